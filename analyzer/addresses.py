@@ -1,0 +1,96 @@
+"""Addresses and prefixes as integers; text only at the edges."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
+from typing import NamedTuple
+
+WIDTH = {4: 32, 6: 128}
+
+
+class Address(NamedTuple):
+    """An address: its family, 4 or 6, and its value."""
+
+    family: int
+    value: int
+
+    def __str__(self) -> str:
+        return str(IPv4Address(self.value) if self.family == 4 else IPv6Address(self.value))
+
+
+class Prefix(NamedTuple):
+    """A network: family, first address (host bits are zero) and length in bits."""
+
+    family: int
+    value: int
+    length: int
+
+    @property
+    def last(self) -> int:
+        """The highest address of the network."""
+        return self.value | ((1 << (WIDTH[self.family] - self.length)) - 1)
+
+    def __contains__(self, item: object) -> bool:
+        if isinstance(item, Address):
+            return item.family == self.family and self.value <= item.value <= self.last
+        if isinstance(item, Prefix):
+            return item.family == self.family and self.value <= item.value and item.last <= self.last
+        return False
+
+    def overlaps(self, other: Prefix) -> bool:
+        """Whether the two networks share an address."""
+        return self.family == other.family and self.value <= other.last and other.value <= self.last
+
+    def __str__(self) -> str:
+        return f"{Address(self.family, self.value)}/{self.length}"
+
+
+@lru_cache(maxsize=1 << 16)
+def address(text: str) -> Address:
+    """Reads an address; a zone (``fe80::1%eth0``) is dropped. ValueError when it is none."""
+    parsed = ip_address(text.partition("%")[0])
+    return Address(parsed.version, int(parsed))
+
+
+@lru_cache(maxsize=1 << 16)
+def prefix(text: str) -> Prefix:
+    """Reads ``address/length``, ``address/netmask`` or an address (a host network); host bits are cleared."""
+    network = ip_interface(text).network
+    return Prefix(network.version, int(network.network_address), network.prefixlen)
+
+
+def host_prefix(of: Address) -> Prefix:
+    """The network that holds only this address."""
+    return Prefix(of.family, of.value, WIDTH[of.family])
+
+
+def default_prefix(family: int) -> Prefix:
+    """The network of all addresses of the family."""
+    return Prefix(family, 0, 0)
+
+
+def prefix_of(of: Address, length: int) -> Prefix:
+    """The network of this length that holds the address."""
+    shift = WIDTH[of.family] - length
+    return Prefix(of.family, (of.value >> shift) << shift, length)
+
+
+def network_mask(family: int, length: int) -> int:
+    """The mask of a prefix length, as an integer."""
+    return ((1 << length) - 1) << (WIDTH[family] - length)
+
+
+@lru_cache(maxsize=1 << 14)
+def hardware_address(text: str) -> int:
+    """Reads a 48-bit MAC address such as ``0a:58:0a:84:02:2e``; ValueError when it is none."""
+    parts = text.split(":")
+    if len(parts) != 6 or any(not 1 <= len(part) <= 2 for part in parts):
+        raise ValueError(f"{text!r} is not a MAC address")
+    return int("".join(part.zfill(2) for part in parts), 16)
+
+
+def hardware_text(value: int) -> str:
+    """Writes a MAC address as Linux prints it."""
+    digits = f"{value:012x}"
+    return ":".join(digits[i : i + 2] for i in range(0, 12, 2))

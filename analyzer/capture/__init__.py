@@ -1,0 +1,1 @@
+"""From files, archives and pasted text to sources."""

@@ -1,0 +1,198 @@
+"""Network interfaces and their addresses, as ``ip addr`` and ``ip link`` print them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analyzer.addresses import Address
+from analyzer.facts.base import Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Vxlan:
+    """``ip -d link``: a VXLAN device. ``port`` is the UDP destination port; ``external`` is collect-metadata mode."""
+
+    identifier: int | None
+    local: Address | None = None
+    remote: Address | None = None
+    group: Address | None = None
+    device: str | None = None
+    port: int = 8472
+    learning: bool = True
+    external: bool = False
+    proxy: bool = False
+    l2miss: bool = False
+    l3miss: bool = False
+    ttl: str = ""
+    dont_fragment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """An IP-in-IP, SIT or GRE device; ``kind`` is as ``ip -d link`` prints it (``ipip``, ``sit``, ``gre``, ``gretap``, ``ip6tnl`` …)."""
+
+    kind: str
+    local: Address | None = None
+    remote: Address | None = None
+    device: str | None = None
+    external: bool = False
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Geneve:
+    """A Geneve device."""
+
+    identifier: int | None
+    remote: Address | None = None
+    port: int = 6081
+    external: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wireguard:
+    """A WireGuard device; its peers stand in their own facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Macvlan:
+    """A macvlan or macvtap device: ``bridge``, ``private``, ``vepa``, ``passthru`` or ``source``."""
+
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ipvlan:
+    """An ipvlan device: mode ``l2``, ``l3`` or ``l3s``; flag ``bridge``, ``private`` or ``vepa``."""
+
+    mode: str
+    flag: str = "bridge"
+
+
+@dataclass(frozen=True, slots=True)
+class Vlan:
+    """A VLAN device over its parent."""
+
+    identifier: int
+    protocol: str = "802.1Q"
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A bridge. ``None`` where the text does not say (no ``-d``)."""
+
+    vlan_filtering: bool | None = None
+    stp: bool | None = None
+    default_vlan: int | None = None
+    ageing: int | None = None
+    nf_call_iptables: bool | None = None
+    nf_call_ip6tables: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vrf:
+    """A VRF device and the routing table that its members use."""
+
+    table: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bond:
+    """A bond and its mode."""
+
+    mode: str
+    active: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherKind:
+    """A kind of which nothing but the name matters here (``veth``, ``dummy``, ``tun``, ``ifb``, ``nlmon``, ``openvswitch`` …)."""
+
+    name: str
+
+
+Kind = Vxlan | Tunnel | Geneve | Wireguard | Macvlan | Ipvlan | Vlan | Bridge | Vrf | Bond | OtherKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkFact(Fact):
+    """One interface.
+
+    ``peer_index`` is the ``@if12`` of the text and the ``link_index`` of JSON; ``parent`` is the name
+    after ``@`` when it is in the same namespace. ``netnsid`` is ``link-netnsid`` (None: same
+    namespace). ``kind`` is None when the text was printed without ``-d`` or has no kind (a physical device).
+    ``detailed`` tells whether ``-d`` was given. ``flags`` is what stands in ``<…>``; ``master_kind`` is the kind of
+    port that this link is (``bridge``, ``openvswitch``, ``vrf``, ``bond``), where printed.
+    """
+
+    name: str
+    index: int | None = None
+    flags: frozenset[str] = frozenset()
+    mtu: int | None = None
+    mac: int | None = None
+    link_type: str = "ether"
+    state: str = "UNKNOWN"
+    master: str | None = None
+    master_kind: str | None = None
+    peer_index: int | None = None
+    parent: str | None = None
+    netnsid: int | None = None
+    netns_name: str | None = None
+    kind: Kind | None = None
+    detailed: bool = False
+    promiscuity: int = 0
+    alias: str | None = None
+    alternative_names: tuple[str, ...] = ()
+
+    @property
+    def up(self) -> bool:
+        """Administratively up."""
+        return "UP" in self.flags
+
+    @property
+    def carrier(self) -> bool:
+        """Up and with a carrier: what can carry a packet (``LOWER_UP``; the kernel prints NO-CARRIER otherwise)."""
+        return self.up and "NO-CARRIER" not in self.flags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressFact(Fact):
+    """An address of an interface with its prefix length; ``peer`` of a point-to-point address."""
+
+    device: str
+    address: Address
+    length: int
+    peer: Address | None = None
+    peer_length: int | None = None
+    broadcast: Address | None = None
+    scope_name: str = "global"
+    label: str | None = None
+    flags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamespaceIdFact(Fact):
+    """``ip netns list``: the name of a namespace and the id (``link-netnsid``) it has in the scope's namespace."""
+
+    name: str
+    netnsid: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireguardPeerFact(Fact):
+    """A WireGuard peer as ``wg show`` prints it, without keys' secrets."""
+
+    device: str
+    public_key: str
+    endpoint: Address | None
+    port: int | None
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffloadFact(Fact):
+    """``ethtool -k``: one feature of a device."""
+
+    device: str
+    feature: str
+    enabled: bool

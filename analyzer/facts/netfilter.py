@@ -1,0 +1,208 @@
+"""Netfilter rulesets of iptables (both back ends and families) and IP sets.
+
+Targets follow iptables-extensions(8); one that is not understood is ``UnknownTarget`` and keeps its text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from analyzer.addresses import Address, Prefix
+from analyzer.facts.base import Fact
+from analyzer.facts.matches import Match, Side
+from analyzer.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``ACCEPT``, ``DROP`` or ``RETURN``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """``-j chain``, or ``-g chain`` with ``goto``."""
+
+    chain: str
+    goto: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """``REJECT --reject-with``."""
+
+    answer: str = "icmp-port-unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Translate:
+    """``DNAT`` (``side`` DESTINATION), ``SNAT`` (SOURCE): to an address range and a port range, each None when unchanged."""
+
+    side: Side
+    addresses: tuple[int, int] | None = None
+    ports: tuple[int, int] | None = None
+    random: bool = False
+    persistent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Masquerade:
+    """``MASQUERADE``: the source becomes the address of the device the packet leaves by."""
+
+    ports: tuple[int, int] | None = None
+    random: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """``REDIRECT``: the destination becomes this host's own address."""
+
+    ports: tuple[int, int] | None = None
+    random: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkMap:
+    """``NETMAP``: the network part of the address (destination in PREROUTING and OUTPUT, source in POSTROUTING and INPUT) is replaced."""
+
+    to: Prefix
+
+
+@dataclass(frozen=True, slots=True)
+class SetMark:
+    """Every way of setting the mark, as ``mark = (mark & ~mask) ^ value``; ``connection`` for CONNMARK."""
+
+    value: int
+    mask: int = 0xFFFFFFFF
+    connection: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CopyMark:
+    """``CONNMARK --save-mark`` (``save``) and ``--restore-mark``: ``to = (to & ~to_mask) ^ (from & from_mask)``."""
+
+    save: bool
+    packet_mask: int = 0xFFFFFFFF
+    connection_mask: int = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class NoTrack:
+    """``NOTRACK`` and ``CT --notrack``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """``CT --zone``: the connection is looked up in a table of its own."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransparentProxy:
+    """``TPROXY``: the packet goes to a local socket and the mark is set."""
+
+    port: int
+    address: Address | None = None
+    mark: int = 0
+    mask: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A target that lets the packet go on as far as delivery is concerned: LOG, NFLOG, TCPMSS, CHECKSUM, CLASSIFY, SET … (or no target)."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownTarget:
+    """A target that is not understood, with its text: it may accept, drop, change or let pass."""
+
+    text: str
+
+
+Target = (
+    Verdict
+    | Jump
+    | Reject
+    | Translate
+    | Masquerade
+    | Redirect
+    | NetworkMap
+    | SetMark
+    | CopyMark
+    | NoTrack
+    | Zone
+    | TransparentProxy
+    | Pass
+    | UnknownTarget
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NfRule:
+    """One rule: all matches must hold for the target to apply. ``number`` counts from 1 in its chain."""
+
+    matches: tuple[Match, ...]
+    target: Target
+    number: int
+    at: Span = field(compare=False, repr=False)
+    comment: str = ""
+    text: str = field(default="", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain: its rules in order, read from the text when they are first looked at. ``policy`` is None for a user's chain.
+
+    ``content`` identifies the chain's text (and what reads it), so that equal chains of several nodes are recognised.
+    ``broken`` are the rules' numbers that could not be read at all: their ``NfRule`` is an UnknownMatch with an UnknownTarget.
+    """
+
+    name: str
+    policy: str | None
+    rules: Sequence[NfRule]
+    at: Span = field(compare=False, repr=False)
+    content: str = field(default="", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesetFact(Fact):
+    """What one ``iptables-save`` printed: tables by name (raw, mangle, nat, filter, security), chains by name."""
+
+    family: int
+    backend: str
+    tables: Mapping[str, Mapping[str, Chain]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IpsetFact(Fact):
+    """One IP set with its members as text, in order; ``type`` such as ``hash:ip,port`` or ``list:set``."""
+
+    name: str
+    type: str
+    family: int
+    members: tuple[str, ...]
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NftChainFact(Fact):
+    """A base chain of ``nft list ruleset`` that iptables did not make: it sees packets too.
+
+    ``family`` is ip, ip6, inet, arp, bridge or netdev. ``inert`` when the chain, with all it jumps to, can only accept:
+    no rule drops, rejects, translates, marks or is not understood, and its policy is accept.
+    """
+
+    family: str
+    table: str
+    name: str
+    hook: str
+    kind: str
+    priority: int
+    policy: str
+    inert: bool
+    rules: int = 0

@@ -1,0 +1,123 @@
+"""What the analyzer says: verdicts on guarantees, findings, and gaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from analyzer.solve.packet import Hop, Packet
+from analyzer.source import Gap, Source, Span
+
+
+class Severity(StrEnum):
+    """How bad a finding is, worst first."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Certainty(StrEnum):
+    """VIOLATED: it is so. POSSIBLE: something that is not modelled or not captured could explain it away."""
+
+    VIOLATED = "violated"
+    POSSIBLE = "possible"
+
+
+class Verdict(StrEnum):
+    """The answer to a guarantee."""
+
+    PROVED = "proved"
+    REFUTED = "refuted"
+    UNDECIDED = "undecided"
+    NOT_APPLICABLE = "not-applicable"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A place and what is to be said about it."""
+
+    at: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counterexample:
+    """A packet and the hops it takes, replayed by the concrete walk; ``reason`` is why it fails, ``assumptions`` what was taken for granted."""
+
+    packet: Packet
+    hops: tuple[Hop, ...]
+    reason: str
+    at: Span | None = None
+    assumptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A replacement of text in a file."""
+
+    at: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What would mend it: in words or as commands, and as edits where one is safe."""
+
+    text: str
+    edits: tuple[Edit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One problem, with the place that shows it best first."""
+
+    rule: str
+    severity: Severity
+    message: str
+    at: Span
+    certainty: Certainty = Certainty.VIOLATED
+    related: tuple[Label, ...] = ()
+    note: str = ""
+    fix: Fix | None = None
+    counterexample: Counterexample | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantee:
+    """The verdict on one guarantee. ``scope`` says over what it was decided, such as ``12 pods on 3 nodes, IPv4``.
+
+    ``broken`` counts the (source, destination) pairs that fail. ``assumptions`` name what the verdict takes for granted."""
+
+    id: str
+    verdict: Verdict
+    scope: str
+    reason: str = ""
+    counterexample: Counterexample | None = None
+    assumptions: tuple[str, ...] = ()
+    broken: int = 0
+    checked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A line of state that explains broken pairs: its place, what is wrong there, how many pairs it explains, an example and a remedy."""
+
+    at: Span
+    message: str
+    pairs: int
+    guarantees: tuple[str, ...] = ()
+    related: tuple[Label, ...] = ()
+    counterexample: Counterexample | None = None
+    fix: Fix | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The answer of ``check``."""
+
+    guarantees: tuple[Guarantee, ...]
+    causes: tuple[Cause, ...]
+    findings: tuple[Finding, ...]
+    gaps: tuple[Gap, ...]
+    sources: tuple[Source, ...]

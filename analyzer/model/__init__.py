@@ -1,0 +1,1 @@
+"""What is installed (network) and what is wanted (cluster), with names resolved."""

@@ -1,0 +1,42 @@
+"""The cluster as wanted: Kubernetes objects by kind, and the address plan that they state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from analyzer.addresses import Prefix
+from analyzer.facts.kubernetes import (
+    ConfigMapFact,
+    EndpointsFact,
+    NodeFact,
+    OtherObjectFact,
+    PodFact,
+    ServiceFact,
+)
+from analyzer.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """An address range with a purpose: ``pod`` or ``service`` network of the cluster, and where it is said."""
+
+    purpose: str
+    prefix: Prefix
+    at: Span
+    said_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The objects of the capture. Pods and services by (namespace, name). ``known`` holds the kinds of objects that were captured
+    (``Pod``, ``Service`` …), so that an empty list can be told from a missing one."""
+
+    nodes: Mapping[str, NodeFact] = field(default_factory=dict)
+    pods: Mapping[tuple[str, str], PodFact] = field(default_factory=dict)
+    services: Mapping[tuple[str, str], ServiceFact] = field(default_factory=dict)
+    endpoints: Mapping[tuple[str, str], tuple[EndpointsFact, ...]] = field(default_factory=dict)
+    config_maps: Mapping[tuple[str, str], ConfigMapFact] = field(default_factory=dict)
+    others: tuple[OtherObjectFact, ...] = ()
+    ranges: tuple[Range, ...] = ()
+    known: frozenset[str] = frozenset()

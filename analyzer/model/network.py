@@ -1,0 +1,143 @@
+"""The network as captured: namespaces with their tables, and what connects their interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from analyzer.addresses import Address
+from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
+from analyzer.facts.kubernetes import PodFact
+from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardPeerFact
+from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
+from analyzer.facts.netfilter import IpsetFact, NftChainFact, RulesetFact
+from analyzer.facts.routes import NextHopFact, RouteAnswerFact, RouteFact, RoutingRuleFact
+from analyzer.facts.system import (
+    ConnectionFact,
+    FilterFact,
+    ListenerFact,
+    QdiscFact,
+    ResolverFact,
+    SubnetFileFact,
+    SysctlFact,
+)
+from analyzer.model.cluster import Cluster
+from analyzer.source import Gap, Scope, Source
+
+
+class Interface(NamedTuple):
+    """An interface of a namespace, by name."""
+
+    scope: Scope
+    device: str
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.device}"
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """One network namespace: its tables, and which of them were captured.
+
+    ``routes`` by family and table number, in listing order (a route without a table number that is known is under its name's
+    hash only if rt_tables named it; otherwise it is a gap). ``rules`` by family, by priority; the kernel's default
+    rules stand there when ``ip rule`` was not captured. ``ports`` and ``vlans`` by device. ``sets`` by name.
+    ``listeners`` None: sockets were not captured.
+
+    ``missing`` maps what was not captured to the words for it, such as ``"ip-route/4": "nodes/n1: ip route was not captured"``.
+    Keys: ``ip-addr``, ``ip-route/4``, ``ip-route/6``, ``ip-rule/4``, ``ip-rule/6``, ``ip-neigh``, ``bridge-fdb``, ``bridge-link``, ``bridge-vlan``,
+    ``netfilter/4``, ``netfilter/6``, ``netfilter-legacy``, ``nft``, ``ipset``, ``tc-filter``, ``sysctl``, ``ss``.
+    ``gaps`` are the lines of each kind (``Source.kind``) that were not understood.
+    """
+
+    scope: Scope
+    links: Mapping[str, LinkFact] = field(default_factory=dict)
+    addresses: tuple[AddressFact, ...] = ()
+    routes: Mapping[int, Mapping[int, tuple[RouteFact, ...]]] = field(default_factory=dict)
+    rules: Mapping[int, tuple[RoutingRuleFact, ...]] = field(default_factory=dict)
+    route_answers: tuple[RouteAnswerFact, ...] = ()
+    next_hops: Mapping[int, NextHopFact] = field(default_factory=dict)
+    neighbours: tuple[NeighbourFact, ...] = ()
+    forwarding: tuple[ForwardingFact, ...] = ()
+    ports: Mapping[str, BridgePortFact] = field(default_factory=dict)
+    vlans: Mapping[str, tuple[BridgeVlanFact, ...]] = field(default_factory=dict)
+    filters: Mapping[str, tuple[FilterFact, ...]] = field(default_factory=dict)
+    qdiscs: tuple[QdiscFact, ...] = ()
+    rulesets: tuple[RulesetFact, ...] = ()
+    nft_chains: tuple[NftChainFact, ...] = ()
+    sets: Mapping[str, IpsetFact] = field(default_factory=dict)
+    sysctls: Mapping[str, SysctlFact] = field(default_factory=dict)
+    listeners: tuple[ListenerFact, ...] | None = None
+    connections: tuple[ConnectionFact, ...] = ()
+    wireguard_peers: tuple[WireguardPeerFact, ...] = ()
+    offloads: tuple[OffloadFact, ...] = ()
+    resolver: ResolverFact | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+    gaps: Mapping[str, tuple[Gap, ...]] = field(default_factory=dict)
+
+    def sysctl(self, key: str) -> str | None:
+        """The value of a kernel switch; None when it was not captured."""
+        fact = self.sysctls.get(key)
+        return fact.value if fact else None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Interfaces that share one layer-2 network outside the capture: nodes' uplinks with an on-link prefix in common.
+    That they do is an assumption, in words in ``assumption``."""
+
+    name: str
+    members: tuple[Interface, ...]
+    assumption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A pod and the network namespace it lives in (the node's root namespace for a hostNetwork pod).
+
+    ``pod`` is None for a namespace of the capture that no Pod object explains; ``name`` is then the folder's name
+    (``namespace_pod`` read as ``namespace/pod``). ``addresses`` are the pod's own, primary first.
+    """
+
+    name: str
+    scope: Scope
+    addresses: tuple[Address, ...]
+    pod: PodFact | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFiles:
+    """What a node keeps in files: CNI configuration in the order that the runtime reads it, leases, plugins, flannel's subnet file.
+    ``plugins`` None: the folder of plugins was not captured."""
+
+    configs: tuple[CniConfigFact, ...] = ()
+    leases: tuple[LeaseFact, ...] = ()
+    cursors: tuple[LeaseCursorFact, ...] = ()
+    plugins: tuple[PluginFact, ...] | None = None
+    subnet_file: SubnetFileFact | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Everything that was captured.
+
+    ``peers``: the two ends of each veth pair, both ways. ``outside``: veth ends and physical devices whose other end is not in
+    the capture. ``lower``: the device under a vlan, macvlan, ipvlan or VXLAN ``dev``. ``sockets``: the namespace in which a
+    tunnel's outer packets are sent and received, for every tunnel device. ``owners``: the interfaces that hold an address.
+    ``segment_of`` finds the layer-2 network of an outside interface.
+    """
+
+    namespaces: Mapping[Scope, Namespace]
+    cluster: Cluster
+    peers: Mapping[Interface, Interface] = field(default_factory=dict)
+    outside: frozenset[Interface] = frozenset()
+    lower: Mapping[Interface, Interface] = field(default_factory=dict)
+    sockets: Mapping[Interface, Scope] = field(default_factory=dict)
+    owners: Mapping[Address, tuple[Interface, ...]] = field(default_factory=dict)
+    segments: tuple[Segment, ...] = ()
+    segment_of: Mapping[Interface, Segment] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
+    files: Mapping[str, NodeFiles] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    gaps: tuple[Gap, ...] = ()

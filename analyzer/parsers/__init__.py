@@ -1,0 +1,64 @@
+"""Parsers: one file per kind of text, each ending in ``PARSER``; the driver here makes them total.
+
+A parser reads a source into facts. What it raises (ValueError, LookupError, TypeError, AttributeError, RecursionError) becomes a
+gap: for the line when it reads by ``by_line``, else for the rest of the source.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from analyzer.facts.base import Fact
+from analyzer.source import Gap, Source, Span
+
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Parser:
+    """How one kind of text is read and recognised.
+
+    ``names`` are regular expressions that a normalised file name (see ``capture.recognise``) matches whole; a group
+    ``subject`` in one of them becomes ``Source.subject``. ``content`` recognises the text by its first 4,096 characters where the name
+    says nothing; among several the most specific (longest pattern) wins. ``per`` is ``namespace`` for texts about one network
+    namespace and ``cluster`` for those about the cluster.
+    """
+
+    kind: str
+    read: Callable[[Source], Iterable[Fact | Gap]]
+    names: tuple[str, ...] = ()
+    content: re.Pattern[str] | None = None
+    per: str = "namespace"
+
+
+def read(parser: Parser, source: Source) -> Iterator[Fact | Gap]:
+    """All facts and gaps of a source; never raises for what stands in the text."""
+    try:
+        yield from parser.read(source)
+    except UNREADABLE as problem:
+        yield gap(source, 1, f"could not be read as {parser.kind}: {reason(problem)}")
+
+
+def by_line(source: Source, read_line: Callable[[str, Span], Iterable[Fact | Gap]]) -> Iterator[Fact | Gap]:
+    """Reads each line that is not blank on its own: a line that raises becomes a gap, the rest is still read."""
+    for number, line in enumerate(source.text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield from list(read_line(line.rstrip("\r"), Span(source.path, number)))
+        except UNREADABLE as problem:
+            yield gap(source, number, reason(problem))
+
+
+def gap(source: Source, line: int, why: str) -> Gap:
+    """A gap of this source at a line."""
+    return Gap(Span(source.path, line), why, source.kind, source.scope)
+
+
+def reason(problem: Exception) -> str:
+    """A parser's exception in words."""
+    if isinstance(problem, KeyError):
+        return f"missing {problem.args[0]!r}" if problem.args else "missing value"
+    return str(problem) or type(problem).__name__

@@ -1,0 +1,1 @@
+"""The questions: guarantees, traces; every answer is three-way."""

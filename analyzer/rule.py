@@ -1,0 +1,68 @@
+"""What a rule file imports: the rule as a value, and helpers to make findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from analyzer.addresses import Address, Prefix, hardware_text
+from analyzer.findings import Certainty, Edit, Finding, Fix, Label, Severity
+from analyzer.model.network import Attachment, Interface, Namespace, Network
+from analyzer.source import Scope, Span
+
+__all__ = [
+    "Address",
+    "Attachment",
+    "Certainty",
+    "Edit",
+    "Finding",
+    "Fix",
+    "Interface",
+    "Label",
+    "Namespace",
+    "Network",
+    "Prefix",
+    "Rule",
+    "Scope",
+    "Severity",
+    "Span",
+    "hardware_text",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule: its id is its file's name with dashes, its manual page the file's docstring (first line: the summary).
+
+    ``failures`` are the entries of the failure catalogue that it covers. ``check`` yields findings; what it cannot know it does not claim:
+    a part that was not captured (``Namespace.missing``) or has gaps yields no certain finding.
+    """
+
+    id: str
+    severity: Severity
+    doc: str
+    check: Callable[[Network], Iterable[Finding]]
+    failures: tuple[str, ...] = ()
+
+    def finding(
+        self,
+        at: Span,
+        message: str,
+        *,
+        related: Iterable[tuple[Span, str]] = (),
+        note: str = "",
+        help: str = "",
+        certain: bool = True,
+        severity: Severity | None = None,
+    ) -> Finding:
+        """A finding of this rule. ``help`` says what would mend it; ``certain`` False makes it POSSIBLE."""
+        return Finding(
+            rule=self.id,
+            severity=severity or self.severity,
+            message=message,
+            at=at,
+            certainty=Certainty.VIOLATED if certain else Certainty.POSSIBLE,
+            related=tuple(Label(place, text) for place, text in related),
+            note=note,
+            fix=Fix(help) if help else None,
+        )

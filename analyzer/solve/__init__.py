@@ -1,0 +1,1 @@
+"""Three readings of one network: the concrete walk, sets, and Z3."""

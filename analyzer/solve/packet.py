@@ -1,0 +1,108 @@
+"""A packet, the hops it takes, and what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from analyzer.addresses import Address
+from analyzer.source import Span
+
+TCP, UDP, ICMP, ICMPV6, SCTP = 6, 17, 1, 58, 132
+FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
+PROTOCOL_NAMES = {TCP: "TCP", UDP: "UDP", ICMP: "ICMP", ICMPV6: "ICMPv6", SCTP: "SCTP"}
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One IP packet. Addresses are integers of the family's width.
+
+    For ICMP echo ``source_port`` is the identifier and ``destination_port`` is 0; type and code stand apart.
+    ``size`` is the length of the IP payload in bytes (what follows the IP header), None when it does not matter (small);
+    with a size, Don't Fragment is set. ``mark`` is the packet mark of the namespace that it is in.
+    """
+
+    family: int
+    source: int
+    destination: int
+    protocol: int
+    source_port: int = 0
+    destination_port: int = 0
+    icmp_type: int = 0
+    icmp_code: int = 0
+    tcp_flags: int = 0
+    ttl: int = 64
+    size: int | None = None
+    mark: int = 0
+
+    def __str__(self) -> str:
+        name = PROTOCOL_NAMES.get(self.protocol, f"protocol {self.protocol}")
+        source, destination = Address(self.family, self.source), Address(self.family, self.destination)
+        if self.protocol in (TCP, UDP, SCTP):
+            brackets = ("[", "]") if self.family == 6 else ("", "")
+            start, end = brackets
+            return f"{name} {start}{source}{end}:{self.source_port} -> {start}{destination}{end}:{self.destination_port}"
+        kind = f" type {self.icmp_type}" if self.protocol in (ICMP, ICMPV6) else ""
+        return f"{name}{kind} {source} -> {destination}"
+
+
+class Fate(StrEnum):
+    """What becomes of a flow: the request is delivered and the reply comes back; not so; or it cannot be known."""
+
+    REACHABLE = "reachable"
+    UNREACHABLE = "unreachable"
+    DEPENDS = "depends"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One step of a walk: where (a namespace), at which stage, what happened, by which line, with the packet as it left the stage.
+
+    Stages: ``send``, ``rule``, ``route``, ``netfilter``, ``conntrack``, ``neighbour``, ``bridge``, ``link``, ``tc``, ``encapsulate``,
+    ``decapsulate``, ``receive``, ``deliver``, ``drop``, ``leave``. ``reply`` marks the way back.
+    """
+
+    place: str
+    stage: str
+    what: str
+    at: Span | None = None
+    packet: Packet | None = None
+    reply: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One way that the network may treat the flow.
+
+    ``delivered_to`` is ``namespace/pod``, ``node:NAME``, ``outside`` or None. ``source_seen``, ``destination_seen`` and ``port_seen`` are what
+    the receiver sees. ``reason`` says why it is unreachable or unknown, ``at`` where that is decided.
+    ``assumptions`` name what was taken for granted.
+    """
+
+    fate: Fate
+    delivered_to: str | None = None
+    source_seen: Address | None = None
+    destination_seen: Address | None = None
+    port_seen: int | None = None
+    source_translated: bool = False
+    destination_translated: bool = False
+    reason: str = ""
+    at: Span | None = None
+    hops: tuple[Hop, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    settle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """All outcomes of a flow and the fate that they amount to: DEPENDS when some arrive and some do not."""
+
+    fate: Fate
+    outcomes: tuple[Outcome, ...]
+    packet: Packet | None = None
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """The assumptions of all outcomes, each once, in order."""
+        return tuple(dict.fromkeys(text for outcome in self.outcomes for text in outcome.assumptions))

@@ -1,0 +1,1 @@
+"""The language of packet behaviour and what lowers into it."""

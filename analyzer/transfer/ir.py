@@ -1,0 +1,384 @@
+"""The language of packet behaviour: tests on a packet's fields, and what happens to it.
+
+A **state** is a value for each field, a stack of saved states (one for each encapsulation around the packet), and the connections
+that each namespace has seen. A **transfer** maps a state to the states that may follow, each with the **exit** it left by; a
+transfer that reaches its end without an ``End`` leaves by ``Continue``. Several resulting states mean a choice of the network, except
+after an ``Opaque`` test, where they mean that it is not known which one is real.
+
+Both symbolic engines and the interpreter of the language read these terms; the concrete walk does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from analyzer.ranges import Ranges
+from analyzer.source import Scope, Span
+
+
+class Field(StrEnum):
+    """A packet's fields. Addresses have the family's width; a program is about one family.
+
+    Interfaces are numbers that the program gives to names, per namespace (``Program.interface``; 0: none).
+    """
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+    PROTOCOL = "protocol"
+    SOURCE_PORT = "source port"
+    DESTINATION_PORT = "destination port"
+    ICMP_TYPE = "ICMP type"
+    ICMP_CODE = "ICMP code"
+    TCP_FLAGS = "TCP flags"
+    LENGTH = "length"
+    TTL = "TTL"
+    MARK = "mark"
+    STATE = "connection state"
+    STATUS = "connection status"
+    CONNECTION_MARK = "connection mark"
+    ORIGINAL_SOURCE = "original source"
+    ORIGINAL_DESTINATION = "original destination"
+    ORIGINAL_DESTINATION_PORT = "original destination port"
+    DIRECTION = "direction"
+    IN_INTERFACE = "in interface"
+    OUT_INTERFACE = "out interface"
+    PHYSICAL_IN = "physical in interface"
+    PHYSICAL_OUT = "physical out interface"
+    SOURCE_MAC = "source MAC"
+    DESTINATION_MAC = "destination MAC"
+    NEXT_HOP = "next hop"
+    VLAN = "VLAN"
+
+
+NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED = 1, 2, 3, 4, 5
+SNAT_STATUS, DNAT_STATUS, SEEN_REPLY = 1, 2, 4
+WIDTHS: Mapping[Field, int] = {
+    Field.PROTOCOL: 8,
+    Field.SOURCE_PORT: 16,
+    Field.DESTINATION_PORT: 16,
+    Field.ICMP_TYPE: 8,
+    Field.ICMP_CODE: 8,
+    Field.TCP_FLAGS: 6,
+    Field.LENGTH: 17,
+    Field.TTL: 8,
+    Field.MARK: 32,
+    Field.STATE: 3,
+    Field.STATUS: 3,
+    Field.CONNECTION_MARK: 32,
+    Field.ORIGINAL_DESTINATION_PORT: 16,
+    Field.DIRECTION: 1,
+    Field.IN_INTERFACE: 16,
+    Field.OUT_INTERFACE: 16,
+    Field.PHYSICAL_IN: 16,
+    Field.PHYSICAL_OUT: 16,
+    Field.SOURCE_MAC: 48,
+    Field.DESTINATION_MAC: 48,
+    Field.VLAN: 12,
+}
+
+
+def width(field: Field, family: int) -> int:
+    """The field's width in bits; addresses have the family's."""
+    return WIDTHS.get(field, 32 if family == 4 else 128)
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """The field's value is in the ranges."""
+
+    field: Field
+    ranges: Ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """``field & mask == value``."""
+
+    field: Field
+    mask: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A test that is not modelled: it may hold or not, the same each time for the same text."""
+
+    text: str
+    at: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The match does not hold."""
+
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every match holds; without matches, always."""
+
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Any:
+    """Some match holds; without matches, never."""
+
+    matches: tuple[Match, ...]
+
+
+Match = In | Bits | Opaque | Not | All | Any
+ALWAYS, NEVER = All(()), Any(())
+
+
+class Point(NamedTuple):
+    """A place in the program: a stage of a namespace, for a device or a chain where the stage has one."""
+
+    scope: Scope
+    stage: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.stage} {self.detail}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Leaves the base chain: the hook's next table goes on (ends ``Hook``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Leaves the called transfer; the caller continues after its ``Call``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goto:
+    """Leaves for another point of the program."""
+
+    point: Point
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """A process (or the stack) of the namespace has the packet."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The packet leaves the capture towards an address that nobody in it owns."""
+
+    scope: Scope
+    assumption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The packet ends here."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """What happens from here is not captured or not modelled."""
+
+    reason: str
+
+
+Exit = Accept | Return | Goto | Deliver | Leave | Drop | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """``then`` where the match holds, ``otherwise`` where it does not."""
+
+    match: Match
+    then: Transfer
+    otherwise: Transfer
+    at: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """The field gets a value."""
+
+    field: Field
+    value: int
+    at: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """The field gets another field's value."""
+
+    field: Field
+    origin: Field
+
+
+@dataclass(frozen=True, slots=True)
+class SetBits:
+    """``field = (field & ~mask) ^ value``."""
+
+    field: Field
+    mask: int
+    value: int
+    at: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """``field = (field & ~field_mask) ^ (origin & origin_mask)`` (CONNMARK save and restore)."""
+
+    field: Field
+    field_mask: int
+    origin: Field
+    origin_mask: int
+    at: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """The field gets some value of the ranges: the network's choice, unless ``unknown``."""
+
+    field: Field
+    ranges: Ranges
+    at: Span | None = None
+    unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seq:
+    """One after the other, while the parts continue."""
+
+    parts: tuple[Transfer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alt:
+    """Any of the branches: the network's choice (random endpoints, equal-cost routes)."""
+
+    branches: tuple[Transfer, ...]
+    at: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The transfer of a point, then on: its ``Return`` (and its end) continue here, every other exit is the caller's exit."""
+
+    point: Point
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A base chain: ``Accept`` inside continues after it, and so does its end."""
+
+    body: Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Leaves by this exit."""
+
+    exit: Exit
+    at: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """Connection tracking (PREROUTING and OUTPUT, priority -200): finds the packet's connection in the namespace.
+
+    Where STATE is UNTRACKED already, nothing. The packet's (protocol, source, destination, ports) equal a connection's
+    original tuple: DIRECTION 0, and STATE NEW until a reply was seen, then ESTABLISHED. Equal its reply tuple: DIRECTION 1, STATE
+    ESTABLISHED, and the connection has seen a reply. Neither: STATE INVALID for a packet that cannot open a connection (TCP with SYN
+    and ACK or RST, ICMP other than the requests of nf_conntrack_proto_icmp.c), else a new connection, STATE NEW.
+    CONNECTION_MARK, STATUS and the ORIGINAL fields are the connection's.
+    """
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Translate:
+    """Address translation at one hook. ``destination``: PREROUTING and OUTPUT (else POSTROUTING and INPUT).
+
+    A connection that was translated on this side before is translated the same way (its replies the inverse way) without
+    looking at the rules; so is one whose first packet has passed. For the first packet of a connection ``rules`` are run, which may ``Rewrite``.
+    Nothing happens to INVALID and UNTRACKED packets.
+    """
+
+    scope: Scope
+    destination: bool
+    rules: Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Translates the connection (inside ``Translate``): the source or destination gets an address and a port of the ranges
+    (None: unchanged), then the chain is accepted. A masqueraded or translated source port that is free stays."""
+
+    destination: bool
+    addresses: Ranges | None
+    ports: Ranges | None
+    at: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """The packet's new connection is stored (the end of POSTROUTING and INPUT)."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Encapsulate:
+    """The packet is saved and becomes the payload of a new one with these fields; other fields are 0, MARK stays."""
+
+    fields: tuple[tuple[Field, Ranges], ...]
+    at: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decapsulate:
+    """The payload is the packet again; the outer packet is gone. MARK is 0, the connection is to be looked up again."""
+
+    at: Span | None = None
+
+
+Transfer = (
+    If
+    | Assign
+    | Copy
+    | SetBits
+    | Merge
+    | Choose
+    | Seq
+    | Alt
+    | Call
+    | Hook
+    | End
+    | Track
+    | Translate
+    | Rewrite
+    | Confirm
+    | Encapsulate
+    | Decapsulate
+)
+KEEP = Seq(())
+DROP = Alt(())
+
+
+class Program(Protocol):
+    """Transfers by point, made when they are first asked for."""
+
+    family: int
+
+    def at(self, point: Point) -> Transfer:
+        """The transfer of a point. The same point gives the same term each time."""
+        ...

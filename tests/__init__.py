@@ -1,0 +1,1 @@
+"""Harnesses; the cases are text in ``samples``."""
