@@ -1,0 +1,142 @@
+"""Decisions that a walk cannot make by itself, and the search through all of them.
+
+A walk is plain code that asks an oracle whenever the network may choose (a random endpoint, equal-cost routes) or when something is
+not known (a match that is not modelled, a table that was not captured). ``explore`` runs it once for each way to decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from analyzer.solve.packet import Fate, Outcome
+from analyzer.source import Span
+
+LIMIT = 4096
+
+
+class Kind(StrEnum):
+    """Who decides: the network, or nobody knows."""
+
+    CHOICE = "choice"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision that was met: how many ways there are, and which was taken."""
+
+    kind: Kind
+    text: str
+    at: Span | None
+    ways: int
+    taken: int
+    settle: str = ""
+
+
+@dataclass(slots=True)
+class Oracle:
+    """Replays the decisions of its script, then takes the first way of each further one."""
+
+    script: tuple[int, ...] = ()
+    met: list[Decision] = field(default_factory=list)
+    answers: dict[str, bool] = field(default_factory=dict)
+
+    def choose(self, ways: int, text: str, at: Span | None = None) -> int:
+        """The network's own choice among ``ways`` (from 0)."""
+        return self._decide(Kind.CHOICE, ways, text, at, "")
+
+    def test(self, text: str, at: Span | None = None, settle: str = "") -> bool:
+        """Whether a test holds of which that is not known; the same text gets the same answer throughout a walk.
+
+        True is tried first. ``settle`` says what would settle it.
+        """
+        if text not in self.answers:
+            self.answers[text] = self._decide(Kind.UNKNOWN, 2, text, at, settle) == 0
+        return self.answers[text]
+
+    def _decide(self, kind: Kind, ways: int, text: str, at: Span | None, settle: str) -> int:
+        if ways <= 1:
+            return 0
+        position = len(self.met)
+        taken = self.script[position] if position < len(self.script) else 0
+        self.met.append(Decision(kind, text, at, ways, taken, settle))
+        return taken
+
+
+def explore(walk: Callable[[Oracle], Outcome], limit: int = LIMIT) -> tuple[Outcome, ...]:
+    """The outcomes of a walk over every way to decide, each once, in the order of the decisions.
+
+    Where outcomes differ by an unknown test alone, they become one UNKNOWN outcome that names the test. After ``limit``
+    walks the rest is one UNKNOWN outcome.
+    """
+    runs = list(_runs(walk, limit))
+    outcomes = _fold([(tuple(oracle.met), outcome) for oracle, outcome in runs], 0)
+    if len(runs) == limit and _next_script(runs[-1][0].met) is not None:
+        rest = Outcome(Fate.UNKNOWN, reason=f"the network may choose in more than {limit} ways; the rest was not walked")
+        outcomes = (*outcomes, rest)
+    return outcomes
+
+
+def _runs(walk: Callable[[Oracle], Outcome], limit: int) -> Iterator[tuple[Oracle, Outcome]]:
+    script: tuple[int, ...] | None = ()
+    for _ in range(limit):
+        if script is None:
+            return
+        oracle = Oracle(script)
+        outcome = walk(oracle)
+        yield oracle, outcome
+        script = _next_script(oracle.met)
+
+
+def _next_script(met: list[Decision]) -> tuple[int, ...] | None:
+    for position in range(len(met) - 1, -1, -1):
+        if met[position].taken + 1 < met[position].ways:
+            return (*(d.taken for d in met[:position]), met[position].taken + 1)
+    return None
+
+
+def _fold(runs: list[tuple[tuple[Decision, ...], Outcome]], depth: int) -> tuple[Outcome, ...]:
+    """The outcomes below the decision at ``depth``; all runs agree on the decisions before it."""
+    met, first = runs[0]
+    if len(met) <= depth:
+        return (first,)
+    decision = met[depth]
+    groups = [[run for run in runs if run[0][depth].taken == way] for way in range(decision.ways)]
+    folded = [_fold(group, depth + 1) for group in groups if group]
+    if decision.kind is Kind.CHOICE:
+        return _distinct([outcome for outcomes in folded for outcome in outcomes])
+    if all({_essence(o) for o in outcomes} == {_essence(o) for o in folded[0]} for outcomes in folded[1:]):
+        return folded[0]
+    if all(o.fate is Fate.UNREACHABLE for outcomes in folded for o in outcomes):
+        return folded[0]
+    return (_unknown(decision, folded[0]),)
+
+
+def _unknown(decision: Decision, believed: tuple[Outcome, ...]) -> Outcome:
+    """The outcome where the test decides; the hops are those of the first way, up to the end."""
+    inner = next((o for o in believed if o.fate is Fate.UNKNOWN), None)
+    if inner is not None and not inner.reason.startswith(decision.text):
+        return inner
+    return Outcome(Fate.UNKNOWN, reason=decision.text, at=decision.at, hops=believed[0].hops, settle=decision.settle)
+
+
+def _essence(outcome: Outcome) -> Outcome:
+    """What makes outcomes differ: not the hops, the assumptions, nor the words of a refusal."""
+    return replace(outcome, hops=(), assumptions=(), at=None, reason="", settle="")
+
+
+def _distinct(outcomes: list[Outcome]) -> tuple[Outcome, ...]:
+    seen: dict[Outcome, Outcome] = {}
+    for outcome in outcomes:
+        seen.setdefault(replace(outcome, hops=(), assumptions=()), outcome)
+    return tuple(seen.values())
+
+
+def fate_of(outcomes: tuple[Outcome, ...]) -> Fate:
+    """What the outcomes amount to: UNKNOWN when one is unknown and none of the rest settles it, DEPENDS when some arrive and some do not."""
+    fates = {outcome.fate for outcome in outcomes}
+    if Fate.UNKNOWN in fates:
+        return Fate.UNKNOWN
+    return fates.pop() if len(fates) == 1 else Fate.DEPENDS
