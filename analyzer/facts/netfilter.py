@@ -5,12 +5,14 @@ Targets follow iptables-extensions(8); one that is not understood is ``UnknownTa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from analyzer.addresses import Address, Prefix
 from analyzer.facts.base import Fact
 from analyzer.facts.matches import Match, Side
+from analyzer.ranges import Ranges
 from analyzer.source import Span
 
 
@@ -154,6 +156,21 @@ class NfRule:
     text: str = field(default="", compare=False, repr=False)
 
 
+class NfRules(Protocol):
+    """The rules of a chain in order, each read from its text when it is first looked at."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> NfRule: ...
+
+    def __iter__(self) -> Iterator[NfRule]: ...
+
+    def candidates(self, family: int, destinations: Ranges) -> Sequence[int]:
+        """The indexes (from 0, ascending) of the rules that a packet to one of these addresses could match, found without
+        reading the others: every rule whose text does not name another destination is among them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """A chain: its rules in order, read from the text when they are first looked at. ``policy`` is None for a user's chain.
@@ -164,7 +181,7 @@ class Chain:
 
     name: str
     policy: str | None
-    rules: Sequence[NfRule]
+    rules: NfRules
     at: Span = field(compare=False, repr=False)
     content: str = field(default="", compare=False, repr=False)
 

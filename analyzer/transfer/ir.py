@@ -10,7 +10,7 @@ Both symbolic engines and the interpreter of the language read these terms; the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -261,6 +261,15 @@ class Seq:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Like ``Seq``, for long lists whose parts are made when they are first looked at. ``select`` gives the indexes, ascending, of the
+    parts that can do anything to a packet whose DESTINATION is in the ranges; the other parts would keep it as it is."""
+
+    parts: Sequence[Transfer]
+    select: Callable[[Ranges], Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Alt:
     """Any of the branches: the network's choice (random endpoints, equal-cost routes)."""
 
@@ -359,6 +368,7 @@ Transfer = (
     | Merge
     | Choose
     | Seq
+    | Table
     | Alt
     | Call
     | Hook
