@@ -55,7 +55,7 @@ class Source:
 
     def line(self, number: int) -> str:
         """The text of a line, counted from 1; empty when there is no such line."""
-        lines = self.text.split("\n")
+        lines = self.text.split("\n", number)
         return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
 
 

@@ -1,1 +1,79 @@
-"""The command line: arguments, files, printing, exit status."""
+"""The command line: arguments, files, printing, exit status. One file per command, imported when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from importlib import import_module
+
+from analyzer import __version__
+
+COMMANDS = {
+    "check": "the guarantees and the rules that the input permits (the default)",
+    "trace": "one packet, there and back, hop by hop",
+    "collect": "print the script that captures a node",
+    "rules": "the rules, or one rule's manual page",
+}
+
+DESCRIPTION = """\
+Proves the Kubernetes network guarantees on captured node state, or shows the packet that breaks them.
+
+  analyze PATH…                    check captures: directories, archives, files, - for stdin
+  analyze trace PATH… --from NS/POD --to NS/POD --port 80/TCP
+  analyze collect > collect.sh     the script to run as root on each node
+"""
+
+EPILOG = "exit status: 0 clean, 1 something is wrong, 2 wrong usage, 3 incomplete or undecided"
+
+
+def run(arguments: list[str]) -> int:
+    """Parses the arguments and runs the command; returns the exit status of CONTRACT: 0, 1, 2 or 3."""
+    name, rest = command_of(arguments)
+    if name is None:
+        overview().print_help(sys.stderr if arguments else sys.stdout)
+        return 2 if arguments or not sys.stdout else 0
+    command = import_module(f"analyzer.cli.{name}")
+    parser = ArgumentParser(prog=f"analyze {name}", description=COMMANDS[name], epilog=EPILOG)
+    command.options(parser)
+    return guarded(command.run, parser, rest)
+
+
+def command_of(arguments: list[str]) -> tuple[str | None, list[str]]:
+    """The command's name and its arguments; ``check`` where a path stands in its place."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        return None, []
+    if arguments[0] == "--version":
+        print(f"analyze {__version__}")
+        raise SystemExit(0)
+    if arguments[0] in COMMANDS:
+        return arguments[0], arguments[1:]
+    return "check", arguments
+
+
+def overview() -> ArgumentParser:
+    """The parser behind ``analyze --help``."""
+    parser = ArgumentParser(
+        prog="analyze", description=DESCRIPTION, epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter, usage="analyze [COMMAND] PATH… [options]"
+    )
+    group = parser.add_argument_group("commands")
+    for name, summary in COMMANDS.items():
+        group.add_argument(name, nargs="?", help=summary)
+    return parser
+
+
+def guarded(command: object, parser: ArgumentParser, arguments: list[str]) -> int:
+    """Runs a command; a reader that went away and an interrupt end it without a traceback."""
+    assert callable(command)
+    options: Namespace = parser.parse_args(arguments)
+    try:
+        status = command(options, parser)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    except KeyboardInterrupt:
+        print("analyze: interrupted", file=sys.stderr)
+        return 2
+    assert isinstance(status, int)
+    return status

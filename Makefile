@@ -1,0 +1,41 @@
+# Both commands of the README: `make demo` sets up and runs the main job on a sample, `make test` sets up and passes the tests.
+# PYTHON may name another interpreter (3.11 or later).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+APT := python3-venv iproute2 iptables nftables ipset conntrack containernetworking-plugins iputils-ping procps busybox-static dash
+
+# Tests that build networks share one worker (xdist's loadgroup).
+.PHONY: demo test packages format clean
+
+demo: $(VENV)/run
+	$(BIN)/analyze samples/clusters/peer-pods || test $$? = 1
+
+test: packages $(VENV)/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 --dist loadgroup -rs
+
+$(VENV)/run: pyproject.toml
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) packages
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/test: pyproject.toml $(VENV)/run
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+# The lab needs root and these commands; without root the tests that need them are skipped, aloud.
+packages:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  dpkg -s $(APT) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(APT) >/dev/null; }; \
+	else echo "not root or no apt-get: the lab wants $(APT)"; fi
+
+format:
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,68 @@
+"""Options, input and output that the commands have in common."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+
+from analyzer.cli.progress import Progress
+from analyzer.pipeline import Input, read_input
+from analyzer.report.style import Style
+
+
+def input_options(parser: ArgumentParser) -> None:
+    """Adds PATH… and how the input is read."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a file, a directory, an archive, or - for stdin")
+    parser.add_argument(
+        "--assume-defaults",
+        action="store_true",
+        help="what was not captured is as the kernel has it by default (no netfilter rules, no forwarding); verdicts say so",
+    )
+
+
+def output_options(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
+    """Adds the format, the output file, colour and verbosity."""
+    parser.add_argument("-f", "--format", choices=formats, help="the format on stdout, or of -o FILE (default text)")
+    parser.add_argument(
+        "-o", "--output", action="append", default=[], metavar="[FORMAT:]FILE", help="write to a file; may be given several times"
+    )
+    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no counts on stderr")
+    parser.add_argument("-v", "--verbose", action="store_true", help="every hop, gap and assumption")
+
+
+def load(options: Namespace, progress: Progress) -> Input:
+    """Reads the input of the command."""
+    stdin = sys.stdin.buffer if "-" in options.paths else None
+    return read_input(tuple(options.paths), stdin, assume_defaults=options.assume_defaults, progress=progress)
+
+
+def style_for(options: Namespace, *, to_file: bool) -> Style:
+    """Colour on a terminal only, unless it is asked for; NO_COLOR is honoured."""
+    terminal = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    color = options.color == "always" or (options.color == "auto" and terminal and not to_file)
+    return Style(color=color, verbose=options.verbose, width=terminal_width())
+
+
+def terminal_width() -> int:
+    """The width to write for: the terminal's, else 120."""
+    try:
+        return max(60, min(os.get_terminal_size(sys.stdout.fileno()).columns, 160))
+    except (OSError, ValueError):
+        return 120
+
+
+def write(path: str | None, text: str) -> None:
+    """Writes to stdout, or to a file."""
+    if path is None:
+        sys.stdout.write(text)
+        return
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def fail(message: str) -> int:
+    """Says on stderr what is wrong with the call; the exit status for it."""
+    print(f"analyze: {message}", file=sys.stderr)
+    return 2

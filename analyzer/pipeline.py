@@ -1,0 +1,78 @@
+"""From input to answers, stage by stage: the place to start reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from analyzer.capture import load
+from analyzer.capture.reading import facts
+from analyzer.findings import Report, Severity, Verdict
+from analyzer.model.build import build
+from analyzer.model.network import Network
+from analyzer.source import Gap, Source
+
+Progress = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What was read: the network, the sources, the gaps, and of these the ones that kept input from being read at all."""
+
+    network: Network
+    sources: tuple[Source, ...]
+    gaps: tuple[Gap, ...]
+    unreadable: tuple[Gap, ...]
+
+
+def quiet(*_: object) -> None:
+    """Progress that nobody wants to see."""
+
+
+def read_input(
+    paths: tuple[str, ...], stdin: BinaryIO | None = None, *, assume_defaults: bool = False, progress: Progress = quiet
+) -> Input:
+    """Capture, parse and build: paths -> sources -> facts -> network. Nothing in the input raises."""
+    loaded = load(paths, stdin, lambda done, total: progress("reading files", done, total))
+    progress("parsing")
+    known, gaps = facts(loaded.sources)
+    progress("building the network")
+    network = build(loaded.sources, known, (*loaded.gaps, *gaps), assume_defaults=assume_defaults)
+    return Input(network, loaded.sources, network.gaps, loaded.gaps)
+
+
+def analyze(
+    given: Input, select: tuple[str, ...] = (), ignore: tuple[str, ...] = (), progress: Progress = quiet
+) -> Report:
+    """The guarantees, what explains those that fail, and the findings of the rules."""
+    from analyzer.query.causes import causes
+    from analyzer.query.guarantees import decide
+    from analyzer.query.rules import check
+
+    progress("deciding the guarantees")
+    decided = decide(given.network)
+    progress("explaining")
+    explained = causes(given.network, decided.broken)
+    progress("checking the rules")
+    findings = check(given.network, select, ignore)
+    return Report(decided.guarantees, explained, findings, given.gaps, given.sources)
+
+
+ORDER = {Severity.ERROR: 3, Severity.WARNING: 2, Severity.NOTE: 1}
+THRESHOLDS = {"error": 3, "warning": 2, "note": 1, "never": 99}
+
+
+def status(report: Report, given: Input, fail_on: str = "error", strict: bool = False) -> int:
+    """The exit status: 1 for findings at or above ``fail_on`` and refuted guarantees, 3 for what is incomplete, else 0."""
+    worst = max((ORDER[finding.severity] for finding in report.findings), default=0)
+    refuted = any(guarantee.verdict is Verdict.REFUTED for guarantee in report.guarantees)
+    threshold = THRESHOLDS[fail_on]
+    if worst >= threshold or (refuted and threshold <= ORDER[Severity.ERROR]):
+        return 1
+    undecided = any(guarantee.verdict is Verdict.UNDECIDED for guarantee in report.guarantees)
+    if given.unreadable or undecided or (strict and report.gaps):
+        return 3
+    return 0
+
+

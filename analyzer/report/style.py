@@ -1,0 +1,27 @@
+"""How text is dressed: colour, width, and what must never reach a terminal."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+CODES = {"error": "1;31", "warning": "1;33", "note": "1;36", "good": "1;32", "bad": "1;31", "unsure": "1;33", "place": "34", "dim": "2", "strong": "1"}
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Colour or none, terse or verbose, and the width to fill."""
+
+    color: bool = False
+    verbose: bool = False
+    width: int = 120
+
+    def paint(self, text: str, role: str) -> str:
+        """The text in the colour of its role, where colour is wanted."""
+        return f"\x1b[{CODES[role]}m{text}\x1b[0m" if self.color and text else text
+
+
+def safe(text: str) -> str:
+    """The text with control and direction-changing characters written out, tabs as spaces."""
+    return CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text.replace("\t", "    "))

@@ -1,0 +1,113 @@
+"""The report for people: the guarantees, then the causes, then the findings, then what could not be known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from analyzer.findings import Cause, Certainty, Counterexample, Finding, Fix, Guarantee, Report, Verdict
+from analyzer.report import Format
+from analyzer.report.excerpt import excerpt, indented
+from analyzer.report.hops import hop_lines
+from analyzer.report.style import Style, safe
+from analyzer.source import Gap, Source
+
+ROLES = {Verdict.PROVED: "good", Verdict.REFUTED: "bad", Verdict.UNDECIDED: "unsure", Verdict.NOT_APPLICABLE: "dim"}
+ORDER = {Verdict.REFUTED: 0, Verdict.UNDECIDED: 1, Verdict.PROVED: 2, Verdict.NOT_APPLICABLE: 3}
+GAPS_SHOWN = 10
+
+
+def write(report: Report, style: Style) -> str:
+    """The whole report as text."""
+    sources = {source.path: source for source in report.sources}
+    parts = [guarantee_lines(report, style)]
+    parts += [cause_lines(cause, sources, style) for cause in report.causes]
+    parts += [refutation_lines(item, sources, style) for item in report.guarantees if unexplained(item, report)]
+    parts += [finding_lines(finding, sources, style) for finding in report.findings]
+    parts += [assumption_lines(report, style), gap_lines(report.gaps, style)]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def guarantee_lines(report: Report, style: Style) -> list[str]:
+    """A line for each guarantee, the failing ones first; those that do not apply only when asked for."""
+    shown = [g for g in report.guarantees if g.verdict is not Verdict.NOT_APPLICABLE or style.verbose]
+    if not shown:
+        return [style.paint("guarantees: none can be decided from this input", "strong")]
+    width = max(len(guarantee.id) for guarantee in shown)
+    shown.sort(key=lambda guarantee: ORDER[guarantee.verdict])
+    return [style.paint("guarantees", "strong"), *(guarantee_line(guarantee, width, style) for guarantee in shown)]
+
+
+def guarantee_line(guarantee: Guarantee, width: int, style: Style) -> str:
+    """The verdict, what it was decided over, and why."""
+    verdict = style.paint(f"{guarantee.verdict:9}", ROLES[guarantee.verdict])
+    reason = f": {safe(guarantee.reason)}" if guarantee.reason else ""
+    return f"  {verdict}  {guarantee.id:{width}}  {safe(guarantee.scope)}{reason}"
+
+
+def cause_lines(cause: Cause, sources: Mapping[str, Source], style: Style) -> list[str]:
+    """A cause with its places, its remedy and one packet that meets it."""
+    pairs = f"{cause.pairs} broken pair{'s' if cause.pairs != 1 else ''}"
+    head = f"{style.paint('cause', 'error')}: {style.paint(safe(cause.message), 'strong')} (explains {pairs}: {', '.join(cause.guarantees)})"
+    lines = [head, *excerpt(sources, cause.at, cause.related, style)]
+    return lines + tail(cause.fix, cause.counterexample, style)
+
+
+def tail(fix: Fix | None, counterexample: Counterexample | None, style: Style) -> list[str]:
+    """The help line and the packet, where there are any."""
+    lines = [f"  {style.paint('= help:', 'place')} {safe(line)}" for line in (fix.text.splitlines() if fix else ())]
+    if counterexample is not None:
+        lines.append(f"  {style.paint('= packet:', 'place')} {counterexample.packet}")
+        lines += indented(hop_lines(counterexample.hops, style), 4)
+    return lines
+
+
+def unexplained(guarantee: Guarantee, report: Report) -> bool:
+    """Whether the guarantee is refuted and no cause carries its packet."""
+    explained = any(guarantee.id in cause.guarantees for cause in report.causes)
+    return guarantee.verdict is Verdict.REFUTED and guarantee.counterexample is not None and not explained
+
+
+def refutation_lines(guarantee: Guarantee, sources: Mapping[str, Source], style: Style) -> list[str]:
+    """A refuted guarantee that no cause explains, with its packet."""
+    shown = guarantee.counterexample
+    assert shown is not None
+    lines = [f"{style.paint('refuted', 'error')}: {style.paint(guarantee.id, 'strong')}: {safe(shown.reason)}"]
+    if shown.at is not None:
+        lines += excerpt(sources, shown.at, (), style)
+    return lines + tail(None, shown, style)
+
+
+def finding_lines(finding: Finding, sources: Mapping[str, Source], style: Style) -> list[str]:
+    """A finding in the manner of a compiler: severity[rule], message, places, note, help, packet."""
+    doubt = " (possible)" if finding.certainty is Certainty.POSSIBLE else ""
+    head = style.paint(f"{finding.severity}[{finding.rule}]", finding.severity) + f"{doubt}: {style.paint(safe(finding.message), 'strong')}"
+    lines = [head, *excerpt(sources, finding.at, finding.related, style)]
+    if finding.note:
+        lines.append(f"  {style.paint('= note:', 'place')} {safe(finding.note)}")
+    return lines + tail(finding.fix, finding.counterexample, style)
+
+
+def assumption_lines(report: Report, style: Style) -> list[str]:
+    """What the verdicts take for granted, each once."""
+    texts = dict.fromkeys(text for guarantee in report.guarantees for text in guarantee.assumptions)
+    if not texts:
+        return []
+    shown = list(texts) if style.verbose else list(texts)[:GAPS_SHOWN]
+    more = [f"  … and {len(texts) - len(shown)} more (-v shows all)"] if len(texts) > len(shown) else []
+    return [style.paint("taken for granted", "strong"), *(f"  {safe(text)}" for text in shown), *more]
+
+
+def gap_lines(gaps: tuple[Gap, ...], style: Style) -> list[str]:
+    """What was met and not understood; the first few unless all are asked for."""
+    if not gaps:
+        return []
+    shown = gaps if style.verbose else gaps[:GAPS_SHOWN]
+    more = [f"  … and {len(gaps) - len(shown)} more (-v shows all)"] if len(gaps) > len(shown) else []
+    return [
+        style.paint(f"not understood ({len(gaps)})", "strong"),
+        *(f"  {style.paint(safe(str(gap.at)), 'place')}: {safe(gap.reason)}" for gap in shown),
+        *more,
+    ]
+
+
+FORMAT = Format("text", write)
