@@ -54,7 +54,11 @@ def command_of(arguments: list[str]) -> tuple[str | None, list[str]]:
 def overview() -> ArgumentParser:
     """The parser behind ``analyze --help``."""
     parser = ArgumentParser(
-        prog="analyze", description=DESCRIPTION, epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter, usage="analyze [COMMAND] PATH… [options]"
+        prog="analyze",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+        usage="analyze [COMMAND] PATH… [options]",
     )
     group = parser.add_argument_group("commands")
     for name, summary in COMMANDS.items():

@@ -23,9 +23,13 @@ def options(parser: ArgumentParser) -> None:
     """Adds the options of ``check``."""
     input_options(parser)
     output_options(parser, tuple(formats()))
-    parser.add_argument("--fail-on", choices=("error", "warning", "note", "never"), default="error", help="what gives exit status 1")
+    parser.add_argument(
+        "--fail-on", choices=("error", "warning", "note", "never"), default="error", help="what gives exit status 1"
+    )
     parser.add_argument("--strict", action="store_true", help="gaps give exit status 3 where nothing is worse")
-    parser.add_argument("--select", action="append", default=[], metavar="RULE", help="only these rules (repeatable, commas, prefixes with *)")
+    parser.add_argument(
+        "--select", action="append", default=[], metavar="RULE", help="only these rules (repeatable, commas, prefixes with *)"
+    )
     parser.add_argument("--ignore", action="append", default=[], metavar="RULE", help="not these rules")
 
 

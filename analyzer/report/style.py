@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-CODES = {"error": "1;31", "warning": "1;33", "note": "1;36", "good": "1;32", "bad": "1;31", "unsure": "1;33", "place": "34", "dim": "2", "strong": "1"}
+CODES = {
+    "error": "1;31",
+    "warning": "1;33",
+    "note": "1;36",
+    "good": "1;32",
+    "bad": "1;31",
+    "unsure": "1;33",
+    "place": "34",
+    "dim": "2",
+    "strong": "1",
+}
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 

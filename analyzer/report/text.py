@@ -80,7 +80,10 @@ def refutation_lines(guarantee: Guarantee, sources: Mapping[str, Source], style:
 def finding_lines(finding: Finding, sources: Mapping[str, Source], style: Style) -> list[str]:
     """A finding in the manner of a compiler: severity[rule], message, places, note, help, packet."""
     doubt = " (possible)" if finding.certainty is Certainty.POSSIBLE else ""
-    head = style.paint(f"{finding.severity}[{finding.rule}]", finding.severity) + f"{doubt}: {style.paint(safe(finding.message), 'strong')}"
+    head = (
+        style.paint(f"{finding.severity}[{finding.rule}]", finding.severity)
+        + f"{doubt}: {style.paint(safe(finding.message), 'strong')}"
+    )
     lines = [head, *excerpt(sources, finding.at, finding.related, style)]
     if finding.note:
         lines.append(f"  {style.paint('= note:', 'place')} {safe(finding.note)}")

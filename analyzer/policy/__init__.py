@@ -1,0 +1,1 @@
+"""What policies mean, apart from what a node does about them."""
