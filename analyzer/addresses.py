@@ -31,12 +31,10 @@ class Prefix(NamedTuple):
         """The highest address of the network."""
         return self.value | ((1 << (WIDTH[self.family] - self.length)) - 1)
 
-    def __contains__(self, item: object) -> bool:
-        if isinstance(item, Address):
-            return item.family == self.family and self.value <= item.value <= self.last
-        if isinstance(item, Prefix):
-            return item.family == self.family and self.value <= item.value and item.last <= self.last
-        return False
+    def covers(self, item: Address | Prefix) -> bool:
+        """Whether the network holds the address, or all of the other network."""
+        last = item.last if isinstance(item, Prefix) else item.value
+        return item.family == self.family and self.value <= item.value and last <= self.last
 
     def overlaps(self, other: Prefix) -> bool:
         """Whether the two networks share an address."""

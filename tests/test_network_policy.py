@@ -38,7 +38,7 @@ def policy(spec: dict[str, Any], namespace: str = "x") -> OtherObjectFact:
 
 A, B, C = pod("a", ip="10.0.0.1", app="a"), pod("b", ip="10.0.0.2", app="b"), pod("c", "y", ip="10.0.1.3", app="a")
 
-CASES = [
+CASES: list[tuple[str, dict[str, Any] | None, PodFact, PodFact, Any]] = [
     ("no policy", None, A, B, ALL_PORTS),
     ("default deny", {"podSelector": {}}, A, B, ()),
     ("deny does not isolate egress", {"podSelector": {"matchLabels": {"app": "a"}}}, A, B, ALL_PORTS),

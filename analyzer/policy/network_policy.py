@@ -35,8 +35,8 @@ class Admitted:
         return self.other is True and all(ranges == ALL_PORTS for ranges in self.ports.values())
 
 
-EVERYTHING = Admitted({number: ALL_PORTS for number in PROTOCOLS.values()}, True)
-NOTHING = Admitted({number: EMPTY for number in PROTOCOLS.values()}, False)
+EVERYTHING = Admitted(dict.fromkeys(PROTOCOLS.values(), ALL_PORTS), True)
+NOTHING = Admitted(dict.fromkeys(PROTOCOLS.values(), EMPTY), False)
 
 
 def policies_of(cluster: Cluster) -> tuple[OtherObjectFact, ...]:
@@ -119,7 +119,7 @@ def is_peer(cluster: Cluster, policy: OtherObjectFact, item: Mapping[str, Any], 
 def in_block(block: Mapping[str, Any], text: str) -> bool:
     """Whether an address is in ``cidr`` and in none of ``except``."""
     host = prefix(text)
-    return host in prefix(block["cidr"]) and not any(host in prefix(hole) for hole in block.get("except") or [])
+    return prefix(block["cidr"]).covers(host) and not any(prefix(hole).covers(host) for hole in block.get("except") or [])
 
 
 def namespace_labels(cluster: Cluster, name: str) -> Mapping[str, str]:
