@@ -31,7 +31,7 @@ from analyzer.source import Gap, Source, Span
 FORMATS = {format.name: format for format in package_constants(analyzer.report, "FORMAT", Format)}
 SCHEMA = json.loads((Path(analyzer.report.__file__).parent / "schemas" / "report.json").read_text())
 
-ENTRY = Span("nodes/n1/ip_neigh", 1, 27, 1, 44)
+ENTRY = Span("nodes/n1/ip_neigh", 1, 28, 1, 45)
 OTHER = Span("nodes/vm/ip_addr", 2, 16, 2, 33)
 PACKET = Packet(4, address("10.0.0.1").value, address("10.0.0.2").value, ICMP, icmp_type=8)
 HOPS = (

@@ -34,4 +34,10 @@ class Style:
 
 def safe(text: str) -> str:
     """The text with control and direction-changing characters written out, tabs as spaces."""
-    return CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text.replace("\t", "    "))
+    return CONTROL.sub(written_out, text.replace("\t", "    "))
+
+
+def written_out(found: re.Match[str]) -> str:
+    """One character as its escape."""
+    code = ord(found.group())
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
