@@ -1,0 +1,69 @@
+"""A pod has no default route, or its gateway is an address that its node does not have.
+
+## What it finds
+A pod's namespace without an IPv4 default route; or whose gateway is on its own network, is held by no interface of the node, and is not answered for by a
+permanent neighbour entry or by proxy ARP.
+
+## Why it matters
+The pod reaches only its own network; everything else fails with "Network is unreachable" or waits for an ARP answer that never comes.
+
+## Example
+    $ ip route                # in the pod
+    10.244.1.0/24 dev eth0 proto kernel scope link src 10.244.1.5
+
+## How to mend
+Recreate the pod; check `isDefaultGateway`/`isGateway` of the bridge plugin and the address of the bridge.
+
+## Sources
+cilium/cilium#19581, kubernetes/kubernetes#67183. 169.254.1.1 with proxy ARP (Calico) is healthy.
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.state import main_route, pods_on, roots
+from analyzer.rule import Address, Attachment, Finding, Namespace, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for root in roots(network):
+        for pod in pods_on(network, root.scope.node):
+            inside = network.namespaces[pod.scope]
+            if "ip-route/4" in inside.missing or not any(address.family == 4 for address in pod.addresses):
+                continue
+            yield from pod_findings(root, inside, pod)
+
+
+def pod_findings(root: Namespace, inside: Namespace, pod: Attachment) -> Iterator[Finding]:
+    route = main_route(inside, Address(4, 0x08080808))
+    certain = not inside.gaps.get("ip-route")
+    if route is None:
+        place = next((fact.at for fact in inside.addresses if fact.address in pod.addresses), None)
+        if place is not None:
+            yield RULE.finding(
+                place,
+                f"{pod.name} has no default route",
+                help="recreate the pod; check isDefaultGateway of its CNI plugin",
+                certain=certain,
+            )
+        return
+    gateway = next((hop.via for hop in route.next_hops if hop.via), None)
+    if gateway is None or answered(root, inside, gateway):
+        return
+    yield RULE.finding(
+        route.at,
+        f"{pod.name} sends to gateway {gateway}, which no interface of {root.scope.node} has",
+        help=f"give {root.scope.node}'s bridge the address {gateway}",
+        certain=certain and "ip-addr" not in root.missing and not root.gaps.get("ip-addr"),
+    )
+
+
+def answered(root: Namespace, inside: Namespace, gateway: Address) -> bool:
+    held = any(fact.address == gateway for fact in root.addresses)
+    pinned = any(fact.address == gateway and fact.states & {"PERMANENT", "NOARP"} for fact in inside.neighbours)
+    proxied = any(fact.key.endswith(".proxy_arp") and fact.value == "1" for fact in root.sysctls.values())
+    switched = any(link.master_kind == "openvswitch" or link.master == "ovs-system" for link in root.links.values())
+    on_node = {link.name for link in root.links.values() if link.peer_index in {inner.index for inner in inside.links.values()}}
+    return held or pinned or proxied or switched or not on_node
+
+
+RULE = Rule("pod-gateway-missing", Severity.ERROR, __doc__, check, ("F46",))

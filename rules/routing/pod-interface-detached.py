@@ -1,0 +1,56 @@
+"""The host end of a pod's veth pair is down, or detached from the bridge that the other pods use.
+
+## What it finds
+On a node whose pods hang on one bridge: a pod's host-side interface without a master, with another master, or not up.
+
+## Why it matters
+The pod is cut off. Network managers and nmstate detach interfaces that they believe are theirs.
+
+## Example
+    7: vethab12@if2: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 ... state UP       # no "master cni0"
+
+## How to mend
+`ip link set vethab12 master cni0` (or `up`); tell the network manager to leave CNI interfaces alone.
+
+## Sources
+nmstate/kubernetes-nmstate#701, containers/podman#11123.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from analyzer.query.state import pods_on, roots
+from analyzer.rule import Finding, Interface, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for root in roots(network):
+        ends = [
+            (pod, end)
+            for pod in pods_on(network, root.scope.node)
+            if (end := host_end(network, pod.scope, root.scope)) is not None
+        ]
+        usual = Counter(root.links[end.device].master for _, end in ends if root.links[end.device].master).most_common(1)
+        for pod, end in ends:
+            link = root.links[end.device]
+            if not link.up:
+                yield RULE.finding(
+                    link.at, f"{end.device}, the host end of {pod.name}, is down", help=f"ip link set {end.device} up"
+                )
+            elif usual and link.master != usual[0][0] and usual[0][1] * 2 > len(ends):
+                where = f"belongs to {link.master}" if link.master else "has no master"
+                yield RULE.finding(
+                    link.at,
+                    f"{end.device}, the host end of {pod.name}, {where}; the other pods' ends belong to {usual[0][0]}",
+                    help=f"ip link set {end.device} master {usual[0][0]}",
+                )
+
+
+def host_end(network: Network, pod: object, host: object) -> Interface | None:
+    for here, there in sorted(network.peers.items()):
+        if here.scope == pod and there.scope == host:
+            return there
+    return None
+
+
+RULE = Rule("pod-interface-detached", Severity.ERROR, __doc__, check, ("F48",))
