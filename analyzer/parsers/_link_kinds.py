@@ -1,0 +1,249 @@
+"""What ``ip -d link`` says of a link's kind and of the port that it is, from the words behind its ``link/…`` line.
+
+Follows the print_opt functions of iproute2 (ip/iplink_*.c).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from analyzer.addresses import Address, address
+from analyzer.facts.links import (
+    Bond,
+    Bridge,
+    Geneve,
+    Ipvlan,
+    Kind,
+    LinkFact,
+    Macvlan,
+    OtherKind,
+    Tunnel,
+    Vlan,
+    Vrf,
+    Vxlan,
+    Wireguard,
+)
+from analyzer.facts.neighbours import BridgePortFact
+from analyzer.source import Scope, Span
+
+Words = Sequence[str]
+PORTS = {
+    "bridge_slave": "bridge",
+    "openvswitch_slave": "openvswitch",
+    "bond_slave": "bond",
+    "vrf_slave": "vrf",
+    "team_slave": "team",
+}
+TUNNELS = frozenset(
+    {"ipip", "sit", "gre", "gretap", "ip6tnl", "ip6gre", "ip6gretap", "erspan", "ip6erspan", "vti", "vti6", "ipip6", "any"}
+)
+PLAIN = frozenset(
+    {
+        "veth",
+        "dummy",
+        "tun",
+        "ifb",
+        "nlmon",
+        "openvswitch",
+        "netdevsim",
+        "team",
+        "netkit",
+        "vcan",
+        "can",
+        "xfrm",
+        "bareudp",
+        "amt",
+        "gtp",
+        "macsec",
+        "hsr",
+        "vsock",
+        "lowpan",
+        "dsa",
+        "ovpn",
+        "batadv",
+        "virt_wifi",
+        "wwan",
+        "rmnet",
+        "ipoib",
+        "geneve",
+        "lo",
+        "vrf",
+    }
+)
+NO_KIND = frozenset(
+    {
+        "promiscuity",
+        "allmulti",
+        "minmtu",
+        "maxmtu",
+        "addrgenmode",
+        "numtxqueues",
+        "numrxqueues",
+        "gso_max_size",
+        "gso_max_segs",
+        "tso_max_size",
+        "tso_max_segs",
+        "gro_max_size",
+        "gso_ipv4_max_size",
+        "gro_ipv4_max_size",
+        "portid",
+        "portname",
+        "switchid",
+        "parentbus",
+        "parentdev",
+        "port_name",
+        "switch_id",
+        "netns-immutable",
+        "gro_ipv4_max",
+    }
+)
+
+
+def after(words: Words, key: str) -> str | None:
+    """The word behind a key, None where there is none."""
+    for position in range(len(words) - 1):
+        if words[position] == key:
+            return words[position + 1]
+    return None
+
+
+def kind_of(words: Words) -> tuple[Kind | None, str | None]:
+    """The kind of the link, and the kind of port it is. A kind that is not known is ``OtherKind`` with its name."""
+    position = 0
+    while position < len(words) and words[position] in NO_KIND:
+        position += 1 if words[position] == "netns-immutable" else 2
+    master_kind = next((PORTS[word] for word in words if word in PORTS), None)
+    if position >= len(words) or words[position] in PORTS:
+        return None, master_kind
+    end = next((i for i, word in enumerate(words) if i > position and (word in PORTS or word == "addrgenmode")), len(words))
+    return build(words[position], words[position + 1 : end]), master_kind
+
+
+def build(name: str, words: Words) -> Kind:
+    """The kind from its name and options."""
+    if name in TUNNELS:
+        return tunnel(name, words)
+    maker = KINDS.get(name)
+    return maker(words) if maker else OtherKind(name)
+
+
+def addressed(words: Words, key: str) -> Address | None:
+    """The address behind a key; ``any`` is none."""
+    text = after(words, key)
+    return None if text is None or text == "any" else address(text)
+
+
+def vxlan(words: Words) -> Vxlan:
+    """``vxlan id 1 local 192.168.0.1 dev eth0 srcport 0 0 dstport 8472 nolearning …``."""
+    identifier = after(words, "id")
+    return Vxlan(
+        identifier=int(identifier) if identifier else None,
+        local=addressed(words, "local") or addressed(words, "local6"),
+        remote=addressed(words, "remote") or addressed(words, "remote6"),
+        group=addressed(words, "group") or addressed(words, "group6"),
+        device=after(words, "dev"),
+        port=int(after(words, "dstport") or 8472),
+        learning="nolearning" not in words,
+        external="external" in words,
+        proxy="proxy" in words,
+        l2miss="l2miss" in words,
+        l3miss="l3miss" in words,
+        ttl=after(words, "ttl") or "",
+        dont_fragment=after(words, "df") or "",
+    )
+
+
+def tunnel(name: str, words: Words) -> Tunnel:
+    """``ipip remote any local 10.0.0.1 dev eth0 ttl inherit pmtudisc``."""
+    return Tunnel(
+        name,
+        addressed(words, "local"),
+        addressed(words, "remote"),
+        after(words, "dev"),
+        "external" in words,
+        after(words, "key") or after(words, "ikey"),
+    )
+
+
+def geneve(words: Words) -> Geneve:
+    """``geneve id 5 remote 10.0.0.2 dstport 6081``."""
+    identifier = after(words, "id")
+    return Geneve(
+        int(identifier) if identifier else None,
+        addressed(words, "remote"),
+        int(after(words, "dstport") or 6081),
+        "external" in words,
+    )
+
+
+def ipvlan(words: Words) -> Ipvlan:
+    """``ipvlan mode l2 bridge``."""
+    flag = next((word for word in words if word in ("bridge", "private", "vepa")), "bridge")
+    return Ipvlan(after(words, "mode") or "l3", flag)
+
+
+def vlan(words: Words) -> Vlan:
+    """``vlan protocol 802.1Q id 100 <REORDER_HDR>``."""
+    return Vlan(int(after(words, "id") or ""), after(words, "protocol") or "802.1Q")
+
+
+def bridge(words: Words) -> Bridge:
+    """The options of a bridge that decide about frames."""
+
+    def flag(key: str) -> bool | None:
+        text = after(words, key)
+        return None if text is None else text != "0"
+
+    vlan_text, ageing = after(words, "vlan_default_pvid"), after(words, "ageing_time")
+    return Bridge(
+        vlan_filtering=flag("vlan_filtering"),
+        stp=flag("stp_state"),
+        default_vlan=int(vlan_text) if vlan_text else None,
+        ageing=int(ageing) if ageing else None,
+        nf_call_iptables=flag("nf_call_iptables"),
+        nf_call_ip6tables=flag("nf_call_ip6tables"),
+    )
+
+
+KINDS: Mapping[str, Callable[[Words], Kind]] = {
+    "vxlan": vxlan,
+    "geneve": geneve,
+    "wireguard": lambda _: Wireguard(),
+    "macvlan": lambda words: Macvlan(after(words, "mode") or "vepa"),
+    "macvtap": lambda words: Macvlan(after(words, "mode") or "vepa"),
+    "ipvlan": ipvlan,
+    "ipvtap": ipvlan,
+    "vlan": vlan,
+    "bridge": bridge,
+    "vrf": lambda words: Vrf(int(after(words, "table") or "")),
+    "bond": lambda words: Bond(after(words, "mode") or "", after(words, "active_slave")),
+}
+
+
+def on(words: Words, key: str) -> bool | None:
+    """An on/off option; None where it is not said."""
+    text = after(words, key)
+    return None if text is None else text == "on"
+
+
+def port_of(words: Words, link: LinkFact, at: Span, scope: Scope | None) -> BridgePortFact | None:
+    """The bridge port of a link, where ``bridge_slave`` is among the words."""
+    if "bridge_slave" not in words:
+        return None
+    tail = words[list(words).index("bridge_slave") :]
+    return BridgePortFact(
+        at=at,
+        scope=scope,
+        device=link.name,
+        master=link.master,
+        state=after(tail, "state"),
+        hairpin=on(tail, "hairpin"),
+        learning=on(tail, "learning"),
+        flood=on(tail, "flood"),
+        multicast_flood=on(tail, "mcast_flood"),
+        broadcast_flood=on(tail, "bcast_flood"),
+        isolated=on(tail, "isolated"),
+        proxy_arp=on(tail, "proxy_arp"),
+        neighbour_suppression=on(tail, "neigh_suppress"),
+        vlan_tunnel=on(tail, "vlan_tunnel"),
+    )

@@ -1,0 +1,88 @@
+"""Small readers that the parsers of ``ip`` and ``bridge`` share: words with their columns, JSON items with their places."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analyzer.source import Source, Span
+
+ERRORS = re.compile(
+    r"^(Cannot |Error: |RTNETLINK answers|Device \"|Dump terminated|Dump was interrupted|.*: command not found|.*: not found$|"
+    r"Object \".*\" is unknown|Failed to |bash: |sh: |.*No such file or directory|.*Permission denied|.*Operation not permitted|Usage: |Command line is not complete)"
+)
+WORD = re.compile(r"\S+")
+
+
+def refuse_errors(line: str) -> None:
+    """Raises ValueError where a line is a command's error and not its output."""
+    if ERRORS.match(line):
+        raise ValueError(f"the command failed: {line.strip()}")
+
+
+def span_of(source: Source, number: int, line: str, word: str, start: int = 0) -> Span:
+    """The place of a word in a line; the whole line where it is not there."""
+    found = line.find(word, start)
+    if found < 0:
+        return Span(source.path, number)
+    return Span(source.path, number, found + 1, number, found + len(word) + 1)
+
+
+def word_at(at: Span, line: str, word: str) -> Span:
+    """The place of a word in the line that ``at`` names."""
+    found = line.find(word)
+    if found < 0:
+        return at
+    return Span(at.path, at.line, found + 1, at.line, found + len(word) + 1)
+
+
+def is_json(text: str) -> bool:
+    """Whether a text is meant as JSON."""
+    return text.lstrip()[:1] in ("[", "{")
+
+
+def json_items(source: Source) -> Iterator[tuple[Mapping[str, Any], Span]]:
+    """The objects of a JSON array (or of several texts one after the other), each with its place; {} placeholders are left out.
+
+    ``ip -j`` prints one line, ``ip -j -p`` many: the place is that of the item's opening brace. Raises ValueError where the text breaks off;
+    the items before are given first.
+    """
+    text, position, decoder = source.text, 0, json.JSONDecoder()
+    places = Places(source)
+    while (position := skip(text, position)) < len(text):
+        if text[position] == "{":
+            item, end = decoder.raw_decode(text, position)
+            if item:
+                yield item, places.span(position, end)
+            position = end
+        elif text[position] == "[":
+            position += 1
+        else:
+            raise ValueError(f"expected a JSON object at {text[position : position + 20]!r}")
+
+
+def skip(text: str, position: int) -> int:
+    """The next position that is not white space, a comma or a closing bracket."""
+    while position < len(text) and text[position] in " \t\r\n,]":
+        position += 1
+    return position
+
+
+class Places:
+    """Turns offsets into lines and columns; offsets must not go back."""
+
+    def __init__(self, source: Source) -> None:
+        self.source, self.line, self.start = source, 1, 0
+
+    def span(self, begin: int, end: int) -> Span:
+        """The place between two offsets of one item (its end is where its first line ends, if it spans several)."""
+        text = self.source.text
+        count = text.count("\n", self.start, begin)
+        if count:
+            self.line += count
+            self.start = text.rfind("\n", 0, begin) + 1
+        last = text.find("\n", begin, end)
+        column = begin - self.start + 1
+        return Span(self.source.path, self.line, column, self.line, column + (end if last < 0 else last) - begin)
