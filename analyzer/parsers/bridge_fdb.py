@@ -1,0 +1,91 @@
+"""``bridge fdb show``, text and JSON (iproute2 bridge/fdb.c), and ``brctl showmacs``' neighbour ``bridge fdb``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analyzer.addresses import address, hardware_address
+from analyzer.facts.base import Fact
+from analyzer.facts.neighbours import ForwardingFact
+from analyzer.parsers import UNREADABLE, Parser, by_line, reason
+from analyzer.parsers._words import is_json, json_items, refuse_errors, word_at
+from analyzer.source import Gap, Source, Span
+
+FLAGS = frozenset(
+    {"permanent", "static", "stale", "extern_learn", "offload", "sticky", "router", "noarp", "added_by_user", "locked", "dynamic"}
+)
+VALUES = frozenset({"dev", "dst", "vlan", "vni", "port", "via", "master", "nhid", "src_vni", "link-netnsid", "used", "updated"})
+
+
+def read(source: Source) -> Iterator[Fact | Gap]:
+    """Entries by line or item."""
+    if not is_json(source.text):
+        yield from by_line(source, lambda line, at: entry_of(source, line, at))
+        return
+    for item, at in json_items(source):
+        try:
+            yield entry_from(source, item, at)
+        except UNREADABLE as problem:
+            yield Gap(at, reason(problem), source.kind, source.scope)
+
+
+def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
+    """``aa:bb:… dev flannel.1 dst 192.168.0.2 self permanent``."""
+    refuse_errors(line)
+    words = line.split()
+    values = {key: words[i + 1] for i, key in enumerate(words[:-1]) if key in VALUES}
+    port = values.get("port", "")
+    if "dev" not in values and source.subject:
+        values["dev"] = source.subject
+    yield ForwardingFact(
+        at=word_at(at, line, words[0]),
+        scope=source.scope,
+        mac=hardware_address(words[0]),
+        device=values["dev"],
+        master=values.get("master"),
+        own="self" in words,
+        destination=address(values["dst"]) if "dst" in values else None,
+        vlan=number(values.get("vlan")),
+        vni=number(values.get("vni")),
+        port=int(port) if port.isdecimal() else None,
+        via=values.get("via"),
+        next_hop_id=number(values.get("nhid")),
+        flags=frozenset(word for word in words if word in FLAGS),
+    )
+
+
+def number(text: str | None) -> int | None:
+    """A number, None where there is none."""
+    return None if text is None else int(text)
+
+
+def entry_from(source: Source, item: Mapping[str, Any], at: Span) -> ForwardingFact:
+    """One entry of JSON."""
+    flags = set(item.get("flags") or ())
+    state = item.get("state")
+    port = item.get("port")
+    return ForwardingFact(
+        at=at,
+        scope=source.scope,
+        mac=hardware_address(item["mac"]),
+        device=item["ifname"],
+        master=item.get("master"),
+        own="self" in flags,
+        destination=address(item["dst"]) if "dst" in item else None,
+        vlan=item.get("vlan"),
+        vni=item.get("vni"),
+        port=int(port) if port is not None else None,
+        via=item.get("via") or item.get("viaIf"),
+        next_hop_id=item.get("nhid"),
+        flags=frozenset((flags | ({state} if state else set())) & FLAGS),
+    )
+
+
+PARSER = Parser(
+    kind="bridge-fdb",
+    read=read,
+    names=(r"bridge_(-\S+_)*(f|fdb)(_(show|list))?(_(dev|br|brport)_(?P<subject>\S+?))?(\.json)?", r"(bridge-fdb|fdb)(\.json)?"),
+    content=re.compile(r"^([0-9a-f]{2}:){5}[0-9a-f]{2} (dev|dst|vlan|master|self) ?|^\s*\[\s*\{\s*\"mac\"", re.MULTILINE),
+)

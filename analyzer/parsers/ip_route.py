@@ -1,0 +1,296 @@
+"""``ip route show`` in both families and all tables, text and JSON (iproute2 ip/iproute.c, print_route)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analyzer.addresses import WIDTH, Address, Prefix, address, default_prefix, prefix
+from analyzer.facts.base import Fact
+from analyzer.facts.routes import MAIN, NextHop, RouteFact
+from analyzer.parsers import UNREADABLE, Parser, gap, reason
+from analyzer.parsers._words import is_json, json_items, refuse_errors
+from analyzer.source import Gap, Source, Span
+
+KINDS = frozenset(
+    {"unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw", "nat"}
+)
+FLAGS = frozenset(
+    {
+        "onlink",
+        "linkdown",
+        "dead",
+        "pervasive",
+        "offload",
+        "trap",
+        "rt_offload",
+        "rt_trap",
+        "unresolved",
+        "rt_offload_failed",
+        "offload_failed",
+        "notify",
+        "cloned",
+    }
+)
+VALUES = frozenset(
+    {
+        "realm",
+        "realms",
+        "advmss",
+        "rtt",
+        "rttvar",
+        "cwnd",
+        "window",
+        "reordering",
+        "hoplimit",
+        "initcwnd",
+        "initrwnd",
+        "features",
+        "quickack",
+        "congctl",
+        "error",
+        "pref",
+        "expires",
+        "uid",
+        "users",
+        "age",
+        "ssthresh",
+        "rto_min",
+        "fastopen_no_cookie",
+        "ttl-propagate",
+        "iif",
+        "tos",
+        "dsfield",
+        "asymmetric",
+        "timeout",
+        "metric-lock",
+        "lock",
+    }
+)
+NAMED_TABLES = {"main": MAIN, "local": 255, "default": 253, "unspec": 0}
+
+
+def table_number(text: str | int) -> int | str:
+    """The number of a table, or its name where only rt_tables knows the number."""
+    if isinstance(text, int):
+        return text
+    return NAMED_TABLES[text] if text in NAMED_TABLES else int(text) if text.isdecimal() else text
+
+
+def read(source: Source) -> Iterator[Fact | Gap]:
+    """Routes in listing order."""
+    if is_json(source.text):
+        yield from read_json(source)
+    else:
+        yield from read_text(source)
+
+
+def family_of(source: Source) -> int:
+    """The family that the file's name or its content tells; it decides what a bare ``default`` means."""
+    if re.search(r"(^|[_/-])-?6[_-]|ip6|v6|ipv6", source.path.rsplit("/", 1)[-1]):
+        return 6
+    sample = source.text[:4096]
+    return 6 if ":" in sample and not re.search(r"\b\d+\.\d+\.\d+\.\d+", sample) else 4
+
+
+def read_text(source: Source) -> Iterator[Fact | Gap]:
+    """The text form: a route a line, multipath next hops on lines of their own."""
+    family = family_of(source)
+    pending: list[tuple[int, str]] = []
+    order = 0
+    for number, raw in enumerate(source.text.split("\n"), 1):
+        line = raw.rstrip("\r ").replace("\\", " ")
+        if not line.strip():
+            continue
+        if line[0] in " \t" and line.split()[0] in ("nexthop", "cache") and pending:
+            pending.append((number, line))
+            continue
+        yield from flush(source, pending, family, order)
+        order += 1
+        pending = [(number, line)]
+    yield from flush(source, pending, family, order)
+
+
+def flush(source: Source, pending: list[tuple[int, str]], family: int, order: int) -> Iterator[Fact | Gap]:
+    """The route of the lines that were collected."""
+    if not pending:
+        return
+    number, first = pending[0]
+    try:
+        refuse_errors(first)
+        words = first.split()
+        hops = [line.split() for _, line in pending[1:] if line.split()[0] == "nexthop"]
+        if "nexthop" in words[1:]:
+            position = words.index("nexthop")
+            words, inner = words[:position], " ".join(words[position:]).split("nexthop")[1:]
+            hops += [["nexthop", *text.split()] for text in inner]
+        yield route_of(source, number, first, words, hops, family, order)
+    except UNREADABLE as problem:
+        yield gap(source, number, f"{reason(problem)} (expected a route such as '10.0.0.0/8 via 10.0.0.1 dev eth0')")
+
+
+def route_of(
+    source: Source, number: int, line: str, words: list[str], hops: list[list[str]], family: int, order: int
+) -> RouteFact:
+    """A route from its words."""
+    kind = words.pop(0) if words[0] in KINDS else "unicast"
+    options, flags, encap = options_of(words[1:])
+    family = family_told(words[0], options, hops, family)
+    ways = [next_hop(hop[1:]) for hop in hops]
+    if not ways and ("dev" in options or "via" in options):
+        ways = [NextHop(way(options.get("via")), options.get("dev"), 1, frozenset(flags), encap)]
+    identifier = options.get("nhid")
+    column = line.find(words[0]) + 1
+    return RouteFact(
+        at=Span(source.path, number, column, number, len(line) + 1),
+        scope=source.scope,
+        destination=destination(words[0], family),
+        kind=kind,
+        table=table_number(options.get("table", MAIN)),
+        next_hops=tuple(ways),
+        next_hop_id=int(identifier) if identifier else None,
+        metric=int(options.get("metric", 0)),
+        source=address(options["src"]) if "src" in options else None,
+        scope_name=options.get("scope"),
+        protocol=options.get("proto"),
+        tos=int(options.get("tos", "0"), 0),
+        mtu=int(options["mtu"]) if "mtu" in options else None,
+        source_prefix=prefix(options["from"]) if options.get("from", "default") not in ("default", "all") else None,
+        order=order,
+    )
+
+
+def family_told(first: str, options: Mapping[str, str], hops: list[list[str]], family: int) -> int:
+    """The family that an address of the route tells, else the file's."""
+    if first != "default":
+        return 6 if ":" in first else 4
+    told = [options.get("src", ""), options.get("via", "")] if not hops else []
+    for text in told:
+        if text and text not in ("inet", "inet6"):
+            return 6 if ":" in text else 4
+    return 6 if "pref" in options else family
+
+
+def destination(text: str, family: int) -> Prefix:
+    """``default``, an address, a prefix, or the shortened form ``10/8`` and ``10.1/16`` of old tools."""
+    if text in ("default", "all", "any"):
+        return default_prefix(family)
+    host, slash, length = text.partition("/")
+    if "." in host or ":" in host or host.isdecimal():
+        missing = 3 - host.count(".") if ":" not in host else 0
+        found = prefix(host + ".0" * missing + slash + length)
+        if slash and length.isdecimal() and int(length) > WIDTH[found.family]:
+            raise ValueError(f"{text!r} is no network")
+        return found
+    raise ValueError(f"expected a destination, not {text!r}")
+
+
+def options_of(words: list[str]) -> tuple[dict[str, str], set[str], str | None]:
+    """The options behind a destination: values by key, flags, and the text of an encapsulation. ValueError for what is not known."""
+    options: dict[str, str] = {}
+    flags: set[str] = set()
+    encap: str | None = None
+    position = 0
+    while position < len(words):
+        word = words[position]
+        if word in FLAGS:
+            flags.add(word)
+            position += 1
+        elif word == "encap":
+            end = next((i for i in range(position, len(words)) if words[i] in ("via", "dev")), len(words))
+            encap = " ".join(words[position + 1 : end])
+            position = end
+        elif word == "via" and words[position + 1] in ("inet", "inet6"):
+            options["via"] = words[position + 2]
+            position += 3
+        elif (
+            word in ("via", "dev", "src", "table", "metric", "proto", "scope", "nhid", "mtu", "weight", "from", "tos")
+            or word in VALUES
+        ):
+            value = words[position + 1]
+            step = 3 if value == "lock" else 2
+            options["tos" if word == "dsfield" else word] = words[position + 2] if value == "lock" else value
+            position += step
+        elif word == "cache" or re.fullmatch(r"<\S*>|\d+sec|[\d.]+ms", word):
+            position += 1
+        else:
+            raise ValueError(f"the route's option {word!r} is not known")
+    return options, flags, encap
+
+
+def next_hop(words: list[str]) -> NextHop:
+    """One ``nexthop via … dev … weight …``."""
+    options, flags, encap = options_of(words)
+    return NextHop(way(options.get("via")), options.get("dev"), int(options.get("weight", 1)), frozenset(flags), encap)
+
+
+def way(text: str | None) -> Address | None:
+    """The address of a next hop."""
+    return address(text) if text else None
+
+
+def read_json(source: Source) -> Iterator[Fact | Gap]:
+    """The JSON form."""
+    family = family_of(source)
+    for order, (item, at) in enumerate(json_items(source)):
+        try:
+            yield route_from(source, item, at, family, order)
+        except UNREADABLE as problem:
+            yield Gap(at, reason(problem), source.kind, source.scope)
+
+
+def hop_from(item: Mapping[str, Any]) -> NextHop:
+    """A next hop of JSON: ``gateway``, or ``via`` with its own family."""
+    via = item.get("gateway") or (item.get("via") or {}).get("host")
+    encap = item.get("encap")
+    return NextHop(
+        way(via), item.get("dev"), int(item.get("weight", 1)), frozenset(item.get("flags") or ()), str(encap) if encap else None
+    )
+
+
+def route_from(source: Source, item: Mapping[str, Any], at: Span, family: int, order: int) -> RouteFact:
+    """One route of JSON."""
+    text = item["dst"]
+    if text == "default":
+        told = (
+            item.get("gateway")
+            or item.get("prefsrc")
+            or next((hop.get("gateway") for hop in item.get("nexthops") or () if hop.get("gateway")), "")
+        )
+        family = (6 if ":" in told else 4) if told else 6 if "pref" in item else family
+    hops = item.get("nexthops")
+    single = (hop_from(item),) if "dev" in item or "gateway" in item or "via" in item else ()
+    metrics = (item.get("metrics") or [{}])[0]
+    origin = item.get("from", item.get("src"))
+    return RouteFact(
+        at=at,
+        scope=source.scope,
+        destination=destination(text, family),
+        kind=item.get("type", "unicast"),
+        table=table_number(item.get("table", MAIN)),
+        next_hops=tuple(hop_from(hop) for hop in hops) if hops else single,
+        next_hop_id=item.get("nhid"),
+        metric=int(item.get("metric", 0)),
+        source=address(item["prefsrc"]) if "prefsrc" in item else None,
+        scope_name=item.get("scope"),
+        protocol=item.get("protocol"),
+        tos=int(str(item.get("tos", "0")), 0),
+        mtu=metrics.get("mtu"),
+        source_prefix=prefix(origin) if origin and origin not in ("default", "all") else None,
+        order=order,
+    )
+
+
+PARSER = Parser(
+    kind="ip-route",
+    read=read,
+    names=(
+        r"ip_(-\S+_)*(r|ro|rou|rout|route)(_(show|list|ls|s))?(_table_\S+)?(_(main|local|default))?(\.json)?",
+        r"(ipv[46]_route|ip6?route|ipv6route|routes?|route-table-all|ip-route(-v6)?|ip--[46]-r|ip--[46]-route-show-table-\d+|ip-routes(-table\d+)?)(\.json)?",
+    ),
+    content=re.compile(
+        r"^(default|(local |broadcast |unreachable |blackhole )?[0-9a-f][0-9a-f.:]*(/\d+)?) (via \S+ )?(dev|proto|scope|nhid) |^\s*\[\s*\{\s*\"(?:type\":\"\w+\",\")?dst\"",
+        re.MULTILINE,
+    ),
+)

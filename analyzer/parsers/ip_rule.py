@@ -1,0 +1,238 @@
+"""``ip rule show``, text and JSON (iproute2 ip/iprule.c, print_rule)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analyzer.addresses import Prefix, prefix
+from analyzer.facts.base import Fact
+from analyzer.facts.routes import RoutingRuleFact
+from analyzer.parsers import UNREADABLE, Parser, gap, reason
+from analyzer.parsers._words import is_json, json_items, refuse_errors
+from analyzer.parsers.ip_route import family_of, table_number
+from analyzer.source import Gap, Source, Span
+
+PROTOCOLS = {
+    "icmp": 1,
+    "igmp": 2,
+    "ipencap": 4,
+    "ipip": 4,
+    "tcp": 6,
+    "udp": 17,
+    "gre": 47,
+    "esp": 50,
+    "ah": 51,
+    "icmpv6": 58,
+    "ipv6-icmp": 58,
+    "sctp": 132,
+}
+LINE = re.compile(r"^(\d+):\s*(.*)$")
+SILENT = frozenset({"proto", "protocol"})
+
+
+def read(source: Source) -> Iterator[Fact | Gap]:
+    """Rules by line or item. A file without any address in it is IPv4's unless its name says otherwise."""
+    if is_json(source.text):
+        for item, at in json_items(source):
+            try:
+                yield rule_from(source, item, at)
+            except UNREADABLE as problem:
+                yield Gap(at, reason(problem), source.kind, source.scope)
+        return
+    for number, raw in enumerate(source.text.split("\n"), 1):
+        if raw.strip():
+            try:
+                yield rule_of(source, number, raw.rstrip("\r "))
+            except UNREADABLE as problem:
+                yield gap(source, number, reason(problem))
+
+
+def rule_of(source: Source, number: int, line: str) -> RoutingRuleFact:
+    """``1000: not from 10.0.0.0/8 fwmark 0x1/0xff iif eth0 lookup 100 suppress_prefixlength 0``."""
+    refuse_errors(line)
+    found = LINE.match(line)
+    if not found:
+        raise ValueError(f"expected a rule such as '32766: from all lookup main', not {line[:60]!r}")
+    values, flags, unknown = values_of(found.group(2).split())
+    return make(source, Span(source.path, number, 1, number, len(line) + 1), int(found.group(1)), values, flags, unknown)
+
+
+FLAGS = frozenset({"not", "l3mdev", "nop", "blackhole", "unreachable", "prohibit", "[detached]", "unresolved"})
+KEYS = frozenset(
+    {
+        "from",
+        "to",
+        "fwmark",
+        "iif",
+        "oif",
+        "lookup",
+        "table",
+        "goto",
+        "suppress_prefixlength",
+        "suppress_prefixlen",
+        "suppress_ifgroup",
+        "ipproto",
+        "sport",
+        "dport",
+        "uidrange",
+        "tos",
+        "dsfield",
+        "realms",
+        "tun_id",
+    }
+)
+
+
+def values_of(words: list[str]) -> tuple[dict[str, str], set[str], list[str]]:
+    """Keys with their values, flags, and selectors that are not known."""
+    values: dict[str, str] = {}
+    flags: set[str] = set()
+    unknown: list[str] = []
+    position = 0
+    while position < len(words):
+        word = words[position]
+        if word == "lookup" and words[position + 1 : position + 2] == ["[l3mdev-table]"]:
+            flags.add("l3mdev")
+            position += 2
+        elif word in FLAGS:
+            flags.add(word)
+            position += 1
+        elif word in KEYS:
+            values[{"table": "lookup", "dsfield": "tos", "suppress_prefixlen": "suppress_prefixlength"}.get(word, word)] = words[
+                position + 1
+            ]
+            position += 2
+        elif word in SILENT:
+            position += 2
+        else:
+            unknown.append(word)
+            position += 1
+    return values, flags, unknown + [key for key in ("realms", "tun_id") if key in values]
+
+
+def rule_from(source: Source, item: Mapping[str, Any], at: Span) -> RoutingRuleFact:
+    """One rule of JSON, through the same words."""
+    values: dict[str, str] = {}
+    flags = {key for key in ("not", "l3mdev") if item.get(key, 0) is None or item.get(key)}
+    names = {
+        "src": "from",
+        "dst": "to",
+        "table": "lookup",
+        "suppress_prefixlen": "suppress_prefixlength",
+        "uid_start": "uid_start",
+    }
+    known = {
+        "priority",
+        "srclen",
+        "dstlen",
+        "fwmask",
+        "action",
+        "protocol",
+        "not",
+        "l3mdev",
+        "iif_detached",
+        "oif_detached",
+        "unresolved",
+        "flow",
+    }
+    unknown = []
+    for key, value in item.items():
+        name = names.get(key, key)
+        if name in KEYS:
+            values[name] = str(value)
+        elif key not in known and not key.startswith(("uid_", "sport_", "dport_")):
+            unknown.append(key)
+    for side, length in (("from", "srclen"), ("to", "dstlen")):
+        if length in item and values.get(side) not in (None, "all"):
+            values[side] += f"/{item[length]}"
+    if "fwmask" in item:
+        values["fwmark"] += f"/{item['fwmask']}"
+    for key, low, high in (
+        ("uidrange", "uid_start", "uid_end"),
+        ("sport", "sport_start", "sport_end"),
+        ("dport", "dport_start", "dport_end"),
+    ):
+        if low in item:
+            values[key] = f"{item[low]}-{item[high]}"
+    if item.get("action") in FLAGS:
+        flags.add(str(item["action"]))
+    return make(source, at, int(item["priority"]), values, flags, unknown)
+
+
+def make(
+    source: Source, at: Span, priority: int, values: Mapping[str, str], flags: set[str], unknown: list[str]
+) -> RoutingRuleFact:
+    """The rule from its parts."""
+    origin, target = network(values.get("from")), network(values.get("to"))
+    told = next((item.family for item in (origin, target) if item), None)
+    mark, mask = marked(values.get("fwmark"))
+    action = next(
+        (flag for flag in ("nop", "blackhole", "unreachable", "prohibit") if flag in flags),
+        "goto" if "goto" in values else "lookup",
+    )
+    table: int | str | None = table_number(values["lookup"]) if "lookup" in values else None
+    if action == "lookup" and table is None and "l3mdev" not in flags:
+        raise ValueError("the rule has no action: expected lookup, goto, blackhole, unreachable, prohibit or nop")
+    return RoutingRuleFact(
+        at=at,
+        scope=source.scope,
+        family=told or family_of(source),
+        priority=priority,
+        inverted="not" in flags,
+        source=origin,
+        destination=target,
+        mark=mark,
+        mask=mask,
+        in_interface=values.get("iif"),
+        out_interface=values.get("oif"),
+        protocol=protocol(values.get("ipproto")),
+        source_ports=span(values.get("sport")),
+        destination_ports=span(values.get("dport")),
+        tos=int(values["tos"], 0) if "tos" in values else None,
+        user_ids=span(values.get("uidrange")),
+        l3mdev="l3mdev" in flags,
+        action=action,
+        table=table,
+        target=int(values["goto"]) if values.get("goto", "none").isdecimal() else None,
+        suppress_prefix_length=int(values["suppress_prefixlength"]) if "suppress_prefixlength" in values else None,
+        suppress_group=values.get("suppress_ifgroup"),
+        unknown=tuple(unknown),
+    )
+
+
+def network(text: str | None) -> Prefix | None:
+    """A selector's network; ``all`` is none."""
+    return None if text in (None, "all", "any", "default") else prefix(text)
+
+
+def marked(text: str | None) -> tuple[int | None, int]:
+    """``0x1/0xff``."""
+    if text is None:
+        return None, 0xFFFFFFFF
+    value, _, mask = text.partition("/")
+    return int(value, 0), int(mask, 0) if mask else 0xFFFFFFFF
+
+
+def span(text: str | None) -> tuple[int, int] | None:
+    """``80`` or ``80-90``."""
+    if text is None:
+        return None
+    low, _, high = text.partition("-")
+    return int(low), int(high or low)
+
+
+def protocol(text: str | None) -> int | None:
+    """A protocol's number."""
+    if text is None:
+        return None
+    return int(text.removeprefix("ipproto-")) if text.removeprefix("ipproto-").isdecimal() else PROTOCOLS[text.lower()]
+
+
+PARSER = Parser(
+    kind="ip-rule",
+    read=read,
+    names=(r"ip_(-\S+_)*(ru|rul|rule|rules)(_(show|list|ls|s))?(\.json)?", r"(ip)?6?(rules?|iprule|ip6rule|ip-rules?)(\.json)?"),
+    content=re.compile(r"^\d+:\s+(not )?from |^\s*\[\s*\{\s*\"priority\"", re.MULTILINE),
+)
