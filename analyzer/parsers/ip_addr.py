@@ -21,7 +21,7 @@ from analyzer.source import Gap, Source, Span
 
 HEAD = re.compile(r"^(\d+): ([^\s:@]+)(?:@(\S+?))?:\s+<([^>]*)>\s*(.*)$")
 ONE_LINE = re.compile(r"^(\d+): (\S+)\s+(inet6?)\s+(.*)$")
-LINK_TYPES = re.compile(r"^link/(\S+)")
+BRIEF = re.compile(r"^([^\s:@]+)(?:@(\S+))?\s+(UP|DOWN|UNKNOWN|LOWERLAYERDOWN|DORMANT|NOTPRESENT)(\s.*)?$")
 IGNORED = (
     "valid_lft",
     "RX:",
@@ -69,6 +69,10 @@ def read(source: Source) -> Iterator[Fact | Gap]:
                 yield from guarded_address(source, number, one.group(2).rstrip(":"), f"{one.group(3)} {one.group(4)}", part)
             elif block and part[:1] in (" ", "\t"):
                 block.rest.append((number, part))
+            elif part.lstrip().startswith("valid_lft"):
+                continue
+            elif brief := BRIEF.match(part):
+                yield from brief_facts(source, number, part, brief)
             else:
                 yield from refused(source, number, part)
     if block:
@@ -82,6 +86,21 @@ def refused(source: Source, number: int, line: str) -> Iterator[Gap]:
         yield gap(source, number, f"expected an interface such as '2: eth0: <UP> mtu 1500', not {line.strip()[:60]!r}")
     except ValueError as problem:
         yield gap(source, number, str(problem))
+
+
+def brief_facts(source: Source, number: int, line: str, found: re.Match[str]) -> Iterator[Fact | Gap]:
+    """``ip -br addr`` and ``ip -br link``: name, state, then addresses, or the MAC and flags."""
+    name, other, state, rest = found.groups()
+    words = (rest or "").split()
+    flags = next((word.strip("<>").split(",") for word in words if word.startswith("<")), ["UP"] if state != "DOWN" else [])
+    mac = next((hardware_address(word) for word in words if word.count(":") == 5 and "/" not in word), None)
+    yield LinkFact(
+        at=span_of(source, number, line, name), scope=source.scope, name=name, state=state, mac=mac, flags=frozenset(flags),
+        parent=other if other and not other.startswith("if") and other != "NONE" else None,
+    )  # fmt: skip
+    for word in words:
+        if "/" in word:
+            yield from guarded_address(source, number, name, f"inet {word}", line)
 
 
 def finish(source: Source, block: Block) -> Iterator[Fact | Gap]:

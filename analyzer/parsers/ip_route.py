@@ -198,7 +198,7 @@ def options_of(words: list[str]) -> tuple[dict[str, str], set[str], str | None]:
             flags.add(word)
             position += 1
         elif word == "encap":
-            end = next((i for i in range(position, len(words)) if words[i] in ("via", "dev")), len(words))
+            end = next((i for i in range(position, len(words)) if words[i] in ("via", "dev", "proto", "scope")), len(words))
             encap = " ".join(words[position + 1 : end])
             position = end
         elif word == "via" and words[position + 1] in ("inet", "inet6"):

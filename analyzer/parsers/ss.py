@@ -1,0 +1,113 @@
+"""``ss -tunlp`` and ``netstat -tunlp``: listening sockets. Other sockets in the text are passed over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from analyzer.addresses import Address, address
+from analyzer.facts.base import Fact
+from analyzer.facts.system import ListenerFact
+from analyzer.parsers import Parser, by_line
+from analyzer.parsers._words import refuse_errors, word_at
+from analyzer.source import Gap, Source, Span
+
+PROTOCOLS = {"tcp": 6, "tcp6": 6, "udp": 17, "udp6": 17, "sctp": 132, "udplite": 136}
+OTHERS = frozenset(
+    {
+        "Netid",
+        "State",
+        "Proto",
+        "Active",
+        "nl",
+        "u_str",
+        "u_dgr",
+        "u_seq",
+        "p_raw",
+        "p_dgr",
+        "icmp6",
+        "raw",
+        "raw6",
+        "???",
+        "v_str",
+        "v_dgr",
+        "tipc",
+        "xdp",
+        "mptcp",
+        "ti_st",
+        "dccp",
+        "(No",
+        "unix",
+        "RefCnt",
+        "vsock",
+        "igmp",
+        "packet",
+    }
+)
+STATES = frozenset(
+    {
+        "LISTEN",
+        "UNCONN",
+        "ESTAB",
+        "TIME-WAIT",
+        "SYN-SENT",
+        "SYN-RECV",
+        "FIN-WAIT-1",
+        "FIN-WAIT-2",
+        "CLOSE-WAIT",
+        "LAST-ACK",
+        "CLOSING",
+        "CLOSED",
+    }
+)
+
+
+def read(source: Source) -> Iterator[Fact | Gap]:
+    """Listeners by line."""
+    return by_line(source, lambda line, at: listener(source, line, at))
+
+
+def listener(source: Source, line: str, at: Span) -> Iterator[Fact]:
+    """``tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:((\"sshd\",pid=1,fd=3))``; indented lines are a socket's details."""
+    refuse_errors(line)
+    words = line.split()
+    if line[0] in " \t" or words[0] in OTHERS:
+        return
+    if words[0] in STATES:
+        words = ["tcp", *words]
+    if words[0] not in PROTOCOLS:
+        raise ValueError(f"expected a socket such as 'tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*', not {line[:60]!r}")
+    protocol = PROTOCOLS[words[0]]
+    if words[1].isdecimal():
+        local, peer, state = words[3], words[4], words[5] if protocol == 6 else "UNCONN"
+    else:
+        state, local, peer = words[1], words[4], words[5]
+    if state not in ("LISTEN", "UNCONN") or not peer.endswith(":*"):
+        return
+    host, port = local.rsplit(":", 1)
+    where, device = split_device(host)
+    found = re.search(r'users:\(\("([^"]*)"', line) or re.search(r"\s\d+/(\S+)\s*$", line)
+    yield ListenerFact(
+        at=word_at(at, line, local),
+        scope=source.scope,
+        protocol=protocol,
+        address=where,
+        port=int(port),
+        device=device,
+        process=found.group(1) if found else "",
+    )
+
+
+def split_device(host: str) -> tuple[Address | None, str | None]:
+    """``*``, ``0.0.0.0``, ``[::]``, ``127.0.0.53%lo`` and ``[fe80::1]%eth0``: the address (None: any of both families) and the device."""
+    bare, _, device = host.partition("%")
+    bare = bare.strip("[]")
+    return (None if bare == "*" else address(bare.removeprefix("::ffff:"))), device.strip("]") or None
+
+
+PARSER = Parser(
+    kind="ss",
+    read=read,
+    names=(r"ss(_-\S+)*", r"(ssanp\S*|ss-\S+|netstat(_-\S+)*|socket-stats)"),
+    content=re.compile(r"^Netid\s+State|^Proto Recv-Q Send-Q Local Address|^(tcp|udp)\s+(LISTEN|UNCONN)\s", re.MULTILINE),
+)

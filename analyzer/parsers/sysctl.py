@@ -1,0 +1,41 @@
+"""``sysctl -a`` and files of ``key = value``: the network's switches; others are passed over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from analyzer.facts.base import Fact
+from analyzer.facts.system import SysctlFact
+from analyzer.parsers import Parser, by_line
+from analyzer.source import Gap, Source, Span
+
+ERRORS = re.compile(r"^(sysctl: |error: |.*permission denied)")
+
+
+def read(source: Source) -> Iterator[Fact | Gap]:
+    """Keys of ``net.``; a key that could not be read (``sysctl: permission denied on key …``) is passed over, since it is not there."""
+    return by_line(source, lambda line, at: switch(source, line, at))
+
+
+def switch(source: Source, line: str, at: Span) -> Iterator[Fact]:
+    """``net.ipv4.conf.eth0/5.rp_filter = 1``; the form with slashes (``net/ipv4/conf/eth0.5/rp_filter``) is turned into the one with dots."""
+    text = line.strip()
+    if text[0] in "#;" or ERRORS.match(text):
+        return
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"expected 'key = value', not {text[:60]!r}")
+    key = key.strip().lstrip("-")
+    if key.startswith("net/"):
+        key = key.replace(".", "\0").replace("/", ".").replace("\0", "/")
+    if key.startswith("net."):
+        yield SysctlFact(at=at, scope=source.scope, key=key, value=" ".join(value.split()))
+
+
+PARSER = Parser(
+    kind="sysctl",
+    read=read,
+    names=(r"sysctl(_-\S+)*(_net(\S*)?)?", r"(sysctl_all|sysctls|sysctl-a|sysctl--a)"),
+    content=re.compile(r"^net[./](ipv4|ipv6|bridge|core|netfilter)[./]\S+\s*=", re.MULTILINE),
+)

@@ -1,0 +1,171 @@
+"""``tc filter show``, text and JSON: u32, matchall and others, with their actions (iproute2 tc/tc_filter.c, f_u32.c, m_mirred.c)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from analyzer.facts.base import Fact
+from analyzer.facts.system import FilterFact, Mirred, OtherAction
+from analyzer.parsers import Parser, gap
+from analyzer.parsers._words import is_json, refuse_errors
+from analyzer.source import Gap, Source, Span
+
+HEADER = re.compile(r"^#.*?\bdev (\S+)(?:\s+(ingress|egress|root|parent \S+))?\s*$")
+FILTER = re.compile(r"^filter\s+(?:dev (\S+)\s+)?(?:(ingress|egress)\s+|parent (\S+)\s+)?(.*)$")
+MATCH = re.compile(r"^\s+match ([0-9a-f]{8})/([0-9a-f]{8}) at (-?\d+)")
+ACTION = re.compile(r"^\s+action order \d+:\s*(\S+)\s*(.*)$")
+MIRRED = re.compile(r"\((Egress|Ingress) (Redirect|Mirror) to device (\S+?)\)")
+PARENTS = {
+    "ffff:": "ingress",
+    "ffff:fff1": "ingress",
+    "ffff:fff2": "ingress",
+    "ffff:fff3": "egress",
+    "ingress": "ingress",
+    "egress": "egress",
+}
+KNOWN = re.compile(
+    r"^\s+(index|Action statistics|Sent|backlog|installed|used|not_in_hw|random type|rule hit|police|key|skip|in_hw|eth_type|ip_proto|dst|src|chain|direct-action|jited|id |tag|limit|match IP)\b|^\s*$|success\b"
+)
+
+
+@dataclass(slots=True)
+class Draft:
+    """A filter while its lines are read."""
+
+    number: int
+    device: str
+    hook: str
+    words: list[str]
+    keys: list[tuple[int, int, int]] = field(default_factory=list)
+    actions: list[Mirred | OtherAction] = field(default_factory=list)
+
+
+def read(source: Source) -> Iterator[Fact | Gap]:
+    """Filters in order of the text; ``# dev X ingress`` lines name the device of what follows."""
+    if is_json(source.text):
+        yield from read_json(source)
+        return
+    device, hook = source.subject, ""
+    draft: Draft | None = None
+    for number, raw in enumerate(source.text.split("\n"), 1):
+        line = raw.rstrip("\r")
+        if header := HEADER.match(line):
+            yield from finished(source, draft)
+            draft, device, hook = None, header.group(1), PARENTS.get(header.group(2) or "", "")
+        elif found := FILTER.match(line):
+            yield from finished(source, draft)
+            draft = Draft(
+                number, found.group(1) or device, hook_of(found.group(2) or found.group(3), hook), found.group(4).split()
+            )
+        elif draft and (match := MATCH.match(line)):
+            draft.keys.append((int(match.group(1), 16), int(match.group(2), 16), int(match.group(3))))
+        elif draft and (action := ACTION.match(line)):
+            draft.actions.append(action_of(action.group(1), action.group(2)))
+        elif not KNOWN.match(line) and not line.startswith("#"):
+            yield from stranger(source, number, line)
+    yield from finished(source, draft)
+
+
+def hook_of(text: str | None, default: str) -> str:
+    """``ingress``, ``egress`` or ``root`` from a parent; a handle that says nothing leaves the header's word."""
+    return PARENTS.get(text or "", default or "root")
+
+
+def stranger(source: Source, number: int, line: str) -> Iterator[Gap]:
+    """A line that is no part of a filter."""
+    try:
+        refuse_errors(line)
+        yield gap(source, number, f"not understood in a tc filter: {line.strip()[:60]!r}")
+    except ValueError as problem:
+        yield gap(source, number, str(problem))
+
+
+def action_of(name: str, text: str) -> Mirred | OtherAction:
+    """``mirred (Egress Redirect to device vxlan1) stolen``."""
+    if found := MIRRED.search(text):
+        return Mirred(found.group(2) == "Redirect", found.group(1) == "Ingress", found.group(3))
+    return OtherAction(name, text.removeprefix("action ").strip())
+
+
+def finished(source: Source, draft: Draft | None) -> Iterator[Fact | Gap]:
+    """The fact of a draft; header lines of u32 tables (without ``fh 800::800``) are none."""
+    if draft is None:
+        return
+    words = draft.words
+    classifier = words[4] if len(words) > 4 else ""
+    header = classifier in ("u32", "matchall", "flower", "bpf", "basic", "fw") and not draft.actions and not draft.keys
+    if (
+        header
+        and (classifier == "u32" or len(words) <= 7)
+        and "direct-action" not in words
+        and "flowid" not in words
+        and "classid" not in words
+    ):
+        return
+    if not draft.device:
+        yield gap(source, draft.number, "the filter's device is not named: expected a line '# dev eth0 ingress' before it")
+        return
+    everything = classifier == "matchall" or (
+        classifier == "u32" and bool(draft.keys) and all(mask == 0 for _, mask, _ in draft.keys)
+    )
+    understood = classifier == "matchall" or (classifier == "u32" and bool(draft.keys))
+    yield FilterFact(
+        at=Span(source.path, draft.number),
+        scope=source.scope,
+        device=draft.device,
+        hook=draft.hook,
+        preference=int(words[3]) if len(words) > 3 and words[2] == "pref" else 0,
+        protocol=words[1] if len(words) > 1 else "all",
+        classifier=classifier,
+        everything=everything if understood else None,
+        keys=tuple(draft.keys),
+        actions=tuple(draft.actions),
+    )
+
+
+def read_json(source: Source) -> Iterator[Fact | Gap]:
+    """``tc -j filter show dev X ingress``: the device stands in the file's name or in ``dev``."""
+    for item in json.loads(source.text):
+        options: Mapping[str, Any] = item.get("options") or {}
+        actions = options.get("actions") or []
+        match = options.get("match") or {}
+        if not actions and not match:
+            continue
+        classifier = item.get("kind", "")
+        key = (int(str(match.get("value", "0")), 16), int(str(match.get("mask", "0")), 16), int(match.get("off", 0)))
+        device = item.get("dev") or source.subject
+        if not device:
+            yield gap(source, 1, "the filter's device is not named")
+            continue
+        understood = classifier in ("matchall", "u32")
+        yield FilterFact(
+            at=Span(source.path, 1),
+            scope=source.scope,
+            device=device,
+            hook=hook_of(item.get("parent"), ""),
+            preference=int(item.get("pref", 0)),
+            protocol=str(item.get("protocol", "all")),
+            classifier=classifier,
+            everything=(classifier == "matchall" or key[1] == 0) if understood else None,
+            keys=(key,) if match else (),
+            actions=tuple(action_from(action) for action in actions),
+        )
+
+
+def action_from(action: Mapping[str, Any]) -> Mirred | OtherAction:
+    """One action of JSON."""
+    if action.get("kind") == "mirred":
+        return Mirred(action.get("mirred_action") == "redirect", action.get("direction") == "ingress", str(action["to_dev"]))
+    return OtherAction(str(action.get("kind", "")), str((action.get("control_action") or {}).get("type", "")))
+
+
+PARSER = Parser(
+    kind="tc-filter",
+    read=read,
+    names=(r"tc_(-\S+_)*filters?(_show)?(_dev)?(_(?P<subject>\S+?))?(_(ingress|egress|root))?(\.json)?",),
+    content=re.compile(r"^filter (dev \S+ )?(ingress |egress |parent \S+ )?protocol ", re.MULTILINE),
+)
