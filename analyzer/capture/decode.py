@@ -1,0 +1,41 @@
+"""Bytes to text: byte order marks, UTF-16, line ends, and what is no text at all."""
+
+from __future__ import annotations
+
+import codecs
+
+from analyzer.capture.files import File, refusal
+from analyzer.capture.limits import Refused
+from analyzer.source import Gap, Span
+
+
+def decode(file: File) -> tuple[str, tuple[Gap, ...]]:
+    """The text with ``\\n`` at the line ends, and a gap where bytes are not UTF-8. Refused for binary content."""
+    data = file.data
+    gaps: tuple[Gap, ...] = ()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = data.decode("utf-16", "replace")
+    elif b"\0" in data:
+        raise Refused("not read: binary content")
+    else:
+        text, gaps = from_utf8(data.removeprefix(codecs.BOM_UTF8), file.path)
+    if "\0" in text:
+        raise Refused("not read: binary content")
+    return (text.replace("\r\n", "\n") if "\r" in text else text), gaps
+
+
+def from_utf8(data: bytes, path: str) -> tuple[str, tuple[Gap, ...]]:
+    """Decodes with replacement; the gap names the first line that needed it."""
+    try:
+        return data.decode("utf-8"), ()
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        return data.decode("utf-8", "replace"), (Gap(Span(path, line), "bytes here are not UTF-8 and were replaced"),)
+
+
+def readable(file: File) -> tuple[str, tuple[Gap, ...]] | Gap:
+    """The text of a file, or why there is none."""
+    try:
+        return decode(file)
+    except Refused as problem:
+        return refusal(file.path, str(problem))

@@ -1,0 +1,115 @@
+"""Files of a directory, opened so that nothing but a regular file inside it is ever read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from analyzer.capture.limits import DEPTH, FILE_BYTES, Budget, Refused, too_large
+from analyzer.source import Gap, Span
+
+SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", ".tox", ".cache"})
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file's content. ``path`` is its name inside the input; ``place`` the same with the names of the folders that
+    the input lies in, from which the node is told. ``named`` when it stood on the command line; ``link`` when a link led here."""
+
+    path: str
+    place: str
+    data: bytes
+    named: bool = False
+    link: bool = False
+
+
+def refusal(path: str, reason: str) -> Gap:
+    """The gap for a file as a whole."""
+    return Gap(Span(path, 1), reason)
+
+
+def text_name(name: str) -> str:
+    """A file's name with what is not UTF-8 replaced, so that it can be printed."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def directory(root: str, prefix: str, budget: Budget) -> Iterator[File | Gap]:
+    """Every file below a directory, in path order. Links out of it, devices, pipes and sockets are gaps."""
+    real = os.path.realpath(root)
+    stack = [(real, prefix, 0)]
+    while stack:
+        folder, name, depth = stack.pop()
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as problem:
+            yield refusal(name or text_name(root), f"cannot be listed: {problem.strerror}")
+            continue
+        folders = []
+        for entry in entries:
+            path = f"{name}/{text_name(entry.name)}" if name else text_name(entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name in SKIPPED_FOLDERS:
+                    continue
+                if depth >= DEPTH:
+                    yield refusal(path, f"not read: more than {DEPTH} folders deep")
+                    continue
+                folders.append((entry.path, path, depth + 1))
+            else:
+                yield from entry_file(real, entry, path, budget)
+        stack.extend(reversed(folders))
+
+
+def entry_file(root: str, entry: os.DirEntry[str], path: str, budget: Budget) -> Iterator[File | Gap]:
+    """One entry that is no folder: read, or refused. A link to a folder inside is passed over: that folder is read at its own place."""
+    target, link = entry.path, entry.is_symlink()
+    if link:
+        target = os.path.realpath(entry.path)
+        if not (target + "/").startswith(root.rstrip("/") + "/"):
+            yield refusal(path, "a link out of the directory is not followed")
+            return
+        if os.path.isdir(target):
+            return
+    place = f"{folder_place(root)}/{os.path.relpath(entry.path, root)}"
+    yield from regular(target, path, text_name(place), budget, link=link)
+
+
+def folder_place(root: str) -> str:
+    """The folder's name, with those above it where it lies in a capture itself: ``nodes/n1``, ``nodes/n1/netns/default_web``."""
+    parts = root.strip("/").split("/")
+    for back in (2, 4):
+        if len(parts) > back - 1 and parts[-back] == "nodes" and (back == 2 or parts[-2] == "netns"):
+            return "/".join(parts[-back:])
+    return parts[-1] or "node"
+
+
+def regular(
+    target: str, path: str, place: str, budget: Budget, *, named: bool = False, link: bool = False
+) -> Iterator[File | Gap]:
+    """The content of a regular file; a gap for anything else, and for what cannot be read."""
+    try:
+        budget.member()
+        yield File(path, place, content(target, budget), named, link)
+    except OSError as problem:
+        yield refusal(path, f"cannot be read: {problem.strerror or problem}")
+    except Refused as problem:
+        yield refusal(path, str(problem))
+
+
+def content(target: str, budget: Budget) -> bytes:
+    """Reads a regular file whole. OSError, or Refused where it is too large or no regular file."""
+    if not stat.S_ISREG(os.stat(target).st_mode):
+        raise Refused("not read: not a regular file")
+    descriptor = os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise Refused("not read: not a regular file")
+        if status.st_size > FILE_BYTES:
+            raise Refused(too_large(status.st_size))
+        data = file.read(FILE_BYTES + 1)
+    if len(data) > FILE_BYTES:
+        raise Refused(too_large(len(data)))
+    budget.take(len(data))
+    return data

@@ -1,0 +1,83 @@
+"""Which namespace a file describes, told from the folders that it lies in.
+
+Beside the capture layout itself: sosreport (``sos_commands/…/namespaces/<namespace>/``), calicoctl cluster diags
+(``nodes/<node>/``), cilium-bugtool (``cmd/``), the log collectors of Rancher and EKS (``networking/``), and a folder of files from one node.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from analyzer.source import Scope
+
+UNNAMED = "node"
+KEPT = (
+    "etc/cni/",
+    "etc/resolv.conf",
+    "var/lib/cni/",
+    "run/flannel/",
+    "sos_commands/",
+    "networking/",
+    "ipamd/",
+    "sysctls/",
+    "cmd/",
+)
+KEPT_OTHERS = ("diagnostics/", "linux/", "cni/", "opt/cni/")
+SOSREPORT = re.compile(r"sosreport-(?P<host>.+?)(-\d+)?-\d{4}-\d\d-\d\d-\w+")
+NAMESPACES = "sos_commands/networking/namespaces/"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A file's position: the namespace, the folder that is the node's own (``root``), its name from there, and whether the
+    capture layout says so."""
+
+    scope: Scope
+    root: str
+    name: str
+    captured: bool
+
+
+def position(place: str, named: bool) -> Position:
+    """Where a file stands. A file that was named itself and lies in no capture is about a node of which nothing is known."""
+    parts = place.split("/")
+    start = node_folder(parts)
+    if start is not None:
+        return within(parts[start], parts[: start + 1], parts[start + 1 :], captured=True)
+    if "k8s" in parts[:-1]:
+        at = parts.index("k8s")
+        return Position(Scope(UNNAMED), "/".join(parts[:at]), "/".join(parts[at:]), captured=True)
+    for end in range(len(parts)):
+        rest = "/".join(parts[end:])
+        if rest.startswith(KEPT + KEPT_OTHERS) or (parts[end] == "netns" and len(parts) >= end + 3):
+            node = parts[end - 1] if end and not named else UNNAMED
+            return within(node_name(node), parts[:end], parts[end:], captured=False)
+    if named or len(parts) < 2:
+        return Position(Scope(UNNAMED), "", parts[-1], captured=False)
+    return within(node_name(parts[-2]), parts[:-1], parts[-1:], captured=False)
+
+
+def node_folder(parts: list[str]) -> int | None:
+    """The index of a node's name below ``nodes``."""
+    for index, part in enumerate(parts[:-2]):
+        if part == "nodes":
+            return index + 1
+    return None
+
+
+def node_name(folder: str) -> str:
+    """The node that a folder is named for."""
+    found = SOSREPORT.fullmatch(folder)
+    return found["host"] if found else folder
+
+
+def within(node: str, root: list[str], rest: list[str], *, captured: bool) -> Position:
+    """The position below a node's folder: ``netns/<namespace>/`` and sosreport's ``namespaces/<namespace>/`` are namespaces."""
+    name, namespace = "/".join(rest), ""
+    if rest[0] == "netns" and len(rest) >= 3:
+        namespace, name = rest[1], "/".join(rest[2:])
+    elif name.startswith(NAMESPACES) and len(rest) >= 5:
+        namespace = rest[3]
+        name = rest[-1].removeprefix(f"ip_netns_exec_{namespace}_")
+    return Position(Scope(node, namespace), "/".join(root), name, captured)

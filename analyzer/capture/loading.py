@@ -1,0 +1,170 @@
+"""``load``: from paths on the command line to sources, each recognised and with the namespace that it describes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO
+
+from analyzer.capture import archives
+from analyzer.capture.decode import readable
+from analyzer.capture.files import File, directory, refusal, regular, text_name
+from analyzer.capture.layout import Position, position
+from analyzer.capture.limits import FILE_BYTES, Budget, Refused, too_large
+from analyzer.capture.recognise import Recognised, by_content, by_name, foreign
+from analyzer.source import Gap, Scope, Source
+
+Progress = Callable[[int, int], None]
+STDIN = "<stdin>"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was loaded: the sources in path order, the gaps of what could not be read, and how many files were passed over
+    because they are no part of a capture. A pasted file's whole text follows its parts, with the kind ``pasted``."""
+
+    sources: tuple[Source, ...]
+    gaps: tuple[Gap, ...]
+    ignored: int = 0
+
+
+@dataclass(slots=True)
+class Collected:
+    """What was loaded so far, with the folder that each source belongs to."""
+
+    sources: list[tuple[str, Source]] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    ignored: int = 0
+
+
+def quiet(done: int, total: int) -> None:
+    """Progress that nobody wants to see."""
+
+
+def load(paths: Sequence[str], stdin: BinaryIO | None = None, progress: Progress = quiet) -> Loaded:
+    """Reads files, directories, archives and ``-``; nothing in them raises.
+
+    A path in a source is its name inside the input where one directory or archive is given, else it begins with the path as given.
+    ``progress`` is called with the number of files done and 0, as the total is not known before.
+    """
+    collected, budget = Collected(), Budget()
+    for number, item in enumerate(every_file(paths, stdin, budget), 1):
+        if isinstance(item, Gap):
+            collected.gaps.append(item)
+        else:
+            accept(item, collected)
+        progress(number, 0)
+    kept, doubled = once(sorted(collected.sources, key=lambda pair: (pair[1].path, pair[1].kind == "pasted")))
+    return Loaded(tuple(kept), tuple(sorted([*collected.gaps, *doubled])), collected.ignored)
+
+
+def every_file(paths: Sequence[str], stdin: BinaryIO | None, budget: Budget) -> Iterator[File | Gap]:
+    """The files of all paths, archives unpacked."""
+    alone = len(paths) == 1
+    for path in dict.fromkeys(paths):
+        found = from_stdin(stdin) if path == "-" else from_path(path, budget, alone)
+        try:
+            yield from with_archives(found, budget, alone)
+        except Refused as problem:
+            yield refusal(text_name(path), str(problem))
+
+
+def from_path(path: str, budget: Budget, alone: bool) -> Iterator[File | Gap]:
+    """The files of one path."""
+    shown = text_name(os.path.normpath(path))
+    if os.path.isdir(path):
+        prefix = "" if alone or shown == "." else shown
+        return directory(path, prefix, budget)
+    return regular(path, shown, shown, budget, named=True)
+
+
+def from_stdin(stdin: BinaryIO | None) -> Iterator[File | Gap]:
+    """What stands on standard input, as one file."""
+    data = stdin.read(FILE_BYTES + 1) if stdin else b""
+    if len(data) > FILE_BYTES:
+        yield refusal(STDIN, too_large(len(data)))
+    else:
+        yield File(STDIN, "stdin", data, named=True)
+
+
+def with_archives(items: Iterable[File | Gap], budget: Budget, alone: bool) -> Iterator[File | Gap]:
+    """Archives among the files are replaced by what they hold."""
+    for item in items:
+        if isinstance(item, File) and archives.compression(item.data):
+            yield from archives.unpacked(item, budget, alone=alone and item.named)
+        else:
+            yield item
+
+
+def accept(file: File, collected: Collected) -> None:
+    """Turns one file into its sources and gaps."""
+    where = position(file.place, file.named)
+    known = by_name(where.name)
+    wanted = file.named or where.captured
+    if where.name.endswith(".error"):
+        collected.gaps.append(failed(file, where))
+        return
+    if known is None and foreign(where.name) and not file.named and not where.name.endswith(".md"):
+        collected.ignored += 1
+        return
+    text = readable(file)
+    if isinstance(text, Gap):
+        add_refused(text, where, known, wanted, collected)
+        return
+    collected.gaps.extend(replace(gap, scope=where.scope) for gap in text[1])
+    sources = parts_of(file, where, known, text[0])
+    if sources:
+        collected.sources.extend((where.root, source) for source in sources)
+    elif wanted and text[0].strip() and not foreign(where.name):
+        collected.gaps.append(refusal(file.path, "not recognised: neither its name nor its content is known"))
+    else:
+        collected.ignored += 1
+
+
+def add_refused(gap: Gap, where: Position, known: Recognised | None, wanted: bool, collected: Collected) -> None:
+    """A file that holds no text: a gap where it should have."""
+    if known:
+        collected.gaps.append(replace(gap, subject=known.parser.kind, scope=scope_of(known, where)))
+    elif wanted:
+        collected.gaps.append(gap)
+    else:
+        collected.ignored += 1
+
+
+def failed(file: File, where: Position) -> Gap:
+    """The gap for a command that failed when the node was captured: the collector keeps what it said in ``<file>.error``."""
+    known = by_name(where.name.removesuffix(".error"))
+    said = " ".join(file.data[:400].decode("utf-8", "replace").split())
+    gap = refusal(file.path, f"could not be captured: {said}")
+    return replace(gap, subject=known.parser.kind, scope=scope_of(known, where)) if known else replace(gap, scope=where.scope)
+
+
+def parts_of(file: File, where: Position, known: Recognised | None, text: str) -> list[Source]:
+    """The sources that a text gives: one, several where it is a pasted session, none where it is not recognised."""
+    known = known or by_content(text, where.name)
+    if known is None:
+        return []
+    return [Source(file.path, text, known.parser.kind, scope_of(known, where), known.subject)]
+
+
+def scope_of(known: Recognised, where: Position) -> Scope | None:
+    """The namespace for texts about one, None for those about the cluster."""
+    return where.scope if known.parser.per == "namespace" else None
+
+
+def once(sources: list[tuple[str, Source]]) -> tuple[list[Source], list[Gap]]:
+    """Each namespace's state from one place only: the first by path is kept, and a gap names what was left out."""
+    first: dict[tuple[Scope, str], tuple[str, str]] = {}
+    kept, gaps = [], []
+    for root, source in sources:
+        if source.scope is None or source.kind == "pasted":
+            kept.append(source)
+            continue
+        held, path = first.setdefault((source.scope, source.kind), (root, source.path))
+        if held == root:
+            kept.append(source)
+        else:
+            reason = f"{source.scope} was captured twice: {source.kind} is taken from {path}, this one is left out"
+            gaps.append(replace(refusal(source.path, reason), subject=source.kind, scope=source.scope))
+    return kept, gaps

@@ -1,0 +1,87 @@
+"""What a text is: by the name of its file, which is made from the command that wrote it, else by what stands in it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import analyzer.parsers
+from analyzer.parsers import Parser
+from analyzer.plugins import package_constants
+
+HEAD = 4096
+DOCUMENT_HEAD = 1 << 16
+DOCUMENT = (".yaml", ".yml", ".json")
+ENDINGS = re.compile(r"\.(txt|log|out|md)$")
+NOT_A_WORD = re.compile(r"[^\w\-./:@%+=]+")
+PROGRAM_FOLDER = re.compile(r"^(/usr)?(/local)?/s?bin/")
+UNREAD = re.compile(
+    r"date|hostname|uname(_-\S+)?|uptime|os-release|\S*version\S*|whoami|collect(ed|or)?(\.\S+)?|MANIFEST|README\S*|lock|.*/lock"
+)
+FOREIGN = re.compile(
+    r".*\.(md|rst|png|jpe?g|gif|svg|ico|pdf|html?|css|js|ts|go|py|sh|c|h|java|rb|rs|lua|tpl|mod|sum|toml|cfg|ini|lock|pcap|pcapng|so|pem|crt|key|pub|patch)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """The parser for a text, and what the file's name adds."""
+
+    parser: Parser
+    subject: str = ""
+
+
+@lru_cache(maxsize=1)
+def parsers() -> tuple[Parser, ...]:
+    """Every parser, by name."""
+    return package_constants(analyzer.parsers, "PARSER", Parser)
+
+
+@lru_cache(maxsize=1)
+def name_patterns() -> tuple[tuple[re.Pattern[str], Parser], ...]:
+    """The name patterns of all parsers, the most specific (longest) first."""
+    every = [(pattern, parser) for parser in parsers() for pattern in parser.names]
+    every.sort(key=lambda pair: (-len(pair[0]), pair[1].kind))
+    return tuple((re.compile(pattern), parser) for pattern, parser in every)
+
+
+def normal(name: str) -> str:
+    """A file name as the patterns expect it: without ``.txt`` and the like, other characters as ``_``."""
+    return NOT_A_WORD.sub("_", ENDINGS.sub("", name)).strip("_")
+
+
+def command_name(command: str) -> str:
+    """The file name that a command's output has: ``/sbin/ip -d link`` is ``ip_-d_link``."""
+    return NOT_A_WORD.sub("_", PROGRAM_FOLDER.sub("", command.strip()).replace("/", "_")).strip("_")
+
+
+def by_name(name: str) -> Recognised | None:
+    """The parser that a file's name, or its path below the node's folder, belongs to."""
+    path = normal(name)
+    return by_normal_name(path) or (by_normal_name(path.rsplit("/", 1)[-1]) if "/" in path else None)
+
+
+@lru_cache(maxsize=1 << 14)
+def by_normal_name(name: str) -> Recognised | None:
+    """The parser whose pattern matches the whole name."""
+    for pattern, parser in name_patterns():
+        if found := pattern.fullmatch(name):
+            subject = found.groupdict().get("subject") or ""
+            return Recognised(parser, subject)
+    return None
+
+
+def by_content(text: str, name: str = "") -> Recognised | None:
+    """The parser whose content pattern is found; of several, that with the longest pattern."""
+    head = text[: DOCUMENT_HEAD if name.endswith(DOCUMENT) else HEAD]
+    found = [parser for parser in parsers() if parser.content and parser.content.search(head)]
+    found.sort(key=lambda parser: (-len(parser.content.pattern) if parser.content else 0, parser.kind))
+    return Recognised(found[0]) if found else None
+
+
+def foreign(name: str) -> bool:
+    """Whether a file clearly is no part of a capture: pictures, programs, documentation; and files that say nothing here."""
+    base = name.rsplit("/", 1)[-1]
+    return bool(FOREIGN.fullmatch(base) or UNREAD.fullmatch(normal(base)) or UNREAD.fullmatch(base))
