@@ -103,7 +103,7 @@ def read_text(source: Source) -> Iterator[Fact | Gap]:
         line = raw.rstrip("\r ").replace("\\", " ")
         if not line.strip():
             continue
-        if line[0] in " \t" and line.split()[0] in ("nexthop", "cache") and pending:
+        if line[0] in " \t" and line.split()[0] in ("nexthop", "cache", "nh_info") and pending:
             pending.append((number, line))
             continue
         yield from flush(source, pending, family, order)
