@@ -30,8 +30,7 @@ from analyzer.facts.matches import (
     TimeToLiveMatch,
     UnknownMatch,
 )
-from analyzer.parsers._iptables_names import FLAG_BITS, ICMP_CODES, ICMP_TYPES, ICMPV6_TYPES, PROTOCOLS, SERVICES, number
-from analyzer.ranges import Ranges, normalised
+from analyzer.parsers._iptables_names import FLAG_BITS, ICMP_CODES, ICMP_TYPES, ICMPV6_TYPES, PROTOCOLS, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +82,6 @@ def address_match(side: Side, text: str, negated: bool, family: int) -> AddressM
     else:
         mask = address(tail).value
     return AddressMatch(side, family, value & mask, mask, negated)
-
-
-def port(text: str) -> int:
-    """A port's number, or a well-known name of ``/etc/services``."""
-    value = int(text) if text.isdecimal() else SERVICES[text]
-    if value > 65535:
-        raise ValueError(f"{text} is no port")
-    return value
-
-
-def port_range(text: str) -> tuple[int, int]:
-    """``80``, ``80:90``, ``:90``, ``80:``."""
-    low, colon, high = text.partition(":")
-    return (port(low) if low else 0, (port(high) if high else 65535) if colon else port(low))
-
-
-def ports_of(text: str) -> Ranges:
-    """``80,443,8000:8080``."""
-    return normalised(port_range(part) for part in text.split(","))
 
 
 PORT_OPTIONS: Mapping[str, Side | None] = {

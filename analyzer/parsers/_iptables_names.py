@@ -1,5 +1,9 @@
 """Names that iptables prints instead of numbers: flags, services, ICMP types, protocols."""
 
+from __future__ import annotations
+
+from analyzer.ranges import Ranges, normalised
+
 FLAG_BITS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ALL": 63, "NONE": 0}
 SERVICES = {
     "ssh": 22,
@@ -115,3 +119,22 @@ PROTOCOLS = {
 def number(text: str) -> int:
     """A number in any base that C reads."""
     return int(text, 8) if len(text) > 1 and text[0] == "0" and text.isdecimal() else int(text, 0)
+
+
+def port(text: str) -> int:
+    """A port's number, or a well-known name of ``/etc/services``."""
+    value = int(text) if text.isdecimal() else SERVICES[text]
+    if value > 65535:
+        raise ValueError(f"{text} is no port")
+    return value
+
+
+def port_range(text: str) -> tuple[int, int]:
+    """``80``, ``80:90``, ``:90``, ``80:``."""
+    low, colon, high = text.partition(":")
+    return (port(low) if low else 0, (port(high) if high else 65535) if colon else port(low))
+
+
+def ports_of(text: str) -> Ranges:
+    """``80,443,8000:8080``."""
+    return normalised(port_range(part) for part in text.split(","))

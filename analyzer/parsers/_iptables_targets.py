@@ -23,8 +23,8 @@ from analyzer.facts.netfilter import (
     Verdict,
     Zone,
 )
-from analyzer.parsers._iptables_matches import Options, masked, port
-from analyzer.parsers._iptables_names import number
+from analyzer.parsers._iptables_matches import Options, masked
+from analyzer.parsers._iptables_names import number, port
 
 ALL = 0xFFFFFFFF
 PASSING = frozenset(
