@@ -1,0 +1,89 @@
+"""``ipset save`` and ``ipset list``: sets with their members as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from analyzer.facts.base import Fact
+from analyzer.facts.netfilter import IpsetFact
+from analyzer.parsers import Parser, gap
+from analyzer.parsers._words import refuse_errors
+from analyzer.source import Gap, Source, Span
+
+FIELDS = ("Type:", "Revision:", "Header:", "Size in memory:", "References:", "Number of entries:", "Members:")
+
+
+@dataclass(slots=True)
+class Draft:
+    """A set while its lines are read."""
+
+    name: str
+    type: str
+    line: int
+    options: list[str] = field(default_factory=list)
+    members: list[str] = field(default_factory=list)
+
+
+def read(source: Source) -> Iterator[Fact | Gap]:
+    """Sets in the order in which they are created."""
+    drafts: dict[str, Draft] = {}
+    current: Draft | None = None
+    for number, raw in enumerate(source.text.split("\n"), 1):
+        words = raw.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if words[0] == "create" and len(words) >= 3:
+            drafts[words[1]] = Draft(words[1], words[2], number, words[3:])
+        elif words[0] == "add" and len(words) >= 3 and words[1] in drafts:
+            drafts[words[1]].members.append(" ".join(words[2:]))
+        elif raw.startswith("Name: "):
+            current = drafts[words[1]] = Draft(words[1], "", number)
+        elif current is not None and raw.startswith(FIELDS):
+            listed_field(current, raw)
+        elif current is not None and current.type:
+            current.members.append(" ".join(words))
+        else:
+            yield from stranger(source, number, raw)
+    yield from (finished(source, draft) for draft in drafts.values())
+
+
+def listed_field(draft: Draft, line: str) -> None:
+    """A field of ``ipset list``."""
+    key, _, value = line.partition(":")
+    if key == "Type":
+        draft.type = value.strip()
+    elif key == "Header":
+        draft.options = value.split()
+
+
+def stranger(source: Source, number: int, line: str) -> Iterator[Gap]:
+    """A line that belongs to no set."""
+    try:
+        refuse_errors(line)
+        yield gap(source, number, f"expected 'create NAME TYPE' or 'add NAME MEMBER', not {line.strip()[:60]!r}")
+    except ValueError as problem:
+        yield gap(source, number, str(problem))
+
+
+def finished(source: Source, draft: Draft) -> IpsetFact:
+    """The fact of a set."""
+    family = 6 if re.search(r"\bfamily inet6\b", " ".join(draft.options)) else 4
+    return IpsetFact(
+        at=Span(source.path, draft.line),
+        scope=source.scope,
+        name=draft.name,
+        type=draft.type,
+        family=family,
+        members=tuple(draft.members),
+        options=tuple(draft.options),
+    )
+
+
+PARSER = Parser(
+    kind="ipset",
+    read=read,
+    names=(r"ipset([_-](-\S+_)*(save|list|-S|-L))?(_-\S+)*", r"ipsets?"),
+    content=re.compile(r"^create \S+ (hash|bitmap|list):|^Name: \S+\r?\nType: (hash|bitmap|list):", re.MULTILINE),
+)
