@@ -30,7 +30,16 @@ from analyzer.facts.matches import (
     TimeToLiveMatch,
     UnknownMatch,
 )
-from analyzer.parsers._iptables_names import FLAG_BITS, ICMP_CODES, ICMP_TYPES, ICMPV6_TYPES, PROTOCOLS, number
+from analyzer.parsers._iptables_names import (
+    FLAG_BITS,
+    ICMP_CODES,
+    ICMP_TYPES,
+    ICMPV6_TYPES,
+    PROTOCOLS,
+    number,
+    port_range,
+    ports_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
