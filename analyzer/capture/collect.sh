@@ -1,0 +1,502 @@
+#!/bin/sh
+# Captures the network state of this node for `analyze`. Run as root on each node:
+#
+#   sh collect.sh [--node NAME] [--output DIR] [--tar]
+#
+# Writes DIR/nodes/NAME/… (default: the host's name, ./analyzer-dump). It reads and changes nothing else: no table, no module
+# option, no namespace. It copies no token, no private key and no environment. What a command says when it fails is
+# kept in FILE.error. Needs a POSIX shell (dash, BusyBox ash) and whichever of ip, bridge, tc, iptables, nft, ipset, ipvsadm,
+# conntrack, ss and ethtool the node has.
+
+set -u
+umask 077
+LC_ALL=C
+export LC_ALL
+PATH="${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin"
+export PATH
+
+NODE=
+OUTPUT=./analyzer-dump
+TAR=
+
+usage() {
+    echo "usage: collect.sh [--node NAME] [--output DIR] [--tar]"
+    echo "  --node NAME    the node's name as Kubernetes has it (default: the host's name)"
+    echo "  --output DIR   where to write (default: ./analyzer-dump); the files go to DIR/nodes/NAME"
+    echo "  --tar          also write DIR.tar"
+}
+
+fail() {
+    echo "collect.sh: $*" >&2
+    exit 2
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        --node) [ $# -gt 1 ] || fail "--node wants a name"; NODE=$2; shift ;;
+        --node=*) NODE=${1#*=} ;;
+        --output) [ $# -gt 1 ] || fail "--output wants a directory"; OUTPUT=$2; shift ;;
+        --output=*) OUTPUT=${1#*=} ;;
+        --tar) TAR=yes ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+    shift
+done
+
+[ -n "$NODE" ] || NODE=$(hostname 2>/dev/null || cat /proc/sys/kernel/hostname) || fail "no host name; use --node NAME"
+case $NODE in
+    '' | . | .. | */*) fail "'$NODE' cannot be the name of a node" ;;
+esac
+case $OUTPUT in
+    /*) ;;
+    *) OUTPUT=$(pwd)/$OUTPUT ;;
+esac
+[ "$(id -u)" = 0 ] || echo "collect.sh: not root: much will be missing" >&2
+
+HOME_DIR=$OUTPUT/nodes/$NODE
+if [ -e "$HOME_DIR" ] && [ -n "$(ls -A "$HOME_DIR" 2>/dev/null)" ]; then
+    fail "$HOME_DIR is not empty: name another --output, or remove it first"
+fi
+mkdir -p "$HOME_DIR" || fail "cannot create $HOME_DIR"
+
+# The namespace that commands run in (empty: the node's own), and the folder that their output goes to.
+NS=
+DIR=$HOME_DIR
+
+has() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+in_namespace() {
+    if [ -z "$NS" ]; then
+        "$@"
+    elif has nsenter; then
+        nsenter --net="$NS" "$@"
+    else
+        case $NS in
+            /run/netns/* | /var/run/netns/*) ip netns exec "${NS##*/}" "$@" ;;
+            *) echo "neither nsenter nor a name for $NS" >&2; return 1 ;;
+        esac
+    fi </dev/null
+}
+
+# save FILE COMMAND…: the command's output as FILE; its complaint as FILE.error where it fails.
+save() {
+    file=$1
+    shift
+    if ! has "$1"; then
+        [ -n "$NS" ] || echo "$1 is not installed" >"$DIR/$file.error"
+        return 1
+    fi
+    if in_namespace "$@" >"$DIR/$file" 2>"$DIR/$file.error"; then
+        rm -f "$DIR/$file.error"
+        return 0
+    fi
+    rm -f "$DIR/$file"
+    [ -s "$DIR/$file.error" ] || echo "failed: $*" >"$DIR/$file.error"
+    return 1
+}
+
+# instead FILE…: forgets the complaint of an earlier attempt.
+instead() {
+    for file in "$@"; do
+        rm -f "$DIR/$file.error"
+    done
+}
+
+# ip_json NAME TEXT-NAME OPTIONS…: `ip -d -j …`, else `ip -d …`, else `ip …` (BusyBox).
+ip_json() {
+    json=$1
+    text=$2
+    shift 2
+    if [ "$JSON" = yes ]; then
+        save "$json" ip -d -j "$@"
+        return
+    fi
+    save "$text" ip -d "$@" && return
+    instead "$text"
+    save "$text" ip "$@"
+}
+
+JSON=no
+ip -j link show lo >/dev/null 2>&1 && JSON=yes
+
+interfaces() {
+    ip_json ip_addr.json ip_-d_addr addr show
+    ip_json ip_link.json ip_-d_link link show
+    ip_json ip_route.json ip_route_show_table_all route show table all
+    ip_json ip_-6_route.json ip_-6_route_show_table_all -6 route show table all
+    ip_json ip_rule.json ip_rule rule show
+    ip_json ip_-6_rule.json ip_-6_rule -6 rule show
+    if [ "$JSON" = yes ]; then
+        save ip_neigh.json ip -j neigh show nud all || save ip_neigh.json ip -j neigh show
+        save ip_neigh_proxy.json ip -j neigh show proxy
+        save ip_nexthop.json ip -d -j nexthop show
+    else
+        save ip_neigh ip neigh show
+        instead ip_neigh_proxy ip_nexthop
+    fi
+}
+
+bridges() {
+    if ! has bridge; then
+        [ -n "$NS" ] || echo "bridge is not installed" >"$DIR/bridge_fdb.error"
+        return
+    fi
+    for object in fdb link vlan; do
+        save "bridge_$object.json" bridge -d -j "$object" show && continue
+        instead "bridge_$object.json"
+        save "bridge_$object" bridge -d "$object" show && continue
+        instead "bridge_$object"
+        save "bridge_$object" bridge "$object" show
+    done
+}
+
+# backend COMMAND: which tables an iptables-save shows, by its own word.
+backend() {
+    case $("$1" --version 2>/dev/null) in
+        *nf_tables*) echo nft ;;
+        *) echo legacy ;;
+    esac
+}
+
+# netfilter_family PREFIX FAMILY NAMES: iptables or ip6tables; ip or ip6; ip_tables_names or ip6_tables_names.
+# A table is never made by looking at it: each back end is asked only for what the kernel already has.
+netfilter_family() {
+    prefix=$1
+    nft=
+    legacy=
+    has "$prefix-save" && case $(backend "$prefix-save") in
+        nft) nft=$prefix-save ;;
+        legacy) legacy=$prefix-save ;;
+    esac
+    has "$prefix-nft-save" && nft=$prefix-nft-save
+    has "$prefix-legacy-save" && legacy=$prefix-legacy-save
+    # A kernel without the table names of xtables has no legacy tables.
+    names=$(in_namespace cat "/proc/net/$3" 2>/dev/null)
+    if [ -z "$names" ]; then
+        echo "# no legacy tables" >"$DIR/$prefix-legacy-save"
+    elif [ -n "$legacy" ]; then
+        save "$prefix-legacy-save" "$legacy"
+    else
+        echo "the kernel has legacy tables ($names), and no $prefix-legacy-save is installed" | tr '\n' ' ' >"$DIR/$prefix-legacy-save.error"
+    fi
+    if has nft && tables=$(in_namespace nft list tables 2>/dev/null) &&
+        ! echo "$tables" | grep -E "^table $2 (raw|mangle|nat|filter|security)\$" >/dev/null; then
+        echo "# no nf_tables tables of $prefix" >"$DIR/$prefix-save"
+    elif [ -n "$nft" ]; then
+        save "$prefix-save" "$nft"
+    elif has nft; then
+        echo "the kernel has nf_tables tables of $prefix, and no $prefix-nft-save is installed: see nft_list_ruleset" >"$DIR/$prefix-save.error"
+    elif [ -e /proc/sys/net/netfilter ] && in_namespace cat /proc/modules 2>/dev/null | grep '^nf_tables ' >/dev/null; then
+        echo "the kernel has nf_tables, and neither nft nor $prefix-nft-save is installed" >"$DIR/$prefix-save.error"
+    elif [ -n "$legacy" ]; then
+        echo "# no nf_tables tables of $prefix" >"$DIR/$prefix-save"
+    else
+        [ -n "$NS" ] || echo "$prefix-save is not installed" >"$DIR/$prefix-save.error"
+    fi
+}
+
+netfilter() {
+    netfilter_family iptables ip ip_tables_names
+    netfilter_family ip6tables ip6 ip6_tables_names
+    if has nft; then
+        save nft_list_ruleset nft list ruleset
+    fi
+    if has ipset; then
+        save ipset_save ipset save
+    fi
+    if ! in_namespace test -e /proc/net/ip_vs; then
+        : >"$DIR/ipvsadm-save"
+    elif has ipvsadm-save; then
+        save ipvsadm-save ipvsadm-save -n
+    else
+        save ipvsadm-save ipvsadm -S -n
+    fi
+    connections
+}
+
+connections() {
+    if has conntrack; then
+        save conntrack conntrack -L || return
+        # IPv6 comes apart; a kernel without it says so and has no connections of it.
+        in_namespace conntrack -L -f ipv6 >>"$DIR/conntrack" 2>/dev/null
+    elif in_namespace test -r /proc/net/nf_conntrack; then
+        save conntrack cat /proc/net/nf_conntrack
+    elif [ -z "$NS" ]; then
+        echo "conntrack is not installed" >"$DIR/conntrack.error"
+    fi
+}
+
+sockets() {
+    if has ss; then
+        save ss_-tunlp ss -tunlp
+    else
+        save netstat_-tunlp netstat -tunlp
+    fi
+}
+
+traffic_control() {
+    save tc_qdisc tc qdisc show || return
+    : >"$DIR/tc_filter"
+    # Filters hang on ingress and clsact, and on queueing disciplines with classes.
+    # `qdisc KIND HANDLE [dev NAME] …`
+    awk '
+        { device = ""; for (i = 3; i < NF; i++) if ($i == "dev") { device = $(i + 1); break } }
+        device == "" { next }
+        $2 == "ingress" || $2 == "clsact" { print device, "ingress"; if ($2 == "clsact") print device, "egress"; next }
+        $2 !~ /^(noqueue|pfifo|bfifo|pfifo_fast|fq_codel|fq|mq|codel|sfq|tbf|netem)$/ { print device, "root" }
+    ' "$DIR/tc_qdisc" | sort -u | while read -r device hook; do
+        where=$hook
+        [ "$hook" = root ] && where=
+        # shellcheck disable=SC2086
+        if filters=$(in_namespace tc filter show dev "$device" $where 2>&1); then
+            echo "# dev $device $hook"
+            [ -z "$filters" ] || echo "$filters"
+        else
+            echo "tc filter show dev $device $where: $filters" >>"$DIR/tc_filter.error"
+        fi
+    done >"$DIR/tc_filter"
+    [ -s "$DIR/tc_filter" ] || echo "# no filters" >"$DIR/tc_filter"
+}
+
+kernel_switches() {
+    # Keys of TCP fast open and of stable addresses are secrets.
+    if has sysctl; then
+        in_namespace sysctl -a 2>/dev/null | grep '^net\.' | grep -v -e '_key' -e 'stable_secret' >"$DIR/sysctl_net"
+    fi
+    [ -s "$DIR/sysctl_net" ] && return
+    rm -f "$DIR/sysctl_net"
+    echo "sysctl is not installed, or shows nothing" >"$DIR/sysctl_net.error"
+}
+
+tunnels() {
+    devices=$(in_namespace ip -d -o link show 2>/dev/null |
+        awk '/ (vxlan|geneve|ipip|gre|gretap|ip6tnl|sit|wireguard) / { sub(/[@:].*/, "", $2); print $2 }')
+    for device in $devices; do
+        has ethtool && save "ethtool_-k_$device" ethtool -k "$device"
+    done
+    if has wg && in_namespace ip -d -o link show 2>/dev/null | grep ' wireguard ' >/dev/null; then
+        # Only what names no private or preshared key.
+        save wg_show_all_endpoints wg show all endpoints
+        save wg_show_all_allowed-ips wg show all allowed-ips
+    fi
+}
+
+namespace_state() {
+    interfaces
+    bridges
+    netfilter
+    sockets
+    traffic_control
+    kernel_switches
+    tunnels
+}
+
+# redacted FILE TARGET: a copy in which the values of keys such as "k8s_auth_token" are blanked.
+redacted() {
+    if grep -e 'PRIVATE KEY' "$1" >/dev/null 2>&1; then
+        return
+    fi
+    mkdir -p "${2%/*}" || return
+    sed -e 's/\("[^"]*[Tt][Oo][Kk][Ee][Nn][^"]*"[[:space:]]*:[[:space:]]*\)"[^"]*"/\1"redacted"/g' \
+        -e 's/\("[^"]*[Pp][Aa][Ss][Ss][Ww][Oo][Rr][Dd][^"]*"[[:space:]]*:[[:space:]]*\)"[^"]*"/\1"redacted"/g' \
+        -e 's/\("[^"]*[Ss][Ee][Cc][Rr][Ee][Tt][^"]*"[[:space:]]*:[[:space:]]*\)"[^"]*"/\1"redacted"/g' \
+        -e 's/\("[^"]*[Cc][Ll][Ii][Ee][Nn][Tt][-_]*[Kk][Ee][Yy][^"]*"[[:space:]]*:[[:space:]]*\)"[^"]*"/\1"redacted"/g' \
+        -e 's/^\([[:space:]]*[^":[:space:]]*[Tt][Oo][Kk][Ee][Nn][^":]*:\).*/\1 redacted/' \
+        -e 's/^\([[:space:]]*[^":[:space:]]*[Cc][Ll][Ii][Ee][Nn][Tt]-[Kk][Ee][Yy][^":]*:\).*/\1 redacted/' \
+        "$1" >"$2" 2>"$2.error" && rm -f "$2.error"
+}
+
+# Where CNI configuration lies: the standard place, else that of k3s, RKE2, MicroK8s and OpenShift.
+cni_configuration() {
+    for folder in /etc/cni/net.d /var/lib/rancher/k3s/agent/etc/cni/net.d /var/lib/rancher/rke2/agent/etc/cni/net.d \
+        /var/snap/microk8s/current/args/cni-network /etc/kubernetes/cni/net.d; do
+        files=$(find -L "$folder" -type f 2>/dev/null | grep -E '\.(conf|conflist|json)$' | sort)
+        [ -n "$files" ] || continue
+        echo "$files" | while read -r path; do
+            redacted "$path" "$DIR/etc/cni/net.d/${path#"$folder"/}"
+        done
+        break
+    done
+    for folder in /opt/cni/bin /usr/lib/cni /usr/libexec/cni /var/lib/rancher/k3s/data/current/bin /var/lib/cni/bin \
+        /var/snap/microk8s/current/opt/cni/bin; do
+        [ -d "$folder" ] || continue
+        ls -1 "$folder" >"$DIR/opt_cni_bin" 2>/dev/null
+        break
+    done
+}
+
+# leases FOLDER: the store of host-local: one file for each address, the container's id and interface inside.
+leases() {
+    [ -d "$1" ] || return
+    find "$1" -type f 2>/dev/null | sort | while read -r path; do
+        case ${path##*/} in
+            last_reserved_ip.* | lock | [0-9a-fA-F]*[.:_]*[0-9a-fA-F:]*) ;;
+            *) continue ;;
+        esac
+        target=$DIR/var/lib/cni/networks/${path#"$1"/}
+        mkdir -p "${target%/*}" && head -c 4096 "$path" >"$target" 2>/dev/null
+    done
+}
+
+node_files() {
+    cni_configuration
+    leases /var/lib/cni/networks
+    for folder in $(cat "$DIR"/etc/cni/net.d/*.conf* 2>/dev/null | grep -o '"dataDir" *: *"/[^" ]*"' | sed 's/.*"\(\/[^"]*\)"/\1/' | sort -u); do
+        [ "$folder" = /var/lib/cni/networks ] || leases "$folder"
+    done
+    if [ -f /run/flannel/subnet.env ]; then
+        mkdir -p "$DIR/run/flannel" && cat /run/flannel/subnet.env >"$DIR/run/flannel/subnet.env"
+    fi
+    if [ -f /etc/resolv.conf ]; then
+        mkdir -p "$DIR/etc" && cat /etc/resolv.conf >"$DIR/etc/resolv.conf"
+    fi
+}
+
+# inode PATH: the number of a namespace.
+inode() {
+    ls -Lid "$1" 2>/dev/null | awk '{ print $1; exit }'
+}
+
+# value KEY: the first string of that key in the JSON on standard input.
+value() {
+    grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | sed 's/.*:"\([^"]*\)"$/\1/'
+}
+
+# pod_line PATH NAMESPACE POD: "NUMBER NAMESPACE_POD", where all is known.
+pod_line() {
+    [ -n "$1" ] && [ -n "$2" ] && [ -n "$3" ] && [ -e "$1" ] || return
+    number=$(inode "$1")
+    [ -z "$number" ] || echo "$number $2_$3"
+}
+
+# Which pod a namespace belongs to, from the state that runtimes keep. Only names and paths are taken from these files.
+pods() {
+    # containerd: the sandbox's bundle.
+    for file in /run/containerd/io.containerd.runtime.v2.task/k8s.io/*/config.json \
+        /run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/*/config.json \
+        /var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task/k8s.io/*/config.json; do
+        [ -f "$file" ] || continue
+        text=$(tr -d ' \t\n' <"$file" | grep -o -e '"io.kubernetes.cri.sandbox-name[a-z]*":"[^"]*"' -e '"type":"network","path":"[^"]*"')
+        path=$(echo "$text" | sed -n 's/.*"network","path":"\([^"]*\)".*/\1/p' | head -n 1)
+        [ -n "$path" ] || path=/proc/$(cat "${file%/*}/init.pid" 2>/dev/null)/ns/net
+        pod_line "$path" "$(echo "$text" | value io.kubernetes.cri.sandbox-namespace)" "$(echo "$text" | value io.kubernetes.cri.sandbox-name)"
+    done
+    # CRI-O.
+    for file in /run/containers/storage/overlay-containers/*/userdata/config.json /var/run/crio/*/config.json; do
+        [ -f "$file" ] || continue
+        text=$(tr -d ' \t\n' <"$file" | grep -o -e '"io.kubernetes.pod.name[a-z]*":"[^"]*"' -e '"type":"network","path":"[^"]*"')
+        path=$(echo "$text" | sed -n 's/.*"network","path":"\([^"]*\)".*/\1/p' | head -n 1)
+        pod_line "$path" "$(echo "$text" | value io.kubernetes.pod.namespace)" "$(echo "$text" | value io.kubernetes.pod.name)"
+    done
+    # dockerd (cri-dockerd).
+    for file in /var/lib/docker/containers/*/config.v2.json; do
+        [ -f "$file" ] || continue
+        text=$(tr -d ' \t\n' <"$file" | grep -o -e '"io.kubernetes.pod.name[a-z]*":"[^"]*"' -e '"Pid":[0-9]*')
+        pid=$(echo "$text" | sed -n 's/"Pid":\([1-9][0-9]*\)/\1/p' | head -n 1)
+        pod_line "/proc/$pid/ns/net" "$(echo "$text" | value io.kubernetes.pod.namespace)" "$(echo "$text" | value io.kubernetes.pod.name)"
+    done
+    # The results that libcni keeps, whatever the runtime.
+    for file in /var/lib/cni/results/* /var/lib/cni/cache/results/*; do
+        [ -f "$file" ] || continue
+        text=$(tr -d ' \t\n' <"$file" | grep -o -e '\["K8S_POD_NAME[A-Z]*","[^"]*"\]' -e '"sandbox":"[^"]*"')
+        pod_line "$(echo "$text" | value sandbox)" \
+            "$(echo "$text" | sed -n 's/.*"K8S_POD_NAMESPACE","\([^"]*\)".*/\1/p' | head -n 1)" \
+            "$(echo "$text" | sed -n 's/.*"K8S_POD_NAME","\([^"]*\)".*/\1/p' | head -n 1)"
+    done
+}
+
+# pod_by_process PID: the pod by the uid in a process's control group and the folder of its logs.
+pod_by_process() {
+    uid=$(grep -o 'pod[0-9a-f]\{8\}[-_][0-9a-f_-]\{27\}' "/proc/$1/cgroup" 2>/dev/null | head -n 1 | sed -e 's/^pod//' -e 's/_/-/g')
+    [ -n "$uid" ] || return
+    for folder in /var/log/pods/*_*_"$uid"; do
+        [ -d "$folder" ] || continue
+        folder=${folder##*/}
+        echo "${folder%_*}"
+        return
+    done
+}
+
+# Every network namespace but the node's own, once each: "NUMBER PATH". The process table is this node's only where process 1
+# lives in this namespace: a node that is itself a namespace of a larger machine sees the processes of the others.
+namespaces() {
+    own=$(inode /proc/self/ns/net)
+    for folder in /run/netns /var/run/netns /run/docker/netns /var/run/docker/netns; do
+        [ -d "$folder" ] && ls -Lid "$folder"/* 2>/dev/null
+    done >"$HOME_DIR/.namespaces"
+    if [ "$(inode /proc/1/ns/net)" = "$own" ]; then
+        ls -Lid /proc/[0-9]*/ns/net 2>/dev/null >>"$HOME_DIR/.namespaces"
+    fi
+    awk -v own="$own" '$1 != own && $1 >= 4026531840 && !seen[$1]++ { print $1, $2 }' "$HOME_DIR/.namespaces"
+    rm -f "$HOME_DIR/.namespaces"
+}
+
+# folder_for NUMBER PATH: the name of a namespace's folder.
+folder_for() {
+    name=$(echo "$PODS" | awk -v number="$1" '$1 == number { print $2; exit }')
+    case $2 in
+        /proc/*)
+            pid=${2#/proc/}
+            pid=${pid%%/*}
+            [ -n "$name" ] || name=$(pod_by_process "$pid")
+            [ -n "$name" ] || name=process-$pid
+            ;;
+        *) [ -n "$name" ] || name=${2##*/} ;;
+    esac
+    name=$(echo "$name" | tr -c 'A-Za-z0-9_.@+=\n-' '_')
+    [ ! -e "$HOME_DIR/netns/$name" ] || name=$name.$1
+    echo "$name"
+}
+
+# The ids by which interfaces name the namespace of their other end, with the names of the folders here.
+namespace_ids() {
+    has ip && ip netns list 2>/dev/null | while read -r name rest; do
+        number=$(inode "/run/netns/$name")
+        [ -n "$number" ] || number=$(inode "/var/run/netns/$name")
+        folder=$(echo "$FOLDERS" | awk -v number="$number" '$1 == number { print $2; exit }')
+        [ -z "$folder" ] || echo "$folder${rest:+ $rest}"
+    done
+    has lsns && lsns -t net -n -r -o NS,NETNSID,PATH 2>/dev/null | while read -r number id path; do
+        case "$path $id" in
+            */proc/*\ [0-9]*) ;;
+            *) continue ;;
+        esac
+        folder=$(echo "$FOLDERS" | awk -v number="$number" '$1 == number { print $2; exit }')
+        [ -z "$folder" ] || echo "$folder (id: $id)"
+    done
+}
+
+namespace_state
+node_files
+
+PODS=$(pods | sort -u)
+FOLDERS=
+found=$(namespaces)
+count=0
+while read -r number path; do
+    [ -n "$number" ] || continue
+    NS=$path
+    # A name without a namespace behind it (a leftover file) cannot be entered.
+    in_namespace true 2>/dev/null || continue
+    folder=$(folder_for "$number" "$path")
+    DIR=$HOME_DIR/netns/$folder
+    mkdir -p "$DIR"
+    FOLDERS="$FOLDERS$number $folder
+"
+    namespace_state
+    count=$((count + 1))
+done <<END
+$found
+END
+
+NS=
+DIR=$HOME_DIR
+namespace_ids | awk '!seen[$1]++' >"$DIR/ip_netns"
+
+if [ -n "$TAR" ]; then
+    tar -C "$OUTPUT" -cf "$OUTPUT.tar" nodes || fail "tar failed"
+fi
+echo "collect.sh: $HOME_DIR: the node and $count other namespaces" >&2
