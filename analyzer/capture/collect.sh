@@ -60,6 +60,14 @@ if [ -e "$HOME_DIR" ] && [ -n "$(ls -A "$HOME_DIR" 2>/dev/null)" ]; then
 fi
 mkdir -p "$HOME_DIR" || fail "cannot create $HOME_DIR"
 
+# BusyBox shells may prefer their own `ip`, which says less: the full one is called by its path where it is there.
+IP=ip
+for candidate in /usr/sbin/ip /sbin/ip /usr/bin/ip /bin/ip /usr/local/sbin/ip; do
+    case $("$candidate" -V 2>/dev/null) in
+        *iproute2*) IP=$candidate; break ;;
+    esac
+done
+
 # The namespace that commands run in (empty: the node's own), and the folder that their output goes to.
 NS=
 DIR=$HOME_DIR
@@ -75,7 +83,7 @@ in_namespace() {
         nsenter --net="$NS" "$@"
     else
         case $NS in
-            /run/netns/* | /var/run/netns/*) ip netns exec "${NS##*/}" "$@" ;;
+            /run/netns/* | /var/run/netns/*) "$IP" netns exec "${NS##*/}" "$@" ;;
             *) echo "neither nsenter nor a name for $NS" >&2; return 1 ;;
         esac
     fi </dev/null
@@ -111,16 +119,16 @@ ip_json() {
     text=$2
     shift 2
     if [ "$JSON" = yes ]; then
-        save "$json" ip -d -j "$@"
+        save "$json" "$IP" -d -j "$@"
         return
     fi
-    save "$text" ip -d "$@" && return
+    save "$text" "$IP" -d "$@" && return
     instead "$text"
-    save "$text" ip "$@"
+    save "$text" "$IP" "$@"
 }
 
 JSON=no
-ip -j link show lo >/dev/null 2>&1 && JSON=yes
+"$IP" -j link show lo >/dev/null 2>&1 && JSON=yes
 
 interfaces() {
     ip_json ip_addr.json ip_-d_addr addr show
@@ -130,11 +138,11 @@ interfaces() {
     ip_json ip_rule.json ip_rule rule show
     ip_json ip_-6_rule.json ip_-6_rule -6 rule show
     if [ "$JSON" = yes ]; then
-        save ip_neigh.json ip -j neigh show nud all || save ip_neigh.json ip -j neigh show
-        save ip_neigh_proxy.json ip -j neigh show proxy
-        save ip_nexthop.json ip -d -j nexthop show
+        save ip_neigh.json "$IP" -j neigh show nud all || save ip_neigh.json "$IP" -j neigh show
+        save ip_neigh_proxy.json "$IP" -j neigh show proxy
+        save ip_nexthop.json "$IP" -d -j nexthop show
     else
-        save ip_neigh ip neigh show
+        save ip_neigh "$IP" neigh show
         instead ip_neigh_proxy ip_nexthop
     fi
 }
@@ -146,6 +154,7 @@ bridges() {
     fi
     for object in fdb link vlan; do
         save "bridge_$object.json" bridge -d -j "$object" show && continue
+        save "bridge_$object.json" bridge -j "$object" show && continue
         instead "bridge_$object.json"
         save "bridge_$object" bridge -d "$object" show && continue
         instead "bridge_$object"
@@ -233,7 +242,9 @@ sockets() {
     if has ss; then
         save ss_-tunlp ss -tunlp
     else
-        save netstat_-tunlp netstat -tunlp
+        save netstat_-tunlp netstat -tunlp && return
+        instead netstat_-tunlp
+        save netstat_-tunl netstat -tunl
     fi
 }
 
@@ -272,12 +283,12 @@ kernel_switches() {
 }
 
 tunnels() {
-    devices=$(in_namespace ip -d -o link show 2>/dev/null |
+    devices=$(in_namespace "$IP" -d -o link show 2>/dev/null |
         awk '/ (vxlan|geneve|ipip|gre|gretap|ip6tnl|sit|wireguard) / { sub(/[@:].*/, "", $2); print $2 }')
     for device in $devices; do
         has ethtool && save "ethtool_-k_$device" ethtool -k "$device"
     done
-    if has wg && in_namespace ip -d -o link show 2>/dev/null | grep ' wireguard ' >/dev/null; then
+    if has wg && in_namespace "$IP" -d -o link show 2>/dev/null | grep ' wireguard ' >/dev/null; then
         # Only what names no private or preshared key.
         save wg_show_all_endpoints wg show all endpoints
         save wg_show_all_allowed-ips wg show all allowed-ips
@@ -453,7 +464,7 @@ folder_for() {
 
 # The ids by which interfaces name the namespace of their other end, with the names of the folders here.
 namespace_ids() {
-    has ip && ip netns list 2>/dev/null | while read -r name rest; do
+    has "$IP" && "$IP" netns list 2>/dev/null | while read -r name rest; do
         number=$(inode "/run/netns/$name")
         [ -n "$number" ] || number=$(inode "/var/run/netns/$name")
         folder=$(echo "$FOLDERS" | awk -v number="$number" '$1 == number { print $2; exit }')
