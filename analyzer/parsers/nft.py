@@ -78,10 +78,7 @@ class Ruleset:
 def read(source: Source) -> Iterator[Fact | Gap]:
     """A fact for each base chain that is not iptables' own."""
     gaps: list[Gap] = []
-    if source.text.lstrip()[:1] == "{":
-        ruleset = from_json(json.loads(source.text))
-    else:
-        ruleset = from_text(source, gaps)
+    ruleset = from_json(json.loads(source.text)) if source.text.lstrip()[:1] == "{" else from_text(source, gaps)
     yield from gaps
     for key in sorted(ruleset.chains):
         draft = ruleset.chains[key]
