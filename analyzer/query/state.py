@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from analyzer.addresses import Address, Prefix
-from analyzer.facts.netfilter import Chain, NfRule, RulesetFact
+from analyzer.addresses import WIDTH, Address, Prefix, network_mask
+from analyzer.facts.matches import AddressMatch, Side
+from analyzer.facts.netfilter import Chain, Jump, NfRule, Reject, RulesetFact, UnknownTarget, Verdict
 from analyzer.facts.routes import MAIN, RouteFact
 from analyzer.model.network import Attachment, Namespace, Network
 from analyzer.source import Scope
@@ -52,11 +53,6 @@ def chain(namespace: Namespace, table: str, name: str, family: int = 4) -> Itera
     return ((ruleset, found) for ruleset, found in chains(namespace, table, family) if found.name == name)
 
 
-def rules_of(found: Chain) -> Iterator[NfRule]:
-    """The rules of a chain."""
-    return iter(found.rules)
-
-
 def pod_prefixes(network: Network) -> tuple[Prefix, ...]:
     """The pod networks of the cluster: what is said of them, each once."""
     return tuple(dict.fromkeys(item.prefix for item in network.cluster.ranges if item.purpose == "pod"))
@@ -65,3 +61,34 @@ def pod_prefixes(network: Network) -> tuple[Prefix, ...]:
 def node_addresses(network: Network) -> dict[Address, str]:
     """Every node address that the API states, with its node."""
     return {found: node.name for node in network.cluster.nodes.values() for _, found in node.addresses}
+
+
+def reachable_chains(table: Mapping[str, Chain], start: Chain) -> list[Chain]:
+    """The chain and every chain of the table that its jumps can lead to, in the order in which they are met."""
+    found, waiting = {start.name: start}, [start]
+    while waiting:
+        for rule in waiting.pop(0).rules:
+            target = table.get(rule.target.chain) if isinstance(rule.target, Jump) else None
+            if target is not None and target.name not in found:
+                found[target.name] = target
+                waiting.append(target)
+    return list(found.values())
+
+
+def accepts(rule: NfRule) -> bool:
+    """Whether the rule can accept a packet: ACCEPT, or a target that is not understood."""
+    return isinstance(rule.target, UnknownTarget) or (isinstance(rule.target, Verdict) and rule.target.name == "ACCEPT")
+
+
+def drops(rule: NfRule) -> bool:
+    """Whether the rule drops or rejects."""
+    return isinstance(rule.target, Reject) or (isinstance(rule.target, Verdict) and rule.target.name == "DROP")
+
+
+def exact_destination(rule: NfRule) -> Address | None:
+    """The single address that the rule's destination must be; None where it names more or none."""
+    for match in rule.matches:
+        if isinstance(match, AddressMatch) and match.side is Side.DESTINATION and not match.negated:
+            whole = network_mask(match.family, WIDTH[match.family])
+            return Address(match.family, match.value) if match.mask == whole else None
+    return None

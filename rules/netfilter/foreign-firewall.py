@@ -1,0 +1,45 @@
+"""An nftables base chain that iptables did not make may drop or change pod traffic.
+
+## What it finds
+A base chain of another table (firewalld, ufw, Docker, a service mesh) at a hook that pod traffic passes, which can do more than accept.
+
+## Why it matters
+Every base chain at a hook must accept a packet; an `ACCEPT` in iptables does not overrule a `reject` in `table inet firewalld`.
+
+## Example
+    table inet firewalld { chain filter_FORWARD { type filter hook forward priority filter + 10; policy accept; … reject } }
+
+## How to mend
+Trust the pods' interfaces and networks in that firewall, or disable it on Kubernetes nodes. Tables of kube-proxy's nftables mode and of the CNI are expected.
+
+## Sources
+flannel-io/flannel#2055, coredns/coredns#4714, kubernetes/kubeadm#1056; nf_tables_core.c (each base chain gives its own verdict).
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.state import roots
+from analyzer.rule import Finding, Network, Rule, Severity
+
+EXPECTED = ("kube-proxy", "flannel", "calico", "cilium", "cni_", "cni-", "kube-router", "antrea", "kindnet", "docker")
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for root in roots(network):
+        for found in root.nft_chains:
+            if (
+                found.inert
+                or found.table.startswith(EXPECTED)
+                or found.hook not in ("forward", "input", "prerouting", "postrouting", "output")
+            ):
+                continue
+            yield RULE.finding(
+                found.at,
+                f"table {found.family} {found.table} on {root.scope.node} filters at hook {found.hook} too (chain {found.name}, {found.rules} rules, policy {found.policy})",
+                note="its rules are not modelled: verdicts that depend on them are undecided",
+                help=f"accept pod traffic in table {found.table}, or disable that firewall on Kubernetes nodes",
+                certain=False,
+            )
+
+
+RULE = Rule("foreign-firewall", Severity.WARNING, __doc__, check, ("F59",))
