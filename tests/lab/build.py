@@ -1,0 +1,158 @@
+"""Builds a network of the lab: nodes on an underlay, their overlay, pods attached by the CNI plugins, services."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.lab import overlay, proxy
+from tests.lab.machine import Machine, plugin_folder
+from tests.lab.plan import CLUSTER_CIDR, GATEWAY, NODE_PORTS, OUTSIDE_PORTS, POD_PORTS, Node, Pod, Scenario, Service
+
+NODE_SYSCTLS = """
+sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv4.icmp_ratelimit=0 net.ipv4.icmp_msgs_per_sec=100000
+sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1 2>/dev/null || true
+ip link set lo up
+"""
+POD_SYSCTLS = "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0"
+
+
+@dataclass(slots=True)
+class Lab:
+    """A network as built, with the processes that hold it. ``broken`` names what was done to it."""
+
+    machine: Machine
+    scenario: Scenario
+    nodes: list[Node] = field(default_factory=list)
+    pods: list[Pod] = field(default_factory=list)
+    services: list[Service] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    def node(self, name: str) -> Node:
+        """The node of that name."""
+        return next(node for node in self.nodes if node.name == name)
+
+    def pods_on(self, node: Node) -> list[Pod]:
+        """The pods of a node that have a namespace of their own."""
+        return [pod for pod in self.pods if pod.node == node.name and not pod.host_network]
+
+    def run(self, where: str, script: str, text: str | None = None, **environment: str) -> str:
+        """Runs a script on a node, or in a pod by its key."""
+        return self.machine.run(where, script, text, **environment)
+
+
+def build(machine: Machine, scenario: Scenario, pods: list[Pod], services: list[Service]) -> Lab:
+    """The network of a scenario, complete and unbroken."""
+    lab = Lab(machine, scenario, pods=pods, services=services)
+    lab.nodes = [Node(number, scenario.families) for number in range(scenario.nodes)]
+    machine.start({"name": "underlay"}, {"name": "outside"}, *({"name": node.name, "node": True} for node in lab.nodes))
+    _underlay(lab)
+    for node in lab.nodes:
+        lab.run(node.name, _node_script(lab, node))
+        overlay.prepare(lab, node)
+    for pod in pods:
+        attach(lab, pod)
+    _listen(lab)
+    for node in lab.nodes:
+        overlay.finish(lab, node)
+        if scenario.services:
+            proxy.install(lab, node)
+    return lab
+
+
+def _underlay(lab: Lab) -> None:
+    """A bridge that joins the nodes and the outside host."""
+    lines = ["ip link set lo up", "ip link add br0 type bridge", "ip link set br0 up"]
+    for number, name in enumerate(["outside", *(node.name for node in lab.nodes)]):
+        peer = lab.machine.agents[name].pid
+        lines += [f"ip link add port{number} type veth peer name eth0 netns {peer}", f"ip link set port{number} master br0 up"]
+    lab.run("underlay", "sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1\n" + "\n".join(lines))
+    lab.run("outside", _outside_script(lab))
+
+
+def _outside_script(lab: Lab) -> str:
+    """The outside host: the nodes' gateway, which answers for every address that is sent to it and forwards nothing."""
+    lines = [
+        NODE_SYSCTLS,
+        "sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0",
+        "ip link set eth0 up",
+    ]
+    for family in lab.scenario.families:
+        lines += [
+            f"ip addr add {GATEWAY[family]}/{24 if family == 4 else 64} dev eth0",
+            f"ip -{family} rule add pref 100 iif eth0 lookup 100",
+            f"ip -{family} route add local default dev lo table 100",
+            f"ip -{family} route add {'10.96.0.0/16' if family == 4 else 'fd00:10:96::/112'} via {lab.nodes[0].address(family)}",
+        ]
+        lines += [f"ip -{family} route add {node.pod_cidr(family)} via {node.address(family)}" for node in lab.nodes]
+    return "\n".join(lines)
+
+
+def _node_script(lab: Lab, node: Node) -> str:
+    lines = [NODE_SYSCTLS, "ip link set eth0 up"]
+    if lab.scenario.backend == "legacy":
+        lines += [f"ln -sf /usr/sbin/{name}tables-legacy{tail} /etc/alternatives/{name}tables{tail}"
+                  for name in ("ip", "ip6") for tail in ("", "-save", "-restore")]  # fmt: skip
+    for family in lab.scenario.families:
+        lines.append(f"ip addr add {node.address(family)}/{24 if family == 4 else 64} dev eth0")
+        if lab.scenario.default_route:
+            lines.append(f"ip -{family} route add default via {GATEWAY[family]} dev eth0")
+    return "\n".join(lines)
+
+
+def attach(lab: Lab, pod: Pod) -> None:
+    """Gives a pod its namespace and its interface, by the CNI plugins of its node or as the scenario does it."""
+    if pod.host_network:
+        node = lab.node(pod.node)
+        pod.addresses = [node.address(family) for family in lab.scenario.families]
+        return
+    pod.netns = f"cni-{pod.container[:8]}-{pod.container[8:12]}" if lab.scenario.runtime_names else f"{pod.namespace}_{pod.name}"
+    path = f"/run/netns/{pod.netns}"
+    lab.run(pod.node, f"ip netns add {pod.netns}; ip netns exec {pod.netns} {POD_SYSCTLS}; ip -n {pod.netns} link set lo up")
+    lab.machine.start({"name": pod.key, "enter": f"/proc/{lab.machine.agents[pod.node].pid}/root{path}"})
+    if lab.scenario.overlay in ("calico", "peer-pods"):
+        overlay.attach(lab, pod)
+    else:
+        add(lab, pod)
+
+
+def add(lab: Lab, pod: Pod) -> None:
+    """Runs the plugins of the node's configuration for the pod, as a runtime does."""
+    config = json.loads(lab.run(pod.node, "cat /etc/cni/net.d/*.conflist"))
+    result: dict[str, Any] | None = None
+    for plugin in config["plugins"]:
+        result = _plugin(lab, pod, config, plugin, result) or result
+    if result is not None:
+        pod.addresses = [ip["address"].split("/")[0] for ip in result["ips"]]
+
+
+def _plugin(lab: Lab, pod: Pod, config: dict[str, Any], plugin: dict[str, Any], previous: dict[str, Any] | None) -> dict[str, Any] | None:
+    merged = {"cniVersion": config["cniVersion"], "name": config["name"], **plugin}
+    if previous is not None:
+        merged["prevResult"] = previous
+    if plugin.get("capabilities", {}).get("portMappings"):
+        mappings = [{"hostPort": h, "containerPort": c, "protocol": p.lower()} for h, c, p in pod.host_ports]
+        merged["runtimeConfig"] = {"portMappings": mappings}
+    folder = str(plugin_folder())
+    environment = {
+        "CNI_COMMAND": "ADD", "CNI_CONTAINERID": pod.container, "CNI_NETNS": f"/run/netns/{pod.netns}", "CNI_IFNAME": "eth0", "CNI_PATH": folder,
+    }  # fmt: skip
+    done = lab.run(pod.node, f"{folder}/{plugin['type']}", json.dumps(merged), **environment)
+    return json.loads(done) if done.strip() else None
+
+
+def _listen(lab: Lab) -> None:
+    requests: dict[str, dict[str, Any]] = {pod.key: {"do": "listen", "ports": POD_PORTS} for pod in lab.pods if not pod.host_network}
+    for node in lab.nodes:
+        extra = POD_PORTS if any(pod.host_network and pod.node == node.name for pod in lab.pods) else ()
+        requests[node.name] = {"do": "listen", "ports": [*NODE_PORTS, *extra]}
+    requests["outside"] = {"do": "listen", "ports": OUTSIDE_PORTS}
+    lab.machine.ask_all(requests)
+    lab.machine.agents["outside"].ask(do="sniff")
+
+
+def cluster_cidr(family: int) -> str:
+    """The pods' network of the whole cluster."""
+    return CLUSTER_CIDR[family]

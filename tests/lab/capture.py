@@ -1,0 +1,32 @@
+"""Captures a network of the lab with the collector that users run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.lab import objects
+from tests.lab.build import Lab
+from tests.lab.machine import ROOT
+from tests.lab.plan import Node
+
+COLLECTOR = ROOT / "analyzer" / "capture" / "collect.sh"
+QUIET = """
+conntrack -F 2>/dev/null || true
+for version in 4 6; do ip -$version neigh flush all 2>/dev/null || true; done
+"""
+
+
+def settle(lab: Lab) -> None:
+    """Forgets connections and learnt neighbours everywhere, so that the capture and the probes meet the same state."""
+    names = [name for name in lab.machine.agents if name != "underlay"]
+    list(lab.machine.pool.map(lambda name: lab.run(name, QUIET), names))
+
+
+def capture(lab: Lab, folder: Path) -> None:
+    """Writes the capture of every node and the Kubernetes objects below the folder."""
+    list(lab.machine.pool.map(lambda node: _collect(lab, node, folder), lab.nodes))
+    objects.write(lab, folder)
+
+
+def _collect(lab: Lab, node: Node, folder: Path) -> None:
+    lab.run(node.name, f"sh '{COLLECTOR}' --node {node.name} --output '{folder}'")

@@ -1,0 +1,166 @@
+"""How pods of different nodes reach each other: flannel-like vxlan and host-gw, plain bridges, ptp, macvlan, Calico-like routes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.lab.plan import CLUSTER_CIDR, Node, Pod
+
+if TYPE_CHECKING:
+    from tests.lab.build import Lab
+
+FLANNEL = """*filter
+:FLANNEL-FWD - [0:0]
+-A FORWARD -m comment --comment "flanneld forward" -j FLANNEL-FWD
+-A FLANNEL-FWD -s {cluster} -m comment --comment "flanneld forward" -j ACCEPT
+-A FLANNEL-FWD -d {cluster} -m comment --comment "flanneld forward" -j ACCEPT
+COMMIT
+*nat
+:FLANNEL-POSTRTG - [0:0]
+-A POSTROUTING -m comment --comment "flanneld masq" -j FLANNEL-POSTRTG
+-A FLANNEL-POSTRTG -m mark --mark 0x4000/0x4000 -m comment --comment "flanneld masq" -j RETURN
+-A FLANNEL-POSTRTG -s {own} -d {cluster} -m comment --comment "flanneld masq" -j RETURN
+-A FLANNEL-POSTRTG -s {cluster} -d {own} -m comment --comment "flanneld masq" -j RETURN
+-A FLANNEL-POSTRTG ! -s {cluster} -d {own} -m comment --comment "flanneld masq" -j RETURN
+-A FLANNEL-POSTRTG -s {cluster} ! -d {multicast} -m comment --comment "flanneld masq" -j MASQUERADE --random-fully
+-A FLANNEL-POSTRTG ! -s {cluster} -d {cluster} -m comment --comment "flanneld masq" -j MASQUERADE --random-fully
+COMMIT
+"""
+MULTICAST = {4: "224.0.0.0/4", 6: "ff00::/8"}
+CALI_MAC = "ee:ee:ee:ee:ee:ee"
+
+
+def prepare(lab: Lab, node: Node) -> None:
+    """What a node has before its first pod: tunnel devices, routes, CNI configuration."""
+    match lab.scenario.overlay:
+        case "vxlan":
+            lab.run(node.name, "\n".join(line for family in node.families for line in vxlan(lab, node, family)))
+            node.annotations.update(_flannel_annotations(node))
+        case "host-gw" | "ptp" | "calico":
+            lab.run(node.name, "\n".join(_direct(lab, node)))
+    if lab.scenario.overlay not in ("calico", "peer-pods"):
+        text = json.dumps(configuration(lab, node), indent=2) + "\n"
+        lab.run(node.name, "cat >/etc/cni/net.d/10-lab.conflist", text)
+
+
+def vxlan(lab: Lab, node: Node, family: int) -> list[str]:
+    """The commands that flanneld's work amounts to, on one node, for one family."""
+    device, bits = ("flannel.1", 32) if family == 4 else ("flannel-v6.1", 128)
+    lines = [
+        f"ip link add {device} address {node.vtep_mac()} type vxlan id 1 local {node.address(family)} dev eth0 dstport 8472 nolearning",
+        f"ip addr add {node.pod_network(family)}/{bits} dev {device}",
+        f"ip link set {device} up",
+    ]
+    for peer in lab.nodes:
+        if peer.number != node.number:
+            lines += [
+                f"ip -{family} route add {peer.pod_cidr(family)} via {peer.pod_network(family)} dev {device} onlink",
+                f"ip -{family} neigh add {peer.pod_network(family)} lladdr {peer.vtep_mac()} dev {device} nud permanent",
+                f"bridge fdb add {peer.vtep_mac()} dev {device} dst {peer.address(family)} self permanent",
+            ]
+    return lines
+
+
+def _flannel_annotations(node: Node) -> dict[str, str]:
+    prefix = "flannel.alpha.coreos.com/"
+    return {
+        prefix + "backend-type": "vxlan",
+        prefix + "backend-data": json.dumps({"VNI": 1, "VtepMAC": node.vtep_mac()}),
+        prefix + "public-ip": node.address(4),
+        prefix + "kube-subnet-manager": "true",
+    }
+
+
+def _direct(lab: Lab, node: Node) -> list[str]:
+    """Routes to the other nodes' pods over the nodes themselves."""
+    lines = [
+        f"ip -{family} route add {peer.pod_cidr(family)} via {peer.address(family)} dev eth0"
+        for peer in lab.nodes if peer.number != node.number
+        for family in node.families
+    ]  # fmt: skip
+    if lab.scenario.overlay == "calico":
+        lines.append(f"ip route add blackhole {node.pod_cidr()} proto bird")
+    return lines or ["true"]
+
+
+def configuration(lab: Lab, node: Node) -> dict[str, Any]:
+    """The CNI configuration of a node."""
+    ranges = [[{"subnet": node.pod_cidr(family)}] for family in node.families]
+    routes = [{"dst": "0.0.0.0/0" if family == 4 else "::/0"} for family in node.families]
+    ipam: dict[str, Any] = {"type": "host-local", "ranges": ranges, "routes": routes}
+    mtu = 1450 if 4 in node.families and len(node.families) == 1 else 1430
+    match lab.scenario.overlay:
+        case "ptp":
+            main: dict[str, Any] = {"type": "ptp", "ipMasq": lab.scenario.masquerade, "ipam": ipam}
+        case "macvlan":
+            ipam = {"type": "host-local", "ranges": [[_macvlan_range(node)]]}
+            main = {"type": "macvlan", "master": "eth0", "mode": "bridge", "ipam": ipam}
+        case "bridge":
+            main = {"type": "bridge", "bridge": "cni0", "isDefaultGateway": True, "hairpinMode": lab.scenario.hairpin,
+                    "ipMasq": lab.scenario.masquerade, "ipam": ipam}  # fmt: skip
+        case _:
+            ipam["routes"] = [{"dst": CLUSTER_CIDR[family]} for family in node.families]
+            main = {"type": "bridge", "bridge": "cni0", "isDefaultGateway": True, "hairpinMode": lab.scenario.hairpin, "ipMasq": False,
+                    "mtu": mtu if lab.scenario.overlay == "vxlan" else 1500, "ipam": ipam}  # fmt: skip
+    plugins = [main]
+    if lab.scenario.host_ports:
+        plugins.append({"type": "portmap", "capabilities": {"portMappings": True}})
+    return {"name": "cbr0", "cniVersion": "0.3.1", "plugins": plugins}
+
+
+def _macvlan_range(node: Node) -> dict[str, str]:
+    start = 100 + node.number * 20
+    return {
+        "subnet": "192.168.66.0/24", "rangeStart": f"192.168.66.{start}", "rangeEnd": f"192.168.66.{start + 19}", "gateway": "192.168.66.254",
+    }  # fmt: skip
+
+
+def attach(lab: Lab, pod: Pod) -> None:
+    """Attaches a pod without a plugin: as Calico does it."""
+    if lab.scenario.overlay == "calico":
+        _attach_calico(lab, pod)
+
+
+def _attach_calico(lab: Lab, pod: Pod) -> None:
+    node = lab.node(pod.node)
+    position = [one.key for one in lab.pods_on(node)].index(pod.key)
+    address = node.pod_cidr().replace(".0/24", f".{position + 2}")
+    device = "cali" + hashlib.sha1(f"{pod.namespace}.{pod.name}".encode()).hexdigest()[:11]
+    lab.run(
+        pod.node,
+        f"ip link add {device} address {CALI_MAC} type veth peer name eth0 netns {pod.netns}\n"
+        f"sysctl -qw net.ipv4.conf.{device}.proxy_arp=1 net.ipv4.neigh.{device}.proxy_delay=0 net.ipv4.conf.{device}.route_localnet=1\n"
+        f"ip link set {device} up\nip route add {address} dev {device} scope link\n"
+        f"ip -n {pod.netns} link set eth0 up\nip -n {pod.netns} addr add {address}/32 dev eth0\n"
+        f"ip -n {pod.netns} route add 169.254.1.1 dev eth0 scope link\nip -n {pod.netns} route add default via 169.254.1.1 dev eth0\n",
+    )
+    pod.addresses = [address]
+
+
+def finish(lab: Lab, node: Node) -> None:
+    """The overlay's own rules, after the pods."""
+    if lab.scenario.overlay in ("vxlan", "host-gw"):
+        for family in node.families:
+            text = FLANNEL.format(cluster=CLUSTER_CIDR[family], own=node.pod_cidr(family), multicast=MULTICAST[family])
+            lab.run(node.name, f"{tables(family)}-restore --noflush", text)
+    if lab.scenario.overlay == "calico" and lab.scenario.masquerade:
+        lab.run(node.name, CALICO_NAT.format(cluster=CLUSTER_CIDR[4]))
+
+
+CALICO_NAT = """
+ipset create cali40masq-ipam-pools hash:net
+ipset add cali40masq-ipam-pools {cluster}
+ipset create cali40all-ipam-pools hash:net
+ipset add cali40all-ipam-pools {cluster}
+iptables -t nat -N cali-nat-outgoing
+iptables -t nat -A POSTROUTING -j cali-nat-outgoing
+iptables -t nat -A cali-nat-outgoing -m set --match-set cali40masq-ipam-pools src -m set ! --match-set cali40all-ipam-pools dst \
+-j MASQUERADE --random-fully
+"""
+
+
+def tables(family: int) -> str:
+    """The iptables command of a family."""
+    return "iptables" if family == 4 else "ip6tables"
