@@ -1,0 +1,169 @@
+"""What a netfilter hook sees and gives back: the packet with its surroundings, connections, and the hook's result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+from analyzer.addresses import Address
+from analyzer.facts.matches import ReversePathMatch
+from analyzer.solve.packet import ICMP, ICMPV6, Hop, Packet
+from analyzer.source import Span
+
+ECHO = {ICMP: {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17}, ICMPV6: {128: 129, 129: 128, 139: 140, 140: 139}}
+
+
+class Hook(StrEnum):
+    """The five hooks of the IP layer."""
+
+    PREROUTING = "PREROUTING"
+    INPUT = "INPUT"
+    FORWARD = "FORWARD"
+    OUTPUT = "OUTPUT"
+    POSTROUTING = "POSTROUTING"
+
+
+class Flow(NamedTuple):
+    """One direction of a connection (``struct nf_conntrack_tuple``): for ICMP ``source_port`` is the identifier and
+    ``destination_port`` is ``type << 8 | code``."""
+
+    protocol: int
+    source: int
+    destination: int
+    source_port: int
+    destination_port: int
+
+    @property
+    def inverse(self) -> Flow:
+        """The tuple of the answers (``nf_ct_invert_tuple``)."""
+        if self.protocol in ECHO:
+            kind = ECHO[self.protocol].get(self.destination_port >> 8, self.destination_port >> 8)
+            code = self.destination_port & 0xFF
+            return Flow(self.protocol, self.destination, self.source, self.source_port, kind << 8 | code)
+        return Flow(self.protocol, self.destination, self.source, self.destination_port, self.source_port)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A tracked connection (``struct nf_conn``). ``…_translated`` are IPS_SRC_NAT and IPS_DST_NAT; ``…_decided`` are
+    IPS_SRC_NAT_DONE and IPS_DST_NAT_DONE: the nat chains are not asked again."""
+
+    original: Flow
+    reply: Flow
+    mark: int = 0
+    seen_reply: bool = False
+    source_translated: bool = False
+    destination_translated: bool = False
+    source_decided: bool = False
+    destination_decided: bool = False
+    confirmed: bool = False
+    zone: str = ""
+
+
+@dataclass(slots=True)
+class Connections:
+    """The connections of one network namespace, of one walk: confirmed ones only."""
+
+    _by_original: dict[tuple[str, Flow], Connection] = field(default_factory=dict)
+    _original_of: dict[tuple[str, Flow], Flow] = field(default_factory=dict)
+
+    def find(self, flow: Flow, zone: str = "") -> tuple[Connection, bool] | None:
+        """The connection with this tuple, and whether it is the reply's."""
+        if (found := self._by_original.get((zone, flow))) is not None:
+            return found, False
+        original = self._original_of.get((zone, flow))
+        return None if original is None else (self._by_original[zone, original], True)
+
+    def store(self, connection: Connection) -> None:
+        """Stores a connection, or its new state."""
+        self._by_original[connection.zone, connection.original] = connection
+        self._original_of[connection.zone, connection.reply] = connection.original
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """What conntrack says of a packet: ``state`` of NEW ESTABLISHED RELATED INVALID UNTRACKED; the connection is None for the last two."""
+
+    state: str
+    connection: Connection | None = None
+    reply: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HookPacket:
+    """A packet at a hook.
+
+    ``in_device`` and ``out_device`` are names, empty where the hook has none (PREROUTING and INPUT have no out device, OUTPUT and POSTROUTING no in
+    device for xtables except that POSTROUTING of forwarded packets has none either). ``physical_in``/``physical_out`` are bridge ports, for a packet
+    that br_netfilter passes to the hook; ``physical_out`` only where the packet is bridged and not routed. ``packet_type`` is ``unicast``, ``broadcast`` or ``multicast``.
+    ``local`` when a process of this namespace sent it. ``next_hop`` is the address it will be sent to next (POSTROUTING; None: the destination).
+    ``tracked`` is None until conntrack has seen the packet; give what the previous hook of the same namespace gave back, and None after the packet
+    entered a namespace. ``socket`` is where TPROXY sent it. ``quoted`` is, for an ICMP error, the packet that it quotes.
+
+    TCP packets must carry their flags: without any, the kernel calls them INVALID.
+    """
+
+    packet: Packet
+    in_device: str = ""
+    out_device: str = ""
+    physical_in: str = ""
+    physical_out: str = ""
+    source_mac: int | None = None
+    packet_type: str = "unicast"
+    local: bool = False
+    next_hop: int | None = None
+    tracked: Tracked | None = None
+    socket: tuple[Address | None, int] | None = None
+    quoted: Packet | None = None
+
+    def with_packet(self, packet: Packet) -> HookPacket:
+        """The same with another packet."""
+        return replace(self, packet=packet)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the hook asks of the namespace's addresses and routes. All addresses are integers of the packet's family.
+
+    ``address_type(address, device)``: LOCAL, UNICAST, BROADCAST, MULTICAST, BLACKHOLE, UNREACHABLE, PROHIBIT … as ``inet_addr_type_dev_table`` says; with a device
+    only its own addresses are LOCAL (``addrtype --limit-iface-…``); None for any device.
+    ``source_for(device, next_hop)``: the address that the kernel would send from (``inet_select_addr``, MASQUERADE); None: there is none, the packet is dropped.
+    ``first_address(device)``: the device's primary address (REDIRECT); None: the packet is dropped.
+    ``reverse_path(match, packet)``: the ``rpfilter`` match; None: not known.
+    """
+
+    address_type: Callable[[int, str | None], str]
+    source_for: Callable[[str, int], int | None]
+    first_address: Callable[[str], int | None]
+    reverse_path: Callable[[ReversePathMatch, HookPacket], bool] | None = None
+
+
+class Judgement(StrEnum):
+    """What a hook decides: the packet goes on, is dropped, is refused with an answer, or what becomes of it is not known."""
+
+    ACCEPTED = "accepted"
+    DROPPED = "dropped"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class HookResult:
+    """The end of a hook. ``packet`` is what goes on (addresses, mark, connection changed). ``reason`` such as ``dropped by filter FORWARD rule 3
+    (KUBE-FIREWALL rule 1)``; ``answer`` is REJECT's ``--reject-with``. After OUTPUT the caller routes again where the destination or the mark changed."""
+
+    judgement: Judgement
+    packet: HookPacket
+    reason: str = ""
+    at: Span | None = None
+    answer: str = ""
+    hops: tuple[Hop, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    settle: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the packet goes on."""
+        return self.judgement is Judgement.ACCEPTED
