@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from analyzer.addresses import WIDTH, Address, Prefix, network_mask
+from analyzer.facts.kubernetes import PodFact, ServiceFact
 from analyzer.facts.matches import AddressMatch, Side
-from analyzer.facts.netfilter import Chain, Jump, NfRule, Reject, RulesetFact, UnknownTarget, Verdict
+from analyzer.facts.netfilter import Chain, Jump, NfRule, Reject, RulesetFact, Translate, UnknownTarget, Verdict
 from analyzer.facts.routes import MAIN, RouteFact
 from analyzer.model.network import Attachment, Namespace, Network
 from analyzer.source import Scope
@@ -92,3 +93,29 @@ def exact_destination(rule: NfRule) -> Address | None:
             whole = network_mask(match.family, WIDTH[match.family])
             return Address(match.family, match.value) if match.mask == whole else None
     return None
+
+
+def destination_of(rule: NfRule, family: int) -> Address | None:
+    """The single address that the rule translates the destination to; None where it does not, or chooses."""
+    target = rule.target
+    if (
+        isinstance(target, Translate)
+        and target.side is Side.DESTINATION
+        and target.addresses
+        and target.addresses[0] == target.addresses[1]
+    ):
+        return Address(family, target.addresses[0])
+    return None
+
+
+def backends(network: Network, service: ServiceFact) -> list[PodFact]:
+    """The pods that a service's selector matches, those that have ended left out."""
+    wanted = (service.selector or {}).items()
+    return [
+        pod
+        for (namespace, _), pod in sorted(network.cluster.pods.items())
+        if namespace == service.namespace
+        and not pod.finished
+        and wanted
+        and all(pod.labels.get(key) == value for key, value in wanted)
+    ]

@@ -1,0 +1,57 @@
+"""A plugin that the CNI configuration names is not installed, or the configuration is not valid.
+
+## What it finds
+Types of the winning configuration (its plugins, their `ipam.type` and `delegate.type`) that the list of /opt/cni/bin lacks; and files that a runtime would reject.
+
+## Why it matters
+No pod gets a network: they stay in ContainerCreating.
+
+## Example
+    "type": "flannel"          # and /opt/cni/bin has no flannel
+
+## How to mend
+Install the binary (the CNI's init container does), or correct the file.
+
+## Sources
+flannel-io/flannel#1730, kubernetes/kubernetes#48798, #103324; CNI specification section 2.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analyzer.rule import Finding, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for node, files in sorted(network.files.items()):
+        for config in files.configs:
+            if config.problem:
+                yield RULE.finding(
+                    config.at, f"{node} rejects {config.file}: {config.problem}", help="correct or remove the file"
+                )
+        winner = next((config for config in files.configs if not config.problem), None)
+        if winner is None or files.plugins is None:
+            continue
+        installed = {plugin.name for plugin in files.plugins}
+        for index, plugin in enumerate(winner.plugins):
+            for path, kind in types(plugin):
+                if kind not in installed:
+                    place = winner.places.get(("plugins", index, *path)) or winner.places.get(path) or winner.at
+                    yield RULE.finding(
+                        place,
+                        f"{winner.file} on {node} names the plugin {kind!r}, which is not installed",
+                        help=f"install {kind} into the plugin folder of {node}",
+                    )
+
+
+def types(plugin: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The plugin types that one plugin object names, with their paths."""
+    if isinstance(plugin.get("type"), str):
+        yield ("type",), plugin["type"]
+    for key in ("ipam", "delegate"):
+        inner = plugin.get(key)
+        if isinstance(inner, Mapping) and isinstance(inner.get("type"), str):
+            yield (key, "type"), inner["type"]
+
+
+RULE = Rule("cni-plugin-missing", Severity.ERROR, __doc__, check, ("F89",))

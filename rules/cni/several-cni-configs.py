@@ -1,0 +1,37 @@
+"""A node has several CNI configurations; the first by name wins.
+
+## What it finds
+More than one valid `.conf`, `.conflist` or `.json` in /etc/cni/net.d, with different networks.
+
+## Why it matters
+Runtimes sort by bytes and take the first file that is valid. A leftover of a removed CNI with an earlier name silently wins, and a removal makes another file win.
+
+## Example
+    /etc/cni/net.d/05-cilium.conflist   10-flannel.conflist
+
+## How to mend
+Remove the files of the CNI that is not in use.
+
+## Sources
+CNI specification, libcni/conf.go; containerd/go-cni; kubernetes-sigs/kubespray#2122, projectcalico/calico#1388.
+"""
+
+from collections.abc import Iterator
+
+from analyzer.rule import Finding, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for node, files in sorted(network.files.items()):
+        valid = [config for config in files.configs if not config.problem]
+        if len(valid) > 1:
+            winner, *losers = valid
+            yield RULE.finding(
+                losers[0].at,
+                f"{node} has {len(valid)} CNI configurations; {winner.file} ({winner.name}) wins over {', '.join(item.file for item in losers)}",
+                related=[(winner.at, "this file wins: it is first in byte order")],
+                help="remove the files of the CNI that is not in use",
+            )
+
+
+RULE = Rule("several-cni-configs", Severity.WARNING, __doc__, check, ("F88",))

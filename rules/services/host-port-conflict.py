@@ -1,0 +1,73 @@
+"""Two pods of one node ask for the same host port, or a rule for a host port leads to a pod that is gone.
+
+## What it finds
+Pods on one node with the same hostPort, protocol and hostIP; and rules of CNI-HOSTPORT-DNAT for one port that lead to several chains, or to an address that no pod has.
+
+## Why it matters
+The first rule wins: the others' traffic goes to the wrong pod, or to one that no longer exists.
+
+## Example
+    -A CNI-HOSTPORT-DNAT -p tcp … -m multiport --dports 8081 -j CNI-DN-aaa        # 10.244.0.9, gone
+    -A CNI-HOSTPORT-DNAT -p tcp … -m multiport --dports 8081 -j CNI-DN-bbb
+
+## How to mend
+Delete the stale chain and its rule; give the pods different host ports.
+
+## Sources
+containernetworking/plugins#275, #683, rancher/rke#3440, projectcalico/calico#3412.
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.state import chain, destination_of, roots
+from analyzer.rule import Finding, Namespace, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    yield from objects(network)
+    pods = {address for pod in network.attachments for address in pod.addresses}
+    for root in roots(network):
+        if pods:
+            yield from stale(network, root)
+
+
+def objects(network: Network) -> Iterator[Finding]:
+    """Pods that ask for the same port."""
+    taken: dict[tuple[object, ...], tuple[str, object]] = {}
+    for key, pod in sorted(network.cluster.pods.items()):
+        if pod.finished or pod.host_network:
+            continue
+        for port in pod.ports:
+            if not port.host_port or not pod.node:
+                continue
+            slot = (pod.node, port.protocol, port.host_port, port.host_address)
+            if slot in taken:
+                yield RULE.finding(
+                    port.at,
+                    f"{key[0]}/{key[1]} and {taken[slot][0]} both ask for host port {port.host_port} on {pod.node}",
+                    help="give them different host ports",
+                )
+            else:
+                taken[slot] = (f"{key[0]}/{key[1]}", port)
+
+
+def stale(network: Network, root: Namespace) -> Iterator[Finding]:
+    """Host-port chains whose pod is gone."""
+    pods = {address for pod in network.attachments for address in pod.addresses}
+    for ruleset, dispatch in chain(root, "nat", "CNI-HOSTPORT-DNAT"):
+        for rule in dispatch.rules:
+            target = ruleset.tables["nat"].get(getattr(rule.target, "chain", ""))
+            if target is None:
+                continue
+            goals = [(inner, found) for inner in target.rules if (found := destination_of(inner, 4)) is not None]
+            if goals and all(found not in pods for _, found in goals):
+                inner, found = goals[0]
+                yield RULE.finding(
+                    rule.at,
+                    f"a host port of {root.scope.node} leads to {found}, which no pod has",
+                    related=[(inner.at, "the translation")],
+                    help=f"iptables -t nat -D CNI-HOSTPORT-DNAT {rule.number}, then delete the chain {target.name}",
+                )
+
+
+RULE = Rule("host-port-conflict", Severity.ERROR, __doc__, check, ("F79",))

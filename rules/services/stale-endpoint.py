@@ -1,0 +1,45 @@
+"""kube-proxy's rules translate to an address that is no endpoint of the service, or lack one.
+
+## What it finds
+In mode iptables: a chain KUBE-SEP-… that a service's chain leads to, whose DNAT target is in none of the EndpointSlices.
+
+## Why it matters
+A share of the connections goes to an address where the pod is gone.
+
+## Example
+    -A KUBE-SEP-TCD3IFXQZW3ZEZQU -p tcp -m tcp -j DNAT --to-destination 10.244.0.3:8080      # no slice has 10.244.0.3
+
+## How to mend
+Restart kube-proxy on the node and look into its log for a restore that fails.
+
+## Sources
+kubernetes/kubernetes#109811, #78421; pkg/proxy/iptables/proxier.go.
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.state import chains, destination_of, roots
+from analyzer.rule import Finding, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    cluster = network.cluster
+    if not cluster.known & {"EndpointSlice", "Endpoints"}:
+        return
+    wanted = {endpoint.address for groups in cluster.endpoints.values() for group in groups for endpoint in group.endpoints}
+    for root in roots(network):
+        for family in (4, 6):
+            for ruleset, found in chains(root, "nat", family):
+                if not found.name.startswith("KUBE-SEP-"):
+                    continue
+                for rule in found.rules:
+                    target = destination_of(rule, family)
+                    if target is not None and target not in wanted:
+                        yield RULE.finding(
+                            rule.at,
+                            f"{root.scope.node} ({ruleset.backend}) translates {rule.comment or found.name} to {target}, which no EndpointSlice has",
+                            help=f"restart kube-proxy on {root.scope.node}",
+                        )
+
+
+RULE = Rule("stale-endpoint", Severity.ERROR, __doc__, check, ("F73",))
