@@ -47,7 +47,9 @@ class Namespace:
 
     ``missing`` maps what was not captured to the words for it, such as ``"ip-route/4": "nodes/n1: ip route was not captured"``.
     Keys: ``ip-addr``, ``ip-route/4``, ``ip-route/6``, ``ip-rule/4``, ``ip-rule/6``, ``ip-neigh``, ``bridge-fdb``, ``bridge-link``, ``bridge-vlan``,
-    ``netfilter/4``, ``netfilter/6``, ``netfilter-legacy``, ``nft``, ``ipset``, ``tc-filter``, ``sysctl``, ``ss``.
+    ``netfilter/4``, ``netfilter/6``, ``netfilter-legacy``, ``nft``, ``ipset``, ``tc-filter``, ``sysctl``, ``ss``; and ``ip-route/4/100`` for
+    a table that a routing rule looks up while only the main table was captured (the local table is then made from the addresses,
+    as the kernel makes it). ``assumed`` has the same keys: what was not captured and is taken to be as the kernel has it by default.
     ``gaps`` are the lines of each kind (``Source.kind``) that were not understood.
     """
 
@@ -75,6 +77,7 @@ class Namespace:
     resolver: ResolverFact | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     gaps: Mapping[str, tuple[Gap, ...]] = field(default_factory=dict)
+    assumed: Mapping[str, str] = field(default_factory=dict)
 
     def sysctl(self, key: str) -> str | None:
         """The value of a kernel switch; None when it was not captured."""
@@ -125,7 +128,9 @@ class Network:
     ``peers``: the two ends of each veth pair, both ways. ``outside``: veth ends and physical devices whose other end is not in
     the capture. ``lower``: the device under a vlan, macvlan, ipvlan or VXLAN ``dev``. ``sockets``: the namespace in which a
     tunnel's outer packets are sent and received, for every tunnel device. ``owners``: the interfaces that hold an address.
-    ``segment_of`` finds the layer-2 network of an outside interface.
+    ``segment_of`` finds the layer-2 network of an outside interface. A pod's interface whose other end is a port of Open vSwitch is
+    outside too, and so are the switch's own ports: what the switch does is not captured.
+    ``node_names``: the captured node (the folder's name) of each Node object, by the object's name.
     """
 
     namespaces: Mapping[Scope, Namespace]
@@ -141,3 +146,4 @@ class Network:
     files: Mapping[str, NodeFiles] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
+    node_names: Mapping[str, str] = field(default_factory=dict)

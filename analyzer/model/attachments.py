@@ -1,0 +1,122 @@
+"""Which pod lives in which namespace, which captured node is which Node, and who holds an address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from analyzer.addresses import Address
+from analyzer.facts.kubernetes import PodFact
+from analyzer.facts.system import Mirred
+from analyzer.model.cluster import Cluster
+from analyzer.model.network import Attachment, Interface, Namespace
+from analyzer.source import Scope
+
+Spaces = Mapping[Scope, Namespace]
+Owners = Mapping[Address, tuple[Interface, ...]]
+
+
+def owners(spaces: Spaces) -> dict[Address, tuple[Interface, ...]]:
+    """The interfaces that hold each address, loopback and link-local addresses left out."""
+    found: dict[Address, dict[Interface, None]] = {}
+    for scope, space in sorted(spaces.items()):
+        for fact in space.addresses:
+            if not of_one_host(fact.address):
+                found.setdefault(fact.address, {}).setdefault(Interface(scope, fact.device))
+    return {address: tuple(holders) for address, holders in sorted(found.items())}
+
+
+def of_one_host(address: Address) -> bool:
+    """127.0.0.0/8, ::1 and fe80::/10: addresses that every host may have."""
+    if address.family == 4:
+        return address.value >> 24 == 127
+    return address.value == 1 or address.value >> 118 == 0xFE80 >> 6
+
+
+def node_names(cluster: Cluster, spaces: Spaces, owned: Owners) -> dict[str, str]:
+    """The captured node of each Node object: that of its name, else the one whose root namespace holds one of its addresses.
+
+    A capture without a single name (``Scope.node`` ``node``, a pasted file) is the only Node there is.
+    """
+    captured = {scope.node for scope in spaces}
+    result = {name: name for name in cluster.nodes if name in captured}
+    for name, node in sorted(cluster.nodes.items()):
+        if name not in result:
+            holders = (at.scope for _, address in node.addresses for at in owned.get(address, ()))
+            free = [scope.node for scope in holders if not scope.namespace and scope.node not in result.values()]
+            if free:
+                result[name] = free[0]
+    for pod in cluster.pods.values():
+        if pod.node in captured:
+            result.setdefault(pod.node, pod.node)
+    return dict(sorted(result.items()))
+
+
+def redirected(space: Namespace, device: str) -> bool:
+    """Whether tc takes every packet that comes in on the device elsewhere, before the namespace's IP sees it
+    (``sch_handle_ingress`` runs before ``deliver_skb``, net/core/dev.c)."""
+    for fact in space.filters.get(device, ()):
+        if fact.hook == "ingress" and fact.everything and fact.protocol in ("all", "ip"):
+            return any(isinstance(action, Mirred) and action.redirect for action in fact.actions)
+    return False
+
+
+def attachments(cluster: Cluster, spaces: Spaces, owned: Owners, names: Mapping[str, str]) -> tuple[Attachment, ...]:
+    """The pods whose namespace was captured.
+
+    A pod's address may be held twice: a peer pod's namespace on the worker keeps it on ``eth0`` while tc redirects everything into a
+    tunnel, and the namespace in the pod's own machine has it too. The pod lives where a packet to the address is delivered.
+    """
+    found = [item for pod in cluster.pods.values() for item in attached(pod, spaces, owned, names)]
+    taken = {item.scope for item in found}
+    claimed = {address for item in found for address in item.addresses}
+    rest = [scope for scope in sorted(spaces) if scope.namespace and scope not in taken]
+    found += [item for scope in rest for item in unexplained(spaces[scope], claimed)]
+    return tuple(sorted(found, key=lambda item: (item.name, item.scope)))
+
+
+def attached(pod: PodFact, spaces: Spaces, owned: Owners, names: Mapping[str, str]) -> Iterator[Attachment]:
+    """The pod's attachment, if its namespace is there."""
+    if pod.finished:
+        return
+    node = names.get(pod.node, pod.node)
+    name = f"{pod.namespace}/{pod.name}"
+    if pod.host_network:
+        if Scope(node) in spaces:
+            yield Attachment(name, Scope(node), pod.addresses, pod)
+        return
+    scope = home(pod, node, spaces, owned)
+    if scope is not None:
+        yield Attachment(name, scope, pod.addresses or own_addresses(spaces[scope]), pod)
+
+
+def home(pod: PodFact, node: str, spaces: Spaces, owned: Owners) -> Scope | None:
+    """The namespace where a packet to the pod arrives: named for the pod or holding its address, and not redirected
+    by tc; the pod's node before others, the name before the address."""
+    folder = f"{pod.namespace}_{pod.name}"
+    by_name = [scope for scope in sorted(spaces) if scope.namespace == folder and (scope.node == node or not pod.node)]
+    holders = [at for address in pod.addresses for at in owned.get(address, ()) if at.scope.namespace]
+    real = [at.scope for at in holders if not redirected(spaces[at.scope], at.device)]
+    stolen = {at.scope for at in holders if redirected(spaces[at.scope], at.device)}
+    wanted = [scope for scope in by_name if scope not in stolen]
+    wanted += [scope for scope in real if scope.node == node] + [scope for scope in real if stolen or not pod.node]
+    wanted += by_name + [at.scope for at in holders if at.scope.node == node]
+    return wanted[0] if wanted else None
+
+
+def own_addresses(space: Namespace) -> tuple[Address, ...]:
+    """A namespace's addresses, those of ``eth0`` first, IPv4 before IPv6."""
+    found = [fact for fact in space.addresses if not of_one_host(fact.address) and fact.scope_name != "link"]
+    found.sort(key=lambda fact: (fact.device != "eth0", fact.address.family))
+    return tuple(dict.fromkeys(fact.address for fact in found))
+
+
+def unexplained(space: Namespace, claimed: Iterable[Address]) -> Iterator[Attachment]:
+    """A namespace that no Pod object explains, named from its folder; left out where it has no address, or only
+    one that a pod has elsewhere and tc redirects here."""
+    addresses = own_addresses(space)
+    taken = set(claimed)
+    devices = {fact.device for fact in space.addresses if fact.address in taken}
+    if devices and all(redirected(space, device) for device in devices):
+        return
+    if addresses:
+        yield Attachment(space.scope.namespace.replace("_", "/", 1), space.scope, addresses)

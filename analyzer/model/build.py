@@ -1,0 +1,119 @@
+"""``build``: facts become the network. Names are resolved here; what cannot be resolved is a gap.
+
+The order in which facts arrive does not matter, and no fact makes it raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from analyzer.facts.base import Fact
+from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
+from analyzer.facts.links import NamespaceIdFact
+from analyzer.facts.netfilter import RulesetFact
+from analyzer.facts.routes import TableNameFact
+from analyzer.facts.system import SubnetFileFact
+from analyzer.model.attachments import attachments, node_names, owners
+from analyzer.model.captured import NAMESPACE_KINDS, captured
+from analyzer.model.namespaces import by_subject, namespace
+from analyzer.model.network import Namespace, Network, NodeFiles
+from analyzer.model.ordering import Ordered, ordered
+from analyzer.model.pairs import pairs
+from analyzer.model.plan import cluster
+from analyzer.model.routing import table_names
+from analyzer.model.segments import outside, segments
+from analyzer.source import Gap, Scope, Source
+
+
+def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap], assume_defaults: bool = False) -> Network:
+    """The network and the cluster. ``gaps`` are those of reading; the network's own are added to them.
+
+    ``assume_defaults``: netfilter, switches and the like that were not captured are as the kernel has them by default
+    (``Namespace.assumed``); without it they are ``missing``.
+    """
+    known = ordered(facts)
+    texts = tuple(sorted(sources, key=lambda source: (source.path, source.kind)))
+    read = sorted(set(gaps))
+    spaces = namespaces(texts, known, read, assume_defaults)
+    connected = pairs({scope: space.links for scope, space in spaces.items()}, known.all(NamespaceIdFact))
+    wanted, contradictions = cluster(known, texts, frozenset(gap.at.path for gap in read))
+    more = [
+        *connected.gaps,
+        *contradictions,
+        *(gap for space in spaces.values() for group in space.gaps.values() for gap in group),
+    ]
+    every = tuple(sorted({*read, *more}))
+    spaces = with_gaps(spaces, every)
+    owned = owners(spaces)
+    names = node_names(wanted, spaces, owned)
+    edge = outside(spaces, connected.peers)
+    found, segment_of = segments(spaces, edge, connected.lower)
+    return Network(
+        namespaces=spaces,
+        cluster=wanted,
+        peers=dict(sorted(connected.peers.items())),
+        outside=edge,
+        lower=dict(sorted(connected.lower.items())),
+        sockets=dict(sorted(connected.sockets.items())),
+        owners=owned,
+        segments=found,
+        segment_of=segment_of,
+        attachments=attachments(wanted, spaces, owned, names),
+        files=files(known, texts),
+        sources={source.path: source for source in texts},
+        gaps=every,
+        node_names=names,
+    )
+
+
+def namespaces(sources: Sequence[Source], facts: Ordered, gaps: Sequence[Gap], assume: bool) -> dict[Scope, Namespace]:
+    """Every namespace that a text of the kernel's state is about."""
+    told = frozenset(fact.at.path for group in facts.by_type.values() for fact in group if says_something(fact))
+    first = {gap.at.path: gap for gap in reversed(gaps)}
+    by_scope: dict[Scope, list[Source]] = {}
+    for source in sources:
+        if source.scope is not None and source.kind:
+            by_scope.setdefault(source.scope, []).append(source)
+    scopes = sorted(scope for scope, found in by_scope.items() if any(source.kind in NAMESPACE_KINDS for source in found))
+    return {
+        scope: namespace(
+            scope,
+            facts,
+            captured(scope, by_scope.get(scope, ()), told, first),
+            table_names(facts.of(TableNameFact, Scope(scope.node))),
+            assume,
+        )
+        for scope in scopes
+    }
+
+
+def says_something(fact: Fact) -> bool:
+    """Whether a fact shows that its text was understood: a ruleset without a table does not."""
+    return not isinstance(fact, RulesetFact) or bool(fact.tables)
+
+
+def with_gaps(spaces: Mapping[Scope, Namespace], gaps: Sequence[Gap]) -> dict[Scope, Namespace]:
+    """The namespaces, each with the gaps that belong to it, by kind."""
+    found: dict[Scope | None, list[Gap]] = {}
+    for gap in gaps:
+        found.setdefault(gap.scope, []).append(gap)
+    return {scope: replace(space, gaps=by_subject(found.get(scope, ()))) for scope, space in spaces.items()}
+
+
+def files(facts: Ordered, sources: Sequence[Source]) -> dict[str, NodeFiles]:
+    """What each node keeps in files. The runtime reads configuration in the order of the files' names (libcni, ConfFiles)."""
+    kinds = (CniConfigFact, LeaseFact, LeaseCursorFact, PluginFact, SubnetFileFact)
+    nodes = {fact.scope for kind in kinds for fact in facts.all(kind) if fact.scope is not None}
+    listed = {source.scope for source in sources if source.scope and source.path.endswith("opt_cni_bin")}
+    result = {}
+    for scope in sorted({Scope(scope.node) for scope in nodes | listed}):
+        plugins = tuple(facts.of(PluginFact, scope))
+        result[scope.node] = NodeFiles(
+            configs=tuple(sorted(facts.of(CniConfigFact, scope), key=lambda fact: fact.file)),
+            leases=tuple(facts.of(LeaseFact, scope)),
+            cursors=tuple(facts.of(LeaseCursorFact, scope)),
+            plugins=plugins if plugins or scope in listed else None,
+            subnet_file=next(iter(facts.of(SubnetFileFact, scope)), None),
+        )
+    return result

@@ -1,0 +1,185 @@
+"""One network namespace from its facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardPeerFact
+from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
+from analyzer.facts.netfilter import Chain, IpsetFact, NftChainFact, RulesetFact
+from analyzer.facts.routes import LOCAL, NextHopFact, RouteAnswerFact, RouteFact, RoutingRuleFact
+from analyzer.facts.system import (
+    ConnectionFact,
+    FilterFact,
+    ListenerFact,
+    QdiscFact,
+    ResolverFact,
+    SysctlFact,
+)
+from analyzer.model.captured import Captured, every_table, folder, missing
+from analyzer.model.merging import (
+    grouped,
+    merged_addresses,
+    merged_links,
+    merged_neighbours,
+    merged_ports,
+    merged_sysctls,
+)
+from analyzer.model.network import Namespace
+from analyzer.model.ordering import Ordered
+from analyzer.model.routing import KERNEL, Routing, default_rules, local_table, routing
+from analyzer.source import Gap, Scope
+
+T = TypeVar("T")
+D = TypeVar("D", BridgeVlanFact, FilterFact)
+DEFAULTS: Mapping[str, str] = {
+    "net.ipv4.ip_forward": "0",
+    "net.ipv4.conf.all.forwarding": "0",
+    "net.ipv4.conf.all.rp_filter": "0",
+    "net.ipv4.conf.default.rp_filter": "0",
+    "net.ipv4.conf.all.route_localnet": "0",
+    "net.ipv4.conf.all.proxy_arp": "0",
+    "net.ipv6.conf.all.forwarding": "0",
+}
+ASSUMED: Mapping[str, str] = {
+    "ip-rule": "the kernel's own routing rules",
+    "ip-neigh": "no permanent or failed neighbours",
+    "bridge-fdb": "no fixed forwarding entries",
+    "bridge-link": "ports forward, learn and flood",
+    "bridge-vlan": "no VLAN filtering",
+    "netfilter": "no netfilter rules",
+    "netfilter-legacy": "no netfilter rules of the legacy back end",
+    "nft": "no nftables rules",
+    "ipset": "no IP sets",
+    "tc-filter": "no tc filters",
+    "sysctl": "the kernel's defaults (no forwarding)",
+}
+
+
+def namespace(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, int], assume: bool) -> Namespace:
+    """The namespace with its tables; ``gaps`` are filled in when all are known."""
+    space, gaps = tables(scope, facts, given, names)
+    if assume:
+        space = with_defaults(space)
+    return replace(space, gaps=by_subject(gaps))
+
+
+def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, int]) -> tuple[Namespace, list[Gap]]:
+    """The namespace as captured, and the gaps that its making found."""
+    links, gaps = merged_links(facts.of(LinkFact, scope))
+    ports, more = merged_ports(facts.of(BridgePortFact, scope), links)
+    neighbours, others = merged_neighbours(facts.of(NeighbourFact, scope))
+    sysctls, last = merged_sysctls(facts.of(SysctlFact, scope))
+    addresses = merged_addresses(facts.of(AddressFact, scope))
+    found = routing(facts.of(RouteFact, scope), facts.of(RoutingRuleFact, scope), facts.of(NextHopFact, scope), names)
+    rulesets = merged_rulesets(facts.of(RulesetFact, scope))
+    absent = missing(
+        given, [*facts.of(RouteFact, scope), *facts.of(RoutingRuleFact, scope), *rulesets, *facts.of(QdiscFact, scope)]
+    )
+    rules = {family: found.rules.get(family) or default_rules(family, scope) for family in (4, 6)}
+    routes = with_local(found, addresses, links, scope)
+    space = Namespace(
+        scope=scope,
+        links=dict(sorted(links.items())),
+        addresses=addresses,
+        routes=routes,
+        rules=rules,
+        route_answers=tuple(facts.of(RouteAnswerFact, scope)),
+        next_hops=found.next_hops,
+        neighbours=neighbours,
+        forwarding=distinct(facts.of(ForwardingFact, scope)),
+        ports=ports,
+        vlans=by_device(distinct(facts.of(BridgeVlanFact, scope))),
+        filters=by_device(distinct(facts.of(FilterFact, scope))),
+        qdiscs=distinct(facts.of(QdiscFact, scope)),
+        rulesets=rulesets,
+        nft_chains=distinct(facts.of(NftChainFact, scope)),
+        sets={fact.name: fact for fact in reversed(facts.of(IpsetFact, scope))},
+        sysctls=sysctls,
+        listeners=distinct(facts.of(ListenerFact, scope)) if given.has("ss") else None,
+        connections=tuple(facts.of(ConnectionFact, scope)),
+        wireguard_peers=distinct(facts.of(WireguardPeerFact, scope)),
+        offloads=tuple(facts.of(OffloadFact, scope)),
+        resolver=next(iter(facts.of(ResolverFact, scope)), None),
+        missing={**absent, **unlisted_tables(given, rules, routes, scope)},
+    )
+    return space, [*gaps, *more, *others, *last, *found.gaps]
+
+
+def distinct(facts: Iterable[T]) -> tuple[T, ...]:
+    """Each fact once, in order."""
+    return tuple(dict.fromkeys(facts))
+
+
+def by_device(facts: Iterable[D]) -> dict[str, tuple[D, ...]]:
+    """Facts by device, in order."""
+    return {str(device): tuple(group) for device, group in sorted(grouped(facts, lambda fact: fact.device).items(), key=str)}
+
+
+def with_local(
+    found: Routing, addresses: Sequence[AddressFact], links: Mapping[str, LinkFact], scope: Scope
+) -> dict[int, dict[int, tuple[RouteFact, ...]]]:
+    """The routes, with the local table made from the addresses where it was not listed."""
+    routes = {family: dict(found.routes.get(family, {})) for family in (4, 6)}
+    for family, by_table in routes.items():
+        if LOCAL not in by_table and (local := local_table(family, addresses, links, scope)):
+            by_table[LOCAL] = local
+    return {family: by_table for family, by_table in routes.items() if by_table}
+
+
+def unlisted_tables(
+    given: Captured,
+    rules: Mapping[int, Sequence[RoutingRuleFact]],
+    routes: Mapping[int, Mapping[int, tuple[RouteFact, ...]]],
+    scope: Scope,
+) -> dict[str, str]:
+    """The tables that rules look up while no listing of all tables was captured."""
+    if any(every_table(source) for source in given.by_kind.get("ip-route", ())):
+        return {}
+    result = {}
+    for family, found in rules.items():
+        for table in sorted({rule.table for rule in found if isinstance(rule.table, int)} - {253, 254, 255}):
+            if table not in routes.get(family, {}):
+                file = "ip_route_show_table_all" if family == 4 else "ip_-6_route_show_table_all"
+                result[f"ip-route/{family}/{table}"] = (
+                    f"{folder(scope)}/{file} was not captured: routing table {table} is not known"
+                )
+    return result
+
+
+def merged_rulesets(facts: Sequence[RulesetFact]) -> tuple[RulesetFact, ...]:
+    """One ruleset for each family and back end; a table that several texts list is taken from the text with the most tables."""
+    result = []
+    for group in grouped(facts, lambda fact: (fact.family, fact.backend)).values():
+        group.sort(key=lambda fact: (-len(fact.tables), fact.at))
+        joined: dict[str, Mapping[str, Chain]] = {}
+        for fact in group:
+            for name, chains in fact.tables.items():
+                joined.setdefault(name, chains)
+        result.append(group[0] if len(group) == 1 else replace(group[0], tables=joined))
+    return tuple(sorted(result, key=lambda fact: (fact.family, fact.backend)))
+
+
+def by_subject(gaps: Iterable[Gap]) -> dict[str, tuple[Gap, ...]]:
+    """Gaps by the kind of text that they leave open."""
+    found: dict[str, list[Gap]] = {}
+    for gap in gaps:
+        found.setdefault(gap.subject, []).append(gap)
+    return {subject: tuple(sorted(set(group))) for subject, group in sorted(found.items())}
+
+
+def with_defaults(space: Namespace) -> Namespace:
+    """The namespace with what was not captured as the kernel has it by default; interfaces, routes and sockets cannot be guessed."""
+    assumed = {}
+    for key, text in space.missing.items():
+        kind = key if key == "netfilter-legacy" else key.split("/")[0]
+        if kind in ASSUMED:
+            assumed[key] = f"{text}; assumed: {ASSUMED[kind]}"
+    sysctls = dict(space.sysctls)
+    if "sysctl" in assumed:
+        for key, value in DEFAULTS.items():
+            sysctls.setdefault(key, SysctlFact(at=KERNEL, scope=space.scope, key=key, value=value))
+    rest = {key: text for key, text in space.missing.items() if key not in assumed}
+    return replace(space, missing=rest, assumed=assumed, sysctls=sysctls)

@@ -1,0 +1,64 @@
+"""Facts put in order and sorted by what they are about, so that the order in which they arrive does not matter."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from analyzer.facts.base import Fact
+from analyzer.source import Scope, Span
+
+F = TypeVar("F", bound=Fact)
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """All facts by type, and by type and namespace, each list in the order of the text."""
+
+    by_type: Mapping[type[Fact], list[Fact]] = field(default_factory=dict)
+    by_scope: Mapping[tuple[type[Fact], Scope | None], list[Fact]] = field(default_factory=dict)
+
+    def all(self, kind: type[F]) -> list[F]:
+        """Every fact of the type."""
+        return [fact for fact in self.by_type.get(kind, ()) if isinstance(fact, kind)]
+
+    def of(self, kind: type[F], scope: Scope) -> list[F]:
+        """The facts of the type about one namespace."""
+        return [fact for fact in self.by_scope.get((kind, scope), ()) if isinstance(fact, kind)]
+
+    def scopes(self) -> set[Scope]:
+        """Every namespace that a fact is about."""
+        return {scope for _, scope in self.by_scope if scope is not None}
+
+
+def place(fact: Fact) -> tuple[Span, int]:
+    """Where a fact stands; facts of one place stay in an order of their own through their text."""
+    return fact.at, getattr(fact, "order", 0)
+
+
+def ordered(facts: Iterable[Fact]) -> Ordered:
+    """The facts, sorted by place, each group on its own."""
+    by_type: dict[type[Fact], list[Fact]] = defaultdict(list)
+    by_scope: dict[tuple[type[Fact], Scope | None], list[Fact]] = defaultdict(list)
+    for fact in facts:
+        by_type[type(fact)].append(fact)
+    for kind, group in by_type.items():
+        settle(group)
+        for fact in group:
+            by_scope[kind, fact.scope].append(fact)
+    return Ordered(dict(by_type), dict(by_scope))
+
+
+def settle(group: list[Fact]) -> None:
+    """Sorts by place, and facts of one place by their text."""
+    group.sort(key=place)
+    start = 0
+    while start < len(group):
+        end = start + 1
+        while end < len(group) and place(group[end]) == place(group[start]):
+            end += 1
+        if end - start > 1:
+            group[start:end] = sorted(group[start:end], key=repr)
+        start = end

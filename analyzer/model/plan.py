@@ -1,0 +1,186 @@
+"""The cluster's objects by kind, and the address ranges that they state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from analyzer.addresses import Prefix, host_prefix, prefix
+from analyzer.facts.kubernetes import (
+    ConfigMapFact,
+    EndpointsFact,
+    Located,
+    NodeFact,
+    ObjectFact,
+    OtherObjectFact,
+    PodFact,
+    ServiceFact,
+)
+from analyzer.model.cluster import Cluster, Range
+from analyzer.model.ordering import Ordered
+from analyzer.source import Gap, Source, Span
+
+O = TypeVar("O", bound=ObjectFact)  # noqa: E741
+TYPES: tuple[type[ObjectFact], ...] = (NodeFact, PodFact, ServiceFact, EndpointsFact, ConfigMapFact, OtherObjectFact)
+FILE_KINDS: Mapping[str, str] = {
+    "nodes": "Node",
+    "pods": "Pod",
+    "services": "Service",
+    "svc": "Service",
+    "endpointslices": "EndpointSlice",
+    "endpoints": "Endpoints",
+    "configmaps": "ConfigMap",
+    "networkpolicies": "NetworkPolicy",
+    "namespaces": "Namespace",
+}
+FLAGS: Mapping[str, str] = {"--cluster-cidr": "pod", "--service-cluster-ip-range": "service", "--service-cidr": "service"}
+TEXTS: tuple[tuple[str, str, str], ...] = (
+    ("ClusterConfiguration", r"^\s*podSubnet:\s*(\S+)", "pod"),
+    ("ClusterConfiguration", r"^\s*serviceSubnet:\s*(\S+)", "service"),
+    ("config.conf", r"^\s*clusterCIDR:\s*(\S+)", "pod"),
+    ("net-conf.json", r'"(?:IPv6)?Network"\s*:\s*"([^"]+)"', "pod"),
+    ("cluster-pool-ipv4-cidr", r"^(.+)$", "pod"),
+    ("cluster-pool-ipv6-cidr", r"^(.+)$", "pod"),
+)
+
+
+def cluster(facts: Ordered, sources: Sequence[Source], troubled: frozenset[str]) -> tuple[Cluster, list[Gap]]:
+    """The cluster, and a gap for each object that two texts state differently. ``troubled``: the paths of sources with gaps."""
+    gaps: list[Gap] = []
+    nodes = unique(facts.all(NodeFact), gaps)
+    pods = unique(facts.all(PodFact), gaps)
+    services = unique(facts.all(ServiceFact), gaps)
+    maps = unique(facts.all(ConfigMapFact), gaps)
+    slices: dict[tuple[str, str], list[EndpointsFact]] = {}
+    for fact in facts.all(EndpointsFact):
+        slices.setdefault((fact.namespace, fact.service), []).append(fact)
+    others = tuple(facts.all(OtherObjectFact))
+    texts = {source.path: source for source in sources}
+    found = [*stated(nodes.values(), pods.values(), others), *configured(maps.values(), texts)]
+    if not any(item.purpose == "service" for item in found):
+        found += service_addresses(services.values())
+    kinds = {fact.kind for kind in TYPES for fact in facts.all(kind)} | empty_lists(sources, troubled)
+    return (
+        Cluster(
+            nodes={node.name: node for node in nodes.values()},
+            pods=pods,
+            services=services,
+            endpoints={key: tuple(found_slices) for key, found_slices in sorted(slices.items())},
+            config_maps=maps,
+            others=others,
+            ranges=tuple(dict.fromkeys(found)),
+            known=frozenset(kinds),
+        ),
+        gaps,
+    )
+
+
+def unique(facts: Sequence[O], gaps: list[Gap]) -> dict[tuple[str, str], O]:
+    """Objects by namespace and name; of two that differ the first is used."""
+    found: dict[tuple[str, str], O] = {}
+    for fact in facts:
+        first = found.setdefault((fact.namespace, fact.name), fact)
+        if first is not fact and first != fact:
+            text = f"{fact.kind} {fact.namespace + '/' if fact.namespace else ''}{fact.name} is not the same as at {first.at}; that one is used"
+            gaps.append(Gap(fact.at, text, "kubernetes"))
+    return dict(sorted(found.items()))
+
+
+def prefixes(text: object) -> Iterator[Prefix]:
+    """The networks of a comma-separated text; what is none is left out (the API server would have refused it)."""
+    for part in str(text).strip("\"' ").replace(",", " ").split():
+        try:
+            yield prefix(part.strip("\"'"))
+        except ValueError:
+            continue
+
+
+def stated(nodes: Iterable[ObjectFact], pods: Iterable[ObjectFact], others: Iterable[OtherObjectFact]) -> Iterator[Range]:
+    """Ranges that objects' own fields and the control plane's flags state."""
+    for pod in pods:
+        yield from flags(pod)
+    for node in nodes:
+        if isinstance(node, NodeFact):
+            for index, item in enumerate(node.pod_cidrs):
+                at = node.place("spec", "podCIDRs", index)
+                yield Range("pod", item, at, f"Node {node.name} spec.podCIDRs")
+    for fact in others:
+        spec = mapping(fact.document.get("spec"))
+        if fact.kind == "IPPool" and "cidr" in spec and spec.get("disabled") is not True:
+            for item in prefixes(spec["cidr"]):
+                yield Range("pod", item, fact.place("spec", "cidr"), f"IPPool {fact.name}")
+        elif fact.kind == "ServiceCIDR":
+            for index, text in enumerate(listing(spec.get("cidrs"))):
+                for item in prefixes(text):
+                    yield Range("service", item, fact.place("spec", "cidrs", index), f"ServiceCIDR {fact.name}")
+
+
+def flags(pod: ObjectFact) -> Iterator[Range]:
+    """``--cluster-cidr`` and ``--service-cluster-ip-range`` of the control plane's static pods, of kube-proxy and of k3s."""
+    containers = listing(mapping(pod.document.get("spec")).get("containers"))
+    for number, container in enumerate(containers):
+        for part in ("command", "args"):
+            words = [str(word) for word in listing(mapping(container).get(part))]
+            for index, word in enumerate(words):
+                flag, equals, value = word.partition("=")
+                if flag not in FLAGS:
+                    continue
+                position = index if equals else index + 1
+                text = value if equals else words[position] if position < len(words) else ""
+                at = pod.place("spec", "containers", number, part, position)
+                for item in prefixes(text):
+                    yield Range(FLAGS[flag], item, at, f"{flag} of {pod.name}")
+
+
+def configured(maps: Iterable[ConfigMapFact], texts: Mapping[str, Source]) -> Iterator[Range]:
+    """Ranges in the ConfigMaps of kubeadm, kube-proxy, flannel and Cilium."""
+    for fact in maps:
+        for key, pattern, purpose in TEXTS:
+            located = fact.data.get(key)
+            if located is None:
+                continue
+            for found in re.finditer(pattern, located.value[:65536], re.MULTILINE):
+                for item in prefixes(found.group(1)):
+                    yield Range(purpose, item, line_of(located, found.group(1), texts), f"ConfigMap {fact.name} {key}")
+
+
+def line_of(located: Located, text: str, texts: Mapping[str, Source]) -> Span:
+    """The line of a text inside a value of several lines; the value's place where it is not found."""
+    source = texts.get(located.at.path)
+    if source is None or "\n" not in located.value:
+        return located.at
+    first = located.at.line
+    count = located.value.count("\n") + 2
+    for number, line in enumerate(source.text.split("\n")[first - 1 : first - 1 + count], first):
+        if (column := line.find(text)) >= 0:
+            return Span(source.path, number, column + 1, number, column + 1 + len(text))
+    return located.at
+
+
+def service_addresses(services: Iterable[ServiceFact]) -> Iterator[Range]:
+    """Where no range is stated: the services' own addresses."""
+    for service in services:
+        for address in service.cluster_addresses:
+            at = service.place("spec", "clusterIP")
+            yield Range("service", host_prefix(address), at, f"Service {service.namespace}/{service.name}")
+
+
+def empty_lists(sources: Sequence[Source], troubled: frozenset[str]) -> set[str]:
+    """The kinds of files such as ``k8s/pods.yaml`` that were read whole: an empty one says that there are none."""
+    names = ((source.path.rsplit("/", 1)[-1].rsplit(".", 1)[0], source) for source in sources if source.kind == "kubernetes")
+    return {
+        FILE_KINDS[name]
+        for name, source in names
+        if name in FILE_KINDS and source.path not in troubled and "items" in source.text
+    }
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """The value where it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def listing(value: object) -> Sequence[Any]:
+    """The value where it is a list, else an empty one."""
+    return value if isinstance(value, list | tuple) else ()

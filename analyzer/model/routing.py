@@ -1,0 +1,164 @@
+"""Routes by family and table, routing rules by priority, next-hop objects: with the names of tables resolved."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from analyzer.addresses import WIDTH, Address, Prefix, host_prefix, prefix_of
+from analyzer.facts.links import AddressFact, LinkFact
+from analyzer.facts.routes import DEFAULT, LOCAL, MAIN, NextHop, NextHopFact, RouteFact, RoutingRuleFact, TableNameFact
+from analyzer.source import Gap, Scope, Span
+
+KERNEL = Span("(kernel default)", 1)
+NAMES = {"main": MAIN, "local": LOCAL, "default": DEFAULT, "unspec": 0}
+Tables = dict[int, dict[int, tuple[RouteFact, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What a namespace routes by."""
+
+    routes: Mapping[int, Mapping[int, tuple[RouteFact, ...]]]
+    rules: Mapping[int, tuple[RoutingRuleFact, ...]]
+    next_hops: Mapping[int, NextHopFact]
+    gaps: list[Gap] = field(default_factory=list)
+
+
+def table_number(table: int | str, names: Mapping[str, int]) -> int:
+    """A table's number; a name that rt_tables does not tell gets a number of its own, above all that the kernel has."""
+    if isinstance(table, int):
+        return table
+    return names.get(table, (1 << 32) + zlib.crc32(table.encode("utf-8", "replace")))
+
+
+def table_names(facts: Sequence[TableNameFact]) -> dict[str, int]:
+    """The numbers of tables by name."""
+    return {**{fact.name: fact.number for fact in facts}, **NAMES}
+
+
+def routing(
+    routes: Sequence[RouteFact],
+    rules: Sequence[RoutingRuleFact],
+    next_hops: Sequence[NextHopFact],
+    names: Mapping[str, int],
+) -> Routing:
+    """Routes, rules and next-hop objects of one namespace."""
+    objects: dict[int, NextHopFact] = {}
+    for fact in next_hops:
+        objects.setdefault(fact.identifier, fact)
+    gaps: list[Gap] = []
+    resolved = [resolve(route, objects, names, gaps) for route in routes]
+    return Routing(tables(resolved, gaps), by_family(rules, names), dict(sorted(objects.items())), gaps)
+
+
+def resolve(route: RouteFact, objects: Mapping[int, NextHopFact], names: Mapping[str, int], gaps: list[Gap]) -> RouteFact:
+    """The route with its table's number and the ways of its next-hop object."""
+    route = replace(route, table=table_number(route.table, names))
+    if route.next_hop_id is None or route.next_hops:
+        return route
+    fact = objects.get(route.next_hop_id)
+    if fact is not None and fact.blackhole:
+        return replace(route, kind="blackhole")
+    hops = ways(fact, objects) if fact else ()
+    if not hops:
+        text = f"the next-hop object {route.next_hop_id} of the route to {route.destination} was not captured (ip nexthop)"
+        gaps.append(Gap(route.at, text, "ip-route", route.scope))
+    return replace(route, next_hops=hops)
+
+
+def ways(fact: NextHopFact, objects: Mapping[int, NextHopFact]) -> tuple[NextHop, ...]:
+    """The ways of a next-hop object: its own, or those of its group's members (groups do not nest, net/ipv4/nexthop.c)."""
+    if fact.next_hop is not None:
+        return (fact.next_hop,)
+    members = ((objects.get(identifier), weight) for identifier, weight in fact.group)
+    return tuple(replace(one.next_hop, weight=weight) for one, weight in members if one and one.next_hop)
+
+
+def tables(routes: Sequence[RouteFact], gaps: list[Gap]) -> Tables:
+    """The routes by family and table. Of several listings of one table the longest decides about the order."""
+    listings: dict[tuple[int, int], dict[str, list[RouteFact]]] = {}
+    for route in routes:
+        key = (route.destination.family, route.table if isinstance(route.table, int) else 0)
+        listings.setdefault(key, {}).setdefault(route.at.path, []).append(route)
+    result: Tables = {}
+    for (family, table), by_path in sorted(listings.items()):
+        result.setdefault(family, {})[table] = one_listing(by_path, gaps)
+    return result
+
+
+def one_listing(by_path: Mapping[str, list[RouteFact]], gaps: list[Gap]) -> tuple[RouteFact, ...]:
+    """One table from all listings of it, its routes numbered from 0."""
+    ranked = sorted(by_path.items(), key=lambda item: (-len(item[1]), item[0]))
+    chosen = list(ranked[0][1])
+    seen = {identity(route) for route in chosen}
+    for path, others in ranked[1:]:
+        for route in others:
+            if identity(route) not in seen:
+                text = f"the route to {route.destination} stands here and not in {ranked[0][0]}; both are kept"
+                gaps.append(Gap(route.at, text, "ip-route", route.scope))
+                seen.add(identity(route))
+                chosen.append(route)
+        del path
+    return tuple(replace(route, order=order) for order, route in enumerate(chosen))
+
+
+def identity(route: RouteFact) -> tuple[object, ...]:
+    """What makes two lines the same route."""
+    hops = tuple((hop.via, hop.device) for hop in route.next_hops)
+    return route.destination, route.kind, route.metric, route.tos, route.source_prefix, hops
+
+
+def by_family(rules: Sequence[RoutingRuleFact], names: Mapping[str, int]) -> dict[int, tuple[RoutingRuleFact, ...]]:
+    """The rules by family and priority, each once; rules of one priority stay in the order of the text."""
+    result: dict[int, dict[RoutingRuleFact, None]] = {}
+    for rule in rules:
+        if rule.table is not None:
+            rule = replace(rule, table=table_number(rule.table, names))
+        result.setdefault(rule.family, {}).setdefault(rule)
+    return {family: tuple(sorted(found, key=lambda rule: rule.priority)) for family, found in sorted(result.items())}
+
+
+def default_rules(family: int, scope: Scope) -> tuple[RoutingRuleFact, ...]:
+    """What the kernel starts with (fib_default_rules_init; fib6_rules_net_init has no table ``default``)."""
+    wanted = [(0, LOCAL), (32766, MAIN)] + ([(32767, DEFAULT)] if family == 4 else [])
+    return tuple(
+        RoutingRuleFact(at=KERNEL, scope=scope, family=family, priority=priority, table=table) for priority, table in wanted
+    )
+
+
+def local_table(
+    family: int, addresses: Sequence[AddressFact], links: Mapping[str, LinkFact], scope: Scope
+) -> tuple[RouteFact, ...]:
+    """The local table as the kernel makes it from the addresses (fib_add_ifaddr in net/ipv4/fib_frontend.c; addrconf for IPv6)."""
+    found: list[RouteFact] = []
+    for fact in addresses:
+        width = WIDTH[family]
+        if fact.address.family != family or not 0 <= fact.length <= width:
+            continue
+        loopback = family == 4 and fact.address.value >> 24 == 127
+        own = prefix_of(fact.address, fact.length) if loopback else host_prefix(fact.address)
+        found.append(local_route(fact, own, "local", scope))
+        link = links.get(fact.device)
+        if family == 4 and fact.length < 31 and not loopback and link is not None and link.up:
+            network = prefix_of(fact.address, fact.length)
+            ends = (Address(4, network.last), *((Address(4, network.value),)))
+            found += [local_route(fact, host_prefix(end), "broadcast", scope) for end in ends]
+    unique = {(route.destination, route.kind, route.next_hops): route for route in reversed(found)}
+    return tuple(replace(route, order=order) for order, route in enumerate(reversed(unique.values())))
+
+
+def local_route(fact: AddressFact, destination: Prefix, kind: str, scope: Scope) -> RouteFact:
+    """One route of the local table, at the place of its address."""
+    return RouteFact(
+        at=fact.at,
+        scope=scope,
+        destination=destination,
+        kind=kind,
+        table=LOCAL,
+        next_hops=(NextHop(device=fact.device),),
+        source=fact.address,
+        scope_name="host" if kind == "local" else "link",
+        protocol="kernel",
+    )
