@@ -1,0 +1,130 @@
+"""Rules fire at exactly the wanted lines of their bad samples and stay silent on their good ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from analyzer.capture import load
+from analyzer.capture.reading import facts
+from analyzer.findings import Certainty, Severity
+from analyzer.model.build import build
+from analyzer.model.network import Network
+from analyzer.query.rules import INTERNAL, all_rules, check, chosen
+from analyzer.rule import Finding, Rule
+from analyzer.source import Span
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = ROOT / "samples" / "rules"
+HEAD = re.compile(r"^-- (\S+) --$", re.MULTILINE)
+SECTIONS = ("What it finds", "Why it matters", "Example", "How to mend", "Sources")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A capture in one text, and the lines that it wants to be named."""
+
+    files: dict[str, str]
+    want: tuple[str, ...]
+
+
+def sample(path: Path) -> Sample:
+    parts = HEAD.split(path.read_text())[1:]
+    files = dict(zip(parts[::2], (text.removeprefix("\n") for text in parts[1::2]), strict=True))
+    want = files.pop("want", None)
+    assert want is not None, f"{path.name} must end in -- want --"
+    return Sample(files, tuple(line.strip() for line in want.splitlines() if line.strip()))
+
+
+def network_of(files: dict[str, str], folder: Path) -> Network:
+    for name, text in files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    loaded = load((str(folder),), None)
+    known, gaps = facts(loaded.sources)
+    return build(loaded.sources, known, (*loaded.gaps, *gaps))
+
+
+def kinds(suffix: str) -> Iterator[Rule]:
+    return (rule for rule in all_rules() if (SAMPLES / f"{rule.id}.{suffix}.txt").exists())
+
+
+@pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.id)
+def test_a_rule_has_its_page_its_name_and_both_samples(rule: Rule) -> None:
+    files = [path for path in (ROOT / "rules").rglob("*.py") if path.stem == rule.id]
+    assert len(files) == 1, "a rule's id is its file's name"
+    for section in SECTIONS:
+        assert f"## {section}\n" in rule.doc
+    assert len(rule.doc.splitlines()[0]) <= 140
+    for suffix in ("bad", "good"):
+        assert (SAMPLES / f"{rule.id}.{suffix}.txt").exists()
+
+
+@pytest.mark.parametrize("rule", kinds("bad"), ids=lambda rule: rule.id)
+def test_fires_at_the_wanted_lines(rule: Rule, tmp_path: Path, update: bool) -> None:
+    path = SAMPLES / f"{rule.id}.bad.txt"
+    given = sample(path)
+    found = [f"{one.rule} {one.at.path}:{one.at.line}" for one in check(network_of(given.files, tmp_path), rules=(rule,))]
+    if update:
+        path.write_text(path.read_text().partition("-- want --\n")[0] + "-- want --\n" + "".join(f"{line}\n" for line in found))
+        return
+    assert given.want, "a bad sample wants at least one line"
+    assert found == list(given.want)
+
+
+@pytest.mark.parametrize("rule", kinds("good"), ids=lambda rule: rule.id)
+def test_stays_silent(rule: Rule, tmp_path: Path) -> None:
+    given = sample(SAMPLES / f"{rule.id}.good.txt")
+    assert not given.want
+    assert [one.message for one in check(network_of(given.files, tmp_path), rules=(rule,))] == []
+
+
+@pytest.mark.parametrize("rule", kinds("bad"), ids=lambda rule: rule.id)
+def test_findings_say_what_and_where(rule: Rule, tmp_path: Path) -> None:
+    given = sample(SAMPLES / f"{rule.id}.bad.txt")
+    network = network_of(given.files, tmp_path)
+    for finding in check(network, rules=(rule,)):
+        places = [finding.at, *(label.at for label in finding.related)]
+        for at in places:
+            assert at.path in network.sources, f"{at} is in no source"
+            assert network.sources[at.path].line(at.line).strip(), f"{at} is an empty line"
+        assert finding.message == finding.message.strip()
+        assert "\n" not in finding.message
+
+
+@pytest.mark.parametrize("rule", kinds("bad"), ids=lambda rule: rule.id)
+def test_a_part_that_is_missing_gives_no_certain_new_finding(rule: Rule, tmp_path: Path) -> None:
+    """With any one file left out, a rule may say less, or say it less surely, but it does not fail."""
+    given = sample(SAMPLES / f"{rule.id}.bad.txt")
+    for number, name in enumerate(given.files):
+        rest = {path: text for path, text in given.files.items() if path != name}
+        found = check(network_of(rest, tmp_path / str(number)), rules=(rule,)) if rest else ()
+        assert not [one for one in found if one.rule == INTERNAL]
+
+
+def test_a_rule_that_fails_does_not_lose_the_others() -> None:
+    def broken(network: Network) -> Iterator[Finding]:
+        yield good.finding(next(iter([])), str(network))  # raises StopIteration inside a generator: a RuntimeError
+
+    def works(network: Network) -> Iterator[Finding]:
+        assert not network.namespaces
+        yield good.finding(Span("x", 1), "found")
+
+    good = Rule("good", Severity.ERROR, "", works)
+    bad = Rule("bad", Severity.ERROR, "", broken)
+    network = build((), (), ())
+    found = check(network, rules=(bad, good))
+    assert [one.rule for one in found] == ["good", INTERNAL]
+    assert found[1].certainty is Certainty.POSSIBLE
+
+
+def test_rules_are_chosen_by_id_and_pattern() -> None:
+    rules = tuple(Rule(name, Severity.NOTE, "", lambda _: iter(())) for name in ("a-one", "a-two", "b"))
+    assert [rule.id for rule in rules if chosen(rule.id, ("a-*",), ("a-two",))] == ["a-one"]
+    assert [rule.id for rule in rules if chosen(rule.id, ("b,a-one",), ())] == ["a-one", "b"]
+    assert [rule.id for rule in rules if chosen(rule.id, (), ("b",))] == ["a-one", "a-two"]
