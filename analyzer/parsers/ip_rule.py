@@ -11,7 +11,7 @@ from analyzer.facts.base import Fact
 from analyzer.facts.routes import RoutingRuleFact
 from analyzer.parsers import UNREADABLE, Parser, gap, reason
 from analyzer.parsers._words import is_json, json_items, refuse_errors
-from analyzer.parsers.ip_route import family_of, table_number
+from analyzer.parsers.ip_route import table_number
 from analyzer.source import Gap, Source, Span
 
 PROTOCOLS = {
@@ -47,6 +47,11 @@ def read(source: Source) -> Iterator[Fact | Gap]:
                 yield rule_of(source, number, raw.rstrip("\r "))
             except UNREADABLE as problem:
                 yield gap(source, number, reason(problem))
+
+
+def family_of(source: Source) -> int:
+    """6 where the file's name says so; a rule that names an address tells its family itself."""
+    return 6 if re.search(r"(^|[_-])-?6[_-]|ip6|v6", source.path.rsplit("/", 1)[-1]) else 4
 
 
 def rule_of(source: Source, number: int, line: str) -> RoutingRuleFact:
