@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from analyzer.addresses import Prefix, prefix
@@ -33,14 +34,28 @@ SILENT = frozenset({"proto", "protocol"})
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
-    """Rules by line or item. A file without any address in it is IPv4's unless its name says otherwise."""
-    if is_json(source.text):
-        for item, at in json_items(source):
-            try:
-                yield rule_from(source, item, at)
-            except UNREADABLE as problem:
-                yield Gap(at, reason(problem), source.kind, source.scope)
-        return
+    """Rules by line or item. A rule without an address belongs to the family of the file's name; in a file of both families the
+    second of two equal rules is IPv6's."""
+    seen: set[RoutingRuleFact] = set()
+    for found in items(source) if is_json(source.text) else lines(source):
+        if isinstance(found, RoutingRuleFact):
+            if found in seen and found.family == 4 and found.source is None and found.destination is None:
+                found = replace(found, family=6)
+            seen.add(found)
+        yield found
+
+
+def items(source: Source) -> Iterator[RoutingRuleFact | Gap]:
+    """The rules of a JSON array."""
+    for item, at in json_items(source):
+        try:
+            yield rule_from(source, item, at)
+        except UNREADABLE as problem:
+            yield Gap(at, reason(problem), source.kind, source.scope)
+
+
+def lines(source: Source) -> Iterator[RoutingRuleFact | Gap]:
+    """The rules of the text form."""
     for number, raw in enumerate(source.text.split("\n"), 1):
         if raw.strip():
             try:
