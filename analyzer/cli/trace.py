@@ -1,0 +1,103 @@
+"""``analyze trace PATH… --from E --to E``: one packet, there and back; ``--batch`` many."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from typing import TextIO
+
+from analyzer.cli.progress import Progress
+from analyzer.cli.shared import fail, input_options, load, output_options, style_for
+from analyzer.model.network import Network
+from analyzer.query.trace import Question, answer_line, as_object, trace
+from analyzer.report.traces import trace_text
+from analyzer.solve.packet import Fate
+
+STATUS = {Fate.REACHABLE: 0, Fate.UNREACHABLE: 1, Fate.DEPENDS: 1, Fate.UNKNOWN: 3}
+
+
+def options(parser: ArgumentParser) -> None:
+    """Adds the options of ``trace``."""
+    input_options(parser)
+    parser.add_argument(
+        "--from", dest="source", metavar="E", help="NS/POD, node:NAME, svc:NS/NAME, deploy:NS/NAME, an address, or outside"
+    )
+    parser.add_argument("--to", dest="target", metavar="E", help="as --from")
+    parser.add_argument("--port", metavar="80[/TCP]", help="the destination port and protocol; ICMP without a port is a ping")
+    parser.add_argument(
+        "--protocol", choices=("TCP", "UDP", "SCTP", "ICMP", "tcp", "udp", "sctp", "icmp"), help="where --port does not say it"
+    )
+    parser.add_argument("--source-port", type=int, default=0)
+    parser.add_argument("--size", type=int, help="bytes of IP payload, with Don't Fragment")
+    parser.add_argument("--enter", metavar="node:NAME/INTERFACE", default="", help="where a packet from outside comes in")
+    parser.add_argument("--batch", metavar="FILE", help="one question a line as JSON, or - for stdin; one answer a line")
+    output_options(parser, ("text", "json"))
+
+
+def run(options: Namespace, parser: ArgumentParser) -> int:
+    """Answers one question or many; the exit status is that of the worst answer."""
+    del parser
+    if options.batch is None and not (options.source and options.target):
+        return fail("trace wants --from and --to, or --batch FILE")
+    if options.batch == "-" and "-" in options.paths:
+        return fail("stdin cannot be both the capture and the batch")
+    progress = Progress(options.quiet)
+    given = load(options, progress)
+    progress.end()
+    if options.batch is not None:
+        return batch(given.network, options.batch)
+    return single(given.network, options)
+
+
+def single(network: Network, options: Namespace) -> int:
+    """One question."""
+    port, slash, protocol = (options.port or "").partition("/")
+    if port and not (port.isdecimal() and int(port) <= 65535):
+        return fail(f"--port wants a number such as 80 or 80/TCP, not {options.port!r}")
+    question = Question(
+        options.source,
+        options.target,
+        protocol=(protocol if slash else options.protocol or "").upper(),
+        port=int(port) if port else 0,
+        source_port=options.source_port,
+        size=options.size,
+        enter=options.enter,
+    )
+    try:
+        found = trace(network, question)
+    except ValueError as problem:
+        return fail(str(problem))
+    if options.format == "json":
+        sys.stdout.write(json.dumps({"schema": "analyzer.trace/1", **as_object(found)}, indent=1) + "\n")
+    else:
+        sys.stdout.write(trace_text(found, style_for(options, to_file=False)))
+    return STATUS[found.fate]
+
+
+def batch(network: Network, path: str) -> int:
+    """Many questions: a line of JSON for each, in order. The status is 2 where a question was not understood, else that of the worst answer."""
+    statuses = {0}
+    try:
+        for line in questions(path):
+            result = answer_line(network, line)
+            sys.stdout.write(json.dumps(result) + "\n")
+            statuses.add(STATUS[Fate(result["verdict"])] if "verdict" in result else 2)
+    except OSError as problem:
+        return fail(f"{path}: {problem.strerror}")
+    return next(status for status in (2, 1, 3, 0) if status in statuses)
+
+
+def questions(path: str) -> Iterator[str]:
+    """The lines of a file or of stdin that are not blank."""
+    if path == "-":
+        yield from filled(sys.stdin)
+        return
+    with open(path, encoding="utf-8", errors="replace") as file:
+        yield from filled(file)
+
+
+def filled(file: TextIO) -> Iterator[str]:
+    """The lines that are not blank."""
+    return (line for line in file if line.strip())
