@@ -77,16 +77,16 @@ def single(network: Network, options: Namespace) -> int:
 
 
 def batch(network: Network, path: str) -> int:
-    """Many questions: a line of JSON for each, in order. The status is 2 where a question was not understood, else that of the worst answer."""
+    """Many questions: a line of JSON for each, in order. The status is that of the worst answer; a question that was not understood counts as undecided."""
     statuses = {0}
     try:
         for line in questions(path):
             result = answer_line(network, line)
             sys.stdout.write(json.dumps(result) + "\n")
-            statuses.add(STATUS[Fate(result["verdict"])] if "verdict" in result else 2)
+            statuses.add(STATUS[Fate(result["verdict"])] if "verdict" in result else 3)
     except OSError as problem:
         return fail(f"{path}: {problem.strerror}")
-    return next(status for status in (2, 1, 3, 0) if status in statuses)
+    return next(status for status in (1, 3, 0) if status in statuses)
 
 
 def questions(path: str) -> Iterator[str]:
