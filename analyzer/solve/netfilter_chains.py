@@ -1,0 +1,89 @@
+"""Chains walked by one packet: jumps, returns, policies (net/ipv4/netfilter/ip_tables.c ``ipt_do_table``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from analyzer.facts.netfilter import Chain, Jump, NfRule, Verdict
+from analyzer.solve.netfilter_matches import holds
+from analyzer.solve.netfilter_state import Judgement
+from analyzer.solve.netfilter_targets import apply
+from analyzer.solve.netfilter_visit import ACCEPTED, Frame, Stop, Visit
+
+JUMPS = 10_000
+"""More jumps in one hook than any real ruleset makes: a capture whose chains jump in circles, which the kernel refuses to load."""
+
+
+def walk(chains: Mapping[str, Chain], base: str, visit: Visit) -> Stop:
+    """Walks a base chain to its end. A chain that returns from its base, or ends, leaves it to the policy."""
+    frames: list[Frame] = [enter(chains[base], visit)]
+    outermost = 0
+    while frames:
+        frame = frames[-1]
+        rule = next_match(frame, visit)
+        if rule is None:
+            frames.pop()
+            continue
+        if len(frames) == 1 and frame.chain is chains[base]:
+            outermost = rule.number
+        target = rule.target
+        if isinstance(target, Jump):
+            stop = jump(target, rule, frames, chains, visit)
+        elif isinstance(target, Verdict) and target.name == "RETURN":
+            frames.pop()
+            stop = None
+        else:
+            stop = apply(target, rule, name_of(rule, frame, base, outermost, visit), visit)
+        if stop is not None:
+            return stop
+    return policy(chains[base], visit)
+
+
+def enter(chain: Chain, visit: Visit) -> Frame:
+    """A chain from its start, with the rules that this destination could match."""
+    packet = visit.packet
+    return Frame(chain, chain.rules.candidates(packet.family, ((packet.destination, packet.destination),)))
+
+
+def next_match(frame: Frame, visit: Visit) -> NfRule | None:
+    """The chain's next rule that matches; None at its end."""
+    rules, indexes = frame.chain.rules, frame.indexes
+    for position in range(frame.position, len(indexes)):
+        rule = rules[indexes[position]]
+        if holds(rule, visit):
+            frame.position = position + 1
+            return rule
+    frame.position = len(indexes)
+    return None
+
+
+def jump(target: Jump, rule: NfRule, frames: list[Frame], chains: Mapping[str, Chain], visit: Visit) -> Stop | None:
+    """Enters another chain; ``-g`` forgets the one it came from."""
+    chain = chains.get(target.chain)
+    visit.jumps += 1
+    if visit.jumps > JUMPS:
+        return Stop(Judgement.UNKNOWN, f"the chains of table {visit.table} jump in circles", rule.at)
+    if chain is None:
+        words = f"{visit.place}: the chain {target.chain} of table {visit.table}, which is not in the text, lets the packet pass unchanged"
+        settle = f"capture the whole table {visit.table}"
+        if visit.oracle.test(words, rule.at, settle):
+            return None
+        return Stop(Judgement.UNKNOWN, f"the chain {target.chain} is not in the text", rule.at, settle=settle)
+    if target.goto:
+        frames.pop()
+    frames.append(enter(chain, visit))
+    return None
+
+
+def name_of(rule: NfRule, frame: Frame, base: str, outermost: int, visit: Visit) -> str:
+    """``filter FORWARD rule 3 (KUBE-FIREWALL rule 1)``."""
+    if frame.chain.name == base:
+        return f"{visit.table} {base} rule {rule.number}"
+    return f"{visit.table} {base} rule {outermost} ({frame.chain.name} rule {rule.number})"
+
+
+def policy(chain: Chain, visit: Visit) -> Stop:
+    """The end of a base chain."""
+    if chain.policy != "DROP":
+        return ACCEPTED
+    return Stop(Judgement.DROPPED, f"dropped by the policy of {visit.table} {chain.name}", chain.at)

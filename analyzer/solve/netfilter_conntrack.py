@@ -1,0 +1,62 @@
+"""The ``conntrack`` and ``state`` matches (net/netfilter/xt_conntrack.c)."""
+
+from __future__ import annotations
+
+from analyzer.facts.matches import ConntrackMatch
+from analyzer.solve.netfilter_state import Connection, Tracked
+from analyzer.solve.netfilter_visit import Visit
+
+
+def conntrack(match: ConntrackMatch, visit: Visit) -> bool:
+    """``conntrack_mt``: without a connection only the state can match."""
+    tracked = visit.tracked or Tracked("INVALID")
+    if match.states and bool(match.states & states(tracked)) == match.states_negated:
+        return False
+    connection = tracked.connection
+    if connection is None:
+        return bool(match.states)
+    if match.original_direction is not None and match.original_direction == tracked.reply:
+        return False
+    if match.protocol is not None and (connection.original.protocol == match.protocol) == match.protocol_negated:
+        return False
+    if match.statuses and bool(match.statuses & statuses(connection)) == match.statuses_negated:
+        return False
+    return tuples(match, connection) and expire(match)
+
+
+def states(tracked: Tracked) -> frozenset[str]:
+    """The state, and SNAT or DNAT where the connection is translated."""
+    connection = tracked.connection
+    if connection is None or not (connection.source_translated or connection.destination_translated):
+        return frozenset((tracked.state,))
+    extra = ("SNAT",) * connection.source_translated + ("DNAT",) * connection.destination_translated
+    return frozenset((tracked.state, *extra))
+
+
+def statuses(connection: Connection) -> frozenset[str]:
+    """The status bits; a walk's connections are too young to be ASSURED."""
+    held = ("SEEN_REPLY",) * connection.seen_reply + ("CONFIRMED",) * connection.confirmed
+    return frozenset(held or ("NONE",))
+
+
+def tuples(match: ConntrackMatch, connection: Connection) -> bool:
+    """Addresses and ports of the two tuples."""
+    original, reply = connection.original, connection.reply
+    ends = {
+        "origsrc": (original.source, original.source_port),
+        "origdst": (original.destination, original.destination_port),
+        "replsrc": (reply.source, reply.source_port),
+        "repldst": (reply.destination, reply.destination_port),
+    }
+    for name, value, mask, negated in match.addresses:
+        if (ends[name][0] & mask == value) == negated:
+            return False
+    return all((low <= ends[name.removesuffix("port")][1] <= high) != negated for name, low, high, negated in match.ports)
+
+
+def expire(match: ConntrackMatch) -> bool:
+    """``--ctexpire``: the seconds that are left are taken as many (a connection that was just used)."""
+    if match.expire is None:
+        return True
+    low, high, negated = match.expire
+    return (low <= 30 <= high) != negated

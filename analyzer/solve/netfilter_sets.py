@@ -1,0 +1,157 @@
+"""IP sets as look-up tables, after ip_set(8) and net/netfilter/ipset.
+
+Members are grouped by the lengths of their networks; a look-up tries the most specific lengths first, as the kernel does, so that ``nomatch`` members
+hide wider ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from analyzer.addresses import WIDTH, address, hardware_address, network_mask, prefix
+from analyzer.facts.netfilter import IpsetFact
+from analyzer.solve.packet import ICMP, ICMPV6, SCTP, TCP, UDP
+
+Key = tuple[int | str, ...]
+PROTOCOLS = {"tcp": TCP, "udp": UDP, "icmp": ICMP, "icmpv6": ICMPV6, "sctp": SCTP, "udplite": 136}
+LIMIT = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """A set: members by the lengths of their networks, each with whether it matches (False: ``nomatch``). ``parts`` are the type's dimensions
+    (``ip``, ``net``, ``port``, ``iface``, ``mac``, ``mark``, ``set``); ``unread`` are members that are not understood."""
+
+    family: int
+    kind: str
+    parts: tuple[str, ...]
+    by_lengths: tuple[tuple[tuple[int, ...], Mapping[Key, bool]], ...]
+    names: tuple[tuple[str, bool], ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Draft:
+    """A look-up table while it is filled."""
+
+    groups: dict[tuple[int, ...], dict[Key, bool]] = field(default_factory=dict)
+    names: list[tuple[str, bool]] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+
+def look_up_of(fact: IpsetFact) -> LookUp:
+    """The look-up table of a set."""
+    kind, _, rest = fact.type.partition(":")
+    parts = tuple(rest.split(","))
+    width = WIDTH[fact.family]
+    options = dict(zip(fact.options, fact.options[1:], strict=False))
+    netmask = int(options["netmask"]) if options.get("netmask", "").isdecimal() else width
+    draft = Draft()
+    for member in fact.members:
+        try:
+            add(draft, parts, member, fact.family, netmask, kind)
+        except (ValueError, KeyError, IndexError):
+            draft.unread.append(member)
+    groups = sorted(draft.groups.items(), key=lambda item: tuple(-length for length in item[0]))
+    return LookUp(fact.family, kind, parts, tuple(groups), tuple(draft.names), tuple(draft.unread))
+
+
+def add(draft: Draft, parts: tuple[str, ...], member: str, family: int, netmask: int, kind: str) -> None:
+    """Adds a member such as ``10.0.0.0/8,tcp:80 nomatch timeout 5``."""
+    words = member.split()
+    matches = "nomatch" not in words[1:]
+    if parts == ("set",):
+        draft.names.append((words[0], matches))
+        return
+    fields = split(words[0], len(parts))
+    keys: list[tuple[Key, tuple[int, ...]]] = [((), ())]
+    for part, text in zip(parts, fields, strict=True):
+        keys = [
+            ((*key, value), (*lengths, length))
+            for key, lengths in keys
+            for value, length in component(part, text, family, netmask, kind)
+        ]
+        if len(keys) > LIMIT:
+            raise ValueError("a range of too many members")
+    for key, lengths in keys:
+        draft.groups.setdefault(lengths, {})[key] = matches
+
+
+def split(text: str, count: int) -> list[str]:
+    """The member's parts; ValueError when they are not as many as the type has."""
+    fields = text.split(",")
+    if len(fields) != count:
+        raise ValueError(f"{text!r} does not have {count} parts")
+    return fields
+
+
+def component(part: str, text: str, family: int, netmask: int, kind: str) -> list[tuple[int | str, int]]:
+    """The values of one part, each with the length of its network (-1 where it has none)."""
+    match part:
+        case "ip" | "net":
+            return addresses(text, family, netmask)
+        case "port":
+            return [(value, -1) for value in ports(text, kind)]
+        case "mac":
+            return [(hardware_address(text.lower()), -1)]
+        case "mark":
+            return [(int(text, 0), -1)]
+        case "iface" if not text.startswith("physdev:"):
+            return [(text, -1)]
+        case _:
+            raise ValueError(f"the part {part!r} of a set is not known")
+
+
+def addresses(text: str, family: int, netmask: int) -> list[tuple[int | str, int]]:
+    """``10.0.0.1``, ``10.0.0.0/8``, ``10.0.0.1-10.0.0.9``."""
+    low, dash, high = text.partition("-")
+    if dash:
+        first, last = address(low).value, address(high).value
+        if last - first >= LIMIT:
+            raise ValueError("a range of too many addresses")
+        return [(value, WIDTH[family]) for value in range(first, last + 1)]
+    found = prefix(text)
+    if found.family != family:
+        raise ValueError(f"{text!r} is of the other family")
+    length = min(found.length, netmask)
+    return [(found.value & network_mask(family, length), length)]
+
+
+def ports(text: str, kind: str) -> list[int]:
+    """``tcp:80``, ``udp:53-60``, ``icmp:echo-request``, ``80``: the protocol in the bits above the port; a bitmap has no protocol."""
+    name, _, rest = text.rpartition(":")
+    base = 0 if kind == "bitmap" else protocol_number(name or "tcp") << 16
+    if base >> 16 in (ICMP, ICMPV6) and not rest.isdecimal():
+        return [base | icmp_kind(base >> 16, rest)]
+    low, _, high = rest.partition("-")
+    return [base | value for value in range(int(low), int(high or low) + 1)]
+
+
+def protocol_number(name: str) -> int:
+    """A protocol by name or number."""
+    return int(name) if name.isdecimal() else PROTOCOLS[name]
+
+
+def icmp_kind(protocol: int, text: str) -> int:
+    """``8/0`` or a name as ipset prints it."""
+    kind, slash, code = text.partition("/")
+    if slash:
+        return int(kind) << 8 | int(code)
+    names = {"echo-request": 8, "ping": 8, "echo-reply": 0, "pong": 0}
+    if protocol == ICMPV6:
+        names = {"echo-request": 128, "ping": 128, "echo-reply": 129, "pong": 129}
+    return names[text] << 8
+
+
+def holds(table: LookUp, values: Key) -> bool | None:
+    """Whether the set holds the packet's values (one for each part); None where the member that decides is a ``nomatch``, which ends the search."""
+    for lengths, members in table.by_lengths:
+        key = tuple(
+            value & network_mask(table.family, length) if length >= 0 and isinstance(value, int) else value
+            for value, length in zip(values, lengths, strict=True)
+        )
+        found = members.get(key)
+        if found is not None:
+            return found or None
+    return False
