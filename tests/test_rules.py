@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from analyzer.capture import load
-from analyzer.capture.reading import facts
 from analyzer.findings import Certainty, Severity
 from analyzer.model.build import build
 from analyzer.model.network import Network
 from analyzer.query.rules import INTERNAL, all_rules, check, chosen
 from analyzer.rule import Finding, Rule
 from analyzer.source import Span
+from tests.captures import files_of, network_of
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples" / "rules"
-HEAD = re.compile(r"^-- (\S+) --$", re.MULTILINE)
 SECTIONS = ("What it finds", "Why it matters", "Example", "How to mend", "Sources")
 
 
@@ -33,25 +30,14 @@ class Sample:
 
 
 def sample(path: Path) -> Sample:
-    parts = HEAD.split(path.read_text())[1:]
-    files = dict(zip(parts[::2], (text.removeprefix("\n") for text in parts[1::2]), strict=True))
+    files = files_of(path.read_text())
     want = files.pop("want", None)
     assert want is not None, f"{path.name} must end in -- want --"
     return Sample(files, tuple(line.strip() for line in want.splitlines() if line.strip()))
 
 
-def network_of(files: dict[str, str], folder: Path) -> Network:
-    for name, text in files.items():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
-    loaded = load((str(folder),), None)
-    known, gaps = facts(loaded.sources)
-    return build(loaded.sources, known, (*loaded.gaps, *gaps))
-
-
-def kinds(suffix: str) -> Iterator[Rule]:
-    return (rule for rule in all_rules() if (SAMPLES / f"{rule.id}.{suffix}.txt").exists())
+def kinds(suffix: str) -> list[Rule]:
+    return [rule for rule in all_rules() if (SAMPLES / f"{rule.id}.{suffix}.txt").exists()]
 
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.id)
