@@ -8,12 +8,14 @@ from typing import Any
 
 from tests.lab import overlay, proxy
 from tests.lab.machine import Machine, plugin_folder
-from tests.lab.plan import CLUSTER_CIDR, GATEWAY, NODE_PORTS, OUTSIDE_PORTS, POD_PORTS, Node, Pod, Scenario, Service
+from tests.lab.overlay import tables
+from tests.lab.plan import GATEWAY, NODE_PORTS, OUTSIDE_PORTS, POD_PORTS, Node, Pod, Scenario, Service
 
 NODE_SYSCTLS = """
 sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv4.icmp_ratelimit=0 net.ipv4.icmp_msgs_per_sec=100000
 sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1 2>/dev/null || true
+sysctl -qw net.ipv6.conf.eth0.accept_dad=0 2>/dev/null || true
 ip link set lo up
 """
 POD_SYSCTLS = "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0"
@@ -82,12 +84,18 @@ def _outside_script(lab: Lab) -> str:
     for family in lab.scenario.families:
         lines += [
             f"ip addr add {GATEWAY[family]}/{24 if family == 4 else 64} dev eth0",
-            f"ip -{family} rule add pref 100 iif eth0 lookup 100",
-            f"ip -{family} route add local default dev lo table 100",
+            f"{tables(family)} -t nat -A PREROUTING -i eth0 ! -d {GATEWAY[family]} -p tcp -j DNAT --to-destination {_at(family)}:{OUTSIDE_PORTS[0]}",
+            f"{tables(family)} -t nat -A PREROUTING -i eth0 ! -d {GATEWAY[family]} -p udp -j DNAT --to-destination {_at(family)}:{OUTSIDE_PORTS[0]}",
+            f"{tables(family)} -t nat -A PREROUTING -i eth0 ! -d {GATEWAY[family]} -p {'icmp' if family == 4 else 'icmpv6 --icmpv6-type echo-request'} "
+            f"-j DNAT --to-destination {GATEWAY[family]}",
             f"ip -{family} route add {'10.96.0.0/16' if family == 4 else 'fd00:10:96::/112'} via {lab.nodes[0].address(family)}",
         ]
         lines += [f"ip -{family} route add {node.pod_cidr(family)} via {node.address(family)}" for node in lab.nodes]
     return "\n".join(lines)
+
+
+def _at(family: int) -> str:
+    return GATEWAY[family] if family == 4 else f"[{GATEWAY[family]}]"
 
 
 def _node_script(lab: Lab, node: Node) -> str:
@@ -152,7 +160,3 @@ def _listen(lab: Lab) -> None:
     lab.machine.ask_all(requests)
     lab.machine.agents["outside"].ask(do="sniff")
 
-
-def cluster_cidr(family: int) -> str:
-    """The pods' network of the whole cluster."""
-    return CLUSTER_CIDR[family]

@@ -98,6 +98,7 @@ def configuration(lab: Lab, node: Node) -> dict[str, Any]:
             ipam = {"type": "host-local", "ranges": [[_macvlan_range(node)]]}
             main = {"type": "macvlan", "master": "eth0", "mode": "bridge", "ipam": ipam}
         case "bridge":
+            del ipam["routes"]
             main = {"type": "bridge", "bridge": "cni0", "isDefaultGateway": True, "hairpinMode": lab.scenario.hairpin,
                     "ipMasq": lab.scenario.masquerade, "ipam": ipam}  # fmt: skip
         case _:

@@ -61,7 +61,6 @@ class Host:
             local = connection.getsockname()
             with connection:
                 connection.send(json.dumps([self.name, plain(peer[0]), plain(local[0]), local[1]]).encode() + b"\n")
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 1))
 
     def _datagram(self, bound: socket.socket) -> None:
         """Answers a datagram from the address that it was sent to, which a plain server on all addresses would not."""

@@ -1,0 +1,66 @@
+"""The kinds of networks that the lab builds. Add one: a line in ``SCENARIOS``, and what is new about it in overlay.py."""
+
+from __future__ import annotations
+
+from random import Random
+
+from tests.lab.plan import Pod, Scenario, Service
+
+SCENARIOS = (
+    Scenario("flannel-vxlan"),
+    Scenario("flannel-vxlan-services", services=True),
+    Scenario("flannel-vxlan-services-legacy", services=True, backend="legacy"),
+    Scenario("flannel-vxlan-hostport", services=True, host_ports=True, runtime_names=True),
+    Scenario("flannel-vxlan-3", nodes=3, services=True, default_route=False),
+    Scenario("flannel-dual-stack", families=(4, 6), services=True),
+    Scenario("host-gw", overlay="host-gw", runtime_names=True),
+    Scenario("host-gw-services", overlay="host-gw", services=True, default_route=False),
+    Scenario("host-gw-services-no-hairpin", overlay="host-gw", services=True, hairpin=False),
+    Scenario("bridge", overlay="bridge", nodes=1, services=True),
+    Scenario("bridge-two", overlay="bridge", default_route=False, host_ports=True),
+    Scenario("ptp", overlay="ptp"),
+    Scenario("ptp-services", overlay="ptp", services=True, masquerade=False),
+    Scenario("macvlan", overlay="macvlan"),
+    Scenario("calico", overlay="calico"),
+    Scenario("calico-services", overlay="calico", services=True),
+    Scenario("calico-services-legacy", overlay="calico", services=True, backend="legacy", masquerade=False),
+)
+
+
+def pods(scenario: Scenario, random: Random) -> list[Pod]:
+    """The pods of a scenario: two to three on each node; a host port and a host-network pod where the scenario has them."""
+    made = [
+        Pod(f"{chr(97 + node)}{number}", f"node-{chr(97 + node)}", {"app": "web" if number < 3 else "db"})
+        for node in range(scenario.nodes)
+        for number in range(1, 4 if scenario.nodes < 3 else 3)
+    ]
+    if scenario.host_ports:
+        made[0].host_ports = ((8081, 8080, "TCP"), (5353, 9090, "UDP"))
+    if scenario.services and random.random() < 0.3:
+        made.append(Pod("host", "node-a", {"app": "agent"}, host_network=True))
+    return made
+
+
+def services(scenario: Scenario, pods: list[Pod]) -> list[Service]:
+    """The services of a scenario: cluster, node port, local policy, affinity, one endpoint, none."""
+    if not scenario.services:
+        return []
+    made = [
+        _service(scenario, "web", 50, "web", node_port=30080, protocols=("TCP", "UDP")),
+        _service(scenario, "db", 51, "db", node_port=30081, external_policy="Local"),
+        _service(scenario, "one", 52, "web", affinity=True),
+        _service(scenario, "none", 53, "nobody", node_port=30083),
+    ]
+    if any(pod.host_network for pod in pods):
+        made.append(_service(scenario, "agent", 54, "agent", node_port=30084))
+    return made
+
+
+def _service(scenario: Scenario, name: str, number: int, selector: str, **more: object) -> Service:
+    addresses = {family: f"10.96.0.{number}" if family == 4 else f"fd00:10:96::{number}" for family in scenario.families}
+    return Service(name, addresses, selector, **more)  # type: ignore[arg-type]
+
+
+def scenario(name: str) -> Scenario:
+    """The scenario of that name."""
+    return next(one for one in SCENARIOS if one.name == name)
