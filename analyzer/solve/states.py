@@ -1,0 +1,71 @@
+"""Values that the readings of the language share: fields by position, connections, and which packets open one."""
+
+from __future__ import annotations
+
+from typing import Generic, NamedTuple, TypeVar
+
+from analyzer.ranges import Ranges, normalised
+from analyzer.solve.packet import ACK, ICMP, ICMPV6, PSH, SCTP, SYN, TCP, UDP, URG
+from analyzer.source import Scope
+from analyzer.transfer.ir import Drop, Exit, Field, Unknown
+
+V = TypeVar("V")
+
+FIELDS: tuple[Field, ...] = tuple(Field)
+INDEX: dict[Field, int] = {field: position for position, field in enumerate(FIELDS)}
+SOURCE, DESTINATION, PROTOCOL = INDEX[Field.SOURCE], INDEX[Field.DESTINATION], INDEX[Field.PROTOCOL]
+SOURCE_PORT, DESTINATION_PORT = INDEX[Field.SOURCE_PORT], INDEX[Field.DESTINATION_PORT]
+ICMP_TYPE, TCP_FLAGS, MARK = INDEX[Field.ICMP_TYPE], INDEX[Field.TCP_FLAGS], INDEX[Field.MARK]
+STATE, STATUS, DIRECTION = INDEX[Field.STATE], INDEX[Field.STATUS], INDEX[Field.DIRECTION]
+CONNECTION_MARK = INDEX[Field.CONNECTION_MARK]
+ORIGINAL_SOURCE, ORIGINAL_DESTINATION = INDEX[Field.ORIGINAL_SOURCE], INDEX[Field.ORIGINAL_DESTINATION]
+ORIGINAL_DESTINATION_PORT = INDEX[Field.ORIGINAL_DESTINATION_PORT]
+TUPLE = (PROTOCOL, SOURCE, SOURCE_PORT, DESTINATION, DESTINATION_PORT)
+OF_CONNECTION = (STATE, STATUS, CONNECTION_MARK, DIRECTION, ORIGINAL_SOURCE, ORIGINAL_DESTINATION, ORIGINAL_DESTINATION_PORT)
+
+DCCP, UDPLITE = 33, 136
+WITH_PORTS: Ranges = normalised((number, number) for number in (TCP, UDP, SCTP, DCCP, UDPLITE))
+PINGS: Ranges = normalised((number, number) for number in (ICMP, ICMPV6))
+REQUESTS: Ranges = normalised((number, number) for number in (8, 13, 15, 17, 128, 139))
+"""ICMP types that open a connection (valid_new of nf_conntrack_proto_icmp.c and nf_conntrack_proto_icmpv6.c)."""
+OPENING: Ranges = normalised(
+    (flags, flags) for push in (0, PSH) for flags in (SYN | push, SYN | URG | push, ACK | push, ACK | URG | push)
+)
+"""TCP flags that open a connection: the valid ones (tcp_valid_flags) with SYN alone, or ACK alone (nf_conntrack_tcp_loose)."""
+
+NO_PAYLOAD = Drop("not a packet of a tunnel: it has no payload to take out")
+
+
+class Tuple(NamedTuple, Generic[V]):
+    """One direction of a connection. For ICMP ``source_port`` is the identifier in both directions."""
+
+    protocol: V
+    source: V
+    source_port: V
+    destination: V
+    destination_port: V
+
+
+class Connection(NamedTuple, Generic[V]):
+    """A connection of a namespace. ``confirmed``: its first packet has passed; ``status`` has SNAT_STATUS, DNAT_STATUS and SEEN_REPLY."""
+
+    scope: Scope
+    original: Tuple[V]
+    reply: Tuple[V]
+    mark: V
+    status: int = 0
+    source_decided: bool = False
+    destination_decided: bool = False
+    confirmed: bool = False
+
+
+def inverted(pair: Tuple[V], ping: bool) -> Tuple[V]:
+    """The tuple of the answers; ICMP keeps its identifier in its place."""
+    if ping:
+        return Tuple(pair.protocol, pair.destination, pair.source_port, pair.source, pair.destination_port)
+    return Tuple(pair.protocol, pair.destination, pair.destination_port, pair.source, pair.source_port)
+
+
+def final(exit: Exit) -> bool:
+    """Whether a packet goes no further by this exit."""
+    return isinstance(exit, Drop | Unknown)
