@@ -110,9 +110,7 @@ class HookTables:
         """The hooks of a namespace."""
         place = str(namespace.scope)
         steps = {hook: steps_of(namespace, family, hook, place) for hook in Hook}
-        native = namespace.missing.get("nft")
-        assumed = (f"{place} has no nft chains but those of iptables ({native})",) if native else ()
-        return HookTables(namespace, family, place, steps, Sets(namespace), assumed)
+        return HookTables(namespace, family, place, steps, Sets(namespace), tuple(taken_for_granted(namespace, place)))
 
 
 def steps_of(namespace: Namespace, family: int, hook: Hook, place: str) -> tuple[Step, ...]:
@@ -133,11 +131,22 @@ def steps_of(namespace: Namespace, family: int, hook: Hook, place: str) -> tuple
 
 def missing(namespace: Namespace, family: int, place: str) -> Iterator[Step]:
     """Rulesets that were not captured: what they do to a packet is not known."""
-    for key in (f"netfilter/{family}", "netfilter-legacy"):
+    keys = [f"netfilter/{family}"]
+    if namespace.gaps.get("netfilter-legacy"):
+        keys.append("netfilter-legacy")
+    for key in keys:
         if words := namespace.missing.get(key):
             yield UnreadStep(
                 f"the netfilter rules of {place} that were not captured let the packet pass unchanged ({words})", words
             )
+
+
+def taken_for_granted(namespace: Namespace, place: str) -> Iterator[str]:
+    """What is assumed of rulesets that were not captured and of which nothing tells that they exist."""
+    if words := namespace.missing.get("nft"):
+        yield f"{place} has no nft chains but those of iptables ({words})"
+    if (words := namespace.missing.get("netfilter-legacy")) and not namespace.gaps.get("netfilter-legacy"):
+        yield f"{place} has no rules in the legacy back end of iptables ({words})"
 
 
 def tables_of(namespace: Namespace, family: int, hook: Hook) -> Iterator[tuple[int, Step]]:
