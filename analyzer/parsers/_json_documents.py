@@ -1,0 +1,159 @@
+"""JSON with the place of every value: read by the standard library at once, the places found when one is asked for.
+
+``kubectl get -o json`` of a large cluster is tens of megabytes of which a finding points at a few values.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+from analyzer.parsers._documents import Document, Key, Mark, Marks, Places
+from analyzer.source import Gap, Source, Span
+
+TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+)')
+SPACE = re.compile(r"[\s,]*")
+STRING = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:\s*')
+
+
+class LazyPlaces(Mapping[tuple[Key, ...], Span]):
+    """The places in one JSON value, found by reading its text once more when the first is asked for."""
+
+    __slots__ = ("begin", "column", "end", "found", "line", "source")
+
+    def __init__(self, source: Source, begin: int, end: int, line: int, column: int) -> None:
+        self.source, self.begin, self.end, self.line, self.column = source, begin, end, line, column
+        self.found: Places | None = None
+
+    def all(self) -> Places:
+        """The places."""
+        if self.found is None:
+            text = self.source.text[self.begin : self.end]
+            self.found = Places(self.source.path, marks_of(text, self.line, self.column))
+        return self.found
+
+    def __getitem__(self, key: tuple[Key, ...]) -> Span:
+        if not key:
+            return Span(self.source.path, self.line, self.column)
+        return self.all()[key]
+
+    def __iter__(self) -> Iterator[tuple[Key, ...]]:
+        return iter(self.all())
+
+    def __len__(self) -> int:
+        return len(self.all())
+
+
+def marks_of(text: str, line: int, column: int) -> Mark:
+    """The marks of a JSON value that is known to be whole; ``line`` and ``column`` are those of its first character."""
+    root: Marks = {}
+    stack: list[tuple[Marks, bool]] = [(root, False)]
+    key: Key = 0
+    keys: list[Key] = []
+    start = 1 - column
+    for found in TOKEN.finditer(text):
+        token, begin = found.group(1), found.start(1)
+        skipped = text.count("\n", found.start(), begin)
+        if skipped:
+            line += skipped
+            start = text.rfind("\n", 0, begin) + 1
+        if token in ("}", "]"):
+            stack.pop()
+            key = keys.pop()
+        elif token == ",":
+            key = key + 1 if isinstance(key, int) else ""
+        elif token == ":":
+            continue
+        elif stack[-1][1] and key == "":
+            key = json.loads(token) if token.startswith('"') else token
+        else:
+            inner: Marks | None = {} if token in ("{", "[") else None
+            end = begin + len(token)
+            stack[-1][0][key] = (line, begin - start + 1, line, end - start + 1, inner)
+            if inner is not None:
+                stack.append((inner, token == "{"))
+                keys.append(key)
+                key = "" if token == "{" else 0
+            elif stack[-1][1]:
+                key = "\0"
+    return root[0]
+
+
+def documents(source: Source) -> Iterator[Document | Gap]:
+    """The values of a text, one after the other; the objects of a ``kubectl`` list come each by itself. A gap where it breaks off."""
+    text, position = source.text, 0
+    finder = Finder(source)
+    try:
+        while (position := end_of(SPACE, text, position)) < len(text):
+            items = re.compile(r"\{\s*").match(text, position)
+            if items and re.compile(r'"(apiVersion|items|kind|metadata)"').match(text, items.end()):
+                position = yield from object_documents(source, items.end(), position, finder)
+            else:
+                position = yield from one(source, position, finder)
+    except (ValueError, RecursionError) as problem:
+        where = getattr(problem, "pos", position)
+        reason = getattr(problem, "msg", "") or str(problem)
+        yield Gap(finder.span(max(where, finder.seen)), f"this JSON is broken here: {reason}", source.kind, source.scope)
+
+
+def end_of(pattern: re.Pattern[str], text: str, position: int) -> int:
+    """Where what matches ends."""
+    found = pattern.match(text, position)
+    return found.end() if found else position
+
+
+def one(source: Source, position: int, finder: Finder) -> Generator[Document, None, int]:
+    """One value; returns where it ends."""
+    value, end = DECODER.raw_decode(source.text, position)
+    span = finder.span(position)
+    yield Document(value, LazyPlaces(source, position, end, span.line, span.column))
+    return end
+
+
+def object_documents(source: Source, position: int, begin: int, finder: Finder) -> Generator[Document, None, int]:
+    """An object; where it is a list (it has ``items``), its items, as far as they can be read. Returns where it ends."""
+    text = source.text
+    while (found := STRING.match(text, position)) and found.group(1) != "items":
+        _, position = DECODER.raw_decode(text, found.end())
+        position = end_of(SPACE, text, position)
+    if not found or text[found.end() : found.end() + 1] != "[":
+        return (yield from one(source, begin, finder))
+    position = end_of(SPACE, text, found.end() + 1)
+    while position < len(text) and text[position] == "{":
+        end = yield from one(source, position, finder)
+        position = end_of(SPACE, text, end)
+    if text[position : position + 1] != "]":
+        raise json.JSONDecodeError("the list does not end", text, position)
+    position = end_of(SPACE, text, position + 1)
+    while found := STRING.match(text, position):
+        _, position = DECODER.raw_decode(text, found.end())
+        position = end_of(SPACE, text, position)
+    if text[position : position + 1] != "}":
+        raise json.JSONDecodeError("the list does not end", text, position)
+    return position + 1
+
+
+def refuse_constant(name: str) -> Any:
+    """NaN and Infinity are no JSON."""
+    raise ValueError(f"{name} is no JSON")
+
+
+DECODER = json.JSONDecoder(parse_constant=refuse_constant)
+
+
+class Finder:
+    """Lines and columns of offsets that do not go back."""
+
+    def __init__(self, source: Source) -> None:
+        self.source, self.seen, self.line, self.start = source, 0, 1, 0
+
+    def span(self, offset: int) -> Span:
+        """The place of a character."""
+        count = self.source.text.count("\n", self.seen, offset)
+        if count:
+            self.line += count
+            self.start = self.source.text.rfind("\n", 0, offset) + 1
+        self.seen = max(self.seen, offset)
+        return Span(self.source.path, self.line, offset - self.start + 1)

@@ -1,0 +1,84 @@
+"""Kubernetes objects, YAML and JSON: one by one, in ``List`` objects, several documents in a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analyzer.facts.base import Fact
+from analyzer.facts.kubernetes import OtherObjectFact
+from analyzer.parsers import Parser
+from analyzer.parsers._documents import Key, Places
+from analyzer.parsers._kubernetes_objects import READERS, common
+from analyzer.parsers._view import View
+from analyzer.source import Gap, Source, Span
+
+
+def read(source: Source) -> Iterator[Fact | Gap]:
+    """The objects of the text in order."""
+    if source.text.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
+        from analyzer.parsers._json_documents import documents
+    else:
+        from analyzer.parsers._yaml import documents
+    for item in documents(source):
+        if isinstance(item, Gap):
+            yield item
+        else:
+            yield from objects(source, item.value, item.places)
+
+
+def objects(source: Source, value: Any, places: Mapping[tuple[Key, ...], Span]) -> Iterator[Fact | Gap]:
+    """An object, or those of a list."""
+    if value is None:
+        return
+    if isinstance(value, list):
+        yield from listed(source, value, places, ())
+    elif not isinstance(value, dict):
+        yield Gap(places[()], "no Kubernetes object", source.kind)
+    elif isinstance(value.get("items"), list) and str(value.get("kind", "List")).endswith("List"):
+        if "kind" not in value:
+            yield Gap(places[()], "the list breaks off: its kind, which stands behind the items, is missing", source.kind)
+        yield from listed(source, value["items"], places, ("items",))
+    else:
+        yield from one(source, value, places)
+
+
+def listed(
+    source: Source, items: list[Any], places: Mapping[tuple[Key, ...], Span], path: tuple[Key, ...]
+) -> Iterator[Fact | Gap]:
+    """The objects of a list, each with its own places."""
+    for index, item in enumerate(items):
+        yield from objects(source, item, inner(places, (*path, index)))
+
+
+def inner(places: Mapping[tuple[Key, ...], Span], path: tuple[Key, ...]) -> Mapping[tuple[Key, ...], Span]:
+    """The places below a path."""
+    known = places if isinstance(places, Places) else places.all()  # type: ignore[attr-defined]
+    mark = known.root
+    for part in path:
+        mark = (mark[4] or {})[part]
+    return Places(known.path, mark)
+
+
+def one(source: Source, value: dict[str, Any], places: Mapping[tuple[Key, ...], Span]) -> Iterator[Fact | Gap]:
+    """One object: its fact, and the gaps of the fields that could not be read."""
+    view = View(value, places, source.kind, [])
+    if not isinstance(value.get("kind"), str) or not isinstance(value.get("apiVersion"), str):
+        yield Gap(places[()], "no Kubernetes object: it has no apiVersion and kind", source.kind)
+        return
+    group = value["apiVersion"].rpartition("/")[0]
+    reader = READERS.get((group, value["kind"]))
+    shared = common(view)
+    found = list(reader(view, shared)) if reader else [OtherObjectFact(**shared)]
+    yield from found
+    yield from view.gaps
+
+
+PARSER = Parser(
+    kind="kubernetes",
+    read=read,
+    names=(r"k8s/.+\.(ya?ml|json)", r"k8s-\S+\.ya?ml", r"kubectl_(-\S+_)*get_\S+"),
+    content=re.compile(r"^(-\s+|  )?\"?apiVersion\"?:\s*\S|^[\[{][\s\S]*\"apiVersion\"\s*:\s*\"", re.MULTILINE),
+    per="cluster",
+)
