@@ -55,3 +55,9 @@ class Document:
     def at(self) -> Span:
         """Where the document begins."""
         return self.places[()]
+
+
+def kind_of_items(kind: str, version: str) -> dict[str, str]:
+    """The kind and version of the items of a typed list such as PodList, whose items do not name their own."""
+    item = kind.removesuffix("List")
+    return {"apiVersion": version, "kind": item} if item and item != kind else {}

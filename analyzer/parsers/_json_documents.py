@@ -10,7 +10,7 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
-from analyzer.parsers._documents import Document, Key, Mark, Marks, Places
+from analyzer.parsers._documents import Document, Key, Mark, Marks, Places, kind_of_items
 from analyzer.source import Gap, Source, Span
 
 TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+)')
@@ -104,9 +104,11 @@ def end_of(pattern: re.Pattern[str], text: str, position: int) -> int:
     return found.end() if found else position
 
 
-def one(source: Source, position: int, finder: Finder) -> Generator[Document, None, int]:
-    """One value; returns where it ends."""
+def one(source: Source, position: int, finder: Finder, kind: dict[str, str] | None = None) -> Generator[Document, None, int]:
+    """One value; returns where it ends. ``kind`` is what an item of a typed list does not say itself."""
     value, end = DECODER.raw_decode(source.text, position)
+    if kind and isinstance(value, dict):
+        value = {**kind, **value}
     span = finder.span(position)
     yield Document(value, LazyPlaces(source, position, end, span.line, span.column))
     return end
@@ -115,14 +117,16 @@ def one(source: Source, position: int, finder: Finder) -> Generator[Document, No
 def object_documents(source: Source, position: int, begin: int, finder: Finder) -> Generator[Document, None, int]:
     """An object; where it is a list (it has ``items``), its items, as far as they can be read. Returns where it ends."""
     text = source.text
+    head = {}
     while (found := STRING.match(text, position)) and found.group(1) != "items":
-        _, position = DECODER.raw_decode(text, found.end())
+        head[found.group(1)], position = DECODER.raw_decode(text, found.end())
         position = end_of(SPACE, text, position)
     if not found or text[found.end() : found.end() + 1] != "[":
         return (yield from one(source, begin, finder))
     position = end_of(SPACE, text, found.end() + 1)
+    kind = kind_of_items(str(head.get("kind", "")), str(head.get("apiVersion", "")))
     while position < len(text) and text[position] == "{":
-        end = yield from one(source, position, finder)
+        end = yield from one(source, position, finder, kind)
         position = end_of(SPACE, text, end)
     if text[position : position + 1] != "]":
         raise json.JSONDecodeError("the list does not end", text, position)

@@ -9,10 +9,27 @@ from typing import Any
 from analyzer.facts.base import Fact
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers import Parser
-from analyzer.parsers._documents import Key, Places
-from analyzer.parsers._kubernetes_objects import READERS, common
+from analyzer.parsers._documents import Key, Places, kind_of_items
+from analyzer.parsers._kubernetes_objects import READERS, common, namespaced
 from analyzer.parsers._view import View
 from analyzer.source import Gap, Source, Span
+
+# Kinds that live in a namespace: a manifest that names none means ``default``, as kubectl does.
+NAMESPACED = frozenset(
+    {
+        "CiliumNetworkPolicy",
+        "CronJob",
+        "DaemonSet",
+        "Deployment",
+        "Ingress",
+        "Job",
+        "NetworkPolicy",
+        "ReplicaSet",
+        "ReplicationController",
+        "ServiceAccount",
+        "StatefulSet",
+    }
+)
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
@@ -39,16 +56,25 @@ def objects(source: Source, value: Any, places: Mapping[tuple[Key, ...], Span]) 
     elif isinstance(value.get("items"), list) and str(value.get("kind", "List")).endswith("List"):
         if "kind" not in value:
             yield Gap(places[()], "the list breaks off: its kind, which stands behind the items, is missing", source.kind)
-        yield from listed(source, value["items"], places, ("items",))
+        yield from listed(
+            source, value["items"], places, ("items",), str(value.get("kind", "")), str(value.get("apiVersion", ""))
+        )
     else:
         yield from one(source, value, places)
 
 
 def listed(
-    source: Source, items: list[Any], places: Mapping[tuple[Key, ...], Span], path: tuple[Key, ...]
+    source: Source,
+    items: list[Any],
+    places: Mapping[tuple[Key, ...], Span],
+    path: tuple[Key, ...],
+    kind: str = "",
+    version: str = "",
 ) -> Iterator[Fact | Gap]:
     """The objects of a list, each with its own places."""
     for index, item in enumerate(items):
+        if isinstance(item, dict) and path:
+            item = {**kind_of_items(kind, version), **item}
         yield from objects(source, item, inner(places, (*path, index)))
 
 
@@ -70,6 +96,8 @@ def one(source: Source, value: dict[str, Any], places: Mapping[tuple[Key, ...], 
     group = value["apiVersion"].rpartition("/")[0]
     reader = READERS.get((group, value["kind"]))
     shared = common(view)
+    if value["kind"] in NAMESPACED:
+        shared = namespaced(shared)
     found = list(reader(view, shared)) if reader else [OtherObjectFact(**shared)]
     yield from found
     yield from view.gaps

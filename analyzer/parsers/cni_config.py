@@ -1,0 +1,100 @@
+"""CNI network configuration: ``.conflist``, ``.conf`` and ``.json`` files of ``/etc/cni/net.d``.
+
+What makes a runtime pass over a file is its ``problem``: libcni ``NetworkConfFromBytes`` (libcni/conf.go), ``ValidateNetworkName``
+(pkg/utils/utils.go) and go-cni's loading (opts.go).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analyzer.facts.base import Fact
+from analyzer.facts.cni import CniConfigFact
+from analyzer.parsers import Parser
+from analyzer.parsers._json_documents import documents
+from analyzer.source import Gap, Source, Span
+
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
+VERSIONS = frozenset({"", "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"})
+
+
+def read(source: Source) -> Iterator[Fact | Gap]:
+    """The configuration of the file; a file that is no JSON is one as well, with its problem."""
+    found = list(documents(source))
+    broken = next((item for item in found if isinstance(item, Gap)), None)
+    document = next((item for item in found if not isinstance(item, Gap)), None)
+    if broken or document is None or not isinstance(document.value, dict):
+        reason = broken.reason if broken else "the file holds no JSON object"
+        yield config(source, {}, {(): broken.at if broken else Span(source.path, 1)}, reason)
+        return
+    yield config(source, document.value, document.places, problem(source, document.value))
+
+
+def config(source: Source, value: Mapping[str, Any], places: Mapping[tuple[str | int, ...], Span], reason: str) -> CniConfigFact:
+    """The fact for a file."""
+    plugins = value.get("plugins", [value] if "type" in value else [])
+    return CniConfigFact(
+        at=places[()],
+        scope=source.scope,
+        file=source.path.rsplit("/", 1)[-1],
+        name=text(value, "name"),
+        version=text(value, "cniVersion"),
+        plugins=tuple(item for item in plugins if isinstance(item, dict)) if isinstance(plugins, list) else (),
+        places=places,
+        problem=reason,
+    )
+
+
+def text(value: Mapping[str, Any], key: str) -> str:
+    """A string; empty where it is absent or something else."""
+    found = value.get(key)
+    return found if isinstance(found, str) else ""
+
+
+def problem(source: Source, value: Mapping[str, Any]) -> str:
+    """Why a runtime would not take the file; empty where it would."""
+    for key in ("name", "cniVersion"):
+        if key in value and not isinstance(value[key], str):
+            return f"{key} must be a string"
+    if not value.get("name"):
+        return "the configuration has no name"
+    if not NAME.fullmatch(value["name"]):
+        return f"the name {value['name']!r} must begin with a letter or digit and hold only letters, digits, '_', '.' and '-'"
+    if text(value, "cniVersion") not in VERSIONS:
+        return f"cniVersion {value['cniVersion']!r} is not known"
+    if source.path.endswith(".conflist") or "plugins" in value:
+        return list_problem(source, value)
+    return plugin_problem(value, "the configuration")
+
+
+def list_problem(source: Source, value: Mapping[str, Any]) -> str:
+    """What is wrong with a list of plugins."""
+    if not source.path.endswith(".conflist") and "type" not in value:
+        return "a list of plugins is read only from a .conflist file; as a single configuration it has no type"
+    plugins = value.get("plugins")
+    if not isinstance(plugins, list) or not plugins:
+        return "the list of plugins is empty" if plugins in (None, []) else "plugins must be a list"
+    for index, item in enumerate(plugins):
+        if not isinstance(item, dict):
+            return f"plugins[{index}] must be an object"
+        if reason := plugin_problem(item, f"plugins[{index}]"):
+            return reason
+    return ""
+
+
+def plugin_problem(item: Mapping[str, Any], name: str) -> str:
+    """What is wrong with one plugin."""
+    kind = item.get("type")
+    if not isinstance(kind, str) or not kind:
+        return f"{name} has no type"
+    return f"the type {kind!r} of {name} must be a plain file name" if "/" in kind else ""
+
+
+PARSER = Parser(
+    kind="cni-config",
+    read=read,
+    names=(r"(.*/)?etc/cni/net\.d/.+\.(conf|conflist|json)", r"cni/[^/]+\.(conf|conflist)", r"[^/]+\.conflist"),
+    content=re.compile(r"^\s*\{[\s\S]*\"cniVersion\"\s*:\s*\""),
+)
