@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.lab import overlay, proxy
+from tests.lab import overlay, peer_pods, proxy
 from tests.lab.machine import Machine, plugin_folder
 from tests.lab.overlay import tables
 from tests.lab.plan import GATEWAY, NODE_PORTS, OUTSIDE_PORTS, POD_PORTS, Node, Pod, Scenario, Service
@@ -35,6 +35,11 @@ class Lab:
     def node(self, name: str) -> Node:
         """The node of that name."""
         return next(node for node in self.nodes if node.name == name)
+
+    @property
+    def members(self) -> list[Node]:
+        """The machines that are nodes of the cluster: not a peer pod's own."""
+        return self.nodes[:1] if self.scenario.overlay == "peer-pods" else self.nodes
 
     def pods_on(self, node: Node) -> list[Pod]:
         """The pods of a node that have a namespace of their own."""
@@ -119,11 +124,15 @@ def attach(lab: Lab, pod: Pod) -> None:
     pod.netns = f"cni-{pod.container[:8]}-{pod.container[8:12]}" if lab.scenario.runtime_names else f"{pod.namespace}_{pod.name}"
     path = f"/run/netns/{pod.netns}"
     lab.run(pod.node, f"ip netns add {pod.netns}; ip netns exec {pod.netns} {POD_SYSCTLS}; ip -n {pod.netns} link set lo up")
-    lab.machine.start({"name": pod.key, "enter": f"/proc/{lab.machine.agents[pod.node].pid}/root{path}"})
-    if lab.scenario.overlay in ("calico", "peer-pods"):
+    peer = lab.scenario.overlay == "peer-pods" and pod is lab.pods[0]
+    if not peer:
+        lab.machine.start({"name": pod.key, "enter": f"/proc/{lab.machine.agents[pod.node].pid}/root{path}"})
+    if lab.scenario.overlay == "calico":
         overlay.attach(lab, pod)
     else:
         add(lab, pod)
+    if peer:
+        peer_pods.move(lab, pod)
 
 
 def add(lab: Lab, pod: Pod) -> None:
@@ -136,7 +145,9 @@ def add(lab: Lab, pod: Pod) -> None:
         pod.addresses = [ip["address"].split("/")[0] for ip in result["ips"]]
 
 
-def _plugin(lab: Lab, pod: Pod, config: dict[str, Any], plugin: dict[str, Any], previous: dict[str, Any] | None) -> dict[str, Any] | None:
+def _plugin(
+    lab: Lab, pod: Pod, config: dict[str, Any], plugin: dict[str, Any], previous: dict[str, Any] | None
+) -> dict[str, Any] | None:
     merged = {"cniVersion": config["cniVersion"], "name": config["name"], **plugin}
     if previous is not None:
         merged["prevResult"] = previous
@@ -152,11 +163,12 @@ def _plugin(lab: Lab, pod: Pod, config: dict[str, Any], plugin: dict[str, Any], 
 
 
 def _listen(lab: Lab) -> None:
-    requests: dict[str, dict[str, Any]] = {pod.key: {"do": "listen", "ports": POD_PORTS} for pod in lab.pods if not pod.host_network}
+    requests: dict[str, dict[str, Any]] = {
+        pod.key: {"do": "listen", "ports": POD_PORTS} for pod in lab.pods if not pod.host_network
+    }
     for node in lab.nodes:
         extra = POD_PORTS if any(pod.host_network and pod.node == node.name for pod in lab.pods) else ()
         requests[node.name] = {"do": "listen", "ports": [*NODE_PORTS, *extra]}
     requests["outside"] = {"do": "listen", "ports": OUTSIDE_PORTS}
     lab.machine.ask_all(requests)
     lab.machine.agents["outside"].ask(do="sniff")
-

@@ -36,7 +36,7 @@ class Batch:
                     self._tcp(family, probe)
                 case "UDP":
                     self._udp(family, probe)
-                case "ICMP":
+                case _:
                     self._icmp(family, probe)
         except OSError as error:
             self.finish(probe["token"], ["refused", error.strerror])
@@ -131,7 +131,9 @@ def _serve(batch: Batch, timeout: float) -> None:
 
 
 def _dont_fragment(opened: socket.socket, family: int) -> None:
-    level, option = (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) if family == socket.AF_INET6 else (socket.IPPROTO_IP, IP_MTU_DISCOVER)
+    level, option = (
+        (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) if family == socket.AF_INET6 else (socket.IPPROTO_IP, IP_MTU_DISCOVER)
+    )
     opened.setsockopt(level, option, IP_PMTUDISC_DO)
 
 
@@ -143,7 +145,7 @@ def _echo(kind: int, identifier: int, body: bytes) -> bytes:
 
 def _checksum(data: bytes) -> int:
     padded = data + b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    return 0xFFFF - total

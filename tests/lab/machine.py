@@ -17,7 +17,21 @@ from typing import Any, Self
 ROOT = Path(__file__).parents[2]
 PLUGIN_FOLDERS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
 PLUGINS = ("bridge", "ptp", "macvlan", "host-local", "portmap", "loopback")
-COMMANDS = ("unshare", "nsenter", "ip", "bridge", "tc", "iptables", "iptables-legacy", "ip6tables", "ipset", "conntrack", "nft", "ss", "sysctl")
+COMMANDS = (
+    "unshare",
+    "nsenter",
+    "ip",
+    "bridge",
+    "tc",
+    "iptables",
+    "iptables-legacy",
+    "ip6tables",
+    "ipset",
+    "conntrack",
+    "nft",
+    "ss",
+    "sysctl",
+)
 PACKAGES = "iproute2 iptables nftables ipset conntrack containernetworking-plugins procps util-linux"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -50,7 +64,11 @@ def _missing_kinds() -> str | None:
         "ip link add lab3 type vxlan id 1 dev lab0 dstport 8472; iptables -t nat -S >&2; iptables -A FORWARD -m comment --comment x"
     )
     done = subprocess.run(["unshare", "--net", "sh", "-c", script], capture_output=True, text=True, env={"PATH": PATH})
-    return None if done.returncode == 0 else f"the lab needs a kernel with veth, bridge, vxlan and iptables: {done.stderr.strip()[-200:]}"
+    return (
+        None
+        if done.returncode == 0
+        else f"the lab needs a kernel with veth, bridge, vxlan and iptables: {done.stderr.strip()[-200:]}"
+    )
 
 
 @dataclass(slots=True)
@@ -112,7 +130,10 @@ class Machine:
         ours, theirs = socket.socketpair()
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.lab.agent", str(theirs.fileno())],
-            cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True,
+            cwd=ROOT,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
             env={"PATH": PATH, "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)},
         )
         theirs.close()

@@ -20,7 +20,7 @@ def write(lab: Lab, folder: Path) -> None:
     target = folder / "k8s"
     target.mkdir(parents=True, exist_ok=True)
     families = lab.scenario.families
-    _write(target / "nodes.yaml", (_node(node) for node in lab.nodes))
+    _write(target / "nodes.yaml", (_node(node) for node in lab.members))
     _write(target / "pods.yaml", (_pod(lab, pod) for pod in lab.pods))
     _write(target / "services.yaml", (_service(service) for service in lab.services))
     slices = (_slice(lab, service, family) for service in lab.services for family in families if family in service.addresses)

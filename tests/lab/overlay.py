@@ -34,13 +34,12 @@ CALI_MAC = "ee:ee:ee:ee:ee:ee"
 
 def prepare(lab: Lab, node: Node) -> None:
     """What a node has before its first pod: tunnel devices, routes, CNI configuration."""
-    match lab.scenario.overlay:
-        case "vxlan":
-            lab.run(node.name, "\n".join(line for family in node.families for line in vxlan(lab, node, family)))
-            node.annotations.update(_flannel_annotations(node))
-        case "host-gw" | "ptp" | "calico":
-            lab.run(node.name, "\n".join(_direct(lab, node)))
-    if lab.scenario.overlay not in ("calico", "peer-pods"):
+    if lab.scenario.overlay == "vxlan":
+        lab.run(node.name, "\n".join(line for family in node.families for line in vxlan(lab, node, family)))
+        node.annotations.update(_flannel_annotations(node))
+    elif lab.scenario.overlay in ("host-gw", "ptp", "calico"):
+        lab.run(node.name, "\n".join(_direct(lab, node)))
+    if lab.scenario.overlay != "calico":
         text = json.dumps(configuration(lab, node), indent=2) + "\n"
         lab.run(node.name, "cat >/etc/cni/net.d/10-lab.conflist", text)
 
@@ -119,12 +118,7 @@ def _macvlan_range(node: Node) -> dict[str, str]:
 
 
 def attach(lab: Lab, pod: Pod) -> None:
-    """Attaches a pod without a plugin: as Calico does it."""
-    if lab.scenario.overlay == "calico":
-        _attach_calico(lab, pod)
-
-
-def _attach_calico(lab: Lab, pod: Pod) -> None:
+    """Attaches a pod without a plugin, as Calico does it."""
     node = lab.node(pod.node)
     position = [one.key for one in lab.pods_on(node)].index(pod.key)
     address = node.pod_cidr().replace(".0/24", f".{position + 2}")

@@ -81,7 +81,7 @@ def choose(lab: Lab, random: Random, limit: int) -> list[Probe]:
 def sources(lab: Lab, family: int, target: Target) -> Iterator[str]:
     """Who can send to the target: every pod, every node, and the outside host where it has a way in."""
     yield from (pod.key for pod in lab.pods if not pod.host_network)
-    yield from (f"node:{node.name}" for node in lab.nodes)
+    yield from (f"node:{node.name}" for node in lab.members)
     if target.enter:
         yield GATEWAY[family]
 
@@ -91,15 +91,17 @@ def targets(lab: Lab, family: int) -> Iterator[Target]:
     for pod in lab.pods:
         for address in (a for a in pod.addresses if (":" in a) == (family == 6)):
             yield Target(address, POD_PORTS[0], _enter(lab, lab.node(pod.node)))
-    for node in lab.nodes:
+    for node in lab.members:
         yield from _node_targets(lab, node, family)
     for service in lab.services:
         if family in service.addresses:
-            yield Target(service.addresses[family], service.port, _enter(lab, lab.nodes[0]), ("TCP", "UDP"))
+            for protocol in ("TCP", "UDP"):
+                enter = _enter(lab, lab.nodes[0]) if protocol in service.protocols else ""
+                yield Target(service.addresses[family], service.port, enter, (protocol,))
             for address in service.external_addresses if family == 4 else ():
                 yield Target(address, service.port, "", ("TCP", "UDP"))
     if lab.services and family in lab.services[0].addresses:
-        yield Target(lab.services[0].addresses[family], 81, _enter(lab, lab.nodes[0]), ("TCP", "ICMP"))
+        yield Target(lab.services[0].addresses[family], 81, "", ("TCP", "ICMP"))
     if lab.scenario.default_route:
         yield Target("203.0.113.9" if family == 4 else "2001:db8::9", 443)
     yield Target(GATEWAY[family], 80)
@@ -118,7 +120,10 @@ def _node_targets(lab: Lab, node: Node, family: int) -> Iterator[Target]:
     if lab.scenario.overlay not in ("macvlan", "peer-pods"):
         unused = node.pod_cidr(family).replace("0/24", "200") if family == 4 else node.pod_cidr(family).replace(":/64", ":c8")
         yield Target(unused, POD_PORTS[0], "", ("TCP", "ICMP"))
-        yield Target(node.pod_cidr(family).replace("0/24", "1") if family == 4 else node.pod_cidr(family).replace(":/64", ":1"), NODE_PORTS[0])
+        yield Target(
+            node.pod_cidr(family).replace("0/24", "1") if family == 4 else node.pod_cidr(family).replace(":/64", ":1"),
+            NODE_PORTS[0],
+        )
 
 
 def _enter(lab: Lab, node: Node) -> str:
@@ -131,7 +136,9 @@ def send(lab: Lab, probes: list[Probe], timeout: float) -> list[Result]:
     batches: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for number, probe in enumerate(probes):
         fields = {key: value for key, value in asdict(probe).items() if key in ("protocol", "port", "source_port")}
-        batches[probe.agent].append({**fields, "to": probe.target, "token": f"t{number}", **({"size": probe.size} if probe.size else {})})
+        batches[probe.agent].append(
+            {**fields, "to": probe.target, "token": f"t{number}", **({"size": probe.size} if probe.size else {})}
+        )
     lab.machine.ask_all({name: {"do": "seen"} for name in lab.machine.agents})
     answers = lab.machine.ask_all({name: {"do": "probe", "probes": batch, "timeout": timeout} for name, batch in batches.items()})
     seen = lab.machine.ask_all({name: {"do": "seen"} for name in lab.machine.agents})

@@ -21,6 +21,7 @@ SCENARIOS = (
     Scenario("ptp", overlay="ptp"),
     Scenario("ptp-services", overlay="ptp", services=True, masquerade=False),
     Scenario("macvlan", overlay="macvlan"),
+    Scenario("peer-pods", overlay="peer-pods"),
     Scenario("calico", overlay="calico"),
     Scenario("calico-services", overlay="calico", services=True),
     Scenario("calico-services-legacy", overlay="calico", services=True, backend="legacy", masquerade=False),
@@ -34,6 +35,8 @@ def pods(scenario: Scenario, random: Random) -> list[Pod]:
         for node in range(scenario.nodes)
         for number in range(1, 4 if scenario.nodes < 3 else 3)
     ]
+    if scenario.overlay == "peer-pods":
+        made = made[:3]
     if scenario.host_ports:
         made[0].host_ports = ((8081, 8080, "TCP"), (5353, 9090, "UDP"))
     if scenario.services and random.random() < 0.3:

@@ -1,0 +1,347 @@
+"""Ways to break a network of the lab: links, overlays, routes, neighbours. Add one: a function and a line in ``BREAKAGES``.
+
+A breakage takes the network and a source of random choices, and changes the network by commands inside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from tests.lab import chaos, netfilter_breakages
+from tests.lab.build import Lab
+from tests.lab.plan import GATEWAY, Node, Pod, Scenario
+
+Apply = Callable[[Lab, Random], None]
+ANYWHERE: frozenset[str] = frozenset()
+OVERLAYS = frozenset({"vxlan"})
+BRIDGED, ROUTED = frozenset({"vxlan", "host-gw", "bridge", "peer-pods"}), frozenset({"vxlan", "host-gw", "ptp", "calico"})
+PEER = frozenset({"peer-pods"})
+PODS = BRIDGED | ROUTED
+
+
+@dataclass(frozen=True, slots=True)
+class Breakage:
+    """A breakage, and which scenarios it fits: ``overlays`` (none: all), ``services`` needed, more than one node needed."""
+
+    apply: Apply
+    overlays: frozenset[str] = ANYWHERE
+    services: bool = False
+    peers: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.apply.__name__
+
+    def fits(self, scenario: Scenario) -> bool:
+        """Whether the scenario has what this breaks."""
+        if self.overlays and scenario.overlay not in self.overlays:
+            return False
+        return (scenario.services or not self.services) and (scenario.nodes > 1 or not self.peers)
+
+
+def nodes(lab: Lab, random: Random) -> tuple[Node, Node]:
+    """A node, and another (the same where there is but one)."""
+    chosen = random.sample(lab.nodes, min(2, len(lab.nodes)))
+    return chosen[0], chosen[-1]
+
+
+def pod(lab: Lab, random: Random) -> Pod:
+    """A pod with a namespace of its own."""
+    return random.choice([one for one in lab.pods if not one.host_network])
+
+
+def veth(lab: Lab, one: Pod) -> str:
+    """The host's end of a pod's pair."""
+    index = lab.run(one.key, "cat /proc/net/igmp >/dev/null; ip -o link show eth0").split("@if")[1].split(":")[0]
+    lines = lab.run(one.node, "ip -o link show").splitlines()
+    return next(line.split(": ")[1].split("@")[0] for line in lines if line.startswith(f"{index}: "))
+
+
+def ip_forward_0(lab: Lab, random: Random) -> None:
+    lab.run(nodes(lab, random)[0].name, "sysctl -qw net.ipv4.ip_forward=0")
+
+
+def device_forwarding_off(lab: Lab, random: Random) -> None:
+    lab.run(nodes(lab, random)[0].name, "sysctl -qw net.ipv4.conf.eth0.forwarding=0")
+
+
+def rp_filter_strict(lab: Lab, random: Random) -> None:
+    lab.run(nodes(lab, random)[0].name, f"sysctl -qw net.ipv4.conf.all.rp_filter={random.choice((1, 2))}")
+
+
+def rp_filter_strict_asym(lab: Lab, random: Random) -> None:
+    """Strict, and the way back to another node's pods leaves elsewhere."""
+    node, peer = nodes(lab, random)
+    lab.run(
+        node.name, f"sysctl -qw net.ipv4.conf.all.rp_filter=1; ip route replace {peer.pod_cidr()} via {peer.address()} dev eth0"
+    )
+
+
+def asym_no_rpf(lab: Lab, random: Random) -> None:
+    """The control: the way back leaves elsewhere, and nobody minds."""
+    node, peer = nodes(lab, random)
+    lab.run(node.name, f"ip route replace {peer.pod_cidr()} via {peer.address()} dev eth0")
+
+
+def br_nf_off(lab: Lab, random: Random) -> None:
+    lab.run(nodes(lab, random)[0].name, "sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0")
+
+
+def hairpin_off(lab: Lab, random: Random) -> None:
+    one = pod(lab, random)
+    lab.run(one.node, f"bridge link set dev {veth(lab, one)} hairpin off")
+
+
+def vtep_mac_changed(lab: Lab, random: Random) -> None:
+    lab.run(nodes(lab, random)[0].name, "ip link set flannel.1 address 5e:89:00:00:00:01")
+
+
+def stale_neigh(lab: Lab, random: Random) -> None:
+    node, peer = nodes(lab, random)
+    lab.run(node.name, f"ip neigh replace {peer.pod_network()} lladdr 5e:89:00:00:00:02 dev flannel.1 nud permanent")
+
+
+def neigh_missing(lab: Lab, random: Random) -> None:
+    node, peer = nodes(lab, random)
+    lab.run(node.name, f"ip neigh del {peer.pod_network()} dev flannel.1")
+
+
+def fdb_missing(lab: Lab, random: Random) -> None:
+    node, peer = nodes(lab, random)
+    lab.run(node.name, f"bridge fdb del {peer.vtep_mac()} dev flannel.1 dst {peer.address()}")
+
+
+def fdb_wrong_dst(lab: Lab, random: Random) -> None:
+    node, peer = nodes(lab, random)
+    lab.run(
+        node.name,
+        f"bridge fdb del {peer.vtep_mac()} dev flannel.1 dst {peer.address()}; "
+        f"bridge fdb add {peer.vtep_mac()} dev flannel.1 dst 192.168.66.{random.choice((77, 254))} self permanent",
+    )
+
+
+def fdb_default(lab: Lab, random: Random) -> None:
+    """No entry for the peer's MAC, but one for all."""
+    node, peer = nodes(lab, random)
+    lab.run(
+        node.name,
+        f"bridge fdb del {peer.vtep_mac()} dev flannel.1 dst {peer.address()}; "
+        f"bridge fdb append 00:00:00:00:00:00 dev flannel.1 dst {peer.address()} self permanent",
+    )
+
+
+def _remade(lab: Lab, node: Node, options: str) -> None:
+    """The vxlan device made anew with other options, its addresses, routes, neighbours and FDB as before."""
+    lines = [f"ip link del flannel.1; ip link add flannel.1 address {node.vtep_mac()} type vxlan {options} local {node.address()} dev eth0 nolearning",
+             f"ip addr add {node.pod_network()}/32 dev flannel.1; ip link set flannel.1 up"]  # fmt: skip
+    for peer in lab.nodes:
+        if peer is not node:
+            lines += [f"ip route add {peer.pod_cidr()} via {peer.pod_network()} dev flannel.1 onlink",
+                      f"ip neigh add {peer.pod_network()} lladdr {peer.vtep_mac()} dev flannel.1 nud permanent",
+                      f"bridge fdb add {peer.vtep_mac()} dev flannel.1 dst {peer.address()} self permanent"]  # fmt: skip
+    lab.run(node.name, "\n".join(lines))
+
+
+def vni_mismatch(lab: Lab, random: Random) -> None:
+    _remade(lab, nodes(lab, random)[0], "id 2 dstport 8472")
+
+
+def vxlan_port_mismatch(lab: Lab, random: Random) -> None:
+    _remade(lab, nodes(lab, random)[0], "id 1 dstport 4789")
+
+
+def flannel_dev_down(lab: Lab, random: Random) -> None:
+    lab.run(nodes(lab, random)[0].name, "ip link set flannel.1 down")
+
+
+def flannel_dev_missing(lab: Lab, random: Random) -> None:
+    lab.run(nodes(lab, random)[0].name, "ip link del flannel.1")
+
+
+def mtu_pod_too_big(lab: Lab, random: Random) -> None:
+    one = pod(lab, random)
+    lab.run(one.key, "ip link set eth0 mtu 1500")
+
+
+def underlay_mtu_small(lab: Lab, random: Random) -> None:
+    lab.run(nodes(lab, random)[0].name, "ip link set eth0 mtu 1400")
+
+
+def route_missing(lab: Lab, random: Random) -> None:
+    node, peer = nodes(lab, random)
+    lab.run(node.name, f"ip route del {peer.pod_cidr()}")
+
+
+def route_wrong_via(lab: Lab, random: Random) -> None:
+    node, peer = nodes(lab, random)
+    others = [one.address() for one in lab.nodes if one not in (node, peer)]
+    lab.run(node.name, f"ip route replace {peer.pod_cidr()} via {random.choice([GATEWAY[4], '192.168.66.77', *others])} dev eth0")
+
+
+def route_blackhole(lab: Lab, random: Random) -> None:
+    node, peer = nodes(lab, random)
+    kind = random.choice(("blackhole", "prohibit", "unreachable"))
+    narrow = random.choice((peer.pod_cidr(), peer.pod_cidr().replace("/24", "/25")))
+    lab.run(node.name, f"ip route {'replace' if narrow == peer.pod_cidr() else 'add'} {kind} {narrow}")
+
+
+def route_throw(lab: Lab, random: Random) -> None:
+    """A rule sends pods' packets to a table that throws them back."""
+    node, peer = nodes(lab, random)
+    lab.run(node.name, f"ip rule add pref 900 from {node.pod_cidr()} lookup 90; ip route add throw {peer.pod_cidr()} table 90")
+
+
+def nm_cloud_rule(lab: Lab, random: Random) -> None:
+    """A table of its own for packets from the node's address, which knows no pods."""
+    node = nodes(lab, random)[0]
+    lab.run(
+        node.name,
+        f"ip route add default via {GATEWAY[4]} dev eth0 table 30400; ip rule add pref 30400 from {node.address()} lookup 30400",
+    )
+
+
+def rule_unreachable(lab: Lab, random: Random) -> None:
+    node, peer = nodes(lab, random)
+    lab.run(
+        node.name,
+        f"ip rule add pref 800 from {node.pod_cidr()} to {peer.pod_cidr()} {random.choice(('blackhole', 'unreachable', 'prohibit'))}",
+    )
+
+
+def pod_no_default_route(lab: Lab, random: Random) -> None:
+    lab.run(pod(lab, random).key, "ip route del default")
+
+
+def pod_gateway_wrong(lab: Lab, random: Random) -> None:
+    one = pod(lab, random)
+    lab.run(one.key, f"ip route replace default via {lab.node(one.node).pod_cidr().replace('0/24', '222')} dev eth0 onlink")
+
+
+def pod_neigh_wrong(lab: Lab, random: Random) -> None:
+    """A pod's gateway with the MAC of nobody."""
+    one = pod(lab, random)
+    gateway = lab.run(one.key, "ip route show default").split("via ")[1].split()[0]
+    lab.run(one.key, f"ip neigh replace {gateway} lladdr 02:00:00:00:00:99 dev eth0 nud permanent")
+
+
+def pod_address_lost(lab: Lab, random: Random) -> None:
+    lab.run(pod(lab, random).key, "ip -4 addr flush dev eth0")
+
+
+def cni0_no_ip(lab: Lab, random: Random) -> None:
+    lab.run(nodes(lab, random)[0].name, "ip -4 addr flush dev cni0")
+
+
+def cni0_wrong_subnet(lab: Lab, random: Random) -> None:
+    lab.run(nodes(lab, random)[0].name, "ip -4 addr flush dev cni0; ip addr add 10.244.77.1/24 dev cni0")
+
+
+def cni0_down(lab: Lab, random: Random) -> None:
+    lab.run(nodes(lab, random)[0].name, "ip link set cni0 down")
+
+
+def veth_detached(lab: Lab, random: Random) -> None:
+    one = pod(lab, random)
+    lab.run(one.node, f"ip link set {veth(lab, one)} nomaster")
+
+
+def veth_down(lab: Lab, random: Random) -> None:
+    one = pod(lab, random)
+    lab.run(one.node, f"ip link set {veth(lab, one)} down")
+
+
+def port_isolated(lab: Lab, random: Random) -> None:
+    for one in random.sample(lab.pods_on(nodes(lab, random)[0]), 2):
+        lab.run(one.node, f"bridge link set dev {veth(lab, one)} isolated on")
+
+
+def vlan_filtering(lab: Lab, random: Random) -> None:
+    """One pod's port in another VLAN."""
+    one = pod(lab, random)
+    port = veth(lab, one)
+    lab.run(
+        one.node,
+        f"ip link set cni0 type bridge vlan_filtering 1 || exit 0; bridge vlan del dev {port} vid 1; bridge vlan add dev {port} vid 7 pvid untagged",
+    )
+
+
+def learning_off(lab: Lab, random: Random) -> None:
+    one = pod(lab, random)
+    lab.run(one.node, f"bridge link set dev {veth(lab, one)} learning off flood off")
+
+
+def dup_pod_ip(lab: Lab, random: Random) -> None:
+    """A pod takes the address of another on the same node as well."""
+    node = nodes(lab, random)[0]
+    here = lab.pods_on(node)
+    if len(here) > 1:
+        one, other = random.sample(here, 2)
+        bits = 32 if lab.scenario.overlay in ("ptp", "calico") else 24
+        lab.run(one.key, f"ip addr add {other.addresses[0]}/{bits} dev eth0")
+
+
+def proxy_arp_on(lab: Lab, random: Random) -> None:
+    lab.run(nodes(lab, random)[0].name, "sysctl -qw net.ipv4.conf.eth0.proxy_arp=1 net.ipv4.neigh.eth0.proxy_delay=0")
+
+
+def proxy_arp_off(lab: Lab, random: Random) -> None:
+    one = pod(lab, random)
+    lab.run(one.node, f"sysctl -qw net.ipv4.conf.{veth(lab, one)}.proxy_arp=0")
+
+
+def arp_ignored(lab: Lab, random: Random) -> None:
+    lab.run(nodes(lab, random)[0].name, f"sysctl -qw net.ipv4.conf.all.arp_ignore={random.choice((1, 2, 8))}")
+
+
+def pod_machine_mac(lab: Lab, random: Random) -> None:
+    """The incident: the tunnel's device in the pod's machine has a MAC of its own."""
+    lab.run(lab.pods[0].key, "ip link set vxlan0 address 7e:e5:f7:e6:f5:1a")
+
+
+def redirect_missing(lab: Lab, random: Random) -> None:
+    one = lab.pods[0]
+    device = random.choice(("eth0", "vxlan1"))
+    lab.run(one.node, f"ip netns exec {one.netns} tc filter del dev {device} ingress")
+
+
+def workload_route_missing(lab: Lab, random: Random) -> None:
+    one = pod(lab, random)
+    lab.run(one.node, f"ip route del {one.addresses[0]}")
+
+
+def no_default_route(lab: Lab, random: Random) -> None:
+    lab.run(nodes(lab, random)[0].name, "ip route del default 2>/dev/null || true")
+
+
+_WIRED = (
+    Breakage(ip_forward_0), Breakage(device_forwarding_off), Breakage(rp_filter_strict), Breakage(no_default_route),
+    Breakage(rp_filter_strict_asym, frozenset({"vxlan"}), peers=True), Breakage(asym_no_rpf, frozenset({"vxlan"}), peers=True),
+    Breakage(br_nf_off, BRIDGED), Breakage(hairpin_off, BRIDGED),
+    Breakage(vtep_mac_changed, OVERLAYS), Breakage(stale_neigh, OVERLAYS, peers=True), Breakage(neigh_missing, OVERLAYS, peers=True),
+    Breakage(fdb_missing, OVERLAYS, peers=True), Breakage(fdb_wrong_dst, OVERLAYS, peers=True), Breakage(fdb_default, OVERLAYS, peers=True),
+    Breakage(vni_mismatch, OVERLAYS), Breakage(vxlan_port_mismatch, OVERLAYS),
+    Breakage(flannel_dev_down, OVERLAYS), Breakage(flannel_dev_missing, OVERLAYS),
+    Breakage(mtu_pod_too_big, OVERLAYS), Breakage(underlay_mtu_small, OVERLAYS),
+    Breakage(route_missing, ROUTED, peers=True), Breakage(route_wrong_via, ROUTED, peers=True), Breakage(route_blackhole, ROUTED, peers=True),
+    Breakage(route_throw, ROUTED, peers=True), Breakage(nm_cloud_rule), Breakage(rule_unreachable, ROUTED, peers=True),
+    Breakage(pod_no_default_route, PODS), Breakage(pod_gateway_wrong, BRIDGED), Breakage(pod_neigh_wrong, PODS),
+    Breakage(pod_address_lost), Breakage(cni0_no_ip, BRIDGED), Breakage(cni0_wrong_subnet, BRIDGED), Breakage(cni0_down, BRIDGED),
+    Breakage(veth_detached, BRIDGED), Breakage(veth_down, PODS), Breakage(port_isolated, BRIDGED), Breakage(vlan_filtering, BRIDGED),
+    Breakage(learning_off, BRIDGED), Breakage(dup_pod_ip, PODS), Breakage(proxy_arp_on), Breakage(arp_ignored),
+    Breakage(proxy_arp_off, frozenset({"calico"})), Breakage(workload_route_missing, frozenset({"ptp", "calico"})),
+    Breakage(pod_machine_mac, PEER), Breakage(redirect_missing, PEER),
+)  # fmt: skip
+_SERVED = frozenset({"svc_no_endpoints", "svc_stale_endpoint", "etp_local_no_local", "kube_services_jump_missing", "conntrack_notrack",
+                     "no_clustercidr_masq", "legacy_stale_rules", "external_ip_is_node_ip", "affinity_seen", "postrouting_jump_missing"})  # fmt: skip
+_FILTERED = tuple(Breakage(apply, services=apply.__name__ in _SERVED) for apply in netfilter_breakages.ALL)
+_RANDOM = tuple(Breakage(apply) for apply in chaos.ALL)
+
+BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_RANDOM)
+
+
+def choose(scenario: Scenario, random: Random, most: int = 3) -> list[Breakage]:
+    """Some breakages that fit the scenario, none now and then."""
+    fitting = [one for one in BREAKAGES if one.fits(scenario)]
+    return random.sample(fitting, min(len(fitting), random.choice(range(most + 1))))
