@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from analyzer.capture import archives
+from analyzer.capture import archives, pasted
 from analyzer.capture.decode import readable
 from analyzer.capture.files import File, directory, refusal, regular, text_name
 from analyzer.capture.layout import Position, position
 from analyzer.capture.limits import FILE_BYTES, Budget, Refused, too_large
-from analyzer.capture.recognise import Recognised, by_content, by_name, foreign
-from analyzer.source import Gap, Scope, Source
+from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign
+from analyzer.source import Gap, Scope, Source, Span
 
 Progress = Callable[[int, int], None]
 STDIN = "<stdin>"
+FAILED = "failed-command"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def accept(file: File, collected: Collected) -> None:
     known = by_name(where.name)
     wanted = file.named or where.captured
     if where.name.endswith(".error"):
-        collected.gaps.append(failed(file, where))
+        collected.sources.append((where.root, failed(file, where)))
         return
     if known is None and foreign(where.name) and not file.named and not where.name.endswith(".md"):
         collected.ignored += 1
@@ -113,7 +114,7 @@ def accept(file: File, collected: Collected) -> None:
         add_refused(text, where, known, wanted, collected)
         return
     collected.gaps.extend(replace(gap, scope=where.scope) for gap in text[1])
-    sources = parts_of(file, where, known, text[0])
+    sources = parts_of(file, where, known, text[0], collected.gaps)
     if sources:
         collected.sources.extend((where.root, source) for source in sources)
     elif wanted and text[0].strip() and not foreign(where.name):
@@ -132,20 +133,48 @@ def add_refused(gap: Gap, where: Position, known: Recognised | None, wanted: boo
         collected.ignored += 1
 
 
-def failed(file: File, where: Position) -> Gap:
-    """The gap for a command that failed when the node was captured: the collector keeps what it said in ``<file>.error``."""
+def failed(file: File, where: Position) -> Source:
+    """A command that failed when the node was captured: the collector keeps what it said in ``<file>.error``.
+
+    Not an error of loading: reading gives a gap for it. The subject is the kind of what is missing.
+    """
     known = by_name(where.name.removesuffix(".error"))
-    said = " ".join(file.data[:400].decode("utf-8", "replace").split())
-    gap = refusal(file.path, f"could not be captured: {said}")
-    return replace(gap, subject=known.parser.kind, scope=scope_of(known, where)) if known else replace(gap, scope=where.scope)
+    text = file.data[:4096].decode("utf-8", "replace").replace("\0", "�")
+    subject = known.parser.kind if known else ""
+    return Source(file.path, text, FAILED, scope_of(known, where) if known else where.scope, subject)
 
 
-def parts_of(file: File, where: Position, known: Recognised | None, text: str) -> list[Source]:
+def parts_of(file: File, where: Position, known: Recognised | None, text: str, gaps: list[Gap]) -> list[Source]:
     """The sources that a text gives: one, several where it is a pasted session, none where it is not recognised."""
+    if known is None and (sections := pasted.parts(text)):
+        found = [source for section in sections if (source := section_source(file, where, section, gaps))]
+        return [*found, Source(file.path, text, "pasted")] if found else []
     known = known or by_content(text, where.name)
     if known is None:
-        return []
+        section = pasted.first_line(text)
+        found = [source] if section and (source := section_source(file, where, section, [])) else []
+        return [*found, Source(file.path, text, "pasted")] if found else []
     return [Source(file.path, text, known.parser.kind, scope_of(known, where), known.subject)]
+
+
+def section_source(file: File, where: Position, section: pasted.Part, gaps: list[Gap]) -> Source | None:
+    """The source of one part of a pasted text; None, and a gap where it said something, when nothing can read it."""
+    if section.path:
+        inner = position(section.path, named=True)
+        where = replace(inner, scope=inner.scope if inner.captured else where.scope)
+        known = by_name(section.path) or by_name(where.name) or by_content(section.text.lstrip("\n"), where.name)
+    else:
+        known = by_name(command_name(section.command)) or by_content(section.text.lstrip("\n"))
+    node, namespace = section.node or where.scope.node, section.namespace or where.scope.namespace
+    if section.node and not where.captured:
+        where = replace(where, scope=Scope(node, namespace))
+    elif section.namespace:
+        where = replace(where, scope=Scope(where.scope.node, namespace))
+    if known:
+        return Source(file.path, section.text, known.parser.kind, scope_of(known, where), known.subject)
+    if section.text.strip():
+        gaps.append(Gap(Span(file.path, section.line), f"what belongs to {section.path or section.command!r} is not recognised"))
+    return None
 
 
 def scope_of(known: Recognised, where: Position) -> Scope | None:
@@ -158,7 +187,7 @@ def once(sources: list[tuple[str, Source]]) -> tuple[list[Source], list[Gap]]:
     first: dict[tuple[Scope, str], tuple[str, str]] = {}
     kept, gaps = [], []
     for root, source in sources:
-        if source.scope is None or source.kind == "pasted":
+        if source.scope is None or source.kind in ("pasted", FAILED):
             kept.append(source)
             continue
         held, path = first.setdefault((source.scope, source.kind), (root, source.path))

@@ -6,10 +6,11 @@ import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from analyzer.capture.loading import FAILED
 from analyzer.capture.recognise import parsers
 from analyzer.facts.base import Fact
 from analyzer.parsers import read
-from analyzer.source import Gap, Source
+from analyzer.source import Gap, Source, Span
 
 
 def facts(sources: Sequence[Source]) -> tuple[tuple[Fact, ...], tuple[Gap, ...]]:
@@ -19,6 +20,8 @@ def facts(sources: Sequence[Source]) -> tuple[tuple[Fact, ...], tuple[Gap, ...]]
     gaps: list[Gap] = []
     with without_cycles():
         for source in sources:
+            if source.kind == FAILED:
+                gaps.append(failure(source))
             if (parser := known.get(source.kind)) is None:
                 continue
             for item in read(parser, source):
@@ -27,6 +30,12 @@ def facts(sources: Sequence[Source]) -> tuple[tuple[Fact, ...], tuple[Gap, ...]]
                 else:
                     found.append(item)
     return tuple(found), tuple(gaps)
+
+
+def failure(source: Source) -> Gap:
+    """What a command said that failed when the node was captured."""
+    said = " ".join(source.text.split())[:300]
+    return Gap(Span(source.path, 1), f"could not be captured: {said}", source.subject, source.scope)
 
 
 @contextmanager
