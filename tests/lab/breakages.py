@@ -295,7 +295,7 @@ def arp_ignored(lab: Lab, random: Random) -> None:
     lab.run(nodes(lab, random)[0].name, f"sysctl -qw net.ipv4.conf.all.arp_ignore={random.choice((1, 2, 8))}")
 
 
-def pod_machine_mac(lab: Lab, random: Random) -> None:
+def pod_machine_mac(lab: Lab, _: Random) -> None:
     """The incident: the tunnel's device in the pod's machine has a MAC of its own."""
     lab.run(lab.pods[0].key, "ip link set vxlan0 address 7e:e5:f7:e6:f5:1a")
 
@@ -334,7 +334,7 @@ _WIRED = (
     Breakage(pod_machine_mac, PEER), Breakage(redirect_missing, PEER),
 )  # fmt: skip
 _SERVED = frozenset({"svc_no_endpoints", "svc_stale_endpoint", "etp_local_no_local", "kube_services_jump_missing", "conntrack_notrack",
-                     "no_clustercidr_masq", "legacy_stale_rules", "external_ip_is_node_ip", "affinity_seen", "postrouting_jump_missing"})  # fmt: skip
+                     "no_clustercidr_masq", "legacy_stale_rules", "external_ip_is_node_ip", "postrouting_jump_missing"})  # fmt: skip
 _FILTERED = tuple(Breakage(apply, services=apply.__name__ in _SERVED) for apply in netfilter_breakages.ALL)
 _RANDOM = tuple(Breakage(apply) for apply in chaos.ALL)
 

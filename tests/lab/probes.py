@@ -12,6 +12,8 @@ from tests.lab.build import Lab
 from tests.lab.plan import GATEWAY, NODE_PORTS, POD_PORTS, Node
 
 OUTSIDE = "outside"
+SIZES = (100, 1272, 1380, 1381, 1410, 1430, 1431, 1452, 1480, 1481, 3000)
+SIZED = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,16 @@ def choose(lab: Lab, random: Random, limit: int) -> list[Probe]:
         for protocol in target.only
     ]
     chosen = everything if len(everything) <= limit else sorted(random.sample(everything, limit), key=everything.index)
-    return [
-        Probe(source, target.address, protocol, 0 if protocol == "ICMP" else target.port, 20000 + number,
-              target.enter if source == GATEWAY[6 if ":" in target.address else 4] else "")
-        for number, (source, target, protocol) in enumerate(chosen)
-    ]  # fmt: skip
+    return [_probe(source, target, protocol, 20000 + number, random) for number, (source, target, protocol) in enumerate(chosen)]
+
+
+def _probe(source: str, target: Target, protocol: str, source_port: int, random: Random) -> Probe:
+    """One packet; an ICMP echo now and then with a size, which may be too large for the way."""
+    outside = source in GATEWAY.values()
+    size = random.choice(SIZES) if protocol == "ICMP" and not outside and random.random() < SIZED else 0
+    return Probe(
+        source, target.address, protocol, 0 if protocol == "ICMP" else target.port, source_port, target.enter if outside else "", size
+    )
 
 
 def sources(lab: Lab, family: int, target: Target) -> Iterator[str]:

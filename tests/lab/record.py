@@ -28,10 +28,10 @@ LINK_KEYS = ("num_tx_queues", "num_rx_queues", "gso_max_size", "gso_max_segs", "
 
 
 def write(path: Path, title: str, folder: Path, chosen: list[Probe], results: list[Result]) -> None:
-    """Writes a recording of a capture and what came of the probes."""
+    """Writes a recording of a capture and what came of the probes. ``ip link`` says nothing that ``ip addr`` does not."""
     parts = [f"# {title}\n"]
     for file in sorted(folder.rglob("*")):
-        if file.is_file() and (text := compact(file.name, file.read_text())):
+        if file.is_file() and file.name != "ip_link.json" and (text := compact(file.name, file.read_text())):
             parts.append(f"{MARK}{file.relative_to(folder)}\n{text}")
     parts.append(f"{MARK}{PROBES}\n")
     parts += [f"{probe} | {result}\n" for probe, result in zip(chosen, results, strict=True)]
@@ -45,7 +45,7 @@ def compact(name: str, text: str) -> str:
     elif name == "ss_-tunlp":
         text = re.sub(r" +users:.*", "", text)
         text = re.sub(r" {2,}", "  ", text)
-    elif name in ("ip_addr.json", "ip_link.json"):
+    elif name == "ip_addr.json":
         text = _without(json.loads(text))
     elif name.startswith(("iptables", "ip6tables")):
         text = "".join(
