@@ -1,0 +1,99 @@
+"""Look-ups over the address plan: what networks are stated, and what the nodes themselves are on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from analyzer.addresses import WIDTH, Address, Prefix, prefix_of
+from analyzer.facts.kubernetes import NodeFact, PodFact
+from analyzer.model.cluster import Range
+from analyzer.model.network import Interface, Namespace, Network
+from analyzer.query.state import roots
+from analyzer.source import Span
+
+LOCAL_BRIDGES = ("docker", "br-", "virbr", "lxdbr", "podman", "lxcbr")
+SWITCHES = ("br-ex", "br-int", "br-tun", "br-local")
+
+
+@dataclass(frozen=True, slots=True)
+class OnLink:
+    """A network that an interface of a node is on, by one of its addresses."""
+
+    interface: Interface
+    address: Address
+    prefix: Prefix
+    at: Span
+
+
+def ranges(network: Network, purpose: str) -> tuple[Range, ...]:
+    """The stated networks of a purpose, each once; networks of single nodes only where nothing wider of the cluster holds them."""
+    found = {item.prefix: item for item in reversed(network.cluster.ranges) if item.purpose == purpose}
+    wide = [item for item in found.values() if not of_one_node(item)]
+    narrow = [item for item in found.values() if of_one_node(item) and not any(one.prefix.covers(item.prefix) for one in wide)]
+    return tuple(sorted([*wide, *narrow], key=lambda item: (item.prefix, item.at)))
+
+
+def of_one_node(item: Range) -> bool:
+    """Whether a range is the network of one node, or the address of one service."""
+    return item.said_by.startswith(("Node ", "Service "))
+
+
+def on_link(network: Network) -> Iterator[OnLink]:
+    """The networks of every node's interfaces, loopback, link-local and host networks left out."""
+    for root in roots(network):
+        for fact in root.addresses:
+            width = WIDTH[fact.address.family]
+            if fact.device != "lo" and 0 < fact.length < width and fact.scope_name not in ("host", "link"):
+                yield OnLink(Interface(root.scope, fact.device), fact.address, prefix_of(fact.address, fact.length), fact.at)
+
+
+def node_networks(network: Network) -> Iterator[OnLink]:
+    """The networks that nodes reach each other or the outside by: those of the default route's device, and of the node's address."""
+    stated = {address for node in network.cluster.nodes.values() for _, address in node.addresses}
+    for item in on_link(network):
+        root = network.namespaces[item.interface.scope]
+        if item.address in stated or item.interface.device in default_devices(root):
+            yield item
+
+
+def default_devices(root: Namespace) -> set[str]:
+    """The devices of the default routes of the main table."""
+    every = [*root.routes.get(4, {}).get(254, ()), *root.routes.get(6, {}).get(254, ())]
+    return {hop.device for route in every if route.destination.length == 0 for hop in route.next_hops if hop.device}
+
+
+def local_bridge(device: str) -> bool:
+    """Whether a device has the name of a bridge that container or machine tools make for themselves."""
+    return device.startswith(LOCAL_BRIDGES) and device not in SWITCHES
+
+
+def running_pods(network: Network) -> Iterator[PodFact]:
+    """Pods with a network of their own that have not finished, by name."""
+    for _, pod in sorted(network.cluster.pods.items()):
+        if not pod.host_network and not pod.finished:
+            yield pod
+
+
+def node_of(network: Network, captured: str) -> NodeFact | None:
+    """The Node object of a captured node."""
+    for name, folder in network.node_names.items():
+        if folder == captured and name in network.cluster.nodes:
+            return network.cluster.nodes[name]
+    return None
+
+
+def captured_name(network: Network, node: str) -> str:
+    """The captured node of a Node object's name; the name itself where none was captured."""
+    return network.node_names.get(node, node)
+
+
+def address_place(pod: PodFact, index: int) -> Span:
+    """The place of a pod's address."""
+    at = pod.place("status", "podIPs", index, "ip")
+    return at if at != pod.place("status") else pod.place("status", "podIP")
+
+
+def annotated(network: Network, prefix: str) -> bool:
+    """Whether a Node has an annotation that begins so (``flannel.alpha.coreos.com/``, ``projectcalico.org/``)."""
+    return any(key.startswith(prefix) for node in network.cluster.nodes.values() for key in node.annotations)

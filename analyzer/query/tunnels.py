@@ -1,0 +1,181 @@
+"""Look-ups over tunnels between nodes, and over where pods' interfaces end on their node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from analyzer.addresses import Address
+from analyzer.facts.links import Bridge, Geneve, LinkFact, OtherKind, Tunnel, Vxlan, Wireguard
+from analyzer.facts.neighbours import ForwardingFact
+from analyzer.facts.routes import MAIN, RouteFact
+from analyzer.facts.system import Mirred
+from analyzer.model.network import Attachment, Interface, Namespace, Network
+from analyzer.query.state import pods_on, roots
+
+__all__ = ["Bridge", "ForwardingFact", "Geneve", "Overlay", "RouteTable", "Tunnel", "Vxlan", "Wireguard"]
+NAMES = (
+    "flannel",
+    "vxlan.calico",
+    "vxlan-v6.calico",
+    "cilium_vxlan",
+    "cilium_geneve",
+    "genev_sys",
+    "wireguard.cali",
+    "weave",
+    "kube-bridge",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A tunnel device in a node's root namespace. ``endpoint`` is the outer address that it sends from, where that is known,
+    ``lower`` the device that its outer packets leave by."""
+
+    interface: Interface
+    link: LinkFact
+    kind: Vxlan | Tunnel | Geneve | Wireguard
+    endpoint: Address | None
+    lower: LinkFact | None
+
+
+def overlays(network: Network) -> Iterator[Overlay]:
+    """Every tunnel device of the nodes' root namespaces."""
+    for root in roots(network):
+        for link in root.links.values():
+            match link.kind:
+                case Vxlan() | Tunnel() | Geneve() | Wireguard() as kind:
+                    at = Interface(root.scope, link.name)
+                    yield Overlay(at, link, kind, endpoint_of(network, root, at, kind), lower_of(network, root, at, kind))
+                case _:
+                    continue
+
+
+def vxlans(network: Network) -> Iterator[tuple[Overlay, Vxlan]]:
+    """The VXLAN devices of the nodes' root namespaces."""
+    for item in overlays(network):
+        match item.kind:
+            case Vxlan() as kind:
+                yield item, kind
+            case _:
+                continue
+
+
+def endpoint_of(network: Network, root: Namespace, at: Interface, kind: Vxlan | Tunnel | Geneve | Wireguard) -> Address | None:
+    """The outer source address: ``local``, else the first address of the tunnel's device."""
+    match kind:
+        case Vxlan(local=Address() as local) | Tunnel(local=Address() as local):
+            return local
+        case _:
+            under = network.lower.get(at)
+            found = (fact.address for fact in root.addresses if under is not None and fact.device == under.device)
+            return next((one for one in found if one.family == 4), None)
+
+
+def lower_of(network: Network, root: Namespace, at: Interface, kind: Vxlan | Tunnel | Geneve | Wireguard) -> LinkFact | None:
+    """The device that outer packets leave by: ``dev``, else the one with the endpoint's address, else that of the default route."""
+    under = network.lower.get(at)
+    if under is not None:
+        return network.namespaces[under.scope].links.get(under.device)
+    endpoint = endpoint_of(network, root, at, kind)
+    held = next((fact.device for fact in root.addresses if fact.address == endpoint), None)
+    if held is None and endpoint is None:
+        routes = root.routes.get(4, {}).get(254, ())
+        held = next((hop.device for route in routes if route.destination.length == 0 for hop in route.next_hops), None)
+    return root.links.get(held or "")
+
+
+def overhead(kind: Vxlan | Tunnel | Geneve | Wireguard, family: int) -> int:
+    """The bytes that the tunnel puts before an inner IP packet, without Geneve's options: outer IP header, its own, and an inner Ethernet header."""
+    outer = 20 if family == 4 else 40
+    match kind:
+        case Vxlan():
+            return outer + 8 + 8 + 14
+        case Geneve():
+            return outer + 8 + 8 + 14
+        case Wireguard():
+            return outer + 8 + 32
+        case Tunnel(kind="gre" | "ip6gre", key=key):
+            return outer + (8 if key else 4)
+        case Tunnel(kind="gretap" | "ip6gretap", key=key):
+            return outer + (8 if key else 4) + 14
+        case Tunnel():
+            return outer
+
+
+def expected_tunnel(name: str) -> bool:
+    """Whether a device has the name of a CNI's tunnel."""
+    return name.startswith(NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """The main table of a node for look-ups of many addresses: routes by prefix length, the longest first."""
+
+    root: Namespace
+    by_length: Mapping[int, Mapping[int, RouteFact]]
+
+    @classmethod
+    def of(cls, root: Namespace) -> RouteTable:
+        """The table of IPv4 routes; of several to one network the one with the lowest metric, then the first listed."""
+        found: dict[int, dict[int, RouteFact]] = {}
+        for route in sorted(root.routes.get(4, {}).get(MAIN, ()), key=lambda route: (route.metric, route.order)):
+            found.setdefault(route.destination.length, {}).setdefault(route.destination.value, route)
+        return cls(root, dict(sorted(found.items(), reverse=True)))
+
+    def find(self, to: Address) -> RouteFact | None:
+        """The route for an IPv4 address."""
+        for length, routes in self.by_length.items():
+            if (route := routes.get(to.value >> (32 - length) << (32 - length))) is not None:
+                return route
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class HostEnd:
+    """The end of a pod's veth pair on its node, and the bridge it is a port of, if any. ``device`` is where packets
+    from the pod meet the node's IP: the bridge, else the end itself."""
+
+    pod: Attachment
+    inside: LinkFact
+    end: LinkFact
+    bridge: LinkFact | None
+
+    @property
+    def device(self) -> LinkFact:
+        """The device whose addresses and switches matter for the pod's packets."""
+        return self.bridge or self.end
+
+
+def host_ends(network: Network, root: Namespace) -> Iterator[HostEnd]:
+    """The ends of the node's pods' interfaces, by pod."""
+    for pod in pods_on(network, root.scope.node):
+        inside = network.namespaces.get(pod.scope)
+        for link in inside.links.values() if inside else ():
+            peer = network.peers.get(Interface(pod.scope, link.name))
+            if peer is not None and peer.scope == root.scope:
+                end = root.links[peer.device]
+                master = root.links.get(end.master or "")
+                yield HostEnd(pod, link, end, master if master is not None and bridged(end, master) else None)
+
+
+def bridged(end: LinkFact, master: LinkFact) -> bool:
+    """Whether the master is a bridge of the kernel."""
+    if isinstance(master.kind, OtherKind) and master.kind.name == "openvswitch":
+        return False
+    return end.master_kind in (None, "bridge") and master.name != "ovs-system"
+
+
+def redirected_to(space: Namespace, device: str) -> str | None:
+    """The device that tc takes every incoming packet of a device to; None when it does not."""
+    for fact in space.filters.get(device, ()):
+        if fact.hook == "ingress" and fact.everything:
+            for action in fact.actions:
+                if isinstance(action, Mirred) and action.redirect:
+                    return action.device
+    return None
+
+
+def switched(end: LinkFact) -> bool:
+    """Whether a device is a port of Open vSwitch."""
+    return end.master_kind == "openvswitch" or end.master == "ovs-system"

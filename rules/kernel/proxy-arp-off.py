@@ -1,0 +1,67 @@
+"""Nobody answers a pod's question for its gateway's MAC.
+
+## What it finds
+A pod whose gateway no interface has (169.254.1.1 with Calico), without a permanent neighbour entry for it, while the host end of its veth pair
+has `proxy_arp = 0` (and `conf.all` too); or proxy ARP is on and the node has no route to the gateway's address by another device, without which the kernel does not answer.
+
+## Why it matters
+The pod waits for an answer that never comes: "Destination Host Unreachable" for everything.
+
+## Example
+    net.ipv4.conf.cali1234.proxy_arp = 0
+
+## How to mend
+`sysctl -w net.ipv4.conf.cali1234.proxy_arp=1`, and see what turned it off; give the node a default route.
+
+## Sources
+arp_process, arp_fwd_proxy (net/ipv4/arp.c): proxy_arp answers for addresses that it would forward to another device; projectcalico/calico, "Why does my container have a route to 169.254.1.1?".
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.state import main_route, roots
+from analyzer.query.tunnels import HostEnd, host_ends
+from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for root in roots(network):
+        for end in host_ends(network, root):
+            inside = network.namespaces[end.pod.scope]
+            gateway = gateway_of(inside, end.inside.name)
+            if gateway is None or end.bridge is not None or gateway in network.owners or "ip-addr" in root.missing:
+                continue
+            if not any(fact.address == gateway and fact.states & {"PERMANENT", "NOARP"} for fact in inside.neighbours):
+                yield from findings(root, end, gateway)
+
+
+def gateway_of(inside: Namespace, device: str) -> Address | None:
+    """The IPv4 gateway that the pod's default route names on the device."""
+    routes = (route for route in inside.routes.get(4, {}).get(254, ()) if route.destination.length == 0)
+    return next((hop.via for route in routes for hop in route.next_hops if hop.device == device and hop.via), None)
+
+
+def findings(root: Namespace, end: HostEnd, gateway: Address) -> Iterator[Finding]:
+    name, node = end.end.name, root.scope.node
+    own, every = root.sysctls.get(f"net.ipv4.conf.{name}.proxy_arp"), root.sysctls.get("net.ipv4.conf.all.proxy_arp")
+    if own is None or every is None:
+        return
+    if own.value == "0" and every.value == "0":
+        yield RULE.finding(
+            own.at,
+            f"nobody answers {end.pod.name} for its gateway {gateway}: {own.key} = 0, and no interface of {node} has that address",
+            related=[(end.inside.at, f"the pod's {end.inside.name}")],
+            help=f"on {node}: sysctl -w {own.key}=1",
+        )
+        return
+    route = main_route(root, gateway)
+    same = route is not None and name in {hop.device for hop in route.next_hops}
+    if (route is None or same) and "ip-route/4" not in root.missing and len(root.rules.get(4, ())) == 3:
+        yield RULE.finding(
+            end.end.at,
+            f"proxy ARP on {name} of {node} does not answer {end.pod.name} for {gateway}: the node has no route to it by another device",
+            help=f"give {node} a default route",
+        )
+
+
+RULE = Rule("proxy-arp-off", Severity.ERROR, __doc__, check, ("F19",))

@@ -1,0 +1,68 @@
+"""The device of the overlay is down, or missing on a node.
+
+## What it finds
+A CNI's tunnel (flannel.1, vxlan.calico, cilium_vxlan, genev_sys_6081, wireguard.cali …) that is not up, or that other nodes have and this one has not; any tunnel
+that is down although routes lead to it or it holds an address. A `tunl0` that is down and has no address is only the kernel's own, and normal.
+
+## Why it matters
+Nothing reaches pods on other nodes; routes over the device are gone or dead.
+
+## Example
+    5: flannel.1: <BROADCAST,MULTICAST> mtu 1450 qdisc noop state DOWN
+
+## How to mend
+`ip link set flannel.1 up`; restart the CNI's agent, which makes the device anew.
+
+## Sources
+kubeovn/kube-ovn#423, flannel-io/flannel#1243.
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.state import pods_on, roots
+from analyzer.query.tunnels import Overlay, expected_tunnel, overlays
+from analyzer.rule import Finding, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    items = list(overlays(network))
+    for item in items:
+        if not item.link.up and (expected_tunnel(item.link.name) or in_use(network, item)):
+            yield RULE.finding(
+                item.link.at,
+                f"{item.link.name} on {item.interface.scope.node} is down",
+                help=f"on {item.interface.scope.node}: ip link set {item.link.name} up; restart the CNI's agent",
+            )
+    yield from absent(network, items)
+
+
+def in_use(network: Network, item: Overlay) -> bool:
+    """Whether the device holds an address that is not link-local, or a route leads to it."""
+    root = network.namespaces[item.interface.scope]
+    held = any(fact.device == item.link.name and fact.scope_name != "link" for fact in root.addresses)
+    tables = (routes for by_table in root.routes.values() for routes in by_table.values())
+    return held or any(hop.device == item.link.name for routes in tables for route in routes for hop in route.next_hops)
+
+
+def absent(network: Network, items: list[Overlay]) -> Iterator[Finding]:
+    """A CNI's tunnel that every other node with pods has."""
+    nodes = [root for root in roots(network) if any(True for _ in pods_on(network, root.scope.node))]
+    names = sorted({item.link.name for item in items if expected_tunnel(item.link.name)})
+    for name in names:
+        without = [root for root in nodes if name not in root.links]
+        if len(without) * 2 >= len(nodes):
+            continue
+        for root in without:
+            example = next(item for item in items if item.link.name == name)
+            place = root.links.get("lo") or next(iter(root.links.values()), None)
+            if place is not None and "ip-addr" not in root.missing:
+                yield RULE.finding(
+                    place.at,
+                    f"{root.scope.node} has no {name}, which {len(nodes) - len(without)} other nodes with pods have",
+                    related=[(example.link.at, f"{name} on {example.interface.scope.node}")],
+                    help=f"restart the CNI's agent on {root.scope.node} and read its log",
+                    certain=not root.gaps.get("ip-addr"),
+                )
+
+
+RULE = Rule("tunnel-down", Severity.ERROR, __doc__, check, ("F34",))
