@@ -112,7 +112,7 @@ class Router:
         """Where the router sends to an address; ``lo`` for its own."""
         if value in self.own():
             return "lo"
-        return "near" if (value >> (8 if self.family == 4 else 64)) & 0xF == 1 else "far"
+        return "near" if (value >> (8 if self.family == 4 else 96)) & 0xF == 1 else "far"
 
     def own(self) -> set[int]:
         known = ADDRESSES[self.family]

@@ -38,6 +38,7 @@ from analyzer.solve.netfilter_tracking import WITH_PORTS
 from analyzer.solve.netfilter_visit import Visit
 from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP
 
+ROUTE_TYPES = frozenset({"LOCAL", "ANYCAST", "UNREACHABLE"})
 SMALL = {TCP: 32, UDP: 9, ICMP: 64, ICMPV6: 64}
 """The IP payload of a small packet: TCP with time stamps, one byte of UDP, ping's default."""
 
@@ -121,11 +122,24 @@ def mark(match: MarkMatch, visit: Visit) -> bool:
 
 
 def address_type(match: AddressTypeMatch, visit: Visit) -> bool:
-    """xt_addrtype.c ``addrtype_mt_v1``."""
+    """xt_addrtype.c ``addrtype_mt_v1``: in IPv4 any of the types; IPv6 see ``address_type6``."""
     packet = visit.packet
     value = packet.source if match.side is Side.SOURCE else packet.destination
-    device = {"in": visit.at.in_device, "out": visit.at.out_device}.get(match.limit)
-    return (visit.surroundings.address_type(value, device or None) in match.types) != match.negated
+    device = {"in": visit.at.in_device, "out": visit.at.out_device}.get(match.limit) or None
+    if packet.family == 6:
+        return address_type6(match.types, value, device, visit) != match.negated
+    return (visit.surroundings.address_type(value, device) in match.types) != match.negated
+
+
+def address_type6(types: frozenset[str], value: int, device: str | None, visit: Visit) -> bool:
+    """xt_addrtype.c ``match_type6``: MULTICAST, UNICAST and UNSPEC must all hold, a local address is UNICAST too; of the types that a
+    route tells one must hold."""
+    multicast = value >> 120 == 0xFF
+    if ("MULTICAST" in types and not multicast) or ("UNICAST" in types and (multicast or value == 0)):
+        return False
+    if "UNSPEC" in types and value:
+        return False
+    return not types & ROUTE_TYPES or visit.surroundings.address_type(value, device) in types & ROUTE_TYPES
 
 
 def address_range(match: AddressRangeMatch, visit: Visit) -> bool:

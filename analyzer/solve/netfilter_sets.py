@@ -14,7 +14,17 @@ from analyzer.facts.netfilter import IpsetFact
 from analyzer.solve.packet import ICMP, ICMPV6, SCTP, TCP, UDP
 
 Key = tuple[int | str, ...]
-PROTOCOLS = {"tcp": TCP, "udp": UDP, "icmp": ICMP, "icmpv6": ICMPV6, "sctp": SCTP, "udplite": 136}
+PROTOCOLS = {"tcp": TCP, "udp": UDP, "icmp": ICMP, "icmpv6": ICMPV6, "ipv6-icmp": ICMPV6, "sctp": SCTP, "udplite": 136, "gre": 47, "esp": 50, "ah": 51}
+ICMP_NAMES = {
+    "echo-reply": 0x000, "pong": 0x000, "network-unreachable": 0x300, "host-unreachable": 0x301, "protocol-unreachable": 0x302,
+    "port-unreachable": 0x303, "fragmentation-needed": 0x304, "source-quench": 0x400, "echo-request": 0x800, "ping": 0x800,
+    "ttl-zero-during-transit": 0xB00, "timestamp-request": 0xD00, "timestamp-reply": 0xE00,
+}  # fmt: skip
+ICMPV6_NAMES = {
+    "no-route": 0x100, "address-unreachable": 0x103, "port-unreachable": 0x104, "packet-too-big": 0x200, "ttl-zero-during-transit": 0x300,
+    "echo-request": 0x8000, "ping": 0x8000, "echo-reply": 0x8100, "pong": 0x8100, "router-solicitation": 0x8500, "router-advertisement": 0x8600,
+    "neighbour-solicitation": 0x8700, "neigbour-solicitation": 0x8700, "neighbour-advertisement": 0x8800, "neigbour-advertisement": 0x8800,
+}  # fmt: skip
 LIMIT = 65536
 
 
@@ -138,10 +148,7 @@ def icmp_kind(protocol: int, text: str) -> int:
     kind, slash, code = text.partition("/")
     if slash:
         return int(kind) << 8 | int(code)
-    names = {"echo-request": 8, "ping": 8, "echo-reply": 0, "pong": 0}
-    if protocol == ICMPV6:
-        names = {"echo-request": 128, "ping": 128, "echo-reply": 129, "pong": 129}
-    return names[text] << 8
+    return (ICMP_NAMES if protocol == ICMP else ICMPV6_NAMES)[text]
 
 
 def holds(table: LookUp, values: Key) -> bool | None:

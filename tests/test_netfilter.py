@@ -1,0 +1,282 @@
+"""The walk through the netfilter hooks: kube-proxy's own expectations, and what random rulesets seldom meet."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from analyzer.addresses import Address, address
+from analyzer.facts.netfilter import IpsetFact, NftChainFact, RulesetFact
+from analyzer.model.network import Namespace
+from analyzer.parsers import ipset, iptables_save, read
+from analyzer.solve.netfilter import Connections, Hook, HookPacket, HookResult, HookTables, Judgement, Surroundings, run_hook
+from analyzer.solve.oracle import Kind, Oracle
+from analyzer.solve.packet import ACK, ICMP, SYN, TCP, UDP, Packet
+from analyzer.source import Scope, Source, Span
+
+DATA = Path(os.environ.get("ANALYZER_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
+FLOWS = DATA / "kubeproxy" / "kubernetes-kubernetes" / "iptables-flow-v1.28"
+SCOPE = Scope("n1")
+
+
+def ruleset(text: str, name: str = "iptables-save") -> RulesetFact:
+    """The ruleset of a text."""
+    found = [
+        fact for fact in read(iptables_save.PARSER, Source(name, text, "iptables-save", SCOPE)) if isinstance(fact, RulesetFact)
+    ]
+    return found[0]
+
+
+def sets(text: str) -> dict[str, IpsetFact]:
+    """The sets of a text."""
+    facts = read(ipset.PARSER, Source("ipset_save", text, "ipset", SCOPE))
+    return {fact.name: fact for fact in facts if isinstance(fact, IpsetFact)}
+
+
+def surroundings(local: tuple[str, ...] = ("192.168.0.2", "127.0.0.1"), own: str | None = "192.168.0.2") -> Surroundings:
+    """A node with some addresses of its own."""
+    mine = {address(text).value for text in local}
+    value = address(own).value if own else None
+    return Surroundings(lambda item, _: "LOCAL" if item in mine else "UNICAST", lambda _, __: value, lambda _: value)
+
+
+def packet(source: str, destination: str, port: int = 80, protocol: int = TCP, mark: int = 0, flags: int = SYN) -> Packet:
+    """A first packet."""
+    start, end = address(source), address(destination)
+    kind = 8 if protocol == ICMP else 0
+    return Packet(
+        start.family, start.value, end.value, protocol, 40000, port, kind, 0, flags if protocol == TCP else 0, mark=mark
+    )
+
+
+def at_hook(
+    text: str,
+    hook: Hook,
+    at: HookPacket,
+    oracle: Oracle | None = None,
+    known: Surroundings | None = None,
+    connections: Connections | None = None,
+    **more: object,
+) -> HookResult:
+    """One hook of a namespace with this ruleset."""
+    namespace = Namespace(SCOPE, rulesets=(ruleset(text),) if text else (), **more)  # type: ignore[arg-type]
+    tables = HookTables.of(namespace, at.packet.family)
+    return run_hook(tables, hook, at, known or surroundings(), connections or Connections(), oracle or Oracle())
+
+
+def flow_cases() -> list[tuple[str, int]]:
+    """The packets of kube-proxy's own tests."""
+    if not FLOWS.is_dir():
+        return []
+    return [
+        (path.name, index)
+        for path in sorted(FLOWS.glob("*.json"))
+        for index in range(len(json.loads(path.read_text())["packets"]))
+    ]
+
+
+def outcomes(tables: HookTables, sent: HookPacket, local: bool) -> set[str]:
+    """Every end of a packet's way in: the endpoint, REJECT, DROP, or nothing; with ``masq`` where its source is to be changed."""
+    found: set[str] = set()
+    scripts: list[tuple[int, ...]] = [()]
+    while scripts:
+        script = scripts.pop()
+        oracle = Oracle(script)
+        found.add(one_way(tables, sent, local, oracle))
+        for depth in range(len(script), len(oracle.met)):
+            taken = tuple(decision.taken for decision in oracle.met[:depth])
+            scripts += [(*taken, way) for way in range(1, oracle.met[depth].ways)]
+    return found
+
+
+def one_way(tables: HookTables, sent: HookPacket, local: bool, oracle: Oracle) -> str:
+    """The packet through the first hook and, as long as it lives, the next."""
+    known, connections = surroundings(), Connections()
+    at = sent
+    first, second = (Hook.OUTPUT, None) if local else (Hook.PREROUTING, Hook.FORWARD)
+    for hook in (first, second):
+        if hook is None:
+            continue
+        if hook is Hook.FORWARD and at.packet.destination in (address("192.168.0.2").value, address("127.0.0.1").value):
+            hook = Hook.INPUT
+        result = run_hook(tables, hook, at, known, connections, oracle)
+        assert result.judgement is not Judgement.UNKNOWN, result.reason
+        if not result.accepted:
+            return {"rejected": "REJECT", "dropped": "DROP"}[result.judgement.value]
+        at = result.packet
+    moved = at.packet.destination != sent.packet.destination or at.packet.destination_port != sent.packet.destination_port
+    end = f"{Address(at.packet.family, at.packet.destination)}:{at.packet.destination_port}" if moved else ""
+    return f"{end} masq" if at.packet.mark & 0x4000 else end
+
+
+@pytest.mark.skipif(not FLOWS.is_dir(), reason=f"no real data at {FLOWS}: set ANALYZER_DATA to the folder that holds it")
+@pytest.mark.parametrize(("name", "index"), flow_cases())
+def test_kube_proxy_flows(name: str, index: int) -> None:
+    case = json.loads((FLOWS / name).read_text())
+    wanted = case["packets"][index]
+    text = (FLOWS / name.replace(".json", ".iptables-save.txt")).read_text()
+    tables = HookTables.of(Namespace(SCOPE, rulesets=(ruleset(text),)), 4)
+    local = wanted["sourceIP"] in ("192.168.0.2", "127.0.0.1")
+    protocol = {"TCP": TCP, "UDP": UDP, "SCTP": 132}[wanted["protocol"]]
+    sent = HookPacket(
+        packet(wanted["sourceIP"], wanted["destIP"], int(wanted["destPort"]), protocol),
+        in_device="" if local else "eth0",
+        local=local,
+    )
+    ends = {part.strip() for part in wanted["output"].split(",")}
+    masq = " masq" if wanted["masq"] else ""
+    expected = {end + masq if end not in ("REJECT", "DROP") else end for end in ends}
+    assert outcomes(tables, sent, local) == {end.replace("ACCEPT", "") for end in expected}
+
+
+NAT = """*nat
+:PREROUTING ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A PREROUTING -d 10.96.0.1/32 -p tcp -m tcp --dport 443 -j DNAT --to-destination 10.0.0.9:6443
+-A POSTROUTING -o eth1 -j MASQUERADE
+COMMIT
+"""
+
+
+def test_a_reply_is_translated_back() -> None:
+    connections = Connections()
+    sent = HookPacket(packet("10.1.0.5", "10.96.0.1", 443), in_device="veth0")
+    there = at_hook(NAT, Hook.PREROUTING, sent, connections=connections).packet
+    assert (there.packet.destination, there.packet.destination_port) == (address("10.0.0.9").value, 6443)
+    gone = at_hook(
+        NAT, Hook.POSTROUTING, HookPacket(there.packet, out_device="eth1", tracked=there.tracked), connections=connections
+    )
+    assert gone.packet.packet.source == address("192.168.0.2").value
+    back = packet("10.0.0.9", "192.168.0.2", flags=SYN | ACK)
+    reply = HookPacket(Packet(4, back.source, back.destination, TCP, 6443, 40000, tcp_flags=SYN | ACK), in_device="eth1")
+    first = at_hook(NAT, Hook.PREROUTING, reply, connections=connections).packet
+    assert first.packet.destination == address("10.1.0.5").value
+    last = at_hook(
+        NAT, Hook.POSTROUTING, HookPacket(first.packet, out_device="veth0", tracked=first.tracked), connections=connections
+    )
+    assert (last.packet.packet.source, last.packet.packet.source_port) == (address("10.96.0.1").value, 443)
+
+
+def test_masquerade_without_an_address_drops() -> None:
+    there = at_hook(NAT, Hook.PREROUTING, HookPacket(packet("10.1.0.5", "8.8.8.8"), in_device="veth0")).packet
+    gone = at_hook(
+        NAT, Hook.POSTROUTING, HookPacket(there.packet, out_device="eth1", tracked=there.tracked), known=surroundings(own=None)
+    )
+    assert gone.judgement is Judgement.DROPPED
+    assert gone.reason == "dropped by nat POSTROUTING rule 1: the device has no address to translate to"
+
+
+def test_the_reason_names_the_base_rule_and_the_inner_rule() -> None:
+    text = "*filter\n:FORWARD ACCEPT [0:0]\n:KUBE-FIREWALL - [0:0]\n-A FORWARD -p udp -j DROP\n-A FORWARD -j KUBE-FIREWALL\n-A KUBE-FIREWALL -j DROP\nCOMMIT\n"
+    result = at_hook(text, Hook.FORWARD, HookPacket(packet("10.0.0.1", "10.0.0.2"), "a", "b"))
+    assert (result.reason, result.at) == (
+        "dropped by filter FORWARD rule 2 (KUBE-FIREWALL rule 1)",
+        Span("iptables-save", 6, 1, 6, 25),
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("-m set --match-set gone src -j DROP", "n1: the set gone holds src of TCP 10.0.0.1:40000 -> 10.0.0.2:80"),
+        ("-m fancy --option 3 -j DROP", "n1: filter -m fancy --option 3 holds"),
+        ("-j NFQUEUE --queue-num 1", "n1: filter FORWARD rule 1 (NFQUEUE --queue-num 1) lets the packet pass unchanged"),
+        ("-j CUT-OFF", "n1: the chain CUT-OFF of table filter, which is not in the text, lets the packet pass unchanged"),
+    ],
+)
+def test_what_is_not_known_is_asked(rule: str, words: str) -> None:
+    text = f"*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD {rule}\nCOMMIT\n"
+    answers = []
+    for script in ((0,), (1,)):
+        oracle = Oracle(script)
+        answers.append(at_hook(text, Hook.FORWARD, HookPacket(packet("10.0.0.1", "10.0.0.2"), "a", "b"), oracle).judgement)
+        assert [(decision.kind, decision.text) for decision in oracle.met] == [(Kind.UNKNOWN, words)]
+    assert answers[0] is not answers[1]
+
+
+def test_a_table_that_breaks_off_does_not_end_in_its_policy() -> None:
+    oracle = Oracle()
+    at_hook(
+        "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -p udp -j DROP\n",
+        Hook.FORWARD,
+        HookPacket(packet("10.0.0.1", "10.0.0.2"), "a", "b"),
+        oracle,
+    )
+    assert any(decision.kind is Kind.UNKNOWN for decision in oracle.met)
+
+
+def test_what_was_not_captured_is_asked() -> None:
+    oracle = Oracle((1,))
+    result = at_hook(
+        "", Hook.FORWARD, HookPacket(packet("10.0.0.1", "10.0.0.2")), oracle, missing={"netfilter/4": "no iptables-save"}
+    )
+    assert result.judgement is Judgement.UNKNOWN
+    assert "no iptables-save" in result.reason
+
+
+@pytest.mark.parametrize(("inert", "asked"), [(True, 0), (False, 1)])
+def test_native_chains_are_asked_unless_they_only_accept(inert: bool, asked: int) -> None:
+    fact = NftChainFact(
+        at=Span("nft", 1),
+        family="inet",
+        table="fw",
+        name="in",
+        hook="forward",
+        kind="filter",
+        priority=0,
+        policy="accept",
+        inert=inert,
+    )
+    oracle = Oracle()
+    at_hook("", Hook.FORWARD, HookPacket(packet("10.0.0.1", "10.0.0.2")), oracle, nft_chains=(fact,))
+    assert len(oracle.met) == asked
+
+
+def test_limits_before_a_log_are_not_asked() -> None:
+    oracle = Oracle()
+    at_hook(
+        "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -m limit --limit 3/min -j LOG\nCOMMIT\n",
+        Hook.FORWARD,
+        HookPacket(packet("10.0.0.1", "10.0.0.2")),
+        oracle,
+    )
+    assert oracle.met == []
+
+
+def test_chains_in_a_circle_end() -> None:
+    text = "*filter\n:FORWARD ACCEPT [0:0]\n:A - [0:0]\n:B - [0:0]\n-A FORWARD -j A\n-A A -g B\n-A B -j A\nCOMMIT\n"
+    result = at_hook(text, Hook.FORWARD, HookPacket(packet("10.0.0.1", "10.0.0.2")))
+    assert result.judgement is Judgement.UNKNOWN
+    assert "circles" in result.reason
+
+
+def test_sets_prefer_the_most_specific_network() -> None:
+    listed = sets("create s hash:net family inet\nadd s 10.0.0.0/8\nadd s 10.1.0.0/16 nomatch\nadd s 10.1.2.3\n")
+    text = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -m set --match-set s src -j DROP\nCOMMIT\n"
+    dropped = [
+        at_hook(text, Hook.FORWARD, HookPacket(packet(source, "10.9.0.2")), sets=listed).judgement is Judgement.DROPPED
+        for source in ("10.2.0.1", "10.1.0.1", "10.1.2.3", "11.0.0.1")
+    ]
+    assert dropped == [True, False, True, False]
+
+
+def test_transparent_proxy_marks_and_names_the_socket() -> None:
+    text = "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j TPROXY --on-port 15001 --on-ip 127.0.0.1 --tproxy-mark 0x200/0xf00\nCOMMIT\n"
+    result = at_hook(text, Hook.PREROUTING, HookPacket(packet("10.0.0.1", "10.0.0.2", mark=0x101)))
+    assert result.accepted
+    assert result.packet.socket == (Address(4, address("127.0.0.1").value), 15001)
+    assert result.packet.packet.mark == 0x201
+
+
+def test_both_back_ends_translating_differently_is_asked() -> None:
+    tables = [NAT, "# Generated by iptables-save v1.8.9 (legacy)\n" + NAT.replace("10.0.0.9", "10.0.0.8")]
+    namespace = Namespace(SCOPE, rulesets=tuple(ruleset(text) for text in tables))
+    ends = []
+    for script in ((0,), (1,)):
+        at = HookPacket(packet("10.1.0.5", "10.96.0.1", 443))
+        result = run_hook(HookTables.of(namespace, 4), Hook.PREROUTING, at, surroundings(), Connections(), Oracle(script))
+        ends.append(str(Address(4, result.packet.packet.destination)))
+    assert ends == ["10.0.0.9", "10.0.0.8"]
