@@ -193,6 +193,30 @@ def route_throw(lab: Lab, random: Random) -> None:
     lab.run(node.name, f"ip rule add pref 900 from {node.pod_cidr()} lookup 90; ip route add throw {peer.pod_cidr()} table 90")
 
 
+def second_uplink(lab: Lab, random: Random) -> None:
+    """A second network between the nodes; the packets of one go there, the answers come back by the first."""
+    node, peer = nodes(lab, random)
+    lines = ["ip link add br1 type bridge", "ip link set br1 up"]
+    for one in lab.nodes:
+        process = lab.machine.agents[one.name].pid
+        lines += [f"ip link add second{one.number} type veth peer name eth1 netns {process}", f"ip link set second{one.number} master br1 up"]
+    lab.run("underlay", "\n".join(lines))
+    for one in lab.nodes:
+        lab.run(one.name, f"ip link set eth1 up; ip addr add 192.168.67.{10 + one.number}/24 dev eth1")
+    lab.run(node.name, f"ip route replace {peer.pod_cidr()} via 192.168.67.{10 + peer.number} dev eth1")
+    lab.run(peer.name, f"sysctl -qw net.ipv4.conf.{random.choice(('all', 'eth1', 'default'))}.rp_filter={random.choice((0, 1, 1, 2))}")
+
+
+def two_next_hops(lab: Lab, random: Random) -> None:
+    """A route with two next hops of which one may be nobody."""
+    node, peer = nodes(lab, random)
+    other = random.choice((peer.address(), "192.168.66.77", node.address()))
+    lab.run(
+        node.name,
+        f"ip route replace {peer.pod_cidr()} nexthop via {peer.address()} dev eth0 weight 1 nexthop via {other} dev eth0 weight 2 || true",
+    )
+
+
 def nm_cloud_rule(lab: Lab, random: Random) -> None:
     """A table of its own for packets from the node's address, which knows no pods."""
     node = nodes(lab, random)[0]
@@ -326,6 +350,7 @@ _WIRED = (
     Breakage(mtu_pod_too_big, OVERLAYS), Breakage(underlay_mtu_small, OVERLAYS),
     Breakage(route_missing, ROUTED, peers=True), Breakage(route_wrong_via, ROUTED, peers=True), Breakage(route_blackhole, ROUTED, peers=True),
     Breakage(route_throw, ROUTED, peers=True), Breakage(nm_cloud_rule), Breakage(rule_unreachable, ROUTED, peers=True),
+    Breakage(second_uplink, ROUTED, peers=True), Breakage(two_next_hops, ROUTED, peers=True),
     Breakage(pod_no_default_route, PODS), Breakage(pod_gateway_wrong, BRIDGED), Breakage(pod_neigh_wrong, PODS),
     Breakage(pod_address_lost), Breakage(cni0_no_ip, BRIDGED), Breakage(cni0_wrong_subnet, BRIDGED), Breakage(cni0_down, BRIDGED),
     Breakage(veth_detached, BRIDGED), Breakage(veth_down, PODS), Breakage(port_isolated, BRIDGED), Breakage(vlan_filtering, BRIDGED),
