@@ -54,7 +54,7 @@ def pod(lab: Lab, random: Random) -> Pod:
 
 def veth(lab: Lab, one: Pod) -> str:
     """The host's end of a pod's pair."""
-    index = lab.run(one.key, "cat /proc/net/igmp >/dev/null; ip -o link show eth0").split("@if")[1].split(":")[0]
+    index = lab.run(one.node, f"ip -n {one.netns} -o link show eth0").split("@if")[1].split(":")[0]
     lines = lab.run(one.node, "ip -o link show").splitlines()
     return next(line.split(": ")[1].split("@")[0] for line in lines if line.startswith(f"{index}: "))
 
