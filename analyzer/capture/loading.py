@@ -146,14 +146,15 @@ def failed(file: File, where: Position) -> Source:
 
 def parts_of(file: File, where: Position, known: Recognised | None, text: str, gaps: list[Gap]) -> list[Source]:
     """The sources that a text gives: one, several where it is a pasted session, none where it is not recognised."""
-    if known is None and (sections := pasted.parts(text)):
+    if (known is None or pasted.FENCED.match(text)) and (sections := pasted.parts(text)):
         found = [source for section in sections if (source := section_source(file, where, section, gaps))]
         return [*found, Source(file.path, text, "pasted")] if found else []
+    if known is None and (section := pasted.first_line(text)) and by_name(command_name(section.command)):
+        source = section_source(file, where, section, gaps)
+        return [source, Source(file.path, text, "pasted")] if source else []
     known = known or by_content(text, where.name)
     if known is None:
-        section = pasted.first_line(text)
-        found = [source] if section and (source := section_source(file, where, section, [])) else []
-        return [*found, Source(file.path, text, "pasted")] if found else []
+        return []
     return [Source(file.path, text, known.parser.kind, scope_of(known, where), known.subject)]
 
 

@@ -97,4 +97,4 @@ def part(text: str, begin: int, end: int, command: str = "", path: str = "", nod
 def first_line(text: str) -> Part | None:
     """The whole text where its first line is the command that wrote the rest."""
     line, newline, _ = text.partition("\n")
-    return part(text, len(line) + 1, len(text), line) if newline and len(line) < 200 else None
+    return part(text, len(line) + 1, len(text), line) if newline and len(line) < 200 and " " in line.strip() else None

@@ -10,7 +10,10 @@ from analyzer.facts.cni import PluginFact
 from analyzer.parsers import Parser, by_line
 from analyzer.source import Gap, Source, Span
 
-LONG = re.compile(r"[-dlcbps][-rwxsStT]{9}[.+@]?\s+.*?(\d\d:\d\d|\s\d{4})\s+(?P<name>\S.*)")
+LONG = re.compile(
+    r"[-dlcbps][-rwxsStT]{9}[.+@]?\s+\d+\s+\S+\s+\S+\s+\d+\s+"
+    r"(?:\w+\s+\d+\s+(?:\d+:\d\d|\d{4})|\d{4}-\d\d-\d\d \d\d:\d\d\S*(?: [-+]\d{4})?)\s+(?P<name>\S.*)"
+)
 NAME = re.compile(r"[\w.+@-]+")
 SKIPPED = re.compile(r"total \d+|\.{1,2}/?|/\S*:")
 
