@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from analyzer.ranges import Ranges, contains, single, size
+from analyzer.ranges import Ranges, contains, size
 from analyzer.solve.packet import ICMP, ICMPV6, TCP
 from analyzer.solve.states import (
     CONNECTION_MARK,
@@ -99,8 +99,7 @@ class Interpreter:
             case ir.Seq():
                 yield from self.sequence(transfer.parts, state)
             case ir.Table():
-                chosen = transfer.select(single(state.env[DESTINATION]))
-                yield from self.sequence(tuple(transfer.parts[index] for index in chosen), state)
+                yield from self.sequence(tuple(transfer.parts), state)
             case ir.Alt():
                 for branch in transfer.branches:
                     yield from self.run(branch, state)
@@ -215,7 +214,7 @@ class Interpreter:
                 yield way, after
 
     def rewrite(self, transfer: ir.Rewrite, state: State) -> Iterator[State]:
-        """The translations of a new connection that may be made."""
+        """The translations of a new connection that may be made. To its own address is none (nf_nat_setup_info of nf_nat_core.c)."""
         if state.current < 0:
             yield state
             return
@@ -224,7 +223,10 @@ class Interpreter:
         ported = contains(WITH_PORTS, protocol) or (protocol in (ICMP, ICMPV6) and not transfer.destination)
         for address in (env[at],) if transfer.addresses is None else self.choose(transfer.addresses):
             for port in (env[port_at],) if transfer.ports is None or not ported else self.choose(transfer.ports):
-                yield translated(state, transfer.destination, address, port)
+                if transfer.ports is None and address == env[at]:
+                    yield state
+                else:
+                    yield translated(state, transfer.destination, address, port)
 
 
 def replaced(env: Env, position: int, value: int) -> Env:
@@ -304,10 +306,8 @@ def decide(state: State, destination: bool) -> State:
 
 
 def translated(state: State, destination: bool, address: int, port: int) -> State:
-    """The packet and its connection with one side translated; as nf_nat_setup_info has it, the same value is no translation."""
+    """The packet and its connection with one side translated."""
     at, port_at = (DESTINATION, DESTINATION_PORT) if destination else (SOURCE, SOURCE_PORT)
-    if (state.env[at], state.env[port_at]) == (address, port):
-        return state
     own = state.connections[state.current]
     ping = own.original.protocol in (ICMP, ICMPV6)
     status = own.status | (ir.DNAT_STATUS if destination else ir.SNAT_STATUS)

@@ -1,0 +1,306 @@
+"""The reading of the language for all packets at once: sets of states, split where a test tells them apart, united where they are alike.
+
+A set of states is a product of interval sets (``regions.State``). Results are exact: each packet of the start is in the results that
+the interpreter gives it and in no other. What a product cannot say (bits of a variable that are copied apart, more states than the
+budget allows) ends as a result that is ``beyond``, for Z3 to decide.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from analyzer.ranges import Ranges, intersection, single, size
+from analyzer.solve.regions import BeyondSets, State, Value, chosen, is_single, merged, put, values_of
+from analyzer.solve.splitting import split
+from analyzer.solve.states import DESTINATION, INDEX, MARK, NO_PAYLOAD
+from analyzer.solve.tracking import cleared, confirmed, decide, manipulated, rewritten, track
+from analyzer.source import Span
+from analyzer.transfer import ir
+
+STEPS, STATES, HOPS, NESTING = 4_000_000, 200_000, 256, 100
+CIRCLES = ir.Drop("the packet goes in circles")
+ACCEPT = ir.Accept()
+
+
+class Result(NamedTuple):
+    """A set of states and the exit by which they leave; ``at`` is where that is decided. ``beyond``: the rest is not known to this engine."""
+
+    exit: ir.Exit
+    at: Span | None
+    state: State
+    beyond: bool = False
+
+
+@dataclass(slots=True)
+class Count:
+    """What was spent: rules (``If``) entered, sets of states made by splitting."""
+
+    rules: int = 0
+    states: int = 0
+
+
+@dataclass(slots=True)
+class Sets:
+    """Runs transfers of a program on sets of states."""
+
+    program: ir.Program
+    steps: int = STEPS
+    limit: int = STATES
+    count: Count = field(default_factory=Count)
+    depth: int = 0
+
+    def explore(self, starts: Iterable[tuple[ir.Point, State]]) -> list[Result]:
+        """The results of all ways from the starts to an exit that is not ``Goto``. Sets that meet at a point are united."""
+        waiting: dict[ir.Point, list[State]] = {}
+        for point, state in starts:
+            waiting.setdefault(point, []).append(state)
+        results: list[Result] = []
+        while waiting:
+            point = next(iter(waiting))
+            for result in self.visit(point, merged(waiting.pop(point))):
+                if isinstance(result.exit, ir.Goto):
+                    waiting.setdefault(result.exit.point, []).append(result.state)
+                else:
+                    results.append(result)
+        return collected(results)
+
+    def visit(self, point: ir.Point, states: list[State]) -> list[Result]:
+        """The results of one point, ``Goto`` among them."""
+        results: list[Result] = []
+        going = [state for state in states if state.hops < HOPS]
+        results += [Result(CIRCLES, None, state) for state in states if state.hops >= HOPS]
+        try:
+            through = self.run(self.program.at(point), [state._replace(hops=state.hops + 1) for state in going], results)
+        except BeyondSets as reason:
+            self.depth = 0
+            return [Result(ir.Unknown(str(reason)), None, state, True) for state in states]
+        return results + [Result(ir.Return(), None, state) for state in through]
+
+    def run(self, transfer: ir.Transfer, states: list[State], out: list[Result]) -> list[State]:
+        """The states that continue after the transfer; those that leave are added to ``out``."""
+        if not states:
+            return []
+        match transfer:
+            case ir.If():
+                return run_if(self, transfer, states, out)
+            case ir.Seq():
+                return run_seq(self, transfer.parts, states, out)
+            case ir.End():
+                out += [Result(transfer.exit, transfer.at, state) for state in states]
+                return []
+            case ir.Call():
+                return inside(self, self.program.at(transfer.point), states, out, ir.Return)
+            case ir.Hook():
+                return inside(self, transfer.body, states, out, ir.Accept)
+            case ir.Table():
+                return run_table(self, transfer, states, out)
+            case ir.Alt():
+                return merged([after for branch in transfer.branches for after in self.run(branch, states, out)])
+            case ir.Translate():
+                return run_translate(self, transfer, states, out)
+            case ir.Rewrite():
+                out += [Result(ACCEPT, transfer.at, after) for state in states for after in rewritten(state, transfer)]
+                return []
+            case ir.Decapsulate():
+                return run_decapsulate(states, out)
+            case _:
+                return [after for state in states for after in step(transfer, state)]
+
+
+def run_if(engine: Sets, transfer: ir.If, states: list[State], out: list[Result]) -> list[State]:
+    """Branches; a chain of alternatives is followed in a loop."""
+    result: list[State] = []
+    step: ir.Transfer = transfer
+    while isinstance(step, ir.If):
+        engine.count.rules += 1
+        if engine.count.rules > engine.steps:
+            raise BeyondSets(f"more than {engine.steps} tests are needed")
+        yes: list[State] = []
+        no: list[State] = []
+        for state in states:
+            split(step.match, state, yes, no)
+        result += engine.run(step.then, yes, out)
+        if not no:
+            return result
+        step, states = step.otherwise, no
+    return result + engine.run(step, states, out)
+
+
+def run_seq(engine: Sets, parts: tuple[ir.Transfer, ...], states: list[State], out: list[Result]) -> list[State]:
+    """One part after the other."""
+    for part in parts:
+        before = len(states)
+        states = engine.run(part, states, out)
+        if len(states) > before:
+            states = merged(states)
+            engine.count.states += len(states)
+            if engine.count.states > engine.limit:
+                raise BeyondSets(f"more than {engine.limit} sets of packets have to be told apart")
+    return states
+
+
+def run_table(engine: Sets, transfer: ir.Table, states: list[State], out: list[Result]) -> list[State]:
+    """The parts that matter to the destinations, chosen again when these have become few."""
+    waiting = [(0, group) for group in by_destination(states)]
+    result: list[State] = []
+    while waiting:
+        position, group = waiting.pop()
+        now = values_of(group[0], group[0].env[DESTINATION])
+        indexes = transfer.select(now)
+        place = bisect_left(indexes, position)
+        while place < len(indexes) and group:
+            index = indexes[place]
+            place += 1
+            group = run_seq(engine, (transfer.parts[index],), group, out)
+            moved = [state for state in group if is_elsewhere(state, now)]
+            if moved:
+                group = [state for state in group if not is_elsewhere(state, now)]
+                waiting += [(index + 1, others) for others in by_destination(moved)]
+        result += group
+    return merged(result)
+
+
+def by_destination(states: list[State]) -> list[list[State]]:
+    """The states, grouped by what their destination may be."""
+    groups: dict[Ranges, list[State]] = {}
+    for state in states:
+        groups.setdefault(values_of(state, state.env[DESTINATION]), []).append(state)
+    return list(groups.values())
+
+
+def is_elsewhere(state: State, before: Ranges) -> bool:
+    """Whether the destination is no longer among those before, or only among very few of them."""
+    now = values_of(state, state.env[DESTINATION])
+    if now is before or now == before:
+        return False
+    return size(now) * 4 <= size(before) or intersection(now, before) != now
+
+
+def inside(
+    engine: Sets, body: ir.Transfer, states: list[State], out: list[Result], end: type[ir.Return] | type[ir.Accept]
+) -> list[State]:
+    """The body; what leaves by ``end`` goes on."""
+    if engine.depth > NESTING:
+        raise BeyondSets("calls are nested too deeply")
+    engine.depth += 1
+    left: list[Result] = []
+    result = engine.run(body, states, left)
+    engine.depth -= 1
+    for item in left:
+        if isinstance(item.exit, end):
+            result.append(item.state)
+        else:
+            out.append(item)
+    return merged(result)
+
+
+def run_translate(engine: Sets, transfer: ir.Translate, states: list[State], out: list[Result]) -> list[State]:
+    """Address translation at one hook: the rules are for the first packet of a connection only."""
+    result, first = [], []
+    for state in states:
+        if state.current < 0:
+            result.append(state)
+            continue
+        own = state.connections[state.current]
+        decided = own.confirmed or (own.destination_decided if transfer.destination else own.source_decided)
+        request: list[State] = []
+        reply: list[State] = []
+        split(REQUEST, state, request, reply)
+        first += [] if decided else request
+        result += [manipulated(item, transfer.destination, False) for item in (request if decided else [])]
+        result += [manipulated(item, transfer.destination, True) for item in reply]
+    after = inside(engine, transfer.rules, first, out, ir.Accept) if first else []
+    return merged(result + [decide(state, transfer.destination) for state in after])
+
+
+REQUEST = ir.In(ir.Field.DIRECTION, single(0))
+
+
+def run_decapsulate(states: list[State], out: list[Result]) -> list[State]:
+    """The payload is the packet again."""
+    out += [Result(NO_PAYLOAD, None, state) for state in states if not state.frames]
+    return [
+        state._replace(env=cleared(state.frames[-1], mark=True), frames=state.frames[:-1], current=-1)
+        for state in states
+        if state.frames
+    ]
+
+
+def encapsulated(state: State, fields: tuple[tuple[ir.Field, Ranges], ...]) -> list[State]:
+    """The packets are put into others."""
+    zero: tuple[Value, ...] = tuple(value if i == MARK else 0 for i, value in enumerate(state.env))
+    outer: State | None = state._replace(env=zero, frames=(*state.frames, state.env), current=-1)
+    for name, ranges in fields:
+        outer = choose(outer, INDEX[name], ranges) if outer is not None else None
+    return [outer] if outer is not None else []
+
+
+def choose(state: State, position: int, ranges: Ranges) -> State | None:
+    """The field gets some value of the ranges."""
+    found = chosen(state, ranges)
+    return put(found[0], position, found[1]) if found is not None else None
+
+
+Simple = ir.Assign | ir.Copy | ir.SetBits | ir.Merge | ir.Choose | ir.Track | ir.Confirm | ir.Encapsulate
+
+
+def step(transfer: Simple, state: State) -> Iterable[State]:
+    """A transfer that always continues."""
+    match transfer:
+        case ir.Assign(name, value):
+            return (put(state, INDEX[name], value),)
+        case ir.Copy(name, origin):
+            return (put(state, INDEX[name], state.env[INDEX[origin]]),)
+        case ir.SetBits(name, mask, value):
+            return (put(state, INDEX[name], bits(state, state.env[INDEX[name]], ~mask) ^ value),)
+        case ir.Merge(name, mask, origin, origin_mask):
+            return (merge_bits(state, name, mask, origin, origin_mask),)
+        case ir.Choose(name, ranges, _, unknown):
+            after = choose(state, INDEX[name], ranges)
+            if after is not None and unknown:
+                after = after._replace(answers=after.answers | {(unknown, True)})
+            return () if after is None else (after,)
+        case ir.Track(scope):
+            return track(state, scope)
+        case ir.Confirm(scope):
+            return (confirmed(state, scope),)
+        case ir.Encapsulate(fields):
+            return encapsulated(state, fields)
+
+
+def bits(state: State, value: Value, mask: int) -> int:
+    """``value & mask`` where it is one number."""
+    if isinstance(value, int):
+        return value & mask
+    ranges = state.region[value]
+    if not is_single(ranges):
+        if mask in (0, ~((1 << 128) - 1)) or not mask & ((1 << ranges[-1][1].bit_length()) - 1):
+            return 0
+        raise BeyondSets(f"bits of the {value} are set apart")
+    return ranges[0][0] & mask
+
+
+def merge_bits(state: State, name: ir.Field, mask: int, origin: ir.Field, origin_mask: int) -> State:
+    """The bits of one field put into another: a copy where it is all of them."""
+    kept, other = state.env[INDEX[name]], state.env[INDEX[origin]]
+    if isinstance(other, str):
+        whole = (1 << values_of(state, other)[-1][1].bit_length()) - 1
+        if bits(state, kept, ~mask) == 0 and origin_mask & whole == whole:
+            return put(state, INDEX[name], other)
+    return put(state, INDEX[name], bits(state, kept, ~mask) ^ bits(state, other, origin_mask))
+
+
+def collected(results: list[Result]) -> list[Result]:
+    """The results, those with one exit at one place united."""
+    groups: dict[tuple[ir.Exit, Span | None, bool], list[State]] = {}
+    for exit, at, state, beyond in results:
+        groups.setdefault((exit, at, beyond), []).append(state)
+    return [Result(exit, at, state, beyond) for (exit, at, beyond), states in groups.items() for state in merged(states)]
+
+
+def where(results: Iterable[Result], wanted: Callable[[ir.Exit], bool]) -> Iterator[Result]:
+    """The results whose exit is wanted."""
+    return (result for result in results if wanted(result.exit))

@@ -1,0 +1,220 @@
+"""Connections of sets of states: found, made, translated."""
+
+from __future__ import annotations
+
+from analyzer.ranges import difference, intersection, single
+from analyzer.solve.packet import TCP
+from analyzer.solve.regions import Env, State, Value, chosen, compared, narrowed, replaced, stored, values_of
+from analyzer.solve.splitting import split
+from analyzer.solve.states import (
+    CONNECTION_MARK,
+    DESTINATION,
+    DESTINATION_PORT,
+    DIRECTION,
+    MARK,
+    OF_CONNECTION,
+    OPENING,
+    ORIGINAL_DESTINATION,
+    ORIGINAL_DESTINATION_PORT,
+    ORIGINAL_SOURCE,
+    PINGS,
+    REQUESTS,
+    SOURCE,
+    SOURCE_PORT,
+    STATE,
+    STATUS,
+    TUPLE,
+    WITH_PORTS,
+    Connection,
+    Tuple,
+    inverted,
+)
+from analyzer.source import Scope
+from analyzer.transfer import ir
+
+IS_UNTRACKED = ir.In(ir.Field.STATE, single(ir.UNTRACKED))
+IS_PING = ir.In(ir.Field.PROTOCOL, PINGS)
+IS_TCP = ir.In(ir.Field.PROTOCOL, single(TCP))
+ASKS = ir.In(ir.Field.ICMP_TYPE, REQUESTS)
+OPENS = ir.All((ir.Any((ir.Not(IS_PING), ASKS)), ir.Any((ir.Not(IS_TCP), ir.In(ir.Field.TCP_FLAGS, OPENING)))))
+
+
+def cleared(env: Env, mark: bool = False) -> Env:
+    """The fields of the connection are 0, and the mark where that is asked for."""
+    return tuple(0 if i in OF_CONNECTION or (mark and i == MARK) else value for i, value in enumerate(env))
+
+
+def is_ping(state: State, protocol: Value) -> bool:
+    """Whether the protocol is one with identifiers; sets are never of both kinds once they are tracked."""
+    return bool(intersection(values_of(state, protocol), PINGS))
+
+
+def track(state: State, scope: Scope) -> list[State]:
+    """Finds or makes the connection of each packet."""
+    untracked: list[State] = []
+    tracked: list[State] = []
+    split(IS_UNTRACKED, state, untracked, tracked)
+    result = [item._replace(current=-1) for item in untracked]
+    for item in tracked:
+        pings: list[State] = []
+        others: list[State] = []
+        split(IS_PING, item, pings, others)
+        for ping, states in ((True, pings), (False, others)):
+            for one in states:
+                kept = tuple(own for own in one.connections if own.confirmed)
+                result += found_or_made(one._replace(connections=kept, current=-1), scope, ping)
+    return result
+
+
+def found_or_made(state: State, scope: Scope, ping: bool) -> list[State]:
+    """The connections are asked in order; what is in none makes one, or is invalid."""
+    result: list[State] = []
+    left = [state]
+    for position, own in enumerate(state.connections):
+        if own.scope != scope:
+            continue
+        for direction in (0, 1):
+            missed: list[State] = []
+            for item in left:
+                found = belonging(item, position, direction, ping, missed)
+                result += [joined(one, position, direction) for one in found]
+            left = missed
+    for item in left:
+        opening: list[State] = []
+        lost: list[State] = []
+        split(OPENS, item, opening, lost)
+        result += [made(one, scope, ping) for one in opening]
+        result += [one._replace(env=replaced(cleared(one.env), STATE, ir.INVALID)) for one in lost]
+    return result
+
+
+def belonging(state: State, position: int, direction: int, ping: bool, missed: list[State]) -> list[State]:
+    """The packets with the tuple of one direction of a connection; the others are added to ``missed``."""
+    if not possible(state, position, direction):
+        missed.append(state)
+        return []
+    held = [state]
+    if ping:
+        held = []
+        split(ASKS if direction == 0 else ir.Not(ASKS), state, held, missed)
+    for place in range(5):
+        equal: list[State] = []
+        for item in held:
+            same, other = compared(item, item.env[TUPLE[place]], side(item, position, direction)[place])
+            equal += [same] if same is not None else []
+            missed += [other] if other is not None else []
+        held = equal
+    return held
+
+
+def side(state: State, position: int, direction: int) -> Tuple[Value]:
+    """The tuple of one direction."""
+    own = state.connections[position]
+    return own.reply if direction else own.original
+
+
+def possible(state: State, position: int, direction: int) -> bool:
+    """Whether the tuples have values in common."""
+    pairs = zip((state.env[place] for place in TUPLE), side(state, position, direction), strict=True)
+    return all(left == right or intersection(values_of(state, left), values_of(state, right)) for left, right in pairs)
+
+
+def joined(state: State, position: int, direction: int) -> State:
+    """The packets belong to a connection."""
+    own = state.connections[position]
+    if direction:
+        own = own._replace(status=own.status | ir.SEEN_REPLY)
+    env = list(state.env)
+    env[STATE] = ir.ESTABLISHED if own.status & ir.SEEN_REPLY else ir.NEW
+    env[STATUS], env[CONNECTION_MARK], env[DIRECTION] = own.status, own.mark, direction
+    env[ORIGINAL_SOURCE], env[ORIGINAL_DESTINATION] = own.original.source, own.original.destination
+    env[ORIGINAL_DESTINATION_PORT] = own.original.destination_port
+    return stored(state._replace(env=tuple(env), current=position), own)
+
+
+def made(state: State, scope: Scope, ping: bool) -> State:
+    """The packets open a connection."""
+    pair = Tuple(*(state.env[place] for place in TUPLE))
+    own: Connection[Value] = Connection(scope, pair, inverted(pair, ping), 0)
+    return joined(state._replace(connections=(*state.connections, own)), len(state.connections), 0)
+
+
+def confirmed(state: State, scope: Scope) -> State:
+    """The packets' connection is kept."""
+    if state.current < 0 or state.connections[state.current].scope != scope:
+        return state
+    return stored(state, state.connections[state.current]._replace(confirmed=True))
+
+
+def decide(state: State, destination: bool) -> State:
+    """This side of the connection is settled."""
+    own = state.connections[state.current]
+    return stored(state, own._replace(destination_decided=True) if destination else own._replace(source_decided=True))
+
+
+def rewritten(state: State, transfer: ir.Rewrite) -> list[State]:
+    """The translations of the connection that may be made. To its own address is none (nf_nat_setup_info of nf_nat_core.c)."""
+    if state.current < 0:
+        return [state]
+    if transfer.ports is None:
+        return address_rewritten(state, transfer)
+    protocol = state.env[TUPLE[0]]
+    own = values_of(state, protocol)
+    ported = intersection(own, WITH_PORTS) or (is_ping(state, protocol) and not transfer.destination)
+    if not ported:
+        return address_rewritten(state, transfer, True)
+    if isinstance(protocol, str) and intersection(own, WITH_PORTS) and intersection(own, WITH_PORTS) != own:
+        return by_ports(state, transfer, protocol)
+    found = chosen(state, transfer.ports)
+    return address_rewritten(found[0], transfer, True, found[1]) if found is not None else []
+
+
+def by_ports(state: State, transfer: ir.Rewrite, protocol: str) -> list[State]:
+    """Protocols with ports and those without, apart."""
+    own = state.region[protocol]
+    parts = (intersection(own, WITH_PORTS), difference(own, WITH_PORTS))
+    states = (narrowed(state, protocol, ranges) for ranges in parts)
+    return [after for item in states if item is not None for after in rewritten(item, transfer)]
+
+
+def address_rewritten(state: State, transfer: ir.Rewrite, always: bool = False, port: Value | None = None) -> list[State]:
+    """The address (and the port, where one was chosen) is translated; ``always``: also to the address that it has."""
+    place, port_place = (DESTINATION, DESTINATION_PORT) if transfer.destination else (SOURCE, SOURCE_PORT)
+    old = state.env[place]
+    new: Value = old
+    if transfer.addresses is not None:
+        found = chosen(state, transfer.addresses)
+        if found is None:
+            return []
+        state, new = found
+    port = state.env[port_place] if port is None else port
+    if always:
+        return [translated(state, transfer.destination, new, port)]
+    same, other = compared(state, old, new)
+    result = [same] if same is not None else []
+    return result + ([translated(other, transfer.destination, new, port)] if other is not None else [])
+
+
+def translated(state: State, destination: bool, address: Value, port: Value) -> State:
+    """The packets and their connection with one side translated."""
+    place, port_place = (DESTINATION, DESTINATION_PORT) if destination else (SOURCE, SOURCE_PORT)
+    own = state.connections[state.current]
+    status = own.status | (ir.DNAT_STATUS if destination else ir.SNAT_STATUS)
+    env = replaced(replaced(replaced(state.env, place, address), port_place, port), STATUS, status)
+    sent = Tuple(*(env[position] for position in TUPLE))
+    ping = is_ping(state, own.original.protocol)
+    return stored(state._replace(env=env), own._replace(status=status, reply=inverted(sent, ping)))
+
+
+def manipulated(state: State, destination: bool, reply: bool) -> State:
+    """The packets as their connection wants them (nf_nat_packet of nf_nat_core.c)."""
+    own = state.connections[state.current]
+    wanted = ir.DNAT_STATUS if destination != reply else ir.SNAT_STATUS
+    if not own.status & wanted:
+        return state
+    target = inverted(own.original if reply else own.reply, is_ping(state, own.original.protocol))
+    if destination:
+        env = replaced(replaced(state.env, DESTINATION, target.destination), DESTINATION_PORT, target.destination_port)
+    else:
+        env = replaced(replaced(state.env, SOURCE, target.source), SOURCE_PORT, target.source_port)
+    return state._replace(env=env)
