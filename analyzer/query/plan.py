@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from analyzer.addresses import WIDTH, Address, Prefix, prefix_of
-from analyzer.facts.kubernetes import NodeFact, PodFact
+from analyzer.addresses import prefix as read_prefix
+from analyzer.facts.kubernetes import NodeFact, PodFact, ServicePort
 from analyzer.model.cluster import Range
 from analyzer.model.network import Interface, Namespace, Network
 from analyzer.query.state import roots
 from analyzer.source import Span
 
+__all__ = ["OnLink", "Range", "ServicePort"]
 LOCAL_BRIDGES = ("docker", "br-", "virbr", "lxdbr", "podman", "lxcbr")
 SWITCHES = ("br-ex", "br-int", "br-tun", "br-local")
 
@@ -97,3 +99,11 @@ def address_place(pod: PodFact, index: int) -> Span:
 def annotated(network: Network, prefix: str) -> bool:
     """Whether a Node has an annotation that begins so (``flannel.alpha.coreos.com/``, ``projectcalico.org/``)."""
     return any(key.startswith(prefix) for node in network.cluster.nodes.values() for key in node.annotations)
+
+
+def prefix(text: str) -> Prefix | None:
+    """Reads a network; None where the text is none."""
+    try:
+        return read_prefix(text)
+    except ValueError:
+        return None

@@ -22,7 +22,6 @@ from collections.abc import Iterator
 from analyzer.query.tunnels import ForwardingFact, Overlay, vxlans
 from analyzer.rule import Address, Finding, Interface, Namespace, Network, Rule, Severity, Span, hardware_text
 
-
 Entries = dict[int, list[ForwardingFact]]
 
 

@@ -1,0 +1,81 @@
+"""One address belongs to two pods, or to a pod and a node.
+
+## What it finds
+Two running pods with the same address in the API; a pod's address that a Node, or an interface of a node (a tunnel, `cilium_host`, a bridge), has too; two network namespaces
+that hold one address, unless tc redirects one of them into a tunnel (peer pods).
+
+## Why it matters
+Packets reach one of the two, depending on the sender.
+
+## Example
+    default/a: podIP: 10.244.1.7
+    default/b: podIP: 10.244.1.7
+
+## How to mend
+Recreate one of the pods; see whether the address management has lost its memory (host-local's files, Calico's IPAM: `calicoctl ipam check`).
+
+## Sources
+projectcalico/calico#3589, cilium/cilium#19581, flannel-io/flannel#721.
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.plan import address_place, running_pods
+from analyzer.query.tunnels import redirected_to
+from analyzer.rule import Address, Finding, Interface, Network, Rule, Severity, Span
+
+Holder = tuple[str, Span]
+REMEDY = "recreate one of the pods, and see why the address management gave the address out twice"
+
+
+def check(network: Network) -> Iterator[Finding]:
+    pods: dict[Address, list[Holder]] = {}
+    for pod in running_pods(network):
+        for index, address in enumerate(pod.addresses):
+            pods.setdefault(address, []).append((f"pod {pod.namespace}/{pod.name}", address_place(pod, index)))
+    for address, holders in sorted(pods.items()):
+        others = [*holders, *node_objects(network, address), *node_interfaces(network, address)]
+        if len(others) > 1:
+            yield finding(address, others)
+    for address, found in network.owners.items():
+        spaces = namespaces(network, found)
+        if len(spaces) > 1 and len(pods.get(address, ())) < 2:
+            yield finding(address, [(f"{at.device} in {at.scope}", place(network, at, address)) for at in spaces])
+
+
+def finding(address: Address, holders: list[Holder]) -> Finding:
+    first, second = holders[0], holders[1]
+    return RULE.finding(
+        second[1],
+        f"{address} belongs to {first[0]} and to {second[0]}",
+        related=[(at, f"{name} has {address}") for name, at in [first, *holders[2:4]]],
+        help=REMEDY,
+    )
+
+
+def node_objects(network: Network, address: Address) -> Iterator[Holder]:
+    for node in network.cluster.nodes.values():
+        if any(one == address for _, one in node.addresses):
+            yield f"node {node.name}", node.place("status", "addresses")
+
+
+def node_interfaces(network: Network, address: Address) -> Iterator[Holder]:
+    for at in network.owners.get(address, ()):
+        if not at.scope.namespace:
+            yield f"{at.device} on {at.scope}", place(network, at, address)
+
+
+def namespaces(network: Network, found: tuple[Interface, ...]) -> list[Interface]:
+    """The pods' namespaces that hold the address themselves, one interface of each."""
+    own = [at for at in found if at.scope.namespace and not redirected_to(network.namespaces[at.scope], at.device)]
+    pods = {item.scope for item in network.attachments}
+    return list({at.scope: at for at in reversed(own) if at.scope in pods}.values())[::-1]
+
+
+def place(network: Network, at: Interface, address: Address) -> Span:
+    """The line of the address."""
+    facts = network.namespaces[at.scope].addresses
+    return next(fact.at for fact in facts if fact.address == address and fact.device == at.device)
+
+
+RULE = Rule("address-held-twice", Severity.ERROR, __doc__, check, ("F09",))

@@ -1,0 +1,82 @@
+"""The pod network overlaps the network that the nodes themselves are on.
+
+## What it finds
+A pod network that is stated anywhere (Node `podCIDRs`, `--cluster-cidr`, kubeadm, kube-proxy, flannel, Calico's IPPools, Cilium's pools) and holds a Node's
+address, or overlaps the network of a node's uplink, or a static route of a node whose gateway is no node.
+
+## Why it matters
+For such addresses the node picks the more specific route: traffic to a node, a router or another machine goes to a pod, or the other way round.
+
+## Example
+    podSubnet: 192.168.0.0/16        # and the nodes are 192.168.0.11, 192.168.0.12 ...
+
+## How to mend
+Choose a pod network that nothing else uses; moving a cluster to another one means new IPPools or rebuilding it.
+
+## Sources
+projectcalico/calico#2720, #3979, projectcalico/node#193 (192.167.0.0/12 is 192.160.0.0/12), kubernetes/kubeadm#1185.
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.plan import default_devices, node_networks, ranges
+from analyzer.query.state import roots
+from analyzer.rule import Finding, Namespace, Network, Prefix, Rule, Severity, Span
+
+Places = list[tuple[Span, str]]
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for item in ranges(network, "pod"):
+        places = [*stated(network, item.prefix), *uplinks(network, item.prefix), *static_routes(network, item.prefix)]
+        if places:
+            more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
+            yield RULE.finding(
+                item.at,
+                f"the pod network {item.prefix} ({item.said_by}) overlaps {places[0][1]}{more}",
+                related=places[:4],
+                help="choose a pod network that no node, router or other machine uses",
+            )
+
+
+def stated(network: Network, prefix: Prefix) -> Places:
+    """Node addresses of the API inside the network."""
+    return [
+        (node.place("status", "addresses"), f"{address}, the {kind} of node {node.name}")
+        for node in network.cluster.nodes.values()
+        for kind, address in node.addresses
+        if prefix.covers(address)
+    ]
+
+
+def uplinks(network: Network, prefix: Prefix) -> Places:
+    """Networks of the nodes' uplinks."""
+    items = [item for item in node_networks(network) if item.prefix.overlaps(prefix)]
+    return [(item.at, f"{item.prefix}, the network of {item.interface.device} on {item.interface.scope}") for item in items]
+
+
+def static_routes(network: Network, prefix: Prefix) -> Places:
+    """Routes by the uplink to a gateway that is no node: those to nodes carry the pod network itself."""
+    nodes = {address for node in network.cluster.nodes.values() for _, address in node.addresses}
+    found: Places = []
+    for root in roots(network):
+        devices = default_devices(root)
+        for route in root.routes.get(prefix.family, {}).get(254, ()):
+            if route.protocol not in ("static", "dhcp") or not route.destination.length or not route.destination.overlaps(prefix):
+                continue
+            gateways = {hop.via for hop in route.next_hops if hop.device in devices}
+            if gateways and None not in gateways and not gateways & (nodes | held(network, root)):
+                found.append((route.at, f"{route.destination}, a static route of {root.scope.node}"))
+    return found
+
+
+def held(network: Network, root: Namespace) -> set[object]:
+    """The addresses of the other nodes' interfaces."""
+    return {
+        address
+        for address, at in network.owners.items()
+        if any(not one.scope.namespace and one.scope != root.scope for one in at)
+    }
+
+
+RULE = Rule("pod-network-overlaps-nodes", Severity.ERROR, __doc__, check, ("F01",))

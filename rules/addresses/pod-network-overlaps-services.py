@@ -1,0 +1,57 @@
+"""The pod network overlaps the service network.
+
+## What it finds
+Any stated pod network that shares addresses with a stated service network, and the pods and services that already have such an address.
+
+## Why it matters
+Packets to such a pod are taken for a service and translated, or answered by nobody; the same address may be handed out twice.
+
+## Example
+    podSubnet: 10.0.0.0/8
+    serviceSubnet: 10.96.0.0/12
+
+## How to mend
+Choose disjoint networks.
+
+## Sources
+projectcalico/calico#3626; kube-controller-manager only marks the shared blocks as used (pkg/controller/nodeipam/ipam/range_allocator.go).
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.plan import ranges, running_pods
+from analyzer.rule import Finding, Network, Prefix, Rule, Severity, Span
+
+
+def check(network: Network) -> Iterator[Finding]:
+    services = ranges(network, "service")
+    for pods in ranges(network, "pod"):
+        for item in services:
+            if pods.prefix.overlaps(item.prefix):
+                both = max(pods.prefix, item.prefix, key=lambda prefix: prefix.length)
+                yield RULE.finding(
+                    pods.at,
+                    f"the pod network {pods.prefix} ({pods.said_by}) overlaps the service network {item.prefix} ({item.said_by})",
+                    related=[(item.at, "the service network"), *inside(network, both)][:5],
+                    help="choose disjoint pod and service networks",
+                )
+
+
+def inside(network: Network, prefix: Prefix) -> list[tuple[Span, str]]:
+    """Pods and services whose address lies in both networks."""
+    pods = [
+        (pod.at, f"pod {pod.namespace}/{pod.name} has {address}")
+        for pod in running_pods(network)
+        for address in pod.addresses
+        if prefix.covers(address)
+    ]
+    services = [
+        (fact.at, f"service {fact.namespace}/{fact.name} has {address}")
+        for fact in network.cluster.services.values()
+        for address in fact.cluster_addresses
+        if prefix.covers(address)
+    ]
+    return pods[:2] + services[:2]
+
+
+RULE = Rule("pod-network-overlaps-services", Severity.ERROR, __doc__, check, ("F02",))

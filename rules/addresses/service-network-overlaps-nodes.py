@@ -1,0 +1,62 @@
+"""The service network overlaps the nodes' network or holds their name servers.
+
+## What it finds
+A stated service network that holds a Node's address or a name server of a node's `resolv.conf`, or overlaps the network of a node's uplink or the destination
+of one of its static routes.
+
+## Why it matters
+Services take what is meant for those machines: as soon as a service gets the address, the node's name server, VPN or neighbour is gone.
+
+## Example
+    --service-cluster-ip-range=10.96.0.0/12        # and nameserver 10.100.0.2
+
+## How to mend
+Choose another service network (`ServiceCIDR`, `--service-cluster-ip-range`); existing services must be made anew.
+
+## Sources
+projectcalico/calico#2720, kubernetes/kubeadm#1185.
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.plan import node_networks, of_one_node, ranges
+from analyzer.query.state import roots
+from analyzer.rule import Finding, Network, Prefix, Rule, Severity, Span
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for item in ranges(network, "service"):
+        places = [] if of_one_node(item) else list(inside(network, item.prefix))
+        if places:
+            more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
+            yield RULE.finding(
+                item.at,
+                f"the service network {item.prefix} ({item.said_by}) overlaps {places[0][1]}{more}",
+                related=places[:4],
+                help="choose a service network that no node, name server or other machine uses",
+            )
+
+
+def inside(network: Network, prefix: Prefix) -> Iterator[tuple[Span, str]]:
+    for node in network.cluster.nodes.values():
+        for kind, address in node.addresses:
+            if prefix.covers(address):
+                yield node.place("status", "addresses"), f"{address}, the {kind} of node {node.name}"
+    for item in node_networks(network):
+        if item.prefix.overlaps(prefix):
+            yield item.at, f"{item.prefix}, the network of {item.interface.device} on {item.interface.scope}"
+    for root in roots(network):
+        for server in root.resolver.servers if root.resolver else ():
+            if prefix.covers(server) and not is_service(network, server):
+                yield root.resolver.at if root.resolver else Span("", 1), f"{server}, a name server of {root.scope.node}"
+        for route in root.routes.get(prefix.family, {}).get(254, ()):
+            if route.protocol in ("static", "dhcp") and route.destination.length and route.destination.overlaps(prefix):
+                yield route.at, f"{route.destination}, a static route of {root.scope.node}"
+
+
+def is_service(network: Network, server: object) -> bool:
+    """Whether the address is the cluster's own name service (NodeLocal DNS puts it on nodes)."""
+    return any(server in fact.cluster_addresses for fact in network.cluster.services.values())
+
+
+RULE = Rule("service-network-overlaps-nodes", Severity.ERROR, __doc__, check, ("F03",))
