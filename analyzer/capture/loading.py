@@ -106,7 +106,7 @@ def accept(file: File, collected: Collected) -> None:
     if where.name.endswith(".error"):
         collected.sources.append((where.root, failed(file, where)))
         return
-    if known is None and foreign(where.name) and not file.named and not where.name.endswith(".md"):
+    if known is None and foreign(where.name) and not file.named and not command_markdown(file, where):
         collected.ignored += 1
         return
     text = readable(file)
@@ -121,6 +121,11 @@ def accept(file: File, collected: Collected) -> None:
         collected.gaps.append(refusal(file.path, "not recognised: neither its name nor its content is known"))
     else:
         collected.ignored += 1
+
+
+def command_markdown(file: File, where: Position) -> bool:
+    """Whether a Markdown file is the output of a command, as cilium-bugtool writes it."""
+    return where.name.endswith(".md") and bool(pasted.FENCED.match(file.data[:1000].decode("utf-8", "replace")))
 
 
 def add_refused(gap: Gap, where: Position, known: Recognised | None, wanted: bool, collected: Collected) -> None:
@@ -173,7 +178,7 @@ def section_source(file: File, where: Position, section: pasted.Part, gaps: list
         where = replace(where, scope=Scope(where.scope.node, namespace))
     if known:
         return Source(file.path, section.text, known.parser.kind, scope_of(known, where), known.subject)
-    if section.text.strip():
+    if section.text.strip() and (file.named or where.captured):
         gaps.append(Gap(Span(file.path, section.line), f"what belongs to {section.path or section.command!r} is not recognised"))
     return None
 

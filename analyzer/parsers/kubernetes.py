@@ -14,6 +14,8 @@ from analyzer.parsers._kubernetes_objects import READERS, common, namespaced
 from analyzer.parsers._view import View
 from analyzer.source import Gap, Source, Span
 
+# A template may begin with ``{{`` or ``{%``, which is no JSON.
+JSON = re.compile(r"\s*(\{(?![{%])|\[)")
 # Kinds that live in a namespace: a manifest that names none means ``default``, as kubectl does.
 NAMESPACED = frozenset(
     {
@@ -34,7 +36,7 @@ NAMESPACED = frozenset(
 
 def read(source: Source) -> Iterator[Fact | Gap]:
     """The objects of the text in order."""
-    if source.text.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
+    if JSON.match(source.text):
         from analyzer.parsers._json_documents import documents
     else:
         from analyzer.parsers._yaml import documents
