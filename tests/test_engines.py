@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+from operator import eq
+
 from hypothesis import HealthCheck, given, settings
 
 from analyzer.solve import interpreter, regions
 from analyzer.solve.diagrams import Sets
 from analyzer.solve.interpreter import Interpreter
+from analyzer.solve.states import DESTINATION, SOURCE
+from analyzer.solve.symbolic import Never, Some, exists
 from analyzer.transfer.ir import Field
 from tests.engines import POINTS, Parts, by_answers, flows, interpreted, members, named, packets, programs, whole
 
@@ -33,3 +38,55 @@ def sets_agree(program: Parts, chosen: tuple[dict[Field, int], ...]) -> None:
         found = {item for result in results if not result.beyond for item in members(result, named(packet))}
         if not any(True for result in results if result.beyond for _ in members(result, named(packet))):
             assert by_answers(found) == by_answers(wanted)
+
+
+few = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+@few  # type: ignore[untyped-decorator]
+@given(programs(), packets())  # type: ignore[untyped-decorator]
+def test_z3_and_the_interpreter_agree(program: Parts, packet: dict[Field, int]) -> None:
+    z3_agrees(program, packet)
+
+
+@few  # type: ignore[untyped-decorator]
+@given(flows(), packets())  # type: ignore[untyped-decorator]
+def test_z3_and_the_interpreter_agree_about_flows(program: Parts, packet: dict[Field, int]) -> None:
+    z3_agrees(program, packet)
+
+
+def z3_agrees(program: Parts, packet: dict[Field, int]) -> None:
+    """One packet of the whole region leaves by each exit with the source and destination that the interpreter gives it, by no other exit,
+    and with no other source."""
+    results = list(Interpreter(program).walk(POINTS[0], interpreter.start(packet)))
+    start = regions.start({**whole(), **{name: ((value, value),) for name, value in packet.items()}})
+    ends = {way for way, _ in results}
+    assert exists(program, [(POINTS[0], start)], lambda way: way not in ends) == Never()
+    for end in sorted(ends, key=repr):
+        seen = {(state.env[SOURCE], state.env[DESTINATION]) for way, state in results if way == end}
+        for source, destination in sorted(seen):
+            where = ((Field.SOURCE, source, True), (Field.DESTINATION, destination, True))
+            assert isinstance(exists(program, [(POINTS[0], start)], partial(eq, end), where), Some)
+        others = tuple((Field.SOURCE, source, False) for source in sorted({source for source, _ in seen}))
+        assert exists(program, [(POINTS[0], start)], partial(eq, end), others) == Never()
+
+
+@few  # type: ignore[untyped-decorator]
+@given(flows())  # type: ignore[untyped-decorator]
+def test_z3_and_sets_agree_about_all_packets(program: Parts) -> None:
+    start = [(POINTS[0], regions.start(whole()))]
+    results = Sets(program).explore(start)
+    if any(result.beyond for result in results):
+        return
+    for end in {result.exit for result in results}:
+        assert isinstance(exists(program, start, partial(eq, end)), Some)
+    left = {result.exit for result in results}
+    assert exists(program, start, lambda way: way not in left) == Never()
+    kept = [r for r in results if Field.SOURCE.value not in (r.state.env[SOURCE], *(pair.right for pair in r.state.together))]
+    changed = [
+        r for r in kept if isinstance(r.state.env[SOURCE], int) and r.state.region["source"] != ((r.state.env[SOURCE],) * 2,)
+    ]
+    if changed:
+        assert isinstance(exists(program, start, lambda _: True, ((Field.SOURCE, "source", False),)), Some)
+    elif not kept:
+        assert exists(program, start, lambda _: True, ((Field.SOURCE, "source", False),)) == Never()
