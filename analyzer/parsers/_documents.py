@@ -43,6 +43,9 @@ class Places(Mapping[tuple[Key, ...], Span]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def __repr__(self) -> str:
+        return f"<{len(self)} places>"
+
 
 @dataclass(frozen=True, slots=True)
 class Document:

@@ -45,6 +45,9 @@ class LazyPlaces(Mapping[tuple[Key, ...], Span]):
     def __len__(self) -> int:
         return len(self.all())
 
+    def __repr__(self) -> str:
+        return f"<{len(self)} places>"
+
 
 def marks_of(text: str, line: int, column: int) -> Mark:
     """The marks of a JSON value that is known to be whole; ``line`` and ``column`` are those of its first character."""
@@ -55,8 +58,7 @@ def marks_of(text: str, line: int, column: int) -> Mark:
     start = 1 - column
     for found in TOKEN.finditer(text):
         token, begin = found.group(1), found.start(1)
-        skipped = text.count("\n", found.start(), begin)
-        if skipped:
+        if begin - found.start() and (skipped := text.count("\n", found.start(), begin)):
             line += skipped
             start = text.rfind("\n", 0, begin) + 1
         if token in ("}", "]"):
@@ -67,7 +69,7 @@ def marks_of(text: str, line: int, column: int) -> Mark:
         elif token == ":":
             continue
         elif stack[-1][1] and key == "":
-            key = json.loads(token) if token.startswith('"') else token
+            key = json.loads(token) if "\\" in token else token[1:-1]
         else:
             inner: Marks | None = {} if token in ("{", "[") else None
             end = begin + len(token)
