@@ -203,6 +203,27 @@ default via 10.0.0.1 dev eth0
     assert {"ip-route/6", "ip-rule/6"} <= set(space.missing)
 
 
+def test_ip_link_alone_leaves_addresses_unknown(tmp_path: Path) -> None:
+    text = f"-- nodes/n1/ip_-d_link --\n{LO}"
+    assert "ip-addr" in network_of(files_of(text), tmp_path).namespaces[N1].missing
+
+
+def test_parts_of_one_pasted_text_fail_one_by_one(tmp_path: Path) -> None:
+    parts = f"-- nodes/n1/ip_-d_addr --\n{LO}    inet 127.0.0.1/8 scope host lo\n-- nodes/n1/ip_neigh --\nsh: ip: not found\n-- nodes/n1/nft_list_ruleset --\n"
+    (tmp_path / "pasted.txt").write_text(parts)
+    loaded = load((str(tmp_path / "pasted.txt"),), None)
+    known, gaps = facts(loaded.sources)
+    space = build(loaded.sources, known, (*loaded.gaps, *gaps)).namespaces[N1]
+    assert "ip-neigh" in space.missing
+    assert not {"ip-addr", "nft"} & set(space.missing)
+
+
+def test_what_ip_shows_to_be_without_bridges_needs_no_listing_of_ports(tmp_path: Path) -> None:
+    text = f"-- nodes/n1/ip_-d_addr --\n{LO}2: eth0: <UP> mtu 1500 state UP\n    link/ether 52:54:00:00:00:11 brd ff:ff:ff:ff:ff:ff promiscuity 0\n"
+    space = network_of(files_of(text), tmp_path).namespaces[N1]
+    assert not {"bridge-fdb", "bridge-link", "bridge-vlan"} & set(space.missing)
+
+
 def test_uplinks_with_a_common_network_share_a_segment() -> None:
     n2, n3 = Scope("n2"), Scope("n3")
     items: list[Fact] = [link(scope, "eth0", 2) for scope in (N1, n2, n3)]

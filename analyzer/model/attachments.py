@@ -35,7 +35,7 @@ def of_one_host(address: Address) -> bool:
 def node_names(cluster: Cluster, spaces: Spaces, owned: Owners) -> dict[str, str]:
     """The captured node of each Node object: that of its name, else the one whose root namespace holds one of its addresses.
 
-    A capture without a single name (``Scope.node`` ``node``, a pasted file) is the only Node there is.
+    A capture of one node is that of the only Node there is.
     """
     captured = {scope.node for scope in spaces}
     result = {name: name for name in cluster.nodes if name in captured}
@@ -45,6 +45,8 @@ def node_names(cluster: Cluster, spaces: Spaces, owned: Owners) -> dict[str, str
             free = [scope.node for scope in holders if not scope.namespace and scope.node not in result.values()]
             if free:
                 result[name] = free[0]
+    if len(captured) == 1 and len(cluster.nodes) == 1 and not result:
+        result = {next(iter(cluster.nodes)): next(iter(captured))}
     for pod in cluster.pods.values():
         if pod.node in captured:
             result.setdefault(pod.node, pod.node)

@@ -11,11 +11,10 @@ from dataclasses import replace
 from analyzer.facts.base import Fact
 from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
 from analyzer.facts.links import NamespaceIdFact
-from analyzer.facts.netfilter import RulesetFact
 from analyzer.facts.routes import TableNameFact
 from analyzer.facts.system import SubnetFileFact
 from analyzer.model.attachments import attachments, node_names, owners
-from analyzer.model.captured import NAMESPACE_KINDS, captured
+from analyzer.model.captured import NAMESPACE_KINDS, captured, lines_of
 from analyzer.model.namespaces import by_subject, namespace
 from analyzer.model.network import Namespace, Network, NodeFiles
 from analyzer.model.ordering import Ordered, ordered
@@ -69,8 +68,10 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
 
 def namespaces(sources: Sequence[Source], facts: Ordered, gaps: Sequence[Gap], assume: bool) -> dict[Scope, Namespace]:
     """Every namespace that a text of the kernel's state is about."""
-    told = frozenset(fact.at.path for group in facts.by_type.values() for fact in group if says_something(fact))
-    first = {gap.at.path: gap for gap in reversed(gaps)}
+    lines = lines_of((fact for group in facts.by_type.values() for fact in group), gaps)
+    by_gap: dict[Scope | None, list[Gap]] = {}
+    for gap in gaps:
+        by_gap.setdefault(gap.scope, []).append(gap)
     by_scope: dict[Scope, list[Source]] = {}
     for source in sources:
         if source.scope is not None and source.kind:
@@ -80,17 +81,12 @@ def namespaces(sources: Sequence[Source], facts: Ordered, gaps: Sequence[Gap], a
         scope: namespace(
             scope,
             facts,
-            captured(scope, by_scope.get(scope, ()), told, first),
+            captured(scope, by_scope.get(scope, ()), lines, by_gap.get(scope, ())),
             table_names(facts.of(TableNameFact, Scope(scope.node))),
             assume,
         )
         for scope in scopes
     }
-
-
-def says_something(fact: Fact) -> bool:
-    """Whether a fact shows that its text was understood: a ruleset without a table does not."""
-    return not isinstance(fact, RulesetFact) or bool(fact.tables)
 
 
 def with_gaps(spaces: Mapping[Scope, Namespace], gaps: Sequence[Gap]) -> dict[Scope, Namespace]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analyzer.facts.base import Fact
+from analyzer.facts.links import AddressFact, Bridge, LinkFact, Vxlan
+from analyzer.facts.neighbours import BridgePortFact
 from analyzer.facts.netfilter import RulesetFact
 from analyzer.facts.routes import RouteFact, RoutingRuleFact
 from analyzer.facts.system import QdiscFact
@@ -35,7 +38,7 @@ FILES: Mapping[str, str] = {
 }
 NAMESPACE_KINDS = frozenset(
     {key.split("/")[0] for key in FILES if "netfilter" not in key}
-    | {"iptables-save", "tc-qdisc", "conntrack", "ip-route-get", "ip-nexthop"}
+    | {"iptables-save", "tc-qdisc", "conntrack", "ip-route-get", "ip-nexthop", "ifconfig", "route-n", "brctl", "wg"}
 )
 NEVER_EMPTY = frozenset({"ip-addr", "ip-rule", "sysctl"})
 TABLE_ALL = re.compile(r"table[_ -](all|0)\b|route-table-all")
@@ -43,7 +46,7 @@ TABLE_ALL = re.compile(r"table[_ -](all|0)\b|route-table-all")
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """The texts of one namespace that say something: sources by kind, and the paths that failed as a whole."""
+    """The texts of one namespace that say something: sources by kind, and the first gap of each kind that has none."""
 
     scope: Scope
     by_kind: Mapping[str, tuple[Source, ...]]
@@ -54,19 +57,50 @@ class Captured:
         return bool(self.by_kind.get(kind))
 
 
-def captured(scope: Scope, sources: Sequence[Source], told: frozenset[str], gaps: Mapping[str, Gap]) -> Captured:
-    """Sorts a namespace's sources: one that gave no fact and has a gap, or is empty where that cannot be, does not count.
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines of each path that gave facts, and those with gaps. Several parts of a pasted text have one path."""
 
-    ``told`` are the paths that gave facts, ``gaps`` the first gap of each path.
-    """
+    told: Mapping[str, Sequence[int]]
+    gaps: Mapping[str, Sequence[int]]
+
+    def failed(self, source: Source) -> bool:
+        """Whether a source gave no fact and has a gap: what stands there is an error, not a state."""
+        first = len(source.text) - len(source.text.lstrip("\n")) + 1
+        last = source.text.count("\n") + 1
+        return within(self.gaps.get(source.path, ()), first, last) and not within(self.told.get(source.path, ()), first, last)
+
+
+def within(lines: Sequence[int], first: int, last: int) -> bool:
+    """Whether one of the sorted lines lies between two."""
+    position = bisect_left(lines, first)
+    return position < len(lines) and lines[position] <= last
+
+
+def lines_of(facts: Iterable[Fact], gaps: Iterable[Gap]) -> Lines:
+    """Where facts and gaps stand. A ruleset stands where its chains do; one without tables says nothing."""
+    told: dict[str, set[int]] = {}
+    for fact in facts:
+        match fact:
+            case RulesetFact(tables=tables):
+                found = {chain.at.line for chains in tables.values() for chain in chains.values()}
+            case _:
+                found = {fact.at.line}
+        told.setdefault(fact.at.path, set()).update(found)
+    missed: dict[str, set[int]] = {}
+    for gap in gaps:
+        missed.setdefault(gap.at.path, set()).add(gap.at.line)
+    return Lines({path: sorted(found) for path, found in told.items()}, {path: sorted(found) for path, found in missed.items()})
+
+
+def captured(scope: Scope, sources: Sequence[Source], lines: Lines, gaps: Sequence[Gap]) -> Captured:
+    """Sorts a namespace's sources: one that failed, or is empty where that cannot be, does not count. ``gaps`` are the namespace's."""
     by_kind: dict[str, list[Source]] = {}
-    failed: dict[str, Gap] = {}
     for source in sources:
         empty = not source.text.strip()
-        if source.path not in told and source.path in gaps:
-            failed.setdefault(source.kind, gaps[source.path])
-        elif not (empty and source.kind in NEVER_EMPTY):
+        if not lines.failed(source) and not (empty and source.kind in NEVER_EMPTY):
             by_kind.setdefault(source.kind, []).append(source)
+    failed = {gap.subject: gap for gap in reversed(gaps) if gap.subject not in by_kind}
     return Captured(scope, {kind: tuple(found) for kind, found in by_kind.items()}, failed)
 
 
@@ -75,7 +109,7 @@ def folder(scope: Scope) -> str:
     return f"nodes/{scope.node}/netns/{scope.namespace}" if scope.namespace else f"nodes/{scope.node}"
 
 
-def missing(given: Captured, facts: Iterable[Fact]) -> dict[str, str]:
+def missing(given: Captured, facts: Sequence[Fact]) -> dict[str, str]:
     """What was not captured, in words that name the file to capture."""
     known = found_keys(given, facts)
     result = {key: f"{folder(given.scope)}/{name} was not captured" for key, name in FILES.items() if key not in known}
@@ -87,12 +121,14 @@ def missing(given: Captured, facts: Iterable[Fact]) -> dict[str, str]:
     return result
 
 
-def found_keys(given: Captured, facts: Iterable[Fact]) -> set[str]:
+def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
     """The keys of ``FILES`` that the texts answer."""
     keys = {kind for kind in given.by_kind if kind in FILES}
     qdiscs: set[str] = set()
     for fact in facts:
         match fact:
+            case LinkFact():
+                keys.add("ip-addr")
             case RouteFact():
                 keys.add(f"ip-route/{fact.destination.family}")
             case RoutingRuleFact():
@@ -110,9 +146,36 @@ def found_keys(given: Captured, facts: Iterable[Fact]) -> set[str]:
             keys.add(f"netfilter/{ruleset_family(source)}")
         if "legacy" in source.path.rsplit("/", 1)[-1] or source.subject == "legacy":
             keys.add("netfilter-legacy")
+    keys |= needless(facts)
+    if not any(isinstance(fact, AddressFact) for fact in facts) and not any(
+        map(with_addresses, given.by_kind.get("ip-addr", ()))
+    ):
+        keys.discard("ip-addr")
     if given.has("tc-qdisc") and not qdiscs & {"ingress", "clsact"}:
         keys.add("tc-filter")
     return keys
+
+
+def with_addresses(source: Source) -> bool:
+    """Whether a listing of interfaces would have shown addresses (``ip addr``, not ``ip link``)."""
+    name = source.path.rsplit("/", 1)[-1]
+    return "addr" in name or re.match(r"ip_(-\S+_)*a\b", name) is not None or '"addr_info"' in source.text
+
+
+def needless(facts: Sequence[Fact]) -> set[str]:
+    """What ``ip -d`` shows to be empty or to decide nothing: without a bridge there are no ports and VLANs, without VLAN filtering they do
+    not matter, and ``ip -d link`` prints ports as ``bridge link`` does."""
+    links = [fact for fact in facts if isinstance(fact, LinkFact) and fact.name != "lo"]
+    if not links or not all(link.detailed for link in links):
+        return set()
+    bridges = [link.kind for link in links if isinstance(link.kind, Bridge)]
+    tunnels = any(isinstance(link.kind, Vxlan) for link in links)
+    ports = {link.name for link in links if link.master_kind == "bridge"}
+    told = {fact.device for fact in facts if isinstance(fact, BridgePortFact) and fact.state is not None}
+    found = {"bridge-link"} if ports <= told else set()
+    if all(bridge.vlan_filtering is False for bridge in bridges):
+        found.add("bridge-vlan")
+    return found if bridges or tunnels else found | {"bridge-fdb"}
 
 
 def route_families(source: Source) -> tuple[int, ...]:

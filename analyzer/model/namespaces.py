@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from analyzer.facts.base import Fact
 from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardPeerFact
 from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
 from analyzer.facts.netfilter import Chain, IpsetFact, NftChainFact, RulesetFact
@@ -75,9 +76,8 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
     addresses = merged_addresses(facts.of(AddressFact, scope))
     found = routing(facts.of(RouteFact, scope), facts.of(RoutingRuleFact, scope), facts.of(NextHopFact, scope), names)
     rulesets = merged_rulesets(facts.of(RulesetFact, scope))
-    absent = missing(
-        given, [*facts.of(RouteFact, scope), *facts.of(RoutingRuleFact, scope), *rulesets, *facts.of(QdiscFact, scope)]
-    )
+    kinds: tuple[type[Fact], ...] = (BridgePortFact, RouteFact, RoutingRuleFact, QdiscFact)
+    absent = missing(given, [*rulesets, *links.values(), *addresses, *(fact for kind in kinds for fact in facts.of(kind, scope))])
     rules = {family: found.rules.get(family) or default_rules(family, scope) for family in (4, 6)}
     routes = with_local(found, addresses, links, scope)
     space = Namespace(
