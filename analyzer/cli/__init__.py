@@ -31,8 +31,8 @@ def run(arguments: list[str]) -> int:
     """Parses the arguments and runs the command; returns the exit status of CONTRACT: 0, 1, 2 or 3."""
     name, rest = command_of(arguments)
     if name is None:
-        overview().print_help(sys.stderr if arguments else sys.stdout)
-        return 2 if arguments or not sys.stdout else 0
+        overview().print_help(sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else 2
     command = import_module(f"analyzer.cli.{name}")
     parser = ArgumentParser(prog=f"analyze {name}", description=COMMANDS[name], epilog=EPILOG)
     command.options(parser)
@@ -60,7 +60,7 @@ def overview() -> ArgumentParser:
         formatter_class=RawDescriptionHelpFormatter,
         usage="analyze [COMMAND] PATH… [options]",
     )
-    group = parser.add_argument_group("commands")
+    group = parser.add_argument_group("commands (analyze COMMAND --help says more)")
     for name, summary in COMMANDS.items():
         group.add_argument(name, nargs="?", help=summary)
     return parser
