@@ -124,6 +124,8 @@ def read(source: Source) -> Iterator[Fact | Gap]:
             draft = None
         elif raw.strip():
             gaps += remark(source, number, raw.strip(), drafts)
+            if draft is not None and raw[0] != "#":
+                strange(draft, number, raw)
     gaps += unfinished(source, draft, text.count("\n") + 1, not text.endswith("\n"))
     yield ruleset(source, drafts)
     yield from gaps
@@ -150,6 +152,17 @@ def take(draft: TableDraft, number: int, line: str, source: Source, gaps: list[G
             draft.lines[name] = ([], [])
     else:
         gaps.append(gap(source, number, f"expected a line of iptables-save, not {line[:60]!r}"))
+        strange(draft, number, line)
+
+
+def strange(draft: TableDraft, number: int, line: str) -> None:
+    """A line of a table that is none of the format's may be a rule of any chain: each ends in it, as something that is not known."""
+    for lines, numbers in [
+        draft.lines.setdefault(name, ([], [])) for name in (*draft.lines, *sorted(HOOKS - draft.lines.keys()))
+    ]:
+        if len(lines) < 2 or lines[-1][:1] != "(":
+            lines.append(f"(not understood: {line[:60]})")
+            numbers.append(number)
 
 
 def remark(source: Source, number: int, line: str, drafts: list[TableDraft]) -> Iterator[Gap]:

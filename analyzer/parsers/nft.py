@@ -83,7 +83,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
     for key in sorted(ruleset.chains):
         draft = ruleset.chains[key]
         if draft.hook and not (draft.family in ("ip", "ip6") and draft.table in IPTABLES and draft.name in HOOKS):
-            yield fact(source, draft, inert(ruleset, key, set()))
+            yield fact(source, draft, inert(ruleset, key))
 
 
 def fact(source: Source, draft: ChainDraft, harmless: bool) -> NftChainFact:
@@ -96,14 +96,18 @@ def fact(source: Source, draft: ChainDraft, harmless: bool) -> NftChainFact:
     )  # fmt: skip
 
 
-def inert(ruleset: Ruleset, key: tuple[str, str, str], seen: set[tuple[str, str, str]]) -> bool:
+def inert(ruleset: Ruleset, start: tuple[str, str, str]) -> bool:
     """Whether a chain, with all it goes to, can only let packets pass."""
-    if key in seen:
-        return True
-    draft = ruleset.chains.get(key)
-    if draft is None or draft.acting:
-        return False
-    return all(inert(ruleset, (key[0], key[1], name), seen | {key}) for name in draft.targets)
+    seen, waiting = {start}, [start]
+    while waiting:
+        key = waiting.pop()
+        draft = ruleset.chains.get(key)
+        if draft is None or draft.acting:
+            return False
+        found = {(key[0], key[1], name) for name in draft.targets} - seen
+        seen |= found
+        waiting += sorted(found)
+    return True
 
 
 def from_text(source: Source, gaps: list[Gap]) -> Ruleset:
