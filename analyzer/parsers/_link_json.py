@@ -136,8 +136,8 @@ def vxlan(data: Item) -> Vxlan:
         proxy=bool(data.get("proxy")),
         l2miss=bool(data.get("l2miss")),
         l3miss=bool(data.get("l3miss")),
-        ttl=str(data.get("ttl", "")),
-        dont_fragment=str(data.get("df", "")),
+        ttl="auto" if data.get("ttl") == 0 else str(data.get("ttl", "")),
+        dont_fragment="" if data.get("df") == "unset" else str(data.get("df", "")),
     )
 
 

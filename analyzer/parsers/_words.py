@@ -54,6 +54,8 @@ def json_items(source: Source) -> Iterator[tuple[Mapping[str, Any], Span]]:
     while (position := skip(text, position)) < len(text):
         if text[position] == "{":
             item, end = decoder.raw_decode(text, position)
+            if "encap" in item:
+                item = json.JSONDecoder(object_pairs_hook=first_of_each).raw_decode(text, position)[0]
             if item:
                 yield item, places.span(position, end)
             position = end
@@ -61,6 +63,11 @@ def json_items(source: Source) -> Iterator[tuple[Mapping[str, Any], Span]]:
             position += 1
         else:
             raise ValueError(f"expected a JSON object at {text[position : position + 20]!r}")
+
+
+def first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The first value of each key: ``ip -j route`` repeats ``dst`` for that of an encapsulation (iproute2 ip/iproute_lwtunnel.c, print_encap_ip)."""
+    return dict(reversed(pairs))
 
 
 def skip(text: str, position: int) -> int:

@@ -98,7 +98,7 @@ def read_text(source: Source) -> Iterator[Fact | Gap]:
     """The text form: a route a line, multipath next hops on lines of their own."""
     family = family_of(source)
     pending: list[tuple[int, str]] = []
-    order = 0
+    order = -1
     for number, raw in enumerate(source.text.split("\n"), 1):
         line = raw.rstrip("\r ").replace("\\", " ")
         if not line.strip():
@@ -262,7 +262,7 @@ def route_from(source: Source, item: Mapping[str, Any], at: Span, family: int, o
     hops = item.get("nexthops")
     single = (hop_from(item),) if "dev" in item or "gateway" in item or "via" in item else ()
     metrics = (item.get("metrics") or [{}])[0]
-    origin = item.get("from", item.get("src"))
+    origin = item.get("from")
     return RouteFact(
         at=at,
         scope=source.scope,

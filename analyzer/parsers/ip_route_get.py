@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from typing import Any
 
 from analyzer.addresses import address
 from analyzer.facts.base import Fact
 from analyzer.facts.routes import RouteAnswerFact
-from analyzer.parsers import Parser, by_line
-from analyzer.parsers._words import refuse_errors
-from analyzer.parsers.ip_route import next_hop
+from analyzer.parsers import UNREADABLE, Parser, by_line, reason
+from analyzer.parsers._words import is_json, json_items, refuse_errors
+from analyzer.parsers.ip_route import hop_from, next_hop
 from analyzer.source import Gap, Source, Span
 
 KINDS = frozenset({"local", "broadcast", "multicast", "unreachable", "prohibit", "blackhole", "anycast"})
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
-    """Answers by line; the indented ``cache`` line is passed over."""
-    return by_line(source, lambda line, at: answer(source, line, at))
+    """Answers by line or item; the indented ``cache`` line is passed over."""
+    if not is_json(source.text):
+        yield from by_line(source, lambda line, at: answer(source, line, at))
+        return
+    for item, at in json_items(source):
+        try:
+            yield answer_from(source, item, at)
+        except UNREADABLE as problem:
+            yield Gap(at, reason(problem), source.kind, source.scope)
+
+
+def answer_from(source: Source, item: Mapping[str, Any], at: Span) -> RouteAnswerFact:
+    """One answer of JSON."""
+    return RouteAnswerFact(
+        at=at,
+        scope=source.scope,
+        destination=address(item["dst"]),
+        kind=item.get("type", "unicast"),
+        next_hop=hop_from({key: item[key] for key in ("gateway", "via", "dev") if key in item}),
+        source=address(item["prefsrc"]) if "prefsrc" in item else None,
+        origin=address(item["from"]) if "from" in item else None,
+        in_interface=item.get("iif"),
+    )
 
 
 def answer(source: Source, line: str, at: Span) -> Iterator[Fact]:
@@ -46,6 +68,6 @@ def answer(source: Source, line: str, at: Span) -> Iterator[Fact]:
 PARSER = Parser(
     kind="ip-route-get",
     read=read,
-    names=(r"ip_(-\S+_)*(r|ro|route)_(get|g)(_\S+)?",),
+    names=(r"ip_(-\S+_)*(r|ro|route)_(get|g)(_\S+?)?(\.json)?",),
     content=re.compile(r"^(local )?[0-9a-f.:]+ (from \S+ )?(via \S+ )?dev \S+ .*uid \d+", re.MULTILINE),
 )
