@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -148,3 +149,43 @@ def test_an_older_capture_is_not_mixed_with_a_new_one(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "not empty" in done.stderr
+
+
+def test_pods_are_named_by_what_runtimes_keep(tmp_path: Path) -> None:
+    number = str((Path("/proc/self/ns/net")).stat().st_ino)
+    namespace = f"/proc/{os.getpid()}/ns/net"
+    containerd = {
+        "process": {"env": ["SECRET=s3cr3t"]},
+        "annotations": {"io.kubernetes.cri.sandbox-name": "web-1", "io.kubernetes.cri.sandbox-namespace": "shop"},
+        "linux": {"namespaces": [{"type": "pid"}, {"type": "network", "path": namespace}]},
+    }
+    crio = {
+        "annotations": {"io.kubernetes.pod.name": "db-1", "io.kubernetes.pod.namespace": "shop"},
+        "linux": {"namespaces": [{"type": "network", "path": namespace}]},
+    }
+    docker = {
+        "State": {"Running": True, "Pid": os.getpid()},
+        "Config": {"Labels": {"io.kubernetes.pod.name": "old-1", "io.kubernetes.pod.namespace": "shop"}},
+    }
+    result = {
+        "kind": "cniCacheV1",
+        "cniArgs": [["IgnoreUnknown", "1"], ["K8S_POD_NAMESPACE", "shop"], ["K8S_POD_NAME", "api-1"]],
+        "result": {"interfaces": [{"name": "cni0"}, {"name": "eth0", "sandbox": namespace}]},
+    }
+    files = {
+        "run/containerd/io.containerd.runtime.v2.task/k8s.io/abc/config.json": containerd,
+        "run/containers/storage/overlay-containers/abc/userdata/config.json": crio,
+        "var/lib/docker/containers/abc/config.v2.json": docker,
+        "var/lib/cni/results/cbr0-abc-eth0": result,
+    }
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(content, indent=2))
+    text = SCRIPT.read_text()
+    functions = text[text.index("# inode PATH") : text.index("# pod_by_process PID")]
+    functions = functions.replace(" /run/", f" {tmp_path}/run/").replace(" /var/", f" {tmp_path}/var/")
+    for shell in SHELLS:
+        lines = run(*shell, "-c", f"{functions}\npods").splitlines()
+        assert [line.split()[1] for line in lines] == ["shop_web-1", "shop_db-1", "shop_old-1", "shop_api-1"]
+        assert {line.split()[0] for line in lines} == {number}

@@ -376,6 +376,15 @@ value() {
     grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | sed 's/.*:"\([^"]*\)"$/\1/'
 }
 
+# picked FILE PATTERN…: what matches in a JSON file, its white space left out. (BusyBox's grep -o finds but one of several patterns.)
+picked() {
+    from=$1
+    shift
+    for pattern in "$@"; do
+        tr -d ' \t\n' <"$from" | grep -o -e "$pattern"
+    done
+}
+
 # pod_line PATH NAMESPACE POD: "NUMBER NAMESPACE_POD", where all is known.
 pod_line() {
     [ -n "$1" ] && [ -n "$2" ] && [ -n "$3" ] && [ -e "$1" ] || return
@@ -390,7 +399,7 @@ pods() {
         /run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/*/config.json \
         /var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task/k8s.io/*/config.json; do
         [ -f "$file" ] || continue
-        text=$(tr -d ' \t\n' <"$file" | grep -o -e '"io.kubernetes.cri.sandbox-name[a-z]*":"[^"]*"' -e '"type":"network","path":"[^"]*"')
+        text=$(picked "$file" '"io.kubernetes.cri.sandbox-name[a-z]*":"[^"]*"' '"type":"network","path":"[^"]*"')
         path=$(echo "$text" | sed -n 's/.*"network","path":"\([^"]*\)".*/\1/p' | head -n 1)
         [ -n "$path" ] || path=/proc/$(cat "${file%/*}/init.pid" 2>/dev/null)/ns/net
         pod_line "$path" "$(echo "$text" | value io.kubernetes.cri.sandbox-namespace)" "$(echo "$text" | value io.kubernetes.cri.sandbox-name)"
@@ -398,21 +407,21 @@ pods() {
     # CRI-O.
     for file in /run/containers/storage/overlay-containers/*/userdata/config.json /var/run/crio/*/config.json; do
         [ -f "$file" ] || continue
-        text=$(tr -d ' \t\n' <"$file" | grep -o -e '"io.kubernetes.pod.name[a-z]*":"[^"]*"' -e '"type":"network","path":"[^"]*"')
+        text=$(picked "$file" '"io.kubernetes.pod.name[a-z]*":"[^"]*"' '"type":"network","path":"[^"]*"')
         path=$(echo "$text" | sed -n 's/.*"network","path":"\([^"]*\)".*/\1/p' | head -n 1)
         pod_line "$path" "$(echo "$text" | value io.kubernetes.pod.namespace)" "$(echo "$text" | value io.kubernetes.pod.name)"
     done
     # dockerd (cri-dockerd).
     for file in /var/lib/docker/containers/*/config.v2.json; do
         [ -f "$file" ] || continue
-        text=$(tr -d ' \t\n' <"$file" | grep -o -e '"io.kubernetes.pod.name[a-z]*":"[^"]*"' -e '"Pid":[0-9]*')
+        text=$(picked "$file" '"io.kubernetes.pod.name[a-z]*":"[^"]*"' '"Pid":[0-9]*')
         pid=$(echo "$text" | sed -n 's/"Pid":\([1-9][0-9]*\)/\1/p' | head -n 1)
         pod_line "/proc/$pid/ns/net" "$(echo "$text" | value io.kubernetes.pod.namespace)" "$(echo "$text" | value io.kubernetes.pod.name)"
     done
     # The results that libcni keeps, whatever the runtime.
     for file in /var/lib/cni/results/* /var/lib/cni/cache/results/*; do
         [ -f "$file" ] || continue
-        text=$(tr -d ' \t\n' <"$file" | grep -o -e '\["K8S_POD_NAME[A-Z]*","[^"]*"\]' -e '"sandbox":"[^"]*"')
+        text=$(picked "$file" '\["K8S_POD_NAME[A-Z]*","[^"]*"\]' '"sandbox":"[^"]*"')
         pod_line "$(echo "$text" | value sandbox)" \
             "$(echo "$text" | sed -n 's/.*"K8S_POD_NAMESPACE","\([^"]*\)".*/\1/p' | head -n 1)" \
             "$(echo "$text" | sed -n 's/.*"K8S_POD_NAME","\([^"]*\)".*/\1/p' | head -n 1)"
