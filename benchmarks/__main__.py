@@ -1,0 +1,133 @@
+"""``python -m benchmarks``: measures each workload in a process of its own and rewrites the table of README.md.
+
+Times are CPU seconds of the whole process (user and system, children included) and wall seconds; memory is the largest resident size.
+``--quick`` leaves the large workloads out; ``--keep DIR`` keeps the captures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.capture import Shape, write
+
+README = Path(__file__).parent / "README.md"
+ANALYZE = (sys.executable, "-m", "analyzer")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What is measured: a name, the command, the wanted wall time and memory in MB (0: none), and the shape of the capture."""
+
+    name: str
+    command: tuple[str, ...]
+    seconds: float
+    megabytes: int
+    large: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured."""
+
+    wall: float
+    cpu: float
+    megabytes: float
+
+
+def workloads(folder: Path) -> Iterator[Workload]:
+    """The workloads, the captures that they read written first."""
+    small, twenty, one, three = folder / "small", folder / "twenty", folder / "one", folder / "three"
+    write(small, Shape(2, 3, 10, 2))
+    yield Workload("`analyze --help`", (*ANALYZE, "--help"), 0.1, 0)
+    yield Workload("`analyze trace` of one packet, 2 nodes", (*ANALYZE, "trace", str(small), *QUESTION, "-q"), 0.4, 0)
+    write(twenty, Shape(20, 10, 1000, 2))
+    yield Workload("all guarantees, 20 nodes, 200 pods, 1,000 services", (*ANALYZE, str(twenty), "-q"), 10, 0)
+    write(one, Shape(1, 10, 10_000, 5))
+    yield Workload(
+        "one node, 10,000 services, 50,000 endpoints: read and prove pod-to-pod without NAT",
+        (*PROVE, str(one), "pod-to-pod-without-nat"),
+        4,
+        500,
+        True,
+    )
+    yield Workload("the same node: every path from the pods to every service", (*PROVE, str(one), "pod-to-service"), 5, 0, True)
+    yield Workload("the same node: reading alone", (*PROVE, str(one), "read"), 0, 0, True)
+    yield Workload(
+        "the same node: 1,000 traces of one packet to a service, once it is read", (*PROVE, str(one), "trace"), 0, 0, True
+    )
+    write(three, Shape(3, 10, 10_000, 5))
+    yield Workload(
+        "three such nodes: read and prove pod-to-pod without NAT", (*PROVE, str(three), "pod-to-pod-without-nat"), 6, 0, True
+    )
+    for services in (1000, 2000, 4000, 8000):
+        curve = folder / f"curve-{services}"
+        write(curve, Shape(3, 10, services, 5))
+        yield Workload(f"the curve: 3 nodes, {services:,} services", (*PROVE, str(curve), "pod-to-pod-without-nat"), 0, 0, True)
+
+
+QUESTION = ("--from", "default/p0-0", "--to", "default/p1-0", "--port", "8080/TCP")
+PROVE = (sys.executable, "-m", "benchmarks.question")
+
+
+def measure(command: tuple[str, ...]) -> Measured:
+    """Runs a command in a process of its own."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - started
+    if os.waitstatus_to_exitcode(status) not in (0, 1, 3):
+        text = process.stderr.read().decode(errors="replace") if process.stderr else ""
+        raise SystemExit(f"{' '.join(command)} failed:\n{text}")
+    return Measured(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def row(workload: Workload, measured: Measured) -> str:
+    """A line of the table."""
+    wanted = f"{workload.seconds:g} s" if workload.seconds else ""
+    wanted += f", {workload.megabytes} MB" if workload.megabytes else ""
+    return f"| {workload.name} | {measured.wall:.2f} | {measured.cpu:.2f} | {measured.megabytes:.0f} | {wanted} |"
+
+
+def main() -> None:
+    """Measures and rewrites the README."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--keep", type=Path)
+    options = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for workload in workloads(options.keep or Path(temporary)):
+            if options.quick and workload.large:
+                break
+            rows.append(row(workload, measure(workload.command)))
+            print(rows[-1], flush=True)
+    if not options.quick:
+        README.write_text(page(rows))
+
+
+def page(rows: list[str]) -> str:
+    """The README: how it was measured, the table, and the notes below the table that are kept."""
+    old = README.read_text() if README.exists() else ""
+    notes = old.partition("\n## Notes\n")[2]
+    head = f"""# Measurements
+
+`python -m benchmarks` writes this table: each workload in a fresh process, single runs, on {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}.
+The captures are made by `benchmarks/capture.py` (deterministic). "Wanted" is what the project set itself.
+
+| workload | wall s | CPU s | largest MB | wanted |
+|---|---|---|---|---|
+"""
+    return head + "\n".join(rows) + "\n\n## Notes\n" + notes
+
+
+if __name__ == "__main__":
+    main()
