@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,8 +26,6 @@ from analyzer.parsers import (
     subnet_env,
 )
 from analyzer.source import Gap, Source
-
-SAMPLES = Path(__file__).parent.parent / "samples" / "parsers"
 
 # What `kubectl annotate --local -o json` (1.32) makes of each scalar.
 SCALARS: dict[str, Any] = {
