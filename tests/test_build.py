@@ -161,9 +161,11 @@ def test_switches_are_found_under_each_of_their_names() -> None:
     space = network(
         SysctlFact(at=at(1), scope=N1, key="net.ipv4.ip_forward", value="1"),
         SysctlFact(at=at(2), scope=N1, key="net.ipv4.conf.eth0/5.rp_filter", value="2"),
+        SysctlFact(at=at(3), scope=N1, key="net.ipv4.conf.eth1.6.rp_filter", value="1"),
     ).namespaces[N1]
     assert space.sysctl("net.ipv4.conf.all.forwarding") == "1"
     assert space.sysctl("net.ipv4.conf.eth0.5.rp_filter") == "2"
+    assert space.sysctl("net.ipv4.conf.eth1/6.rp_filter") == "1"
     assert space.sysctl("net.ipv4.conf.all.rp_filter") is None
 
 

@@ -116,3 +116,16 @@ def test_rules_are_chosen_by_id_and_pattern() -> None:
     assert [rule.id for rule in rules if chosen(rule.id, ("a-*",), ("a-two",))] == ["a-one"]
     assert [rule.id for rule in rules if chosen(rule.id, ("b,a-one",), ())] == ["a-one", "b"]
     assert [rule.id for rule in rules if chosen(rule.id, (), ("b",))] == ["a-one", "a-two"]
+
+
+def test_a_healthy_cluster_has_no_findings(tmp_path: Path) -> None:
+    from benchmarks.capture import Shape, write
+
+    write(tmp_path, Shape(nodes=3, pods=2, services=20))
+    found = check(network_of({}, tmp_path))
+    assert [f"{one.rule}: {one.message}" for one in found] == []
+
+
+def test_rules_say_the_same_twice(tmp_path: Path) -> None:
+    files = sample(SAMPLES / "tunnel-down.bad.txt").files
+    assert check(network_of(files, tmp_path)) == check(network_of(files, tmp_path))

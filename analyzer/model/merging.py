@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+import re
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from analyzer.facts.system import SysctlFact
 from analyzer.source import Gap
 
 F = TypeVar("F", bound=Fact)
+DEVICE_KEY = re.compile(r"(?P<head>net\.ipv[46]\.(?:conf|neigh)\.)(?P<device>.+)(?P<tail>\.[^./]+)")
 
 
 def grouped(facts: Iterable[F], key: Callable[[F], Hashable]) -> dict[Hashable, list[F]]:
@@ -108,6 +110,14 @@ def merged_neighbours(facts: Sequence[NeighbourFact]) -> tuple[tuple[NeighbourFa
     return tuple(result), gaps
 
 
+def other_names(key: str) -> Iterator[str]:
+    """The key of a device with dots in its name, each way of writing it."""
+    found = DEVICE_KEY.fullmatch(key)
+    if found and ("/" in found["device"] or "." in found["device"]):
+        for device in (found["device"].replace("/", "."), found["device"].replace(".", "/")):
+            yield f"{found['head']}{device}{found['tail']}"
+
+
 def merged_sysctls(facts: Sequence[SysctlFact]) -> tuple[dict[str, SysctlFact], list[Gap]]:
     """The switches by key. A device ``eth0.5`` is found under ``eth0/5`` (as sysctl prints it) and ``eth0.5``.
 
@@ -121,8 +131,9 @@ def merged_sysctls(facts: Sequence[SysctlFact]) -> tuple[dict[str, SysctlFact], 
             continue
         first = result.setdefault(fact.key, fact)
         gaps += contradiction(first, fact, fact.key, ("value",), "sysctl")
-    for key in [key for key in result if "/" in key]:
-        result.setdefault(key.replace("/", "."), result[key])
+    for key in list(result):
+        for other in other_names(key):
+            result.setdefault(other, result[key])
     one, two = "net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"
     for known, other in ((one, two), (two, one)):
         if known in result:

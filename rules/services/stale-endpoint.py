@@ -27,19 +27,22 @@ def check(network: Network) -> Iterator[Finding]:
     if not cluster.known & {"EndpointSlice", "Endpoints"}:
         return
     wanted = {endpoint.address for groups in cluster.endpoints.values() for group in groups for endpoint in group.endpoints}
+    sound: set[str] = set()
     for root in roots(network):
         for family in (4, 6):
             for ruleset, found in chains(root, "nat", family):
-                if not found.name.startswith("KUBE-SEP-"):
+                if not found.name.startswith("KUBE-SEP-") or found.content in sound:
                     continue
-                for rule in found.rules:
-                    target = destination_of(rule, family)
-                    if target is not None and target not in wanted:
-                        yield RULE.finding(
-                            rule.at,
-                            f"{root.scope.node} ({ruleset.backend}) translates {rule.comment or found.name} to {target}, which no EndpointSlice has",
-                            help=f"restart kube-proxy on {root.scope.node}",
-                        )
+                targets = [(rule, target) for rule in found.rules if (target := destination_of(rule, family)) is not None]
+                stale = [(rule, target) for rule, target in targets if target not in wanted]
+                if found.content and not stale:
+                    sound.add(found.content)
+                for rule, target in stale:
+                    yield RULE.finding(
+                        rule.at,
+                        f"{root.scope.node} ({ruleset.backend}) translates {rule.comment or found.name} to {target}, which no EndpointSlice has",
+                        help=f"restart kube-proxy on {root.scope.node}",
+                    )
 
 
 RULE = Rule("stale-endpoint", Severity.ERROR, __doc__, check, ("F73",))
