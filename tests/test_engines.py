@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from analyzer.solve import interpreter, regions
 from analyzer.solve.diagrams import Sets
 from analyzer.solve.interpreter import Interpreter
-from analyzer.solve.states import DESTINATION, SOURCE
+from analyzer.solve.states import INDEX, SOURCE
 from analyzer.solve.symbolic import Never, Some, exists
 from analyzer.transfer.ir import Field
 from tests.engines import POINTS, Parts, by_answers, flows, interpreted, members, named, packets, programs, whole
@@ -40,6 +40,15 @@ def sets_agree(program: Parts, chosen: tuple[dict[Field, int], ...]) -> None:
             assert by_answers(found) == by_answers(wanted)
 
 
+COMPARED = (
+    Field.SOURCE,
+    Field.DESTINATION,
+    Field.SOURCE_PORT,
+    Field.DESTINATION_PORT,
+    Field.STATE,
+    Field.MARK,
+    Field.CONNECTION_MARK,
+)
 few = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
@@ -56,19 +65,19 @@ def test_z3_and_the_interpreter_agree_about_flows(program: Parts, packet: dict[F
 
 
 def z3_agrees(program: Parts, packet: dict[Field, int]) -> None:
-    """One packet of the whole region leaves by each exit with the source and destination that the interpreter gives it, by no other exit,
-    and with no other source."""
+    """The packet leaves by each exit with the fields that the interpreter gives it, by no other exit, and with no other value of a field."""
     results = list(Interpreter(program).walk(POINTS[0], interpreter.start(packet)))
     start = regions.start({**whole(), **{name: ((value, value),) for name, value in packet.items()}})
     ends = {way for way, _ in results}
     assert exists(program, [(POINTS[0], start)], lambda way: way not in ends) == Never()
     for end in sorted(ends, key=repr):
-        seen = {(state.env[SOURCE], state.env[DESTINATION]) for way, state in results if way == end}
-        for source, destination in sorted(seen):
-            where = ((Field.SOURCE, source, True), (Field.DESTINATION, destination, True))
+        seen = {tuple(state.env[INDEX[name]] for name in COMPARED) for state in (s for way, s in results if way == end)}
+        for values in sorted(seen):
+            where = [(name, value, True) for name, value in zip(COMPARED, values, strict=True)]
             assert isinstance(exists(program, [(POINTS[0], start)], partial(eq, end), where), Some)
-        others = tuple((Field.SOURCE, source, False) for source in sorted({source for source, _ in seen}))
-        assert exists(program, [(POINTS[0], start)], partial(eq, end), others) == Never()
+        for position, name in enumerate(COMPARED):
+            others = [(name, value, False) for value in sorted({values[position] for values in seen})]
+            assert exists(program, [(POINTS[0], start)], partial(eq, end), others) == Never()
 
 
 @few  # type: ignore[untyped-decorator]
