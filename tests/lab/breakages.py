@@ -199,12 +199,17 @@ def second_uplink(lab: Lab, random: Random) -> None:
     lines = ["ip link add br1 type bridge", "ip link set br1 up"]
     for one in lab.nodes:
         process = lab.machine.agents[one.name].pid
-        lines += [f"ip link add second{one.number} type veth peer name eth1 netns {process}", f"ip link set second{one.number} master br1 up"]
+        lines += [
+            f"ip link add second{one.number} type veth peer name eth1 netns {process}",
+            f"ip link set second{one.number} master br1 up",
+        ]
     lab.run("underlay", "\n".join(lines))
     for one in lab.nodes:
         lab.run(one.name, f"ip link set eth1 up; ip addr add 192.168.67.{10 + one.number}/24 dev eth1")
     lab.run(node.name, f"ip route replace {peer.pod_cidr()} via 192.168.67.{10 + peer.number} dev eth1")
-    lab.run(peer.name, f"sysctl -qw net.ipv4.conf.{random.choice(('all', 'eth1', 'default'))}.rp_filter={random.choice((0, 1, 1, 2))}")
+    lab.run(
+        peer.name, f"sysctl -qw net.ipv4.conf.{random.choice(('all', 'eth1', 'default'))}.rp_filter={random.choice((0, 1, 1, 2))}"
+    )
 
 
 def two_next_hops(lab: Lab, random: Random) -> None:

@@ -149,14 +149,8 @@ def random_routing(lab: Lab, random: Random) -> None:
 def random_neighbour(lab: Lab, random: Random) -> None:
     """A permanent neighbour on a node or in a pod, with some other's MAC."""
     one = random.choice([pod for pod in lab.pods if not pod.host_network])
-    mac = (
-        lab.run(
-            random.choice([pod.key for pod in lab.pods if not pod.host_network]),
-            "cat /proc/net/dev >/dev/null; ip -o link show eth0",
-        )
-        .split("link/ether ")[1]
-        .split()[0]
-    )
+    other = random.choice([pod for pod in lab.pods if not pod.host_network])
+    mac = lab.run(other.node, f"ip -n {other.netns} -o link show eth0").split("link/ether ")[1].split()[0]
     device = lab.run(one.node, f"ip -o route get {one.addresses[0]}").split(" dev ")
     if len(device) > 1 and device[1].split()[0] != "lo":
         lab.run(one.node, f"ip neigh replace {one.addresses[0]} lladdr {mac} dev {device[1].split()[0]} nud permanent")
