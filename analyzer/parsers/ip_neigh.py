@@ -44,6 +44,8 @@ def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
         return
     values = {key: words[i + 1] for i, key in enumerate(words[:-1]) if key in VALUES}
     mac = values.get("lladdr")
+    if "dev" not in values and not mac and not STATES.intersection(words):
+        raise ValueError(f"expected a neighbour such as '10.0.0.2 dev eth0 lladdr …', not {line.strip()[:60]!r}")
     yield NeighbourFact(
         at=word_at(at, line, mac) if mac else at,
         scope=source.scope,
