@@ -12,6 +12,7 @@ import pytest
 from analyzer import parsers
 from analyzer.facts.base import Fact
 from analyzer.facts.links import AddressFact, LinkFact
+from analyzer.facts.netfilter import NfRule, RulesetFact
 from analyzer.facts.routes import NextHop, RouteFact
 from analyzer.parsers import Parser
 from analyzer.plugins import package_constants
@@ -36,8 +37,10 @@ def rendered(item: Fact | Gap) -> str:
     place = f"{item.at.line}:{item.at.column}"
     if isinstance(item, Gap):
         return f"{place} GAP {item.reason}"
-    shown = [f"{field.name}={text(getattr(item, field.name))}" for field in dataclasses.fields(item) if telling(item, field)]
-    return f"{place} {type(item).__name__} {' '.join(shown)}"
+    if isinstance(item, RulesetFact):
+        return f"{place} RulesetFact {ruleset_text(item)}"
+    told = [f"{field.name}={text(getattr(item, field.name))}" for field in dataclasses.fields(item) if telling(item, field)]
+    return f"{place} {type(item).__name__} {' '.join(told)}"
 
 
 def telling(item: Fact, field: dataclasses.Field[object]) -> bool:
@@ -45,12 +48,28 @@ def telling(item: Fact, field: dataclasses.Field[object]) -> bool:
     return field.name not in ("at", "scope") and getattr(item, field.name) != field.default
 
 
+def shown(value: object) -> list[dataclasses.Field[object]]:
+    """The fields of a value; a netfilter rule's place and text stand in the sample itself."""
+    fields = dataclasses.fields(value)  # type: ignore[arg-type]
+    return [field for field in fields if field.repr or not isinstance(value, NfRule)]
+
+
+def ruleset_text(fact: RulesetFact) -> str:
+    """Tables, chains and rules, a line for each."""
+    lines = [f"family={fact.family} backend={fact.backend}"]
+    for table, chains in fact.tables.items():
+        for name, chain in chains.items():
+            lines.append(f"  {table} {name} {chain.policy or '-'}")
+            lines += [f"    {text(rule)}" for rule in chain.rules]
+    return "\n".join(lines)
+
+
 def text(value: object) -> str:
     """A value as text that does not depend on the order of sets."""
     if isinstance(value, frozenset):
         return "{" + ",".join(sorted(map(str, value))) + "}"
     if dataclasses.is_dataclass(value):
-        inner = ", ".join(f"{f.name}={text(getattr(value, f.name))}" for f in dataclasses.fields(value))
+        inner = ", ".join(f"{f.name}={text(getattr(value, f.name))}" for f in shown(value))
         return f"{type(value).__name__}({inner})"
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
         return "(" + ", ".join(map(text, value)) + ")"
