@@ -58,7 +58,6 @@ def test_every_parser_reads_every_sample(kind: str) -> None:
 
 
 # The pattern for pairs of conntrack takes time that grows with the square of a word's length.
-LENGTHS = {"conntrack": 5000}
 HOSTILE = {
     "long line": "1: " + "a" * 300_000,
     "long words": "default " + "via " * 60_000,
@@ -77,4 +76,4 @@ HOSTILE = {
 @pytest.mark.parametrize("kind", sorted(PARSERS))
 @pytest.mark.parametrize("name", sorted(HOSTILE))
 def test_hostile_text_is_read(kind: str, name: str) -> None:
-    read(PARSERS[kind], HOSTILE[name][: LENGTHS.get(kind)])
+    read(PARSERS[kind], HOSTILE[name])

@@ -11,7 +11,6 @@ from analyzer.facts.system import ConnectionFact
 from analyzer.parsers import Parser, by_line
 from analyzer.source import Gap, Source, Span
 
-PAIR = re.compile(r"(\S+?)=(\S*)")
 FLAGS = re.compile(r"\[(\w+)\]")
 Tuple = tuple[Address, Address, int, int]
 
@@ -28,7 +27,7 @@ def entry(source: Source, line: str, at: Span) -> Iterator[Fact]:
     words = line.split()
     if words[0] in ("ipv4", "ipv6"):
         words = words[2:]
-    pairs = PAIR.findall(line)
+    pairs = [(key, value) for key, equals, value in (word.partition("=") for word in words) if equals]
     sides = split(pairs)
     values = dict(pairs)
     yield ConnectionFact(
