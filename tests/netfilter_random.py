@@ -66,7 +66,8 @@ class Rules:
             users = [f"{hook}-{name}" for name in "abc"]
             heads += [f":{name} - [0:0]" for name in users]
             for position, chain in enumerate((hook, *users)):
-                for _ in range(self.random.randint(0 if position else 1, 4)):
+                long = self.random.random() < 0.12
+                for _ in range(self.random.randint(9, 14) if long else self.random.randint(0 if position else 1, 4)):
                     rules.append(self.rule(table, hook, chain, users[position:]))
         return "\n".join((*heads, *rules, "COMMIT"))
 

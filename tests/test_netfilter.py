@@ -280,3 +280,24 @@ def test_both_back_ends_translating_differently_is_asked() -> None:
         result = run_hook(HookTables.of(namespace, 4), Hook.PREROUTING, at, surroundings(), Connections(), Oracle(script))
         ends.append(str(Address(4, result.packet.packet.destination)))
     assert ends == ["10.0.0.9", "10.0.0.8"]
+
+
+def test_a_destination_in_a_comment_is_no_destination() -> None:
+    line = '-A FORWARD -m comment --comment "was -d 10.9.9.9/32 once" -j DROP\n'
+    text = (
+        "*filter\n:FORWARD ACCEPT [0:0]\n"
+        + "".join(f"-A FORWARD -d 10.0.1.{i}/32 -j RETURN\n" for i in range(9))
+        + line
+        + "COMMIT\n"
+    )
+    result = at_hook(text, Hook.FORWARD, HookPacket(packet("10.0.0.1", "10.0.0.2"), "a", "b"))
+    assert result.reason == "dropped by filter FORWARD rule 10"
+
+
+def test_the_rules_that_name_a_destination_are_found_without_the_others() -> None:
+    rules = "".join(f"-A FORWARD -d 10.0.{i // 256}.{i % 256}/32 -j DROP\n" for i in range(1000))
+    chain = ruleset(f"*filter\n:FORWARD ACCEPT [0:0]\n{rules}-A FORWARD -s 10.0.0.0/8 -j DROP\nCOMMIT\n").tables["filter"][
+        "FORWARD"
+    ]
+    value = address("10.0.1.5").value
+    assert list(chain.rules.candidates(4, ((value, value + 1),))) == [261, 262, 1000]

@@ -87,7 +87,8 @@ class RuleLines:
 
 def exact_destination(line: str, family: int) -> int | None:
     """The single address that a rule's ``-d`` names; None where it names more, none, or a negated one."""
-    found = EXACT.search(line)
+    quote = line.find('"')
+    found = EXACT.search(line) if quote < 0 else EXACT.search(line, 0, quote)
     if found is None or (family == 4 and line.startswith("/", found.end(1)) and not line.startswith("/32 ", found.end(1))):
         return None
     try:

@@ -87,7 +87,7 @@ def look_up(name: str, match: SetMatch, rule: NfRule, visit: Visit, depth: int) 
         return ask(name, match, rule, visit, f"capture `ipset save` on {visit.place}: it does not hold the set {name}")
     if table.names and depth < DEEP:
         return in_list(table, match, rule, visit, depth)
-    if table.family != visit.packet.family and table.parts != ("port",):
+    if table.family != visit.packet.family and table.parts not in (("port",), ("mac",)):
         return False
     values = key(table, match, visit)
     if values is None:
