@@ -1,0 +1,279 @@
+"""Bridges: ports, VLANs, the forwarding table, flooding, hairpin, and br_netfilter.
+
+After net/bridge/{br_input,br_device,br_forward,br_fdb,br_vlan,br_netfilter_hooks}.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from analyzer.addresses import Address, hardware_text
+from analyzer.facts.links import Bridge
+from analyzer.facts.neighbours import BridgeVlanFact, ForwardingFact
+from analyzer.model.network import Interface
+from analyzer.solve import internet, links, resolution
+from analyzer.solve.netfilter import Hook, HookPacket
+from analyzer.solve.route_lookup import Query, Route, look_up
+from analyzer.solve.walk_index import Space
+from analyzer.solve.walk_state import Answered, Dropped, Endings, Frame, Left, Question, Undecided, Walk
+
+LOCAL = ""
+FIXED = frozenset({"static", "permanent", "extern_learn", "sticky"})
+CLOSED = frozenset({"disabled", "blocking", "listening", "learning"})
+KEYS = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
+
+
+def enter(walk: Walk, space: Space, bridge: str, port: str, frame: Frame) -> Endings:
+    """A frame comes in at a port (``br_handle_frame``, ``br_handle_frame_finish``)."""
+    at = Interface(space.scope, bridge)
+    fact, link = space.namespace.ports.get(port), space.links[bridge]
+    if not link.up:
+        return walk.drop(at.scope, f"{at} is down", link.at)
+    if fact is not None and fact.state in CLOSED:
+        return walk.drop(at.scope, f"port {port} of {at} is {fact.state}", fact.at)
+    walk.taken_for_granted(space, "bridge-link")
+    if isinstance(frame.load, HookPacket) and calls_iptables(walk, space, bridge, frame.load.packet.family):
+        passed = prerouting(walk, space, bridge, port, frame, frame.load)
+        if not isinstance(passed, Frame):
+            return passed
+        frame = passed
+    number = ingress_vlan(space, bridge, port, frame)
+    if number is None:
+        return walk.drop(
+            at.scope, f"port {port} of {at} is not in VLAN {frame.vlan or 'of untagged frames'}", vlan_place(space, port)
+        )
+    if fact is None or fact.learning is not False:
+        walk.learned[at, frame.source, number] = port
+    return switch(walk, space, at, port, number, frame)
+
+
+def vlan_place(space: Space, port: str):  # type: ignore[no-untyped-def]
+    """Where a port's VLANs stand."""
+    facts = space.namespace.vlans.get(port, ())
+    return facts[0].at if facts else space.address_at(port)
+
+
+def switch(walk: Walk, space: Space, at: Interface, port: str, number: int, frame: Frame) -> Endings:
+    """Up to the host, to one port, or to all."""
+    link = space.links[at.device]
+    if frame.to_all:
+        return links.branches(walk, everywhere(walk, space, at, port, number, frame))
+    if frame.destination == space.links[port].mac:
+        frame = replace(frame, destination=link.mac or frame.destination)
+    found = find(walk, space, at, frame.destination, number)
+    if found is None:
+        return links.branches(walk, flooded(walk, space, at, port, number, frame))
+    target, fact = found
+    if target == LOCAL:
+        return pass_up(walk, space, at, number, frame)
+    what = f"{at.device} has {hardware_text(frame.destination)} at {target}"
+    walk.tell(at.scope, "bridge", what, fact.at if fact else None, links.packet_of(frame))
+    return to_port(walk, space, at, port, target, number, frame, False)
+
+
+def everywhere(walk: Walk, space: Space, at: Interface, port: str, number: int, frame: Frame) -> Iterator[Endings]:
+    """A broadcast is for the host and for every other port."""
+    yield pass_up(walk, space, at, number, frame)
+    yield from flooded(walk, space, at, port, number, frame)
+
+
+def flooded(walk: Walk, space: Space, at: Interface, port: str | None, number: int, frame: Frame) -> Iterator[Endings]:
+    """``br_flood``: every port that takes such frames, but the one it came by."""
+    for name in space.ports.get(at.device, ()):
+        fact = space.namespace.ports.get(name)
+        wanted = True if fact is None else fact.broadcast_flood if frame.to_all else fact.flood
+        if isinstance(frame.load, Question) and frame.load.target.family == 6 and fact is not None:
+            wanted = fact.multicast_flood
+        if wanted is False or (name == port and not hairpin(space, name)):
+            continue
+        yield to_port(walk, space, at, port, name, number, frame, True)
+
+
+def hairpin(space: Space, port: str) -> bool:
+    """Whether a port sends back what came by it."""
+    fact = space.namespace.ports.get(port)
+    return bool(fact and fact.hairpin)
+
+
+def pass_up(walk: Walk, space: Space, at: Interface, number: int, frame: Frame) -> Endings:
+    """``br_pass_frame_up``."""
+    bridge = space.links[at.device]
+    tag = number
+    if filtering(space, at.device):
+        own = membership(space, at.device, at.device, number)
+        if own is None:
+            return walk.drop(at.scope, f"{at} itself is not in VLAN {number}", bridge.at)
+        tag = 0 if own.untagged else number
+    return links.arrive(walk, at, replace(frame, vlan=tag))
+
+
+def from_bridge(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
+    """The host sends by the bridge (``br_dev_xmit``)."""
+    number = frame.vlan
+    if filtering(space, at.device) and not number:
+        number = default_of(space, at.device, at.device)
+    walk.taken_for_granted(space, "bridge-fdb")
+    if frame.to_all:
+        return links.branches(walk, flooded(walk, space, at, None, number, frame))
+    found = find(walk, space, at, frame.destination, number)
+    if found is None:
+        return links.branches(walk, flooded(walk, space, at, None, number, frame))
+    target, fact = found
+    if target == LOCAL:
+        mac = hardware_text(frame.destination)
+        return walk.drop(at.scope, f"{at} takes {mac} for its own and sends the frame nowhere", fact.at if fact else None)
+    what = f"{at.device} has {hardware_text(frame.destination)} at {target}"
+    walk.tell(at.scope, "bridge", what, fact.at if fact else None, links.packet_of(frame))
+    return to_port(walk, space, at, None, target, number, frame, False)
+
+
+def find(walk: Walk, space: Space, at: Interface, mac: int, number: int) -> tuple[str, ForwardingFact | None] | None:
+    """``br_fdb_find_rcu``: the port of a MAC, LOCAL for the host; None: not known."""
+    if mac == space.links[at.device].mac:
+        return LOCAL, None
+    facts = [fact for fact in space.bridged.get((at.device, mac), ()) if in_vlan(space, at.device, fact, number)]
+    fixed = next((fact for fact in facts if fact.flags & FIXED), None)
+    if fixed is not None:
+        return (LOCAL if "permanent" in fixed.flags else fixed.device), fixed
+    learned = walk.learned.get((at, mac, number))
+    if learned is not None:
+        return learned, None
+    if facts:
+        return facts[0].device, facts[0]
+    return next(((LOCAL, None) for port in space.ports.get(at.device, ()) if space.links[port].mac == mac), None)
+
+
+def in_vlan(space: Space, bridge: str, fact: ForwardingFact, number: int) -> bool:
+    """Whether an entry is of the frame's VLAN; without VLAN filtering only entries without one count."""
+    return (fact.vlan or 0) == (number if filtering(space, bridge) else 0)
+
+
+def to_port(
+    walk: Walk, space: Space, at: Interface, port: str | None, target: str, number: int, frame: Frame, copy: bool
+) -> Endings:
+    """``__br_forward``: whether a port takes the frame, br_netfilter, the tag, and out."""
+    fact = space.namespace.ports.get(target)
+    link = space.links.get(target)
+    if link is None or not link.up or (fact is not None and fact.state in CLOSED):
+        state = fact.state if fact is not None and fact.state in CLOSED else "down"
+        return walk.drop(at.scope, f"port {target} of {at} is {state}", fact.at if fact else None, copy)
+    if port == target and not hairpin(space, target):
+        text = f"{at} does not send a frame back to port {target}, by which it came (hairpin is off)"
+        return walk.drop(at.scope, text, fact.at if fact else link.at, copy)
+    if port is not None and isolated(space, port) and isolated(space, target):
+        return walk.drop(at.scope, f"ports {port} and {target} of {at} are isolated", fact.at if fact else None, copy)
+    tag = egress_tag(space, at.device, target, number)
+    if tag is None:
+        return walk.drop(at.scope, f"port {target} of {at} is not in VLAN {number}", vlan_place(space, target), copy)
+    if (refused := links.longer(walk, Interface(at.scope, target), link, frame, 4)) is not None:
+        return refused
+    if frame.prerouted and port is not None and isinstance(frame.load, HookPacket):
+        passed = bridged(walk, space, at, port, target, frame.load)
+        if not isinstance(passed, HookPacket):
+            return passed
+        frame = replace(frame, load=passed)
+    return links.transmit(walk, Interface(at.scope, target), replace(frame, vlan=tag))
+
+
+def isolated(space: Space, port: str) -> bool:
+    """Whether a port is isolated."""
+    fact = space.namespace.ports.get(port)
+    return bool(fact and fact.isolated)
+
+
+def filtering(space: Space, bridge: str) -> bool:
+    """Whether a bridge filters VLANs."""
+    kind = space.links[bridge].kind
+    return isinstance(kind, Bridge) and bool(kind.vlan_filtering)
+
+
+def vlans_of(space: Space, bridge: str, port: str) -> tuple[BridgeVlanFact, ...]:
+    """A port's VLANs; the bridge's default one where the list was not captured."""
+    facts = space.namespace.vlans.get(port)
+    if facts is None and "bridge-vlan" in space.namespace.missing | dict(space.namespace.assumed):
+        link = space.links[bridge]
+        number = link.kind.default_vlan if isinstance(link.kind, Bridge) and link.kind.default_vlan is not None else 1
+        return (BridgeVlanFact(at=link.at, device=port, first=number, last=number, pvid=True, untagged=True),)
+    return facts or ()
+
+
+def membership(space: Space, bridge: str, port: str, number: int) -> BridgeVlanFact | None:
+    """The port's entry for a VLAN."""
+    return next((fact for fact in vlans_of(space, bridge, port) if fact.first <= number <= fact.last), None)
+
+
+def default_of(space: Space, bridge: str, port: str) -> int:
+    """The VLAN of a port's untagged frames; 0: there is none."""
+    return next((fact.first for fact in vlans_of(space, bridge, port) if fact.pvid), 0)
+
+
+def ingress_vlan(space: Space, bridge: str, port: str, frame: Frame) -> int | None:
+    """``br_allowed_ingress``: the frame's VLAN; None: it is not let in."""
+    if not filtering(space, bridge):
+        return frame.vlan
+    number = frame.vlan or default_of(space, bridge, port)
+    return number if number and membership(space, bridge, port, number) else None
+
+
+def egress_tag(space: Space, bridge: str, port: str, number: int) -> int | None:
+    """``br_allowed_egress`` and ``br_handle_vlan``: the tag that the frame leaves with; None: it does not."""
+    if not filtering(space, bridge):
+        return number
+    fact = membership(space, bridge, port, number)
+    return None if fact is None else 0 if fact.untagged else number
+
+
+def calls_iptables(walk: Walk, space: Space, bridge: str, family: int) -> bool:
+    """Whether bridged packets pass iptables: the namespace's switch, or the bridge's own."""
+    kind = space.links[bridge].kind
+    if isinstance(kind, Bridge) and (kind.nf_call_iptables if family == 4 else kind.nf_call_ip6tables):
+        return True
+    value = space.switch(KEYS[family])
+    if value is None and "sysctl" in space.namespace.missing:
+        walk.assume(f"{space.namespace.missing['sysctl']}: bridged packets of {space.place} are taken to pass iptables")
+        return bool(space.namespace.rulesets)
+    return bool(value)
+
+
+def prerouting(walk: Walk, space: Space, bridge: str, port: str, frame: Frame, load: HookPacket) -> Frame | Endings:
+    """``br_nf_pre_routing``: PREROUTING at the bridge; a packet with a new destination is routed at once."""
+    at = replace(load, in_device=bridge, out_device="", physical_in=port, physical_out="", source_mac=frame.source, local=False)
+    passed = internet.run(walk, space, Hook.PREROUTING, at)
+    if not isinstance(passed, HookPacket):
+        return passed
+    frame = replace(frame, load=passed, prerouted=True)
+    if passed.packet.destination == load.packet.destination:
+        return frame
+    return translated(walk, space, bridge, frame, passed)
+
+
+def translated(walk: Walk, space: Space, bridge: str, frame: Frame, at: HookPacket) -> Frame | Endings:
+    """``br_nf_pre_routing_finish``: to a neighbour on the bridge the frame is bridged on, else it goes up to the host."""
+    found = look_up(walk, space, Query.of(at.packet, bridge))
+    mac = space.links[bridge].mac or 0
+    if not isinstance(found, Route) or found.kind != "unicast" or found.ways[0].device != bridge:
+        return replace(frame, destination=mac, said="")
+    here = Interface(space.scope, bridge)
+    target = found.ways[0].via or Address(at.packet.family, at.packet.destination)
+    entry = space.neighbours.get((bridge, target))
+    if entry is not None and entry.mac is not None and entry.states & resolution.USED:
+        return replace(frame, destination=entry.mac, said=f"the neighbour entry of {space.place} for {target}", said_at=entry.at)
+    match resolution.ask(walk, space, here, target, at.packet):
+        case Answered(found_mac, by, place):
+            return replace(frame, destination=found_mac, said=f"the answer of {by} for {target}", said_at=place)
+        case Dropped(reason, place):
+            return walk.drop(space.scope, reason, place)
+        case Undecided(reason, place, settle):
+            return walk.undecided(reason, place, settle)
+        case Left():
+            return walk.undecided(f"who has {target} on {here} is not known", None, "the other hosts of that network")
+
+
+def bridged(walk: Walk, space: Space, at: Interface, port: str, target: str, load: HookPacket) -> HookPacket | Endings:
+    """``br_nf_forward_ip`` and ``br_nf_post_routing``: FORWARD and POSTROUTING of a bridged packet."""
+    going = replace(load, in_device=at.device, out_device=at.device, physical_in=port, physical_out=target)
+    passed = internet.run(walk, space, Hook.FORWARD, going)
+    if not isinstance(passed, HookPacket):
+        return passed
+    return internet.run(walk, space, Hook.POSTROUTING, replace(passed, in_device=""))

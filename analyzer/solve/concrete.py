@@ -1,0 +1,160 @@
+"""The walk of one packet through the network's records, there and back.
+
+``walk`` is the entrance. The steps stand in internet.py (IP), resolution.py (neighbours), links.py and its companions (frames), tunnels.py,
+underlay.py (what was not captured), delivery.py (who listens); the netfilter hooks in netfilter.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from analyzer.addresses import Address
+from analyzer.model.network import Interface, Network
+from analyzer.solve import delivery, internet, links
+from analyzer.solve.netfilter import HookPacket
+from analyzer.solve.oracle import Oracle, explore, fate_of
+from analyzer.solve.packet import SYN, TCP, Fate, Outcome, Packet, Trace
+from analyzer.solve.walk_index import WalkIndex, index_of
+from analyzer.solve.walk_state import Answered, Delivered, Dropped, Ending, Frame, Left, Undecided, Walk, best
+from analyzer.source import Scope
+
+FOREIGN_MAC = 0x020000000001
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A packet and where it starts: the namespace that sends it, or the interface by which it comes in from outside the capture.
+
+    The packet's source 0 means: the address that the kernel chooses."""
+
+    start: Scope | Interface
+    packet: Packet
+
+
+def walk(network: Network, flow: Flow) -> Trace:
+    """What becomes of a flow: every way that the network may treat it."""
+    index = index_of(network)
+    packet = flow.packet
+    if packet.protocol == TCP and not packet.tcp_flags:
+        packet = replace(packet, tcp_flags=SYN)
+    outcomes = explore(lambda oracle: one_way(index, Flow(flow.start, packet), oracle))
+    return Trace(fate_of(outcomes), outcomes, packet)
+
+
+def one_way(index: WalkIndex, flow: Flow, oracle: Oracle) -> Outcome:
+    """One run: the request, who takes it, the reply."""
+    state = Walk(index, oracle)
+    if isinstance(flow.start, Scope):
+        space = state.space(flow.start)
+        ready = internet.prepared(state, space, flow.packet)
+        if not isinstance(ready, Packet):
+            return failed(state, best(ready), None)
+        ending = best(internet.originate(state, flow.start, ready))
+        return concluded(state, Flow(flow.start, ready), ending)
+    ending = best(links.arrive(state, flow.start, entering(index, flow)))
+    return concluded(state, flow, ending)
+
+
+def entering(index: WalkIndex, flow: Flow) -> Frame:
+    """The frame in which a packet comes in from outside: for the interface, or for the bridge that it is a port of."""
+    assert isinstance(flow.start, Interface)
+    space = index.spaces[flow.start.scope]
+    link = space.links.get(flow.start.device)
+    master = space.links.get(space.master_of(flow.start.device) or "")
+    mac = master.mac if master is not None and space.is_bridge(master.name) else link.mac if link is not None else None
+    return Frame(FOREIGN_MAC, mac or 0, HookPacket(flow.packet))
+
+
+def concluded(state: Walk, flow: Flow, ending: Ending) -> Outcome:
+    """The outcome of a request that ended so."""
+    match ending:
+        case Delivered():
+            return received(state, flow, ending)
+        case Left():
+            return gone(state, flow, ending)
+        case _:
+            return failed(state, ending, None)
+
+
+def failed(state: Walk, ending: Ending, seen: Outcome | None) -> Outcome:
+    """The outcome of a packet that was dropped, or of which it is not known what becomes."""
+    base = seen or Outcome(Fate.UNREACHABLE)
+    prefix = "the reply: " if state.reply else ""
+    given = tuple(state.assumptions)
+    match ending:
+        case Undecided(reason, at, settle, hops):
+            return replace(base, fate=Fate.UNKNOWN, reason=prefix + reason, at=at, settle=settle, hops=hops, assumptions=given)
+        case Dropped(reason, at, _, hops):
+            ended = ended_hops(state, hops, reason, at)
+            return replace(base, fate=Fate.UNREACHABLE, reason=prefix + reason, at=at, hops=ended, assumptions=given)
+        case Delivered() | Left() | Answered():
+            return replace(base, fate=Fate.UNREACHABLE, reason=prefix + "ended elsewhere", hops=ending.hops, assumptions=given)
+
+
+def ended_hops(state: Walk, hops, reason, at):  # type: ignore[no-untyped-def]
+    """The hops with the drop as the last one."""
+    place = hops[-1].place if hops else ""
+    return (*hops, delivery.hop(place, "drop", reason, at, state.reply))
+
+
+def gone(state: Walk, flow: Flow, ending: Left) -> Outcome:
+    """A request that left the capture: reachable, as far as the capture goes."""
+    load = ending.load
+    packet = load.packet if isinstance(load, HookPacket) else flow.packet
+    target = Address(packet.family, packet.destination)
+    state.assume(f"{target} is outside the capture, is there and answers; the reply was not walked")
+    sent = flow.packet
+    return Outcome(
+        Fate.REACHABLE,
+        "outside",
+        Address(packet.family, packet.source),
+        target,
+        packet.destination_port or None,
+        packet.source != sent.source,
+        packet.destination != sent.destination,
+        hops=ending.hops,
+        assumptions=tuple(state.assumptions),
+    )
+
+
+def received(state: Walk, flow: Flow, end: Delivered) -> Outcome:
+    """A request that arrived: is it taken, and does the reply come back?"""
+    packet, sent = end.at.packet, flow.packet
+    state.hops[:] = end.hops
+    taken = delivery.taken(state, end)
+    seen = Outcome(
+        Fate.REACHABLE,
+        delivery.name(state.index.network, end.scope, packet),
+        Address(packet.family, packet.source),
+        Address(packet.family, packet.destination),
+        packet.destination_port or None,
+        packet.source != sent.source,
+        (packet.destination, packet.destination_port) != (sent.destination, sent.destination_port),
+    )
+    if taken is not None:
+        return failed(state, taken, seen)
+    state.tell(end.scope, "deliver", f"{packet} is delivered to {seen.delivered_to}", None, packet)
+    return answered(state, flow, end, seen)
+
+
+def answered(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
+    """The reply's way, back to who asked."""
+    state.reply = True
+    ending = best(internet.originate(state, end.scope, delivery.reply_to(end.at.packet)))
+    wanted = delivery.reply_to(flow.packet)
+    given = tuple(state.assumptions)
+    match ending:
+        case Delivered(scope, _, at, hops) if scope == flow.start:
+            reason = delivery.mismatch(at.packet, wanted)
+        case Left(_, HookPacket() as at, hops) if isinstance(flow.start, Interface):
+            reason = delivery.mismatch(at.packet, wanted)
+        case Delivered(scope, _, _, hops):
+            reason = f"is delivered to {scope}, which did not ask"
+        case Left(by, _, hops):
+            reason = f"leaves the capture by {by}"
+        case _:
+            return failed(state, ending, seen)
+    if reason:
+        return replace(seen, fate=Fate.UNREACHABLE, reason=f"the reply {reason}", hops=hops, assumptions=tuple(state.assumptions))
+    del given
+    return replace(seen, hops=hops, assumptions=tuple(state.assumptions))

@@ -1,0 +1,105 @@
+"""Local delivery: who takes a packet that passed INPUT, what a receiver is called, and the reply.
+
+After net/ipv4/{icmp,udp,tcp_ipv4}.c: without a socket UDP is answered by "port unreachable", TCP by RST.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from analyzer.addresses import Address
+from analyzer.facts.system import ListenerFact
+from analyzer.model.network import Attachment, Network
+from analyzer.solve.packet import ACK, ICMP, ICMPV6, PROTOCOL_NAMES, SCTP, SYN, TCP, UDP, Hop, Packet
+from analyzer.solve.walk_index import Space
+from analyzer.solve.walk_state import Delivered, Dropped, Undecided, Walk
+from analyzer.source import Scope, Span
+
+ANSWERS = {(ICMP, 8): 0, (ICMPV6, 128): 129}
+
+
+def hop(place: str, stage: str, what: str, at: Span | None, reply: bool) -> Hop:
+    """A hop without a packet."""
+    return Hop(place, stage, what, at, None, reply)
+
+
+def taken(walk: Walk, end: Delivered) -> Dropped | Undecided | None:
+    """Why nobody takes the packet; None: somebody does."""
+    packet, space = end.at.packet, walk.space(end.scope)
+    if (packet.protocol, packet.icmp_type) in ANSWERS:
+        key = "net.ipv4.icmp_echo_ignore_all" if packet.family == 4 else "net.ipv6.icmp.echo_ignore_all"
+        if space.switch(key):
+            return Dropped(f"{space.place} does not answer pings ({key})", space.where(key), hops=tuple(walk.hops))
+        return None
+    if packet.protocol not in (TCP, UDP, SCTP):
+        return None
+    return unheard(walk, space, end, packet)
+
+
+def unheard(walk: Walk, space: Space, end: Delivered, packet: Packet) -> Dropped | None:
+    """Whether no socket listens."""
+    port = packet.destination_port
+    address: Address | None = Address(packet.family, packet.destination)
+    if end.at.socket is not None:
+        address, port = end.at.socket
+    name = PROTOCOL_NAMES[packet.protocol]
+    listeners = space.namespace.listeners
+    if listeners is None or packet.protocol == SCTP:
+        walk.assume(f"something listens on {name} port {port} of {space.place}, whose sockets were not captured")
+        return None
+    if any(hears(fact, packet, address, port, end.device) for fact in listeners):
+        return None
+    if end.at.packet.family == 4 and packet.destination >> 24 == 127 and end.device != "lo" and not listeners:
+        return Dropped(f"nothing listens on {name} port {port} of {space.place}", hops=tuple(walk.hops))
+    what = "it is answered by a reset" if packet.protocol == TCP else "it is answered by port unreachable"
+    place = listeners[0].at if listeners else None
+    return Dropped(f"nothing listens on {name} port {port} of {space.place}: {what}", place, hops=tuple(walk.hops))
+
+
+def hears(fact: ListenerFact, packet: Packet, address: Address | None, port: int, device: str) -> bool:
+    """Whether a socket takes the packet."""
+    if fact.protocol != packet.protocol or fact.port != port or (fact.device and fact.device != device):
+        return False
+    if fact.address is None or address is None:
+        return True
+    return fact.address.family == packet.family and fact.address.value in (0, address.value)
+
+
+def name(network: Network, scope: Scope, packet: Packet) -> str:
+    """What the receiver is called: the pod of the namespace, or the node."""
+    if not scope.namespace:
+        return f"node:{scope.node}"
+    found = attached(network, scope, packet)
+    return found.name if found else str(scope)
+
+
+def attached(network: Network, scope: Scope, packet: Packet) -> Attachment | None:
+    """The pod of a namespace: the one with the address, where several share it."""
+    here = [one for one in network.attachments if one.scope == scope]
+    own = Address(packet.family, packet.destination)
+    return next((one for one in here if own in one.addresses), here[0] if here else None)
+
+
+def reply_to(packet: Packet) -> Packet:
+    """What the receiver of a packet sends back."""
+    answer = replace(
+        packet, source=packet.destination, destination=packet.source, ttl=64, mark=0, source_port=packet.destination_port,
+        destination_port=packet.source_port, size=None,
+    )  # fmt: skip
+    if packet.protocol == TCP:
+        return replace(answer, tcp_flags=SYN | ACK)
+    if (kind := ANSWERS.get((packet.protocol, packet.icmp_type))) is not None:
+        return replace(answer, icmp_type=kind, source_port=packet.source_port, destination_port=packet.destination_port)
+    return answer
+
+
+def mismatch(packet: Packet, wanted: Packet) -> str:
+    """Why who asked does not know the reply for one; empty: it does."""
+    if packet.source != wanted.source:
+        came, asked = Address(packet.family, packet.source), Address(packet.family, wanted.source)
+        return f"comes from {came}, and {asked} was asked"
+    if packet.destination != wanted.destination:
+        return f"goes to {Address(packet.family, packet.destination)}"
+    if (packet.source_port, packet.destination_port) != (wanted.source_port, wanted.destination_port):
+        return f"has the ports {packet.source_port} and {packet.destination_port}"
+    return ""

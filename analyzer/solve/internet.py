@@ -1,0 +1,290 @@
+"""The IP layer of a namespace: sending, receiving, forwarding.
+
+After net/ipv4/{ip_input,ip_forward,ip_output,route,fib_frontend}.c, ``ip_route_me_harder`` (net/ipv4/netfilter.c) and
+net/ipv6/{ip6_input,ip6_output,route}.c. Every function gives the endings of the packet, walked to the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from analyzer.addresses import Address
+from analyzer.facts.routes import NextHop
+from analyzer.model.network import Interface
+from analyzer.solve import resolution, reverse
+from analyzer.solve.netfilter import Hook, HookPacket, Judgement, run_hook
+from analyzer.solve.packet import Packet
+from analyzer.solve.route_lookup import NotKnown, Query, Refused, Route, chosen, look_up
+from analyzer.solve.sources import source_of
+from analyzer.solve.walk_index import Space
+from analyzer.solve.walk_state import HEADER, Delivered, Endings, Walk
+from analyzer.source import Scope
+
+
+def prepared(walk: Walk, space: Space, packet: Packet) -> Packet | Endings:
+    """The packet with the source that the kernel chooses for it, where it has none."""
+    if packet.source:
+        return packet
+    found = route_out(walk, space, packet)
+    if not isinstance(found, Route):
+        return found
+    source = source_of(space, found, packet.destination)
+    if source is None:
+        target = Address(packet.family, packet.destination)
+        reason = f"{space.place} has no address to send to {target} from (dev {found.ways[0].device})"
+        return walk.drop(space.scope, reason, found.fact.at)
+    return replace(packet, source=source)
+
+
+def route_out(walk: Walk, space: Space, packet: Packet) -> Route | Endings:
+    """The route of a packet that the namespace itself sends."""
+    query = Query.of(packet)
+    found = look_up(walk, space, query)
+    match found:
+        case NotKnown(reason, at, settle):
+            return walk.undecided(reason, at, settle)
+        case Refused(reason, at):
+            return walk.drop(space.scope, reason, at)
+        case Route():
+            return choose(walk, space, found, query)
+
+
+def choose(walk: Walk, space: Space, found: Route, query: Query) -> Route:
+    """The way of the route: chosen once for each destination of a walk and direction, as the kernel's hash does."""
+    if len(found.ways) == 1:
+        return found
+    key = (space.scope, query.destination, found.fact.at, walk.reply)
+    way = walk.ways.get(key)
+    if way is None:
+        way = walk.ways[key] = chosen(walk, space, found, query).ways[0]
+    return replace(found, ways=(way,))
+
+
+def originate(walk: Walk, scope: Scope, packet: Packet, connection: HookPacket | None = None) -> Endings:
+    """A process, or the kernel, of the namespace sends a packet. ``connection``: a packet whose mark it keeps (the inner one of a tunnel)."""
+    space = walk.space(scope)
+    del connection
+    if (looped := again(walk, space, "(sent)", packet)) is not None:
+        return looped
+    ready = prepared(walk, space, packet)
+    if not isinstance(ready, Packet):
+        return ready
+    route = route_out(walk, space, ready)
+    if not isinstance(route, Route):
+        return route
+    walk.tell(scope, "send", str(ready), None, ready)
+    told(walk, space, route, ready)
+    at = HookPacket(ready, out_device=device_of(route), local=True)
+    passed = run(walk, space, Hook.OUTPUT, at)
+    if not isinstance(passed, HookPacket):
+        return passed
+    if moved(ready, passed.packet):
+        route = route_out(walk, space, passed.packet)
+        if not isinstance(route, Route):
+            return route
+        told(walk, space, route, passed.packet)
+        passed = replace(passed, out_device=device_of(route))
+    return output(walk, space, passed, route)
+
+
+def moved(before: Packet, after: Packet) -> bool:
+    """Whether a packet is routed again after OUTPUT (``ipt_mangle_out``, ``nf_nat_ipv4_local_fn``)."""
+    return (before.source, before.destination, before.mark) != (after.source, after.destination, after.mark)
+
+
+def told(walk: Walk, space: Space, route: Route, packet: Packet) -> None:
+    """Adds the hops of a routing decision: the rule where it is no default one, and the route."""
+    rule = route.rule
+    if rule.priority not in (0, 32766, 32767):
+        walk.tell(space.scope, "rule", f"routing rule {rule.priority} looks up table {route.fact.table}", rule.at, packet)
+    walk.tell(space.scope, "route", route.words, route.fact.at, packet)
+
+
+def device_of(route: Route) -> str:
+    """The device that a packet leaves by: ``lo`` for the namespace's own addresses."""
+    return "lo" if route.kind == "local" else route.ways[0].device or "lo"
+
+
+def run(walk: Walk, space: Space, hook: Hook, at: HookPacket) -> HookPacket | Endings:
+    """One netfilter hook: the packet that goes on, or the endings."""
+    scope, family = space.scope, at.packet.family
+    tables = space.hooks(family)
+    around = reverse.surroundings(walk, space, family)
+    result = run_hook(tables, hook, at, around, walk.connections_of(scope), walk.oracle)
+    walk.tell_all(result.hops)
+    for text in result.assumptions:
+        walk.assume(text)
+    match result.judgement:
+        case Judgement.ACCEPTED:
+            return result.packet
+        case Judgement.UNKNOWN:
+            return walk.undecided(result.reason, result.at, result.settle)
+        case Judgement.DROPPED | Judgement.REJECTED:
+            return walk.drop(scope, f"{space.place}: {result.reason}", result.at)
+
+
+def output(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
+    """POSTROUTING, and out of the device (``ip_output``)."""
+    device, way = device_of(route), route.ways[0]
+    if way.encap:
+        return walk.undecided(
+            f"the route {route.words} encapsulates ({way.encap}), which is not walked", route.fact.at, way.encap
+        )
+    next_hop = way.via or Address(at.packet.family, at.packet.destination)
+    same = way.via.value if way.via and way.via.family == at.packet.family else None
+    passed = run(walk, space, Hook.POSTROUTING, replace(at, out_device=device, next_hop=same))
+    if not isinstance(passed, HookPacket):
+        return passed
+    if device == "lo" and route.kind == "local":
+        return receive(walk, space, "lo", replace(passed, out_device="", next_hop=None, local=False), looped=True)
+    if (refused := too_big(walk, space, device, route, passed.packet)) is not None:
+        return refused
+    return resolution.send(walk, space, Interface(space.scope, device), next_hop, passed, route)
+
+
+def too_big(walk: Walk, space: Space, device: str, route: Route, packet: Packet) -> Endings | None:
+    """Don't Fragment and more than the route's, or the device's, MTU: dropped, "fragmentation needed" goes back."""
+    link = space.links.get(device)
+    limit = route.fact.mtu or (link.mtu if link else None)
+    if packet.size is None or limit is None or packet.size + HEADER[packet.family] <= limit:
+        return None
+    size = packet.size + HEADER[packet.family]
+    place = route.fact.at if route.fact.mtu else (link.at if link else None)
+    reason = f"{space.place}: the packet of {size} bytes must not be fragmented and {device} carries {limit}"
+    return walk.drop(space.scope, reason, place)
+
+
+def again(walk: Walk, space: Space, device: str, packet: Packet) -> Endings | None:
+    """The same packet at the same place for the second time: a loop that only the TTL ends."""
+    key = (space.scope, device, walk.reply, replace(packet, ttl=0))
+    if key in walk.seen or walk.depth > 80:
+        return walk.drop(space.scope, f"the packet loops: {space.place} has seen it before (its TTL will end it)")
+    walk.seen.add(key)
+    return None
+
+
+def receive(walk: Walk, space: Space, device: str, at: HookPacket, prerouted: bool = False, looped: bool = False) -> Endings:
+    """A packet for this host's IP comes in on a device (``ip_rcv``). ``looped``: it left by the loopback device and keeps its route."""
+    if (repeated := again(walk, space, device, at.packet)) is not None:
+        return repeated
+    before = at.packet
+    if not prerouted:
+        passed = run(walk, space, Hook.PREROUTING, replace(at, in_device=device, out_device="", local=False))
+        if not isinstance(passed, HookPacket):
+            return passed
+        at = passed
+    at = replace(at, in_device=device)
+    if looped and at.packet.destination == before.destination:
+        return local(walk, space, device, at)
+    if at.packet.family == 4:
+        return input_four(walk, space, device, at)
+    return input_six(walk, space, device, at)
+
+
+def martian(space: Space, device: str, packet: Packet) -> str | None:
+    """Addresses that no packet may have (``ip_route_input_slow``)."""
+    source, destination = packet.source, packet.destination
+    if source >> 28 == 14 or source == 0xFFFFFFFF or source >> 24 == 0:
+        return f"the source {Address(4, source)} is martian"
+    loopback = [value for value in (source, destination) if value >> 24 == 127]
+    if loopback and device != "lo" and not space.either(4, device, "route_localnet"):
+        return f"{Address(4, loopback[0])} may not come in on {device} (route_localnet is 0)"
+    return None
+
+
+def input_four(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
+    """``ip_route_input_slow`` and what follows: martians, the route, the source's own way, local delivery or forwarding."""
+    packet = at.packet
+    if (text := martian(space, device, packet)) is not None:
+        return walk.drop(space.scope, f"{space.place}: {text}", space.where(f"net.ipv4.conf.{device}.route_localnet"))
+    query = Query.of(packet, device)
+    found = look_up(walk, space, query)
+    if isinstance(found, NotKnown):
+        return walk.undecided(found.reason, found.at, found.settle)
+    if isinstance(found, Refused):
+        return walk.drop(space.scope, found.reason, found.at)
+    route = choose(walk, space, found, query)
+    if route.kind in ("local", "broadcast", "multicast", "anycast") or (
+        at.packet_type == "broadcast" and packet.destination == 0xFFFFFFFF
+    ):
+        if (refused := reverse.refuse(walk, space, device, at, route)) is not None:
+            return refused
+        told(walk, space, route, packet)
+        return local(walk, space, device, at)
+    if (closed := forwarding(walk, space, device, 4)) is not None:
+        return closed
+    if (refused := reverse.refuse(walk, space, device, at, route)) is not None:
+        return refused
+    return forward(walk, space, device, at, route)
+
+
+def input_six(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
+    """``ip6_route_input``: local delivery or forwarding; IPv6 does not check the source's way."""
+    packet = at.packet
+    if packet.source >> 120 == 0xFF or (packet.destination == 1 and device != "lo"):
+        return walk.drop(space.scope, f"{space.place}: the addresses of {packet} may not come in on {device}")
+    query = Query.of(packet, device)
+    found = look_up(walk, space, query)
+    if isinstance(found, NotKnown):
+        return walk.undecided(found.reason, found.at, found.settle)
+    if isinstance(found, Refused):
+        return walk.drop(space.scope, found.reason, found.at)
+    route = choose(walk, space, found, query)
+    if route.kind != "unicast":
+        told(walk, space, route, packet)
+        return local(walk, space, device, at)
+    if (closed := forwarding(walk, space, device, 6)) is not None:
+        return closed
+    return forward(walk, space, device, at, route)
+
+
+def forwarding(walk: Walk, space: Space, device: str, family: int) -> Endings | None:
+    """Whether packets that come in on the device are forwarded: IN_DEV_FORWARD (its own switch) for IPv4, the switch of all for IPv6."""
+    whole = f"net.ipv{family}.conf.all.forwarding"
+    own = f"net.ipv4.conf.{device.replace('.', '/')}.forwarding"
+    keys = [own, "net.ipv4.ip_forward", whole] if family == 4 else [whole]
+    key = next((one for one in keys if space.switch(one) is not None), None)
+    if key is None:
+        words = space.namespace.missing.get("sysctl", f"{whole} of {space.place} was not captured")
+        text = f"{space.place} forwards IPv{family} packets"
+        if walk.oracle.test(text, None, words):
+            return None
+        return walk.undecided(f"whether {text} is not known: {words}", None, words)
+    if space.switch(key):
+        return None
+    return walk.drop(space.scope, f"{space.place} does not forward: {key} is 0", space.where(key))
+
+
+def forward(walk: Walk, space: Space, device: str, at: HookPacket, route: Route) -> Endings:
+    """``ip_forward``: only frames to this host, TTL, size, FORWARD."""
+    packet = at.packet
+    if at.packet_type != "unicast":
+        return walk.drop(space.scope, f"{space.place} does not forward a packet from a {at.packet_type} frame", None, True)
+    if packet.ttl <= 1:
+        return walk.drop(space.scope, f"{space.place}: the TTL of {packet} is used up")
+    told(walk, space, route, packet)
+    if route.ways[0].encap is None and (refused := too_big(walk, space, device_of(route), route, packet)) is not None:
+        return refused
+    going = replace(at, packet=replace(packet, ttl=packet.ttl - 1), out_device=device_of(route))
+    passed = run(walk, space, Hook.FORWARD, going)
+    if not isinstance(passed, HookPacket):
+        return passed
+    return output(walk, space, replace(passed, in_device=""), route)
+
+
+def local(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
+    """INPUT, and to whoever is there."""
+    address = Address(at.packet.family, at.packet.destination)
+    fact = space.own.get(address)
+    if fact is not None and fact.device == "kube-ipvs0":
+        text = f"{address} of {space.place} is IPVS's, whose table is not walked"
+        return walk.undecided(text, fact.at, "ipvsadm-save")
+    passed = run(walk, space, Hook.INPUT, replace(at, out_device=""))
+    if not isinstance(passed, HookPacket):
+        return passed
+    return [Delivered(space.scope, device, passed, tuple(walk.hops))]
+
+
+def next_way(route: Route) -> NextHop:
+    """The way that was chosen."""
+    return route.ways[0]

@@ -1,0 +1,213 @@
+"""Frames between interfaces: out of a device, in at another, up to the host.
+
+After ``__dev_queue_xmit`` and ``__netif_receive_skb_core`` (net/core/dev.c), ``eth_type_trans`` (net/ethernet/eth.c), drivers/net/{veth,macvlan,bonding}.c,
+net/8021q and net/openvswitch/vport-netdev.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from analyzer.addresses import hardware_text
+from analyzer.facts.links import Bond, Geneve, Ipvlan, LinkFact, Macvlan, OtherKind, Tunnel, Vlan, Vrf, Vxlan, Wireguard
+from analyzer.model.network import Interface
+from analyzer.solve import bridging, control, internet, resolution, stacked, tunnels, underlay
+from analyzer.solve.netfilter import HookPacket
+from analyzer.solve.walk_index import Space
+from analyzer.solve.walk_state import BROADCAST, HEADER, Endings, Frame, Question, Walk
+from analyzer.source import Scope
+
+
+def transmit(walk: Walk, at: Interface, frame: Frame) -> Endings:
+    """A frame leaves by a device."""
+    space = walk.space(at.scope)
+    link = space.links.get(at.device)
+    if link is None:
+        return walk.undecided(f"{at} was not captured", None, f"ip_-d_addr of {space.place}")
+    walk.depth += 1
+    try:
+        return emit(walk, space, at, link, frame)
+    finally:
+        walk.depth -= 1
+
+
+def emit(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) -> Endings:
+    """Up, with a carrier, past tc, and on by the kind of device."""
+    if walk.depth > 80:
+        return walk.drop(at.scope, f"the frame loops through {at}", link.at)
+    if not link.up:
+        return walk.drop(at.scope, f"{at} is down", link.at)
+    if "NO-CARRIER" in link.flags:
+        return walk.drop(at.scope, f"{at} has no carrier", link.at)
+    taken = control.filtered(walk, space, at, frame, "egress")
+    return taken if taken is not None else by_kind(walk, space, at, link, frame)
+
+
+def by_kind(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) -> Endings:
+    """What the device's driver does with the frame."""
+    match link.kind:
+        case Vxlan() as kind:
+            return tunnels.encapsulate_vxlan(walk, space, at, kind, frame)
+        case Tunnel() as kind:
+            return tunnels.encapsulate_ip(walk, space, at, kind, frame)
+        case Geneve() as kind:
+            return tunnels.encapsulate_geneve(walk, space, at, kind, frame)
+        case Wireguard():
+            return tunnels.encapsulate_wireguard(walk, space, at, frame)
+        case Macvlan(mode):
+            return stacked.from_macvlan(walk, at, mode, frame)
+        case Ipvlan():
+            return stacked.from_ipvlan(walk, at, frame)
+        case Vlan(identifier):
+            return stacked.from_vlan(walk, at, identifier, frame)
+        case Vrf():
+            return arrive_up(walk, space, at, frame)
+        case OtherKind("dummy"):
+            return walk.drop(at.scope, f"{at} is a dummy device: what is sent there is gone", link.at)
+        case Bond():
+            return from_bond(walk, space, at, link, frame)
+        case _:
+            return onward(walk, space, at, link, frame)
+
+
+def onward(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) -> Endings:
+    """Bridges, switches, pairs, and what leads outside."""
+    if space.is_bridge(at.device):
+        return bridging.from_bridge(walk, space, at, frame)
+    if space.is_bond(at.device):
+        return from_bond(walk, space, at, link, frame)
+    if "LOOPBACK" in link.flags:
+        return arrive_up(walk, space, at, frame)
+    network = walk.index.network
+    peer = network.peers.get(at)
+    if peer is not None:
+        return through_pair(walk, space, at, peer, frame)
+    if at in network.segment_of:
+        return underlay.onto_segment(walk, at, frame)
+    if underlay.switched(space, at.device):
+        return underlay.through_switch(walk, space, at, frame)
+    if at in network.outside:
+        return underlay.onto_segment(walk, at, frame)
+    return walk.undecided(f"where {at} leads to is not known", link.at, f"the kind and the other end of {at}")
+
+
+def from_bond(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) -> Endings:
+    """A bond sends by its active port, or by the first that is up; what leads outside is the bond."""
+    if at in walk.index.network.outside or at in walk.index.network.segment_of:
+        return underlay.onto_segment(walk, at, frame)
+    active = link.kind.active if isinstance(link.kind, Bond) else None
+    ports = [name for name in space.ports.get(at.device, ()) if space.links[name].up]
+    if active in ports or ports:
+        return transmit(walk, Interface(at.scope, active if active in ports and active else ports[0]), frame)
+    return walk.drop(at.scope, f"{at} has no port that is up", link.at)
+
+
+def through_pair(walk: Walk, space: Space, at: Interface, peer: Interface, frame: Frame) -> Endings:
+    """``veth_xmit``: conntrack is forgotten, the mark too when the namespace changes; a frame longer than the peer's MTU is dropped."""
+    link = walk.index.link(peer)
+    if link is None:
+        return walk.undecided(f"{peer} was not captured")
+    if (refused := longer(walk, peer, link, frame, 4)) is not None:
+        return refused
+    walk.tell(at.scope, "link", f"{at.device} is paired with {peer}", link.at, packet_of(frame))
+    return arrive(walk, peer, crossed(frame, peer.scope != at.scope))
+
+
+def crossed(frame: Frame, elsewhere: bool) -> Frame:
+    """``skb_scrub_packet``."""
+    if isinstance(frame.load, Question):
+        return frame
+    packet = replace(frame.load.packet, mark=0) if elsewhere and frame.load.packet.mark else frame.load.packet
+    return replace(frame, load=HookPacket(packet), prerouted=False)
+
+
+def longer(walk: Walk, at: Interface, link: LinkFact, frame: Frame, extra: int = 0) -> Endings | None:
+    """``is_skb_forwardable``: frames that are longer than a device's MTU and a VLAN header are dropped."""
+    packet = packet_of(frame)
+    if packet is None or packet.size is None or link.mtu is None:
+        return None
+    size = packet.size + HEADER[packet.family]
+    if size <= link.mtu + extra:
+        return None
+    return walk.drop(at.scope, f"{at} takes {link.mtu} bytes and the packet has {size}", link.at)
+
+
+def packet_of(frame: Frame):  # type: ignore[no-untyped-def]
+    """The IP packet of a frame; None for questions."""
+    return frame.load.packet if isinstance(frame.load, HookPacket) else None
+
+
+def arrive(walk: Walk, at: Interface, frame: Frame) -> Endings:
+    """A frame comes in at a device: tc, VLANs, the device's master, devices over it, the host."""
+    space = walk.space(at.scope)
+    link = space.links.get(at.device)
+    if link is None:
+        return walk.undecided(f"{at} was not captured", None, f"ip_-d_addr of {space.place}")
+    if not link.up:
+        return walk.drop(at.scope, f"{at} is down", link.at)
+    walk.depth += 1
+    try:
+        if walk.depth > 80:
+            return walk.drop(at.scope, f"the frame loops through {at}", link.at)
+        taken = control.filtered(walk, space, at, frame, "ingress")
+        return taken if taken is not None else inward(walk, space, at, link, frame)
+    finally:
+        walk.depth -= 1
+
+
+def inward(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) -> Endings:
+    """Who takes a frame that came in: a VLAN device, the master, a device over it, or the host."""
+    if frame.vlan and (tagged := stacked.vlan_device(walk, at, frame.vlan)) is not None:
+        return arrive(walk, tagged, replace(frame, vlan=0))
+    master = space.master_of(at.device)
+    if master is not None and space.is_bridge(master):
+        return bridging.enter(walk, space, master, at.device, frame)
+    if master is not None and space.is_bond(master):
+        return arrive(walk, Interface(at.scope, master), frame)
+    if underlay.switched(space, at.device) and link.master:
+        return underlay.through_switch(walk, space, at, frame)
+    above = stacked.over(walk, at)
+    if above:
+        return stacked.demultiplex(walk, space, at, above, frame)
+    return arrive_up(walk, space, at, frame)
+
+
+def arrive_up(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
+    """The host takes the frame, or sees that it is for another (PACKET_OTHERHOST)."""
+    link = space.links[at.device]
+    if frame.vlan:
+        return walk.drop(at.scope, f"{at} has no device for VLAN {frame.vlan}", link.at, True)
+    known = link.mac is not None and link.link_type == "ether" and "LOOPBACK" not in link.flags
+    if known and not frame.to_all and frame.destination != link.mac and not isinstance(link.kind, Vrf):
+        return walk.drop(at.scope, other_host(space, at, link, frame), frame.said_at or link.at, not frame.said)
+    if isinstance(frame.load, Question):
+        return resolution.hear(walk, space, at.device, frame, frame.load)
+    kind = "unicast" if not frame.to_all else "broadcast" if frame.destination == BROADCAST else "multicast"
+    load = replace(frame.load, packet_type=kind, source_mac=frame.source if known else None)
+    return internet.receive(walk, space, at.device, load, frame.prerouted)
+
+
+def other_host(space: Space, at: Interface, link: LinkFact, frame: Frame) -> str:
+    """Why a host drops a frame that is for another: both MACs, and where they stand."""
+    says = f" ({frame.said}{f', {frame.said_at.path}:{frame.said_at.line}' if frame.said_at else ''})" if frame.said else ""
+    own = hardware_text(link.mac or 0)
+    del space
+    return (
+        f"the frame is for {hardware_text(frame.destination)}{says}, and {at} has {own} ({link.at.path}:{link.at.line}): "
+        "it is dropped as another host's"
+    )
+
+
+def branches(walk: Walk, ways: Iterator[Endings]) -> Endings:
+    """The endings of copies of a frame: each starts with the hops so far."""
+    mark, result = len(walk.hops), []
+    for endings in ways:
+        result += endings
+        del walk.hops[mark:]
+    return result
+
+
+def scope_of(at: Interface) -> Scope:
+    """The namespace of an interface."""
+    return at.scope

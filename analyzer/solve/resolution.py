@@ -1,0 +1,252 @@
+"""From a next hop to a frame: neighbour entries, and who answers for an address on the wire.
+
+After net/ipv4/arp.c (``arp_solicit``, ``arp_process``, ``arp_ignore``, ``arp_filter``, ``arp_fwd_proxy``), net/ipv6/ndisc.c (``ndisc_recv_ns``)
+and net/core/neighbour.c.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from analyzer.addresses import Address, hardware_text
+from analyzer.facts.links import LinkFact, Tunnel, Wireguard
+from analyzer.facts.neighbours import NeighbourFact
+from analyzer.model.network import Interface
+from analyzer.solve import internet, links, reverse, underlay
+from analyzer.solve.netfilter import Hook, HookPacket
+from analyzer.solve.packet import ICMPV6, Packet
+from analyzer.solve.route_lookup import Query, Refused, Route, look_up
+from analyzer.solve.sources import on_network, reach, select_four
+from analyzer.solve.walk_index import Space
+from analyzer.solve.walk_state import BROADCAST, Answered, Dropped, Endings, Frame, Left, Question, Undecided, Walk
+from analyzer.source import Span
+
+USED = frozenset({"PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE"})
+SOLICITATION, ADVERTISEMENT = 135, 136
+
+
+def send(walk: Walk, space: Space, at: Interface, next_hop: Address, packet: HookPacket, route: Route) -> Endings:
+    """Sends a packet to a next hop on a device (``ip_finish_output2``)."""
+    link = space.links.get(at.device)
+    if link is None:
+        return walk.undecided(f"{at.device} of {space.place} was not captured", route.fact.at, f"ip_-d_addr of {space.place}")
+    if not link.up:
+        return walk.drop(at.scope, f"{at} is down", link.at)
+    source = link.mac or 0
+    if route.kind == "broadcast" or is_multicast(next_hop):
+        return links.transmit(walk, at, Frame(source, BROADCAST, packet))
+    if without_addresses(link):
+        return links.transmit(walk, at, Frame(source, source, packet))
+    entry = space.neighbours.get((at.device, next_hop))
+    if entry is not None and entry.mac is not None and entry.states & USED:
+        what = f"{next_hop} is at {hardware_text(entry.mac)} ({'/'.join(sorted(entry.states))}) on {at.device}"
+        walk.tell(at.scope, "neighbour", what, entry.at, packet.packet)
+        said = f"the neighbour entry of {space.place} for {next_hop}"
+        return links.transmit(walk, at, Frame(source, entry.mac, packet, said=said, said_at=entry.at))
+    walk.taken_for_granted(space, "ip-neigh")
+    return by_asking(walk, space, at, next_hop, packet, route, entry)
+
+
+def is_multicast(address: Address) -> bool:
+    """Multicast or the limited broadcast."""
+    value = address.value
+    return value >> 120 == 0xFF if address.family == 6 else value >> 28 == 14 or value == 0xFFFFFFFF
+
+
+def without_addresses(link: LinkFact) -> bool:
+    """Devices that send without a neighbour's MAC (``arp_constructor``: NOARP, loopback, point to point)."""
+    return bool(link.flags & {"NOARP", "LOOPBACK", "POINTOPOINT"}) or isinstance(link.kind, Wireguard) or layer_three(link)
+
+
+def layer_three(link: LinkFact) -> bool:
+    """Tunnels that carry IP packets and no frames."""
+    return isinstance(link.kind, Tunnel) and link.kind.kind not in ("gretap", "ip6gretap", "erspan", "ip6erspan")
+
+
+def by_asking(
+    walk: Walk, space: Space, at: Interface, next_hop: Address, packet: HookPacket, route: Route, entry: NeighbourFact | None
+) -> Endings:
+    """Asks who has the next hop, and sends to whoever answers."""
+    found = ask(walk, space, at, next_hop, packet.packet)
+    if isinstance(found, Left):
+        return underlay.leave(walk, at, next_hop, packet, route)
+    if isinstance(found, Undecided):
+        return walk.undecided(found.reason, found.at, found.settle)
+    if isinstance(found, Dropped):
+        place = entry.at if entry is not None else found.at or route.fact.at
+        return walk.drop(at.scope, found.reason, place)
+    answers = f"{found.by} answers for {next_hop}: {hardware_text(found.mac)}"
+    walk.tell(at.scope, "neighbour", answers, found.at, packet.packet)
+    source = walk.index.link(at)
+    said = f"the answer of {found.by} for {next_hop}"
+    return links.transmit(walk, at, Frame((source.mac if source else 0) or 0, found.mac, packet, said=said, said_at=found.at))
+
+
+def ask(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet) -> Answered | Left | Dropped | Undecided:
+    """Who answers for an address on a device: one of several, when several do. Asked once in a walk."""
+    known = walk.macs.get((at, target))
+    if known is not None:
+        return Answered(*known)
+    if (at, target) in walk.asking:
+        return Dropped(f"{space.place} must know {target} to ask for it")
+    walk.asking.add((at, target))
+    hops, walk.quiet, depth = list(walk.hops), walk.quiet + 1, walk.depth
+    found = answer_of(walk, at, target, question(walk, space, at, target, packet))
+    walk.asking.discard((at, target))
+    walk.hops[:], walk.quiet, walk.depth = hops, walk.quiet - 1, depth
+    if isinstance(found, Answered):
+        walk.macs[at, target] = (found.mac, found.by, found.at)
+    return found
+
+
+def question(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet) -> Endings:
+    """The endings of the question: the answers that came back among them."""
+    link = space.links[at.device]
+    load = Question(target, sender_of(space, at.device, target, packet), at)
+    if target.family == 6:
+        asked = Packet(6, load.sender.value if load.sender else 0, target.value, ICMPV6, icmp_type=SOLICITATION, ttl=255)
+        passed = internet.run(walk, space, Hook.OUTPUT, HookPacket(asked, out_device=at.device, local=True))
+        if not isinstance(passed, HookPacket):
+            return passed
+    return links.transmit(walk, at, Frame(link.mac or 0, BROADCAST, load))
+
+
+def answer_of(walk: Walk, at: Interface, target: Address, endings: Endings) -> Answered | Left | Dropped | Undecided:
+    """One answer of those that came back; else whether somebody outside may have it; else why nobody answers."""
+    answers = {one.mac: one for one in endings if isinstance(one, Answered)}
+    if answers:
+        ordered = [answers[mac] for mac in answers]
+        text = f"{len(ordered)} hosts answer for {target} on {at}"
+        return ordered[walk.oracle.choose(len(ordered), text, ordered[0].at)]
+    for ending in endings:
+        if isinstance(ending, Left | Undecided):
+            return ending
+    told = next((one for one in endings if isinstance(one, Dropped) and not one.ignored), None)
+    because = f": {told.reason}" if told else ""
+    return Dropped(f"nobody answers for {target} on {at}{because}", told.at if told else None)
+
+
+def sender_of(space: Space, device: str, target: Address, packet: Packet) -> Address | None:
+    """The address that the question is asked from (``arp_solicit`` with arp_announce; ``ndisc_solicit``)."""
+    own = Address(packet.family, packet.source)
+    if target.family == 6:
+        mine = [fact.address for fact in space.addresses.get(device, ()) if fact.address.family == 6]
+        if own in mine:
+            return own
+        return next((one for one in mine if reach(one.value) == 2), mine[0] if mine else None)
+    announce = space.greater(4, device, "arp_announce")
+    fact = space.own.get(own)
+    if packet.family == 4 and fact is not None and announce < 2 and (not announce or on_network(fact, target.value)):
+        return own
+    found = select_four(space, device, target.value, 253)
+    return Address(4, found) if found is not None else None
+
+
+def hear(walk: Walk, space: Space, device: str, frame: Frame, asked: Question) -> Endings:
+    """A question or an answer reaches a host."""
+    here = Interface(space.scope, device)
+    if asked.answer:
+        if here != asked.asker:
+            return walk.drop(space.scope, "an answer for another", None, True)
+        return [Answered(asked.mac, asked.answered_by, asked.at)] if admitted(walk, space, device, asked) else []
+    link = space.links[device]
+    if "NOARP" in link.flags:
+        return walk.drop(space.scope, f"{here} does not take part in ARP (NOARP)", link.at)
+    place = answers_six(walk, space, device, asked) if asked.target.family == 6 else answers_four(walk, space, device, asked)
+    if isinstance(place, Dropped):
+        return [place]
+    mac = link.mac or 0
+    answer = replace(asked, mac=mac, answer=True, answered_by=here, at=place)
+    if asked.target.family == 6 and not admitted(walk, space, device, answer, Hook.OUTPUT):
+        return walk.drop(space.scope, f"{space.place} drops its neighbour advertisements")
+    return links.transmit(walk, here, Frame(mac, frame.source, answer))
+
+
+def admitted(walk: Walk, space: Space, device: str, asked: Question, hook: Hook = Hook.INPUT) -> bool:
+    """Whether ip6tables lets a solicitation or an advertisement pass; ARP is not asked."""
+    if asked.target.family == 4:
+        return True
+    kind = ADVERTISEMENT if asked.answer else SOLICITATION
+    sender = asked.target if asked.answer else asked.sender
+    other = asked.sender if asked.answer else asked.target
+    packet = Packet(6, sender.value if sender else 0, other.value if other else 0, ICMPV6, icmp_type=kind, ttl=255)
+    at = HookPacket(packet, **({"in_device": device} if hook is Hook.INPUT else {"out_device": device}))  # type: ignore[arg-type]
+    return isinstance(internet.run(walk, space, hook, at), HookPacket)
+
+
+def silent(reason: str, at: Span | None = None) -> Dropped:
+    """A host that has nothing to say about an address."""
+    return Dropped(reason, at, ignored=True)
+
+
+def answers_four(walk: Walk, space: Space, device: str, asked: Question) -> Span | Dropped | None:
+    """``arp_process``: where it says that the host answers; Dropped when it does not."""
+    target, sender = asked.target, asked.sender
+    found = look_up(walk, space, Query(4, target.value, sender.value if sender else 0, in_device=device))
+    if not isinstance(found, Route):
+        return silent(found.reason, found.at)
+    refused = None
+    if sender is not None:
+        out_device = found.ways[0].device or "" if found.kind == "unicast" else ""
+        refused = reverse.refuse_source(walk, space, device, sender.value, target.value, 0, out_device)
+    if refused:
+        told = refused[0]
+        return Dropped(told.reason, told.at) if isinstance(told, Dropped) else silent("its routes are not known")
+    if found.kind == "local":
+        return ignored(walk, space, device, asked) or found.fact.at
+    if found.kind != "unicast" or internet_closed(space, device):
+        return silent(f"{space.place} does not forward")
+    return proxies(space, device, target, found)
+
+
+def internet_closed(space: Space, device: str) -> bool:
+    """Whether the device does not forward IPv4, as far as that is known (what is not known does not forward)."""
+    own = space.switch(f"net.ipv4.conf.{device.replace('.', '/')}.forwarding")
+    if own is None:
+        own = space.switch("net.ipv4.ip_forward")
+    return not (own if own is not None else space.whole(4, "forwarding"))
+
+
+def proxies(space: Space, device: str, target: Address, found: Route) -> Span | Dropped | None:
+    """``arp_fwd_proxy``, ``arp_fwd_pvlan`` and ``pneigh_lookup``: where it says that the host answers for another."""
+    key = device.replace(".", "/")
+    elsewhere = found.ways[0].device != device
+    if elsewhere and space.either(4, device, "proxy_arp"):
+        return space.where(f"net.ipv4.conf.{key}.proxy_arp") or space.where("net.ipv4.conf.all.proxy_arp")
+    if not elsewhere and space.setting(4, device, "proxy_arp_pvlan"):
+        return space.where(f"net.ipv4.conf.{key}.proxy_arp_pvlan")
+    entry = space.proxied.get((device, target))
+    if elsewhere and entry is not None:
+        return entry.at
+    return silent(f"{space.place} does not answer for {target}")
+
+
+def ignored(walk: Walk, space: Space, device: str, asked: Question) -> Dropped | None:
+    """``arp_ignore`` and ``arp_filter``: whether the host keeps silent about its own address."""
+    target, sender = asked.target, asked.sender
+    mode = space.greater(4, device, "arp_ignore")
+    here = next((fact for fact in space.addresses.get(device, ()) if fact.address == target), None)
+    key = f"net.ipv4.conf.{device.replace('.', '/')}.arp_ignore"
+    quiet = mode == 8 or (mode in (1, 2) and here is None)
+    quiet = quiet or (mode == 2 and sender is not None and here is not None and not on_network(here, sender.value))
+    quiet = quiet or (mode == 3 and here is not None and here.scope_name == "host")
+    if quiet:
+        return Dropped(f"{space.place} keeps silent about {target} on {device} (arp_ignore {mode})", space.where(key))
+    if sender is not None and space.either(4, device, "arp_filter"):
+        back = look_up(walk, space, Query(4, sender.value, target.value))
+        if isinstance(back, Refused) or (isinstance(back, Route) and back.ways[0].device != device):
+            return Dropped(f"{space.place} keeps silent about {target} on {device} (arp_filter)")
+    return None
+
+
+def answers_six(walk: Walk, space: Space, device: str, asked: Question) -> Span | Dropped | None:
+    """``ndisc_recv_ns``: only the device's own addresses, and those of ``ip neigh show proxy``."""
+    if not admitted(walk, space, device, asked):
+        return Dropped(f"{space.place} drops neighbour solicitations that come in on {device}")
+    for fact in space.addresses.get(device, ()):
+        if fact.address == asked.target and not fact.flags & {"tentative", "dadfailed"}:
+            return fact.at
+    entry = space.proxied.get((device, asked.target))
+    if entry is not None and space.either(6, device, "proxy_ndp") and space.whole(6, "forwarding"):
+        return entry.at
+    return silent(f"{space.place} does not have {asked.target} on {device}")

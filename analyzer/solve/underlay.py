@@ -1,0 +1,143 @@
+"""What lies between captured hosts and was not captured: shared layer-2 networks, routers, Open vSwitch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from analyzer.addresses import Address
+from analyzer.facts.links import OtherKind
+from analyzer.model.network import Interface
+from analyzer.solve import internet, links
+from analyzer.solve.netfilter import HookPacket
+from analyzer.solve.route_lookup import Route
+from analyzer.solve.walk_index import Space
+from analyzer.solve.walk_state import Endings, Frame, Left, Question, Walk
+
+
+def onto_segment(walk: Walk, at: Interface, frame: Frame) -> Endings:
+    """A frame leaves the host; the other captured members of its layer-2 network see it, and whoever else is there."""
+    segment = walk.index.network.segment_of.get(at)
+    members = [one for one in segment.members if one != at] if segment else []
+    crossing = links.crossed(frame, True)
+    if segment is not None:
+        walk.assume(segment.assumption)
+    if not frame.to_all:
+        exact = [one for one in members if mac_of(walk, one) == frame.destination]
+        members = exact or members
+        if exact:
+            walk.tell(at.scope, "link", f"{at} reaches {exact[0]}", None, links.packet_of(frame))
+            return links.arrive(walk, exact[0], crossing)
+    return links.branches(walk, copies(walk, at, members, crossing))
+
+
+def copies(walk: Walk, at: Interface, members: list[Interface], frame: Frame) -> Iterator[Endings]:
+    """A frame that every member sees, and the world outside."""
+    for one in members:
+        yield links.arrive(walk, one, frame)
+    yield [Left(at, frame.load, tuple(walk.hops))]
+
+
+def mac_of(walk: Walk, at: Interface) -> int | None:
+    """The MAC of an interface, or of the bridge that it is a port of."""
+    link = walk.index.link(at)
+    return link.mac if link else None
+
+
+def leave(walk: Walk, at: Interface, next_hop: Address, packet: HookPacket, route: Route) -> Endings:
+    """Nobody in the capture answers for the next hop: somebody outside has it."""
+    network = walk.index.network
+    destination = Address(packet.packet.family, packet.packet.destination)
+    if next_hop in network.owners and next_hop != destination:
+        holder = network.owners[next_hop][0]
+        return walk.drop(at.scope, f"nobody answers for {next_hop} on {at}; {holder} has it", route.fact.at)
+    holders = network.owners.get(destination, ())
+    if not holders:
+        walk.tell(at.scope, "leave", f"{packet.packet} leaves by {at.device} to {next_hop}", route.fact.at, packet.packet)
+        return [Left(at, packet, tuple(walk.hops))]
+    if next_hop == destination:
+        return walk.drop(at.scope, f"nobody answers for {destination} on {at}; {holders[0]} has it", route.fact.at)
+    roots = [one for one in holders if not one.scope.namespace and leads_out(walk, one)]
+    if not roots:
+        words = f"the router {next_hop} was not captured: how it reaches {destination} is not known"
+        return walk.undecided(words, route.fact.at, f"the routes of {next_hop}")
+    walk.assume(f"the router {next_hop}, which was not captured, leads to {destination} of {roots[0]}")
+    walk.tell(at.scope, "link", f"by the router {next_hop} to {roots[0]}", route.fact.at, packet.packet)
+    arriving = HookPacket(replace(packet.packet, mark=0, ttl=packet.packet.ttl - 1))
+    return internet.receive(walk, walk.space(roots[0].scope), roots[0].device, arriving)
+
+
+def leads_out(walk: Walk, at: Interface) -> bool:
+    """Whether an interface, or a port of it, leads outside the capture."""
+    outside = walk.index.network.outside
+    ports = walk.space(at.scope).ports.get(at.device, ())
+    under = walk.index.network.lower.get(at)
+    return at in outside or under in outside or any(Interface(at.scope, port) in outside for port in ports)
+
+
+def switched(space: Space, device: str) -> bool:
+    """Whether a device is a port of Open vSwitch, or the switch's own port into the host."""
+    link = space.links.get(device)
+    if link is None:
+        return False
+    inside = isinstance(link.kind, OtherKind) and link.kind.name == "openvswitch" and device != "ovs-system"
+    return inside or link.master_kind == "openvswitch" or link.master == "ovs-system"
+
+
+def through_switch(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
+    """Open vSwitch, taken for a switch that knows its ports' MACs: its flows are not read."""
+    walk.assume(f"Open vSwitch of {space.place} forwards between its ports by MAC; its flows were not read")
+    ports = [
+        Interface(space.scope, name)
+        for name in sorted(space.links)
+        if name != at.device and switched(space, name) and space.links[name].up and not is_tunnel(name)
+    ]
+    if not frame.to_all:
+        exact = [one for one in ports if frame.destination in behind(walk, space, one)]
+        if exact:
+            walk.tell(
+                at.scope,
+                "bridge",
+                f"Open vSwitch takes the frame from {at.device} to {exact[0].device}",
+                None,
+                links.packet_of(frame),
+            )
+            return out_of_switch(walk, space, exact[0], frame)
+    return links.branches(walk, to_ports(walk, space, at, ports, frame))
+
+
+def is_tunnel(name: str) -> bool:
+    """Whether a port is the switch's tunnel to other nodes."""
+    return name.startswith(("genev_sys", "vxlan_sys", "gre_sys"))
+
+
+def to_ports(walk: Walk, space: Space, at: Interface, ports: list[Interface], frame: Frame) -> Iterator[Endings]:
+    """Every port; and the switch itself may answer, or know somebody beyond."""
+    for one in ports:
+        yield out_of_switch(walk, space, one, frame)
+    if isinstance(frame.load, Question):
+        yield [Left(at, frame.load, tuple(walk.hops))]
+    else:
+        text = f"where Open vSwitch of {space.place} sends the frame is not known: its flows were not read"
+        yield walk.undecided(text, space.address_at(at.device), "ovs-ofctl_dump-flows of the switch")
+
+
+def behind(walk: Walk, space: Space, port: Interface) -> set[int | None]:
+    """The MACs at a port: that of the pair's other end, or the port's own where it is the host's."""
+    peer = walk.index.network.peers.get(port)
+    if peer is not None:
+        link = walk.index.link(peer)
+        return {link.mac if link else None}
+    link = space.links[port.device]
+    return {link.mac} if link.master_kind != "openvswitch" and link.master != "ovs-system" else set()
+
+
+def out_of_switch(walk: Walk, space: Space, port: Interface, frame: Frame) -> Endings:
+    """Out of a port of the switch: into the host by its own port, else along the wire."""
+    link = space.links[port.device]
+    if link.master_kind == "openvswitch" or link.master == "ovs-system":
+        peer = walk.index.network.peers.get(port)
+        if peer is None:
+            return links.branches(walk, iter([onto_segment(walk, port, frame)]))
+        return links.through_pair(walk, space, port, peer, frame)
+    return links.arrive_up(walk, space, port, frame)

@@ -1,0 +1,254 @@
+"""Look-up tables of a network for the walk: made once for each network, on demand, and never changed by a walk."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+from analyzer.addresses import WIDTH, Address
+from analyzer.facts.links import AddressFact, Bond, Bridge, LinkFact, Vrf
+from analyzer.facts.neighbours import ForwardingFact, NeighbourFact
+from analyzer.facts.routes import RouteFact
+from analyzer.facts.system import FilterFact
+from analyzer.model.network import Interface, Namespace, Network
+from analyzer.solve.netfilter import HookTables
+from analyzer.source import Scope, Span
+
+Levels = tuple[tuple[int, dict[int, tuple[RouteFact, ...]]], ...]
+ROUTE_TYPES = {"local": "LOCAL", "broadcast": "BROADCAST", "anycast": "ANYCAST", "multicast": "MULTICAST", "unicast": "UNICAST"}
+
+
+class Space:
+    """One namespace with its tables prepared."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self.namespace = namespace
+        self.scope = namespace.scope
+        self.place = str(namespace.scope)
+        self._tables: dict[tuple[int, int], Levels] = {}
+        self._hooks: dict[int, HookTables] = {}
+        self._switches: dict[str, int | None] = {}
+
+    def table(self, family: int, table: int) -> Levels:
+        """The routes of a table by prefix length, the longest first; among equal prefixes the kernel's order."""
+        key = (family, table)
+        if key not in self._tables:
+            self._tables[key] = levels(self.namespace.routes.get(family, {}).get(table, ()), WIDTH[family])
+        return self._tables[key]
+
+    def hooks(self, family: int) -> HookTables:
+        """The netfilter hooks of the family."""
+        if family not in self._hooks:
+            self._hooks[family] = HookTables.of(self.namespace, family)
+        return self._hooks[family]
+
+    @cached_property
+    def links(self) -> dict[str, LinkFact]:
+        """The interfaces by name."""
+        return dict(self.namespace.links)
+
+    @cached_property
+    def addresses(self) -> dict[str, tuple[AddressFact, ...]]:
+        """The addresses of each device, in listing order."""
+        found: dict[str, list[AddressFact]] = defaultdict(list)
+        for fact in self.namespace.addresses:
+            found[fact.device].append(fact)
+        return {device: tuple(facts) for device, facts in found.items()}
+
+    @cached_property
+    def own(self) -> dict[Address, AddressFact]:
+        """The namespace's own addresses."""
+        return {fact.address: fact for fact in reversed(self.namespace.addresses)}
+
+    @cached_property
+    def neighbours(self) -> dict[tuple[str, Address], NeighbourFact]:
+        """Neighbour entries by device and address."""
+        facts = self.namespace.neighbours
+        return {(fact.device or "", fact.address): fact for fact in reversed(facts) if not fact.proxy}
+
+    @cached_property
+    def proxied(self) -> dict[tuple[str, Address], NeighbourFact]:
+        """Addresses that are answered for, by device (``ip neigh show proxy``)."""
+        return {(fact.device or "", fact.address): fact for fact in self.namespace.neighbours if fact.proxy}
+
+    @cached_property
+    def ports(self) -> dict[str, tuple[str, ...]]:
+        """The ports of each bridge, bond, VRF or switch, by name."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for name, link in sorted(self.links.items()):
+            port = self.namespace.ports.get(name)
+            master = link.master or (port.master if port else None)
+            if master:
+                found[master].append(name)
+        return {master: tuple(names) for master, names in found.items()}
+
+    @cached_property
+    def bridged(self) -> dict[tuple[str, int], tuple[ForwardingFact, ...]]:
+        """Entries of the bridges' tables, by bridge and MAC."""
+        found: dict[tuple[str, int], list[ForwardingFact]] = defaultdict(list)
+        for fact in self.namespace.forwarding:
+            if fact.master and fact.destination is None:
+                found[fact.master, fact.mac].append(fact)
+        return {key: tuple(facts) for key, facts in found.items()}
+
+    @cached_property
+    def tunnelled(self) -> dict[tuple[str, int], tuple[ForwardingFact, ...]]:
+        """Entries of the tunnel devices' own tables, by device and MAC."""
+        found: dict[tuple[str, int], list[ForwardingFact]] = defaultdict(list)
+        for fact in self.namespace.forwarding:
+            if fact.destination is not None or fact.next_hop_id is not None:
+                found[fact.device, fact.mac].append(fact)
+        return {key: tuple(facts) for key, facts in found.items()}
+
+    @cached_property
+    def filters(self) -> dict[tuple[str, str], tuple[FilterFact, ...]]:
+        """tc filters by device and hook, by preference."""
+        found: dict[tuple[str, str], list[FilterFact]] = defaultdict(list)
+        for device, facts in self.namespace.filters.items():
+            for fact in facts:
+                found[device, fact.hook].append(fact)
+        return {key: tuple(sorted(facts, key=lambda fact: fact.preference)) for key, facts in found.items()}
+
+    def switch(self, key: str) -> int | None:
+        """A kernel switch as a number; None when it was not captured or is none."""
+        if key not in self._switches:
+            text = (self.namespace.sysctl(key) or "").split()
+            self._switches[key] = int(text[0]) if text and text[0].lstrip("-").isdecimal() and len(text[0]) < 12 else None
+        return self._switches[key]
+
+    def setting(self, family: int, device: str, name: str) -> int | None:
+        """``net.ipvN.conf.DEVICE.NAME``; what ``default`` says where the device's own was not captured."""
+        base = f"net.ipv{family}.conf"
+        own = self.switch(f"{base}.{device.replace('.', '/')}.{name}")
+        return own if own is not None else self.switch(f"{base}.default.{name}")
+
+    def whole(self, family: int, name: str) -> int:
+        """``net.ipvN.conf.all.NAME``, 0 when it was not captured."""
+        return self.switch(f"net.ipv{family}.conf.all.{name}") or 0
+
+    def either(self, family: int, device: str, name: str) -> bool:
+        """IN_DEV_ORCONF of include/linux/inetdevice.h: the switch of all or of the device."""
+        return bool(self.whole(family, name) or self.setting(family, device, name))
+
+    def greater(self, family: int, device: str, name: str) -> int:
+        """IN_DEV_MAXCONF: the greater of the two."""
+        return max(self.whole(family, name), self.setting(family, device, name) or 0)
+
+    def where(self, key: str) -> Span | None:
+        """The place of a kernel switch."""
+        fact = self.namespace.sysctls.get(key)
+        return fact.at if fact else None
+
+    def address_at(self, device: str) -> Span | None:
+        """The place of a device."""
+        link = self.links.get(device)
+        return link.at if link else None
+
+    def master_of(self, device: str) -> str | None:
+        """The bridge, bond, VRF or switch that a device belongs to."""
+        link = self.links.get(device)
+        port = self.namespace.ports.get(device)
+        return (link.master if link else None) or (port.master if port else None)
+
+    def vrf_of(self, device: str) -> tuple[str, int] | None:
+        """The VRF that a device is or belongs to, with its table."""
+        for name in (device, self.master_of(device)):
+            link = self.links.get(name or "")
+            if link is not None and isinstance(link.kind, Vrf):
+                return link.name, link.kind.table
+        return None
+
+    def is_bridge(self, device: str) -> bool:
+        """Whether a device is a bridge of the kernel: by its kind, or, where that was not printed, by what its ports are."""
+        link = self.links.get(device)
+        if link is None:
+            return False
+        if link.kind is not None:
+            return isinstance(link.kind, Bridge)
+        return bool(self.ports.get(device)) and not self.is_switch(device) and not self.is_bond(device)
+
+    def is_bond(self, device: str) -> bool:
+        """Whether a device is a bond."""
+        link = self.links.get(device)
+        if link is None or "MASTER" not in link.flags:
+            return link is not None and isinstance(link.kind, Bond)
+        return link.kind is None or isinstance(link.kind, Bond)
+
+    def is_switch(self, device: str) -> bool:
+        """Whether a device is Open vSwitch's own."""
+        return device == "ovs-system"
+
+
+def levels(routes: Sequence[RouteFact], width: int) -> Levels:
+    """Routes by prefix length and by the bits of their prefix."""
+    found: dict[int, dict[int, list[RouteFact]]] = {}
+    for route in routes:
+        length = route.destination.length
+        bits = route.destination.value >> (width - length)
+        found.setdefault(length, {}).setdefault(bits, []).append(route)
+    return tuple(
+        (length, {bits: tuple(sorted(group, key=precedence)) for bits, group in by_bits.items()})
+        for length, by_bits in sorted(found.items(), reverse=True)
+    )
+
+
+def precedence(route: RouteFact) -> tuple[int, int, int]:
+    """The order of routes with one prefix: tos from high to low, metric, listing (fib_insert_alias in net/ipv4/fib_trie.c)."""
+    return -route.tos, route.metric, route.order
+
+
+@dataclass(slots=True)
+class WalkIndex:
+    """A network's spaces, and what links interfaces of different ones."""
+
+    network: Network
+    spaces: dict[Scope, Space]
+    uppers: dict[Interface, tuple[Interface, ...]]
+    tunnels: dict[Scope, tuple[Interface, ...]]
+    resolved: dict[object, object] = field(default_factory=dict)
+
+    @staticmethod
+    def of(network: Network) -> WalkIndex:
+        """Prepares a network."""
+        spaces = {scope: Space(space) for scope, space in network.namespaces.items()}
+        return WalkIndex(network, spaces, gathered(network.lower.items()), gathered(network.sockets.items()))
+
+    def link(self, at: Interface) -> LinkFact | None:
+        """The link at an interface."""
+        space = self.spaces.get(at.scope)
+        return space.links.get(at.device) if space else None
+
+
+def gathered(pairs: Iterator[tuple[Interface, object]] | object) -> dict[object, tuple[Interface, ...]]:
+    """Interfaces by what they point to, in order."""
+    found: dict[object, list[Interface]] = defaultdict(list)
+    for interface, target in sorted(pairs):  # type: ignore[call-overload]
+        found[target].append(interface)
+    return {target: tuple(interfaces) for target, interfaces in found.items()}
+
+
+class Identity:
+    """A network as a key: two are the same when they are one object."""
+
+    __slots__ = ("network",)
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    def __hash__(self) -> int:
+        return id(self.network)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and other.network is self.network
+
+
+@lru_cache(maxsize=4)
+def _index(key: Identity) -> WalkIndex:
+    return WalkIndex.of(key.network)
+
+
+def index_of(network: Network) -> WalkIndex:
+    """The index of a network, made when it is first asked for."""
+    return _index(Identity(network))

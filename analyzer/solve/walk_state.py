@@ -1,0 +1,186 @@
+"""What one walk carries along: its hops, its connections, what it learned; and the ways in which a step can end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from analyzer.addresses import Address
+from analyzer.facts.routes import NextHop
+from analyzer.model.network import Interface
+from analyzer.solve.netfilter import Connections, HookPacket, Surroundings
+from analyzer.solve.oracle import Oracle
+from analyzer.solve.packet import Hop, Packet
+from analyzer.solve.walk_index import Space, WalkIndex
+from analyzer.source import Scope, Span
+
+BROADCAST = (1 << 48) - 1
+HEADER = {4: 20, 6: 40}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An ARP request or a neighbour solicitation for ``target`` (``answer`` False), or its answer: ``mac`` has the target.
+
+    ``asker`` is the interface that wants to know; ``sender`` the address it asks from (None: none).
+    """
+
+    target: Address
+    sender: Address | None
+    asker: Interface
+    mac: int = 0
+    answer: bool = False
+    answered_by: Interface | None = None
+    at: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An Ethernet frame. ``said`` and ``said_at``: who says that the destination has this MAC. ``vlan`` 0: untagged.
+    ``prerouted``: br_netfilter has taken it through PREROUTING in this namespace."""
+
+    source: int
+    destination: int
+    load: HookPacket | Question
+    vlan: int = 0
+    said: str = ""
+    said_at: Span | None = None
+    prerouted: bool = False
+
+    @property
+    def to_all(self) -> bool:
+        """Broadcast or multicast."""
+        return bool(self.destination >> 40 & 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A packet passed INPUT of a namespace; who listens is not looked at yet."""
+
+    scope: Scope
+    device: str
+    at: HookPacket
+    hops: tuple[Hop, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A frame left the capture through an interface."""
+
+    by: Interface
+    load: HookPacket | Question
+    hops: tuple[Hop, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer to a question arrived where it was asked."""
+
+    mac: int
+    by: Interface | None
+    at: Span | None
+    hops: tuple[Hop, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The packet ends. ``ignored``: a copy that was not meant for where it came."""
+
+    reason: str
+    at: Span | None = None
+    ignored: bool = False
+    hops: tuple[Hop, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """What becomes of the packet is not known."""
+
+    reason: str
+    at: Span | None = None
+    settle: str = ""
+    hops: tuple[Hop, ...] = ()
+
+
+Ending = Delivered | Left | Answered | Dropped | Undecided
+Endings = list[Ending]
+
+
+def rank(ending: Ending) -> tuple[int, int]:
+    """What matters most of several endings of a flooded frame: the lowest."""
+    match ending:
+        case Delivered() | Answered():
+            return 0, 0
+        case Left():
+            return 1, 0
+        case Undecided():
+            return 2, -len(ending.hops)
+        case Dropped(ignored=ignored):
+            return 4 if ignored else 3, -len(ending.hops)
+
+
+def best(endings: Sequence[Ending]) -> Ending:
+    """The ending that counts."""
+    return min(endings, key=rank) if endings else Dropped("nothing takes the frame")
+
+
+@dataclass(slots=True)
+class Walk:
+    """One run of a walk."""
+
+    index: WalkIndex
+    oracle: Oracle
+    hops: list[Hop] = field(default_factory=list)
+    assumptions: dict[str, None] = field(default_factory=dict)
+    connections: dict[Scope, Connections] = field(default_factory=dict)
+    surroundings: dict[tuple[Scope, int], Surroundings] = field(default_factory=dict)
+    learned: dict[tuple[Interface, int, int], str] = field(default_factory=dict)
+    remotes: dict[tuple[Interface, int], Address] = field(default_factory=dict)
+    macs: dict[tuple[Interface, Address], tuple[int, Interface | None, Span | None]] = field(default_factory=dict)
+    ways: dict[tuple[object, ...], NextHop] = field(default_factory=dict)
+    asking: set[tuple[Interface, Address]] = field(default_factory=set)
+    seen: set[tuple[object, ...]] = field(default_factory=set)
+    reply: bool = False
+    quiet: int = 0
+    depth: int = 0
+
+    def space(self, scope: Scope) -> Space:
+        """The namespace's tables."""
+        return self.index.spaces[scope]
+
+    def tell(self, scope: Scope, stage: str, what: str, at: Span | None = None, packet: Packet | None = None) -> None:
+        """Adds a hop; what happens to questions for neighbours is not told."""
+        if not self.quiet:
+            self.hops.append(Hop(str(scope), stage, what, at, packet, self.reply))
+
+    def tell_all(self, hops: Sequence[Hop]) -> None:
+        """Adds hops of a netfilter hook."""
+        if not self.quiet and hops:
+            self.hops += [replace(hop, reply=True) for hop in hops] if self.reply else hops
+
+    def assume(self, text: str) -> None:
+        """Names an assumption."""
+        self.assumptions[text] = None
+
+    def connections_of(self, scope: Scope) -> Connections:
+        """The connections of a namespace."""
+        if scope not in self.connections:
+            self.connections[scope] = Connections()
+        return self.connections[scope]
+
+    def drop(self, scope: Scope, reason: str, at: Span | None = None, ignored: bool = False) -> Endings:
+        """Ends the packet."""
+        del scope
+        return [Dropped(reason, at, ignored, tuple(self.hops))]
+
+    def undecided(self, reason: str, at: Span | None = None, settle: str = "") -> Endings:
+        """Ends the walk since something is not known."""
+        return [Undecided(reason, at, settle, tuple(self.hops))]
+
+    def taken_for_granted(self, space: Space, kind: str) -> None:
+        """Names the assumption about a table that was not captured and of which the kernel's default is taken."""
+        words = space.namespace.missing.get(kind)
+        if words:
+            self.assume(f"{words}; taken as the kernel has it by default")
+        elif kind in space.namespace.assumed:
+            self.assume(space.namespace.assumed[kind])
