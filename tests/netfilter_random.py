@@ -74,7 +74,7 @@ class Rules:
     def rule(self, table: str, hook: str, chain: str, below: list[str]) -> str:
         needs = ""
         target = self.target(table, hook, below)
-        if "--to-destination" in target and (":80" in target or ":53" in target):
+        if "--to-ports" in target or target.endswith((":80", ":53")):
             needs = self.some("-p tcp ", "-p udp ")
         matches = [self.match(table, hook, bool(needs)) for _ in range(self.random.choice((0, 1, 1, 1, 2, 2, 3)))]
         kept: list[str] = []
@@ -138,6 +138,7 @@ class Rules:
             "-m statistic --mode random --probability 1.0",
             "-m statistic --mode random --probability 0.5",
             "-m statistic --mode nth --every 2 --packet 0",
+            f"-m recent --name {self.some('one', 'two')} --{self.some('set', 'set', 'rcheck', 'update', 'remove')} --{self.some('rsource', 'rdest')}",
         )
 
     def ip_set(self) -> str:
@@ -179,7 +180,7 @@ class Rules:
             else []
         )
         own = {
-            "raw": ["-j NOTRACK", "-j CT --notrack", "-j DROP"],
+            "raw": ["-j NOTRACK", "-j CT --notrack", "-j DROP", "-j CT --zone 1", "-j CT --zone 2"],
             "mangle": [*marks, *connection, "-j DROP"],
             "nat": self.translations(hook) * 2,
             "filter": ["-j DROP", "-j REJECT", "-j DROP", "-j ACCEPT", *marks],
@@ -193,10 +194,11 @@ class Rules:
         if hook in ("POSTROUTING", "INPUT"):
             source = self.random.choice(self.router) if hook == "POSTROUTING" else self.hosts[0]
             masquerade = ["-j MASQUERADE"] * 2 if hook == "POSTROUTING" else []
-            return [f"-j SNAT --to-source {source}", *masquerade]
+            return [f"-j SNAT --to-source {source}", f"-j NETMAP --to {source}", *masquerade]
         result = [f"-j DNAT --to-destination {server}", f"-j DNAT --to-destination {bracket(server)}:{self.some('80', '53')}"]
+        result.append(f"-j NETMAP --to {server}")
         if hook == "PREROUTING":
-            result += ["-j REDIRECT", f"-j DNAT --to-destination {self.router[0]}"]
+            result += ["-j REDIRECT --to-ports 80", "-j REDIRECT", f"-j DNAT --to-destination {self.router[0]}"]
             result.append(f"-j DNAT --to-destination {self.servers[0]}-{self.servers[1]}")
         return result
 
