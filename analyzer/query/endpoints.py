@@ -169,8 +169,8 @@ def by_address(network: Network, found: Address) -> Endpoint:
         if found in fact.addresses and not fact.finished:
             missing = uncaptured(network, fact)
             return Endpoint(missing.name, None, (found,), exact=True, why=missing.why)
-    for key, fact in network.cluster.services.items():
-        if found in (*fact.cluster_addresses, *fact.external_addresses, *fact.load_balancer_addresses):
+    for key, one_service in network.cluster.services.items():
+        if found in (*one_service.cluster_addresses, *one_service.external_addresses, *one_service.load_balancer_addresses):
             return Endpoint(f"svc:{key[0]}/{key[1]}", None, (found,), exact=True, service=key)
     return Endpoint(str(found), None, (found,), outside=True, exact=True)
 

@@ -17,6 +17,7 @@ from analyzer.solve.netfilter import Hook, HookPacket
 from analyzer.solve.route_lookup import Query, Route, look_up
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import Answered, Dropped, Endings, Frame, Left, Question, Undecided, Walk
+from analyzer.source import Span
 
 LOCAL = ""
 FIXED = frozenset({"static", "permanent", "extern_learn", "sticky"})
@@ -48,7 +49,7 @@ def enter(walk: Walk, space: Space, bridge: str, port: str, frame: Frame) -> End
     return switch(walk, space, at, port, number, frame)
 
 
-def vlan_place(space: Space, port: str):  # type: ignore[no-untyped-def]
+def vlan_place(space: Space, port: str) -> Span | None:
     """Where a port's VLANs stand."""
     facts = space.namespace.vlans.get(port, ())
     return facts[0].at if facts else space.address_at(port)
@@ -191,7 +192,7 @@ def filtering(space: Space, bridge: str) -> bool:
 def vlans_of(space: Space, bridge: str, port: str) -> tuple[BridgeVlanFact, ...]:
     """A port's VLANs; the bridge's default one where the list was not captured."""
     facts = space.namespace.vlans.get(port)
-    if facts is None and "bridge-vlan" in space.namespace.missing | dict(space.namespace.assumed):
+    if facts is None and "bridge-vlan" in (*space.namespace.missing, *space.namespace.assumed):
         link = space.links[bridge]
         number = link.kind.default_vlan if isinstance(link.kind, Bridge) and link.kind.default_vlan is not None else 1
         return (BridgeVlanFact(at=link.at, device=port, first=number, last=number, pvid=True, untagged=True),)

@@ -13,10 +13,10 @@ from analyzer.model.network import Interface, Network
 from analyzer.solve import delivery, internet, links
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.oracle import Oracle, explore, fate_of
-from analyzer.solve.packet import SYN, TCP, Fate, Outcome, Packet, Trace
+from analyzer.solve.packet import SYN, TCP, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.walk_index import WalkIndex, index_of
 from analyzer.solve.walk_state import Answered, Delivered, Dropped, Ending, Frame, Left, Undecided, Walk, best
-from analyzer.source import Scope
+from analyzer.source import Scope, Span
 
 FOREIGN_MAC = 0x020000000001
 
@@ -91,7 +91,7 @@ def failed(state: Walk, ending: Ending, seen: Outcome | None) -> Outcome:
             return replace(base, fate=Fate.UNREACHABLE, reason=prefix + "ended elsewhere", hops=ending.hops, assumptions=given)
 
 
-def ended_hops(state: Walk, hops, reason, at):  # type: ignore[no-untyped-def]
+def ended_hops(state: Walk, hops: tuple[Hop, ...], reason: str, at: Span | None) -> tuple[Hop, ...]:
     """The hops with the drop as the last one."""
     place = hops[-1].place if hops else ""
     return (*hops, delivery.hop(place, "drop", reason, at, state.reply))
@@ -142,7 +142,6 @@ def answered(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
     state.reply = True
     ending = best(internet.originate(state, end.scope, delivery.reply_to(end.at.packet)))
     wanted = delivery.reply_to(flow.packet)
-    given = tuple(state.assumptions)
     match ending:
         case Delivered(scope, _, at, hops) if scope == flow.start:
             reason = delivery.mismatch(at.packet, wanted)
@@ -156,5 +155,4 @@ def answered(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
             return failed(state, ending, seen)
     if reason:
         return replace(seen, fate=Fate.UNREACHABLE, reason=f"the reply {reason}", hops=hops, assumptions=tuple(state.assumptions))
-    del given
     return replace(seen, hops=hops, assumptions=tuple(state.assumptions))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from analyzer.addresses import Address
-from analyzer.facts.routes import NextHop
 from analyzer.model.network import Interface
 from analyzer.solve import resolution, reverse
 from analyzer.solve.netfilter import Hook, HookPacket, Judgement, run_hook
@@ -60,12 +59,21 @@ def choose(walk: Walk, space: Space, found: Route, query: Query) -> Route:
     return replace(found, ways=(way,))
 
 
-def originate(walk: Walk, scope: Scope, packet: Packet, connection: HookPacket | None = None) -> Endings:
-    """A process, or the kernel, of the namespace sends a packet. ``connection``: a packet whose mark it keeps (the inner one of a tunnel)."""
+def originate(walk: Walk, scope: Scope, packet: Packet) -> Endings:
+    """A process, or the kernel, of the namespace sends a packet."""
     space = walk.space(scope)
-    del connection
-    if (looped := again(walk, space, "(sent)", packet)) is not None:
-        return looped
+    key = (scope, "", walk.reply, packet)
+    if key in walk.seen:
+        return loops(walk, space)
+    walk.seen.add(key)
+    endings = sent(walk, space, packet)
+    walk.seen.discard(key)
+    return endings
+
+
+def sent(walk: Walk, space: Space, packet: Packet) -> Endings:
+    """Source, route, OUTPUT, and where that changed the packet, the route again."""
+    scope = space.scope
     ready = prepared(walk, space, packet)
     if not isinstance(ready, Packet):
         return ready
@@ -154,19 +162,24 @@ def too_big(walk: Walk, space: Space, device: str, route: Route, packet: Packet)
     return walk.drop(space.scope, reason, place)
 
 
-def again(walk: Walk, space: Space, device: str, packet: Packet) -> Endings | None:
-    """The same packet at the same place for the second time: a loop that only the TTL ends."""
-    key = (space.scope, device, walk.reply, replace(packet, ttl=0))
-    if key in walk.seen or walk.depth > 80:
-        return walk.drop(space.scope, f"the packet loops: {space.place} has seen it before (its TTL will end it)")
-    walk.seen.add(key)
-    return None
+def loops(walk: Walk, space: Space) -> Endings:
+    """The same packet at the same place on one way: a loop that only the TTL ends."""
+    return walk.drop(space.scope, f"the packet loops: {space.place} has seen it before, and its TTL will end it")
 
 
 def receive(walk: Walk, space: Space, device: str, at: HookPacket, prerouted: bool = False, looped: bool = False) -> Endings:
     """A packet for this host's IP comes in on a device (``ip_rcv``). ``looped``: it left by the loopback device and keeps its route."""
-    if (repeated := again(walk, space, device, at.packet)) is not None:
-        return repeated
+    key = (space.scope, device, walk.reply, replace(at.packet, ttl=0))
+    if key in walk.seen:
+        return loops(walk, space)
+    walk.seen.add(key)
+    endings = received(walk, space, device, at, prerouted, looped)
+    walk.seen.discard(key)
+    return endings
+
+
+def received(walk: Walk, space: Space, device: str, at: HookPacket, prerouted: bool, looped: bool) -> Endings:
+    """PREROUTING and the input route."""
     before = at.packet
     if not prerouted:
         passed = run(walk, space, Hook.PREROUTING, replace(at, in_device=device, out_device="", local=False))
@@ -215,7 +228,7 @@ def input_four(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings
         return closed
     if (refused := reverse.refuse(walk, space, device, at, route)) is not None:
         return refused
-    return forward(walk, space, device, at, route)
+    return forward(walk, space, at, route)
 
 
 def input_six(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
@@ -235,7 +248,7 @@ def input_six(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
         return local(walk, space, device, at)
     if (closed := forwarding(walk, space, device, 6)) is not None:
         return closed
-    return forward(walk, space, device, at, route)
+    return forward(walk, space, at, route)
 
 
 def forwarding(walk: Walk, space: Space, device: str, family: int) -> Endings | None:
@@ -255,7 +268,7 @@ def forwarding(walk: Walk, space: Space, device: str, family: int) -> Endings | 
     return walk.drop(space.scope, f"{space.place} does not forward: {key} is 0", space.where(key))
 
 
-def forward(walk: Walk, space: Space, device: str, at: HookPacket, route: Route) -> Endings:
+def forward(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
     """``ip_forward``: only frames to this host, TTL, size, FORWARD."""
     packet = at.packet
     if at.packet_type != "unicast":
@@ -283,8 +296,3 @@ def local(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
     if not isinstance(passed, HookPacket):
         return passed
     return [Delivered(space.scope, device, passed, tuple(walk.hops))]
-
-
-def next_way(route: Route) -> NextHop:
-    """The way that was chosen."""
-    return route.ways[0]

@@ -14,9 +14,9 @@ from analyzer.facts.links import Bond, Geneve, Ipvlan, LinkFact, Macvlan, OtherK
 from analyzer.model.network import Interface
 from analyzer.solve import bridging, control, internet, resolution, stacked, tunnels, underlay
 from analyzer.solve.netfilter import HookPacket
+from analyzer.solve.packet import Packet
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import BROADCAST, HEADER, Endings, Frame, Question, Walk
-from analyzer.source import Scope
 
 
 def transmit(walk: Walk, at: Interface, frame: Frame) -> Endings:
@@ -82,7 +82,7 @@ def onward(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame
     network = walk.index.network
     peer = network.peers.get(at)
     if peer is not None:
-        return through_pair(walk, space, at, peer, frame)
+        return through_pair(walk, at, peer, frame)
     if at in network.segment_of:
         return underlay.onto_segment(walk, at, frame)
     if underlay.switched(space, at.device):
@@ -103,7 +103,7 @@ def from_bond(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Fr
     return walk.drop(at.scope, f"{at} has no port that is up", link.at)
 
 
-def through_pair(walk: Walk, space: Space, at: Interface, peer: Interface, frame: Frame) -> Endings:
+def through_pair(walk: Walk, at: Interface, peer: Interface, frame: Frame) -> Endings:
     """``veth_xmit``: conntrack is forgotten, the mark too when the namespace changes; a frame longer than the peer's MTU is dropped."""
     link = walk.index.link(peer)
     if link is None:
@@ -133,7 +133,7 @@ def longer(walk: Walk, at: Interface, link: LinkFact, frame: Frame, extra: int =
     return walk.drop(at.scope, f"{at} takes {link.mtu} bytes and the packet has {size}", link.at)
 
 
-def packet_of(frame: Frame):  # type: ignore[no-untyped-def]
+def packet_of(frame: Frame) -> Packet | None:
     """The IP packet of a frame; None for questions."""
     return frame.load.packet if isinstance(frame.load, HookPacket) else None
 
@@ -201,13 +201,9 @@ def other_host(space: Space, at: Interface, link: LinkFact, frame: Frame) -> str
 
 def branches(walk: Walk, ways: Iterator[Endings]) -> Endings:
     """The endings of copies of a frame: each starts with the hops so far."""
-    mark, result = len(walk.hops), []
+    mark = len(walk.hops)
+    result: Endings = []
     for endings in ways:
         result += endings
         del walk.hops[mark:]
     return result
-
-
-def scope_of(at: Interface) -> Scope:
-    """The namespace of an interface."""
-    return at.scope

@@ -139,5 +139,5 @@ def out_of_switch(walk: Walk, space: Space, port: Interface, frame: Frame) -> En
         peer = walk.index.network.peers.get(port)
         if peer is None:
             return links.branches(walk, iter([onto_segment(walk, port, frame)]))
-        return links.through_pair(walk, space, port, peer, frame)
+        return links.through_pair(walk, port, peer, frame)
     return links.arrive_up(walk, space, port, frame)

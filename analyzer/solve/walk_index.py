@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from typing import TypeVar
 
 from analyzer.addresses import WIDTH, Address
 from analyzer.facts.links import AddressFact, Bond, Bridge, LinkFact, Vrf
@@ -16,8 +17,8 @@ from analyzer.model.network import Interface, Namespace, Network
 from analyzer.solve.netfilter import HookTables
 from analyzer.source import Scope, Span
 
+T = TypeVar("T")
 Levels = tuple[tuple[int, dict[int, tuple[RouteFact, ...]]], ...]
-ROUTE_TYPES = {"local": "LOCAL", "broadcast": "BROADCAST", "anycast": "ANYCAST", "multicast": "MULTICAST", "unicast": "UNICAST"}
 
 
 class Space:
@@ -221,12 +222,12 @@ class WalkIndex:
         return space.links.get(at.device) if space else None
 
 
-def gathered(pairs: Iterator[tuple[Interface, object]] | object) -> dict[object, tuple[Interface, ...]]:
+def gathered(pairs: Iterable[tuple[Interface, T]]) -> dict[T, tuple[Interface, ...]]:
     """Interfaces by what they point to, in order."""
-    found: dict[object, list[Interface]] = defaultdict(list)
-    for interface, target in sorted(pairs):  # type: ignore[call-overload]
+    found: dict[T, list[Interface]] = defaultdict(list)
+    for interface, target in pairs:
         found[target].append(interface)
-    return {target: tuple(interfaces) for target, interfaces in found.items()}
+    return {target: tuple(sorted(interfaces)) for target, interfaces in found.items()}
 
 
 class Identity:
