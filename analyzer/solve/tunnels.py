@@ -91,7 +91,7 @@ def carried(walk: Walk, scope: Scope, outer: Packet, opened: Opened) -> Endings:
     """Walks the outer packet; each delivery is opened."""
     result: Endings = []
     mark = len(walk.hops)
-    for ending in internet.originate(walk, scope, outer):
+    for ending in outside_of(walk, scope, outer):
         if isinstance(ending, Delivered):
             walk.hops[mark:] = ending.hops[mark:] if not walk.quiet else ()
             result += opened(ending)
@@ -99,6 +99,21 @@ def carried(walk: Walk, scope: Scope, outer: Packet, opened: Opened) -> Endings:
             result.append(lost(ending, outer))
     del walk.hops[mark:]
     return result
+
+
+def outside_of(walk: Walk, scope: Scope, outer: Packet) -> Endings:
+    """Sends the outer packet. It looks like the one before it (of a question for a neighbour, or of another frame): that is no loop,
+    but an outer packet that its own tunnel carries is one."""
+    key = (scope, "(carried)", walk.reply, outer)
+    if key in walk.seen:
+        return walk.drop(
+            scope, f"the packet loops: the tunnel carries its own packets to {Address(outer.family, outer.destination)}"
+        )
+    before = walk.seen
+    walk.seen = {key, *(one for one in before if one[1] == "(carried)")}
+    endings = internet.originate(walk, scope, outer)
+    walk.seen = before
+    return endings
 
 
 def lost(ending: Ending, outer: Packet) -> Ending:
