@@ -200,7 +200,7 @@ class MacMatch:
 
 @dataclass(frozen=True, slots=True)
 class LengthMatch:
-    """``length``: the length of the IP packet in bytes, inclusive (IPv6: of the payload)."""
+    """``length``: the length of the whole IP packet in bytes with its header, inclusive, in both families."""
 
     low: int
     high: int

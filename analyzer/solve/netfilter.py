@@ -196,7 +196,7 @@ def run_step(step: Step, visit: Visit) -> Stop:
             visit.table = table
             return walk(chains, visit.hook.value, visit)
         case TrackStep():
-            if visit.tracked is None:
+            if visit.tracked is None or visit.zone:
                 visit.tracked = track(visit.packet, visit.at.quoted, visit.connections, visit.zone)
         case TranslateStep():
             return translate(step, visit)

@@ -26,6 +26,7 @@ from analyzer.solve.netfilter_tracking import WITH_PORTS, bind, used
 from analyzer.solve.netfilter_visit import ACCEPTED, Stop, Visit
 from analyzer.solve.packet import TCP, UDP
 
+NO_FLOW = Flow(0, 0, 0, 0, 0)
 LOCALHOST = {4: 0x7F000001, 6: 1}
 FEW = 16
 """So many addresses of a range are each tried; of more, the first stands for all."""
@@ -92,7 +93,7 @@ def change_mark(visit: Visit, connection: Connection, mark: int, rule: NfRule, w
 
 
 def untracked(target: NoTrack | Zone, rule: NfRule, where: str, visit: Visit) -> Stop | None:
-    """xt_CT.c: only a packet that conntrack has not seen."""
+    """xt_CT.c ``xt_ct_target``: only a packet that has neither connection nor template; a zone is carried by a template, which raw's later rules see."""
     if visit.tracked is not None:
         return None
     if isinstance(target, NoTrack):
@@ -103,6 +104,7 @@ def untracked(target: NoTrack | Zone, rule: NfRule, where: str, visit: Visit) ->
     if len(words) != 2 or words[0] != "--zone":
         return not_known(f"CT {target.text}", rule, where, visit)
     visit.zone = words[1]
+    visit.tracked = Tracked("NEW", Connection(NO_FLOW, NO_FLOW, zone=visit.zone))
     return None
 
 
