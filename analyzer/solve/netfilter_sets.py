@@ -14,7 +14,18 @@ from analyzer.facts.netfilter import IpsetFact
 from analyzer.solve.packet import ICMP, ICMPV6, SCTP, TCP, UDP
 
 Key = tuple[int | str, ...]
-PROTOCOLS = {"tcp": TCP, "udp": UDP, "icmp": ICMP, "icmpv6": ICMPV6, "ipv6-icmp": ICMPV6, "sctp": SCTP, "udplite": 136, "gre": 47, "esp": 50, "ah": 51}
+PROTOCOLS = {
+    "tcp": TCP,
+    "udp": UDP,
+    "icmp": ICMP,
+    "icmpv6": ICMPV6,
+    "ipv6-icmp": ICMPV6,
+    "sctp": SCTP,
+    "udplite": 136,
+    "gre": 47,
+    "esp": 50,
+    "ah": 51,
+}
 ICMP_NAMES = {
     "echo-reply": 0x000, "pong": 0x000, "network-unreachable": 0x300, "host-unreachable": 0x301, "protocol-unreachable": 0x302,
     "port-unreachable": 0x303, "fragmentation-needed": 0x304, "source-quench": 0x400, "echo-request": 0x800, "ping": 0x800,
