@@ -13,7 +13,7 @@ from analyzer.model.network import Interface, Namespace, Network
 from analyzer.query.state import roots
 from analyzer.source import Span
 
-__all__ = ["OnLink", "Range", "ServicePort"]
+__all__ = ["NodeFact", "OnLink", "Range", "ServicePort"]
 LOCAL_BRIDGES = ("docker", "br-", "virbr", "lxdbr", "podman", "lxcbr")
 SWITCHES = ("br-ex", "br-int", "br-tun", "br-local")
 

@@ -29,7 +29,9 @@ def check(network: Network) -> Iterator[Finding]:
         if scope.namespace or not (ends := list(host_ends(network, root))):
             continue
         for family in sorted({address.family for end in ends for address in end.pod.addresses}):
-            yield from family_findings(network, root, family, {end.device.name for end in ends}, len({end.pod.name for end in ends}))
+            yield from family_findings(
+                network, root, family, {end.device.name for end in ends}, len({end.pod.name for end in ends})
+            )
 
 
 def family_findings(network: Network, root: Namespace, family: int, devices: set[str], pods: int) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 ## What it finds
 On a VXLAN device that does not learn, for the MAC that a neighbour entry gives to another node's device: no forwarding entry (`bridge fdb`), or one whose `dst` is not
-the address that the other node's tunnel sends from.
+the address that the other node's tunnel sends from; and a route's gateway on such a device without a neighbour entry.
 
 ## Why it matters
 Without an entry the frame is dropped, with a wrong one it goes to another node, which drops it.
@@ -35,10 +35,34 @@ def check(network: Network) -> Iterator[Finding]:
         for fact in root.forwarding:
             if fact.device == item.link.name:
                 by_mac.setdefault(fact.mac, []).append(fact)
+        if 0 not in by_mac:
+            yield from unresolved(network, root, item, devices)
         for entry in root.neighbours:
             other = owner(network, devices, item, entry.address)
             if entry.device == item.link.name and entry.mac is not None and other is not None and other.endpoint is not None:
                 yield from entry_findings(root, item, by_mac, (entry.mac, entry.at), other, other.endpoint)
+
+
+def unresolved(network: Network, root: Namespace, item: Overlay, devices: dict[Interface, Overlay]) -> Iterator[Finding]:
+    """Gateways on the device without a neighbour entry: nobody can be asked, since no forwarding entry takes broadcasts."""
+    known = {entry.address for entry in root.neighbours if entry.device == item.link.name and entry.mac is not None}
+    told: set[Address] = set()
+    routes = root.routes.get(4, {}).get(254, ()) if "ip-neigh" not in root.missing else ()
+    for route in routes:
+        for hop in route.next_hops:
+            other = owner(network, devices, item, hop.via) if hop.via and hop.device == item.link.name else None
+            if hop.via is None or other is None or hop.via in known or hop.via in told:
+                continue
+            told.add(hop.via)
+            mac = other.link.mac
+            yield RULE.finding(
+                route.at,
+                f"{root.scope.node} has no neighbour entry for {hop.via} on {item.link.name}, the gateway to {route.destination}",
+                related=[(other.link.at, f"{other.link.name} of {other.interface.scope.node} has that address")],
+                help=f"restart the CNI's agent on {root.scope.node}"
+                + (f"; ip neigh replace {hop.via} dev {item.link.name} lladdr {hardware_text(mac)} nud permanent" if mac else ""),
+                certain=not root.gaps.get("ip-neigh"),
+            )
 
 
 def owner(network: Network, devices: dict[Interface, Overlay], item: Overlay, address: Address) -> Overlay | None:

@@ -20,34 +20,39 @@ cilium/cilium#26588, cloudnativelabs/kube-router#972, projectcalico/calico#8751;
 
 from collections.abc import Iterator
 
+from analyzer.query.plan import NodeFact
 from analyzer.query.state import main_route, root_of
 from analyzer.rule import Address, Finding, Namespace, Network, Prefix, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
     nodes = network.cluster.nodes
-    for name in sorted(nodes):
+    known = [root for name in sorted(nodes) if (root := root_of(network, name)) is not None]
+    by_node = any(
+        specific(root, prefix) for root in known for peer in nodes if peer != root.scope.node for prefix in four(nodes[peer])
+    )
+    for name in sorted(nodes) if by_node else ():
         root = root_of(network, name)
         if root is None or "ip-route/4" in root.missing:
             continue
-        others = [
-            (peer, prefix) for peer in sorted(nodes) if peer != name for prefix in nodes[peer].pod_cidrs if prefix.family == 4
-        ]
+        others = [(peer, prefix) for peer in sorted(nodes) if peer != name for prefix in four(nodes[peer])]
         lost = [(peer, prefix) for peer, prefix in others if not specific(root, prefix)]
-        if len(lost) == len(others):
-            continue
-        for peer, prefix in lost:
+        kept = [route for peer, found in others if (peer, found) not in lost and (route := main_route(root, first(found)))]
+        own = any(specific(root, prefix) for prefix in four(nodes[name]))
+        routes = kept or (list(root.routes.get(4, {}).get(254, ())) if own else [])
+        for peer, prefix in lost if routes else ():
             node = nodes[peer]
-            kept = next(
-                route for other, found in others if (other, found) not in lost and (route := main_route(root, first(found)))
-            )
             yield RULE.finding(
-                kept.at,
+                routes[0].at,
                 f"{name} has no route to {prefix}, the pod network of {peer}",
                 related=[(node.place("spec", "podCIDRs", 0), f"{peer} has {prefix}")],
                 help=f"on {name}: add the route to {prefix} as for the other nodes",
                 certain=not root.gaps.get("ip-route"),
             )
+
+
+def four(node: NodeFact) -> list[Prefix]:
+    return [prefix for prefix in node.pod_cidrs if prefix.family == 4]
 
 
 def first(prefix: Prefix) -> Address:
