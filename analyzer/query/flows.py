@@ -1,0 +1,249 @@
+"""Flows between sets of parties, over all packets: what arrives, as what, whether the answer comes back; and which pairs it does not.
+
+A flow's request starts at the sender's own stage ``send``; where it is delivered, the answer starts with what the receiver saw, and
+with the connections that the request made. Everything is decided on sets of packets; ``Lost`` says which ones fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from analyzer.ranges import EMPTY, Ranges, difference, intersection, single
+from analyzer.solve.diagrams import Count, Result, Sets
+from analyzer.solve.packet import ACK, ICMP, ICMPV6, SCTP, SYN, TCP, UDP
+from analyzer.solve.regions import State, Value, narrowed, start, values_of
+from analyzer.solve.states import DESTINATION, DESTINATION_PORT, FIELDS, INDEX, PROTOCOL, SOURCE, SOURCE_PORT
+from analyzer.source import Scope, Span
+from analyzer.transfer import ir
+from analyzer.transfer.ir import Field
+
+PORTS: Ranges = ((1, 65535),)
+PORTED: Ranges = ((TCP, TCP), (UDP, UDP), (SCTP, SCTP))
+LOST, UNKNOWN, WRONG, REPLY, SEEN_SOURCE, SEEN_DESTINATION = (
+    "does not arrive",
+    "it is not known whether it arrives",
+    "is delivered elsewhere",
+    "the reply does not come back",
+    "the source is translated",
+    "the destination is translated",
+)
+
+
+class Sender(NamedTuple):
+    """Where flows start: a namespace, the source addresses, and the destinations."""
+
+    scope: Scope
+    sources: Ranges
+    destinations: Ranges
+
+
+class Lost(NamedTuple):
+    """Packets that fail: how, why, where that is decided, and the set of them. ``sender`` is None where ``source`` in the region tells it."""
+
+    kind: str
+    reason: str
+    at: Span | None
+    state: State
+    scope: Scope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What the packets are, and who should get them: the namespaces of each destination; with ``translated`` the (address, port) pairs
+    that each destination stands for."""
+
+    family: int
+    protocols: Ranges
+    ports: Ranges
+    holders: Mapping[int, frozenset[Scope]]
+    translated: Mapping[int, frozenset[tuple[int, int]]] | None = None
+
+    @property
+    def ping(self) -> bool:
+        """Whether the packets are pings."""
+        return self.protocols[0][0] in (ICMP, ICMPV6)
+
+
+def aims(family: int, holders: Mapping[int, frozenset[Scope]]) -> tuple[Aim, ...]:
+    """Every packet of the protocols that Kubernetes knows, all ports, and pings."""
+    ping = ICMP if family == 4 else ICMPV6
+    return Aim(family, single(ping), EMPTY, holders), Aim(family, PORTED, PORTS, holders)
+
+
+def request(aim: Aim, sender: Sender) -> State:
+    """The packets that a sender may send."""
+    common: dict[Field, int | Ranges] = {
+        Field.SOURCE: sender.sources,
+        Field.DESTINATION: sender.destinations,
+        Field.PROTOCOL: aim.protocols if len(aim.protocols) > 1 else aim.protocols[0][0],
+        Field.TTL: 64,
+        Field.LENGTH: 64,
+    }
+    if aim.ping:
+        return start({**common, Field.SOURCE_PORT: ((0, 65535),), Field.ICMP_TYPE: 8 if aim.family == 4 else 128})
+    ports: dict[Field, int | Ranges] = {Field.SOURCE_PORT: PORTS, Field.DESTINATION_PORT: aim.ports}
+    return start({**common, **ports, Field.TCP_FLAGS: SYN})
+
+
+def answer(aim: Aim, state: State) -> State:
+    """What the receiver sends back: source and destination changed, the ports too; a ping's answer keeps its identifier."""
+    env: list[Value] = [0] * len(FIELDS)
+    env[SOURCE], env[DESTINATION], env[PROTOCOL] = state.env[DESTINATION], state.env[SOURCE], state.env[PROTOCOL]
+    env[INDEX[Field.TTL]] = env[INDEX[Field.LENGTH]] = 64
+    if aim.ping:
+        env[SOURCE_PORT] = state.env[SOURCE_PORT]
+        env[INDEX[Field.ICMP_TYPE]] = 0 if aim.family == 4 else 129
+    else:
+        env[SOURCE_PORT], env[DESTINATION_PORT] = state.env[DESTINATION_PORT], state.env[SOURCE_PORT]
+        env[INDEX[Field.TCP_FLAGS]] = SYN | ACK
+    return state._replace(env=tuple(env), frames=(), current=-1, hops=0)
+
+
+@dataclass(slots=True)
+class Analysis:
+    """The flows of some senders: ``lost`` are the packets that fail, ``assumptions`` what the rest takes for granted."""
+
+    lost: list[Lost]
+    assumptions: dict[str, None]
+    arrived: int
+    count: Count
+
+
+def analyse(program: ir.Program, send: Callable[[Scope], ir.Point], aim: Aim, senders: Sequence[Sender]) -> Analysis:
+    """Requests of all senders, what arrives, and the answers to it."""
+    engine = Sets(program)
+    found = Analysis([], {}, 0, engine.count)
+    starts = [(send(sender.scope), request(aim, sender)) for sender in senders]
+    delivered = [one for result in engine.explore(starts) for one in arrivals(aim, result, found)]
+    found.arrived = len(delivered)
+    for one in delivered:
+        found.lost += translations(aim, one)
+    homes = {value: sender.scope for sender in senders for low, high in sender.sources for value in range(low, high + 1)}
+    back = [(send(scope_of(one)), answer(aim, one.state)) for one in delivered]
+    for result in engine.explore(back):
+        found.lost += returns(aim, result, homes, found)
+    return found
+
+
+def scope_of(result: Result) -> Scope:
+    """The namespace that a delivered result is in."""
+    assert isinstance(result.exit, ir.Deliver)
+    return result.exit.scope
+
+
+def arrivals(aim: Aim, result: Result, found: Analysis) -> Iterator[Result]:
+    """The packets that arrive where they should; the others are lost."""
+    exit, at, state, _ = result
+    match exit:
+        case ir.Deliver(scope):
+            right, wrong = sorted_out(aim, scope, state)
+            found.lost += [Lost(WRONG, f"is delivered to {scope}", at, item) for item in wrong]
+            yield from (Result(exit, at, item) for item in right)
+        case ir.Leave(_, assumption):
+            found.assumptions[assumption] = None
+        case _:
+            found.lost.append(failure(exit, at, state, result.beyond, LOST))
+
+
+def failure(exit: ir.Exit, at: Span | None, state: State, beyond: bool, kind: str) -> Lost:
+    """The packets that leave by an exit that is no arrival."""
+    match exit:
+        case ir.Drop(reason):
+            return Lost(UNKNOWN if state.answers else kind, reason, at, state)
+        case ir.Unknown(reason):
+            return Lost(UNKNOWN, f"beyond the sets of packets: {reason}" if beyond else reason, at, state)
+        case _:
+            return Lost(UNKNOWN, f"the walk ends without a decision ({type(exit).__name__})", at, state)
+
+
+def sorted_out(aim: Aim, scope: Scope, state: State) -> tuple[list[State], list[State]]:
+    """The packets whose destination this namespace is to have, and the others."""
+    wanted = asked(state)
+    right = tuple((value, value) for value in spelled(wanted) if belongs(aim, scope, state, value))
+    if isinstance(variable := origin(state, Field.DESTINATION), str):
+        inside = narrowed(state, variable, intersection(wanted, right)) if right else None
+        outside = narrowed(state, variable, difference(wanted, tuple(right)))
+        return [inside] if inside else [], [outside] if outside else []
+    return ([state], []) if right else ([], [state])
+
+
+def belongs(aim: Aim, scope: Scope, state: State, wanted: int) -> bool:
+    """Whether the receiver is one that the packet was meant for."""
+    if aim.translated is None:
+        return scope in aim.holders.get(wanted, frozenset())
+    address, port = state.env[DESTINATION], state.env[DESTINATION_PORT]
+    pairs = aim.translated.get(wanted, frozenset())
+    return (
+        isinstance(address, int) and isinstance(port, int) and (address, port) in pairs and scope in aim.holders.get(address, ())
+    )
+
+
+def origin(state: State, field: Field) -> Value:
+    """The variable that a field of the request has become: its own, or the one that it was found equal to."""
+    name: str = field.value
+    for pair in state.together:
+        if pair.equal and pair.right == name:
+            name = pair.left
+    return name
+
+
+def asked(state: State) -> Ranges:
+    """The destinations of the requests."""
+    return values_of(state, origin(state, Field.DESTINATION))
+
+
+def senders_of(state: State) -> Ranges:
+    """The sources of the requests."""
+    return values_of(state, origin(state, Field.SOURCE))
+
+
+def spelled(ranges: Ranges) -> Iterator[int]:
+    """The values, one by one."""
+    return (value for low, high in ranges for value in range(low, high + 1))
+
+
+def translations(aim: Aim, result: Result) -> Iterator[Lost]:
+    """Delivered packets whose addresses or ports are not those that were sent; a service's destination is to be translated."""
+    exit, at, state, _ = result
+    checks = [(SEEN_SOURCE, SOURCE, Field.SOURCE), (SEEN_SOURCE, SOURCE_PORT, Field.SOURCE_PORT)]
+    if aim.translated is None:
+        checks += [(SEEN_DESTINATION, DESTINATION, Field.DESTINATION)]
+        checks += [] if aim.ping else [(SEEN_DESTINATION, DESTINATION_PORT, Field.DESTINATION_PORT)]
+    for kind in (SEEN_SOURCE, SEEN_DESTINATION):
+        if any(name == kind and not unchanged(state, state.env[place], field) for name, place, field in checks):
+            yield Lost(kind, kind, at, state)
+    del exit
+
+
+def unchanged(state: State, value: Value, field: Field) -> bool:
+    """Whether the field is what it was in the request."""
+    own = origin(state, field)
+    if value == own:
+        return True
+    before, now = values_of(state, own), values_of(state, value)
+    return before == now and len(now) == 1 and now[0][0] == now[0][1]
+
+
+def returns(aim: Aim, result: Result, homes: Mapping[int, Scope], found: Analysis) -> Iterable[Lost]:
+    """The answers that do not reach who asked as what was asked."""
+    exit, at, state, beyond = result
+    if not isinstance(exit, ir.Deliver):
+        if isinstance(exit, ir.Leave):
+            return [Lost(REPLY, f"the reply leaves the capture at {exit.scope}", at, state)]
+        return [failure(exit, at, state, beyond, REPLY)]
+    del found
+    strangers = [value for value in spelled(senders_of(state)) if homes.get(value) != exit.scope]
+    expected = [(SOURCE, Field.DESTINATION), (DESTINATION, Field.SOURCE)]
+    expected += (
+        [(SOURCE_PORT, Field.SOURCE_PORT)]
+        if aim.ping
+        else [(SOURCE_PORT, Field.DESTINATION_PORT), (DESTINATION_PORT, Field.SOURCE_PORT)]
+    )
+    if strangers:
+        return [Lost(REPLY, f"the reply is delivered to {exit.scope}, which did not ask", at, state)]
+    for place, field in expected:
+        if not unchanged(state, state.env[place], field):
+            return [Lost(REPLY, f"the reply's {FIELDS[place]} is not what was asked", at, state)]
+    return []

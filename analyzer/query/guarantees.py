@@ -1,0 +1,231 @@
+"""The verdicts on the guarantees, over all packets (TCP, UDP and SCTP on every port, and pings) between the pods, nodes and services of the capture.
+
+Each family is decided by itself. A proof holds for every packet of the scope; a refutation shows a packet that the concrete walk has sent;
+what a policy may want to be cut is neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from analyzer.findings import Guarantee, Verdict
+from analyzer.model.network import Network
+from analyzer.query.causes import Broken
+from analyzer.query.flows import LOST, REPLY, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, aims
+from analyzer.query.parties import Party, Portal, addresses, by_port, families, nodes, owners, pods, portals
+from analyzer.query.reach import Group, Reach, node_groups, pod_senders
+from analyzer.query.static import (
+    Answer,
+    container_to_container,
+    inapplicable,
+    policy_enforced,
+    unique_pod_addresses,
+    unique_pod_cidrs,
+)
+from analyzer.query.tried import tried
+from analyzer.ranges import normalised, single
+
+CUT = (LOST, WRONG, REPLY)
+SEEN = (SEEN_SOURCE, SEEN_DESTINATION)
+NAMES = {4: "IPv4", 6: "IPv6"}
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The verdicts, and every pair that fails one."""
+
+    guarantees: tuple[Guarantee, ...]
+    broken: tuple[Broken, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A guarantee about flows: which flows, which failures of them, and who they are in words."""
+
+    id: str
+    flows: str
+    kinds: tuple[str, ...]
+    words: str
+    note: str = ""
+
+
+CASES = (
+    Case("pod-to-pod", "pods", CUT, "pods"),
+    Case("pod-to-pod-without-nat", "pods", SEEN, "pods"),
+    Case("node-to-pod", "nodes to pods", CUT, "nodes to pods"),
+    Case("node-to-pod-without-nat", "nodes to pods", SEEN, "nodes to pods"),
+    Case(
+        "pod-to-node-without-nat",
+        "pods to nodes",
+        SEEN,
+        "pods to nodes",
+        "flannel and others translate pods' packets to nodes by design (ipMasq)",
+    ),
+    Case("pod-sees-its-own-address", "pods", (SEEN_SOURCE,), "pods"),
+    Case("pod-to-service", "services", CUT, "services"),
+)
+STATIC: Mapping[str, Callable[[Network], Answer]] = {
+    "unique-pod-addresses": unique_pod_addresses,
+    "unique-pod-cidrs": unique_pod_cidrs,
+    "container-to-container": container_to_container,
+    "policy-enforced": policy_enforced,
+}
+ORDER = (
+    *("pod-to-pod", "pod-to-pod-without-nat", "node-to-pod", "node-to-pod-without-nat", "pod-to-node-without-nat"),
+    *("pod-sees-its-own-address", "unique-pod-addresses", "unique-pod-cidrs", "pod-to-service", "outside-to-service"),
+    *("container-to-container", "policy-enforced"),
+)
+
+
+def decide(network: Network, only: Sequence[str] = ()) -> Decided:
+    """The verdicts in the order of the contract; ``only`` some of them."""
+    wanted = [identifier for identifier in ORDER if not only or identifier in only]
+    engine = Engine(network, {})
+    answers = [answer(engine, identifier) for identifier in wanted]
+    return Decided(tuple(one for one, _ in answers), tuple(item for _, broken in answers for item in broken))
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The network with the flows that were decided so far."""
+
+    network: Network
+    found: dict[tuple[str, int], Reach]
+
+    def reach(self, flows: str, family: int) -> Reach:
+        """What is known of these flows; decided when first asked for."""
+        key = (flows, family)
+        if key not in self.found:
+            groups = tuple(GROUPS[flows](self.network, family))
+            self.found[key] = tried(self.network, family, groups, "the network is not read for all packets at once")
+        return self.found[key]
+
+
+def answer(engine: Engine, identifier: str) -> Answer:
+    """The verdict on one guarantee."""
+    if identifier in STATIC:
+        return STATIC[identifier](engine.network)
+    if identifier == "outside-to-service":
+        return outside(engine)
+    case = next(case for case in CASES if case.id == identifier)
+    return flow_answer(engine, case)
+
+
+def flow_answer(engine: Engine, case: Case) -> Answer:
+    """The verdict on a guarantee about flows, over every family that the pods have."""
+    reaches = {family: engine.reach(case.flows, family) for family in families(engine.network)}
+    reaches = {family: reach for family, reach in reaches.items() if reach.pairs}
+    if not reaches:
+        return inapplicable(case.id, f"no {case.words} to try are in the capture")
+    broken = [item for reach in reaches.values() for item in reach.broken(case.id, case.kinds)]
+    pairs = sum(reach.pairs for reach in reaches.values())
+    assumptions = tuple(dict.fromkeys(text for reach in reaches.values() for text in reach.assumptions))
+    doubts = list(dict.fromkeys(text for reach in reaches.values() for text in reach.doubts))
+    left = {pair for reach in reaches.values() for pair in reach.left}
+    scope = f"{size(engine.network, case, tuple(reaches))}, {' and '.join(NAMES[family] for family in reaches)}"
+    verdict = Verdict.REFUTED if broken else Verdict.UNDECIDED if doubts or left else Verdict.PROVED
+    reason = reason_of(case, broken, doubts, len(left), pairs)
+    shown = next((item.counterexample for item in broken if item.counterexample is not None), None)
+    return Guarantee(case.id, verdict, scope, reason, shown, assumptions, len(broken), pairs), tuple(broken)
+
+
+def reason_of(case: Case, broken: Sequence[Broken], doubts: Sequence[str], left: int, pairs: int) -> str:
+    """The verdict's reason, in words."""
+    if broken:
+        note = f" ({case.note})" if case.note else ""
+        return f"{len(broken)} of {pairs} pairs fail: {broken[0].source} to {broken[0].target}: {broken[0].reason}{note}"
+    if doubts:
+        more = f" (and {len(doubts) - 1} more)" if len(doubts) > 1 else ""
+        return doubts[0] + more
+    if left:
+        return (
+            f"{left} pairs are cut where a NetworkPolicy may want it; what policies admit is not compared with the nodes' tables"
+        )
+    return ""
+
+
+def size(network: Network, case: Case, found: tuple[int, ...]) -> str:
+    """Over how much the verdict is."""
+    some_pods = {party.name for family in found for party in pods(network, family)}
+    some_nodes = {party.name for family in found for party in nodes(network, family)}
+    text = f"{counted(len(some_pods), 'pod')} on {counted(len({p.scope.node for f in found for p in pods(network, f)}), 'node')}"
+    if case.flows == "services":
+        return f"{text}, {counted(sum(len(portals(network, family)) for family in found), 'service port')}"
+    return text if case.flows == "pods" else f"{text}, {counted(len(some_nodes), 'node')}"
+
+
+def counted(number: int, word: str) -> str:
+    """A number with its word."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def between_pods(network: Network, family: int) -> Iterator[Group]:
+    """Every pod to every pod."""
+    found = pods(network, family)
+    if len(found) > 1:
+        yield pods_to(network, found, owners(found), family)
+
+
+def pods_to(network: Network, sources: tuple[Party, ...], targets: Mapping[int, tuple[Party, ...]], family: int) -> Group:
+    """Every pod to the targets."""
+    del network
+    holders = {value: frozenset(party.scope for party in found) for value, found in targets.items()}
+    every = addresses(party for found in targets.values() for party in found)
+    names = {value: tuple(party.name for party in found) for value, found in targets.items()}
+    return Group(aims(family, holders), pod_senders(sources, every), owners(sources), names, targets)
+
+
+def pods_to_nodes(network: Network, family: int) -> Iterator[Group]:
+    """Every pod to every node."""
+    found = pods(network, family)
+    targets = owners(nodes(network, family))
+    if found and targets:
+        yield pods_to(network, found, targets, family)
+
+
+def nodes_to_pods(network: Network, family: int) -> Iterator[Group]:
+    """Every node to every pod, from the source that the node chooses."""
+    return node_groups(network, nodes(network, family), owners(pods(network, family)), partial(aims, family))
+
+
+def pods_to_services(network: Network, family: int) -> Iterator[Group]:
+    """Every pod to every service port that has a ready endpoint in the capture."""
+    found = pods(network, family)
+    holders = {value: frozenset(p.scope for p in parties) for value, parties in owners((*found, *nodes(network, family))).items()}
+    for (protocol, port), group in by_port(portals(network, family)).items() if found else ():
+        known = [portal for portal in group if all(address in holders for address, _ in portal.endpoints)]
+        if known:
+            yield service_group(found, known, Aim(family, single(protocol), single(port), holders, translated(known)))
+
+
+def translated(found: Iterable[Portal]) -> dict[int, frozenset[tuple[int, int]]]:
+    """The endpoints of each service address."""
+    return {portal.address.value: portal.endpoints for portal in found}
+
+
+def service_group(found: tuple[Party, ...], known: Sequence[Portal], aim: Aim) -> Group:
+    """Every pod to service addresses of one protocol and port."""
+    every = normalised((portal.address.value, portal.address.value) for portal in known)
+    names: dict[int, tuple[str, ...]] = {portal.address.value: (f"svc:{portal.name}",) for portal in known}
+    return Group((aim,), pod_senders(found, every), owners(found), names)
+
+
+GROUPS: Mapping[str, Callable[[Network, int], Iterator[Group]]] = {
+    "pods": between_pods,
+    "nodes to pods": nodes_to_pods,
+    "pods to nodes": pods_to_nodes,
+    "services": pods_to_services,
+}
+
+
+def outside(engine: Engine) -> Answer:
+    """Services that are open to the outside: not decided over all packets."""
+    found = [portal for family in families(engine.network) for portal in portals(engine.network, family) if portal.node_port]
+    if not found:
+        return inapplicable("outside-to-service", "no service with a node port is in the capture")
+    reason = (
+        "packets that come in from outside the capture are not decided over all packets; analyze trace --from outside walks one"
+    )
+    return Guarantee("outside-to-service", Verdict.UNDECIDED, counted(len(found), "node port"), reason), ()

@@ -1,0 +1,115 @@
+"""Who talks to whom in the guarantees: the pods and the nodes of the capture, with their addresses, and the services with their endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from analyzer.addresses import Address
+from analyzer.facts.kubernetes import EndpointsFact, PodFact, ServiceFact, ServicePort
+from analyzer.model.network import Network
+from analyzer.query.plan import node_networks, node_of
+from analyzer.query.state import roots
+from analyzer.ranges import Ranges, normalised
+from analyzer.source import Scope, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A pod or a node with one of its addresses. ``pod`` is its object, where it was captured."""
+
+    name: str
+    scope: Scope
+    address: Address
+    pod: PodFact | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """A port of a service at one of its cluster addresses, and the endpoints (address, port) that answer it."""
+
+    name: str
+    address: Address
+    protocol: int
+    port: int
+    endpoints: frozenset[tuple[int, int]]
+    at: Span
+    node_port: int = 0
+    service: ServiceFact | None = field(default=None, compare=False, repr=False)
+
+
+def families(network: Network) -> tuple[int, ...]:
+    """The families in which pods or nodes have addresses: those of pods, where there are any."""
+    found = {address.family for item in network.attachments if item.scope.namespace for address in item.addresses}
+    return tuple(sorted(found or {item.address.family for item in node_networks(network)}))
+
+
+def pods(network: Network, family: int) -> tuple[Party, ...]:
+    """Every pod with a captured namespace of its own and an address of the family, by name; finished pods are left out."""
+    found = []
+    for item in network.attachments:
+        own = [address for address in item.addresses if address.family == family]
+        if own and item.scope.namespace and item.scope in network.namespaces and not (item.pod and item.pod.finished):
+            found.append(Party(item.name, item.scope, own[0], item.pod))
+    return tuple(sorted(found, key=lambda party: (party.name, party.address)))
+
+
+def nodes(network: Network, family: int) -> tuple[Party, ...]:
+    """Every captured node with the address that its object states (InternalIP), else the one of its uplink."""
+    found = []
+    for root in roots(network):
+        fact = node_of(network, root.scope.node)
+        stated = [address for kind, address in (fact.addresses if fact else ()) if kind == "InternalIP"]
+        owned = {item.address for item in root.addresses}
+        uplink = [item.address for item in node_networks(network) if item.interface.scope == root.scope]
+        for address in [*(one for one in stated if one in owned), *uplink]:
+            if address.family == family:
+                found.append(Party(f"node:{root.scope.node}", root.scope, address))
+                break
+    return tuple(found)
+
+
+def owners(parties: Iterable[Party]) -> dict[int, tuple[Party, ...]]:
+    """The parties by address."""
+    found: dict[int, tuple[Party, ...]] = {}
+    for party in parties:
+        found[party.address.value] = (*found.get(party.address.value, ()), party)
+    return found
+
+
+def addresses(parties: Iterable[Party]) -> Ranges:
+    """The addresses of the parties."""
+    return normalised((party.address.value, party.address.value) for party in parties)
+
+
+def portals(network: Network, family: int) -> tuple[Portal, ...]:
+    """The service ports with a cluster address of the family that have a ready endpoint, by name."""
+    return tuple(portal for key in sorted(network.cluster.services) for portal in portals_of(network, key, family))
+
+
+def portals_of(network: Network, key: tuple[str, str], family: int) -> Iterator[Portal]:
+    """The ports of one service. One with internalTrafficPolicy Local is for each node's own pods and left out."""
+    service = network.cluster.services[key]
+    slices = network.cluster.endpoints.get(key, ())
+    own = [address for address in service.cluster_addresses if address.family == family]
+    for port in service.ports if own and service.internal_policy == "Cluster" and service.type != "ExternalName" else ():
+        found = frozenset(targets(slices, service, port, family))
+        if found:
+            yield Portal(f"{key[0]}/{key[1]}", own[0], port.protocol, port.port, found, port.at, port.node_port, service)
+
+
+def targets(slices: Iterable[EndpointsFact], service: ServiceFact, port: ServicePort, family: int) -> Iterator[tuple[int, int]]:
+    """The ready endpoints of a port."""
+    for item in slices:
+        numbers = [number for name, protocol, number in item.ports if name == port.name and protocol == port.protocol and number]
+        for endpoint in item.endpoints:
+            if endpoint.address.family == family and (endpoint.ready or service.publish_not_ready):
+                yield from ((endpoint.address.value, number) for number in numbers)
+
+
+def by_port(found: Iterable[Portal]) -> Mapping[tuple[int, int], tuple[Portal, ...]]:
+    """The portals by protocol and port."""
+    groups: dict[tuple[int, int], tuple[Portal, ...]] = {}
+    for portal in found:
+        groups[portal.protocol, portal.port] = (*groups.get((portal.protocol, portal.port), ()), portal)
+    return groups

@@ -1,0 +1,225 @@
+"""What the flows between groups of parties amount to: pairs that fail, each with the walk's word, and what could not be decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from analyzer.addresses import Address
+from analyzer.findings import Counterexample
+from analyzer.model.network import Network
+from analyzer.policy.network_policy import admitted, policies_of
+from analyzer.query.causes import Broken
+from analyzer.query.flows import (
+    SEEN_DESTINATION,
+    SEEN_SOURCE,
+    UNKNOWN,
+    Aim,
+    Lost,
+    Sender,
+    analyse,
+    asked,
+    origin,
+    senders_of,
+    spelled,
+)
+from analyzer.query.parties import Party
+from analyzer.query.replay import Replay, Word, replay
+from analyzer.ranges import Ranges, intersection, normalised
+from analyzer.solve import internet
+from analyzer.solve.oracle import Oracle
+from analyzer.solve.packet import SYN, TCP, Packet
+from analyzer.solve.regions import State, narrowed
+from analyzer.solve.walk_index import index_of
+from analyzer.solve.walk_state import Walk
+from analyzer.source import Scope, Span
+from analyzer.transfer import ir
+from analyzer.transfer.ir import Field
+
+REPLAYS = 400
+Send = Callable[[Scope], ir.Point]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Pairs that fail in one way and for one reason, with the packet that was replayed."""
+
+    kind: str
+    pairs: frozenset[tuple[str, str]]
+    reason: str
+    at: Span | None
+    shown: Counterexample | None
+
+
+@dataclass(slots=True)
+class Reach:
+    """What is known of some flows. ``doubts`` are reasons why something is not; ``left`` pairs that are the policies' business."""
+
+    failures: list[Failure] = field(default_factory=list)
+    doubts: dict[str, None] = field(default_factory=dict)
+    assumptions: dict[str, None] = field(default_factory=dict)
+    left: set[tuple[str, str]] = field(default_factory=set)
+    pairs: int = 0
+    rules: int = 0
+
+    def broken(self, guarantee: str, kinds: Iterable[str]) -> list[Broken]:
+        """The pairs that fail in one of the ways, each once."""
+        found: dict[tuple[str, str], Broken] = {}
+        for failure in self.failures:
+            for source, target in sorted(failure.pairs) if failure.kind in kinds else ():
+                found.setdefault((source, target), Broken(guarantee, source, target, failure.reason, failure.at, failure.shown))
+        return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Senders, receivers and packets that are decided together. ``sources`` names the parties by source address, ``targets`` by destination."""
+
+    aims: tuple[Aim, ...]
+    senders: tuple[Sender, ...]
+    sources: Mapping[int, tuple[Party, ...]]
+    targets: Mapping[int, tuple[str, ...]]
+    pods: Mapping[int, tuple[Party, ...]] = field(default_factory=dict)
+
+
+def decided(network: Network, program: ir.Program, send: Send, groups: Iterable[Group]) -> Reach:
+    """The flows of all groups."""
+    reach = Reach()
+    for group in groups:
+        reach.pairs += sum(size(sender.sources) * size(sender.destinations) for sender in group.senders)
+        for aim in group.aims:
+            found = analyse(program, send, aim, group.senders)
+            reach.assumptions.update(found.assumptions)
+            reach.rules += found.count.rules
+            settle(network, program.family, reach, group, aim, found.lost)
+    return reach
+
+
+def size(ranges: Ranges) -> int:
+    """How many addresses."""
+    return sum(high - low + 1 for low, high in ranges)
+
+
+def settle(network: Network, family: int, reach: Reach, group: Group, aim: Aim, lost: Sequence[Lost]) -> None:
+    """Replays a packet of each lost set, for each pair of nodes that it is about."""
+    homes = {value: parties[0].scope for value, parties in group.sources.items()}
+    for item in lost:
+        for part in by_nodes(group, item.state):
+            pairs = frozenset(pairs_of(group, part))
+            mine = frozenset(pair for pair in pairs if not governed(network, group, pair))
+            reach.left |= pairs - mine
+            if not mine:
+                continue
+            if len(reach.failures) + len(reach.doubts) >= REPLAYS:
+                reach.doubts[f"more than {REPLAYS} kinds of failures; the rest was not replayed"] = None
+                return
+            found = replay(network, family, item._replace(state=part), homes, aim.holders)
+            record(reach, item, mine, found)
+
+
+def record(reach: Reach, item: Lost, pairs: frozenset[tuple[str, str]], found: Replay | None) -> None:
+    """Keeps what the walk says: a failure that it confirms, a doubt that it shares, or a contradiction."""
+    source, target = min(pairs)
+    if found is None:
+        reach.doubts[f"{source} to {target}: {item.reason}"] = None
+    elif found.word is Word.CONFIRMED:
+        reach.failures.append(Failure(item.kind, pairs, found.reason, found.at, found.shown))
+    elif found.word is Word.UNKNOWN or item.kind == UNKNOWN:
+        reason = found.reason if found.word is Word.UNKNOWN else item.reason
+        reach.doubts[f"{source} to {target}: {reason}"] = None
+    else:
+        packet = found.shown.packet
+        reach.doubts[f"internal error: the sets say of {packet} “{item.reason}”, the walk says “{found.reason}”"] = None
+
+
+def by_nodes(group: Group, state: State) -> Iterator[State]:
+    """The set, apart for each pair of nodes."""
+    targets = nodes_of_targets(group)
+    for one in split(state, Field.SOURCE, nodes_of_sources(group)):
+        yield from split(one, Field.DESTINATION, targets)
+
+
+def split(state: State, field: Field, parts: Mapping[str, Ranges]) -> Iterator[State]:
+    """The set, apart by the parts of a variable's values."""
+    variable = origin(state, field)
+    if not isinstance(variable, str) or variable not in state.region:
+        yield state
+        return
+    own = state.region[variable]
+    for ranges in parts.values():
+        after = narrowed(state, variable, intersection(own, ranges))
+        if after is not None:
+            yield after
+
+
+def nodes_of_sources(group: Group) -> dict[str, Ranges]:
+    """The source addresses of each node."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for value, parties in group.sources.items():
+        found.setdefault(parties[0].scope.node, []).append((value, value))
+    return {node: normalised(pairs) for node, pairs in sorted(found.items())}
+
+
+def nodes_of_targets(group: Group) -> dict[str, Ranges]:
+    """The destination addresses of each node; all others together."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for value in group.targets:
+        parties = group.pods.get(value, ())
+        found.setdefault(parties[0].scope.node if parties else "", []).append((value, value))
+    return {node: normalised(pairs) for node, pairs in sorted(found.items())}
+
+
+def pairs_of(group: Group, state: State) -> Iterator[tuple[str, str]]:
+    """The pairs of names that a set is about."""
+    sources = [party.name for value in spelled(senders_of(state)) for party in group.sources.get(value, ())]
+    targets = [name for value in spelled(asked(state)) for name in group.targets.get(value, ())]
+    return ((source, target) for source in sources for target in targets)
+
+
+def governed(network: Network, group: Group, pair: tuple[str, str]) -> bool:
+    """Whether policies may be what cuts the pair."""
+    if not policies_of(network.cluster):
+        return False
+    named = {party.name: party for parties in (*group.sources.values(), *group.pods.values()) for party in parties}
+    source, target = (named[name].pod if name in named else None for name in pair)
+    if source is None or target is None:
+        return True
+    return not admitted(network.cluster, source, target).everything
+
+
+def pod_senders(parties: Iterable[Party], destinations: Ranges) -> tuple[Sender, ...]:
+    """Each pod, to all the destinations."""
+    return tuple(Sender(party.scope, ((party.address.value,) * 2,), destinations) for party in parties)
+
+
+def chosen_sources(network: Network, party: Party, targets: Iterable[int]) -> dict[int, list[int]]:
+    """The destinations by the source address that a node chooses for them, as its routes say."""
+    index = index_of(network)
+    found: dict[int, list[int]] = {}
+    for target in targets:
+        walk = Walk(index, Oracle())
+        packet = Packet(party.address.family, 0, target, TCP, 40000, 80, tcp_flags=SYN)
+        ready = internet.prepared(walk, walk.space(party.scope), packet)
+        source = ready.source if isinstance(ready, Packet) else party.address.value
+        found.setdefault(source, []).append(target)
+    return found
+
+
+def node_groups(
+    network: Network,
+    parties: Iterable[Party],
+    targets: Mapping[int, tuple[Party, ...]],
+    made: Callable[[Mapping[int, frozenset[Scope]]], tuple[Aim, ...]],
+) -> Iterator[Group]:
+    """Each node with each of the sources that it chooses, to the targets."""
+    holders = {value: frozenset(party.scope for party in found) for value, found in targets.items()}
+    names = {value: tuple(party.name for party in found) for value, found in targets.items()}
+    for party in parties:
+        others = [value for value, found in targets.items() if all(one.scope != party.scope for one in found)]
+        for source, values in sorted(chosen_sources(network, party, others).items()):
+            own = Party(party.name, party.scope, Address(party.address.family, source))
+            reached = normalised((value, value) for value in values)
+            yield Group(made(holders), (Sender(party.scope, ((source, source),), reached),), {source: (own,)}, names, targets)
+
+
+SEEN = (SEEN_SOURCE, SEEN_DESTINATION)

@@ -1,0 +1,122 @@
+"""A packet out of a set, sent again by the concrete walk: what the sets say is shown only where the walk says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from analyzer.findings import Counterexample
+from analyzer.model.network import Network
+from analyzer.query.flows import SEEN_DESTINATION, SEEN_SOURCE, Lost, origin
+from analyzer.ranges import single
+from analyzer.solve.concrete import Flow, walk
+from analyzer.solve.packet import ICMP, ICMPV6, Fate, Outcome, Packet, Trace
+from analyzer.solve.regions import State, narrowed, points
+from analyzer.source import Scope, Span
+from analyzer.transfer.ir import Field
+
+UNHEARD = "nothing listens on "
+USUAL = (80, 443, 53, 8080, 22)
+TRANSLATED = (SEEN_SOURCE, SEEN_DESTINATION)
+
+
+class Word(StrEnum):
+    """What the walk says of a packet that the sets call failing."""
+
+    CONFIRMED = "confirmed"
+    UNKNOWN = "unknown"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The walk's word, its reason and place, and the packet with its hops."""
+
+    word: Word
+    reason: str
+    at: Span | None
+    shown: Counterexample
+
+
+def replay(
+    network: Network, family: int, lost: Lost, homes: Mapping[int, Scope], holders: Mapping[int, frozenset[Scope]]
+) -> Replay | None:
+    """Sends a packet of the set; None where no packet of it was found."""
+    packet = witness(network, family, lost.state, holders)
+    if packet is None or packet.source not in homes:
+        return None
+    return judged(lost, walk(network, Flow(homes[packet.source], packet)))
+
+
+def witness(network: Network, family: int, state: State, holders: Mapping[int, frozenset[Scope]]) -> Packet | None:
+    """The canonical packet of a set: a port that is listened on or a usual one, source port 40000, TCP first, then the lowest values."""
+    first = points(state, {})
+    name = origin(state, Field.DESTINATION)
+    if first is None or not isinstance(name, str):
+        return None
+    target = narrowed(state, name, single(first[name]))
+    if target is None:
+        return None
+    ports = tuple(heard(network, holders.get(first[name], frozenset()), family)) + USUAL
+    found = points(
+        target, {Field.DESTINATION_PORT.value: ports, Field.SOURCE_PORT.value: (40000,), Field.PROTOCOL.value: (6, 17)}
+    )
+    return packet_of(family, found) if found is not None else None
+
+
+def heard(network: Network, scopes: frozenset[Scope], family: int) -> list[int]:
+    """The TCP ports that somebody listens on, on any address, in the namespaces."""
+    found = set()
+    for scope in scopes:
+        for fact in network.namespaces[scope].listeners or () if scope in network.namespaces else ():
+            if fact.protocol == 6 and (fact.address is None or (fact.address.family == family and not fact.address.value)):
+                found.add(fact.port)
+    return sorted(found)
+
+
+def packet_of(family: int, found: Mapping[str, int]) -> Packet:
+    """The request with these values."""
+    ping = ICMP if family == 4 else ICMPV6
+    protocol = found.get(Field.PROTOCOL.value, ping)
+    return Packet(
+        family=family,
+        source=found[Field.SOURCE.value],
+        destination=found[Field.DESTINATION.value],
+        protocol=protocol,
+        source_port=found.get(Field.SOURCE_PORT.value, 0),
+        destination_port=found.get(Field.DESTINATION_PORT.value, 0),
+        icmp_type=(8 if family == 4 else 128) if protocol == ping else 0,
+        tcp_flags=2 if protocol == 6 else 0,
+    )
+
+
+def judged(lost: Lost, trace: Trace) -> Replay:
+    """Compares the walk's outcomes with what the sets say."""
+    assert trace.packet is not None
+    wanted = [outcome for outcome in trace.outcomes if fails(lost.kind, outcome)]
+    if wanted:
+        return told(Word.CONFIRMED, wanted[0], trace.packet)
+    unknown = [outcome for outcome in trace.outcomes if outcome.fate is Fate.UNKNOWN or outcome.reason.startswith(UNHEARD)]
+    return told(Word.UNKNOWN if unknown else Word.DENIED, (unknown or list(trace.outcomes))[0], trace.packet)
+
+
+def fails(kind: str, outcome: Outcome) -> bool:
+    """Whether an outcome of the walk is a failure of this kind. That nobody listens is none of the network's."""
+    if kind == SEEN_SOURCE:
+        return outcome.source_translated
+    if kind == SEEN_DESTINATION:
+        return outcome.destination_translated
+    return outcome.fate is Fate.UNREACHABLE and not outcome.reason.startswith(UNHEARD)
+
+
+def told(word: Word, outcome: Outcome, packet: Packet) -> Replay:
+    """The replay with the outcome's place: where it ends, or the last place on its way."""
+    at = outcome.at or next((hop.at for hop in reversed(outcome.hops) if hop.at is not None), None)
+    reason = outcome.reason or seen(outcome)
+    return Replay(word, reason, at, Counterexample(packet, outcome.hops, reason, at, outcome.assumptions))
+
+
+def seen(outcome: Outcome) -> str:
+    """What the receiver sees, in words."""
+    return f"{outcome.delivered_to} sees {outcome.source_seen} as the source and {outcome.destination_seen} as the destination"

@@ -1,0 +1,163 @@
+"""Guarantees that need no packet: addresses and networks are unique, containers of a pod share its ports without a clash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+
+from analyzer.addresses import Address, Prefix
+from analyzer.findings import Guarantee, Verdict
+from analyzer.model.network import Network
+from analyzer.query.causes import Broken
+from analyzer.query.parties import families, nodes, pods
+from analyzer.query.plan import address_place, captured_name, on_link, ranges, running_pods
+from analyzer.query.state import roots
+from analyzer.solve.packet import PROTOCOL_NAMES
+from analyzer.source import Scope, Span
+
+Answer = tuple[Guarantee, tuple[Broken, ...]]
+
+
+def verdict(identifier: str, scope: str, broken: list[Broken], checked: int, doubts: Iterable[str] = ()) -> Answer:
+    """Refuted with the first broken pair's words; undecided where something was not captured; else proved."""
+    if broken:
+        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+        return Guarantee(identifier, Verdict.REFUTED, scope, broken[0].reason + more, broken=len(broken), checked=checked), tuple(
+            broken
+        )
+    doubt = next(iter(doubts), "")
+    return Guarantee(identifier, Verdict.UNDECIDED if doubt else Verdict.PROVED, scope, doubt, checked=checked), ()
+
+
+def inapplicable(identifier: str, reason: str) -> Answer:
+    """Nothing of the kind is in the capture."""
+    return Guarantee(identifier, Verdict.NOT_APPLICABLE, "", reason), ()
+
+
+def unique_pod_addresses(network: Network) -> Answer:
+    """No address belongs to two pods, or to a pod and a node."""
+    holders: dict[Address, dict[str, Span | None]] = {}
+    for name, address, at in holdings(network):
+        holders.setdefault(address, {}).setdefault(name, at)
+    count = len({name for found in holders.values() for name in found if not name.startswith("node:")})
+    if not count:
+        return inapplicable("unique-pod-addresses", "no pod is in the capture")
+    broken = []
+    for address, found in sorted(holders.items()):
+        for (one, _), (other, at) in combinations(found.items(), 2):
+            if not (one.startswith("node:") and other.startswith("node:")):
+                broken.append(Broken("unique-pod-addresses", one, other, f"{address} belongs to {one} and to {other}", at))
+    return verdict("unique-pod-addresses", f"{count} pods", broken, count, lost_pods(network))
+
+
+def holdings(network: Network) -> Iterator[tuple[str, Address, Span | None]]:
+    """Who has which address: nodes by their interfaces, pods by their objects and namespaces."""
+    for root in roots(network):
+        for fact in root.addresses:
+            if fact.device != "lo" and fact.scope_name not in ("host", "link"):
+                yield f"node:{root.scope.node}", fact.address, fact.at
+    for pod in running_pods(network):
+        for position, address in enumerate(pod.addresses):
+            yield f"{pod.namespace}/{pod.name}", address, address_place(pod, position)
+    for item in network.attachments:
+        for address in item.addresses if item.scope.namespace and item.pod is None else ():
+            yield item.name, address, place_of(network, item.scope, address)
+
+
+def place_of(network: Network, scope: Scope, address: Address) -> Span | None:
+    """Where a namespace's address is listed."""
+    space = network.namespaces.get(scope)
+    return next((fact.at for fact in space.addresses if fact.address == address), None) if space else None
+
+
+def lost_pods(network: Network) -> Iterator[str]:
+    """Reasons why addresses of pods may be unknown."""
+    if "Pod" not in network.cluster.known:
+        for gap in network.gaps:
+            if gap.subject == "ip-addr":
+                yield f"{gap.at}: {gap.reason}"
+
+
+def unique_pod_cidrs(network: Network) -> Answer:
+    """The networks of pods, services, nodes and other local networks do not overlap."""
+    stated = pod_networks(network)
+    services = [
+        (item.prefix, f"the services' network {item.prefix} ({item.said_by})", item.at) for item in ranges(network, "service")
+    ]
+    if not stated:
+        return inapplicable("unique-pod-cidrs", "no pod network is stated in the capture")
+    broken = [
+        Broken("unique-pod-cidrs", one, other, f"{one} overlaps {other}", at)
+        for (left, one, _), (right, other, at) in combinations(stated, 2)
+        if left.overlaps(right)
+    ]
+    wide = [(item.prefix, f"the pods' network {item.prefix} ({item.said_by})", item.at) for item in ranges(network, "pod")]
+    for left, one, at in services:
+        broken += [
+            Broken("unique-pod-cidrs", one, other, f"{other} overlaps {one}", at)
+            for right, other, _ in wide
+            if left.overlaps(right)
+        ]
+    broken += foreign(network)
+    count = len(stated) + len(services)
+    return verdict("unique-pod-cidrs", f"{len(stated)} pod networks", broken, count)
+
+
+def pod_networks(network: Network) -> list[tuple[Prefix, str, Span]]:
+    """Each node's pod networks."""
+    return [
+        (cidr, f"{cidr} of node {node.name}", node.place("spec", "podCIDRs", position))
+        for _, node in sorted(network.cluster.nodes.items())
+        for position, cidr in enumerate(node.pod_cidrs)
+    ]
+
+
+def foreign(network: Network) -> Iterator[Broken]:
+    """Networks that nodes are on by interfaces that have no part in the pods' network, and that overlap the pods' or the services'."""
+    own = {captured_name(network, node.name): node.pod_cidrs for node in network.cluster.nodes.values()}
+    cluster = [*ranges(network, "pod"), *ranges(network, "service")]
+    for item in on_link(network):
+        inside = any(cidr.covers(item.address) for cidr in own.get(item.interface.scope.node, ()))
+        if not inside and not any(
+            one.prefix.covers(item.prefix) for one in cluster if one.purpose == "pod" and not own.get(item.interface.scope.node)
+        ):
+            for one in cluster:
+                if one.prefix.overlaps(item.prefix):
+                    text = f"{item.prefix} on {item.interface} overlaps the {one.purpose} network {one.prefix} ({one.said_by})"
+                    yield Broken("unique-pod-cidrs", str(item.interface), f"{one.purpose} network {one.prefix}", text, item.at)
+
+
+def container_to_container(network: Network) -> Answer:
+    """Containers that share a network namespace do not declare one port twice."""
+    spaces: dict[str, list[tuple[int, int, str, Span]]] = {}
+    for (namespace, name), pod in sorted(network.cluster.pods.items()):
+        if not pod.finished:
+            space = f"node {pod.node}" if pod.host_network else f"{namespace}/{name}"
+            spaces.setdefault(space, []).extend(
+                (port.protocol, port.port, f"{namespace}/{name} {port.container}", port.at) for port in pod.ports
+            )
+    if not spaces:
+        return inapplicable("container-to-container", "no Pod object is in the capture")
+    broken = []
+    for space, ports in spaces.items():
+        for (protocol, port, one, _), (other_protocol, other_port, other, at) in combinations(ports, 2):
+            if (protocol, port) == (other_protocol, other_port) and one != other:
+                text = f"{one} and {other} both want port {port}/{PROTOCOL_NAMES.get(protocol, protocol)} of {space}"
+                broken.append(Broken("container-to-container", one, other, text, at))
+    return verdict("container-to-container", f"{len(spaces)} pods, by the ports that they declare", broken, len(spaces))
+
+
+def policy_enforced(network: Network) -> Answer:
+    """Whether the nodes admit what policies admit: not compared yet."""
+    policies = [item for item in network.cluster.others if "NetworkPolicy" in item.kind]
+    if not policies:
+        return inapplicable("policy-enforced", "no NetworkPolicy is in the capture")
+    reason = "what the policies admit is not compared with the nodes' tables"
+    return Guarantee("policy-enforced", Verdict.UNDECIDED, f"{len(policies)} policies", reason), ()
+
+
+def size_of(network: Network) -> str:
+    """What the capture holds, in words."""
+    family = families(network)
+    count = len({party.name for one in family for party in pods(network, one)})
+    return f"{count} pods on {len({party.name for one in family for party in nodes(network, one)})} nodes"
