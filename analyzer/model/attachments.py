@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from analyzer.addresses import Address
 from analyzer.facts.kubernetes import PodFact
@@ -68,15 +68,20 @@ def attachments(cluster: Cluster, spaces: Spaces, owned: Owners, names: Mapping[
     A pod's address may be held twice: a peer pod's namespace on the worker keeps it on ``eth0`` while tc redirects everything into a
     tunnel, and the namespace in the pod's own machine has it too. The pod lives where a packet to the address is delivered.
     """
-    found = [item for pod in cluster.pods.values() for item in attached(pod, spaces, owned, names)]
+    folders: dict[str, list[Scope]] = {}
+    for scope in sorted(spaces):
+        folders.setdefault(scope.namespace, []).append(scope)
+    found = [item for pod in cluster.pods.values() for item in attached(pod, spaces, owned, names, folders)]
     taken = {item.scope for item in found}
-    claimed = {address for item in found for address in item.addresses}
+    claimed = frozenset(address for item in found for address in item.addresses)
     rest = [scope for scope in sorted(spaces) if scope.namespace and scope not in taken]
     found += [item for scope in rest for item in unexplained(spaces[scope], claimed)]
     return tuple(sorted(found, key=lambda item: (item.name, item.scope)))
 
 
-def attached(pod: PodFact, spaces: Spaces, owned: Owners, names: Mapping[str, str]) -> Iterator[Attachment]:
+def attached(
+    pod: PodFact, spaces: Spaces, owned: Owners, names: Mapping[str, str], folders: Mapping[str, list[Scope]]
+) -> Iterator[Attachment]:
     """The pod's attachment, if its namespace is there."""
     if pod.finished:
         return
@@ -86,16 +91,15 @@ def attached(pod: PodFact, spaces: Spaces, owned: Owners, names: Mapping[str, st
         if Scope(node) in spaces:
             yield Attachment(name, Scope(node), pod.addresses, pod)
         return
-    scope = home(pod, node, spaces, owned)
+    named = [scope for scope in folders.get(f"{pod.namespace}_{pod.name}", ()) if scope.node == node or not pod.node]
+    scope = home(pod, node, spaces, owned, named)
     if scope is not None:
         yield Attachment(name, scope, pod.addresses or own_addresses(spaces[scope]), pod)
 
 
-def home(pod: PodFact, node: str, spaces: Spaces, owned: Owners) -> Scope | None:
-    """The namespace where a packet to the pod arrives: named for the pod or holding its address, and not redirected
+def home(pod: PodFact, node: str, spaces: Spaces, owned: Owners, by_name: list[Scope]) -> Scope | None:
+    """The namespace where a packet to the pod arrives: named for the pod (``by_name``) or holding its address, and not redirected
     by tc; the pod's node before others, the name before the address."""
-    folder = f"{pod.namespace}_{pod.name}"
-    by_name = [scope for scope in sorted(spaces) if scope.namespace == folder and (scope.node == node or not pod.node)]
     holders = [at for address in pod.addresses for at in owned.get(address, ()) if at.scope.namespace]
     real = [at.scope for at in holders if not redirected(spaces[at.scope], at.device)]
     stolen = {at.scope for at in holders if redirected(spaces[at.scope], at.device)}
@@ -112,13 +116,21 @@ def own_addresses(space: Namespace) -> tuple[Address, ...]:
     return tuple(dict.fromkeys(fact.address for fact in found))
 
 
-def unexplained(space: Namespace, claimed: Iterable[Address]) -> Iterator[Attachment]:
+def unexplained(space: Namespace, claimed: frozenset[Address]) -> Iterator[Attachment]:
     """A namespace that no Pod object explains, named from its folder; left out where it has no address, or only
     one that a pod has elsewhere and tc redirects here."""
     addresses = own_addresses(space)
-    taken = set(claimed)
-    devices = {fact.device for fact in space.addresses if fact.address in taken}
+    devices = {fact.device for fact in space.addresses if fact.address in claimed}
     if devices and all(redirected(space, device) for device in devices):
         return
     if addresses:
         yield Attachment(space.scope.namespace.replace("_", "/", 1), space.scope, addresses)
+
+
+def by_node(items: tuple[Attachment, ...]) -> dict[str, tuple[Attachment, ...]]:
+    """The pods with a network namespace of their own, by captured node."""
+    found: dict[str, list[Attachment]] = {}
+    for item in items:
+        if item.scope.namespace:
+            found.setdefault(item.scope.node, []).append(item)
+    return {node: tuple(pods) for node, pods in sorted(found.items())}

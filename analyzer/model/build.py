@@ -13,7 +13,7 @@ from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, Plugin
 from analyzer.facts.links import NamespaceIdFact
 from analyzer.facts.routes import TableNameFact
 from analyzer.facts.system import SubnetFileFact
-from analyzer.model.attachments import attachments, node_names, owners
+from analyzer.model.attachments import attachments, by_node, node_names, owners
 from analyzer.model.captured import NAMESPACE_KINDS, captured, lines_of
 from analyzer.model.namespaces import by_subject, namespace
 from analyzer.model.network import Namespace, Network, NodeFiles
@@ -46,6 +46,7 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
     spaces = with_gaps(spaces, every)
     owned = owners(spaces)
     names = node_names(wanted, spaces, owned)
+    pods = attachments(wanted, spaces, owned, names)
     edge = outside(spaces, connected.peers)
     found, segment_of = segments(spaces, edge, connected.lower)
     return Network(
@@ -58,11 +59,12 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
         owners=owned,
         segments=found,
         segment_of=segment_of,
-        attachments=attachments(wanted, spaces, owned, names),
+        attachments=pods,
         files=files(known, texts),
         sources={source.path: source for source in texts},
         gaps=every,
         node_names=names,
+        pods_of=by_node(pods),
     )
 
 

@@ -130,7 +130,8 @@ class Network:
     tunnel's outer packets are sent and received, for every tunnel device. ``owners``: the interfaces that hold an address.
     ``segment_of`` finds the layer-2 network of an outside interface. A pod's interface whose other end is a port of Open vSwitch is
     outside too, and so are the switch's own ports: what the switch does is not captured.
-    ``node_names``: the captured node (the folder's name) of each Node object, by the object's name.
+    ``node_names``: the captured node (the folder's name) of each Node object, by the object's name. ``pods_of``: the attachments with a
+    namespace of their own, by captured node.
     """
 
     namespaces: Mapping[Scope, Namespace]
@@ -147,3 +148,4 @@ class Network:
     sources: Mapping[str, Source] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()
     node_names: Mapping[str, str] = field(default_factory=dict)
+    pods_of: Mapping[str, tuple[Attachment, ...]] = field(default_factory=dict)

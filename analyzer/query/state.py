@@ -27,7 +27,7 @@ def root_of(network: Network, node: str) -> Namespace | None:
 
 def pods_on(network: Network, node: str) -> Iterator[Attachment]:
     """The pods with a network namespace of their own on the node."""
-    return (item for item in network.attachments if item.scope.node == node and item.scope.namespace)
+    return iter(network.pods_of.get(node, ()))
 
 
 def main_route(namespace: Namespace, to: Address) -> RouteFact | None:
