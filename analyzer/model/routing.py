@@ -55,7 +55,8 @@ def routing(
 
 def resolve(route: RouteFact, objects: Mapping[int, NextHopFact], names: Mapping[str, int], gaps: list[Gap]) -> RouteFact:
     """The route with its table's number and the ways of its next-hop object."""
-    route = replace(route, table=table_number(route.table, names))
+    if not isinstance(route.table, int):
+        route = replace(route, table=table_number(route.table, names))
     if route.next_hop_id is None or route.next_hops:
         return route
     fact = objects.get(route.next_hop_id)
@@ -101,7 +102,7 @@ def one_listing(by_path: Mapping[str, list[RouteFact]], gaps: list[Gap]) -> tupl
                 seen.add(identity(route))
                 chosen.append(route)
         del path
-    return tuple(replace(route, order=order) for order, route in enumerate(chosen))
+    return tuple(route if route.order == order else replace(route, order=order) for order, route in enumerate(chosen))
 
 
 def identity(route: RouteFact) -> tuple[object, ...]:
@@ -114,7 +115,7 @@ def by_family(rules: Sequence[RoutingRuleFact], names: Mapping[str, int]) -> dic
     """The rules by family and priority, each once; rules of one priority stay in the order of the text."""
     result: dict[int, dict[RoutingRuleFact, None]] = {}
     for rule in rules:
-        if rule.table is not None:
+        if isinstance(rule.table, str):
             rule = replace(rule, table=table_number(rule.table, names))
         result.setdefault(rule.family, {}).setdefault(rule)
     return {family: tuple(sorted(found, key=lambda rule: rule.priority)) for family, found in sorted(result.items())}

@@ -28,6 +28,8 @@ DISCARDING = frozenset({"blackhole", "unreachable", "prohibit"})
 def check(network: Network) -> Iterator[Finding]:
     pods = [(item, address) for item in network.attachments if item.scope.namespace for address in item.addresses]
     for root in roots(network):
+        if not any(route.kind in DISCARDING for route in root.routes.get(4, {}).get(254, ())):
+            continue
         hidden: dict[object, list[str]] = {}
         for pod, address in pods:
             route = main_route(root, address)
