@@ -87,7 +87,8 @@ class Finding:
 class Guarantee:
     """The verdict on one guarantee. ``scope`` says over what it was decided, such as ``12 pods on 3 nodes, IPv4``.
 
-    ``broken`` counts the (source, destination) pairs that fail. ``assumptions`` name what the verdict takes for granted."""
+    ``broken`` counts the (source, destination) pairs that fail. ``assumptions`` name what the verdict takes for granted.
+    ``by_design``: it is refuted by what the network is meant to do, and is no error."""
 
     id: str
     verdict: Verdict
@@ -97,6 +98,7 @@ class Guarantee:
     assumptions: tuple[str, ...] = ()
     broken: int = 0
     checked: int = 0
+    by_design: bool = False
 
 
 @dataclass(frozen=True, slots=True)
