@@ -81,6 +81,8 @@ def cause_of(at: Span, group: Sequence[Broken]) -> Cause:
 def related(at: Span, item: Broken) -> tuple[Label, ...]:
     """The last other places on the packet's way, which the deciding one is to be compared with."""
     hops = item.counterexample.hops if item.counterexample is not None else ()
+    if not hops or hops[-1].stage != "drop":
+        return ()
     found = {hop.at: Label(hop.at, hop.what) for hop in hops if hop.at is not None and hop.at != at}
     return tuple(found.values())[-2:]
 

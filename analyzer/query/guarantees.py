@@ -14,11 +14,13 @@ from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.query.causes import Broken
 from analyzer.query.flows import LOST, REPLY, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, aims
+from analyzer.query.outside import entrances, from_outside
 from analyzer.query.parties import Party, Portal, addresses, by_port, families, nodes, owners, pods, portals
 from analyzer.query.reach import Group, Reach, node_groups, pod_senders
 from analyzer.query.static import (
     Answer,
     container_to_container,
+    counted,
     inapplicable,
     policy_enforced,
     unique_pod_addresses,
@@ -42,7 +44,7 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A guarantee about flows: which flows, which failures of them, and who they are in words."""
+    """A guarantee about flows: which flows, which failures of them, and who they are in words. ``note``: why it is no error where it fails."""
 
     id: str
     flows: str
@@ -61,7 +63,7 @@ CASES = (
         "pods to nodes",
         SEEN,
         "pods to nodes",
-        "flannel and others translate pods' packets to nodes by design (ipMasq)",
+        "by design: ipMasq of flannel and others translates pods' packets to nodes",
     ),
     Case("pod-sees-its-own-address", "pods", (SEEN_SOURCE,), "pods"),
     Case("pod-to-service", "services", CUT, "services"),
@@ -128,7 +130,10 @@ def flow_answer(engine: Engine, case: Case) -> Answer:
     verdict = Verdict.REFUTED if broken else Verdict.UNDECIDED if doubts or left else Verdict.PROVED
     reason = reason_of(case, broken, doubts, len(left), pairs)
     shown = next((item.counterexample for item in broken if item.counterexample is not None), None)
-    return Guarantee(case.id, verdict, scope, reason, shown, assumptions, len(broken), pairs), tuple(broken)
+    return (
+        Guarantee(case.id, verdict, scope, reason, shown, assumptions, len(broken), pairs, bool(broken and case.note)),
+        () if case.note else tuple(broken),
+    )
 
 
 def reason_of(case: Case, broken: Sequence[Broken], doubts: Sequence[str], left: int, pairs: int) -> str:
@@ -154,11 +159,6 @@ def size(network: Network, case: Case, found: tuple[int, ...]) -> str:
     if case.flows == "services":
         return f"{text}, {counted(sum(len(portals(network, family)) for family in found), 'service port')}"
     return text if case.flows == "pods" else f"{text}, {counted(len(some_nodes), 'node')}"
-
-
-def counted(number: int, word: str) -> str:
-    """A number with its word."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def between_pods(network: Network, family: int) -> Iterator[Group]:
@@ -221,11 +221,17 @@ GROUPS: Mapping[str, Callable[[Network, int], Iterator[Group]]] = {
 
 
 def outside(engine: Engine) -> Answer:
-    """Services that are open to the outside: not decided over all packets."""
+    """Node ports from outside: one packet for each node and port is walked; a failure refutes, nothing is proved."""
     found = [portal for family in families(engine.network) for portal in portals(engine.network, family) if portal.node_port]
     if not found:
         return inapplicable("outside-to-service", "no service with a node port is in the capture")
-    reason = (
-        "packets that come in from outside the capture are not decided over all packets; analyze trace --from outside walks one"
-    )
-    return Guarantee("outside-to-service", Verdict.UNDECIDED, counted(len(found), "node port"), reason), ()
+    reach = from_outside(engine.network, found)
+    broken = reach.broken("outside-to-service", CUT)
+    shown = next((item.counterexample for item in broken if item.counterexample is not None), None)
+    case = Case("outside-to-service", "", CUT, "")
+    reason = reason_of(case, broken, list(reach.doubts), 0, reach.pairs)
+    verdict = Verdict.REFUTED if broken else Verdict.UNDECIDED
+    scope = f"{counted(len(found), 'node port')} on {counted(len(entrances(engine.network, 4)), 'node')}"
+    return Guarantee(
+        "outside-to-service", verdict, scope, reason, shown, tuple(reach.assumptions), len(broken), reach.pairs
+    ), tuple(broken)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from analyzer.findings import Counterexample
 from analyzer.model.network import Network
 from analyzer.query.flows import SEEN_DESTINATION, SEEN_SOURCE, Lost, origin
 from analyzer.ranges import single
 from analyzer.solve.concrete import Flow, walk
-from analyzer.solve.packet import ICMP, ICMPV6, Fate, Outcome, Packet, Trace
+from analyzer.solve.packet import ICMP, ICMPV6, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.regions import State, narrowed, points
 from analyzer.source import Scope, Span
 from analyzer.transfer.ir import Field
@@ -96,7 +97,7 @@ def judged(lost: Lost, trace: Trace) -> Replay:
     assert trace.packet is not None
     wanted = [outcome for outcome in trace.outcomes if fails(lost.kind, outcome)]
     if wanted:
-        return told(Word.CONFIRMED, wanted[0], trace.packet)
+        return told(Word.CONFIRMED, wanted[0], trace.packet, lost.kind)
     unknown = [outcome for outcome in trace.outcomes if outcome.fate is Fate.UNKNOWN or outcome.reason.startswith(UNHEARD)]
     return told(Word.UNKNOWN if unknown else Word.DENIED, (unknown or list(trace.outcomes))[0], trace.packet)
 
@@ -110,13 +111,25 @@ def fails(kind: str, outcome: Outcome) -> bool:
     return outcome.fate is Fate.UNREACHABLE and not outcome.reason.startswith(UNHEARD)
 
 
-def told(word: Word, outcome: Outcome, packet: Packet) -> Replay:
-    """The replay with the outcome's place: where it ends, or the last place on its way."""
-    at = outcome.at or next((hop.at for hop in reversed(outcome.hops) if hop.at is not None), None)
-    reason = outcome.reason or seen(outcome)
+def told(word: Word, outcome: Outcome, packet: Packet, kind: str = "") -> Replay:
+    """The replay with the place that decides: where the packet ends, or where it is translated."""
+    hop = translation(outcome.hops, kind) if kind in TRANSLATED else None
+    at = hop.at if hop is not None else outcome.at or next((hop.at for hop in reversed(outcome.hops) if hop.at is not None), None)
+    reason = f"{hop.place}: {hop.what}; {seen(outcome)}" if hop is not None else outcome.reason or seen(outcome)
     return Replay(word, reason, at, Counterexample(packet, outcome.hops, reason, at, outcome.assumptions))
+
+
+def translation(hops: tuple[Hop, ...], kind: str) -> Hop | None:
+    """The hop of the request that changes the source or the destination."""
+    for before, hop in pairwise(hop for hop in hops if hop.packet is not None and not hop.reply):
+        assert before.packet is not None
+        assert hop.packet is not None
+        changed = (before.packet.source != hop.packet.source, before.packet.destination != hop.packet.destination)
+        if hop.stage == "netfilter" and changed[kind == SEEN_DESTINATION]:
+            return hop
+    return None
 
 
 def seen(outcome: Outcome) -> str:
     """What the receiver sees, in words."""
-    return f"{outcome.delivered_to} sees {outcome.source_seen} as the source and {outcome.destination_seen} as the destination"
+    return f"{outcome.delivered_to} sees {outcome.source_seen} as the source"

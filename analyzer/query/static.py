@@ -9,7 +9,6 @@ from analyzer.addresses import Address, Prefix
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.query.causes import Broken
-from analyzer.query.parties import families, nodes, pods
 from analyzer.query.plan import address_place, captured_name, on_link, ranges, running_pods
 from analyzer.query.state import roots
 from analyzer.solve.packet import PROTOCOL_NAMES
@@ -47,7 +46,7 @@ def unique_pod_addresses(network: Network) -> Answer:
         for (one, _), (other, at) in combinations(found.items(), 2):
             if not (one.startswith("node:") and other.startswith("node:")):
                 broken.append(Broken("unique-pod-addresses", one, other, f"{address} belongs to {one} and to {other}", at))
-    return verdict("unique-pod-addresses", f"{count} pods", broken, count, lost_pods(network))
+    return verdict("unique-pod-addresses", counted(count, "pod"), broken, count, lost_pods(network))
 
 
 def holdings(network: Network) -> Iterator[tuple[str, Address, Span | None]]:
@@ -100,7 +99,7 @@ def unique_pod_cidrs(network: Network) -> Answer:
         ]
     broken += foreign(network)
     count = len(stated) + len(services)
-    return verdict("unique-pod-cidrs", f"{len(stated)} pod networks", broken, count)
+    return verdict("unique-pod-cidrs", counted(len(stated), "pod network"), broken, count)
 
 
 def pod_networks(network: Network) -> list[tuple[Prefix, str, Span]]:
@@ -140,11 +139,15 @@ def container_to_container(network: Network) -> Answer:
         return inapplicable("container-to-container", "no Pod object is in the capture")
     broken = []
     for space, ports in spaces.items():
-        for (protocol, port, one, _), (other_protocol, other_port, other, at) in combinations(ports, 2):
-            if (protocol, port) == (other_protocol, other_port) and one != other:
+        wanted: dict[tuple[int, int], str] = {}
+        for protocol, port, other, at in ports:
+            one = wanted.setdefault((protocol, port), other)
+            if one != other:
                 text = f"{one} and {other} both want port {port}/{PROTOCOL_NAMES.get(protocol, protocol)} of {space}"
                 broken.append(Broken("container-to-container", one, other, text, at))
-    return verdict("container-to-container", f"{len(spaces)} pods, by the ports that they declare", broken, len(spaces))
+    return verdict(
+        "container-to-container", f"{counted(len(spaces), 'pod')}, by the ports that they declare", broken, len(spaces)
+    )
 
 
 def policy_enforced(network: Network) -> Answer:
@@ -153,11 +156,9 @@ def policy_enforced(network: Network) -> Answer:
     if not policies:
         return inapplicable("policy-enforced", "no NetworkPolicy is in the capture")
     reason = "what the policies admit is not compared with the nodes' tables"
-    return Guarantee("policy-enforced", Verdict.UNDECIDED, f"{len(policies)} policies", reason), ()
+    return Guarantee("policy-enforced", Verdict.UNDECIDED, counted(len(policies), "NetworkPolicy object"), reason), ()
 
 
-def size_of(network: Network) -> str:
-    """What the capture holds, in words."""
-    family = families(network)
-    count = len({party.name for one in family for party in pods(network, one)})
-    return f"{count} pods on {len({party.name for one in family for party in nodes(network, one)})} nodes"
+def counted(number: int, word: str) -> str:
+    """A number with its word."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
