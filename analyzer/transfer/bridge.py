@@ -1,0 +1,197 @@
+"""Linux bridges in the language (net/bridge/br_input.c, br_forward.c, br_netfilter_hooks.c): the FDB, flooding, ports, VLANs, br_netfilter.
+
+``("bridge", port)`` is a frame that came in by a port, ``("bridged", "bridge port")`` one that was not for the bridge's own host
+(port ``-``: the host sent it).
+"""
+
+from __future__ import annotations
+
+from analyzer.facts.links import Bridge
+from analyzer.facts.neighbours import ForwardingFact
+from analyzer.model.network import Interface
+from analyzer.ranges import normalised, single
+from analyzer.source import Scope
+from analyzer.transfer.ir import KEEP, Alt, Assign, Bits, End, Field, If, In, Match, Not, Return, Transfer
+from analyzer.transfer.reach import bridge_of, flood, inner_vlan, may_pass
+from analyzer.transfer.space import Context, by_value, call, drop, goto, seq, unless
+from analyzer.transfer.traffic_control import filters
+
+GROUP = Bits(Field.DESTINATION_MAC, 1 << 40, 1 << 40)
+
+
+def port_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """A frame that came in by a port."""
+    at = Interface(scope, detail)
+    bridge = bridge_of(context, at)
+    if bridge is None:
+        return goto(scope, "host", detail)
+    fact = context.space(scope).ports.get(detail)
+    if fact is not None and fact.state in ("disabled", "blocking", "listening"):
+        return drop(f"the port {at} of {bridge.device} is {fact.state}")
+    return seq(enters(context, bridge, detail), filtered(context, bridge, detail), own(context, bridge, detail))
+
+
+def enters(context: Context, bridge: Interface, port: str) -> Transfer:
+    """The VLAN of the frame inside the bridge."""
+    link = context.link(bridge)
+    if link is None or not isinstance(link.kind, Bridge) or not link.kind.vlan_filtering:
+        return KEEP
+    refuse = drop(f"the port {bridge.scope} {port} is not in the frame's VLAN")
+    facts = context.space(bridge.scope).vlans.get(port, ())
+    allowed = In(Field.VLAN, normalised((fact.first, fact.last) for fact in facts))
+    untagged = inner_vlan(context, bridge, port, 0)
+    start = refuse if untagged is None else Assign(Field.VLAN, untagged)
+    return If(In(Field.VLAN, single(0)), start, If(allowed, KEEP, refuse))
+
+
+def called(context: Context, bridge: Interface) -> bool | None:
+    """Whether bridged packets pass the IP hooks; None: not known. Without the switch br_netfilter is not loaded."""
+    link, key = context.link(bridge), "iptables" if context.family == 4 else "ip6tables"
+    kind = link.kind if link is not None else None
+    if isinstance(kind, Bridge) and (kind.nf_call_iptables if context.family == 4 else kind.nf_call_ip6tables):
+        return True
+    space = context.space(bridge.scope)
+    value = space.sysctl(f"net.bridge.bridge-nf-call-{key}")
+    if value is not None:
+        return value.strip() != "0"
+    return None if "sysctl" in space.missing else False
+
+
+def filtered(context: Context, bridge: Interface, port: str) -> Transfer:
+    """PREROUTING for a bridged packet (br_nf_pre_routing); a packet whose destination was changed is routed (br_nf_pre_routing_finish)."""
+    names, scope = context.names, bridge.scope
+    came = seq(
+        Assign(Field.IN_INTERFACE, names.number(bridge.device)),
+        Assign(Field.PHYSICAL_IN, names.number(port)),
+        Assign(Field.PHYSICAL_OUT, 0),
+        Assign(Field.OUT_INTERFACE, 0),
+    )
+    match called(context, bridge):
+        case True:
+            return seq(came, call(scope, "hook", "PREROUTING"), translated(context, bridge))
+        case False:
+            return came
+        case None:
+            words = f"{scope}: bridged packets do not pass iptables (bridge-nf-call-iptables; {context.space(scope).missing['sysctl']})"
+            return seq(came, unless(words, KEEP))
+
+
+def translated(context: Context, bridge: Interface) -> Transfer:
+    """A packet whose destination was translated goes up to the host, which routes it."""
+    mac = getattr(context.link(bridge), "mac", None) or 0
+    changed = Not(Bits(Field.STATUS, 3, 0))
+    return If(changed, call(bridge.scope, "bridge routed", f"{bridge.device} {mac}"), KEEP)
+
+
+def routed_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """Sets the frame's destination again where the packet's new one is not behind the bridge."""
+    device, _, mac = detail.partition(" ")
+    up = seq(Assign(Field.DESTINATION_MAC, int(mac)), Assign(Field.OUT_INTERFACE, 0), End(Return()))
+    stays = seq(call(scope, "resolved", device), Assign(Field.OUT_INTERFACE, 0), End(Return()))
+    same = In(Field.OUT_INTERFACE, single(context.names.number(device)))
+    return seq(call(scope, "route input"), If(same, stays, up))
+
+
+def own(context: Context, bridge: Interface, port: str) -> Transfer:
+    """To the bridge's host, or on to another port."""
+    up = goto(bridge.scope, "bridge up", f"{bridge.device}")
+    on = goto(bridge.scope, "bridged", f"{bridge.device} {port}")
+    return If(for_host(context, bridge), up, If(GROUP, Alt((up, on)), on))
+
+
+def for_host(context: Context, bridge: Interface) -> Match:
+    """The MACs that are the bridge's own (``permanent`` entries of its table)."""
+    link = context.link(bridge)
+    macs = {link.mac} if link is not None and link.mac is not None else set()
+    for fact in entries(context, bridge):
+        if "permanent" in fact.flags:
+            macs.add(fact.mac)
+    return In(Field.DESTINATION_MAC, normalised((mac, mac) for mac in macs))
+
+
+def up_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """The bridge's host has the frame; the hooks of br_netfilter count as its PREROUTING (ip_sabotage_in)."""
+    bridge = Interface(scope, detail)
+    leave = Assign(Field.VLAN, 0)
+    if called(context, bridge):
+        return seq(leave, goto(scope, "input route", detail))
+    return seq(leave, filters(context, scope, detail, "ingress"), goto(scope, "ip receive", detail))
+
+
+def entries(context: Context, bridge: Interface) -> list[ForwardingFact]:
+    """The forwarding table of a bridge."""
+    ports = {*context.ports.get(bridge, ()), bridge.device}
+    facts = context.space(bridge.scope).forwarding
+    return [
+        fact
+        for fact in facts
+        if fact.device in ports and (fact.master == bridge.device or (not fact.own and fact.destination is None))
+    ]
+
+
+def bridged_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """The port that the frame leaves by: that of its MAC's entry, else the one behind which the MAC is (flooding)."""
+    device, _, port = detail.partition(" ")
+    bridge, came = Interface(scope, device), None if port == "-" else port
+    context.granted(scope, "bridge-fdb")
+    rows: dict[int, Transfer] = {}
+    for fact in entries(context, bridge):
+        if "permanent" not in fact.flags and fact.device != device:
+            rows.setdefault(fact.mac, forwarded(context, bridge, came, fact.device, fact))
+    outside: Transfer = drop(f"no port of {bridge} leads to the frame's MAC")
+    for other in context.ports.get(bridge, ()):
+        if not may_pass(context, scope, came, other):
+            continue
+        reach = flood(context, ("frame", Interface(scope, other), 0))
+        for host in reach.hosts:
+            link = context.link(host)
+            if link is not None and link.mac is not None:
+                rows.setdefault(link.mac, forwarded(context, bridge, came, other, None))
+        if reach.outside or reach.unknown:
+            outside = forwarded(context, bridge, came, other, None)
+    return by_value(Field.DESTINATION_MAC, rows, If(GROUP, everywhere(context, bridge, came), outside))
+
+
+def everywhere(context: Context, bridge: Interface, came: str | None) -> Transfer:
+    """A frame to all."""
+    ports = [port for port in context.ports.get(bridge, ()) if may_pass(context, bridge.scope, came, port)]
+    if not ports:
+        return drop(f"{bridge} has no other port")
+    return Alt(tuple(forwarded(context, bridge, came, port, None) for port in ports))
+
+
+def forwarded(context: Context, bridge: Interface, came: str | None, port: str, fact: ForwardingFact | None) -> Transfer:
+    """Out of a port, through FORWARD and POSTROUTING where br_netfilter has them (br_nf_forward_ip, br_nf_post_routing)."""
+    if not may_pass(context, bridge.scope, came, port):
+        why = "it came from there and hairpin is off" if port == came else "the port is isolated or does not forward"
+        return End(drop(f"{bridge} does not send the frame to {port}: {why}").exit, fact.at if fact else None)
+    goes: Transfer = goto(bridge.scope, "frame", port)
+    if came is not None and called(context, bridge):
+        goes = goto(bridge.scope, "bridge forward", f"{bridge.device} {port}")
+    return seq(leaves(context, bridge, port), goes)
+
+
+def forward_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """The IP hooks of a bridged packet."""
+    device, _, port = detail.partition(" ")
+    names = context.names
+    return seq(
+        Assign(Field.OUT_INTERFACE, names.number(device)),
+        Assign(Field.PHYSICAL_OUT, names.number(port)),
+        call(scope, "hook", "FORWARD"),
+        Assign(Field.IN_INTERFACE, 0),
+        call(scope, "hook", "POSTROUTING"),
+        goto(scope, "frame", port),
+    )
+
+
+def leaves(context: Context, bridge: Interface, port: str) -> Transfer:
+    """The tag that the frame leaves the port with."""
+    link = context.link(bridge)
+    if link is None or not isinstance(link.kind, Bridge) or not link.kind.vlan_filtering:
+        return KEEP
+    refuse = drop(f"the port {bridge.scope} {port} is not in the frame's VLAN")
+    facts = context.space(bridge.scope).vlans.get(port, ())
+    untagged = normalised((fact.first, fact.last) for fact in facts if fact.untagged)
+    tagged = normalised((fact.first, fact.last) for fact in facts)
+    return If(In(Field.VLAN, untagged), Assign(Field.VLAN, 0), If(In(Field.VLAN, tagged), KEEP, refuse))

@@ -1,0 +1,252 @@
+"""Frames in the language: how one leaves by a device (``frame``), arrives at one (``receive``) and is taken up by a host (``host``)."""
+
+from __future__ import annotations
+
+from analyzer.addresses import hardware_text
+from analyzer.facts.links import Bond, Geneve, Ipvlan, LinkFact, Macvlan, OtherKind, Tunnel, Vlan, Vxlan, Wireguard
+from analyzer.model.network import Interface
+from analyzer.ranges import normalised, single
+from analyzer.source import Scope
+from analyzer.transfer.bridge import GROUP
+from analyzer.transfer.ir import (
+    KEEP,
+    Any,
+    Assign,
+    Drop,
+    End,
+    Field,
+    If,
+    In,
+    Leave,
+    Match,
+    Transfer,
+    Unknown,
+)
+from analyzer.transfer.neighbour import without_frames
+from analyzer.transfer.reach import Reach, bond_of, bridge_of, flood, is_bridge, is_switch
+from analyzer.transfer.space import BROADCAST, Context, by_value, drop, goto, seq
+from analyzer.transfer.traffic_control import filters
+from analyzer.transfer.tunnel import geneve, tunnel, vxlan, wireguard
+
+SWITCH = "the ports of Open vSwitch on one node are taken to form one learning switch"
+
+
+def frame_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """A frame leaves by a device: its egress filters, then where the device leads."""
+    at = Interface(scope, detail)
+    link = context.link(at)
+    if link is None:
+        return End(Unknown(f"the interface {at} is not in the capture"))
+    if not link.up:
+        return End(Drop(f"{at} is down"), link.at)
+    if not link.carrier and not is_bridge(context, at):
+        return End(Drop(f"{at} has no carrier"), link.at)
+    return seq(filters(context, scope, detail, "egress"), leads(context, at, link))
+
+
+def leads(context: Context, at: Interface, link: LinkFact) -> Transfer:
+    """What is at the other end of a device."""
+    network = context.network
+    match link.kind:
+        case Vxlan() as kind:
+            return vxlan(context, at, kind)
+        case Geneve() as kind:
+            return geneve(context, at, kind)
+        case Tunnel() as kind:
+            return tunnel(context, at, kind)
+        case Wireguard():
+            return wireguard(context, at)
+        case Vlan(identifier) if at in network.lower:
+            return seq(Assign(Field.VLAN, identifier), goto(at.scope, "frame", network.lower[at].device))
+        case Macvlan() | Ipvlan() if at in network.lower:
+            return siblings(context, at, link)
+        case _:
+            return plain(context, at, link)
+
+
+def plain(context: Context, at: Interface, link: LinkFact) -> Transfer:
+    """Loopback, veth pairs, bridges, bonds and devices that lead out of the capture."""
+    network = context.network
+    if "LOOPBACK" in link.flags or at.device == "lo":
+        return goto(at.scope, "looped", at.device)
+    if is_switch(link):
+        return switched(context, at)
+    if at in network.peers:
+        return crossed(context, at, network.peers[at])
+    if is_bridge(context, at):
+        return goto(at.scope, "bridged", f"{at.device} -")
+    if at in network.outside:
+        return outside(context, at)
+    if (isinstance(link.kind, Bond) or "MASTER" in link.flags) and context.ports.get(at):
+        return goto(at.scope, "frame", context.ports[at][0])
+    if isinstance(link.kind, OtherKind) and link.kind.name in ("dummy", "ifb", "nlmon"):
+        return End(Drop(f"the {link.kind.name} device {at} keeps the packet"), link.at)
+    return End(Unknown(f"where {at} leads is not in the capture"), link.at)
+
+
+def crossed(context: Context, at: Interface, peer: Interface) -> Transfer:
+    """To the other end of a veth pair: the connection is forgotten, across namespaces the mark too (skb_scrub_packet)."""
+    link = context.link(peer)
+    if link is not None and not link.up:
+        return End(Drop(f"{peer}, the other end of {at}, is down"), link.at)
+    scrubbed = KEEP if peer.scope == at.scope else Assign(Field.MARK, 0)
+    return seq(scrubbed, forgotten(), goto(peer.scope, "receive", peer.device))
+
+
+def forgotten() -> Transfer:
+    """What the stack knew of the packet."""
+    fields = (Field.STATE, Field.STATUS, Field.CONNECTION_MARK, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
+    return seq(*(Assign(name, 0) for name in fields))
+
+
+def siblings(context: Context, at: Interface, link: LinkFact) -> Transfer:
+    """Macvlan and ipvlan devices over one device reach each other in bridge mode; else, and to others, by the device under them."""
+    under = context.network.lower[at]
+    mode = link.kind.mode if isinstance(link.kind, Macvlan) else link.kind.flag if isinstance(link.kind, Ipvlan) else ""
+    on = seq(forgotten(), goto(under.scope, "frame", under.device))
+    if mode != "bridge":
+        return on
+    return upper_rows(context, under, at, on)
+
+
+def upper_rows(context: Context, under: Interface, came: Interface | None, otherwise: Transfer) -> Transfer:
+    """The macvlan device with the frame's MAC, or the ipvlan device that holds the packet's address."""
+    macs: dict[int, Transfer] = {}
+    addresses: dict[int, Transfer] = {}
+    for upper in context.uppers.get(under, ()):
+        link = context.link(upper)
+        if link is None or upper == came:
+            continue
+        receive = seq(Assign(Field.MARK, 0), forgotten(), goto(upper.scope, "host", upper.device))
+        if isinstance(link.kind, Macvlan) and link.mac is not None:
+            macs.setdefault(link.mac, receive)
+        elif isinstance(link.kind, Ipvlan):
+            for fact in context.held.get(upper, ()):
+                addresses.setdefault(fact.address.value, receive)
+    return by_value(Field.DESTINATION_MAC, macs, by_value(Field.DESTINATION, addresses, otherwise))
+
+
+def switched(context: Context, at: Interface) -> Transfer:
+    """Into an Open vSwitch: the port behind which the MAC is."""
+    context.assume(SWITCH)
+    rows: dict[int, Transfer] = {}
+    found: list[Transfer] = []
+    for name, link in context.space(at.scope).links.items():
+        other = Interface(at.scope, name)
+        if name == at.device or not is_switch(link):
+            continue
+        behind = context.network.peers.get(other)
+        if behind is not None:
+            found.append(crossed(context, other, behind))
+            reach = flood(context, ("receive", behind, 0))
+            for mac in macs_of(context, reach):
+                rows.setdefault(mac, found[-1])
+        elif link.mac is not None and link.kind is not None:
+            rows.setdefault(link.mac, seq(forgotten(), goto(at.scope, "host", name)))
+    words = f"what the Open vSwitch of {at.scope} does with the frame is not captured"
+    return by_value(Field.DESTINATION_MAC, rows, End(Unknown(words)))
+
+
+def macs_of(context: Context, reach: Reach) -> list[int]:
+    """The MACs of the interfaces of a layer-2 network."""
+    links = (context.link(host) for host in reach.hosts)
+    return [link.mac for link in links if link is not None and link.mac is not None]
+
+
+def outside(context: Context, at: Interface) -> Transfer:
+    """Onto a layer-2 network that is not captured: the member with the frame's MAC, else a router."""
+    segment = context.network.segment_of.get(at)
+    rows: dict[int, Transfer] = {}
+    addresses: list[tuple[int, int]] = []
+    for member in segment.members if segment else ():
+        if member == at:
+            continue
+        arrive = seq(Assign(Field.MARK, 0), forgotten(), goto(member.scope, "receive", member.device))
+        reach = flood(context, ("receive", member, 0))
+        for host in reach.hosts:
+            link = context.link(host)
+            if link is not None and link.mac is not None:
+                rows.setdefault(link.mac, arrive)
+            addresses += [(fact.address.value, fact.address.value) for fact in context.held.get(host, ())]
+    if segment is not None:
+        context.assume(segment.assumption)
+    lost = drop(f"no interface on the network of {at} has the frame's MAC")
+    router = If(
+        Any((GROUP, In(Field.DESTINATION_MAC, single(BROADCAST)))), drop(f"a frame to all leaves by {at}"), routed(context, at)
+    )
+    strangers = If(In(Field.NEXT_HOP, normalised(addresses)), lost, router) if addresses else router
+    return by_value(Field.DESTINATION_MAC, rows, strangers)
+
+
+def routed(context: Context, at: Interface) -> Transfer:
+    """What a router that is not in the capture does: it knows the way to captured nodes; about pods nobody knows; the rest is elsewhere."""
+    nodes: dict[int, Transfer] = {}
+    pods: list[tuple[int, int]] = []
+    for address, owners in context.network.owners.items():
+        if address.family != context.family:
+            continue
+        for owner in owners:
+            link = context.link(owner)
+            if owner in context.network.outside and not owner.scope.namespace and link is not None and owner != at:
+                nodes.setdefault(address.value, arrives(context, at, owner, link))
+    for attachment in context.network.attachments:
+        if attachment.scope.namespace:
+            pods += [(own.value, own.value) for own in attachment.addresses if own.family == context.family]
+    words = f"whether the routers beyond {at} know the way to the pod is not in the capture"
+    leave = End(Leave(at.scope, f"an address that nobody in the capture holds is reached beyond {at}"))
+    otherwise = If(In(Field.DESTINATION, normalised(pods)), End(Unknown(words)), leave) if pods else leave
+    return by_value(Field.DESTINATION, nodes, otherwise)
+
+
+def arrives(context: Context, at: Interface, owner: Interface, link: LinkFact) -> Transfer:
+    """A packet that a router outside brought to a node."""
+    del context, at
+    return seq(
+        Assign(Field.MARK, 0),
+        forgotten(),
+        Assign(Field.VLAN, 0),
+        Assign(Field.DESTINATION_MAC, link.mac or 0),
+        goto(owner.scope, "receive", owner.device),
+    )
+
+
+def receive_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """A frame arrives at a device: ingress filters, then the bridge or bond over it, VLAN, macvlan and ipvlan devices, the host."""
+    at = Interface(scope, detail)
+    link = context.link(at)
+    if link is None:
+        return End(Unknown(f"the interface {at} is not in the capture"))
+    if not link.up:
+        return End(Drop(f"{at} is down"), link.at)
+    return seq(filters(context, scope, detail, "ingress"), over(context, at, link))
+
+
+def over(context: Context, at: Interface, link: LinkFact) -> Transfer:
+    """The device over this one that takes the frame."""
+    if bridge_of(context, at) is not None:
+        return goto(at.scope, "bridge", at.device)
+    if (bond := bond_of(context, at)) is not None:
+        return goto(at.scope, "receive", bond.device)
+    if is_switch(link) and at in context.network.peers:
+        return switched(context, at)
+    host = goto(at.scope, "host", at.device)
+    kinds = {upper: found.kind for upper in context.uppers.get(at, ()) if (found := context.link(upper)) is not None}
+    tagged = {
+        kind.identifier: seq(Assign(Field.VLAN, 0), goto(upper.scope, "receive", upper.device))
+        for upper, kind in kinds.items()
+        if isinstance(kind, Vlan)
+    }
+    lost = drop(f"{at} has no VLAN device for the frame's tag")
+    own = upper_rows(context, at, None, host) if any(isinstance(kind, Macvlan | Ipvlan) for kind in kinds.values()) else host
+    return If(In(Field.VLAN, single(0)), own, by_value(Field.VLAN, tagged, lost))
+
+
+def host_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """The host takes a frame that carries its MAC (eth_type_trans: others are PACKET_OTHERHOST, which ip_rcv drops)."""
+    at = Interface(scope, detail)
+    link = context.link(at)
+    if link is None or link.mac is None or without_frames(link) or isinstance(link.kind, Ipvlan):
+        return goto(scope, "ip receive", detail)
+    taken: Match = Any((In(Field.DESTINATION_MAC, single(link.mac)), GROUP))
+    reason = f"the frame carries another MAC than {hardware_text(link.mac)} of {at}, where it arrives (PACKET_OTHERHOST)"
+    return If(taken, goto(scope, "ip receive", detail), End(Drop(reason), link.at), link.at)

@@ -1,0 +1,93 @@
+"""The whole network as one program: stages by name, each made when a packet first gets there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from analyzer.model.network import Interface, Network
+from analyzer.source import Scope
+from analyzer.transfer import bridge, frames, internet, netfilter, routing
+from analyzer.transfer.ir import End, Point, Transfer, Unknown
+from analyzer.transfer.space import Context
+
+Stage = Callable[[Context, Scope, str], Transfer]
+STAGES: Mapping[str, Stage] = {
+    "choose source and send": internet.node_stage,
+    "choose source": routing.source_stage,
+    "send": internet.send_stage,
+    "route output": routing.output_stage,
+    "post": internet.post_stage,
+    "leave": internet.leave_stage,
+    "transmit": internet.transmit_stage,
+    "resolved": internet.resolved_stage,
+    "frame": frames.frame_stage,
+    "receive": frames.receive_stage,
+    "host": frames.host_stage,
+    "bridge": bridge.port_stage,
+    "bridge routed": bridge.routed_stage,
+    "bridge up": bridge.up_stage,
+    "bridged": bridge.bridged_stage,
+    "bridge forward": bridge.forward_stage,
+    "looped": internet.looped_stage,
+    "ip receive": internet.receive_stage,
+    "input route": internet.input_stage,
+    "way back": routing.reverse_stage,
+    "route input": routing.input_stage,
+    "forward": internet.forward_stage,
+    "local in": internet.local_stage,
+    "deliver": internet.deliver_stage,
+    "hook": netfilter.hook_stage,
+    "chain": netfilter.chain_stage,
+}
+
+
+class NetworkProgram:
+    """A captured network as a program (``ir.Program``) for one family.
+
+    A packet of a pod, or with a given source, starts at ``start``; one of a host whose source the kernel chooses at ``start_of_host``;
+    one that arrives at an interface at ``arrival``. Fields that are not named start as 0. ``assumptions`` are what was taken for
+    granted in the stages that were made so far.
+    """
+
+    def __init__(self, network: Network, family: int) -> None:
+        self.network = network
+        self.family = family
+        self.context = Context(network, family)
+        self._made: dict[Point, Transfer] = {}
+
+    def at(self, point: Point) -> Transfer:
+        """The transfer of a point. The same point gives the same term each time."""
+        made = self._made.get(point)
+        if made is None:
+            made = self._made[point] = self._lowered(point)
+        return made
+
+    def _lowered(self, point: Point) -> Transfer:
+        stage = STAGES.get(point.stage)
+        if stage is None or point.scope not in self.network.namespaces:
+            return End(Unknown(f"{point} is not in the capture"))
+        return stage(self.context, point.scope, point.detail)
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What was taken for granted so far, each once, in order."""
+        return tuple(self.context.assumptions)
+
+    def interface(self, device: str) -> int:
+        """The number of an interface's name, the same in every namespace."""
+        return self.context.names.number(device)
+
+    @staticmethod
+    def start(scope: Scope) -> Point:
+        """Where a packet with a given source starts that a namespace sends."""
+        return Point(scope, "send")
+
+    @staticmethod
+    def start_of_host(scope: Scope) -> Point:
+        """Where a packet starts whose source the kernel chooses."""
+        return Point(scope, "choose source and send")
+
+    @staticmethod
+    def arrival(at: Interface) -> Point:
+        """Where a packet starts that arrives at an interface as one for its host: with the frame's MAC as it should be."""
+        return Point(at.scope, "ip receive", at.device)

@@ -1,0 +1,206 @@
+"""The IP layer in the language (net/ipv4/ip_input.c, ip_forward.c, ip_output.c, route.c and their IPv6 counterparts).
+
+``send`` › ``post`` › ``leave`` › ``transmit`` for what a host sends; ``ip receive`` › ``input route`` › ``local in`` › ``deliver``
+or ``forward`` › ``post`` for what it gets.
+"""
+
+from __future__ import annotations
+
+from analyzer.facts.routes import LOCAL, MAIN
+from analyzer.model.network import Interface, Namespace
+from analyzer.ranges import Ranges, normalised, single
+from analyzer.source import Scope
+from analyzer.transfer import neighbour
+from analyzer.transfer.address_types import of_kind
+from analyzer.transfer.ir import (
+    KEEP,
+    Any,
+    Assign,
+    Deliver,
+    Drop,
+    End,
+    Field,
+    If,
+    In,
+    Match,
+    Transfer,
+    Unknown,
+)
+from analyzer.transfer.space import Context, by_value, call, drop, goto, number, seq, unless
+from analyzer.transfer.tunnel import arrival
+
+EMPTY = (
+    Field.IN_INTERFACE,
+    Field.OUT_INTERFACE,
+    Field.PHYSICAL_IN,
+    Field.PHYSICAL_OUT,
+    Field.SOURCE_MAC,
+    Field.DESTINATION_MAC,
+    Field.VLAN,
+)
+CONNECTION = (Field.STATE, Field.STATUS, Field.CONNECTION_MARK, Field.DIRECTION)
+LOOPBACK = (127 << 24, (128 << 24) - 1)
+
+
+def send_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """The host sends a packet: it is routed, then passes OUTPUT (which routes it again where it changed)."""
+    del context, detail
+    cleared = (Assign(name, 0) for name in (*EMPTY, *CONNECTION))
+    return seq(*cleared, call(scope, "route output"), call(scope, "hook", "OUTPUT"), goto(scope, "post"))
+
+
+def node_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """The host sends a packet whose source the kernel chooses."""
+    del context, detail
+    return seq(call(scope, "choose source"), goto(scope, "send"))
+
+
+def post_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """POSTROUTING, then the device."""
+    del context, detail
+    return seq(Assign(Field.IN_INTERFACE, 0), call(scope, "hook", "POSTROUTING"), goto(scope, "leave"))
+
+
+def leave_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """By the device of the route."""
+    del detail
+    rows: dict[int, Transfer] = {
+        context.names.number(device): goto(scope, "transmit", device) for device in context.space(scope).links
+    }
+    return by_value(
+        Field.OUT_INTERFACE, rows, End(Unknown(f"the device by which the packet leaves {scope} is not in the capture"))
+    )
+
+
+def transmit_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """A packet leaves by a device: it must fit, and the next hop must be resolved."""
+    at = Interface(scope, detail)
+    link = context.link(at)
+    if link is None:
+        return End(Unknown(f"the interface {at} is not in the capture"))
+    if not link.up:
+        return End(Drop(f"{at} is down"), link.at)
+    if detail == "lo" or "LOOPBACK" in link.flags:
+        return goto(scope, "frame", detail)
+    large = In(Field.LENGTH, ((link.mtu + 1, (1 << 17) - 1),)) if link.mtu else None
+    fits = (
+        KEEP if large is None else If(large, End(Drop(f"the packet does not fit into the MTU {link.mtu} of {at}"), link.at), KEEP)
+    )
+    return seq(fits, call(scope, "resolved", detail), goto(scope, "frame", detail))
+
+
+def resolved_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """Comes back with the frame's MACs for NEXT_HOP."""
+    at = Interface(scope, detail)
+    link = context.link(at)
+    return neighbour.resolve(context, at, link) if link is not None else End(Unknown(f"the interface {at} is not in the capture"))
+
+
+def looped_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """A packet comes back by ``lo``: its connection and its route are kept (loopback_xmit)."""
+    device = Assign(Field.IN_INTERFACE, context.names.number(detail))
+    out = Assign(Field.OUT_INTERFACE, 0)
+    return seq(device, out, call(scope, "hook", "PREROUTING lo"), goto(scope, "local in"))
+
+
+def receive_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """The host has a packet from a device."""
+    device = Assign(Field.IN_INTERFACE, context.names.number(detail))
+    none = (Field.OUT_INTERFACE, Field.PHYSICAL_IN, Field.PHYSICAL_OUT, *CONNECTION)
+    cleared = (Assign(name, 0) for name in none)
+    return seq(device, *cleared, call(scope, "hook", "PREROUTING"), goto(scope, "input route", detail))
+
+
+def input_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """Martians, the way back, the route, and whether the host forwards (ip_route_input_slow, ip_mkroute_input, ip6_forward)."""
+    local = If(In(Field.OUT_INTERFACE, single(0)), goto(scope, "local in"), KEEP)
+    early = checked(context, scope, detail) if context.family == 4 else KEEP
+    return seq(early, call(scope, "route input"), local, forwards(context, scope, detail))
+
+
+def checked(context: Context, scope: Scope, device: str) -> Transfer:
+    """Addresses that may not come from a wire, and the reverse path of the source."""
+    wrong: Ranges = normalised([(0, (1 << 24) - 1), (0xE0000000, 0xFFFFFFFF)])
+    reason = f"{scope} drops the packet from {device}: a martian address"
+    tests: list[Match] = [In(Field.SOURCE, wrong), In(Field.DESTINATION, ((0, (1 << 24) - 1),))]
+    if not largest(context, scope, device, "route_localnet"):
+        tests += [In(Field.SOURCE, (LOOPBACK,)), In(Field.DESTINATION, (LOOPBACK,))]
+    return seq(If(Any(tuple(tests)), drop(reason), KEEP), reverse_path(context, scope, device))
+
+
+def largest(context: Context, scope: Scope, device: str, name: str) -> int:
+    """The larger of a device's switch and that of ``all`` (IN_DEV_MAXCONF, IN_DEV_ORCONF)."""
+    return max(number(context.setting(scope, device, name)), number(context.whole(scope, name)))
+
+
+def reverse_path(context: Context, scope: Scope, device: str) -> Transfer:
+    """rp_filter; without it, that the source is not the host's own (__fib_validate_source)."""
+    space = context.space(scope)
+    if "sysctl" in space.missing and not space.sysctls:
+        words = f"{scope} accepts the packet's source (rp_filter; {space.missing['sysctl']})"
+        passes = If(way_back(context, space, device), KEEP, unless(words, KEEP))
+        return seq(own_source(context, scope, device), passes)
+    mode = largest(context, scope, device, "rp_filter")
+    if not mode:
+        return own_source(context, scope, device)
+    if mode == 2 and not context.held.get(Interface(scope, device)):
+        mode = 1
+    if largest(context, scope, device, "accept_local"):
+        own = In(Field.SOURCE, of_kind(4, "local", None, space))
+        return If(own, KEEP, call(scope, "way back", f"strict {device}" if mode == 1 else f"loose {device}"))
+    return call(scope, "way back", f"strict {device}" if mode == 1 else f"loose {device}")
+
+
+def own_source(context: Context, scope: Scope, device: str) -> Transfer:
+    """A packet from outside with the host's own source is dropped, unless accept_local."""
+    if largest(context, scope, device, "accept_local"):
+        return KEEP
+    own = of_kind(4, "local", None, context.space(scope))
+    return If(In(Field.SOURCE, own), drop(f"{scope} drops the packet from {device}: its source is the host's own address"), KEEP)
+
+
+def way_back(context: Context, space: Namespace, device: str) -> Match:
+    """The sources of networks on the device in the main table: what even a strict rp_filter accepts."""
+    pairs = [
+        (route.destination.value, route.destination.last)
+        for table in (MAIN, LOCAL)
+        for route in space.routes.get(4, {}).get(table, ())
+        if route.kind == "unicast" and route.destination.length and any(hop.device == device for hop in route.next_hops)
+    ]
+    del context
+    return In(Field.SOURCE, normalised(pairs))
+
+
+def forwards(context: Context, scope: Scope, device: str) -> Transfer:
+    """The forwarding switch: of the device in IPv4, of all in IPv6."""
+    space = context.space(scope)
+    if context.family == 4:
+        own = context.setting(scope, device, "forwarding")
+        value = own if own is not None else space.sysctl("net.ipv4.ip_forward") or context.whole(scope, "forwarding")
+    else:
+        value = context.whole(scope, "forwarding")
+    if value is None:
+        why = space.missing.get("sysctl", "the switch is not in the capture")
+        return seq(unless(f"{scope} forwards packets ({why})", KEEP), goto(scope, "forward"))
+    if not number(value):
+        return drop(f"{scope} does not forward packets from {device}")
+    return goto(scope, "forward")
+
+
+def forward_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """FORWARD for a packet that lives on."""
+    del context, detail
+    old = If(In(Field.TTL, single(1)), drop(f"{scope} does not forward a packet whose TTL is 1"), KEEP)
+    return seq(old, call(scope, "hook", "FORWARD"), goto(scope, "post"))
+
+
+def local_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """INPUT for a packet that is for this host."""
+    del context, detail
+    return seq(call(scope, "hook", "INPUT"), goto(scope, "deliver"))
+
+
+def deliver_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """Tunnels take their packets, sockets the rest."""
+    del detail
+    return arrival(context, scope, End(Deliver(scope)))

@@ -1,0 +1,217 @@
+"""The netfilter hooks of a namespace in the language: base chains in the order of the kernel's priorities (``enum nf_ip_hook_priorities``).
+
+Points: ``(scope, "hook", "PREROUTING")`` is one hook, which comes back when the packet may go on; ``"PREROUTING lo"`` the same without
+conntrack, for packets that were tracked when they were sent; ``(scope, "chain", "4/nft/nat/KUBE-SERVICES")`` one chain.
+Where both back ends have a chain at one priority, the nft back end's goes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from analyzer.facts.netfilter import Chain, NfRule, Pass, RulesetFact
+from analyzer.model.network import Namespace
+from analyzer.ranges import Ranges
+from analyzer.source import Scope
+from analyzer.transfer.ir import (
+    ALWAYS,
+    DNAT_STATUS,
+    KEEP,
+    NEVER,
+    SNAT_STATUS,
+    Alt,
+    Bits,
+    Confirm,
+    Drop,
+    End,
+    Field,
+    Hook,
+    If,
+    Not,
+    Opaque,
+    Seq,
+    Table,
+    Track,
+    Transfer,
+    Translate,
+    Unknown,
+)
+from analyzer.transfer.matches import Where, all_of, by_chance, open_test
+from analyzer.transfer.space import Context, call, seq, unless
+from analyzer.transfer.targets import target
+
+PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
+HOOKS_OF = {
+    "raw": ("PREROUTING", "OUTPUT"),
+    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    "security": ("INPUT", "FORWARD", "OUTPUT"),
+}
+DESTINATION_HOOKS = ("PREROUTING", "OUTPUT")
+FAMILIES = {4: ("ip", "inet", "netdev"), 6: ("ip6", "inet", "netdev")}
+NATIVE = {"ingress": "PREROUTING", "egress": "POSTROUTING"}
+SHORT = 8
+Step = tuple[int, Transfer]
+
+
+@dataclass(slots=True)
+class Parts(Sequence[Transfer]):
+    """The rules of a chain, each lowered when it is first looked at."""
+
+    context: Context
+    scope: Scope
+    table: str
+    chain: Chain
+    known: Mapping[str, Chain]
+    made: dict[int, Transfer] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.chain.rules)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        if isinstance(index, slice):
+            return [self.part(position) for position in range(*index.indices(len(self)))]
+        return self.part(index)
+
+    def part(self, index: int) -> Transfer:
+        """One rule."""
+        if index not in self.made:
+            self.made[index] = self.lowered(self.chain.rules[index])
+        return self.made[index]
+
+    def lowered(self, rule: NfRule) -> Transfer:
+        """The rule's effect where its matches hold."""
+        name = self.table.rpartition("/")[2]
+        label = f"{self.scope} {name} {self.chain.name} rule {rule.number}"
+        where = Where(self.context, self.context.space(self.scope), rule.at, label, destination(self.chain.name))
+        own = key_of(rule, where)
+        match = self.context.matches.get(own)
+        if match is None:
+            match = all_of(rule.matches, where)
+            if not open_test(match):
+                self.context.matches[own] = match
+        if match == NEVER or (isinstance(rule.target, Pass) and not any(map(by_chance, rule.matches))):
+            return KEEP
+        then = target(rule, where, self.table, set(self.known))
+        if any(by_chance(item) for item in rule.matches):
+            then = Alt((then, KEEP), rule.at)
+        return then if match == ALWAYS or then == KEEP else If(match, then, KEEP, rule.at)
+
+
+def destination(chain: str) -> bool:
+    """Whether a base chain is one that translates destinations."""
+    return chain in DESTINATION_HOOKS
+
+
+def key_of(rule: NfRule, where: Where) -> object:
+    """What the lowered matches of a rule depend on."""
+    local = any(type(match).__name__ in ("SetMatch", "AddressTypeMatch") for match in rule.matches)
+    return (where.space.scope if local else None, rule.matches)
+
+
+def chain_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """One chain: ``4/nft/nat/KUBE-SERVICES``."""
+    table, _, name = detail.partition("/")[2].partition("/")[2].partition("/")
+    backend = detail.split("/")[1]
+    for ruleset in context.space(scope).rulesets:
+        if ruleset.backend == backend and ruleset.family == context.family and name in ruleset.tables.get(table, {}):
+            chains = ruleset.tables[table]
+            return body(Parts(context, scope, f"{context.family}/{backend}/{table}", chains[name], chains))
+    return KEEP
+
+
+def body(parts: Parts) -> Transfer:
+    """The rules in order; a long chain is a table that is searched by destination."""
+    rules, family = parts.chain.rules, parts.context.family
+    if len(rules) <= SHORT:
+        return seq(*(parts.part(index) for index in range(len(rules))))
+
+    def select(ranges: Ranges) -> Sequence[int]:
+        return rules.candidates(family, ranges)
+
+    return Table(parts, select)
+
+
+def base(context: Context, scope: Scope, ruleset: RulesetFact, table: str, hook: str) -> Transfer:
+    """A base chain with its policy."""
+    chain = ruleset.tables[table][hook]
+    policy = f"dropped by the policy of {scope} {table} {hook}"
+    end = End(Drop(policy), chain.at) if chain.policy == "DROP" else KEEP
+    return Hook(seq(call(scope, "chain", f"{context.family}/{ruleset.backend}/{table}/{hook}"), end))
+
+
+def rulesets(context: Context, space: Namespace, table: str, hook: str) -> Iterator[RulesetFact]:
+    """The back ends, nft first, whose chain at the hook can do anything."""
+    for ruleset in sorted(space.rulesets, key=lambda fact: fact.backend != "nft"):
+        chain = ruleset.tables.get(table, {}).get(hook)
+        if ruleset.family == context.family and chain is not None and (len(chain.rules) or chain.policy == "DROP"):
+            yield ruleset
+
+
+def tables(context: Context, space: Namespace, hook: str) -> Iterator[Step]:
+    """The tables other than nat; after mangle OUTPUT a changed mark is routed again (iptable_mangle.c ``ipt_mangle_out``)."""
+    for table, priority in PRIORITIES.items():
+        if hook in HOOKS_OF[table]:
+            found = list(rulesets(context, space, table, hook))
+            for ruleset in found:
+                yield priority, base(context, space.scope, ruleset, table, hook)
+            if found and table == "mangle" and hook == "OUTPUT":
+                again = If(Not(Bits(Field.MARK, (1 << 32) - 1, 0)), call(space.scope, "route output"), KEEP)
+                yield priority, again
+
+
+def native(context: Context, space: Namespace, hook: str) -> Iterator[Step]:
+    """Native nft chains that can do more than accept: they are not read."""
+    for fact in space.nft_chains:
+        if (
+            not fact.inert
+            and fact.family in FAMILIES[context.family]
+            and NATIVE.get(fact.hook.lower(), fact.hook.upper()) == hook
+        ):
+            words = f"the nft chain {fact.family} {fact.table} {fact.name} of {space.scope} lets the packet pass unchanged"
+            early = -1 << 30 if fact.hook.lower() in NATIVE else fact.priority
+            step = If(Opaque(words, fact.at), KEEP, End(Unknown(f"it is not known whether {words}"), fact.at))
+            yield early, Translate(space.scope, hook in DESTINATION_HOOKS, step) if fact.kind == "nat" else step
+
+
+def missing(context: Context, space: Namespace) -> Iterator[Step]:
+    """Rulesets that were not captured."""
+    keys = [f"netfilter/{context.family}"] + (["netfilter-legacy"] if space.gaps.get("netfilter-legacy") else [])
+    for key in keys:
+        if (words := space.missing.get(key)) is not None:
+            yield (
+                -1 << 31,
+                unless(
+                    f"the netfilter rules of {space.scope} that were not captured let the packet pass unchanged ({words})", KEEP
+                ),
+            )
+    context.granted(space.scope, "nft", *([] if "netfilter-legacy" in keys else ["netfilter-legacy"]))
+
+
+def translation(context: Context, space: Namespace, hook: str) -> Transfer:
+    """The nat chains; what one back end has translated the other leaves."""
+    destinations = hook in DESTINATION_HOOKS
+    bit = DNAT_STATUS if destinations else SNAT_STATUS
+    parts: list[Transfer] = []
+    for ruleset in rulesets(context, space, "nat", hook):
+        chain = base(context, space.scope, ruleset, "nat", hook)
+        parts.append(If(Bits(Field.STATUS, bit, 0), chain, KEEP) if parts else chain)
+    return Translate(space.scope, destinations, seq(*parts))
+
+
+def hook_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """One hook, from its first chain to its last."""
+    hook, _, looped = detail.partition(" ")
+    space = context.space(scope)
+    steps = [*missing(context, space), *tables(context, space, hook), *native(context, space, hook)]
+    if hook in DESTINATION_HOOKS and not looped:
+        steps.append((-200, Track(scope)))
+    if hook in HOOKS_OF["nat"]:
+        steps.append((-100 if hook in DESTINATION_HOOKS else 100, translation(context, space, hook)))
+    if hook == "OUTPUT":
+        steps.append((-99, If(Bits(Field.STATUS, DNAT_STATUS | SNAT_STATUS, 0), KEEP, call(scope, "route output"))))
+    if hook in ("INPUT", "POSTROUTING"):
+        steps.append((1 << 31, Confirm(scope)))
+    return Seq(tuple(step for _, step in sorted(steps, key=lambda item: item[0])))

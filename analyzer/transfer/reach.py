@@ -1,0 +1,222 @@
+"""Where a broadcast frame goes: the interfaces that share a layer-2 network, worked out over veths, bridges, VLANs, redirects and tunnels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from analyzer.addresses import Address
+from analyzer.facts.links import Bond, Bridge, LinkFact, Macvlan, OtherKind, Vlan, Vrf, Vxlan
+from analyzer.model.network import Interface
+from analyzer.source import Scope
+from analyzer.transfer.space import Context
+from analyzer.transfer.traffic_control import redirected
+
+LIMIT = 20_000
+Step = tuple[str, Interface, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The interfaces whose hosts see the frame, in the order of their finding, and the devices by which it leaves the capture."""
+
+    hosts: tuple[Interface, ...]
+    outside: tuple[Interface, ...]
+    unknown: tuple[str, ...] = ()
+
+
+def is_bridge(context: Context, at: Interface) -> bool:
+    """Whether an interface is a bridge."""
+    link = context.link(at)
+    if link is None:
+        return False
+    if link.kind is None:
+        ports = context.ports.get(at, ())
+        return (
+            bool(ports) and "MASTER" not in link.flags and not any(slave(context.space(at.scope).links[port]) for port in ports)
+        )
+    return isinstance(link.kind, Bridge)
+
+
+def slave(link: LinkFact) -> bool:
+    """Whether a link is a bond's."""
+    return "SLAVE" in link.flags or link.master_kind == "bond"
+
+
+def bridge_of(context: Context, at: Interface) -> Interface | None:
+    """The bridge that an interface is a port of."""
+    master = context.master(at.scope, at.device)
+    found = Interface(at.scope, master) if master else None
+    return found if found is not None and is_bridge(context, found) else None
+
+
+def bond_of(context: Context, at: Interface) -> Interface | None:
+    """The bond that an interface belongs to."""
+    master, link = context.master(at.scope, at.device), context.link(at)
+    if master is None or link is None or bridge_of(context, at) is not None:
+        return None
+    above = context.link(Interface(at.scope, master))
+    return (
+        Interface(at.scope, master)
+        if above is not None and not isinstance(above.kind, Vrf) and (slave(link) or isinstance(above.kind, Bond))
+        else None
+    )
+
+
+def is_switch(link: LinkFact) -> bool:
+    """Whether a link is a port of Open vSwitch."""
+    return (
+        link.master_kind == "openvswitch"
+        or link.master == "ovs-system"
+        or (isinstance(link.kind, OtherKind) and link.kind.name == "openvswitch")
+    )
+
+
+def flood(context: Context, start: Step) -> Reach:
+    """All that a frame reaches which leaves by (``frame``) or arrives at (``receive``) an interface. The number is its VLAN tag (0: none)."""
+    waiting, seen = [start], {start}
+    hosts: dict[Interface, None] = {}
+    outside: dict[Interface, None] = {}
+    unknown: dict[str, None] = {}
+    while waiting and len(seen) < LIMIT:
+        step = waiting.pop(0)
+        for further in onwards(context, step, hosts, outside, unknown):
+            if further not in seen:
+                seen.add(further)
+                waiting.append(further)
+    return Reach(tuple(hosts), tuple(outside), tuple(unknown))
+
+
+def onwards(
+    context: Context, step: Step, hosts: dict[Interface, None], outside: dict[Interface, None], unknown: dict[str, None]
+) -> Iterator[Step]:
+    """One step of a frame."""
+    stage, at, tag = step
+    link = context.link(at)
+    if link is None or not link.carrier:
+        return
+    if stage == "flood":
+        yield from ports_of(context, at, None, tag)
+        return
+    hook = "ingress" if stage == "receive" else "egress"
+    if (other := redirected(context, at, hook)) is not None:
+        yield (*other, tag)
+    elif stage == "receive":
+        yield from arriving(context, at, link, tag, hosts)
+    else:
+        yield from leaving(context, at, link, tag, outside, unknown)
+
+
+def arriving(context: Context, at: Interface, link: LinkFact, tag: int, hosts: dict[Interface, None]) -> Iterator[Step]:
+    """A frame that arrives at an interface."""
+    if (bridge := bridge_of(context, at)) is not None:
+        vlan = inner_vlan(context, bridge, at.device, tag)
+        if vlan is not None:
+            yield ("receive", bridge, tag)
+            yield from ports_of(context, bridge, at.device, vlan)
+        return
+    if (bond := bond_of(context, at)) is not None:
+        yield ("receive", bond, tag)
+        return
+    if not tag:
+        hosts.setdefault(at)
+    for upper in context.uppers.get(at, ()):
+        kind = above.kind if (above := context.link(upper)) else None
+        if isinstance(kind, Vlan) and kind.identifier == tag:
+            yield ("receive", upper, 0)
+        elif isinstance(kind, Macvlan):
+            yield ("receive", upper, tag)
+    del link
+
+
+def leaving(
+    context: Context, at: Interface, link: LinkFact, tag: int, outside: dict[Interface, None], unknown: dict[str, None]
+) -> Iterator[Step]:
+    """A frame that leaves by an interface."""
+    network = context.network
+    if at in network.peers:
+        yield ("receive", network.peers[at], tag)
+        if at in network.outside:
+            outside.setdefault(at)
+    elif is_bridge(context, at):
+        yield from ports_of(context, at, None, inner_vlan(context, at, at.device, tag) or 0)
+    elif isinstance(link.kind, Vlan) and at in network.lower:
+        yield ("frame", network.lower[at], link.kind.identifier)
+    elif isinstance(link.kind, Macvlan) and at in network.lower:
+        if link.kind.mode == "bridge":
+            yield from (("receive", other, tag) for other in context.uppers.get(network.lower[at], ()) if other != at)
+        yield ("frame", network.lower[at], tag)
+    elif isinstance(link.kind, Vxlan):
+        yield from (("receive", other, tag) for other in remotes(context, at, link.kind))
+    elif at in network.outside:
+        outside.setdefault(at)
+        segment = network.segment_of.get(at)
+        yield from (("receive", other, tag) for other in (segment.members if segment else ()) if other != at)
+    elif isinstance(link.kind, Bond) or "MASTER" in link.flags:
+        yield from (("frame", Interface(at.scope, port), tag) for port in context.ports.get(at, ())[:1])
+    elif isinstance(link.kind, OtherKind) and link.kind.name == "veth":
+        unknown.setdefault(f"the other end of {at} is not in the capture")
+
+
+def inner_vlan(context: Context, bridge: Interface, device: str, tag: int) -> int | None:
+    """The VLAN of a frame inside a bridge (0: the bridge has none); None where the port does not let it in (br_vlan.c ``__allowed_ingress``)."""
+    link = context.link(bridge)
+    if link is None or not isinstance(link.kind, Bridge) or not link.kind.vlan_filtering:
+        return tag
+    facts = context.space(bridge.scope).vlans.get(device, ())
+    if not tag:
+        return next((fact.first for fact in facts if fact.pvid), None)
+    return tag if any(fact.first <= tag <= fact.last for fact in facts) else None
+
+
+def outer_tag(context: Context, bridge: Interface, device: str, vlan: int) -> int | None:
+    """The tag that a frame of a VLAN leaves a port with; None where the port is not in it."""
+    link = context.link(bridge)
+    if link is None or not isinstance(link.kind, Bridge) or not link.kind.vlan_filtering:
+        return vlan
+    facts = [fact for fact in context.space(bridge.scope).vlans.get(device, ()) if fact.first <= vlan <= fact.last]
+    return (0 if any(fact.untagged for fact in facts) else vlan) if facts else None
+
+
+def ports_of(context: Context, bridge: Interface, came: str | None, vlan: int) -> Iterator[Step]:
+    """The ports that a bridge floods to."""
+    for port in context.ports.get(bridge, ()):
+        tag = outer_tag(context, bridge, port, vlan)
+        if tag is not None and may_pass(context, bridge.scope, came, port):
+            yield ("frame", Interface(bridge.scope, port), tag)
+
+
+def may_pass(context: Context, scope: Scope, came: str | None, port: str) -> bool:
+    """Whether a bridge may send a frame out of a port (br_forward.c ``should_deliver``): hairpin, isolation, state."""
+    ports = context.space(scope).ports
+    goes, from_port = ports.get(port), ports.get(came) if came else None
+    if goes is not None and goes.state in ("disabled", "blocking", "listening", "learning"):
+        return False
+    if port == came:
+        return goes is not None and bool(goes.hairpin)
+    return not (goes is not None and goes.isolated and from_port is not None and from_port.isolated)
+
+
+def owner_scopes(context: Context, address: Address) -> tuple[Scope, ...]:
+    """The namespaces that hold an address."""
+    return tuple(dict.fromkeys(at.scope for at in context.network.owners.get(address, ())))
+
+
+def remotes(context: Context, at: Interface, kind: Vxlan) -> Iterator[Interface]:
+    """The VXLAN devices that a broadcast of one reaches: by the entries for all MACs, or the remote address."""
+    found = [
+        fact.destination
+        for fact in context.space(at.scope).forwarding
+        if fact.device == at.device and not fact.mac and fact.destination
+    ]
+    for address in found or ([kind.remote] if kind.remote else []):
+        yield from at_endpoint(context, address, kind.identifier)
+
+
+def at_endpoint(context: Context, address: Address, identifier: int | None) -> Iterator[Interface]:
+    """The VXLAN devices with an identifier at an endpoint."""
+    scopes = owner_scopes(context, address)
+    for other, scope in context.network.sockets.items():
+        link = context.link(other)
+        if scope in scopes and link is not None and isinstance(link.kind, Vxlan) and link.kind.identifier == identifier:
+            yield other

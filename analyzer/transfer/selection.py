@@ -1,0 +1,66 @@
+"""Which address the kernel sends from: ``inet_select_addr`` (net/ipv4/devinet.c) and, simplified, RFC 6724 for IPv6 (``ipv6_dev_get_saddr``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analyzer.addresses import Address, Prefix
+from analyzer.facts.links import AddressFact
+from analyzer.model.network import Interface
+from analyzer.source import Scope
+from analyzer.transfer.ir import Field, Transfer
+from analyzer.transfer.space import Context, Outcome, dispatch, drop, flattened, own_network
+
+SCOPES = {"global": 0, "universe": 0, "site": 200, "link": 253, "host": 254}
+UNUSABLE = frozenset({"tentative", "dadfailed", "deprecated"})
+
+
+def rank(fact: AddressFact) -> int:
+    """The address's scope as a number, ``global`` lowest."""
+    return SCOPES.get(fact.scope_name, 0)
+
+
+def primary(context: Context, at: Interface) -> tuple[AddressFact, ...]:
+    """The device's addresses that may be chosen, in the kernel's order."""
+    return tuple(fact for fact in context.held.get(at, ()) if "secondary" not in fact.flags)
+
+
+def of_device(context: Context, scope: Scope, device: str, limit: int = 0) -> tuple[AddressFact, ...]:
+    """The addresses to choose from when a packet leaves by the device: its own up to the scope, else the first of any other device."""
+    own = tuple(fact for fact in primary(context, Interface(scope, device)) if rank(fact) <= limit)
+    if context.family == 6:
+        return own6(own) or own6(others(context, scope, limit))
+    return own or others(context, scope, limit)[:1]
+
+
+def own6(facts: Sequence[AddressFact]) -> tuple[AddressFact, ...]:
+    """IPv6 prefers addresses that are neither tentative nor deprecated."""
+    return tuple(fact for fact in facts if not fact.flags & UNUSABLE) or tuple(facts)
+
+
+def others(context: Context, scope: Scope, limit: int) -> tuple[AddressFact, ...]:
+    """The addresses of the other devices, by the devices' index (not those of ``link`` scope)."""
+    links = sorted(context.space(scope).links.values(), key=lambda link: link.index or 0)
+    found = (fact for link in links for fact in primary(context, Interface(scope, link.name)))
+    return tuple(fact for fact in found if rank(fact) <= limit and fact.scope_name != "link")
+
+
+def chosen(context: Context, scope: Scope, device: str, towards: Field, outcome: Outcome, limit: int = 0) -> Transfer:
+    """The outcome for the address that is chosen, which depends on the next hop: an address of its network, else the first."""
+    facts = of_device(context, scope, device, limit)
+    if not facts:
+        return drop(f"{scope} has no address to send from by {device}")
+    own = [fact for fact in facts if fact.device == device]
+    networks: dict[Prefix, Address] = {}
+    for fact in own[::-1]:
+        networks[own_network(fact)] = fact.address
+    if len(facts) == 1:
+        return outcome(facts[0].address)
+    order = [own_network(fact) for fact in own]
+    rows = [(pair, outcome(networks[best(holders, order, context.family)])) for pair, holders in flattened(tuple(networks))]
+    return dispatch(towards, rows, outcome(facts[0].address))
+
+
+def best(holders: Sequence[Prefix], order: Sequence[Prefix], family: int) -> Prefix:
+    """Of the networks that hold the next hop: IPv4 takes the first listed, IPv6 the longest match."""
+    return holders[-1] if family == 6 else min(holders, key=order.index)

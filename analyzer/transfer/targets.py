@@ -1,0 +1,178 @@
+"""The targets of iptables rules in the language, after the kernel's xt_*.c (each function names its file)."""
+
+from __future__ import annotations
+
+from analyzer.addresses import Address, network_mask
+from analyzer.facts.matches import Side
+from analyzer.facts.netfilter import (
+    CopyMark,
+    Jump,
+    Masquerade,
+    NetworkMap,
+    NfRule,
+    NoTrack,
+    Pass,
+    Redirect,
+    Reject,
+    SetMark,
+    Translate,
+    TransparentProxy,
+    UnknownTarget,
+    Verdict,
+    Zone,
+)
+from analyzer.model.network import Interface
+from analyzer.ranges import Ranges, single
+from analyzer.source import Span
+from analyzer.transfer import ir, selection
+from analyzer.transfer.conntrack import TRACKED
+from analyzer.transfer.ir import (
+    KEEP,
+    Accept,
+    Assign,
+    Bits,
+    Call,
+    Drop,
+    End,
+    Field,
+    If,
+    In,
+    Merge,
+    Opaque,
+    Point,
+    Return,
+    Rewrite,
+    SetBits,
+    Transfer,
+    Unknown,
+)
+from analyzer.transfer.matches import Where
+from analyzer.transfer.space import by_value, drop, seq
+
+LARGEST_MAP = 256
+
+
+def target(rule: NfRule, where: Where, chains: str, known: frozenset[str] | set[str]) -> Transfer:
+    """What the rule does to a packet that matches. ``chains`` is the table's name in points, ``known`` its chains."""
+    match rule.target:
+        case Verdict(name):
+            return verdict(name, rule, where)
+        case Jump(chain, goto):
+            return jump(chain, goto, rule, where, chains, known)
+        case Reject(answer):
+            return End(Drop(f"rejected with {answer} by {where.label}"), rule.at)
+        case Translate():
+            return translate(rule.target, rule.at)
+        case Masquerade(ports):
+            return masquerade(ports, where)
+        case Redirect(ports):
+            return redirect(ports, where)
+        case NetworkMap():
+            return network_map(rule.target, rule, where)
+        case SetMark(value, mask, connection):
+            change = SetBits(Field.CONNECTION_MARK if connection else Field.MARK, mask, value, rule.at)
+            return If(TRACKED, change, KEEP) if connection else change
+        case CopyMark():
+            return If(TRACKED, copy_mark(rule.target, rule.at), KEEP)
+        case NoTrack():
+            return If(In(Field.STATE, single(0)), Assign(Field.STATE, ir.UNTRACKED, rule.at), KEEP)
+        case Zone(text):
+            return unread(where, f"{text} changes nothing")
+        case TransparentProxy():
+            return transparent_proxy(rule.target, rule.at)
+        case Pass():
+            return KEEP
+        case UnknownTarget(text):
+            return unread(where, f"the target {text!r} lets the packet pass unchanged")
+
+
+def unread(where: Where, words: str) -> Transfer:
+    """A target of which the effect is not known."""
+    said = f"{where.label}: {words}"
+    return If(Opaque(said, where.at), KEEP, End(Unknown(f"it is not known whether {said}"), where.at))
+
+
+def verdict(name: str, rule: NfRule, where: Where) -> Transfer:
+    """ACCEPT, DROP, RETURN."""
+    if name == "ACCEPT":
+        return End(Accept(), rule.at)
+    return End(Return(), rule.at) if name == "RETURN" else End(Drop(f"dropped by {where.label}"), rule.at)
+
+
+def jump(chain: str, goto: bool, rule: NfRule, where: Where, chains: str, known: frozenset[str] | set[str]) -> Transfer:
+    """Another chain; ``-g`` does not come back to this one."""
+    if chain not in known:
+        return unread(where, f"the chain {chain}, which is not in the text, lets the packet pass unchanged")
+    called = Call(Point(where.space.scope, "chain", f"{chains}/{chain}"))
+    return seq(called, End(Return(), rule.at)) if goto else called
+
+
+def pair(values: tuple[int, int] | None) -> Ranges | None:
+    """Two ends as ranges."""
+    return None if values is None else (values,)
+
+
+def translate(given: Translate, at: Span) -> Transfer:
+    """xt_nat.c."""
+    return Rewrite(given.side is Side.DESTINATION, pair(given.addresses), pair(given.ports), at)
+
+
+def masquerade(ports: tuple[int, int] | None, where: Where) -> Transfer:
+    """nf_nat_masquerade.c: the address of the device the packet leaves by."""
+    context, scope = where.context, where.space.scope
+
+    def outcome(address: Address) -> Transfer:
+        return Rewrite(False, single(address.value), pair(ports), where.at)
+
+    rows = {
+        context.names.number(device): selection.chosen(context, scope, device, Field.NEXT_HOP, outcome)
+        for device in where.space.links
+    }
+    return by_value(Field.OUT_INTERFACE, rows, drop(f"{where.label}: the packet leaves by no device of {scope}"))
+
+
+def redirect(ports: tuple[int, int] | None, where: Where) -> Transfer:
+    """nf_nat_redirect.c: the receiving device's first address, 127.0.0.1 for packets of the host itself."""
+    context, scope = where.context, where.space.scope
+    rows: dict[int, Transfer] = {}
+    for device in where.space.links:
+        facts = context.held.get(Interface(scope, device), ())
+        if context.family == 6:
+            facts = tuple(fact for fact in facts if not fact.flags & {"tentative", "dadfailed"})
+        if facts:
+            rows[context.names.number(device)] = Rewrite(True, single(facts[0].address.value), pair(ports), where.at)
+    own = (127 << 24) + 1 if context.family == 4 else 1
+    rows[0] = Rewrite(True, single(own), pair(ports), where.at)
+    return by_value(Field.IN_INTERFACE, rows, drop(f"{where.label}: the device has no address to redirect to"))
+
+
+def network_map(given: NetworkMap, rule: NfRule, where: Where) -> Transfer:
+    """xt_NETMAP.c: the host part stays. A network with many hosts is not taken apart: what follows is not known."""
+    prefix, context = given.to, where.context
+    hosts = 1 << (context.width - prefix.length)
+    if prefix.family != context.family or hosts > LARGEST_MAP:
+        return unread(where, f"NETMAP to {prefix} changes nothing")
+    mask = network_mask(context.family, prefix.length) ^ ((1 << context.width) - 1)
+
+    def side(destination: bool) -> Transfer:
+        field = Field.DESTINATION if destination else Field.SOURCE
+        found: Transfer = KEEP
+        for host in range(hosts):
+            found = If(Bits(field, mask, host), Rewrite(destination, single(prefix.value | host), None, rule.at), found)
+        return found
+
+    return side(True) if where.destination else side(False)
+
+
+def copy_mark(given: CopyMark, at: Span) -> Transfer:
+    """xt_connmark.c."""
+    if given.save:
+        return Merge(Field.CONNECTION_MARK, given.connection_mask, Field.MARK, given.packet_mask, at)
+    return Merge(Field.MARK, given.packet_mask, Field.CONNECTION_MARK, given.connection_mask, at)
+
+
+def transparent_proxy(given: TransparentProxy, at: Span) -> Transfer:
+    """xt_TPROXY.c: the mark is set and the packet accepted, so that a rule routes it to the local socket."""
+    return If(
+        In(Field.PROTOCOL, ((6, 6), (17, 17))), seq(SetBits(Field.MARK, given.mask, given.mark, at), End(Accept(), at)), KEEP
+    )

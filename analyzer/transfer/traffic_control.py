@@ -1,0 +1,102 @@
+"""``tc`` filters in the language: mirred redirects (net/sched/act_mirred.c), u32 keys over the IP header, and what is not read."""
+
+from __future__ import annotations
+
+from analyzer.facts.system import FilterFact, Mirred
+from analyzer.model.network import Interface
+from analyzer.source import Scope
+from analyzer.transfer.ir import ALWAYS, KEEP, NEVER, All, Drop, End, Field, If, Match, Opaque, Transfer, Unknown
+from analyzer.transfer.matches import masked
+from analyzer.transfer.space import Context, goto, seq
+
+PASSES = ("pass", "ok", "continue", "pipe", "gact pass", "gact ok", "gact pipe")
+PROTOCOLS = {4: ("all", "ip", "800", "0x800", "0x0800"), 6: ("all", "ipv6", "86dd", "0x86dd")}
+
+
+def filters(context: Context, scope: Scope, device: str, hook: str) -> Transfer:
+    """The device's filters at ``ingress`` or ``egress``, by preference; what matches first decides."""
+    context.granted(scope, "tc-filter")
+    found = [fact for fact in context.space(scope).filters.get(device, ()) if at_hook(fact, hook) and about(context, fact)]
+    return seq(*(one(context, scope, fact) for fact in sorted(found, key=lambda fact: fact.preference)))
+
+
+def about(context: Context, fact: FilterFact) -> bool:
+    """Whether a filter sees packets of the family."""
+    return fact.protocol.lower() in PROTOCOLS[context.family] or fact.protocol == ""
+
+
+def at_hook(fact: FilterFact, hook: str) -> bool:
+    """Whether a filter stands at the hook and may act. A classful root's filters only sort into classes."""
+    return fact.hook == hook
+
+
+def one(context: Context, scope: Scope, fact: FilterFact) -> Transfer:
+    """One filter."""
+    effect = actions(context, scope, fact)
+    match = matches(context, scope, fact)
+    if effect == KEEP or match == NEVER:
+        return KEEP
+    return effect if match == ALWAYS else If(match, effect, KEEP, fact.at)
+
+
+def matches(context: Context, scope: Scope, fact: FilterFact) -> Match:
+    """What a filter matches."""
+    if fact.everything:
+        return ALWAYS
+    if fact.everything is None or not fact.keys:
+        return Opaque(f"{scope}: the {fact.classifier} filter of {fact.device} {fact.hook} matches the packet", fact.at)
+    return All(tuple(key(context, scope, fact, item) for item in fact.keys))
+
+
+def key(context: Context, scope: Scope, fact: FilterFact, item: tuple[int, int, int]) -> Match:
+    """One u32 word: the addresses and the protocol of an IPv4 header are read, others are open."""
+    value, mask, offset = item
+    if mask == 0:
+        return ALWAYS
+    if context.family == 4 and offset in (12, 16):
+        return masked(Field.SOURCE if offset == 12 else Field.DESTINATION, value, mask, 32)
+    if context.family == 4 and offset == 8 and mask == 0x00FF0000:
+        return masked(Field.PROTOCOL, value >> 16, 0xFF, 8)
+    return Opaque(f"{scope}: the u32 key {value:08x}/{mask:08x} at {offset} of {fact.device} matches the packet", fact.at)
+
+
+def actions(context: Context, scope: Scope, fact: FilterFact) -> Transfer:
+    """What a filter does; mirrors and what passes do nothing to the packet."""
+    for action in fact.actions:
+        match action:
+            case Mirred(True, ingress, device):
+                return redirect(context, scope, ingress, device)
+            case Mirred():
+                continue
+            case other if other.name in PASSES or other.name.removeprefix("gact ") in PASSES:
+                return KEEP
+            case other if "drop" in other.name or "drop" in other.text.split() or "shot" in other.name:
+                return End(Drop(f"dropped by the tc filter of {scope} {fact.device} {fact.hook}"), fact.at)
+            case other:
+                words = f"the action {other.name} of the tc filter of {scope} {fact.device} {fact.hook} lets the packet pass unchanged"
+                return If(Opaque(words, fact.at), KEEP, End(Unknown(f"it is not known whether {words}"), fact.at))
+    return KEEP
+
+
+def redirect(context: Context, scope: Scope, ingress: bool, device: str) -> Transfer:
+    """The frame goes on out of, or into, another device (which must be up)."""
+    link = context.link(Interface(scope, device))
+    if link is None:
+        return End(Unknown(f"a tc filter of {scope} redirects to {device}, which is not in the capture"))
+    if not link.up:
+        return End(Drop(f"a tc filter of {scope} redirects to {device}, which is down"))
+    return goto(scope, "receive" if ingress else "frame", device)
+
+
+def redirected(context: Context, at: Interface, hook: str) -> tuple[str, Interface] | None:
+    """Where every frame of a device is redirected to: the next stage and device."""
+    for fact in sorted(context.space(at.scope).filters.get(at.device, ()), key=lambda fact: fact.preference):
+        if (
+            fact.everything
+            and fact.hook == hook
+            and fact.actions
+            and isinstance(fact.actions[0], Mirred)
+            and fact.actions[0].redirect
+        ):
+            return ("receive" if fact.actions[0].ingress else "frame"), Interface(at.scope, fact.actions[0].device)
+    return None

@@ -1,0 +1,203 @@
+"""Tunnels in the language: the packet becomes the payload of another, which the namespace of the tunnel's socket sends, and is taken out where that arrives.
+
+What tells tunnels of one port apart (the VNI, the sending device's kind) travels in the payload's IN_INTERFACE as the number of a name of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.addresses import Address, Prefix, prefix
+from analyzer.facts.links import Geneve, LinkFact, Tunnel, Vxlan, Wireguard, WireguardPeerFact
+from analyzer.model.network import Interface
+from analyzer.ranges import Ranges, single
+from analyzer.source import Scope, Span
+from analyzer.transfer.ir import (
+    KEEP,
+    Alt,
+    Assign,
+    Decapsulate,
+    Drop,
+    Encapsulate,
+    End,
+    Field,
+    Transfer,
+    Unknown,
+)
+from analyzer.transfer.reach import at_endpoint, flood
+from analyzer.transfer.space import Context, by_value, call, dispatch, drop, flattened, goto, seq
+
+UDP = 17
+PROTOCOLS = {"ipip": 4, "sit": 41, "gre": 47, "gretap": 47, "ip6tnl": 41, "ip6gre": 47}
+SOURCE_PORTS: Ranges = ((1024, 65535),)
+FORGOTTEN = (Field.STATE, Field.STATUS, Field.CONNECTION_MARK, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
+
+
+def outer(
+    context: Context,
+    at: Interface,
+    label: str,
+    protocol: int,
+    port: int,
+    local: Address | None,
+    remote: Address,
+    place: Span | None,
+) -> Transfer:
+    """Puts the packet into another for the remote end and sends that."""
+    scope = context.network.sockets.get(at, at.scope)
+    if remote.family != context.family:
+        return End(Unknown(f"the outer packets of {at} are of the other IP version"), place)
+    fields: list[tuple[Field, Ranges]] = [(Field.DESTINATION, single(remote.value)), (Field.PROTOCOL, single(protocol))]
+    if port:
+        fields += [(Field.SOURCE_PORT, SOURCE_PORTS), (Field.DESTINATION_PORT, single(port))]
+    if local is not None and local.value and local.family == context.family:
+        fields.append((Field.SOURCE, single(local.value)))
+    own = KEEP if local is not None and local.value else call(scope, "choose source")
+    marked = Assign(Field.IN_INTERFACE, context.names.number(label))
+    scrubbed = KEEP if scope == at.scope else Assign(Field.MARK, 0)
+    return seq(
+        scrubbed, *(Assign(name, 0) for name in FORGOTTEN), marked, Encapsulate(tuple(fields), place), own, goto(scope, "send")
+    )
+
+
+def vxlan(context: Context, at: Interface, kind: Vxlan) -> Transfer:
+    """drivers/net/vxlan vxlan_xmit: the entry of the frame's MAC, else the entries for all MACs, else the remote address, else a drop."""
+    if kind.external or kind.identifier is None:
+        return End(Unknown(f"the VXLAN device {at} takes its remote ends from elsewhere (external)"))
+    context.granted(at.scope, "bridge-fdb")
+    facts = [fact for fact in context.space(at.scope).forwarding if fact.device == at.device and fact.destination is not None]
+    rows: dict[int, Transfer] = {}
+    for fact in facts:
+        if fact.mac and fact.destination is not None and fact.destination.value:
+            rows.setdefault(fact.mac, to_endpoint(context, at, kind, fact.destination, fact.port, fact.at))
+    every: list[tuple[Address, int | None, Span | None]] = [
+        (fact.destination, fact.port, fact.at) for fact in facts if not fact.mac and fact.destination is not None
+    ]
+    if not every and kind.remote is not None and kind.remote.value:
+        every = [(kind.remote, None, None)]
+    return by_value(Field.DESTINATION_MAC, rows, flooded(context, at, kind, every))
+
+
+def flooded(context: Context, at: Interface, kind: Vxlan, every: list[tuple[Address, int | None, Span | None]]) -> Transfer:
+    """A frame whose MAC has no entry goes to every default remote: it matters at the one behind which the MAC is."""
+    if kind.group is not None and not every:
+        return End(Unknown(f"the multicast group of {at} is not modelled"))
+    if not every:
+        return drop(f"the forwarding table of {at} has no entry for the frame's MAC")
+    rows: dict[int, Transfer] = {}
+    for address, port, place in every:
+        goes = to_endpoint(context, at, kind, address, port, place)
+        for device in at_endpoint(context, address, kind.identifier):
+            for host in flood(context, ("receive", device, 0)).hosts:
+                link = context.link(host)
+                if link is not None and link.mac is not None:
+                    rows.setdefault(link.mac, goes)
+    return by_value(Field.DESTINATION_MAC, rows, to_endpoint(context, at, kind, *every[0]))
+
+
+def to_endpoint(context: Context, at: Interface, kind: Vxlan, address: Address, port: int | None, place: Span | None) -> Transfer:
+    """One remote end."""
+    label = f"vni {kind.identifier}"
+    return outer(context, at, label, UDP, port or kind.port, kind.local, address, place)
+
+
+def geneve(context: Context, at: Interface, kind: Geneve) -> Transfer:
+    """drivers/net/geneve.c."""
+    if kind.external or kind.remote is None or kind.identifier is None:
+        return End(Unknown(f"the Geneve device {at} takes its remote ends from elsewhere (external)"))
+    return outer(context, at, f"geneve {kind.identifier}", UDP, kind.port, None, kind.remote, None)
+
+
+def tunnel(context: Context, at: Interface, kind: Tunnel) -> Transfer:
+    """net/ipv4/ip_tunnel.c ip_tunnel_xmit: the remote end, for a device without one the next hop."""
+    protocol = PROTOCOLS.get(kind.kind)
+    if protocol is None or kind.external:
+        return End(Unknown(f"the tunnel {at} of kind {kind.kind} is not modelled"))
+    label = f"tunnel {protocol} {kind.key or ''}"
+    if kind.remote is not None and kind.remote.value:
+        return outer(context, at, label, protocol, 0, kind.local, kind.remote, None)
+    known = sorted({own.value for own in context.network.owners if own.family == context.family})
+    rows = {value: outer(context, at, label, protocol, 0, kind.local, Address(context.family, value), None) for value in known}
+    return by_value(Field.NEXT_HOP, rows, End(Unknown(f"the remote end of {at} is not a node of the capture")))
+
+
+def wireguard(context: Context, at: Interface) -> Transfer:
+    """drivers/net/wireguard/allowedips.c: the peer with the longest prefix that holds the destination."""
+    peers = [fact for fact in context.space(at.scope).wireguard_peers if fact.device == at.device]
+    if not peers:
+        return End(Unknown(f"the peers of the WireGuard device {at} are not in the capture"))
+    holders = {network: peer for peer in peers for network in allowed(peer, context.family)}
+    rows = [(pair, to_peer(context, at, holders[networks[-1]])) for pair, networks in flattened(tuple(holders))]
+    return dispatch(Field.DESTINATION, rows, drop(f"no peer of {at} may have the destination (AllowedIPs)"))
+
+
+def allowed(peer: WireguardPeerFact, family: int) -> Iterator[Prefix]:
+    """A peer's prefixes."""
+    for text in peer.allowed:
+        try:
+            found = prefix(text)
+        except ValueError:
+            continue
+        if found.family == family:
+            yield found
+
+
+def to_peer(context: Context, at: Interface, peer: WireguardPeerFact) -> Transfer:
+    """To a peer's endpoint."""
+    if peer.endpoint is None:
+        return End(Drop(f"the peer {peer.public_key} of {at} has no endpoint"), peer.at)
+    return outer(context, at, "wireguard", UDP, peer.port or 0, None, peer.endpoint, peer.at)
+
+
+def devices(context: Context, scope: Scope) -> Iterator[tuple[Interface, LinkFact]]:
+    """The tunnel devices whose socket is in the namespace."""
+    for at, owner in context.network.sockets.items():
+        if owner == scope and (link := context.link(at)) is not None:
+            yield at, link
+
+
+def arrival(context: Context, scope: Scope, otherwise: Transfer) -> Transfer:
+    """A packet for the host itself: tunnels take theirs, else ``otherwise``."""
+    ports: dict[int, dict[int, list[Interface]]] = {}
+    protocols: dict[int, dict[int, list[Interface]]] = {}
+    for at, link in devices(context, scope):
+        match link.kind:
+            case Vxlan(identifier=int(identifier), port=port):
+                group, label = ports.setdefault(port, {}), f"vni {identifier}"
+            case Geneve(identifier=int(identifier), port=port):
+                group, label = ports.setdefault(port, {}), f"geneve {identifier}"
+            case Tunnel(kind=kind, key=key) if kind in PROTOCOLS:
+                group, label = protocols.setdefault(PROTOCOLS[kind], {}), f"tunnel {PROTOCOLS[kind]} {key or ''}"
+            case Wireguard() if (known := listening(context, at)) is not None:
+                group, label = ports.setdefault(known, {}), "wireguard"
+            case _:
+                continue
+        group.setdefault(context.names.number(label), []).append(at)
+    by_port = by_value(
+        Field.DESTINATION_PORT, {port: taken_out(context, scope, group) for port, group in ports.items()}, otherwise
+    )
+    rows: dict[int, Transfer] = {number: taken_out(context, scope, group) for number, group in protocols.items()}
+    if ports:
+        rows[UDP] = by_port
+    return by_value(Field.PROTOCOL, rows, otherwise)
+
+
+def listening(context: Context, at: Interface) -> int | None:
+    """The port of a WireGuard device, as its peers know it."""
+    own = {address for address, owners in context.network.owners.items() if any(owner.scope == at.scope for owner in owners)}
+    spaces = context.network.namespaces.values()
+    return next((fact.port for space in spaces for fact in space.wireguard_peers if fact.endpoint in own and fact.port), None)
+
+
+def taken_out(context: Context, scope: Scope, group: dict[int, list[Interface]]) -> Transfer:
+    """The payload goes on at the device that it is for."""
+    rows = {number: at_devices(context, found) for number, found in group.items()}
+    lost = drop(f"no tunnel device of {scope} has the packet's identifier")
+    return seq(Decapsulate(), by_value(Field.IN_INTERFACE, rows, lost))
+
+
+def at_devices(context: Context, found: list[Interface]) -> Transfer:
+    """The device that takes a payload; of several with one identifier any."""
+    branches = tuple(seq(Assign(Field.IN_INTERFACE, 0), goto(at.scope, "receive", at.device)) for at in found)
+    del context
+    return branches[0] if len(branches) == 1 else Alt(branches)
