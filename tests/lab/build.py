@@ -9,16 +9,20 @@ from typing import Any
 from tests.lab import overlay, peer_pods, proxy
 from tests.lab.machine import Machine, plugin_folder
 from tests.lab.overlay import tables
-from tests.lab.plan import GATEWAY, NODE_PORTS, OUTSIDE_PORTS, POD_PORTS, Node, Pod, Scenario, Service
+from tests.lab.plan import GATEWAY, NODE_PORTS, NODES, OUTSIDE_PORTS, POD_PORTS, Node, Pod, Scenario, Service
 
 NODE_SYSCTLS = """
 sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv4.icmp_ratelimit=0 net.ipv4.icmp_msgs_per_sec=100000
+sysctl -qw net.ipv4.conf.all.accept_redirects=0 net.ipv4.conf.default.accept_redirects=0 net.ipv6.conf.all.accept_redirects=0
 sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1 2>/dev/null || true
 sysctl -qw net.ipv6.conf.eth0.accept_dad=0 2>/dev/null || true
 ip link set lo up
 """
-POD_SYSCTLS = "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0"
+POD_SYSCTLS = (
+    "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 "
+    "net.ipv4.conf.all.accept_redirects=0 net.ipv4.conf.default.accept_redirects=0"
+)
 
 
 @dataclass(slots=True)
@@ -80,18 +84,19 @@ def _underlay(lab: Lab) -> None:
 
 
 def _outside_script(lab: Lab) -> str:
-    """The outside host: the nodes' gateway, which answers for every address that is sent to it and forwards nothing."""
+    """The outside host: the nodes' gateway, which answers for every address outside and leads to the nodes."""
     lines = [
         NODE_SYSCTLS,
-        "sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0",
+        "sysctl -qw net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0",
         "ip link set eth0 up",
     ]
     for family in lab.scenario.families:
         lines += [
+            *(["ip addr add 192.168.66.77/32 dev eth0"] if family == 4 else []),
             f"ip addr add {GATEWAY[family]}/{24 if family == 4 else 64} dev eth0",
-            f"{tables(family)} -t nat -A PREROUTING -i eth0 ! -d {GATEWAY[family]} -p tcp -j DNAT --to-destination {_at(family)}:{OUTSIDE_PORTS[0]}",
-            f"{tables(family)} -t nat -A PREROUTING -i eth0 ! -d {GATEWAY[family]} -p udp -j DNAT --to-destination {_at(family)}:{OUTSIDE_PORTS[0]}",
-            f"{tables(family)} -t nat -A PREROUTING -i eth0 ! -d {GATEWAY[family]} -p {'icmp' if family == 4 else 'icmpv6 --icmpv6-type echo-request'} "
+            f"{tables(family)} -t nat -A PREROUTING -i eth0 ! -d {NODES[family]} -p tcp -j DNAT --to-destination {_at(family)}:{OUTSIDE_PORTS[0]}",
+            f"{tables(family)} -t nat -A PREROUTING -i eth0 ! -d {NODES[family]} -p udp -j DNAT --to-destination {_at(family)}:{OUTSIDE_PORTS[0]}",
+            f"{tables(family)} -t nat -A PREROUTING -i eth0 ! -d {NODES[family]} -p {'icmp' if family == 4 else 'icmpv6 --icmpv6-type echo-request'} "
             f"-j DNAT --to-destination {GATEWAY[family]}",
             f"ip -{family} route add {'10.96.0.0/16' if family == 4 else 'fd00:10:96::/112'} via {lab.nodes[0].address(family)}",
         ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 CLUSTER_CIDR = {4: "10.244.0.0/16", 6: "fd00:10:244::/56"}
 SERVICE_CIDR = {4: "10.96.0.0/16", 6: "fd00:10:96::/112"}
 GATEWAY = {4: "192.168.66.254", 6: "fd00:66::fe"}
+NODES = {4: "192.168.66.0/24", 6: "fd00:66::/64"}
 OUTSIDE_PORTS = (80, 443, 8080, 53)
 POD_PORTS = (8080, 9090)
 NODE_PORTS = (10250,)

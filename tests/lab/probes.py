@@ -81,7 +81,13 @@ def _probe(source: str, target: Target, protocol: str, source_port: int, random:
     outside = source in GATEWAY.values()
     size = random.choice(SIZES) if protocol == "ICMP" and not outside and random.random() < SIZED else 0
     return Probe(
-        source, target.address, protocol, 0 if protocol == "ICMP" else target.port, source_port, target.enter if outside else "", size
+        source,
+        target.address,
+        protocol,
+        0 if protocol == "ICMP" else target.port,
+        source_port,
+        target.enter if outside else "",
+        size,
     )
 
 
@@ -157,8 +163,8 @@ def _result(lab: Lab, probe: Probe, token: str, answer: list[Any], seen: dict[st
     if answered and len(answer) > 1:
         return Result(True, endpoint(lab, answer[1]), answer[2])
     said = str(answer[1]) if len(answer) > 1 else answer[0]
-    keys = {"TCP": f"tcp:{probe.source_port}"}
-    arrivals = [(name, notes[key]) for name, notes in seen.items() if (key := keys.get(probe.protocol, token)) in notes]
+    keys = (f"tcp:{probe.source_port}", f"syn:{probe.target}:{probe.port}") if probe.protocol == "TCP" else (token,)
+    arrivals = [(name, notes[key]) for key in keys for name, notes in seen.items() if key in notes]
     if arrivals:
         name, (source, _) = arrivals[0]
         return Result(answered, endpoint(lab, name), source, said)

@@ -62,10 +62,7 @@ def rules(lab: Lab, node: Node, family: int) -> str:
                 nat += _service(lab, node, service, protocol, family)
                 refusals += _refusals(lab, node, service, protocol, family)
     head = FILTER_HEAD if family == 4 else tuple(line for line in FILTER_HEAD if "127.0.0.0" not in line)
-    chains = sorted(
-        {word for line in nat for word in line.split() if word.startswith(("KUBE-S", "KUBE-EXT-"))}
-        - set(NAT_CHAINS)
-    )
+    chains = sorted({word for line in nat for word in line.split() if word.startswith(("KUBE-S", "KUBE-EXT-"))} - set(NAT_CHAINS))
     return "\n".join([
         "*filter", *(f":{name} - [0:0]" for name in FILTER_CHAINS), *head, *refusals, "COMMIT",
         "*nat", *(f":{name} - [0:0]" for name in (*NAT_CHAINS, *chains)), *NAT_HEAD, *nat, NODEPORTS_LAST, "COMMIT", "",

@@ -14,6 +14,7 @@ from typing import Any
 IP_PKTINFO = 8
 ETH_P_ALL = 3
 PACKET_HOST = 0
+PROBE_PORTS = range(20000, 30000)
 ECHO_REQUEST = {4: 8, 6: 128}
 
 
@@ -93,7 +94,8 @@ class Host:
                 self.seen[body[8:24].rstrip(b"\0").decode("ascii", "replace")] = [plain(peer[0]), local]
 
     def sniff(self) -> bool:
-        """Notes the TCP openings that reach the namespace, whoever they are for: ``tcp:SOURCE PORT`` of the packet."""
+        """Notes the TCP openings that reach the namespace, whoever they are for: ``tcp:SOURCE PORT``, or ``syn:TARGET:PORT`` where
+        the source port was translated on the way."""
         packets = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
         self._watch(packets, self._packet)
         return True
@@ -106,7 +108,10 @@ class Host:
             start = (data[0] & 15) * 4
             source_port = int.from_bytes(data[start : start + 2], "big")
             if data[start + 13] & 0x12 == 0x02:
-                self.seen[f"tcp:{source_port}"] = [socket.inet_ntoa(data[12:16]), socket.inet_ntoa(data[16:20])]
+                source, target = socket.inet_ntoa(data[12:16]), socket.inet_ntoa(data[16:20])
+                target_port = int.from_bytes(data[start + 2 : start + 4], "big")
+                translated = f"syn:{target}:{target_port}"
+                self.seen[f"tcp:{source_port}" if source_port in PROBE_PORTS else translated] = [source, target]
 
 
 def plain(address: str) -> str:

@@ -1,0 +1,102 @@
+"""One round of the lab: build, break, capture, predict, send, compare."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from analyzer.api import load
+from analyzer.solve.packet import Trace
+from tests.lab import breakages, compare, probes, record, scenarios
+from tests.lab.build import Lab, build
+from tests.lab.capture import capture, settle
+from tests.lab.compare import Tally
+from tests.lab.machine import CommandError, Machine
+from tests.lab.plan import Scenario
+from tests.lab.probes import Probe, Result
+
+TIMEOUT, PATIENCE = 0.4, 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a round goes: ``limit`` probes for each network, at ``most`` so many breakages or those ``named``, ``keep`` the capture of
+    one that was predicted wrong, ``truth``: where to record what the kernel did."""
+
+    limit: int = 200
+    most: int = 3
+    named: tuple[str, ...] | None = None
+    keep: bool = False
+    truth: Path | None = None
+    label: str = ""
+
+
+def run(scenario: Scenario, seed: int, tally: Tally, options: Options) -> None:
+    """Builds the network of a scenario and a seed, and adds what came of it to the tally."""
+    random = Random(f"{scenario.name} {seed}")
+    folder = Path(tempfile.mkdtemp(prefix="lab-"))
+    try:
+        with Machine() as machine:
+            pods = scenarios.pods(scenario, random)
+            lab = build(machine, scenario, pods, scenarios.services(scenario, pods))
+            damage(lab, random, options)
+            kept = examine(lab, random, seed, folder, tally, options)
+    finally:
+        if not (options.keep and "kept" in locals() and kept):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def damage(lab: Lab, random: Random, options: Options) -> None:
+    """Breaks the network; what this machine cannot do to it is left out of ``lab.broken``."""
+    if options.named is None:
+        chosen = breakages.choose(lab.scenario, random, options.most)
+    else:
+        chosen = [one for one in breakages.BREAKAGES if one.name in options.named and one.fits(lab.scenario)]
+    for one in chosen:
+        try:
+            one.apply(lab, random)
+            lab.broken.append(one.name)
+        except CommandError:
+            lab.broken.append(f"{one.name} (in part)")
+
+
+def examine(lab: Lab, random: Random, seed: int, folder: Path, tally: Tally, options: Options) -> bool:
+    """Captures, predicts, sends and compares; True when something was predicted wrong."""
+    settle(lab)
+    capture(lab, folder)
+    chosen = probes.choose(lab, random, options.limit)
+    settle(lab)
+    results = probes.send(lab, chosen, TIMEOUT)
+    if options.truth is not None:
+        record.write(
+            options.truth, f"{lab.scenario.name}, seed {seed}: {', '.join(lab.broken) or 'unbroken'}", folder, chosen, results
+        )
+    loaded = load(folder)
+    told = [compare.predict(loaded, probe) for probe in chosen]
+    doubted = [number for number, trace in enumerate(told) if compare.judge(trace, chosen[number], results[number]) == "wrong"]
+    if doubted:
+        settle(lab)
+        for number, result in zip(doubted, probes.send(lab, [chosen[number] for number in doubted], PATIENCE), strict=True):
+            results[number] = result
+    return count(lab, seed, told, chosen, results, folder, tally)
+
+
+def count(lab: Lab, seed: int, told: list[Trace], chosen: list[Probe], results: list[Result], folder: Path, tally: Tally) -> bool:
+    """Adds the verdicts to the tally."""
+    tally.networks += 1
+    before = len(tally.wrong)
+    for trace, probe, result in zip(told, chosen, results, strict=True):
+        match compare.judge(trace, probe, result):
+            case "skip":
+                tally.skipped += 1
+            case "unknown":
+                tally.unknown[next(o.reason for o in trace.outcomes if o.fate == "unknown")] += 1
+            case verdict:
+                tally.predictions += 1
+                if verdict == "wrong":
+                    head = f"{lab.scenario.name} seed {seed}, broken by {', '.join(lab.broken) or 'nothing'}: "
+                    tally.wrong.append(head + compare.explain(trace, probe, result, folder))
+    return len(tally.wrong) > before

@@ -1,0 +1,31 @@
+"""What a real kernel did, recorded: the same comparison as in the lab, where there is no root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analyzer.api import load
+from tests.lab import compare, record
+
+TRUTH = sorted((Path(__file__).parent.parent / "samples" / "truth").glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", TRUTH, ids=lambda path: path.stem)
+def test_what_the_kernel_did_is_predicted(path: Path, tmp_path: Path) -> None:
+    _, results = record.unpack(path.read_text(), tmp_path)
+    capture = load(tmp_path)
+    wrong, unknown = [], 0
+    for probe, result in results:
+        told = compare.predict(capture, probe)
+        verdict = compare.judge(told, probe, result)
+        unknown += verdict == "unknown"
+        if verdict == "wrong":
+            wrong.append(compare.explain(told, probe, result))
+    assert not wrong, "\n".join(wrong)
+    assert unknown <= len(results) / 2, f"{unknown} of {len(results)} unknown"
+
+
+def test_there_are_recordings() -> None:
+    assert TRUTH
