@@ -52,6 +52,12 @@ def leave(walk: Walk, at: Interface, next_hop: Address, packet: HookPacket, rout
         holder = network.owners[next_hop][0]
         return walk.drop(at.scope, f"nobody answers for {next_hop} on {at}; {holder} has it", route.fact.at)
     holders = network.owners.get(destination, ())
+    lost = walk.index.lost.get(destination)
+    if lost is not None and next_hop == destination:
+        return walk.drop(at.scope, f"nobody answers for {destination} on {at}: {lost} should have it and has not", route.fact.at)
+    if lost is not None:
+        words = f"the router {next_hop} was not captured, and {lost} has lost {destination}"
+        return walk.undecided(words, route.fact.at, f"the routes of {next_hop}")
     if not holders:
         walk.tell(at.scope, "leave", f"{packet.packet} leaves by {at.device} to {next_hop}", route.fact.at, packet.packet)
         return [Left(at, packet, tuple(walk.hops))]

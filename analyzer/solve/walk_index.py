@@ -209,17 +209,31 @@ class WalkIndex:
     uppers: dict[Interface, tuple[Interface, ...]]
     tunnels: dict[Scope, tuple[Interface, ...]]
     resolved: dict[object, object] = field(default_factory=dict)
+    lost: dict[Address, str] = field(default_factory=dict)
+    """Addresses that a captured pod should have, and nobody in the capture has: the pod."""
 
     @staticmethod
     def of(network: Network) -> WalkIndex:
         """Prepares a network."""
         spaces = {scope: Space(space) for scope, space in network.namespaces.items()}
-        return WalkIndex(network, spaces, gathered(network.lower.items()), gathered(network.sockets.items()))
+        return WalkIndex(
+            network, spaces, gathered(network.lower.items()), gathered(network.sockets.items()), lost=lost_addresses(network)
+        )
 
     def link(self, at: Interface) -> LinkFact | None:
         """The link at an interface."""
         space = self.spaces.get(at.scope)
         return space.links.get(at.device) if space else None
+
+
+def lost_addresses(network: Network) -> dict[Address, str]:
+    """The addresses that pods are said to have, where their captured namespaces show that they have not."""
+    return {
+        address: item.name
+        for item in network.attachments
+        for address in item.addresses
+        if address not in network.owners and "ip-addr" not in network.namespaces[item.scope].missing
+    }
 
 
 def gathered(pairs: Iterable[tuple[Interface, T]]) -> dict[T, tuple[Interface, ...]]:
