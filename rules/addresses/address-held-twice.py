@@ -37,8 +37,9 @@ def check(network: Network) -> Iterator[Finding]:
         others = [*holders, *node_objects(network, address), *node_interfaces(network, address)]
         if len(others) > 1:
             yield finding(address, others)
+    first = first_interfaces(network)
     for address, found in network.owners.items():
-        spaces = namespaces(network, found)
+        spaces = namespaces(network, found, first) if len(found) > 1 else []
         if len(spaces) > 1 and len(pods.get(address, ())) < 2:
             yield finding(address, [(f"{at.device} in {at.scope}", place(network, at, address)) for at in spaces])
 
@@ -65,11 +66,21 @@ def node_interfaces(network: Network, address: Address) -> Iterator[Holder]:
             yield f"{at.device} on {at.scope}", place(network, at, address)
 
 
-def namespaces(network: Network, found: tuple[Interface, ...]) -> list[Interface]:
-    """The pods' namespaces that hold the address themselves, one interface of each."""
+def namespaces(network: Network, found: tuple[Interface, ...], first: set[Interface]) -> list[Interface]:
+    """The pods' namespaces that hold the address themselves, one interface of each. Only a pod's first address of a family
+    counts: further networks may be each node's own."""
     own = [at for at in found if at.scope.namespace and not redirected_to(network.namespaces[at.scope], at.device)]
-    pods = {item.scope for item in network.attachments}
-    return list({at.scope: at for at in reversed(own) if at.scope in pods}.values())[::-1]
+    return list({at.scope: at for at in reversed(own) if at in first}.values())[::-1]
+
+
+def first_interfaces(network: Network) -> set[Interface]:
+    """The interfaces that hold a pod's first address of each family."""
+    found: set[Interface] = set()
+    for item in network.attachments:
+        firsts = {address.family: address for address in reversed(item.addresses)}
+        for address in firsts.values():
+            found.update(at for at in network.owners.get(address, ()) if at.scope == item.scope)
+    return found
 
 
 def place(network: Network, at: Interface, address: Address) -> Span:

@@ -19,6 +19,7 @@ ip_route_input_slow (net/ipv4/route.c, IN_DEV_FORWARD), ip6_forward (net/ipv6/ip
 
 from collections.abc import Iterator
 
+from analyzer.query.plan import default_devices
 from analyzer.query.tunnels import host_ends
 from analyzer.rule import Finding, Interface, Namespace, Network, Rule, Severity
 
@@ -45,9 +46,8 @@ def family_findings(network: Network, root: Namespace, family: int, devices: set
             help=f"on {node}: sysctl -w {whole.key}=1, and the same in the last file of /etc/sysctl.d",
         )
         return
-    uplinks = {at.device for at in network.outside if at.scope == root.scope}
     tunnels = {at.device for at in network.sockets if at.scope == root.scope}
-    for device in sorted(devices | (uplinks & routed(root, family)) | tunnels):
+    for device in sorted(devices | (default_devices(root) | node_devices(network, root)) | tunnels):
         fact = root.sysctls.get(f"net.{protocol}.conf.{device}.forwarding")
         if family == 4 and fact is not None and fact.value == "0" and Interface(root.scope, device).device in root.links:
             yield RULE.finding(
@@ -58,10 +58,10 @@ def family_findings(network: Network, root: Namespace, family: int, devices: set
             )
 
 
-def routed(root: Namespace, family: int) -> set[str]:
-    """The devices that routes of the main table lead to."""
-    routes = root.routes.get(family, {}).get(254, ())
-    return {hop.device for route in routes for hop in route.next_hops if hop.device}
+def node_devices(network: Network, root: Namespace) -> set[str]:
+    """The devices with an address that the API gives to a node."""
+    stated = {address for node in network.cluster.nodes.values() for _, address in node.addresses}
+    return {fact.device for fact in root.addresses if fact.address in stated}
 
 
 RULE = Rule("forwarding-off", Severity.ERROR, __doc__, check, ("F12",))

@@ -20,7 +20,7 @@ kubeovn/kube-ovn#423, flannel-io/flannel#1243.
 from collections.abc import Iterator
 
 from analyzer.query.state import pods_on, roots
-from analyzer.query.tunnels import Overlay, expected_tunnel, overlays
+from analyzer.query.tunnels import Geneve, Overlay, Vxlan, expected_tunnel, overlays
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
@@ -28,12 +28,25 @@ def check(network: Network) -> Iterator[Finding]:
     items = list(overlays(network))
     for item in items:
         if not item.link.up and (expected_tunnel(item.link.name) or in_use(network, item)):
+            needed = in_use(network, item) or external(item)
             yield RULE.finding(
                 item.link.at,
-                f"{item.link.name} on {item.interface.scope.node} is down",
+                f"{item.link.name} on {item.interface.scope.node} is down"
+                + ("" if needed else ", and holds no address: it may be a leftover"),
+                severity=Severity.ERROR if needed else Severity.WARNING,
+                certain=needed,
                 help=f"on {item.interface.scope.node}: ip link set {item.link.name} up; restart the CNI's agent",
             )
     yield from absent(network, items)
+
+
+def external(item: Overlay) -> bool:
+    """Whether the device takes its tunnels from what is attached to it, and needs neither address nor route (Cilium, Open vSwitch)."""
+    match item.kind:
+        case Vxlan(external=flag) | Geneve(external=flag):
+            return flag
+        case _:
+            return False
 
 
 def in_use(network: Network, item: Overlay) -> bool:
