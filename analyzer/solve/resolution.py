@@ -15,10 +15,10 @@ from analyzer.model.network import Interface
 from analyzer.solve import internet, links, reverse, underlay
 from analyzer.solve.netfilter import Hook, HookPacket
 from analyzer.solve.packet import ICMPV6, Packet
-from analyzer.solve.route_lookup import Query, Refused, Route, look_up
+from analyzer.solve.route_lookup import NotKnown, Query, Refused, Route, look_up
 from analyzer.solve.sources import on_network, reach, select_four
 from analyzer.solve.walk_index import Space
-from analyzer.solve.walk_state import BROADCAST, Answered, Dropped, Endings, Frame, Left, Question, Undecided, Walk
+from analyzer.solve.walk_state import BROADCAST, Answered, Dropped, Endings, Frame, Left, Question, Undecided, Walk, best
 from analyzer.source import Span
 
 USED = frozenset({"PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE"})
@@ -42,7 +42,7 @@ def send(walk: Walk, space: Space, at: Interface, next_hop: Address, packet: Hoo
         what = f"{next_hop} is at {hardware_text(entry.mac)} ({'/'.join(sorted(entry.states))}) on {at.device}"
         walk.tell(at.scope, "neighbour", what, entry.at, packet.packet)
         said = f"the neighbour entry of {space.place} for {next_hop}"
-        return links.transmit(walk, at, Frame(source, entry.mac, packet, said=said, said_at=entry.at))
+        return to_mac(walk, at, next_hop, Frame(source, entry.mac, packet, said=said, said_at=entry.at), packet, route)
     walk.taken_for_granted(space, "ip-neigh")
     return by_asking(walk, space, at, next_hop, packet, route, entry)
 
@@ -79,7 +79,19 @@ def by_asking(
     walk.tell(at.scope, "neighbour", answers, found.at, packet.packet)
     source = walk.index.link(at)
     said = f"the answer of {found.by} for {next_hop}"
-    return links.transmit(walk, at, Frame((source.mac if source else 0) or 0, found.mac, packet, said=said, said_at=found.at))
+    frame = Frame((source.mac if source else 0) or 0, found.mac, packet, said=said, said_at=found.at)
+    return to_mac(walk, at, next_hop, frame, packet, route)
+
+
+def to_mac(walk: Walk, at: Interface, next_hop: Address, frame: Frame, packet: HookPacket, route: Route) -> Endings:
+    """Sends a frame; one that no captured interface takes, and that leaves, goes where the world outside takes it."""
+    mark = list(walk.hops)
+    endings = links.transmit(walk, at, frame)
+    ending = best(endings)
+    if not (isinstance(ending, Left) and ending.open_end):
+        return endings
+    walk.hops[:] = mark
+    return underlay.unclaimed(walk, at, next_hop, packet, route, hardware_text(frame.destination), frame.said_at)
 
 
 def ask(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet) -> Answered | Left | Dropped | Undecided:
@@ -153,7 +165,7 @@ def hear(walk: Walk, space: Space, device: str, frame: Frame, asked: Question) -
     if "NOARP" in link.flags:
         return walk.drop(space.scope, f"{here} does not take part in ARP (NOARP)", link.at)
     place = answers_six(walk, space, device, asked) if asked.target.family == 6 else answers_four(walk, space, device, asked)
-    if isinstance(place, Dropped):
+    if isinstance(place, Dropped | Undecided):
         return [place]
     mac = link.mac or 0
     answer = replace(asked, mac=mac, answer=True, answered_by=here, at=place)
@@ -179,10 +191,12 @@ def silent(reason: str, at: Span | None = None) -> Dropped:
     return Dropped(reason, at, ignored=True)
 
 
-def answers_four(walk: Walk, space: Space, device: str, asked: Question) -> Span | Dropped | None:
-    """``arp_process``: where it says that the host answers; Dropped when it does not."""
+def answers_four(walk: Walk, space: Space, device: str, asked: Question) -> Span | Dropped | Undecided | None:
+    """``arp_process``: where it says that the host answers; Dropped when it does not. A host whose routes are not known may answer for its own."""
     target, sender = asked.target, asked.sender
     found = look_up(walk, space, Query(4, target.value, sender.value if sender else 0, in_device=device))
+    if isinstance(found, NotKnown) and target in space.own:
+        return Undecided(found.reason, found.at, found.settle, tuple(walk.hops))
     if not isinstance(found, Route):
         return silent(found.reason, found.at)
     refused = None
@@ -191,6 +205,8 @@ def answers_four(walk: Walk, space: Space, device: str, asked: Question) -> Span
         refused = reverse.refuse_source(walk, space, device, sender.value, target.value, 0, out_device)
     if refused:
         told = refused[0]
+        if isinstance(told, Undecided) and target in space.own:
+            return told
         return Dropped(told.reason, told.at) if isinstance(told, Dropped) else silent("its routes are not known")
     if found.kind == "local":
         return ignored(walk, space, device, asked) or found.fact.at

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from analyzer.addresses import Address
-from analyzer.facts.links import OtherKind
-from analyzer.model.network import Interface
+from analyzer.facts.links import Ipvlan, Macvlan, OtherKind, Vlan
+from analyzer.model.network import Interface, Segment
 from analyzer.solve import internet, links
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.route_lookup import Route
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import Endings, Frame, Left, Question, Walk
+from analyzer.source import Span
 
 
 def onto_segment(walk: Walk, at: Interface, frame: Frame) -> Endings:
@@ -35,7 +36,7 @@ def copies(walk: Walk, at: Interface, members: list[Interface], frame: Frame) ->
     """A frame that every member sees, and the world outside."""
     for one in members:
         yield links.arrive(walk, one, frame)
-    yield [Left(at, frame.load, tuple(walk.hops))]
+    yield [Left(at, frame.load, tuple(walk.hops), open_end=True)]
 
 
 def mac_of(walk: Walk, at: Interface) -> int | None:
@@ -52,18 +53,11 @@ def leave(walk: Walk, at: Interface, next_hop: Address, packet: HookPacket, rout
         holder = network.owners[next_hop][0]
         return walk.drop(at.scope, f"nobody answers for {next_hop} on {at}; {holder} has it", route.fact.at)
     holders = network.owners.get(destination, ())
-    lost = walk.index.lost.get(destination)
-    if lost is not None and next_hop == destination:
-        return walk.drop(at.scope, f"nobody answers for {destination} on {at}: {lost} should have it and has not", route.fact.at)
-    if lost is not None:
-        words = f"the router {next_hop} was not captured, and {lost} has lost {destination}"
-        return walk.undecided(words, route.fact.at, f"the routes of {next_hop}")
     if not holders:
-        walk.tell(at.scope, "leave", f"{packet.packet} leaves by {at.device} to {next_hop}", route.fact.at, packet.packet)
-        return [Left(at, packet, tuple(walk.hops))]
+        return outside(walk, at, next_hop, destination, packet, route)
     if next_hop == destination:
         return walk.drop(at.scope, f"nobody answers for {destination} on {at}; {holders[0]} has it", route.fact.at)
-    roots = [one for one in holders if not one.scope.namespace and leads_out(walk, one)]
+    roots = [one for one in holders if not one.scope.namespace and leads_out(walk, one) and not shared(walk, at, one)]
     if not roots:
         words = f"the router {next_hop} was not captured: how it reaches {destination} is not known"
         return walk.undecided(words, route.fact.at, f"the routes of {next_hop}")
@@ -73,12 +67,56 @@ def leave(walk: Walk, at: Interface, next_hop: Address, packet: HookPacket, rout
     return internet.receive(walk, walk.space(roots[0].scope), roots[0].device, arriving)
 
 
-def leads_out(walk: Walk, at: Interface) -> bool:
-    """Whether an interface, or a port of it, leads outside the capture."""
-    outside = walk.index.network.outside
-    ports = walk.space(at.scope).ports.get(at.device, ())
+def outside(walk: Walk, at: Interface, next_hop: Address, destination: Address, packet: HookPacket, route: Route) -> Endings:
+    """A packet to an address that no captured interface has: it leaves, unless the API says whose it is."""
+    claim = walk.index.claimed.get(destination)
+    if claim is None:
+        walk.tell(at.scope, "leave", f"{packet.packet} leaves by {at.device} to {next_hop}", route.fact.at, packet.packet)
+        return [Left(at, packet, tuple(walk.hops))]
+    who, captured = claim
+    if captured and next_hop == destination:
+        return walk.drop(at.scope, f"nobody answers for {destination} on {at}: {who} does not have its address", route.fact.at)
+    if captured:
+        words = f"the router {next_hop} was not captured: where it sends packets to {destination}, which {who} should have, is not known"
+        return walk.undecided(words, route.fact.at, f"the routes of {next_hop}")
+    return walk.undecided(f"{who}, which has {destination}, was not captured", route.fact.at, f"the state of {who}")
+
+
+def unclaimed(
+    walk: Walk, at: Interface, next_hop: Address, packet: HookPacket, route: Route, mac: str, said_at: Span | None
+) -> Endings:
+    """A frame to a MAC that no captured interface has."""
+    holders = walk.index.network.owners.get(next_hop, ())
+    if not holders:
+        return leave(walk, at, next_hop, packet, route)
+    text = f"no interface in the capture has {mac}, to which {at} sends what is for {next_hop}; {holders[0]} has that address"
+    return walk.drop(at.scope, text, said_at)
+
+
+def shared(walk: Walk, one: Interface, two: Interface) -> bool:
+    """Whether two interfaces are on one layer-2 network: what a router would do between them is not known."""
+    return bool({id(found) for found in segments_of(walk, one)} & {id(found) for found in segments_of(walk, two)})
+
+
+def segments_of(walk: Walk, at: Interface) -> list[Segment]:
+    """The layer-2 networks that an interface, the device under it or a port of it is on."""
     under = walk.index.network.lower.get(at)
-    return at in outside or under in outside or any(Interface(at.scope, port) in outside for port in ports)
+    places = [at, *ports_of(walk, at), *([under, *ports_of(walk, under)] if under else [])]
+    found = walk.index.network.segment_of
+    return [found[place] for place in places if place in found]
+
+
+def ports_of(walk: Walk, at: Interface) -> list[Interface]:
+    """The ports of a bridge or bond."""
+    return [Interface(at.scope, port) for port in walk.space(at.scope).ports.get(at.device, ())]
+
+
+def leads_out(walk: Walk, at: Interface) -> bool:
+    """Whether an interface, the device under it (not that of a tunnel), or a port of it leads outside the capture."""
+    outside = walk.index.network.outside
+    link = walk.index.link(at)
+    under = walk.index.network.lower.get(at) if link is None or isinstance(link.kind, Vlan | Macvlan | Ipvlan) else None
+    return at in outside or under in outside or any(port in outside for port in ports_of(walk, at))
 
 
 def switched(space: Space, device: str) -> bool:

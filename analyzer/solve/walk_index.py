@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TypeVar
 
@@ -202,38 +202,25 @@ def precedence(route: RouteFact) -> tuple[int, int, int]:
 
 @dataclass(slots=True)
 class WalkIndex:
-    """A network's spaces, and what links interfaces of different ones."""
+    """A network's spaces, and what links interfaces of different ones. ``claimed``: who has an address by the API, and whether that was captured."""
 
     network: Network
     spaces: dict[Scope, Space]
     uppers: dict[Interface, tuple[Interface, ...]]
     tunnels: dict[Scope, tuple[Interface, ...]]
-    resolved: dict[object, object] = field(default_factory=dict)
-    lost: dict[Address, str] = field(default_factory=dict)
-    """Addresses that a captured pod should have, and nobody in the capture has: the pod."""
+    claimed: dict[Address, tuple[str, bool]]
 
     @staticmethod
     def of(network: Network) -> WalkIndex:
         """Prepares a network."""
         spaces = {scope: Space(space) for scope, space in network.namespaces.items()}
-        return WalkIndex(
-            network, spaces, gathered(network.lower.items()), gathered(network.sockets.items()), lost=lost_addresses(network)
-        )
+        uppers, tunnels = gathered(network.lower.items()), gathered(network.sockets.items())
+        return WalkIndex(network, spaces, uppers, tunnels, claims(network))
 
     def link(self, at: Interface) -> LinkFact | None:
         """The link at an interface."""
         space = self.spaces.get(at.scope)
         return space.links.get(at.device) if space else None
-
-
-def lost_addresses(network: Network) -> dict[Address, str]:
-    """The addresses that pods are said to have, where their captured namespaces show that they have not."""
-    return {
-        address: item.name
-        for item in network.attachments
-        for address in item.addresses
-        if address not in network.owners and "ip-addr" not in network.namespaces[item.scope].missing
-    }
 
 
 def gathered(pairs: Iterable[tuple[Interface, T]]) -> dict[T, tuple[Interface, ...]]:
@@ -242,6 +229,25 @@ def gathered(pairs: Iterable[tuple[Interface, T]]) -> dict[T, tuple[Interface, .
     for interface, target in pairs:
         found[target].append(interface)
     return {target: tuple(sorted(interfaces)) for target, interfaces in found.items()}
+
+
+def claims(network: Network) -> dict[Address, tuple[str, bool]]:
+    """The addresses that the API gives to pods and nodes, and whether the namespace that should have them shows its addresses."""
+    captured = {one.name: shows_addresses(network, one.scope) for one in network.attachments}
+    found: dict[Address, tuple[str, bool]] = {}
+    for node in network.cluster.nodes.values():
+        known = shows_addresses(network, Scope(network.node_names.get(node.name, node.name)))
+        found.update(dict.fromkeys((address for _, address in node.addresses), (f"node {node.name}", known)))
+    for pod in network.cluster.pods.values():
+        if not (pod.finished or pod.host_network):
+            name = f"{pod.namespace}/{pod.name}"
+            found.update(dict.fromkeys(pod.addresses, (f"pod {name}", captured.get(name, False))))
+    return found
+
+
+def shows_addresses(network: Network, scope: Scope) -> bool:
+    """Whether a namespace's addresses were captured."""
+    return scope in network.namespaces and "ip-addr" not in network.namespaces[scope].missing
 
 
 class Identity:

@@ -65,11 +65,12 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A frame left the capture through an interface."""
+    """A frame left the capture through an interface. ``open_end``: where it goes from there is not looked at yet."""
 
     by: Interface
     load: HookPacket | Question
     hops: tuple[Hop, ...] = ()
+    open_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
