@@ -19,6 +19,7 @@ def filtered(walk: Walk, space: Space, at: Interface, frame: Frame, hook: str) -
     """The endings when a filter takes the frame; None: it goes on."""
     filters = space.filters.get((at.device, hook))
     if not filters:
+        walk.taken_for_granted(space, "tc-filter")
         return None
     for fact in filters:
         if not concerns(fact, frame) or not holds(walk, space, fact, frame):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from analyzer.addresses import WIDTH, Address
 from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
+from analyzer.solve.gaps import could_concern
 from analyzer.solve.packet import SCTP, TCP, UDP, Packet
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import Walk
@@ -116,7 +117,7 @@ def look_up(walk: Walk, space: Space, query: Query) -> Answer:
     missing = space.namespace.missing.get(f"ip-route/{query.family}")
     if missing:
         return NotKnown(f"the routes of {space.place} are not known: {missing}", None, missing)
-    if (doubt := gap(walk, space)) is not None:
+    if (doubt := gap(walk, space, Address(query.family, query.destination))) is not None:
         return doubt
     rules = space.namespace.rules.get(query.family, ())
     position, end = 0, len(rules)
@@ -140,10 +141,13 @@ def place_of_routes(space: Space, query: Query) -> Span | None:
     return routes[0].at if routes else None
 
 
-def gap(walk: Walk, space: Space) -> NotKnown | None:
+def gap(walk: Walk, space: Space, destination: Address) -> NotKnown | None:
     """A line of the routes or rules that was not understood could decide."""
+    walk.taken_for_granted(space, f"ip-rule/{destination.family}")
     for kind in ("ip-route", "ip-rule"):
         for found in space.namespace.gaps.get(kind, ()):
+            if kind == "ip-route" and not could_concern(walk.index.network.sources, found, destination):
+                continue
             text = f"the line of {space.place} that was not understood ({found.reason}) does not change the route"
             if not walk.oracle.test(text, found.at, f"{found.at}: {found.reason}"):
                 return NotKnown(f"{found.at} was not understood: {found.reason}", found.at)
