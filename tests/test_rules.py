@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,3 +130,19 @@ def test_a_healthy_cluster_has_no_findings(tmp_path: Path) -> None:
 def test_rules_say_the_same_twice(tmp_path: Path) -> None:
     files = sample(SAMPLES / "tunnel-down.bad.txt").files
     assert check(network_of(files, tmp_path)) == check(network_of(files, tmp_path))
+
+
+@pytest.mark.parametrize("rule", kinds("bad"), ids=lambda rule: rule.id)
+def test_no_rule_fails_on_damaged_text(rule: Rule, tmp_path: Path) -> None:
+    """Every sample with one file cut or garbled: all rules run to their end."""
+    dice = random.Random(rule.id)
+    files = sample(SAMPLES / f"{rule.id}.bad.txt").files
+    for number in range(3):
+        name = dice.choice(sorted(files))
+        text = files[name]
+        place = dice.randrange(len(text) + 1)
+        damaged = (
+            text[:place] if number else text[:place] + dice.choice(["\x1b", "999999999999", "::", "/", " dev "]) + text[place:]
+        )
+        found = check(network_of({**files, name: damaged}, tmp_path / str(number)))
+        assert [one.message for one in found if one.rule == INTERNAL] == []
