@@ -19,8 +19,8 @@ kubeovn/kube-ovn#423, flannel-io/flannel#1243.
 
 from collections.abc import Iterator
 
-from analyzer.query.state import pods_on, roots
-from analyzer.query.tunnels import Geneve, Overlay, Vxlan, expected_tunnel, overlays
+from analyzer.query.state import roots
+from analyzer.query.tunnels import Geneve, Overlay, Vxlan, expected_tunnel, host_ends, overlays
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
@@ -59,7 +59,7 @@ def in_use(network: Network, item: Overlay) -> bool:
 
 def absent(network: Network, items: list[Overlay]) -> Iterator[Finding]:
     """A CNI's tunnel that every other node with pods has."""
-    nodes = [root for root in roots(network) if any(True for _ in pods_on(network, root.scope.node))]
+    nodes = [root for root in roots(network) if any(True for _ in host_ends(network, root))]
     names = sorted({item.link.name for item in items if expected_tunnel(item.link.name)})
     for name in names:
         without = [root for root in nodes if name not in root.links]
