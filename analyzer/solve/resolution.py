@@ -167,6 +167,9 @@ def hear(walk: Walk, space: Space, device: str, frame: Frame, asked: Question) -
     place = answers_six(walk, space, device, asked) if asked.target.family == 6 else answers_four(walk, space, device, asked)
     if isinstance(place, Dropped | Undecided):
         return [place]
+    if asked.sender is not None and (here, asked.sender) not in walk.macs:
+        # Who answers a question notes who asked (``neigh_event_ns``).
+        walk.macs[here, asked.sender] = (frame.source, asked.asker, None)
     mac = link.mac or 0
     answer = replace(asked, mac=mac, answer=True, answered_by=here, at=place)
     if asked.target.family == 6 and not admitted(walk, space, device, answer, Hook.OUTPUT):
