@@ -5,7 +5,7 @@ from __future__ import annotations
 from analyzer.addresses import hardware_text
 from analyzer.facts.links import Bond, Geneve, Ipvlan, LinkFact, Macvlan, OtherKind, Tunnel, Vlan, Vxlan, Wireguard
 from analyzer.model.network import Interface
-from analyzer.ranges import normalised, single
+from analyzer.ranges import single
 from analyzer.source import Scope
 from analyzer.transfer.bridge import GROUP
 from analyzer.transfer.ir import (
@@ -17,16 +17,16 @@ from analyzer.transfer.ir import (
     Field,
     If,
     In,
-    Leave,
     Match,
     Transfer,
     Unknown,
 )
 from analyzer.transfer.neighbour import without_frames
 from analyzer.transfer.reach import Reach, bond_of, bridge_of, flood, is_bridge, is_switch
-from analyzer.transfer.space import BROADCAST, Context, by_value, drop, goto, seq
+from analyzer.transfer.space import Context, by_value, drop, goto, seq
 from analyzer.transfer.traffic_control import filters
 from analyzer.transfer.tunnel import geneve, tunnel, vxlan, wireguard
+from analyzer.transfer.underlay import forgotten, outside
 
 SWITCH = "the ports of Open vSwitch on one node are taken to form one learning switch"
 
@@ -93,12 +93,6 @@ def crossed(context: Context, at: Interface, peer: Interface) -> Transfer:
     return seq(scrubbed, forgotten(), goto(peer.scope, "receive", peer.device))
 
 
-def forgotten() -> Transfer:
-    """What the stack knew of the packet."""
-    fields = (Field.STATE, Field.STATUS, Field.CONNECTION_MARK, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
-    return seq(*(Assign(name, 0) for name in fields))
-
-
 def siblings(context: Context, at: Interface, link: LinkFact) -> Transfer:
     """Macvlan and ipvlan devices over one device reach each other in bridge mode; else, and to others, by the device under them."""
     under = context.network.lower[at]
@@ -151,63 +145,6 @@ def macs_of(context: Context, reach: Reach) -> list[int]:
     """The MACs of the interfaces of a layer-2 network."""
     links = (context.link(host) for host in reach.hosts)
     return [link.mac for link in links if link is not None and link.mac is not None]
-
-
-def outside(context: Context, at: Interface) -> Transfer:
-    """Onto a layer-2 network that is not captured: the member with the frame's MAC, else a router."""
-    segment = context.network.segment_of.get(at)
-    rows: dict[int, Transfer] = {}
-    addresses: list[tuple[int, int]] = []
-    for member in segment.members if segment else ():
-        if member == at:
-            continue
-        arrive = seq(Assign(Field.MARK, 0), forgotten(), goto(member.scope, "receive", member.device))
-        reach = flood(context, ("receive", member, 0))
-        for host in reach.hosts:
-            link = context.link(host)
-            if link is not None and link.mac is not None:
-                rows.setdefault(link.mac, arrive)
-            addresses += [(fact.address.value, fact.address.value) for fact in context.held.get(host, ())]
-    if segment is not None:
-        context.assume(segment.assumption)
-    lost = drop(f"no interface on the network of {at} has the frame's MAC")
-    router = If(
-        Any((GROUP, In(Field.DESTINATION_MAC, single(BROADCAST)))), drop(f"a frame to all leaves by {at}"), routed(context, at)
-    )
-    strangers = If(In(Field.NEXT_HOP, normalised(addresses)), lost, router) if addresses else router
-    return by_value(Field.DESTINATION_MAC, rows, strangers)
-
-
-def routed(context: Context, at: Interface) -> Transfer:
-    """What a router that is not in the capture does: it knows the way to captured nodes; about pods nobody knows; the rest is elsewhere."""
-    nodes: dict[int, Transfer] = {}
-    pods: list[tuple[int, int]] = []
-    for address, owners in context.network.owners.items():
-        if address.family != context.family:
-            continue
-        for owner in owners:
-            link = context.link(owner)
-            if owner in context.network.outside and not owner.scope.namespace and link is not None and owner != at:
-                nodes.setdefault(address.value, arrives(context, at, owner, link))
-    for attachment in context.network.attachments:
-        if attachment.scope.namespace:
-            pods += [(own.value, own.value) for own in attachment.addresses if own.family == context.family]
-    words = f"whether the routers beyond {at} know the way to the pod is not in the capture"
-    leave = End(Leave(at.scope, f"an address that nobody in the capture holds is reached beyond {at}"))
-    otherwise = If(In(Field.DESTINATION, normalised(pods)), End(Unknown(words)), leave) if pods else leave
-    return by_value(Field.DESTINATION, nodes, otherwise)
-
-
-def arrives(context: Context, at: Interface, owner: Interface, link: LinkFact) -> Transfer:
-    """A packet that a router outside brought to a node."""
-    del context, at
-    return seq(
-        Assign(Field.MARK, 0),
-        forgotten(),
-        Assign(Field.VLAN, 0),
-        Assign(Field.DESTINATION_MAC, link.mac or 0),
-        goto(owner.scope, "receive", owner.device),
-    )
 
 
 def receive_stage(context: Context, scope: Scope, detail: str) -> Transfer:

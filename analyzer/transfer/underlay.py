@@ -1,0 +1,115 @@
+"""What lies between captured hosts in the language: shared layer-2 networks, and routers that were not captured.
+
+A router is taken to know the way to captured nodes on other networks. What it does with packets to pods, and to nodes of the network they come from,
+is not known; packets to addresses that nobody in the capture has leave it.
+"""
+
+from __future__ import annotations
+
+from analyzer.addresses import Address
+from analyzer.facts.links import Ipvlan, Macvlan, Vlan
+from analyzer.model.network import Interface, Segment
+from analyzer.ranges import normalised
+from analyzer.transfer.bridge import GROUP
+from analyzer.transfer.ir import Assign, End, Field, If, In, Leave, Transfer, Unknown
+from analyzer.transfer.reach import flood
+from analyzer.transfer.space import Context, by_value, drop, goto, seq
+
+KNOWN = (Field.STATE, Field.STATUS, Field.CONNECTION_MARK, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
+
+
+def forgotten() -> Transfer:
+    """What the stack knew of the packet is gone."""
+    return seq(*(Assign(name, 0) for name in KNOWN))
+
+
+def outside(context: Context, at: Interface) -> Transfer:
+    """Onto a layer-2 network that is not captured: the member with the frame's MAC, else a router."""
+    segment = context.network.segment_of.get(at)
+    rows: dict[int, Transfer] = {}
+    for member in segment.members if segment else ():
+        if member != at:
+            arrive = seq(Assign(Field.MARK, 0), forgotten(), goto(member.scope, "receive", member.device))
+            for host in flood(context, ("receive", member, 0)).hosts:
+                link = context.link(host)
+                if link is not None and link.mac is not None:
+                    rows.setdefault(link.mac, arrive)
+    if segment is not None:
+        context.assume(segment.assumption)
+    return by_value(Field.DESTINATION_MAC, rows, If(GROUP, drop(f"a frame to all leaves by {at}"), routed(context, at)))
+
+
+def routed(context: Context, at: Interface) -> Transfer:
+    """A frame to a MAC that no captured interface has. Where a captured one has the next hop's address, nobody takes it."""
+    nodes: dict[int, Transfer] = {}
+    held: list[tuple[int, int]] = []
+    for address, owners in context.network.owners.items():
+        if address.family == context.family:
+            held.append((address.value, address.value))
+            nodes[address.value] = by_router(context, at, address, owners)
+    nobody = drop(
+        f"no interface on the network of {at} takes what is for the next hop, which another interface of the capture has"
+    )
+    leave = End(Leave(at.scope, f"an address that nobody in the capture has is reached beyond {at}"))
+    lost, open_ended = claimed(context, at)
+    beyond = by_value(Field.DESTINATION, {**open_ended, **nodes}, leave)
+    return If(In(Field.NEXT_HOP, normalised(held)), nobody, by_value(Field.NEXT_HOP, lost, beyond))
+
+
+def by_router(context: Context, at: Interface, address: Address, owners: tuple[Interface, ...]) -> Transfer:
+    """To an address of a captured interface."""
+    for owner in owners:
+        if not owner.scope.namespace and leads_out(context, owner) and not shared(context, at, owner):
+            context.assume(f"the routers beyond {at}, which were not captured, lead to the captured nodes of other networks")
+            arrived = (Assign(Field.MARK, 0), forgotten(), Assign(Field.VLAN, 0))
+            return seq(*arrived, goto(owner.scope, "ip receive", owner.device))
+    return End(Unknown(f"how the routers beyond {at}, which were not captured, reach {address} is not known"))
+
+
+def claimed(context: Context, at: Interface) -> tuple[dict[int, Transfer], dict[int, Transfer]]:
+    """Addresses that the API gives to pods and nodes while no captured interface has them: on the link, and behind a router."""
+    on_link: dict[int, Transfer] = {}
+    behind: dict[int, Transfer] = {}
+    captured = {attachment.name for attachment in context.network.attachments}
+    for who, address in claims(context):
+        if address.family != context.family or address in context.network.owners:
+            continue
+        behind.setdefault(address.value, End(Unknown(f"where {who} is, which should have {address}, is not known")))
+        if who in captured:
+            on_link.setdefault(address.value, drop(f"nobody answers for {address} on {at}: {who} does not have its address"))
+    return on_link, behind
+
+
+def claims(context: Context) -> list[tuple[str, Address]]:
+    """The addresses of pods and nodes by the API."""
+    cluster = context.network.cluster
+    found = [(f"{pod.namespace}/{pod.name}", own) for pod in cluster.pods.values() for own in pod.addresses]
+    return [*found, *((f"node:{node.name}", own) for node in cluster.nodes.values() for _, own in node.addresses)]
+
+
+def leads_out(context: Context, at: Interface) -> bool:
+    """Whether an interface, the device under it or a port of it leads out of the capture."""
+    return any(place in context.network.outside for place in places(context, at))
+
+
+def places(context: Context, at: Interface) -> list[Interface]:
+    """An interface, its ports, and the device under it (not that of a tunnel) with its ports."""
+    link, under = context.link(at), context.network.lower.get(at)
+    if under is None or (link is not None and not isinstance(link.kind, Vlan | Macvlan | Ipvlan | None)):
+        return [at, *ports(context, at)]
+    return [at, *ports(context, at), under, *ports(context, under)]
+
+
+def ports(context: Context, at: Interface) -> list[Interface]:
+    """The ports of a bridge or bond."""
+    return [Interface(at.scope, port) for port in context.ports.get(at, ())]
+
+
+def shared(context: Context, one: Interface, two: Interface) -> bool:
+    """Whether two interfaces are on one layer-2 network."""
+    return any(first is second for first in segments(context, one) for second in segments(context, two))
+
+
+def segments(context: Context, at: Interface) -> list[Segment]:
+    """The layer-2 networks that an interface is on."""
+    return [context.network.segment_of[place] for place in places(context, at) if place in context.network.segment_of]

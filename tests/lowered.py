@@ -1,0 +1,146 @@
+"""A flow through the lowered network, by the plain reading of the language: the same outcomes as the concrete walk's, in short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from analyzer.addresses import Address
+from analyzer.model.network import Interface
+from analyzer.ranges import Ranges
+from analyzer.solve import states
+from analyzer.solve.concrete import Flow
+from analyzer.solve.delivery import name
+from analyzer.solve.interpreter import Interpreter, State, start
+from analyzer.solve.packet import ACK, ICMP, ICMPV6, SYN, TCP, Fate, Packet, Trace
+from analyzer.source import Scope
+from analyzer.transfer import ir
+from analyzer.transfer.graph import NetworkProgram
+from analyzer.transfer.ir import Field
+
+ANSWERS = {8: 0, 13: 14, 128: 129}
+HEADER = {4: 20, 6: 40}
+
+
+class End(NamedTuple):
+    """One outcome: its fate, who has the packet, the source that it sees, and the reason where there is no reply."""
+
+    fate: Fate
+    at: str | None = None
+    source: str | None = None
+    reason: str = ""
+
+
+def some(ranges: Ranges) -> Iterable[int]:
+    """A few values, or the first one of many (a source port)."""
+    values = [value for low, high in ranges[:16] for value in range(low, min(high, low + 16) + 1)]
+    return values if len(values) <= 16 else values[:1]
+
+
+def fields_of(packet: Packet) -> dict[Field, int]:
+    """The fields of a packet as it is sent."""
+    return {
+        Field.SOURCE: packet.source,
+        Field.DESTINATION: packet.destination,
+        Field.PROTOCOL: packet.protocol,
+        Field.SOURCE_PORT: packet.source_port,
+        Field.DESTINATION_PORT: packet.destination_port,
+        Field.ICMP_TYPE: packet.icmp_type,
+        Field.ICMP_CODE: packet.icmp_code,
+        Field.TCP_FLAGS: (packet.tcp_flags or SYN) if packet.protocol == TCP else 0,
+        Field.TTL: packet.ttl,
+        Field.MARK: packet.mark,
+        Field.LENGTH: 0 if packet.size is None else packet.size + HEADER[packet.family],
+    }
+
+
+def value(state: State, field: Field) -> int:
+    """A field of a state."""
+    return state.env[states.INDEX[field]]
+
+
+def answer(state: State) -> State:
+    """The reply to a packet that was delivered, with the connections that it made."""
+    ping = value(state, Field.PROTOCOL) in (ICMP, ICMPV6)
+    fields = {
+        Field.SOURCE: value(state, Field.DESTINATION),
+        Field.DESTINATION: value(state, Field.SOURCE),
+        Field.PROTOCOL: value(state, Field.PROTOCOL),
+        Field.SOURCE_PORT: value(state, Field.SOURCE_PORT if ping else Field.DESTINATION_PORT),
+        Field.DESTINATION_PORT: 0 if ping else value(state, Field.SOURCE_PORT),
+        Field.ICMP_TYPE: ANSWERS.get(value(state, Field.ICMP_TYPE), 0),
+        Field.TCP_FLAGS: SYN | ACK if value(state, Field.PROTOCOL) == TCP else 0,
+        Field.TTL: 64,
+    }
+    return state._replace(env=start(fields).env, frames=(), current=-1)
+
+
+def outcomes(program: NetworkProgram, flow: Flow) -> set[End]:
+    """What becomes of a flow."""
+    network, family = program.network, program.family
+    machine = Interpreter(program, some)
+    sent = start(fields_of(flow.packet))
+    found: set[End] = set()
+    for way, state in machine.walk(beginning(program, flow), sent):
+        source = str(Address(family, value(state, Field.SOURCE)))
+        match way:
+            case ir.Deliver(scope):
+                packet = Packet(family, value(state, Field.SOURCE), value(state, Field.DESTINATION), 0)
+                ends = replied(machine, program, flow, scope, state)
+                found |= {end._replace(at=name(network, scope, packet), source=source) for end in ends}
+            case ir.Leave():
+                found.add(End(Fate.REACHABLE, "outside", source))
+            case ir.Unknown(reason):
+                found.add(End(Fate.UNKNOWN, reason=reason))
+            case _:
+                found.add(End(Fate.UNREACHABLE, reason=getattr(way, "reason", str(way))))
+    return found
+
+
+def beginning(program: NetworkProgram, flow: Flow) -> ir.Point:
+    """Where the flow's first packet starts."""
+    if isinstance(flow.start, Interface):
+        return program.arrival(flow.start)
+    return program.start(flow.start) if flow.packet.source else program.start_of_host(flow.start)
+
+
+def replied(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Scope, state: State) -> set[End]:
+    """What becomes of the reply."""
+    found: set[End] = set()
+    for way, after in machine.walk(program.start(scope), answer(state)):
+        match way:
+            case ir.Deliver(where) if where == flow.start and value(after, Field.DESTINATION_PORT) == reply_port(flow.packet):
+                back = value(after, Field.SOURCE) == flow.packet.destination
+                found.add(End(Fate.REACHABLE) if back else End(Fate.UNREACHABLE, reason="the reply: from elsewhere"))
+            case ir.Leave() if isinstance(flow.start, Interface):
+                found.add(End(Fate.REACHABLE))
+            case ir.Unknown(reason):
+                found.add(End(Fate.UNKNOWN, reason="the reply: " + reason))
+            case _:
+                found.add(End(Fate.UNREACHABLE, reason="the reply: " + getattr(way, "reason", str(way))))
+    return found
+
+
+def reply_port(packet: Packet) -> int:
+    """The destination port that the reply must have."""
+    return 0 if packet.protocol in (ICMP, ICMPV6) else packet.source_port
+
+
+def agree(lowered: set[End], told: set[End]) -> bool:
+    """Whether both readings say the same. Who listens is not part of the language: there only the receiver and the source are compared."""
+    if any(end.reason.startswith("nothing listens") for end in told):
+        return {(end.at, end.source) for end in lowered if end.at} == {(end.at, end.source) for end in told if end.at}
+    return essence(lowered) == essence(told)
+
+
+def essence(ends: set[End]) -> set[tuple[Fate, str | None, str | None]]:
+    """What must be equal in both readings."""
+    return {(end.fate, end.at, end.source) if end.fate is Fate.REACHABLE else (end.fate, None, None) for end in ends}
+
+
+def walked(trace: Trace) -> set[End]:
+    """The outcomes of the concrete walk."""
+    return {
+        End(item.fate, item.delivered_to, str(item.source_seen) if item.source_seen else None, item.reason)
+        for item in trace.outcomes
+    }
