@@ -189,8 +189,10 @@ def scope_of(known: Recognised, where: Position) -> Scope | None:
 
 
 def once(sources: list[tuple[str, Source]]) -> tuple[list[Source], list[Gap]]:
-    """Each namespace's state from one place only: the first by path is kept, and a gap names what was left out."""
+    """Each namespace's state from one place only: the first by path is kept, and a gap names what was left out. Only what contradicts
+    the first could change an answer; a copy could not."""
     first: dict[tuple[Scope, str], tuple[str, str]] = {}
+    texts: set[tuple[Scope, str, str]] = set()
     kept, gaps = [], []
     for root, source in sources:
         if source.scope is None or source.kind in ("pasted", FAILED):
@@ -199,7 +201,10 @@ def once(sources: list[tuple[str, Source]]) -> tuple[list[Source], list[Gap]]:
         held, path = first.setdefault((source.scope, source.kind), (root, source.path))
         if held == root:
             kept.append(source)
+            texts.add((source.scope, source.kind, source.text))
         else:
-            reason = f"{source.scope} was captured twice: {source.kind} is taken from {path}, this one is left out"
-            gaps.append(replace(refusal(source.path, reason), subject=source.kind, scope=source.scope))
+            copy = (source.scope, source.kind, source.text) in texts
+            what = "this copy" if copy else "this one, which says otherwise,"
+            reason = f"{source.scope} was captured twice: {source.kind} is taken from {path}, {what} is left out"
+            gaps.append(replace(refusal(source.path, reason), subject="" if copy else source.kind, scope=source.scope))
     return kept, gaps
