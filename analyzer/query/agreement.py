@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from analyzer.query.flows import request
 from analyzer.query.reach import Group
+from analyzer.solve.states import NO_PAYLOAD
 from analyzer.solve.symbolic import Some, exists
 from analyzer.source import Scope
 from analyzer.transfer import ir
@@ -27,4 +28,4 @@ def contradiction(program: ir.Program, send: Callable[[Scope], ir.Point], groups
 
 def lost(exit: ir.Exit) -> bool:
     """Whether the packet ends without being delivered."""
-    return not isinstance(exit, ir.Deliver | ir.Leave)
+    return not isinstance(exit, ir.Deliver | ir.Leave) and exit != NO_PAYLOAD

@@ -14,7 +14,7 @@ from analyzer.ranges import EMPTY, Ranges, difference, intersection, single
 from analyzer.solve.diagrams import Count, Result, Sets
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, SCTP, SYN, TCP, UDP
 from analyzer.solve.regions import State, Value, narrowed, start, values_of
-from analyzer.solve.states import DESTINATION, DESTINATION_PORT, FIELDS, INDEX, PROTOCOL, SOURCE, SOURCE_PORT
+from analyzer.solve.states import DESTINATION, DESTINATION_PORT, FIELDS, INDEX, NO_PAYLOAD, PROTOCOL, SOURCE, SOURCE_PORT
 from analyzer.source import Scope, Span
 from analyzer.transfer import ir
 from analyzer.transfer.ir import Field
@@ -118,12 +118,12 @@ def analyse(program: ir.Program, send: Callable[[Scope], ir.Point], aim: Aim, se
     starts = [(send(sender.scope), request(aim, sender)) for sender in senders]
     delivered = [one for result in engine.explore(starts) for one in arrivals(aim, result, found)]
     found.arrived = len(delivered)
-    for one in delivered:
-        found.lost += translations(aim, one)
+    if aim.translated is None:
+        found.lost += [item for one in delivered for item in translations(one)]
     homes = {value: sender.scope for sender in senders for low, high in sender.sources for value in range(low, high + 1)}
     back = [(send(scope_of(one)), answer(aim, one.state)) for one in delivered]
     for result in engine.explore(back):
-        found.lost += returns(aim, result, homes, found)
+        found.lost += returns(aim, result, homes)
     return found
 
 
@@ -144,18 +144,20 @@ def arrivals(aim: Aim, result: Result, found: Analysis) -> Iterator[Result]:
         case ir.Leave(_, assumption):
             found.assumptions[assumption] = None
         case _:
-            found.lost.append(failure(exit, at, state, result.beyond, LOST))
+            found.lost += failure(exit, at, state, result.beyond, LOST)
 
 
-def failure(exit: ir.Exit, at: Span | None, state: State, beyond: bool, kind: str) -> Lost:
-    """The packets that leave by an exit that is no arrival."""
+def failure(exit: ir.Exit, at: Span | None, state: State, beyond: bool, kind: str) -> list[Lost]:
+    """The packets that leave by an exit that is no arrival. What a tunnel's own port takes has arrived: the port is the tunnel's."""
     match exit:
+        case ir.Drop() if exit == NO_PAYLOAD:
+            return []
         case ir.Drop(reason):
-            return Lost(UNKNOWN if state.answers else kind, reason, at, state)
+            return [Lost(UNKNOWN if state.answers else kind, reason, at, state)]
         case ir.Unknown(reason):
-            return Lost(UNKNOWN, f"beyond the sets of packets: {reason}" if beyond else reason, at, state)
+            return [Lost(UNKNOWN, f"beyond the sets of packets: {reason}" if beyond else reason, at, state)]
         case _:
-            return Lost(UNKNOWN, f"the walk ends without a decision ({type(exit).__name__})", at, state)
+            return [Lost(UNKNOWN, f"the walk ends without a decision ({type(exit).__name__})", at, state)]
 
 
 def sorted_out(aim: Aim, scope: Scope, state: State) -> tuple[list[State], list[State]]:
@@ -204,17 +206,15 @@ def spelled(ranges: Ranges) -> Iterator[int]:
     return (value for low, high in ranges for value in range(low, high + 1))
 
 
-def translations(aim: Aim, result: Result) -> Iterator[Lost]:
-    """Delivered packets whose addresses or ports are not those that were sent; a service's destination is to be translated."""
-    exit, at, state, _ = result
-    checks = [(SEEN_SOURCE, SOURCE, Field.SOURCE), (SEEN_SOURCE, SOURCE_PORT, Field.SOURCE_PORT)]
-    if aim.translated is None:
-        checks += [(SEEN_DESTINATION, DESTINATION, Field.DESTINATION)]
-        checks += [] if aim.ping else [(SEEN_DESTINATION, DESTINATION_PORT, Field.DESTINATION_PORT)]
-    for kind in (SEEN_SOURCE, SEEN_DESTINATION):
-        if any(name == kind and not unchanged(state, state.env[place], field) for name, place, field in checks):
+def translations(result: Result) -> Iterator[Lost]:
+    """Delivered packets whose addresses or ports are not those that were sent."""
+    _, at, state, _ = result
+    for kind, fields in (
+        (SEEN_SOURCE, (Field.SOURCE, Field.SOURCE_PORT)),
+        (SEEN_DESTINATION, (Field.DESTINATION, Field.DESTINATION_PORT)),
+    ):
+        if any(field.value in state.region and not unchanged(state, state.env[INDEX[field]], field) for field in fields):
             yield Lost(kind, kind, at, state)
-    del exit
 
 
 def unchanged(state: State, value: Value, field: Field) -> bool:
@@ -226,14 +226,13 @@ def unchanged(state: State, value: Value, field: Field) -> bool:
     return before == now and len(now) == 1 and now[0][0] == now[0][1]
 
 
-def returns(aim: Aim, result: Result, homes: Mapping[int, Scope], found: Analysis) -> Iterable[Lost]:
+def returns(aim: Aim, result: Result, homes: Mapping[int, Scope]) -> Iterable[Lost]:
     """The answers that do not reach who asked as what was asked."""
     exit, at, state, beyond = result
     if not isinstance(exit, ir.Deliver):
         if isinstance(exit, ir.Leave):
             return [Lost(REPLY, f"the reply leaves the capture at {exit.scope}", at, state)]
-        return [failure(exit, at, state, beyond, REPLY)]
-    del found
+        return failure(exit, at, state, beyond, REPLY)
     strangers = [value for value in spelled(senders_of(state)) if homes.get(value) != exit.scope]
     expected = [(SOURCE, Field.DESTINATION), (DESTINATION, Field.SOURCE)]
     expected += (

@@ -12,11 +12,12 @@ from functools import partial
 
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
+from analyzer.query.agreement import contradiction
 from analyzer.query.causes import Broken
 from analyzer.query.flows import LOST, REPLY, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, aims
 from analyzer.query.outside import entrances, from_outside
 from analyzer.query.parties import Party, Portal, addresses, by_port, families, nodes, owners, pods, portals
-from analyzer.query.reach import Group, Reach, node_groups, pod_senders
+from analyzer.query.reach import Group, Reach, decided, node_groups, pod_senders
 from analyzer.query.static import (
     Answer,
     container_to_container,
@@ -26,8 +27,8 @@ from analyzer.query.static import (
     unique_pod_addresses,
     unique_pod_cidrs,
 )
-from analyzer.query.tried import tried
 from analyzer.ranges import normalised, single
+from analyzer.transfer.graph import NetworkProgram
 
 CUT = (LOST, WRONG, REPLY)
 SEEN = (SEEN_SOURCE, SEEN_DESTINATION)
@@ -84,7 +85,7 @@ ORDER = (
 def decide(network: Network, only: Sequence[str] = ()) -> Decided:
     """The verdicts in the order of the contract; ``only`` some of them."""
     wanted = [identifier for identifier in ORDER if not only or identifier in only]
-    engine = Engine(network, {})
+    engine = Engine(network, {}, {})
     answers = [answer(engine, identifier) for identifier in wanted]
     return Decided(tuple(one for one, _ in answers), tuple(item for _, broken in answers for item in broken))
 
@@ -95,13 +96,18 @@ class Engine:
 
     network: Network
     found: dict[tuple[str, int], Reach]
+    programs: dict[int, NetworkProgram]
 
     def reach(self, flows: str, family: int) -> Reach:
         """What is known of these flows; decided when first asked for."""
         key = (flows, family)
         if key not in self.found:
             groups = tuple(GROUPS[flows](self.network, family))
-            self.found[key] = tried(self.network, family, groups, "the network is not read for all packets at once")
+            program = self.programs.setdefault(family, NetworkProgram(self.network, family))
+            reach = decided(self.network, program, program.start, groups)
+            if not reach.failures and not reach.doubts and (wrong := contradiction(program, program.start, groups)):
+                reach.doubts[wrong] = None
+            self.found[key] = reach
         return self.found[key]
 
 
@@ -127,8 +133,11 @@ def flow_answer(engine: Engine, case: Case) -> Answer:
     doubts = list(dict.fromkeys(text for reach in reaches.values() for text in reach.doubts))
     left = {pair for reach in reaches.values() for pair in reach.left}
     scope = f"{size(engine.network, case, tuple(reaches))}, {' and '.join(NAMES[family] for family in reaches)}"
-    verdict = Verdict.REFUTED if broken else Verdict.UNDECIDED if doubts or left else Verdict.PROVED
-    reason = reason_of(case, broken, doubts, len(left), pairs)
+    silent = sum(len(reach.broken("", CUT)) for reach in reaches.values()) if case.kinds != CUT else 0
+    verdict = Verdict.REFUTED if broken else Verdict.UNDECIDED if doubts or left or silent >= pairs else Verdict.PROVED
+    reason = reason_of(case, broken, doubts, len(left), pairs) or (
+        f"{silent} of {pairs} pairs do not talk at all" if silent else ""
+    )
     shown = next((item.counterexample for item in broken if item.counterexample is not None), None)
     return (
         Guarantee(case.id, verdict, scope, reason, shown, assumptions, len(broken), pairs, bool(broken and case.note)),

@@ -11,8 +11,7 @@ from analyzer.model.network import Network
 from analyzer.policy.network_policy import admitted, policies_of
 from analyzer.query.causes import Broken
 from analyzer.query.flows import (
-    SEEN_DESTINATION,
-    SEEN_SOURCE,
+    LOST,
     UNKNOWN,
     Aim,
     Lost,
@@ -91,7 +90,7 @@ def decided(network: Network, program: ir.Program, send: Send, groups: Iterable[
             found = analyse(program, send, aim, group.senders)
             reach.assumptions.update(found.assumptions)
             reach.rules += found.count.rules
-            settle(network, program.family, reach, group, aim, found.lost)
+            settle(network, reach, group, aim, found.lost)
     return reach
 
 
@@ -100,11 +99,11 @@ def size(ranges: Ranges) -> int:
     return sum(high - low + 1 for low, high in ranges)
 
 
-def settle(network: Network, family: int, reach: Reach, group: Group, aim: Aim, lost: Sequence[Lost]) -> None:
+def settle(network: Network, reach: Reach, group: Group, aim: Aim, lost: Sequence[Lost]) -> None:
     """Replays a packet of each lost set, for each pair of nodes that it is about."""
     homes = {value: parties[0].scope for value, parties in group.sources.items()}
     for item in lost:
-        for part in by_nodes(group, item.state):
+        for part in one_by_one(group, item.state) if item.kind == UNKNOWN else by_nodes(group, item.state):
             pairs = frozenset(pairs_of(group, part))
             mine = frozenset(pair for pair in pairs if not governed(network, group, pair))
             reach.left |= pairs - mine
@@ -113,7 +112,7 @@ def settle(network: Network, family: int, reach: Reach, group: Group, aim: Aim, 
             if len(reach.failures) + len(reach.doubts) >= REPLAYS:
                 reach.doubts[f"more than {REPLAYS} kinds of failures; the rest was not replayed"] = None
                 return
-            found = replay(network, family, item._replace(state=part), homes, aim.holders)
+            found = replay(network, aim, item._replace(state=part), homes)
             record(reach, item, mine, found)
 
 
@@ -123,7 +122,8 @@ def record(reach: Reach, item: Lost, pairs: frozenset[tuple[str, str]], found: R
     if found is None:
         reach.doubts[f"{source} to {target}: {item.reason}"] = None
     elif found.word is Word.CONFIRMED:
-        reach.failures.append(Failure(item.kind, pairs, found.reason, found.at, found.shown))
+        kind = LOST if item.kind == UNKNOWN else item.kind
+        reach.failures.append(Failure(kind, pairs, found.reason, found.at, found.shown))
     elif found.word is Word.UNKNOWN or item.kind == UNKNOWN:
         reason = found.reason if found.word is Word.UNKNOWN else item.reason
         reach.doubts[f"{source} to {target}: {reason}"] = None
@@ -136,6 +136,14 @@ def by_nodes(group: Group, state: State) -> Iterator[State]:
     """The set, apart for each pair of nodes."""
     targets = nodes_of_targets(group)
     for one in split(state, Field.SOURCE, nodes_of_sources(group)):
+        yield from split(one, Field.DESTINATION, targets)
+
+
+def one_by_one(group: Group, state: State) -> Iterator[State]:
+    """The set, apart for each pair of parties."""
+    sources = {str(value): ((value, value),) for value in sorted(group.sources)}
+    targets = {str(value): ((value, value),) for value in sorted(group.targets)}
+    for one in split(state, Field.SOURCE, sources):
         yield from split(one, Field.DESTINATION, targets)
 
 
@@ -220,6 +228,3 @@ def node_groups(
             own = Party(party.name, party.scope, Address(party.address.family, source))
             reached = normalised((value, value) for value in values)
             yield Group(made(holders), (Sender(party.scope, ((source, source),), reached),), {source: (own,)}, names, targets)
-
-
-SEEN = (SEEN_SOURCE, SEEN_DESTINATION)

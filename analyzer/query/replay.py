@@ -9,10 +9,10 @@ from itertools import pairwise
 
 from analyzer.findings import Counterexample
 from analyzer.model.network import Network
-from analyzer.query.flows import SEEN_DESTINATION, SEEN_SOURCE, Lost, origin
+from analyzer.query.flows import SEEN_DESTINATION, SEEN_SOURCE, Aim, Lost, origin
 from analyzer.ranges import single
 from analyzer.solve.concrete import Flow, walk
-from analyzer.solve.packet import ICMP, ICMPV6, Fate, Hop, Outcome, Packet, Trace
+from analyzer.solve.packet import SYN, TCP, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.regions import State, narrowed, points
 from analyzer.source import Scope, Span
 from analyzer.transfer.ir import Field
@@ -40,17 +40,15 @@ class Replay:
     shown: Counterexample
 
 
-def replay(
-    network: Network, family: int, lost: Lost, homes: Mapping[int, Scope], holders: Mapping[int, frozenset[Scope]]
-) -> Replay | None:
+def replay(network: Network, aim: Aim, lost: Lost, homes: Mapping[int, Scope]) -> Replay | None:
     """Sends a packet of the set; None where no packet of it was found."""
-    packet = witness(network, family, lost.state, holders)
+    packet = witness(network, aim, lost.state)
     if packet is None or packet.source not in homes:
         return None
     return judged(lost, walk(network, Flow(homes[packet.source], packet)))
 
 
-def witness(network: Network, family: int, state: State, holders: Mapping[int, frozenset[Scope]]) -> Packet | None:
+def witness(network: Network, aim: Aim, state: State) -> Packet | None:
     """The canonical packet of a set: a port that is listened on or a usual one, source port 40000, TCP first, then the lowest values."""
     first = points(state, {})
     name = origin(state, Field.DESTINATION)
@@ -59,11 +57,11 @@ def witness(network: Network, family: int, state: State, holders: Mapping[int, f
     target = narrowed(state, name, single(first[name]))
     if target is None:
         return None
-    ports = tuple(heard(network, holders.get(first[name], frozenset()), family)) + USUAL
+    ports = tuple(heard(network, aim.holders.get(first[name], frozenset()), aim.family)) + USUAL
     found = points(
         target, {Field.DESTINATION_PORT.value: ports, Field.SOURCE_PORT.value: (40000,), Field.PROTOCOL.value: (6, 17)}
     )
-    return packet_of(family, found) if found is not None else None
+    return packet_of(aim, found) if found is not None else None
 
 
 def heard(network: Network, scopes: frozenset[Scope], family: int) -> list[int]:
@@ -76,19 +74,18 @@ def heard(network: Network, scopes: frozenset[Scope], family: int) -> list[int]:
     return sorted(found)
 
 
-def packet_of(family: int, found: Mapping[str, int]) -> Packet:
+def packet_of(aim: Aim, found: Mapping[str, int]) -> Packet:
     """The request with these values."""
-    ping = ICMP if family == 4 else ICMPV6
-    protocol = found.get(Field.PROTOCOL.value, ping)
+    protocol = found.get(Field.PROTOCOL.value, aim.protocols[0][0])
     return Packet(
-        family=family,
+        family=aim.family,
         source=found[Field.SOURCE.value],
         destination=found[Field.DESTINATION.value],
         protocol=protocol,
-        source_port=found.get(Field.SOURCE_PORT.value, 0),
-        destination_port=found.get(Field.DESTINATION_PORT.value, 0),
-        icmp_type=(8 if family == 4 else 128) if protocol == ping else 0,
-        tcp_flags=2 if protocol == 6 else 0,
+        source_port=found.get(Field.SOURCE_PORT.value, 40000),
+        destination_port=0 if aim.ping else found.get(Field.DESTINATION_PORT.value, aim.ports[0][0]),
+        icmp_type=(8 if aim.family == 4 else 128) if aim.ping else 0,
+        tcp_flags=SYN if protocol == TCP else 0,
     )
 
 
