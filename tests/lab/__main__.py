@@ -24,6 +24,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=200, help="probes for each network")
     parser.add_argument("--most", type=int, default=3, help="breakages for each network")
     parser.add_argument("--keep", action="store_true", help="keep the captures of networks that were predicted wrong")
+    parser.add_argument(
+        "--engines", action="store_true", help="hold the language and the guarantees' verdicts against the kernel too"
+    )
     parser.add_argument("--record", type=Path, help="record the first network in this file, and stop")
     return parser.parse_args()
 
@@ -34,7 +37,9 @@ def main() -> int:
     if (reason := missing()) is not None:
         print(reason, file=sys.stderr)
         return 2
-    options = Options(given.limit, given.most, tuple(given.named) if given.named else None, given.keep, given.record)
+    options = Options(
+        given.limit, given.most, tuple(given.named) if given.named else None, given.keep, given.record, given.engines
+    )
     kinds = [scenario(name) for name in given.scenario] if given.scenario else list(SCENARIOS)
     tally, seed, started = Tally(), given.seed, time.monotonic()
     while tally.predictions < given.predictions:

@@ -21,6 +21,7 @@ class Tally:
     unknown: Counter[str] = field(default_factory=Counter)
     skipped: int = 0
     wrong: list[str] = field(default_factory=list)
+    lowered: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         known = sum(self.unknown.values())
@@ -28,6 +29,7 @@ class Tally:
         return (
             f"{self.networks} networks, {self.predictions} predictions held against the kernel, {len(self.wrong)} wrong; "
             f"{known} unknown ({share:.1f} %), {self.skipped} not observable"
+            + (f"; the language: {dict(sorted(self.lowered.items()))}" if self.lowered else "")
         )
 
 

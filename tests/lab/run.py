@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from analyzer.api import load
+from analyzer.api import Capture, load
 from analyzer.solve.packet import Trace
-from tests.lab import breakages, compare, probes, record, scenarios
+from analyzer.transfer.graph import NetworkProgram
+from tests.lab import breakages, compare, engines, probes, record, scenarios
 from tests.lab.build import Lab, build
 from tests.lab.capture import capture, settle
 from tests.lab.compare import Tally
@@ -24,13 +25,15 @@ TIMEOUT, PATIENCE = 0.4, 1.5
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a round goes: ``limit`` probes for each network, at ``most`` so many breakages or those ``named``, ``keep`` the capture of
-    one that was predicted wrong, ``truth``: where to record what the kernel did."""
+    one that was predicted wrong, ``truth``: where to record what the kernel did, ``engines``: hold the lowered language and the verdicts
+    on the guarantees against the kernel too."""
 
     limit: int = 200
     most: int = 3
     named: tuple[str, ...] | None = None
     keep: bool = False
     truth: Path | None = None
+    engines: bool = False
     label: str = ""
 
 
@@ -81,7 +84,26 @@ def examine(lab: Lab, random: Random, seed: int, folder: Path, tally: Tally, opt
         settle(lab)
         for number, result in zip(doubted, probes.send(lab, [chosen[number] for number in doubted], PATIENCE), strict=True):
             results[number] = result
-    return count(lab, seed, told, chosen, results, folder, tally)
+    wrong = count(lab, seed, told, chosen, results, folder, tally)
+    return (options.engines and second_opinions(lab, seed, loaded, told, chosen, results, tally)) or wrong
+
+
+def second_opinions(
+    lab: Lab, seed: int, loaded: Capture, told: list[Trace], chosen: list[Probe], results: list[Result], tally: Tally
+) -> bool:
+    """Adds what the other readings of the network say wrong; True when there was any."""
+    head = f"{lab.scenario.name} seed {seed}, broken by {', '.join(lab.broken) or 'nothing'}: "
+    before = len(tally.wrong)
+    programs: dict[int, NetworkProgram] = {}
+    for trace, probe, result in zip(told, chosen, results, strict=True):
+        if compare.judge(trace, probe, result) == "agree":
+            ends = engines.lowered(loaded, programs, probe, trace)
+            verdict = engines.judge(ends, trace, result)
+            tally.lowered[verdict] += 1
+            if verdict == "wrong":
+                tally.wrong.append(f"{head}{probe}\n  kernel: {result}\n  language: {sorted(ends)}")
+    tally.wrong += [head + text for text in engines.contradictions(lab, loaded, chosen, results)]
+    return len(tally.wrong) > before
 
 
 def count(lab: Lab, seed: int, told: list[Trace], chosen: list[Probe], results: list[Result], folder: Path, tally: Tally) -> bool:

@@ -1,0 +1,101 @@
+"""The other readings of a network, held against the kernel too: the lowered language, and the verdicts on the guarantees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.addresses import Address
+from analyzer.api import Capture
+from analyzer.findings import Verdict
+from analyzer.query.endpoints import endpoints, entrance
+from analyzer.solve.concrete import Flow
+from analyzer.solve.packet import Fate, Trace
+from analyzer.transfer.graph import NetworkProgram
+from tests.lab.build import Lab
+from tests.lab.plan import NODE_PORTS, POD_PORTS
+from tests.lab.probes import OUTSIDE, Probe, Result
+from tests.lowered import End, outcomes
+
+
+def lowered(capture: Capture, programs: dict[int, NetworkProgram], probe: Probe, told: Trace) -> set[End]:
+    """What the lowered network says of a probe, by the plain reading of the language."""
+    packet = told.packet
+    assert packet is not None
+    network = capture.given.network
+    program = programs.setdefault(packet.family, NetworkProgram(network, packet.family))
+    scope = endpoints(network, probe.source)[0].scope
+    start = scope or entrance(network, probe.enter, Address(packet.family, packet.destination))
+    return outcomes(program, Flow(start, packet))
+
+
+def judge(ends: set[End], told: Trace, result: Result) -> str:
+    """``agree``, ``unknown`` or ``wrong``. The language knows no sockets: where nothing listens, the host that has the packet counts."""
+    deaf = {outcome.delivered_to for outcome in told.outcomes if "nothing listens" in outcome.reason}
+    if any(end.at in deaf for end in ends) or any(agrees(end, result) for end in ends):
+        return "agree"
+    return "unknown" if any(end.fate is Fate.UNKNOWN for end in ends) else "wrong"
+
+
+def agrees(end: End, result: Result) -> bool:
+    """Whether the kernel did what an end says."""
+    if end.fate is Fate.UNREACHABLE:
+        return not result.answered
+    if end.fate is not Fate.REACHABLE or end.at != result.at or end.source != result.source:
+        return False
+    return result.answered or end.at == OUTSIDE
+
+
+def contradictions(lab: Lab, capture: Capture, probes: list[Probe], results: list[Result]) -> Iterator[str]:
+    """Where a guarantee is said to be proved and the kernel broke it, or where the analyzer contradicts itself."""
+    for guarantee in capture.check().guarantees:
+        if "internal error" in guarantee.reason:
+            yield f"{guarantee.id}: {guarantee.reason}"
+        if guarantee.verdict is not Verdict.PROVED:
+            continue
+        for probe, result in zip(probes, results, strict=True):
+            if (text := broken(lab, guarantee.id, probe, result)) is not None:
+                yield f"{guarantee.id} is proved ({guarantee.scope}), but {text}: {probe}; kernel: {result}"
+
+
+def broken(lab: Lab, guarantee: str, probe: Probe, result: Result) -> str | None:
+    """How a result breaks a guarantee, in words; None when it does not, or is about something else."""
+    kinds = {
+        "pod-to-pod": ("pod", "pod"),
+        "node-to-pod": ("node", "pod"),
+        "pod-to-node": ("pod", "node"),
+        "pod-to-service": ("pod", "service"),
+    }
+    plain = guarantee.removesuffix("-without-nat")
+    if plain not in kinds or probe.size or (sender(probe), receiver(lab, probe)) != kinds[plain]:
+        return None
+    if plain != guarantee and result.source is not None and result.source not in own(lab, probe):
+        return f"the source is {result.source}"
+    return None if result.answered or plain != guarantee else "it was not answered"
+
+
+def sender(probe: Probe) -> str:
+    """What kind of endpoint sends."""
+    return OUTSIDE if probe.enter else "node" if probe.source.startswith("node:") else "pod"
+
+
+def receiver(lab: Lab, probe: Probe) -> str:
+    """What kind of endpoint a probe is for, where something is there to answer."""
+    asked = probe.protocol == "ICMP"
+    if any(probe.target in pod.addresses and not pod.host_network for pod in lab.pods):
+        return "pod" if asked or probe.port in POD_PORTS else ""
+    for service in lab.services:
+        if probe.target in service.addresses.values() and probe.port == service.port and probe.protocol in service.protocols:
+            served = service.ready and any(pod.labels.get("app") == service.selector for pod in lab.pods)
+            return "service" if served else ""
+    nodes = {node.address(family) for node in lab.nodes for family in lab.scenario.families}
+    return "node" if probe.target in nodes and (asked or probe.port in NODE_PORTS) else ""
+
+
+def own(lab: Lab, probe: Probe) -> set[str]:
+    """The sender's own addresses."""
+    if probe.source.startswith("node:"):
+        node = lab.node(probe.source.removeprefix("node:"))
+        family = 6 if ":" in probe.target else 4
+        network = node.pod_cidr(family).rsplit("/", 1)[0]
+        return {node.address(family), network, network.removesuffix("0") + "1" if family == 4 else network + "1"}
+    return {address for pod in lab.pods if pod.key == probe.source for address in pod.addresses}
