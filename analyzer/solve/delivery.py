@@ -89,7 +89,15 @@ def reply_to(packet: Packet) -> Packet:
     if packet.protocol == TCP:
         return replace(answer, tcp_flags=SYN | ACK)
     if (kind := ANSWERS.get((packet.protocol, packet.icmp_type))) is not None:
-        return replace(answer, icmp_type=kind, source_port=packet.source_port, destination_port=packet.destination_port)
+        ports = (packet.source_port, packet.destination_port)
+        return replace(
+            answer,
+            icmp_type=kind,
+            source_port=ports[0],
+            destination_port=ports[1],
+            size=packet.size,
+            fragments=packet.size is not None,
+        )
     return answer
 
 

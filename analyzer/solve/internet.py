@@ -145,18 +145,29 @@ def output(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
         return passed
     if device == "lo" and route.kind == "local":
         return receive(walk, space, "lo", replace(passed, out_device="", next_hop=None, local=False), looped=True)
-    if (refused := too_big(walk, space, device, route, passed.packet)) is not None:
-        return refused
+    sized = fitted(walk, space, device, route, passed.packet, at.local)
+    if not isinstance(sized, Packet):
+        return sized
+    passed = passed if sized is passed.packet else replace(passed, packet=sized)
     return resolution.send(walk, space, Interface(space.scope, device), next_hop, passed, route)
 
 
-def too_big(walk: Walk, space: Space, device: str, route: Route, packet: Packet) -> Endings | None:
-    """Don't Fragment and more than the route's, or the device's, MTU: dropped, "fragmentation needed" goes back."""
+def limit_of(space: Space, device: str, route: Route) -> int | None:
+    """The route's MTU, else the device's."""
     link = space.links.get(device)
-    limit = route.fact.mtu or (link.mtu if link else None)
+    return route.fact.mtu or (link.mtu if link else None)
+
+
+def fitted(walk: Walk, space: Space, device: str, route: Route, packet: Packet, own: bool) -> Packet | Endings:
+    """The packet, or the longest of its fragments. With Don't Fragment, and for IPv6 on its way, "fragmentation needed" goes back instead."""
+    limit = limit_of(space, device, route)
     if packet.size is None or limit is None or packet.size + HEADER[packet.family] <= limit:
-        return None
+        return packet
+    if packet.fragments and (own or packet.family == 4):
+        walk.tell(space.scope, "send", f"the packet is cut into fragments of at most {limit} bytes", route.fact.at, packet)
+        return replace(packet, size=limit - HEADER[packet.family])
     size = packet.size + HEADER[packet.family]
+    link = space.links.get(device)
     place = route.fact.at if route.fact.mtu else (link.at if link else None)
     reason = f"{space.place}: the packet of {size} bytes must not be fragmented and {device} carries {limit}"
     return walk.drop(space.scope, reason, place)
@@ -276,8 +287,9 @@ def forward(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
     if packet.ttl <= 1:
         return walk.drop(space.scope, f"{space.place}: the TTL of {packet} is used up")
     told(walk, space, route, packet)
-    if route.ways[0].encap is None and (refused := too_big(walk, space, device_of(route), route, packet)) is not None:
-        return refused
+    sized = fitted(walk, space, device_of(route), route, packet, False)
+    if not isinstance(sized, Packet):
+        return sized
     going = replace(at, packet=replace(packet, ttl=packet.ttl - 1), out_device=device_of(route))
     passed = run(walk, space, Hook.FORWARD, going)
     if not isinstance(passed, HookPacket):

@@ -19,7 +19,7 @@ class Packet:
 
     For ICMP echo ``source_port`` is the identifier and ``destination_port`` is 0; type and code stand apart.
     ``size`` is the length of the IP payload in bytes (what follows the IP header), None when it does not matter (small);
-    with a size, Don't Fragment is set. ``mark`` is the packet mark of the namespace that it is in.
+    with a size, Don't Fragment is set, unless ``fragments``: it then is cut where it must be. ``mark`` is the packet mark of the namespace that it is in.
     """
 
     family: int
@@ -34,6 +34,7 @@ class Packet:
     ttl: int = 64
     size: int | None = None
     mark: int = 0
+    fragments: bool = False
 
     def __str__(self) -> str:
         name = PROTOCOL_NAMES.get(self.protocol, f"protocol {self.protocol}")

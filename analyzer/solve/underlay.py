@@ -28,15 +28,22 @@ def onto_segment(walk: Walk, at: Interface, frame: Frame) -> Endings:
         members = exact or members
         if exact:
             walk.tell(at.scope, "link", f"{at} reaches {exact[0]}", None, links.packet_of(frame))
-            return links.arrive(walk, exact[0], crossing)
+            return across(walk, exact[0], crossing)
     return links.branches(walk, copies(walk, at, members, crossing))
 
 
 def copies(walk: Walk, at: Interface, members: list[Interface], frame: Frame) -> Iterator[Endings]:
     """A frame that every member sees, and the world outside."""
     for one in members:
-        yield links.arrive(walk, one, frame)
+        yield across(walk, one, frame)
     yield [Left(at, frame.load, tuple(walk.hops), open_end=True)]
+
+
+def across(walk: Walk, at: Interface, frame: Frame) -> Endings:
+    """A frame comes in from a shared network: one that is longer than the MTU is not taken."""
+    link = walk.index.link(at)
+    refused = links.longer(walk, at, link, frame, 4) if link is not None else None
+    return refused if refused is not None else links.arrive(walk, at, frame)
 
 
 def mac_of(walk: Walk, at: Interface) -> int | None:
