@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from analyzer.ranges import EMPTY, Ranges, difference, intersection, single
-from analyzer.solve.diagrams import Count, Result, Sets
+from analyzer.solve.diagrams import Count, Neglect, Result, Sets
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, SCTP, SYN, TCP, UDP
 from analyzer.solve.regions import State, Value, narrowed, start, values_of
 from analyzer.solve.states import DESTINATION, DESTINATION_PORT, FIELDS, INDEX, NO_PAYLOAD, PROTOCOL, SOURCE, SOURCE_PORT
@@ -19,6 +19,7 @@ from analyzer.source import Scope, Span
 from analyzer.transfer import ir
 from analyzer.transfer.ir import Field
 
+NOTHING = Neglect()
 PORTS: Ranges = ((1, 65535),)
 PORTED: Ranges = ((TCP, TCP), (UDP, UDP), (SCTP, SCTP))
 LOST, UNKNOWN, WRONG, REPLY, SEEN_SOURCE, SEEN_DESTINATION = (
@@ -111,9 +112,11 @@ class Analysis:
     count: Count
 
 
-def analyse(program: ir.Program, send: Callable[[Scope], ir.Point], aim: Aim, senders: Sequence[Sender]) -> Analysis:
+def analyse(
+    program: ir.Program, send: Callable[[Scope], ir.Point], aim: Aim, senders: Sequence[Sender], dead: Neglect = NOTHING
+) -> Analysis:
     """Requests of all senders, what arrives, and the answers to it."""
-    engine = Sets(program)
+    engine = Sets(program, neglect=dead)
     found = Analysis([], {}, 0, engine.count)
     starts = [(send(sender.scope), request(aim, sender)) for sender in senders]
     delivered = [one for result in engine.explore(starts) for one in arrivals(aim, result, found)]

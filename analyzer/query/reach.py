@@ -22,6 +22,7 @@ from analyzer.query.flows import (
     senders_of,
     spelled,
 )
+from analyzer.query.neglect import neglect
 from analyzer.query.parties import Party
 from analyzer.query.replay import Replay, Word, replay
 from analyzer.ranges import Ranges, intersection, normalised
@@ -84,10 +85,11 @@ class Group:
 def decided(network: Network, program: ir.Program, send: Send, groups: Iterable[Group]) -> Reach:
     """The flows of all groups."""
     reach = Reach()
+    dead = neglect(network, program.family)
     for group in groups:
         reach.pairs += sum(size(sender.sources) * size(sender.destinations) for sender in group.senders)
         for aim in group.aims:
-            found = analyse(program, send, aim, group.senders)
+            found = analyse(program, send, aim, group.senders, dead)
             reach.assumptions.update(found.assumptions)
             reach.rules += found.count.rules
             settle(network, reach, group, aim, found.lost)

@@ -8,8 +8,9 @@ budget allows) ends as a result that is ``beyond``, for Z3 to decide.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import NamedTuple
 
 from analyzer.ranges import Ranges, intersection, single, size
@@ -17,7 +18,7 @@ from analyzer.solve.regions import BeyondSets, State, Value, chosen, is_single, 
 from analyzer.solve.splitting import split
 from analyzer.solve.states import DESTINATION, INDEX, MARK, NO_PAYLOAD
 from analyzer.solve.tracking import cleared, confirmed, decide, manipulated, rewritten, track
-from analyzer.source import Span
+from analyzer.source import Scope, Span
 from analyzer.transfer import ir
 
 STEPS, STATES, HOPS, NESTING = 4_000_000, 200_000, 256, 100
@@ -32,6 +33,25 @@ class Result(NamedTuple):
     at: Span | None
     state: State
     beyond: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Neglect:
+    """What nothing in the program looks at, so that sets which differ in it only can be united: the positions of fields that are
+    dead at a stage, and the namespaces whose connections no rule can tell."""
+
+    fields: Mapping[str, tuple[int, ...]] = dataclass_field(default_factory=dict)
+    blind: frozenset[Scope] = frozenset()
+
+    def at(self, point: ir.Point, state: State) -> State:
+        """The state as it matters at a point."""
+        places = self.fields.get(point.stage, ())
+        if all(state.env[place] == 0 for place in places):
+            return state
+        env = list(state.env)
+        for place in places:
+            env[place] = 0
+        return state._replace(env=tuple(env))
 
 
 @dataclass(slots=True)
@@ -49,7 +69,8 @@ class Sets:
     program: ir.Program
     steps: int = STEPS
     limit: int = STATES
-    count: Count = field(default_factory=Count)
+    neglect: Neglect = Neglect()
+    count: Count = dataclass_field(default_factory=Count)
     depth: int = 0
 
     def explore(self, starts: Iterable[tuple[ir.Point, State]]) -> list[Result]:
@@ -62,7 +83,8 @@ class Sets:
             point = next(iter(waiting))
             for result in self.visit(point, merged(waiting.pop(point))):
                 if isinstance(result.exit, ir.Goto):
-                    waiting.setdefault(result.exit.point, []).append(result.state)
+                    goal = result.exit.point
+                    waiting.setdefault(goal, []).append(self.neglect.at(goal, result.state))
                 else:
                     results.append(result)
         return collected(results)
@@ -106,6 +128,8 @@ class Sets:
                 return []
             case ir.Decapsulate():
                 return run_decapsulate(states, out)
+            case ir.Track(scope) if scope in self.neglect.blind:
+                return [state._replace(current=-1) for state in states]
             case _:
                 return [after for state in states for after in step(transfer, state)]
 
