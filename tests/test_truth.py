@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from analyzer.api import load
-from tests.lab import compare, record
+from analyzer.transfer.graph import NetworkProgram
+from tests.lab import compare, engines, record
 
 TRUTH = sorted((Path(__file__).parent.parent / "samples" / "truth").glob("*.txt"))
 
@@ -17,12 +18,17 @@ def test_what_the_kernel_did_is_predicted(path: Path, tmp_path: Path) -> None:
     _, results = record.unpack(path.read_text(), tmp_path)
     capture = load(tmp_path)
     wrong, unknown = [], 0
+    programs: dict[int, NetworkProgram] = {}
     for probe, result in results:
         told = compare.predict(capture, probe)
         verdict = compare.judge(told, probe, result)
         unknown += verdict == "unknown"
         if verdict == "wrong":
             wrong.append(compare.explain(told, probe, result))
+        elif (
+            verdict == "agree" and engines.judge(ends := engines.lowered(capture, programs, probe, told), told, result) == "wrong"
+        ):
+            wrong.append(f"{probe}\n  kernel: {result}\n  language: {sorted(ends)}")
     assert not wrong, "\n".join(wrong)
     assert unknown <= len(results) / 2, f"{unknown} of {len(results)} unknown"
 
