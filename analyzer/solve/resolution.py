@@ -18,7 +18,19 @@ from analyzer.solve.packet import ICMPV6, Packet
 from analyzer.solve.route_lookup import NotKnown, Query, Refused, Route, look_up
 from analyzer.solve.sources import on_network, reach, select_four
 from analyzer.solve.walk_index import Space
-from analyzer.solve.walk_state import BROADCAST, Answered, Dropped, Endings, Frame, Left, Question, Undecided, Walk, best
+from analyzer.solve.walk_state import (
+    BROADCAST,
+    Answered,
+    Dropped,
+    Endings,
+    Frame,
+    Known,
+    Left,
+    Question,
+    Undecided,
+    Walk,
+    best,
+)
 from analyzer.source import Span
 
 USED = frozenset({"PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE"})
@@ -101,13 +113,49 @@ def ask(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet
         return Answered(*known)
     if (at, target) in walk.asking:
         return Dropped(f"{space.place} must know {target} to ask for it")
+    key = (at, target, packet.family, packet.source)
+    remembered = walk.index.known.get(key)
+    if isinstance(remembered, Known):
+        found = recalled(walk, remembered)
+    else:
+        met, learned, remotes, given = len(walk.oracle.met), walk.learned, walk.remotes, walk.assumptions
+        walk.learned, walk.remotes, walk.assumptions = {**learned}, {**remotes}, {}
+        found = asked_anew(walk, space, at, target, packet)
+        if len(walk.oracle.met) == met:
+            walk.index.known[key] = known_of(walk, found, learned, remotes)
+        walk.assumptions = {**given, **walk.assumptions}
+    if isinstance(found, Answered):
+        walk.macs[at, target] = (found.mac, found.by, found.at)
+    return found
+
+
+def known_of(
+    walk: Walk,
+    found: Answered | Left | Dropped | Undecided,
+    learned: dict[tuple[Interface, int, int], str],
+    remotes: dict[tuple[Interface, int], Address],
+) -> Known:
+    """What a question taught."""
+    more = {key: port for key, port in walk.learned.items() if learned.get(key) != port}
+    far = {key: address for key, address in walk.remotes.items() if remotes.get(key) != address}
+    return Known(found, more, far, tuple(walk.assumptions))
+
+
+def recalled(walk: Walk, remembered: Known) -> Answered | Left | Dropped | Undecided:
+    """What an earlier walk found out by the same question."""
+    walk.learned.update(remembered.learned)
+    walk.remotes.update(remembered.remotes)
+    walk.assumptions.update(dict.fromkeys(remembered.assumptions))
+    return remembered.answer
+
+
+def asked_anew(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet) -> Answered | Left | Dropped | Undecided:
+    """Sends the question and gathers what comes back; its own hops are not told."""
     walk.asking.add((at, target))
     hops, walk.quiet, depth = list(walk.hops), walk.quiet + 1, walk.depth
     found = answer_of(walk, at, target, question(walk, space, at, target, packet))
     walk.asking.discard((at, target))
     walk.hops[:], walk.quiet, walk.depth = hops, walk.quiet - 1, depth
-    if isinstance(found, Answered):
-        walk.macs[at, target] = (found.mac, found.by, found.at)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TypeVar
 
@@ -202,13 +202,15 @@ def precedence(route: RouteFact) -> tuple[int, int, int]:
 
 @dataclass(slots=True)
 class WalkIndex:
-    """A network's spaces, and what links interfaces of different ones. ``claimed``: who has an address by the API, and whether that was captured."""
+    """A network's spaces, and what links interfaces of different ones. ``claimed``: who has an address by the API, and whether that was captured.
+    ``known``: what neighbours answered, by question (walk_state.Known)."""
 
     network: Network
     spaces: dict[Scope, Space]
     uppers: dict[Interface, tuple[Interface, ...]]
     tunnels: dict[Scope, tuple[Interface, ...]]
     claimed: dict[Address, tuple[str, bool]]
+    known: dict[tuple[object, ...], object] = field(default_factory=dict)
 
     @staticmethod
     def of(network: Network) -> WalkIndex:

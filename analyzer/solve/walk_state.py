@@ -125,6 +125,16 @@ def best(endings: Sequence[Ending]) -> Ending:
     return min(endings, key=rank) if endings else Dropped("nothing takes the frame")
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a question to a network taught, where no decision was met: the same question need not be asked again by later walks."""
+
+    answer: Answered | Left | Dropped | Undecided
+    learned: dict[tuple[Interface, int, int], str]
+    remotes: dict[tuple[Interface, int], Address]
+    assumptions: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Walk:
     """One run of a walk."""
