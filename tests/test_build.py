@@ -14,7 +14,7 @@ from analyzer.capture import load
 from analyzer.capture.reading import facts
 from analyzer.facts.base import Fact
 from analyzer.facts.kubernetes import ConfigMapFact, Located, NodeFact, PodFact
-from analyzer.facts.links import AddressFact, Kind, LinkFact, NamespaceIdFact, OtherKind, Tunnel, Vlan, Vxlan
+from analyzer.facts.links import AddressFact, Kind, LinkFact, NamespaceIdFact, OtherKind, Tunnel, Vlan, Vrf, Vxlan
 from analyzer.facts.neighbours import NeighbourFact
 from analyzer.facts.routes import NextHop, NextHopFact, RouteFact, RoutingRuleFact, TableNameFact
 from analyzer.facts.system import FilterFact, Mirred, SysctlFact
@@ -155,6 +155,12 @@ def test_the_local_table_is_made_from_addresses() -> None:
     space = network(link(N1, "eth0", 2), inet(N1, "eth0", "10.0.0.5/24")).namespaces[N1]
     found = {(str(route.destination), route.kind) for route in space.routes[4][255]}
     assert found == {("10.0.0.5/32", "local"), ("10.0.0.0/32", "broadcast"), ("10.0.0.255/32", "broadcast")}
+
+
+def test_addresses_in_a_vrf_are_not_in_the_local_table() -> None:
+    vrf = link(N1, "red", 3, kind=Vrf(10))
+    space = network(vrf, link(N1, "eth1", 4, master="red"), inet(N1, "eth1", "10.0.0.5/24")).namespaces[N1]
+    assert 255 not in space.routes.get(4, {})
 
 
 def test_switches_are_found_under_each_of_their_names() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from analyzer.addresses import WIDTH, Address, Prefix, host_prefix, prefix_of
-from analyzer.facts.links import AddressFact, LinkFact
+from analyzer.facts.links import AddressFact, LinkFact, Vrf
 from analyzer.facts.routes import DEFAULT, LOCAL, MAIN, NextHop, NextHopFact, RouteFact, RoutingRuleFact, TableNameFact
 from analyzer.source import Gap, Scope, Span
 
@@ -136,7 +136,7 @@ def local_table(
     found: list[RouteFact] = []
     for fact in addresses:
         width = WIDTH[family]
-        if fact.address.family != family or not 0 <= fact.length <= width:
+        if fact.address.family != family or not 0 <= fact.length <= width or in_vrf(fact.device, links):
             continue
         loopback = family == 4 and fact.address.value >> 24 == 127
         own = prefix_of(fact.address, fact.length) if loopback else host_prefix(fact.address)
@@ -148,6 +148,13 @@ def local_table(
             found += [local_route(fact, host_prefix(end), "broadcast", scope) for end in ends]
     unique = {(route.destination, route.kind, route.next_hops): route for route in reversed(found)}
     return tuple(replace(route, order=order) for order, route in enumerate(reversed(unique.values())))
+
+
+def in_vrf(device: str, links: Mapping[str, LinkFact]) -> bool:
+    """Whether a device belongs to a VRF: its local routes are then in the VRF's table (fib_magic)."""
+    link = links.get(device)
+    master = links.get(link.master or "") if link else None
+    return master is not None and isinstance(master.kind, Vrf)
 
 
 def local_route(fact: AddressFact, destination: Prefix, kind: str, scope: Scope) -> RouteFact:
