@@ -193,7 +193,7 @@ def may_pass(context: Context, scope: Scope, came: str | None, port: str) -> boo
     if goes is not None and goes.state in ("disabled", "blocking", "listening", "learning"):
         return False
     if port == came:
-        return goes is not None and bool(goes.hairpin)
+        return goes is not None and bool(goes.hairpin) and not goes.isolated
     return not (goes is not None and goes.isolated and from_port is not None and from_port.isolated)
 
 
