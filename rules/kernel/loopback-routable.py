@@ -27,7 +27,7 @@ def check(network: Network) -> Iterator[Finding]:
         fact = root.sysctls.get("net.ipv4.conf.all.route_localnet")
         if fact is None or fact.value != "1" or "netfilter/4" in root.missing or guarded(root):
             continue
-        certain = not {"nft", "netfilter-legacy"} & set(root.missing)
+        certain = not {"nft", "netfilter-legacy"} & set(root.missing) and all(fact.inert for fact in root.nft_chains)
         yield RULE.finding(
             fact.at,
             f"{root.scope.node} routes 127.0.0.0/8 from outside ({fact.key} = 1), and no rule drops such packets",
