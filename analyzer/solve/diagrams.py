@@ -8,7 +8,7 @@ budget allows) ends as a result that is ``beyond``, for Z3 to decide.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from analyzer.ranges import Ranges, intersection, single, size
 from analyzer.solve.regions import BeyondSets, State, Value, chosen, is_single, merged, put, values_of
 from analyzer.solve.splitting import split
-from analyzer.solve.states import DESTINATION, INDEX, MARK, NO_PAYLOAD
+from analyzer.solve.states import CONNECTION_MARK, DESTINATION, INDEX, MARK, NO_PAYLOAD
 from analyzer.solve.tracking import cleared, confirmed, decide, manipulated, rewritten, track
 from analyzer.source import Scope, Span
 from analyzer.transfer import ir
@@ -155,8 +155,18 @@ def run_if(engine: Sets, transfer: ir.If, states: list[State], out: list[Result]
 
 def run_seq(engine: Sets, parts: tuple[ir.Transfer, ...], states: list[State], out: list[Result]) -> list[State]:
     """One part after the other."""
-    for part in parts:
-        before = len(states)
+    position = 0
+    while position < len(parts) and states:
+        part, before = parts[position], len(states)
+        position += 1
+        if isinstance(part, ir.Assign):
+            end = position
+            while end < len(parts) and isinstance(parts[end], ir.Assign):
+                end += 1
+            if end > position:
+                states = assigned(parts[position - 1 : end], states)
+                position = end
+                continue
         states = engine.run(part, states, out)
         if len(states) > before:
             states = merged(states)
@@ -164,6 +174,20 @@ def run_seq(engine: Sets, parts: tuple[ir.Transfer, ...], states: list[State], o
             if engine.count.states > engine.limit:
                 raise BeyondSets(f"more than {engine.limit} sets of packets have to be told apart")
     return states
+
+
+def assigned(parts: Sequence[ir.Transfer], states: list[State]) -> list[State]:
+    """Several assignments at once."""
+    values = {INDEX[part.field]: part.value for part in parts if isinstance(part, ir.Assign)}
+    marked = values.get(CONNECTION_MARK)
+    result = []
+    for state in states:
+        env = list(state.env)
+        for place, value in values.items():
+            env[place] = value
+        after = state._replace(env=tuple(env))
+        result.append(after if marked is None else put(after, CONNECTION_MARK, marked))
+    return result
 
 
 def run_table(engine: Sets, transfer: ir.Table, states: list[State], out: list[Result]) -> list[State]:
@@ -184,7 +208,7 @@ def run_table(engine: Sets, transfer: ir.Table, states: list[State], out: list[R
                 group = [state for state in group if not is_elsewhere(state, now)]
                 waiting += [(index + 1, others) for others in by_destination(moved)]
         result += group
-    return merged(result)
+    return merged(result) if len(result) > len(states) else result
 
 
 def by_destination(states: list[State]) -> list[list[State]]:
@@ -218,7 +242,7 @@ def inside(
             result.append(item.state)
         else:
             out.append(item)
-    return merged(result)
+    return merged(result) if len(result) > len(states) else result
 
 
 def run_translate(engine: Sets, transfer: ir.Translate, states: list[State], out: list[Result]) -> list[State]:
@@ -237,7 +261,8 @@ def run_translate(engine: Sets, transfer: ir.Translate, states: list[State], out
         result += [manipulated(item, transfer.destination, False) for item in (request if decided else [])]
         result += [manipulated(item, transfer.destination, True) for item in reply]
     after = inside(engine, transfer.rules, first, out, ir.Accept) if first else []
-    return merged(result + [decide(state, transfer.destination) for state in after])
+    result += [decide(state, transfer.destination) for state in after]
+    return merged(result) if len(result) > len(states) else result
 
 
 REQUEST = ir.In(ir.Field.DIRECTION, single(0))

@@ -206,21 +206,28 @@ def forgotten(group: list[State]) -> list[State]:
 
 def united(group: list[State]) -> list[State]:
     """Unites states of equal shape, variable by variable, until nothing changes."""
-    names = list(group[0].region)
+    first = group[0].region
+    names = [name for name in first if any(state.region.get(name) != first[name] for state in group)]
+    odd = any(len(state.region) != len(first) for state in group)
+    if odd or len(names) > 1:
+        names = list(dict.fromkeys(name for state in group for name in state.region)) if odd else names
+    elif all(state.answers == group[0].answers for state in group):
+        return [one_of(group, names[0])] if names else group[:1]
     while len(group) > 1:
         before = len(group)
         for name in names:
-            group = along(group, name)
+            group = along(group, name, names)
         if len(group) == before:
             break
     return group
 
 
-def along(group: list[State], name: str) -> list[State]:
-    """Unites the states that are equal but for this variable."""
+def along(group: list[State], name: str, names: list[str]) -> list[State]:
+    """Unites the states that are equal but for this variable; ``names`` are those that differ at all."""
+    others = [other for other in names if other != name]
     found: dict[object, list[State]] = {}
     for state in group:
-        rest = tuple((other, ranges) for other, ranges in state.region.items() if other != name)
+        rest = tuple(state.region.get(other) for other in others)
         found.setdefault((rest, state.answers), []).append(state)
     return [one_of(same, name) if len(same) > 1 else same[0] for same in found.values()]
 
