@@ -111,6 +111,7 @@ def replied(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Sc
         match way:
             case ir.Deliver(where) if where == flow.start and value(after, Field.DESTINATION_PORT) == reply_port(flow.packet):
                 back = value(after, Field.SOURCE) == flow.packet.destination
+                back &= flow.packet.source in (0, value(after, Field.DESTINATION))
                 found.add(End(Fate.REACHABLE) if back else End(Fate.UNREACHABLE, reason="the reply: from elsewhere"))
             case ir.Leave() if isinstance(flow.start, Interface):
                 found.add(End(Fate.REACHABLE))

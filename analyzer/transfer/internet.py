@@ -38,7 +38,8 @@ EMPTY = (
     Field.DESTINATION_MAC,
     Field.VLAN,
 )
-CONNECTION = (Field.STATE, Field.STATUS, Field.CONNECTION_MARK, Field.DIRECTION)
+CONNECTION = (Field.STATE, Field.STATUS, Field.DIRECTION)
+"""What is cleared where a packet comes new to a namespace; a change of CONNECTION_MARK would be one of the connection's."""
 LOOPBACK = (127 << 24, (128 << 24) - 1)
 
 
@@ -188,10 +189,11 @@ def forwards(context: Context, scope: Scope, device: str) -> Transfer:
 
 
 def forward_stage(context: Context, scope: Scope, detail: str) -> Transfer:
-    """FORWARD for a packet that lives on."""
+    """FORWARD for a packet that lives on; a TTL that was not given (0) is not counted down."""
     del context, detail
-    old = If(In(Field.TTL, single(1)), drop(f"{scope} does not forward a packet whose TTL is 1"), KEEP)
-    return seq(old, call(scope, "hook", "FORWARD"), goto(scope, "post"))
+    rows: dict[int, Transfer] = {value: Assign(Field.TTL, value - 1) for value in range(2, 256)}
+    rows[1] = drop(f"{scope} does not forward a packet whose TTL is 1")
+    return seq(by_value(Field.TTL, rows, KEEP), call(scope, "hook", "FORWARD"), goto(scope, "post"))
 
 
 def local_stage(context: Context, scope: Scope, detail: str) -> Transfer:

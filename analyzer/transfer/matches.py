@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from analyzer.addresses import WIDTH
@@ -48,13 +49,14 @@ SMALL = {6: 32, 17: 9, 1: 64, 58: 64}
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The rule that is lowered: its namespace and its place. ``destination``: its chain translates destinations (not sources)."""
+    """The rule that is lowered: its namespace and its place. ``hooks`` tells whether its chain is entered from PREROUTING or OUTPUT, and
+    whether from another hook."""
 
     context: Context
     space: Namespace
     at: Span
     label: str
-    destination: bool = False
+    hooks: Callable[[], tuple[bool, bool]] = lambda: (False, False)
 
     def opaque(self, text: str) -> Match:
         """A test that is not modelled."""
@@ -199,10 +201,16 @@ def protocol_is(number: int) -> Match:
 
 
 def time_to_live(match: TimeToLiveMatch, where: Where) -> Match:
-    """xt_hl.c; routers on the way are not counted, so only what holds for every packet is known."""
-    if match.operator == "gt" and match.value == 0:
-        return ALWAYS
-    return where.opaque(f"the TTL is {match.operator} {match.value}")
+    """xt_hl.c."""
+    del where
+    own = In(Field.TTL, single(match.value))
+    cases: dict[str, Match] = {
+        "eq": own,
+        "ne": Not(own),
+        "lt": In(Field.TTL, normalised([(0, match.value - 1)])),
+        "gt": In(Field.TTL, normalised([(match.value + 1, 255)])),
+    }
+    return cases[match.operator]
 
 
 def mac(match: MacMatch, where: Where) -> Match:

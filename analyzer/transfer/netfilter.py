@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analyzer.facts.netfilter import Chain, NfRule, Pass, RulesetFact
+from analyzer.facts.netfilter import Chain, Jump, NfRule, Pass, RulesetFact
 from analyzer.model.network import Namespace
 from analyzer.ranges import Ranges
 from analyzer.source import Scope
@@ -81,11 +81,16 @@ class Parts(Sequence[Transfer]):
             self.made[index] = self.lowered(self.chain.rules[index])
         return self.made[index]
 
+    def hooks(self) -> tuple[bool, bool]:
+        """Whether the chain is entered from a hook that translates destinations, and whether from another."""
+        from_hooks = [hook for hook in HOOKS_OF["nat"] if self.chain.name in entered(self.known, hook)]
+        return any(hook in DESTINATION_HOOKS for hook in from_hooks), any(hook not in DESTINATION_HOOKS for hook in from_hooks)
+
     def lowered(self, rule: NfRule) -> Transfer:
         """The rule's effect where its matches hold."""
         name = self.table.rpartition("/")[2]
         label = f"{self.scope} {name} {self.chain.name} rule {rule.number}"
-        where = Where(self.context, self.context.space(self.scope), rule.at, label, destination(self.chain.name))
+        where = Where(self.context, self.context.space(self.scope), rule.at, label, self.hooks)
         own = key_of(rule, where)
         match = self.context.matches.get(own)
         if match is None:
@@ -100,9 +105,16 @@ class Parts(Sequence[Transfer]):
         return then if match == ALWAYS or then == KEEP else If(match, then, KEEP, rule.at)
 
 
-def destination(chain: str) -> bool:
-    """Whether a base chain is one that translates destinations."""
-    return chain in DESTINATION_HOOKS
+def entered(chains: Mapping[str, Chain], start: str) -> set[str]:
+    """The chains that a chain leads to, itself among them."""
+    found, waiting = {start}, [start]
+    while waiting:
+        chain = chains.get(waiting.pop())
+        for rule in chain.rules if chain is not None else ():
+            if isinstance(rule.target, Jump) and rule.target.chain not in found:
+                found.add(rule.target.chain)
+                waiting.append(rule.target.chain)
+    return found
 
 
 def key_of(rule: NfRule, where: Where) -> object:

@@ -161,7 +161,13 @@ def network_map(given: NetworkMap, rule: NfRule, where: Where) -> Transfer:
             found = If(Bits(field, mask, host), Rewrite(destination, single(prefix.value | host), None, rule.at), found)
         return found
 
-    return side(True) if where.destination else side(False)
+    match where.hooks():
+        case (True, False):
+            return side(True)
+        case (False, True):
+            return side(False)
+        case _:
+            return unread(where, f"NETMAP to {prefix}, in a chain of both kinds of hooks, changes nothing")
 
 
 def copy_mark(given: CopyMark, at: Span) -> Transfer:

@@ -30,7 +30,7 @@ from analyzer.transfer.space import Context, by_value, call, dispatch, drop, fla
 UDP = 17
 PROTOCOLS = {"ipip": 4, "sit": 41, "gre": 47, "gretap": 47, "ip6tnl": 41, "ip6gre": 47}
 SOURCE_PORTS: Ranges = ((1024, 65535),)
-FORGOTTEN = (Field.STATE, Field.STATUS, Field.CONNECTION_MARK, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
+FORGOTTEN = (Field.STATE, Field.STATUS, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
 
 
 def outer(

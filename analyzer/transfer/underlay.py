@@ -15,7 +15,7 @@ from analyzer.transfer.ir import Assign, End, Field, If, In, Leave, Transfer, Un
 from analyzer.transfer.reach import flood
 from analyzer.transfer.space import Context, by_value, drop, goto, seq
 
-KNOWN = (Field.STATE, Field.STATUS, Field.CONNECTION_MARK, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
+KNOWN = (Field.STATE, Field.STATUS, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
 
 
 def forgotten() -> Transfer:
