@@ -66,7 +66,7 @@ THRESHOLDS = {"error": 3, "warning": 2, "note": 1, "never": 99}
 def status(report: Report, given: Input, fail_on: str = "error", strict: bool = False) -> int:
     """The exit status: 1 for findings at or above ``fail_on`` and refuted guarantees, 3 for what is incomplete, else 0."""
     worst = max((ORDER[finding.severity] for finding in report.findings), default=0)
-    refuted = any(guarantee.verdict is Verdict.REFUTED for guarantee in report.guarantees)
+    refuted = any(guarantee.verdict is Verdict.REFUTED and not guarantee.by_design for guarantee in report.guarantees)
     threshold = THRESHOLDS[fail_on]
     if worst >= threshold or (refuted and threshold <= ORDER[Severity.ERROR]):
         return 1

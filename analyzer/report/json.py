@@ -38,6 +38,8 @@ def guarantee_object(item: Guarantee) -> dict[str, Any]:
     """One guarantee."""
     result: dict[str, Any] = {"id": item.id, "verdict": item.verdict.value, "scope": item.scope, "reason": item.reason}
     result |= {"broken": item.broken, "checked": item.checked, "assumptions": list(item.assumptions)}
+    if item.by_design:
+        result["by_design"] = True
     if item.counterexample is not None:
         result["counterexample"] = counterexample_object(item.counterexample)
     return result

@@ -33,13 +33,13 @@ def guarantee_lines(report: Report, style: Style) -> list[str]:
     if not shown:
         return [style.paint("guarantees: none can be decided from this input", "strong")]
     width = max(len(guarantee.id) for guarantee in shown)
-    shown.sort(key=lambda guarantee: ORDER[guarantee.verdict])
+    shown.sort(key=lambda guarantee: (guarantee.by_design, ORDER[guarantee.verdict]))
     return [style.paint("guarantees", "strong"), *(guarantee_line(guarantee, width, style) for guarantee in shown)]
 
 
 def guarantee_line(guarantee: Guarantee, width: int, style: Style) -> str:
     """The verdict, what it was decided over, and why."""
-    verdict = style.paint(f"{guarantee.verdict:9}", ROLES[guarantee.verdict])
+    verdict = style.paint(f"{guarantee.verdict:9}", "dim" if guarantee.by_design else ROLES[guarantee.verdict])
     reason = f": {safe(guarantee.reason)}" if guarantee.reason else ""
     return f"  {verdict}  {guarantee.id:{width}}  {safe(guarantee.scope)}{reason}"
 
@@ -62,8 +62,8 @@ def tail(fix: Fix | None, counterexample: Counterexample | None, style: Style) -
 
 
 def unexplained(guarantee: Guarantee, report: Report) -> bool:
-    """Whether the guarantee is refuted and no cause carries its packet."""
-    explained = any(guarantee.id in cause.guarantees for cause in report.causes)
+    """Whether the guarantee is refuted, not by design, and no cause carries its packet."""
+    explained = guarantee.by_design or any(guarantee.id in cause.guarantees for cause in report.causes)
     return guarantee.verdict is Verdict.REFUTED and guarantee.counterexample is not None and not explained
 
 
