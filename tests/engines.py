@@ -274,10 +274,13 @@ def valued(way: ir.Exit, state: regions.State, found: Mapping[str, int]) -> Seen
     env: Callable[[Env], tuple[int, ...]] = lambda values: tuple(of(value) for value in values)  # noqa: E731
     connections = tuple(
         item._replace(
-            original=type(item.original)(*env(item.original)), reply=type(item.reply)(*env(item.reply)), mark=of(item.mark)
+            original=type(item.original)(*env(item.original)),
+            reply=type(item.reply)(*env(item.reply)),
+            mark=of(item.mark),
+            guards=(),
         )
         for item in state.connections
-        if item.confirmed
+        if item.confirmed and all(contains(ranges, found[name]) for name, ranges in item.guards)
     )
     return way, env(state.env), tuple(env(frame) for frame in state.frames), connections
 

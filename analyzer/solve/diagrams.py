@@ -14,6 +14,7 @@ from dataclasses import field as dataclass_field
 from typing import NamedTuple
 
 from analyzer.ranges import Ranges, intersection, single, size
+from analyzer.solve.pooling import pooled
 from analyzer.solve.regions import BeyondSets, State, Value, chosen, is_single, merged, put, values_of
 from analyzer.solve.splitting import split
 from analyzer.solve.states import CONNECTION_MARK, DESTINATION, INDEX, MARK, NO_PAYLOAD
@@ -81,7 +82,7 @@ class Sets:
         results: list[Result] = []
         while waiting:
             point = next(iter(waiting))
-            for result in self.visit(point, merged(waiting.pop(point))):
+            for result in self.visit(point, pooled(merged(waiting.pop(point)))):
                 if isinstance(result.exit, ir.Goto):
                     goal = result.exit.point
                     waiting.setdefault(goal, []).append(self.neglect.at(goal, result.state))

@@ -148,6 +148,7 @@ def unified(state: State, left: str, right: str, common: Ranges) -> State | None
             original=Tuple(*renamed(item.original, left, right)),
             reply=Tuple(*renamed(item.reply, left, right)),
             mark=left if item.mark == right else item.mark,
+            guards=tuple((left if name == right else name, ranges) for name, ranges in item.guards),
         )
         for item in state.connections
     )

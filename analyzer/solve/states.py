@@ -47,7 +47,8 @@ class Tuple(NamedTuple, Generic[V]):
 
 
 class Connection(NamedTuple, Generic[V]):
-    """A connection of a namespace. ``confirmed``: its first packet has passed; ``status`` has SNAT_STATUS, DNAT_STATUS and SEEN_REPLY."""
+    """A connection of a namespace. ``confirmed``: its first packet has passed; ``status`` has SNAT_STATUS, DNAT_STATUS and SEEN_REPLY.
+    ``guards``: in a set of states it is there only where each of these variables is in its ranges."""
 
     scope: Scope
     original: Tuple[V]
@@ -57,6 +58,7 @@ class Connection(NamedTuple, Generic[V]):
     source_decided: bool = False
     destination_decided: bool = False
     confirmed: bool = False
+    guards: tuple[tuple[str, Ranges], ...] = ()
 
 
 def inverted(pair: Tuple[V], ping: bool) -> Tuple[V]:

@@ -140,6 +140,8 @@ class Encoder:
         """The guarded state of a set of states: its ranges and what ties variables together are the guard."""
         import z3
 
+        if any(item.guards for item in state.connections):
+            raise TooMuch("connections of united sets are not given to Z3")
         wide = 128 if self.program.family == 6 else 32
         terms = {name: self.variable(name, wide) for name in state.region}
         terms |= {pair.right: self.variable(pair.right, wide) for pair in state.together if pair.equal}

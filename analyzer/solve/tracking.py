@@ -93,6 +93,10 @@ def belonging(state: State, position: int, direction: int, ping: bool, missed: l
     if not possible(state, position, direction):
         missed.append(state)
         return []
+    there = present(state, position, missed)
+    if there is None:
+        return []
+    state = there
     held = [state]
     if ping:
         held = []
@@ -105,6 +109,20 @@ def belonging(state: State, position: int, direction: int, ping: bool, missed: l
             missed += [other] if other is not None else []
         held = equal
     return held
+
+
+def present(state: State, position: int, missed: list[State]) -> State | None:
+    """The states in which the connection is there; the others are added to ``missed``."""
+    for name, ranges in state.connections[position].guards:
+        own = state.region[name]
+        held = intersection(own, ranges)
+        without = narrowed(state, name, difference(own, ranges)) if held != own else None
+        missed += [without] if without is not None else []
+        inside = narrowed(state, name, held) if held != own else state
+        if inside is None:
+            return None
+        state = inside
+    return state
 
 
 def side(state: State, position: int, direction: int) -> Tuple[Value]:
