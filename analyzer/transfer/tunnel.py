@@ -162,7 +162,7 @@ def arrival(context: Context, scope: Scope, otherwise: Transfer) -> Transfer:
     protocols: dict[int, dict[int, list[Interface]]] = {}
     for at, link in devices(context, scope):
         match link.kind:
-            case Vxlan(identifier=int(identifier), port=port):
+            case Vxlan(identifier=int(identifier), port=port) if of_family(link.kind, context.family):
                 group, label = ports.setdefault(port, {}), f"vni {identifier}"
             case Geneve(identifier=int(identifier), port=port):
                 group, label = ports.setdefault(port, {}), f"geneve {identifier}"
@@ -180,6 +180,12 @@ def arrival(context: Context, scope: Scope, otherwise: Transfer) -> Transfer:
     if ports:
         rows[UDP] = by_port
     return by_value(Field.PROTOCOL, rows, otherwise)
+
+
+def of_family(kind: Vxlan, family: int) -> bool:
+    """Whether a VXLAN device's socket is of the IP version (``vxlan_sock_add``: that of its addresses; both without any)."""
+    known = kind.local or kind.remote or kind.group
+    return known is None or known.family == family
 
 
 def listening(context: Context, at: Interface) -> int | None:
