@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 
 from analyzer.addresses import Address
@@ -68,7 +69,7 @@ def broken(lab: Lab, guarantee: str, probe: Probe, result: Result) -> str | None
     plain = guarantee.removesuffix("-without-nat")
     if plain not in kinds or probe.size or (sender(probe), receiver(lab, probe)) != kinds[plain]:
         return None
-    if plain != guarantee and result.source is not None and result.source not in own(lab, probe):
+    if plain != guarantee and result.at not in (None, OUTSIDE) and result.source not in own(lab, probe):
         return f"the source is {result.source}"
     return None if result.answered or plain != guarantee else "it was not answered"
 
@@ -96,6 +97,6 @@ def own(lab: Lab, probe: Probe) -> set[str]:
     if probe.source.startswith("node:"):
         node = lab.node(probe.source.removeprefix("node:"))
         family = 6 if ":" in probe.target else 4
-        network = node.pod_cidr(family).rsplit("/", 1)[0]
-        return {node.address(family), network, network.removesuffix("0") + "1" if family == 4 else network + "1"}
+        network = ipaddress.ip_network(node.pod_cidr(family))
+        return {node.address(family), str(network[0]), str(network[1])}
     return {address for pod in lab.pods if pod.key == probe.source for address in pod.addresses}
