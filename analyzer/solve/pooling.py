@@ -21,7 +21,8 @@ def pooled(states: list[State]) -> list[State]:
     groups: dict[object, list[State]] = {}
     for state in states:
         own = state.connections[state.current] if state.current >= 0 else None
-        groups.setdefault((state.env, state.frames, own, *state[5:8], tuple(state.region)), []).append(state)
+        key = named(own) if own is not None else None
+        groups.setdefault((state.env, state.frames, key, *state[5:8], tuple(state.region)), []).append(state)
     return [one for group in groups.values() for one in (along_each(group) if len(group) > 1 else group)]
 
 
@@ -59,7 +60,7 @@ def together(left: State, right: State, name: str) -> State | None:
     if found is None:
         return None
     own = left.connections[left.current] if left.current >= 0 else None
-    current = found.index(own) if own is not None else -1
+    current = next((i for i, item in enumerate(found) if item == own), -1) if own is not None else -1
     region = {**left.region, name: union(mine, other)}
     return left._replace(region=region, connections=tuple(found), current=current, hops=max(left.hops, right.hops))
 
@@ -68,16 +69,17 @@ def interleaved(
     left: tuple[Entry, ...], right: tuple[Entry, ...], mine: tuple[str, Ranges], other: tuple[str, Ranges]
 ) -> list[Entry] | None:
     """Both lists in their order; what is in one list only is guarded."""
-    shared = set(left) & set(right)
-    if [item for item in left if item in shared] != [item for item in right if item in shared]:
+    names, others = [named(item) for item in left], [named(item) for item in right]
+    shared = set(names) & set(others)
+    if [name for name in names if name in shared] != [name for name in others if name in shared]:
         return None
     result: list[Entry] = []
     place = 0
-    for item in left:
-        if item not in shared:
+    for item, name in zip(left, names, strict=True):
+        if name not in shared:
             result.append(guarded(item, mine))
             continue
-        while right[place] != item:
+        while others[place] != name:
             result.append(guarded(right[place], other))
             place += 1
         place += 1
@@ -85,9 +87,16 @@ def interleaved(
     return result + [guarded(item, other) for item in right[place:]]
 
 
+def named(item: Entry) -> object:
+    """What tells a connection from others, quick to hash."""
+    return item.scope.node, item.scope.namespace, item[1:]
+
+
 def guarded(item: Entry, guard: tuple[str, Ranges]) -> Entry:
     """The connection, only where the variable is in the ranges; an equal guard is not said twice."""
     name, ranges = guard
+    if not item.guards:
+        return item._replace(guards=(guard,))
     before = dict(item.guards).get(name)
     narrow = ranges if before is None else intersection(before, ranges)
     return item._replace(guards=tuple(sorted({**dict(item.guards), name: narrow}.items())))

@@ -181,11 +181,25 @@ def merged(states: list[State]) -> list[State]:
         return states
     groups: dict[tuple[object, ...], list[State]] = {}
     for state in states:
-        groups.setdefault(state[1:5] + state[6:8], []).append(state)
+        groups.setdefault((state.env, state.frames, state.current, len(state.connections), *state[6:8]), []).append(state)
     result: list[State] = []
-    for group in groups.values():
-        result += united(forgotten(group)) if len(group) > 1 else group
+    for same in groups.values():
+        for group in by_connections(same) if len(same) > 1 else [same]:
+            result += united(forgotten(group)) if len(group) > 1 else group
     return result
+
+
+def by_connections(states: list[State]) -> list[list[State]]:
+    """The states, apart by their connections: compared, which is cheaper than hashed."""
+    groups: list[list[State]] = []
+    for state in states:
+        for group in groups:
+            if group[0].connections == state.connections:
+                group.append(state)
+                break
+        else:
+            groups.append([state])
+    return groups
 
 
 def forgotten(group: list[State]) -> list[State]:
