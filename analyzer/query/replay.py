@@ -9,9 +9,10 @@ from itertools import pairwise
 
 from analyzer.findings import Counterexample
 from analyzer.model.network import Network
-from analyzer.query.flows import SEEN_DESTINATION, SEEN_SOURCE, Aim, Lost, origin
+from analyzer.query.flows import SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, Lost, origin
 from analyzer.ranges import single
 from analyzer.solve.concrete import Flow, walk
+from analyzer.solve.delivery import name
 from analyzer.solve.packet import SYN, TCP, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.regions import State, narrowed, points
 from analyzer.source import Scope, Span
@@ -45,19 +46,32 @@ def replay(network: Network, aim: Aim, lost: Lost, homes: Mapping[int, Scope]) -
     packet = witness(network, aim, lost.state)
     if packet is None or packet.source not in homes:
         return None
-    return judged(lost, walk(network, Flow(homes[packet.source], packet)))
+    trace = walk(network, Flow(homes[packet.source], packet))
+    if lost.kind == WRONG and (wanted := [outcome for outcome in trace.outcomes if astray(network, aim, packet, outcome)]):
+        assert trace.packet is not None
+        return told(Word.CONFIRMED, wanted[0], trace.packet)
+    return judged(lost, trace)
+
+
+def astray(network: Network, aim: Aim, packet: Packet, outcome: Outcome) -> bool:
+    """Whether somebody else than the destination's holder, or than an endpoint of the service, has the packet."""
+    if outcome.fate is not Fate.REACHABLE or outcome.destination_seen is None:
+        return False
+    if aim.translated is not None:
+        return (outcome.destination_seen.value, outcome.port_seen) not in aim.translated.get(packet.destination, frozenset())
+    return outcome.delivered_to not in {name(network, scope, packet) for scope in aim.holders.get(packet.destination, ())}
 
 
 def witness(network: Network, aim: Aim, state: State) -> Packet | None:
     """The canonical packet of a set: a port that is listened on or a usual one, source port 40000, TCP first, then the lowest values."""
     first = points(state, {})
-    name = origin(state, Field.DESTINATION)
-    if first is None or not isinstance(name, str):
+    variable = origin(state, Field.DESTINATION)
+    if first is None or not isinstance(variable, str):
         return None
-    target = narrowed(state, name, single(first[name]))
+    target = narrowed(state, variable, single(first[variable]))
     if target is None:
         return None
-    ports = tuple(heard(network, aim.holders.get(first[name], frozenset()), aim.family)) + USUAL
+    ports = tuple(heard(network, aim.holders.get(first[variable], frozenset()), aim.family)) + USUAL
     found = points(
         target, {Field.DESTINATION_PORT.value: ports, Field.SOURCE_PORT.value: (40000,), Field.PROTOCOL.value: (6, 17)}
     )
