@@ -16,6 +16,7 @@ test: packages $(VENV)/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy $$(find rules -name '*.py' | sort)
 	$(BIN)/pytest -n 2 --dist loadgroup -rs
 
 $(VENV)/run: pyproject.toml

@@ -54,12 +54,8 @@ def bridges(network: Network, root: Namespace) -> dict[str, list[Address]]:
     for pod in pods_on(network, root.scope.node):
         for link in root.links.values():
             peer = network.peers.get(Interface(root.scope, link.name))
-            if (
-                peer is not None
-                and peer.scope == pod.scope
-                and link.master in root.links
-                and link.master_kind in (None, "bridge")
-            ):
+            bridged = link.master_kind in (None, "bridge") and link.master in root.links
+            if peer is not None and peer.scope == pod.scope and link.master and bridged:
                 result.setdefault(link.master, []).extend(pod.addresses)
     return result
 
