@@ -87,7 +87,7 @@ def routed_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """Sets the frame's destination again where the packet's new one is not behind the bridge."""
     device, _, mac = detail.partition(" ")
     up = seq(Assign(Field.DESTINATION_MAC, int(mac)), Assign(Field.OUT_INTERFACE, 0), End(Return()))
-    stays = seq(call(scope, "resolved", device), Assign(Field.OUT_INTERFACE, 0), End(Return()))
+    stays = seq(call(scope, "resolved", f"{device} quiet"), Assign(Field.OUT_INTERFACE, 0), End(Return()))
     same = In(Field.OUT_INTERFACE, single(context.names.number(device)))
     return seq(call(scope, "route input"), If(same, stays, up))
 

@@ -45,7 +45,7 @@ class NetworkProgram:
     """A captured network as a program (``ir.Program``) for one family.
 
     A packet of a pod, or with a given source, starts at ``start``; one of a host whose source the kernel chooses at ``start_of_host``;
-    one that arrives at an interface at ``arrival``. Fields that are not named start as 0. ``assumptions`` are what was taken for
+    one that arrives at an interface at ``arrival``. Fields that are not named start as 0; TTL must be given, since 0 stands for a tunnel's packet. ``assumptions`` are what was taken for
     granted in the stages that were made so far.
     """
 

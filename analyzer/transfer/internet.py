@@ -26,7 +26,7 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
-from analyzer.transfer.space import Context, by_value, call, drop, goto, number, seq, unless
+from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, drop, goto, number, seq, unless
 from analyzer.transfer.tunnel import arrival
 
 EMPTY = (
@@ -92,9 +92,14 @@ def transmit_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
 def resolved_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """Comes back with the frame's MACs for NEXT_HOP."""
-    at = Interface(scope, detail)
+    device, _, quiet = detail.partition(" ")
+    at = Interface(scope, device)
     link = context.link(at)
-    return neighbour.resolve(context, at, link) if link is not None else End(Unknown(f"the interface {at} is not in the capture"))
+    return (
+        neighbour.resolve(context, at, link, bool(quiet))
+        if link is not None
+        else End(Unknown(f"the interface {at} is not in the capture"))
+    )
 
 
 def looped_stage(context: Context, scope: Scope, detail: str) -> Transfer:
@@ -205,4 +210,5 @@ def local_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 def deliver_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """Tunnels take their packets, sockets the rest."""
     del detail
-    return arrival(context, scope, End(Deliver(scope)))
+    lost = drop(f"{scope} has no tunnel device that takes the tunnel's packet")
+    return arrival(context, scope, If(OF_TUNNEL, lost, End(Deliver(scope))))

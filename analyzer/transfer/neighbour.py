@@ -9,6 +9,7 @@ from analyzer.facts.routes import DEFAULT, LOCAL, MAIN
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, normalised
 from analyzer.source import Scope
+from analyzer.transfer.discovery import solicited
 from analyzer.transfer.ir import Alt, Assign, Field, If, In, Transfer
 from analyzer.transfer.reach import Reach, flood
 from analyzer.transfer.space import BROADCAST, Context, by_value, drop, flattened, number, seq
@@ -31,8 +32,9 @@ def without_frames(link: LinkFact) -> bool:
     )
 
 
-def resolve(context: Context, at: Interface, link: LinkFact) -> Transfer:
-    """Sets the frame's MACs for NEXT_HOP, or drops the packet that nobody answers for."""
+def resolve(context: Context, at: Interface, link: LinkFact, quiet: bool = False) -> Transfer:
+    """Sets the frame's MACs for NEXT_HOP, or drops the packet that nobody answers for. ``quiet``: the packet keeps its connection and mark, as the
+    question of IPv6 is not followed through the hooks."""
     own = link.mac or 0
     if without_frames(link):
         return seq(Assign(Field.SOURCE_MAC, 0), Assign(Field.DESTINATION_MAC, 0))
@@ -44,7 +46,7 @@ def resolve(context: Context, at: Interface, link: LinkFact) -> Transfer:
         usable = fact.mac is not None and not fact.proxy and not fact.states & UNUSABLE
         if fact.device == at.device and fact.address.family == context.family and usable:
             known.setdefault(fact.address.value, Assign(Field.DESTINATION_MAC, fact.mac or 0, fact.at))
-    asked = answers(context, at, flood(context, ("frame", at, 0)))
+    asked = answers(context, at, flood(context, ("frame", at, 0)), quiet)
     return seq(Assign(Field.SOURCE_MAC, own), groups(context, at, by_value(Field.NEXT_HOP, known, asked)))
 
 
@@ -60,28 +62,32 @@ def groups(context: Context, at: Interface, otherwise: Transfer) -> Transfer:
     return If(In(Field.NEXT_HOP, normalised(ends)), Assign(Field.DESTINATION_MAC, BROADCAST), multicast)
 
 
-def answers(context: Context, at: Interface, reach: Reach) -> Transfer:
+def answers(context: Context, at: Interface, reach: Reach, quiet: bool) -> Transfer:
     """Who answers: the hosts that hold the address, and those that answer for others; a router outside where the network leads there."""
-    own: dict[int, dict[int, None]] = {}
+    own: dict[int, dict[Transfer, None]] = {}
     proxies: list[tuple[Ranges, int]] = []
     for host in reach.hosts:
         link = context.link(host)
         if link is None or link.mac is None or "NOARP" in link.flags or host == at:
             continue
         for value in answered(context, at, host):
-            own.setdefault(value, {}).setdefault(link.mac)
+            own.setdefault(value, {}).setdefault(answer(context, at, host, value, link.mac, quiet))
         if ranges := proxied(context, host):
             proxies.append((ranges, link.mac))
     nobody = outside(at, reach)
     for ranges, mac in reversed(proxies):
         nobody = If(In(Field.NEXT_HOP, ranges), Assign(Field.DESTINATION_MAC, mac), nobody)
-    rows = {value: any_of(macs) for value, macs in own.items()}
+    rows = {value: any_of(tuple(found)) for value, found in own.items()}
     return by_value(Field.NEXT_HOP, rows, nobody)
 
 
-def any_of(macs: dict[int, None]) -> Transfer:
+def answer(context: Context, at: Interface, host: Interface, value: int, mac: int, quiet: bool) -> Transfer:
+    """The answer of one host."""
+    return Assign(Field.DESTINATION_MAC, mac) if quiet else solicited(context, at, host, value, mac)
+
+
+def any_of(found: tuple[Transfer, ...]) -> Transfer:
     """The answer that arrives first."""
-    found = tuple(Assign(Field.DESTINATION_MAC, mac) for mac in macs)
     return found[0] if len(found) == 1 else Alt(found)
 
 

@@ -1,7 +1,7 @@
 """The netfilter hooks of a namespace in the language: base chains in the order of the kernel's priorities (``enum nf_ip_hook_priorities``).
 
 Points: ``(scope, "hook", "PREROUTING")`` is one hook, which comes back when the packet may go on; ``"PREROUTING lo"`` the same without
-conntrack, for packets that were tracked when they were sent; ``(scope, "chain", "4/nft/nat/KUBE-SERVICES")`` one chain.
+conntrack, for packets that were tracked when they were sent, ``"OUTPUT asking"`` for neighbour discovery, which is not tracked; ``(scope, "chain", "4/nft/nat/KUBE-SERVICES")`` one chain.
 Where both back ends have a chain at one priority, the nft back end's goes first.
 """
 
@@ -162,14 +162,14 @@ def rulesets(context: Context, space: Namespace, table: str, hook: str) -> Itera
             yield ruleset
 
 
-def tables(context: Context, space: Namespace, hook: str) -> Iterator[Step]:
+def tables(context: Context, space: Namespace, hook: str, question: bool) -> Iterator[Step]:
     """The tables other than nat; after mangle OUTPUT a changed mark is routed again (iptable_mangle.c ``ipt_mangle_out``)."""
     for table, priority in PRIORITIES.items():
         if hook in HOOKS_OF[table]:
             found = list(rulesets(context, space, table, hook))
             for ruleset in found:
                 yield priority, base(context, space.scope, ruleset, table, hook)
-            if found and table == "mangle" and hook == "OUTPUT":
+            if found and table == "mangle" and hook == "OUTPUT" and not question:
                 again = If(Not(Bits(Field.MARK, (1 << 32) - 1, 0)), call(space.scope, "route output"), KEEP)
                 yield priority, again
 
@@ -217,12 +217,12 @@ def hook_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """One hook, from its first chain to its last."""
     hook, _, looped = detail.partition(" ")
     space = context.space(scope)
-    steps = [*missing(context, space), *tables(context, space, hook), *native(context, space, hook)]
+    steps = [*missing(context, space), *tables(context, space, hook, looped == "asking"), *native(context, space, hook)]
     if hook in DESTINATION_HOOKS and not looped:
         steps.append((-200, Track(scope)))
     if hook in HOOKS_OF["nat"]:
         steps.append((-100 if hook in DESTINATION_HOOKS else 100, translation(context, space, hook)))
-    if hook == "OUTPUT":
+    if hook == "OUTPUT" and not looped:
         steps.append((-99, If(Bits(Field.STATUS, DNAT_STATUS | SNAT_STATUS, 0), KEEP, call(scope, "route output"))))
     if hook in ("INPUT", "POSTROUTING"):
         steps.append((1 << 31, Confirm(scope)))

@@ -30,6 +30,8 @@ from analyzer.transfer.ir import (
 )
 
 BROADCAST = (1 << 48) - 1
+OF_TUNNEL = In(Field.TTL, single(0))
+"""A tunnel's packet: its TTL is left at 0, and every other packet starts with one."""
 
 
 @dataclass(slots=True)

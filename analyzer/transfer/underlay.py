@@ -13,7 +13,7 @@ from analyzer.ranges import normalised
 from analyzer.transfer.bridge import GROUP
 from analyzer.transfer.ir import Assign, End, Field, If, In, Leave, Transfer, Unknown
 from analyzer.transfer.reach import flood
-from analyzer.transfer.space import Context, by_value, drop, goto, seq
+from analyzer.transfer.space import OF_TUNNEL, Context, by_value, drop, goto, seq
 
 KNOWN = (Field.STATE, Field.STATUS, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
 
@@ -50,7 +50,8 @@ def routed(context: Context, at: Interface) -> Transfer:
     nobody = drop(
         f"no interface on the network of {at} takes what is for the next hop, which another interface of the capture has"
     )
-    leave = End(Leave(at.scope, f"an address that nobody in the capture has is reached beyond {at}"))
+    gone = End(Leave(at.scope, f"an address that nobody in the capture has is reached beyond {at}"))
+    leave = If(OF_TUNNEL, End(Unknown(f"the packet of a tunnel leaves the capture by {at}")), gone)
     lost, open_ended = claimed(context, at)
     beyond = by_value(Field.DESTINATION, {**open_ended, **nodes}, leave)
     return If(In(Field.NEXT_HOP, normalised(held)), nobody, by_value(Field.NEXT_HOP, lost, beyond))
