@@ -32,6 +32,16 @@ def filtered(walk: Walk, space: Space, at: Interface, frame: Frame, hook: str) -
     return None
 
 
+def redirects(space: Space, device: str) -> bool:
+    """Whether tc takes every frame that comes in on a device elsewhere."""
+    filters = space.filters.get((device, "ingress"), ())
+    return any(
+        fact.everything and fact.protocol == "all" and isinstance(action, Mirred) and action.redirect
+        for fact in filters
+        for action in fact.actions
+    )
+
+
 def concerns(fact: FilterFact, frame: Frame) -> bool:
     """Whether the filter's protocol is the frame's."""
     if isinstance(frame.load, Question):

@@ -7,12 +7,13 @@ and net/core/neighbour.c.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from analyzer.addresses import Address, hardware_text
 from analyzer.facts.links import LinkFact, Tunnel, Wireguard
 from analyzer.facts.neighbours import NeighbourFact
 from analyzer.model.network import Interface
-from analyzer.solve import internet, links, reverse, underlay
+from analyzer.solve import control, internet, links, reverse, underlay
 from analyzer.solve.netfilter import Hook, HookPacket
 from analyzer.solve.packet import ICMPV6, Packet
 from analyzer.solve.route_lookup import NotKnown, Query, Refused, Route, look_up
@@ -33,6 +34,8 @@ from analyzer.solve.walk_state import (
 )
 from analyzer.source import Span
 
+K = TypeVar("K")
+V = TypeVar("V")
 USED = frozenset({"PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE"})
 SOLICITATION, ADVERTISEMENT = 135, 136
 
@@ -50,13 +53,26 @@ def send(walk: Walk, space: Space, at: Interface, next_hop: Address, packet: Hoo
     if without_addresses(link):
         return links.transmit(walk, at, Frame(source, source, packet))
     entry = space.neighbours.get((at.device, next_hop))
-    if entry is not None and entry.mac is not None and entry.states & USED:
+    if entry is not None and entry.mac is not None and relied_on(walk, at, next_hop, entry):
         what = f"{next_hop} is at {hardware_text(entry.mac)} ({'/'.join(sorted(entry.states))}) on {at.device}"
         walk.tell(at.scope, "neighbour", what, entry.at, packet.packet)
         said = f"the neighbour entry of {space.place} for {next_hop}"
         return to_mac(walk, at, next_hop, Frame(source, entry.mac, packet, said=said, said_at=entry.at), packet, route)
     walk.taken_for_granted(space, "ip-neigh")
     return by_asking(walk, space, at, next_hop, packet, route, entry)
+
+
+def relied_on(walk: Walk, at: Interface, next_hop: Address, entry: NeighbourFact) -> bool:
+    """Whether a captured entry is used: fixed ones always, others unless the walk learned better, or several hosts have the address."""
+    if entry.states & {"PERMANENT", "NOARP"}:
+        return True
+    return bool(entry.states & USED) and not contested(walk, next_hop) and (at, next_hop) not in walk.macs
+
+
+def contested(walk: Walk, address: Address) -> bool:
+    """Whether several hosts have an address; one that tc takes every incoming frame from does not take part."""
+    holders = walk.index.network.owners.get(address, ())
+    return len(holders) > 1 and sum(not control.redirects(walk.space(one.scope), one.device) for one in holders) > 1
 
 
 def is_multicast(address: Address) -> bool:
@@ -118,33 +134,33 @@ def ask(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet
     if isinstance(remembered, Known):
         found = recalled(walk, remembered)
     else:
-        met, learned, remotes, given = len(walk.oracle.met), walk.learned, walk.remotes, walk.assumptions
-        walk.learned, walk.remotes, walk.assumptions = {**learned}, {**remotes}, {}
+        met, before, given = len(walk.oracle.met), (walk.learned, walk.remotes, walk.macs), walk.assumptions
+        walk.learned, walk.remotes, walk.macs, walk.assumptions = {**before[0]}, {**before[1]}, {**before[2]}, {}
         found = asked_anew(walk, space, at, target, packet)
         if len(walk.oracle.met) == met:
-            walk.index.known[key] = known_of(walk, found, learned, remotes)
+            walk.index.known[key] = Known(
+                found,
+                more(walk.learned, before[0]),
+                more(walk.remotes, before[1]),
+                more(walk.macs, before[2]),
+                tuple(walk.assumptions),
+            )
         walk.assumptions = {**given, **walk.assumptions}
     if isinstance(found, Answered):
         walk.macs[at, target] = (found.mac, found.by, found.at)
     return found
 
 
-def known_of(
-    walk: Walk,
-    found: Answered | Left | Dropped | Undecided,
-    learned: dict[tuple[Interface, int, int], str],
-    remotes: dict[tuple[Interface, int], Address],
-) -> Known:
-    """What a question taught."""
-    more = {key: port for key, port in walk.learned.items() if learned.get(key) != port}
-    far = {key: address for key, address in walk.remotes.items() if remotes.get(key) != address}
-    return Known(found, more, far, tuple(walk.assumptions))
+def more(after: dict[K, V], before: dict[K, V]) -> dict[K, V]:
+    """What was added or changed."""
+    return {key: value for key, value in after.items() if before.get(key) != value}
 
 
 def recalled(walk: Walk, remembered: Known) -> Answered | Left | Dropped | Undecided:
     """What an earlier walk found out by the same question."""
     walk.learned.update(remembered.learned)
     walk.remotes.update(remembered.remotes)
+    walk.macs.update(remembered.macs)
     walk.assumptions.update(dict.fromkeys(remembered.assumptions))
     return remembered.answer
 
@@ -219,10 +235,19 @@ def hear(walk: Walk, space: Space, device: str, frame: Frame, asked: Question) -
         # Who answers a question notes who asked (``neigh_event_ns``).
         walk.macs[here, asked.sender] = (frame.source, asked.asker, None)
     mac = link.mac or 0
+    noted(walk, here, frame, asked)
     answer = replace(asked, mac=mac, answer=True, answered_by=here, at=place)
     if asked.target.family == 6 and not admitted(walk, space, device, answer, Hook.OUTPUT):
         return walk.drop(space.scope, f"{space.place} drops its neighbour advertisements")
     return links.transmit(walk, here, Frame(mac, frame.source, answer))
+
+
+def noted(walk: Walk, here: Interface, frame: Frame, asked: Question) -> None:
+    """Who is asked learns who asks (``neigh_event_ns``); where several have the address, that may be undone by another, and is not relied on."""
+    sender = asked.sender
+    if sender is not None and not contested(walk, sender):
+        link = walk.index.link(asked.asker)
+        walk.macs.setdefault((here, sender), (frame.source, asked.asker, link.at if link else None))
 
 
 def admitted(walk: Walk, space: Space, device: str, asked: Question, hook: Hook = Hook.INPUT) -> bool:

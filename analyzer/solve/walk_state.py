@@ -103,6 +103,8 @@ class Undecided:
     hops: tuple[Hop, ...] = ()
 
 
+Neighbour = tuple[int, Interface | None, Span | None]
+"""A neighbour that a walk learned: its MAC, the interface that has it, and where that is said."""
 Ending = Delivered | Left | Answered | Dropped | Undecided
 Endings = list[Ending]
 
@@ -132,6 +134,7 @@ class Known:
     answer: Answered | Left | Dropped | Undecided
     learned: dict[tuple[Interface, int, int], str]
     remotes: dict[tuple[Interface, int], Address]
+    macs: dict[tuple[Interface, Address], Neighbour]
     assumptions: tuple[str, ...]
 
 
@@ -147,7 +150,7 @@ class Walk:
     surroundings: dict[tuple[Scope, int], Surroundings] = field(default_factory=dict)
     learned: dict[tuple[Interface, int, int], str] = field(default_factory=dict)
     remotes: dict[tuple[Interface, int], Address] = field(default_factory=dict)
-    macs: dict[tuple[Interface, Address], tuple[int, Interface | None, Span | None]] = field(default_factory=dict)
+    macs: dict[tuple[Interface, Address], Neighbour] = field(default_factory=dict)
     ways: dict[tuple[object, ...], NextHop] = field(default_factory=dict)
     asking: set[tuple[Interface, Address]] = field(default_factory=set)
     seen: set[tuple[object, ...]] = field(default_factory=set)
