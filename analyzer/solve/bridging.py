@@ -250,10 +250,12 @@ def prerouting(walk: Walk, space: Space, bridge: str, port: str, frame: Frame, l
 
 
 def translated(walk: Walk, space: Space, bridge: str, frame: Frame, at: HookPacket) -> Frame | Endings:
-    """``br_nf_pre_routing_finish``: to a neighbour on the bridge the frame is bridged on, else it goes up to the host."""
+    """``br_nf_pre_routing_finish``: to a neighbour on the bridge the frame is bridged on, else it goes up to the host; so it does where
+    IPv4 is not forwarded (``ip_route_input`` then finds no way out)."""
     found = look_up(walk, space, Query.of(at.packet, bridge))
     mac = space.links[bridge].mac or 0
-    if not isinstance(found, Route) or found.kind != "unicast" or found.ways[0].device != bridge:
+    closed = at.packet.family == 4 and space.switch(f"net.ipv4.conf.{bridge.replace('.', '/')}.forwarding") == 0
+    if closed or not isinstance(found, Route) or found.kind != "unicast" or found.ways[0].device != bridge:
         return replace(frame, destination=mac, said="")
     here = Interface(space.scope, bridge)
     target = found.ways[0].via or Address(at.packet.family, at.packet.destination)

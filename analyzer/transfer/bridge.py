@@ -13,7 +13,7 @@ from analyzer.ranges import normalised, single
 from analyzer.source import Scope
 from analyzer.transfer.ir import KEEP, Alt, Assign, Bits, End, Field, If, In, Match, Not, Return, Transfer
 from analyzer.transfer.reach import bridge_of, flood, inner_vlan, may_pass
-from analyzer.transfer.space import Context, by_value, call, drop, goto, seq, unless
+from analyzer.transfer.space import Context, by_value, call, drop, goto, number, seq, unless
 from analyzer.transfer.traffic_control import filters
 
 GROUP = Bits(Field.DESTINATION_MAC, 1 << 40, 1 << 40)
@@ -88,6 +88,8 @@ def routed_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     device, _, mac = detail.partition(" ")
     up = seq(Assign(Field.DESTINATION_MAC, int(mac)), Assign(Field.OUT_INTERFACE, 0), End(Return()))
     stays = seq(call(scope, "resolved", f"{device} quiet"), Assign(Field.OUT_INTERFACE, 0), End(Return()))
+    if context.family == 4 and number(context.setting(scope, device, "forwarding") or "1") == 0:
+        return up
     same = In(Field.OUT_INTERFACE, single(context.names.number(device)))
     return seq(call(scope, "route input"), If(same, stays, up))
 

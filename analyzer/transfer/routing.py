@@ -286,7 +286,7 @@ def source_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     space = context.space(scope)
 
     def effect(route: RouteFact, hop: NextHop) -> Transfer:
-        if route.source is not None and route.kind != "local":
+        if route.source is not None:
             return seq(Assign(Field.SOURCE, route.source.value, route.at), End(Return(), route.at))
         if route.kind == "local":
             return seq(Copy(Field.SOURCE, Field.DESTINATION), End(Return(), route.at))
