@@ -114,7 +114,8 @@ def replied(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Sc
                 back &= flow.packet.source in (0, value(after, Field.DESTINATION))
                 found.add(End(Fate.REACHABLE) if back else End(Fate.UNREACHABLE, reason="the reply: from elsewhere"))
             case ir.Leave() if isinstance(flow.start, Interface):
-                found.add(End(Fate.REACHABLE))
+                back = value(after, Field.SOURCE) == flow.packet.destination
+                found.add(End(Fate.REACHABLE) if back else End(Fate.UNREACHABLE, reason="the reply: from elsewhere"))
             case ir.Unknown(reason):
                 found.add(End(Fate.UNKNOWN, reason="the reply: " + reason))
             case _:

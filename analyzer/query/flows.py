@@ -216,8 +216,20 @@ def translations(result: Result) -> Iterator[Lost]:
         (SEEN_SOURCE, (Field.SOURCE, Field.SOURCE_PORT)),
         (SEEN_DESTINATION, (Field.DESTINATION, Field.DESTINATION_PORT)),
     ):
-        if any(field.value in state.region and not unchanged(state, state.env[INDEX[field]], field) for field in fields):
-            yield Lost(kind, kind, at, state)
+        parts = (part for field in fields if field.value in state.region and (part := changed(state, field)) is not None)
+        if (part := next(parts, None)) is not None:
+            yield Lost(kind, kind, at, part)
+
+
+def changed(state: State, field: Field) -> State | None:
+    """The packets whose field is not what it was in the request: not those that a translation leaves as they are."""
+    own, value = origin(state, field), state.env[INDEX[field]]
+    if unchanged(state, value, field):
+        return None
+    now = values_of(state, value)
+    if isinstance(own, str) and len(now) == 1 and now[0][0] == now[0][1]:
+        return narrowed(state, own, difference(values_of(state, own), now))
+    return state
 
 
 def unchanged(state: State, value: Value, field: Field) -> bool:

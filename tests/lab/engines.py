@@ -30,11 +30,13 @@ def lowered(capture: Capture, programs: dict[int, NetworkProgram], probe: Probe,
 
 
 def judge(ends: set[End], told: Trace, result: Result) -> str:
-    """``agree``, ``unknown`` or ``wrong``. The language knows no sockets: where nothing listens, the host that has the packet counts."""
+    """``agree``, ``unknown`` or ``wrong``. The language knows no sockets: where nothing listens, the host that has the packet counts.
+    What leaves the capture it does not follow back, and so not the answers to questions for neighbours that come through a tunnel."""
     deaf = {outcome.delivered_to for outcome in told.outcomes if "nothing listens" in outcome.reason}
     if any(end.at in deaf for end in ends) or any(agrees(end, result) for end in ends):
         return "agree"
-    return "unknown" if any(end.fate is Fate.UNKNOWN for end in ends) else "wrong"
+    open_end = any(end.fate is Fate.UNKNOWN or end.at == OUTSIDE for end in ends)
+    return "unknown" if open_end else "wrong"
 
 
 def agrees(end: End, result: Result) -> bool:
