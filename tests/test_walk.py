@@ -269,3 +269,44 @@ def test_a_translated_service_comes_back_translated(tmp_path: Path) -> None:
     assert (outcome.fate, outcome.delivered_to, outcome.port_seen) == (Fate.REACHABLE, "default/p21", 8080)
     assert outcome.destination_translated
     assert not outcome.source_translated
+
+
+def ipip(number: int, other: int, **more: str) -> dict[str, str]:
+    """What Calico's IP-in-IP mode adds to a node: one device without a far end, the route's gateway is it."""
+    device = (
+        f"9: tunl0@NONE: <NOARP,UP,LOWER_UP> mtu 1480 qdisc noqueue state UNKNOWN group default\n    link/ipip 0.0.0.0 brd 0.0.0.0 promiscuity 0\n"
+        f"    ipip any remote any local any ttl inherit nopmtudisc\n    inet 10.244.{number}.0/32 scope global tunl0\n"
+    )
+    return node(number, f"10.244.{other}.0/24 via 192.168.9.{other} dev tunl0 onlink\n", device, **more)
+
+
+def test_ip_in_ip(tmp_path: Path) -> None:
+    """ip_tunnel_xmit: without a remote the outer destination is the route's gateway."""
+    found = asked(build(tmp_path / "a", ipip(1, 2), ipip(2, 1)), "default/p11", "default/p21")
+    assert only(found) == "reachable"
+    assert any("ipip to 192.168.9.2" in hop.what for hop in found.outcomes[0].hops)
+    closed = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -p ipencap -j DROP\nCOMMIT\n"
+    lost = asked(build(tmp_path / "b", ipip(1, 2), ipip(2, 1, iptables__save=closed)), "default/p11", "default/p21")
+    assert "the tunnel packet" in only(lost)
+    assert "filter INPUT rule 1" in only(lost)
+
+
+def test_a_chain_of_routers(tmp_path: Path) -> None:
+    """A long way is walked to its end, and a loop of layer 2 ends."""
+    files: dict[str, str] = {}
+    count = 16
+    for number in range(count):
+        left, right = f"10.9.{number}.2", f"10.9.{number + 1}.1"
+        links = link(2, "left@if3", f"02:00:00:01:00:{number:02x}", f"{left}/24", kind="veth").replace(
+            "link-netnsid 0", f"link-netns r{number - 1}"
+        ) + link(3, "right@if2", f"02:00:00:02:00:{number:02x}", f"{right}/24", kind="veth").replace(
+            "link-netnsid 0", f"link-netns r{number + 1}"
+        )
+        routes = f"10.9.{number}.0/24 dev left scope link\n10.9.{number + 1}.0/24 dev right scope link\n"
+        routes += f"10.8.0.0/16 via 10.9.{number + 1}.2 dev right\n10.9.0.0/16 via 10.9.{number}.1 dev left\n"
+        if number == count - 1:
+            routes = routes.replace(f"10.8.0.0/16 via 10.9.{number + 1}.2 dev right\n", "")
+            links = links.replace(f"inet {right}/24", "inet 10.8.0.1/16")
+        files |= space(f"nodes/n/netns/r{number}", links, routes)
+    found = asked(network_of(files, tmp_path), "r0", "10.8.0.1")
+    assert only(found) == "reachable"

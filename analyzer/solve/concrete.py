@@ -38,7 +38,13 @@ def walk(network: Network, flow: Flow) -> Trace:
     if packet.protocol == TCP and not packet.tcp_flags:
         packet = replace(packet, tcp_flags=SYN)
     outcomes = explore(lambda oracle: one_way(index, Flow(flow.start, packet), oracle))
-    return Trace(fate_of(outcomes), outcomes, packet)
+    return Trace(fate_of(outcomes), outcomes, sent(outcomes, packet))
+
+
+def sent(outcomes: tuple[Outcome, ...], packet: Packet) -> Packet:
+    """The packet with the source that it was sent with."""
+    first = next((outcome.hops[0].packet for outcome in outcomes if outcome.hops and outcome.hops[0].stage == "send"), None)
+    return first if first is not None and not packet.source else packet
 
 
 def one_way(index: WalkIndex, flow: Flow, oracle: Oracle) -> Outcome:

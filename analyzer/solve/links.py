@@ -18,6 +18,9 @@ from analyzer.solve.packet import Packet
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import BROADCAST, HEADER, Endings, Frame, Question, Walk
 
+DEEP = 72
+"""More devices on one way than this are taken for a loop."""
+
 
 def transmit(walk: Walk, at: Interface, frame: Frame) -> Endings:
     """A frame leaves by a device."""
@@ -34,7 +37,7 @@ def transmit(walk: Walk, at: Interface, frame: Frame) -> Endings:
 
 def emit(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) -> Endings:
     """Up, with a carrier, past tc, and on by the kind of device."""
-    if walk.depth > 80:
+    if walk.depth > DEEP:
         return walk.drop(at.scope, f"the frame loops through {at}", link.at)
     if not link.up:
         return walk.drop(at.scope, f"{at} is down", link.at)
@@ -148,7 +151,7 @@ def arrive(walk: Walk, at: Interface, frame: Frame) -> Endings:
         return walk.drop(at.scope, f"{at} is down", link.at)
     walk.depth += 1
     try:
-        if walk.depth > 80:
+        if walk.depth > DEEP:
             return walk.drop(at.scope, f"the frame loops through {at}", link.at)
         taken = control.filtered(walk, space, at, frame, "ingress")
         return taken if taken is not None else inward(walk, space, at, link, frame)
