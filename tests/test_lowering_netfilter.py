@@ -13,6 +13,7 @@ import pytest
 
 from analyzer.addresses import Address, address, prefix, prefix_of
 from analyzer.facts.links import AddressFact, LinkFact, OtherKind
+from analyzer.facts.neighbours import NeighbourFact
 from analyzer.facts.netfilter import IpsetFact, RulesetFact
 from analyzer.facts.routes import LOCAL, MAIN, NextHop, RouteFact
 from analyzer.facts.system import SysctlFact
@@ -100,6 +101,7 @@ def namespace(
         rules={number: default_rules(number, scope) for number in (4, 6)},
         rulesets=rulesets,
         sets=sets or {},
+        neighbours=known(scope, family),
         sysctls={key: SysctlFact(at=AT, key=key, value=value) for key, value in keys.items()},
     )
 
@@ -108,6 +110,18 @@ def hash_of(scope: Scope, name: str) -> int:
     """A MAC for an interface."""
     return (
         0x020000000000 | sum(ord(letter) << (8 * (position % 4)) for position, letter in enumerate(f"{scope}{name}")) & 0xFFFFFFFF
+    )
+
+
+def known(scope: Scope, family: int) -> tuple[NeighbourFact, ...]:
+    """Every neighbour, so that discovery, which passes the hooks too, is not part of the question."""
+    near = {Interface(one, device): Interface(other, far) for one, device, other, far in PAIRS}
+    near |= {other: one for one, other in near.items()}
+    return tuple(
+        NeighbourFact(at=AT, address=address(text), device=here.device, mac=hash_of(*there), states=frozenset({"PERMANENT"}))
+        for here, there in near.items()
+        if here.scope == scope
+        for text in HELD[family][there.scope][there.device]
     )
 
 

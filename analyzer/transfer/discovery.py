@@ -22,6 +22,7 @@ from analyzer.transfer.ir import (
 from analyzer.transfer.space import Context, by_value, call, seq
 
 ICMPV6, SOLICITATION, ADVERTISEMENT = 58, 135, 136
+ALL_NODES = 0x333300000001
 GROUP = 0xFF0200000000000000000001FF000000
 
 
@@ -33,9 +34,11 @@ def solicited(context: Context, at: Interface, host: Interface, value: int, mac:
     known = Assign(Field.DESTINATION_MAC, mac)
     if context.family == 4 or not (filters(context, at.scope) or filters(context, host.scope)):
         return known
-    way = (*passes(context, at, ("OUTPUT", "POSTROUTING"), 0), *passes(context, host, ("PREROUTING", "INPUT"), 1))
-    back = (*passes(context, host, ("OUTPUT", "POSTROUTING"), 0), *passes(context, at, ("PREROUTING", "INPUT"), 1))
-    asking = seq(question(context, at, value), *way, turned(value), *back, Decapsulate(), known)
+    sent = passes(context, at, ("OUTPUT", "POSTROUTING"), 0)
+    heard = (Assign(Field.DESTINATION_MAC, ALL_NODES), *passes(context, host, ("PREROUTING", "INPUT"), 1))
+    answered = (turned(value), *passes(context, host, ("OUTPUT", "POSTROUTING"), 0))
+    learnt = passes(context, at, ("PREROUTING", "INPUT"), 1)
+    asking = seq(question(context, at, value), *sent, *heard, *answered, *learnt, Decapsulate(), known)
     return If(In(Field.DIRECTION, single(1)), known, asking)
 
 
@@ -80,4 +83,5 @@ def turned(value: int) -> Transfer:
         Assign(Field.SOURCE, value),
         Copy(Field.DESTINATION, Field.NEXT_HOP),
         Assign(Field.ICMP_TYPE, ADVERTISEMENT),
+        Assign(Field.DESTINATION_MAC, 0),
     )
