@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from tests.lab import chaos, netfilter_breakages
+from tests.lab import chaos, netfilter_breakages, six_breakages
 from tests.lab.build import Lab
 from tests.lab.plan import GATEWAY, Node, Pod, Scenario
 
@@ -23,12 +23,14 @@ PODS = BRIDGED | ROUTED
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """A breakage, and which scenarios it fits: ``overlays`` (none: all), ``services`` needed, more than one node needed."""
+    """A breakage, and which scenarios it fits: ``overlays`` (none: all), ``services`` needed, more than one node (``peers``)
+    needed, IPv6 (``six``) needed."""
 
     apply: Apply
     overlays: frozenset[str] = ANYWHERE
     services: bool = False
     peers: bool = False
+    six: bool = False
 
     @property
     def name(self) -> str:
@@ -36,6 +38,8 @@ class Breakage:
 
     def fits(self, scenario: Scenario) -> bool:
         """Whether the scenario has what this breaks."""
+        if self.six and 6 not in scenario.families:
+            return False
         if self.overlays and scenario.overlay not in self.overlays:
             return False
         return (scenario.services or not self.services) and (scenario.nodes > 1 or not self.peers)
@@ -205,8 +209,8 @@ def second_uplink(lab: Lab, random: Random) -> None:
         ]
     lab.run("underlay", "\n".join(lines))
     for one in lab.nodes:
-        lab.run(one.name, f"ip link set eth1 up; ip addr add 192.168.67.{10 + one.number}/24 dev eth1")
-    lab.run(node.name, f"ip route replace {peer.pod_cidr()} via 192.168.67.{10 + peer.number} dev eth1")
+        lab.run(one.name, f"ip link set eth1 up; ip addr add {one.second_address()}/24 dev eth1")
+    lab.run(node.name, f"ip route replace {peer.pod_cidr()} via {peer.second_address()} dev eth1")
     lab.run(
         peer.name, f"sysctl -qw net.ipv4.conf.{random.choice(('all', 'eth1', 'default'))}.rp_filter={random.choice((0, 1, 1, 2))}"
     )
@@ -366,9 +370,10 @@ _WIRED = (
 _SERVED = frozenset({"svc_no_endpoints", "svc_stale_endpoint", "etp_local_no_local", "kube_services_jump_missing", "conntrack_notrack",
                      "no_clustercidr_masq", "legacy_stale_rules", "external_ip_is_node_ip", "postrouting_jump_missing"})  # fmt: skip
 _FILTERED = tuple(Breakage(apply, services=apply.__name__ in _SERVED) for apply in netfilter_breakages.ALL)
+_SIX = tuple(Breakage(apply, OVERLAYS, six=True) for apply in six_breakages.ALL)
 _RANDOM = tuple(Breakage(apply) for apply in chaos.ALL)
 
-BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_RANDOM)
+BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_SIX, *_RANDOM)
 
 
 def choose(scenario: Scenario, random: Random, most: int = 3) -> list[Breakage]:

@@ -100,5 +100,5 @@ def own(lab: Lab, probe: Probe) -> set[str]:
         node = lab.node(probe.source.removeprefix("node:"))
         family = 6 if ":" in probe.target else 4
         network = ipaddress.ip_network(node.pod_cidr(family))
-        return {node.address(family), str(network[0]), str(network[1])}
+        return {node.address(family), node.second_address(), str(network[0]), str(network[1])}
     return {address for pod in lab.pods if pod.key == probe.source for address in pod.addresses}

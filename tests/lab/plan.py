@@ -29,6 +29,10 @@ class Node:
     def address(self, family: int = 4) -> str:
         return f"192.168.66.{10 + self.number}" if family == 4 else f"fd00:66::{10 + self.number:x}"
 
+    def second_address(self) -> str:
+        """Its address on a second network between the nodes, where there is one."""
+        return f"192.168.67.{10 + self.number}"
+
     def pod_cidr(self, family: int = 4) -> str:
         return f"10.244.{self.number}.0/24" if family == 4 else f"fd00:10:244:{self.number}::/64"
 

@@ -1,0 +1,79 @@
+"""Ways to break the IPv6 half of a dual-stack network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from tests.lab.build import Lab
+from tests.lab.plan import CLUSTER_CIDR, Node
+
+Apply = Callable[[Lab, Random], None]
+
+
+def _two(lab: Lab, random: Random) -> tuple[Node, Node]:
+    first, second = random.sample(lab.nodes, 2)
+    return first, second
+
+
+def forwarding_off_six(lab: Lab, random: Random) -> None:
+    lab.run(random.choice(lab.nodes).name, f"sysctl -qw net.ipv6.conf.{random.choice(('all', 'cni0', 'eth0'))}.forwarding=0")
+
+
+def route_missing_six(lab: Lab, random: Random) -> None:
+    node, peer = _two(lab, random)
+    lab.run(node.name, f"ip -6 route del {peer.pod_cidr(6)}")
+
+
+def route_blackhole_six(lab: Lab, random: Random) -> None:
+    node, peer = _two(lab, random)
+    lab.run(
+        node.name, f"ip -6 route replace {random.choice(('blackhole', 'unreachable', 'prohibit'))} {peer.pod_cidr(6)} metric 1"
+    )
+
+
+def fdb_missing_six(lab: Lab, random: Random) -> None:
+    node, peer = _two(lab, random)
+    lab.run(node.name, f"bridge fdb del {peer.vtep_mac()} dev flannel-v6.1 dst {peer.address(6)}")
+
+
+def solicitations_dropped(lab: Lab, random: Random) -> None:
+    """ip6tables forgets that IPv6 finds its neighbours by ICMPv6."""
+    kind = random.choice(("neighbour-solicitation", "neighbour-advertisement", "echo-request"))
+    pod = random.choice([one for one in lab.pods if not one.host_network])
+    where = random.choice((pod.node, pod.key))
+    lab.run(where, f"ip6tables -I INPUT -p icmpv6 --icmpv6-type {kind} -j DROP")
+
+
+def forward_drop_six(lab: Lab, random: Random) -> None:
+    lab.run(
+        random.choice(lab.nodes).name,
+        f"ip6tables -I FORWARD -d {CLUSTER_CIDR[6]} -p {random.choice(('tcp', 'udp', 'icmpv6'))} -j DROP",
+    )
+
+
+def masquerade_six(lab: Lab, random: Random) -> None:
+    lab.run(random.choice(lab.nodes).name, f"ip6tables -t nat -I POSTROUTING -s {CLUSTER_CIDR[6]} -j MASQUERADE")
+
+
+def rule_six(lab: Lab, random: Random) -> None:
+    node, peer = _two(lab, random)
+    action = random.choice(("blackhole", "lookup main suppress_prefixlength 0", "lookup 66"))
+    lab.run(node.name, f"ip -6 rule add pref 700 from {node.pod_cidr(6)} to {peer.pod_cidr(6)} {action}")
+
+
+def pod_no_default_route_six(lab: Lab, random: Random) -> None:
+    lab.run(random.choice([one for one in lab.pods if not one.host_network]).key, "ip -6 route del default")
+
+
+def neighbour_six(lab: Lab, random: Random) -> None:
+    """A pod's permanent neighbour entry with the MAC of nobody."""
+    pod = random.choice([one for one in lab.pods if not one.host_network])
+    gateway = lab.run(pod.key, "ip -6 route show default").split("via ")[1].split()[0]
+    lab.run(pod.key, f"ip neigh replace {gateway} lladdr 02:00:00:00:00:98 dev eth0 nud permanent")
+
+
+ALL: tuple[Apply, ...] = (
+    forwarding_off_six, route_missing_six, route_blackhole_six, fdb_missing_six, solicitations_dropped, forward_drop_six, masquerade_six,
+    rule_six, pod_no_default_route_six, neighbour_six,
+)  # fmt: skip
