@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from analyzer.addresses import Address, address
 from analyzer.facts.kubernetes import PodFact
 from analyzer.model.network import Attachment, Interface, Network
+from analyzer.solve.walk_index import Identity
 from analyzer.source import Scope
 
 OUTSIDE = {4: Address(4, 0xCB007101), 6: Address(6, 0x20010DB8 << 96 | 1)}
@@ -81,7 +83,7 @@ def pod(network: Network, text: str) -> Endpoint:
     fact = network.cluster.pods.get((namespace, name))
     if fact is None:
         raise ValueError(f"there is no pod {wanted} in the input")
-    return uncaptured(network, fact)
+    return uncaptured(fact)
 
 
 def attached(item: Attachment) -> Endpoint:
@@ -89,10 +91,9 @@ def attached(item: Attachment) -> Endpoint:
     return Endpoint(item.name, item.scope, item.addresses)
 
 
-def uncaptured(network: Network, fact: PodFact) -> Endpoint:
+def uncaptured(fact: PodFact) -> Endpoint:
     """A pod whose namespace was not captured: it has addresses all the same."""
     name = f"{fact.namespace}/{fact.name}"
-    del network
     return Endpoint(name, None, fact.addresses, why=f"the network namespace of pod {name} on node {fact.node} was not captured")
 
 
@@ -159,20 +160,30 @@ def owned(fact: PodFact, kind: str, name: str) -> bool:
 
 def by_address(network: Network, found: Address) -> Endpoint:
     """Whatever has an address: a pod, a node, a service; else it is outside."""
+    known = holders(Identity(network)).get(found)
+    return known if known is not None else Endpoint(str(found), None, (found,), outside=True, exact=True)
+
+
+@lru_cache(maxsize=4)
+def holders(key: Identity) -> dict[Address, Endpoint]:
+    """Every address of the network's pods, nodes and services, with what has it; pods' namespaces first."""
+    network, found = key.network, dict[Address, Endpoint]()
     for item in network.attachments:
-        if found in item.addresses and item.scope.namespace:
-            return Endpoint(item.name, item.scope, (found,), exact=True)
-    for one in network.owners.get(found, ()):
-        if not one.scope.namespace:
-            return Endpoint(f"node:{one.scope.node}", one.scope, (found,), exact=True)
+        for one in item.addresses if item.scope.namespace else ():
+            found.setdefault(one, Endpoint(item.name, item.scope, (one,), exact=True))
+    for one, interfaces in network.owners.items():
+        node_scope = next((at.scope for at in interfaces if not at.scope.namespace), None)
+        if node_scope is not None:
+            found.setdefault(one, Endpoint(f"node:{node_scope.node}", node_scope, (one,), exact=True))
     for fact in network.cluster.pods.values():
-        if found in fact.addresses and not fact.finished:
-            missing = uncaptured(network, fact)
-            return Endpoint(missing.name, None, (found,), exact=True, why=missing.why)
-    for key, one_service in network.cluster.services.items():
-        if found in (*one_service.cluster_addresses, *one_service.external_addresses, *one_service.load_balancer_addresses):
-            return Endpoint(f"svc:{key[0]}/{key[1]}", None, (found,), exact=True, service=key)
-    return Endpoint(str(found), None, (found,), outside=True, exact=True)
+        for one in () if fact.finished else fact.addresses:
+            missing = uncaptured(fact)
+            found.setdefault(one, Endpoint(missing.name, None, (one,), exact=True, why=missing.why))
+    for name, service_fact in network.cluster.services.items():
+        every = (*service_fact.cluster_addresses, *service_fact.external_addresses, *service_fact.load_balancer_addresses)
+        for one in every:
+            found.setdefault(one, Endpoint(f"svc:{name[0]}/{name[1]}", None, (one,), exact=True, service=name))
+    return found
 
 
 def entrance(network: Network, text: str, destination: Address) -> Interface:
