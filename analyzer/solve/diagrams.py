@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import NamedTuple
 
-from analyzer.ranges import Ranges, intersection, single, size
+from analyzer.ranges import Ranges, single, size
 from analyzer.solve.pooling import pooled
 from analyzer.solve.regions import BeyondSets, State, Value, chosen, is_single, merged, put, values_of
 from analyzer.solve.splitting import split
@@ -22,7 +22,7 @@ from analyzer.solve.tracking import cleared, confirmed, decide, manipulated, rew
 from analyzer.source import Scope, Span
 from analyzer.transfer import ir
 
-STEPS, STATES, HOPS, NESTING = 4_000_000, 200_000, 256, 100
+STEPS, STATES, HOPS, NESTING = 2_000_000, 20_000, 256, 100
 CIRCLES = ir.Drop("the packet goes in circles")
 ACCEPT = ir.Accept()
 
@@ -172,7 +172,7 @@ def run_seq(engine: Sets, parts: tuple[ir.Transfer, ...], states: list[State], o
         if len(states) > before:
             states = merged(states)
             engine.count.states += len(states)
-            if engine.count.states > engine.limit:
+            if len(states) > engine.limit:
                 raise BeyondSets(f"more than {engine.limit} sets of packets have to be told apart")
     return states
 
@@ -197,16 +197,17 @@ def run_table(engine: Sets, transfer: ir.Table, states: list[State], out: list[R
     result: list[State] = []
     while waiting:
         position, group = waiting.pop()
-        now = values_of(group[0], group[0].env[DESTINATION])
+        value = group[0].env[DESTINATION]
+        now = values_of(group[0], value)
         indexes = transfer.select(now)
         place = bisect_left(indexes, position)
         while place < len(indexes) and group:
             index = indexes[place]
             place += 1
             group = run_seq(engine, (transfer.parts[index],), group, out)
-            moved = [state for state in group if is_elsewhere(state, now)]
+            moved = [state for state in group if is_elsewhere(state, value, now)]
             if moved:
-                group = [state for state in group if not is_elsewhere(state, now)]
+                group = [state for state in group if not is_elsewhere(state, value, now)]
                 waiting += [(index + 1, others) for others in by_destination(moved)]
         result += group
     return merged(result) if len(result) > len(states) else result
@@ -214,18 +215,21 @@ def run_table(engine: Sets, transfer: ir.Table, states: list[State], out: list[R
 
 def by_destination(states: list[State]) -> list[list[State]]:
     """The states, grouped by what their destination may be."""
-    groups: dict[Ranges, list[State]] = {}
+    groups: dict[tuple[Value, Ranges], list[State]] = {}
     for state in states:
-        groups.setdefault(values_of(state, state.env[DESTINATION]), []).append(state)
+        value = state.env[DESTINATION]
+        groups.setdefault((value, values_of(state, value)), []).append(state)
     return list(groups.values())
 
 
-def is_elsewhere(state: State, before: Ranges) -> bool:
-    """Whether the destination is no longer among those before, or only among very few of them."""
-    now = values_of(state, state.env[DESTINATION])
-    if now is before or now == before:
+def is_elsewhere(state: State, value: Value, before: Ranges) -> bool:
+    """Whether the destination is another field's value now, or only among very few of those before."""
+    if state.env[DESTINATION] != value:
+        return True
+    now = values_of(state, value)
+    if now is before or isinstance(value, int):
         return False
-    return size(now) * 4 <= size(before) or intersection(now, before) != now
+    return len(now) * 4 <= len(before) if len(before) > 8 else size(now) * 4 <= size(before)
 
 
 def inside(
