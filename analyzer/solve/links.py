@@ -183,7 +183,7 @@ def arrive_up(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
         return walk.drop(at.scope, f"{at} has no device for VLAN {frame.vlan}", link.at, True)
     known = link.mac is not None and link.link_type == "ether" and "LOOPBACK" not in link.flags
     if known and not frame.to_all and frame.destination != link.mac and not isinstance(link.kind, Vrf):
-        return walk.drop(at.scope, other_host(space, at, link, frame), frame.said_at or link.at, not frame.said)
+        return walk.drop(at.scope, other_host(at, link, frame), frame.said_at or link.at, not frame.said)
     if isinstance(frame.load, Question):
         return resolution.hear(walk, space, at.device, frame, frame.load)
     kind = "unicast" if not frame.to_all else "broadcast" if frame.destination == BROADCAST else "multicast"
@@ -191,11 +191,10 @@ def arrive_up(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
     return internet.receive(walk, space, at.device, load, frame.prerouted)
 
 
-def other_host(space: Space, at: Interface, link: LinkFact, frame: Frame) -> str:
+def other_host(at: Interface, link: LinkFact, frame: Frame) -> str:
     """Why a host drops a frame that is for another: both MACs, and where they stand."""
     says = f" ({frame.said}{f', {frame.said_at.path}:{frame.said_at.line}' if frame.said_at else ''})" if frame.said else ""
     own = hardware_text(link.mac or 0)
-    del space
     return (
         f"the frame is for {hardware_text(frame.destination)}{says}, and {at} has {own} ({link.at.path}:{link.at.line}): "
         "it is dropped as another host's"

@@ -12,7 +12,7 @@ from analyzer.addresses import Address
 from analyzer.facts.matches import ReversePathMatch
 from analyzer.solve.netfilter import HookPacket, Surroundings
 from analyzer.solve.route_lookup import NotKnown, Query, Refused, Route, look_up
-from analyzer.solve.sources import first_address, scope_number, select_four, select_six
+from analyzer.solve.sources import first_address, select_four, select_six
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import Endings, Walk
 
@@ -141,8 +141,3 @@ def passes(walk: Walk, space: Space, match: ReversePathMatch, at: HookPacket) ->
     if found.kind != "unicast" and not (found.kind == "local" and match.accept_local):
         return False
     return match.loose or uses(space, found, at.in_device)
-
-
-def link_scope(space: Space, device: str) -> int:
-    """The narrowest scope of a device's addresses; 255 where it has none."""
-    return min((scope_number(fact.scope_name) for fact in space.addresses.get(device, ())), default=255)

@@ -71,7 +71,7 @@ def vxlan_to(
         outer = replace(outer, fragments=True)
 
     def opened(end: Delivered) -> Endings:
-        return open_vxlan(walk, end, number, port, frame)
+        return open_vxlan(walk, end, number, frame)
 
     if remote.value >> 28 == 14 if remote.family == 4 else remote.value >> 120 == 0xFF:
         return to_group(walk, at, kind, frame)
@@ -129,7 +129,7 @@ def lost(ending: Ending, outer: Packet) -> Ending:
             return Undecided(text, None, f"the state of {target}", ending.hops)
 
 
-def open_vxlan(walk: Walk, end: Delivered, number: int, port: int, frame: Frame) -> Endings:
+def open_vxlan(walk: Walk, end: Delivered, number: int, frame: Frame) -> Endings:
     """``vxlan_rcv``: the device of the socket's namespace with this VNI and port takes the inner frame."""
     packet = end.at.packet
     for one in walk.index.tunnels.get(end.scope, ()):
@@ -142,7 +142,6 @@ def open_vxlan(walk: Walk, end: Delivered, number: int, port: int, frame: Frame)
                 return taken_out(walk, end, one, kind, frame)
     seen = Address(packet.family, packet.destination)
     text = f"no VXLAN device of {end.scope} has VNI {number} and port {packet.destination_port}: the tunnel packet to {seen} is dropped"
-    del port
     return walk.drop(end.scope, text, nearest(walk, end.scope))
 
 
