@@ -11,7 +11,7 @@ from analyzer.solve.symbolic import Some, exists
 from analyzer.source import Scope
 from analyzer.transfer import ir
 
-WAYS, GROUPS = 1_500, 4
+WAYS, GROUPS = 1_000, 2
 
 
 def contradiction(program: ir.Program, send: Callable[[Scope], ir.Point], groups: Iterable[Group]) -> str:

@@ -205,8 +205,9 @@ def pods_to_services(network: Network, family: int) -> Iterator[Group]:
     holders = {value: frozenset(p.scope for p in parties) for value, parties in owners((*found, *nodes(network, family))).items()}
     for (protocol, port), group in by_port(portals(network, family)).items() if found else ():
         known = [portal for portal in group if all(address in holders for address, _ in portal.endpoints)]
-        if known:
-            yield service_group(found, known, Aim(family, single(protocol), single(port), holders, translated(known)))
+        aim = Aim(family, single(protocol), single(port), holders, translated(known))
+        for node in sorted({party.scope.node for party in found}) if known else ():
+            yield service_group(tuple(party for party in found if party.scope.node == node), known, aim)
 
 
 def translated(found: Iterable[Portal]) -> dict[int, frozenset[tuple[int, int]]]:

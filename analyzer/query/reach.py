@@ -36,7 +36,7 @@ from analyzer.source import Scope, Span
 from analyzer.transfer import ir
 from analyzer.transfer.ir import Field
 
-REPLAYS = 400
+REPLAYS, BUDGET = 400, 300_000
 Send = Callable[[Scope], ir.Point]
 
 
@@ -87,6 +87,11 @@ def decided(network: Network, program: ir.Program, send: Send, groups: Iterable[
     reach = Reach()
     dead = neglect(network, program.family)
     for group in groups:
+        if reach.rules > BUDGET:
+            reach.doubts[
+                f"what {group.senders[0].scope.node} and the nodes after it send was not decided: more than {BUDGET} tests"
+            ] = None
+            break
         reach.pairs += sum(size(sender.sources) * size(sender.destinations) for sender in group.senders)
         for aim in group.aims:
             found = analyse(program, send, aim, group.senders, dead)

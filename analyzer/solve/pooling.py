@@ -10,7 +10,7 @@ from analyzer.ranges import Ranges, intersection, union
 from analyzer.solve.regions import State, Value
 from analyzer.solve.states import Connection
 
-MOST = 400
+MOST, RAGGED = 400, 64
 Entry = Connection[Value]
 
 
@@ -54,7 +54,7 @@ def together(left: State, right: State, name: str) -> State | None:
     """One set for two that differ in a variable and in their connections; None where the variable does not tell them apart, or the order
     in which connections are asked cannot be kept."""
     mine, other = left.region[name], right.region[name]
-    if intersection(mine, other) or len(left.connections) + len(right.connections) > MOST:
+    if len(mine) + len(other) > RAGGED or intersection(mine, other) or len(left.connections) + len(right.connections) > MOST:
         return None
     found = interleaved(left.connections, right.connections, (name, mine), (name, other))
     if found is None:

@@ -1,0 +1,118 @@
+"""Guarantees over whole captures: what is healthy is proved, what is broken is refuted with its cause."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analyzer.findings import Guarantee, Verdict
+from analyzer.model.network import Network
+from analyzer.pipeline import read_input
+from analyzer.query.causes import causes
+from analyzer.query.guarantees import Engine, decide
+from benchmarks.capture import Shape, write
+
+SMALL = Shape(nodes=3, pods=2, services=5, endpoints=2)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A healthy capture."""
+    write(tmp_path, SMALL)
+    return tmp_path
+
+
+def network_of(folder: Path) -> Network:
+    """The network of a capture."""
+    return read_input((str(folder),)).network
+
+
+def verdicts(network: Network) -> dict[str, Guarantee]:
+    """The guarantees by id."""
+    return {guarantee.id: guarantee for guarantee in decide(network).guarantees}
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replaces a text that must be there."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def without(path: Path, part: str) -> None:
+    """Deletes the lines that hold a text."""
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if part not in line]
+    assert len(kept) < len(lines)
+    path.write_text("".join(kept))
+
+
+def test_a_healthy_cluster_is_proved(folder: Path) -> None:
+    found = verdicts(network_of(folder))
+    proved = {name for name, guarantee in found.items() if guarantee.verdict is Verdict.PROVED}
+    assert proved >= {
+        *("pod-to-pod", "pod-to-pod-without-nat", "node-to-pod", "node-to-pod-without-nat", "pod-sees-its-own-address"),
+        *("unique-pod-addresses", "unique-pod-cidrs", "pod-to-service", "container-to-container"),
+    }
+    assert found["pod-to-node-without-nat"].by_design
+
+
+def test_one_missing_entry_explains_every_pair_that_it_breaks(folder: Path) -> None:
+    without(folder / "nodes/n1/bridge_fdb", f"dst {SMALL.node_address(2)}")
+    network = network_of(folder)
+    decided = decide(network, ("pod-to-pod",))
+    (guarantee,) = decided.guarantees
+    assert guarantee.verdict is Verdict.REFUTED
+    assert {(item.source[:10], item.target[:10]) for item in decided.broken} == {
+        ("default/p1", "default/p2"),
+        ("default/p2", "default/p1"),
+    }
+    assert guarantee.broken == 8
+
+
+def test_forwarding_that_is_off_is_the_cause(folder: Path) -> None:
+    edit(folder / "nodes/n1/sysctl_net", "net.ipv4.ip_forward = 1", "net.ipv4.ip_forward = 0")
+    network = network_of(folder)
+    decided = decide(network, ("pod-to-pod",))
+    found = causes(network, decided.broken)
+    assert decided.guarantees[0].verdict is Verdict.REFUTED
+    assert found[0].at.path == "nodes/n1/sysctl_net"
+    assert found[0].fix is not None
+    assert found[0].counterexample is not None
+
+
+def test_a_masquerade_that_pods_meet_is_refuted_with_the_rule(folder: Path) -> None:
+    edit(
+        folder / "nodes/n0/iptables-save",
+        "-A POSTROUTING",
+        f"-A POSTROUTING -s {SMALL.subnet(0)}.0/24 -j MASQUERADE\n-A POSTROUTING",
+    )
+    network = network_of(folder)
+    found = verdicts(network)
+    assert found["pod-to-pod-without-nat"].verdict is Verdict.REFUTED
+    assert found["pod-sees-its-own-address"].verdict is Verdict.REFUTED
+    assert found["pod-to-pod"].verdict is Verdict.PROVED
+    shown = found["pod-to-pod-without-nat"].counterexample
+    assert shown is not None
+    assert shown.at is not None
+    assert shown.at.path == "nodes/n0/iptables-save"
+
+
+def test_what_was_not_captured_is_not_proved(folder: Path) -> None:
+    (folder / "nodes/n1/iptables-save").unlink()
+    assert verdicts(network_of(folder))["pod-to-pod"].verdict is Verdict.UNDECIDED
+
+
+def test_the_number_of_rules_does_not_grow_with_the_services(tmp_path: Path) -> None:
+    counts = []
+    for services in (50, 500):
+        target = tmp_path / str(services)
+        write(target, Shape(nodes=2, pods=2, services=services, endpoints=2))
+        counts.append(Engine(network_of(target), {}, {}).reach("pods", 4).rules)
+    assert counts[0] == counts[1]
+
+
+def test_the_same_input_gives_the_same_answer(folder: Path) -> None:
+    without(folder / "nodes/n1/bridge_fdb", f"dst {SMALL.node_address(2)}")
+    assert decide(network_of(folder)) == decide(network_of(folder))
