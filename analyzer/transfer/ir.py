@@ -22,7 +22,8 @@ from analyzer.source import Scope, Span
 class Field(StrEnum):
     """A packet's fields. Addresses have the family's width; a program is about one family.
 
-    Interfaces are numbers that the program gives to names, per namespace (``Program.interface``; 0: none).
+    Interfaces are numbers that the program gives to names, the same in every namespace (0: none). LENGTH is the whole packet's with its IP
+    header in bytes (0: small, and of no interest). TTL 0 is a tunnel's packet; every other one starts with a TTL.
     """
 
     SOURCE = "source"
