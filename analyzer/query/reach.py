@@ -134,6 +134,8 @@ def record(reach: Reach, item: Lost, pairs: frozenset[tuple[str, str]], found: R
     elif found.word is Word.UNKNOWN or item.kind == UNKNOWN:
         reason = found.reason if found.word is Word.UNKNOWN else item.reason
         reach.doubts[f"{source} to {target}: {reason}"] = None
+    elif any(name.startswith("choice") for name in item.state.region):
+        reach.doubts[f"{source} to {target}: {item.reason}, for a port that the network may choose and the walk does not"] = None
     else:
         packet = found.shown.packet
         reach.doubts[f"internal error: the sets say of {packet} “{item.reason}”, the walk says “{found.reason}”"] = None
