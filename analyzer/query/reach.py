@@ -109,10 +109,11 @@ def size(ranges: Ranges) -> int:
 def settle(network: Network, reach: Reach, group: Group, aim: Aim, lost: Sequence[Lost]) -> None:
     """Replays a packet of each lost set, for each pair of nodes that it is about."""
     homes = {value: parties[0].scope for value, parties in group.sources.items()}
+    named = known(network, group) if lost else {}
     for item in lost:
         for part in one_by_one(group, item.state) if item.kind == UNKNOWN else by_nodes(group, item.state):
             pairs = frozenset(pairs_of(group, part))
-            mine = frozenset(pair for pair in pairs if not governed(network, group, pair))
+            mine = frozenset(pair for pair in pairs if not governed(network, named, pair))
             reach.left |= pairs - mine
             if not mine:
                 continue
@@ -193,15 +194,21 @@ def pairs_of(group: Group, state: State) -> Iterator[tuple[str, str]]:
     return ((source, target) for source in sources for target in targets)
 
 
-def governed(network: Network, group: Group, pair: tuple[str, str]) -> bool:
-    """Whether policies may be what cuts the pair."""
-    if not policies_of(network.cluster):
+def governed(network: Network, named: Mapping[str, Party], pair: tuple[str, str]) -> bool:
+    """Whether policies may be what cuts the pair; ``named`` is empty where there are none."""
+    if not named:
         return False
-    named = {party.name: party for parties in (*group.sources.values(), *group.pods.values()) for party in parties}
     source, target = (named[name].pod if name in named else None for name in pair)
     if source is None or target is None:
         return True
     return not admitted(network.cluster, source, target).everything
+
+
+def known(network: Network, group: Group) -> dict[str, Party]:
+    """The parties by name, where there are policies."""
+    if not policies_of(network.cluster):
+        return {}
+    return {party.name: party for parties in (*group.sources.values(), *group.pods.values()) for party in parties}
 
 
 def pod_senders(parties: Iterable[Party], destinations: Ranges) -> tuple[Sender, ...]:

@@ -97,9 +97,10 @@ class Sets:
         results += [Result(CIRCLES, None, state) for state in states if state.hops >= HOPS]
         try:
             through = self.run(self.program.at(point), [state._replace(hops=state.hops + 1) for state in going], results)
-        except BeyondSets as reason:
+        except (BeyondSets, RecursionError) as reason:
             self.depth = 0
-            return [Result(ir.Unknown(str(reason)), None, state, True) for state in states]
+            words = str(reason) if isinstance(reason, BeyondSets) else "the rules are nested too deeply"
+            return [Result(ir.Unknown(words), None, state, True) for state in states]
         return results + [Result(ir.Return(), None, state) for state in through]
 
     def run(self, transfer: ir.Transfer, states: list[State], out: list[Result]) -> list[State]:

@@ -63,7 +63,7 @@ def exists(
     engine = Encoder(program, ways)
     try:
         found = [(way, left) for left, way in engine.explore(starts) if wanted(left)]
-    except TooMuch as reason:
+    except (TooMuch, RecursionError) as reason:
         return Unsettled(str(reason))
     return engine.solve([(*way.guard, *engine.asked(way, where)) for way, _ in found], rlimit)
 
