@@ -99,8 +99,9 @@ def attached(
 
 def home(pod: PodFact, node: str, spaces: Spaces, owned: Owners, by_name: list[Scope]) -> Scope | None:
     """The namespace where a packet to the pod arrives: named for the pod (``by_name``) or holding its address, and not redirected
-    by tc; the pod's node before others, the name before the address."""
+    by tc; the pod's node before others, the name before the address, a namespace without other addresses before one with them."""
     holders = [at for address in pod.addresses for at in owned.get(address, ()) if at.scope.namespace]
+    holders.sort(key=lambda at: not set(own_addresses(spaces[at.scope])) <= set(pod.addresses))
     real = [at.scope for at in holders if not redirected(spaces[at.scope], at.device)]
     stolen = {at.scope for at in holders if redirected(spaces[at.scope], at.device)}
     wanted = [scope for scope in by_name if scope not in stolen]

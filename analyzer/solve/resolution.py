@@ -231,8 +231,8 @@ def hear(walk: Walk, space: Space, device: str, frame: Frame, asked: Question) -
     place = answers_six(walk, space, device, asked) if asked.target.family == 6 else answers_four(walk, space, device, asked)
     if isinstance(place, Dropped | Undecided):
         return [place]
-    if asked.sender is not None and (here, asked.sender) not in walk.macs:
-        # Who answers a question notes who asked (``neigh_event_ns``).
+    if asked.sender is not None and (here, asked.sender) not in walk.macs and alone(walk, asked.sender):
+        # Who answers a question notes who asked (``neigh_event_ns``); of an address that several have, whoever was heard last.
         walk.macs[here, asked.sender] = (frame.source, asked.asker, None)
     mac = link.mac or 0
     noted(walk, here, frame, asked)
@@ -248,6 +248,11 @@ def noted(walk: Walk, here: Interface, frame: Frame, asked: Question) -> None:
     if sender is not None and not contested(walk, sender):
         link = walk.index.link(asked.asker)
         walk.macs.setdefault((here, sender), (frame.source, asked.asker, link.at if link else None))
+
+
+def alone(walk: Walk, address: Address) -> bool:
+    """Whether at most one host of the capture has the address."""
+    return len({holder.scope for holder in walk.index.network.owners.get(address, ())}) < 2
 
 
 def admitted(walk: Walk, space: Space, device: str, asked: Question, hook: Hook = Hook.INPUT) -> bool:
