@@ -65,7 +65,7 @@ def exists(
         found = [(way, left) for left, way in engine.explore(starts) if wanted(left)]
     except (TooMuch, RecursionError) as reason:
         return Unsettled(str(reason))
-    return engine.solve([(*way.guard, *engine.asked(way, where)) for way, _ in found], rlimit)
+    return engine.solve([(way.guard, *engine.asked(way, where)) for way, _ in found], rlimit)
 
 
 @dataclass(slots=True)
@@ -158,7 +158,7 @@ class Encoder:
         )
         frames = tuple(tuple(map(value, frame)) for frame in state.frames)
         env = tuple(map(value, state.env))
-        return Way(tuple(guard), dict(state.region), env, frames, known, state.current, state.fresh)
+        return Way(z3.And([*guard, z3.BoolVal(True, self.context)]), dict(state.region), env, frames, known, state.current, state.fresh)
 
     def met(self, ways: list[Way]) -> list[Way]:
         """Ways with the same fields become one: either guard holds."""
@@ -171,8 +171,8 @@ class Encoder:
         for group in groups.values():
             first = group[0]
             if len(group) > 1:
-                guard = z3.Or([z3.And([*way.guard, z3.BoolVal(True, self.context)]) for way in group])
-                first = first._replace(guard=(guard,), box=hull(group), hops=max(way.hops for way in group))
+                guard = z3.Or([way.guard for way in group])
+                first = first._replace(guard=guard, box=hull(group), hops=max(way.hops for way in group))
             result.append(first)
         return result
 
@@ -264,7 +264,7 @@ class Encoder:
         self.made += 1
         if self.made > self.limit:
             raise TooMuch(f"more than {self.limit} ways have to be told apart")
-        return way._replace(guard=(*way.guard, held)), way._replace(guard=(*way.guard, z3.Not(held)))
+        return way._replace(guard=z3.And(way.guard, held)), way._replace(guard=z3.And(way.guard, z3.Not(held)))
 
     def run(self, transfer: ir.Transfer, way: Way) -> list[tuple[ir.Exit | None, Way]]:
         """The guarded states that may follow, each with its exit; None: it continues."""
@@ -383,10 +383,12 @@ class Encoder:
 
     def chosen(self, way: Way, ranges: Ranges) -> tuple[Way, Value]:
         """A new variable in the ranges."""
+        import z3
+
         if len(ranges) != 1 or ranges[0][0] != ranges[0][1]:
             name = f"choice {way.fresh}"
             term = self.variable(name, 128 if self.program.family == 6 else 32)
-            guard = (*way.guard, self.among(term.bits, ranges))
+            guard = z3.And(way.guard, self.among(term.bits, ranges))
             return way._replace(guard=guard, box={**way.box, name: ranges}, fresh=way.fresh + 1), term
         return way, ranges[0][0]
 

@@ -27,7 +27,7 @@ Env = tuple[Value, ...]
 class Way(NamedTuple):
     """All packets for which the guard holds, their fields, and the values that variables may still have."""
 
-    guard: tuple[Formula, ...]
+    guard: Formula
     box: Mapping[str, Ranges]
     env: Env
     frames: tuple[Env, ...]
