@@ -38,6 +38,8 @@ def union(left: Ranges, right: Ranges) -> Ranges:
 
 def intersection(left: Ranges, right: Ranges) -> Ranges:
     """The values of both sets."""
+    if left is right or left == right:
+        return left
     if len(left) == 1 and len(right) == 1:
         low, high = max(left[0][0], right[0][0]), min(left[0][1], right[0][1])
         return ((low, high),) if low <= high else EMPTY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from analyzer.facts.matches import FragmentMatch, InterfaceMatch, Match, ProtocolMatch, Side, UnknownMatch
 from analyzer.facts.netfilter import Pass, Target, UnknownTarget
@@ -68,6 +69,7 @@ def words_of(line: str) -> list[str]:
     return result
 
 
+@lru_cache(maxsize=1 << 16)
 def parse_rule(line: str, family: int) -> Parsed:
     """The rule of a line such as ``-A INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 80 -j ACCEPT``; never raises."""
     draft = Draft(family)

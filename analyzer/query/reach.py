@@ -36,7 +36,7 @@ from analyzer.source import Scope, Span
 from analyzer.transfer import ir
 from analyzer.transfer.ir import Field
 
-REPLAYS, BUDGET = 400, 300_000
+REPLAYS, BUDGET = 400, 1_500_000
 Send = Callable[[Scope], ir.Point]
 
 
