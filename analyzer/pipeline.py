@@ -42,9 +42,7 @@ def read_input(
     return Input(network, loaded.sources, network.gaps, loaded.gaps)
 
 
-def analyze(
-    given: Input, select: tuple[str, ...] = (), ignore: tuple[str, ...] = (), progress: Progress = quiet
-) -> Report:
+def analyze(given: Input, select: tuple[str, ...] = (), ignore: tuple[str, ...] = (), progress: Progress = quiet) -> Report:
     """The guarantees, what explains those that fail, and the findings of the rules."""
     from analyzer.query.causes import causes
     from analyzer.query.guarantees import decide
@@ -74,5 +72,3 @@ def status(report: Report, given: Input, fail_on: str = "error", strict: bool = 
     if given.unreadable or undecided or (strict and report.gaps):
         return 3
     return 0
-
-

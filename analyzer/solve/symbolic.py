@@ -158,7 +158,9 @@ class Encoder:
         )
         frames = tuple(tuple(map(value, frame)) for frame in state.frames)
         env = tuple(map(value, state.env))
-        return Way(z3.And([*guard, z3.BoolVal(True, self.context)]), dict(state.region), env, frames, known, state.current, state.fresh)
+        return Way(
+            z3.And([*guard, z3.BoolVal(True, self.context)]), dict(state.region), env, frames, known, state.current, state.fresh
+        )
 
     def met(self, ways: list[Way]) -> list[Way]:
         """Ways with the same fields become one: either guard holds."""

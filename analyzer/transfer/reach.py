@@ -25,10 +25,14 @@ class Reach:
     unknown: tuple[str, ...] = ()
 
 
+SWITCH_DEVICE = "ovs-system"
+"""The datapath of Open vSwitch: the master of its ports, and no bridge."""
+
+
 def is_bridge(context: Context, at: Interface) -> bool:
     """Whether an interface is a bridge."""
     link = context.link(at)
-    if link is None:
+    if link is None or at.device == SWITCH_DEVICE:
         return False
     if link.kind is None:
         ports = context.ports.get(at, ())
@@ -67,7 +71,7 @@ def is_switch(link: LinkFact) -> bool:
     """Whether a link is a port of Open vSwitch."""
     return (
         link.master_kind == "openvswitch"
-        or link.master == "ovs-system"
+        or link.master == SWITCH_DEVICE
         or (isinstance(link.kind, OtherKind) and link.kind.name == "openvswitch")
     )
 
@@ -118,6 +122,9 @@ def arriving(context: Context, at: Interface, link: LinkFact, tag: int, hosts: d
     if (bond := bond_of(context, at)) is not None:
         yield ("receive", bond, tag)
         return
+    if is_switch(link) and at in context.network.peers:
+        yield from across_switch(context, at, tag)
+        return
     if not tag:
         hosts.setdefault(at)
     for upper in context.uppers.get(at, ()):
@@ -126,7 +133,18 @@ def arriving(context: Context, at: Interface, link: LinkFact, tag: int, hosts: d
             yield ("receive", upper, 0)
         elif isinstance(kind, Macvlan):
             yield ("receive", upper, tag)
-    del link
+
+
+def across_switch(context: Context, at: Interface, tag: int) -> Iterator[Step]:
+    """To the other ports of Open vSwitch on the node: its internal ones, and the other ends of pairs."""
+    for name, link in context.space(at.scope).links.items():
+        other = Interface(at.scope, name)
+        if name == at.device or not is_switch(link):
+            continue
+        if other in context.network.peers:
+            yield ("receive", context.network.peers[other], tag)
+        elif isinstance(link.kind, OtherKind):
+            yield ("receive", other, tag)
 
 
 def leaving(
@@ -134,7 +152,9 @@ def leaving(
 ) -> Iterator[Step]:
     """A frame that leaves by an interface."""
     network = context.network
-    if at in network.peers:
+    if is_switch(link):
+        yield from across_switch(context, at, tag)
+    elif at in network.peers:
         yield ("receive", network.peers[at], tag)
         if at in network.outside:
             outside.setdefault(at)
