@@ -42,14 +42,17 @@ def read_input(
     return Input(network, loaded.sources, network.gaps, loaded.gaps)
 
 
-def analyze(given: Input, select: tuple[str, ...] = (), ignore: tuple[str, ...] = (), progress: Progress = quiet) -> Report:
-    """The guarantees, what explains those that fail, and the findings of the rules."""
+def analyze(
+    given: Input, select: tuple[str, ...] = (), ignore: tuple[str, ...] = (), progress: Progress = quiet, jobs: int = 1
+) -> Report:
+    """The guarantees, what explains those that fail, and the findings of the rules. ``jobs``: how many processes may work."""
+    from analyzer.jobs import spread
     from analyzer.query.causes import causes
     from analyzer.query.guarantees import decide
     from analyzer.query.rules import check
 
     progress("deciding the guarantees")
-    decided = decide(given.network)
+    decided = decide(given.network, spread=spread(jobs))
     progress("explaining")
     explained = causes(given.network, decided.broken)
     progress("checking the rules")

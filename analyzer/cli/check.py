@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 
@@ -26,6 +27,7 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--fail-on", choices=("error", "warning", "note", "never"), default="error", help="what gives exit status 1"
     )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes that may work at once")
     parser.add_argument("--strict", action="store_true", help="gaps give exit status 3 where nothing is worse")
     parser.add_argument(
         "--select", action="append", default=[], metavar="RULE", help="only these rules (repeatable, commas, prefixes with *)"
@@ -47,7 +49,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
             print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
         print("analyze: nothing to analyse was found in the input", file=sys.stderr)
         return 3
-    report = analyze(given, names(options.select), names(options.ignore), progress)
+    report = analyze(given, names(options.select), names(options.ignore), progress, options.jobs)
     progress.end()
     for format, path in outputs:
         write(path, format.write(report, style_for(options, to_file=path is not None)))

@@ -17,7 +17,7 @@ from analyzer.query.causes import Broken
 from analyzer.query.flows import LOST, REPLY, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, aims
 from analyzer.query.outside import entrances, from_outside
 from analyzer.query.parties import Party, Portal, addresses, by_port, families, nodes, owners, pods, portals
-from analyzer.query.reach import Group, Reach, decided, node_groups, pod_senders
+from analyzer.query.reach import Group, Reach, decided, node_groups, pod_senders, united
 from analyzer.query.static import (
     Answer,
     container_to_container,
@@ -82,10 +82,19 @@ ORDER = (
 )
 
 
-def decide(network: Network, only: Sequence[str] = ()) -> Decided:
-    """The verdicts in the order of the contract; ``only`` some of them."""
+Work = Callable[[Sequence[Group]], Reach]
+Spread = Callable[[Sequence[Group], Work], Sequence[Reach]]
+
+
+def at_once(groups: Sequence[Group], work: Work) -> Sequence[Reach]:
+    """All groups one after the other."""
+    return (work(groups),)
+
+
+def decide(network: Network, only: Sequence[str] = (), spread: Spread = at_once) -> Decided:
+    """The verdicts in the order of the contract; ``only`` some of them. ``spread`` may decide parts of the groups side by side."""
     wanted = [identifier for identifier in ORDER if not only or identifier in only]
-    engine = Engine(network, {}, {})
+    engine = Engine(network, {}, {}, spread)
     answers = [answer(engine, identifier) for identifier in wanted]
     return Decided(tuple(one for one, _ in answers), tuple(item for _, broken in answers for item in broken))
 
@@ -97,6 +106,7 @@ class Engine:
     network: Network
     found: dict[tuple[str, int], Reach]
     programs: dict[int, NetworkProgram]
+    spread: Spread = at_once
 
     def reach(self, flows: str, family: int) -> Reach:
         """What is known of these flows; decided when first asked for."""
@@ -104,7 +114,7 @@ class Engine:
         if key not in self.found:
             groups = tuple(GROUPS[flows](self.network, family))
             program = self.programs.setdefault(family, NetworkProgram(self.network, family))
-            reach = decided(self.network, program, program.start, groups)
+            reach = united(self.spread(groups, lambda part: decided(self.network, program, program.start, part)))
             if not reach.failures and not reach.doubts and (wrong := contradiction(program, program.start, groups)):
                 reach.doubts[wrong] = None
             self.found[key] = reach

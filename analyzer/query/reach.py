@@ -101,6 +101,19 @@ def decided(network: Network, program: ir.Program, send: Send, groups: Iterable[
     return reach
 
 
+def united(parts: Sequence[Reach]) -> Reach:
+    """What is known of the flows of all parts."""
+    whole = Reach()
+    for part in parts:
+        whole.failures += part.failures
+        whole.doubts.update(part.doubts)
+        whole.assumptions.update(part.assumptions)
+        whole.left |= part.left
+        whole.pairs += part.pairs
+        whole.rules += part.rules
+    return whole
+
+
 def size(ranges: Ranges) -> int:
     """How many addresses."""
     return sum(high - low + 1 for low, high in ranges)
