@@ -13,7 +13,7 @@ from analyzer.source import Gap, Source
 
 ROLES = {Verdict.PROVED: "good", Verdict.REFUTED: "bad", Verdict.UNDECIDED: "unsure", Verdict.NOT_APPLICABLE: "dim"}
 ORDER = {Verdict.REFUTED: 0, Verdict.UNDECIDED: 1, Verdict.PROVED: 2, Verdict.NOT_APPLICABLE: 3}
-GAPS_SHOWN = 10
+GAPS_SHOWN, REASON = 10, 200
 
 
 def write(report: Report, style: Style) -> str:
@@ -40,7 +40,8 @@ def guarantee_lines(report: Report, style: Style) -> list[str]:
 def guarantee_line(guarantee: Guarantee, width: int, style: Style) -> str:
     """The verdict, what it was decided over, and why."""
     verdict = style.paint(f"{guarantee.verdict:9}", "dim" if guarantee.by_design else ROLES[guarantee.verdict])
-    reason = f": {safe(guarantee.reason)}" if guarantee.reason else ""
+    text = guarantee.reason if style.verbose or len(guarantee.reason) <= REASON else guarantee.reason[:REASON] + "…"
+    reason = f": {safe(text)}" if text else ""
     return f"  {verdict}  {guarantee.id:{width}}  {safe(guarantee.scope)}{reason}"
 
 

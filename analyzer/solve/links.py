@@ -193,12 +193,9 @@ def arrive_up(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
 
 def other_host(at: Interface, link: LinkFact, frame: Frame) -> str:
     """Why a host drops a frame that is for another: both MACs, and where they stand."""
-    says = f" ({frame.said}{f', {frame.said_at.path}:{frame.said_at.line}' if frame.said_at else ''})" if frame.said else ""
+    says = f" ({frame.said})" if frame.said else ""
     own = hardware_text(link.mac or 0)
-    return (
-        f"the frame is for {hardware_text(frame.destination)}{says}, and {at} has {own} ({link.at.path}:{link.at.line}): "
-        "it is dropped as another host's"
-    )
+    return f"the frame is for {hardware_text(frame.destination)}{says}, but {at}, where it arrives, has {own}: it is dropped as another host's"
 
 
 def branches(walk: Walk, ways: Iterator[Endings]) -> Endings:

@@ -14,7 +14,7 @@ from analyzer.ranges import Ranges, intersection
 from analyzer.solve import regions
 from analyzer.solve import states as at
 from analyzer.solve import symbolic_connections as connections
-from analyzer.solve.symbolic_ways import Formula, Term, Value, Way, alike, essence, hull, narrowed, put, real, values_of
+from analyzer.solve.symbolic_ways import Formula, Term, TooMuch, Value, Way, alike, essence, hull, narrowed, put, real, values_of
 from analyzer.transfer import ir
 
 if TYPE_CHECKING:
@@ -44,10 +44,6 @@ class Unsettled:
 
 
 Answer = Never | Some | Unsettled
-
-
-class TooMuch(Exception):
-    """The budget is spent."""
 
 
 def exists(

@@ -13,6 +13,10 @@ Formula = Any
 """A formula or a bit-vector of z3, which has no types."""
 
 
+class TooMuch(Exception):
+    """The budget is spent."""
+
+
 class Term(NamedTuple):
     """A value that is not a constant; ``name`` is empty for what is no variable."""
 
