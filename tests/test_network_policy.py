@@ -104,3 +104,8 @@ def test_admitted_tcp_ports(name: str, spec: dict[str, Any] | None, source: PodF
 def test_ports_leave_icmp_unspecified() -> None:
     cluster = Cluster(others=(policy({"podSelector": {}, "ingress": [{"ports": [{"port": 80}]}]}),))
     assert admitted(cluster, A, B).other is None
+
+
+def test_a_policy_of_the_wrong_shape_is_not_read_as_anything() -> None:
+    cluster = Cluster(others=(policy({"podSelector": {}, "ingress": "all of them"}),))
+    assert not admitted(cluster, A, B).readable

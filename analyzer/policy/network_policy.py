@@ -23,11 +23,13 @@ PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
 @dataclass(frozen=True, slots=True)
 class Admitted:
     """What may pass: destination ports by protocol number, and whether other protocols (ICMP) may; None where the API does not
-    say, since a rule with ports admits the pair on those ports only. ``policies`` are those that isolate."""
+    say, since a rule with ports admits the pair on those ports only. ``policies`` are those that isolate. ``readable`` False: a policy
+    holds something that is no NetworkPolicy's, and nothing is known."""
 
     ports: Mapping[int, Ranges]
     other: bool | None
     policies: tuple[OtherObjectFact, ...] = ()
+    readable: bool = True
 
     @property
     def everything(self) -> bool:
@@ -48,6 +50,14 @@ def admitted(cluster: Cluster, source: PodFact, destination: PodFact) -> Admitte
     """What policies admit from one pod to the other. A pod always reaches itself; policies do not apply to hostNetwork pods."""
     if (source.namespace, source.name) == (destination.namespace, destination.name):
         return EVERYTHING
+    try:
+        return between(cluster, source, destination)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return Admitted(NOTHING.ports, None, policies_of(cluster), readable=False)
+
+
+def between(cluster: Cluster, source: PodFact, destination: PodFact) -> Admitted:
+    """What both directions admit; raises for a policy whose parts have the wrong shape."""
     leaving = direction(cluster, source, destination, destination, "egress")
     entering = direction(cluster, destination, source, destination, "ingress")
     ports = {number: intersection(leaving.ports[number], entering.ports[number]) for number in leaving.ports}
