@@ -14,6 +14,10 @@ REMEDIES: tuple[tuple[str, str], ...] = (
         "another host's",
         "give the interface the MAC that the frame carries (ip link set DEVICE address MAC), or correct the entry that names it",
     ),
+    (
+        "no forwarding entry",
+        "add the entry (bridge fdb replace MAC dev DEVICE dst PEER self permanent), or restart the CNI's agent",
+    ),
     ("does not forward:", "switch forwarding on (sysctl -w the named key=1, and in /etc/sysctl.d)"),
     ("rp_filter", "set rp_filter of the interface, and of all, to 0 or 2"),
     ("may not come in", "route the source back by the interface that it comes in on, or set rp_filter to 0 or 2"),

@@ -40,6 +40,9 @@ USED = frozenset({"PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE"})
 SOLICITATION, ADVERTISEMENT = 135, 136
 
 
+RECEIVING, SENDING = (Hook.PREROUTING, Hook.INPUT), (Hook.OUTPUT, Hook.POSTROUTING)
+
+
 def send(walk: Walk, space: Space, at: Interface, next_hop: Address, packet: HookPacket, route: Route) -> Endings:
     """Sends a packet to a next hop on a device (``ip_finish_output2``)."""
     link = space.links.get(at.device)
@@ -181,7 +184,7 @@ def question(walk: Walk, space: Space, at: Interface, target: Address, packet: P
     load = Question(target, sender_of(space, at.device, target, packet), at)
     if target.family == 6:
         asked = Packet(6, load.sender.value if load.sender else 0, target.value, ICMPV6, icmp_type=SOLICITATION, ttl=255)
-        passed = internet.run(walk, space, Hook.OUTPUT, HookPacket(asked, out_device=at.device, local=True))
+        passed = through(walk, space, SENDING, HookPacket(asked, out_device=at.device, local=True))
         if not isinstance(passed, HookPacket):
             return passed
     return links.transmit(walk, at, Frame(link.mac or 0, BROADCAST, load))
@@ -237,7 +240,7 @@ def hear(walk: Walk, space: Space, device: str, frame: Frame, asked: Question) -
     mac = link.mac or 0
     noted(walk, here, frame, asked)
     answer = replace(asked, mac=mac, answer=True, answered_by=here, at=place)
-    if asked.target.family == 6 and not admitted(walk, space, device, answer, Hook.OUTPUT):
+    if asked.target.family == 6 and not admitted(walk, space, device, answer, SENDING):
         return walk.drop(space.scope, f"{space.place} drops its neighbour advertisements")
     return links.transmit(walk, here, Frame(mac, frame.source, answer))
 
@@ -255,16 +258,26 @@ def alone(walk: Walk, address: Address) -> bool:
     return len({holder.scope for holder in walk.index.network.owners.get(address, ())}) < 2
 
 
-def admitted(walk: Walk, space: Space, device: str, asked: Question, hook: Hook = Hook.INPUT) -> bool:
-    """Whether ip6tables lets a solicitation or an advertisement pass; ARP is not asked."""
+def through(walk: Walk, space: Space, hooks: tuple[Hook, ...], at: HookPacket) -> HookPacket | Endings:
+    """Several hooks, one after the other."""
+    for hook in hooks:
+        passed = internet.run(walk, space, hook, at)
+        if not isinstance(passed, HookPacket):
+            return passed
+        at = passed
+    return at
+
+
+def admitted(walk: Walk, space: Space, device: str, asked: Question, hooks: tuple[Hook, ...] = RECEIVING) -> bool:
+    """Whether ip6tables lets a solicitation or an advertisement pass (ndisc_send_skb: OUTPUT, ip6_output: POSTROUTING); ARP is not asked."""
     if asked.target.family == 4:
         return True
     kind = ADVERTISEMENT if asked.answer else SOLICITATION
     sender = asked.target if asked.answer else asked.sender
     other = asked.sender if asked.answer else asked.target
     packet = Packet(6, sender.value if sender else 0, other.value if other else 0, ICMPV6, icmp_type=kind, ttl=255)
-    at = HookPacket(packet, **({"in_device": device} if hook is Hook.INPUT else {"out_device": device}))  # type: ignore[arg-type]
-    return isinstance(internet.run(walk, space, hook, at), HookPacket)
+    at = HookPacket(packet, in_device=device) if hooks is RECEIVING else HookPacket(packet, out_device=device)
+    return isinstance(through(walk, space, hooks, at), HookPacket)
 
 
 def silent(reason: str, at: Span | None = None) -> Dropped:
