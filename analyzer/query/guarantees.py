@@ -16,7 +16,7 @@ from analyzer.query.agreement import contradiction
 from analyzer.query.causes import Broken
 from analyzer.query.flows import LOST, REPLY, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, aims
 from analyzer.query.outside import entrances, from_outside
-from analyzer.query.parties import Party, Portal, addresses, by_port, families, nodes, owners, pods, portals
+from analyzer.query.parties import Party, Portal, addresses, by_port, decidable, families, nodes, owners, pods, portals
 from analyzer.query.reach import Group, Reach, decided, node_groups, pod_senders, united
 from analyzer.query.static import (
     Answer,
@@ -139,7 +139,10 @@ def flow_answer(engine: Engine, case: Case) -> Answer:
         return inapplicable(case.id, f"no {case.words} to try are in the capture")
     broken = [item for reach in reaches.values() for item in reach.broken(case.id, case.kinds)]
     pairs = sum(reach.pairs for reach in reaches.values())
-    assumptions = tuple(dict.fromkeys(text for reach in reaches.values() for text in reach.assumptions))
+    granted = [engine.programs[family].assumptions for family in reaches]
+    assumptions = tuple(
+        dict.fromkeys(text for part in (*granted, *(reach.assumptions for reach in reaches.values())) for text in part)
+    )
     doubts = list(dict.fromkeys(text for reach in reaches.values() for text in reach.doubts))
     left = {pair for reach in reaches.values() for pair in reach.left}
     scope = f"{size(engine.network, case, tuple(reaches))}, {' and '.join(NAMES[family] for family in reaches)}"
@@ -176,7 +179,10 @@ def size(network: Network, case: Case, found: tuple[int, ...]) -> str:
     some_nodes = {party.name for family in found for party in nodes(network, family)}
     text = f"{counted(len(some_pods), 'pod')} on {counted(len({p.scope.node for f in found for p in pods(network, f)}), 'node')}"
     if case.flows == "services":
-        return f"{text}, {counted(sum(len(portals(network, family)) for family in found), 'service port')}"
+        decided_ports = sum(len(decidable(network, family)) for family in found)
+        rest = sum(len(portals(network, family, ("Cluster", "Local"))) for family in found) - decided_ports
+        why = f" ({rest} more are left out: internalTrafficPolicy Local, or endpoints that were not captured)" if rest else ""
+        return f"{text}, {counted(decided_ports, 'service port')}{why}"
     return text if case.flows == "pods" else f"{text}, {counted(len(some_nodes), 'node')}"
 
 
@@ -213,10 +219,9 @@ def pods_to_services(network: Network, family: int) -> Iterator[Group]:
     """Every pod to every service port that has a ready endpoint in the capture."""
     found = pods(network, family)
     holders = {value: frozenset(p.scope for p in parties) for value, parties in owners((*found, *nodes(network, family))).items()}
-    for (protocol, port), group in by_port(portals(network, family)).items() if found else ():
-        known = [portal for portal in group if all(address in holders for address, _ in portal.endpoints)]
+    for (protocol, port), known in by_port(decidable(network, family)).items() if found else ():
         aim = Aim(family, single(protocol), single(port), holders, translated(known))
-        for node in sorted({party.scope.node for party in found}) if known else ():
+        for node in sorted({party.scope.node for party in found}):
             yield service_group(tuple(party for party in found if party.scope.node == node), known, aim)
 
 

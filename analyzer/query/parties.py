@@ -85,17 +85,24 @@ def addresses(parties: Iterable[Party]) -> Ranges:
     return normalised((party.address.value, party.address.value) for party in parties)
 
 
-def portals(network: Network, family: int) -> tuple[Portal, ...]:
-    """The service ports with a cluster address of the family that have a ready endpoint, by name."""
-    return tuple(portal for key in sorted(network.cluster.services) for portal in portals_of(network, key, family))
+def portals(network: Network, family: int, policies: tuple[str, ...] = ("Cluster",)) -> tuple[Portal, ...]:
+    """The service ports with a cluster address of the family that have a ready endpoint, by name. One with internalTrafficPolicy Local is
+    for each node's own pods, and left out unless asked for."""
+    return tuple(portal for key in sorted(network.cluster.services) for portal in portals_of(network, key, family, policies))
 
 
-def portals_of(network: Network, key: tuple[str, str], family: int) -> Iterator[Portal]:
-    """The ports of one service. One with internalTrafficPolicy Local is for each node's own pods and left out."""
+def decidable(network: Network, family: int) -> tuple[Portal, ...]:
+    """The portals of which every endpoint is a pod or a node of the capture."""
+    known = {party.address.value for party in (*pods(network, family), *nodes(network, family))}
+    return tuple(portal for portal in portals(network, family) if all(address in known for address, _ in portal.endpoints))
+
+
+def portals_of(network: Network, key: tuple[str, str], family: int, policies: tuple[str, ...]) -> Iterator[Portal]:
+    """The ports of one service."""
     service = network.cluster.services[key]
     slices = network.cluster.endpoints.get(key, ())
     own = [address for address in service.cluster_addresses if address.family == family]
-    for port in service.ports if own and service.internal_policy == "Cluster" and service.type != "ExternalName" else ():
+    for port in service.ports if own and service.internal_policy in policies and service.type != "ExternalName" else ():
         found = frozenset(targets(slices, service, port, family))
         if found:
             yield Portal(f"{key[0]}/{key[1]}", own[0], port.protocol, port.port, found, port.at, port.node_port, service)

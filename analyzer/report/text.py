@@ -93,7 +93,9 @@ def finding_lines(finding: Finding, sources: Mapping[str, Source], style: Style)
 
 def assumption_lines(report: Report, style: Style) -> list[str]:
     """What the verdicts take for granted, each once."""
-    texts = dict.fromkeys(text for guarantee in report.guarantees for text in guarantee.assumptions)
+    packets = (*(item.counterexample for item in report.guarantees), *(item.counterexample for item in report.causes))
+    taken = [item.assumptions for item in (*report.guarantees, *packets) if item is not None]
+    texts = dict.fromkeys(text for part in taken for text in part)
     if not texts:
         return []
     shown = list(texts) if style.verbose else list(texts)[:GAPS_SHOWN]
