@@ -75,7 +75,7 @@ def test_what_it_writes_is_read_without_gaps(tmp_path: Path, shell: list[str]) -
 @pytest.mark.usefixtures("namespaces")
 def test_it_changes_nothing(tmp_path: Path) -> None:
     def state() -> list[str]:
-        commands = ["nft list ruleset", "cat /proc/net/ip_tables_names", "ip -d link", "ip route show table all", "ip rule"]
+        commands = ["nft list ruleset", "cat /proc/net/ip_tables_names", "ip -d link", "ip -4 route show table all", "ip rule"]
         return [
             subprocess.run(["ip", "netns", "exec", NODE, *text.split()], capture_output=True, text=True, check=False).stdout
             for text in commands
