@@ -211,6 +211,16 @@ default via 10.0.0.1 dev eth0
     assert {"ip-route/6", "ip-rule/6"} <= set(space.missing)
 
 
+def test_the_legacy_ruleset_alone_leaves_the_other_back_end_unknown(tmp_path: Path) -> None:
+    rules = "*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"
+    text = f"-- nodes/n1/ip_-d_addr --\n{LO}\n-- nodes/n1/iptables-legacy-save --\n{rules}"
+    space = network_of(files_of(text), tmp_path).namespaces[N1]
+    assert space.missing["netfilter/4"] == "nodes/n1/iptables-save was not captured"
+    assert "netfilter-legacy" not in space.missing
+    both = network_of(files_of(f"{text}-- nodes/n1/iptables-save --\n{rules}"), tmp_path / "both").namespaces[N1]
+    assert "netfilter/4" not in both.missing
+
+
 def test_ip_link_alone_leaves_addresses_unknown(tmp_path: Path) -> None:
     text = f"-- nodes/n1/ip_-d_link --\n{LO}"
     assert "ip-addr" in network_of(files_of(text), tmp_path).namespaces[N1].missing

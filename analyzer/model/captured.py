@@ -142,10 +142,11 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
     for source in given.by_kind.get("ip-route", ()):
         keys.update(f"ip-route/{family}" for family in route_families(source))
     for source in given.by_kind.get("iptables-save", ()):
-        if whole_ruleset(source):
-            keys.add(f"netfilter/{ruleset_family(source)}")
-        if "legacy" in source.path.rsplit("/", 1)[-1] or source.subject == "legacy":
+        legacy = "legacy" in source.path.rsplit("/", 1)[-1] or source.subject == "legacy"
+        if legacy:
             keys.add("netfilter-legacy")
+        elif whole_ruleset(source):
+            keys.add(f"netfilter/{ruleset_family(source)}")
     keys |= needless(facts)
     if not any(isinstance(fact, AddressFact) for fact in facts) and not any(
         map(with_addresses, given.by_kind.get("ip-addr", ()))
