@@ -9,7 +9,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 import pytest
@@ -142,7 +142,7 @@ class Router:
         if out == "lo":
             done = self.hook(Hook.INPUT, at, connections, oracle)
             return (ROUTER, done.packet, done.tracked) if done else None
-        at = replace(at, packet=replace(at.packet, ttl=at.packet.ttl - 1), out_device=out)
+        at = at._replace(packet=at.packet._replace(ttl=at.packet.ttl - 1), out_device=out)
         at = self.hook(Hook.FORWARD, at, connections, oracle)
         return self.leave(at, out, connections, oracle) if at else None
 
@@ -155,7 +155,7 @@ class Router:
     def leave(
         self, at: HookPacket, out: str, connections: Connections, oracle: Oracle
     ) -> tuple[str, Packet, Tracked | None] | None:
-        done = self.hook(Hook.POSTROUTING, replace(at, in_device="", out_device=out), connections, oracle)
+        done = self.hook(Hook.POSTROUTING, at._replace(in_device="", out_device=out), connections, oracle)
         return (CLIENT if out == "near" else SERVER, done.packet, done.tracked) if done else None
 
 
@@ -178,7 +178,7 @@ def answer(packet: Packet) -> Packet:
     ports = (packet.destination_port, packet.source_port)
     if packet.icmp_type:
         ports = (packet.source_port, 0)
-    return replace(packet, source=packet.destination, destination=packet.source, source_port=ports[0], destination_port=ports[1], icmp_type=kind, tcp_flags=flags, ttl=64, size=size, mark=0)  # fmt: skip
+    return packet._replace(source=packet.destination, destination=packet.source, source_port=ports[0], destination_port=ports[1], icmp_type=kind, tcp_flags=flags, ttl=64, size=size, mark=0)  # fmt: skip
 
 
 def predict(router: Router, probe: Probe, oracle: Oracle) -> Outcome:

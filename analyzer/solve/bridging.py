@@ -6,7 +6,6 @@ After net/bridge/{br_input,br_device,br_forward,br_fdb,br_vlan,br_netfilter_hook
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from analyzer.addresses import Address, hardware_text
 from analyzer.facts.links import Bridge
@@ -61,7 +60,7 @@ def switch(walk: Walk, space: Space, at: Interface, port: str, number: int, fram
     if frame.to_all:
         return links.branches(walk, everywhere(walk, space, at, port, number, frame))
     if frame.destination == space.links[port].mac:
-        frame = replace(frame, destination=link.mac or frame.destination)
+        frame = frame._replace(destination=link.mac or frame.destination)
     found = find(walk, space, at, frame.destination, number)
     if found is None:
         return links.branches(walk, flooded(walk, space, at, port, number, frame))
@@ -106,7 +105,7 @@ def pass_up(walk: Walk, space: Space, at: Interface, number: int, frame: Frame) 
         if own is None:
             return walk.drop(at.scope, f"{at} itself is not in VLAN {number}", bridge.at)
         tag = 0 if own.untagged else number
-    return links.arrive(walk, at, replace(frame, vlan=tag))
+    return links.arrive(walk, at, frame._replace(vlan=tag))
 
 
 def from_bridge(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
@@ -173,8 +172,8 @@ def to_port(
         passed = bridged(walk, space, at, port, target, frame.load)
         if not isinstance(passed, HookPacket):
             return passed
-        frame = replace(frame, load=passed)
-    return links.transmit(walk, Interface(at.scope, target), replace(frame, vlan=tag))
+        frame = frame._replace(load=passed)
+    return links.transmit(walk, Interface(at.scope, target), frame._replace(vlan=tag))
 
 
 def isolated(space: Space, port: str) -> bool:
@@ -239,11 +238,11 @@ def calls_iptables(walk: Walk, space: Space, bridge: str, family: int) -> bool:
 
 def prerouting(walk: Walk, space: Space, bridge: str, port: str, frame: Frame, load: HookPacket) -> Frame | Endings:
     """``br_nf_pre_routing``: PREROUTING at the bridge; a packet with a new destination is routed at once."""
-    at = replace(load, in_device=bridge, out_device="", physical_in=port, physical_out="", source_mac=frame.source, local=False)
+    at = load._replace(in_device=bridge, out_device="", physical_in=port, physical_out="", source_mac=frame.source, local=False)
     passed = internet.run(walk, space, Hook.PREROUTING, at)
     if not isinstance(passed, HookPacket):
         return passed
-    frame = replace(frame, load=passed, prerouted=True)
+    frame = frame._replace(load=passed, prerouted=True)
     if passed.packet.destination == load.packet.destination:
         return frame
     return translated(walk, space, bridge, frame, passed)
@@ -256,15 +255,15 @@ def translated(walk: Walk, space: Space, bridge: str, frame: Frame, at: HookPack
     mac = space.links[bridge].mac or 0
     closed = at.packet.family == 4 and space.switch(f"net.ipv4.conf.{bridge.replace('.', '/')}.forwarding") == 0
     if closed or not isinstance(found, Route) or found.kind != "unicast" or found.ways[0].device != bridge:
-        return replace(frame, destination=mac, said="")
+        return frame._replace(destination=mac, said="")
     here = Interface(space.scope, bridge)
     target = found.ways[0].via or Address(at.packet.family, at.packet.destination)
     entry = space.neighbours.get((bridge, target))
     if entry is not None and entry.mac is not None and entry.states & resolution.USED:
-        return replace(frame, destination=entry.mac, said=f"the neighbour entry of {space.place} for {target}", said_at=entry.at)
+        return frame._replace(destination=entry.mac, said=f"the neighbour entry of {space.place} for {target}", said_at=entry.at)
     match resolution.ask(walk, space, here, target, at.packet):
         case Answered(found_mac, by, place):
-            return replace(frame, destination=found_mac, said=f"the answer of {by} for {target}", said_at=place)
+            return frame._replace(destination=found_mac, said=f"the answer of {by} for {target}", said_at=place)
         case Dropped(reason, place):
             return walk.drop(space.scope, reason, place)
         case Undecided(reason, place, settle):
@@ -275,8 +274,8 @@ def translated(walk: Walk, space: Space, bridge: str, frame: Frame, at: HookPack
 
 def bridged(walk: Walk, space: Space, at: Interface, port: str, target: str, load: HookPacket) -> HookPacket | Endings:
     """``br_nf_forward_ip`` and ``br_nf_post_routing``: FORWARD and POSTROUTING of a bridged packet."""
-    going = replace(load, in_device=at.device, out_device=at.device, physical_in=port, physical_out=target)
+    going = load._replace(in_device=at.device, out_device=at.device, physical_in=port, physical_out=target)
     passed = internet.run(walk, space, Hook.FORWARD, going)
     if not isinstance(passed, HookPacket):
         return passed
-    return internet.run(walk, space, Hook.POSTROUTING, replace(passed, in_device=""))
+    return internet.run(walk, space, Hook.POSTROUTING, passed._replace(in_device=""))

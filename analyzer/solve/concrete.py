@@ -36,7 +36,7 @@ def walk(network: Network, flow: Flow) -> Trace:
     index = index_of(network)
     packet = flow.packet
     if packet.protocol == TCP and not packet.tcp_flags:
-        packet = replace(packet, tcp_flags=SYN)
+        packet = packet._replace(tcp_flags=SYN)
     outcomes = explore(lambda oracle: one_way(index, Flow(flow.start, packet), oracle))
     return Trace(fate_of(outcomes), outcomes, sent(outcomes, packet))
 

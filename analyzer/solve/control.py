@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from analyzer.facts.system import FilterFact, Mirred, OtherAction
 from analyzer.model.network import Interface
 from analyzer.solve import links
@@ -98,7 +96,7 @@ def act(walk: Walk, space: Space, at: Interface, fact: FilterFact, frame: Frame)
 def redirected(walk: Walk, at: Interface, device: str, ingress: bool, frame: Frame) -> Endings:
     """``tcf_mirred_act``: the connection is forgotten, the mark stays."""
     if isinstance(frame.load, HookPacket):
-        frame = replace(frame, load=HookPacket(frame.load.packet), prerouted=False)
+        frame = frame._replace(load=HookPacket(frame.load.packet), prerouted=False)
     target = Interface(at.scope, device)
     return links.arrive(walk, target, frame) if ingress else links.transmit(walk, target, frame)
 

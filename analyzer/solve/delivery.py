@@ -5,8 +5,6 @@ After net/ipv4/{icmp,udp,tcp_ipv4}.c: without a socket UDP is answered by "port 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from analyzer.addresses import Address
 from analyzer.facts.system import ListenerFact
 from analyzer.model.network import Attachment, Network
@@ -82,16 +80,14 @@ def attached(network: Network, scope: Scope, packet: Packet) -> Attachment | Non
 
 def reply_to(packet: Packet) -> Packet:
     """What the receiver of a packet sends back."""
-    answer = replace(
-        packet, source=packet.destination, destination=packet.source, ttl=64, mark=0, source_port=packet.destination_port,
+    answer = packet._replace(source=packet.destination, destination=packet.source, ttl=64, mark=0, source_port=packet.destination_port,
         destination_port=packet.source_port, size=None,
     )  # fmt: skip
     if packet.protocol == TCP:
-        return replace(answer, tcp_flags=SYN | ACK)
+        return answer._replace(tcp_flags=SYN | ACK)
     if (kind := ANSWERS.get((packet.protocol, packet.icmp_type))) is not None:
         ports = (packet.source_port, packet.destination_port)
-        return replace(
-            answer,
+        return answer._replace(
             icmp_type=kind,
             source_port=ports[0],
             destination_port=ports[1],

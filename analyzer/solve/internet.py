@@ -6,8 +6,6 @@ net/ipv6/{ip6_input,ip6_output,route}.c. Every function gives the endings of the
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from analyzer.addresses import Address
 from analyzer.model.network import Interface
 from analyzer.solve import resolution, reverse
@@ -32,7 +30,7 @@ def prepared(walk: Walk, space: Space, packet: Packet) -> Packet | Endings:
         target = Address(packet.family, packet.destination)
         reason = f"{space.place} has no address to send to {target} from (dev {found.ways[0].device})"
         return walk.drop(space.scope, reason, found.fact.at)
-    return replace(packet, source=source)
+    return packet._replace(source=source)
 
 
 def route_out(walk: Walk, space: Space, packet: Packet) -> Route | Endings:
@@ -56,7 +54,7 @@ def choose(walk: Walk, space: Space, found: Route, query: Query) -> Route:
     way = walk.ways.get(key)
     if way is None:
         way = walk.ways[key] = chosen(walk, space, found, query).ways[0]
-    return replace(found, ways=(way,))
+    return found._replace(ways=(way,))
 
 
 def originate(walk: Walk, scope: Scope, packet: Packet) -> Endings:
@@ -91,7 +89,7 @@ def sent(walk: Walk, space: Space, packet: Packet) -> Endings:
         if not isinstance(route, Route):
             return route
         told(walk, space, route, passed.packet)
-        passed = replace(passed, out_device=device_of(route))
+        passed = passed._replace(out_device=device_of(route))
     return output(walk, space, passed, route)
 
 
@@ -140,15 +138,15 @@ def output(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
         )
     next_hop = way.via or Address(at.packet.family, at.packet.destination)
     same = way.via.value if way.via and way.via.family == at.packet.family else None
-    passed = run(walk, space, Hook.POSTROUTING, replace(at, out_device=device, next_hop=same))
+    passed = run(walk, space, Hook.POSTROUTING, at._replace(out_device=device, next_hop=same))
     if not isinstance(passed, HookPacket):
         return passed
     if device == "lo" and route.kind == "local":
-        return receive(walk, space, "lo", replace(passed, out_device="", next_hop=None, local=False), looped=True)
+        return receive(walk, space, "lo", passed._replace(out_device="", next_hop=None, local=False), looped=True)
     sized = fitted(walk, space, device, route, passed.packet, at.local)
     if not isinstance(sized, Packet):
         return sized
-    passed = passed if sized is passed.packet else replace(passed, packet=sized)
+    passed = passed if sized is passed.packet else passed._replace(packet=sized)
     return resolution.send(walk, space, Interface(space.scope, device), next_hop, passed, route)
 
 
@@ -165,7 +163,7 @@ def fitted(walk: Walk, space: Space, device: str, route: Route, packet: Packet, 
         return packet
     if packet.fragments and (own or packet.family == 4):
         walk.tell(space.scope, "send", f"the packet is cut into fragments of at most {limit} bytes", route.fact.at, packet)
-        return replace(packet, size=limit - HEADER[packet.family])
+        return packet._replace(size=limit - HEADER[packet.family])
     size = packet.size + HEADER[packet.family]
     link = space.links.get(device)
     place = route.fact.at if route.fact.mtu else (link.at if link else None)
@@ -180,7 +178,7 @@ def loops(walk: Walk, space: Space) -> Endings:
 
 def receive(walk: Walk, space: Space, device: str, at: HookPacket, prerouted: bool = False, looped: bool = False) -> Endings:
     """A packet for this host's IP comes in on a device (``ip_rcv``). ``looped``: it left by the loopback device and keeps its route."""
-    key = (space.scope, device, walk.reply, replace(at.packet, ttl=0))
+    key = (space.scope, device, walk.reply, at.packet._replace(ttl=0))
     if key in walk.seen:
         return loops(walk, space)
     walk.seen.add(key)
@@ -193,11 +191,11 @@ def received(walk: Walk, space: Space, device: str, at: HookPacket, prerouted: b
     """PREROUTING and the input route."""
     before = at.packet
     if not prerouted:
-        passed = run(walk, space, Hook.PREROUTING, replace(at, in_device=device, out_device="", local=False))
+        passed = run(walk, space, Hook.PREROUTING, at._replace(in_device=device, out_device="", local=False))
         if not isinstance(passed, HookPacket):
             return passed
         at = passed
-    at = replace(at, in_device=device)
+    at = at._replace(in_device=device)
     if looped and at.packet.destination == before.destination:
         return local(walk, space, device, at)
     if at.packet.family == 4:
@@ -290,11 +288,11 @@ def forward(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
     sized = fitted(walk, space, device_of(route), route, packet, False)
     if not isinstance(sized, Packet):
         return sized
-    going = replace(at, packet=replace(packet, ttl=packet.ttl - 1), out_device=device_of(route))
+    going = at._replace(packet=packet._replace(ttl=packet.ttl - 1), out_device=device_of(route))
     passed = run(walk, space, Hook.FORWARD, going)
     if not isinstance(passed, HookPacket):
         return passed
-    return output(walk, space, replace(passed, in_device=""), route)
+    return output(walk, space, passed._replace(in_device=""), route)
 
 
 def local(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
@@ -304,7 +302,7 @@ def local(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
     if fact is not None and fact.device == "kube-ipvs0":
         text = f"{address} of {space.place} is IPVS's, whose table is not walked"
         return walk.undecided(text, fact.at, "ipvsadm-save")
-    passed = run(walk, space, Hook.INPUT, replace(at, out_device=""))
+    passed = run(walk, space, Hook.INPUT, at._replace(out_device=""))
     if not isinstance(passed, HookPacket):
         return passed
     return [Delivered(space.scope, device, passed, tuple(walk.hops))]

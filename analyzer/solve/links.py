@@ -7,7 +7,6 @@ net/8021q and net/openvswitch/vport-netdev.c.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from analyzer.addresses import hardware_text
 from analyzer.facts.links import Bond, Geneve, Ipvlan, LinkFact, Macvlan, OtherKind, Tunnel, Vlan, Vrf, Vxlan, Wireguard
@@ -121,8 +120,8 @@ def crossed(frame: Frame, elsewhere: bool) -> Frame:
     """``skb_scrub_packet``."""
     if isinstance(frame.load, Question):
         return frame
-    packet = replace(frame.load.packet, mark=0) if elsewhere and frame.load.packet.mark else frame.load.packet
-    return replace(frame, load=HookPacket(packet), prerouted=False)
+    packet = frame.load.packet._replace(mark=0) if elsewhere and frame.load.packet.mark else frame.load.packet
+    return frame._replace(load=HookPacket(packet), prerouted=False)
 
 
 def longer(walk: Walk, at: Interface, link: LinkFact, frame: Frame, extra: int = 0) -> Endings | None:
@@ -162,7 +161,7 @@ def arrive(walk: Walk, at: Interface, frame: Frame) -> Endings:
 def inward(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) -> Endings:
     """Who takes a frame that came in: a VLAN device, the master, a device over it, or the host."""
     if frame.vlan and (tagged := stacked.vlan_device(walk, at, frame.vlan)) is not None:
-        return arrive(walk, tagged, replace(frame, vlan=0))
+        return arrive(walk, tagged, frame._replace(vlan=0))
     master = space.master_of(at.device)
     if master is not None and space.is_bridge(master):
         return bridging.enter(walk, space, master, at.device, frame)
@@ -187,7 +186,7 @@ def arrive_up(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
     if isinstance(frame.load, Question):
         return resolution.hear(walk, space, at.device, frame, frame.load)
     kind = "unicast" if not frame.to_all else "broadcast" if frame.destination == BROADCAST else "multicast"
-    load = replace(frame.load, packet_type=kind, source_mac=frame.source if known else None)
+    load = frame.load._replace(packet_type=kind, source_mac=frame.source if known else None)
     return internet.receive(walk, space, at.device, load, frame.prerouted)
 
 

@@ -8,7 +8,7 @@ back ends have a chain at one priority, the nft back end's goes first; no captur
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from analyzer.facts.netfilter import Chain, NftChainFact
 from analyzer.model.network import Namespace
@@ -184,7 +184,7 @@ def run_hook(
         stop = run_step(step, visit)
         if stop is not ACCEPTED:
             break
-    leaving = replace(visit.at, packet=visit.packet, tracked=visit.tracked)
+    leaving = visit.at._replace(packet=visit.packet, tracked=visit.tracked)
     assumptions = (*tables.assumptions, *visit.assumptions)
     return HookResult(stop.judgement, leaving, stop.reason, stop.at, stop.answer, tuple(visit.hops), assumptions, stop.settle)
 
@@ -240,7 +240,7 @@ def translate(step: TranslateStep, visit: Visit) -> Stop:
         before = visit.packet
         visit.packet = manipulated(before, visit.tracked, step.destination)
         if len(visit.hops) > told:
-            visit.hops[-1] = replace(visit.hops[-1], packet=visit.packet)
+            visit.hops[-1] = visit.hops[-1]._replace(packet=visit.packet)
         elif visit.packet != before:
             visit.tell("translated as its connection was", None)
     return ACCEPTED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -45,8 +45,7 @@ class Flow(NamedTuple):
         return Flow(self.protocol, self.destination, self.source, self.destination_port, self.source_port)
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     """A tracked connection (``struct nf_conn``). ``…_translated`` are IPS_SRC_NAT and IPS_DST_NAT; ``…_decided`` are
     IPS_SRC_NAT_DONE and IPS_DST_NAT_DONE: the nat chains are not asked again."""
 
@@ -82,8 +81,7 @@ class Connections:
         self._original_of[connection.zone, connection.reply] = connection.original
 
 
-@dataclass(frozen=True, slots=True)
-class Tracked:
+class Tracked(NamedTuple):
     """What conntrack says of a packet: ``state`` of NEW ESTABLISHED RELATED INVALID UNTRACKED; the connection is None for the last two."""
 
     state: str
@@ -91,8 +89,7 @@ class Tracked:
     reply: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class HookPacket:
+class HookPacket(NamedTuple):
     """A packet at a hook.
 
     ``in_device`` and ``out_device`` are names, empty where the hook has none (PREROUTING and INPUT have no out device, OUTPUT and POSTROUTING no in
@@ -120,7 +117,7 @@ class HookPacket:
 
     def with_packet(self, packet: Packet) -> HookPacket:
         """The same with another packet."""
-        return replace(self, packet=packet)
+        return self._replace(packet=packet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +146,7 @@ class Judgement(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class HookResult:
+class HookResult(NamedTuple):
     """The end of a hook. ``packet`` is what goes on (addresses, mark, connection changed). ``reason`` such as ``dropped by filter FORWARD rule 3
     (KUBE-FIREWALL rule 1)``; ``answer`` is REJECT's ``--reject-with``. After OUTPUT the caller routes again where the destination or the mark changed."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from analyzer.addresses import Address, network_mask
 from analyzer.facts.netfilter import (
     CopyMark,
@@ -72,7 +70,7 @@ def marked(target: SetMark | CopyMark, rule: NfRule, where: str, visit: Visit) -
     connection, packet = visit.connection, visit.packet
     match target:
         case SetMark(value, mask, False):
-            visit.packet = replace(packet, mark=(packet.mark & ~mask) ^ value)
+            visit.packet = packet._replace(mark=(packet.mark & ~mask) ^ value)
             visit.tell(f"{where}: the mark becomes {visit.packet.mark:#x}", rule.at)
         case SetMark(value, mask) if connection:
             change_mark(visit, connection, (connection.mark & ~mask) ^ value, rule, where)
@@ -80,7 +78,7 @@ def marked(target: SetMark | CopyMark, rule: NfRule, where: str, visit: Visit) -
             mark = (connection.mark & ~connection_mask) ^ (packet.mark & packet_mask)
             change_mark(visit, connection, mark, rule, where)
         case CopyMark(False, packet_mask, connection_mask) if connection:
-            visit.packet = replace(packet, mark=(packet.mark & ~packet_mask) ^ (connection.mark & connection_mask))
+            visit.packet = packet._replace(mark=(packet.mark & ~packet_mask) ^ (connection.mark & connection_mask))
             visit.tell(f"{where}: the mark becomes {visit.packet.mark:#x}, from the connection", rule.at)
         case _:
             pass
@@ -88,7 +86,7 @@ def marked(target: SetMark | CopyMark, rule: NfRule, where: str, visit: Visit) -
 
 def change_mark(visit: Visit, connection: Connection, mark: int, rule: NfRule, where: str) -> None:
     """Marks the connection."""
-    visit.change_connection(replace(connection, mark=mark & 0xFFFFFFFF))
+    visit.change_connection(connection._replace(mark=mark & 0xFFFFFFFF))
     visit.tell(f"{where}: the connection's mark becomes {mark & 0xFFFFFFFF:#x}", rule.at)
 
 
@@ -112,8 +110,8 @@ def proxied(target: TransparentProxy, rule: NfRule, where: str, visit: Visit) ->
     """xt_TPROXY.c ``tproxy_tg4``: TCP and UDP only; whether somebody listens there is the caller's question."""
     if visit.packet.protocol not in (TCP, UDP):
         return Stop(Judgement.DROPPED, f"dropped by {where}: TPROXY takes TCP and UDP only", rule.at)
-    visit.packet = replace(visit.packet, mark=(visit.packet.mark & ~target.mask) ^ target.mark)
-    visit.at = replace(visit.at, socket=(target.address, target.port))
+    visit.packet = visit.packet._replace(mark=(visit.packet.mark & ~target.mask) ^ target.mark)
+    visit.at = visit.at._replace(socket=(target.address, target.port))
     visit.tell(f"{where}: goes to the local socket on port {target.port}", rule.at)
     return ACCEPTED
 

@@ -6,8 +6,6 @@ After nf_conntrack_core.c (``resolve_normal_ct``), nf_conntrack_proto_{tcp,icmp,
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from analyzer.solve.netfilter_state import Connection, Connections, Flow, Tracked
 from analyzer.solve.packet import ACK, FIN, ICMP, ICMPV6, RST, SCTP, SYN, TCP, UDP, Packet
 
@@ -53,7 +51,7 @@ def track(packet: Packet, quoted: Packet | None, connections: Connections, zone:
         return Tracked("NEW", Connection(flow, flow.inverse, zone=zone)) if opens(packet) else Tracked("INVALID")
     connection, reply = found
     if reply and not connection.seen_reply:
-        connection = replace(connection, seen_reply=True)
+        connection = connection._replace(seen_reply=True)
         connections.store(connection)
     return Tracked("ESTABLISHED" if connection.seen_reply else "NEW", connection, reply)
 
@@ -68,9 +66,9 @@ def confirm(tracked: Tracked | None, connections: Connections) -> Tracked | None
     """Stores the packet's new connection (``nf_conntrack_confirm``)."""
     if tracked is None or tracked.connection is None or tracked.connection.confirmed:
         return tracked
-    connection = replace(tracked.connection, confirmed=True)
+    connection = tracked.connection._replace(confirmed=True)
     connections.store(connection)
-    return replace(tracked, connection=connection)
+    return tracked._replace(connection=connection)
 
 
 def undecided(tracked: Tracked | None, destination: bool) -> bool:
@@ -88,14 +86,13 @@ def bind(connection: Connection, destination: bool, wanted: Flow, connections: C
         wanted = unique(connection, wanted, connections)
     changed = wanted != current
     if destination:
-        return replace(
-            connection,
+        return connection._replace(
             reply=wanted.inverse,
             destination_decided=True,
             destination_translated=connection.destination_translated or changed,
         )
-    return replace(
-        connection, reply=wanted.inverse, source_decided=True, source_translated=connection.source_translated or changed
+    return connection._replace(
+        reply=wanted.inverse, source_decided=True, source_translated=connection.source_translated or changed
     )
 
 
@@ -133,12 +130,12 @@ def manipulated(packet: Packet, tracked: Tracked, destination: bool) -> Packet:
     target = (connection.original if tracked.reply else connection.reply).inverse
     if destination:
         if packet.protocol in WITH_PORTS:
-            return replace(packet, destination=target.destination, destination_port=target.destination_port)
-        return replace(packet, destination=target.destination)
-    return replace(packet, source=target.source, source_port=target.source_port)
+            return packet._replace(destination=target.destination, destination_port=target.destination_port)
+        return packet._replace(destination=target.destination)
+    return packet._replace(source=target.source, source_port=target.source_port)
 
 
 def moved_error(packet: Packet, connection: Connection, reply: bool, destination: bool) -> Packet:
     """An ICMP error's outer header (``nf_nat_icmp_reply_translation``)."""
     target = (connection.original if reply else connection.reply).inverse
-    return replace(packet, destination=target.destination) if destination else replace(packet, source=target.source)
+    return packet._replace(destination=target.destination) if destination else packet._replace(source=target.source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from analyzer.addresses import Address
 from analyzer.source import Span
@@ -13,8 +14,7 @@ FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 PROTOCOL_NAMES = {TCP: "TCP", UDP: "UDP", ICMP: "ICMP", ICMPV6: "ICMPv6", SCTP: "SCTP"}
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """One IP packet. Addresses are integers of the family's width.
 
     For ICMP echo ``source_port`` is the identifier and ``destination_port`` is 0; type and code stand apart.
@@ -56,8 +56,7 @@ class Fate(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(NamedTuple):
     """One step of a walk: where (a namespace), at which stage, what happened, by which line, with the packet as it left the stage.
 
     Stages: ``send``, ``rule``, ``route``, ``netfilter``, ``conntrack``, ``neighbour``, ``bridge``, ``link``, ``tc``, ``encapsulate``,

@@ -6,7 +6,6 @@ and net/core/neighbour.c.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypeVar
 
 from analyzer.addresses import Address, hardware_text
@@ -239,7 +238,7 @@ def hear(walk: Walk, space: Space, device: str, frame: Frame, asked: Question) -
         walk.macs[here, asked.sender] = (frame.source, asked.asker, None)
     mac = link.mac or 0
     noted(walk, here, frame, asked)
-    answer = replace(asked, mac=mac, answer=True, answered_by=here, at=place)
+    answer = asked._replace(mac=mac, answer=True, answered_by=here, at=place)
     if asked.target.family == 6 and not admitted(walk, space, device, answer, SENDING):
         return walk.drop(space.scope, f"{space.place} drops its neighbour advertisements")
     return links.transmit(walk, here, Frame(mac, frame.source, answer))

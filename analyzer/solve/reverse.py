@@ -6,8 +6,6 @@ After ``fib_validate_source`` (net/ipv4/fib_frontend.c), ``rpfilter_lookup_rever
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from analyzer.addresses import Address
 from analyzer.facts.matches import ReversePathMatch
 from analyzer.solve.netfilter import HookPacket, Surroundings
@@ -134,7 +132,7 @@ def passes(walk: Walk, space: Space, match: ReversePathMatch, at: HookPacket) ->
         return True
     query = Query(packet.family, packet.source, packet.destination, packet.mark if match.valid_mark else 0)
     if packet.family == 6 and not match.loose:
-        query = replace(query, out_device=at.in_device)
+        query = query._replace(out_device=at.in_device)
     found = look_up(walk, space, query)
     if not isinstance(found, Route):
         return False

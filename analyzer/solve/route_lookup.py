@@ -6,7 +6,8 @@ After ``fib_rules_lookup`` (net/core/fib_rules.c), ``fib4_rule_match`` and ``fib
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from analyzer.addresses import WIDTH, Address
 from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
@@ -23,8 +24,7 @@ REFUSALS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """What is looked up: ``in_device`` is ``lo`` for packets that this namespace sends. Addresses are integers, 0 where not known yet.
 
     ``link_state``: whether ways without a carrier are left out where the switch says so."""
@@ -57,8 +57,7 @@ class Query:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """A route that was found, the ways of it that can be used, and the rule that led to it."""
 
     fact: RouteFact
@@ -291,4 +290,4 @@ def chosen(walk: Walk, space: Space, route: Route, query: Query) -> Route:
         target = Address(query.family, query.destination)
         text = f"{space.place} chooses among {len(ways)} ways to {target}"
         ways = (ways[walk.oracle.choose(len(ways), text, route.fact.at)],)
-    return replace(route, ways=ways[:1])
+    return route._replace(ways=ways[:1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from analyzer.addresses import Address
 from analyzer.facts.links import Ipvlan, Macvlan, Vlan
@@ -48,7 +47,7 @@ def from_vlan(walk: Walk, at: Interface, identifier: int, frame: Frame) -> Endin
     if not isinstance(under, Interface):
         return under
     walk.tell(at.scope, "link", f"{at.device} sends in VLAN {identifier} of {under.device}", None, links.packet_of(frame))
-    return links.transmit(walk, under, replace(frame, vlan=identifier))
+    return links.transmit(walk, under, frame._replace(vlan=identifier))
 
 
 def from_macvlan(walk: Walk, at: Interface, mode: str, frame: Frame) -> Endings:
@@ -90,7 +89,7 @@ def from_ipvlan(walk: Walk, at: Interface, frame: Frame) -> Endings:
     holder = holding(walk, over(walk, under), wanted(frame), at)
     if holder is not None:
         link = walk.index.link(holder)
-        return links.arrive(walk, holder, replace(crossing, destination=(link.mac if link else 0) or 0))
+        return links.arrive(walk, holder, crossing._replace(destination=(link.mac if link else 0) or 0))
     return links.transmit(walk, under, crossing)
 
 
@@ -116,7 +115,7 @@ def demultiplex(walk: Walk, space: Space, at: Interface, above: tuple[Interface,
         if holder is None:
             return links.arrive_up(walk, space, at, frame)
         link = walk.index.link(holder)
-        return links.arrive(walk, holder, replace(crossing, destination=(link.mac if link else 0) or 0))
+        return links.arrive(walk, holder, crossing._replace(destination=(link.mac if link else 0) or 0))
     if not frame.to_all:
         for one in above:
             link = walk.index.link(one)

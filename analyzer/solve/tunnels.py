@@ -68,7 +68,7 @@ def vxlan_to(
     local = kind.local.value if kind.local and kind.local.family == remote.family else 0
     outer = outer_packet(frame, remote, local, scope == at.scope, UDP, port, 30)
     if kind.dont_fragment not in ("set", "inherit"):
-        outer = replace(outer, fragments=True)
+        outer = outer._replace(fragments=True)
 
     def opened(end: Delivered) -> Endings:
         return open_vxlan(walk, end, number, frame)
@@ -173,7 +173,7 @@ def entering(frame: Frame, end: Delivered, at: Interface) -> Frame:
     if not isinstance(frame.load, HookPacket):
         return frame
     mark = end.at.packet.mark if end.scope == at.scope else 0
-    return replace(frame, load=HookPacket(replace(frame.load.packet, mark=mark)), prerouted=False)
+    return frame._replace(load=HookPacket(frame.load.packet._replace(mark=mark)), prerouted=False)
 
 
 def to_group(walk: Walk, at: Interface, kind: Vxlan, frame: Frame) -> Endings:
@@ -268,7 +268,7 @@ def encapsulate_geneve(walk: Walk, space: Space, at: Interface, kind: Geneve, fr
         return walk.undecided(f"{at} takes its tunnel's far end from whoever sends (external)", link.at, "the switch's flows")
     walk.tell(at.scope, "encapsulate", f"{at.device} sends the frame in Geneve {kind.identifier} to {kind.remote}", link.at)
     scope = walk.index.network.sockets.get(at, at.scope)
-    outer = replace(outer_packet(frame, kind.remote, 0, scope == at.scope, UDP, kind.port, 30), fragments=True)
+    outer = outer_packet(frame, kind.remote, 0, scope == at.scope, UDP, kind.port, 30)._replace(fragments=True)
 
     def opened(end: Delivered) -> Endings:
         for one in walk.index.tunnels.get(end.scope, ()):
@@ -295,7 +295,7 @@ def encapsulate_wireguard(walk: Walk, space: Space, at: Interface, frame: Frame)
     walk.tell(at.scope, "encapsulate", f"{at.device} sends the packet in WireGuard to {peer.endpoint}", peer.at, packet.packet)
     scope = walk.index.network.sockets.get(at, at.scope)
     outer = outer_packet(frame, peer.endpoint, 0, False, UDP, peer.port or 51820, 40)
-    return carried(walk, scope, replace(outer, fragments=True), lambda end: open_wireguard(walk, end, frame, packet.packet))
+    return carried(walk, scope, outer._replace(fragments=True), lambda end: open_wireguard(walk, end, frame, packet.packet))
 
 
 def peer_for(space: Space, device: str, target: Address) -> WireguardPeerFact | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from analyzer.addresses import Address
 from analyzer.facts.links import Ipvlan, Macvlan, OtherKind, Vlan
@@ -70,7 +69,7 @@ def leave(walk: Walk, at: Interface, next_hop: Address, packet: HookPacket, rout
         return walk.undecided(words, route.fact.at, f"the routes of {next_hop}")
     walk.assume(f"the router {next_hop}, which was not captured, leads to {destination} of {roots[0]}")
     walk.tell(at.scope, "link", f"by the router {next_hop} to {roots[0]}", route.fact.at, packet.packet)
-    arriving = HookPacket(replace(packet.packet, mark=0, ttl=packet.packet.ttl - 1))
+    arriving = HookPacket(packet.packet._replace(mark=0, ttl=packet.packet.ttl - 1))
     return internet.receive(walk, walk.space(roots[0].scope), roots[0].device, arriving)
 
 

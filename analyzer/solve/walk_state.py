@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from analyzer.addresses import Address
 from analyzer.facts.routes import NextHop
@@ -18,8 +19,7 @@ BROADCAST = (1 << 48) - 1
 HEADER = {4: 20, 6: 40}
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """An ARP request or a neighbour solicitation for ``target`` (``answer`` False), or its answer: ``mac`` has the target.
 
     ``asker`` is the interface that wants to know; ``sender`` the address it asks from (None: none).
@@ -34,8 +34,7 @@ class Question:
     at: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """An Ethernet frame. ``said`` and ``said_at``: who says that the destination has this MAC. ``vlan`` 0: untagged.
     ``prerouted``: br_netfilter has taken it through PREROUTING in this namespace."""
 
@@ -170,7 +169,7 @@ class Walk:
     def tell_all(self, hops: Sequence[Hop]) -> None:
         """Adds hops of a netfilter hook."""
         if not self.quiet and hops:
-            self.hops += [replace(hop, reply=True) for hop in hops] if self.reply else hops
+            self.hops += [hop._replace(reply=True) for hop in hops] if self.reply else hops
 
     def assume(self, text: str) -> None:
         """Names an assumption."""
