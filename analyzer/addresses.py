@@ -16,7 +16,10 @@ class Address(NamedTuple):
     value: int
 
     def __str__(self) -> str:
-        return str(IPv4Address(self.value) if self.family == 4 else IPv6Address(self.value))
+        value = self.value
+        if self.family == 4 and 0 <= value <= 0xFFFFFFFF:
+            return f"{value >> 24}.{value >> 16 & 255}.{value >> 8 & 255}.{value & 255}"
+        return text_of(self.family, value)
 
 
 class Prefix(NamedTuple):
@@ -42,6 +45,12 @@ class Prefix(NamedTuple):
 
     def __str__(self) -> str:
         return f"{Address(self.family, self.value)}/{self.length}"
+
+
+@lru_cache(maxsize=1 << 16)
+def text_of(family: int, value: int) -> str:
+    """Writes an address as RFC 5952 wants it."""
+    return str(IPv4Address(value) if family == 4 else IPv6Address(value))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -88,6 +97,7 @@ def hardware_address(text: str) -> int:
     return int("".join(part.zfill(2) for part in parts), 16)
 
 
+@lru_cache(maxsize=1 << 14)
 def hardware_text(value: int) -> str:
     """Writes a MAC address as Linux prints it."""
     digits = f"{value:012x}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from analyzer.facts.netfilter import Chain, NftChainFact
+from analyzer.facts.netfilter import NftChainFact, RulesetFact
 from analyzer.model.network import Namespace
 from analyzer.solve.netfilter_chains import walk
 from analyzer.solve.netfilter_state import (
@@ -24,7 +24,8 @@ from analyzer.solve.netfilter_state import (
     Surroundings,
     Tracked,
 )
-from analyzer.solve.netfilter_tracking import bind, confirm, manipulated, track, undecided
+from analyzer.solve.netfilter_tables import ReadyChain, Table
+from analyzer.solve.netfilter_tracking import bound, confirm, manipulated, track, undecided
 from analyzer.solve.netfilter_visit import ACCEPTED, Sets, Stop, Visit
 from analyzer.solve.oracle import Oracle
 
@@ -53,15 +54,16 @@ HOOKS_OF = {
 }
 NATIVE_HOOKS = {**{hook.value.lower(): hook for hook in Hook}, "ingress": Hook.PREROUTING, "egress": Hook.POSTROUTING}
 FAMILIES = {4: ("ip", "inet", "netdev"), 6: ("ip6", "inet", "netdev")}
-Chains = Mapping[str, Chain]
+Based = tuple[Table, ReadyChain]
+"""A table, and its base chain at a hook."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableStep:
     """The base chain of a table that is no nat table."""
 
-    table: str
-    chains: Chains
+    table: Table
+    base: ReadyChain
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class TranslateStep:
     """The nat chains of the back ends, in order."""
 
     destination: bool
-    rulesets: tuple[tuple[str, Chains], ...]
+    tables: tuple[Based, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +111,15 @@ class HookTables:
     def of(namespace: Namespace, family: int) -> HookTables:
         """The hooks of a namespace."""
         place = str(namespace.scope)
-        steps = {hook: steps_of(namespace, family, hook, place) for hook in Hook}
+        tables = tuple(tables_of(namespace, family))
+        steps = {hook: steps_of(namespace, tables, family, hook, place) for hook in Hook}
         return HookTables(namespace, family, place, steps, Sets(namespace), tuple(taken_for_granted(namespace, place)))
 
 
-def steps_of(namespace: Namespace, family: int, hook: Hook, place: str) -> tuple[Step, ...]:
+def steps_of(namespace: Namespace, tables: tuple[Table, ...], family: int, hook: Hook, place: str) -> tuple[Step, ...]:
     """The hook's steps in the order of their priorities."""
     steps = [(-1 << 31, step) for step in missing(namespace, family, place)]
-    steps += tables_of(namespace, family, hook)
+    steps += plain_steps(tables, hook)
     steps += native_chains(namespace, family, hook, place)
     if hook in (Hook.PREROUTING, Hook.OUTPUT):
         steps.append((TRACK, TrackStep()))
@@ -124,7 +127,7 @@ def steps_of(namespace: Namespace, family: int, hook: Hook, place: str) -> tuple
         steps.append((CONFIRM, ConfirmStep()))
     if hook in HOOKS_OF["nat"]:
         destination = hook in (Hook.PREROUTING, Hook.OUTPUT)
-        translate = TranslateStep(destination, tuple(rulesets_of(namespace, family, "nat", hook)))
+        translate = TranslateStep(destination, tuple(based(tables, "nat", hook)))
         steps.append((TRANSLATE_DESTINATION if destination else TRANSLATE_SOURCE, translate))
     return tuple(step for _, step in sorted(steps, key=lambda item: item[0]))
 
@@ -149,20 +152,27 @@ def taken_for_granted(namespace: Namespace, place: str) -> Iterator[str]:
         yield f"{place} has no rules in the legacy back end of iptables ({words})"
 
 
-def tables_of(namespace: Namespace, family: int, hook: Hook) -> Iterator[tuple[int, Step]]:
-    """The tables that have a base chain at the hook."""
-    for table, priority in PRIORITIES.items():
-        if hook in HOOKS_OF[table]:
-            for _, chains in rulesets_of(namespace, family, table, hook):
-                yield priority, TableStep(table, chains)
+def tables_of(namespace: Namespace, family: int) -> Iterator[Table]:
+    """The tables of each back end, those of the nft one first."""
+    rulesets: list[RulesetFact] = sorted(namespace.rulesets, key=lambda fact: fact.backend != "nft")
+    for ruleset in rulesets:
+        if ruleset.family == family:
+            yield from (Table(name, chains) for name, chains in ruleset.tables.items())
 
 
-def rulesets_of(namespace: Namespace, family: int, table: str, hook: Hook) -> Iterator[tuple[str, Chains]]:
-    """A table of each back end, the nft one first, where the hook's chain can do anything."""
-    for ruleset in sorted(namespace.rulesets, key=lambda fact: fact.backend != "nft"):
-        chain = ruleset.tables.get(table, {}).get(hook.value)
-        if ruleset.family == family and chain is not None and (len(chain.rules) or chain.policy == "DROP"):
-            yield ruleset.backend, ruleset.tables[table]
+def plain_steps(tables: tuple[Table, ...], hook: Hook) -> Iterator[tuple[int, Step]]:
+    """The tables but nat that have a base chain at the hook."""
+    for name, priority in PRIORITIES.items():
+        if hook in HOOKS_OF[name]:
+            yield from ((priority, TableStep(table, base)) for table, base in based(tables, name, hook))
+
+
+def based(tables: tuple[Table, ...], name: str, hook: Hook) -> Iterator[Based]:
+    """The tables of this name whose base chain at the hook can do anything."""
+    for table in tables:
+        base = table.chain(hook.value) if table.name == name else None
+        if base is not None and (base.rules or base.chain.policy == "DROP"):
+            yield table, base
 
 
 def native_chains(namespace: Namespace, family: int, hook: Hook, place: str) -> Iterator[tuple[int, Step]]:
@@ -184,17 +194,17 @@ def run_hook(
         stop = run_step(step, visit)
         if stop is not ACCEPTED:
             break
-    leaving = visit.at._replace(packet=visit.packet, tracked=visit.tracked)
-    assumptions = (*tables.assumptions, *visit.assumptions)
+    leaving = visit.at.after(visit.packet, visit.tracked)
+    assumptions = (*tables.assumptions, *visit.assumptions) if visit.assumptions else tables.assumptions
     return HookResult(stop.judgement, leaving, stop.reason, stop.at, stop.answer, tuple(visit.hops), assumptions, stop.settle)
 
 
 def run_step(step: Step, visit: Visit) -> Stop:
     """One step of a hook; ACCEPTED when the next may follow."""
     match step:
-        case TableStep(table, chains):
-            visit.table = table
-            return walk(chains, visit.hook.value, visit)
+        case TableStep():
+            visit.table = step.table.name
+            return walk(step.table, step.base, visit)
         case TrackStep():
             if visit.tracked is None or visit.zone:
                 visit.tracked = track(visit.packet, visit.at.quoted, visit.connections, visit.zone)
@@ -229,20 +239,19 @@ def unread(step: UnreadStep, visit: Visit) -> Stop:
 
 def translate(step: TranslateStep, visit: Visit) -> Stop:
     """nf_nat_core.c ``nf_nat_inet_fn``: the chains decide for a connection's first packet, every packet is translated as decided."""
-    if visit.connection is None:
-        return ACCEPTED
     told = len(visit.hops)
     if undecided(visit.tracked, step.destination):
         stop = decide(step, visit)
         if stop is not ACCEPTED:
             return stop
-    if visit.tracked is not None and visit.connection is not None:
-        before = visit.packet
-        visit.packet = manipulated(before, visit.tracked, step.destination)
-        if len(visit.hops) > told:
-            visit.hops[-1] = visit.hops[-1]._replace(packet=visit.packet)
-        elif visit.packet != before:
-            visit.tell("translated as its connection was", None)
+    if visit.tracked is None or visit.tracked.connection is None:
+        return ACCEPTED
+    before = visit.packet
+    visit.packet = manipulated(before, visit.tracked, visit.tracked.connection, step.destination)
+    if len(visit.hops) > told:
+        visit.hops[-1] = visit.hops[-1]._replace(packet=visit.packet)
+    elif visit.packet is not before and visit.packet != before:
+        visit.tell("translated as its connection was", None)
     return ACCEPTED
 
 
@@ -250,18 +259,16 @@ def decide(step: TranslateStep, visit: Visit) -> Stop:
     """Asks the nat chains of each back end; where none translates, the connection is bound to what it has."""
     first = visit.tracked
     options: list[Tracked] = []
-    for backend, chains in step.rulesets:
-        del backend
+    for table, base in step.tables:
         visit.tracked, visit.table = first, "nat"
-        stop = walk(chains, visit.hook.value, visit)
+        stop = walk(table, base, visit)
         if stop is not ACCEPTED:
             return stop
         if not undecided(visit.tracked, step.destination) and visit.tracked is not None:
             options.append(visit.tracked)
     visit.tracked = chosen(options, visit) if options else first
-    if undecided(visit.tracked, step.destination) and visit.connection is not None:
-        connection = visit.connection
-        visit.change_connection(bind(connection, step.destination, connection.reply.inverse, visit.connections))
+    if visit.tracked is not None and undecided(visit.tracked, step.destination) and visit.tracked.connection is not None:
+        visit.change_connection(bound(visit.tracked.connection, step.destination, visit.connections))
     return ACCEPTED
 
 

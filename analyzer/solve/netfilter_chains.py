@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from analyzer.facts.netfilter import Chain, Jump, NfRule, Verdict
-from analyzer.solve.netfilter_matches import holds
 from analyzer.solve.netfilter_state import Judgement
+from analyzer.solve.netfilter_tables import Prepared, ReadyChain, Table
 from analyzer.solve.netfilter_targets import apply
-from analyzer.solve.netfilter_visit import ACCEPTED, Frame, Stop, Visit
+from analyzer.solve.netfilter_visit import ACCEPTED, Stop, Visit
 
 JUMPS = 10_000
 """More jumps in one hook than any real ruleset makes: a capture whose chains jump in circles, which the kernel refuses to load."""
 
 
-def walk(chains: Mapping[str, Chain], base: str, visit: Visit) -> Stop:
+@dataclass(slots=True)
+class Frame:
+    """A chain that is being walked: the indexes of the rules that could match, and how many of them were looked at."""
+
+    chain: ReadyChain
+    indexes: Sequence[int]
+    position: int = 0
+
+
+def walk(table: Table, base: ReadyChain, visit: Visit) -> Stop:
     """Walks a base chain to its end. A chain that returns from its base, or ends, leaves it to the policy."""
-    frames: list[Frame] = [enter(chains[base], visit)]
+    frames: list[Frame] = [enter(base, visit)]
     outermost = 0
     while frames:
         frame = frames[-1]
@@ -24,11 +34,11 @@ def walk(chains: Mapping[str, Chain], base: str, visit: Visit) -> Stop:
         if rule is None:
             frames.pop()
             continue
-        if len(frames) == 1 and frame.chain is chains[base]:
+        if frame.chain is base and len(frames) == 1:
             outermost = rule.number
         target = rule.target
         if isinstance(target, Jump):
-            stop = jump(target, rule, frames, chains, visit)
+            stop = jump(target, rule, frames, table, visit)
         elif isinstance(target, Verdict) and target.name == "RETURN":
             frames.pop()
             stop = None
@@ -36,30 +46,40 @@ def walk(chains: Mapping[str, Chain], base: str, visit: Visit) -> Stop:
             stop = apply(target, rule, name_of(rule, frame, base, outermost, visit), visit)
         if stop is not None:
             return stop
-    return policy(chains[base], visit)
+    return policy(base.chain, visit)
 
 
-def enter(chain: Chain, visit: Visit) -> Frame:
+def enter(chain: ReadyChain, visit: Visit) -> Frame:
     """A chain from its start, with the rules that this destination could match."""
     packet = visit.packet
-    return Frame(chain, chain.rules.candidates(packet.family, ((packet.destination, packet.destination),)))
+    return Frame(chain, chain.all if chain.all is not None else chain.candidates(packet.family, packet.destination))
 
 
 def next_match(frame: Frame, visit: Visit) -> NfRule | None:
     """The chain's next rule that matches; None at its end."""
-    rules, indexes = frame.chain.rules, frame.indexes
+    chain, indexes = frame.chain, frame.indexes
+    rules = chain.rules
     for position in range(frame.position, len(indexes)):
-        rule = rules[indexes[position]]
-        if holds(rule, visit):
-            frame.position = position + 1
-            return rule
+        rule = rules[indexes[position]] or chain.read(indexes[position])
+        for test, match in rule.tests:
+            if not test(match, visit):
+                break
+        else:
+            if not rule.guesses or guessed(rule, visit):
+                frame.position = position + 1
+                return rule.rule
     frame.position = len(indexes)
     return None
 
 
-def jump(target: Jump, rule: NfRule, frames: list[Frame], chains: Mapping[str, Chain], visit: Visit) -> Stop | None:
+def guessed(rule: Prepared, visit: Visit) -> bool:
+    """Whether the matches hold that need the oracle. They are not asked where the rule could not do anything."""
+    return not rule.idle and all(guess(match, rule.rule, visit) for guess, match in rule.guesses)
+
+
+def jump(target: Jump, rule: NfRule, frames: list[Frame], table: Table, visit: Visit) -> Stop | None:
     """Enters another chain; ``-g`` forgets the one it came from."""
-    chain = chains.get(target.chain)
+    chain = table.chain(target.chain)
     visit.jumps += 1
     if visit.jumps > JUMPS:
         return Stop(Judgement.UNKNOWN, f"the chains of table {visit.table} jump in circles", rule.at)
@@ -75,11 +95,12 @@ def jump(target: Jump, rule: NfRule, frames: list[Frame], chains: Mapping[str, C
     return None
 
 
-def name_of(rule: NfRule, frame: Frame, base: str, outermost: int, visit: Visit) -> str:
+def name_of(rule: NfRule, frame: Frame, base: ReadyChain, outermost: int, visit: Visit) -> str:
     """``filter FORWARD rule 3 (KUBE-FIREWALL rule 1)``."""
-    if frame.chain.name == base:
-        return f"{visit.table} {base} rule {rule.number}"
-    return f"{visit.table} {base} rule {outermost} ({frame.chain.name} rule {rule.number})"
+    first, own = base.chain.name, frame.chain.chain.name
+    if own == first:
+        return f"{visit.table} {first} rule {rule.number}"
+    return f"{visit.table} {first} rule {outermost} ({own} rule {rule.number})"
 
 
 def policy(chain: Chain, visit: Visit) -> Stop:

@@ -23,16 +23,13 @@ from analyzer.facts.matches import (
     PhysdevMatch,
     PortMatch,
     ProtocolMatch,
-    RecentMatch,
     ReversePathMatch,
     Side,
     TcpFlagsMatch,
     TimeToLiveMatch,
 )
-from analyzer.facts.netfilter import NfRule, Pass
 from analyzer.ranges import contains
 from analyzer.solve.netfilter_conntrack import conntrack
-from analyzer.solve.netfilter_guess import DEFERRED
 from analyzer.solve.netfilter_state import Hook
 from analyzer.solve.netfilter_tracking import WITH_PORTS
 from analyzer.solve.netfilter_visit import Visit
@@ -41,22 +38,6 @@ from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP
 ROUTE_TYPES = frozenset({"LOCAL", "ANYCAST", "UNREACHABLE"})
 SMALL = {TCP: 32, UDP: 9, ICMP: 64, ICMPV6: 64}
 """The IP payload of a small packet: TCP with time stamps, one byte of UDP, ping's default."""
-
-
-def holds(rule: NfRule, visit: Visit) -> bool:
-    """Whether all matches of the rule hold. Tests that need the oracle come last, and are not made where the rule could not do anything."""
-    deferred = False
-    for match in rule.matches:
-        test = TESTS.get(type(match))
-        if test is None:
-            deferred = True
-        elif not test(match, visit):
-            return False
-    if not deferred:
-        return True
-    if isinstance(rule.target, Pass) and not any(isinstance(match, RecentMatch) for match in rule.matches):
-        return False
-    return all(DEFERRED[type(match)](match, rule, visit) for match in rule.matches if type(match) in DEFERRED)
 
 
 def address(match: AddressMatch, visit: Visit) -> bool:

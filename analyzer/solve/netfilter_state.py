@@ -18,6 +18,8 @@ ECHO = {ICMP: {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17}, ICMP
 class Hook(StrEnum):
     """The five hooks of the IP layer."""
 
+    __hash__ = str.__hash__
+
     PREROUTING = "PREROUTING"
     INPUT = "INPUT"
     FORWARD = "FORWARD"
@@ -38,11 +40,12 @@ class Flow(NamedTuple):
     @property
     def inverse(self) -> Flow:
         """The tuple of the answers (``nf_ct_invert_tuple``)."""
-        if self.protocol in ECHO:
-            kind = ECHO[self.protocol].get(self.destination_port >> 8, self.destination_port >> 8)
-            code = self.destination_port & 0xFF
-            return Flow(self.protocol, self.destination, self.source, self.source_port, kind << 8 | code)
-        return Flow(self.protocol, self.destination, self.source, self.destination_port, self.source_port)
+        protocol, source, destination, source_port, destination_port = self
+        kinds = ECHO.get(protocol)
+        if kinds is None:
+            return Flow(protocol, destination, source, destination_port, source_port)
+        kind = kinds.get(destination_port >> 8, destination_port >> 8)
+        return Flow(protocol, destination, source, source_port, kind << 8 | destination_port & 0xFF)
 
 
 class Connection(NamedTuple):
@@ -70,6 +73,8 @@ class Connections:
 
     def find(self, flow: Flow, zone: str = "") -> tuple[Connection, bool] | None:
         """The connection with this tuple, and whether it is the reply's."""
+        if not self._by_original:
+            return None
         if (found := self._by_original.get((zone, flow))) is not None:
             return found, False
         original = self._original_of.get((zone, flow))
@@ -117,7 +122,17 @@ class HookPacket(NamedTuple):
 
     def with_packet(self, packet: Packet) -> HookPacket:
         """The same with another packet."""
-        return self._replace(packet=packet)
+        return self if packet is self.packet else HookPacket._make((packet, *self[1:]))
+
+    def after(self, packet: Packet, tracked: Tracked | None) -> HookPacket:
+        """The same as a hook left it."""
+        if tracked is self.tracked:
+            return self.with_packet(packet)
+        return HookPacket._make((packet, *self[1:9], tracked, *self[10:]))
+
+    def between(self, in_device: str, out_device: str) -> HookPacket:
+        """The same with these devices."""
+        return HookPacket._make((self.packet, in_device, out_device, *self[3:]))
 
 
 @dataclass(frozen=True, slots=True)

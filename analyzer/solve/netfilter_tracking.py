@@ -43,7 +43,7 @@ def track(packet: Packet, quoted: Packet | None, connections: Connections, zone:
     """The state of a packet that conntrack has not seen, and its connection (a new one is not stored before it is confirmed)."""
     if packet.protocol == ICMPV6 and packet.icmp_type in ICMPV6_UNTRACKED:
         return Tracked("UNTRACKED")
-    if packet.icmp_type in ICMP_ERRORS.get(packet.protocol, ()):
+    if packet.protocol in ICMP_ERRORS and packet.icmp_type in ICMP_ERRORS[packet.protocol]:
         return related(quoted, connections, zone)
     flow = flow_of(packet)
     found = connections.find(flow, zone)
@@ -51,7 +51,7 @@ def track(packet: Packet, quoted: Packet | None, connections: Connections, zone:
         return Tracked("NEW", Connection(flow, flow.inverse, zone=zone)) if opens(packet) else Tracked("INVALID")
     connection, reply = found
     if reply and not connection.seen_reply:
-        connection = connection._replace(seen_reply=True)
+        connection = Connection._make((*connection[:3], True, *connection[4:]))
         connections.store(connection)
     return Tracked("ESTABLISHED" if connection.seen_reply else "NEW", connection, reply)
 
@@ -66,9 +66,9 @@ def confirm(tracked: Tracked | None, connections: Connections) -> Tracked | None
     """Stores the packet's new connection (``nf_conntrack_confirm``)."""
     if tracked is None or tracked.connection is None or tracked.connection.confirmed:
         return tracked
-    connection = tracked.connection._replace(confirmed=True)
+    connection = Connection._make((*tracked.connection[:8], True, tracked.connection.zone))
     connections.store(connection)
-    return tracked._replace(connection=connection)
+    return Tracked(tracked.state, connection, tracked.reply)
 
 
 def undecided(tracked: Tracked | None, destination: bool) -> bool:
@@ -84,16 +84,19 @@ def bind(connection: Connection, destination: bool, wanted: Flow, connections: C
     current = connection.reply.inverse
     if not destination:
         wanted = unique(connection, wanted, connections)
-    changed = wanted != current
-    if destination:
-        return connection._replace(
-            reply=wanted.inverse,
-            destination_decided=True,
-            destination_translated=connection.destination_translated or changed,
-        )
-    return connection._replace(
-        reply=wanted.inverse, source_decided=True, source_translated=connection.source_translated or changed
+    original, reply, mark, seen, source_moved, destination_moved, source_done, destination_done, confirmed, zone = connection
+    if wanted != current:
+        reply = wanted.inverse
+        source_moved, destination_moved = source_moved or not destination, destination_moved or destination
+    source_done, destination_done = source_done or not destination, destination_done or destination
+    return Connection(
+        original, reply, mark, seen, source_moved, destination_moved, source_done, destination_done, confirmed, zone
     )
+
+
+def bound(connection: Connection, destination: bool, connections: Connections) -> Connection:
+    """A connection of which no chain decided this side: it keeps what it has (``nf_nat_alloc_null_binding``)."""
+    return bind(connection, destination, connection.reply.inverse, connections)
 
 
 def unique(connection: Connection, wanted: Flow, connections: Connections) -> Flow:
@@ -117,11 +120,8 @@ def used(connection: Connection, flow: Flow, connections: Connections) -> bool:
     return found is not None and found[0].original != connection.original
 
 
-def manipulated(packet: Packet, tracked: Tracked, destination: bool) -> Packet:
+def manipulated(packet: Packet, tracked: Tracked, connection: Connection, destination: bool) -> Packet:
     """The packet with this hook's side translated as its connection says (``nf_nat_packet``)."""
-    connection = tracked.connection
-    if connection is None:
-        return packet
     on = connection.destination_translated if destination != tracked.reply else connection.source_translated
     if not on:
         return packet

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from analyzer.facts.netfilter import Chain
 from analyzer.model.network import Namespace
 from analyzer.solve.netfilter_sets import LookUp, look_up_of
 from analyzer.solve.netfilter_state import Connection, Connections, Hook, HookPacket, Judgement, Surroundings, Tracked
@@ -64,15 +62,6 @@ class Visit:
     def tell(self, what: str, at: Span | None) -> None:
         """Adds a hop."""
         self.hops.append(Hop(self.place, "netfilter", what, at, self.packet))
-
-
-@dataclass(slots=True)
-class Frame:
-    """A chain that is being walked: the indexes of the rules that could match, and how many of them were looked at."""
-
-    chain: Chain
-    indexes: Sequence[int]
-    position: int = 0
 
 
 @dataclass(frozen=True, slots=True)
