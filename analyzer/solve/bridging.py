@@ -13,7 +13,8 @@ from analyzer.facts.neighbours import BridgeVlanFact, ForwardingFact
 from analyzer.model.network import Interface
 from analyzer.solve import internet, links, resolution
 from analyzer.solve.netfilter import Hook, HookPacket
-from analyzer.solve.route_lookup import Query, Route, look_up
+from analyzer.solve.route_answers import Route
+from analyzer.solve.route_lookup import route_of
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import Answered, Dropped, Endings, Frame, Left, Question, Undecided, Walk
 from analyzer.source import Span
@@ -251,7 +252,7 @@ def prerouting(walk: Walk, space: Space, bridge: str, port: str, frame: Frame, l
 def translated(walk: Walk, space: Space, bridge: str, frame: Frame, at: HookPacket) -> Frame | Endings:
     """``br_nf_pre_routing_finish``: to a neighbour on the bridge the frame is bridged on, else it goes up to the host; so it does where
     IPv4 is not forwarded (``ip_route_input`` then finds no way out)."""
-    found = look_up(walk, space, Query.of(at.packet, bridge))
+    found = route_of(walk, space, at.packet, bridge)
     mac = space.links[bridge].mac or 0
     closed = at.packet.family == 4 and space.switch(f"net.ipv4.conf.{bridge.replace('.', '/')}.forwarding") == 0
     if closed or not isinstance(found, Route) or found.kind != "unicast" or found.ways[0].device != bridge:

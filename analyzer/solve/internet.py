@@ -11,7 +11,8 @@ from analyzer.model.network import Interface
 from analyzer.solve import resolution, reverse
 from analyzer.solve.netfilter import Hook, HookPacket, Judgement, run_hook
 from analyzer.solve.packet import Packet
-from analyzer.solve.route_lookup import NotKnown, Query, Refused, Route, chosen, look_up
+from analyzer.solve.route_answers import NotKnown, Refused, Route
+from analyzer.solve.route_lookup import chosen, route_of
 from analyzer.solve.sources import source_of
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import HEADER, Delivered, Endings, Walk
@@ -35,26 +36,25 @@ def prepared(walk: Walk, space: Space, packet: Packet) -> Packet | Endings:
 
 def route_out(walk: Walk, space: Space, packet: Packet) -> Route | Endings:
     """The route of a packet that the namespace itself sends."""
-    query = Query.of(packet)
-    found = look_up(walk, space, query)
+    found = route_of(walk, space, packet)
     match found:
+        case Route():
+            return choose(walk, space, found, packet)
         case NotKnown(reason, at, settle):
             return walk.undecided(reason, at, settle)
         case Refused(reason, at):
             return walk.drop(space.scope, reason, at)
-        case Route():
-            return choose(walk, space, found, query)
 
 
-def choose(walk: Walk, space: Space, found: Route, query: Query) -> Route:
+def choose(walk: Walk, space: Space, found: Route, packet: Packet) -> Route:
     """The way of the route: chosen once for each destination of a walk and direction, as the kernel's hash does."""
     if len(found.ways) == 1:
         return found
-    key = (space.scope, query.destination, found.fact.at, walk.reply)
+    key = (space.scope, packet.destination, found.fact.at, walk.reply)
     way = walk.ways.get(key)
     if way is None:
-        way = walk.ways[key] = chosen(walk, space, found, query).ways[0]
-    return found._replace(ways=(way,))
+        way = walk.ways[key] = chosen(walk, space, found, Address(packet.family, packet.destination))
+    return Route(found.fact, (way,), found.rule)
 
 
 def originate(walk: Walk, scope: Scope, packet: Packet) -> Endings:
@@ -80,7 +80,7 @@ def sent(walk: Walk, space: Space, packet: Packet) -> Endings:
         return route
     walk.tell(scope, "send", str(ready), None, ready)
     told(walk, space, route, ready)
-    at = HookPacket(ready, out_device=device_of(route), local=True)
+    at = HookPacket(ready, out_device=route.device, local=True)
     passed = run(walk, space, Hook.OUTPUT, at)
     if not isinstance(passed, HookPacket):
         return passed
@@ -89,7 +89,7 @@ def sent(walk: Walk, space: Space, packet: Packet) -> Endings:
         if not isinstance(route, Route):
             return route
         told(walk, space, route, passed.packet)
-        passed = passed._replace(out_device=device_of(route))
+        passed = passed._replace(out_device=route.device)
     return output(walk, space, passed, route)
 
 
@@ -106,32 +106,27 @@ def told(walk: Walk, space: Space, route: Route, packet: Packet) -> None:
     walk.tell(space.scope, "route", route.words, route.fact.at, packet)
 
 
-def device_of(route: Route) -> str:
-    """The device that a packet leaves by: ``lo`` for the namespace's own addresses."""
-    return "lo" if route.kind == "local" else route.ways[0].device or "lo"
-
-
 def run(walk: Walk, space: Space, hook: Hook, at: HookPacket) -> HookPacket | Endings:
     """One netfilter hook: the packet that goes on, or the endings."""
-    scope, family = space.scope, at.packet.family
-    tables = space.hooks(family)
+    family = at.packet.family
     around = reverse.surroundings(walk, space, family)
-    result = run_hook(tables, hook, at, around, walk.connections_of(scope), walk.oracle)
-    walk.tell_all(result.hops)
+    result = run_hook(space.hooks(family), hook, at, around, walk.connections_of(space.scope), walk.oracle)
+    if result.hops:
+        walk.tell_all(result.hops)
     for text in result.assumptions:
-        walk.assume(text)
+        walk.assumptions[text] = None
     match result.judgement:
         case Judgement.ACCEPTED:
             return result.packet
         case Judgement.UNKNOWN:
             return walk.undecided(result.reason, result.at, result.settle)
         case Judgement.DROPPED | Judgement.REJECTED:
-            return walk.drop(scope, f"{space.place}: {result.reason}", result.at)
+            return walk.drop(space.scope, f"{space.place}: {result.reason}", result.at)
 
 
 def output(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
     """POSTROUTING, and out of the device (``ip_output``)."""
-    device, way = device_of(route), route.ways[0]
+    device, way = route.device, route.ways[0]
     if way.encap:
         return walk.undecided(
             f"the route {route.words} encapsulates ({way.encap}), which is not walked", route.fact.at, way.encap
@@ -171,6 +166,11 @@ def fitted(walk: Walk, space: Space, device: str, route: Route, packet: Packet, 
     return walk.drop(space.scope, reason, place)
 
 
+def without_ttl(packet: Packet) -> tuple[object, ...]:
+    """What makes a packet the same one after another round."""
+    return (*packet[:9], *packet[10:])
+
+
 def loops(walk: Walk, space: Space) -> Endings:
     """The same packet at the same place on one way: a loop that only the TTL ends."""
     return walk.drop(space.scope, f"the packet loops: {space.place} has seen it before, and its TTL will end it")
@@ -178,7 +178,7 @@ def loops(walk: Walk, space: Space) -> Endings:
 
 def receive(walk: Walk, space: Space, device: str, at: HookPacket, prerouted: bool = False, looped: bool = False) -> Endings:
     """A packet for this host's IP comes in on a device (``ip_rcv``). ``looped``: it left by the loopback device and keeps its route."""
-    key = (space.scope, device, walk.reply, at.packet._replace(ttl=0))
+    key = (space.scope, device, walk.reply, without_ttl(at.packet))
     if key in walk.seen:
         return loops(walk, space)
     walk.seen.add(key)
@@ -219,13 +219,12 @@ def input_four(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings
     packet = at.packet
     if (text := martian(space, device, packet)) is not None:
         return walk.drop(space.scope, f"{space.place}: {text}", space.where(f"net.ipv4.conf.{device}.route_localnet"))
-    query = Query.of(packet, device)
-    found = look_up(walk, space, query)
+    found = route_of(walk, space, packet, device)
     if isinstance(found, NotKnown):
         return walk.undecided(found.reason, found.at, found.settle)
     if isinstance(found, Refused):
         return walk.drop(space.scope, found.reason, found.at)
-    route = choose(walk, space, found, query)
+    route = choose(walk, space, found, packet)
     if route.kind in ("local", "broadcast", "multicast", "anycast") or (
         at.packet_type == "broadcast" and packet.destination == 0xFFFFFFFF
     ):
@@ -245,13 +244,12 @@ def input_six(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
     packet = at.packet
     if packet.source >> 120 == 0xFF or (packet.destination == 1 and device != "lo"):
         return walk.drop(space.scope, f"{space.place}: the addresses of {packet} may not come in on {device}")
-    query = Query.of(packet, device)
-    found = look_up(walk, space, query)
+    found = route_of(walk, space, packet, device)
     if isinstance(found, NotKnown):
         return walk.undecided(found.reason, found.at, found.settle)
     if isinstance(found, Refused):
         return walk.drop(space.scope, found.reason, found.at)
-    route = choose(walk, space, found, query)
+    route = choose(walk, space, found, packet)
     if route.kind != "unicast":
         told(walk, space, route, packet)
         return local(walk, space, device, at)
@@ -285,10 +283,10 @@ def forward(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
     if packet.ttl <= 1:
         return walk.drop(space.scope, f"{space.place}: the TTL of {packet} is used up")
     told(walk, space, route, packet)
-    sized = fitted(walk, space, device_of(route), route, packet, False)
+    sized = fitted(walk, space, route.device, route, packet, False)
     if not isinstance(sized, Packet):
         return sized
-    going = at._replace(packet=packet._replace(ttl=packet.ttl - 1), out_device=device_of(route))
+    going = at._replace(packet=packet._replace(ttl=packet.ttl - 1), out_device=route.device)
     passed = run(walk, space, Hook.FORWARD, going)
     if not isinstance(passed, HookPacket):
         return passed

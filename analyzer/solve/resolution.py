@@ -15,7 +15,8 @@ from analyzer.model.network import Interface
 from analyzer.solve import control, internet, links, reverse, underlay
 from analyzer.solve.netfilter import Hook, HookPacket
 from analyzer.solve.packet import ICMPV6, Packet
-from analyzer.solve.route_lookup import NotKnown, Query, Refused, Route, look_up
+from analyzer.solve.route_answers import NotKnown, Query, Refused, Route
+from analyzer.solve.route_lookup import look_up
 from analyzer.solve.sources import on_network, reach, select_four
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import (

@@ -9,7 +9,8 @@ from __future__ import annotations
 from analyzer.addresses import Address
 from analyzer.facts.matches import ReversePathMatch
 from analyzer.solve.netfilter import HookPacket, Surroundings
-from analyzer.solve.route_lookup import NotKnown, Query, Refused, Route, look_up
+from analyzer.solve.route_answers import NotKnown, Query, Refused, Route
+from analyzer.solve.route_lookup import look_up
 from analyzer.solve.sources import first_address, select_four, select_six
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import Endings, Walk

@@ -6,113 +6,62 @@ After ``fib_rules_lookup`` (net/core/fib_rules.c), ``fib4_rule_match`` and ``fib
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
 from analyzer.addresses import WIDTH, Address
 from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
 from analyzer.solve.gaps import could_concern
-from analyzer.solve.packet import SCTP, TCP, UDP, Packet
+from analyzer.solve.packet import Packet
+from analyzer.solve.route_answers import REFUSALS, Answer, Memory, NotKnown, Query, Refused, Route
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import Walk
 from analyzer.source import Span
 
-REFUSALS = {
-    "blackhole": "a blackhole route",
-    "unreachable": "an unreachable route",
-    "prohibit": "a prohibit route",
-}
+RULES = {4: "ip-rule/4", 6: "ip-rule/6"}
 
 
-class Query(NamedTuple):
-    """What is looked up: ``in_device`` is ``lo`` for packets that this namespace sends. Addresses are integers, 0 where not known yet.
-
-    ``link_state``: whether ways without a carrier are left out where the switch says so."""
-
-    family: int
-    destination: int
-    source: int = 0
-    mark: int = 0
-    in_device: str = "lo"
-    out_device: str = ""
-    protocol: int = 0
-    source_port: int = 0
-    destination_port: int = 0
-    link_state: bool = True
-
-    @staticmethod
-    def of(packet: Packet, in_device: str = "lo", out_device: str = "") -> Query:
-        """The query of a packet."""
-        ports = packet.protocol in (TCP, UDP, SCTP)
-        return Query(
-            packet.family,
-            packet.destination,
-            packet.source,
-            packet.mark,
-            in_device,
-            out_device,
-            packet.protocol,
-            packet.source_port if ports else 0,
-            packet.destination_port if ports else 0,
-        )
-
-
-class Route(NamedTuple):
-    """A route that was found, the ways of it that can be used, and the rule that led to it."""
-
-    fact: RouteFact
-    ways: tuple[NextHop, ...]
-    rule: RoutingRuleFact
-
-    @property
-    def kind(self) -> str:
-        """``unicast``, ``local``, ``broadcast`` …"""
-        return self.fact.kind
-
-    @property
-    def words(self) -> str:
-        """The route as ``ip route`` would show it, for a hop."""
-        return words(self.fact, self.ways[0] if len(self.ways) == 1 else None)
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """No route, or one that refuses. ``silent``: a blackhole, of which the sender hears nothing."""
-
-    reason: str
-    at: Span | None = None
-    silent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class NotKnown:
-    """The routes cannot be known."""
-
-    reason: str
-    at: Span | None = None
-    settle: str = ""
-
-
-Answer = Route | Refused | NotKnown
-
-
-def words(fact: RouteFact, way: NextHop | None = None) -> str:
-    """A route in words."""
-    kind = "" if fact.kind == "unicast" else f"{fact.kind} "
-    way = way or (fact.next_hops[0] if fact.next_hops else NextHop())
-    whole = fact.destination.length == 0
-    target = "default" if whole else str(Address(fact.destination.family, fact.destination.value))
-    if not whole and fact.destination.length < WIDTH[fact.destination.family]:
-        target = str(fact.destination)
-    parts = [kind + target]
-    parts += [f"via {way.via}"] if way.via else []
-    parts += [f"dev {way.device}"] if way.device else []
-    parts += ["onlink"] if "onlink" in way.flags else []
-    return " ".join(parts)
+def route_of(walk: Walk, space: Space, packet: Packet, in_device: str = "lo") -> Answer:
+    """The route for a packet that the namespace sends, or that came in on a device."""
+    found = memory_of(space, packet.family).answers.get((packet.destination, "", True))
+    if found is None:
+        return look_up(walk, space, Query.of(packet, in_device))
+    walk.taken_for_granted(space, RULES[packet.family])
+    return found
 
 
 def look_up(walk: Walk, space: Space, query: Query) -> Answer:
-    """The route for a query."""
+    """The route for a query: remembered where the destination alone decides."""
+    memory = memory_of(space, query.family)
+    found = memory.answers.get((query.destination, query.out_device, query.link_state))
+    if found is not None:
+        walk.taken_for_granted(space, RULES[query.family])
+        return found
+    found = searched(walk, space, query)
+    if memory.plain:
+        memory.keep(query, found)
+    return found
+
+
+def memory_of(space: Space, family: int) -> Memory:
+    """What the namespace's routing answered so far."""
+    found = space.memories.get(family)
+    if found is None:
+        found = space.memories[family] = Memory(plain(space, family))
+    return found
+
+
+def plain(space: Space, family: int) -> bool:
+    """Whether the destination alone decides on the route: no rule selects, no route names a source, nothing is not known."""
+    namespace = space.namespace
+    if any(key.startswith(f"ip-route/{family}") for key in namespace.missing) or any(
+        map(namespace.gaps.get, ("ip-route", "ip-rule"))
+    ):
+        return False
+    if not all(everything(rule) for rule in namespace.rules.get(family, ())):
+        return False
+    return all(fact.source_prefix is None for facts in namespace.routes.get(family, {}).values() for fact in facts)
+
+
+def searched(walk: Walk, space: Space, query: Query) -> Answer:
+    """The route for a query, by rules and tables."""
     missing = space.namespace.missing.get(f"ip-route/{query.family}")
     if missing:
         return NotKnown(f"the routes of {space.place} are not known: {missing}", None, missing)
@@ -184,7 +133,7 @@ def suppressed(rule: RoutingRuleFact, found: Route) -> bool:
 
 def matches(walk: Walk, space: Space, rule: RoutingRuleFact, query: Query) -> bool:
     """``fib_rule_match`` and ``fib4_rule_match``."""
-    if rule.source is None and rule.destination is None and rule.mark is None and not selective(rule):
+    if everything(rule):
         return not rule.inverted
     hit = plain_match(space, rule, query) and port_match(rule, query)
     if hit and rule.user_ids is not None:
@@ -195,6 +144,11 @@ def matches(walk: Walk, space: Space, rule: RoutingRuleFact, query: Query) -> bo
         text = f"routing rule {rule.priority} of {space.place} matches the packet by {' '.join(rule.unknown)}"
         hit = walk.oracle.test(text, rule.at, "a selector that is not understood")
     return hit != rule.inverted
+
+
+def everything(rule: RoutingRuleFact) -> bool:
+    """Whether a rule has no selector."""
+    return rule.source is None and rule.destination is None and rule.mark is None and not selective(rule)
 
 
 def selective(rule: RoutingRuleFact) -> bool:
@@ -283,11 +237,8 @@ def enslaved(space: Space, way: NextHop, query: Query) -> bool:
     return vrf is not None and vrf[0] == query.out_device
 
 
-def chosen(walk: Walk, space: Space, route: Route, query: Query) -> Route:
+def chosen(walk: Walk, space: Space, route: Route, target: Address) -> NextHop:
     """One of several ways (``fib_select_multipath``): the network's choice."""
     ways = route.ways
-    if len(ways) > 1:
-        target = Address(query.family, query.destination)
-        text = f"{space.place} chooses among {len(ways)} ways to {target}"
-        ways = (ways[walk.oracle.choose(len(ways), text, route.fact.at)],)
-    return route._replace(ways=ways[:1])
+    text = f"{space.place} chooses among {len(ways)} ways to {target}"
+    return ways[walk.oracle.choose(len(ways), text, route.fact.at)]

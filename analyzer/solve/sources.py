@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from analyzer.addresses import Address, prefix_of
 from analyzer.facts.links import AddressFact
-from analyzer.solve.route_lookup import Route
+from analyzer.solve.route_answers import Route
 from analyzer.solve.walk_index import Space
 
 SCOPES = {"global": 0, "universe": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}

@@ -9,7 +9,7 @@ from analyzer.facts.links import Ipvlan, Macvlan, OtherKind, Vlan
 from analyzer.model.network import Interface, Segment
 from analyzer.solve import internet, links
 from analyzer.solve.netfilter import HookPacket
-from analyzer.solve.route_lookup import Route
+from analyzer.solve.route_answers import Route
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import Endings, Frame, Left, Question, Walk
 from analyzer.source import Span

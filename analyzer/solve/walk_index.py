@@ -15,6 +15,7 @@ from analyzer.facts.routes import RouteFact
 from analyzer.facts.system import FilterFact
 from analyzer.model.network import Interface, Namespace, Network
 from analyzer.solve.netfilter import HookTables
+from analyzer.solve.route_answers import Memory
 from analyzer.source import Scope, Span
 
 T = TypeVar("T")
@@ -31,6 +32,8 @@ class Space:
         self._tables: dict[tuple[int, int], Levels] = {}
         self._hooks: dict[int, HookTables] = {}
         self._switches: dict[str, int | None] = {}
+        self._settings: dict[tuple[int, str, str], tuple[int, int | None]] = {}
+        self.memories: dict[int, Memory] = {}
 
     def table(self, family: int, table: int) -> Levels:
         """The routes of a table by prefix length, the longest first; among equal prefixes the kernel's order."""
@@ -44,6 +47,14 @@ class Space:
         if family not in self._hooks:
             self._hooks[family] = HookTables.of(self.namespace, family)
         return self._hooks[family]
+
+    @cached_property
+    def granted(self) -> dict[str, str]:
+        """What is taken for granted of the tables that were not captured, where the kernel's default is taken: the words for it by the table's key."""
+        by_default = {
+            kind: f"{words}; taken as the kernel has it by default" for kind, words in self.namespace.missing.items() if words
+        }
+        return {**self.namespace.assumed, **by_default}
 
     @cached_property
     def links(self) -> dict[str, LinkFact]:
@@ -121,21 +132,32 @@ class Space:
 
     def setting(self, family: int, device: str, name: str) -> int | None:
         """``net.ipvN.conf.DEVICE.NAME``; what ``default`` says where the device's own was not captured."""
-        base = f"net.ipv{family}.conf"
-        own = self.switch(f"{base}.{device.replace('.', '/')}.{name}")
-        return own if own is not None else self.switch(f"{base}.default.{name}")
+        return self._pair(family, device, name)[1]
 
     def whole(self, family: int, name: str) -> int:
         """``net.ipvN.conf.all.NAME``, 0 when it was not captured."""
-        return self.switch(f"net.ipv{family}.conf.all.{name}") or 0
+        return self._pair(family, "all", name)[0]
 
     def either(self, family: int, device: str, name: str) -> bool:
         """IN_DEV_ORCONF of include/linux/inetdevice.h: the switch of all or of the device."""
-        return bool(self.whole(family, name) or self.setting(family, device, name))
+        whole, own = self._pair(family, device, name)
+        return bool(whole or own)
 
     def greater(self, family: int, device: str, name: str) -> int:
         """IN_DEV_MAXCONF: the greater of the two."""
-        return max(self.whole(family, name), self.setting(family, device, name) or 0)
+        whole, own = self._pair(family, device, name)
+        return max(whole, own or 0)
+
+    def _pair(self, family: int, device: str, name: str) -> tuple[int, int | None]:
+        """The switch of all and that of the device; what ``default`` says where the device's own was not captured."""
+        key = (family, device, name)
+        found = self._settings.get(key)
+        if found is None:
+            base = f"net.ipv{family}.conf"
+            own = self.switch(f"{base}.{device.replace('.', '/')}.{name}")
+            own = own if own is not None else self.switch(f"{base}.default.{name}")
+            found = self._settings[key] = (self.switch(f"{base}.all.{name}") or 0, own)
+        return found
 
     def where(self, key: str) -> Span | None:
         """The place of a kernel switch."""

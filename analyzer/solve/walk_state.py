@@ -192,8 +192,6 @@ class Walk:
 
     def taken_for_granted(self, space: Space, kind: str) -> None:
         """Names the assumption about a table that was not captured and of which the kernel's default is taken."""
-        words = space.namespace.missing.get(kind)
-        if words:
-            self.assume(f"{words}; taken as the kernel has it by default")
-        elif kind in space.namespace.assumed:
-            self.assume(space.namespace.assumed[kind])
+        text = space.granted.get(kind)
+        if text is not None:
+            self.assumptions[text] = None
