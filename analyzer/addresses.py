@@ -16,10 +16,7 @@ class Address(NamedTuple):
     value: int
 
     def __str__(self) -> str:
-        value = self.value
-        if self.family == 4 and 0 <= value <= 0xFFFFFFFF:
-            return f"{value >> 24}.{value >> 16 & 255}.{value >> 8 & 255}.{value & 255}"
-        return text_of(self.family, value)
+        return address_text(self.family, self.value)
 
 
 class Prefix(NamedTuple):
@@ -47,9 +44,16 @@ class Prefix(NamedTuple):
         return f"{Address(self.family, self.value)}/{self.length}"
 
 
-@lru_cache(maxsize=1 << 16)
-def text_of(family: int, value: int) -> str:
-    """Writes an address as RFC 5952 wants it."""
+def address_text(family: int, value: int) -> str:
+    """Writes an address as Linux prints it."""
+    if family == 4 and 0 <= value <= 0xFFFFFFFF:
+        return f"{value >> 24}.{value >> 16 & 255}.{value >> 8 & 255}.{value & 255}"
+    return library_text(family, value)
+
+
+@lru_cache(maxsize=1 << 14)
+def library_text(family: int, value: int) -> str:
+    """An address as the standard library writes it (RFC 5952)."""
     return str(IPv4Address(value) if family == 4 else IPv6Address(value))
 
 

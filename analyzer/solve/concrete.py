@@ -6,7 +6,7 @@ underlay.py (what was not captured), delivery.py (who listens); the netfilter ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from analyzer.addresses import Address
 from analyzer.model.network import Interface, Network
@@ -89,12 +89,12 @@ def failed(state: Walk, ending: Ending, seen: Outcome | None) -> Outcome:
     given = tuple(state.assumptions)
     match ending:
         case Undecided(reason, at, settle, hops):
-            return replace(base, fate=Fate.UNKNOWN, reason=prefix + reason, at=at, settle=settle, hops=hops, assumptions=given)
+            return base._replace(fate=Fate.UNKNOWN, reason=prefix + reason, at=at, settle=settle, hops=hops, assumptions=given)
         case Dropped(reason, at, _, hops):
             ended = ended_hops(state, hops, reason, at)
-            return replace(base, fate=Fate.UNREACHABLE, reason=prefix + reason, at=at, hops=ended, assumptions=given)
+            return base._replace(fate=Fate.UNREACHABLE, reason=prefix + reason, at=at, hops=ended, assumptions=given)
         case Delivered() | Left() | Answered():
-            return replace(base, fate=Fate.UNREACHABLE, reason=prefix + "ended elsewhere", hops=ending.hops, assumptions=given)
+            return base._replace(fate=Fate.UNREACHABLE, reason=prefix + "ended elsewhere", hops=ending.hops, assumptions=given)
 
 
 def ended_hops(state: Walk, hops: tuple[Hop, ...], reason: str, at: Span | None) -> tuple[Hop, ...]:
@@ -160,5 +160,5 @@ def answered(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
         case _:
             return failed(state, ending, seen)
     if reason:
-        return replace(seen, fate=Fate.UNREACHABLE, reason=f"the reply {reason}", hops=hops, assumptions=tuple(state.assumptions))
-    return replace(seen, hops=hops, assumptions=tuple(state.assumptions))
+        return seen._replace(fate=Fate.UNREACHABLE, reason=f"the reply {reason}", hops=hops, assumptions=tuple(state.assumptions))
+    return seen._replace(hops=hops, assumptions=tuple(state.assumptions))

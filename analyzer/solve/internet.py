@@ -109,8 +109,12 @@ def told(walk: Walk, space: Space, route: Route, packet: Packet) -> None:
 def run(walk: Walk, space: Space, hook: Hook, at: HookPacket) -> HookPacket | Endings:
     """One netfilter hook: the packet that goes on, or the endings."""
     family = at.packet.family
+    tables = space.hooks(family)
+    if tables.idle:
+        walk.assumptions.update(dict.fromkeys(tables.assumptions))
+        return at
     around = reverse.surroundings(walk, space, family)
-    result = run_hook(space.hooks(family), hook, at, around, walk.connections_of(space.scope), walk.oracle)
+    result = run_hook(tables, hook, at, around, walk.connections_of(space.scope), walk.oracle)
     if result.hops:
         walk.tell_all(result.hops)
     for text in result.assumptions:

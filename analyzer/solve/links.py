@@ -49,6 +49,8 @@ def emit(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) 
 def by_kind(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) -> Endings:
     """What the device's driver does with the frame."""
     match link.kind:
+        case OtherKind("veth"):
+            return onward(walk, space, at, link, frame)
         case Vxlan() as kind:
             return tunnels.encapsulate_vxlan(walk, space, at, kind, frame)
         case Tunnel() as kind:

@@ -98,7 +98,10 @@ Step = TableStep | TrackStep | TranslateStep | ConfirmStep | UnreadStep
 
 @dataclass(frozen=True, slots=True)
 class HookTables:
-    """What a namespace's hooks run, for one family; make it once and keep it for all walks."""
+    """What a namespace's hooks run, for one family; make it once and keep it for all walks.
+
+    ``idle``: there is no chain at any hook. Nothing then sees or changes a packet, nor does anything see what conntrack says of it: with no translated
+    connection every tuple is its own, and null bindings keep it (``nf_nat_used_tuple``)."""
 
     namespace: Namespace
     family: int
@@ -106,6 +109,7 @@ class HookTables:
     steps: Mapping[Hook, tuple[Step, ...]]
     sets: Sets = field(compare=False, repr=False)
     assumptions: tuple[str, ...] = ()
+    idle: bool = False
 
     @staticmethod
     def of(namespace: Namespace, family: int) -> HookTables:
@@ -113,7 +117,14 @@ class HookTables:
         place = str(namespace.scope)
         tables = tuple(tables_of(namespace, family))
         steps = {hook: steps_of(namespace, tables, family, hook, place) for hook in Hook}
-        return HookTables(namespace, family, place, steps, Sets(namespace), tuple(taken_for_granted(namespace, place)))
+        granted = tuple(taken_for_granted(namespace, place))
+        idle = not any(acts(step) for found in steps.values() for step in found)
+        return HookTables(namespace, family, place, steps, Sets(namespace), granted, idle)
+
+
+def acts(step: Step) -> bool:
+    """Whether a step has chains, or may have some that are not known."""
+    return isinstance(step, TableStep | UnreadStep) or (isinstance(step, TranslateStep) and bool(step.tables))
 
 
 def steps_of(namespace: Namespace, tables: tuple[Table, ...], family: int, hook: Hook, place: str) -> tuple[Step, ...]:
@@ -188,6 +199,8 @@ def run_hook(
     tables: HookTables, hook: Hook, arriving: HookPacket, surroundings: Surroundings, connections: Connections, oracle: Oracle
 ) -> HookResult:
     """Takes the packet through one hook. ``connections`` belongs to the walk (one for each namespace); confirmed connections are stored in it."""
+    if tables.idle:
+        return HookResult(Judgement.ACCEPTED, arriving, assumptions=tables.assumptions)
     visit = Visit(tables.place, hook, arriving.packet, arriving, arriving.tracked, tables.sets, surroundings, connections, oracle)
     stop = ACCEPTED
     for step in tables.steps[hook]:

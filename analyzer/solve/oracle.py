@@ -7,7 +7,7 @@ not known (a match that is not modelled, a table that was not captured). ``explo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from analyzer.solve.packet import Fate, Outcome
@@ -124,13 +124,13 @@ def _unknown(decision: Decision, believed: tuple[Outcome, ...]) -> Outcome:
 
 def _essence(outcome: Outcome) -> Outcome:
     """What makes outcomes differ: not the hops, the assumptions, nor the words of a refusal."""
-    return replace(outcome, hops=(), assumptions=(), at=None, reason="", settle="")
+    return outcome._replace(hops=(), assumptions=(), at=None, reason="", settle="")
 
 
 def _distinct(outcomes: list[Outcome]) -> tuple[Outcome, ...]:
     seen: dict[Outcome, Outcome] = {}
     for outcome in outcomes:
-        seen.setdefault(replace(outcome, hops=(), assumptions=()), outcome)
+        seen.setdefault(outcome._replace(hops=(), assumptions=()), outcome)
     return tuple(seen.values())
 
 

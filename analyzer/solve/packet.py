@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from analyzer.addresses import Address
+from analyzer.addresses import Address, address_text
 from analyzer.source import Span
 
 TCP, UDP, ICMP, ICMPV6, SCTP = 6, 17, 1, 58, 132
@@ -37,12 +37,12 @@ class Packet(NamedTuple):
     fragments: bool = False
 
     def __str__(self) -> str:
-        name = PROTOCOL_NAMES.get(self.protocol, f"protocol {self.protocol}")
-        source, destination = Address(self.family, self.source), Address(self.family, self.destination)
+        name = PROTOCOL_NAMES.get(self.protocol) or f"protocol {self.protocol}"
+        source, destination = address_text(self.family, self.source), address_text(self.family, self.destination)
         if self.protocol in (TCP, UDP, SCTP):
-            brackets = ("[", "]") if self.family == 6 else ("", "")
-            start, end = brackets
-            return f"{name} {start}{source}{end}:{self.source_port} -> {start}{destination}{end}:{self.destination_port}"
+            if self.family == 4:
+                return f"{name} {source}:{self.source_port} -> {destination}:{self.destination_port}"
+            return f"{name} [{source}]:{self.source_port} -> [{destination}]:{self.destination_port}"
         kind = f" type {self.icmp_type}" if self.protocol in (ICMP, ICMPV6) else ""
         return f"{name}{kind} {source} -> {destination}"
 
@@ -71,8 +71,7 @@ class Hop(NamedTuple):
     reply: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """One way that the network may treat the flow.
 
     ``delivered_to`` is ``namespace/pod``, ``node:NAME``, ``outside`` or None. ``source_seen``, ``destination_seen`` and ``port_seen`` are what

@@ -86,7 +86,9 @@ def is_multicast(address: Address) -> bool:
 
 def without_addresses(link: LinkFact) -> bool:
     """Devices that send without a neighbour's MAC (``arp_constructor``: NOARP, loopback, point to point)."""
-    return bool(link.flags & {"NOARP", "LOOPBACK", "POINTOPOINT"}) or isinstance(link.kind, Wireguard) or layer_three(link)
+    return (
+        not link.flags.isdisjoint(("NOARP", "LOOPBACK", "POINTOPOINT")) or isinstance(link.kind, Wireguard) or layer_three(link)
+    )
 
 
 def layer_three(link: LinkFact) -> bool:

@@ -89,12 +89,16 @@ class Space:
     def ports(self) -> dict[str, tuple[str, ...]]:
         """The ports of each bridge, bond, VRF or switch, by name."""
         found: dict[str, list[str]] = defaultdict(list)
-        for name, link in sorted(self.links.items()):
-            port = self.namespace.ports.get(name)
-            master = link.master or (port.master if port else None)
-            if master:
-                found[master].append(name)
+        for name in sorted(self.links):
+            if name in self.masters:
+                found[self.masters[name]].append(name)
         return {master: tuple(names) for master, names in found.items()}
+
+    @cached_property
+    def masters(self) -> dict[str, str]:
+        """What each device belongs to: as its link says, else as its port does."""
+        ports = {name: port.master for name, port in self.namespace.ports.items() if port.master}
+        return {**ports, **{name: link.master for name, link in self.links.items() if link.master}}
 
     @cached_property
     def bridged(self) -> dict[tuple[str, int], tuple[ForwardingFact, ...]]:
@@ -171,9 +175,7 @@ class Space:
 
     def master_of(self, device: str) -> str | None:
         """The bridge, bond, VRF or switch that a device belongs to."""
-        link = self.links.get(device)
-        port = self.namespace.ports.get(device)
-        return (link.master if link else None) or (port.master if port else None)
+        return self.masters.get(device)
 
     def vrf_of(self, device: str) -> tuple[str, int] | None:
         """The VRF that a device is or belongs to, with its table."""
@@ -183,25 +185,37 @@ class Space:
                 return link.name, link.kind.table
         return None
 
-    def is_bridge(self, device: str) -> bool:
-        """Whether a device is a bridge of the kernel: by its kind, or, where that was not printed, by what its ports are."""
-        link = self.links.get(device)
-        if link is None:
-            return False
+    @cached_property
+    def bridges(self) -> frozenset[str]:
+        """The bridges of the kernel: by their kind, or, where that was not printed, by what their ports are."""
+        return frozenset(name for name, link in self.links.items() if self._bridges(link))
+
+    def _bridges(self, link: LinkFact) -> bool:
         if link.kind is not None:
             return isinstance(link.kind, Bridge)
-        return bool(self.ports.get(device)) and not self.is_switch(device) and not self.is_bond(device)
+        return bool(self.ports.get(link.name)) and not self.is_switch(link.name) and not is_bond(link)
+
+    @cached_property
+    def bonds(self) -> frozenset[str]:
+        """The bonds."""
+        return frozenset(name for name, link in self.links.items() if is_bond(link))
+
+    def is_bridge(self, device: str) -> bool:
+        """Whether a device is a bridge of the kernel."""
+        return device in self.bridges
 
     def is_bond(self, device: str) -> bool:
         """Whether a device is a bond."""
-        link = self.links.get(device)
-        if link is None or "MASTER" not in link.flags:
-            return link is not None and isinstance(link.kind, Bond)
-        return link.kind is None or isinstance(link.kind, Bond)
+        return device in self.bonds
 
     def is_switch(self, device: str) -> bool:
         """Whether a device is Open vSwitch's own."""
         return device == "ovs-system"
+
+
+def is_bond(link: LinkFact) -> bool:
+    """Whether a device is a bond: by its kind, or, where that was not printed, by its flag."""
+    return isinstance(link.kind, Bond) or (link.kind is None and "MASTER" in link.flags)
 
 
 def levels(routes: Sequence[RouteFact], width: int) -> Levels:

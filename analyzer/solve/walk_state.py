@@ -123,6 +123,8 @@ def rank(ending: Ending) -> tuple[int, int]:
 
 def best(endings: Sequence[Ending]) -> Ending:
     """The ending that counts."""
+    if len(endings) == 1:
+        return endings[0]
     return min(endings, key=rank) if endings else Dropped("nothing takes the frame")
 
 
@@ -164,7 +166,7 @@ class Walk:
     def tell(self, scope: Scope, stage: str, what: str, at: Span | None = None, packet: Packet | None = None) -> None:
         """Adds a hop; what happens to questions for neighbours is not told."""
         if not self.quiet:
-            self.hops.append(Hop(str(scope), stage, what, at, packet, self.reply))
+            self.hops.append(Hop(self.index.spaces[scope].place, stage, what, at, packet, self.reply))
 
     def tell_all(self, hops: Sequence[Hop]) -> None:
         """Adds hops of a netfilter hook."""
@@ -177,9 +179,10 @@ class Walk:
 
     def connections_of(self, scope: Scope) -> Connections:
         """The connections of a namespace."""
-        if scope not in self.connections:
-            self.connections[scope] = Connections()
-        return self.connections[scope]
+        found = self.connections.get(scope)
+        if found is None:
+            found = self.connections[scope] = Connections()
+        return found
 
     def drop(self, scope: Scope, reason: str, at: Span | None = None, ignored: bool = False) -> Endings:
         """Ends the packet."""
