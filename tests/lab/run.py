@@ -73,10 +73,6 @@ def examine(lab: Lab, random: Random, seed: int, folder: Path, tally: Tally, opt
     chosen = probes.choose(lab, random, options.limit)
     settle(lab)
     results = probes.send(lab, chosen, TIMEOUT)
-    if options.truth is not None:
-        record.write(
-            options.truth, f"{lab.scenario.name}, seed {seed}: {', '.join(lab.broken) or 'unbroken'}", folder, chosen, results
-        )
     loaded = load(folder)
     told = [compare.predict(loaded, probe) for probe in chosen]
     doubted = [number for number, trace in enumerate(told) if compare.judge(trace, chosen[number], results[number]) == "wrong"]
@@ -84,6 +80,10 @@ def examine(lab: Lab, random: Random, seed: int, folder: Path, tally: Tally, opt
         settle(lab)
         for number, result in zip(doubted, probes.send(lab, [chosen[number] for number in doubted], PATIENCE), strict=True):
             results[number] = result
+    if options.truth is not None:
+        record.write(
+            options.truth, f"{lab.scenario.name}, seed {seed}: {', '.join(lab.broken) or 'unbroken'}", folder, chosen, results
+        )
     wrong = count(lab, seed, told, chosen, results, folder, tally)
     return (options.engines and second_opinions(lab, seed, loaded, told, chosen, results, tally)) or wrong
 
