@@ -416,3 +416,118 @@ def test_blank_documents_cost_nothing() -> None:
 def test_the_head_of_a_document_is_found_after_comments() -> None:
     assert kubernetes.PARSER.content is not None
     assert re.search(kubernetes.PARSER.content, "# licence\n\n---\napiVersion: v1\nkind: Pod\n")
+
+
+BLOCKS = """\
+apiVersion: v1
+items:
+- apiVersion: v1
+  kind: ConfigMap
+  metadata:
+    name: c
+  data:
+    a: |
+      x
+
+      y
+- apiVersion: v1
+  kind: Pod
+  metadata:
+    annotations:
+      x: "a\\nb"
+      y: 'it'
+    labels: {}
+    name: p
+  spec:
+    containers:
+    - args: ["a", b]
+      name: c
+    - command:
+      - --x=1
+      - a: b
+      name: d
+  status:
+    podIP: 10.0.0.1
+- apiVersion: v1
+  kind: Service
+  metadata:
+    name: web
+  spec:
+    clusterIP: 10.96.0.5
+    ports:
+    - port: 80
+      targetPort: http
+    selector:
+      on: "yes"
+kind: List
+metadata:
+  resourceVersion: ""
+"""
+PIECES = [
+    " ",
+    "\n",
+    "- ",
+    ": ",
+    "#",
+    " #",
+    '"',
+    "'",
+    "{}",
+    "[]",
+    "x",
+    "y: z",
+    "\n  ",
+    "\n- ",
+    "\t",
+    "&a ",
+    "*a",
+    "|",
+    "-",
+    "~",
+    "? ",
+]
+PIECES += [
+    "null",
+    "...",
+    "\\",
+    ",",
+    "<<",
+    "\n---\n",
+    "a:\n",
+    "on",
+    "items:\n",
+    "kind: x\n",
+    "\nitems:\n- ",
+    "\n\n",
+    "\n# c\n",
+    "\u00e9",
+]
+CHANGE = st.tuples(st.integers(0, len(BLOCKS)), st.sampled_from(PIECES), st.integers(0, 2))
+
+
+def told(text: str) -> list[str]:
+    """All that a text says: facts with their documents and every place, and gaps."""
+    known, gaps = facts_of(text)
+    return sorted(map(repr, [*gaps, *((fact, fact.at, fact.document, list(fact.places.items())) for fact in known)]))
+
+
+@given(st.lists(CHANGE, max_size=3), st.booleans())  # type: ignore[untyped-decorator]
+def test_reading_by_lines_says_what_the_parser_of_yaml_says(changes: list[tuple[int, str, int]], alone: bool) -> None:
+    text = BLOCKS.partition("items:\n- ")[2].partition("\n- ")[2].replace("\n- ", "\n---\n  ") if alone else BLOCKS
+    text = re.sub("(?m)^  ", "", text) if alone else text
+    for offset, piece, cut in changes:
+        text = text[:offset] + piece + text[offset + cut :]
+    by_lines = told(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_yaml, "written_by_kubectl", lambda *_: None)
+        assert by_lines == told(text)
+
+
+def test_what_kubectl_writes_is_read_by_lines() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_yaml, "events", None)
+        service = BLOCKS[: BLOCKS.index("- ")] + BLOCKS[BLOCKS.rindex("- apiVersion") :]
+        known, gaps = facts_of(service)
+    assert gaps == []
+    assert isinstance(known[0], ServiceFact)
+    assert known[0].selector == {"true": "yes"}

@@ -47,6 +47,15 @@ class Places(Mapping[tuple[Key, ...], Span]):
         return f"<{len(self)} places>"
 
 
+def below(places: Mapping[tuple[Key, ...], Span], path: tuple[Key, ...]) -> Places:
+    """The places below a path."""
+    known = places if isinstance(places, Places) else places.all()  # type: ignore[attr-defined]
+    mark = known.root
+    for part in path:
+        mark = (mark[4] or {})[part]
+    return Places(known.path, mark)
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A document's value and the places in it; its own place is that of the empty path."""

@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from analyzer.parsers import gap
-from analyzer.parsers._documents import Document, Mark, Marks, Places
+from analyzer.parsers._block_yaml import Shapes
+from analyzer.parsers._documents import Document, Mark, Marks, Places, below, kind_of_items
 from analyzer.parsers._scalars import key_text, plain, tagged
 from analyzer.source import Gap, Source, Span
 
@@ -24,6 +25,9 @@ SOMETHING = re.compile(r"^[ \t]*[^\s#]", re.MULTILINE)
 DEPTH = 100
 EXPANSION = 1_000_000
 MERGE = "<<"
+DASH = "- "
+LIST = f"\nitems:\n{DASH}"
+LIST_END = re.compile(r"\n(?=[^ \-\n])")
 
 
 @dataclass(slots=True)
@@ -164,12 +168,53 @@ def documents(source: Source) -> Iterator[Document | Gap]:
     line = 1
     begin = 0
     text = source.text
+    shapes = Shapes()
     for end in [*(found.start() for found in SEPARATOR.finditer(text)), len(text)]:
         chunk = text[begin:end]
-        if SOMETHING.search(chunk.removeprefix("---")):
+        if (found := written_by_kubectl(source, chunk, line, shapes)) is not None:
+            yield from found
+        elif SOMETHING.search(chunk.removeprefix("---")):
             yield from chunk_documents(source, chunk, line)
         line += chunk.count("\n")
         begin = end
+
+
+def written_by_kubectl(source: Source, chunk: str, line: int, shapes: Shapes) -> list[Document | Gap] | None:
+    """The documents of a chunk, those of a list by themselves, where they are written as ``kubectl`` writes them; else None."""
+    before, items, behind = chunk.partition(LIST)
+    if not items:
+        found = shapes.document(source.path, chunk, line)
+        return None if found is None else [found]
+    end = LIST_END.search(behind)
+    envelope = shapes.document(source.path, before + "\n" + behind[end.end() :], line) if end else None
+    if end is None or envelope is None or "items" in envelope.value or not str(envelope.value.get("kind", "")).endswith("List"):
+        return None
+    number = line + before.count("\n") + 2
+    kind = kind_of_items(str(envelope.value["kind"]), str(envelope.value.get("apiVersion", "")))
+    try:
+        return list(items_of(source, behind[: end.start()].split(f"\n{DASH}"), number, kind, shapes))
+    except (yaml.YAMLError, ValueError, LookupError, RecursionError):
+        return None
+
+
+def items_of(source: Source, items: list[str], number: int, kind: dict[str, str], shapes: Shapes) -> Iterator[Document | Gap]:
+    """The items of a list as documents, each read by itself. YAMLError and ValueError where that cannot be."""
+    for item in items:
+        text = f"{DASH}{item}\n"
+        found = shapes.document(source.path, text, number, DASH)
+        for document in [found] if found else map(only_item, events(source, text, number)):
+            if isinstance(document, Document) and kind and isinstance(document.value, dict):
+                document = Document({**kind, **document.value}, document.places)
+            yield document
+        number += item.count("\n") + 1
+
+
+def only_item(document: Document | Gap) -> Document | Gap:
+    """The item of a sequence of one; ValueError where there are others."""
+    if isinstance(document, Gap):
+        return document
+    (value,) = document.value
+    return Document(value, below(document.places, (0,)))
 
 
 def chunk_documents(source: Source, chunk: str, line: int) -> Iterator[Document | Gap]:

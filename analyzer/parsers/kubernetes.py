@@ -9,7 +9,7 @@ from typing import Any
 from analyzer.facts.base import Fact
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers import Parser
-from analyzer.parsers._documents import Key, Places, kind_of_items
+from analyzer.parsers._documents import Key, below, kind_of_items
 from analyzer.parsers._kubernetes_objects import READERS, common, namespaced
 from analyzer.parsers._view import View
 from analyzer.source import Gap, Source, Span
@@ -77,16 +77,7 @@ def listed(
     for index, item in enumerate(items):
         if isinstance(item, dict) and path:
             item = {**kind_of_items(kind, version), **item}
-        yield from objects(source, item, inner(places, (*path, index)))
-
-
-def inner(places: Mapping[tuple[Key, ...], Span], path: tuple[Key, ...]) -> Mapping[tuple[Key, ...], Span]:
-    """The places below a path."""
-    known = places if isinstance(places, Places) else places.all()  # type: ignore[attr-defined]
-    mark = known.root
-    for part in path:
-        mark = (mark[4] or {})[part]
-    return Places(known.path, mark)
+        yield from objects(source, item, below(places, (*path, index)))
 
 
 def one(source: Source, value: dict[str, Any], places: Mapping[tuple[Key, ...], Span]) -> Iterator[Fact | Gap]:

@@ -1,0 +1,235 @@
+"""YAML as ``kubectl`` writes it, read by lines: block mappings and sequences of keys and scalars that stand on one line each.
+
+Tens of thousands of objects have few *shapes*: the same keys in the same columns with other scalars. A shape is worked out once; the
+values and places of an object are then its scalars put into it. Whatever is written otherwise (block scalars, flow collections, anchors,
+comments, text that is not ASCII, a key twice, a key without a value) is None here and is left to ``_yaml``, which decides what it means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from analyzer.parsers._documents import Document, Key
+from analyzer.parsers._scalars import key_text, plain
+from analyzer.source import Span
+
+# The blanks and dashes before, the key, and the scalar: quoted without escapes, or plain (YAML 1.1, 9.1.3: no ``: `` and `` #`` inside).
+LINE = re.compile(
+    r"""^(\ *(?:-\ )*)
+    (?:([A-Za-z_][\w./-]{0,200}):(?:\ |$))?
+    ("[ !#-\[\]-~]*" | '[ -&(-~]*' | \{\} | \[\] | (?:[A-Za-z0-9_./~+$(=<^;\\] | -(?=[!-~])) (?:[ -"$-9;-~]++ | :(?=[!-~]) | (?<=[!-~])\#)*+ (?<!\ ) | )$
+    """,
+    re.MULTILINE | re.VERBOSE | re.ASCII,
+)
+BEGIN = "---\n"
+EMPTY: Mapping[str, str] = {"": "", "{}": "{}", "[]": "[]"}
+LINES = 100_000
+SHAPES = 1000
+Template = int | dict[str, "Template"] | list["Template"]
+Spot = tuple[int, int, int]
+"""Row and column from 0, and the end column; its end is ``OPEN`` to the end of the line, or that of its row's ``SCALAR``."""
+OPEN, SCALAR = -1, -2
+
+
+class Otherwise(ValueError):
+    """The text is written in another way than is read here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where the values of a document stand: the template has a row's number for its scalar."""
+
+    template: Template
+    spots: Mapping[tuple[Key, ...], Spot]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A dash, a key or a scalar without a key (``kind`` ``-``, ``:`` and ``.``); ``first`` in its row."""
+
+    kind: str
+    row: int
+    column: int
+    first: bool
+
+
+class ShapedPlaces(Mapping[tuple[Key, ...], Span]):
+    """The places of a document: those of its shape, ``line`` being that of the first row."""
+
+    __slots__ = ("line", "path", "scalars", "shape")
+
+    def __init__(self, path: str, line: int, shape: Shape, scalars: Sequence[str]) -> None:
+        self.path, self.line, self.shape, self.scalars = path, line, shape, scalars
+
+    def __getitem__(self, key: tuple[Key, ...]) -> Span:
+        row, column, end = self.shape.spots[key]
+        line = self.line + row
+        if end == OPEN:
+            return Span(self.path, line, column + 1)
+        return Span(self.path, line, column + 1, line, (column + len(self.scalars[row]) if end == SCALAR else end) + 1)
+
+    def __iter__(self) -> Iterator[tuple[Key, ...]]:
+        return iter(self.shape.spots)
+
+    def __len__(self) -> int:
+        return len(self.shape.spots)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} places>"
+
+
+@dataclass(slots=True)
+class Shapes:
+    """The shapes that were met in one text; None for rows that are written otherwise."""
+
+    known: dict[Any, Shape | None] = field(default_factory=dict)
+
+    def document(self, path: str, text: str, line: int, first: str = "") -> Document | None:
+        """The one document of a text that begins at a line; None where it is written otherwise. ``first`` is ``- `` for the one item of a list."""
+        if text.startswith(BEGIN):
+            text, line = text[len(BEGIN) :], line + 1
+        text = text.removesuffix("\n")
+        count = text.count("\n") + 1
+        rows = LINE.findall(text) if count <= LINES else ()
+        if len(rows) != count:
+            return None
+        leads, keys, scalars = zip(*rows, strict=True)
+        shape = self.shape((leads, keys, tuple(map(EMPTY.get, scalars)))) if leads[0] == first else None
+        if shape is None:
+            return None
+        quoted = '"' in text or "'" in text
+        try:
+            values = list(map(unquoted if quoted else plain, scalars))
+        except ValueError:
+            return None
+        return Document(filled(shape.template, values), ShapedPlaces(path, line, shape, scalars))
+
+    def shape(self, rows: tuple[Sequence[str], Sequence[str], Sequence[str | None]]) -> Shape | None:
+        """The shape of rows: blanks and dashes, keys, and which scalars are empty."""
+        if rows in self.known:
+            return self.known[rows]
+        if len(self.known) >= SHAPES:
+            self.known.clear()
+        try:
+            found = Outline(*rows).shape()
+        except (ValueError, RecursionError):
+            found = None
+        self.known[rows] = found
+        return found
+
+
+def unquoted(text: str) -> Any:
+    """The value of a scalar on one line."""
+    return text[1:-1] if text[:1] in ("'", '"') else plain(text)
+
+
+def filled(template: Template, values: Sequence[Any]) -> Any:
+    """The template with the values of its rows."""
+    if isinstance(template, dict):
+        return {key: values[item] if type(item) is int else filled(item, values) for key, item in template.items()}
+    if isinstance(template, list):
+        return [values[item] if type(item) is int else filled(item, values) for item in template]
+    return values[template]
+
+
+class Outline:
+    """Reads rows into a shape; Otherwise where their columns do not fit."""
+
+    def __init__(self, leads: Sequence[str], keys: Sequence[str], empty: Sequence[str | None]) -> None:
+        self.keys, self.empty = keys, empty
+        self.tokens = [token for row, lead in enumerate(leads) for token in tokens(row, lead, keys[row])]
+        self.spots: dict[tuple[Key, ...], Spot] = {}
+        self.position = 0
+
+    def shape(self) -> Shape:
+        """The shape of all rows: one mapping, by itself or behind a dash."""
+        self.position = 1 if self.tokens[0].kind == "-" else 0
+        self.spots[()] = (0, self.tokens[self.position].column, OPEN)
+        if self.tokens[self.position].kind != ":":
+            raise Otherwise("no mapping")
+        template = self.mapping(())
+        if self.position < len(self.tokens) or isinstance(template.get("items"), list):
+            raise Otherwise("rows that belong to nothing, or a list")
+        return Shape(template, self.spots)
+
+    def next(self, kind: str, column: int) -> bool:
+        """Whether the next row goes on with such a token in this column; Otherwise where it stands further right."""
+        if self.position >= len(self.tokens):
+            return False
+        token = self.tokens[self.position]
+        if token.column > column:
+            raise Otherwise("a row stands too far right")
+        return token.first and token.column == column and token.kind == kind
+
+    def mapping(self, path: tuple[Key, ...]) -> dict[str, Template]:
+        """A block mapping."""
+        column = self.tokens[self.position].column
+        result: dict[str, Template] = {}
+        going = True
+        while going:
+            row = self.tokens[self.position].row
+            key = key_text(plain(self.keys[row]))
+            if key in result:
+                raise Otherwise("a key twice")
+            self.position += 1
+            result[key] = self.value((*path, key), row, column)
+            going = self.next(":", column)
+        return result
+
+    def value(self, path: tuple[Key, ...], row: int, column: int) -> Template:
+        """What stands behind a key, or below it."""
+        end = column + len(self.keys[row])
+        if self.empty[row] != "":
+            return self.scalar(path, row, end + 2, (row, column, end))
+        self.spots[path] = (row, column, end)
+        if self.position >= len(self.tokens):
+            raise Otherwise("no value")
+        token = self.tokens[self.position]
+        if token.kind == "-" and token.column >= column:
+            return self.sequence(path)
+        if token.kind == ":" and token.column > column:
+            return self.mapping(path)
+        raise Otherwise("no value")
+
+    def sequence(self, path: tuple[Key, ...]) -> list[Template]:
+        """A block sequence."""
+        column = self.tokens[self.position].column
+        result: list[Template] = []
+        going = True
+        while going:
+            self.position += 1
+            result.append(self.entry((*path, len(result))))
+            going = self.next("-", column)
+        return result
+
+    def entry(self, path: tuple[Key, ...]) -> Template:
+        """What stands behind a dash."""
+        token = self.tokens[self.position]
+        spot = (token.row, token.column, OPEN)
+        if token.kind == ".":
+            if self.empty[token.row] == "":
+                raise Otherwise("no value")
+            self.position += 1
+            return self.scalar(path, token.row, token.column, spot)
+        self.spots[path] = spot
+        return self.sequence(path) if token.kind == "-" else self.mapping(path)
+
+    def scalar(self, path: tuple[Key, ...], row: int, column: int, around: Spot) -> Template:
+        """A scalar, or an empty collection, which has the place of what it belongs to."""
+        self.spots[path] = (row, column, SCALAR) if self.empty[row] is None else around
+        if self.empty[row] is None:
+            return row
+        return {} if self.empty[row] == "{}" else []
+
+
+def tokens(row: int, lead: str, key: str) -> Iterator[Token]:
+    """The tokens of a row."""
+    blanks = lead.find("-") if "-" in lead else len(lead)
+    for column in range(blanks, len(lead), 2):
+        yield Token("-", row, column, column == blanks)
+    if not key and blanks == len(lead):
+        raise Otherwise("no dash and no key")
+    yield Token(":" if key else ".", row, len(lead), blanks == len(lead))
