@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(NamedTuple):
     """A place in a source: lines and columns from 1, the end exclusive.
 
     ``end_line`` and ``end_column`` of 0 mean "to the end of the line". ``str()`` is what terminals

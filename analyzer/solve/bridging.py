@@ -134,9 +134,9 @@ def find(walk: Walk, space: Space, at: Interface, mac: int, number: int) -> tupl
     if mac == space.links[at.device].mac:
         return LOCAL, None
     facts = [fact for fact in space.bridged.get((at.device, mac), ()) if in_vlan(space, at.device, fact, number)]
-    fixed = next((fact for fact in facts if fact.flags & FIXED), None)
-    if fixed is not None:
-        return (LOCAL if "permanent" in fixed.flags else fixed.device), fixed
+    for fact in facts:
+        if not fact.flags.isdisjoint(FIXED):
+            return (LOCAL if "permanent" in fact.flags else fact.device), fact
     learned = walk.learned.get((at, mac, number))
     if learned is not None:
         return learned, None
@@ -173,8 +173,8 @@ def to_port(
         passed = bridged(walk, space, at, port, target, frame.load)
         if not isinstance(passed, HookPacket):
             return passed
-        frame = frame._replace(load=passed)
-    return links.transmit(walk, Interface(at.scope, target), frame._replace(vlan=tag))
+        frame = frame.carrying(passed, True)
+    return links.transmit(walk, Interface(at.scope, target), frame if frame.vlan == tag else frame._replace(vlan=tag))
 
 
 def isolated(space: Space, port: str) -> bool:
@@ -239,11 +239,11 @@ def calls_iptables(walk: Walk, space: Space, bridge: str, family: int) -> bool:
 
 def prerouting(walk: Walk, space: Space, bridge: str, port: str, frame: Frame, load: HookPacket) -> Frame | Endings:
     """``br_nf_pre_routing``: PREROUTING at the bridge; a packet with a new destination is routed at once."""
-    at = load._replace(in_device=bridge, out_device="", physical_in=port, physical_out="", source_mac=frame.source, local=False)
+    at = load.across(bridge, "", port, "").framed(load.packet_type, frame.source).received(bridge)
     passed = internet.run(walk, space, Hook.PREROUTING, at)
     if not isinstance(passed, HookPacket):
         return passed
-    frame = frame._replace(load=passed, prerouted=True)
+    frame = frame.carrying(passed, True)
     if passed.packet.destination == load.packet.destination:
         return frame
     return translated(walk, space, bridge, frame, passed)
@@ -275,8 +275,8 @@ def translated(walk: Walk, space: Space, bridge: str, frame: Frame, at: HookPack
 
 def bridged(walk: Walk, space: Space, at: Interface, port: str, target: str, load: HookPacket) -> HookPacket | Endings:
     """``br_nf_forward_ip`` and ``br_nf_post_routing``: FORWARD and POSTROUTING of a bridged packet."""
-    going = load._replace(in_device=at.device, out_device=at.device, physical_in=port, physical_out=target)
+    going = load.across(at.device, at.device, port, target)
     passed = internet.run(walk, space, Hook.FORWARD, going)
     if not isinstance(passed, HookPacket):
         return passed
-    return internet.run(walk, space, Hook.POSTROUTING, passed._replace(in_device=""))
+    return internet.run(walk, space, Hook.POSTROUTING, passed.between("", passed.out_device))

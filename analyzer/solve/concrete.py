@@ -50,6 +50,13 @@ def sent(outcomes: tuple[Outcome, ...], packet: Packet) -> Packet:
 def one_way(index: WalkIndex, flow: Flow, oracle: Oracle) -> Outcome:
     """One run: the request, who takes it, the reply."""
     state = Walk(index, oracle)
+    outcome = there_and_back(state, flow)
+    state.surroundings.clear()  # They refer to the walk: without them it is freed at once, not when garbage is collected.
+    return outcome
+
+
+def there_and_back(state: Walk, flow: Flow) -> Outcome:
+    """The request from where it starts, and what follows."""
     if isinstance(flow.start, Scope):
         space = state.space(flow.start)
         ready = internet.prepared(state, space, flow.packet)
@@ -57,7 +64,7 @@ def one_way(index: WalkIndex, flow: Flow, oracle: Oracle) -> Outcome:
             return failed(state, best(ready), None)
         ending = best(internet.originate(state, flow.start, ready))
         return concluded(state, Flow(flow.start, ready), ending)
-    ending = best(links.arrive(state, flow.start, entering(index, flow)))
+    ending = best(links.arrive(state, flow.start, entering(state.index, flow)))
     return concluded(state, flow, ending)
 
 

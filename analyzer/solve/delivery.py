@@ -80,21 +80,18 @@ def attached(network: Network, scope: Scope, packet: Packet) -> Attachment | Non
 
 def reply_to(packet: Packet) -> Packet:
     """What the receiver of a packet sends back."""
-    answer = packet._replace(source=packet.destination, destination=packet.source, ttl=64, mark=0, source_port=packet.destination_port,
-        destination_port=packet.source_port, size=None,
-    )  # fmt: skip
-    if packet.protocol == TCP:
-        return answer._replace(tcp_flags=SYN | ACK)
-    if (kind := ANSWERS.get((packet.protocol, packet.icmp_type))) is not None:
-        ports = (packet.source_port, packet.destination_port)
-        return answer._replace(
-            icmp_type=kind,
-            source_port=ports[0],
-            destination_port=ports[1],
-            size=packet.size,
-            fragments=packet.size is not None,
+    family, source, destination, protocol, source_port, destination_port, kind, code, flags, _, size, _, fragments = packet
+    if protocol == TCP:
+        flags = SYN | ACK
+    answer = ANSWERS.get((protocol, kind))
+    if answer is None:
+        return Packet(
+            family, destination, source, protocol, destination_port, source_port, kind, code, flags, fragments=fragments
         )
-    return answer
+    echoed = size is not None
+    return Packet(
+        family, destination, source, protocol, source_port, destination_port, answer, code, flags, size=size, fragments=echoed
+    )
 
 
 def mismatch(packet: Packet, wanted: Packet) -> str:

@@ -31,7 +31,7 @@ def prepared(walk: Walk, space: Space, packet: Packet) -> Packet | Endings:
         target = Address(packet.family, packet.destination)
         reason = f"{space.place} has no address to send to {target} from (dev {found.ways[0].device})"
         return walk.drop(space.scope, reason, found.fact.at)
-    return packet._replace(source=source)
+    return packet.from_source(source, packet.source_port)
 
 
 def route_out(walk: Walk, space: Space, packet: Packet) -> Route | Endings:
@@ -137,7 +137,7 @@ def output(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
         )
     next_hop = way.via or Address(at.packet.family, at.packet.destination)
     same = way.via.value if way.via and way.via.family == at.packet.family else None
-    passed = run(walk, space, Hook.POSTROUTING, at._replace(out_device=device, next_hop=same))
+    passed = run(walk, space, Hook.POSTROUTING, at.leaving(device, same))
     if not isinstance(passed, HookPacket):
         return passed
     if device == "lo" and route.kind == "local":
@@ -145,8 +145,7 @@ def output(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
     sized = fitted(walk, space, device, route, passed.packet, at.local)
     if not isinstance(sized, Packet):
         return sized
-    passed = passed if sized is passed.packet else passed._replace(packet=sized)
-    return resolution.send(walk, space, Interface(space.scope, device), next_hop, passed, route)
+    return resolution.send(walk, space, Interface(space.scope, device), next_hop, passed.with_packet(sized), route)
 
 
 def limit_of(space: Space, device: str, route: Route) -> int | None:
@@ -195,11 +194,12 @@ def received(walk: Walk, space: Space, device: str, at: HookPacket, prerouted: b
     """PREROUTING and the input route."""
     before = at.packet
     if not prerouted:
-        passed = run(walk, space, Hook.PREROUTING, at._replace(in_device=device, out_device="", local=False))
+        passed = run(walk, space, Hook.PREROUTING, at.received(device))
         if not isinstance(passed, HookPacket):
             return passed
         at = passed
-    at = at._replace(in_device=device)
+    if at.in_device != device:
+        at = at.between(device, at.out_device)
     if looped and at.packet.destination == before.destination:
         return local(walk, space, device, at)
     if at.packet.family == 4:
@@ -290,11 +290,11 @@ def forward(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
     sized = fitted(walk, space, route.device, route, packet, False)
     if not isinstance(sized, Packet):
         return sized
-    going = at._replace(packet=packet._replace(ttl=packet.ttl - 1), out_device=route.device)
+    going = at.with_packet(packet.with_ttl(packet.ttl - 1)).between(at.in_device, route.device)
     passed = run(walk, space, Hook.FORWARD, going)
     if not isinstance(passed, HookPacket):
         return passed
-    return output(walk, space, passed._replace(in_device=""), route)
+    return output(walk, space, passed.between("", passed.out_device), route)
 
 
 def local(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
@@ -304,7 +304,7 @@ def local(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
     if fact is not None and fact.device == "kube-ipvs0":
         text = f"{address} of {space.place} is IPVS's, whose table is not walked"
         return walk.undecided(text, fact.at, "ipvsadm-save")
-    passed = run(walk, space, Hook.INPUT, at._replace(out_device=""))
+    passed = run(walk, space, Hook.INPUT, at.between(at.in_device, ""))
     if not isinstance(passed, HookPacket):
         return passed
     return [Delivered(space.scope, device, passed, tuple(walk.hops))]

@@ -122,8 +122,8 @@ def crossed(frame: Frame, elsewhere: bool) -> Frame:
     """``skb_scrub_packet``."""
     if isinstance(frame.load, Question):
         return frame
-    packet = frame.load.packet._replace(mark=0) if elsewhere and frame.load.packet.mark else frame.load.packet
-    return frame._replace(load=HookPacket(packet), prerouted=False)
+    packet = frame.load.packet.with_mark(0) if elsewhere and frame.load.packet.mark else frame.load.packet
+    return frame.carrying(HookPacket(packet), False)
 
 
 def longer(walk: Walk, at: Interface, link: LinkFact, frame: Frame, extra: int = 0) -> Endings | None:
@@ -188,7 +188,7 @@ def arrive_up(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
     if isinstance(frame.load, Question):
         return resolution.hear(walk, space, at.device, frame, frame.load)
     kind = "unicast" if not frame.to_all else "broadcast" if frame.destination == BROADCAST else "multicast"
-    load = frame.load._replace(packet_type=kind, source_mac=frame.source if known else None)
+    load = frame.load.framed(kind, frame.source if known else None)
     return internet.receive(walk, space, at.device, load, frame.prerouted)
 
 

@@ -134,6 +134,22 @@ class HookPacket(NamedTuple):
         """The same with these devices."""
         return HookPacket._make((self.packet, in_device, out_device, *self[3:]))
 
+    def across(self, bridge: str, out_device: str, port: str, out_port: str) -> HookPacket:
+        """The same on its way through a bridge, by ports."""
+        return HookPacket._make((self.packet, bridge, out_device, port, out_port, *self[5:]))
+
+    def received(self, device: str) -> HookPacket:
+        """The same as it comes in on a device."""
+        return HookPacket._make((self.packet, device, "", *self[3:7], False, *self[8:]))
+
+    def framed(self, packet_type: str, source_mac: int | None) -> HookPacket:
+        """The same as the frame brought it."""
+        return HookPacket._make((*self[:5], source_mac, packet_type, *self[7:]))
+
+    def leaving(self, device: str, next_hop: int | None) -> HookPacket:
+        """The same as it is sent to a next hop."""
+        return HookPacket._make((self.packet, self.in_device, device, *self[3:8], next_hop, *self[9:]))
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:

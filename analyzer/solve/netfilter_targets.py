@@ -70,7 +70,7 @@ def marked(target: SetMark | CopyMark, rule: NfRule, where: str, visit: Visit) -
     connection, packet = visit.connection, visit.packet
     match target:
         case SetMark(value, mask, False):
-            visit.packet = packet._replace(mark=(packet.mark & ~mask) ^ value)
+            visit.packet = packet.with_mark((packet.mark & ~mask) ^ value)
             visit.tell(f"{where}: the mark becomes {visit.packet.mark:#x}", rule.at)
         case SetMark(value, mask) if connection:
             change_mark(visit, connection, (connection.mark & ~mask) ^ value, rule, where)
@@ -78,7 +78,7 @@ def marked(target: SetMark | CopyMark, rule: NfRule, where: str, visit: Visit) -
             mark = (connection.mark & ~connection_mask) ^ (packet.mark & packet_mask)
             change_mark(visit, connection, mark, rule, where)
         case CopyMark(False, packet_mask, connection_mask) if connection:
-            visit.packet = packet._replace(mark=(packet.mark & ~packet_mask) ^ (connection.mark & connection_mask))
+            visit.packet = packet.with_mark((packet.mark & ~packet_mask) ^ (connection.mark & connection_mask))
             visit.tell(f"{where}: the mark becomes {visit.packet.mark:#x}, from the connection", rule.at)
         case _:
             pass
@@ -110,7 +110,7 @@ def proxied(target: TransparentProxy, rule: NfRule, where: str, visit: Visit) ->
     """xt_TPROXY.c ``tproxy_tg4``: TCP and UDP only; whether somebody listens there is the caller's question."""
     if visit.packet.protocol not in (TCP, UDP):
         return Stop(Judgement.DROPPED, f"dropped by {where}: TPROXY takes TCP and UDP only", rule.at)
-    visit.packet = visit.packet._replace(mark=(visit.packet.mark & ~target.mask) ^ target.mark)
+    visit.packet = visit.packet.with_mark((visit.packet.mark & ~target.mask) ^ target.mark)
     visit.at = visit.at._replace(socket=(target.address, target.port))
     visit.tell(f"{where}: goes to the local socket on port {target.port}", rule.at)
     return ACCEPTED

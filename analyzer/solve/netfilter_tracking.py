@@ -129,10 +129,9 @@ def manipulated(packet: Packet, tracked: Tracked, connection: Connection, destin
         return moved_error(packet, connection, tracked.reply, destination)
     target = (connection.original if tracked.reply else connection.reply).inverse
     if destination:
-        if packet.protocol in WITH_PORTS:
-            return packet._replace(destination=target.destination, destination_port=target.destination_port)
-        return packet._replace(destination=target.destination)
-    return packet._replace(source=target.source, source_port=target.source_port)
+        port = target.destination_port if packet.protocol in WITH_PORTS else packet.destination_port
+        return packet.to_destination(target.destination, port)
+    return packet.from_source(target.source, target.source_port)
 
 
 def moved_error(packet: Packet, connection: Connection, reply: bool, destination: bool) -> Packet:

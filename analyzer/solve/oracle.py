@@ -128,6 +128,8 @@ def _essence(outcome: Outcome) -> Outcome:
 
 
 def _distinct(outcomes: list[Outcome]) -> tuple[Outcome, ...]:
+    if len(outcomes) == 1:
+        return (outcomes[0],)
     seen: dict[Outcome, Outcome] = {}
     for outcome in outcomes:
         seen.setdefault(outcome._replace(hops=(), assumptions=()), outcome)

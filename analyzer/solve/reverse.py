@@ -48,8 +48,7 @@ def vmark(space: Space, device: str, mark: int) -> int:
 
 def full_check(space: Space) -> bool:
     """Whether the namespace has rules or local routes of its own: the source is then always looked up."""
-    rules = space.namespace.rules.get(4, ())
-    return any(rule.priority not in (0, 32766, 32767) for rule in rules)
+    return space.own_rules
 
 
 def is_own(space: Space, address: Address) -> bool:

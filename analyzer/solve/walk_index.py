@@ -127,6 +127,11 @@ class Space:
                 found[device, fact.hook].append(fact)
         return {key: tuple(sorted(facts, key=lambda fact: fact.preference)) for key, facts in found.items()}
 
+    @cached_property
+    def own_rules(self) -> bool:
+        """Whether there are IPv4 routing rules besides those that the kernel makes."""
+        return any(rule.priority not in (0, 32766, 32767) for rule in self.namespace.rules.get(4, ()))
+
     def switch(self, key: str) -> int | None:
         """A kernel switch as a number; None when it was not captured or is none."""
         if key not in self._switches:

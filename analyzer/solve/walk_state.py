@@ -46,6 +46,10 @@ class Frame(NamedTuple):
     said_at: Span | None = None
     prerouted: bool = False
 
+    def carrying(self, load: HookPacket, prerouted: bool) -> Frame:
+        """The same with another load."""
+        return Frame(self.source, self.destination, load, self.vlan, self.said, self.said_at, prerouted)
+
     @property
     def to_all(self) -> bool:
         """Broadcast or multicast."""
