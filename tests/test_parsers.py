@@ -16,7 +16,7 @@ from analyzer.facts.netfilter import NfRule, RulesetFact
 from analyzer.facts.routes import NextHop, RouteFact
 from analyzer.parsers import Parser
 from analyzer.plugins import package_constants
-from analyzer.source import Gap, Scope, Source
+from analyzer.source import Gap, Scope, Source, Span
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples" / "parsers"
@@ -73,7 +73,7 @@ def text(value: object) -> str:
         return f"{type(value).__name__}({inner})"
     if isinstance(value, tuple) and not hasattr(value, "_fields"):
         return "(" + ", ".join(map(text, value)) + ")"
-    return repr(value) if isinstance(value, str) else str(value)
+    return repr(value) if isinstance(value, str | Span) else str(value)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from analyzer.parsers._documents import Key
 from analyzer.source import Gap, Span
@@ -12,8 +11,7 @@ from analyzer.source import Gap, Span
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """An object inside a document. ``gaps`` collects what could not be read."""
 
     value: Mapping[str, Any]
@@ -48,7 +46,9 @@ class View:
 
     def text(self, key: str, default: str = "") -> str:
         """A string."""
-        value = self.typed(key, str, "a string")
+        value = self.value.get(key)
+        if not isinstance(value, str):
+            value = self.typed(key, str, "a string")
         return default if value is None else str(value)
 
     def number(self, key: str, default: int = 0) -> int:
@@ -58,11 +58,17 @@ class View:
 
     def truth(self, key: str) -> bool | None:
         """A boolean."""
-        value = self.typed(key, bool, "true or false")
-        return None if value is None else bool(value)
+        value = self.value.get(key)
+        if value is None or value is True or value is False:
+            return value
+        self.typed(key, bool, "true or false")
+        return None
 
     def part(self, key: str) -> View:
         """An object; an empty one where there is none."""
+        value = self.value.get(key)
+        if value is None or isinstance(value, dict):
+            return View(value or {}, self.places, self.kind, self.gaps, (*self.path, key))
         return View(self.typed(key, dict, "an object") or {}, self.places, self.kind, self.gaps, (*self.path, key))
 
     def parts(self, key: str) -> Iterator[View]:
