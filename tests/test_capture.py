@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from analyzer.capture import Loaded, limits, load
+from analyzer.capture.layout import position
 from analyzer.capture.reading import facts
+from analyzer.capture.recognise import by_content
 from analyzer.source import Scope
 
 ROUTE = "default via 10.0.0.1 dev eth0 \n10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.2 \n"
@@ -283,9 +285,44 @@ def test_peer_layouts(tmp_path: Path) -> None:
         {
             "sosreport-n7-2026-01-02-abcdefg/sos_commands/networking/ip_route_show_table_all": ROUTE,
             "sosreport-n7-2026-01-02-abcdefg/sos_commands/networking/namespaces/x/ip_netns_exec_x_ip_route_show_table_all": ROUTE,
+            "sosreport-n6-2020-01-02-abcdefg/sos_commands/networking/ip_netns_exec_qrouter-9_ip_route_show_table_all": ROUTE,
             "diags/nodes/n8/ip-route.txt": ROUTE,
             "rancher-n9/networking/iproute": ROUTE,
         },
     )
     scopes = {source.path.split("/")[0]: str(source.scope) for source in load([str(tmp_path)]).sources}
-    assert scopes == {"diags": "n8", "rancher-n9": "rancher-n9", "sosreport-n7-2026-01-02-abcdefg": "n7/x"}
+    assert scopes == {
+        "diags": "n8",
+        "rancher-n9": "rancher-n9",
+        "sosreport-n7-2026-01-02-abcdefg": "n7/x",
+        "sosreport-n6-2020-01-02-abcdefg": "n6/qrouter-9",
+    }
+
+
+@pytest.mark.parametrize("text", ["sos_commands/networking/ip_netns_exec_a_b_iptables-save", "ip_netns_exec_a_b_ip_-d_address"])
+def test_the_namespace_in_a_file_name(text: str) -> None:
+    assert position(text, named=False).scope.namespace == "a_b"
+
+
+PACKED = {b"\x28\xb5\x2f\xfd": "zstd -d", b"\x04\x22\x4d\x18": "lz4 -d", b"7z\xbc\xaf\x27\x1c": "7z x", b"\x1f\x9d": "uncompress"}
+
+
+@pytest.mark.parametrize("magic", PACKED)
+def test_what_is_not_unpacked_says_what_to_do(tmp_path: Path, magic: bytes) -> None:
+    loaded = load([str(write(tmp_path, {"dump.tar.x": magic + bytes(300), **FILES}))])
+    assert [f"({PACKED[magic]} dump.tar.x)" in gap.reason for gap in loaded.gaps] == [True]
+    assert shape(loaded) == EXPECTED
+
+
+JSON_SAMPLES = sorted((Path(__file__).parent.parent / "samples" / "parsers").glob("*/*.json"))
+
+
+@pytest.mark.parametrize("path", JSON_SAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_json_is_recognised_by_its_content(path: Path, tmp_path: Path) -> None:
+    loaded = load([str(write(tmp_path, {"given": path.read_text()}) / "given")])
+    assert [source.kind for source in loaded.sources] == [path.parent.name]
+
+
+def test_what_a_runtime_keeps_of_an_attachment_is_no_configuration() -> None:
+    text = '{"kind": "cniCacheV1", "containerId": "x", "config": "e30=", "result": {"cniVersion": "0.3.1"}}'
+    assert by_content(text) is None

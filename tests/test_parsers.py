@@ -25,10 +25,12 @@ PARSERS = {parser.kind: parser for parser in package_constants(parsers, "PARSER"
 FILES = sorted(path for path in SAMPLES.rglob("*") if path.suffix in (".txt", ".json"))
 PAIRS = [path for path in FILES if path.suffix == ".txt" and path.with_suffix(".json").exists()]
 
+NAMED = ("ethtool", "tc-filter")
+
 
 def facts_of(path: Path, kind: str) -> list[Fact | Gap]:
     """What the parser of a kind reads in a file."""
-    subject = path.stem.rpartition("_")[2] if path.stem.startswith(("ethtool_", "tc_filter_")) else ""
+    subject = path.stem.removeprefix("ethtool_-k_").removeprefix("tc_filter_") if "_" in path.stem and kind in NAMED else ""
     return list(parsers.read(PARSERS[kind], Source(path.name, path.read_text(), kind, Scope("node"), subject)))
 
 

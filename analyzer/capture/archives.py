@@ -24,10 +24,18 @@ BROKEN = (
 )  # fmt: skip
 PIECE = 1 << 16
 ENDINGS = (".tar.gz", ".tar.xz", ".tar.bz2", ".tgz", ".txz", ".tbz2", ".tbz", ".tar", ".zip", ".gz", ".xz", ".bz2")
+# Packed in ways that the standard library does not read, and what unpacks them.
+UNREAD = {
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"7z\xbc\xaf\x27\x1c": "7-Zip",
+    b"\x1f\x9d": "compress",
+}
+UNPACKERS = {"zstd": "zstd -d", "lz4": "lz4 -d", "7-Zip": "7z x", "compress": "uncompress"}
 
 
 def compression(data: bytes) -> str:
-    """How the bytes are packed, by their magic numbers: gzip, bzip2, xz, zip, tar, zstd, or empty."""
+    """How the bytes are packed, by their magic numbers: gzip, bzip2, xz, zip, tar, what is not read here (zstd …), or empty."""
     if data.startswith(b"\x1f\x8b"):
         return "gzip"
     if data.startswith(b"BZh") and data[4:10] == b"1AY&SY":
@@ -36,9 +44,9 @@ def compression(data: bytes) -> str:
         return "xz"
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return "zip"
-    if data.startswith(b"\x28\xb5\x2f\xfd"):
-        return "zstd"
-    return "tar" if data[257:262] == b"ustar" else ""
+    if data[257:262] == b"ustar":
+        return "tar"
+    return next((name for magic, name in UNREAD.items() if data.startswith(magic)), "")
 
 
 def without_ending(path: str) -> str:
@@ -83,8 +91,10 @@ def unpacked(file: File, budget: Budget, depth: int = 0, *, alone: bool = False)
         return
     how = compression(file.data)
     try:
-        if how == "zstd":
-            raise Refused("not unpacked: zstd is not supported; unpack it first")
+        if how in UNPACKERS:
+            raise Refused(
+                f"not unpacked: {how} is not read here; unpack it first ({UNPACKERS[how]} {file.path.rsplit('/', 1)[-1]})"
+            )
         inside = zip_members(file, budget, alone) if how == "zip" else stream_members(file, how, budget, alone)
         for item in inside:
             if isinstance(item, File) and compression(item.data):

@@ -1,6 +1,6 @@
 """Which namespace a file describes, told from the folders that it lies in.
 
-Beside the capture layout itself: sosreport (``sos_commands/…/namespaces/<namespace>/``), calicoctl cluster diags
+Beside the capture layout itself: sosreport (``sos_commands/…/namespaces/<namespace>/``, and ``ip_netns_exec_<namespace>_…`` in its older form), calicoctl cluster diags
 (``nodes/<node>/``), cilium-bugtool (``cmd/``), the log collectors of Rancher and EKS (``networking/``), and a folder of files from one node.
 """
 
@@ -25,6 +25,9 @@ KEPT = (
 )
 KEPT_OTHERS = ("diagnostics/", "linux/", "cni/", "opt/cni/")
 SOSREPORT = re.compile(r"sosreport-(?P<host>.+?)(-\d+)?-\d{4}-\d\d-\d\d-\w+")
+NETNS_FILE = re.compile(
+    r"ip_netns_exec_(?P<namespace>.+?)_(?P<command>(?:ip6?tables|ip|bridge|ss|netstat|nstat|tc|ethtool|sysctl|nft|conntrack|route|arp|ifconfig|cat)(?:[_-].*)?)"
+)
 NAMESPACES = "sos_commands/networking/namespaces/"
 
 
@@ -54,7 +57,7 @@ def position(place: str, named: bool) -> Position:
             node = parts[end - 1] if end and not named else UNNAMED
             return within(node_name(node), parts[:end], parts[end:], captured=False)
     if named or len(parts) < 2:
-        return Position(Scope(UNNAMED), "", parts[-1], captured=False)
+        return within(UNNAMED, [], parts[-1:], captured=False)
     return within(node_name(parts[-2]), parts[:-1], parts[-1:], captured=False)
 
 
@@ -80,4 +83,6 @@ def within(node: str, root: list[str], rest: list[str], *, captured: bool) -> Po
     elif name.startswith(NAMESPACES) and len(rest) >= 5:
         namespace = rest[3]
         name = rest[-1].removeprefix(f"ip_netns_exec_{namespace}_")
+    elif found := NETNS_FILE.fullmatch(rest[-1]):
+        namespace, name = found["namespace"], found["command"]
     return Position(Scope(node, namespace), "/".join(root), name, captured)

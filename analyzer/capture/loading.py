@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from analyzer.capture import archives, pasted
 from analyzer.capture.decode import readable
+from analyzer.capture.elsewhere import Elsewhere
 from analyzer.capture.files import File, directory, refusal, regular, text_name
 from analyzer.capture.layout import Position, position
 from analyzer.capture.limits import FILE_BYTES, Budget, Refused, too_large
 from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign
+from analyzer.capture.settling import known, settled
 from analyzer.source import Gap, Scope, Source, Span
 
 Progress = Callable[[int, int], None]
@@ -32,11 +35,23 @@ class Loaded:
 
 @dataclass(slots=True)
 class Collected:
-    """What was loaded so far, with the folder that each source belongs to."""
+    """What was loaded so far, with the folder that each source belongs to. ``pending``: parts of pasted texts whose namespace only
+    the objects of the whole input tell."""
 
     sources: list[tuple[str, Source]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    pending: list[Pending] = field(default_factory=list)
     ignored: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A source without its namespace, the place where its command ran, and the line it begins at."""
+
+    root: str
+    source: Source
+    place: Elsewhere
+    line: int
 
 
 def quiet(done: int, total: int) -> None:
@@ -56,8 +71,22 @@ def load(paths: Sequence[str], stdin: BinaryIO | None = None, progress: Progress
         else:
             accept(item, collected)
         progress(number, 0)
+    settle(collected)
     kept, doubled = once(sorted(collected.sources, key=lambda pair: (pair[1].path, pair[1].kind == "pasted")))
     return Loaded(tuple(kept), tuple(sorted([*collected.gaps, *doubled])), collected.ignored)
+
+
+def settle(collected: Collected) -> None:
+    """The parts of pasted texts get the namespaces of the pods and containers that their commands ran in, or a gap says why not."""
+    if not collected.pending:
+        return
+    given = known(source for _, source in collected.sources)
+    for item in collected.pending:
+        scope = settled(item.place, given)
+        if isinstance(scope, Scope):
+            collected.sources.append((item.root, replace(item.source, scope=scope)))
+        else:
+            collected.gaps.append(Gap(Span(item.source.path, item.line), f"not read: {scope}"))
 
 
 def every_file(paths: Sequence[str], stdin: BinaryIO | None, budget: Budget) -> Iterator[File | Gap]:
@@ -114,7 +143,7 @@ def accept(file: File, collected: Collected) -> None:
         add_refused(text, where, known, wanted, collected)
         return
     collected.gaps.extend(replace(gap, scope=where.scope) for gap in text[1])
-    sources = parts_of(file, where, known, text[0], collected.gaps)
+    sources = parts_of(file, where, known, text[0], collected)
     if sources:
         collected.sources.extend((where.root, source) for source in sources)
     elif wanted and text[0].strip() and not foreign(where.name):
@@ -149,38 +178,55 @@ def failed(file: File, where: Position) -> Source:
     return Source(file.path, text, FAILED, scope_of(known, where) if known else where.scope, subject)
 
 
-def parts_of(file: File, where: Position, known: Recognised | None, text: str, gaps: list[Gap]) -> list[Source]:
+def parts_of(file: File, where: Position, known: Recognised | None, text: str, collected: Collected) -> list[Source]:
     """The sources that a text gives: one, several where it is a pasted session, none where it is not recognised."""
-    if (known is None or pasted.FENCED.match(text)) and (sections := pasted.parts(text)):
-        found = [source for section in sections if (source := section_source(file, where, section, gaps))]
-        return [*found, Source(file.path, text, "pasted")] if found else []
-    if known is None and (section := pasted.first_line(text)) and by_name(command_name(section.command)):
-        source = section_source(file, where, section, gaps)
-        return [source, Source(file.path, text, "pasted")] if source else []
+    sections: list[pasted.Part] = []
+    if known is None or pasted.FENCED.match(text):
+        sections = pasted.parts(text)
+    if known is None and not sections and (section := pasted.first_line(text)) and by_name(command_name(section.command)):
+        sections = [section]
+    if sections:
+        before = len(collected.pending)
+        found = [source for section in sections if (source := section_source(file, where, section, collected))]
+        told = found or len(collected.pending) > before
+        return [*found, Source(file.path, text, "pasted")] if told else []
     known = known or by_content(text, where.name)
     if known is None:
         return []
     return [Source(file.path, text, known.parser.kind, scope_of(known, where), known.subject)]
 
 
-def section_source(file: File, where: Position, section: pasted.Part, gaps: list[Gap]) -> Source | None:
-    """The source of one part of a pasted text; None, and a gap where it said something, when nothing can read it."""
+def section_source(file: File, where: Position, section: pasted.Part, collected: Collected) -> Source | None:
+    """The source of one part of a pasted text; None where its namespace is still to be settled, and, with a gap where it said something,
+    when nothing can read it."""
+    at = Span(file.path, section.line)
     if section.path:
         inner = position(section.path, named=True)
         where = replace(inner, scope=inner.scope if inner.captured else where.scope)
         known = by_name(section.path) or by_name(where.name) or by_content(section.text.lstrip("\n"), where.name)
     else:
         known = by_name(command_name(section.command)) or by_content(section.text.lstrip("\n"))
-    node, namespace = section.node or where.scope.node, section.namespace or where.scope.namespace
-    if section.node and not where.captured:
-        where = replace(where, scope=Scope(node, namespace))
-    elif section.namespace:
-        where = replace(where, scope=Scope(where.scope.node, namespace))
-    if known:
-        return Source(file.path, section.text, known.parser.kind, scope_of(known, where), known.subject)
-    if section.text.strip() and (file.named or where.captured):
-        gaps.append(Gap(Span(file.path, section.line), f"what belongs to {section.path or section.command!r} is not recognised"))
-    return None
+    if known is None:
+        if section.text.strip() and (file.named or where.captured):
+            collected.gaps.append(Gap(at, f"what belongs to {section.path or section.command!r} is not recognised"))
+        return None
+    place = section.place
+    scope = Scope(where.scope.node if where.captured or not place.node else place.node, place.namespace or where.scope.namespace)
+    subject = known.subject or file_subject(section, known.parser.kind)
+    source = Source(file.path, section.text, known.parser.kind, scope_of(known, replace(where, scope=scope)), subject)
+    if section.cut and section.text.strip():
+        reason = f"the output went through {section.cut!r}: what it left out is not known"
+        collected.gaps.append(Gap(at, reason, known.parser.kind, source.scope))
+    if source.scope is not None and (place.pod or place.container or place.unknown):
+        collected.pending.append(Pending(where.root, source, place, section.line))
+        return None
+    return source
+
+
+def file_subject(section: pasted.Part, kind: str) -> str:
+    """The name of a CNI configuration: it decides in which order the runtime reads them."""
+    name = section.path.rsplit("/", 1)[-1]
+    return name if kind == "cni-config" and not re.search(r"[*?\[]", name) else ""
 
 
 def scope_of(known: Recognised, where: Position) -> Scope | None:

@@ -8,38 +8,54 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from analyzer.capture.elsewhere import HERE, Elsewhere, followed
 from analyzer.capture.limits import SECTIONS
 
 HEADER = re.compile(r"^-- (?P<path>[^\n]*[^\s\n]) --[ \t]*$", re.MULTILINE)
 PROMPT = re.compile(
-    r"^(?:\[(?:[\w.+-]+@)?(?P<bracket>[\w.-]+)[^\]\n]{0,200}\][ \t]?[$#]|(?:[\w.+-]+@)(?P<host>[\w.-]+):[^\n$#]{0,200}[$#]"
-    r"|(?:sh|bash)-[\d.]+[$#]|[$#])[ \t]+(?P<command>(?:sudo[ \t]+)?[/\w.-]*[a-z][\w.-]*(?:[ \t]+[^\n]*)?)$",
+    r"^(?P<prompt>\[(?:[\w.+-]+@)?(?P<bracket>[\w.-]+)[^\]\n]{0,200}\][ \t]?[$#]|(?:[\w.+-]+@)(?P<host>[\w.-]+)(?::[^\n$#]{0,200}| [^\n$#]{0,40} )[$#]"
+    r"|(?P<short>[\w.-]+):[~/][^\s$#]{0,200} [$#]|(?:sh|bash)-[\d.]+[$#]|[~/][^\s$#]{0,200}[ \t]?[$#]|[$#❯])"
+    r"[ \t]+(?P<command>(?:sudo[ \t]+)?[/\w.-]*[a-z][\w.-]*(?:[ \t]+[^\n]*)?)$",
     re.MULTILINE,
 )
 FENCED = re.compile(r"\A# (?P<command>[^\n]+)\n\s*```[^\n]*\n")
 COMMENT_PROMPT = re.compile(
-    r"# (sudo +)?(/\S*/)?(ip|ip6?tables(-\w+)*|bridge|tc|nft|ipset|sysctl|ss|netstat|conntrack|arp|route|brctl|ipvsadm|ethtool|kubectl|cat|crictl|docker|nsenter|ssh|oc|k3s|ovs-\w+|wg)( |$)"
+    r"# (sudo +)?(/\S*/)?(ip|ip6?tables(-\w+)*|bridge|tc|nft|ipset|sysctl|ss|netstat|conntrack|arp|route|brctl|ipvsadm|ethtool|kubectl|cat|crictl|docker|nsenter|ssh|oc|k3s|ovs-\w+|wg|exit)( |$)"
 )
-FILTERS = re.compile(r"[ \t]+(?:\||[12]?>|<|&&|;).*$")
-NETNS = re.compile(r"^ip[ \t]+(?:netns[ \t]+exec|-n(?:etns)?)[ \t]+(?P<namespace>\S+)[ \t]+(?P<rest>.+)$")
-NSENTER = re.compile(r"^nsenter[ \t]+(?P<options>(?:-\S+[ \t]+(?:\d+[ \t]+)?)*)(?P<rest>[a-z/].*)$")
-NSENTER_NAME = re.compile(r"--net=\S*?(?P<name>[^/\s]+)(?=\s|$)|(?:-t[ \t]*|--target[= \t])(?P<pid>\d+)")
-REMOTE = re.compile(r"^(?:ssh|docker[ \t]+exec)[ \t]+(?:-\S+[ \t]+)*(?:\w+@)?(?P<node>[\w.-]+)[ \t]+(?:--[ \t]+)?(?P<rest>.+)$")
-CAT = re.compile(r"^cat[ \t]+(?P<path>/\S+)$")
+FILTERS = re.compile(r"[ \t]+(?P<filter>\||[12]?>|<|&&|;).*$")
+CUTTING = re.compile(
+    r"\|[ \t]*(?:sudo[ \t]+)?(?P<program>grep|egrep|head|tail|awk|sed|cut|jq|sort|uniq|less|more|column|tee|cat)\b(?P<rest>[^|]*)"
+)
+WHOLE = frozenset({"less", "more", "column", "tee", "cat", "sort"})
+CAT = re.compile(r"^(?:cat|less|more)[ \t]+(?P<path>[^\s-]\S*)$")
+LEFT = re.compile(
+    r"(?:^|(?<=\n))(?:exit|logout|Connection to \S+ closed\.?|command terminated with exit code \d+)[ \t\r]*(?=\n|\Z)"
+)
+PLAIN = frozenset("$#❯")
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part: its text at its lines, the command (or path) it belongs to, and the node and namespace where that says so."""
+    """A part: its text at its lines, the command (or path) it belongs to, and where that command ran. ``cut``: the filter that
+    it went through, so that what is missing in it says nothing."""
 
     text: str
     line: int
     command: str = ""
     path: str = ""
-    node: str = ""
-    namespace: str = ""
+    place: Elsewhere = HERE
+    cut: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """A shell that was opened in a session: where it runs, and the prompt before it, which ends it where its own must differ."""
+
+    place: Elsewhere
+    prompt: str
+    remote: bool
 
 
 def parts(text: str) -> list[Part]:
@@ -70,28 +86,65 @@ def headed(text: str) -> Iterator[Part]:
 
 
 def prompted(text: str, prompts: list[re.Match[str]]) -> Iterator[Part]:
-    """Parts below prompts."""
+    """Parts below prompts; the shells that a session opens are followed."""
+    shells: list[Shell] = []
     for prompt, following in zip(prompts, [*prompts[1:], None], strict=True):
-        host = prompt["bracket"] or prompt["host"] or ""
-        yield part(text, prompt.end() + 1, following.start() if following else len(text), prompt["command"], node=host)
+        shown = prompt["prompt"]
+        shells = still_open(shells, shown)
+        host = prompt["bracket"] or prompt["host"] or prompt["short"] or ""
+        words = prompt["command"].strip()
+        found = part(
+            text, prompt.end() + 1, following.start() if following else len(text), words, place=place_of(shells, shown, host)
+        )
+        if words in ("exit", "logout"):
+            shells = shells[:-1]
+            continue
+        opened = followed(words, found.place)
+        if opened.shell:
+            shells = [*shells, Shell(opened.place, shown, opened.remote)]
+        yield replace(found, text=LEFT.sub("", found.text))
+        if LEFT.search(found.text):
+            shells = shells[:-1]
 
 
-def part(text: str, begin: int, end: int, command: str = "", path: str = "", node: str = "") -> Part:
-    """The part between two offsets; what the command says of node and namespace is taken from it."""
+def still_open(shells: list[Shell], prompt: str) -> list[Shell]:
+    """The shells that the prompt can stand in: back at a prompt that tells its host, what was opened from there has ended."""
+    for index, shell in enumerate(shells):
+        if shell.remote and shell.prompt == prompt and prompt not in PLAIN:
+            return shells[:index]
+    return shells
+
+
+def place_of(shells: list[Shell], prompt: str, host: str) -> Elsewhere:
+    """Where a prompt stands: in the innermost shell, else on the host that it names."""
+    if not shells:
+        return Elsewhere(node=host)
+    shell = shells[-1]
+    if shell.remote and shell.prompt == prompt and prompt in PLAIN:
+        return replace(
+            shell.place, unknown=f"whether the prompt {prompt!r} is inside or outside the shell opened before is not told"
+        )
+    if host and shell.place.node and not (shell.place.namespace or shell.place.pod or shell.place.container):
+        return replace(shell.place, node=host)
+    return shell.place
+
+
+def part(text: str, begin: int, end: int, command: str = "", path: str = "", place: Elsewhere = HERE) -> Part:
+    """The part between two offsets; what the command says of where it ran, and through what its output went, is taken from it."""
     before = text.count("\n", 0, begin)
-    namespace = ""
-    command = FILTERS.sub("", re.sub(r"^sudo[ \t]+(-\S+[ \t]+)*", "", command.strip()))
-    if found := REMOTE.match(command):
-        node, command = found["node"], found["rest"].strip("'\"")
-    if found := NETNS.match(command):
-        namespace, rest = found["namespace"], found["rest"]
-        command = rest if command.startswith(("ip netns", "ip  ")) else f"ip {rest}"
-    elif found := NSENTER.match(command):
-        name = NSENTER_NAME.search(found["options"])
-        namespace, command = (name["name"] or f"process-{name['pid']}") if name else "", found["rest"]
-    if found := CAT.match(command):
+    ran = followed(FILTERS.sub("", command.strip()), place)
+    if found := CAT.match(ran.text):
         path = found["path"].lstrip("/")
-    return Part("\n" * before + text[begin:end], before + 1, command, path, node, namespace)
+    return Part("\n" * before + text[begin:end], before + 1, ran.text, path, ran.place, cutting(command))
+
+
+def cutting(command: str) -> str:
+    """The filter that leaves a part of the output out, as it stands in the command; empty where there is none."""
+    found = FILTERS.search(command)
+    for item in CUTTING.finditer(found.group(0)) if found else ():
+        if item["program"] not in WHOLE:
+            return item.group(0).strip()
+    return ""
 
 
 def first_line(text: str) -> Part | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +20,26 @@ PROGRAM_FOLDER = re.compile(r"^(/usr)?(/local)?/s?bin/")
 UNREAD = re.compile(
     r"date|hostname|uname(_-\S+)?|uptime|os-release|\S*version\S*|whoami|collect(ed|or)?(\.\S+)?|MANIFEST|README\S*|lock|.*/lock"
 )
+# What iproute2, nft and the CNI library print as JSON, by the keys of the first object: those it has, and those it has not.
+JSON_KEYS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
+    ("nft", frozenset({"nftables"}), frozenset()),
+    ("tc-filter", frozenset({"protocol", "pref", "kind"}), frozenset()),
+    ("tc-qdisc", frozenset({"kind", "handle"}), frozenset({"apiVersion", "ifname"})),
+    ("bridge-vlan", frozenset({"ifname", "vlans"}), frozenset()),
+    ("bridge-fdb", frozenset({"mac", "state"}), frozenset()),
+    ("bridge-link", frozenset({"ifindex", "priority", "cost"}), frozenset({"qdisc", "linkinfo"})),
+    ("ip-addr", frozenset({"ifindex", "ifname"}), frozenset()),
+    ("ip-rule", frozenset({"priority"}), frozenset({"ifname", "dst_port", "kind", "apiVersion", "metadata"})),
+    ("ip-nexthop", frozenset({"id", "flags"}), frozenset({"dst", "name"})),
+    ("ip-neigh", frozenset({"dst", "dev", "state"}), frozenset({"gateway"})),
+    ("ip-neigh", frozenset({"dst", "proxy"}), frozenset()),
+    ("ip-route-get", frozenset({"dst", "uid"}), frozenset()),
+    ("ip-route", frozenset({"dst", "flags"}), frozenset()),
+)
+JSON_OBJECT = re.compile(r"\s*(?:\[\s*(?:\{\s*\}\s*,\s*)*)?(?=\{\s*\")")
+KEY = re.compile(r'"([^"\\]{1,40})"\s*:')
+TOKEN = re.compile(r'[{}\[\]]|"(?:[^"\\\n]|\\.)*"')
+CACHED = re.compile(r'\s*\{\s*"kind"\s*:\s*"cniCacheV1"')
 FOREIGN = re.compile(
     r".*\.(md|rst|png|jpe?g|gif|svg|ico|pdf|html?|css|js|ts|go|py|sh|c|h|java|rb|rs|lua|tpl|mod|sum|toml|cfg|ini|lock|pcap|pcapng|so|pem|crt|key|pub|patch)",
     re.IGNORECASE,
@@ -74,11 +95,40 @@ def by_normal_name(name: str) -> Recognised | None:
 
 
 def by_content(text: str, name: str = "") -> Recognised | None:
-    """The parser whose content pattern is found; of several, that with the longest pattern."""
+    """The parser whose content pattern is found; of several, that with the longest pattern. JSON is told by the keys of its first object."""
     head = text[: DOCUMENT_HEAD if name.endswith(DOCUMENT) else HEAD]
+    if CACHED.match(head):
+        return None
+    kind = json_kind(head)
+    if kind:
+        return next(Recognised(parser) for parser in parsers() if parser.kind == kind)
     found = [parser for parser in parsers() if parser.content and parser.content.search(head)]
     found.sort(key=lambda parser: (-len(parser.content.pattern) if parser.content else 0, parser.kind))
     return Recognised(found[0]) if found else None
+
+
+def json_kind(head: str) -> str:
+    """The kind of a JSON text, by the keys of its first object; empty where they say nothing."""
+    start = JSON_OBJECT.match(head)
+    keys = frozenset(first_keys(head, start.end())) if start else frozenset()
+    if keys and keys <= {"name", "id"} and "name" in keys and head.lstrip().startswith("["):
+        return "ip-netns"
+    return next((kind for kind, has, lacks in JSON_KEYS if has <= keys and not lacks & keys), "")
+
+
+def first_keys(head: str, start: int) -> Iterator[str]:
+    """The keys of the object that begins at ``start``, not those inside its values."""
+    depth = 0
+    for found in TOKEN.finditer(head, start):
+        token = found.group(0)
+        if token in "{[":
+            depth += 1
+        elif token in "}]":
+            depth -= 1
+            if not depth:
+                return
+        elif depth == 1 and (key := KEY.match(head, found.start())):
+            yield key.group(1)
 
 
 def foreign(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from analyzer.source import Source, Span
@@ -43,13 +43,15 @@ def is_json(text: str) -> bool:
     return text.lstrip()[:1] in ("[", "{")
 
 
-def json_items(source: Source) -> Iterator[tuple[Mapping[str, Any], Span]]:
+def json_items(
+    source: Source, pairs: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None
+) -> Iterator[tuple[Mapping[str, Any], Span]]:
     """The objects of a JSON array (or of several texts one after the other), each with its place; {} placeholders are left out.
 
     ``ip -j`` prints one line, ``ip -j -p`` many: the place is that of the item's opening brace. Raises ValueError where the text breaks off;
-    the items before are given first.
+    the items before are given first. ``pairs`` makes an object of its keys and values, where keys repeat.
     """
-    text, position, decoder = source.text, 0, json.JSONDecoder()
+    text, position, decoder = source.text, 0, json.JSONDecoder(object_pairs_hook=pairs)
     places = Places(source)
     while (position := skip(text, position)) < len(text):
         if text[position] == "{":

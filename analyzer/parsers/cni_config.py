@@ -13,16 +13,21 @@ from typing import Any
 from analyzer.facts.base import Fact
 from analyzer.facts.cni import CniConfigFact
 from analyzer.parsers import Parser
+from analyzer.parsers._documents import Document
 from analyzer.parsers._json_documents import documents
 from analyzer.source import Gap, Source, Span
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
+ENDINGS = (".conf", ".conflist", ".json")
 VERSIONS = frozenset({"", "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"})
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
     """The configuration of the file; a file that is no JSON is one as well, with its problem."""
     found = list(documents(source))
+    if not file_name(source).endswith(ENDINGS) and len(found) > 1 and not any(isinstance(item, Gap) for item in found):
+        yield from several(source, [item for item in found if not isinstance(item, Gap)])
+        return
     broken = next((item for item in found if isinstance(item, Gap)), None)
     document = next((item for item in found if not isinstance(item, Gap)), None)
     if broken or document is None or not isinstance(document.value, dict):
@@ -32,13 +37,26 @@ def read(source: Source) -> Iterator[Fact | Gap]:
     yield config(source, document.value, document.places, problem(source, document.value))
 
 
+def several(source: Source, found: list[Document]) -> Iterator[Fact | Gap]:
+    """The configurations of several files in one text, whose names are not known: neither is then which of them the runtime takes."""
+    yield Gap(found[1].places[()], "several configurations without the names of their files", source.kind, source.scope)
+    for item in found:
+        if isinstance(item.value, dict):
+            yield config(source, item.value, item.places, problem(source, item.value))
+
+
+def file_name(source: Source) -> str:
+    """The name of the file: the subject where it stands in a pasted text."""
+    return source.subject or source.path.rsplit("/", 1)[-1]
+
+
 def config(source: Source, value: Mapping[str, Any], places: Mapping[tuple[str | int, ...], Span], reason: str) -> CniConfigFact:
     """The fact for a file."""
     plugins = value.get("plugins", [value] if "type" in value else [])
     return CniConfigFact(
         at=places[()],
         scope=source.scope,
-        file=source.path.rsplit("/", 1)[-1],
+        file=file_name(source),
         name=text(value, "name"),
         version=text(value, "cniVersion"),
         plugins=tuple(item for item in plugins if isinstance(item, dict)) if isinstance(plugins, list) else (),
@@ -64,14 +82,14 @@ def problem(source: Source, value: Mapping[str, Any]) -> str:
         return f"the name {value['name']!r} must begin with a letter or digit and hold only letters, digits, '_', '.' and '-'"
     if text(value, "cniVersion") not in VERSIONS:
         return f"cniVersion {value['cniVersion']!r} is not known"
-    if source.path.endswith(".conflist") or "plugins" in value:
+    if file_name(source).endswith(".conflist") or "plugins" in value:
         return list_problem(source, value)
     return plugin_problem(value, "the configuration")
 
 
 def list_problem(source: Source, value: Mapping[str, Any]) -> str:
     """What is wrong with a list of plugins."""
-    if not source.path.endswith(".conflist") and "type" not in value:
+    if file_name(source).endswith((".conf", ".json")) and "type" not in value:
         return "a list of plugins is read only from a .conflist file; as a single configuration it has no type"
     plugins = value.get("plugins")
     if not isinstance(plugins, list) or not plugins:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import Any
 from analyzer.facts.base import Fact
 from analyzer.facts.system import FilterFact, Mirred, OtherAction
 from analyzer.parsers import Parser, gap
-from analyzer.parsers._words import is_json, refuse_errors
+from analyzer.parsers._words import is_json, json_items, refuse_errors
 from analyzer.source import Gap, Source, Span
 
 HEADER = re.compile(r"^#.*?\bdev (\S+)(?:\s+(ingress|egress|root|parent \S+))?\s*$")
@@ -19,6 +18,7 @@ FILTER = re.compile(r"^filter\s+(?:dev (\S+)\s+)?(?:(ingress|egress)\s+|parent (
 MATCH = re.compile(r"^\s+match ([0-9a-f]{8})/([0-9a-f]{8}) at (-?\d+)")
 ACTION = re.compile(r"^\s+action order \d+:\s*(\S+)\s*(.*)$")
 MIRRED = re.compile(r"\((Egress|Ingress) (Redirect|Mirror) to device (\S+?)\)")
+NAMED = re.compile(r"(?P<device>\S+?)(?:_(?P<hook>ingress|egress|root)|_parent_(?P<parent>\S+))?")
 PARENTS = {
     "ffff:": "ingress",
     "ffff:fff1": "ingress",
@@ -49,7 +49,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
     if is_json(source.text):
         yield from read_json(source)
         return
-    device, hook = source.subject, ""
+    device, hook = named(source)
     draft: Draft | None = None
     for number, raw in enumerate(source.text.split("\n"), 1):
         line = raw.rstrip("\r")
@@ -127,33 +127,50 @@ def finished(source: Source, draft: Draft | None) -> Iterator[Fact | Gap]:
     )
 
 
+def named(source: Source) -> tuple[str, str]:
+    """The device and the hook of ``tc filter show dev eth0 ingress``: tc leaves out the parent that it was asked for (print_filter, tc/tc_filter.c)."""
+    found = NAMED.fullmatch(source.subject)
+    return (found["device"], PARENTS.get(found["hook"] or found["parent"] or "", "")) if found else ("", "")
+
+
 def read_json(source: Source) -> Iterator[Fact | Gap]:
-    """``tc -j filter show dev X ingress``: the device stands in the file's name or in ``dev``."""
-    for item in json.loads(source.text):
+    """``tc -j filter show dev X ingress``: the device stands in the file's name or in ``dev``. Of two places of a key both count."""
+    named_device, named_hook = named(source)
+    for item, at in json_items(source, pairs=every_match):
         options: Mapping[str, Any] = item.get("options") or {}
         actions = options.get("actions") or []
-        match = options.get("match") or {}
-        if not actions and not match:
+        keys = tuple(key_of(match) for match in options.get("match", ()))
+        if not actions and not keys:
             continue
         classifier = item.get("kind", "")
-        key = (int(str(match.get("value", "0")), 16), int(str(match.get("mask", "0")), 16), int(match.get("off", 0)))
-        device = item.get("dev") or source.subject
+        device = item.get("dev") or named_device
         if not device:
-            yield gap(source, 1, "the filter's device is not named")
+            yield Gap(at, "the filter's device is not named", source.kind, source.scope)
             continue
-        understood = classifier in ("matchall", "u32")
+        understood = classifier == "matchall" or (classifier == "u32" and bool(keys))
         yield FilterFact(
-            at=Span(source.path, 1),
+            at=at,
             scope=source.scope,
             device=device,
-            hook=hook_of(item.get("parent"), ""),
+            hook=hook_of(item.get("parent"), named_hook),
             preference=int(item.get("pref", 0)),
             protocol=str(item.get("protocol", "all")),
             classifier=classifier,
-            everything=(classifier == "matchall" or key[1] == 0) if understood else None,
-            keys=(key,) if match else (),
+            everything=(classifier == "matchall" or all(mask == 0 for _, mask, _ in keys)) if understood else None,
+            keys=keys,
             actions=tuple(action_from(action) for action in actions),
         )
+
+
+def every_match(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose ``match`` holds all of them: tc prints the key once for each (print_opt, tc/f_u32.c)."""
+    matches = [value for key, value in pairs if key == "match"]
+    return {**dict(pairs), "match": matches} if matches else dict(pairs)
+
+
+def key_of(match: Mapping[str, Any]) -> tuple[int, int, int]:
+    """The value, the mask and the offset of a u32 match."""
+    return int(str(match["value"]), 16), int(str(match["mask"]), 16), int(match.get("off", 0))
 
 
 def action_from(action: Mapping[str, Any]) -> Mirred | OtherAction:
@@ -166,6 +183,6 @@ def action_from(action: Mapping[str, Any]) -> Mirred | OtherAction:
 PARSER = Parser(
     kind="tc-filter",
     read=read,
-    names=(r"tc_(-\S+_)*filters?(_show)?(_dev)?(_(?P<subject>\S+?))?(_(ingress|egress|root))?(\.json)?",),
+    names=(r"tc_(-\S+_)*filters?(_show)?(_dev)?(_(?P<subject>\S+?))?(\.json)?",),
     content=re.compile(r"^filter (dev \S+ )?(ingress |egress |parent \S+ )?protocol ", re.MULTILINE),
 )
