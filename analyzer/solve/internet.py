@@ -111,14 +111,13 @@ def run(walk: Walk, space: Space, hook: Hook, at: HookPacket) -> HookPacket | En
     family = at.packet.family
     tables = space.hooks(family)
     if tables.idle:
-        walk.assumptions.update(dict.fromkeys(tables.assumptions))
+        walk.assume_all(tables.assumptions)
         return at
     around = reverse.surroundings(walk, space, family)
     result = run_hook(tables, hook, at, around, walk.connections_of(space.scope), walk.oracle)
     if result.hops:
         walk.tell_all(result.hops)
-    for text in result.assumptions:
-        walk.assumptions[text] = None
+    walk.assume_all(result.assumptions)
     match result.judgement:
         case Judgement.ACCEPTED:
             return result.packet

@@ -14,7 +14,7 @@ from analyzer.model.network import Interface
 from analyzer.solve import bridging, control, internet, resolution, stacked, tunnels, underlay
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.packet import Packet
-from analyzer.solve.walk_index import Space
+from analyzer.solve.walk_index import Pair, Space
 from analyzer.solve.walk_state import BROADCAST, HEADER, Endings, Frame, Question, Walk
 
 DEEP = 72
@@ -23,6 +23,9 @@ DEEP = 72
 
 def transmit(walk: Walk, at: Interface, frame: Frame) -> Endings:
     """A frame leaves by a device."""
+    pair = walk.index.pair(at)
+    if pair is not None and not frame.vlan and walk.depth + 2 <= DEEP:
+        return straight(walk, pair, at, frame)
     space = walk.space(at.scope)
     link = space.links.get(at.device)
     if link is None:
@@ -32,6 +35,23 @@ def transmit(walk: Walk, at: Interface, frame: Frame) -> Endings:
         return emit(walk, space, at, link, frame)
     finally:
         walk.depth -= 1
+
+
+def straight(walk: Walk, pair: Pair, at: Interface, frame: Frame) -> Endings:
+    """The short form of ``emit``, ``through_pair`` and ``arrive`` for a pair with nothing on the way."""
+    walk.taken_for_granted(pair.near, "tc-filter")
+    if (refused := longer(walk, pair.peer, pair.link, frame, 4)) is not None:
+        return refused
+    walk.tell(at.scope, "link", pair.said, pair.link.at, packet_of(frame))
+    walk.taken_for_granted(pair.far, "tc-filter")
+    walk.depth += 2
+    crossing = crossed(frame, pair.near is not pair.far)
+    if pair.bridge:
+        endings = bridging.enter(walk, pair.far, pair.bridge, pair.peer.device, crossing)
+    else:
+        endings = arrive_up(walk, pair.far, pair.peer, crossing)
+    walk.depth -= 2
+    return endings
 
 
 def emit(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) -> Endings:

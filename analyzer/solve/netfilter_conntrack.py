@@ -10,9 +10,9 @@ from analyzer.solve.netfilter_visit import Visit
 def conntrack(match: ConntrackMatch, visit: Visit) -> bool:
     """``conntrack_mt``: without a connection only the state can match."""
     tracked = visit.tracked or Tracked("INVALID")
-    if match.states and bool(match.states & states(tracked)) == match.states_negated:
-        return False
     connection = tracked.connection
+    if match.states and in_state(tracked.state, connection, match.states) == match.states_negated:
+        return False
     if connection is None:
         return bool(match.states)
     if match.original_direction is not None and match.original_direction == tracked.reply:
@@ -24,13 +24,13 @@ def conntrack(match: ConntrackMatch, visit: Visit) -> bool:
     return tuples(match, connection) and expire(match)
 
 
-def states(tracked: Tracked) -> frozenset[str]:
-    """The state, and SNAT or DNAT where the connection is translated."""
-    connection = tracked.connection
-    if connection is None or not (connection.source_translated or connection.destination_translated):
-        return frozenset((tracked.state,))
-    extra = ("SNAT",) * connection.source_translated + ("DNAT",) * connection.destination_translated
-    return frozenset((tracked.state, *extra))
+def in_state(state: str, connection: Connection | None, states: frozenset[str]) -> bool:
+    """Whether the state is among these, or SNAT or DNAT where the connection is translated."""
+    if state in states:
+        return True
+    if connection is None:
+        return False
+    return (connection.source_translated and "SNAT" in states) or (connection.destination_translated and "DNAT" in states)
 
 
 def statuses(connection: Connection) -> frozenset[str]:
@@ -41,6 +41,8 @@ def statuses(connection: Connection) -> frozenset[str]:
 
 def tuples(match: ConntrackMatch, connection: Connection) -> bool:
     """Addresses and ports of the two tuples."""
+    if not match.addresses and not match.ports:
+        return True
     original, reply = connection.original, connection.reply
     ends = {
         "origsrc": (original.source, original.source_port),

@@ -122,33 +122,33 @@ class HookPacket(NamedTuple):
 
     def with_packet(self, packet: Packet) -> HookPacket:
         """The same with another packet."""
-        return self if packet is self.packet else HookPacket._make((packet, *self[1:]))
+        return self if packet is self.packet else tuple.__new__(HookPacket, (packet, *self[1:]))
 
     def after(self, packet: Packet, tracked: Tracked | None) -> HookPacket:
         """The same as a hook left it."""
         if tracked is self.tracked:
             return self.with_packet(packet)
-        return HookPacket._make((packet, *self[1:9], tracked, *self[10:]))
+        return tuple.__new__(HookPacket, (packet, *self[1:9], tracked, *self[10:]))
 
     def between(self, in_device: str, out_device: str) -> HookPacket:
         """The same with these devices."""
-        return HookPacket._make((self.packet, in_device, out_device, *self[3:]))
+        return tuple.__new__(HookPacket, (self.packet, in_device, out_device, *self[3:]))
 
     def across(self, bridge: str, out_device: str, port: str, out_port: str) -> HookPacket:
         """The same on its way through a bridge, by ports."""
-        return HookPacket._make((self.packet, bridge, out_device, port, out_port, *self[5:]))
+        return tuple.__new__(HookPacket, (self.packet, bridge, out_device, port, out_port, *self[5:]))
 
     def received(self, device: str) -> HookPacket:
         """The same as it comes in on a device."""
-        return HookPacket._make((self.packet, device, "", *self[3:7], False, *self[8:]))
+        return tuple.__new__(HookPacket, (self.packet, device, "", *self[3:7], False, *self[8:]))
 
     def framed(self, packet_type: str, source_mac: int | None) -> HookPacket:
         """The same as the frame brought it."""
-        return HookPacket._make((*self[:5], source_mac, packet_type, *self[7:]))
+        return tuple.__new__(HookPacket, (*self[:5], source_mac, packet_type, *self[7:]))
 
     def leaving(self, device: str, next_hop: int | None) -> HookPacket:
         """The same as it is sent to a next hop."""
-        return HookPacket._make((self.packet, self.in_device, device, *self[3:8], next_hop, *self[9:]))
+        return tuple.__new__(HookPacket, (self.packet, self.in_device, device, *self[3:8], next_hop, *self[9:]))
 
 
 @dataclass(frozen=True, slots=True)

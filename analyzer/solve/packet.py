@@ -38,19 +38,19 @@ class Packet(NamedTuple):
 
     def from_source(self, source: int, port: int) -> Packet:
         """The same from another address and port."""
-        return Packet._make((self.family, source, self.destination, self.protocol, port, *self[5:]))
+        return tuple.__new__(Packet, (self.family, source, self.destination, self.protocol, port, *self[5:]))
 
     def to_destination(self, destination: int, port: int) -> Packet:
         """The same to another address and port."""
-        return Packet._make((*self[:2], destination, self.protocol, self.source_port, port, *self[6:]))
+        return tuple.__new__(Packet, (*self[:2], destination, self.protocol, self.source_port, port, *self[6:]))
 
     def with_mark(self, mark: int) -> Packet:
         """The same with another mark."""
-        return Packet._make((*self[:11], mark, self.fragments))
+        return tuple.__new__(Packet, (*self[:11], mark, self.fragments))
 
     def with_ttl(self, ttl: int) -> Packet:
         """The same with another time to live."""
-        return Packet._make((*self[:9], ttl, *self[10:]))
+        return tuple.__new__(Packet, (*self[:9], ttl, *self[10:]))
 
     def __str__(self) -> str:
         name = PROTOCOL_NAMES.get(self.protocol) or f"protocol {self.protocol}"

@@ -118,12 +118,12 @@ def by_asking(
 
 def to_mac(walk: Walk, at: Interface, next_hop: Address, frame: Frame, packet: HookPacket, route: Route) -> Endings:
     """Sends a frame; one that no captured interface takes, and that leaves, goes where the world outside takes it."""
-    mark = list(walk.hops)
+    mark = len(walk.hops)
     endings = links.transmit(walk, at, frame)
     ending = best(endings)
     if not (isinstance(ending, Left) and ending.open_end):
         return endings
-    walk.hops[:] = mark
+    del walk.hops[mark:]
     return underlay.unclaimed(walk, at, next_hop, packet, route, hardware_text(frame.destination), frame.said_at)
 
 
@@ -166,7 +166,7 @@ def recalled(walk: Walk, remembered: Known) -> Answered | Left | Dropped | Undec
     walk.learned.update(remembered.learned)
     walk.remotes.update(remembered.remotes)
     walk.macs.update(remembered.macs)
-    walk.assumptions.update(dict.fromkeys(remembered.assumptions))
+    walk.assume_all(remembered.assumptions)
     return remembered.answer
 
 

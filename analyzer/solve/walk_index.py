@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from typing import TypeVar
 
 from analyzer.addresses import WIDTH, Address
-from analyzer.facts.links import AddressFact, Bond, Bridge, LinkFact, Vrf
+from analyzer.facts.links import AddressFact, Bond, Bridge, LinkFact, OtherKind, Vrf
 from analyzer.facts.neighbours import ForwardingFact, NeighbourFact
 from analyzer.facts.routes import RouteFact
 from analyzer.facts.system import FilterFact
@@ -213,6 +213,22 @@ class Space:
         """Whether a device is a bond."""
         return device in self.bonds
 
+    def sends_on(self, device: str) -> bool:
+        """Whether a device with a peer simply hands on what it sends: up, with a carrier, of no kind that does something else, not filtered."""
+        link = self.links.get(device)
+        if link is None or not link.carrier or "LOOPBACK" in link.flags or self.filters.get((device, "egress")):
+            return False
+        plain = link.kind is None or link.kind == OtherKind("veth")
+        return plain and not self.is_bridge(device) and not self.is_bond(device)
+
+    def takes_in(self, device: str) -> bool:
+        """Whether what comes in on a device goes straight to its bridge or its host: up, not filtered, no port of anything else."""
+        link = self.links.get(device)
+        if link is None or not link.up or self.filters.get((device, "ingress")):
+            return False
+        master = self.master_of(device)
+        return master is None or self.is_bridge(master)
+
     def is_switch(self, device: str) -> bool:
         """Whether a device is Open vSwitch's own."""
         return device == "ovs-system"
@@ -241,6 +257,19 @@ def precedence(route: RouteFact) -> tuple[int, int, int]:
     return -route.tos, route.metric, route.order
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The two ends of a veth pair that are up and that no traffic control filters, from one of them: what comes out at the far end goes into
+    ``bridge``, or, where that is empty, up to the far host."""
+
+    near: Space
+    far: Space
+    peer: Interface
+    link: LinkFact
+    bridge: str
+    said: str
+
+
 @dataclass(slots=True)
 class WalkIndex:
     """A network's spaces, and what links interfaces of different ones. ``claimed``: who has an address by the API, and whether that was captured.
@@ -252,6 +281,7 @@ class WalkIndex:
     tunnels: dict[Scope, tuple[Interface, ...]]
     claimed: dict[Address, tuple[str, bool]]
     known: dict[tuple[object, ...], object] = field(default_factory=dict)
+    pairs: dict[Interface, Pair | None] = field(default_factory=dict)
 
     @staticmethod
     def of(network: Network) -> WalkIndex:
@@ -259,6 +289,23 @@ class WalkIndex:
         spaces = {scope: Space(space) for scope, space in network.namespaces.items()}
         uppers, tunnels = gathered(network.lower.items()), gathered(network.sockets.items())
         return WalkIndex(network, spaces, uppers, tunnels, claims(network))
+
+    def pair(self, at: Interface) -> Pair | None:
+        """The pair of which an interface is a plain end; None: what it sends goes another way, or must be looked at on its way."""
+        if at not in self.pairs:
+            self.pairs[at] = self._pair_of(at)
+        return self.pairs[at]
+
+    def _pair_of(self, at: Interface) -> Pair | None:
+        peer = self.network.peers.get(at)
+        near, far = self.spaces.get(at.scope), self.spaces.get(peer.scope) if peer else None
+        if peer is None or near is None or far is None or not (near.sends_on(at.device) and far.takes_in(peer.device)):
+            return None
+        if self.uppers.get(peer):
+            return None
+        master = far.master_of(peer.device)
+        bridge = master if master is not None and far.is_bridge(master) else ""
+        return Pair(near, far, peer, far.links[peer.device], bridge, f"{at.device} is paired with {peer}")
 
     def link(self, at: Interface) -> LinkFact | None:
         """The link at an interface."""

@@ -181,6 +181,11 @@ class Walk:
         """Names an assumption."""
         self.assumptions[text] = None
 
+    def assume_all(self, texts: tuple[str, ...]) -> None:
+        """Names assumptions."""
+        for text in texts:
+            self.assumptions[text] = None
+
     def connections_of(self, scope: Scope) -> Connections:
         """The connections of a namespace."""
         found = self.connections.get(scope)
