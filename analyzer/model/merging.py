@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from analyzer.facts.base import Fact
+from analyzer.facts.kubernetes import ObjectFact
 from analyzer.facts.links import AddressFact, Bridge, LinkFact
 from analyzer.facts.neighbours import BridgePortFact, NeighbourFact
 from analyzer.facts.system import SysctlFact
 from analyzer.source import Gap
 
 F = TypeVar("F", bound=Fact)
+O = TypeVar("O", bound=ObjectFact)  # noqa: E741
+# What the API server and controllers write anew without a change of meaning.
+PASSING = frozenset(
+    {"resourceVersion", "managedFields", "generation", "uid", "selfLink", "creationTimestamp", "annotations", "ownerReferences"}
+)
 DEVICE_KEY = re.compile(r"(?P<head>net\.ipv[46]\.(?:conf|neigh)\.)(?P<device>.+)(?P<tail>\.[^./]+)")
 
 
@@ -139,3 +145,56 @@ def merged_sysctls(facts: Sequence[SysctlFact]) -> tuple[dict[str, SysctlFact], 
         if known in result:
             result.setdefault(other, result[known])
     return dict(sorted(result.items())), gaps
+
+
+def merged_objects(facts: Iterable[O]) -> tuple[list[O], list[Gap]]:
+    """Each object once, however many texts hold it: of two that differ the first is used, and a gap names the first difference and both places.
+
+    The subsets of one Endpoints object are several facts of one document.
+    """
+    kept: list[O] = []
+    gaps: list[Gap] = []
+    first: dict[tuple[str, str, str, str], list[O]] = {}
+    seen: set[int] = set()
+    for fact in facts:
+        group = first.setdefault((fact.api_version, fact.kind, fact.namespace, fact.name), [])
+        if not group or group[0].document is fact.document:
+            group.append(fact)
+            kept.append(fact)
+        elif id(fact.document) not in seen:
+            seen.add(id(fact.document))
+            gaps += object_contradiction(group[0], fact)
+    return kept, gaps
+
+
+def object_contradiction(first: ObjectFact, other: ObjectFact) -> list[Gap]:
+    """A gap where two texts state one object differently."""
+    path = difference(first.document, other.document)
+    if path is None:
+        return []
+    name = f"{other.kind} {other.namespace + '/' if other.namespace else ''}{other.name}"
+    where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
+    text = f"{name}: {where or 'what it says'} here is not the same as at {first.place(*path)}; that one is used"
+    return [Gap(other.place(*path), text, "kubernetes")]
+
+
+def difference(one: Any, two: Any, path: tuple[str | int, ...] = ()) -> tuple[str | int, ...] | None:
+    """The path of the first value in which two documents differ, in the order of their keys; None where they say the same. What passes by
+    itself is left out, but for the addresses of a pod and a node."""
+    if isinstance(one, Mapping) and isinstance(two, Mapping):
+        pairs: list[tuple[str | int, Any, Any]] = [(key, one.get(key), two.get(key)) for key in dict.fromkeys((*one, *two))]
+    elif isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
+        pairs = list(zip(range(len(one)), one, two, strict=True))
+    else:
+        return None if one == two else path
+    for key, left, right in pairs:
+        if not passing(path, key) and left != right and (found := difference(left, right, (*path, key))) is not None:
+            return found
+    return None
+
+
+def passing(path: tuple[str | int, ...], key: str | int) -> bool:
+    """Whether a value changes without a change of what is wanted."""
+    if path == ("status",):
+        return key not in ("podIP", "podIPs", "addresses", "loadBalancer")
+    return path == ("metadata",) and key in PASSING

@@ -18,6 +18,7 @@ from analyzer.facts.kubernetes import (
     ServiceFact,
 )
 from analyzer.model.cluster import Cluster, Range
+from analyzer.model.merging import merged_objects
 from analyzer.model.ordering import Ordered
 from analyzer.source import Gap, Source, Span
 
@@ -53,9 +54,11 @@ def cluster(facts: Ordered, sources: Sequence[Source], troubled: frozenset[str])
     services = unique(facts.all(ServiceFact), gaps)
     maps = unique(facts.all(ConfigMapFact), gaps)
     slices: dict[tuple[str, str], list[EndpointsFact]] = {}
-    for fact in facts.all(EndpointsFact):
+    endpoints, more = merged_objects(facts.all(EndpointsFact))
+    for fact in endpoints:
         slices.setdefault((fact.namespace, fact.service), []).append(fact)
-    others = tuple(facts.all(OtherObjectFact))
+    others, rest = merged_objects(facts.all(OtherObjectFact))
+    gaps += [*more, *rest]
     texts = {source.path: source for source in sources}
     found = [*stated(nodes.values(), pods.values(), others), *configured(maps.values(), texts)]
     if not any(item.purpose == "service" for item in found):
@@ -68,7 +71,7 @@ def cluster(facts: Ordered, sources: Sequence[Source], troubled: frozenset[str])
             services=services,
             endpoints={key: tuple(found_slices) for key, found_slices in sorted(slices.items())},
             config_maps=maps,
-            others=others,
+            others=tuple(others),
             ranges=tuple(dict.fromkeys(found)),
             known=frozenset(kinds),
         ),
@@ -77,14 +80,13 @@ def cluster(facts: Ordered, sources: Sequence[Source], troubled: frozenset[str])
 
 
 def unique(facts: Sequence[O], gaps: list[Gap]) -> dict[tuple[str, str], O]:
-    """Objects by namespace and name; of two that differ the first is used."""
-    found: dict[tuple[str, str], O] = {}
-    for fact in facts:
-        first = found.setdefault((fact.namespace, fact.name), fact)
-        if first is not fact and first != fact:
-            text = f"{fact.kind} {fact.namespace + '/' if fact.namespace else ''}{fact.name} is not the same as at {first.at}; that one is used"
-            gaps.append(Gap(fact.at, text, "kubernetes"))
-    return dict(sorted(found.items()))
+    """Objects by namespace and name."""
+    found, differences = merged_objects(facts)
+    gaps += differences
+    by_name: dict[tuple[str, str], O] = {}
+    for fact in found:
+        by_name.setdefault((fact.namespace, fact.name), fact)
+    return dict(sorted(by_name.items()))
 
 
 def prefixes(text: object) -> Iterator[Prefix]:
