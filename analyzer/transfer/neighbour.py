@@ -1,20 +1,27 @@
-"""From an IP packet to a frame: the neighbour entry, else who answers on the layer-2 network (net/ipv4/arp.c, net/ipv6/ndisc.c)."""
+"""From an IP packet to a frame: the neighbour entry, else who answers on the layer-2 network (net/ipv4/arp.c, net/ipv6/ndisc.c).
+
+Who is asked learns who asks, and an address that several have stays with the one that answered: where that matters it is remembered.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from analyzer.facts.links import Ipvlan, LinkFact, OtherKind, Tunnel, Vrf, Wireguard
-from analyzer.facts.routes import DEFAULT, LOCAL, MAIN
+from analyzer.facts.neighbours import NeighbourFact
+from analyzer.facts.routes import LOCAL
 from analyzer.model.network import Interface
-from analyzer.ranges import Ranges, normalised
-from analyzer.source import Scope
+from analyzer.ranges import Ranges, difference, intersection, normalised
+from analyzer.transfer.answering import Host, Wire, contested, wire
 from analyzer.transfer.discovery import solicited
-from analyzer.transfer.ir import Alt, Assign, Field, If, In, Transfer
-from analyzer.transfer.reach import Reach, flood
-from analyzer.transfer.space import BROADCAST, Context, by_value, drop, flattened, number, seq
+from analyzer.transfer.ir import KEEP, Alt, Assign, End, Field, If, In, Transfer, Unknown
+from analyzer.transfer.lookup import NotKnown
+from analyzer.transfer.remembering import recall, remember
+from analyzer.transfer.space import BROADCAST, Context, by_value, drop, seq
 
 UNUSABLE = frozenset({"FAILED", "INCOMPLETE", "NONE"})
+FIXED = frozenset({"PERMANENT", "NOARP"})
 UNKNOWN_ROUTER = 0
 """The MAC of a host that is not in the capture."""
 
@@ -34,20 +41,31 @@ def without_frames(link: LinkFact) -> bool:
 
 def resolve(context: Context, at: Interface, link: LinkFact, quiet: bool = False) -> Transfer:
     """Sets the frame's MACs for NEXT_HOP, or drops the packet that nobody answers for. ``quiet``: the packet keeps its connection and mark, as the
-    question of IPv6 is not followed through the hooks."""
+    question of IPv6 is not followed through the hooks, and nothing is remembered."""
     own = link.mac or 0
     if without_frames(link):
         return seq(Assign(Field.SOURCE_MAC, 0), Assign(Field.DESTINATION_MAC, 0))
     if "NOARP" in link.flags:
         return seq(Assign(Field.SOURCE_MAC, own), Assign(Field.DESTINATION_MAC, own))
     context.granted(at.scope, "ip-neigh")
-    known: dict[int, Transfer] = {}
+    asking = Asking(context, wire(context, at), own, quiet)
+    fixed: dict[int, Transfer] = {}
     for fact in context.space(at.scope).neighbours:
-        usable = fact.mac is not None and not fact.proxy and not fact.states & UNUSABLE
-        if fact.device == at.device and fact.address.family == context.family and usable:
-            known.setdefault(fact.address.value, Assign(Field.DESTINATION_MAC, fact.mac or 0, fact.at))
-    asked = answers(context, at, flood(context, ("frame", at, 0)), quiet)
-    return seq(Assign(Field.SOURCE_MAC, own), groups(context, at, by_value(Field.NEXT_HOP, known, asked)))
+        if fact.device != at.device or fact.address.family != context.family or not usable(fact):
+            continue
+        value, noted = fact.address.value, Assign(Field.DESTINATION_MAC, fact.mac or 0, fact.at)
+        if fact.states & FIXED:
+            fixed.setdefault(value, noted)
+        elif not contested(context, value):
+            fixed.setdefault(value, asking.recalled(value, asking.wire.learnable.get(value, ()), noted))
+    return seq(
+        Assign(Field.SOURCE_MAC, own), groups(context, at, by_value(Field.NEXT_HOP, {**asking.rows(), **fixed}, asking.others()))
+    )
+
+
+def usable(fact: NeighbourFact) -> bool:
+    """Whether an entry says where an address is."""
+    return fact.mac is not None and not fact.proxy and not fact.states & UNUSABLE
 
 
 def groups(context: Context, at: Interface, otherwise: Transfer) -> Transfer:
@@ -62,81 +80,112 @@ def groups(context: Context, at: Interface, otherwise: Transfer) -> Transfer:
     return If(In(Field.NEXT_HOP, normalised(ends)), Assign(Field.DESTINATION_MAC, BROADCAST), multicast)
 
 
-def answers(context: Context, at: Interface, reach: Reach, quiet: bool) -> Transfer:
-    """Who answers: the hosts that hold the address, and those that answer for others; a router outside where the network leads there."""
-    own: dict[int, dict[Transfer, None]] = {}
-    proxies: list[tuple[Ranges, int]] = []
-    for host in reach.hosts:
-        link = context.link(host)
-        if link is None or link.mac is None or "NOARP" in link.flags or host == at:
-            continue
-        for value in answered(context, at, host):
-            own.setdefault(value, {}).setdefault(answer(context, at, host, value, link.mac, quiet))
-        if ranges := proxied(context, host):
-            proxies.append((ranges, link.mac))
-    nobody = outside(at, reach)
-    for ranges, mac in reversed(proxies):
-        nobody = If(In(Field.NEXT_HOP, ranges), Assign(Field.DESTINATION_MAC, mac), nobody)
-    rows = {value: any_of(tuple(found)) for value, found in own.items()}
-    return by_value(Field.NEXT_HOP, rows, nobody)
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How an interface finds out who has a next hop. ``own`` is its MAC."""
+
+    context: Context
+    wire: Wire
+    own: int
+    quiet: bool
+
+    def rows(self) -> dict[int, Transfer]:
+        """By the next hop: what was learnt of it before, else who answers."""
+        wire = self.wire
+        found = {value: self.row(value) for value in wire.by_target}
+        for value, macs in wire.learnable.items():
+            if value not in found:
+                found[value] = self.recalled(value, macs, self.others())
+        return found
+
+    def row(self, target: int) -> Transfer:
+        """The answers for one address."""
+        asked: dict[int | None, Transfer] = {
+            case: self.asked(target, case) for case in self.wire.cases(self.wire.by_target[target])
+        }
+        default = asked.pop(None)
+        apart: dict[int, Transfer] = {case: then for case, then in asked.items() if case is not None and then != default}
+        macs = dict.fromkeys((*self.wire.learnable.get(target, ()), *self.several(target)))
+        return self.recalled(target, tuple(macs), by_value(Field.SOURCE, apart, default))
+
+    def several(self, target: int) -> tuple[int, ...]:
+        """The MACs that may be chosen from, where there are more than one."""
+        macs = tuple(dict.fromkeys(host.mac for host in self.wire.by_target.get(target, ())))
+        return macs if len(macs) > 1 else ()
+
+    def recalled(self, target: int, macs: tuple[int, ...], otherwise: Transfer) -> Transfer:
+        """What was learnt before."""
+        return otherwise if self.quiet else recall(self.context, self.wire.at, target, macs, self.own, otherwise)
+
+    def asked(self, target: int, case: int | None) -> Transfer:
+        """What the question for a packet of one of the asker's own addresses (None: of another) brings."""
+        hosts: list[Host] = []
+        for host in self.wire.by_target.get(target, ()):
+            match self.wire.answers(host, target, case):
+                case NotKnown(reason):
+                    return End(Unknown(reason))
+                case True:
+                    hosts.append(host)
+                case False:
+                    continue
+        if not hosts:
+            return self.others()
+        kept = bool(self.several(target)) and not self.quiet
+        told = self.learnt(hosts, self.wire.sender(case, target))
+        return seq(told, self.chosen(target, hosts, kept))
+
+    def chosen(self, target: int, hosts: list[Host], kept: bool) -> Transfer:
+        """The answer that arrives first stays."""
+        ways: dict[Transfer, None] = {}
+        for host in hosts:
+            noted = remember(self.context, self.wire.at, target, host.mac, self.own) if kept else KEEP
+            ways.setdefault(seq(noted, self.answer(host, target)))
+        found = tuple(ways)
+        return found[0] if len(found) == 1 else Alt(found)
+
+    def answer(self, host: Host, target: int) -> Transfer:
+        """The answer of one host."""
+        if self.quiet:
+            return Assign(Field.DESTINATION_MAC, host.mac)
+        return solicited(self.context, self.wire.at, host.at, target, host.mac)
+
+    def learnt(self, hosts: Iterable[Host], sender: int | None) -> Transfer:
+        """Those who answer note who asks, where that can matter."""
+        if sender is None or self.quiet or self.context.family == 6:
+            return KEEP
+        noting = (host.at for host in hosts if self.own in wire(self.context, host.at).learnable.get(sender, ()))
+        return seq(*(remember(self.context, at, sender, self.own, self.own) for at in noting))
+
+    def others(self) -> Transfer:
+        """An address that nobody has: who answers for others, else a router outside where the network leads there."""
+        reach, at = self.wire.reach, self.wire.at
+        left: Transfer = drop(f"nobody on the network of {at} answers for the next hop")
+        if reach.outside or reach.unknown:
+            left = Assign(Field.DESTINATION_MAC, UNKNOWN_ROUTER)
+        for ranges, hosts in reversed(apart([(host.proxied, (host,)) for host in self.wire.proxies])):
+            left = If(In(Field.NEXT_HOP, ranges), self.by_proxies(hosts, ranges[0][0], left), left)
+        return left
+
+    def by_proxies(self, hosts: tuple[Host, ...], target: int, otherwise: Transfer) -> Transfer:
+        """What hosts answer for an address of others: the same for all addresses that they are proxies of."""
+        cases = {source: self.of_proxies(hosts, target, source, otherwise) for source in self.wire.cases(hosts)}
+        default = cases[None]
+        return by_value(Field.SOURCE, {k: then for k, then in cases.items() if k is not None and then != default}, default)
+
+    def of_proxies(self, hosts: tuple[Host, ...], target: int, source: int | None, otherwise: Transfer) -> Transfer:
+        """``by_proxies`` for one source."""
+        found = [host for host in hosts if self.wire.answers(host, target, source) is True]
+        told = self.learnt(found, self.wire.sender(source, target))
+        return seq(told, self.chosen(target, found, False)) if found else otherwise
 
 
-def answer(context: Context, at: Interface, host: Interface, value: int, mac: int, quiet: bool) -> Transfer:
-    """The answer of one host."""
-    return Assign(Field.DESTINATION_MAC, mac) if quiet else solicited(context, at, host, value, mac)
-
-
-def any_of(found: tuple[Transfer, ...]) -> Transfer:
-    """The answer that arrives first."""
-    return found[0] if len(found) == 1 else Alt(found)
-
-
-def outside(at: Interface, reach: Reach) -> Transfer:
-    """Where nobody in the capture answers."""
-    if reach.outside or reach.unknown:
-        return Assign(Field.DESTINATION_MAC, UNKNOWN_ROUTER)
-    return drop(f"nobody on the network of {at} answers for the next hop")
-
-
-def answered(context: Context, asker: Interface, host: Interface) -> Iterator[int]:
-    """The addresses that a host answers for on an interface: by default all of its own (arp_ignore 0); IPv6 only the interface's."""
-    ignore = max(number(context.setting(host.scope, host.device, "arp_ignore")), number(context.whole(host.scope, "arp_ignore")))
-    if context.family == 4 and ignore == 8:
-        return
-    for link in context.space(host.scope).links.values():
-        if link.name != host.device and (context.family == 6 or ignore):
-            continue
-        for fact in context.held.get(Interface(host.scope, link.name), ()):
-            loopback = context.family == 4 and fact.address.value >> 24 == 127
-            if not loopback and fact.scope_name != "host" and not fact.flags & {"tentative", "dadfailed"}:
-                yield fact.address.value
-    del asker
-
-
-def proxied(context: Context, host: Interface) -> Ranges:
-    """The addresses that a host answers for without holding them: ``ip neigh`` proxies, and with proxy_arp all that it routes elsewhere."""
-    found = [
-        (fact.address.value, fact.address.value)
-        for fact in context.space(host.scope).neighbours
-        if fact.proxy and fact.device == host.device and fact.address.family == context.family
-    ]
-    name = "proxy_arp" if context.family == 4 else "proxy_ndp"
-    on = max(number(context.setting(host.scope, host.device, name)), number(context.whole(host.scope, name)))
-    if on and context.family == 4:
-        found += routed_elsewhere(context, host.scope, host.device)
-    return normalised(found)
-
-
-def routed_elsewhere(context: Context, scope: Scope, device: str) -> Iterator[tuple[int, int]]:
-    """The addresses that a namespace routes by another device (arp_process: arp_fwd_proxy)."""
-    tables = context.space(scope).routes.get(context.family, {})
-    routes = {
-        route.destination: route
-        for number in (DEFAULT, MAIN, LOCAL)
-        for route in reversed(tables.get(number, ()))
-        if not route.tos
-    }
-    for pair, networks in flattened(tuple(routes)):
-        route = routes[networks[-1]]
-        if route.kind == "unicast" and any(hop.device not in (device, None) for hop in route.next_hops):
-            yield pair
+def apart(parts: Sequence[tuple[Ranges, tuple[Host, ...]]]) -> list[tuple[Ranges, tuple[Host, ...]]]:
+    """Disjoint ranges, each with all that answer for it."""
+    found: list[tuple[Ranges, tuple[Host, ...]]] = []
+    for ranges, hosts in parts:
+        split = [(intersection(own, ranges), (*some, *hosts)) for own, some in found]
+        left = [(difference(own, ranges), some) for own, some in found]
+        for own, _ in found:
+            ranges = difference(ranges, own)
+        found = [(own, some) for own, some in (*split, *left, (ranges, hosts)) if own]
+    return found

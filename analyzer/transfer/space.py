@@ -36,7 +36,7 @@ OF_TUNNEL = In(Field.TTL, single(0))
 
 @dataclass(slots=True)
 class Names:
-    """Numbers for the names of interfaces, the same in every namespace; 0 is none."""
+    """Numbers for names (of interfaces: the same in every namespace); 0 is none."""
 
     numbers: dict[str, int] = field(default_factory=dict)
 
@@ -47,13 +47,16 @@ class Names:
 
 @dataclass
 class Context:
-    """The network that is lowered, for one family. ``assumptions`` are what was taken for granted so far, each once."""
+    """The network that is lowered, for one family. ``assumptions`` are what was taken for granted so far, each once; ``made`` holds what
+    the parts of the lowering work out once."""
 
     network: Network
     family: int
     names: Names = field(default_factory=Names)
     assumptions: dict[str, None] = field(default_factory=dict)
     matches: dict[object, Match] = field(default_factory=dict)
+    made: dict[object, object] = field(default_factory=dict)
+    macs: Names = field(default_factory=Names)
 
     def __post_init__(self) -> None:
         self.names.number("lo")

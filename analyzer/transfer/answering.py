@@ -1,0 +1,324 @@
+"""Who answers for an address on a layer-2 network, and which of those who answer learn something by it.
+
+After net/ipv4/arp.c (``arp_solicit``, ``arp_process``, ``arp_ignore``, ``arp_filter``, ``arp_fwd_proxy``) and net/ipv6/ndisc.c (``ndisc_recv_ns``).
+The question is asked from an address of the asker (``arp_announce``), and the answer may depend on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from analyzer.addresses import Address
+from analyzer.facts.links import AddressFact
+from analyzer.facts.routes import DEFAULT, LOCAL, MAIN
+from analyzer.model.network import Interface
+from analyzer.ranges import Ranges, contains, difference, intersection, normalised
+from analyzer.source import Scope
+from analyzer.transfer.lookup import NotKnown, Way, is_own, largest, own_values, refused, routing
+from analyzer.transfer.reach import Reach, flood
+from analyzer.transfer.selection import of_device
+from analyzer.transfer.space import Context, flattened, number, own_network
+from analyzer.transfer.traffic_control import redirected
+
+LINK_SCOPE = 253
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """An interface that takes part: its MAC, the addresses that its host may answer for as its own, and those of others.
+
+    ``even``: it answers for all of its own, wherever the asker's address may come in.
+    """
+
+    at: Interface
+    mac: int
+    targets: frozenset[int]
+    proxied: Ranges
+    even: bool
+
+
+@dataclass
+class Wire:
+    """The layer-2 network of an interface, as it meets a question that is asked there."""
+
+    context: Context
+    at: Interface
+    reach: Reach
+    hosts: tuple[Host, ...]
+    decided: dict[tuple[Interface, int, int | None], bool | NotKnown] = field(default_factory=dict)
+
+    @cached_property
+    def by_target(self) -> dict[int, list[Host]]:
+        """The hosts that may answer for an address: who has it first, then who answers for others."""
+        found: dict[int, list[Host]] = {}
+        for host in self.hosts:
+            for value in host.targets:
+                found.setdefault(value, []).append(host)
+        for value, hosts in found.items():
+            hosts += [one for one in self.proxies if value not in one.targets and contains(one.proxied, value)]
+        return found
+
+    @cached_property
+    def proxies(self) -> tuple[Host, ...]:
+        """The hosts that answer for others."""
+        return tuple(host for host in self.hosts if host.proxied)
+
+    @cached_property
+    def own(self) -> frozenset[int]:
+        """The addresses of the asker's namespace."""
+        return own_values(self.context, self.at.scope)
+
+    def sender(self, source: int | None, target: int) -> int | None:
+        """The address that is asked from for a packet of one of the asker's own addresses (None: of another)."""
+        if source is not None and self.may_ask(source, target):
+            return source
+        facts = self.candidates
+        near = (fact for fact in facts if fact.device == self.at.device and covers(fact, target))
+        chosen = next(near, facts[0] if facts else None)
+        return chosen.address.value if chosen is not None else None
+
+    @cached_property
+    def candidates(self) -> tuple[AddressFact, ...]:
+        """The addresses that the kernel chooses from."""
+        return of_device(self.context, self.at.scope, self.at.device, LINK_SCOPE)
+
+    @cached_property
+    def announce(self) -> int:
+        """arp_announce."""
+        return largest(self.context, self.at, "arp_announce")
+
+    def may_ask(self, source: int, target: int) -> bool:
+        """Whether a question is asked from the packet's own source."""
+        if self.announce == 1:
+            facts = (fact for facts in self.context.held.values() for fact in facts if fact.address.value == source)
+            return any(covers(fact, target) for fact in facts)
+        return not self.announce
+
+    def plain(self, host: Host) -> bool:
+        """Whether the asker's address makes no difference to a host."""
+        key = ("plain", self.at.scope, host.at)
+        found = self.context.made.get(key)
+        if not isinstance(found, bool):
+            found = host.even and not any(self.context.family == 4 and self.refuses(host, sender) for sender in self.own)
+            self.context.made[key] = found
+        return found
+
+    def refuses(self, host: Host, sender: int) -> bool | NotKnown:
+        """Whether the asker's address may not come in at a host."""
+        return refused(self.context, host.at, sender, 0, "")
+
+    def answers(self, host: Host, target: int, source: int | None) -> bool | NotKnown:
+        """Whether a host answers to a question for a packet of one of the asker's own addresses (None: of another)."""
+        own = target in host.targets
+        if self.context.family == 6 or (own and self.plain(host)):
+            return True
+        key = (host.at, target, sender := self.sender(source, target))
+        if key not in self.decided:
+            self.decided[key] = answers_four(self.context, host.at, target, sender)
+        return self.decided[key]
+
+    def cases(self, hosts: Iterable[Host]) -> Iterator[int | None]:
+        """The sources of packets by which the answers of hosts may differ; None is every other one."""
+        yield None
+        if self.context.family == 4 and not all(self.plain(host) for host in hosts):
+            yield from sorted(self.own)
+
+    @cached_property
+    def learnable(self) -> dict[int, tuple[int, ...]]:
+        """The addresses whose MACs the interface may learn by being asked, where that is not what it would be told if it asked."""
+        found: dict[int, dict[int, None]] = {}
+        for host in self.hosts if self.context.family == 4 else ():
+            if self.plain(host) and not self.proxies and not doubled(self.context, host.at.scope):
+                continue
+            for value in senders(self.context, host.at.scope):
+                if not contested(self.context, value) and self.told(value) != {host.mac}:
+                    found.setdefault(value, {}).setdefault(host.mac)
+        return {value: tuple(macs) for value, macs in found.items()}
+
+    def told(self, target: int) -> set[int]:
+        """Every MAC that the interface may be told for an address; -1: that nobody answers."""
+        found: set[int] = set()
+        hosts = self.by_target.get(target) or [one for one in self.proxies if contains(one.proxied, target)]
+        for case in self.cases(hosts):
+            given = [host.mac for host in hosts if self.answers(host, target, case) is True]
+            found |= set(given) or {-1}
+        return found
+
+
+def senders(context: Context, scope: Scope) -> tuple[int, ...]:
+    """The addresses that a namespace's questions may come from."""
+    return tuple(sorted(value for value in own_values(context, scope) if value >> 24 != 127))
+
+
+def doubled(context: Context, scope: Scope) -> bool:
+    """Whether another namespace has an address of this one."""
+    found = context.made.get(("doubled", scope))
+    if not isinstance(found, bool):
+        owners = context.network.owners
+        found = any(len(owners.get(Address(4, value), ())) > 1 for value in senders(context, scope))
+        context.made["doubled", scope] = found
+    return found
+
+
+def covers(fact: AddressFact, value: int) -> bool:
+    """Whether an address is in the network of an interface's (inet_ifa_match)."""
+    network = own_network(fact)
+    return network.value <= value <= network.last
+
+
+def wire(context: Context, at: Interface) -> Wire:
+    """The network of an interface, worked out once."""
+    found = context.made.get(("wire", at))
+    if not isinstance(found, Wire):
+        reach = flood(context, ("frame", at, 0))
+        hosts = tuple(host for one in reach.hosts if one != at and (host := host_at(context, one)) is not None)
+        found = context.made["wire", at] = Wire(context, at, reach, hosts)
+    return found
+
+
+def host_at(context: Context, at: Interface) -> Host | None:
+    """An interface that takes part in ARP or neighbour discovery, worked out once; None: it does not."""
+    key = ("host", at)
+    if key not in context.made:
+        link = context.link(at)
+        quiet = link is None or link.mac is None or "NOARP" in link.flags
+        mac = link.mac if link is not None and link.mac is not None else 0
+        context.made[key] = (
+            None if quiet else Host(at, mac, frozenset(targets(context, at)), proxied(context, at), even(context, at))
+        )
+    found = context.made[key]
+    return found if isinstance(found, Host) else None
+
+
+def targets(context: Context, at: Interface) -> Iterable[int]:
+    """The addresses that a host may answer for as its own: IPv4 all of the namespace's, IPv6 only the interface's."""
+    if context.family == 6:
+        facts = context.held.get(at, ())
+        return [fact.address.value for fact in facts if not fact.flags & {"tentative", "dadfailed"}]
+    if largest(context, at, "arp_ignore") == 8:
+        return []
+    return [value for value in own_values(context, at.scope) if value >> 24 != 127]
+
+
+def even(context: Context, at: Interface) -> bool:
+    """Whether a host answers for all of its own addresses alike."""
+    if context.family == 6:
+        return True
+    strange = largest(context, at, "arp_ignore") or largest(context, at, "arp_filter")
+    found = routing(context, at.scope)
+    return not strange and not found.custom and all(is_local(found.look_up(value)) for value in targets(context, at))
+
+
+def is_local(found: object) -> bool:
+    """Whether a route leads to the namespace itself."""
+    return isinstance(found, Way) and found.route.kind == "local"
+
+
+def proxied(context: Context, at: Interface) -> Ranges:
+    """The addresses of others that a host may answer for: ``ip neigh`` proxies, and with proxy_arp all that it routes elsewhere."""
+    if not forwards(context, at):
+        return ()
+    if context.family == 6:
+        return normalised(named(context, at)) if largest(context, at, "proxy_ndp") else ()
+    ways = routed(context, at.scope)
+    found: list[tuple[int, int]] = [
+        pair for pair in named(context, at) if any(low <= pair[0] <= high and device != at.device for (low, high), device in ways)
+    ]
+    if largest(context, at, "proxy_arp"):
+        found += [pair for pair, device in ways if device != at.device]
+    if number(context.setting(at.scope, at.device, "proxy_arp_pvlan")):
+        found += [pair for pair, device in ways if device == at.device]
+    return normalised(found)
+
+
+def named(context: Context, at: Interface) -> list[tuple[int, int]]:
+    """The proxies of ``ip neigh``."""
+    return [
+        (fact.address.value, fact.address.value)
+        for fact in context.space(at.scope).neighbours
+        if fact.proxy and fact.device == at.device and fact.address.family == context.family
+    ]
+
+
+def routed(context: Context, scope: Scope) -> tuple[tuple[tuple[int, int], str], ...]:
+    """The addresses that a namespace forwards, each with the device, worked out once (the tables that every namespace has)."""
+    found = context.made.get(("routed", scope))
+    if not isinstance(found, tuple):
+        found = context.made["routed", scope] = tuple(by_device(context, scope))
+    return found
+
+
+def by_device(context: Context, scope: Scope) -> Iterator[tuple[tuple[int, int], str]]:
+    """The ranges of unicast routes: the local table is asked first, then main, then default; the longest prefix of one decides."""
+    left: Ranges = ((0, (1 << 32) - 1),)
+    alive = routing(context, scope).alive
+    for table in (LOCAL, MAIN, DEFAULT):
+        routes = context.space(scope).routes.get(4, {}).get(table, ())
+        best = {route.destination: route for route in reversed(routes) if not route.tos}
+        taken: list[tuple[int, int]] = []
+        for pair, networks in flattened(tuple(best)):
+            route = best[networks[-1]]
+            taken.append(pair)
+            device = next((hop.device for hop in route.next_hops if hop.usable and alive(hop.device)), None)
+            if route.kind == "unicast" and device is not None:
+                yield from ((piece, device) for piece in intersection(left, (pair,)))
+        left = difference(left, normalised(taken))
+
+
+def forwards(context: Context, at: Interface) -> bool:
+    """Whether packets that come in at an interface are forwarded, as far as that is known."""
+    if context.family == 6:
+        return number(context.whole(at.scope, "forwarding")) > 0
+    own = context.setting(at.scope, at.device, "forwarding")
+    value = (
+        own if own is not None else context.space(at.scope).sysctl("net.ipv4.ip_forward") or context.whole(at.scope, "forwarding")
+    )
+    return number(value) > 0
+
+
+def answers_four(context: Context, at: Interface, target: int, sender: int | None) -> bool | NotKnown:
+    """``arp_process``. A host whose routes are not known may answer for its own address."""
+    found = routing(context, at.scope).look_up(target, sender or 0, at.device)
+    if isinstance(found, NotKnown):
+        return found if is_own(context, at.scope, target) else False
+    if found is None:
+        return False
+    local = is_local(found)
+    out = found.device if found.route.kind == "unicast" else ""
+    wrong = refused(context, at, sender, target, out) if sender is not None else False
+    if wrong is not False:
+        return wrong if isinstance(wrong, NotKnown) and local else False
+    if local:
+        return not keeps_silent(context, at, target, sender)
+    return found.route.kind == "unicast" and forwards(context, at) and for_another(context, at, target, out)
+
+
+def for_another(context: Context, at: Interface, target: int, out: str) -> bool:
+    """``arp_fwd_proxy``, ``arp_fwd_pvlan`` and ``pneigh_lookup``."""
+    if out == at.device:
+        return number(context.setting(at.scope, at.device, "proxy_arp_pvlan")) > 0
+    return (target, target) in named(context, at) or largest(context, at, "proxy_arp") > 0
+
+
+def keeps_silent(context: Context, at: Interface, target: int, sender: int | None) -> bool:
+    """``arp_ignore`` and ``arp_filter``: whether a host says nothing about its own address."""
+    mode = largest(context, at, "arp_ignore")
+    here = next((fact for fact in context.held.get(at, ()) if fact.address.value == target), None)
+    if mode == 8 or (mode in (1, 2) and here is None):
+        return True
+    if mode == 2 and sender is not None and here is not None and not covers(here, sender):
+        return True
+    if mode == 3 and here is not None and here.scope_name == "host":
+        return True
+    if sender is None or not largest(context, at, "arp_filter"):
+        return False
+    back = routing(context, at.scope).look_up(sender, target)
+    return back is None or (isinstance(back, Way) and back.device != at.device)
+
+
+def contested(context: Context, value: int) -> bool:
+    """Whether several hosts have an address; one that tc takes every incoming frame from does not take part."""
+    holders = context.network.owners.get(Address(context.family, value), ())
+    return len(holders) > 1 and sum(redirected(context, one, "ingress") is None for one in holders) > 1
