@@ -130,10 +130,11 @@ def from_bridge(walk: Walk, space: Space, at: Interface, frame: Frame) -> Ending
 
 
 def find(walk: Walk, space: Space, at: Interface, mac: int, number: int) -> tuple[str, ForwardingFact | None] | None:
-    """``br_fdb_find_rcu``: the port of a MAC, LOCAL for the host; None: not known."""
+    """``br_fdb_find_rcu``: the port of a MAC, LOCAL for the host; None: not known. Without VLAN filtering only entries without a VLAN count."""
     if mac == space.links[at.device].mac:
         return LOCAL, None
-    facts = [fact for fact in space.bridged.get((at.device, mac), ()) if in_vlan(space, at.device, fact, number)]
+    wanted = number if filtering(space, at.device) else 0
+    facts = [fact for fact in space.bridged.get((at.device, mac), ()) if (fact.vlan or 0) == wanted]
     for fact in facts:
         if not fact.flags.isdisjoint(FIXED):
             return (LOCAL if "permanent" in fact.flags else fact.device), fact
@@ -143,11 +144,6 @@ def find(walk: Walk, space: Space, at: Interface, mac: int, number: int) -> tupl
     if facts:
         return facts[0].device, facts[0]
     return next(((LOCAL, None) for port in space.ports.get(at.device, ()) if space.links[port].mac == mac), None)
-
-
-def in_vlan(space: Space, bridge: str, fact: ForwardingFact, number: int) -> bool:
-    """Whether an entry is of the frame's VLAN; without VLAN filtering only entries without one count."""
-    return (fact.vlan or 0) == (number if filtering(space, bridge) else 0)
 
 
 def to_port(
@@ -239,7 +235,7 @@ def calls_iptables(walk: Walk, space: Space, bridge: str, family: int) -> bool:
 
 def prerouting(walk: Walk, space: Space, bridge: str, port: str, frame: Frame, load: HookPacket) -> Frame | Endings:
     """``br_nf_pre_routing``: PREROUTING at the bridge; a packet with a new destination is routed at once."""
-    at = load.across(bridge, "", port, "").framed(load.packet_type, frame.source).received(bridge)
+    at = load.bridged(bridge, port, frame.source)
     passed = internet.run(walk, space, Hook.PREROUTING, at)
     if not isinstance(passed, HookPacket):
         return passed
@@ -275,7 +271,7 @@ def translated(walk: Walk, space: Space, bridge: str, frame: Frame, at: HookPack
 
 def bridged(walk: Walk, space: Space, at: Interface, port: str, target: str, load: HookPacket) -> HookPacket | Endings:
     """``br_nf_forward_ip`` and ``br_nf_post_routing``: FORWARD and POSTROUTING of a bridged packet."""
-    going = load.across(at.device, at.device, port, target)
+    going = load.across(at.device, port, target)
     passed = internet.run(walk, space, Hook.FORWARD, going)
     if not isinstance(passed, HookPacket):
         return passed

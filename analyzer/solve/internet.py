@@ -193,7 +193,7 @@ def received(walk: Walk, space: Space, device: str, at: HookPacket, prerouted: b
     """PREROUTING and the input route."""
     before = at.packet
     if not prerouted:
-        passed = run(walk, space, Hook.PREROUTING, at.received(device))
+        passed = run(walk, space, Hook.PREROUTING, at if at.in_device == device and not at.local else at.received(device))
         if not isinstance(passed, HookPacket):
             return passed
         at = passed

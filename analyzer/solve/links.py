@@ -208,7 +208,7 @@ def arrive_up(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
     if isinstance(frame.load, Question):
         return resolution.hear(walk, space, at.device, frame, frame.load)
     kind = "unicast" if not frame.to_all else "broadcast" if frame.destination == BROADCAST else "multicast"
-    load = frame.load.framed(kind, frame.source if known else None)
+    load = frame.load.framed(at.device, kind, frame.source if known else None)
     return internet.receive(walk, space, at.device, load, frame.prerouted)
 
 

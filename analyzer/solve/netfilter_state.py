@@ -134,17 +134,21 @@ class HookPacket(NamedTuple):
         """The same with these devices."""
         return tuple.__new__(HookPacket, (self.packet, in_device, out_device, *self[3:]))
 
-    def across(self, bridge: str, out_device: str, port: str, out_port: str) -> HookPacket:
-        """The same on its way through a bridge, by ports."""
-        return tuple.__new__(HookPacket, (self.packet, bridge, out_device, port, out_port, *self[5:]))
+    def across(self, bridge: str, port: str, out_port: str) -> HookPacket:
+        """The same on its way through a bridge, from port to port."""
+        return tuple.__new__(HookPacket, (self.packet, bridge, bridge, port, out_port, *self[5:]))
+
+    def bridged(self, bridge: str, port: str, source_mac: int) -> HookPacket:
+        """The same as it comes in at a bridge, by a port."""
+        return tuple.__new__(HookPacket, (self.packet, bridge, "", port, "", source_mac, self.packet_type, False, *self[8:]))
 
     def received(self, device: str) -> HookPacket:
         """The same as it comes in on a device."""
         return tuple.__new__(HookPacket, (self.packet, device, "", *self[3:7], False, *self[8:]))
 
-    def framed(self, packet_type: str, source_mac: int | None) -> HookPacket:
-        """The same as the frame brought it."""
-        return tuple.__new__(HookPacket, (*self[:5], source_mac, packet_type, *self[7:]))
+    def framed(self, device: str, packet_type: str, source_mac: int | None) -> HookPacket:
+        """The same as a frame brought it in on a device."""
+        return tuple.__new__(HookPacket, (self.packet, device, "", *self[3:5], source_mac, packet_type, False, *self[8:]))
 
     def leaving(self, device: str, next_hop: int | None) -> HookPacket:
         """The same as it is sent to a next hop."""

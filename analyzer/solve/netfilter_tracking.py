@@ -84,19 +84,26 @@ def bind(connection: Connection, destination: bool, wanted: Flow, connections: C
     current = connection.reply.inverse
     if not destination:
         wanted = unique(connection, wanted, connections)
-    original, reply, mark, seen, source_moved, destination_moved, source_done, destination_done, confirmed, zone = connection
-    if wanted != current:
-        reply = wanted.inverse
-        source_moved, destination_moved = source_moved or not destination, destination_moved or destination
-    source_done, destination_done = source_done or not destination, destination_done or destination
-    return Connection(
-        original, reply, mark, seen, source_moved, destination_moved, source_done, destination_done, confirmed, zone
-    )
+    if wanted == current:
+        return decided(connection, destination)
+    if destination:
+        return connection._replace(reply=wanted.inverse, destination_translated=True, destination_decided=True)
+    return connection._replace(reply=wanted.inverse, source_translated=True, source_decided=True)
 
 
 def bound(connection: Connection, destination: bool, connections: Connections) -> Connection:
     """A connection of which no chain decided this side: it keeps what it has (``nf_nat_alloc_null_binding``)."""
-    return bind(connection, destination, connection.reply.inverse, connections)
+    found = None if destination else connections.find(connection.reply, connection.zone)
+    if found is not None and found[0].original != connection.original:
+        return bind(connection, destination, connection.reply.inverse, connections)
+    return decided(connection, destination)
+
+
+def decided(connection: Connection, destination: bool) -> Connection:
+    """The connection with this side decided."""
+    if destination:
+        return tuple.__new__(Connection, (*connection[:7], True, *connection[8:]))
+    return tuple.__new__(Connection, (*connection[:6], True, *connection[7:]))
 
 
 def unique(connection: Connection, wanted: Flow, connections: Connections) -> Flow:
