@@ -15,16 +15,17 @@ from analyzer.source import Gap, Source, Span
 
 def facts(sources: Sequence[Source]) -> tuple[tuple[Fact, ...], tuple[Gap, ...]]:
     """The facts of all sources in their order, and the gaps; nothing in a source raises."""
-    known = {parser.kind: parser for parser in parsers()}
+    known = {parser.kind: (parser, parser.reader()) for parser in parsers()}
     found: list[Fact] = []
     gaps: list[Gap] = []
     with without_cycles():
         for source in sources:
             if source.kind == FAILED:
                 gaps.append(failure(source))
-            if (parser := known.get(source.kind)) is None:
+            if source.kind not in known:
                 continue
-            for item in read(parser, source):
+            parser, reader = known[source.kind]
+            for item in read(parser, source, reader):
                 if isinstance(item, Gap):
                     gaps.append(item)
                 else:

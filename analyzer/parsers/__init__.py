@@ -23,7 +23,8 @@ class Parser:
     ``names`` are regular expressions that a normalised file name (see ``capture.recognise``) matches whole; a group
     ``subject`` in one of them becomes ``Source.subject``. ``content`` recognises the text by its first 4,096 characters where the name
     says nothing; among several the most specific (longest pattern) wins. ``per`` is ``namespace`` for texts about one network
-    namespace and ``cluster`` for those about the cluster.
+    namespace and ``cluster`` for those about the cluster. ``together`` gives a reader for the sources of one capture, which works
+    out once what they have in common.
     """
 
     kind: str
@@ -31,12 +32,17 @@ class Parser:
     names: tuple[str, ...] = ()
     content: re.Pattern[str] | None = None
     per: str = "namespace"
+    together: Callable[[], Callable[[Source], Iterable[Fact | Gap]]] | None = None
+
+    def reader(self) -> Callable[[Source], Iterable[Fact | Gap]]:
+        """What reads one source after the other."""
+        return self.together() if self.together else self.read
 
 
-def read(parser: Parser, source: Source) -> Iterator[Fact | Gap]:
-    """All facts and gaps of a source; never raises for what stands in the text."""
+def read(parser: Parser, source: Source, reader: Callable[[Source], Iterable[Fact | Gap]] | None = None) -> Iterator[Fact | Gap]:
+    """All facts and gaps of a source; never raises for what stands in the text. ``reader`` is the parser's own for several sources."""
     try:
-        yield from parser.read(source)
+        yield from (reader or parser.read)(source)
     except UNREADABLE as problem:
         yield gap(source, 1, f"could not be read as {parser.kind}: {reason(problem)}")
 

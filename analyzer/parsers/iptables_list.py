@@ -13,7 +13,7 @@ from analyzer.facts.base import Fact
 from analyzer.parsers import Parser, gap
 from analyzer.parsers._iptables_names import PROTOCOLS
 from analyzer.parsers._words import refuse_errors
-from analyzer.parsers.iptables_save import TableDraft, not_understood, ruleset, strange
+from analyzer.parsers.iptables_save import Memory, TableDraft, strange, told
 from analyzer.source import Gap, Source
 
 CHAIN = re.compile(r"^Chain (\S+) \((?:policy (\w+)|\d+ references)")
@@ -73,40 +73,24 @@ def read(source: Source) -> Iterator[Fact | Gap]:
             save_line(draft, number, line)
         elif found := CHAIN.match(line):
             chain = found.group(1)
-            declare(draft, chain, found.group(2), number)
+            draft.declare(chain, found.group(2), number)
         elif HEADER.match(line):
             columns = line
         elif chain and columns:
-            append(draft, chain, number, row(chain, line, columns))
+            draft.append(chain, number, row(chain, line, columns))
         else:
             gaps += stranger(source, draft, number, line)
     draft.name = table_of(source, draft)
-    fact = ruleset(source, [draft])
-    yield fact
-    yield from gaps
-    yield from not_understood(source, [draft], fact.family)
-
-
-def declare(draft: TableDraft, name: str, policy: str | None, number: int) -> None:
-    """Notes a chain and its policy."""
-    draft.policies[name] = (policy if policy in ("ACCEPT", "DROP") else None, number)
-    draft.lines.setdefault(name, ([], []))
-
-
-def append(draft: TableDraft, chain: str, number: int, line: str) -> None:
-    """Adds a rule."""
-    lines, numbers = draft.lines.setdefault(chain, ([], []))
-    lines.append(line)
-    numbers.append(number)
+    yield from told(source, [draft], gaps, Memory())
 
 
 def save_line(draft: TableDraft, number: int, line: str) -> None:
     """A line of ``iptables -S``."""
     words = line.split(" ", 3)
     if words[0] == "-A":
-        append(draft, words[1], number, line)
+        draft.append(words[1], number, line)
     else:
-        declare(draft, words[1], words[2] if words[0] == "-P" and len(words) > 2 else None, number)
+        draft.declare(words[1], words[2] if words[0] == "-P" and len(words) > 2 else None, number)
 
 
 def stranger(source: Source, draft: TableDraft, number: int, line: str) -> Iterator[Gap]:

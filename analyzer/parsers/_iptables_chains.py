@@ -1,0 +1,164 @@
+"""The rules of chains, from the text of their lines: parsed one by one when they are looked at, and judged by the shapes of lines.
+
+Nodes of a cluster have mostly equal chains. What follows from a chain's text alone is worked out once for all of them (``Texts``); a chain of
+a node adds where its lines stand.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from analyzer.addresses import WIDTH, address
+from analyzer.facts.netfilter import NfRule
+from analyzer.parsers._iptables_rule import parse_rule
+from analyzer.ranges import Ranges
+from analyzer.source import Span
+
+HEX = re.compile(r"[0-9a-fA-F]*:[0-9a-fA-F:]*")
+EXACT = re.compile(r"(?<! !) -d ([0-9a-fA-F.:]+)(?:/(?:32|128))? ")
+Index = tuple[list[int], list[int], list[int]]
+
+
+@dataclass(slots=True)
+class ChainText:
+    """The lines of a chain, whatever node they stand on, and what is known of them.
+
+    ``content`` identifies the text; ``problems`` are the positions of lines that hold something that is not modelled, and what it is.
+    """
+
+    text: str
+    family: int
+    content: str
+    count: int
+    problems: tuple[tuple[int, str], ...] = ()
+    split: list[str] | None = None
+    index: Index | None = None
+
+    def lines(self) -> list[str]:
+        """The lines, split when they are first asked for."""
+        if self.split is None:
+            self.split = self.text.split("\n") if self.count else []
+        return self.split
+
+    def indexed(self) -> Index:
+        """Exact destinations sorted with their rules, and the rules without one; made on first use."""
+        if self.index is None:
+            exact: list[tuple[int, int]] = []
+            others: list[int] = []
+            for position, line in enumerate(self.lines()):
+                value = exact_destination(line, self.family)
+                if value is None:
+                    others.append(position)
+                else:
+                    exact.append((value, position))
+            exact.sort()
+            self.index = [value for value, _ in exact], [position for _, position in exact], others
+        return self.index
+
+
+@dataclass(slots=True)
+class RuleLines:
+    """The rules of a chain, parsed one by one when they are looked at (``facts.netfilter.NfRules``)."""
+
+    path: str
+    text: ChainText
+    numbers: Sequence[int]
+    parsed: dict[int, NfRule] | None = None
+
+    def __len__(self) -> int:
+        return self.text.count
+
+    def __iter__(self) -> Iterator[NfRule]:
+        return (self[index] for index in range(self.text.count))
+
+    def __getitem__(self, index: int) -> NfRule:
+        if self.parsed is None:
+            self.parsed = {}
+        found = self.parsed.get(index)
+        if found is None:
+            line = self.text.lines()[index]
+            rule = parse_rule(line, self.text.family)
+            number = self.numbers[index]
+            at = Span(self.path, number, 1, number, len(line) + 1)
+            found = self.parsed[index] = NfRule(rule.matches, rule.target, index + 1, at, rule.comment, line)
+        return found
+
+    def candidates(self, family: int, destinations: Ranges) -> Sequence[int]:
+        """The indexes of the rules that a packet to one of the addresses could match."""
+        del family
+        if self.text.count <= 8:
+            return range(self.text.count)
+        values, positions, others = self.text.indexed()
+        found: list[int] = []
+        for low, high in destinations:
+            found += positions[bisect_left(values, low) : bisect_right(values, high)]
+        return sorted(found + others) if found else others
+
+
+def exact_destination(line: str, family: int) -> int | None:
+    """The single address that a rule's ``-d`` names; None where it names more, none, or a negated one."""
+    quote = line.find('"')
+    found = EXACT.search(line) if quote < 0 else EXACT.search(line, 0, quote)
+    if found is None or (family == 4 and line.startswith("/", found.end(1)) and not line.startswith("/32 ", found.end(1))):
+        return None
+    try:
+        value = address(found.group(1))
+    except ValueError:
+        return None
+    return value.value if value.family == family and WIDTH[family] else None
+
+
+@dataclass(slots=True)
+class Texts:
+    """The texts of chains that were met in one reading, and why lines of each shape are not understood (empty: they are).
+
+    ``few``: each line is read in full, else one of each shape.
+    """
+
+    family: int
+    few: bool
+    known: dict[str, ChainText] = field(default_factory=dict)
+    shapes: dict[str | bytes, str] = field(default_factory=dict)
+
+    def chain(self, name: str, text: str, chains: Container[str]) -> ChainText:
+        """The text of a chain. ``chains`` are those that its rules can jump to."""
+        found = self.known.get(text)
+        if found is None:
+            count = text.count("\n") + 1 if text else 0
+            problems = tuple(self.problems(text, len(name) + 3, chains)) if text else ()
+            found = self.known[text] = ChainText(text, self.family, self.content(text), count, problems)
+        return found
+
+    def content(self, text: str) -> str:
+        """What identifies a chain's text."""
+        if not text:
+            return f"empty {self.family}"
+        return blake2b(f"{self.family}\n{text}".encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+    def problems(self, text: str, start: int, chains: Container[str]) -> Iterator[tuple[int, str]]:
+        """The lines that hold something that is not modelled, and what; a line in brackets has a gap already."""
+        for position, line in enumerate(text.split("\n")):
+            shape = line if self.few else shape_of(line, start, chains, self.family)
+            problem = self.shapes.get(shape)
+            if problem is None:
+                problem = self.shapes[shape] = parse_rule(line, self.family).problem
+            if problem and line[:1] != "(":
+                yield position, parse_rule(line, self.family).problem or problem
+
+
+def shape_of(line: str, start: int, chains: Container[str], family: int) -> bytes:
+    """What lines that are understood alike have in common: without the chain, the comment, numbers, addresses, and the chain that is jumped to."""
+    head, jump, target = line[start:].rpartition(" -j ")
+    if target in chains:
+        target = "@"
+    if (quote := head.find(' --comment "')) >= 0:
+        close = head.find('"', quote + 12)
+        if close > 0 and head[close - 1] != "\\":
+            head = head[:quote] + head[close:]
+    if family == 6:
+        head = HEX.sub("0", head)
+    return (head + jump + target).encode("utf-8", "surrogatepass").translate(None, b"0123456789")
