@@ -46,7 +46,24 @@ class Endpoint:
 
 def endpoints(network: Network, text: str) -> tuple[Endpoint, ...]:
     """What a name means: one endpoint, or the pods of a workload. ValueError when it means nothing."""
-    text = text.strip()
+    known = names(Identity(network))
+    found = known.get(text)
+    if found is None:
+        found = understood(network, text.strip())
+        if not found[0].exact:
+            known[text] = found
+    return found
+
+
+@lru_cache(maxsize=4)
+def names(key: Identity) -> dict[str, tuple[Endpoint, ...]]:
+    """The names of a network's endpoints that were understood so far; addresses are not among them."""
+    del key
+    return {}
+
+
+def understood(network: Network, text: str) -> tuple[Endpoint, ...]:
+    """The endpoints of a name that was not asked for before."""
     kind, colon, rest = text.partition(":")
     if text == "outside":
         return (Endpoint("outside", None, tuple(OUTSIDE.values()), outside=True),)

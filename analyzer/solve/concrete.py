@@ -137,7 +137,7 @@ def received(state: Walk, flow: Flow, end: Delivered) -> Outcome:
     taken = delivery.taken(state, end)
     seen = Outcome(
         Fate.REACHABLE,
-        delivery.name(state.index.network, end.scope, packet),
+        delivery.receiver(state.index, end.scope, packet),
         Address(packet.family, packet.source),
         Address(packet.family, packet.destination),
         packet.destination_port or None,

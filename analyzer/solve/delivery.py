@@ -9,7 +9,7 @@ from analyzer.addresses import Address
 from analyzer.facts.system import ListenerFact
 from analyzer.model.network import Attachment, Network
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, PROTOCOL_NAMES, SCTP, SYN, TCP, UDP, Hop, Packet
-from analyzer.solve.walk_index import Space
+from analyzer.solve.walk_index import Space, WalkIndex, index_of
 from analyzer.solve.walk_state import Delivered, Dropped, Undecided, Walk
 from analyzer.source import Scope, Span
 
@@ -65,15 +65,20 @@ def hears(fact: ListenerFact, packet: Packet, address: Address | None, port: int
 
 def name(network: Network, scope: Scope, packet: Packet) -> str:
     """What the receiver is called: the pod of the namespace, or the node."""
+    return receiver(index_of(network), scope, packet)
+
+
+def receiver(index: WalkIndex, scope: Scope, packet: Packet) -> str:
+    """What the receiver is called, by a network's index."""
     if not scope.namespace:
         return f"node:{scope.node}"
-    found = attached(network, scope, packet)
+    found = attached(index, scope, packet)
     return found.name if found else str(scope)
 
 
-def attached(network: Network, scope: Scope, packet: Packet) -> Attachment | None:
+def attached(index: WalkIndex, scope: Scope, packet: Packet) -> Attachment | None:
     """The pod of a namespace: the one with the address, where several share it."""
-    here = [one for one in network.attachments if one.scope == scope]
+    here = index.attached.get(scope, ())
     own = Address(packet.family, packet.destination)
     return next((one for one in here if own in one.addresses), here[0] if here else None)
 

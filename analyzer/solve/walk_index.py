@@ -13,7 +13,7 @@ from analyzer.facts.links import AddressFact, Bond, Bridge, LinkFact, OtherKind,
 from analyzer.facts.neighbours import ForwardingFact, NeighbourFact
 from analyzer.facts.routes import RouteFact
 from analyzer.facts.system import FilterFact
-from analyzer.model.network import Interface, Namespace, Network
+from analyzer.model.network import Attachment, Interface, Namespace, Network
 from analyzer.solve.netfilter import HookTables
 from analyzer.solve.route_answers import Memory
 from analyzer.source import Scope, Span
@@ -280,6 +280,7 @@ class WalkIndex:
     uppers: dict[Interface, tuple[Interface, ...]]
     tunnels: dict[Scope, tuple[Interface, ...]]
     claimed: dict[Address, tuple[str, bool]]
+    attached: dict[Scope, tuple[Attachment, ...]]
     known: dict[tuple[object, ...], object] = field(default_factory=dict)
     pairs: dict[Interface, Pair | None] = field(default_factory=dict)
 
@@ -288,7 +289,7 @@ class WalkIndex:
         """Prepares a network."""
         spaces = {scope: Space(space) for scope, space in network.namespaces.items()}
         uppers, tunnels = gathered(network.lower.items()), gathered(network.sockets.items())
-        return WalkIndex(network, spaces, uppers, tunnels, claims(network))
+        return WalkIndex(network, spaces, uppers, tunnels, claims(network), by_scope(network.attachments))
 
     def pair(self, at: Interface) -> Pair | None:
         """The pair of which an interface is a plain end; None: what it sends goes another way, or must be looked at on its way."""
@@ -311,6 +312,14 @@ class WalkIndex:
         """The link at an interface."""
         space = self.spaces.get(at.scope)
         return space.links.get(at.device) if space else None
+
+
+def by_scope(attachments: Iterable[Attachment]) -> dict[Scope, tuple[Attachment, ...]]:
+    """The pods of each namespace, in order."""
+    found: dict[Scope, list[Attachment]] = defaultdict(list)
+    for one in attachments:
+        found[one.scope].append(one)
+    return {scope: tuple(pods) for scope, pods in found.items()}
 
 
 def gathered(pairs: Iterable[tuple[Interface, T]]) -> dict[T, tuple[Interface, ...]]:
