@@ -1,0 +1,67 @@
+"""Calico sends pods' packets without a tunnel between nodes of different subnets.
+
+## What it finds
+An IPPool in use whose `ipipMode` and `vxlanMode` are both `Never`, while the addresses that the nodes registered (`projectcalico.org/IPv4Address`) lie in different
+subnets, and no BGPPeer tells the routers in between of the pods.
+
+## Why it matters
+The routers between the subnets do not know the pod networks: packets go to the default gateway and are lost there. Pods in one subnet reach each other, pods of different
+subnets do not.
+
+## Example
+    kind: IPPool
+    spec: {cidr: 10.244.0.0/16, ipipMode: Never, vxlanMode: Never}
+    # n1 is 192.168.1.11/24, n2 is 192.168.2.12/24
+
+## How to mend
+`ipipMode: CrossSubnet` or `vxlanMode: CrossSubnet`; or peer the nodes with the routers (BGPPeer), or let the cloud route the pod networks.
+
+## Sources
+projectcalico/calico#8751, #3626, cloudnativelabs/kube-router#972; Calico, Overlay networking (cross subnet).
+"""
+
+from collections.abc import Iterator, Mapping
+
+from analyzer.addresses import Prefix
+from analyzer.query.plan import NodeFact, prefix
+from analyzer.rule import Finding, Network, Rule, Severity
+
+ANNOTATION = "projectcalico.org/IPv4Address"
+MODES = ("ipipMode", "vxlanMode")
+
+
+def check(network: Network) -> Iterator[Finding]:
+    others = network.cluster.others
+    subnets = by_subnet(network)
+    if len(subnets) < 2 or any(item.kind == "BGPPeer" for item in others):
+        return
+    (one, first), (two, second) = list(subnets.items())[:2]
+    for pool in others:
+        spec = pool.document.get("spec")
+        if pool.kind != "IPPool" or not isinstance(spec, Mapping) or spec.get("disabled") is True or ":" in str(spec.get("cidr")):
+            continue
+        if all(str(spec.get(mode) or "Never") == "Never" for mode in MODES):
+            yield RULE.finding(
+                pool.place("spec", "ipipMode"),
+                f"IPPool {pool.name} uses no tunnel, but {first.name} ({one}) and {second.name} ({two}) are in different subnets",
+                related=[
+                    (node.place("metadata", "annotations", ANNOTATION), f"{node.name} registered this address")
+                    for node in (first, second)
+                ],
+                note="fine where the network between them routes the pods' addresses",
+                help="set ipipMode or vxlanMode to CrossSubnet",
+                certain=False,
+            )
+
+
+def by_subnet(network: Network) -> dict[Prefix, NodeFact]:
+    """The subnets that nodes registered addresses in, each with its first node; /32 says nothing."""
+    found: dict[Prefix, NodeFact] = {}
+    for _, node in sorted(network.cluster.nodes.items()):
+        subnet = prefix(node.annotations.get(ANNOTATION, ""))
+        if subnet is not None and subnet.length < 32:
+            found.setdefault(subnet, node)
+    return found
+
+
+RULE = Rule("pods-routed-without-tunnel", Severity.WARNING, __doc__, check, ("F35",))
