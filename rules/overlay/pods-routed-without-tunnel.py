@@ -22,9 +22,8 @@ projectcalico/calico#8751, #3626, cloudnativelabs/kube-router#972; Calico, Overl
 
 from collections.abc import Iterator, Mapping
 
-from analyzer.addresses import Prefix
 from analyzer.query.plan import NodeFact, prefix
-from analyzer.rule import Finding, Network, Rule, Severity
+from analyzer.rule import Finding, Network, Prefix, Rule, Severity
 
 ANNOTATION = "projectcalico.org/IPv4Address"
 MODES = ("ipipMode", "vxlanMode")
