@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from analyzer.ranges import EMPTY, Ranges, difference, intersection, single
+from analyzer.ranges import EMPTY, Ranges, difference, intersection, normalised, single
 from analyzer.solve.diagrams import Count, Neglect, Result, Sets
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, SCTP, SYN, TCP, UDP
 from analyzer.solve.regions import State, Value, narrowed, start, values_of
@@ -248,16 +248,23 @@ def returns(aim: Aim, result: Result, homes: Mapping[int, Scope]) -> Iterable[Lo
         if isinstance(exit, ir.Leave):
             return [Lost(REPLY, f"the reply leaves the capture at {exit.scope}", at, state)]
         return failure(exit, at, state, beyond, REPLY)
-    strangers = [value for value in spelled(senders_of(state)) if homes.get(value) != exit.scope]
+    strangers = normalised((value, value) for value in spelled(senders_of(state)) if homes.get(value) != exit.scope)
+    lost: list[Lost] = []
+    if strangers:
+        name = str(origin(state, Field.SOURCE))
+        astray, own = (narrowed(state, name, part) for part in (strangers, difference(senders_of(state), strangers)))
+        if astray is not None:
+            lost.append(Lost(REPLY, f"the reply is delivered to {exit.scope}, which did not ask", at, astray))
+        if own is None:
+            return lost
+        state = own
     expected = [(SOURCE, Field.DESTINATION), (DESTINATION, Field.SOURCE)]
     expected += (
         [(SOURCE_PORT, Field.SOURCE_PORT)]
         if aim.ping
         else [(SOURCE_PORT, Field.DESTINATION_PORT), (DESTINATION_PORT, Field.SOURCE_PORT)]
     )
-    if strangers:
-        return [Lost(REPLY, f"the reply is delivered to {exit.scope}, which did not ask", at, state)]
     for place, field in expected:
         if not unchanged(state, state.env[place], field):
-            return [Lost(REPLY, f"the reply's {FIELDS[place]} is not what was asked", at, state)]
-    return []
+            return [*lost, Lost(REPLY, f"the reply's {FIELDS[place]} is not what was asked", at, state)]
+    return lost
