@@ -1,0 +1,99 @@
+"""Packets of pods that leave their node, one of each kind sent plainly, also where no pod's own namespace was captured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from analyzer.addresses import WIDTH, Address, Prefix
+from analyzer.model.network import Interface, Namespace, Network
+from analyzer.query.outside import stranger
+from analyzer.query.plan import node_of
+from analyzer.query.state import roots
+from analyzer.query.tunnels import host_ends
+from analyzer.solve.concrete import Flow, walk
+from analyzer.solve.packet import UDP, Hop, Outcome, Packet
+
+PEERS = 4
+HOSTS = 57
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A node's own pods: an address of one, and the device by which their packets meet the node."""
+
+    root: Namespace
+    address: Address
+    device: str
+
+
+def origins(network: Network, family: int = 4) -> Iterator[Origin]:
+    """For each node one pod that was captured, else an address of its pod network, behind the bridge that has its gateway."""
+    for root in roots(network):
+        found = next(iter(of_pods(network, root, family)), None) or next(iter(of_networks(network, root, family)), None)
+        if found is not None:
+            yield found
+
+
+def of_pods(network: Network, root: Namespace, family: int) -> Iterator[Origin]:
+    """Captured pods whose interface ends on the node."""
+    for end in host_ends(network, root):
+        for address in end.pod.addresses:
+            if address.family == family:
+                yield Origin(root, address, end.device.name)
+
+
+def of_networks(network: Network, root: Namespace, family: int) -> Iterator[Origin]:
+    """The node's pod network, where a device has an address of it."""
+    for prefix in own_networks(network, root.scope.node, family):
+        for fact in root.addresses:
+            if prefix.covers(fact.address) and fact.length < WIDTH[family]:
+                yield Origin(root, some_host(prefix), fact.device)
+
+
+def own_networks(network: Network, node: str, family: int) -> tuple[Prefix, ...]:
+    """The pod networks that the Node object states."""
+    found = node_of(network, node)
+    return tuple(prefix for prefix in found.pod_cidrs if prefix.family == family) if found is not None else ()
+
+
+def some_host(prefix: Prefix) -> Address:
+    """An address inside a network that is neither its first nor its gateway's."""
+    size = 1 << (WIDTH[prefix.family] - prefix.length)
+    return Address(prefix.family, prefix.value + min(HOSTS, size - 1))
+
+
+def to_pods(network: Network, origin: Origin) -> Iterator[tuple[Packet, Outcome]]:
+    """Packets to pods of other nodes, and what became of them."""
+    family = origin.address.family
+    others = [
+        some_host(prefix) for node in network.cluster.nodes.values() for prefix in node.pod_cidrs if prefix.family == family
+    ]
+    others += [one.address for one in origins(network, family) if one.root is not origin.root]
+    own = own_networks(network, origin.root.scope.node, family)
+    away = [one for one in dict.fromkeys(others) if not any(prefix.covers(one) for prefix in own)]
+    for target in islice(away, PEERS):
+        yield from sent(network, origin, target)
+
+
+def to_outside(network: Network, origin: Origin) -> Iterator[tuple[Packet, Outcome]]:
+    """A packet to an address that nobody in the capture has."""
+    yield from sent(network, origin, stranger(network, origin.address.family))
+
+
+def sent(network: Network, origin: Origin, target: Address) -> Iterator[tuple[Packet, Outcome]]:
+    """One UDP packet from the pod, as it comes in by its device."""
+    packet = Packet(target.family, origin.address.value, target.value, UDP, 40000, 5001)
+    for outcome in walk(network, Flow(Interface(origin.root.scope, origin.device), packet)).outcomes:
+        yield packet, outcome
+
+
+def translation(packet: Packet, outcome: Outcome) -> Hop | None:
+    """The step in which the sender's address was changed on the way there."""
+    for hop in outcome.hops:
+        if hop.reply:
+            return None
+        if hop.stage == "netfilter" and hop.packet is not None and hop.at is not None and hop.packet.source != packet.source:
+            return hop
+    return None
