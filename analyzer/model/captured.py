@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from analyzer.facts.base import Fact
 from analyzer.facts.links import AddressFact, Bridge, LinkFact, Vxlan
@@ -78,12 +79,12 @@ def within(lines: Sequence[int], first: int, last: int) -> bool:
 
 
 def lines_of(facts: Iterable[Fact], gaps: Iterable[Gap]) -> Lines:
-    """Where facts and gaps stand. A ruleset stands where its chains do; one without tables says nothing."""
+    """Where facts and gaps stand. A ruleset stands where its chains do (one of each table will do); one without tables says nothing."""
     told: dict[str, set[int]] = {}
     for fact in facts:
         match fact:
             case RulesetFact(tables=tables):
-                found = {chain.at.line for chains in tables.values() for chain in chains.values()}
+                found = {chain.at.line for chains in tables.values() for chain in islice(chains.values(), 1)}
             case _:
                 found = {fact.at.line}
         told.setdefault(fact.at.path, set()).update(found)

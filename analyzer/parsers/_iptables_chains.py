@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from analyzer.addresses import WIDTH, address
-from analyzer.facts.netfilter import NfRule
+from analyzer.facts.netfilter import Chain, NfRule
 from analyzer.parsers._iptables_rule import parse_rule
 from analyzer.ranges import Ranges
 from analyzer.source import Span
@@ -97,6 +97,42 @@ class RuleLines:
         for low, high in destinations:
             found += positions[bisect_left(values, low) : bisect_right(values, high)]
         return sorted(found + others) if found else others
+
+
+Placed = tuple[str | None, int, ChainText, int | list[int]]
+"""Policy, the line of the declaration, the rules' text, and the number of its first line, or those of all."""
+
+
+class Chains(Mapping[str, Chain]):
+    """The chains of a table by name, each made when it is first asked for: a question enters few of them."""
+
+    __slots__ = ("made", "path", "placed")
+
+    def __init__(self, path: str, placed: Mapping[str, Placed]) -> None:
+        self.path, self.placed = path, placed
+        self.made: dict[str, Chain] = {}
+
+    def __getitem__(self, name: str) -> Chain:
+        found = self.made.get(name)
+        if found is None:
+            policy, line, text, numbers = self.placed[name]
+            each = range(numbers, numbers + text.count) if isinstance(numbers, int) else numbers
+            rules, at = RuleLines(self.path, text, each), Span(self.path, line)
+            content = text.content if policy is None else f"{text.content} {policy}"
+            found = self.made[name] = Chain(name, policy, rules, at, content)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.placed
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.placed)
+
+    def __len__(self) -> int:
+        return len(self.placed)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 def exact_destination(line: str, family: int) -> int | None:

@@ -7,15 +7,14 @@ lines are not understood is known all the same: lines of one *shape* (numbers, a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from sys import intern
-from typing import NamedTuple
 
 from analyzer.facts.base import Fact
-from analyzer.facts.netfilter import Chain, RulesetFact
+from analyzer.facts.netfilter import RulesetFact
 from analyzer.parsers import Parser, gap
-from analyzer.parsers._iptables_chains import RuleLines, Texts
+from analyzer.parsers._iptables_chains import Chains, ChainText, Placed, Texts
 from analyzer.parsers._iptables_rule import COUNTERS
 from analyzer.source import Gap, Source, Span
 
@@ -31,11 +30,8 @@ INCOMPATIBLE = re.compile(r"Table [`'](\w+)' is incompatible, use 'nft' tool")
 HOOKS = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
 
 
-class Block(NamedTuple):
-    """Lines of one chain that follow each other, and the number of the first."""
-
-    text: str
-    number: int
+Block = tuple[str, int]
+"""Lines of one chain that follow each other, and the number of the first."""
 
 
 @dataclass(slots=True)
@@ -56,9 +52,9 @@ class TableDraft:
         """Adds lines to a chain."""
         found = self.blocks.get(chain)
         if found is None:
-            self.blocks[chain] = [Block(text, number)]
+            self.blocks[chain] = [(text, number)]
         else:
-            found.append(Block(text, number))
+            found.append((text, number))
         self.open[chain] = None
 
     def declare(self, chain: str, policy: str | None, number: int) -> None:
@@ -70,7 +66,7 @@ class TableDraft:
 
     def count(self) -> int:
         """How many rules there are."""
-        return sum(block.text.count("\n") + 1 for found in self.blocks.values() for block in found)
+        return sum(text.count("\n") + 1 for found in self.blocks.values() for text, _ in found)
 
 
 class Memory:
@@ -147,14 +143,30 @@ def block(draft: TableDraft, text: str, position: int, number: int) -> tuple[int
     """Takes the declarations, or the rules of one chain, that begin at a position; returns what is behind them. None where there are none."""
     if found := DECLARED.match(text, position):
         return found.end(), declared(draft, number, found[0].removesuffix("\n").split("\n"))
-    if found := RULES.match(text, position):
-        lines = found[0].removesuffix("\n")
-    elif found := COUNTED.match(text, position):
-        lines = COUNTER.sub("", found[0].removesuffix("\n"))
-    else:
-        return None
-    draft.append(found[1], number, lines)
-    return found.end(), number + lines.count("\n") + 1
+    if text.startswith("-A ", position):
+        return rules(draft, text, position, number)
+    if found := COUNTED.match(text, position):
+        draft.append(found[1], number, COUNTER.sub("", found[0].removesuffix("\n")))
+        return found.end(), number + found[0].count("\n")
+    return None
+
+
+def rules(draft: TableDraft, text: str, position: int, number: int) -> tuple[int, int] | None:
+    """Takes the rules of the chains that follow each other from a position on; None where there is not a whole line."""
+    begin, blocks, opened = position, draft.blocks, draft.open
+    for found in RULES.finditer(text, position):
+        if found.start() != position:
+            break
+        lines, name = found.group(0, 1)
+        block = (lines[:-1], number)
+        if name in blocks:
+            blocks[name].append(block)
+        else:
+            blocks[name] = [block]
+        opened[name] = None
+        position += len(lines)
+        number += lines.count("\n")
+    return (position, number) if position > begin else None
 
 
 def take(draft: TableDraft, number: int, line: str, source: Source) -> Iterator[Gap]:
@@ -209,8 +221,8 @@ def unfinished(source: Source, draft: TableDraft | None, number: int, cut: bool 
     if draft is None:
         return
     for found in draft.blocks.values() if cut else ():
-        if found and found[-1].number == number:
-            found[-1] = Block(f"(the line is cut: {found[-1].text})", number)
+        if found and found[-1][1] == number:
+            found[-1] = (f"(the line is cut: {found[-1][0]})", number)
     break_off(draft, number, f"the text of the table {draft.name} breaks off here")
     yield gap(source, number, f"the table {draft.name} breaks off here: COMMIT is missing")
 
@@ -251,28 +263,37 @@ def ruleset(source: Source, drafts: list[TableDraft], memory: Memory) -> Ruleset
     """The fact of the whole text."""
     family = family_of(source)
     texts = memory.of(family, drafts)
-    tables: dict[str, dict[str, Chain]] = {}
+    tables: dict[str, dict[str, Placed]] = {}
     for draft in drafts:
-        tables.setdefault(intern(draft.name), {}).update(chains_of(source, draft, texts))
-    return RulesetFact(at=Span(source.path, 1), scope=source.scope, family=family, backend=backend_of(source), tables=tables)
+        tables.setdefault(intern(draft.name), {}).update(placed(draft, texts))
+    made = {name: Chains(source.path, chains) for name, chains in tables.items()}
+    return RulesetFact(at=Span(source.path, 1), scope=source.scope, family=family, backend=backend_of(source), tables=made)
 
 
-def chains_of(source: Source, draft: TableDraft, texts: Texts) -> Iterator[tuple[str, Chain]]:
+def placed(draft: TableDraft, texts: Texts) -> Iterator[tuple[str, Placed]]:
     """The chains of a table by name; the kernel's own chains that are not listed exist, empty, with policy ACCEPT."""
+    policies, known = draft.policies, texts.known
     for name, found in draft.blocks.items():
-        first = found[0].number if found else draft.line
-        policy, line = draft.policies.get(name, ("ACCEPT" if name in HOOKS else None, first))
-        text = found[0].text if len(found) == 1 else "\n".join(block.text for block in found)
-        shared = texts.chain(name, text, draft.blocks)
-        numbers = range(first, first + shared.count) if len(found) < 2 else numbers_of(found)
-        draft.problems += [(numbers[position], problem) for position, problem in shared.problems]
-        content = shared.content if policy is None else f"{shared.content} {policy}"
-        yield name, Chain(name, policy, RuleLines(source.path, shared, numbers), Span(source.path, line), content)
+        text, first = found[0] if found else ("", draft.line)
+        numbers: int | list[int] = first
+        if len(found) > 1:
+            text, numbers = "\n".join(text for text, _ in found), numbers_of(found)
+        shared = known.get(text) or texts.chain(name, text, draft.blocks)
+        if shared.problems:
+            draft.problems += problems(shared, numbers)
+        policy, line = policies.get(name) or ("ACCEPT" if name in HOOKS else None, first)
+        yield name, (policy, line, shared, numbers)
 
 
-def numbers_of(blocks: list[Block]) -> list[int]:
+def problems(text: ChainText, numbers: int | list[int]) -> Iterator[tuple[int, str]]:
+    """The numbers of lines that are not understood."""
+    for position, problem in text.problems:
+        yield (numbers + position if isinstance(numbers, int) else numbers[position]), problem
+
+
+def numbers_of(blocks: Sequence[Block]) -> list[int]:
     """The numbers of the lines of a chain that do not stand together."""
-    return [block.number + line for block in blocks for line in range(block.text.count("\n") + 1)]
+    return [number + line for text, number in blocks for line in range(text.count("\n") + 1)]
 
 
 PARSER = Parser(
