@@ -1,0 +1,59 @@
+"""MetalLB or kube-vip announces addresses by ARP while every node of an IPVS cluster answers for them.
+
+## What it finds
+kube-proxy in mode `ipvs` without `strictARP: true`, and MetalLB in layer 2 mode (an `L2Advertisement`, or an address pool of `protocol: layer2`), where no node is known to have
+`arp_ignore` set.
+
+## Why it matters
+IPVS puts the addresses of load balancers on `kube-ipvs0` of every node, and Linux answers ARP for any address that it has: all nodes answer, and traffic goes to whichever was fastest.
+
+## Example
+    mode: ipvs
+    ipvs: {strictARP: false}
+
+## How to mend
+`strictARP: true` in kube-proxy's configuration (it sets `arp_ignore=1` and `arp_announce=2`), and a restart of kube-proxy.
+
+## Sources
+MetalLB, Installation (Preparation); metallb/metallb#153, kubernetes/kubernetes#59976; net/ipv4/arp.c (arp_ignore).
+"""
+
+import re
+from collections.abc import Iterator
+
+from analyzer.query.state import roots
+from analyzer.rule import Finding, Network, Rule, Severity, Span
+
+MODE = re.compile(r"""^mode:\s*["']?ipvs\b""", re.MULTILINE)
+STRICT = re.compile(r"^\s+strictARP:\s*true\b", re.MULTILINE)
+IGNORED = "net.ipv4.conf.all.arp_ignore"
+
+
+def check(network: Network) -> Iterator[Finding]:
+    announcer = layer_two(network)
+    if announcer is None or any((root.sysctl(IGNORED) or "0") != "0" for root in roots(network)):
+        return
+    for (_, name), config in sorted(network.cluster.config_maps.items()):
+        for located in config.data.values():
+            if name.startswith("kube-proxy") and MODE.search(located.value) and not STRICT.search(located.value):
+                yield RULE.finding(
+                    located.at,
+                    "kube-proxy runs in mode ipvs without strictARP, so every node answers ARP for the load balancers' addresses",
+                    related=[(announcer, "announces addresses by ARP")],
+                    help="set ipvs.strictARP: true in kube-proxy's configuration",
+                )
+
+
+def layer_two(network: Network) -> Span | None:
+    """What makes MetalLB announce by ARP."""
+    for item in network.cluster.others:
+        if item.kind == "L2Advertisement":
+            return item.at
+    for (_, name), config in sorted(network.cluster.config_maps.items()):
+        for located in config.data.values():
+            if "metallb" in name + config.namespace and re.search(r"protocol:\s*layer2", located.value):
+                return located.at
+    return None
+
+
+RULE = Rule("strict-arp-off", Severity.WARNING, __doc__, check, ("F77",))
