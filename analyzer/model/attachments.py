@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from analyzer.addresses import Address
@@ -11,6 +12,8 @@ from analyzer.model.cluster import Cluster
 from analyzer.model.network import Attachment, Interface, Namespace
 from analyzer.source import Scope
 
+# Namespaces that OpenStack's agents make for routers, DHCP and load balancers (neutron, namespaces.py).
+NO_PODS = re.compile(r"(qrouter|qdhcp|snat|fip|qlbaas|ovnmeta)-[0-9a-f]{8}-|amphora-haproxy$")
 Spaces = Mapping[Scope, Namespace]
 Owners = Mapping[Address, tuple[Interface, ...]]
 
@@ -118,8 +121,10 @@ def own_addresses(space: Namespace) -> tuple[Address, ...]:
 
 
 def unexplained(space: Namespace, claimed: frozenset[Address]) -> Iterator[Attachment]:
-    """A namespace that no Pod object explains, named from its folder; left out where it has no address, or only
-    one that a pod has elsewhere and tc redirects here."""
+    """A namespace that no Pod object explains, named from its folder; left out where it is known to be something else, where it has no
+    address, or only one that a pod has elsewhere and tc redirects here."""
+    if NO_PODS.match(space.scope.namespace):
+        return
     addresses = own_addresses(space)
     devices = {fact.device for fact in space.addresses if fact.address in claimed}
     if devices and all(redirected(space, device) for device in devices):

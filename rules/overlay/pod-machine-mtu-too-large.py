@@ -64,14 +64,20 @@ def over_node(network: Network, space: Namespace, device: str, kind: Vxlan) -> I
         (route for route in table if route.destination.covers(kind.remote)), key=lambda route: -route.destination.length
     )
     lower = next((under.links.get(hop.device or "") for route in matching[:1] for hop in route.next_hops), None)
-    needs = link.mtu + overhead(kind, kind.remote.family)
+    needs = largest(space, device, link.mtu) + overhead(kind, kind.remote.family)
     if lower is not None and lower.mtu is not None and needs > lower.mtu:
         yield RULE.finding(
             link.at,
             f"{device} in {space.scope} needs {needs} bytes on {lower.name} of {under.scope.node}, which carries {lower.mtu}",
             related=[(lower.at, f"{lower.name} has mtu {lower.mtu}")],
-            help=f"set the MTU of {device} and of the pod to {lower.mtu - (needs - link.mtu)}",
+            help=f"set the MTU of {device} and of the pod to {lower.mtu - overhead(kind, kind.remote.family)}",
         )
+
+
+def largest(space: Namespace, device: str, mtu: int) -> int:
+    """The largest packet that enters the tunnel: where tc redirects interfaces into it, theirs, since nothing else sends there."""
+    sizes = [link.mtu for link in space.links.values() if redirected_to(space, link.name) == device and link.mtu is not None]
+    return min(mtu, max(sizes)) if sizes else mtu
 
 
 RULE = Rule("pod-machine-mtu-too-large", Severity.WARNING, __doc__, check, ("F30",))
