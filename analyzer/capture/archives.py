@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from analyzer.capture.files import File, refusal
+from analyzer.capture.files import File, compression, refusal
 from analyzer.capture.limits import FILE_BYTES, MEBIBYTE, NESTED_ARCHIVES, RATIO, RATIO_FREE_BYTES, Budget, Refused, too_large
 from analyzer.source import Gap
 
@@ -24,29 +24,7 @@ BROKEN = (
 )  # fmt: skip
 PIECE = 1 << 16
 ENDINGS = (".tar.gz", ".tar.xz", ".tar.bz2", ".tgz", ".txz", ".tbz2", ".tbz", ".tar", ".zip", ".gz", ".xz", ".bz2")
-# Packed in ways that the standard library does not read, and what unpacks them.
-UNREAD = {
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"\x04\x22\x4d\x18": "lz4",
-    b"7z\xbc\xaf\x27\x1c": "7-Zip",
-    b"\x1f\x9d": "compress",
-}
 UNPACKERS = {"zstd": "zstd -d", "lz4": "lz4 -d", "7-Zip": "7z x", "compress": "uncompress"}
-
-
-def compression(data: bytes) -> str:
-    """How the bytes are packed, by their magic numbers: gzip, bzip2, xz, zip, tar, what is not read here (zstd …), or empty."""
-    if data.startswith(b"\x1f\x8b"):
-        return "gzip"
-    if data.startswith(b"BZh") and data[4:10] == b"1AY&SY":
-        return "bzip2"
-    if data.startswith(b"\xfd7zXZ\x00"):
-        return "xz"
-    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return "zip"
-    if data[257:262] == b"ustar":
-        return "tar"
-    return next((name for magic, name in UNREAD.items() if data.startswith(magic)), "")
 
 
 def without_ending(path: str) -> str:

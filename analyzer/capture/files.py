@@ -11,6 +11,13 @@ from analyzer.capture.limits import DEPTH, FILE_BYTES, Budget, Refused, too_larg
 from analyzer.source import Gap, Span
 
 SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", ".tox", ".cache"})
+# Packed in ways that the standard library does not read, and what unpacks them.
+UNREAD = {
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"7z\xbc\xaf\x27\x1c": "7-Zip",
+    b"\x1f\x9d": "compress",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +120,18 @@ def content(target: str, budget: Budget) -> bytes:
         raise Refused(too_large(len(data)))
     budget.take(len(data))
     return data
+
+
+def compression(data: bytes) -> str:
+    """How the bytes are packed, by their magic numbers: gzip, bzip2, xz, zip, tar, what is not read here (zstd …), or empty."""
+    if data.startswith(b"\x1f\x8b"):
+        return "gzip"
+    if data.startswith(b"BZh") and data[4:10] == b"1AY&SY":
+        return "bzip2"
+    if data.startswith(b"\xfd7zXZ\x00"):
+        return "xz"
+    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return "zip"
+    if data[257:262] == b"ustar":
+        return "tar"
+    return next((name for magic, name in UNREAD.items() if data.startswith(magic)), "")

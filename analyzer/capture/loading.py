@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from analyzer.capture import archives, pasted
+from analyzer.capture import pasted
 from analyzer.capture.decode import readable
 from analyzer.capture.elsewhere import Elsewhere
-from analyzer.capture.files import File, directory, refusal, regular, text_name
+from analyzer.capture.files import File, compression, directory, refusal, regular, text_name
 from analyzer.capture.layout import Position, position
 from analyzer.capture.limits import FILE_BYTES, Budget, Refused, too_large
 from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign
@@ -121,7 +121,9 @@ def from_stdin(stdin: BinaryIO | None) -> Iterator[File | Gap]:
 def with_archives(items: Iterable[File | Gap], budget: Budget, alone: bool) -> Iterator[File | Gap]:
     """Archives among the files are replaced by what they hold."""
     for item in items:
-        if isinstance(item, File) and archives.compression(item.data):
+        if isinstance(item, File) and compression(item.data):
+            from analyzer.capture import archives  # slow to import, and few captures are packed
+
             yield from archives.unpacked(item, budget, alone=alone and item.named)
         else:
             yield item
