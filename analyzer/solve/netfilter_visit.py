@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from analyzer.model.network import Namespace
 from analyzer.solve.netfilter_sets import LookUp, look_up_of
@@ -64,8 +65,7 @@ class Visit:
         self.hops.append(Hop(self.place, "netfilter", what, at, self.packet))
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """The end of a base chain."""
 
     judgement: Judgement

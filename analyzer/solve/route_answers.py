@@ -77,8 +77,7 @@ class Route:
         return "lo" if self.fact.kind == "local" else self.ways[0].device or "lo"
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """No route, or one that refuses. ``silent``: a blackhole, of which the sender hears nothing."""
 
     reason: str
@@ -86,8 +85,7 @@ class Refused:
     silent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NotKnown:
+class NotKnown(NamedTuple):
     """The routes cannot be known."""
 
     reason: str

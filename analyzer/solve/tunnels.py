@@ -7,7 +7,6 @@ The connection of the inner packet is forgotten, its mark is kept within one nam
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from analyzer.addresses import Address, hardware_text, prefix
 from analyzer.facts.links import Geneve, Tunnel, Vxlan, Wireguard, WireguardPeerFact
@@ -120,7 +119,7 @@ def lost(ending: Ending, outer: Packet) -> Ending:
     """What became of an outer packet that did not arrive."""
     match ending:
         case Dropped():
-            return replace(ending, reason=f"the tunnel packet {outer} is lost: {ending.reason}", ignored=False)
+            return ending._replace(reason=f"the tunnel packet {outer} is lost: {ending.reason}", ignored=False)
         case Undecided():
             return ending
         case _:

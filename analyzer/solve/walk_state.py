@@ -56,8 +56,7 @@ class Frame(NamedTuple):
         return bool(self.destination >> 40 & 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(NamedTuple):
     """A packet passed INPUT of a namespace; who listens is not looked at yet."""
 
     scope: Scope
@@ -66,8 +65,7 @@ class Delivered:
     hops: tuple[Hop, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(NamedTuple):
     """A frame left the capture through an interface. ``open_end``: where it goes from there is not looked at yet."""
 
     by: Interface
@@ -76,8 +74,7 @@ class Left:
     open_end: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """An answer to a question arrived where it was asked."""
 
     mac: int
@@ -86,8 +83,7 @@ class Answered:
     hops: tuple[Hop, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(NamedTuple):
     """The packet ends. ``ignored``: a copy that was not meant for where it came."""
 
     reason: str
@@ -96,8 +92,7 @@ class Dropped:
     hops: tuple[Hop, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Undecided:
+class Undecided(NamedTuple):
     """What becomes of the packet is not known."""
 
     reason: str
@@ -132,8 +127,7 @@ def best(endings: Sequence[Ending]) -> Ending:
     return min(endings, key=rank) if endings else Dropped("nothing takes the frame")
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What a question to a network taught, where no decision was met: the same question need not be asked again by later walks."""
 
     answer: Answered | Left | Dropped | Undecided
