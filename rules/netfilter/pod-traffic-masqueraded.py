@@ -25,7 +25,7 @@ from analyzer.rule import Address, Finding, Network, Rule, Severity
 
 def check(network: Network) -> Iterator[Finding]:
     told = set()
-    for origin in origins(network):
+    for origin in (*origins(network), *origins(network, family=6)):
         for packet, outcome in to_pods(network, origin):
             hop = translation(packet, outcome)
             if hop is None or hop.at is None or hop.packet is None or hop.at in told:
@@ -35,7 +35,7 @@ def check(network: Network) -> Iterator[Finding]:
             target = Address(packet.family, packet.destination)
             yield RULE.finding(
                 hop.at,
-                f"{origin.root.scope.node} sends packets of its pods to pods of other nodes as {seen} ({origin.address} to {target})",
+                f"packets of {origin.root.scope.node}'s pods to pods of other nodes get the source {seen} on {hop.place} ({origin.address} to {target})",
                 help="except the pod network from this rule, or return before it",
             )
 

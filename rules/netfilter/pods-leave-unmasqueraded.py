@@ -47,6 +47,7 @@ def unchanged(network: Network, origin: Origin) -> Iterator[Finding]:
                 note="" if pool is not None else "fine where the routers outside know the pod network",
                 help="let the CNI masquerade (IPPool natOutgoing, flannel --ip-masq, ipMasq)",
                 certain=pool is not None,
+                severity=Severity.WARNING if pool is not None else Severity.NOTE,
             )
             return
 
