@@ -20,7 +20,7 @@ should_deliver (net/bridge/br_forward.c), br_nf_pre_routing_finish (net/bridge/b
 from collections.abc import Iterator
 
 from analyzer.query.state import roots
-from analyzer.query.tunnels import HostEnd, host_ends
+from analyzer.query.tunnels import HostEnd, LinkFact, host_ends
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
 
 
@@ -29,10 +29,12 @@ def check(network: Network) -> Iterator[Finding]:
     for root in roots(network):
         if root.sysctl("net.bridge.bridge-nf-call-iptables") == "0":
             continue
+        found: dict[str, list[HostEnd]] = {}
         for end in host_ends(network, root):
-            services = sorted({name for address in end.pod.addresses for name in served.get(address, ())})
-            if services and end.bridge is not None:
-                yield from port_findings(root, end, services)
+            if end.bridge is not None and services_of(end, served) and without_hairpin(root, end, end.bridge):
+                found.setdefault(end.bridge.name, []).append(end)
+        for bridge, ends in found.items():
+            yield of_bridge(root, bridge, ends, services_of(ends[0], served)[0])
 
 
 def endpoints(network: Network) -> dict[Address, list[str]]:
@@ -46,14 +48,25 @@ def endpoints(network: Network) -> dict[Address, list[str]]:
     return result
 
 
-def port_findings(root: Namespace, end: HostEnd, services: list[str]) -> Iterator[Finding]:
-    port, bridge = root.ports.get(end.end.name), end.bridge
-    if port is None or port.hairpin is not False or bridge is None or "PROMISC" in bridge.flags or bridge.promiscuity:
-        return
-    yield RULE.finding(
-        port.at,
-        f"{end.pod.name} cannot reach itself through {services[0]}: hairpin is off on {end.end.name}, its port of {bridge.name}",
-        help=f"on {root.scope.node}: bridge link set dev {end.end.name} hairpin on; hairpinMode in the CNI configuration",
+def services_of(end: HostEnd, served: dict[Address, list[str]]) -> list[str]:
+    """The services that lead to a pod."""
+    return sorted({name for address in end.pod.addresses for name in served.get(address, ())})
+
+
+def without_hairpin(root: Namespace, end: HostEnd, bridge: LinkFact) -> bool:
+    """Whether the bridge never sends a frame back out of the pod's port."""
+    port = root.ports.get(end.end.name)
+    return port is not None and port.hairpin is False and "PROMISC" not in bridge.flags and not bridge.promiscuity
+
+
+def of_bridge(root: Namespace, bridge: str, ends: list[HostEnd], service: str) -> Finding:
+    """One finding for all pods of a bridge."""
+    first = ends[0]
+    others = f" (and so it is for {len(ends) - 1} other pods of {root.scope.node})" if len(ends) > 1 else ""
+    return RULE.finding(
+        root.ports[first.end.name].at,
+        f"{first.pod.name} cannot reach itself through {service}: hairpin is off on {first.end.name}, its port of {bridge}{others}",
+        help=f"on {root.scope.node}: bridge link set dev {first.end.name} hairpin on; hairpinMode in the CNI configuration",
         certain="net.bridge.bridge-nf-call-iptables" in root.sysctls,
     )
 

@@ -26,35 +26,37 @@ from analyzer.rule import Address, Attachment, Finding, Namespace, Network, Rule
 
 def check(network: Network) -> Iterator[Finding]:
     for root in roots(network):
+        lost: dict[Address | None, list[Attachment]] = {}
         for pod in pods_on(network, root.scope.node):
             inside = network.namespaces[pod.scope]
             if "ip-route/4" in inside.missing or not any(address.family == 4 for address in pod.addresses):
                 continue
-            yield from pod_findings(root, inside, pod)
+            route = main_route(inside, Address(4, 0x08080808))
+            gateway = next((hop.via for hop in route.next_hops if hop.via), None) if route is not None else None
+            if route is None or (gateway is not None and not answered(root, inside, gateway)):
+                lost.setdefault(gateway, []).append(pod)
+        for gateway, pods in lost.items():
+            yield from of_pods(network, root, gateway, pods)
 
 
-def pod_findings(root: Namespace, inside: Namespace, pod: Attachment) -> Iterator[Finding]:
-    route = main_route(inside, Address(4, 0x08080808))
+def of_pods(network: Network, root: Namespace, gateway: Address | None, pods: list[Attachment]) -> Iterator[Finding]:
+    """One finding for all pods of a node that have no gateway, or the same one."""
+    pod = pods[0]
+    inside = network.namespaces[pod.scope]
     certain = not inside.gaps.get("ip-route")
-    if route is None:
+    others = f" (and so {'do' if gateway else 'have'} {len(pods) - 1} other pods of {root.scope.node})" if len(pods) > 1 else ""
+    if gateway is None:
         place = next((fact.at for fact in inside.addresses if fact.address in pod.addresses), None)
         if place is not None:
-            yield RULE.finding(
-                place,
-                f"{pod.name} has no default route",
-                help="recreate the pod; check isDefaultGateway of its CNI plugin",
-                certain=certain,
-            )
-        return
-    gateway = next((hop.via for hop in route.next_hops if hop.via), None)
-    if gateway is None or answered(root, inside, gateway):
-        return
-    yield RULE.finding(
-        route.at,
-        f"{pod.name} sends to gateway {gateway}, which no interface of {root.scope.node} has",
-        help=f"give {root.scope.node}'s bridge the address {gateway}",
-        certain=certain and "ip-addr" not in root.missing and not root.gaps.get("ip-addr"),
-    )
+            text = f"{pod.name} has no default route{others}"
+            yield RULE.finding(place, text, help="recreate the pod; check isDefaultGateway of its CNI plugin", certain=certain)
+    elif (route := main_route(inside, Address(4, 0x08080808))) is not None:
+        yield RULE.finding(
+            route.at,
+            f"{pod.name} sends to gateway {gateway}, which no interface of {root.scope.node} has{others}",
+            help=f"give {root.scope.node}'s bridge the address {gateway}",
+            certain=certain and "ip-addr" not in root.missing and not root.gaps.get("ip-addr"),
+        )
 
 
 def answered(root: Namespace, inside: Namespace, gateway: Address) -> bool:
