@@ -8,6 +8,7 @@ import time
 import pytest
 
 from analyzer import parsers
+from analyzer.facts.netfilter import RulesetFact
 from analyzer.parsers import Parser
 from analyzer.source import Scope, Source
 from tests.test_parsers import FILES, PARSERS
@@ -17,10 +18,12 @@ SECONDS = 5.0
 
 
 def read(parser: Parser, text: str) -> None:
-    """Reads to the end and holds the time."""
+    """Reads to the end, each rule as well, and holds the time."""
     begin = time.monotonic()
-    for _ in parsers.read(parser, Source("damaged", text, parser.kind, Scope("node"))):
-        pass
+    for item in parsers.read(parser, Source("damaged", text, parser.kind, Scope("node"))):
+        if isinstance(item, RulesetFact):
+            rules = [rule for chains in item.tables.values() for chain in chains.values() for rule in chain.rules]
+            assert all(rule.at.line <= text.count("\n") + 1 for rule in rules)
     assert time.monotonic() - begin < SECONDS, f"{parser.kind} took too long"
 
 

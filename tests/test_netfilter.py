@@ -15,7 +15,7 @@ from analyzer.parsers import ipset, iptables_save, read
 from analyzer.solve.netfilter import Connections, Hook, HookPacket, HookResult, HookTables, Judgement, Surroundings, run_hook
 from analyzer.solve.oracle import Kind, Oracle
 from analyzer.solve.packet import ACK, ICMP, SYN, TCP, UDP, Packet
-from analyzer.source import Scope, Source, Span
+from analyzer.source import Gap, Scope, Source, Span
 
 DATA = Path(os.environ.get("ANALYZER_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
 FLOWS = DATA / "kubeproxy" / "kubernetes-kubernetes" / "iptables-flow-v1.28"
@@ -301,3 +301,25 @@ def test_the_rules_that_name_a_destination_are_found_without_the_others() -> Non
     ]
     value = address("10.0.1.5").value
     assert list(chain.rules.candidates(4, ((value, value + 1),))) == [261, 262, 1000]
+
+
+@pytest.mark.parametrize("line", ["-m set -j ACCEPT", "-m recent --name x -j ACCEPT", "-m set ! --match-set", "[0:0]"])
+def test_a_match_without_its_option_is_a_gap(line: str) -> None:
+    text = f"*filter\n:FORWARD ACCEPT [0:0]\n{'-A FORWARD ' if line[0] == '-' else ''}{line} \n-A FORWARD -j DROP\nCOMMIT\n"
+    items = list(read(iptables_save.PARSER, Source("iptables-save", text, "iptables-save", SCOPE)))
+    facts, gaps = ([item for item in items if isinstance(item, kind)] for kind in (RulesetFact, Gap))
+    assert [gap.at.line for gap in gaps] == [3]
+    assert [rule.at.line for rule in facts[0].tables["filter"]["FORWARD"].rules] == [3, 4]  # type: ignore[union-attr]
+
+
+def test_equal_chains_of_several_nodes_have_one_content_and_their_own_places() -> None:
+    reader = iptables_save.PARSER.reader()
+    body = ":KUBE-A - [0:0]\n-A KUBE-A -s 10.0.0.1/32 -j DROP\n-A KUBE-A -m whatever -j ACCEPT\nCOMMIT\n"
+    texts = [f"*filter\n{body}", f"# a line more\n*filter\n{body}", f"*filter\n{body.replace('-A KUBE', '[3:120] -A KUBE')}"]
+    read_all = [list(reader(Source(f"n{i}/iptables-save", text, "iptables-save", SCOPE))) for i, text in enumerate(texts)]
+    chains = [items[0].tables["filter"]["KUBE-A"] for items in read_all]  # type: ignore[union-attr]
+    assert len({chain.content for chain in chains}) == 1
+    assert [[str(rule.at) for rule in chain.rules] for chain in chains] == [
+        [f"n{i}/iptables-save:{line}:1" for line in lines] for i, lines in enumerate(([3, 4], [4, 5], [3, 4]))
+    ]
+    assert [str(items[1].at) for items in read_all] == [f"n{i}/iptables-save:{line}:1" for i, line in enumerate((4, 5, 4))]

@@ -201,10 +201,17 @@ def only(options: Options, name: str) -> Option:
     return options[0]
 
 
+def named(options: Options, *names: str) -> Option:
+    """The first option of these names; ValueError where there is none."""
+    if found := [option for option in options if option.name in names]:
+        return found[0]
+    raise ValueError(f"expected --{' or --'.join(names)}")
+
+
 def set_match(options: Options, family: int) -> list[Match]:
     """``--match-set NAME src,dst``."""
     del family
-    first = next(option for option in options if option.name in ("match-set", "set"))
+    first = named(options, "match-set", "set")
     extra = tuple(
         option.text
         for option in options
@@ -289,7 +296,7 @@ def recent(options: Options, family: int) -> list[Match]:
     """recent."""
     del family
     values = {option.name: option.values for option in options}
-    action = next(option for option in options if option.name in ("set", "rcheck", "update", "remove"))
+    action = named(options, "set", "rcheck", "update", "remove")
     seconds, hits = values.get("seconds"), values.get("hitcount")
     return [
         RecentMatch(

@@ -176,7 +176,7 @@ def take(draft: TableDraft, number: int, line: str, source: Source) -> Iterator[
     if line[:3] == "-A ":
         end = line.find(" ", 3)
         draft.append(line[3:end] if end > 0 else line[3:], number, line)
-    elif line[0] == ":":
+    elif line[:1] == ":":
         declared(draft, number, [line])
     else:
         yield gap(source, number, f"expected a line of iptables-save, not {line[:60]!r}")
