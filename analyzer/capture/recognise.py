@@ -41,7 +41,7 @@ KEY = re.compile(r'"([^"\\]{1,40})"\s*:')
 TOKEN = re.compile(r'[{}\[\]]|"(?:[^"\\\n]|\\.)*"')
 CACHED = re.compile(r'\s*\{\s*"kind"\s*:\s*"cniCacheV1"')
 FOREIGN = re.compile(
-    r".*\.(md|rst|png|jpe?g|gif|svg|ico|pdf|html?|css|js|ts|go|py|sh|c|h|java|rb|rs|lua|tpl|mod|sum|toml|cfg|ini|lock|pcap|pcapng|so|pem|crt|key|pub|patch)",
+    r".*\.(md|rst|png|jpe?g|gif|svg|ico|pdf|html?|css|js|ts|go|py|sh|c|h|java|rb|rs|lua|tpl|j2|tmpl|gotmpl|tftpl|mod|sum|toml|cfg|ini|lock|pcap|pcapng|so|pem|crt|key|pub|patch)",
     re.IGNORECASE,
 )
 

@@ -19,22 +19,33 @@ projectcalico/calico#3626; kube-controller-manager only marks the shared blocks 
 
 from collections.abc import Iterator
 
-from analyzer.query.plan import ranges, running_pods
+from analyzer.query.plan import Range, ranges, running_pods
 from analyzer.rule import Finding, Network, Prefix, Rule, Severity, Span
+
+FLANNEL = "net-conf.json"
 
 
 def check(network: Network) -> Iterator[Finding]:
     services = ranges(network, "service")
     for pods in ranges(network, "pod"):
-        for item in services:
+        for item in services if not only_masqueraded(network, pods) else ():
             if pods.prefix.overlaps(item.prefix):
                 both = max(pods.prefix, item.prefix, key=lambda prefix: prefix.length)
                 yield RULE.finding(
                     pods.at,
                     f"the pod network {pods.prefix} ({pods.said_by}) overlaps the service network {item.prefix} ({item.said_by})",
                     related=[(item.at, "the service network"), *inside(network, both)][:5],
+                    note="flannel's network may be wider than what the nodes are given" if FLANNEL in pods.said_by else "",
                     help="choose disjoint pod and service networks",
+                    certain=FLANNEL not in pods.said_by,
                 )
+
+
+def only_masqueraded(network: Network, pods: Range) -> bool:
+    """Whether a network is only what flannel does not masquerade, as kops sets it up: where the nodes' own networks are stated, those count."""
+    stated = [item.prefix for item in network.cluster.ranges if item.purpose == "pod" and FLANNEL not in item.said_by]
+    services = [item.prefix for item in network.cluster.ranges if item.purpose == "service"]
+    return FLANNEL in pods.said_by and bool(stated) and not any(one.overlaps(two) for one in stated for two in services)
 
 
 def inside(network: Network, prefix: Prefix) -> list[tuple[Span, str]]:
