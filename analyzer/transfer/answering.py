@@ -67,8 +67,10 @@ class Wire:
 
     @cached_property
     def own(self) -> frozenset[int]:
-        """The addresses of the asker's namespace."""
-        return own_values(self.context, self.at.scope)
+        """The addresses of the asker's namespace. What is sent from 127.0.0.0/8 is refused wherever it arrives, question or packet."""
+        return frozenset(
+            value for value in own_values(self.context, self.at.scope) if self.context.family == 6 or value >> 24 != 127
+        )
 
     def sender(self, source: int | None, target: int) -> int | None:
         """The address that is asked from for a packet of one of the asker's own addresses (None: of another)."""
