@@ -11,7 +11,23 @@ from analyzer.facts.neighbours import ForwardingFact
 from analyzer.model.network import Interface
 from analyzer.ranges import normalised, single
 from analyzer.source import Scope
-from analyzer.transfer.ir import KEEP, Alt, Assign, Bits, End, Field, If, In, Match, Not, Return, Transfer
+from analyzer.transfer.ir import (
+    DNAT_STATUS,
+    KEEP,
+    SNAT_STATUS,
+    All,
+    Alt,
+    Assign,
+    Bits,
+    End,
+    Field,
+    If,
+    In,
+    Match,
+    Return,
+    Transfer,
+)
+from analyzer.transfer.lookup import own_values
 from analyzer.transfer.reach import bridge_of, flood, inner_vlan, may_pass
 from analyzer.transfer.space import Context, by_value, call, drop, goto, number, seq, unless
 from analyzer.transfer.traffic_control import filters
@@ -77,10 +93,18 @@ def filtered(context: Context, bridge: Interface, port: str) -> Transfer:
 
 
 def translated(context: Context, bridge: Interface) -> Transfer:
-    """A packet whose destination was translated goes up to the host, which routes it."""
+    """A packet whose destination is now another address goes up to the host, which routes it (daddr_was_changed): one that was translated
+    here, not to a port of the same address, or the answer to one whose source was."""
     mac = getattr(context.link(bridge), "mac", None) or 0
-    changed = Not(Bits(Field.STATUS, 3, 0))
-    return If(changed, call(bridge.scope, "bridge routed", f"{bridge.device} {mac}"), KEEP)
+    routed = call(bridge.scope, "bridge routed", f"{bridge.device} {mac}")
+    rows = {
+        value: If(In(Field.ORIGINAL_DESTINATION, single(value)), KEEP, routed)
+        for value in own_values(context, bridge.scope)
+        if value >> (context.width - 8) != 127
+    }
+    forth = All((In(Field.DIRECTION, single(0)), Bits(Field.STATUS, DNAT_STATUS, DNAT_STATUS)))
+    back = All((In(Field.DIRECTION, single(1)), Bits(Field.STATUS, SNAT_STATUS, SNAT_STATUS)))
+    return If(forth, by_value(Field.DESTINATION, rows, routed), If(back, routed, KEEP))
 
 
 def routed_stage(context: Context, scope: Scope, detail: str) -> Transfer:
