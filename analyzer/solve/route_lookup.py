@@ -214,18 +214,19 @@ def usable(space: Space, fact: RouteFact, query: Query) -> tuple[NextHop, ...]:
     """The ways of a route that the kernel considers (``fib_lookup_good_nhc``)."""
     if fact.kind == "local":
         return fact.next_hops or (NextHop(device="lo"),)
-    return tuple(way for way in fact.next_hops if good(space, way, query))
+    return tuple(way for way in fact.next_hops if good(space, way, query, fact.scope_name == "host"))
 
 
-def good(space: Space, way: NextHop, query: Query) -> bool:
-    """Whether a way can be used: alive, of the wanted device, and with a carrier where that is asked for."""
+def good(space: Space, way: NextHop, query: Query, stays: bool = False) -> bool:
+    """Whether a way can be used: alive, of the wanted device, and with a carrier where that is asked for. ``stays``: the route has the scope
+    ``host``, and is not taken away when its device goes down (``fib_sync_down_dev``)."""
     if not way.usable or (query.out_device and way.device != query.out_device and not enslaved(space, way, query)):
         return False
     link = space.links.get(way.device or "")
     if link is None:
         return True
     if not link.up:
-        return False
+        return stays
     down = "linkdown" in way.flags or "NO-CARRIER" in link.flags
     ignore = space.either(query.family, link.name, "ignore_routes_with_linkdown")
     return not (down and ignore and query.link_state)

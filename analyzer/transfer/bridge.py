@@ -97,7 +97,7 @@ def translated(context: Context, bridge: Interface) -> Transfer:
     here, not to a port of the same address, or the answer to one whose source was."""
     mac = getattr(context.link(bridge), "mac", None) or 0
     routed = call(bridge.scope, "bridge routed", f"{bridge.device} {mac}")
-    rows = {
+    rows: dict[int, Transfer] = {
         value: If(In(Field.ORIGINAL_DESTINATION, single(value)), KEEP, routed)
         for value in own_values(context, bridge.scope)
         if value >> (context.width - 8) != 127

@@ -140,7 +140,8 @@ class Routing:
         """The ways that the kernel considers (fib_lookup_good_nhc)."""
         if route.kind == "local":
             return route.next_hops or (NextHop(device="lo"),)
-        return tuple(hop for hop in route.next_hops if hop.usable and self.alive(hop.device))
+        stays = route.scope_name == "host"
+        return tuple(hop for hop in route.next_hops if hop.usable and (stays or self.alive(hop.device)))
 
     def alive(self, device: str | None) -> bool:
         """Whether the device of a way is up."""

@@ -176,7 +176,7 @@ class LookUp:
         routes = sorted(by_prefix[networks[-1]], key=precedence)
         wider = self.best(networks[:-1], by_prefix, suppressed) if len(networks) > 1 else KEEP
         result = wider
-        usable = [route for route in routes if not route.next_hops or any(hop.usable for hop in route.next_hops)]
+        usable = [route for route in routes if not route.next_hops or any(self.good(route, hop) for hop in route.next_hops)]
         for position in range(len(usable) - 1, -1, -1):
             route = usable[position]
             own = KEEP if networks[-1].length <= suppressed else self.taken(route, usable[position:])
@@ -186,6 +186,21 @@ class LookUp:
                 result = own
         return result
 
+    def good(self, route: RouteFact, hop: NextHop) -> bool:
+        """Whether the kernel considers a way (fib_lookup_good_nhc). Routes of scope ``host`` stay when their device goes down."""
+        link = self.space.links.get(hop.device or "")
+        if link is None or not hop.usable or route.kind == "local":
+            return hop.usable
+        if not link.up:
+            return route.scope_name == "host"
+        if "linkdown" not in hop.flags and "NO-CARRIER" not in link.flags:
+            return True
+        switch = "ignore_routes_with_linkdown"
+        return not max(
+            number(self.context.setting(self.space.scope, link.name, switch)),
+            number(self.context.whole(self.space.scope, switch)),
+        )
+
     def taken(self, route: RouteFact, rest: Sequence[RouteFact]) -> Transfer:
         """The route's ways: any of several (fib_select_multipath; IPv6 also routes through gateways with the same metric)."""
         if route.kind == "throw":
@@ -193,11 +208,14 @@ class LookUp:
         if route.kind in REFUSALS:
             words = f"the packet {REFUSALS[route.kind]} by the route to {route.destination} of {self.space.scope}"
             return self.refuse or End(Drop(words), route.at)
-        ways = [(route, hop) for hop in route.next_hops or (NextHop(),) if hop.usable]
+        ways = [(route, hop) for hop in route.next_hops or (NextHop(),) if self.good(route, hop)]
         if self.context.family == 6:
             same = [other for other in rest[1:] if (other.metric, other.kind) == (route.metric, "unicast")]
             ways += [
-                (other, hop) for other in same for hop in other.next_hops if gateways(route) and gateways(other) and hop.usable
+                (other, hop)
+                for other in same
+                for hop in other.next_hops
+                if gateways(route) and gateways(other) and self.good(other, hop)
             ]
         branches = tuple(dict.fromkeys(self.effect(*way) for way in ways))
         return branches[0] if len(branches) == 1 else Alt(branches, route.at)
