@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
@@ -47,12 +45,12 @@ def facts(parser: Parser, name: str, text: str) -> list[object]:
 
 
 def destroy_sets() -> None:
-    """Removes all sets; the kernel lets go of the rules that named them a little later."""
+    """Removes all sets. The kernel lets go of the rules that named them later, in a worker; a new rule with a match of xtables waits for that
+    worker (net/netfilter/nft_compat.c, nft_compat_wait_for_destructors)."""
+    waiting = "*filter\n:WAIT - [0:0]\n-A WAIT -m addrtype --dst-type LOCAL -j RETURN\nCOMMIT\n"
+    for text in (waiting, "*filter\nCOMMIT\n"):
+        run("iptables-nft-restore", text=text)
     run("ipset", "flush")
-    for _ in range(50):
-        if not subprocess.run(["ipset", "destroy"], capture_output=True, check=False).returncode:
-            return
-        time.sleep(0.01)
     run("ipset", "destroy")
 
 

@@ -18,6 +18,8 @@ from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import HEADER, Delivered, Endings, Walk
 from analyzer.source import Scope
 
+ACCEPTED = Judgement.ACCEPTED
+
 
 def prepared(walk: Walk, space: Space, packet: Packet) -> Packet | Endings:
     """The packet with the source that the kernel chooses for it, where it has none."""
@@ -118,13 +120,11 @@ def run(walk: Walk, space: Space, hook: Hook, at: HookPacket) -> HookPacket | En
     if result.hops:
         walk.tell_all(result.hops)
     walk.assume_all(result.assumptions)
-    match result.judgement:
-        case Judgement.ACCEPTED:
-            return result.packet
-        case Judgement.UNKNOWN:
-            return walk.undecided(result.reason, result.at, result.settle)
-        case Judgement.DROPPED | Judgement.REJECTED:
-            return walk.drop(space.scope, f"{space.place}: {result.reason}", result.at)
+    if result.judgement is ACCEPTED:
+        return result.packet
+    if result.judgement is Judgement.UNKNOWN:
+        return walk.undecided(result.reason, result.at, result.settle)
+    return walk.drop(space.scope, f"{space.place}: {result.reason}", result.at)
 
 
 def output(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:

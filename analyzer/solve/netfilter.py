@@ -262,7 +262,7 @@ def translate(step: TranslateStep, visit: Visit) -> Stop:
     before = visit.packet
     visit.packet = manipulated(before, visit.tracked, visit.tracked.connection, step.destination)
     if len(visit.hops) > told:
-        visit.hops[-1] = visit.hops[-1]._replace(packet=visit.packet)
+        visit.hops[-1] = visit.hops[-1].left_by(visit.packet)
     elif visit.packet is not before and visit.packet != before:
         visit.tell("translated as its connection was", None)
     return ACCEPTED

@@ -155,8 +155,7 @@ class HookPacket(NamedTuple):
         return tuple.__new__(HookPacket, (self.packet, self.in_device, device, *self[3:8], next_hop, *self[9:]))
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What the hook asks of the namespace's addresses and routes. All addresses are integers of the packet's family.
 
     ``address_type(address, device)``: LOCAL, UNICAST, BROADCAST, MULTICAST, BLACKHOLE, UNREACHABLE, PROHIBIT … as ``inet_addr_type_dev_table`` says; with a device

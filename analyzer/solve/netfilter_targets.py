@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from analyzer.addresses import Address, network_mask
 from analyzer.facts.netfilter import (
     CopyMark,
@@ -122,12 +124,13 @@ def translated(target: Translate | Masquerade | Redirect | NetworkMap, rule: NfR
     if connection is None:
         return None
     destination = visit.hook in (Hook.PREROUTING, Hook.OUTPUT)
-    if isinstance(target, Masquerade) and connection.reply.inverse.source == 0:
+    before = connection.reply.inverse
+    if isinstance(target, Masquerade) and before.source == 0:
         return ACCEPTED
-    addresses = addresses_of(target, connection.reply.inverse, destination, visit)
+    addresses = addresses_of(target, before, destination, visit)
     if addresses == "none":
         return Stop(Judgement.DROPPED, f"dropped by {where}: the device has no address to translate to", rule.at)
-    wanted = connection.reply.inverse
+    wanted = before
     if isinstance(addresses, tuple):
         value = pick(addresses, rule, where, visit)
         wanted = wanted._replace(destination=value) if destination else wanted._replace(source=value)
@@ -135,7 +138,7 @@ def translated(target: Translate | Masquerade | Redirect | NetworkMap, rule: NfR
     if ports is not None and wanted.protocol in WITH_PORTS:
         wanted = with_port(wanted, ports, destination, connection, visit)
     visit.change_connection(bind(connection, destination, wanted, visit.connections))
-    visit.tell(f"{where}: {words(connection.reply.inverse, wanted, destination, visit)}", rule.at)
+    visit.tell(f"{where}: {words(before, wanted, destination, visit)}", rule.at)
     return ACCEPTED
 
 
@@ -189,8 +192,8 @@ def with_port(wanted: Flow, ports: tuple[int, int], destination: bool, connectio
     (``nf_nat_l4proto_unique_tuple``; the kernel starts anywhere in a range of source ports)."""
     low, high = ports
     old = wanted.destination_port if destination else wanted.source_port
-    for port in (old, *range(low, high + 1)):
+    for port in chain((old,) if low <= old <= high else (), range(low, high + 1)):
         candidate = wanted._replace(destination_port=port) if destination else wanted._replace(source_port=port)
-        if low <= port <= high and (low == high or not used(connection, candidate, visit.connections)):
+        if low == high or not used(connection, candidate, visit.connections):
             return candidate
     return wanted

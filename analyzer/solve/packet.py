@@ -86,6 +86,14 @@ class Hop(NamedTuple):
     packet: Packet | None = None
     reply: bool = False
 
+    def on_the_way_back(self) -> Hop:
+        """The same of the reply."""
+        return tuple.__new__(Hop, (*self[:5], True))
+
+    def left_by(self, packet: Packet) -> Hop:
+        """The same with the packet as it left in the end."""
+        return tuple.__new__(Hop, (*self[:4], packet, self.reply))
+
 
 class Outcome(NamedTuple):
     """One way that the network may treat the flow.

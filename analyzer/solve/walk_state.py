@@ -169,7 +169,7 @@ class Walk:
     def tell_all(self, hops: Sequence[Hop]) -> None:
         """Adds hops of a netfilter hook."""
         if not self.quiet and hops:
-            self.hops += [hop._replace(reply=True) for hop in hops] if self.reply else hops
+            self.hops += [hop.on_the_way_back() for hop in hops] if self.reply else hops
 
     def assume(self, text: str) -> None:
         """Names an assumption."""
