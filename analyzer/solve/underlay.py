@@ -18,16 +18,15 @@ from analyzer.source import Span
 def onto_segment(walk: Walk, at: Interface, frame: Frame) -> Endings:
     """A frame leaves the host; the other captured members of its layer-2 network see it, and whoever else is there."""
     segment = walk.index.network.segment_of.get(at)
-    members = [one for one in segment.members if one != at] if segment else []
     crossing = links.crossed(frame, True)
     if segment is not None:
         walk.assume(segment.assumption)
-    if not frame.to_all:
-        exact = [one for one in members if mac_of(walk, one) == frame.destination]
-        members = exact or members
-        if exact:
-            walk.tell(at.scope, "link", f"{at} reaches {exact[0]}", None, links.packet_of(frame))
-            return across(walk, exact[0], crossing)
+        if not frame.to_all:
+            exact = next((one for one in walk.index.with_mac(segment, frame.destination) if one != at), None)
+            if exact is not None:
+                walk.tell(at.scope, "link", f"{at} reaches {exact}", None, links.packet_of(frame))
+                return across(walk, exact, crossing)
+    members = [one for one in segment.members if one != at] if segment else []
     return links.branches(walk, copies(walk, at, members, crossing))
 
 
@@ -43,12 +42,6 @@ def across(walk: Walk, at: Interface, frame: Frame) -> Endings:
     link = walk.index.link(at)
     refused = links.longer(walk, at, link, frame, 4) if link is not None else None
     return refused if refused is not None else links.arrive(walk, at, frame)
-
-
-def mac_of(walk: Walk, at: Interface) -> int | None:
-    """The MAC of an interface, or of the bridge that it is a port of."""
-    link = walk.index.link(at)
-    return link.mac if link else None
 
 
 def leave(walk: Walk, at: Interface, next_hop: Address, packet: HookPacket, route: Route) -> Endings:

@@ -13,7 +13,7 @@ from analyzer.facts.links import AddressFact, Bond, Bridge, LinkFact, OtherKind,
 from analyzer.facts.neighbours import ForwardingFact, NeighbourFact
 from analyzer.facts.routes import RouteFact
 from analyzer.facts.system import FilterFact
-from analyzer.model.network import Attachment, Interface, Namespace, Network
+from analyzer.model.network import Attachment, Interface, Namespace, Network, Segment
 from analyzer.solve.netfilter import HookTables
 from analyzer.solve.route_answers import Memory
 from analyzer.source import Scope, Span
@@ -283,6 +283,7 @@ class WalkIndex:
     attached: dict[Scope, tuple[Attachment, ...]]
     known: dict[tuple[object, ...], object] = field(default_factory=dict)
     pairs: dict[Interface, Pair | None] = field(default_factory=dict)
+    macs: dict[int, dict[int | None, list[Interface]]] = field(default_factory=dict)
 
     @staticmethod
     def of(network: Network) -> WalkIndex:
@@ -307,6 +308,16 @@ class WalkIndex:
         master = far.master_of(peer.device)
         bridge = master if master is not None and far.is_bridge(master) else ""
         return Pair(near, far, peer, far.links[peer.device], bridge, f"{at.device} is paired with {peer}")
+
+    def with_mac(self, segment: Segment, mac: int) -> Sequence[Interface]:
+        """The members of a layer-2 network that have this MAC."""
+        found = self.macs.get(id(segment))
+        if found is None:
+            found = self.macs[id(segment)] = defaultdict(list)
+            for one in segment.members:
+                link = self.link(one)
+                found[link.mac if link else None].append(one)
+        return found.get(mac, ())
 
     def link(self, at: Interface) -> LinkFact | None:
         """The link at an interface."""
