@@ -13,7 +13,8 @@ from analyzer.model.network import Interface, Namespace, Network
 from analyzer.query.state import roots
 from analyzer.source import Span
 
-__all__ = ["NodeFact", "OnLink", "Range", "ServicePort"]
+__all__ = ["CALICO_ADDRESS", "NodeFact", "OnLink", "Range", "ServicePort"]
+CALICO_ADDRESS = "projectcalico.org/IPv4Address"
 LOCAL_BRIDGES = ("docker", "br-", "virbr", "lxdbr", "podman", "lxcbr")
 SWITCHES = ("br-ex", "br-int", "br-tun", "br-local")
 
@@ -107,3 +108,11 @@ def prefix(text: str) -> Prefix | None:
         return read_prefix(text)
     except ValueError:
         return None
+
+
+def registered_address(node: NodeFact) -> Address | None:
+    """The address that Calico registered for a node, else its InternalIP."""
+    told = prefix(node.annotations.get(CALICO_ADDRESS, "").partition("/")[0])
+    if told is not None:
+        return Address(told.family, told.value)
+    return next((address for kind, address in node.addresses if kind == "InternalIP" and address.family == 4), None)

@@ -20,11 +20,9 @@ projectcalico/calico#8607, #2561, #3541, #3194; node/pkg/lifecycle/startup/autod
 
 from collections.abc import Iterator
 
-from analyzer.query.plan import NodeFact, captured_name, local_bridge, prefix
+from analyzer.query.plan import CALICO_ADDRESS, NodeFact, captured_name, local_bridge, prefix
 from analyzer.query.state import root_of
 from analyzer.rule import Address, Finding, Network, Prefix, Rule, Severity
-
-ANNOTATION = "projectcalico.org/IPv4Address"
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -36,7 +34,7 @@ def check(network: Network) -> Iterator[Finding]:
             why = problem(network, node, address, subnet, others)
             if why:
                 yield RULE.finding(
-                    node.place("metadata", "annotations", ANNOTATION),
+                    node.place("metadata", "annotations", CALICO_ADDRESS),
                     f"Calico knows {node.name} as {address}, which is {why}",
                     related=[(node.place("status", "addresses"), f"the addresses of {node.name}")],
                     help="set IP_AUTODETECTION_METHOD of calico-node, and restart it on the node",
@@ -45,7 +43,7 @@ def check(network: Network) -> Iterator[Finding]:
 
 def registered(node: NodeFact) -> tuple[Address, Prefix] | None:
     """The address and its network."""
-    text = node.annotations.get(ANNOTATION, "")
+    text = node.annotations.get(CALICO_ADDRESS, "")
     address, subnet = prefix(text.partition("/")[0]), prefix(text)
     return (Address(address.family, address.value), subnet) if address is not None and subnet is not None else None
 

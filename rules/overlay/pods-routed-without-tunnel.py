@@ -22,10 +22,9 @@ projectcalico/calico#8751, #3626, cloudnativelabs/kube-router#972; Calico, Overl
 
 from collections.abc import Iterator, Mapping
 
-from analyzer.query.plan import NodeFact, prefix
+from analyzer.query.plan import CALICO_ADDRESS, NodeFact, prefix
 from analyzer.rule import Finding, Network, Prefix, Rule, Severity
 
-ANNOTATION = "projectcalico.org/IPv4Address"
 MODES = ("ipipMode", "vxlanMode")
 
 
@@ -44,7 +43,7 @@ def check(network: Network) -> Iterator[Finding]:
                 pool.place("spec", "ipipMode"),
                 f"IPPool {pool.name} uses no tunnel, but {first.name} ({one}) and {second.name} ({two}) are in different subnets",
                 related=[
-                    (node.place("metadata", "annotations", ANNOTATION), f"{node.name} registered this address")
+                    (node.place("metadata", "annotations", CALICO_ADDRESS), f"{node.name} registered this address")
                     for node in (first, second)
                 ],
                 note="fine where the network between them routes the pods' addresses",
@@ -57,7 +56,7 @@ def by_subnet(network: Network) -> dict[Prefix, NodeFact]:
     """The subnets that nodes registered addresses in, each with its first node; /32 says nothing."""
     found: dict[Prefix, NodeFact] = {}
     for _, node in sorted(network.cluster.nodes.items()):
-        subnet = prefix(node.annotations.get(ANNOTATION, ""))
+        subnet = prefix(node.annotations.get(CALICO_ADDRESS, ""))
         if subnet is not None and subnet.length < 32:
             found.setdefault(subnet, node)
     return found

@@ -20,12 +20,11 @@ felix/rules/static.go (filterInputChain); projectcalico/calico#3665, #1357, conf
 
 from collections.abc import Iterator
 
-from analyzer.query.plan import NodeFact, captured_name, prefix
+from analyzer.query.plan import captured_name, prefix, registered_address
 from analyzer.query.state import roots
-from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
+from analyzer.rule import Finding, Namespace, Network, Rule, Severity
 
 SETS = ("cali40all-hosts-net", "cali40all-vxlan-net")
-ANNOTATION = "projectcalico.org/IPv4Address"
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -40,7 +39,7 @@ def lacking(network: Network, root: Namespace, name: str) -> Iterator[Finding]:
     fact = root.sets[name]
     held = [found for member in fact.members if (found := prefix(member.split(" ")[0])) is not None]
     for node in network.cluster.nodes.values():
-        address = tunnel_address(node)
+        address = registered_address(node)
         if captured_name(network, node.name) == root.scope.node or address is None:
             continue
         if not any(one.covers(address) for one in held):
@@ -50,14 +49,6 @@ def lacking(network: Network, root: Namespace, name: str) -> Iterator[Finding]:
                 related=[(node.place("status", "addresses"), f"{node.name} is {address}")],
                 help=f"restart calico-node on {root.scope.node}, and see whether {node.name} registered the right address",
             )
-
-
-def tunnel_address(node: NodeFact) -> Address | None:
-    """The address that Calico registered for a node, else its InternalIP."""
-    told = prefix(node.annotations.get(ANNOTATION, "").partition("/")[0])
-    if told is not None:
-        return Address(told.family, told.value)
-    return next((address for kind, address in node.addresses if kind == "InternalIP" and address.family == 4), None)
 
 
 RULE = Rule("tunnel-peer-not-allowed", Severity.ERROR, __doc__, check, ("F28",))

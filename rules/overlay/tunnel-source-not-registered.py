@@ -20,12 +20,10 @@ projectcalico/calico#4234, #1480; net/ipv4/ip_tunnel.c (ip_tunnel_xmit: the rout
 
 from collections.abc import Iterator
 
-from analyzer.query.plan import NodeFact, captured_name, prefix
+from analyzer.query.plan import CALICO_ADDRESS, NodeFact, captured_name, registered_address
 from analyzer.query.state import main_route, root_of
 from analyzer.query.tunnels import Overlay, Tunnel, overlays
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity, Span
-
-ANNOTATION = "projectcalico.org/IPv4Address"
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -43,15 +41,15 @@ def check(network: Network) -> Iterator[Finding]:
 
 def first_wrong(item: Overlay, own: NodeFact, root: Namespace, peers: list[NodeFact]) -> Iterator[Finding]:
     """The first peer that gets packets from an unknown address."""
-    mine = registered(own)
+    mine = registered_address(own)
     for peer in peers:
-        target = registered(peer)
+        target = registered_address(peer)
         found = source_to(root, target) if target is not None else None
         if mine is not None and found is not None and found[0] != mine:
             yield RULE.finding(
                 found[1],
                 f"{item.link.name} on {root.scope.node} sends to {peer.name} from {found[0]}, but {own.name} is known as {mine}",
-                related=[(own.place("metadata", "annotations", ANNOTATION), f"{own.name} registered {mine}")],
+                related=[(own.place("metadata", "annotations", CALICO_ADDRESS), f"{own.name} registered {mine}")],
                 help=f"ip route change <the route to {target}> src {mine}, or let Calico register {found[0]}",
                 certain=not (root.gaps.get("ip-route") or root.gaps.get("ip-rule")),
             )
@@ -68,14 +66,6 @@ def source_to(root: Namespace, target: Address) -> tuple[Address, Span] | None:
     devices = {hop.device for hop in route.next_hops}
     fact = next((fact for fact in root.addresses if fact.device in devices and fact.address.family == 4), None)
     return (fact.address, fact.at) if fact is not None and len(devices) == 1 else None
-
-
-def registered(node: NodeFact) -> Address | None:
-    """The address that the others know the node by."""
-    told = prefix(node.annotations.get(ANNOTATION, "").partition("/")[0])
-    if told is not None:
-        return Address(told.family, told.value)
-    return next((address for kind, address in node.addresses if kind == "InternalIP" and address.family == 4), None)
 
 
 RULE = Rule("tunnel-source-not-registered", Severity.ERROR, __doc__, check, ("F36",))
