@@ -61,7 +61,7 @@ def value(state: State, field: Field) -> int:
 
 def answer(state: State) -> State:
     """The reply to a packet that was delivered, with the connections that it made."""
-    ping = value(state, Field.PROTOCOL) in (ICMP, ICMPV6)
+    ping, length = value(state, Field.PROTOCOL) in (ICMP, ICMPV6), value(state, Field.LENGTH)
     fields = {
         Field.SOURCE: value(state, Field.DESTINATION),
         Field.DESTINATION: value(state, Field.SOURCE),
@@ -71,6 +71,7 @@ def answer(state: State) -> State:
         Field.ICMP_TYPE: ANSWERS.get(value(state, Field.ICMP_TYPE), 0),
         Field.TCP_FLAGS: SYN | ACK if value(state, Field.PROTOCOL) == TCP else 0,
         Field.TTL: 64,
+        Field.LENGTH: ir.FRAGMENTS + (length & (ir.FRAGMENTS - 1)) if ping and length else 0,
     }
     return state._replace(env=start(fields).env, frames=(), current=-1)
 

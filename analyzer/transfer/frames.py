@@ -23,6 +23,7 @@ from analyzer.transfer.ir import (
 )
 from analyzer.transfer.neighbour import without_frames
 from analyzer.transfer.reach import Reach, bond_of, bridge_of, flood, is_bridge, is_switch
+from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import Context, by_value, drop, goto, seq
 from analyzer.transfer.traffic_control import filters
 from analyzer.transfer.tunnel import geneve, tunnel, vxlan, wireguard
@@ -41,7 +42,8 @@ def frame_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         return End(Drop(f"{at} is down"), link.at)
     if not link.carrier and not is_bridge(context, at):
         return End(Drop(f"{at} has no carrier"), link.at)
-    return seq(filters(context, scope, detail, "egress"), leads(context, at, link))
+    fits = taken(link, str(at)) if bridge_of(context, at) is not None else KEEP
+    return seq(fits, filters(context, scope, detail, "egress"), leads(context, at, link))
 
 
 def leads(context: Context, at: Interface, link: LinkFact) -> Transfer:
@@ -90,7 +92,8 @@ def crossed(context: Context, at: Interface, peer: Interface) -> Transfer:
     if link is not None and not link.up:
         return End(Drop(f"{peer}, the other end of {at}, is down"), link.at)
     scrubbed = KEEP if peer.scope == at.scope else Assign(Field.MARK, 0)
-    return seq(scrubbed, forgotten(), goto(peer.scope, "receive", peer.device))
+    fits = taken(link, str(peer)) if link is not None else KEEP
+    return seq(fits, scrubbed, forgotten(), goto(peer.scope, "receive", peer.device))
 
 
 def siblings(context: Context, at: Interface, link: LinkFact) -> Transfer:

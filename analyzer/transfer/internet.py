@@ -26,6 +26,7 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
+from analyzer.transfer.sizes import sent
 from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, drop, goto, number, seq, unless
 from analyzer.transfer.tunnel import arrival
 
@@ -83,11 +84,7 @@ def transmit_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         return End(Drop(f"{at} is down"), link.at)
     if detail == "lo" or "LOOPBACK" in link.flags:
         return goto(scope, "frame", detail)
-    large = In(Field.LENGTH, ((link.mtu + 1, (1 << 17) - 1),)) if link.mtu else None
-    fits = (
-        KEEP if large is None else If(large, End(Drop(f"the packet does not fit into the MTU {link.mtu} of {at}"), link.at), KEEP)
-    )
-    return seq(fits, call(scope, "resolved", detail), goto(scope, "frame", detail))
+    return seq(sent(link.mtu, str(at), link.at), call(scope, "resolved", detail), goto(scope, "frame", detail))
 
 
 def resolved_stage(context: Context, scope: Scope, detail: str) -> Transfer:

@@ -23,7 +23,7 @@ class Field(StrEnum):
     """A packet's fields. Addresses have the family's width; a program is about one family.
 
     Interfaces are numbers that the program gives to names, the same in every namespace (0: none). LENGTH is the whole packet's with its IP
-    header in bytes (0: small, and of no interest). TTL 0 is a tunnel's packet; every other one starts with a TTL.
+    header in bytes (0: small, and of no interest); FRAGMENTS is added to it where the packet may be cut into fragments. TTL 0 is a tunnel's packet; every other one starts with a TTL.
     """
 
     SOURCE = "source"
@@ -56,6 +56,7 @@ class Field(StrEnum):
 
 NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED = 1, 2, 3, 4, 5
 SNAT_STATUS, DNAT_STATUS, SEEN_REPLY = 1, 2, 4
+FRAGMENTS = 1 << 16
 WIDTHS: Mapping[Field, int] = {
     Field.PROTOCOL: 8,
     Field.SOURCE_PORT: 16,

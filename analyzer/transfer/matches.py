@@ -38,7 +38,7 @@ from analyzer.ranges import Ranges, normalised, single
 from analyzer.source import Span
 from analyzer.transfer import conntrack
 from analyzer.transfer.address_types import address_type
-from analyzer.transfer.ir import ALWAYS, NEVER, All, Any, Bits, Field, In, Match, Not, Opaque
+from analyzer.transfer.ir import ALWAYS, FRAGMENTS, NEVER, All, Any, Bits, Field, In, Match, Not, Opaque
 from analyzer.transfer.sets import set_match
 from analyzer.transfer.space import BROADCAST, Context
 
@@ -186,13 +186,19 @@ def port_named(where: Where, name: str, field: Field) -> Match:
 def length(match: LengthMatch, where: Where) -> Match:
     """xt_length.c: the whole packet with its IP header. LENGTH 0 is a small packet of its protocol."""
     head = 20 if where.context.family == 4 else 40
-    given = All((Not(In(Field.LENGTH, single(0))), In(Field.LENGTH, ((match.low, match.high),))))
+    given = All((Not(In(Field.LENGTH, single(0))), In(Field.LENGTH, either_way(match.low, match.high))))
     syn = Bits(Field.TCP_FLAGS, 2, 2)
     cases: list[tuple[Match, int]] = [(All((protocol_is(6), syn)), 40 + head), (All((protocol_is(6), Not(syn))), 32 + head)]
     cases += [(protocol_is(number), SMALL[number] + head) for number in (1, 17, 58)]
     cases.append((Not(In(Field.PROTOCOL, normalised((number, number) for number in SMALL))), 20 + head))
     small = tuple(case for case, size in cases if match.low <= size <= match.high)
     return negate(Any((given, All((In(Field.LENGTH, single(0)), Any(small))))), match.negated)
+
+
+def either_way(low: int, high: int) -> Ranges:
+    """Lengths of packets that may be cut into fragments, and of those that may not."""
+    high = min(high, FRAGMENTS - 1)
+    return normalised(((low, high), (FRAGMENTS + low, FRAGMENTS + high)))
 
 
 def protocol_is(number: int) -> Match:

@@ -35,6 +35,7 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.matches import masked
+from analyzer.transfer.sizes import sent
 from analyzer.transfer.space import Context, dispatch, drop, flattened, number, seq, span_of
 
 Effect = Callable[[RouteFact, NextHop], Transfer]
@@ -241,7 +242,9 @@ def towards(route: RouteFact, hop: NextHop) -> Transfer:
 
 def done(context: Context, device: str, route: RouteFact, hop: NextHop) -> Transfer:
     """The packet leaves by a device."""
-    return seq(Assign(Field.OUT_INTERFACE, context.names.number(device), route.at), towards(route, hop), End(Return(), route.at))
+    fits = sent(route.mtu, f"the route to {route.destination}", route.at)
+    way = Assign(Field.OUT_INTERFACE, context.names.number(device), route.at)
+    return seq(fits, way, towards(route, hop), End(Return(), route.at))
 
 
 def output_stage(context: Context, scope: Scope, detail: str) -> Transfer:

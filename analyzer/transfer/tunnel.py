@@ -18,13 +18,13 @@ from analyzer.transfer.ir import (
     Assign,
     Decapsulate,
     Drop,
-    Encapsulate,
     End,
     Field,
     Transfer,
     Unknown,
 )
 from analyzer.transfer.reach import at_endpoint, flood
+from analyzer.transfer.sizes import wrapped
 from analyzer.transfer.space import Context, by_value, call, dispatch, drop, flattened, goto, seq
 
 UDP = 17
@@ -55,9 +55,15 @@ def outer(
     own = KEEP if local is not None and local.value else call(scope, "choose source")
     marked = Assign(Field.IN_INTERFACE, context.names.number(label))
     scrubbed = KEEP if scope == at.scope else Assign(Field.MARK, 0)
-    return seq(
-        scrubbed, *(Assign(name, 0) for name in FORGOTTEN), marked, Encapsulate(tuple(fields), place), own, goto(scope, "send")
-    )
+    link = context.link(at)
+    around = wrapped(context, tuple(fields), link.kind if link is not None else None, remote, not fragmented(link), place)
+    return seq(scrubbed, *(Assign(name, 0) for name in FORGOTTEN), marked, around, own, goto(scope, "send"))
+
+
+def fragmented(link: LinkFact | None) -> bool:
+    """Whether the outer packets may be cut into fragments: those of IP tunnels are not (pmtudisc), nor of a VXLAN device that sets DF."""
+    kind = link.kind if link is not None else None
+    return not isinstance(kind, Tunnel) and not (isinstance(kind, Vxlan) and kind.dont_fragment in ("set", "inherit"))
 
 
 def vxlan(context: Context, at: Interface, kind: Vxlan) -> Transfer:

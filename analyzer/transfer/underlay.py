@@ -11,8 +11,9 @@ from analyzer.facts.links import Ipvlan, Macvlan, Vlan
 from analyzer.model.network import Interface, Segment
 from analyzer.ranges import normalised
 from analyzer.transfer.bridge import GROUP
-from analyzer.transfer.ir import Assign, End, Field, If, In, Leave, Transfer, Unknown
+from analyzer.transfer.ir import KEEP, Assign, End, Field, If, In, Leave, Transfer, Unknown
 from analyzer.transfer.reach import flood
+from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import OF_TUNNEL, Context, by_value, drop, goto, seq
 
 KNOWN = (Field.STATE, Field.STATUS, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
@@ -29,7 +30,9 @@ def outside(context: Context, at: Interface) -> Transfer:
     rows: dict[int, Transfer] = {}
     for member in segment.members if segment else ():
         if member != at:
-            arrive = seq(Assign(Field.MARK, 0), forgotten(), goto(member.scope, "receive", member.device))
+            own = context.link(member)
+            fits = taken(own, str(member)) if own is not None else KEEP
+            arrive = seq(fits, Assign(Field.MARK, 0), forgotten(), goto(member.scope, "receive", member.device))
             for host in flood(context, ("receive", member, 0)).hosts:
                 link = context.link(host)
                 if link is not None and link.mac is not None:

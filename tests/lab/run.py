@@ -96,7 +96,7 @@ def second_opinions(
     before = len(tally.wrong)
     programs: dict[int, NetworkProgram] = {}
     for trace, probe, result in zip(told, chosen, results, strict=True):
-        if compare.judge(trace, probe, result) == "agree" and not probe.size:
+        if compare.judge(trace, probe, result) == "agree":
             ends = engines.lowered(loaded, programs, probe, trace)
             verdict = engines.judge(ends, trace, result)
             tally.lowered[verdict] += 1
