@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.addresses import Address, hardware_text
-from analyzer.facts.links import Bridge
+from analyzer.facts.links import Bridge, LinkFact
 from analyzer.facts.neighbours import BridgeVlanFact, ForwardingFact
 from analyzer.model.network import Interface
 from analyzer.solve import internet, links, resolution
@@ -16,7 +16,7 @@ from analyzer.solve.netfilter import Hook, HookPacket
 from analyzer.solve.route_answers import Route
 from analyzer.solve.route_lookup import route_of
 from analyzer.solve.walk_index import Space
-from analyzer.solve.walk_state import Answered, Dropped, Endings, Frame, Left, Question, Undecided, Walk
+from analyzer.solve.walk_state import HEADER, Answered, Dropped, Endings, Frame, Left, Question, Undecided, Walk
 from analyzer.source import Span
 
 LOCAL = ""
@@ -163,14 +163,25 @@ def to_port(
     tag = egress_tag(space, at.device, target, number)
     if tag is None:
         return walk.drop(at.scope, f"port {target} of {at} is not in VLAN {number}", vlan_place(space, target), copy)
-    if (refused := links.longer(walk, Interface(at.scope, target), link, frame, 4)) is not None:
+    hooked = frame.prerouted and port is not None
+    frame = cut(frame, link) if hooked else frame
+    if (refused := links.longer(walk, Interface(at.scope, target), link, frame, 0 if hooked else 4)) is not None:
         return refused
-    if frame.prerouted and port is not None and isinstance(frame.load, HookPacket):
+    if hooked and isinstance(frame.load, HookPacket) and port is not None:
         passed = bridged(walk, space, at, port, target, frame.load)
         if not isinstance(passed, HookPacket):
             return passed
         frame = frame.carrying(passed, True)
     return links.transmit(walk, Interface(at.scope, target), frame if frame.vlan == tag else frame._replace(vlan=tag))
+
+
+def cut(frame: Frame, link: LinkFact) -> Frame:
+    """``br_nf_dev_queue_xmit``: what br_netfilter has put together again is cut again; what must not be cut has to fit without a VLAN header."""
+    packet = links.packet_of(frame)
+    if packet is None or packet.size is None or not packet.fragments or not link.mtu or not isinstance(frame.load, HookPacket):
+        return frame
+    size = min(packet.size, link.mtu - HEADER[packet.family])
+    return frame.carrying(frame.load.with_packet(packet._replace(size=size)), frame.prerouted)
 
 
 def isolated(space: Space, port: str) -> bool:

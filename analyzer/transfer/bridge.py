@@ -29,6 +29,7 @@ from analyzer.transfer.ir import (
 )
 from analyzer.transfer.lookup import own_values
 from analyzer.transfer.reach import bridge_of, flood, inner_vlan, may_pass
+from analyzer.transfer.sizes import sent
 from analyzer.transfer.space import Context, by_value, call, drop, goto, number, seq, unless
 from analyzer.transfer.traffic_control import filters
 
@@ -198,15 +199,16 @@ def forwarded(context: Context, bridge: Interface, came: str | None, port: str, 
 
 
 def forward_stage(context: Context, scope: Scope, detail: str) -> Transfer:
-    """The IP hooks of a bridged packet."""
+    """The IP hooks of a bridged packet, which then must fit the port, or is cut (br_nf_dev_queue_xmit)."""
     device, _, port = detail.partition(" ")
-    names = context.names
+    names, link = context.names, context.link(Interface(scope, port))
     return seq(
         Assign(Field.OUT_INTERFACE, names.number(device)),
         Assign(Field.PHYSICAL_OUT, names.number(port)),
         call(scope, "hook", "FORWARD"),
         Assign(Field.IN_INTERFACE, 0),
         call(scope, "hook", "POSTROUTING"),
+        sent(link.mtu, f"{scope} {port}", link.at) if link is not None else KEEP,
         goto(scope, "frame", port),
     )
 
