@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import NamedTuple
 
 WIDTH = {4: 32, 6: 128}
+OCTETS = {str(number): number for number in range(256)}
 
 
 class Address(NamedTuple):
@@ -57,9 +58,20 @@ def library_text(family: int, value: int) -> str:
     return str(IPv4Address(value) if family == 4 else IPv6Address(value))
 
 
+def dotted(text: str) -> int | None:
+    """The value of four octets as they are usually written; None for all else, which ``ipaddress`` decides."""
+    try:
+        first, second, third, fourth = map(OCTETS.__getitem__, text.split("."))
+    except (KeyError, ValueError):
+        return None
+    return first << 24 | second << 16 | third << 8 | fourth
+
+
 @lru_cache(maxsize=1 << 16)
 def address(text: str) -> Address:
     """Reads an address; a zone (``fe80::1%eth0``) is dropped. ValueError when it is none."""
+    if (value := dotted(text)) is not None:
+        return Address(4, value)
     parsed = ip_address(text.partition("%")[0])
     return Address(parsed.version, int(parsed))
 
@@ -67,6 +79,9 @@ def address(text: str) -> Address:
 @lru_cache(maxsize=1 << 16)
 def prefix(text: str) -> Prefix:
     """Reads ``address/length``, ``address/netmask`` or an address (a host network); host bits are cleared."""
+    first, _, length = text.partition("/")
+    if length in OCTETS and (bits := OCTETS[length]) <= WIDTH[4] and (value := dotted(first)) is not None:
+        return prefix_of(Address(4, value), bits)
     network = ip_interface(text).network
     return Prefix(network.version, int(network.network_address), network.prefixlen)
 

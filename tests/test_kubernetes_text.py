@@ -273,3 +273,30 @@ def test_damaged_text_never_raises(parser: Any, path: str, text: str) -> None:
             for fact in facts_of(damaged, parser, path)[0]:
                 if isinstance(fact, ObjectFact):
                     len(fact.places)
+
+
+def test_dotted_addresses_are_those_of_the_library() -> None:
+    from ipaddress import ip_address, ip_interface
+
+    for text in (
+        "10.0.0.1",
+        "255.255.255.255",
+        "0.0.0.0",
+        "01.2.3.4",
+        "1.2.3",
+        "1.2.3.4.5",
+        "256.1.1.1",
+        "1.2.3.٣",
+        "",
+        "1..2.3",
+    ):
+        for length in ("", "/0", "/24", "/08", "/32", "/33", "/255.255.0.0", "/", "/1/2"):
+            for ours, theirs in ((address, ip_address), (prefix, ip_interface)):
+                try:
+                    expected = str(theirs(text + length))
+                except ValueError:
+                    with pytest.raises(ValueError, match=r".*"):
+                        ours(text + length)
+                    continue
+                found = str(ours(text + length))
+                assert found == (expected if ours is address else str(ip_interface(expected).network))

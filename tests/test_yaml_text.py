@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from typing import Any
@@ -263,3 +264,17 @@ def test_what_kubectl_writes_is_read_by_lines() -> None:
     assert gaps == []
     assert isinstance(known[0], ServiceFact)
     assert known[0].selector == {"true": "yes"}
+
+
+NAMES = st.sampled_from(["a", "b", "", "é", 'x"y', "k8s.io/z", "n\\"])
+LEAVES = st.sampled_from([1, -1.5e10, True, None, "x", 'a"b\\c', "", "é", "{", "a: b", ", ", {}, []])
+VALUES = st.recursive(LEAVES, lambda inner: st.dictionaries(NAMES, inner, max_size=3) | st.lists(inner, max_size=3))
+
+
+@given(st.dictionaries(NAMES, VALUES), st.sampled_from([None, 0, 4, "\t"]), st.booleans())  # type: ignore[untyped-decorator]
+def test_places_in_json_are_the_same_by_shape(value: dict[str, Any], indent: int | str | None, plain: bool) -> None:
+    text = json.dumps(value, indent=indent, ensure_ascii=plain)
+    (document,) = _json_documents.documents(Source("x.json", f"\n {text}\n"))
+    assert not isinstance(document, Gap)
+    assert isinstance(document.places, _json_documents.LazyPlaces)
+    assert list(document.places.known().items()) == list(document.places.all().items())

@@ -71,6 +71,9 @@ class ShapedPlaces(Mapping[tuple[Key, ...], Span]):
             return Span(self.path, line, column + 1)
         return Span(self.path, line, column + 1, line, (column + len(self.scalars[row]) if end == SCALAR else end) + 1)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self.shape.spots
+
     def __iter__(self) -> Iterator[tuple[Key, ...]]:
         return iter(self.shape.spots)
 

@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from analyzer.parsers._documents import Document, Key, Mark, Marks, Places, kind_of_items
+from analyzer.parsers._json_shapes import JsonShapes
 from analyzer.source import Gap, Source, Span
 
 TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+)')
@@ -21,29 +22,35 @@ STRING = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:\s*')
 class LazyPlaces(Mapping[tuple[Key, ...], Span]):
     """The places in one JSON value, found by reading its text once more when the first is asked for."""
 
-    __slots__ = ("begin", "column", "end", "found", "line", "source")
+    __slots__ = ("begin", "column", "end", "found", "line", "shapes", "source")
 
-    def __init__(self, source: Source, begin: int, end: int, line: int, column: int) -> None:
-        self.source, self.begin, self.end, self.line, self.column = source, begin, end, line, column
-        self.found: Places | None = None
+    def __init__(self, source: Source, begin: int, end: int, line: int, column: int, shapes: JsonShapes) -> None:
+        self.source, self.begin, self.end, self.line, self.column, self.shapes = source, begin, end, line, column, shapes
+        self.found: Mapping[tuple[Key, ...], Span] | None = None
 
     def all(self) -> Places:
+        """The places as a tree."""
+        return Places(self.source.path, marks_of(self.source.text[self.begin : self.end], self.line, self.column))
+
+    def known(self) -> Mapping[tuple[Key, ...], Span]:
         """The places."""
         if self.found is None:
             text = self.source.text[self.begin : self.end]
-            self.found = Places(self.source.path, marks_of(text, self.line, self.column))
+            self.found = self.shapes.places(self.source.path, text, self.line, self.column)
+            if self.found is None:
+                self.found = self.all()
         return self.found
 
     def __getitem__(self, key: tuple[Key, ...]) -> Span:
         if not key:
             return Span(self.source.path, self.line, self.column)
-        return self.all()[key]
+        return self.known()[key]
 
     def __iter__(self) -> Iterator[tuple[Key, ...]]:
-        return iter(self.all())
+        return iter(self.known())
 
     def __len__(self) -> int:
-        return len(self.all())
+        return len(self.known())
 
     def __repr__(self) -> str:
         return f"<{len(self)} places>"
@@ -52,8 +59,8 @@ class LazyPlaces(Mapping[tuple[Key, ...], Span]):
 def marks_of(text: str, line: int, column: int) -> Mark:
     """The marks of a JSON value that is known to be whole; ``line`` and ``column`` are those of its first character."""
     root: Marks = {}
-    stack: list[tuple[Marks, bool]] = [(root, False)]
-    key: Key = 0
+    stack = [root]
+    key: Key | None = 0
     keys: list[Key] = []
     start = 1 - column
     for found in TOKEN.finditer(text):
@@ -65,21 +72,19 @@ def marks_of(text: str, line: int, column: int) -> Mark:
             stack.pop()
             key = keys.pop()
         elif token == ",":
-            key = key + 1 if isinstance(key, int) else ""
+            key = key + 1 if isinstance(key, int) else None
         elif token == ":":
             continue
-        elif stack[-1][1] and key == "":
+        elif key is None:
             key = json.loads(token) if "\\" in token else token[1:-1]
         else:
             inner: Marks | None = {} if token in ("{", "[") else None
             end = begin + len(token)
-            stack[-1][0][key] = (line, begin - start + 1, line, end - start + 1, inner)
+            stack[-1][key] = (line, begin - start + 1, line, end - start + 1, inner)
             if inner is not None:
-                stack.append((inner, token == "{"))
+                stack.append(inner)
                 keys.append(key)
-                key = "" if token == "{" else 0
-            elif stack[-1][1]:
-                key = "\0"
+                key = None if token == "{" else 0
     return root[0]
 
 
@@ -112,7 +117,7 @@ def one(source: Source, position: int, finder: Finder, kind: dict[str, str] | No
     if kind and isinstance(value, dict):
         value = {**kind, **value}
     span = finder.span(position)
-    yield Document(value, LazyPlaces(source, position, end, span.line, span.column))
+    yield Document(value, LazyPlaces(source, position, end, span.line, span.column, finder.shapes))
     return end
 
 
@@ -150,9 +155,10 @@ DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
 
 class Finder:
-    """Lines and columns of offsets that do not go back."""
+    """Lines and columns of offsets that do not go back, and the shapes of what was found there."""
 
     def __init__(self, source: Source) -> None:
+        self.shapes = JsonShapes()
         self.source, self.seen, self.line, self.start = source, 0, 1, 0
 
     def span(self, offset: int) -> Span:

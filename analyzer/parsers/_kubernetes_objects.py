@@ -230,6 +230,8 @@ def endpoint_ports(view: View) -> Iterator[tuple[str, int, int | None]]:
 
 def target(item: View) -> tuple[str, str] | None:
     """The pod behind an endpoint: namespace and name."""
+    if "targetRef" not in item.value:
+        return None
     reference = item.part("targetRef")
     return (reference.text("namespace"), reference.text("name")) if reference.text("kind") == "Pod" else None
 
