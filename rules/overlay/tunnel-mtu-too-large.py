@@ -20,18 +20,30 @@ vxlan_xmit_one, skb_tunnel_check_pmtu; kubeovn/kube-ovn#4254, ovn-org/ovn-kubern
 from collections.abc import Iterator
 
 from analyzer.query.state import roots
-from analyzer.query.tunnels import Overlay, host_ends, overhead, overlays
+from analyzer.query.tunnels import Geneve, Overlay, Vxlan, host_ends, overhead, overlays
 from analyzer.rule import Finding, Namespace, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
     items = list(overlays(network))
     for item in items:
-        yield from over_lower(item)
+        if not limited_by_routes(network.namespaces[item.interface.scope], item):
+            yield from over_lower(item)
     for root in roots(network):
         mine = [item for item in items if item.interface.scope == root.scope and item.link.up and used(root, item.link.name)]
         if mine:
             yield from pods(network, root, min(mine, key=lambda item: item.link.mtu or 1 << 16))
+
+
+def limited_by_routes(root: Namespace, item: Overlay) -> bool:
+    """Whether the device takes its packets from a program (``external``) and routes with an MTU keep them small, as Cilium does."""
+    match item.kind:
+        case Vxlan(external=True) | Geneve(external=True) as kind if item.lower is not None and item.lower.mtu is not None:
+            room = item.lower.mtu - overhead(kind, item.endpoint.family if item.endpoint else 4)
+            tables = (routes for by_table in root.routes.values() for routes in by_table.values())
+            return any(route.mtu is not None and route.mtu <= room for routes in tables for route in routes)
+        case _:
+            return False
 
 
 def over_lower(item: Overlay) -> Iterator[Finding]:
