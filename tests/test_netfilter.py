@@ -12,9 +12,21 @@ from analyzer.addresses import Address, address
 from analyzer.facts.netfilter import IpsetFact, NftChainFact, RulesetFact
 from analyzer.model.network import Namespace
 from analyzer.parsers import ipset, iptables_save, read
-from analyzer.solve.netfilter import Connections, Hook, HookPacket, HookResult, HookTables, Judgement, Surroundings, run_hook
+from analyzer.solve.netfilter import (
+    Connection,
+    Connections,
+    Hook,
+    HookPacket,
+    HookResult,
+    HookTables,
+    Judgement,
+    Surroundings,
+    Tracked,
+    run_hook,
+)
+from analyzer.solve.netfilter import Flow as NetfilterFlow
 from analyzer.solve.oracle import Kind, Oracle
-from analyzer.solve.packet import ACK, ICMP, SYN, TCP, UDP, Packet
+from analyzer.solve.packet import ACK, ICMP, SYN, TCP, UDP, Hop, Packet
 from analyzer.source import Gap, Scope, Source, Span
 
 DATA = Path(os.environ.get("ANALYZER_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
@@ -65,6 +77,43 @@ def at_hook(
     namespace = Namespace(SCOPE, rulesets=(ruleset(text),) if text else (), **more)  # type: ignore[arg-type]
     tables = HookTables.of(namespace, at.packet.family)
     return run_hook(tables, hook, at, known or surroundings(), connections or Connections(), oracle or Oracle())
+
+
+def test_copies_change_what_they_name_and_nothing_else() -> None:
+    sent = Packet(4, 1, 2, TCP, 3, 4, 5, 6, 7, 8, 9, 10, True)
+    tracked, flow, address_six = Tracked("NEW"), NetfilterFlow(TCP, 1, 2, 3, 4), Address(6, 5)
+    at = HookPacket(sent, "in", "out", "port", "ports", 1, "multicast", True, 2, tracked, (address_six, 3), sent)
+    known = Connection(flow, flow.inverse, 1, False, False, True, False, False, False, "zone")
+    told = Hop("place", "stage", "what", Span("path", 1), sent)
+    other, later = sent._replace(mark=0), Tracked("ESTABLISHED")
+    pairs: list[tuple[object, object]] = [
+        (sent.from_source(20, 21), sent._replace(source=20, source_port=21)),
+        (sent.to_destination(20, 21), sent._replace(destination=20, destination_port=21)),
+        (sent.with_mark(20), sent._replace(mark=20)),
+        (sent.with_ttl(20), sent._replace(ttl=20)),
+        (at.with_packet(other), at._replace(packet=other)),
+        (at.after(other, later), at._replace(packet=other, tracked=later)),
+        (at.between("a", "b"), at._replace(in_device="a", out_device="b")),
+        (at.across("br", "p", "q"), at._replace(in_device="br", out_device="br", physical_in="p", physical_out="q")),
+        (
+            at.bridged("br", "p", 7),
+            at._replace(in_device="br", out_device="", physical_in="p", physical_out="", source_mac=7, local=False),
+        ),
+        (at.received("a"), at._replace(in_device="a", out_device="", local=False)),
+        (
+            at.framed("a", "unicast", 7),
+            at._replace(in_device="a", out_device="", source_mac=7, packet_type="unicast", local=False),
+        ),
+        (at.leaving("a", 7), at._replace(out_device="a", next_hop=7)),
+        (known.answered(), known._replace(seen_reply=True)),
+        (known.decided(True), known._replace(destination_decided=True)),
+        (known.decided(False), known._replace(source_decided=True)),
+        (known.stored(), known._replace(confirmed=True)),
+        (told.on_the_way_back(), told._replace(reply=True)),
+        (told.left_by(other), told._replace(packet=other)),
+    ]
+    assert [one for one, _ in pairs] == [two for _, two in pairs]
+    assert all(type(one) is type(two) for one, two in pairs)
 
 
 def flow_cases() -> list[tuple[str, int]]:

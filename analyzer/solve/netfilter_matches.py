@@ -187,10 +187,10 @@ def packet_type(match: PacketTypeMatch, visit: Visit) -> bool:
 
 
 def reverse_path(match: ReversePathMatch, visit: Visit) -> bool:
-    """ipt_rpfilter.c; ``inverted`` is part of the question."""
+    """ipt_rpfilter.c (rpfilter_mt): what the reverse path says, inverted by ``--invert``."""
     answer = visit.surroundings.reverse_path
     if answer is not None:
-        return answer(match, visit.at.with_packet(visit.packet))
+        return answer(match, visit.at.with_packet(visit.packet)) != match.inverted
     return visit.oracle.test(f"{visit.place}: the reverse path of the packet is as the rule asks") != match.inverted
 
 

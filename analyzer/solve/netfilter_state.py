@@ -63,6 +63,20 @@ class Connection(NamedTuple):
     confirmed: bool = False
     zone: str = ""
 
+    def answered(self) -> Connection:
+        """The same once a packet of the other direction was seen."""
+        return tuple.__new__(Connection, (*self[:3], True, *self[4:]))
+
+    def decided(self, destination: bool) -> Connection:
+        """The same with this side decided."""
+        if destination:
+            return tuple.__new__(Connection, (*self[:7], True, *self[8:]))
+        return tuple.__new__(Connection, (*self[:6], True, *self[7:]))
+
+    def stored(self) -> Connection:
+        """The same once its first packet has passed."""
+        return tuple.__new__(Connection, (*self[:8], True, self.zone))
+
 
 @dataclass(slots=True)
 class Connections:

@@ -51,7 +51,7 @@ def track(packet: Packet, quoted: Packet | None, connections: Connections, zone:
         return Tracked("NEW", Connection(flow, flow.inverse, zone=zone)) if opens(packet) else Tracked("INVALID")
     connection, reply = found
     if reply and not connection.seen_reply:
-        connection = Connection._make((*connection[:3], True, *connection[4:]))
+        connection = connection.answered()
         connections.store(connection)
     return Tracked("ESTABLISHED" if connection.seen_reply else "NEW", connection, reply)
 
@@ -66,7 +66,7 @@ def confirm(tracked: Tracked | None, connections: Connections) -> Tracked | None
     """Stores the packet's new connection (``nf_conntrack_confirm``)."""
     if tracked is None or tracked.connection is None or tracked.connection.confirmed:
         return tracked
-    connection = Connection._make((*tracked.connection[:8], True, tracked.connection.zone))
+    connection = tracked.connection.stored()
     connections.store(connection)
     return Tracked(tracked.state, connection, tracked.reply)
 
@@ -85,7 +85,7 @@ def bind(connection: Connection, destination: bool, wanted: Flow, connections: C
     if not destination:
         wanted = unique(connection, wanted, connections)
     if wanted == current:
-        return decided(connection, destination)
+        return connection.decided(destination)
     if destination:
         return connection._replace(reply=wanted.inverse, destination_translated=True, destination_decided=True)
     return connection._replace(reply=wanted.inverse, source_translated=True, source_decided=True)
@@ -96,14 +96,7 @@ def bound(connection: Connection, destination: bool, connections: Connections) -
     found = None if destination else connections.find(connection.reply, connection.zone)
     if found is not None and found[0].original != connection.original:
         return bind(connection, destination, connection.reply.inverse, connections)
-    return decided(connection, destination)
-
-
-def decided(connection: Connection, destination: bool) -> Connection:
-    """The connection with this side decided."""
-    if destination:
-        return tuple.__new__(Connection, (*connection[:7], True, *connection[8:]))
-    return tuple.__new__(Connection, (*connection[:6], True, *connection[7:]))
+    return connection.decided(destination)
 
 
 def unique(connection: Connection, wanted: Flow, connections: Connections) -> Flow:

@@ -126,7 +126,7 @@ def address_type(walk: Walk, space: Space, family: int, value: int, device: str 
 
 
 def passes(walk: Walk, space: Space, match: ReversePathMatch, at: HookPacket) -> bool:
-    """Whether the source's way back is the one that it came by (``rpfilter``); the match itself looks at ``invert``."""
+    """Whether the source's way back is the one that it came by (``rpfilter``); the match looks at ``invert``."""
     packet = at.packet
     if at.in_device == "lo" or (packet.family == 4 and packet.source == 0):
         return True
