@@ -164,3 +164,14 @@ def test_real_text_and_json_agree(path: Path, kind: str) -> None:
 def test_links_of_both_details_have_the_same_names() -> None:
     plain, detailed = (facts_of(SAMPLES / "ip-addr" / f"{name}.txt", "ip-addr") for name in ("addresses", "details"))
     assert [f.name for f in plain if isinstance(f, LinkFact)] == [f.name for f in detailed if isinstance(f, LinkFact)]
+
+
+def test_all_is_every_address_of_the_listing() -> None:
+    for name, family in (("ip_-6_route_show_table_all", 6), ("ip_route_show_table_all", 4)):
+        text = "local all dev lo table local proto kernel metric 0\n" + (
+            "fe80::/64 dev a\n" if family == 6 else "10.0.0.0/8 dev a\n"
+        )
+        found = list(parsers.read(PARSERS["ip-route"], Source(name, text, "ip-route", Scope("node"))))
+        assert [str(item.destination) for item in found[:1] if isinstance(item, RouteFact)] == [
+            "::/0" if family == 6 else "0.0.0.0/0"
+        ]

@@ -9,17 +9,38 @@ from typing import Any
 
 from analyzer.source import Source, Span
 
-ERRORS = re.compile(
-    r"^(Cannot |Error: |RTNETLINK answers|Device \"|Dump terminated|Dump was interrupted|.*: command not found|.*: not found$|"
-    r"Object \".*\" is unknown|Failed to |bash: |sh: |.*No such file or directory|.*Permission denied|.*Operation not permitted|Usage: |Command line is not complete)"
+BEGINNINGS = (
+    *(
+        "Cannot ",
+        "Error: ",
+        "RTNETLINK answers",
+        'Device "',
+        "Dump terminated",
+        "Dump was interrupted",
+        "Failed to ",
+        "bash: ",
+        "sh: ",
+    ),
+    *("Usage: ", "Command line is not complete"),
 )
+UNKNOWN = re.compile(r"Object \".*\" is unknown")
 WORD = re.compile(r"\S+")
 
 
 def refuse_errors(line: str) -> None:
     """Raises ValueError where a line is a command's error and not its output."""
-    if ERRORS.match(line):
+    if line.startswith(BEGINNINGS) or line.endswith(": not found") or UNKNOWN.match(line) or says(line):
         raise ValueError(f"the command failed: {line.strip()}")
+
+
+def says(line: str) -> bool:
+    """Whether a line has the words of an error."""
+    return (
+        ": command not found" in line
+        or "No such file or directory" in line
+        or "Permission denied" in line
+        or "Operation not permitted" in line
+    )
 
 
 def span_of(source: Source, number: int, line: str, word: str, start: int = 0) -> Span:

@@ -52,7 +52,7 @@ def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
         port=int(port) if port.isdecimal() else None,
         via=values.get("via"),
         next_hop_id=number(values.get("nhid")),
-        flags=frozenset(word for word in words if word in FLAGS),
+        flags=FLAGS.intersection(words),
     )
 
 

@@ -44,7 +44,8 @@ def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
         return
     values = {key: words[i + 1] for i, key in enumerate(words[:-1]) if key in VALUES}
     mac = values.get("lladdr")
-    if "dev" not in values and not mac and not STATES.intersection(words):
+    states = STATES.intersection(words)
+    if "dev" not in values and not mac and not states:
         raise ValueError(f"expected a neighbour such as '10.0.0.2 dev eth0 lladdr …', not {line.strip()[:60]!r}")
     yield NeighbourFact(
         at=word_at(at, line, mac) if mac else at,
@@ -52,7 +53,7 @@ def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
         address=address(words[0]),
         device=values.get("dev"),
         mac=hardware_address(mac) if mac and mac.count(":") == 5 else None,
-        states=frozenset(word for word in words if word in STATES),
+        states=states,
         proxy="proxy" in words,
         external="extern_learn" in words,
     )

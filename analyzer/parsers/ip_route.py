@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from analyzer.addresses import WIDTH, Address, Prefix, address, default_prefix, prefix
 from analyzer.facts.base import Fact
@@ -35,6 +36,17 @@ FLAGS = frozenset(
 )
 VALUES = frozenset(
     {
+        "via",
+        "dev",
+        "src",
+        "table",
+        "metric",
+        "proto",
+        "scope",
+        "nhid",
+        "mtu",
+        "weight",
+        "from",
         "realm",
         "realms",
         "advmss",
@@ -68,6 +80,8 @@ VALUES = frozenset(
         "lock",
     }
 )
+PAIRS = VALUES - {"dsfield"}
+SPECIAL = frozenset({"lock", "inet", "inet6"})
 NAMED_TABLES = {"main": MAIN, "local": 255, "default": 253, "unspec": 0}
 
 
@@ -119,57 +133,91 @@ def flush(source: Source, pending: list[tuple[int, str]], family: int, order: in
     number, first = pending[0]
     try:
         refuse_errors(first)
-        words = first.split()
-        hops = [line.split() for _, line in pending[1:] if line.split()[0] == "nexthop"]
-        if "nexthop" in words[1:]:
-            position = words.index("nexthop")
-            words, inner = words[:position], " ".join(words[position:]).split("nexthop")[1:]
-            hops += [["nexthop", *text.split()] for text in inner]
-        yield route_of(source, number, first, words, hops, family, order)
+        hops = tuple(line for _, line in pending[1:] if line.split()[0] == "nexthop")
+        yield route_of(source, number, first, hops, family, order)
     except UNREADABLE as problem:
         yield gap(source, number, f"{reason(problem)} (expected a route such as '10.0.0.0/8 via 10.0.0.1 dev eth0')")
 
 
-def route_of(
-    source: Source, number: int, line: str, words: list[str], hops: list[list[str]], family: int, order: int
-) -> RouteFact:
-    """A route from its words."""
-    kind = words.pop(0) if words[0] in KINDS else "unicast"
-    options, flags, encap = options_of(words[1:])
-    family = family_told(words[0], options, hops, family)
-    ways = [next_hop(hop[1:]) for hop in hops]
-    if not ways and ("dev" in options or "via" in options):
-        ways = [NextHop(way(options.get("via")), options.get("dev"), 1, frozenset(flags), encap)]
-    identifier = options.get("nhid")
-    column = line.find(words[0]) + 1
+def route_of(source: Source, number: int, line: str, hops: tuple[str, ...], family: int, order: int) -> RouteFact:
+    """A route from its line, and those of its next hops."""
+    kind, words = "unicast", line.split(None, 1)
+    if words[0] in KINDS:
+        kind, words = words[0], words[1].split(None, 1)
+    told = tail(words[1] if len(words) > 1 else "", hops)
+    if words[0] == "default":
+        family = told.family or family
     return RouteFact(
-        at=Span(source.path, number, column, number, len(line) + 1),
+        at=Span(source.path, number, line.find(words[0]) + 1, number, len(line) + 1),
         scope=source.scope,
         destination=destination(words[0], family),
         kind=kind,
-        table=table_number(options.get("table", MAIN)),
-        next_hops=tuple(ways),
-        next_hop_id=int(identifier) if identifier else None,
-        metric=int(options.get("metric", 0)),
-        source=address(options["src"]) if "src" in options else None,
-        scope_name=options.get("scope"),
-        protocol=options.get("proto"),
-        tos=int(options.get("tos", "0"), 0),
-        mtu=int(options["mtu"]) if "mtu" in options else None,
-        source_prefix=prefix(options["from"]) if options.get("from", "default") not in ("default", "all") else None,
+        table=told.table,
+        next_hops=told.next_hops,
+        next_hop_id=told.next_hop_id,
+        metric=told.metric,
+        source=told.source,
+        scope_name=told.scope_name,
+        protocol=told.protocol,
+        tos=told.tos,
+        mtu=told.mtu,
+        source_prefix=told.source_prefix,
         order=order,
     )
 
 
-def family_told(first: str, options: Mapping[str, str], hops: list[list[str]], family: int) -> int:
-    """The family that an address of the route tells, else the file's."""
-    if first != "default":
-        return 6 if ":" in first else 4
-    told = [options.get("src", ""), options.get("via", "")] if not hops else []
-    for text in told:
+class Tail(NamedTuple):
+    """What stands behind a destination. ``family`` is the one that an address or an option tells; None where none does."""
+
+    family: int | None
+    next_hops: tuple[NextHop, ...]
+    table: int | str
+    next_hop_id: int | None
+    metric: int
+    source: Address | None
+    scope_name: str | None
+    protocol: str | None
+    tos: int
+    mtu: int | None
+    source_prefix: Prefix | None
+
+
+@lru_cache(maxsize=1 << 14)
+def tail(text: str, hops: tuple[str, ...]) -> Tail:
+    """The options of a route, which many have in common, and the lines of its next hops. ValueError for what is not known."""
+    words = text.split()
+    groups = [line.split()[1:] for line in hops]
+    if "nexthop" in words:
+        position = words.index("nexthop")
+        words, inner = words[:position], " ".join(words[position:]).split("nexthop")[1:]
+        groups += [part.split() for part in inner]
+    options, flags, encap = options_of(words)
+    ways = [next_hop(group) for group in groups]
+    if not ways and ("dev" in options or "via" in options):
+        ways = [NextHop(way(options.get("via")), options.get("dev"), 1, frozenset(flags), encap)]
+    told = options.get
+    origin = told("from", "default")
+    return Tail(
+        family_told(options, bool(groups)),
+        tuple(ways),
+        table_number(told("table", MAIN)),
+        int(options["nhid"]) if "nhid" in options else None,
+        int(told("metric", 0)),
+        way(told("src")),
+        told("scope"),
+        told("proto"),
+        int(told("tos", "0"), 0),
+        int(options["mtu"]) if "mtu" in options else None,
+        None if origin in ("default", "all") else prefix(origin),
+    )
+
+
+def family_told(options: Mapping[str, str], multipath: bool) -> int | None:
+    """The family that an address behind the destination tells, None where none does."""
+    for text in () if multipath else (options.get("src"), options.get("via")):
         if text and text not in ("inet", "inet6"):
             return 6 if ":" in text else 4
-    return 6 if "pref" in options else family
+    return 6 if "pref" in options else None
 
 
 def destination(text: str, family: int) -> Prefix:
@@ -179,7 +227,7 @@ def destination(text: str, family: int) -> Prefix:
     host, slash, length = text.partition("/")
     if "." in host or ":" in host or host.isdecimal():
         missing = 3 - host.count(".") if ":" not in host else 0
-        found = prefix(host + ".0" * missing + slash + length)
+        found = prefix(host + ".0" * missing + slash + length if missing else text)
         if slash and length.isdecimal() and int(length) > WIDTH[found.family]:
             raise ValueError(f"{text!r} is no network")
         return found
@@ -188,6 +236,9 @@ def destination(text: str, family: int) -> Prefix:
 
 def options_of(words: list[str]) -> tuple[dict[str, str], set[str], str | None]:
     """The options behind a destination: values by key, flags, and the text of an encapsulation. ValueError for what is not known."""
+    keys, values = words[::2], words[1::2]
+    if len(keys) == len(values) and PAIRS.issuperset(keys) and SPECIAL.isdisjoint(values):
+        return dict(zip(keys, values, strict=True)), set(), None
     options: dict[str, str] = {}
     flags: set[str] = set()
     encap: str | None = None
@@ -204,10 +255,7 @@ def options_of(words: list[str]) -> tuple[dict[str, str], set[str], str | None]:
         elif word == "via" and words[position + 1] in ("inet", "inet6"):
             options["via"] = words[position + 2]
             position += 3
-        elif (
-            word in ("via", "dev", "src", "table", "metric", "proto", "scope", "nhid", "mtu", "weight", "from", "tos")
-            or word in VALUES
-        ):
+        elif word in VALUES:
             value = words[position + 1]
             step = 3 if value == "lock" else 2
             options["tos" if word == "dsfield" else word] = words[position + 2] if value == "lock" else value
