@@ -19,7 +19,6 @@ from tests.captures import files_of, network_of
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples" / "rules"
-HEALTHY = sorted((ROOT / "samples" / "healthy").glob("*.txt"))
 SECTIONS = ("What it finds", "Why it matters", "Example", "How to mend", "Sources")
 
 
@@ -126,13 +125,6 @@ def test_a_healthy_cluster_has_no_findings(tmp_path: Path) -> None:
     write(tmp_path, Shape(nodes=3, pods=2, services=20))
     found = check(network_of({}, tmp_path))
     assert [f"{one.rule}: {one.message}" for one in found] == []
-
-
-@pytest.mark.parametrize("path", HEALTHY, ids=lambda path: path.stem)
-def test_what_installations_look_like_when_they_are_well_has_no_findings(path: Path, tmp_path: Path) -> None:
-    network = network_of(files_of(path.read_text()), tmp_path)
-    assert network.gaps == ()
-    assert [f"{one.rule}: {one.message}" for one in check(network)] == []
 
 
 def test_rules_say_the_same_twice(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from analyzer.model.pairs import pairs
 from analyzer.model.plan import cluster
 from analyzer.model.routing import table_names
 from analyzer.model.segments import outside, segments
+from analyzer.model.unseen import fabric
 from analyzer.source import Gap, Scope, Source
 
 
@@ -65,6 +66,7 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
         gaps=every,
         node_names=names,
         pods_of=by_node(pods),
+        fabric=fabric(wanted, known.all(CniConfigFact), spaces),
     )
 
 

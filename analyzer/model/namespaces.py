@@ -31,6 +31,7 @@ from analyzer.model.merging import (
 from analyzer.model.network import Namespace
 from analyzer.model.ordering import Ordered
 from analyzer.model.routing import KERNEL, Routing, default_rules, local_table, routing
+from analyzer.model.unseen import programs
 from analyzer.source import Gap, Scope
 
 T = TypeVar("T")
@@ -78,6 +79,7 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
     rulesets = merged_rulesets(facts.of(RulesetFact, scope))
     kinds: tuple[type[Fact], ...] = (BridgePortFact, RouteFact, RoutingRuleFact, QdiscFact)
     absent = missing(given, [*rulesets, *links.values(), *addresses, *(fact for kind in kinds for fact in facts.of(kind, scope))])
+    filters = facts.of(FilterFact, scope)
     rules = {family: found.rules.get(family) or default_rules(family, scope) for family in (4, 6)}
     routes = with_local(found, addresses, links, scope)
     space = Namespace(
@@ -92,7 +94,7 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
         forwarding=distinct(facts.of(ForwardingFact, scope)),
         ports=ports,
         vlans=by_device(distinct(facts.of(BridgeVlanFact, scope))),
-        filters=by_device(distinct(facts.of(FilterFact, scope))),
+        filters=by_device(distinct([*filters, *programs(links, filters, scope)])),
         qdiscs=distinct(facts.of(QdiscFact, scope)),
         rulesets=rulesets,
         nft_chains=distinct(facts.of(NftChainFact, scope)),

@@ -130,6 +130,7 @@ class Network:
     tunnel's outer packets are sent and received, for every tunnel device. ``owners``: the interfaces that hold an address.
     ``segment_of`` finds the layer-2 network of an outside interface. A pod's interface whose other end is a port of Open vSwitch is
     outside too, and so are the switch's own ports: what the switch does is not captured.
+    ``fabric``: the cloud whose network answers for pods' addresses; empty where there is no sign of one.
     ``node_names``: the captured node (the folder's name) of each Node object, by the object's name. ``pods_of``: the attachments with a
     namespace of their own, by captured node.
     """
@@ -149,3 +150,4 @@ class Network:
     gaps: tuple[Gap, ...] = ()
     node_names: Mapping[str, str] = field(default_factory=dict)
     pods_of: Mapping[str, tuple[Attachment, ...]] = field(default_factory=dict)
+    fabric: str = ""

@@ -123,8 +123,13 @@ def finished(source: Source, draft: Draft | None) -> Iterator[Fact | Gap]:
         classifier=classifier,
         everything=everything if understood else None,
         keys=tuple(draft.keys),
-        actions=tuple(draft.actions),
+        actions=(*draft.actions, *program(classifier, "direct-action" in words)),
     )
+
+
+def program(classifier: str, acts: bool) -> tuple[OtherAction, ...]:
+    """What a BPF classifier with ``direct-action`` does by itself, which is not known (net/sched/cls_bpf.c, cls_bpf_classify)."""
+    return (OtherAction("bpf", "direct-action"),) if classifier == "bpf" and acts else ()
 
 
 def named(source: Source) -> tuple[str, str]:
@@ -140,9 +145,10 @@ def read_json(source: Source) -> Iterator[Fact | Gap]:
         options: Mapping[str, Any] = item.get("options") or {}
         actions = options.get("actions") or []
         keys = tuple(key_of(match) for match in options.get("match", ()))
-        if not actions and not keys:
-            continue
         classifier = item.get("kind", "")
+        own = program(classifier, "direct-action" in options)
+        if not actions and not keys and not own:
+            continue
         device = item.get("dev") or named_device
         if not device:
             yield Gap(at, "the filter's device is not named", source.kind, source.scope)
@@ -158,7 +164,7 @@ def read_json(source: Source) -> Iterator[Fact | Gap]:
             classifier=classifier,
             everything=(classifier == "matchall" or all(mask == 0 for _, mask, _ in keys)) if understood else None,
             keys=keys,
-            actions=tuple(action_from(action) for action in actions),
+            actions=(*(action_from(action) for action in actions), *own),
         )
 
 

@@ -33,11 +33,12 @@ LOST, UNKNOWN, WRONG, REPLY, SEEN_SOURCE, SEEN_DESTINATION = (
 
 
 class Sender(NamedTuple):
-    """Where flows start: a namespace, the source addresses, and the destinations."""
+    """Where flows start: a namespace, the source addresses, the destinations, and the ports that it may send from."""
 
     scope: Scope
     sources: Ranges
     destinations: Ranges
+    ports: Ranges = PORTS
 
 
 class Lost(NamedTuple):
@@ -84,7 +85,7 @@ def request(aim: Aim, sender: Sender) -> State:
     }
     if aim.ping:
         return start({**common, Field.SOURCE_PORT: ((0, 65535),), Field.ICMP_TYPE: 8 if aim.family == 4 else 128})
-    ports: dict[Field, int | Ranges] = {Field.SOURCE_PORT: PORTS, Field.DESTINATION_PORT: aim.ports}
+    ports: dict[Field, int | Ranges] = {Field.SOURCE_PORT: sender.ports, Field.DESTINATION_PORT: aim.ports}
     return start({**common, **ports, Field.TCP_FLAGS: SYN})
 
 

@@ -94,6 +94,8 @@ def translation(packet: Packet, outcome: Outcome) -> Hop | None:
     for hop in outcome.hops:
         if hop.reply:
             return None
-        if hop.stage == "netfilter" and hop.packet is not None and hop.at is not None and hop.packet.source != packet.source:
+        now = hop.packet
+        inner = now is not None and now.destination == packet.destination  # and no tunnel's packet
+        if now is not None and inner and hop.stage == "netfilter" and hop.at is not None and now.source != packet.source:
             return hop
     return None

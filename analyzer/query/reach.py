@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analyzer.addresses import Address
+from analyzer.facts.links import Geneve, Vxlan
 from analyzer.findings import Counterexample
 from analyzer.model.network import Network
 from analyzer.policy.network_policy import admitted, policies_of
 from analyzer.query.causes import Broken
 from analyzer.query.flows import (
     LOST,
+    PORTS,
     UNKNOWN,
     Aim,
     Lost,
@@ -25,7 +27,7 @@ from analyzer.query.flows import (
 from analyzer.query.neglect import neglect
 from analyzer.query.parties import Party
 from analyzer.query.replay import Replay, Word, replay
-from analyzer.ranges import Ranges, intersection, normalised
+from analyzer.ranges import Ranges, difference, intersection, normalised
 from analyzer.solve import internet
 from analyzer.solve.oracle import Oracle
 from analyzer.solve.packet import SYN, TCP, Packet
@@ -93,6 +95,10 @@ def decided(network: Network, program: ir.Program, send: Send, groups: Iterable[
             ] = None
             break
         reach.pairs += sum(size(sender.sources) * size(sender.destinations) for sender in group.senders)
+        for sender in group.senders:
+            if taken := difference(PORTS, sender.ports):
+                text = ", ".join(str(port) for low, high in taken for port in range(low, high + 1))
+                reach.assumptions[f"no program of {sender.scope} sends from the ports of its tunnels ({text})"] = None
         for aim in group.aims:
             found = analyse(program, send, aim, group.senders, dead)
             reach.assumptions.update(found.assumptions)
@@ -256,4 +262,18 @@ def node_groups(
         for source, values in sorted(chosen_sources(network, party, others).items()):
             own = Party(party.name, party.scope, Address(party.address.family, source))
             reached = normalised((value, value) for value in values)
-            yield Group(made(holders), (Sender(party.scope, ((source, source),), reached),), {source: (own,)}, names, targets)
+            sender = Sender(party.scope, ((source, source),), reached, free_ports(network, party.scope))
+            yield Group(made(holders), (sender,), {source: (own,)}, names, targets)
+
+
+def free_ports(network: Network, scope: Scope) -> Ranges:
+    """The ports that a node's programs can send from: its tunnels' sockets hold theirs (vxlan_socket_create, drivers/net/vxlan/vxlan_core.c)."""
+    held: list[tuple[int, int]] = []
+    for at, home in network.sockets.items():
+        link = network.namespaces[at.scope].links.get(at.device)
+        match link.kind if link is not None and home == scope else None:
+            case Vxlan(port=port) | Geneve(port=port):
+                held.append((port, port))
+            case _:
+                continue
+    return difference(PORTS, normalised(held)) if held else PORTS

@@ -54,6 +54,9 @@ def leave(walk: Walk, at: Interface, next_hop: Address, packet: HookPacket, rout
     holders = network.owners.get(destination, ())
     if not holders:
         return outside(walk, at, next_hop, destination, packet, route)
+    if next_hop == destination and network.fabric and holders[0].scope.namespace:
+        words = f"whether the network of {network.fabric} leads from {at} to {destination}, the address of a pod, is not known"
+        return walk.undecided(words, route.fact.at, f"what {network.fabric} has assigned to the nodes' interfaces")
     if next_hop == destination:
         return walk.drop(at.scope, f"nobody answers for {destination} on {at}; {holders[0]} has it", route.fact.at)
     roots = [one for one in holders if not one.scope.namespace and leads_out(walk, one) and not shared(walk, at, one)]

@@ -46,9 +46,11 @@ def routed(context: Context, at: Interface) -> Transfer:
     """A frame to a MAC that no captured interface has. Where a captured one has the next hop's address, nobody takes it."""
     nodes: dict[int, Transfer] = {}
     held: list[tuple[int, int]] = []
+    assigned: list[tuple[int, int]] = []
     for address, owners in context.network.owners.items():
         if address.family == context.family:
-            held.append((address.value, address.value))
+            of_pod = bool(context.network.fabric) and bool(owners[0].scope.namespace)
+            (assigned if of_pod else held).append((address.value, address.value))
             nodes[address.value] = by_router(context, at, address, owners)
     nobody = drop(
         f"no interface on the network of {at} takes what is for the next hop, which another interface of the capture has"
@@ -57,7 +59,11 @@ def routed(context: Context, at: Interface) -> Transfer:
     leave = If(OF_TUNNEL, End(Unknown(f"the packet of a tunnel leaves the capture by {at}")), gone)
     lost, open_ended = claimed(context, at)
     beyond = by_value(Field.DESTINATION, {**open_ended, **nodes}, leave)
-    return If(In(Field.NEXT_HOP, normalised(held)), nobody, by_value(Field.NEXT_HOP, lost, beyond))
+    ways = If(In(Field.NEXT_HOP, normalised(held)), nobody, by_value(Field.NEXT_HOP, lost, beyond))
+    if not assigned:
+        return ways
+    cloud = End(Unknown(f"whether the network of {context.network.fabric} leads from {at} to a pod's address is not known"))
+    return If(In(Field.NEXT_HOP, normalised(assigned)), cloud, ways)
 
 
 def by_router(context: Context, at: Interface, address: Address, owners: tuple[Interface, ...]) -> Transfer:
