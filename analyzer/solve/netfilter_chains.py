@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from analyzer.facts.netfilter import Chain, Jump, NfRule, Verdict
 from analyzer.solve.netfilter_state import Judgement
@@ -15,13 +15,11 @@ JUMPS = 10_000
 """More jumps in one hook than any real ruleset makes: a capture whose chains jump in circles, which the kernel refuses to load."""
 
 
-@dataclass(slots=True)
-class Frame:
-    """A chain that is being walked: the indexes of the rules that could match, and how many of them were looked at."""
+class Frame(NamedTuple):
+    """A chain that is being walked: the indexes of the rules that could match and were not looked at yet."""
 
     chain: ReadyChain
-    indexes: Sequence[int]
-    position: int = 0
+    rest: Iterator[int]
 
 
 def walk(table: Table, base: ReadyChain, visit: Visit) -> Stop:
@@ -52,23 +50,21 @@ def walk(table: Table, base: ReadyChain, visit: Visit) -> Stop:
 def enter(chain: ReadyChain, visit: Visit) -> Frame:
     """A chain from its start, with the rules that this destination could match."""
     packet = visit.packet
-    return Frame(chain, chain.all if chain.all is not None else chain.candidates(packet.family, packet.destination))
+    return Frame(chain, iter(chain.candidates(packet.family, packet.destination)))
 
 
 def next_match(frame: Frame, visit: Visit) -> NfRule | None:
     """The chain's next rule that matches; None at its end."""
-    chain, indexes = frame.chain, frame.indexes
+    chain, rest = frame
     rules = chain.rules
-    for position in range(frame.position, len(indexes)):
-        rule = rules[indexes[position]] or chain.read(indexes[position])
+    for index in rest:
+        rule = rules[index] or chain.read(index)
         for test, match in rule.tests:
             if not test(match, visit):
                 break
         else:
             if not rule.guesses or guessed(rule, visit):
-                frame.position = position + 1
                 return rule.rule
-    frame.position = len(indexes)
     return None
 
 
