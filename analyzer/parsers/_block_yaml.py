@@ -8,6 +8,7 @@ comments, text that is not ASCII, a key twice, a key without a value) is None he
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,19 +58,19 @@ class Token:
 
 
 class ShapedPlaces(Mapping[tuple[Key, ...], Span]):
-    """The places of a document: those of its shape, ``line`` being that of the first row."""
+    """The places of a document: those of its shape. ``line`` is that of the first row, ``lengths`` are those of the rows' scalars."""
 
-    __slots__ = ("line", "path", "scalars", "shape")
+    __slots__ = ("lengths", "line", "path", "shape")
 
     def __init__(self, path: str, line: int, shape: Shape, scalars: Sequence[str]) -> None:
-        self.path, self.line, self.shape, self.scalars = path, line, shape, scalars
+        self.path, self.line, self.shape, self.lengths = path, line, shape, array("L", map(len, scalars))
 
     def __getitem__(self, key: tuple[Key, ...]) -> Span:
         row, column, end = self.shape.spots[key]
         line = self.line + row
         if end == OPEN:
             return Span(self.path, line, column + 1)
-        return Span(self.path, line, column + 1, line, (column + len(self.scalars[row]) if end == SCALAR else end) + 1)
+        return Span(self.path, line, column + 1, line, (column + self.lengths[row] if end == SCALAR else end) + 1)
 
     def __contains__(self, key: object) -> bool:
         return key in self.shape.spots

@@ -20,6 +20,7 @@ from analyzer.source import Span
 
 HEX = re.compile(r"[0-9a-fA-F]*:[0-9a-fA-F:]*")
 EXACT = re.compile(r"(?<! !) -d ([0-9a-fA-F.:]+)(?:/(?:32|128))? ")
+COMMENT = re.compile(r' --comment "[^"\\]*"')
 Index = tuple[list[int], list[int], list[int]]
 
 
@@ -27,16 +28,23 @@ Index = tuple[list[int], list[int], list[int]]
 class ChainText:
     """The lines of a chain, whatever node they stand on, and what is known of them.
 
-    ``content`` identifies the text; ``problems`` are the positions of lines that hold something that is not modelled, and what it is.
+    ``problems`` are the positions of lines that hold something that is not modelled, and what it is.
     """
 
     text: str
     family: int
-    content: str
     count: int
     problems: tuple[tuple[int, str], ...] = ()
+    digest: str | None = None
     split: list[str] | None = None
     index: Index | None = None
+
+    def content(self) -> str:
+        """What identifies the text; made on first use."""
+        if self.digest is None:
+            data = f"{self.family}\n{self.text}".encode("utf-8", "surrogatepass")
+            self.digest = blake2b(data, digest_size=12).hexdigest() if self.text else f"empty {self.family}"
+        return self.digest
 
     def lines(self) -> list[str]:
         """The lines, split when they are first asked for."""
@@ -118,7 +126,7 @@ class Chains(Mapping[str, Chain]):
             policy, line, text, numbers = self.placed[name]
             each = range(numbers, numbers + text.count) if isinstance(numbers, int) else numbers
             rules, at = RuleLines(self.path, text, each), Span(self.path, line)
-            content = text.content if policy is None else f"{text.content} {policy}"
+            content = text.content() if policy is None else f"{text.content()} {policy}"
             found = self.made[name] = Chain(name, policy, rules, at, content)
         return found
 
@@ -151,6 +159,7 @@ def exact_destination(line: str, family: int) -> int | None:
 @dataclass(slots=True)
 class Texts:
     """The texts of chains that were met in one reading, and why lines of each shape are not understood (empty: they are).
+    ``sound`` are the shapes of whole chains without problems.
 
     ``few``: each line is read in full, else one of each shape.
     """
@@ -159,21 +168,25 @@ class Texts:
     few: bool
     known: dict[str, ChainText] = field(default_factory=dict)
     shapes: dict[str | bytes, str] = field(default_factory=dict)
+    sound: set[bytes] = field(default_factory=set)
 
     def chain(self, name: str, text: str, chains: Container[str]) -> ChainText:
         """The text of a chain. ``chains`` are those that its rules can jump to."""
         found = self.known.get(text)
         if found is None:
             count = text.count("\n") + 1 if text else 0
-            problems = tuple(self.problems(text, len(name) + 3, chains)) if text else ()
-            found = self.known[text] = ChainText(text, self.family, self.content(text), count, problems)
+            found = self.known[text] = ChainText(text, self.family, count, self.judged(name, text, chains) if text else ())
         return found
 
-    def content(self, text: str) -> str:
-        """What identifies a chain's text."""
-        if not text:
-            return f"empty {self.family}"
-        return blake2b(f"{self.family}\n{text}".encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+    def judged(self, name: str, text: str, chains: Container[str]) -> tuple[tuple[int, str], ...]:
+        """The problems of a chain; none where one of the same shape had none."""
+        shape = chain_shape(name, text, self.family)
+        if shape in self.sound:
+            return ()
+        found = tuple(self.problems(text, len(name) + 3, chains))
+        if not found and not self.few:
+            self.sound.add(shape)
+        return found
 
     def problems(self, text: str, start: int, chains: Container[str]) -> Iterator[tuple[int, str]]:
         """The lines that hold something that is not modelled, and what; a line in brackets has a gap already."""
@@ -184,6 +197,14 @@ class Texts:
                 problem = self.shapes[shape] = parse_rule(line, self.family).problem
             if problem and line[:1] != "(":
                 yield position, parse_rule(line, self.family).problem or problem
+
+
+def chain_shape(name: str, text: str, family: int) -> bytes:
+    """What chains whose lines are understood alike have in common."""
+    text = COMMENT.sub("", text.replace(f"-A {name} ", ""))
+    if family == 6:
+        text = HEX.sub("0", text)
+    return text.encode("utf-8", "surrogatepass").translate(None, b"0123456789")
 
 
 def shape_of(line: str, start: int, chains: Container[str], family: int) -> bytes:
