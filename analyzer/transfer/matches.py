@@ -39,6 +39,7 @@ from analyzer.source import Span
 from analyzer.transfer import conntrack
 from analyzer.transfer.address_types import address_type
 from analyzer.transfer.ir import ALWAYS, FRAGMENTS, NEVER, All, Any, Bits, Field, In, Match, Not, Opaque
+from analyzer.transfer.reverse_path import reverse_path
 from analyzer.transfer.sets import set_match
 from analyzer.transfer.space import BROADCAST, Context
 
@@ -275,7 +276,7 @@ def lowered(match: Fact, where: Where) -> Match:
         case OwnerMatch():
             return All((In(Field.SOURCE_MAC, single(0)), where.opaque("the sending process is the rule's")))
         case ReversePathMatch():
-            return where.opaque("the reverse path of the packet is as the rule asks")
+            return reverse_path(match, where.context, where.space, where.opaque)
         case RateMatch(module, text):
             return where.opaque(f"{module} {text} holds")
         case UnknownMatch(text):
