@@ -113,6 +113,7 @@ def replied(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Sc
             case ir.Deliver(where) if where == flow.start and value(after, Field.DESTINATION_PORT) == reply_port(flow.packet):
                 back = value(after, Field.SOURCE) == flow.packet.destination
                 back &= flow.packet.source in (0, value(after, Field.DESTINATION))
+                back &= not asked_port(flow.packet) or value(after, Field.SOURCE_PORT) == asked_port(flow.packet)
                 found.add(End(Fate.REACHABLE) if back else End(Fate.UNREACHABLE, reason="the reply: from elsewhere"))
             case ir.Leave() if isinstance(flow.start, Interface):
                 back = value(after, Field.SOURCE) == flow.packet.destination
@@ -127,6 +128,11 @@ def replied(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Sc
 def reply_port(packet: Packet) -> int:
     """The destination port that the reply must have."""
     return 0 if packet.protocol in (ICMP, ICMPV6) else packet.source_port
+
+
+def asked_port(packet: Packet) -> int:
+    """The source port that the reply must have; 0: any."""
+    return 0 if packet.protocol in (ICMP, ICMPV6) else packet.destination_port
 
 
 def agree(lowered: set[End], told: set[End]) -> bool:

@@ -165,13 +165,13 @@ def copy_mark(options: Options) -> CopyMark:
 
 
 def connection_target(options: Options, family: int) -> Target:
-    """CT."""
+    """CT. What names no zone gives the packet a template of zone 0, which keeps it from later rules (xt_CT.c ``xt_ct_tg_check``)."""
     del family
     names = {option.name for option in options}
     if names == {"notrack"}:
         return NoTrack()
     text = " ".join(option.text for option in options)
-    return Zone(text) if any(name.startswith("zone") for name in names) else Pass("CT")
+    return Zone(text) if any(name.startswith("zone") for name in names) else Zone("--zone 0")
 
 
 def transparent_proxy(options: Options, family: int) -> Target:

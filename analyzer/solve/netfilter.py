@@ -220,7 +220,8 @@ def run_step(step: Step, visit: Visit) -> Stop:
             return walk(step.table, step.base, visit)
         case TrackStep():
             if visit.tracked is None or visit.zone:
-                visit.tracked = track(visit.packet, visit.at.quoted, visit.connections, visit.zone)
+                zone = "" if visit.zone == "0" else visit.zone
+                visit.tracked = track(visit.packet, visit.at.quoted, visit.connections, zone)
         case TranslateStep():
             return translate(step, visit)
         case ConfirmStep():

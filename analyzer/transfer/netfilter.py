@@ -14,6 +14,7 @@ from analyzer.facts.netfilter import Chain, Jump, NfRule, Pass, RulesetFact
 from analyzer.model.network import Namespace
 from analyzer.ranges import Ranges
 from analyzer.source import Scope
+from analyzer.transfer import zones
 from analyzer.transfer.ir import (
     ALWAYS,
     DNAT_STATUS,
@@ -22,7 +23,6 @@ from analyzer.transfer.ir import (
     SNAT_STATUS,
     Alt,
     Bits,
-    Confirm,
     Drop,
     End,
     Field,
@@ -32,7 +32,6 @@ from analyzer.transfer.ir import (
     Opaque,
     Seq,
     Table,
-    Track,
     Transfer,
     Translate,
     Unknown,
@@ -219,11 +218,11 @@ def hook_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     space = context.space(scope)
     steps = [*missing(context, space), *tables(context, space, hook, looped == "asking"), *native(context, space, hook)]
     if hook in DESTINATION_HOOKS and not looped:
-        steps.append((-200, Track(scope)))
+        steps += [(-1 << 32, zones.none(context, scope)), (-200, zones.tracked(context, scope))]
     if hook in HOOKS_OF["nat"]:
         steps.append((-100 if hook in DESTINATION_HOOKS else 100, translation(context, space, hook)))
     if hook == "OUTPUT" and not looped:
         steps.append((-99, If(Bits(Field.STATUS, DNAT_STATUS | SNAT_STATUS, 0), KEEP, call(scope, "route output"))))
     if hook in ("INPUT", "POSTROUTING"):
-        steps.append((1 << 31, Confirm(scope)))
-    return Seq(tuple(step for _, step in sorted(steps, key=lambda item: item[0])))
+        steps.append((1 << 31, zones.confirmed(context, scope)))
+    return Seq(tuple(step for _, step in sorted(steps, key=lambda item: item[0]) if step != KEEP))

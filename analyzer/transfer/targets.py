@@ -24,7 +24,7 @@ from analyzer.facts.netfilter import (
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, single
 from analyzer.source import Span
-from analyzer.transfer import ir, selection
+from analyzer.transfer import ir, selection, zones
 from analyzer.transfer.conntrack import TRACKED
 from analyzer.transfer.ir import (
     KEEP,
@@ -77,7 +77,8 @@ def target(rule: NfRule, where: Where, chains: str, known: frozenset[str] | set[
         case NoTrack():
             return If(In(Field.STATE, single(0)), Assign(Field.STATE, ir.UNTRACKED, rule.at), KEEP)
         case Zone(text):
-            return unread(where, f"{text} changes nothing")
+            zone = zones.number_of(text)
+            return unread(where, f"{text} changes nothing") if zone is None else zones.put(zone, rule.at)
         case TransparentProxy():
             return transparent_proxy(rule.target, rule.at)
         case Pass():

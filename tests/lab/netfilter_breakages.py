@@ -174,9 +174,23 @@ def localhost_only_established(lab: Lab, random: Random) -> None:
     lab.run(_node(lab, random).name, "iptables -I OUTPUT -m conntrack --ctstate NEW -p tcp -d 10.244.0.0/16 -j DROP")
 
 
+def conntrack_zone(lab: Lab, random: Random) -> None:
+    """Connections in zones of their own, the same in both directions; a rule that names no zone comes first for some packets."""
+    node, zone = _node(lab, random), random.choice((1, 7))
+    protocol = random.choice(("all", "icmp", "udp", "tcp"))
+    first = random.choice(("", f"-p udp --{random.choice(('s', 'd'))}port 8080", "-p icmp"))
+    for chain in ("PREROUTING", "OUTPUT"):
+        lines = [f"iptables -t raw -A {chain} {first} -j CT --zone 0"] if first else []
+        lines += [
+            f"iptables -t raw -A {chain} -p {protocol} -j CT --zone {zone}",
+            f"iptables -t raw -A {chain} -p icmp -j CT --zone 3",
+        ]
+        lab.run(node.name, "; ".join(lines))
+
+
 ALL: tuple[Apply, ...] = (
     vxlan_udp_dropped, extra_masquerade, snat_to_address, forward_policy_drop, forward_policy_drop_ok, input_policy_drop, nft_extra_table_drop,
     legacy_forward_drop, legacy_stale_rules, kube_firewall_uncond_drop, kube_services_jump_missing, postrouting_jump_missing, nf_raw_docker28,
     conntrack_notrack, svc_no_endpoints, svc_stale_endpoint, etp_local_no_local, no_clustercidr_masq, external_ip_is_node_ip, policy_by_source,
-    localhost_only_established,
+    localhost_only_established, conntrack_zone,
 )  # fmt: skip
