@@ -191,12 +191,14 @@ class Texts:
     def problems(self, text: str, start: int, chains: Container[str]) -> Iterator[tuple[int, str]]:
         """The lines that hold something that is not modelled, and what; a line in brackets has a gap already."""
         for position, line in enumerate(text.split("\n")):
+            if line[:1] == "(":
+                continue
             shape = line if self.few else shape_of(line, start, chains, self.family)
             problem = self.shapes.get(shape)
             if problem is None:
                 problem = self.shapes[shape] = parse_rule(line, self.family).problem
-            if problem and line[:1] != "(":
-                yield position, parse_rule(line, self.family).problem or problem
+            if problem and (own := parse_rule(line, self.family).problem):
+                yield position, own
 
 
 def chain_shape(name: str, text: str, family: int) -> bytes:
