@@ -16,9 +16,10 @@ RULES = ("iptables-save", "nft")
 def neglect(network: Network, family: int) -> Neglect:
     """The fields that are dead at the stages above the frames, unless some rule tests them, and the namespaces without rules."""
     fields: dict[str, list[Field]] = {stage: [] for stage in (*ABOVE_FRAMES, "receive", "host")}
+    hardware = () if tested(network, "--mac-source", "ether ") else HARDWARE
+    physical = () if tested(network, "physdev", "ibrname", "obrname") else PHYSICAL
     for stage in ABOVE_FRAMES:
-        fields[stage] += () if tested(network, "--mac-source", "ether ") else HARDWARE
-        fields[stage] += () if tested(network, "physdev", "ibrname", "obrname") else PHYSICAL
+        fields[stage] += (*hardware, *physical)
     for stage in ("receive", "host", "ip receive", "local in", "deliver"):
         fields[stage].append(Field.NEXT_HOP)
     for stage in ("ip receive", "local in", "deliver"):
