@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from sys import intern
 
 from analyzer.facts.base import Fact
@@ -64,10 +65,6 @@ class TableDraft:
             self.blocks[chain] = []
             self.open[chain] = None
 
-    def count(self) -> int:
-        """How many rules there are."""
-        return sum(text.count("\n") + 1 for found in self.blocks.values() for text, _ in found)
-
 
 class Memory:
     """What the texts of one reading have in common: the texts of chains, by family and by how they are judged."""
@@ -77,7 +74,8 @@ class Memory:
 
     def of(self, family: int, drafts: list[TableDraft]) -> Texts:
         """The texts of chains that these tables share with others."""
-        few = sum(draft.count() for draft in drafts) < FEW
+        counts = (text.count("\n") + 1 for draft in drafts for found in draft.blocks.values() for text, _ in found)
+        few = all(total < FEW for total in accumulate(counts))
         return self.texts.setdefault((family, few), Texts(family, few))
 
 
