@@ -43,6 +43,7 @@ OWNERS = (
     Owner("Antrea", ("antrea-gw0",), ("ANTREA-",), frozenset({"antrea"})),
     Owner("OVN-Kubernetes", ("ovn-k8s-mp",), ("OVN-KUBE-",), frozenset({"ovn-k8s-cni-overlay"})),
 )
+GENERIC = frozenset({"bridge"})
 ANY = frozenset({"multus", "multus-shim", "genie", "danm"})
 
 
@@ -51,7 +52,7 @@ def check(network: Network) -> Iterator[Finding]:
         files = network.files.get(root.scope.node)
         winner = next((item for item in files.configs if not item.problem), None) if files else None
         used = types_of(winner.plugins) if winner is not None else frozenset()
-        if winner is None or not any(owner.plugins & used for owner in OWNERS) or used & ANY:
+        if winner is None or not any(owner.plugins & used - GENERIC for owner in OWNERS) or used & ANY:
             continue
         for owner in OWNERS:
             places = list(traces(root, owner)) if not owner.plugins & used else []
