@@ -14,13 +14,15 @@ kube-proxy rejects connections to it ("has no endpoints").
 Correct the selector or the pods' labels, the readiness probe, or the name of the target port.
 
 ## Sources
-kubernetes/kubernetes pkg/proxy (no endpoints: reject); Kubernetes documentation "Debug Services". Headless services and services without a selector may be intended.
+kubernetes/kubernetes pkg/proxy (no endpoints: reject); Kubernetes documentation "Debug Services". Headless services, services without a selector and workloads of no replicas may be intended.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from analyzer.query.state import backends
+from analyzer.query.state import ServiceFact, backends
 from analyzer.rule import Finding, Network, Rule, Severity
+
+WORKLOADS = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController")
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -32,6 +34,8 @@ def check(network: Network) -> Iterator[Finding]:
             continue
         found = [endpoint for group in cluster.endpoints.get((namespace, name), ()) for endpoint in group.endpoints]
         if any(endpoint.ready for endpoint in found):
+            continue
+        if scaled_to_zero(network, service):
             continue
         pods = backends(network, service)
         known = "Pod" in cluster.known
@@ -46,6 +50,27 @@ def check(network: Network) -> Iterator[Finding]:
             f"service {namespace}/{name} leads nowhere: {text}",
             help="correct the selector, the pods' labels or readiness, or the name of the target port",
         )
+
+
+def scaled_to_zero(network: Network, service: ServiceFact) -> bool:
+    """Whether a workload of no replicas would serve it: that is wanted."""
+    wanted = (service.selector or {}).items()
+    for item in network.cluster.others:
+        spec = mapping(item.document.get("spec"))
+        labels = mapping(mapping(mapping(spec.get("template")).get("metadata")).get("labels"))
+        if (
+            item.kind in WORKLOADS
+            and item.namespace == service.namespace
+            and spec.get("replicas") == 0
+            and wanted <= labels.items()
+        ):
+            return True
+    return False
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """The value where it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
 
 
 RULE = Rule("service-without-endpoints", Severity.WARNING, __doc__, check, ("F71",))
