@@ -10,7 +10,8 @@ from analyzer.facts.base import Fact
 
 @dataclass(frozen=True, slots=True)
 class Vxlan:
-    """``ip -d link``: a VXLAN device. ``port`` is the UDP destination port; ``external`` is collect-metadata mode."""
+    """``ip -d link``: a VXLAN device. ``port`` is the UDP destination port, ``source_ports`` the range of the others (0, 0: the host's);
+    ``external`` is collect-metadata mode."""
 
     identifier: int | None
     local: Address | None = None
@@ -25,6 +26,7 @@ class Vxlan:
     l3miss: bool = False
     ttl: str = ""
     dont_fragment: str = ""
+    source_ports: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,13 @@ def vxlan(data: Item) -> Vxlan:
         l3miss=bool(data.get("l3miss")),
         ttl="auto" if data.get("ttl") == 0 else str(data.get("ttl", "")),
         dont_fragment="" if data.get("df") == "unset" else str(data.get("df", "")),
+        source_ports=source_ports(data.get("port_range")),
     )
+
+
+def source_ports(given: Any) -> tuple[int, int]:
+    """``port_range``."""
+    return (int(given.get("low", 0)), int(given.get("high", 0))) if isinstance(given, dict) else (0, 0)
 
 
 def bridge(data: Item) -> Bridge:

@@ -150,7 +150,15 @@ def vxlan(words: Words) -> Vxlan:
         l3miss="l3miss" in words,
         ttl=after(words, "ttl") or "",
         dont_fragment=after(words, "df") or "",
+        source_ports=source_ports(words),
     )
+
+
+def source_ports(words: Words) -> tuple[int, int]:
+    """``srcport 0 0``."""
+    position = words.index("srcport") if "srcport" in words else len(words)
+    found = words[position + 1 : position + 3]
+    return (int(found[0]), int(found[1])) if len(found) == 2 else (0, 0)
 
 
 def tunnel(name: str, words: Words) -> Tunnel:

@@ -29,7 +29,9 @@ from analyzer.transfer.space import Context, by_value, call, dispatch, drop, fla
 
 UDP = 17
 PROTOCOLS = {"ipip": 4, "sit": 41, "gre": 47, "gretap": 47, "ip6tnl": 41, "ip6gre": 47}
-SOURCE_PORTS: Ranges = ((1024, 65535),)
+EVERY_PORT: Ranges = ((1, 65535),)
+LOCAL_PORTS = (32768, 60999)
+"""ip_local_port_range, as the kernel has it by default (net/ipv4/af_inet.c)."""
 FORGOTTEN = (Field.STATE, Field.STATUS, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
 
 
@@ -49,7 +51,7 @@ def outer(
         return End(Unknown(f"the outer packets of {at} are of the other IP version"), place)
     fields: list[tuple[Field, Ranges]] = [(Field.DESTINATION, single(remote.value)), (Field.PROTOCOL, single(protocol))]
     if port:
-        fields += [(Field.SOURCE_PORT, SOURCE_PORTS), (Field.DESTINATION_PORT, single(port))]
+        fields += [(Field.SOURCE_PORT, source_ports(context, at)), (Field.DESTINATION_PORT, single(port))]
     if local is not None and local.value and local.family == context.family:
         fields.append((Field.SOURCE, single(local.value)))
     own = KEEP if local is not None and local.value else call(scope, "choose source")
@@ -58,6 +60,29 @@ def outer(
     link = context.link(at)
     around = wrapped(context, tuple(fields), link.kind if link is not None else None, remote, not fragmented(link), place)
     return seq(scrubbed, *(Assign(name, 0) for name in FORGOTTEN), marked, around, own, goto(scope, "send"))
+
+
+def source_ports(context: Context, at: Interface) -> Ranges:
+    """The source ports of a tunnel's UDP packets (udp_flow_src_port of include/net/udp.h, vxlan_xmit_one, geneve_xmit_skb); WireGuard sends
+    from its own."""
+    link = context.link(at)
+    match link.kind if link is not None else None:
+        case Vxlan(source_ports=(low, high)):
+            low, high = (low, high) if low < high else local_ports(context, at.scope)
+            return ((low, max(low, high - 1)),)
+        case Wireguard() if (known := listening(context, at)) is not None:
+            return single(known)
+        case _:
+            return EVERY_PORT
+
+
+def local_ports(context: Context, scope: Scope) -> tuple[int, int]:
+    """ip_local_port_range of a namespace."""
+    words = (context.space(scope).sysctl("net.ipv4.ip_local_port_range") or "").split()
+    if len(words) == 2 and all(word.isdecimal() and len(word) < 6 for word in words):
+        return int(words[0]), int(words[1])
+    context.granted(scope, "sysctl")
+    return LOCAL_PORTS
 
 
 def fragmented(link: LinkFact | None) -> bool:
