@@ -21,12 +21,11 @@ def reverse_path(match: ReversePathMatch, context: Context, space: Namespace, op
     """Whether the way to the packet's source leaves by the device that it came in by; open where policy routing or IPv6 decides."""
     if context.family == 6 or not plain(space):
         return open_test("the reverse path of the packet is as the rule asks")
-    ways = list(answers(space))
-    own = [pair for pair, route in ways if route.kind == "local"] if match.accept_local else []
-    by_device: dict[str, list[tuple[int, int]]] = {device: list(own) for device in space.links}
-    loose = list(own)
-    for pair, route in ways:
-        if route.kind == "unicast":
+    kinds = ("unicast", "local") if match.accept_local else ("unicast",)
+    by_device: dict[str, list[tuple[int, int]]] = {}
+    loose = []
+    for pair, route in answers(space):
+        if route.kind in kinds:
             loose.append(pair)
             for device in dict.fromkeys(hop.device for hop in route.next_hops if hop.device):
                 by_device.setdefault(device, []).append(pair)
@@ -34,7 +33,7 @@ def reverse_path(match: ReversePathMatch, context: Context, space: Namespace, op
     if match.loose:
         holds: Match = Any((exempt, In(Field.SOURCE, normalised(loose))))
     else:
-        found = ((context.names.number(device), normalised(pairs)) for device, pairs in by_device.items() if pairs)
+        found = ((context.names.number(device), normalised(pairs)) for device, pairs in by_device.items())
         strict = [All((In(Field.IN_INTERFACE, single(number)), In(Field.SOURCE, sources))) for number, sources in found]
         holds = Any((exempt, *strict))
     return Not(holds) if match.inverted else holds

@@ -1,0 +1,121 @@
+"""``rpfilter``: the walk asks the routes for each packet, the language has sets of sources; both say the same, and what they should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analyzer.addresses import address
+from analyzer.facts.matches import ReversePathMatch
+from analyzer.model.network import Network
+from analyzer.solve.netfilter import HookPacket
+from analyzer.solve.oracle import Oracle
+from analyzer.solve.packet import UDP, Packet
+from analyzer.solve.reverse import passes
+from analyzer.solve.walk_index import index_of
+from analyzer.solve.walk_state import Walk
+from analyzer.source import Scope
+from analyzer.transfer.ir import All, Any, Field, In, Match, Not, Opaque
+from analyzer.transfer.reverse_path import reverse_path
+from analyzer.transfer.space import Context
+from tests.captures import network_of
+
+NODE = Scope("n1")
+LINK = "{0}: {1}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 state UP\n    link/ether 02:00:00:00:00:0{0} brd ff:ff:ff:ff:ff:ff promiscuity 0\n    inet {2} scope global {1}\n"
+FILES = {
+    "nodes/n1/ip_-d_addr": "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 state UNKNOWN\n    link/loopback 00:00:00:00:00:00 promiscuity 0\n    inet 127.0.0.1/8 scope host lo\n"
+    + LINK.format(2, "eth0", "192.0.2.1/24")
+    + LINK.format(3, "eth1", "198.51.100.1/24")
+    + LINK.format(4, "cali1", "203.0.113.1/32"),
+    "nodes/n1/ip_route_show_table_all": """default via 192.0.2.254 dev eth0
+10.0.0.0/8 via 198.51.100.254 dev eth1
+10.1.0.0/16 via 192.0.2.253 dev eth0 metric 10
+10.1.0.0/16 via 198.51.100.253 dev eth1 metric 20
+10.1.2.0/24 proto static
+\tnexthop via 192.0.2.252 dev eth0 weight 1
+\tnexthop via 198.51.100.252 dev eth1 weight 1
+10.1.2.3 dev cali1 scope link
+blackhole 10.1.3.0/26 proto bird
+unreachable 10.1.4.0/24
+192.0.2.0/24 dev eth0 proto kernel scope link src 192.0.2.1
+198.51.100.0/24 dev eth1 proto kernel scope link src 198.51.100.1
+local 127.0.0.0/8 dev lo table local proto kernel scope host src 127.0.0.1
+local 192.0.2.1 dev eth0 table local proto kernel scope host src 192.0.2.1
+broadcast 192.0.2.255 dev eth0 table local proto kernel scope link src 192.0.2.1
+local 198.51.100.1 dev eth1 table local proto kernel scope host src 198.51.100.1
+""",
+    "nodes/n1/ip_rule": "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n",
+}
+SOURCES = (
+    "0.0.0.0 1.1.1.1 10.0.0.1 10.1.0.0 10.1.1.255 10.1.2.0 10.1.2.2 10.1.2.3 10.1.2.4 10.1.3.1 10.1.3.64 10.1.4.9 10.2.0.1 127.0.0.1 "
+    "192.0.2.1 192.0.2.2 192.0.2.255 198.51.100.1 198.51.100.9 203.0.113.1 255.255.255.255"
+)
+MATCHES = [
+    ReversePathMatch(loose, False, local, inverted)
+    for loose in (False, True)
+    for local in (False, True)
+    for inverted in (False, True)
+]
+
+
+def holds(match: Match, values: dict[Field, int]) -> bool:
+    """A match over plain values."""
+    match match:
+        case All(parts):
+            return all(holds(part, values) for part in parts)
+        case Any(parts):
+            return any(holds(part, values) for part in parts)
+        case Not(part):
+            return not holds(part, values)
+        case In(field, ranges):
+            return any(low <= values[field] <= high for low, high in ranges)
+        case _:
+            raise AssertionError(match)
+
+
+def lowered(network: Network, context: Context, match: ReversePathMatch) -> Match:
+    return reverse_path(match, context, network.namespaces[NODE], lambda text: Opaque(text, None))
+
+
+@pytest.mark.parametrize("match", MATCHES, ids=str)
+def test_the_walk_and_the_language_agree(match: ReversePathMatch, tmp_path: Path) -> None:
+    network = network_of(FILES, tmp_path)
+    context = Context(network, 4)
+    said = lowered(network, context, match)
+    walk = Walk(index_of(network), Oracle())
+    for device in ("lo", "eth0", "eth1", "cali1"):
+        for source in (address(text).value for text in SOURCES.split()):
+            packet = HookPacket(Packet(4, source, address("192.0.2.1").value, UDP, 40000, 53), in_device=device)
+            walked = passes(walk, walk.space(NODE), match, packet) != match.inverted
+            values = {Field.SOURCE: source, Field.IN_INTERFACE: context.names.number(device)}
+            assert holds(said, values) == walked, f"{device} {source:08x}"
+
+
+STRICT = {
+    ("eth0", "1.1.1.1"): True,
+    ("eth1", "1.1.1.1"): False,
+    ("eth1", "10.2.0.1"): True,
+    ("eth1", "10.1.1.1"): False,
+    ("eth0", "10.1.2.9"): True,
+    ("eth1", "10.1.2.9"): True,
+    ("cali1", "10.1.2.3"): True,
+    ("eth0", "10.1.3.1"): False,
+    ("eth0", "192.0.2.1"): False,
+}
+
+
+@pytest.mark.parametrize(("device", "source"), STRICT)
+def test_what_the_routes_say(device: str, source: str, tmp_path: Path) -> None:
+    network = network_of(FILES, tmp_path)
+    context = Context(network, 4)
+    values = {Field.SOURCE: address(source).value, Field.IN_INTERFACE: context.names.number(device)}
+    assert holds(lowered(network, context, ReversePathMatch()), values) == STRICT[device, source]
+
+
+@pytest.mark.parametrize(
+    "rule", ["100:\tfrom 10.0.0.0/8 lookup 7\n", "100:\tfrom all fwmark 0x1 lookup 7\n", "100:\tnot from all lookup main\n"]
+)
+def test_policy_routing_leaves_it_open(rule: str, tmp_path: Path) -> None:
+    network = network_of({**FILES, "nodes/n1/ip_rule": rule + FILES["nodes/n1/ip_rule"]}, tmp_path)
+    assert isinstance(lowered(network, Context(network, 4), ReversePathMatch()), Opaque)
