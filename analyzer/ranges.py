@@ -102,3 +102,19 @@ def contains(ranges: Ranges, value: int) -> bool:
 def size(ranges: Ranges) -> int:
     """How many values the set holds."""
     return sum(high - low + 1 for low, high in ranges)
+
+
+def joined(pairs: Iterable[tuple[int, int]]) -> Ranges:
+    """Ascending, disjoint pairs as ranges."""
+    result: list[tuple[int, int]] = []
+    for low, high in pairs:
+        if result and result[-1][1] + 1 >= low:
+            result[-1] = (result[-1][0], high)
+        else:
+            result.append((low, high))
+    return tuple(result)
+
+
+def is_single(ranges: Ranges) -> bool:
+    """Whether there is one value only."""
+    return len(ranges) == 1 and ranges[0][0] == ranges[0][1]

@@ -226,6 +226,28 @@ def flows() -> st.SearchStrategy[Parts]:
     return st.builds(lambda first: Parts((first, ir.KEEP, ir.KEEP, ir.KEEP)), body)
 
 
+LINKED = (Field.SOURCE, Field.DESTINATION, Field.SOURCE_PORT, Field.DESTINATION_PORT, Field.IN_INTERFACE)
+WRITTEN = {**SPACE, **SCRATCH}
+
+
+def scattered() -> st.SearchStrategy[Parts]:
+    """Programs that first give fields other constants for other packets, so that the sets that meet next differ in them."""
+    told = st.sampled_from([Field.SOURCE, Field.DESTINATION, Field.PROTOCOL])
+    assign = st.one_of([st.builds(ir.Assign, st.just(name), st.sampled_from(WRITTEN[name])) for name in LINKED])
+    row = st.tuples(told, several(assign, 1, 2))
+    first = several(row, 2, 4).map(lambda rows: ir.Seq((*map(apart, enumerate(rows)), ir.End(ir.Goto(POINTS[1])))))
+    there = st.builds(lambda one, end: ir.Seq((one, end)), hooks(), st.builds(ir.End, exits(1)))
+    back = st.builds(lambda one, other: ir.Seq((one, SWAP, other, ir.End(ir.Goto(POINTS[2])))), hooks(), hooks())
+    return st.builds(lambda *parts: Parts(parts), first, st.one_of(there, back, transfers(1)), transfers(2), transfers(3))
+
+
+def apart(numbered: tuple[int, tuple[Field, tuple[ir.Transfer, ...]]]) -> ir.Transfer:
+    """Assignments for the packets with one value of a field."""
+    number, (name, then) = numbered
+    value = SPACE[name][number % len(SPACE[name])]
+    return ir.If(ir.In(name, ((value, value),)), ir.Seq(then), ir.KEEP)
+
+
 def packets() -> st.SearchStrategy[dict[Field, int]]:
     """A value for each field that a packet starts with."""
     return st.fixed_dictionaries({name: st.sampled_from(values) for name, values in SPACE.items()})
@@ -247,11 +269,14 @@ def interpreted(state: interpreter.State, way: ir.Exit) -> tuple[Seen, frozenset
 def members(result: Result, packet: Mapping[str, int]) -> Iterator[tuple[Seen, frozenset[tuple[str, bool]]]]:
     """What a set's result says of one packet: nothing when the packet is not in it."""
     state = result.state
-    names = [name for name in state.region if name not in packet]
-    for values in product(*(spelled(state.region[name]) for name in names)):
-        found = {**dict(zip(names, values, strict=True)), **{name: packet[name] for name in packet if name in state.region}}
-        if all(contains(state.region[name], found[name]) for name in state.region) and agrees(state, found, packet):
-            yield valued(result.exit, state, found), state.answers
+    for rows in product(*(joint.rows for joint in state.joints)):
+        joints = [zip(joint.names, row, strict=True) for joint, row in zip(state.joints, rows, strict=True)]
+        region = {**state.region, **{name: ranges for pairs in joints for name, ranges in pairs}}
+        names = [name for name in region if name not in packet]
+        for values in product(*(spelled(region[name]) for name in names)):
+            found = {**dict(zip(names, values, strict=True)), **{name: packet[name] for name in packet if name in region}}
+            if all(contains(region[name], found[name]) for name in region) and agrees(state, found, packet):
+                yield valued(result.exit, state, found), state.answers
 
 
 def spelled(ranges: Ranges) -> list[int]:

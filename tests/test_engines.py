@@ -6,15 +6,31 @@ from functools import partial
 from operator import eq
 
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from analyzer.solve import interpreter, regions
-from analyzer.solve.diagrams import Sets
+from analyzer.solve.diagrams import Neglect, Sets
 from analyzer.solve.interpreter import Interpreter
 from analyzer.solve.states import INDEX, SOURCE
-from analyzer.solve.symbolic import Never, Some, exists
+from analyzer.solve.symbolic import exists
+from analyzer.solve.symbolic_ways import Never, Some
 from analyzer.transfer.ir import Field
-from tests.engines import POINTS, Parts, by_answers, flows, interpreted, members, named, packets, programs, whole
+from tests.engines import (
+    LINKED,
+    POINTS,
+    Parts,
+    by_answers,
+    flows,
+    interpreted,
+    members,
+    named,
+    packets,
+    programs,
+    scattered,
+    whole,
+)
 
+NOTHING = Neglect()
 agree = settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
@@ -30,9 +46,18 @@ def test_sets_and_the_interpreter_agree_about_flows(program: Parts, one: dict[Fi
     sets_agree(program, (one, other))
 
 
-def sets_agree(program: Parts, chosen: tuple[dict[Field, int], ...]) -> None:
+@agree  # type: ignore[untyped-decorator]
+@given(scattered(), st.sets(st.sampled_from(LINKED), min_size=1), packets(), packets())  # type: ignore[untyped-decorator]
+def test_sets_that_are_united_although_fields_differ_agree(
+    program: Parts, fields: set[Field], one: dict[Field, int], other: dict[Field, int]
+) -> None:
+    places = tuple(INDEX[name] for name in LINKED if name in fields)
+    sets_agree(program, (one, other), Neglect(linked={point.stage: places for point in POINTS}))
+
+
+def sets_agree(program: Parts, chosen: tuple[dict[Field, int], ...], neglect: Neglect = NOTHING) -> None:
     """Each packet has the results that the interpreter gives it, for each way to answer the opaque tests."""
-    results = Sets(program).explore([(POINTS[0], regions.start(whole()))])
+    results = Sets(program, neglect=neglect).explore([(POINTS[0], regions.start(whole()))])
     for packet in chosen:
         wanted = {interpreted(state, way) for way, state in Interpreter(program).walk(POINTS[0], interpreter.start(packet))}
         found = {item for result in results if not result.beyond for item in members(result, named(packet))}

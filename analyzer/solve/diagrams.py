@@ -13,16 +13,20 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import NamedTuple
 
-from analyzer.ranges import Ranges, single, size
-from analyzer.solve.pooling import pooled
-from analyzer.solve.regions import BeyondSets, State, Value, chosen, is_single, merged, put, values_of
+from analyzer.ranges import Ranges, is_single, single, size
+from analyzer.solve.linking import linked, released
+from analyzer.solve.parting import by_destination, by_parts
+from analyzer.solve.pooling import Pruning, pooled
+from analyzer.solve.regions import BeyondSets, State, Value, chosen, put, values_of
 from analyzer.solve.splitting import split
-from analyzer.solve.states import CONNECTION_MARK, DESTINATION, INDEX, MARK, NO_PAYLOAD
+from analyzer.solve.states import CONNECTION_MARK, DESTINATION, DESTINATION_PORT, INDEX, MARK, NO_PAYLOAD, STATE
 from analyzer.solve.tracking import cleared, confirmed, decide, manipulated, rewritten, track
+from analyzer.solve.uniting import merged
 from analyzer.source import Scope, Span
 from analyzer.transfer import ir
 
 STEPS, STATES, HOPS, NESTING = 2_000_000, 20_000, 256, 100
+TRANSLATED = (DESTINATION, DESTINATION_PORT)
 CIRCLES = ir.Drop("the packet goes in circles")
 ACCEPT = ir.Accept()
 
@@ -39,20 +43,36 @@ class Result(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Neglect:
     """What nothing in the program looks at, so that sets which differ in it only can be united: the positions of fields that are
-    dead at a stage, and the namespaces whose connections no rule can tell."""
+    dead at a stage (where that is the state of the connection, the packet has none there), the namespaces whose connections no rule can tell, the positions of fields in which sets that meet at a stage may
+    differ, and those that are dead in a packet that became a payload."""
 
     fields: Mapping[str, tuple[int, ...]] = dataclass_field(default_factory=dict)
     blind: frozenset[Scope] = frozenset()
+    linked: Mapping[str, tuple[int, ...]] = dataclass_field(default_factory=dict)
+    saved: tuple[int, ...] = ()
 
     def at(self, point: ir.Point, state: State) -> State:
         """The state as it matters at a point."""
         places = self.fields.get(point.stage, ())
-        if all(state.env[place] == 0 for place in places):
-            return state
-        env = list(state.env)
-        for place in places:
-            env[place] = 0
-        return state._replace(env=tuple(env))
+        after = blank(state, places)
+        return after._replace(current=-1) if after.current >= 0 and STATE in places else after
+
+    def met(self, point: ir.Point, states: list[State]) -> list[State]:
+        """The states that meet at a point, in fewer sets."""
+        found = merged(states)
+        places = self.linked.get(point.stage, ())
+        return pooled(linked(found, places) if places else found)
+
+
+def blank(state: State, places: Sequence[int]) -> State:
+    """The state with 0 in fields that are dead."""
+    if all(state.env[place] == 0 for place in places):
+        return state
+    env = list(state.env)
+    for place in places:
+        env[place] = 0
+    gone = [value for place in places if isinstance(value := state.env[place], str)]
+    return released(state._replace(env=tuple(env)), gone)
 
 
 @dataclass(slots=True)
@@ -73,6 +93,8 @@ class Sets:
     neglect: Neglect = Neglect()
     count: Count = dataclass_field(default_factory=Count)
     depth: int = 0
+    pruning: Pruning = dataclass_field(default_factory=Pruning)
+    points: dict[ir.Point, None] = dataclass_field(default_factory=dict)
 
     def explore(self, starts: Iterable[tuple[ir.Point, State]]) -> list[Result]:
         """The results of all ways from the starts to an exit that is not ``Goto``. Sets that meet at a point are united."""
@@ -82,7 +104,7 @@ class Sets:
         results: list[Result] = []
         while waiting:
             point = next(iter(waiting))
-            for result in self.visit(point, pooled(merged(waiting.pop(point)))):
+            for result in self.visit(point, self.neglect.met(point, list(map(self.pruning.pruned, waiting.pop(point))))):
                 if isinstance(result.exit, ir.Goto):
                     goal = result.exit.point
                     waiting.setdefault(goal, []).append(self.neglect.at(goal, result.state))
@@ -92,6 +114,7 @@ class Sets:
 
     def visit(self, point: ir.Point, states: list[State]) -> list[Result]:
         """The results of one point, ``Goto`` among them."""
+        self.points[point] = None
         results: list[Result] = []
         going = [state for state in states if state.hops < HOPS]
         results += [Result(CIRCLES, None, state) for state in states if state.hops >= HOPS]
@@ -115,8 +138,9 @@ class Sets:
             case ir.End():
                 out += [Result(transfer.exit, transfer.at, state) for state in states]
                 return []
-            case ir.Call():
-                return inside(self, self.program.at(transfer.point), states, out, ir.Return)
+            case ir.Call(point):
+                self.points[point] = None
+                return inside(self, self.program.at(point), states, out, ir.Return)
             case ir.Hook():
                 return inside(self, transfer.body, states, out, ir.Accept)
             case ir.Table():
@@ -130,6 +154,8 @@ class Sets:
                 return []
             case ir.Decapsulate():
                 return run_decapsulate(states, out)
+            case ir.Encapsulate(fields):
+                return [after for state in states for after in encapsulated(blank(state, self.neglect.saved), fields)]
             case ir.Track(scope) if scope in self.neglect.blind:
                 return [state._replace(current=-1) for state in states]
             case _:
@@ -193,8 +219,17 @@ def assigned(parts: Sequence[ir.Transfer], states: list[State]) -> list[State]:
 
 
 def run_table(engine: Sets, transfer: ir.Table, states: list[State], out: list[Result]) -> list[State]:
+    """The parts that matter to the destinations: few destinations at a time where many parts are about single ones."""
+    result: list[State] = []
+    for group in by_destination(states):
+        for some in by_parts(transfer, group):
+            result += run_parts(engine, transfer, some, out)
+    return merged(result) if len(result) > len(states) else result
+
+
+def run_parts(engine: Sets, transfer: ir.Table, states: list[State], out: list[Result]) -> list[State]:
     """The parts that matter to the destinations, chosen again when these have become few."""
-    waiting = [(0, group) for group in by_destination(states)]
+    waiting = [(0, states)]
     result: list[State] = []
     while waiting:
         position, group = waiting.pop()
@@ -211,16 +246,7 @@ def run_table(engine: Sets, transfer: ir.Table, states: list[State], out: list[R
                 group = [state for state in group if not is_elsewhere(state, value, now)]
                 waiting += [(index + 1, others) for others in by_destination(moved)]
         result += group
-    return merged(result) if len(result) > len(states) else result
-
-
-def by_destination(states: list[State]) -> list[list[State]]:
-    """The states, grouped by what their destination may be."""
-    groups: dict[tuple[Value, Ranges], list[State]] = {}
-    for state in states:
-        value = state.env[DESTINATION]
-        groups.setdefault((value, values_of(state, value)), []).append(state)
-    return list(groups.values())
+    return result
 
 
 def is_elsewhere(state: State, value: Value, before: Ranges) -> bool:
@@ -267,7 +293,8 @@ def run_translate(engine: Sets, transfer: ir.Translate, states: list[State], out
         result += [manipulated(item, transfer.destination, False) for item in (request if decided else [])]
         result += [manipulated(item, transfer.destination, True) for item in reply]
     after = inside(engine, transfer.rules, first, out, ir.Accept) if first else []
-    result += [decide(state, transfer.destination) for state in after]
+    settled = [decide(state, transfer.destination) for state in after]
+    result += linked(settled, TRANSLATED) if transfer.destination else settled
     return merged(result) if len(result) > len(states) else result
 
 
@@ -277,11 +304,13 @@ REQUEST = ir.In(ir.Field.DIRECTION, single(0))
 def run_decapsulate(states: list[State], out: list[Result]) -> list[State]:
     """The payload is the packet again."""
     out += [Result(NO_PAYLOAD, None, state) for state in states if not state.frames]
-    return [
-        state._replace(env=cleared(state.frames[-1], mark=True), frames=state.frames[:-1], current=-1)
-        for state in states
-        if state.frames
-    ]
+    return [unpacked(state) for state in states if state.frames]
+
+
+def unpacked(state: State) -> State:
+    """The payload alone; what only the outer packet spoke of is gone."""
+    after = state._replace(env=cleared(state.frames[-1], mark=True), frames=state.frames[:-1], current=-1)
+    return released(after, [value for value in state.env if isinstance(value, str)])
 
 
 def encapsulated(state: State, fields: tuple[tuple[ir.Field, Ranges], ...]) -> list[State]:
@@ -299,7 +328,7 @@ def choose(state: State, position: int, ranges: Ranges) -> State | None:
     return put(found[0], position, found[1]) if found is not None else None
 
 
-Simple = ir.Assign | ir.Copy | ir.SetBits | ir.Merge | ir.Choose | ir.Track | ir.Confirm | ir.Encapsulate
+Simple = ir.Assign | ir.Copy | ir.SetBits | ir.Merge | ir.Choose | ir.Track | ir.Confirm
 
 
 def step(transfer: Simple, state: State) -> Iterable[State]:
@@ -322,15 +351,13 @@ def step(transfer: Simple, state: State) -> Iterable[State]:
             return track(state, scope)
         case ir.Confirm(scope):
             return (confirmed(state, scope),)
-        case ir.Encapsulate(fields):
-            return encapsulated(state, fields)
 
 
 def bits(state: State, value: Value, mask: int) -> int:
     """``value & mask`` where it is one number."""
     if isinstance(value, int):
         return value & mask
-    ranges = state.region[value]
+    ranges = values_of(state, value)
     if not is_single(ranges):
         if mask in (0, ~((1 << 128) - 1)) or not mask & ((1 << ranges[-1][1].bit_length()) - 1):
             return 0

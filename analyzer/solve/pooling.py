@@ -6,9 +6,13 @@ set keeps all of these, each with the guard that tells whose it is, so that noth
 
 from __future__ import annotations
 
-from analyzer.ranges import Ranges, intersection, union
-from analyzer.solve.regions import State, Value
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from analyzer.ranges import Ranges, intersection, normalised
+from analyzer.solve.regions import State, Value, values_of
 from analyzer.solve.states import Connection
+from analyzer.solve.uniting import Dimension, differences, names_of, one_of, value
 
 MOST, RAGGED = 400, 64
 Entry = Connection[Value]
@@ -22,69 +26,132 @@ def pooled(states: list[State]) -> list[State]:
     for state in states:
         own = state.connections[state.current] if state.current >= 0 else None
         key = named(own) if own is not None else None
-        groups.setdefault((state.env, state.frames, key, *state[5:8], tuple(state.region)), []).append(state)
+        groups.setdefault((state.env, state.frames, key, *state[5:8], frozenset(state.region), names_of(state)), []).append(state)
     return [one for group in groups.values() for one in (along_each(group) if len(group) > 1 else group)]
 
 
+@dataclass(slots=True)
+class Pruning:
+    """Takes away the connections that are not there for any of a state's packets, and guards that tell nothing any more. What was worked
+    out is kept: states that were one before have the very same connections."""
+
+    names: dict[int, tuple[tuple[Entry, ...], tuple[str, ...]]] = field(default_factory=dict)
+    found: dict[object, tuple[tuple[Entry, ...], tuple[int, ...]]] = field(default_factory=dict)
+
+    def pruned(self, state: State) -> State:
+        """The state with fewer connections."""
+        own = state.connections
+        known = self.names.get(id(own))
+        if known is None:
+            guards = tuple(dict.fromkeys(name for item in own for name, _ in item.guards))
+            known = self.names[id(own)] = (own, guards)
+        if not known[1]:
+            return state
+        key = (id(own), *(values_of(state, name) for name in known[1]))
+        result = self.found.get(key)
+        if result is None:
+            kept = [(place, item) for place, one in enumerate(own) if (item := there(state, one)) is not None]
+            result = self.found[key] = (tuple(item for _, item in kept), tuple(place for place, _ in kept))
+        connections, places = result
+        current = places.index(state.current) if state.current >= 0 else -1
+        return state._replace(connections=connections, current=current)
+
+
+def there(state: State, item: Entry) -> Entry | None:
+    """The connection with the guards that still tell; None where it is there for no packet."""
+    if not item.guards:
+        return item
+    guards = []
+    for name, ranges in item.guards:
+        own = values_of(state, name)
+        held = intersection(own, ranges)
+        if not held:
+            return None
+        if held != own:
+            guards.append((name, ranges))
+    return item if len(guards) == len(item.guards) else item._replace(guards=tuple(guards))
+
+
 def along_each(group: list[State]) -> list[State]:
-    """Unites along each variable in turn."""
-    first = group[0].region
-    names = [name for name in first if any(state.region[name] != first[name] for state in group)]
-    for name in names:
+    """Unites along each variable in turn, and along what goes together."""
+    dimensions = differences(group)
+    for dimension in dimensions:
         buckets: dict[object, list[State]] = {}
         for state in group:
-            buckets.setdefault(tuple(state.region[other] for other in names if other != name), []).append(state)
-        group = [one for bucket in buckets.values() for one in folded(bucket, name)]
+            rest = tuple(value(state, other) for other in dimensions if other != dimension)
+            buckets.setdefault(rest, []).append(state)
+        group = [one for bucket in buckets.values() for one in folded(bucket, dimension)]
     return group
 
 
-def folded(bucket: list[State], name: str) -> list[State]:
-    """Unites the states of a bucket one after the other; those that cannot be stay."""
-    result = [bucket[0]]
-    for state in bucket[1:]:
-        both = together(result[-1], state, name)
-        if both is None:
-            result.append(state)
-        else:
-            result[-1] = both
-    return result
+def folded(bucket: list[State], dimension: Dimension) -> list[State]:
+    """Unites the states of a bucket that a variable tells apart; those that cannot be united stay."""
+    result: list[State] = []
+    while len(bucket) > 1:
+        guard = dimension if isinstance(dimension, str) else telling(bucket, dimension)
+        taken, left = [bucket[0]], []
+        order = [named(item) for item in bucket[0].connections]
+        values = values_of(bucket[0], guard)
+        for state in bucket[1:]:
+            mine = values_of(state, guard)
+            apart = len(values) + len(mine) <= RAGGED and not intersection(values, mine)
+            merged = interleaved(order, [named(item) for item in state.connections]) if apart else None
+            if merged is None or len(merged) > MOST:
+                left.append(state)
+            else:
+                taken.append(state)
+                order, values = merged, normalised(values + mine)
+        result.append(pool(taken, order, dimension, guard) if len(taken) > 1 else taken[0])
+        bucket = left
+    return result + bucket
 
 
-def together(left: State, right: State, name: str) -> State | None:
-    """One set for two that differ in a variable and in their connections; None where the variable does not tell them apart, or the order
-    in which connections are asked cannot be kept."""
-    mine, other = left.region[name], right.region[name]
-    if len(mine) + len(other) > RAGGED or intersection(mine, other) or len(left.connections) + len(right.connections) > MOST:
+def telling(bucket: Sequence[State], place: int) -> str:
+    """A variable, among those that go together, that tells the first two states apart; the first where none does."""
+    names, (first, second) = bucket[0].joints[place].names, bucket[:2]
+    return next((name for name in names if not intersection(values_of(first, name), values_of(second, name))), names[0])
+
+
+def pool(taken: Sequence[State], order: Sequence[object], dimension: Dimension, guard: str) -> State:
+    """One state for several: a connection that only some of them have is there for their values of the guard."""
+    first = taken[0]
+    found: dict[object, Entry] = {}
+    whose: dict[object, list[State]] = {}
+    for state in taken:
+        for item in state.connections:
+            key = named(item)
+            found.setdefault(key, item)
+            whose.setdefault(key, []).append(state)
+    connections = tuple(
+        found[key] if len(whose[key]) == len(taken) else guarded(found[key], (guard, spoken(whose[key], guard))) for key in order
+    )
+    own = named(first.connections[first.current]) if first.current >= 0 else None
+    current = list(order).index(own) if own is not None else -1
+    return one_of(taken, dimension)._replace(connections=connections, current=current)
+
+
+def spoken(states: Sequence[State], name: str) -> Ranges:
+    """The values of a variable in any of the states."""
+    return normalised(pair for state in states for pair in values_of(state, name))
+
+
+def interleaved(left: list[object], right: list[object]) -> list[object] | None:
+    """Both lists in their order; None where what they share does not stand in one order."""
+    if left == right:
+        return left
+    mine, others = set(left), set(right)
+    if [name for name in left if name in others] != [name for name in right if name in mine]:
         return None
-    found = interleaved(left.connections, right.connections, (name, mine), (name, other))
-    if found is None:
-        return None
-    own = left.connections[left.current] if left.current >= 0 else None
-    current = next((i for i, item in enumerate(found) if item == own), -1) if own is not None else -1
-    region = {**left.region, name: union(mine, other)}
-    return left._replace(region=region, connections=tuple(found), current=current, hops=max(left.hops, right.hops))
-
-
-def interleaved(
-    left: tuple[Entry, ...], right: tuple[Entry, ...], mine: tuple[str, Ranges], other: tuple[str, Ranges]
-) -> list[Entry] | None:
-    """Both lists in their order; what is in one list only is guarded."""
-    names, others = [named(item) for item in left], [named(item) for item in right]
-    shared = set(names) & set(others)
-    if [name for name in names if name in shared] != [name for name in others if name in shared]:
-        return None
-    result: list[Entry] = []
-    place = 0
-    for item, name in zip(left, names, strict=True):
-        if name not in shared:
-            result.append(guarded(item, mine))
-            continue
-        while others[place] != name:
-            result.append(guarded(right[place], other))
-            place += 1
-        place += 1
-        result.append(item)
-    return result + [guarded(item, other) for item in right[place:]]
+    result: list[object] = []
+    waiting: Iterator[object] = iter(right)
+    for name in left:
+        if name in others:
+            for other in waiting:
+                if other == name:
+                    break
+                result.append(other)
+        result.append(name)
+    return [*result, *waiting]
 
 
 def named(item: Entry) -> object:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from analyzer.ranges import EMPTY, Ranges, contains, difference, intersection, single, union
+from analyzer.ranges import EMPTY, Ranges, contains, difference, intersection, is_single, joined, single
+from analyzer.solve.joint import Joint, product
 from analyzer.solve.states import CONNECTION_MARK, FIELDS, INDEX, Connection, Tuple
 from analyzer.transfer import ir
 
@@ -27,8 +28,11 @@ class Together(NamedTuple):
 
 
 class State(NamedTuple):
-    """Every state whose variables are in the region. ``fresh`` counts the variables that choices made; ``hops`` the points passed;
-    ``answers`` are those to opaque tests (and True for a choice that nobody knows)."""
+    """Every state whose variables are in the region and, where they go together, in a row of each of ``joints`` (these are not in the region).
+
+    ``fresh`` counts the variables that choices made; ``hops`` the points passed; ``answers`` are those to opaque tests (and True for a
+    choice that nobody knows).
+    """
 
     region: Region
     env: Env
@@ -39,6 +43,7 @@ class State(NamedTuple):
     together: tuple[Together, ...] = ()
     fresh: int = 0
     hops: int = 0
+    joints: tuple[Joint, ...] = ()
 
 
 def start(values: Mapping[ir.Field, int | Ranges]) -> State:
@@ -56,15 +61,96 @@ def start(values: Mapping[ir.Field, int | Ranges]) -> State:
 
 def values_of(state: State, value: Value) -> Ranges:
     """The values that a constant or a variable may have."""
-    return state.region[value] if isinstance(value, str) else single(value)
+    if not isinstance(value, str):
+        return single(value)
+    found = state.region.get(value)
+    return found if found is not None else state.joints[place_of(state, value)].column(value)
+
+
+def place_of(state: State, name: str) -> int:
+    """Which of the joints has a variable; -1 where none has."""
+    for place, joint in enumerate(state.joints):
+        if name in joint.names:
+            return place
+    return -1
+
+
+def variables(state: State) -> dict[str, Ranges]:
+    """Every variable with its values."""
+    return {**state.region, **{name: joint.column(name) for joint in state.joints for name in joint.names}}
 
 
 def narrowed(state: State, variable: str, ranges: Ranges) -> State | None:
     """The states whose variable is in the ranges (which are within its own); None when there are none."""
+    return divided(state, variable, ranges)[0] if variable not in state.region else within(state, variable, ranges)
+
+
+def within(state: State, variable: str, ranges: Ranges) -> State | None:
+    """``narrowed``, for a variable of the region."""
     if not ranges:
         return None
-    after = state._replace(region={**state.region, variable: ranges})
-    return spread(after, variable, ranges[0][0]) if state.together and is_single(ranges) else after
+    after = State({**state.region, variable: ranges}, *state[1:])
+    return settled(after, variable) if state.together else after
+
+
+def divided(state: State, variable: str, held: Ranges) -> tuple[State | None, State | None]:
+    """The states whose variable is in the ranges, and the others."""
+    if variable in state.region:
+        own = state.region[variable]
+        return within(state, variable, intersection(own, held)), within(state, variable, difference(own, held))
+    place = place_of(state, variable)
+    inside, outside = state.joints[place].divided(variable, held)
+    return with_joint(state, place, inside, variable), with_joint(state, place, outside, variable)
+
+
+def with_joint(state: State, place: int, joint: Joint | None, variable: str) -> State | None:
+    """The states with other rows in one of the joints."""
+    if joint is None or joint is state.joints[place]:
+        return None if joint is None else state
+    after = state._replace(joints=(*state.joints[:place], joint, *state.joints[place + 1 :]))
+    return settled(after, variable) if state.together else after
+
+
+def settled(state: State, variable: str) -> State | None:
+    """What must differ from a variable that has one value only does."""
+    joints = [differing(joint, state.together) for joint in state.joints]
+    if None in joints:
+        return None
+    after = state._replace(joints=tuple(joint for joint in joints if joint is not None))
+    ranges = values_of(after, variable)
+    return spread(after, variable, ranges[0][0]) if is_single(ranges) else after
+
+
+def entered(state: State, names: Sequence[str]) -> State:
+    """The variables are in one joint, the last."""
+    own = [joint for joint in state.joints if any(name in joint.names for name in names)]
+    alone = [Joint((name,), ((state.region[name],),)) for name in names if name in state.region]
+    if len(own) + len(alone) == 1:
+        return (
+            state._replace(joints=(*(joint for joint in state.joints if joint not in own), *own))
+            if own
+            else alone_in(state, alone)
+        )
+    return alone_in(state._replace(joints=tuple(joint for joint in state.joints if joint not in own)), [product([*own, *alone])])
+
+
+def alone_in(state: State, joints: Sequence[Joint]) -> State:
+    """The state with more joints, whose variables leave the region."""
+    names = {name for joint in joints for name in joint.names}
+    region = {name: ranges for name, ranges in state.region.items() if name not in names}
+    return state._replace(region=region, joints=(*state.joints, *joints))
+
+
+def differing(joint: Joint, together: Sequence[Together]) -> Joint | None:
+    """The rows without those in which two variables that must differ have one value."""
+    for left, right, equal in together:
+        if not equal and left in joint.names and right in joint.names:
+            rows = [row for row, mine, its in joint.paired(left, right) if mine != its or not is_single(mine)]
+            found = joint.of(rows)
+            if found is None:
+                return None
+            joint = found
+    return joint
 
 
 def spread(state: State, variable: str, value: int) -> State | None:
@@ -72,17 +158,12 @@ def spread(state: State, variable: str, value: int) -> State | None:
     for pair in state.together:
         if not pair.equal and variable in (pair.left, pair.right):
             other = pair.right if pair.left == variable else pair.left
-            if contains(state.region[other], value):
-                after = narrowed(state, other, difference(state.region[other], single(value)))
+            if contains(values_of(state, other), value):
+                after = divided(state, other, single(value))[1]
                 if after is None:
                     return None
                 state = after
     return state
-
-
-def is_single(ranges: Ranges) -> bool:
-    """Whether there is one value only."""
-    return len(ranges) == 1 and ranges[0][0] == ranges[0][1]
 
 
 def replaced(env: Env, position: int, value: Value) -> Env:
@@ -122,23 +203,35 @@ def compared(state: State, left: Value, right: Value) -> tuple[State | None, Sta
         if isinstance(right, int):
             return None, state
         left, right = right, left
-    own, others = state.region[left], values_of(state, right)
+    own, others = values_of(state, left), values_of(state, right)
     common = intersection(own, others)
     if not common:
         return None, state
-    if isinstance(right, int):
-        return narrowed(state, left, common), narrowed(state, left, difference(own, common))
+    if isinstance(right, int) or is_single(others):
+        return divided(state, left, common)
     if Together(left, right, False) in state.together or Together(right, left, False) in state.together:
         return None, state
-    if is_single(others):
-        return narrowed(state, left, common), narrowed(state, left, difference(own, common))
     if is_single(own):
-        return narrowed(state, right, common), narrowed(state, right, difference(others, common))
+        return divided(state, right, common)
+    if left not in state.region or right not in state.region:
+        return compared_rows(state, left, right)
     return unified(state, left, right, common), state._replace(together=(*state.together, Together(left, right, False)))
 
 
+def compared_rows(state: State, left: str, right: str) -> tuple[State | None, State | None]:
+    """``compared``, row by row, where one of the variables goes together with others."""
+    state = entered(state, (left, right))
+    *rest, joint = state.joints
+    equal, other, unsettled = joint.compared(left, right)
+    same = state._replace(joints=(*rest, equal)) if equal is not None else None
+    differ = state._replace(joints=(*rest, other)) if other is not None else None
+    if differ is not None and unsettled:
+        differ = differ._replace(together=(*state.together, Together(left, right, False)))
+    return unified(same, left, right, EMPTY) if same is not None else None, differ
+
+
 def unified(state: State, left: str, right: str, common: Ranges) -> State | None:
-    """The states in which the variables are equal: ``right`` is ``left`` from here."""
+    """The states in which the variables are equal: ``right`` is ``left`` from here. ``common`` are the values where they are the region's."""
     pairs = tuple(renamed_pair(pair, left, right) for pair in state.together)
     if any(pair.left == pair.right and not pair.equal for pair in pairs):
         return None
@@ -159,7 +252,10 @@ def unified(state: State, left: str, right: str, common: Ranges) -> State | None
         connections=connections,
         together=(*pairs, Together(left, right, True)),
     )
-    return narrowed(after, left, common)
+    if right in state.region:
+        return within(after, left, common)
+    joints = tuple(joint.without(right) if right in joint.names else joint for joint in state.joints)
+    return settled(after._replace(joints=joints), left)
 
 
 def renamed(values: Sequence[Value], left: str, right: str) -> Env:
@@ -172,94 +268,6 @@ def renamed_pair(pair: Together, left: str, right: str) -> Together:
     if pair.equal:
         return Together(left if pair.left == right else pair.left, pair.right, True)
     return Together(left if pair.left == right else pair.left, left if pair.right == right else pair.right, False)
-
-
-def merged(states: list[State]) -> list[State]:
-    """The same states in fewer sets: those that are equal but for one variable's values, or but for the answer to one opaque test,
-    are united. The order of the first members is kept."""
-    if len(states) < 2:
-        return states
-    groups: dict[tuple[object, ...], list[State]] = {}
-    for state in states:
-        groups.setdefault((state.env, state.frames, state.current, len(state.connections), *state[6:8]), []).append(state)
-    result: list[State] = []
-    for same in groups.values():
-        for group in by_connections(same) if len(same) > 1 else [same]:
-            result += united(forgotten(group)) if len(group) > 1 else group
-    return result
-
-
-def by_connections(states: list[State]) -> list[list[State]]:
-    """The states, apart by their connections: compared, which is cheaper than hashed."""
-    groups: list[list[State]] = []
-    for state in states:
-        for group in groups:
-            if group[0].connections == state.connections:
-                group.append(state)
-                break
-        else:
-            groups.append([state])
-    return groups
-
-
-def forgotten(group: list[State]) -> list[State]:
-    """Drops the answer to a test where both answers led to the same states."""
-    texts = sorted({text for state in group for text, _ in state.answers})
-    for text in texts:
-        seen: dict[object, State] = {}
-        for state in group:
-            rest = frozenset(item for item in state.answers if item[0] != text)
-            key = (tuple(state.region.items()), rest)
-            before = seen.get(key) if len(rest) < len(state.answers) else None
-            if before is not None and before.answers != state.answers:
-                seen[key] = before._replace(answers=rest)
-            else:
-                seen.setdefault(key if len(rest) < len(state.answers) else (key, "whole"), state)
-        group = list(seen.values())
-    return group
-
-
-def united(group: list[State]) -> list[State]:
-    """Unites states of equal shape, variable by variable, until nothing changes."""
-    first = group[0].region
-    names = [name for name in first if any(state.region.get(name) != first[name] for state in group)]
-    odd = any(len(state.region) != len(first) for state in group)
-    if odd or len(names) > 1:
-        names = list(dict.fromkeys(name for state in group for name in state.region)) if odd else names
-    elif all(state.answers == group[0].answers for state in group):
-        return [one_of(group, names[0])] if names else group[:1]
-    while len(group) > 1:
-        before = len(group)
-        for name in names:
-            group = along(group, name, names)
-        if len(group) == before:
-            break
-    return group
-
-
-def along(group: list[State], name: str, names: list[str]) -> list[State]:
-    """Unites the states that are equal but for this variable; ``names`` are those that differ at all."""
-    others = [other for other in names if other != name]
-    found: dict[object, list[State]] = {}
-    for state in group:
-        rest = tuple(state.region.get(other) for other in others)
-        found.setdefault((rest, state.answers), []).append(state)
-    return [one_of(same, name) if len(same) > 1 else same[0] for same in found.values()]
-
-
-def one_of(same: list[State], name: str) -> State:
-    """One state for several that are equal but for this variable."""
-    ranges = all_of(state.region.get(name, EMPTY) for state in same)
-    region = {**same[0].region, name: ranges} if ranges else same[0].region
-    return same[0]._replace(region=region, hops=max(state.hops for state in same))
-
-
-def all_of(sets: Iterable[Ranges]) -> Ranges:
-    """The union of many sets, joined pairwise."""
-    waiting = list(sets)
-    while len(waiting) > 1:
-        waiting = [union(*waiting[i : i + 2]) if i + 1 < len(waiting) else waiting[i] for i in range(0, len(waiting), 2)]
-    return waiting[0]
 
 
 def masked(ranges: Ranges, mask: int, value: int, width: int) -> Ranges | None:
@@ -282,54 +290,3 @@ def few(ranges: Ranges, mask: int, value: int) -> Ranges | None:
     if sum(high - low + 1 for low, high in ranges) > 4096:
         return None
     return joined((item, item) for low, high in ranges for item in range(low, high + 1) if item & mask == value)
-
-
-def joined(pairs: Iterable[tuple[int, int]]) -> Ranges:
-    """Ascending, disjoint pairs as ranges."""
-    result: list[tuple[int, int]] = []
-    for low, high in pairs:
-        if result and result[-1][1] + 1 == low:
-            result[-1] = (result[-1][0], high)
-        else:
-            result.append((low, high))
-    return tuple(result)
-
-
-def points(state: State, prefer: Mapping[str, Sequence[int]]) -> dict[str, int] | None:
-    """One value for each variable: a preferred one that it may have, else its lowest; variables that must differ do. None: not found."""
-    found: dict[str, int] = {}
-    if not _fill(state, list(state.region), prefer, found):
-        return None
-    for pair in reversed(state.together):
-        if pair.equal:
-            found[pair.right] = found[pair.left]
-    return found
-
-
-def _fill(state: State, names: list[str], prefer: Mapping[str, Sequence[int]], found: dict[str, int]) -> bool:
-    if not names:
-        return True
-    name = names[0]
-    for value in candidates(state.region[name], prefer.get(name, ())):
-        if not any(clash(pair, name, value, found) for pair in state.together):
-            found[name] = value
-            if _fill(state, names[1:], prefer, found):
-                return True
-            del found[name]
-    return False
-
-
-def candidates(ranges: Ranges, prefer: Sequence[int]) -> Iterator[int]:
-    """The preferred values that are in the ranges, then the lowest ones."""
-    yield from (value for value in prefer if contains(ranges, value))
-    low, high = ranges[0]
-    yield from range(low, min(high, low + 8) + 1)
-    yield from (first for first, _ in ranges[1:8])
-
-
-def clash(pair: Together, name: str, value: int, found: Mapping[str, int]) -> bool:
-    """Whether a value breaks a pair that must differ."""
-    if pair.equal or name not in (pair.left, pair.right):
-        return False
-    other = pair.right if pair.left == name else pair.left
-    return found.get(other) == value

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from analyzer.ranges import Ranges, contains, difference, intersection
-from analyzer.solve.regions import BeyondSets, State, masked, narrowed
+from analyzer.ranges import Ranges, contains, intersection
+from analyzer.solve.regions import BeyondSets, State, divided, masked, values_of
 from analyzer.solve.states import INDEX
 from analyzer.transfer import ir
 
@@ -31,7 +31,7 @@ def split_in(match: ir.In, state: State, yes: list[State], no: list[State]) -> N
     if isinstance(value, int):
         (yes if contains(match.ranges, value) else no).append(state)
         return
-    own = state.region[value]
+    own = values_of(state, value)
     part(state, value, own, intersection(own, match.ranges), yes, no)
 
 
@@ -42,10 +42,11 @@ def part(state: State, variable: str, own: Ranges, held: Ranges, yes: list[State
     elif held == own:
         yes.append(state)
     else:
-        for ranges, found in ((held, yes), (difference(own, held), no)):
-            after = narrowed(state, variable, ranges)
-            if after is not None:
-                found.append(after)
+        inside, outside = divided(state, variable, held)
+        if inside is not None:
+            yes.append(inside)
+        if outside is not None:
+            no.append(outside)
 
 
 def split_bits(match: ir.Bits, state: State, yes: list[State], no: list[State]) -> None:
@@ -54,7 +55,7 @@ def split_bits(match: ir.Bits, state: State, yes: list[State], no: list[State]) 
     if isinstance(value, int):
         (yes if value & match.mask == match.value else no).append(state)
         return
-    own = state.region[value]
+    own = values_of(state, value)
     held = masked(own, match.mask, match.value, own[-1][1].bit_length())
     if held is None:
         raise BeyondSets(f"the {match.field} is tested by the mask {match.mask:#x}")

@@ -14,7 +14,24 @@ from analyzer.ranges import Ranges, intersection
 from analyzer.solve import regions
 from analyzer.solve import states as at
 from analyzer.solve import symbolic_connections as connections
-from analyzer.solve.symbolic_ways import Formula, Term, TooMuch, Value, Way, alike, essence, hull, narrowed, put, real, values_of
+from analyzer.solve.symbolic_ways import (
+    Answer,
+    Formula,
+    Never,
+    Some,
+    Term,
+    TooMuch,
+    Unsettled,
+    Value,
+    Way,
+    alike,
+    essence,
+    hull,
+    narrowed,
+    put,
+    real,
+    values_of,
+)
 from analyzer.transfer import ir
 
 if TYPE_CHECKING:
@@ -22,28 +39,6 @@ if TYPE_CHECKING:
 
 RLIMIT, WAYS, HOPS = 20_000_000, 20_000, 256
 WIDTH = {4: 48, 6: 128}
-
-
-@dataclass(frozen=True, slots=True)
-class Never:
-    """No packet of the region does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Some:
-    """A packet does: the value of each variable. Not canonical: it changes with the solver's version."""
-
-    values: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Unsettled:
-    """Nothing was found out."""
-
-    reason: str
-
-
-Answer = Never | Some | Unsettled
 
 
 def exists(
@@ -139,10 +134,12 @@ class Encoder:
         if any(item.guards for item in state.connections):
             raise TooMuch("connections of united sets are not given to Z3")
         wide = 128 if self.program.family == 6 else 32
-        terms = {name: self.variable(name, wide) for name in state.region}
+        box = regions.variables(state)
+        terms = {name: self.variable(name, wide) for name in box}
         terms |= {pair.right: self.variable(pair.right, wide) for pair in state.together if pair.equal}
         value: Callable[[int | str], Value] = lambda item: terms[item] if isinstance(item, str) else item  # noqa: E731
         guard = [self.among(terms[name].bits, ranges) for name, ranges in state.region.items()]
+        guard += [z3.Or([self.row(terms, joint.names, row) for row in joint.rows]) for joint in state.joints]
         for left, right, equal in state.together:
             same = terms[left].bits == terms[right].bits
             guard.append(same if equal else z3.Not(same))
@@ -154,9 +151,11 @@ class Encoder:
         )
         frames = tuple(tuple(map(value, frame)) for frame in state.frames)
         env = tuple(map(value, state.env))
-        return Way(
-            z3.And([*guard, z3.BoolVal(True, self.context)]), dict(state.region), env, frames, known, state.current, state.fresh
-        )
+        return Way(z3.And([*guard, z3.BoolVal(True, self.context)]), box, env, frames, known, state.current, state.fresh)
+
+    def row(self, terms: Mapping[str, Term], names: Sequence[str], row: Sequence[Ranges]) -> Formula:
+        """The variables are in the ranges of a row."""
+        return self.joined([self.among(terms[name].bits, ranges) for name, ranges in zip(names, row, strict=True)], True)
 
     def met(self, ways: list[Way]) -> list[Way]:
         """Ways with the same fields become one: either guard holds."""

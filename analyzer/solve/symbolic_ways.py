@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from analyzer.ranges import Ranges, difference, intersection, union
@@ -11,6 +12,28 @@ from analyzer.transfer import ir
 
 Formula = Any
 """A formula or a bit-vector of z3, which has no types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """No packet of the region does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """A packet does: the value of each variable. Not canonical: it changes with the solver's version."""
+
+    values: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """Nothing was found out."""
+
+    reason: str
+
+
+Answer = Never | Some | Unsettled
 
 
 class TooMuch(Exception):

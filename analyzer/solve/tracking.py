@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analyzer.ranges import difference, intersection, single
 from analyzer.solve.packet import TCP
-from analyzer.solve.regions import Env, State, Value, chosen, compared, narrowed, replaced, stored, values_of
+from analyzer.solve.regions import Env, State, Value, chosen, compared, divided, narrowed, replaced, stored, values_of
 from analyzer.solve.splitting import split
 from analyzer.solve.states import (
     CONNECTION_MARK,
@@ -114,11 +114,10 @@ def belonging(state: State, position: int, direction: int, ping: bool, missed: l
 def present(state: State, position: int, missed: list[State]) -> State | None:
     """The states in which the connection is there; the others are added to ``missed``."""
     for name, ranges in state.connections[position].guards:
-        own = state.region[name]
+        own = values_of(state, name)
         held = intersection(own, ranges)
-        without = narrowed(state, name, difference(own, ranges)) if held != own else None
+        inside, without = divided(state, name, held) if held != own else (state, None)
         missed += [without] if without is not None else []
-        inside = narrowed(state, name, held) if held != own else state
         if inside is None:
             return None
         state = inside
@@ -189,7 +188,7 @@ def rewritten(state: State, transfer: ir.Rewrite) -> list[State]:
 
 def by_ports(state: State, transfer: ir.Rewrite, protocol: str) -> list[State]:
     """Protocols with ports and those without, apart."""
-    own = state.region[protocol]
+    own = values_of(state, protocol)
     parts = (intersection(own, WITH_PORTS), difference(own, WITH_PORTS))
     states = (narrowed(state, protocol, ranges) for ranges in parts)
     return [after for item in states if item is not None for after in rewritten(item, transfer)]

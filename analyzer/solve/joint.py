@@ -1,0 +1,145 @@
+"""Values of several variables that go together, as rows: a service's address with the endpoints that it stands for.
+
+A product of interval sets cannot say that; a row is one such product, and the rows together are the set. Rows may share values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from itertools import product as combined
+
+from analyzer.ranges import Ranges, contains, difference, intersection, is_single, joined, normalised
+
+Row = tuple[Ranges, ...]
+FEW = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """Rows of ranges for some variables; there is at least one row. ``seen`` keeps what was worked out before."""
+
+    names: tuple[str, ...]
+    rows: tuple[Row, ...]
+    seen: dict[str, Ranges] = field(default_factory=dict, compare=False, repr=False)
+
+    def column(self, name: str) -> Ranges:
+        """Every value of a variable."""
+        found = self.seen.get(name)
+        if found is None:
+            place = self.names.index(name)
+            found = self.seen[name] = self.rows[0][place] if len(self.rows) == 1 else column(self.rows, place)
+        return found
+
+    def divided(self, name: str, held: Ranges) -> tuple[Joint | None, Joint | None]:
+        """The rows whose variable is in the ranges, and those where it is not."""
+        place = self.names.index(name)
+        inside: list[Row] = []
+        outside: list[Row] = []
+        for row in self.rows:
+            own = row[place]
+            if len(own) == 1 and own[0][0] == own[0][1]:
+                (inside if contains(held, own[0][0]) else outside).append(row)
+                continue
+            for ranges, rows in ((intersection(own, held), inside), (difference(own, held), outside)):
+                if ranges:
+                    rows.append(row if ranges == own else (*row[:place], ranges, *row[place + 1 :]))
+        return self.of(inside), self.of(outside)
+
+    def of(self, rows: Sequence[Row]) -> Joint | None:
+        """The same variables with these rows."""
+        if len(rows) == len(self.rows):
+            return self if all(map(same, rows, self.rows)) else Joint(self.names, tuple(rows))
+        return Joint(self.names, tuple(rows)) if rows else None
+
+    def sorted_out(self, name: str, cut: Callable[[Ranges], Iterable[tuple[int, tuple[int, int]]]]) -> dict[int, Joint]:
+        """The rows by the place of the variable's value; ``cut`` takes ranges apart by place."""
+        position = self.names.index(name)
+        groups: dict[int, list[Row]] = {}
+        for row in self.rows:
+            found: dict[int, list[tuple[int, int]]] = {}
+            for place, pair in cut(row[position]):
+                found.setdefault(place, []).append(pair)
+            for place, pairs in found.items():
+                own = row if len(found) == 1 else (*row[:position], joined(pairs), *row[position + 1 :])
+                groups.setdefault(place, []).append(own)
+        return {place: Joint(self.names, tuple(rows)) for place, rows in groups.items()}
+
+    def without(self, name: str) -> Joint:
+        """The rows without a variable; there is another one."""
+        place = self.names.index(name)
+        rows = tuple(dict.fromkeys((*row[:place], *row[place + 1 :]) for row in self.rows))
+        return Joint((*self.names[:place], *self.names[place + 1 :]), rows)
+
+    def compared(self, left: str, right: str) -> tuple[Joint | None, Joint | None, bool]:
+        """The rows in which two variables are equal, those in which they differ, and whether in some of these they still may be equal."""
+        first, second = self.names.index(left), self.names.index(right)
+        equal: list[Row] = []
+        other: list[Row] = []
+        unsettled = False
+        for row in self.rows:
+            mine, its = row[first], row[second]
+            common = intersection(mine, its)
+            if common:
+                equal.append(put(put(row, first, common), second, common))
+            if not common or (not is_single(mine) and not is_single(its)):
+                other.append(row)
+                unsettled = unsettled or bool(common)
+            elif is_single(mine) and (rest := difference(its, mine)):
+                other.append(put(row, second, rest))
+            elif is_single(its) and (rest := difference(mine, its)):
+                other.append(put(row, first, rest))
+        return self.of(equal), self.of(other), unsettled
+
+    def paired(self, left: str, right: str) -> Iterator[tuple[Row, Ranges, Ranges]]:
+        """Each row with the ranges of two of its variables."""
+        first, second = self.names.index(left), self.names.index(right)
+        return ((row, row[first], row[second]) for row in self.rows)
+
+
+def put(row: Row, place: int, ranges: Ranges) -> Row:
+    """The row with other ranges at one place."""
+    return (*row[:place], ranges, *row[place + 1 :])
+
+
+def product(joints: Sequence[Joint]) -> Joint:
+    """Every row of one with every row of the others."""
+    names = tuple(name for joint in joints for name in joint.names)
+    return Joint(names, tuple(tuple(chain.from_iterable(rows)) for rows in combined(*(joint.rows for joint in joints))))
+
+
+def same(left: object, right: object) -> bool:
+    """Whether both are one object."""
+    return left is right
+
+
+def column(rows: Iterable[Row], place: int) -> Ranges:
+    """The values at one place."""
+    return normalised(pair for ranges in {row[place] for row in rows} for pair in ranges)
+
+
+def together(joints: Sequence[Joint]) -> Joint:
+    """The rows of joints that have the same variables, each once; rows that differ in one variable only are one, where there are few or
+    the first have ranges, which may have been taken apart."""
+    rows = list(dict.fromkeys(row for joint in joints for row in joint.rows))
+    names = joints[0].names
+    for place in range(len(names)):
+        if len(rows) < FEW or any(not is_single(row[place]) for row in rows[:FEW]):
+            rows = compact(rows, place)
+    return Joint(names, tuple(rows))
+
+
+def compact(rows: list[Row], place: int) -> list[Row]:
+    """Rows that are equal but for one place are one."""
+    buckets: dict[Row, list[Ranges]] = {}
+    for row in rows:
+        buckets.setdefault((*row[:place], *row[place + 1 :]), []).append(row[place])
+    if len(buckets) == len(rows):
+        return rows
+    return [(*rest[:place], united(found), *rest[place:]) for rest, found in buckets.items()]
+
+
+def united(found: list[Ranges]) -> Ranges:
+    """The union of several sets."""
+    return found[0] if len(found) == 1 else normalised(pair for ranges in found for pair in ranges)
