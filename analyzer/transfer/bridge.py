@@ -1,6 +1,7 @@
 """Linux bridges in the language (net/bridge/br_input.c, br_forward.c, br_netfilter_hooks.c): the FDB, flooding, ports, VLANs, br_netfilter.
 
-``("bridge", port)`` is a frame that came in by a port, ``("bridged", "bridge port")`` one that was not for the bridge's own host
+``("bridge", port)`` is a frame that came in by a port, ``("bridge filter", bridge)`` one that br_netfilter shows to PREROUTING,
+``("bridge filtered", port)`` one that has passed it, ``("bridged", "bridge port")`` one that was not for the bridge's own host
 (port ``-``: the host sent it).
 """
 
@@ -26,6 +27,7 @@ from analyzer.transfer.ir import (
     Match,
     Return,
     Transfer,
+    Unknown,
 )
 from analyzer.transfer.lookup import own_values
 from analyzer.transfer.reach import bridge_of, flood, inner_vlan, may_pass
@@ -45,7 +47,22 @@ def port_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     fact = context.space(scope).ports.get(detail)
     if fact is not None and fact.state in ("disabled", "blocking", "listening"):
         return drop(f"the port {at} of {bridge.device} is {fact.state}")
-    return seq(enters(context, bridge, detail), filtered(context, bridge, detail), own(context, bridge, detail))
+    came = seq(
+        enters(context, bridge, detail),
+        Assign(Field.IN_INTERFACE, context.names.number(bridge.device)),
+        Assign(Field.PHYSICAL_IN, context.names.number(detail)),
+        Assign(Field.PHYSICAL_OUT, 0),
+        Assign(Field.OUT_INTERFACE, 0),
+    )
+    match called(context, bridge):
+        case True:
+            return seq(came, goto(scope, "bridge filter", bridge.device))
+        case False:
+            return seq(came, own(context, bridge, detail))
+        case None:
+            missing = context.space(scope).missing["sysctl"]
+            words = f"{scope}: bridged packets do not pass iptables (bridge-nf-call-iptables; {missing})"
+            return seq(came, unless(words, KEEP), own(context, bridge, detail))
 
 
 def enters(context: Context, bridge: Interface, port: str) -> Transfer:
@@ -74,23 +91,23 @@ def called(context: Context, bridge: Interface) -> bool | None:
     return None if "sysctl" in space.missing else False
 
 
-def filtered(context: Context, bridge: Interface, port: str) -> Transfer:
-    """PREROUTING for a bridged packet (br_nf_pre_routing); a packet whose destination was changed is routed (br_nf_pre_routing_finish)."""
-    names, scope = context.names, bridge.scope
-    came = seq(
-        Assign(Field.IN_INTERFACE, names.number(bridge.device)),
-        Assign(Field.PHYSICAL_IN, names.number(port)),
-        Assign(Field.PHYSICAL_OUT, 0),
-        Assign(Field.OUT_INTERFACE, 0),
-    )
-    match called(context, bridge):
-        case True:
-            return seq(came, call(scope, "hook", "PREROUTING"), translated(context, bridge))
-        case False:
-            return came
-        case None:
-            words = f"{scope}: bridged packets do not pass iptables (bridge-nf-call-iptables; {context.space(scope).missing['sysctl']})"
-            return seq(came, unless(words, KEEP))
+def filter_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """PREROUTING for what has come in by any port of a bridge (br_nf_pre_routing); a packet whose destination was changed is routed
+    (br_nf_pre_routing_finish)."""
+    bridge = Interface(scope, detail)
+    rows: dict[int, Transfer] = {
+        context.names.number(port): goto(scope, "bridge filtered", port) for port in context.ports.get(bridge, ())
+    }
+    lost = End(Unknown(f"the port of {bridge} by which the frame came is not in the capture"))
+    by_port = by_value(Field.PHYSICAL_IN, rows, lost)
+    up = goto(scope, "bridge up", detail)
+    return seq(call(scope, "hook", "PREROUTING"), translated(context, bridge), If(for_host(context, bridge), up, by_port))
+
+
+def filtered_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """A frame of a port that has passed PREROUTING."""
+    bridge = bridge_of(context, Interface(scope, detail))
+    return goto(scope, "host", detail) if bridge is None else own(context, bridge, detail)
 
 
 def translated(context: Context, bridge: Interface) -> Transfer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from analyzer.model.network import Interface, Network
 from analyzer.source import Scope
@@ -24,12 +24,15 @@ STAGES: Mapping[str, Stage] = {
     "receive": frames.receive_stage,
     "host": frames.host_stage,
     "bridge": bridge.port_stage,
+    "bridge filter": bridge.filter_stage,
+    "bridge filtered": bridge.filtered_stage,
     "bridge routed": bridge.routed_stage,
     "bridge up": bridge.up_stage,
     "bridged": bridge.bridged_stage,
     "bridge forward": bridge.forward_stage,
     "looped": internet.looped_stage,
     "ip receive": internet.receive_stage,
+    "arrived": internet.arrived_stage,
     "input route": internet.input_stage,
     "way back": routing.reverse_stage,
     "route input": routing.input_stage,
@@ -54,13 +57,22 @@ class NetworkProgram:
         self.family = family
         self.context = Context(network, family)
         self._made: dict[Point, Transfer] = {}
+        self._granted: dict[Point, tuple[str, ...]] = {}
 
     def at(self, point: Point) -> Transfer:
         """The transfer of a point. The same point gives the same term each time."""
         made = self._made.get(point)
         if made is None:
+            before, self.context.assumptions = self.context.assumptions, {}
             made = self._made[point] = self._lowered(point)
+            if self.context.assumptions:
+                self._granted[point] = tuple(self.context.assumptions)
+            self.context.assumptions = before | self.context.assumptions
         return made
+
+    def assumptions_at(self, points: Iterable[Point]) -> Iterator[str]:
+        """What was taken for granted at these points."""
+        return (text for point in points for text in self._granted.get(point, ()))
 
     def _lowered(self, point: Point) -> Transfer:
         stage = STAGES.get(point.stage)

@@ -111,7 +111,17 @@ def receive_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     device = Assign(Field.IN_INTERFACE, context.names.number(detail))
     none = (Field.OUT_INTERFACE, Field.PHYSICAL_IN, Field.PHYSICAL_OUT, *CONNECTION)
     cleared = (Assign(name, 0) for name in none)
-    return seq(device, *cleared, call(scope, "hook", "PREROUTING"), goto(scope, "input route", detail))
+    return seq(device, *cleared, goto(scope, "arrived"))
+
+
+def arrived_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """PREROUTING for what has arrived at any device, then what that device wants."""
+    del detail
+    rows: dict[int, Transfer] = {
+        context.names.number(device): goto(scope, "input route", device) for device in context.space(scope).links
+    }
+    lost = End(Unknown(f"the device at which the packet arrives in {scope} is not in the capture"))
+    return seq(call(scope, "hook", "PREROUTING"), by_value(Field.IN_INTERFACE, rows, lost))
 
 
 def input_stage(context: Context, scope: Scope, detail: str) -> Transfer:

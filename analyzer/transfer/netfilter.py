@@ -37,6 +37,7 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.matches import Where, all_of, by_chance, open_test
+from analyzer.transfer.sharing import Part, shared
 from analyzer.transfer.space import Context, call, seq, unless
 from analyzer.transfer.targets import target
 
@@ -75,10 +76,24 @@ class Parts(Sequence[Transfer]):
         return self.part(index)
 
     def part(self, index: int) -> Transfer:
-        """One rule."""
+        """One rule; one that was lowered for a chain of the same text is taken from there."""
         if index not in self.made:
-            self.made[index] = self.lowered(self.chain.rules[index])
+            self.made[index] = self.taken(index)
         return self.made[index]
+
+    def taken(self, index: int) -> Transfer:
+        """A rule that is not made yet."""
+        sharing, key = self.context.sharing, (self.table, self.chain.content, index)
+        found = sharing.parts.get(key)
+        if found is not None and (found.home is None or sharing.home(self.scope, self.table, found.chain) == found.home):
+            return found.transfer
+        rule = self.chain.rules[index]
+        made = self.lowered(rule)
+        if not sharing.alone and shared(rule) and not opened(made):
+            chain = rule.target.chain if isinstance(rule.target, Jump) else ""
+            home = sharing.home(self.scope, self.table, chain) if chain else None
+            sharing.parts.setdefault(key, Part(made, chain, home))
+        return made
 
     def hooks(self) -> tuple[bool, bool]:
         """Whether the chain is entered from a hook that translates destinations, and whether from another."""
@@ -98,10 +113,23 @@ class Parts(Sequence[Transfer]):
                 self.context.matches[own] = match
         if match == NEVER or (isinstance(rule.target, Pass) and not any(map(by_chance, rule.matches))):
             return KEEP
-        then = target(rule, where, self.table, set(self.known))
+        then = target(rule, where, self.table, self.known)
         if any(by_chance(item) for item in rule.matches):
             then = Alt((then, KEEP), rule.at)
         return then if match == ALWAYS or then == KEEP else If(match, then, KEEP, rule.at)
+
+
+def opened(transfer: Transfer) -> bool:
+    """Whether a lowered rule asks what is not known: such a test names its namespace."""
+    match transfer:
+        case If(match, then, otherwise):
+            return open_test(match) or opened(then) or opened(otherwise)
+        case Alt(branches):
+            return any(map(opened, branches))
+        case Seq(parts):
+            return any(map(opened, parts))
+        case _:
+            return False
 
 
 def entered(chains: Mapping[str, Chain], start: str) -> set[str]:

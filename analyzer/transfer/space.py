@@ -28,6 +28,7 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
+from analyzer.transfer.sharing import Sharing
 
 BROADCAST = (1 << 48) - 1
 OF_TUNNEL = In(Field.TTL, single(0))
@@ -58,7 +59,10 @@ class Context:
     made: dict[object, object] = field(default_factory=dict)
     macs: Names = field(default_factory=Names)
 
+    sharing: Sharing = field(init=False)
+
     def __post_init__(self) -> None:
+        self.sharing = Sharing(self.network, self.family)
         self.names.number("lo")
         for space in self.network.namespaces.values():
             for device in space.links:

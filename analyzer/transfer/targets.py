@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from analyzer.addresses import Address, network_mask
 from analyzer.facts.matches import Side
 from analyzer.facts.netfilter import (
@@ -52,7 +54,7 @@ from analyzer.transfer.space import by_value, drop, seq
 LARGEST_MAP = 256
 
 
-def target(rule: NfRule, where: Where, chains: str, known: frozenset[str] | set[str]) -> Transfer:
+def target(rule: NfRule, where: Where, chains: str, known: Container[str]) -> Transfer:
     """What the rule does to a packet that matches. ``chains`` is the table's name in points, ``known`` its chains."""
     match rule.target:
         case Verdict(name):
@@ -100,11 +102,12 @@ def verdict(name: str, rule: NfRule, where: Where) -> Transfer:
     return End(Return(), rule.at) if name == "RETURN" else End(Drop(f"dropped by {where.label}"), rule.at)
 
 
-def jump(chain: str, goto: bool, rule: NfRule, where: Where, chains: str, known: frozenset[str] | set[str]) -> Transfer:
+def jump(chain: str, goto: bool, rule: NfRule, where: Where, chains: str, known: Container[str]) -> Transfer:
     """Another chain; ``-g`` does not come back to this one."""
     if chain not in known:
         return unread(where, f"the chain {chain}, which is not in the text, lets the packet pass unchanged")
-    called = Call(Point(where.space.scope, "chain", f"{chains}/{chain}"))
+    home = where.context.sharing.home(where.space.scope, chains, chain)
+    called = Call(Point(home, "chain", f"{chains}/{chain}"))
     return seq(called, End(Return(), rule.at)) if goto else called
 
 
