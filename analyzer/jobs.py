@@ -1,51 +1,66 @@
-"""Work on both sides of a fork: a part of a list in a process of its own, the other part here."""
+"""Work on both sides of a fork: whoever is free takes the next item of a list."""
 
 from __future__ import annotations
 
 import multiprocessing
 import pickle
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
+from multiprocessing.sharedctypes import Synchronized
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-FEW = 4
 
 
-def spread(jobs: int) -> Callable[[Sequence[Item], Callable[[Sequence[Item]], Result]], Sequence[Result]]:
-    """What decides a list in ``jobs`` processes (where the system can fork): the results of the parts, in order."""
+def spread(jobs: int) -> Callable[[Sequence[Item], Callable[[Item], Result]], Sequence[Result]]:
+    """What decides the items of a list in ``jobs`` processes (where the system can fork): the results, in the order of the items."""
 
-    def run(items: Sequence[Item], work: Callable[[Sequence[Item]], Result]) -> Sequence[Result]:
-        if jobs < 2 or len(items) < FEW or "fork" not in multiprocessing.get_all_start_methods():
-            return (work(items),)
-        parts = [items[start::jobs] for start in range(jobs)]
-        started = [begun(part, work) for part in parts[1:]]
-        own = work(parts[0])
-        return (own, *(finished(receiver, part, work) for (receiver, part) in zip(started, parts[1:], strict=True)))
+    def run(items: Sequence[Item], work: Callable[[Item], Result]) -> Sequence[Result]:
+        if jobs < 2 or len(items) < 2 or "fork" not in multiprocessing.get_all_start_methods():
+            return [work(item) for item in items]
+        context = multiprocessing.get_context("fork")
+        counter: Synchronized[int] = context.Value("i", 0)
+        others = [begun(counter, items, work) for _ in range(min(jobs, len(items)) - 1)]
+        found = taken(counter, items, work)
+        for receiver in others:
+            found |= finished(receiver)
+        return [found[place] if place in found else work(item) for place, item in enumerate(items)]
 
     return run
 
 
-def begun(part: Sequence[Item], work: Callable[[Sequence[Item]], Result]) -> Connection:
-    """Starts a process for a part; its result comes through the connection."""
+def taken(counter: Synchronized[int], items: Sequence[Item], work: Callable[[Item], Result]) -> dict[int, Result]:
+    """The results of the items that nobody else took, by place."""
+    found: dict[int, Result] = {}
+    while True:
+        with counter.get_lock():
+            place = counter.value
+            counter.value += 1
+        if place >= len(items):
+            return found
+        found[place] = work(items[place])
+
+
+def begun(counter: Synchronized[int], items: Sequence[Item], work: Callable[[Item], Result]) -> Connection:
+    """Starts another process; its results come through the connection."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    context.Process(target=sent, args=(sender, part, work), daemon=True).start()
+    context.Process(target=sent, args=(sender, counter, items, work), daemon=True).start()
     sender.close()
     return receiver
 
 
-def sent(sender: Connection, part: Sequence[Item], work: Callable[[Sequence[Item]], Result]) -> None:
+def sent(sender: Connection, counter: Synchronized[int], items: Sequence[Item], work: Callable[[Item], Result]) -> None:
     """Works in the other process and sends what comes of it."""
-    sender.send_bytes(pickle.dumps(work(part)))
+    sender.send_bytes(pickle.dumps(taken(counter, items, work)))
     sender.close()
 
 
-def finished(receiver: Connection, part: Sequence[Item], work: Callable[[Sequence[Item]], Result]) -> Result:
-    """The other process' result; where it died (killed, out of memory) the part is done here."""
-    try:
-        result: Result = pickle.loads(receiver.recv_bytes())
-    except (EOFError, OSError):
-        return work(part)
-    return result
+def finished(receiver: Connection) -> dict[int, Result]:
+    """The other process' results; none where it died (killed, out of memory)."""
+    found: dict[int, Result] = {}
+    with suppress(EOFError, OSError):
+        found = pickle.loads(receiver.recv_bytes())
+    return found

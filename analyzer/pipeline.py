@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from analyzer.capture import load
-from analyzer.capture.reading import facts
+from analyzer.capture.reading import facts, without_cycles
 from analyzer.findings import Report, Severity, Verdict
 from analyzer.model.build import build
 from analyzer.model.network import Network
@@ -52,7 +52,8 @@ def analyze(
     from analyzer.query.rules import check
 
     progress("deciding the guarantees")
-    decided = decide(given.network, spread=spread(jobs))
+    with without_cycles():
+        decided = decide(given.network, spread=spread(jobs))
     progress("explaining")
     explained = causes(given.network, decided.broken)
     progress("checking the rules")

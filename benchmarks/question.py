@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from analyzer.capture.reading import without_cycles
 from analyzer.pipeline import read_input
 from analyzer.query.guarantees import decide
 from analyzer.query.trace import Question, trace
@@ -24,7 +25,9 @@ def main() -> None:
         }
         print(answers)
     elif question != "read":
-        for guarantee in decide(given.network, only=(question,)).guarantees:
+        with without_cycles():
+            decided = decide(given.network, only=(question,))
+        for guarantee in decided.guarantees:
             print(guarantee.id, guarantee.verdict, guarantee.scope, guarantee.reason)
     print(f"read {read:.2f} s, answered in {time.perf_counter() - started:.2f} s", file=sys.stderr)
 

@@ -10,7 +10,7 @@ from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.pipeline import read_input
 from analyzer.query.causes import causes
-from analyzer.query.guarantees import Engine, decide
+from analyzer.query.guarantees import decide, one_by_one, reaches
 from benchmarks.capture import Shape, write
 
 SMALL = Shape(nodes=3, pods=2, services=5, endpoints=2)
@@ -109,7 +109,7 @@ def test_the_number_of_rules_does_not_grow_with_the_services(tmp_path: Path) -> 
     for services in (50, 500):
         target = tmp_path / str(services)
         write(target, Shape(nodes=2, pods=2, services=services, endpoints=2))
-        counts.append(Engine(network_of(target), {}, {}).reach("pods", 4).rules)
+        counts.append(reaches(network_of(target), [("pods", 4)], one_by_one)["pods", 4].rules)
     assert counts[0] == counts[1]
 
 

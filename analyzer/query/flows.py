@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from analyzer.ranges import EMPTY, Ranges, difference, intersection, normalised, single
+from analyzer.ranges import EMPTY, Ranges, difference, normalised, single
 from analyzer.solve.diagrams import Count, Neglect, Result, Sets
+from analyzer.solve.joint import Joint
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, SCTP, SYN, TCP, UDP
-from analyzer.solve.regions import State, Value, narrowed, start, values_of
+from analyzer.solve.regions import State, Value, divided, narrowed, start, values_of, variables
+from analyzer.solve.sifting import sifted
 from analyzer.solve.states import DESTINATION, DESTINATION_PORT, FIELDS, INDEX, NO_PAYLOAD, PROTOCOL, SOURCE, SOURCE_PORT
 from analyzer.source import Scope, Span
 from analyzer.transfer import ir
@@ -54,13 +56,13 @@ class Lost(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Aim:
     """What the packets are, and who should get them: the namespaces of each destination; with ``translated`` the (address, port) pairs
-    that each destination stands for."""
+    that each service port (protocol, address, port) stands for, and only packets to these."""
 
     family: int
     protocols: Ranges
     ports: Ranges
     holders: Mapping[int, frozenset[Scope]]
-    translated: Mapping[int, frozenset[tuple[int, int]]] | None = None
+    translated: Mapping[tuple[int, int, int], frozenset[tuple[int, int]]] | None = None
 
     @property
     def ping(self) -> bool:
@@ -86,7 +88,20 @@ def request(aim: Aim, sender: Sender) -> State:
     if aim.ping:
         return start({**common, Field.SOURCE_PORT: ((0, 65535),), Field.ICMP_TYPE: 8 if aim.family == 4 else 128})
     ports: dict[Field, int | Ranges] = {Field.SOURCE_PORT: sender.ports, Field.DESTINATION_PORT: aim.ports}
-    return start({**common, **ports, Field.TCP_FLAGS: SYN})
+    begun = start({**common, **ports, Field.TCP_FLAGS: SYN})
+    return begun if aim.translated is None else asking(begun, aim.translated)
+
+
+def asking(state: State, portals: Iterable[tuple[int, int, int]]) -> State:
+    """The packets that ask for one of the service ports (protocol, address, port)."""
+    fields = (Field.PROTOCOL, Field.DESTINATION, Field.DESTINATION_PORT)
+    env = list(state.env)
+    for name in fields:
+        env[INDEX[name]] = name.value
+    names = tuple(name.value for name in fields)
+    region = {name: ranges for name, ranges in state.region.items() if name not in names}
+    rows = tuple((single(protocol), single(address), single(port)) for protocol, address, port in sorted(portals))
+    return state._replace(env=tuple(env), region=region, joints=(Joint(names, rows),))
 
 
 def answer(aim: Aim, state: State) -> State:
@@ -105,12 +120,14 @@ def answer(aim: Aim, state: State) -> State:
 
 @dataclass(slots=True)
 class Analysis:
-    """The flows of some senders: ``lost`` are the packets that fail, ``assumptions`` what the rest takes for granted."""
+    """The flows of some senders: ``lost`` are the packets that fail, ``assumptions`` what the rest takes for granted, ``points`` the places
+    that packets came to."""
 
     lost: list[Lost]
     assumptions: dict[str, None]
     arrived: int
     count: Count
+    points: Mapping[ir.Point, None]
 
 
 def analyse(
@@ -118,7 +135,7 @@ def analyse(
 ) -> Analysis:
     """Requests of all senders, what arrives, and the answers to it."""
     engine = Sets(program, neglect=dead)
-    found = Analysis([], {}, 0, engine.count)
+    found = Analysis([], {}, 0, engine.count, engine.points)
     starts = [(send(sender.scope), request(aim, sender)) for sender in senders]
     delivered = [one for result in engine.explore(starts) for one in arrivals(aim, result, found)]
     found.arrived = len(delivered)
@@ -166,23 +183,34 @@ def failure(exit: ir.Exit, at: Span | None, state: State, beyond: bool, kind: st
 
 def sorted_out(aim: Aim, scope: Scope, state: State) -> tuple[list[State], list[State]]:
     """The packets whose destination this namespace is to have, and the others."""
+    if aim.translated is not None:
+        return sorted_rows(aim, scope, state)
     wanted = asked(state)
-    right = tuple((value, value) for value in spelled(wanted) if belongs(aim, scope, state, value))
+    right = tuple((value, value) for value in spelled(wanted) if scope in aim.holders.get(value, ()))
     if isinstance(variable := origin(state, Field.DESTINATION), str):
-        inside = narrowed(state, variable, intersection(wanted, right)) if right else None
-        outside = narrowed(state, variable, difference(wanted, tuple(right)))
+        inside, outside = divided(state, variable, normalised(right))
         return [inside] if inside else [], [outside] if outside else []
     return ([state], []) if right else ([], [state])
 
 
-def belongs(aim: Aim, scope: Scope, state: State, wanted: int) -> bool:
-    """Whether the receiver is one that the packet was meant for."""
-    if aim.translated is None:
-        return scope in aim.holders.get(wanted, frozenset())
-    address, port = state.env[DESTINATION], state.env[DESTINATION_PORT]
-    pairs = aim.translated.get(wanted, frozenset())
-    return (
-        isinstance(address, int) and isinstance(port, int) and (address, port) in pairs and scope in aim.holders.get(address, ())
+def sorted_rows(aim: Aim, scope: Scope, state: State) -> tuple[list[State], list[State]]:
+    """The packets that an endpoint of the service has that they were meant for, and the others."""
+    fields = (Field.PROTOCOL, Field.DESTINATION, Field.DESTINATION_PORT)
+    values = (*(origin(state, name) for name in fields), state.env[DESTINATION], state.env[DESTINATION_PORT])
+    return sifted(state, values, lambda row: belongs(aim, scope, row))
+
+
+def belongs(aim: Aim, scope: Scope, row: Sequence[Ranges]) -> bool:
+    """Whether the receiver is one of the endpoints of what was asked for: protocol, address, port, and what the last two have become."""
+    assert aim.translated is not None
+    (port, last), address = row[4][0], row[3][0][0]
+    if port != last or scope not in aim.holders.get(address, ()):
+        return False
+    return all(
+        (address, port) in aim.translated.get((protocol, wanted, number), ())
+        for protocol in spelled(row[0])
+        for wanted in spelled(row[1])
+        for number in spelled(row[2])
     )
 
 
@@ -217,7 +245,7 @@ def translations(result: Result) -> Iterator[Lost]:
         (SEEN_SOURCE, (Field.SOURCE, Field.SOURCE_PORT)),
         (SEEN_DESTINATION, (Field.DESTINATION, Field.DESTINATION_PORT)),
     ):
-        parts = (part for field in fields if field.value in state.region and (part := changed(state, field)) is not None)
+        parts = (part for field in fields if field.value in variables(state) and (part := changed(state, field)) is not None)
         if (part := next(parts, None)) is not None:
             yield Lost(kind, kind, at, part)
 

@@ -12,11 +12,11 @@ from functools import partial
 
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
-from analyzer.query.agreement import contradiction
 from analyzer.query.causes import Broken
-from analyzer.query.flows import LOST, REPLY, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, aims
+from analyzer.query.flows import LOST, PORTED, PORTS, REPLY, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, aims
+from analyzer.query.neglect import neglect
 from analyzer.query.outside import entrances, from_outside
-from analyzer.query.parties import Party, Portal, addresses, by_port, decidable, families, nodes, owners, pods, portals
+from analyzer.query.parties import Party, addresses, decidable, families, nodes, owners, pods, portals
 from analyzer.query.reach import Group, Reach, decided, node_groups, pod_senders, united
 from analyzer.query.static import (
     Answer,
@@ -27,12 +27,14 @@ from analyzer.query.static import (
     unique_pod_addresses,
     unique_pod_cidrs,
 )
-from analyzer.ranges import normalised, single
+from analyzer.ranges import Ranges, normalised
 from analyzer.transfer.graph import NetworkProgram
 
 CUT = (LOST, WRONG, REPLY)
 SEEN = (SEEN_SOURCE, SEEN_DESTINATION)
 NAMES = {4: "IPv4", 6: "IPv6"}
+AT_ONCE, MANY = 10, 40
+COSTLY = ("services", "pods", "nodes to pods", "pods to nodes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,70 +84,61 @@ ORDER = (
 )
 
 
-Work = Callable[[Sequence[Group]], Reach]
-Spread = Callable[[Sequence[Group], Work], Sequence[Reach]]
+Key = tuple[str, int]
+Task = tuple[Key, Group]
+Spread = Callable[[Sequence[Task], Callable[[Task], Reach]], Sequence[Reach]]
 
 
-def at_once(groups: Sequence[Group], work: Work) -> Sequence[Reach]:
-    """All groups one after the other."""
-    return (work(groups),)
+def one_by_one(tasks: Sequence[Task], work: Callable[[Task], Reach]) -> Sequence[Reach]:
+    """All tasks one after the other."""
+    return [work(task) for task in tasks]
 
 
-def decide(network: Network, only: Sequence[str] = (), spread: Spread = at_once) -> Decided:
-    """The verdicts in the order of the contract; ``only`` some of them. ``spread`` may decide parts of the groups side by side."""
+def decide(network: Network, only: Sequence[str] = (), spread: Spread = one_by_one) -> Decided:
+    """The verdicts in the order of the contract; ``only`` some of them. ``spread`` may decide flows side by side."""
     wanted = [identifier for identifier in ORDER if not only or identifier in only]
-    engine = Engine(network, {}, {}, spread)
-    answers = [answer(engine, identifier) for identifier in wanted]
+    flows = dict.fromkeys(case.flows for case in sorted(CASES, key=lambda case: COSTLY.index(case.flows)) if case.id in wanted)
+    found = reaches(network, [(name, family) for name in flows for family in families(network)], spread)
+    answers = [answer(network, identifier, found) for identifier in wanted]
     return Decided(tuple(one for one, _ in answers), tuple(item for _, broken in answers for item in broken))
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """The network with the flows that were decided so far."""
+def reaches(network: Network, keys: Sequence[Key], spread: Spread) -> dict[Key, Reach]:
+    """What is known of the flows of each kind and family."""
+    tasks = [(key, group) for key in keys for group in GROUPS[key[0]](network, key[1])]
+    programs = {family: NetworkProgram(network, family) for _, family in keys}
+    dead = {family: neglect(network, family) for _, family in keys}
 
-    network: Network
-    found: dict[tuple[str, int], Reach]
-    programs: dict[int, NetworkProgram]
-    spread: Spread = at_once
+    def work(task: Task) -> Reach:
+        (_, family), group = task
+        return decided(network, programs[family], group, dead[family])
 
-    def reach(self, flows: str, family: int) -> Reach:
-        """What is known of these flows; decided when first asked for."""
-        key = (flows, family)
-        if key not in self.found:
-            groups = tuple(GROUPS[flows](self.network, family))
-            program = self.programs.setdefault(family, NetworkProgram(self.network, family))
-            reach = united(self.spread(groups, lambda part: decided(self.network, program, program.start, part)))
-            if not reach.failures and not reach.doubts and (wrong := contradiction(program, program.start, groups)):
-                reach.doubts[wrong] = None
-            self.found[key] = reach
-        return self.found[key]
+    many = sum(len(group.senders) for _, group in tasks) >= MANY
+    parts = (spread if many else one_by_one)(tasks, work)
+    return {key: united([part for (own, _), part in zip(tasks, parts, strict=True) if own == key]) for key in keys}
 
 
-def answer(engine: Engine, identifier: str) -> Answer:
+def answer(network: Network, identifier: str, found: Mapping[Key, Reach]) -> Answer:
     """The verdict on one guarantee."""
     if identifier in STATIC:
-        return STATIC[identifier](engine.network)
+        return STATIC[identifier](network)
     if identifier == "outside-to-service":
-        return outside(engine)
+        return outside(network)
     case = next(case for case in CASES if case.id == identifier)
-    return flow_answer(engine, case)
+    return flow_answer(network, case, {family: reach for (flows, family), reach in found.items() if flows == case.flows})
 
 
-def flow_answer(engine: Engine, case: Case) -> Answer:
+def flow_answer(network: Network, case: Case, found: Mapping[int, Reach]) -> Answer:
     """The verdict on a guarantee about flows, over every family that the pods have."""
-    reaches = {family: engine.reach(case.flows, family) for family in families(engine.network)}
-    reaches = {family: reach for family, reach in reaches.items() if reach.pairs}
+    reaches = {family: reach for family, reach in sorted(found.items()) if reach.pairs}
     if not reaches:
         return inapplicable(case.id, f"no {case.words} to try are in the capture")
     broken = [item for reach in reaches.values() for item in reach.broken(case.id, case.kinds)]
     pairs = sum(reach.pairs for reach in reaches.values())
-    granted = [engine.programs[family].assumptions for family in reaches]
-    assumptions = tuple(
-        dict.fromkeys(text for part in (*granted, *(reach.assumptions for reach in reaches.values())) for text in part)
-    )
+    assumptions = tuple(dict.fromkeys(text for reach in reaches.values() for text in reach.assumptions))
     doubts = list(dict.fromkeys(text for reach in reaches.values() for text in reach.doubts))
     left = {pair for reach in reaches.values() for pair in reach.left}
-    scope = f"{size(engine.network, case, tuple(reaches))}, {' and '.join(NAMES[family] for family in reaches)}"
+    scope = f"{size(network, case, tuple(reaches))}, {' and '.join(NAMES[family] for family in reaches)}"
     silent = sum(len(reach.broken("", CUT)) for reach in reaches.values()) if case.kinds != CUT else 0
     verdict = Verdict.REFUTED if broken else Verdict.UNDECIDED if doubts or left or silent >= pairs else Verdict.PROVED
     reason = reason_of(case, broken, doubts, len(left), pairs) or (
@@ -216,25 +209,27 @@ def nodes_to_pods(network: Network, family: int) -> Iterator[Group]:
 
 
 def pods_to_services(network: Network, family: int) -> Iterator[Group]:
-    """Every pod to every service port that has a ready endpoint in the capture."""
-    found = pods(network, family)
+    """Every pod to every service port that has a ready endpoint in the capture; some nodes' pods at once."""
+    found, known = pods(network, family), decidable(network, family)
+    if not found or not known:
+        return
     holders = {value: frozenset(p.scope for p in parties) for value, parties in owners((*found, *nodes(network, family))).items()}
-    for (protocol, port), known in by_port(decidable(network, family)).items() if found else ():
-        aim = Aim(family, single(protocol), single(port), holders, translated(known))
-        for node in sorted({party.scope.node for party in found}):
-            yield service_group(tuple(party for party in found if party.scope.node == node), known, aim)
-
-
-def translated(found: Iterable[Portal]) -> dict[int, frozenset[tuple[int, int]]]:
-    """The endpoints of each service address."""
-    return {portal.address.value: portal.endpoints for portal in found}
-
-
-def service_group(found: tuple[Party, ...], known: Sequence[Portal], aim: Aim) -> Group:
-    """Every pod to service addresses of one protocol and port."""
-    every = normalised((portal.address.value, portal.address.value) for portal in known)
+    translated: dict[tuple[int, int, int], frozenset[tuple[int, int]]] = {}
+    for one in known:
+        asked = (one.protocol, one.address.value, one.port)
+        translated[asked] = translated.get(asked, frozenset()) | one.endpoints
+    aim = Aim(family, PORTED, PORTS, holders, translated)
     names: dict[int, tuple[str, ...]] = {portal.address.value: (f"svc:{portal.name}",) for portal in known}
-    return Group((aim,), pod_senders(found, every), owners(found), names)
+    every = addresses_of(names)
+    hosts = sorted({party.scope.node for party in found})
+    for start in range(0, len(hosts), AT_ONCE):
+        some = tuple(party for party in found if party.scope.node in hosts[start : start + AT_ONCE])
+        yield Group((aim,), pod_senders(some, every), owners(some), names)
+
+
+def addresses_of(values: Iterable[int]) -> Ranges:
+    """The addresses as ranges."""
+    return normalised((value, value) for value in values)
 
 
 GROUPS: Mapping[str, Callable[[Network, int], Iterator[Group]]] = {
@@ -245,18 +240,18 @@ GROUPS: Mapping[str, Callable[[Network, int], Iterator[Group]]] = {
 }
 
 
-def outside(engine: Engine) -> Answer:
+def outside(network: Network) -> Answer:
     """Node ports from outside: one packet for each node and port is walked; a failure refutes, nothing is proved."""
-    found = [portal for family in families(engine.network) for portal in portals(engine.network, family) if portal.node_port]
+    found = [portal for family in families(network) for portal in portals(network, family) if portal.node_port]
     if not found:
         return inapplicable("outside-to-service", "no service with a node port is in the capture")
-    reach = from_outside(engine.network, found)
+    reach = from_outside(network, found)
     broken = reach.broken("outside-to-service", CUT)
     shown = next((item.counterexample for item in broken if item.counterexample is not None), None)
     case = Case("outside-to-service", "", CUT, "")
     reason = reason_of(case, broken, list(reach.doubts), 0, reach.pairs)
     verdict = Verdict.REFUTED if broken else Verdict.UNDECIDED
-    scope = f"{counted(len(found), 'node port')} on {counted(len(entrances(engine.network, 4)), 'node')}"
+    scope = f"{counted(len(found), 'node port')} on {counted(len(entrances(network, 4)), 'node')}"
     return Guarantee(
         "outside-to-service", verdict, scope, reason, shown, tuple(reach.assumptions), len(broken), reach.pairs
     ), tuple(broken)

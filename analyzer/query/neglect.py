@@ -9,24 +9,42 @@ from analyzer.transfer.ir import Field
 
 HARDWARE = (Field.SOURCE_MAC, Field.DESTINATION_MAC, Field.VLAN)
 PHYSICAL = (Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
-ABOVE_FRAMES = ("send", "post", "leave", "transmit", "ip receive", "input route", "forward", "local in", "deliver")
-RULES = ("iptables-save", "nft")
+ABOVE_FRAMES = ("send", "post", "leave", "transmit", "ip receive", "arrived", "input route", "forward", "local in", "deliver")
+FRAMES = ("receive", "host", "bridge", "bridge filter")
+SAVED = (Field.NEXT_HOP, Field.OUT_INTERFACE, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
+LINKED = {
+    "frame": (Field.DESTINATION_MAC,),
+    "host": (Field.SOURCE,),
+    "bridge filter": (Field.PHYSICAL_IN,),
+    "arrived": (Field.IN_INTERFACE,),
+    "forward": (Field.IN_INTERFACE, Field.NEXT_HOP),
+}
+ORIGINAL = (Field.ORIGINAL_SOURCE, Field.ORIGINAL_DESTINATION, Field.ORIGINAL_DESTINATION_PORT)
+RULES = ("iptables-save", "nft", "ipset")
+TESTS = (
+    (("--mac-source", "ether ", "-m owner", ",mac", "hash:mac"), HARDWARE),
+    (("--ctorig", "ct original"), ORIGINAL),
+    (("physdev", "ibrname", "obrname"), PHYSICAL),
+)
+"""Words of rules, and the fields that nothing tests where no rule has one."""
 
 
 def neglect(network: Network, family: int) -> Neglect:
     """The fields that are dead at the stages above the frames, unless some rule tests them, and the namespaces without rules."""
-    fields: dict[str, list[Field]] = {stage: [] for stage in (*ABOVE_FRAMES, "receive", "host")}
-    hardware = () if tested(network, "--mac-source", "ether ") else HARDWARE
-    physical = () if tested(network, "physdev", "ibrname", "obrname") else PHYSICAL
-    for stage in ABOVE_FRAMES:
-        fields[stage] += (*hardware, *physical)
+    untested = tuple(name for words, names in TESTS for name in names if not tested(network, *words))
+    hidden = tuple(name for name in untested if name is Field.SOURCE_MAC)
+    fields = {**dict.fromkeys(ABOVE_FRAMES, untested), **dict.fromkeys(FRAMES, hidden)}
     for stage in ("receive", "host", "ip receive", "local in", "deliver"):
-        fields[stage].append(Field.NEXT_HOP)
+        fields[stage] += (Field.NEXT_HOP,)
     for stage in ("ip receive", "local in", "deliver"):
-        fields[stage].append(Field.OUT_INTERFACE)
+        fields[stage] += (Field.OUT_INTERFACE,)
     places = {stage: tuple(INDEX[name] for name in names) for stage, names in fields.items()}
-    places["ip receive"] += OF_CONNECTION
-    return Neglect(places, frozenset(scope for scope, space in network.namespaces.items() if ruleless(space, family)))
+    for stage in ("receive", "host", "ip receive"):
+        places[stage] += OF_CONNECTION
+    saved = (*(INDEX[name] for name in (*SAVED, *hidden)), *OF_CONNECTION)
+    linked = {stage: tuple(INDEX[name] for name in names) for stage, names in LINKED.items()}
+    blind = frozenset(scope for scope, space in network.namespaces.items() if ruleless(space, family))
+    return Neglect(places, blind, linked, saved)
 
 
 def tested(network: Network, *words: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from analyzer.addresses import Address
@@ -115,11 +115,3 @@ def targets(slices: Iterable[EndpointsFact], service: ServiceFact, port: Service
         for endpoint in item.endpoints:
             if endpoint.address.family == family and (endpoint.ready or service.publish_not_ready):
                 yield from ((endpoint.address.value, number) for number in numbers)
-
-
-def by_port(found: Iterable[Portal]) -> Mapping[tuple[int, int], tuple[Portal, ...]]:
-    """The portals by protocol and port."""
-    groups: dict[tuple[int, int], tuple[Portal, ...]] = {}
-    for portal in found:
-        groups[portal.protocol, portal.port] = (*groups.get((portal.protocol, portal.port), ()), portal)
-    return groups

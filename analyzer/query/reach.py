@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 from analyzer.addresses import Address
 from analyzer.facts.links import Geneve, Vxlan
 from analyzer.findings import Counterexample
 from analyzer.model.network import Network
 from analyzer.policy.network_policy import admitted, policies_of
+from analyzer.query.agreement import contradiction
 from analyzer.query.causes import Broken
 from analyzer.query.flows import (
     LOST,
@@ -19,27 +21,25 @@ from analyzer.query.flows import (
     Lost,
     Sender,
     analyse,
-    asked,
     origin,
-    senders_of,
     spelled,
 )
-from analyzer.query.neglect import neglect
 from analyzer.query.parties import Party
 from analyzer.query.replay import Replay, Word, replay
-from analyzer.ranges import Ranges, difference, intersection, normalised
+from analyzer.ranges import Ranges, difference, intersection, normalised, size
 from analyzer.solve import internet
+from analyzer.solve.diagrams import Neglect
 from analyzer.solve.oracle import Oracle
 from analyzer.solve.packet import SYN, TCP, Packet
-from analyzer.solve.regions import State, narrowed
+from analyzer.solve.regions import State, narrowed, values_of, variables
+from analyzer.solve.sifting import combinations
 from analyzer.solve.walk_index import index_of
 from analyzer.solve.walk_state import Walk
 from analyzer.source import Scope, Span
-from analyzer.transfer import ir
+from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
 
 REPLAYS, BUDGET = 400, 1_500_000
-Send = Callable[[Scope], ir.Point]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +84,25 @@ class Group:
     pods: Mapping[int, tuple[Party, ...]] = field(default_factory=dict)
 
 
-def decided(network: Network, program: ir.Program, send: Send, groups: Iterable[Group]) -> Reach:
-    """The flows of all groups."""
+def decided(network: Network, program: NetworkProgram, group: Group, dead: Neglect) -> Reach:
+    """The flows of a group, which Z3 has a look at too where none fails."""
     reach = Reach()
-    dead = neglect(network, program.family)
-    for group in groups:
+    reach.pairs = sum(size(sender.sources) * asked_for(group.aims[0], sender) for sender in group.senders)
+    for aim in group.aims:
         if reach.rules > BUDGET:
-            reach.doubts[
-                f"what {group.senders[0].scope.node} and the nodes after it send was not decided: more than {BUDGET} tests"
-            ] = None
+            reach.doubts[f"what {group.senders[0].scope.node} and others send was not decided: more than {BUDGET} tests"] = None
             break
-        reach.pairs += sum(size(sender.sources) * size(sender.destinations) for sender in group.senders)
-        for sender in group.senders:
-            if taken := difference(PORTS, sender.ports):
-                text = ", ".join(str(port) for low, high in taken for port in range(low, high + 1))
-                reach.assumptions[f"no program of {sender.scope} sends from the ports of its tunnels ({text})"] = None
-        for aim in group.aims:
-            found = analyse(program, send, aim, group.senders, dead)
-            reach.assumptions.update(found.assumptions)
-            reach.rules += found.count.rules
-            settle(network, reach, group, aim, found.lost)
+        found = analyse(program, program.start, aim, group.senders, dead)
+        reach.assumptions.update(dict.fromkeys(program.assumptions_at(found.points)))
+        reach.assumptions.update(found.assumptions)
+        reach.rules += found.count.rules
+        settle(network, reach, group, aim, found.lost)
+    for sender in group.senders:
+        if taken := difference(PORTS, sender.ports):
+            text = ", ".join(str(port) for low, high in taken for port in range(low, high + 1))
+            reach.assumptions[f"no program of {sender.scope} sends from the ports of its tunnels ({text})"] = None
+    if not reach.failures and not reach.doubts and (wrong := contradiction(program, group.aims, group.senders)):
+        reach.doubts[wrong] = None
     return reach
 
 
@@ -120,9 +119,9 @@ def united(parts: Sequence[Reach]) -> Reach:
     return whole
 
 
-def size(ranges: Ranges) -> int:
-    """How many addresses."""
-    return sum(high - low + 1 for low, high in ranges)
+def asked_for(aim: Aim, sender: Sender) -> int:
+    """How many destinations a sender has: addresses, or ports of services."""
+    return size(sender.destinations) if aim.translated is None else len(aim.translated)
 
 
 def settle(network: Network, reach: Reach, group: Group, aim: Aim, lost: Sequence[Lost]) -> None:
@@ -154,7 +153,7 @@ def record(reach: Reach, item: Lost, pairs: frozenset[tuple[str, str]], found: R
     elif found.word is Word.UNKNOWN or item.kind == UNKNOWN:
         reason = found.reason if found.word is Word.UNKNOWN else item.reason
         reach.doubts[f"{source} to {target}: {reason}"] = None
-    elif any(name.startswith("choice") for name in item.state.region):
+    elif any(name.startswith("choice") for name in variables(item.state)):
         reach.doubts[f"{source} to {target}: {item.reason}, for a port that the network may choose and the walk does not"] = None
     else:
         packet = found.shown.packet
@@ -179,10 +178,10 @@ def one_by_one(group: Group, state: State) -> Iterator[State]:
 def split(state: State, field: Field, parts: Mapping[str, Ranges]) -> Iterator[State]:
     """The set, apart by the parts of a variable's values."""
     variable = origin(state, field)
-    if not isinstance(variable, str) or variable not in state.region:
+    if not isinstance(variable, str) or variable not in variables(state):
         yield state
         return
-    own = state.region[variable]
+    own = values_of(state, variable)
     for ranges in parts.values():
         after = narrowed(state, variable, intersection(own, ranges))
         if after is not None:
@@ -208,9 +207,11 @@ def nodes_of_targets(group: Group) -> dict[str, Ranges]:
 
 def pairs_of(group: Group, state: State) -> Iterator[tuple[str, str]]:
     """The pairs of names that a set is about."""
-    sources = [party.name for value in spelled(senders_of(state)) for party in group.sources.get(value, ())]
-    targets = [name for value in spelled(asked(state)) for name in group.targets.get(value, ())]
-    return ((source, target) for source in sources for target in targets)
+    found = dict.fromkeys(combinations(state, (origin(state, Field.SOURCE), origin(state, Field.DESTINATION))))
+    for own, asked in found:
+        sources = [party.name for value in spelled(own) for party in group.sources.get(value, ())]
+        targets = [name for value in spelled(asked) for name in group.targets.get(value, ())]
+        yield from product(sources, targets)
 
 
 def governed(network: Network, named: Mapping[str, Party], pair: tuple[str, str]) -> bool:
@@ -254,16 +255,22 @@ def node_groups(
     targets: Mapping[int, tuple[Party, ...]],
     made: Callable[[Mapping[int, frozenset[Scope]]], tuple[Aim, ...]],
 ) -> Iterator[Group]:
-    """Each node with each of the sources that it chooses, to the targets."""
+    """The nodes with each of the sources that they choose, to the targets: together where no two of them choose one source."""
     holders = {value: frozenset(party.scope for party in found) for value, found in targets.items()}
     names = {value: tuple(party.name for party in found) for value, found in targets.items()}
+    senders: list[Sender] = []
+    sources: dict[int, tuple[Party, ...]] = {}
     for party in parties:
         others = [value for value, found in targets.items() if all(one.scope != party.scope for one in found)]
         for source, values in sorted(chosen_sources(network, party, others).items()):
-            own = Party(party.name, party.scope, Address(party.address.family, source))
+            if source in sources:
+                yield Group(made(holders), tuple(senders), sources, names, targets)
+                senders, sources = [], {}
             reached = normalised((value, value) for value in values)
-            sender = Sender(party.scope, ((source, source),), reached, free_ports(network, party.scope))
-            yield Group(made(holders), (sender,), {source: (own,)}, names, targets)
+            senders.append(Sender(party.scope, ((source, source),), reached, free_ports(network, party.scope)))
+            sources[source] = (Party(party.name, party.scope, Address(party.address.family, source)),)
+    if senders:
+        yield Group(made(holders), tuple(senders), sources, names, targets)
 
 
 def free_ports(network: Network, scope: Scope) -> Ranges:

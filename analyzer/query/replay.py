@@ -14,7 +14,8 @@ from analyzer.ranges import single
 from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.delivery import name
 from analyzer.solve.packet import SYN, TCP, Fate, Hop, Outcome, Packet, Trace
-from analyzer.solve.regions import State, narrowed, points
+from analyzer.solve.picking import points
+from analyzer.solve.regions import State, narrowed
 from analyzer.source import Scope, Span
 from analyzer.transfer.ir import Field
 
@@ -58,7 +59,8 @@ def astray(network: Network, aim: Aim, packet: Packet, outcome: Outcome) -> bool
     if outcome.fate is not Fate.REACHABLE or outcome.destination_seen is None:
         return False
     if aim.translated is not None:
-        return (outcome.destination_seen.value, outcome.port_seen) not in aim.translated.get(packet.destination, frozenset())
+        asked = (packet.protocol, packet.destination, packet.destination_port)
+        return (outcome.destination_seen.value, outcome.port_seen) not in aim.translated.get(asked, frozenset())
     return outcome.delivered_to not in {name(network, scope, packet) for scope in aim.holders.get(packet.destination, ())}
 
 
