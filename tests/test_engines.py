@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer.solve import interpreter, regions
-from analyzer.solve.diagrams import Neglect, Sets
+from analyzer.solve.diagrams import Sets
 from analyzer.solve.interpreter import Interpreter
+from analyzer.solve.neglected import Neglect
 from analyzer.solve.states import INDEX, SOURCE
 from analyzer.solve.symbolic import exists
 from analyzer.solve.symbolic_ways import Never, Some

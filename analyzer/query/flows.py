@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from analyzer.ranges import EMPTY, Ranges, difference, normalised, single
-from analyzer.solve.diagrams import Count, Neglect, Result, Sets
+from analyzer.solve.diagrams import Count, Result, Sets
 from analyzer.solve.joint import Joint
+from analyzer.solve.neglected import Neglect
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, SCTP, SYN, TCP, UDP
 from analyzer.solve.regions import State, Value, divided, narrowed, start, values_of, variables
 from analyzer.solve.sifting import sifted

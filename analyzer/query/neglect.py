@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analyzer.model.network import Namespace, Network
-from analyzer.solve.diagrams import Neglect
+from analyzer.solve.neglected import Neglect
 from analyzer.solve.states import INDEX, OF_CONNECTION
 from analyzer.transfer.ir import Field
 

@@ -28,7 +28,7 @@ from analyzer.query.parties import Party
 from analyzer.query.replay import Replay, Word, replay
 from analyzer.ranges import Ranges, difference, intersection, normalised, size
 from analyzer.solve import internet
-from analyzer.solve.diagrams import Neglect
+from analyzer.solve.neglected import Neglect
 from analyzer.solve.oracle import Oracle
 from analyzer.solve.packet import SYN, TCP, Packet
 from analyzer.solve.regions import State, narrowed, values_of, variables

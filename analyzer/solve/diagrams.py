@@ -8,27 +8,29 @@ budget allows) ends as a result that is ``beyond``, for Z3 to decide.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import NamedTuple
 
 from analyzer.ranges import Ranges, is_single, single, size
 from analyzer.solve.linking import linked, released
+from analyzer.solve.neglected import Neglect
 from analyzer.solve.parting import by_destination, by_parts
-from analyzer.solve.pooling import Pruning, pooled
+from analyzer.solve.pooling import Pruning
 from analyzer.solve.regions import BeyondSets, State, Value, chosen, put, values_of
 from analyzer.solve.splitting import split
-from analyzer.solve.states import CONNECTION_MARK, DESTINATION, DESTINATION_PORT, INDEX, MARK, NO_PAYLOAD, STATE
+from analyzer.solve.states import CONNECTION_MARK, DESTINATION, DESTINATION_PORT, INDEX, MARK, NO_PAYLOAD
 from analyzer.solve.tracking import cleared, confirmed, decide, manipulated, rewritten, track
 from analyzer.solve.uniting import merged
-from analyzer.source import Scope, Span
+from analyzer.source import Span
 from analyzer.transfer import ir
 
 STEPS, STATES, HOPS, NESTING = 2_000_000, 20_000, 256, 100
 TRANSLATED = (DESTINATION, DESTINATION_PORT)
 CIRCLES = ir.Drop("the packet goes in circles")
 ACCEPT = ir.Accept()
+NOTHING = Neglect()
 
 
 class Result(NamedTuple):
@@ -38,41 +40,6 @@ class Result(NamedTuple):
     at: Span | None
     state: State
     beyond: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Neglect:
-    """What nothing in the program looks at, so that sets which differ in it only can be united: the positions of fields that are
-    dead at a stage (where that is the state of the connection, the packet has none there), the namespaces whose connections no rule can tell, the positions of fields in which sets that meet at a stage may
-    differ, and those that are dead in a packet that became a payload."""
-
-    fields: Mapping[str, tuple[int, ...]] = dataclass_field(default_factory=dict)
-    blind: frozenset[Scope] = frozenset()
-    linked: Mapping[str, tuple[int, ...]] = dataclass_field(default_factory=dict)
-    saved: tuple[int, ...] = ()
-
-    def at(self, point: ir.Point, state: State) -> State:
-        """The state as it matters at a point."""
-        places = self.fields.get(point.stage, ())
-        after = blank(state, places)
-        return after._replace(current=-1) if after.current >= 0 and STATE in places else after
-
-    def met(self, point: ir.Point, states: list[State]) -> list[State]:
-        """The states that meet at a point, in fewer sets."""
-        found = merged(states)
-        places = self.linked.get(point.stage, ())
-        return pooled(linked(found, places) if places else found)
-
-
-def blank(state: State, places: Sequence[int]) -> State:
-    """The state with 0 in fields that are dead."""
-    if all(state.env[place] == 0 for place in places):
-        return state
-    env = list(state.env)
-    for place in places:
-        env[place] = 0
-    gone = [value for place in places if isinstance(value := state.env[place], str)]
-    return released(state._replace(env=tuple(env)), gone)
 
 
 @dataclass(slots=True)
@@ -90,7 +57,7 @@ class Sets:
     program: ir.Program
     steps: int = STEPS
     limit: int = STATES
-    neglect: Neglect = Neglect()
+    neglect: Neglect = NOTHING
     count: Count = dataclass_field(default_factory=Count)
     depth: int = 0
     pruning: Pruning = dataclass_field(default_factory=Pruning)
@@ -155,7 +122,7 @@ class Sets:
             case ir.Decapsulate():
                 return run_decapsulate(states, out)
             case ir.Encapsulate(fields):
-                return [after for state in states for after in encapsulated(blank(state, self.neglect.saved), fields)]
+                return [after for state in states for after in encapsulated(state, fields)]
             case ir.Track(scope) if scope in self.neglect.blind:
                 return [state._replace(current=-1) for state in states]
             case _:
