@@ -229,8 +229,27 @@ def remotes(context: Context, at: Interface, kind: Vxlan) -> Iterator[Interface]
         for fact in context.space(at.scope).forwarding
         if fact.device == at.device and not fact.mac and fact.destination
     ]
-    for address in found or ([kind.remote] if kind.remote else []):
-        yield from at_endpoint(context, address, kind.identifier)
+    given = kind.remote or kind.group
+    for address in found or ([given] if given else []):
+        yield from group_members(context, at, kind) if is_group(address) else at_endpoint(context, address, kind.identifier)
+
+
+def is_group(address: Address) -> bool:
+    """Whether an address is a multicast group."""
+    return address.value >> 28 == 14 if address.family == 4 else address.value >> 120 == 0xFF
+
+
+def group_members(context: Context, at: Interface, kind: Vxlan) -> Iterator[Interface]:
+    """The other members of a VXLAN's multicast group; that the network carries multicast between them is assumed."""
+    group = kind.group or kind.remote
+    context.assume(f"the network carries multicast to {group} between the members of VXLAN {kind.identifier}")
+    for other in context.network.sockets:
+        link = context.link(other)
+        if other == at or link is None or not link.up or not isinstance(link.kind, Vxlan):
+            continue
+        own = link.kind
+        if (own.identifier, own.port, own.group or own.remote) == (kind.identifier, kind.port, group):
+            yield other
 
 
 def at_endpoint(context: Context, address: Address, identifier: int | None) -> Iterator[Interface]:

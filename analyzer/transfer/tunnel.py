@@ -23,7 +23,7 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
-from analyzer.transfer.reach import at_endpoint, flood
+from analyzer.transfer.reach import at_endpoint, flood, group_members, is_group
 from analyzer.transfer.sizes import wrapped
 from analyzer.transfer.space import Context, by_value, call, dispatch, drop, flattened, goto, seq
 
@@ -104,15 +104,16 @@ def vxlan(context: Context, at: Interface, kind: Vxlan) -> Transfer:
     every: list[tuple[Address, int | None, Span | None]] = [
         (fact.destination, fact.port, fact.at) for fact in facts if not fact.mac and fact.destination is not None
     ]
-    if not every and kind.remote is not None and kind.remote.value:
-        every = [(kind.remote, None, None)]
+    given, missing = kind.remote or kind.group, {*context.space(at.scope).missing, *context.space(at.scope).assumed}
+    if not every and given is not None and given.value and "bridge-fdb" in missing:
+        every = [(given, None, None)]
     return by_value(Field.DESTINATION_MAC, rows, flooded(context, at, kind, every))
 
 
 def flooded(context: Context, at: Interface, kind: Vxlan, every: list[tuple[Address, int | None, Span | None]]) -> Transfer:
     """A frame whose MAC has no entry goes to every default remote: it matters at the one behind which the MAC is."""
-    if kind.group is not None and not every:
-        return End(Unknown(f"the multicast group of {at} is not modelled"))
+    if any(is_group(address) for address, _, _ in every):
+        return to_group(context, at, kind)
     if not every:
         return drop(f"the forwarding table of {at} has no entry for the frame's MAC")
     rows: dict[int, Transfer] = {}
@@ -124,6 +125,31 @@ def flooded(context: Context, at: Interface, kind: Vxlan, every: list[tuple[Addr
                 if link is not None and link.mac is not None:
                     rows.setdefault(link.mac, goes)
     return by_value(Field.DESTINATION_MAC, rows, to_endpoint(context, at, kind, *every[0]))
+
+
+def to_group(context: Context, at: Interface, kind: Vxlan) -> Transfer:
+    """A frame whose MAC has no entry and that goes to a multicast group: it matters at the member behind which the MAC is. Whose frames a
+    member has seen it answers directly (vxlan_snoop); a device that does not learn sends to the group each time."""
+    rows: dict[int, Transfer] = {}
+    for member in group_members(context, at, kind):
+        far = context.link(member)
+        address = endpoint(context, member) if kind.learning else None
+        heard = seq(Assign(Field.MARK, 0), *(Assign(name, 0) for name in FORGOTTEN), at_devices(context, [member]))
+        goes = heard if address is None else to_endpoint(context, at, kind, address, None, far.at if far is not None else None)
+        for host in flood(context, ("receive", member, 0)).hosts:
+            link = context.link(host)
+            if link is not None and link.mac is not None:
+                rows.setdefault(link.mac, goes)
+    return by_value(Field.DESTINATION_MAC, rows, drop(f"no member of the group of {at} has the frame's MAC"))
+
+
+def endpoint(context: Context, at: Interface) -> Address | None:
+    """The address that a VXLAN device sends from: its own, else the first of the device under it."""
+    link, under = context.link(at), context.network.lower.get(at)
+    if link is not None and isinstance(link.kind, Vxlan) and link.kind.local is not None and link.kind.local.value:
+        return link.kind.local
+    facts = context.held.get(under, ()) if under is not None else ()
+    return next((fact.address for fact in facts), None)
 
 
 def to_endpoint(context: Context, at: Interface, kind: Vxlan, address: Address, port: int | None, place: Span | None) -> Transfer:
