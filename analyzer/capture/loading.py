@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from analyzer.capture import pasted
+from analyzer.capture import pasted, tables
 from analyzer.capture.decode import readable
 from analyzer.capture.elsewhere import Elsewhere
 from analyzer.capture.files import File, compression, directory, refusal, regular, text_name
 from analyzer.capture.layout import Position, position
 from analyzer.capture.limits import FILE_BYTES, Budget, Refused, too_large
 from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign
-from analyzer.capture.settling import known, settled
+from analyzer.capture.tables import NodeRow, PodRow
 from analyzer.source import Gap, Scope, Source, Span
 
 Progress = Callable[[int, int], None]
@@ -41,6 +41,7 @@ class Collected:
     sources: list[tuple[str, Source]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
+    rows: list[PodRow | NodeRow] = field(default_factory=list)
     ignored: int = 0
 
 
@@ -80,7 +81,9 @@ def settle(collected: Collected) -> None:
     """The parts of pasted texts get the namespaces of the pods and containers that their commands ran in, or a gap says why not."""
     if not collected.pending:
         return
-    given = known(source for _, source in collected.sources)
+    from analyzer.capture.settling import known, settled
+
+    given = known((source for _, source in collected.sources), collected.rows)
     for item in collected.pending:
         scope = settled(item.place, given)
         if isinstance(scope, Scope):
@@ -188,9 +191,9 @@ def parts_of(file: File, where: Position, known: Recognised | None, text: str, c
     if known is None and not sections and (section := pasted.first_line(text)) and by_name(command_name(section.command)):
         sections = [section]
     if sections:
-        before = len(collected.pending)
+        before = (len(collected.pending), len(collected.rows))
         found = [source for section in sections if (source := section_source(file, where, section, collected))]
-        told = found or len(collected.pending) > before
+        told = found or (len(collected.pending), len(collected.rows)) > before
         return [*found, Source(file.path, text, "pasted")] if told else []
     known = known or by_content(text, where.name)
     if known is None:
@@ -211,6 +214,10 @@ def section_source(file: File, where: Position, section: pasted.Part, collected:
     if known is None:
         if section.text.strip() and (file.named or where.captured):
             collected.gaps.append(Gap(at, f"what belongs to {section.path or section.command!r} is not recognised"))
+        return None
+    if known.parser.kind == "kubernetes" and tables.is_table(section.text):
+        collected.rows.extend(tables.rows(section.text, section.command))
+        collected.gaps.append(Gap(at, "of a table of kubectl get only the places of pods are used; -o yaml says the rest"))
         return None
     place = section.place
     scope = Scope(where.scope.node if where.captured or not place.node else place.node, place.namespace or where.scope.namespace)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from analyzer.capture.elsewhere import Elsewhere
+from analyzer.capture.tables import NodeRow, PodRow
 from analyzer.facts.kubernetes import NodeFact, PodFact
 from analyzer.parsers import kubernetes, read
 from analyzer.source import Scope, Source
@@ -16,20 +17,27 @@ SHORT = 6
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the input tells of pods: the objects, the names of nodes, and the namespaces that other texts are about."""
+    """What the input tells of pods: the objects, the names of nodes, the namespaces that other texts are about, and the rows of tables."""
 
     pods: Sequence[PodFact]
     nodes: frozenset[str]
     scopes: frozenset[Scope]
+    rows: Sequence[PodRow] = ()
+    addresses: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def known(sources: Iterable[Source]) -> Known:
-    """Reads the objects among the sources; only asked where something must be settled."""
+def known(sources: Iterable[Source], rows: Sequence[PodRow | NodeRow] = ()) -> Known:
+    """Reads the objects among the sources; only asked where something must be settled. ``rows`` are those of kubectl's tables."""
     every = list(sources)
     facts = [fact for source in every if source.kind == "kubernetes" for fact in read(kubernetes.PARSER, source)]
     pods = [fact for fact in facts if isinstance(fact, PodFact)]
     nodes = {fact.name for fact in facts if isinstance(fact, NodeFact)} | {pod.node for pod in pods if pod.node}
-    return Known(pods, frozenset(nodes), frozenset(source.scope for source in every if source.scope is not None))
+    addresses: dict[str, frozenset[str]] = {}
+    own = [(fact.name, str(address)) for fact in facts if isinstance(fact, NodeFact) for _, address in fact.addresses]
+    for name, address in [*own, *((row.name, row.address) for row in rows if isinstance(row, NodeRow))]:
+        addresses[name] = addresses.get(name, frozenset()) | {address}
+    scopes = frozenset(source.scope for source in every if source.scope is not None)
+    return Known(pods, frozenset({*nodes, *addresses}), scopes, [row for row in rows if isinstance(row, PodRow)], addresses)
 
 
 def settled(place: Elsewhere, given: Known) -> Scope | str:
@@ -74,11 +82,22 @@ def of_pod(text: str, given: Known) -> Scope | str:
     folders = {scope for scope in given.scopes if matches(scope.namespace, namespace, name)}
     if len(folders) == 1:
         return next(iter(folders))
+    listed = [row for row in given.rows if row.name == name and (not namespace or row.namespace in ("", namespace))]
+    if len({(row.address, row.node) for row in listed}) == 1 and listed[0].node in given.addresses:
+        return of_row(listed[0], namespace, given)
     option = f" -n {namespace}" if namespace else ""
     return (
         f"the network namespace of pod {name} is not known: whether it has one of its own, and on which node, says its object"
         f" (kubectl get pod{option} {name} -o yaml)"
     )
+
+
+def of_row(row: PodRow, namespace: str, given: Known) -> Scope:
+    """The namespace of a pod of a table: its node's own where it has the node's address."""
+    if row.address in given.addresses[row.node]:
+        return Scope(row.node)
+    title = row.namespace or namespace
+    return Scope(row.node, f"{title}_{row.name}" if title else row.name)
 
 
 def matches(folder: str, namespace: str, name: str) -> bool:
