@@ -5,7 +5,7 @@ Who is asked learns who asks, and an address that several have stays with the on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from analyzer.facts.links import Ipvlan, LinkFact, OtherKind, Tunnel, Vrf, Wireguard
@@ -21,6 +21,7 @@ from analyzer.transfer.remembering import recall, remember
 from analyzer.transfer.space import BROADCAST, Context, by_value, drop, seq
 
 UNUSABLE = frozenset({"FAILED", "INCOMPLETE", "NONE"})
+MANY = 32
 FIXED = frozenset({"PERMANENT", "NOARP"})
 UNKNOWN_ROUTER = 0
 """The MAC of a host that is not in the capture."""
@@ -92,11 +93,22 @@ class Asking:
     def rows(self) -> dict[int, Transfer]:
         """By the next hop: what was learnt of it before, else who answers."""
         wire = self.wire
-        found = {value: self.row(value) for value in wire.by_target}
+        plain = {value for _, values in self.plain() for value in values}
+        found = {value: self.row(value) for value in wire.by_target if value not in plain}
         for value, macs in wire.learnable.items():
             if value not in found:
                 found[value] = self.recalled(value, macs, self.others())
         return found
+
+    def plain(self) -> Iterator[tuple[Host, list[int]]]:
+        """Hosts with many addresses that they alone answer for, to everybody, and learn nothing by it (kube-ipvs0)."""
+        for host in self.wire.hosts if self.context.family == 4 else ():
+            if len(host.targets) < MANY or not self.wire.plain(host):
+                continue
+            if any(self.own in macs for macs in wire(self.context, host.at).learnable.values()):
+                continue
+            mine = self.wire.by_target
+            yield host, [value for value in host.targets if len(mine[value]) == 1 and value not in self.wire.learnable]
 
     def row(self, target: int) -> Transfer:
         """The answers for one address."""
@@ -164,6 +176,9 @@ class Asking:
             left = Assign(Field.DESTINATION_MAC, UNKNOWN_ROUTER)
         for ranges, hosts in reversed(apart([(host.proxied, (host,)) for host in self.wire.proxies])):
             left = If(In(Field.NEXT_HOP, ranges), self.by_proxies(hosts, ranges[0][0], left), left)
+        for host, values in self.plain():
+            ranges = normalised((value, value) for value in values)
+            left = If(In(Field.NEXT_HOP, ranges), Assign(Field.DESTINATION_MAC, host.mac), left)
         return left
 
     def by_proxies(self, hosts: tuple[Host, ...], target: int, otherwise: Transfer) -> Transfer:
