@@ -55,6 +55,8 @@ def objects(source: Source, value: Any, places: Mapping[tuple[Key, ...], Span]) 
         yield from listed(source, value, places, ())
     elif not isinstance(value, dict):
         yield Gap(places[()], "no Kubernetes object", source.kind)
+    elif isinstance(value.get("object"), dict) and set(value) == {"type", "object"}:  # kubectl get --output-watch-events
+        yield from objects(source, value["object"], below(places, ("object",)))
     elif isinstance(value.get("items"), list) and str(value.get("kind", "List")).endswith("List"):
         if "kind" not in value:
             yield Gap(places[()], "the list breaks off: its kind, which stands behind the items, is missing", source.kind)
