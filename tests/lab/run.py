@@ -19,7 +19,7 @@ from tests.lab.machine import CommandError, Machine
 from tests.lab.plan import Scenario
 from tests.lab.probes import Probe, Result
 
-TIMEOUT, PATIENCE = 0.4, 1.5
+TIMEOUT, PATIENCE, ALONE = 0.4, 1.5, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +75,24 @@ def examine(lab: Lab, random: Random, seed: int, folder: Path, tally: Tally, opt
     results = probes.send(lab, chosen, TIMEOUT)
     loaded = load(folder)
     told = [compare.predict(loaded, probe) for probe in chosen]
-    doubted = [number for number, trace in enumerate(told) if compare.judge(trace, chosen[number], results[number]) == "wrong"]
-    if doubted:
-        settle(lab)
-        for number, result in zip(doubted, probes.send(lab, [chosen[number] for number in doubted], PATIENCE), strict=True):
-            results[number] = result
+    for alone in (False, True):
+        asked_again(lab, told, chosen, results, alone)
     if options.truth is not None:
         record.write(
             options.truth, f"{lab.scenario.name}, seed {seed}: {', '.join(lab.broken) or 'unbroken'}", folder, chosen, results
         )
     wrong = count(lab, seed, told, chosen, results, folder, tally)
     return (options.engines and second_opinions(lab, seed, loaded, told, chosen, results, tally)) or wrong
+
+
+def asked_again(lab: Lab, told: list[Trace], chosen: list[Probe], results: list[Result], alone: bool) -> None:
+    """Sends the probes that were predicted wrong again, with patience; ``alone``: one after the other, since hosts learn their neighbours from
+    each other's questions, and only so many."""
+    doubted = [number for number, trace in enumerate(told) if compare.judge(trace, chosen[number], results[number]) == "wrong"]
+    for numbers in [[number] for number in doubted[:ALONE]] if alone else [doubted] if doubted else []:
+        settle(lab)
+        for number, result in zip(numbers, probes.send(lab, [chosen[number] for number in numbers], PATIENCE), strict=True):
+            results[number] = result
 
 
 def second_opinions(
