@@ -135,7 +135,7 @@ class Wire:
             if self.plain(host) and not self.proxies and not doubled(self.context, host.at.scope):
                 continue
             for value in senders(self.context, host.at.scope):
-                if not contested(self.context, value) and self.told(value) != {host.mac}:
+                if (alone(self.context, value) or not contested(self.context, value)) and self.told(value) != {host.mac}:
                     found.setdefault(value, {}).setdefault(host.mac)
         return {value: tuple(macs) for value, macs in found.items()}
 
@@ -318,6 +318,11 @@ def keeps_silent(context: Context, at: Interface, target: int, sender: int | Non
         return False
     back = routing(context, at.scope).look_up(sender, target)
     return back is None or (isinstance(back, Way) and back.device != at.device)
+
+
+def alone(context: Context, value: int) -> bool:
+    """Whether at most one namespace has an address."""
+    return len({holder.scope for holder in context.network.owners.get(Address(context.family, value), ())}) < 2
 
 
 def contested(context: Context, value: int) -> bool:
