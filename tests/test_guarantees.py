@@ -99,6 +99,22 @@ def test_a_masquerade_that_pods_meet_is_refuted_with_the_rule(folder: Path) -> N
     assert shown.at.path == "nodes/n0/iptables-save"
 
 
+def test_a_service_that_a_node_does_not_translate_is_refuted(folder: Path) -> None:
+    without(folder / "nodes/n1/iptables-save", f"-d {SMALL.service_address(3)}/32 ")
+    found = verdicts(network_of(folder))["pod-to-service"]
+    assert found.verdict is Verdict.REFUTED
+    assert "KUBE-SERVICES of n1 does not translate" in found.reason
+    assert found.broken == SMALL.pods
+
+
+def test_without_kube_proxy_nothing_says_where_services_lead(folder: Path) -> None:
+    for node in range(SMALL.nodes):
+        without(folder / f"nodes/n{node}/iptables-save", "KUBE-SERVICES")
+    found = verdicts(network_of(folder))["pod-to-service"]
+    assert found.verdict is Verdict.UNDECIDED
+    assert "is not known" in found.reason
+
+
 def test_what_was_not_captured_is_not_proved(folder: Path) -> None:
     (folder / "nodes/n1/iptables-save").unlink()
     assert verdicts(network_of(folder))["pod-to-pod"].verdict is Verdict.UNDECIDED

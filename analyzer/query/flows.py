@@ -45,13 +45,12 @@ class Sender(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """Packets that fail: how, why, where that is decided, and the set of them. ``sender`` is None where ``source`` in the region tells it."""
+    """Packets that fail: how, why, where that is decided, and the set of them."""
 
     kind: str
     reason: str
     at: Span | None
     state: State
-    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +134,28 @@ def analyse(
     program: ir.Program, send: Callable[[Scope], ir.Point], aim: Aim, senders: Sequence[Sender], dead: Neglect = NOTHING
 ) -> Analysis:
     """Requests of all senders, what arrives, and the answers to it."""
+    starts = [(send(sender.scope), request(aim, sender)) for sender in senders]
+    homes = {value: sender.scope for sender in senders for low, high in sender.sources for value in range(low, high + 1)}
+    return followed(program, send, aim, starts, lambda result, _: returns(aim, result, homes), dead)
+
+
+def followed(
+    program: ir.Program,
+    send: Callable[[Scope], ir.Point],
+    aim: Aim,
+    starts: Sequence[tuple[ir.Point, State]],
+    back: Callable[[Result, Analysis], Iterable[Lost]],
+    dead: Neglect,
+) -> Analysis:
+    """Requests from their starts, what arrives, and the answers to it; ``back`` says which of the answers are lost."""
     engine = Sets(program, neglect=dead)
     found = Analysis([], {}, 0, engine.count, engine.points)
-    starts = [(send(sender.scope), request(aim, sender)) for sender in senders]
     delivered = [one for result in engine.explore(starts) for one in arrivals(aim, result, found)]
     found.arrived = len(delivered)
     if aim.translated is None:
         found.lost += [item for one in delivered for item in translations(one)]
-    homes = {value: sender.scope for sender in senders for low, high in sender.sources for value in range(low, high + 1)}
-    back = [(send(scope_of(one)), answer(aim, one.state)) for one in delivered]
-    for result in engine.explore(back):
-        found.lost += returns(aim, result, homes)
+    for result in engine.explore([(send(scope_of(one)), answer(aim, one.state)) for one in delivered]):
+        found.lost += back(result, found)
     return found
 
 
@@ -163,8 +173,9 @@ def arrivals(aim: Aim, result: Result, found: Analysis) -> Iterator[Result]:
             right, wrong = sorted_out(aim, scope, state)
             found.lost += [Lost(WRONG, f"is delivered to {scope}", at, item) for item in wrong]
             yield from (Result(exit, at, item) for item in right)
-        case ir.Leave(_, assumption):
-            found.assumptions[assumption] = None
+        case ir.Leave(scope):
+            kind = UNKNOWN if aim.translated is None else WRONG
+            found.lost.append(Lost(kind, f"the packet leaves the capture at {scope}", at, state))
         case _:
             found.lost += failure(exit, at, state, result.beyond, LOST)
 
@@ -288,6 +299,11 @@ def returns(aim: Aim, result: Result, homes: Mapping[int, Scope]) -> Iterable[Lo
         if own is None:
             return lost
         state = own
+    return [*lost, *strange(aim, state, at)]
+
+
+def strange(aim: Aim, state: State, at: Span | None) -> list[Lost]:
+    """The answers whose addresses and ports are not those that were asked."""
     expected = [(SOURCE, Field.DESTINATION), (DESTINATION, Field.SOURCE)]
     expected += (
         [(SOURCE_PORT, Field.SOURCE_PORT)]
@@ -296,5 +312,5 @@ def returns(aim: Aim, result: Result, homes: Mapping[int, Scope]) -> Iterable[Lo
     )
     for place, field in expected:
         if not unchanged(state, state.env[place], field):
-            return [*lost, Lost(REPLY, f"the reply's {FIELDS[place]} is not what was asked", at, state)]
-    return lost
+            return [Lost(REPLY, f"the reply's {FIELDS[place]} is not what was asked", at, state)]
+    return []

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+from analyzer.addresses import Address
 from analyzer.findings import Counterexample
 from analyzer.model.network import Network
+from analyzer.model.services import entrance, untranslated, virtual_addresses
 from analyzer.query.flows import SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, Lost, origin
 from analyzer.ranges import single
 from analyzer.solve.concrete import Flow, walk
@@ -48,10 +50,30 @@ def replay(network: Network, aim: Aim, lost: Lost, homes: Mapping[int, Scope]) -
     if packet is None or packet.source not in homes:
         return None
     trace = walk(network, Flow(homes[packet.source], packet))
-    if lost.kind == WRONG and (wanted := [outcome for outcome in trace.outcomes if astray(network, aim, packet, outcome)]):
-        assert trace.packet is not None
-        return told(Word.CONFIRMED, wanted[0], trace.packet)
-    return judged(lost, trace)
+    return weighed(network, aim, lost, trace)
+
+
+def weighed(network: Network, aim: Aim, lost: Lost, trace: Trace) -> Replay:
+    """What a packet's trace says of the set it is of."""
+    packet = trace.packet
+    assert packet is not None
+    wanted = [outcome for outcome in trace.outcomes if astray(network, aim, packet, outcome)] if lost.kind == WRONG else []
+    if not wanted:
+        return judged(lost, trace)
+    return escaped(network, wanted[0], packet) if wanted[0].delivered_to == "outside" else told(Word.CONFIRMED, wanted[0], packet)
+
+
+def escaped(network: Network, outcome: Outcome, packet: Packet) -> Replay:
+    """A packet to a service's address that leaves the capture: where kube-proxy's rules are, these do not translate it."""
+    address = Address(packet.family, packet.destination)
+    service = virtual_addresses(network).get(address, "a service")
+    node = outcome.hops[-1].place.partition("/")[0] if outcome.hops else ""
+    chain = entrance(network, node, packet.family)
+    if chain is None:
+        reason = f"what leads {address}, the cluster address of {service}, to its endpoints is not known on {node}"
+        return Replay(Word.UNKNOWN, reason, None, Counterexample(packet, outcome.hops, reason, None, outcome.assumptions))
+    reason = untranslated(chain, node, address, service)
+    return Replay(Word.CONFIRMED, reason, chain.at, Counterexample(packet, outcome.hops, reason, chain.at, outcome.assumptions))
 
 
 def astray(network: Network, aim: Aim, packet: Packet, outcome: Outcome) -> bool:
