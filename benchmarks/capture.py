@@ -14,12 +14,17 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large the cluster is. Endpoints of services are spread over the pods."""
+    """How large the cluster is. Endpoints of services are spread over the pods; the first services have a node port."""
 
     nodes: int = 20
     pods: int = 10
     services: int = 1000
     endpoints: int = 2
+    node_ports: int = 0
+
+    def node_port(self, service: int) -> int:
+        """The port of a service on every node; 0: none."""
+        return 30000 + service if service < self.node_ports else 0
 
     def node_address(self, node: int) -> str:
         """The node's own address."""
@@ -220,6 +225,7 @@ def kube_proxy(shape: Shape) -> Iterator[str]:
     )
     for service in range(shape.services):
         yield f":KUBE-SVC-{service:016X} - [0:0]"
+        yield from (f":KUBE-EXT-{service:016X} - [0:0]" for _ in range(bool(shape.node_port(service))))
         yield from (f":KUBE-SEP-{service:010X}{number:06X} - [0:0]" for number in range(shape.endpoints))
     yield '-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES'
     yield '-A OUTPUT -m comment --comment "kubernetes service portals" -j KUBE-SERVICES'
@@ -229,6 +235,11 @@ def kube_proxy(shape: Shape) -> Iterator[str]:
     yield '-A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully'
     for service in range(shape.services):
         yield from service_rules(shape, service)
+    for service in range(shape.node_ports):
+        name, port, chain = f"default/s{service}", shape.node_port(service), f"KUBE-EXT-{service:016X}"
+        yield f'-A {chain} -m comment --comment "masquerade traffic for {name} external destinations" -j KUBE-MARK-MASQ'
+        yield f"-A {chain} -j KUBE-SVC-{service:016X}"
+        yield f'-A KUBE-NODEPORTS -p tcp -m comment --comment "{name}" -m tcp --dport {port} -j {chain}'
     for service in range(shape.services):
         name, target = f"default/s{service}", f"{shape.service_address(service)}/32"
         yield f'-A KUBE-SERVICES -d {target} -p tcp -m comment --comment "{name} cluster IP" -m tcp --dport 80 -j KUBE-SVC-{service:016X}'
@@ -320,12 +331,13 @@ def service_objects(shape: Shape) -> Iterator[str]:
         yield from ("---", "apiVersion: v1", "kind: Service", "metadata:", f"  name: s{service}", "  namespace: default", "spec:")
         yield from (
             f"  clusterIP: {shape.service_address(service)}",
-            "  type: ClusterIP",
+            f"  type: {'NodePort' if shape.node_port(service) else 'ClusterIP'}",
             "  ports:",
             "  - port: 80",
             "    targetPort: 8080",
             "    protocol: TCP",
         )
+        yield from (f"    nodePort: {shape.node_port(service)}" for _ in range(bool(shape.node_port(service))))
         yield from (
             "---",
             "apiVersion: discovery.k8s.io/v1",

@@ -115,6 +115,39 @@ def test_without_kube_proxy_nothing_says_where_services_lead(folder: Path) -> No
     assert "is not known" in found.reason
 
 
+@pytest.fixture
+def ports(tmp_path: Path) -> Path:
+    """A healthy capture with node ports."""
+    target = tmp_path / "ports"
+    write(target, Shape(nodes=3, pods=2, services=5, endpoints=2, node_ports=3))
+    return target
+
+
+def test_node_ports_are_proved_for_every_packet_from_outside(ports: Path) -> None:
+    found = verdicts(network_of(ports))["outside-to-service"]
+    assert (found.verdict, found.checked) == (Verdict.PROVED, 9)
+    assert any("is reached beyond" in text for text in found.assumptions)
+
+
+def test_a_node_port_that_a_node_does_not_know_is_refuted(ports: Path) -> None:
+    without(ports / "nodes/n1/iptables-save", "--dport 30001")
+    found = verdicts(network_of(ports))["outside-to-service"]
+    assert (found.verdict, found.broken) == (Verdict.REFUTED, 1)
+    assert "node:n1 port 30001 (svc:default/s1)" in found.reason
+
+
+def test_a_firewall_before_some_strangers_only_is_found(ports: Path) -> None:
+    edit(
+        ports / "nodes/n2/iptables-save",
+        "-A PREROUTING -m comment",
+        "-A PREROUTING -s 203.0.113.0/24 -p tcp -m tcp --dport 30000 -j RETURN\n-A PREROUTING -m comment",
+    )
+    found = verdicts(network_of(ports))["outside-to-service"]
+    assert (found.verdict, found.broken) == (Verdict.REFUTED, 1)
+    assert found.counterexample is not None
+    assert found.counterexample.packet.source >> 8 == 0xCB0071
+
+
 def test_what_was_not_captured_is_not_proved(folder: Path) -> None:
     (folder / "nodes/n1/iptables-save").unlink()
     assert verdicts(network_of(folder))["pod-to-pod"].verdict is Verdict.UNDECIDED

@@ -56,6 +56,14 @@ def admitted(cluster: Cluster, source: PodFact, destination: PodFact) -> Admitte
         return Admitted(NOTHING.ports, None, policies_of(cluster), readable=False)
 
 
+def may_refuse(cluster: Cluster, pod: PodFact) -> bool:
+    """Whether a policy stands before a pod's ports; also where one cannot be read."""
+    try:
+        return not pod.host_network and any(isolates(policy, pod, "ingress") for policy in policies_of(cluster))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return True
+
+
 def between(cluster: Cluster, source: PodFact, destination: PodFact) -> Admitted:
     """What both directions admit; raises for a policy whose parts have the wrong shape."""
     leaving = direction(cluster, source, destination, destination, "egress")

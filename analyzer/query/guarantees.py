@@ -15,7 +15,7 @@ from analyzer.model.network import Network
 from analyzer.query.causes import Broken
 from analyzer.query.flows import LOST, PORTED, PORTS, REPLY, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, aims
 from analyzer.query.neglect import neglect
-from analyzer.query.outside import entrances, from_outside
+from analyzer.query.outside import Gate, entrances, from_outside, gates
 from analyzer.query.parties import Party, addresses, decidable, families, nodes, owners, pods, portals
 from analyzer.query.reach import Group, Reach, decided, node_groups, pod_senders, united
 from analyzer.query.static import (
@@ -34,6 +34,7 @@ CUT = (LOST, WRONG, REPLY)
 SEEN = (SEEN_SOURCE, SEEN_DESTINATION)
 NAMES = {4: "IPv4", 6: "IPv6"}
 AT_ONCE, MANY = 10, 40
+OUTSIDE = "outside-to-service"
 COSTLY = ("services", "pods", "nodes to pods", "pods to nodes")
 
 
@@ -85,7 +86,7 @@ ORDER = (
 
 
 Key = tuple[str, int]
-Task = tuple[Key, Group]
+Task = tuple[Key, Group | Gate]
 Spread = Callable[[Sequence[Task], Callable[[Task], Reach]], Sequence[Reach]]
 
 
@@ -98,6 +99,7 @@ def decide(network: Network, only: Sequence[str] = (), spread: Spread = one_by_o
     """The verdicts in the order of the contract; ``only`` some of them. ``spread`` may decide flows side by side."""
     wanted = [identifier for identifier in ORDER if not only or identifier in only]
     flows = dict.fromkeys(case.flows for case in sorted(CASES, key=lambda case: COSTLY.index(case.flows)) if case.id in wanted)
+    flows |= {OUTSIDE: None} if OUTSIDE in wanted else {}
     found = reaches(network, [(name, family) for name in flows for family in families(network)], spread)
     answers = [answer(network, identifier, found) for identifier in wanted]
     return Decided(tuple(one for one, _ in answers), tuple(item for _, broken in answers for item in broken))
@@ -111,6 +113,8 @@ def reaches(network: Network, keys: Sequence[Key], spread: Spread) -> dict[Key, 
 
     def work(task: Task) -> Reach:
         (_, family), group = task
+        if isinstance(group, Gate):
+            return from_outside(network, programs[family], group, dead[family])
         return decided(network, programs[family], group, dead[family])
 
     many = sum(len(group.senders) for _, group in tasks) >= MANY
@@ -122,8 +126,8 @@ def answer(network: Network, identifier: str, found: Mapping[Key, Reach]) -> Ans
     """The verdict on one guarantee."""
     if identifier in STATIC:
         return STATIC[identifier](network)
-    if identifier == "outside-to-service":
-        return outside(network)
+    if identifier == OUTSIDE:
+        return outside(network, found)
     case = next(case for case in CASES if case.id == identifier)
     return flow_answer(network, case, {family: reach for (flows, family), reach in found.items() if flows == case.flows})
 
@@ -133,20 +137,25 @@ def flow_answer(network: Network, case: Case, found: Mapping[int, Reach]) -> Ans
     reaches = {family: reach for family, reach in sorted(found.items()) if reach.pairs}
     if not reaches:
         return inapplicable(case.id, f"no {case.words} to try are in the capture")
+    scope = f"{size(network, case, tuple(reaches))}, {' and '.join(NAMES[family] for family in reaches)}"
+    return verdict(case, reaches, scope)
+
+
+def verdict(case: Case, reaches: Mapping[int, Reach], scope: str) -> Answer:
+    """What the flows of each family amount to."""
     broken = [item for reach in reaches.values() for item in reach.broken(case.id, case.kinds)]
     pairs = sum(reach.pairs for reach in reaches.values())
     assumptions = tuple(dict.fromkeys(text for reach in reaches.values() for text in reach.assumptions))
     doubts = list(dict.fromkeys(text for reach in reaches.values() for text in reach.doubts))
     left = {pair for reach in reaches.values() for pair in reach.left}
-    scope = f"{size(network, case, tuple(reaches))}, {' and '.join(NAMES[family] for family in reaches)}"
     silent = sum(len(reach.broken("", CUT)) for reach in reaches.values()) if case.kinds != CUT else 0
-    verdict = Verdict.REFUTED if broken else Verdict.UNDECIDED if doubts or left or silent >= pairs else Verdict.PROVED
+    word = Verdict.REFUTED if broken else Verdict.UNDECIDED if doubts or left or silent >= pairs else Verdict.PROVED
     reason = reason_of(case, broken, doubts, len(left), pairs) or (
         f"{silent} of {pairs} pairs do not talk at all" if silent else ""
     )
     shown = next((item.counterexample for item in broken if item.counterexample is not None), None)
     return (
-        Guarantee(case.id, verdict, scope, reason, shown, assumptions, len(broken), pairs, bool(broken and case.note)),
+        Guarantee(case.id, word, scope, reason, shown, assumptions, len(broken), pairs, bool(broken and case.note)),
         () if case.note else tuple(broken),
     )
 
@@ -232,26 +241,27 @@ def addresses_of(values: Iterable[int]) -> Ranges:
     return normalised((value, value) for value in values)
 
 
-GROUPS: Mapping[str, Callable[[Network, int], Iterator[Group]]] = {
+GROUPS: Mapping[str, Callable[[Network, int], Iterator[Group] | Iterator[Gate]]] = {
     "pods": between_pods,
     "nodes to pods": nodes_to_pods,
     "pods to nodes": pods_to_nodes,
     "services": pods_to_services,
+    OUTSIDE: gates,
 }
 
 
-def outside(network: Network) -> Answer:
-    """Node ports from outside: one packet for each node and port is walked; a failure refutes, nothing is proved."""
-    found = [portal for family in families(network) for portal in portals(network, family) if portal.node_port]
-    if not found:
-        return inapplicable("outside-to-service", "no service with a node port is in the capture")
-    reach = from_outside(network, found)
-    broken = reach.broken("outside-to-service", CUT)
-    shown = next((item.counterexample for item in broken if item.counterexample is not None), None)
-    case = Case("outside-to-service", "", CUT, "")
-    reason = reason_of(case, broken, list(reach.doubts), 0, reach.pairs)
-    verdict = Verdict.REFUTED if broken else Verdict.UNDECIDED
-    scope = f"{counted(len(found), 'node port')} on {counted(len(entrances(network, 4)), 'node')}"
-    return Guarantee(
-        "outside-to-service", verdict, scope, reason, shown, tuple(reach.assumptions), len(broken), reach.pairs
-    ), tuple(broken)
+def outside(network: Network, found: Mapping[Key, Reach]) -> Answer:
+    """Node ports from outside, on every node that is to answer."""
+    case = Case(OUTSIDE, OUTSIDE, CUT, "")
+    reaches = {family: reach for (flows, family), reach in sorted(found.items()) if flows == OUTSIDE and reach.pairs}
+    if not reaches:
+        known = any(portal.node_port for family in families(network) for portal in portals(network, family))
+        why = (
+            "no endpoint, or no interface that leads outside, was captured"
+            if known
+            else "no service with a node port is in the capture"
+        )
+        return inapplicable(OUTSIDE, why)
+    ways = {party.name for family in reaches for party, _ in entrances(network, family)}
+    scope = f"{counted(sum(reach.pairs for reach in reaches.values()), 'node port')} on {counted(len(ways), 'node')}"
+    return verdict(case, reaches, f"{scope}, {' and '.join(NAMES[family] for family in reaches)}")

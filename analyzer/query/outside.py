@@ -1,28 +1,58 @@
-"""Packets that come in from outside the capture: one for each node and node port."""
+"""Packets that come in from outside the capture to the node ports of services: from every address that is nobody's in the cluster, on every node."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from analyzer.addresses import Address, Prefix
 from analyzer.model.network import Interface, Network
-from analyzer.query.flows import LOST, Lost
-from analyzer.query.parties import Party, Portal, nodes
-from analyzer.query.plan import node_networks
-from analyzer.query.reach import Failure, Reach
-from analyzer.query.replay import UNHEARD, Word, judged
+from analyzer.policy.network_policy import may_refuse
+from analyzer.query.flows import PORTED, PORTS, REPLY, Aim, Analysis, Lost, asking, failure, followed, origin, strange
+from analyzer.query.parties import Party, Portal, decidable, nodes, owners, pods
+from analyzer.query.plan import node_networks, on_link
+from analyzer.query.reach import Reach, record
+from analyzer.query.replay import Replay, packet_of, weighed
+from analyzer.ranges import Ranges, difference, normalised, single
 from analyzer.solve.concrete import Flow, walk
-from analyzer.solve.packet import SYN, TCP, Packet
-from analyzer.solve.regions import start
+from analyzer.solve.diagrams import Result
+from analyzer.solve.neglected import Neglect
+from analyzer.solve.packet import SYN
+from analyzer.solve.picking import points
+from analyzer.solve.regions import State, narrowed, start
+from analyzer.solve.sifting import combinations
+from analyzer.transfer import ir
+from analyzer.transfer.graph import NetworkProgram
+from analyzer.transfer.ir import Field
 
-WALKS = 2_000
-TRIED = "one packet for each was walked, not all packets"
 STRANGER = {4: Address(4, 0xC6336407), 6: Address(6, 0x20010DB8 << 96 | 7)}
 """Addresses for documentation (RFC 5737, RFC 3849), which nobody has."""
+HOSTS: Mapping[int, Ranges] = {
+    4: ((1 << 24, (127 << 24) - 1), (128 << 24, 0xA9FDFFFF), (0xA9FF0000, (224 << 24) - 1)),
+    6: ((1 << 125, (1 << 126) - 1),),
+}
+"""What a host may have as its address: neither 0.0.0.0/8, loopback, link-local nor multicast; global unicast."""
+ASKED = (Field.PROTOCOL, Field.DESTINATION, Field.DESTINATION_PORT)
+Entrance = tuple[Party, Interface]
 
 
-def entrances(network: Network, family: int) -> list[tuple[Party, Interface]]:
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The node ports of a family with the nodes that are to answer on them, and what asks there."""
+
+    aim: Aim
+    ways: tuple[Entrance, ...]
+    strangers: Ranges
+    names: Mapping[tuple[int, int, int], str]
+    governed: frozenset[str]
+
+    @property
+    def senders(self) -> tuple[Entrance, ...]:
+        """Where packets come in."""
+        return self.ways
+
+
+def entrances(network: Network, family: int) -> list[Entrance]:
     """The nodes with the interface that has their address, where the other end of it is outside the capture."""
     uplinks = {(item.interface.scope, item.address): item.interface for item in node_networks(network)}
     found = [(party, uplinks.get((party.scope, party.address))) for party in nodes(network, family)]
@@ -36,36 +66,112 @@ def stranger(network: Network, family: int) -> Address:
     return address if not any(prefix.covers(address) for prefix in own) else Address(family, address.value + 1)
 
 
-def from_outside(network: Network, found: Iterable[Portal]) -> Reach:
-    """What single packets to node ports show."""
-    reach = Reach()
-    for portal in found:
-        family = portal.address.family
-        ways = [way for way in entrances(network, family) if serves(portal, network, way[0])]
-        for party, at in islice(ways, max(0, WALKS - reach.pairs)):
-            reach.pairs += 1
-            attempt(network, reach, portal, party, at)
-    reach.doubts[f"packets from outside: {TRIED}"] = None
+def strangers(network: Network, family: int) -> Ranges:
+    """The addresses of hosts that are on no network that the cluster states or a node is on."""
+    known = [item.prefix for item in network.cluster.ranges] + [item.prefix for item in on_link(network)]
+    held = [(prefix.value, prefix.last) for prefix in known if prefix.family == family and prefix.length]
+    held += [(address.value, address.value) for address in network.owners if address.family == family]
+    return difference(HOSTS[family], normalised(held))
+
+
+def gates(network: Network, family: int) -> Iterator[Gate]:
+    """All node ports of a family whose endpoints were captured."""
+    ways = tuple(entrances(network, family))
+    translated: dict[tuple[int, int, int], frozenset[tuple[int, int]]] = {}
+    names: dict[tuple[int, int, int], str] = {}
+    ruled: set[str] = set()
+    for portal in decidable(network, family) if ways else ():
+        for party, _ in ways if portal.node_port else ():
+            if served := answering(portal, network, party):
+                key = (portal.protocol, party.address.value, portal.node_port)
+                translated[key] = served
+                names[key] = f"{party.name} port {portal.node_port} (svc:{portal.name})"
+                ruled |= {names[key]} if any(governed(network, address, family) for address, _ in served) else set()
+    if translated:
+        holders = owners((*pods(network, family), *nodes(network, family)))
+        scopes = {value: frozenset(party.scope for party in found) for value, found in holders.items()}
+        aim = Aim(family, PORTED, PORTS, scopes, translated)
+        yield Gate(aim, ways, strangers(network, family), names, frozenset(ruled))
+
+
+def answering(portal: Portal, network: Network, party: Party) -> frozenset[tuple[int, int]]:
+    """The endpoints that answer on a node: with externalTrafficPolicy Local its own ones only."""
+    if portal.service is None or portal.service.external_policy != "Local":
+        return portal.endpoints
+    here = {address.value for item in network.attachments if item.scope.node == party.scope.node for address in item.addresses}
+    return frozenset(one for one in portal.endpoints if one[0] in here)
+
+
+def governed(network: Network, value: int, family: int) -> bool:
+    """Whether a policy may refuse an endpoint what comes from outside."""
+    holders = (pod for pod in network.cluster.pods.values() if Address(family, value) in pod.addresses)
+    return any(may_refuse(network.cluster, pod) for pod in holders)
+
+
+def from_outside(network: Network, program: NetworkProgram, gate: Gate, dead: Neglect) -> Reach:
+    """What becomes of every packet from outside to a node port, and of its answer."""
+    reach = Reach(pairs=len(gate.names))
+    starts = [(program.arrival(at), begun(gate, party)) for party, at in gate.ways]
+    found = followed(program, program.start, gate.aim, starts, lambda result, own: returns(gate.aim, result, own), dead)
+    reach.assumptions.update(dict.fromkeys(program.assumptions_at(found.points)))
+    reach.assumptions.update(found.assumptions)
+    reach.rules = found.count.rules
+    for item in found.lost:
+        for part in by_node(gate, item.state):
+            settle(network, reach, gate, item._replace(state=part))
     return reach
 
 
-def serves(portal: Portal, network: Network, party: Party) -> bool:
-    """Whether the node is to answer: with externalTrafficPolicy Local only one with an endpoint of its own is."""
-    if portal.service is None or portal.service.external_policy != "Local":
-        return True
-    here = {address.value for item in network.attachments if item.scope.node == party.scope.node for address in item.addresses}
-    return any(address in here for address, _ in portal.endpoints)
+def begun(gate: Gate, party: Party) -> State:
+    """The packets from outside to one node."""
+    values: dict[Field, int | Ranges] = {Field.SOURCE: gate.strangers, Field.SOURCE_PORT: PORTS, Field.TTL: 64, Field.LENGTH: 64}
+    own = [key for key in gate.names if key[1] == party.address.value]
+    return asking(start({**values, Field.TCP_FLAGS: SYN}), own)
 
 
-def attempt(network: Network, reach: Reach, portal: Portal, party: Party, at: Interface) -> None:
-    """Walks one packet."""
-    family, protocol = portal.address.family, portal.protocol
-    flags = SYN if protocol == TCP else 0
-    packet = Packet(
-        family, stranger(network, family).value, party.address.value, protocol, 40000, portal.node_port, tcp_flags=flags
-    )
-    trace = walk(network, Flow(at, packet))
-    found = judged(Lost(LOST, "", None, start({})), trace)
-    if found.word is Word.CONFIRMED and UNHEARD not in found.reason:
-        pairs = frozenset({("outside", f"{party.name} port {portal.node_port} (svc:{portal.name})")})
-        reach.failures.append(Failure(LOST, pairs, found.reason, found.at, found.shown))
+def returns(aim: Aim, result: Result, found: Analysis) -> Iterable[Lost]:
+    """The answers that do not leave as what was asked."""
+    exit, at, state, beyond = result
+    match exit:
+        case ir.Leave(_, assumption):
+            found.assumptions[assumption] = None
+            return strange(aim, state, at)
+        case ir.Deliver(scope):
+            return [Lost(REPLY, f"the reply is delivered to {scope}, which did not ask", at, state)]
+        case _:
+            return failure(exit, at, state, beyond, REPLY)
+
+
+def by_node(gate: Gate, state: State) -> Iterator[State]:
+    """The set, apart for each node that is asked."""
+    variable = origin(state, Field.DESTINATION)
+    for party, _ in gate.ways:
+        part = narrowed(state, variable, single(party.address.value)) if isinstance(variable, str) else state
+        if part is not None and any(key[1] == party.address.value for key in keys(part)):
+            yield part
+
+
+def keys(state: State) -> Iterator[tuple[int, int, int]]:
+    """The node ports that a set of packets asks for; their ranges are single values."""
+    for protocol, address, port in combinations(state, [origin(state, name) for name in ASKED]):
+        yield protocol[0][0], address[0][0], port[0][0]
+
+
+def settle(network: Network, reach: Reach, gate: Gate, item: Lost) -> None:
+    """Replays a packet of a lost set."""
+    names = {gate.names[key] for key in keys(item.state) if key in gate.names}
+    mine = frozenset(("outside", name) for name in names - gate.governed)
+    reach.left |= {("outside", name) for name in names & gate.governed}
+    if mine:
+        record(reach, item, mine, replayed(network, gate, item))
+
+
+def replayed(network: Network, gate: Gate, item: Lost) -> Replay | None:
+    """The walk's word on a packet of a lost set; None where none was found."""
+    usual = {Field.SOURCE.value: (stranger(network, gate.aim.family).value,), Field.SOURCE_PORT.value: (40000,)}
+    found = points(item.state, {**usual, Field.PROTOCOL.value: (6, 17)})
+    if found is None:
+        return None
+    packet = packet_of(gate.aim, found)
+    at = next(at for party, at in gate.ways if party.address.value == packet.destination)
+    return weighed(network, gate.aim, item, walk(network, Flow(at, packet)))

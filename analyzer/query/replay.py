@@ -78,6 +78,11 @@ def escaped(network: Network, outcome: Outcome, packet: Packet) -> Replay:
 
 def astray(network: Network, aim: Aim, packet: Packet, outcome: Outcome) -> bool:
     """Whether somebody else than the destination's holder, or than an endpoint of the service, has the packet."""
+    if aim.translated is not None and outcome.fate is Fate.UNREACHABLE and outcome.reason.startswith(UNHEARD):
+        last = next((hop.packet for hop in reversed(outcome.hops) if hop.packet is not None and not hop.reply), packet)
+        asked = (packet.protocol, packet.destination, packet.destination_port)
+        ends = aim.translated.get(asked, frozenset())
+        return (last.destination, last.destination_port) not in ends
     if outcome.fate is not Fate.REACHABLE or outcome.destination_seen is None:
         return False
     if aim.translated is not None:
