@@ -61,7 +61,8 @@ def contradictions(lab: Lab, capture: Capture, probes: list[Probe], results: lis
 
 
 def broken(lab: Lab, guarantee: str, probe: Probe, result: Result) -> str | None:
-    """How a result breaks a guarantee, in words; None when it does not, or is about something else."""
+    """How a result breaks a guarantee, in words; None when it does not, or is about something else: one who has the address as well
+    talks to itself."""
     kinds = {
         "pod-to-pod": ("pod", "pod"),
         "node-to-pod": ("node", "pod"),
@@ -69,6 +70,8 @@ def broken(lab: Lab, guarantee: str, probe: Probe, result: Result) -> str | None
         "pod-to-service": ("pod", "service"),
     }
     plain = guarantee.removesuffix("-without-nat")
+    if result.at == probe.source:
+        return None
     if plain not in kinds or probe.size or (sender(probe), receiver(lab, probe)) != kinds[plain]:
         return None
     if plain != guarantee and result.at not in (None, OUTSIDE) and result.source not in own(lab, probe):
