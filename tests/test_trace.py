@@ -10,9 +10,11 @@ import pytest
 
 from analyzer.addresses import address
 from analyzer.model.network import Network
+from analyzer.pipeline import read_input
 from analyzer.query.endpoints import endpoints
 from analyzer.query.trace import Question, answer_line, trace
 from analyzer.solve.packet import Fate
+from benchmarks.capture import Shape, write
 from tests.captures import network_of
 from tests.test_walk import build, host_gw
 
@@ -123,3 +125,14 @@ def test_the_incident_and_its_remedy(tmp_path: Path) -> None:
     }
     (after,) = trace(network_of(mended, tmp_path / "after"), ping).outcomes
     assert (after.fate, after.delivered_to) == (Fate.REACHABLE, "default/nginx-priv")
+
+
+def test_a_service_that_nothing_translates_is_not_outside(tmp_path: Path) -> None:
+    write(tmp_path, Shape(nodes=2, pods=1, services=2, endpoints=1))
+    rules = tmp_path / "nodes/n0/iptables-save"
+    rules.write_text("".join(line for line in rules.read_text().splitlines(True) if "-d 10.96.0.11/32 " not in line))
+    network = read_input((str(tmp_path),)).network
+    found = trace(network, Question("default/p0-0", "svc:default/s1", port=80))
+    assert found.fate is Fate.UNREACHABLE
+    assert "KUBE-SERVICES of n0 does not translate 10.96.0.11" in found.outcomes[0].reason
+    assert trace(network, Question("default/p1-0", "svc:default/s1", port=80)).fate is Fate.REACHABLE

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from analyzer.addresses import Address
 from analyzer.facts.netfilter import Chain
 from analyzer.model.network import Network
-from analyzer.source import Scope
+from analyzer.source import Scope, Span
 
 ENTRANCE = "KUBE-SERVICES"
 """The chain of kube-proxy's iptables mode that every packet passes (pkg/proxy/iptables/proxier.go)."""
@@ -21,14 +23,28 @@ def virtual_addresses(network: Network) -> dict[Address, str]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Untranslated:
+    """Why a packet to a service's address leaves a node as it is. Without ``at`` that is not known."""
+
+    reason: str
+    at: Span | None
+
+
+def untranslated(network: Network, node: str, address: Address) -> Untranslated:
+    """Where kube-proxy's iptables rules are on a node, nothing else leads to endpoints there: they do not know the address."""
+    service, chain = virtual_addresses(network).get(address, "a service"), entrance(network, node, address.family)
+    if chain is None:
+        return Untranslated(
+            f"what leads {address}, the cluster address of {service}, to its endpoints is not known on {node}", None
+        )
+    reason = f"the chain {chain.name} of {node} does not translate {address}, the cluster address of {service}, and nobody has it"
+    return Untranslated(reason, chain.at)
+
+
 def entrance(network: Network, node: str, family: int) -> Chain | None:
-    """The chain that translates service addresses, where kube-proxy's iptables rules are on a node: nothing else leads to endpoints there."""
+    """The chain that translates service addresses on a node."""
     root = network.namespaces.get(Scope(node))
     rulesets = root.rulesets if root is not None else ()
     found = (ruleset.tables.get("nat", {}).get(ENTRANCE) for ruleset in rulesets if ruleset.family == family)
     return next((chain for chain in found if chain is not None), None)
-
-
-def untranslated(chain: Chain, node: str, address: Address, service: str) -> str:
-    """Why a packet to a service's address gets nowhere."""
-    return f"the chain {chain.name} of {node} does not translate {address}, the cluster address of {service}, and nobody has it"

@@ -10,7 +10,7 @@ from itertools import pairwise
 from analyzer.addresses import Address
 from analyzer.findings import Counterexample
 from analyzer.model.network import Network
-from analyzer.model.services import entrance, untranslated, virtual_addresses
+from analyzer.model.services import untranslated
 from analyzer.query.flows import SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, Lost, origin
 from analyzer.ranges import single
 from analyzer.solve.concrete import Flow, walk
@@ -60,20 +60,17 @@ def weighed(network: Network, aim: Aim, lost: Lost, trace: Trace) -> Replay:
     wanted = [outcome for outcome in trace.outcomes if astray(network, aim, packet, outcome)] if lost.kind == WRONG else []
     if not wanted:
         return judged(lost, trace)
-    return escaped(network, wanted[0], packet) if wanted[0].delivered_to == "outside" else told(Word.CONFIRMED, wanted[0], packet)
+    asked = Address(packet.family, packet.destination)
+    left = wanted[0].delivered_to == "outside" and wanted[0].destination_seen == asked
+    return escaped(network, wanted[0], packet) if left else told(Word.CONFIRMED, wanted[0], packet)
 
 
 def escaped(network: Network, outcome: Outcome, packet: Packet) -> Replay:
     """A packet to a service's address that leaves the capture: where kube-proxy's rules are, these do not translate it."""
-    address = Address(packet.family, packet.destination)
-    service = virtual_addresses(network).get(address, "a service")
     node = outcome.hops[-1].place.partition("/")[0] if outcome.hops else ""
-    chain = entrance(network, node, packet.family)
-    if chain is None:
-        reason = f"what leads {address}, the cluster address of {service}, to its endpoints is not known on {node}"
-        return Replay(Word.UNKNOWN, reason, None, Counterexample(packet, outcome.hops, reason, None, outcome.assumptions))
-    reason = untranslated(chain, node, address, service)
-    return Replay(Word.CONFIRMED, reason, chain.at, Counterexample(packet, outcome.hops, reason, chain.at, outcome.assumptions))
+    why = untranslated(network, node, Address(packet.family, packet.destination))
+    shown = Counterexample(packet, outcome.hops, why.reason, why.at, outcome.assumptions)
+    return Replay(Word.UNKNOWN if why.at is None else Word.CONFIRMED, why.reason, why.at, shown)
 
 
 def astray(network: Network, aim: Aim, packet: Packet, outcome: Outcome) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from analyzer.addresses import Address
 from analyzer.model.network import Network
+from analyzer.model.services import untranslated
 from analyzer.query.endpoints import OUTSIDE, Endpoint, endpoints, entrance
 from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.oracle import fate_of
@@ -51,12 +52,28 @@ def one(network: Network, question: Question, source: Endpoint, target: Endpoint
     packet = packet_for(question, source, target, protocol, port)
     if source.service is not None:
         raise ValueError(f"{question.source!r} is a service: it does not send")
-    if source.scope is not None:
-        return walk(network, Flow(source.scope, packet))
-    if not source.outside:
+    if source.scope is None and not source.outside:
         return unknown(source.why, packet)
-    start = entrance(network, question.enter, Address(packet.family, packet.destination))
-    return walk(network, Flow(start, packet))
+    start = source.scope or entrance(network, question.enter, Address(packet.family, packet.destination))
+    found = walk(network, Flow(start, packet))
+    return found if target.service is None or target.exact else of_service(network, found)
+
+
+def of_service(network: Network, found: Trace) -> Trace:
+    """Who asks for a service by its name wants its endpoints: its address has nobody else."""
+    outcomes = tuple(within(network, outcome, found.packet) for outcome in found.outcomes)
+    return found if outcomes == found.outcomes else Trace(fate_of(outcomes), outcomes, found.packet)
+
+
+def within(network: Network, outcome: Outcome, packet: Packet | None) -> Outcome:
+    """The outcome; where the packet left the capture for the service's address, that it went nowhere."""
+    asked = Address(packet.family, packet.destination) if packet is not None else None
+    if asked is None or outcome.delivered_to != "outside" or outcome.destination_seen != asked:
+        return outcome
+    why = untranslated(network, outcome.hops[-1].place.partition("/")[0], asked)
+    fate = Fate.UNKNOWN if why.at is None else Fate.UNREACHABLE
+    kept = tuple(text for text in outcome.assumptions if not text.startswith(f"{asked} is outside"))
+    return Outcome(fate, reason=why.reason, at=why.at, hops=outcome.hops, assumptions=kept)
 
 
 def unknown(why: str, packet: Packet) -> Trace:
