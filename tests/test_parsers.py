@@ -95,7 +95,7 @@ def comparable(items: list[Fact | Gap]) -> Counter[str]:
 def without_form(item: Fact | Gap) -> Fact | Gap:
     """Only one form prints an address's label, a peer namespace's name (the other: its id), some routes' scope, and all of an encapsulation."""
     if isinstance(item, AddressFact):
-        return dataclasses.replace(item, label=None)
+        return dataclasses.replace(item, label=None, order=0)
     if isinstance(item, LinkFact):
         return dataclasses.replace(item, netns_name=None, netnsid=None)
     if isinstance(item, RouteFact):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from analyzer.addresses import Address
 from analyzer.facts.base import Fact
@@ -159,7 +159,8 @@ class LinkFact(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressFact(Fact):
-    """An address of an interface with its prefix length; ``peer`` of a point-to-point address."""
+    """An address of an interface with its prefix length; ``peer`` of a point-to-point address. ``order``: the position among those that stand in one
+    place of the text."""
 
     device: str
     address: Address
@@ -170,6 +171,7 @@ class AddressFact(Fact):
     scope_name: str = "global"
     label: str | None = None
     flags: frozenset[str] = frozenset()
+    order: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,9 +48,9 @@ def facts_of(source: Source, item: Item, at: Span) -> Iterator[Fact]:
         yield link_of(source, item, info, at)
     if info.get("info_slave_kind") == "bridge":
         yield port_of(source, item, info.get("info_slave_data") or {}, at)
-    for entry in item.get("addr_info") or ():
+    for order, entry in enumerate(item.get("addr_info") or ()):
         if entry:
-            yield address_of(source, item["ifname"], entry, at)
+            yield address_of(source, item["ifname"], entry, at, order)
 
 
 def link_of(source: Source, item: Item, info: Item, at: Span) -> LinkFact:
@@ -202,8 +202,8 @@ NOT_FLAGS = frozenset(
 )
 
 
-def address_of(source: Source, device: str, entry: Item, at: Span) -> AddressFact:
-    """One entry of ``addr_info``: ``local`` is the own address, ``address`` a peer's."""
+def address_of(source: Source, device: str, entry: Item, at: Span, order: int) -> AddressFact:
+    """One entry of ``addr_info``: ``local`` is the own address, ``address`` a peer's. All stand in one place: their order tells them apart."""
     peer = entry.get("address")
     return AddressFact(
         at=at,
@@ -217,4 +217,5 @@ def address_of(source: Source, device: str, entry: Item, at: Span) -> AddressFac
         scope_name=entry.get("scope", "global"),
         label=entry.get("label"),
         flags=frozenset(key for key, value in entry.items() if value is True and key not in NOT_FLAGS),
+        order=order,
     )
