@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from analyzer.addresses import Address
+from analyzer.addresses import Address, Prefix
 from analyzer.facts.links import AddressFact
 from analyzer.facts.routes import DEFAULT, LOCAL, MAIN
 from analyzer.model.network import Interface
@@ -195,13 +195,21 @@ def host_at(context: Context, at: Interface) -> Host | None:
 
 
 def targets(context: Context, at: Interface) -> Iterable[int]:
-    """The addresses that a host may answer for as its own: IPv4 all of the namespace's, IPv6 only the interface's."""
+    """The addresses that a host may answer for as its own: IPv4 all of the namespace's, and what its local table holds besides
+    (``arp_process`` asks the routes), IPv6 only the interface's."""
     if context.family == 6:
         facts = context.held.get(at, ())
         return [fact.address.value for fact in facts if not fact.flags & {"tentative", "dadfailed"}]
     if largest(context, at, "arp_ignore") == 8:
         return []
-    return [value for value in own_values(context, at.scope) if value >> 24 != 127]
+    own = own_values(context, at.scope) | {prefix.value for prefix in local_networks(context, at.scope) if prefix.length == 32}
+    return [value for value in sorted(own) if value >> 24 != 127]
+
+
+def local_networks(context: Context, scope: Scope) -> list[Prefix]:
+    """What the local table says is the namespace's own, loopback left out."""
+    routes = context.space(scope).routes.get(4, {}).get(LOCAL, ())
+    return [route.destination for route in routes if route.kind == "local" and route.destination.value >> 24 != 127]
 
 
 def even(context: Context, at: Interface) -> bool:
@@ -219,11 +227,16 @@ def is_local(found: object) -> bool:
 
 
 def proxied(context: Context, at: Interface) -> Ranges:
-    """The addresses of others that a host may answer for: ``ip neigh`` proxies, and with proxy_arp all that it routes elsewhere."""
-    if not forwards(context, at):
-        return ()
+    """The addresses of others that a host may answer for: ``ip neigh`` proxies, and with proxy_arp all that it routes elsewhere; and
+    the networks that are its own as a whole (``ip route add local``)."""
     if context.family == 6:
-        return normalised(named(context, at)) if largest(context, at, "proxy_ndp") else ()
+        return normalised(named(context, at)) if forwards(context, at) and largest(context, at, "proxy_ndp") else ()
+    whole = [(prefix.value, prefix.last) for prefix in local_networks(context, at.scope) if prefix.length < 32]
+    return normalised([*whole, *(of_others(context, at) if forwards(context, at) else ())])
+
+
+def of_others(context: Context, at: Interface) -> list[tuple[int, int]]:
+    """The addresses that IPv4 answers for as a proxy."""
     ways = routed(context, at.scope)
     found: list[tuple[int, int]] = [
         pair for pair in named(context, at) if any(low <= pair[0] <= high and device != at.device for (low, high), device in ways)
@@ -232,7 +245,7 @@ def proxied(context: Context, at: Interface) -> Ranges:
         found += [pair for pair, device in ways if device != at.device]
     if number(context.setting(at.scope, at.device, "proxy_arp_pvlan")):
         found += [pair for pair, device in ways if device == at.device]
-    return normalised(found)
+    return found
 
 
 def named(context: Context, at: Interface) -> list[tuple[int, int]]:
