@@ -148,6 +148,22 @@ def test_a_firewall_before_some_strangers_only_is_found(ports: Path) -> None:
     assert found.counterexample.packet.source >> 8 == 0xCB0071
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("ip_route_show_table_all", "broadcast 127.255.255.255 dev lo", "broadcast 127.255.355.255 dev lo"),
+        ("ip_rule", "32766:\tfrom all lookup main", "32766:\tfrom all lookup main\n32767:\tfrom all flies"),
+        ("ip_neigh", f"{SMALL.subnet(0)}.0 dev flannel.1 lladdr 02", f"{SMALL.subnet(0)}.0 dev flannel.1 lladdr zz"),
+    ],
+)
+def test_a_line_that_was_not_understood_and_could_decide_leaves_it_open(file: str, old: str, new: str, folder: Path) -> None:
+    edit(folder / "nodes/n1" / file, old, new)
+    found = verdicts(network_of(folder))["pod-to-pod"]
+    assert found.verdict is Verdict.UNDECIDED
+    assert "not understood" in found.reason
+    assert "internal error" not in found.reason
+
+
 def test_what_was_not_captured_is_not_proved(folder: Path) -> None:
     (folder / "nodes/n1/iptables-save").unlink()
     assert verdicts(network_of(folder))["pod-to-pod"].verdict is Verdict.UNDECIDED

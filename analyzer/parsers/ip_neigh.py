@@ -15,6 +15,8 @@ from analyzer.source import Gap, Source, Span
 
 STATES = frozenset({"PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE", "FAILED", "INCOMPLETE", "NONE"})
 VALUES = frozenset({"dev", "lladdr", "nud", "vlan", "vni", "protocol", "proto", "used", "ref", "probes", "refcnt"})
+LENGTHS = (5, 7, 15, 19)
+"""Colons in the addresses of Ethernet, FireWire, IPv6 tunnels and InfiniBand."""
 BSD = re.compile(r"^\S+ \(([^)]+)\) at (\S+)(?: \[\w+\])?\s*((?:PERM|PUP|netmask \S+|published|permanent)\s*)*on (\S+)")
 
 
@@ -47,6 +49,8 @@ def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
     states = STATES.intersection(words)
     if "dev" not in values and not mac and not states:
         raise ValueError(f"expected a neighbour such as '10.0.0.2 dev eth0 lladdr …', not {line.strip()[:60]!r}")
+    if mac and ":" in mac and mac.count(":") not in LENGTHS:
+        raise ValueError(f"{mac!r} is no hardware address")
     yield NeighbourFact(
         at=word_at(at, line, mac) if mac else at,
         scope=source.scope,

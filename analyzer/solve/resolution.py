@@ -11,6 +11,7 @@ from typing import TypeVar
 from analyzer.addresses import Address, hardware_text
 from analyzer.facts.links import LinkFact, Tunnel, Wireguard
 from analyzer.facts.neighbours import NeighbourFact
+from analyzer.model.gaps import could_concern
 from analyzer.model.network import Interface
 from analyzer.solve import control, internet, links, reverse, underlay
 from analyzer.solve.netfilter import Hook, HookPacket
@@ -55,6 +56,8 @@ def send(walk: Walk, space: Space, at: Interface, next_hop: Address, packet: Hoo
         return links.transmit(walk, at, Frame(source, BROADCAST, packet))
     if without_addresses(link):
         return links.transmit(walk, at, Frame(source, source, packet))
+    if (doubt := unread(walk, space, next_hop)) is not None:
+        return doubt
     entry = space.neighbours.get((at.device, next_hop))
     if entry is not None and entry.mac is not None and relied_on(walk, at, next_hop, entry):
         what = f"{next_hop} is at {hardware_text(entry.mac)} ({'/'.join(sorted(entry.states))}) on {at.device}"
@@ -63,6 +66,16 @@ def send(walk: Walk, space: Space, at: Interface, next_hop: Address, packet: Hoo
         return to_mac(walk, at, next_hop, Frame(source, entry.mac, packet, said=said, said_at=entry.at), packet, route)
     walk.taken_for_granted(space, "ip-neigh")
     return by_asking(walk, space, at, next_hop, packet, route, entry)
+
+
+def unread(walk: Walk, space: Space, next_hop: Address) -> Endings | None:
+    """A line of the neighbours that was not understood could say where the next hop is."""
+    for gap in space.namespace.gaps.get("ip-neigh", ()):
+        if could_concern(walk.index.network.sources, gap, next_hop):
+            text = f"the line of {space.place} that was not understood ({gap.reason}) does not change the neighbour"
+            if not walk.oracle.test(text, gap.at, f"{gap.at}: {gap.reason}"):
+                return walk.undecided(f"{gap.at} was not understood: {gap.reason}", gap.at, f"{gap.at}: {gap.reason}")
+    return None
 
 
 def relied_on(walk: Walk, at: Interface, next_hop: Address, entry: NeighbourFact) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from analyzer.addresses import WIDTH, Address
 from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
-from analyzer.solve.gaps import could_concern
+from analyzer.model.gaps import could_concern
 from analyzer.solve.packet import Packet
 from analyzer.solve.route_answers import REFUSALS, Answer, Memory, NotKnown, Query, Refused, Route
 from analyzer.solve.walk_index import Space

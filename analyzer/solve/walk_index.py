@@ -13,6 +13,7 @@ from analyzer.facts.links import AddressFact, Bond, Bridge, LinkFact, OtherKind,
 from analyzer.facts.neighbours import ForwardingFact, NeighbourFact
 from analyzer.facts.routes import RouteFact
 from analyzer.facts.system import FilterFact
+from analyzer.model.gaps import ignored
 from analyzer.model.network import Attachment, Interface, Namespace, Network, Segment
 from analyzer.solve.netfilter import HookTables
 from analyzer.solve.route_answers import Memory
@@ -54,7 +55,7 @@ class Space:
         by_default = {
             kind: f"{words}; taken as the kernel has it by default" for kind, words in self.namespace.missing.items() if words
         }
-        return {**self.namespace.assumed, **by_default}
+        return {**ignored(self.namespace), **self.namespace.assumed, **by_default}
 
     @cached_property
     def links(self) -> dict[str, LinkFact]:

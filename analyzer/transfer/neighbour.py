@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from analyzer.facts.links import Ipvlan, LinkFact, OtherKind, Tunnel, Vrf, Wireguard
 from analyzer.facts.neighbours import NeighbourFact
 from analyzer.facts.routes import LOCAL
+from analyzer.model.gaps import network_of
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, difference, intersection, normalised
 from analyzer.transfer.answering import Host, Wire, contested, wire
 from analyzer.transfer.discovery import solicited
-from analyzer.transfer.ir import KEEP, Alt, Assign, End, Field, If, In, Transfer, Unknown
+from analyzer.transfer.ir import KEEP, Alt, Assign, End, Field, If, In, Opaque, Transfer, Unknown
 from analyzer.transfer.lookup import NotKnown
 from analyzer.transfer.remembering import recall, remember
-from analyzer.transfer.space import BROADCAST, Context, by_value, drop, seq
+from analyzer.transfer.space import BROADCAST, Context, by_value, drop, seq, span_of
 
 UNUSABLE = frozenset({"FAILED", "INCOMPLETE", "NONE"})
 MANY = 32
@@ -59,9 +60,21 @@ def resolve(context: Context, at: Interface, link: LinkFact, quiet: bool = False
             fixed.setdefault(value, noted)
         elif not contested(context, value):
             fixed.setdefault(value, asking.recalled(value, asking.wire.learnable.get(value, ()), noted))
-    return seq(
-        Assign(Field.SOURCE_MAC, own), groups(context, at, by_value(Field.NEXT_HOP, {**asking.rows(), **fixed}, asking.others()))
-    )
+    known = by_value(Field.NEXT_HOP, {**asking.rows(), **fixed}, asking.others())
+    return seq(Assign(Field.SOURCE_MAC, own), groups(context, at, seq(*doubts(context, at), known)))
+
+
+def doubts(context: Context, at: Interface) -> Iterator[Transfer]:
+    """The lines of the table that were not understood: each could say where a next hop is, where it does not name another."""
+    space = context.space(at.scope)
+    for gap in space.gaps.get("ip-neigh", ()):
+        network = network_of(context.network.sources, gap)
+        text = f"the line of {at.scope} that was not understood ({gap.reason}) does not change the neighbour"
+        doubt = If(Opaque(text, gap.at), KEEP, End(Unknown(f"{gap.at} was not understood: {gap.reason}"), gap.at))
+        if network is None:
+            yield doubt
+        elif network.family == context.family:
+            yield If(In(Field.NEXT_HOP, (span_of(network),)), doubt, KEEP)
 
 
 def usable(fact: NeighbourFact) -> bool:

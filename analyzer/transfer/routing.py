@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from analyzer.addresses import Prefix
 from analyzer.facts.links import Vrf
 from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
+from analyzer.model.gaps import network_of
 from analyzer.model.network import Interface, Namespace
 from analyzer.ranges import single
 from analyzer.source import Scope
@@ -62,7 +63,21 @@ class LookUp:
         if (words := space.missing.get(f"ip-route/{context.family}")) is not None and not space.routes.get(context.family):
             return End(Unknown(f"the routes of {space.scope} are not known ({words})"))
         context.granted(space.scope, f"ip-rule/{context.family}")
-        return self.after(space.rules.get(context.family, ()), 0, nothing)
+        return seq(*self.doubts(), self.after(space.rules.get(context.family, ()), 0, nothing))
+
+    def doubts(self) -> Iterator[Transfer]:
+        """The lines of routes and rules that were not understood: each could decide, where it does not name another network."""
+        space, sources = self.space, self.context.network.sources
+        for kind in ("ip-route", "ip-rule"):
+            for gap in space.gaps.get(kind, ()):
+                network = network_of(sources, gap) if kind == "ip-route" else None
+                text = f"the line of {space.scope} that was not understood ({gap.reason}) does not change the route"
+                lost = End(Unknown(f"{gap.at} was not understood: {gap.reason}"), gap.at)
+                doubt = If(Opaque(text, gap.at), KEEP, lost)
+                if network is None:
+                    yield doubt
+                elif network.family == self.context.family:
+                    yield If(In(self.destination, (span_of(network),)), doubt, KEEP)
 
     def after(self, rules: Sequence[RoutingRuleFact], start: int, nothing: Transfer) -> Transfer:
         """The rules from a position on."""
