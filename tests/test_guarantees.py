@@ -164,6 +164,13 @@ def test_a_line_that_was_not_understood_and_could_decide_leaves_it_open(file: st
     assert "internal error" not in found.reason
 
 
+def test_a_pod_that_lost_its_address_is_not_proved(folder: Path) -> None:
+    without(folder / "nodes/n1/netns/default_p1-0/ip_-d_addr", f"inet {SMALL.pod_address(1, 0)}/24")
+    found = verdicts(network_of(folder))["pod-to-pod"]
+    assert found.verdict is Verdict.UNDECIDED
+    assert "does not have that address" in found.reason
+
+
 def test_what_was_not_captured_is_not_proved(folder: Path) -> None:
     (folder / "nodes/n1/iptables-save").unlink()
     assert verdicts(network_of(folder))["pod-to-pod"].verdict is Verdict.UNDECIDED

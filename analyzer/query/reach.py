@@ -101,9 +101,20 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         if taken := difference(PORTS, sender.ports):
             text = ", ".join(str(port) for low, high in taken for port in range(low, high + 1))
             reach.assumptions[f"no program of {sender.scope} sends from the ports of its tunnels ({text})"] = None
+    reach.doubts.update(dict.fromkeys(without_address(network, group)))
     if not reach.failures and not reach.doubts and (wrong := contradiction(program, group.aims, group.senders)):
         reach.doubts[wrong] = None
     return reach
+
+
+def without_address(network: Network, group: Group) -> Iterator[str]:
+    """Senders that do not have the address that they are known by: what they send from is not what was decided."""
+    for parties in group.sources.values():
+        for party in parties:
+            space = network.namespaces[party.scope]
+            held = any(at.scope == party.scope for at in network.owners.get(party.address, ()))
+            if not held and "ip-addr" not in space.missing:
+                yield f"{party.name} is known by {party.address}, and its namespace does not have that address"
 
 
 def united(parts: Sequence[Reach]) -> Reach:
