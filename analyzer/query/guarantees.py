@@ -33,7 +33,7 @@ from analyzer.transfer.graph import NetworkProgram
 CUT = (LOST, WRONG, REPLY)
 SEEN = (SEEN_SOURCE, SEEN_DESTINATION)
 NAMES = {4: "IPv4", 6: "IPv6"}
-AT_ONCE, MANY = 10, 40
+AT_ONCE, MANY = 7, 40
 OUTSIDE = "outside-to-service"
 COSTLY = ("services", "pods", "nodes to pods", "pods to nodes")
 
