@@ -12,6 +12,8 @@ from analyzer.facts.routes import MAIN, RouteFact
 from analyzer.model.network import Attachment, Namespace, Network
 from analyzer.source import Scope
 
+__all__ = ["RulesetFact", "ServiceFact"]
+
 
 def roots(network: Network) -> Iterator[Namespace]:
     """The root network namespace of each captured node, by name."""

@@ -13,7 +13,7 @@ from analyzer.facts.system import Mirred
 from analyzer.model.network import Attachment, Interface, Namespace, Network
 from analyzer.query.state import pods_on, roots
 
-__all__ = ["Bridge", "ForwardingFact", "Geneve", "Overlay", "RouteTable", "Tunnel", "Vxlan", "Wireguard"]
+__all__ = ["Bridge", "ForwardingFact", "Geneve", "LinkFact", "Overlay", "RouteTable", "Tunnel", "Vxlan", "Wireguard"]
 NAMES = (
     "flannel",
     "vxlan.calico",
