@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from tests.lab import chaos, netfilter_breakages, six_breakages
+from tests.lab import chaos, netfilter_breakages, overlay_breakages, six_breakages
 from tests.lab.build import Lab
 from tests.lab.plan import GATEWAY, Node, Pod, Scenario
 
@@ -134,51 +134,6 @@ def fdb_default(lab: Lab, random: Random) -> None:
         f"bridge fdb del {peer.vtep_mac()} dev flannel.1 dst {peer.address()}; "
         f"bridge fdb append 00:00:00:00:00:00 dev flannel.1 dst {peer.address()} self permanent",
     )
-
-
-def _remade(lab: Lab, node: Node, options: str) -> None:
-    """The vxlan device made anew with other options, its addresses, routes, neighbours and FDB as before."""
-    lines = [f"ip link del flannel.1; ip link add flannel.1 address {node.vtep_mac()} type vxlan {options} local {node.address()} dev eth0 nolearning",
-             f"ip addr add {node.pod_network()}/32 dev flannel.1; ip link set flannel.1 up"]  # fmt: skip
-    for peer in lab.nodes:
-        if peer is not node:
-            lines += [f"ip route add {peer.pod_cidr()} via {peer.pod_network()} dev flannel.1 onlink",
-                      f"ip neigh add {peer.pod_network()} lladdr {peer.vtep_mac()} dev flannel.1 nud permanent",
-                      f"bridge fdb add {peer.vtep_mac()} dev flannel.1 dst {peer.address()} self permanent"]  # fmt: skip
-    lab.run(node.name, "\n".join(lines))
-
-
-def vni_mismatch(lab: Lab, random: Random) -> None:
-    _remade(lab, nodes(lab, random)[0], "id 2 dstport 8472")
-
-
-def vxlan_port_mismatch(lab: Lab, random: Random) -> None:
-    _remade(lab, nodes(lab, random)[0], "id 1 dstport 4789")
-
-
-def multicast_group(lab: Lab, random: Random) -> None:
-    """The overlay finds its members by multicast and learns; sometimes one node is in another group, VNI or port, or does not learn."""
-    odd = random.choice((None, *lab.nodes))
-    for node in lab.nodes:
-        group, vni, port, learning = "239.1.1.1", 1, 8472, "learning"
-        if node is odd:
-            group, vni, port, learning = random.choice(
-                (
-                    ("239.1.1.2", 1, 8472, "learning"),
-                    (group, 2, 8472, "learning"),
-                    (group, 1, 4789, "learning"),
-                    (group, 1, 8472, "nolearning"),
-                )
-            )
-        lines = [f"ip link del flannel.1; ip link add flannel.1 address {node.vtep_mac()} type vxlan id {vni} group {group} dev eth0 "
-                 f"dstport {port} {learning}",
-                 f"ip addr add {node.pod_network()}/32 dev flannel.1; ip link set flannel.1 up"]  # fmt: skip
-        lines += [
-            f"ip route add {peer.pod_cidr()} via {peer.pod_network()} dev flannel.1 onlink"
-            for peer in lab.nodes
-            if peer is not node
-        ]
-        lab.run(node.name, "\n".join(lines))
 
 
 def flannel_dev_down(lab: Lab, random: Random) -> None:
@@ -379,7 +334,7 @@ _WIRED = (
     Breakage(br_nf_off, BRIDGED), Breakage(hairpin_off, BRIDGED),
     Breakage(vtep_mac_changed, OVERLAYS), Breakage(stale_neigh, OVERLAYS, peers=True), Breakage(neigh_missing, OVERLAYS, peers=True),
     Breakage(fdb_missing, OVERLAYS, peers=True), Breakage(fdb_wrong_dst, OVERLAYS, peers=True), Breakage(fdb_default, OVERLAYS, peers=True),
-    Breakage(vni_mismatch, OVERLAYS), Breakage(vxlan_port_mismatch, OVERLAYS), Breakage(multicast_group, OVERLAYS, peers=True),
+    Breakage(overlay_breakages.vni_mismatch, OVERLAYS), Breakage(overlay_breakages.vxlan_port_mismatch, OVERLAYS), Breakage(overlay_breakages.multicast_group, OVERLAYS, peers=True),
     Breakage(flannel_dev_down, OVERLAYS), Breakage(flannel_dev_missing, OVERLAYS),
     Breakage(mtu_pod_too_big, OVERLAYS), Breakage(underlay_mtu_small, OVERLAYS),
     Breakage(route_missing, ROUTED, peers=True), Breakage(route_wrong_via, ROUTED, peers=True), Breakage(route_blackhole, ROUTED, peers=True),

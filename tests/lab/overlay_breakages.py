@@ -1,0 +1,57 @@
+"""Ways to break an overlay by making its device anew."""
+
+from __future__ import annotations
+
+from random import Random
+
+from tests.lab.build import Lab
+from tests.lab.plan import Node
+
+
+def _one(lab: Lab, random: Random) -> Node:
+    return random.sample(lab.nodes, min(2, len(lab.nodes)))[0]
+
+
+def _remade(lab: Lab, node: Node, options: str) -> None:
+    """The vxlan device made anew with other options, its addresses, routes, neighbours and FDB as before."""
+    lines = [f"ip link del flannel.1; ip link add flannel.1 address {node.vtep_mac()} type vxlan {options} local {node.address()} dev eth0 nolearning",
+             f"ip addr add {node.pod_network()}/32 dev flannel.1; ip link set flannel.1 up"]  # fmt: skip
+    for peer in lab.nodes:
+        if peer is not node:
+            lines += [f"ip route add {peer.pod_cidr()} via {peer.pod_network()} dev flannel.1 onlink",
+                      f"ip neigh add {peer.pod_network()} lladdr {peer.vtep_mac()} dev flannel.1 nud permanent",
+                      f"bridge fdb add {peer.vtep_mac()} dev flannel.1 dst {peer.address()} self permanent"]  # fmt: skip
+    lab.run(node.name, "\n".join(lines))
+
+
+def vni_mismatch(lab: Lab, random: Random) -> None:
+    _remade(lab, _one(lab, random), "id 2 dstport 8472")
+
+
+def vxlan_port_mismatch(lab: Lab, random: Random) -> None:
+    _remade(lab, _one(lab, random), "id 1 dstport 4789")
+
+
+def multicast_group(lab: Lab, random: Random) -> None:
+    """The overlay finds its members by multicast and learns; sometimes one node is in another group, VNI or port, or does not learn."""
+    odd = random.choice((None, *lab.nodes))
+    for node in lab.nodes:
+        group, vni, port, learning = "239.1.1.1", 1, 8472, "learning"
+        if node is odd:
+            group, vni, port, learning = random.choice(
+                (
+                    ("239.1.1.2", 1, 8472, "learning"),
+                    (group, 2, 8472, "learning"),
+                    (group, 1, 4789, "learning"),
+                    (group, 1, 8472, "nolearning"),
+                )
+            )
+        lines = [f"ip link del flannel.1; ip link add flannel.1 address {node.vtep_mac()} type vxlan id {vni} group {group} dev eth0 "
+                 f"dstport {port} {learning}",
+                 f"ip addr add {node.pod_network()}/32 dev flannel.1; ip link set flannel.1 up"]  # fmt: skip
+        lines += [
+            f"ip route add {peer.pod_cidr()} via {peer.pod_network()} dev flannel.1 onlink"
+            for peer in lab.nodes
+            if peer is not node
+        ]
+        lab.run(node.name, "\n".join(lines))
