@@ -12,8 +12,8 @@ from analyzer.solve import interpreter, regions
 from analyzer.solve.diagrams import Sets
 from analyzer.solve.interpreter import Interpreter
 from analyzer.solve.neglected import Neglect
+from analyzer.solve.questions import exists
 from analyzer.solve.states import INDEX, SOURCE
-from analyzer.solve.symbolic import exists
 from analyzer.solve.symbolic_ways import Never, Some
 from analyzer.transfer.ir import Field
 from tests.engines import (

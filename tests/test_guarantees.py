@@ -9,8 +9,10 @@ import pytest
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.pipeline import read_input
+from analyzer.query.agreement import contradiction
 from analyzer.query.causes import causes
-from analyzer.query.guarantees import decide, one_by_one, reaches
+from analyzer.query.guarantees import between_pods, decide, one_by_one, reaches
+from analyzer.transfer.graph import NetworkProgram
 from benchmarks.capture import Shape, write
 
 SMALL = Shape(nodes=3, pods=2, services=5, endpoints=2)
@@ -169,6 +171,28 @@ def test_a_pod_that_lost_its_address_is_not_proved(folder: Path) -> None:
     found = verdicts(network_of(folder))["pod-to-pod"]
     assert found.verdict is Verdict.UNDECIDED
     assert "does not have that address" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "words"),
+    [
+        ("iptables-save", "-A POSTROUTING -j MASQUERADE", "arrives with another source"),
+        (
+            "iptables-save",
+            f"-A PREROUTING -d {SMALL.pod_address(1, 0)}/32 -j DNAT --to-destination {SMALL.pod_address(1, 1)}",
+            "destination",
+        ),
+        ("iptables-save", "-A PREROUTING -m connmark --mark 0x1/0x1 -j RETURN", ""),
+    ],
+)
+def test_z3_finds_what_the_sets_would_have_missed(file: str, line: str, words: str, folder: Path) -> None:
+    path = folder / "nodes/n0" / file
+    path.write_text(path.read_text().replace("-A PREROUTING", f"{line}\n-A PREROUTING", 1))
+    network = network_of(folder)
+    program = NetworkProgram(network, 4)
+    (group,) = between_pods(network, 4)
+    assert words in contradiction(program, group.aims, group.senders)
+    assert bool(words) == bool(contradiction(program, group.aims, group.senders))
 
 
 def test_what_was_not_captured_is_not_proved(folder: Path) -> None:

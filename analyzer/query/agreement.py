@@ -2,32 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from operator import itemgetter
 from typing import TypeVar
 
 from analyzer.query.flows import Aim, Sender, request, spelled
 from analyzer.ranges import normalised
+from analyzer.solve.questions import Question, answers
 from analyzer.solve.states import NO_PAYLOAD
-from analyzer.solve.symbolic import exists
 from analyzer.solve.symbolic_ways import Some
+from analyzer.source import Scope
 from analyzer.transfer import ir
 from analyzer.transfer.graph import NetworkProgram
+from analyzer.transfer.ir import Field
 
 WAYS, SOME = 1_000, 6
 Item = TypeVar("Item")
 
 
 def contradiction(program: NetworkProgram, aims: Iterable[Aim], senders: Sequence[Sender]) -> str:
-    """Asks whether some packet of the senders is lost on its way there; words where Z3 finds one although the sets have none. What is
+    """Asks whether some packet of the senders fails on its way there; words where Z3 finds one although the sets have none. What is
     too much for Z3 stays the sets' answer."""
+    some = [slimmed(sender) for sender in spaced(senders, SOME)]
     for aim in map(slim, aims):
-        starts = [(program.start(sender.scope), request(aim, sender)) for sender in map(slimmed, spaced(senders, SOME))]
-        found = exists(program, starts, lost, ways=WAYS)
-        if isinstance(found, Some):
-            return f"internal error: the sets lose no packet, Z3 finds one: {dict(found.values)}"
+        starts = [(program.start(sender.scope), request(aim, sender)) for sender in some]
+        asked = dict(questions(aim, some))
+        for words, found in zip(asked, answers(program, starts, tuple(asked.values()), ways=WAYS), strict=True):
+            if isinstance(found, Some):
+                return f"internal error: by the sets no packet {words}, by Z3 one does: {dict(found.values)}"
     return ""
+
+
+def questions(aim: Aim, senders: Iterable[Sender]) -> Iterator[tuple[str, Question]]:
+    """What no packet may do."""
+    yield "is lost", (lost, ())
+    if aim.translated is not None:
+        return
+    yield "arrives with another source", (delivered, ((Field.SOURCE, Field.SOURCE.value, False),))
+    yield "arrives with another destination", (delivered, ((Field.DESTINATION, Field.DESTINATION.value, False),))
+    for value in sorted({value for sender in senders for value in spelled(sender.destinations)}):
+        held = aim.holders.get(value, frozenset())
+        astray = partial(elsewhere, held)
+        yield f"to {value} is delivered elsewhere", (astray, ((Field.DESTINATION, value, True),))
+
+
+def delivered(exit: ir.Exit) -> bool:
+    """Whether somebody has the packet."""
+    return isinstance(exit, ir.Deliver)
+
+
+def elsewhere(held: frozenset[Scope], exit: ir.Exit) -> bool:
+    """Whether somebody else has the packet."""
+    return isinstance(exit, ir.Deliver) and exit.scope not in held
 
 
 def slim(aim: Aim) -> Aim:

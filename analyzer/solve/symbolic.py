@@ -37,26 +37,10 @@ from analyzer.transfer import ir
 if TYPE_CHECKING:
     import z3
 
-RLIMIT, WAYS, HOPS = 20_000_000, 20_000, 256
+HOPS = 256
 WIDTH = {4: 48, 6: 128}
-
-
-def exists(
-    program: ir.Program,
-    starts: Iterable[tuple[ir.Point, regions.State]],
-    wanted: Callable[[ir.Exit], bool],
-    where: Sequence[tuple[ir.Field, int | str, bool]] = (),
-    rlimit: int = RLIMIT,
-    ways: int = WAYS,
-) -> Answer:
-    """Whether some packet of the starts leaves by a wanted exit such that every condition of ``where`` holds: the field is equal (True) to a
-    number or to a variable of the start, or differs (False). ``rlimit`` bounds the solver's work, ``ways`` the guarded states."""
-    engine = Encoder(program, ways)
-    try:
-        found = [(way, left) for left, way in engine.explore(starts) if wanted(left)]
-    except (TooMuch, RecursionError) as reason:
-        return Unsettled(str(reason))
-    return engine.solve([(way.guard, *engine.asked(way, where)) for way, _ in found], rlimit)
+Condition = tuple[ir.Field, int | str, bool]
+"""The field is equal (True) to a number or to a variable of the start, or differs (False)."""
 
 
 @dataclass(slots=True)
@@ -93,7 +77,7 @@ class Encoder:
         values = {str(name): model[name] for name in model.decls()}
         return Some({name: value.as_long() for name, value in sorted(values.items()) if isinstance(value, z3.BitVecNumRef)})
 
-    def asked(self, way: Way, where: Sequence[tuple[ir.Field, int | str, bool]]) -> Iterator[Formula]:
+    def asked(self, way: Way, where: Sequence[Condition]) -> Iterator[Formula]:
         """The conditions of a question, over the fields at the end."""
         import z3
 
