@@ -60,6 +60,12 @@ ASSUMED: Mapping[str, str] = {
 }
 
 
+def by_default(space: Namespace) -> dict[str, str]:
+    """What is taken to be as the kernel has it by default where it was not captured, by key, in words."""
+    found = {key: (ASSUMED.get(key) or ASSUMED.get(key.split("/")[0]), words) for key, words in space.missing.items()}
+    return {key: f"{space.scope}: {what} ({words})" for key, (what, words) in found.items() if what is not None}
+
+
 def namespace(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, int], assume: bool) -> Namespace:
     """The namespace with its tables; ``gaps`` are filled in when all are known."""
     space, gaps = tables(scope, facts, given, names)

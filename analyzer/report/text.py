@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 from analyzer.findings import Cause, Certainty, Counterexample, Finding, Fix, Guarantee, Report, Verdict
 from analyzer.report import Format
@@ -91,6 +92,9 @@ def finding_lines(finding: Finding, sources: Mapping[str, Source], style: Style)
     return lines + tail(finding.fix, finding.counterexample, style)
 
 
+OF_NAMESPACE = re.compile(r"(\S+): (.+) \((\S+) was not captured\)")
+
+
 def assumption_lines(report: Report, style: Style) -> list[str]:
     """What the verdicts take for granted, each once."""
     packets = (*(item.counterexample for item in report.guarantees), *(item.counterexample for item in report.causes))
@@ -98,9 +102,26 @@ def assumption_lines(report: Report, style: Style) -> list[str]:
     texts = dict.fromkeys(text for part in taken for text in part)
     if not texts:
         return []
-    shown = list(texts) if style.verbose else list(texts)[:GAPS_SHOWN]
-    more = [f"  … and {len(texts) - len(shown)} more (-v shows all)"] if len(texts) > len(shown) else []
+    told = list(texts) if style.verbose else alike(texts)
+    shown = told if style.verbose else told[:GAPS_SHOWN]
+    more = [f"  … and {len(told) - len(shown)} more (-v shows all)"] if len(told) > len(shown) else []
     return [style.paint("taken for granted", "strong"), *(f"  {safe(text)}" for text in shown), *more]
+
+
+def alike(texts: Iterable[str]) -> list[str]:
+    """The assumptions, those that are the same of several namespaces in one line."""
+    groups: dict[str, list[re.Match[str] | str]] = {}
+    for text in texts:
+        found = OF_NAMESPACE.fullmatch(text)
+        groups.setdefault(found.group(2) if found else text, []).append(found or text)
+    return [same[0] if isinstance(same[0], str) else told(what, same[0], len(same)) for what, same in groups.items()]
+
+
+def told(what: str, first: re.Match[str], count: int) -> str:
+    """One line for the namespaces of which the same is taken for granted."""
+    if count == 1:
+        return first.group()
+    return f"{count} namespaces: {what} ({first.group(3)} and {count - 1} more were not captured)"
 
 
 def gap_lines(gaps: tuple[Gap, ...], style: Style) -> list[str]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from analyzer.addresses import WIDTH, Address, Prefix, prefix_of
 from analyzer.facts.links import AddressFact, LinkFact
 from analyzer.model.gaps import ignored
+from analyzer.model.namespaces import by_default
 from analyzer.model.network import Interface, Namespace, Network
 from analyzer.ranges import Ranges, single
 from analyzer.source import Scope
@@ -138,7 +139,7 @@ class Context:
     def granted(self, scope: Scope, *keys: str) -> None:
         """Notes the parts that were not captured and are taken to be as the kernel has them by default, and lines that decide nothing."""
         space = self.space(scope)
-        known = {**ignored(space), **space.missing, **space.assumed} if space.gaps or space.missing or space.assumed else {}
+        known = {**ignored(space), **by_default(space), **space.assumed} if space.gaps or space.missing or space.assumed else {}
         for key in keys:
             if (words := known.get(key)) is not None:
                 self.assume(words)
