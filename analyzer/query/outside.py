@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from analyzer.addresses import Address, Prefix
+from analyzer.addresses import Address, Prefix, prefix_of
+from analyzer.addresses import prefix as read_prefix
 from analyzer.model.network import Interface, Network
 from analyzer.policy.network_policy import may_refuse
 from analyzer.query.flows import PORTED, PORTS, REPLY, Aim, Analysis, Lost, asking, failure, followed, origin, strange
@@ -32,6 +33,8 @@ HOSTS: Mapping[int, Ranges] = {
     6: ((1 << 125, (1 << 126) - 1),),
 }
 """What a host may have as its address: neither 0.0.0.0/8, loopback, link-local nor multicast; global unicast."""
+PRIVATE = tuple(map(read_prefix, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
+"""RFC 1918 and RFC 6598."""
 ASKED = (Field.PROTOCOL, Field.DESTINATION, Field.DESTINATION_PORT)
 Entrance = tuple[Party, Interface]
 
@@ -67,11 +70,18 @@ def stranger(network: Network, family: int) -> Address:
 
 
 def strangers(network: Network, family: int) -> Ranges:
-    """The addresses of hosts that are on no network that the cluster states or a node is on."""
+    """The addresses of hosts that are on no network that the cluster states or a node is on, nor in a private block of pods or services."""
     known = [item.prefix for item in network.cluster.ranges] + [item.prefix for item in on_link(network)]
-    held = [(prefix.value, prefix.last) for prefix in known if prefix.family == family and prefix.length]
+    held = [(prefix.value, prefix.last) for prefix in (*known, *reserved(network)) if prefix.family == family and prefix.length]
     held += [(address.value, address.value) for address in network.owners if address.family == family]
     return difference(HOSTS[family], normalised(held))
+
+
+def reserved(network: Network) -> tuple[Prefix, ...]:
+    """The private blocks that pods and services have addresses of: the whole network of either is seldom stated."""
+    own = [item.prefix for item in network.cluster.ranges if item.purpose in ("pod", "service")]
+    own += [prefix_of(address, 32) for item in network.attachments for address in item.addresses if address.family == 4]
+    return tuple(block for block in PRIVATE if any(prefix.family == 4 and block.covers(prefix) for prefix in own))
 
 
 def gates(network: Network, family: int) -> Iterator[Gate]:
@@ -115,6 +125,9 @@ def from_outside(network: Network, program: NetworkProgram, gate: Gate, dead: Ne
     found = followed(program, program.start, gate.aim, starts, lambda result, own: returns(gate.aim, result, own), dead)
     reach.assumptions.update(dict.fromkeys(program.assumptions_at(found.points)))
     reach.assumptions.update(found.assumptions)
+    reach.assumptions.update(
+        (f"nobody outside has an address in {block}, where pods or services are", None) for block in reserved(network)
+    )
     reach.rules = found.count.rules
     for item in found.lost:
         for part in by_node(gate, item.state):

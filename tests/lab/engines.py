@@ -13,7 +13,7 @@ from analyzer.solve.concrete import Flow
 from analyzer.solve.packet import Fate, Trace
 from analyzer.transfer.graph import NetworkProgram
 from tests.lab.build import Lab
-from tests.lab.plan import NODE_PORTS, POD_PORTS
+from tests.lab.plan import NODE_PORTS, POD_PORTS, Service
 from tests.lab.probes import OUTSIDE, Probe, Result
 from tests.lowered import End, outcomes
 
@@ -68,6 +68,7 @@ def broken(lab: Lab, guarantee: str, probe: Probe, result: Result) -> str | None
         "node-to-pod": ("node", "pod"),
         "pod-to-node": ("pod", "node"),
         "pod-to-service": ("pod", "service"),
+        "outside-to-service": (OUTSIDE, "node port"),
     }
     plain = guarantee.removesuffix("-without-nat")
     if result.at == probe.source:
@@ -76,6 +77,8 @@ def broken(lab: Lab, guarantee: str, probe: Probe, result: Result) -> str | None
         return None
     if plain != guarantee and result.at not in (None, OUTSIDE) and result.source not in own(lab, probe):
         return f"the source is {result.source}"
+    if plain.endswith("-to-service") and result.at == OUTSIDE:
+        return "it was answered outside"
     return None if result.answered or plain != guarantee else "it was not answered"
 
 
@@ -93,8 +96,19 @@ def receiver(lab: Lab, probe: Probe) -> str:
         if probe.target in service.addresses.values() and probe.port == service.port and probe.protocol in service.protocols:
             served = service.ready and any(pod.labels.get("app") == service.selector for pod in lab.pods)
             return "service" if served else ""
+    if any(answers(lab, service, probe) for service in lab.services):
+        return "node port"
     nodes = {node.address(family) for node in lab.nodes for family in lab.scenario.families}
     return "node" if probe.target in nodes and (asked or probe.port in NODE_PORTS) else ""
+
+
+def answers(lab: Lab, service: Service, probe: Probe) -> bool:
+    """Whether a probe is for a node port of the service, on a node that is to answer there."""
+    if not service.ready or probe.port != service.node_port or probe.protocol not in service.protocols:
+        return False
+    asked = {node.name for node in lab.nodes for family in lab.scenario.families if node.address(family) == probe.target}
+    ends = {pod.node for pod in lab.pods if pod.labels.get("app") == service.selector}
+    return bool(asked and ends) and (service.external_policy != "Local" or bool(asked & ends))
 
 
 def own(lab: Lab, probe: Probe) -> set[str]:
