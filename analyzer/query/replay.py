@@ -82,10 +82,13 @@ def astray(network: Network, aim: Aim, packet: Packet, outcome: Outcome) -> bool
         return (last.destination, last.destination_port) not in ends
     if outcome.fate is not Fate.REACHABLE or outcome.destination_seen is None:
         return False
+    wanted = packet.destination
     if aim.translated is not None:
         asked = (packet.protocol, packet.destination, packet.destination_port)
-        return (outcome.destination_seen.value, outcome.port_seen) not in aim.translated.get(asked, frozenset())
-    return outcome.delivered_to not in {name(network, scope, packet) for scope in aim.holders.get(packet.destination, ())}
+        wanted = outcome.destination_seen.value
+        if (wanted, outcome.port_seen) not in aim.translated.get(asked, frozenset()):
+            return True
+    return outcome.delivered_to not in {name(network, scope, packet) for scope in aim.holders.get(wanted, ())}
 
 
 def witness(network: Network, aim: Aim, state: State) -> Packet | None:
