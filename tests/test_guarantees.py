@@ -11,10 +11,17 @@ from analyzer.model.network import Network
 from analyzer.pipeline import read_input
 from analyzer.query.agreement import contradiction
 from analyzer.query.causes import causes
+from analyzer.query.flows import PORTED, PORTS, Aim, sorted_out
 from analyzer.query.guarantees import between_pods, decide, one_by_one, reaches
+from analyzer.solve.joint import Joint
+from analyzer.solve.regions import start, values_of
+from analyzer.solve.states import DESTINATION, DESTINATION_PORT
+from analyzer.source import Scope
 from analyzer.transfer.graph import NetworkProgram
+from analyzer.transfer.ir import Field
 from benchmarks.capture import Shape, write
 
+HERE = Scope("here")
 SMALL = Shape(nodes=3, pods=2, services=5, endpoints=2)
 
 
@@ -136,6 +143,38 @@ def test_a_node_port_that_a_node_does_not_know_is_refuted(ports: Path) -> None:
     found = verdicts(network_of(ports))["outside-to-service"]
     assert (found.verdict, found.broken) == (Verdict.REFUTED, 1)
     assert "node:n1 port 30001 (svc:default/s1)" in found.reason
+
+
+def test_every_node_port_that_a_node_cuts_is_counted(ports: Path) -> None:
+    edit(
+        ports / "nodes/n1/iptables-save", "-A PREROUTING -m comment", "-A PREROUTING -i eth0 -j RETURN\n-A PREROUTING -m comment"
+    )
+    decided = decide(network_of(ports), ("outside-to-service",))
+    assert {item.target.partition(" (")[0] for item in decided.broken} == {
+        f"node:n1 port {30000 + number}" for number in range(3)
+    }
+
+
+def test_a_service_leads_to_any_of_its_endpoints_and_to_no_other_port(folder: Path) -> None:
+    rules = folder / "nodes/n0/iptables-save"
+    one, other = (SMALL.endpoint(0, number) for number in range(2))
+    edit(rules, f"-j DNAT --to-destination {one}:8080", f"-j DNAT --to-destination {other}:8080")
+    found = verdicts(network_of(folder))["pod-to-service"]
+    assert found.verdict is Verdict.PROVED
+    edit(rules, f"-j DNAT --to-destination {other}:8080", f"-j DNAT --to-destination {other}:8081")
+    found = verdicts(network_of(folder))["pod-to-service"]
+    assert found.verdict is Verdict.REFUTED
+
+
+def test_of_endpoints_that_go_together_each_is_looked_at() -> None:
+    aim = Aim(4, PORTED, PORTS, {10: frozenset({HERE}), 11: frozenset({HERE})}, {(6, 1, 80): frozenset({(10, 8080)})})
+    begun = start({Field.PROTOCOL: 6, Field.DESTINATION: ((1, 1),), Field.DESTINATION_PORT: 80})
+    env = list(begun.env)
+    env[DESTINATION], env[DESTINATION_PORT] = "endpoint", 8080
+    state = begun._replace(env=tuple(env), joints=(Joint(("endpoint",), ((((10, 11),),),)),))
+    asked = state._replace(region={**state.region, "protocol": ((6, 6),), "destination port": ((80, 80),)})
+    right, wrong = sorted_out(aim, HERE, asked)
+    assert [values_of(one, "endpoint") for one in (*right, *wrong)] == [((10, 10),), ((11, 11),)]
 
 
 def test_a_firewall_before_some_strangers_only_is_found(ports: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from analyzer.ranges import EMPTY, Ranges, difference, normalised, single
+from analyzer.ranges import EMPTY, Ranges, difference, is_single, normalised, single
 from analyzer.solve.diagrams import Count, Result, Sets
 from analyzer.solve.joint import Joint
 from analyzer.solve.neglected import Neglect
@@ -213,10 +213,13 @@ def sorted_rows(aim: Aim, scope: Scope, state: State) -> tuple[list[State], list
 
 
 def belongs(aim: Aim, scope: Scope, row: Sequence[Ranges]) -> bool:
-    """Whether the receiver is one of the endpoints of what was asked for: protocol, address, port, and what the last two have become."""
+    """Whether the receiver is one of the endpoints of what was asked for: protocol, address, port, and what the last two have become. Of several
+    endpoints at once that is not said: they are looked at one by one."""
     assert aim.translated is not None
-    (port, last), address = row[4][0], row[3][0][0]
-    if port != last or scope not in aim.holders.get(address, ()):
+    if not is_single(row[3]) or not is_single(row[4]):
+        return False
+    address, port = row[3][0][0], row[4][0][0]
+    if scope not in aim.holders.get(address, ()):
         return False
     return all(
         (address, port) in aim.translated.get((protocol, wanted, number), ())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 from analyzer.addresses import Address, Prefix, prefix_of
 from analyzer.addresses import prefix as read_prefix
 from analyzer.model.network import Interface, Network
 from analyzer.policy.network_policy import may_refuse
-from analyzer.query.flows import PORTED, PORTS, REPLY, Aim, Analysis, Lost, asking, failure, followed, origin, strange
+from analyzer.query.flows import PORTED, PORTS, REPLY, Aim, Analysis, Lost, asking, failure, followed, origin, spelled, strange
 from analyzer.query.parties import Party, Portal, decidable, nodes, owners, pods
 from analyzer.query.plan import node_networks, on_link
 from analyzer.query.reach import Reach, record
@@ -165,9 +166,10 @@ def by_node(gate: Gate, state: State) -> Iterator[State]:
 
 
 def keys(state: State) -> Iterator[tuple[int, int, int]]:
-    """The node ports that a set of packets asks for; their ranges are single values."""
-    for protocol, address, port in combinations(state, [origin(state, name) for name in ASKED]):
-        yield protocol[0][0], address[0][0], port[0][0]
+    """The node ports that a set of packets asks for: protocol, address, port."""
+    for row in combinations(state, [origin(state, name) for name in ASKED]):
+        protocols, addresses, ports = map(spelled, row)
+        yield from product(protocols, addresses, ports)
 
 
 def settle(network: Network, reach: Reach, gate: Gate, item: Lost) -> None:

@@ -73,7 +73,8 @@ def within(network: Network, outcome: Outcome, packet: Packet | None) -> Outcome
     why = untranslated(network, outcome.hops[-1].place.partition("/")[0], asked)
     fate = Fate.UNKNOWN if why.at is None else Fate.UNREACHABLE
     kept = tuple(text for text in outcome.assumptions if not text.startswith(f"{asked} is outside"))
-    return Outcome(fate, reason=why.reason, at=why.at, hops=outcome.hops, assumptions=kept)
+    settle = "" if why.at is not None else "what takes the place of kube-proxy's iptables rules on the node"
+    return Outcome(fate, reason=why.reason, at=why.at, hops=outcome.hops, assumptions=kept, settle=settle)
 
 
 def unknown(why: str, packet: Packet) -> Trace:
