@@ -264,4 +264,11 @@ def outside(network: Network, found: Mapping[Key, Reach]) -> Answer:
         return inapplicable(OUTSIDE, why)
     ways = {party.name for family in reaches for party, _ in entrances(network, family)}
     scope = f"{counted(sum(reach.pairs for reach in reaches.values()), 'node port')} on {counted(len(ways), 'node')}"
-    return verdict(case, reaches, f"{scope}, {' and '.join(NAMES[family] for family in reaches)}")
+    every = sum(bool(one.node_port) for family in reaches for one in portals(network, family, ("Cluster", "Local")))
+    rest = every - sum(bool(one.node_port) for family in reaches for one in decidable(network, family))
+    why = (
+        f" ({counted(rest, 'service port')} left out: internalTrafficPolicy Local, or endpoints that were not captured)"
+        if rest
+        else ""
+    )
+    return verdict(case, reaches, f"{scope}{why}, {' and '.join(NAMES[family] for family in reaches)}")

@@ -122,7 +122,8 @@ def governed(network: Network, value: int, family: int) -> bool:
 def from_outside(network: Network, program: NetworkProgram, gate: Gate, dead: Neglect) -> Reach:
     """What becomes of every packet from outside to a node port, and of its answer."""
     reach = Reach(pairs=len(gate.names))
-    starts = [(program.arrival(at), begun(gate, party)) for party, at in gate.ways]
+    asked = {key[1] for key in gate.names}
+    starts = [(program.arrival(at), begun(gate, party)) for party, at in gate.ways if party.address.value in asked]
     found = followed(program, program.start, gate.aim, starts, lambda result, own: returns(gate.aim, result, own), dead)
     reach.assumptions.update(dict.fromkeys(program.assumptions_at(found.points)))
     reach.assumptions.update(found.assumptions)
