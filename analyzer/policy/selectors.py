@@ -1,32 +1,79 @@
-"""Label selectors of the Kubernetes API (apimachinery, meta/v1 LabelSelector)."""
+"""Label selectors of the Kubernetes API (apimachinery, meta/v1 LabelSelector) as tests of labels.
+
+``selector`` of an absent or null field is the caller's to decide: it means "everything" in one field and "nothing" in another.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Iterator
+
+from analyzer.parsers._view import View
+from analyzer.policy.terms import All, AnyOf, HasLabel, LabelIn, Not, Of, Peer
+
+NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
-def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """Whether the selector matches the labels: matchLabels and matchExpressions must all hold; an empty selector matches
-    everything, and so does null where a field's zero value stands for it. An operator that is not known raises ValueError."""
-    if not selector:
-        return True
-    wanted = selector.get("matchLabels") or {}
-    expressions = selector.get("matchExpressions") or []
-    return all(labels.get(key) == value for key, value in wanted.items()) and all(holds(item, labels) for item in expressions)
+def selector(view: View, of: Of) -> Peer:
+    """A LabelSelector: all of ``matchLabels`` and ``matchExpressions``; the empty one is true of everything.
+
+    What the API server would reject is noted in the view."""
+    terms = [*labels(view, of), *expressions(view, of)]
+    for key in view.value:
+        if key not in ("matchLabels", "matchExpressions"):
+            view.wrong(f"unknown field {key!r} in a label selector", key)
+    return terms[0] if len(terms) == 1 else All(tuple(terms))
 
 
-def holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether one requirement holds; NotIn and DoesNotExist hold where the label is absent."""
-    key, values = expression["key"], expression.get("values") or []
-    match expression["operator"]:
+def labels(view: View, of: Of) -> Iterator[Peer]:
+    """``matchLabels``, by key."""
+    for key, value in sorted(view.strings("matchLabels").items()):
+        check_key(view, key, "matchLabels", key)
+        check_value(view, value, "matchLabels", key)
+        yield LabelIn(of, key, frozenset({value}))
+
+
+def expressions(view: View, of: Of) -> Iterator[Peer]:
+    """``matchExpressions``: In, NotIn (also true where the label is absent), Exists, DoesNotExist."""
+    for item in view.parts("matchExpressions"):
+        key, operator, values = item.text("key"), item.text("operator"), item.texts("values")
+        check_key(item, key, "key")
+        for index, value in enumerate(values):
+            check_value(item, value, "values", index)
+        if operator in ("In", "NotIn") and not values:
+            item.wrong(f"operator {operator} needs values", "operator")
+        if operator in ("Exists", "DoesNotExist") and values:
+            item.wrong(f"operator {operator} takes no values", "values")
+        yield expression(item, of, key, operator, values)
+
+
+def expression(view: View, of: Of, key: str, operator: str, values: list[str]) -> Peer:
+    """One requirement."""
+    match operator:
         case "In":
-            return key in labels and labels[key] in values
+            return LabelIn(of, key, frozenset(values))
         case "NotIn":
-            return key not in labels or labels[key] not in values
+            return Not(LabelIn(of, key, frozenset(values)))
         case "Exists":
-            return key in labels
+            return HasLabel(of, key)
         case "DoesNotExist":
-            return key not in labels
-        case operator:
-            raise ValueError(f"{operator!r} is no operator of a label selector")
+            return Not(HasLabel(of, key))
+        case _:
+            view.wrong(f"{operator!r} is no operator of a label selector: it must be one of {', '.join(OPERATORS)}", "operator")
+            return AnyOf()
+
+
+def check_key(view: View, key: str, *path: str | int) -> None:
+    """A label's key: an optional DNS subdomain and a name (apimachinery, validation.IsQualifiedName)."""
+    domain, slash, name = key.rpartition("/")
+    good = len(name) <= 63 and NAME.fullmatch(name) and (not slash or (len(domain) <= 253 and DOMAIN.fullmatch(domain)))
+    if not good:
+        view.wrong(f"{key!r} is no label key", *path)
+
+
+def check_value(view: View, value: str, *path: str | int) -> None:
+    """A label's value: empty, or up to 63 characters that begin and end with a letter or digit (validation.IsValidLabelValue)."""
+    if value and not (len(value) <= 63 and NAME.fullmatch(value)):
+        view.wrong(f"{value!r} is no label value", *path)

@@ -1,0 +1,141 @@
+"""What policies decide over one flow, and why: every policy that took part, the rule that decided, and what almost matched.
+
+The plain reading of ``tiers.py``, one flow at a time. ``factors.py`` reads the same for all flows at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from analyzer.policy.entities import Entity, Flow
+from analyzer.policy.evaluation import holds, matches
+from analyzer.policy.planes import PolicySet
+from analyzer.policy.profiles import Profile
+from analyzer.policy.terms import Kind, all_of
+from analyzer.policy.tiers import Action, Direction, Plane, Policy, Rule, Rules, Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that took part. ``rule`` None: the end of a tier or of a plane; ``certain`` False: whether it applies is not known.
+
+    ``final``: the flow ends here in this direction (or may end, where it is not certain)."""
+
+    direction: Direction
+    plane: str
+    tier: str
+    policy: Policy | None
+    rule: Rule | None
+    action: Action
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A rule that did not match, though its peers or its ports did; ``missed`` says which did not: ``peer`` or ``port``."""
+
+    direction: Direction
+    policy: Policy
+    rule: Rule
+    missed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer: True admitted, False denied, None not known. ``exempt`` says why policies are not asked, where they are not."""
+
+    admitted: bool | None
+    steps: tuple[Step, ...] = ()
+    near: tuple[Near, ...] = ()
+    exempt: str = ""
+
+
+def decide(policies: PolicySet, source: Entity, destination: Entity, flow: Flow) -> Decision:
+    """What the policies decide over a flow between two entities."""
+    exempt = exemption(policies.world.profile, source, destination)
+    if exempt:
+        return Decision(True, exempt=exempt)
+    walks = [
+        Walk(direction, source, destination, flow).through(plane)
+        for direction in (Direction.EGRESS, Direction.INGRESS)
+        for plane in policies.planes
+    ]
+    steps = tuple(step for walk in walks for step in walk.steps)
+    near = tuple(item for walk in walks for item in walk.near)
+    return Decision(all_of(walk.admitted for walk in walks), steps, near)
+
+
+def exemption(profile: Profile, source: Entity, destination: Entity) -> str:
+    """Why policies are not asked about two entities: a pod always reaches itself, and its own node where the profile says so."""
+    if source is destination and source.replicas == 1:
+        return "a pod always reaches itself"
+    kinds = {source.kind, destination.kind}
+    if profile.own_node_admitted and kinds == {Kind.POD, Kind.HOST} and source.node and source.node == destination.node:
+        return "traffic between a pod and the node it runs on always passes"
+    return ""
+
+
+class Walk:
+    """The way of a flow through the tiers in one direction. ``ends`` are the actions that it can end with."""
+
+    def __init__(self, direction: Direction, source: Entity, destination: Entity, flow: Flow) -> None:
+        self.direction, self.flow, self.destination = direction, flow, destination
+        outwards = direction is Direction.EGRESS
+        self.subject, self.peer = (source, destination) if outwards else (destination, source)
+        self.steps: list[Step] = []
+        self.near: list[Near] = []
+        self.ends: set[Action] = set()
+
+    @property
+    def admitted(self) -> bool | None:
+        """The answer in this direction."""
+        return None if len(self.ends) > 1 else Action.ALLOW in self.ends
+
+    def through(self, plane: Plane) -> Walk:
+        """Asks the tiers in their order until nothing is left undecided."""
+        going = True
+        for tier in plane.tiers:
+            going = going and self.tier(plane, tier)
+        if going:
+            self.ends.add(plane.default)
+            if self.steps or plane.default is not Action.ALLOW:
+                self.steps.append(Step(self.direction, plane.name, "", None, None, plane.default))
+        return self
+
+    def tier(self, plane: Plane, tier: Tier) -> bool:
+        """Asks a tier; whether the flow may go on to the next."""
+        isolated: bool | None = False
+        passed = False
+        for policy, rules, selected in self.selecting(tier):
+            isolated = isolated if isolated is True or not rules.isolates else (True if selected else None)
+            for rule in rules.rules:
+                value = self.value(policy, rule, selected)
+                if value is False or rule.action is Action.LOG:
+                    continue
+                self.steps.append(Step(self.direction, plane.name, tier.name, policy, rule, rule.action, value is True))
+                passed = passed or rule.action is Action.PASS
+                self.ends |= {rule.action} - {Action.PASS}
+                if value is True:
+                    return passed
+        if isolated is False or tier.end is Action.PASS:
+            return True
+        self.ends.add(tier.end)
+        self.steps.append(Step(self.direction, plane.name, tier.name, None, None, tier.end, isolated is True))
+        return passed or isolated is None
+
+    def selecting(self, tier: Tier) -> Iterator[tuple[Policy, Rules, bool | None]]:
+        """The policies of the tier that select the subject, with their rules."""
+        for policy in tier.policies:
+            rules = policy.direction(self.direction)
+            selected = rules is not None and holds(policy.subject, self.subject, self.flow.family)
+            if rules is not None and selected is not False:
+                yield policy, rules, selected
+
+    def value(self, policy: Policy, rule: Rule, selected: bool | None) -> bool | None:
+        """Whether a rule matches; what almost matches is noted."""
+        peer = all_of((holds(rule.peer, self.peer, self.flow.family), holds(rule.own, self.subject, self.flow.family)))
+        port = matches(rule.traffic, self.flow, self.destination)
+        if (peer is False) != (port is False):
+            self.near.append(Near(self.direction, policy, rule, "peer" if peer is False else "port"))
+        return all_of((selected, peer, port))

@@ -1,0 +1,63 @@
+"""Who can be an end of a flow: pods (of the cluster, or that a workload would make), nodes, and addresses outside.
+
+A workload without captured pods stands for its pods: its template gives their labels and ports (``Entity.replicas`` of them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from analyzer.addresses import Address, Prefix
+from analyzer.policy.terms import Kind
+from analyzer.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPort:
+    """A port that a pod's containers declare under a name."""
+
+    name: str
+    protocol: int
+    port: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entity:
+    """One end of a flow; compared by identity of the object.
+
+    ``name`` is ``ns/pod``, ``ns/name[Deployment]`` for the pods that a workload would make, ``node:name``, or an address.
+    ``labels`` are the pod's or the node's. ``blocks`` are the addresses of an OUTSIDE entity, of each family, all of which policies
+    treat alike. A pod without ``addresses`` is in no block. ``replicas``: how many pods it stands for, where it stands for several.
+    """
+
+    name: str
+    kind: Kind
+    namespace: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    namespace_labels: Mapping[str, str] = field(default_factory=dict)
+    account: str = ""
+    account_labels: Mapping[str, str] = field(default_factory=dict)
+    node: str = ""
+    addresses: tuple[Address, ...] = ()
+    blocks: tuple[Prefix, ...] = ()
+    ports: tuple[NamedPort, ...] = ()
+    workload: tuple[str, str] = ("", "")
+    host_network: bool = False
+    replicas: int = 1
+    at: Span | None = field(default=None, repr=False)
+
+    @property
+    def pod_name(self) -> str:
+        """The name without the namespace."""
+        return self.name.partition("/")[2] if self.namespace else self.name.removeprefix("node:")
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One flow towards a destination's port, after services have been resolved. For ICMP the port is ``type * 256 + code``."""
+
+    family: int
+    protocol: int
+    port: int
+    source_port: int = 40000

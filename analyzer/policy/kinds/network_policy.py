@@ -1,0 +1,157 @@
+"""NetworkPolicy (networking.k8s.io/v1, and extensions/v1beta1 of the same shape).
+
+Follows k8s.io/api networking/v1/types.go, the defaults of pkg/apis/networking/v1/defaults.go (Egress only where ``egress`` has rules,
+Ingress always) and the checks of pkg/apis/networking/validation/validation.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.facts.kubernetes import OtherObjectFact
+from analyzer.parsers._view import View
+from analyzer.policy.blocks import block, has_host_bits, in_blocks, without
+from analyzer.policy.ports import NUMBERS, any_of_traffic, is_port_name, other_protocols, ports
+from analyzer.policy.profiles import Profile
+from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, unreadable, view_of
+from analyzer.policy.selectors import selector
+from analyzer.policy.terms import ANY_TRAFFIC, EVERYONE, NOBODY, All, Is, Kind, Named, Of, Peer, PortName, Traffic, both, either
+from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
+from analyzer.policy.world import World
+from analyzer.ranges import single
+
+TYPES = ("Ingress", "Egress")
+PODS: Peer = Is(frozenset({Kind.POD}))
+# Its place among policies of other kinds in one tier: Calico's order of a NetworkPolicy.
+ORDER = 1000.0
+FIELDS = {"podSelector", "policyTypes", "ingress", "egress"}
+
+
+def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
+    """A NetworkPolicy as one policy of the default tier."""
+    view = view_of(fact)
+    spec = view.part("spec")
+    advice: list[Complaint] = []
+    unknown_fields(spec, FIELDS)
+    subject = both(Named(Of.NAMESPACE, frozenset({fact.namespace})), selector(spec.part("podSelector"), Of.POD))
+    reader = Reader(fact, world.profile, advice)
+    found = {name: reader.rules(spec, Direction(name.lower())) if name in types(spec) else None for name in TYPES}
+    yield from advice
+    yield from complaints_of(view)
+    if view.gaps:
+        yield unreadable(fact, view.gaps[0].reason)
+        return
+    order = (ORDER, f"{fact.namespace}/{fact.name}")
+    yield Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, found["Ingress"], found["Egress"], order=order)
+
+
+def unknown_fields(view: View, known: set[str]) -> None:
+    """Notes the fields that an object cannot have."""
+    for key in view.value:
+        if key not in known:
+            view.wrong(f"unknown field {view.name(key)!r}", key)
+
+
+def types(spec: View) -> tuple[str, ...]:
+    """The directions that the policy is about, after the API server's defaults."""
+    given = spec.texts("policyTypes")
+    for index, name in enumerate(given):
+        if name not in TYPES:
+            spec.wrong(f"policyTypes[{index}] is {name!r}: it must be Ingress or Egress", "policyTypes", index)
+    if given:
+        return tuple(given)
+    return TYPES if spec.value.get("egress") else ("Ingress",)
+
+
+class Reader:
+    """Reads the rules of one policy."""
+
+    def __init__(self, fact: OtherObjectFact, profile: Profile, advice: list[Complaint]) -> None:
+        self.fact, self.profile, self.advice = fact, profile, advice
+
+    def rules(self, spec: View, direction: Direction) -> Rules:
+        """The rules of a direction. None at all: nothing is admitted."""
+        peers = "from" if direction is Direction.INGRESS else "to"
+        found = []
+        for item in spec.parts(direction.value):
+            unknown_fields(item, {peers, "ports"})
+            found.append(Rule(Action.ALLOW, self.peers(item, peers), item.at(), self.traffic(item)))
+        return Rules(tuple(found))
+
+    def peers(self, rule: View, key: str) -> Peer:
+        """The peers of a rule; none given means everyone."""
+        if not rule.value.get(key):
+            return EVERYONE
+        return either(self.peer(item) for item in rule.parts(key))
+
+    def peer(self, item: View) -> Peer:
+        """One peer: a block, or pods by their labels and their namespaces' labels."""
+        unknown_fields(item, {"ipBlock", "podSelector", "namespaceSelector"})
+        chosen = {key for key in ("ipBlock", "podSelector", "namespaceSelector") if item.value.get(key) is not None}
+        if not chosen:
+            item.wrong("must specify a peer", *())
+        if "ipBlock" in chosen:
+            if len(chosen) > 1:
+                item.wrong("may not specify both ipBlock and another peer", "ipBlock")
+            return self.block(item.part("ipBlock"))
+        within: Peer = Named(Of.NAMESPACE, frozenset({self.fact.namespace}))
+        if "namespaceSelector" in chosen:
+            within = selector(item.part("namespaceSelector"), Of.NAMESPACE)
+        pods = selector(item.part("podSelector"), Of.POD) if "podSelector" in chosen else EVERYONE
+        return All((PODS, *(term for term in (within, pods) if term != EVERYONE)))
+
+    def block(self, view: View) -> Peer:
+        """An ipBlock: the addresses of ``cidr`` that are in none of ``except``."""
+        unknown_fields(view, {"cidr", "except"})
+        whole = block(view, view.text("cidr"), "cidr")
+        if whole is None:
+            return NOBODY
+        if has_host_bits(view.text("cidr")):
+            self.advice.append(Complaint(view.at("cidr"), f"{view.text('cidr')} has host bits: it means {whole}"))
+        holes = []
+        for index, text in enumerate(view.texts("except")):
+            hole = block(view, text, "except", index)
+            if hole is not None and (not whole.covers(hole) or hole == whole):
+                view.wrong(f"except {text} must be strictly inside the cidr {whole}", "except", index)
+            elif hole is not None:
+                holes.append(hole)
+        return without(tuple(holes), in_blocks((whole,), self.profile, view.at()))
+
+    def traffic(self, rule: View) -> Traffic:
+        """The ports of a rule; none given means all traffic."""
+        if not rule.value.get("ports"):
+            return ANY_TRAFFIC
+        found = tuple(self.port(item) for item in rule.parts("ports"))
+        return any_of_traffic((*found, *other_protocols(self.profile, rule.at("ports"))))
+
+    def port(self, item: View) -> Traffic:
+        """One port: a number, a range up to ``endPort``, a name on the destination's containers, or all of a protocol."""
+        unknown_fields(item, {"protocol", "port", "endPort"})
+        name = item.text("protocol", "TCP")
+        if name not in ("TCP", "UDP", "SCTP"):
+            item.wrong(f"protocol {name!r} must be TCP, UDP or SCTP", "protocol")
+        number, port, last = NUMBERS.get(name, 0), item.value.get("port"), item.value.get("endPort")
+        if last is not None and (not whole_number(port) or not whole_number(last) or not port <= last <= 65535):
+            item.wrong("endPort needs a port that is a number and not higher, and must be at most 65535", "endPort")
+            return ports(number)
+        if port is None:
+            return ports(number)
+        if whole_number(port):
+            if not 1 <= port <= 65535:
+                item.wrong(f"port {port} must be between 1 and 65535", "port")
+            return ports(number, port, last or port)
+        if not isinstance(port, str) or not is_port_name(port):
+            item.wrong(f"port {port!r} must be a number, or a name of at most 15 lower-case letters, digits and dashes", "port")
+        return PortName(str(port), single(number))
+
+
+def whole_number(value: object) -> bool:
+    """Whether a value is an integer; ``true`` is none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+KIND = PolicyKind(
+    names=("networking.k8s.io/NetworkPolicy", "extensions/NetworkPolicy"),
+    read=read,
+    tiers=(TierOrder("default", 1_000_000.0),),
+)

@@ -1,0 +1,70 @@
+"""How kinds of policies are read: one file per group of kinds in ``kinds/``, each ending in ``KIND``.
+
+A reader turns an object into ``Policy`` values, tiers, and ``Complaint`` values for what is wrong with it. It never fails for what an
+object holds: a part that cannot be read becomes ``Opaque``, with a complaint at its place, and an object that the API server would
+reject is a policy whose selection is opaque, so that no verdict on whom it could concern is certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
+from analyzer.parsers._view import View
+from analyzer.policy.terms import Named, Of, Opaque, Peer, both
+from analyzer.policy.tiers import Direction, Policy, Rules, TierOrder
+from analyzer.policy.world import World
+from analyzer.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something wrong with a policy. ``rejected``: the API server (or the kind's own controller) would not take the object;
+    else it is taken, and does something else than its text suggests."""
+
+    at: Span
+    message: str
+    rejected: bool = False
+
+
+Read: TypeAlias = Policy | TierOrder | Complaint
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyKind:
+    """Kinds of objects that say who may talk to whom. ``names`` are ``group/kind``; ``supporting`` are kinds that ``read`` looks up in the
+    cluster (network sets, address groups) and that are no policies themselves."""
+
+    names: tuple[str, ...]
+    read: Callable[[OtherObjectFact, World], Iterator[Read]]
+    tiers: tuple[TierOrder, ...] = ()
+    supporting: tuple[str, ...] = field(default=())
+
+
+def group_of(fact: ObjectFact) -> str:
+    """The API group: empty for the core group."""
+    return fact.api_version.rpartition("/")[0]
+
+
+def view_of(fact: ObjectFact) -> View:
+    """A view of the object; what it notes is found in its ``gaps``."""
+    return View(fact.document, fact.places, "kubernetes", [])
+
+
+def complaints_of(view: View) -> Iterator[Complaint]:
+    """What a view noted, each as something the API server would reject."""
+    for gap in view.gaps:
+        yield Complaint(gap.at, gap.reason, rejected=True)
+
+
+def unreadable(fact: ObjectFact, reason: str) -> Policy:
+    """What stands for a policy that cannot be read: it may select any pod of its namespace (of the cluster, where it has none), and deny."""
+    where: Peer = Named(Of.NAMESPACE, frozenset({fact.namespace}))
+    doubt = Opaque(f"{fact.kind} {fact.name} cannot be read: {reason}", fact.at)
+    subject: Peer = both(where, doubt) if fact.namespace else doubt
+    return Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, Rules(()), Rules(()))
+
+
+__all__ = ["Complaint", "Direction", "PolicyKind", "Read", "complaints_of", "group_of", "unreadable", "view_of"]

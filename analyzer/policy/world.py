@@ -1,0 +1,205 @@
+"""The entities of a cluster: its pods, the pods that its workloads would make, its nodes; and the names that policies can refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from analyzer.facts.kubernetes import NodeFact, ObjectFact, OtherObjectFact, PodFact
+from analyzer.model.cluster import Cluster
+from analyzer.policy.entities import Entity, NamedPort
+from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
+from analyzer.policy.terms import Kind
+
+PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
+NAME_LABEL = "kubernetes.io/metadata.name"
+# Kinds whose pods are named by more than one step: the owner of the owner is the workload that people know.
+MADE_BY = {"ReplicaSet": "Deployment", "Job": "CronJob"}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Who is there. ``namespaces``: the labels of each namespace that is given or that an object stands in; ``given``: those with an
+    object of their own. ``by_name`` finds an entity by its name."""
+
+    cluster: Cluster
+    profile: Profile
+    entities: tuple[Entity, ...]
+    namespaces: Mapping[str, Mapping[str, str]]
+    given: frozenset[str] = frozenset()
+    by_name: Mapping[str, Entity] = field(default_factory=dict)
+
+    def pods(self) -> Iterator[Entity]:
+        """The entities that policies can select as pods."""
+        return (entity for entity in self.entities if entity.kind is Kind.POD)
+
+    def namespace_labels(self, name: str) -> Mapping[str, str]:
+        """A namespace's labels; the API server gives each its name as a label."""
+        return self.namespaces.get(name) or {NAME_LABEL: name}
+
+
+def world_of(cluster: Cluster, profile: Profile = UNKNOWN_SYSTEM) -> World:
+    """The world of a cluster, as the profile sees it."""
+    namespaces, given = namespaces_of(cluster)
+    accounts = {(item.namespace, item.name): item.labels for item in cluster.others if item.kind == "ServiceAccount"}
+    maker = Maker(profile, namespaces, accounts)
+    owners = owners_of(cluster)
+    found = [maker.pod(fact, owners) for _, fact in sorted(cluster.pods.items()) if not fact.finished]
+    have_pods = {(entity.namespace, *entity.workload) for entity in found}
+    found += [maker.template(item) for item in templates(cluster) if (item.namespace, item.kind, item.name) not in have_pods]
+    found += [maker.node(fact) for _, fact in sorted(cluster.nodes.items())]
+    by_name = {entity.name: entity for entity in found}
+    return World(cluster, profile, tuple(found), namespaces, given, by_name)
+
+
+def namespaces_of(cluster: Cluster) -> tuple[dict[str, Mapping[str, str]], frozenset[str]]:
+    """The labels of every namespace, and which have an object."""
+    found: dict[str, Mapping[str, str]] = {}
+    for item in cluster.others:
+        if item.kind == "Namespace":
+            found[item.name] = {**item.labels, NAME_LABEL: item.name}
+    given = frozenset(found)
+    used = {name for name, _ in cluster.pods} | {item.namespace for item in cluster.others if item.namespace}
+    for name in sorted(used - given):
+        found[name] = {NAME_LABEL: name}
+    return found, given
+
+
+def owners_of(cluster: Cluster) -> dict[tuple[str, str, str], tuple[str, str]]:
+    """The owner of each owner that is given: (namespace, kind, name) of a ReplicaSet or Job to kind and name."""
+    found = {}
+    for item in cluster.others:
+        owner = controller_of(item)
+        if item.kind in MADE_BY and owner:
+            found[item.namespace, item.kind, item.name] = owner
+    return found
+
+
+def controller_of(item: ObjectFact) -> tuple[str, str] | None:
+    """The object that made this one."""
+    references = (item.document.get("metadata") or {}).get("ownerReferences") or []
+    for reference in references if isinstance(references, list) else ():
+        if isinstance(reference, dict):
+            return str(reference.get("kind", "")), str(reference.get("name", ""))
+    return None
+
+
+def templates(cluster: Cluster) -> Iterator[OtherObjectFact]:
+    """The workloads of the input: whatever has a pod template, and that no other object of the input made."""
+    known = {(item.namespace, item.kind, item.name) for item in cluster.others}
+    for item in cluster.others:
+        owner = controller_of(item)
+        if pod_template(item) is not None and not (owner and (item.namespace, *owner) in known):
+            yield item
+
+
+def pod_template(item: OtherObjectFact) -> Mapping[str, Any] | None:
+    """The template of the pods that an object makes: ``spec.template``, or a CronJob's ``spec.jobTemplate.spec.template``."""
+    spec = mapping(item.document.get("spec"))
+    if item.kind == "CronJob":
+        spec = mapping(mapping(spec.get("jobTemplate")).get("spec"))
+    template = mapping(spec.get("template"))
+    return template if isinstance(mapping(template.get("spec")).get("containers"), list) else None
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Makes entities of facts."""
+
+    profile: Profile
+    namespaces: Mapping[str, Mapping[str, str]]
+    accounts: Mapping[tuple[str, str], Mapping[str, str]]
+
+    def pod(self, fact: PodFact, owners: Mapping[tuple[str, str, str], tuple[str, str]]) -> Entity:
+        """A pod."""
+        account = str(mapping(fact.document.get("spec")).get("serviceAccountName") or "default")
+        return Entity(
+            name=f"{fact.namespace}/{fact.name}",
+            kind=self.kind(fact.host_network),
+            namespace=fact.namespace,
+            labels=fact.labels,
+            namespace_labels=self.labels_of(fact.namespace),
+            account=account,
+            account_labels=self.accounts.get((fact.namespace, account), {}),
+            node=fact.node,
+            addresses=fact.addresses,
+            ports=tuple(NamedPort(port.name, port.protocol, port.port) for port in fact.ports if port.name),
+            workload=workload_of(fact, owners),
+            host_network=fact.host_network,
+            at=fact.at,
+        )
+
+    def template(self, item: OtherObjectFact) -> Entity:
+        """The pods that a workload would make."""
+        template = pod_template(item) or {}
+        spec = mapping(template.get("spec"))
+        labels = mapping(mapping(template.get("metadata")).get("labels"))
+        host = spec.get("hostNetwork") is True
+        account = str(spec.get("serviceAccountName") or "default")
+        namespace = item.namespace or "default"
+        return Entity(
+            name=f"{namespace}/{item.name}[{item.kind}]",
+            kind=self.kind(host),
+            namespace=namespace,
+            labels={str(key): value for key, value in labels.items() if isinstance(value, str)},
+            namespace_labels=self.labels_of(namespace),
+            account=account,
+            account_labels=self.accounts.get((namespace, account), {}),
+            ports=tuple(declared(spec)),
+            workload=(item.kind, item.name),
+            host_network=host,
+            replicas=replicas_of(item),
+            at=item.at,
+        )
+
+    def node(self, fact: NodeFact) -> Entity:
+        """A node: its own network namespace."""
+        addresses = tuple(found for _, found in fact.addresses)
+        return Entity(f"node:{fact.name}", Kind.HOST, labels=fact.labels, node=fact.name, addresses=addresses, at=fact.at)
+
+    def kind(self, host_network: bool) -> Kind:
+        """A pod in its node's network is as its node, unless the system sees it as a pod."""
+        return Kind.HOST if host_network and not self.profile.host_network_pods else Kind.POD
+
+    def labels_of(self, namespace: str) -> Mapping[str, str]:
+        """The labels of a namespace."""
+        return self.namespaces.get(namespace) or {NAME_LABEL: namespace}
+
+
+def workload_of(fact: PodFact, owners: Mapping[tuple[str, str, str], tuple[str, str]]) -> tuple[str, str]:
+    """The workload that a pod belongs to. A ReplicaSet or Job that is not given is named after what made it, by the suffix it has."""
+    if fact.owner is None:
+        return "", ""
+    kind, name = fact.owner
+    if (known := owners.get((fact.namespace, kind, name))) is not None:
+        return known
+    if kind == "ReplicaSet" and "pod-template-hash" in fact.labels:
+        return "Deployment", name.removesuffix("-" + fact.labels["pod-template-hash"])
+    return kind, name
+
+
+def declared(spec: Mapping[str, Any]) -> Iterator[NamedPort]:
+    """The named ports of a template's containers (also of init containers that go on running, ``restartPolicy: Always``)."""
+    for key in ("containers", "initContainers"):
+        for container in spec.get(key) or ():
+            for item in mapping(container).get("ports") or ():
+                port = mapping(item)
+                if isinstance(port.get("containerPort"), int) and port.get("name"):
+                    protocol = PROTOCOLS.get(str(port.get("protocol") or "TCP"), 0)
+                    yield NamedPort(str(port["name"]), protocol, port["containerPort"])
+
+
+def replicas_of(item: OtherObjectFact) -> int:
+    """How many pods a workload makes; what makes one on each node counts as two, so that they can meet each other."""
+    spec = mapping(item.document.get("spec"))
+    if item.kind == "DaemonSet":
+        return 2
+    key = "parallelism" if item.kind in ("Job", "CronJob") else "replicas"
+    value = spec.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 1
