@@ -251,3 +251,24 @@ def test_the_number_of_rules_does_not_grow_with_the_services(tmp_path: Path) -> 
 def test_the_same_input_gives_the_same_answer(folder: Path) -> None:
     without(folder / "nodes/n1/bridge_fdb", f"dst {SMALL.node_address(2)}")
     assert decide(network_of(folder)) == decide(network_of(folder))
+
+
+def test_pods_that_share_an_address_are_told_apart(folder: Path) -> None:
+    """Each sends from the one address, and the answers go home to the one that asked."""
+    for file in sorted((folder / "nodes/n1/netns/default_p1-0").iterdir()):
+        file.write_text(file.read_text().replace(SMALL.pod_address(1, 0), SMALL.pod_address(0, 0)))
+    edit(folder / "k8s/pods.yaml", f"podIP: {SMALL.pod_address(1, 0)}\n", f"podIP: {SMALL.pod_address(0, 0)}\n")
+    decided = decide(network_of(folder), ("pod-to-pod", "unique-pod-addresses"))
+    assert [guarantee.verdict for guarantee in decided.guarantees] == [Verdict.REFUTED, Verdict.REFUTED]
+    found = {(item.source, item.target) for item in decided.broken if item.guarantee == "pod-to-pod"}
+    assert ("default/p1-0", "default/p2-0") in found
+    assert ("default/p0-0", "default/p2-0") not in found
+
+
+def test_a_pod_that_ignores_pings_is_not_reached_by_them(folder: Path) -> None:
+    path = folder / "nodes/n1/netns/default_p1-0/sysctl_net"
+    path.write_text("net.ipv4.icmp_echo_ignore_all = 1\n" + path.read_text())
+    decided = decide(network_of(folder), ("pod-to-pod", "node-to-pod", "pod-to-node-without-nat"))
+    assert [guarantee.verdict for guarantee in decided.guarantees[:2]] == [Verdict.REFUTED, Verdict.REFUTED]
+    assert {item.target for item in decided.broken} == {"default/p1-0"}
+    assert "does not answer pings" in decided.guarantees[0].reason

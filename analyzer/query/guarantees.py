@@ -16,7 +16,7 @@ from analyzer.query.causes import Broken
 from analyzer.query.flows import LOST, PORTED, PORTS, REPLY, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, aims
 from analyzer.query.neglect import neglect
 from analyzer.query.outside import Gate, entrances, from_outside, gates
-from analyzer.query.parties import Party, addresses, decidable, families, nodes, owners, pods, portals
+from analyzer.query.parties import Party, addresses, apart, decidable, families, nodes, owners, pods, portals
 from analyzer.query.reach import Group, Reach, decided, node_groups, pod_senders, united
 from analyzer.query.static import (
     Answer,
@@ -191,8 +191,8 @@ def size(network: Network, case: Case, found: tuple[int, ...]) -> str:
 def between_pods(network: Network, family: int) -> Iterator[Group]:
     """Every pod to every pod."""
     found = pods(network, family)
-    if len(found) > 1:
-        yield pods_to(network, found, owners(found), family)
+    for some in apart(found) if len(found) > 1 else ():
+        yield pods_to(network, some, owners(found), family)
 
 
 def pods_to(network: Network, sources: tuple[Party, ...], targets: Mapping[int, tuple[Party, ...]], family: int) -> Group:
@@ -208,8 +208,8 @@ def pods_to_nodes(network: Network, family: int) -> Iterator[Group]:
     """Every pod to every node."""
     found = pods(network, family)
     targets = owners(nodes(network, family))
-    if found and targets:
-        yield pods_to(network, found, targets, family)
+    for some in apart(found) if targets else ():
+        yield pods_to(network, some, targets, family)
 
 
 def nodes_to_pods(network: Network, family: int) -> Iterator[Group]:
@@ -232,8 +232,9 @@ def pods_to_services(network: Network, family: int) -> Iterator[Group]:
     every = addresses_of(names)
     hosts = sorted({party.scope.node for party in found})
     for start in range(0, len(hosts), AT_ONCE):
-        some = tuple(party for party in found if party.scope.node in hosts[start : start + AT_ONCE])
-        yield Group((aim,), pod_senders(some, every), owners(some), names)
+        near = (party for party in found if party.scope.node in hosts[start : start + AT_ONCE])
+        for some in apart(near):
+            yield Group((aim,), pod_senders(some, every), owners(some), names)
 
 
 def addresses_of(values: Iterable[int]) -> Ranges:

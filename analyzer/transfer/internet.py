@@ -14,6 +14,7 @@ from analyzer.transfer import neighbour
 from analyzer.transfer.address_types import of_kind
 from analyzer.transfer.ir import (
     KEEP,
+    All,
     Any,
     Assign,
     Deliver,
@@ -41,6 +42,8 @@ EMPTY = (
 )
 CONNECTION = (Field.STATE, Field.STATUS, Field.DIRECTION)
 """What is cleared where a packet comes new to a namespace; a change of CONNECTION_MARK would be one of the connection's."""
+ECHO = {4: (1, 8, "net.ipv4.icmp_echo_ignore_all"), 6: (58, 128, "net.ipv6.icmp.echo_ignore_all")}
+"""Pings: protocol, type, and the switch by which a host leaves them unanswered."""
 LOOPBACK = (127 << 24, (128 << 24) - 1)
 
 
@@ -215,7 +218,13 @@ def local_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
 
 def deliver_stage(context: Context, scope: Scope, detail: str) -> Transfer:
-    """Tunnels take their packets, sockets the rest."""
+    """Tunnels take their packets, sockets the rest; the stack answers pings, unless it is told not to (net/ipv4/icmp.c ``icmp_echo``)."""
     del detail
     lost = drop(f"{scope} has no tunnel device that takes the tunnel's packet")
-    return arrival(context, scope, If(OF_TUNNEL, lost, End(Deliver(scope))))
+    protocol, kind, key = ECHO[context.family]
+    fact = context.space(scope).sysctls.get(key)
+    taken: Transfer = End(Deliver(scope))
+    if number(fact.value if fact else None):
+        ping = All((In(Field.PROTOCOL, single(protocol)), In(Field.ICMP_TYPE, single(kind))))
+        taken = If(ping, End(Drop(f"{scope} does not answer pings ({key})"), fact.at if fact else None), taken)
+    return arrival(context, scope, If(OF_TUNNEL, lost, taken))

@@ -324,6 +324,11 @@ def workload_route_missing(lab: Lab, random: Random) -> None:
     lab.run(one.node, f"ip route del {one.addresses[0]}")
 
 
+def pings_ignored(lab: Lab, random: Random) -> None:
+    where = random.choice((pod(lab, random).key, nodes(lab, random)[0].name))
+    lab.run(where, "sysctl -qw net.ipv4.icmp_echo_ignore_all=1; sysctl -qw net.ipv6.icmp.echo_ignore_all=1 || true")
+
+
 def no_default_route(lab: Lab, random: Random) -> None:
     lab.run(nodes(lab, random)[0].name, "ip route del default 2>/dev/null || true")
 
@@ -343,7 +348,7 @@ _WIRED = (
     Breakage(pod_no_default_route, PODS), Breakage(pod_gateway_wrong, BRIDGED), Breakage(pod_neigh_wrong, PODS),
     Breakage(pod_address_lost), Breakage(cni0_no_ip, BRIDGED), Breakage(cni0_wrong_subnet, BRIDGED), Breakage(cni0_down, BRIDGED),
     Breakage(veth_detached, BRIDGED), Breakage(veth_down, PODS), Breakage(port_isolated, BRIDGED), Breakage(vlan_filtering, BRIDGED),
-    Breakage(learning_off, BRIDGED), Breakage(dup_pod_ip, PODS), Breakage(proxy_arp_on), Breakage(arp_ignored),
+    Breakage(learning_off, BRIDGED), Breakage(dup_pod_ip, PODS), Breakage(proxy_arp_on), Breakage(arp_ignored), Breakage(pings_ignored),
     Breakage(proxy_arp_off, frozenset({"calico"})), Breakage(workload_route_missing, frozenset({"ptp", "calico"})),
     Breakage(pod_machine_mac, PEER), Breakage(redirect_missing, PEER),
 )  # fmt: skip
