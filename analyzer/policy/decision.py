@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.evaluation import holds, matches
-from analyzer.policy.planes import PolicySet
+from analyzer.policy.planes import PolicySet, Selected
 from analyzer.policy.profiles import Profile
-from analyzer.policy.terms import Kind, all_of
-from analyzer.policy.tiers import Action, Direction, Plane, Policy, Rule, Rules, Tier
+from analyzer.policy.terms import Kind, all_of, any_of
+from analyzer.policy.tiers import Action, Direction, Plane, Policy, Rule, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,30 @@ def decide(policies: PolicySet, source: Entity, destination: Entity, flow: Flow)
     if exempt:
         return Decision(True, exempt=exempt)
     walks = [
-        Walk(direction, source, destination, flow).through(plane)
+        walk
         for direction in (Direction.EGRESS, Direction.INGRESS)
-        for plane in policies.planes
+        for walk in walks_of(policies, direction, source, destination, flow)
     ]
     steps = tuple(step for walk in walks for step in walk.steps)
     near = tuple(item for walk in walks for item in walk.near)
-    return Decision(all_of(walk.admitted for walk in walks), steps, near)
+    walked = all_of(walk.admitted for walk in walks)
+    return Decision(any_of((doubt(policies.world.profile, source, destination), walked)), steps, near)
+
+
+def doubt(profile: Profile, source: Entity, destination: Entity) -> bool | None:
+    """None where the two may be exempt, False where they are not: a pod and the node that it may run on."""
+    ends = {source.kind, destination.kind}
+    may_share = not source.node or not destination.node or source.node == destination.node
+    return None if own_node_passes(profile, source) is not False and ends == {Kind.POD, Kind.HOST} and may_share else False
+
+
+def walks_of(policies: PolicySet, direction: Direction, source: Entity, destination: Entity, flow: Flow) -> Iterator[Walk]:
+    """The way through each plane in a direction."""
+    selecting = policies.selecting(source if direction is Direction.EGRESS else destination, flow.family, direction)
+    first = 0
+    for plane in policies.planes:
+        yield Walk(direction, source, destination, flow).through(plane, selecting[first : first + len(plane.tiers)])
+        first += len(plane.tiers)
 
 
 def exemption(profile: Profile, source: Entity, destination: Entity) -> str:
@@ -71,9 +88,14 @@ def exemption(profile: Profile, source: Entity, destination: Entity) -> str:
     if source is destination and source.replicas == 1:
         return "a pod always reaches itself"
     kinds = {source.kind, destination.kind}
-    if profile.own_node_admitted and kinds == {Kind.POD, Kind.HOST} and source.node and source.node == destination.node:
+    if own_node_passes(profile, source) and kinds == {Kind.POD, Kind.HOST} and source.node and source.node == destination.node:
         return "traffic between a pod and the node it runs on always passes"
     return ""
+
+
+def own_node_passes(profile: Profile, source: Entity) -> bool | None:
+    """Whether traffic between a pod and the node it runs on passes, when it comes from the source."""
+    return False if profile.own_node_asks_egress and source.kind is Kind.POD else profile.own_node_admitted
 
 
 class Walk:
@@ -92,25 +114,25 @@ class Walk:
         """The answer in this direction."""
         return None if len(self.ends) > 1 else Action.ALLOW in self.ends
 
-    def through(self, plane: Plane) -> Walk:
-        """Asks the tiers in their order until nothing is left undecided."""
+    def through(self, plane: Plane, selecting: tuple[tuple[Selected, ...], ...]) -> Walk:
+        """Asks the tiers in their order until nothing is left undecided; ``selecting`` are the policies of each that select the subject."""
         going = True
-        for tier in plane.tiers:
-            going = going and self.tier(plane, tier)
+        for tier, selected in zip(plane.tiers, selecting, strict=True):
+            going = going and self.tier(plane, tier, selected)
         if going:
             self.ends.add(plane.default)
             if self.steps or plane.default is not Action.ALLOW:
                 self.steps.append(Step(self.direction, plane.name, "", None, None, plane.default))
         return self
 
-    def tier(self, plane: Plane, tier: Tier) -> bool:
+    def tier(self, plane: Plane, tier: Tier, selecting: tuple[Selected, ...]) -> bool:
         """Asks a tier; whether the flow may go on to the next."""
         isolated: bool | None = False
         passed = False
-        for policy, rules, selected in self.selecting(tier):
-            isolated = isolated if isolated is True or not rules.isolates else (True if selected else None)
+        for policy, rules, certain in selecting:
+            isolated = isolated if isolated or not rules.isolates else (True if certain else None)
             for rule in rules.rules:
-                value = self.value(policy, rule, selected)
+                value = self.value(policy, rule, certain)
                 if value is False or rule.action is Action.LOG:
                     continue
                 self.steps.append(Step(self.direction, plane.name, tier.name, policy, rule, rule.action, value is True))
@@ -124,18 +146,10 @@ class Walk:
         self.steps.append(Step(self.direction, plane.name, tier.name, None, None, tier.end, isolated is True))
         return passed or isolated is None
 
-    def selecting(self, tier: Tier) -> Iterator[tuple[Policy, Rules, bool | None]]:
-        """The policies of the tier that select the subject, with their rules."""
-        for policy in tier.policies:
-            rules = policy.direction(self.direction)
-            selected = rules is not None and holds(policy.subject, self.subject, self.flow.family)
-            if rules is not None and selected is not False:
-                yield policy, rules, selected
-
-    def value(self, policy: Policy, rule: Rule, selected: bool | None) -> bool | None:
+    def value(self, policy: Policy, rule: Rule, certain: bool) -> bool | None:
         """Whether a rule matches; what almost matches is noted."""
         peer = all_of((holds(rule.peer, self.peer, self.flow.family), holds(rule.own, self.subject, self.flow.family)))
         port = matches(rule.traffic, self.flow, self.destination)
         if (peer is False) != (port is False):
             self.near.append(Near(self.direction, policy, rule, "peer" if peer is False else "port"))
-        return all_of((selected, peer, port))
+        return all_of((True if certain else None, peer, port))

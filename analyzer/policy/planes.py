@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 import analyzer.policy.kinds
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.plugins import package_constants
+from analyzer.policy.entities import Entity
+from analyzer.policy.evaluation import holds
 from analyzer.policy.reading import Complaint, PolicyKind, Read, group_of
-from analyzer.policy.tiers import Action, Plane, Policy, Tier, TierOrder
+from analyzer.policy.terms import All, Kind, Named, Of, Peer
+from analyzer.policy.tiers import Action, Direction, Plane, Policy, Rules, Tier, TierOrder
 from analyzer.policy.world import World
 
 UNSTATED = 1_000_000.0
@@ -24,10 +28,66 @@ class PolicySet:
     planes: tuple[Plane, ...]
     complaints: tuple[Complaint, ...] = ()
     ignored: tuple[OtherObjectFact, ...] = ()
+    memory: dict[tuple[str, int, Direction], tuple[tuple[Selected, ...], ...]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    homes: dict[int, dict[str, list[int]]] = field(default_factory=dict, repr=False, compare=False)
 
     def policies(self) -> Iterator[Policy]:
         """Every policy, in the order in which they decide."""
-        return (policy for plane in self.planes for tier in plane.tiers for policy in tier.policies)
+        return (policy for tier in self.tiers() for policy in tier.policies)
+
+    def tiers(self) -> Iterator[Tier]:
+        """Every tier, plane by plane."""
+        return (tier for plane in self.planes for tier in plane.tiers)
+
+    def selecting(self, subject: Entity, family: int, direction: Direction) -> tuple[tuple[Selected, ...], ...]:
+        """For each tier the policies that select an entity in a direction, or may, in their order. Worked out once for an entity."""
+        key = (subject.name, family, direction)
+        if (found := self.memory.get(key)) is None:
+            found = self.memory[key] = tuple(
+                tuple(self.of_tier(number, tier, subject, family, direction)) for number, tier in enumerate(self.tiers())
+            )
+        return found
+
+    def of_tier(self, number: int, tier: Tier, subject: Entity, family: int, direction: Direction) -> Iterator[Selected]:
+        """Those of one tier; policies that are at home in another namespace are not looked at."""
+        for policy in self.candidates(number, tier, subject.namespace if subject.kind is Kind.POD else ""):
+            rules = policy.direction(direction)
+            value = rules is not None and holds(policy.subject, subject, family)
+            if rules is not None and value is not False:
+                yield Selected(policy, rules, value is True)
+
+    def candidates(self, number: int, tier: Tier, namespace: str) -> list[Policy]:
+        """The policies of a tier that could select a pod of the namespace, in their order."""
+        known = self.homes.get(number)
+        if known is None:
+            known = self.homes[number] = {}
+            for position, policy in enumerate(tier.policies):
+                for home in homes_of(policy.subject) or ("",):
+                    known.setdefault(home, []).append(position)
+        places = known.get(namespace, []) if not namespace else sorted({*known.get(namespace, ()), *known.get("", ())})
+        return [tier.policies[place] for place in places]
+
+
+class Selected(NamedTuple):
+    """A policy that selects an entity (``certain``) or may select it, and its rules in the direction."""
+
+    policy: Policy
+    rules: Rules
+    certain: bool
+
+
+def homes_of(subject: Peer) -> frozenset[str] | None:
+    """The namespaces outside of which a test is true of nothing; None where it could be true anywhere."""
+    match subject:
+        case Named(Of.NAMESPACE, names):
+            return names
+        case All(terms):
+            found = [home for term in terms if (home := homes_of(term)) is not None]
+            return frozenset.intersection(*found) if found else None
+        case _:
+            return None
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,86 @@
+"""The address space as policies divide it: blocks are nested or apart, so that an address is told by the smallest block it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from analyzer.addresses import WIDTH, Address, Prefix, default_prefix
+from analyzer.policy.terms import All, AnyOf, InBlocks, Not, Peer
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Blocks of one family with the next larger one of each; the whole address space is always among them."""
+
+    family: int
+    parents: dict[Prefix, Prefix | None] = field(repr=False)
+    lengths: tuple[int, ...] = ()
+
+    def smallest(self, of: Address | Prefix) -> Prefix:
+        """The smallest block that covers an address or a block."""
+        width = WIDTH[self.family]
+        longest = of.length if isinstance(of, Prefix) else width
+        for length in self.lengths:
+            found = Prefix(self.family, of.value >> (width - length) << (width - length), length)
+            if length <= longest and found in self.parents:
+                return found
+        return default_prefix(self.family)
+
+    def above(self, block: Prefix) -> Iterator[Prefix]:
+        """The block and all that cover it."""
+        found: Prefix | None = block
+        while found is not None:
+            yield found
+            found = self.parents[found]
+
+
+def blocks_of(peers: Iterable[Peer], family: int) -> Blocks:
+    """The blocks of the family that the tests mention."""
+    whole = default_prefix(family)
+    known = {block for peer in peers for block in mentioned(peer) if block.family == family} - {whole}
+    parents: dict[Prefix, Prefix | None] = {whole: None}
+    stack = [whole]
+    for block in sorted(known, key=lambda block: (block.value, block.length)):
+        while not stack[-1].covers(block):
+            stack.pop()
+        parents[block] = stack[-1]
+        stack.append(block)
+    return Blocks(family, parents, tuple(sorted({block.length for block in parents}, reverse=True)))
+
+
+def mentioned(peer: Peer) -> Iterator[Prefix]:
+    """The blocks in a test."""
+    match peer:
+        case InBlocks(blocks):
+            yield from blocks
+        case All(terms) | AnyOf(terms):
+            for term in terms:
+                yield from mentioned(term)
+        case Not(term):
+            yield from mentioned(term)
+        case _:
+            pass
+
+
+def remainders(blocks: Blocks) -> Iterator[tuple[Prefix, tuple[Prefix, ...]]]:
+    """Each block with what of it no smaller block covers, as prefixes in order; blocks that are covered whole are left out."""
+    inner: dict[Prefix, list[Prefix]] = {block: [] for block in blocks.parents}
+    for block, parent in blocks.parents.items():
+        if parent is not None:
+            inner[parent].append(block)
+    for block in sorted(inner, key=lambda block: (block.value, block.length)):
+        holes = sorted(inner[block])
+        edges = [block.value, *(edge for hole in holes for edge in (hole.value, hole.last + 1)), block.last + 1]
+        rest = tuple(item for low, high in zip(edges[::2], edges[1::2], strict=True) for item in spanned(block.family, low, high))
+        if rest:
+            yield block, rest
+
+
+def spanned(family: int, low: int, high: int) -> Iterator[Prefix]:
+    """The fewest prefixes that make up the addresses from ``low`` to below ``high``."""
+    width = WIDTH[family]
+    while low < high:
+        size = min(low & -low or 1 << width, 1 << ((high - low).bit_length() - 1))
+        yield Prefix(family, low, width - (size.bit_length() - 1))
+        low += size

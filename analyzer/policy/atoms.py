@@ -1,0 +1,168 @@
+"""Flows as policies divide them: boxes of protocols and ports that no rule tells apart, and sets of them as bits."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from analyzer.policy.bits import members, run
+from analyzer.policy.entities import Flow, NamedPort
+from analyzer.policy.terms import ALL_PORTS, All, AnyOf, Box, Not, Opaque, PortName, Traffic
+from analyzer.ranges import Ranges, union
+
+Sides = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Protocols that are told apart by nothing, with the first ports of the ranges that rules tell apart, and where their bits begin."""
+
+    protocols: tuple[int, int]
+    destinations: tuple[int, ...]
+    sources: tuple[int, ...]
+    offset: int
+
+    @property
+    def count(self) -> int:
+        """How many boxes there are."""
+        return len(self.destinations) * len(self.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Atoms:
+    """The boxes. Bit ``group.offset + d * sources + s`` is the box of the group's ``d``-th range of ports and ``s``-th of source ports."""
+
+    groups: tuple[Group, ...]
+    boxes: dict[Box, int] = field(default_factory=dict, repr=False)
+
+    @property
+    def all(self) -> int:
+        """Every flow."""
+        return run(0, self.groups[-1].offset + self.groups[-1].count - 1)
+
+    def of_box(self, box: Box) -> int:
+        """The flows of a box."""
+        found = self.boxes.get(box)
+        if found is None:
+            found = 0
+            for group in self.groups:
+                if any(low <= group.protocols[1] and group.protocols[0] <= high for low, high in box.protocols):
+                    found |= within(group, box.destinations, box.sources)
+            self.boxes[box] = found
+        return found
+
+    def of(self, traffic: Traffic, ports: tuple[NamedPort, ...]) -> Sides:
+        """The flows to a destination with the named ports for which the test holds for sure, and for which it may."""
+        match traffic:
+            case Box():
+                found = self.of_box(traffic)
+                return found, found
+            case PortName(name, protocols):
+                named = [port for port in ports if port.name == name and any(a <= port.protocol <= b for a, b in protocols)]
+                found = 0
+                for port in named:
+                    found |= self.of_box(Box(((port.protocol, port.protocol),), ((port.port, port.port),)))
+                return found, found
+            case Opaque():
+                return 0, self.all
+            case Not(term):
+                sure, may = self.of(term, ports)
+                return self.all & ~may, self.all & ~sure
+            case All(terms):
+                sure = may = self.all
+                for sides in (self.of(term, ports) for term in terms):
+                    sure, may = sure & sides[0], may & sides[1]
+                return sure, may
+            case AnyOf(terms):
+                sure = may = 0
+                for sides in (self.of(term, ports) for term in terms):
+                    sure, may = sure | sides[0], may | sides[1]
+                return sure, may
+
+    def of_flow(self, flow: Flow) -> int:
+        """The box that a flow is in."""
+        here = ((flow.port, flow.port),)
+        return self.of_box(Box(((flow.protocol, flow.protocol),), here, ((flow.source_port, flow.source_port),)))
+
+    def ports(self, mask: int) -> Iterator[tuple[tuple[int, int], Ranges]]:
+        """A set of flows as protocols with their ranges of ports, source ports aside (a port counts when it is in with any of them)."""
+        for group in self.groups:
+            sources = len(group.sources)
+            inside = mask >> group.offset & run(0, group.count - 1)
+            found: Ranges = ()
+            for place in dict.fromkeys(position // sources for position in members(inside)):
+                found = union(found, (span(group.destinations, place),))
+            if found:
+                yield group.protocols, found
+
+
+def span(starts: tuple[int, ...], place: int) -> tuple[int, int]:
+    """The range that begins at the ``place``-th start."""
+    return starts[place], (starts[place + 1] - 1 if place + 1 < len(starts) else 65535)
+
+
+def within(group: Group, destinations: Ranges, sources: Ranges) -> int:
+    """The bits of a group's boxes inside the ranges: those that tests mention, or a single port."""
+    found = 0
+    count = len(group.sources)
+    for low, high in destinations:
+        first, last = bisect_right(group.destinations, low) - 1, bisect_right(group.destinations, high) - 1
+        if sources == ALL_PORTS:
+            found |= run(group.offset + first * count, group.offset + (last + 1) * count - 1)
+            continue
+        for place in range(first, last + 1):
+            for below, above in sources:
+                left, right = bisect_right(group.sources, below) - 1, bisect_right(group.sources, above) - 1
+                found |= run(group.offset + place * count + left, group.offset + place * count + right)
+    return found
+
+
+def atoms_of(traffic: Iterable[Traffic], named: Iterable[NamedPort]) -> Atoms:
+    """The boxes that the tests tell apart; ``named`` are all ports that names can mean."""
+    terms = list(dict.fromkeys(traffic))
+    boxes = list(dict.fromkeys(box for term in terms for box in boxes_in(term)))
+    names = {name for term in terms for name in names_in(term)}
+    boxes += [Box(((p.protocol, p.protocol),), ((p.port, p.port),)) for p in dict.fromkeys(named) if p.name in names]
+    edges = {0} | {edge for box in boxes for low, high in box.protocols for edge in (low, high + 1) if edge <= 255}
+    starts = sorted(edges)
+    groups, offset = [], 0
+    for first, after in zip(starts, [*starts[1:], 256], strict=True):
+        inside = [box for box in boxes if any(low <= first <= high for low, high in box.protocols)]
+        group = Group((first, after - 1), cuts(box.destinations for box in inside), cuts(box.sources for box in inside), offset)
+        groups.append(group)
+        offset += group.count
+    return Atoms(tuple(groups))
+
+
+def cuts(ranges: Iterable[Ranges]) -> tuple[int, ...]:
+    """Where ranges of ports begin and end, as starts."""
+    return tuple(sorted({0} | {edge for item in ranges for low, high in item for edge in (low, high + 1) if edge <= 65535}))
+
+
+def boxes_in(traffic: Traffic) -> Iterator[Box]:
+    """The boxes in a test."""
+    match traffic:
+        case Box():
+            yield traffic
+        case All(terms) | AnyOf(terms):
+            for term in terms:
+                yield from boxes_in(term)
+        case Not(term):
+            yield from boxes_in(term)
+        case PortName() | Opaque():
+            pass
+
+
+def names_in(traffic: Traffic) -> Iterator[str]:
+    """The names of ports in a test."""
+    match traffic:
+        case PortName(name):
+            yield name
+        case All(terms) | AnyOf(terms):
+            for term in terms:
+                yield from names_in(term)
+        case Not(term):
+            yield from names_in(term)
+        case Box() | Opaque():
+            pass

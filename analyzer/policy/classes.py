@@ -1,0 +1,213 @@
+"""Entities in classes that no policy tells apart, and the tests of ``terms.py`` read for all classes at once, as sets of bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeVar
+
+from analyzer.addresses import Address, Prefix
+from analyzer.policy.addressing import Blocks, blocks_of, remainders
+from analyzer.policy.bits import set_of
+from analyzer.policy.entities import Entity, NamedPort
+from analyzer.policy.evaluation import label_holds, labels_of, name_of
+from analyzer.policy.terms import All, AnyOf, HasLabel, InBlocks, Is, Kind, LabelIn, LabelText, Named, Not, Of, Opaque, Peer
+
+Sides = tuple[int, int]
+LabelTest = LabelIn | HasLabel | LabelText
+
+
+@dataclass(frozen=True, slots=True)
+class Mentioned:
+    """What policies look at: keys of labels, names, and names of ports."""
+
+    labels: tuple[tuple[Of, str], ...]
+    names: tuple[Of, ...]
+    ports: frozenset[str]
+
+
+def mentioned_in(peers: Iterable[Peer], ports: Iterable[str]) -> Mentioned:
+    """What the tests look at. Namespaces always count: they are what people know pods by."""
+    labels: set[tuple[Of, str]] = set()
+    names = {Of.NAMESPACE}
+    for peer in peers:
+        for leaf in leaves(peer):
+            match leaf:
+                case LabelIn(of=of, key=key) | HasLabel(of=of, key=key) | LabelText(of=of, key=key):
+                    labels.add((of, key))
+                case Named(of=of):
+                    names.add(of)
+                case _:
+                    pass
+    return Mentioned(tuple(sorted(labels)), tuple(sorted(names)), frozenset(ports))
+
+
+def leaves(peer: Peer) -> Iterator[Peer]:
+    """The tests inside a test that are not made of others."""
+    match peer:
+        case All(terms) | AnyOf(terms):
+            for term in terms:
+                yield from leaves(term)
+        case Not(term):
+            yield from leaves(term)
+        case _:
+            yield peer
+
+
+@dataclass(frozen=True)
+class Universe:
+    """The classes, each given by an entity of it, with the entities of each. ``of`` finds the class of an entity by its name."""
+
+    family: int
+    classes: tuple[Entity, ...]
+    members: tuple[tuple[Entity, ...], ...]
+    of: Mapping[str, int]
+    blocks: Blocks
+    inside: tuple[tuple[Prefix, ...], ...]
+    memory: dict[Peer, Sides] = field(default_factory=dict, repr=False)
+    indexes: dict[tuple[str, Of, str], dict[str, int]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def all(self) -> int:
+        """Every class."""
+        return (1 << len(self.classes)) - 1
+
+    def sides(self, peer: Peer) -> Sides:
+        """The classes for which the test holds for sure, and for which it may hold."""
+        found = self.memory.get(peer)
+        if found is None:
+            found = self.memory[peer] = self._sides(peer)
+        return found
+
+    def _sides(self, peer: Peer) -> Sides:
+        match peer:
+            case All(terms):
+                sure = may = self.all
+                for term in terms:
+                    one = self.sides(term)
+                    sure, may = sure & one[0], may & one[1]
+                return sure, may
+            case AnyOf(terms):
+                sure = may = 0
+                for term in terms:
+                    one = self.sides(term)
+                    sure, may = sure | one[0], may | one[1]
+                return sure, may
+            case Not(term):
+                sure, may = self.sides(term)
+                return self.all & ~may, self.all & ~sure
+            case Opaque():
+                return 0, self.all
+            case _:
+                found = self.exact(peer)
+                return found, found
+
+    def exact(self, leaf: Is | InBlocks | Named | LabelTest) -> int:
+        """The classes for which a test holds that is not made of others."""
+        match leaf:
+            case Is(kinds):
+                return sum(bits for kind, bits in self.kinds.items() if kind in kinds)
+            case InBlocks(blocks, pods, hosts):
+                return self.in_blocks(blocks) & ~(0 if pods else self.kinds[Kind.POD]) & ~(0 if hosts else self.kinds[Kind.HOST])
+            case Named(of, names):
+                index = self.index("name", of, "")
+                return united(index.get(name, 0) for name in names)
+            case LabelIn(of, key, values):
+                index = self.index("label", of, key)
+                return united(index.get(value, 0) for value in values)
+            case HasLabel(of, key) | LabelText(of, key):
+                index = self.index("label", of, key)
+                return united(bits for value, bits in index.items() if label_holds(leaf, {key: value}))
+
+    @cached_property
+    def kinds(self) -> dict[Kind, int]:
+        """The classes of each kind."""
+        return {kind: set_of(i for i, item in enumerate(self.classes) if item.kind is kind) for kind in Kind}
+
+    def in_blocks(self, blocks: tuple[Prefix, ...]) -> int:
+        """The classes with an address in one of the blocks."""
+        return united(self.by_block.get(block, 0) for block in blocks)
+
+    @cached_property
+    def by_block(self) -> dict[Prefix, int]:
+        """The classes with an address in each block."""
+        return gathered((block, i) for i, blocks in enumerate(self.inside) for own in blocks for block in self.blocks.above(own))
+
+    def index(self, what: str, of: Of, key: str) -> dict[str, int]:
+        """The classes by what they are named, or by the value of a label."""
+        found = self.indexes.get((what, of, key))
+        if found is None:
+            read: Callable[[Entity], str | None]
+            read = (lambda item: name_of(item, of)) if what == "name" else (lambda item: (labels_of(item, of) or {}).get(key))
+            values = ((read(item), i) for i, item in enumerate(self.classes))
+            found = self.indexes[what, of, key] = gathered((value, i) for value, i in values if value is not None)
+        return found
+
+    @cached_property
+    def by_ports(self) -> dict[tuple[NamedPort, ...], int]:
+        """The classes by the named ports that policies can mean."""
+        return gathered((item.ports, i) for i, item in enumerate(self.classes))
+
+
+T = TypeVar("T")
+
+
+def gathered(pairs: Iterable[tuple[T, int]]) -> dict[T, int]:
+    """The positions of each key as a set of bits."""
+    found: dict[T, list[int]] = {}
+    for key, position in pairs:
+        found.setdefault(key, []).append(position)
+    return {key: set_of(positions) for key, positions in found.items()}
+
+
+def united(sets: Iterable[int]) -> int:
+    """The union."""
+    found = 0
+    for item in sets:
+        found |= item
+    return found
+
+
+def universe_of(entities: Iterable[Entity], peers: list[Peer], port_names: Iterable[str], family: int) -> Universe:
+    """The classes of the entities, and of the addresses outside, for flows of a family."""
+    known = mentioned_in(peers, port_names)
+    blocks = blocks_of(peers, family)
+    groups: dict[tuple[object, ...], list[Entity]] = {}
+    for entity in sorted(entities, key=lambda item: (item.kind is not Kind.POD, item.namespace, item.name)):
+        groups.setdefault(signature(entity, known, blocks), []).append(entity)
+    members = [tuple(group) for group in groups.values()]
+    inside = [blocks_around(group[0], blocks) for group in members]
+    for block, rest in remainders(blocks):
+        members.append((Entity(name_of_outside(block, rest), Kind.OUTSIDE, blocks=rest),))
+        inside.append((block,))
+    classes = tuple(with_ports(group[0], known.ports) for group in members)
+    of = {entity.name: i for i, group in enumerate(members) for entity in group}
+    return Universe(family, classes, tuple(members), of, blocks, tuple(inside))
+
+
+def name_of_outside(block: Prefix, rest: tuple[Prefix, ...]) -> str:
+    """Addresses outside by the block that they are in, and that it is not all of it where smaller ones are told apart."""
+    return str(block) if rest == (block,) else f"{block} but for smaller blocks"
+
+
+def signature(entity: Entity, known: Mentioned, blocks: Blocks) -> tuple[object, ...]:
+    """What policies can see of an entity."""
+    labels = tuple((labels_of(entity, of) or {}).get(key) for of, key in known.labels)
+    names = tuple(name_of(entity, of) for of in known.names)
+    ports = tuple(sorted((p.name, p.protocol, p.port) for p in entity.ports if p.name in known.ports))
+    return entity.kind, entity.namespace, labels, names, ports, blocks_around(entity, blocks)
+
+
+def blocks_around(entity: Entity, blocks: Blocks) -> tuple[Prefix, ...]:
+    """The smallest block around each address of the entity."""
+    own: tuple[Address | Prefix, ...] = (*entity.addresses, *entity.blocks)
+    return tuple(sorted({blocks.smallest(item) for item in own if item.family == blocks.family}))
+
+
+def with_ports(entity: Entity, names: frozenset[str]) -> Entity:
+    """The entity with the named ports that policies can mean, in order, so that equal ones are equal."""
+    if not entity.ports:
+        return entity
+    kept = tuple(sorted((port for port in entity.ports if port.name in names), key=lambda p: (p.name, p.protocol, p.port)))
+    return Entity(**{name: getattr(entity, name) for name in Entity.__slots__} | {"ports": kept})

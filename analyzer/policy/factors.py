@@ -1,0 +1,314 @@
+"""Who may talk to whom, for all entities and all flows at once, as two factors: what leaves each subject, and what enters it.
+
+Subjects to which the same rules apply are a group. For a group and a direction the tiers are folded once into *cells*: sets of flows
+(``atoms.py``), apart from each other, each with the peers (``classes.py``) that it is admitted to or from. A pair's flows are what both factors admit.
+The pairs are never written down. Follows the same reading of ``tiers.py`` as ``decision.py``, independently of it.
+
+What is not known is kept as two sets: the peers that are admitted for sure, and those that may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from analyzer.policy.atoms import Atoms, atoms_of, names_in
+from analyzer.policy.bits import members
+from analyzer.policy.classes import Universe, universe_of
+from analyzer.policy.entities import Entity, NamedPort
+from analyzer.policy.planes import PolicySet
+from analyzer.policy.terms import EVERYONE, Peer, Traffic
+from analyzer.policy.tiers import Action, Direction, Plane, Policy, Rule, Rules, Tier
+
+
+class Cell(NamedTuple):
+    """Flows, and the peers to or from which they are admitted for sure, and may be."""
+
+    flows: int
+    sure: int
+    may: int
+
+
+class Applied(NamedTuple):
+    """A policy that selects a subject: its number in the plane and tier, for sure or perhaps."""
+
+    tier: int
+    policy: int
+    certain: bool
+
+
+Key = tuple[tuple[Applied, ...], tuple[NamedPort, ...], tuple[tuple[bool, bool], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One direction: the group of each class, the classes of each group and their cells."""
+
+    group: tuple[int, ...]
+    classes: tuple[int, ...]
+    cells: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """The answer for a family. ``pair`` gives the flows between two classes, ``rectangles`` those of all."""
+
+    policies: PolicySet
+    universe: Universe
+    atoms: Atoms
+    egress: Factor
+    ingress: Factor
+
+    def pair(self, source: int, destination: int) -> tuple[int, int]:
+        """The flows from one class to another that are admitted for sure, and that may be; exemptions are not looked at."""
+        out = toward(self.egress.cells[self.egress.group[source]], destination)
+        into = toward(self.ingress.cells[self.ingress.group[destination]], source)
+        return out[0] & into[0], out[1] & into[1]
+
+    def between(self, source: Entity, destination: Entity) -> tuple[int, int]:
+        """The same for two entities of the world."""
+        return self.pair(self.universe.of[source.name], self.universe.of[destination.name])
+
+
+def toward(cells: tuple[Cell, ...], peer: int) -> tuple[int, int]:
+    """The flows of the cells that a peer is in."""
+    sure = may = 0
+    for cell in cells:
+        if cell.may >> peer & 1:
+            may |= cell.flows
+            if cell.sure >> peer & 1:
+                sure |= cell.flows
+    return sure, may
+
+
+def factors(policies: PolicySet, family: int = 4) -> Factors:
+    """Compiles the policies for flows of a family."""
+    known = tuple(policies.policies())
+    rules = [rule for policy in known for direction in Direction for rule in rules_of(policy, direction)]
+    peers = list(dict.fromkeys([*(policy.subject for policy in known), *(p for rule in rules for p in (rule.peer, rule.own))]))
+    traffic = list(dict.fromkeys(rule.traffic for rule in rules))
+    names = {name for term in traffic for name in names_in(term)}
+    universe = universe_of(policies.world.entities, peers, names, family)
+    atoms = atoms_of(traffic, (port for item in universe.classes for port in item.ports))
+    sides = [
+        Compiler(policies.planes, universe, atoms, direction).factor() for direction in (Direction.EGRESS, Direction.INGRESS)
+    ]
+    return Factors(policies, universe, atoms, *sides)
+
+
+def rules_of(policy: Policy, direction: Direction) -> tuple[Rule, ...]:
+    """The rules of a policy in a direction."""
+    found = policy.direction(direction)
+    return found.rules if found is not None else ()
+
+
+@dataclass(slots=True)
+class Numbered:
+    """The policies of a tier that say something in the direction, with their rules."""
+
+    tier: Tier
+    policies: list[tuple[Policy, Rules]] = field(default_factory=list)
+
+
+class Compiler:
+    """Folds the policies of one direction."""
+
+    def __init__(self, planes: tuple[Plane, ...], universe: Universe, atoms: Atoms, direction: Direction) -> None:
+        self.universe, self.atoms, self.direction = universe, atoms, direction
+        self.planes = [(plane, [self.numbered(tier) for tier in plane.tiers]) for plane in planes]
+        self.tiers = [tier for _, tiers in self.planes for tier in tiers]
+        self.named = [[named_ports_matter(rules) for _, rules in tier.policies] for tier in self.tiers]
+        self.own = [[own_tests(rules) for _, rules in tier.policies] for tier in self.tiers]
+        self.memory: dict[tuple[Traffic, tuple[NamedPort, ...]], tuple[int, int]] = {}
+
+    def numbered(self, tier: Tier) -> Numbered:
+        """The tier's policies of the direction."""
+        pairs = ((policy, policy.direction(self.direction)) for policy in tier.policies)
+        return Numbered(tier, [(policy, rules) for policy, rules in pairs if rules is not None])
+
+    def factor(self) -> Factor:
+        """The groups and their cells."""
+        numbers: dict[Key, int] = {}
+        group = [numbers.setdefault(key, len(numbers)) for key in self.keys()]
+        classes = [0] * len(numbers)
+        for position, number in enumerate(group):
+            classes[number] |= 1 << position
+        return Factor(tuple(group), tuple(classes), tuple(self.cells(key) for key in numbers))
+
+    def keys(self) -> Iterator[Key]:
+        """For each class what decides over it: the policies that select it, and what their rules see of it."""
+        applied: list[list[Applied]] = [[] for _ in self.universe.classes]
+        for number, tier in enumerate(self.tiers):
+            for place, (policy, _) in enumerate(tier.policies):
+                sure, may = self.universe.sides(policy.subject)
+                for position in members(may):
+                    applied[position].append(Applied(number, place, sure == may or bool(sure >> position & 1)))
+        for position, items in enumerate(applied):
+            named = self.direction is Direction.INGRESS and any(self.named[item.tier][item.policy] for item in items)
+            yield tuple(items), self.universe.classes[position].ports if named else (), self.own_values(items, position)
+
+    def own_values(self, items: list[Applied], position: int) -> tuple[tuple[bool, bool], ...]:
+        """The values of the rules' own tests of the subject."""
+        tests = [test for item in items for test in self.own[item.tier][item.policy]]
+        found = (self.universe.sides(test) for test in tests)
+        return tuple((bool(sure >> position & 1), bool(may >> position & 1)) for sure, may in found)
+
+    def cells(self, key: Key) -> tuple[Cell, ...]:
+        """The cells of a group: what each plane admits, and all of them do."""
+        items, ports, own = key
+        values = iter(own)
+        result = [Cell(self.atoms.all, self.universe.all, self.universe.all)]
+        first = 0
+        for plane, tiers in self.planes:
+            inside = [item for item in items if first <= item.tier < first + len(tiers)]
+            if inside or plane.default is not Action.ALLOW:
+                fold = Fold(self.atoms.all, self.universe.all)
+                self.fold(fold, tiers, first, inside, ports, values)
+                result = crossed(result, fold.cells(plane.default))
+            first += len(tiers)
+        return merged(result)
+
+    def fold(
+        self,
+        fold: Fold,
+        tiers: list[Numbered],
+        first: int,
+        items: list[Applied],
+        ports: tuple[NamedPort, ...],
+        own: Iterator[tuple[bool, bool]],
+    ) -> None:
+        """Takes a plane's tiers through their rules."""
+        for number, tier in enumerate(tiers, first):
+            isolated: bool | None = False
+            for item in (item for item in items if item.tier == number):
+                _, rules = tier.policies[item.policy]
+                isolated = isolated if isolated or not rules.isolates else (True if item.certain else None)
+                for rule in rules.rules:
+                    value = next(own) if rule.own != EVERYONE else (True, True)
+                    self.rule(fold, rule, item.certain and value[0], value[1], ports)
+            fold.end(isolated, tier.tier.end)
+
+    def rule(self, fold: Fold, rule: Rule, certain: bool, possible: bool, ports: tuple[NamedPort, ...]) -> None:
+        """Takes a rule into account."""
+        if not possible or rule.action is Action.LOG:
+            return
+        sure, may = self.universe.sides(rule.peer)
+        for flows, within in self.flows(rule.traffic, ports):
+            fold.rule(rule.action, flows[1], may & within)
+            if certain:
+                fold.decided(flows[0], sure & within)
+
+    def flows(self, traffic: Traffic, ports: tuple[NamedPort, ...]) -> Iterator[tuple[tuple[int, int], int]]:
+        """The flows of a rule, with the peers for which it means these: names of ports are those of the destination."""
+        if self.direction is Direction.INGRESS or not any(True for _ in names_in(traffic)):
+            yield self.of(traffic, ports), self.universe.all
+            return
+        for named, within in self.universe.by_ports.items():
+            yield self.of(traffic, named), within
+
+    def of(self, traffic: Traffic, ports: tuple[NamedPort, ...]) -> tuple[int, int]:
+        """The flows of a test at a destination."""
+        found = self.memory.get((traffic, ports))
+        if found is None:
+            found = self.memory[traffic, ports] = self.atoms.of(traffic, ports)
+        return found
+
+
+def named_ports_matter(rules: Rules) -> bool:
+    """Whether a rule names ports."""
+    return any(True for rule in rules.rules for _ in names_in(rule.traffic))
+
+
+def own_tests(rules: Rules) -> list[Peer]:
+    """The tests of the subject in rules, in their order."""
+    return [rule.own for rule in rules.rules if rule.own != EVERYONE]
+
+
+@dataclass(slots=True)
+class State:
+    """The peers for which flows may still be undecided, may be admitted, denied, or wait for the next tier."""
+
+    undecided: int
+    allowed: int = 0
+    denied: int = 0
+    passed: int = 0
+
+    def copy(self) -> State:
+        """The same, apart."""
+        return State(self.undecided, self.allowed, self.denied, self.passed)
+
+
+class Fold:
+    """The state of all flows while tiers are folded: sets of flows apart from each other, each with its state."""
+
+    def __init__(self, flows: int, peers: int) -> None:
+        self.states: list[tuple[int, State]] = [(flows, State(peers))]
+
+    def parts(self, flows: int) -> Iterator[State]:
+        """The states of the flows, after what is outside has been cut off."""
+        for position in range(len(self.states)):
+            have, state = self.states[position]
+            common = have & flows
+            if not common:
+                continue
+            if common != have:
+                self.states.append((have & ~flows, state))
+                state = state.copy()
+                self.states[position] = (common, state)
+            yield state
+
+    def rule(self, action: Action, flows: int, peers: int) -> None:
+        """What a rule may match."""
+        for state in self.parts(flows):
+            hit = state.undecided & peers
+            if action is Action.ALLOW:
+                state.allowed |= hit
+            elif action is Action.DENY:
+                state.denied |= hit
+            else:
+                state.passed |= hit
+
+    def decided(self, flows: int, peers: int) -> None:
+        """What a rule matches for sure is no longer undecided."""
+        for state in self.parts(flows):
+            state.undecided &= ~peers
+
+    def end(self, isolated: bool | None, end: Action) -> None:
+        """The end of a tier."""
+        for _, state in self.states:
+            if end is Action.DENY and isolated is not False:
+                state.denied |= state.undecided
+                if isolated:
+                    state.undecided = 0
+            state.undecided |= state.passed
+            state.passed = 0
+
+    def cells(self, default: Action) -> list[Cell]:
+        """The cells, what is left being decided by the plane's default."""
+        found = []
+        for flows, state in self.states:
+            allowed = state.allowed | (state.undecided if default is Action.ALLOW else 0)
+            denied = state.denied | (0 if default is Action.ALLOW else state.undecided)
+            found.append(Cell(flows, allowed & ~denied, allowed))
+        return found
+
+
+def crossed(left: Iterable[Cell], right: list[Cell]) -> list[Cell]:
+    """What both admit."""
+    found = []
+    for one in left:
+        for other in right:
+            if flows := one.flows & other.flows:
+                found.append(Cell(flows, one.sure & other.sure, one.may & other.may))
+    return found
+
+
+def merged(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    """Cells with equal peers as one; those without peers left out."""
+    found: dict[tuple[int, int], int] = {}
+    for cell in cells:
+        if cell.may:
+            key = (cell.sure, cell.may)
+            found[key] = found.get(key, 0) | cell.flows
+    return tuple(sorted(Cell(flows, *peers) for peers, flows in found.items()))

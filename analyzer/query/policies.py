@@ -1,0 +1,64 @@
+"""The policies of an input, compiled once: what every question about them starts from (trace, connectivity, ask, diff, what-if)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from analyzer.model.cluster import Cluster
+from analyzer.policy.factors import Factors, factors
+from analyzer.policy.planes import PolicySet, policy_set
+from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
+from analyzer.policy.world import World, world_of
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """Who is there and what stands between them. ``factors`` are compiled when a family is first asked about."""
+
+    world: World
+    all: PolicySet
+    compiled: dict[int, Factors] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def profile(self) -> Profile:
+        """How the network system reads policies."""
+        return self.world.profile
+
+    def factors(self, family: int) -> Factors:
+        """All flows of the family at once."""
+        if family not in self.compiled:
+            self.compiled[family] = factors(self.all, family)
+        return self.compiled[family]
+
+    def families(self) -> tuple[int, ...]:
+        """The families that pods and nodes have addresses in; IPv4 where none has any."""
+        found = {address.family for entity in self.world.entities for address in entity.addresses}
+        return tuple(sorted(found)) or (4,)
+
+
+def policies(cluster: Cluster, profile: Profile = UNKNOWN_SYSTEM) -> Policies:
+    """The policies of a cluster as a network system reads them."""
+    world = world_of(cluster, profile)
+    return Policies(world, policy_set(world))
+
+
+class Identity:
+    """A cluster as a key by which object it is."""
+
+    __slots__ = ("cluster",)
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and self.cluster is other.cluster
+
+    def __hash__(self) -> int:
+        return id(self.cluster)
+
+
+@lru_cache(maxsize=4)
+def known(key: Identity, profile: Profile) -> Policies:
+    """The policies of a cluster, once."""
+    return policies(key.cluster, profile)
