@@ -11,7 +11,7 @@ from analyzer.addresses import Address, Prefix
 from analyzer.policy.addressing import Blocks, blocks_of, remainders
 from analyzer.policy.bits import set_of
 from analyzer.policy.entities import Entity, NamedPort
-from analyzer.policy.evaluation import label_holds, labels_of, name_of
+from analyzer.policy.evaluation import known, label_holds, labels_of, name_of
 from analyzer.policy.terms import All, AnyOf, HasLabel, InBlocks, Is, Kind, LabelIn, LabelText, Named, Not, Of, Opaque, Peer
 
 Sides = tuple[int, int]
@@ -99,17 +99,19 @@ class Universe:
                 return self.all & ~may, self.all & ~sure
             case Opaque():
                 return 0, self.all
+            case InBlocks(blocks, pods, hosts):
+                counted = self.all & ~(0 if pods else self.kinds[Kind.POD]) & ~(0 if hosts else self.kinds[Kind.HOST])
+                sure, may = self.in_blocks(blocks)
+                return sure & counted, may & counted
             case _:
                 found = self.exact(peer)
-                return found, found
+                return found, found | (self.without_node if about_node(peer) else 0)
 
-    def exact(self, leaf: Is | InBlocks | Named | LabelTest) -> int:
-        """The classes for which a test holds that is not made of others."""
+    def exact(self, leaf: Is | Named | LabelTest) -> int:
+        """The classes for which a test holds for sure that is not made of others."""
         match leaf:
             case Is(kinds):
                 return sum(bits for kind, bits in self.kinds.items() if kind in kinds)
-            case InBlocks(blocks, pods, hosts):
-                return self.in_blocks(blocks) & ~(0 if pods else self.kinds[Kind.POD]) & ~(0 if hosts else self.kinds[Kind.HOST])
             case Named(of, names):
                 index = self.index("name", of, "")
                 return united(index.get(name, 0) for name in names)
@@ -125,9 +127,22 @@ class Universe:
         """The classes of each kind."""
         return {kind: set_of(i for i, item in enumerate(self.classes) if item.kind is kind) for kind in Kind}
 
-    def in_blocks(self, blocks: tuple[Prefix, ...]) -> int:
-        """The classes with an address in one of the blocks."""
-        return united(self.by_block.get(block, 0) for block in blocks)
+    def in_blocks(self, blocks: tuple[Prefix, ...]) -> Sides:
+        """The classes with an address in one of the blocks, for sure and perhaps: an address that is not known is in the block of all."""
+        within = [block for block in blocks if block.family == self.family]
+        known = united(self.by_block.get(block, 0) for block in within)
+        everywhere = any(block.length == 0 for block in within)
+        return known | (self.without_address if everywhere else 0), known | (self.without_address if within else 0)
+
+    @cached_property
+    def without_address(self) -> int:
+        """The classes of which it is not known what addresses they have."""
+        return set_of(i for i, item in enumerate(self.classes) if not item.addresses and not item.blocks)
+
+    @cached_property
+    def without_node(self) -> int:
+        """The hosts of which it is not known which node they are."""
+        return set_of(i for i, item in enumerate(self.classes) if not known(item, Of.NODE))
 
     @cached_property
     def by_block(self) -> dict[Prefix, int]:
@@ -153,6 +168,11 @@ class Universe:
 T = TypeVar("T")
 
 
+def about_node(leaf: Is | Named | LabelTest) -> bool:
+    """Whether a test is about a node's name or labels."""
+    return not isinstance(leaf, Is) and leaf.of is Of.NODE
+
+
 def gathered(pairs: Iterable[tuple[T, int]]) -> dict[T, int]:
     """The positions of each key as a set of bits."""
     found: dict[T, list[int]] = {}
@@ -171,17 +191,17 @@ def united(sets: Iterable[int]) -> int:
 
 def universe_of(entities: Iterable[Entity], peers: list[Peer], port_names: Iterable[str], family: int) -> Universe:
     """The classes of the entities, and of the addresses outside, for flows of a family."""
-    known = mentioned_in(peers, port_names)
+    seen = mentioned_in(peers, port_names)
     blocks = blocks_of(peers, family)
     groups: dict[tuple[object, ...], list[Entity]] = {}
     for entity in sorted(entities, key=lambda item: (item.kind is not Kind.POD, item.namespace, item.name)):
-        groups.setdefault(signature(entity, known, blocks), []).append(entity)
+        groups.setdefault(signature(entity, seen, blocks), []).append(entity)
     members = [tuple(group) for group in groups.values()]
     inside = [blocks_around(group[0], blocks) for group in members]
     for block, rest in remainders(blocks):
         members.append((Entity(name_of_outside(block, rest), Kind.OUTSIDE, blocks=rest),))
         inside.append((block,))
-    classes = tuple(with_ports(group[0], known.ports) for group in members)
+    classes = tuple(with_ports(group[0], seen.ports) for group in members)
     of = {entity.name: i for i, group in enumerate(members) for entity in group}
     return Universe(family, classes, tuple(members), of, blocks, tuple(inside))
 
@@ -191,12 +211,13 @@ def name_of_outside(block: Prefix, rest: tuple[Prefix, ...]) -> str:
     return str(block) if rest == (block,) else f"{block} but for smaller blocks"
 
 
-def signature(entity: Entity, known: Mentioned, blocks: Blocks) -> tuple[object, ...]:
+def signature(entity: Entity, seen: Mentioned, blocks: Blocks) -> tuple[object, ...]:
     """What policies can see of an entity."""
-    labels = tuple((labels_of(entity, of) or {}).get(key) for of, key in known.labels)
-    names = tuple(name_of(entity, of) for of in known.names)
-    ports = tuple(sorted((p.name, p.protocol, p.port) for p in entity.ports if p.name in known.ports))
-    return entity.kind, entity.namespace, labels, names, ports, blocks_around(entity, blocks)
+    labels = tuple((labels_of(entity, of) or {}).get(key) for of, key in seen.labels)
+    names = tuple(name_of(entity, of) for of in seen.names)
+    ports = tuple(sorted((p.name, p.protocol, p.port) for p in entity.ports if p.name in seen.ports))
+    sure = known(entity, Of.NODE), bool(entity.addresses or entity.blocks)
+    return entity.kind, entity.namespace, labels, names, ports, blocks_around(entity, blocks), sure
 
 
 def blocks_around(entity: Entity, blocks: Blocks) -> tuple[Prefix, ...]:

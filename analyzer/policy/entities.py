@@ -27,8 +27,9 @@ class Entity:
     """One end of a flow; compared by identity of the object.
 
     ``name`` is ``ns/pod``, ``ns/name[Deployment]`` for the pods that a workload would make, ``node:name``, or an address.
-    ``labels`` are the pod's or the node's. ``blocks`` are the addresses of an OUTSIDE entity, of each family, all of which policies
-    treat alike. A pod without ``addresses`` is in no block. ``replicas``: how many pods it stands for, where it stands for several.
+    ``labels`` are the pod's or the node's; ``node_labels`` those of the node that a HOST entity is, or runs on, None where the node is not
+    known. ``blocks`` are the addresses of an OUTSIDE entity, of each family, all of which policies treat alike. Without any
+    ``addresses`` it is not known which a pod or a node has. ``replicas``: how many pods it stands for, where it stands for several.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Entity:
     account: str = ""
     account_labels: Mapping[str, str] = field(default_factory=dict)
     node: str = ""
+    node_labels: Mapping[str, str] | None = field(default_factory=dict)
     addresses: tuple[Address, ...] = ()
     blocks: tuple[Prefix, ...] = ()
     ports: tuple[NamedPort, ...] = ()

@@ -51,9 +51,16 @@ def holds(peer: Peer, entity: Entity, family: int) -> bool | None:
             counts = {Kind.POD: pods, Kind.HOST: hosts, Kind.OUTSIDE: True}[entity.kind]
             return counts and in_blocks(blocks, entity, family)
         case Named(of, names):
-            return name_of(entity, of) in names
+            return name_of(entity, of) in names if known(entity, of) else None
         case LabelIn() | HasLabel() | LabelText():
-            return label_holds(peer, labels_of(entity, peer.of))
+            return label_holds(peer, labels_of(entity, peer.of)) if known(entity, peer.of) else None
+
+
+def known(entity: Entity, of: Of) -> bool:
+    """Whether labels and name are known; those of the node that a pod in its node's network will run on may not be."""
+    if of is Of.PLACE:
+        return entity.kind is Kind.OUTSIDE or entity.node != ""
+    return of is not Of.NODE or entity.kind is not Kind.HOST or entity.node_labels is not None
 
 
 def label_holds(test: LabelIn | HasLabel | LabelText, labels: Mapping[str, str] | None) -> bool:
@@ -84,11 +91,15 @@ def labels_of(entity: Entity, of: Of) -> Mapping[str, str] | None:
         case Of.ACCOUNT:
             return entity.account_labels if entity.kind is Kind.POD else None
         case Of.NODE:
-            return entity.labels if entity.kind is Kind.HOST else None
+            return entity.node_labels if entity.kind is Kind.HOST else None
+        case Of.PLACE:
+            return None
 
 
 def name_of(entity: Entity, of: Of) -> str | None:
     """The name that a test is about; None where the entity has none of the kind."""
+    if of is Of.PLACE:
+        return entity.node or None
     if of is Of.NODE:
         return entity.node if entity.kind is Kind.HOST else None
     if entity.kind is not Kind.POD:
@@ -96,10 +107,13 @@ def name_of(entity: Entity, of: Of) -> str | None:
     return {Of.POD: entity.pod_name, Of.NAMESPACE: entity.namespace, Of.ACCOUNT: entity.account}[of]
 
 
-def in_blocks(blocks: tuple[Prefix, ...], entity: Entity, family: int) -> bool:
-    """Whether the entity's address of the family is in one of the blocks."""
+def in_blocks(blocks: tuple[Prefix, ...], entity: Entity, family: int) -> bool | None:
+    """Whether the entity's address of the family is in one of the blocks; of an address that is not known, only all blocks and none are sure."""
     own: tuple[Address | Prefix, ...] = (*entity.addresses, *entity.blocks)
-    return any(block.covers(item) for block in blocks if block.family == family for item in own)
+    within = [block for block in blocks if block.family == family]
+    if own or not within:
+        return any(block.covers(item) for block in within for item in own)
+    return True if any(block.length == 0 for block in within) else None
 
 
 def matches(traffic: Traffic, flow: Flow, destination: Entity) -> bool | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple
 
 from analyzer.policy.atoms import Atoms, atoms_of, names_in
@@ -31,10 +32,11 @@ class Cell(NamedTuple):
 
 
 class Applied(NamedTuple):
-    """A policy that selects a subject: its number in the plane and tier, for sure or perhaps."""
+    """A policy that selects a subject: its tier's and its own number, of which policies that are tied it is one, for sure or perhaps."""
 
     tier: int
     policy: int
+    tie: int
     certain: bool
 
 
@@ -105,10 +107,10 @@ def rules_of(policy: Policy, direction: Direction) -> tuple[Rule, ...]:
 
 @dataclass(slots=True)
 class Numbered:
-    """The policies of a tier that say something in the direction, with their rules."""
+    """The policies of a tier that say something in the direction, with their rules, and with a number that those share that are tied."""
 
     tier: Tier
-    policies: list[tuple[Policy, Rules]] = field(default_factory=list)
+    policies: list[tuple[Policy, Rules, int]] = field(default_factory=list)
 
 
 class Compiler:
@@ -118,14 +120,15 @@ class Compiler:
         self.universe, self.atoms, self.direction = universe, atoms, direction
         self.planes = [(plane, [self.numbered(tier) for tier in plane.tiers]) for plane in planes]
         self.tiers = [tier for _, tiers in self.planes for tier in tiers]
-        self.named = [[named_ports_matter(rules) for _, rules in tier.policies] for tier in self.tiers]
-        self.own = [[own_tests(rules) for _, rules in tier.policies] for tier in self.tiers]
+        self.named = [[named_ports_matter(rules) for _, rules, _ in tier.policies] for tier in self.tiers]
+        self.own = [[own_tests(rules) for _, rules, _ in tier.policies] for tier in self.tiers]
         self.memory: dict[tuple[Traffic, tuple[NamedPort, ...]], tuple[int, int]] = {}
 
     def numbered(self, tier: Tier) -> Numbered:
         """The tier's policies of the direction."""
-        pairs = ((policy, policy.direction(self.direction)) for policy in tier.policies)
-        return Numbered(tier, [(policy, rules) for policy, rules in pairs if rules is not None])
+        numbered = ((policy, number) for number, tied in enumerate(tier.tied(self.direction)) for policy in tied)
+        found = ((policy, policy.direction(self.direction), number) for policy, number in numbered)
+        return Numbered(tier, [(policy, rules, number) for policy, rules, number in found if rules is not None])
 
     def factor(self) -> Factor:
         """The groups and their cells."""
@@ -140,10 +143,10 @@ class Compiler:
         """For each class what decides over it: the policies that select it, and what their rules see of it."""
         applied: list[list[Applied]] = [[] for _ in self.universe.classes]
         for number, tier in enumerate(self.tiers):
-            for place, (policy, _) in enumerate(tier.policies):
+            for place, (policy, _, tie) in enumerate(tier.policies):
                 sure, may = self.universe.sides(policy.subject)
                 for position in members(may):
-                    applied[position].append(Applied(number, place, sure == may or bool(sure >> position & 1)))
+                    applied[position].append(Applied(number, place, tie, sure == may or bool(sure >> position & 1)))
         for position, items in enumerate(applied):
             named = self.direction is Direction.INGRESS and any(self.named[item.tier][item.policy] for item in items)
             yield tuple(items), self.universe.classes[position].ports if named else (), self.own_values(items, position)
@@ -181,12 +184,13 @@ class Compiler:
         """Takes a plane's tiers through their rules."""
         for number, tier in enumerate(tiers, first):
             isolated: bool | None = False
-            for item in (item for item in items if item.tier == number):
-                _, rules = tier.policies[item.policy]
-                isolated = isolated if isolated or not rules.isolates else (True if item.certain else None)
-                for rule in rules.rules:
-                    value = next(own) if rule.own != EVERYONE else (True, True)
-                    self.rule(fold, rule, item.certain and value[0], value[1], ports)
+            for _, tied in groupby((item for item in items if item.tier == number), lambda item: item.tie):
+                for item in fold.each_first(list(tied)):
+                    _, rules, _ = tier.policies[item.policy]
+                    isolated = isolated if isolated or not rules.isolates else (True if item.certain else None)
+                    for rule in rules.rules:
+                        value = next(own) if rule.own != EVERYONE else (True, True)
+                        self.rule(fold, rule, item.certain and value[0], value[1], ports)
             fold.end(isolated, tier.tier.end)
 
     def rule(self, fold: Fold, rule: Rule, certain: bool, possible: bool, ports: tuple[NamedPort, ...]) -> None:
@@ -227,16 +231,19 @@ def own_tests(rules: Rules) -> list[Peer]:
 
 @dataclass(slots=True)
 class State:
-    """The peers for which flows may still be undecided, may be admitted, denied, or wait for the next tier."""
+    """The peers for which flows may still be undecided, may be admitted, denied, or wait for the next tier. Between policies that are tied:
+    ``before`` was undecided before them, ``after`` after those that have been asked."""
 
     undecided: int
     allowed: int = 0
     denied: int = 0
     passed: int = 0
+    before: int = 0
+    after: int = 0
 
     def copy(self) -> State:
         """The same, apart."""
-        return State(self.undecided, self.allowed, self.denied, self.passed)
+        return State(self.undecided, self.allowed, self.denied, self.passed, self.before, self.after)
 
 
 class Fold:
@@ -268,6 +275,21 @@ class Fold:
                 state.denied |= hit
             else:
                 state.passed |= hit
+
+    def each_first(self, tied: list[Applied]) -> Iterator[Applied]:
+        """Policies in their order; those that are tied are each asked as if they were the first of them."""
+        if len(tied) == 1:
+            yield tied[0]
+            return
+        for _, state in self.states:
+            state.before = state.after = state.undecided
+        for item in tied:
+            yield item
+            for _, state in self.states:
+                state.after &= state.undecided
+                state.undecided = state.before
+        for _, state in self.states:
+            state.undecided = state.after
 
     def decided(self, flows: int, peers: int) -> None:
         """What a rule matches for sure is no longer undecided."""

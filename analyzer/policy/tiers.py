@@ -6,6 +6,7 @@ Every kind of policy is brought into this one shape:
 - In a plane the *tiers* are asked in their order, in a tier the policies that select the subject (the source of egress, the destination
   of ingress) in theirs, in a policy its rules. The first rule that matches decides: ALLOW and DENY are final in the direction,
   PASS goes on with the next tier, LOG does nothing.
+- Which of several policies of one ``order`` is asked first is not known; where they could disagree, each of them may decide.
 - At the end of a tier a flow that no rule has matched is denied where a policy selects the subject and *isolates* it, and
   ``Tier.end`` is DENY; else the next tier is asked.
 - What is left after the last tier has ``Plane.default``.
@@ -16,8 +17,10 @@ denying one comes first.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import groupby
 
 from analyzer.policy.terms import ANY_TRAFFIC, EVERYONE, Peer, Traffic
 from analyzer.source import Span
@@ -108,6 +111,21 @@ class Tier:
     name: str
     policies: tuple[Policy, ...]
     end: Action = Action.DENY
+
+    def tied(self, direction: Direction) -> Iterator[tuple[Policy, ...]]:
+        """The policies in their order. Together: those of one order whose rules in the direction do not all do the same."""
+        for _, group in groupby(self.policies, lambda policy: policy.order):
+            together = tuple(group)
+            if len(together) > 1 and len(actions(together, direction)) > 1:
+                yield together
+            else:
+                yield from ((policy,) for policy in together)
+
+
+def actions(policies: Iterable[Policy], direction: Direction) -> set[Action]:
+    """What the rules of the policies do in the direction."""
+    found = (policy.direction(direction) for policy in policies)
+    return {rule.action for rules in found if rules is not None for rule in rules.rules} - {Action.LOG}
 
 
 @dataclass(frozen=True, slots=True)

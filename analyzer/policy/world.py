@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from analyzer.addresses import Address
 from analyzer.facts.kubernetes import NodeFact, ObjectFact, OtherObjectFact, PodFact
 from analyzer.model.cluster import Cluster
 from analyzer.policy.entities import Entity, NamedPort
@@ -43,7 +44,7 @@ def world_of(cluster: Cluster, profile: Profile = UNKNOWN_SYSTEM) -> World:
     """The world of a cluster, as the profile sees it."""
     namespaces, given = namespaces_of(cluster)
     accounts = {(item.namespace, item.name): item.labels for item in cluster.others if item.kind == "ServiceAccount"}
-    maker = Maker(profile, namespaces, accounts)
+    maker = Maker(profile, namespaces, accounts, cluster.nodes)
     owners = owners_of(cluster)
     found = [maker.pod(fact, owners) for _, fact in sorted(cluster.pods.items()) if not fact.finished]
     have_pods = {(entity.namespace, *entity.workload) for entity in found}
@@ -115,6 +116,7 @@ class Maker:
     profile: Profile
     namespaces: Mapping[str, Mapping[str, str]]
     accounts: Mapping[tuple[str, str], Mapping[str, str]]
+    nodes: Mapping[str, NodeFact]
 
     def pod(self, fact: PodFact, owners: Mapping[tuple[str, str, str], tuple[str, str]]) -> Entity:
         """A pod."""
@@ -128,7 +130,8 @@ class Maker:
             account=account,
             account_labels=self.accounts.get((fact.namespace, account), {}),
             node=fact.node,
-            addresses=fact.addresses,
+            node_labels=self.node_labels(fact.node),
+            addresses=fact.addresses or self.node_addresses(fact),
             ports=tuple(NamedPort(port.name, port.protocol, port.port) for port in fact.ports if port.name),
             workload=workload_of(fact, owners),
             host_network=fact.host_network,
@@ -151,6 +154,7 @@ class Maker:
             namespace_labels=self.labels_of(namespace),
             account=account,
             account_labels=self.accounts.get((namespace, account), {}),
+            node_labels=None,
             ports=tuple(declared(spec)),
             workload=(item.kind, item.name),
             host_network=host,
@@ -161,7 +165,24 @@ class Maker:
     def node(self, fact: NodeFact) -> Entity:
         """A node: its own network namespace."""
         addresses = tuple(found for _, found in fact.addresses)
-        return Entity(f"node:{fact.name}", Kind.HOST, labels=fact.labels, node=fact.name, addresses=addresses, at=fact.at)
+        return Entity(
+            f"node:{fact.name}",
+            Kind.HOST,
+            labels=fact.labels,
+            node=fact.name,
+            node_labels=fact.labels,
+            addresses=addresses,
+            at=fact.at,
+        )
+
+    def node_labels(self, name: str) -> Mapping[str, str] | None:
+        """The labels of a node; None where the node is not given."""
+        return self.nodes[name].labels if name in self.nodes else None
+
+    def node_addresses(self, fact: PodFact) -> tuple[Address, ...]:
+        """The addresses of a pod that shares them with its node, where it does not say them itself."""
+        shared = fact.host_network and fact.node in self.nodes
+        return tuple(found for _, found in self.nodes[fact.node].addresses) if shared else ()
 
     def kind(self, host_network: bool) -> Kind:
         """A pod in its node's network is as its node, unless the system sees it as a pod."""
