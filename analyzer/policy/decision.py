@@ -5,15 +5,16 @@ The plain reading of ``tiers.py``, one flow at a time. ``factors.py`` reads the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.evaluation import holds, matches
 from analyzer.policy.planes import PolicySet, Selected
 from analyzer.policy.profiles import Profile
 from analyzer.policy.terms import Kind, all_of, any_of
-from analyzer.policy.tiers import Action, Direction, Plane, Policy, Rule, Tier
+from analyzer.policy.tiers import Action, Direction, Plane, Policy, Rule, Tier, actions
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,22 +130,32 @@ class Walk:
         """Asks a tier; whether the flow may go on to the next."""
         isolated: bool | None = False
         passed = False
-        for policy, rules, certain in selecting:
-            isolated = isolated if isolated or not rules.isolates else (True if certain else None)
-            for rule in rules.rules:
-                value = self.value(policy, rule, certain)
-                if value is False or rule.action is Action.LOG:
-                    continue
-                self.steps.append(Step(self.direction, plane.name, tier.name, policy, rule, rule.action, value is True))
+        for together in tied(selecting, self.direction):
+            found = [(item, *match) for item in together for match in self.matching(item)]
+            alone = len({id(item) for item, _, _ in found}) == 1
+            isolated = any_of((isolated, *(True if item.certain else None for item in together if item.rules.isolates)))
+            for item, rule, certain in found:
+                sure = certain and alone
+                self.steps.append(Step(self.direction, plane.name, tier.name, item.policy, rule, rule.action, sure))
                 passed = passed or rule.action is Action.PASS
                 self.ends |= {rule.action} - {Action.PASS}
-                if value is True:
-                    return passed
+            if any(certain for _, _, certain in found):
+                return passed
         if isolated is False or tier.end is Action.PASS:
             return True
         self.ends.add(tier.end)
         self.steps.append(Step(self.direction, plane.name, tier.name, None, None, tier.end, isolated is True))
         return passed or isolated is None
+
+    def matching(self, item: Selected) -> Iterator[tuple[Rule, bool]]:
+        """The rules of a policy that match or may match, up to the first that certainly does; whether they do."""
+        for rule in item.rules.rules:
+            value = self.value(item.policy, rule, item.certain)
+            if value is False or rule.action is Action.LOG:
+                continue
+            yield rule, value is True
+            if value is True:
+                return
 
     def value(self, policy: Policy, rule: Rule, certain: bool) -> bool | None:
         """Whether a rule matches; what almost matches is noted."""
@@ -153,3 +164,13 @@ class Walk:
         if (peer is False) != (port is False):
             self.near.append(Near(self.direction, policy, rule, "peer" if peer is False else "port"))
         return all_of((True if certain else None, peer, port))
+
+
+def tied(selecting: Iterable[Selected], direction: Direction) -> Iterator[tuple[Selected, ...]]:
+    """Policies in their order. Together: those of one order of which it matters which is asked first."""
+    for _, group in groupby(selecting, lambda item: item.policy.order):
+        together = tuple(group)
+        if len(together) > 1 and len(actions((item.policy for item in together), direction)) > 1:
+            yield together
+        else:
+            yield from ((item,) for item in together)

@@ -91,9 +91,15 @@ def homes_of(subject: Peer) -> frozenset[str] | None:
 
 
 @lru_cache(maxsize=1)
+def all_kinds() -> tuple[PolicyKind, ...]:
+    """Every group of kinds."""
+    return package_constants(analyzer.policy.kinds, "KIND", PolicyKind)
+
+
+@lru_cache(maxsize=1)
 def kinds() -> dict[str, PolicyKind]:
     """The kinds of policies by ``group/kind``."""
-    return {name: kind for kind in package_constants(analyzer.policy.kinds, "KIND", PolicyKind) for name in kind.names}
+    return {name: kind for kind in all_kinds() for name in kind.names}
 
 
 def policy_set(world: World) -> PolicySet:
@@ -109,10 +115,21 @@ def policy_set(world: World) -> PolicySet:
             found += kind.read(item, world)
         else:
             ignored.append(item)
+    for kind in all_kinds():
+        found += kind.standing(world) if kind.standing is not None else ()
     complaints = tuple(item for item in found if isinstance(item, Complaint))
     orders = [tier for kind in known.values() for tier in kind.tiers] + [item for item in found if isinstance(item, TierOrder)]
     planes = arranged([item for item in found if isinstance(item, Policy)], orders)
-    return PolicySet(world, planes, complaints, tuple(ignored))
+    return PolicySet(world, planes, (*complaints, *ties(planes)), tuple(ignored))
+
+
+def ties(planes: tuple[Plane, ...]) -> Iterator[Complaint]:
+    """A complaint about each policy that is asked at the same time as another one that may decide otherwise."""
+    groups = (group for plane in planes for tier in plane.tiers for direction in Direction for group in tier.tied(direction))
+    for first, *others in dict.fromkeys(group for group in groups if len(group) > 1):
+        for policy in others:
+            text = f"{policy} has the same priority as {first} (line {first.at.line} of {first.at.path}): which decides where both match is not defined"
+            yield Complaint(policy.at, text)
 
 
 def arranged(policies: list[Policy], orders: Iterable[TierOrder]) -> tuple[Plane, ...]:

@@ -7,14 +7,14 @@ reject is a policy whose selection is opaque, so that no verdict on whom it coul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
 from analyzer.parsers._view import View
-from analyzer.policy.terms import Named, Of, Opaque, Peer, both
-from analyzer.policy.tiers import Direction, Policy, Rules, TierOrder
+from analyzer.policy.terms import EVERYONE, Named, Of, Opaque, Peer, both
+from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
 from analyzer.source import Span
 
@@ -35,12 +35,13 @@ Read: TypeAlias = Policy | TierOrder | Complaint
 @dataclass(frozen=True, slots=True)
 class PolicyKind:
     """Kinds of objects that say who may talk to whom. ``names`` are ``group/kind``; ``supporting`` are kinds that ``read`` looks up in the
-    cluster (network sets, address groups) and that are no policies themselves."""
+    cluster (network sets, address groups) and that are no policies themselves. ``standing`` gives what holds without any object."""
 
     names: tuple[str, ...]
     read: Callable[[OtherObjectFact, World], Iterator[Read]]
     tiers: tuple[TierOrder, ...] = ()
     supporting: tuple[str, ...] = field(default=())
+    standing: Callable[[World], Iterator[Read]] | None = None
 
 
 def group_of(fact: ObjectFact) -> str:
@@ -59,12 +60,20 @@ def complaints_of(view: View) -> Iterator[Complaint]:
         yield Complaint(gap.at, gap.reason, rejected=True)
 
 
-def unreadable(fact: ObjectFact, reason: str) -> Policy:
-    """What stands for a policy that cannot be read: it may select any pod of its namespace (of the cluster, where it has none), and deny."""
-    where: Peer = Named(Of.NAMESPACE, frozenset({fact.namespace}))
+def unreadable(fact: ObjectFact, reason: str, subject: Peer = EVERYONE) -> Policy:
+    """What stands for a policy that cannot be read: it may select any pod of its namespace (of the cluster, where it has none) that
+    ``subject`` selects, and may admit and deny it anything."""
     doubt = Opaque(f"{fact.kind} {fact.name} cannot be read: {reason}", fact.at)
-    subject: Peer = both(where, doubt) if fact.namespace else doubt
-    return Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, Rules(()), Rules(()))
+    inside = Named(Of.NAMESPACE, frozenset({fact.namespace})) if fact.namespace else EVERYONE
+    rules = Rules((Rule(Action.ALLOW, EVERYONE, fact.at), Rule(Action.DENY, EVERYONE, fact.at)))
+    return Policy(fact.kind, fact.namespace, fact.name, fact.at, both(both(inside, subject), doubt), rules, rules)
 
 
-__all__ = ["Complaint", "Direction", "PolicyKind", "Read", "complaints_of", "group_of", "unreadable", "view_of"]
+def unknown_fields(view: View, known: Container[str]) -> None:
+    """Notes the fields that an object cannot have."""
+    for key in view.value:
+        if key not in known:
+            view.wrong(f"unknown field {view.name(key)!r}", key)
+
+
+__all__ = ["Complaint", "Direction", "PolicyKind", "Read", "complaints_of", "group_of", "unknown_fields", "unreadable", "view_of"]

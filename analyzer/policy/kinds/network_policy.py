@@ -7,13 +7,14 @@ Ingress always) and the checks of pkg/apis/networking/validation/validation.go.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.blocks import block, has_host_bits, in_blocks, without
 from analyzer.policy.ports import NUMBERS, any_of_traffic, is_port_name, other_protocols, ports
 from analyzer.policy.profiles import Profile
-from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, unreadable, view_of
+from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, unknown_fields, unreadable, view_of
 from analyzer.policy.selectors import selector
 from analyzer.policy.terms import ANY_TRAFFIC, EVERYONE, NOBODY, All, Is, Kind, Named, Of, Peer, PortName, Traffic, both, either
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
@@ -29,6 +30,7 @@ FIELDS = {"podSelector", "policyTypes", "ingress", "egress"}
 
 def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     """A NetworkPolicy as one policy of the default tier."""
+    fact = replace(fact, namespace=fact.namespace or "default")
     view = view_of(fact)
     spec = view.part("spec")
     advice: list[Complaint] = []
@@ -43,13 +45,6 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
         return
     order = (ORDER, f"{fact.namespace}/{fact.name}")
     yield Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, found["Ingress"], found["Egress"], order=order)
-
-
-def unknown_fields(view: View, known: set[str]) -> None:
-    """Notes the fields that an object cannot have."""
-    for key in view.value:
-        if key not in known:
-            view.wrong(f"unknown field {view.name(key)!r}", key)
 
 
 def types(spec: View) -> tuple[str, ...]:
