@@ -1,0 +1,71 @@
+"""The pods behind a service, and the ports by which it reaches them, from what policies and manifests know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from analyzer.addresses import Address
+from analyzer.facts.kubernetes import EndpointsFact, ServiceFact, ServicePort
+from analyzer.policy.entities import Entity
+from analyzer.policy.world import World
+
+
+class Backend(NamedTuple):
+    """A pod behind a service's port: the flow that asks for ``port`` of the service arrives at ``target`` of the pod."""
+
+    entity: Entity
+    name: str
+    protocol: int
+    port: int
+    target: int
+
+
+def service_at(world: World, address: Address) -> tuple[str, str] | None:
+    """The service (namespace, name) that has an address."""
+    for key, fact in sorted(world.cluster.services.items()):
+        if address in (*fact.cluster_addresses, *fact.external_addresses, *fact.load_balancer_addresses):
+            return key
+    return None
+
+
+def backends(world: World, namespace: str, name: str) -> tuple[Backend, ...]:
+    """The pods behind each port of a service, by its selector; by its captured endpoints where it has none, or where no pod is given that it selects."""
+    service = world.cluster.services.get((namespace, name))
+    if service is None:
+        return ()
+    selected = [entity for entity in world.entities if entity.namespace == namespace and selects(service, entity)]
+    if selected:
+        return tuple(dict.fromkeys(item for port in service.ports for item in selected_backends(port, selected)))
+    return tuple(dict.fromkeys(captured(world, service, world.cluster.endpoints.get((namespace, name), ()))))
+
+
+def selects(service: ServiceFact, entity: Entity) -> bool:
+    """Whether a service's selector holds for a pod; an empty one selects nothing (the endpoints are somebody else's to make)."""
+    return bool(service.selector) and all(entity.labels.get(key) == value for key, value in (service.selector or {}).items())
+
+
+def selected_backends(port: ServicePort, entities: Iterable[Entity]) -> Iterator[Backend]:
+    """The pods of a port with the number that its target has at each: a name means the port that the pod's containers give it."""
+    for entity in entities:
+        for number in targets(port, entity):
+            yield Backend(entity, port.name, port.protocol, port.port, number)
+
+
+def targets(port: ServicePort, entity: Entity) -> Iterator[int]:
+    """The numbers of a port's target at a pod; a pod without the name has none (endpoint slices leave it out)."""
+    if isinstance(port.target, int):
+        yield port.target or port.port
+        return
+    yield from (item.port for item in entity.ports if item.name == port.target and item.protocol == port.protocol)
+
+
+def captured(world: World, service: ServiceFact, slices: Iterable[EndpointsFact]) -> Iterator[Backend]:
+    """The entities that have the addresses of endpoints."""
+    owners = {own: entity for entity in reversed(world.entities) if not entity.host_network for own in entity.addresses}
+    for item in slices:
+        for port in service.ports:
+            numbers = [number for name, protocol, number in item.ports if (name, protocol) == (port.name, port.protocol)]
+            for endpoint in item.endpoints:
+                if (entity := owners.get(endpoint.address)) is not None:
+                    yield from (Backend(entity, port.name, port.protocol, port.port, number or port.port) for number in numbers)
