@@ -28,6 +28,7 @@ class Of(StrEnum):
     NAMESPACE = "namespace"
     ACCOUNT = "service account"
     NODE = "node"
+    PLACE = "node that it is on"
 
 
 class Kind(StrEnum):
@@ -104,7 +105,7 @@ class LabelText:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The entity's pod, namespace, service account or node has one of the names. Nodes: hosts only."""
+    """The entity's pod, namespace, service account or node has one of the names. NODE: hosts only; PLACE: the node that a pod is on, too."""
 
     of: Of
     names: frozenset[str]
