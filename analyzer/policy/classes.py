@@ -67,6 +67,7 @@ class Universe:
     inside: tuple[tuple[Prefix, ...], ...]
     memory: dict[Peer, Sides] = field(default_factory=dict, repr=False)
     indexes: dict[tuple[str, Of, str], dict[str, int]] = field(default_factory=dict, repr=False)
+    unknowns: dict[Of, int] = field(default_factory=dict, repr=False)
 
     @cached_property
     def all(self) -> int:
@@ -105,7 +106,7 @@ class Universe:
                 return sure & counted, may & counted
             case _:
                 found = self.exact(peer)
-                return found, found | (self.without_node if about_node(peer) else 0)
+                return found, found | (0 if isinstance(peer, Is) else self.unknown(peer.of))
 
     def exact(self, leaf: Is | Named | LabelTest) -> int:
         """The classes for which a test holds for sure that is not made of others."""
@@ -139,10 +140,11 @@ class Universe:
         """The classes of which it is not known what addresses they have."""
         return set_of(i for i, item in enumerate(self.classes) if not item.addresses and not item.blocks)
 
-    @cached_property
-    def without_node(self) -> int:
-        """The hosts of which it is not known which node they are."""
-        return set_of(i for i, item in enumerate(self.classes) if not known(item, Of.NODE))
+    def unknown(self, of: Of) -> int:
+        """The classes of which it is not known which node they are, or are on."""
+        if of not in self.unknowns:
+            self.unknowns[of] = set_of(i for i, item in enumerate(self.classes) if not known(item, of))
+        return self.unknowns[of]
 
     @cached_property
     def by_block(self) -> dict[Prefix, int]:
@@ -155,7 +157,7 @@ class Universe:
         if found is None:
             read: Callable[[Entity], str | None]
             read = (lambda item: name_of(item, of)) if what == "name" else (lambda item: (labels_of(item, of) or {}).get(key))
-            values = ((read(item), i) for i, item in enumerate(self.classes))
+            values = ((read(item), i) for i, item in enumerate(self.classes) if known(item, of))
             found = self.indexes[what, of, key] = gathered((value, i) for value, i in values if value is not None)
         return found
 
@@ -166,11 +168,6 @@ class Universe:
 
 
 T = TypeVar("T")
-
-
-def about_node(leaf: Is | Named | LabelTest) -> bool:
-    """Whether a test is about a node's name or labels."""
-    return not isinstance(leaf, Is) and leaf.of is Of.NODE
 
 
 def gathered(pairs: Iterable[tuple[T, int]]) -> dict[T, int]:
