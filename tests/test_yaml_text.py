@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.facts.kubernetes import ServiceFact
@@ -175,8 +175,12 @@ items:
     containers:
     - args: ["a", b]
       name: c
+      ports: [{name: dns, containerPort: 53}, {containerPort: 80}]
+      env: [x, {a: [1, 'b'], c: {on: "d, e"}, f: {}}, []]
     - command:
       - --x=1
+      - {x: ::1/8}
+      - [y, 0x10, -1]
       - a: b
       name: d
   status:
@@ -234,6 +238,19 @@ PIECES += [
     "\n\n",
     "\n# c\n",
     "\u00e9",
+    "{",
+    "}",
+    "[",
+    "]",
+    "{a: b}",
+    "[a, 1.0]",
+    ", ",
+    ": {z: [~, 'q']}",
+    "%",
+    "@",
+    "!",
+    "?",
+    ":",
 ]
 CHANGE = st.tuples(st.integers(0, len(BLOCKS)), st.sampled_from(PIECES), st.integers(0, 2))
 
@@ -264,6 +281,33 @@ def test_what_kubectl_writes_is_read_by_lines() -> None:
     assert gaps == []
     assert isinstance(known[0], ServiceFact)
     assert known[0].selector == {"true": "yes"}
+
+
+SIGNS = st.sampled_from("{}[],: ab5-~'\"#&*!%@`|>?<=($\\._+")
+WORDS = st.sampled_from(["on", "'c'", '"d"', "k8s.io/z", "::1", "{a: b}", "[c]", "{}", "[]", ", ", ": ", " #", "? ", "&a ", "*a"])
+FLOWS = st.lists(SIGNS | WORDS, max_size=12).map("".join)
+
+
+@given(FLOWS, st.sampled_from(["[%s]", "{%s}", "{a: %s}", "[{q: %s}, x]", "{r: [%s], s: t}"]), st.booleans())  # type: ignore[untyped-decorator]
+@settings(max_examples=400)  # type: ignore[untyped-decorator]
+def test_flow_collections_are_read_by_lines_as_the_parser_of_yaml_reads_them(
+    inner: str, around: str, behind_a_dash: bool
+) -> None:
+    text = f"apiVersion: v1\nkind: X\nspec:\n  {'- ' if behind_a_dash else 'v: '}{around % inner}\n"
+    by_lines = told(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_yaml, "written_by_kubectl", lambda *_: None)
+        assert by_lines == told(text)
+
+
+def test_flow_collections_on_one_line_are_read_by_lines() -> None:
+    text = "apiVersion: v1\nkind: X\nspec:\n  ports:\n  - {name: dns, containerPort: 53}\n  types: [A, 'B']\n"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_yaml, "events", None)
+        (fact,), gaps = facts_of(text)
+    assert gaps == []
+    assert fact.document["spec"] == {"ports": [{"name": "dns", "containerPort": 53}], "types": ["A", "B"]}
+    assert (fact.place("spec", "ports", 0, "containerPort").column, fact.place("spec", "types", 1).column) == (32, 14)
 
 
 NAMES = st.sampled_from(["a", "b", "", "é", 'x"y', "k8s.io/z", "n\\"])

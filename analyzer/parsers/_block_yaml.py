@@ -1,8 +1,9 @@
 """YAML as ``kubectl`` writes it, read by lines: block mappings and sequences of keys and scalars that stand on one line each.
 
 Tens of thousands of objects have few *shapes*: the same keys in the same columns with other scalars. A shape is worked out once; the
-values and places of an object are then its scalars put into it. Whatever is written otherwise (block scalars, flow collections, anchors,
-comments, text that is not ASCII, a key twice, a key without a value) is None here and is left to ``_yaml``, which decides what it means.
+values and places of an object are then its scalars put into it. A flow collection on one line stands for a scalar (``_flow_yaml``). Whatever is
+written otherwise (block scalars, anchors, comments, text that is not ASCII, a key twice, a key without a value) is None here and is left to
+``_yaml``, which decides what it means.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analyzer.parsers._documents import Document, Key
+from analyzer.parsers._flow_yaml import Flow, flow
 from analyzer.parsers._scalars import key_text, plain
 from analyzer.source import Span
 
-# The blanks and dashes before, the key, and the scalar: quoted without escapes, or plain (YAML 1.1, 9.1.3: no ``: `` and `` #`` inside).
+# The blanks and dashes before, the key, a flow collection that is not empty, and the scalar: quoted without escapes, or plain (YAML 1.1, 9.1.3:
+# no ``: `` and `` #`` inside).
 LINE = re.compile(
     r"""^(\ *(?:-\ )*)
     (?:([A-Za-z_][\w./-]{0,200}):(?:\ |$))?
+    (?:([{\[][ -~]+[}\]])$)?
     ("[ !#-\[\]-~]*" | '[ -&(-~]*' | \{\} | \[\] | (?:[A-Za-z0-9_./~+$(=<^;\\] | -(?=[!-~])) (?:[ -"$-9;-~]++ | :(?=[!-~]) | (?<=[!-~])\#)*+ (?<!\ ) | )$
     """,
     re.MULTILINE | re.VERBOSE | re.ASCII,
@@ -32,7 +36,10 @@ SHAPES = 1000
 Template = int | dict[str, "Template"] | list["Template"]
 Spot = tuple[int, int, int]
 """Row and column from 0, and the end column; its end is ``OPEN`` to the end of the line, or that of its row's ``SCALAR``."""
-OPEN, SCALAR = -1, -2
+OPEN, SCALAR, FLOW = -1, -2, -3
+"""``FLOW - n``: the place of the ``n``-th value of the row's flow collection, which begins in the column."""
+Mark = str | tuple[tuple[Key, ...], ...] | None
+"""What the value of a row is: None for a scalar, the text of an empty one, and of a flow collection the paths to its values."""
 
 
 class Otherwise(ValueError):
@@ -60,14 +67,19 @@ class Token:
 class ShapedPlaces(Mapping[tuple[Key, ...], Span]):
     """The places of a document: those of its shape. ``line`` is that of the first row, ``lengths`` are those of the rows' scalars."""
 
-    __slots__ = ("lengths", "line", "path", "shape")
+    __slots__ = ("flows", "lengths", "line", "path", "shape")
 
-    def __init__(self, path: str, line: int, shape: Shape, scalars: Sequence[str]) -> None:
-        self.path, self.line, self.shape, self.lengths = path, line, shape, array("L", map(len, scalars))
+    def __init__(
+        self, path: str, line: int, shape: Shape, scalars: Sequence[str], flows: Mapping[int, Flow] | None = None
+    ) -> None:
+        self.path, self.line, self.shape, self.lengths, self.flows = path, line, shape, array("L", map(len, scalars)), flows or {}
 
     def __getitem__(self, key: tuple[Key, ...]) -> Span:
         row, column, end = self.shape.spots[key]
         line = self.line + row
+        if end <= FLOW:
+            first, end = self.flows[row].spans[FLOW - end]
+            column, end = column + first, column + end if end != OPEN else OPEN
         if end == OPEN:
             return Span(self.path, line, column + 1)
         return Span(self.path, line, column + 1, line, (column + self.lengths[row] if end == SCALAR else end) + 1)
@@ -100,8 +112,14 @@ class Shapes:
         rows = LINE.findall(text) if count <= LINES else ()
         if len(rows) != count:
             return None
-        leads, keys, scalars = zip(*rows, strict=True)
-        shape = self.shape((leads, keys, tuple(map(EMPTY.get, scalars)))) if leads[0] == first else None
+        leads, keys, collections, scalars = zip(*rows, strict=True)
+        flows = {row: found for row, item in enumerate(collections) if item and (found := flow(item))} if any(collections) else {}
+        if len(flows) != len(rows) - collections.count(""):
+            return None
+        marks: tuple[Mark, ...] = tuple(map(EMPTY.get, scalars))
+        if flows:
+            marks = tuple(flows[row].paths if row in flows else mark for row, mark in enumerate(marks))
+        shape = self.shape((leads, keys, marks)) if leads[0] == first else None
         if shape is None:
             return None
         quoted = '"' in text or "'" in text
@@ -109,10 +127,12 @@ class Shapes:
             values = list(map(unquoted if quoted else plain, scalars))
         except ValueError:
             return None
-        return Document(filled(shape.template, values), ShapedPlaces(path, line, shape, scalars))
+        for row, found in flows.items():
+            values[row] = found.value
+        return Document(filled(shape.template, values), ShapedPlaces(path, line, shape, scalars, flows))
 
-    def shape(self, rows: tuple[Sequence[str], Sequence[str], Sequence[str | None]]) -> Shape | None:
-        """The shape of rows: blanks and dashes, keys, and which scalars are empty."""
+    def shape(self, rows: tuple[Sequence[str], Sequence[str], Sequence[Mark]]) -> Shape | None:
+        """The shape of rows: blanks and dashes, keys, and what their values are."""
         if rows in self.known:
             return self.known[rows]
         if len(self.known) >= SHAPES:
@@ -142,8 +162,8 @@ def filled(template: Template, values: Sequence[Any]) -> Any:
 class Outline:
     """Reads rows into a shape; Otherwise where their columns do not fit."""
 
-    def __init__(self, leads: Sequence[str], keys: Sequence[str], empty: Sequence[str | None]) -> None:
-        self.keys, self.empty = keys, empty
+    def __init__(self, leads: Sequence[str], keys: Sequence[str], marks: Sequence[Mark]) -> None:
+        self.keys, self.marks = keys, marks
         self.tokens = [token for row, lead in enumerate(leads) for token in tokens(row, lead, keys[row])]
         self.spots: dict[tuple[Key, ...], Spot] = {}
         self.position = 0
@@ -155,7 +175,7 @@ class Outline:
         if self.tokens[self.position].kind != ":":
             raise Otherwise("no mapping")
         template = self.mapping(())
-        if self.position < len(self.tokens) or isinstance(template.get("items"), list):
+        if self.position < len(self.tokens) or isinstance(template.get("items"), list) or ("items", 0) in self.spots:
             raise Otherwise("rows that belong to nothing, or a list")
         return Shape(template, self.spots)
 
@@ -186,7 +206,7 @@ class Outline:
     def value(self, path: tuple[Key, ...], row: int, column: int) -> Template:
         """What stands behind a key, or below it."""
         end = column + len(self.keys[row])
-        if self.empty[row] != "":
+        if self.marks[row] != "":
             return self.scalar(path, row, end + 2, (row, column, end))
         self.spots[path] = (row, column, end)
         if self.position >= len(self.tokens):
@@ -214,7 +234,7 @@ class Outline:
         token = self.tokens[self.position]
         spot = (token.row, token.column, OPEN)
         if token.kind == ".":
-            if self.empty[token.row] == "":
+            if self.marks[token.row] == "":
                 raise Otherwise("no value")
             self.position += 1
             return self.scalar(path, token.row, token.column, spot)
@@ -222,11 +242,14 @@ class Outline:
         return self.sequence(path) if token.kind == "-" else self.mapping(path)
 
     def scalar(self, path: tuple[Key, ...], row: int, column: int, around: Spot) -> Template:
-        """A scalar, or an empty collection, which has the place of what it belongs to."""
-        self.spots[path] = (row, column, SCALAR) if self.empty[row] is None else around
-        if self.empty[row] is None:
-            return row
-        return {} if self.empty[row] == "{}" else []
+        """A scalar, or a collection, which has the place of what it belongs to."""
+        mark = self.marks[row]
+        self.spots[path] = (row, column, SCALAR) if mark is None else around
+        if isinstance(mark, str):
+            return {} if mark == "{}" else []
+        for number, inner in enumerate(mark or ()):
+            self.spots[(*path, *inner)] = (row, column, FLOW - number)
+        return row
 
 
 def tokens(row: int, lead: str, key: str) -> Iterator[Token]:
