@@ -1,0 +1,1 @@
+"""Cilium's policies: what its settings, labels, entities, addresses and ports mean."""

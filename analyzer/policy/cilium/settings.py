@@ -1,0 +1,82 @@
+"""The settings of Cilium that change what policies mean, from its ConfigMap ``cilium-config``.
+
+Keys and defaults follow pkg/option/config.go and install/kubernetes/cilium/values.yaml. Where no ConfigMap is given the
+defaults of the chart are taken for what it always sets, and None (not known) for what people do turn on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from analyzer.addresses import Address
+from analyzer.facts.kubernetes import ConfigMapFact, Located
+from analyzer.model.cluster import Cluster
+from analyzer.source import Span
+
+CONFIG_MAP = "cilium-config"
+MODES = ("default", "always", "never")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``enforcement``: default, always or never. ``match_nodes``: CIDRs match nodes. ``host_firewall``: policies with a nodeSelector are
+    enforced. ``node_labels``: fromNodes and toNodes are allowed. ``cluster``: this cluster's name. ``label_filter``: labels are chosen by
+    other rules than the default ones. ``non_default_deny``: ``enableDefaultDeny`` is heeded."""
+
+    enforcement: str = "default"
+    match_nodes: bool = False
+    host_firewall: bool | None = None
+    node_labels: bool | None = None
+    cluster: str | None = None
+    label_filter: bool = False
+    non_default_deny: bool = True
+    localhost: bool = True
+    api_servers: tuple[Address, ...] | None = None
+    at: Span | None = None
+
+
+def config_map(cluster: Cluster) -> ConfigMapFact | None:
+    """Cilium's ConfigMap, in whichever namespace it is installed."""
+    found = (fact for (_, name), fact in sorted(cluster.config_maps.items()) if name == CONFIG_MAP)
+    return next(found, None)
+
+
+def settings_of(cluster: Cluster) -> Settings:
+    """The settings of the cluster's Cilium."""
+    servers = api_servers(cluster)
+    fact = config_map(cluster)
+    if fact is None:
+        return Settings(api_servers=servers)
+    data = fact.data
+    enforcement = text(data, "enable-policy", "default").lower()
+    return Settings(
+        enforcement=enforcement if enforcement in MODES else "default",
+        match_nodes="nodes" in text(data, "policy-cidr-match-mode").replace(",", " ").split(),
+        host_firewall=truth(data, "enable-host-firewall"),
+        node_labels=truth(data, "enable-node-selector-labels"),
+        cluster=text(data, "cluster-name", "default"),
+        label_filter=bool(text(data, "labels") or text(data, "label-prefix-file")),
+        non_default_deny=truth(data, "enable-non-default-deny-policies", True),
+        localhost=text(data, "allow-localhost", "auto").lower() != "policy",
+        api_servers=servers,
+        at=fact.at,
+    )
+
+
+def text(data: Mapping[str, Located], key: str, default: str = "") -> str:
+    """A setting's text."""
+    found = data.get(key)
+    return found.value.strip() or default if found is not None else default
+
+
+def truth(data: Mapping[str, Located], key: str, default: bool = False) -> bool:
+    """A setting that is on or off, as Go's strconv.ParseBool reads it."""
+    found = text(data, key)
+    return found.lower() in ("true", "t", "1") if found else default
+
+
+def api_servers(cluster: Cluster) -> tuple[Address, ...] | None:
+    """The addresses of the API servers: the endpoints of ``default/kubernetes``; None where they are not given."""
+    slices = cluster.endpoints.get(("default", "kubernetes"))
+    return tuple(sorted({item.address for fact in slices for item in fact.endpoints})) if slices else None
