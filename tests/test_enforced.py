@@ -19,6 +19,12 @@ spec:
   - Ingress
 """
 ALLOW = DENY.replace("deny", "allow") + "  ingress:\n  - {}\n"
+WEB = DENY.replace("deny", "web") + "  ingress:\n  - ports:\n    - protocol: TCP\n      port: 80\n"
+ENFORCING = """-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -d 10.64.0.0/16 -p tcp -m tcp --dport 80 -j ACCEPT
+-A FORWARD -d 10.64.0.0/16 -p icmp -j ACCEPT
+-A FORWARD -d 10.64.0.0/16 -j DROP
+"""
 DROPS = "-A FORWARD -d 10.64.1.2/32 -p tcp -j DROP\n"
 
 
@@ -41,15 +47,37 @@ def test_a_policy_that_nobody_enforces_is_refuted_with_a_packet(tmp_path: Path) 
     assert found.counterexample.at.path == "k8s/policies.yaml"
 
 
-def test_what_policies_admit_and_nodes_pass_is_not_refuted(tmp_path: Path) -> None:
-    assert verdict(capture(tmp_path, ALLOW)).verdict is Verdict.UNDECIDED
+def test_what_policies_admit_and_nodes_pass_is_proved(tmp_path: Path) -> None:
+    assert verdict(capture(tmp_path, ALLOW)).verdict is Verdict.PROVED
 
 
 def test_what_policies_admit_and_a_node_cuts_is_refuted(tmp_path: Path) -> None:
-    folder = capture(tmp_path, ALLOW)
-    path = folder / "nodes" / "n1" / "iptables-save"
-    first = "-A FORWARD -m comment"
-    path.write_text(path.read_text().replace(first, DROPS + first, 1))
-    found = verdict(folder)
+    found = verdict(cut(capture(tmp_path, ALLOW), DROPS))
     assert found.verdict is Verdict.REFUTED
-    assert "the policies admit the packet" in found.reason
+    assert "dropped by filter FORWARD" in found.reason
+
+
+def test_rules_that_do_what_a_policy_says_are_proved(tmp_path: Path) -> None:
+    assert verdict(cut(capture(tmp_path, WEB), ENFORCING)).verdict is Verdict.PROVED
+
+
+def test_a_port_too_many_is_refuted_with_a_packet_to_it(tmp_path: Path) -> None:
+    found = verdict(cut(capture(tmp_path, WEB), ENFORCING.replace("--dport 80 ", "--dport 80:81 ")))
+    assert found.verdict is Verdict.REFUTED
+    assert found.counterexample is not None
+    assert found.counterexample.packet.destination_port == 81
+
+
+def test_a_port_too_few_is_refuted_with_a_packet_to_it(tmp_path: Path) -> None:
+    found = verdict(cut(capture(tmp_path, WEB.replace("port: 80\n", "port: 80\n      endPort: 90\n")), ENFORCING))
+    assert found.verdict is Verdict.REFUTED
+    assert found.counterexample is not None
+    assert 81 <= found.counterexample.packet.destination_port <= 90
+
+
+def cut(folder: Path, rules: str) -> Path:
+    """The capture with rules before the others of FORWARD, on every node; bridged packets pass through them too."""
+    for path in sorted((folder / "nodes").glob("*/iptables-save")):
+        first = "-A FORWARD -m comment"
+        path.write_text(path.read_text().replace(first, rules + first, 1))
+    return folder

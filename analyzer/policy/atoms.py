@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from analyzer.policy.bits import members, run
 from analyzer.policy.entities import Flow, NamedPort
 from analyzer.policy.terms import ALL_PORTS, All, AnyOf, Box, Not, Opaque, PortName, Traffic
-from analyzer.ranges import Ranges, union
+from analyzer.ranges import Ranges, joined, union
 
 Sides = tuple[int, int]
 
@@ -84,6 +84,18 @@ class Atoms:
         """The box that a flow is in."""
         here = ((flow.port, flow.port),)
         return self.of_box(Box(((flow.protocol, flow.protocol),), here, ((flow.source_port, flow.source_port),)))
+
+    def boxes_of(self, mask: int) -> Iterator[Box]:
+        """A set of flows as boxes apart from each other."""
+        for group in self.groups:
+            inside, sources = mask >> group.offset & run(0, group.count - 1), len(group.sources)
+            columns: dict[Ranges, Ranges] = {}
+            for column in range(sources if inside else 0):
+                places = (position // sources for position in members(inside) if position % sources == column)
+                if found := joined(span(group.destinations, place) for place in places):
+                    columns[found] = union(columns.get(found, ()), (span(group.sources, column),))
+            for destinations, origins in columns.items():
+                yield Box((group.protocols,), destinations, origins)
 
     def ports(self, mask: int) -> Iterator[tuple[tuple[int, int], Ranges]]:
         """A set of flows as protocols with their ranges of ports, source ports aside (a port counts when it is in with any of them)."""

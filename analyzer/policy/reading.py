@@ -51,7 +51,7 @@ def group_of(fact: ObjectFact) -> str:
 
 def view_of(fact: ObjectFact) -> View:
     """A view of the object; what it notes is found in its ``gaps``."""
-    return View(fact.document, fact.places, "kubernetes", [])
+    return View(fact.document, fact.places or {(): fact.at}, "kubernetes", [])
 
 
 def complaints_of(view: View) -> Iterator[Complaint]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import itemgetter
@@ -11,6 +11,7 @@ from typing import TypeVar
 from analyzer.query.flows import Aim, Sender, request, spelled
 from analyzer.ranges import normalised
 from analyzer.solve.questions import Question, answers
+from analyzer.solve.regions import State
 from analyzer.solve.states import NO_PAYLOAD
 from analyzer.solve.symbolic_ways import Some
 from analyzer.source import Scope
@@ -20,18 +21,34 @@ from analyzer.transfer.ir import Field
 
 WAYS, SOME = 1_000, 6
 Item = TypeVar("Item")
+Parted = Callable[[Aim, State], tuple[list[State], list[State]]]
 
 
-def contradiction(program: NetworkProgram, aims: Iterable[Aim], senders: Sequence[Sender]) -> str:
+def every(aim: Aim, state: State) -> tuple[list[State], list[State]]:
+    """All packets of a set are to arrive."""
+    del aim
+    return [state], []
+
+
+def contradiction(program: NetworkProgram, aims: Iterable[Aim], senders: Sequence[Sender], parted: Parted = every) -> str:
     """Asks whether some packet of the senders fails on its way there; words where Z3 finds one although the sets have none. What is
-    too much for Z3 stays the sets' answer."""
+    too much for Z3 stays the sets' answer. ``parted`` gives the packets of a set that are to arrive, and those that are not to."""
     some = [slimmed(sender) for sender in spaced(senders, SOME)]
     for aim in map(slim, aims):
-        starts = [(program.start(sender.scope), request(aim, sender)) for sender in some]
-        asked = dict(questions(aim, some))
-        for words, found in zip(asked, answers(program, starts, tuple(asked.values()), ways=WAYS), strict=True):
-            if isinstance(found, Some):
-                return f"internal error: by the sets no packet {words}, by Z3 one does: {dict(found.values)}"
+        sets = [(program.start(sender.scope), parted(aim, request(aim, sender))) for sender in some]
+        wanted = [(point, state) for point, (states, _) in sets for state in states]
+        denied = [(point, state) for point, (_, states) in sets for state in states]
+        words = differing(program, wanted, dict(questions(aim, some)))
+        if words := words or differing(program, denied, {"that no policy admits arrives": (delivered, ())}):
+            return words
+    return ""
+
+
+def differing(program: NetworkProgram, starts: Sequence[tuple[ir.Point, State]], asked: Mapping[str, Question]) -> str:
+    """What Z3 finds that the sets have not."""
+    for words, found in zip(asked, answers(program, starts, tuple(asked.values()), ways=WAYS) if starts else (), strict=False):
+        if isinstance(found, Some):
+            return f"internal error: by the sets no packet {words}, by Z3 one does: {dict(found.values)}"
     return ""
 
 

@@ -33,6 +33,7 @@ LOST, UNKNOWN, WRONG, REPLY, SEEN_SOURCE, SEEN_DESTINATION = (
     "the source is translated",
     "the destination is translated",
 )
+ADMITTED = "arrives, which no policy admits"
 
 
 class Sender(NamedTuple):
@@ -121,13 +122,14 @@ def answer(aim: Aim, state: State) -> State:
 @dataclass(slots=True)
 class Analysis:
     """The flows of some senders: ``lost`` are the packets that fail, ``assumptions`` what the rest takes for granted, ``points`` the places
-    that packets came to."""
+    that packets came to, ``delivered`` the requests that arrived."""
 
     lost: list[Lost]
     assumptions: dict[str, None]
     arrived: int
     count: Count
     points: Mapping[ir.Point, None]
+    delivered: Sequence[Result] = ()
 
 
 def analyse(
@@ -151,7 +153,7 @@ def followed(
     engine = Sets(program, neglect=dead)
     found = Analysis([], {}, 0, engine.count, engine.points)
     delivered = [one for result in engine.explore(starts) for one in arrivals(aim, result, found)]
-    found.arrived = len(delivered)
+    found.arrived, found.delivered = len(delivered), delivered
     if aim.translated is None:
         found.lost += [item for one in delivered for item in translations(one)]
     for result in engine.explore([(send(scope_of(one)), answer(aim, one.state)) for one in delivered]):

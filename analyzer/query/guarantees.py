@@ -13,17 +13,17 @@ from functools import partial
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.query.causes import Broken
-from analyzer.query.flows import LOST, PORTED, PORTS, REPLY, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, aims
+from analyzer.query.flows import ADMITTED, LOST, PORTED, PORTS, REPLY, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, aims
 from analyzer.query.neglect import neglect
 from analyzer.query.outside import Gate, entrances, from_outside, gates
 from analyzer.query.parties import Party, addresses, apart, decidable, families, nodes, owners, pods, portals
+from analyzer.query.policies import of_network
 from analyzer.query.reach import Group, Reach, decided, node_groups, pod_senders, united
 from analyzer.query.static import (
     Answer,
     container_to_container,
     counted,
     inapplicable,
-    policy_enforced,
     unique_pod_addresses,
     unique_pod_cidrs,
 )
@@ -34,7 +34,7 @@ CUT = (LOST, WRONG, REPLY)
 SEEN = (SEEN_SOURCE, SEEN_DESTINATION)
 NAMES = {4: "IPv4", 6: "IPv6"}
 AT_ONCE, MANY = 7, 40
-OUTSIDE = "outside-to-service"
+OUTSIDE, ENFORCED = "outside-to-service", "policy-enforced"
 COSTLY = ("services", "pods", "nodes to pods", "pods to nodes")
 
 
@@ -48,13 +48,15 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A guarantee about flows: which flows, which failures of them, and who they are in words. ``note``: why it is no error where it fails."""
+    """A guarantee about flows: which flows, which failures of them, and who they are in words. ``note``: why it is no error where it fails.
+    ``governed``: it is about pairs that policies say something of."""
 
     id: str
     flows: str
     kinds: tuple[str, ...]
     words: str
     note: str = ""
+    governed: bool = False
 
 
 CASES = (
@@ -71,12 +73,12 @@ CASES = (
     ),
     Case("pod-sees-its-own-address", "pods", (SEEN_SOURCE,), "pods"),
     Case("pod-to-service", "services", CUT, "services"),
+    Case(ENFORCED, "pods", (ADMITTED, *CUT), "pods that policies select", governed=True),
 )
 STATIC: Mapping[str, Callable[[Network], Answer]] = {
     "unique-pod-addresses": unique_pod_addresses,
     "unique-pod-cidrs": unique_pod_cidrs,
     "container-to-container": container_to_container,
-    "policy-enforced": policy_enforced,
 }
 ORDER = (
     *("pod-to-pod", "pod-to-pod-without-nat", "node-to-pod", "node-to-pod-without-nat", "pod-to-node-without-nat"),
@@ -129,12 +131,14 @@ def answer(network: Network, identifier: str, found: Mapping[Key, Reach]) -> Ans
     if identifier == OUTSIDE:
         return outside(network, found)
     case = next(case for case in CASES if case.id == identifier)
+    if case.governed and of_network(network).none:
+        return inapplicable(case.id, "no policy is in the capture")
     return flow_answer(network, case, {family: reach for (flows, family), reach in found.items() if flows == case.flows})
 
 
 def flow_answer(network: Network, case: Case, found: Mapping[int, Reach]) -> Answer:
     """The verdict on a guarantee about flows, over every family that the pods have."""
-    reaches = {family: reach for family, reach in sorted(found.items()) if reach.pairs}
+    reaches = {family: reach for family, reach in sorted(found.items()) if (reach.governed if case.governed else reach.pairs)}
     if not reaches:
         return inapplicable(case.id, f"no {case.words} to try are in the capture")
     scope = f"{size(network, case, tuple(reaches))}, {' and '.join(NAMES[family] for family in reaches)}"
@@ -143,12 +147,12 @@ def flow_answer(network: Network, case: Case, found: Mapping[int, Reach]) -> Ans
 
 def verdict(case: Case, reaches: Mapping[int, Reach], scope: str) -> Answer:
     """What the flows of each family amount to."""
-    broken = [item for reach in reaches.values() for item in reach.broken(case.id, case.kinds)]
-    pairs = sum(reach.pairs for reach in reaches.values())
+    broken = [item for reach in reaches.values() for item in reach.broken(case.id, case.kinds, case.governed)]
+    pairs = sum(reach.governed if case.governed else reach.pairs for reach in reaches.values())
     assumptions = tuple(dict.fromkeys(text for reach in reaches.values() for text in reach.assumptions))
     doubts = list(dict.fromkeys(text for reach in reaches.values() for text in reach.doubts))
     left = {pair for reach in reaches.values() for pair in reach.left}
-    silent = sum(len(reach.broken("", CUT)) for reach in reaches.values()) if case.kinds != CUT else 0
+    silent = sum(len(reach.broken("", CUT)) for reach in reaches.values()) if case.kinds != CUT and not case.governed else 0
     word = Verdict.REFUTED if broken else Verdict.UNDECIDED if doubts or left or silent >= pairs else Verdict.PROVED
     reason = reason_of(case, broken, doubts, len(left), pairs) or (
         f"{silent} of {pairs} pairs do not talk at all" if silent else ""
@@ -169,9 +173,7 @@ def reason_of(case: Case, broken: Sequence[Broken], doubts: Sequence[str], left:
         more = f" (and {len(doubts) - 1} more)" if len(doubts) > 1 else ""
         return doubts[0] + more
     if left:
-        return (
-            f"{left} pairs are cut where a NetworkPolicy may want it; what policies admit is not compared with the nodes' tables"
-        )
+        return f"{left} pairs are cut, and it is not known whether policies want it"
     return ""
 
 

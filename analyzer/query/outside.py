@@ -9,10 +9,10 @@ from itertools import product
 from analyzer.addresses import Address, Prefix, prefix_of
 from analyzer.addresses import prefix as read_prefix
 from analyzer.model.network import Interface, Network
-from analyzer.policy.network_policy import may_refuse
 from analyzer.query.flows import PORTED, PORTS, REPLY, Aim, Analysis, Lost, asking, failure, followed, origin, spelled, strange
 from analyzer.query.parties import Party, Portal, decidable, nodes, owners, pods
 from analyzer.query.plan import node_networks, on_link
+from analyzer.query.policies import may_refuse
 from analyzer.query.reach import Reach, record
 from analyzer.query.replay import Replay, packet_of, weighed
 from analyzer.ranges import Ranges, difference, normalised, single
@@ -116,7 +116,7 @@ def answering(portal: Portal, network: Network, party: Party) -> frozenset[tuple
 def governed(network: Network, value: int, family: int) -> bool:
     """Whether a policy may refuse an endpoint what comes from outside."""
     holders = (pod for pod in network.cluster.pods.values() if Address(family, value) in pod.addresses)
-    return any(may_refuse(network.cluster, pod) for pod in holders)
+    return any(may_refuse(network, pod) for pod in holders)
 
 
 def from_outside(network: Network, program: NetworkProgram, gate: Gate, dead: Neglect) -> Reach:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from analyzer.facts.kubernetes import PodFact
 from analyzer.model.cluster import Cluster
+from analyzer.model.network import Network
 from analyzer.policy.factors import Factors, factors
 from analyzer.policy.planes import PolicySet, policy_set
 from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
+from analyzer.policy.tiers import Direction
 from analyzer.policy.world import World, world_of
 
 
@@ -31,6 +34,11 @@ class Policies:
             self.compiled[family] = factors(self.all, family)
         return self.compiled[family]
 
+    @property
+    def none(self) -> bool:
+        """Whether there are no policies at all."""
+        return not any(True for _ in self.all.policies())
+
     def families(self) -> tuple[int, ...]:
         """The families that pods and nodes have addresses in; IPv4 where none has any."""
         found = {address.family for entity in self.world.entities for address in entity.addresses}
@@ -41,6 +49,19 @@ def policies(cluster: Cluster, profile: Profile = UNKNOWN_SYSTEM) -> Policies:
     """The policies of a cluster as a network system reads them."""
     world = world_of(cluster, profile)
     return Policies(world, policy_set(world))
+
+
+def of_network(network: Network) -> Policies:
+    """The policies of a network, as the network system reads them that the input shows."""
+    return known(Identity(network.cluster), UNKNOWN_SYSTEM)
+
+
+def may_refuse(network: Network, pod: PodFact) -> bool:
+    """Whether a policy stands before a pod's ports, or may."""
+    found = of_network(network)
+    entity = found.world.by_name.get(f"{pod.namespace}/{pod.name}")
+    families = {address.family for address in pod.addresses} or {4}
+    return entity is None or any(tier for one in families for tier in found.all.selecting(entity, one, Direction.INGRESS))
 
 
 class Identity:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from analyzer.addresses import Address
 from analyzer.facts.links import Geneve, Vxlan
 from analyzer.findings import Counterexample
 from analyzer.model.network import Network
-from analyzer.policy.network_policy import admitted, policies_of
+from analyzer.policy.tiers import Policy
+from analyzer.query.admission import Admission
 from analyzer.query.agreement import contradiction
 from analyzer.query.causes import Broken
 from analyzer.query.flows import (
+    ADMITTED,
     LOST,
     PORTS,
     UNKNOWN,
@@ -25,13 +27,14 @@ from analyzer.query.flows import (
     spelled,
 )
 from analyzer.query.parties import Party
+from analyzer.query.policies import of_network
 from analyzer.query.replay import Replay, Word, replay
 from analyzer.ranges import Ranges, difference, intersection, normalised, size
 from analyzer.solve import internet
 from analyzer.solve.neglected import Neglect
 from analyzer.solve.oracle import Oracle
 from analyzer.solve.packet import SYN, TCP, Packet
-from analyzer.solve.regions import State, narrowed, values_of, variables
+from analyzer.solve.regions import Result, State, narrowed, values_of, variables
 from analyzer.solve.sifting import combinations
 from analyzer.solve.walk_index import index_of
 from analyzer.solve.walk_state import Walk
@@ -44,18 +47,20 @@ REPLAYS, BUDGET = 400, 1_500_000
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Pairs that fail in one way and for one reason, with the packet that was replayed."""
+    """Pairs that fail in one way and for one reason, with the packet that was replayed. ``governed``: policies say something of them."""
 
     kind: str
     pairs: frozenset[tuple[str, str]]
     reason: str
     at: Span | None
     shown: Counterexample | None
+    governed: bool = False
 
 
 @dataclass(slots=True)
 class Reach:
-    """What is known of some flows. ``doubts`` are reasons why something is not; ``left`` pairs that are the policies' business."""
+    """What is known of some flows. ``doubts`` are reasons why something is not; ``left`` pairs of which it is not known what policies admit;
+    ``governed`` counts the pairs of which they say something."""
 
     failures: list[Failure] = field(default_factory=list)
     doubts: dict[str, None] = field(default_factory=dict)
@@ -63,11 +68,14 @@ class Reach:
     left: set[tuple[str, str]] = field(default_factory=set)
     pairs: int = 0
     rules: int = 0
+    governed: int = 0
 
-    def broken(self, guarantee: str, kinds: Iterable[str]) -> list[Broken]:
-        """The pairs that fail in one of the ways, each once."""
+    def broken(self, guarantee: str, kinds: Iterable[str], governed: bool = False) -> list[Broken]:
+        """The pairs that fail in one of the ways, each once; ``governed``: of which policies say something."""
         found: dict[tuple[str, str], Broken] = {}
         for failure in self.failures:
+            if governed and not failure.governed:
+                continue
             for source, target in sorted(failure.pairs) if failure.kind in kinds else ():
                 found.setdefault((source, target), Broken(guarantee, source, target, failure.reason, failure.at, failure.shown))
         return list(found.values())
@@ -88,6 +96,8 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
     """The flows of a group, which Z3 has a look at too where none fails."""
     reach = Reach()
     reach.pairs = sum(size(sender.sources) * asked_for(group.aims[0], sender) for sender in group.senders)
+    admission = admission_of(network, group)
+    reach.governed = admission.pairs_governed(group.sources, group.pods) if admission is not None else 0
     for aim in group.aims:
         if reach.rules > BUDGET:
             reach.doubts[f"what {group.senders[0].scope.node} and others send was not decided: more than {BUDGET} tests"] = None
@@ -96,13 +106,19 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         reach.assumptions.update(dict.fromkeys(program.assumptions_at(found.points)))
         reach.assumptions.update(found.assumptions)
         reach.rules += found.count.rules
-        settle(network, reach, group, aim, found.lost)
+        settle(Deciding(network, group, aim, admission, reach), found.lost)
+        if admission is not None:
+            admitted(Deciding(network, group, aim, admission, reach), found.delivered)
     for sender in group.senders:
         if taken := difference(PORTS, sender.ports):
             text = ", ".join(str(port) for low, high in taken for port in range(low, high + 1))
             reach.assumptions[f"no program of {sender.scope} sends from the ports of its tunnels ({text})"] = None
     reach.doubts.update(dict.fromkeys(without_address(network, group)))
-    if not reach.failures and not reach.doubts and (wrong := contradiction(program, group.aims, group.senders)):
+    if (
+        not reach.failures
+        and not reach.doubts
+        and (wrong := contradiction(program, group.aims, group.senders, lambda aim, state: parted(admission, group, aim, state)))
+    ):
         reach.doubts[wrong] = None
     return reach
 
@@ -127,6 +143,7 @@ def united(parts: Sequence[Reach]) -> Reach:
         whole.left |= part.left
         whole.pairs += part.pairs
         whole.rules += part.rules
+        whole.governed += part.governed
     return whole
 
 
@@ -135,32 +152,113 @@ def asked_for(aim: Aim, sender: Sender) -> int:
     return size(sender.destinations) if aim.translated is None else len(aim.translated)
 
 
-def settle(network: Network, reach: Reach, group: Group, aim: Aim, lost: Sequence[Lost]) -> None:
-    """Replays a packet of each lost set, for each pair of nodes that it is about."""
-    homes = {value: parties[0].scope for value, parties in group.sources.items()}
-    named = known(network, group) if lost else {}
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """Flows that are being decided: whose, which, what policies say of them, and what is known so far."""
+
+    network: Network
+    group: Group
+    aim: Aim
+    admission: Admission | None
+    reach: Reach
+
+
+def admission_of(network: Network, group: Group) -> Admission | None:
+    """What policies say of a group's flows; None where there are no policies."""
+    policies = of_network(network)
+    return None if policies.none else Admission(policies, policies.factors(group.aims[0].family), {})
+
+
+def settle(deciding: Deciding, lost: Sequence[Lost]) -> None:
+    """Replays a packet of each lost set, for each pair of nodes that it is about; what policies deny may be lost."""
     for item in lost:
-        for part in one_by_one(group, item.state) if item.kind == UNKNOWN else by_nodes(group, item.state):
-            pairs = frozenset(pairs_of(group, part))
-            mine = frozenset(pair for pair in pairs if not governed(network, named, pair))
-            reach.left |= pairs - mine
-            if not mine:
-                continue
-            if len(reach.failures) + len(reach.doubts) >= REPLAYS:
-                reach.doubts[f"more than {REPLAYS} kinds of failures; the rest was not replayed"] = None
+        for state, governed in wanted(deciding, item.state):
+            if not settled(deciding, item._replace(state=state), governed):
                 return
-            found = replay(network, aim, item._replace(state=part), homes)
-            record(reach, item, mine, found)
 
 
-def record(reach: Reach, item: Lost, pairs: frozenset[tuple[str, str]], found: Replay | None) -> None:
+def wanted(deciding: Deciding, state: State) -> Iterator[tuple[State, bool]]:
+    """The part of a set that policies admit, and whether they say something of it; what they may admit is left."""
+    if deciding.admission is None:
+        yield state, False
+        return
+    group = deciding.group
+    if not group.pods:
+        deciding.reach.left |= set(pairs_of(group, state))
+        return
+    for part in deciding.admission.parts(group.sources, group.pods, state):
+        if part.flows is None:
+            deciding.reach.left |= set(pairs_of(group, part.state))
+            continue
+        for one in deciding.admission.within(deciding.aim, part.state, part.flows.sure):
+            yield one, part.flows.governed
+        for one in deciding.admission.within(deciding.aim, part.state, part.flows.may & ~part.flows.sure):
+            deciding.reach.left |= set(pairs_of(group, one))
+
+
+def settled(deciding: Deciding, item: Lost, governed: bool) -> bool:
+    """Replays packets of a lost set; whether to go on with others."""
+    group, reach = deciding.group, deciding.reach
+    homes = {value: parties[0].scope for value, parties in group.sources.items()}
+    for part in one_by_one(group, item.state) if item.kind == UNKNOWN else by_nodes(group, item.state):
+        pairs = frozenset(pairs_of(group, part))
+        if not pairs:
+            continue
+        if len(reach.failures) + len(reach.doubts) >= REPLAYS:
+            reach.doubts[f"more than {REPLAYS} kinds of failures; the rest was not replayed"] = None
+            return False
+        found = replay(deciding.network, deciding.aim, item._replace(state=part), homes)
+        record(reach, item, pairs, found, governed)
+    return True
+
+
+def admitted(deciding: Deciding, delivered: Sequence[Result]) -> None:
+    """Replays packets that arrive though no policy admits them; what policies may admit is left."""
+    assert deciding.admission is not None
+    group = deciding.group
+    for result in delivered:
+        for part in deciding.admission.parts(group.sources, group.pods, result.state):
+            if part.flows is None:
+                continue
+            denied = deciding.admission.factors.atoms.all & ~part.flows.may
+            for state in deciding.admission.within(deciding.aim, part.state, denied):
+                found = isolating(deciding.admission, group, state)
+                names = ", ".join(map(str, found))
+                if not settled(deciding, Lost(ADMITTED, f"{ADMITTED} ({names} isolates)", found[0].at, state), True):
+                    return
+
+
+def parted(admission: Admission | None, group: Group, aim: Aim, state: State) -> tuple[list[State], list[State]]:
+    """The packets of a set that are to arrive for sure, and those that are not to."""
+    if admission is None or not group.pods:
+        return [state], []
+    wanted: list[State] = []
+    denied: list[State] = []
+    for part in admission.parts(group.sources, group.pods, state):
+        if part.flows is not None:
+            wanted += admission.within(aim, part.state, part.flows.sure)
+            denied += admission.within(aim, part.state, admission.factors.atoms.all & ~part.flows.may)
+    return wanted, denied
+
+
+def isolating(admission: Admission, group: Group, state: State) -> list[Policy]:
+    """The policies that select the ends of a set's first pair."""
+    source = next(spelled(values_of(state, origin(state, Field.SOURCE))))
+    target = next(spelled(values_of(state, origin(state, Field.DESTINATION))))
+    return admission.selecting(group.sources[source][0], group.pods[target][0])
+
+
+def record(reach: Reach, item: Lost, pairs: frozenset[tuple[str, str]], found: Replay | None, governed: bool = False) -> None:
     """Keeps what the walk says: a failure that it confirms, a doubt that it shares, or a contradiction."""
     source, target = min(pairs)
     if found is None:
         reach.doubts[f"{source} to {target}: {item.reason}"] = None
     elif found.word is Word.CONFIRMED:
         kind = LOST if item.kind == UNKNOWN else item.kind
-        reach.failures.append(Failure(kind, pairs, found.reason, found.at, found.shown))
+        if item.kind == ADMITTED:
+            shown = replace(found.shown, reason=item.reason, at=item.at)
+            found = replace(found, reason=item.reason, at=item.at, shown=shown)
+        reach.failures.append(Failure(kind, pairs, found.reason, found.at, found.shown, governed))
     elif found.word is Word.UNKNOWN or item.kind == UNKNOWN:
         reason = found.reason if found.word is Word.UNKNOWN else item.reason
         reach.doubts[f"{source} to {target}: {reason}"] = None
@@ -223,23 +321,6 @@ def pairs_of(group: Group, state: State) -> Iterator[tuple[str, str]]:
         sources = [party.name for value in spelled(own) for party in group.sources.get(value, ())]
         targets = [name for value in spelled(asked) for name in group.targets.get(value, ())]
         yield from product(sources, targets)
-
-
-def governed(network: Network, named: Mapping[str, Party], pair: tuple[str, str]) -> bool:
-    """Whether policies may be what cuts the pair; ``named`` is empty where there are none."""
-    if not named:
-        return False
-    source, target = (named[name].pod if name in named else None for name in pair)
-    if source is None or target is None:
-        return True
-    return not admitted(network.cluster, source, target).everything
-
-
-def known(network: Network, group: Group) -> dict[str, Party]:
-    """The parties by name, where there are policies."""
-    if not policies_of(network.cluster):
-        return {}
-    return {party.name: party for parties in (*group.sources.values(), *group.pods.values()) for party in parties}
 
 
 def pod_senders(parties: Iterable[Party], destinations: Ranges) -> tuple[Sender, ...]:

@@ -8,8 +8,6 @@ from itertools import combinations
 from analyzer.addresses import Address, Prefix
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
-from analyzer.policy.network_policy import policies_of
-from analyzer.query import enforced
 from analyzer.query.causes import Broken
 from analyzer.query.plan import address_place, captured_name, on_link, ranges, running_pods
 from analyzer.query.state import roots
@@ -150,17 +148,6 @@ def container_to_container(network: Network) -> Answer:
     return verdict(
         "container-to-container", f"{counted(len(spaces), 'pod')}, by the ports that they declare", broken, len(spaces)
     )
-
-
-def policy_enforced(network: Network) -> Answer:
-    """Whether the nodes admit what policies admit. Policies of other kinds than NetworkPolicy are not compared."""
-    policies = [item for item in network.cluster.others if "NetworkPolicy" in item.kind]
-    if not policies:
-        return inapplicable("policy-enforced", "no NetworkPolicy is in the capture")
-    if len(policies_of(network.cluster)) == len(policies):
-        return enforced.policy_enforced(network)
-    reason = "policies of other kinds than NetworkPolicy are not compared with the nodes' tables"
-    return Guarantee("policy-enforced", Verdict.UNDECIDED, counted(len(policies), "policy object"), reason), ()
 
 
 def counted(number: int, word: str) -> str:

@@ -29,8 +29,8 @@ from analyzer.rule import Finding, Network, Rule, Severity
 def check(network: Network) -> Iterator[Finding]:
     for policy, pod in kept_from_dns(network):
         yield RULE.finding(
-            policy.place("spec", "egress"),
-            f"NetworkPolicy {policy.namespace}/{policy.name} keeps {pod.namespace}/{pod.name} from the cluster's DNS",
+            policy.egress.rules[0].at if policy.egress else policy.at,
+            f"{policy} keeps {pod.namespace}/{pod.name} from the cluster's DNS",
             related=[(pod.at, "a pod that it selects")],
             help="admit UDP and TCP port 53 to the pods of the cluster's DNS",
         )
