@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -119,7 +119,7 @@ def policy_set(world: World) -> PolicySet:
         found += kind.standing(world) if kind.standing is not None else ()
     complaints = tuple(item for item in found if isinstance(item, Complaint))
     orders = [tier for kind in known.values() for tier in kind.tiers] + [item for item in found if isinstance(item, TierOrder)]
-    planes = arranged([item for item in found if isinstance(item, Policy)], orders)
+    planes = arranged([enforced(item, world) for item in found if isinstance(item, Policy)], orders)
     return PolicySet(world, planes, (*complaints, *ties(planes)), tuple(ignored))
 
 
@@ -130,6 +130,12 @@ def ties(planes: tuple[Plane, ...]) -> Iterator[Complaint]:
         for policy in others:
             text = f"{policy} has the same priority as {first} (line {first.at.line} of {first.at.path}): which decides where both match is not defined"
             yield Complaint(policy.at, text)
+
+
+def enforced(policy: Policy, world: World) -> Policy:
+    """What of a policy the network system enforces."""
+    whole = world.profile.enforces_egress or policy.plane != "cluster"
+    return policy if whole else replace(policy, egress=None)
 
 
 def arranged(policies: list[Policy], orders: Iterable[TierOrder]) -> tuple[Plane, ...]:

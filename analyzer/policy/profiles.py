@@ -7,7 +7,8 @@ words, None where it has none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,9 @@ class Profile:
     - ``port_rules_admit_other_protocols``: a rule with ports lets ICMP and other protocols without ports of its peers pass.
     - ``own_service_admitted``: a pod reaches itself through a service whatever policies say, as it does directly.
     - ``egress_sees_service``: rules of egress are held against a service's own address and port, before it is translated.
+    - ``enforces_egress``: rules of egress are enforced; else only those of ingress are.
+    - ``port_names``: ports in a NetworkPolicy may be names; else a policy with one has no effect at all.
+    - ``port_ranges``: endPort in a NetworkPolicy is heeded; else the port alone counts.
     - ``enforces``: the kinds that the system enforces, by group and kind; None: all that are given.
     """
 
@@ -34,15 +38,171 @@ class Profile:
     port_rules_admit_other_protocols: bool | None = None
     own_service_admitted: bool | None = None
     egress_sees_service: bool | None = False
+    enforces_egress: bool = True
+    port_names: bool = True
+    port_ranges: bool = True
     enforces: frozenset[str] | None = None
 
     def enforced(self, group: str, kind: str) -> bool:
-        """Whether the system does what objects of the kind say."""
-        return self.enforces is None or f"{group}/{kind}" in self.enforces
+        """Whether the system, or what runs beside it, does what objects of the kind say."""
+        return self.enforces is None or f"{group}/{kind}" in self.enforces | BESIDE
 
 
-UPSTREAM = frozenset({"networking.k8s.io/NetworkPolicy"})
+UPSTREAM = frozenset({"networking.k8s.io/NetworkPolicy", "extensions/NetworkPolicy"})
 ADMIN = frozenset(f"policy.networking.k8s.io/{kind}" for kind in ("AdminNetworkPolicy", "BaselineAdminNetworkPolicy"))
 CLUSTER = frozenset({"policy.networking.k8s.io/ClusterNetworkPolicy"})
 
+CILIUM_KINDS = frozenset({"cilium.io/CiliumNetworkPolicy", "cilium.io/CiliumClusterwideNetworkPolicy"})
+OVN_KINDS = frozenset({"k8s.ovn.org/EgressFirewall", "k8s.cni.cncf.io/MultiNetworkPolicy"})
+ANTREA_KINDS = frozenset(f"crd.antrea.io/{kind}" for kind in ("ClusterNetworkPolicy", "NetworkPolicy", "Tier"))
+CALICO_KINDS = frozenset(
+    f"{group}/{kind}"
+    for group in ("projectcalico.org", "crd.projectcalico.org")
+    for kind in (
+        "NetworkPolicy",
+        "GlobalNetworkPolicy",
+        "StagedNetworkPolicy",
+        "StagedGlobalNetworkPolicy",
+        "StagedKubernetesNetworkPolicy",
+        "NetworkSet",
+        "GlobalNetworkSet",
+        "HostEndpoint",
+        "WorkloadEndpoint",
+        "Profile",
+        "Tier",
+        "FelixConfiguration",
+    )
+)
+# Other programs than the network system enforce these: the mesh's proxies, a DaemonSet beside it.
+BESIDE = frozenset({"security.istio.io/AuthorizationPolicy", "k8s.cni.cncf.io/MultiNetworkPolicy"})
+
 UNKNOWN_SYSTEM = Profile("unknown")
+
+# Documentation/security/policy/layer3.rst: blocks are not held against pods and nodes (policy-cidr-match-mode). pkg/policy/mapstate.go: the own
+# node is always admitted into a pod (allow-localhost). bpf/bpf_lxc.c: policy is not asked about what comes back to the pod itself through a
+# service; services are translated before policy. pkg/policy/rule.go: ports mean their protocols only.
+CILIUM = Profile(
+    "cilium",
+    blocks_match_pods=False,
+    blocks_match_nodes=False,
+    own_node_asks_egress=True,
+    port_rules_admit_other_protocols=False,
+    own_service_admitted=True,
+    enforces=UPSTREAM | CLUSTER | CILIUM_KINDS,
+)
+# cloud.google.com/kubernetes-engine/docs/concepts/dataplane-v2: Cilium that enforces NetworkPolicy, and CiliumClusterwideNetworkPolicy
+# where that is turned on.
+GKE_DATAPLANE_V2 = replace(CILIUM, name="gke-dataplane-v2", enforces=UPSTREAM | {"cilium.io/CiliumClusterwideNetworkPolicy"})
+# pkg/controllers/netpol: ipsets hold the addresses of pods and blocks alike; chains per pod in FORWARD, INPUT and OUTPUT, which begin with
+# what comes from the node itself. ICMP: see kinds/kube_router.py.
+KUBE_ROUTER = Profile("kube-router", own_node_asks_egress=True, port_rules_admit_other_protocols=False, enforces=UPSTREAM)
+# npc/analyse.go: named ports are an error of the policy, endPort is not read; prog/weave-npc: FORWARD only, and destinations of
+# type LOCAL return before rules of egress.
+WEAVE = Profile("weave", port_rules_admit_other_protocols=False, port_names=False, port_ranges=False, enforces=UPSTREAM)
+# listener/translate.go: rules of ingress only, of the API before v1; agent/enforcer: chains in FORWARD. Isolation: see kinds/romana.py.
+ROMANA = Profile(
+    "romana",
+    port_rules_admit_other_protocols=False,
+    enforces_egress=False,
+    enforces=UPSTREAM,
+)
+# go-controller/pkg/ovn/base_network_controller_policy.go: address sets and blocks in ACLs; what comes from the node's management port is
+# allowed into its pods; rules of egress apply after load balancing.
+OVN_KUBERNETES = Profile(
+    "ovn-kubernetes",
+    own_node_asks_egress=True,
+    port_rules_admit_other_protocols=False,
+    enforces=UPSTREAM | ADMIN | OVN_KINDS,
+)
+# pkg/ovs/ovn-nb-acl.go, CreateNodeACL: the node into its pods and they to it, before all policies.
+KUBE_OVN = Profile("kube-ovn", port_rules_admit_other_protocols=False, enforces=UPSTREAM | ADMIN | CLUSTER)
+# pkg/agent/openflow/pipeline.go, localProbeFlows: what the node sends to its pods passes by rules of ingress; nothing exempts the way back.
+ANTREA = Profile(
+    "antrea",
+    own_node_asks_egress=True,
+    port_rules_admit_other_protocols=False,
+    enforces=UPSTREAM | ADMIN | ANTREA_KINDS,
+)
+# pkg/networkpolicy: addresses are compared whoever has them; packets are queued on their way out of a node's forwarding only.
+KUBE_NETWORK_POLICIES = Profile(
+    "kube-network-policies", port_rules_admit_other_protocols=False, enforces=UPSTREAM | ADMIN | CLUSTER
+)
+# pkg/fwrp: a trie of blocks, with the local node's address admitted in both directions. At the pod's device services are not translated
+# yet; the controller adds the addresses of services to the rules of their pods.
+AWS_VPC_CNI = Profile(
+    "aws-vpc-cni",
+    port_rules_admit_other_protocols=False,
+    egress_sees_service=None,
+    enforces=UPSTREAM | CLUSTER | {"vpcresources.k8s.aws/SecurityGroupPolicy"},
+)
+# npm/pkg/dataplane/policies: chains in FORWARD only, so that neither way between a node and its pods is policed.
+AZURE_NPM = Profile("azure-npm", port_rules_admit_other_protocols=False, enforces=UPSTREAM)
+# Documentation of flannel: it has no policies.
+FLANNEL = Profile("flannel", enforces=frozenset())
+# terway's own agent is felix or Cilium, as it is set: where the two differ it is not known.
+TERWAY = Profile(
+    "terway",
+    blocks_match_pods=None,
+    blocks_match_nodes=None,
+    own_node_asks_egress=True,
+    port_rules_admit_other_protocols=False,
+    enforces=UPSTREAM,
+)
+# felix/rules/policy.go: packets are compared with addresses, whoever has them. static.go: what a node sends to its own pods returns before
+# their rules of ingress (OUTPUT, -o cali+); what a pod sends to its node meets its rules of egress (cali-wl-to-host), then
+# defaultEndpointToHostAction. libcalico-go lib/backend/k8s/conversion: ports come with their protocol; pods in their node's network are no
+# endpoints. kube-proxy translates before FORWARD and gives what comes back to the pod itself its node's address only behind it.
+CALICO = Profile(
+    "calico",
+    own_node_asks_egress=True,
+    port_rules_admit_other_protocols=False,
+    own_service_admitted=False,
+    enforces=UPSTREAM | ADMIN | CLUSTER | CALICO_KINDS,
+)
+# manifests/canal.yaml: Felix for policies, flannel for the network.
+CANAL = replace(CALICO, name="canal")
+
+SYSTEMS = (
+    UNKNOWN_SYSTEM,
+    CALICO,
+    CANAL,
+    CILIUM,
+    GKE_DATAPLANE_V2,
+    KUBE_ROUTER,
+    WEAVE,
+    ROMANA,
+    OVN_KUBERNETES,
+    KUBE_OVN,
+    ANTREA,
+    KUBE_NETWORK_POLICIES,
+    AWS_VPC_CNI,
+    AZURE_NPM,
+    FLANNEL,
+    TERWAY,
+)
+PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in SYSTEMS}
+SWITCHES: Mapping[str, str] = {
+    item.name.replace("_", "-"): item.name for item in fields(Profile) if item.name not in ("name", "enforces")
+}
+TWO_WAY = frozenset(item.name for item in fields(Profile) if item.type == "bool")
+VALUES = {"yes": True, "no": False, "unknown": None}
+
+
+def profile_named(name: str) -> Profile:
+    """The profile of a network system. ValueError, which lists the names, where there is none."""
+    if name not in PROFILES:
+        raise ValueError(f"{name!r} is no network system that is known: it must be one of {', '.join(sorted(PROFILES))}")
+    return PROFILES[name]
+
+
+def with_switches(profile: Profile, switches: Mapping[str, str]) -> Profile:
+    """The profile with points of its reading set otherwise, each to yes, no or unknown. ValueError for what is no switch or no value."""
+    found: dict[str, bool | None] = {}
+    for name, value in switches.items():
+        if name not in SWITCHES:
+            raise ValueError(f"{name!r} is no switch: it must be one of {', '.join(sorted(SWITCHES))}")
+        allowed = [word for word in VALUES if word != "unknown" or SWITCHES[name] not in TWO_WAY]
+        if value not in allowed:
+            raise ValueError(f"{name}={value}: the value must be {' or '.join(allowed)}")
+        found[SWITCHES[name]] = VALUES[value]
+    return replace(profile, **found)  # type: ignore[arg-type]

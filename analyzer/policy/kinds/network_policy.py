@@ -20,6 +20,7 @@ from analyzer.policy.terms import ANY_TRAFFIC, EVERYONE, NOBODY, All, Is, Kind, 
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
 from analyzer.ranges import single
+from analyzer.source import Span
 
 TYPES = ("Ingress", "Egress")
 PODS: Peer = Is(frozenset({Kind.POD}))
@@ -42,6 +43,9 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     yield from complaints_of(view)
     if view.gaps:
         yield unreadable(fact, view.gaps[0].reason)
+        return
+    if not world.profile.port_names and (place := port_name(spec)) is not None:
+        yield Complaint(place, f"{world.profile.name} does not know names of ports: the whole policy has no effect there")
         return
     order = (ORDER, f"{fact.namespace}/{fact.name}")
     yield Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, found["Ingress"], found["Egress"], order=order)
@@ -134,10 +138,21 @@ class Reader:
         if whole_number(port):
             if not 1 <= port <= 65535:
                 item.wrong(f"port {port} must be between 1 and 65535", "port")
+            if last is not None and last != port and not self.profile.port_ranges:
+                text = f"{self.profile.name} does not heed endPort: only port {port} counts there"
+                self.advice.append(Complaint(item.at("endPort"), text))
+                last = port
             return ports(number, port, last or port)
         if not isinstance(port, str) or not is_port_name(port):
             item.wrong(f"port {port!r} must be a number, or a name of at most 15 lower-case letters, digits and dashes", "port")
         return PortName(str(port), single(number))
+
+
+def port_name(spec: View) -> Span | None:
+    """The place of the first port that is a name."""
+    rules = [item for key in TYPES for item in spec.parts(key.lower())]
+    named = (item.at("port") for rule in rules for item in rule.parts("ports") if isinstance(item.value.get("port"), str))
+    return next(named, None)
 
 
 def whole_number(value: object) -> bool:
