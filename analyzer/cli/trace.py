@@ -8,9 +8,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import TextIO
 
+from analyzer.cli.policy_options import policy_options, profile_for
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, input_options, load, output_options, style_for
 from analyzer.model.network import Network
+from analyzer.policy.profiles import Profile
 from analyzer.query.trace import Question, answer_line, as_object, trace
 from analyzer.report.traces import trace_text
 from analyzer.solve.packet import Fate
@@ -33,6 +35,7 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument("--size", type=int, help="bytes of IP payload, with Don't Fragment")
     parser.add_argument("--enter", metavar="node:NAME/INTERFACE", default="", help="where a packet from outside comes in")
     parser.add_argument("--batch", metavar="FILE", help="one question a line as JSON, or - for stdin; one answer a line")
+    policy_options(parser)
     output_options(parser, ("text", "json"))
 
 
@@ -46,12 +49,16 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     progress = Progress(options.quiet)
     given = load(options, progress)
     progress.end()
+    try:
+        profile = profile_for(options, given)
+    except ValueError as problem:
+        return fail(str(problem))
     if options.batch is not None:
-        return batch(given.network, options.batch)
-    return single(given.network, options)
+        return batch(given.network, options.batch, profile)
+    return single(given.network, options, profile)
 
 
-def single(network: Network, options: Namespace) -> int:
+def single(network: Network, options: Namespace, profile: Profile) -> int:
     """One question."""
     port, slash, protocol = (options.port or "").partition("/")
     if port and not (port.isdecimal() and int(port) <= 65535):
@@ -66,7 +73,7 @@ def single(network: Network, options: Namespace) -> int:
         enter=options.enter,
     )
     try:
-        found = trace(network, question)
+        found = trace(network, question, profile)
     except ValueError as problem:
         return fail(str(problem))
     if options.format == "json":
@@ -76,12 +83,12 @@ def single(network: Network, options: Namespace) -> int:
     return STATUS[found.fate]
 
 
-def batch(network: Network, path: str) -> int:
+def batch(network: Network, path: str, profile: Profile) -> int:
     """Many questions: a line of JSON for each, in order. The status is that of the worst answer; a question that was not understood counts as undecided."""
     statuses = {0}
     try:
         for line in questions(path):
-            result = answer_line(network, line)
+            result = answer_line(network, line, profile)
             sys.stdout.write(json.dumps(result) + "\n")
             statuses.add(STATUS[Fate(result["verdict"])] if "verdict" in result else 3)
     except OSError as problem:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from analyzer.policy.entities import Entity, Flow
+from analyzer.policy.entities import Asked, Entity, Flow
 from analyzer.policy.evaluation import holds, matches
 from analyzer.policy.planes import PolicySet, Selected
 from analyzer.policy.profiles import Profile
@@ -52,20 +52,43 @@ class Decision:
     exempt: str = ""
 
 
-def decide(policies: PolicySet, source: Entity, destination: Entity, flow: Flow) -> Decision:
-    """What the policies decide over a flow between two entities."""
-    exempt = exemption(policies.world.profile, source, destination)
+def decide(policies: PolicySet, source: Entity, destination: Entity, flow: Flow, asked: Asked | None = None) -> Decision:
+    """What the policies decide over a flow between two entities; ``asked`` is the service by which the destination is reached."""
+    profile = policies.world.profile
+    exempt = exemption(profile, source, destination) if asked is None else through_service(profile, source, destination)
     if exempt:
         return Decision(True, exempt=exempt)
-    walks = [
-        walk
-        for direction in (Direction.EGRESS, Direction.INGRESS)
-        for walk in walks_of(policies, direction, source, destination, flow)
-    ]
+    out = leaving(policies, source, destination, flow, asked)
+    walks = [*out[-1], *walks_of(policies, Direction.INGRESS, source, destination, flow)]
     steps = tuple(step for walk in walks for step in walk.steps)
     near = tuple(item for walk in walks for item in walk.near)
-    walked = all_of(walk.admitted for walk in walks)
-    return Decision(any_of((doubt(policies.world.profile, source, destination), walked)), steps, near)
+    each = {all_of(walk.admitted for walk in [*one, *walks[len(out[-1]) :]]) for one in out}
+    walked = each.pop() if len(each) == 1 else None
+    perhaps = doubt(profile, source, destination) if asked is None or source is not destination else own_service(profile)
+    return Decision(any_of((perhaps, walked)), steps, near)
+
+
+def leaving(policies: PolicySet, source: Entity, destination: Entity, flow: Flow, asked: Asked | None) -> list[list[Walk]]:
+    """The ways out of the source: with what egress may be held against, the service that is asked or the destination behind it."""
+    sees = policies.world.profile.egress_sees_service if asked is not None else False
+    found = []
+    if asked is not None and sees is not False:
+        found.append(list(walks_of(policies, Direction.EGRESS, source, asked.entity, asked.flow)))
+    if sees is not True:
+        found.append(list(walks_of(policies, Direction.EGRESS, source, destination, flow)))
+    return found
+
+
+def through_service(profile: Profile, source: Entity, destination: Entity) -> str:
+    """Why policies are not asked about a flow through a service."""
+    if source is not destination:
+        return exemption(profile, source, destination)
+    return "a pod always reaches itself, through a service too" if profile.own_service_admitted and source.replicas == 1 else ""
+
+
+def own_service(profile: Profile) -> bool | None:
+    """Whether a pod that asks for itself through a service may be exempt: None where systems differ."""
+    return None if profile.own_service_admitted is None else False
 
 
 def doubt(profile: Profile, source: Entity, destination: Entity) -> bool | None:

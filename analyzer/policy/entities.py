@@ -63,3 +63,11 @@ class Flow:
     protocol: int
     port: int
     source_port: int = 40000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a sender asks for when it asks for a service: an entity that has the service's address, and the flow to the service's own port."""
+
+    entity: Entity
+    flow: Flow

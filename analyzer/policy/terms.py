@@ -7,7 +7,7 @@ value None (Kleene's logic), which never becomes "allowed" nor "denied".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeAlias, TypeVar, Union
@@ -196,3 +196,17 @@ def either(terms: Iterable[Peer]) -> Peer:
     """One of the tests."""
     found = tuple(dict.fromkeys(terms))
     return found[0] if len(found) == 1 else AnyOf(found)
+
+
+def opaque_in(test: Peer | Traffic) -> Iterator[Opaque]:
+    """The tests inside a test whose value is not known."""
+    match test:
+        case Opaque():
+            yield test
+        case All(terms) | AnyOf(terms):
+            for term in terms:
+                yield from opaque_in(term)
+        case Not(term):
+            yield from opaque_in(term)
+        case _:
+            pass

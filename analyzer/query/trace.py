@@ -9,7 +9,10 @@ from typing import Any
 from analyzer.addresses import Address
 from analyzer.model.network import Network
 from analyzer.model.services import untranslated
+from analyzer.policy.profiles import Profile
 from analyzer.query.endpoints import OUTSIDE, Endpoint, endpoints, entrance
+from analyzer.query.policies import profile_of
+from analyzer.query.policy_trace import policy_trace
 from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.oracle import fate_of
 from analyzer.solve.packet import ICMP, ICMPV6, PROTOCOL_NAMES, SCTP, TCP, UDP, Fate, Hop, Outcome, Packet, Trace
@@ -34,8 +37,13 @@ class Question:
     enter: str = ""
 
 
-def trace(network: Network, question: Question) -> Trace:
-    """What becomes of the packet; of each, where an endpoint is many. ValueError when the question cannot be understood."""
+def trace(network: Network, question: Question, profile: Profile | None = None) -> Trace:
+    """What becomes of the packet; of each, where an endpoint is many. ValueError when the question cannot be understood.
+
+    Where no node state is given, policies and services decide, as the profile reads them."""
+    if not network.namespaces:
+        protocol, port = asked_for(question)
+        return policy_trace(network, question.source, question.target, protocol, port, profile or profile_of(network))
     sources, targets = endpoints(network, question.source), endpoints(network, question.target)
     traces = [one(network, question, source, target) for source in sources for target in targets if source != target]
     if not traces:
@@ -85,15 +93,20 @@ def unknown(why: str, packet: Packet) -> Trace:
 
 def service_port(network: Network, question: Question, target: Endpoint) -> tuple[int, int]:
     """Protocol and port: as asked, else a service's first, else a ping."""
+    if not question.port and not question.protocol and target.service is not None:
+        ports = network.cluster.services[target.service].ports
+        if ports:
+            return ports[0].protocol, ports[0].port
+    return asked_for(question)
+
+
+def asked_for(question: Question) -> tuple[int, int]:
+    """Protocol and port that are asked for; ICMP where none is."""
     name = question.protocol.upper()
     if name and name not in NUMBERS:
         raise ValueError(f"the protocol {question.protocol!r} is not known")
     if not 0 <= question.port <= 65535 or not 0 <= question.source_port <= 65535:
         raise ValueError("a port is a number from 0 to 65535")
-    if not question.port and not name and target.service is not None:
-        ports = network.cluster.services[target.service].ports
-        if ports:
-            return ports[0].protocol, ports[0].port
     protocol = NUMBERS[name] if name else TCP if question.port else ICMP
     if protocol in (TCP, UDP, SCTP) and not question.port:
         raise ValueError(f"{PROTOCOL_NAMES[protocol]} wants a port")
@@ -123,10 +136,10 @@ def common(question: Question, source: Endpoint, target: Endpoint) -> Address:
     return target.addresses[0]
 
 
-def answer_line(network: Network, line: str) -> dict[str, Any]:
+def answer_line(network: Network, line: str, profile: Profile | None = None) -> dict[str, Any]:
     """The answer to one line of a batch; ``{"error": …}`` when it cannot be understood."""
     try:
-        return as_object(trace(network, question_of(line)))
+        return as_object(trace(network, question_of(line), profile))
     except (ValueError, RecursionError) as problem:
         return {"error": str(problem) or "the question cannot be understood"}
 

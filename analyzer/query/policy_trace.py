@@ -1,0 +1,289 @@
+"""One flow where only manifests are given: policies and services decide, and the hops are what they decide (``analyze trace``).
+
+There is no network to walk: where policies admit a flow it is taken to arrive, which every outcome says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from analyzer.addresses import Address, address, host_prefix
+from analyzer.facts.kubernetes import ServiceFact
+from analyzer.model.network import Network
+from analyzer.policy.decision import Decision, Step, decide
+from analyzer.policy.entities import Asked, Entity, Flow
+from analyzer.policy.profiles import Profile, with_switches
+from analyzer.policy.terms import Kind, Opaque, opaque_in
+from analyzer.policy.tiers import Action, Direction
+from analyzer.query.endpoints import OUTSIDE
+from analyzer.query.policies import Identity, Policies, known
+from analyzer.query.policy_parties import entities_named
+from analyzer.query.policy_services import Backend, backends, service_at
+from analyzer.query.witness import deciding, explained
+from analyzer.solve.oracle import fate_of
+from analyzer.solve.packet import ICMP, ICMPV6, PROTOCOL_NAMES, Fate, Hop, Outcome, Packet, Trace
+from analyzer.source import Span
+
+ECHO = {4: (ICMP, 8 << 8), 6: (ICMPV6, 128 << 8)}
+EPHEMERAL = 40000
+TAKEN = "only manifests are given: what policies admit is taken to arrive"
+FATES = {True: Fate.REACHABLE, False: Fate.UNREACHABLE, None: Fate.UNKNOWN}
+FROM_OUTSIDE = ("NodePort", "LoadBalancer")
+
+
+def policy_trace(network: Network, source: str, target: str, protocol: int, port: int, profile: Profile) -> Trace:
+    """What policies say of a flow from each of the sources to each of the targets. ValueError when a name means nobody."""
+    policies = known(Identity(network.cluster), profile)
+    senders = named(policies, source)
+    if (asked := service_named(policies, target)) is not None:
+        outcomes = [one for sender in senders for one in to_service(policies, sender, asked, protocol, port)]
+    else:
+        receivers = named(policies, target)
+        pairs = [(one, other) for one in senders for other in receivers if one is not other or one.replicas > 1]
+        pairs = pairs or [(senders[0], receivers[0])]
+        outcomes = [one_way(policies, one, other, flow_for(one, other, protocol, port)) for one, other in pairs]
+    kept = tuple(dict.fromkeys(outcomes))
+    return Trace(fate_of(kept), kept)
+
+
+def named(policies: Policies, text: str) -> tuple[Entity, ...]:
+    """The entities of a name; ``outside`` is one address that nobody has."""
+    if text.strip() == "outside":
+        return (outside_entity(OUTSIDE[policies.families()[0]]),)
+    return entities_named(policies, text)
+
+
+def outside_entity(address: Address) -> Entity:
+    """An address outside."""
+    return Entity(str(address), Kind.OUTSIDE, blocks=(host_prefix(address),))
+
+
+def service_named(policies: Policies, text: str) -> tuple[str, str] | None:
+    """The service (namespace, name) that is named, by its name or an address; None where it is something else."""
+    kind, colon, rest = text.strip().partition(":")
+    if colon and kind in ("svc", "service"):
+        namespace, slash, name = rest.partition("/")
+        key = (namespace, name) if slash else ("default", namespace)
+        if key not in policies.world.cluster.services:
+            raise ValueError(f"there is no service {'/'.join(key)} in the input")
+        return key
+    try:
+        own = address(text.strip())
+    except ValueError:
+        return None
+    held = any(own in entity.addresses for entity in policies.world.entities)
+    return None if held else service_at(policies.world, own)
+
+
+def flow_for(source: Entity, destination: Entity, protocol: int, port: int) -> Flow:
+    """The flow in the first family that both ends have an address in."""
+    family = family_of(source, destination)
+    if protocol == ICMP:
+        number, kind = ECHO[family]
+        return Flow(family, number, kind, 0)
+    return Flow(family, protocol, port, EPHEMERAL)
+
+
+def family_of(source: Entity, destination: Entity) -> int:
+    """The first family that both ends have an address in; that of one of them, where the other's are not known; IPv4 where nothing is known."""
+    theirs, own = families_of(destination), families_of(source)
+    common = [family for family in theirs if family in own] if theirs and own else [*theirs, *own]
+    return (common or [4])[0]
+
+
+def families_of(entity: Entity) -> list[int]:
+    """The families of an entity's addresses, in their order."""
+    return [item.family for item in entity.addresses] + [item.family for item in entity.blocks]
+
+
+def to_service(policies: Policies, sender: Entity, key: tuple[str, str], protocol: int, port: int) -> Iterator[Outcome]:
+    """An outcome for each pod behind a service's port."""
+    service = policies.world.cluster.services[key]
+    name = f"service {'/'.join(key)}"
+    if not port and protocol == ICMP and service.ports:
+        protocol, port = service.ports[0].protocol, service.ports[0].port
+    found = [item for item in backends(policies.world, *key) if (item.protocol, item.port) == (protocol, port)]
+    if sender.kind is Kind.OUTSIDE and service.type not in FROM_OUTSIDE and not service.external_addresses:
+        yield nowhere(f"{name} has no address that is reached from outside: its type is {service.type}", service.at)
+    elif not any((item.protocol, item.port) == (protocol, port) for item in service.ports):
+        yield nowhere(f"{name} has no port {port}/{PROTOCOL_NAMES.get(protocol, protocol)}", service.at)
+    elif not found:
+        yield nowhere(f"{name} has no pod behind port {port}", service.at)
+    for item in found if sender.kind is not Kind.OUTSIDE or service.type in FROM_OUTSIDE or service.external_addresses else ():
+        yield through(policies, sender, service, item)
+
+
+def through(policies: Policies, sender: Entity, service: ServiceFact, backend: Backend) -> Outcome:
+    """What becomes of a flow through a service to one of its pods."""
+    flow = flow_for(sender, backend.entity, backend.protocol, backend.target)
+    own = [item for item in service.cluster_addresses if item.family == flow.family] or list(service.cluster_addresses)
+    blocks = tuple(host_prefix(item) for item in own[:1])
+    asked = Asked(
+        Entity(f"svc:{service.namespace}/{service.name}", Kind.OUTSIDE, blocks=blocks), replace(flow, port=backend.port)
+    )
+    outcome = one_way(policies, sender, backend.entity, flow, asked)
+    hop = Hop(
+        sender.name,
+        "service",
+        f"{asked.entity.name} port {backend.port} -> {backend.entity.name} port {backend.target}",
+        service.at,
+    )
+    hidden = hides_source(policies, sender, service, backend, flow, outcome)
+    return hidden._replace(hops=(hop, *hidden.hops), destination_translated=True)
+
+
+def hides_source(
+    policies: Policies, sender: Entity, service: ServiceFact, backend: Backend, flow: Flow, outcome: Outcome
+) -> Outcome:
+    """From outside, with externalTrafficPolicy Cluster, the pod may see a node as the source: where that changes the answer, it is not known."""
+    if sender.kind is not Kind.OUTSIDE or service.external_policy == "Local":
+        return outcome
+    nodes = [entity for entity in policies.world.entities if entity.kind is Kind.HOST and not entity.namespace]
+    answers = {FATES[decide(policies.all, node, backend.entity, flow).admitted] for node in nodes} | {outcome.fate}
+    if len(answers) == 1:
+        return outcome._replace(source_translated=True)
+    reason = "the node that takes the packet in may put its own address in the source's place (externalTrafficPolicy: Cluster)"
+    return outcome._replace(fate=Fate.UNKNOWN, reason=reason, at=service.at, delivered_to=None)
+
+
+def nowhere(reason: str, at: Span) -> Outcome:
+    """A flow that nobody answers."""
+    return Outcome(Fate.UNREACHABLE, reason=reason, at=at)
+
+
+def one_way(policies: Policies, source: Entity, destination: Entity, flow: Flow, asked: Asked | None = None) -> Outcome:
+    """What policies say of one flow, as an outcome."""
+    decision = decide(policies.all, source, destination, flow, asked)
+    sent = Hop(
+        source.name,
+        "send",
+        f"{PROTOCOL_NAMES.get(flow.protocol, flow.protocol)} to {destination.name}",
+        source.at,
+        packet(flow, source, destination),
+    )
+    hops = (sent, *hops_of(policies, source, destination, flow, decision))
+    own, seen = (address_in(entity, flow.family) for entity in (source, destination))
+    fate = FATES[decision.admitted]
+    reason, at = "", None
+    if fate is not Fate.REACHABLE:
+        reason, at = why(policies, source, destination, flow, decision)
+    provided = [text for step in decision.steps if step.rule is not None for text in step.rule.provided]
+    assumptions = (
+        *((TAKEN,) if decision.admitted else ()),
+        *provided,
+        *flipped(policies, source, destination, flow, asked, decision),
+    )
+    return Outcome(
+        fate,
+        delivered_to=delivered(destination) if fate is Fate.REACHABLE else None,
+        source_seen=own,
+        destination_seen=seen,
+        port_seen=flow.port if flow.protocol not in (ICMP, ICMPV6) else None,
+        reason=reason,
+        at=at,
+        hops=hops,
+        assumptions=tuple(dict.fromkeys(assumptions)),
+    )
+
+
+def why(policies: Policies, source: Entity, destination: Entity, flow: Flow, decision: Decision) -> tuple[str, Span | None]:
+    """Why a flow is denied, or not known to be admitted, and the line that decides."""
+    for direction in (Direction.EGRESS, Direction.INGRESS):
+        for step in deciding(decision, direction):
+            subject = source if direction is Direction.EGRESS else destination
+            text, lines = explained(policies.all, subject, flow.family, step)
+            open_tests = () if decision.admitted is False else unknowns(step)
+            return "; ".join((text, *(f"it is not known {one.text}" for one in open_tests))), lines[0].at if lines else None
+    return "what decides is not known", None
+
+
+def unknowns(step: Step) -> Iterator[Opaque]:
+    """What is not known of a step."""
+    if step.policy is not None and not step.certain:
+        yield from opaque_in(step.policy.subject)
+        for test in (step.rule.peer, step.rule.own, step.rule.traffic) if step.rule is not None else ():
+            yield from opaque_in(test)
+
+
+def hops_of(policies: Policies, source: Entity, destination: Entity, flow: Flow, decision: Decision) -> Iterator[Hop]:
+    """The decisions in their order, what almost matched, and where the flow ends."""
+    if decision.exempt:
+        yield Hop(source.name, "policy", decision.exempt)
+    for direction, subject in ((Direction.EGRESS, source), (Direction.INGRESS, destination)):
+        steps = [step for step in decision.steps if step.direction is direction]
+        for step in steps:
+            if step.policy is None and step.action is Action.ALLOW:
+                yield Hop(subject.name, direction.value, "no policy denies it")
+                continue
+            yield step_hop(policies, subject, flow, step)
+        if not steps and not decision.exempt:
+            yield Hop(subject.name, direction.value, f"no policy selects {subject.name}")
+        for near in decision.near:
+            if near.direction is direction:
+                missed = "its peers do not match" if near.missed == "peer" else "its ports do not match"
+                yield Hop(subject.name, "near", f"{near.policy}: a rule of {direction} almost matches: {missed}", near.rule.at)
+    if decision.admitted:
+        yield Hop(destination.name, "deliver", f"admitted to {destination.name}", destination.at)
+
+
+def step_hop(policies: Policies, subject: Entity, flow: Flow, step: Step) -> Hop:
+    """One decision."""
+    if step.action is Action.PASS:
+        return Hop(
+            subject.name,
+            step.direction.value,
+            f"{step.policy} passes it on to the next tier",
+            step.rule.at if step.rule else None,
+        )
+    text, lines = explained(policies.all, subject, flow.family, step)
+    return Hop(subject.name, step.direction.value, text, lines[0].at if lines else None)
+
+
+def delivered(entity: Entity) -> str:
+    """The name of who has the flow."""
+    return "outside" if entity.kind is Kind.OUTSIDE else entity.name
+
+
+def address_in(entity: Entity, family: int) -> Address | None:
+    """The address of the entity in the family, where it is known."""
+    own = next((item for item in entity.addresses if item.family == family), None)
+    block = next((item for item in entity.blocks if item.family == family), None)
+    return own or (Address(family, block.value) if block is not None else None)
+
+
+def flipped(
+    policies: Policies, source: Entity, destination: Entity, flow: Flow, asked: Asked | None, decision: Decision
+) -> Iterator[str]:
+    """The points in which network systems differ and on which the answer depends, where it is not known which system there is."""
+    if policies.profile.name != "unknown" or decision.admitted is None or decision.exempt.startswith("a pod always"):
+        return
+    for switch in relevant(source, destination, asked):
+        name, value = switch.replace("_", "-"), getattr(policies.profile, switch)
+        other = known(Identity(policies.world.cluster), with_switches(policies.profile, {name: "no" if value else "yes"}))
+        ends = [other.world.by_name.get(entity.name, entity) for entity in (source, destination)]
+        if decide(other.all, ends[0], ends[1], flow, asked).admitted is not decision.admitted:
+            yield f"network systems differ in this: {name} is taken to be {'yes' if value else 'no'} (--cni, --policy-switch)"
+
+
+def relevant(source: Entity, destination: Entity, asked: Asked | None) -> Iterator[str]:
+    """The switches that could matter for a flow, of those that have a value."""
+    kinds = {source.kind, destination.kind}
+    if Kind.POD in kinds:
+        yield "blocks_match_pods"
+    if Kind.HOST in kinds:
+        yield from ("blocks_match_nodes", "own_node_admitted")
+    if source.host_network or destination.host_network:
+        yield "host_network_pods"
+    if asked is not None:
+        yield "egress_sees_service"
+
+
+def packet(flow: Flow, source: Entity, destination: Entity) -> Packet | None:
+    """The packet of a flow, where the addresses of both ends are known."""
+    own, seen = (address_in(entity, flow.family) for entity in (source, destination))
+    if own is None or seen is None:
+        return None
+    if flow.protocol in (ICMP, ICMPV6):
+        return Packet(flow.family, own.value, seen.value, flow.protocol, 1, 0, flow.port >> 8, flow.port & 255)
+    return Packet(flow.family, own.value, seen.value, flow.protocol, flow.source_port, flow.port)
