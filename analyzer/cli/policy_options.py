@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from analyzer.pipeline import Input
-from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
+from analyzer.policy.profiles import Profile, profile_named, with_switches
+from analyzer.query.policies import profile_of
 
 
 def policy_options(parser: ArgumentParser) -> None:
@@ -24,10 +25,13 @@ def policy_options(parser: ArgumentParser) -> None:
 
 def profile_for(options: Namespace, given: Input) -> Profile:
     """The profile that is asked for, else that of the system that is recognised. ValueError for a name or switch that is not known."""
-    del given
-    profile = UNKNOWN_SYSTEM
-    if options.cni and options.cni != profile.name:
-        raise ValueError(f"--cni {options.cni}: expected {profile.name}")
-    if options.policy_switch:
-        raise ValueError(f"--policy-switch {options.policy_switch[0]}: no switch has this name")
-    return profile
+    profile = profile_named(options.cni) if options.cni else profile_of(given.network)
+    return with_switches(profile, dict(map(switch, options.policy_switch)))
+
+
+def switch(text: str) -> tuple[str, str]:
+    """The name and the value of a switch."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--policy-switch {text!r}: expected NAME=VALUE, such as blocks-match-pods=no")
+    return name.strip(), value.strip()

@@ -1,0 +1,67 @@
+"""Why flows of a group of subjects are not decided: the tests in its policies whose value is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from analyzer.policy.factors import Factors
+from analyzer.policy.terms import All, AnyOf, InBlocks, Named, Not, Opaque, Peer, Traffic
+from analyzer.policy.tiers import Direction, Rule
+
+TIED = "policies of one priority disagree, and which of them decides is not defined"
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """Looks for the reasons in one direction."""
+
+    factors: Factors
+    direction: Direction
+
+    def of(self, group: int, flows: int, peers: int) -> str:
+        """Why a group's flows with peers are not decided, in words."""
+        factor = self.factors.egress if self.direction is Direction.EGRESS else self.factors.ingress
+        number = (factor.classes[group] & -factor.classes[group]).bit_length() - 1
+        subject = self.factors.universe.classes[number]
+        selecting = self.factors.policies.selecting(subject, self.factors.universe.family, self.direction)
+        found: dict[str, None] = {}
+        for selected in (item for tier in selecting for item in tier):
+            if not selected.certain:
+                found |= dict.fromkeys(unknown_in(selected.policy.subject))
+            for rule in selected.rules.rules:
+                found |= dict.fromkeys(self.of_rule(rule, number, flows, peers))
+        return "; ".join(found) or TIED
+
+    def of_rule(self, rule: Rule, subject: int, flows: int, peers: int) -> Iterator[str]:
+        """What of a rule is not known for the flows and the peers."""
+        sure, may = self.factors.universe.sides(rule.peer)
+        ports = self.factors.universe.classes[subject].ports if self.direction is Direction.INGRESS else ()
+        traffic = self.factors.atoms.of(rule.traffic, ports)
+        if not may & peers:
+            return
+        if may & ~sure & peers:
+            yield from unknown_in(rule.peer)
+        if traffic[1] & ~traffic[0] & flows:
+            yield from unknown_in(rule.traffic)
+        own = self.factors.universe.sides(rule.own)
+        if (own[1] & ~own[0]) >> subject & 1:
+            yield from unknown_in(rule.own)
+
+
+def unknown_in(test: Peer | Traffic) -> Iterator[str]:
+    """What the value of a test can hang on that is not known."""
+    match test:
+        case Opaque(text):
+            yield text
+        case All(terms) | AnyOf(terms):
+            for term in terms:
+                yield from unknown_in(term)
+        case Not(term):
+            yield from unknown_in(term)
+        case InBlocks():
+            yield "the pods' addresses are not known"
+        case Named(of=of) if of.value.startswith("node"):
+            yield "the node that the pods will be on is not known"
+        case _:
+            pass

@@ -1,0 +1,110 @@
+"""All that the two factors of a family admit, as rows: for sets of source classes the destination classes, with the flows to each.
+
+No pair is written down that is like another one. What is admitted for sure has the empty tag; what only may be has its reason as tag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from analyzer.policy.bits import members
+from analyzer.policy.factors import Factors
+from analyzer.policy.tiers import Direction
+from analyzer.query.doubts import Doubts
+
+
+class Part(NamedTuple):
+    """A part of a row: destination classes, the flows to each of them, and why they are not admitted for sure (empty: they are)."""
+
+    why: str
+    destinations: int
+    flows: int
+
+
+Row = tuple[Part, ...]
+Tagged = tuple[int, str]
+
+
+def rows(factors: Factors, sources: int, destinations: int) -> dict[Row, int]:
+    """The rows of the source classes that reach any of the destinations, each with the sources of which it is true, as bits."""
+    entering = entered_from(factors, sources, destinations)
+    leaving = [cells_of(factors, Direction.EGRESS, number) for number in range(len(factors.egress.cells))]
+    known: dict[tuple[object, ...], Row] = {}
+    found: dict[Row, int] = {}
+    for source in members(sources):
+        group, into = factors.egress.group[source], entering[source]
+        key = (group, *sorted(into.items()))
+        if key not in known:
+            known[key] = row(leaving[group], into)
+        if known[key]:
+            found[known[key]] = found.get(known[key], 0) | 1 << source
+    return found
+
+
+def cells_of(factors: Factors, direction: Direction, group: int) -> list[tuple[int, int, str]]:
+    """The cells of a group as flows, peers, and the reason where they are admitted perhaps."""
+    factor = factors.egress if direction is Direction.EGRESS else factors.ingress
+    found = []
+    for cell in factor.cells[group]:
+        if cell.sure:
+            found.append((cell.flows, cell.sure, ""))
+        if doubtful := cell.may & ~cell.sure:
+            found.append((cell.flows, doubtful, Doubts(factors, direction).of(group, cell.flows, doubtful)))
+    return found
+
+
+def entered_from(factors: Factors, sources: int, destinations: int) -> list[dict[Tagged, int]]:
+    """For each source class what lets it in: flows, and the destination classes whose ingress admits them."""
+    merged: dict[tuple[int, int, str], int] = {}
+    for group, classes in enumerate(factors.ingress.classes):
+        if inside := classes & destinations:
+            for flows, peers, why in cells_of(factors, Direction.INGRESS, group):
+                key = (flows, peers & sources, why)
+                merged[key] = merged.get(key, 0) | inside
+    found: list[dict[Tagged, int]] = [{} for _ in factors.universe.classes]
+    for (flows, peers, why), inside in merged.items():
+        for source in members(peers):
+            known = found[source]
+            known[flows, why] = known.get((flows, why), 0) | inside
+    return found
+
+
+def row(leaving: list[tuple[int, int, str]], entering: dict[Tagged, int]) -> Row:
+    """What both directions admit from one source."""
+    found: dict[str, dict[int, int]] = {}
+    for flows, peers, why in leaving:
+        for (others, other_why), inside in entering.items():
+            common, both = peers & inside, flows & others
+            if common and both:
+                by_flows = found.setdefault(joined(why, other_why), {})
+                by_flows[both] = by_flows.get(both, 0) | common
+    return tuple(Part(why, *part) for why, by_flows in sorted(found.items()) for part in parted(by_flows.items()))
+
+
+def joined(first: str, second: str) -> str:
+    """Two reasons as one."""
+    return "; ".join(dict.fromkeys(text for text in (first, second) if text))
+
+
+def parted(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Flows with their destinations as destinations apart from each other, with all flows to each; sorted."""
+    found: list[tuple[int, int]] = []
+    for flows, rest in parts:
+        after = []
+        for have, known in found:
+            common = have & rest
+            if not common:
+                after.append((have, known))
+                continue
+            rest &= ~common
+            after.append((common, known | flows))
+            if common != have:
+                after.append((have & ~common, known))
+        if rest:
+            after.append((rest, flows))
+        found = after
+    merged: dict[int, int] = {}
+    for destinations, flows in found:
+        merged[flows] = merged.get(flows, 0) | destinations
+    return sorted((destinations, flows) for flows, destinations in merged.items())
