@@ -110,7 +110,7 @@ class Selector:
 
 def prefixed(text: str, prefix: str) -> str:
     """A selector with each key lengthened."""
-    found = []
+    found: list[tuple[bool, str]] = []
     position = 0
     while text[position:].strip(" \t"):
         match = TOKEN.match(text, position)
