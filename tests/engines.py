@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from analyzer.ranges import Ranges, contains, normalised
 from analyzer.solve import interpreter, regions
-from analyzer.solve.diagrams import Result
-from analyzer.solve.regions import Env
+from analyzer.solve.regions import Env, Result
 from analyzer.solve.states import FIELDS
 from analyzer.source import Scope
 from analyzer.transfer import ir

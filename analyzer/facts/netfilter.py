@@ -170,6 +170,18 @@ class NfRules(Protocol):
         reading the others: every rule whose text does not name another destination is among them."""
         ...
 
+    def indexed(self) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+        """The single destinations that rules name, ascending, each with its rule's index; and the indexes of the rules that name none."""
+        ...
+
+    def line(self, index: int) -> str:
+        """A rule's text."""
+        ...
+
+    def whole(self) -> str:
+        """The text of all rules, one a line."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:

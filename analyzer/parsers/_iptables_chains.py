@@ -106,6 +106,18 @@ class RuleLines:
             found += positions[bisect_left(values, low) : bisect_right(values, high)]
         return sorted(found + others) if found else others
 
+    def indexed(self) -> Index:
+        """The rules by the single destination that they name, and the others."""
+        return self.text.indexed()
+
+    def line(self, index: int) -> str:
+        """A rule's text."""
+        return self.text.lines()[index]
+
+    def whole(self) -> str:
+        """The text of all rules, one a line."""
+        return self.text.text
+
 
 Placed = tuple[str | None, int, ChainText, int | list[int]]
 """Policy, the line of the declaration, the rules' text, and the number of its first line, or those of all."""

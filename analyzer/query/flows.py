@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from analyzer.ranges import EMPTY, Ranges, difference, is_single, normalised, single
-from analyzer.solve.diagrams import Count, Result, Sets
+from analyzer.solve.diagrams import Count, Sets
 from analyzer.solve.joint import Joint
 from analyzer.solve.neglected import Neglect
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, SCTP, SYN, TCP, UDP
-from analyzer.solve.regions import State, Value, divided, narrowed, start, values_of, variables
+from analyzer.solve.regions import Result, State, Value, divided, narrowed, start, values_of, variables
 from analyzer.solve.sifting import sifted
 from analyzer.solve.states import DESTINATION, DESTINATION_PORT, FIELDS, INDEX, NO_PAYLOAD, PROTOCOL, SOURCE, SOURCE_PORT
 from analyzer.source import Scope, Span

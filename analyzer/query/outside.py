@@ -17,11 +17,10 @@ from analyzer.query.reach import Reach, record
 from analyzer.query.replay import Replay, packet_of, weighed
 from analyzer.ranges import Ranges, difference, normalised, single
 from analyzer.solve.concrete import Flow, walk
-from analyzer.solve.diagrams import Result
 from analyzer.solve.neglected import Neglect
 from analyzer.solve.packet import SYN
 from analyzer.solve.picking import points
-from analyzer.solve.regions import State, narrowed, start
+from analyzer.solve.regions import Result, State, narrowed, start
 from analyzer.solve.sifting import combinations
 from analyzer.transfer import ir
 from analyzer.transfer.graph import NetworkProgram

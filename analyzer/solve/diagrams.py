@@ -11,14 +11,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from typing import NamedTuple
 
 from analyzer.ranges import Ranges, is_single, single, size
+from analyzer.solve.families import families, of_family, run_family
 from analyzer.solve.linking import linked, released
 from analyzer.solve.neglected import Neglect
 from analyzer.solve.parting import by_destination, by_parts
 from analyzer.solve.pooling import Pruning
-from analyzer.solve.regions import BeyondSets, State, Value, chosen, put, values_of
+from analyzer.solve.regions import BeyondSets, Result, State, Value, chosen, put, values_of
 from analyzer.solve.splitting import split
 from analyzer.solve.states import CONNECTION_MARK, DESTINATION, DESTINATION_PORT, INDEX, MARK, NO_PAYLOAD
 from analyzer.solve.tracking import cleared, confirmed, decide, manipulated, rewritten, track
@@ -31,15 +31,6 @@ TRANSLATED = (DESTINATION, DESTINATION_PORT)
 CIRCLES = ir.Drop("the packet goes in circles")
 ACCEPT = ir.Accept()
 NOTHING = Neglect()
-
-
-class Result(NamedTuple):
-    """A set of states and the exit by which they leave; ``at`` is where that is decided. ``beyond``: the rest is not known to this engine."""
-
-    exit: ir.Exit
-    at: Span | None
-    state: State
-    beyond: bool = False
 
 
 @dataclass(slots=True)
@@ -128,15 +119,19 @@ class Sets:
             case _:
                 return [after for state in states for after in step(transfer, state)]
 
+    def spent(self) -> None:
+        """Counts a test."""
+        self.count.rules += 1
+        if self.count.rules > self.steps:
+            raise BeyondSets(f"more than {self.steps} tests are needed")
+
 
 def run_if(engine: Sets, transfer: ir.If, states: list[State], out: list[Result]) -> list[State]:
     """Branches; a chain of alternatives is followed in a loop."""
     result: list[State] = []
     step: ir.Transfer = transfer
     while isinstance(step, ir.If):
-        engine.count.rules += 1
-        if engine.count.rules > engine.steps:
-            raise BeyondSets(f"more than {engine.steps} tests are needed")
+        engine.spent()
         yes: list[State] = []
         no: list[State] = []
         for state in states:
@@ -189,7 +184,10 @@ def run_table(engine: Sets, transfer: ir.Table, states: list[State], out: list[R
     """The parts that matter to the destinations: few destinations at a time where many parts are about single ones."""
     result: list[State] = []
     for group in by_destination(states):
-        for some in by_parts(transfer, group):
+        for family in families(transfer, group):
+            mine, group = of_family(family, group)
+            result += run_family(engine, transfer, family, mine, out) if mine else []
+        for some in by_parts(transfer, group) if group else ():
             result += run_parts(engine, transfer, some, out)
     return merged(result) if len(result) > len(states) else result
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from analyzer.ranges import EMPTY, Ranges, contains, difference, intersection, is_single, joined, single
 from analyzer.solve.joint import Joint, product
 from analyzer.solve.states import CONNECTION_MARK, FIELDS, INDEX, Connection, Tuple
+from analyzer.source import Span
 from analyzer.transfer import ir
 
 Value = int | str
@@ -17,6 +18,12 @@ Region = Mapping[str, Ranges]
 
 class BeyondSets(Exception):
     """Sets of this shape cannot say what happens."""
+
+
+class Named(NamedTuple):
+    """A value that a state has already."""
+
+    value: Value
 
 
 class Together(NamedTuple):
@@ -44,6 +51,15 @@ class State(NamedTuple):
     fresh: int = 0
     hops: int = 0
     joints: tuple[Joint, ...] = ()
+
+
+class Result(NamedTuple):
+    """A set of states and the exit by which they leave; ``at`` is where that is decided. ``beyond``: the rest is not known to this engine."""
+
+    exit: ir.Exit
+    at: Span | None
+    state: State
+    beyond: bool = False
 
 
 def start(values: Mapping[ir.Field, int | Ranges]) -> State:
@@ -185,8 +201,10 @@ def stored(state: State, own: Connection[Value]) -> State:
     return state._replace(connections=connections)
 
 
-def chosen(state: State, ranges: Ranges) -> tuple[State, Value] | None:
-    """A new variable for some value of the ranges; the value itself where there is one only."""
+def chosen(state: State, ranges: Ranges | Named) -> tuple[State, Value] | None:
+    """A new variable for some value of the ranges; the value itself where there is one only, or it has a name."""
+    if isinstance(ranges, Named):
+        return state, ranges.value
     if not ranges:
         return None
     if is_single(ranges):

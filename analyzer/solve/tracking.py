@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from analyzer.ranges import difference, intersection, single
+from typing import NamedTuple
+
+from analyzer.ranges import Ranges, difference, intersection, single
 from analyzer.solve.packet import TCP
-from analyzer.solve.regions import Env, State, Value, chosen, compared, divided, narrowed, replaced, stored, values_of
+from analyzer.solve.regions import Env, Named, State, Value, chosen, compared, divided, narrowed, replaced, stored, values_of
 from analyzer.solve.splitting import split
 from analyzer.solve.states import (
     CONNECTION_MARK,
@@ -169,7 +171,15 @@ def decide(state: State, destination: bool) -> State:
     return stored(state, own._replace(destination_decided=True) if destination else own._replace(source_decided=True))
 
 
-def rewritten(state: State, transfer: ir.Rewrite) -> list[State]:
+class Change(NamedTuple):
+    """A translation, as ``ir.Rewrite``, to what some states have already."""
+
+    destination: bool
+    addresses: Ranges | Named | None
+    ports: Ranges | Named | None
+
+
+def rewritten(state: State, transfer: ir.Rewrite | Change) -> list[State]:
     """The translations of the connection that may be made. To its own address is none (nf_nat_setup_info of nf_nat_core.c)."""
     if state.current < 0:
         return [state]
@@ -186,7 +196,7 @@ def rewritten(state: State, transfer: ir.Rewrite) -> list[State]:
     return address_rewritten(found[0], transfer, True, found[1]) if found is not None else []
 
 
-def by_ports(state: State, transfer: ir.Rewrite, protocol: str) -> list[State]:
+def by_ports(state: State, transfer: ir.Rewrite | Change, protocol: str) -> list[State]:
     """Protocols with ports and those without, apart."""
     own = values_of(state, protocol)
     parts = (intersection(own, WITH_PORTS), difference(own, WITH_PORTS))
@@ -194,7 +204,9 @@ def by_ports(state: State, transfer: ir.Rewrite, protocol: str) -> list[State]:
     return [after for item in states if item is not None for after in rewritten(item, transfer)]
 
 
-def address_rewritten(state: State, transfer: ir.Rewrite, always: bool = False, port: Value | None = None) -> list[State]:
+def address_rewritten(
+    state: State, transfer: ir.Rewrite | Change, always: bool = False, port: Value | None = None
+) -> list[State]:
     """The address (and the port, where one was chosen) is translated; ``always``: also to the address that it has."""
     place, port_place = (DESTINATION, DESTINATION_PORT) if transfer.destination else (SOURCE, SOURCE_PORT)
     old = state.env[place]

@@ -13,10 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from analyzer.ranges import Ranges
 from analyzer.source import Scope, Span
+
+if TYPE_CHECKING:
+    from analyzer.transfer.families import Family
 
 
 class Field(StrEnum):
@@ -265,10 +268,11 @@ class Seq:
 @dataclass(frozen=True, slots=True)
 class Table:
     """Like ``Seq``, for long lists whose parts are made when they are first looked at. ``select`` gives the indexes, ascending, of the
-    parts that can do anything to a packet whose DESTINATION is in the ranges; the other parts would keep it as it is."""
+    parts that can do anything to a packet whose DESTINATION is in the ranges; the others keep it as it is. ``families`` says parts once more, together."""
 
     parts: Sequence[Transfer]
     select: Callable[[Ranges], Sequence[int]]
+    families: Callable[[], Sequence[Family]] = tuple
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from analyzer.model.network import Namespace
 from analyzer.ranges import Ranges
 from analyzer.source import Scope
 from analyzer.transfer import zones
+from analyzer.transfer.families import Families
 from analyzer.transfer.ir import (
     ALWAYS,
     DNAT_STATUS,
@@ -170,7 +171,9 @@ def body(parts: Parts) -> Transfer:
     def select(ranges: Ranges) -> Sequence[int]:
         return rules.candidates(family, ranges)
 
-    return Table(parts, select)
+    at, context = parts.chain.at, parts.context
+    where = Where(context, context.space(parts.scope), at, f"{parts.scope} {parts.chain.name}")
+    return Table(parts, select, Families(where, parts.table, parts.chain, parts.known))
 
 
 def base(context: Context, scope: Scope, ruleset: RulesetFact, table: str, hook: str) -> Transfer:
