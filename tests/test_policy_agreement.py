@@ -13,18 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer.addresses import address
-from analyzer.capture.reading import facts
-from analyzer.model.build import build
 from analyzer.policy.decision import decide, doubt, exemption
 from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.factors import Factors, factors
-from analyzer.policy.planes import PolicySet, policy_set
+from analyzer.policy.planes import PolicySet
 from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
 from analyzer.policy.terms import Kind, any_of
-from analyzer.policy.world import world_of
-from analyzer.source import Source
 from tests.naive_policy import NO, OPEN, YES, Answers, End, Object, Packet, Reading, verdict
+from tests.policies import NUMBERS, flow, outside, policies_of
 
 T = TypeVar("T")
 KEYS, VALUES, SPACES, NODES = ("a", "b"), ("1", "2"), ("n1", "n1", "n1", "n2", "n3"), ("k1", "k2")
@@ -41,7 +37,6 @@ BLOCKS = (
 )
 PORT_NAMES, PORTS = ("web", "dns"), (53, 80, 81, 8080)
 OUTSIDE = ("8.8.8.8", "10.0.0.6", "fd00::99", "2001:db8::1")
-NUMBERS = {"TCP": 6, "UDP": 17, "SCTP": 132, "ICMP": 1, "ICMPv6": 58}
 NAMES = {number: name for name, number in NUMBERS.items()}
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 ACTIONS = {
@@ -247,14 +242,6 @@ class Question(NamedTuple):
         return "\n".join([head, *(json.dumps(item) for item in objects)])
 
 
-def policies_of(objects: list[Object], profile: Profile) -> PolicySet:
-    """The objects as the analyzer reads them."""
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}, indent=1)
-    source = Source("objects.json", text, "kubernetes")
-    known, gaps = facts((source,))
-    return policy_set(world_of(build((source,), known, gaps).cluster, profile))
-
-
 def ends(policies: PolicySet, objects: list[Object]) -> Iterator[tuple[Entity, End]]:
     """The entities of the world with their objects, and addresses outside."""
     for item in objects:
@@ -265,7 +252,7 @@ def ends(policies: PolicySet, objects: list[Object]) -> Iterator[tuple[Entity, E
         if name in policies.world.by_name:
             yield policies.world.by_name[name], End(item)
     for text in OUTSIDE:
-        yield Entity(text, Kind.OUTSIDE, addresses=(address(text),)), End(outside=text)
+        yield outside(text), End(outside=text)
 
 
 def packets(random: Random, source: Entity, destination: Entity) -> Iterator[Packet]:
@@ -279,7 +266,7 @@ def packets(random: Random, source: Entity, destination: Entity) -> Iterator[Pac
 
 
 def flow_of(packet: Packet) -> Flow:
-    return Flow(packet.family, NUMBERS[packet.protocol], packet.port, 0 if packet.protocol.startswith("ICMP") else 40000)
+    return flow(packet.protocol, packet.port, packet.family)
 
 
 def told(admitted: bool | None) -> Answers:
@@ -297,13 +284,13 @@ READINGS: dict[str, tuple[Profile, dict[str, Any]]] = {
 }
 
 
-def compiled(policies: PolicySet, known: dict[int, Factors], source: Entity, destination: Entity, flow: Flow) -> Answers:
+def compiled(policies: PolicySet, known: dict[int, Factors], source: Entity, destination: Entity, first: Flow) -> Answers:
     """The verdict of the compiled policies."""
     if exemption(policies.world.profile, source, destination):
         return YES
-    found = known[flow.family]
+    found = known[first.family]
     sure, may = found.pair(class_of(found, source), class_of(found, destination))
-    bit = found.atoms.of_flow(flow)
+    bit = found.atoms.of_flow(first)
     walked = True if sure & bit else None if may & bit else False
     return told(any_of((doubt(policies.world.profile, source, destination), walked)))
 
@@ -339,11 +326,11 @@ def agree(random: Random, system: str) -> Counter[Answers]:
     known = {family: factors(policies, family) for family in (4, 6)}
     counts = Counter[Answers]()
     for asked in questions(policies, objects, random):
-        source, destination, flow = asked.source, asked.destination, flow_of(asked.packet)
+        source, destination, first = asked.source, asked.destination, flow_of(asked.packet)
         expected = verdict(reading, asked.one, asked.other, asked.packet)
         answers = {
-            "decide": told(decide(policies, source, destination, flow).admitted),
-            "factors": compiled(policies, known, source, destination, flow),
+            "decide": told(decide(policies, source, destination, first).admitted),
+            "factors": compiled(policies, known, source, destination, first),
         }
         assert set(answers.values()) == {expected}, asked.text(objects, answers, expected)
         counts[expected] += 1
