@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from analyzer.addresses import Address
 from analyzer.model.network import Interface, Network
 from analyzer.query.outside import answering, entrances, stranger
-from analyzer.query.parties import Party, decidable, families, nodes, pods
+from analyzer.query.parties import Party, decidable, families, nodes, owners, pods
 from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.delivery import name
 from analyzer.solve.packet import ICMP, ICMPV6, SCTP, SYN, TCP, UDP, Fate, Outcome, Packet
@@ -20,12 +20,12 @@ UNHEARD = "nothing listens on "
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A packet from one party to another, and who may have it: namespaces; with ``ends`` the (address, port) that it may have become."""
+    """A packet from one party to another, and who may have it: the namespaces of an address; with ``ends`` the (address, port) that it may have become."""
 
     source: str
     target: str
     flow: Flow
-    homes: frozenset[Scope]
+    homes: Mapping[int, frozenset[Scope]]
     ends: frozenset[tuple[int, int]] | None = None
 
 
@@ -81,7 +81,7 @@ def between(sources: tuple[Party, ...], targets: tuple[Party, ...], chosen: bool
     for source in sources:
         for target in targets:
             if source.scope != target.scope and source.address != target.address:
-                homes = frozenset(one.scope for one in targets if one.address == target.address)
+                homes = scopes(one for one in targets if one.address == target.address)
                 for packet in packets(source.address.family, 0 if chosen else source.address.value, target.address.value):
                     yield Ask(source.name, target.name, Flow(source.scope, packet), homes)
 
@@ -111,9 +111,14 @@ def from_outside(network: Network, family: int) -> Iterator[Ask]:
                 yield Ask("outside", f"{party.name} {portal.node_port}", Flow(at, packet), homes, ends)
 
 
-def holders(network: Network, family: int) -> frozenset[Scope]:
-    """Everybody who can be an endpoint."""
-    return frozenset(party.scope for party in (*pods(network, family), *nodes(network, family)))
+def holders(network: Network, family: int) -> Mapping[int, frozenset[Scope]]:
+    """Everybody who can be an endpoint, by address."""
+    return scopes((*pods(network, family), *nodes(network, family)))
+
+
+def scopes(parties: Iterable[Party]) -> Mapping[int, frozenset[Scope]]:
+    """The namespaces of each address."""
+    return {value: frozenset(party.scope for party in found) for value, found in owners(parties).items()}
 
 
 def said(network: Network, ask: Ask) -> list[Said]:
@@ -143,7 +148,7 @@ def strays(network: Network, ask: Ask, packet: Packet, outcome: Outcome) -> bool
     if ask.ends is not None and (seen.value, outcome.port_seen) not in ask.ends:
         return True
     became = packet._replace(destination=seen.value)
-    return outcome.delivered_to not in {name(network, scope, became) for scope in ask.homes}
+    return outcome.delivered_to not in {name(network, scope, became) for scope in ask.homes.get(seen.value, ())}
 
 
 def starts(network: Network, packet: Packet, source: str) -> Iterator[Scope | Interface]:

@@ -122,6 +122,8 @@ def from_bridge(walk: Walk, space: Space, at: Interface, frame: Frame) -> Ending
         return links.branches(walk, flooded(walk, space, at, None, number, frame))
     target, fact = found
     if target == LOCAL:
+        target = port_of(space, at, frame.destination, fact)
+    if target == LOCAL:
         mac = hardware_text(frame.destination)
         return walk.drop(at.scope, f"{at} takes {mac} for its own and sends the frame nowhere", fact.at if fact else None)
     what = f"{at.device} has {hardware_text(frame.destination)} at {target}"
@@ -130,20 +132,45 @@ def from_bridge(walk: Walk, space: Space, at: Interface, frame: Frame) -> Ending
 
 
 def find(walk: Walk, space: Space, at: Interface, mac: int, number: int) -> tuple[str, ForwardingFact | None] | None:
-    """``br_fdb_find_rcu``: the port of a MAC, LOCAL for the host; None: not known. Without VLAN filtering only entries without a VLAN count."""
-    if mac == space.links[at.device].mac:
-        return LOCAL, None
+    """``br_fdb_find_rcu``: the port of a MAC, LOCAL for the host (its own, and those of the ports: ``fdb_add_local``); None: not known. Without VLAN
+    filtering only entries without a VLAN count."""
     wanted = number if filtering(space, at.device) else 0
     facts = [fact for fact in space.bridged.get((at.device, mac), ()) if (fact.vlan or 0) == wanted]
     for fact in facts:
         if not fact.flags.isdisjoint(FIXED):
             return (LOCAL if "permanent" in fact.flags else fact.device), fact
+    if mac == space.links[at.device].mac or port_of(space, at, mac, None) != LOCAL:
+        return LOCAL, None
     learned = walk.learned.get((at, mac, number))
     if learned is not None:
-        return learned, None
-    if facts:
-        return facts[0].device, facts[0]
-    return next(((LOCAL, None) for port in space.ports.get(at.device, ()) if space.links[port].mac == mac), None)
+        return heard_last(walk, space, at, mac, learned), None
+    return (heard_last(walk, space, at, mac, facts[0].device), facts[0]) if facts else None
+
+
+def port_of(space: Space, at: Interface, mac: int, fact: ForwardingFact | None) -> str:
+    """The port whose own MAC it is, to which the host's frames for it go (``br_dev_xmit``); LOCAL: none."""
+    if fact is not None and fact.device in space.ports.get(at.device, ()):
+        return fact.device
+    return space.port_macs.get((at.device, mac), LOCAL)
+
+
+def heard_last(walk: Walk, space: Space, at: Interface, mac: int, port: str) -> str:
+    """Of a MAC that several interfaces have, a bridge knows the port where it was heard last (``br_fdb_update``)."""
+    if walk.index.times(mac) < 2:
+        return port
+    ways = [
+        port,
+        *(name for name in space.ports.get(at.device, ()) if name != port and faces(walk, Interface(at.scope, name), mac)),
+    ]
+    return ways[walk.oracle.choose(len(ways), f"{hardware_text(mac)} was heard last by one of {len(ways)} ports of {at}")]
+
+
+def faces(walk: Walk, port: Interface, mac: int) -> bool:
+    """Whether an interface at the other end of a port's wire has the MAC."""
+    network = walk.index.network
+    peer, segment = network.peers.get(port), network.segment_of.get(port)
+    ends = [peer] if peer is not None else segment.members if segment is not None else ()
+    return any((link := walk.index.link(end)) is not None and link.up and link.mac == mac for end in ends if end != port)
 
 
 def to_port(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from analyzer.addresses import hardware_text
 from analyzer.facts.links import Bond, Geneve, Ipvlan, LinkFact, Macvlan, OtherKind, Tunnel, Vlan, Vrf, Vxlan, Wireguard
+from analyzer.model.hardware import stands_in
 from analyzer.model.network import Interface
 from analyzer.solve import bridging, control, internet, resolution, stacked, tunnels, underlay
 from analyzer.solve.netfilter import HookPacket
@@ -204,6 +205,9 @@ def arrive_up(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
         return walk.drop(at.scope, f"{at} has no device for VLAN {frame.vlan}", link.at, True)
     known = link.mac is not None and link.link_type == "ether" and "LOOPBACK" not in link.flags
     if known and not frame.to_all and frame.destination != link.mac and not isinstance(link.kind, Vrf):
+        if stands_in(link.mac) and not walk.index.times(frame.destination):
+            text = f"whether {at}, whose MAC was not captured, has {hardware_text(frame.destination)} is not known"
+            return walk.undecided(text, link.at, f"ip_-d_link of {space.place}")
         return walk.drop(at.scope, other_host(at, link, frame), frame.said_at or link.at, not frame.said)
     if isinstance(frame.load, Question):
         return resolution.hear(walk, space, at.device, frame, frame.load)

@@ -12,6 +12,7 @@ from analyzer.addresses import Address, hardware_text
 from analyzer.facts.links import LinkFact, Tunnel, Wireguard
 from analyzer.facts.neighbours import NeighbourFact
 from analyzer.model.gaps import could_concern
+from analyzer.model.hardware import stands_in, taken_for
 from analyzer.model.network import Interface
 from analyzer.solve import control, internet, links, reverse, underlay
 from analyzer.solve.netfilter import Hook, HookPacket
@@ -153,16 +154,17 @@ def ask(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet
         found = recalled(walk, remembered)
     else:
         met, before, given = len(walk.oracle.met), (walk.learned, walk.remotes, walk.macs), walk.assumptions
-        walk.learned, walk.remotes, walk.macs, walk.assumptions = {**before[0]}, {**before[1]}, {**before[2]}, {}
+        walk.learned, walk.remotes, walk.macs, walk.assumptions = {}, {}, {**before[2]}, {}
         found = asked_anew(walk, space, at, target, packet)
         if len(walk.oracle.met) == met:
             walk.index.known[key] = Known(
                 found,
-                more(walk.learned, before[0]),
-                more(walk.remotes, before[1]),
+                walk.learned,
+                walk.remotes,
                 more(walk.macs, before[2]),
                 tuple(walk.assumptions),
             )
+        walk.learned, walk.remotes = {**before[0], **walk.learned}, {**before[1], **walk.remotes}
         walk.assumptions = {**given, **walk.assumptions}
     if isinstance(found, Answered):
         walk.macs[at, target] = (found.mac, found.by, found.at)
@@ -253,6 +255,8 @@ def hear(walk: Walk, space: Space, device: str, frame: Frame, asked: Question) -
         # Who answers a question notes who asked (``neigh_event_ns``); of an address that several have, whoever was heard last.
         walk.macs[here, asked.sender] = (frame.source, asked.asker, None)
     mac = link.mac or 0
+    if stands_in(mac):
+        walk.assume(taken_for(here))
     noted(walk, here, frame, asked)
     answer = asked._replace(mac=mac, answer=True, answered_by=here, at=place)
     if asked.target.family == 6 and not admitted(walk, space, device, answer, SENDING):

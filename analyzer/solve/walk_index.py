@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -13,8 +13,10 @@ from analyzer.facts.links import AddressFact, Bond, Bridge, LinkFact, OtherKind,
 from analyzer.facts.neighbours import ForwardingFact, NeighbourFact
 from analyzer.facts.routes import RouteFact
 from analyzer.facts.system import FilterFact
+from analyzer.model import hardware
 from analyzer.model.gaps import ignored
 from analyzer.model.network import Attachment, Interface, Namespace, Network, Segment
+from analyzer.solve.claimed import claims
 from analyzer.solve.netfilter import HookTables
 from analyzer.solve.route_answers import Memory
 from analyzer.source import Scope, Span
@@ -60,7 +62,13 @@ class Space:
     @cached_property
     def links(self) -> dict[str, LinkFact]:
         """The interfaces by name."""
-        return dict(self.namespace.links)
+        found = self.namespace.links.items()
+        return {name: hardware.with_mac(Interface(self.scope, name), link) for name, link in found}
+
+    @cached_property
+    def port_macs(self) -> dict[tuple[str, int | None], str]:
+        """The port of a bridge whose own MAC it is."""
+        return {(bridge, self.links[port].mac): port for bridge, ports in self.ports.items() for port in reversed(ports)}
 
     @cached_property
     def addresses(self) -> dict[str, tuple[AddressFact, ...]]:
@@ -285,6 +293,7 @@ class WalkIndex:
     known: dict[tuple[object, ...], object] = field(default_factory=dict)
     pairs: dict[Interface, Pair | None] = field(default_factory=dict)
     macs: dict[int, dict[int | None, list[Interface]]] = field(default_factory=dict)
+    hardware: Counter[int] | None = None
 
     @staticmethod
     def of(network: Network) -> WalkIndex:
@@ -320,6 +329,12 @@ class WalkIndex:
                 found[link.mac if link else None].append(one)
         return found.get(mac, ())
 
+    def times(self, mac: int) -> int:
+        """How many captured interfaces have a MAC."""
+        if self.hardware is None:
+            self.hardware = hardware.held(self.network)
+        return self.hardware[mac]
+
     def link(self, at: Interface) -> LinkFact | None:
         """The link at an interface."""
         space = self.spaces.get(at.scope)
@@ -340,25 +355,6 @@ def gathered(pairs: Iterable[tuple[Interface, T]]) -> dict[T, tuple[Interface, .
     for interface, target in pairs:
         found[target].append(interface)
     return {target: tuple(sorted(interfaces)) for target, interfaces in found.items()}
-
-
-def claims(network: Network) -> dict[Address, tuple[str, bool]]:
-    """The addresses that the API gives to pods and nodes, and whether the namespace that should have them shows its addresses."""
-    captured = {one.name: shows_addresses(network, one.scope) for one in network.attachments}
-    found: dict[Address, tuple[str, bool]] = {}
-    for node in network.cluster.nodes.values():
-        known = shows_addresses(network, Scope(network.node_names.get(node.name, node.name)))
-        found.update(dict.fromkeys((address for _, address in node.addresses), (f"node {node.name}", known)))
-    for pod in network.cluster.pods.values():
-        if not (pod.finished or pod.host_network):
-            name = f"{pod.namespace}/{pod.name}"
-            found.update(dict.fromkeys(pod.addresses, (f"pod {name}", captured.get(name, False))))
-    return found
-
-
-def shows_addresses(network: Network, scope: Scope) -> bool:
-    """Whether a namespace's addresses were captured."""
-    return scope in network.namespaces and "ip-addr" not in network.namespaces[scope].missing
 
 
 class Identity:

@@ -13,6 +13,7 @@ from functools import cached_property
 from analyzer.addresses import Address, Prefix
 from analyzer.facts.links import AddressFact
 from analyzer.facts.routes import DEFAULT, LOCAL, MAIN
+from analyzer.model.hardware import stands_in, taken_for
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, contains, difference, intersection, normalised
 from analyzer.source import Scope
@@ -187,6 +188,8 @@ def host_at(context: Context, at: Interface) -> Host | None:
         link = context.link(at)
         quiet = link is None or link.mac is None or "NOARP" in link.flags
         mac = link.mac if link is not None and link.mac is not None else 0
+        if stands_in(mac):
+            context.assume(taken_for(at))
         context.made[key] = (
             None if quiet else Host(at, mac, frozenset(targets(context, at)), proxied(context, at), even(context, at))
         )

@@ -7,8 +7,12 @@
 
 from __future__ import annotations
 
-from analyzer.facts.links import Bridge
+from collections.abc import Iterable, Mapping
+
+from analyzer.addresses import hardware_text
+from analyzer.facts.links import Bridge, Vlan
 from analyzer.facts.neighbours import ForwardingFact
+from analyzer.model.hardware import stands_in
 from analyzer.model.network import Interface
 from analyzer.ranges import normalised, single
 from analyzer.source import Scope
@@ -20,6 +24,7 @@ from analyzer.transfer.ir import (
     Alt,
     Assign,
     Bits,
+    Drop,
     End,
     Field,
     If,
@@ -30,11 +35,12 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.lookup import own_values
-from analyzer.transfer.reach import bridge_of, flood, inner_vlan, may_pass
+from analyzer.transfer.reach import bridge_of, filtering, flood, inner_vlan, may_pass, vlans_of
 from analyzer.transfer.sizes import sent
 from analyzer.transfer.space import Context, by_value, call, drop, goto, number, seq, unless
 from analyzer.transfer.traffic_control import filters
 
+FIXED = frozenset({"static", "permanent", "extern_learn", "sticky"})
 GROUP = Bits(Field.DESTINATION_MAC, 1 << 40, 1 << 40)
 
 
@@ -67,11 +73,10 @@ def port_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
 def enters(context: Context, bridge: Interface, port: str) -> Transfer:
     """The VLAN of the frame inside the bridge."""
-    link = context.link(bridge)
-    if link is None or not isinstance(link.kind, Bridge) or not link.kind.vlan_filtering:
+    if not filtering(context, bridge):
         return KEEP
     refuse = drop(f"the port {bridge.scope} {port} is not in the frame's VLAN")
-    facts = context.space(bridge.scope).vlans.get(port, ())
+    facts = vlans_of(context, bridge, port)
     allowed = In(Field.VLAN, normalised((fact.first, fact.last) for fact in facts))
     untagged = inner_vlan(context, bridge, port, 0)
     start = refuse if untagged is None else Assign(Field.VLAN, untagged)
@@ -101,7 +106,9 @@ def filter_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     lost = End(Unknown(f"the port of {bridge} by which the frame came is not in the capture"))
     by_port = by_value(Field.PHYSICAL_IN, rows, lost)
     up = goto(scope, "bridge up", detail)
-    return seq(call(scope, "hook", "PREROUTING"), translated(context, bridge), If(for_host(context, bridge), up, by_port))
+    link = context.link(bridge)
+    own_mac = of_macs((link.mac if link is not None else None,))
+    return seq(call(scope, "hook", "PREROUTING"), translated(context, bridge), If(own_mac, up, by_port))
 
 
 def filtered_stage(context: Context, scope: Scope, detail: str) -> Transfer:
@@ -140,26 +147,57 @@ def own(context: Context, bridge: Interface, port: str) -> Transfer:
     """To the bridge's host, or on to another port."""
     up = goto(bridge.scope, "bridge up", f"{bridge.device}")
     on = goto(bridge.scope, "bridged", f"{bridge.device} {port}")
-    return If(for_host(context, bridge), up, If(GROUP, Alt((up, on)), on))
+    mine = {link.mac for at in (bridge, Interface(bridge.scope, port)) if (link := context.link(at)) is not None}
+    others = set(local(context, bridge)) - mine
+    return If(of_macs(mine), up, If(of_macs(others), foreign(context, bridge), If(GROUP, Alt((up, on)), on)))
 
 
-def for_host(context: Context, bridge: Interface) -> Match:
-    """The MACs that are the bridge's own (``permanent`` entries of its table)."""
+def of_macs(macs: Iterable[int | None]) -> Match:
+    """Whether the frame is for one of the MACs."""
+    return In(Field.DESTINATION_MAC, normalised((mac, mac) for mac in macs if mac is not None))
+
+
+def foreign(context: Context, bridge: Interface) -> Transfer:
+    """A frame for a MAC that the bridge's host has, but not where the frame came in: it is passed up as another host's (br_pass_frame_up), where
+    devices over the bridge may take it."""
     link = context.link(bridge)
-    macs = {link.mac} if link is not None and link.mac is not None else set()
+    if context.uppers.get(bridge) or (link is not None and stands_in(link.mac)):
+        return End(Unknown(f"what the host of {bridge} does with a frame for another MAC than the bridge's is not known"))
+    return drop(
+        f"the frame is for a MAC that {bridge} has for another of its ports: its host does not take it (PACKET_OTHERHOST)"
+    )
+
+
+def local(context: Context, bridge: Interface) -> dict[int, str]:
+    """The MACs that are the bridge's host's (``permanent`` entries of its table, the bridge's own, those of its ports), each with the port to which
+    the host's own frames for it go; empty: nowhere (br_dev_xmit)."""
+    found: dict[int, str] = {}
+    ports = context.ports.get(bridge, ())
     for fact in entries(context, bridge):
-        if "permanent" in fact.flags:
-            macs.add(fact.mac)
-    return In(Field.DESTINATION_MAC, normalised((mac, mac) for mac in macs))
+        if "permanent" in fact.flags and (fact.vlan is None or filtering(context, bridge)):
+            found.setdefault(fact.mac, fact.device if fact.device in ports else "")
+    fixed = {fact.mac for fact in entries(context, bridge) if fact.flags & FIXED}
+    for device in (*ports, bridge.device):
+        link = context.link(Interface(bridge.scope, device))
+        if link is not None and link.mac is not None and link.mac not in fixed:
+            found.setdefault(link.mac, device if device in ports else "")
+    return found
 
 
 def up_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """The bridge's host has the frame; the hooks of br_netfilter count as its PREROUTING (ip_sabotage_in)."""
     bridge = Interface(scope, detail)
-    leave = Assign(Field.VLAN, 0)
-    if called(context, bridge):
-        return seq(leave, goto(scope, "input route", detail))
-    return seq(leave, filters(context, scope, detail, "ingress"), goto(scope, "ip receive", detail))
+    here: Transfer = goto(scope, "input route", detail)
+    if not called(context, bridge):
+        here = seq(filters(context, scope, detail, "ingress"), goto(scope, "ip receive", detail))
+    uppers = ((upper, link.kind) for upper in context.uppers.get(bridge, ()) if (link := context.link(upper)) is not None)
+    tagged: dict[int, Transfer] = {
+        kind.identifier: seq(Assign(Field.VLAN, 0), goto(upper.scope, "receive", upper.device))
+        for upper, kind in uppers
+        if isinstance(kind, Vlan)
+    }
+    lost = drop(f"{bridge} has no VLAN device for the frame's tag")
+    return seq(leaves(context, bridge, detail), If(In(Field.VLAN, single(0)), here, by_value(Field.VLAN, tagged, lost)))
 
 
 def entries(context: Context, bridge: Interface) -> list[ForwardingFact]:
@@ -178,22 +216,70 @@ def bridged_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     device, _, port = detail.partition(" ")
     bridge, came = Interface(scope, device), None if port == "-" else port
     context.granted(scope, "bridge-fdb")
-    rows: dict[int, Transfer] = {}
-    for fact in entries(context, bridge):
-        if "permanent" not in fact.flags and fact.device != device:
-            rows.setdefault(fact.mac, forwarded(context, bridge, came, fact.device, fact))
     outside: Transfer = drop(f"no port of {bridge} leads to the frame's MAC")
+    ends: dict[int, dict[str, None]] = {}
     for other in context.ports.get(bridge, ()):
-        if not may_pass(context, scope, came, other):
+        passes = may_pass(context, scope, came, other)
+        if not passes and other != came:
             continue
         reach = flood(context, ("frame", Interface(scope, other), 0))
         for host in reach.hosts:
             link = context.link(host)
-            if link is not None and link.mac is not None:
-                rows.setdefault(link.mac, forwarded(context, bridge, came, other, None))
-        if reach.outside or reach.unknown:
+            if link is not None and link.mac is not None and (passes or context.hardware[link.mac] > 1):
+                ends.setdefault(link.mac, {})[other] = None
+        if passes and (reach.outside or reach.unknown):
             outside = forwarded(context, bridge, came, other, None)
-    return by_value(Field.DESTINATION_MAC, rows, If(GROUP, everywhere(context, bridge, came), outside))
+    rest = If(GROUP, everywhere(context, bridge, came), outside)
+    if not filtering(context, bridge):
+        return by_value(Field.DESTINATION_MAC, rows_of(context, bridge, came, None, ends), rest)
+    numbers = dict.fromkeys(fact.vlan or 0 for fact in entries(context, bridge))
+    tables = {n: by_value(Field.DESTINATION_MAC, rows_of(context, bridge, came, n, ends), rest) for n in numbers}
+    return by_value(Field.VLAN, tables, by_value(Field.DESTINATION_MAC, rows_of(context, bridge, came, -1, ends), rest))
+
+
+def rows_of(
+    context: Context, bridge: Interface, came: str | None, vlan: int | None, ends: Mapping[int, Mapping[str, None]]
+) -> dict[int, Transfer]:
+    """Where frames for each MAC go in a VLAN (None: the bridge has none): by the fixed entries, else to the port behind which the MAC is.
+    ``ends``: the ports behind which interfaces with a MAC are."""
+    fixed: dict[int, Transfer] = {}
+    heard: dict[int, ForwardingFact] = {}
+    for fact in entries(context, bridge):
+        if "permanent" in fact.flags or fact.device == bridge.device or (fact.vlan or 0) != (vlan or 0):
+            continue
+        if fact.flags & FIXED:
+            fixed.setdefault(fact.mac, forwarded(context, bridge, came, fact.device, fact))
+        else:
+            heard.setdefault(fact.mac, fact)
+    found = {mac: towards(context, bridge, came, heard.get(mac), ends.get(mac, {}), mac) for mac in (*heard, *ends)}
+    own_rows = {mac: from_host(context, bridge, port) for mac, port in local(context, bridge).items()} if came is None else {}
+    return {**found, **fixed, **own_rows}
+
+
+def from_host(context: Context, bridge: Interface, port: str) -> Transfer:
+    """What the host sends to a MAC that it has itself: out of the port that has it."""
+    if port:
+        return forwarded(context, bridge, None, port, None)
+    return drop(f"{bridge} takes the frame's MAC for its own and sends the frame nowhere")
+
+
+def towards(
+    context: Context, bridge: Interface, came: str | None, fact: ForwardingFact | None, ends: Mapping[str, None], mac: int
+) -> Transfer:
+    """To the port where a MAC was heard last, else flooded to the one behind which it is; not known where these could be several."""
+    ports = dict.fromkeys((*([fact.device] if fact is not None else []), *ends))
+    if len(ports) > 1:
+        where = " or ".join(sorted(ports))
+        text = f"whether {bridge} sends what is for {hardware_text(mac)} to {where} depends on where that was heard last"
+        return End(Unknown(text), fact.at if fact is not None else None)
+    (port,) = ports
+    own_port = context.space(bridge.scope).ports.get(port)
+    if fact is None and own_port is not None and own_port.flood is False:
+        if own_port.learning is False:
+            return End(Drop(f"{bridge} neither learns at {port} nor floods to it"), own_port.at)
+        text = f"whether {bridge} has heard {hardware_text(mac)} at {port}, to which it does not flood, is not known"
+        return End(Unknown(text), own_port.at)
+    return forwarded(context, bridge, came, port, fact)
 
 
 def everywhere(context: Context, bridge: Interface, came: str | None) -> Transfer:
@@ -232,11 +318,10 @@ def forward_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
 def leaves(context: Context, bridge: Interface, port: str) -> Transfer:
     """The tag that the frame leaves the port with."""
-    link = context.link(bridge)
-    if link is None or not isinstance(link.kind, Bridge) or not link.kind.vlan_filtering:
+    if not filtering(context, bridge):
         return KEEP
     refuse = drop(f"the port {bridge.scope} {port} is not in the frame's VLAN")
-    facts = context.space(bridge.scope).vlans.get(port, ())
+    facts = vlans_of(context, bridge, port)
     untagged = normalised((fact.first, fact.last) for fact in facts if fact.untagged)
     tagged = normalised((fact.first, fact.last) for fact in facts)
     return If(In(Field.VLAN, untagged), Assign(Field.VLAN, 0), If(In(Field.VLAN, tagged), KEEP, refuse))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from analyzer.addresses import hardware_text
 from analyzer.facts.links import Bond, Geneve, Ipvlan, LinkFact, Macvlan, OtherKind, Tunnel, Vlan, Vxlan, Wireguard
+from analyzer.model.hardware import stands_in
 from analyzer.model.network import Interface
-from analyzer.ranges import single
+from analyzer.ranges import normalised, single
 from analyzer.source import Scope
 from analyzer.transfer.bridge import GROUP
 from analyzer.transfer.ir import (
@@ -189,4 +190,9 @@ def host_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         return goto(scope, "ip receive", detail)
     taken: Match = Any((In(Field.DESTINATION_MAC, single(link.mac)), GROUP))
     reason = f"the frame carries another MAC than {hardware_text(link.mac)} of {at}, where it arrives (PACKET_OTHERHOST)"
-    return If(taken, goto(scope, "ip receive", detail), End(Drop(reason), link.at), link.at)
+    refused: Transfer = End(Drop(reason), link.at)
+    if stands_in(link.mac):
+        others = normalised((mac, mac) for mac in context.hardware)
+        words = f"whether {at}, whose MAC was not captured, has the frame's is not known"
+        refused = If(In(Field.DESTINATION_MAC, others), refused, End(Unknown(words), link.at))
+    return If(taken, goto(scope, "ip receive", detail), refused, link.at)

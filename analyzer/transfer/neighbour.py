@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from analyzer.addresses import Address
 from analyzer.facts.links import Ipvlan, LinkFact, OtherKind, Tunnel, Vrf, Wireguard
 from analyzer.facts.neighbours import NeighbourFact
 from analyzer.facts.routes import LOCAL
@@ -155,7 +156,10 @@ class Asking:
                     continue
         if not hosts:
             return self.others()
-        kept = bool(self.several(target)) and not self.quiet
+        if self.quiet and len({host.mac for host in hosts}) > 1:
+            who = Address(self.context.family, target)
+            return End(Unknown(f"which of the {len(hosts)} hosts that answer for {who} on {self.wire.at} was heard is not known"))
+        kept = bool(self.several(target))
         told = self.learnt(hosts, self.wire.sender(case, target))
         return seq(told, self.chosen(target, hosts, kept))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from analyzer.addresses import Address
 from analyzer.facts.links import Bond, Bridge, LinkFact, Macvlan, OtherKind, Vlan, Vrf, Vxlan
+from analyzer.facts.neighbours import BridgeVlanFact
 from analyzer.model.network import Interface
 from analyzer.source import Scope
 from analyzer.transfer.space import Context
@@ -178,12 +179,26 @@ def leaving(
         unknown.setdefault(f"the other end of {at} is not in the capture")
 
 
+def filtering(context: Context, bridge: Interface) -> bool:
+    """Whether a bridge filters VLANs."""
+    link = context.link(bridge)
+    return link is not None and isinstance(link.kind, Bridge) and bool(link.kind.vlan_filtering)
+
+
+def vlans_of(context: Context, bridge: Interface, port: str) -> tuple[BridgeVlanFact, ...]:
+    """A port's VLANs; the bridge's default one where the list was not captured."""
+    space, link = context.space(bridge.scope), context.link(bridge)
+    if port in space.vlans or link is None or "bridge-vlan" not in (*space.missing, *space.assumed):
+        return space.vlans.get(port, ())
+    number = link.kind.default_vlan if isinstance(link.kind, Bridge) and link.kind.default_vlan is not None else 1
+    return (BridgeVlanFact(at=link.at, device=port, first=number, last=number, pvid=True, untagged=True),)
+
+
 def inner_vlan(context: Context, bridge: Interface, device: str, tag: int) -> int | None:
     """The VLAN of a frame inside a bridge (0: the bridge has none); None where the port does not let it in (br_vlan.c ``__allowed_ingress``)."""
-    link = context.link(bridge)
-    if link is None or not isinstance(link.kind, Bridge) or not link.kind.vlan_filtering:
+    if not filtering(context, bridge):
         return tag
-    facts = context.space(bridge.scope).vlans.get(device, ())
+    facts = vlans_of(context, bridge, device)
     if not tag:
         return next((fact.first for fact in facts if fact.pvid), None)
     return tag if any(fact.first <= tag <= fact.last for fact in facts) else None
@@ -191,10 +206,9 @@ def inner_vlan(context: Context, bridge: Interface, device: str, tag: int) -> in
 
 def outer_tag(context: Context, bridge: Interface, device: str, vlan: int) -> int | None:
     """The tag that a frame of a VLAN leaves a port with; None where the port is not in it."""
-    link = context.link(bridge)
-    if link is None or not isinstance(link.kind, Bridge) or not link.kind.vlan_filtering:
+    if not filtering(context, bridge):
         return vlan
-    facts = [fact for fact in context.space(bridge.scope).vlans.get(device, ()) if fact.first <= vlan <= fact.last]
+    facts = [fact for fact in vlans_of(context, bridge, device) if fact.first <= vlan <= fact.last]
     return (0 if any(fact.untagged for fact in facts) else vlan) if facts else None
 
 

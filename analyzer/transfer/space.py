@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,6 +10,7 @@ from functools import cached_property
 from analyzer.addresses import WIDTH, Address, Prefix, prefix_of
 from analyzer.facts.links import AddressFact, LinkFact
 from analyzer.model.gaps import ignored
+from analyzer.model.hardware import held, with_mac
 from analyzer.model.namespaces import by_default
 from analyzer.model.network import Interface, Namespace, Network
 from analyzer.ranges import Ranges, single
@@ -110,7 +112,13 @@ class Context:
     def link(self, at: Interface) -> LinkFact | None:
         """An interface's record."""
         space = self.network.namespaces.get(at.scope)
-        return space.links.get(at.device) if space else None
+        link = space.links.get(at.device) if space else None
+        return link if link is None or link.mac is not None else with_mac(at, link)
+
+    @cached_property
+    def hardware(self) -> Counter[int]:
+        """How many interfaces have each captured MAC."""
+        return held(self.network)
 
     def master(self, scope: Scope, device: str) -> str | None:
         """The bridge, bond, switch or VRF that a device is a port of."""

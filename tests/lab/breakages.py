@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from tests.lab import chaos, netfilter_breakages, overlay_breakages, six_breakages
+from tests.lab import chaos, hardware_breakages, netfilter_breakages, overlay_breakages, six_breakages
 from tests.lab.build import Lab
 from tests.lab.plan import GATEWAY, Node, Pod, Scenario
 
@@ -58,9 +58,7 @@ def pod(lab: Lab, random: Random) -> Pod:
 
 def veth(lab: Lab, one: Pod) -> str:
     """The host's end of a pod's pair."""
-    index = lab.run(one.node, f"ip -n {one.netns} -o link show eth0").split("@if")[1].split(":")[0]
-    lines = lab.run(one.node, "ip -o link show").splitlines()
-    return next(line.split(": ")[1].split("@")[0] for line in lines if line.startswith(f"{index}: "))
+    return hardware_breakages.veth_of(lab, one)
 
 
 def ip_forward_0(lab: Lab, random: Random) -> None:
@@ -355,10 +353,11 @@ _WIRED = (
 _SERVED = frozenset({"svc_no_endpoints", "svc_stale_endpoint", "etp_local_no_local", "kube_services_jump_missing", "conntrack_notrack",
                      "no_clustercidr_masq", "legacy_stale_rules", "external_ip_is_node_ip", "postrouting_jump_missing"})  # fmt: skip
 _FILTERED = tuple(Breakage(apply, services=apply.__name__ in _SERVED) for apply in netfilter_breakages.ALL)
+_HARDWARE = tuple(Breakage(apply, BRIDGED - PEER) for apply in hardware_breakages.ALL)
 _SIX = tuple(Breakage(apply, OVERLAYS, six=True) for apply in six_breakages.ALL)
 _RANDOM = tuple(Breakage(apply) for apply in chaos.ALL)
 
-BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_SIX, *_RANDOM)
+BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_SIX, *_HARDWARE, *_RANDOM)
 
 
 def choose(scenario: Scenario, random: Random, most: int = 3) -> list[Breakage]:
