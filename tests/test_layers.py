@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "analyzer"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("source", "addresses", "ranges", "plugins"),
+    ("source", "addresses", "ranges", "plugins", "memory"),
     ("facts",),
     ("parsers",),
     ("model",),
@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("findings",),
     ("rule", "query"),
     ("report",),
-    ("pipeline", "capture", "api", "jobs"),
+    ("pipeline", "capture", "api", "jobs", "comparing"),
     ("cli", "__main__", "__init__"),
 )
 SLOW = {"z3": "solve/symbolic.py"}

@@ -1,0 +1,196 @@
+"""What two sides of one universe (``joint.py``) admit differently: rectangles of positions, and what each side admits between them.
+
+Only groups whose cells differ are looked at, and of the pairs of groups only those that the difference concerns: a pair differs
+where what leaves its source or what enters its destination does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from analyzer.policy.bits import members, set_of
+from analyzer.policy.factors import Cell, Factor
+from analyzer.policy.joint import Joint
+
+Sides = tuple[int, int]
+NOTHING: Sides = (0, 0)
+
+
+class Rectangle(NamedTuple):
+    """From each of the sources to each of the destinations: the flows that are admitted for sure, and that may be, on each side."""
+
+    sources: int
+    destinations: int
+    old: Sides
+    new: Sides
+
+
+class Part(NamedTuple):
+    """Peers of a group, and the flows that the group's direction admits to or from them on each side."""
+
+    peers: int
+    old: Sides
+    new: Sides
+
+
+@dataclass(slots=True)
+class Groups:
+    """The groups of one direction on both sides at once: by number their positions and cells, and the number of each position."""
+
+    positions: list[int]
+    cells: list[tuple[tuple[Cell, ...], tuple[Cell, ...]]]
+    of: dict[int, int]
+    within: int
+    memory: dict[int, list[Part]] = field(default_factory=dict)
+
+    def changed(self) -> Iterator[int]:
+        """The groups whose cells differ."""
+        return (number for number, (old, new) in enumerate(self.cells) if old != new)
+
+    def parts(self, number: int) -> list[Part]:
+        """The peers of a group by what is admitted to or from them."""
+        found = self.memory.get(number)
+        if found is None:
+            found = self.memory[number] = parts(*self.cells[number], self.within)
+        return found
+
+    def touching(self, peers: int) -> Iterable[int]:
+        """The groups that have a position among the peers."""
+        if peers.bit_count() > len(self.positions):
+            return [number for number, positions in enumerate(self.positions) if positions & peers]
+        return dict.fromkeys(self.of[position] for position in members(peers))
+
+
+def parts(old: tuple[Cell, ...], new: tuple[Cell, ...], within: int) -> list[Part]:
+    """The peers in parts to which the cells of both sides are the same."""
+    found = {within: (NOTHING, NOTHING)}
+    for side, cells in enumerate((old, new)):
+        for cell in cells:
+            split: dict[int, tuple[Sides, Sides]] = {}
+            for peers, sides in found.items():
+                for inside, added in (
+                    (peers & cell.sure, (cell.flows, cell.flows)),
+                    (peers & cell.may & ~cell.sure, (0, cell.flows)),
+                    (peers & ~cell.may, NOTHING),
+                ):
+                    if inside:
+                        split[inside] = both(sides, side, added)
+            found = split
+    return [Part(peers, *sides) for peers, sides in sorted(united(found).items())]
+
+
+def both(sides: tuple[Sides, Sides], side: int, added: Sides) -> tuple[Sides, Sides]:
+    """The flows of both sides, with more on one of them."""
+    have = sides[side]
+    more = (have[0] | added[0], have[1] | added[1])
+    return (sides[0], more) if side else (more, sides[1])
+
+
+def united(found: dict[int, tuple[Sides, Sides]]) -> dict[int, tuple[Sides, Sides]]:
+    """Parts with the same flows as one."""
+    peers: dict[tuple[Sides, Sides], int] = {}
+    for part, sides in found.items():
+        peers[sides] = peers.get(sides, 0) | part
+    return {part: sides for sides, part in peers.items()}
+
+
+def groups(old: Factor, new: Factor, within: int, peers: int) -> Groups:
+    """The groups of the positions ``within``, on both sides at once."""
+    numbers: dict[tuple[int, int], int] = {}
+    of = {place: numbers.setdefault((old.group[place], new.group[place]), len(numbers)) for place in members(within)}
+    places: list[list[int]] = [[] for _ in numbers]
+    for place, number in of.items():
+        places[number].append(place)
+    cells = [(old.cells[left], new.cells[right]) for left, right in numbers]
+    return Groups([set_of(group) for group in places], cells, of, peers)
+
+
+def rectangles(joint: Joint) -> list[Rectangle]:
+    """What differs between those who are there on both sides, united where it is the same."""
+    here = joint.staying
+    egress = groups(joint.old.egress, joint.new.egress, here, here)
+    ingress = groups(joint.old.ingress, joint.new.ingress, here, here)
+    return merged([*leaving(egress, ingress), *entering(egress, ingress)])
+
+
+def leaving(egress: Groups, ingress: Groups) -> Iterator[Rectangle]:
+    """Where what leaves the source differs."""
+    for source in egress.changed():
+        for part in egress.parts(source):
+            if part.old == part.new:
+                continue
+            for destination in ingress.touching(part.peers):
+                for other in ingress.parts(destination):
+                    yield from crossed(egress.positions[source], ingress.positions[destination], part, other)
+
+
+def entering(egress: Groups, ingress: Groups) -> Iterator[Rectangle]:
+    """Where only what enters the destination differs."""
+    for destination in ingress.changed():
+        for other in ingress.parts(destination):
+            if other.old == other.new:
+                continue
+            for source in egress.touching(other.peers):
+                for part in egress.parts(source):
+                    if part.old == part.new:
+                        yield from crossed(egress.positions[source], ingress.positions[destination], part, other)
+
+
+def crossed(sources: int, destinations: int, out: Part, into: Part) -> Iterator[Rectangle]:
+    """The rectangle of two parts, where the flows that both directions admit differ."""
+    sources &= into.peers
+    destinations &= out.peers
+    if sources and destinations:
+        old = (out.old[0] & into.old[0], out.old[1] & into.old[1])
+        new = (out.new[0] & into.new[0], out.new[1] & into.new[1])
+        if old != new:
+            yield Rectangle(sources, destinations, old, new)
+
+
+def one_sided(joint: Joint) -> list[Rectangle]:
+    """What those who are there on one side only have with all others, and with each other."""
+    found: list[Rectangle] = []
+    for side, alone in ((joint.new, joint.appearing), (joint.old, joint.disappearing)):
+        if not alone:
+            continue
+        rest = joint.staying
+        for sources, destinations in ((alone, rest | alone), (rest, alone)):
+            egress = groups(side.egress, side.egress, sources, destinations)
+            ingress = groups(side.ingress, side.ingress, destinations, sources)
+            for rectangle in full(egress, ingress):
+                lost = side is joint.old
+                found.append(rectangle._replace(new=NOTHING) if lost else rectangle._replace(old=NOTHING))
+    return merged(found)
+
+
+def full(egress: Groups, ingress: Groups) -> Iterator[Rectangle]:
+    """What is admitted, or may be, between all, of one side given twice: also nothing, as policies may not be asked."""
+    for source, sources in enumerate(egress.positions):
+        for part in egress.parts(source):
+            for destination in ingress.touching(part.peers):
+                for other in ingress.parts(destination):
+                    inside = sources & other.peers, ingress.positions[destination] & part.peers
+                    flows = part.old[0] & other.old[0], part.old[1] & other.old[1]
+                    if all(inside):
+                        yield Rectangle(*inside, flows, flows)
+
+
+def merged(found: Iterable[Rectangle]) -> list[Rectangle]:
+    """Rectangles with equal flows and an equal side as one, in order."""
+    by_sources: dict[tuple[int, Sides, Sides], int] = {}
+    for item in found:
+        key = (item.sources, item.old, item.new)
+        by_sources[key] = by_sources.get(key, 0) | item.destinations
+    by_destinations: dict[tuple[int, Sides, Sides], int] = {}
+    for (sources, old, new), destinations in by_sources.items():
+        other = (destinations, old, new)
+        by_destinations[other] = by_destinations.get(other, 0) | sources
+    result = [Rectangle(sources, *key) for key, sources in by_destinations.items()]
+    return sorted(result, key=lambda item: (lowest(item.sources), lowest(item.destinations), item))
+
+
+def lowest(bits: int) -> int:
+    """The lowest position."""
+    return (bits & -bits).bit_length()
