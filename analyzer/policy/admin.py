@@ -37,7 +37,7 @@ def namespace_labels(view: View) -> Peer:
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """Where the kinds differ: the versions that exist, the spec's fields, the words for actions, the list of ports with its reader and the
-    field in it that names ports, how long lists may be, and how ``namespaces`` are read."""
+    field in it that names ports, how long lists may be, the fields that ``pods`` must have, and how ``namespaces`` are read."""
 
     versions: tuple[str, ...]
     fields: frozenset[str]
@@ -46,6 +46,7 @@ class Dialect:
     port: Callable[[View, list[Complaint]], Traffic]
     named: str
     limit: int
+    required: tuple[str, ...] = ("namespaceSelector", "podSelector")
     namespaces: Callable[[View], Peer] = namespace_labels
 
 
@@ -116,8 +117,12 @@ class Reader:
             return within(self.dialect.namespaces(inside))
         older = inside.value.get("namespaces") is not None
         unknown_fields(inside, ("podSelector", "namespaces" if older else "namespaceSelector"))
-        if inside.value.get("podSelector") is None:
-            inside.wrong("pods needs a podSelector; an empty one selects all", "podSelector")
+        for key in ("podSelector",) if older else self.dialect.required:
+            if inside.value.get(key) is None:
+                text = (
+                    f"pods has no {key}, without which the API server rejects it: it is read as the empty one, which selects all"
+                )
+                self.advice.append(Complaint(inside.at(), text, rejected=True))
         spaces = (
             self.dialect.namespaces(inside.part("namespaces")) if older else namespace_labels(inside.part("namespaceSelector"))
         )
@@ -210,7 +215,8 @@ class Reader:
         found = [(self.dialect.port(port, self.advice), port.value) for port in limited(item, field, self.dialect.limit)]
         outside = any(given(peer, OUTSIDE) for peer in item.parts(peers))
         if outside and any(self.dialect.named in value for _, value in found):
-            item.wrong(f"{self.dialect.named} cannot stand beside {', '.join(OUTSIDE)}: these have no names of ports", field)
+            text = f"{self.dialect.named} cannot stand beside {', '.join(OUTSIDE)}, which have no names of ports: the API server rejects it"
+            self.advice.append(Complaint(item.at(field), text, rejected=True))
         return any_of_traffic(tuple(traffic for traffic, _ in found))
 
 

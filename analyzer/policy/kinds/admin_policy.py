@@ -70,9 +70,9 @@ def protocol(view: View) -> int:
 
 
 RULES = frozenset({"subject", "ingress", "egress"})
-ADMIN = Dialect(VERSIONS, RULES | {"priority"}, ACTIONS, "ports", port, "namedPort", LIMIT, namespaces)
+ADMIN = Dialect(VERSIONS, RULES | {"priority"}, ACTIONS, "ports", port, "namedPort", LIMIT, namespaces=namespaces)
 BASELINE_ACTIONS = {name: action for name, action in ACTIONS.items() if action is not Action.PASS}
-BASELINE = Dialect(VERSIONS, RULES, BASELINE_ACTIONS, "ports", port, "namedPort", LIMIT, namespaces)
+BASELINE = Dialect(VERSIONS, RULES, BASELINE_ACTIONS, "ports", port, "namedPort", LIMIT, namespaces=namespaces)
 
 
 def admin_place(spec: View, _: View) -> Place:

@@ -63,6 +63,7 @@ DIALECT = Dialect(
     port=protocol,
     named="destinationNamedPort",
     limit=25,
+    required=("podSelector",),
 )
 
 
