@@ -1,0 +1,120 @@
+"""``analyze connectivity PATH…``: who may talk to whom, by the policies of manifests or of a capture."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from analyzer.cli.policy_options import policy_options, profile_for
+from analyzer.cli.progress import Progress
+from analyzer.cli.shared import fail, input_options, load, output_options, style_for, write
+from analyzer.pipeline import Input
+from analyzer.policy.profiles import Profile
+from analyzer.query.connectivity import Focus, connectivity
+from analyzer.query.policies import Policies, policies
+from analyzer.query.policy_parties import EXPECTED, entities_named
+from analyzer.report.connectivity import Answer, ConnectivityFormat, format_named, format_names
+
+PROTOCOLS = ("TCP", "UDP", "SCTP", "ICMP")
+
+
+def options(parser: ArgumentParser) -> None:
+    """Adds the options of ``connectivity``."""
+    input_options(parser)
+    parser.add_argument("--from", dest="source", metavar="E", help=f"only from these: {EXPECTED}")
+    parser.add_argument("--to", dest="target", metavar="E", help="only to these; as --from")
+    parser.add_argument("--port", metavar="80[/TCP]", help="only on this port; a protocol alone (UDP) means all of it")
+    parser.add_argument("--per-pod", action="store_true", help="pods of one workload are never merged")
+    parser.add_argument("--nodes", action="store_true", help="nodes are endpoints, too")
+    parser.add_argument("--exposure", action="store_true", help="what pods that are not there yet could reach and be reached by")
+    policy_options(parser)
+    output_options(parser, format_names())
+
+
+def run(options: Namespace, parser: ArgumentParser) -> int:
+    """Writes the answer in each format that is asked for; 3 where some of the input could not be read or not everything is certain and --strict."""
+    del parser
+    progress = Progress(options.quiet)
+    given = load(options, progress)
+    progress("deciding")
+    if not given.sources:
+        progress.end()
+        for gap in given.unreadable:
+            print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
+        return nothing()
+    try:
+        outputs = outputs_of(options)
+        answer = answered(options, given, profile_for(options, given))
+    except ValueError as problem:
+        progress.end()
+        return fail(str(problem))
+    progress.end()
+    for format, path in outputs:
+        write(path, format.write(answer, style_for(options, to_file=path is not None)))
+    if not options.quiet:
+        print(counts(answer, given), file=sys.stderr)
+    return 3 if given.unreadable else 0
+
+
+def nothing() -> int:
+    """There is nothing to analyse."""
+    print("analyze: nothing to analyse was found in the input", file=sys.stderr)
+    return 3
+
+
+def answered(options: Namespace, given: Input, profile: Profile) -> Answer:
+    """The answer. ValueError for a name or a port that means nothing."""
+    from analyzer.query.entrances import entrances
+    from analyzer.query.exposure import exposure
+
+    known = policies(given.network.cluster, profile)
+    focus = focus_of(options, known)
+    found = connectivity(known, focus)
+    ways = entrances(known, found.parties) if not (options.source or options.target) else ()
+    return Answer(found, ways, exposure(known, focus) if options.exposure else None, profile.name)
+
+
+def focus_of(options: Namespace, known: Policies) -> Focus:
+    """What is asked about."""
+    protocol, port = port_of(options.port) if options.port else ("", None)
+    return Focus(
+        entities_named(known, options.source) if options.source else None,
+        entities_named(known, options.target) if options.target else None,
+        protocol,
+        port,
+        options.per_pod,
+        options.nodes,
+    )
+
+
+def port_of(text: str) -> tuple[str, int | None]:
+    """The protocol and the port of ``80``, ``53/UDP`` or ``ICMP``."""
+    first, slash, second = text.partition("/")
+    name, number = (second.upper(), first) if slash else ("TCP", first) if first.isdecimal() else (first.upper(), "")
+    if name not in PROTOCOLS or (number and not (number.isdecimal() and 0 < int(number) <= 65535)) or (slash and not number):
+        raise ValueError(f"--port wants a port such as 80, 53/UDP, or a protocol of {', '.join(PROTOCOLS)}, not {text!r}")
+    if name == "ICMP" and number:
+        raise ValueError("--port: ICMP has no ports")
+    return name, int(number) if number else None
+
+
+def outputs_of(options: Namespace) -> list[tuple[ConnectivityFormat, str | None]]:
+    """The formats to write and where to: stdout, unless a file is named for the first format."""
+    first = format_named(options.format or "text")
+    found: list[tuple[ConnectivityFormat, str | None]] = []
+    plain = False
+    for text in options.output:
+        name, colon, path = text.partition(":")
+        own = bool(colon) and name in format_names()
+        plain = plain or not own
+        found.append((format_named(name), path) if own else (first, text))
+        if not found[-1][1]:
+            raise ValueError("-o wants a file name")
+    return found if plain else [(first, None), *found]
+
+
+def counts(answer: Answer, given: Input) -> str:
+    """One line for stderr: what was read and what came of it."""
+    found = answer.found
+    sure, may = (sum(1 for _ in found.pairs(links)) for links in (found.links, found.uncertain))
+    return f"{len(given.sources)} files; {len(found.parties)} endpoints, {sure} pairs that may talk, {may} uncertain; {len(given.gaps)} gaps"

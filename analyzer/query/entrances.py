@@ -1,0 +1,155 @@
+"""What can be reached through services, Ingress, Gateway API routes and OpenShift routes, and whether policies let it in.
+
+The packets of an Ingress, a Gateway or a Route come from the controller's pods. Where these are in the input they are the source, else
+``{ingress-controller}`` or ``{gateway}``: a pod of which nothing is known. A LoadBalancer's or node port's packets come from outside,
+and unless ``externalTrafficPolicy`` is Local perhaps with a node's address (kube-proxy's masquerading), so that both must be let in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from analyzer.facts.kubernetes import ServiceFact
+from analyzer.policy.decision import decide
+from analyzer.policy.entities import Entity, Flow
+from analyzer.policy.factors import Factors, toward
+from analyzer.policy.terms import Kind, all_of
+from analyzer.query.allowed import WITH_PORTS, Allow, Allowed
+from analyzer.query.endpoints_of_policy import Party, families_of
+from analyzer.query.exposure import Unknown, unknowns, with_unknowns
+from analyzer.query.policies import Policies
+from analyzer.query.policy_services import Backend, backends
+from analyzer.query.routes import Route, routes
+from analyzer.source import Span
+
+NUMBERS = {name: number for number, name in WITH_PORTS.items()}
+MASQUERADED = "packets may come with the address of a node (externalTrafficPolicy Cluster), for which policies decide otherwise"
+STRANGER = "the controller's pods are not in the input, and policies look at labels or namespaces that it may have or not"
+OUTSIDE = "outside"
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """A way in: through an object to an endpoint. ``source`` is an endpoint's id, a pseudo endpoint or ``outside``; ``port`` is what is asked for at the
+    object's service. ``admitted``: whether policies let it in, None with ``why`` where that is not certain."""
+
+    kind: str
+    name: str
+    service: str
+    source: str
+    destination: str
+    port: str
+    allow: Allow
+    admitted: bool | None
+    why: str
+    at: Span = field(compare=False, repr=False)
+
+
+def entrances(policies: Policies, everyone: tuple[Party, ...]) -> tuple[Entrance, ...]:
+    """The ways in, in order."""
+    found = Ways(policies, everyone)
+    every = (*found.through_services(), *found.through_routes())
+    return tuple(sorted(dict.fromkeys(every), key=lambda item: (item.kind, item.name, item.source, item.destination, item.port)))
+
+
+class Ways:
+    """Looks for the ways in."""
+
+    def __init__(self, policies: Policies, everyone: tuple[Party, ...]) -> None:
+        self.policies = policies
+        self.party = {entity.name: party.id for party in everyone for entity in party.entities}
+        self.hosts = [entity for entity in policies.world.entities if entity.kind is Kind.HOST and not entity.namespace]
+        self.strangers: tuple[Policies, tuple[Unknown, ...]] | None = None
+
+    def through_services(self) -> Iterator[Entrance]:
+        """Ways through services with an address or a port that the outside can use."""
+        for key, service in sorted(self.policies.world.cluster.services.items()):
+            if service.type in ("LoadBalancer", "NodePort") or service.external_addresses:
+                for backend in backends(self.policies.world, *key):
+                    admitted, why = self.from_outside(service, backend)
+                    kind = service.type if service.type != "ClusterIP" else "ExternalIP"
+                    yield self.entrance(kind, "/".join(key), "/".join(key), OUTSIDE, backend, admitted, why, service.at)
+
+    def through_routes(self) -> Iterator[Entrance]:
+        """Ways through Ingress, Gateway API routes and OpenShift routes."""
+        for route in routes(self.policies.world):
+            found = backends(self.policies.world, *route.service)
+            for backend in (item for item in found if route.takes(item)):
+                for source, admitted, why in self.from_controller(route, backend):
+                    service = "/".join(route.service)
+                    yield self.entrance(route.kind, route.name, service, source, backend, admitted, why, route.at)
+
+    def entrance(
+        self, kind: str, name: str, service: str, source: str, backend: Backend, admitted: bool | None, why: str, at: Span
+    ) -> Entrance:
+        """A way to a backend."""
+        protocol = WITH_PORTS.get(backend.protocol, str(backend.protocol))
+        allow = (Allowed(protocol, ((backend.target, backend.target),)),)
+        destination = self.party.get(backend.entity.name, backend.entity.name)
+        return Entrance(kind, name, service, source, destination, f"{backend.port}/{protocol}", allow, admitted, why, at)
+
+    def flows(self, backend: Backend) -> list[Flow]:
+        """The flow that reaches a backend, in each family."""
+        return [Flow(family, backend.protocol, backend.target) for family in families_of(self.policies)]
+
+    def from_outside(self, service: ServiceFact, backend: Backend) -> tuple[bool | None, str]:
+        """Whether every address outside that may use a service is let in to a backend."""
+        seen = [self.decided(self.outside(service, flow), backend.entity, flow) for flow in self.flows(backend)]
+        direct = one_verdict(value for values in seen for value in values)
+        if service.external_policy == "Local" or not self.hosts:
+            return direct, "" if direct is not None else "policies let in some addresses and others not"
+        masked = one_verdict(value for flow in self.flows(backend) for value in self.decided(self.hosts, backend.entity, flow))
+        if direct is masked:
+            return direct, "" if direct is not None else "policies let in some addresses and others not"
+        return None, MASQUERADED
+
+    def outside(self, service: ServiceFact, flow: Flow) -> list[Entity]:
+        """The addresses outside that may use a service."""
+        classes = self.policies.factors(flow.family).universe.classes
+        ranges = [block for block in service.source_ranges if block.family == flow.family]
+        found = [entity for entity in classes if entity.kind is Kind.OUTSIDE]
+        if service.source_ranges:
+            found = [entity for entity in found if any(own.overlaps(block) for own in entity.blocks for block in ranges)]
+        return found
+
+    def decided(self, sources: Iterable[Entity], destination: Entity, flow: Flow) -> list[bool | None]:
+        """What is decided from each source."""
+        return [decide(self.policies.all, source, destination, flow).admitted for source in sources]
+
+    def from_controller(self, route: Route, backend: Backend) -> Iterator[tuple[str, bool | None, str]]:
+        """Whether a controller's pods are let in to a backend: by each endpoint that they are, else as pods of which nothing is known."""
+        by_party: dict[str, list[bool | None]] = {}
+        for pod in route.controllers:
+            values = [decide(self.policies.all, pod, backend.entity, flow).admitted for flow in self.flows(backend)]
+            by_party.setdefault(self.party.get(pod.name, pod.name), []).extend(values)
+        for source, values in sorted(by_party.items()):
+            yield source, all_of(values), "" if all_of(values) is not None else "not certain by the policies"
+        if not by_party:
+            value = self.from_strangers(backend)
+            yield route.pseudo, value, "" if value is not None else STRANGER
+
+    def from_strangers(self, backend: Backend) -> bool | None:
+        """Whether a pod of which nothing is known is let in: only where every pod would be. What holds it back itself is not asked."""
+        if self.strangers is None:
+            found = unknowns(self.policies)
+            self.strangers = with_unknowns(self.policies, found), found
+        within, strangers = self.strangers
+        return one_verdict(
+            let_in(within.factors(flow.family), item.entity, backend.entity, flow)
+            for flow in self.flows(backend)
+            for item in strangers
+        )
+
+
+def let_in(factors: Factors, source: Entity, destination: Entity, flow: Flow) -> bool | None:
+    """Whether the policies of the destination admit a flow."""
+    of, flows = factors.universe.of, factors.atoms.of_flow(flow)
+    sure, may = toward(factors.ingress.cells[factors.ingress.group[of[destination.name]]], of[source.name])
+    return True if sure & flows else None if may & flows else False
+
+
+def one_verdict(values: Iterable[bool | None]) -> bool | None:
+    """The verdict that all values are; None where they differ."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None

@@ -1,0 +1,187 @@
+"""What pods that are not there yet could reach, or be reached by: one pod for each thing that selectors mention, put into the world.
+
+Such a pod has no labels, or those that make a selector true, and is in a namespace that is there or in a new one. It has no known address.
+Policies that would select it apply to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from analyzer.policy.entities import Entity
+from analyzer.policy.evaluation import holds
+from analyzer.policy.factors import rules_of
+from analyzer.policy.terms import All, AnyOf, HasLabel, InBlocks, Is, Kind, LabelIn, LabelText, Named, Not, Of, Opaque, Part, Peer
+from analyzer.policy.tiers import Direction
+from analyzer.policy.world import NAME_LABEL
+from analyzer.query.connectivity import Focus, Link, inside_links, order
+from analyzer.query.endpoints_of_policy import Party, parties
+from analyzer.query.policies import Policies
+from analyzer.query.table import Table
+
+NEW = "(new)"
+DRAFTS = 16
+REPRESENTATIVES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A pod that is not there. ``namespace`` is empty for a new namespace, whose labels are then ``namespace_labels``."""
+
+    id: str
+    entity: Entity
+    namespace: str
+    labels: Mapping[str, str]
+    namespace_labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """The pods that are not there, and the links from and to them; ``links`` are sure, ``uncertain`` are not."""
+
+    unknowns: tuple[Unknown, ...]
+    links: tuple[Link, ...]
+    uncertain: tuple[Link, ...]
+
+
+@dataclass(slots=True)
+class Draft:
+    """What a pod must have for a test to hold."""
+
+    labels: dict[str, str] = field(default_factory=dict)
+    namespace_labels: dict[str, str] = field(default_factory=dict)
+    namespace: str = ""
+
+    def joined(self, other: Draft) -> Draft | None:
+        """What it must have for both; None where that cannot be."""
+        for mine, others in ((self.labels, other.labels), (self.namespace_labels, other.namespace_labels)):
+            if any(mine.get(key, value) != value for key, value in others.items()):
+                return None
+        if self.namespace and other.namespace and self.namespace != other.namespace:
+            return None
+        both = self.labels | other.labels, self.namespace_labels | other.namespace_labels
+        return Draft(*both, self.namespace or other.namespace)
+
+
+def exposure(policies: Policies, focus: Focus) -> Exposure:
+    """What pods that are not there could reach, and be reached by."""
+    found = unknowns(policies)
+    extended = with_unknowns(policies, found)
+    everyone = parties(policies, per_pod=focus.per_pod)
+    strangers = tuple(Party(item.id, (item.entity,)) for item in found)
+    known, new = (1 << len(everyone)) - 1, ((1 << len(strangers)) - 1) << len(everyone)
+    none: tuple[()] = ()
+    tables = (
+        Table(extended, (*everyone, *strangers), (new, none), (known, none), focus.protocol, focus.port),
+        Table(extended, (*everyone, *strangers), (known, none), (new, none), focus.protocol, focus.port),
+    )
+    links = sorted((link for table in tables for link in inside_links(table)), key=order)
+    return Exposure(found, tuple(link for link in links if not link.why), tuple(link for link in links if link.why))
+
+
+def with_unknowns(policies: Policies, unknowns: Iterable[Unknown]) -> Policies:
+    """The policies of a world in which the pods are there, too."""
+    world = policies.world
+    added = tuple(item.entity for item in unknowns)
+    by_name = {**world.by_name, **{entity.name: entity for entity in added}}
+    extended = replace(world, entities=(*world.entities, *added), by_name=by_name)
+    return Policies(extended, replace(policies.all, world=extended, memory={}, homes={}))
+
+
+def unknowns(policies: Policies) -> tuple[Unknown, ...]:
+    """A pod without labels in a new namespace and in each that is there; then one for each selector, where it is another one."""
+    found: dict[str, Unknown] = {}
+    drafts = [Draft(), *(Draft(namespace=name) for name in sorted(policies.world.namespaces)), *selected(policies)]
+    for draft in drafts:
+        for item in made(policies, draft):
+            found.setdefault(item.id, item)
+        if len(found) >= REPRESENTATIVES:
+            break
+    return tuple(found.values())
+
+
+def selected(policies: Policies) -> Iterator[Draft]:
+    """Drafts of pods for which the policies' selectors hold."""
+    rules = (rule for policy in policies.all.policies() for way in Direction for rule in rules_of(policy, way))
+    peers = dict.fromkeys([*(policy.subject for policy in policies.all.policies()), *(rule.peer for rule in rules)])
+    for peer in peers:
+        for draft in islice(drafts(peer, True), DRAFTS):
+            if any(holds(peer, item.entity, 4) is True for item in made(policies, draft)):
+                yield draft
+
+
+def made(policies: Policies, draft: Draft) -> Iterator[Unknown]:
+    """The pods of a draft: in each namespace that is there and fits, else in a new one."""
+    wanted = draft.namespace_labels
+    name = draft.namespace or wanted.get(NAME_LABEL, "")
+    there = policies.world.namespaces
+    if name:
+        fitting = [name] if name in there and wanted.items() <= {**there[name], NAME_LABEL: name}.items() else []
+    else:
+        fitting = sorted(one for one, labels in there.items() if wanted and wanted.items() <= labels.items())
+    for one in fitting:
+        yield unknown(one, draft.labels, policies.world.namespace_labels(one), {})
+    if not fitting and name not in there:
+        yield unknown(name, draft.labels, {NAME_LABEL: name or NEW} | wanted, wanted)
+
+
+def unknown(namespace: str, labels: Mapping[str, str], own: Mapping[str, str], wanted: Mapping[str, str]) -> Unknown:
+    """A pod that is not there."""
+    pods = f"pod with {pairs(labels)}" if labels else "pod"
+    where = f"namespace {namespace}" if namespace else f"a new namespace with {pairs(wanted)}" if wanted else "a new namespace"
+    text = f"{{{pods} in {where}}}"
+    entity = Entity(text, Kind.POD, namespace or NEW, dict(labels), dict(own), account="default", replicas=2)
+    return Unknown(text, entity, namespace, dict(labels), dict(wanted))
+
+
+def pairs(labels: Mapping[str, str]) -> str:
+    """Labels as text."""
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def drafts(peer: Peer, wanted: bool) -> Iterator[Draft]:
+    """What pods could have for which a test has the wanted value; what they must not have is left out of them."""
+    match peer:
+        case Not(term):
+            yield from drafts(term, not wanted)
+        case All(terms) | AnyOf(terms):
+            yield from joined(terms, wanted) if isinstance(peer, All) is wanted else one_of(terms, wanted)
+        case LabelIn(Of.POD | Of.NAMESPACE as of, key, values):
+            yield from labelled(of, key, sorted(values) if wanted else [None])
+        case HasLabel(Of.POD | Of.NAMESPACE as of, key):
+            yield from labelled(of, key, ["any"] if wanted else [None])
+        case LabelText(Of.POD | Of.NAMESPACE as of, key, part, text):
+            value = {Part.START: f"{text}x", Part.END: f"x{text}", Part.ANYWHERE: text}[part]
+            yield from labelled(of, key, [value] if wanted else [None])
+        case Named(Of.NAMESPACE, names):
+            yield from (Draft(namespace=name) for name in sorted(names)) if wanted else (Draft(),)
+        case Is(kinds):
+            yield from (Draft(),) if (Kind.POD in kinds) is wanted else ()
+        case InBlocks() | Named() | LabelIn() | HasLabel() | LabelText():
+            yield from () if wanted else (Draft(),)
+        case Opaque():
+            pass
+
+
+def one_of(terms: tuple[Peer, ...], wanted: bool) -> Iterator[Draft]:
+    """Drafts for one of the tests."""
+    for term in terms:
+        yield from drafts(term, wanted)
+
+
+def joined(terms: tuple[Peer, ...], wanted: bool) -> Iterator[Draft]:
+    """Drafts for all of the tests."""
+    found = [Draft()]
+    for term in terms:
+        here = list(islice(drafts(term, wanted), DRAFTS))
+        found = [both for one in found for other in here if (both := one.joined(other)) is not None][:DRAFTS]
+    yield from found
+
+
+def labelled(of: Of, key: str, values: Iterable[str | None]) -> Iterator[Draft]:
+    """Drafts with a label; None: without it."""
+    for value in values:
+        own = {} if value is None else {key: value}
+        yield Draft(labels=own) if of is Of.POD else Draft(namespace_labels=own)

@@ -1,0 +1,161 @@
+"""Objects that lead to services from outside: Ingress, the routes of Gateway API, OpenShift's Route; with the pods that send for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from analyzer.facts.kubernetes import OtherObjectFact
+from analyzer.policy.entities import Entity
+from analyzer.policy.reading import group_of
+from analyzer.policy.world import World, mapping
+from analyzer.query.policy_services import Backend
+from analyzer.source import Span
+
+INGRESS_CONTROLLER, GATEWAY = "{ingress-controller}", "{gateway}"
+# The controllers' names in IngressClass objects, and the label app.kubernetes.io/name that their charts give the pods.
+CONTROLLERS = {
+    "k8s.io/ingress-nginx": "ingress-nginx",
+    "nginx.org/ingress-controller": "nginx-ingress",
+    "traefik.io/ingress-controller": "traefik",
+    "haproxy.org/ingress-controller/haproxy": "kubernetes-ingress",
+    "haproxy-ingress.github.io/controller": "haproxy-ingress",
+    "ingress-controllers.konghq.com/kong": "kong",
+    "projectcontour.io/ingress-controller": "contour",
+}
+APPLICATION = "app.kubernetes.io/name"
+# Labels of the pods that a Gateway's implementation makes: GEP-1762, and Envoy Gateway's own.
+OF_GATEWAY = ("gateway.networking.k8s.io/gateway-name", "gateway.envoyproxy.io/owning-gateway-name")
+OPENSHIFT_ROUTER = "ingresscontroller.operator.openshift.io/deployment-ingresscontroller"
+GATEWAY_ROUTES = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An object that leads to a port of a service: by number or name, of the service or of its pods; None: every port. ``controllers`` are the
+    pods that send for it, as far as they are in the input; ``pseudo`` stands for them."""
+
+    kind: str
+    name: str
+    service: tuple[str, str]
+    port: int | str | None
+    controllers: tuple[Entity, ...]
+    pseudo: str
+    at: Span = field(compare=False, repr=False)
+    of_pods: bool = False
+
+    def takes(self, backend: Backend) -> bool:
+        """Whether a backend is of the port."""
+        if self.port is None:
+            return True
+        if self.of_pods:
+            return self.port in (backend.name, backend.target) or any(
+                port.name == self.port and port.port == backend.target for port in backend.entity.ports
+            )
+        return self.port in (backend.name, backend.port)
+
+
+def routes(world: World) -> Iterator[Route]:
+    """Every such object of the world, a route for each service and port."""
+    readers: dict[str, Callable[[World, OtherObjectFact], Iterator[Route]]] = {
+        "networking.k8s.io/Ingress": ingress,
+        "extensions/Ingress": ingress,
+        "route.openshift.io/Route": openshift,
+        **{f"gateway.networking.k8s.io/{kind}": gateway_route for kind in GATEWAY_ROUTES},
+    }
+    for item in world.cluster.others:
+        if (reader := readers.get(f"{group_of(item)}/{item.kind}")) is not None:
+            yield from reader(world, item)
+
+
+def items(value: Any) -> Iterator[Mapping[str, Any]]:
+    """The objects of a list."""
+    yield from (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else ()
+
+
+def ingress(world: World, fact: OtherObjectFact) -> Iterator[Route]:
+    """The backends of an Ingress: of its rules and by default (v1, and the names of the fields before it)."""
+    spec = mapping(fact.document.get("spec"))
+    paths = [path for rule in items(spec.get("rules")) for path in items(mapping(rule.get("http")).get("paths"))]
+    found = [spec.get("defaultBackend"), spec.get("backend"), *(path.get("backend") for path in paths)]
+    controllers = ingress_controllers(world, fact, spec)
+    for value in dict.fromkeys(target for one in found if (target := ingress_target(mapping(one))) is not None):
+        service, port = value
+        yield Route(fact.kind, named(fact), (fact.namespace, service), port, controllers, INGRESS_CONTROLLER, fact.at)
+
+
+def ingress_target(backend: Mapping[str, Any]) -> tuple[str, int | str | None] | None:
+    """The service and the port of a backend."""
+    service = mapping(backend.get("service"))
+    if isinstance(service.get("name"), str):
+        port = mapping(service.get("port"))
+        return service["name"], port_of(port.get("number") or port.get("name"))
+    if isinstance(backend.get("serviceName"), str):
+        return backend["serviceName"], port_of(backend.get("servicePort"))
+    return None
+
+
+def port_of(value: Any) -> int | str | None:
+    """A port's number or name."""
+    return value if isinstance(value, int | str) and not isinstance(value, bool) else None
+
+
+def ingress_controllers(world: World, fact: OtherObjectFact, spec: Mapping[str, Any]) -> tuple[Entity, ...]:
+    """The pods of the controller of an Ingress: by its class; of every controller that is known by its labels, where the class says nothing."""
+    wanted = spec.get("ingressClassName") or fact.annotations.get("kubernetes.io/ingress.class")
+    classes = [item for item in world.cluster.others if item.kind == "IngressClass" and item.name == wanted]
+    controller = str(mapping(classes[0].document.get("spec")).get("controller", "")) if classes else ""
+    names = {CONTROLLERS[controller]} if controller in CONTROLLERS else set() if controller else set(CONTROLLERS.values())
+    return tuple(item for item in world.entities if item.namespace and item.labels.get(APPLICATION) in names)
+
+
+def openshift(world: World, fact: OtherObjectFact) -> Iterator[Route]:
+    """The services of an OpenShift Route; its port is one of the pods' (spec.port.targetPort)."""
+    spec = mapping(fact.document.get("spec"))
+    port = port_of(mapping(spec.get("port")).get("targetPort"))
+    routers = tuple(item for item in world.entities if item.namespace and OPENSHIFT_ROUTER in item.labels)
+    for target in (mapping(spec.get("to")), *items(spec.get("alternateBackends"))):
+        if isinstance(target.get("name"), str) and target.get("kind", "Service") == "Service":
+            service = fact.namespace or "default", target["name"]
+            yield Route(fact.kind, named(fact), service, port, routers, INGRESS_CONTROLLER, fact.at, of_pods=True)
+
+
+def gateway_route(world: World, fact: OtherObjectFact) -> Iterator[Route]:
+    """The services of a Gateway API route; those of another namespace only where a ReferenceGrant lets it refer to them."""
+    spec, home = mapping(fact.document.get("spec")), fact.namespace or "default"
+    parents = [parent for parent in items(spec.get("parentRefs")) if parent.get("kind", "Gateway") == "Gateway"]
+    controllers = tuple(dict.fromkeys(pod for parent in parents for pod in gateway_pods(world, parent, home)))
+    for rule in items(spec.get("rules")):
+        for target in items(rule.get("backendRefs")):
+            namespace = str(target.get("namespace") or home)
+            is_service = target.get("kind", "Service") == "Service" and isinstance(target.get("name"), str)
+            if is_service and (namespace == home or granted(world, fact, home, namespace, target["name"])):
+                service = namespace, target["name"]
+                yield Route(fact.kind, named(fact), service, port_of(target.get("port")), controllers, GATEWAY, fact.at)
+
+
+def gateway_pods(world: World, parent: Mapping[str, Any], home: str) -> Iterator[Entity]:
+    """The pods of a Gateway."""
+    namespace, name = parent.get("namespace") or home, parent.get("name")
+    for item in world.entities:
+        here = item.namespace == namespace or OF_GATEWAY[1] in item.labels
+        if item.namespace and here and any(item.labels.get(label) == name for label in OF_GATEWAY):
+            yield item
+
+
+def granted(world: World, fact: OtherObjectFact, home: str, namespace: str, service: str) -> bool:
+    """Whether a ReferenceGrant of the other namespace lets routes of this kind refer to the service."""
+    for item in world.cluster.others:
+        if item.kind == "ReferenceGrant" and item.namespace == namespace:
+            spec = mapping(item.document.get("spec"))
+            whence = any(one.get("kind") == fact.kind and one.get("namespace") == home for one in items(spec.get("from")))
+            whither = any(one.get("kind") == "Service" and one.get("name", service) == service for one in items(spec.get("to")))
+            if whence and whither:
+                return True
+    return False
+
+
+def named(fact: OtherObjectFact) -> str:
+    """Namespace and name of an object."""
+    return f"{fact.namespace or 'default'}/{fact.name}"

@@ -1,0 +1,44 @@
+"""Output formats of ``connectivity``: one file each, ending in ``FORMAT``; only the one that is asked for is imported."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+from analyzer.query.connectivity import Connectivity
+from analyzer.query.entrances import Entrance
+from analyzer.query.exposure import Exposure
+from analyzer.report.style import Style
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What there is to tell. ``profile`` is the name of the network system as which policies were read; ``exposure`` is None where it was not asked."""
+
+    found: Connectivity
+    entrances: tuple[Entrance, ...] = ()
+    exposure: Exposure | None = None
+    profile: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectivityFormat:
+    """A way to write the answer. ``write`` gives the whole text, ending in a line end."""
+
+    name: str
+    write: Callable[[Answer, Style], str]
+
+
+def format_names() -> tuple[str, ...]:
+    """The names of the formats: those of the files."""
+    return tuple(sorted(info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_")))
+
+
+def format_named(name: str) -> ConnectivityFormat:
+    """A format by its name. TypeError when its file does not end in one."""
+    found = import_module(f"{__name__}.{name}").FORMAT
+    if not isinstance(found, ConnectivityFormat) or found.name != name:
+        raise TypeError(f"{name}.py: FORMAT must be a ConnectivityFormat of that name")
+    return found

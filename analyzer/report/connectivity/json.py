@@ -1,0 +1,124 @@
+"""The answer for programs; the shape is in ``schemas/connectivity.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from analyzer.policy.terms import ALL_PORTS
+from analyzer.query.allowed import NUMBERS, Allow, Allowed
+from analyzer.query.connectivity import Connectivity, Link
+from analyzer.query.endpoints_of_policy import Party
+from analyzer.query.entrances import Entrance
+from analyzer.query.exposure import Exposure, Unknown
+from analyzer.report.connectivity import Answer, ConnectivityFormat
+from analyzer.report.style import Style
+
+
+def write(answer: Answer, style: Style) -> str:
+    """The whole answer as JSON, an endpoint, a pair on a line."""
+    del style
+    found = answer.found
+    parts = [
+        f'"schema": "analyzer.connectivity/1",\n"profile": {json.dumps(answer.profile)}',
+        section("endpoints", (json.dumps(endpoint(party)) for party in found.parties)),
+        section("connections", pairs(found, found.links, "allow")),
+        section("uncertain", pairs(found, found.uncertain, "may")),
+        section("through", (json.dumps(entrance(item)) for item in answer.entrances)),
+    ]
+    if answer.exposure is not None:
+        parts.append('"exposure": ' + json.dumps(exposed(answer.exposure), indent=1))
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def section(name: str, lines: Iterable[str]) -> str:
+    """A list with a line for each item."""
+    body = ",\n ".join(lines)
+    return f'"{name}": [\n {body}\n]' if body else f'"{name}": []'
+
+
+def endpoint(party: Party) -> dict[str, Any]:
+    """An endpoint; ``pods`` are those that are there, ``replicas`` also those that the workload would make."""
+    return {"id": party.id, "namespace": party.namespace, "pods": list(party.pods), "replicas": party.replicas}
+
+
+def pairs(found: Connectivity, links: tuple[Link, ...], key: str) -> Iterator[str]:
+    """A line for each pair, in order; what lines have in common is written out once."""
+    names: dict[str, str] = {}
+    tails = {id(link): tail(link, key) for link in links}
+    told = sorted((pair.source, pair.destination, tails[id(pair.link)]) for pair in found.pairs(links))
+    for source, destination, rest in told:
+        for name in (source, destination):
+            if name not in names:
+                names[name] = json.dumps(name)
+        yield f'{{"from": {names[source]}, "to": {names[destination]}, {rest}}}'
+
+
+def tail(link: Link, key: str) -> str:
+    """What of a pair is the same for all of its link."""
+    rest: dict[str, Any] = {key: allowed(link.allow)}
+    if link.family is not None:
+        rest["family"] = link.family
+    if link.why:
+        rest["reason"] = link.why
+    return json.dumps(rest)[1:-1]
+
+
+def allowed(allow: Allow) -> list[dict[str, str]]:
+    """What is allowed, by protocol."""
+    return [protocol(item) for item in allow]
+
+
+def protocol(item: Allowed) -> dict[str, str]:
+    """One protocol: with ports, ICMP with types where not all are meant, others by number."""
+    found = {"protocol": item.protocol}
+    if item.protocol in NUMBERS:
+        found["ports"] = item.ports_text()
+    elif item.ports != ALL_PORTS:
+        found["types" if item.protocol == "ICMP" else "ports"] = item.ports_text()
+    if item.numbers:
+        found["numbers"] = item.numbers_text()
+    return found | ({"source_ports": item.sources_text().removeprefix("from ")} if item.sources != ALL_PORTS else {})
+
+
+def entrance(item: Entrance) -> dict[str, Any]:
+    """A way in."""
+    found: dict[str, Any] = {
+        "kind": item.kind,
+        "name": item.name,
+        "service": item.service,
+        "port": item.port,
+        "from": item.source,
+        "to": item.destination,
+        "allow": allowed(item.allow),
+        "admitted": item.admitted,
+        "at": {"path": item.at.path, "line": item.at.line},
+    }
+    return found | ({"reason": item.why} if item.why else {})
+
+
+def exposed(exposure: Exposure) -> dict[str, Any]:
+    """The pods that are not there, and the pairs that they are in."""
+    return {
+        "pods": [stranger(item) for item in exposure.unknowns],
+        "connections": [one for link in exposure.links for one in spelled(link, "allow")],
+        "uncertain": [one for link in exposure.uncertain for one in spelled(link, "may")],
+    }
+
+
+def stranger(item: Unknown) -> dict[str, Any]:
+    """A pod that is not there; a new namespace has no name."""
+    found: dict[str, Any] = {"id": item.id, "namespace": item.namespace or None, "labels": dict(item.labels)}
+    return found if item.namespace else found | {"namespace_labels": dict(item.namespace_labels)}
+
+
+def spelled(link: Link, key: str) -> Iterator[dict[str, Any]]:
+    """The pairs of a link."""
+    rest: dict[str, Any] = {key: allowed(link.allow)} | ({"reason": link.why} if link.why else {})
+    rest |= {"family": link.family} if link.family is not None else {}
+    for source in link.sources:
+        yield from ({"from": source, "to": destination, **rest} for destination in link.destinations)
+
+
+FORMAT = ConnectivityFormat("json", write)

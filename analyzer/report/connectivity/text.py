@@ -1,0 +1,153 @@
+"""The answer for people: who may talk to whom, in few lines.
+
+A small answer is told source by source. In a large one endpoints to which the same is true stand together, and what is the same inside many
+namespaces is said once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from textwrap import wrap
+
+from analyzer.query.connectivity import Link
+from analyzer.query.entrances import Entrance
+from analyzer.query.exposure import Exposure
+from analyzer.report.connectivity import Answer, ConnectivityFormat
+from analyzer.report.connectivity._names import NODES, OUTSIDE, Known, described, known, local, namespace_of, space_list, words
+from analyzer.report.style import Style, safe
+
+SMALL = 60
+MOST = 12
+Pattern = tuple[tuple[str, ...], tuple[str, ...], str]
+"""Local names of sources and destinations, and what is allowed between them."""
+
+
+def write(answer: Answer, style: Style) -> str:
+    """The whole answer as text."""
+    there = known(answer.found)
+    if len(answer.found.parties) <= SMALL:
+        lines = by_source(answer.found.links, there, style)
+    else:
+        lines = together(answer.found.links, there, style)
+    parts = [list(lines) or ["nobody may talk to anybody"], uncertain(answer, there, style)]
+    parts += [entrance_lines(answer.entrances, style), exposure_lines(answer.exposure, there, style)]
+    parts.append([f"policies read as by the network system: {safe(answer.profile)}"])
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def by_source(links: tuple[Link, ...], there: Known, style: Style) -> Iterator[str]:
+    """The destinations of each source, or of sources that have the same."""
+    groups: dict[tuple[str, ...], list[Link]] = {}
+    for link in links:
+        groups.setdefault(link.sources, []).append(link)
+    for sources, own in groups.items():
+        yield style.paint(listed(sources, there, style), "strong")
+        for link in own:
+            yield from target(link, there, style)
+
+
+def target(link: Link, there: Known, style: Style) -> Iterator[str]:
+    """The destinations of a link, and what is allowed."""
+    family = f" (IPv{link.family} only)" if link.family else ""
+    first, *more = wrap(listed(link.destinations, there, style), style.width - 6, break_on_hyphens=False) or [""]
+    yield f"  → {first}" + "".join(f"\n    {line}" for line in more) + f": {style.paint(safe(words(link.allow)), 'good')}{family}"
+
+
+def listed(ids: Iterable[str], there: Known, style: Style) -> str:
+    """Endpoints in few words."""
+    return safe(", ".join(described(ids, there, 1_000_000 if style.verbose else MOST)))
+
+
+def together(links: tuple[Link, ...], there: Known, style: Style) -> Iterator[str]:
+    """Sources of the same destinations together; what is so inside of many namespaces once."""
+    merged: dict[tuple[tuple[str, ...], object, int | None], tuple[set[str], Link]] = {}
+    inside: dict[Pattern, list[str]] = {}
+    for link in links:
+        if (space := only_namespace(link)) is not None:
+            names = tuple(map(local, link.sources)), tuple(map(local, link.destinations))
+            inside.setdefault((*names, words(link.allow)), []).append(space)
+        else:
+            merged.setdefault((link.destinations, link.allow, link.family), (set(), link))[0].update(link.sources)
+    yield from inside_lines(inside, there, style)
+    heads: dict[str, list[Link]] = {}
+    for ends, link in sorted(merged.values(), key=lambda item: (sorted(item[0]), item[1].destinations)):
+        heads.setdefault(listed(sorted(ends), there, style), []).append(link)
+    for head, own in heads.items():
+        yield style.paint(head, "strong")
+        for link in own:
+            yield from target(link, there, style)
+
+
+def inside_lines(inside: dict[Pattern, list[str]], there: Known, style: Style) -> Iterator[str]:
+    """What is so inside of the same namespaces."""
+    by_spaces: dict[tuple[str, ...], list[Pattern]] = {}
+    for key, spaces in inside.items():
+        by_spaces.setdefault(tuple(spaces), []).append(key)
+    for where, keys in sorted(by_spaces.items(), key=lambda item: (-len(item[0]), item[0])):
+        which = "namespace" if len(where) == 1 else "each of"
+        yield style.paint(f"inside {which} {safe(space_list(where, there))}", "strong")
+        for sources, destinations, what in keys:
+            ends = [side_text(side, where, there) for side in (sources, destinations)]
+            yield f"  {ends[0]} → {ends[1]}: {style.paint(safe(what), 'good')}"
+
+
+def side_text(names: tuple[str, ...], spaces: tuple[str, ...], there: Known) -> str:
+    """Local names; ``*`` where they are all that the namespaces have."""
+    whole = len(names) > 2 and all(there.has_all(space, names) for space in spaces)
+    return "*" if whole else safe(", ".join(names))
+
+
+def only_namespace(link: Link) -> str | None:
+    """The namespace that all ends of a link are in; None where they are in several, or not in one."""
+    spaces = {namespace_of(name) for name in (*link.sources, *link.destinations)}
+    found = spaces.pop()
+    return None if spaces or found in (OUTSIDE, NODES) or link.family else found
+
+
+def uncertain(answer: Answer, there: Known, style: Style) -> list[str]:
+    """What is not certain, by its reason; each pair when all is asked for."""
+    if not answer.found.uncertain:
+        return []
+    lines = [style.paint("not certain", "unsure")]
+    reasons: dict[tuple[str, str], list[Link]] = {}
+    for link in answer.found.uncertain:
+        reasons.setdefault((link.why, words(link.allow)), []).append(link)
+    for (why, what), links in reasons.items():
+        count = sum(1 for _ in answer.found.pairs(tuple(links)))
+        lines += wrap(
+            f"{what} between {count} pair{'s' if count != 1 else ''}: {safe(why)}",
+            style.width,
+            initial_indent="  ",
+            subsequent_indent="    ",
+        )
+        if style.verbose:
+            for link in links:
+                lines.append(f"    {listed(link.sources, there, style)} → {listed(link.destinations, there, style)}")
+    return lines
+
+
+def entrance_lines(entrances: tuple[Entrance, ...], style: Style) -> list[str]:
+    """The ways in, by their object."""
+    lines = [style.paint("from outside, through services", "strong")] if entrances else []
+    for item in entrances:
+        verdict = {True: ("reaches", "good"), False: ("is kept from", "bad"), None: ("may reach", "unsure")}[item.admitted]
+        why = f" ({safe(item.why)})" if item.why else ""
+        what = f"{item.kind} {item.name}, service {item.service} {item.port}: {item.source}"
+        lines.append(f"  {safe(what)} {style.paint(*verdict)} {safe(item.destination)} {safe(words(item.allow))}{why}")
+    return lines
+
+
+def exposure_lines(exposure: Exposure | None, there: Known, style: Style) -> list[str]:
+    """What pods that are not there could reach and be reached by."""
+    if exposure is None:
+        return []
+    lines = [style.paint("pods that are not there yet", "strong")]
+    for side, sign in (("sources", "→"), ("destinations", "←")):
+        for item in exposure.unknowns:
+            for link in (link for link in exposure.links if item.id in getattr(link, side)):
+                others = link.destinations if side == "sources" else link.sources
+                lines.append(f"  {safe(item.id)} {sign} {listed(others, there, style)}: {style.paint(words(link.allow), 'good')}")
+    return lines
+
+
+FORMAT = ConnectivityFormat("text", write)
