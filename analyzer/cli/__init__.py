@@ -12,6 +12,7 @@ from analyzer import __version__
 COMMANDS = {
     "check": "the guarantees and the rules that the input permits (the default)",
     "trace": "one packet, there and back, hop by hop",
+    "connectivity": "who may talk to whom, by policies",
     "collect": "print the script that captures a node",
     "rules": "the rules, or one rule's manual page",
 }
