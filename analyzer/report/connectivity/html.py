@@ -1,0 +1,95 @@
+"""One page that works offline: a matrix of namespaces, and for a square of it who may talk to whom on which ports.
+
+Nothing is loaded and nothing sent: the page's own policy forbids it, and lets its one script and style run by their hashes. Texts of the
+input stand in a block of data and are put on the page as text.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from hashlib import sha256
+from typing import Any
+
+from analyzer.query.connectivity import Link
+from analyzer.report.connectivity import Answer, ConnectivityFormat
+from analyzer.report.connectivity._names import by_namespace, namespace_of, spaces_of, words
+from analyzer.report.connectivity._page import SCRIPT, STYLE
+from analyzer.report.style import Style, safe
+
+PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'sha256-{script_hash}'; style-src 'sha256-{style_hash}'; base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Who may talk to whom</title>
+<style>{style}</style>
+</head>
+<body>
+<header><h1>Who may talk to whom</h1><p id="summary"></p><label>Find <input id="find" type="search" placeholder="namespace or endpoint"></label></header>
+<main><section><div id="matrix"></div><p class="legend"><span class="all"></span> everything <span class="some"></span> some ports
+<span class="perhaps"></span> not certain <span class="none"></span> nothing; rows to columns</p></section><section id="detail" aria-live="polite"></section></main>
+<noscript>This page draws its matrix with a script of its own.</noscript>
+<script type="application/json" id="data">{data}</script>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def write(answer: Answer, style: Style) -> str:
+    """The page."""
+    del style
+    return PAGE.format(
+        script_hash=digest(SCRIPT), style_hash=digest(STYLE), style=STYLE, script=SCRIPT, data=embedded(data(answer))
+    )
+
+
+def digest(text: str) -> str:
+    """The hash by which the page's policy knows a script or a style."""
+    return b64encode(sha256(text.encode()).digest()).decode()
+
+
+def embedded(value: Any) -> str:
+    """JSON that can stand in HTML: what could end the block is escaped."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def data(answer: Answer) -> dict[str, Any]:
+    """Names once, links by the numbers of names."""
+    found = answer.found
+    ends = {name for link in (*found.links, *found.uncertain) for name in (*link.sources, *link.destinations)}
+    names = sorted({party.id for party in found.parties} | ends)
+    numbers = {name: number for number, name in enumerate(names)}
+    cells = by_namespace(found)
+    spaces = spaces_of(found, cells)
+    order = {space: number for number, space in enumerate(spaces)}
+    return {
+        "profile": answer.profile,
+        "names": [safe(name) for name in names],
+        "spaces": [safe(space) for space in spaces],
+        "space": [order[namespace_of(name)] for name in names],
+        "single": [int(name in found.singles) for name in names],
+        "links": [linked(link, numbers) for link in (*found.links, *found.uncertain)],
+        "cells": [
+            [order[one], order[other], cell.pairs, int(cell.everything), cell.perhaps]
+            for (one, other), cell in sorted(cells.items())
+        ],
+        "through": [
+            [item.kind, item.name, item.service, item.source, item.destination, words(item.allow), item.admitted, item.why]
+            for item in answer.entrances
+        ],
+    }
+
+
+def linked(link: Link, numbers: dict[str, int]) -> list[Any]:
+    """A link by numbers."""
+    family = f" (IPv{link.family} only)" if link.family else ""
+    sides = [[numbers[name] for name in side] for side in (link.sources, link.destinations)]
+    return [*sides, words(link.allow) + family, safe(link.why)]
+
+
+FORMAT = ConnectivityFormat("html", write)
