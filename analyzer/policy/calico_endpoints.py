@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import and_, or_
 
 from analyzer.addresses import Prefix, prefix
 from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
@@ -81,6 +82,7 @@ class Endpoints:
     tiers: Mapping[str, OtherObjectFact]
     accounts: frozenset[str] = frozenset()
     memory: dict[Peer, Peer] = field(default_factory=dict, repr=False, compare=False)
+    leaves: dict[Peer, int] = field(default_factory=dict, repr=False, compare=False)
 
     def peer(self, selector: Peer) -> Peer:
         """Whose addresses are those of something that a selector selects."""
@@ -91,10 +93,32 @@ class Endpoints:
 
     def resolved(self, selector: Peer) -> Peer:
         """The pods by their labels, all else by the addresses that it has now."""
-        blocks = [block for item in self.sets if selects(selector, item.labels) for block in item.blocks]
-        blocks += [block for item in self.hosts if selects(selector, item.labels) for block in item.blocks]
+        chosen = self.members(selector)
+        blocks = [block for place, item in enumerate(self.others) if chosen >> place & 1 for block in item.blocks]
         pods = self.pods(selector)
         return AnyOf((pods, InBlocks(tuple(sorted(set(blocks)))))) if blocks else pods
+
+    @property
+    def others(self) -> tuple[Labelled | HostEndpoint, ...]:
+        """What is selected and is no pod."""
+        return (*self.sets, *self.hosts)
+
+    def members(self, selector: Peer) -> int:
+        """Which of the others a selector selects, as a set of bits."""
+        whole = (1 << len(self.sets) + len(self.hosts)) - 1
+        match selector:
+            case All(terms):
+                return reduce(and_, (self.members(term) for term in terms), whole)
+            case AnyOf(terms):
+                return reduce(or_, (self.members(term) for term in terms), 0)
+            case Not(term):
+                return whole & ~self.members(term)
+            case _:
+                found = self.leaves.get(selector)
+                if found is None:
+                    chosen = (1 << place for place, item in enumerate(self.others) if selects(selector, item.labels))
+                    found = self.leaves[selector] = sum(chosen)
+                return found
 
     def pods(self, selector: Peer) -> Peer:
         """The pods that a selector selects."""
@@ -103,7 +127,8 @@ class Endpoints:
 
     def selected_hosts(self, selector: Peer) -> tuple[HostEndpoint, ...]:
         """The host endpoints that a selector selects."""
-        return tuple(item for item in self.hosts if selects(selector, item.labels))
+        chosen = self.members(selector) >> len(self.sets)
+        return tuple(item for place, item in enumerate(self.hosts) if chosen >> place & 1)
 
 
 def of_pods(leaf: Peer, accounts: frozenset[str]) -> Peer:

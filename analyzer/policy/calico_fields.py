@@ -16,6 +16,7 @@ from analyzer.policy.ports import NUMBERS, is_port_name
 from analyzer.policy.reading import unknown_fields
 from analyzer.policy.terms import Peer
 from analyzer.policy.tiers import Action, Direction
+from analyzer.policy.world import mapping
 
 ACTIONS = {"Allow": Action.ALLOW, "Deny": Action.DENY, "Pass": Action.PASS, "Log": Action.LOG}
 RANGE = re.compile(r"(\d{1,9}):(\d{1,9})")
@@ -75,6 +76,8 @@ def action_of(view: View) -> Action:
 
 def requests(view: View) -> Iterator[str]:
     """What a rule says of HTTP requests, in words; only a proxy that Calico configures looks at them."""
+    if view.value.get("http") is None:
+        return
     match = view.part("http")
     if methods := match.texts("methods"):
         yield f"the HTTP method is {' or '.join(methods)}"
@@ -96,10 +99,10 @@ def check_rule(view: View, direction: Direction) -> None:
     with_ports = str(protocol) in ("TCP", "UDP", "SCTP", "6", "17", "132")
     for end in ("source", "destination"):
         for key in ("ports", "notPorts"):
-            if view.part(end).value.get(key) and not with_ports:
+            if not with_ports and mapping(view.value.get(end)).get(key):
                 view.wrong("rules with ports must have protocol TCP, UDP or SCTP", end, key)
     elsewhere = "destination" if direction is Direction.INGRESS else "source"
-    if view.part(elsewhere).value.get("services") is not None:
+    if mapping(view.value.get(elsewhere)).get("services") is not None:
         view.wrong(f"services cannot be the {elsewhere} in a rule of {direction.value}", elsewhere, "services")
 
 

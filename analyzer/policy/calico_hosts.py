@@ -188,6 +188,7 @@ def of_policy(
 ) -> Iterator[Policy | TierOrder]:
     """What a policy says for the host endpoints that it selects, and with applyOnForward for what their nodes forward; ``doubt`` is of all."""
     yield from place.orders()
+    policy = replace(policy, order=(policy.order[0], f"{policy.order[1]} for hosts"))
     kept = [stage_rules(policy.direction(direction), place, direction) for direction in Direction]
     ingress = translated(kept[0], endpoints.world) if kept[0] else None
     yield replace(policy, subject=both(subject(hosts, endpoints), doubt), ingress=ingress, egress=kept[1], tier=place.name)

@@ -63,6 +63,9 @@ class Way(NamedTuple):
     traffic: Traffic = ANY_TRAFFIC
 
 
+ANYONE = (Way(EVERYONE),)
+
+
 class Reader:
     """Reads the rules of one policy: ``namespace`` is empty for what is in none."""
 
@@ -88,6 +91,8 @@ class Reader:
 
     def end(self, rule: View, key: str) -> tuple[Way, ...]:
         """The ways to match one end."""
+        if rule.value.get(key) is None:
+            return ANYONE
         view = rule.part(key)
         unknown_fields(view, ENTITY_FIELDS)
         check_end(view)
@@ -232,5 +237,5 @@ def accounts(view: View) -> Peer | None:
 
 def both(terms: Iterable[Peer]) -> Peer:
     """All of the tests."""
-    found = tuple(term for term in terms if term != EVERYONE)
+    found = tuple(term for term in terms if term is not EVERYONE and term != EVERYONE)
     return found[0] if len(found) == 1 else All(found)

@@ -36,6 +36,8 @@ def flows(view: View) -> Traffic:
 
 def icmp(view: View, key: str, protocol: int | None) -> Traffic | None:
     """ICMP messages by type and code; None where the field names none."""
+    if view.value.get(key) is None:
+        return None
     part = view.part(key)
     unknown_fields(part, {"type", "code"})
     kind, code = part.value.get("type"), part.value.get("code")
@@ -55,7 +57,9 @@ def icmp(view: View, key: str, protocol: int | None) -> Traffic | None:
 
 def ports(view: View, key: str, end: str, protocol: int | None) -> Traffic:
     """The flows to, or from, one of the ports of a list: numbers, ranges ``first:last`` and names; all flows where none is given."""
-    given = view.typed(key, list, "a list") or []
+    given = view.typed(key, list, "a list")
+    if not given:
+        return ANY_TRAFFIC
     numbers: list[tuple[int, int]] = []
     terms: list[Traffic] = []
     for index, item in enumerate(given):
@@ -70,7 +74,7 @@ def ports(view: View, key: str, end: str, protocol: int | None) -> Traffic:
             terms.append(Opaque(f"whether the source has a port named {found}", view.at(key, index)))
     if numbers:
         terms.insert(0, numbered(normalised(numbers), end))
-    return terms[0] if len(terms) == 1 else AnyOf(tuple(terms)) if given else ANY_TRAFFIC
+    return terms[0] if len(terms) == 1 else AnyOf(tuple(terms))
 
 
 def numbered(found: Ranges, end: str) -> Box:
@@ -80,12 +84,12 @@ def numbered(found: Ranges, end: str) -> Box:
 
 def inverted(traffic: Traffic) -> Traffic:
     """All other flows; all flows where there is no condition."""
-    return ANY_TRAFFIC if traffic == ANY_TRAFFIC else Not(traffic)
+    return ANY_TRAFFIC if traffic is ANY_TRAFFIC or traffic == ANY_TRAFFIC else Not(traffic)
 
 
 def conjunction(terms: Iterable[Traffic]) -> Traffic:
     """All of the tests of a flow."""
-    found = tuple(term for term in terms if term != ANY_TRAFFIC)
+    found = tuple(term for term in terms if term is not ANY_TRAFFIC and term != ANY_TRAFFIC)
     if not found:
         return ANY_TRAFFIC
     return found[0] if len(found) == 1 else All(found)

@@ -54,7 +54,7 @@ def unreadable_policies(fact: OtherObjectFact, reading: Reading, reason: str) ->
     found = unreadable(fact, reason, either((PODS, Named(Of.NODE, nodes))) if nodes else PODS)
     for plane in ("cluster", FORWARDED) if nodes else ("cluster",):
         yield TierOrder("unreadable", FIRST, Action.PASS, plane)
-        yield replace(found, tier="unreadable", plane=plane)
+        yield replace(found, tier="unreadable", plane=plane, order=(0.0, str(found)))
 
 
 def not_enforced(fact: OtherObjectFact) -> Complaint:
