@@ -225,32 +225,38 @@ def settled(profile: Profile, cluster: Cluster) -> Profile:
 
 
 def cilium(profile: Profile, cluster: Cluster) -> Profile:
-    """What ``cilium-config`` sets; and whether a rule denies what comes from a pod's own node, which else is admitted."""
+    """What ``cilium-config`` sets; and whether rules can deny what comes from a pod's own node, which else is admitted."""
     settings = settings_of(cluster)
     return replace(
         profile,
         blocks_match_nodes=settings.match_nodes,
-        own_node_admitted=False if not settings.localhost else None if denies_nodes(cluster) else True,
+        own_node_admitted=False if not settings.localhost else None if can_deny_nodes(cluster) else True,
         enforces=frozenset() if settings.enforcement == "never" else profile.enforces,
     )
 
 
-def denies_nodes(cluster: Cluster) -> bool:
-    """Whether a policy of Cilium has a rule of ingress that denies nodes, or everybody."""
+def can_deny_nodes(cluster: Cluster) -> bool:
+    """Whether a policy of Cilium has a rule of ingress that denies nodes, or is about what leaves nodes."""
     specs = (
         mapping(spec)
         for item in cluster.others
         if group_of(item) == "cilium.io" and "NetworkPolicy" in item.kind
         for spec in (item.document.get("spec"), *listed(item.document.get("specs")))
     )
-    return any(hits_nodes(mapping(rule)) for spec in specs for rule in listed(spec.get("ingressDeny")))
+    return any(leaves_nodes(spec) or any(hits_nodes(mapping(rule)) for rule in listed(spec.get("ingressDeny"))) for spec in specs)
+
+
+def leaves_nodes(spec: Mapping[str, object]) -> bool:
+    """Whether a policy is one of the host firewall, with rules of egress."""
+    return "nodeSelector" in spec and ("egress" in spec or "egressDeny" in spec)
 
 
 def hits_nodes(rule: Mapping[str, object]) -> bool:
-    """Whether a rule's peers may be nodes: it names none, entities that nodes are, or labels of Cilium's own."""
-    peers = [name for name in rule if name.startswith("from")]
-    entities = listed(rule.get("fromEntities"))
-    return not peers or bool({"all", "cluster", "host", "kube-apiserver"} & set(map(str, entities))) or "reserved" in str(rule)
+    """Whether a rule's peers may be the own node: it names none, or addresses, or entities and labels that nodes have."""
+    named = {name for name in rule if name.startswith("from")}
+    entities = {str(name) for name in listed(rule.get("fromEntities"))}
+    by_address = named & {"fromCIDR", "fromCIDRSet", "fromGroups"}
+    return not named or bool(by_address or {"all", "cluster", "host", "kube-apiserver"} & entities) or "reserved" in str(rule)
 
 
 def listed(value: object) -> list[object]:

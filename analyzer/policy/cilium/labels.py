@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from analyzer.policy.terms import NOBODY, All, HasLabel, Is, Kind, LabelIn, Named, Of, Opaque, Peer
+from analyzer.policy.terms import NOBODY, All, HasLabel, Is, Kind, LabelIn, Named, Of, Opaque, Peer, either
 from analyzer.source import Span
 
 NAMESPACE = "io.kubernetes.pod.namespace"
@@ -92,11 +92,13 @@ def longest(expressions: Iterable[re.Pattern[str]], key: str) -> int:
 class LabelReader:
     """Reads tests of labels. ``cluster``: the name of this cluster; ``other_filter``: which labels count is said elsewhere.
 
-    ``plain``: keys are the labels of an object of this kind, none of which is left out."""
+    ``plain``: keys are the labels of an object of this kind, none of which is left out. ``nodes``: whether labels without a source are
+    those of nodes as well; None: not known."""
 
     cluster: str | None = None
     other_filter: bool = False
     plain: Of | None = None
+    nodes: bool | None = False
 
     def has_value(self, label: Label, values: frozenset[str], at: Span) -> Peer:
         """The label has one of the values."""
@@ -114,7 +116,8 @@ class LabelReader:
             return Opaque("whether this cluster has the name that the selector asks for", at)
         if label.about_namespace_labels:
             return LabelIn(Of.NAMESPACE, label.key.removeprefix(NAMESPACE_LABELS), values)
-        return self.counted(label, LabelIn(Of.POD, label.key, values), at)
+        pods = self.counted(label, LabelIn(Of.POD, label.key, values), at)
+        return self.of_nodes_too(label, pods, LabelIn(Of.NODE, label.key, values), at)
 
     def is_there(self, label: Label, at: Span) -> Peer:
         """The label is there."""
@@ -126,7 +129,14 @@ class LabelReader:
             return PODS
         if label.about_namespace_labels:
             return HasLabel(Of.NAMESPACE, label.key.removeprefix(NAMESPACE_LABELS))
-        return self.counted(label, HasLabel(Of.POD, label.key), at)
+        return self.of_nodes_too(label, self.counted(label, HasLabel(Of.POD, label.key), at), HasLabel(Of.NODE, label.key), at)
+
+    def of_nodes_too(self, label: Label, pods: Peer, nodes: Peer, at: Span) -> Peer:
+        """The test of pods, and of nodes where they have identities by their labels and the key is without a source."""
+        if label.source != "any" or self.nodes is False:
+            return pods
+        doubt = Opaque("whether Cilium's enable-node-selector-labels is on", at)
+        return either((pods, nodes if self.nodes else All((nodes, doubt))))
 
     def counted(self, label: Label, test: Peer, at: Span) -> Peer:
         """The test of a pod's label, if labels with the key count."""

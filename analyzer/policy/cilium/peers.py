@@ -10,7 +10,7 @@ Whether a node is the entity "host" or "remote-node" depends on which node the s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from analyzer.addresses import Address, Prefix, default_prefix, host_prefix, prefix
@@ -111,7 +111,8 @@ class PeerReader:
         """One selector of endpoints."""
         keys = [label_of(key) for key in keys_of(item)]
         if any(label.reserved for label in keys):
-            return Sides(selector(item, self.labels, self.own_entity), selector(item, self.labels, self.other_entity))
+            labels = replace(self.labels, nodes=self.settings.node_labels)
+            return Sides(selector(item, labels, self.own_entity), selector(item, labels, self.other_entity))
         return everywhere(All((PODS, *self.within(keys), selector(item, self.labels, nobody))))
 
     def within(self, keys: list[Label]) -> Iterator[Peer]:

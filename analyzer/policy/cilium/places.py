@@ -25,6 +25,8 @@ def placed(sides: Sides, world: World, at: Span) -> Iterator[tuple[Peer, Peer]]:
         here: Peer = Named(Of.PLACE, frozenset({node}))
         pairs: tuple[tuple[Peer, Peer], ...] = ((here, sides.own), (Not(here), sides.other))
         yield here, either(All((HOSTS, place, side)) for place, side in pairs if side != NOBODY)
+    if nodes and sides.other != NOBODY:
+        yield Not(Named(Of.PLACE, frozenset(nodes))), All((HOSTS, sides.other))
     if not nodes:
         doubt = Opaque("which node is the subject's own: no nodes are given", at)
         yield EVERYONE, All((HOSTS, either((sides.own, sides.other)), doubt))
