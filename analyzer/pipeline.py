@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from analyzer.capture import load
-from analyzer.capture.reading import facts, without_cycles
+from analyzer.capture.reading import facts
 from analyzer.findings import Report, Severity, Verdict
+from analyzer.memory import without_cycles
 from analyzer.model.build import build
 from analyzer.model.network import Network
 from analyzer.source import Gap, Source

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from analyzer.facts.kubernetes import OtherObjectFact, PodFact
-from analyzer.model.cluster import Cluster
+from analyzer.facts.kubernetes import NodeFact, OtherObjectFact, PodFact
+from analyzer.model.cluster import Cluster, Range
 from analyzer.parsers.kubernetes import objects as read
 from analyzer.source import Source, Span
 
 Object = dict[str, Any]
-TEAMS, TIERS, STAGES = 12, ("web", "api", "db", "cache"), ("prod", "stage", "dev")
+NODES, TEAMS, TIERS, STAGES = 100, 12, ("web", "api", "db", "cache"), ("prod", "stage", "dev")
 PORTS = (53, 80, 443, 3000, 3306, 5432, 5671, 6379, 8080, 8443, 9090, 9092, 9200, 11211, 27017)
 NAMES = (("http", 8080), ("metrics", 9090), ("sql", 5432))
 
@@ -52,7 +52,8 @@ SIZES = {"S": Shape(), "M": Shape(10_000, 500, 2_000), "L": Shape(100_000, 2_000
 
 
 def objects(shape: Shape) -> Iterator[Object]:
-    """Every object: namespaces, then pods, then policies."""
+    """Every object: nodes, namespaces, pods, then policies."""
+    yield from (node(number) for number in range(NODES))
     yield from (namespace(number) for number in range(shape.namespaces))
     yield from (pod(shape, number) for number in range(shape.pods))
     random = Random(shape.seed)
@@ -68,6 +69,19 @@ def head(version: str, kind: str, name: str, space: str = "", labels: dict[str, 
     if labels:
         metadata["labels"] = labels
     return {"apiVersion": version, "kind": kind, "metadata": metadata}
+
+
+def node(number: int) -> Object:
+    """A node with its part of the pods' network."""
+    found = head("v1", "Node", f"node{number}")
+    found["spec"] = {"podCIDR": f"{network(number * 1024)}/22", "podCIDRs": [f"{network(number * 1024)}/22"]}
+    found["status"] = {"addresses": [{"type": "InternalIP", "address": f"192.168.0.{number + 1}"}]}
+    return found
+
+
+def network(offset: int) -> str:
+    """An address of the pods' network."""
+    return f"10.{64 + (offset >> 16)}.{offset >> 8 & 255}.{offset & 255}"
 
 
 def namespace(number: int) -> Object:
@@ -86,8 +100,8 @@ def pod(shape: Shape, number: int) -> Object:
     application = index % shape.applications
     found = head("v1", "Pod", f"app{application}-{index}", f"ns{space}", pod_labels(application))
     ports = [{"name": name, "containerPort": port} for name, port in NAMES[: 1 + application % len(NAMES)]]
-    found["spec"] = {"nodeName": f"node{number % 100}", "containers": [{"name": "main", "image": "main", "ports": ports}]}
-    address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+    found["spec"] = {"nodeName": f"node{number % NODES}", "containers": [{"name": "main", "image": "main", "ports": ports}]}
+    address = network(number % NODES * 1024 + number // NODES + 2)
     found["status"] = {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}
     return found
 
@@ -176,15 +190,18 @@ def admin_policy(shape: Shape, random: Random, number: int) -> Object:
 
 def cluster(shape: Shape, path: str = "cluster.yaml") -> Cluster:
     """The cluster, as reading its text would give it; each object stands for a line of ``path``."""
-    source, pods, others = Source(path, ""), {}, []
+    source, nodes, pods, others, ranges = Source(path, ""), {}, {}, [], []
     for line, item in enumerate(objects(shape), 1):
         for fact in read(source, item, {(): Span(path, line)}):
             if isinstance(fact, PodFact):
                 pods[fact.namespace, fact.name] = fact
+            elif isinstance(fact, NodeFact):
+                nodes[fact.name] = fact
+                ranges += [Range("pod", item, fact.at, f"Node {fact.name} spec.podCIDRs") for item in fact.pod_cidrs]
             elif isinstance(fact, OtherObjectFact):
                 others.append(fact)
-    known = frozenset({"Pod", *(item.kind for item in others)})
-    return Cluster(pods=dict(sorted(pods.items())), others=tuple(others), known=known)
+    known = frozenset({"Node", "Pod", *(item.kind for item in others)})
+    return Cluster(nodes, dict(sorted(pods.items())), others=tuple(others), ranges=tuple(ranges), known=known)
 
 
 def text(shape: Shape) -> Iterator[str]:
@@ -225,7 +242,7 @@ def timed(what: str, work: Callable[[], Any]) -> Any:
 
 def main() -> None:
     """Writes a cluster, or measures compiling it."""
-    from analyzer.capture.reading import without_cycles
+    from analyzer.memory import without_cycles
     from analyzer.query.policies import policies
 
     parser = argparse.ArgumentParser(description=__doc__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from analyzer.capture.reading import without_cycles
+from analyzer.memory import without_cycles
 from analyzer.pipeline import read_input
 from analyzer.query.guarantees import decide
 from analyzer.query.trace import Question, trace

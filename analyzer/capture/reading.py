@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from analyzer.capture.loading import FAILED
 from analyzer.capture.recognise import parsers
 from analyzer.facts.base import Fact
+from analyzer.memory import without_cycles
 from analyzer.parsers import read
 from analyzer.source import Gap, Source, Span
 
@@ -37,19 +36,3 @@ def failure(source: Source) -> Gap:
     """What a command said that failed when the node was captured."""
     said = " ".join(source.text.split())[:300]
     return Gap(Span(source.path, 1), f"could not be captured: {said}", source.subject, source.scope)
-
-
-@contextmanager
-def without_cycles() -> Iterator[None]:
-    """Pauses the collector of cycles: millions of new objects that all stay make it run for nothing (a factor of two to three).
-
-    They are then left out of later collections (``gc.freeze``), which would go through all of them again and again; counting references still frees them.
-    """
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if was:
-            gc.enable()

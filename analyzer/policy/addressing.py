@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -11,21 +12,20 @@ from analyzer.policy.terms import All, AnyOf, InBlocks, Not, Peer
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """Blocks of one family with the next larger one of each; the whole address space is always among them."""
+    """Blocks of one family with the next larger one of each; the whole address space is always among them. From ``starts[i]`` on, up to the next
+    start, addresses are in ``owners[i]`` and in no smaller block."""
 
     family: int
     parents: dict[Prefix, Prefix | None] = field(repr=False)
-    lengths: tuple[int, ...] = ()
+    starts: list[int] = field(repr=False)
+    owners: list[Prefix] = field(repr=False)
 
     def smallest(self, of: Address | Prefix) -> Prefix:
         """The smallest block that covers an address or a block."""
-        width = WIDTH[self.family]
-        longest = of.length if isinstance(of, Prefix) else width
-        for length in self.lengths:
-            found = Prefix(self.family, of.value >> (width - length) << (width - length), length)
-            if length <= longest and found in self.parents:
-                return found
-        return default_prefix(self.family)
+        found = self.owners[bisect_right(self.starts, of.value) - 1]
+        while isinstance(of, Prefix) and not found.covers(of):
+            found = self.parents[found] or default_prefix(self.family)
+        return found
 
     def above(self, block: Prefix) -> Iterator[Prefix]:
         """The block and all that cover it."""
@@ -40,13 +40,21 @@ def blocks_of(peers: Iterable[Peer], family: int) -> Blocks:
     whole = default_prefix(family)
     known = {block for peer in peers for block in mentioned(peer) if block.family == family} - {whole}
     parents: dict[Prefix, Prefix | None] = {whole: None}
+    edges: list[tuple[int, Prefix]] = [(0, whole)]
     stack = [whole]
     for block in sorted(known, key=lambda block: (block.value, block.length)):
         while not stack[-1].covers(block):
-            stack.pop()
+            ended = stack.pop()
+            edges.append((ended.last + 1, stack[-1]))
         parents[block] = stack[-1]
         stack.append(block)
-    return Blocks(family, parents, tuple(sorted({block.length for block in parents}, reverse=True)))
+        edges.append((block.value, block))
+    while len(stack) > 1:
+        ended = stack.pop()
+        edges.append((ended.last + 1, stack[-1]))
+    # Of several edges at one address the last is the innermost, or where the outermost of those that end there goes on.
+    owners = dict(edges)
+    return Blocks(family, parents, list(owners), list(owners.values()))
 
 
 def mentioned(peer: Peer) -> Iterator[Prefix]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_interface, ip_network
+from functools import lru_cache
 
-from analyzer.addresses import Prefix, prefix
+from analyzer.addresses import WIDTH, Prefix, address, prefix_of
 from analyzer.parsers._view import View
 from analyzer.policy.profiles import Profile
 from analyzer.policy.terms import All, AnyOf, InBlocks, Is, Kind, Not, Opaque, Peer
@@ -14,25 +14,29 @@ from analyzer.source import Span
 def block(view: View, text: str, *path: str | int) -> Prefix | None:
     """A CIDR of the object: an address and a length. None, and a note, where it is none; host bits are taken away, as API servers do."""
     try:
-        if "/" not in text:
-            raise ValueError("it has no length")
-        if text.partition("/")[2].isdecimal():
-            ip_interface(text)
-        else:
-            raise ValueError("its length is no number")
+        return cidr(text)
     except ValueError as problem:
         view.wrong(f"{text!r} is no CIDR: {problem}", *path)
         return None
-    return prefix(text)
+
+
+@lru_cache(maxsize=1 << 16)
+def cidr(text: str) -> Prefix:
+    """Reads an address and a length; ValueError where it is none."""
+    own, slash, length = text.partition("/")
+    if not slash:
+        raise ValueError("it has no length")
+    if not length.isdecimal() or "%" in own:
+        raise ValueError("it must be an address and a length")
+    found = address(own)
+    if int(length) > WIDTH[found.family]:
+        raise ValueError(f"its length is more than {WIDTH[found.family]}")
+    return prefix_of(found, int(length))
 
 
 def has_host_bits(text: str) -> bool:
     """Whether a CIDR that is one has bits beyond its length, which are of no effect."""
-    try:
-        ip_network(text)
-    except ValueError:
-        return True
-    return False
+    return address(text.partition("/")[0]).value != cidr(text).value
 
 
 def in_blocks(blocks: tuple[Prefix, ...], profile: Profile, at: Span) -> Peer:

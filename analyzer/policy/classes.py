@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -20,17 +20,17 @@ LabelTest = LabelIn | HasLabel | LabelText
 
 @dataclass(frozen=True, slots=True)
 class Mentioned:
-    """What policies look at: keys of labels, names, and names of ports."""
+    """What policies look at: keys of labels, names (those of namespaces aside, which always count), and names of ports."""
 
-    labels: tuple[tuple[Of, str], ...]
+    keys: Mapping[Of, tuple[str, ...]]
     names: tuple[Of, ...]
     ports: frozenset[str]
 
 
 def mentioned_in(peers: Iterable[Peer], ports: Iterable[str]) -> Mentioned:
-    """What the tests look at. Namespaces always count: they are what people know pods by."""
+    """What the tests look at."""
     labels: set[tuple[Of, str]] = set()
-    names = {Of.NAMESPACE}
+    names: set[Of] = set()
     for peer in peers:
         for leaf in leaves(peer):
             match leaf:
@@ -40,7 +40,8 @@ def mentioned_in(peers: Iterable[Peer], ports: Iterable[str]) -> Mentioned:
                     names.add(of)
                 case _:
                     pass
-    return Mentioned(tuple(sorted(labels)), tuple(sorted(names)), frozenset(ports))
+    keys = {of: tuple(sorted(key for other, key in labels if other is of)) for of in Of}
+    return Mentioned({of: known for of, known in keys.items() if known}, tuple(sorted(names - {Of.NAMESPACE})), frozenset(ports))
 
 
 def leaves(peer: Peer) -> Iterator[Peer]:
@@ -66,6 +67,7 @@ class Universe:
     blocks: Blocks
     inside: tuple[tuple[Prefix, ...], ...]
     memory: dict[Peer, Sides] = field(default_factory=dict, repr=False)
+    objects: dict[int, tuple[Peer, Sides]] = field(default_factory=dict, repr=False)
     indexes: dict[tuple[str, Of, str], dict[str, int]] = field(default_factory=dict, repr=False)
     unknowns: dict[Of, int] = field(default_factory=dict, repr=False)
 
@@ -73,6 +75,13 @@ class Universe:
     def all(self) -> int:
         """Every class."""
         return (1 << len(self.classes)) - 1
+
+    def of_object(self, peer: Peer) -> Sides:
+        """``sides``, remembered by which object the test is: hashing large tests again and again takes longer than all the rest."""
+        found = self.objects.get(id(peer))
+        if found is None:
+            found = self.objects[id(peer)] = (peer, self.sides(peer))
+        return found[1]
 
     def sides(self, peer: Peer) -> Sides:
         """The classes for which the test holds for sure, and for which it may hold."""
@@ -198,7 +207,8 @@ def universe_of(entities: Iterable[Entity], peers: list[Peer], port_names: Itera
     for block, rest in remainders(blocks):
         members.append((Entity(name_of_outside(block, rest), Kind.OUTSIDE, blocks=rest),))
         inside.append((block,))
-    classes = tuple(with_ports(group[0], seen.ports) for group in members)
+    ports: dict[tuple[NamedPort, ...], tuple[NamedPort, ...]] = {}
+    classes = tuple(with_ports(group[0], seen.ports, ports) for group in members)
     of = {entity.name: i for i, group in enumerate(members) for entity in group}
     return Universe(family, classes, tuple(members), of, blocks, tuple(inside))
 
@@ -210,9 +220,9 @@ def name_of_outside(block: Prefix, rest: tuple[Prefix, ...]) -> str:
 
 def signature(entity: Entity, seen: Mentioned, blocks: Blocks) -> tuple[object, ...]:
     """What policies can see of an entity."""
-    labels = tuple((labels_of(entity, of) or {}).get(key) for of, key in seen.labels)
+    labels = tuple(tuple(map((labels_of(entity, of) or {}).get, keys)) for of, keys in seen.keys.items())
     names = tuple(name_of(entity, of) for of in seen.names)
-    ports = tuple(sorted((p.name, p.protocol, p.port) for p in entity.ports if p.name in seen.ports))
+    ports = tuple(sorted((p.name, p.protocol, p.port) for p in entity.ports if p.name in seen.ports)) if entity.ports else ()
     sure = known(entity, Of.NODE), bool(entity.addresses or entity.blocks)
     return entity.kind, entity.namespace, labels, names, ports, blocks_around(entity, blocks), sure
 
@@ -220,12 +230,12 @@ def signature(entity: Entity, seen: Mentioned, blocks: Blocks) -> tuple[object, 
 def blocks_around(entity: Entity, blocks: Blocks) -> tuple[Prefix, ...]:
     """The smallest block around each address of the entity."""
     own: tuple[Address | Prefix, ...] = (*entity.addresses, *entity.blocks)
-    return tuple(sorted({blocks.smallest(item) for item in own if item.family == blocks.family}))
+    found = {blocks.smallest(item) for item in own if item.family == blocks.family}
+    return tuple(sorted(found) if len(found) > 1 else found)
 
 
-def with_ports(entity: Entity, names: frozenset[str]) -> Entity:
-    """The entity with the named ports that policies can mean, in order, so that equal ones are equal."""
-    if not entity.ports:
-        return entity
+def with_ports(entity: Entity, names: frozenset[str], same: dict[tuple[NamedPort, ...], tuple[NamedPort, ...]]) -> Entity:
+    """The entity with the named ports that policies can mean, in order; equal ones are the same object (``same``)."""
     kept = tuple(sorted((port for port in entity.ports if port.name in names), key=lambda p: (p.name, p.protocol, p.port)))
-    return Entity(**{name: getattr(entity, name) for name in Entity.__slots__} | {"ports": kept})
+    kept = same.setdefault(kept, kept)
+    return entity if entity.ports is kept else replace(entity, ports=kept)

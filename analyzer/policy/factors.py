@@ -86,17 +86,22 @@ def toward(cells: tuple[Cell, ...], peer: int) -> tuple[int, int]:
 
 def factors(policies: PolicySet, family: int = 4) -> Factors:
     """Compiles the policies for flows of a family."""
+    universe, atoms = vocabulary(policies, family)
+    sides = [
+        Compiler(policies.planes, universe, atoms, direction).factor() for direction in (Direction.EGRESS, Direction.INGRESS)
+    ]
+    return Factors(policies, universe, atoms, *sides)
+
+
+def vocabulary(policies: PolicySet, family: int) -> tuple[Universe, Atoms]:
+    """The classes and the boxes of flows that the policies tell apart."""
     known = tuple(policies.policies())
     rules = [rule for policy in known for direction in Direction for rule in rules_of(policy, direction)]
     peers = list(dict.fromkeys([*(policy.subject for policy in known), *(p for rule in rules for p in (rule.peer, rule.own))]))
     traffic = list(dict.fromkeys(rule.traffic for rule in rules))
     names = {name for term in traffic for name in names_in(term)}
     universe = universe_of(policies.world.entities, peers, names, family)
-    atoms = atoms_of(traffic, (port for item in universe.classes for port in item.ports))
-    sides = [
-        Compiler(policies.planes, universe, atoms, direction).factor() for direction in (Direction.EGRESS, Direction.INGRESS)
-    ]
-    return Factors(policies, universe, atoms, *sides)
+    return universe, atoms_of(traffic, (port for item in universe.classes for port in item.ports))
 
 
 def rules_of(policy: Policy, direction: Direction) -> tuple[Rule, ...]:
@@ -114,7 +119,7 @@ class Numbered:
 
 
 class Compiler:
-    """Folds the policies of one direction."""
+    """Folds the policies of one direction. ``left_out`` are rules, by which objects they are, that are taken as not being there."""
 
     def __init__(self, planes: tuple[Plane, ...], universe: Universe, atoms: Atoms, direction: Direction) -> None:
         self.universe, self.atoms, self.direction = universe, atoms, direction
@@ -122,7 +127,10 @@ class Compiler:
         self.tiers = [tier for _, tiers in self.planes for tier in tiers]
         self.named = [[named_ports_matter(rules) for _, rules, _ in tier.policies] for tier in self.tiers]
         self.own = [[own_tests(rules) for _, rules, _ in tier.policies] for tier in self.tiers]
-        self.memory: dict[tuple[Traffic, tuple[NamedPort, ...]], tuple[int, int]] = {}
+        self.memory: dict[tuple[int, tuple[NamedPort, ...]], tuple[Traffic, tuple[int, int]]] = {}
+        self.equal: dict[tuple[Traffic, tuple[NamedPort, ...]], tuple[int, int]] = {}
+        self.names: dict[int, tuple[Traffic, bool]] = {}
+        self.left_out: set[int] = set()
 
     def numbered(self, tier: Tier) -> Numbered:
         """The tier's policies of the direction."""
@@ -144,7 +152,7 @@ class Compiler:
         applied: list[list[Applied]] = [[] for _ in self.universe.classes]
         for number, tier in enumerate(self.tiers):
             for place, (policy, _, tie) in enumerate(tier.policies):
-                sure, may = self.universe.sides(policy.subject)
+                sure, may = self.universe.of_object(policy.subject)
                 for position in members(may):
                     applied[position].append(Applied(number, place, tie, sure == may or bool(sure >> position & 1)))
         for position, items in enumerate(applied):
@@ -195,28 +203,41 @@ class Compiler:
 
     def rule(self, fold: Fold, rule: Rule, certain: bool, possible: bool, ports: tuple[NamedPort, ...]) -> None:
         """Takes a rule into account."""
-        if not possible or rule.action is Action.LOG:
+        if not possible or rule.action is Action.LOG or id(rule) in self.left_out:
             return
-        sure, may = self.universe.sides(rule.peer)
+        sure, may = self.universe.of_object(rule.peer)
         for flows, within in self.flows(rule.traffic, ports):
+            if certain and sure == may and flows[0] == flows[1]:
+                fold.exactly(rule.action, flows[0], sure & within)
+                continue
             fold.rule(rule.action, flows[1], may & within)
             if certain:
                 fold.decided(flows[0], sure & within)
 
     def flows(self, traffic: Traffic, ports: tuple[NamedPort, ...]) -> Iterator[tuple[tuple[int, int], int]]:
         """The flows of a rule, with the peers for which it means these: names of ports are those of the destination."""
-        if self.direction is Direction.INGRESS or not any(True for _ in names_in(traffic)):
+        if self.direction is Direction.INGRESS or not self.by_name(traffic):
             yield self.of(traffic, ports), self.universe.all
             return
         for named, within in self.universe.by_ports.items():
             yield self.of(traffic, named), within
 
+    def by_name(self, traffic: Traffic) -> bool:
+        """Whether a test names ports. Remembered by which object the test is, as in ``of``."""
+        found = self.names.get(id(traffic))
+        if found is None:
+            found = self.names[id(traffic)] = (traffic, any(True for _ in names_in(traffic)))
+        return found[1]
+
     def of(self, traffic: Traffic, ports: tuple[NamedPort, ...]) -> tuple[int, int]:
         """The flows of a test at a destination."""
-        found = self.memory.get((traffic, ports))
+        found = self.memory.get((id(traffic), ports))
         if found is None:
-            found = self.memory[traffic, ports] = self.atoms.of(traffic, ports)
-        return found
+            equal = self.equal.get((traffic, ports))
+            if equal is None:
+                equal = self.equal[traffic, ports] = self.atoms.of(traffic, ports)
+            found = self.memory[id(traffic), ports] = (traffic, equal)
+        return found[1]
 
 
 def named_ports_matter(rules: Rules) -> bool:
@@ -269,6 +290,18 @@ class Fold:
         """What a rule may match."""
         for state in self.parts(flows):
             hit = state.undecided & peers
+            if action is Action.ALLOW:
+                state.allowed |= hit
+            elif action is Action.DENY:
+                state.denied |= hit
+            else:
+                state.passed |= hit
+
+    def exactly(self, action: Action, flows: int, peers: int) -> None:
+        """What a rule matches, where it is known: ``rule`` and ``decided`` at once."""
+        for state in self.parts(flows):
+            hit = state.undecided & peers
+            state.undecided ^= hit
             if action is Action.ALLOW:
                 state.allowed |= hit
             elif action is Action.DENY:

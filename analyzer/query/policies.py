@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from analyzer.facts.kubernetes import PodFact
+from analyzer.memory import without_cycles
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
 from analyzer.policy.factors import Factors, factors
@@ -31,7 +32,8 @@ class Policies:
     def factors(self, family: int) -> Factors:
         """All flows of the family at once."""
         if family not in self.compiled:
-            self.compiled[family] = factors(self.all, family)
+            with without_cycles():
+                self.compiled[family] = factors(self.all, family)
         return self.compiled[family]
 
     @property
@@ -47,8 +49,9 @@ class Policies:
 
 def policies(cluster: Cluster, profile: Profile = UNKNOWN_SYSTEM) -> Policies:
     """The policies of a cluster as a network system reads them."""
-    world = world_of(cluster, profile)
-    return Policies(world, policy_set(world))
+    with without_cycles():
+        world = world_of(cluster, profile)
+        return Policies(world, policy_set(world))
 
 
 def of_network(network: Network) -> Policies:
