@@ -187,7 +187,7 @@ class NfRules(Protocol):
 class Chain:
     """A chain: its rules in order, read from the text when they are first looked at. ``policy`` is None for a user's chain.
 
-    ``content`` identifies the chain's text (and what reads it), so that equal chains of several nodes are recognised.
+    ``content`` is the chain's text and its policy, by which equal chains of one family are recognised on several nodes.
     ``broken`` are the rules' numbers that could not be read at all: their ``NfRule`` is an UnknownMatch with an UnknownTarget.
     """
 

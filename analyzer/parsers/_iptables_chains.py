@@ -10,7 +10,6 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 from analyzer.addresses import WIDTH, address
 from analyzer.facts.netfilter import Chain, NfRule
@@ -35,16 +34,8 @@ class ChainText:
     family: int
     count: int
     problems: tuple[tuple[int, str], ...] = ()
-    digest: str | None = None
     split: list[str] | None = None
     index: Index | None = None
-
-    def content(self) -> str:
-        """What identifies the text; made on first use."""
-        if self.digest is None:
-            data = f"{self.family}\n{self.text}".encode("utf-8", "surrogatepass")
-            self.digest = blake2b(data, digest_size=12).hexdigest() if self.text else f"empty {self.family}"
-        return self.digest
 
     def lines(self) -> list[str]:
         """The lines, split when they are first asked for."""
@@ -138,7 +129,7 @@ class Chains(Mapping[str, Chain]):
             policy, line, text, numbers = self.placed[name]
             each = range(numbers, numbers + text.count) if isinstance(numbers, int) else numbers
             rules, at = RuleLines(self.path, text, each), Span(self.path, line)
-            content = text.content() if policy is None else f"{text.content()} {policy}"
+            content = text.text if policy is None else f"{text.text} {policy}"
             found = self.made[name] = Chain(name, policy, rules, at, content)
         return found
 

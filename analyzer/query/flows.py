@@ -223,6 +223,8 @@ def belongs(aim: Aim, scope: Scope, row: Sequence[Ranges]) -> bool:
     address, port = row[3][0][0], row[4][0][0]
     if scope not in aim.holders.get(address, ()):
         return False
+    if all(map(is_single, row)):
+        return (address, port) in aim.translated.get((row[0][0][0], row[1][0][0], row[2][0][0]), ())
     return all(
         (address, port) in aim.translated.get((protocol, wanted, number), ())
         for protocol in spelled(row[0])

@@ -107,9 +107,13 @@ def folded(bucket: list[State], dimension: Dimension) -> list[State]:
 
 
 def telling(bucket: Sequence[State], place: int) -> str:
-    """A variable, among those that go together, that tells the first two states apart; the first where none does."""
-    names, (first, second) = bucket[0].joints[place].names, bucket[:2]
-    return next((name for name in names if not intersection(values_of(first, name), values_of(second, name))), names[0])
+    """A variable, among those that go together, that tells the first two states apart and has few ranges; the first where none does."""
+    first, second = (state.joints[place] for state in bucket[:2])
+    for name in first.names:
+        mine, its = first.column(name), second.column(name)
+        if len(mine) + len(its) <= RAGGED and not intersection(mine, its):
+            return name
+    return first.names[0]
 
 
 def pool(taken: Sequence[State], order: Sequence[object], dimension: Dimension, guard: str) -> State:

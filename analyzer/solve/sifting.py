@@ -20,9 +20,12 @@ def combinations(state: State, values: Sequence[Value]) -> Iterator[tuple[Ranges
         return
     joint = entered(state, names).joints[-1]
     places = [joint.names.index(value) if isinstance(value, str) else -1 for value in values]
-    fixed = [single(value) if isinstance(value, int) else () for value in values]
+    fixed: list[Ranges] = [single(value) if isinstance(value, int) else () for value in values]
+    changing = [number for number, place in enumerate(places) if place >= 0]
     for row in joint.rows:
-        yield tuple(row[place] if place >= 0 else own for place, own in zip(places, fixed, strict=True))
+        for number in changing:
+            fixed[number] = row[places[number]]
+        yield tuple(fixed)
 
 
 def sifted(state: State, values: Sequence[Value], wanted: Test) -> tuple[list[State], list[State]]:

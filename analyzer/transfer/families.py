@@ -133,55 +133,54 @@ class Families:
         if outline is None or depth > DEEPEST:
             return None
         row: list[Ranges] = []
-        firsts: list[int] = []
         below: list[Shape | str] = []
+        values, drawn = self.values, self.drawn
         for kind, word in zip(outline.kinds, outline.words, strict=True):
-            firsts.append(len(row))
             if kind != JUMP:
-                ranges = self.value(kind, word)
+                key = (kind, word)
+                ranges = values[key] if key in values else self.value(kind, word)
                 if ranges is None:
                     return None
                 row.append(ranges)
-            elif word not in self.known or not is_chain(word):
+            elif word not in drawn and (word not in self.known or not is_chain(word)):
                 below.append(word)
-            elif (drawn := self.below(word, depth)) is not None:
-                below.append(drawn.shape)
-                row += drawn.row
-            else:
+            elif (inner := drawn[word] if word in drawn else self.below(word, depth)) is None or len(row) > WIDEST:
                 return None
-        shape = self.shape(outline, firsts, below, len(row))
+            else:
+                below.append(inner.shape)
+                row += inner.row
+        shape = self.shape(outline, below, len(row))
         return Drawn(shape, tuple(row)) if shape.steps is not None else None
 
     def value(self, kind: str, word: str) -> Ranges | None:
-        """What a word says; the same object for the same word."""
-        key = (kind, word)
-        if key not in self.values:
-            self.values[key] = value_of(kind, word, self.family)
-        return self.values[key]
+        """What a word says, noted."""
+        found = self.values[kind, word] = value_of(kind, word, self.family)
+        return found
 
     def below(self, name: str, depth: int) -> Drawn | None:
-        """A chain that is jumped to; None in a circle."""
-        if name not in self.drawn:
-            self.drawn[name] = None
-            self.drawn[name] = self.lines(name, self.known[name].rules.whole(), depth + 1)
-        return self.drawn[name]
+        """A chain that is jumped to, noted; None in a circle."""
+        self.drawn[name] = None
+        found = self.drawn[name] = self.lines(name, self.known[name].rules.whole(), depth + 1)
+        return found
 
-    def shape(self, outline: Outline, firsts: Sequence[int], below: Sequence[Shape | str], holes: int) -> Shape:
+    def shape(self, outline: Outline, below: Sequence[Shape | str], holes: int) -> Shape:
         """What the lines have in common with others; read where it is new."""
         key = (outline.around, outline.kinds, tuple(one if isinstance(one, str) else one.number for one in below))
         found = self.shapes.get(key)
         if found is None:
-            steps = self.steps(outline, firsts, below) if holes <= WIDEST else None
+            steps = self.steps(outline, below) if holes <= WIDEST else None
             found = self.shapes[key] = Shape(len(self.shapes), steps, holes)
         return found
 
-    def steps(self, outline: Outline, firsts: Sequence[int], below: Sequence[Shape | str]) -> tuple[Step, ...] | None:
+    def steps(self, outline: Outline, below: Sequence[Shape | str]) -> tuple[Step, ...] | None:
         """The rules that lines say, with holes; None where one of them has no family."""
         jumps = iter(below)
-        entered = [
-            Enter(one.steps or (), first) if kind == JUMP and isinstance(one := next(jumps), Shape) else None
-            for kind, first in zip(outline.kinds, firsts, strict=True)
-        ]
+        firsts: list[int] = [0]
+        entered: list[Enter | None] = []
+        for kind in outline.kinds:
+            one = next(jumps) if kind == JUMP else None
+            entered.append(Enter(one.steps or (), firsts[-1]) if isinstance(one, Shape) else None)
+            firsts.append(firsts[-1] + (1 if kind != JUMP else one.holes if isinstance(one, Shape) else 0))
         found = [self.step(given, firsts, entered) for given in marked(outline, self.family, self.chain.at)]
         known = tuple(step for step in found if step is not None)
         return tuple(step for step in known if step.then != KEEP) if len(known) == len(found) else None

@@ -63,7 +63,7 @@ class Sharing:
     alone: bool = False
 
     def __post_init__(self) -> None:
-        self.alone = sum(bool(space.rulesets) for space in self.network.namespaces.values()) < 2
+        self.alone = sum(any(fact.tables for fact in space.rulesets) for space in self.network.namespaces.values()) < 2
 
     def home(self, scope: Scope, table: str, name: str) -> Scope:
         """The namespace whose chain stands for this one: its own where no earlier one is the same."""
