@@ -66,7 +66,9 @@ def unreadable(fact: ObjectFact, reason: str, subject: Peer = EVERYONE) -> Polic
     doubt = Opaque(f"{fact.kind} {fact.name} cannot be read: {reason}", fact.at)
     inside = Named(Of.NAMESPACE, frozenset({fact.namespace})) if fact.namespace else EVERYONE
     rules = Rules((Rule(Action.ALLOW, EVERYONE, fact.at), Rule(Action.DENY, EVERYONE, fact.at)))
-    return Policy(fact.kind, fact.namespace, fact.name, fact.at, both(both(inside, subject), doubt), rules, rules)
+    selecting = both(both(inside, subject), doubt)
+    order = (0.0, f"{fact.namespace}/{fact.name}")
+    return Policy(fact.kind, fact.namespace, fact.name, fact.at, selecting, rules, rules, order=order)
 
 
 def unknown_fields(view: View, known: Container[str]) -> None:

@@ -23,6 +23,7 @@ from analyzer.ranges import single
 from analyzer.source import Span
 
 TYPES = ("Ingress", "Egress")
+OLD_VERSION = "extensions/v1beta1"
 PODS: Peer = Is(frozenset({Kind.POD}))
 # Its place among policies of other kinds in one tier: Calico's order of a NetworkPolicy.
 ORDER = 1000.0
@@ -34,21 +35,32 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     fact = replace(fact, namespace=fact.namespace or "default")
     view = view_of(fact)
     spec = view.part("spec")
-    advice: list[Complaint] = []
+    advice = list(version(fact, view))
+    pods = selector(spec.part("podSelector"), Of.POD)
+    selected = EVERYONE if view.gaps else pods
+    subject = both(Named(Of.NAMESPACE, frozenset({fact.namespace})), pods)
     unknown_fields(spec, FIELDS)
-    subject = both(Named(Of.NAMESPACE, frozenset({fact.namespace})), selector(spec.part("podSelector"), Of.POD))
-    reader = Reader(fact, world.profile, advice)
-    found = {name: reader.rules(spec, Direction(name.lower())) if name in types(spec) else None for name in TYPES}
+    reader, named = Reader(fact, world.profile, advice), types(spec)
+    found = {name: reader.rules(spec, Direction(name.lower())) if name in named else None for name in TYPES}
     yield from advice
     yield from complaints_of(view)
     if view.gaps:
-        yield unreadable(fact, view.gaps[0].reason)
+        yield unreadable(fact, view.gaps[0].reason, selected)
         return
     if not world.profile.port_names and (place := port_name(spec)) is not None:
         yield Complaint(place, f"{world.profile.name} does not know names of ports: the whole policy has no effect there")
         return
     order = (ORDER, f"{fact.namespace}/{fact.name}")
     yield Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, found["Ingress"], found["Egress"], order=order)
+
+
+def version(fact: OtherObjectFact, view: View) -> Iterator[Complaint]:
+    """What is to be said of the version: the one of the group ``extensions`` has the same meaning, and is no longer served."""
+    if fact.api_version == OLD_VERSION:
+        text = f"{OLD_VERSION} is not served since Kubernetes 1.16: write networking.k8s.io/v1, which means the same"
+        yield Complaint(fact.place("apiVersion"), text, rejected=True)
+    elif fact.api_version != "networking.k8s.io/v1":
+        view.wrong(f"NetworkPolicy has no version {fact.api_version}: it exists in networking.k8s.io/v1", "apiVersion")
 
 
 def types(spec: View) -> tuple[str, ...]:
