@@ -19,7 +19,8 @@ from analyzer.query.connectivity import Connectivity, Focus, connectivity
 from analyzer.query.policies import Policies
 from analyzer.query.table import OWN_NODE
 from analyzer.ranges import contains
-from tests.test_policy_agreement import READINGS, Maker, flow_of, policies_of, questions
+from tests.policies import policies_of
+from tests.test_policy_agreement import READINGS, Maker, flow_of, questions
 
 
 def owned(objects: list[dict[str, Any]], random: Random) -> list[dict[str, Any]]:

@@ -54,7 +54,7 @@ class Pair:
     link: Link
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Connectivity:
     """The answer: the endpoints, what is admitted for sure, and what may be."""
 
@@ -62,6 +62,9 @@ class Connectivity:
     links: tuple[Link, ...]
     uncertain: tuple[Link, ...]
     singles: frozenset[str] = field(default_factory=frozenset)
+
+    def __repr__(self) -> str:
+        return f"<connectivity: {len(self.parties)} endpoints, {len(self.links)} links, {len(self.uncertain)} uncertain>"
 
     def pairs(self, links: tuple[Link, ...]) -> Iterator[Pair]:
         """The pairs of the links. One pod has none with itself: it always reaches itself."""

@@ -28,9 +28,11 @@ REPRESENTATIVES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A pod that is not there. ``namespace`` is empty for a new namespace, whose labels are then ``namespace_labels``."""
+    """A pod that is not there. ``namespace`` is empty for a new namespace, whose labels are then ``namespace_labels``. ``base`` is the id of the
+    pod without labels in the same namespace, or in any new one."""
 
     id: str
+    base: str
     entity: Entity
     namespace: str
     labels: Mapping[str, str]
@@ -133,7 +135,8 @@ def unknown(namespace: str, labels: Mapping[str, str], own: Mapping[str, str], w
     where = f"namespace {namespace}" if namespace else f"a new namespace with {pairs(wanted)}" if wanted else "a new namespace"
     text = f"{{{pods} in {where}}}"
     entity = Entity(text, Kind.POD, namespace or NEW, dict(labels), dict(own), account="default", replicas=2)
-    return Unknown(text, entity, namespace, dict(labels), dict(wanted))
+    base = f"{{pod in namespace {namespace}}}" if namespace else "{pod in a new namespace}"
+    return Unknown(text, base, entity, namespace, dict(labels), dict(wanted))
 
 
 def pairs(labels: Mapping[str, str]) -> str:

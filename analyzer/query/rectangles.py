@@ -50,7 +50,8 @@ def cells_of(factors: Factors, direction: Direction, group: int) -> list[tuple[i
         if cell.sure:
             found.append((cell.flows, cell.sure, ""))
         if doubtful := cell.may & ~cell.sure:
-            found.append((cell.flows, doubtful, Doubts(factors, direction).of(group, cell.flows, doubtful)))
+            reasons = Doubts(factors, direction).of(group, cell.flows, doubtful)
+            found += [(cell.flows, peers, why) for peers, why in reasons]
     return found
 
 

@@ -85,15 +85,13 @@ def ingress(world: World, fact: OtherObjectFact) -> Iterator[Route]:
         yield Route(fact.kind, named(fact), (fact.namespace, service), port, controllers, INGRESS_CONTROLLER, fact.at)
 
 
-def ingress_target(backend: Mapping[str, Any]) -> tuple[str, int | str | None] | None:
+def ingress_target(backend: Mapping[str, Any]) -> tuple[str, int | str] | None:
     """The service and the port of a backend."""
     service = mapping(backend.get("service"))
-    if isinstance(service.get("name"), str):
-        port = mapping(service.get("port"))
-        return service["name"], port_of(port.get("number") or port.get("name"))
-    if isinstance(backend.get("serviceName"), str):
-        return backend["serviceName"], port_of(backend.get("servicePort"))
-    return None
+    port = mapping(service.get("port"))
+    name = service.get("name") or backend.get("serviceName")
+    number = port_of(port.get("number") or port.get("name") or backend.get("servicePort"))
+    return (name, number) if isinstance(name, str) and number is not None else None
 
 
 def port_of(value: Any) -> int | str | None:
@@ -130,6 +128,7 @@ def gateway_route(world: World, fact: OtherObjectFact) -> Iterator[Route]:
         for target in items(rule.get("backendRefs")):
             namespace = str(target.get("namespace") or home)
             is_service = target.get("kind", "Service") == "Service" and isinstance(target.get("name"), str)
+            is_service = is_service and port_of(target.get("port")) is not None
             if is_service and (namespace == home or granted(world, fact, home, namespace, target["name"])):
                 service = namespace, target["name"]
                 yield Route(fact.kind, named(fact), service, port_of(target.get("port")), controllers, GATEWAY, fact.at)

@@ -28,7 +28,7 @@ def write(answer: Answer, style: Style) -> str:
         section("through", (json.dumps(entrance(item)) for item in answer.entrances)),
     ]
     if answer.exposure is not None:
-        parts.append('"exposure": ' + json.dumps(exposed(answer.exposure), indent=1))
+        parts.append('"exposure": ' + exposed(answer.exposure))
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
@@ -98,13 +98,14 @@ def entrance(item: Entrance) -> dict[str, Any]:
     return found | ({"reason": item.why} if item.why else {})
 
 
-def exposed(exposure: Exposure) -> dict[str, Any]:
+def exposed(exposure: Exposure) -> str:
     """The pods that are not there, and the pairs that they are in."""
-    return {
-        "pods": [stranger(item) for item in exposure.unknowns],
-        "connections": [one for link in exposure.links for one in spelled(link, "allow")],
-        "uncertain": [one for link in exposure.uncertain for one in spelled(link, "may")],
-    }
+    parts = [
+        section("pods", (json.dumps(stranger(item)) for item in exposure.unknowns)),
+        section("connections", sorted(one for link in exposure.links for one in spelled(link, "allow"))),
+        section("uncertain", sorted(one for link in exposure.uncertain for one in spelled(link, "may"))),
+    ]
+    return "{\n" + ",\n".join(parts) + "\n}"
 
 
 def stranger(item: Unknown) -> dict[str, Any]:
@@ -113,12 +114,11 @@ def stranger(item: Unknown) -> dict[str, Any]:
     return found if item.namespace else found | {"namespace_labels": dict(item.namespace_labels)}
 
 
-def spelled(link: Link, key: str) -> Iterator[dict[str, Any]]:
-    """The pairs of a link."""
-    rest: dict[str, Any] = {key: allowed(link.allow)} | ({"reason": link.why} if link.why else {})
-    rest |= {"family": link.family} if link.family is not None else {}
+def spelled(link: Link, key: str) -> Iterator[str]:
+    """A line for each pair of a link."""
+    rest = tail(link, key)
     for source in link.sources:
-        yield from ({"from": source, "to": destination, **rest} for destination in link.destinations)
+        yield from (f'{{"from": {json.dumps(source)}, "to": {json.dumps(other)}, {rest}}}' for other in link.destinations)
 
 
 FORMAT = ConnectivityFormat("json", write)

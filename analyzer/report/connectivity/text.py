@@ -138,16 +138,29 @@ def entrance_lines(entrances: tuple[Entrance, ...], style: Style) -> list[str]:
 
 
 def exposure_lines(exposure: Exposure | None, there: Known, style: Style) -> list[str]:
-    """What pods that are not there could reach and be reached by."""
+    """What pods that are not there could reach and be reached by; with labels only where that makes a difference."""
     if exposure is None:
         return []
     lines = [style.paint("pods that are not there yet", "strong")]
-    for side, sign in (("sources", "→"), ("destinations", "←")):
-        for item in exposure.unknowns:
-            for link in (link for link in exposure.links if item.id in getattr(link, side)):
-                others = link.destinations if side == "sources" else link.sources
-                lines.append(f"  {safe(item.id)} {sign} {listed(others, there, style)}: {style.paint(words(link.allow), 'good')}")
+    known = {item.id: item for item in exposure.unknowns}
+    for sign, outwards in (("→", True), ("←", False)):
+        groups: dict[tuple[tuple[str, ...], str], set[str]] = {}
+        for link in exposure.links:
+            own, others = (link.sources, link.destinations) if outwards else (link.destinations, link.sources)
+            if known.keys() >= set(own):
+                groups.setdefault((others, words(link.allow)), set()).update(own)
+        for (others, what), own_ids in groups.items():
+            named = [name for name in known if name in own_ids and not (known[name].base != name and known[name].base in own_ids)]
+            lines.append(
+                f"  {safe(brief(named, style))} {sign} {listed(others, there, style)}: {style.paint(safe(what), 'good')}"
+            )
     return lines
+
+
+def brief(names: list[str], style: Style) -> str:
+    """Names, no more than can be read."""
+    shown = names if style.verbose or len(names) <= MOST else [*names[: MOST - 1], f"and {len(names) - MOST + 1} more"]
+    return ", ".join(shown)
 
 
 FORMAT = ConnectivityFormat("text", write)
