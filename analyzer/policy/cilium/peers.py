@@ -252,7 +252,7 @@ class PeerReader:
         """Services: the pods that they select, or the addresses of their endpoints where they select none."""
         for item in rule.parts(key):
             found = [self.backends(*name) for name in self.chosen_services(item)]
-            if not found:
+            if not found and item.value:
                 self.advice.append(Complaint(item.at(), f"{key} chooses no service that is given: it matches nothing"))
             yield everywhere(either(found) if found else NOBODY)
 

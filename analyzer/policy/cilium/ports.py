@@ -176,9 +176,7 @@ class PortReader:
         protocol, names = FAMILIES[family]
         number = icmp_number(kind, names)
         if number is None:
-            item.wrong(
-                f"type {kind!r} is no type of ICMP for {family}: it must be 0 to 255, or one of {', '.join(names)}", "type"
-            )
+            item.wrong(f"type {kind!r} is none of ICMP for {family}: it must be 0 to 255, or a name such as EchoRequest", "type")
             return NO_TRAFFIC
         return Box(single(protocol), ((number << 8, number << 8 | 255),))
 

@@ -91,7 +91,7 @@ class Reader:
         """The policies of the spec."""
         ignored_fields(spec, FIELDS, self.advice)
         if not any(spec.value.get(section) for section in SECTIONS):
-            text = "has no rule in ingress, ingressDeny, egress or egressDeny: Cilium does not take it, nothing is isolated"
+            text = "no rule in ingress, ingressDeny, egress or egressDeny: Cilium does not take the policy, nothing is isolated"
             self.advice.append(Complaint(spec.at(), text, rejected=True))
             return
         subject = self.subject(spec)
