@@ -1,0 +1,182 @@
+"""What is to be said of policies as they are written: looked up here for the rules in ``rules/policies``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from analyzer.facts.kubernetes import OtherObjectFact
+from analyzer.model.network import Network
+from analyzer.policy.bits import members
+from analyzer.policy.planes import kinds
+from analyzer.policy.reading import Complaint, group_of
+from analyzer.policy.redundancy import Redundant, redundancies
+from analyzer.policy.terms import EVERYONE, All, AnyOf, Kind, Not, Of, Peer, PortName, Traffic
+from analyzer.policy.tiers import Action, Direction, Policy, Rule
+from analyzer.policy.words import peer_words, traffic_words
+from analyzer.query.policies import Policies, of_network
+
+__all__ = ["Action", "Complaint", "Redundant", "peer_words", "traffic_words"]
+
+
+class Idle(NamedTuple):
+    """A rule whose peers, or one of them, match nobody."""
+
+    policy: Policy
+    rule: Rule
+    peer: Peer
+
+
+def complaints(network: Network, *, rejected: bool) -> Iterator[Complaint]:
+    """What is wrong with policies: what the API server would not take, or what does something else than it seems to say."""
+    yield from dict.fromkeys(item for item in of_network(network).all.complaints if item.rejected is rejected)
+
+
+def policy_objects(network: Network) -> Iterator[OtherObjectFact]:
+    """The objects that are policies."""
+    known = kinds()
+    return (item for item in network.cluster.others if f"{group_of(item)}/{item.kind}" in known)
+
+
+def homeless(network: Network) -> Iterator[OtherObjectFact]:
+    """Policies in a namespace that is not among those given, where any are given."""
+    given = of_network(network).world.given
+    return (item for item in policy_objects(network) if given and item.namespace and item.namespace not in given)
+
+
+def captured(network: Network) -> bool:
+    """Whether the input is of a whole cluster, so that who is not in it is not there."""
+    return {"Node", "Pod"} <= network.cluster.known
+
+
+def unselective(network: Network) -> Iterator[Policy]:
+    """Policies that select nobody. Of manifests: where the namespace has pods in the input, so that theirs are not just elsewhere."""
+    found = of_network(network)
+    populated = Counter(entity.namespace for entity in found.world.entities)
+    for policy in dict.fromkeys(found.all.policies()):
+        there = captured(network) or (populated[policy.namespace] if policy.namespace else False)
+        if there and not any(found.factors(family).universe.sides(policy.subject)[1] for family in found.families()):
+            yield policy
+
+
+def idle(network: Network) -> Iterator[Idle]:
+    """Rules with peers that match nobody, inside or outside. Of manifests: where pods of the namespaces that are meant are in the input."""
+    found = of_network(network)
+    for policy in dict.fromkeys(found.all.policies()):
+        for direction in Direction:
+            rules = policy.direction(direction)
+            for rule in rules.rules if rules is not None else ():
+                peers = rule.peer.terms if isinstance(rule.peer, AnyOf) else (rule.peer,)
+                yield from (Idle(policy, rule, peer) for peer in peers if matches_nobody(network, found, peer))
+
+
+def matches_nobody(network: Network, found: Policies, peer: Peer) -> bool:
+    """Whether a peer matches nobody, and somebody could be expected to be there."""
+    if any(found.factors(family).universe.sides(peer)[1] for family in found.families()):
+        return False
+    within = All(tuple(term for term in terms_of(peer) if about_namespaces(term)))
+    universe = found.factors(found.families()[0]).universe
+    return captured(network) or (within != EVERYONE and bool(universe.sides(within)[1] & universe.kinds[Kind.POD]))
+
+
+def terms_of(peer: Peer) -> tuple[Peer, ...]:
+    """The tests that must all hold."""
+    return peer.terms if isinstance(peer, All) else (peer,)
+
+
+def about_namespaces(term: Peer) -> bool:
+    """Whether a test is about a pod's namespace, by name or by label."""
+    if isinstance(term, All | AnyOf):
+        return bool(term.terms) and all(about_namespaces(one) for one in term.terms)
+    return getattr(term, "of", None) is Of.NAMESPACE
+
+
+class Nameless(NamedTuple):
+    """A rule with a name of a port that no destination of it has."""
+
+    policy: Policy
+    rule: Rule
+    port: PortName
+
+
+def unnamed_ports(network: Network) -> Iterator[Nameless]:
+    """Rules for peers that are there, with names that no container of the destinations gives a port."""
+    found = of_network(network)
+    for policy in dict.fromkeys(found.all.policies()):
+        for direction in Direction:
+            rules = policy.direction(direction)
+            for rule in rules.rules if rules is not None else ():
+                selected = policy.subject if direction is Direction.INGRESS else rule.peer
+                yield from (Nameless(policy, rule, port) for port in port_names(rule.traffic) if nobody_has(found, port, selected))
+
+
+def nobody_has(found: Policies, port: PortName, destinations: Peer) -> bool:
+    """Whether none of the destinations, of which there are some, has the port."""
+    factors = found.factors(found.families()[0])
+    selected = factors.universe.sides(destinations)[1] & factors.universe.kinds[Kind.POD]
+    here = [ports for ports, classes in factors.universe.by_ports.items() if classes & selected]
+    return bool(here) and not any(factors.atoms.of(port, ports)[1] for ports in here)
+
+
+def port_names(traffic: Traffic) -> Iterator[PortName]:
+    """The names of ports in a test."""
+    match traffic:
+        case PortName():
+            yield traffic
+        case All(terms) | AnyOf(terms):
+            for term in terms:
+                yield from port_names(term)
+        case Not(term):
+            yield from port_names(term)
+        case _:
+            pass
+
+
+def redundant(network: Network) -> tuple[Redundant, ...]:
+    """Rules that change nothing because others decide the same."""
+    found = of_network(network)
+    return tuple(item for item in redundancies(found.all, found.families()) if not item.nothing)
+
+
+class Ineffective(NamedTuple):
+    """A rule that admits flows between pods of which the other end's policies admit none."""
+
+    policy: Policy
+    rule: Rule
+    direction: Direction
+
+
+def ineffective(network: Network) -> Iterator[Ineffective]:
+    """Rules that allow what the policies of the other end deny, all of it, where the other end is pods only."""
+    found = of_network(network)
+    for policy in dict.fromkeys(found.all.policies()):
+        for direction in Direction:
+            rules = policy.direction(direction)
+            for rule in rules.rules if rules is not None else ():
+                if rule.action is Action.ALLOW and all(
+                    no_flow(found, family, policy, rule, direction) for family in found.families()
+                ):
+                    yield Ineffective(policy, rule, direction)
+
+
+def no_flow(found: Policies, family: int, policy: Policy, rule: Rule, direction: Direction) -> bool:
+    """Whether no flow of the rule passes the other end; False where there is none, or where not only pods are meant."""
+    factors = found.factors(family)
+    universe = factors.universe
+    subjects, peers = universe.sides(policy.subject)[1], universe.sides(rule.peer)[1]
+    if not subjects or not peers or peers & ~universe.kinds[Kind.POD] or subjects == peers:
+        return False
+    other = factors.ingress if direction is Direction.EGRESS else factors.egress
+    for position in members(peers):
+        ports = universe.classes[position].ports
+        for cell in other.cells[other.group[position]]:
+            if cell.may & subjects and (direction is Direction.INGRESS or cell.flows & factors.atoms.of(rule.traffic, ports)[1]):
+                return False
+    return True
+
+
+def unenforced(network: Network) -> tuple[tuple[OtherObjectFact, ...], str]:
+    """The policies that the network system does not enforce, and the system's name."""
+    found = of_network(network)
+    return found.all.ignored, found.profile.name

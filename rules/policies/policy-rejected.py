@@ -1,0 +1,30 @@
+"""A policy that the API server, or the kind's own controller, does not take.
+
+## What it finds
+A policy with a selector, block, port or rule that its kind's validation refuses: an operator that is none, an `except` outside its block, `endPort` below `port`, an unknown field (`podSelecter`), a priority out of range.
+
+## Why it matters
+The object is refused when it is applied, and what was there before stays. Until it is mended nothing is certain about whom it would select, and verdicts say so.
+
+## Example
+    ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/8, except: [192.168.0.0/16]}}]}]   # not inside 10.0.0.0/8
+
+## How to mend
+Correct the field; the message says what was expected.
+
+## Sources
+Kubernetes pkg/apis/networking/validation; network-policy-api apis/*; libcalico-go lib/validator; Cilium pkg/policy/api.
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.policy_findings import complaints
+from analyzer.rule import Finding, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for item in complaints(network, rejected=True):
+        yield RULE.finding(item.at, item.message)
+
+
+RULE = Rule("policy-rejected", Severity.ERROR, __doc__, check)

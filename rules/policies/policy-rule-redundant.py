@@ -1,0 +1,37 @@
+"""A policy's rule changes nothing: other rules decide the same, for every pod, address and port.
+
+## What it finds
+A rule without which exactly the same flows are admitted and denied, proved over all pods and addresses in every family; the rules that cover it are named. All rules that are found may be taken away together.
+
+## Why it matters
+Rules that do nothing hide those that do, and what somebody believes that they do. A rule that never decides because an earlier one always does is often a mistake in the order.
+
+## Example
+    ingress:
+    - from: [{podSelector: {}}]
+    - from: [{podSelector: {matchLabels: {app: web}}}]     # already in the first
+
+## How to mend
+Take the rule away, or correct the rule before it. What is redundant may be meant for pods that are not there yet.
+
+## Sources
+Kubernetes networking/v1 (policies are additive); network-policy-api and Calico (the first rule that matches decides).
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.policy_findings import redundant
+from analyzer.rule import Finding, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for item in redundant(network):
+        names = ", ".join(dict.fromkeys(str(policy) for policy, _ in item.covers))
+        yield RULE.finding(
+            item.rule.at,
+            f"this rule of {item.direction} of {item.policy} changes nothing" + (f": {names} decides the same" if names else ""),
+            related=[(rule.at, f"of {policy}") for policy, rule in item.covers],
+        )
+
+
+RULE = Rule("policy-rule-redundant", Severity.NOTE, __doc__, check)
