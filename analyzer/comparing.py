@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from analyzer.capture.reading import facts
+from analyzer.model.attachments import attachments, by_node, node_names
+from analyzer.model.build import build
+from analyzer.model.cluster import Cluster
+from analyzer.model.network import Network
 from analyzer.pipeline import Input, Progress, analyze, quiet
 from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
 from analyzer.query.comparison import Comparison, finding_changes, verdict_changes
 from analyzer.query.difference import Difference, difference
+from analyzer.query.edits import Apply, Edit, NodeRun
+from analyzer.query.node_edits import ran
+from analyzer.query.node_state import NodeState
 from analyzer.query.policies import Identity, known
+from analyzer.query.whatif import edited
 
 UNKNOWN = (UNKNOWN_SYSTEM, UNKNOWN_SYSTEM)
 
@@ -46,3 +56,37 @@ def unread(given: Input, name: str) -> Iterator[str]:
     """What of an input could not be read, in words."""
     for gap in given.unreadable:
         yield f"{name}: {gap.at.path}: {gap.reason}"
+
+
+def after(given: Input, edits: Sequence[Edit], assume_defaults: bool = False) -> Input:
+    """The input as it would be after the edits, in their order. EditError where one does not fit."""
+    network = given.network
+    runs = [edit for edit in edits if isinstance(edit, NodeRun)]
+    if runs:
+        network = node_state(given, runs, assume_defaults)
+    if len(runs) == len(edits):
+        return Input(network, tuple(network.sources.values()), network.gaps, given.unreadable)
+    found = edited(network.cluster, edits)
+    sources = {edit.source.path: edit.source for edit in edits if isinstance(edit, Apply)}
+    network = replace(
+        with_cluster(network, found.cluster), sources={**network.sources, **sources}, gaps=(*network.gaps, *found.gaps)
+    )
+    return Input(network, tuple(network.sources.values()), network.gaps, (*given.unreadable, *found.gaps))
+
+
+def with_cluster(network: Network, cluster: Cluster) -> Network:
+    """The network of the same nodes, with other objects."""
+    if not network.namespaces:
+        return replace(network, cluster=cluster)
+    names = node_names(cluster, network.namespaces, network.owners)
+    pods = attachments(cluster, network.namespaces, network.owners, names)
+    return replace(network, cluster=cluster, node_names=names, attachments=pods, pods_of=by_node(pods))
+
+
+def node_state(given: Input, runs: Sequence[NodeRun], assume_defaults: bool) -> Network:
+    """The network as it would be after commands on its nodes: the facts are read again, altered, and put together again."""
+    known, gaps = facts(given.sources)
+    state = NodeState(given.sources, known, given.network.peers)
+    for run in runs:
+        state = ran(state, run)
+    return build(state.sources, state.facts, (*given.unreadable, *gaps), assume_defaults=assume_defaults)

@@ -13,6 +13,8 @@ COMMANDS = {
     "check": "the guarantees and the rules that the input permits (the default)",
     "trace": "one packet, there and back, hop by hop",
     "connectivity": "who may talk to whom, by policies",
+    "diff": "what changes in meaning between two inputs, with a flow for each change",
+    "whatif": "the input as it would be after an edit: its difference, or any other command on it",
     "collect": "print the script that captures a node",
     "rules": "the rules, or one rule's manual page",
 }
@@ -37,6 +39,10 @@ def run(arguments: list[str]) -> int:
     command = import_module(f"analyzer.cli.{name}")
     parser = ArgumentParser(prog=f"analyze {name}", description=COMMANDS[name], epilog=EPILOG)
     command.options(parser)
+    if name == "whatif" and "--" in rest:
+        place = rest.index("--")
+        parser.set_defaults(then=rest[place + 1 :])
+        rest = rest[:place]
     return guarded(command.run, parser, rest)
 
 

@@ -35,7 +35,15 @@ def output_options(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
 def load(options: Namespace, progress: Progress) -> Input:
     """Reads the input of the command."""
     stdin = sys.stdin.buffer if "-" in options.paths else None
-    return read_input(tuple(options.paths), stdin, assume_defaults=options.assume_defaults, progress=progress)
+    given = read_input(tuple(options.paths), stdin, assume_defaults=options.assume_defaults, progress=progress)
+    return with_edits(given, options) if getattr(options, "edited", None) else given
+
+
+def with_edits(given: Input, options: Namespace) -> Input:
+    """The input as it would be after the edits of ``whatif … -- COMMAND``."""
+    from analyzer.comparing import after
+
+    return after(given, options.edited, options.assume_defaults)
 
 
 def style_for(options: Namespace, *, to_file: bool) -> Style:

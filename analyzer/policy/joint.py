@@ -21,12 +21,13 @@ from analyzer.policy.classes import (
     signature,
     with_ports,
 )
-from analyzer.policy.entities import Entity
+from analyzer.policy.entities import Entity, NamedPort
 from analyzer.policy.factors import Compiler, Factors, rules_of
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import Kind, Peer, Traffic
 from analyzer.policy.tiers import Direction
 
+Ports = dict[tuple[NamedPort, ...], tuple[NamedPort, ...]]
 NOBODY_THERE = Entity("(nobody)", Kind.OUTSIDE)
 
 
@@ -75,8 +76,9 @@ def joint(old: PolicySet, new: PolicySet, family: int) -> Joint:
     for block, rest in remainders(blocks):
         outside = Entity(name_of_outside(block, rest), Kind.OUTSIDE, blocks=rest)
         members.append((Couple(outside, outside),))
-    before = universe([[couple.old for couple in group] for group in members], known, blocks)
-    after = universe([[couple.new for couple in group] for group in members], known, blocks)
+    ports: Ports = {}
+    before = universe([[couple.old for couple in group] for group in members], known, blocks, ports)
+    after = universe([[couple.new for couple in group] for group in members], known, blocks, ports)
     atoms = atoms_of(traffic, (port for side in (before, after) for item in side.classes for port in item.ports))
     return Joint(compiled(old, before, atoms), compiled(new, after, atoms), tuple(members), *masks(members))
 
@@ -124,10 +126,10 @@ def looks_alike(old: Entity, new: Entity) -> bool:
 SEEN = tuple(sorted(set(Entity.__slots__) - {"at", "workload", "replicas", "host_network"}))
 
 
-def universe(members: list[list[Entity | None]], known: Mentioned, blocks: Blocks) -> Universe:
+def universe(members: list[list[Entity | None]], known: Mentioned, blocks: Blocks, ports: Ports) -> Universe:
     """The classes of one side; where nobody is there, somebody whom no test is asked about stands."""
     here = [tuple(item for item in group if item is not None) for group in members]
-    classes = tuple(with_ports(group[0], known.ports) if group else NOBODY_THERE for group in here)
+    classes = tuple(with_ports(group[0], known.ports, ports) if group else NOBODY_THERE for group in here)
     of = {entity.name: position for position, group in enumerate(here) for entity in group}
     inside = tuple(blocks_around(group[0], blocks) if group else () for group in here)
     return Universe(blocks.family, classes, tuple(here), of, blocks, inside)
