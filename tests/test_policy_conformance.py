@@ -8,6 +8,7 @@ the diagonal is not compared.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,31 @@ import pytest
 from analyzer.policy.decision import decide
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
-from tests.policies import DATA, flow, needs, policies_of
+from tests.policies import DATA, flow, needs, policies_at, policies_of
 
 UPSTREAM = DATA / "netpol" / "kubernetes-e2e"
 CYCLONUS = DATA / "netpol" / "mattfenwick-cyclonus-generated"
+KINDS = ("NetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy")
+GROUPS = re.compile(rb"\bnetworking\.k8s\.io/v[\s\S]*NetworkPolicy|NetworkPolicy[\s\S]*\bnetworking\.k8s\.io/v")
 PORTS = [(protocol, port) for protocol in ("TCP", "UDP", "SCTP") for port in (80, 81)]
-# What stands in the folders and has no tables that can be compared.
+# The folders with expected answers that another file here reads, and those without one that can be compared.
+ELSEWHERE = {"np-guard-netpol-analyzer": "test_policy_np_guard.py"}
 NOT_COMPARED = {
-    "netpol/mattfenwick-cyclonus": "its printed tables are of ten policies, of which the folder has five",
-    "netpol/kubernetes-sigs-kube-network-policies": "manifests of an installation, no policies with an expected answer",
-    "netpol/ahmetb-kubernetes-network-policy-recipes": "no expected answers",
+    "mattfenwick-cyclonus": "its printed tables are of ten policies, of which the folder has five",
+    "np-guard-network-config-analyzer": "its scheme files all ask about Istio, or about Ingress and gateways",
+    "np-guard-baseline-rules": "rules of a language of its own, without clusters",
+    "kubernetes-sigs-kube-network-policies": "manifests of an installation, no policies with an expected answer",
+    "ahmetb-kubernetes-network-policy-recipes": "no expected answers",
+    "alibaba-kubeskoop": "no expected answers",
+    "Azure-azure-container-networking": "what its controller makes of policies, not who reaches whom",
 }
+# Real policies that the API server would refuse, by the beginnings of their paths; np-guard's are what its own tests are about.
+REFUSED = (
+    "netpol/np-guard-netpol-analyzer/",
+    "lint/derailed-popeye/internal/lint/testdata/net/np/d.yaml",
+    "lint/zegl-kube-score/score/testdata/networkpolicy-not-matching.yaml",
+    "manifests/ovn-kubernetes-ovn-kubernetes/contrib/perf/workloads/templates/",
+)
 
 
 def differences(policies: PolicySet, names: list[str], rows: list[str], protocol: str, port: int) -> list[str]:
@@ -82,3 +97,23 @@ def cyclonus_objects(step: dict[str, Any]) -> list[dict[str, Any]]:
     versioned = [item | {"apiVersion": "v1"} for item in [*spaces, *pods]]
     kind = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
     return [*versioned, *(kind | item for item in step["policies"])]
+
+
+@needs(DATA)
+def test_every_folder_is_compared_or_has_its_reason() -> None:
+    folders = {path.name for path in (DATA / "netpol").iterdir() if path.is_dir()}
+    assert folders == {UPSTREAM.name, CYCLONUS.name, *ELSEWHERE, *NOT_COMPARED}
+
+
+@needs(DATA)
+def test_real_policies_are_understood() -> None:
+    """Whatever stands anywhere in the data as a NetworkPolicy or an admin policy."""
+    found, read = [], 0
+    for path in sorted(path for kind in ("yaml", "yml", "json") for path in DATA.rglob(f"*.{kind}") if path.is_file()):
+        name = str(path.relative_to(DATA))
+        if path.stat().st_size < 1_000_000 and GROUPS.search(path.read_bytes()) and not name.startswith(REFUSED):
+            policies = policies_at([path], UNKNOWN_SYSTEM)
+            read += sum(1 for policy in policies.policies() if policy.kind in KINDS)
+            found += [f"{name}:{item.at.line} {item.message}" for item in policies.complaints if item.rejected]
+    assert found == []
+    assert read > 150
