@@ -28,8 +28,8 @@ REPRESENTATIVES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A pod that is not there. ``namespace`` is empty for a new namespace, whose labels are then ``namespace_labels``. ``base`` is the id of the
-    pod without labels in the same namespace, or in any new one."""
+    """A pod that is not there: ``shop/{pod}``, ``shop/{pod with app=web}``, ``{new with team=blue}/{pod}``. ``namespace`` is empty for a new
+    namespace, whose labels are then ``namespace_labels``. ``base`` is the id of the pod without labels there, or in any new namespace."""
 
     id: str
     base: str
@@ -131,12 +131,10 @@ def made(policies: Policies, draft: Draft) -> Iterator[Unknown]:
 
 def unknown(namespace: str, labels: Mapping[str, str], own: Mapping[str, str], wanted: Mapping[str, str]) -> Unknown:
     """A pod that is not there."""
-    pods = f"pod with {pairs(labels)}" if labels else "pod"
-    where = f"namespace {namespace}" if namespace else f"a new namespace with {pairs(wanted)}" if wanted else "a new namespace"
-    text = f"{{{pods} in {where}}}"
+    where = namespace or (f"{{new with {pairs(wanted)}}}" if wanted else "{new}")
+    text = f"{where}/{{pod with {pairs(labels)}}}" if labels else f"{where}/{{pod}}"
     entity = Entity(text, Kind.POD, namespace or NEW, dict(labels), dict(own), account="default", replicas=2)
-    base = f"{{pod in namespace {namespace}}}" if namespace else "{pod in a new namespace}"
-    return Unknown(text, base, entity, namespace, dict(labels), dict(wanted))
+    return Unknown(text, f"{namespace or '{new}'}/{{pod}}", entity, namespace, dict(labels), dict(wanted))
 
 
 def pairs(labels: Mapping[str, str]) -> str:

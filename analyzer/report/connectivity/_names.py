@@ -33,18 +33,19 @@ def word(item: Allowed) -> str:
 
 
 def namespace_of(name: str) -> str:
-    """The namespace of an endpoint's id; what nodes and addresses outside are shown under."""
+    """The namespace of an endpoint's id (``{new}`` of a pod that is not there); what nodes and addresses outside are shown under."""
     if name.startswith("node:"):
         return NODES
     if name.startswith("{"):
-        return name
+        return name.partition("}/")[0] + "}"
     head, _, tail = name.partition("/")
     return OUTSIDE if tail.isdecimal() else head
 
 
 def local(name: str) -> str:
     """An endpoint's id without its namespace."""
-    return name if namespace_of(name) in (OUTSIDE, NODES) or name.startswith("{") else name.partition("/")[2]
+    space = namespace_of(name)
+    return name if space in (OUTSIDE, NODES) else name[len(space) + 1 :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class Known:
 
     def has_all(self, space: str, names: Collection[str]) -> bool:
         """Whether the local names are all endpoints of a namespace."""
-        return len(names) == len(self.by_namespace.get(space, ()))
+        there = self.by_namespace.get(space, set())
+        return len(names) == len(there) and there.issuperset(names)
 
 
 def known(found: Connectivity) -> Known:
@@ -80,7 +82,7 @@ def described(ids: Iterable[str], there: Known, most: int = 1_000_000) -> list[s
         for name in names if space not in whole else ():
             by_name.setdefault(name, []).append(space)
     for name, spaces in sorted(by_name.items(), key=lambda item: (sorted(item[1])[0], item[0])):
-        if spaces[0] == NODES or name.startswith("{"):
+        if spaces[0] == NODES:
             result.append(name)
         elif len(spaces) > 3:
             result.append(f"{name} of {space_list(spaces, there)}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
+from analyzer.query.allowed import Allow
 from analyzer.query.connectivity import Link
 from analyzer.query.entrances import Entrance
 from analyzer.query.exposure import Exposure
@@ -141,26 +142,24 @@ def exposure_lines(exposure: Exposure | None, there: Known, style: Style) -> lis
     """What pods that are not there could reach and be reached by; with labels only where that makes a difference."""
     if exposure is None:
         return []
-    lines = [style.paint("pods that are not there yet", "strong")]
-    known = {item.id: item for item in exposure.unknowns}
-    for sign, outwards in (("→", True), ("←", False)):
-        groups: dict[tuple[tuple[str, ...], str], set[str]] = {}
-        for link in exposure.links:
-            own, others = (link.sources, link.destinations) if outwards else (link.destinations, link.sources)
-            if known.keys() >= set(own):
-                groups.setdefault((others, words(link.allow)), set()).update(own)
-        for (others, what), own_ids in groups.items():
-            named = [name for name in known if name in own_ids and not (known[name].base != name and known[name].base in own_ids)]
-            lines.append(
-                f"  {safe(brief(named, style))} {sign} {listed(others, there, style)}: {style.paint(safe(what), 'good')}"
-            )
-    return lines
+    links = telling(exposure)
+    told = together(links, there, style) if len(links) > SMALL else by_source(links, there, style)
+    return [style.paint("pods that are not there yet", "strong"), *(f"  {line}" for line in told)]
 
 
-def brief(names: list[str], style: Style) -> str:
-    """Names, no more than can be read."""
-    shown = names if style.verbose or len(names) <= MOST else [*names[: MOST - 1], f"and {len(names) - MOST + 1} more"]
-    return ", ".join(shown)
+def telling(exposure: Exposure) -> tuple[Link, ...]:
+    """The links without the pods of which the same is true without their labels."""
+    base = {item.id: item.base for item in exposure.unknowns}
+    groups: dict[tuple[tuple[str, ...], bool, Allow, int | None], set[str]] = {}
+    for link in exposure.links:
+        outwards = link.sources[0] in base
+        own, others = (link.sources, link.destinations) if outwards else (link.destinations, link.sources)
+        groups.setdefault((others, outwards, link.allow, link.family), set()).update(own)
+    found = []
+    for (others, outwards, allow, family), ids in groups.items():
+        own = tuple(sorted(name for name in ids if base[name] == name or base[name] not in ids))
+        found.append(Link(own, others, allow, family) if outwards else Link(others, own, allow, family))
+    return tuple(sorted(found, key=lambda link: (link.sources[0] not in base, link.sources, link.destinations)))
 
 
 FORMAT = ConnectivityFormat("text", write)
