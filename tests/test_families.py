@@ -183,3 +183,27 @@ def test_services_of_one_shape_are_one_family() -> None:
     for packet in packets(4):
         assert {item for result in results for item in members(result, named(packet))} == wanted(program, packet)
     assert len(results) < 40
+
+
+def test_chains_of_one_text_that_jump_to_others_are_families_of_their_own() -> None:
+    chains = "".join(f":S{n} - [0:0]\n" for n in range(12))
+    main = "".join(f"-A MAIN -d 10.0.0.{n + 1}/32 -j S{n}\n" for n in range(12))
+    texts = {
+        Scope(node): f"*nat\n:MAIN - [0:0]\n{chains}{main}" + "".join(f"-A S{n} -p tcp -j DNAT --to-destination {to}.{n}:80\n" for n in range(12)) + "COMMIT\n"
+        for node, to in (("one", "10.1.0"), ("same", "10.1.0"), ("other", "10.2.0"))
+    }  # fmt: skip
+    spaces = {}
+    for scope, text in texts.items():
+        found = read(iptables_save.PARSER, Source(f"{scope.node}/iptables-save", text, scope))
+        spaces[scope] = Namespace(scope, rulesets=tuple(item for item in found if isinstance(item, RulesetFact)))
+    program = NetworkProgram(Network(spaces, cluster=Cluster()), 4)
+    made = []
+    for scope in texts:
+        backend = spaces[scope].rulesets[0].backend
+        table = program.at(ir.Point(scope, "chain", f"4/{backend}/nat/MAIN"))
+        assert isinstance(table, ir.Table)
+        made.append(table.families())
+    one, same, other = made
+    assert one is same
+    assert [len(family.members) for family in other] == [12]
+    assert other[0].members != one[0].members

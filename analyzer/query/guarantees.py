@@ -110,8 +110,9 @@ def decide(network: Network, only: Sequence[str] = (), spread: Spread = one_by_o
 def reaches(network: Network, keys: Sequence[Key], spread: Spread) -> dict[Key, Reach]:
     """What is known of the flows of each kind and family."""
     tasks = [(key, group) for key in keys for group in GROUPS[key[0]](network, key[1])]
-    programs = {family: NetworkProgram(network, family) for _, family in keys}
-    dead = {family: neglect(network, family) for _, family in keys}
+    versions = {family for _, family in keys}
+    programs = {family: NetworkProgram(network, family) for family in versions}
+    dead = {family: neglect(network, family) for family in versions}
 
     def work(task: Task) -> Reach:
         (_, family), group = task

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from analyzer.ranges import Ranges, contains, difference, intersection, is_single, normalised, single, size
+from analyzer.ranges import Ranges, contains, difference, intersection, is_single, single, size
 from analyzer.solve.joint import Joint, Row, put
 from analyzer.solve.regions import Named, Result, State, Value, divided, entered, place_of, values_of, with_joint
 from analyzer.solve.splitting import split
@@ -53,7 +53,7 @@ def of_family(family: Family, states: list[State]) -> tuple[list[State], list[St
     key = states[0].env[DESTINATION] if states else 0
     if not isinstance(key, str):
         return [], states
-    held = intersection(values_of(states[0], key), normalised((value, value) for value in family.members))
+    held = intersection(values_of(states[0], key), family.addresses)
     if size(held) < FEW:
         return [], states
     inside, others = [], []

@@ -18,7 +18,7 @@ from analyzer.addresses import WIDTH, network_mask
 from analyzer.facts.matches import AddressMatch, Match, PortMatch, Side
 from analyzer.facts.netfilter import Chain, Jump, Translate
 from analyzer.parsers._iptables_outline import JUMP, Marked, Outline, is_chain, marked, outlined, value_of
-from analyzer.ranges import Ranges
+from analyzer.ranges import Ranges, normalised
 from analyzer.transfer import ir
 from analyzer.transfer.ir import KEEP, NEVER, All, Field, In, Transfer
 from analyzer.transfer.matches import WITH_PORTS, Where, all_of, by_chance, ends, open_test
@@ -66,6 +66,7 @@ class Family(NamedTuple):
 
     parts: tuple[Enter | int, ...]
     members: Mapping[int, Row]
+    addresses: Ranges
 
 
 class Drawn(NamedTuple):
@@ -97,11 +98,19 @@ class Families:
     made: tuple[Family, ...] | None = None
 
     def __call__(self) -> tuple[Family, ...]:
-        """The families with several members."""
+        """The families with several members; those of a chain with the same text, where all that it jumps to is the same too."""
+        if self.made is None:
+            alike = self.where.context.sharing.families.setdefault((self.table, self.chain.content), [])
+            self.made = next((one.made for one in alike if one.holds_for(self.known)), None)
         if self.made is None:
             self.made = tuple(self.found())
-            self.drawn.clear()
+            self.values.clear()
+            alike.append(self)
         return self.made
+
+    def holds_for(self, known: Mapping[str, Chain]) -> bool:
+        """Whether the chains that were read are the same among others."""
+        return all(name in known and known[name].content == self.known[name].content for name in self.drawn)
 
     @property
     def family(self) -> int:
@@ -226,7 +235,7 @@ def of(kind: Sequence[tuple[int, Shape]], others: Sequence[int], members: Mappin
     for before, shape in kind:
         parts += [*others[done:before], Enter(shape.steps or (), first)]
         done, first = before, first + shape.holes
-    return Family((*parts, *others[done:]), members)
+    return Family((*parts, *others[done:]), members, normalised((value, value) for value in members))
 
 
 def hole_of(match: Match, given: Marked) -> int | None:

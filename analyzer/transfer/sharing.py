@@ -7,6 +7,7 @@ packet at a place that a report would show: tests of addresses, ports, marks and
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from analyzer.facts.matches import (
     AddressMatch,
@@ -24,6 +25,9 @@ from analyzer.facts.netfilter import Chain, CopyMark, Jump, NfRule, NoTrack, Pas
 from analyzer.model.network import Network
 from analyzer.source import Scope
 from analyzer.transfer.ir import Transfer
+
+if TYPE_CHECKING:
+    from analyzer.transfer.families import Families
 
 OF_PACKETS = (
     AddressMatch,
@@ -52,7 +56,8 @@ class Part:
 
 @dataclass(slots=True)
 class Sharing:
-    """Which chains of a network are the same, and the rules that were lowered for all of them. ``alone``: one namespace alone has rules."""
+    """Which chains of a network are the same, and the rules that were lowered for all of them; the families of chains with one text.
+    ``alone``: one namespace alone has rules."""
 
     network: Network
     family: int
@@ -60,6 +65,7 @@ class Sharing:
     first: dict[tuple[Place, str], Scope] | None = None
     jumps: dict[tuple[str, str], tuple[str, ...] | None] = field(default_factory=dict)
     known: dict[tuple[Scope, Scope, Place], bool] = field(default_factory=dict)
+    families: dict[tuple[str, str], list[Families]] = field(default_factory=dict)
     alone: bool = False
 
     def __post_init__(self) -> None:
