@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hypothesis import HealthCheck, given, settings
@@ -40,7 +40,7 @@ class Program:
     text: str
 
     def __post_init__(self) -> None:
-        found = list(read(iptables_save.PARSER, Source("n/iptables-save", self.text, HERE)))
+        found = list(read(iptables_save.PARSER, Source("n/iptables-save", self.text)))
         facts = tuple(item for item in found if isinstance(item, RulesetFact))
         self.backend = facts[0].backend
         self.inner = NetworkProgram(Network({HERE: Namespace(HERE, rulesets=facts)}, cluster=Cluster()), self.family)
@@ -78,7 +78,7 @@ def lines(most: int) -> st.SearchStrategy[list[str]]:
     return st.lists(st.builds(lambda one, other, end: f"{one} {other} {end}", tests, tests, ends), min_size=1, max_size=most)
 
 
-@st.composite
+@st.composite  # type: ignore[untyped-decorator]
 def programs(draw: st.DrawFn) -> Program:
     """A long chain with a rule for each of many destinations, of one or two kinds, and others between them."""
     family = draw(st.sampled_from([4, 4, 6]))
@@ -144,7 +144,7 @@ def packets(family: int) -> Iterator[dict[Field, int]]:
             yield {**fields, Field.SOURCE_PORT: 4000, Field.TTL: 64, Field.TCP_FLAGS: 2}
 
 
-def wanted(program: Program, packet: Mapping[Field, int]) -> set[object]:
+def wanted(program: Program, packet: dict[Field, int]) -> set[object]:
     """What the interpreter says of a packet."""
     return {interpreted(state, way) for way, state in Interpreter(program).walk(START, interpreter.start(packet))}
 
@@ -194,7 +194,7 @@ def test_chains_of_one_text_that_jump_to_others_are_families_of_their_own() -> N
     }  # fmt: skip
     spaces = {}
     for scope, text in texts.items():
-        found = read(iptables_save.PARSER, Source(f"{scope.node}/iptables-save", text, scope))
+        found = read(iptables_save.PARSER, Source(f"{scope.node}/iptables-save", text))
         spaces[scope] = Namespace(scope, rulesets=tuple(item for item in found if isinstance(item, RulesetFact)))
     program = NetworkProgram(Network(spaces, cluster=Cluster()), 4)
     made = []
