@@ -5,7 +5,7 @@ The plain reading of ``tiers.py``, one flow at a time. ``factors.py`` reads the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -154,9 +154,13 @@ class Walk:
         isolated: bool | None = False
         passed = False
         for together in tied(selecting, self.direction):
-            found = [(item, *match) for item in together for match in self.matching(item)]
-            alone = len({id(item) for item, _, _ in found}) == 1
-            isolated = any_of((isolated, *(True if item.certain else None for item in together if item.rules.isolates)))
+            found = []
+            for item in together:
+                isolated = isolated if isolated or not item.rules.isolates else (True if item.certain else None)
+                found += [(item, *match) for match in self.matching(item)]
+            if not found:
+                continue
+            alone = len(together) == 1 or len({id(item) for item, _, _ in found}) == 1
             for item, rule, certain in found:
                 sure = certain and alone
                 self.steps.append(Step(self.direction, plane.name, tier.name, item.policy, rule, rule.action, sure))
@@ -189,8 +193,11 @@ class Walk:
         return all_of((True if certain else None, peer, port))
 
 
-def tied(selecting: Iterable[Selected], direction: Direction) -> Iterator[tuple[Selected, ...]]:
+def tied(selecting: tuple[Selected, ...], direction: Direction) -> Iterator[tuple[Selected, ...]]:
     """Policies in their order. Together: those of one order of which it matters which is asked first."""
+    if len({item.policy.order for item in selecting}) == len(selecting):
+        yield from ((item,) for item in selecting)
+        return
     for _, group in groupby(selecting, lambda item: item.policy.order):
         together = tuple(group)
         if len(together) > 1 and len(actions((item.policy for item in together), direction)) > 1:
