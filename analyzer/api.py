@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analyzer.findings import Report
 from analyzer.pipeline import Input, analyze, read_input
 from analyzer.report.style import Style
 from analyzer.report.text import write
 from analyzer.solve.packet import Trace
+
+if TYPE_CHECKING:
+    from analyzer.query.ask.answers import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,13 @@ class Capture:
         from analyzer.query.trace import Question, trace
 
         return trace(self.given.network, Question(source, target, port=port, protocol=protocol, size=size))
+
+    def ask(self, question: str) -> Answer:
+        """The answer to a question about policies (docs/ask.md); it is true where it is proved. ValueError where the question cannot be understood."""
+        from analyzer.query.ask import ask
+        from analyzer.query.policies import of_network
+
+        return ask(of_network(self.given.network), question)
 
     def __repr__(self) -> str:
         network = self.given.network

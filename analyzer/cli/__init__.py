@@ -12,6 +12,7 @@ from analyzer import __version__
 COMMANDS = {
     "check": "the guarantees and the rules that the input permits (the default)",
     "trace": "one packet, there and back, hop by hop",
+    "ask": "a question about policies: a proof, or a flow that refutes it",
     "connectivity": "who may talk to whom, by policies",
     "diff": "what changes in meaning between two inputs, with a flow for each change",
     "whatif": "the input as it would be after an edit: its difference, or any other command on it",

@@ -1,0 +1,161 @@
+"""``analyze ask PATH… "QUESTION"``: questions about policies; a proof, or a flow that refutes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from typing import Any
+
+from analyzer.cli.policy_options import policy_options, profile_for
+from analyzer.cli.progress import Progress
+from analyzer.cli.shared import fail, input_options, load, output_options, style_for, write
+from analyzer.findings import Verdict
+from analyzer.pipeline import Input
+from analyzer.query.ask import Answer, QuestionError, ask
+from analyzer.query.ask.answers import Disagreement
+from analyzer.query.policies import Identity, Policies, known
+from analyzer.report.asks import answer_object, answer_text, error_object, error_text
+from analyzer.report.style import Style
+
+STATUS = {Verdict.PROVED: 0, Verdict.REFUTED: 1, Verdict.UNDECIDED: 3, Verdict.NOT_APPLICABLE: 3}
+WORST = (2, 1, 3, 0)
+MOST = 10_000
+WANTED = 'ask wants a question: analyze ask PATH… "can NS/POD reach NS/POD on 80/TCP"'
+
+
+def options(parser: ArgumentParser) -> None:
+    """Adds the options of ``ask``."""
+    parser.description = "Answers questions about policies. Exit status: 0 proved, 1 refuted, 2 not understood, 3 undecided."
+    input_options(parser)
+    parser.add_argument("--file", metavar="FILE", help="questions, one a line; # begins a comment; - for stdin")
+    policy_options(parser)
+    output_options(parser, ("text", "json"))
+
+
+def run(options: Namespace, parser: ArgumentParser) -> int:
+    """Answers each question; the exit status is that of the worst answer."""
+    del parser
+    options.paths, questions = apart(options.paths)
+    try:
+        questions += list(from_file(options.file)) if options.file else []
+    except OSError as problem:
+        return fail(f"{options.file}: {problem.strerror}")
+    if not questions or not options.paths:
+        return fail(WANTED if not questions else "ask wants a PATH before the question")
+    if options.file == "-" and "-" in options.paths:
+        return fail("stdin cannot be both the input and the questions")
+    if any(
+        not text or (":" in text and text.partition(":")[0] in ("text", "json") and not text.partition(":")[2])
+        for text in options.output
+    ):
+        return fail("-o wants a file name")
+    progress = Progress(options.quiet)
+    given = load(options, progress)
+    progress("deciding")
+    if not given.sources:
+        progress.end()
+        return nothing(given)
+    try:
+        policies = known(Identity(given.network.cluster), profile_for(options, given))
+    except ValueError as problem:
+        progress.end()
+        return fail(str(problem))
+    answers = [(question, answered(policies, given, question)) for question in questions]
+    progress.end()
+    written(options, policies, given, answers)
+    return next(status for status in WORST if status in {status_of(item) for _, item in answers})
+
+
+def apart(words: list[str]) -> tuple[list[str], list[str]]:
+    """Paths and questions: a question has a blank in it and is no file."""
+    questions = [word for word in words if " " in word.strip() and not os.path.exists(word)]
+    return [word for word in words if word not in questions], questions
+
+
+def from_file(path: str) -> Iterator[str]:
+    """The questions of a file; blank lines and comments are none."""
+    if path == "-":
+        lines = sys.stdin.read(1 << 24).splitlines()
+    else:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read(1 << 24).splitlines()
+    found = (line.strip() for line in lines)
+    yield from [line for line in found if line and not line.startswith("#")][:MOST]
+
+
+def nothing(given: Input) -> int:
+    """There is nothing to analyse."""
+    for gap in given.unreadable:
+        print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
+    print("analyze: nothing to analyse was found in the input", file=sys.stderr)
+    return 3
+
+
+def answered(policies: Policies, given: Input, question: str) -> Answer | QuestionError | Disagreement:
+    """The answer; with what the captured state does with its packet, where there is some."""
+    try:
+        found = ask(policies, question)
+    except (QuestionError, Disagreement) as problem:
+        return problem
+    if not given.network.namespaces:
+        return found
+    from analyzer.query.ask.state import with_state
+
+    return with_state(given.network, found)
+
+
+def status_of(item: Answer | QuestionError | Disagreement) -> int:
+    """The exit status of an answer; what the engines do not agree on is an internal error."""
+    return STATUS[item.verdict] if isinstance(item, Answer) else 2
+
+
+def written(
+    options: Namespace, policies: Policies, given: Input, answers: list[tuple[str, Answer | QuestionError | Disagreement]]
+) -> None:
+    """Writes the answers in each format that is asked for."""
+    outputs = [split(text, options.format) for text in options.output]
+    plain = any(not named for _, _, named in outputs)
+    for format, path, _ in ([] if plain else [(options.format or "text", None, False)]) + outputs:
+        style = style_for(options, to_file=path is not None)
+        write(path, as_json(policies, answers) if format == "json" else as_text(policies, given, answers, style))
+
+
+def split(text: str, format: str | None) -> tuple[str, str | None, bool]:
+    """The format and the file of ``-o``, and whether it names its format."""
+    name, colon, path = text.partition(":")
+    return (name, path, True) if colon and name in ("text", "json") else (format or "text", text, False)
+
+
+def as_text(
+    policies: Policies, given: Input, answers: list[tuple[str, Answer | QuestionError | Disagreement]], style: Style
+) -> str:
+    """The answers for people."""
+    captured = bool(given.network.namespaces)
+    sources = given.network.sources
+    parts = []
+    for _, item in answers:
+        match item:
+            case Answer():
+                parts.append(answer_text(item, policies.all, sources, style, captured=captured))
+            case QuestionError():
+                parts.append(error_text(item, style))
+            case Disagreement():
+                parts.append(f"internal error: {item}\n")
+    return "\n".join(parts)
+
+
+def as_json(policies: Policies, answers: list[tuple[str, Answer | QuestionError | Disagreement]]) -> str:
+    """The answers as ``analyzer.ask/1``."""
+    found: list[dict[str, Any]] = []
+    for question, item in answers:
+        match item:
+            case Answer():
+                found.append(answer_object(item, policies.all))
+            case QuestionError():
+                found.append(error_object(question, item))
+            case Disagreement():
+                found.append(error_object(question, QuestionError(question, 1, f"internal error: {item}")))
+    return json.dumps({"schema": "analyzer.ask/1", "about": "policies", "answers": found}, indent=1) + "\n"

@@ -1,0 +1,81 @@
+"""Questions about policies, in the language of ``grammars/ask.lark``: proofs, or flows that refute them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from analyzer.query.ask.answers import Answer
+from analyzer.query.ask.asking import Asker, Unanswerable
+from analyzer.query.ask.questions import Compare, Names, OneWay, Question, Reach, Which
+from analyzer.query.ask.sides import NameProblem
+from analyzer.query.ask.syntax import QuestionError, parse
+from analyzer.query.policies import Policies
+
+__all__ = ["Answer", "QuestionError", "answer", "ask"]
+
+
+class Identity:
+    """Policies as a key by which object they are."""
+
+    __slots__ = ("policies",)
+
+    def __init__(self, policies: Policies) -> None:
+        self.policies = policies
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and self.policies is other.policies
+
+    def __hash__(self) -> int:
+        return id(self.policies)
+
+
+@lru_cache(maxsize=4)
+def asker(key: Identity) -> Asker:
+    """Who answers, with what was worked out for earlier questions."""
+    return Asker(key.policies)
+
+
+def ask(policies: Policies, text: str) -> Answer:
+    """The answer to a question. QuestionError where it cannot be understood, with the place and what was expected."""
+    return answer(asker(Identity(policies)), text, parse(text))
+
+
+def answer(known: Asker, text: str, question: Question) -> Answer:
+    """The answer to a question that was read."""
+
+    shown = " ".join(text.split())
+    try:
+        return answered(known, shown, question)
+    except NameProblem as problem:
+        raise QuestionError(shown, problem.word.column, f"column {problem.word.column}: {problem}") from None
+    except Unanswerable as problem:
+        raise QuestionError(shown, 1, str(problem)) from None
+
+
+def answered(known: Asker, text: str, question: Question) -> Answer:
+    """Each kind of question where it is answered; what it needs is imported when it is asked."""
+    match question:
+        case Compare():
+            from analyzer.query.ask.subsets import compare
+
+            return compare(known, text, question)
+        case OneWay():
+            from analyzer.query.ask.walks import one_way
+
+            return one_way(known, text, question)
+        case Which():
+            from analyzer.query.ask.deciding import which
+
+            return which(known, text, question)
+        case Reach(source=Names(), target=Names()) if question.details.hops == 1:
+            from analyzer.query.ask.reaching import reach
+
+            return reach(known, text, question)
+        case Reach(source=Names(), target=Names()):
+            from analyzer.query.ask.walks import hops
+
+            return hops(known, text, question)
+        case Reach():
+            from analyzer.query.ask.opening import open_reach
+
+            return open_reach(known, text, question)

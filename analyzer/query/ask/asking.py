@@ -1,0 +1,158 @@
+"""What all kinds of questions share: the policies that are asked about, the jobs a question comes to, and witnesses made of what a search finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from analyzer.addresses import Prefix
+from analyzer.policy.decision import Decision, Step, decide, doubt
+from analyzer.policy.entities import Entity, Flow
+from analyzer.policy.terms import Box, Kind, Peer, Traffic, opaque_in
+from analyzer.query.ask.answers import Disagreement, Witness
+from analyzer.query.ask.pairs import Pair, Search, Want
+from analyzer.query.ask.sides import Directory, host, side_of
+from analyzer.query.ask.traffic import alike, inside, mask_of, ordinary, served
+from analyzer.query.policies import Policies
+
+NEGATIVE = frozenset({Want.REFUSED, Want.MAY_REFUSE, Want.SILENT, Want.MAY_BE_SILENT})
+ANSWERS: dict[Want, tuple[bool | None, ...]] = {
+    Want.ADMITTED: (True,),
+    Want.MAY_ADMIT: (True, None),
+    Want.REFUSED: (False,),
+    Want.MAY_REFUSE: (False, None),
+    Want.SILENT: (False,),
+    Want.MAY_BE_SILENT: (False, None),
+}
+
+
+class Unanswerable(ValueError):
+    """A question that is understood and has no answer as it is put; the message says how to put it."""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """The policies, with what was worked out of them for earlier questions."""
+
+    policies: Policies
+
+    @cached_property
+    def names(self) -> Directory:
+        """Who is there."""
+        return Directory(self.policies)
+
+    @cached_property
+    def families(self) -> tuple[int, ...]:
+        """The families that are asked about."""
+        return self.policies.families()
+
+    @cached_property
+    def networks(self) -> tuple[Prefix, ...] | None:
+        """The pods' networks; None where the input does not say them."""
+        found = {item.prefix for item in self.policies.world.cluster.ranges if item.purpose == "pod"}
+        return tuple(sorted(found)) or None
+
+    @cached_property
+    def about(self) -> str:
+        """What is asked about, in words."""
+        count = sum(1 for _ in self.policies.all.policies())
+        return f"{several(count, 'policy')}, {' and '.join(f'IPv{family}' for family in self.families)}"
+
+    def decide(self, source: Entity, destination: Entity, flow: Flow, *, imagined: bool = False) -> Decision:
+        """The plain reading. Of ends that are not in the input nothing is remembered."""
+        known = replace(self.policies.all, memory={}) if imagined else self.policies.all
+        return decide(known, source, destination, flow)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Who is to be reached, by which flows; through a ``service`` (namespace, name), where ``service_port`` is what is asked of it."""
+
+    entities: tuple[Entity, ...]
+    flows: tuple[Box, ...]
+    service_port: int = 0
+    service: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """From whom to whom. ``exempt``: whether what policies are not asked about counts; ``about`` says in words which part of a question it is."""
+
+    sources: tuple[Entity, ...]
+    target: Target
+    exempt: bool = True
+    about: str = ""
+
+
+def search(asker: Asker, job: Job, family: int) -> Search:
+    """The search for a job in a family."""
+    known = asker.policies.factors(family)
+    sources, targets = side_of(known, job.sources), side_of(known, job.target.entities)
+    return Search(known, asker.policies.profile, sources, targets, mask_of(known.atoms, job.target.flows), job.exempt)
+
+
+def find(asker: Asker, jobs: Iterable[Job], want: Want) -> Witness | None:
+    """The first flow of the first job and family that is as wanted, replayed."""
+    for job in jobs:
+        for family in asker.families:
+            asked = search(asker, job, family)
+            if (pair := asked.first(want)) is not None:
+                return witness(asker, job, asked, pair, want)
+    return None
+
+
+def witness(asker: Asker, job: Job, asked: Search, pair: Pair, want: Want) -> Witness:
+    """The most ordinary flow of a pair, with the decision over it; Disagreement where that is not what the search found."""
+    family = asked.factors.universe.family
+    source, destination = host(pair.source, family), host(pair.destination, family)
+    known = list(inside(asked.factors.atoms, pair.flows, job.target.flows))
+    flow = ordinary(known, served(asker.policies.world, destination), family)
+    decision = asker.decide(source, destination, flow)
+    if decision.admitted not in ANSWERS[want]:
+        raise Disagreement(
+            f"{source.name} to {destination.name}, protocol {flow.protocol} port {flow.port}: the search says {want.name.lower()}, "
+            f"the replay {decision.admitted}"
+        )
+    return Witness(source, destination, flow, decision, alike(known), (), job.target.service_port, job.about)
+
+
+def settling(policies: Policies, path: Iterable[Witness]) -> tuple[str, ...]:
+    """What would decide over flows of which it is not known whether they are admitted."""
+    found: dict[str, None] = {}
+    for item in path:
+        if item.decision.admitted is not None:
+            continue
+        if doubt(policies.profile, item.source, item.destination) is None:
+            found[
+                "whether the pod and the node are the same machine, and whether policies are asked about such traffic (--cni)"
+            ] = None
+        for step in item.decision.steps:
+            found |= dict.fromkeys(unknowns(step, item) if not step.certain else ())
+    return tuple(found)
+
+
+def unknowns(step: Step, item: Witness) -> Iterator[str]:
+    """What is not known about a step."""
+    terms: list[Peer | Traffic] = [step.policy.subject] if step.policy is not None else []
+    if step.rule is not None:
+        terms += [step.rule.peer, step.rule.own, step.rule.traffic]
+    texts = [leaf.text for term in terms for leaf in opaque_in(term)]
+    yield from texts
+    for end in (item.source, item.destination):
+        if not texts and not end.addresses and not end.blocks and end.kind is not Kind.OUTSIDE:
+            yield f"the address that {end.name} has"
+
+
+def scope(asker: Asker, jobs: Iterable[Job]) -> str:
+    """Over what a question is decided."""
+    jobs = list(jobs)
+    sources = len({entity.name for job in jobs for entity in job.sources})
+    targets = len({entity.name for job in jobs for entity in job.target.entities})
+    return f"{several(sources, 'source')}, {several(targets, 'destination')}, {asker.about}"
+
+
+def several(count: int, what: str) -> str:
+    """A number of things."""
+    plural = what[:-1] + "ies" if what.endswith("y") else what + "s"
+    return f"{count:,} {what if count == 1 else plural}"

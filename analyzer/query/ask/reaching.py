@@ -1,0 +1,282 @@
+"""Whether those named reach others: decided on the two factors, for all flows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from enum import Enum
+from functools import partial
+from typing import NamedTuple
+
+from analyzer.facts.kubernetes import ServiceFact
+from analyzer.findings import Verdict
+from analyzer.policy.entities import Entity
+from analyzer.policy.terms import Box, Kind
+from analyzer.query.ask.answers import Answer, Witness
+from analyzer.query.ask.asking import Asker, Job, Target, Unanswerable, find, scope, settling
+from analyzer.query.ask.pairs import Want
+from analyzer.query.ask.questions import Details, Mode, Names, Quantity, Reach, Word
+from analyzer.query.ask.sides import NameProblem, without
+from analyzer.query.ask.traffic import boxes, others
+from analyzer.query.policy_services import Backend, backends
+
+ENGINE = "the factors of all policies"
+SELF = "a pod and itself, and a pod and its own node, are left out: policies are not asked about them"
+
+SERVICE = (
+    "asking about the pods behind the service, or --policy-switch egress-sees-service=no: "
+    "the network system holds rules of egress against the service's own address",
+)
+
+
+HIDDEN = (
+    "the node that takes a packet in may put its own address in the source's place (externalTrafficPolicy: Cluster), "
+    "and policies do not treat the nodes as they do the outside"
+)
+
+
+class Wish(Enum):
+    """What is to hold of two ends: one of the flows is admitted, all of them are, or none is."""
+
+    SOME = (Want.ADMITTED, Want.MAY_ADMIT, Want.SILENT, Want.MAY_BE_SILENT)
+    ALL = (Want.ADMITTED, Want.MAY_ADMIT, Want.REFUSED, Want.MAY_REFUSE)
+    NONE = (Want.SILENT, Want.MAY_BE_SILENT, Want.ADMITTED, Want.MAY_ADMIT)
+
+    @property
+    def against(self) -> tuple[Want, Want]:
+        """What shows that it does not hold for a pair: for sure, and perhaps."""
+        return self.value[2], self.value[3]
+
+
+class Found(NamedTuple):
+    """A verdict with the flow that shows it, where one flow does."""
+
+    verdict: Verdict
+    witness: Witness | None = None
+
+
+def reach(asker: Asker, text: str, question: Reach) -> Answer:
+    """The answer for parties that are all in the input."""
+    assert isinstance(question.source, Names)
+    assert isinstance(question.target, Names)
+    jobs, wish = jobs_of(asker, question)
+    if any(job.target.service_port for job in jobs) and asker.policies.profile.egress_sees_service is not False:
+        return Answer(text, Verdict.UNDECIDED, text.rstrip("?"), scope(asker, jobs), "", settle=SERVICE)
+    if question.mode is not Mode.REACHES_ONLY and not all(job.sources and job.target.entities for job in jobs):
+        raise Unanswerable("nobody is left of those named")
+    first, second = quantities(question)
+    found = quantified(asker, jobs, wish, first, second)
+    notes: tuple[str, ...] = (SELF,) if any(not job.exempt for job in jobs) else ()
+    services = {job.target.service for job in jobs if job.target.service}
+    if services and any(entity.kind is Kind.OUTSIDE for job in jobs for entity in job.sources):
+        found, more = from_outside(asker, jobs, wish, (first, second), found)
+        notes += more
+    if found.witness is None and found.verdict is Verdict.PROVED and single(jobs):
+        found = Found(found.verdict, find(asker, jobs, wish.value[0]))
+    path = (found.witness,) if found.witness is not None else ()
+    settle = settling(asker.policies, path) if found.verdict is Verdict.UNDECIDED else ()
+    return Answer(text, found.verdict, text.rstrip("?"), scope(asker, jobs), ENGINE, path, (), notes, settle)
+
+
+def single(jobs: list[Job]) -> bool:
+    """Whether it is about two ends only, of which the answer is worth showing."""
+    return len(jobs) == len(jobs[0].sources) == len(jobs[0].target.entities) == 1
+
+
+def from_outside(
+    asker: Asker, jobs: list[Job], wish: Wish, many: tuple[Quantity, Quantity], found: Found
+) -> tuple[Found, tuple[str, ...]]:
+    """What becomes of an answer about services when it is asked from outside: by a service without an address for the outside nothing comes in;
+    with externalTrafficPolicy Cluster, the pods may see a node in the place of the source."""
+    cluster = asker.policies.world.cluster
+    closed = sorted(key for key in {job.target.service for job in jobs} if key and not open_to_outside(cluster.services[key]))
+    notes = tuple(f"service {'/'.join(key)} has no address that is reached from outside" for key in closed)
+    if closed:
+        kept = [job for job in map(partial(inner, closed), jobs) if job.sources]
+        found = quantified(asker, kept, wish, *many) if kept else Found(Verdict.PROVED if wish is Wish.NONE else Verdict.REFUTED)
+        return found, notes
+    nodes = tuple(entity for entity in asker.policies.world.entities if entity.kind is Kind.HOST and not entity.namespace)
+    hidden = [replace(job, sources=nodes) for job in jobs if job.target.service and hides(cluster.services[job.target.service])]
+    if nodes and hidden and quantified(asker, hidden, wish, *many).verdict is not found.verdict:
+        return Found(Verdict.UNDECIDED, None), (HIDDEN,)
+    return found, notes
+
+
+def inner(closed: list[tuple[str, str]], job: Job) -> Job:
+    """The job without the outside, where its service is closed to it."""
+    kept = tuple(entity for entity in job.sources if entity.kind is not Kind.OUTSIDE)
+    return replace(job, sources=kept) if job.target.service in closed else job
+
+
+def open_to_outside(service: ServiceFact) -> bool:
+    """Whether the outside has an address for a service."""
+    return service.type in ("NodePort", "LoadBalancer") or bool(service.external_addresses or service.load_balancer_addresses)
+
+
+def hides(service: ServiceFact) -> bool:
+    """Whether a node may put its address in the place of a source outside (``externalTrafficPolicy: Cluster``)."""
+    return service.external_policy != "Local"
+
+
+def quantities(question: Reach) -> tuple[Quantity, Quantity]:
+    """How many of each party: said, or as the question implies."""
+    implied = Quantity.SOME if question.mode is Mode.CAN else Quantity.EVERY
+    said = [party.quantity for party in (question.source, question.target) if isinstance(party, Names)]
+    return said[0] or implied, said[1] or implied
+
+
+def jobs_of(asker: Asker, question: Reach) -> tuple[list[Job], Wish]:
+    """What a question comes to: searches, and what is to hold in all of them."""
+    assert isinstance(question.source, Names)
+    assert isinstance(question.target, Names)
+    details = question.details
+    left_out = tuple(entity for word in details.without for entity in asker.names.of_word(word))
+    sources = asker.names.named(question.source)
+    targets = targets_of(asker, question.target, details)
+    reached = tuple(entity for target in targets for entity in target.entities)
+    match question.mode:
+        case Mode.REACHES_ONLY:
+            rest = without(without(asker.names.everyone, reached), left_out)
+            jobs = [Job(sources, Target(rest, boxes((), 4)), False, "somebody else is reached")]
+            jobs += [
+                Job(sources, replace(other, flows=left), False, "another port is reached") for other, left in unsaid(targets)
+            ]
+            return jobs, Wish.NONE
+        case Mode.ONLY_REACHES:
+            rest = without(without(asker.names.everyone, sources), left_out)
+            return [Job(rest, target, False, "somebody else reaches it") for target in targets], Wish.NONE
+        case Mode.ISOLATED:
+            kept, others_kept = without(sources, left_out), without(reached, left_out)
+            back = Target(kept, boxes(details.ports, 4))
+            return [*(Job(kept, target) for target in targets), Job(others_kept, back)], Wish.NONE
+        case Mode.CAN | Mode.CANNOT | Mode.REACHES:
+            kept_targets = [replace(target, entities=without(target.entities, left_out)) for target in targets]
+            return [Job(sources, target) for target in kept_targets], wish_of(question)
+
+
+def wish_of(question: Reach) -> Wish:
+    """What is to hold of two ends. Without ports, some traffic is enough to reach something."""
+    if question.mode is Mode.CANNOT:
+        return Wish.NONE
+    if question.mode is Mode.REACHES and (question.details.ports or question.details.all_ports):
+        return Wish.ALL
+    return Wish.SOME
+
+
+def unsaid(targets: list[Target]) -> Iterator[tuple[Target, tuple[Box, ...]]]:
+    """The targets with the flows that a question does not name, where it names some."""
+    by_entities: dict[tuple[Entity, ...], list[Box]] = {}
+    for target in targets:
+        by_entities.setdefault(target.entities, []).extend(target.flows)
+    for entities, flows in by_entities.items():
+        if left := others(tuple(flows)):
+            yield Target(entities, ()), left
+
+
+def targets_of(asker: Asker, party: Names, details: Details) -> list[Target]:
+    """Who is to be reached: those named; through a service, its pods by the ports that it leads to."""
+    through = details.through
+    services = [word for word in party.words if word.text.partition(":")[0] in ("svc", "service")]
+    if through is None and len(services) == len(party.words) and services:
+        return [target for word in services for target in of_service(asker, word, details, None)]
+    if through is not None:
+        return of_service(asker, through, details, asker.names.named(party))
+    return [Target(asker.names.named(party), boxes(details.ports, 4))]
+
+
+def of_service(asker: Asker, word: Word, details: Details, among: tuple[Entity, ...] | None) -> list[Target]:
+    """The pods behind a service (those of some, where some are given), port by port."""
+    kind, _, rest = word.text.partition(":")
+    namespace, _, name = rest.rpartition("/")
+    if kind not in ("svc", "service") or not name:
+        raise NameProblem(word, f"{word.text!r} is no service: expected svc:NS/NAME")
+    asker.names.of_word(word)
+    found: dict[tuple[int, int, int], list[Entity]] = {}
+    for item in backends(asker.policies.world, namespace or "default", name):
+        if asked(item, details) and (among is None or item.entity in among):
+            found.setdefault((item.protocol, item.port, item.target), []).append(item.entity)
+    if not found:
+        raise NameProblem(word, f"service {rest} leads to none of those on the ports asked for")
+    return [
+        Target(tuple(entities), (Box(((protocol, protocol),), ((number, number),)),), port, (namespace or "default", name))
+        for (protocol, port, number), entities in sorted(found.items())
+    ]
+
+
+def asked(item: Backend, details: Details) -> bool:
+    """Whether a service's port is asked about."""
+    return not details.ports or any(
+        port.protocol == item.protocol and port.low <= item.port <= port.high for port in details.ports
+    )
+
+
+def quantified(asker: Asker, jobs: list[Job], wish: Wish, first: Quantity, second: Quantity) -> Found:
+    """Whether the wish holds for every or some source, and of each for every or some target."""
+    if first is Quantity.EVERY and second is Quantity.EVERY:
+        return every(asker, jobs, wish)
+    if first is Quantity.SOME and second is Quantity.SOME:
+        return some(asker, jobs, wish)
+    decide = every if second is Quantity.EVERY else some
+    combine = all_found if first is Quantity.EVERY else any_found
+    return combine(partial(decide, asker, parts, wish) for parts in by_source(jobs))
+
+
+def every(asker: Asker, jobs: list[Job], wish: Wish) -> Found:
+    """Whether the wish holds for every pair: a pair of which it does not refutes it."""
+    sure, perhaps = wish.against
+    if (shown := find(asker, jobs, sure)) is not None:
+        return Found(Verdict.REFUTED, shown)
+    if (shown := find(asker, jobs, perhaps)) is not None:
+        return Found(Verdict.UNDECIDED, shown)
+    return Found(Verdict.PROVED)
+
+
+def some(asker: Asker, jobs: list[Job], wish: Wish) -> Found:
+    """Whether the wish holds for a pair."""
+    if wish is Wish.ALL:
+        parts = (part for job in jobs for part in single_pairs(job))
+        return any_found(partial(every, asker, [part], wish) for part in parts)
+    sure, perhaps = wish.value[:2]
+    if (shown := find(asker, jobs, sure)) is not None:
+        return Found(Verdict.PROVED, shown)
+    if (shown := find(asker, jobs, perhaps)) is not None:
+        return Found(Verdict.UNDECIDED, shown)
+    return Found(Verdict.REFUTED, find(asker, jobs, wish.value[2]))
+
+
+def by_source(jobs: list[Job]) -> Iterator[list[Job]]:
+    """The jobs for each source by itself; sources that policies do not tell apart together, but for what meets itself."""
+    for entity in dict.fromkeys(entity for job in jobs for entity in job.sources):
+        yield [replace(job, sources=(entity,)) for job in jobs if entity in job.sources]
+
+
+def single_pairs(job: Job) -> Iterator[Job]:
+    """A job for each pair."""
+    for source in job.sources:
+        for entity in job.target.entities:
+            if source is not entity or source.replicas > 1:
+                yield Job((source,), replace(job.target, entities=(entity,)), job.exempt, job.about)
+
+
+def all_found(parts: Iterator[Callable[[], Found]]) -> Found:
+    """Kleene's "and" with the first witness that shows it."""
+    open_one, last = None, None
+    for part in parts:
+        found = part()
+        if found.verdict is Verdict.REFUTED:
+            return found
+        open_one = open_one or (found if found.verdict is Verdict.UNDECIDED else None)
+        last = last or found
+    return open_one or (Found(Verdict.PROVED, last.witness) if last else Found(Verdict.PROVED))
+
+
+def any_found(parts: Iterator[Callable[[], Found]]) -> Found:
+    """Kleene's "or" with the first witness that shows it."""
+    open_one, last = None, None
+    for part in parts:
+        found = part()
+        if found.verdict is Verdict.PROVED:
+            return found
+        open_one = open_one or (found if found.verdict is Verdict.UNDECIDED else None)
+        last = last or found
+    return open_one or (Found(Verdict.REFUTED, last.witness) if last else Found(Verdict.REFUTED))
