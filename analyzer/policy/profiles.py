@@ -74,7 +74,13 @@ CALICO_KINDS = frozenset(
     )
 )
 # Other programs than the network system enforce these: the mesh's proxies, a DaemonSet beside it.
-BESIDE = frozenset({"security.istio.io/AuthorizationPolicy", "k8s.cni.cncf.io/MultiNetworkPolicy"})
+BESIDE = frozenset(
+    {
+        "security.istio.io/AuthorizationPolicy",
+        "security.istio.io/PeerAuthentication",
+        "k8s.cni.cncf.io/MultiNetworkPolicy",
+    }
+)
 
 UNKNOWN_SYSTEM = Profile("unknown")
 

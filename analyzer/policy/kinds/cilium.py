@@ -13,7 +13,7 @@ pkg/policy/repository.go. Points that surprise:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
@@ -38,6 +38,8 @@ MODES = ("required", "disabled", "test-always-fail")
 
 def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     """One object: two policies for each of its specs, of which the one that denies comes first."""
+    if fact.kind != CLUSTERWIDE:
+        fact = replace(fact, namespace=fact.namespace or "default")
     view, settings = view_of(fact), settings_of(world.cluster)
     advice: list[Complaint] = []
     specs = list(specs_of(view))

@@ -1,0 +1,90 @@
+"""The mesh: who is in it, under which names, and how its texts match.
+
+Pods are taken to be in the mesh, with mutual TLS, unless they say that they are not (label ``sidecar.istio.io/inject: "false"``): nodes, pods in
+their node's network and addresses outside have no identity. Follows istio.io/docs/reference/config/security/authorization-policy
+and pilot/pkg/security/authz/matcher.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from analyzer.policy.terms import EVERYONE, NOBODY, All, Is, Kind, LabelIn, Named, Not, Of, Opaque, Peer, either
+from analyzer.policy.world import World
+from analyzer.source import Span
+
+CONFIG = ("istio-system", "istio")
+INJECT = "sidecar.istio.io/inject"
+IN_MESH: Peer = All((Is(frozenset({Kind.POD})), Not(LabelIn(Of.POD, INJECT, frozenset({"false"})))))
+PRINCIPAL = re.compile(r"([^/*]+)/ns/([^/*]+)/sa/([^/*]+)")
+WHOLE_NAMESPACE = re.compile(r"([^/*]+)/ns/([^/*]+)/(?:sa/)?\*")
+OF_ANY_DOMAIN = re.compile(r"\*/ns/([^/*]+)/sa/([^/*]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """The settings of a mesh: policies of ``root`` are about every namespace, identities begin with ``domain``."""
+
+    world: World
+    root: str = "istio-system"
+    domain: str = "cluster.local"
+
+    def principal(self, text: str, at: Span) -> Peer:
+        """A principal: ``domain/ns/namespace/sa/account``, with a star at its beginning or end."""
+        if text == "*":
+            return IN_MESH
+        if match := PRINCIPAL.fullmatch(text):
+            return self.of_domain(match[1], account(match[2], match[3]), at)
+        if match := WHOLE_NAMESPACE.fullmatch(text):
+            return self.of_domain(match[1], All((IN_MESH, Named(Of.NAMESPACE, frozenset({match[2]})))), at)
+        if match := OF_ANY_DOMAIN.fullmatch(text):
+            return account(match[1], match[2])
+        pairs = {(pod.namespace, pod.account) for pod in self.world.pods()}
+        known = [(space, name) for space, name in sorted(pairs) if matches(text, f"{self.domain}/ns/{space}/sa/{name}")]
+        return either(account(space, name) for space, name in known) if known else NOBODY
+
+    def of_domain(self, domain: str, peer: Peer, at: Span) -> Peer:
+        """Who has identities of a trust domain; of another than the mesh's own it is not known whether it is an alias of it."""
+        if domain in (self.domain, "cluster.local"):
+            return peer
+        return All((peer, Opaque(f"whether {domain} is a trust domain of this mesh", at)))
+
+    def namespace(self, text: str) -> Peer:
+        """A namespace by its name, with a star at its beginning or end."""
+        if text == "*":
+            return IN_MESH
+        names = {text} if "*" not in text else {name for name in self.world.namespaces if matches(text, name)}
+        return All((IN_MESH, Named(Of.NAMESPACE, frozenset(names))))
+
+
+def mesh_of(world: World) -> Mesh:
+    """The mesh as its ConfigMap sets it."""
+    fact = world.cluster.config_maps.get(CONFIG)
+    text = fact.data["mesh"].value if fact is not None and "mesh" in fact.data else ""
+    return Mesh(world, set_to(text, "rootNamespace") or "istio-system", set_to(text, "trustDomain") or "cluster.local")
+
+
+def set_to(text: str, key: str) -> str:
+    """The value of a top-level key of the mesh's settings; empty where there is none."""
+    found = re.search(rf"^{key}: *[\"']?([A-Za-z0-9.-]+)", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether a text is the pattern, or begins or ends as it does."""
+    if pattern.endswith("*"):
+        return text.startswith(pattern[:-1])
+    return text.endswith(pattern[1:]) if pattern.startswith("*") else text == pattern
+
+
+def account(namespace: str, name: str) -> Peer:
+    """The pods of a service account."""
+    return All((IN_MESH, Named(Of.NAMESPACE, frozenset({namespace})), Named(Of.ACCOUNT, frozenset({name}))))
+
+
+def all_together(terms: Iterable[Peer]) -> Peer:
+    """All of the tests."""
+    found = tuple(term for term in terms if term != EVERYONE)
+    return found[0] if len(found) == 1 else All(found)

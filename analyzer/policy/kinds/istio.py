@@ -1,0 +1,110 @@
+"""AuthorizationPolicy (security.istio.io), the part that is about connections; PeerAuthentication is told, not enforced here.
+
+Follows istio.io/docs/reference/config/security/authorization-policy: CUSTOM, then DENY, then ALLOW; a workload with a policy that allows
+is closed to what no such policy allows; policies of the root namespace are about every namespace. A sidecar sees TCP only: all else passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from analyzer.facts.kubernetes import OtherObjectFact
+from analyzer.parsers._view import View
+from analyzer.policy.istio.mesh import IN_MESH, Mesh, all_together, mesh_of
+from analyzer.policy.istio.rules import TCP, Meaning, RuleReader, denying
+from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, view_of
+from analyzer.policy.terms import EVERYONE, All, Box, LabelIn, Named, Of, Opaque, Peer
+from analyzer.policy.tiers import Action, Policy, Rule, Rules, TierOrder
+from analyzer.policy.world import World
+from analyzer.ranges import difference, single
+
+PLANE, TIER = "istio", "authorization"
+ACTIONS = ("ALLOW", "DENY", "AUDIT", "CUSTOM")
+ORDERS = {"CUSTOM": 0.0, "DENY": 1.0, "ALLOW": 2.0}
+FIELDS = ("selector", "targetRef", "targetRefs", "rules", "action", "provider")
+NOT_TCP = Box(difference(((0, 255),), single(6)))
+DRY_RUN = "istio.io/dry-run"
+
+
+def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
+    """An AuthorizationPolicy as one policy of the plane of the mesh."""
+    if fact.kind == "PeerAuthentication":
+        yield from peer_authentication(fact)
+        return
+    fact = replace(fact, namespace=fact.namespace or "default")
+    view = view_of(fact)
+    spec, mesh = view.part("spec"), mesh_of(world)
+    for key in spec.value:
+        if key not in FIELDS:
+            spec.wrong(f"unknown field {spec.name(key)!r}", key)
+    action = spec.text("action", "ALLOW")
+    if action not in ACTIONS:
+        spec.wrong(f"action {action!r} must be one of {', '.join(ACTIONS)}", "action")
+    subject, rules = subject_of(fact, spec, mesh), rules_of(fact, spec, mesh, action)
+    yield from complaints_of(view)
+    if view.gaps:
+        doubt = Opaque(f"{fact.kind} {fact.name} cannot be read: {view.gaps[0].reason}", fact.at)
+        yield policy(fact, All((subject, doubt)), Rules(()), "ALLOW")
+    elif action == "AUDIT" or fact.annotations.get(DRY_RUN) == "true":
+        yield Complaint(
+            fact.at, "nothing is decided by it: " + ("its action is AUDIT" if action == "AUDIT" else f"{DRY_RUN} is true")
+        )
+    else:
+        yield policy(fact, subject, Rules(rules, isolates=action == "ALLOW"), action)
+
+
+def policy(fact: OtherObjectFact, subject: Peer, rules: Rules, action: str) -> Policy:
+    """A policy of the mesh's plane."""
+    order = (ORDERS[action], f"{fact.namespace}/{fact.name}")
+    return Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, rules, None, TIER, order, PLANE)
+
+
+def subject_of(fact: OtherObjectFact, spec: View, mesh: Mesh) -> Peer:
+    """Whom the policy is about: workloads of its namespace, or of every one, by their labels."""
+    terms: list[Peer] = [IN_MESH]
+    if fact.namespace != mesh.root:
+        terms.append(Named(Of.NAMESPACE, frozenset({fact.namespace})))
+    selector = spec.part("selector")
+    for key in selector.value:
+        if key != "matchLabels":
+            selector.wrong(f"unknown field {selector.name(key)!r}: workloads are chosen by matchLabels only", key)
+    terms += [LabelIn(Of.POD, key, frozenset({value})) for key, value in sorted(selector.strings("matchLabels").items())]
+    if spec.value.get("targetRef") or spec.value.get("targetRefs"):
+        key = "targetRef" if spec.value.get("targetRef") else "targetRefs"
+        terms.append(Opaque("which proxies stand for what targetRefs names", spec.at(key)))
+    return all_together(terms)
+
+
+def rules_of(fact: OtherObjectFact, spec: View, mesh: Mesh, action: str) -> tuple[Rule, ...]:
+    """The rules. A policy that allows lets pass whatever is not TCP."""
+    reader = RuleReader(mesh, fact.namespace)
+    found = [rule(item, meaning, action) for item in spec.parts("rules") for meaning in reader.meanings(item)]
+    passing = (Rule(Action.ALLOW, EVERYONE, fact.at, NOT_TCP, name="not TCP"),) if action == "ALLOW" else ()
+    return (*found, *passing)
+
+
+def rule(item: View, meaning: Meaning, action: str) -> Rule:
+    """One rule."""
+    own = all_together(meaning.own) if meaning.own else EVERYONE
+    if action == "ALLOW":
+        return Rule(Action.ALLOW, meaning.peer, item.at(), All((TCP, *meaning.traffic)), own, provided=tuple(meaning.words))
+    traffic = denying(meaning, item)
+    if action == "CUSTOM":
+        traffic = All((traffic, Opaque("what the external authorizer says", item.at())))
+    return Rule(Action.DENY, meaning.peer, item.at(), traffic, own)
+
+
+def peer_authentication(fact: OtherObjectFact) -> Iterator[Complaint]:
+    """What a PeerAuthentication would add."""
+    mode = view_of(fact).part("spec").part("mtls").text("mode")
+    if mode == "STRICT":
+        text = "STRICT refuses whoever is not in the mesh: this is not part of what is decided here"
+        yield Complaint(fact.at, text)
+
+
+KIND = PolicyKind(
+    names=("security.istio.io/AuthorizationPolicy", "security.istio.io/PeerAuthentication"),
+    read=read,
+    tiers=(TierOrder(TIER, 0.0, Action.DENY, PLANE),),
+)
