@@ -17,10 +17,11 @@ WITH_PORTS = ("TCP", "UDP", "SCTP")
 
 
 class End(NamedTuple):
-    """One end of a packet: a pod or a node by its object, or an address outside."""
+    """One end of a packet: a pod or a node by its object, or an address outside; ``several``: one of several pods that are alike."""
 
     object: Object | None = None
     outside: str = ""
+    several: bool = False
 
 
 class Packet(NamedTuple):
@@ -356,7 +357,7 @@ def one_way(reading: Reading, subject: End, other: End, packet: Packet, outwards
 
 def verdict(reading: Reading, source: End, destination: End, packet: Packet) -> Answers:
     """Whether the packet passes: yes, no, or both where it is not known."""
-    if source == destination:
+    if source == destination and not source.several:
         return YES
     walked = both(
         one_way(reading, source, destination, packet, outwards=True),

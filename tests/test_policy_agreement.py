@@ -87,6 +87,7 @@ class Maker:
         ]
         found += [self.node(number) for number in range(len(NODES)) if self.chance(0.8)]
         found += [self.pod(number) for number in range(self.random.randint(2, 4))]
+        found += [self.workload(number) for number in range(2) if self.chance(0.25)]
         found += [self.network_policy(number) for number in range(self.random.randint(0, 6))]
         if self.chance(0.6):
             found += [self.cluster_policy("AdminNetworkPolicy", f"a{number}") for number in range(self.random.randint(1, 2))]
@@ -95,7 +96,7 @@ class Maker:
         return found
 
     def object(self, kind: str, name: str, *, spec: Object | None = None, **metadata: Any) -> Object:
-        groups = {"Namespace": "v1", "Node": "v1", "Pod": "v1", "NetworkPolicy": "networking.k8s.io/v1"}
+        groups = {"Namespace": "v1", "Node": "v1", "Pod": "v1", "Deployment": "apps/v1", "NetworkPolicy": "networking.k8s.io/v1"}
         version = "v1alpha2" if kind == "ClusterNetworkPolicy" else "v1alpha1"
         return {
             "apiVersion": groups.get(kind, f"policy.networking.k8s.io/{version}"),
@@ -122,6 +123,14 @@ class Maker:
         return self.object("Pod", f"p{number}", spec=spec, namespace=self.pick(*SPACES), labels=self.labels()) | {
             "status": status
         }
+
+    def workload(self, number: int) -> Object:
+        spec: Object = {"containers": [{"name": "c", "ports": self.many(0, 2, self.container_port)}]}
+        spec |= {"hostNetwork": True} if self.chance(0.2) else {}
+        template = {"metadata": {"labels": self.labels()}, "spec": spec}
+        return self.object(
+            "Deployment", f"d{number}", spec={"replicas": self.pick(1, 3), "template": template}, namespace=self.pick(*SPACES)
+        )
 
     def container_port(self) -> Object:
         port: Object = {"name": self.pick(*PORT_NAMES), "containerPort": self.pick(*PORTS)}
@@ -245,14 +254,25 @@ class Question(NamedTuple):
 def ends(policies: PolicySet, objects: list[Object]) -> Iterator[tuple[Entity, End]]:
     """The entities of the world with their objects, and addresses outside."""
     for item in objects:
-        metadata = item["metadata"]
-        name = {"Pod": f"{metadata.get('namespace')}/{metadata['name']}", "Node": f"node:{metadata['name']}"}.get(
-            item["kind"], ""
-        )
+        name = {"Pod": "{0}/{1}", "Node": "node:{1}", "Deployment": "{0}/{1}[Deployment]"}.get(item["kind"], "")
+        name = name.format(item["metadata"].get("namespace"), item["metadata"]["name"])
         if name in policies.world.by_name:
-            yield policies.world.by_name[name], End(item)
+            yield policies.world.by_name[name], end_of(item)
     for text in OUTSIDE:
         yield outside(text), End(outside=text)
+
+
+def end_of(item: Object) -> End:
+    """A pod or a node; of a workload a pod that it would make, of which nobody knows the address and the node."""
+    if item["kind"] != "Deployment":
+        return End(item)
+    template = item["spec"]["template"]
+    metadata = {
+        "name": item["metadata"]["name"],
+        "namespace": item["metadata"]["namespace"],
+        "labels": template["metadata"]["labels"],
+    }
+    return End({"kind": "Pod", "metadata": metadata, "spec": template["spec"]}, several=item["spec"]["replicas"] > 1)
 
 
 def packets(random: Random, source: Entity, destination: Entity) -> Iterator[Packet]:
