@@ -53,7 +53,7 @@ ADMIN = frozenset(f"policy.networking.k8s.io/{kind}" for kind in ("AdminNetworkP
 CLUSTER = frozenset({"policy.networking.k8s.io/ClusterNetworkPolicy"})
 
 CILIUM_KINDS = frozenset({"cilium.io/CiliumNetworkPolicy", "cilium.io/CiliumClusterwideNetworkPolicy"})
-OVN_KINDS = frozenset({"k8s.ovn.org/EgressFirewall", "k8s.cni.cncf.io/MultiNetworkPolicy"})
+OVN_KINDS = frozenset(f"k8s.ovn.org/{kind}" for kind in ("EgressFirewall", "UserDefinedNetwork", "ClusterUserDefinedNetwork"))
 ANTREA_KINDS = frozenset(f"crd.antrea.io/{kind}" for kind in ("ClusterNetworkPolicy", "NetworkPolicy", "Tier"))
 CALICO_KINDS = frozenset(
     f"{group}/{kind}"

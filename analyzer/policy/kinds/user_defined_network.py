@@ -1,0 +1,101 @@
+"""UserDefinedNetwork and ClusterUserDefinedNetwork of OVN-Kubernetes (k8s.ovn.org/v1): pods of different primary networks do not talk.
+
+Follows go-controller/pkg/crd/userdefinednetwork/v1 and docs/features/user-defined-networks: a namespace takes part when it has the label
+``k8s.ovn.org/primary-user-defined-network``; the cluster's DNS and API stay within reach through their services, nodes reach their own pods
+for probes. Secondary networks do not change who reaches whom by the primary one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from analyzer.facts.kubernetes import OtherObjectFact
+from analyzer.parsers._view import View
+from analyzer.policy.entities import Entity
+from analyzer.policy.evaluation import holds
+from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, view_of
+from analyzer.policy.selectors import selector
+from analyzer.policy.terms import All, HasLabel, Is, Kind, LabelIn, Named, Not, Of, Opaque, Peer
+from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
+from analyzer.policy.world import World
+from analyzer.source import Span
+
+PLANE, TIER = "user-defined-network", "isolation"
+LABEL = "k8s.ovn.org/primary-user-defined-network"
+TOPOLOGIES = ("Layer2", "Layer3", "Localnet")
+ROLES = ("Primary", "Secondary")
+PODS: Peer = Is(frozenset({Kind.POD}))
+HOSTS: Peer = Is(frozenset({Kind.HOST}))
+DNS: Peer = LabelIn(Of.POD, "k8s-app", frozenset({"kube-dns"}))
+
+
+def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
+    """A network as one policy that refuses whoever is not of it."""
+    wide = fact.kind == "ClusterUserDefinedNetwork"
+    fact = fact if wide else replace(fact, namespace=fact.namespace or "default")
+    view = view_of(fact)
+    spec = view.part("spec")
+    primary = role(spec.part("network") if wide else spec) == "Primary"
+    spaces = chosen(spec, world) if wide else {fact.namespace}
+    yield from complaints_of(view)
+    if not primary or view.gaps:
+        return
+    for name in sorted(spaces & world.given):
+        if LABEL not in world.namespace_labels(name):
+            text = f"namespace {name} does not take part: it was not made with the label {LABEL}"
+            yield Complaint(fact.at, text)
+    taking = frozenset(name for name in spaces if name not in world.given or LABEL in world.namespace_labels(name))
+    yield isolating(fact, taking)
+
+
+def role(network: View) -> str:
+    """The role of a network: Primary or Secondary."""
+    topology = network.text("topology")
+    if topology not in TOPOLOGIES:
+        network.wrong(f"topology {topology!r} must be one of {', '.join(TOPOLOGIES)}", "topology")
+        return ""
+    part = network.part(topology.lower())
+    if (found := part.text("role")) not in ROLES:
+        part.wrong(f"role {found!r} must be Primary or Secondary", "role")
+    return found
+
+
+def chosen(spec: View, world: World) -> set[str]:
+    """The namespaces that a network of the cluster is for."""
+    test = selector(spec.part("namespaceSelector"), Of.NAMESPACE)
+    names = {*world.namespaces, *(pod.namespace for pod in world.pods())}
+    return {name for name in names if holds(test, Entity("", Kind.POD, name, namespace_labels=world.namespace_labels(name)), 4)}
+
+
+def isolating(fact: OtherObjectFact, spaces: frozenset[str]) -> Policy:
+    """Whoever is of the network reaches, and is reached by, only pods of it and what is outside the cluster."""
+    here: Peer = Named(Of.NAMESPACE, spaces)
+    order = (0.0, f"{fact.namespace}/{fact.name}")
+    ways = [Rules(tuple(refusals(here, way, fact.at)), isolates=False) for way in (Direction.INGRESS, Direction.EGRESS)]
+    subject = All((here, Not(unlabelled(spaces, fact.at)))) if spaces else here
+    return Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, ways[0], ways[1], TIER, order, PLANE)
+
+
+def unlabelled(spaces: frozenset[str], at: Span) -> Peer:
+    """Pods of namespaces that are not given: whether they take part is not known."""
+    doubt = Opaque("whether namespaces that are not given take part in the network", at)
+    return All((Named(Of.NAMESPACE, spaces), Not(HasLabel(Of.NAMESPACE, LABEL)), doubt))
+
+
+def refusals(here: Peer, way: Direction, at: Span) -> Iterator[Rule]:
+    """Pods of other networks, for sure but for the cluster's DNS; and nodes, of which it is not known."""
+    others: Peer = All((PODS, Not(here)))
+    if way is Direction.EGRESS:
+        yield Rule(Action.DENY, All((others, DNS, Opaque("whether the cluster's DNS is asked through its service", at))), at)
+        yield Rule(Action.DENY, All((others, Not(DNS))), at)
+    else:
+        yield Rule(Action.DENY, others, at)
+    yield Rule(Action.DENY, All((HOSTS, Opaque("whether nodes and pods of a network of its own reach each other", at))), at)
+
+
+KIND = PolicyKind(
+    names=("k8s.ovn.org/UserDefinedNetwork", "k8s.ovn.org/ClusterUserDefinedNetwork"),
+    read=read,
+    tiers=(TierOrder(TIER, 0.0, Action.PASS, PLANE),),
+)
