@@ -61,6 +61,13 @@ def test_rules_that_do_what_a_policy_says_are_proved(tmp_path: Path) -> None:
     assert verdict(cut(capture(tmp_path, WEB), ENFORCING)).verdict is Verdict.PROVED
 
 
+def test_a_ping_may_pass_or_not_where_a_rule_has_ports(tmp_path: Path) -> None:
+    assert (
+        verdict(cut(capture(tmp_path, WEB), ENFORCING.replace("-A FORWARD -d 10.64.0.0/16 -p icmp -j ACCEPT\n", ""))).verdict
+        is Verdict.PROVED
+    )
+
+
 def test_a_port_too_many_is_refuted_with_a_packet_to_it(tmp_path: Path) -> None:
     found = verdict(cut(capture(tmp_path, WEB), ENFORCING.replace("--dport 80 ", "--dport 80:81 ")))
     assert found.verdict is Verdict.REFUTED

@@ -52,8 +52,9 @@ class Atoms:
             self.boxes[box] = found
         return found
 
-    def of(self, traffic: Traffic, ports: tuple[NamedPort, ...]) -> Sides:
-        """The flows to a destination with the named ports for which the test holds for sure, and for which it may."""
+    def of(self, traffic: Traffic, ports: tuple[NamedPort, ...], open_is: bool | None = None) -> Sides:
+        """The flows to a destination with the named ports for which the test holds for sure, and for which it may. ``open_is``: how what is left
+        open is read."""
         match traffic:
             case Box():
                 found = self.of_box(traffic)
@@ -64,19 +65,21 @@ class Atoms:
                 for port in named:
                     found |= self.of_box(Box(((port.protocol, port.protocol),), ((port.port, port.port),)))
                 return found, found
+            case Opaque(open=True) if open_is is not None:
+                return (self.all, self.all) if open_is else (0, 0)
             case Opaque():
                 return 0, self.all
             case Not(term):
-                sure, may = self.of(term, ports)
+                sure, may = self.of(term, ports, open_is)
                 return self.all & ~may, self.all & ~sure
             case All(terms):
                 sure = may = self.all
-                for sides in (self.of(term, ports) for term in terms):
+                for sides in (self.of(term, ports, open_is) for term in terms):
                     sure, may = sure & sides[0], may & sides[1]
                 return sure, may
             case AnyOf(terms):
                 sure = may = 0
-                for sides in (self.of(term, ports) for term in terms):
+                for sides in (self.of(term, ports, open_is) for term in terms):
                     sure, may = sure | sides[0], may | sides[1]
                 return sure, may
 

@@ -86,11 +86,16 @@ def toward(cells: tuple[Cell, ...], peer: int) -> tuple[int, int]:
 
 def factors(policies: PolicySet, family: int = 4) -> Factors:
     """Compiles the policies for flows of a family."""
-    universe, atoms = vocabulary(policies, family)
-    sides = [
-        Compiler(policies.planes, universe, atoms, direction).factor() for direction in (Direction.EGRESS, Direction.INGRESS)
-    ]
-    return Factors(policies, universe, atoms, *sides)
+    return factors_over(policies, *vocabulary(policies, family))
+
+
+def factors_over(policies: PolicySet, universe: Universe, atoms: Atoms, open_is: bool | None = None) -> Factors:
+    """Compiles the policies over classes and flows that tell apart at least what they tell apart."""
+    egress, ingress = (
+        Compiler(policies.planes, universe, atoms, direction, open_is).factor()
+        for direction in (Direction.EGRESS, Direction.INGRESS)
+    )
+    return Factors(policies, universe, atoms, egress, ingress)
 
 
 def vocabulary(policies: PolicySet, family: int) -> tuple[Universe, Atoms]:
@@ -119,10 +124,12 @@ class Numbered:
 
 
 class Compiler:
-    """Folds the policies of one direction. ``left_out`` are rules, by which objects they are, that are taken as not being there."""
+    """Folds the policies of one direction. ``open_is``: how flows are read that the API leaves open; None: as not known. ``left_out`` are rules, by which objects they are, that are taken as not being there."""
 
-    def __init__(self, planes: tuple[Plane, ...], universe: Universe, atoms: Atoms, direction: Direction) -> None:
-        self.universe, self.atoms, self.direction = universe, atoms, direction
+    def __init__(
+        self, planes: tuple[Plane, ...], universe: Universe, atoms: Atoms, direction: Direction, open_is: bool | None = None
+    ) -> None:
+        self.universe, self.atoms, self.direction, self.open_is = universe, atoms, direction, open_is
         self.planes = [(plane, [self.numbered(tier) for tier in plane.tiers]) for plane in planes]
         self.tiers = [tier for _, tiers in self.planes for tier in tiers]
         self.named = [[named_ports_matter(rules) for _, rules, _ in tier.policies] for tier in self.tiers]
@@ -235,7 +242,7 @@ class Compiler:
         if found is None:
             equal = self.equal.get((traffic, ports))
             if equal is None:
-                equal = self.equal[traffic, ports] = self.atoms.of(traffic, ports)
+                equal = self.equal[traffic, ports] = self.atoms.of(traffic, ports, self.open_is)
             found = self.memory[id(traffic), ports] = (traffic, equal)
         return found[1]
 

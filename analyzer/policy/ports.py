@@ -30,7 +30,7 @@ def other_protocols(profile: Profile, at: Span) -> tuple[Traffic, ...]:
             return ()
         case None:
             text = "whether a rule with ports lets ICMP pass, which the API leaves open"
-            return (All((rest, Opaque(text, at))),)
+            return (All((rest, Opaque(text, at, open=True))),)
 
 
 def any_of_traffic(terms: tuple[Traffic, ...]) -> Traffic:

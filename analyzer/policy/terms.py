@@ -70,10 +70,12 @@ class AnyOf(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """A test whose value is not known; ``text`` says in words what it is about."""
+    """A test whose value is not known; ``text`` says in words what it is about. ``open``: who wrote the rules left it open, so that a system may
+    read it either way."""
 
     text: str
     at: Span = field(compare=False, repr=False)
+    open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,12 @@ ECHO = {4: (ICMP, 8 << 8), 6: (ICMPV6, 128 << 8)}
 
 
 class Flows(NamedTuple):
-    """Sets of flows (``atoms.py``): admitted for sure, and perhaps; ``governed``: a policy selects one of the ends."""
+    """Sets of flows (``atoms.py``): admitted for sure, and perhaps; ``unknown`` are those of the rest of which it is not known what policies say,
+    while others are left open by the API. ``governed``: a policy selects one of the ends."""
 
     sure: int
     may: int
+    unknown: int
     governed: bool
 
 
@@ -40,10 +42,12 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The policies, asked about the pods of a capture in one family. ``answers`` is what was asked so far, by classes."""
+    """The policies, asked about the pods of a capture in one family: what the API leaves open is denied in ``factors``, admitted in ``lenient``.
+    ``answers`` is what was asked so far, by classes."""
 
     policies: Policies
     factors: Factors
+    lenient: Factors
     answers: dict[tuple[int, int], Flows]
 
     def parts(self, sources: Parties, targets: Parties, state: State) -> Iterator[Part]:
@@ -88,25 +92,29 @@ class Admission:
         if sender is None or any(one is None for one in receivers):
             return None
         found = [self.pair(sender, one) for one in receivers if one is not None]
-        sure, may = found[0].sure, found[0].may
-        for item in found[1:]:
+        if len(found) == 1:
+            return found[0]
+        sure, may = self.factors.atoms.all, 0
+        for item in found:
             sure, may = sure & item.sure, may | item.may
-        return Flows(sure, may, any(item.governed for item in found))
+        return Flows(sure, may, may & ~sure, any(item.governed for item in found))
 
     def pair(self, source: Entity, destination: Entity) -> Flows:
         """What is admitted between two entities."""
         profile, every = self.policies.profile, self.factors.atoms.all
         if source.kind is not destination.kind and exemption(profile, source, destination):
-            return Flows(every, every, False)
+            return Flows(every, every, 0, False)
         known = self.of_classes(self.factors.universe.of[source.name], self.factors.universe.of[destination.name])
-        return known if doubt(profile, source, destination) is False else known._replace(may=every)
+        return known if doubt(profile, source, destination) is False else known._replace(may=every, unknown=every & ~known.sure)
 
     def of_classes(self, source: int, destination: int) -> Flows:
         """What is admitted from class to class."""
         known = self.answers.get((source, destination))
         if known is None:
             governed = self.selected(source, Direction.EGRESS) or self.selected(destination, Direction.INGRESS)
-            known = self.answers[source, destination] = Flows(*self.factors.pair(source, destination), governed)
+            strict, lenient = self.factors.pair(source, destination), self.lenient.pair(source, destination)
+            unknown = (strict[1] & ~strict[0]) | (lenient[1] & ~lenient[0])
+            known = self.answers[source, destination] = Flows(strict[0], lenient[1], unknown, governed)
         return known
 
     def selected(self, position: int, direction: Direction) -> bool:

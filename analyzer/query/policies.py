@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from analyzer.facts.kubernetes import PodFact
 from analyzer.memory import without_cycles
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
-from analyzer.policy.factors import Factors, factors
+from analyzer.policy.detection import Recognised, detected
+from analyzer.policy.factors import Factors, factors, factors_over
 from analyzer.policy.planes import PolicySet, policy_set
 from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
 from analyzer.policy.tiers import Direction
@@ -23,6 +24,7 @@ class Policies:
     world: World
     all: PolicySet
     compiled: dict[int, Factors] = field(default_factory=dict, repr=False, compare=False)
+    both: dict[int, tuple[Factors, Factors]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def profile(self) -> Profile:
@@ -41,6 +43,16 @@ class Policies:
         """Whether there are no policies at all."""
         return not any(True for _ in self.all.policies())
 
+    def readings(self, family: int) -> tuple[Factors, Factors]:
+        """The factors with what the API leaves open read one way and the other: as denied, and as admitted; over the same classes and flows."""
+        found = self.factors(family)
+        if self.profile.port_rules_admit_other_protocols is not None:
+            return found, found
+        if family not in self.both:
+            over = (self.all, found.universe, found.atoms)
+            self.both[family] = factors_over(*over, open_is=False), factors_over(*over, open_is=True)
+        return self.both[family]
+
     def families(self) -> tuple[int, ...]:
         """The families that pods and nodes have addresses in; IPv4 where none has any."""
         found = {address.family for entity in self.world.entities for address in entity.addresses}
@@ -55,14 +67,13 @@ def policies(cluster: Cluster, profile: Profile = UNKNOWN_SYSTEM) -> Policies:
 
 
 def of_network(network: Network) -> Policies:
-    """The policies of a network, as the network system reads them that the input shows."""
-    return known(Identity(network.cluster), profile_of(network))
+    """What the policies of a network say, as the network system reads them that the input shows; also those that it does not enforce."""
+    return known(Identity(network.cluster), replace(profile_of(network), enforces=None))
 
 
 def profile_of(network: Network) -> Profile:
     """How the network system reads policies that the input shows."""
-    del network
-    return UNKNOWN_SYSTEM
+    return recognised(Whole(network)).profile
 
 
 def may_refuse(network: Network, pod: PodFact) -> bool:
@@ -86,6 +97,27 @@ class Identity:
 
     def __hash__(self) -> int:
         return id(self.cluster)
+
+
+class Whole:
+    """A network as a key by which object it is."""
+
+    __slots__ = ("network",)
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Whole) and self.network is other.network
+
+    def __hash__(self) -> int:
+        return id(self.network)
+
+
+@lru_cache(maxsize=4)
+def recognised(key: Whole) -> Recognised:
+    """Which network system the input shows, once."""
+    return detected(key.network)
 
 
 @lru_cache(maxsize=16)

@@ -15,7 +15,7 @@ from analyzer.policy.redundancy import Redundant, redundancies
 from analyzer.policy.terms import EVERYONE, All, AnyOf, Kind, Not, Of, Peer, PortName, Traffic
 from analyzer.policy.tiers import Action, Direction, Policy, Rule
 from analyzer.policy.words import peer_words, traffic_words
-from analyzer.query.policies import Policies, of_network
+from analyzer.query.policies import Identity, Policies, known, of_network, profile_of
 
 __all__ = ["Action", "Complaint", "Redundant", "peer_words", "traffic_words"]
 
@@ -39,6 +39,13 @@ def policy_objects(network: Network) -> Iterator[OtherObjectFact]:
     return (item for item in network.cluster.others if f"{group_of(item)}/{item.kind}" in known)
 
 
+def written(network: Network) -> tuple[Policy, ...]:
+    """The policies that somebody wrote, each once; not those that a network system has of itself."""
+    names = {(item.kind, item.namespace, item.name) for item in policy_objects(network)}
+    every = dict.fromkeys(of_network(network).all.policies())
+    return tuple(policy for policy in every if (policy.kind, policy.namespace, policy.name) in names)
+
+
 def homeless(network: Network) -> Iterator[OtherObjectFact]:
     """Policies in a namespace that is not among those given, where any are given."""
     given = of_network(network).world.given
@@ -54,7 +61,7 @@ def unselective(network: Network) -> Iterator[Policy]:
     """Policies that select nobody. Of manifests: where the namespace has pods in the input, so that theirs are not just elsewhere."""
     found = of_network(network)
     populated = Counter(entity.namespace for entity in found.world.entities)
-    for policy in dict.fromkeys(found.all.policies()):
+    for policy in written(network):
         there = captured(network) or (populated[policy.namespace] if policy.namespace else False)
         if there and not any(found.factors(family).universe.sides(policy.subject)[1] for family in found.families()):
             yield policy
@@ -63,7 +70,7 @@ def unselective(network: Network) -> Iterator[Policy]:
 def idle(network: Network) -> Iterator[Idle]:
     """Rules with peers that match nobody, inside or outside. Of manifests: where pods of the namespaces that are meant are in the input."""
     found = of_network(network)
-    for policy in dict.fromkeys(found.all.policies()):
+    for policy in written(network):
         for direction in Direction:
             rules = policy.direction(direction)
             for rule in rules.rules if rules is not None else ():
@@ -103,12 +110,14 @@ class Nameless(NamedTuple):
 def unnamed_ports(network: Network) -> Iterator[Nameless]:
     """Rules for peers that are there, with names that no container of the destinations gives a port."""
     found = of_network(network)
-    for policy in dict.fromkeys(found.all.policies()):
+    for policy in written(network):
         for direction in Direction:
             rules = policy.direction(direction)
             for rule in rules.rules if rules is not None else ():
                 selected = policy.subject if direction is Direction.INGRESS else rule.peer
-                yield from (Nameless(policy, rule, port) for port in port_names(rule.traffic) if nobody_has(found, port, selected))
+                yield from (
+                    Nameless(policy, rule, port) for port in port_names(rule.traffic) if nobody_has(found, port, selected)
+                )
 
 
 def nobody_has(found: Policies, port: PortName, destinations: Peer) -> bool:
@@ -136,7 +145,8 @@ def port_names(traffic: Traffic) -> Iterator[PortName]:
 def redundant(network: Network) -> tuple[Redundant, ...]:
     """Rules that change nothing because others decide the same."""
     found = of_network(network)
-    return tuple(item for item in redundancies(found.all, found.families()) if not item.nothing)
+    own = set(written(network))
+    return tuple(item for item in redundancies(found.all, found.families()) if not item.nothing and item.policy in own)
 
 
 class Ineffective(NamedTuple):
@@ -150,7 +160,7 @@ class Ineffective(NamedTuple):
 def ineffective(network: Network) -> Iterator[Ineffective]:
     """Rules that allow what the policies of the other end deny, all of it, where the other end is pods only."""
     found = of_network(network)
-    for policy in dict.fromkeys(found.all.policies()):
+    for policy in written(network):
         for direction in Direction:
             rules = policy.direction(direction)
             for rule in rules.rules if rules is not None else ():
@@ -177,6 +187,6 @@ def no_flow(found: Policies, family: int, policy: Policy, rule: Rule, direction:
 
 
 def unenforced(network: Network) -> tuple[tuple[OtherObjectFact, ...], str]:
-    """The policies that the network system does not enforce, and the system's name."""
-    found = of_network(network)
-    return found.all.ignored, found.profile.name
+    """The policies that the network system of the input does not enforce, and the system's name."""
+    profile = profile_of(network)
+    return known(Identity(network.cluster), profile).all.ignored, profile.name

@@ -14,7 +14,7 @@ from analyzer.model.network import Network
 from analyzer.policy.decision import Decision, Step, decide
 from analyzer.policy.entities import Asked, Entity, Flow
 from analyzer.policy.profiles import Profile, with_switches
-from analyzer.policy.terms import Kind, Opaque, opaque_in
+from analyzer.policy.terms import Kind
 from analyzer.policy.tiers import Action, Direction
 from analyzer.query.endpoints import OUTSIDE
 from analyzer.query.policies import Identity, Policies, known
@@ -193,17 +193,8 @@ def why(policies: Policies, source: Entity, destination: Entity, flow: Flow, dec
         for step in deciding(decision, direction):
             subject = source if direction is Direction.EGRESS else destination
             text, lines = explained(policies.all, subject, flow.family, step)
-            open_tests = () if decision.admitted is False else unknowns(step)
-            return "; ".join((text, *(f"it is not known {one.text}" for one in open_tests))), lines[0].at if lines else None
+            return text, lines[0].at if lines else None
     return "what decides is not known", None
-
-
-def unknowns(step: Step) -> Iterator[Opaque]:
-    """What is not known of a step."""
-    if step.policy is not None and not step.certain:
-        yield from opaque_in(step.policy.subject)
-        for test in (step.rule.peer, step.rule.own, step.rule.traffic) if step.rule is not None else ():
-            yield from opaque_in(test)
 
 
 def hops_of(policies: Policies, source: Entity, destination: Entity, flow: Flow, decision: Decision) -> Iterator[Hop]:

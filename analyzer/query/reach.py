@@ -166,7 +166,7 @@ class Deciding:
 def admission_of(network: Network, group: Group) -> Admission | None:
     """What policies say of a group's flows; None where there are no policies."""
     policies = of_network(network)
-    return None if policies.none else Admission(policies, policies.factors(group.aims[0].family), {})
+    return None if policies.none else Admission(policies, *policies.readings(group.aims[0].family), {})
 
 
 def settle(deciding: Deciding, lost: Sequence[Lost]) -> None:
@@ -178,7 +178,7 @@ def settle(deciding: Deciding, lost: Sequence[Lost]) -> None:
 
 
 def wanted(deciding: Deciding, state: State) -> Iterator[tuple[State, bool]]:
-    """The part of a set that policies admit, and whether they say something of it; what they may admit is left."""
+    """The part of a set that policies admit, and whether they say something of it; what it is not known of is left."""
     if deciding.admission is None:
         yield state, False
         return
@@ -192,7 +192,7 @@ def wanted(deciding: Deciding, state: State) -> Iterator[tuple[State, bool]]:
             continue
         for one in deciding.admission.within(deciding.aim, part.state, part.flows.sure):
             yield one, part.flows.governed
-        for one in deciding.admission.within(deciding.aim, part.state, part.flows.may & ~part.flows.sure):
+        for one in deciding.admission.within(deciding.aim, part.state, part.flows.unknown):
             deciding.reach.left |= set(pairs_of(group, one))
 
 
