@@ -14,6 +14,7 @@ from analyzer.solve.packet import Trace
 
 if TYPE_CHECKING:
     from analyzer.query.ask.answers import Answer
+    from analyzer.query.connectivity import Connectivity
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,16 @@ class Capture:
         from analyzer.query.policies import of_network
 
         return ask(of_network(self.given.network), question)
+
+    def connectivity(self, source: str = "", target: str = "", *, per_pod: bool = False, nodes: bool = False) -> Connectivity:
+        """Who may talk to whom by the policies: everybody, or from and to what a name means on the command line. ValueError where it means nobody."""
+        from analyzer.query.connectivity import Focus, connectivity
+        from analyzer.query.policies import of_network
+        from analyzer.query.policy_parties import entities_named
+
+        known = of_network(self.given.network)
+        sources, targets = (entities_named(known, text) if text else None for text in (source, target))
+        return connectivity(known, Focus(sources, targets, per_pod=per_pod, nodes=nodes))
 
     def __repr__(self) -> str:
         network = self.given.network

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer.api import load
 from analyzer.cli import run
 from analyzer.pipeline import read_input
 from analyzer.query.connectivity import connectivity
@@ -226,6 +227,27 @@ def test_wrong_usage_says_what_was_expected(options: list[str], said: str, capsy
     printed = capsys.readouterr()
     assert said in printed.err
     assert printed.out == ""
+
+
+def test_what_is_not_certain_counts_when_strict(capsys: pytest.CaptureFixture[str]) -> None:
+    shop, exposed = (str(SAMPLES / name / "manifests.yaml") for name in ("shop", "entrances"))
+    assert run(["connectivity", shop, "--strict"]) == 3
+    assert (
+        run(["connectivity", exposed, "--strict", "--policy-switch", "port-rules-admit-other-protocols=no", "--from", "outside"])
+        == 0
+    )
+    assert "endpoints" in capsys.readouterr().err
+
+
+def test_from_python() -> None:
+    capture = load(SAMPLES / "shop" / "manifests.yaml")
+    assert repr(capture.connectivity()) == "<connectivity: 3 endpoints, 5 links, 5 uncertain>"
+    (link,) = capture.connectivity("shop/web", "shop/db").links
+    assert (link.sources, link.destinations, list(map(str, link.allow))) == (
+        ("shop/web[Deployment]",),
+        ("shop/db[StatefulSet]",),
+        ["TCP 5432,8000-8010"],
+    )
 
 
 def test_several_formats_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

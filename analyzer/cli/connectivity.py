@@ -27,12 +27,15 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument("--per-pod", action="store_true", help="pods of one workload are never merged")
     parser.add_argument("--nodes", action="store_true", help="nodes are endpoints, too")
     parser.add_argument("--exposure", action="store_true", help="what pods that are not there yet could reach and be reached by")
+    parser.add_argument(
+        "--strict", action="store_true", help="exit status 3 where something is not certain or was not understood"
+    )
     policy_options(parser)
     output_options(parser, format_names())
 
 
 def run(options: Namespace, parser: ArgumentParser) -> int:
-    """Writes the answer in each format that is asked for; 3 where some of the input could not be read or not everything is certain and --strict."""
+    """Writes the answer in each format that is asked for; 3 where some of the input could not be read, with --strict also where not all is certain."""
     del parser
     progress = Progress(options.quiet)
     given = load(options, progress)
@@ -53,7 +56,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         write(path, format.write(answer, style_for(options, to_file=path is not None)))
     if not options.quiet:
         print(counts(answer, given), file=sys.stderr)
-    return 3 if given.unreadable else 0
+    return 3 if given.unreadable or (options.strict and (given.gaps or answer.found.uncertain)) else 0
 
 
 def nothing() -> int:
@@ -71,6 +74,8 @@ def answered(options: Namespace, given: Input, profile: Profile) -> Answer:
     focus = focus_of(options, known)
     found = connectivity(known, focus)
     ways = entrances(known, found.parties) if not (options.source or options.target) else ()
+    if known.all.complaints and not options.quiet:
+        print(f"analyze: {len(known.all.complaints)} complaints about policies: analyze check tells them", file=sys.stderr)
     return Answer(found, ways, exposure(known, focus) if options.exposure else None, profile.name)
 
 

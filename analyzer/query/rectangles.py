@@ -15,10 +15,10 @@ from analyzer.query.doubts import Doubts
 
 
 class Part(NamedTuple):
-    """A part of a row: destination classes, the flows to each of them, and why they are not admitted for sure (empty: they are)."""
+    """A part of a row: the classes of the other ends, the flows to each, and why they are not admitted for sure (empty: they are)."""
 
     why: str
-    destinations: int
+    others: int
     flows: int
 
 
@@ -39,6 +39,31 @@ def rows(factors: Factors, sources: int, destinations: int) -> dict[Row, int]:
             known[key] = row(leaving[group], into)
         if known[key]:
             found[known[key]] = found.get(known[key], 0) | 1 << source
+    return found
+
+
+def columns(factors: Factors, sources: int, destinations: int) -> dict[Row, int]:
+    """The same from the other side, for sources of few egress groups: rows of destination classes, whose parts hold the sources."""
+    groups = {factors.egress.group[number] for number in members(sources)}
+    leaving = [(factors.egress.classes[group] & sources, cells_of(factors, Direction.EGRESS, group)) for group in sorted(groups)]
+    found: dict[Row, int] = {}
+    for group, classes in enumerate(factors.ingress.classes):
+        cells = cells_of(factors, Direction.INGRESS, group) if classes & destinations else []
+        for inside in split(classes & destinations, (peers for _, own in leaving for _, peers, _ in own)) if cells else ():
+            parts: dict[str, dict[int, int]] = {}
+            for several, own in leaving:
+                admitted = [(flows, several, why) for flows, peers, why in own if peers & inside]
+                merge(parts, admitted, ((flows, peers & several, why) for flows, peers, why in cells))
+            if column := parted_row(parts):
+                found[column] = found.get(column, 0) | inside
+    return found
+
+
+def split(classes: int, sets: Iterable[int]) -> list[int]:
+    """The classes in parts that are each inside or outside of every set."""
+    found = [classes]
+    for one in dict.fromkeys(sets):
+        found = [part for have in found for part in (have & one, have & ~one) if part]
     return found
 
 
@@ -74,12 +99,25 @@ def entered_from(factors: Factors, sources: int, destinations: int) -> list[dict
 def row(leaving: list[tuple[int, int, str]], entering: dict[Tagged, int]) -> Row:
     """What both directions admit from one source."""
     found: dict[str, dict[int, int]] = {}
-    for flows, peers, why in leaving:
-        for (others, other_why), inside in entering.items():
-            common, both = peers & inside, flows & others
+    merge(found, leaving, [(flows, inside, why) for (flows, why), inside in entering.items()])
+    return parted_row(found)
+
+
+def merge(
+    found: dict[str, dict[int, int]], first: Iterable[tuple[int, int, str]], second: Iterable[tuple[int, int, str]]
+) -> None:
+    """Adds what both admit, flows with the other ends, by reason."""
+    others = list(second)
+    for flows, peers, why in first:
+        for other_flows, inside, other_why in others:
+            common, both = peers & inside, flows & other_flows
             if common and both:
                 by_flows = found.setdefault(joined(why, other_why), {})
                 by_flows[both] = by_flows.get(both, 0) | common
+
+
+def parted_row(found: dict[str, dict[int, int]]) -> Row:
+    """The parts of a row by reason."""
     return tuple(Part(why, *part) for why, by_flows in sorted(found.items()) for part in parted(by_flows.items()))
 
 

@@ -17,7 +17,7 @@ from analyzer.policy.terms import Kind
 from analyzer.query.allowed import ANY, Allow, allowed, clipped
 from analyzer.query.endpoints_of_policy import Party, families_of, speaks
 from analyzer.query.policies import Policies
-from analyzer.query.rectangles import Part, rows
+from analyzer.query.rectangles import Part, Row, columns, rows
 from analyzer.ranges import intersection, normalised
 
 OWN_NODE = "whether the two are on one node is not known, or true of some of the pods: between a pod and its own node all passes"
@@ -46,6 +46,7 @@ class Table:
     protocol: str = ""
     port: int | None = None
     words: dict[tuple[int, int], Allow] = field(default_factory=dict, repr=False)
+    names: dict[int, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def sides(self) -> tuple[Family, ...]:
@@ -69,7 +70,10 @@ class Table:
 
     def ids(self, parties: int) -> tuple[str, ...]:
         """The ids of endpoints; the parties stand in their order."""
-        return tuple(self.parties[number].id for number in members(parties))
+        found = self.names.get(parties)
+        if found is None:
+            found = self.names[parties] = tuple(self.parties[number].id for number in members(parties))
+        return found
 
     def networks(self, classes: int, family: int, within: tuple[Prefix, ...] | None) -> tuple[str, ...]:
         """The addresses of classes outside, as few CIDRs as can be."""
@@ -118,9 +122,18 @@ class Family:
 
     @cached_property
     def rows(self) -> list[tuple[int, list[tuple[Label, Part]]]]:
-        """Source classes with their rows, flows in words; what is not asked about is left out."""
-        found = rows(self.factors, self.classes(self.table.sources), self.classes(self.table.destinations))
-        return [(sources, list(self.labelled(row))) for row, sources in found.items()]
+        """Classes of endpoints with their rows, flows in words; what is not asked about is left out."""
+        sources = self.classes(self.table.sources) & ~self.outside
+        return self.worded(rows(self.factors, sources, self.classes(self.table.destinations)))
+
+    def columns(self) -> list[tuple[int, list[tuple[Label, Part]]]]:
+        """Classes of endpoints with what of outside may send to them."""
+        outside, inside = self.classes(self.table.sources) & self.outside, self.classes(self.table.destinations) & ~self.outside
+        return self.worded(columns(self.factors, outside, inside))
+
+    def worded(self, found: dict[Row, int]) -> list[tuple[int, list[tuple[Label, Part]]]]:
+        """Rows with their classes, flows in words."""
+        return [(classes, list(self.labelled(row))) for row, classes in found.items()]
 
     def labelled(self, row: Iterable[Part]) -> Iterator[tuple[Label, Part]]:
         """The parts of a row with their labels."""
@@ -154,7 +167,7 @@ def rows_of(side: Family, table: Table) -> Rows:
         here: dict[Label, int] = {}
         for label, part in row:
             label = label._replace(family=0) if len(table.families) == 1 else label
-            if inside := side.parties(part.destinations & ~side.outside) & table.destinations[0]:
+            if inside := side.parties(part.others & ~side.outside) & table.destinations[0]:
                 here[label] = here.get(label, 0) | inside
         for number in members(side.parties(sources & ~side.outside) & table.sources[0]):
             found[number] = here
@@ -226,23 +239,23 @@ def exempted(table: Table, row: dict[Label, int], number: int, sure: int, may: i
 
 def outside_rows(table: Table) -> Rows:
     """For each endpoint the classes of addresses outside that it may reach, in all families."""
-    found: Rows = [{} for _ in table.parties]
-    for side in table.sides:
-        for sources, row in side.rows:
-            parts = [(label, part.destinations & side.outside) for label, part in row if part.destinations & side.outside]
-            for number in members(side.parties(sources & ~side.outside) & table.sources[0]) if parts else ():
-                for label, inside in parts:
-                    found[number][label] = found[number].get(label, 0) | inside
-    return found
+    return gathered(table, ((side, side.rows, table.sources[0]) for side in table.sides))
 
 
 def outside_columns(table: Table) -> Rows:
     """For each endpoint the classes of addresses outside from which it may be reached, in all families."""
-    found: Rows = [{} for _ in table.parties]
-    for side in table.sides:
-        for sources, row in side.rows:
-            outside = sources & side.outside
-            for label, part in row if outside else ():
-                for number in members(side.parties(part.destinations & ~side.outside) & table.destinations[0]):
-                    found[number][label] = found[number].get(label, 0) | outside
-    return found
+    return gathered(table, ((side, side.columns(), table.destinations[0]) for side in table.sides))
+
+
+def gathered(table: Table, found: Iterable[tuple[Family, list[tuple[int, list[tuple[Label, Part]]]], int]]) -> Rows:
+    """For each of the endpoints asked about the classes outside, by label."""
+    result: Rows = [{}] * len(table.parties)
+    for side, every, asked in found:
+        for classes, row in every:
+            here: dict[Label, int] = {}
+            for label, part in row:
+                if outside := part.others & side.outside:
+                    here[label] = here.get(label, 0) | outside
+            for number in members(side.parties(classes) & asked) if here else ():
+                result[number] = {**result[number], **here} if result[number] else here
+    return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from analyzer.addresses import default_prefix, prefix
 from analyzer.policy.addressing import spanned
@@ -32,6 +33,7 @@ def word(item: Allowed) -> str:
     return " ".join(filter(None, (item.protocol, ports, item.sources_text())))
 
 
+@lru_cache(maxsize=1 << 16)
 def namespace_of(name: str) -> str:
     """The namespace of an endpoint's id (``{new}`` of a pod that is not there); what nodes and addresses outside are shown under."""
     if name.startswith("node:"):
@@ -42,6 +44,7 @@ def namespace_of(name: str) -> str:
     return OUTSIDE if tail.isdecimal() else head
 
 
+@lru_cache(maxsize=1 << 16)
 def local(name: str) -> str:
     """An endpoint's id without its namespace."""
     space = namespace_of(name)

@@ -100,9 +100,10 @@ def side_text(names: tuple[str, ...], spaces: tuple[str, ...], there: Known) -> 
 
 def only_namespace(link: Link) -> str | None:
     """The namespace that all ends of a link are in; None where they are in several, or not in one."""
-    spaces = {namespace_of(name) for name in (*link.sources, *link.destinations)}
-    found = spaces.pop()
-    return None if spaces or found in (OUTSIDE, NODES) or link.family else found
+    found = namespace_of(link.sources[0])
+    if found in (OUTSIDE, NODES) or link.family or namespace_of(link.destinations[-1]) != found:
+        return None
+    return found if all(namespace_of(name) == found for name in (*link.sources, *link.destinations)) else None
 
 
 def uncertain(answer: Answer, there: Known, style: Style) -> list[str]:
