@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from analyzer.policy.bits import members, set_of
+from analyzer.policy.bits import members
 from analyzer.policy.factors import Cell, Factor
 from analyzer.policy.joint import Joint
 
 Sides = tuple[int, int]
 NOTHING: Sides = (0, 0)
+FEW = 256
 
 
 class Rectangle(NamedTuple):
@@ -35,32 +36,58 @@ class Part(NamedTuple):
     new: Sides
 
 
+Pair = tuple[int, int]
+
+
 @dataclass(slots=True)
 class Groups:
-    """The groups of one direction on both sides at once: by number their positions and cells, and the number of each position."""
+    """The groups of one direction on both sides at once, by their numbers on each. ``within``: the subjects, ``peers``: the other ends,
+    ``touched``: the only subjects that can differ."""
 
-    positions: list[int]
-    cells: list[tuple[tuple[Cell, ...], tuple[Cell, ...]]]
-    of: dict[int, int]
+    old: Factor
+    new: Factor
     within: int
-    memory: dict[int, list[Part]] = field(default_factory=dict)
+    peers: int
+    touched: int
+    memory: dict[Pair, list[Part]] = field(default_factory=dict)
+    known: dict[Pair, None] = field(default_factory=dict)
 
-    def changed(self) -> Iterator[int]:
+    def of(self, position: int) -> Pair:
+        """The group of a position."""
+        return self.old.group[position], self.new.group[position]
+
+    def positions(self, pair: Pair) -> int:
+        """The positions of a group."""
+        return self.old.classes[pair[0]] & self.new.classes[pair[1]] & self.within
+
+    def all(self) -> dict[Pair, None]:
+        """Every group."""
+        if not self.known:
+            here = dict.fromkeys(zip(self.old.group, self.new.group, strict=True))
+            self.known = {pair: None for pair in here if self.positions(pair)}
+        return self.known
+
+    def changed(self) -> Iterator[Pair]:
         """The groups whose cells differ."""
-        return (number for number, (old, new) in enumerate(self.cells) if old != new)
+        if self.old is not self.new:
+            found = (
+                self.all() if self.touched == self.within else dict.fromkeys(map(self.of, members(self.touched & self.within)))
+            )
+            yield from (pair for pair in found if self.old.cells[pair[0]] != self.new.cells[pair[1]])
 
-    def parts(self, number: int) -> list[Part]:
+    def parts(self, pair: Pair) -> list[Part]:
         """The peers of a group by what is admitted to or from them."""
-        found = self.memory.get(number)
+        found = self.memory.get(pair)
         if found is None:
-            found = self.memory[number] = parts(*self.cells[number], self.within)
+            found = self.memory[pair] = parts(self.old.cells[pair[0]], self.new.cells[pair[1]], self.peers)
         return found
 
-    def touching(self, peers: int) -> Iterable[int]:
+    def touching(self, peers: int) -> Iterable[Pair]:
         """The groups that have a position among the peers."""
-        if peers.bit_count() > len(self.positions):
-            return [number for number, positions in enumerate(self.positions) if positions & peers]
-        return dict.fromkeys(self.of[position] for position in members(peers))
+        peers &= self.within
+        if peers.bit_count() > FEW:
+            return [pair for pair in self.all() if self.positions(pair) & peers]
+        return dict.fromkeys(map(self.of, members(peers)))
 
 
 def parts(old: tuple[Cell, ...], new: tuple[Cell, ...], within: int) -> list[Part]:
@@ -96,22 +123,19 @@ def united(found: dict[int, tuple[Sides, Sides]]) -> dict[int, tuple[Sides, Side
     return {part: sides for sides, part in peers.items()}
 
 
-def groups(old: Factor, new: Factor, within: int, peers: int) -> Groups:
-    """The groups of the positions ``within``, on both sides at once."""
-    numbers: dict[tuple[int, int], int] = {}
-    of = {place: numbers.setdefault((old.group[place], new.group[place]), len(numbers)) for place in members(within)}
-    places: list[list[int]] = [[] for _ in numbers]
-    for place, number in of.items():
-        places[number].append(place)
-    cells = [(old.cells[left], new.cells[right]) for left, right in numbers]
-    return Groups([set_of(group) for group in places], cells, of, peers)
+def both_groups(joint: Joint) -> tuple[Groups, Groups]:
+    """The groups of both directions, of those who are there on both sides."""
+    here = joint.staying
+    out, into = joint.touched or (here, here)
+    return (
+        Groups(joint.old.egress, joint.new.egress, here, here, out),
+        Groups(joint.old.ingress, joint.new.ingress, here, here, into),
+    )
 
 
 def rectangles(joint: Joint) -> list[Rectangle]:
     """What differs between those who are there on both sides, united where it is the same."""
-    here = joint.staying
-    egress = groups(joint.old.egress, joint.new.egress, here, here)
-    ingress = groups(joint.old.ingress, joint.new.ingress, here, here)
+    egress, ingress = both_groups(joint)
     return merged([*leaving(egress, ingress), *entering(egress, ingress)])
 
 
@@ -123,7 +147,7 @@ def leaving(egress: Groups, ingress: Groups) -> Iterator[Rectangle]:
                 continue
             for destination in ingress.touching(part.peers):
                 for other in ingress.parts(destination):
-                    yield from crossed(egress.positions[source], ingress.positions[destination], part, other)
+                    yield from crossed(egress.positions(source), ingress.positions(destination), part, other)
 
 
 def entering(egress: Groups, ingress: Groups) -> Iterator[Rectangle]:
@@ -135,7 +159,7 @@ def entering(egress: Groups, ingress: Groups) -> Iterator[Rectangle]:
             for source in egress.touching(other.peers):
                 for part in egress.parts(source):
                     if part.old == part.new:
-                        yield from crossed(egress.positions[source], ingress.positions[destination], part, other)
+                        yield from crossed(egress.positions(source), ingress.positions(destination), part, other)
 
 
 def crossed(sources: int, destinations: int, out: Part, into: Part) -> Iterator[Rectangle]:
@@ -157,8 +181,8 @@ def one_sided(joint: Joint) -> list[Rectangle]:
             continue
         rest = joint.staying
         for sources, destinations in ((alone, rest | alone), (rest, alone)):
-            egress = groups(side.egress, side.egress, sources, destinations)
-            ingress = groups(side.ingress, side.ingress, destinations, sources)
+            egress = Groups(side.egress, side.egress, sources, destinations, sources)
+            ingress = Groups(side.ingress, side.ingress, destinations, sources, destinations)
             for rectangle in full(egress, ingress):
                 lost = side is joint.old
                 found.append(rectangle._replace(new=NOTHING) if lost else rectangle._replace(old=NOTHING))
@@ -167,11 +191,11 @@ def one_sided(joint: Joint) -> list[Rectangle]:
 
 def full(egress: Groups, ingress: Groups) -> Iterator[Rectangle]:
     """What is admitted, or may be, between all, of one side given twice: also nothing, as policies may not be asked."""
-    for source, sources in enumerate(egress.positions):
+    for source in egress.all():
         for part in egress.parts(source):
             for destination in ingress.touching(part.peers):
                 for other in ingress.parts(destination):
-                    inside = sources & other.peers, ingress.positions[destination] & part.peers
+                    inside = egress.positions(source) & other.peers, ingress.positions(destination) & part.peers
                     flows = part.old[0] & other.old[0], part.old[1] & other.old[1]
                     if all(inside):
                         yield Rectangle(*inside, flows, flows)

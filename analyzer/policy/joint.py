@@ -49,7 +49,8 @@ class Couple:
 @dataclass(frozen=True, slots=True)
 class Joint:
     """Both sides compiled. ``members`` are the couples at each position; the masks say at which positions there is somebody on both sides,
-    and on one only."""
+    and on one only. ``touched``: the positions whose egress, and whose ingress, can differ, where it is known;
+    ``alike``: whether what is not known is the same on both sides and only ever admits, where that is known."""
 
     old: Factors
     new: Factors
@@ -57,6 +58,8 @@ class Joint:
     staying: int
     appearing: int
     disappearing: int
+    touched: tuple[int, int] | None = None
+    alike: bool | None = None
 
     @property
     def atoms(self) -> Atoms:

@@ -122,8 +122,13 @@ def difference(old: Policies, new: Policies) -> Difference:
         tuple(sorted(set(whole(couples, "new")))),
         tuple(sorted(set(whole(couples, "old")))),
         tuple(scaled(old.world.entities, new.world.entities)),
-        tuple(sorted(across_families(found), key=order)),
+        ordered(found),
     )
+
+
+def ordered(found: Iterable[Changed]) -> tuple[Changed, ...]:
+    """The changes of all families, in their order."""
+    return tuple(sorted(across_families(found), key=order))
 
 
 def changes(both: Joint, sizes: Sizes) -> Iterator[Changed]:

@@ -33,7 +33,7 @@ def link_set(state: NodeState, run: Run) -> NodeState:
             case ["down", *rest]:
                 state = down(state, run.scope, device)
             case ["mtu", number, *rest] if number.isdecimal() and 68 <= int(number) <= 65535:
-                state = with_link(state, run.scope, device, lambda link, mtu=int(number): replace(link, mtu=mtu))
+                state = with_link(state, run.scope, device, lambda link, mtu=int(number): replace(link, mtu=mtu, at=place_of(run.edit)))
             case _:
                 raise run.wrong(f"{rest[0]!r} is not understood: expected up, down or mtu N (68 to 65535)")
     return state

@@ -6,40 +6,39 @@ the same conditions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from analyzer.policy.bits import members, set_of
-from analyzer.policy.comparing import Rectangle, groups, merged
+from analyzer.policy.comparing import Rectangle, both_groups, merged
 from analyzer.policy.factors import Factors, rules_of
 from analyzer.policy.joint import Joint
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import All, AnyOf, Not, Opaque, Peer, Traffic
-from analyzer.policy.tiers import Action, Direction
+from analyzer.policy.tiers import Action, Direction, Policy
 
 Condition = tuple[object, ...]
 
 
 def open_differently(both: Joint) -> list[Rectangle]:
     """The pairs and flows that are unknown on both sides, by conditions that differ."""
-    if same_condition(both.old.policies, both.new.policies):
+    alike = both.alike if both.alike is not None else same_condition(both.old.policies, both.new.policies)
+    if alike:
         return []
     return merged(found_in(both))
 
 
 def found_in(both: Joint) -> Iterator[Rectangle]:
     """The rectangles, direction by direction."""
-    here = both.staying
-    egress = groups(both.old.egress, both.new.egress, here, here)
-    ingress = groups(both.old.ingress, both.new.ingress, here, here)
+    egress, ingress = both_groups(both)
     for direction, one, other in ((Direction.EGRESS, egress, ingress), (Direction.INGRESS, ingress, egress)):
         for position in members(altered(both, direction)):
-            for part in one.parts(one.of[position]):
+            for part in one.parts(one.of(position)):
                 unknown = part.old[1] & ~part.old[0] & part.new[1] & ~part.new[0]
                 for number in other.touching(part.peers) if unknown else ():
                     for into in other.parts(number):
                         old = part.old[0] & into.old[0], part.old[1] & into.old[1]
                         new = part.new[0] & into.new[0], part.new[1] & into.new[1]
-                        peers = other.positions[number] & part.peers
+                        peers = other.positions(number) & part.peers
                         if old == new and old[1] & unknown and into.peers >> position & 1 and peers:
                             ends = (1 << position, peers) if direction is Direction.EGRESS else (peers, 1 << position)
                             yield Rectangle(*ends, old, new)
@@ -47,9 +46,10 @@ def found_in(both: Joint) -> Iterator[Rectangle]:
 
 def altered(both: Joint, direction: Direction) -> int:
     """The positions to which other conditions that are not known apply on the two sides."""
+    out, into = both.touched or (both.staying, both.staying)
     here = [
         place
-        for place in members(both.staying)
+        for place in members(out if direction is Direction.EGRESS else into)
         if conditions(both.old, place, direction) != conditions(both.new, place, direction)
     ]
     return set_of(here)
@@ -70,14 +70,18 @@ def conditions(side: Factors, position: int, direction: Direction) -> frozenset[
 
 def same_condition(old: PolicySet, new: PolicySet) -> bool:
     """Whether at most one thing is not known, the same on both sides, and it can only admit: then "perhaps" always means the same."""
-    found = {*uses(old), *uses(new)}
+    return only_admits({*uses(old.policies()), *uses(new.policies())})
+
+
+def only_admits(found: set[tuple[str, bool]]) -> bool:
+    """Whether there is at most one thing that is not known, and it only ever admits."""
     return len(found) <= 1 and all(admits for _, admits in found)
 
 
-def uses(policies: PolicySet) -> set[tuple[str, bool]]:
+def uses(policies: Iterable[Policy]) -> set[tuple[str, bool]]:
     """What is not known, and whether it only ever admits."""
     found: set[tuple[str, bool]] = set()
-    for policy in dict.fromkeys(policies.policies()):
+    for policy in policies:
         found |= {(term.text, False) for term in opaque(policy.subject)}
         for direction in Direction:
             for rule in rules_of(policy, direction):

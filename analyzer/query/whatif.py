@@ -44,7 +44,9 @@ def edited(cluster: Cluster, edits: Iterable[Edit]) -> Edited:
 
 
 def made(objects: Objects, edit: Delete | Label | Scale | Move | NewPod) -> Objects:
-    """Makes one edit."""
+    """Makes one edit. A namespace that has no object, but that things are in, gets one."""
+    if not isinstance(edit, NewPod) and edit.target.is_of("Namespace"):
+        objects = with_namespace(objects, edit.target)
     match edit:
         case Delete(target):
             gone = {id(item) for item in with_content(objects, targets(objects, target))}
@@ -175,12 +177,14 @@ def owners(item: ObjectFact) -> Iterator[tuple[str, str]]:
             yield "Deployment", owner[1].removesuffix(f"-{suffix}")
 
 
+def with_namespace(objects: Objects, target: Object) -> Objects:
+    """The objects with that of a namespace."""
+    known = any(item.kind == "Namespace" and item.name == target.name for item in objects)
+    return objects if known or not any(item.namespace == target.name for item in objects) else [*objects, namespace(target.name)]
+
+
 def labelled(objects: Objects, target: Object, labels: Mapping[str, str | None]) -> Objects:
-    """Sets labels: of a workload those of its template and of its pods; of a namespace that has no object, it gets one."""
-    if target.is_of("Namespace") and not any(item.kind == "Namespace" and item.name == target.name for item in objects):
-        if not any(item.namespace == target.name for item in objects):
-            raise EditError(f"there is no {target} in the input")
-        objects = [*objects, namespace(target.name)]
+    """Sets labels: of a workload those of its template and of its pods."""
     found = targets(objects, target)
     marked = {id(item) for item in found}
     if any(pod_template(item) for item in found if isinstance(item, OtherObjectFact)):

@@ -1,0 +1,134 @@
+"""A loaded cluster that answers one what-if after the other.
+
+Where an edit is about policies only, and tells nothing apart that was not told apart before, only what it selects is compiled anew; else the
+edited cluster is compiled as a whole. The answers are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
+from analyzer.model.cluster import Cluster
+from analyzer.parsers import read
+from analyzer.parsers.kubernetes import PARSER
+from analyzer.policy.classes import Mentioned
+from analyzer.policy.edited import Change, changed_set, recompiled, told_apart
+from analyzer.policy.factors import Factors
+from analyzer.policy.joint import Couple, Joint
+from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
+from analyzer.policy.tiers import Direction
+from analyzer.query.difference import Changed, Difference, changes, difference, ordered
+from analyzer.query.edits import Apply, Delete, Edit, Object
+from analyzer.query.ends import Sizes, sizes
+from analyzer.query.opaque import only_admits, uses
+from analyzer.query.policies import Identity, Policies, known, policies
+from analyzer.query.whatif import edited, key_of
+from analyzer.source import Gap
+
+Members = tuple[tuple[Couple, ...], ...]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A cluster and its compiled policies."""
+
+    cluster: Cluster
+    profile: Profile = UNKNOWN_SYSTEM
+
+    @cached_property
+    def policies(self) -> Policies:
+        """The policies as they are."""
+        return known(Identity(self.cluster), self.profile)
+
+    @cached_property
+    def told(self) -> Mentioned:
+        """What the policies tell apart."""
+        return told_apart(self.policies.all)
+
+    @cached_property
+    def unknown(self) -> set[tuple[str, bool]]:
+        """What is not known about the policies (``opaque.uses``)."""
+        return uses(self.policies.all.policies())
+
+    @cached_property
+    def members(self) -> dict[int, Members]:
+        """The entities of each class, each with itself, by family."""
+        families = self.policies.families()
+        return {family: coupled(self.policies.factors(family)) for family in families}
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """How many pods each workload has."""
+        first = next(iter(self.members.values()))
+        return sizes(couple for group in first for couple in group)
+
+    @cached_property
+    def by_key(self) -> dict[tuple[str, str, str, str], ObjectFact]:
+        """The objects that are read by their document, by group, kind, namespace and name."""
+        return {key_of(item): item for item in self.cluster.others}
+
+    def whatif(self, edits: Sequence[Edit]) -> Difference:
+        """What the edits change. EditError where one does not fit."""
+        quick = self.quickly(edits)
+        if quick is not None:
+            return quick
+        return difference(self.policies, policies(edited(self.cluster, edits).cluster, self.profile))
+
+    def quickly(self, edits: Sequence[Edit]) -> Difference | None:
+        """The answer where only what is selected has to be compiled anew, else None."""
+        change = self.change(edits)
+        if change is None:
+            return None
+        found: list[Changed] = []
+        for family, members in self.members.items():
+            before = self.policies.factors(family)
+            after = recompiled(before, change, self.told)
+            if after is None:
+                return None
+            found += changes(self.joint(before, after, members, change), self.sizes)
+        return Difference(changes=ordered(found))
+
+    def change(self, edits: Sequence[Edit]) -> Change | None:
+        """The edits as a change of policies; None where they are more than that, or where one depends on another."""
+        gone: list[ObjectFact] = []
+        new: list[ObjectFact] = []
+        for edit in edits:
+            if isinstance(edit, Delete):
+                if not (found := self.named(edit.target)):
+                    return None
+                gone += found
+            elif isinstance(edit, Apply):
+                parsed = list(read(PARSER, edit.source))
+                if any(isinstance(item, Gap) for item in parsed):
+                    return None
+                new += [item for item in parsed if isinstance(item, ObjectFact)]
+            else:
+                return None
+        keys = [key_of(item) for item in (*gone, *new)]
+        if len(set(keys)) < len(keys) or not keys:
+            return None
+        gone += [self.by_key[key_of(item)] for item in new if key_of(item) in self.by_key]
+        return changed_set(self.policies.all, gone, new)
+
+    def named(self, target: Object) -> list[OtherObjectFact]:
+        """The objects of a name among those that policies are."""
+        return [
+            item
+            for item in self.cluster.others
+            if (item.name, item.namespace) == (target.name, target.namespace) and target.is_of(item.kind)
+        ]
+
+    def joint(self, before: Factors, after: Factors, members: Members, change: Change) -> Joint:
+        """Both sides over the classes that there are."""
+        everyone = before.universe.all
+        touched = tuple(change.touched(before.universe, direction) for direction in (Direction.EGRESS, Direction.INGRESS))
+        alike = only_admits(self.unknown | uses(change.new))
+        return Joint(before, after, members, everyone, 0, 0, (touched[0], touched[1]), alike)
+
+
+def coupled(factors: Factors) -> Members:
+    """The entities of each class, each with itself."""
+    return tuple(tuple(Couple(entity, entity) for entity in group) for group in factors.universe.members)
