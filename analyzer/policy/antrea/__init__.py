@@ -1,0 +1,1 @@
+"""Antrea's own policies: who their rules are about, and which flows."""

@@ -1,0 +1,171 @@
+"""The ends of Antrea's rules: pods, groups, blocks, nodes, service accounts and names.
+
+Follows pkg/apis/crd/v1beta1/types.go and docs/antrea-network-policy.md. In a policy of the cluster a podSelector alone is about every
+namespace, in a namespaced one about its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from analyzer.facts.kubernetes import OtherObjectFact
+from analyzer.parsers._view import View
+from analyzer.policy.blocks import block
+from analyzer.policy.reading import Complaint, group_of, unknown_fields, view_of
+from analyzer.policy.selectors import selector
+from analyzer.policy.terms import NOBODY, All, InBlocks, Is, Kind, LabelIn, Named, Not, Of, Opaque, Peer, either
+from analyzer.policy.world import World
+
+GROUP = "crd.antrea.io"
+PODS: Peer = Is(frozenset({Kind.POD}))
+HOSTS: Peer = Is(frozenset({Kind.HOST}))
+OUTSIDE: Peer = Is(frozenset({Kind.OUTSIDE}))
+CHOICES = ("podSelector", "namespaceSelector", "namespaces", "ipBlock", "group", "fqdn", "serviceAccount", "nodeSelector")
+APPLIED = ("podSelector", "namespaceSelector", "group", "serviceAccount", "service", "nodeSelector")
+
+
+@dataclass(slots=True)
+class Ends:
+    """Tests of the other end; ``same`` are tests of pods of the subject's own namespace."""
+
+    anywhere: list[Peer] = field(default_factory=list)
+    same: list[Peer] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class EndReader:
+    """Reads the ends of one policy's rules; ``namespace`` is empty for one of the cluster."""
+
+    world: World
+    namespace: str
+    advice: list[Complaint]
+
+    def ends(self, rule: View, key: str) -> Ends | None:
+        """The peers of a rule; None where it names none, which means everyone."""
+        if not rule.value.get(key) and not rule.value.get("toServices"):
+            return None
+        found = Ends()
+        for item in rule.parts(key):
+            unknown_fields(item, {*CHOICES, "externalEntitySelector", "scope"})
+            chosen = item.part("namespaces")
+            if chosen.value:
+                self.by_namespace(item, chosen, found)
+            else:
+                found.anywhere.append(self.end(item))
+        found.anywhere += [self.service(item) for item in rule.parts("toServices")]
+        return found
+
+    def by_namespace(self, item: View, chosen: View, found: Ends) -> None:
+        """Pods of the subject's own namespace, or of those with the same labels as it."""
+        pods = All((PODS, selector(item.part("podSelector"), Of.POD)))
+        if chosen.value.get("match") == "Self":
+            found.same.append(pods)
+        elif labels := chosen.texts("sameLabels"):
+            text = f"whether both namespaces have the same {' and '.join(labels)}"
+            found.anywhere.append(All((pods, Opaque(text, chosen.at()))))
+        else:
+            chosen.wrong("must have match: Self or sameLabels")
+
+    def end(self, item: View) -> Peer:
+        """One end that does not depend on the subject."""
+        if item.value.get("ipBlock") is not None:
+            return self.blocks([item.part("ipBlock")])
+        if name := item.text("group"):
+            return self.group(item, name)
+        if name := item.text("fqdn"):
+            return All((OUTSIDE, Opaque(f"which addresses {name} has", item.at("fqdn"))))
+        if item.value.get("serviceAccount") is not None:
+            return self.account(item.part("serviceAccount"))
+        if item.value.get("nodeSelector") is not None:
+            return All((HOSTS, selector(item.part("nodeSelector"), Of.NODE)))
+        if item.value.get("externalEntitySelector") is not None:
+            return All((OUTSIDE, Opaque("which addresses external entities have", item.at())))
+        return self.pods(item)
+
+    def pods(self, item: View) -> Peer:
+        """Pods by their labels and those of their namespaces."""
+        if item.value.get("podSelector") is None and item.value.get("namespaceSelector") is None:
+            item.wrong("must name somebody")
+            return NOBODY
+        terms: list[Peer] = [PODS]
+        if item.value.get("namespaceSelector") is not None:
+            terms.append(selector(item.part("namespaceSelector"), Of.NAMESPACE))
+        elif self.namespace:
+            terms.append(Named(Of.NAMESPACE, frozenset({self.namespace})))
+        return All((*terms, selector(item.part("podSelector"), Of.POD)))
+
+    def blocks(self, items: list[View]) -> Peer:
+        """Blocks of addresses, each without its holes."""
+        found: list[Peer] = []
+        for item in items:
+            whole = block(item, item.text("cidr"), "cidr")
+            holes = [hole for i, text in enumerate(item.texts("except")) if (hole := block(item, text, "except", i)) is not None]
+            if whole is not None:
+                found.append(All((InBlocks((whole,)), Not(InBlocks(tuple(holes))))) if holes else InBlocks((whole,)))
+        return either(found) if found else NOBODY
+
+    def account(self, item: View) -> Peer:
+        """A service account."""
+        space, name = item.text("namespace"), item.text("name")
+        return All((PODS, Named(Of.NAMESPACE, frozenset({space})), Named(Of.ACCOUNT, frozenset({name}))))
+
+    def group(self, item: View, name: str, depth: int = 0) -> Peer:
+        """A Group of the namespace, or a ClusterGroup."""
+        kind = "Group" if self.namespace else "ClusterGroup"
+        fact = next((found for found in self.groups(kind) if found.name == name), None)
+        if fact is None:
+            self.advice.append(Complaint(item.at("group"), f"there is no {kind} {name!r}: it matches nothing"))
+            return NOBODY
+        view = view_of(fact)
+        peer = self.members(view.part("spec"), item, depth)
+        self.advice.extend(Complaint(gap.at, gap.reason, rejected=True) for gap in view.gaps)
+        return peer
+
+    def groups(self, kind: str) -> Iterator[OtherObjectFact]:
+        """The groups that the policy can name."""
+        for item in self.world.cluster.others:
+            if item.kind == kind and group_of(item) == GROUP and (not self.namespace or item.namespace == self.namespace):
+                yield item
+
+    def members(self, spec: View, item: View, depth: int) -> Peer:
+        """Who is in a group. Groups of groups are one level deep."""
+        if spec.value.get("childGroups"):
+            if depth:
+                return Opaque("groups of groups of groups", spec.at("childGroups"))
+            return either(self.group(item, name, depth + 1) for name in spec.texts("childGroups"))
+        if spec.value.get("ipBlocks") or spec.value.get("ipBlock"):
+            single = [spec.part("ipBlock")] if spec.value.get("ipBlock") else []
+            return self.blocks([*single, *spec.parts("ipBlocks")])
+        if spec.value.get("serviceReference"):
+            return self.service(spec.part("serviceReference"))
+        return self.pods(spec)
+
+    def service(self, item: View) -> Peer:
+        """The pods behind a service; whether a flow goes through it is not known."""
+        space = item.text("namespace") or self.namespace
+        service = self.world.cluster.services.get((space, item.text("name")))
+        if service is None or not service.selector:
+            return Opaque(f"who is behind the service {space}/{item.text('name')}", item.at())
+        own = (LabelIn(Of.POD, key, frozenset({value})) for key, value in sorted(service.selector.items()))
+        through = Opaque(f"whether the service {space}/{service.name} is asked", item.at())
+        return All((PODS, Named(Of.NAMESPACE, frozenset({space})), *own, through))
+
+    def applied(self, view: View) -> Peer | None:
+        """Whom ``appliedTo`` is about; None where it is absent."""
+        if not view.value.get("appliedTo"):
+            return None
+        return either(self.subject(item) for item in view.parts("appliedTo"))
+
+    def subject(self, item: View) -> Peer:
+        """One entry of ``appliedTo``."""
+        unknown_fields(item, {*APPLIED, "externalEntitySelector"})
+        if item.value.get("nodeSelector") is not None:
+            nodes = selector(item.part("nodeSelector"), Of.NODE)
+            return All((HOSTS, nodes, Opaque("whether Antrea's NodeNetworkPolicy is on", item.at())))
+        if item.value.get("service") is not None:
+            self.advice.append(
+                Complaint(item.at("service"), "policies of NodePort services are not part of what is decided here")
+            )
+            return NOBODY
+        return self.end(item)
