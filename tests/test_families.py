@@ -207,3 +207,15 @@ def test_chains_of_one_text_that_jump_to_others_are_families_of_their_own() -> N
     assert one is same
     assert [len(family.members) for family in other] == [12]
     assert other[0].members != one[0].members
+
+
+def test_a_family_that_has_to_be_told_apart_too_often_is_left_to_others() -> None:
+    chains = "".join(f":S{n} - [0:0]\n" for n in range(12))
+    main = "".join(f"-A MAIN -d 10.0.0.{n + 1}/32 -j S{n}\n" for n in range(12))
+    chance = "-m statistic --mode random --probability 0.5 -j MARK --set-xmark"
+    marks = "".join(f"-A S{n} {chance} {1 << bit:#x}/{1 << bit:#x}\n" for n in range(12) for bit in range(7))
+    program = Program(4, f"*nat\n:MAIN - [0:0]\n{chains}{main}{marks}COMMIT\n")
+    assert len(program.families()) == 1
+    start = [(START, regions.start(space(4)))]
+    assert any(result.beyond for result in Sets(program, limit=50).explore(start))
+    assert not any(result.beyond for result in Sets(program).explore(start))

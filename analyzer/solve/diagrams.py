@@ -119,6 +119,14 @@ class Sets:
             case _:
                 return [after for state in states for after in step(transfer, state)]
 
+    def united(self, states: list[State]) -> list[State]:
+        """The same states in fewer sets, of which there may not be too many."""
+        found = merged(states)
+        self.count.states += len(found)
+        if len(found) > self.limit:
+            raise BeyondSets(f"more than {self.limit} sets of packets have to be told apart")
+        return found
+
     def spent(self) -> None:
         """Counts a test."""
         self.count.rules += 1
@@ -159,10 +167,7 @@ def run_seq(engine: Sets, parts: tuple[ir.Transfer, ...], states: list[State], o
                 continue
         states = engine.run(part, states, out)
         if len(states) > before:
-            states = merged(states)
-            engine.count.states += len(states)
-            if len(states) > engine.limit:
-                raise BeyondSets(f"more than {engine.limit} sets of packets have to be told apart")
+            states = engine.united(states)
     return states
 
 

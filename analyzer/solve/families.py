@@ -12,7 +12,6 @@ from analyzer.solve.regions import Named, Result, State, Value, divided, entered
 from analyzer.solve.splitting import split
 from analyzer.solve.states import DESTINATION, DESTINATION_PORT, FIELDS, INDEX
 from analyzer.solve.tracking import Change, rewritten
-from analyzer.solve.uniting import merged
 from analyzer.transfer import ir
 from analyzer.transfer.families import FEW, Enter, Family, Into, Step
 
@@ -22,6 +21,10 @@ class Engine(Protocol):
 
     def run(self, transfer: ir.Transfer, states: list[State], out: list[Result]) -> list[State]:
         """The states that continue after a transfer; those that leave are added to ``out``."""
+        ...
+
+    def united(self, states: list[State]) -> list[State]:
+        """The same states in fewer sets, of which there may not be too many."""
         ...
 
     def spent(self) -> None:
@@ -82,7 +85,7 @@ def one_after_another(running: Running, entry: Enter, states: list[State], out: 
         running.engine.spent()
         yes, no = asked(running, step, entry.first, states)
         on = done(running, step.then, entry.first, yes, out) if yes else []
-        states = merged([*on, *(states if step.chance else no)])
+        states = running.engine.united([*on, *(states if step.chance else no)])
     return states
 
 
