@@ -11,6 +11,7 @@ import re
 import xml.dom.minidom
 from html.parser import HTMLParser
 from pathlib import Path
+from random import Random
 
 import jsonschema
 import pytest
@@ -20,8 +21,9 @@ from hypothesis import strategies as st
 from analyzer.api import load
 from analyzer.cli import run
 from analyzer.pipeline import read_input
-from analyzer.query.connectivity import connectivity
+from analyzer.query.connectivity import Focus, connectivity
 from analyzer.query.entrances import entrances
+from analyzer.query.exposure import exposure
 from analyzer.query.policies import policies
 from analyzer.report.connectivity import format_names
 
@@ -46,6 +48,22 @@ def test_samples(case: Path, update: bool, capsys: pytest.CaptureFixture[str], m
     if update:
         expected.write_text(found)
     assert found == expected.read_text()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
+def test_damaged_manifests_are_read_as_far_as_they_go(case: Path) -> None:
+    text = (case / "manifests.yaml").read_text()
+    for seed in range(40):
+        random = Random(seed)
+        lines = text.splitlines(keepends=True)
+        for _ in range(4):
+            place = random.randrange(len(lines))
+            lines[place] = random.choice(
+                ["", lines[place][: random.randint(0, len(lines[place]))] + "\n", random.choice(lines), "x: [\n"]
+            )
+        known = policies(read_input(("-",), io.BytesIO("".join(lines).encode())).network.cluster)
+        entrances(known, connectivity(known, Focus(nodes=True)).parties)
+        exposure(known, Focus())
 
 
 FIELDS = [
@@ -220,10 +238,11 @@ def test_the_page_runs_its_own_script_only_and_loads_nothing(tmp_path: Path) -> 
         (["--cni", "netware"], "'netware' is no network system that is known"),
         (["--policy-switch", "x"], "expected NAME=VALUE"),
         (["-o", "json:"], "-o wants a file name"),
+        (["--to", "svc:shop/web", "--port", "81"], "service shop/web has no port 81/TCP that leads to a pod"),
     ],
 )
 def test_wrong_usage_says_what_was_expected(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["connectivity", str(SAMPLES / "shop" / "manifests.yaml"), "-q", *options]) == 2
+    assert run(["connectivity", str(SAMPLES / "entrances" / "manifests.yaml"), "-q", *options]) == 2
     printed = capsys.readouterr()
     assert said in printed.err
     assert printed.out == ""

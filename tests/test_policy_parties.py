@@ -72,6 +72,7 @@ def known() -> Policies:
     [
         ("shop/web", ["shop/web"]),
         ("pod:shop/web", ["shop/web"]),
+        ("shop/web[Pod]", ["shop/web"]),
         ("shop/db", ["shop/db[Deployment]"]),
         ("shop/db[Deployment]", ["shop/db[Deployment]"]),
         ("deploy:shop/db", ["shop/db[Deployment]"]),

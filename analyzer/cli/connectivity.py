@@ -8,11 +8,17 @@ from argparse import ArgumentParser, Namespace
 from analyzer.cli.policy_options import policy_options, profile_for
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, input_options, load, output_options, style_for, write
+from analyzer.memory import without_cycles
 from analyzer.pipeline import Input
 from analyzer.policy.profiles import Profile
-from analyzer.query.connectivity import Focus, connectivity
+from analyzer.policy.terms import Kind
+from analyzer.query.allowed import NUMBERS, clipped
+from analyzer.query.connectivity import Connectivity, Focus, connectivity
+from analyzer.query.entrances import OUTSIDE, Entrance, entrances
+from analyzer.query.exposure import exposure
 from analyzer.query.policies import Policies, policies
 from analyzer.query.policy_parties import EXPECTED, entities_named
+from analyzer.query.policy_services import backends
 from analyzer.report.connectivity import Answer, ConnectivityFormat, format_named, format_names
 
 PROTOCOLS = ("TCP", "UDP", "SCTP", "ICMP")
@@ -47,7 +53,8 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         return nothing()
     try:
         outputs = outputs_of(options)
-        answer = answered(options, given, profile_for(options, given))
+        with without_cycles():
+            answer = answered(options, given, profile_for(options, given))
     except ValueError as problem:
         progress.end()
         return fail(str(problem))
@@ -67,21 +74,33 @@ def nothing() -> int:
 
 def answered(options: Namespace, given: Input, profile: Profile) -> Answer:
     """The answer. ValueError for a name or a port that means nothing."""
-    from analyzer.query.entrances import entrances
-    from analyzer.query.exposure import exposure
-
     known = policies(given.network.cluster, profile)
     focus = focus_of(options, known)
     found = connectivity(known, focus)
-    ways = entrances(known, found.parties) if not (options.source or options.target) else ()
+    ways = tuple(item for item in entrances(known, found.parties) if is_within(item, found, focus))
     if known.all.complaints and not options.quiet:
         print(f"analyze: {len(known.all.complaints)} complaints about policies: analyze check tells them", file=sys.stderr)
     return Answer(found, ways, exposure(known, focus) if options.exposure else None, profile.name)
 
 
+def is_within(way: Entrance, found: Connectivity, focus: Focus) -> bool:
+    """Whether a way in is from and to what is asked about, on the port that is asked about."""
+    if focus.protocol and not clipped(way.allow, focus.protocol, focus.port):
+        return False
+    for name, side in ((way.source, focus.sources), (way.destination, focus.destinations)):
+        if side is not None:
+            wanted = {entity.name for entity in side}
+            ids = {party.id for party in found.parties if any(entity.name in wanted for entity in party.entities)}
+            if name not in ids and not (name == OUTSIDE and any(entity.kind is Kind.OUTSIDE for entity in side)):
+                return False
+    return True
+
+
 def focus_of(options: Namespace, known: Policies) -> Focus:
-    """What is asked about."""
+    """What is asked about; a port of a service means the one of its pods that it leads to."""
     protocol, port = port_of(options.port) if options.port else ("", None)
+    if port is not None and options.target and options.target.partition(":")[0] in ("svc", "service"):
+        port = target_of(known, options.target.partition(":")[2], protocol, port)
     return Focus(
         entities_named(known, options.source) if options.source else None,
         entities_named(known, options.target) if options.target else None,
@@ -90,6 +109,19 @@ def focus_of(options: Namespace, known: Policies) -> Focus:
         options.per_pod,
         options.nodes,
     )
+
+
+def target_of(known: Policies, service: str, protocol: str, port: int) -> int:
+    """The port of the pods behind a port of a service. ValueError where there is none, or where pods have several."""
+    namespace, _, name = service.rpartition("/")
+    found = backends(known.world, namespace or "default", name)
+    numbers = {item.target for item in found if item.port == port and item.protocol == NUMBERS.get(protocol)}
+    if not numbers:
+        raise ValueError(f"service {service} has no port {port}/{protocol} that leads to a pod of the input")
+    if len(numbers) > 1:
+        told = ", ".join(map(str, sorted(numbers)))
+        raise ValueError(f"port {port}/{protocol} of service {service} leads to ports {told} of its pods: ask for one of them")
+    return numbers.pop()
 
 
 def port_of(text: str) -> tuple[str, int | None]:

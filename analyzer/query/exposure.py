@@ -17,7 +17,7 @@ from analyzer.policy.terms import All, AnyOf, HasLabel, InBlocks, Is, Kind, Labe
 from analyzer.policy.tiers import Direction
 from analyzer.policy.world import NAME_LABEL
 from analyzer.query.connectivity import Focus, Link, inside_links, order
-from analyzer.query.endpoints_of_policy import Party, parties
+from analyzer.query.endpoints_of_policy import Party, named, parties
 from analyzer.query.policies import Policies
 from analyzer.query.table import Table
 
@@ -68,12 +68,14 @@ class Draft:
 
 
 def exposure(policies: Policies, focus: Focus) -> Exposure:
-    """What pods that are not there could reach, and be reached by."""
+    """What pods that are not there could reach, and be reached by; of the endpoints of the focus, where there is one."""
     found = unknowns(policies)
     extended = with_unknowns(policies, found)
     everyone = parties(policies, per_pod=focus.per_pod)
     strangers = tuple(Party(item.id, (item.entity,)) for item in found)
-    known, new = (1 << len(everyone)) - 1, ((1 << len(strangers)) - 1) << len(everyone)
+    asked = [entity for side in (focus.sources, focus.destinations) for entity in side or ()]
+    known = named(everyone, asked) if asked else (1 << len(everyone)) - 1
+    new = ((1 << len(strangers)) - 1) << len(everyone)
     none: tuple[()] = ()
     tables = (
         Table(extended, (*everyone, *strangers), (new, none), (known, none), focus.protocol, focus.port),

@@ -88,9 +88,9 @@ def split(text: str) -> tuple[str, str]:
 
 
 def pods_named(policies: Policies, text: str) -> Iterator[Entity]:
-    """A pod, or the workloads of the name where no pod has it."""
+    """A pod, or the workloads of the name where no pod has it; ``[Pod]`` behind it, as in the answers, means the pod."""
     namespace, name = split(text)
-    entity = policies.world.by_name.get(f"{namespace}/{name}")
+    entity = policies.world.by_name.get(f"{namespace}/{name.removesuffix('[Pod]')}")
     if entity is not None:
         yield entity
         return

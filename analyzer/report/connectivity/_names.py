@@ -113,9 +113,12 @@ def networks(texts: Iterable[str]) -> list[str]:
 
 def space_list(spaces: Iterable[str], there: Known) -> str:
     """Namespaces by name, and how many they are, where they are many; ``a to b`` are all from one to the other."""
-    found = sorted(spaces)
-    if len(found) <= 3:
-        return ", ".join(found)
+    every = sorted(spaces)
+    found, new = [name for name in every if name[0] != "{"], [name for name in every if name[0] == "{"]
+    if len(every) <= 3:
+        return ", ".join(every)
+    if new:
+        return f"{space_list(found, there)} and {', '.join(new)}"
     between = bisect_left(there.order, found[-1]) - bisect_left(there.order, found[0]) + 1
     some = f"{found[0]} to {found[-1]}" if between == len(found) else f"{found[0]}, {found[1]} … {found[-1]}"
     return f"{len(found)} namespaces ({some})"
