@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from random import Random
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lark import Lark
@@ -274,6 +279,63 @@ def test_what_is_wrong_is_said(path: Path, request: pytest.FixtureRequest) -> No
     if request.config.getoption("--update"):
         expected.write_text(text)
     assert text == expected.read_text()
+
+
+JUNK: list[object] = [
+    None,
+    True,
+    0,
+    -1,
+    1 << 70,
+    1.5,
+    float("inf"),
+    "",
+    "x",
+    "global()",
+    "80:90",
+    "\0",
+    [],
+    {},
+    [None],
+    [{}],
+    {"x": 1},
+    [[]],
+    ["x", 3],
+]
+
+
+def damaged(value: object, random: Random) -> object:
+    """The value with one part of it replaced, or left out."""
+    if random.random() < 0.25 or not isinstance(value, dict | list) or not value:
+        return random.choice(JUNK)
+    if isinstance(value, list):
+        place = random.randrange(len(value))
+        return [*value[:place], damaged(value[place], random), *value[place + 1 :]]
+    key = random.choice(sorted(value))
+    changed = {**value, key: damaged(value[key], random)}
+    return changed if random.random() < 0.9 else {other: kept for other, kept in value.items() if other != key}
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_damaged_objects_bring_no_traceback(path: Path) -> None:
+    source = Source("objects.yaml", (path / "objects.yaml").read_text(), "kubernetes")
+    objects = [json.loads(json.dumps(item)) for item in yaml.safe_load_all(source.text)]
+    random = Random(7)
+    for _ in range(150):
+        place = random.randrange(len(objects))
+        spec = damaged(objects[place]["spec"], random) if "spec" in objects[place] else random.choice(JUNK)
+        items = [*objects[:place], {**objects[place], "spec": spec}, *objects[place + 1 :]]
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        sources = (Source("objects.json", text, "kubernetes"),)
+        policies = policy_set(world_of(build(sources, *facts(sources)).cluster, CALICO))
+        everyone = [*policies.world.entities, Entity("8.8.8.8", Kind.OUTSIDE, addresses=(address("8.8.8.8"),))]
+        for _ in range(5):
+            decide(policies, random.choice(everyone), random.choice(everyone), Flow(4, 6, 80))
+
+
+def test_the_grammar_is_read_for_errors_only() -> None:
+    code = "import sys; from analyzer.policy.calico_selectors import read_selector as r; r('a == \"x\"'); assert 'lark' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def opaque_in(term: Peer | Traffic) -> Iterator[str]:
