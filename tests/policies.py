@@ -14,10 +14,12 @@ from analyzer.addresses import address
 from analyzer.capture.reading import facts
 from analyzer.model.build import build
 from analyzer.pipeline import read_input
+from analyzer.policy.decision import doubt, exemption
 from analyzer.policy.entities import Entity, Flow
+from analyzer.policy.factors import Factors
 from analyzer.policy.planes import PolicySet, policy_set
 from analyzer.policy.profiles import Profile
-from analyzer.policy.terms import Kind
+from analyzer.policy.terms import Kind, any_of
 from analyzer.policy.world import world_of
 from analyzer.source import Source
 
@@ -53,3 +55,22 @@ def outside(text: str) -> Entity:
 def flow(protocol: str, port: int, family: int = 4) -> Flow:
     """The first packet of a connection."""
     return Flow(family, NUMBERS[protocol], port, 0 if protocol.startswith("ICMP") else 40000)
+
+
+def compiled(policies: PolicySet, known: Factors, source: Entity, destination: Entity, first: Flow) -> bool | None:
+    """The verdict that the compiled policies give over a flow."""
+    if exemption(policies.world.profile, source, destination):
+        return True
+    sure, may = known.pair(class_of(known, source), class_of(known, destination))
+    bit = known.atoms.of_flow(first)
+    walked = True if sure & bit else None if may & bit else False
+    return any_of((doubt(policies.world.profile, source, destination), walked))
+
+
+def class_of(known: Factors, entity: Entity) -> int:
+    """The class of an entity, or that of the addresses outside that no policy tells from its own."""
+    if entity.kind is not Kind.OUTSIDE:
+        return known.universe.of[entity.name]
+    block = known.universe.blocks.smallest(entity.addresses[0])
+    classes = zip(known.universe.classes, known.universe.inside, strict=True)
+    return next(number for number, (item, inside) in enumerate(classes) if item.kind is Kind.OUTSIDE and inside == (block,))
