@@ -8,16 +8,16 @@ and unless ``externalTrafficPolicy`` is Local perhaps with a node's address (kub
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from analyzer.facts.kubernetes import ServiceFact
-from analyzer.policy.decision import decide
+from analyzer.policy.decision import decide, walks_of
 from analyzer.policy.entities import Entity, Flow
-from analyzer.policy.factors import Factors, toward
-from analyzer.policy.terms import Kind, all_of
+from analyzer.policy.planes import PolicySet
+from analyzer.policy.terms import All, AnyOf, Is, Kind, Not, Opaque, Peer, all_of
+from analyzer.policy.tiers import Direction, Rules, Tier
 from analyzer.query.allowed import WITH_PORTS, Allow, Allowed
 from analyzer.query.endpoints_of_policy import Party, families_of
-from analyzer.query.exposure import Unknown, unknowns, with_unknowns
 from analyzer.query.policies import Policies
 from analyzer.query.policy_services import Backend, backends
 from analyzer.query.routes import Route, routes
@@ -25,8 +25,9 @@ from analyzer.source import Span
 
 NUMBERS = {name: number for number, name in WITH_PORTS.items()}
 MASQUERADED = "packets may come with the address of a node (externalTrafficPolicy Cluster), for which policies decide otherwise"
-STRANGER = "the controller's pods are not in the input, and policies look at labels or namespaces that it may have or not"
+UNKNOWN = "the controller's pods are not in the input, and policies look at labels or namespaces that it may have or not"
 OUTSIDE = "outside"
+STRANGER = Entity("{stranger}", Kind.POD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Ways:
         self.policies = policies
         self.party = {entity.name: party.id for party in everyone for entity in party.entities}
         self.hosts = [entity for entity in policies.world.entities if entity.kind is Kind.HOST and not entity.namespace]
-        self.strangers: tuple[Policies, tuple[Unknown, ...]] | None = None
+        self.loosened: PolicySet | None = None
 
     def through_services(self) -> Iterator[Entrance]:
         """Ways through services with an address or a port that the outside can use."""
@@ -127,26 +128,48 @@ class Ways:
             yield source, all_of(values), "" if all_of(values) is not None else "not certain by the policies"
         if not by_party:
             value = self.from_strangers(backend)
-            yield route.pseudo, value, "" if value is not None else STRANGER
+            yield route.pseudo, value, "" if value is not None else UNKNOWN
 
     def from_strangers(self, backend: Backend) -> bool | None:
         """Whether a pod of which nothing is known is let in: only where every pod would be. What holds it back itself is not asked."""
-        if self.strangers is None:
-            found = unknowns(self.policies)
-            self.strangers = with_unknowns(self.policies, found), found
-        within, strangers = self.strangers
-        return one_verdict(
-            let_in(within.factors(flow.family), item.entity, backend.entity, flow)
+        if self.loosened is None:
+            self.loosened = about_strangers(self.policies.all)
+        return all_of(
+            walk.admitted
             for flow in self.flows(backend)
-            for item in strangers
+            for walk in walks_of(self.loosened, Direction.INGRESS, STRANGER, backend.entity, flow)
         )
 
 
-def let_in(factors: Factors, source: Entity, destination: Entity, flow: Flow) -> bool | None:
-    """Whether the policies of the destination admit a flow."""
-    of, flows = factors.universe.of, factors.atoms.of_flow(flow)
-    sure, may = toward(factors.ingress.cells[factors.ingress.group[of[destination.name]]], of[source.name])
-    return True if sure & flows else None if may & flows else False
+def about_strangers(policies: PolicySet) -> PolicySet:
+    """The policies for traffic from a pod of which nothing is known: what rules ask about their peers is open."""
+    planes = tuple(replace(plane, tiers=tuple(map(loosened_tier, plane.tiers))) for plane in policies.planes)
+    return replace(policies, planes=planes, memory={}, homes={})
+
+
+def loosened_tier(tier: Tier) -> Tier:
+    """The tier with rules of ingress whose peers are open."""
+    return replace(tier, policies=tuple(replace(policy, ingress=loosened(policy.ingress)) for policy in tier.policies))
+
+
+def loosened(rules: Rules | None) -> Rules | None:
+    """The rules with open peers."""
+    return rules and replace(rules, rules=tuple(replace(rule, peer=opened(rule.peer, rule.at)) for rule in rules.rules))
+
+
+def opened(peer: Peer, at: Span) -> Peer:
+    """The test as far as it is one of pods at all; what it asks about labels, names and addresses is open."""
+    match peer:
+        case All(terms):
+            return All(tuple(opened(term, at) for term in terms))
+        case AnyOf(terms):
+            return AnyOf(tuple(opened(term, at) for term in terms))
+        case Not(term):
+            return Not(opened(term, at))
+        case Is() | Opaque():
+            return peer
+        case _:
+            return Opaque("what the controller's pods are", at)
 
 
 def one_verdict(values: Iterable[bool | None]) -> bool | None:

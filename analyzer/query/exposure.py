@@ -1,6 +1,7 @@
 """What pods that are not there yet could reach, or be reached by: one pod for each thing that selectors mention, put into the world.
 
-Such a pod has no labels, or those that make a selector true, and is in a namespace that is there or in a new one. It has no known address.
+Such a pod has no labels, or those that make a selector true, and is in a namespace that is there or in a new one. It has no known address and
+names no ports.
 Policies that would select it apply to it.
 """
 
@@ -8,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 
+from analyzer.policy.bits import members
 from analyzer.policy.entities import Entity
 from analyzer.policy.evaluation import holds
 from analyzer.policy.factors import rules_of
@@ -17,7 +19,7 @@ from analyzer.policy.terms import All, AnyOf, HasLabel, InBlocks, Is, Kind, Labe
 from analyzer.policy.tiers import Direction
 from analyzer.policy.world import NAME_LABEL
 from analyzer.query.connectivity import Focus, Link, inside_links, order
-from analyzer.query.endpoints_of_policy import Party, named, parties
+from analyzer.query.endpoints_of_policy import Party, families_of, named, parties
 from analyzer.query.policies import Policies
 from analyzer.query.table import Table
 
@@ -41,11 +43,15 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """The pods that are not there, and the links from and to them; ``links`` are sure, ``uncertain`` are not."""
+    """The pods that are not there, and the links from and to them; ``links`` are sure, ``uncertain`` are not. ``open_ingress``, ``open_egress``: the
+    endpoints that no policy selects in the direction. ``complete`` is False where there were more pods to think of than are looked at."""
 
     unknowns: tuple[Unknown, ...]
     links: tuple[Link, ...]
     uncertain: tuple[Link, ...]
+    open_ingress: tuple[str, ...] = ()
+    open_egress: tuple[str, ...] = ()
+    complete: bool = True
 
 
 @dataclass(slots=True)
@@ -82,7 +88,18 @@ def exposure(policies: Policies, focus: Focus) -> Exposure:
         Table(extended, (*everyone, *strangers), (known, none), (new, none), focus.protocol, focus.port),
     )
     links = sorted((link for table in tables for link in inside_links(table)), key=order)
-    return Exposure(found, tuple(link for link in links if not link.why), tuple(link for link in links if link.why))
+    sure, doubtful = tuple(link for link in links if not link.why), tuple(link for link in links if link.why)
+    family = families_of(policies)[0]
+    into, out_of = (
+        tuple(everyone[n].id for n in members(known) if not selecting(policies, family, everyone[n].entities[0], way))
+        for way in (Direction.INGRESS, Direction.EGRESS)
+    )
+    return Exposure(found, sure, doubtful, into, out_of, len(found) < REPRESENTATIVES)
+
+
+def selecting(policies: Policies, family: int, entity: Entity, direction: Direction) -> bool:
+    """Whether a policy selects an entity in a direction, or may."""
+    return any(tier for tier in policies.all.selecting(entity, family, direction))
 
 
 def with_unknowns(policies: Policies, unknowns: Iterable[Unknown]) -> Policies:
@@ -97,10 +114,9 @@ def with_unknowns(policies: Policies, unknowns: Iterable[Unknown]) -> Policies:
 def unknowns(policies: Policies) -> tuple[Unknown, ...]:
     """A pod without labels in a new namespace and in each that is there; then one for each selector, where it is another one."""
     found: dict[str, Unknown] = {}
-    drafts = [Draft(), *(Draft(namespace=name) for name in sorted(policies.world.namespaces)), *selected(policies)]
-    for draft in drafts:
-        for item in made(policies, draft):
-            found.setdefault(item.id, item)
+    plain = [Draft(), *(Draft(namespace=name) for name in sorted(policies.world.namespaces))]
+    for item in (item for draft in chain(plain, selected(policies)) for item in made(policies, draft)):
+        found.setdefault(item.id, item)
         if len(found) >= REPRESENTATIVES:
             break
     return tuple(found.values())

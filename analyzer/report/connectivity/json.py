@@ -105,6 +105,8 @@ def exposed(exposure: Exposure) -> str:
         section("connections", sorted(one for link in exposure.links for one in spelled(link, "allow"))),
         section("uncertain", sorted(one for link in exposure.uncertain for one in spelled(link, "may"))),
     ]
+    unselected = {"ingress": list(exposure.open_ingress), "egress": list(exposure.open_egress)}
+    parts += [f'"unselected": {json.dumps(unselected)}', f'"complete": {json.dumps(exposure.complete)}']
     return "{\n" + ",\n".join(parts) + "\n}"
 
 

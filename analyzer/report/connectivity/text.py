@@ -145,7 +145,11 @@ def exposure_lines(exposure: Exposure | None, there: Known, style: Style) -> lis
         return []
     links = telling(exposure)
     told = together(links, there, style) if len(links) > SMALL else by_source(links, there, style)
-    return [style.paint("pods that are not there yet", "strong"), *(f"  {line}" for line in told)]
+    lines = [style.paint("pods that are not there yet", "strong"), *(f"  {line}" for line in told)]
+    for way, ids in (("into", exposure.open_ingress), ("out of", exposure.open_egress)):
+        if ids:
+            lines.append(f"  no policy is about traffic {way} {listed(ids, there, style)}")
+    return lines if exposure.complete else [*lines, f"  only the first {len(exposure.unknowns)} such pods were looked at"]
 
 
 def telling(exposure: Exposure) -> tuple[Link, ...]:
