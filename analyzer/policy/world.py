@@ -22,7 +22,7 @@ MADE_BY = {"ReplicaSet": "Deployment", "Job": "CronJob"}
 @dataclass(frozen=True, slots=True)
 class World:
     """Who is there. ``namespaces``: the labels of each namespace that is given or that an object stands in; ``given``: those with an
-    object of their own. ``by_name`` finds an entity by its name."""
+    object of their own. ``by_name`` finds an entity by its name. ``places`` are the nodes that are given or that entities are on."""
 
     cluster: Cluster
     profile: Profile
@@ -30,6 +30,7 @@ class World:
     namespaces: Mapping[str, Mapping[str, str]]
     given: frozenset[str] = frozenset()
     by_name: Mapping[str, Entity] = field(default_factory=dict)
+    places: tuple[str, ...] = ()
 
     def pods(self) -> Iterator[Entity]:
         """The entities that policies can select as pods."""
@@ -51,7 +52,8 @@ def world_of(cluster: Cluster, profile: Profile = UNKNOWN_SYSTEM) -> World:
     found += [maker.template(item) for item in templates(cluster) if (item.namespace, item.kind, item.name) not in have_pods]
     found += [maker.node(fact) for _, fact in sorted(cluster.nodes.items())]
     by_name = {entity.name: entity for entity in found}
-    return World(cluster, profile, tuple(found), namespaces, given, by_name)
+    places = tuple(sorted({*cluster.nodes, *(entity.node for entity in found if entity.node)}))
+    return World(cluster, profile, tuple(found), namespaces, given, by_name, places)
 
 
 def namespaces_of(cluster: Cluster) -> tuple[dict[str, Mapping[str, str]], frozenset[str]]:

@@ -20,18 +20,12 @@ def placed(sides: Sides, world: World, at: Span) -> Iterator[tuple[Peer, Peer]]:
         return
     if sides.other not in (NOBODY, HOSTS):
         yield EVERYONE, All((Not(HOSTS), sides.other))
-    nodes = nodes_of(world)
-    for node in nodes:
+    for node in world.places:
         here: Peer = Named(Of.PLACE, frozenset({node}))
         pairs: tuple[tuple[Peer, Peer], ...] = ((here, sides.own), (Not(here), sides.other))
         yield here, either(All((HOSTS, place, side)) for place, side in pairs if side != NOBODY)
-    if nodes and sides.other != NOBODY:
-        yield Not(Named(Of.PLACE, frozenset(nodes))), All((HOSTS, sides.other))
-    if not nodes:
+    if world.places and sides.other != NOBODY:
+        yield Not(Named(Of.PLACE, frozenset(world.places))), All((HOSTS, sides.other))
+    if not world.places:
         doubt = Opaque("which node is the subject's own: no nodes are given", at)
         yield EVERYONE, All((HOSTS, either((sides.own, sides.other)), doubt))
-
-
-def nodes_of(world: World) -> list[str]:
-    """The nodes that are given or that pods say they are on."""
-    return sorted({*world.cluster.nodes, *(entity.node for entity in world.entities if entity.node)})
