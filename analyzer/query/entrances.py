@@ -24,10 +24,11 @@ from analyzer.query.routes import Route, routes
 from analyzer.source import Span
 
 NUMBERS = {name: number for number, name in WITH_PORTS.items()}
-MASQUERADED = "packets may come with the address of a node (externalTrafficPolicy Cluster), for which policies decide otherwise"
+MASQUERADED = "packets may come with the address of a node (externalTrafficPolicy Cluster), for which policies may decide otherwise"
 UNKNOWN = "the controller's pods are not in the input, and policies look at labels or namespaces that it may have or not"
 OUTSIDE = "outside"
 STRANGER = Entity("{stranger}", Kind.POD)
+SOME_NODE = Entity("node:{any}", Kind.HOST, node_labels=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class Ways:
     def __init__(self, policies: Policies, everyone: tuple[Party, ...]) -> None:
         self.policies = policies
         self.party = {entity.name: party.id for party in everyone for entity in party.entities}
-        self.hosts = [entity for entity in policies.world.entities if entity.kind is Kind.HOST and not entity.namespace]
+        nodes = [entity for entity in policies.world.entities if entity.kind is Kind.HOST and not entity.namespace]
+        self.hosts = nodes or [SOME_NODE]
         self.loosened: PolicySet | None = None
 
     def through_services(self) -> Iterator[Entrance]:
@@ -98,7 +100,7 @@ class Ways:
         """Whether every address outside that may use a service is let in to a backend."""
         seen = [self.decided(self.outside(service, flow), backend.entity, flow) for flow in self.flows(backend)]
         direct = one_verdict(value for values in seen for value in values)
-        if service.external_policy == "Local" or not self.hosts:
+        if service.external_policy == "Local":
             return direct, "" if direct is not None else "policies let in some addresses and others not"
         masked = one_verdict(value for flow in self.flows(backend) for value in self.decided(self.hosts, backend.entity, flow))
         if direct is masked:
