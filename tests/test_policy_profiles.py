@@ -124,6 +124,11 @@ def test_a_system_is_recognised_by_what_is_there(name: str, texts: list[str], sy
 
 SET = [
     ([config_map("cilium-config", enable_policy="never")], {"enforces": frozenset()}),
+    ([config_map("cilium-config", policy_audit_mode="true")], {"enforces": frozenset()}),
+    (
+        [config_map("cilium-config", enable_k8s_networkpolicy="false")],
+        {"enforces": (PROFILES["cilium"].enforces or frozenset()) - {"networking.k8s.io/NetworkPolicy"}},
+    ),
     ([config_map("cilium-config", policy_cidr_match_mode="nodes")], {"blocks_match_nodes": True}),
     ([config_map("cilium-config", allow_localhost="policy")], {"own_node_admitted": False}),
     ([config_map("cilium-config")], {"blocks_match_nodes": False, "own_node_admitted": True}),

@@ -231,7 +231,7 @@ def cilium(profile: Profile, cluster: Cluster) -> Profile:
         profile,
         blocks_match_nodes=settings.match_nodes,
         own_node_admitted=False if not settings.localhost else None if can_deny_nodes(cluster) else True,
-        enforces=frozenset() if settings.enforcement == "never" else profile.enforces,
+        enforces=frozenset() if settings.enforcement == "never" else (profile.enforces or frozenset()) - settings.kinds_off,
     )
 
 

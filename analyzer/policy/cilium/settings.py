@@ -16,11 +16,16 @@ from analyzer.source import Span
 
 CONFIG_MAP = "cilium-config"
 MODES = ("default", "always", "never")
+KINDS = {
+    "enable-k8s-networkpolicy": "networking.k8s.io/NetworkPolicy",
+    "enable-cilium-network-policy": "cilium.io/CiliumNetworkPolicy",
+    "enable-cilium-clusterwide-network-policy": "cilium.io/CiliumClusterwideNetworkPolicy",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``enforcement``: default, always or never. ``match_nodes``: CIDRs match nodes. ``host_firewall``: policies with a nodeSelector are
+    """``enforcement``: default, always or never (as in audit mode, which only tells). ``kinds_off``: kinds that are not enforced. ``match_nodes``: CIDRs match nodes. ``host_firewall``: policies with a nodeSelector are
     enforced. ``node_labels``: fromNodes and toNodes are allowed. ``cluster``: this cluster's name. ``label_filter``: labels are chosen by
     other rules than the default ones. ``non_default_deny``: ``enableDefaultDeny`` is heeded."""
 
@@ -32,6 +37,7 @@ class Settings:
     label_filter: bool = False
     non_default_deny: bool = True
     localhost: bool = True
+    kinds_off: frozenset[str] = frozenset()
     api_servers: tuple[Address, ...] | None = None
     at: Span | None = None
 
@@ -49,7 +55,7 @@ def settings_of(cluster: Cluster) -> Settings:
     if fact is None:
         return Settings(api_servers=servers)
     data = fact.data
-    enforcement = text(data, "enable-policy", "default").lower()
+    enforcement = "never" if truth(data, "policy-audit-mode") else text(data, "enable-policy", "default").lower()
     return Settings(
         enforcement=enforcement if enforcement in MODES else "default",
         match_nodes="nodes" in text(data, "policy-cidr-match-mode").replace(",", " ").split(),
@@ -59,6 +65,7 @@ def settings_of(cluster: Cluster) -> Settings:
         label_filter=bool(text(data, "labels") or text(data, "label-prefix-file")),
         non_default_deny=truth(data, "enable-non-default-deny-policies", True),
         localhost=text(data, "allow-localhost", "auto").lower() != "policy",
+        kinds_off=frozenset(kind for key, kind in KINDS.items() if not truth(data, key, True)),
         api_servers=servers,
         at=fact.at,
     )

@@ -52,7 +52,9 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     if view.gaps:
         yield unreadable(fact, view.gaps[0].reason)
     elif settings.enforcement == "never":
-        yield Complaint(fact.at, "Cilium enforces no policies: its enable-policy is never")
+        yield Complaint(fact.at, "Cilium enforces no policies: enable-policy is never, or policy-audit-mode is on")
+    elif f"cilium.io/{fact.kind}" in settings.kinds_off:
+        yield Complaint(fact.at, f"Cilium does not enforce {fact.kind}: its settings turn the kind off")
     else:
         yield from found
 
