@@ -18,6 +18,7 @@ from analyzer.query.ask import QuestionError, ask
 from analyzer.query.ask.questions import AnyChange, AnyPod, Details, Mode, Names, Ports, Quantity, Reach, Word
 from analyzer.query.ask.syntax import parse
 from analyzer.query.policies import Policies, of_network
+from analyzer.solve.symbolic_labels import NoExample
 
 ROOT = Path(__file__).parent.parent
 SHOP = ROOT / "samples" / "ask" / "shop" / "input"
@@ -211,3 +212,34 @@ def test_an_answer_about_a_capture_says_what_it_is_about(capsys: pytest.CaptureF
     out = capsys.readouterr().out
     assert " by the policies: " in out.splitlines()[0]
     assert "captured state of nodes" in out
+
+
+OPEN = (
+    "can any pod in ns:apps reach payments/ledger on 7000",
+    "any new namespace cannot reach payments/ledger on 7000",
+    "any pod in ns:apps with labels clearance=low cannot reach payments/ledger",
+    "payments/ledger cannot reach any pod in new namespace on tcp",
+    "can any pod with labels clearance=high reach any pod in ns:payments on 7005",
+    "any label change of apps/front cannot reach payments/ledger",
+    "any pod in new namespace reaches payments/ledger on 7000, 7001",
+)
+
+
+@pytest.mark.parametrize("question", OPEN)
+def test_z3_alone_shows_the_same_example(question: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiers = of_network(read_input((str(ROOT / "samples" / "ask" / "tiers" / "input"),)).network)
+    both = ask(tiers, question)
+    monkeypatch.setattr("analyzer.policy.truth_tables.WIDEST", 0)
+    alone = ask(tiers, question)
+    assert (both.engine, alone.engine) == ("a truth table over the labels that matter, and Z3", "Z3")
+    assert both.verdict is alone.verdict
+    assert repr(both) == repr(alone)
+    if both.witness is not None and alone.witness is not None:
+        assert both.witness.imagined == alone.witness.imagined
+
+
+def test_engines_that_disagree_give_no_verdict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("analyzer.query.ask.opened.exists", lambda *_, **__: NoExample())
+    path = str(ROOT / "samples" / "ask" / "tiers" / "input")
+    assert run(["ask", path, "can any pod in ns:apps reach payments/ledger on 7000", "-q"]) == 2
+    assert capsys.readouterr().out.startswith("internal error: the truth table and Z3 disagree")

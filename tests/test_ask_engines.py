@@ -99,7 +99,7 @@ def test_tables_say_of_each_case_what_the_plain_reading_says(seed: int) -> None:
     random, policies = cluster(seed)
     for _ in range(3):
         found, flows = ends(random, policies), boxes(random.choice(PORTS), 4)
-        made = table(Reader(policies.all, *found, 4).program(), *found, flows, 4)
+        made = table(Reader(policies.all, *found, 4, flows).program(), *found, flows, 4)
         positions = set(random.sample(range(made.count), min(made.count, 40)))
         for position, flow, said in cases(made, flows, 4) if made.count <= 4096 else ():
             if position not in positions:
@@ -115,7 +115,7 @@ def test_tables_say_of_each_case_what_the_plain_reading_says(seed: int) -> None:
 def test_z3_finds_what_tables_find(seed: int) -> None:
     random, policies = cluster(seed)
     found, flows = ends(random, policies), boxes(random.choice(PORTS), 4)
-    made = table(Reader(policies.all, *found, 4).program(), *found, flows, 4)
+    made = table(Reader(policies.all, *found, 4, flows).program(), *found, flows, 4)
     everything = (1 << made.count) - 1
     for sought in Sought:
         expected = any(
@@ -148,7 +148,7 @@ def test_no_pod_is_outside_of_the_cases(seed: int) -> None:
     networks = (prefix("10.0.0.0/29"),)
     for other in list(world.pods())[:2]:
         found = (Possible(base, networks=networks), other)
-        made = table(Reader(policies.all, *found, 4).program(), *found, flows, 4)
+        made = table(Reader(policies.all, *found, 4, flows).program(), *found, flows, 4)
         said = {answer for _, _, answer in cases(made, flows, 4)}
         for _ in range(10):
             labels = {key: random.choice(["1", "2", "3", "other", "x"]) for key in ("a", "b", "c") if random.random() < 0.6}

@@ -11,7 +11,8 @@ from analyzer.policy.entities import Entity
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.possible import About, End, PartPolicy, PlanePart, parts, read
 from analyzer.policy.terms import EVERYONE, NOBODY, All, AnyOf, Box, Not, Opaque, Peer, PortName, Traffic
-from analyzer.policy.tiers import Action, Direction
+from analyzer.policy.tiers import Action, Direction, Rule
+from analyzer.ranges import intersection
 from analyzer.source import Span
 
 UNKNOWN = Opaque("", Span("", 0))
@@ -64,12 +65,13 @@ class Program(NamedTuple):
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the policies between two ends."""
+    """Reads the policies between two ends, as far as they are about some flows."""
 
     policies: PolicySet
     source: End
     destination: End
     family: int
+    flows: tuple[Box, ...]
     memory: dict[Test, Peer] = field(default_factory=dict, repr=False)
 
     def program(self) -> Program:
@@ -103,9 +105,13 @@ class Reader:
         found = []
         for rule in item.rules.rules:
             tests = (Test(other, self.reduced(Test(other, rule.peer))), Test(own, self.reduced(Test(own, rule.own))))
-            if rule.action is not Action.LOG and not any(test.peer == NOBODY for test in tests):
+            if self.concerned(rule) and not any(test.peer == NOBODY for test in tests):
                 found.append(ReadRule(rule.action, tuple(test for test in tests if test.peer != EVERYONE), rule.traffic))
         return ReadPolicy(Test(own, selected), item.rules.isolates, tuple(found))
+
+    def concerned(self, rule: Rule) -> bool:
+        """Whether a rule could matter for the flows."""
+        return rule.action is not Action.LOG and any(meets(rule.traffic, flows) for flows in self.flows)
 
     def end(self, name: str) -> End:
         """One of the ends."""
@@ -131,6 +137,22 @@ class Reader:
                 if isinstance(value, About):
                     return leaf
                 return UNKNOWN if value is None else EVERYONE if value else NOBODY
+
+
+def meets(traffic: Traffic, flows: Box) -> bool:
+    """Whether a test of flows could hold for one of the flows."""
+    match traffic:
+        case Box(protocols, destinations, sources):
+            mine = ((protocols, flows.protocols), (destinations, flows.destinations), (sources, flows.sources))
+            return all(intersection(one, other) for one, other in mine)
+        case PortName(_, protocols):
+            return bool(intersection(protocols, flows.protocols))
+        case All(terms):
+            return all(meets(term, flows) for term in terms)
+        case AnyOf(terms):
+            return any(meets(term, flows) for term in terms)
+        case Not() | Opaque():
+            return True
 
 
 def identity(end: End) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -37,7 +38,7 @@ def answer_text(
     for policy in answer.policies:
         lines += excerpt(sources, policy.at, (), style, str(policy))
     lines += [f"  {style.paint('= note:', 'place')} {safe(text)}" for text in answer.notes]
-    lines += [f"  {style.paint('= help:', 'place')} it would be settled by {safe(text)}" for text in answer.settle]
+    lines += [f"  {style.paint('= settle:', 'place')} {safe(text)}" for text in answer.settle]
     return "\n".join(lines) + "\n"
 
 
@@ -128,10 +129,20 @@ def created(source: Entity, policies: PolicySet) -> Iterator[str]:
 
 def relabelled(source: Entity, known: Entity) -> str:
     """The command that changes a pod's labels."""
+    if "[" in source.pod_name:
+        return patched(source, known)
     changed = [f"{key}={value}" for key, value in sorted(source.labels.items()) if known.labels.get(key) != value]
     changed += [f"{key}-" for key in sorted(known.labels) if key not in source.labels]
     words = " ".join(map(shlex.quote, changed))
     return f"kubectl label pod -n {shlex.quote(source.namespace)} {shlex.quote(source.pod_name)} --overwrite {words}"
+
+
+def patched(source: Entity, known: Entity) -> str:
+    """The command that changes the labels of a workload's pods."""
+    labels = dict(source.labels) | {key: None for key in known.labels if key not in source.labels}
+    change = json.dumps({"spec": {"template": {"metadata": {"labels": labels}}}}, sort_keys=True)
+    name = f"{source.workload[0].lower()}/{source.workload[1]}"
+    return f"kubectl patch -n {shlex.quote(source.namespace)} {shlex.quote(name)} --type merge -p {shlex.quote(change)}"
 
 
 def probe(witness: Witness) -> Iterator[str]:

@@ -48,9 +48,11 @@ def exists(
     sought: Sought,
     *,
     least: bool = False,
+    usual: Sequence[tuple[int, int]] = (),
     rlimit: int = RLIMIT,
 ) -> Found:
-    """Whether there is a flow as it is sought, between the ends of one of the frames. ``least``: the first frame, the most ordinary values and flow."""
+    """Whether there is a flow as it is sought, between the ends of one of the frames. ``least``: the first frame, the
+    most ordinary flow (``usual`` are ports and protocols that come first), and the most ordinary values."""
     import z3
 
     encoder = Encoder(policies, family)
@@ -75,17 +77,19 @@ def exists(
     solver.set("rlimit", rlimit)
     solver.from_string("\n".join(text))
     names = [variable_name(index) for index in range(len(domains))]
-    widths = [("frame", bits), *((name, width_of(known)) for name, known in zip(names, domains.values(), strict=True))]
-    widths += [("protocol", 8), ("port", 16), ("origin", 16)]
-    numbers = answer(solver, context, widths, least=least)
+    widths = [("frame", bits), ("protocol", 8), ("port", 16), ("origin", 16)]
+    widths += [(name, width_of(known)) for name, known in zip(names, domains.values(), strict=True)]
+    numbers = answer(solver, context, widths, sorted(usual) if least else None)
     if isinstance(numbers, NoExample | GaveUp):
         return numbers
     assignment = {variable: known[numbers[name]] for name, (variable, known) in zip(names, domains.items(), strict=True)}
     return Example(numbers["frame"], assignment, Flow(family, numbers["protocol"], numbers["port"], numbers["origin"]))
 
 
-def answer(solver: object, context: object, widths: list[tuple[str, int]], *, least: bool) -> dict[str, int] | NoExample | GaveUp:
-    """The numbers of an example."""
+def answer(
+    solver: object, context: object, widths: list[tuple[str, int]], usual: list[tuple[int, int]] | None
+) -> dict[str, int] | NoExample | GaveUp:
+    """The numbers of an example: the least, one after the other, where ports are given that come first."""
     import z3
 
     assert isinstance(solver, z3.Solver)
@@ -97,11 +101,29 @@ def answer(solver: object, context: object, widths: list[tuple[str, int]], *, le
     found = {}
     for name, width in widths:
         term = z3.BitVec(name, width, context)
-        value = smallest(solver, context, name, width) if least else solver.model().eval(term, model_completion=True).as_long()
+        if usual and name == "protocol":
+            prefer(solver, context, usual)
+        value = (
+            smallest(solver, context, name, width)
+            if usual is not None
+            else solver.model().eval(term, model_completion=True).as_long()
+        )
         if value is None:
             return GaveUp("Z3 gave up on the least example")
         found[name] = value
     return found
+
+
+def prefer(solver: object, context: object, usual: list[tuple[int, int]]) -> None:
+    """Settles on the first of the ports that an example can have."""
+    import z3
+
+    assert isinstance(solver, z3.Solver)
+    port, protocol = z3.BitVec("port", 16, context), z3.BitVec("protocol", 8, context)
+    for wanted, kind in usual:
+        if solver.check(port == wanted, protocol == kind) == z3.sat:
+            solver.add(port == wanted, protocol == kind)
+            return
 
 
 def smallest(solver: object, context: object, name: str, width: int) -> int | None:
@@ -116,6 +138,8 @@ def smallest(solver: object, context: object, name: str, width: int) -> int | No
             solver.add(term == value)
             return value
     low, high = 0, (1 << width) - 1
+    if name == "port" and solver.check(term != 0) == z3.sat:
+        low = 1
     while low < high:
         middle = (low + high) // 2
         result = solver.check(z3.ULE(term, middle), z3.UGE(term, low))

@@ -11,7 +11,7 @@ from analyzer.query.ask.sides import NameProblem
 from analyzer.query.ask.syntax import QuestionError, parse
 from analyzer.query.policies import Policies
 
-__all__ = ["Answer", "QuestionError", "answer", "ask"]
+__all__ = ["Answer", "Asker", "QuestionError", "answer", "ask", "asker_of", "parse"]
 
 
 class Identity:
@@ -29,6 +29,11 @@ class Identity:
         return id(self.policies)
 
 
+def asker_of(policies: Policies) -> Asker:
+    """Who answers questions about some policies."""
+    return asker(Identity(policies))
+
+
 @lru_cache(maxsize=4)
 def asker(key: Identity) -> Asker:
     """Who answers, with what was worked out for earlier questions."""
@@ -37,7 +42,7 @@ def asker(key: Identity) -> Asker:
 
 def ask(policies: Policies, text: str) -> Answer:
     """The answer to a question. QuestionError where it cannot be understood, with the place and what was expected."""
-    return answer(asker(Identity(policies)), text, parse(text))
+    return answer(asker_of(policies), text, parse(text))
 
 
 def answer(known: Asker, text: str, question: Question) -> Answer:

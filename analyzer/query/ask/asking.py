@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from analyzer.addresses import Prefix
+from analyzer.policy.classes import leaves
 from analyzer.policy.decision import Decision, Step, decide, doubt
 from analyzer.policy.entities import Entity, Flow
-from analyzer.policy.terms import Box, Kind, Peer, Traffic, opaque_in
+from analyzer.policy.terms import Box, InBlocks, Peer, Traffic, opaque_in
+from analyzer.policy.tiers import Direction
 from analyzer.query.ask.answers import Disagreement, Witness
 from analyzer.query.ask.pairs import Pair, Search, Want
 from analyzer.query.ask.sides import Directory, host, side_of
 from analyzer.query.ask.traffic import alike, inside, mask_of, ordinary, served
 from analyzer.query.policies import Policies
 
-NEGATIVE = frozenset({Want.REFUSED, Want.MAY_REFUSE, Want.SILENT, Want.MAY_BE_SILENT})
+ADDRESS = "the address that"
 ANSWERS: dict[Want, tuple[bool | None, ...]] = {
     Want.ADMITTED: (True,),
     Want.MAY_ADMIT: (True, None),
@@ -77,19 +79,21 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """From whom to whom. ``exempt``: whether what policies are not asked about counts; ``about`` says in words which part of a question it is."""
+    """From whom to whom. ``exempt``: whether what policies are not asked about counts; ``about`` says in words which part of a question it is;
+    ``itself``: whether one pod that is asked about itself is meant."""
 
     sources: tuple[Entity, ...]
     target: Target
     exempt: bool = True
     about: str = ""
+    itself: bool = True
 
 
 def search(asker: Asker, job: Job, family: int) -> Search:
     """The search for a job in a family."""
     known = asker.policies.factors(family)
     sources, targets = side_of(known, job.sources), side_of(known, job.target.entities)
-    return Search(known, asker.policies.profile, sources, targets, mask_of(known.atoms, job.target.flows), job.exempt)
+    return Search(known, asker.policies.profile, sources, targets, mask_of(known.atoms, job.target.flows), job.exempt, job.itself)
 
 
 def find(asker: Asker, jobs: Iterable[Job], want: Want) -> Witness | None:
@@ -137,11 +141,11 @@ def unknowns(step: Step, item: Witness) -> Iterator[str]:
     terms: list[Peer | Traffic] = [step.policy.subject] if step.policy is not None else []
     if step.rule is not None:
         terms += [step.rule.peer, step.rule.own, step.rule.traffic]
-    texts = [leaf.text for term in terms for leaf in opaque_in(term)]
-    yield from texts
-    for end in (item.source, item.destination):
-        if not texts and not end.addresses and not end.blocks and end.kind is not Kind.OUTSIDE:
-            yield f"the address that {end.name} has"
+    yield from (leaf.text for term in terms for leaf in opaque_in(term))
+    if step.rule is not None and any(isinstance(leaf, InBlocks) for leaf in leaves(step.rule.peer)):
+        peer = item.destination if step.direction is Direction.EGRESS else item.source
+        if not peer.addresses and not peer.blocks:
+            yield f"{ADDRESS} {peer.name} has"
 
 
 def scope(asker: Asker, jobs: Iterable[Job]) -> str:

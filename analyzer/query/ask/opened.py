@@ -95,7 +95,7 @@ class Hunt:
             for frame in frames(job, family):
                 if (exempt := self.exempt(job, frame, family)) is not None:
                     return exempt
-                program = Reader(self.asker.policies.all, frame.source, frame.destination, family).program()
+                program = Reader(self.asker.policies.all, frame.source, frame.destination, family, job.flows).program()
                 if (number, program) in known:
                     continue
                 known.add((number, program))
@@ -142,14 +142,17 @@ class Hunt:
         union = 0
         for mask, _ in flows:
             union |= mask
-        ports = served(self.asker.policies.world, frame.destination) if isinstance(frame.destination, Entity) else ()
-        flow = ordinary(inside(made.atoms, union, job.flows), ports, family)
+        flow = ordinary(inside(made.atoms, union, job.flows), self.usual(frame), family)
         at = made.atoms.of_flow(flow)
         mask, bits = next((mask, bits) for mask, bits in flows if mask & at)
         position = (bits & -bits).bit_length() - 1
         same = [part for part, cases_of in flows if cases_of >> position & 1]
         region = mask_of_union(same)
         return Hit(job, frame, made.assignment(position), flow, alike(inside(made.atoms, region, job.flows)))
+
+    def usual(self, frame: Frame) -> tuple[tuple[int, int], ...]:
+        """The ports (number, protocol) that the destination serves."""
+        return served(self.asker.policies.world, frame.destination) if isinstance(frame.destination, Entity) else ()
 
     def confirm(self, found: list[tuple[OpenJob, Frame]], family: int, sought: Sought, expected: bool) -> tuple[str, ...]:
         """Asks Z3 the same; Disagreement where it says something else."""
@@ -170,8 +173,9 @@ class Hunt:
         for sought, verdict in ((self.sure, Verdict.REFUTED), (self.maybe, Verdict.UNDECIDED)):
             for family in self.asker.families:
                 for job, frames_ in by_job(self.frames[family]):
+                    ports = self.usual(frames_[0])
                     try:
-                        answer = exists(self.asker.policies.all, frames_, job.flows, family, sought, least=True)
+                        answer = exists(self.asker.policies.all, frames_, job.flows, family, sought, least=True, usual=ports)
                     except TooMany as problem:
                         return Verdict.UNDECIDED, None, ALONE, (str(problem),)
                     if isinstance(answer, GaveUp):

@@ -10,7 +10,7 @@ from analyzer.policy.entities import Entity
 from analyzer.policy.possible import End, Possible
 from analyzer.policy.terms import Kind
 from analyzer.query.ask.answers import Answer, Witness
-from analyzer.query.ask.asking import Asker, Job, Target, Unanswerable, find, settling, several
+from analyzer.query.ask.asking import ADDRESS, Asker, Job, Target, Unanswerable, find, settling, several
 from analyzer.query.ask.opened import MOST_FRAMES, Hunt, OpenJob
 from analyzer.query.ask.pairs import Want
 from analyzer.query.ask.questions import AnyChange, AnyPod, Mode, Names, Party, Quantity, Reach, Word
@@ -71,7 +71,7 @@ def answered(
         verdict = Verdict.PROVED if verdict is Verdict.REFUTED else Verdict.REFUTED
     path = (witness,) if witness is not None else ()
     settle = settling(asker.policies, path) if verdict is Verdict.UNDECIDED else ()
-    if settle and asker.networks is None:
+    if asker.networks is None and any(item.startswith(ADDRESS) for item in settle):
         settle += ("the pods' networks (Node objects with podCIDRs)",)
     over = f"{several(count, 'pair')} of ends with any labels, {asker.about}" if count else asker.about
     created = any(isinstance(party, AnyPod) for party in (question.source, question.target))
@@ -90,7 +90,9 @@ def real(asker: Asker, question: Reach, refused: bool) -> Witness | None:
 def real_jobs(asker: Asker, question: Reach, source: tuple[Entity, ...], target: tuple[Entity, ...]) -> Iterator[Job]:
     """The same question about pods of the input."""
     for one in targets(asker, question, source, target):
-        yield Job(tuple(end for end in one.sources if isinstance(end, Entity)), as_target(one), not only(question), one.about)
+        yield Job(
+            tuple(end for end in one.sources if isinstance(end, Entity)), as_target(one), not only(question), one.about, False
+        )
 
 
 def as_target(job: OpenJob) -> Target:

@@ -100,7 +100,9 @@ def explained(text: str, problem: Exception) -> QuestionError:
     at_end = token is not None and token.type == "$END"
     column = len(text) + 1 if at_end else max(1, int(getattr(problem, "column", 1)))
     names = getattr(problem, "accepts", None) or getattr(problem, "expected", None) or getattr(problem, "allowed", None) or ()
-    expected = tuple(sorted({WORDS.get(name, name.lower().removeprefix("_")) for name in names}, key=lambda word: (word == "the end", word)))
+    expected = tuple(
+        sorted({WORDS.get(name, name.lower().removeprefix("_")) for name in names}, key=lambda word: (word == "the end", word))
+    )
     found = "the question ends" if at_end else f"{word_at(text, column)!r} is not understood"
     near = [] if at_end else get_close_matches(word_at(text, column).lower(), expected, 1, 0.6)
     hint = f": did you mean {near[0]!r}?" if near else f": expected {listed(expected)}"

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from analyzer.findings import Verdict
 from analyzer.policy.bits import members, set_of
-from analyzer.policy.entities import Entity
-from analyzer.policy.factors import Factors
+from analyzer.policy.factors import Cell, Factors
 from analyzer.policy.terms import Kind
 from analyzer.query.ask.answers import Answer, Witness
 from analyzer.query.ask.asking import Asker, Job, Target, Unanswerable, scope, settling, witness
@@ -21,9 +20,9 @@ ENGINE = "the factors of all policies"
 
 
 class Reached(NamedTuple):
-    """How a class was reached: from which pod, and as which; None where it is where the way begins."""
+    """How a class was reached: from which class, and over how many hops."""
 
-    pair: Pair | None
+    source: int
     hops: int
 
 
@@ -31,66 +30,75 @@ class Ways:
     """What can be reached from some entities over pods in a row, class by class; ``sure``: by what is admitted for sure."""
 
     def __init__(self, asker: Asker, job: Job, family: int, sure: bool) -> None:
-        self.asker, self.job, self.sure = asker, job, sure
-        self.factors: Factors = asker.policies.factors(family)
+        self.sure, self.factors = sure, asker.policies.factors(family)
+        self.sources = side_of(self.factors, job.sources)
         self.targets = side_of(self.factors, job.target.entities)
         self.pods = side_of(self.factors, asker.policies.world.pods())
         self.flows = mask_of(self.factors.atoms, job.target.flows)
-        self.reached: dict[int, Reached] = {}
+        self.relays: dict[int, Reached] = {}
+        self.ends: dict[int, Reached] = {}
 
-    def run(self, most: int, wanted: int) -> int:
-        """Goes on until the wanted classes are reached, or nothing new is, or ``most`` hops are made; the wanted classes that are reached."""
-        frontier, found = side_of(self.factors, self.job.sources), 0
+    def run(self, most: int, first: bool) -> int:
+        """Makes up to ``most`` hops, until nothing new is reached, all targets are, or the ``first`` is; the targets that are reached."""
+        frontier, found = self.sources.bits, 0
+        fresh = self.pods.bits & ~frontier
         for hop in range(1, most + 1):
-            goals = Side(self.targets.members, self.targets.bits & ~found)
-            for pair, place in self.step(frontier, goals):
-                self.reached.setdefault(place, Reached(pair, hop))
-                found |= 1 << place if self.targets.bits >> place & 1 else 0
-            if found & wanted or found == self.targets.bits or hop == most:
-                return found
-            relays = {p: g for p, g in self.pods.members.items() if p not in self.reached}
-            fresh = {place: (pair.destination,) for pair, place in self.step(frontier, Side(relays, set_of(relays)))}
-            for pair, place in list(self.step(frontier, Side(relays, set_of(relays)))):
-                self.reached.setdefault(place, Reached(pair, hop))
-            if not fresh:
-                return found
-            frontier = Side(dict(sorted(fresh.items())), set_of(fresh))
+            for target, source in self.step(frontier, self.targets.bits & ~found).items():
+                self.ends[target] = Reached(source, hop)
+                found |= 1 << target
+            if found == self.targets.bits or (found and first) or hop == most:
+                break
+            reached = self.step(frontier, fresh)
+            self.relays |= {target: Reached(source, hop) for target, source in reached.items()}
+            frontier = set_of(reached)
+            fresh &= ~frontier
+            if not frontier:
+                break
         return found
 
-    def step(self, frontier: Side, goals: Side) -> Iterator[tuple[Pair, int]]:
-        """The classes of the goals that one hop leads to, each with the first pair that does."""
-        left = goals.bits
-        want = Want.ADMITTED if self.sure else Want.MAY_ADMIT
-        for place in frontier.members:
-            if not left:
-                return
-            kept = {position: goals.members[position] for position in members(left)}
-            one = Side({place: frontier.members[place]}, 1 << place)
-            for pair in Search(self.factors, self.asker.policies.profile, one, Side(kept, left), self.flows, False).pairs(want):
-                position = self.place(pair.destination, kept)
-                if left >> position & 1:
-                    left &= ~(1 << position)
-                    yield pair, position
+    def step(self, frontier: int, goals: int) -> dict[int, int]:
+        """The classes of the goals that one hop leads to, each with the first class that it leads from."""
+        found: dict[int, int] = {}
+        groups: dict[int, list[int]] = {}
+        for goal in members(goals):
+            groups.setdefault(self.factors.ingress.group[goal], []).append(goal)
+        for group, positions in groups.items():
+            cells = [cell for cell in self.factors.ingress.cells[group] if cell.flows & self.flows]
+            left, origins = set_of(positions), 0
+            for cell in cells:
+                origins |= (cell.sure if self.sure else cell.may) & frontier
+            for source in members(origins):
+                reached = self.reached(source, cells, left)
+                found |= dict.fromkeys(members(reached), source)
+                left &= ~reached
+                if not left:
+                    break
+        return found
 
-    def place(self, entity: Entity, known: dict[int, tuple[Entity, ...]]) -> int:
-        """The class of an entity."""
-        found = self.factors.universe.of.get(entity.name)
-        return found if found is not None else next(position for position, group in known.items() if entity in group)
+    def reached(self, source: int, cells: list[Cell], goals: int) -> int:
+        """The goals, all of one group of ingress, that a class reaches."""
+        flows, found = 0, 0
+        for cell in cells:
+            if (cell.sure if self.sure else cell.may) >> source & 1:
+                flows |= cell.flows & self.flows
+        for cell in self.factors.egress.cells[self.factors.egress.group[source]]:
+            if cell.flows & flows:
+                found |= (cell.sure if self.sure else cell.may) & goals
+        return found
 
-    def path(self, place: int) -> list[Pair]:
-        """The pairs on the way to a class, from the first."""
-        found: list[Pair] = []
-        at: int | None = place
-        while at is not None and at in self.reached and len(found) < 99:
-            pair = self.reached[at].pair
-            if pair is None:
-                break
-            found.append(pair)
-            source = self.factors.universe.of.get(pair.source.name)
-            at = (
-                source if source is not None and self.reached.get(source, Reached(None, 0)).hops < self.reached[at].hops else None
-            )
-        return found[::-1]
+    def path(self, target: int) -> list[Pair]:
+        """The pairs on the way to a target, from the first."""
+        step, entity, found = self.ends[target], self.targets.members[target][0], list[Pair]()
+        at = target
+        while True:
+            relay = self.relays.get(step.source) if step.hops > 1 else None
+            known = self.pods if relay is not None else self.sources
+            source = known.members[step.source][0]
+            flows = self.factors.pair(step.source, at)[0 if self.sure else 1] & self.flows
+            found.append(Pair(source, entity, flows))
+            if relay is None:
+                return found[::-1]
+            step, entity, at = relay, source, step.source
 
 
 def hops(asker: Asker, text: str, question: Reach) -> Answer:
@@ -138,7 +146,7 @@ def of_source(asker: Asker, job: Job, question: Reach) -> tuple[Verdict, tuple[W
     for sure in (True, False):
         for family in asker.families:
             ways = Ways(asker, job, family, sure)
-            found = ways.run(question.details.hops, 0 if every else ways.targets.bits)
+            found = ways.run(question.details.hops, not every)
             complete = found == ways.targets.bits and bool(ways.targets.bits)
             if complete if every else found:
                 path = steps(asker, job, ways, next(members(found)))
