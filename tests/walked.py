@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from analyzer.addresses import Address
 from analyzer.model.network import Interface, Network
 from analyzer.query.outside import answering, entrances, stranger
-from analyzer.query.parties import Party, decidable, families, nodes, owners, pods
+from analyzer.query.parties import Party, decidable, families, nearby, nodes, owners, pods
+from analyzer.query.published import published
 from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.delivery import name
 from analyzer.solve.packet import ICMP, ICMPV6, SCTP, SYN, TCP, UDP, Fate, Outcome, Packet
@@ -89,19 +90,30 @@ def between(sources: tuple[Party, ...], targets: tuple[Party, ...], chosen: bool
 def to_services(network: Network, sources: tuple[Party, ...], family: int) -> Iterator[Ask]:
     """Every pod to every port of a service."""
     homes = holders(network, family)
-    for portal in decidable(network, family):
+    found = [(portal, ()) for portal in decidable(network, family, ("Cluster", "Local"))]
+    for portal, ranges in (*found, *published(network, family)):
         flags = SYN if portal.protocol == TCP else 0
+        own = portal.service is not None and portal.service.internal_policy == "Local" and (portal, ()) in found
         for party in sources:
+            ends = nearby(network, portal, party.scope.node) if own else portal.endpoints
+            if not ends or (ranges and not any(prefix.covers(party.address) for prefix in ranges)):
+                continue
             packet = Packet(
                 family, party.address.value, portal.address.value, portal.protocol, 40000, portal.port, tcp_flags=flags
             )
-            yield Ask(party.name, f"svc:{portal.name}", Flow(party.scope, packet), homes, portal.endpoints)
+            yield Ask(party.name, f"svc:{portal.name} at {portal.address}", Flow(party.scope, packet), homes, ends)
 
 
 def from_outside(network: Network, family: int) -> Iterator[Ask]:
     """From outside to every node port."""
     homes, asker = holders(network, family), stranger(network, family)
-    for portal in decidable(network, family):
+    for portal, ranges in published(network, family):
+        flags = SYN if portal.protocol == TCP else 0
+        for party, at in entrances(network, family):
+            if (ends := answering(portal, network, party)) and not ranges:
+                packet = Packet(family, asker.value, portal.address.value, portal.protocol, 40000, portal.port, tcp_flags=flags)
+                yield Ask("outside", f"{party.name} for {portal.address}", Flow(at, packet), homes, ends)
+    for portal in decidable(network, family, ("Cluster", "Local")):
         flags = SYN if portal.protocol == TCP else 0
         for party, at in entrances(network, family) if portal.node_port else ():
             if ends := answering(portal, network, party):

@@ -33,13 +33,20 @@ class Untranslated:
 
 def untranslated(network: Network, node: str, address: Address) -> Untranslated:
     """Where kube-proxy's iptables rules are on a node, nothing else leads to endpoints there: they do not know the address."""
-    service, chain = virtual_addresses(network).get(address, "a service"), entrance(network, node, address.family)
+    chain, what = entrance(network, node, address.family), described(network, address)
     if chain is None:
-        return Untranslated(
-            f"what leads {address}, the cluster address of {service}, to its endpoints is not known on {node}", None
-        )
-    reason = f"the chain {chain.name} of {node} does not translate {address}, the cluster address of {service}, and nobody has it"
-    return Untranslated(reason, chain.at)
+        return Untranslated(f"what leads {address}, {what}, to its endpoints is not known on {node}", None)
+    return Untranslated(f"the chain {chain.name} of {node} does not translate {address}, {what}, and nobody has it", chain.at)
+
+
+def described(network: Network, address: Address) -> str:
+    """What a service's address is."""
+    if (name := virtual_addresses(network).get(address)) is not None:
+        return f"the cluster address of {name}"
+    for (namespace, name), service in sorted(network.cluster.services.items()):
+        if address in (*service.external_addresses, *service.load_balancer_addresses):
+            return f"an external address of svc:{namespace}/{name}"
+    return "the cluster address of a service"
 
 
 def entrance(network: Network, node: str, family: int) -> Chain | None:

@@ -7,7 +7,7 @@ what a policy may want to be cut is neither.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from analyzer.findings import Guarantee, Verdict
@@ -16,8 +16,9 @@ from analyzer.query.causes import Broken
 from analyzer.query.flows import ADMITTED, LOST, PORTED, PORTS, REPLY, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, aims
 from analyzer.query.neglect import neglect
 from analyzer.query.outside import Gate, entrances, from_outside, gates
-from analyzer.query.parties import Party, addresses, apart, decidable, families, nodes, owners, pods, portals
+from analyzer.query.parties import Party, Portal, addresses, apart, decidable, families, nearby, nodes, owners, pods, portals
 from analyzer.query.policies import of_network
+from analyzer.query.published import by_sources, published
 from analyzer.query.reach import Group, Reach, decided, node_groups, pod_senders, united
 from analyzer.query.static import (
     Answer,
@@ -34,6 +35,7 @@ CUT = (LOST, WRONG, REPLY)
 SEEN = (SEEN_SOURCE, SEEN_DESTINATION)
 NAMES = {4: "IPv4", 6: "IPv6"}
 AT_ONCE, MANY = 7, 40
+EVERY = ("Cluster", "Local")
 OUTSIDE, ENFORCED = "outside-to-service", "policy-enforced"
 COSTLY = ("services", "pods", "nodes to pods", "pods to nodes")
 
@@ -184,10 +186,12 @@ def size(network: Network, case: Case, found: tuple[int, ...]) -> str:
     some_nodes = {party.name for family in found for party in nodes(network, family)}
     text = f"{counted(len(some_pods), 'pod')} on {counted(len({p.scope.node for f in found for p in pods(network, f)}), 'node')}"
     if case.flows == "services":
-        decided_ports = sum(len(decidable(network, family)) for family in found)
-        rest = sum(len(portals(network, family, ("Cluster", "Local"))) for family in found) - decided_ports
-        why = f" ({rest} more are left out: internalTrafficPolicy Local, or endpoints that were not captured)" if rest else ""
-        return f"{text}, {counted(decided_ports, 'service port')}{why}"
+        decided_ports = sum(len(decidable(network, family, EVERY)) for family in found)
+        rest = sum(len(portals(network, family, EVERY)) for family in found) - decided_ports
+        outer = sum(1 for family in found for _ in published(network, family))
+        more = f", {outer} of them at addresses for outside too" if outer else ""
+        why = f" ({rest} more are left out: their endpoints were not captured)" if rest else ""
+        return f"{text}, {counted(decided_ports, 'service port')}{more}{why}"
     return text if case.flows == "pods" else f"{text}, {counted(len(some_nodes), 'node')}"
 
 
@@ -221,23 +225,44 @@ def nodes_to_pods(network: Network, family: int) -> Iterator[Group]:
 
 
 def pods_to_services(network: Network, family: int) -> Iterator[Group]:
-    """Every pod to every service port that has a ready endpoint in the capture; some nodes' pods at once."""
-    found, known = pods(network, family), decidable(network, family)
-    if not found or not known:
-        return
+    """Every pod to every service port that has a ready endpoint in the capture; some nodes' pods at once. With internalTrafficPolicy Local the pods
+    of a node to the endpoints there: where there is none, packets are dropped by design. To addresses for the world outside, who may ask there."""
+    found, outer = pods(network, family), list(published(network, family))
+    hosts = sorted({party.scope.node for party in found})
+    everyone = (*decidable(network, family), *(one.portal for one in outer if not one.sources))
+    for start in range(0, len(hosts) if everyone else 0, AT_ONCE):
+        near = tuple(party for party in found if party.scope.node in hosts[start : start + AT_ONCE])
+        yield from to_portals(network, family, near, everyone)
+    local = decidable(network, family, ("Local",))
+    for host in hosts if local else ():
+        mine = tuple(replace(portal, endpoints=own) for portal in local if (own := nearby(network, portal, host)))
+        if mine:
+            yield from to_portals(network, family, tuple(party for party in found if party.scope.node == host), mine)
+    for some, portals_of_some in by_sources([one for one in outer if one.sources], found):
+        yield from to_portals(network, family, some, portals_of_some)
+
+
+def to_portals(network: Network, family: int, senders: Sequence[Party], known: Sequence[Portal]) -> Iterator[Group]:
+    """Some pods to some service ports."""
+    found = pods(network, family)
     holders = {value: frozenset(p.scope for p in parties) for value, parties in owners((*found, *nodes(network, family))).items()}
     translated: dict[tuple[int, int, int], frozenset[tuple[int, int]]] = {}
     for one in known:
         asked = (one.protocol, one.address.value, one.port)
         translated[asked] = translated.get(asked, frozenset()) | one.endpoints
     aim = Aim(family, PORTED, PORTS, holders, translated)
-    names: dict[int, tuple[str, ...]] = {portal.address.value: (f"svc:{portal.name}",) for portal in known}
+    names: dict[int, tuple[str, ...]] = {}
+    for portal in known:
+        names[portal.address.value] = tuple(dict.fromkeys((*names.get(portal.address.value, ()), portal_name(portal))))
     every = addresses_of(names)
-    hosts = sorted({party.scope.node for party in found})
-    for start in range(0, len(hosts), AT_ONCE):
-        near = (party for party in found if party.scope.node in hosts[start : start + AT_ONCE])
-        for some in apart(near):
-            yield Group((aim,), pod_senders(some, every), owners(some), names)
+    for some in apart(senders):
+        yield Group((aim,), pod_senders(some, every), owners(some), names)
+
+
+def portal_name(portal: Portal) -> str:
+    """What a service is called at an address."""
+    cluster = portal.service is None or portal.address in portal.service.cluster_addresses
+    return f"svc:{portal.name}" if cluster else f"svc:{portal.name} at {portal.address}"
 
 
 def addresses_of(values: Iterable[int]) -> Ranges:
@@ -259,7 +284,7 @@ def outside(network: Network, found: Mapping[Key, Reach]) -> Answer:
     case = Case(OUTSIDE, OUTSIDE, CUT, "")
     reaches = {family: reach for (flows, family), reach in sorted(found.items()) if flows == OUTSIDE and reach.pairs}
     if not reaches:
-        known = any(portal.node_port for family in families(network) for portal in portals(network, family))
+        known = any(portal.node_port for family in families(network) for portal in portals(network, family, EVERY))
         why = (
             "no endpoint, or no interface that leads outside, was captured"
             if known
@@ -268,11 +293,7 @@ def outside(network: Network, found: Mapping[Key, Reach]) -> Answer:
         return inapplicable(OUTSIDE, why)
     ways = {party.name for family in reaches for party, _ in entrances(network, family)}
     scope = f"{counted(sum(reach.pairs for reach in reaches.values()), 'node port')} on {counted(len(ways), 'node')}"
-    every = sum(bool(one.node_port) for family in reaches for one in portals(network, family, ("Cluster", "Local")))
-    rest = every - sum(bool(one.node_port) for family in reaches for one in decidable(network, family))
-    why = (
-        f" ({counted(rest, 'service port')} left out: internalTrafficPolicy Local, or endpoints that were not captured)"
-        if rest
-        else ""
-    )
+    every = sum(bool(one.node_port) for family in reaches for one in portals(network, family, EVERY))
+    rest = every - sum(bool(one.node_port) for family in reaches for one in decidable(network, family, EVERY))
+    why = f" ({counted(rest, 'service port')} left out: their endpoints were not captured)" if rest else ""
     return verdict(case, reaches, f"{scope}{why}, {' and '.join(NAMES[family] for family in reaches)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -10,9 +10,10 @@ from analyzer.addresses import Address, Prefix, prefix_of
 from analyzer.addresses import prefix as read_prefix
 from analyzer.model.network import Interface, Network
 from analyzer.query.flows import PORTED, PORTS, REPLY, Aim, Analysis, Lost, asking, failure, followed, origin, spelled, strange
-from analyzer.query.parties import Party, Portal, decidable, nodes, owners, pods
+from analyzer.query.parties import Party, Portal, decidable, nearby, nodes, owners, pods
 from analyzer.query.plan import node_networks, on_link
 from analyzer.query.policies import may_refuse
+from analyzer.query.published import Published, published
 from analyzer.query.reach import Reach, record
 from analyzer.query.replay import Replay, packet_of, weighed
 from analyzer.ranges import Ranges, difference, normalised, single
@@ -41,13 +42,19 @@ Entrance = tuple[Party, Interface]
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The node ports of a family with the nodes that are to answer on them, and what asks there."""
+    """The node ports of a family with the nodes that are to answer on them, and what asks there. ``anywhere``: what comes in at the one node is
+    for addresses that are no node's."""
 
     aim: Aim
     ways: tuple[Entrance, ...]
     strangers: Ranges
     names: Mapping[tuple[int, int, int], str]
     governed: frozenset[str]
+    anywhere: bool = False
+
+    def asked(self, party: Party) -> list[tuple[int, int, int]]:
+        """What is asked where packets come in at a node."""
+        return [key for key in self.names if self.anywhere or key[1] == party.address.value]
 
     @property
     def senders(self) -> tuple[Entrance, ...]:
@@ -85,12 +92,22 @@ def reserved(network: Network) -> tuple[Prefix, ...]:
 
 
 def gates(network: Network, family: int) -> Iterator[Gate]:
-    """All node ports of a family whose endpoints were captured."""
+    """All node ports of a family whose endpoints were captured; and service ports at addresses for the world outside, on each node."""
     ways = tuple(entrances(network, family))
+    if ways:
+        yield from at_nodes(network, family, ways)
+        open_ones = list(published(network, family))
+        for way in ways if open_ones else ():
+            for sources in dict.fromkeys(one.sources for one in open_ones):
+                yield from at_published(network, family, way, [one for one in open_ones if one.sources == sources])
+
+
+def at_nodes(network: Network, family: int, ways: tuple[Entrance, ...]) -> Iterator[Gate]:
+    """The node ports."""
     translated: dict[tuple[int, int, int], frozenset[tuple[int, int]]] = {}
     names: dict[tuple[int, int, int], str] = {}
     ruled: set[str] = set()
-    for portal in decidable(network, family) if ways else ():
+    for portal in decidable(network, family, ("Cluster", "Local")):
         for party, _ in ways if portal.node_port else ():
             if served := answering(portal, network, party):
                 key = (portal.protocol, party.address.value, portal.node_port)
@@ -98,18 +115,37 @@ def gates(network: Network, family: int) -> Iterator[Gate]:
                 names[key] = f"{party.name} port {portal.node_port} (svc:{portal.name})"
                 ruled |= {names[key]} if any(governed(network, address, family) for address, _ in served) else set()
     if translated:
-        holders = owners((*pods(network, family), *nodes(network, family)))
-        scopes = {value: frozenset(party.scope for party in found) for value, found in holders.items()}
-        aim = Aim(family, PORTED, PORTS, scopes, translated)
-        yield Gate(aim, ways, strangers(network, family), names, frozenset(ruled))
+        yield Gate(aim_of(network, family, translated), ways, strangers(network, family), names, frozenset(ruled))
+
+
+def at_published(network: Network, family: int, way: Entrance, found: Sequence[Published]) -> Iterator[Gate]:
+    """Ports at addresses for the world outside, all for the same sources, where packets come in at one node."""
+    translated: dict[tuple[int, int, int], frozenset[tuple[int, int]]] = {}
+    names: dict[tuple[int, int, int], str] = {}
+    ruled: set[str] = set()
+    for portal, _ in found:
+        if served := answering(portal, network, way[0]):
+            key = (portal.protocol, portal.address.value, portal.port)
+            translated[key] = translated.get(key, frozenset()) | served
+            names[key] = f"{way[0].name} for {portal.address} port {portal.port} (svc:{portal.name})"
+            ruled |= {names[key]} if any(governed(network, address, family) for address, _ in served) else set()
+    asking = found[0].among(strangers(network, family))
+    if translated and asking:
+        yield Gate(aim_of(network, family, translated), (way,), asking, names, frozenset(ruled), anywhere=True)
+
+
+def aim_of(network: Network, family: int, translated: Mapping[tuple[int, int, int], frozenset[tuple[int, int]]]) -> Aim:
+    """Service ports that lead to pods and nodes."""
+    holders = owners((*pods(network, family), *nodes(network, family)))
+    scopes = {value: frozenset(party.scope for party in found) for value, found in holders.items()}
+    return Aim(family, PORTED, PORTS, scopes, translated)
 
 
 def answering(portal: Portal, network: Network, party: Party) -> frozenset[tuple[int, int]]:
     """The endpoints that answer on a node: with externalTrafficPolicy Local its own ones only."""
     if portal.service is None or portal.service.external_policy != "Local":
         return portal.endpoints
-    here = {address.value for item in network.attachments if item.scope.node == party.scope.node for address in item.addresses}
-    return frozenset(one for one in portal.endpoints if one[0] in here)
+    return nearby(network, portal, party.scope.node)
 
 
 def governed(network: Network, value: int, family: int) -> bool:
@@ -121,8 +157,7 @@ def governed(network: Network, value: int, family: int) -> bool:
 def from_outside(network: Network, program: NetworkProgram, gate: Gate, dead: Neglect) -> Reach:
     """What becomes of every packet from outside to a node port, and of its answer."""
     reach = Reach(pairs=len(gate.names))
-    asked = {key[1] for key in gate.names}
-    starts = [(program.arrival(at), begun(gate, party)) for party, at in gate.ways if party.address.value in asked]
+    starts = [(program.arrival(at), begun(gate, party)) for party, at in gate.ways if gate.asked(party)]
     found = followed(program, program.start, gate.aim, starts, lambda result, own: returns(gate.aim, result, own), dead)
     reach.assumptions.update(dict.fromkeys(program.assumptions_at(found.points)))
     reach.assumptions.update(found.assumptions)
@@ -139,8 +174,7 @@ def from_outside(network: Network, program: NetworkProgram, gate: Gate, dead: Ne
 def begun(gate: Gate, party: Party) -> State:
     """The packets from outside to one node."""
     values: dict[Field, int | Ranges] = {Field.SOURCE: gate.strangers, Field.SOURCE_PORT: PORTS, Field.TTL: 64, Field.LENGTH: 64}
-    own = [key for key in gate.names if key[1] == party.address.value]
-    return asking(start({**values, Field.TCP_FLAGS: SYN}), own)
+    return asking(start({**values, Field.TCP_FLAGS: SYN}), gate.asked(party))
 
 
 def returns(aim: Aim, result: Result, found: Analysis) -> Iterable[Lost]:
@@ -159,7 +193,9 @@ def returns(aim: Aim, result: Result, found: Analysis) -> Iterable[Lost]:
 def by_node(gate: Gate, state: State) -> Iterator[State]:
     """The set, apart for each node that is asked."""
     variable = origin(state, Field.DESTINATION)
-    for party, _ in gate.ways:
+    if gate.anywhere:
+        yield state
+    for party, _ in gate.ways if not gate.anywhere else ():
         part = narrowed(state, variable, single(party.address.value)) if isinstance(variable, str) else state
         if part is not None and any(key[1] == party.address.value for key in keys(part)):
             yield part
@@ -188,5 +224,5 @@ def replayed(network: Network, gate: Gate, item: Lost) -> Replay | None:
     if found is None:
         return None
     packet = packet_of(gate.aim, found)
-    at = next(at for party, at in gate.ways if party.address.value == packet.destination)
+    at = next(at for party, at in gate.ways if gate.anywhere or party.address.value == packet.destination)
     return weighed(network, gate.aim, item, walk(network, Flow(at, packet)))

@@ -98,10 +98,17 @@ def portals(network: Network, family: int, policies: tuple[str, ...] = ("Cluster
     return tuple(portal for key in sorted(network.cluster.services) for portal in portals_of(network, key, family, policies))
 
 
-def decidable(network: Network, family: int) -> tuple[Portal, ...]:
+def decidable(network: Network, family: int, policies: tuple[str, ...] = ("Cluster",)) -> tuple[Portal, ...]:
     """The portals of which every endpoint is a pod or a node of the capture."""
     known = {party.address.value for party in (*pods(network, family), *nodes(network, family))}
-    return tuple(portal for portal in portals(network, family) if all(address in known for address, _ in portal.endpoints))
+    found = portals(network, family, policies)
+    return tuple(portal for portal in found if all(address in known for address, _ in portal.endpoints))
+
+
+def nearby(network: Network, portal: Portal, node: str) -> frozenset[tuple[int, int]]:
+    """The endpoints of a portal that are on a node: those that a policy Local leaves (pkg/proxy/topology.go ``CategorizeEndpoints``)."""
+    here = {address.value for item in network.attachments if item.scope.node == node for address in item.addresses}
+    return frozenset(one for one in portal.endpoints if one[0] in here)
 
 
 def portals_of(network: Network, key: tuple[str, str], family: int, policies: tuple[str, ...]) -> Iterator[Portal]:
