@@ -288,11 +288,11 @@ def outside(network: Network, found: Mapping[Key, Reach]) -> Answer:
         why = (
             "no endpoint, or no interface that leads outside, was captured"
             if known
-            else "no service with a node port is in the capture"
+            else "no service with a node port or an address for the world outside is in the capture"
         )
         return inapplicable(OUTSIDE, why)
     ways = {party.name for family in reaches for party, _ in entrances(network, family)}
-    scope = f"{counted(sum(reach.pairs for reach in reaches.values()), 'node port')} on {counted(len(ways), 'node')}"
+    scope = f"{counted(sum(reach.pairs for reach in reaches.values()), 'port')} for outside on {counted(len(ways), 'node')}"
     every = sum(bool(one.node_port) for family in reaches for one in portals(network, family, EVERY))
     rest = every - sum(bool(one.node_port) for family in reaches for one in decidable(network, family, EVERY))
     why = f" ({counted(rest, 'service port')} left out: their endpoints were not captured)" if rest else ""

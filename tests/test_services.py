@@ -1,0 +1,72 @@
+"""Services for a node's own pods, at load balancers' addresses and at external ones, on the capture of a real network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analyzer.findings import Verdict
+from analyzer.pipeline import read_input
+from analyzer.query.guarantees import Decided, decide
+from tests.lab import record
+from tests.mutations import Tally, doubtful, unfounded
+
+TRUTH = Path(__file__).parent.parent / "samples" / "truth"
+IDS = ("pod-to-service", "outside-to-service")
+RULES = "nodes/node-b/iptables-save"
+
+
+def decided(sample: str, folder: Path, file: str = "", part: str = "", instead: str | None = None) -> Decided:
+    """The verdicts on a recording with the lines left out that hold a text, or with another text in its place."""
+    record.unpack((TRUTH / f"{sample}.txt").read_text(), folder)
+    if file:
+        path = folder / file
+        text = path.read_text()
+        assert part in text
+        lines = text.splitlines(keepends=True)
+        path.write_text(text.replace(part, instead) if instead is not None else "".join(one for one in lines if part not in one))
+    network = read_input((str(folder),)).network
+    found = decide(network, IDS)
+    wrong = [text for guarantee in found.guarantees for text in doubtful(network, guarantee, Tally())]
+    wrong += [text for broken in found.broken for text in unfounded(network, broken)]
+    assert wrong == []
+    return found
+
+
+@pytest.mark.parametrize("sample", ["host-gw-services-published", "calico-services-itp-local-no-local"])
+def test_what_kube_proxy_writes_is_proved(sample: str, tmp_path: Path) -> None:
+    (inside, *_) = decided(sample, tmp_path).guarantees
+    assert inside.verdict is Verdict.PROVED
+    assert "8 service ports, 3 of them at addresses for outside too" in inside.scope
+
+
+@pytest.mark.parametrize(
+    ("part", "instead", "target"),
+    [
+        ("-d 198.51.100.80/32", None, "svc:default/shown at 198.51.100.80"),
+        ("-d 198.51.100.81/32", None, "svc:default/shown at 198.51.100.81"),
+        ("-d 10.96.0.55/32 -p tcp", "-d 10.96.0.155/32 -p tcp", "svc:default/near"),
+    ],
+)
+def test_a_node_that_does_not_know_an_address_is_named(part: str, instead: str | None, target: str, tmp_path: Path) -> None:
+    found = decided("host-gw-services-published", tmp_path, RULES, part, instead)
+    assert {(item.guarantee, item.source[:9], item.target) for item in found.broken if item.guarantee == IDS[0]} == {
+        (IDS[0], "default/b", target)
+    }
+
+
+def test_a_policy_local_that_a_node_does_not_keep_is_refuted(tmp_path: Path) -> None:
+    """The object says that only the node's own endpoints answer; the rules lead to all."""
+    old = "internalTrafficPolicy: Cluster\n    clusterIP: 10.96.0.50"
+    new = old.replace("Cluster", "Local", 1)
+    found = decided("host-gw-services-published", tmp_path, "k8s/services.yaml", old, new)
+    assert found.guarantees[0].verdict is Verdict.REFUTED
+    assert {item.target for item in found.broken if item.guarantee == IDS[0]} == {"svc:default/web"}
+
+
+def test_who_may_not_ask_a_load_balancer_is_no_failure(tmp_path: Path) -> None:
+    """Its ranges are the pods of node-b; where the rule for them is missing, these fail, and no others."""
+    found = decided("host-gw-services-published", tmp_path, RULES, "default/gated loadbalancer IP")
+    gated = {item.source[:9] for item in found.broken if "gated at" in item.target}
+    assert gated == {"default/b"}
