@@ -345,9 +345,8 @@ class Cluster:
         labels = self.host_labels(node)
         if labels is None or self.failsafe(direction, packet):
             return True
-        for kind in ("untracked", "preDNAT", "normal"):
-            if kind == "preDNAT" and direction == "egress":
-                continue
+        # Host endpoints of all interfaces have no untracked policies.
+        for kind in ("preDNAT", "normal") if direction == "ingress" else ("normal",):
             verdict = self.chain(labels, direction, packet, kind)
             if verdict:
                 return verdict == "Allow"
@@ -360,10 +359,9 @@ class Cluster:
         if labels is None:
             return True
         if direction == "ingress":
-            for kind in ("untracked", "preDNAT"):
-                verdict = "" if self.failsafe("ingress", packet) else self.chain(labels, direction, packet, kind)
-                if verdict:
-                    return verdict == "Allow"
+            verdict = "" if self.failsafe("ingress", packet) else self.chain(labels, direction, packet, "preDNAT")
+            if verdict:
+                return verdict == "Allow"
         return self.chain(labels, direction, packet, "forward") != "Deny"
 
     def failsafe(self, direction: str, packet: Packet) -> bool:

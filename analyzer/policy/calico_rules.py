@@ -171,13 +171,15 @@ class Reader:
             yield Way(both((item.peer, way.peer)), conjunction((item.traffic, way.traffic)))
 
     def endpoints_of(self, name: tuple[str, str], with_ports: bool) -> Iterator[Way]:
-        """What is behind a service: by its endpoints where they are given, else by the pods that it selects."""
+        """What is behind a service: by its endpoints where they are given (felix/serviceindex), else by the pods that it selects."""
         cluster = self.endpoints.world.cluster
         slices = cluster.endpoints.get(name, ())
         for item in slices:
-            own = tuple(sorted(host_prefix(endpoint.address) for endpoint in item.endpoints))
-            for _, protocol, port in item.ports if with_ports else (("", 0, None),):
-                yield Way(InBlocks(own), box(protocol, port) if with_ports else ANY_TRAFFIC)
+            own = InBlocks(tuple(sorted(host_prefix(endpoint.address) for endpoint in item.endpoints)))
+            if with_ports:
+                yield from (Way(own, box(protocol, port)) for _, protocol, port in item.ports if port is not None)
+            else:
+                yield Way(own)
         service = cluster.services.get(name)
         if not slices and service is not None and service.selector:
             yield from behind(service, with_ports)

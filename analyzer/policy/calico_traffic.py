@@ -16,9 +16,9 @@ from analyzer.ranges import Ranges, normalised, single
 ICMP = (1, 58)
 
 
-def box(protocol: int, port: int | None) -> Traffic:
-    """The flows of a protocol to a port; None: to any."""
-    return Box(single(protocol)) if port is None else Box(single(protocol), single(port))
+def box(protocol: int, port: int) -> Traffic:
+    """The flows of a protocol to a port."""
+    return Box(single(protocol), single(port))
 
 
 def flows(view: View) -> Traffic:

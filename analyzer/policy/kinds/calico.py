@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from analyzer.facts.kubernetes import OtherObjectFact
-from analyzer.policy.calico_endpoints import ACCOUNT_KEY, GROUPS, PODS, Endpoints, endpoints_of
+from analyzer.policy.calico_endpoints import ACCOUNT_KEY, GROUPS, PODS, Endpoints, HostEndpoint, endpoints_of
 from analyzer.policy.calico_fields import selector
 from analyzer.policy.calico_hosts import BEFORE_TRANSLATION, FIRST, FORWARDED, LAST, UNTRACKED, Place, of_policy
 from analyzer.policy.calico_rules import Reader, of_account, of_namespace
@@ -94,12 +94,17 @@ class Reading:
         yield from orders
         if not place.stage:
             yield policy
-        hosts = self.endpoints.selected_hosts(chosen) if self.everywhere else ()
+        hosts = self.hosts(chosen, place)
         if hosts:
             forward = self.spec.truth("applyOnForward") is True
             yield from of_policy(policy, hosts, self.endpoints, place, forward, doubt)
         elif place.stage:
-            self.note(f"selects no host endpoint, and policies with {self.flag()} are for those only")
+            self.note(f"does nothing: it selects no host endpoint that policies with {self.flag()} are for")
+
+    def hosts(self, chosen: Peer, place: Place) -> tuple[HostEndpoint, ...]:
+        """The host endpoints that the policy is for. Those of all interfaces have no untracked policies (reference/resources/hostendpoint.md)."""
+        found = self.endpoints.selected_hosts(chosen) if self.everywhere else ()
+        return tuple(item for item in found if item.interface != "*" or place.stage != UNTRACKED)
 
     def rules(self, name: str) -> Rules | None:
         """What the policy says in a direction; None where it is not about it."""
