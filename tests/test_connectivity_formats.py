@@ -258,6 +258,12 @@ def test_what_is_not_certain_counts_when_strict(capsys: pytest.CaptureFixture[st
     assert "endpoints" in capsys.readouterr().err
 
 
+def test_the_documentation_shows_what_is_printed() -> None:
+    page = (SAMPLES.parent.parent / "docs" / "connectivity.md").read_text()
+    shown = page.split("```")[1].partition("manifests.yaml\n")[2]
+    assert shown == (SAMPLES / "shop" / "expected.txt").read_text().partition("\n\n$ ")[0].removeprefix("$\n") + "\n"
+
+
 def test_from_python() -> None:
     capture = load(SAMPLES / "shop" / "manifests.yaml")
     assert repr(capture.connectivity()) == "<connectivity: 3 endpoints, 5 links, 5 uncertain>"
