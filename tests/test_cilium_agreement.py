@@ -18,7 +18,7 @@ from analyzer.policy.terms import Kind
 from analyzer.policy.world import world_of
 from tests.naive_cilium import Cilium, verdict
 from tests.naive_policy import NO, OPEN, YES, Answers, Object
-from tests.policies import policies_of
+from tests.policies import compiled, policies_of
 from tests.test_policy_agreement import (
     NODES,
     PORT_NAMES,
@@ -26,7 +26,6 @@ from tests.test_policy_agreement import (
     SPACES,
     Maker,
     Question,
-    compiled,
     flow_of,
     questions,
     told,
@@ -267,7 +266,7 @@ def agree(random: Random) -> Counter[Answers]:
         expected = verdict(Cilium(objects, config), asked.one, asked.other, asked.packet)
         answers = {
             "decide": told(decide(policies, asked.source, asked.destination, flow).admitted),
-            "factors": compiled(policies, known, asked.source, asked.destination, flow),
+            "factors": told(compiled(policies, known[flow.family], asked.source, asked.destination, flow)),
         }
         # A rule that denies nodes leaves open what enters from the own one: it is known to be open, and no more.
         wider = policies.world.profile.own_node_admitted is None and enters_own_node(asked)
