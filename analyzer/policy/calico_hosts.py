@@ -9,8 +9,9 @@ decide, and without one for the direction everything passes.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
@@ -52,17 +53,18 @@ STAGES = {"untracked": -1e300, "before translation": -1e290}
 UNTRACKED, BEFORE_TRANSLATION = STAGES
 
 # felix/config/config_params.go: FailsafeInboundHostPorts, FailsafeOutboundHostPorts.
-ETCD_AND_API = (("tcp", 179), ("tcp", 2379), ("tcp", 2380), ("tcp", 5473), ("tcp", 6443), ("tcp", 6666), ("tcp", 6667))
-INBOUND = (("tcp", 22), ("udp", 68), *ETCD_AND_API)
-OUTBOUND = (("udp", 53), ("udp", 67), *ETCD_AND_API)
+INBOUND = "tcp:22,udp:68,tcp:179,tcp:2379,tcp:2380,tcp:5473,tcp:6443,tcp:6666,tcp:6667"
+OUTBOUND = "udp:53,udp:67,tcp:179,tcp:2379,tcp:2380,tcp:5473,tcp:6443,tcp:6666,tcp:6667"
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 
 
 @dataclass(frozen=True, slots=True)
 class Felix:
-    """Felix's configuration of a cluster and of its nodes: the FelixConfiguration objects by name."""
+    """Felix's configuration of a cluster and of its nodes: the FelixConfiguration objects by name, and the environment of calico-node, where
+    that is given, with its place: it comes first."""
 
-    objects: dict[str, OtherObjectFact]
+    objects: Mapping[str, OtherObjectFact]
+    variables: Mapping[str, tuple[str, Span]]
 
     def spec(self, node: str, key: str) -> View | None:
         """The specification that has a field, the node's own before that of all."""
@@ -74,22 +76,46 @@ class Felix:
     def failsafe(self, node: str, direction: Direction, at: Span) -> Iterator[Rule]:
         """The ports that host endpoints always let pass."""
         inwards = direction is Direction.INGRESS
-        spec = self.spec(node, "failsafeInboundHostPorts" if inwards else "failsafeOutboundHostPorts")
-        if spec is None:
-            for protocol, port in INBOUND if inwards else OUTBOUND:
-                yield Rule(Action.ALLOW, EVERYONE, at, Box(single(PROTOCOLS[protocol]), single(port)), name="failsafe")
-            return
-        for item in spec.parts("failsafeInboundHostPorts" if inwards else "failsafeOutboundHostPorts"):
-            number, within = PROTOCOLS.get(item.text("protocol", "tcp").lower()), block_of(item.text("net") or "::/0")
-            if number is not None and within is not None:
-                peer = InBlocks((within,)) if item.text("net") else EVERYONE
-                yield Rule(Action.ALLOW, peer, item.at(), Box(single(number), single(item.number("port"))), name="failsafe")
+        key = "failsafeInboundHostPorts" if inwards else "failsafeOutboundHostPorts"
+        variable, spec = self.variables.get(f"FELIX_{key.upper()}"), self.spec(node, key)
+        found = INBOUND if inwards else OUTBOUND
+        if variable is not None:
+            found, at = variable[0], variable[1]
+        elif spec is not None:
+            ports = ((item.text("protocol", "tcp"), item.text("net"), item.number("port")) for item in spec.parts(key))
+            found, at = ",".join(f"{protocol}:{net}:{port}" for protocol, net, port in ports) or "none", spec.at(key)
+        for peer, traffic in failsafe_ports(found):
+            yield Rule(Action.ALLOW, peer, at, traffic, name="failsafe")
+
+
+def failsafe_ports(text: str) -> Iterator[tuple[Peer, Box]]:
+    """The ports of a list such as ``tcp:22,udp:10.0.0.0/8:68,443``, with the blocks that they are open to. What is none is left out."""
+    for item in text.split(","):
+        protocol, _, rest = item.strip().rpartition(":")[0].partition(":")
+        port, number = item.strip().rpartition(":")[2], PROTOCOLS.get(protocol.lower() or "tcp")
+        within = block_of(rest) if rest else None
+        if number is not None and port.isdecimal() and len(port) <= 5 and (within or not rest):
+            yield InBlocks((within,)) if within else EVERYONE, Box(single(number), single(int(port)))
 
 
 def felix_of(world: World) -> Felix:
     """The configuration that is given."""
     given = (item for item in world.cluster.others if item.kind == "FelixConfiguration" and group_of(item) in GROUPS)
-    return Felix({item.name: item for item in given})
+    variables: dict[str, tuple[str, Span]] = {}
+    for item in world.cluster.others:
+        if item.kind == "DaemonSet" and item.name in ("calico-node", "canal"):
+            for variable in environment(mapping(mapping(mapping(item.document.get("spec")).get("template")).get("spec"))):
+                variables.setdefault(str(variable.get("name")), (str(variable.get("value", "")), item.at))
+    return Felix({item.name: item for item in given}, variables)
+
+
+def environment(template: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The environment variables of a pod's containers."""
+    containers = template.get("containers")
+    for container in containers if isinstance(containers, list) else ():
+        found = mapping(container).get("env")
+        for item in found if isinstance(found, list) else ():
+            yield mapping(item)
 
 
 def subject(hosts: Iterable[HostEndpoint], endpoints: Endpoints, of: Of = Of.NODE) -> Peer:

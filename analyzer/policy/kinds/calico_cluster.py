@@ -7,8 +7,7 @@ felix/rules/static.go (filterWorkloadToHostChain).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
@@ -21,7 +20,7 @@ from analyzer.policy.reading import Complaint, PolicyKind, Read, unknown_fields,
 from analyzer.policy.selectors import check_key, check_value
 from analyzer.policy.terms import EVERYONE, All, Named, Of, Opaque, Peer, both
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
-from analyzer.policy.world import World, mapping
+from analyzer.policy.world import World
 from analyzer.source import Span
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -126,15 +125,14 @@ def always(world: World) -> Iterator[Read]:
     yield from tier_orders(endpoints)
     yield from standing(endpoints, felix)
     yield TierOrder("default", 0.0, Action.PASS, TO_HOST)
-    agents = list(agent_settings(world))
     for name in sorted(world.cluster.nodes):
         spec = felix.spec(name, ACTION_FIELD)
-        if spec is not None and not agents and spec.text(ACTION_FIELD) == "Drop":
+        if spec is not None and ACTION_VARIABLE not in felix.variables and spec.text(ACTION_FIELD) == "Drop":
             at = spec.at(ACTION_FIELD)
             text = f"whether {ACTION_VARIABLE} of calico-node, which is not given, says other than {ACTION_FIELD}: it comes first"
             yield to_host(name, at, Opaque(text, at))
-        elif agents and agents[0][0] == "drop":
-            yield to_host(name, agents[0][1], EVERYONE)
+        elif ACTION_VARIABLE in felix.variables and felix.variables[ACTION_VARIABLE][0].lower() == "drop":
+            yield to_host(name, felix.variables[ACTION_VARIABLE][1], EVERYONE)
 
 
 def to_host(node: str, at: Span, doubt: Peer) -> Policy:
@@ -142,25 +140,6 @@ def to_host(node: str, at: Span, doubt: Peer) -> Policy:
     peers = both(All((PODS, Named(Of.PLACE, frozenset({node})))), doubt)
     rules = Rules((Rule(Action.DENY, peers, at),), isolates=False)
     return Policy("FelixConfiguration", "", ACTION_FIELD, at, Named(Of.NODE, frozenset({node})), rules, None, plane=TO_HOST)
-
-
-def agent_settings(world: World) -> Iterator[tuple[str, Span]]:
-    """What the environment of calico-node, where that is given, says of traffic from pods to their nodes: set or not, the field is not asked."""
-    for item in world.cluster.others:
-        if item.kind == "DaemonSet" and item.name in ("calico-node", "canal"):
-            template = mapping(mapping(mapping(item.document.get("spec")).get("template")).get("spec"))
-            for variable in variables(template):
-                if variable.get("name") == ACTION_VARIABLE:
-                    yield str(variable.get("value", "")).lower(), item.at
-
-
-def variables(template: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The environment variables of a pod's containers."""
-    containers = template.get("containers")
-    for container in containers if isinstance(containers, list) else ():
-        found = mapping(container).get("env")
-        for item in found if isinstance(found, list) else ():
-            yield mapping(item)
 
 
 Check = Callable[[OtherObjectFact, View, World], None]
