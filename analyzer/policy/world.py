@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,8 @@ MADE_BY = {"ReplicaSet": "Deployment", "Job": "CronJob"}
 @dataclass(frozen=True, slots=True)
 class World:
     """Who is there. ``namespaces``: the labels of each namespace that is given or that an object stands in; ``given``: those with an
-    object of their own. ``by_name`` finds an entity by its name. ``places`` are the nodes that are given or that entities are on."""
+    object of their own. ``by_name`` finds an entity by its name. ``places`` are the nodes that are given or that entities are on,
+    ``by_kind`` the further objects of each kind, ``by_port_name`` the protocols and ports for which pods use a name."""
 
     cluster: Cluster
     profile: Profile
@@ -31,6 +32,8 @@ class World:
     given: frozenset[str] = frozenset()
     by_name: Mapping[str, Entity] = field(default_factory=dict)
     places: tuple[str, ...] = ()
+    by_kind: Mapping[str, tuple[OtherObjectFact, ...]] = field(default_factory=dict)
+    by_port_name: Mapping[str, frozenset[tuple[int, int]]] = field(default_factory=dict)
 
     def pods(self) -> Iterator[Entity]:
         """The entities that policies can select as pods."""
@@ -53,7 +56,25 @@ def world_of(cluster: Cluster, profile: Profile = UNKNOWN_SYSTEM) -> World:
     found += [maker.node(fact) for _, fact in sorted(cluster.nodes.items())]
     by_name = {entity.name: entity for entity in found}
     places = tuple(sorted({*cluster.nodes, *(entity.node for entity in found if entity.node)}))
-    return World(cluster, profile, tuple(found), namespaces, given, by_name, places)
+    return World(cluster, profile, tuple(found), namespaces, given, by_name, places, kinds_of(cluster), port_names_of(found))
+
+
+def kinds_of(cluster: Cluster) -> dict[str, tuple[OtherObjectFact, ...]]:
+    """The further objects by kind, in their order."""
+    found: dict[str, list[OtherObjectFact]] = {}
+    for item in cluster.others:
+        found.setdefault(item.kind, []).append(item)
+    return {kind: tuple(items) for kind, items in found.items()}
+
+
+def port_names_of(entities: Iterable[Entity]) -> dict[str, frozenset[tuple[int, int]]]:
+    """What pods of a network of their own mean by each name of a port."""
+    found: dict[str, set[tuple[int, int]]] = {}
+    for entity in entities:
+        if entity.kind is Kind.POD:
+            for port in entity.ports:
+                found.setdefault(port.name, set()).add((port.protocol, port.port))
+    return {name: frozenset(ports) for name, ports in found.items()}
 
 
 def namespaces_of(cluster: Cluster) -> tuple[dict[str, Mapping[str, str]], frozenset[str]]:

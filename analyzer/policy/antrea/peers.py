@@ -124,8 +124,8 @@ class EndReader:
 
     def groups(self, kind: str) -> Iterator[OtherObjectFact]:
         """The groups that the policy can name."""
-        for item in self.world.cluster.others:
-            if item.kind == kind and group_of(item) == GROUP and (not self.namespace or item.namespace == self.namespace):
+        for item in self.world.by_kind.get(kind, ()):
+            if group_of(item) == GROUP and (not self.namespace or item.namespace == self.namespace):
                 yield item
 
     def members(self, spec: View, item: View, depth: int) -> Peer:

@@ -295,7 +295,7 @@ def block(view: View, text: str, *path: str | int) -> Prefix | None:
 
 def groups_of(world: World) -> Iterator[OtherObjectFact]:
     """The CiliumCIDRGroups."""
-    return (item for item in world.cluster.others if item.kind == "CiliumCIDRGroup" and group_of(item) == "cilium.io")
+    return (item for item in world.by_kind.get("CiliumCIDRGroup", ()) if group_of(item) == "cilium.io")
 
 
 def labels_hold(test: Peer, labels: Mapping[str, str]) -> bool:

@@ -152,7 +152,7 @@ class PortReader:
         exact = PortName(name, protocols)
         if self.direction is Direction.INGRESS:
             return exact
-        ports = sorted({(port.protocol, port.port) for pod in self.world.pods() for port in pod.ports if port.name == name})
+        ports = sorted(self.world.by_port_name.get(name, ()))
         boxes = tuple(Box(single(protocol), single(port)) for protocol, port in ports if contains(protocols, protocol))
         if not boxes:
             return exact

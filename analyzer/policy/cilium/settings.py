@@ -44,8 +44,10 @@ class Settings:
 
 def config_map(cluster: Cluster) -> ConfigMapFact | None:
     """Cilium's ConfigMap, in whichever namespace it is installed."""
-    found = (fact for (_, name), fact in sorted(cluster.config_maps.items()) if name == CONFIG_MAP)
-    return next(found, None)
+    if (usual := cluster.config_maps.get(("kube-system", CONFIG_MAP))) is not None:
+        return usual
+    found = [(namespace, fact) for (namespace, name), fact in cluster.config_maps.items() if name == CONFIG_MAP]
+    return min(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def settings_of(cluster: Cluster) -> Settings:

@@ -71,8 +71,8 @@ def place_of(spec: View, world: World) -> int:
     priority = spec.value.get("priority")
     if not isinstance(priority, int | float) or isinstance(priority, bool) or not 1 <= priority <= 10000:
         spec.wrong("priority must be a number from 1 to 10000", "priority")
-    for item in world.cluster.others:
-        if item.kind == "Tier" and item.name == name and item.api_version.startswith(f"{GROUP}/"):
+    for item in world.by_kind.get("Tier", ()):
+        if item.name == name and item.api_version.startswith(f"{GROUP}/"):
             return view_of(item).part("spec").number("priority")
     if name.lower() not in TIERS:
         spec.wrong(f"there is no Tier {name!r}", "tier")

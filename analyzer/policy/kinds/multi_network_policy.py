@@ -46,9 +46,8 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
 
 def missing(fact: OtherObjectFact, named: list[str], world: World) -> Iterator[Complaint]:
     """Networks that are named and not given, where any are given."""
-    given = {
-        (item.namespace or "default", item.name) for item in world.cluster.others if item.kind == "NetworkAttachmentDefinition"
-    }
+    networks = world.by_kind.get("NetworkAttachmentDefinition", ())
+    given = {(item.namespace or "default", item.name) for item in networks}
     for text in named:
         space, slash, name = text.rpartition("/")
         if given and (space if slash else fact.namespace, name) not in given:
