@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import pairwise, permutations, product
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from analyzer.addresses import Address, prefix
@@ -26,6 +26,7 @@ from analyzer.query.ask.asking import Asker
 from analyzer.query.ask.pairs import meets
 from analyzer.query.ask.questions import Word
 from analyzer.query.ask.sides import host
+from analyzer.query.ask.subsets import chosen, only
 from analyzer.query.ask.traffic import boxes, inside, ordinary
 from analyzer.query.policies import Policies
 from analyzer.solve.labels import Frame, Sought
@@ -215,6 +216,7 @@ TEXTS = ("", " on 80", " on 53-81, udp/53", " on tcp")
 
 @SLOW  # type: ignore[untyped-decorator]
 @given(st.integers(0, 1 << 32))  # type: ignore[untyped-decorator]
+@example(626)  # type: ignore[untyped-decorator]
 def test_factors_answer_as_the_plain_reading_of_every_pair_and_flow(seed: int) -> None:
     random, policies = cluster(seed)
     asker = Asker(policies)
@@ -249,3 +251,78 @@ def test_the_same_question_has_the_same_answer(seed: int) -> None:
             continue
         shown = [(answer.verdict, answer.statement, repr(answer), answer.notes, answer.settle) for answer in answers]
         assert shown[0] == shown[1]
+
+
+def able(policies: Policies, one: Entity, other: Entity, flows: tuple[Box, ...]) -> bool | None:
+    """Whether some flow passes between two pods, by the plain reading of each."""
+    values: list[bool | None] = []
+    for family in policies.families():
+        known = policies.factors(family)
+        for place in members(union(known.atoms.of_box(box) for box in flows)):
+            flow = ordinary(inside(known.atoms, 1 << place, flows), (), family)
+            values.append(decide(policies.all, host(one, family), host(other, family), flow).admitted)
+    return some(values)
+
+
+@SLOW  # type: ignore[untyped-decorator]
+@given(st.integers(0, 1 << 32))  # type: ignore[untyped-decorator]
+def test_hops_and_directions_are_those_of_every_pair(seed: int) -> None:
+    random, policies = cluster(seed)
+    pods, number = list(policies.world.pods()), random.randrange(1, len(PORTS))
+    if len(pods) < 2 or len(policies.families()) > 1:
+        return
+    flows = boxes(PORTS[number], 4)
+    table_of = {(one.name, other.name): able(policies, one, other, flows) for one in pods for other in pods if one is not other}
+    names = [entity.name for entity in pods]
+    start, goal = random.sample(names, 2)
+    for hops in (1, 2, 3):
+        walked = some([every([table_of[pair] for pair in pairwise(way)]) for way in ways(start, goal, names, hops)])
+        said = ask(policies, f"can {start} reach {goal}{TEXTS[number]} in at most {hops} hops")
+        assert said.verdict is VERDICTS[walked], (seed, start, goal, hops)
+        if said.path:
+            assert [item.source.name for item in said.path] + [said.path[-1].destination.name] in [
+                list(way) for way in ways(start, goal, names, hops)
+            ]
+    single = [entity.name for entity in pods if entity.replicas == 1]
+    if len(single) == len(pods):
+        one_way = some([every([table_of[a, b], negation(table_of[b, a])]) for a in names for b in names if a != b])
+        assert (
+            ask(policies, f"is there a pair that can talk in one direction only{TEXTS[number]}").verdict is VERDICTS[one_way]
+        ), seed
+
+
+def ways(start: str, goal: str, names: list[str], hops: int) -> Iterator[tuple[str, ...]]:
+    """Every way of so many hops at most, without a pod twice."""
+    between = [name for name in names if name not in (start, goal)]
+    for count in range(hops):
+        for inner in permutations(between, count):
+            yield (start, *inner, goal)
+
+
+@SLOW  # type: ignore[untyped-decorator]
+@given(st.integers(0, 1 << 32))  # type: ignore[untyped-decorator]
+def test_sets_of_policies_compare_as_their_decisions_do(seed: int) -> None:
+    random, policies = cluster(seed)
+    asker = Asker(policies)
+    known = sorted({str(policy).partition(" ")[2] for policy in policies.all.policies() if policy.kind == "NetworkPolicy"})
+    if len(known) < 2:
+        return
+    left, right = random.sample(known, random.randint(1, 2)), random.sample(known, random.randint(1, 2))
+    sets = [only(asker, chosen(asker, tuple(Word(name, 1) for name in names))) for names in (left, right)]
+    found: list[tuple[bool | None, bool | None]] = []
+    for family in policies.families():
+        factors = policies.factors(family)
+        for one, other in product(asker.names.everyone, repeat=2):
+            own_node = {one.kind, other.kind} == {Kind.POD, Kind.HOST}
+            if own_node or not meets(one, other) or not (in_family(one, family) and in_family(other, family)):
+                continue
+            for place in members(factors.atoms.all):
+                flow = ordinary(inside(factors.atoms, 1 << place, boxes((), 4)), (), family)
+                first, second = (decide(policy_set, host(one, family), host(other, family), flow).admitted for policy_set in sets)
+                found.append((first, second))
+    said = ask(policies, f"policies {', '.join(left)} are contained in {', '.join(right)}").verdict
+    beyond = some([every([first, negation(second)]) for first, second in found])
+    if beyond is None:
+        assert said in (Verdict.UNDECIDED, Verdict.PROVED), seed
+    else:
+        assert said is VERDICTS[negation(beyond)], (seed, left, right)

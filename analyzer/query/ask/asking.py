@@ -93,7 +93,8 @@ def search(asker: Asker, job: Job, family: int) -> Search:
     """The search for a job in a family."""
     known = asker.policies.factors(family)
     sources, targets = side_of(known, job.sources), side_of(known, job.target.entities)
-    return Search(known, asker.policies.profile, sources, targets, mask_of(known.atoms, job.target.flows), job.exempt, job.itself)
+    itself = job.itself and len(job.sources) == 1 and job.sources == job.target.entities
+    return Search(known, asker.policies.profile, sources, targets, mask_of(known.atoms, job.target.flows), job.exempt, itself)
 
 
 def find(asker: Asker, jobs: Iterable[Job], want: Want) -> Witness | None:

@@ -48,7 +48,7 @@ class Rectangle(NamedTuple):
 @dataclass(frozen=True)
 class Search:
     """What is asked: from some entities to others, about some flows. ``exempt``: whether what policies are not asked about counts;
-    ``itself``: whether a pod that is asked about itself alone is meant."""
+    ``itself``: it is one pod that is asked about itself."""
 
     factors: Factors
     profile: Profile
@@ -56,7 +56,7 @@ class Search:
     targets: Side
     flows: int
     exempt: bool = True
-    itself: bool = True
+    itself: bool = False
 
     @cached_property
     def source_groups(self) -> dict[int, list[int]]:
@@ -163,7 +163,7 @@ class Search:
     def neighbours(self) -> Iterator[tuple[Entity, Entity]]:
         """Pods and nodes that share a node, or may; the one entity, where it is asked about itself."""
         sources, targets = self.sources.entities, self.targets.entities
-        if self.itself and len(sources) == 1 and sources == targets:
+        if self.itself and sources and targets:
             yield sources[0], targets[0]
         for left, right in ((Kind.POD, Kind.HOST), (Kind.HOST, Kind.POD)):
             by_node: dict[str, list[Entity]] = {}
