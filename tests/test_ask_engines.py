@@ -19,7 +19,10 @@ from analyzer.policy.planes import PolicySet
 from analyzer.policy.possible import End, Possible, Value, Variable, entity_of
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
 from analyzer.policy.programs import Reader
-from analyzer.policy.terms import Box, Kind
+from analyzer.policy.terms import (
+    Box,
+    Kind,
+)
 from analyzer.policy.truth_tables import Table, table
 from analyzer.query.ask import ask
 from analyzer.query.ask.asking import Asker
