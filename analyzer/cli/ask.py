@@ -66,7 +66,10 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     answers = [(question, answered(policies, given, question)) for question in questions]
     progress.end()
     written(options, policies, given, answers)
-    return next(status for status in WORST if status in {status_of(item) for _, item in answers})
+    for gap in given.unreadable:
+        print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
+    statuses = {status_of(item) for _, item in answers} | ({3} if given.unreadable else set())
+    return next(status for status in WORST if status in statuses)
 
 
 def apart(words: list[str]) -> tuple[list[str], list[str]]:

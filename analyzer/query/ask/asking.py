@@ -10,6 +10,7 @@ from analyzer.addresses import Prefix
 from analyzer.policy.classes import leaves
 from analyzer.policy.decision import Decision, Step, decide, doubt
 from analyzer.policy.entities import Entity, Flow
+from analyzer.policy.profiles import UNKNOWN_SYSTEM
 from analyzer.policy.terms import Box, InBlocks, Peer, Traffic, opaque_in
 from analyzer.policy.tiers import Direction
 from analyzer.query.ask.answers import Disagreement, Witness
@@ -59,7 +60,11 @@ class Asker:
     def about(self) -> str:
         """What is asked about, in words."""
         count = sum(1 for _ in self.policies.all.policies())
-        return f"{several(count, 'policy')}, {' and '.join(f'IPv{family}' for family in self.families)}"
+        ignored, system = len(self.policies.all.ignored), self.policies.profile
+        parts = [several(count, "policy"), " and ".join(f"IPv{family}" for family in self.families)]
+        parts += [f"as {system.name} reads them"] if system != UNKNOWN_SYSTEM else []
+        parts += [f"{several(ignored, 'object')} left out that {system.name} does not enforce"] if ignored else []
+        return ", ".join(parts)
 
     def decide(self, source: Entity, destination: Entity, flow: Flow, *, imagined: bool = False) -> Decision:
         """The plain reading. Of ends that are not in the input nothing is remembered."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cached_property
@@ -93,11 +93,21 @@ class Search:
     def of_source(self, want: Want, group: int, source: int) -> Iterator[Pair]:
         """The pairs of a class of sources."""
         found = list(self.rectangles(want, group, 1 << source))
-        for destination in members(union(item.destinations for item in found)):
+        reached = union(item.destinations for item in found)
+        for destination in self.in_order(reached):
             flows = union(item.flows for item in found if item.destinations >> destination & 1)
             ends = self.ends(want, source, destination)
             if ends is not None:
                 yield Pair(*ends, flows)
+
+    def in_order(self, destinations: int) -> Iterable[int]:
+        """Classes of destinations, the most ordinary first."""
+        return [place for place in self.targets.members if destinations >> place & 1] if self.outside else members(destinations)
+
+    @cached_property
+    def outside(self) -> bool:
+        """Whether some of the targets are outside."""
+        return any(group[0].kind is Kind.OUTSIDE for group in self.targets.members.values())
 
     def rectangles(self, want: Want, group: int, sources: int) -> Iterator[Rectangle]:
         """What is as wanted, from classes of one group of egress; none of them is empty."""

@@ -26,7 +26,7 @@ class NameProblem(ValueError):
 
 @dataclass(frozen=True)
 class Side:
-    """Entities of one family by their classes, in order; ``bits`` are the classes."""
+    """Entities of one family by their classes, the most ordinary first; ``bits`` are the classes."""
 
     members: dict[int, tuple[Entity, ...]]
     bits: int
@@ -51,8 +51,17 @@ def side_of(factors: Factors, entities: Iterable[Entity]) -> Side:
         position = class_of(factors, entity)
         if position is not None:
             members.setdefault(position, []).append(entity)
-    ordered = {position: tuple(group) for position, group in sorted(members.items())}
+    ordered = {
+        position: tuple(group) for position, group in sorted(members.items(), key=lambda item: (remote(*item[1]), item[0]))
+    }
     return Side(ordered, set_of(ordered))
+
+
+def remote(entity: Entity, *_: Entity) -> int:
+    """Where addresses outside stand behind all others: first those that hold a host that stands for any."""
+    if entity.kind is not Kind.OUTSIDE:
+        return 0
+    return 1 if any(block.covers(item) for block in entity.blocks for item in ORDINARY) else 2
 
 
 class Directory:
