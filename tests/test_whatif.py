@@ -16,7 +16,7 @@ from analyzer.capture.reading import facts
 from analyzer.model.build import build
 from analyzer.model.cluster import Cluster
 from analyzer.policy.bits import members
-from analyzer.policy.edited import changed_set, recompiled, told_apart
+from analyzer.policy.edited import by_place, changed_set, recompiled, told_apart
 from analyzer.policy.factors import Factors, factors
 from analyzer.policy.planes import policy_set
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
@@ -160,7 +160,7 @@ def test_what_is_compiled_anew_is_what_a_full_compile_gives() -> None:
         old = {key_of(fact): fact for fact in cluster.others}
         now = {key_of(fact): fact for fact in after.others}
         gone = [fact for key, fact in old.items() if now.get(key) is not fact]
-        change = changed_set(before, gone, [fact for key, fact in now.items() if old.get(key) is not fact])
+        change = changed_set(before, gone, [fact for key, fact in now.items() if old.get(key) is not fact], by_place(before))
         if change is None:
             counts["no tier"] += 1
             continue

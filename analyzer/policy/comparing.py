@@ -82,6 +82,12 @@ class Groups:
             found = self.memory[pair] = parts(self.old.cells[pair[0]], self.new.cells[pair[1]], self.peers)
         return found
 
+    def among(self, pair: Pair, peers: int) -> list[Part]:
+        """The same of some of the peers; of few it is not worth remembering."""
+        if pair in self.memory or peers.bit_count() > FEW:
+            return self.parts(pair)
+        return parts(self.old.cells[pair[0]], self.new.cells[pair[1]], self.peers & peers)
+
     def touching(self, peers: int) -> Iterable[Pair]:
         """The groups that have a position among the peers."""
         peers &= self.within
@@ -95,6 +101,8 @@ def parts(old: tuple[Cell, ...], new: tuple[Cell, ...], within: int) -> list[Par
     found = {within: (NOTHING, NOTHING)}
     for side, cells in enumerate((old, new)):
         for cell in cells:
+            if not cell.may & within:
+                continue
             split: dict[int, tuple[Sides, Sides]] = {}
             for peers, sides in found.items():
                 for inside, added in (
@@ -105,6 +113,8 @@ def parts(old: tuple[Cell, ...], new: tuple[Cell, ...], within: int) -> list[Par
                     if inside:
                         split[inside] = both(sides, side, added)
             found = split
+    if len(found) == 1:
+        return [Part(within, *found[within])]
     return [Part(peers, *sides) for peers, sides in sorted(united(found).items())]
 
 
@@ -146,7 +156,7 @@ def leaving(egress: Groups, ingress: Groups) -> Iterator[Rectangle]:
             if part.old == part.new:
                 continue
             for destination in ingress.touching(part.peers):
-                for other in ingress.parts(destination):
+                for other in ingress.among(destination, egress.positions(source)):
                     yield from crossed(egress.positions(source), ingress.positions(destination), part, other)
 
 
@@ -157,7 +167,7 @@ def entering(egress: Groups, ingress: Groups) -> Iterator[Rectangle]:
             if other.old == other.new:
                 continue
             for source in egress.touching(other.peers):
-                for part in egress.parts(source):
+                for part in egress.among(source, ingress.positions(destination)):
                     if part.old == part.new:
                         yield from crossed(egress.positions(source), ingress.positions(destination), part, other)
 

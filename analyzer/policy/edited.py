@@ -6,7 +6,8 @@ is no answer here, and the set has to be compiled. What comes out is the same as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
@@ -18,6 +19,7 @@ from analyzer.policy.planes import PolicySet, homes_of, kinds
 from analyzer.policy.reading import Complaint, group_of
 from analyzer.policy.terms import HasLabel, InBlocks, LabelIn, LabelText, Named, Of, Peer, Traffic
 from analyzer.policy.tiers import Direction, Plane, Policy, Tier
+from analyzer.source import Span
 
 # Kinds whose reading looks at the object and at the profile only, and which give policies alone.
 ALONE = frozenset(
@@ -28,7 +30,9 @@ ALONE = frozenset(
         "policy.networking.k8s.io/ClusterNetworkPolicy",
     }
 )
-Homes = dict[int, dict[str, list[int]]]
+Index = dict[str, list[int]]
+Homes = dict[int, Index]
+Places = Mapping[Span, Sequence[Policy]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,17 @@ class Change:
         return found
 
 
-def changed_set(policies: PolicySet, gone: Sequence[ObjectFact], new: Sequence[ObjectFact]) -> Change | None:
+def by_place(policies: PolicySet) -> Places:
+    """The policies by the place of the object that says them."""
+    found: dict[Span, list[Policy]] = {}
+    for policy in policies.policies():
+        found.setdefault(policy.at, []).append(policy)
+    return found
+
+
+def changed_set(policies: PolicySet, gone: Sequence[ObjectFact], new: Sequence[ObjectFact], places: Places) -> Change | None:
     """The set without the policies of some objects, and with those of others. None where objects are not all policies that stand alone, or
-    where there is no tier yet for one."""
+    where there is no tier yet for one. ``places``: ``by_place`` of the set."""
     came: list[Policy] = []
     complaints: list[Complaint] = []
     for item in (*gone, *new):
@@ -62,8 +74,7 @@ def changed_set(policies: PolicySet, gone: Sequence[ObjectFact], new: Sequence[O
             read = list(kinds()[f"{group_of(item)}/{item.kind}"].read(item, policies.world))
             came += [one for one in read if isinstance(one, Policy)]
             complaints += [one for one in read if isinstance(one, Complaint)]
-    places = {item.at for item in gone}
-    went = tuple(policy for policy in policies.policies() if policy.at in places)
+    went = tuple(policy for item in gone for policy in places.get(item.at, ()))
     if any(not has_tier(policies, policy) for policy in came):
         return None
     planes, homes = rebuilt(policies, went, came)
@@ -77,16 +88,18 @@ def has_tier(policies: PolicySet, policy: Policy) -> bool:
 
 
 def rebuilt(policies: PolicySet, gone: tuple[Policy, ...], new: list[Policy]) -> tuple[tuple[Plane, ...], Homes]:
-    """The planes after the edit, and what of the index of homes is still so."""
-    planes, homes, number = [], dict[int, dict[str, list[int]]](), 0
-    went = {id(policy) for policy in gone}
+    """The planes after the edit, and the index of homes after it."""
+    planes, homes, number = [], dict[int, Index](), 0
     for plane in policies.planes:
         tiers = []
         for tier in plane.tiers:
-            came = [policy for policy in new if (policy.plane, policy.tier) == (plane.name, tier.name)]
             known = policies.homes.get(number)
-            if came or any((policy.plane, policy.tier) == (plane.name, tier.name) for policy in gone):
-                tier, known = in_tier(tier, went, came, known)
+            for policy in gone:
+                if (policy.plane, policy.tier) == (plane.name, tier.name):
+                    tier, known = without(tier, policy, known)
+            for policy in new:
+                if (policy.plane, policy.tier) == (plane.name, tier.name):
+                    tier, known = including(tier, policy, known)
             if known is not None:
                 homes[number] = known
             tiers.append(tier)
@@ -95,22 +108,29 @@ def rebuilt(policies: PolicySet, gone: tuple[Policy, ...], new: list[Policy]) ->
     return tuple(planes), homes
 
 
-def in_tier(
-    tier: Tier, went: set[int], came: list[Policy], homes: dict[str, list[int]] | None
-) -> tuple[Tier, dict[str, list[int]] | None]:
-    """The tier after the edit. A policy that takes the place of one of its order and home leaves the index as it is."""
-    found = list(tier.policies)
-    places = [place for place, policy in enumerate(found) if id(policy) in went]
-    if len(places) == len(came) == 1 and same_place(found[places[0]], came[0]):
-        found[places[0]] = came[0]
-        return replace(tier, policies=tuple(found)), homes
-    kept = [policy for policy in found if id(policy) not in went]
-    return replace(tier, policies=tuple(sorted((*kept, *came), key=lambda policy: policy.order))), None
+def order_of(policy: Policy) -> tuple[float, str]:
+    """What a tier's policies are sorted by."""
+    return policy.order
 
 
-def same_place(old: Policy, new: Policy) -> bool:
-    """Whether two policies stand at the same place of their tier, and are found under the same namespaces."""
-    return old.order == new.order and homes_of(old.subject) == homes_of(new.subject)
+def without(tier: Tier, policy: Policy, homes: Index | None) -> tuple[Tier, Index | None]:
+    """The tier without a policy, and its index of homes."""
+    place = bisect_left(tier.policies, policy.order, key=order_of)
+    while tier.policies[place] is not policy:
+        place += 1
+    if homes is not None:
+        homes = {home: [one - (one > place) for one in places if one != place] for home, places in homes.items()}
+    return replace(tier, policies=(*tier.policies[:place], *tier.policies[place + 1 :])), homes
+
+
+def including(tier: Tier, policy: Policy, homes: Index | None) -> tuple[Tier, Index | None]:
+    """The tier with one more policy, behind those of its order, and its index of homes."""
+    place = bisect_right(tier.policies, policy.order, key=order_of)
+    if homes is not None:
+        homes = {home: [one + (one >= place) for one in places] for home, places in homes.items()}
+        for home in homes_of(policy.subject) or ("",):
+            homes[home] = sorted((*homes.get(home, ()), place))
+    return replace(tier, policies=(*tier.policies[:place], policy, *tier.policies[place:])), homes
 
 
 def recompiled(factors: Factors, change: Change, known: Mentioned) -> Factors | None:
@@ -189,31 +209,34 @@ def refolded(factors: Factors, factor: Factor, change: Change, direction: Direct
         narrowed(factors.universe, change.policies, touched, direction), factors.universe, factors.atoms, direction
     )
     numbers: dict[Key, int] = {}
-    group, classes = list(factor.group), [have & ~touched for have in factor.classes]
+    group, classes = list(factor.group), list(factor.classes)
+    for number in {group[position] for position in members(touched)}:
+        classes[number] &= ~touched
     cells: list[tuple[Cell, ...]] = list(factor.cells)
     for position, key in keys(compiler, touched):
-        number = numbers.get(key)
-        if number is None:
-            number = numbers[key] = len(cells)
+        if (place := numbers.get(key)) is None:
+            place = numbers[key] = len(cells)
             cells.append(compiler.cells(key))
             classes.append(0)
-        group[position] = number
-        classes[number] |= 1 << position
+        group[position] = place
+        classes[place] |= 1 << position
     return Factor(tuple(group), tuple(classes), tuple(cells))
 
 
 def narrowed(universe: Universe, policies: PolicySet, touched: int, direction: Direction) -> tuple[Plane, ...]:
-    """The planes with only the policies that could select one of the touched classes."""
-    wanted: set[int] = set()
+    """The planes with only the policies that select one of the touched classes, or may; those of one order do not say how they stand."""
+    wanted: dict[int, dict[int, Policy]] = {}
     for position in members(touched):
-        for tier in policies.selecting(universe.classes[position], universe.family, direction):
-            wanted |= {id(item.policy) for item in tier}
-    return tuple(replace(plane, tiers=tuple(only(tier, wanted) for tier in plane.tiers)) for plane in policies.planes)
-
-
-def only(tier: Tier, wanted: set[int]) -> Tier:
-    """The tier with some of its policies."""
-    return replace(tier, policies=tuple(policy for policy in tier.policies if id(policy) in wanted))
+        for number, selected in enumerate(policies.selecting(universe.classes[position], universe.family, direction)):
+            wanted.setdefault(number, {}).update((id(item.policy), item.policy) for item in selected)
+    planes, number = [], 0
+    for plane in policies.planes:
+        tiers = []
+        for tier in plane.tiers:
+            tiers.append(replace(tier, policies=tuple(sorted(wanted.get(number, {}).values(), key=order_of))))
+            number += 1
+        planes.append(replace(plane, tiers=tuple(tiers)))
+    return tuple(planes)
 
 
 def keys(compiler: Compiler, touched: int) -> Iterable[tuple[int, Key]]:

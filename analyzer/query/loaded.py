@@ -15,12 +15,14 @@ from analyzer.model.cluster import Cluster
 from analyzer.parsers import read
 from analyzer.parsers.kubernetes import PARSER
 from analyzer.policy.classes import Mentioned
-from analyzer.policy.edited import Change, changed_set, recompiled, told_apart
+from analyzer.policy.edited import Change, Places, by_place, changed_set, recompiled, told_apart
 from analyzer.policy.factors import Factors
 from analyzer.policy.joint import Couple, Joint
 from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
 from analyzer.policy.tiers import Direction
-from analyzer.query.difference import Changed, Difference, changes, difference, ordered
+from analyzer.query.blocks import Standings
+from analyzer.query.changes import Changed
+from analyzer.query.difference import Difference, changes, difference, ordered
 from analyzer.query.edits import Apply, Delete, Edit, Object
 from analyzer.query.ends import Sizes, sizes
 from analyzer.query.opaque import only_admits, uses
@@ -41,7 +43,15 @@ class Loaded:
     @cached_property
     def policies(self) -> Policies:
         """The policies as they are."""
-        return known(Identity(self.cluster), self.profile)
+        found = known(Identity(self.cluster), self.profile)
+        for number, tier in enumerate(found.all.tiers()):
+            found.all.candidates(number, tier, "")
+        return found
+
+    @cached_property
+    def places(self) -> Places:
+        """The policies by the place of their object."""
+        return by_place(self.policies.all)
 
     @cached_property
     def told(self) -> Mentioned:
@@ -58,6 +68,11 @@ class Loaded:
         """The entities of each class, each with itself, by family."""
         families = self.policies.families()
         return {family: coupled(self.policies.factors(family)) for family in families}
+
+    @cached_property
+    def standings(self) -> dict[int, Standings]:
+        """How those of each class stand to their nodes, by family."""
+        return {family: Standings(unchanged(self.policies.factors(family), members)) for family, members in self.members.items()}
 
     @cached_property
     def sizes(self) -> Sizes:
@@ -88,7 +103,7 @@ class Loaded:
             after = recompiled(before, change, self.told)
             if after is None:
                 return None
-            found += changes(self.joint(before, after, members, change), self.sizes)
+            found += changes(self.joint(before, after, members, change), self.sizes, self.standings[family])
         return Difference(changes=ordered(found))
 
     def change(self, edits: Sequence[Edit]) -> Change | None:
@@ -111,15 +126,19 @@ class Loaded:
         if len(set(keys)) < len(keys) or not keys:
             return None
         gone += [self.by_key[key_of(item)] for item in new if key_of(item) in self.by_key]
-        return changed_set(self.policies.all, gone, new)
+        return changed_set(self.policies.all, gone, new, self.places)
 
     def named(self, target: Object) -> list[OtherObjectFact]:
         """The objects of a name among those that policies are."""
-        return [
-            item
-            for item in self.cluster.others
-            if (item.name, item.namespace) == (target.name, target.namespace) and target.is_of(item.kind)
-        ]
+        return [item for item in self.by_name.get((target.namespace, target.name), ()) if target.is_of(item.kind)]
+
+    @cached_property
+    def by_name(self) -> dict[tuple[str, str], list[OtherObjectFact]]:
+        """The same objects by namespace and name."""
+        found: dict[tuple[str, str], list[OtherObjectFact]] = {}
+        for item in self.cluster.others:
+            found.setdefault((item.namespace, item.name), []).append(item)
+        return found
 
     def joint(self, before: Factors, after: Factors, members: Members, change: Change) -> Joint:
         """Both sides over the classes that there are."""
@@ -132,3 +151,8 @@ class Loaded:
 def coupled(factors: Factors) -> Members:
     """The entities of each class, each with itself."""
     return tuple(tuple(Couple(entity, entity) for entity in group) for group in factors.universe.members)
+
+
+def unchanged(factors: Factors, members: Members) -> Joint:
+    """A set of policies against itself."""
+    return Joint(factors, factors, members, factors.universe.all, 0, 0)
