@@ -1,47 +1,34 @@
-"""Calico: the language of its selectors, clusters with verdicts, what it refuses, and all real objects of it that are at hand."""
+"""Calico: the language of its selectors, and all real objects of it that are at hand."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
-from random import Random
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lark import Lark
 from lark.exceptions import UnexpectedInput
 
-from analyzer.addresses import address
 from analyzer.capture.reading import facts
 from analyzer.model.build import build
 from analyzer.plugins import shipped
 from analyzer.policy.calico_endpoints import GROUPS, selects
 from analyzer.policy.calico_selectors import SelectorError, read_selector
-from analyzer.policy.decision import decide
-from analyzer.policy.entities import Entity, Flow
-from analyzer.policy.planes import PolicySet, kinds, policy_set
+from analyzer.policy.planes import kinds
 from analyzer.policy.profiles import CALICO
 from analyzer.policy.reading import group_of
-from analyzer.policy.terms import All, AnyOf, Kind, Not, Opaque, Peer, Traffic
+from analyzer.policy.terms import All, AnyOf, Not, Opaque, Peer, Traffic
 from analyzer.policy.tiers import Policy, Rules
 from analyzer.policy.world import world_of
 from analyzer.source import Source
 from tests.naive_calico import Selector
-
-SAMPLES = sorted((Path(__file__).parent.parent / "samples" / "policies").glob("calico-*"))
-DATA = Path(os.environ.get("ANALYZER_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
-NUMBERS = {"TCP": 6, "UDP": 17, "SCTP": 132, "ICMP": 1, "ICMPv6": 58}
-LINE = re.compile(r"(\S+) (\S+) (\w+)/([\d.]+)(?:<(\d+))?(?:@([46]))? (allowed|denied|open)")
+from tests.policies import DATA, needs
 
 LABELS = {"a": "1", "app": "front-end", "projectcalico.org/namespace": "n", "x.y/z_0-1": ""}
 SELECTORS: list[tuple[str, bool]] = [
@@ -225,114 +212,6 @@ def test_a_long_selector_is_refused_as_fast_as_it_is_read() -> None:
     assert time.process_time() - begun < 5
 
 
-def policies_of(*sources: Source) -> PolicySet:
-    known, gaps = facts(sources)
-    assert not gaps
-    return policy_set(world_of(build(sources, known, gaps).cluster, CALICO))
-
-
-def sample(path: Path) -> PolicySet:
-    return policies_of(Source("objects.yaml", (path / "objects.yaml").read_text(), "kubernetes"))
-
-
-def verdict_lines(path: Path) -> Iterator[str]:
-    for line in (path / "verdicts.txt").read_text().splitlines():
-        if line and not line.startswith("#"):
-            yield line
-
-
-def end(policies: PolicySet, text: str) -> Entity:
-    found = policies.world.by_name.get(text)
-    return found or Entity(text, Kind.OUTSIDE, addresses=(address(text),))
-
-
-def flow(match: re.Match[str], *ends: Entity) -> Flow:
-    """``TCP/80``, ``ICMP/8.0``, with ``<port``: from a source port, with ``@6``: of IPv6."""
-    protocol = NUMBERS.get(match[3]) or int(match[3])
-    kind, _, code = match[4].partition(".")
-    outside = [own.family for item in ends for own in item.addresses if item.kind is Kind.OUTSIDE]
-    family = int(match[6] or 0) or (6 if protocol == 58 else outside[0] if outside else 4)
-    port = int(kind) * 256 + int(code) if code else int(kind)
-    return Flow(family, protocol, port, int(match[5] or (0 if code else 40000)))
-
-
-@pytest.mark.parametrize("path", [path for path in SAMPLES if (path / "verdicts.txt").exists()], ids=lambda path: path.name)
-def test_clusters_have_their_verdicts(path: Path) -> None:
-    """verdicts.txt: from, to, protocol/port, verdict."""
-    policies, wrong = sample(path), []
-    for line in verdict_lines(path):
-        match = LINE.fullmatch(line)
-        assert match, line
-        source, destination = end(policies, match[1]), end(policies, match[2])
-        found = decide(policies, source, destination, flow(match, source, destination)).admitted
-        said = "open" if found is None else "allowed" if found else "denied"
-        wrong += [f"{line}: found {said}"] if said != match[7] else []
-    assert not wrong, "\n".join(wrong)
-
-
-@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
-def test_what_is_wrong_is_said(path: Path, request: pytest.FixtureRequest) -> None:
-    """complaints.txt: line and column, whether Calico would refuse the object, and the words."""
-    found = sorted((item.at.line, item.at.column, item.rejected, item.message) for item in sample(path).complaints)
-    text = "".join(f"{line}:{column} {'refused' if rejected else 'taken'}: {words}\n" for line, column, rejected, words in found)
-    expected = path / "complaints.txt"
-    if request.config.getoption("--update"):
-        expected.write_text(text)
-    assert text == expected.read_text()
-
-
-JUNK: list[object] = [
-    None,
-    True,
-    0,
-    -1,
-    1 << 70,
-    1.5,
-    float("inf"),
-    "",
-    "x",
-    "global()",
-    "80:90",
-    "\0",
-    [],
-    {},
-    [None],
-    [{}],
-    {"x": 1},
-    [[]],
-    ["x", 3],
-]
-
-
-def damaged(value: object, random: Random) -> object:
-    """The value with one part of it replaced, or left out."""
-    if random.random() < 0.25 or not isinstance(value, dict | list) or not value:
-        return random.choice(JUNK)
-    if isinstance(value, list):
-        place = random.randrange(len(value))
-        return [*value[:place], damaged(value[place], random), *value[place + 1 :]]
-    key = random.choice(sorted(value))
-    changed = {**value, key: damaged(value[key], random)}
-    return changed if random.random() < 0.9 else {other: kept for other, kept in value.items() if other != key}
-
-
-@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
-def test_damaged_objects_bring_no_traceback(path: Path) -> None:
-    source = Source("objects.yaml", (path / "objects.yaml").read_text(), "kubernetes")
-    objects = [json.loads(json.dumps(item)) for item in yaml.safe_load_all(source.text)]
-    random = Random(7)
-    for _ in range(150):
-        place = random.randrange(len(objects))
-        spec = damaged(objects[place]["spec"], random) if "spec" in objects[place] else random.choice(JUNK)
-        items = [*objects[:place], {**objects[place], "spec": spec}, *objects[place + 1 :]]
-        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-        sources = (Source("objects.json", text, "kubernetes"),)
-        policies = policy_set(world_of(build(sources, *facts(sources)).cluster, CALICO))
-        everyone = [*policies.world.entities, Entity("8.8.8.8", Kind.OUTSIDE, addresses=(address("8.8.8.8"),))]
-        for _ in range(5):
-            decide(policies, random.choice(everyone), random.choice(everyone), Flow(4, 6, 80))
-
-
 def test_the_grammar_is_read_for_errors_only() -> None:
     code = "import sys; from analyzer.policy.calico_selectors import read_selector as r; r('a == \"x\"'); assert 'lark' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -360,7 +239,7 @@ def doubts(policy: Policy) -> Iterator[str]:
                 yield from opaque_in(term)
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the real files are not here")
+@needs(DATA)
 def test_every_real_object_is_read(capsys: pytest.CaptureFixture[str]) -> None:
     known, complete, read = kinds(), 0, 0
     told: Counter[str] = Counter()
