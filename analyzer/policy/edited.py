@@ -94,12 +94,14 @@ def rebuilt(policies: PolicySet, gone: tuple[Policy, ...], new: list[Policy]) ->
         tiers = []
         for tier in plane.tiers:
             known = policies.homes.get(number)
-            for policy in gone:
-                if (policy.plane, policy.tier) == (plane.name, tier.name):
-                    tier, known = without(tier, policy, known)
-            for policy in new:
-                if (policy.plane, policy.tier) == (plane.name, tier.name):
-                    tier, known = including(tier, policy, known)
+            went = [policy for policy in gone if (policy.plane, policy.tier) == (plane.name, tier.name)]
+            came = [policy for policy in new if (policy.plane, policy.tier) == (plane.name, tier.name)]
+            if len(went) == len(came) == 1 and same_place(went[0], came[0]):
+                tier, went, came = instead(tier, went[0], came[0]), [], []
+            for policy in went:
+                tier, known = without(tier, policy, known)
+            for policy in came:
+                tier, known = including(tier, policy, known)
             if known is not None:
                 homes[number] = known
             tiers.append(tier)
@@ -113,11 +115,28 @@ def order_of(policy: Policy) -> tuple[float, str]:
     return policy.order
 
 
-def without(tier: Tier, policy: Policy, homes: Index | None) -> tuple[Tier, Index | None]:
-    """The tier without a policy, and its index of homes."""
+def same_place(old: Policy, new: Policy) -> bool:
+    """Whether two policies stand at the same place of their tier, and are found under the same namespaces."""
+    return old.order == new.order and homes_of(old.subject) == homes_of(new.subject)
+
+
+def place_of(tier: Tier, policy: Policy) -> int:
+    """Where a policy stands."""
     place = bisect_left(tier.policies, policy.order, key=order_of)
     while tier.policies[place] is not policy:
         place += 1
+    return place
+
+
+def instead(tier: Tier, old: Policy, new: Policy) -> Tier:
+    """The tier with one policy in the place of another."""
+    place = place_of(tier, old)
+    return replace(tier, policies=(*tier.policies[:place], new, *tier.policies[place + 1 :]))
+
+
+def without(tier: Tier, policy: Policy, homes: Index | None) -> tuple[Tier, Index | None]:
+    """The tier without a policy, and its index of homes."""
+    place = place_of(tier, policy)
     if homes is not None:
         homes = {home: [one - (one > place) for one in places if one != place] for home, places in homes.items()}
     return replace(tier, policies=(*tier.policies[:place], *tier.policies[place + 1 :])), homes
