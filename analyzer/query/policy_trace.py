@@ -6,9 +6,9 @@ There is no network to walk: where policies admit a flow it is taken to arrive, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from analyzer.addresses import Address, address, host_prefix
+from analyzer.addresses import Address, address, host_prefix, prefix
 from analyzer.facts.kubernetes import ServiceFact
 from analyzer.model.network import Network
 from analyzer.policy.decision import Decision, Step, decide
@@ -32,17 +32,26 @@ FATES = {True: Fate.REACHABLE, False: Fate.UNREACHABLE, None: Fate.UNKNOWN}
 FROM_OUTSIDE = ("NodePort", "LoadBalancer")
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for: protocol and port, and the family, where one of the ends is named by an address."""
+
+    protocol: int
+    port: int
+    family: int | None = None
+
+
 def policy_trace(network: Network, source: str, target: str, protocol: int, port: int, profile: Profile) -> Trace:
     """What policies say of a flow from each of the sources to each of the targets. ValueError when a name means nobody."""
     policies = known(Identity(network.cluster), profile)
-    senders = named(policies, source)
+    senders, wanted = named(policies, source), Wanted(protocol, port, family_named(source, target))
     if (asked := service_named(policies, target)) is not None:
-        outcomes = [one for sender in senders for one in to_service(policies, sender, asked, protocol, port)]
+        outcomes = [one for sender in senders for one in to_service(policies, sender, asked, wanted)]
     else:
         receivers = named(policies, target)
         pairs = [(one, other) for one in senders for other in receivers if one is not other or one.replicas > 1]
         pairs = pairs or [(senders[0], receivers[0])]
-        outcomes = [one_way(policies, one, other, flow_for(one, other, protocol, port)) for one, other in pairs]
+        outcomes = [one_way(policies, one, other, flow_for(one, other, wanted)) for one, other in pairs]
     kept = tuple(dict.fromkeys(outcomes))
     return Trace(fate_of(kept), kept)
 
@@ -76,13 +85,23 @@ def service_named(policies: Policies, text: str) -> tuple[str, str] | None:
     return None if held else service_at(policies.world, own)
 
 
-def flow_for(source: Entity, destination: Entity, protocol: int, port: int) -> Flow:
-    """The flow in the first family that both ends have an address in."""
-    family = family_of(source, destination)
-    if protocol == ICMP:
+def family_named(*names: str) -> int | None:
+    """The family of the first of the names that is an address."""
+    for name in names:
+        try:
+            return prefix(name.strip()).family
+        except ValueError:
+            continue
+    return None
+
+
+def flow_for(source: Entity, destination: Entity, wanted: Wanted) -> Flow:
+    """The flow in the family that is asked for, else in the first that both ends have an address in."""
+    family = wanted.family or family_of(source, destination)
+    if wanted.protocol == ICMP:
         number, kind = ECHO[family]
         return Flow(family, number, kind, 0)
-    return Flow(family, protocol, port, EPHEMERAL)
+    return Flow(family, wanted.protocol, wanted.port, EPHEMERAL)
 
 
 def family_of(source: Entity, destination: Entity) -> int:
@@ -97,10 +116,10 @@ def families_of(entity: Entity) -> list[int]:
     return [item.family for item in entity.addresses] + [item.family for item in entity.blocks]
 
 
-def to_service(policies: Policies, sender: Entity, key: tuple[str, str], protocol: int, port: int) -> Iterator[Outcome]:
+def to_service(policies: Policies, sender: Entity, key: tuple[str, str], wanted: Wanted) -> Iterator[Outcome]:
     """An outcome for each pod behind a service's port."""
     service = policies.world.cluster.services[key]
-    name = f"service {'/'.join(key)}"
+    name, protocol, port = f"service {'/'.join(key)}", wanted.protocol, wanted.port
     if not port and protocol == ICMP and service.ports:
         protocol, port = service.ports[0].protocol, service.ports[0].port
     found = [item for item in backends(policies.world, *key) if (item.protocol, item.port) == (protocol, port)]
@@ -111,12 +130,12 @@ def to_service(policies: Policies, sender: Entity, key: tuple[str, str], protoco
     elif not found:
         yield nowhere(f"{name} has no pod behind port {port}", service.at)
     for item in found if sender.kind is not Kind.OUTSIDE or service.type in FROM_OUTSIDE or service.external_addresses else ():
-        yield through(policies, sender, service, item)
+        yield through(policies, sender, service, item, wanted)
 
 
-def through(policies: Policies, sender: Entity, service: ServiceFact, backend: Backend) -> Outcome:
+def through(policies: Policies, sender: Entity, service: ServiceFact, backend: Backend, wanted: Wanted) -> Outcome:
     """What becomes of a flow through a service to one of its pods."""
-    flow = flow_for(sender, backend.entity, backend.protocol, backend.target)
+    flow = flow_for(sender, backend.entity, replace(wanted, protocol=backend.protocol, port=backend.target))
     own = [item for item in service.cluster_addresses if item.family == flow.family] or list(service.cluster_addresses)
     blocks = tuple(host_prefix(item) for item in own[:1])
     asked = Asked(

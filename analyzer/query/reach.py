@@ -114,12 +114,9 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
             text = ", ".join(str(port) for low, high in taken for port in range(low, high + 1))
             reach.assumptions[f"no program of {sender.scope} sends from the ports of its tunnels ({text})"] = None
     reach.doubts.update(dict.fromkeys(without_address(network, group)))
-    if (
-        not reach.failures
-        and not reach.doubts
-        and (wrong := contradiction(program, group.aims, group.senders, lambda aim, state: parted(admission, group, aim, state)))
-    ):
-        reach.doubts[wrong] = None
+    if not (reach.failures or reach.doubts or reach.left):
+        wrong = contradiction(program, group.aims, group.senders, lambda aim, state: parted(admission, group, aim, state))
+        reach.doubts.update({wrong: None} if wrong else {})
     return reach
 
 

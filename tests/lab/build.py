@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
-from tests.lab import overlay, peer_pods, proxy
+from tests.lab import overlay, peer_pods, policies, proxy
 from tests.lab.machine import Machine, plugin_folder
 from tests.lab.overlay import tables
 from tests.lab.plan import GATEWAY, NODE_PORTS, NODES, OUTSIDE_PORTS, POD_PORTS, Node, Pod, Scenario, Service
@@ -35,6 +36,7 @@ class Lab:
     pods: list[Pod] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    policies: list[dict[str, Any]] = field(default_factory=list)
 
     def node(self, name: str) -> Node:
         """The node of that name."""
@@ -54,8 +56,8 @@ class Lab:
         return self.machine.run(where, script, text, **environment)
 
 
-def build(machine: Machine, scenario: Scenario, pods: list[Pod], services: list[Service]) -> Lab:
-    """The network of a scenario, complete and unbroken."""
+def build(machine: Machine, scenario: Scenario, pods: list[Pod], services: list[Service], policy_seed: int = 0) -> Lab:
+    """The network of a scenario, complete and unbroken; its policies, where it has any, are those of the seed."""
     lab = Lab(machine, scenario, pods=pods, services=services)
     lab.nodes = [Node(number, scenario.families) for number in range(scenario.nodes)]
     machine.start({"name": "underlay"}, {"name": "outside"}, *({"name": node.name, "node": True} for node in lab.nodes))
@@ -66,7 +68,11 @@ def build(machine: Machine, scenario: Scenario, pods: list[Pod], services: list[
     for pod in pods:
         attach(lab, pod)
     _listen(lab)
+    if scenario.policies:
+        lab.policies = policies.documents(lab, Random(policy_seed))
     for node in lab.nodes:
+        if scenario.policies:
+            policies.install(lab, node)
         overlay.finish(lab, node)
         if scenario.services:
             proxy.install(lab, node)

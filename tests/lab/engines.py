@@ -14,6 +14,7 @@ from analyzer.solve.packet import Fate, Trace
 from analyzer.transfer.graph import NetworkProgram
 from tests.lab.build import Lab
 from tests.lab.plan import NODE_PORTS, POD_PORTS, Service
+from tests.lab.policy_check import denied
 from tests.lab.probes import OUTSIDE, Probe, Result
 from tests.lowered import End, outcomes
 
@@ -56,7 +57,7 @@ def contradictions(lab: Lab, capture: Capture, probes: list[Probe], results: lis
         if guarantee.verdict is not Verdict.PROVED:
             continue
         for probe, result in zip(probes, results, strict=True):
-            if (text := broken(lab, guarantee.id, probe, result)) is not None:
+            if (text := broken(lab, guarantee.id, probe, result)) is not None and not denied(lab, capture, probe):
                 yield f"{guarantee.id} is proved ({guarantee.scope}), but {text}: {probe}; kernel: {result}"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tests.lab.plan import Node, Pod, Service
+from tests.lab.policies import PORTS
 from tests.lab.proxy import endpoints
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ def write(lab: Lab, folder: Path) -> None:
     _write(target / "services.yaml", (_service(service) for service in lab.services))
     slices = (_slice(lab, service, family) for service in lab.services for family in families if family in service.addresses)
     _write(target / "endpointslices.yaml", slices)
+    if lab.policies:
+        _write(target / "policies.yaml", lab.policies)
+        _write(target / "namespaces.yaml", (_namespace(name) for name in sorted({pod.namespace for pod in lab.pods})))
 
 
 def _write(path: Path, items: Iterable[dict[str, Any]]) -> None:
@@ -49,7 +53,9 @@ def _node(node: Node) -> dict[str, Any]:
 
 
 def _pod(lab: Lab, pod: Pod) -> dict[str, Any]:
-    ports = [{"containerPort": c, "hostPort": h, "protocol": protocol} for h, c, protocol in pod.host_ports]
+    ports: list[dict[str, Any]] = [{"containerPort": c, "hostPort": h, "protocol": protocol} for h, c, protocol in pod.host_ports]
+    if lab.policies:
+        ports += [{"name": name, "containerPort": port, "protocol": protocol} for name, (port, protocol) in PORTS.items()]
     return {
         "apiVersion": "v1", "kind": "Pod", "metadata": _metadata(pod.name, pod.namespace, labels=dict(pod.labels)),
         "spec": {
@@ -62,6 +68,10 @@ def _pod(lab: Lab, pod: Pod) -> dict[str, Any]:
             "conditions": [{"type": "Ready", "status": "True"}],
         },
     }  # fmt: skip
+
+
+def _namespace(name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}}}
 
 
 def _service(service: Service) -> dict[str, Any]:

@@ -104,3 +104,4 @@ class Scenario:
     hairpin: bool = True
     host_ports: bool = False
     runtime_names: bool = False
+    policies: bool = False

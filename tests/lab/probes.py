@@ -104,6 +104,8 @@ def targets(lab: Lab, family: int) -> Iterator[Target]:
     for pod in lab.pods:
         for address in (a for a in pod.addresses if (":" in a) == (family == 6)):
             yield Target(address, POD_PORTS[0], _enter(lab, lab.node(pod.node)))
+            if lab.policies:
+                yield Target(address, POD_PORTS[1], "", ("TCP", "UDP"))
     for node in lab.members:
         yield from _node_targets(lab, node, family)
     for service in lab.services:

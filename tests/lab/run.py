@@ -11,7 +11,7 @@ from random import Random
 from analyzer.api import Capture, load
 from analyzer.solve.packet import Trace
 from analyzer.transfer.graph import NetworkProgram
-from tests.lab import breakages, compare, engines, probes, record, scenarios
+from tests.lab import breakages, compare, engines, policy_check, probes, record, scenarios
 from tests.lab.build import Lab, build
 from tests.lab.capture import capture, settle
 from tests.lab.compare import Tally
@@ -44,7 +44,7 @@ def run(scenario: Scenario, seed: int, tally: Tally, options: Options) -> None:
     try:
         with Machine() as machine:
             pods = scenarios.pods(scenario, random)
-            lab = build(machine, scenario, pods, scenarios.services(scenario, pods))
+            lab = build(machine, scenario, pods, scenarios.services(scenario, pods), random.randrange(1 << 30))
             damage(lab, random, options)
             kept = examine(lab, random, seed, folder, tally, options)
     finally:
@@ -82,6 +82,10 @@ def examine(lab: Lab, random: Random, seed: int, folder: Path, tally: Tally, opt
             options.truth, f"{lab.scenario.name}, seed {seed}: {', '.join(lab.broken) or 'unbroken'}", folder, chosen, results
         )
     wrong = count(lab, seed, told, chosen, results, folder, tally)
+    if lab.policies:
+        found = list(policy_check.contradictions(lab, loaded, chosen, results))
+        tally.wrong += [f"{lab.scenario.name} seed {seed}, {', '.join(lab.broken) or 'unbroken'}: {text}" for text in found]
+        wrong = wrong or bool(found)
     return (options.engines and second_opinions(lab, seed, loaded, told, chosen, results, tally)) or wrong
 
 

@@ -24,6 +24,10 @@ SCENARIOS = (
     Scenario("peer-pods", overlay="peer-pods"),
     Scenario("calico", overlay="calico"),
     Scenario("calico-services", overlay="calico", services=True),
+    Scenario("ptp-policies", overlay="ptp", policies=True, masquerade=False),
+    Scenario("calico-policies", overlay="calico", services=True, policies=True),
+    Scenario("host-gw-policies", overlay="host-gw", services=True, policies=True),
+    Scenario("flannel-dual-stack-policies", families=(4, 6), policies=True),
     Scenario("calico-services-legacy", overlay="calico", services=True, backend="legacy", masquerade=False),
 )
 
@@ -41,6 +45,9 @@ def pods(scenario: Scenario, random: Random) -> list[Pod]:
         made[0].host_ports = ((8081, 8080, "TCP"), (5353, 9090, "UDP"))
     if scenario.services and random.random() < 0.3:
         made.append(Pod("host", "node-a", {"app": "agent"}, host_network=True))
+    for number, pod in enumerate(made if scenario.policies else ()):
+        pod.labels["pod"] = pod.name
+        pod.namespace = "other" if number % 2 and not scenario.services else "default"
     return made
 
 

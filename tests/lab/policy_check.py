@@ -1,0 +1,86 @@
+"""Policies against what the kernel did with the rules that enforce them, and the verdict on ``policy-enforced``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.api import Capture
+from analyzer.findings import Verdict
+from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile, with_switches
+from analyzer.query.policy_trace import policy_trace
+from analyzer.solve.packet import Fate, Trace
+from tests.lab.build import Lab
+from tests.lab.plan import POD_PORTS
+from tests.lab.policies import selects
+from tests.lab.probes import Probe, Result
+
+NUMBERS = {"TCP": 6, "UDP": 17, "ICMP": 1}
+
+
+def profile() -> Profile:
+    """How the compiler above reads what systems read differently."""
+    return with_switches(UNKNOWN_SYSTEM, {"port-rules-admit-other-protocols": "no", "own-service-admitted": "no"})
+
+
+def contradictions(lab: Lab, loaded: Capture, chosen: list[Probe], results: list[Result]) -> Iterator[str]:
+    """What policies say against what the kernel did, on a network that nothing else breaks; and the verdict on ``policy-enforced``."""
+    wrong = []
+    for probe, result in zip(chosen, results, strict=True):
+        if (direct(lab, probe) and selected(lab, probe)) if lab.broken else (direct(lab, probe) or to_service(lab, probe)):
+            if answer := differs(said(loaded, probe), result):
+                wrong.append(f"{probe}\n  kernel: {result}\n  policies: {answer}")
+    verdict = next(item for item in loaded.check().guarantees if item.id == "policy-enforced")
+    if not lab.broken:
+        yield from wrong
+        if verdict.verdict in (Verdict.REFUTED, Verdict.UNDECIDED):
+            yield f"policy-enforced is {verdict.verdict} on a network that does what its policies say: {verdict.reason}"
+    elif wrong and verdict.verdict is Verdict.PROVED:
+        yield f"policy-enforced is proved ({verdict.scope}), but {wrong[0]}"
+
+
+def said(loaded: Capture, probe: Probe) -> Trace:
+    """What the policies say of a probe."""
+    return policy_trace(loaded.given.network, probe.source, probe.target, NUMBERS[probe.protocol], probe.port, profile())
+
+
+def denied(lab: Lab, loaded: Capture, probe: Probe) -> bool:
+    """Whether policies keep a probe from arriving, or may."""
+    return bool(lab.policies) and said(loaded, probe).fate is not Fate.REACHABLE
+
+
+def direct(lab: Lab, probe: Probe) -> bool:
+    """Whether a probe is from a pod to a pod that listens, so that policies alone decide over it."""
+    pods = {address for pod in lab.pods if not pod.host_network for address in pod.addresses}
+    return from_pod(probe) and probe.target in pods and (probe.protocol == "ICMP" or probe.port in POD_PORTS)
+
+
+def to_service(lab: Lab, probe: Probe) -> bool:
+    """Whether a probe is from a pod to a service's port."""
+    return from_pod(probe) and any(
+        probe.target in item.addresses.values() and probe.port == item.port and probe.protocol in item.protocols
+        for item in lab.services
+        if any(pod.labels["app"] == item.selector for pod in lab.pods)
+    )
+
+
+def from_pod(probe: Probe) -> bool:
+    """Whether a pod sends a packet that is small enough for every way."""
+    return not probe.size and not probe.enter and not probe.source.startswith("node:")
+
+
+def selected(lab: Lab, probe: Probe) -> bool:
+    """Whether a policy selects one of the ends in its direction."""
+    return any(
+        selects(policy, pod) and kind in policy["spec"]["policyTypes"]
+        for policy in lab.policies
+        for pod in lab.pods
+        for kind, end in (("Egress", pod.key == probe.source), ("Ingress", probe.target in pod.addresses))
+        if end
+    )
+
+
+def differs(told: Trace, result: Result) -> str:
+    """What the policies say where the kernel did something else; empty where it did what one of the outcomes says."""
+    fates = {outcome.fate for outcome in told.outcomes}
+    right = Fate.UNKNOWN in fates or (Fate.REACHABLE if result.answered else Fate.UNREACHABLE) in fates
+    return "" if right else f"{told.fate} ({'; '.join(outcome.reason for outcome in told.outcomes)})"
