@@ -164,7 +164,7 @@ def blocks(
 def named_at_each(lab: Lab, block: str, holes: list[str], given: Document, family: int) -> Iterator[tuple[str, str]]:
     """The pods in a block with the matches of the ports that the rule names: they are numbers at pods only."""
     named = [item for item in given.get("ports") or [] if isinstance(item.get("port"), str)]
-    for pod in lab.pods if named else []:
+    for pod in (pod for pod in lab.pods if named and not pod.host_network):
         for own in pod.addresses:
             address = ipaddress.ip_address(own)
             inside = not block or address in ipaddress.ip_network(block)
@@ -199,7 +199,9 @@ def matches(wanted: Document, pod: Pod) -> bool:
 
 
 def is_peer(policy: Document, item: Document, pod: Pod) -> bool:
-    """Whether a peer with selectors is a pod."""
+    """Whether a peer with selectors is a pod; pods in their node's network are none."""
+    if pod.host_network:
+        return False
     if "namespaceSelector" in item:
         space = item["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] == pod.namespace
     else:
