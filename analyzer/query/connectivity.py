@@ -74,6 +74,15 @@ class Connectivity:
                 yield from (Pair(source, other, link) for other in link.destinations if not (alone and other == source))
 
 
+def by_source(links: tuple[Link, ...]) -> Iterator[tuple[str, list[Link]]]:
+    """The sources in order, each with its links."""
+    found: dict[str, list[Link]] = {}
+    for link in links:
+        for name in link.sources:
+            found.setdefault(name, []).append(link)
+    yield from sorted(found.items(), key=lambda item: item[0])
+
+
 def connectivity(policies: Policies, focus: Focus = EVERYTHING) -> Connectivity:
     """All that the policies admit, within the focus."""
     everyone = parties(policies, per_pod=focus.per_pod, nodes=focus.nodes or names_nodes(focus), apart=told_apart(focus))

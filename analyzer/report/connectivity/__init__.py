@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -25,10 +25,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ConnectivityFormat:
-    """A way to write the answer. ``write`` gives the whole text, ending in a line end."""
+    """A way to write the answer. ``write`` gives the text in pieces, the last of which ends in a line end: pairs can be millions."""
 
     name: str
-    write: Callable[[Answer, Style], str]
+    write: Callable[[Answer, Style], Iterable[str]]
 
 
 def format_names() -> tuple[str, ...]:

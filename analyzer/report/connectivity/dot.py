@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from analyzer.report.connectivity import Answer, ConnectivityFormat
 from analyzer.report.connectivity._graph import Graph, Node, boxes, graph
 from analyzer.report.style import Style, safe
 
 
-def write(answer: Answer, style: Style) -> str:
+def write(answer: Answer, style: Style) -> Iterable[str]:
     """A digraph with a cluster for each namespace."""
     del style
-    return "\n".join(lines(graph(answer.found))) + "\n"
+    return ["\n".join(lines(graph(answer.found))) + "\n"]
 
 
 def lines(found: Graph) -> Iterator[str]:

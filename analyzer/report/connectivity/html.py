@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
@@ -39,12 +40,12 @@ PAGE = """\
 """
 
 
-def write(answer: Answer, style: Style) -> str:
+def write(answer: Answer, style: Style) -> Iterable[str]:
     """The page."""
     del style
-    return PAGE.format(
-        script_hash=digest(SCRIPT), style_hash=digest(STYLE), style=STYLE, script=SCRIPT, data=embedded(data(answer))
-    )
+    return [
+        PAGE.format(script_hash=digest(SCRIPT), style_hash=digest(STYLE), style=STYLE, script=SCRIPT, data=embedded(data(answer)))
+    ]
 
 
 def digest(text: str) -> str:

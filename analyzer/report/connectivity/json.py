@@ -8,34 +8,39 @@ from typing import Any
 
 from analyzer.policy.terms import ALL_PORTS
 from analyzer.query.allowed import NUMBERS, Allow, Allowed
-from analyzer.query.connectivity import Connectivity, Link
+from analyzer.query.connectivity import Connectivity, Link, by_source
 from analyzer.query.endpoints_of_policy import Party
 from analyzer.query.entrances import Entrance
 from analyzer.query.exposure import Exposure, Unknown
 from analyzer.report.connectivity import Answer, ConnectivityFormat
 from analyzer.report.style import Style
 
+SEPARATOR = ",\n"
+FIRST = ("endpoints", "pods")
 
-def write(answer: Answer, style: Style) -> str:
+
+def write(answer: Answer, style: Style) -> Iterator[str]:
     """The whole answer as JSON, an endpoint, a pair on a line."""
     del style
     found = answer.found
-    parts = [
-        f'"schema": "analyzer.connectivity/1",\n"profile": {json.dumps(answer.profile)}',
-        section("endpoints", (json.dumps(endpoint(party)) for party in found.parties)),
-        section("connections", pairs(found, found.links, "allow")),
-        section("uncertain", pairs(found, found.uncertain, "may")),
-        section("through", (json.dumps(entrance(item)) for item in answer.entrances)),
-    ]
+    yield f'{{\n"schema": "analyzer.connectivity/1",\n"profile": {json.dumps(answer.profile)},\n'
+    yield from section("endpoints", (json.dumps(endpoint(party)) for party in found.parties))
+    yield from section("connections", pairs(found, found.links, "allow"))
+    yield from section("uncertain", pairs(found, found.uncertain, "may"))
+    yield from section("through", (json.dumps(entrance(item)) for item in answer.entrances))
     if answer.exposure is not None:
-        parts.append('"exposure": ' + exposed(answer.exposure))
-    return "{\n" + ",\n".join(parts) + "\n}\n"
+        yield from exposed(answer.exposure)
+    yield "\n}\n"
 
 
-def section(name: str, lines: Iterable[str]) -> str:
+def section(name: str, lines: Iterable[str]) -> Iterator[str]:
     """A list with a line for each item."""
-    body = ",\n ".join(lines)
-    return f'"{name}": [\n {body}\n]' if body else f'"{name}": []'
+    yield f'{"" if name in FIRST else SEPARATOR}"{name}": ['
+    some = False
+    for line in lines:
+        yield f",\n {line}" if some else f"\n {line}"
+        some = True
+    yield "\n]" if some else "]"
 
 
 def endpoint(party: Party) -> dict[str, Any]:
@@ -45,14 +50,12 @@ def endpoint(party: Party) -> dict[str, Any]:
 
 def pairs(found: Connectivity, links: tuple[Link, ...], key: str) -> Iterator[str]:
     """A line for each pair, in order; what lines have in common is written out once."""
-    names: dict[str, str] = {}
     tails = {id(link): tail(link, key) for link in links}
-    told = sorted((pair.source, pair.destination, tails[id(pair.link)]) for pair in found.pairs(links))
-    for source, destination, rest in told:
-        for name in (source, destination):
-            if name not in names:
-                names[name] = json.dumps(name)
-        yield f'{{"from": {names[source]}, "to": {names[destination]}, {rest}}}'
+    names = {name: json.dumps(name) for link in links for name in link.destinations}
+    for source, own in by_source(links):
+        told = sorted((other, tails[id(link)]) for link in own for other in link.destinations)
+        start, alone = f'{{"from": {json.dumps(source)}, "to": ', source if source in found.singles else ""
+        yield from (f"{start}{names[other]}, {rest}}}" for other, rest in told if other != alone)
 
 
 def tail(link: Link, key: str) -> str:
@@ -98,16 +101,14 @@ def entrance(item: Entrance) -> dict[str, Any]:
     return found | ({"reason": item.why} if item.why else {})
 
 
-def exposed(exposure: Exposure) -> str:
+def exposed(exposure: Exposure) -> Iterator[str]:
     """The pods that are not there, and the pairs that they are in."""
-    parts = [
-        section("pods", (json.dumps(stranger(item)) for item in exposure.unknowns)),
-        section("connections", sorted(one for link in exposure.links for one in spelled(link, "allow"))),
-        section("uncertain", sorted(one for link in exposure.uncertain for one in spelled(link, "may"))),
-    ]
     unselected = {"ingress": list(exposure.open_ingress), "egress": list(exposure.open_egress)}
-    parts += [f'"unselected": {json.dumps(unselected)}', f'"complete": {json.dumps(exposure.complete)}']
-    return "{\n" + ",\n".join(parts) + "\n}"
+    yield ',\n"exposure": {\n'
+    yield from section("pods", (json.dumps(stranger(item)) for item in exposure.unknowns))
+    yield from section("connections", sorted(one for link in exposure.links for one in spelled(link, "allow")))
+    yield from section("uncertain", sorted(one for link in exposure.uncertain for one in spelled(link, "may")))
+    yield f',\n"unselected": {json.dumps(unselected)},\n"complete": {json.dumps(exposure.complete)}\n}}'
 
 
 def stranger(item: Unknown) -> dict[str, Any]:

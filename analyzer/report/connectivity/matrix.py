@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from analyzer.query.connectivity import Connectivity
 from analyzer.report.connectivity import Answer, ConnectivityFormat
 from analyzer.report.connectivity._names import OUTSIDE, by_namespace, spaces_of, words
@@ -12,7 +14,7 @@ EVERYTHING, SOME, PERHAPS, NOTHING = "#", "+", "?", "·"
 LEGEND = f"{EVERYTHING} everything   {SOME} some protocols and ports   {PERHAPS} not certain   {NOTHING} nothing"
 
 
-def write(answer: Answer, style: Style) -> str:
+def write(answer: Answer, style: Style) -> Iterable[str]:
     """The table and what its signs mean."""
     found = answer.found
     small = len(found.parties) <= SMALL
@@ -20,7 +22,7 @@ def write(answer: Answer, style: Style) -> str:
     names = names_of(found) if small else spaces_of(found, by_namespace(found))
     lines = table(names, signs, style)
     scale = "" if small else " (namespaces; the best of any pair of their endpoints)"
-    return "\n".join([*lines, "", LEGEND + scale]) + "\n"
+    return ["\n".join([*lines, "", LEGEND + scale]) + "\n"]
 
 
 def names_of(found: Connectivity) -> list[str]:

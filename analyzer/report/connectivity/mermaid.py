@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from analyzer.report.connectivity import Answer, ConnectivityFormat
 from analyzer.report.connectivity._graph import Graph, boxes, graph
@@ -11,10 +11,10 @@ from analyzer.report.style import Style, safe
 PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_./:,()*")
 
 
-def write(answer: Answer, style: Style) -> str:
+def write(answer: Answer, style: Style) -> Iterable[str]:
     """A flowchart with a subgraph for each namespace."""
     del style
-    return "\n".join(lines(graph(answer.found))) + "\n"
+    return ["\n".join(lines(graph(answer.found))) + "\n"]
 
 
 def lines(found: Graph) -> Iterator[str]:

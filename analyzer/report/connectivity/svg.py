@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape
 
 from analyzer.query.connectivity import Connectivity
@@ -16,10 +16,10 @@ text { font: 12px sans-serif; fill: #222 } .none { fill: #eceff1 } .all { fill: 
 @media (prefers-color-scheme: dark) { .page { fill: #1b1e22 } text { fill: #ddd } .none { fill: #2c3138 } }"""
 
 
-def write(answer: Answer, style: Style) -> str:
+def write(answer: Answer, style: Style) -> Iterable[str]:
     """The picture."""
     del style
-    return "\n".join(lines(answer.found)) + "\n"
+    return ["\n".join(lines(answer.found)) + "\n"]
 
 
 def lines(found: Connectivity) -> Iterator[str]:

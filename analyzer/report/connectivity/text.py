@@ -23,7 +23,7 @@ Pattern = tuple[tuple[str, ...], tuple[str, ...], str]
 """Local names of sources and destinations, and what is allowed between them."""
 
 
-def write(answer: Answer, style: Style) -> str:
+def write(answer: Answer, style: Style) -> Iterable[str]:
     """The whole answer as text."""
     there = known(answer.found)
     if len(answer.found.parties) <= SMALL:
@@ -33,7 +33,7 @@ def write(answer: Answer, style: Style) -> str:
     parts = [list(lines) or ["nobody may talk to anybody"], uncertain(answer, there, style)]
     parts += [entrance_lines(answer.entrances, style), exposure_lines(answer.exposure, there, style)]
     parts.append([f"policies read as by the network system: {safe(answer.profile)}"])
-    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+    return ["\n\n".join("\n".join(part) for part in parts if part) + "\n"]
 
 
 def by_source(links: tuple[Link, ...], there: Known, style: Style) -> Iterator[str]:
