@@ -65,13 +65,14 @@ class Program(NamedTuple):
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the policies between two ends, as far as they are about some flows."""
+    """Reads the policies between two ends, as far as they are about some flows. ``rules``: of which rules it is known whether they are, by identity."""
 
     policies: PolicySet
     source: End
     destination: End
     family: int
     flows: tuple[Box, ...]
+    rules: dict[int, bool] = field(default_factory=dict, repr=False)
     memory: dict[Test, Peer] = field(default_factory=dict, repr=False)
 
     def program(self) -> Program:
@@ -111,7 +112,11 @@ class Reader:
 
     def concerned(self, rule: Rule) -> bool:
         """Whether a rule could matter for the flows."""
-        return rule.action is not Action.LOG and any(meets(rule.traffic, flows) for flows in self.flows)
+        found = self.rules.get(id(rule))
+        if found is None:
+            met = rule.action is not Action.LOG and any(meets(rule.traffic, flows) for flows in self.flows)
+            found = self.rules[id(rule)] = met
+        return found
 
     def end(self, name: str) -> End:
         """One of the ends."""

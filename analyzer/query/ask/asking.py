@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from analyzer.addresses import Prefix
 from analyzer.policy.classes import leaves
 from analyzer.policy.decision import Decision, Step, decide, doubt
 from analyzer.policy.entities import Entity, Flow
+from analyzer.policy.factors import Factors
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
 from analyzer.policy.terms import Box, InBlocks, Peer, Traffic, opaque_in
 from analyzer.policy.tiers import Direction
 from analyzer.query.ask.answers import Disagreement, Witness
 from analyzer.query.ask.pairs import Pair, Search, Want
-from analyzer.query.ask.sides import Directory, host, side_of
+from analyzer.query.ask.sides import Directory, Side, host, side_of
 from analyzer.query.ask.traffic import alike, inside, mask_of, ordinary, served
 from analyzer.query.policies import Policies
 
+MOST_SIDES = 256
 ADDRESS = "the address that"
 ANSWERS: dict[Want, tuple[bool | None, ...]] = {
     Want.ADMITTED: (True,),
@@ -39,6 +41,22 @@ class Asker:
     """The policies, with what was worked out of them for earlier questions."""
 
     policies: Policies
+    sides: dict[tuple[int, int], tuple[tuple[Entity, ...], Side]] = field(default_factory=dict, repr=False, compare=False)
+
+    def side(self, factors: Factors, entities: tuple[Entity, ...]) -> Side:
+        """The entities by class; what was worked out for the same ones lately is kept."""
+        key = (factors.universe.family, id(entities))
+        known = self.sides.get(key)
+        if known is None or known[0] is not entities:
+            if len(self.sides) >= MOST_SIDES:
+                self.sides.clear()
+            known = self.sides[key] = entities, side_of(factors, entities)
+        return known[1]
+
+    @cached_property
+    def pods(self) -> tuple[Entity, ...]:
+        """Every pod."""
+        return tuple(self.policies.world.pods())
 
     @cached_property
     def names(self) -> Directory:
@@ -97,7 +115,7 @@ class Job:
 def search(asker: Asker, job: Job, family: int) -> Search:
     """The search for a job in a family."""
     known = asker.policies.factors(family)
-    sources, targets = side_of(known, job.sources), side_of(known, job.target.entities)
+    sources, targets = asker.side(known, job.sources), asker.side(known, job.target.entities)
     itself = job.itself and len(job.sources) == 1 and job.sources == job.target.entities
     return Search(known, asker.policies.profile, sources, targets, mask_of(known.atoms, job.target.flows), job.exempt, itself)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from analyzer.findings import Verdict
 from analyzer.policy.decision import doubt, exemption
 from analyzer.policy.entities import Entity, Flow
-from analyzer.policy.possible import End, Possible, TooMany, Value, Variable, entity_of
+from analyzer.policy.possible import About, End, Possible, TooMany, Value, Variable, entity_of
 from analyzer.policy.programs import Program, Reader
 from analyzer.policy.terms import Box, Kind
 from analyzer.policy.truth_tables import Table, TooWide, table
@@ -92,10 +92,11 @@ class Hunt:
         known: set[tuple[int, Program]] = set()
         distinct = self.frames.setdefault(family, [])
         for number, job in enumerate(jobs):
+            concerned = dict[int, bool]()
             for frame in frames(job, family):
                 if (exempt := self.exempt(job, frame, family)) is not None:
                     return exempt
-                program = Reader(self.asker.policies.all, frame.source, frame.destination, family, job.flows).program()
+                program = Reader(self.asker.policies.all, frame.source, frame.destination, family, job.flows, concerned).program()
                 if (number, program) in known:
                     continue
                 known.add((number, program))
@@ -106,13 +107,14 @@ class Hunt:
 
     def exempt(self, job: OpenJob, frame: Frame, family: int) -> Hit | None:
         """A pod and the node that it is on, or may be: policies are not asked about them."""
-        source, destination = (
-            at_home(end, other) for end, other in ((frame.source, frame.destination), (frame.destination, frame.source))
-        )
-        profile = self.asker.policies.profile
-        if self.refused or not job.exempt or {source.kind, destination.kind} != {Kind.POD, Kind.HOST}:
+        nodes = [end for end in (frame.source, frame.destination) if isinstance(end, Entity) and end.kind is Kind.HOST]
+        if self.refused or not job.exempt or len(nodes) != 1:
             return None
-        hit = Hit(job, Frame(source, destination), {}, ordinary(job.flows, (), family), alike(job.flows), True)
+        about = About("node")
+        on: dict[Variable, Value] = {Variable(name, about): nodes[0].node for name in ("source", "destination")}
+        hit = Hit(job, frame, on, ordinary(job.flows, (), family), alike(job.flows), True)
+        source, destination = ends_of(hit)
+        profile = self.asker.policies.profile
         if exemption(profile, source, destination):
             return hit
         if doubt(profile, source, destination) is None:
@@ -189,10 +191,8 @@ class Hunt:
 
     def witness(self, hit: Hit, expected: tuple[bool | None, ...]) -> Witness:
         """The flow of a case, replayed; Disagreement where the replay says something else."""
-        flow, family = hit.flow, hit.flow.family
-        port = (flow.protocol, flow.port)
-        source = host(entity_of(hit.frame.source, "source", hit.assignment, family, port), family)
-        destination = host(entity_of(hit.frame.destination, "destination", hit.assignment, family, port), family)
+        flow = hit.flow
+        source, destination = ends_of(hit)
         decision = self.asker.decide(source, destination, flow, imagined=True)
         if decision.admitted not in expected:
             raise Disagreement(
@@ -233,13 +233,11 @@ def in_family(end: End, family: int) -> bool:
     return isinstance(end, Possible) or end.kind is not Kind.OUTSIDE or any(block.family == family for block in end.blocks)
 
 
-def at_home(end: End, other: End) -> Entity:
-    """An end, of a pod that could be the one on the other end's node."""
-    if isinstance(end, Entity):
-        return end
-    on = other.node if isinstance(other, Entity) and other.kind is Kind.HOST else ""
-    found = entity_of(end, "", {}, 4, (6, 0))
-    return replace(found, node=on) if end.free and on else found
+def ends_of(hit: Hit) -> tuple[Entity, Entity]:
+    """The ends of a case."""
+    family, port = hit.flow.family, (hit.flow.protocol, hit.flow.port)
+    source = host(entity_of(hit.frame.source, "source", hit.assignment, family, port), family)
+    return source, host(entity_of(hit.frame.destination, "destination", hit.assignment, family, port), family)
 
 
 def imagined(end: End, entity: Entity) -> str:

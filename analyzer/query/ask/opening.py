@@ -115,8 +115,12 @@ def of_input(asker: Asker, party: Party) -> tuple[Entity, ...]:
         case AnyPod(namespace, new, labels):
             if new:
                 return ()
-            pods = (pod for pod in asker.policies.world.pods() if namespace is None or pod.namespace == space(namespace))
-            return tuple(pod for pod in pods if all(pod.labels.get(key) == value for key, value in labels))
+            pods = asker.pods if namespace is None else asker.names.spaces.get(f"ns:{space(namespace)}", ())
+            if namespace is None and not labels:
+                return pods
+            return tuple(
+                pod for pod in pods if pod.kind is Kind.POD and all(pod.labels.get(key) == value for key, value in labels)
+            )
 
 
 def changed(asker: Asker, word: Word) -> Entity:
