@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +12,13 @@ from analyzer.pipeline import Input, analyze, read_input
 from analyzer.report.style import Style
 from analyzer.report.text import write
 from analyzer.solve.packet import Trace
+from analyzer.source import Source
 
 if TYPE_CHECKING:
     from analyzer.query.ask.answers import Answer
+    from analyzer.query.comparison import Comparison
     from analyzer.query.connectivity import Connectivity
+    from analyzer.query.edits import Edit
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,61 @@ class Capture:
         sources, targets = (entities_named(known, text) if text else None for text in (source, target))
         return connectivity(known, Focus(sources, targets, per_pod=per_pod, nodes=nodes))
 
+    def diff(self, other: Capture, *, policies_only: bool = False) -> Comparison:
+        """What changes in meaning towards the other; of captures on both sides also in verdicts and findings, unless ``policies_only``."""
+        from analyzer.comparing import compare
+
+        return compare(self.given, other.given, policies_only=policies_only)
+
+    def whatif(
+        self,
+        *edits: Edit,
+        apply: Sequence[str | Path] = (),
+        delete: Sequence[str] = (),
+        label: Mapping[str, str] | None = None,
+        scale: Sequence[str] = (),
+        move: Sequence[str] = (),
+        new_pod: Mapping[str, str] | None = None,
+        node_run: Mapping[str, str] | None = None,
+    ) -> WhatIf:
+        """The capture as it would be after edits, written as on the command line: ``apply`` takes files or texts of objects, ``label``,
+        ``new_pod`` and ``node_run`` map their first word to their second. ``edits`` are made first. EditError where one does not fit."""
+        from analyzer.comparing import after
+        from analyzer.query import edits as written
+
+        found = [*edits, *(written.Apply(applied(item)) for item in apply), *map(written.delete, delete)]
+        found += [written.label(*pair) for pair in (label or {}).items()]
+        found += [*map(written.scale, scale), *map(written.move, move)]
+        found += [written.new_pod(*pair) for pair in (new_pod or {}).items()]
+        found += [written.NodeRun(*pair) for pair in (node_run or {}).items()]
+        return WhatIf(self, Capture(after(self.given, found)), tuple(map(str, found)))
+
     def __repr__(self) -> str:
         network = self.given.network
         return f"<capture: {len(network.namespaces)} namespaces, {len(network.attachments)} pods, {len(self.given.gaps)} gaps>"
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """A capture before and after edits: ``after`` answers whatever a capture does, ``diff`` says what changes."""
+
+    before: Capture
+    after: Capture
+    edits: tuple[str, ...]
+
+    def diff(self, *, policies_only: bool = False) -> Comparison:
+        """What the edits change."""
+        return self.before.diff(self.after, policies_only=policies_only)
+
+    def __repr__(self) -> str:
+        return f"<what if: {'; '.join(self.edits)}>"
+
+
+def applied(item: str | Path) -> Source:
+    """The text of objects that are applied, or of the file that holds them."""
+    if isinstance(item, str) and "\n" in item:
+        return Source("(applied)", item, "kubernetes")
+    return Source(str(item), Path(item).read_text(encoding="utf-8", errors="replace"), "kubernetes")
 
 
 def load(*paths: str | Path, assume_defaults: bool = False) -> Capture:

@@ -11,33 +11,31 @@ from analyzer.model.build import build
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
 from analyzer.pipeline import Input, Progress, analyze, quiet
-from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
+from analyzer.policy.profiles import Profile
 from analyzer.query.comparison import Comparison, finding_changes, verdict_changes
 from analyzer.query.difference import Difference, difference
 from analyzer.query.edits import Apply, Edit, NodeRun
 from analyzer.query.node_edits import ran
 from analyzer.query.node_state import NodeState
-from analyzer.query.policies import Identity, known
+from analyzer.query.policies import Identity, known, profile_of
 from analyzer.query.whatif import edited
-
-UNKNOWN = (UNKNOWN_SYSTEM, UNKNOWN_SYSTEM)
 
 
 def compare(
     old: Input,
     new: Input,
-    profiles: tuple[Profile, Profile] = UNKNOWN,
+    profiles: tuple[Profile, Profile] | None = None,
     names: tuple[str, str] = ("old", "new"),
     progress: Progress = quiet,
     jobs: int = 1,
     *,
     policies_only: bool = False,
 ) -> Comparison:
-    """What changes in meaning from one input to the other.
+    """What changes in meaning from one input to the other. ``profiles``: how each reads policies, where it is not as recognised.
 
     Guarantees and findings are compared where both hold node state, unless ``policies_only``."""
     progress("comparing policies")
-    found = policies(old, new, profiles)
+    found = policies(old, new, profiles or (profile_of(old.network), profile_of(new.network)))
     incomplete = tuple(unread(old, names[0])) + tuple(unread(new, names[1]))
     if policies_only or not (old.network.namespaces and new.network.namespaces):
         return Comparison(found, incomplete=incomplete, old=names[0], new=names[1])
@@ -58,20 +56,24 @@ def unread(given: Input, name: str) -> Iterator[str]:
         yield f"{name}: {gap.at.path}: {gap.reason}"
 
 
-def after(given: Input, edits: Sequence[Edit], assume_defaults: bool = False) -> Input:
-    """The input as it would be after the edits, in their order. EditError where one does not fit."""
-    network = given.network
+def after(given: Input, edits: Sequence[Edit]) -> Input:
+    """The input as it would be after the edits, in their order, behind those that were made before. EditError where one does not fit."""
+    origin, made = given.before or (given, ())
+    edits = (*made, *edits)
+    network = origin.network
     runs = [edit for edit in edits if isinstance(edit, NodeRun)]
     if runs:
-        network = node_state(given, runs, assume_defaults)
-    if len(runs) == len(edits):
-        return Input(network, tuple(network.sources.values()), network.gaps, given.unreadable)
-    found = edited(network.cluster, edits)
-    sources = {edit.source.path: edit.source for edit in edits if isinstance(edit, Apply)}
-    network = replace(
-        with_cluster(network, found.cluster), sources={**network.sources, **sources}, gaps=(*network.gaps, *found.gaps)
-    )
-    return Input(network, tuple(network.sources.values()), network.gaps, (*given.unreadable, *found.gaps))
+        network = node_state(origin, runs)
+    unreadable = origin.unreadable
+    if len(runs) < len(edits):
+        found = edited(network.cluster, edits)
+        sources = {edit.source.path: edit.source for edit in edits if isinstance(edit, Apply)}
+        network = replace(
+            with_cluster(network, found.cluster), sources={**network.sources, **sources}, gaps=(*network.gaps, *found.gaps)
+        )
+        unreadable = (*unreadable, *found.gaps)
+    sources_now = tuple(network.sources.values())
+    return replace(origin, network=network, sources=sources_now, gaps=network.gaps, unreadable=unreadable, before=(origin, edits))
 
 
 def with_cluster(network: Network, cluster: Cluster) -> Network:
@@ -83,10 +85,10 @@ def with_cluster(network: Network, cluster: Cluster) -> Network:
     return replace(network, cluster=cluster, node_names=names, attachments=pods, pods_of=by_node(pods))
 
 
-def node_state(given: Input, runs: Sequence[NodeRun], assume_defaults: bool) -> Network:
+def node_state(given: Input, runs: Sequence[NodeRun]) -> Network:
     """The network as it would be after commands on its nodes: the facts are read again, altered, and put together again."""
     known, gaps = facts(given.sources)
     state = NodeState(given.sources, known, given.network.peers)
     for run in runs:
         state = ran(state, run)
-    return build(state.sources, state.facts, (*given.unreadable, *gaps), assume_defaults=assume_defaults)
+    return build(state.sources, state.facts, (*given.unreadable, *gaps), assume_defaults=given.assume_defaults)

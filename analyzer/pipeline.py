@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from analyzer.capture import load
 from analyzer.capture.reading import facts
@@ -14,17 +14,23 @@ from analyzer.model.build import build
 from analyzer.model.network import Network
 from analyzer.source import Gap, Source
 
+if TYPE_CHECKING:
+    from analyzer.query.edits import Edit
+
 Progress = Callable[..., None]
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """What was read: the network, the sources, the gaps, and of these the ones that kept input from being read at all."""
+    """What was read: the network, the sources, the gaps, and of these the ones that kept input from being read at all. ``assume_defaults``:
+    whether what was not captured is as the kernel has it by default; ``before`` is the input before the edits that were made on it."""
 
     network: Network
     sources: tuple[Source, ...]
     gaps: tuple[Gap, ...]
     unreadable: tuple[Gap, ...]
+    assume_defaults: bool = False
+    before: tuple[Input, tuple[Edit, ...]] | None = None
 
 
 def quiet(*_: object) -> None:
@@ -40,7 +46,7 @@ def read_input(
     known, gaps = facts(loaded.sources)
     progress("building the network")
     network = build(loaded.sources, known, (*loaded.gaps, *gaps), assume_defaults=assume_defaults)
-    return Input(network, loaded.sources, network.gaps, loaded.gaps)
+    return Input(network, loaded.sources, network.gaps, loaded.gaps, assume_defaults)
 
 
 def analyze(

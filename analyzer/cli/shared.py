@@ -43,7 +43,7 @@ def with_edits(given: Input, options: Namespace) -> Input:
     """The input as it would be after the edits of ``whatif … -- COMMAND``."""
     from analyzer.comparing import after
 
-    return after(given, options.edited, options.assume_defaults)
+    return after(given, options.edited)
 
 
 def style_for(options: Namespace, *, to_file: bool) -> Style:

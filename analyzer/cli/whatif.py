@@ -81,7 +81,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     if not given.sources:
         return nothing(", ".join(options.paths), given)
     try:
-        then = after(given, options.edits, options.assume_defaults)
+        then = after(given, options.edits)
     except EditError as problem:
         progress.end()
         return fail(str(problem))

@@ -85,8 +85,18 @@ def tables(routes: Sequence[RouteFact], gaps: list[Gap]) -> Tables:
         listings.setdefault(key, {}).setdefault(route.at.path, []).append(route)
     result: Tables = {}
     for (family, table), by_path in sorted(listings.items()):
-        result.setdefault(family, {})[table] = one_listing(by_path, gaps)
+        result.setdefault(family, {})[table] = one_listing(with_made(by_path), gaps)
     return result
+
+
+def with_made(by_path: Mapping[str, list[RouteFact]]) -> Mapping[str, list[RouteFact]]:
+    """The listings, with what stands in no text (routes that an edit makes, whose place is in brackets) behind the routes of the longest."""
+    listed = {path: routes for path, routes in by_path.items() if not path.startswith("(")}
+    made = [route for path, routes in by_path.items() if path not in listed for route in routes]
+    if not listed or not made:
+        return by_path
+    longest = min(listed, key=lambda path: (-len(listed[path]), path))
+    return {**listed, longest: [*listed[longest], *made]}
 
 
 def one_listing(by_path: Mapping[str, list[RouteFact]], gaps: list[Gap]) -> tuple[RouteFact, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from analyzer.addresses import WIDTH, Prefix, host_prefix, prefix_of
@@ -28,28 +28,34 @@ def link_set(state: NodeState, run: Run) -> NodeState:
         raise run.wrong(f"there is no device {device} in the capture of {run.scope} (Cannot find device)")
     while rest:
         match rest:
-            case ["up", *rest]:
+            case ["up", *behind]:
                 state = up(state, run, device)
-            case ["down", *rest]:
-                state = down(state, run.scope, device)
-            case ["mtu", number, *rest] if number.isdecimal() and 68 <= int(number) <= 65535:
-                state = with_link(state, run.scope, device, lambda link, mtu=int(number): replace(link, mtu=mtu, at=place_of(run.edit)))
+            case ["down", *behind]:
+                state = down(state, run, device)
+            case ["mtu", number, *behind] if number.isdecimal() and 68 <= int(number) <= 65535:
+                state = resized(state, run, device, int(number))
             case _:
-                raise run.wrong(f"{rest[0]!r} is not understood: expected up, down or mtu N (68 to 65535)")
+                raise run.wrong(f"{' '.join(rest)!r} is not understood: expected up, down or mtu N (68 to 65535)")
+        rest = behind
     return state
 
 
-def with_link(state: NodeState, scope: Scope, device: str, change: object) -> NodeState:
+def resized(state: NodeState, run: Run, device: str, mtu: int) -> NodeState:
+    """A link that carries larger or smaller packets."""
+    return with_link(state, run.scope, device, lambda link: replace(link, mtu=mtu, at=place_of(run.edit)))
+
+
+def with_link(state: NodeState, scope: Scope, device: str, change: Callable[[LinkFact], LinkFact]) -> NodeState:
     """The state with a link altered, in every text that tells of it."""
-    assert callable(change)
     return state.changed(
         lambda fact: change(fact) if isinstance(fact, LinkFact) and fact.scope == scope and fact.name == device else fact
     )
 
 
-def down(state: NodeState, scope: Scope, device: str) -> NodeState:
+def down(state: NodeState, run: Run, device: str) -> NodeState:
     """A link that is down: no routes through it, no neighbours, no IPv6 addresses (addrconf_ifdown), and its peer has no carrier."""
-    state = with_link(state, scope, device, lambda link: replace(link, flags=link.flags - GOING, state="DOWN"))
+    scope, at = run.scope, place_of(run.edit)
+    state = with_link(state, scope, device, lambda link: replace(link, flags=link.flags - GOING, state="DOWN", at=at))
     state = state.changed(lambda fact: None if fact.scope == scope and lost(fact, device) else without_way(fact, scope, device))
     peer = state.peers.get(Interface(scope, device))
     if peer is None:
