@@ -18,8 +18,8 @@ from lark.exceptions import UnexpectedInput
 from analyzer.capture.reading import facts
 from analyzer.model.build import build
 from analyzer.plugins import shipped
-from analyzer.policy.calico_endpoints import GROUPS, selects
-from analyzer.policy.calico_selectors import SelectorError, read_selector
+from analyzer.policy.calico.endpoints import GROUPS, selects
+from analyzer.policy.calico.selectors import SelectorError, read_selector
 from analyzer.policy.planes import kinds
 from analyzer.policy.profiles import CALICO
 from analyzer.policy.reading import group_of
@@ -213,7 +213,7 @@ def test_a_long_selector_is_refused_as_fast_as_it_is_read() -> None:
 
 
 def test_the_grammar_is_read_for_errors_only() -> None:
-    code = "import sys; from analyzer.policy.calico_selectors import read_selector as r; r('a == \"x\"'); assert 'lark' not in sys.modules"
+    code = "import sys; from analyzer.policy.calico.selectors import read_selector as r; r('a == \"x\"'); assert 'lark' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

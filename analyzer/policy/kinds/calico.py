@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from analyzer.facts.kubernetes import OtherObjectFact
-from analyzer.policy.calico_endpoints import ACCOUNT_KEY, GROUPS, PODS, Endpoints, HostEndpoint, endpoints_of
-from analyzer.policy.calico_fields import selector
-from analyzer.policy.calico_hosts import BEFORE_TRANSLATION, FIRST, FORWARDED, LAST, UNTRACKED, Place, of_policy
-from analyzer.policy.calico_rules import Reader, of_account, of_namespace
-from analyzer.policy.calico_selectors import NAMESPACE_KEY, mapped
-from analyzer.policy.calico_tiers import AS_TIER, order_of, ranked
+from analyzer.policy.calico.endpoints import ACCOUNT_KEY, GROUPS, PODS, Endpoints, HostEndpoint, endpoints_of
+from analyzer.policy.calico.fields import selector
+from analyzer.policy.calico.hosts import BEFORE_TRANSLATION, FIRST, FORWARDED, LAST, UNTRACKED, Place, of_policy
+from analyzer.policy.calico.rules import Reader, of_account, of_namespace
+from analyzer.policy.calico.selectors import NAMESPACE_KEY, mapped
+from analyzer.policy.calico.tiers import AS_TIER, order_of, ranked
 from analyzer.policy.reading import Complaint, PolicyKind, Read, unknown_fields, unreadable, view_of
 from analyzer.policy.terms import EVERYONE, All, HasLabel, LabelIn, Named, Of, Opaque, Peer, both, either
 from analyzer.policy.tiers import Action, Direction, Policy, Rules, TierOrder

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
-from analyzer.policy.calico_endpoints import GROUPS, METADATA, PODS, block_of, endpoints_of, kept_labels, named_port
-from analyzer.policy.calico_fields import action_of
-from analyzer.policy.calico_hosts import felix_of, standing
-from analyzer.policy.calico_rules import Reader
-from analyzer.policy.calico_tiers import AS_TIER, BUILT_IN, ENDS, order_of, tier_orders
+from analyzer.policy.calico.endpoints import GROUPS, METADATA, PODS, block_of, endpoints_of, kept_labels, named_port
+from analyzer.policy.calico.fields import action_of
+from analyzer.policy.calico.hosts import felix_of, standing
+from analyzer.policy.calico.rules import Reader
+from analyzer.policy.calico.tiers import AS_TIER, BUILT_IN, ENDS, order_of, tier_orders
 from analyzer.policy.reading import Complaint, PolicyKind, Read, unknown_fields, view_of
 from analyzer.policy.selectors import check_key, check_value
 from analyzer.policy.terms import EVERYONE, All, Named, Of, Opaque, Peer, both

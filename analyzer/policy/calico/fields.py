@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from analyzer.addresses import Prefix
 from analyzer.parsers._view import View
 from analyzer.policy.blocks import block, has_host_bits
-from analyzer.policy.calico_selectors import GLOBAL, read_selector
+from analyzer.policy.calico.selectors import GLOBAL, read_selector
 from analyzer.policy.ports import NUMBERS, is_port_name
 from analyzer.policy.reading import unknown_fields
 from analyzer.policy.terms import Peer

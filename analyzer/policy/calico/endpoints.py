@@ -15,7 +15,7 @@ from operator import and_, or_
 from analyzer.addresses import Prefix, prefix
 from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
 from analyzer.parsers._view import View
-from analyzer.policy.calico_selectors import NAMESPACE_KEY, mapped
+from analyzer.policy.calico.selectors import NAMESPACE_KEY, mapped
 from analyzer.policy.entities import NamedPort
 from analyzer.policy.evaluation import label_holds
 from analyzer.policy.reading import group_of, view_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.parsers._view import View
-from analyzer.policy.calico_endpoints import Endpoints
-from analyzer.policy.calico_hosts import FORWARDED, NIL
+from analyzer.policy.calico.endpoints import Endpoints
+from analyzer.policy.calico.hosts import FORWARDED, NIL
 from analyzer.policy.reading import view_of
 from analyzer.policy.tiers import Action, TierOrder
 

@@ -4,7 +4,7 @@ Follows libcalico-go lib/selector (tokenizer.go, parser.go, ast.go): ``!=`` and 
 comparisons do not; ``!`` binds tighter than ``&&``, that tighter than ``||``. ``grammars/calico_selector.lark`` is the reference: it is read
 for the words of an error only.
 
-All tests are of the key as it is written (``Of.POD``): whose label that is depends on where the selector stands (``calico_endpoints.py``).
+All tests are of the key as it is written (``Of.POD``): whose label that is depends on where the selector stands (``endpoints.py``).
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from analyzer.addresses import default_prefix, host_prefix
 from analyzer.facts.kubernetes import ServiceFact, ServicePort
 from analyzer.parsers._view import View
-from analyzer.policy.calico_endpoints import ACCOUNT_KEY, OF_ACCOUNT, OF_NAMESPACE, PODS, Endpoints
-from analyzer.policy.calico_fields import (
+from analyzer.policy.calico.endpoints import ACCOUNT_KEY, OF_ACCOUNT, OF_NAMESPACE, PODS, Endpoints
+from analyzer.policy.calico.fields import (
     action_of,
     blocks,
     check_end,
@@ -24,8 +24,8 @@ from analyzer.policy.calico_fields import (
     requests,
     selector,
 )
-from analyzer.policy.calico_selectors import IN_NAMESPACE, NAMESPACE_KEY, mapped
-from analyzer.policy.calico_traffic import box, conjunction, flows, inverted, ports
+from analyzer.policy.calico.selectors import IN_NAMESPACE, NAMESPACE_KEY, mapped
+from analyzer.policy.calico.traffic import box, conjunction, flows, inverted, ports
 from analyzer.policy.reading import unknown_fields
 from analyzer.policy.terms import (
     ANY_TRAFFIC,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from analyzer.parsers._view import View
-from analyzer.policy.calico_fields import port, protocol_of
+from analyzer.policy.calico.fields import port, protocol_of
 from analyzer.policy.reading import unknown_fields
 from analyzer.policy.terms import ALL_PROTOCOLS, ANY_TRAFFIC, NO_TRAFFIC, All, AnyOf, Box, Not, Opaque, PortName, Traffic
 from analyzer.ranges import Ranges, normalised, single

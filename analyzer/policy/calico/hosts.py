@@ -15,8 +15,8 @@ from typing import Any
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
-from analyzer.policy.calico_endpoints import GROUPS, PODS, Endpoints, HostEndpoint, block_of
-from analyzer.policy.calico_rules import Reader
+from analyzer.policy.calico.endpoints import GROUPS, PODS, Endpoints, HostEndpoint, block_of
+from analyzer.policy.calico.rules import Reader
 from analyzer.policy.reading import group_of, view_of
 from analyzer.policy.terms import (
     ALL_PORTS,
