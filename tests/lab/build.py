@@ -42,6 +42,10 @@ class Lab:
         """The node of that name."""
         return next(node for node in self.nodes if node.name == name)
 
+    def entrance(self, address: str) -> Node:
+        """The node to which the outside host sends what is for a service's address."""
+        return self.nodes[int(address.rpartition(".")[2]) % len(self.nodes)]
+
     @property
     def members(self) -> list[Node]:
         """The machines that are nodes of the cluster: not a peer pod's own."""
@@ -107,6 +111,8 @@ def _outside_script(lab: Lab) -> str:
             f"ip -{family} route add {'10.96.0.0/16' if family == 4 else 'fd00:10:96::/112'} via {lab.nodes[0].address(family)}",
         ]
         lines += [f"ip -{family} route add {node.pod_cidr(family)} via {node.address(family)}" for node in lab.nodes]
+    outer = (address for service in lab.services for address in (*service.external_addresses, *service.balancer_addresses))
+    lines += [f"ip route add {address} via {lab.entrance(address).address()}" for address in outer]
     return "\n".join(lines)
 
 

@@ -94,13 +94,39 @@ def receiver(lab: Lab, probe: Probe) -> str:
     if any(probe.target in pod.addresses and not pod.host_network for pod in lab.pods):
         return "pod" if asked or probe.port in POD_PORTS else ""
     for service in lab.services:
-        if probe.target in service.addresses.values() and probe.port == service.port and probe.protocol in service.protocols:
-            served = service.ready and any(pod.labels.get("app") == service.selector for pod in lab.pods)
-            return "service" if served else ""
+        if probe.port == service.port and probe.protocol in service.protocols:
+            if probe.target in service.addresses.values():
+                return "service" if ends(lab, service, probe, service.internal_policy) else ""
+            if probe.target in (*service.external_addresses, *service.balancer_addresses):
+                return published(lab, service, probe)
     if any(answers(lab, service, probe) for service in lab.services):
         return "node port"
     nodes = {node.address(family) for node in lab.nodes for family in lab.scenario.families}
     return "node" if probe.target in nodes and (asked or probe.port in NODE_PORTS) else ""
+
+
+def ends(lab: Lab, service: Service, probe: Probe, policy: str) -> bool:
+    """Whether a service has an endpoint for who sends or, from outside, for the node where that comes in."""
+    found = {pod.node for pod in lab.pods if service.ready and pod.labels.get("app") == service.selector}
+    senders = {pod.node for pod in lab.pods if pod.key == probe.source} | {probe.source.removeprefix("node:")}
+    here = {probe.enter.removeprefix("node:").partition("/")[0]} if probe.enter else senders
+    return bool(found & here if policy == "Local" else found)
+
+
+def published(lab: Lab, service: Service, probe: Probe) -> str:
+    """What a service is at an address for the world outside, for who may ask there."""
+    if probe.target in service.balancer_addresses and service.source_ranges:
+        source = next((pod.addresses[0] for pod in lab.pods if pod.key == probe.source), probe.source)
+        if source.startswith("node:") or not any(within(source, network) for network in service.source_ranges):
+            return ""
+    if not probe.enter:
+        return "service" if ends(lab, service, probe, "Cluster") else ""
+    return "node port" if ends(lab, service, probe, service.external_policy) else ""
+
+
+def within(address: str, network: str) -> bool:
+    """Whether an address is of a network."""
+    return ipaddress.ip_address(address) in ipaddress.ip_network(network)
 
 
 def answers(lab: Lab, service: Service, probe: Probe) -> bool:

@@ -145,6 +145,32 @@ def etp_local_no_local(lab: Lab, _: Random) -> None:
         _rewrite(lab, node)
 
 
+def itp_local_no_local(lab: Lab, random: Random) -> None:
+    """A policy Local inside the cluster, and endpoints on one node only."""
+    random.choice(lab.services).internal_policy = "Local"
+    for pod in lab.pods:
+        if pod.node != lab.nodes[0].name and pod.labels.get("app") == "web":
+            pod.labels = {"app": "other"}
+    for node in lab.nodes:
+        _rewrite(lab, node)
+
+
+def firewall_chain_emptied(lab: Lab, random: Random) -> None:
+    """A load balancer's source ranges that a node has lost."""
+    node = _node(lab, random)
+    saved = lab.run(node.name, "iptables-save -t nat")
+    kept = [line for line in saved.splitlines() if not (line.startswith("-A KUBE-FW-") and " -s " in line)]
+    lab.run(node.name, "iptables-restore", "\n".join(kept) + "\n")
+
+
+def external_jump_missing(lab: Lab, random: Random) -> None:
+    """A node that does not know a service's address for the world outside."""
+    node, address = _node(lab, random), random.choice(("198.51.100.80", "198.51.100.81", "198.51.100.82"))
+    saved = lab.run(node.name, "iptables-save -t nat")
+    kept = [line for line in saved.splitlines() if f"-d {address}/32" not in line]
+    lab.run(node.name, "iptables-restore", "\n".join(kept) + "\n")
+
+
 def no_clustercidr_masq(lab: Lab, random: Random) -> None:
     """kube-proxy without a cluster CIDR."""
     node = _node(lab, random)
@@ -192,5 +218,5 @@ ALL: tuple[Apply, ...] = (
     vxlan_udp_dropped, extra_masquerade, snat_to_address, forward_policy_drop, forward_policy_drop_ok, input_policy_drop, nft_extra_table_drop,
     legacy_forward_drop, legacy_stale_rules, kube_firewall_uncond_drop, kube_services_jump_missing, postrouting_jump_missing, nf_raw_docker28,
     conntrack_notrack, svc_no_endpoints, svc_stale_endpoint, etp_local_no_local, no_clustercidr_masq, external_ip_is_node_ip, policy_by_source,
-    localhost_only_established, conntrack_zone,
+    localhost_only_established, conntrack_zone, itp_local_no_local, firewall_chain_emptied, external_jump_missing,
 )  # fmt: skip

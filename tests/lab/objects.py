@@ -82,16 +82,27 @@ def _service(service: Service) -> dict[str, Any]:
         for protocol in service.protocols
     ]  # fmt: skip
     spec: dict[str, Any] = {
-        "type": "NodePort" if service.node_port else "ClusterIP", "clusterIP": addresses[0], "clusterIPs": addresses,
+        "type": "LoadBalancer" if service.balancer_addresses else "NodePort" if service.node_port else "ClusterIP",
+        "internalTrafficPolicy": service.internal_policy,
+        "clusterIP": addresses[0], "clusterIPs": addresses,
         "selector": {"app": service.selector}, "ports": ports,
         "sessionAffinity": "ClientIP" if service.affinity else "None",
         "ipFamilies": [f"IPv{family}" for family in service.addresses],
     }  # fmt: skip
-    if service.node_port:
+    if service.node_port or service.balancer_addresses:
         spec["externalTrafficPolicy"] = service.external_policy
     if service.external_addresses:
         spec["externalIPs"] = list(service.external_addresses)
-    return {"apiVersion": "v1", "kind": "Service", "metadata": _metadata(service.name, service.namespace), "spec": spec}
+    if service.source_ranges:
+        spec["loadBalancerSourceRanges"] = list(service.source_ranges)
+    status = {"loadBalancer": {"ingress": [{"ip": address, "ipMode": "VIP"} for address in service.balancer_addresses]}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _metadata(service.name, service.namespace),
+        "spec": spec,
+        **({"status": status} if service.balancer_addresses else {}),
+    }
 
 
 def _slice(lab: Lab, service: Service, family: int) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Pod:
 
 @dataclass(slots=True)
 class Service:
-    """A service for the pods with ``app: SELECTOR``. ``endpoints`` are their keys; None: all pods that match."""
+    """A service for the pods with ``app: SELECTOR``. ``source_ranges`` are who may ask at the load balancer's addresses; none: everybody."""
 
     name: str
     addresses: dict[int, str]
@@ -80,7 +80,10 @@ class Service:
     protocols: tuple[str, ...] = ("TCP",)
     external_policy: str = "Cluster"
     affinity: bool = False
+    internal_policy: str = "Cluster"
     external_addresses: tuple[str, ...] = ()
+    balancer_addresses: tuple[str, ...] = ()
+    source_ranges: tuple[str, ...] = ()
     ready: bool = True
     namespace: str = "default"
 

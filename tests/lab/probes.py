@@ -113,8 +113,8 @@ def targets(lab: Lab, family: int) -> Iterator[Target]:
             for protocol in ("TCP", "UDP"):
                 enter = _enter(lab, lab.nodes[0]) if protocol in service.protocols else ""
                 yield Target(service.addresses[family], service.port, enter, (protocol,))
-            for address in service.external_addresses if family == 4 else ():
-                yield Target(address, service.port, "", ("TCP", "UDP"))
+            for address in (*service.external_addresses, *service.balancer_addresses) if family == 4 else ():
+                yield Target(address, service.port, _enter(lab, lab.entrance(address)), ("TCP", "UDP"))
     if lab.services and family in lab.services[0].addresses:
         yield Target(lab.services[0].addresses[family], 81, "", ("TCP", "ICMP"))
     if lab.scenario.default_route:

@@ -29,6 +29,10 @@ NODEPORTS_LAST = (
 FILTER_HEAD = (
     '-A INPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes externally-visible service portals" -j KUBE-EXTERNAL-SERVICES',
     '-A INPUT -m comment --comment "kubernetes health check service ports" -j KUBE-NODEPORTS',
+    *(
+        f'-A {chain} -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL'
+        for chain in ("INPUT", "OUTPUT", "FORWARD")
+    ),
     "-A INPUT -j KUBE-FIREWALL",
     '-A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD',
     '-A FORWARD -m conntrack --ctstate NEW -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
@@ -42,7 +46,14 @@ FILTER_HEAD = (
     '-A KUBE-FORWARD -m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
 )
 NAT_CHAINS = ("KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-MARK-MASQ", "KUBE-POSTROUTING")
-FILTER_CHAINS = ("KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-NODEPORTS", "KUBE-FIREWALL", "KUBE-FORWARD")
+FILTER_CHAINS = (
+    "KUBE-SERVICES",
+    "KUBE-EXTERNAL-SERVICES",
+    "KUBE-NODEPORTS",
+    "KUBE-FIREWALL",
+    "KUBE-FORWARD",
+    "KUBE-PROXY-FIREWALL",
+)
 
 
 def install(lab: Lab, node: Node) -> None:
@@ -62,7 +73,9 @@ def rules(lab: Lab, node: Node, family: int) -> str:
                 nat += _service(lab, node, service, protocol, family)
                 refusals += _refusals(lab, node, service, protocol, family)
     head = FILTER_HEAD if family == 4 else tuple(line for line in FILTER_HEAD if "127.0.0.0" not in line)
-    chains = sorted({word for line in nat for word in line.split() if word.startswith(("KUBE-S", "KUBE-EXT-"))} - set(NAT_CHAINS))
+    chains = sorted(
+        {word for line in nat for word in line.split() if word.startswith(("KUBE-S", "KUBE-EXT-", "KUBE-FW-"))} - set(NAT_CHAINS)
+    )
     return "\n".join([
         "*filter", *(f":{name} - [0:0]" for name in FILTER_CHAINS), *head, *refusals, "COMMIT",
         "*nat", *(f":{name} - [0:0]" for name in (*NAT_CHAINS, *chains)), *NAT_HEAD, *nat, NODEPORTS_LAST, "COMMIT", "",
@@ -90,17 +103,23 @@ def _service(lab: Lab, node: Node, service: Service, protocol: str, family: int)
     address, bits = service.addresses[family], 32 if family == 4 else 128
     all_chain, local_chain, external = (chain(kind, service.key, low) for kind in ("KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-"))
     label = f'-m comment --comment "{service.key} cluster IP" -m {low} --dport {service.port}'
-    yield f"-A KUBE-SERVICES -d {address}/{bits} -p {low} {label} -j {all_chain}"
-    for other in service.external_addresses if family == 4 else ():
-        yield f'-A KUBE-SERVICES -d {other}/{bits} -p {low} -m comment --comment "{service.key} external IP" -m {low} --dport {service.port} -j {external}'
+    local = [(pod, a) for pod, a in found if pod.node == node.name]
+    inner, inside = (local_chain, local) if service.internal_policy == "Local" else (all_chain, found)
+    if inside:
+        yield f"-A KUBE-SERVICES -d {address}/{bits} -p {low} {label} -j {inner}"
+    for other, note in outer_addresses(service, family):
+        to = chain("KUBE-FW-", service.key, low) if note == "loadbalancer IP" and service.source_ranges else external
+        yield f'-A KUBE-SERVICES -d {other}/{bits} -p {low} -m comment --comment "{service.key} {note}" -m {low} --dport {service.port} -j {to}'
+    if service.source_ranges and family == 4:
+        yield from _gate(service, chain("KUBE-FW-", service.key, low), external)
     if service.node_port:
         yield f'-A KUBE-NODEPORTS -p {low} -m comment --comment "{service.key}" -m {low} --dport {service.node_port} -j {external}'
-    yield f"-A {all_chain} ! -s {CLUSTER_CIDR[family]} -d {address}/{bits} -p {low} {label} -j KUBE-MARK-MASQ"
+    if inside:
+        yield f"-A {inner} ! -s {CLUSTER_CIDR[family]} -d {address}/{bits} -p {low} {label} -j KUBE-MARK-MASQ"
     yield from _balance(service, all_chain, found, low)
-    if service.node_port or service.external_addresses:
+    if service.node_port or service.external_addresses or service.balancer_addresses:
         yield from _external(service, external, all_chain, local_chain, family)
-    local = [(pod, a) for pod, a in found if pod.node == node.name]
-    if service.external_policy == "Local" and local:
+    if "Local" in (service.internal_policy, service.external_policy) and local:
         yield from _balance(service, local_chain, local, low)
     for _, endpoint in found:
         yield from _endpoint(service, endpoint, low, family)
@@ -116,6 +135,21 @@ def _external(service: Service, external: str, all_chain: str, local_chain: str,
     yield f"-A {external} {note} -m addrtype --src-type LOCAL -j KUBE-MARK-MASQ"
     yield f'-A {external} -m comment --comment "route LOCAL traffic" -m addrtype --src-type LOCAL -j {all_chain}'
     yield f"-A {external} -j {local_chain}"
+
+
+def outer_addresses(service: Service, family: int) -> list[tuple[str, str]]:
+    """The addresses for the world outside, and what kube-proxy calls them."""
+    if family == 6:
+        return []
+    found = [(address, "external IP") for address in service.external_addresses]
+    return [*found, *((address, "loadbalancer IP") for address in service.balancer_addresses)]
+
+
+def _gate(service: Service, gate: str, external: str) -> Iterator[str]:
+    """Who may ask at the load balancer's addresses; the others are dropped in the filter table."""
+    note = f'-m comment --comment "{service.key} loadbalancer IP"'
+    yield from (f"-A {gate} -s {source} {note} -j {external}" for source in service.source_ranges)
+    yield f'-A {gate} -m comment --comment "other traffic to {service.key} will be dropped by KUBE-PROXY-FIREWALL"'
 
 
 def _balance(service: Service, name: str, found: list[tuple[Pod, str]], low: str) -> Iterator[str]:
@@ -150,6 +184,18 @@ def _refusals(lab: Lab, node: Node, service: Service, protocol: str, family: int
     if not found:
         note = f'-m comment --comment "{service.key} has no endpoints"'
         yield f"-A KUBE-SERVICES -d {service.addresses[family]}/{bits} -p {low} {note} -m {low} --dport {service.port} -j REJECT"
+    near = any(pod.node == node.name for pod, _ in found)
+    if found and service.internal_policy == "Local" and not near:
+        note = f'-m comment --comment "{service.key} has no local endpoints"'
+        yield f"-A KUBE-SERVICES -d {service.addresses[family]}/{bits} -p {low} {note} -m {low} --dport {service.port} -j DROP"
+    for other, note in outer_addresses(service, family):
+        target = f"-d {other}/{bits} -p {low} -m {low} --dport {service.port}"
+        if not found:
+            yield f'-A KUBE-EXTERNAL-SERVICES {target} -m comment --comment "{service.key} has no endpoints" -j REJECT'
+        elif service.external_policy == "Local" and not near:
+            yield f'-A KUBE-EXTERNAL-SERVICES {target} -m comment --comment "{service.key} has no local endpoints" -j DROP'
+        if found and service.source_ranges and note == "loadbalancer IP":
+            yield f'-A KUBE-PROXY-FIREWALL {target} -m comment --comment "{service.key} traffic not accepted by KUBE-FW" -j DROP'
     if not service.node_port:
         return
     target = f"-p {low} -m addrtype --dst-type LOCAL -m {low} --dport {service.node_port}"

@@ -44,7 +44,7 @@ def run(scenario: Scenario, seed: int, tally: Tally, options: Options) -> None:
     try:
         with Machine() as machine:
             pods = scenarios.pods(scenario, random)
-            lab = build(machine, scenario, pods, scenarios.services(scenario, pods), random.randrange(1 << 30))
+            lab = build(machine, scenario, pods, scenarios.services(scenario, pods, random), random.randrange(1 << 30))
             damage(lab, random, options)
             kept = examine(lab, random, seed, folder, tally, options)
     finally:

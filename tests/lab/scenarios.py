@@ -51,8 +51,8 @@ def pods(scenario: Scenario, random: Random) -> list[Pod]:
     return made
 
 
-def services(scenario: Scenario, pods: list[Pod]) -> list[Service]:
-    """The services of a scenario: cluster, node port, local policy, affinity, one endpoint, none."""
+def services(scenario: Scenario, pods: list[Pod], random: Random) -> list[Service]:
+    """The services of a scenario: cluster, node port, local policies, affinity, one endpoint, none, load balancers' and external addresses."""
     if not scenario.services:
         return []
     made = [
@@ -60,6 +60,20 @@ def services(scenario: Scenario, pods: list[Pod]) -> list[Service]:
         _service(scenario, "db", 51, "db", node_port=30081, external_policy="Local"),
         _service(scenario, "one", 52, "web", affinity=True),
         _service(scenario, "none", 53, "nobody", node_port=30083),
+    ]
+    made += [
+        _service(scenario, "near", 55, "web", internal_policy="Local"),
+        _service(scenario, "shown", 56, "web", external_addresses=("198.51.100.81",), balancer_addresses=("198.51.100.80",)),
+        _service(
+            scenario,
+            "gated",
+            57,
+            "web",
+            node_port=30087,
+            external_policy=random.choice(("Cluster", "Local")),
+            balancer_addresses=("198.51.100.82",),
+            source_ranges=random.choice((("192.168.66.254/32", "10.244.0.0/24"), ("10.244.1.0/24", "198.51.100.82/32"))),
+        ),
     ]
     if any(pod.host_network for pod in pods):
         made.append(_service(scenario, "agent", 54, "agent", node_port=30084))
