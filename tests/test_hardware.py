@@ -24,6 +24,8 @@ CASES = {
     "its own pair": (((POD, OWN, NEAR),), Verdict.REFUTED),
     "heard elsewhere": ((("nodes/n0/bridge_fdb", PORT, PORT.replace("veth0", "veth1")),), Verdict.UNDECIDED),
     "the pod's is not told": (((POD, f"link/ether {OWN}", "link/ether"),), Verdict.PROVED),
+    "the pod's is a group's": (((POD, OWN, "33:33:ff:c6:b3:3b"),), Verdict.PROVED),
+    "the uplink's is a group's": (((NODE, mac(1, 0), "33:33:ff:c6:b3:3b"),), Verdict.PROVED),
     "the bridge's is not told": (((NODE, f"link/ether {BRIDGE}", "link/ether"),), Verdict.PROVED),
     "the uplink's is not told": (((NODE, f"link/ether {mac(1, 0)}", "link/ether"),), Verdict.PROVED),
     "the tunnel's is not told": (((NODE, f"link/ether {mac(2, 0)}", "link/ether"),), Verdict.UNDECIDED),

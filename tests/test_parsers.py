@@ -175,3 +175,13 @@ def test_all_is_every_address_of_the_listing() -> None:
         assert [str(item.destination) for item in found[:1] if isinstance(item, RouteFact)] == [
             "::/0" if family == 6 else "0.0.0.0/0"
         ]
+
+
+def test_a_value_of_another_kind_in_json_is_a_gap() -> None:
+    text = '[{"ifname": "veth0", "master": "cni0", "hairpin": "yes"}, {"ifname": "veth1", "master": false}, {"ifname": "veth2"}]'
+    found = list(parsers.read(PARSERS["bridge-link"], Source("bridge_link.json", text, "bridge-link", Scope("n1"))))
+    assert [item.reason for item in found if isinstance(item, Gap)] == [
+        "hairpin is 'yes', where true or false was expected",
+        "master is 'False', where a text was expected",
+    ]
+    assert len(found) == 3

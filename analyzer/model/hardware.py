@@ -10,12 +10,19 @@ from analyzer.facts.links import LinkFact, Tunnel, Wireguard
 from analyzer.model.network import Interface, Network
 
 STANDING_IN = 0x02FF
+GROUP = 1 << 40
 WITHOUT = frozenset({"LOOPBACK", "NOARP", "POINTOPOINT"})
 
 
 def with_mac(at: Interface, link: LinkFact) -> LinkFact:
-    """The record of an interface, with a MAC of its own in place of one that was not captured."""
-    if link.mac is not None or link.link_type != "ether" or link.flags & WITHOUT or isinstance(link.kind, Tunnel | Wireguard):
+    """The record of an interface, with a MAC of its own in place of one that was not captured, or that is a group's, which no interface can have
+    (``is_valid_ether_addr``)."""
+    if (
+        (link.mac is not None and not link.mac & GROUP)
+        or link.link_type != "ether"
+        or link.flags & WITHOUT
+        or isinstance(link.kind, Tunnel | Wireguard)
+    ):
         return link
     return replace(link, mac=STANDING_IN << 32 | crc32(str(at).encode()))
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from analyzer.facts.base import Fact
+from analyzer.parsers._types import mistyped
 from analyzer.source import Gap, Source, Span
 
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -41,8 +42,11 @@ class Parser:
 
 def read(parser: Parser, source: Source, reader: Callable[[Source], Iterable[Fact | Gap]] | None = None) -> Iterator[Fact | Gap]:
     """All facts and gaps of a source; never raises for what stands in the text. ``reader`` is the parser's own for several sources."""
+    typed = source.text.lstrip()[:1] not in ("[", "{")
     try:
-        yield from (reader or parser.read)(source)
+        for item in (reader or parser.read)(source):
+            wrong = "" if typed or isinstance(item, Gap) else mistyped(item)
+            yield Gap(item.at, wrong, source.kind, source.scope) if wrong else item
     except UNREADABLE as problem:
         yield gap(source, 1, f"could not be read as {parser.kind}: {reason(problem)}")
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from analyzer.addresses import WIDTH, Address, Prefix, prefix_of
 from analyzer.facts.links import AddressFact, LinkFact
 from analyzer.model.gaps import ignored
-from analyzer.model.hardware import held, with_mac
+from analyzer.model.hardware import GROUP, held, with_mac
 from analyzer.model.namespaces import by_default
 from analyzer.model.network import Interface, Namespace, Network
 from analyzer.ranges import Ranges, single
@@ -113,7 +113,7 @@ class Context:
         """An interface's record."""
         space = self.network.namespaces.get(at.scope)
         link = space.links.get(at.device) if space else None
-        return link if link is None or link.mac is not None else with_mac(at, link)
+        return link if link is None or (link.mac is not None and not link.mac & GROUP) else with_mac(at, link)
 
     @cached_property
     def hardware(self) -> Counter[int]:
@@ -124,7 +124,7 @@ class Context:
         """The bridge, bond, switch or VRF that a device is a port of."""
         space = self.space(scope)
         port, link = space.ports.get(device), space.links.get(device)
-        return (port.master if port else None) or (link.master if link else None)
+        return (link.master if link else None) or (port.master if port else None)
 
     def is_device(self, name: str) -> Match:
         """Whether the packet came in by a device."""
