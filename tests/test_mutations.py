@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mutations import Tally, case_of, tried
+from tests.mutations import Case, Tally, case_of, faults, sample, tried
 
 SEED, COUNT, PARTS = 7000, 14, 2
 
@@ -22,3 +22,22 @@ def test_no_verdict_says_more_than_the_walk(part: int) -> None:
 def test_a_seed_makes_the_same_case_again() -> None:
     assert case_of(3) == case_of(3)
     assert case_of(3) != case_of(4)
+
+
+HELD = {
+    "a switch without a value": (
+        ("nodes/n1/sysctl_net", "net.ipv4.conf.all.forwarding = 1", "net.ipv4.conf.all.forwarding ="),
+        ("nodes/n1/sysctl_net", "net.ipv4.conf.cni0.forwarding = 1", "net.ipv4.conf.cni0.forwarding ="),
+    ),
+    "a port of a master that is none": (("nodes/n2/bridge_link", "master cni0 state", "master state"),),
+    "what a policy may have cut": (("nodes/n2/ip_-d_addr", "inet 10.244.2.1/24", "inet 10.244.2.9/24"),),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_what_once_was_wrong(name: str) -> None:
+    files = dict(sample("healthy/k3s-kube-router"))
+    for path, old, new in HELD[name]:
+        files[path] = files[path].replace(old, new)
+    assert files != sample("healthy/k3s-kube-router")
+    assert list(faults(Case("healthy/k3s-kube-router", files, (name,)), True, Tally())) == []

@@ -290,9 +290,7 @@ def forwards(context: Context, at: Interface) -> bool:
     if context.family == 6:
         return number(context.whole(at.scope, "forwarding")) > 0
     own = context.setting(at.scope, at.device, "forwarding")
-    value = (
-        own if own is not None else context.space(at.scope).sysctl("net.ipv4.ip_forward") or context.whole(at.scope, "forwarding")
-    )
+    value = own if own is not None else context.switch(at.scope, "net.ipv4.ip_forward") or context.whole(at.scope, "forwarding")
     return number(value) > 0
 
 

@@ -90,9 +90,9 @@ def called(context: Context, bridge: Interface) -> bool | None:
     if isinstance(kind, Bridge) and (kind.nf_call_iptables if context.family == 4 else kind.nf_call_ip6tables):
         return True
     space = context.space(bridge.scope)
-    value = space.sysctl(f"net.bridge.bridge-nf-call-{key}")
+    value = context.switch(bridge.scope, f"net.bridge.bridge-nf-call-{key}")
     if value is not None:
-        return value.strip() != "0"
+        return number(value) != 0
     return None if "sysctl" in space.missing else False
 
 

@@ -192,7 +192,7 @@ def forwards(context: Context, scope: Scope, device: str) -> Transfer:
     space = context.space(scope)
     if context.family == 4:
         own = context.setting(scope, device, "forwarding")
-        value = own if own is not None else space.sysctl("net.ipv4.ip_forward") or context.whole(scope, "forwarding")
+        value = own if own is not None else context.switch(scope, "net.ipv4.ip_forward") or context.whole(scope, "forwarding")
     else:
         value = context.whole(scope, "forwarding")
     if value is None:
@@ -224,7 +224,7 @@ def deliver_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     protocol, kind, key = ECHO[context.family]
     fact = context.space(scope).sysctls.get(key)
     taken: Transfer = End(Deliver(scope))
-    if number(fact.value if fact else None):
+    if number(context.switch(scope, key)):
         ping = All((In(Field.PROTOCOL, single(protocol)), In(Field.ICMP_TYPE, single(kind))))
         taken = If(ping, End(Drop(f"{scope} does not answer pings ({key})"), fact.at if fact else None), taken)
     return arrival(context, scope, If(OF_TUNNEL, lost, taken))

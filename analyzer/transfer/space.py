@@ -132,13 +132,18 @@ class Context:
 
     def setting(self, scope: Scope, device: str, name: str) -> str | None:
         """A switch of a device: its own value, else that of ``default``; None when it was not captured."""
-        space, family = self.space(scope), f"net.ipv{self.family}.conf"
-        own = space.sysctl(f"{family}.{device.replace('.', '/')}.{name}")
-        return own if own is not None else space.sysctl(f"{family}.default.{name}")
+        family = f"net.ipv{self.family}.conf"
+        own = self.switch(scope, f"{family}.{device.replace('.', '/')}.{name}")
+        return own if own is not None else self.switch(scope, f"{family}.default.{name}")
 
     def whole(self, scope: Scope, name: str) -> str | None:
         """A switch of all devices."""
-        return self.space(scope).sysctl(f"net.ipv{self.family}.conf.all.{name}")
+        return self.switch(scope, f"net.ipv{self.family}.conf.all.{name}")
+
+    def switch(self, scope: Scope, key: str) -> str | None:
+        """A kernel switch's number; None when it was not captured or is none."""
+        words = (self.space(scope).sysctl(key) or "").split()
+        return words[0] if words and words[0].lstrip("-").isdecimal() and len(words[0]) < 12 else None
 
     def assume(self, text: str) -> None:
         """Notes what is taken for granted."""
