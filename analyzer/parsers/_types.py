@@ -23,7 +23,7 @@ def plain_fields(kind: type[Fact]) -> tuple[tuple[str, frozenset[type]], ...]:
 
 def mistyped(fact: Fact) -> str:
     """The first value of another kind than stated, in words; empty: there is none."""
-    for name, kinds in plain_fields(type(fact)):
+    for name, kinds in plain_fields(type(fact)):  # type: ignore[arg-type]  # A class has its own hash, whatever its values have.
         value = getattr(fact, name)
         if type(value) not in kinds:
             wanted = " or ".join(sorted(WORDS[kind] for kind in kinds if kind is not NoneType))
