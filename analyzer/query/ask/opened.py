@@ -10,8 +10,9 @@ from analyzer.findings import Verdict
 from analyzer.policy.decision import doubt, exemption
 from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.possible import About, End, Possible, TooMany, Value, Variable, entity_of
-from analyzer.policy.programs import Program, Reader
+from analyzer.policy.programs import Program, Reader, identity
 from analyzer.policy.terms import Box, Kind
+from analyzer.policy.tiers import Direction
 from analyzer.policy.truth_tables import Table, TooWide, table
 from analyzer.query.ask.answers import Alike, Disagreement, Witness
 from analyzer.query.ask.asking import Asker
@@ -92,11 +93,14 @@ class Hunt:
         known: set[tuple[int, Program]] = set()
         distinct = self.frames.setdefault(family, [])
         for number, job in enumerate(jobs):
-            concerned = dict[int, bool]()
+            concerned, shut = dict[int, bool](), dict[tuple[object, ...], bool]()
             for frame in frames(job, family):
                 if (exempt := self.exempt(job, frame, family)) is not None:
                     return exempt
-                program = Reader(self.asker.policies.all, frame.source, frame.destination, family, job.flows, concerned).program()
+                reader = Reader(self.asker.policies.all, frame.source, frame.destination, family, job.flows, concerned)
+                if self.closed(job, frame, number, reader, shut):
+                    continue
+                program = reader.program()
                 if (number, program) in known:
                     continue
                 known.add((number, program))
@@ -104,6 +108,26 @@ class Hunt:
                 if (hit := self.of_frame(job, frame, program, family)) is not None:
                     return hit
         return None
+
+    def closed(self, job: OpenJob, frame: Frame, number: int, reader: Reader, shut: dict[tuple[object, ...], bool]) -> bool:
+        """Whether the policies about an end that is settled let nothing pass in any case: the other end's need not be read then."""
+        settled = Direction.INGRESS if isinstance(frame.destination, Entity) else Direction.EGRESS
+        if self.refused or not isinstance(frame.destination if settled is Direction.INGRESS else frame.source, Entity):
+            return False
+        part = Program(tuple(reader.direction(settled)), identity(frame.source), identity(frame.destination))
+        found = shut.get((number, part))
+        if found is None:
+            found = shut[number, part] = self.nothing(job, frame, part, reader.family)
+            if found:
+                self.frames[reader.family].append((job, frame))
+        return found
+
+    def nothing(self, job: OpenJob, frame: Frame, part: Program, family: int) -> bool:
+        """Whether a part of what decides lets no flow pass in any case."""
+        try:
+            return not any(case.may for case in table(part, frame.source, frame.destination, job.flows, family).cases)
+        except (TooWide, TooMany):
+            return False
 
     def exempt(self, job: OpenJob, frame: Frame, family: int) -> Hit | None:
         """A pod and the node that it is on, or may be: policies are not asked about them."""
