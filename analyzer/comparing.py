@@ -15,6 +15,7 @@ from analyzer.policy.profiles import Profile
 from analyzer.query.comparison import Comparison, finding_changes, verdict_changes
 from analyzer.query.difference import Difference, difference
 from analyzer.query.edits import Apply, Edit, NodeRun
+from analyzer.query.loaded import loaded
 from analyzer.query.node_edits import ran
 from analyzer.query.node_state import NodeState
 from analyzer.query.policies import Identity, known, profile_of
@@ -45,7 +46,10 @@ def compare(
 
 
 def policies(old: Input, new: Input, profiles: tuple[Profile, Profile]) -> Difference:
-    """Who may talk to whom, before and after."""
+    """Who may talk to whom, before and after; where the one is the other after edits, by what they change."""
+    if new.before is not None and new.before[0] is old and profiles[0] == profiles[1]:
+        edits = [edit for edit in new.before[1] if not isinstance(edit, NodeRun)]
+        return loaded(Identity(old.network.cluster), profiles[0]).whatif(edits, new.network.cluster)
     sides = (known(Identity(given.network.cluster), profile) for given, profile in zip((old, new), profiles, strict=True))
     return difference(*sides)
 

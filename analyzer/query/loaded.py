@@ -7,19 +7,22 @@ edited cluster is compiled as a whole. The answers are the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
 from analyzer.model.cluster import Cluster
 from analyzer.parsers import read
 from analyzer.parsers.kubernetes import PARSER
 from analyzer.policy.classes import Mentioned
-from analyzer.policy.edited import Change, Places, by_place, changed_set, recompiled, told_apart
+from analyzer.policy.edited import ALONE, Change, Places, by_place, changed_set, recompiled, told_apart
 from analyzer.policy.factors import Factors
 from analyzer.policy.joint import Couple, Joint
+from analyzer.policy.planes import all_kinds, kinds
 from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
+from analyzer.policy.reading import Read, group_of
 from analyzer.policy.tiers import Direction
+from analyzer.policy.world import World, world_of
 from analyzer.query.blocks import Standings
 from analyzer.query.changes import Changed
 from analyzer.query.difference import Difference, changes, difference, ordered
@@ -85,12 +88,20 @@ class Loaded:
         """The objects that are read by their document, by group, kind, namespace and name."""
         return {key_of(item): item for item in self.cluster.others}
 
-    def whatif(self, edits: Sequence[Edit]) -> Difference:
-        """What the edits change. EditError where one does not fit."""
+    def whatif(self, edits: Sequence[Edit], after: Cluster | None = None) -> Difference:
+        """What the edits change; ``after`` is the edited cluster, where it is known. EditError where one does not fit."""
         quick = self.quickly(edits)
         if quick is not None:
             return quick
-        return difference(self.policies, policies(edited(self.cluster, edits).cluster, self.profile))
+        return difference(self.policies, self.reread(after or edited(self.cluster, edits).cluster))
+
+    def reread(self, cluster: Cluster) -> Policies:
+        """The policies of an edited cluster; they are not read again where they are the same, and do not look at other objects."""
+        world = world_of(cluster, self.profile)
+        same = read_from(self.cluster) == read_from(cluster) and stands(self.policies.world) == stands(world)
+        if not same:
+            return policies(cluster, self.profile)
+        return Policies(world, replace(self.policies.all, world=world, memory={}))
 
     def quickly(self, edits: Sequence[Edit]) -> Difference | None:
         """The answer where only what is selected has to be compiled anew, else None."""
@@ -146,6 +157,24 @@ class Loaded:
         touched = tuple(change.touched(before.universe, direction) for direction in (Direction.EGRESS, Direction.INGRESS))
         alike = only_admits(self.unknown | uses(change.new))
         return Joint(before, after, members, everyone, 0, 0, (touched[0], touched[1]), alike)
+
+
+def read_from(cluster: Cluster) -> list[int]:
+    """Which objects policies are read from, in their order; what equals nothing else where not all of them stand alone."""
+    found = [item for item in cluster.others if f"{group_of(item)}/{item.kind}" in kinds()]
+    alone = all(f"{group_of(item)}/{item.kind}" in ALONE for item in found)
+    return [id(item) for item in found] if alone else [id(cluster)]
+
+
+def stands(world: World) -> list[Read]:
+    """What holds in a world without any object."""
+    return [item for kind in all_kinds() if kind.standing is not None for item in kind.standing(world)]
+
+
+@lru_cache(maxsize=2)
+def loaded(key: Identity, profile: Profile) -> Loaded:
+    """A cluster that is asked more than once."""
+    return Loaded(key.cluster, profile)
 
 
 def coupled(factors: Factors) -> Members:

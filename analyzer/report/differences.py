@@ -14,11 +14,15 @@ from analyzer.report.style import Style, safe
 ROLES = {Change.ADDED: "good", Change.REMOVED: "bad", Change.CHANGED: "unsure", Change.UNDECIDED: "unsure"}
 HEADS = {"": "", "appears": "with what appears", "disappears": "with what disappears"}
 SHOWN = 4
+MOST = 100
 
 
 def write(found: Comparison, style: Style) -> str:
     """The whole answer."""
-    parts = [[head(found, style)], *ends(found, style), *(change_lines(item, style) for item in found.policies.changes)]
+    changes = found.policies.changes if style.verbose else found.policies.changes[:MOST]
+    parts = [[head(found, style)], *ends(found, style), *(change_lines(item, style) for item in changes)]
+    if left := len(found.policies.changes) - len(changes):
+        parts.append([style.paint(f"and {left} more changes (-v shows all of them, and so does -f json)", "dim")])
     parts += [list(verdict_lines(found, style)), list(finding_lines(found, style)), list(incomplete_lines(found, style))]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
