@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from analyzer.pipeline import Input
-from analyzer.policy.detection import settled
-from analyzer.policy.profiles import Profile, profile_named, with_switches
-from analyzer.query.policies import profile_of
+
+if TYPE_CHECKING:
+    from analyzer.policy.profiles import Profile
 
 
 def policy_options(parser: ArgumentParser) -> None:
@@ -26,6 +27,10 @@ def policy_options(parser: ArgumentParser) -> None:
 
 def profile_for(options: Namespace, given: Input) -> Profile:
     """The profile that is asked for, else that of the system that is recognised. ValueError for a name or switch that is not known."""
+    from analyzer.policy.detection import settled
+    from analyzer.policy.profiles import profile_named, with_switches
+    from analyzer.query.policies import profile_of
+
     cluster = given.network.cluster
     profile = settled(profile_named(options.cni), cluster) if options.cni else profile_of(given.network)
     return with_switches(profile, dict(map(switch, options.policy_switch)))

@@ -6,16 +6,18 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from analyzer.cli.policy_options import policy_options, profile_for
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, input_options, load, output_options, style_for
 from analyzer.model.network import Network
-from analyzer.policy.profiles import Profile
 from analyzer.query.trace import Question, answer_line, as_object, trace
 from analyzer.report.traces import trace_text
 from analyzer.solve.packet import Fate
+
+if TYPE_CHECKING:
+    from analyzer.policy.profiles import Profile
 
 STATUS = {Fate.REACHABLE: 0, Fate.UNREACHABLE: 1, Fate.DEPENDS: 1, Fate.UNKNOWN: 3}
 
@@ -50,7 +52,8 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     given = load(options, progress)
     progress.end()
     try:
-        profile = profile_for(options, given)
+        about_policies = options.cni or options.policy_switch or not given.network.namespaces
+        profile = profile_for(options, given) if about_policies else None
     except ValueError as problem:
         return fail(str(problem))
     if options.batch is not None:
@@ -58,7 +61,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     return single(given.network, options, profile)
 
 
-def single(network: Network, options: Namespace, profile: Profile) -> int:
+def single(network: Network, options: Namespace, profile: Profile | None) -> int:
     """One question."""
     port, slash, protocol = (options.port or "").partition("/")
     if port and not (port.isdecimal() and int(port) <= 65535):
@@ -83,7 +86,7 @@ def single(network: Network, options: Namespace, profile: Profile) -> int:
     return STATUS[found.fate]
 
 
-def batch(network: Network, path: str, profile: Profile) -> int:
+def batch(network: Network, path: str, profile: Profile | None) -> int:
     """Many questions: a line of JSON for each, in order. The status is that of the worst answer; a question that was not understood counts as undecided."""
     statuses = {0}
     try:

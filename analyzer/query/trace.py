@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analyzer.addresses import Address
 from analyzer.model.network import Network
 from analyzer.model.services import untranslated
-from analyzer.policy.profiles import Profile
 from analyzer.query.endpoints import OUTSIDE, Endpoint, endpoints, entrance
-from analyzer.query.policies import profile_of
-from analyzer.query.policy_trace import policy_trace
 from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.oracle import fate_of
 from analyzer.solve.packet import ICMP, ICMPV6, PROTOCOL_NAMES, SCTP, TCP, UDP, Fate, Hop, Outcome, Packet, Trace
 from analyzer.source import Span
+
+if TYPE_CHECKING:
+    from analyzer.policy.profiles import Profile
 
 NUMBERS = {"TCP": TCP, "UDP": UDP, "SCTP": SCTP, "ICMP": ICMP, "ICMPV6": ICMP}
 EPHEMERAL = 40000
@@ -42,6 +42,9 @@ def trace(network: Network, question: Question, profile: Profile | None = None) 
 
     Where no node state is given, policies and services decide, as the profile reads them."""
     if not network.namespaces:
+        from analyzer.query.policies import profile_of
+        from analyzer.query.policy_trace import policy_trace
+
         protocol, port = asked_for(question)
         return policy_trace(network, question.source, question.target, protocol, port, profile or profile_of(network))
     sources, targets = endpoints(network, question.source), endpoints(network, question.target)
