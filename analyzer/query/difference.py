@@ -49,12 +49,12 @@ class Difference:
         return f"<difference: {len(self.changes)} changes, {ends}>"
 
 
-def difference(old: Policies, new: Policies) -> Difference:
-    """What changes between two inputs."""
+def difference(old: Policies, new: Policies, alike: bool | None = None) -> Difference:
+    """What changes between two inputs. ``alike`` as in ``Joint``, where it is known."""
     found: list[Changed] = []
     couples: tuple[Couple, ...] = ()
     for family in sorted({*old.families(), *new.families()}):
-        both = joint(old.all, new.all, family)
+        both = replace(joint(old.all, new.all, family), alike=alike)
         couples = tuple(couple for group in both.members for couple in group)
         found += changes(both, sizes(couples))
     return Difference(

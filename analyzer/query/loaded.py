@@ -93,7 +93,9 @@ class Loaded:
         quick = self.quickly(edits)
         if quick is not None:
             return quick
-        return difference(self.policies, self.reread(after or edited(self.cluster, edits).cluster))
+        new = self.reread(after or edited(self.cluster, edits).cluster)
+        same = new.all.planes is self.policies.all.planes
+        return difference(self.policies, new, only_admits(self.unknown) if same else None)
 
     def reread(self, cluster: Cluster) -> Policies:
         """The policies of an edited cluster; they are not read again where they are the same, and do not look at other objects."""
