@@ -50,8 +50,8 @@ def policies(old: Input, new: Input, profiles: tuple[Profile, Profile]) -> Diffe
     if new.before is not None and new.before[0] is old and profiles[0] == profiles[1]:
         edits = [edit for edit in new.before[1] if not isinstance(edit, NodeRun)]
         return loaded(Identity(old.network.cluster), profiles[0]).whatif(edits, new.network.cluster)
-    sides = (known(Identity(given.network.cluster), profile) for given, profile in zip((old, new), profiles, strict=True))
-    return difference(*sides)
+    before, after = (known(Identity(given.network.cluster), profile) for given, profile in zip((old, new), profiles, strict=True))
+    return difference(before, after)
 
 
 def unread(given: Input, name: str) -> Iterator[str]:
