@@ -69,7 +69,13 @@ def alike(found: Iterable[Box]) -> Alike:
     for box in found:
         for low, high in box.protocols:
             by_protocols[low, high] = normalised((*by_protocols.get((low, high), ()), *box.destinations))
-    return tuple(sorted(by_protocols.items()))
+    joined: list[tuple[tuple[int, int], Ranges]] = []
+    for (low, high), ports in sorted(by_protocols.items()):
+        if joined and joined[-1][0][1] + 1 == low and joined[-1][1] == ports:
+            joined[-1] = ((joined[-1][0][0], high), ports)
+        else:
+            joined.append(((low, high), ports))
+    return tuple(joined)
 
 
 def ordinary(found: Iterable[Box], served: Iterable[tuple[int, int]], family: int) -> Flow:
