@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.capture import Shape, write
+from benchmarks.policies import Shape as Policies
+from benchmarks.policies import text
 
 README = Path(__file__).parent / "README.md"
 ANALYZE = (sys.executable, "-m", "analyzer")
@@ -49,6 +51,7 @@ def workloads(folder: Path) -> Iterator[Workload]:
     write(small, Shape(2, 3, 10, 2))
     yield Workload("`analyze --help`", (*ANALYZE, "--help"), 0.1, 0)
     yield Workload("`analyze trace` of one packet, 2 nodes", (*ANALYZE, "trace", str(small), *QUESTION, "-q"), 0.4, 0)
+    yield from about_policies(folder)
     write(twenty, Shape(20, 10, 1000, 2))
     yield Workload("all guarantees, 20 nodes, 200 pods, 1,000 services", (*ANALYZE, str(twenty), "-q"), 10, 0)
     write(one, Shape(1, 10, 10_000, 5))
@@ -72,6 +75,20 @@ def workloads(folder: Path) -> Iterator[Workload]:
         curve = folder / f"curve-{services}"
         write(curve, Shape(3, 10, services, 5))
         yield Workload(f"the curve: 3 nodes, {services:,} services", (*PROVE, str(curve), "pod-to-pod-without-nat"), 0, 0, True)
+
+
+def about_policies(folder: Path) -> Iterator[Workload]:
+    """The workloads on manifests with policies."""
+    before, after = folder / "policies.yaml", folder / "policies-changed.yaml"
+    before.write_text("".join(text(Policies(1_200, 100, 900))))
+    after.write_text(before.read_text().replace("port: 8080", "port: 8081", 1))
+    size = "1,200 pods, 900 policies"
+    yield Workload(f"`analyze connectivity`, {size}", (*ANALYZE, "connectivity", str(before), "-q"), 1, 0)
+    yield Workload(f"`analyze check`, {size}: every redundant rule too", (*ANALYZE, str(before), "-q"), 0, 0)
+    yield Workload(f"`analyze diff`, {size}, one port changed", (*ANALYZE, "diff", str(before), str(after), "-q"), 0, 0)
+    compiling = (sys.executable, "-m", "benchmarks.policies")
+    yield Workload("10,000 pods, 2,000 policies, as objects: made and compiled", (*compiling, "M"), 0, 0)
+    yield Workload("100,000 pods, 10,000 policies, as objects: made and compiled", (*compiling, "L"), 0, 0, True)
 
 
 QUESTION = ("--from", "default/p0-0", "--to", "default/p1-0", "--port", "8080/TCP")
@@ -107,7 +124,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         for workload in workloads(options.keep or Path(temporary)):
             if options.quick and workload.large:
-                break
+                continue
             rows.append(row(workload, measure(workload.command)))
             print(rows[-1], flush=True)
     if not options.quick:
