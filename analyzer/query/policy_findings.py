@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.model.network import Network
 from analyzer.policy.bits import members
+from analyzer.policy.entities import Entity
+from analyzer.policy.evaluation import holds
 from analyzer.policy.planes import kinds
 from analyzer.policy.reading import Complaint, group_of
 from analyzer.policy.redundancy import Redundant, redundancies
@@ -18,6 +21,9 @@ from analyzer.policy.words import peer_words, traffic_words
 from analyzer.query.policies import Identity, Policies, known, of_network, profile_of
 
 __all__ = ["Action", "Complaint", "Redundant", "peer_words", "traffic_words"]
+
+
+BUILT_IN = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 
 
 class Idle(NamedTuple):
@@ -49,7 +55,15 @@ def written(network: Network) -> tuple[Policy, ...]:
 def homeless(network: Network) -> Iterator[OtherObjectFact]:
     """Policies in a namespace that is not among those given, where any are given."""
     given = of_network(network).world.given
+    given = given | BUILT_IN if given else given
     return (item for item in policy_objects(network) if given and item.namespace and item.namespace not in given)
+
+
+def operated(network: Network) -> bool:
+    """Whether objects of kinds that are not Kubernetes' own are in the input, whose operators may make pods that are not."""
+    known = kinds()
+    others = (item for item in network.cluster.others if f"{group_of(item)}/{item.kind}" not in known)
+    return any("." in group_of(item) and not group_of(item).endswith(".k8s.io") for item in others)
 
 
 def captured(network: Network) -> bool:
@@ -57,13 +71,21 @@ def captured(network: Network) -> bool:
     return {"Node", "Pod"} <= network.cluster.known
 
 
+def on_hosts(network: Network, policy: Policy) -> tuple[Entity, ...]:
+    """The pods in their node's network that a policy would select if they were in one of their own."""
+    hosts = (entity for entity in of_network(network).world.entities if entity.kind is Kind.HOST and entity.namespace)
+    return tuple(entity for entity in hosts if holds(policy.subject, replace(entity, kind=Kind.POD), 4))
+
+
 def unselective(network: Network) -> Iterator[Policy]:
     """Policies that select nobody. Of manifests: where the namespace has pods in the input, so that theirs are not just elsewhere."""
     found = of_network(network)
     populated = Counter(entity.namespace for entity in found.world.entities)
     for policy in written(network):
-        there = captured(network) or (populated[policy.namespace] if policy.namespace else False)
-        if there and not any(found.factors(family).universe.sides(policy.subject)[1] for family in found.families()):
+        there = captured(network) or (populated[policy.namespace] and not operated(network) if policy.namespace else False)
+        if (there or on_hosts(network, policy)) and not any(
+            found.factors(family).universe.sides(policy.subject)[1] for family in found.families()
+        ):
             yield policy
 
 
@@ -84,7 +106,8 @@ def matches_nobody(network: Network, found: Policies, peer: Peer) -> bool:
         return False
     within = All(tuple(term for term in terms_of(peer) if about_namespaces(term)))
     universe = found.factors(found.families()[0]).universe
-    return captured(network) or (within != EVERYONE and bool(universe.sides(within)[1] & universe.kinds[Kind.POD]))
+    there = within != EVERYONE and bool(universe.sides(within)[1] & universe.kinds[Kind.POD])
+    return captured(network) or (there and not operated(network))
 
 
 def terms_of(peer: Peer) -> tuple[Peer, ...]:

@@ -27,4 +27,4 @@ def check(network: Network) -> Iterator[Finding]:
         yield RULE.finding(item.at, f"{item.kind} {item.name} is in namespace {item.namespace}, which is not in the input")
 
 
-RULE = Rule("policy-namespace-missing", Severity.WARNING, __doc__, check)
+RULE = Rule("policy-namespace-missing", Severity.NOTE, __doc__, check)

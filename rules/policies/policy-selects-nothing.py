@@ -1,7 +1,8 @@
 """A policy selects no pod.
 
 ## What it finds
-A policy whose selector matches no pod or workload of the input. Where only manifests are given: only if the policy's namespace has pods there, since they may be in another repository.
+A policy whose selector matches no pod or workload of the input. Where only manifests are given: only if the policy's namespace has pods there, and no objects whose operators may make others, since pods
+may be in another repository. Pods in their node's network (hostNetwork) are selected by no policy.
 
 ## Why it matters
 A typo in a label makes a policy that protects nobody, and looks as if it did.
@@ -18,13 +19,21 @@ Kubernetes documentation, Network Policies. A policy for pods that come and go (
 
 from collections.abc import Iterator
 
-from analyzer.query.policy_findings import peer_words, unselective
+from analyzer.query.policy_findings import on_hosts, peer_words, unselective
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
     for policy in unselective(network):
-        yield RULE.finding(policy.at, f"{policy} selects nobody: no pod is {peer_words(policy.subject)}")
+        hosts = on_hosts(network, policy)
+        why = f"no pod is {peer_words(policy.subject)}"
+        if hosts:
+            why = f"{hosts[0].name} is in its node's network, to which policies do not apply"
+        yield RULE.finding(
+            policy.at,
+            f"{policy} selects nobody: {why}",
+            related=[(one.at, "in its node's network") for one in hosts[:3] if one.at],
+        )
 
 
 RULE = Rule("policy-selects-nothing", Severity.WARNING, __doc__, check)
