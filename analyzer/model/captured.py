@@ -33,6 +33,7 @@ FILES: Mapping[str, str] = {
     "netfilter-legacy": "iptables-legacy-save",
     "nft": "nft_list_ruleset",
     "ipset": "ipset_save",
+    "ipvs": "ipvsadm-save",
     "tc-filter": "tc_filter",
     "sysctl": "sysctl_net",
     "ss": "ss_-tunlp",

@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 from analyzer.addresses import Address
 from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
+from analyzer.facts.ipvs import VirtualServerFact
 from analyzer.facts.kubernetes import PodFact
 from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardPeerFact
 from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
 from analyzer.facts.netfilter import IpsetFact, NftChainFact, RulesetFact
+from analyzer.facts.nftables import NftTableFact
 from analyzer.facts.routes import NextHopFact, RouteAnswerFact, RouteFact, RoutingRuleFact
 from analyzer.facts.system import (
     ConnectionFact,
@@ -47,7 +49,7 @@ class Namespace:
 
     ``missing`` maps what was not captured to the words for it, such as ``"ip-route/4": "nodes/n1: ip route was not captured"``.
     Keys: ``ip-addr``, ``ip-route/4``, ``ip-route/6``, ``ip-rule/4``, ``ip-rule/6``, ``ip-neigh``, ``bridge-fdb``, ``bridge-link``, ``bridge-vlan``,
-    ``netfilter/4``, ``netfilter/6``, ``netfilter-legacy``, ``nft``, ``ipset``, ``tc-filter``, ``sysctl``, ``ss``; and ``ip-route/4/100`` for
+    ``netfilter/4``, ``netfilter/6``, ``netfilter-legacy``, ``nft``, ``ipset``, ``ipvs``, ``tc-filter``, ``sysctl``, ``ss``; and ``ip-route/4/100`` for
     a table that a routing rule looks up while only the main table was captured (the local table is then made from the addresses,
     as the kernel makes it). ``assumed`` has the same keys: what was not captured and is taken to be as the kernel has it by default.
     ``gaps`` are the lines of each kind (``Source.kind``) that were not understood.
@@ -68,7 +70,9 @@ class Namespace:
     qdiscs: tuple[QdiscFact, ...] = ()
     rulesets: tuple[RulesetFact, ...] = ()
     nft_chains: tuple[NftChainFact, ...] = ()
+    nft_tables: tuple[NftTableFact, ...] = ()
     sets: Mapping[str, IpsetFact] = field(default_factory=dict)
+    virtual_servers: tuple[VirtualServerFact, ...] = ()
     sysctls: Mapping[str, SysctlFact] = field(default_factory=dict)
     listeners: tuple[ListenerFact, ...] | None = None
     connections: tuple[ConnectionFact, ...] = ()
