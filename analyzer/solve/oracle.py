@@ -37,11 +37,13 @@ class Decision(NamedTuple):
 
 @dataclass(slots=True)
 class Oracle:
-    """Replays the decisions of its script, then takes the first way of each further one."""
+    """Replays the decisions of its script, then takes the first way of each further one. ``used``: how often one was asked for, also one
+    that was made before."""
 
     script: tuple[int, ...] = ()
     met: list[Decision] = field(default_factory=list)
     answers: dict[str, bool] = field(default_factory=dict)
+    used: int = 0
 
     def choose(self, ways: int, text: str, at: Span | None = None) -> int:
         """The network's own choice among ``ways`` (from 0)."""
@@ -52,6 +54,7 @@ class Oracle:
 
         True is tried first. ``settle`` says what would settle it.
         """
+        self.used += 1
         if text not in self.answers:
             self.answers[text] = self._decide(Kind.UNKNOWN, 2, text, at, settle) == 0
         return self.answers[text]
@@ -59,6 +62,7 @@ class Oracle:
     def _decide(self, kind: Kind, ways: int, text: str, at: Span | None, settle: str) -> int:
         if ways <= 1:
             return 0
+        self.used += 1
         position = len(self.met)
         taken = self.script[position] if position < len(self.script) else 0
         self.met.append(Decision(kind, text, at, ways, taken, settle))

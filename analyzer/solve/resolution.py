@@ -6,8 +6,6 @@ and net/core/neighbour.c.
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from analyzer.addresses import Address, hardware_text
 from analyzer.facts.links import LinkFact, Tunnel, Wireguard
 from analyzer.facts.neighbours import NeighbourFact
@@ -36,8 +34,6 @@ from analyzer.solve.walk_state import (
 )
 from analyzer.source import Span
 
-K = TypeVar("K")
-V = TypeVar("V")
 USED = frozenset({"PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE"})
 SOLICITATION, ADVERTISEMENT = 135, 136
 
@@ -147,40 +143,41 @@ def ask(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet
     if known is not None:
         return Answered(*known)
     if (at, target) in walk.asking:
+        walk.circles += 1
         return Dropped(f"{space.place} must know {target} to ask for it")
     key = (at, target, packet.family, packet.source)
     remembered = walk.index.known.get(key)
     if isinstance(remembered, Known):
         found = recalled(walk, remembered)
     else:
-        met, before, given = len(walk.oracle.met), (walk.learned, walk.remotes, walk.macs), walk.assumptions
-        walk.learned, walk.remotes, walk.macs, walk.assumptions = {}, {}, {**before[2]}, {}
-        found = asked_anew(walk, space, at, target, packet)
-        if len(walk.oracle.met) == met:
-            walk.index.known[key] = Known(
-                found,
-                walk.learned,
-                walk.remotes,
-                more(walk.macs, before[2]),
-                tuple(walk.assumptions),
-            )
-        walk.learned, walk.remotes = {**before[0], **walk.learned}, {**before[1], **walk.remotes}
-        walk.assumptions = {**given, **walk.assumptions}
+        found = recalled(walk, asked_apart(walk, space, at, target, packet, key))
     if isinstance(found, Answered):
         walk.macs[at, target] = (found.mac, found.by, found.at)
     return found
 
 
-def more(after: dict[K, V], before: dict[K, V]) -> dict[K, V]:
-    """What was added or changed."""
-    return {key: value for key, value in after.items() if before.get(key) != value}
+def asked_apart(
+    walk: Walk, space: Space, at: Interface, target: Address, packet: Packet, key: tuple[Interface, Address, int, int]
+) -> Known:
+    """Asks, whatever the walk learned before; what this teaches is kept for later walks, unless a decision was used, or a question that waits
+    for this one."""
+    used, circles, waiting = walk.oracle.used, walk.circles, bool(walk.asking)
+    before = (walk.learned, walk.remotes, walk.macs, walk.assumptions)
+    walk.learned, walk.remotes, walk.macs, walk.assumptions = {}, {}, {}, {}
+    found = asked_anew(walk, space, at, target, packet)
+    taught = Known(found, walk.learned, walk.remotes, walk.macs, tuple(walk.assumptions))
+    walk.learned, walk.remotes, walk.macs, walk.assumptions = before
+    if walk.oracle.used == used and not (waiting and walk.circles != circles):
+        walk.index.known[key] = taught
+    return taught
 
 
 def recalled(walk: Walk, remembered: Known) -> Answered | Left | Dropped | Undecided:
-    """What an earlier walk found out by the same question."""
+    """What a question taught, now or in an earlier walk: bridges and tunnels learn anew, hosts keep the neighbours that they know."""
     walk.learned.update(remembered.learned)
     walk.remotes.update(remembered.remotes)
-    walk.macs.update(remembered.macs)
+    for key, neighbour in remembered.macs.items():
+        walk.macs.setdefault(key, neighbour)
     walk.assume_all(remembered.assumptions)
     return remembered.answer
 

@@ -139,7 +139,7 @@ class Known(NamedTuple):
 
 @dataclass(slots=True)
 class Walk:
-    """One run of a walk."""
+    """One run of a walk. ``circles``: how often a question for a neighbour had to wait for itself."""
 
     index: WalkIndex
     oracle: Oracle
@@ -152,6 +152,7 @@ class Walk:
     macs: dict[tuple[Interface, Address], Neighbour] = field(default_factory=dict)
     ways: dict[tuple[object, ...], NextHop] = field(default_factory=dict)
     asking: set[tuple[Interface, Address]] = field(default_factory=set)
+    circles: int = 0
     seen: set[tuple[object, ...]] = field(default_factory=set)
     reply: bool = False
     quiet: int = 0
