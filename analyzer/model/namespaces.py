@@ -11,6 +11,7 @@ from analyzer.facts.ipvs import VirtualServerFact
 from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardPeerFact
 from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
 from analyzer.facts.netfilter import Chain, IpsetFact, NftChainFact, RulesetFact
+from analyzer.facts.nftables import NftTableFact
 from analyzer.facts.routes import LOCAL, NextHopFact, RouteAnswerFact, RouteFact, RoutingRuleFact
 from analyzer.facts.system import (
     ConnectionFact,
@@ -106,6 +107,7 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
         qdiscs=distinct(facts.of(QdiscFact, scope)),
         rulesets=rulesets,
         nft_chains=distinct(facts.of(NftChainFact, scope)),
+        nft_tables=merged_tables(facts.of(NftTableFact, scope)),
         sets={fact.name: fact for fact in reversed(facts.of(IpsetFact, scope))},
         virtual_servers=distinct(facts.of(VirtualServerFact, scope)),
         sysctls=sysctls,
@@ -171,6 +173,14 @@ def merged_rulesets(facts: Sequence[RulesetFact]) -> tuple[RulesetFact, ...]:
                 joined.setdefault(name, chains)
         result.append(group[0] if len(group) == 1 else replace(group[0], tables=joined))
     return tuple(sorted(result, key=lambda fact: (fact.family, fact.backend)))
+
+
+def merged_tables(facts: Sequence[NftTableFact]) -> tuple[NftTableFact, ...]:
+    """Each native table once, in listing order; one that several texts list is taken from the text form, whose rules have lines."""
+    found: dict[tuple[str, str], NftTableFact] = {}
+    for fact in sorted(facts, key=lambda fact: (fact.at.path.endswith("json"), fact.at.path)):
+        found.setdefault((fact.family, fact.name), fact)
+    return tuple(found.values())
 
 
 def by_subject(gaps: Iterable[Gap]) -> dict[str, tuple[Gap, ...]]:

@@ -13,6 +13,7 @@ from analyzer.facts.kubernetes import PodFact
 from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardPeerFact
 from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
 from analyzer.facts.netfilter import IpsetFact, NftChainFact, RulesetFact
+from analyzer.facts.nftables import NftTableFact
 from analyzer.facts.routes import NextHopFact, RouteAnswerFact, RouteFact, RoutingRuleFact
 from analyzer.facts.system import (
     ConnectionFact,
@@ -69,6 +70,7 @@ class Namespace:
     qdiscs: tuple[QdiscFact, ...] = ()
     rulesets: tuple[RulesetFact, ...] = ()
     nft_chains: tuple[NftChainFact, ...] = ()
+    nft_tables: tuple[NftTableFact, ...] = ()
     sets: Mapping[str, IpsetFact] = field(default_factory=dict)
     virtual_servers: tuple[VirtualServerFact, ...] = ()
     sysctls: Mapping[str, SysctlFact] = field(default_factory=dict)

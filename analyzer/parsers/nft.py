@@ -1,239 +1,301 @@
-"""``nft list ruleset``, text and JSON: the base chains that iptables did not make, and whether they can do more than accept.
+"""``nft list ruleset``, text and JSON (nft(8), libnftables-json(5)): tables, chains, rules, sets and maps.
 
-The rules themselves are not modelled here: a base chain that may drop or change a packet is an open test for whoever meets its hook.
+Both forms give the same facts. Rules are read from their text when they are first looked at; what is not understood in one is a test or a
+target of that rule that is not known. A fact for each base chain that iptables did not make says whether it can do more than accept.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import overload
 
 from analyzer.facts.base import Fact
-from analyzer.facts.netfilter import NftChainFact
+from analyzer.facts.netfilter import Jump, NftChainFact, Pass, Verdict
+from analyzer.facts.nftables import Base, NftChain, NftRule, NftSet, NftTableFact, Statement, VerdictMap
 from analyzer.parsers import Parser, gap
+from analyzer.parsers._nft_blocks import Block, Line, TableBlock, blocks_of
+from analyzer.parsers._nft_keys import UNREADABLE
+from analyzer.parsers._nft_rules import typed
+from analyzer.parsers._nft_sets import from_json as set_from_json
+from analyzer.parsers._nft_sets import set_of
+from analyzer.parsers._nft_statements import statements
 from analyzer.parsers._words import refuse_errors
 from analyzer.source import Gap, Source, Span
 
-TABLE = re.compile(r"^table\s+(?:(ip6?|inet|arp|bridge|netdev)\s+)?(\S+)\s*\{")
-CHAIN = re.compile(r"^\s*chain\s+(\S+)\s*\{")
-OTHER = re.compile(
-    r"^\s*(set|map|flowtable|counter|quota|limit|ct helper|ct timeout|ct expectation|secmark|synproxy)\s+(\S+)\s*\{"
-)
-HOOK = re.compile(r"type (\w+) hook (\w+)(?: devices? .*?)? priority ([^;]+);(?: policy (\w+);)?")
-QUOTED = re.compile(r'"[^"]*"')
-ACTING = frozenset(
-    {
-        "drop",
-        "reject",
-        "dnat",
-        "snat",
-        "masquerade",
-        "redirect",
-        "queue",
-        "tproxy",
-        "notrack",
-        "fwd",
-        "dup",
-        "set",
-        "flow",
-        "synproxy",
-        "xt",
-        "reset",
-        "add",
-        "update",
-        "delete",
-        "mangle",
-    }
-)
+HOOK = re.compile(r"type (\w+) hook (\w+)(?: devices? (?:= )?(\{[^}]*\}|\S+))? priority ([^;]+)$")
 PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100, "out": 100}
+BRIDGE = {"dstnat": -300, "filter": -200, "out": 100, "srcnat": 300}
 IPTABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 HOOKS = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
+CHANGED = re.compile(r'"set":\s*"@([^"]+)"')
+Draft = tuple[Line, Sequence[object] | None]
+"""A rule that was not looked at yet: its line, and its statements where the text was JSON."""
 
 
-@dataclass(slots=True)
-class ChainDraft:
-    """A chain: its hook where it is a base chain, the words of its rules, and the chains that it goes to."""
+@dataclass(slots=True, eq=False)
+class Rules(Sequence[NftRule]):
+    """The rules of a chain, each read when it is first looked at."""
 
-    family: str
-    table: str
-    name: str
-    line: int
-    hook: tuple[str, str, int, str] | None = None
-    acting: bool = False
-    targets: set[str] = field(default_factory=set)
-    rules: int = 0
+    path: str
+    drafts: list[Draft]
+    made: dict[int, NftRule] = field(default_factory=dict)
 
+    def __len__(self) -> int:
+        return len(self.drafts)
 
-@dataclass(slots=True)
-class Ruleset:
-    """All chains by (family, table, name), and the text of named maps by (family, table, name)."""
+    @overload
+    def __getitem__(self, index: int) -> NftRule: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[NftRule]: ...
+    def __getitem__(self, index: int | slice) -> NftRule | Sequence[NftRule]:
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        if index not in self.made:
+            line, nodes = self.drafts[index]
+            read = typed(statements(line.text) if nodes is None else nodes)
+            self.made[index] = NftRule(read, index + 1, Span(self.path, line.number), line.text)
+        return self.made[index]
 
-    chains: dict[tuple[str, str, str], ChainDraft] = field(default_factory=dict)
-    maps: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rules) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
-    """A fact for each base chain that is not iptables' own."""
+    """A fact for each table, and one for each base chain that is not iptables' own."""
     gaps: list[Gap] = []
-    ruleset = from_json(json.loads(source.text)) if source.text.lstrip()[:1] == "{" else from_text(source, gaps)
+    json_form = source.text.lstrip()[:1] == "{"
+    tables = from_json(source, json.loads(source.text), gaps) if json_form else from_text(source, gaps)
     yield from gaps
-    for key in sorted(ruleset.chains):
-        draft = ruleset.chains[key]
-        if draft.hook and not (draft.family in ("ip", "ip6") and draft.table in IPTABLES and draft.name in HOOKS):
-            yield fact(source, draft, inert(ruleset, key))
+    yield from tables
+    for table in sorted(tables, key=lambda item: (item.family, item.name)):
+        for name in sorted(table.chains):
+            if table.chains[name].base and not (table.family in ("ip", "ip6") and table.name in IPTABLES and name in HOOKS):
+                yield base_fact(source, table, name)
 
 
-def fact(source: Source, draft: ChainDraft, harmless: bool) -> NftChainFact:
+def base_fact(source: Source, table: NftTableFact, name: str) -> NftChainFact:
     """The fact of a base chain."""
-    assert draft.hook
-    kind, hook, priority, policy = draft.hook
+    chain = table.chains[name]
+    assert chain.base
     return NftChainFact(
-        at=Span(source.path, draft.line), scope=source.scope, family=draft.family, table=draft.table, name=draft.name, hook=hook, kind=kind, priority=priority,
-        policy=policy, inert=harmless and policy == "accept", rules=draft.rules,
+        at=chain.at, scope=source.scope, family=table.family, table=table.name, name=name, hook=chain.base.hook, kind=chain.base.kind,
+        priority=chain.base.priority, policy=chain.base.policy, inert=table.dormant or inert(table, name), rules=len(chain.rules),
     )  # fmt: skip
 
 
-def inert(ruleset: Ruleset, start: tuple[str, str, str]) -> bool:
-    """Whether a chain, with all it goes to, can only let packets pass."""
+def inert(table: NftTableFact, start: str) -> bool:
+    """Whether a base chain, with all it goes to, can only let packets pass."""
+    base = table.chains[start].base
     seen, waiting = {start}, [start]
     while waiting:
-        key = waiting.pop()
-        draft = ruleset.chains.get(key)
-        if draft is None or draft.acting:
+        chain = table.chains.get(waiting.pop())
+        if chain is None:
             return False
-        found = {(key[0], key[1], name) for name in draft.targets} - seen
-        seen |= found
-        waiting += sorted(found)
-    return True
+        for rule in chain.rules:
+            for item in rule.statements:
+                targets = harmless(table, item)
+                if targets is None:
+                    return False
+                waiting += sorted(targets - seen)
+                seen |= targets
+    return base is None or base.policy == "accept"
 
 
-def from_text(source: Source, gaps: list[Gap]) -> Ruleset:
-    """The text form, by lines and braces."""
-    ruleset = Ruleset()
-    table: tuple[str, str] | None = None
-    chain: ChainDraft | None = None
-    named: list[str] | None = None
-    depth = 0
-    for number, raw in enumerate(source.text.split("\n"), 1):
-        line = QUOTED.sub('""', raw).strip()
-        if not line or line.startswith("#"):
-            continue
-        if depth == 0:
-            found = TABLE.match(line)
-            if not found:
-                gaps += stranger(source, number, raw)
-                continue
-            table = (found.group(1) or "ip", found.group(2))
-        elif depth == 1 and table and (opened := CHAIN.match(line)):
-            chain, named = ChainDraft(*table, opened.group(1), number), None
-            ruleset.chains[(*table, chain.name)] = chain
-        elif depth == 1 and table and (other := OTHER.match(line)):
-            chain, named = None, ruleset.maps.setdefault((*table, other.group(2)), [])
-        elif chain is not None and line != "}":
-            rule_line(ruleset, chain, line)
-        elif named is not None:
-            named.append(line)
-        depth = max(0, depth + line.count("{") - line.count("}"))
-        if depth <= 1:
-            chain = named = None
-    if depth:
+def harmless(table: NftTableFact, item: Statement) -> set[str] | None:
+    """The chains that a statement goes to; None where it can do more than go there, test and accept."""
+    match item:
+        case Verdict("DROP"):
+            return None
+        case Verdict() | Pass():
+            return set()
+        case Jump(chain):
+            return {chain}
+        case VerdictMap(_, values):
+            known = table.sets.get(values) if isinstance(values, str) else values
+            acts = [element.data for element in known.elements] if known and not known.unread else [Verdict("DROP")]
+            found = [harmless(table, act) if isinstance(act, Verdict | Jump) else None for act in acts]
+            return None if None in found else {name for names in found for name in names or ()}
+        case _:
+            return set() if type(item).__name__ in ("Among", "RateMatch", "UnknownMatch") else None
+
+
+def from_text(source: Source, gaps: list[Gap]) -> list[NftTableFact]:
+    """The text form."""
+    blocks = blocks_of(source.text)
+    for line in blocks.strange:
+        gaps += stranger(source, line)
+    if blocks.open or blocks.inner or blocks.skipped:
         gaps.append(gap(source, source.text.count("\n") + 1, "the ruleset breaks off here: a closing brace is missing"))
-        for draft in ruleset.chains.values():
-            draft.acting = True
-    resolve_maps(ruleset)
-    return ruleset
+        if blocks.in_block():
+            last = blocks.open[-1]
+            last.lines.append(Line("the text breaks off here", last.line))
+    return [table_of(source, table, gaps) for table in blocks.tables.values()]
 
 
-def stranger(source: Source, number: int, line: str) -> Iterator[Gap]:
-    """A line outside of tables."""
+def stranger(source: Source, line: Line) -> Iterator[Gap]:
+    """A line outside of tables, or a block that is not known."""
     try:
-        refuse_errors(line)
-        yield gap(source, number, f"expected 'table ip NAME {{', not {line.strip()[:60]!r}")
+        refuse_errors(line.text)
+        yield gap(source, line.number, f"expected 'table ip NAME {{', not {line.text[:60]!r}")
     except ValueError as problem:
-        yield gap(source, number, str(problem))
+        yield gap(source, line.number, str(problem))
 
 
-def rule_line(ruleset: Ruleset, chain: ChainDraft, line: str) -> None:
-    """The hook line of a base chain, or one rule (or a part of one that spans lines)."""
-    del ruleset
-    if found := HOOK.search(line):
-        chain.hook = (found.group(1), found.group(2), priority(found.group(3)), found.group(4) or "accept")
-        return
-    if re.match(r"^(policy \w+;?|comment \"\"|flags \w+;?)$", line):
-        return
-    chain.rules += 1
-    words = re.findall(r"[@\w./-]+", line)
-    chain.acting |= bool(ACTING & set(words))
-    for position, word in enumerate(words[:-1]):
-        if word in ("jump", "goto") or (word == "vmap" and words[position + 1].startswith("@")):
-            chain.targets.add(words[position + 1])
+def table_of(source: Source, table: TableBlock, gaps: list[Gap]) -> NftTableFact:
+    """A table from its block."""
+    chains: dict[str, NftChain] = {}
+    sets: dict[str, NftSet] = {}
+    flowtables: dict[str, tuple[str, ...]] = {}
+    objects: list[tuple[str, str]] = []
+    for (kind, name), block in table.blocks.items():
+        match kind:
+            case "chain":
+                chains[name] = chain_of(source, table.family, block, gaps)
+            case "set" | "map":
+                sets[name] = replace(set_of(block), at=Span(source.path, block.line))
+            case "flowtable":
+                flowtables[name] = devices_of(block)
+            case _:
+                objects.append((kind, name))
+    return NftTableFact(
+        at=Span(source.path, table.line), scope=source.scope, family=table.family, name=table.name, chains=chains, sets=sets,
+        flowtables=flowtables, objects=tuple(sorted(objects)), dormant=any("dormant" in line.text for line in table.lines if line.text.startswith("flags")),
+    )  # fmt: skip
 
 
-def resolve_maps(ruleset: Ruleset) -> None:
-    """A verdict map that a rule looks up stands for the chains that it goes to; one with a drop in it acts."""
-    for (family, table, _), chain in ruleset.chains.items():
-        for name in [target for target in chain.targets if target.startswith("@")]:
-            chain.targets.discard(name)
-            words = re.findall(r"[\w./-]+", " ".join(ruleset.maps.get((family, table, name[1:]), ["drop"])))
-            chain.acting |= bool(ACTING & set(words))
-            chain.targets |= {words[i + 1] for i, word in enumerate(words[:-1]) if word in ("jump", "goto")}
+def chain_of(source: Source, family: str, block: Block, gaps: list[Gap]) -> NftChain:
+    """A chain from its statements."""
+    base: Base | None = None
+    drafts: list[Draft] = []
+    for line in block.lines:
+        if found := HOOK.match(line.text):
+            try:
+                base = Base(found.group(1), found.group(2), priority(found.group(4), family), devices=names(found.group(3) or ""))
+            except ValueError as problem:
+                gaps.append(gap(source, line.number, f"priority {found.group(4)!r}: {problem}"))
+        elif line.text.startswith("policy ") and base is not None:
+            base = replace(base, policy=line.text.split()[1])
+        elif not re.match(r'(comment "[^"]*"|flags \S+|devices? = .*)$', line.text):
+            drafts.append((line, None))
+    return NftChain(block.name, Rules(source.path, drafts), base, Span(source.path, block.line))
 
 
-def priority(text: str) -> int:
-    """``filter``, ``dstnat - 10``, ``-110``."""
+def devices_of(block: Block) -> tuple[str, ...]:
+    """The devices of a flow table."""
+    return next((names(line.text) for line in block.lines if line.text.startswith("devices")), ())
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Device names, in braces or alone."""
+    return tuple(sorted(re.findall(r"[^\s{},\"=]+", text.removeprefix("devices"))))
+
+
+def priority(text: str, family: str) -> int:
+    """``filter``, ``dstnat - 10``, ``-110``; names mean other numbers for bridges."""
+    known = BRIDGE if family == "bridge" else PRIORITIES
     total, sign = 0, 1
     for word in text.replace("+", " + ").split():
         if word in "+-":
             sign = -1 if word == "-" else 1
         else:
-            total += sign * (PRIORITIES[word] if word in PRIORITIES else int(word))
+            total += sign * (known[word] if word in known else int(word))
             sign = 1
     return total
 
 
-def from_json(document: Mapping[str, Any]) -> Ruleset:
+@dataclass(slots=True)
+class TableDraft:
+    """A table of the JSON form while its parts come by."""
+
+    chains: dict[str, tuple[Base | None, list[Draft]]] = field(default_factory=dict)
+    sets: dict[str, NftSet] = field(default_factory=dict)
+    flowtables: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    objects: list[tuple[str, str]] = field(default_factory=list)
+    dormant: bool = False
+
+
+def from_json(source: Source, document: Mapping[str, object], gaps: list[Gap]) -> list[NftTableFact]:
     """The JSON form."""
-    ruleset = Ruleset()
-    for item in document["nftables"]:
-        if chain := item.get("chain"):
-            key = (chain["family"], chain["table"], chain["name"])
-            draft = ruleset.chains.setdefault(key, ChainDraft(*key, 1))
-            if "hook" in chain:
-                draft.hook = (chain["type"], chain["hook"], int(chain["prio"]), chain.get("policy", "accept"))
-        elif rule := item.get("rule"):
-            key = (rule["family"], rule["table"], rule["chain"])
-            draft = ruleset.chains.setdefault(key, ChainDraft(*key, 1))
-            draft.rules += 1
-            collect(rule.get("expr", []), draft)
-        elif named := item.get("map"):
-            text = json.dumps(named.get("elem", []))
-            ruleset.maps[(named["family"], named["table"], named["name"])] = [
-                re.sub(r'\{"(jump|goto)": \{"target": "([^"]*)"\}\}', r"\1 \2", text)
-            ]
-    resolve_maps(ruleset)
-    return ruleset
+    tables: dict[tuple[str, str], TableDraft] = {}
+    changed = frozenset(CHANGED.findall(source.text))
+    items = document["nftables"]
+    for item in items if isinstance(items, list) else ():
+        command = item.get("add") or item.get("create") or item
+        for kind, inner in command.items():
+            try:
+                taken(tables, kind, inner, changed)
+            except UNREADABLE as problem:
+                gaps.append(gap(source, 1, f"the {kind} {inner.get('name', '')!r} is not understood: {problem}"))
+    return [
+        NftTableFact(
+            at=Span(source.path, 1), scope=source.scope, family=family, name=name,
+            chains={key: NftChain(key, Rules(source.path, drafts), base, Span(source.path, 1)) for key, (base, drafts) in draft.chains.items()},
+            sets=draft.sets, flowtables=draft.flowtables, objects=tuple(sorted(draft.objects)), dormant=draft.dormant,
+        )
+        for (family, name), draft in tables.items()
+    ]  # fmt: skip
 
 
-def collect(value: object, draft: ChainDraft) -> None:
-    """Marks a chain by the statements of a rule: verdicts and statements that change the packet are keys of objects."""
-    if isinstance(value, list):
-        for item in value:
-            collect(item, draft)
-    elif isinstance(value, dict):
-        draft.acting |= bool((ACTING - {"set", "add", "flow"}) & value.keys()) or "flow" in value
-        for key, inner in value.items():
-            if key in ("jump", "goto") and isinstance(inner, dict):
-                draft.targets.add(str(inner.get("target")))
-            elif key == "vmap" and isinstance(inner, dict) and isinstance(inner.get("data"), str):
-                draft.targets.add(str(inner["data"]))
-            if key == "mangle" or (key == "set" and isinstance(inner, dict) and "op" in inner):
-                draft.acting = True
-            collect(inner, draft)
+def taken(tables: dict[tuple[str, str], TableDraft], kind: str, inner: Mapping[str, object], changed: frozenset[str]) -> None:
+    """One object of the JSON form."""
+    if kind == "table":
+        table = tables.setdefault((str(inner["family"]), str(inner["name"])), TableDraft())
+        table.dormant = "dormant" in str(inner.get("flags", ""))
+    elif "table" in inner:
+        table = tables.setdefault((str(inner["family"]), str(inner["table"])), TableDraft())
+        if (keep := KEEPERS.get(kind)) is not None:
+            keep(table, inner, changed)
+        else:
+            table.objects.append((kind, str(inner["name"])))
 
 
+def keep_chain(table: TableDraft, inner: Mapping[str, object], changed: frozenset[str]) -> None:
+    """A chain."""
+    del changed
+    base = None
+    if "hook" in inner:
+        device = inner.get("dev", inner.get("devices", ()))
+        devices = (device,) if isinstance(device, str) else tuple(sorted(map(str, device if isinstance(device, list) else ())))
+        rank = inner["prio"]
+        base = Base(str(inner["type"]), str(inner["hook"]), rank if isinstance(rank, int) else priority(str(rank), str(inner["family"])), str(inner.get("policy", "accept")), devices)  # fmt: skip
+    known = table.chains.get(str(inner["name"]), (None, []))
+    table.chains[str(inner["name"])] = (base, known[1])
+
+
+def keep_rule(table: TableDraft, inner: Mapping[str, object], changed: frozenset[str]) -> None:
+    """A rule, to be read later."""
+    del changed
+    nodes = inner.get("expr", [])
+    text = json.dumps(nodes)
+    drafts = table.chains.setdefault(str(inner["chain"]), (None, []))[1]
+    drafts.append((Line(text, 1), nodes if isinstance(nodes, list) else []))
+
+
+def keep_set(table: TableDraft, inner: Mapping[str, object], changed: frozenset[str]) -> None:
+    """A set or map."""
+    made = set_from_json(inner, str(inner["name"]) in changed)
+    table.sets[made.name] = made
+
+
+def keep_flowtable(table: TableDraft, inner: Mapping[str, object], changed: frozenset[str]) -> None:
+    """A flow table."""
+    del changed
+    device = inner.get("dev", ())
+    table.flowtables[str(inner["name"])] = (device,) if isinstance(device, str) else tuple(sorted(map(str, device if isinstance(device, list) else ())))  # fmt: skip
+
+
+KEEPERS: Mapping[str, Callable[[TableDraft, Mapping[str, object], frozenset[str]], None]] = {
+    "chain": keep_chain,
+    "rule": keep_rule,
+    "set": keep_set,
+    "map": keep_set,
+    "flowtable": keep_flowtable,
+}
 PARSER = Parser(
     kind="nft",
     read=read,

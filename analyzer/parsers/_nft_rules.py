@@ -1,0 +1,318 @@
+"""The statements of libnftables-json(5) as the typed statements of ``analyzer.facts.nftables``; the text form comes here by ``_nft_words``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from analyzer.facts.matches import RateMatch, UnknownMatch
+from analyzer.facts.netfilter import NoTrack, Pass, Reject, TransparentProxy, UnknownTarget
+from analyzer.facts.nftables import (
+    Among,
+    Bitwise,
+    Ct,
+    Element,
+    Fib,
+    Key,
+    LookUp,
+    Meta,
+    NftSet,
+    Offload,
+    Payload,
+    Remember,
+    Selector,
+    SetTo,
+    Statement,
+    Translation,
+    Unread,
+    Value,
+    VerdictMap,
+)
+from analyzer.parsers._nft_keys import UNREADABLE, Node, act, anonymous, key, plain, said, selector
+from analyzer.parsers._nft_types import BITMASKS, constant, datatype, flags, top
+
+PASSES = frozenset({"counter", "log", "last", "comment"})
+HARMLESS_META = frozenset({"priority", "nftrace", "pkttype", "rtclassid", "secmark"})
+HARMLESS_CT = frozenset({"helper", "label", "event", "timeout", "expectation", "secmark"})
+PASSING = frozenset({"LOG", "NFLOG", "TCPMSS", "CHECKSUM", "CLASSIFY"})
+KNOWN = frozenset({"family", "addr", "port", "flags", "type_flags"})
+
+
+def typed(nodes: Sequence[Node]) -> tuple[Statement, ...]:
+    """A rule's statements. One that is not understood stays as a test where it can be no more, else as a target."""
+    found: list[Statement] = []
+    for node in nodes:
+        try:
+            found += statement(node)
+        except UNREADABLE:
+            found.append(unread(node))
+    return tuple(found)
+
+
+def unread(node: Node) -> Statement:
+    """A statement that is not understood: a test has no other effect."""
+    text = said(node)
+    match node:
+        case {"match": _}:
+            return UnknownMatch(text)
+        case _:
+            return UnknownTarget(text)
+
+
+def statement(node: Node) -> list[Statement]:
+    """One statement; ValueError, LookupError or TypeError where it is not understood."""
+    if not isinstance(node, Mapping) or len(node) != 1:
+        raise ValueError("no statement")
+    name, inner = next(iter(node.items()))
+    if name in PASSES:
+        return [] if name in ("counter", "comment", "last") else [Pass(str(name))]
+    if node == {"xt": {"type": "match", "name": "comment"}}:
+        return []
+    return [STATEMENTS[str(name)](inner)]
+
+
+def match(inner: Node) -> Statement:
+    """A test (``expr_evaluate_relational`` of nft: without an operator, flags need only have one bit in common)."""
+    match inner:
+        case {"op": str(operator), "left": left, "right": right}:
+            keys = key(left)
+        case _:
+            raise ValueError("no test")
+    if (traffic := traffic_of(left)) is not None:
+        return RateMatch(traffic, "")
+    if isinstance(keys[0], Fib) and keys[0].result == "oif" and right in (True, False, "missing", "exists", "0"):
+        held = right not in (False, "missing", "0")
+        return Among((Fib("oif", keys[0].flags, present=True),), one("boolean", (int(held), int(held))), operator == "!=")
+    if any(isinstance(part, Unread) for part in keys):
+        return UnknownMatch(said({"match": inner}))
+    match right:
+        case str() if right.startswith("@"):
+            return Among(keys, right[1:], operator == "!=")
+        case {"set": [*parts]}:
+            return Among(keys, anonymous(keys, parts), operator == "!=")
+        case _:
+            return compared(keys, operator, right)
+
+
+def traffic_of(left: Node) -> str | None:
+    """What is counted or timed, where that is looked at."""
+    match left:
+        case {"ct": {"key": "packets" | "bytes" | "avgpkt" | "expiration" as name}}:
+            return f"ct {name}"
+        case _:
+            return None
+
+
+def compared(keys: Key, operator: str, right: Node) -> Statement:
+    """A test against one constant or range."""
+    if len(keys) > 1:
+        return Among(keys, anonymous(keys, [right]), operator == "!=")
+    kind = datatype(keys[0])
+    if kind in BITMASKS and operator in ("in", "!"):
+        bits = Bitwise(plain(keys[0]), flags(kind, right))
+        return Among((bits,), one(kind, (0, 0)), operator == "in")
+    found = constant(kind, right)
+    if operator in ("in", "==", "!="):
+        return Among(keys, one(kind, found), operator == "!=")
+    if isinstance(found, str):
+        raise ValueError("names have no order")
+    value, most = found[0], top(kind)
+    ranges = {"<": (0, value - 1), "<=": (0, value), ">": (value + 1, most), ">=": (value, most)}
+    low, high = ranges[operator]
+    return Among(keys, NftSet("", (kind,), elements=(Element(((low, high),)),) if low <= high else ()))
+
+
+def one(kind: str, value: Value) -> NftSet:
+    """A set of one value."""
+    return NftSet("", (kind,), elements=(Element((value,)),))
+
+
+def verdict_map(inner: Node) -> Statement:
+    """``vmap``."""
+    keys, values = looked_up(inner, ("verdict",))
+    return VerdictMap(keys, values)
+
+
+def looked_up(inner: Node, data: tuple[str, ...]) -> tuple[Key, NftSet | str]:
+    """A key and the map it is looked up in."""
+    match inner:
+        case {"key": looked, "data": str(name)} if name.startswith("@"):
+            return known(key(looked)), name[1:]
+        case {"key": looked, "data": {"set": [*parts]}}:
+            keys = known(key(looked))
+            return keys, anonymous(keys, parts, data)
+        case _:
+            raise ValueError("no map")
+
+
+def known(keys: Key) -> Key:
+    """A key of which every part is modelled."""
+    for part in keys:
+        datatype(part)
+    return keys
+
+
+def mangle(inner: Node) -> Statement:
+    """``meta mark set``, ``ct mark set``; what else is set does not matter for delivery, or is not understood."""
+    match inner:
+        case {"key": {"meta": {"key": "mark"}}, "value": value}:
+            return set_to(False, value)
+        case {"key": {"ct": {"key": "mark"}}, "value": value}:
+            return set_to(True, value)
+        case {"key": {"meta": {"key": str(name)}}} if name in HARMLESS_META - {"pkttype"}:
+            return Pass(f"meta {name}")
+        case {"key": {"ct": {"key": str(name)}}} if name in HARMLESS_CT:
+            return Pass(f"ct {name}")
+        case {"key": {"tcp option": {"name": "maxseg"}}}:
+            return Pass("maxseg")
+        case {"key": {"payload": {"protocol": "ip" | "ip6", "field": "dscp" | "ecn"}}}:
+            return Pass("dscp")
+        case _:
+            raise ValueError("what is set is not modelled")
+
+
+def set_to(connection_mark: bool, value: Node) -> Statement:
+    """A new mark."""
+    match value:
+        case {"map": inner}:
+            return SetTo(connection_mark, LookUp(*looked_up(inner, ("mark",))), 0xFFFFFFFF)
+        case int() | str():
+            return SetTo(connection_mark, None, 0, flags("mark", value))
+        case _:
+            return computed(connection_mark, selector(value))
+
+
+def computed(connection_mark: bool, value: Selector) -> Statement:
+    """A new mark made of one."""
+    match value:
+        case Bitwise(of, mask, flip) if datatype(of) == "mark":
+            return SetTo(connection_mark, of, mask, flip)
+        case Payload() | Meta() | Ct() as of if datatype(of) == "mark":
+            return SetTo(connection_mark, of, 0xFFFFFFFF)
+        case _:
+            raise ValueError("the new mark is not modelled")
+
+
+def translation(kind: str) -> Callable[[Node], Statement]:
+    """``dnat``, ``snat``, ``masquerade``, ``redirect``."""
+
+    def read(inner: Node) -> Statement:
+        given = inner if isinstance(inner, Mapping) else {}
+        if given.get("type_flags", "concat") not in ("concat", ["concat"]) or not set(given) <= KNOWN:
+            raise ValueError("a translation of networks")
+        family = {"ip": 4, "ip6": 6}.get(str(given.get("family")))
+        ports = pair("inet_service", given.get("port"))
+        match given.get("addr"):
+            case {"map": looked}:
+                if ports:
+                    raise ValueError("a port beside a map")
+                return Translation(kind, family, look_up=LookUp(*looked_up(looked, map_data(looked, family))))
+            case addr:
+                return Translation(kind, family, addresses(addr), ports)
+
+    return read
+
+
+def map_data(inner: Node, family: int | None) -> tuple[str, ...]:
+    """The types of the values of a map that a rule holds: an address, perhaps with a port."""
+    kind = "ipv6_addr" if family == 6 else "ipv4_addr"
+    match inner:
+        case {"data": {"set": [[_, {"concat": _}], *_]}}:
+            return kind, "inet_service"
+        case {"data": {"set": [[_, str(value)], *_]}} if ":" in value:
+            return ("ipv6_addr",)
+        case _:
+            return (kind,)
+
+
+def addresses(value: Node) -> tuple[int, int] | None:
+    """The addresses that a translation goes to."""
+    if value is None:
+        return None
+    text = json.dumps(value)
+    return pair("ipv6_addr" if ":" in text.replace('": ', "") else "ipv4_addr", value)
+
+
+def pair(kind: str, value: Node) -> tuple[int, int] | None:
+    """A range of constants."""
+    found = None if value is None else constant(kind, value)
+    if isinstance(found, str):
+        raise ValueError("a name where a number is expected")
+    return found
+
+
+def reject(inner: Node) -> Statement:
+    """``reject``."""
+    match inner:
+        case {"type": "tcp reset"}:
+            return Reject("tcp-reset")
+        case {"type": str(kind), "expr": str(what)}:
+            return Reject(f"{kind.replace('icmpv6', 'icmp6').replace('icmpx', 'icmp')}-{what}")
+        case _:
+            return Reject()
+
+
+def transparent_proxy(inner: Node) -> Statement:
+    """``tproxy``: its family and address are of no matter here."""
+    match inner:
+        case {"port": port}:
+            return TransparentProxy(flags("inet_service", port))
+        case _:
+            raise ValueError("tproxy without a port")
+
+
+def change(inner: Node) -> Statement:
+    """``add``, ``update``, ``delete`` of an element."""
+    match inner:
+        case {"op": str(operation), "set": str(name), "elem": elem, **rest}:
+            looked = elem["elem"]["val"] if isinstance(elem, Mapping) and "elem" in elem else elem
+            keys = key(looked)
+            return Remember(operation, name.removeprefix("@"), keys, bool(rest.get("stmt")))
+        case _:
+            raise ValueError("no change of a set")
+
+
+def offload(inner: Node) -> Statement:
+    """``flow add``."""
+    match inner:
+        case {"flowtable": str(name)}:
+            return Offload(name.removeprefix("@"))
+        case _:
+            raise ValueError("no flow table")
+
+
+def rate(module: str) -> Callable[[Node], Statement]:
+    """A test that the traffic decides."""
+    return lambda _: RateMatch(module, "")
+
+
+def verdict(name: str) -> Callable[[Node], Statement]:
+    """A verdict as a statement."""
+    return lambda inner: act({name: inner})
+
+
+def xtables(inner: Node) -> Statement:
+    """A module of iptables: its arguments are not shown."""
+    match inner:
+        case {"type": "match", "name": str(name)}:
+            return UnknownMatch(f"xt match {name}")
+        case {"type": "target", "name": str(name)} if name in PASSING:
+            return Pass(name)
+        case _:
+            raise ValueError("a target of iptables")
+
+
+STATEMENTS: Mapping[str, Callable[[Node], Statement]] = {
+    "match": match,
+    "vmap": verdict_map,
+    "mangle": mangle,
+    **{name: translation(name) for name in ("dnat", "snat", "masquerade", "redirect")},
+    **{name: verdict(name) for name in ("accept", "drop", "continue", "return", "jump", "goto")},
+    **{name: rate(name) for name in ("limit", "quota", "ct count")},
+    "reject": reject,
+    "notrack": lambda _: NoTrack(),
+    "tproxy": transparent_proxy,
+    "set": change,
+    "flow": offload,
+    "xt": xtables,
+}
