@@ -57,7 +57,6 @@ ASSUMED: Mapping[str, str] = {
     "netfilter-legacy": "no netfilter rules of the legacy back end",
     "nft": "no nftables rules",
     "ipset": "no IP sets",
-    "ipvs": "no virtual servers of IPVS",
     "tc-filter": "no tc filters",
     "sysctl": "the kernel's defaults (no forwarding)",
 }

@@ -24,7 +24,9 @@ from analyzer.query.routes import Route, routes
 from analyzer.source import Span
 
 NUMBERS = {name: number for number, name in WITH_PORTS.items()}
-MASQUERADED = "packets may come with the address of a node (externalTrafficPolicy Cluster), for which policies may decide otherwise"
+MASQUERADED = (
+    "packets may come with the address of a node (externalTrafficPolicy Cluster), for which policies may decide otherwise"
+)
 UNKNOWN = "the controller's pods are not in the input, and policies look at labels or namespaces that it may have or not"
 OUTSIDE = "outside"
 STRANGER = Entity("{stranger}", Kind.POD)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from analyzer.addresses import Address
 from analyzer.model.network import Interface
-from analyzer.solve import resolution, reverse
+from analyzer.solve import ipvs, resolution, reverse
 from analyzer.solve.netfilter import Hook, HookPacket, Judgement, run_hook
 from analyzer.solve.packet import Packet
 from analyzer.solve.route_answers import NotKnown, Refused, Route
@@ -86,7 +86,7 @@ def sent(walk: Walk, space: Space, packet: Packet) -> Endings:
     passed = run(walk, space, Hook.OUTPUT, at)
     if not isinstance(passed, HookPacket):
         return passed
-    if moved(ready, passed.packet):
+    if moved(ready, passed.packet) and not source_alone(ready, passed):
         route = route_out(walk, space, passed.packet)
         if not isinstance(route, Route):
             return route
@@ -98,6 +98,11 @@ def sent(walk: Walk, space: Space, packet: Packet) -> Endings:
 def moved(before: Packet, after: Packet) -> bool:
     """Whether a packet is routed again after OUTPUT (``ipt_mangle_out``, ``nf_nat_ipv4_local_fn``)."""
     return (before.source, before.destination, before.mark) != (after.source, after.destination, after.mark)
+
+
+def source_alone(before: Packet, after: HookPacket) -> bool:
+    """Whether only IPVS changed the packet, and only its source: it keeps its route (``ip_vs_route_me_harder``)."""
+    return after.balanced and (before.destination, before.mark) == (after.packet.destination, after.packet.mark)
 
 
 def told(walk: Walk, space: Space, route: Route, packet: Packet) -> None:
@@ -115,11 +120,18 @@ def run(walk: Walk, space: Space, hook: Hook, at: HookPacket) -> HookPacket | En
     if tables.idle:
         walk.assume_all(tables.assumptions)
         return at
-    around = reverse.surroundings(walk, space, family)
-    result = run_hook(tables, hook, at, around, walk.connections_of(space.scope), walk.oracle)
-    if result.hops:
-        walk.tell_all(result.hops)
-    walk.assume_all(result.assumptions)
+    around, first = reverse.surroundings(walk, space, family), 0
+    while True:
+        result = run_hook(tables, hook, at, around, walk.connections_of(space.scope), walk.oracle, first)
+        if result.hops:
+            walk.tell_all(result.hops)
+        walk.assume_all(result.assumptions)
+        if result.judgement is not Judgement.BALANCING:
+            break
+        passed = ipvs.looked_at(walk, space, hook, result)
+        if not isinstance(passed, HookPacket):
+            return passed
+        at, first = passed, result.resume
     if result.judgement is ACCEPTED:
         return result.packet
     if result.judgement is Judgement.UNKNOWN:
@@ -300,9 +312,10 @@ def local(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
     """INPUT, and to whoever is there."""
     address = Address(at.packet.family, at.packet.destination)
     fact = space.own.get(address)
-    if fact is not None and fact.device == "kube-ipvs0":
-        text = f"{address} of {space.place} is IPVS's, whose table is not walked"
-        return walk.undecided(text, fact.at, "ipvsadm-save")
+    if fact is not None and fact.device in ipvs.DUMMIES and not space.namespace.virtual_servers:
+        missing = space.namespace.missing.get("ipvs")
+        if missing is not None:
+            return walk.undecided(f"{address} of {space.place} is IPVS's, whose table is not known: {missing}", fact.at, missing)
     passed = run(walk, space, Hook.INPUT, at.between(at.in_device, ""))
     if not isinstance(passed, HookPacket):
         return passed

@@ -93,7 +93,14 @@ class UnreadStep:
     fact: NftChainFact | None = None
 
 
-Step = TableStep | TrackStep | TranslateStep | ConfirmStep | UnreadStep
+@dataclass(frozen=True, slots=True)
+class BalanceStep:
+    """IPVS looks at the packet: whether it is a real server's answer (``ip_vs_out_hook``), or is to be balanced (``ip_vs_in_hook``)."""
+
+    answers: bool
+
+
+Step = TableStep | TrackStep | TranslateStep | ConfirmStep | UnreadStep | BalanceStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,7 @@ class HookTables:
 
 def acts(step: Step) -> bool:
     """Whether a step has chains, or may have some that are not known."""
-    return isinstance(step, TableStep | UnreadStep) or (isinstance(step, TranslateStep) and bool(step.tables))
+    return isinstance(step, TableStep | UnreadStep | BalanceStep) or (isinstance(step, TranslateStep) and bool(step.tables))
 
 
 def steps_of(namespace: Namespace, tables: tuple[Table, ...], family: int, hook: Hook, place: str) -> tuple[Step, ...]:
@@ -140,7 +147,17 @@ def steps_of(namespace: Namespace, tables: tuple[Table, ...], family: int, hook:
         destination = hook in (Hook.PREROUTING, Hook.OUTPUT)
         translate = TranslateStep(destination, tuple(based(tables, "nat", hook)))
         steps.append((TRANSLATE_DESTINATION if destination else TRANSLATE_SOURCE, translate))
+    if any(fact.family == family for fact in namespace.virtual_servers):
+        steps += BALANCING.get(hook, ())
     return tuple(step for _, step in sorted(steps, key=lambda item: item[0]))
+
+
+BALANCING: Mapping[Hook, tuple[tuple[int, Step], ...]] = {
+    Hook.INPUT: ((98, BalanceStep(True)), (99, BalanceStep(False))),
+    Hook.FORWARD: ((100, BalanceStep(True)),),
+    Hook.OUTPUT: ((-99, BalanceStep(True)), (-98, BalanceStep(False))),
+}
+"""IPVS's place among the hooks (``ip_vs_ops4`` and ``ip_vs_ops6`` of net/netfilter/ipvs/ip_vs_core.c)."""
 
 
 def missing(namespace: Namespace, family: int, place: str) -> Iterator[Step]:
@@ -196,14 +213,32 @@ def native_chains(namespace: Namespace, family: int, hook: Hook, place: str) -> 
 
 
 def run_hook(
-    tables: HookTables, hook: Hook, arriving: HookPacket, surroundings: Surroundings, connections: Connections, oracle: Oracle
+    tables: HookTables,
+    hook: Hook,
+    arriving: HookPacket,
+    surroundings: Surroundings,
+    connections: Connections,
+    oracle: Oracle,
+    first: int = 0,
 ) -> HookResult:
-    """Takes the packet through one hook. ``connections`` belongs to the walk (one for each namespace); confirmed connections are stored in it."""
+    """Takes the packet through one hook. ``connections`` belongs to the walk (one for each namespace); confirmed connections are stored in it.
+    ``first`` is the step to begin with, where IPVS has looked at the packet in between."""
     if tables.idle:
         return HookResult(Judgement.ACCEPTED, arriving, assumptions=tables.assumptions)
     visit = Visit(tables.place, hook, arriving.packet, arriving, arriving.tracked, tables.sets, surroundings, connections, oracle)
     stop = ACCEPTED
-    for step in tables.steps[hook]:
+    for position, step in enumerate(tables.steps[hook][first:], first):
+        if isinstance(step, BalanceStep):
+            at = visit.at.after(visit.packet, visit.tracked)
+            given = (*tables.assumptions, *visit.assumptions)
+            return HookResult(
+                Judgement.BALANCING,
+                at,
+                hops=tuple(visit.hops),
+                assumptions=given,
+                resume=position + 1,
+                answers=step.answers,
+            )
         stop = run_step(step, visit)
         if stop is not ACCEPTED:
             break
@@ -228,6 +263,8 @@ def run_step(step: Step, visit: Visit) -> Stop:
             visit.tracked = confirm(visit.tracked, visit.connections)
         case UnreadStep():
             return unread(step, visit)
+        case BalanceStep():
+            raise TypeError("IPVS is no step of a visit")
     return ACCEPTED
 
 

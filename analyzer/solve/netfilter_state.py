@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from analyzer.addresses import Address
+from analyzer.facts.ipvs import Forwarding
 from analyzer.facts.matches import ReversePathMatch
 from analyzer.solve.packet import ICMP, ICMPV6, Hop, Packet
 from analyzer.source import Span
@@ -78,12 +79,24 @@ class Connection(NamedTuple):
         return tuple.__new__(Connection, (*self[:8], True, self.zone))
 
 
+class Balanced(NamedTuple):
+    """A connection of IPVS (``struct ip_vs_conn``): the packet's tuple as its client sends it, and the real server that has it."""
+
+    virtual: Flow
+    server: Address
+    port: int
+    forwarding: Forwarding
+    at: Span | None = None
+
+
 @dataclass(slots=True)
 class Connections:
-    """The connections of one network namespace, of one walk: confirmed ones only."""
+    """The connections of one network namespace, of one walk: confirmed ones only. ``balanced`` are those of IPVS, by the tuple of
+    their packets (False) and by that of the real server's answers (True)."""
 
     _by_original: dict[tuple[str, Flow], Connection] = field(default_factory=dict)
     _original_of: dict[tuple[str, Flow], Flow] = field(default_factory=dict)
+    balanced: dict[tuple[bool, Flow], Balanced] = field(default_factory=dict)
 
     def find(self, flow: Flow, zone: str = "") -> tuple[Connection, bool] | None:
         """The connection with this tuple, and whether it is the reply's."""
@@ -117,6 +130,7 @@ class HookPacket(NamedTuple):
     ``local`` when a process of this namespace sent it. ``next_hop`` is the address it will be sent to next (POSTROUTING; None: the destination).
     ``tracked`` is None until conntrack has seen the packet; give what the previous hook of the same namespace gave back, and None after the packet
     entered a namespace. ``socket`` is where TPROXY sent it. ``quoted`` is, for an ICMP error, the packet that it quotes.
+    ``balanced``: IPVS has handled it in this namespace (``skb->ipvs_property``).
 
     TCP packets must carry their flags: without any, the kernel calls them INVALID.
     """
@@ -133,6 +147,7 @@ class HookPacket(NamedTuple):
     tracked: Tracked | None = None
     socket: tuple[Address | None, int] | None = None
     quoted: Packet | None = None
+    balanced: bool = False
 
     def with_packet(self, packet: Packet) -> HookPacket:
         """The same with another packet."""
@@ -186,17 +201,20 @@ class Surroundings(NamedTuple):
 
 
 class Judgement(StrEnum):
-    """What a hook decides: the packet goes on, is dropped, is refused with an answer, or what becomes of it is not known."""
+    """What a hook decides: the packet goes on, is dropped, is refused with an answer, or what becomes of it is not known. BALANCING: IPVS
+    is to look at it, then the hook goes on from where it stopped."""
 
     ACCEPTED = "accepted"
     DROPPED = "dropped"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
+    BALANCING = "balancing"
 
 
 class HookResult(NamedTuple):
     """The end of a hook. ``packet`` is what goes on (addresses, mark, connection changed). ``reason`` such as ``dropped by filter FORWARD rule 3
-    (KUBE-FIREWALL rule 1)``; ``answer`` is REJECT's ``--reject-with``. After OUTPUT the caller routes again where the destination or the mark changed."""
+    (KUBE-FIREWALL rule 1)``; ``answer`` is REJECT's ``--reject-with``. After OUTPUT the caller routes again where the destination or the mark changed.
+    ``resume`` is the step with which a hook goes on after IPVS; ``answers``: it looks for the answers of real servers there (``ip_vs_out_hook``)."""
 
     judgement: Judgement
     packet: HookPacket
@@ -206,6 +224,8 @@ class HookResult(NamedTuple):
     hops: tuple[Hop, ...] = ()
     assumptions: tuple[str, ...] = ()
     settle: str = ""
+    resume: int = 0
+    answers: bool = False
 
     @property
     def accepted(self) -> bool:

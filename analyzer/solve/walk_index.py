@@ -17,6 +17,7 @@ from analyzer.model import hardware
 from analyzer.model.gaps import ignored
 from analyzer.model.network import Attachment, Interface, Namespace, Network, Segment
 from analyzer.solve.claimed import claims
+from analyzer.solve.ipvs_table import VirtualTable
 from analyzer.solve.netfilter import HookTables
 from analyzer.solve.route_answers import Memory
 from analyzer.source import Scope, Span
@@ -34,6 +35,7 @@ class Space:
         self.place = str(namespace.scope)
         self._tables: dict[tuple[int, int], Levels] = {}
         self._hooks: dict[int, HookTables] = {}
+        self._virtual: dict[int, VirtualTable] = {}
         self._switches: dict[str, int | None] = {}
         self._settings: dict[tuple[int, str, str], tuple[int, int | None]] = {}
         self.memories: dict[int, Memory] = {}
@@ -50,6 +52,12 @@ class Space:
         if family not in self._hooks:
             self._hooks[family] = HookTables.of(self.namespace, family)
         return self._hooks[family]
+
+    def virtual(self, family: int) -> VirtualTable:
+        """The virtual servers of the family."""
+        if family not in self._virtual:
+            self._virtual[family] = VirtualTable.of(self.namespace, family)
+        return self._virtual[family]
 
     @cached_property
     def granted(self) -> dict[str, str]:
