@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from analyzer.cli.policy_options import policy_options, profile_for
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, input_options, load, output_options, style_for
+from analyzer.cli.suggest import run_suggest, suggest_option
 from analyzer.memory import without_cycles
 from analyzer.pipeline import Input
 from analyzer.policy.profiles import Profile
@@ -37,6 +38,7 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--strict", action="store_true", help="exit status 3 where something is not certain or was not understood"
     )
+    suggest_option(parser)
     policy_options(parser)
     output_options(parser, format_names())
 
@@ -52,6 +54,9 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         for gap in given.unreadable:
             print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
         return nothing()
+    if options.suggest:
+        progress.end()
+        return run_suggest(options, given)
     try:
         outputs = outputs_of(options)
         with without_cycles():

@@ -1,0 +1,138 @@
+"""``analyze connectivity --suggest``: the smallest set of NetworkPolicies that allows exactly what is wanted, with the proof that it does.
+
+What is wanted is a set of policies, too: those of the input (``current``), or such that name pods, made of observed connections or of a file. It is
+brought into demands of each pod (``suggest/demands.py``), these into policies (``suggest/planning.py``), and their text is read again, compiled
+and compared with what was wanted (``suggest/proof.py``). What is not certain, or cannot be said by NetworkPolicies, is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from analyzer.model.network import Network
+from analyzer.query.policies import Policies
+from analyzer.query.suggest.demands import Scene
+from analyzer.query.suggest.observed import observed
+from analyzer.query.suggest.planning import Planned, Planner, UnsayableError
+from analyzer.query.suggest.proof import differences, suggested
+from analyzer.query.suggest.wanted import intended, wanting
+from analyzer.query.suggest.writing import text_of
+from analyzer.source import Source
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Connectivity that is wanted: policies that say it, what it is in words, and what was left out of it."""
+
+    policies: Policies
+    words: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Suggestion:
+    """Proved policies. ``text``: YAML, with a comment that says what was proved."""
+
+    policies: tuple[Planned, ...]
+    text: str = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<suggestion: {len(self.policies)} policies, proved>"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why there is no suggestion, line by line."""
+
+    reasons: tuple[str, ...]
+
+
+def wanted_now(known: Policies) -> Wanted:
+    """What the policies of the input admit."""
+    count = sum(1 for _ in dict.fromkeys((policy.kind, policy.namespace, policy.name) for policy in known.all.policies()))
+    return Wanted(known, f"what the {count} policies of the input admit")
+
+
+def wanted_as_observed(network: Network, known: Policies) -> Wanted:
+    """The connections that captured nodes hold. ValueError where there is none of a pod."""
+    found = observed(network, known)
+    return Wanted(wanting(known, found.wants), "the connections that were captured, of workloads", found.notes)
+
+
+def wanted_in(known: Policies, source: Source) -> Wanted:
+    """The lines of a file. ValueError where one cannot be understood."""
+    return Wanted(wanting(known, intended(known, source)), f"what {source.path} wants")
+
+
+def suggest(wanted: Wanted) -> Suggestion | Refused:
+    """The policies that admit exactly what is wanted; why not, where there are none or it cannot be proved."""
+    scene = Scene(wanted.policies)
+    if not scene.pods:
+        return Refused(("there are no pods in the input",))
+    try:
+        planner = Planner(scene)
+        if scene.doubts:
+            return Refused(tuple(uncertain(scene)))
+        planned = planner.policies()
+    except UnsayableError as problem:
+        return Refused((str(problem),))
+    text = text_of(planned)
+    after, wrong = suggested(wanted.policies, text)
+    if wrong:
+        return Refused(("the suggested policies would not do what they say:", *wrong[:SHOWN]))
+    different = list(islice(dict.fromkeys(map(str, differences(scene, after))), SHOWN + 1))
+    if different:
+        return Refused(tuple(unproved(scene, different)))
+    return Suggestion(planned, "".join(f"# {line}\n" for line in heading(scene, wanted, planned)) + text, wanted.notes)
+
+
+def uncertain(scene: Scene) -> Iterator[str]:
+    """That what is wanted is not certain, with a pair for each reason."""
+    yield "what is wanted is not certain, and is not guessed:"
+    first = {item.why: item for item in sorted(scene.doubts, reverse=True)}
+    for why, item in islice(sorted(first.items()), SHOWN):
+        yield f"{item.source} → {item.destination}: {why}"
+    yield from advice(scene)
+
+
+def unproved(scene: Scene, different: Iterable[str]) -> Iterator[str]:
+    """Where what NetworkPolicies can say differs from what is wanted."""
+    yield "no set of NetworkPolicies was found that allows exactly what is wanted; the nearest one differs here:"
+    lines = list(different)
+    yield from lines[:SHOWN]
+    if len(lines) > SHOWN:
+        yield "…"
+    yield from advice(scene)
+
+
+def advice(scene: Scene) -> Iterator[str]:
+    """What would settle it, where that can be said."""
+    if scene.policies.profile.blocks_match_pods is not False and any(not pod.addresses for pod in scene.pods):
+        yield (
+            "some pods' addresses are not known, and blocks may match them: with --cni of a system that holds blocks against others "
+            "only (cilium), or --policy-switch blocks-match-pods=no, they do not"
+        )
+
+
+def heading(scene: Scene, wanted: Wanted, planned: tuple[Planned, ...]) -> Iterator[str]:
+    """The comment above the policies."""
+    several = "policy" if len(planned) == 1 else "policies"
+    yield f"{len(planned)} NetworkPolic{'y' if len(planned) == 1 else 'ies'}, to stand alone: {wanted.words}"
+    families = " and ".join(f"IPv{family}" for family in scene.families)
+    nodes = f", {len(scene.nodes)} nodes" if scene.nodes else ""
+    yield (
+        f"proved: TCP, UDP and SCTP between {len(scene.pods)} pods and workloads{nodes} and the outside, {families}: "
+        f"the {several} below admit{'s' if len(planned) == 1 else ''} exactly that"
+    )
+    yield f"policies read as by the network system: {scene.policies.profile.name}"
+    if not scene.nodes:
+        yield "nodes are left aside"
+    if any(scene.spaces[family].aside for family in scene.families):
+        networks = sorted({item.prefix for item in scene.policies.world.cluster.ranges if item.purpose == "pod"})
+        yield f"addresses of {', '.join(map(str, networks))} that no pod has are left aside"
+    yield from wanted.notes
