@@ -16,9 +16,9 @@ from analyzer.source import Source
 
 if TYPE_CHECKING:
     from analyzer.query.ask.answers import Answer
-    from analyzer.query.comparison import Comparison
     from analyzer.query.connectivity import Connectivity
-    from analyzer.query.edits import Edit
+    from analyzer.query.differences.comparison import Comparison
+    from analyzer.query.whatif.edits import Edit
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Capture:
         """The capture as it would be after edits, written as on the command line: ``apply`` takes files or texts of objects, ``label``,
         ``new_pod`` and ``node_run`` map their first word to their second. ``edits`` are made first. EditError where one does not fit."""
         from analyzer.comparing import after
-        from analyzer.query import edits as written
+        from analyzer.query.whatif import edits as written
 
         found = [*edits, *(written.Apply(applied(item)) for item in apply), *map(written.delete, delete)]
         found += [written.label(*pair) for pair in (label or {}).items()]

@@ -12,14 +12,14 @@ from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
 from analyzer.pipeline import Input, Progress, analyze, quiet
 from analyzer.policy.profiles import Profile
-from analyzer.query.comparison import Comparison, finding_changes, verdict_changes
-from analyzer.query.difference import Difference, difference
-from analyzer.query.edits import Apply, Edit, NodeRun
-from analyzer.query.loaded import loaded
-from analyzer.query.node_edits import ran
-from analyzer.query.node_state import NodeState
+from analyzer.query.differences.comparison import Comparison, finding_changes, verdict_changes
+from analyzer.query.differences.difference import Difference, difference
 from analyzer.query.policies import Identity, known, profile_of
-from analyzer.query.whatif import edited
+from analyzer.query.whatif.edits import Apply, Edit, NodeRun
+from analyzer.query.whatif.loaded import loaded
+from analyzer.query.whatif.node import ran
+from analyzer.query.whatif.objects import edited
+from analyzer.query.whatif.state import NodeState
 
 
 def compare(

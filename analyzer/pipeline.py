@@ -15,7 +15,7 @@ from analyzer.model.network import Network
 from analyzer.source import Gap, Source
 
 if TYPE_CHECKING:
-    from analyzer.query.edits import Edit
+    from analyzer.query.whatif.edits import Edit
 
 Progress = Callable[..., None]
 

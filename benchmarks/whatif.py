@@ -17,9 +17,9 @@ from statistics import median
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.memory import without_cycles
 from analyzer.model.cluster import Cluster
-from analyzer.query.edits import Apply, Delete, Edit
-from analyzer.query.edits import Object as Name
-from analyzer.query.loaded import Loaded
+from analyzer.query.whatif.edits import Apply, Delete, Edit
+from analyzer.query.whatif.edits import Object as Name
+from analyzer.query.whatif.loaded import Loaded
 from analyzer.source import Source
 from benchmarks.policies import SIZES, Object, Shape, cluster
 

@@ -17,9 +17,9 @@ from analyzer.policy.entities import Entity
 from analyzer.policy.joint import Couple, Joint, joint
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
-from analyzer.query.blocks import Block, asked, blocks
-from analyzer.query.changes import Change
-from analyzer.query.difference import difference
+from analyzer.query.differences.blocks import Block, asked, blocks
+from analyzer.query.differences.changes import Change
+from analyzer.query.differences.difference import difference
 from analyzer.query.policies import Policies
 from analyzer.query.witness import flow_in
 from tests.naive_policy import Object

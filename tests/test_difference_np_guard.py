@@ -17,7 +17,7 @@ from analyzer.policy.entities import Flow
 from analyzer.policy.joint import Couple, Joint, joint
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import Kind
-from analyzer.query.blocks import Block, blocks
+from analyzer.query.differences.blocks import Block, blocks
 from tests.policies import NUMBERS, needs, policies_at
 from tests.test_policy_np_guard import HOME, PROFILE, PROTOCOLS, Ports, edges, owner, ports_of
 

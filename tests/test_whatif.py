@@ -21,8 +21,9 @@ from analyzer.policy.factors import Factors, factors
 from analyzer.policy.planes import policy_set
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
 from analyzer.policy.world import world_of
-from analyzer.query.difference import Difference, difference
-from analyzer.query.edits import (
+from analyzer.query.differences.difference import Difference, difference
+from analyzer.query.policies import policies
+from analyzer.query.whatif.edits import (
     Apply,
     Delete,
     Edit,
@@ -37,9 +38,8 @@ from analyzer.query.edits import (
     new_pod,
     scale,
 )
-from analyzer.query.loaded import Loaded
-from analyzer.query.policies import policies
-from analyzer.query.whatif import edited, key_of
+from analyzer.query.whatif.loaded import Loaded
+from analyzer.query.whatif.objects import edited, key_of
 from analyzer.query.witness import flow_in
 from analyzer.source import Source
 from tests.test_policy_agreement import Maker

@@ -10,7 +10,7 @@ import pytest
 import analyzer
 from analyzer.api import Capture
 from analyzer.cli import run
-from analyzer.query.edits import EditError, NodeRun
+from analyzer.query.whatif.edits import EditError, NodeRun
 from tests.captures import files_of
 
 SAMPLES = Path(__file__).parent.parent / "samples"

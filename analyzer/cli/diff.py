@@ -12,7 +12,7 @@ from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, output_options, style_for, write
 from analyzer.comparing import compare
 from analyzer.pipeline import Input, read_input
-from analyzer.query.comparison import Comparison
+from analyzer.query.differences.comparison import Comparison
 
 FORMATS = {"text": "differences", "json": "differences_json", "markdown": "differences_markdown"}
 

@@ -14,7 +14,7 @@ from analyzer.cli.diff import answer, difference_options, nothing
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, input_options, load
 from analyzer.comparing import after
-from analyzer.query.edits import Apply, Edit, EditError, NodeRun, delete, label, move, new_pod, scale
+from analyzer.query.whatif.edits import Apply, Edit, EditError, NodeRun, delete, label, move, new_pod, scale
 from analyzer.source import Source
 
 AFTER = ("check", "trace", "ask", "connectivity")

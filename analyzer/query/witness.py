@@ -12,8 +12,8 @@ from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import Kind
 from analyzer.policy.tiers import Action, Direction, Policy, Rule
+from analyzer.query.differences.opaque import opaque
 from analyzer.query.ends import name_of_one
-from analyzer.query.opaque import opaque
 from analyzer.source import Span
 
 PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP"}

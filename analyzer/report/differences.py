@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sized
 
 from analyzer.addresses import Address
-from analyzer.query.changes import Change, Changed
-from analyzer.query.comparison import Comparison, word
+from analyzer.query.differences.changes import Change, Changed
+from analyzer.query.differences.comparison import Comparison, word
 from analyzer.query.witness import Line, Side, Witness, port_text
 from analyzer.report.flows import ends_text, flows_text
 from analyzer.report.style import Style, safe

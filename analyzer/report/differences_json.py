@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from analyzer.findings import Finding, Guarantee
-from analyzer.query.changes import Changed, Flows
-from analyzer.query.comparison import Comparison, VerdictChange
+from analyzer.query.differences.changes import Changed, Flows
+from analyzer.query.differences.comparison import Comparison, VerdictChange
 from analyzer.query.witness import Side, Witness
 from analyzer.report.flows import allow_list
 from analyzer.report.json import span_object

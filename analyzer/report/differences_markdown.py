@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from analyzer.query.changes import Changed
-from analyzer.query.comparison import Comparison, word
+from analyzer.query.differences.changes import Changed
+from analyzer.query.differences.comparison import Comparison, word
 from analyzer.report.differences import flow_text, head
 from analyzer.report.flows import ends_text, flows_text
 from analyzer.report.style import Style, safe

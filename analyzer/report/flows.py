@@ -7,7 +7,7 @@ from typing import Any
 
 from analyzer.addresses import Prefix, prefix
 from analyzer.policy.addressing import spanned
-from analyzer.query.changes import Allowed, Flows
+from analyzer.query.differences.changes import Allowed, Flows
 from analyzer.ranges import Ranges, difference, normalised
 
 NAMES = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP"}

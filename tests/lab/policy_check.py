@@ -26,9 +26,8 @@ def contradictions(lab: Lab, loaded: Capture, chosen: list[Probe], results: list
     """What policies say against what the kernel did, on a network that nothing else breaks; and the verdict on ``policy-enforced``."""
     wrong = []
     for probe, result in zip(chosen, results, strict=True):
-        if (direct(lab, probe) and selected(lab, probe)) if lab.broken else (direct(lab, probe) or to_service(lab, probe)):
-            if answer := differs(said(loaded, probe), result):
-                wrong.append(f"{probe}\n  kernel: {result}\n  policies: {answer}")
+        if decides(lab, probe) and (answer := differs(said(loaded, probe), result)):
+            wrong.append(f"{probe}\n  kernel: {result}\n  policies: {answer}")
     verdict = next(item for item in loaded.check().guarantees if item.id == "policy-enforced")
     if not lab.broken:
         yield from wrong
@@ -36,6 +35,13 @@ def contradictions(lab: Lab, loaded: Capture, chosen: list[Probe], results: list
             yield f"policy-enforced is {verdict.verdict} on a network that does what its policies say: {verdict.reason}"
     elif wrong and verdict.verdict is Verdict.PROVED:
         yield f"policy-enforced is proved ({verdict.scope}), but {wrong[0]}"
+
+
+def decides(lab: Lab, probe: Probe) -> bool:
+    """Whether policies alone decide over a probe; on a network that something else breaks, the pairs that the verdict is about."""
+    if lab.broken:
+        return direct(lab, probe) and selected(lab, probe)
+    return direct(lab, probe) or to_service(lab, probe)
 
 
 def said(loaded: Capture, probe: Probe) -> Trace:

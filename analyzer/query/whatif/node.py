@@ -10,12 +10,12 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
-from analyzer.query.edits import EditError, NodeRun
-from analyzer.query.node_links import link_set
-from analyzer.query.node_neighbours import forwarding, neighbour
-from analyzer.query.node_routes import route, routing_rule
-from analyzer.query.node_state import NodeState, Run
-from analyzer.query.node_switches import iptables, sysctl
+from analyzer.query.whatif.edits import EditError, NodeRun
+from analyzer.query.whatif.links import link_set
+from analyzer.query.whatif.neighbours import forwarding, neighbour
+from analyzer.query.whatif.routes import route, routing_rule
+from analyzer.query.whatif.state import NodeState, Run
+from analyzer.query.whatif.switches import iptables, sysctl
 from analyzer.source import Scope
 
 UNDERSTOOD = (

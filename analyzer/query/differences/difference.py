@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from analyzer.policy.entities import Entity
 from analyzer.policy.joint import Couple, Joint, joint, workload_of
-from analyzer.query.blocks import Standings, blocks
-from analyzer.query.changes import Changed
+from analyzer.query.differences.blocks import Standings, blocks
+from analyzer.query.differences.changes import Changed
 from analyzer.query.ends import Sizes, name_of_one, name_of_workload, sizes
 from analyzer.query.policies import Policies
 

@@ -14,7 +14,7 @@ from analyzer.model.cluster import Cluster
 from analyzer.parsers import read
 from analyzer.parsers.kubernetes import PARSER
 from analyzer.policy.world import controller_of, pod_template
-from analyzer.query.edits import Apply, Delete, Edit, EditError, Label, Move, NewPod, NodeRun, Object, Scale, place_of
+from analyzer.query.whatif.edits import Apply, Delete, Edit, EditError, Label, Move, NewPod, NodeRun, Object, Scale, place_of
 from analyzer.source import Gap
 
 Objects = list[ObjectFact]

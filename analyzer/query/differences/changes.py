@@ -9,7 +9,7 @@ from functools import cached_property
 from analyzer.policy.atoms import Atoms
 from analyzer.policy.joint import Couple, Joint
 from analyzer.policy.terms import Kind
-from analyzer.query.blocks import Block, Sides
+from analyzer.query.differences.blocks import Block, Sides
 from analyzer.query.ends import Sizes, name_of_one, named
 from analyzer.query.witness import Witness, address_of, flow_in, side
 from analyzer.ranges import Ranges

@@ -10,7 +10,7 @@ from analyzer.facts.routes import MAIN, NextHop, RouteFact, RoutingRuleFact
 from analyzer.parsers.ip_route import PARSER as ROUTES
 from analyzer.parsers.ip_route import table_number
 from analyzer.parsers.ip_rule import PARSER as RULES
-from analyzer.query.node_state import NodeState, Run, taken, value
+from analyzer.query.whatif.state import NodeState, Run, taken, value
 
 VERBS = {
     "a": "add",

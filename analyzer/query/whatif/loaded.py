@@ -23,14 +23,14 @@ from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
 from analyzer.policy.reading import Read, group_of
 from analyzer.policy.tiers import Direction
 from analyzer.policy.world import World, world_of
-from analyzer.query.blocks import Standings
-from analyzer.query.changes import Changed
-from analyzer.query.difference import Difference, changes, difference, ordered
-from analyzer.query.edits import Apply, Delete, Edit, Object
+from analyzer.query.differences.blocks import Standings
+from analyzer.query.differences.changes import Changed
+from analyzer.query.differences.difference import Difference, changes, difference, ordered
+from analyzer.query.differences.opaque import only_admits, uses
 from analyzer.query.ends import Sizes, sizes
-from analyzer.query.opaque import only_admits, uses
 from analyzer.query.policies import Identity, Policies, known, policies
-from analyzer.query.whatif import edited, key_of
+from analyzer.query.whatif.edits import Apply, Delete, Edit, Object
+from analyzer.query.whatif.objects import edited, key_of
 from analyzer.source import Gap
 
 Members = tuple[tuple[Couple, ...], ...]

@@ -9,7 +9,7 @@ from typing import TypeVar
 from analyzer.facts.base import Fact
 from analyzer.model.network import Interface
 from analyzer.parsers import Parser
-from analyzer.query.edits import EditError, NodeRun, place_of
+from analyzer.query.whatif.edits import EditError, NodeRun, place_of
 from analyzer.source import Gap, Scope, Source
 
 F = TypeVar("F", bound=Fact)

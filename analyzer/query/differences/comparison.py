@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from analyzer.findings import Finding, Guarantee, Report, Verdict
-from analyzer.query.difference import Difference
+from analyzer.query.differences.difference import Difference
 from analyzer.source import Source
 
 # Numbers of lines and columns behind a path, which move with whatever stands above them.

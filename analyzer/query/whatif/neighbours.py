@@ -8,8 +8,8 @@ from analyzer.facts.links import LinkFact
 from analyzer.facts.neighbours import ForwardingFact, NeighbourFact
 from analyzer.parsers.bridge_fdb import PARSER as FORWARDING
 from analyzer.parsers.ip_neigh import PARSER as NEIGHBOURS
-from analyzer.query.node_routes import VERBS
-from analyzer.query.node_state import NodeState, Run, taken, value
+from analyzer.query.whatif.routes import VERBS
+from analyzer.query.whatif.state import NodeState, Run, taken, value
 
 STATES = frozenset({"permanent", "static", "dynamic", "local"})
 

@@ -13,7 +13,7 @@ from analyzer.policy.entities import Entity
 from analyzer.policy.joint import Couple, Joint
 from analyzer.policy.profiles import Profile
 from analyzer.policy.terms import Kind
-from analyzer.query.opaque import open_differently
+from analyzer.query.differences.opaque import open_differently
 
 Sides = tuple[int, int]
 Standing = tuple[object, ...]

@@ -11,8 +11,8 @@ from analyzer.facts.links import AddressFact, LinkFact
 from analyzer.facts.neighbours import NeighbourFact
 from analyzer.facts.routes import LOCAL, NextHop, RouteFact
 from analyzer.model.network import Interface
-from analyzer.query.edits import place_of
-from analyzer.query.node_state import NodeState, Run
+from analyzer.query.whatif.edits import place_of
+from analyzer.query.whatif.state import NodeState, Run
 from analyzer.source import Scope
 
 GOING = frozenset({"UP", "LOWER_UP", "NO-CARRIER"})

@@ -12,8 +12,8 @@ from analyzer.model.merging import other_names
 from analyzer.parsers.iptables_save import PARSER as SAVED
 from analyzer.parsers.iptables_save import family_of
 from analyzer.parsers.sysctl import PARSER as SWITCHES
-from analyzer.query.edits import place_of
-from analyzer.query.node_state import NodeState, Run, taken, value
+from analyzer.query.whatif.edits import place_of
+from analyzer.query.whatif.state import NodeState, Run, taken, value
 from analyzer.source import Gap, Source
 
 ALIASES = {"net.ipv4.ip_forward": "net.ipv4.conf.all.forwarding"}

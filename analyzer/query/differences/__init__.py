@@ -1,0 +1,1 @@
+"""What two inputs differ in: policies in meaning, verdicts, findings."""
