@@ -15,7 +15,7 @@ from analyzer.model.network import Network
 from analyzer.query.policies import Policies
 from analyzer.query.suggest.demands import Scene
 from analyzer.query.suggest.observed import observed
-from analyzer.query.suggest.planning import Planned, Planner, UnsayableError
+from analyzer.query.suggest.planning import Planned, Planner, UnsayableError, demands
 from analyzer.query.suggest.proof import differences, suggested
 from analyzer.query.suggest.wanted import intended, wanting
 from analyzer.query.suggest.writing import text_of
@@ -74,13 +74,25 @@ def suggest(wanted: Wanted) -> Suggestion | Refused:
     scene = Scene(wanted.policies)
     if not scene.pods:
         return Refused(("there are no pods in the input",))
+    known = demands(scene)
+    if scene.doubts:
+        return Refused(tuple(uncertain(scene)))
     try:
-        planner = Planner(scene)
-        if scene.doubts:
-            return Refused(tuple(uncertain(scene)))
-        planned = planner.policies()
+        plans = [Planner(scene, known, by_egress=by_egress).policies() for by_egress in (False, True)]
     except UnsayableError as problem:
         return Refused((str(problem),))
+    proved = (proof(scene, wanted, planned) for planned in sorted(plans, key=size))
+    first = next(proved)
+    return first if isinstance(first, Suggestion) else next((item for item in proved if isinstance(item, Suggestion)), first)
+
+
+def size(planned: tuple[Planned, ...]) -> tuple[int, int]:
+    """How many policies there are, and how much is to be read of them."""
+    return len(planned), sum(rule.cost for item in planned for rules in (item.ingress, item.egress) for rule in rules or ())
+
+
+def proof(scene: Scene, wanted: Wanted, planned: tuple[Planned, ...]) -> Suggestion | Refused:
+    """The policies, where it is proved that they admit what is wanted."""
     text = text_of(planned)
     after, wrong = suggested(wanted.policies, text)
     if wrong:

@@ -2,14 +2,14 @@
 
 - Ingress: pods of one namespace that the same ends are to reach on the same ports are a group with rules of its own. A pod that everybody may
   reach has no policy.
-- Egress: only of pods that may not reach all of the outside, or nobody. Towards pods these admit all, as ingress decides there. A pod that is to reach
-  nobody at all is closed, and it does not matter then whether ingress of others would let it in.
+- Egress: only of pods that may not reach all of the outside. Towards pods these admit all, as ingress decides there; or they name the pods, and
+  ingress need not keep them out. A pod that is to reach nobody at all is closed in both ways.
 - Policies of one namespace that select the same pods are one object.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from analyzer.policy.bits import members
 from analyzer.policy.entities import Entity
 from analyzer.query.suggest.cidrs import Block, blocks_for, cost
-from analyzer.query.suggest.demands import EVERY_PORT, Demand, Ends, Ports, Scene, by_port, incoming, outgoing
+from analyzer.query.suggest.demands import EVERY_PORT, Demand, Ends, Ports, Scene, by_port, incoming, merged, outgoing
 from analyzer.query.suggest.naming import names
 from analyzer.query.suggest.selectors import EVERY_POD, AlikeError, Labels, Selector, labels_by_namespace
 from analyzer.ranges import difference, union
@@ -73,51 +73,111 @@ class UnsayableError(ValueError):
         )
 
 
-class Planner:
-    """Makes policies of what is wanted."""
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What is wanted of each pod, by number: who may send to it, and where it may send to, pods and addresses. ``restricted`` are the pods that may
+    not send everything to all addresses, ``closed`` those of them that may send nothing to anybody."""
 
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-        self.into, self.out = incoming(scene), outgoing(scene)
+    into: tuple[Demand, ...]
+    addresses: tuple[Demand, ...]
+    out: tuple[Demand, ...]
+    restricted: int
+    closed: int
+
+
+def demands(scene: Scene) -> Demands:
+    """What is wanted of the pods of a scene."""
+    into, addresses = incoming(scene), outgoing(scene)
+    restricted = 0
+    for number, demand in enumerate(addresses):
+        if not has_all(scene, scene.families_spoken(number), dict(demand).get(EVERY_PORT, Ends())):
+            restricted |= 1 << number
+    sent = reversed_demands(into, restricted)
+    out = tuple(merged((demand, sent[number])) for number, demand in enumerate(addresses))
+    alone = ((number, scene.itself(number)) for number in members(restricted))
+    closed = sum(1 << number for number, itself in alone if not without(out[number], itself))
+    return Demands(tuple(into), tuple(addresses), out, restricted, closed)
+
+
+def reversed_demands(into: list[Demand], senders: int) -> list[Demand]:
+    """For each of the senders the pods that it may send to."""
+    found: list[dict[Ports, int]] = [{} for _ in into]
+    for number, demand in enumerate(into):
+        for ports, ends in demand:
+            for sender in members(ends.pods & senders):
+                found[sender][ports] = found[sender].get(ports, 0) | 1 << number
+    return [tuple(sorted((ports, Ends(pods)) for ports, pods in each.items())) for each in found]
+
+
+def without(demand: Demand, pods: int) -> Demand:
+    """A demand with some pods aside."""
+    found = ((ports, ends._replace(pods=ends.pods & ~pods)) for ports, ends in demand)
+    return tuple((ports, ends) for ports, ends in found if ends != Ends())
+
+
+def has_all(scene: Scene, families: tuple[int, ...], ends: Ends) -> bool:
+    """Whether all addresses of the families that count are among some ends."""
+    known = dict(ends.addresses)
+    return not any(difference(scene.spaces[one].counted, known.get(one, ())) for one in families)
+
+
+class Planner:
+    """Makes policies of what is wanted. ``by_egress``: egress of the pods that it restricts names the pods that they may reach, and ingress does not
+    care for them; else their egress admits all pods, and ingress decides."""
+
+    def __init__(self, scene: Scene, wanted: Demands, *, by_egress: bool) -> None:
+        self.scene, self.wanted, self.by_egress = scene, wanted, by_egress
         self.labels = labels_by_namespace(scene.pods)
-        self.talking = 0
-        for number, demand in enumerate(self.into):
-            for _, ends in demand:
-                self.talking |= ends.pods & ~scene.itself(number)
-        self.closed = sum(1 << number for number, demand in enumerate(self.out) if not demand) & ~self.talking
-        self.closed &= sum(1 << number for number in range(len(scene.pods)) if not self.reaches_all(number, Ends()))
+        self.free = wanted.restricted if by_egress else wanted.closed
 
     def policies(self) -> tuple[Planned, ...]:
-        """The policies, by namespace and name."""
+        """The policies, by namespace and name. UnsayableError where labels do not tell apart what is to be."""
         return names(self.scene, united([*self.ingress(), *self.egress()]))
 
     def ingress(self) -> Iterator[Planned]:
         """The policies of ingress."""
         groups: dict[tuple[str, tuple[int, ...], Demand], int] = {}
         for number, pod in enumerate(self.scene.pods):
-            families, demand = self.scene.families_spoken(number), self.without(self.into[number], self.closed)
+            families, demand = self.scene.families_spoken(number), without(self.wanted.into[number], self.wanted.closed)
             if not self.open_to_all(number, demand):
                 key = (pod.namespace, families, demand)
                 groups[key] = groups.get(key, 0) | 1 << number
-        restricted: dict[str, int] = {}
-        for (namespace, _, _), pods in groups.items():
-            restricted[namespace] = restricted.get(namespace, 0) | pods
+        restricted = united_by((namespace, pods) for (namespace, _, _), pods in groups.items())
         for (namespace, families, demand), pods in groups.items():
-            own = self.without(demand, self.alone(pods))
-            rules = self.cheapest(own, partial(self.entry, namespace, families, pods))
-            for selector in self.subject(namespace, pods, self.widened(rules, namespace, restricted)):
+            own = without(demand, self.alone(pods))
+            rules = self.cheapest(own, partial(self.rule, namespace, families, pods, self.free))
+            for selector in self.subject(namespace, pods, 0 if rules else restricted[namespace]):
                 yield Planned(namespace, selector, pods, ingress=rules)
 
-    def without(self, demand: Demand, pods: int) -> Demand:
-        """What is wanted of ingress, some pods aside."""
-        found = ((ports, ends._replace(pods=ends.pods & ~pods)) for ports, ends in demand)
-        return tuple((ports, ends) for ports, ends in found if ends != Ends())
+    def egress(self) -> Iterator[Planned]:
+        """The policies of egress."""
+        groups: dict[tuple[str, tuple[int, ...], bool, Demand], int] = {}
+        for number in members(self.wanted.restricted):
+            demand = self.wanted.out[number] if self.by_egress else self.wanted.addresses[number]
+            closed = bool(self.wanted.closed >> number & 1)
+            key = (self.scene.pods[number].namespace, self.scene.families_spoken(number), closed, demand)
+            groups[key] = groups.get(key, 0) | 1 << number
+        restricted = united_by((namespace, pods) for (namespace, _, _, _), pods in groups.items())
+        for (namespace, families, closed, demand), pods in groups.items():
+            rules: Rules = () if closed else self.exits(namespace, families, pods, demand)
+            for selector in self.subject(namespace, pods, 0 if rules else restricted[namespace]):
+                yield Planned(namespace, selector, pods, egress=rules)
+
+    def exits(self, namespace: str, families: tuple[int, ...], pods: int, demand: Demand) -> Rules:
+        """The rules of egress: to the pods that are wanted, or to all of them, and to addresses."""
+        if self.by_egress:
+            own = without(demand, self.alone(pods))
+            return self.cheapest(own, partial(self.rule, namespace, families, pods, 0))
+        rules = self.cheapest(demand, partial(self.exit, families))
+        whole = [rule for rule in rules if rule.ports is None]
+        rest = tuple(rule for rule in rules if rule.ports is not None)
+        return (PlannedRule((ALL_PODS, *(peer for rule in whole for peer in rule.peers or ())), None), *rest)
 
     def open_to_all(self, number: int, demand: Demand) -> bool:
         """Whether everybody may send everything to a pod."""
         whole = dict(demand).get(EVERY_PORT, Ends())
-        missing = self.partners(number) & ~whole.pods & ~self.closed & ~self.scene.itself(number)
-        return not missing and self.reaches_all(number, whole)
+        missing = self.partners(number) & ~whole.pods & ~self.free & ~self.scene.itself(number)
+        return not missing and has_all(self.scene, self.scene.families_spoken(number), whole)
 
     def alone(self, pods: int) -> int:
         """The pods, where they are one pod: it always reaches itself."""
@@ -130,26 +190,16 @@ class Planner:
             found |= self.scene.speaking[family]
         return found
 
-    def reaches_all(self, number: int, ends: Ends) -> bool:
-        """Whether all addresses that count are among some ends."""
-        return self.has_all(self.scene.families_spoken(number), ends)
-
-    def has_all(self, families: tuple[int, ...], ends: Ends) -> bool:
-        """Whether all addresses of the families that count are among some ends."""
-        known = dict(ends.addresses)
-        return not any(difference(self.scene.spaces[one].counted, known.get(one, ())) for one in families)
-
     def cheapest(self, demand: Demand, rule: Callable[[tuple[Ports, Ends]], PlannedRule]) -> Rules:
         """The rules of a demand: by its ends, or by its ports, whichever is less to read."""
         ways = (tuple(map(rule, way)) for way in (demand, by_port(demand)))
         return min(ways, key=lambda rules: (len(rules), sum(one.cost for one in rules)))
 
-    def entry(self, namespace: str, families: tuple[int, ...], pods: int, wanted: tuple[Ports, Ends]) -> PlannedRule:
-        """A rule of ingress of a group of pods."""
+    def rule(self, namespace: str, families: tuple[int, ...], pods: int, free: int, wanted: tuple[Ports, Ends]) -> PlannedRule:
+        """A rule of a group of pods; of the pods that are ``free`` it does not matter whether they are among its peers."""
         ports, ends = wanted
-        first = (pods & -pods).bit_length() - 1
-        others = self.partners(first) & ~ends.pods & ~self.closed & ~self.alone(pods)
-        if not others and self.has_all(families, ends):
+        others = self.partners((pods & -pods).bit_length() - 1) & ~ends.pods & ~free & ~self.alone(pods)
+        if not others and has_all(self.scene, families, ends):
             return PlannedRule(None, none_if_all(ports))
         peers: Peers = (*self.pod_peers(namespace, ends.pods, others), *self.blocks(families, ends, others))
         return PlannedRule(peers, none_if_all(ports))
@@ -197,36 +247,9 @@ class Planner:
                 unwanted = union(unwanted, space.held.get(number, ()))
             yield from blocks_for(family, wanted, difference(unwanted, wanted))
 
-    def egress(self) -> Iterator[Planned]:
-        """The policies of egress."""
-        groups: dict[tuple[str, tuple[int, ...], bool, Demand], int] = {}
-        restricted: dict[str, int] = {}
-        for number, pod in enumerate(self.scene.pods):
-            demand = self.out[number]
-            if not self.reaches_all(number, dict(demand).get(EVERY_PORT, Ends())):
-                closed = bool(self.closed >> number & 1)
-                key = (pod.namespace, self.scene.families_spoken(number), closed, demand)
-                groups[key] = groups.get(key, 0) | 1 << number
-                restricted[pod.namespace] = restricted.get(pod.namespace, 0) | 1 << number
-        for (namespace, families, closed, demand), pods in groups.items():
-            rules: Rules = () if closed else self.exits(families, demand)
-            for selector in self.subject(namespace, pods, self.widened(rules, namespace, restricted)):
-                yield Planned(namespace, selector, pods, egress=rules)
-
-    def exits(self, families: tuple[int, ...], demand: Demand) -> Rules:
-        """The rules of egress: to all pods, and to addresses."""
-        rules = self.cheapest(demand, partial(self.exit, families))
-        whole = [rule for rule in rules if rule.ports is None]
-        rest = tuple(rule for rule in rules if rule.ports is not None)
-        return (PlannedRule((ALL_PODS, *(peer for rule in whole for peer in rule.peers or ())), None), *rest)
-
     def exit(self, families: tuple[int, ...], wanted: tuple[Ports, Ends]) -> PlannedRule:
         """A rule of egress to addresses."""
         return PlannedRule(tuple(self.blocks(families, wanted[1], 0)), none_if_all(wanted[0]))
-
-    def widened(self, rules: Rules, namespace: str, restricted: dict[str, int]) -> int:
-        """The further pods that a policy may select: one that admits nothing, all that others restrict in the direction."""
-        return 0 if rules else restricted[namespace]
 
     def subject(self, namespace: str, pods: int, allowed: int) -> tuple[Selector, ...]:
         """The selectors of the pods of a policy."""
@@ -236,6 +259,14 @@ class Planner:
         except AlikeError as same:
             meant, other = self.scene.pods[same.meant], self.scene.pods[same.other]
             raise UnsayableError(meant, other, "different flows are wanted of them") from None
+
+
+def united_by(found: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """The pods of each namespace together."""
+    known: dict[str, int] = {}
+    for namespace, pods in found:
+        known[namespace] = known.get(namespace, 0) | pods
+    return known
 
 
 def values_in(peer: PodPeer) -> int:
