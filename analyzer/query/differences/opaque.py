@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from analyzer.policy.atoms import names_in
 from analyzer.policy.bits import members, set_of
 from analyzer.policy.comparing import Rectangle, both_groups, merged
 from analyzer.policy.factors import Factors, rules_of
 from analyzer.policy.joint import Joint
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import All, AnyOf, Not, Opaque, Peer, Traffic
-from analyzer.policy.tiers import Action, Direction, Policy
+from analyzer.policy.tiers import Action, Direction, Policy, Rule
 
 Condition = tuple[object, ...]
 
@@ -60,12 +61,20 @@ def conditions(side: Factors, position: int, direction: Direction) -> frozenset[
     entity = side.universe.members[position][0] if side.universe.members[position] else side.universe.classes[position]
     found = side.policies.selecting(entity, side.universe.family, direction)
     return frozenset(
-        (tier, item.policy.subject, rule.action, rule.peer, rule.own, rule.traffic)
+        condition(side, tier, item.policy, rule)
         for tier, selected in enumerate(found)
         for item in selected
         for rule in item.rules.rules
         if not item.certain or any(True for term in (rule.peer, rule.own, rule.traffic) for _ in opaque(term))
     )
+
+
+def condition(side: Factors, tier: int, policy: Policy, rule: Rule) -> Condition:
+    """A rule with what is not known of it, by what it matches and not by how it is written: the classes and flows are those of both sides."""
+    terms = (policy.subject, rule.peer, rule.own)
+    texts = frozenset(item.text for term in (*terms, rule.traffic) for item in opaque(term))
+    named = frozenset(names_in(rule.traffic))
+    return tier, rule.action, *map(side.universe.of_object, terms), side.atoms.of(rule.traffic, ()), named, texts
 
 
 def same_condition(old: PolicySet, new: PolicySet) -> bool:
