@@ -96,8 +96,10 @@ def test_copies_change_what_they_name_and_nothing_else() -> None:
         (at.between("a", "b"), at._replace(in_device="a", out_device="b")),
         (at.across("br", "p", "q"), at._replace(in_device="br", out_device="br", physical_in="p", physical_out="q")),
         (
-            at.bridged("br", "p", 7),
-            at._replace(in_device="br", out_device="", physical_in="p", physical_out="", source_mac=7, local=False),
+            at.bridged("br", "p", 7, "unicast"),
+            at._replace(
+                in_device="br", out_device="", physical_in="p", physical_out="", source_mac=7, packet_type="unicast", local=False
+            ),
         ),
         (at.received("a"), at._replace(in_device="a", out_device="", local=False)),
         (

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 from analyzer.addresses import Address, hardware_text
 from analyzer.facts.links import Bridge, LinkFact
-from analyzer.facts.neighbours import BridgeVlanFact, ForwardingFact
+from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact
 from analyzer.model.network import Interface
 from analyzer.solve import internet, links, resolution
 from analyzer.solve.netfilter import Hook, HookPacket
 from analyzer.solve.route_answers import Route
 from analyzer.solve.route_lookup import route_of
 from analyzer.solve.walk_index import Space
-from analyzer.solve.walk_state import HEADER, Answered, Dropped, Endings, Frame, Left, Question, Undecided, Walk
+from analyzer.solve.walk_state import HEADER, Answered, Dropped, Endings, Frame, Left, Undecided, Walk
 from analyzer.source import Span
 
 LOCAL = ""
@@ -34,8 +34,9 @@ def enter(walk: Walk, space: Space, bridge: str, port: str, frame: Frame) -> End
     if fact is not None and fact.state in CLOSED:
         return walk.drop(at.scope, f"port {port} of {at} is {fact.state}", fact.at)
     walk.taken_for_granted(space, "bridge-link")
-    if isinstance(frame.load, HookPacket) and calls_iptables(walk, space, bridge, frame.load.packet.family):
-        passed = prerouting(walk, space, bridge, port, frame, frame.load)
+    load = frame.filtered
+    if load is not None and calls_iptables(walk, space, bridge, load.packet.family):
+        passed = prerouting(walk, space, bridge, port, frame, load)
         if not isinstance(passed, Frame):
             return passed
         frame = passed
@@ -83,12 +84,15 @@ def flooded(walk: Walk, space: Space, at: Interface, port: str | None, number: i
     """``br_flood``: every port that takes such frames, but the one it came by."""
     for name in space.ports.get(at.device, ()):
         fact = space.namespace.ports.get(name)
-        wanted = True if fact is None else fact.broadcast_flood if frame.to_all else fact.flood
-        if isinstance(frame.load, Question) and frame.load.target.family == 6 and fact is not None:
-            wanted = fact.multicast_flood
+        wanted = True if fact is None or (frame.to_all and port is None) else floods(fact, frame)
         if wanted is False or (name == port and not hairpin(space, name)):
             continue
         yield to_port(walk, space, at, port, name, number, frame, True)
+
+
+def floods(fact: BridgePortFact, frame: Frame) -> bool | None:
+    """The port's switch for such frames; what the host sends to all goes to every port."""
+    return {"unicast": fact.flood, "multicast": fact.multicast_flood, "broadcast": fact.broadcast_flood}[frame.kind]
 
 
 def hairpin(space: Space, port: str) -> bool:
@@ -194,11 +198,14 @@ def to_port(
     frame = cut(frame, link) if hooked else frame
     if (refused := links.longer(walk, Interface(at.scope, target), link, frame, 0 if hooked else 4)) is not None:
         return refused
-    if hooked and isinstance(frame.load, HookPacket) and port is not None:
-        passed = bridged(walk, space, at, port, target, frame.load)
+    load = frame.filtered
+    if hooked and load is not None and port is not None:
+        passed = bridged(walk, space, at, port, target, load)
         if not isinstance(passed, HookPacket):
             return passed
         frame = frame.carrying(passed, True)
+    if load is None and port is not None and space.switch("net.bridge.bridge-nf-call-arptables"):
+        walk.assume(f"arptables of {space.place}, which is not captured, lets ARP between the ports of {at.device} pass")
     return links.transmit(walk, Interface(at.scope, target), frame if frame.vlan == tag else frame._replace(vlan=tag))
 
 
@@ -273,7 +280,7 @@ def calls_iptables(walk: Walk, space: Space, bridge: str, family: int) -> bool:
 
 def prerouting(walk: Walk, space: Space, bridge: str, port: str, frame: Frame, load: HookPacket) -> Frame | Endings:
     """``br_nf_pre_routing``: PREROUTING at the bridge; a packet with a new destination is routed at once."""
-    at = load.bridged(bridge, port, frame.source)
+    at = load.bridged(bridge, port, frame.source, frame.kind)
     passed = internet.run(walk, space, Hook.PREROUTING, at)
     if not isinstance(passed, HookPacket):
         return passed

@@ -95,8 +95,9 @@ def act(walk: Walk, space: Space, at: Interface, fact: FilterFact, frame: Frame)
 
 def redirected(walk: Walk, at: Interface, device: str, ingress: bool, frame: Frame) -> Endings:
     """``tcf_mirred_act``: the connection is forgotten, the mark stays."""
-    if isinstance(frame.load, HookPacket):
-        frame = frame._replace(load=HookPacket(frame.load.packet), prerouted=False)
+    load = frame.filtered
+    if load is not None:
+        frame = frame.carrying(HookPacket(load.packet), False)
     target = Interface(at.scope, device)
     return links.arrive(walk, target, frame) if ingress else links.transmit(walk, target, frame)
 

@@ -16,7 +16,7 @@ from analyzer.solve import bridging, control, internet, resolution, stacked, tun
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.packet import Packet
 from analyzer.solve.walk_index import Pair, Space
-from analyzer.solve.walk_state import BROADCAST, HEADER, Endings, Frame, Question, Walk
+from analyzer.solve.walk_state import HEADER, Endings, Frame, Question, Walk
 
 DEEP = 72
 """More devices on one way than this are taken for a loop."""
@@ -141,9 +141,10 @@ def through_pair(walk: Walk, at: Interface, peer: Interface, frame: Frame) -> En
 
 def crossed(frame: Frame, elsewhere: bool) -> Frame:
     """``skb_scrub_packet``."""
-    if isinstance(frame.load, Question):
+    load = frame.filtered
+    if load is None:
         return frame
-    packet = frame.load.packet.with_mark(0) if elsewhere and frame.load.packet.mark else frame.load.packet
+    packet = load.packet.with_mark(0) if elsewhere and load.packet.mark else load.packet
     return frame.carrying(HookPacket(packet), False)
 
 
@@ -211,8 +212,7 @@ def arrive_up(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
         return walk.drop(at.scope, other_host(at, link, frame), frame.said_at or link.at, not frame.said)
     if isinstance(frame.load, Question):
         return resolution.hear(walk, space, at.device, frame, frame.load)
-    kind = "unicast" if not frame.to_all else "broadcast" if frame.destination == BROADCAST else "multicast"
-    load = frame.load.framed(at.device, kind, frame.source if known else None)
+    load = frame.load.framed(at.device, frame.kind, frame.source if known else None)
     return internet.receive(walk, space, at.device, load, frame.prerouted)
 
 

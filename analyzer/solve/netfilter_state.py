@@ -167,9 +167,9 @@ class HookPacket(NamedTuple):
         """The same on its way through a bridge, from port to port."""
         return tuple.__new__(HookPacket, (self.packet, bridge, bridge, port, out_port, *self[5:]))
 
-    def bridged(self, bridge: str, port: str, source_mac: int) -> HookPacket:
-        """The same as it comes in at a bridge, by a port."""
-        return tuple.__new__(HookPacket, (self.packet, bridge, "", port, "", source_mac, self.packet_type, False, *self[8:]))
+    def bridged(self, bridge: str, port: str, source_mac: int, packet_type: str) -> HookPacket:
+        """The same as a frame brings it in at a bridge, by a port."""
+        return tuple.__new__(HookPacket, (self.packet, bridge, "", port, "", source_mac, packet_type, False, *self[8:]))
 
     def received(self, device: str) -> HookPacket:
         """The same as it comes in on a device."""

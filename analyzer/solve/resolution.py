@@ -12,9 +12,9 @@ from analyzer.facts.neighbours import NeighbourFact
 from analyzer.model.gaps import could_concern
 from analyzer.model.hardware import stands_in, taken_for
 from analyzer.model.network import Interface
-from analyzer.solve import control, internet, links, reverse, underlay
-from analyzer.solve.netfilter import Hook, HookPacket
-from analyzer.solve.packet import ICMPV6, Packet
+from analyzer.solve import control, discovery, links, reverse, underlay
+from analyzer.solve.netfilter import HookPacket
+from analyzer.solve.packet import Packet
 from analyzer.solve.route_answers import NotKnown, Query, Refused, Route
 from analyzer.solve.route_lookup import look_up
 from analyzer.solve.sources import on_network, reach, select_four
@@ -35,10 +35,6 @@ from analyzer.solve.walk_state import (
 from analyzer.source import Span
 
 USED = frozenset({"PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE"})
-SOLICITATION, ADVERTISEMENT = 135, 136
-
-
-RECEIVING, SENDING = (Hook.PREROUTING, Hook.INPUT), (Hook.OUTPUT, Hook.POSTROUTING)
 
 
 def send(walk: Walk, space: Space, at: Interface, next_hop: Address, packet: HookPacket, route: Route) -> Endings:
@@ -151,6 +147,9 @@ def ask(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet
         found = recalled(walk, remembered)
     else:
         found = recalled(walk, asked_apart(walk, space, at, target, packet, key))
+    if isinstance(found, Left) and not walk.reply:
+        answer = answer_of(walk, at, target, discovery.by_outsider(walk, at, found))
+        return found if isinstance(answer, Answered) else answer
     if isinstance(found, Answered):
         walk.macs[at, target] = (found.mac, found.by, found.at)
     return found
@@ -195,13 +194,8 @@ def asked_anew(walk: Walk, space: Space, at: Interface, target: Address, packet:
 def question(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet) -> Endings:
     """The endings of the question: the answers that came back among them."""
     link = space.links[at.device]
-    load = Question(target, sender_of(space, at.device, target, packet), at)
-    if target.family == 6:
-        asked = Packet(6, load.sender.value if load.sender else 0, target.value, ICMPV6, icmp_type=SOLICITATION, ttl=255)
-        passed = through(walk, space, SENDING, HookPacket(asked, out_device=at.device, local=True))
-        if not isinstance(passed, HookPacket):
-            return passed
-    return links.transmit(walk, at, Frame(link.mac or 0, BROADCAST, load))
+    load = discovery.sent(walk, space, at.device, Question(target, sender_of(space, at.device, target, packet), at))
+    return links.transmit(walk, at, Frame(link.mac or 0, BROADCAST, load)) if isinstance(load, Question) else load
 
 
 def answer_of(walk: Walk, at: Interface, target: Address, endings: Endings) -> Answered | Left | Dropped | Undecided:
@@ -241,11 +235,14 @@ def hear(walk: Walk, space: Space, device: str, frame: Frame, asked: Question) -
     if asked.answer:
         if here != asked.asker:
             return walk.drop(space.scope, "an answer for another", None, True)
-        return [Answered(asked.mac, asked.answered_by, asked.at)] if admitted(walk, space, device, asked) else []
+        refused = discovery.taken(walk, space, device, frame, asked)
+        return [Answered(asked.mac, asked.answered_by, asked.at)] if refused is None else refused
     link = space.links[device]
     if "NOARP" in link.flags:
         return walk.drop(space.scope, f"{here} does not take part in ARP (NOARP)", link.at)
-    place = answers_six(walk, space, device, asked) if asked.target.family == 6 else answers_four(walk, space, device, asked)
+    if (refused := discovery.taken(walk, space, device, frame, asked)) is not None:
+        return refused
+    place = answers_six(space, device, asked) if asked.target.family == 6 else answers_four(walk, space, device, asked)
     if isinstance(place, Dropped | Undecided):
         return [place]
     if asked.sender is not None and (here, asked.sender) not in walk.macs and alone(walk, asked.sender):
@@ -255,10 +252,8 @@ def hear(walk: Walk, space: Space, device: str, frame: Frame, asked: Question) -
     if stands_in(mac):
         walk.assume(taken_for(here))
     noted(walk, here, frame, asked)
-    answer = asked._replace(mac=mac, answer=True, answered_by=here, at=place)
-    if asked.target.family == 6 and not admitted(walk, space, device, answer, SENDING):
-        return walk.drop(space.scope, f"{space.place} drops its neighbour advertisements")
-    return links.transmit(walk, here, Frame(mac, frame.source, answer))
+    answer = discovery.sent(walk, space, device, asked._replace(mac=mac, answer=True, answered_by=here, at=place))
+    return links.transmit(walk, here, Frame(mac, frame.source, answer)) if isinstance(answer, Question) else answer
 
 
 def noted(walk: Walk, here: Interface, frame: Frame, asked: Question) -> None:
@@ -272,28 +267,6 @@ def noted(walk: Walk, here: Interface, frame: Frame, asked: Question) -> None:
 def alone(walk: Walk, address: Address) -> bool:
     """Whether at most one host of the capture has the address."""
     return len({holder.scope for holder in walk.index.network.owners.get(address, ())}) < 2
-
-
-def through(walk: Walk, space: Space, hooks: tuple[Hook, ...], at: HookPacket) -> HookPacket | Endings:
-    """Several hooks, one after the other."""
-    for hook in hooks:
-        passed = internet.run(walk, space, hook, at)
-        if not isinstance(passed, HookPacket):
-            return passed
-        at = passed
-    return at
-
-
-def admitted(walk: Walk, space: Space, device: str, asked: Question, hooks: tuple[Hook, ...] = RECEIVING) -> bool:
-    """Whether ip6tables lets a solicitation or an advertisement pass (ndisc_send_skb: OUTPUT, ip6_output: POSTROUTING); ARP is not asked."""
-    if asked.target.family == 4:
-        return True
-    kind = ADVERTISEMENT if asked.answer else SOLICITATION
-    sender = asked.target if asked.answer else asked.sender
-    other = asked.sender if asked.answer else asked.target
-    packet = Packet(6, sender.value if sender else 0, other.value if other else 0, ICMPV6, icmp_type=kind, ttl=255)
-    at = HookPacket(packet, in_device=device) if hooks is RECEIVING else HookPacket(packet, out_device=device)
-    return isinstance(through(walk, space, hooks, at), HookPacket)
 
 
 def silent(reason: str, at: Span | None = None) -> Dropped:
@@ -365,10 +338,8 @@ def ignored(walk: Walk, space: Space, device: str, asked: Question) -> Dropped |
     return None
 
 
-def answers_six(walk: Walk, space: Space, device: str, asked: Question) -> Span | Dropped | None:
+def answers_six(space: Space, device: str, asked: Question) -> Span | Dropped | None:
     """``ndisc_recv_ns``: only the device's own addresses, and those of ``ip neigh show proxy``."""
-    if not admitted(walk, space, device, asked):
-        return Dropped(f"{space.place} drops neighbour solicitations that come in on {device}")
     for fact in space.addresses.get(device, ()):
         if fact.address == asked.target and not fact.flags & {"tentative", "dadfailed"}:
             return fact.at

@@ -169,10 +169,11 @@ def taken_out(walk: Walk, end: Delivered, at: Interface, kind: Vxlan, frame: Fra
 
 def entering(frame: Frame, end: Delivered, at: Interface) -> Frame:
     """The inner frame in the far namespace."""
-    if not isinstance(frame.load, HookPacket):
+    load = frame.filtered
+    if load is None:
         return frame
     mark = end.at.packet.mark if end.scope == at.scope else 0
-    return frame._replace(load=HookPacket(frame.load.packet._replace(mark=mark)), prerouted=False)
+    return frame.carrying(HookPacket(load.packet._replace(mark=mark)), False)
 
 
 def to_group(walk: Walk, at: Interface, kind: Vxlan, frame: Frame) -> Endings:

@@ -34,7 +34,7 @@ def copies(walk: Walk, at: Interface, members: list[Interface], frame: Frame) ->
     """A frame that every member sees, and the world outside."""
     for one in members:
         yield across(walk, one, frame)
-    yield [Left(at, frame.load, tuple(walk.hops), open_end=True)]
+    yield [Left(at, frame.load, tuple(walk.hops), True, frame.vlan)]
 
 
 def across(walk: Walk, at: Interface, frame: Frame) -> Endings:
@@ -162,7 +162,7 @@ def to_ports(walk: Walk, space: Space, at: Interface, ports: list[Interface], fr
     for one in ports:
         yield out_of_switch(walk, space, one, frame)
     if isinstance(frame.load, Question):
-        yield [Left(at, frame.load, tuple(walk.hops))]
+        yield [Left(at, frame.load, tuple(walk.hops), vlan=frame.vlan)]
     else:
         text = f"where Open vSwitch of {space.place} sends the frame is not known: its flows were not read"
         yield walk.undecided(text, space.address_at(at.device), "ovs-ofctl_dump-flows of the switch")

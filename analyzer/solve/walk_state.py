@@ -22,7 +22,7 @@ HEADER = {4: 20, 6: 40}
 class Question(NamedTuple):
     """An ARP request or a neighbour solicitation for ``target`` (``answer`` False), or its answer: ``mac`` has the target.
 
-    ``asker`` is the interface that wants to know; ``sender`` the address it asks from (None: none).
+    ``asker`` is the interface that wants to know; ``sender`` the address it asks from (None: none). ``packet``: in IPv6, what netfilter sees.
     """
 
     target: Address
@@ -32,6 +32,7 @@ class Question(NamedTuple):
     answer: bool = False
     answered_by: Interface | None = None
     at: Span | None = None
+    packet: HookPacket | None = None
 
 
 class Frame(NamedTuple):
@@ -47,8 +48,22 @@ class Frame(NamedTuple):
     prerouted: bool = False
 
     def carrying(self, load: HookPacket, prerouted: bool) -> Frame:
-        """The same with another load."""
-        return Frame(self.source, self.destination, load, self.vlan, self.said, self.said_at, prerouted)
+        """The same with another packet."""
+        carried = self.load._replace(packet=load) if isinstance(self.load, Question) else load
+        return Frame(self.source, self.destination, carried, self.vlan, self.said, self.said_at, prerouted)
+
+    @property
+    def filtered(self) -> HookPacket | None:
+        """What netfilter sees of it: an IP packet, neighbour discovery of IPv6 among them; None: ARP."""
+        return self.load.packet if isinstance(self.load, Question) else self.load
+
+    @property
+    def kind(self) -> str:
+        """``unicast``, ``multicast`` or ``broadcast`` (PACKET_…)."""
+        if not self.destination >> 40 & 1:
+            return "unicast"
+        solicitation = isinstance(self.load, Question) and self.load.packet is not None
+        return "multicast" if solicitation or self.destination != BROADCAST else "broadcast"
 
     @property
     def to_all(self) -> bool:
@@ -66,12 +81,13 @@ class Delivered(NamedTuple):
 
 
 class Left(NamedTuple):
-    """A frame left the capture through an interface. ``open_end``: where it goes from there is not looked at yet."""
+    """A frame left the capture through an interface, with its VLAN. ``open_end``: where it goes from there is not looked at yet."""
 
     by: Interface
     load: HookPacket | Question
     hops: tuple[Hop, ...] = ()
     open_end: bool = False
+    vlan: int = 0
 
 
 class Answered(NamedTuple):

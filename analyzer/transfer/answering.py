@@ -19,6 +19,7 @@ from analyzer.ranges import Ranges, contains, difference, intersection, normalis
 from analyzer.source import Scope
 from analyzer.transfer.lookup import NotKnown, Way, is_own, largest, own_values, refused, routing
 from analyzer.transfer.reach import Reach, flood
+from analyzer.transfer.refusing import uncertain
 from analyzer.transfer.selection import of_device
 from analyzer.transfer.space import Context, flattened, number, own_network
 from analyzer.transfer.traffic_control import redirected
@@ -42,12 +43,13 @@ class Host:
 
 @dataclass
 class Wire:
-    """The layer-2 network of an interface, as it meets a question that is asked there."""
+    """The layer-2 network of an interface, as it meets a question that is asked there; ``everybody``: also those whom no question reaches."""
 
     context: Context
     at: Interface
     reach: Reach
     hosts: tuple[Host, ...]
+    everybody: tuple[Host, ...]
     decided: dict[tuple[Interface, int, int | None], bool | NotKnown] = field(default_factory=dict)
 
     @cached_property
@@ -132,13 +134,24 @@ class Wire:
     def learnable(self) -> dict[int, tuple[int, ...]]:
         """The addresses whose MACs the interface may learn by being asked, where that is not what it would be told if it asked."""
         found: dict[int, dict[int, None]] = {}
-        for host in self.hosts if self.context.family == 4 else ():
-            if self.plain(host) and not self.proxies and not doubled(self.context, host.at.scope):
-                continue
-            for value in senders(self.context, host.at.scope):
-                if (alone(self.context, value) or not contested(self.context, value)) and self.told(value) != {host.mac}:
-                    found.setdefault(value, {}).setdefault(host.mac)
+        for host, value in self.teaching_six() if self.context.family == 6 else self.teaching():
+            if alone(self.context, value) or not contested(self.context, value):
+                found.setdefault(value, {}).setdefault(host.mac)
         return {value: tuple(macs) for value, macs in found.items()}
+
+    def teaching(self) -> Iterator[tuple[Host, int]]:
+        """Who may ask from which address, where asking for it might bring another MAC."""
+        for host in self.everybody:
+            sure = host in self.hosts and self.plain(host) and not self.proxies
+            if not sure or doubled(self.context, host.at.scope):
+                values = senders(self.context, host.at.scope)
+                yield from ((host, value) for value in values if self.told(value) != {host.mac})
+
+    def teaching_six(self) -> Iterator[tuple[Host, int]]:
+        """Who may ask from which address, where asking for it might bring no answer."""
+        for host in self.everybody:
+            if host not in self.hosts or uncertain(self.context, self.at, self.reach, host.at):
+                yield from ((host, value) for value in sorted(host.targets))
 
     def told(self, target: int) -> set[int]:
         """Every MAC that the interface may be told for an address; -1: that nobody answers."""
@@ -175,10 +188,16 @@ def wire(context: Context, at: Interface) -> Wire:
     """The network of an interface, worked out once."""
     found = context.made.get(("wire", at))
     if not isinstance(found, Wire):
-        reach = flood(context, ("frame", at, 0))
-        hosts = tuple(host for one in reach.hosts if one != at and (host := host_at(context, one)) is not None)
-        found = context.made["wire", at] = Wire(context, at, reach, hosts)
+        reach = flood(context, ("frame", at, 0), asking=True)
+        hosts = hosts_at(context, at, reach)
+        everybody = hosts_at(context, at, flood(context, ("frame", at, 0))) if reach.kept_back else hosts
+        found = context.made["wire", at] = Wire(context, at, reach, hosts, everybody)
     return found
+
+
+def hosts_at(context: Context, at: Interface, reach: Reach) -> tuple[Host, ...]:
+    """Those that a frame of an interface reaches, and that take part."""
+    return tuple(host for one in reach.hosts if one != at and (host := host_at(context, one)) is not None)
 
 
 def host_at(context: Context, at: Interface) -> Host | None:

@@ -216,6 +216,8 @@ def bridged_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     device, _, port = detail.partition(" ")
     bridge, came = Interface(scope, device), None if port == "-" else port
     context.granted(scope, "bridge-fdb")
+    if came is not None and context.family == 4 and number(context.switch(scope, "net.bridge.bridge-nf-call-arptables")):
+        context.assume(f"arptables of {scope}, which is not captured, lets ARP between the ports of {device} pass")
     outside: Transfer = drop(f"no port of {bridge} leads to the frame's MAC")
     ends: dict[int, dict[str, None]] = {}
     for other in context.ports.get(bridge, ()):

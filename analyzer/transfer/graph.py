@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from analyzer.model.network import Interface, Network
 from analyzer.source import Scope
-from analyzer.transfer import bridge, frames, internet, netfilter, routing
+from analyzer.transfer import bridge, discovery, frames, internet, netfilter, routing
 from analyzer.transfer.ir import End, Point, Transfer, Unknown
 from analyzer.transfer.space import Context
 
@@ -20,6 +20,7 @@ STAGES: Mapping[str, Stage] = {
     "leave": internet.leave_stage,
     "transmit": internet.transmit_stage,
     "resolved": internet.resolved_stage,
+    "asked": discovery.asked_stage,
     "frame": frames.frame_stage,
     "receive": frames.receive_stage,
     "host": frames.host_stage,

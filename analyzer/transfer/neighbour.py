@@ -16,7 +16,7 @@ from analyzer.model.gaps import network_of
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, difference, intersection, normalised
 from analyzer.transfer.answering import Host, Wire, contested, wire
-from analyzer.transfer.discovery import solicited
+from analyzer.transfer.discovery import OUTSIDER, outsider, solicited
 from analyzer.transfer.ir import KEEP, Alt, Assign, End, Field, If, In, Opaque, Transfer, Unknown
 from analyzer.transfer.lookup import NotKnown
 from analyzer.transfer.remembering import recall, remember
@@ -25,8 +25,6 @@ from analyzer.transfer.space import BROADCAST, Context, by_value, drop, seq, spa
 UNUSABLE = frozenset({"FAILED", "INCOMPLETE", "NONE"})
 MANY = 32
 FIXED = frozenset({"PERMANENT", "NOARP"})
-UNKNOWN_ROUTER = 0
-"""The MAC of a host that is not in the capture."""
 
 
 def without_frames(link: LinkFact) -> bool:
@@ -176,7 +174,7 @@ class Asking:
         """The answer of one host."""
         if self.quiet:
             return Assign(Field.DESTINATION_MAC, host.mac)
-        return solicited(self.context, self.wire.at, host.at, target, host.mac)
+        return solicited(self.context, self.wire.at, host, target)
 
     def learnt(self, hosts: Iterable[Host], sender: int | None) -> Transfer:
         """Those who answer note who asks, where that can matter."""
@@ -190,7 +188,7 @@ class Asking:
         reach, at = self.wire.reach, self.wire.at
         left: Transfer = drop(f"nobody on the network of {at} answers for the next hop")
         if reach.outside or reach.unknown:
-            left = Assign(Field.DESTINATION_MAC, UNKNOWN_ROUTER)
+            left = Assign(Field.DESTINATION_MAC, OUTSIDER) if self.quiet else outsider(self.context, at, reach)
         for ranges, hosts in reversed(apart([(host.proxied, (host,)) for host in self.wire.proxies])):
             left = If(In(Field.NEXT_HOP, ranges), self.by_proxies(hosts, ranges[0][0], left), left)
         for host, values in self.plain():

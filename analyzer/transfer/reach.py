@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from analyzer.addresses import Address
 from analyzer.facts.links import Bond, Bridge, LinkFact, Macvlan, OtherKind, Vlan, Vrf, Vxlan
@@ -15,15 +17,32 @@ from analyzer.transfer.traffic_control import redirected
 
 LIMIT = 20_000
 Step = tuple[str, Interface, int]
+"""What a frame does, where, and its VLAN tag."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The interfaces whose hosts see the frame, in the order of their finding, and the devices by which it leaves the capture."""
+    """The interfaces whose hosts see the frame, in the order of their finding, and the devices by which it leaves the capture. ``came``: each step
+    with the one before it; the first has none. ``kept_back``: a bridge did not flood it to every port."""
 
     hosts: tuple[Interface, ...]
     outside: tuple[Interface, ...]
     unknown: tuple[str, ...] = ()
+    came: Mapping[Step, Step | None] = field(default_factory=dict, compare=False, repr=False)
+    kept_back: bool = False
+
+    def step(self, stage: str, at: Interface) -> Step | None:
+        """The step at an interface, with its VLAN tag."""
+        untagged = (stage, at, 0)
+        return untagged if untagged in self.came else next((step for step in self.came if step[:2] == (stage, at)), None)
+
+
+class Crossing(NamedTuple):
+    """A frame comes in at a bridge by a port, and leaves by another; by none: it is for the bridge's host."""
+
+    bridge: Interface
+    port_in: str
+    port_out: str
 
 
 SWITCH_DEVICE = "ovs-system"
@@ -77,19 +96,45 @@ def is_switch(link: LinkFact) -> bool:
     )
 
 
-def flood(context: Context, start: Step) -> Reach:
-    """All that a frame reaches which leaves by (``frame``) or arrives at (``receive``) an interface. The number is its VLAN tag (0: none)."""
-    waiting, seen = [start], {start}
+def flood(context: Context, start: Step, asking: bool = False) -> Reach:
+    """All that a frame reaches which leaves by (``frame``) or arrives at (``receive``) an interface. The number is its VLAN tag (0: none).
+    ``asking``: the frame is a question for a neighbour, and goes only where bridges flood such."""
+    waiting: deque[Step] = deque((start,))
+    came: dict[Step, Step | None] = {start: None}
     hosts: dict[Interface, None] = {}
     outside: dict[Interface, None] = {}
     unknown: dict[str, None] = {}
-    while waiting and len(seen) < LIMIT:
-        step = waiting.pop(0)
+    less = False
+    while waiting and len(came) < LIMIT:
+        step = waiting.popleft()
         for further in onwards(context, step, hosts, outside, unknown):
-            if further not in seen:
-                seen.add(further)
+            if asking and kept_back(context, step, further):
+                less = True
+            elif further not in came:
+                came[further] = step
                 waiting.append(further)
-    return Reach(tuple(hosts), tuple(outside), tuple(unknown))
+    return Reach(tuple(hosts), tuple(outside), tuple(unknown), came, less)
+
+
+def kept_back(context: Context, step: Step, further: Step) -> bool:
+    """Whether a bridge does not flood a question to a port (``br_flood``): what the bridge's own host asks it always does."""
+    if step[0] != "receive" or further[0] != "frame":
+        return False
+    port = context.space(further[1].scope).ports.get(further[1].device)
+    return port is not None and (port.broadcast_flood if context.family == 4 else port.multicast_flood) is False
+
+
+def crossings(context: Context, reach: Reach, goal: Step | None) -> tuple[Crossing, ...] | None:
+    """The bridges on the way to a step of a frame, in their order; None: it does not get there."""
+    if goal is None:
+        return None
+    step, found = goal, list[Crossing]()
+    while (before := reach.came[step]) is not None:
+        bridge = bridge_of(context, before[1]) if before[0] == "receive" else None
+        if bridge is not None and bridge.scope == step[1].scope:
+            found.append(Crossing(bridge, before[1].device, "" if step[1] == bridge else step[1].device))
+        step = before
+    return tuple(reversed(found))
 
 
 def onwards(

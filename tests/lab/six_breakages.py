@@ -6,6 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 from tests.lab.build import Lab
+from tests.lab.hardware_breakages import veth_of
 from tests.lab.plan import CLUSTER_CIDR, Node
 
 Apply = Callable[[Lab, Random], None]
@@ -45,6 +46,33 @@ def solicitations_dropped(lab: Lab, random: Random) -> None:
     lab.run(where, f"ip6tables -I INPUT -p icmpv6 --icmpv6-type {kind} -j DROP")
 
 
+def discovery_bridged(lab: Lab, random: Random) -> None:
+    """The bridge's node does not forward a solicitation or an advertisement from port to port, or its bridge does not flood it."""
+    one, two = random.sample([pod for pod in lab.pods if not pod.host_network and pod.node == "node-a"], 2)
+    address = next(text for text in one.addresses if ":" in text)
+    first, second = veth_of(lab, one), veth_of(lab, two)
+    mac = lab.run(one.key, "cat /sys/class/net/eth0/address").strip()
+    kind = f"-p icmpv6 --icmpv6-type {random.choice((135, 136))}"
+    lab.run(one.node, random.choice((
+        f"ip6tables -I FORWARD -d {address} {kind} -j DROP",
+        f"ip6tables -I FORWARD -s {address} {kind} -j DROP",
+        f"ip6tables -I FORWARD -m physdev --physdev-in {first} --physdev-out {second} {kind} -j DROP",
+        "ip6tables -I FORWARD -m physdev --physdev-is-bridged -m conntrack --ctstate UNTRACKED -j DROP",
+        f"ip6tables -t raw -I PREROUTING -m physdev --physdev-in {first} {kind} -j DROP",
+        f"ip6tables -t mangle -I POSTROUTING -m physdev --physdev-out {first} {kind} -j DROP",
+        f"ip6tables -I INPUT -m physdev --physdev-in {first} {kind} -j DROP",
+        f"ip6tables -t raw -I PREROUTING -i cni0 -m pkttype --pkt-type {random.choice(('multicast', 'unicast'))} -p icmpv6 -j DROP",
+        f"ip6tables -t mangle -I PREROUTING -m physdev --physdev-in {first} {kind} -j MARK --set-mark 0x77; "
+        "ip6tables -I FORWARD -m mark --mark 0x77 -j DROP; ip6tables -I INPUT -m mark --mark 0x77 -j DROP",
+        f"ip6tables -t raw -I PREROUTING {kind} -m mac --mac-source {mac} -j DROP",
+        f"bridge link set dev {first} mcast_flood off",
+        f"bridge link set dev {first} isolated on; bridge link set dev {second} isolated on",
+        f"sysctl -qw net.bridge.bridge-nf-call-ip6tables=0; ip6tables -I FORWARD {kind} -j DROP",
+        "sysctl -qw net.bridge.bridge-nf-call-ip6tables=0; ip link set cni0 type bridge nf_call_ip6tables 1; "
+        f"ip6tables -I FORWARD {kind} -j DROP",
+    )))  # fmt: skip
+
+
 def forward_drop_six(lab: Lab, random: Random) -> None:
     lab.run(
         random.choice(lab.nodes).name,
@@ -74,6 +102,6 @@ def neighbour_six(lab: Lab, random: Random) -> None:
 
 
 ALL: tuple[Apply, ...] = (
-    forwarding_off_six, route_missing_six, route_blackhole_six, fdb_missing_six, solicitations_dropped, forward_drop_six, masquerade_six,
+    forwarding_off_six, route_missing_six, route_blackhole_six, fdb_missing_six, solicitations_dropped, discovery_bridged, forward_drop_six, masquerade_six,
     rule_six, pod_no_default_route_six, neighbour_six,
 )  # fmt: skip
