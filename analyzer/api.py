@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analyzer.query.ask.answers import Answer
     from analyzer.query.connectivity import Connectivity
     from analyzer.query.differences.comparison import Comparison
+    from analyzer.query.suggestion import Refused, Suggestion
     from analyzer.query.whatif.edits import Edit
 
 
@@ -57,6 +58,21 @@ class Capture:
         known = of_network(self.given.network)
         sources, targets = (entities_named(known, text) if text else None for text in (source, target))
         return connectivity(known, Focus(sources, targets, per_pod=per_pod, nodes=nodes))
+
+    def suggest(self, wanted: str | Path = "current") -> Suggestion | Refused:
+        """NetworkPolicies that allow exactly what is wanted, proved (docs/suggest.md): ``current``, ``observed``, or the lines of a
+        file. ValueError where a line cannot be understood, OSError where the file cannot be read."""
+        from analyzer.query import suggestion
+        from analyzer.query.policies import policies, profile_of
+
+        network = self.given.network
+        known = policies(network.cluster, profile_of(network))
+        if wanted == "current":
+            return suggestion.suggest(suggestion.wanted_now(known))
+        if wanted == "observed":
+            return suggestion.suggest(suggestion.wanted_as_observed(network, known))
+        lines = Source(str(wanted), Path(wanted).read_text(encoding="utf-8", errors="replace"))
+        return suggestion.suggest(suggestion.wanted_in(known, lines))
 
     def diff(self, other: Capture, *, policies_only: bool = False) -> Comparison:
         """What changes in meaning towards the other; of captures on both sides also in verdicts and findings, unless ``policies_only``."""

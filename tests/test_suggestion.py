@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer.addresses import Address, prefix
+from analyzer.api import load
 from analyzer.cli import run
 from analyzer.policy.entities import Entity
 from analyzer.policy.planes import PolicySet
@@ -25,7 +26,7 @@ from analyzer.query.suggest.cidrs import Block, blocks_for
 from analyzer.query.suggest.demands import Scene
 from analyzer.query.suggest.proof import differences, suggested
 from analyzer.query.suggest.selectors import AlikeError, Requirement, Selector, labels_by_namespace
-from analyzer.query.suggestion import Refused, suggest, wanted_in, wanted_now
+from analyzer.query.suggestion import Refused, Suggestion, suggest, wanted_in, wanted_now
 from analyzer.ranges import Ranges, contains, difference, normalised, union
 from analyzer.source import Source
 from tests.naive_policy import NO, YES, Packet, Reading, verdict
@@ -255,6 +256,17 @@ def test_no_suggested_policy_could_be_left_out() -> None:
             assert any(True for _ in differences(Scene(known), suggested(known, less)[0])), f"seed {seed}: {documents[number]}"
             tried += 1
     assert tried > 80
+
+
+def test_from_python_the_same_is_suggested() -> None:
+    found = load(SAMPLES / "observed" / "capture").suggest("observed")
+    assert isinstance(found, Suggestion)
+    assert found.text in (SAMPLES / "observed" / "expected.txt").read_text()
+    shop = load(SAMPLES / "shop" / "manifests.yaml")
+    assert isinstance(shop.suggest(SAMPLES / "shop" / "wanted.jsonl"), Suggestion)
+    assert isinstance(shop.suggest(), Refused)
+    with pytest.raises(ValueError, match="there is no namespace nobody"):
+        shop.suggest(SAMPLES / "shop" / "nobody.jsonl")
 
 
 @pytest.mark.parametrize("case", sorted(SAMPLES.iterdir()), ids=lambda path: path.name)
