@@ -86,6 +86,17 @@ class Admission:
             if (part := narrow(state, Field.DESTINATION, addresses(values))) is not None:
                 yield Part(part, flows)
 
+    def by_receiver(self, targets: Parties, state: State) -> Iterator[State]:
+        """The parts of a set, by the policies that select its receivers."""
+        found: dict[tuple[str, ...], list[int]] = {}
+        for value, parties in targets.items():
+            entity = self.entity(parties[0])
+            tiers = self.policies.all.selecting(entity, self.factors.universe.family, Direction.INGRESS) if entity else ()
+            found.setdefault(tuple(str(item.policy) for tier in tiers for item in tier), []).append(value)
+        for values in found.values():
+            if (part := narrow(state, Field.DESTINATION, addresses(values))) is not None:
+                yield part
+
     def between(self, sender: Entity | None, parties: Iterable[Party]) -> Flows | None:
         """What is admitted to whoever has an address; where several have it, to all of them, and perhaps to one."""
         receivers = [self.entity(party) for party in parties]

@@ -153,7 +153,7 @@ def verdict(case: Case, reaches: Mapping[int, Reach], scope: str) -> Answer:
     broken = [item for reach in reaches.values() for item in reach.broken(case.id, case.kinds, case.governed)]
     pairs = sum(reach.governed if case.governed else reach.pairs for reach in reaches.values())
     assumptions = tuple(dict.fromkeys(text for reach in reaches.values() for text in reach.assumptions))
-    doubts = list(dict.fromkeys(text for reach in reaches.values() for text in reach.doubts))
+    doubts = list(dict.fromkeys(text for reach in reaches.values() for text in doubts_of(reach, case)))
     left = {pair for reach in reaches.values() for pair in reach.left}
     silent = sum(len(reach.broken("", CUT)) for reach in reaches.values()) if case.kinds != CUT and not case.governed else 0
     word = Verdict.REFUTED if broken else Verdict.UNDECIDED if doubts or left or silent >= pairs else Verdict.PROVED
@@ -165,6 +165,13 @@ def verdict(case: Case, reaches: Mapping[int, Reach], scope: str) -> Answer:
         Guarantee(case.id, word, scope, reason, shown, assumptions, len(broken), pairs, bool(broken and case.note)),
         () if case.note else tuple(broken),
     )
+
+
+def doubts_of(reach: Reach, case: Case) -> Iterator[str]:
+    """What is not known of some flows, for a guarantee."""
+    yield from reach.doubts
+    if case.governed:
+        yield from reach.unenforced
 
 
 def reason_of(case: Case, broken: Sequence[Broken], doubts: Sequence[str], left: int, pairs: int) -> str:

@@ -60,7 +60,7 @@ class Failure:
 @dataclass(slots=True)
 class Reach:
     """What is known of some flows. ``doubts`` are reasons why something is not; ``left`` pairs of which it is not known what policies admit;
-    ``governed`` counts the pairs of which they say something."""
+    ``governed`` counts the pairs of which they say something; ``unenforced`` are doubts about whether policies are enforced, and nothing else."""
 
     failures: list[Failure] = field(default_factory=list)
     doubts: dict[str, None] = field(default_factory=dict)
@@ -69,6 +69,7 @@ class Reach:
     pairs: int = 0
     rules: int = 0
     governed: int = 0
+    unenforced: dict[str, None] = field(default_factory=dict)
 
     def broken(self, guarantee: str, kinds: Iterable[str], governed: bool = False) -> list[Broken]:
         """The pairs that fail in one of the ways, each once; ``governed``: of which policies say something."""
@@ -107,7 +108,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         reach.assumptions.update(found.assumptions)
         reach.rules += found.count.rules
         settle(Deciding(network, group, aim, admission, reach), found.lost)
-        if admission is not None:
+        if admission is not None and between_pods(group):
             admitted(Deciding(network, group, aim, admission, reach), found.delivered)
     for sender in group.senders:
         if taken := difference(PORTS, sender.ports):
@@ -117,6 +118,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
     if not (reach.failures or reach.doubts or reach.left):
         wrong = contradiction(program, group.aims, group.senders, lambda aim, state: parted(admission, group, aim, state))
         reach.doubts.update({wrong: None} if wrong else {})
+    reach.failures.sort(key=lambda item: item.kind == ADMITTED and item.shown is not None and item.shown.packet.protocol != TCP)
     return reach
 
 
@@ -141,6 +143,7 @@ def united(parts: Sequence[Reach]) -> Reach:
         whole.pairs += part.pairs
         whole.rules += part.rules
         whole.governed += part.governed
+        whole.unenforced.update(part.unenforced)
     return whole
 
 
@@ -158,6 +161,13 @@ class Deciding:
     aim: Aim
     admission: Admission | None
     reach: Reach
+
+
+def between_pods(group: Group) -> bool:
+    """Whether a group is of pods on both sides."""
+    return bool(group.pods) and all(
+        party.pod is not None for found in (*group.sources.values(), *group.pods.values()) for party in found
+    )
 
 
 def admission_of(network: Network, group: Group) -> Admission | None:
@@ -210,19 +220,28 @@ def settled(deciding: Deciding, item: Lost, governed: bool) -> bool:
 
 
 def admitted(deciding: Deciding, delivered: Sequence[Result]) -> None:
-    """Replays packets that arrive though no policy admits them; what policies may admit is left."""
+    """Keeps packets that arrive though no policy admits them, one replayed for each set of policies that are so passed over."""
     assert deciding.admission is not None
-    group = deciding.group
+    group, own = deciding.group, Reach()
+    homes = {value: parties[0].scope for value, parties in group.sources.items()}
+    shown: dict[str, Replay | None] = {}
     for result in delivered:
-        for part in deciding.admission.parts(group.sources, group.pods, result.state):
-            if part.flows is None:
-                continue
-            denied = deciding.admission.factors.atoms.all & ~part.flows.may
-            for state in deciding.admission.within(deciding.aim, part.state, denied):
-                found = isolating(deciding.admission, group, state)
-                names = ", ".join(map(str, found))
-                if not settled(deciding, Lost(ADMITTED, f"{ADMITTED} ({names} isolates)", found[0].at, state), True):
-                    return
+        for state in refused(deciding.admission, group, deciding.aim, result.state):
+            found = isolating(deciding.admission, group, state)
+            item = Lost(ADMITTED, f"{ADMITTED} ({', '.join(map(str, found))} isolates)", found[0].at, state)
+            if item.reason not in shown:
+                shown[item.reason] = replay(deciding.network, deciding.aim, item, homes)
+            record(own, item, frozenset(pairs_of(group, state)), shown[item.reason], governed=True)
+    deciding.reach.failures += own.failures
+    deciding.reach.unenforced.update(own.doubts)
+
+
+def refused(admission: Admission, group: Group, aim: Aim, state: State) -> Iterator[State]:
+    """The packets of a set that no policy admits, apart by the policies that select the receiver."""
+    for part in admission.parts(group.sources, group.pods, state):
+        if part.flows is not None and (denied := admission.factors.atoms.all & ~part.flows.may):
+            for one in admission.by_receiver(group.pods, part.state):
+                yield from admission.within(aim, one, denied)
 
 
 def parted(admission: Admission | None, group: Group, aim: Aim, state: State) -> tuple[list[State], list[State]]:
@@ -234,6 +253,7 @@ def parted(admission: Admission | None, group: Group, aim: Aim, state: State) ->
     for part in admission.parts(group.sources, group.pods, state):
         if part.flows is not None:
             wanted += admission.within(aim, part.state, part.flows.sure)
+        if part.flows is not None and between_pods(group):
             denied += admission.within(aim, part.state, admission.factors.atoms.all & ~part.flows.may)
     return wanted, denied
 
