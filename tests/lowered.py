@@ -31,6 +31,9 @@ class End(NamedTuple):
     reason: str = ""
 
 
+ELSEWHERE = End(Fate.UNREACHABLE, reason="the reply: from elsewhere")
+
+
 def some(ranges: Ranges) -> Iterable[int]:
     """A few values, or the first one of many (a source port)."""
     values = [value for low, high in ranges[:16] for value in range(low, min(high, low + 16) + 1)]
@@ -114,15 +117,37 @@ def replied(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Sc
                 back = value(after, Field.SOURCE) == flow.packet.destination
                 back &= flow.packet.source in (0, value(after, Field.DESTINATION))
                 back &= not asked_port(flow.packet) or value(after, Field.SOURCE_PORT) == asked_port(flow.packet)
-                found.add(End(Fate.REACHABLE) if back else End(Fate.UNREACHABLE, reason="the reply: from elsewhere"))
+                found |= opened(machine, program, flow, scope, after) if back else {ELSEWHERE}
             case ir.Leave() if isinstance(flow.start, Interface):
                 back = value(after, Field.SOURCE) == flow.packet.destination
-                found.add(End(Fate.REACHABLE) if back else End(Fate.UNREACHABLE, reason="the reply: from elsewhere"))
+                found |= opened(machine, program, flow, scope, after) if back else {ELSEWHERE}
             case ir.Unknown(reason):
                 found.add(End(Fate.UNKNOWN, reason="the reply: " + reason))
             case _:
                 found.add(End(Fate.UNREACHABLE, reason="the reply: " + getattr(way, "reason", str(way))))
     return found
+
+
+def opened(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Scope, state: State) -> set[End]:
+    """What becomes of TCP's third packet."""
+    if flow.packet.protocol != TCP:
+        return {End(Fate.REACHABLE)}
+    third = answer(state)
+    flags = states.INDEX[Field.TCP_FLAGS]
+    third = third._replace(env=(*third.env[:flags], ACK, *third.env[flags + 1 :]))
+    at = program.arrival(flow.start) if isinstance(flow.start, Interface) else program.start(flow.start)
+    return {third_end(way, scope) for way, _ in machine.walk(at, third)}
+
+
+def third_end(way: ir.Exit, scope: Scope) -> End:
+    """What an exit of the third packet comes to."""
+    match way:
+        case ir.Deliver(where) if where == scope:
+            return End(Fate.REACHABLE)
+        case ir.Unknown(reason):
+            return End(Fate.UNKNOWN, reason="the third packet: " + reason)
+        case _:
+            return End(Fate.UNREACHABLE, reason="the third packet: " + getattr(way, "reason", str(way)))
 
 
 def reply_port(packet: Packet) -> int:

@@ -91,6 +91,17 @@ def test_forwarding_that_is_off_is_the_cause(folder: Path) -> None:
     assert found[0].counterexample is not None
 
 
+def test_a_connection_whose_third_packet_is_dropped_does_not_open(folder: Path) -> None:
+    dropped = "-A FORWARD -s 10.0.0.0/8 -p tcp -m tcp --dport 8080 -m conntrack --ctstate ESTABLISHED --ctdir ORIGINAL -j DROP"
+    edit(folder / "nodes/n0/iptables-save", "*filter\n", f"*filter\n{dropped}\n")
+    found = verdicts(network_of(folder))
+    assert found["pod-to-pod"].verdict is Verdict.REFUTED
+    assert found["node-to-pod-without-nat"].verdict is Verdict.PROVED
+    shown = found["pod-to-pod"].counterexample
+    assert shown is not None
+    assert (shown.packet.destination_port, shown.reason[:35]) == (8080, "the packet that ends the handshake:")
+
+
 def test_a_masquerade_that_pods_meet_is_refuted_with_the_rule(folder: Path) -> None:
     edit(
         folder / "nodes/n0/iptables-save",

@@ -1,7 +1,7 @@
 """Flows between sets of parties, over all packets: what arrives, as what, whether the answer comes back; and which pairs it does not.
 
 A flow's request starts at the sender's own stage ``send``; where it is delivered, the answer starts with what the receiver saw, and
-with the connections that the request made. Everything is decided on sets of packets; ``Lost`` says which ones fail.
+with the connections that the request made; where that comes back, TCP's third packet follows. Everything is decided on sets of packets; ``Lost`` says which ones fail.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from analyzer.transfer.ir import Field
 NOTHING = Neglect()
 PORTS: Ranges = ((1, 65535),)
 PORTED: Ranges = ((TCP, TCP), (UDP, UDP), (SCTP, SCTP))
-LOST, UNKNOWN, WRONG, REPLY, SEEN_SOURCE, SEEN_DESTINATION = (
+LOST, UNKNOWN, WRONG, REPLY, OPENING, SEEN_SOURCE, SEEN_DESTINATION = (
     "does not arrive",
     "it is not known whether it arrives",
     "is delivered elsewhere",
     "the reply does not come back",
+    "the packet that ends the handshake does not arrive",
     "the source is translated",
     "the destination is translated",
 )
@@ -52,6 +53,10 @@ class Lost(NamedTuple):
     reason: str
     at: Span | None
     state: State
+
+
+Back = tuple[list[Lost], list[tuple[ir.Point, State]]]
+"""Answers that are lost, and where who has the others goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +143,12 @@ def analyse(
     """Requests of all senders, what arrives, and the answers to it."""
     starts = [(send(sender.scope), request(aim, sender)) for sender in senders]
     homes = {value: sender.scope for sender in senders for low, high in sender.sources for value in range(low, high + 1)}
-    return followed(program, send, aim, starts, lambda result, _: returns(aim, result, homes), dead)
+
+    def back(result: Result, _: Analysis) -> Back:
+        lost, came = returns(aim, result, homes)
+        return lost, [(send(scope_of(result)), came)] if came is not None else []
+
+    return followed(program, send, aim, starts, back, dead)
 
 
 def followed(
@@ -146,19 +156,51 @@ def followed(
     send: Callable[[Scope], ir.Point],
     aim: Aim,
     starts: Sequence[tuple[ir.Point, State]],
-    back: Callable[[Result, Analysis], Iterable[Lost]],
+    back: Callable[[Result, Analysis], Back],
     dead: Neglect,
 ) -> Analysis:
-    """Requests from their starts, what arrives, and the answers to it; ``back`` says which of the answers are lost."""
+    """Requests from their starts, what arrives, the answers to it, and what follows them; ``back`` says which of the answers are lost, and where
+    who has the others goes on."""
     engine = Sets(program, neglect=dead)
     found = Analysis([], {}, 0, engine.count, engine.points)
     delivered = [one for result in engine.explore(starts) for one in arrivals(aim, result, found)]
     found.arrived, found.delivered = len(delivered), delivered
     if aim.translated is None:
         found.lost += [item for one in delivered for item in translations(one)]
+    going: list[tuple[ir.Point, State]] = []
     for result in engine.explore([(send(scope_of(one)), answer(aim, one.state)) for one in delivered]):
-        found.lost += back(result, found)
+        lost, came = back(result, found)
+        found.lost += lost
+        going += [(point, third) for point, state in came if (third := acknowledgement(aim, state)) is not None]
+    for result in engine.explore(going):
+        found.lost += unopened(aim, result)
     return found
+
+
+def acknowledgement(aim: Aim, state: State) -> State | None:
+    """TCP's third packet, which who asked sends when the answer came; None: there is no TCP among them."""
+    protocol = state.env[PROTOCOL]
+    part = narrowed(state, protocol, single(TCP)) if isinstance(protocol, str) else state if protocol == TCP else None
+    return None if part is None else flagged(answer(aim, part), ACK)
+
+
+def flagged(state: State, flags: int) -> State:
+    """The packets with other TCP flags."""
+    place = INDEX[Field.TCP_FLAGS]
+    return state._replace(env=(*state.env[:place], flags, *state.env[place + 1 :]))
+
+
+def unopened(aim: Aim, result: Result) -> list[Lost]:
+    """TCP's third packets that do not come to who was asked."""
+    exit, at, state, beyond = result
+    match exit:
+        case ir.Deliver(scope):
+            _, wrong = sorted_out(aim, scope, state)
+            return [Lost(OPENING, f"{OPENING}: is delivered to {scope}", at, item) for item in wrong]
+        case ir.Leave(scope):
+            return [Lost(OPENING, f"{OPENING}: leaves the capture at {scope}", at, state)]
+        case _:
+            return failure(exit, at, state, beyond, OPENING)
 
 
 def scope_of(result: Result) -> Scope:
@@ -289,13 +331,13 @@ def unchanged(state: State, value: Value, field: Field) -> bool:
     return before == now and len(now) == 1 and now[0][0] == now[0][1]
 
 
-def returns(aim: Aim, result: Result, homes: Mapping[int, Scope]) -> Iterable[Lost]:
-    """The answers that do not reach who asked as what was asked."""
+def returns(aim: Aim, result: Result, homes: Mapping[int, Scope]) -> tuple[list[Lost], State | None]:
+    """The answers that do not reach who asked as what was asked, and those that do."""
     exit, at, state, beyond = result
     if not isinstance(exit, ir.Deliver):
         if isinstance(exit, ir.Leave):
-            return [Lost(REPLY, f"the reply leaves the capture at {exit.scope}", at, state)]
-        return failure(exit, at, state, beyond, REPLY)
+            return [Lost(REPLY, f"the reply leaves the capture at {exit.scope}", at, state)], None
+        return failure(exit, at, state, beyond, REPLY), None
     strangers = normalised((value, value) for value in spelled(senders_of(state)) if homes.get(value) != exit.scope)
     lost: list[Lost] = []
     if strangers:
@@ -304,9 +346,10 @@ def returns(aim: Aim, result: Result, homes: Mapping[int, Scope]) -> Iterable[Lo
         if astray is not None:
             lost.append(Lost(REPLY, f"the reply is delivered to {exit.scope}, which did not ask", at, astray))
         if own is None:
-            return lost
+            return lost, None
         state = own
-    return [*lost, *strange(aim, state, at)]
+    unknown = strange(aim, state, at)
+    return [*lost, *unknown], None if unknown else state
 
 
 def strange(aim: Aim, state: State, at: Span | None) -> list[Lost]:

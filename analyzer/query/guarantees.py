@@ -13,7 +13,7 @@ from functools import partial
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.query.causes import Broken
-from analyzer.query.flows import ADMITTED, LOST, PORTED, PORTS, REPLY, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, aims
+from analyzer.query.flows import ADMITTED, LOST, OPENING, PORTED, PORTS, REPLY, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, aims
 from analyzer.query.neglect import neglect
 from analyzer.query.outside import Gate, entrances, from_outside, gates
 from analyzer.query.parties import Party, Portal, addresses, apart, decidable, families, nearby, nodes, owners, pods, portals
@@ -31,7 +31,7 @@ from analyzer.query.static import (
 from analyzer.ranges import Ranges, normalised
 from analyzer.transfer.graph import NetworkProgram
 
-CUT = (LOST, WRONG, REPLY)
+CUT = (LOST, WRONG, REPLY, OPENING)
 SEEN = (SEEN_SOURCE, SEEN_DESTINATION)
 NAMES = {4: "IPv4", 6: "IPv6"}
 AT_ONCE, MANY = 7, 40

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 from analyzer.addresses import Address, Prefix, prefix_of
 from analyzer.addresses import prefix as read_prefix
 from analyzer.model.network import Interface, Network
-from analyzer.query.flows import PORTED, PORTS, REPLY, Aim, Analysis, Lost, asking, failure, followed, origin, spelled, strange
+from analyzer.query.flows import (
+    PORTED,
+    PORTS,
+    REPLY,
+    Aim,
+    Analysis,
+    Back,
+    Lost,
+    asking,
+    failure,
+    followed,
+    origin,
+    spelled,
+    strange,
+)
 from analyzer.query.parties import Party, Portal, decidable, nearby, nodes, owners, pods
 from analyzer.query.plan import node_networks, on_link
 from analyzer.query.policies import may_refuse
@@ -158,7 +172,12 @@ def from_outside(network: Network, program: NetworkProgram, gate: Gate, dead: Ne
     """What becomes of every packet from outside to a node port, and of its answer."""
     reach = Reach(pairs=len(gate.names))
     starts = [(program.arrival(at), begun(gate, party)) for party, at in gate.ways if gate.asked(party)]
-    found = followed(program, program.start, gate.aim, starts, lambda result, own: returns(gate.aim, result, own), dead)
+
+    def back(result: Result, own: Analysis) -> Back:
+        lost = returns(gate.aim, result, own)
+        return lost, [] if lost else list(entering(program, gate, result.state))
+
+    found = followed(program, program.start, gate.aim, starts, back, dead)
     reach.assumptions.update(dict.fromkeys(program.assumptions_at(found.points)))
     reach.assumptions.update(found.assumptions)
     reach.assumptions.update(
@@ -177,7 +196,17 @@ def begun(gate: Gate, party: Party) -> State:
     return asking(start({**values, Field.TCP_FLAGS: SYN}), gate.asked(party))
 
 
-def returns(aim: Aim, result: Result, found: Analysis) -> Iterable[Lost]:
+def entering(program: NetworkProgram, gate: Gate, state: State) -> Iterator[tuple[ir.Point, State]]:
+    """Where what follows comes in: at the node that was asked."""
+    variable = origin(state, Field.DESTINATION)
+    for party, at in gate.ways:
+        every = gate.anywhere or not isinstance(variable, str)
+        part = state if every else narrowed(state, str(variable), single(party.address.value))
+        if part is not None and gate.asked(party):
+            yield program.arrival(at), part
+
+
+def returns(aim: Aim, result: Result, found: Analysis) -> list[Lost]:
     """The answers that do not leave as what was asked."""
     exit, at, state, beyond = result
     match exit:

@@ -1,4 +1,4 @@
-"""The walk of one packet through the network's records, there and back.
+"""The walk of one packet through the network's records, there and back; of TCP also the third one, which opens the connection for who was asked.
 
 ``walk`` is the entrance. The steps stand in internet.py (IP), resolution.py (neighbours), links.py and its companions (frames), tunnels.py,
 underlay.py (what was not captured), delivery.py (who listens); the netfilter hooks in netfilter.py.
@@ -6,18 +6,19 @@ underlay.py (what was not captured), delivery.py (who listens); the netfilter ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzer.addresses import Address
 from analyzer.model.network import Interface, Network
 from analyzer.solve import delivery, internet, links
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.oracle import Oracle, explore, fate_of
-from analyzer.solve.packet import SYN, TCP, Fate, Hop, Outcome, Packet, Trace
+from analyzer.solve.packet import ACK, SYN, TCP, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.walk_index import WalkIndex, index_of
-from analyzer.solve.walk_state import Answered, Delivered, Dropped, Ending, Frame, Left, Undecided, Walk, best
+from analyzer.solve.walk_state import Answered, Delivered, Dropped, Ending, Endings, Frame, Left, Undecided, Walk, best
 from analyzer.source import Scope, Span
 
+OPENING = "the packet that ends the handshake: "
 FOREIGN_MAC = 0x020000000001
 
 
@@ -62,10 +63,15 @@ def there_and_back(state: Walk, flow: Flow) -> Outcome:
         ready = internet.prepared(state, space, flow.packet)
         if not isinstance(ready, Packet):
             return failed(state, best(ready), None)
-        ending = best(internet.originate(state, flow.start, ready))
-        return concluded(state, Flow(flow.start, ready), ending)
-    ending = best(links.arrive(state, flow.start, entering(state.index, flow)))
-    return concluded(state, flow, ending)
+        flow = Flow(flow.start, ready)
+    return concluded(state, flow, best(begun(state, flow)))
+
+
+def begun(state: Walk, flow: Flow) -> Endings:
+    """A packet from where its flow starts."""
+    if isinstance(flow.start, Scope):
+        return internet.originate(state, flow.start, flow.packet)
+    return links.arrive(state, flow.start, entering(state.index, flow))
 
 
 def entering(index: WalkIndex, flow: Flow) -> Frame:
@@ -89,10 +95,9 @@ def concluded(state: Walk, flow: Flow, ending: Ending) -> Outcome:
             return failed(state, ending, None)
 
 
-def failed(state: Walk, ending: Ending, seen: Outcome | None) -> Outcome:
+def failed(state: Walk, ending: Ending, seen: Outcome | None, prefix: str = "") -> Outcome:
     """The outcome of a packet that was dropped, or of which it is not known what becomes."""
     base = seen or Outcome(Fate.UNREACHABLE)
-    prefix = "the reply: " if state.reply else ""
     given = tuple(state.assumptions)
     match ending:
         case Undecided(reason, at, settle, hops):
@@ -165,7 +170,33 @@ def answered(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
         case Left(by, _, hops):
             reason = f"leaves the capture by {by}"
         case _:
-            return failed(state, ending, seen)
+            return failed(state, ending, seen, "the reply: ")
     if reason:
         return seen._replace(fate=Fate.UNREACHABLE, reason=f"the reply {reason}", hops=hops, assumptions=tuple(state.assumptions))
-    return seen._replace(hops=hops, assumptions=tuple(state.assumptions))
+    return opened(state, flow, end, seen._replace(hops=hops))
+
+
+def opened(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
+    """TCP's third packet, without which who was asked takes the connection for none: it passes the same hooks as what follows it, in an
+    ESTABLISHED connection. Its way is told where it does not arrive."""
+    if flow.packet.protocol != TCP:
+        return seen._replace(assumptions=tuple(state.assumptions))
+    state.reply, state.hops[:] = False, seen.hops
+    third = replace(flow, packet=flow.packet._replace(tcp_flags=ACK))
+    ending = best(begun(state, third))
+    match ending:
+        case Delivered(scope, _, at, hops) if scope != end.scope or tuple_of(at.packet) != tuple_of(end.at.packet):
+            reason = f"{OPENING}is delivered to {scope} as {at.packet}"
+            return seen._replace(fate=Fate.UNREACHABLE, reason=reason, hops=hops, assumptions=tuple(state.assumptions))
+        case Delivered():
+            return seen._replace(assumptions=tuple(state.assumptions))
+        case Left(by, _, hops):
+            reason = f"{OPENING}leaves the capture by {by}"
+            return seen._replace(fate=Fate.UNREACHABLE, reason=reason, hops=hops, assumptions=tuple(state.assumptions))
+        case _:
+            return failed(state, ending, seen, OPENING)
+
+
+def tuple_of(packet: Packet) -> tuple[int, int, int, int]:
+    """The addresses and ports of a packet."""
+    return packet.source, packet.source_port, packet.destination, packet.destination_port

@@ -9,6 +9,7 @@ from analyzer.ranges import Ranges, contains, size
 from analyzer.solve.packet import ICMP, ICMPV6, TCP
 from analyzer.solve.states import (
     CONNECTION_MARK,
+    CONTINUING,
     DESTINATION,
     DESTINATION_PORT,
     DIRECTION,
@@ -260,14 +261,19 @@ def track(state: State, scope: Scope) -> State:
         if item.scope != scope:
             continue
         if item.original == own and request:
-            return joined(state, kept, position, 0)
+            early = own.protocol == TCP and not item.status & ir.SEEN_REPLY and contains(CONTINUING, state.env[TCP_FLAGS])
+            return invalid(state, kept) if early else joined(state, kept, position, 0)
         if item.reply == own and not (ping and request):
             seen = item._replace(status=item.status | ir.SEEN_REPLY)
             return joined(state, (*kept[:position], seen, *kept[position + 1 :]), position, 1)
     if not request or (own.protocol == TCP and not contains(OPENING, state.env[TCP_FLAGS])):
-        lost = without_connection(state.env)
-        return state._replace(env=replaced(lost, STATE, ir.INVALID), connections=kept, current=-1)
+        return invalid(state, kept)
     return joined(state, (*kept, Connection(scope, own, inverted(own, ping), 0)), len(kept), 0)
+
+
+def invalid(state: State, kept: tuple[Connection[int], ...]) -> State:
+    """The packet is of no connection, and opens none."""
+    return state._replace(env=replaced(without_connection(state.env), STATE, ir.INVALID), connections=kept, current=-1)
 
 
 def joined(state: State, connections: tuple[Connection[int], ...], position: int, direction: int) -> State:

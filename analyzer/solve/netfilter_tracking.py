@@ -39,6 +39,11 @@ def opens(packet: Packet) -> bool:
     return True
 
 
+def continues(packet: Packet) -> bool:
+    """Whether a packet is none of a connection of whose SYN no answer was seen (``tcp_conntracks``, from TCP_CONNTRACK_SYN_SENT)."""
+    return packet.protocol == TCP and packet.tcp_flags & (SYN | RST | ACK) == ACK
+
+
 def track(packet: Packet, quoted: Packet | None, connections: Connections, zone: str) -> Tracked:
     """The state of a packet that conntrack has not seen, and its connection (a new one is not stored before it is confirmed)."""
     if packet.protocol == ICMPV6 and packet.icmp_type in ICMPV6_UNTRACKED:
@@ -50,6 +55,8 @@ def track(packet: Packet, quoted: Packet | None, connections: Connections, zone:
     if found is None:
         return Tracked("NEW", Connection(flow, flow.inverse, zone=zone)) if opens(packet) else Tracked("INVALID")
     connection, reply = found
+    if not reply and not connection.seen_reply and continues(packet):
+        return Tracked("INVALID")
     if reply and not connection.seen_reply:
         connection = connection.answered()
         connections.store(connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Generic, NamedTuple, TypeVar
 
 from analyzer.ranges import Ranges, normalised
-from analyzer.solve.packet import ACK, ICMP, ICMPV6, PSH, SCTP, SYN, TCP, UDP, URG
+from analyzer.solve.packet import ACK, ICMP, ICMPV6, PSH, RST, SCTP, SYN, TCP, UDP, URG
 from analyzer.source import Scope
 from analyzer.transfer.ir import Drop, Exit, Field, Unknown
 
@@ -32,6 +32,9 @@ OPENING: Ranges = normalised(
     (flags, flags) for push in (0, PSH) for flags in (SYN | push, SYN | URG | push, ACK | push, ACK | URG | push)
 )
 """TCP flags that open a connection: the valid ones (tcp_valid_flags) with SYN alone, or ACK alone (nf_conntrack_tcp_loose)."""
+
+CONTINUING: Ranges = normalised((flags, flags) for flags in range(64) if flags & (SYN | RST | ACK) == ACK)
+"""TCP flags that are INVALID in a connection of whose SYN no answer was seen (``tcp_conntracks``, from TCP_CONNTRACK_SYN_SENT)."""
 
 NO_PAYLOAD = Drop("not a packet of a tunnel: it has no payload to take out")
 

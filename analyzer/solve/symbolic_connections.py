@@ -20,6 +20,7 @@ ASKS = ir.In(ir.Field.ICMP_TYPE, at.REQUESTS)
 NOT_TRACKED = ir.In(ir.Field.STATE, single(ir.UNTRACKED))
 FORWARD = ir.In(ir.Field.DIRECTION, single(0))
 IS_TCP = ir.In(ir.Field.PROTOCOL, single(TCP))
+CONTINUES = ir.All((IS_TCP, ir.In(ir.Field.TCP_FLAGS, at.CONTINUING)))
 BREAKS_IN = ir.Any((ir.All((IS_PING, ir.Not(ASKS))), ir.All((IS_TCP, ir.Not(ir.In(ir.Field.TCP_FLAGS, at.OPENING))))))
 
 
@@ -51,6 +52,9 @@ def find(engine: Encoder, scope: Scope, way: Way, ping: bool) -> list[Way]:
             parts = [engine.same(left, mine, other) for mine, other in zip(of_packet(left.env), pair, strict=True)]
             parts += [engine.formula(ir.Not(ASKS) if reply else ASKS, left)] if ping else []
             found, left = engine.fork(left, engine.joined(parts, True))
+            if found is not None and not reply and not item.status & ir.SEEN_REPLY:
+                early, found = engine.branch(CONTINUES, found)
+                result += [without(early)] if early is not None else []
             result += [join(found, position, reply)] if found is not None else []
     if left is None:
         return result

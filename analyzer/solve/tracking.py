@@ -10,6 +10,7 @@ from analyzer.solve.regions import Env, Named, State, Value, chosen, compared, d
 from analyzer.solve.splitting import split
 from analyzer.solve.states import (
     CONNECTION_MARK,
+    CONTINUING,
     DESTINATION,
     DESTINATION_PORT,
     DIRECTION,
@@ -38,6 +39,7 @@ IS_UNTRACKED = ir.In(ir.Field.STATE, single(ir.UNTRACKED))
 IS_PING = ir.In(ir.Field.PROTOCOL, PINGS)
 IS_TCP = ir.In(ir.Field.PROTOCOL, single(TCP))
 ASKS = ir.In(ir.Field.ICMP_TYPE, REQUESTS)
+CONTINUES = ir.All((IS_TCP, ir.In(ir.Field.TCP_FLAGS, CONTINUING)))
 OPENS = ir.All((ir.Any((ir.Not(IS_PING), ASKS)), ir.Any((ir.Not(IS_TCP), ir.In(ir.Field.TCP_FLAGS, OPENING)))))
 
 
@@ -79,6 +81,8 @@ def found_or_made(state: State, scope: Scope, ping: bool) -> list[State]:
             missed: list[State] = []
             for item in left:
                 found = belonging(item, position, direction, ping, missed)
+                if not direction and not own.status & ir.SEEN_REPLY:
+                    found = [one for part in found for one in begun(part, result)]
                 result += [joined(one, position, direction) for one in found]
             left = missed
     for item in left:
@@ -86,8 +90,22 @@ def found_or_made(state: State, scope: Scope, ping: bool) -> list[State]:
         lost: list[State] = []
         split(OPENS, item, opening, lost)
         result += [made(one, scope, ping) for one in opening]
-        result += [one._replace(env=replaced(cleared(one.env), STATE, ir.INVALID)) for one in lost]
+        result += map(invalid, lost)
     return result
+
+
+def begun(state: State, result: list[State]) -> list[State]:
+    """The packets that a connection without an answer may have; the others, which are invalid, are added to ``result``."""
+    early: list[State] = []
+    found: list[State] = []
+    split(CONTINUES, state, early, found)
+    result += map(invalid, early)
+    return found
+
+
+def invalid(state: State) -> State:
+    """The packets are of no connection, and open none."""
+    return state._replace(env=replaced(cleared(state.env), STATE, ir.INVALID))
 
 
 def belonging(state: State, position: int, direction: int, ping: bool, missed: list[State]) -> list[State]:

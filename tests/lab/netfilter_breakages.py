@@ -200,6 +200,21 @@ def localhost_only_established(lab: Lab, random: Random) -> None:
     lab.run(_node(lab, random).name, "iptables -I OUTPUT -m conntrack --ctstate NEW -p tcp -d 10.244.0.0/16 -j DROP")
 
 
+def handshake_cut(lab: Lab, random: Random) -> None:
+    """The first packet of a connection and its answer pass; what follows does not."""
+    port = random.choice(("--dport 8080", "--dport 10250", "--sport 20000:20090"))
+    lab.run(
+        _node(lab, random).name,
+        random.choice((
+            f"iptables -I FORWARD -p tcp {port} -m conntrack --ctstate ESTABLISHED -j DROP",
+            f"iptables -t mangle -A PREROUTING -p tcp {port} -m conntrack --ctstate ESTABLISHED --ctdir ORIGINAL -j DROP",
+            f"iptables -t mangle -A POSTROUTING -p tcp {port} ! --syn -j DROP",
+            f"iptables -t raw -A PREROUTING -p tcp {port} --tcp-flags SYN,ACK ACK -j DROP",
+            f"iptables -I INPUT -p tcp {port} -m state --state ESTABLISHED -j REJECT --reject-with tcp-reset",
+        )),
+    )  # fmt: skip
+
+
 def conntrack_zone(lab: Lab, random: Random) -> None:
     """Connections in zones of their own, the same in both directions; a rule that names no zone comes first for some packets."""
     node, zone = _node(lab, random), random.choice((1, 7))
@@ -218,5 +233,5 @@ ALL: tuple[Apply, ...] = (
     vxlan_udp_dropped, extra_masquerade, snat_to_address, forward_policy_drop, forward_policy_drop_ok, input_policy_drop, nft_extra_table_drop,
     legacy_forward_drop, legacy_stale_rules, kube_firewall_uncond_drop, kube_services_jump_missing, postrouting_jump_missing, nf_raw_docker28,
     conntrack_notrack, svc_no_endpoints, svc_stale_endpoint, etp_local_no_local, no_clustercidr_masq, external_ip_is_node_ip, policy_by_source,
-    localhost_only_established, conntrack_zone, itp_local_no_local, firewall_chain_emptied, external_jump_missing,
+    localhost_only_established, handshake_cut, conntrack_zone, itp_local_no_local, firewall_chain_emptied, external_jump_missing,
 )  # fmt: skip
