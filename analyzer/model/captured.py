@@ -149,6 +149,8 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
             keys.add("netfilter-legacy")
         elif whole_ruleset(source):
             keys.add(f"netfilter/{ruleset_family(source)}")
+    if any(map(whole_native, given.by_kind.get("nft", ()))):
+        keys |= {"netfilter/4", "netfilter/6"}
     keys |= needless(facts)
     if not any(isinstance(fact, AddressFact) for fact in facts) and not any(
         map(with_addresses, given.by_kind.get("ip-addr", ()))
@@ -157,6 +159,11 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
     if given.has("tc-qdisc") and not qdiscs & {"ingress", "clsact"}:
         keys.add("tc-filter")
     return keys
+
+
+def whole_native(source: Source) -> bool:
+    """Whether a listing of nft has all tables, and some: those of iptables' nft back end are then among them."""
+    return "ruleset" in source.path.rsplit("/", 1)[-1] and "table" in source.text
 
 
 def with_addresses(source: Source) -> bool:

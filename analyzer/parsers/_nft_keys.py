@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from analyzer.facts.netfilter import Jump, Verdict
@@ -32,7 +33,7 @@ def said(node: Node) -> str:
             return " ".join(f"{name} {said(inner)}".rstrip() for name, inner in node.items())
         case [*parts]:
             return ", ".join(map(said, parts))
-        case str() if node.startswith("0x"):
+        case str() if re.fullmatch("0x[0-9a-f]+", node):
             return str(int(node, 16))
         case _:
             return "" if node is None else str(node).strip('"')

@@ -247,9 +247,9 @@ def reject(inner: Node) -> Statement:
         case {"type": "tcp reset"}:
             return Reject("tcp-reset")
         case {"type": str(kind), "expr": str(what)}:
-            return Reject(f"{kind.replace('icmpv6', 'icmp6').replace('icmpx', 'icmp')}-{what}")
+            return Reject(f"{kind}-{what}")
         case _:
-            return Reject()
+            return Reject("icmpx-port-unreachable")
 
 
 def transparent_proxy(inner: Node) -> Statement:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from analyzer.parsers._nft_types import INVALID
 from analyzer.parsers._nft_words import BARE, HEADERS, PRIMARIES, TOKEN, VERDICTS, Node, Words, expression, listed, values
 
 OPERATORS = {"==": "==", "!=": "!=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!": "!", "eq": "==", "ne": "!=", "lt": "<", "gt": ">", "le": "<=", "ge": ">="}  # fmt: skip
@@ -18,7 +19,7 @@ def statements(text: str) -> list[Node]:
     """The statements of a rule."""
     if text.count('"') % 2:
         return [{"unknown": text}]
-    words = Words(TOKEN.findall(text))
+    words = Words(TOKEN.findall(text.replace(INVALID, "")))
     found: list[Node] = []
     while words.at < len(words.tokens):
         start = words.at

@@ -44,6 +44,8 @@ NAMES: Mapping[str, Mapping[str, int]] = {
     "boolean": {"missing": 0, "exists": 1},
     "inet_service": {"ftp": 21, "ssh": 22, "smtp": 25, "domain": 53, "bootps": 67, "bootpc": 68, "http": 80, "ntp": 123, "https": 443},
 }  # fmt: skip
+INVALID = " [invalid type]"
+"""What nft 1.0 adds to constants of which it does not know the byte order, in both forms."""
 BITMASKS = frozenset({"ct_state", "ct_status", "tcp_flag"})
 DEVICES = frozenset({"ifname", "iface_index"})
 PORTS = {"sport": "inet_service", "dport": "inet_service"}
@@ -155,4 +157,5 @@ def number(kind: str, value: object) -> int:
     names = NAMES.get(kind)
     if names is not None and (known := names.get(value.strip('"').lower())) is not None:
         return known
-    return int(value, 0) if not value.isdecimal() else int(value)
+    digits = value.removesuffix(INVALID)
+    return int(digits) if digits.isdecimal() else int(digits, 0)

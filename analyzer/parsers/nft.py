@@ -30,6 +30,8 @@ PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "securit
 BRIDGE = {"dstnat": -300, "filter": -200, "out": 100, "srcnat": 300}
 IPTABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 HOOKS = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
+PLAIN_REJECTS = tuple({"reject": {"type": kind, "expr": "port-unreachable"}} for kind in ("icmp", "icmpv6"))
+"""What the text form writes as ``reject`` alone in tables of one family."""
 CHANGED = re.compile(r'"set":\s*"@([^"]+)"')
 Draft = tuple[Line, Sequence[object] | None]
 """A rule that was not looked at yet: its line, and its statements where the text was JSON."""
@@ -270,10 +272,12 @@ def keep_chain(table: TableDraft, inner: Mapping[str, object], changed: frozense
 def keep_rule(table: TableDraft, inner: Mapping[str, object], changed: frozenset[str]) -> None:
     """A rule, to be read later."""
     del changed
-    nodes = inner.get("expr", [])
-    text = json.dumps(nodes)
+    given = inner.get("expr", [])
+    nodes = given if isinstance(given, list) else []
+    if inner["family"] in ("ip", "ip6"):
+        nodes = [{"reject": None} if node in PLAIN_REJECTS else node for node in nodes]
     drafts = table.chains.setdefault(str(inner["chain"]), (None, []))[1]
-    drafts.append((Line(text, 1), nodes if isinstance(nodes, list) else []))
+    drafts.append((Line(json.dumps(given), 1), nodes))
 
 
 def keep_set(table: TableDraft, inner: Mapping[str, object], changed: frozenset[str]) -> None:

@@ -151,6 +151,7 @@ def output(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
     passed = run(walk, space, Hook.POSTROUTING, at.leaving(device, same))
     if not isinstance(passed, HookPacket):
         return passed
+    passed = passed.between("", passed.out_device)
     if device == "lo" and route.kind == "local":
         return receive(walk, space, "lo", passed._replace(out_device="", next_hop=None, local=False), looped=True)
     sized = fitted(walk, space, device, route, passed.packet, at.local)
@@ -305,7 +306,7 @@ def forward(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
     passed = run(walk, space, Hook.FORWARD, going)
     if not isinstance(passed, HookPacket):
         return passed
-    return output(walk, space, passed.between("", passed.out_device), route)
+    return output(walk, space, passed, route)
 
 
 def local(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:

@@ -27,7 +27,10 @@ from analyzer.solve.netfilter_state import (
 from analyzer.solve.netfilter_tables import ReadyChain, Table
 from analyzer.solve.netfilter_tracking import bound, confirm, manipulated, track, undecided
 from analyzer.solve.netfilter_visit import ACCEPTED, Sets, Stop, Visit
+from analyzer.solve.nft_chains import walk_native
+from analyzer.solve.nft_tables import NativeChain, native_chains
 from analyzer.solve.oracle import Oracle
+from analyzer.solve.packet import Packet
 
 __all__ = [
     "Connection",
@@ -53,6 +56,7 @@ HOOKS_OF = {
     "security": (Hook.INPUT, Hook.FORWARD, Hook.OUTPUT),
 }
 NATIVE_HOOKS = {**{hook.value.lower(): hook for hook in Hook}, "ingress": Hook.PREROUTING, "egress": Hook.POSTROUTING}
+EARLY = ("ingress", "egress")
 FAMILIES = {4: ("ip", "inet", "netdev"), 6: ("ip6", "inet", "netdev")}
 Based = tuple[Table, ReadyChain]
 """A table, and its base chain at a hook."""
@@ -72,11 +76,19 @@ class TrackStep:
 
 
 @dataclass(frozen=True, slots=True)
+class NativeStep:
+    """A native base chain that is no nat chain."""
+
+    native: NativeChain
+
+
+@dataclass(frozen=True, slots=True)
 class TranslateStep:
-    """The nat chains of the back ends, in order."""
+    """The nat chains with their priorities, in their order: whatever these are, the kernel calls all of them at one priority
+    (nf_nat_core.c ``nf_nat_register_fn``)."""
 
     destination: bool
-    tables: tuple[Based, ...]
+    chains: tuple[tuple[int, TableStep | NativeStep], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +98,7 @@ class ConfirmStep:
 
 @dataclass(frozen=True, slots=True)
 class UnreadStep:
-    """Something that sees the packet and is not walked: a native nft chain, or a ruleset that was not captured."""
+    """Something that sees the packet and is not walked: a native nft chain of a device, or a ruleset that was not captured."""
 
     words: str
     settle: str
@@ -100,7 +112,7 @@ class BalanceStep:
     answers: bool
 
 
-Step = TableStep | TrackStep | TranslateStep | ConfirmStep | UnreadStep | BalanceStep
+Step = TableStep | NativeStep | TrackStep | TranslateStep | ConfirmStep | UnreadStep | BalanceStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +143,28 @@ class HookTables:
 
 def acts(step: Step) -> bool:
     """Whether a step has chains, or may have some that are not known."""
-    return isinstance(step, TableStep | UnreadStep | BalanceStep) or (isinstance(step, TranslateStep) and bool(step.tables))
+    return isinstance(step, TableStep | NativeStep | UnreadStep | BalanceStep) or (
+        isinstance(step, TranslateStep) and bool(step.chains)
+    )
 
 
 def steps_of(namespace: Namespace, tables: tuple[Table, ...], family: int, hook: Hook, place: str) -> tuple[Step, ...]:
     """The hook's steps in the order of their priorities."""
     steps = [(-1 << 31, step) for step in missing(namespace, family, place)]
     steps += plain_steps(tables, hook)
-    steps += native_chains(namespace, family, hook, place)
+    natives = tuple(native_chains(namespace, FAMILIES[family], hook))
+    steps += [(native.base.priority, NativeStep(native)) for native in natives if native.base.kind != "nat"]
+    steps += unread_chains(namespace, family, hook, place)
     if hook in (Hook.PREROUTING, Hook.OUTPUT):
         steps.append((TRACK, TrackStep()))
     if hook in (Hook.INPUT, Hook.POSTROUTING):
         steps.append((CONFIRM, ConfirmStep()))
     if hook in HOOKS_OF["nat"]:
         destination = hook in (Hook.PREROUTING, Hook.OUTPUT)
-        translate = TranslateStep(destination, tuple(based(tables, "nat", hook)))
-        steps.append((TRANSLATE_DESTINATION if destination else TRANSLATE_SOURCE, translate))
+        own = TRANSLATE_DESTINATION if destination else TRANSLATE_SOURCE
+        chains: list[tuple[int, TableStep | NativeStep]] = [(own, TableStep(*found)) for found in based(tables, "nat", hook)]
+        chains += [(native.base.priority, NativeStep(native)) for native in natives if native.base.kind == "nat"]
+        steps.append((own, TranslateStep(destination, tuple(sorted(chains, key=lambda item: item[0])))))
     if any(fact.family == family for fact in namespace.virtual_servers):
         steps += BALANCING.get(hook, ())
     return tuple(step for _, step in sorted(steps, key=lambda item: item[0]))
@@ -203,13 +221,17 @@ def based(tables: tuple[Table, ...], name: str, hook: Hook) -> Iterator[Based]:
             yield table, base
 
 
-def native_chains(namespace: Namespace, family: int, hook: Hook, place: str) -> Iterator[tuple[int, Step]]:
-    """Native nft chains at the hook that can do more than accept."""
+def unread_chains(namespace: Namespace, family: int, hook: Hook, place: str) -> Iterator[tuple[int, Step]]:
+    """Native chains that are not walked and can do more than accept: those of devices, and those of which the table is not known."""
+    known = {(table.family, table.name) for table in namespace.nft_tables}
     for fact in namespace.nft_chains:
-        if not fact.inert and fact.family in FAMILIES[family] and NATIVE_HOOKS.get(fact.hook.lower()) is hook:
+        early = fact.hook.lower() in EARLY
+        if fact.inert or fact.family not in FAMILIES[family] or NATIVE_HOOKS.get(fact.hook.lower()) is not hook:
+            continue
+        if early or (fact.family, fact.table) not in known:
             words = f"the nft chain {fact.family} {fact.table} {fact.name} of {place} lets the packet pass unchanged"
-            early = -1 << 30 if fact.hook.lower() == "ingress" else 0
-            yield early or fact.priority, UnreadStep(words, "rules of native nft chains are not walked", fact)
+            priority = -1 << 30 if fact.hook.lower() == "ingress" else 0
+            yield priority or fact.priority, UnreadStep(words, "rules of native nft chains are not walked", fact)
 
 
 def run_hook(
@@ -253,6 +275,8 @@ def run_step(step: Step, visit: Visit) -> Stop:
         case TableStep():
             visit.table = step.table.name
             return walk(step.table, step.base, visit)
+        case NativeStep():
+            return walk_native(step.native, visit)
         case TrackStep():
             if visit.tracked is None or visit.zone:
                 zone = "" if visit.zone == "0" else visit.zone
@@ -307,25 +331,37 @@ def translate(step: TranslateStep, visit: Visit) -> Stop:
 
 
 def decide(step: TranslateStep, visit: Visit) -> Stop:
-    """Asks the nat chains of each back end; where none translates, the connection is bound to what it has."""
-    first = visit.tracked
-    options: list[Tracked] = []
-    for table, base in step.tables:
-        visit.tracked, visit.table = first, "nat"
-        stop = walk(table, base, visit)
+    """Asks the nat chains in their order, those of equal priority each for itself; where none translates, the connection is bound to what it has."""
+    first, before = visit.tracked, visit.packet
+    options: list[tuple[Tracked, Packet]] = []
+    decided: tuple[int, object] = (0, None)
+    for priority, chain in step.chains:
+        if options and (priority != decided[0] or owner(chain) is decided[1]):
+            break
+        visit.tracked, visit.packet = first, before if options else visit.packet
+        stop = run_step(chain, visit)
         if stop is not ACCEPTED:
             return stop
         if not undecided(visit.tracked, step.destination) and visit.tracked is not None:
-            options.append(visit.tracked)
-    visit.tracked = chosen(options, visit) if options else first
+            decided = (priority, owner(chain))
+            options.append((visit.tracked, visit.packet))
+    if options:
+        visit.tracked, visit.packet = chosen(options, visit)
+    else:
+        visit.tracked = first
     if visit.tracked is not None and undecided(visit.tracked, step.destination) and visit.tracked.connection is not None:
         visit.change_connection(bound(visit.tracked.connection, step.destination, visit.connections))
     return ACCEPTED
 
 
-def chosen(options: list[Tracked], visit: Visit) -> Tracked:
-    """What the first nat table decided; which one is first matters where both translate, and differently."""
-    if len(options) == 1 or options[0] == options[1]:
+def owner(step: TableStep | NativeStep) -> object:
+    """The table of a nat chain: within one, the order in which chains were registered is known."""
+    return step.native.table.fact if isinstance(step, NativeStep) else step.table
+
+
+def chosen(options: list[tuple[Tracked, Packet]], visit: Visit) -> tuple[Tracked, Packet]:
+    """What the first nat chain decided; which one is first matters where both translate, and differently."""
+    if len(options) == 1 or options[0][0] == options[1][0]:
         return options[0]
-    words = f"{visit.place}: the nat table of the nft back end is asked before that of the legacy back end"
+    words = f"{visit.place}: of the nat chains of one priority, the one of the nft back end, or listed last, is asked first"
     return options[0] if visit.oracle.test(words, None, "the order in which the tables were loaded") else options[1]

@@ -125,7 +125,7 @@ class HookPacket(NamedTuple):
     """A packet at a hook.
 
     ``in_device`` and ``out_device`` are names, empty where the hook has none (PREROUTING and INPUT have no out device, OUTPUT and POSTROUTING no in
-    device for xtables except that POSTROUTING of forwarded packets has none either). ``physical_in``/``physical_out`` are bridge ports, for a packet
+    device, except that POSTROUTING of forwarded packets has it: ip_output.c since Linux 5.7). ``physical_in``/``physical_out`` are bridge ports, for a packet
     that br_netfilter passes to the hook; ``physical_out`` only where the packet is bridged and not routed. ``packet_type`` is ``unicast``, ``broadcast`` or ``multicast``.
     ``local`` when a process of this namespace sent it. ``next_hop`` is the address it will be sent to next (POSTROUTING; None: the destination).
     ``tracked`` is None until conntrack has seen the packet; give what the previous hook of the same namespace gave back, and None after the packet

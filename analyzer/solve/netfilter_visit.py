@@ -45,7 +45,7 @@ class Visit:
     zone: str = ""
     hops: list[Hop] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
-    recent: dict[tuple[str, int], bool] = field(default_factory=dict)
+    recent: dict[tuple[str, object], bool] = field(default_factory=dict)
     jumps: int = 0
 
     @property

@@ -36,7 +36,7 @@ def check(network: Network) -> Iterator[Finding]:
             yield RULE.finding(
                 found.at,
                 f"table {found.family} {found.table} on {root.scope.node} filters at hook {found.hook} too (chain {found.name}, {found.rules} rules, policy {found.policy})",
-                note="its rules are not modelled: verdicts that depend on them are undecided",
+                note="what other tables accept, it may still drop or change; verdicts take its rules into account",
                 help=f"accept pod traffic in table {found.table}, or disable that firewall on Kubernetes nodes",
                 certain=False,
             )

@@ -1,0 +1,90 @@
+"""The walk through native nft chains against the kernel: random tables on a router between two namespaces, real packets across it.
+
+``pytest -m lab`` runs it; it needs root. ``NFT_RULESETS`` sets how many rulesets are tried (150), ``NFT_SEED`` the first seed (1).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+import pytest
+
+from analyzer.facts.matches import ReversePathMatch
+from analyzer.facts.nftables import NftTableFact
+from analyzer.model.network import Namespace
+from analyzer.parsers import nft
+from analyzer.solve.netfilter import Connections, Hook, HookPacket, HookTables, Surroundings, Tracked
+from analyzer.solve.oracle import Oracle, explore
+from analyzer.solve.packet import Packet
+from tests.netfilter_lab import CLIENT, ROUTER, SERVER, Lab, can_run, lab, run
+from tests.nft_random import NftRules
+from tests.test_netfilter_kernel import SCOPE, Router, essence, facts, observed, predict, probes
+
+pytestmark = pytest.mark.lab
+COUNT, SEED = int(os.environ.get("NFT_RULESETS", "150")), int(os.environ.get("NFT_SEED", "1"))
+
+
+@pytest.fixture(scope="module")
+def built() -> Iterator[Lab]:
+    if why := can_run() or ("" if shutil.which("nft") else "nft is not installed"):
+        pytest.skip(f"the kernel cannot be asked here: {why}")
+    with lab() as made:
+        yield made
+
+
+@dataclass(frozen=True)
+class NativeRouter(Router):
+    """The router with the way back of nft's ``fib``; in POSTROUTING nft sees the device that a forwarded packet came in by."""
+
+    def surroundings(self) -> Surroundings:
+        def back(_: ReversePathMatch, at: HookPacket) -> bool:
+            return at.in_device == "lo" or (at.packet.source not in self.own() and self.device(at.packet.source) == at.in_device)
+
+        return super().surroundings()._replace(reverse_path=back)
+
+    def leave(
+        self, at: HookPacket, out: str, connections: Connections, oracle: Oracle
+    ) -> tuple[str, Packet, Tracked | None] | None:
+        done = self.hook(Hook.POSTROUTING, at._replace(out_device=out), connections, oracle)
+        return (CLIENT if out == "near" else SERVER, done.packet, done.tracked) if done else None
+
+
+def load(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
+    """Loads random tables on the router and reads them back, in both forms."""
+    text = NftRules(Random(seed), family).ruleset()
+    with built.inside(ROUTER):
+        run("nft", "flush", "ruleset")
+        run("nft", "-f", "-", text=text)
+        listed, listed_json = run("nft", "list", "ruleset"), run("nft", "-j", "list", "ruleset")
+    read = [item for item in facts(nft.PARSER, "n/nft_list_ruleset", listed) if isinstance(item, NftTableFact)]
+    again = [item for item in facts(nft.PARSER, "n/nft_list_ruleset.json", listed_json) if isinstance(item, NftTableFact)]
+    assert read == again, listed
+    return Namespace(SCOPE, nft_tables=tuple(read)), listed
+
+
+def disagreements(built: Lab, seed: int) -> list[str]:
+    """Probes through one random ruleset of which kernel and walk say different things."""
+    family = 4 if seed % 3 else 6
+    namespace, text = load(built, seed, family)
+    sent = probes(Random(-seed), family, seed * 16)
+    router = NativeRouter(HookTables.of(namespace, family), family)
+    seen = built.probe(sent)
+    result = []
+    for probe in sent:
+        expected = {essence(outcome) for outcome in explore(lambda oracle, probe=probe: predict(router, probe, oracle))}  # type: ignore[misc]
+        if observed(seen[probe.number]) not in expected:
+            result.append(f"seed {seed}: {probe}\n  kernel {observed(seen[probe.number])}\n  walk   {expected}")
+    return [*result, text] if result else []
+
+
+def test_random_tables(built: Lab) -> None:
+    tried = 0
+    for seed in range(SEED, SEED + COUNT):
+        wrong = disagreements(built, seed)
+        assert not wrong, "\n".join(wrong)
+        tried += 1
+    assert tried == COUNT
