@@ -20,7 +20,7 @@ from analyzer.query.suggest.cidrs import Block, blocks_for, cost
 from analyzer.query.suggest.demands import EVERY_PORT, Demand, Ends, Ports, Scene, by_port, incoming, merged, outgoing
 from analyzer.query.suggest.naming import names
 from analyzer.query.suggest.selectors import EVERY_POD, AlikeError, Labels, Selector, labels_by_namespace
-from analyzer.ranges import difference, union
+from analyzer.ranges import difference, normalised, union
 
 
 class PodPeer(NamedTuple):
@@ -127,7 +127,9 @@ class Planner:
 
     def __init__(self, scene: Scene, wanted: Demands, *, by_egress: bool) -> None:
         self.scene, self.wanted, self.by_egress = scene, wanted, by_egress
-        self.labels = labels_by_namespace(scene.pods)
+        self.labels = dict(sorted(labels_by_namespace(scene.pods).items()))
+        self.everyone = (1 << len(scene.pods)) - 1
+        self.known: dict[tuple[str, int, int], tuple[PodPeer, ...]] = {}
         self.free = wanted.restricted if by_egress else wanted.closed
 
     def policies(self) -> tuple[Planned, ...]:
@@ -206,6 +208,13 @@ class Planner:
 
     def pod_peers(self, namespace: str, pods: int, others: int) -> tuple[PodPeer, ...]:
         """Peers that are these pods and none of the others. Where it is as short, no pod of which it does not matter, either."""
+        key = (namespace, pods, others)
+        if key not in self.known:
+            self.known[key] = self.shorter(namespace, pods, others)
+        return self.known[key]
+
+    def shorter(self, namespace: str, pods: int, others: int) -> tuple[PodPeer, ...]:
+        """The peers without those of whom it does not matter, or with them."""
         loose = tuple(self.peers_of(namespace, pods, others))
         try:
             strict = tuple(self.peers_of(namespace, pods, ~pods))
@@ -215,16 +224,14 @@ class Planner:
 
     def peers_of(self, namespace: str, pods: int, others: int) -> Iterator[PodPeer]:
         """Peers that are these pods and none of the others."""
-        inside: dict[Selector, list[str]] = {}
-        everywhere = True
-        for name, labels in sorted(self.labels.items()):
-            here, rest = pods & labels.pods, others & labels.pods
-            everywhere = everywhere and not rest
-            for selector in self.described(labels, here, rest) if here else ():
-                inside.setdefault(selector, []).append(name)
-        if pods and everywhere:
+        if pods and not others & self.everyone:
             yield ALL_PODS
             return
+        inside: dict[Selector, list[str]] = {}
+        for name, labels in self.labels.items():
+            if here := pods & labels.pods:
+                for selector in self.described(labels, here, others & labels.pods):
+                    inside.setdefault(selector, []).append(name)
         for selector, named in sorted(inside.items(), key=lambda item: (item[1] != [namespace], item[1], item[0])):
             yield PodPeer(None if named == [namespace] else tuple(named), selector)
 
@@ -242,9 +249,8 @@ class Planner:
         matched = self.scene.policies.profile.blocks_match_pods is not False
         for family in families:
             space, wanted = self.scene.spaces[family], known.get(family, ())
-            unwanted = difference(space.counted, wanted)
-            for number in members(others) if matched and wanted else ():
-                unwanted = union(unwanted, space.held.get(number, ()))
+            pods = [pair for number in members(others if matched and wanted else 0) for pair in space.held.get(number, ())]
+            unwanted = union(space.counted, normalised(pods)) if wanted else ()
             yield from blocks_for(family, wanted, difference(unwanted, wanted))
 
     def exit(self, families: tuple[int, ...], wanted: tuple[Ports, Ends]) -> PlannedRule:
