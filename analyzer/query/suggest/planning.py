@@ -101,11 +101,14 @@ def demands(scene: Scene) -> Demands:
 
 def reversed_demands(into: list[Demand], senders: int) -> list[Demand]:
     """For each of the senders the pods that it may send to."""
-    found: list[dict[Ports, int]] = [{} for _ in into]
+    alike: dict[Demand, int] = {}
     for number, demand in enumerate(into):
+        alike[demand] = alike.get(demand, 0) | 1 << number
+    found: list[dict[Ports, int]] = [{} for _ in into]
+    for demand, pods in alike.items():
         for ports, ends in demand:
             for sender in members(ends.pods & senders):
-                found[sender][ports] = found[sender].get(ports, 0) | 1 << number
+                found[sender][ports] = found[sender].get(ports, 0) | pods
     return [tuple(sorted((ports, Ends(pods)) for ports, pods in each.items())) for each in found]
 
 
