@@ -15,9 +15,11 @@ INCOMING, OUTGOING = ("prerouting", "input", "forward", "postrouting"), ("forwar
 
 
 class NftRules:
-    """A generator of tables for one family."""
+    """A generator of tables for one family; ``ways``: with rules about the way back; ``alone``: with one nat chain at a hook, which does
+    not masquerade what the router sends to itself."""
 
-    def __init__(self, random: Random, family: int) -> None:
+    def __init__(self, random: Random, family: int, ways: bool = True, alone: bool = False) -> None:
+        self.ways, self.alone, self.translated = ways, alone, set[str]()
         self.random, self.family = random, family
         known = ADDRESSES[family]
         self.hosts = [*known[CLIENT], *known[SERVER], *known["near"], *known["far"]]
@@ -55,6 +57,9 @@ class NftRules:
             kind = self.some(
                 "filter", "filter", *(["nat"] if hook != "forward" else []), *(["route"] if hook == "output" else [])
             )
+            if kind == "nat" and self.alone and hook in self.translated:
+                kind = "filter"
+            self.translated |= {hook} if kind == "nat" else set()
             bases.append(f"b{number}")
             chains += self.base(f"b{number}", kind, hook, place)
         return f"table {family} {name} {{\n{self.sets()}\n{''.join(chains)}}}\n"
@@ -106,7 +111,7 @@ class NftRules:
             makers.append(lambda: f"{self.some('iifname', 'iifname', 'meta iifname')} {self.devices()}")
         if hook in OUTGOING:
             makers.append(lambda: f"oifname {self.devices()}")
-        if hook in ("prerouting", "input", "forward"):
+        if self.ways and hook in ("prerouting", "input", "forward"):
             makers.append(lambda: f"fib saddr . iif oif {self.some('exists', 'missing')}")
         return self.random.choice(makers)()
 
@@ -205,7 +210,10 @@ class NftRules:
         family, server = self.ip, self.random.choice(self.servers)
         if hook in ("postrouting", "input"):
             source = self.random.choice(self.router) if hook == "postrouting" else self.hosts[0]
-            return [f"snat {family} to {source}", *(["masquerade", "masquerade"] if hook == "postrouting" else [])]
+            return [
+                f"snat {family} to {source}",
+                *(['oifname != "lo" masquerade' if self.alone else "masquerade"] * 2 if hook == "postrouting" else []),
+            ]
         placed = f"[{server}]" if self.family == 6 else server
         found = [f"dnat {family} to {server}", f"meta l4proto {self.some('tcp', 'udp')} dnat {family} to {placed}:{self.port()}",
                  f"dnat {family} to numgen random mod 2 map {{ 0 : {self.servers[0]}, 1 : {self.servers[1]} }}",

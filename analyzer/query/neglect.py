@@ -22,8 +22,8 @@ LINKED = {
 ORIGINAL = (Field.ORIGINAL_SOURCE, Field.ORIGINAL_DESTINATION, Field.ORIGINAL_DESTINATION_PORT)
 RULES = ("iptables-save", "nft", "ipset")
 TESTS = (
-    (("--mac-source", "ether ", "-m owner", ",mac", "hash:mac"), HARDWARE),
-    (("--ctorig", "ct original"), ORIGINAL),
+    (("--mac-source", "ether ", '"ether"', "skuid", "skgid", "pkttype", "-m owner", ",mac", "hash:mac"), HARDWARE),
+    (("--ctorig", "ct original", '"original"'), ORIGINAL),
     (("physdev", "ibrname", "obrname"), PHYSICAL),
 )
 """Words of rules, and the fields that nothing tests where no rule has one."""

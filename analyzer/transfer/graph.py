@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from analyzer.model.network import Interface, Network
 from analyzer.source import Scope
-from analyzer.transfer import bridge, discovery, frames, internet, netfilter, routing
+from analyzer.transfer import bridge, discovery, frames, internet, netfilter, nft, routing
 from analyzer.transfer.ir import End, Point, Transfer, Unknown
 from analyzer.transfer.space import Context
 
@@ -42,6 +42,7 @@ STAGES: Mapping[str, Stage] = {
     "deliver": internet.deliver_stage,
     "hook": netfilter.hook_stage,
     "chain": netfilter.chain_stage,
+    "nft chain": nft.chain_stage,
 }
 
 

@@ -61,9 +61,13 @@ def node_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
 
 def post_stage(context: Context, scope: Scope, detail: str) -> Transfer:
-    """POSTROUTING, then the device."""
-    del context, detail
-    return seq(Assign(Field.IN_INTERFACE, 0), call(scope, "hook", "POSTROUTING"), goto(scope, "leave"))
+    """POSTROUTING, then the device. The device that a forwarded packet came in by is kept where a rule could look at it there."""
+    del detail
+    space = context.space(scope)
+    native = any(chain.base is not None and chain.base.hook == "postrouting" for table in space.nft_tables for chain in table.chains.values())  # fmt: skip
+    seen = native or any("iface" in fact.type for fact in space.sets.values())
+    forget, hook = Assign(Field.IN_INTERFACE, 0), call(scope, "hook", "POSTROUTING")
+    return seq(*((hook, forget) if seen else (forget, hook)), goto(scope, "leave"))
 
 
 def leave_stage(context: Context, scope: Scope, detail: str) -> Transfer:

@@ -14,7 +14,7 @@ from analyzer.facts.netfilter import Chain, Jump, NfRule, Pass, RulesetFact
 from analyzer.model.network import Namespace
 from analyzer.ranges import Ranges
 from analyzer.source import Scope
-from analyzer.transfer import zones
+from analyzer.transfer import nft, zones
 from analyzer.transfer.families import Families
 from analyzer.transfer.ir import (
     ALWAYS,
@@ -205,17 +205,24 @@ def tables(context: Context, space: Namespace, hook: str, question: bool) -> Ite
 
 
 def native(context: Context, space: Namespace, hook: str) -> Iterator[Step]:
-    """Native nft chains that can do more than accept: they are not read."""
+    """Native nft chains but those of nat, and those of devices, which are not read unless they can only accept. Where a chain of type route
+    has set the mark, the packet is routed again (nft_chain_route.c ``nf_route_table_hook4``)."""
+    for found in nft.natives(context, space, hook):
+        if found.base.kind != "nat":
+            yield found.base.priority, nft.entered(space.scope, found)
+        if found.base.kind == "route":
+            again = If(Not(Bits(Field.MARK, (1 << 32) - 1, 0)), call(space.scope, "route output"), KEEP)
+            yield found.base.priority, again
+    known = {(table.family, table.name) for table in space.nft_tables}
     for fact in space.nft_chains:
-        if (
-            not fact.inert
-            and fact.family in FAMILIES[context.family]
-            and NATIVE.get(fact.hook.lower(), fact.hook.upper()) == hook
-        ):
+        early = fact.hook.lower() in NATIVE
+        if fact.inert or fact.family not in FAMILIES[context.family] or NATIVE.get(fact.hook.lower(), fact.hook.upper()) != hook:
+            continue
+        if early or (fact.family, fact.table) not in known:
             words = f"the nft chain {fact.family} {fact.table} {fact.name} of {space.scope} lets the packet pass unchanged"
-            early = -1 << 30 if fact.hook.lower() in NATIVE else fact.priority
             step = If(Opaque(words, fact.at), KEEP, End(Unknown(f"it is not known whether {words}"), fact.at))
-            yield early, Translate(space.scope, hook in DESTINATION_HOOKS, step) if fact.kind == "nat" else step
+            rank = -1 << 30 if early else fact.priority
+            yield rank, Translate(space.scope, hook in DESTINATION_HOOKS, step) if fact.kind == "nat" else step
 
 
 def missing(context: Context, space: Namespace) -> Iterator[Step]:
@@ -233,18 +240,22 @@ def missing(context: Context, space: Namespace) -> Iterator[Step]:
 
 
 def translation(context: Context, space: Namespace, hook: str) -> Transfer:
-    """The nat chains; what one back end has translated the other leaves."""
+    """The nat chains in the order of their priorities, which does not move them among the others; what one has translated the rest leave."""
     destinations = hook in DESTINATION_HOOKS
     bit = DNAT_STATUS if destinations else SNAT_STATUS
+    own = -100 if destinations else 100
+    chains = [(own, base(context, space.scope, ruleset, "nat", hook)) for ruleset in rulesets(context, space, "nat", hook)]
+    natives = (found for found in nft.natives(context, space, hook) if found.base.kind == "nat")
+    chains += [(found.base.priority, nft.entered(space.scope, found)) for found in natives]
     parts: list[Transfer] = []
-    for ruleset in rulesets(context, space, "nat", hook):
-        chain = base(context, space.scope, ruleset, "nat", hook)
+    for _, chain in sorted(chains, key=lambda item: item[0]):
         parts.append(If(Bits(Field.STATUS, bit, 0), chain, KEEP) if parts else chain)
     return Translate(space.scope, destinations, seq(*parts))
 
 
 def hook_stage(context: Context, scope: Scope, detail: str) -> Transfer:
-    """One hook, from its first chain to its last."""
+    """One hook, from its first chain to its last. A translated packet is routed again at once, but the hook's other chains see the device
+    of before (``nf_hook_state.out``)."""
     hook, _, looped = detail.partition(" ")
     space = context.space(scope)
     steps = [*missing(context, space), *tables(context, space, hook, looped == "asking"), *native(context, space, hook)]
@@ -253,7 +264,7 @@ def hook_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     if hook in HOOKS_OF["nat"]:
         steps.append((-100 if hook in DESTINATION_HOOKS else 100, translation(context, space, hook)))
     if hook == "OUTPUT" and not looped:
-        steps.append((-99, If(Bits(Field.STATUS, DNAT_STATUS | SNAT_STATUS, 0), KEEP, call(scope, "route output"))))
+        steps.append((1 << 30, If(Bits(Field.STATUS, DNAT_STATUS | SNAT_STATUS, 0), KEEP, call(scope, "route output"))))
     if hook in ("INPUT", "POSTROUTING"):
         steps.append((1 << 31, zones.confirmed(context, scope)))
     return Seq(tuple(step for _, step in sorted(steps, key=lambda item: item[0]) if step != KEEP))
