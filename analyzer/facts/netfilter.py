@@ -91,6 +91,18 @@ class CopyMark:
 
 
 @dataclass(frozen=True, slots=True)
+class SetTimeToLive:
+    """``TTL`` and ``HL``: the TTL or hop limit becomes ``factor`` times what it was, plus ``value``, between 0 and 255."""
+
+    factor: int
+    value: int
+
+    def after(self, old: int) -> int:
+        """What a TTL becomes."""
+        return max(0, min(255, self.factor * old + self.value))
+
+
+@dataclass(frozen=True, slots=True)
 class NoTrack:
     """``NOTRACK`` and ``CT --notrack``."""
 
@@ -136,6 +148,7 @@ Target = (
     | NetworkMap
     | SetMark
     | CopyMark
+    | SetTimeToLive
     | NoTrack
     | Zone
     | TransparentProxy

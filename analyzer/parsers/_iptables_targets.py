@@ -16,6 +16,7 @@ from analyzer.facts.netfilter import (
     Redirect,
     Reject,
     SetMark,
+    SetTimeToLive,
     Target,
     Translate,
     TransparentProxy,
@@ -49,9 +50,6 @@ PASSING = frozenset(
         "LED",
         "NFACCT",
         "TEE",
-        "HMARK",
-        "TTL",
-        "HL",
     }
 )
 
@@ -70,7 +68,7 @@ def target_of(name: str, options: Options, goto: bool, family: int) -> Target:
     return UnknownTarget(" ".join((name, *(option.text for option in options)))) if name in OTHERS or options else Jump(name)
 
 
-OTHERS = frozenset({"NFQUEUE", "QUEUE", "SYNPROXY", "DNPT", "SNPT", "CLUSTERIP", "MIRROR", "SAME"})
+OTHERS = frozenset({"NFQUEUE", "QUEUE", "SYNPROXY", "HMARK", "DNPT", "SNPT", "CLUSTERIP", "MIRROR", "SAME"})
 
 
 def values_of(options: Options) -> dict[str, str]:
@@ -174,6 +172,15 @@ def connection_target(options: Options, family: int) -> Target:
     return Zone(text) if any(name.startswith("zone") for name in names) else Zone("--zone 0")
 
 
+def time_to_live(options: Options, family: int) -> Target:
+    """TTL and HL: ``--ttl-set``, ``--ttl-inc``, ``--ttl-dec``, and the same with ``hl``."""
+    del family
+    name, value = options[0].name.partition("-")[2], int(options[0].value)
+    if name not in ("set", "inc", "dec"):
+        return UnknownTarget(" ".join(option.text for option in options))
+    return SetTimeToLive(int(name != "set"), -value if name == "dec" else value)
+
+
 def transparent_proxy(options: Options, family: int) -> Target:
     """TPROXY."""
     del family
@@ -196,6 +203,8 @@ TARGETS: Mapping[str, Callable[[Options, int], Target]] = {
     "NETMAP": lambda options, _: NetworkMap(prefix(values_of(options)["to"])),
     "MARK": set_mark(False),
     "CONNMARK": set_mark(True),
+    "TTL": time_to_live,
+    "HL": time_to_live,
     "NOTRACK": lambda _options, _family: NoTrack(),
     "CT": connection_target,
     "TPROXY": transparent_proxy,

@@ -281,7 +281,8 @@ def joined(state: State, connections: tuple[Connection[int], ...], position: int
     own = connections[position]
     env = list(state.env)
     env[STATE] = ir.ESTABLISHED if own.status & ir.SEEN_REPLY else ir.NEW
-    env[STATUS], env[CONNECTION_MARK], env[DIRECTION] = own.status, own.mark, direction
+    env[STATUS] = own.status | (ir.CONFIRMED if own.confirmed else 0)
+    env[CONNECTION_MARK], env[DIRECTION] = own.mark, direction
     env[ORIGINAL_SOURCE], env[ORIGINAL_DESTINATION] = own.original.source, own.original.destination
     env[ORIGINAL_DESTINATION_PORT] = own.original.destination_port
     return state._replace(env=tuple(env), connections=connections, current=position)

@@ -14,6 +14,7 @@ from analyzer.facts.netfilter import (
     Redirect,
     Reject,
     SetMark,
+    SetTimeToLive,
     Target,
     Translate,
     TransparentProxy,
@@ -44,6 +45,11 @@ def apply(target: Target, rule: NfRule, where: str, visit: Visit) -> Stop | None
             return Stop(Judgement.REJECTED, f"rejected by {where} with {answer}", rule.at, answer)
         case SetMark() | CopyMark():
             marked(target, rule, where, visit)
+            return None
+        case SetTimeToLive():
+            after = target.after(visit.packet.ttl)
+            visit.packet = visit.packet._replace(ttl=after)
+            visit.tell(f"{where}: the TTL becomes {after}", rule.at)
             return None
         case Translate() | Masquerade() | Redirect() | NetworkMap():
             return translated(target, rule, where, visit)

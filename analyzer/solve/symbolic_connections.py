@@ -83,7 +83,7 @@ def join(way: Way, position: int, reply: bool) -> Way:
     own = own._replace(status=own.status | (ir.SEEN_REPLY if reply else 0))
     values: dict[int, Value] = {
         at.STATE: ir.ESTABLISHED if own.status & ir.SEEN_REPLY else ir.NEW,
-        at.STATUS: own.status,
+        at.STATUS: own.status | (ir.CONFIRMED if own.confirmed else 0),
         at.CONNECTION_MARK: own.mark,
         at.DIRECTION: int(reply),
         at.ORIGINAL_SOURCE: own.original.source,

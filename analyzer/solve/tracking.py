@@ -163,7 +163,8 @@ def joined(state: State, position: int, direction: int) -> State:
         own = own._replace(status=own.status | ir.SEEN_REPLY)
     env = list(state.env)
     env[STATE] = ir.ESTABLISHED if own.status & ir.SEEN_REPLY else ir.NEW
-    env[STATUS], env[CONNECTION_MARK], env[DIRECTION] = own.status, own.mark, direction
+    env[STATUS] = own.status | (ir.CONFIRMED if own.confirmed else 0)
+    env[CONNECTION_MARK], env[DIRECTION] = own.mark, direction
     env[ORIGINAL_SOURCE], env[ORIGINAL_DESTINATION] = own.original.source, own.original.destination
     env[ORIGINAL_DESTINATION_PORT] = own.original.destination_port
     return stored(state._replace(env=tuple(env), current=position), own)

@@ -46,7 +46,7 @@ def status(match: ConntrackMatch, open_test: Open) -> Match:
     """The connection's status bits: a connection is CONFIRMED once its first packet has passed."""
     cases: dict[str, Match] = {
         "SEEN_REPLY": Bits(Field.STATUS, ir.SEEN_REPLY, ir.SEEN_REPLY),
-        "CONFIRMED": Not(All((In(Field.STATE, single(ir.NEW)), FORTH))),
+        "CONFIRMED": Bits(Field.STATUS, ir.CONFIRMED, ir.CONFIRMED),
         "ASSURED": All((Bits(Field.STATUS, ir.SEEN_REPLY, ir.SEEN_REPLY), open_test("the connection is ASSURED"))),
     }
     own = Any(tuple(cases.get(name, NEVER) for name in sorted(match.statuses)))

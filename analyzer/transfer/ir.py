@@ -58,7 +58,7 @@ class Field(StrEnum):
 
 
 NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED = 1, 2, 3, 4, 5
-SNAT_STATUS, DNAT_STATUS, SEEN_REPLY = 1, 2, 4
+SNAT_STATUS, DNAT_STATUS, SEEN_REPLY, CONFIRMED = 1, 2, 4, 8
 FRAGMENTS = 1 << 16
 WIDTHS: Mapping[Field, int] = {
     Field.PROTOCOL: 8,
@@ -71,7 +71,7 @@ WIDTHS: Mapping[Field, int] = {
     Field.TTL: 8,
     Field.MARK: 32,
     Field.STATE: 3,
-    Field.STATUS: 3,
+    Field.STATUS: 4,
     Field.CONNECTION_MARK: 32,
     Field.ORIGINAL_DESTINATION_PORT: 16,
     Field.DIRECTION: 1,

@@ -17,6 +17,7 @@ from analyzer.facts.netfilter import (
     Redirect,
     Reject,
     SetMark,
+    SetTimeToLive,
     Translate,
     TransparentProxy,
     UnknownTarget,
@@ -49,9 +50,9 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.matches import Where
-from analyzer.transfer.space import by_value, drop, seq
+from analyzer.transfer.space import OF_TUNNEL, by_value, drop, seq
 
-LARGEST_MAP = 256
+LARGEST_MAP, DEFAULT_TTL = 256, 64
 
 
 def target(rule: NfRule, where: Where, chains: str, known: Container[str]) -> Transfer:
@@ -76,6 +77,8 @@ def target(rule: NfRule, where: Where, chains: str, known: Container[str]) -> Tr
             return If(TRACKED, change, KEEP) if connection else change
         case CopyMark():
             return If(TRACKED, copy_mark(rule.target, rule.at), KEEP)
+        case SetTimeToLive():
+            return time_to_live(rule.target, where)
         case NoTrack():
             return If(In(Field.STATE, single(0)), Assign(Field.STATE, ir.UNTRACKED, rule.at), KEEP)
         case Zone(text):
@@ -87,6 +90,14 @@ def target(rule: NfRule, where: Where, chains: str, known: Container[str]) -> Tr
             return KEEP
         case UnknownTarget(text):
             return unread(where, f"the target {text!r} lets the packet pass unchanged")
+
+
+def time_to_live(given: SetTimeToLive, where: Where) -> Transfer:
+    """xt_HL.c ``ttl_tg``. Where a tunnel's packet, of which the TTL is not followed, may have too little left, nobody knows. A TTL of 0 is as good
+    as 1: neither is forwarded."""
+    rows: dict[int, Transfer] = {old: Assign(Field.TTL, max(1, given.after(old)), where.at) for old in range(1, 256)}
+    outer = KEEP if given.after(DEFAULT_TTL) >= DEFAULT_TTL // 2 else unread(where, "a tunnel's packet keeps enough of its TTL")
+    return If(OF_TUNNEL, outer, by_value(Field.TTL, rows, KEEP))
 
 
 def unread(where: Where, words: str) -> Transfer:

@@ -127,6 +127,111 @@ def random_chain(lab: Lab, random: Random) -> None:
     )  # fmt: skip
 
 
+def uncommon(lab: Lab, random: Random, chain: str) -> str:
+    """A match that nodes carry besides the usual ones: what traffic decides, what the packet's other parts decide, and programs."""
+    pod, arriving = random.choice(lab.pods).addresses[0], chain in IN or chain == "INPUT"
+    choices = [
+        "-m limit --limit 1/sec", f"-m recent --name lab --{random.choice(('set', 'rcheck', 'update'))} --rsource",
+        "-m hashlimit --hashlimit-name lab --hashlimit-upto 5/min --hashlimit-mode srcip", "-m statistic --mode nth --every 2 --packet 0",
+        "-m statistic --mode random --probability 0.5", "-m u32 --u32 '6&0xFF=6'", "-m bpf --bytecode '4,48 0 0 9,21 0 1 6,6 0 0 1,6 0 0 0'",
+        "-p udp -m length --length 20:100", f"-m tos --tos {random.choice(('0x10', '0x00'))}", "-m dscp --dscp 8", "-m ecn --ecn-ip-ect 0",
+        f"-m connmark {random.choice(('', '! '))}--mark {random.choice(('0x1/0x1', '0x0'))}", "-m connlimit --connlimit-above 1000",
+        "-m connbytes --connbytes 100: --connbytes-dir both --connbytes-mode bytes", "-m string --algo bm --string abc", "-p tcp --syn -m tcpmss --mss 1:1000",
+        f"-m conntrack --ctstatus {random.choice(('SEEN_REPLY', 'CONFIRMED', 'ASSURED', 'NONE', 'EXPECTED'))}", "-m conntrack --ctproto 6",
+        f"-m conntrack --ctreplsrc {pod}", f"-m conntrack --ctorigsrc {pod}", "-m conntrack --ctorigdstport 8080", "-m realm --realm 1", "-m cpu --cpu 0",
+        "-p tcp -m multiport --ports 8080,20000:20020", "-p udp -m multiport ! --dports 9090,53", "-m helper --helper ftp", "-m time --timestart 00:00 --timestop 23:59",
+        f"-m addrtype --{random.choice(('src', 'dst'))}-type LOCAL", f"-m iprange ! --src-range 10.244.0.2-{pod if pod > '10.244.0.2' else '10.244.0.9'}",
+        "-m devgroup --src-group 0" if arriving else "-m connmark --mark 0x1", f"-m pkttype --pkt-type {random.choice(('unicast', 'broadcast', 'host'))}",
+    ]  # fmt: skip
+    if chain in (*IN, "INPUT"):
+        choices += [
+            f"-m mac --mac-source {mac_of(lab, random)}",
+            "-m addrtype --dst-type LOCAL --limit-iface-in",
+            "-m physdev --physdev-is-in",
+        ]
+    if chain in ("PREROUTING", "INPUT"):
+        choices += ["-m socket --nowildcard", "-m rpfilter --invert"] if chain == "PREROUTING" else []
+    if chain in OUT:
+        choices += (
+            ["-m addrtype --dst-type UNICAST --limit-iface-out"]
+            if chain != "OUTPUT"
+            else ["-m owner --uid-owner 0", "-m owner ! --gid-owner 7"]
+        )
+        choices += ["-m physdev --physdev-is-bridged"] if chain != "OUTPUT" else []
+    return random.choice(choices)
+
+
+def mac_of(lab: Lab, random: Random) -> str:
+    """The MAC of a pod."""
+    pod = random.choice([one for one in lab.pods if not one.host_network])
+    mac: str = lab.run(pod.node, f"ip -n {pod.netns} -o link show eth0").split("link/ether ")[1].split()[0]
+    return mac
+
+
+def deed(lab: Lab, random: Random, table: str, chain: str) -> str:
+    """A target that nodes carry besides the usual ones."""
+    pod, own = random.choice(lab.pods).addresses[0], random.choice(lab.nodes)
+    seen = ("LOG", "NFLOG --nflog-group 1", "ACCEPT", "DROP")
+    match table:
+        case "nat" if chain in ("PREROUTING", "OUTPUT"):
+            return random.choice((
+                f"-d 192.168.66.0/24 -j NETMAP --to {own.pod_cidr()}", f"-d {own.pod_cidr()} -j NETMAP --to 10.244.1.0/24", "-p tcp -j REDIRECT --to-ports 8080-8081", "-p udp -j REDIRECT",
+                f"-p tcp -j DNAT --to-destination {pod}:8080-8081", f"-j DNAT --to-destination {pod}-{pod}", "-d 10.0.0.0/8 -p udp -j DNAT --to-destination :9090",
+            ))  # fmt: skip
+        case "nat":
+            return random.choice((
+                "-p tcp -j MASQUERADE --to-ports 1024-2000", f"-j SNAT --to-source {own.address()}-{own.address()}", "-j MASQUERADE --random-fully",
+                f"-s {own.pod_cidr()} -j NETMAP --to 192.168.66.0/24", f"-p tcp -j SNAT --to-source {own.address()}:5000-5005",
+            ))  # fmt: skip
+        case "mangle":
+            choices: list[str] = [
+                "-j CONNMARK --save-mark --nfmask 0xff --ctmask 0xff", "-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff", "-j CONNMARK --set-xmark 0x1/0x1",
+                "-j TOS --set-tos 0x10", "-j DSCP --set-dscp 8", f"-j TTL --ttl-{random.choice(('set 1', 'set 2', 'dec 1', 'dec 62', 'dec 63', 'inc 1', 'set 64'))}",
+                "-p tcp --syn -j TCPMSS --set-mss 1000", "-j HMARK --hmark-tuple src --hmark-mod 2 --hmark-offset 1 --hmark-rnd 1", "-j CHECKSUM --checksum-fill",
+                f"-j MARK --{random.choice(('or-mark 0x1', 'and-mark 0xfffe', 'xor-mark 0x4000', 'set-mark 0x1/0x4000'))}", *(f"-j {one}" for one in seen),
+            ]  # fmt: skip
+            if chain == "PREROUTING":
+                choices += [
+                    f"-p {random.choice(('tcp', 'udp'))} -j TPROXY --on-port {random.choice((8080, 10250, 9090))} --tproxy-mark {random.choice(('0x1/0x1', '0x0/0x0'))}"
+                ] * 3
+            return random.choice(choices)
+        case "raw":
+            return random.choice(
+                (
+                    "-j CT --zone 5",
+                    "-j CT --zone-orig 5",
+                    "-j CT --notrack",
+                    "-j NOTRACK",
+                    "-j TRACE",
+                    "-j MARK --set-xmark 0x1/0x1",
+                    *(f"-j {one}" for one in seen),
+                )
+            )
+        case _:
+            kinds = ("icmp-net-unreachable", "icmp-admin-prohibited", "icmp-host-prohibited", "icmp-proto-unreachable")
+            refused: tuple[str, ...] = (
+                ("-j REJECT --reject-with " + random.choice(kinds), "-p tcp -j REJECT --reject-with tcp-reset")
+                if table == "filter"
+                else ()
+            )
+            return random.choice((*(f"-j {one}" for one in seen), *refused))
+
+
+def uncommon_rules(lab: Lab, random: Random) -> None:
+    """Up to three rules on a node, each with an uncommon match, an uncommon target, or both."""
+    node = random.choice(lab.nodes)
+    lines = []
+    for _ in range(random.randrange(1, 4)):
+        table = random.choice(("mangle", "mangle", "nat", "nat", "raw", "filter"))
+        chain = random.choice(HOOKS[table])
+        found = matches(lab, random, chain) if random.random() < 0.3 else ""
+        found += f" {uncommon(lab, random, chain)}" if random.random() < 0.5 else ""
+        command = random.choice(("iptables", "iptables", "iptables-legacy", "iptables-nft"))
+        does = deed(lab, random, table, chain) if random.random() < 0.7 else target(lab, random, table, chain)
+        lines.append(f"{command} -t {table} -{random.choice('AI')} {chain} {found} {does} 2>/dev/null || true")
+    lab.run(node.name, "\n".join(lines))
+
+
 def random_routing(lab: Lab, random: Random) -> None:
     """Routing rules to tables with some routes."""
     node = random.choice(lab.nodes)
@@ -163,4 +268,13 @@ def random_sysctl(lab: Lab, random: Random) -> None:
     lab.run(node.name, f"sysctl -qw net.ipv4.conf.{switch}")
 
 
-ALL: tuple[Apply, ...] = (random_rules, random_rules, random_chain, random_routing, random_neighbour, random_sysctl)
+ALL: tuple[Apply, ...] = (
+    random_rules,
+    random_rules,
+    uncommon_rules,
+    uncommon_rules,
+    random_chain,
+    random_routing,
+    random_neighbour,
+    random_sysctl,
+)

@@ -200,6 +200,12 @@ def localhost_only_established(lab: Lab, random: Random) -> None:
     lab.run(_node(lab, random).name, "iptables -I OUTPUT -m conntrack --ctstate NEW -p tcp -d 10.244.0.0/16 -j DROP")
 
 
+def ttl_short(lab: Lab, random: Random) -> None:
+    """A node shortens the life of packets: who forwards them next may drop them."""
+    chain, change = random.choice(("PREROUTING", "FORWARD", "POSTROUTING")), random.choice(("set 1", "set 2", "dec 62", "dec 63"))
+    lab.run(_node(lab, random).name, f"iptables -t mangle -A {chain} -d 10.0.0.0/8 -j TTL --ttl-{change}")
+
+
 def handshake_cut(lab: Lab, random: Random) -> None:
     """The first packet of a connection and its answer pass; what follows does not."""
     port = random.choice(("--dport 8080", "--dport 10250", "--sport 20000:20090"))
@@ -233,5 +239,5 @@ ALL: tuple[Apply, ...] = (
     vxlan_udp_dropped, extra_masquerade, snat_to_address, forward_policy_drop, forward_policy_drop_ok, input_policy_drop, nft_extra_table_drop,
     legacy_forward_drop, legacy_stale_rules, kube_firewall_uncond_drop, kube_services_jump_missing, postrouting_jump_missing, nf_raw_docker28,
     conntrack_notrack, svc_no_endpoints, svc_stale_endpoint, etp_local_no_local, no_clustercidr_masq, external_ip_is_node_ip, policy_by_source,
-    localhost_only_established, handshake_cut, conntrack_zone, itp_local_no_local, firewall_chain_emptied, external_jump_missing,
+    localhost_only_established, ttl_short, handshake_cut, conntrack_zone, itp_local_no_local, firewall_chain_emptied, external_jump_missing,
 )  # fmt: skip
