@@ -16,9 +16,9 @@ from analyzer.source import Source
 
 if TYPE_CHECKING:
     from analyzer.query.ask.answers import Answer
-    from analyzer.query.connectivity import Connectivity
+    from analyzer.query.connectivity.answer import Connectivity
     from analyzer.query.differences.comparison import Comparison
-    from analyzer.query.suggestion import Refused, Suggestion
+    from analyzer.query.suggest.suggestion import Refused, Suggestion
     from analyzer.query.whatif.edits import Edit
 
 
@@ -51,7 +51,7 @@ class Capture:
 
     def connectivity(self, source: str = "", target: str = "", *, per_pod: bool = False, nodes: bool = False) -> Connectivity:
         """Who may talk to whom by the policies: everybody, or from and to what a name means on the command line. ValueError where it means nobody."""
-        from analyzer.query.connectivity import Focus, connectivity
+        from analyzer.query.connectivity.answer import Focus, connectivity
         from analyzer.query.policies import of_network
         from analyzer.query.policy_parties import entities_named
 
@@ -62,8 +62,8 @@ class Capture:
     def suggest(self, wanted: str | Path = "current") -> Suggestion | Refused:
         """NetworkPolicies that allow exactly what is wanted, proved (docs/suggest.md): ``current``, ``observed``, or the lines of a
         file. ValueError where a line cannot be understood, OSError where the file cannot be read."""
-        from analyzer.query import suggestion
         from analyzer.query.policies import policies, profile_of
+        from analyzer.query.suggest import suggestion
 
         network = self.given.network
         known = policies(network.cluster, profile_of(network))

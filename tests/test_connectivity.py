@@ -18,10 +18,10 @@ from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.profiles import CALICO
 from analyzer.policy.terms import Kind
-from analyzer.query.allowed import NUMBERS, Allow
-from analyzer.query.connectivity import Connectivity, Focus, connectivity
+from analyzer.query.connectivity.allowed import NUMBERS, Allow
+from analyzer.query.connectivity.answer import Connectivity, Focus, connectivity
+from analyzer.query.connectivity.table import OWN_NODE
 from analyzer.query.policies import Policies
-from analyzer.query.table import OWN_NODE
 from analyzer.ranges import contains
 from tests import test_calico_agreement as calico
 from tests import test_cilium_agreement

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from analyzer.api import load
 from analyzer.cli import run
 from analyzer.pipeline import read_input
-from analyzer.query.connectivity import Focus, connectivity
-from analyzer.query.entrances import entrances
-from analyzer.query.exposure import exposure
+from analyzer.query.connectivity.answer import Focus, connectivity
+from analyzer.query.connectivity.entrances import entrances
+from analyzer.query.connectivity.exposure import exposure
 from analyzer.query.policies import policies
 from analyzer.report.connectivity import format_names
 

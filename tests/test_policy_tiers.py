@@ -14,7 +14,7 @@ from analyzer.policy.decision import decide
 from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.evaluation import holds, matches
 from analyzer.policy.tiers import Direction, Policy
-from analyzer.query.endpoints_of_policy import speaks
+from analyzer.query.connectivity.endpoints import speaks
 from analyzer.query.policies import of_network
 from analyzer.query.policy_tiers import contradictions, never_asked
 from analyzer.source import Source

@@ -20,13 +20,13 @@ from analyzer.cli import run
 from analyzer.policy.entities import Entity
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import Kind
-from analyzer.query.endpoints_of_policy import families_of
+from analyzer.query.connectivity.endpoints import families_of
 from analyzer.query.policies import Policies
 from analyzer.query.suggest.cidrs import Block, blocks_for
 from analyzer.query.suggest.demands import Scene
 from analyzer.query.suggest.proof import differences, suggested
 from analyzer.query.suggest.selectors import AlikeError, Requirement, Selector, labels_by_namespace
-from analyzer.query.suggestion import Refused, Suggestion, suggest, wanted_in, wanted_now
+from analyzer.query.suggest.suggestion import Refused, Suggestion, suggest, wanted_in, wanted_now
 from analyzer.ranges import Ranges, contains, difference, normalised, union
 from analyzer.source import Source
 from tests.naive_policy import NO, YES, Packet, Reading, verdict

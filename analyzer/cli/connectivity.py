@@ -14,10 +14,10 @@ from analyzer.memory import without_cycles
 from analyzer.pipeline import Input
 from analyzer.policy.profiles import Profile
 from analyzer.policy.terms import Kind
-from analyzer.query.allowed import NUMBERS, clipped
-from analyzer.query.connectivity import Connectivity, Focus, connectivity
-from analyzer.query.entrances import OUTSIDE, Entrance, entrances
-from analyzer.query.exposure import exposure
+from analyzer.query.connectivity.allowed import NUMBERS, clipped
+from analyzer.query.connectivity.answer import Connectivity, Focus, connectivity
+from analyzer.query.connectivity.entrances import OUTSIDE, Entrance, entrances
+from analyzer.query.connectivity.exposure import exposure
 from analyzer.query.policies import Policies, policies
 from analyzer.query.policy_parties import EXPECTED, entities_named
 from analyzer.query.policy_services import backends

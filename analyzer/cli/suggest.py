@@ -10,7 +10,7 @@ from analyzer.cli.shared import fail, write
 from analyzer.memory import without_cycles
 from analyzer.pipeline import Input
 from analyzer.query.policies import Policies, policies
-from analyzer.query.suggestion import Refused, Wanted, suggest, wanted_as_observed, wanted_in, wanted_now
+from analyzer.query.suggest.suggestion import Refused, Wanted, suggest, wanted_as_observed, wanted_in, wanted_now
 from analyzer.source import Source
 
 LARGEST = 64 << 20

@@ -19,9 +19,9 @@ from analyzer.policy.entities import Entity
 from analyzer.policy.factors import Factors
 from analyzer.policy.ports import WITH_PORTS
 from analyzer.policy.terms import Box, Kind
-from analyzer.query.endpoints_of_policy import families_of, speaks
+from analyzer.query.connectivity.endpoints import families_of, speaks
+from analyzer.query.connectivity.rectangles import Row, columns, rows
 from analyzer.query.policies import Policies
-from analyzer.query.rectangles import Row, columns, rows
 from analyzer.ranges import Ranges, difference, intersection, normalised, single, union
 
 PORTS: Ranges = ((1, 65535),)

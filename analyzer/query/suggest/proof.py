@@ -22,8 +22,8 @@ from analyzer.policy.planes import kinds
 from analyzer.policy.ports import WITH_PORTS
 from analyzer.policy.reading import group_of
 from analyzer.policy.terms import Box, Kind
-from analyzer.query.allowed import allowed
-from analyzer.query.endpoints_of_policy import speaks
+from analyzer.query.connectivity.allowed import allowed
+from analyzer.query.connectivity.endpoints import speaks
 from analyzer.query.policies import Policies, policies
 from analyzer.query.suggest.demands import PORTS, Scene, addresses_of
 from analyzer.ranges import Ranges, difference, intersection, normalised

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 
-from analyzer.query.connectivity import Connectivity
-from analyzer.query.entrances import Entrance
-from analyzer.query.exposure import Exposure
+from analyzer.query.connectivity.answer import Connectivity
+from analyzer.query.connectivity.entrances import Entrance
+from analyzer.query.connectivity.exposure import Exposure
 from analyzer.report.style import Style
 
 

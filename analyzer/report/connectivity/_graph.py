@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analyzer.query.connectivity import Connectivity
+from analyzer.query.connectivity.answer import Connectivity
 from analyzer.report.connectivity._names import OUTSIDE, by_namespace, local, namespace_of, spaces_of, words
 
 MOST_EDGES = 400

@@ -9,8 +9,8 @@ from functools import lru_cache
 
 from analyzer.addresses import default_prefix, prefix
 from analyzer.policy.addressing import spanned
-from analyzer.query.allowed import Allow, Allowed
-from analyzer.query.connectivity import Connectivity, Link
+from analyzer.query.connectivity.allowed import Allow, Allowed
+from analyzer.query.connectivity.answer import Connectivity, Link
 from analyzer.ranges import difference, normalised
 
 EVERYTHING = "everything"

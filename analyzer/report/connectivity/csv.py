@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from analyzer.query.connectivity import Link, by_source
+from analyzer.query.connectivity.answer import Link, by_source
 from analyzer.report.connectivity import Answer, ConnectivityFormat
 from analyzer.report.style import Style, safe
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
-from analyzer.query.connectivity import Link
+from analyzer.query.connectivity.answer import Link
 from analyzer.report.connectivity import Answer, ConnectivityFormat
 from analyzer.report.connectivity._names import by_namespace, namespace_of, spaces_of, words
 from analyzer.report.connectivity._page import SCRIPT, STYLE

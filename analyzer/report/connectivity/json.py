@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from analyzer.policy.terms import ALL_PORTS
-from analyzer.query.allowed import NUMBERS, Allow, Allowed
-from analyzer.query.connectivity import Connectivity, Link, by_source
-from analyzer.query.endpoints_of_policy import Party
-from analyzer.query.entrances import Entrance
-from analyzer.query.exposure import Exposure, Unknown
+from analyzer.query.connectivity.allowed import NUMBERS, Allow, Allowed
+from analyzer.query.connectivity.answer import Connectivity, Link, by_source
+from analyzer.query.connectivity.endpoints import Party
+from analyzer.query.connectivity.entrances import Entrance
+from analyzer.query.connectivity.exposure import Exposure, Unknown
 from analyzer.report.connectivity import Answer, ConnectivityFormat
 from analyzer.report.style import Style
 

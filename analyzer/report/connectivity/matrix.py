@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analyzer.query.connectivity import Connectivity
+from analyzer.query.connectivity.answer import Connectivity
 from analyzer.report.connectivity import Answer, ConnectivityFormat
 from analyzer.report.connectivity._names import OUTSIDE, by_namespace, spaces_of, words
 from analyzer.report.style import Style, safe

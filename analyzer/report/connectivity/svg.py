@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from analyzer.query.connectivity import Connectivity
+from analyzer.query.connectivity.answer import Connectivity
 from analyzer.report.connectivity import Answer, ConnectivityFormat
 from analyzer.report.connectivity._graph import Edge, graph
 from analyzer.report.style import Style, safe

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from textwrap import wrap
 
-from analyzer.query.allowed import Allow
-from analyzer.query.connectivity import Link
-from analyzer.query.entrances import Entrance
-from analyzer.query.exposure import Exposure
+from analyzer.query.connectivity.allowed import Allow
+from analyzer.query.connectivity.answer import Link
+from analyzer.query.connectivity.entrances import Entrance
+from analyzer.query.connectivity.exposure import Exposure
 from analyzer.report.connectivity import Answer, ConnectivityFormat
 from analyzer.report.connectivity._names import NODES, OUTSIDE, Known, described, known, local, namespace_of, space_list, words
 from analyzer.report.style import Style, safe

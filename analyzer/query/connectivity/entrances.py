@@ -16,11 +16,11 @@ from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import All, AnyOf, Is, Kind, Not, Opaque, Peer, all_of
 from analyzer.policy.tiers import Direction, Rules, Tier
-from analyzer.query.allowed import WITH_PORTS, Allow, Allowed
-from analyzer.query.endpoints_of_policy import Party, families_of
+from analyzer.query.connectivity.allowed import WITH_PORTS, Allow, Allowed
+from analyzer.query.connectivity.endpoints import Party, families_of
+from analyzer.query.connectivity.routes import Route, routes
 from analyzer.query.policies import Policies
 from analyzer.query.policy_services import Backend, backends
-from analyzer.query.routes import Route, routes
 from analyzer.source import Span
 
 NUMBERS = {name: number for number, name in WITH_PORTS.items()}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from analyzer.policy.bits import members
 from analyzer.policy.factors import Factors
 from analyzer.policy.tiers import Direction
-from analyzer.query.doubts import Doubts
+from analyzer.query.connectivity.doubts import Doubts
 
 
 class Part(NamedTuple):

@@ -14,10 +14,10 @@ from analyzer.policy.decision import own_node_passes
 from analyzer.policy.entities import Entity
 from analyzer.policy.factors import Factors
 from analyzer.policy.terms import Kind
-from analyzer.query.allowed import ANY, Allow, allowed, clipped
-from analyzer.query.endpoints_of_policy import Party, families_of, speaks
+from analyzer.query.connectivity.allowed import ANY, Allow, allowed, clipped
+from analyzer.query.connectivity.endpoints import Party, families_of, speaks
+from analyzer.query.connectivity.rectangles import Part, Row, columns, rows
 from analyzer.query.policies import Policies
-from analyzer.query.rectangles import Part, Row, columns, rows
 from analyzer.ranges import intersection, normalised
 
 OWN_NODE = "whether the two are on one node is not known, or true of some of the pods: between a pod and its own node all passes"

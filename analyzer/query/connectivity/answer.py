@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from analyzer.addresses import Prefix
 from analyzer.policy.entities import Entity
 from analyzer.policy.terms import Kind
-from analyzer.query.allowed import Allow
-from analyzer.query.endpoints_of_policy import Party, named, parties
+from analyzer.query.connectivity.allowed import Allow
+from analyzer.query.connectivity.endpoints import Party, named, parties
+from analyzer.query.connectivity.table import Label, Table, inside_rows, outside_columns, outside_rows
 from analyzer.query.policies import Policies
-from analyzer.query.table import Label, Table, inside_rows, outside_columns, outside_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from analyzer.policy.factors import rules_of
 from analyzer.policy.terms import All, AnyOf, HasLabel, InBlocks, Is, Kind, LabelIn, LabelText, Named, Not, Of, Opaque, Part, Peer
 from analyzer.policy.tiers import Direction
 from analyzer.policy.world import NAME_LABEL
-from analyzer.query.connectivity import Focus, Link, inside_links, order
-from analyzer.query.endpoints_of_policy import Party, families_of, named, parties
+from analyzer.query.connectivity.answer import Focus, Link, inside_links, order
+from analyzer.query.connectivity.endpoints import Party, families_of, named, parties
+from analyzer.query.connectivity.table import Table
 from analyzer.query.policies import Policies
-from analyzer.query.table import Table
 
 NEW = "(new)"
 DRAFTS = 16
