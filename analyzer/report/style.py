@@ -16,7 +16,7 @@ CODES = {
     "dim": "2",
     "strong": "1",
 }
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Style:
 
 
 def safe(text: str) -> str:
-    """The text with control and direction-changing characters written out, tabs as spaces."""
+    """The text with control and direction-changing characters, and what no encoding has, written out; tabs as spaces."""
     return CONTROL.sub(written_out, text.replace("\t", "    "))
 
 

@@ -1,0 +1,142 @@
+"""Markdown for a merge request or a job's summary: the verdicts as a table, causes and findings with their details folded away.
+
+It stays below the 65,536 characters that a comment on GitHub may have; what does not fit is counted. Text from the input stands in table cells and
+summaries escaped, and in code blocks whose fence it cannot close; it mentions nobody and begins no line outside of a block.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+
+from analyzer.findings import Cause, Finding, Guarantee, Report, Severity, Verdict
+from analyzer.report import Format
+from analyzer.report.problems import pairs
+from analyzer.report.style import Style, safe
+from analyzer.report.text import ORDER, assumption_lines, cause_lines, finding_lines, gap_lines, refutation_lines, unexplained
+
+LIMIT, LINES, FEW, WIDTH, CELL = 60_000, 60, 20, 400, 200
+MARKER = "<!-- analyze -->"
+SPECIAL = re.compile(r"([\\`*_\[\]#!|~$]|:(?=//)|(?<=www)\.)")
+MENTION = re.compile(r"([@#!])(?=\w)")
+SPACE = re.compile(r"\s+")
+APART = "\u200b"
+
+
+def write(report: Report, style: Style) -> str:
+    """The comment. Its first line is a mark by which a later run finds it."""
+    plain = Style(verbose=style.verbose)
+    sources = {source.path: source for source in report.sources}
+    head = [MARKER, heading(report), f"{counted(report)}."]
+    shown = [item for item in report.guarantees if item.verdict is not Verdict.NOT_APPLICABLE or style.verbose]
+    head += [table(shown)] if shown else []
+    parts = [folded(cause_title(item), cause_lines(item, sources, plain)) for item in report.causes]
+    alone = (item for item in report.guarantees if unexplained(item, report))
+    parts += [folded(guarantee_title(item), refutation_lines(item, sources, plain)) for item in alone]
+    parts += [folded(finding_title(item), finding_lines(item, sources, plain)) for item in report.findings]
+    foot = [
+        folded(title("taken for granted"), assumption_lines(report, plain), FEW),
+        folded(gaps_title(report), gap_lines(report.gaps, plain), FEW),
+    ]
+    return "\n\n".join([*head, *fitting(parts, LIMIT - sum(map(len, (*head, *foot)))), *filter(None, foot)]) + "\n"
+
+
+def heading(report: Report) -> str:
+    """The outcome in a line, as the exit status has it."""
+    refuted = any(item.verdict is Verdict.REFUTED and not item.by_design for item in report.guarantees)
+    if refuted or any(item.severity is Severity.ERROR for item in report.findings):
+        return "### analyze: something is wrong"
+    if report.gaps or any(item.verdict is Verdict.UNDECIDED for item in report.guarantees):
+        return "### analyze: nothing is known to be wrong, but not everything could be decided"
+    return "### analyze: there is something to look at" if report.findings else "### analyze: nothing is wrong"
+
+
+def counted(report: Report) -> str:
+    """What there is, in numbers."""
+    verdicts = [
+        (word, sum(item.verdict is word for item in report.guarantees)) for word in ORDER if word is not Verdict.NOT_APPLICABLE
+    ]
+    things = (("cause", len(report.causes)), ("finding", len(report.findings)), ("gap", len(report.gaps)))
+    guarantees = ", ".join(f"{count} {word.value}" for word, count in verdicts)
+    others = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in things)
+    return f"Guarantees: {guarantees}; {others}"
+
+
+def table(guarantees: Iterable[Guarantee]) -> str:
+    """The verdicts, the failing ones first."""
+    ordered = sorted(guarantees, key=lambda item: (item.by_design, ORDER[item.verdict]))
+    rows = [f"| {' | '.join(map(escaped, row(item)))} |" for item in ordered]
+    return "\n".join(["| guarantee | verdict | over | why |", "|---|---|---|---|", *rows])
+
+
+def row(item: Guarantee) -> tuple[str, ...]:
+    """A verdict as cells."""
+    return item.id, item.verdict.value + (" (by design)" if item.by_design else ""), cut(item.scope), cut(item.reason)
+
+
+def cut(text: str) -> str:
+    """A text of bounded length."""
+    return text if len(text) <= CELL else text[: CELL - 1] + "…"
+
+
+def escaped(text: str) -> str:
+    """Text that means itself in a line of Markdown: no markup, no table cell, no entity, no link, no mention, no reference."""
+    line = SPACE.sub(" ", safe(text))
+    return MENTION.sub(rf"\1{APART}", html.escape(SPECIAL.sub(r"\\\1", line), quote=False))
+
+
+def title(text: str, word: str = "", at: str = "") -> str:
+    """The line of a folded part, as HTML: Markdown is not read there."""
+    told = f"<b>{word}</b>: {in_html(text)}" if word else in_html(text)
+    return f"{told} ({in_html(at)})" if at else told
+
+
+def in_html(text: str) -> str:
+    """Text that means itself in a line of HTML: no tag, no entity, no link, no mention, no reference."""
+    line = html.escape(cut(SPACE.sub(" ", safe(text))), quote=False).replace("://", f":{APART}//")
+    return MENTION.sub(rf"\1{APART}", line)
+
+
+def cause_title(item: Cause) -> str:
+    """A cause in a line."""
+    return title(f"{item.message[:CELL]} ({pairs(item.pairs)})", "cause", str(item.at))
+
+
+def guarantee_title(item: Guarantee) -> str:
+    """A refuted guarantee in a line."""
+    return title(f"{item.id}: {item.reason}", "refuted")
+
+
+def finding_title(item: Finding) -> str:
+    """A finding in a line."""
+    return title(f"{item.rule}: {item.message}", item.severity.value, str(item.at))
+
+
+def gaps_title(report: Report) -> str:
+    """How many gaps there are."""
+    return title(f"not understood ({len(report.gaps)})")
+
+
+def folded(summary: str, lines: Sequence[str], most: int = LINES) -> str:
+    """A folded part with the first of its lines in a block; nothing without lines."""
+    if not lines:
+        return ""
+    split = [line for text in lines for line in text.splitlines()]
+    shown = [line[:WIDTH] for line in split[:most]] + (["…"] if len(split) > most else [])
+    fence = "`" * max(3, 1 + max((len(run) for line in shown for run in re.findall("`+", line)), default=0))
+    return "\n".join([f"<details><summary>{summary}</summary>", "", f"{fence}text", *shown, fence, "", "</details>"])
+
+
+def fitting(parts: Sequence[str], room: int) -> list[str]:
+    """The first parts that have room, and how many there are more."""
+    shown: list[str] = []
+    for part in parts:
+        room -= len(part) + 2
+        if room < 0:
+            return [*shown, f"… and {len(parts) - len(shown)} more."]
+        shown.append(part)
+    return shown
+
+
+FORMAT = Format("markdown", write)
