@@ -6,16 +6,18 @@ are failures; notes pass, with their text as output. There is no time and no hos
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
 
 from analyzer.findings import Finding, Guarantee, Report, Severity, Verdict
 from analyzer.query.rules import INTERNAL
 from analyzer.report import Format
 from analyzer.report.problems import Problem, causes_of, of_finding, of_guarantee
 from analyzer.report.style import Style, safe
+
+NEW_LINE = "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +119,13 @@ def number(cases: list[Case], outcome: str) -> int:
 
 
 def quoted(text: str) -> str:
-    """An attribute's value with its quotes."""
-    return quoteattr(safe(text))
+    """An attribute's value with its quotes; a line end would be read as a space."""
+    return f'"{html.escape(safe(text)).replace(NEW_LINE, "&#10;")}"'
 
 
 def written(text: str) -> str:
     """Character data; escaped ``>`` keeps ``]]>`` out of it."""
-    return escape(safe(text))
+    return html.escape(safe(text), quote=False)
 
 
 FORMAT = Format("junit", write)
