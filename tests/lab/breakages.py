@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from tests.lab import chaos, hardware_breakages, netfilter_breakages, overlay_breakages, six_breakages
+from tests.lab import chaos, hardware_breakages, netfilter_breakages, nft_breakages, overlay_breakages, six_breakages
 from tests.lab.build import Lab
 from tests.lab.plan import GATEWAY, Node, Pod, Scenario
 
@@ -23,8 +23,8 @@ PODS = BRIDGED | ROUTED
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """A breakage, and which scenarios it fits: ``overlays`` (none: all), ``services`` needed, more than one node (``peers``)
-    needed, IPv6 (``six``) needed."""
+    """A breakage, and which scenarios it fits: ``overlays`` (none: all), ``services`` by kube-proxy's iptables mode needed, more than
+    one node (``peers``) needed, IPv6 (``six``) needed."""
 
     apply: Apply
     overlays: frozenset[str] = ANYWHERE
@@ -42,7 +42,8 @@ class Breakage:
             return False
         if self.overlays and scenario.overlay not in self.overlays:
             return False
-        return (scenario.services or not self.services) and (scenario.nodes > 1 or not self.peers)
+        served = scenario.services and scenario.proxy == "iptables"
+        return (served or not self.services) and (scenario.nodes > 1 or not self.peers)
 
 
 def nodes(lab: Lab, random: Random) -> tuple[Node, Node]:
@@ -354,11 +355,12 @@ _SERVED = frozenset({"svc_no_endpoints", "svc_stale_endpoint", "etp_local_no_loc
                      "no_clustercidr_masq", "legacy_stale_rules", "external_ip_is_node_ip", "postrouting_jump_missing", "itp_local_no_local", "firewall_chain_emptied",
                      "external_jump_missing"})  # fmt: skip
 _FILTERED = tuple(Breakage(apply, services=apply.__name__ in _SERVED) for apply in netfilter_breakages.ALL)
+_NATIVE = tuple(Breakage(apply) for apply in nft_breakages.ALL)
 _HARDWARE = tuple(Breakage(apply, BRIDGED - PEER) for apply in hardware_breakages.ALL)
 _SIX = tuple(Breakage(apply, OVERLAYS, six=True) for apply in six_breakages.ALL)
 _RANDOM = tuple(Breakage(apply) for apply in chaos.ALL)
 
-BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_SIX, *_HARDWARE, *_RANDOM)
+BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_NATIVE, *_SIX, *_HARDWARE, *_RANDOM)
 
 
 def choose(scenario: Scenario, random: Random, most: int = 3) -> list[Breakage]:

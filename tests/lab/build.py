@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.lab import overlay, peer_pods, policies, proxy
+from tests.lab import native_proxy, overlay, peer_pods, policies, proxy
 from tests.lab.machine import Machine, plugin_folder
 from tests.lab.overlay import tables
 from tests.lab.plan import GATEWAY, NODE_PORTS, NODES, OUTSIDE_PORTS, POD_PORTS, Node, Pod, Scenario, Service
@@ -79,7 +79,7 @@ def build(machine: Machine, scenario: Scenario, pods: list[Pod], services: list[
             policies.install(lab, node)
         overlay.finish(lab, node)
         if scenario.services:
-            proxy.install(lab, node)
+            (native_proxy if scenario.proxy == "nftables" else proxy).install(lab, node)
     return lab
 
 

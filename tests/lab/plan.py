@@ -94,7 +94,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A kind of network. ``overlay``: vxlan, host-gw, ptp, bridge, macvlan, calico or peer-pods."""
+    """A kind of network. ``overlay``: vxlan, host-gw, ptp, bridge, macvlan, calico or peer-pods; ``proxy``: kube-proxy's mode, iptables or nftables."""
 
     name: str
     overlay: str = "vxlan"
@@ -108,3 +108,4 @@ class Scenario:
     host_ports: bool = False
     runtime_names: bool = False
     policies: bool = False
+    proxy: str = "iptables"

@@ -28,6 +28,9 @@ SCENARIOS = (
     Scenario("calico-policies", overlay="calico", services=True, policies=True),
     Scenario("host-gw-policies", overlay="host-gw", services=True, policies=True),
     Scenario("flannel-dual-stack-policies", families=(4, 6), policies=True),
+    Scenario("flannel-vxlan-nftables", services=True, proxy="nftables"),
+    Scenario("ptp-nftables", overlay="ptp", services=True, masquerade=False, proxy="nftables"),
+    Scenario("dual-stack-nftables", families=(4, 6), services=True, proxy="nftables"),
     Scenario("calico-services-legacy", overlay="calico", services=True, backend="legacy", masquerade=False),
 )
 
