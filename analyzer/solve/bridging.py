@@ -62,7 +62,7 @@ def switch(walk: Walk, space: Space, at: Interface, port: str, number: int, fram
     if frame.to_all:
         return links.branches(walk, everywhere(walk, space, at, port, number, frame))
     if frame.destination == space.links[port].mac:
-        frame = frame._replace(destination=link.mac or frame.destination)
+        frame = frame.towards(link.mac or frame.destination, frame.said, frame.said_at)
     found = find(walk, space, at, frame.destination, number)
     if found is None:
         return links.branches(walk, flooded(walk, space, at, port, number, frame))
@@ -105,7 +105,7 @@ def pass_up(walk: Walk, space: Space, at: Interface, number: int, frame: Frame) 
     """``br_pass_frame_up``."""
     bridge = space.links[at.device]
     tag = number
-    if filtering(space, at.device):
+    if at.device in space.filtering:
         own = membership(space, at.device, at.device, number)
         if own is None:
             return walk.drop(at.scope, f"{at} itself is not in VLAN {number}", bridge.at)
@@ -116,7 +116,7 @@ def pass_up(walk: Walk, space: Space, at: Interface, number: int, frame: Frame) 
 def from_bridge(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
     """The host sends by the bridge (``br_dev_xmit``)."""
     number = frame.vlan
-    if filtering(space, at.device) and not number:
+    if at.device in space.filtering and not number:
         number = default_of(space, at.device, at.device)
     walk.taken_for_granted(space, "bridge-fdb")
     if frame.to_all:
@@ -138,8 +138,9 @@ def from_bridge(walk: Walk, space: Space, at: Interface, frame: Frame) -> Ending
 def find(walk: Walk, space: Space, at: Interface, mac: int, number: int) -> tuple[str, ForwardingFact | None] | None:
     """``br_fdb_find_rcu``: the port of a MAC, LOCAL for the host (its own, and those of the ports: ``fdb_add_local``); None: not known. Without VLAN
     filtering only entries without a VLAN count."""
-    wanted = number if filtering(space, at.device) else 0
-    facts = [fact for fact in space.bridged.get((at.device, mac), ()) if (fact.vlan or 0) == wanted]
+    wanted = number if at.device in space.filtering else 0
+    facts = space.bridged.get((at.device, mac), ())
+    facts = tuple(fact for fact in facts if (fact.vlan or 0) == wanted) if facts else ()
     for fact in facts:
         if not fact.flags.isdisjoint(FIXED):
             return (LOCAL if "permanent" in fact.flags else fact.device), fact
@@ -224,12 +225,6 @@ def isolated(space: Space, port: str) -> bool:
     return bool(fact and fact.isolated)
 
 
-def filtering(space: Space, bridge: str) -> bool:
-    """Whether a bridge filters VLANs."""
-    kind = space.links[bridge].kind
-    return isinstance(kind, Bridge) and bool(kind.vlan_filtering)
-
-
 def vlans_of(space: Space, bridge: str, port: str) -> tuple[BridgeVlanFact, ...]:
     """A port's VLANs; the bridge's default one where the list was not captured."""
     facts = space.namespace.vlans.get(port)
@@ -252,7 +247,7 @@ def default_of(space: Space, bridge: str, port: str) -> int:
 
 def ingress_vlan(space: Space, bridge: str, port: str, frame: Frame) -> int | None:
     """``br_allowed_ingress``: the frame's VLAN; None: it is not let in."""
-    if not filtering(space, bridge):
+    if bridge not in space.filtering:
         return frame.vlan
     number = frame.vlan or default_of(space, bridge, port)
     return number if number and membership(space, bridge, port, number) else None
@@ -260,7 +255,7 @@ def ingress_vlan(space: Space, bridge: str, port: str, frame: Frame) -> int | No
 
 def egress_tag(space: Space, bridge: str, port: str, number: int) -> int | None:
     """``br_allowed_egress`` and ``br_handle_vlan``: the tag that the frame leaves with; None: it does not."""
-    if not filtering(space, bridge):
+    if bridge not in space.filtering:
         return number
     fact = membership(space, bridge, port, number)
     return None if fact is None else 0 if fact.untagged else number
@@ -297,15 +292,15 @@ def translated(walk: Walk, space: Space, bridge: str, frame: Frame, at: HookPack
     mac = space.links[bridge].mac or 0
     closed = at.packet.family == 4 and space.switch(f"net.ipv4.conf.{bridge.replace('.', '/')}.forwarding") == 0
     if closed or not isinstance(found, Route) or found.kind != "unicast" or found.ways[0].device != bridge:
-        return frame._replace(destination=mac, said="")
+        return frame.towards(mac, "", None)
     here = Interface(space.scope, bridge)
     target = found.ways[0].via or Address(at.packet.family, at.packet.destination)
     entry = space.neighbours.get((bridge, target))
     if entry is not None and entry.mac is not None and entry.states & resolution.USED:
-        return frame._replace(destination=entry.mac, said=f"the neighbour entry of {space.place} for {target}", said_at=entry.at)
+        return frame.towards(entry.mac, f"the neighbour entry of {space.place} for {target}", entry.at)
     match resolution.ask(walk, space, here, target, at.packet):
         case Answered(found_mac, by, place):
-            return frame._replace(destination=found_mac, said=f"the answer of {by} for {target}", said_at=place)
+            return frame.towards(found_mac, resolution.told(walk, by, target, found_mac)[1], place)
         case Dropped(reason, place):
             return walk.drop(space.scope, reason, place)
         case Undecided(reason, place, settle):

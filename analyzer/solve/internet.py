@@ -118,14 +118,16 @@ def run(walk: Walk, space: Space, hook: Hook, at: HookPacket) -> HookPacket | En
     family = at.packet.family
     tables = space.hooks(family)
     if tables.idle:
-        walk.assume_all(tables.assumptions)
+        if tables.assumptions:
+            walk.assume_all(tables.assumptions)
         return at
     around, first = reverse.surroundings(walk, space, family), 0
     while True:
         result = run_hook(tables, hook, at, around, walk.connections_of(space.scope), walk.oracle, first)
         if result.hops:
             walk.tell_all(result.hops)
-        walk.assume_all(result.assumptions)
+        if result.assumptions:
+            walk.assume_all(result.assumptions)
         if result.judgement is not Judgement.BALANCING:
             break
         passed = ipvs.looked_at(walk, space, hook, result)
@@ -168,8 +170,10 @@ def limit_of(space: Space, device: str, route: Route) -> int | None:
 
 def fitted(walk: Walk, space: Space, device: str, route: Route, packet: Packet, own: bool) -> Packet | Endings:
     """The packet, or the longest of its fragments. With Don't Fragment, and for IPv6 on its way, "fragmentation needed" goes back instead."""
+    if packet.size is None:
+        return packet
     limit = limit_of(space, device, route)
-    if packet.size is None or limit is None or packet.size + HEADER[packet.family] <= limit:
+    if limit is None or packet.size + HEADER[packet.family] <= limit:
         return packet
     if packet.fragments and (own or packet.family == 4):
         walk.tell(space.scope, "send", f"the packet is cut into fragments of at most {limit} bytes", route.fact.at, packet)

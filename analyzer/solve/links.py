@@ -40,11 +40,12 @@ def transmit(walk: Walk, at: Interface, frame: Frame) -> Endings:
 
 def straight(walk: Walk, pair: Pair, at: Interface, frame: Frame) -> Endings:
     """The short form of ``emit``, ``through_pair`` and ``arrive`` for a pair with nothing on the way."""
-    walk.taken_for_granted(pair.near, "tc-filter")
-    if (refused := longer(walk, pair.peer, pair.link, frame, 4)) is not None:
+    packet = packet_of(frame)
+    if packet is not None and packet.size is not None and (refused := longer(walk, pair.peer, pair.link, frame, 4)) is not None:
         return refused
-    walk.tell(at.scope, "link", pair.said, pair.link.at, packet_of(frame))
-    walk.taken_for_granted(pair.far, "tc-filter")
+    walk.tell(at.scope, "link", pair.said, pair.link.at, packet)
+    if pair.granted:
+        walk.assume_all(pair.granted)
     walk.depth += 2
     crossing = crossed(frame, pair.near is not pair.far)
     if pair.bridge:

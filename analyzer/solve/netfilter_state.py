@@ -74,6 +74,13 @@ class Connection(NamedTuple):
             return tuple.__new__(Connection, (*self[:7], True, *self[8:]))
         return tuple.__new__(Connection, (*self[:6], True, *self[7:]))
 
+    def translated(self, reply: Flow, destination: bool) -> Connection:
+        """The same with one side translated, which decides it: ``reply`` is the tuple of its answers then."""
+        original, _, mark, seen, source, target, source_decided, target_decided, confirmed, zone = self
+        if destination:
+            return Connection(original, reply, mark, seen, source, True, source_decided, True, confirmed, zone)
+        return Connection(original, reply, mark, seen, True, target, True, target_decided, confirmed, zone)
+
     def stored(self) -> Connection:
         """The same once its first packet has passed."""
         return tuple.__new__(Connection, (*self[:8], True, self.zone))

@@ -94,8 +94,8 @@ def bind(connection: Connection, destination: bool, wanted: Flow, connections: C
     if wanted == current:
         return connection.decided(destination)
     if destination:
-        return connection._replace(reply=wanted.inverse, destination_translated=True, destination_decided=True)
-    return connection._replace(reply=wanted.inverse, source_translated=True, source_decided=True)
+        return connection.translated(wanted.inverse, True)
+    return connection.translated(wanted.inverse, False)
 
 
 def bound(connection: Connection, destination: bool, connections: Connections) -> Connection:

@@ -114,12 +114,19 @@ def by_asking(
     if isinstance(found, Dropped):
         place = entry.at if entry is not None else found.at or route.fact.at
         return walk.drop(at.scope, found.reason, place)
-    answers = f"{found.by} answers for {next_hop}: {hardware_text(found.mac)}"
+    answers, said = told(walk, found.by, next_hop, found.mac)
     walk.tell(at.scope, "neighbour", answers, found.at, packet.packet)
-    source = walk.index.link(at)
-    said = f"the answer of {found.by} for {next_hop}"
-    frame = Frame((source.mac if source else 0) or 0, found.mac, packet, said=said, said_at=found.at)
+    frame = Frame(space.links[at.device].mac or 0, found.mac, packet, said=said, said_at=found.at)
     return to_mac(walk, at, next_hop, frame, packet, route)
+
+
+def told(walk: Walk, by: Interface | None, address: Address, mac: int) -> tuple[str, str]:
+    """How it is told that somebody answers for an address with a MAC, and what a frame to it goes by; worked out once."""
+    found = walk.index.answers.get((by, address, mac))
+    if found is None:
+        words = f"{by} answers for {address}: {hardware_text(mac)}"
+        found = walk.index.answers[by, address, mac] = (words, f"the answer of {by} for {address}")
+    return found
 
 
 def to_mac(walk: Walk, at: Interface, next_hop: Address, frame: Frame, packet: HookPacket, route: Route) -> Endings:
@@ -173,8 +180,10 @@ def asked_apart(
 
 def recalled(walk: Walk, remembered: Known) -> Answered | Left | Dropped | Undecided:
     """What a question taught, now or in an earlier walk: bridges and tunnels learn anew, hosts keep the neighbours that they know."""
-    walk.learned.update(remembered.learned)
-    walk.remotes.update(remembered.remotes)
+    if remembered.learned:
+        walk.learned.update(remembered.learned)
+    if remembered.remotes:
+        walk.remotes.update(remembered.remotes)
     for key, neighbour in remembered.macs.items():
         walk.macs.setdefault(key, neighbour)
     walk.assume_all(remembered.assumptions)

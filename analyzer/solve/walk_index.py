@@ -208,6 +208,12 @@ class Space:
         return None
 
     @cached_property
+    def filtering(self) -> frozenset[str]:
+        """The bridges that filter VLANs."""
+        kinds = ((name, link.kind) for name, link in self.links.items())
+        return frozenset(name for name, kind in kinds if isinstance(kind, Bridge) and kind.vlan_filtering)
+
+    @cached_property
     def bridges(self) -> frozenset[str]:
         """The bridges of the kernel: by their kind, or, where that was not printed, by what their ports are."""
         return frozenset(name for name, link in self.links.items() if self._bridges(link))
@@ -277,7 +283,7 @@ def precedence(route: RouteFact) -> tuple[int, int, int]:
 @dataclass(frozen=True, slots=True)
 class Pair:
     """The two ends of a veth pair that are up and that no traffic control filters, from one of them: what comes out at the far end goes into
-    ``bridge``, or, where that is empty, up to the far host."""
+    ``bridge``, or, where that is empty, up to the far host. ``granted``: what is assumed of the traffic control of both."""
 
     near: Space
     far: Space
@@ -285,12 +291,13 @@ class Pair:
     link: LinkFact
     bridge: str
     said: str
+    granted: tuple[str, ...]
 
 
 @dataclass(slots=True)
 class WalkIndex:
     """A network's spaces, and what links interfaces of different ones. ``claimed``: who has an address by the API, and whether that was captured.
-    ``known``: what neighbours answered, by question (walk_state.Known)."""
+    ``known``: what neighbours answered, by question (walk_state.Known); ``answers``: how that is told, for a MAC."""
 
     network: Network
     spaces: dict[Scope, Space]
@@ -299,6 +306,7 @@ class WalkIndex:
     claimed: dict[Address, tuple[str, bool]]
     attached: dict[Scope, tuple[Attachment, ...]]
     known: dict[tuple[object, ...], object] = field(default_factory=dict)
+    answers: dict[tuple[Interface | None, Address, int], tuple[str, str]] = field(default_factory=dict)
     pairs: dict[Interface, Pair | None] = field(default_factory=dict)
     macs: dict[int, dict[int | None, list[Interface]]] = field(default_factory=dict)
     hardware: Counter[int] | None = None
@@ -312,9 +320,9 @@ class WalkIndex:
 
     def pair(self, at: Interface) -> Pair | None:
         """The pair of which an interface is a plain end; None: what it sends goes another way, or must be looked at on its way."""
-        if at not in self.pairs:
-            self.pairs[at] = self._pair_of(at)
-        return self.pairs[at]
+        if (found := self.pairs.get(at)) is None and at not in self.pairs:
+            found = self.pairs[at] = self._pair_of(at)
+        return found
 
     def _pair_of(self, at: Interface) -> Pair | None:
         peer = self.network.peers.get(at)
@@ -325,7 +333,8 @@ class WalkIndex:
             return None
         master = far.master_of(peer.device)
         bridge = master if master is not None and far.is_bridge(master) else ""
-        return Pair(near, far, peer, far.links[peer.device], bridge, f"{at.device} is paired with {peer}")
+        granted = tuple(text for text in (near.granted.get("tc-filter"), far.granted.get("tc-filter")) if text is not None)
+        return Pair(near, far, peer, far.links[peer.device], bridge, f"{at.device} is paired with {peer}", granted)
 
     def with_mac(self, segment: Segment, mac: int) -> Sequence[Interface]:
         """The members of a layer-2 network that have this MAC."""

@@ -52,6 +52,10 @@ class Frame(NamedTuple):
         carried = self.load._replace(packet=load) if isinstance(self.load, Question) else load
         return Frame(self.source, self.destination, carried, self.vlan, self.said, self.said_at, prerouted)
 
+    def towards(self, destination: int, said: str, said_at: Span | None) -> Frame:
+        """The same to another MAC."""
+        return Frame(self.source, destination, self.load, self.vlan, said, said_at, self.prerouted)
+
     @property
     def filtered(self) -> HookPacket | None:
         """What netfilter sees of it: an IP packet, neighbour discovery of IPv6 among them; None: ARP."""
