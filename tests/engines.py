@@ -36,7 +36,7 @@ SCRATCH: Mapping[Field, tuple[int, ...]] = {
 }
 TESTED: Mapping[Field, tuple[int, ...]] = {
     Field.STATE: (0, 1, 2, 3, 4, 5),
-    Field.STATUS: (0, 1, 2, 4, 6),
+    Field.STATUS: (0, 1, 2, 4, 6, 16, 20),
     Field.DIRECTION: (0, 1),
     Field.ORIGINAL_DESTINATION: (0, 1, 2, 8),
 }
@@ -108,6 +108,7 @@ def assignments() -> st.SearchStrategy[ir.Transfer]:
         st.builds(ir.Assign, st.just(Field.STATE), st.just(ir.UNTRACKED)),
         st.builds(ir.Decapsulate),
         st.builds(ir.Confirm, st.sampled_from([HERE, THERE])),
+        st.builds(ir.Retrace),
         st.builds(ir.Encapsulate, outer_fields()),
         st.builds(ir.Track, st.sampled_from([HERE, HERE, THERE])),
     )
@@ -130,7 +131,7 @@ def rewrites() -> st.SearchStrategy[ir.Transfer]:
     """Rules of a translation."""
     address = st.one_of(st.none(), few_over(SPACE[Field.SOURCE]))
     ports = st.one_of(st.none(), few_over(SPACE[Field.SOURCE_PORT]))
-    rewrite = st.builds(ir.Rewrite, st.booleans(), address, ports)
+    rewrite = st.builds(ir.Rewrite, st.booleans(), address, ports, balanced=st.booleans())
     return st.builds(ir.If, matches(), rewrite, st.one_of(st.just(ir.KEEP), rewrite))
 
 
@@ -150,8 +151,8 @@ def sided(rules: ir.Transfer, destination: bool) -> ir.Transfer:
     match rules:
         case ir.If(match, then, otherwise):
             return ir.If(match, sided(then, destination), sided(otherwise, destination))
-        case ir.Rewrite(_, addresses, ports):
-            return ir.Rewrite(destination, addresses, ports)
+        case ir.Rewrite(_, addresses, ports, balanced=balanced):
+            return ir.Rewrite(destination, addresses, ports, balanced=balanced)
         case _:
             return rules
 
@@ -213,7 +214,8 @@ def hooks() -> st.SearchStrategy[ir.Transfer]:
     one = st.builds(ir.Translate, st.just(HERE), st.booleans(), rewrites()).map(turned)
     mark = st.builds(ir.If, matches(), st.just(ir.Assign(Field.CONNECTION_MARK, 2)), st.just(ir.KEEP))
     ends = st.sampled_from([ir.Confirm(HERE), ir.Confirm(HERE), ir.KEEP])
-    return st.builds(lambda *parts: ir.Seq((ir.Track(HERE), *parts)), one, mark, one, ends)
+    again = st.sampled_from([ir.KEEP, ir.KEEP, ir.Retrace()])
+    return st.builds(lambda *parts: ir.Seq((ir.Track(HERE), *parts)), one, mark, again, one, ends)
 
 
 def flows() -> st.SearchStrategy[Parts]:

@@ -114,7 +114,9 @@ def convert(folder: Path) -> None:
         state = state_of(network, node)
         place = folder / "nodes" / node
         (place / "ipvsadm-save").write_text("".join(f"{line}\n" for line in state.servers))
-        (place / "ipset_save").write_text("".join(saved(state)))
+        sets = place / "ipset_save"
+        others = sets.read_text() if sets.exists() else ""
+        sets.write_text("".join([others, *saved(state)]))
         (place / "nft_list_ruleset").write_text("")
         rules = place / "iptables-save"
         rules.write_text(ruleset(rules.read_text()))

@@ -20,6 +20,7 @@ from analyzer.query.parties import Party, Portal, addresses, apart, decidable, f
 from analyzer.query.policies import of_network
 from analyzer.query.published import by_sources, published
 from analyzer.query.reach import Group, Reach, decided, node_groups, pod_senders, united
+from analyzer.query.sending import asking_ports
 from analyzer.query.static import (
     Answer,
     container_to_container,
@@ -263,7 +264,7 @@ def to_portals(network: Network, family: int, senders: Sequence[Party], known: S
         names[portal.address.value] = tuple(dict.fromkeys((*names.get(portal.address.value, ()), portal_name(portal))))
     every = addresses_of(names)
     for some in apart(senders):
-        yield Group((aim,), pod_senders(some, every), owners(some), names)
+        yield Group((aim,), pod_senders(some, every, asking_ports(network)), owners(some), names)
 
 
 def portal_name(portal: Portal) -> str:

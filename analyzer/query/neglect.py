@@ -18,6 +18,7 @@ LINKED = {
     "bridge filter": (Field.PHYSICAL_IN,),
     "arrived": (Field.IN_INTERFACE,),
     "forward": (Field.IN_INTERFACE, Field.NEXT_HOP),
+    "balanced": (Field.DESTINATION, Field.DESTINATION_PORT),
 }
 ORIGINAL = (Field.ORIGINAL_SOURCE, Field.ORIGINAL_DESTINATION, Field.ORIGINAL_DESTINATION_PORT)
 RULES = ("iptables-save", "nft", "ipset")
@@ -31,7 +32,10 @@ TESTS = (
 
 def neglect(network: Network, family: int) -> Neglect:
     """The fields that are dead at the stages above the frames, unless some rule tests them, and the namespaces without rules."""
-    untested = tuple(name for words, names in TESTS for name in names if not tested(network, *words))
+    balanced = any(space.virtual_servers for space in network.namespaces.values())
+    untested = tuple(
+        name for words, names in TESTS for name in names if not tested(network, *words) and not (balanced and names is ORIGINAL)
+    )
     hidden = tuple(name for name in untested if name is Field.SOURCE_MAC)
     fields = {**dict.fromkeys(ABOVE_FRAMES, untested), **dict.fromkeys(FRAMES, hidden)}
     for stage in ("receive", "host", "ip receive", "local in", "deliver"):
@@ -59,4 +63,4 @@ def ruleless(space: Namespace, family: int) -> bool:
     chains = (chain for ruleset in space.rulesets for table in ruleset.tables.values() for chain in table.values())
     quiet = all(not len(chain.rules) for chain in chains) and all(chain.inert for chain in space.nft_chains)
     gaps = any(kind.startswith(("iptables", "nft", "netfilter")) for kind in space.gaps)
-    return known and quiet and not gaps
+    return known and quiet and not gaps and not space.virtual_servers

@@ -30,6 +30,7 @@ from analyzer.query.policies import may_refuse
 from analyzer.query.published import Published, published
 from analyzer.query.reach import Reach, record
 from analyzer.query.replay import Replay, packet_of, weighed
+from analyzer.query.sending import asking_ports, left_out
 from analyzer.ranges import Ranges, difference, normalised, single
 from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.neglected import Neglect
@@ -171,7 +172,8 @@ def governed(network: Network, value: int, family: int) -> bool:
 def from_outside(network: Network, program: NetworkProgram, gate: Gate, dead: Neglect) -> Reach:
     """What becomes of every packet from outside to a node port, and of its answer."""
     reach = Reach(pairs=len(gate.names))
-    starts = [(program.arrival(at), begun(gate, party)) for party, at in gate.ways if gate.asked(party)]
+    ports = asking_ports(network)
+    starts = [(program.arrival(at), begun(gate, party, ports)) for party, at in gate.ways if gate.asked(party)]
 
     def back(result: Result, own: Analysis) -> Back:
         lost = returns(gate.aim, result, own)
@@ -180,6 +182,7 @@ def from_outside(network: Network, program: NetworkProgram, gate: Gate, dead: Ne
     found = followed(program, program.start, gate.aim, starts, back, dead)
     reach.assumptions.update(dict.fromkeys(program.assumptions_at(found.points)))
     reach.assumptions.update(found.assumptions)
+    reach.assumptions.update(dict.fromkeys(left_out(network, ports)))
     reach.assumptions.update(
         (f"nobody outside has an address in {block}, where pods or services are", None) for block in reserved(network)
     )
@@ -190,9 +193,9 @@ def from_outside(network: Network, program: NetworkProgram, gate: Gate, dead: Ne
     return reach
 
 
-def begun(gate: Gate, party: Party) -> State:
-    """The packets from outside to one node."""
-    values: dict[Field, int | Ranges] = {Field.SOURCE: gate.strangers, Field.SOURCE_PORT: PORTS, Field.TTL: 64, Field.LENGTH: 64}
+def begun(gate: Gate, party: Party, ports: Ranges) -> State:
+    """The packets from outside to one node, from these ports."""
+    values: dict[Field, int | Ranges] = {Field.SOURCE: gate.strangers, Field.SOURCE_PORT: ports, Field.TTL: 64, Field.LENGTH: 64}
     return asking(start({**values, Field.TCP_FLAGS: SYN}), gate.asked(party))
 
 

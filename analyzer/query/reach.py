@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 
 from analyzer.addresses import Address
-from analyzer.facts.links import Geneve, Vxlan
 from analyzer.findings import Counterexample
 from analyzer.model.network import Network
 from analyzer.policy.tiers import Policy
@@ -29,7 +28,8 @@ from analyzer.query.flows import (
 from analyzer.query.parties import Party
 from analyzer.query.policies import of_network
 from analyzer.query.replay import Replay, Word, replay
-from analyzer.ranges import Ranges, difference, intersection, normalised, size
+from analyzer.query.sending import assumed, free_ports
+from analyzer.ranges import Ranges, intersection, normalised, size
 from analyzer.solve import internet
 from analyzer.solve.neglected import Neglect
 from analyzer.solve.oracle import Oracle
@@ -111,9 +111,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         if admission is not None and between_pods(group):
             admitted(Deciding(network, group, aim, admission, reach), found.delivered)
     for sender in group.senders:
-        if taken := difference(PORTS, sender.ports):
-            text = ", ".join(str(port) for low, high in taken for port in range(low, high + 1))
-            reach.assumptions[f"no program of {sender.scope} sends from the ports of its tunnels ({text})"] = None
+        reach.assumptions.update(dict.fromkeys(assumed(network, sender)))
     reach.doubts.update(dict.fromkeys(without_address(network, group)))
     if not (reach.failures or reach.doubts or reach.left):
         wrong = contradiction(program, group.aims, group.senders, lambda aim, state: parted(admission, group, aim, state))
@@ -340,9 +338,9 @@ def pairs_of(group: Group, state: State) -> Iterator[tuple[str, str]]:
         yield from product(sources, targets)
 
 
-def pod_senders(parties: Iterable[Party], destinations: Ranges) -> tuple[Sender, ...]:
+def pod_senders(parties: Iterable[Party], destinations: Ranges, ports: Ranges = PORTS) -> tuple[Sender, ...]:
     """Each pod, to all the destinations."""
-    return tuple(Sender(party.scope, ((party.address.value,) * 2,), destinations) for party in parties)
+    return tuple(Sender(party.scope, ((party.address.value,) * 2,), destinations, ports) for party in parties)
 
 
 def chosen_sources(network: Network, party: Party, targets: Iterable[int]) -> dict[int, list[int]]:
@@ -376,20 +374,7 @@ def node_groups(
                 yield Group(made(holders), tuple(senders), sources, names, targets)
                 senders, sources = [], {}
             reached = normalised((value, value) for value in values)
-            senders.append(Sender(party.scope, ((source, source),), reached, free_ports(network, party.scope)))
+            senders.append(Sender(party.scope, ((source, source),), reached, free_ports(network, party.scope, source)))
             sources[source] = (Party(party.name, party.scope, Address(party.address.family, source)),)
     if senders:
         yield Group(made(holders), tuple(senders), sources, names, targets)
-
-
-def free_ports(network: Network, scope: Scope) -> Ranges:
-    """The ports that a node's programs can send from: its tunnels' sockets hold theirs (vxlan_socket_create, drivers/net/vxlan/vxlan_core.c)."""
-    held: list[tuple[int, int]] = []
-    for at, home in network.sockets.items():
-        link = network.namespaces[at.scope].links.get(at.device)
-        match link.kind if link is not None and home == scope else None:
-            case Vxlan(port=port) | Geneve(port=port):
-                held.append((port, port))
-            case _:
-                continue
-    return difference(PORTS, normalised(held)) if held else PORTS

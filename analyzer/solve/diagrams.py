@@ -21,7 +21,7 @@ from analyzer.solve.pooling import Pruning
 from analyzer.solve.regions import BeyondSets, Result, State, Value, chosen, put, values_of
 from analyzer.solve.splitting import split
 from analyzer.solve.states import CONNECTION_MARK, DESTINATION, DESTINATION_PORT, INDEX, MARK, NO_PAYLOAD
-from analyzer.solve.tracking import cleared, confirmed, decide, manipulated, rewritten, track
+from analyzer.solve.tracking import cleared, confirmed, decide, manipulated, retraced, rewritten, track
 from analyzer.solve.uniting import merged
 from analyzer.source import Span
 from analyzer.transfer import ir
@@ -298,7 +298,7 @@ def choose(state: State, position: int, ranges: Ranges) -> State | None:
     return put(found[0], position, found[1]) if found is not None else None
 
 
-Simple = ir.Assign | ir.Copy | ir.SetBits | ir.Merge | ir.Choose | ir.Track | ir.Confirm
+Simple = ir.Assign | ir.Copy | ir.SetBits | ir.Merge | ir.Choose | ir.Track | ir.Retrace | ir.Confirm
 
 
 def step(transfer: Simple, state: State) -> Iterable[State]:
@@ -319,6 +319,8 @@ def step(transfer: Simple, state: State) -> Iterable[State]:
             return () if after is None else (after,)
         case ir.Track(scope):
             return track(state, scope)
+        case ir.Retrace():
+            return (retraced(state),)
         case ir.Confirm(scope):
             return (confirmed(state, scope),)
 

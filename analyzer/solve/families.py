@@ -108,9 +108,9 @@ def asked(running: Running, step: Step, first: int, states: list[State]) -> tupl
 def done(running: Running, then: ir.Transfer | Into | Enter, first: int, states: list[State], out: list[Result]) -> list[State]:
     """The states that go on in the chain after what a rule does."""
     match then:
-        case Into(address, port):
+        case Into():
             for state in states:
-                out += [Result(ir.Accept(), None, after) for after in translated(running, state, address + first, port, first)]
+                out += [Result(ir.Accept(), None, after) for after in translated(running, state, then, first)]
             return []
         case Enter(steps, inner):
             inside: list[Result] = []
@@ -185,9 +185,10 @@ def singled(joint: Joint, place: int) -> Iterator[Row]:
     return (put(row, place, single(value)) for row in joint.rows for low, high in row[place] for value in range(low, high + 1))
 
 
-def translated(running: Running, state: State, address: int, port: int | Ranges | None, first: int) -> list[State]:
+def translated(running: Running, state: State, into: Into, first: int) -> list[State]:
     """The translations to what stands in holes: a new variable, where that differs from member to member."""
-    holes = {DESTINATION: address, **({DESTINATION_PORT: port + first} if isinstance(port, int) else {})}
+    port = into.port
+    holes = {DESTINATION: into.address + first, **({DESTINATION_PORT: port + first} if isinstance(port, int) else {})}
     state, joint, key = spelled(running, state)
     members = [running.members[row[key][0][0]] for row in joint.rows]
     columns = {place: [member[hole] for member in members] for place, hole in holes.items()}
@@ -200,4 +201,4 @@ def translated(running: Running, state: State, address: int, port: int | Ranges 
         state = state._replace(joints=tuple(joints), fresh=state.fresh + 1)
     values |= new
     ports = Named(values[DESTINATION_PORT]) if isinstance(port, int) else port
-    return rewritten(state, Change(True, Named(values[DESTINATION]), ports))
+    return rewritten(state, Change(True, Named(values[DESTINATION]), ports, into.status))

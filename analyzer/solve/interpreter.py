@@ -35,6 +35,7 @@ from analyzer.solve.states import (
     Connection,
     Tuple,
     inverted,
+    status_of,
 )
 from analyzer.source import Scope
 from analyzer.transfer import ir
@@ -135,7 +136,7 @@ class Interpreter:
 
     def step(
         self,
-        transfer: ir.Assign | ir.Copy | ir.SetBits | ir.Merge | ir.Choose | ir.Track | ir.Confirm | ir.Encapsulate,
+        transfer: ir.Assign | ir.Copy | ir.SetBits | ir.Merge | ir.Choose | ir.Track | ir.Retrace | ir.Confirm | ir.Encapsulate,
         state: State,
     ) -> Iterator[State]:
         """What always continues."""
@@ -153,6 +154,8 @@ class Interpreter:
                 yield from (put(state, field, value) for value in self.choose(ranges))
             case ir.Track(scope):
                 yield track(state, scope)
+            case ir.Retrace():
+                yield retraced(state)
             case ir.Confirm(scope):
                 yield confirmed(state, scope)
             case ir.Encapsulate(fields):
@@ -227,7 +230,7 @@ class Interpreter:
                 if transfer.ports is None and address == env[at]:
                     yield state
                 else:
-                    yield translated(state, transfer.destination, address, port)
+                    yield translated(state, transfer, address, port)
 
 
 def replaced(env: Env, position: int, value: int) -> Env:
@@ -312,15 +315,25 @@ def decide(state: State, destination: bool) -> State:
     return stored(state, own._replace(destination_decided=True) if destination else own._replace(source_decided=True))
 
 
-def translated(state: State, destination: bool, address: int, port: int) -> State:
+def translated(state: State, transfer: ir.Rewrite, address: int, port: int) -> State:
     """The packet and its connection with one side translated."""
-    at, port_at = (DESTINATION, DESTINATION_PORT) if destination else (SOURCE, SOURCE_PORT)
+    at, port_at = (DESTINATION, DESTINATION_PORT) if transfer.destination else (SOURCE, SOURCE_PORT)
     own = state.connections[state.current]
     ping = own.original.protocol in (ICMP, ICMPV6)
-    status = own.status | (ir.DNAT_STATUS if destination else ir.SNAT_STATUS)
+    status = own.status | status_of(transfer)
     env = replaced(replaced(replaced(state.env, at, address), port_at, port), STATUS, status)
     sent = Tuple(*(env[position] for position in TUPLE))
     return stored(state._replace(env=env), own._replace(status=status, reply=inverted(sent, ping)))
+
+
+def retraced(state: State) -> State:
+    """The packet of a balanced connection goes to the real server."""
+    own = state.connections[state.current] if state.current >= 0 else None
+    if own is None or not own.status & ir.BALANCED_STATUS:
+        return state
+    target = inverted(own.reply, own.original.protocol in (ICMP, ICMPV6))
+    env = replaced(replaced(state.env, DESTINATION, target.destination), DESTINATION_PORT, target.destination_port)
+    return state._replace(env=env)
 
 
 def manipulated(state: State, destination: bool) -> State:

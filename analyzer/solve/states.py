@@ -7,7 +7,7 @@ from typing import Generic, NamedTuple, TypeVar
 from analyzer.ranges import Ranges, normalised
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, PSH, RST, SCTP, SYN, TCP, UDP, URG
 from analyzer.source import Scope
-from analyzer.transfer.ir import Drop, Exit, Field, Unknown
+from analyzer.transfer.ir import BALANCED_STATUS, DNAT_STATUS, SNAT_STATUS, Drop, Exit, Field, Rewrite, Unknown
 
 V = TypeVar("V")
 
@@ -69,6 +69,11 @@ def inverted(pair: Tuple[V], ping: bool) -> Tuple[V]:
     if ping:
         return Tuple(pair.protocol, pair.destination, pair.source_port, pair.source, pair.destination_port)
     return Tuple(pair.protocol, pair.destination, pair.destination_port, pair.source, pair.source_port)
+
+
+def status_of(transfer: Rewrite) -> int:
+    """The bit of STATUS that a translated connection gets."""
+    return BALANCED_STATUS if transfer.balanced else DNAT_STATUS if transfer.destination else SNAT_STATUS
 
 
 def final(exit: Exit) -> bool:

@@ -272,6 +272,8 @@ class Encoder:
                 return [(ir.Accept(), after) for after in connections.rewrite(self, transfer, way)]
             case ir.Track(scope):
                 return [(None, after) for after in connections.track(self, scope, way)]
+            case ir.Retrace():
+                return [(None, after) for after in connections.retraced(self, way)]
             case _:
                 return [(None, after) for after in self.step(transfer, way)]
 

@@ -146,6 +146,15 @@ def applied(engine: Encoder, way: Way, destination: bool, reply: bool) -> list[W
     return result
 
 
+def retraced(engine: Encoder, way: Way) -> list[Way]:
+    """The packet of a balanced connection goes to the real server."""
+    own = way.connections[way.current] if way.current >= 0 else None
+    if own is None or not own.status & ir.BALANCED_STATUS:
+        return [way]
+    targets = [(part, at.inverted(own.reply, ping)) for ping, part in by_ping(engine, way)]
+    return [part._replace(env=with_side(part.env, True, to.destination, to.destination_port)) for part, to in targets]
+
+
 def with_side(env: Env, destination: bool, address: Value, port: Value) -> Env:
     """The fields with another source or destination."""
     places = (at.DESTINATION, at.DESTINATION_PORT) if destination else (at.SOURCE, at.SOURCE_PORT)
@@ -166,23 +175,21 @@ def rewrite(engine: Encoder, transfer: ir.Rewrite, way: Way) -> list[Way]:
     if transfer.ports is None:
         same, other = engine.fork(way, engine.same(way, way.env[place], address))
         kept = [same] if same is not None else []
-        return kept + ([] if other is None else translated(engine, other, transfer.destination, address, other.env[port_place]))
+        return kept + ([] if other is None else translated(engine, other, transfer, address, other.env[port_place]))
     ported = HAS_PORTS if transfer.destination else ir.Any((HAS_PORTS, IS_PING))
     with_ports, without_ports = engine.branch(ported, way)
-    result = (
-        [] if without_ports is None else translated(engine, without_ports, transfer.destination, address, way.env[port_place])
-    )
+    result = [] if without_ports is None else translated(engine, without_ports, transfer, address, way.env[port_place])
     if with_ports is not None:
         with_ports, port = engine.chosen(with_ports, transfer.ports)
-        result += translated(engine, with_ports, transfer.destination, address, port)
+        result += translated(engine, with_ports, transfer, address, port)
     return result
 
 
-def translated(engine: Encoder, way: Way, destination: bool, address: Value, port: Value) -> list[Way]:
+def translated(engine: Encoder, way: Way, transfer: ir.Rewrite, address: Value, port: Value) -> list[Way]:
     """The packet and its connection with one side translated."""
     own = way.connections[way.current]
-    status = own.status | (ir.DNAT_STATUS if destination else ir.SNAT_STATUS)
-    env = with_side(way.env, destination, address, port)
+    status = own.status | at.status_of(transfer)
+    env = with_side(way.env, transfer.destination, address, port)
     env = (*env[: at.STATUS], status, *env[at.STATUS + 1 :])
     return [
         stored(part._replace(env=env), own._replace(status=status, reply=at.inverted(of_packet(env), ping)))

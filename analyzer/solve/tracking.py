@@ -31,6 +31,7 @@ from analyzer.solve.states import (
     Connection,
     Tuple,
     inverted,
+    status_of,
 )
 from analyzer.source import Scope
 from analyzer.transfer import ir
@@ -196,6 +197,7 @@ class Change(NamedTuple):
     destination: bool
     addresses: Ranges | Named | None
     ports: Ranges | Named | None
+    status: int = ir.DNAT_STATUS
 
 
 def rewritten(state: State, transfer: ir.Rewrite | Change) -> list[State]:
@@ -237,21 +239,31 @@ def address_rewritten(
         state, new = found
     port = state.env[port_place] if port is None else port
     if always:
-        return [translated(state, transfer.destination, new, port)]
+        return [translated(state, transfer, new, port)]
     same, other = compared(state, old, new)
     result = [same] if same is not None else []
-    return result + ([translated(other, transfer.destination, new, port)] if other is not None else [])
+    return result + ([translated(other, transfer, new, port)] if other is not None else [])
 
 
-def translated(state: State, destination: bool, address: Value, port: Value) -> State:
+def translated(state: State, transfer: ir.Rewrite | Change, address: Value, port: Value) -> State:
     """The packets and their connection with one side translated."""
-    place, port_place = (DESTINATION, DESTINATION_PORT) if destination else (SOURCE, SOURCE_PORT)
+    place, port_place = (DESTINATION, DESTINATION_PORT) if transfer.destination else (SOURCE, SOURCE_PORT)
     own = state.connections[state.current]
-    status = own.status | (ir.DNAT_STATUS if destination else ir.SNAT_STATUS)
+    status = own.status | (status_of(transfer) if isinstance(transfer, ir.Rewrite) else transfer.status)
     env = replaced(replaced(replaced(state.env, place, address), port_place, port), STATUS, status)
     sent = Tuple(*(env[position] for position in TUPLE))
     ping = is_ping(state, own.original.protocol)
     return stored(state._replace(env=env), own._replace(status=status, reply=inverted(sent, ping)))
+
+
+def retraced(state: State) -> State:
+    """The packets of a balanced connection go to the real server."""
+    own = state.connections[state.current] if state.current >= 0 else None
+    if own is None or not own.status & ir.BALANCED_STATUS:
+        return state
+    target = inverted(own.reply, is_ping(state, own.original.protocol))
+    env = replaced(replaced(state.env, DESTINATION, target.destination), DESTINATION_PORT, target.destination_port)
+    return state._replace(env=env)
 
 
 def manipulated(state: State, destination: bool, reply: bool) -> State:

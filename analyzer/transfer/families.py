@@ -39,10 +39,11 @@ class Same(NamedTuple):
 
 
 class Into(NamedTuple):
-    """The destination becomes the address of a hole; the port is that of a hole, one of some ports, or stays."""
+    """The destination becomes the address of a hole; the port is that of a hole, one of some ports, or stays. ``status``: the bit that the connection gets."""
 
     address: int
     port: int | Ranges | None
+    status: int = ir.DNAT_STATUS
 
 
 class Enter(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from analyzer.model.network import Interface, Network
 from analyzer.source import Scope
-from analyzer.transfer import bridge, discovery, frames, internet, netfilter, nft, routing
+from analyzer.transfer import bridge, discovery, frames, internet, ipvs, netfilter, nft, routing
 from analyzer.transfer.ir import End, Point, Transfer, Unknown
 from analyzer.transfer.space import Context
 
@@ -39,6 +39,9 @@ STAGES: Mapping[str, Stage] = {
     "route input": routing.input_stage,
     "forward": internet.forward_stage,
     "local in": internet.local_stage,
+    "balanced": ipvs.balanced_stage,
+    "direct": ipvs.direct_stage,
+    "route server": ipvs.server_stage,
     "deliver": internet.deliver_stage,
     "hook": netfilter.hook_stage,
     "chain": netfilter.chain_stage,

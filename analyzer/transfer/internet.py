@@ -10,7 +10,7 @@ from analyzer.facts.routes import LOCAL, MAIN
 from analyzer.model.network import Interface, Namespace
 from analyzer.ranges import Ranges, normalised, single
 from analyzer.source import Scope
-from analyzer.transfer import neighbour
+from analyzer.transfer import ipvs, neighbour
 from analyzer.transfer.address_types import of_kind
 from analyzer.transfer.ir import (
     KEEP,
@@ -217,8 +217,8 @@ def forward_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
 def local_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """INPUT for a packet that is for this host."""
-    del context, detail
-    return seq(call(scope, "hook", "INPUT"), goto(scope, "deliver"))
+    del detail
+    return seq(ipvs.unread(context, scope), call(scope, "hook", "INPUT"), goto(scope, "deliver"))
 
 
 def deliver_stage(context: Context, scope: Scope, detail: str) -> Transfer:

@@ -58,29 +58,19 @@ class Field(StrEnum):
 
 
 NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED = 1, 2, 3, 4, 5
-SNAT_STATUS, DNAT_STATUS, SEEN_REPLY, CONFIRMED = 1, 2, 4, 8
+SNAT_STATUS, DNAT_STATUS, SEEN_REPLY, CONFIRMED, BALANCED_STATUS = 1, 2, 4, 8, 16
 FRAGMENTS = 1 << 16
 WIDTHS: Mapping[Field, int] = {
-    Field.PROTOCOL: 8,
-    Field.SOURCE_PORT: 16,
-    Field.DESTINATION_PORT: 16,
-    Field.ICMP_TYPE: 8,
-    Field.ICMP_CODE: 8,
+    **dict.fromkeys((Field.PROTOCOL, Field.ICMP_TYPE, Field.ICMP_CODE, Field.TTL), 8),
+    **dict.fromkeys((Field.SOURCE_PORT, Field.DESTINATION_PORT, Field.ORIGINAL_DESTINATION_PORT), 16),
+    **dict.fromkeys((Field.IN_INTERFACE, Field.OUT_INTERFACE, Field.PHYSICAL_IN, Field.PHYSICAL_OUT), 16),
+    **dict.fromkeys((Field.MARK, Field.CONNECTION_MARK), 32),
+    **dict.fromkeys((Field.SOURCE_MAC, Field.DESTINATION_MAC), 48),
     Field.TCP_FLAGS: 6,
     Field.LENGTH: 17,
-    Field.TTL: 8,
-    Field.MARK: 32,
     Field.STATE: 3,
-    Field.STATUS: 4,
-    Field.CONNECTION_MARK: 32,
-    Field.ORIGINAL_DESTINATION_PORT: 16,
+    Field.STATUS: 5,
     Field.DIRECTION: 1,
-    Field.IN_INTERFACE: 16,
-    Field.OUT_INTERFACE: 16,
-    Field.PHYSICAL_IN: 16,
-    Field.PHYSICAL_OUT: 16,
-    Field.SOURCE_MAC: 48,
-    Field.DESTINATION_MAC: 48,
     Field.VLAN: 12,
 }
 
@@ -336,12 +326,19 @@ class Translate:
 @dataclass(frozen=True, slots=True)
 class Rewrite:
     """Translates the connection (inside ``Translate``): the source or destination gets an address and a port of the ranges
-    (None: unchanged), then the chain is accepted. A masqueraded or translated source port that is free stays."""
+    (None: unchanged), then the chain is accepted. A masqueraded or translated source port that is free stays. ``balanced``: IPVS does it,
+    outside ``Translate``; the connection's answers come from there, and conntrack translates nothing (BALANCED_STATUS)."""
 
     destination: bool
     addresses: Ranges | None
     ports: Ranges | None
     at: Span | None = None
+    balanced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retrace:
+    """A packet of a connection that IPVS balances gets the destination that the connection's answers come from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +379,7 @@ Transfer = (
     | Track
     | Translate
     | Rewrite
+    | Retrace
     | Confirm
     | Encapsulate
     | Decapsulate

@@ -1,7 +1,7 @@
 """The netfilter hooks of a namespace in the language: base chains in the order of the kernel's priorities (``enum nf_ip_hook_priorities``).
 
 Points: ``(scope, "hook", "PREROUTING")`` is one hook, which comes back when the packet may go on; ``"PREROUTING lo"`` the same without
-conntrack, for packets that were tracked when they were sent, ``"OUTPUT asking"`` for neighbour discovery, which is not tracked; ``(scope, "chain", "4/nft/nat/KUBE-SERVICES")`` one chain.
+conntrack, for packets that were tracked when they were sent, ``"OUTPUT asking"`` for neighbour discovery, which is not tracked, ``"OUTPUT balanced"`` for what IPVS sends to a real server; ``(scope, "chain", "4/nft/nat/KUBE-SERVICES")`` one chain.
 Where both back ends have a chain at one priority, the nft back end's goes first.
 """
 
@@ -14,7 +14,7 @@ from analyzer.facts.netfilter import Chain, Jump, NfRule, Pass, RulesetFact
 from analyzer.model.network import Namespace
 from analyzer.ranges import Ranges
 from analyzer.source import Scope
-from analyzer.transfer import nft, zones
+from analyzer.transfer import ipvs, nft, zones
 from analyzer.transfer.families import Families
 from analyzer.transfer.ir import (
     ALWAYS,
@@ -258,13 +258,21 @@ def hook_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     of before (``nf_hook_state.out``)."""
     hook, _, looped = detail.partition(" ")
     space = context.space(scope)
-    steps = [*missing(context, space), *tables(context, space, hook, looped == "asking"), *native(context, space, hook)]
+    steps = [
+        *missing(context, space),
+        *tables(context, space, hook, looped in ("asking", "balanced")),
+        *native(context, space, hook),
+    ]
     if hook in DESTINATION_HOOKS and not looped:
         steps += [(-1 << 32, zones.none(context, scope)), (-200, zones.tracked(context, scope))]
     if hook in HOOKS_OF["nat"]:
         steps.append((-100 if hook in DESTINATION_HOOKS else 100, translation(context, space, hook)))
     if hook == "OUTPUT" and not looped:
         steps.append((1 << 30, If(Bits(Field.STATUS, DNAT_STATUS | SNAT_STATUS, 0), KEEP, call(scope, "route output"))))
+    if looped == "balanced":
+        steps.append((1 << 30, ipvs.rerouted(context, scope)))
+    elif looped != "asking":
+        steps += ipvs.steps(context, scope, hook)
     if hook in ("INPUT", "POSTROUTING"):
         steps.append((1 << 31, zones.confirmed(context, scope)))
     return Seq(tuple(step for _, step in sorted(steps, key=lambda item: item[0]) if step != KEEP))
