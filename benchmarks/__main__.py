@@ -67,6 +67,18 @@ def workloads(folder: Path) -> Iterator[Workload]:
     yield Workload(
         "the same node: 1,000 traces of one packet to a service, once it is read", (*PROVE, str(one), "trace"), 0, 0, True
     )
+    native = folder / "native"
+    write(native, Shape(1, 10, 10_000, 2, native=True))
+    yield Workload(
+        "one node, 10,000 services in kube-proxy's nftables mode (40,000 elements): read and prove pod-to-pod without NAT",
+        (*PROVE, str(native), "pod-to-pod-without-nat"),
+        5,
+        1000,
+        True,
+    )
+    yield Workload(
+        "the same node: every path from the pods to every service", (*PROVE, str(native), "pod-to-service"), 0, 0, True
+    )
     write(three, Shape(3, 10, 10_000, 5))
     yield Workload(
         "three such nodes: read and prove pod-to-pod without NAT", (*PROVE, str(three), "pod-to-pod-without-nat"), 6, 0, True

@@ -11,16 +11,20 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from benchmarks import native
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large the cluster is. Endpoints of services are spread over the pods; the first services have a node port."""
+    """How large the cluster is. Endpoints of services are spread over the pods; the first services have a node port.
+    ``native``: kube-proxy in its nftables mode."""
 
     nodes: int = 20
     pods: int = 10
     services: int = 1000
     endpoints: int = 2
     node_ports: int = 0
+    native: bool = False
 
     def node_port(self, service: int) -> int:
         """The port of a service on every node; 0: none."""
@@ -55,7 +59,7 @@ def mac(kind: int, node: int, number: int = 0) -> str:
 
 def write(folder: Path, shape: Shape) -> None:
     """Writes the whole capture below the folder."""
-    services = list(kube_proxy(shape))
+    services = [] if shape.native else list(kube_proxy(shape))
     for node in range(shape.nodes):
         root = folder / "nodes" / f"n{node}"
         put(root / "ip_-d_addr", node_links(shape, node))
@@ -67,12 +71,19 @@ def write(folder: Path, shape: Shape) -> None:
         put(root / "iptables-save", node_netfilter(shape, node, services))
         put(root / "ss_-tunlp", LISTENERS)
         put(root / "tc_filter", [])
-        put(root / "nft_list_ruleset", [])
+        put(root / "nft_list_ruleset", node_native(shape, node) if shape.native else [])
         for pod in range(shape.pods):
             write_pod(root / "netns" / f"default_p{node}-{pod}", shape, node, pod)
     put(folder / "k8s" / "nodes.yaml", node_objects(shape))
     put(folder / "k8s" / "pods.yaml", pod_objects(shape))
     put(folder / "k8s" / "services.yaml", service_objects(shape))
+
+
+def node_native(shape: Shape, node: int) -> Iterator[str]:
+    """``nft list ruleset`` of a node whose proxy is in nftables mode."""
+    return native.lines(
+        shape.services, shape.endpoints, "10.64.0.0/10", shape.node_address(node), shape.service_address, shape.endpoint
+    )
 
 
 def put(path: Path, lines: list[str] | Iterator[str]) -> None:
@@ -182,10 +193,9 @@ def node_netfilter(shape: Shape, node: int, services: list[str]) -> Iterator[str
     yield from FILTER
     yield from ("*nat", ":PREROUTING ACCEPT [0:0]", ":INPUT ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", ":POSTROUTING ACCEPT [0:0]")
     yield from services
-    yield from (
-        '-A POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING',
-        '-A POSTROUTING -m comment --comment "flanneld masq" -j FLANNEL-POSTRTG',
-    )
+    if services:
+        yield '-A POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING'
+    yield '-A POSTROUTING -m comment --comment "flanneld masq" -j FLANNEL-POSTRTG'
     comment = '-m comment --comment "flanneld masq"'
     yield f"-A FLANNEL-POSTRTG -m mark --mark 0x4000/0x4000 {comment} -j RETURN"
     yield f"-A FLANNEL-POSTRTG -s {own} -d 10.64.0.0/10 {comment} -j RETURN"

@@ -172,9 +172,9 @@ def large(count: int) -> str:
 
 def test_twenty_thousand_elements_are_read_in_seconds() -> None:
     text = large(20000)
-    start = time.perf_counter()
+    start = time.process_time()
     found = tables(text)["ip", "kube-proxy"]
-    spent = time.perf_counter() - start
+    spent = time.process_time() - start
     assert len(found.sets["service-ips"].elements) == len(found.chains) == 20000
     assert spent < 5, f"{spent:.1f} s"
 
