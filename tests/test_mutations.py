@@ -35,6 +35,7 @@ HELD: dict[str, tuple[str, tuple[tuple[str, str, str], ...]]] = {
     ),
     "a port of a master that is none": (K3S, (("nodes/n2/bridge_link", "master cni0 state", "master state"),)),
     "what a policy may have cut": (K3S, (("nodes/n2/ip_-d_addr", "inet 10.244.2.1/24", "inet 10.244.2.9/24"),)),
+    "an answer that the bridge keeps": ("truth/bridge-two-pod-has-bridge-mac", ()),
     "what an earlier walk was taught": (
         PROXY_OFF,
         (("nodes/node-a/ip_-6_route.json", '"dst":"fe80::ecee:eeff:feee:eeee","dev":"calif9', '"dst":"00:00","dev":"calif9'),),

@@ -17,8 +17,9 @@ from analyzer.model.hardware import stands_in, taken_for
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, contains, difference, intersection, normalised
 from analyzer.source import Scope
+from analyzer.transfer.bridge import local
 from analyzer.transfer.lookup import NotKnown, Way, is_own, largest, own_values, refused, routing
-from analyzer.transfer.reach import Reach, flood
+from analyzer.transfer.reach import Reach, crossings, flood
 from analyzer.transfer.refusing import uncertain
 from analyzer.transfer.selection import of_device
 from analyzer.transfer.space import Context, flattened, number, own_network
@@ -43,7 +44,8 @@ class Host:
 
 @dataclass
 class Wire:
-    """The layer-2 network of an interface, as it meets a question that is asked there; ``everybody``: also those whom no question reaches."""
+    """The layer-2 network of an interface, as it meets a question that is asked there; ``everybody``: also those whom no question reaches, or whose
+    answer does not come back."""
 
     context: Context
     at: Interface
@@ -189,10 +191,24 @@ def wire(context: Context, at: Interface) -> Wire:
     found = context.made.get(("wire", at))
     if not isinstance(found, Wire):
         reach = flood(context, ("frame", at, 0), asking=True)
-        hosts = hosts_at(context, at, reach)
-        everybody = hosts_at(context, at, flood(context, ("frame", at, 0))) if reach.kept_back else hosts
+        asked = hosts_at(context, at, reach)
+        everybody = hosts_at(context, at, flood(context, ("frame", at, 0))) if reach.kept_back else asked
+        hosts = tuple(host for host in asked if comes_back(context, at, reach, host))
         found = context.made["wire", at] = Wire(context, at, reach, hosts, everybody)
     return found
+
+
+def comes_back(context: Context, at: Interface, reach: Reach, host: Host) -> bool:
+    """Whether a host's answer comes back to an asker whose MAC others have too: a bridge on its way that has it for its own keeps the frame
+    (br_handle_frame_finish), or sends its host's to the port that has it (br_dev_xmit)."""
+    link = context.link(at)
+    if link is None or link.mac is None or context.hardware[link.mac] < 2:
+        return True
+    for bridge, came, goes in crossings(context, reach, reach.step("receive", host.at)) or ():
+        port = local(context, bridge).get(link.mac)
+        if port is not None and (goes or port != came):
+            return False
+    return True
 
 
 def hosts_at(context: Context, at: Interface, reach: Reach) -> tuple[Host, ...]:
