@@ -310,3 +310,12 @@ def test_a_chain_of_routers(tmp_path: Path) -> None:
         files |= space(f"nodes/n/netns/r{number}", links, routes)
     found = asked(network_of(files, tmp_path), "r0", "10.8.0.1")
     assert only(found) == "reachable"
+
+
+@pytest.mark.parametrize(("rule", "fate"), [("counter", Fate.REACHABLE), ("ip daddr 10.0.0.1 drop", Fate.UNKNOWN)])
+def test_what_native_chains_of_bridges_do_to_frames_is_not_known(tmp_path: Path, rule: str, fate: Fate) -> None:
+    files = host_gw(1, 2)
+    files["nodes/n1/nft_list_ruleset"] = (
+        f"table bridge fw {{\n\tchain c {{\n\t\ttype filter hook forward priority filter; policy accept;\n\t\t{rule}\n\t}}\n}}\n"
+    )
+    assert asked(build(tmp_path, files, host_gw(2, 1)), "default/p11", "default/p12").fate is fate

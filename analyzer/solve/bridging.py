@@ -34,6 +34,12 @@ def enter(walk: Walk, space: Space, bridge: str, port: str, frame: Frame) -> End
     if fact is not None and fact.state in CLOSED:
         return walk.drop(at.scope, f"port {port} of {at} is {fact.state}", fact.at)
     walk.taken_for_granted(space, "bridge-link")
+    if (
+        open_chain := next((chain for chain in space.namespace.nft_chains if chain.family == "bridge" and not chain.inert), None)
+    ) is not None:
+        words = f"the nft chain bridge {open_chain.table} {open_chain.name} of {space.place} lets frames pass unchanged"
+        if not walk.oracle.test(words, open_chain.at, "chains of the family bridge are not walked"):
+            return walk.undecided(f"it is not known whether {words}", open_chain.at, "chains of the family bridge are not walked")
     load = frame.filtered
     if load is not None and calls_iptables(walk, space, bridge, load.packet.family):
         passed = prerouting(walk, space, bridge, port, frame, load)

@@ -54,6 +54,7 @@ def port_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     if fact is not None and fact.state in ("disabled", "blocking", "listening"):
         return drop(f"the port {at} of {bridge.device} is {fact.state}")
     came = seq(
+        framed(context, scope),
         enters(context, bridge, detail),
         Assign(Field.IN_INTERFACE, context.names.number(bridge.device)),
         Assign(Field.PHYSICAL_IN, context.names.number(detail)),
@@ -69,6 +70,14 @@ def port_stage(context: Context, scope: Scope, detail: str) -> Transfer:
             missing = context.space(scope).missing["sysctl"]
             words = f"{scope}: bridged packets do not pass iptables (bridge-nf-call-iptables; {missing})"
             return seq(came, unless(words, KEEP), own(context, bridge, detail))
+
+
+def framed(context: Context, scope: Scope) -> Transfer:
+    """Native chains of the family bridge are not read: where they can do more than accept, what they do to a frame is not known."""
+    chain = next((fact for fact in context.space(scope).nft_chains if fact.family == "bridge" and not fact.inert), None)
+    if chain is None:
+        return KEEP
+    return unless(f"the nft chain bridge {chain.table} {chain.name} of {scope} lets frames pass unchanged", KEEP)
 
 
 def enters(context: Context, bridge: Interface, port: str) -> Transfer:
