@@ -48,6 +48,8 @@ __all__ = [
 
 TRACK, CONFIRM, TRANSLATE_DESTINATION, TRANSLATE_SOURCE = -200, 1 << 31, -100, 100
 PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
+# The nft back end puts this table behind source NAT (iptables/nft.c ``xtables_ipv4``); ``nft list ruleset`` shows it.
+SECURITY_OF_NFT = 150
 HOOKS_OF = {
     "raw": (Hook.PREROUTING, Hook.OUTPUT),
     "mangle": tuple(Hook),
@@ -203,14 +205,15 @@ def tables_of(namespace: Namespace, family: int) -> Iterator[Table]:
     rulesets: list[RulesetFact] = sorted(namespace.rulesets, key=lambda fact: fact.backend != "nft")
     for ruleset in rulesets:
         if ruleset.family == family:
-            yield from (Table(name, chains) for name, chains in ruleset.tables.items())
+            yield from (Table(name, chains, ruleset.backend) for name, chains in ruleset.tables.items())
 
 
 def plain_steps(tables: tuple[Table, ...], hook: Hook) -> Iterator[tuple[int, Step]]:
     """The tables but nat that have a base chain at the hook."""
     for name, priority in PRIORITIES.items():
         if hook in HOOKS_OF[name]:
-            yield from ((priority, TableStep(table, base)) for table, base in based(tables, name, hook))
+            for table, base in based(tables, name, hook):
+                yield SECURITY_OF_NFT if (name, table.backend) == ("security", "nft") else priority, TableStep(table, base)
 
 
 def based(tables: tuple[Table, ...], name: str, hook: Hook) -> Iterator[Based]:

@@ -65,6 +65,7 @@ class Table:
 
     name: str
     chains: Mapping[str, Chain]
+    backend: str = "nft"
     ready: dict[str, ReadyChain] = field(default_factory=dict)
 
     def chain(self, name: str) -> ReadyChain | None:

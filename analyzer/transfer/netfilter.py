@@ -43,6 +43,8 @@ from analyzer.transfer.space import Context, call, seq, unless
 from analyzer.transfer.targets import target
 
 PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
+# The nft back end puts this table behind source NAT (iptables/nft.c ``xtables_ipv4``); ``nft list ruleset`` shows it.
+SECURITY_OF_NFT = 150
 HOOKS_OF = {
     "raw": ("PREROUTING", "OUTPUT"),
     "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
@@ -198,7 +200,8 @@ def tables(context: Context, space: Namespace, hook: str, question: bool) -> Ite
         if hook in HOOKS_OF[table]:
             found = list(rulesets(context, space, table, hook))
             for ruleset in found:
-                yield priority, base(context, space.scope, ruleset, table, hook)
+                late = (table, ruleset.backend) == ("security", "nft")
+                yield SECURITY_OF_NFT if late else priority, base(context, space.scope, ruleset, table, hook)
             if found and table == "mangle" and hook == "OUTPUT" and not question:
                 again = If(Not(Bits(Field.MARK, (1 << 32) - 1, 0)), call(space.scope, "route output"), KEEP)
                 yield priority, again
