@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.balanced import balanced
 from benchmarks.capture import Shape, write
 from benchmarks.policies import Shape as Policies
 from benchmarks.policies import text
@@ -79,6 +80,16 @@ def workloads(folder: Path) -> Iterator[Workload]:
     yield Workload(
         "the same node: every path from the pods to every service", (*PROVE, str(native), "pod-to-service"), 0, 0, True
     )
+    ipvs = folder / "ipvs"
+    balanced(ipvs, Shape(1, 10, 10_000, 2, native=True))
+    yield Workload(
+        "one node, 10,000 services in kube-proxy's IPVS mode: read and prove pod-to-pod without NAT",
+        (*PROVE, str(ipvs), "pod-to-pod-without-nat"),
+        5,
+        1000,
+        True,
+    )
+    yield Workload("the same node: every path from the pods to every service", (*PROVE, str(ipvs), "pod-to-service"), 0, 0, True)
     write(three, Shape(3, 10, 10_000, 5))
     yield Workload(
         "three such nodes: read and prove pod-to-pod without NAT", (*PROVE, str(three), "pod-to-pod-without-nat"), 6, 0, True

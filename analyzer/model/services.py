@@ -9,6 +9,8 @@ from analyzer.facts.netfilter import Chain
 from analyzer.model.network import Network
 from analyzer.source import Scope, Span
 
+DUMMY = "kube-ipvs0"
+"""The device of kube-proxy's IPVS mode that holds the addresses of services (pkg/proxy/ipvs/proxier.go)."""
 ENTRANCE = "KUBE-SERVICES"
 """The chain of kube-proxy's iptables mode that every packet passes (pkg/proxy/iptables/proxier.go)."""
 
@@ -32,7 +34,12 @@ class Untranslated:
 
 
 def untranslated(network: Network, node: str, address: Address) -> Untranslated:
-    """Where kube-proxy's iptables rules are on a node, nothing else leads to endpoints there: they do not know the address."""
+    """Where kube-proxy's iptables rules, or its device of the IPVS mode, are on a node, nothing else leads to endpoints there: they do not know the address."""
+    root = network.namespaces.get(Scope(node))
+    dummy = root.links.get(DUMMY) if root is not None else None
+    if dummy is not None:
+        text = f"{DUMMY} of {node} does not have {address}, {described(network, address)}: IPVS balances only what is for the node itself"
+        return Untranslated(text, dummy.at)
     chain, what = entrance(network, node, address.family), described(network, address)
     if chain is None:
         return Untranslated(f"what leads {address}, {what}, to its endpoints is not known on {node}", None)

@@ -176,8 +176,12 @@ def routing(context: Context, scope: Scope) -> Routing:
 
 
 def largest(context: Context, at: Interface, name: str) -> int:
-    """The larger of a device's switch and that of ``all`` (IN_DEV_MAXCONF, IN_DEV_ORCONF)."""
-    return max(number(context.setting(at.scope, at.device, name)), number(context.whole(at.scope, name)))
+    """The larger of a device's switch and that of ``all`` (IN_DEV_MAXCONF, IN_DEV_ORCONF), worked out once."""
+    found = context.made.get(("largest", at, name))
+    if not isinstance(found, int):
+        found = max(number(context.setting(at.scope, at.device, name)), number(context.whole(at.scope, name)))
+        context.made["largest", at, name] = found
+    return found
 
 
 def refused(context: Context, at: Interface, source: int, destination: int, out: str) -> bool | NotKnown:

@@ -13,7 +13,7 @@ from analyzer.facts.links import Vrf
 from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
 from analyzer.model.gaps import network_of
 from analyzer.model.network import Interface, Namespace
-from analyzer.ranges import single
+from analyzer.ranges import normalised, single
 from analyzer.source import Scope
 from analyzer.transfer import selection
 from analyzer.transfer.ir import (
@@ -40,6 +40,7 @@ from analyzer.transfer.sizes import sent
 from analyzer.transfer.space import Context, dispatch, drop, flattened, number, seq, span_of
 
 Effect = Callable[[RouteFact, NextHop], Transfer]
+MANY = 16
 REFUSALS = {"blackhole": "is discarded", "unreachable": "is refused as unreachable", "prohibit": "is refused as prohibited"}
 
 
@@ -185,7 +186,7 @@ class LookUp:
                 chosen[networks] = self.best(networks, by_prefix, suppressed)
             if chosen[networks] != KEEP:
                 rows.append((pair, chosen[networks]))
-        return dispatch(self.destination, rows, KEEP)
+        return gathered(self.destination, rows)
 
     def best(self, networks: tuple[Prefix, ...], by_prefix: dict[Prefix, list[RouteFact]], suppressed: int) -> Transfer:
         """The route to addresses whose most specific network is the last: those of a source's own prefix first, then the smallest metric, then the first."""
@@ -235,6 +236,18 @@ class LookUp:
             ]
         branches = tuple(dict.fromkeys(self.effect(*way) for way in ways))
         return branches[0] if len(branches) == 1 else Alt(branches, route.at)
+
+
+def gathered(name: Field, rows: Sequence[tuple[tuple[int, int], Transfer]]) -> Transfer:
+    """A search over disjoint ranges; what many of them have in common (the host's own addresses) is one test."""
+    groups: dict[Transfer, list[tuple[int, int]]] = {}
+    for pair, then in rows:
+        groups.setdefault(then, []).append(pair)
+    many = {then: pairs for then, pairs in groups.items() if len(pairs) > MANY}
+    found = dispatch(name, [row for row in rows if row[1] not in many], KEEP) if many else dispatch(name, rows, KEEP)
+    for then, pairs in many.items():
+        found = If(In(name, normalised(pairs)), then, found)
+    return found
 
 
 def gateways(route: RouteFact) -> bool:
@@ -293,7 +306,7 @@ def input_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
     def effect(route: RouteFact, hop: NextHop) -> Transfer:
         if route.kind in ("local", "broadcast", "anycast"):
-            return seq(Assign(Field.OUT_INTERFACE, 0, route.at), End(Return(), route.at))
+            return seq(Assign(Field.OUT_INTERFACE, 0), End(Return()))
         if hop.device is None or hop.encap is not None:
             return End(Unknown(f"the way of the route to {route.destination} of {scope} is not modelled"), route.at)
         return done(context, hop.device, route, hop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from analyzer.addresses import Address, Prefix
 from analyzer.facts.links import AddressFact
@@ -56,11 +56,11 @@ def chosen(context: Context, scope: Scope, device: str, towards: Field, outcome:
         networks[own_network(fact)] = fact.address
     if len(facts) == 1:
         return outcome(facts[0].address)
-    order = [own_network(fact) for fact in own]
+    order = {own_network(fact): -place for place, fact in enumerate(reversed(own))}
     rows = [(pair, outcome(networks[best(holders, order, context.family)])) for pair, holders in flattened(tuple(networks))]
     return dispatch(towards, rows, outcome(facts[0].address))
 
 
-def best(holders: Sequence[Prefix], order: Sequence[Prefix], family: int) -> Prefix:
-    """Of the networks that hold the next hop: IPv4 takes the first listed, IPv6 the longest match."""
-    return holders[-1] if family == 6 else min(holders, key=order.index)
+def best(holders: Sequence[Prefix], order: Mapping[Prefix, int], family: int) -> Prefix:
+    """Of the networks that hold the next hop: IPv4 takes the first listed (``order``: the places), IPv6 the longest match."""
+    return holders[-1] if family == 6 else min(holders, key=lambda network: order[network])
