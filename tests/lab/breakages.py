@@ -24,13 +24,14 @@ PODS = BRIDGED | ROUTED
 @dataclass(frozen=True, slots=True)
 class Breakage:
     """A breakage, and which scenarios it fits: ``overlays`` (none: all), ``services`` by kube-proxy's iptables mode needed, more than
-    one node (``peers``) needed, IPv6 (``six``) needed."""
+    one node (``peers``) needed, IPv6 (``six``) needed, kube-proxy in nftables mode (``native``) needed."""
 
     apply: Apply
     overlays: frozenset[str] = ANYWHERE
     services: bool = False
     peers: bool = False
     six: bool = False
+    native: bool = False
 
     @property
     def name(self) -> str:
@@ -38,7 +39,7 @@ class Breakage:
 
     def fits(self, scenario: Scenario) -> bool:
         """Whether the scenario has what this breaks."""
-        if self.six and 6 not in scenario.families:
+        if (self.six and 6 not in scenario.families) or (self.native and scenario.proxy != "nftables"):
             return False
         if self.overlays and scenario.overlay not in self.overlays:
             return False
@@ -355,7 +356,7 @@ _SERVED = frozenset({"svc_no_endpoints", "svc_stale_endpoint", "etp_local_no_loc
                      "no_clustercidr_masq", "legacy_stale_rules", "external_ip_is_node_ip", "postrouting_jump_missing", "itp_local_no_local", "firewall_chain_emptied",
                      "external_jump_missing"})  # fmt: skip
 _FILTERED = tuple(Breakage(apply, services=apply.__name__ in _SERVED) for apply in netfilter_breakages.ALL)
-_NATIVE = tuple(Breakage(apply) for apply in nft_breakages.ALL)
+_NATIVE = tuple(Breakage(apply, native=True) for apply in nft_breakages.ALL)
 _HARDWARE = tuple(Breakage(apply, BRIDGED - PEER) for apply in hardware_breakages.ALL)
 _SIX = tuple(Breakage(apply, OVERLAYS, six=True) for apply in six_breakages.ALL)
 _RANDOM = tuple(Breakage(apply) for apply in chaos.ALL)
