@@ -12,7 +12,7 @@ from analyzer.facts.nftables import Bitwise, Ct, Fib, Key, Meta, Payload, Pick, 
 from analyzer.ranges import single
 from analyzer.transfer import conntrack, ir
 from analyzer.transfer.address_types import address_type
-from analyzer.transfer.conntrack import FORTH, STATES, TRACKED
+from analyzer.transfer.conntrack import STATES, TRACKED
 from analyzer.transfer.ir import ALWAYS, NEVER, All, Any, Bits, Field, In, Match, Not, width
 from analyzer.transfer.matches import WITH_PORTS, Where, length, masked, named, packet_type, protocol_is
 from analyzer.transfer.reverse_path import reverse_path
@@ -193,7 +193,7 @@ def status(mask: int, flip: int, value: tuple[int, int], where: Where) -> Match:
     bits: dict[int, Match] = {
         2: SEEN,
         4: All((SEEN, where.opaque("the connection is ASSURED"))),
-        8: Not(All((STATES["NEW"], FORTH))),
+        8: Bits(Field.STATUS, ir.CONFIRMED, ir.CONFIRMED),
         16: Bits(Field.STATUS, ir.SNAT_STATUS, ir.SNAT_STATUS),
         32: Bits(Field.STATUS, ir.DNAT_STATUS, ir.DNAT_STATUS),
     }
