@@ -154,3 +154,13 @@ def test_connections_in_a_flow_table_are_an_assumption() -> None:
 def test_chains_in_circles_end() -> None:
     text = base("jump x", more="\tchain x {\n\t\tjump y\n\t}\n\tchain y {\n\t\tjump x\n\t}\n")
     assert at_hook(text, Hook.FORWARD, SENT).judgement is Judgement.UNKNOWN
+
+
+def test_marks_that_a_nat_chain_sets_without_translating_stay() -> None:
+    text = base("ct mark set 0x2", "type nat hook output priority 0; policy accept;")
+    tables = HookTables.of(namespace(text), 4)
+    sent = HookPacket(packet("192.168.0.2", "10.0.0.2"), out_device="b", local=True)
+    result = run_hook(tables, Hook.OUTPUT, sent, surroundings(), Connections(), Oracle())
+    assert result.packet.tracked is not None
+    assert result.packet.tracked.connection is not None
+    assert result.packet.tracked.connection.mark == 2

@@ -341,17 +341,16 @@ def decide(step: TranslateStep, visit: Visit) -> Stop:
     for priority, chain in step.chains:
         if options and (priority != decided[0] or owner(chain) is decided[1]):
             break
-        visit.tracked, visit.packet = first, before if options else visit.packet
+        visit.tracked, visit.packet = first, before
         stop = run_step(chain, visit)
         if stop is not ACCEPTED:
             return stop
         if not undecided(visit.tracked, step.destination) and visit.tracked is not None:
             decided = (priority, owner(chain))
             options.append((visit.tracked, visit.packet))
-    if options:
-        visit.tracked, visit.packet = chosen(options, visit)
-    else:
-        visit.tracked = first
+        elif not options:
+            first, before = visit.tracked, visit.packet
+    visit.tracked, visit.packet = chosen(options, visit) if options else (first, before)
     if visit.tracked is not None and undecided(visit.tracked, step.destination) and visit.tracked.connection is not None:
         visit.change_connection(bound(visit.tracked.connection, step.destination, visit.connections))
     return ACCEPTED
