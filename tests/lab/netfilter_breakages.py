@@ -208,7 +208,8 @@ def ttl_short(lab: Lab, random: Random) -> None:
 
 def handshake_cut(lab: Lab, random: Random) -> None:
     """The first packet of a connection and its answer pass; what follows does not."""
-    port = random.choice(("--dport 8080", "--dport 10250", "--sport 20000:20090"))
+    # Not by the source's port: MASQUERADE --random-fully moves it, and the walk keeps it.
+    port = random.choice(("--dport 8080", "--dport 10250", "--dport 9000:11000"))
     lab.run(
         _node(lab, random).name,
         random.choice((
