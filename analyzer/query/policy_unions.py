@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.model.network import Network
-from analyzer.policy.tiers import Action, Direction, Policy
+from analyzer.policy.tiers import Action, Direction, Policy, Rule
 from analyzer.query.policies import Policies, of_network
 from analyzer.query.policy_findings import policy_objects, written
 
@@ -36,8 +36,9 @@ def could_be_one(network: Network) -> Iterator[CouldBeOne]:
     found = of_network(network)
     keepers = {(item.kind, item.namespace, item.name): keeper(item) for item in policy_objects(network)}
     groups: dict[tuple[object, ...], list[Policy]] = {}
+    ordered = places_of_order(found)
     for name, parts in objects(network).items():
-        if len(parts) == 1 and admits(parts[0]) and not deciding_beside(found, parts[0]) and selects(found, parts[0]):
+        if len(parts) == 1 and admits(parts[0]) and place(parts[0]) not in ordered and selects(found, parts[0]):
             groups.setdefault((*name[:2], shape(parts[0]), keepers[name]), []).append(parts[0])
     for group in groups.values():
         if len(group) > 1:
@@ -65,19 +66,21 @@ def shape(policy: Policy) -> tuple[object, ...]:
     return policy.subject, policy.plane, policy.tier, policy.order[0], isolates
 
 
-def deciding_beside(found: Policies, policy: Policy) -> bool:
-    """Whether a policy of the same place denies or passes, so that the order among them matters."""
-    tier = next(
-        tier for plane in found.all.planes if plane.name == policy.plane for tier in plane.tiers if tier.name == policy.tier
-    )
-    beside = (item for item in tier.policies if item.order[0] == policy.order[0])
-    return any(
-        rule.action is not Action.ALLOW
-        for item in beside
-        for direction in Direction
-        if (rules := item.direction(direction)) is not None
-        for rule in rules.rules
-    )
+def places_of_order(found: Policies) -> set[tuple[str, str, float]]:
+    """The places at which a policy denies or passes, so that the order among those that stand there matters."""
+    return {place(policy) for policy in found.all.policies() if any(rule.action is not Action.ALLOW for rule in rules_of(policy))}
+
+
+def place(policy: Policy) -> tuple[str, str, float]:
+    """Where a policy stands: plane, tier and order."""
+    return policy.plane, policy.tier, policy.order[0]
+
+
+def rules_of(policy: Policy) -> Iterator[Rule]:
+    """The rules of a policy in both directions."""
+    for direction in Direction:
+        rules = policy.direction(direction)
+        yield from rules.rules if rules is not None else ()
 
 
 def selects(found: Policies, policy: Policy) -> bool:
