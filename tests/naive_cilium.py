@@ -20,11 +20,13 @@ from tests.naive_policy import (
     End,
     Object,
     Packet,
+    Reading,
     both,
     either,
     is_host,
     is_pod,
     labels_of,
+    names_of,
     namespace_of,
     node_of,
     opposite,
@@ -321,9 +323,25 @@ def peers(cilium: Cilium, rule: Object, side: Side, space: str, family: int) -> 
     found += [cidr_set(cilium, item, side, family) for item in rule.get(prefix + "CIDRSet", [])]
     found += [node_peer(cilium, item, side) for item in rule.get(prefix + "Nodes", [])]
     found += [service(cilium, item, side, family) for item in rule.get("toServices", [])]
-    found += [OPEN if side.end.object is None else NO for _ in rule.get("toFQDNs", [])]
+    found += [name(cilium, item, side) for item in rule.get("toFQDNs", [])]
     found += [NO if is_pod(side.end) else OPEN for _ in rule.get(prefix + "Groups", [])]
     return either(*found)
+
+
+def name(cilium: Cilium, item: Object, side: Side) -> Answers:
+    """A name, or a pattern whose star stays within a label, and alone is every name: addresses of the world that somebody was told for it."""
+    if side.end.object is not None:
+        return NO
+    known = names_of(Reading(cilium.objects))
+    if "matchName" in item:
+        if item["matchName"] not in known:
+            return OPEN
+        return answer(any(ip_address(text) == ip_address(side.end.outside) for text in known[item["matchName"]]))
+    pattern = item["matchPattern"]
+    expression = ".*" if pattern == "*" else re.escape(pattern).replace(r"\*", "[-a-z0-9_]*")
+    if any(re.fullmatch(expression, told) and side.end.outside in texts for told, texts in known.items()):
+        return YES
+    return NO if any(side.end.outside in texts for texts in known.values()) else OPEN
 
 
 # Flows

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 Object = dict[str, Any]
 Answers = frozenset[bool]
 YES, NO, OPEN = frozenset({True}), frozenset({False}), frozenset({True, False})
+RELATIONS = {"sameLabels", "notSameLabels"}
 WITH_PORTS = ("TCP", "UDP", "SCTP")
 
 
@@ -279,18 +280,52 @@ def cluster_rule(reading: Reading, rule: Object, packet: Packet, subject: End, o
     ports = rule.get("protocols") or rule.get("ports")
     destination = other if outwards else subject
     port = YES if not ports or any(cluster_port(item, packet, destination) for item in ports) else NO
-    return action, both(either(*(cluster_peer(reading, peer, other, packet.family) for peer in peers)), port)
+    return action, both(either(*(cluster_peer(reading, peer, other, packet.family, subject) for peer in peers)), port)
 
 
-def cluster_peer(reading: Reading, peer: Object, other: End, family: int) -> Answers:
+def cluster_peer(reading: Reading, peer: Object, other: End, family: int, subject: End) -> Answers:
     """Whether a peer is the other end."""
     if "domainNames" in peer:
-        return OPEN
+        return either(*(has_name(reading, other, name, family) for name in peer["domainNames"]))
     if "networks" in peer:
         return either(*(in_block(reading, other, cidr, family) for cidr in peer["networks"]))
     if "nodes" in peer:
         return node_matches(reading, peer["nodes"], other)
+    if "namespaces" in peer and RELATIONS & peer["namespaces"].keys():
+        return both(pods_match(reading, {"namespaces": {}}, other), shares(reading, peer["namespaces"], subject, other))
     return pods_match(reading, peer, other)
+
+
+def names_of(reading: Reading) -> dict[str, list[str]]:
+    """The addresses of the names that a resolver was told."""
+    found = [item for item in reading.objects if item["kind"] == "DNSNameResolver"]
+    entries = [entry for item in found for entry in item["status"]["resolvedNames"]]
+    return {entry["dnsName"].rstrip("."): [one["ip"] for one in entry["resolvedAddresses"]] for entry in entries}
+
+
+def has_name(reading: Reading, other: End, name: str, family: int) -> Answers:
+    """Whether the other end has an address of a name; "*." in front is one label or more. Names that nobody was told may have any address that no other name has."""
+    known = names_of(reading)
+    if not name.startswith("*"):
+        return either(*(in_block(reading, other, text, family) for text in known[name])) if name in known else OPEN
+    own = [text for told, texts in known.items() if told.endswith(name[1:]) for text in texts]
+    elsewhere = [text for texts in known.values() for text in texts]
+    holds = either(*(in_block(reading, other, text, family) for text in own))
+    told = either(*(in_block(reading._replace(blocks_match_pods=True), other, text, family) for text in elsewhere))
+    return either(holds, both(opposite(told), OPEN))
+
+
+def shares(reading: Reading, chosen: Object, own: End, other: End) -> Answers:
+    """sameLabels and notSameLabels of the first releases: namespaces that have all of the labels, with the subject's values, or with another one."""
+    mine, theirs = (namespace_labels(reading, namespace_of(end.object)) if end.object else {} for end in (own, other))
+    keys = chosen.get("sameLabels", chosen.get("notSameLabels"))
+    if not keys or not all(key in theirs for key in keys):
+        return NO
+    if "sameLabels" in chosen:
+        return YES if all(mine.get(key) == theirs[key] for key in keys) else NO
+    if not all(key in mine for key in keys):
+        return OPEN
+    return YES if any(mine[key] != theirs[key] for key in keys) else NO
 
 
 def node_matches(reading: Reading, selector: Object, other: End) -> Answers:

@@ -63,6 +63,7 @@ class CiliumMaker(Maker):
         found += [self.group(number) for number in range(self.random.randint(0, 2))]
         found += [self.api_server()] if self.chance(0.5) else []
         found += [self.config()] if self.chance(0.7) else []
+        found += self.names() if self.chance(0.5) else []
         found += [self.plain_policy(number) for number in range(self.random.randint(0, 1))]
         found += [self.policy("CiliumNetworkPolicy", number) for number in range(self.random.randint(1, 3))]
         return found + [self.policy("CiliumClusterwideNetworkPolicy", number) for number in range(self.random.randint(0, 2))]
@@ -199,7 +200,12 @@ class CiliumMaker(Maker):
             "Nodes": self.selector,
             "Groups": lambda: {"aws": {"securityGroupsIds": ["sg-1"]}},
             "Services": self.meant_service,
-            "FQDNs": lambda: {"matchName": "example.org"},
+            "FQDNs": lambda: self.pick(
+                {"matchName": "api.example.org"},
+                {"matchPattern": "*.example.org"},
+                {"matchPattern": "*"},
+                {"matchName": "b.example"},
+            ),
         }[kind]
         return {prefix + kind: self.many(0 if kind in ("Endpoints", "Entities") and self.chance(0.1) else 1, 2, make)}
 

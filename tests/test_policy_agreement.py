@@ -89,11 +89,23 @@ class Maker:
         found += [self.pod(number) for number in range(self.random.randint(2, 4))]
         found += [self.workload(number) for number in range(2) if self.chance(0.3)]
         found += [self.network_policy(number) for number in range(self.random.randint(0, 6))]
+        found += self.names() if self.chance(0.5) else []
         if self.chance(0.6):
             found += [self.cluster_policy("AdminNetworkPolicy", f"a{number}") for number in range(self.random.randint(1, 2))]
             found += [self.cluster_policy("ClusterNetworkPolicy", f"c{number}") for number in range(self.random.randint(1, 3))]
             found += [self.cluster_policy("BaselineAdminNetworkPolicy", "default")] if self.chance(0.4) else []
         return found
+
+    def names(self) -> list[Object]:
+        """What a resolver was told."""
+        texts = (*OUTSIDE, "10.0.0.1", "192.168.0.1")
+        told = [
+            {"dnsName": f"{name}.", "resolvedAddresses": [{"ip": text} for text in self.many(1, 2, lambda: self.pick(*texts))]}
+            for name in ("api.example.org", "www.api.example.org", "example.org", "example.com")
+            if self.chance(0.6)
+        ]
+        item = {"apiVersion": "network.openshift.io/v1alpha1", "kind": "DNSNameResolver", "metadata": {"name": "dns-1"}}
+        return [item | {"status": {"resolvedNames": told}}]
 
     def object(self, kind: str, name: str, *, spec: Object | None = None, **metadata: Any) -> Object:
         groups = {"Namespace": "v1", "Node": "v1", "Pod": "v1", "Deployment": "apps/v1", "NetworkPolicy": "networking.k8s.io/v1"}
@@ -215,9 +227,11 @@ class Maker:
         if self.chance(0.04):
             return self.pick({}, {"novel": {}})
         if peers == "from" or self.chance(0.5):
+            if kind != "ClusterNetworkPolicy" and self.chance(0.15):
+                return {"namespaces": {self.pick("sameLabels", "notSameLabels"): self.many(0, 2, lambda: self.pick(*KEYS))}}
             return self.pods(kind)
         if self.chance(0.2) and action in ("Allow", "Accept"):
-            return {"domainNames": ["*.example.org"]}
+            return {"domainNames": self.many(1, 2, lambda: self.pick("*.example.org", "api.example.org", "other.example.org"))}
         return {"nodes": self.selector()} if self.chance(0.45) else {"networks": self.many(1, 2, lambda: self.pick(*BLOCKS))}
 
     def cluster_port(self, named: bool) -> Object:

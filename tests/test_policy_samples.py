@@ -3,6 +3,7 @@
 ``verdicts.txt`` has a question and its verdict a line, ``from to protocol/port verdict``, as in ``shop/web shop/db TCP/80 allowed``. Ends are entities by their
 names, or addresses. ``ICMP/8.0`` is a type and a code, ``<53`` behind the port a source port, ``@6`` IPv6. The verdict is ``allowed``, ``denied``, or ``open`` where
 it is not known. The network system is the one that the folder's name begins with, else none; ``verdicts.cilium.txt`` is the table as Cilium has it.
+``names.hosts`` has addresses of names, ``groups.json`` security groups.
 ``complaints.txt`` has what is wrong with the objects: line and column, whether the API server would take the object, and the words.
 """
 
@@ -29,6 +30,7 @@ from tests.policies import NUMBERS, compiled, outside
 SAMPLES = Path(__file__).parent.parent / "samples" / "policies"
 FOLDERS = sorted(path.parent for path in SAMPLES.glob("*/objects.yaml"))
 TABLES = sorted(SAMPLES.glob("*/verdicts*.txt"))
+TEXTS = {"objects.yaml": "kubernetes", "names.hosts": "dns-names", "groups.json": "aws-security-groups"}
 QUESTION = re.compile(r"(\S+) (\S+) (\w+)/([\d.]+)(?:<(\d+))?(?:@([46]))?")
 SYSTEMS = {item.name: item for item in vars(profiles).values() if isinstance(item, Profile)}
 WORDS = {True: "allowed", False: "denied", None: "open"}
@@ -43,10 +45,10 @@ def system_of(folder: Path, table: str = "verdicts.txt") -> Profile:
 
 def policies_of(folder: Path, system: Profile) -> PolicySet:
     """The policies of a sample as a network system reads them."""
-    source = Source("objects.yaml", (folder / "objects.yaml").read_text(), "kubernetes")
-    known, gaps = facts((source,))
+    sources = tuple(Source(name, (folder / name).read_text(), kind) for name, kind in TEXTS.items() if (folder / name).exists())
+    known, gaps = facts(sources)
     assert gaps == ()
-    return policy_set(world_of(build((source,), known, gaps).cluster, system))
+    return policy_set(world_of(build(sources, known, gaps).cluster, system))
 
 
 def end(policies: PolicySet, text: str) -> Entity:

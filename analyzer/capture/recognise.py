@@ -23,6 +23,9 @@ UNREAD = re.compile(
 # What iproute2, nft and the CNI library print as JSON, by the keys of the first object: those it has, and those it has not.
 JSON_KEYS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("nft", frozenset({"nftables"}), frozenset()),
+    ("aws-security-groups", frozenset({"SecurityGroups"}), frozenset({"apiVersion"})),
+    ("dns-names", frozenset({"fqdn", "ips"}), frozenset({"apiVersion"})),
+    ("dns-names", frozenset({"fqdnName", "ipAddress"}), frozenset({"apiVersion"})),
     ("tc-filter", frozenset({"protocol", "pref", "kind"}), frozenset()),
     ("tc-qdisc", frozenset({"kind", "handle"}), frozenset({"apiVersion", "ifname"})),
     ("bridge-vlan", frozenset({"ifname", "vlans"}), frozenset()),

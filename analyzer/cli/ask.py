@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import Any
 
-from analyzer.cli.policy_options import policy_options, profile_for
+from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, input_options, load, output_options, style_for, write
 from analyzer.findings import Verdict
@@ -59,6 +59,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         progress.end()
         return nothing(given)
     try:
+        given = with_names(options, given)
         policies = known(Identity(given.network.cluster), profile_for(options, given))
     except ValueError as problem:
         progress.end()

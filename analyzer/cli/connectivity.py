@@ -6,7 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 
-from analyzer.cli.policy_options import policy_options, profile_for
+from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, input_options, load, output_options, style_for
 from analyzer.cli.suggest import run_suggest, suggest_option
@@ -54,6 +54,11 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         for gap in given.unreadable:
             print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
         return nothing()
+    try:
+        given = with_names(options, given)
+    except ValueError as problem:
+        progress.end()
+        return fail(str(problem))
     if options.suggest:
         progress.end()
         return run_suggest(options, given)

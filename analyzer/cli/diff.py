@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from importlib import import_module
 
-from analyzer.cli.policy_options import policy_options, profile_for
+from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, output_options, style_for, write
 from analyzer.comparing import compare
@@ -64,6 +64,7 @@ def answer(options: Namespace, old: Input, new: Input, names: tuple[str, str], p
     if any(":" in text and text.partition(":")[0] not in FORMATS for text in options.output):
         return fail(f"-o wants FILE or FORMAT:FILE with a format of {', '.join(FORMATS)}")
     try:
+        old, new = with_names(options, old), with_names(options, new)
         profiles = profile_for(options, old), profile_for(options, new)
     except ValueError as problem:
         return fail(str(problem))

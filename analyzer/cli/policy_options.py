@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer.pipeline import Input
+from analyzer.source import Source
 
 if TYPE_CHECKING:
     from analyzer.policy.profiles import Profile
 
+LARGEST = 16 << 20
+
 
 def policy_options(parser: ArgumentParser) -> None:
-    """Adds ``--cni`` and ``--policy-switch``."""
+    """Adds ``--cni``, ``--policy-switch`` and ``--dns``."""
     parser.add_argument(
         "--cni", metavar="NAME", help="the network system, whose reading of policies is taken (default: as recognised)"
     )
@@ -23,6 +28,38 @@ def policy_options(parser: ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="one point in which network systems differ, whatever the system: yes, no or unknown (repeatable)",
     )
+    parser.add_argument(
+        "--dns",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="addresses of names that policies mention: lines as in /etc/hosts, or the output of `cilium-dbg fqdn cache list` (repeatable)",
+    )
+
+
+def with_names(options: Namespace, given: Input) -> Input:
+    """The input with the addresses of names that the files of ``--dns`` give. What of them cannot be read is a gap. ValueError for a file that cannot be opened."""
+    from analyzer.capture.reading import facts
+    from analyzer.facts.clouds import NameFact
+
+    sources = tuple(map(dns_source, options.dns))
+    known, gaps = facts(sources)
+    cluster = given.network.cluster
+    names = (*cluster.names, *(fact for fact in known if isinstance(fact, NameFact)))
+    if not sources:
+        return given
+    network = replace(given.network, cluster=replace(cluster, names=names))
+    every = (*given.sources, *sources)
+    return replace(given, network=network, sources=every, gaps=(*given.gaps, *gaps), unreadable=(*given.unreadable, *gaps))
+
+
+def dns_source(path: str) -> Source:
+    """A file of names."""
+    try:
+        with Path(path).open("rb") as file:
+            return Source(path, file.read(LARGEST).decode("utf-8", "replace"), "dns-names")
+    except OSError as problem:
+        raise ValueError(f"--dns {path}: {problem.strerror}") from None
 
 
 def profile_for(options: Namespace, given: Input) -> Profile:

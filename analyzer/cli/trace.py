@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from analyzer.cli.policy_options import policy_options, profile_for
+from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, input_options, load, output_options, style_for
 from analyzer.model.network import Network
@@ -52,6 +52,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     given = load(options, progress)
     progress.end()
     try:
+        given = with_names(options, given)
         about_policies = options.cni or options.policy_switch or not given.network.namespaces
         profile = profile_for(options, given) if about_policies else None
     except ValueError as problem:

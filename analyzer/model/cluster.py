@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from analyzer.addresses import Prefix
+from analyzer.facts.clouds import NameFact, SecurityGroupFact
 from analyzer.facts.kubernetes import (
     ConfigMapFact,
     EndpointsFact,
@@ -30,7 +31,7 @@ class Range:
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """The objects of the capture. Pods and services by (namespace, name). ``known`` holds the kinds of objects that were captured
-    (``Pod``, ``Service`` …), so that an empty list can be told from a missing one."""
+    (``Pod``, ``Service`` …), so that an empty list can be told from a missing one. ``names`` and ``security_groups`` are said outside of objects."""
 
     nodes: Mapping[str, NodeFact] = field(default_factory=dict)
     pods: Mapping[tuple[str, str], PodFact] = field(default_factory=dict)
@@ -40,3 +41,5 @@ class Cluster:
     others: tuple[OtherObjectFact, ...] = ()
     ranges: tuple[Range, ...] = ()
     known: frozenset[str] = frozenset()
+    names: tuple[NameFact, ...] = ()
+    security_groups: tuple[SecurityGroupFact, ...] = ()

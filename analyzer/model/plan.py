@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from analyzer.addresses import Prefix, host_prefix, prefix
+from analyzer.facts.clouds import NameFact, SecurityGroupFact
 from analyzer.facts.kubernetes import (
     ConfigMapFact,
     EndpointsFact,
@@ -74,6 +75,8 @@ def cluster(facts: Ordered, sources: Sequence[Source], troubled: frozenset[str])
             others=tuple(others),
             ranges=tuple(dict.fromkeys(found)),
             known=frozenset(kinds),
+            names=tuple(facts.all(NameFact)),
+            security_groups=tuple(facts.all(SecurityGroupFact)),
         ),
         gaps,
     )

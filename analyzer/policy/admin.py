@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.blocks import block, has_host_bits, in_blocks
+from analyzer.policy.names import NameReader, below
 from analyzer.policy.ports import any_of_traffic
-from analyzer.policy.profiles import Profile
 from analyzer.policy.reading import Complaint, Read, complaints_of, unknown_fields, unreadable, view_of
+from analyzer.policy.relations import Relation, spread
 from analyzer.policy.selectors import selector
-from analyzer.policy.terms import ANY_TRAFFIC, EVERYONE, NO_TRAFFIC, All, Is, Kind, Of, Opaque, Peer, Traffic, either
+from analyzer.policy.terms import ANY_TRAFFIC, EVERYONE, NO_TRAFFIC, All, Is, Kind, Of, Peer, Traffic, either
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
+from analyzer.policy.world import World
 
 PODS: Peer = Is(frozenset({Kind.POD}))
 NODES: Peer = Is(frozenset({Kind.HOST}))
@@ -34,10 +36,15 @@ def namespace_labels(view: View) -> Peer:
     return selector(view, Of.NAMESPACE)
 
 
+def unrelated(_: View, __: World) -> None:
+    """No namespaces are named by what they share with the subject's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """Where the kinds differ: the versions that exist, the spec's fields, the words for actions, the list of ports with its reader and the
-    field in it that names ports, how long lists may be, the fields that ``pods`` must have, and how ``namespaces`` are read."""
+    field in it that names ports, how long lists may be, the fields that ``pods`` must have, how ``namespaces`` are read, and those that are
+    ``related`` to the subject's."""
 
     versions: tuple[str, ...]
     fields: frozenset[str]
@@ -48,6 +55,7 @@ class Dialect:
     limit: int
     required: tuple[str, ...] = ("namespaceSelector", "podSelector")
     namespaces: Callable[[View], Peer] = namespace_labels
+    related: Callable[[View, World], list[Relation] | None] = unrelated
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +66,7 @@ class Place:
     priority: float
 
 
-def admin_policy(
-    fact: OtherObjectFact, profile: Profile, dialect: Dialect, place: Callable[[View, View], Place]
-) -> Iterator[Read]:
+def admin_policy(fact: OtherObjectFact, world: World, dialect: Dialect, place: Callable[[View, View], Place]) -> Iterator[Read]:
     """One object as a policy. ``place`` reads where it stands from its spec and its metadata, and notes what the API server would reject."""
     whole = replace(fact, namespace="")
     view = view_of(whole)
@@ -68,7 +74,7 @@ def admin_policy(
     if fact.api_version.rpartition("/")[2] not in dialect.versions:
         view.wrong(f"{fact.kind} has no version {fact.api_version}: it exists in {', '.join(dialect.versions)}", "apiVersion")
     unknown_fields(spec, dialect.fields)
-    reader = Reader(profile, dialect, [])
+    reader = Reader(world, dialect, [])
     stands = place(spec, view.part("metadata"))
     before = len(view.gaps)
     subject = reader.subject(spec)
@@ -96,7 +102,7 @@ def priority(spec: View) -> float:
 class Reader:
     """Reads the subject and the rules of one policy."""
 
-    profile: Profile
+    world: World
     dialect: Dialect
     advice: list[Complaint]
 
@@ -133,9 +139,10 @@ class Reader:
         items = list(spec.parts(direction.value))
         if len(items) > self.dialect.limit:
             spec.wrong(f"{len(items)} rules: at most {self.dialect.limit} are possible", direction.value)
-        return Rules(tuple(self.rule(item, direction) for item in items), isolates=False) if items else None
+        found = tuple(rule for item in items for rule in self.rule(item, direction))
+        return Rules(found, isolates=False) if items else None
 
-    def rule(self, item: View, direction: Direction) -> Rule:
+    def rule(self, item: View, direction: Direction) -> Iterator[Rule]:
         """One rule. With a peer of no known kind it fails closed, as the API asks of who does not know a field: an allowing rule
         matches nothing, any other one denies everything."""
         key = "from" if direction is Direction.INGRESS else "to"
@@ -143,16 +150,32 @@ class Reader:
         action, name = self.action(item), item.text("name")
         if len(name) > 100:
             item.wrong("a rule's name has at most 100 characters", "name")
-        peers = [self.peer(peer, direction, action) for peer in limited(item, key, self.dialect.limit)]
+        views = list(limited(item, key, self.dialect.limit))
+        related = [(view, found) for view in views if (found := self.related(view)) is not None]
+        others = [view for view in views if not any(view is one for one, _ in related)]
+        peers = [self.peer(view, direction, action) for view in others]
         if not item.value.get(key):
             item.wrong(f"{key} needs at least one peer", key)
-        traffic = self.traffic(item, key)
         known = [peer for peer in peers if peer is not None]
-        if len(known) == len(peers):
-            return Rule(action, either(known), item.at(), traffic, name=name)
-        if action is Action.ALLOW:
-            return Rule(action, either(known), item.at(), NO_TRAFFIC, name=name)
-        return Rule(Action.DENY, EVERYONE, item.at(), name=name)
+        one = Rule(action, either(known), item.at(), self.traffic(item, key), name=name)
+        if len(known) < len(peers):
+            yield (
+                replace(one, traffic=NO_TRAFFIC) if action is Action.ALLOW else Rule(Action.DENY, EVERYONE, item.at(), name=name)
+            )
+        elif related:
+            yield from spread(one, known, [found for _, found in related])
+        else:
+            yield one
+
+    def related(self, item: View) -> tuple[Peer, list[Relation]] | None:
+        """The pods of a peer whose namespaces are named by what they share with the subject's, and where they are; None where it names none so."""
+        for field in given(item, INSIDE):
+            inside = item.part(field)
+            spaces = inside.part("namespaces") if field == "pods" else inside
+            if (found := self.dialect.related(spaces, self.world)) is not None:
+                pods = selector(inside.part("podSelector"), Of.POD) if field == "pods" else EVERYONE
+                return within(EVERYONE, pods), found
+        return None
 
     def action(self, item: View) -> Action:
         """What a rule does."""
@@ -192,10 +215,10 @@ class Reader:
             if network is not None and has_host_bits(text):
                 self.advice.append(Complaint(item.at("networks", index), f"{text} has host bits: it means {network}"))
             found += [network] if network is not None else []
-        return in_blocks(tuple(found), self.profile, item.at("networks"))
+        return in_blocks(tuple(found), self.world.profile, item.at("networks"))
 
     def domain_names(self, item: View, action: Action) -> Peer:
-        """Names, whose addresses are not known."""
+        """Names, by the addresses that are given for them; these are compared as those of networks are."""
         names = texts(item, "domainNames")
         for index, name in enumerate(names):
             if not DOMAIN_NAME.fullmatch(name):
@@ -203,7 +226,8 @@ class Reader:
         if action is not Action.ALLOW:
             text = "domain names are for allowing rules only: what this rule does with them is not defined"
             self.advice.append(Complaint(item.at("domainNames"), text))
-        return Opaque(f"which addresses {', '.join(names)} has", item.at("domainNames"))
+        reader = NameReader(self.world.names, below, lambda blocks: in_blocks(blocks, self.world.profile, item.at("domainNames")))
+        return either(reader.asked(name, item.at("domainNames", index)) for index, name in enumerate(names))
 
     def traffic(self, item: View, peers: str) -> Traffic:
         """The ports of a rule; none given means all traffic. Names of ports go with pods only."""

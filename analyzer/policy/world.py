@@ -10,6 +10,7 @@ from analyzer.addresses import Address
 from analyzer.facts.kubernetes import NodeFact, ObjectFact, OtherObjectFact, PodFact
 from analyzer.model.cluster import Cluster
 from analyzer.policy.entities import Entity, NamedPort
+from analyzer.policy.names import names_of
 from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
 from analyzer.policy.terms import Kind
 
@@ -23,7 +24,8 @@ MADE_BY = {"ReplicaSet": "Deployment", "Job": "CronJob"}
 class World:
     """Who is there. ``namespaces``: the labels of each namespace that is given or that an object stands in; ``given``: those with an
     object of their own. ``by_name`` finds an entity by its name. ``places`` are the nodes that are given or that entities are on,
-    ``by_kind`` the further objects of each kind, ``by_port_name`` the protocols and ports for which pods use a name."""
+    ``by_kind`` the further objects of each kind, ``by_port_name`` the protocols and ports for which pods use a name, ``names`` the addresses
+    of the DNS names that are given."""
 
     cluster: Cluster
     profile: Profile
@@ -34,6 +36,7 @@ class World:
     places: tuple[str, ...] = ()
     by_kind: Mapping[str, tuple[OtherObjectFact, ...]] = field(default_factory=dict)
     by_port_name: Mapping[str, frozenset[tuple[int, int]]] = field(default_factory=dict)
+    names: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
 
     def pods(self) -> Iterator[Entity]:
         """The entities that policies can select as pods."""
@@ -56,7 +59,18 @@ def world_of(cluster: Cluster, profile: Profile = UNKNOWN_SYSTEM) -> World:
     found += [maker.node(fact) for _, fact in sorted(cluster.nodes.items())]
     by_name = {entity.name: entity for entity in found}
     places = tuple(sorted({*cluster.nodes, *(entity.node for entity in found if entity.node)}))
-    return World(cluster, profile, tuple(found), namespaces, given, by_name, places, kinds_of(cluster), port_names_of(found))
+    return World(
+        cluster,
+        profile,
+        tuple(found),
+        namespaces,
+        given,
+        by_name,
+        places,
+        kinds_of(cluster),
+        port_names_of(found),
+        names_of(cluster),
+    )
 
 
 def kinds_of(cluster: Cluster) -> dict[str, tuple[OtherObjectFact, ...]]:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.blocks import block
+from analyzer.policy.names import NameReader, any_text
 from analyzer.policy.reading import Complaint, group_of, unknown_fields, view_of
+from analyzer.policy.relations import Relation, same_labels, same_namespace
 from analyzer.policy.selectors import selector
 from analyzer.policy.terms import NOBODY, All, InBlocks, Is, Kind, LabelIn, Named, Not, Of, Opaque, Peer, either
 from analyzer.policy.world import World
@@ -27,10 +29,10 @@ APPLIED = ("podSelector", "namespaceSelector", "group", "serviceAccount", "servi
 
 @dataclass(slots=True)
 class Ends:
-    """Tests of the other end; ``same`` are tests of pods of the subject's own namespace."""
+    """Tests of the other end; ``related`` are tests of pods, with where they are for a subject."""
 
     anywhere: list[Peer] = field(default_factory=list)
-    same: list[Peer] = field(default_factory=list)
+    related: list[tuple[Peer, list[Relation]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,9 @@ class EndReader:
         """Pods of the subject's own namespace, or of those with the same labels as it."""
         pods = All((PODS, selector(item.part("podSelector"), Of.POD)))
         if chosen.value.get("match") == "Self":
-            found.same.append(pods)
+            found.related.append((pods, list(same_namespace(self.world, chosen.at()))))
         elif labels := chosen.texts("sameLabels"):
-            text = f"whether both namespaces have the same {' and '.join(labels)}"
-            found.anywhere.append(All((pods, Opaque(text, chosen.at()))))
+            found.related.append((pods, list(same_labels(self.world, labels, chosen.at()))))
         else:
             chosen.wrong("must have match: Self or sameLabels")
 
@@ -74,7 +75,7 @@ class EndReader:
         if name := item.text("group"):
             return self.group(item, name)
         if name := item.text("fqdn"):
-            return All((OUTSIDE, Opaque(f"which addresses {name} has", item.at("fqdn"))))
+            return NameReader(self.world.names, any_text, InBlocks, OUTSIDE).asked(name, item.at("fqdn"))
         if item.value.get("serviceAccount") is not None:
             return self.account(item.part("serviceAccount"))
         if item.value.get("nodeSelector") is not None:

@@ -21,6 +21,7 @@ from analyzer.policy.cilium.selectors import keys_of, nobody, selector
 from analyzer.policy.cilium.settings import Settings
 from analyzer.policy.entities import Entity
 from analyzer.policy.evaluation import holds
+from analyzer.policy.names import NameReader, cilium
 from analyzer.policy.reading import Complaint, group_of, view_of
 from analyzer.policy.terms import EVERYONE, NOBODY, All, InBlocks, Is, Kind, LabelIn, Named, Not, Of, Opaque, Peer, either
 from analyzer.policy.world import World
@@ -241,12 +242,13 @@ class PeerReader:
             yield everywhere(All((Not(PODS), Opaque(text, item.at()))))
 
     def names(self, rule: View, key: str) -> Iterator[Sides]:
-        """Domain names: addresses outside that pods have been told for them."""
+        """Domain names: addresses outside that pods have been told for them (never those of pods and nodes, which have identities of their own)."""
+        reader = NameReader(self.world.names, cilium, lambda blocks: InBlocks(blocks, pods=False, hosts=False), OUTSIDE)
         for item in rule.parts(key):
             name = item.text("matchName") or item.text("matchPattern")
             if not name:
                 item.wrong("must have matchName or matchPattern")
-            yield everywhere(All((OUTSIDE, Opaque(f"which addresses {name} has", item.at()))))
+            yield everywhere(reader.asked(name, item.at()) if name else NOBODY)
 
     def services(self, rule: View, key: str) -> Iterator[Sides]:
         """Services: the pods that they select, or the addresses of their endpoints where they select none."""

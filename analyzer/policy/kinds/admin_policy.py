@@ -13,7 +13,8 @@ from analyzer.parsers._view import View
 from analyzer.policy.admin import TIERS, Dialect, Place, admin_policy, given, namespace_labels, port_number, port_range, priority
 from analyzer.policy.ports import NUMBERS, is_port_name, ports
 from analyzer.policy.reading import Complaint, PolicyKind, Read, unknown_fields
-from analyzer.policy.terms import ALL_PROTOCOLS, NO_TRAFFIC, AnyOf, Opaque, Peer, PortName, Traffic
+from analyzer.policy.relations import Relation, not_same_labels, same_labels
+from analyzer.policy.terms import ALL_PROTOCOLS, NO_TRAFFIC, Opaque, Peer, PortName, Traffic
 from analyzer.policy.tiers import Action
 from analyzer.policy.world import World
 
@@ -27,16 +28,23 @@ LAST = 1001.0
 
 
 def namespaces(view: View) -> Peer:
-    """Namespaces by their labels. By labels that they share with the subject's namespace, in the first releases: opaque."""
+    """Namespaces by their labels."""
     if view.value.get("namespaceSelector") is not None:
         unknown_fields(view, ("namespaceSelector",))
         return namespace_labels(view.part("namespaceSelector"))
     if found := given(view, RELATIONS):
-        unknown_fields(view, RELATIONS)
-        keys = view.texts(found[0])
-        text = f"which namespaces have {'not ' if found[0] == 'notSameLabels' else ''}the subject's {', '.join(keys)}"
-        return Opaque(text, view.at(found[0])) if keys else AnyOf()
+        return Opaque(f"which namespaces {found[0]} of a subject means", view.at(found[0]))
     return namespace_labels(view)
+
+
+def related(view: View, world: World) -> list[Relation] | None:
+    """Namespaces by labels that they share with the subject's namespace, or that are others there (the first releases)."""
+    found = given(view, RELATIONS)
+    if not found or view.value.get("namespaceSelector") is not None:
+        return None
+    unknown_fields(view, RELATIONS)
+    keys, at = view.texts(found[0]), view.at(found[0])
+    return list(same_labels(world, keys, at) if found[0] == "sameLabels" else not_same_labels(world, keys, at))
 
 
 def port(view: View, _: list[Complaint]) -> Traffic:
@@ -70,9 +78,11 @@ def protocol(view: View) -> int:
 
 
 RULES = frozenset({"subject", "ingress", "egress"})
-ADMIN = Dialect(VERSIONS, RULES | {"priority"}, ACTIONS, "ports", port, "namedPort", LIMIT, namespaces=namespaces)
+ADMIN = Dialect(
+    VERSIONS, RULES | {"priority"}, ACTIONS, "ports", port, "namedPort", LIMIT, namespaces=namespaces, related=related
+)
 BASELINE_ACTIONS = {name: action for name, action in ACTIONS.items() if action is not Action.PASS}
-BASELINE = Dialect(VERSIONS, RULES, BASELINE_ACTIONS, "ports", port, "namedPort", LIMIT, namespaces=namespaces)
+BASELINE = Dialect(VERSIONS, RULES, BASELINE_ACTIONS, "ports", port, "namedPort", LIMIT, namespaces=namespaces, related=related)
 
 
 def admin_place(spec: View, _: View) -> Place:
@@ -90,8 +100,8 @@ def baseline_place(_: View, metadata: View) -> Place:
 def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     """Either kind as one policy of its tier."""
     if fact.kind == "AdminNetworkPolicy":
-        return admin_policy(fact, world.profile, ADMIN, admin_place)
-    return admin_policy(fact, world.profile, BASELINE, baseline_place)
+        return admin_policy(fact, world, ADMIN, admin_place)
+    return admin_policy(fact, world, BASELINE, baseline_place)
 
 
 KIND = PolicyKind(

@@ -14,6 +14,7 @@ from analyzer.parsers._view import View
 from analyzer.policy.antrea.peers import GROUP, EndReader
 from analyzer.policy.ports import NUMBERS, any_of_traffic
 from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, unknown_fields, unreadable, view_of
+from analyzer.policy.relations import spread
 from analyzer.policy.terms import (
     ALL_PORTS,
     ANY_TRAFFIC,
@@ -22,8 +23,6 @@ from analyzer.policy.terms import (
     All,
     AnyOf,
     Box,
-    Named,
-    Of,
     Peer,
     PortName,
     Traffic,
@@ -102,7 +101,7 @@ class Reader:
         return Rules(tuple(found), isolates=False) if found else None
 
     def rule(self, item: View, key: str) -> Iterator[Rule]:
-        """One rule, for each namespace where it is about the subject's own."""
+        """One rule, for each case where it is about what is related to the subject."""
         unknown_fields(item, RULE_FIELDS | {key} | ({"toServices"} if key == "to" else set()))
         action = ACTIONS.get(item.text("action"))
         if action is None:
@@ -111,13 +110,10 @@ class Reader:
         one = Rule(action or Action.DENY, EVERYONE, item.at(), self.traffic(item), own, item.text("name"), tuple(words(item)))
         if found is None:
             yield one
-        elif not found.same:
+        elif not found.related:
             yield replace(one, peer=either(found.anywhere))
         else:
-            for name in sorted({*self.world.namespaces, *(pod.namespace for pod in self.world.pods())}):
-                here: Peer = Named(Of.NAMESPACE, frozenset({name}))
-                peers = either([*found.anywhere, *(All((here, test)) for test in found.same)])
-                yield replace(one, peer=peers, own=here if own == EVERYONE else All((here, own)))
+            yield from spread(one, found.anywhere, found.related)
 
     def traffic(self, item: View) -> Traffic:
         """The ports and protocols of a rule; none given means all flows."""

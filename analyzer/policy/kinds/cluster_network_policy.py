@@ -77,7 +77,7 @@ def place(spec: View, _: View) -> Place:
 
 def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     """A ClusterNetworkPolicy as one policy of its tier."""
-    return admin_policy(fact, world.profile, DIALECT, place)
+    return admin_policy(fact, world, DIALECT, place)
 
 
 KIND = PolicyKind(names=("policy.networking.k8s.io/ClusterNetworkPolicy",), read=read, tiers=TIERS)

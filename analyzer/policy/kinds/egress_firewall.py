@@ -13,10 +13,11 @@ from dataclasses import replace
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.blocks import block
+from analyzer.policy.names import NameReader, one_label
 from analyzer.policy.ports import NUMBERS, any_of_traffic, ports
 from analyzer.policy.reading import PolicyKind, Read, complaints_of, unknown_fields, view_of
 from analyzer.policy.selectors import selector
-from analyzer.policy.terms import ANY_TRAFFIC, NO_TRAFFIC, NOBODY, All, InBlocks, Is, Kind, Named, Of, Opaque, Peer, Traffic, both
+from analyzer.policy.terms import ANY_TRAFFIC, NO_TRAFFIC, NOBODY, All, InBlocks, Is, Kind, Named, Of, Opaque, Peer, Traffic
 from analyzer.policy.tiers import Action, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
 
@@ -30,14 +31,14 @@ OUTSIDE: Peer = Is(frozenset({Kind.OUTSIDE}))
 
 def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     """An EgressFirewall as one policy of its plane."""
-    del world
     fact = replace(fact, namespace=fact.namespace or "default")
     view = view_of(fact)
     spec = view.part("spec")
     unknown_fields(spec, {"egress"})
     if fact.name != "default":
         view.part("metadata").wrong(f"an EgressFirewall must be named 'default', not {fact.name!r}", "name")
-    found = tuple(rule(item) for item in spec.parts("egress"))
+    names = NameReader(world.names, one_label, lambda blocks: InBlocks(blocks, pods=False), OUTSIDE)
+    found = tuple(rule(item, names) for item in spec.parts("egress"))
     if len(found) > MOST:
         spec.wrong(f"has {len(found)} rules, of which OVN-Kubernetes takes {MOST} at most", "egress")
     yield from complaints_of(view)
@@ -49,16 +50,16 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     yield Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, None, Rules(found, isolates=False), TIER, order, PLANE)
 
 
-def rule(item: View) -> Rule:
+def rule(item: View, names: NameReader) -> Rule:
     """One rule."""
     unknown_fields(item, {"type", "to", "ports"})
     action = ACTIONS.get(item.text("type"))
     if action is None:
         item.wrong(f"type {item.text('type')!r} must be Allow or Deny", "type")
-    return Rule(action or Action.DENY, destination(item.part("to")), item.at(), traffic(item))
+    return Rule(action or Action.DENY, destination(item.part("to"), names), item.at(), traffic(item))
 
 
-def destination(to: View) -> Peer:
+def destination(to: View, names: NameReader) -> Peer:
     """Where to: addresses, a name, or nodes by their labels."""
     unknown_fields(to, set(CHOICES))
     chosen = [name for name in CHOICES if to.value.get(name) is not None]
@@ -69,7 +70,7 @@ def destination(to: View) -> Peer:
         found = block(to, to.text("cidrSelector"), "cidrSelector")
         return InBlocks((found,), pods=False) if found is not None else NOBODY
     if chosen == ["dnsName"]:
-        return both(OUTSIDE, Opaque(f"which addresses {to.text('dnsName')} has", to.at("dnsName")))
+        return names.asked(to.text("dnsName"), to.at("dnsName"))
     return All((HOSTS, selector(to.part("nodeSelector"), Of.NODE)))
 
 

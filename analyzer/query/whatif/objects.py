@@ -108,6 +108,8 @@ def cluster_of(objects: Iterable[ObjectFact], before: Cluster) -> Cluster:
         tuple(others),
         before.ranges,
         kinds,
+        before.names,
+        before.security_groups,
     )
 
 

@@ -1,0 +1,28 @@
+"""What is said outside of Kubernetes' objects, and policies refer to: addresses of names, and security groups of a cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from analyzer.addresses import Address
+from analyzer.facts.base import Fact
+from analyzer.source import Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameFact(Fact):
+    """The addresses that a DNS name has, or that somebody was told for it. ``name`` is in lower case, without the dot at its end."""
+
+    name: str
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityGroupFact(Fact):
+    """A security group of Amazon's cloud: its identifier, and the object as ``describe-security-groups`` gives it."""
+
+    group: str
+    document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    places: Mapping[tuple[str | int, ...], Span] = field(default_factory=dict, compare=False, repr=False)
