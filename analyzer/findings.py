@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 
 from analyzer.solve.packet import Hop, Packet
 from analyzer.source import Gap, Source, Span
@@ -88,7 +90,7 @@ class Guarantee:
     """The verdict on one guarantee. ``scope`` says over what it was decided, such as ``12 pods on 3 nodes, IPv4``.
 
     ``broken`` counts the (source, destination) pairs that fail. ``assumptions`` name what the verdict takes for granted.
-    ``by_design``: it is refuted by what the network is meant to do, and is no error."""
+    ``by_design``: it is refuted by what the network is meant to do, and is no error. ``accepted``: why a refutation is known and counts no more."""
 
     id: str
     verdict: Verdict
@@ -99,6 +101,17 @@ class Guarantee:
     broken: int = 0
     checked: int = 0
     by_design: bool = False
+    accepted: str = ""
+
+    @property
+    def excused(self) -> str:
+        """Why a refutation is no error: it is meant, or accepted; else empty."""
+        return "by design" if self.by_design else f"accepted: {self.accepted}" if self.accepted else ""
+
+    @property
+    def fails(self) -> bool:
+        """Whether it is refuted, and that is an error."""
+        return self.verdict is Verdict.REFUTED and not self.excused
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +127,40 @@ class Cause:
     fix: Fix | None = None
 
 
+class Ignored(StrEnum):
+    """Who says that a finding does not count: a comment or an annotation beside it, the settings, or an earlier report."""
+
+    IN_SOURCE = "in-source"
+    SETTINGS = "settings"
+    BASELINE = "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A finding that does not count, who says so, why, and where that is said."""
+
+    finding: Finding
+    by: Ignored
+    reason: str = ""
+    at: Span | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The answer of ``check``."""
+    """The answer of ``check``. ``suppressed`` are the findings that do not count; they are in no other part.
+    ``baseline`` names the earlier report that this one was held against."""
 
     guarantees: tuple[Guarantee, ...]
     causes: tuple[Cause, ...]
     findings: tuple[Finding, ...]
     gaps: tuple[Gap, ...]
     sources: tuple[Source, ...]
+    suppressed: tuple[Suppressed, ...] = ()
+    baseline: str = ""
+
+
+def fingerprint(item: Finding, sources: Mapping[str, Source]) -> str:
+    """What stays the same when lines move: the rule, the file, and the text of the line."""
+    source = sources.get(item.at.path)
+    line = " ".join(source.line(item.at.line).split()) if source else ""
+    return sha256("\0".join((item.rule, item.at.path, line, item.message)).encode("utf-8", "surrogatepass")).hexdigest()[:32]

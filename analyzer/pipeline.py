@@ -15,7 +15,9 @@ from analyzer.model.network import Network
 from analyzer.source import Gap, Source
 
 if TYPE_CHECKING:
+    from analyzer.query.rules import Tuning
     from analyzer.query.whatif.edits import Edit
+    from analyzer.rule import Rule
 
 Progress = Callable[..., None]
 
@@ -38,21 +40,38 @@ def quiet(*_: object) -> None:
 
 
 def read_input(
-    paths: tuple[str, ...], stdin: BinaryIO | None = None, *, assume_defaults: bool = False, progress: Progress = quiet
+    paths: tuple[str, ...],
+    stdin: BinaryIO | None = None,
+    *,
+    assume_defaults: bool = False,
+    progress: Progress = quiet,
+    more: tuple[Source, ...] = (),
+    skip: Callable[[str], bool] | None = None,
 ) -> Input:
-    """Capture, parse and build: paths -> sources -> facts -> network. Nothing in the input raises."""
-    loaded = load(paths, stdin, lambda done, total: progress("reading files", done, total))
+    """Capture, parse and build: paths -> sources -> facts -> network. Nothing in the input raises.
+
+    ``more`` are sources beside those of the paths; files whose path ``skip`` is true of are not read."""
+    loaded = load(paths, stdin, lambda done, total: progress("reading files", done, total), skip)
     progress("parsing")
-    known, gaps = facts(loaded.sources)
+    sources = (*loaded.sources, *more)
+    known, gaps = facts(sources)
     progress("building the network")
-    network = build(loaded.sources, known, (*loaded.gaps, *gaps), assume_defaults=assume_defaults)
-    return Input(network, loaded.sources, network.gaps, loaded.gaps, assume_defaults)
+    network = build(sources, known, (*loaded.gaps, *gaps), assume_defaults=assume_defaults)
+    return Input(network, sources, network.gaps, loaded.gaps, assume_defaults)
 
 
 def analyze(
-    given: Input, select: tuple[str, ...] = (), ignore: tuple[str, ...] = (), progress: Progress = quiet, jobs: int = 1
+    given: Input,
+    select: tuple[str, ...] = (),
+    ignore: tuple[str, ...] = (),
+    progress: Progress = quiet,
+    jobs: int = 1,
+    *,
+    rules: tuple[Rule, ...] | None = None,
+    tuning: Tuning | None = None,
 ) -> Report:
-    """The guarantees, what explains those that fail, and the findings of the rules. ``jobs``: how many processes may work."""
+    """The guarantees, what explains those that fail, and the findings of the rules. ``jobs``: how many processes may work.
+    ``rules``: others than the shipped ones; ``tuning``: what settings make of them."""
     from analyzer.jobs import spread
     from analyzer.query.causes import causes
     from analyzer.query.guarantees import decide
@@ -64,7 +83,7 @@ def analyze(
     progress("explaining")
     explained = causes(given.network, decided.broken)
     progress("checking the rules")
-    findings = check(given.network, select, ignore)
+    findings = check(given.network, select, ignore, rules, tuning)
     return Report(decided.guarantees, explained, findings, given.gaps, given.sources)
 
 
@@ -75,7 +94,7 @@ THRESHOLDS = {"error": 3, "warning": 2, "note": 1, "never": 99}
 def status(report: Report, given: Input, fail_on: str = "error", strict: bool = False) -> int:
     """The exit status: 1 for findings at or above ``fail_on`` and refuted guarantees, 3 for what is incomplete, else 0."""
     worst = max((ORDER[finding.severity] for finding in report.findings), default=0)
-    refuted = any(guarantee.verdict is Verdict.REFUTED and not guarantee.by_design for guarantee in report.guarantees)
+    refuted = any(guarantee.fails for guarantee in report.guarantees)
     threshold = THRESHOLDS[fail_on]
     if worst >= threshold or (refuted and threshold <= ORDER[Severity.ERROR]):
         return 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from analyzer.addresses import Address, Prefix, hardware_text
 from analyzer.findings import Certainty, Edit, Finding, Fix, Label, Severity
@@ -21,13 +21,18 @@ __all__ = [
     "Label",
     "Namespace",
     "Network",
+    "Options",
     "Prefix",
     "Rule",
     "Scope",
     "Severity",
     "Span",
     "hardware_text",
+    "tunable",
 ]
+
+Option = bool | int | str | tuple[str, ...]
+Options = Mapping[str, Option]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,8 @@ class Rule:
     """A rule: its id is its file's name with dashes, its manual page the file's docstring (first line: the summary).
 
     ``failures`` are the entries of the failure catalogue that it covers. ``check`` yields findings; what it cannot know it does not claim:
-    a part that was not captured (``Namespace.missing``) or has gaps yields no certain finding.
+    a part that was not captured (``Namespace.missing``) or has gaps yields no certain finding. ``options`` are what settings may tell it, with
+    their defaults; ``tuned`` is ``check`` with other values of them (``tunable`` makes both).
     """
 
     id: str
@@ -43,6 +49,8 @@ class Rule:
     doc: str
     check: Callable[[Network], Iterable[Finding]]
     failures: tuple[str, ...] = ()
+    options: Options = field(default_factory=dict)
+    tuned: Callable[[Network, Options], Iterable[Finding]] | None = None
 
     def finding(
         self,
@@ -52,10 +60,11 @@ class Rule:
         related: Iterable[tuple[Span, str]] = (),
         note: str = "",
         help: str = "",
+        edits: Iterable[Edit] = (),
         certain: bool = True,
         severity: Severity | None = None,
     ) -> Finding:
-        """A finding of this rule. ``help`` says what would mend it; ``certain`` False makes it POSSIBLE."""
+        """A finding of this rule. ``help`` says what would mend it, ``edits`` do it where that is safe; ``certain`` False makes it POSSIBLE."""
         return Finding(
             rule=self.id,
             severity=severity or self.severity,
@@ -64,5 +73,17 @@ class Rule:
             certainty=Certainty.VIOLATED if certain else Certainty.POSSIBLE,
             related=tuple(Label(place, text) for place, text in related),
             note=note,
-            fix=Fix(help) if help else None,
+            fix=Fix(help, tuple(edits)) if help else None,
         )
+
+
+def tunable(
+    identifier: str,
+    severity: Severity,
+    doc: str,
+    check: Callable[[Network, Options], Iterable[Finding]],
+    options: Options,
+    failures: tuple[str, ...] = (),
+) -> Rule:
+    """A rule that settings can tell something: ``options`` with their defaults."""
+    return Rule(identifier, severity, doc, lambda network: check(network, options), failures, options, check)

@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("findings",),
     ("rule", "query"),
     ("report",),
-    ("pipeline", "capture", "api", "jobs", "comparing"),
+    ("pipeline", "capture", "api", "jobs", "comparing", "settings"),
     ("cli", "__main__", "__init__"),
 )
 SLOW = {"z3": {"solve/symbolic.py", "solve/symbolic_labels.py"}}

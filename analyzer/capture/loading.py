@@ -59,15 +59,22 @@ def quiet(done: int, total: int) -> None:
     """Progress that nobody wants to see."""
 
 
-def load(paths: Sequence[str], stdin: BinaryIO | None = None, progress: Progress = quiet) -> Loaded:
-    """Reads files, directories, archives and ``-``; nothing in them raises.
+def load(
+    paths: Sequence[str],
+    stdin: BinaryIO | None = None,
+    progress: Progress = quiet,
+    skip: Callable[[str], bool] | None = None,
+) -> Loaded:
+    """Reads files, directories, archives and ``-``; nothing in them raises. Files whose path ``skip`` is true of are left out.
 
     A path in a source is its name inside the input where one directory or archive is given, else it begins with the path as given.
     ``progress`` is called with the number of files done and 0, as the total is not known before.
     """
     collected, budget = Collected(), Budget()
     for number, item in enumerate(every_file(paths, stdin, budget), 1):
-        if isinstance(item, Gap):
+        if skip and skip(item.at.path if isinstance(item, Gap) else item.path):
+            collected.ignored += 1
+        elif isinstance(item, Gap):
             collected.gaps.append(item)
         else:
             accept(item, collected)

@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 
 import analyzer.report
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, input_options, load, output_options, style_for, write
+from analyzer.cli.settings import settings_for, settings_options
+from analyzer.cli.shared import fail, input_options, load, output_options, paths_from, style_for, write
 from analyzer.findings import Report, Verdict
 from analyzer.pipeline import Input, analyze, status
 from analyzer.plugins import package_constants
+from analyzer.query.ignoring.apart import Ignoring, without_ignored
+from analyzer.query.ignoring.baseline import Baseline, baseline
+from analyzer.query.rules import Tuning, all_rules, untold
 from analyzer.report import Format
+from analyzer.report.rebasing import rebased
+from analyzer.settings import Settings
 
 
 def formats() -> dict[str, Format]:
@@ -24,8 +31,9 @@ def options(parser: ArgumentParser) -> None:
     """Adds the options of ``check``."""
     input_options(parser)
     output_options(parser, tuple(formats()))
+    settings_options(parser)
     parser.add_argument(
-        "--fail-on", choices=("error", "warning", "note", "never"), default="error", help="what gives exit status 1"
+        "--fail-on", choices=("error", "warning", "note", "never"), help="what gives exit status 1 (default error)"
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes that may work at once")
     parser.add_argument("--strict", action="store_true", help="gaps give exit status 3 where nothing is worse")
@@ -33,6 +41,8 @@ def options(parser: ArgumentParser) -> None:
         "--select", action="append", default=[], metavar="RULE", help="only these rules (repeatable, commas, prefixes with *)"
     )
     parser.add_argument("--ignore", action="append", default=[], metavar="RULE", help="not these rules")
+    parser.add_argument("--baseline", metavar="FILE", help="a report in JSON: what it has is known, and does not count")
+    parser.add_argument("--no-ignores", action="store_true", help="comments, annotations and settings leave out nothing")
 
 
 def run(options: Namespace, parser: ArgumentParser) -> int:
@@ -42,20 +52,67 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     outputs = outputs_of(options, known)
     if isinstance(outputs, str):
         return fail(outputs)
+    try:
+        settings = settings_for(options)
+        what = ignoring(options, settings)
+    except ValueError as problem:
+        return fail(str(problem))
     progress = Progress(options.quiet)
-    given = load(options, progress)
+    given = load(options, progress, settings)
     if not given.sources:
         for gap in given.unreadable:
             print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
         print("analyze: nothing to analyse was found in the input", file=sys.stderr)
         return 3
-    report = analyze(given, names(options.select), names(options.ignore), progress, options.jobs)
+    report = analyze(given, what.select, what.ignore, progress, options.jobs, rules=what.rules, tuning=what.tuning)
+    report = without_ignored(without_elsewhere(report, settings), given.network, what)
     progress.end()
     for format, path in outputs:
-        write(path, format.write(report, style_for(options, to_file=path is not None)))
+        base, but = paths_from(options.paths, "."), frozenset({settings.path, *settings.elsewhere_paths})
+        shown = rebased(report, base, but) if format.follows_paths else report
+        write(path, format.write(shown, style_for(options, to_file=path is not None)))
     if not options.quiet:
-        print(counts(report, given), file=sys.stderr)
-    return status(report, given, options.fail_on, options.strict)
+        print(counts(report, given, settings), file=sys.stderr)
+    fail_on = options.fail_on or settings.fail_on or "error"
+    return status(report, given, fail_on, options.strict or bool(settings.strict))
+
+
+def ignoring(options: Namespace, settings: Settings) -> Ignoring:
+    """What runs and what does not count, by the options and the settings. ValueError, in words, where they say what cannot be."""
+    rules = all_rules()
+    tuning = Tuning(settings.severities, settings.options)
+    if wrong := "\n".join(f"{settings.path}: {problem}" for problem in untold(tuning, rules)):
+        raise ValueError(wrong)
+    return Ignoring(
+        () if options.no_ignores else settings.ignores,
+        earlier(options.baseline),
+        not options.no_ignores,
+        names(options.select) or settings.select,
+        (*names(options.ignore), *settings.ignore),
+        rules,
+        tuning,
+        paths_from(options.paths, settings.folder),
+    )
+
+
+def earlier(path: str | None) -> Baseline | None:
+    """The baseline in a file. ValueError, in words, where there is none."""
+    if path is None:
+        return None
+    try:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            return baseline(path, file.read())
+    except OSError as problem:
+        raise ValueError(f"{path}: {problem.strerror or problem}") from None
+
+
+def without_elsewhere(report: Report, settings: Settings) -> Report:
+    """The report without the findings about objects that live elsewhere, and with the text of the settings among its sources."""
+    if settings.source is not None:
+        others = (source for source in report.sources if source.path != settings.path)
+        report = replace(report, sources=(*others, settings.source))
+    paths = {source.path for source in settings.elsewhere} | set(settings.elsewhere_paths)
+    return replace(report, findings=tuple(item for item in report.findings if item.at.path not in paths)) if paths else report
 
 
 def names(given: list[str]) -> tuple[str, ...]:
@@ -79,12 +136,14 @@ def outputs_of(options: Namespace, known: dict[str, Format]) -> list[tuple[Forma
     return outputs if plain else [(first, None), *outputs]
 
 
-def counts(report: Report, given: Input) -> str:
-    """One line for stderr: what was read and what came of it."""
-    refuted = sum(guarantee.verdict is Verdict.REFUTED for guarantee in report.guarantees)
+def counts(report: Report, given: Input, settings: Settings) -> str:
+    """One line for stderr: what was read, by which settings, and what came of it."""
+    refuted = sum(guarantee.fails for guarantee in report.guarantees)
     proved = sum(guarantee.verdict is Verdict.PROVED for guarantee in report.guarantees)
     undecided = sum(guarantee.verdict is Verdict.UNDECIDED for guarantee in report.guarantees)
+    ignored = f", {len(report.suppressed)} ignored" if report.suppressed else ""
+    by = f" (settings: {settings.path})" if settings.path else ""
     return (
         f"{len(given.sources)} files; guarantees: {proved} proved, {refuted} refuted, {undecided} undecided; "
-        f"{len(report.findings)} findings, {len(report.gaps)} gaps"
+        f"{len(report.findings)} findings{ignored}, {len(report.gaps)} gaps{by}"
     )

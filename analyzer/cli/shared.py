@@ -5,10 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from analyzer.capture import load as read_sources
 from analyzer.cli.progress import Progress
 from analyzer.pipeline import Input, read_input
+from analyzer.query.ignoring.ignore import glob
 from analyzer.report.style import Style
+from analyzer.settings import Settings
+from analyzer.source import Source
+
+NONE = Settings()
 
 
 def input_options(parser: ArgumentParser) -> None:
@@ -32,11 +40,45 @@ def output_options(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="every hop, gap and assumption")
 
 
-def load(options: Namespace, progress: Progress) -> Input:
-    """Reads the input of the command."""
+def load(options: Namespace, progress: Progress, settings: Settings = NONE) -> Input:
+    """Reads the input of the command: what its paths hold and the settings do not exclude, and the objects that live elsewhere."""
     stdin = sys.stdin.buffer if "-" in options.paths else None
-    given = read_input(tuple(options.paths), stdin, assume_defaults=options.assume_defaults, progress=progress)
+    given = read_input(
+        tuple(options.paths),
+        stdin,
+        assume_defaults=options.assume_defaults or bool(settings.assume_defaults),
+        progress=progress,
+        more=elsewhere(settings),
+        skip=excluded(settings, paths_from(options.paths, settings.folder)),
+    )
     return with_edits(given, options) if getattr(options, "edited", None) else given
+
+
+def elsewhere(settings: Settings) -> tuple[Source, ...]:
+    """The objects that live elsewhere, those in files too; what is not there is said on stderr."""
+    found = list(settings.elsewhere)
+    for name in settings.elsewhere_paths:
+        loaded = read_sources((os.path.join(settings.folder, name),))
+        found += [replace(source, path=name) for source in loaded.sources]
+        for gap in loaded.gaps:
+            print(f"analyze: {settings.path}: assume: {name}: {gap.reason}", file=sys.stderr)
+    return tuple(found)
+
+
+def excluded(settings: Settings, prefix: str) -> Callable[[str], bool] | None:
+    """Whether the settings exclude a path of the input; None where they exclude nothing."""
+    if not settings.exclude:
+        return None
+    patterns = [glob(pattern) for pattern in settings.exclude]
+    return lambda path: any(pattern.fullmatch(prefix + path) for pattern in patterns)
+
+
+def paths_from(paths: Sequence[str], folder: str) -> str:
+    """What stands before a path of the input to make it one that is relative to the settings' folder: sources of one directory are named from inside it."""
+    inside = os.path.relpath(paths[0], folder) if len(paths) == 1 and os.path.isdir(paths[0]) else "."
+    if len(paths) != 1 and folder != ".":
+        inside = os.path.relpath(".", folder)
+    return "" if inside == "." else inside + "/"
 
 
 def with_edits(given: Input, options: Namespace) -> Input:

@@ -7,8 +7,9 @@ reject is a policy whose selection is opaque, so that no verdict on whom it coul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TypeAlias
 
 from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
@@ -68,14 +69,20 @@ def unreadable(fact: ObjectFact, reason: str, subject: Peer = EVERYONE) -> Polic
     rules = Rules((Rule(Action.ALLOW, EVERYONE, fact.at), Rule(Action.DENY, EVERYONE, fact.at)))
     selecting = both(both(inside, subject), doubt)
     order = (0.0, f"{fact.namespace}/{fact.name}")
-    return Policy(fact.kind, fact.namespace, fact.name, fact.at, selecting, rules, rules, order=order)
+    return Policy(fact.kind, fact.namespace, fact.name, fact.at, selecting, rules, rules, order=order, readable=False)
 
 
-def unknown_fields(view: View, known: Container[str]) -> None:
-    """Notes the fields that an object cannot have."""
+def unknown_fields(view: View, known: Collection[str]) -> None:
+    """Notes the fields that an object cannot have, with the one that may be meant."""
     for key in view.value:
         if key not in known:
-            view.wrong(f"unknown field {view.name(key)!r}", key)
+            view.wrong(f"unknown field {view.name(key)!r}{meant(str(key), known)}", key)
+
+
+def meant(key: str, known: Iterable[str]) -> str:
+    """The known name that is nearest to one that is not, in words; empty where none is near."""
+    near = get_close_matches(key, sorted(known), 1, 0.75)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 __all__ = ["Complaint", "Direction", "PolicyKind", "Read", "complaints_of", "group_of", "unknown_fields", "unreadable", "view_of"]

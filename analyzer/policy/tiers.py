@@ -72,7 +72,7 @@ class Policy:
     """A policy: whom it selects and its rules by direction; None where it says nothing in a direction.
 
     ``tier`` is the name of its tier in ``plane``; ``order`` sorts policies within a tier, ascending, by any tuple of numbers and texts that
-    the policies of the tier share.
+    the policies of the tier share. ``readable`` False: it stands for an object that cannot be read, and nothing can be said of its rules.
     """
 
     kind: str
@@ -85,6 +85,7 @@ class Policy:
     tier: str = "default"
     order: tuple[float, str] = (0.0, "")
     plane: str = "cluster"
+    readable: bool = True
 
     def direction(self, direction: Direction) -> Rules | None:
         """What it says in the direction."""

@@ -19,10 +19,12 @@ from analyzer.policy.terms import EVERYONE, All, AnyOf, Kind, Not, Of, Peer, Por
 from analyzer.policy.tiers import Action, Direction, Policy, Rule
 from analyzer.policy.words import peer_words, traffic_words
 from analyzer.query.policies import Identity, Policies, known, of_network, profile_of
+from analyzer.source import Span
 
 __all__ = ["Action", "Complaint", "Redundant", "peer_words", "traffic_words"]
 
 
+SELECTORS = ("podSelector", "endpointSelector", "nodeSelector", "selector", "subject", "appliedTo")
 BUILT_IN = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 
 
@@ -46,10 +48,20 @@ def policy_objects(network: Network) -> Iterator[OtherObjectFact]:
 
 
 def written(network: Network) -> tuple[Policy, ...]:
-    """The policies that somebody wrote, each once; not those that a network system has of itself."""
+    """The policies that somebody wrote and that can be read, each once; not those that a network system has of itself."""
     names = {(item.kind, item.namespace, item.name) for item in policy_objects(network)}
     every = dict.fromkeys(of_network(network).all.policies())
-    return tuple(policy for policy in every if (policy.kind, policy.namespace, policy.name) in names)
+    return tuple(policy for policy in every if policy.readable and (policy.kind, policy.namespace, policy.name) in names)
+
+
+def selector_place(network: Network, policy: Policy) -> Span:
+    """Where a policy says whom it selects; its own place where it says nothing."""
+    for item in policy_objects(network):
+        if (item.kind, item.namespace, item.name) == (policy.kind, policy.namespace, policy.name):
+            whole = item.place("spec")
+            places = (item.place("spec", key) for key in SELECTORS)
+            return next((at for at in places if at != whole), policy.at)
+    return policy.at
 
 
 def homeless(network: Network) -> Iterator[OtherObjectFact]:
@@ -169,7 +181,8 @@ def redundant(network: Network) -> tuple[Redundant, ...]:
     """Rules that change nothing because others decide the same."""
     found = of_network(network)
     own = set(written(network))
-    return tuple(item for item in redundancies(found.all, found.families()) if not item.nothing and item.policy in own)
+    every = (item for item in redundancies(found.all, found.families()) if not item.nothing and item.policy in own)
+    return tuple(item for item in every if all(policy.readable for policy, _ in item.covers))
 
 
 class Ineffective(NamedTuple):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
@@ -11,12 +13,25 @@ from pathlib import Path
 from analyzer.findings import Certainty, Finding, Severity
 from analyzer.model.network import Network
 from analyzer.plugins import folder_constants, shipped
-from analyzer.rule import Rule
+from analyzer.rule import Options, Rule
 from analyzer.source import Span
 
 FAILURES = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 INTERNAL = "internal-error"
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What settings make of rules: the severity of their findings by patterns of ids (the last that fits counts), and the options of each by id."""
+
+    severities: tuple[tuple[str, Severity], ...] = ()
+    options: Mapping[str, Options] = field(default_factory=dict)
+
+    def severity(self, finding: Finding) -> Finding:
+        """The finding with the severity that is wanted."""
+        found = [severity for pattern, severity in self.severities if fnmatchcase(finding.rule, pattern)]
+        return replace(finding, severity=found[-1]) if found and finding.rule != INTERNAL else finding
 
 
 @lru_cache(maxsize=4)
@@ -34,14 +49,33 @@ def check(
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     rules: Sequence[Rule] | None = None,
+    tuning: Tuning | None = None,
 ) -> tuple[Finding, ...]:
     """The findings of the chosen rules, the worst first, then by place.
 
     ``select`` and ``ignore`` hold ids, several of them with commas between, with ``*`` for the rest of a name; without ``select`` all rules run.
     """
+    tuning = tuning or Tuning()
     wanted = [rule for rule in (all_rules() if rules is None else rules) if chosen(rule.id, select, ignore)]
-    found = {finding: None for rule in wanted for finding in run(rule, network)}
+    found = {tuning.severity(finding): None for rule in wanted for finding in run(rule, network, tuning.options.get(rule.id))}
     return tuple(sorted(found, key=order))
+
+
+def untold(tuning: Tuning, rules: Sequence[Rule]) -> Iterator[str]:
+    """What is wrong with a tuning, in words: rules that are not there, options that a rule does not have, values of another type."""
+    known = {rule.id: rule for rule in rules}
+    for name in [*(name for name, _ in tuning.severities), *tuning.options]:
+        if "*" not in name and name not in known:
+            near = get_close_matches(name, known, 1)
+            yield f"there is no rule {name}" + (f"; did you mean {near[0]}?" if near else "")
+    for name, options in tuning.options.items():
+        for key, value in options.items() if name in known else ():
+            default = known[name].options.get(key)
+            if default is None:
+                has = ", ".join(known[name].options) or "none"
+                yield f"the rule {name} has no option {key}; it has: {has}"
+            elif type(value) is not type(default):
+                yield f"the option {key} of the rule {name} must be like {default!r}, not {value!r}"
 
 
 def chosen(identifier: str, select: Sequence[str], ignore: Sequence[str]) -> bool:
@@ -55,10 +89,13 @@ def patterns(texts: Iterable[str]) -> Iterator[str]:
     return (part.strip() for text in texts for part in text.split(",") if part.strip())
 
 
-def run(rule: Rule, network: Network) -> Iterator[Finding]:
+def run(rule: Rule, network: Network, options: Options | None = None) -> Iterator[Finding]:
     """The findings of one rule. What it raises becomes a finding of its own: the rest of this rule is lost, and no other."""
     try:
-        yield from rule.check(network)
+        if options and rule.tuned:
+            yield from rule.tuned(network, {**rule.options, **options})
+        else:
+            yield from rule.check(network)
     except FAILURES as problem:
         text = f"the rule {rule.id} failed: {type(problem).__name__}: {problem}"
         note = "this is a fault of the analyzer; what this rule would have found is not known"

@@ -11,7 +11,9 @@ from analyzer.report.style import Style
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A way to write a report. ``write`` gives the whole text, ending in a line end."""
+    """A way to write a report. ``write`` gives the whole text, ending in a line end. ``follows_paths``: its readers open the files that it names, so its
+    paths are to begin at the current folder."""
 
     name: str
     write: Callable[[Report, Style], str]
+    follows_paths: bool = False

@@ -12,7 +12,7 @@ def write(report: Report, style: Style) -> str:
     del style
     lines = [f"{safe(str(cause.at))}: error[cause] {safe(cause.message)} ({cause.pairs} broken pairs)" for cause in report.causes]
     for guarantee in report.guarantees:
-        if guarantee.verdict in (Verdict.REFUTED, Verdict.UNDECIDED):
+        if guarantee.fails or guarantee.verdict is Verdict.UNDECIDED:
             place = guarantee.counterexample.at if guarantee.counterexample else None
             lines.append(f"{safe(str(place)) if place else '-'}: {guarantee.verdict}[{guarantee.id}] {safe(guarantee.reason)}")
     lines += [f"{safe(str(item.at))}: {item.severity}[{item.rule}] {safe(item.message)}" for item in report.findings]
@@ -20,4 +20,4 @@ def write(report: Report, style: Style) -> str:
     return "".join(line.replace("\n", " ") + "\n" for line in lines)
 
 
-FORMAT = Format("concise", write)
+FORMAT = Format("concise", write, follows_paths=True)

@@ -60,4 +60,4 @@ def command(name: str, title: str, text: str, at: Span | None) -> str:
     return f"::{name} {parts}::{safe(text).translate(DATA)}"
 
 
-FORMAT = Format("github", write)
+FORMAT = Format("github", write, follows_paths=True)

@@ -65,4 +65,4 @@ def entry(name: str, text: str, mark: str, severity: str, at: Span | None) -> di
     }
 
 
-FORMAT = Format("gitlab", write)
+FORMAT = Format("gitlab", write, follows_paths=True)

@@ -7,7 +7,19 @@ from hashlib import sha256
 from typing import Any
 
 from analyzer.addresses import Address
-from analyzer.findings import Cause, Counterexample, Finding, Fix, Guarantee, Label, Report, Severity, Verdict
+from analyzer.findings import (
+    Cause,
+    Counterexample,
+    Finding,
+    Fix,
+    Guarantee,
+    Label,
+    Report,
+    Severity,
+    Suppressed,
+    Verdict,
+    fingerprint,
+)
 from analyzer.report import Format
 from analyzer.report.style import Style
 from analyzer.solve.packet import PROTOCOL_NAMES, Hop, Packet
@@ -28,6 +40,7 @@ def document(report: Report) -> dict[str, Any]:
         "guarantees": [guarantee_object(item) for item in report.guarantees],
         "causes": [cause_object(item) for item in report.causes],
         "findings": [finding_object(item, sources) for item in report.findings],
+        "suppressed": [suppressed_object(item, sources) for item in report.suppressed],
         "gaps": [{"at": span_object(gap.at), "reason": gap.reason} for gap in report.gaps],
         "inputs": [input_object(source) for source in report.sources],
         "summary": summary(report),
@@ -40,6 +53,8 @@ def guarantee_object(item: Guarantee) -> dict[str, Any]:
     result |= {"broken": item.broken, "checked": item.checked, "assumptions": list(item.assumptions)}
     if item.by_design:
         result["by_design"] = True
+    if item.accepted:
+        result["accepted"] = item.accepted
     if item.counterexample is not None:
         result["counterexample"] = counterexample_object(item.counterexample)
     return result
@@ -59,6 +74,14 @@ def finding_object(item: Finding, sources: dict[str, Source]) -> dict[str, Any]:
     if item.note:
         result["note"] = item.note
     return result | optional(item.fix, item.counterexample) | {"fingerprint": fingerprint(item, sources)}
+
+
+def suppressed_object(item: Suppressed, sources: dict[str, Source]) -> dict[str, Any]:
+    """A finding that does not count, with who says so."""
+    result: dict[str, Any] = {"by": item.by.value, "reason": item.reason}
+    if item.at is not None:
+        result["at"] = span_object(item.at)
+    return {"suppression": result, **finding_object(item.finding, sources)}
 
 
 def optional(fix: Fix | None, counterexample: Counterexample | None) -> dict[str, Any]:
@@ -124,18 +147,12 @@ def input_object(source: Source) -> dict[str, Any]:
     return {"path": source.path, "kind": source.kind, "sha256": digest}
 
 
-def fingerprint(item: Finding, sources: dict[str, Source]) -> str:
-    """What stays the same when lines move: the rule, the file, and the text of the line."""
-    source = sources.get(item.at.path)
-    line = " ".join(source.line(item.at.line).split()) if source else ""
-    return sha256("\0".join((item.rule, item.at.path, line, item.message)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
 def summary(report: Report) -> dict[str, Any]:
     """Counts."""
     return {
         "guarantees": {verdict.value: sum(item.verdict is verdict for item in report.guarantees) for verdict in Verdict},
         "findings": {severity.value: sum(item.severity is severity for item in report.findings) for severity in Severity},
+        "suppressed": len(report.suppressed),
         "causes": len(report.causes),
         "gaps": len(report.gaps),
         "inputs": len(report.sources),

@@ -54,8 +54,8 @@ def guarantee_case(item: Guarantee, report: Report) -> Case:
         return Case("guarantees", name)
     if item.verdict is Verdict.UNDECIDED:
         return Case("guarantees", name, "error", "undecided", item.reason, item.scope)
-    if item.verdict is Verdict.NOT_APPLICABLE or item.by_design:
-        return Case("guarantees", name, "skipped", "by design" if item.by_design else item.verdict.value, item.reason)
+    if item.verdict is Verdict.NOT_APPLICABLE or item.excused:
+        return Case("guarantees", name, "skipped", item.excused or item.verdict.value, item.reason)
     remedies = [f"help: {cause.fix.text}" for cause in causes_of(item, report) if cause.fix]
     found = of_guarantee(item, report)
     return Case("guarantees", name, "failure", "refuted", found.message, details(found, remedies))

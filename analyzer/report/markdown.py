@@ -44,7 +44,7 @@ def write(report: Report, style: Style) -> str:
 
 def heading(report: Report) -> str:
     """The outcome in a line, as the exit status has it."""
-    refuted = any(item.verdict is Verdict.REFUTED and not item.by_design for item in report.guarantees)
+    refuted = any(item.fails for item in report.guarantees)
     if refuted or any(item.severity is Severity.ERROR for item in report.findings):
         return "### analyze: something is wrong"
     if report.gaps or any(item.verdict is Verdict.UNDECIDED for item in report.guarantees):
@@ -65,14 +65,14 @@ def counted(report: Report) -> str:
 
 def table(guarantees: Iterable[Guarantee]) -> str:
     """The verdicts, the failing ones first."""
-    ordered = sorted(guarantees, key=lambda item: (item.by_design, ORDER[item.verdict]))
+    ordered = sorted(guarantees, key=lambda item: (bool(item.excused), ORDER[item.verdict]))
     rows = [f"| {' | '.join(map(escaped, row(item)))} |" for item in ordered]
     return "\n".join(["| guarantee | verdict | over | why |", "|---|---|---|---|", *rows])
 
 
 def row(item: Guarantee) -> tuple[str, ...]:
     """A verdict as cells."""
-    return item.id, item.verdict.value + (" (by design)" if item.by_design else ""), cut(item.scope), cut(item.reason)
+    return item.id, item.verdict.value + (f" ({item.excused})" if item.excused else ""), cut(item.scope), cut(item.reason)
 
 
 def cut(text: str) -> str:

@@ -7,9 +7,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from analyzer.findings import Cause, Certainty, Counterexample, Finding, Fix, Guarantee, Label, Report, Severity, Verdict
+from analyzer.findings import (
+    Cause,
+    Certainty,
+    Counterexample,
+    Finding,
+    Fix,
+    Guarantee,
+    Label,
+    Report,
+    Severity,
+    Suppressed,
+    Verdict,
+    fingerprint,
+)
 from analyzer.query.rules import INTERNAL
-from analyzer.report.json import fingerprint
 from analyzer.source import Source, Span
 
 CAUSE = "cause"
@@ -30,6 +42,7 @@ class Problem:
     note: str = ""
     fix: Fix | None = None
     counterexample: Counterexample | None = None
+    suppressed: Suppressed | None = None
 
 
 def problems(report: Report, *, explained: bool = True) -> Iterator[Problem]:
@@ -40,9 +53,15 @@ def problems(report: Report, *, explained: bool = True) -> Iterator[Problem]:
     sources = {source.path: source for source in report.sources}
     yield from (of_cause(cause, sources) for cause in report.causes)
     for guarantee in report.guarantees:
-        if guarantee.verdict is Verdict.REFUTED and not guarantee.by_design and (explained or not causes_of(guarantee, report)):
+        if guarantee.fails and (explained or not causes_of(guarantee, report)):
             yield of_guarantee(guarantee, report)
     yield from (of_finding(finding, sources) for finding in report.findings if finding.rule != INTERNAL)
+
+
+def left_out(report: Report) -> Iterator[Problem]:
+    """The findings that do not count, with who says so."""
+    sources = {source.path: source for source in report.sources}
+    yield from (replace(of_finding(item.finding, sources), suppressed=item) for item in report.suppressed)
 
 
 def of_cause(cause: Cause, sources: dict[str, Source]) -> Problem:

@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import quote
 
 from analyzer import __version__
-from analyzer.findings import Certainty, Edit, Fix, Label, Report
+from analyzer.findings import Certainty, Edit, Fix, Ignored, Label, Report
 from analyzer.report import Format
 from analyzer.report.pages import Page, page
-from analyzer.report.problems import Problem, failed, numbered, problems, undecided
+from analyzer.report.problems import Problem, failed, left_out, numbered, problems, undecided
 from analyzer.report.style import Style, safe
 from analyzer.solve.packet import Hop
 from analyzer.source import Span
@@ -38,14 +38,14 @@ def write(report: Report, style: Style) -> str:
 
 def run(report: Report) -> dict[str, Any]:
     """The run; ``results`` is there when it is empty too, which tells consumers to close what they knew (3.14.23)."""
-    found = list(problems(report))
+    found = [*problems(report), *left_out(report)]
     named = sorted({item.rule for item in found} | {item.id for item in undecided(report)})
     verdicts = [{"id": item.id, "verdict": item.verdict.value, "scope": safe(item.scope)} for item in report.guarantees]
     return {
         "tool": {"driver": driver(named)},
         "columnKind": "unicodeCodePoints",
         "invocations": [invocation(report, named)],
-        "results": [result(item, number, named) for item, number in numbered(found)],
+        "results": [result(item, number, named) | standing(item, report) for item, number in numbered(found)],
         "properties": {"guarantees": verdicts},
     }
 
@@ -102,6 +102,20 @@ def result(item: Problem, number: int, named: Sequence[str]) -> dict[str, Any]:
         about["fixes"] = [fixed(item.fix)]
     if item.certainty is not Certainty.VIOLATED:
         about["properties"] = {"certainty": item.certainty.value}
+    return about
+
+
+def standing(item: Problem, report: Report) -> dict[str, Any]:
+    """Who says that a result does not count (3.27.23), and whether the baseline has it (3.27.24). They stay in the log: what is left out would be
+    taken for mended, and opened again later."""
+    about: dict[str, Any] = {}
+    if report.baseline:
+        known = item.suppressed is not None and item.suppressed.by is Ignored.BASELINE
+        about["baselineState"] = "unchanged" if known else "new"
+    if item.suppressed is not None:
+        kind = "inSource" if item.suppressed.by is Ignored.IN_SOURCE else "external"
+        reason = {"justification": safe(item.suppressed.reason)} if item.suppressed.reason else {}
+        about["suppressions"] = [{"kind": kind, "status": "accepted"} | reason]
     return about
 
 
@@ -180,4 +194,4 @@ def safe_lines(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-FORMAT = Format("sarif", write)
+FORMAT = Format("sarif", write, follows_paths=True)

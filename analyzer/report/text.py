@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from analyzer.findings import Cause, Certainty, Counterexample, Finding, Fix, Guarantee, Report, Verdict
+from analyzer.findings import Cause, Certainty, Counterexample, Finding, Fix, Guarantee, Ignored, Report, Suppressed, Verdict
 from analyzer.report import Format
 from analyzer.report.excerpt import excerpt, indented
 from analyzer.report.hops import hop_lines
@@ -24,7 +25,7 @@ def write(report: Report, style: Style) -> str:
     parts += [cause_lines(cause, sources, style) for cause in report.causes]
     parts += [refutation_lines(item, sources, style) for item in report.guarantees if unexplained(item, report)]
     parts += [finding_lines(finding, sources, style) for finding in report.findings]
-    parts += [assumption_lines(report, style), gap_lines(report.gaps, style)]
+    parts += [suppressed_lines(report, style), assumption_lines(report, style), gap_lines(report.gaps, style)]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
@@ -34,16 +35,17 @@ def guarantee_lines(report: Report, style: Style) -> list[str]:
     if not shown:
         return [style.paint("guarantees: none can be decided from this input", "strong")]
     width = max(len(guarantee.id) for guarantee in shown)
-    shown.sort(key=lambda guarantee: (guarantee.by_design, ORDER[guarantee.verdict]))
+    shown.sort(key=lambda guarantee: (bool(guarantee.excused), ORDER[guarantee.verdict]))
     return [style.paint("guarantees", "strong"), *(guarantee_line(guarantee, width, style) for guarantee in shown)]
 
 
 def guarantee_line(guarantee: Guarantee, width: int, style: Style) -> str:
     """The verdict, what it was decided over, and why."""
-    verdict = style.paint(f"{guarantee.verdict:9}", "dim" if guarantee.by_design else ROLES[guarantee.verdict])
-    text = guarantee.reason if style.verbose or len(guarantee.reason) <= REASON else guarantee.reason[:REASON] + "…"
-    reason = f": {safe(text)}" if text else ""
-    return f"  {verdict}  {guarantee.id:{width}}  {safe(guarantee.scope)}{reason}"
+    verdict = style.paint(f"{guarantee.verdict:9}", "dim" if guarantee.excused else ROLES[guarantee.verdict])
+    reason = f"{guarantee.excused}; {guarantee.reason}" if guarantee.accepted else guarantee.reason
+    text = reason if style.verbose or len(reason) <= REASON else reason[:REASON] + "…"
+    why = f": {safe(text)}" if text else ""
+    return f"  {verdict}  {guarantee.id:{width}}  {safe(guarantee.scope)}{why}"
 
 
 def cause_lines(cause: Cause, sources: Mapping[str, Source], style: Style) -> list[str]:
@@ -64,9 +66,9 @@ def tail(fix: Fix | None, counterexample: Counterexample | None, style: Style) -
 
 
 def unexplained(guarantee: Guarantee, report: Report) -> bool:
-    """Whether the guarantee is refuted, not by design, and no cause carries its packet."""
-    explained = guarantee.by_design or any(guarantee.id in cause.guarantees for cause in report.causes)
-    return guarantee.verdict is Verdict.REFUTED and guarantee.counterexample is not None and not explained
+    """Whether the guarantee fails, and no cause carries its packet."""
+    explained = any(guarantee.id in cause.guarantees for cause in report.causes)
+    return guarantee.fails and guarantee.counterexample is not None and not explained
 
 
 def refutation_lines(guarantee: Guarantee, sources: Mapping[str, Source], style: Style) -> list[str]:
@@ -90,6 +92,28 @@ def finding_lines(finding: Finding, sources: Mapping[str, Source], style: Style)
     if finding.note:
         lines.append(f"  {style.paint('= note:', 'place')} {safe(finding.note)}")
     return lines + tail(finding.fix, finding.counterexample, style)
+
+
+def suppressed_lines(report: Report, style: Style) -> list[str]:
+    """How many findings do not count, and by whose word; each of them where more is asked for."""
+    counts = Counter(item.by for item in report.suppressed)
+    if not counts:
+        return []
+    words = {
+        Ignored.IN_SOURCE: "beside the lines",
+        Ignored.SETTINGS: "by the settings",
+        Ignored.BASELINE: "known from the baseline",
+    }
+    head = style.paint("ignored", "strong") + ": " + ", ".join(f"{counts[by]} {words[by]}" for by in Ignored if counts[by])
+    if not style.verbose:
+        return [f"{head} (-v shows them)"]
+    return [head, *(suppressed_line(item) for item in report.suppressed)]
+
+
+def suppressed_line(item: Suppressed) -> str:
+    """A finding that does not count, in a line."""
+    why = f" ({item.reason})" if item.reason else ""
+    return f"  {safe(str(item.finding.at))}: {item.finding.severity}[{item.finding.rule}] {safe(item.finding.message + why)}"
 
 
 OF_NAMESPACE = re.compile(r"(\S+): (.+) \((\S+) was not captured\)")

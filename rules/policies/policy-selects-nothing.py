@@ -19,7 +19,7 @@ Kubernetes documentation, Network Policies. A policy for pods that come and go (
 
 from collections.abc import Iterator
 
-from analyzer.query.policy_findings import on_hosts, peer_words, unselective
+from analyzer.query.policy_findings import on_hosts, peer_words, selector_place, unselective
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
@@ -30,7 +30,7 @@ def check(network: Network) -> Iterator[Finding]:
         if hosts:
             why = f"{hosts[0].name} is in its node's network, to which policies do not apply"
         yield RULE.finding(
-            policy.at,
+            selector_place(network, policy),
             f"{policy} selects nobody: {why}",
             related=[(one.at, "in its node's network") for one in hosts[:3] if one.at],
         )

@@ -1,0 +1,51 @@
+"""Ignores in comments: ``# analyze: ignore[RULE, …] reason`` beside a line or alone above it, ``# analyze: ignore-file[RULE, …] reason`` anywhere in a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from analyzer.findings import Ignored
+from analyzer.query.ignoring.ignore import Ignore
+from analyzer.source import Source, Span
+
+SIGN = "analyze: ignore"
+COMMENT = re.compile(
+    r"^(?P<before>.*?)(?:#|//|;)[ \t]*analyze: ignore(?P<file>-file)?\[(?P<rules>[^\]\n]{1,1000})\][ \t]*:?[ \t]*(?P<reason>.*)$"
+)
+EMPTY = re.compile(r"\s*(?:#.*)?$")
+
+
+def of_texts(sources: Iterable[Source]) -> Iterator[Ignore]:
+    """The ignores in the comments of the texts, once for each file."""
+    seen: set[str] = set()
+    for source in sources:
+        if SIGN in source.text and source.path not in seen:
+            seen.add(source.path)
+            yield from of_text(source)
+
+
+def of_text(source: Source) -> Iterator[Ignore]:
+    """The ignores of one text."""
+    lines = source.text.split("\n")
+    for number, line in enumerate(lines, 1):
+        found = COMMENT.match(line.rstrip("\r")) if SIGN in line else None
+        if found is None:
+            continue
+        rules = tuple(name.strip() for name in found["rules"].split(",") if name.strip())
+        reason = found["reason"].strip()
+        start = len(found["before"]) + 1
+        at = Span(source.path, number, start, number, len(line.rstrip("\r")) + 1)
+        first, last = lines_of(lines, number, alone=not found["before"].strip())
+        if found["file"]:
+            first = last = 0
+        if rules:
+            yield Ignore(Ignored.IN_SOURCE, rules, reason, at, file=source.path, first=first, last=last)
+
+
+def lines_of(lines: list[str], number: int, *, alone: bool) -> tuple[int, int]:
+    """The lines that a comment is about: its own, or, where it stands alone, the next that says something."""
+    if not alone:
+        return number, number
+    following = (place for place in range(number + 1, len(lines) + 1) if not EMPTY.match(lines[place - 1]))
+    return number, next(following, number)

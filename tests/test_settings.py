@@ -1,0 +1,97 @@
+"""Settings and ignores: each sample is a folder, the arguments of a call in it, and what the call says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from analyzer.cli import run
+from analyzer.query.ignoring.ignore import glob
+from analyzer.settings.reading import Wrong, settings_in, table
+from tests.captures import files_of
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = sorted((ROOT / "samples" / "settings").glob("*.txt"))
+SCHEMA = json.loads((ROOT / "analyzer" / "settings" / "schema.json").read_text())
+
+
+def said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    status = run(arguments)
+    shown = capsys.readouterr()
+    return f"{shown.out}{shown.err}exit status {status}\n"
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_a_call_says_what_it_should(
+    path: Path, tmp_path: Path, update: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = files_of(path.read_text())
+    want, arguments = files.pop("want"), files.pop("arguments").split()
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+    found = said(["check", *arguments], capsys)
+    if update:
+        path.write_text(path.read_text().partition("-- want --\n")[0] + "-- want --\n" + found)
+        return
+    assert found == want
+
+
+def settings_of(path: Path) -> list[tuple[str, str]]:
+    return [(name, text) for name, text in files_of(path.read_text()).items() if name in ("analyzer.yaml", "pyproject.toml")]
+
+
+@pytest.mark.parametrize("path", [path for path in SAMPLES if settings_of(path)], ids=lambda path: path.stem)
+def test_the_schema_takes_what_the_reader_takes(path: Path) -> None:
+    for name, text in settings_of(path):
+        try:
+            settings_in(name, ".", text)
+            taken = True
+        except Wrong:
+            taken = False
+        assert jsonschema.Draft202012Validator(SCHEMA).is_valid(table(name, text)[0]) is taken
+
+
+def test_a_baseline_hides_what_it_has_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: {0}, namespace: shop}}\nspec: {{podSelecter: {{}}}}\n"
+    (tmp_path / "app.yaml").write_text(policy.format("one"))
+    monkeypatch.chdir(tmp_path)
+    assert run(["app.yaml", "-q", "-f", "json", "-o", "known.json"]) == 1
+    assert run(["app.yaml", "-q", "--baseline", "known.json"]) == 0
+    (tmp_path / "app.yaml").write_text("# moved\n" + policy.format("one"))
+    assert run(["app.yaml", "-q", "--baseline", "known.json"]) == 0, "a moved line is the same finding"
+    (tmp_path / "app.yaml").write_text(policy.format("one") + "---\n" + policy.format("two"))
+    capsys.readouterr()
+    assert run(["app.yaml", "-q", "--baseline", "known.json", "-f", "sarif"]) == 1
+    results = json.loads(capsys.readouterr().out)["runs"][0]["results"]
+    assert sorted(result["baselineState"] for result in results) == ["new", "unchanged"]
+
+
+def test_a_baseline_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.json").write_text("[]")
+    assert run([str(tmp_path), "--baseline", str(tmp_path / "x.json")]) == 2
+    assert "is no report" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "fits"),
+    [
+        ("k8s/*.yaml", "k8s/a.yaml", True),
+        ("k8s/*.yaml", "k8s/a/b.yaml", False),
+        ("k8s", "k8s/a/b.yaml", True),
+        ("k8s/", "k8sx/a.yaml", False),
+        ("**/tests/*", "a/b/tests/c.yaml", True),
+        ("**/tests/*", "tests/c.yaml", True),
+        ("a.yaml", "axyaml", False),
+        ("./a?.yaml", "ab.yaml", True),
+    ],
+)
+def test_patterns_of_paths(pattern: str, path: str, fits: bool) -> None:
+    assert bool(glob(pattern).fullmatch(path)) is fits
