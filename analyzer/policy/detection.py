@@ -219,9 +219,12 @@ def objects(network: Network) -> Iterator[Sign]:
 
 
 def settled(profile: Profile, cluster: Cluster) -> Profile:
-    """The profile as the objects set the system."""
+    """The profile as the objects set the system. Security groups of pods hold for what their own node sends, too: whether it is admitted is then
+    open where policies do not admit it."""
     change: Callable[[Profile, Cluster], Profile] | None = SETTINGS.get(profile.name)
-    return change(profile, cluster) if change is not None else profile
+    found = change(profile, cluster) if change is not None else profile
+    guarded = any(group_of(item) == "vpcresources.k8s.aws" for item in cluster.others)
+    return replace(found, own_node_admitted=None) if guarded and found.own_node_admitted else found
 
 
 def cilium(profile: Profile, cluster: Cluster) -> Profile:

@@ -73,12 +73,13 @@ CALICO_KINDS = frozenset(
         "FelixConfiguration",
     )
 )
-# Other programs than the network system enforce these: the mesh's proxies, a DaemonSet beside it.
+# Other programs than the network system enforce these: the mesh's proxies, a DaemonSet beside it, the cloud.
 BESIDE = frozenset(
     {
         "security.istio.io/AuthorizationPolicy",
         "security.istio.io/PeerAuthentication",
         "k8s.cni.cncf.io/MultiNetworkPolicy",
+        "vpcresources.k8s.aws/SecurityGroupPolicy",
     }
 )
 
@@ -139,7 +140,7 @@ AWS_VPC_CNI = Profile(
     "aws-vpc-cni",
     port_rules_admit_other_protocols=False,
     egress_sees_service=None,
-    enforces=UPSTREAM | CLUSTER | {"vpcresources.k8s.aws/SecurityGroupPolicy"},
+    enforces=UPSTREAM | CLUSTER,
 )
 # npm/pkg/dataplane/policies: chains in FORWARD only, so that neither way between a node and its pods is policed.
 AZURE_NPM = Profile("azure-npm", port_rules_admit_other_protocols=False, enforces=UPSTREAM)

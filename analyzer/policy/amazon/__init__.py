@@ -1,0 +1,1 @@
+"""What policies of Amazon's VPC CNI refer to: security groups."""
