@@ -35,6 +35,7 @@ LOST, UNKNOWN, WRONG, REPLY, OPENING, SEEN_SOURCE, SEEN_DESTINATION = (
     "the destination is translated",
 )
 ADMITTED = "arrives, which no policy admits"
+UNFAMILIAR = "the source is none that the sender is known by"
 
 
 class Sender(NamedTuple):

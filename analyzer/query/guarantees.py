@@ -6,20 +6,36 @@ what a policy may want to be cut is neither.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from analyzer.addresses import Address
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.query.causes import Broken
-from analyzer.query.flows import ADMITTED, LOST, OPENING, PORTED, PORTS, REPLY, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, aims
+from analyzer.query.choosing import sendings
+from analyzer.query.flows import (
+    ADMITTED,
+    LOST,
+    OPENING,
+    PORTED,
+    PORTS,
+    REPLY,
+    SEEN_DESTINATION,
+    SEEN_SOURCE,
+    UNFAMILIAR,
+    WRONG,
+    Aim,
+    aims,
+)
+from analyzer.query.grouping import Group, addresses_of, grouped, node_groups
 from analyzer.query.neglect import neglect
 from analyzer.query.outside import Gate, entrances, from_outside, gates
-from analyzer.query.parties import Party, Portal, addresses, apart, decidable, families, nearby, nodes, owners, pods, portals
+from analyzer.query.parties import Party, Portal, addresses, decidable, families, nearby, nodes, owners, pods, portals
 from analyzer.query.policies import of_network
 from analyzer.query.published import by_sources, published
-from analyzer.query.reach import Group, Reach, decided, node_groups, pod_senders, united
+from analyzer.query.reach import Reach, decided, united
 from analyzer.query.sending import asking_ports
 from analyzer.query.static import (
     Answer,
@@ -29,7 +45,6 @@ from analyzer.query.static import (
     unique_pod_addresses,
     unique_pod_cidrs,
 )
-from analyzer.ranges import Ranges, normalised
 from analyzer.transfer.graph import NetworkProgram
 
 CUT = (LOST, WRONG, REPLY, OPENING)
@@ -74,7 +89,7 @@ CASES = (
         "pods to nodes",
         "by design: ipMasq of flannel and others translates pods' packets to nodes",
     ),
-    Case("pod-sees-its-own-address", "pods", (SEEN_SOURCE,), "pods"),
+    Case("pod-sees-its-own-address", "pods", (SEEN_SOURCE, UNFAMILIAR), "pods"),
     Case("pod-to-service", "services", CUT, "services"),
     Case(ENFORCED, "pods", (ADMITTED, *CUT), "pods that policies select", governed=True),
 )
@@ -206,29 +221,29 @@ def size(network: Network, case: Case, found: tuple[int, ...]) -> str:
 def between_pods(network: Network, family: int) -> Iterator[Group]:
     """Every pod to every pod."""
     found = pods(network, family)
-    for some in apart(found) if len(found) > 1 else ():
-        yield pods_to(network, some, owners(found), family)
+    if len(found) > 1:
+        yield from pods_to(network, found, owners(found), family)
 
 
-def pods_to(network: Network, sources: tuple[Party, ...], targets: Mapping[int, tuple[Party, ...]], family: int) -> Group:
-    """Every pod to the targets."""
-    del network
+def pods_to(
+    network: Network, sources: tuple[Party, ...], targets: Mapping[int, tuple[Party, ...]], family: int
+) -> Iterator[Group]:
+    """Every pod to the targets, from each source that the pod's routes choose."""
     holders = {value: frozenset(party.scope for party in found) for value, found in targets.items()}
-    every = addresses(party for found in targets.values() for party in found)
     names = {value: tuple(party.name for party in found) for value, found in targets.items()}
-    return Group(aims(family, holders), pod_senders(sources, every), owners(sources), names, targets)
+    sent = sendings(network, sources, addresses(party for found in targets.values() for party in found), tuple(targets))
+    return grouped(network, sent, aims(family, holders), names, targets, PORTS)
 
 
 def pods_to_nodes(network: Network, family: int) -> Iterator[Group]:
     """Every pod to every node."""
-    found = pods(network, family)
     targets = owners(nodes(network, family))
-    for some in apart(found) if targets else ():
-        yield pods_to(network, some, targets, family)
+    if targets:
+        yield from pods_to(network, pods(network, family), targets, family)
 
 
 def nodes_to_pods(network: Network, family: int) -> Iterator[Group]:
-    """Every node to every pod, from the source that the node chooses."""
+    """Every node to every pod, from the sources that the node's routes choose."""
     return node_groups(network, nodes(network, family), owners(pods(network, family)), partial(aims, family))
 
 
@@ -246,12 +261,24 @@ def pods_to_services(network: Network, family: int) -> Iterator[Group]:
         mine = tuple(replace(portal, endpoints=own) for portal in local if (own := nearby(network, portal, host)))
         if mine:
             yield from to_portals(network, family, tuple(party for party in found if party.scope.node == host), mine)
-    for some, portals_of_some in by_sources([one for one in outer if one.sources], found):
-        yield from to_portals(network, family, some, portals_of_some)
+    for first, portals_of_some in by_sources([one for one in outer if one.sources]):
+        yield from to_portals(network, family, found, portals_of_some, first.admits)
 
 
-def to_portals(network: Network, family: int, senders: Sequence[Party], known: Sequence[Portal]) -> Iterator[Group]:
-    """Some pods to some service ports."""
+def everybody(source: Address) -> bool:
+    """Whoever asks, may."""
+    del source
+    return True
+
+
+def to_portals(
+    network: Network,
+    family: int,
+    senders: Sequence[Party],
+    known: Sequence[Portal],
+    admits: Callable[[Address], bool] = everybody,
+) -> Iterator[Group]:
+    """Some pods to some service ports, from the addresses that may ask."""
     found = pods(network, family)
     holders = {value: frozenset(p.scope for p in parties) for value, parties in owners((*found, *nodes(network, family))).items()}
     translated: dict[tuple[int, int, int], frozenset[tuple[int, int]]] = {}
@@ -262,20 +289,15 @@ def to_portals(network: Network, family: int, senders: Sequence[Party], known: S
     names: dict[int, tuple[str, ...]] = {}
     for portal in known:
         names[portal.address.value] = tuple(dict.fromkeys((*names.get(portal.address.value, ()), portal_name(portal))))
-    every = addresses_of(names)
-    for some in apart(senders):
-        yield Group((aim,), pod_senders(some, every, asking_ports(network)), owners(some), names)
+    sent = sendings(network, senders, addresses_of(names), tuple(names))
+    asking = (one for one in sent if admits(Address(family, one.source)))
+    yield from grouped(network, asking, (aim,), names, ports=asking_ports(network))
 
 
 def portal_name(portal: Portal) -> str:
     """What a service is called at an address."""
     cluster = portal.service is None or portal.address in portal.service.cluster_addresses
     return f"svc:{portal.name}" if cluster else f"svc:{portal.name} at {portal.address}"
-
-
-def addresses_of(values: Iterable[int]) -> Ranges:
-    """The addresses as ranges."""
-    return normalised((value, value) for value in values)
 
 
 GROUPS: Mapping[str, Callable[[Network, int], Iterator[Group] | Iterator[Gate]]] = {

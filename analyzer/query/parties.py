@@ -80,13 +80,6 @@ def owners(parties: Iterable[Party]) -> dict[int, tuple[Party, ...]]:
     return found
 
 
-def apart(parties: Iterable[Party]) -> Iterator[tuple[Party, ...]]:
-    """The parties in as few parts as it takes for no two of a part to have one address: by its source a packet then tells who sent it."""
-    found = owners(parties)
-    for turn in range(max(map(len, found.values()), default=0)):
-        yield tuple(held[turn] for held in found.values() if turn < len(held))
-
-
 def addresses(parties: Iterable[Party]) -> Ranges:
     """The addresses of the parties."""
     return normalised((party.address.value, party.address.value) for party in parties)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from analyzer.addresses import Address, Prefix
 from analyzer.model.network import Network
-from analyzer.query.parties import Party, Portal, decidable
+from analyzer.query.parties import Portal, decidable
 from analyzer.ranges import Ranges, intersection, normalised
 
 
@@ -47,10 +47,8 @@ def published(network: Network, family: int) -> Iterator[Published]:
                 yield Published(replace(portal, address=one), ranges if at_balancer else ())
 
 
-def by_sources(found: Sequence[Published], parties: Sequence[Party]) -> Iterator[tuple[tuple[Party, ...], tuple[Portal, ...]]]:
-    """The parties that may ask, with the ports that are for them."""
+def by_sources(found: Sequence[Published]) -> Iterator[tuple[Published, tuple[Portal, ...]]]:
+    """The ports that are for the same sources, with one of them that tells who these are."""
     for sources in dict.fromkeys(one.sources for one in found):
         same = [one for one in found if one.sources == sources]
-        asking = tuple(party for party in parties if same[0].admits(party.address))
-        if asking:
-            yield asking, tuple(one.portal for one in same)
+        yield same[0], tuple(one.portal for one in same)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 
@@ -13,32 +13,28 @@ from analyzer.policy.tiers import Policy
 from analyzer.query.admission import Admission
 from analyzer.query.agreement import contradiction
 from analyzer.query.causes import Broken
+from analyzer.query.choosing import place
 from analyzer.query.flows import (
     ADMITTED,
     LOST,
-    PORTS,
+    UNFAMILIAR,
     UNKNOWN,
     Aim,
     Lost,
-    Sender,
     analyse,
     origin,
     spelled,
 )
-from analyzer.query.parties import Party
+from analyzer.query.grouping import Group, pairs_asked
 from analyzer.query.policies import of_network
 from analyzer.query.replay import Replay, Word, replay
-from analyzer.query.sending import assumed, free_ports
-from analyzer.ranges import Ranges, intersection, normalised, size
-from analyzer.solve import internet
+from analyzer.query.sending import assumed
+from analyzer.ranges import Ranges, intersection, normalised, single
 from analyzer.solve.neglected import Neglect
-from analyzer.solve.oracle import Oracle
-from analyzer.solve.packet import SYN, TCP, Packet
+from analyzer.solve.packet import TCP
 from analyzer.solve.regions import Result, State, narrowed, values_of, variables
 from analyzer.solve.sifting import combinations
-from analyzer.solve.walk_index import index_of
-from analyzer.solve.walk_state import Walk
-from analyzer.source import Scope, Span
+from analyzer.source import Span
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
 
@@ -82,21 +78,10 @@ class Reach:
         return list(found.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Senders, receivers and packets that are decided together. ``sources`` names the parties by source address, ``targets`` by destination."""
-
-    aims: tuple[Aim, ...]
-    senders: tuple[Sender, ...]
-    sources: Mapping[int, tuple[Party, ...]]
-    targets: Mapping[int, tuple[str, ...]]
-    pods: Mapping[int, tuple[Party, ...]] = field(default_factory=dict)
-
-
 def decided(network: Network, program: NetworkProgram, group: Group, dead: Neglect) -> Reach:
     """The flows of a group, which Z3 has a look at too where none fails."""
     reach = Reach()
-    reach.pairs = sum(size(sender.sources) * asked_for(group.aims[0], sender) for sender in group.senders)
+    reach.pairs = pairs_asked(group)
     admission = admission_of(network, group)
     reach.governed = admission.pairs_governed(group.sources, group.pods) if admission is not None else 0
     for aim in group.aims:
@@ -107,7 +92,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         reach.assumptions.update(dict.fromkeys(program.assumptions_at(found.points)))
         reach.assumptions.update(found.assumptions)
         reach.rules += found.count.rules
-        settle(Deciding(network, group, aim, admission, reach), found.lost)
+        settle(Deciding(network, group, aim, admission, reach), [*found.lost, *unrecognised(network, group, found.delivered)])
         if admission is not None and between_pods(group):
             admitted(Deciding(network, group, aim, admission, reach), found.delivered)
     for sender in group.senders:
@@ -130,6 +115,16 @@ def without_address(network: Network, group: Group) -> Iterator[str]:
                 yield f"{party.name} is known by {party.address}, and its namespace does not have that address"
 
 
+def unrecognised(network: Network, group: Group, delivered: Sequence[Result]) -> Iterator[Lost]:
+    """The packets that arrive from an address that their sender is not known by."""
+    for one in group.unfamiliar:
+        own = Address(one.party.address.family, one.source)
+        reason = f"{one.party.name} sends from {own}, and is known by {one.party.address}"
+        for result in delivered:
+            for state in split(result.state, Field.SOURCE, {one.party.name: single(one.source)}):
+                yield Lost(UNFAMILIAR, reason, place(network, one), state)
+
+
 def united(parts: Sequence[Reach]) -> Reach:
     """What is known of the flows of all parts."""
     whole = Reach()
@@ -143,11 +138,6 @@ def united(parts: Sequence[Reach]) -> Reach:
         whole.governed += part.governed
         whole.unenforced.update(part.unenforced)
     return whole
-
-
-def asked_for(aim: Aim, sender: Sender) -> int:
-    """How many destinations a sender has: addresses, or ports of services."""
-    return size(sender.destinations) if aim.translated is None else len(aim.translated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +260,7 @@ def record(reach: Reach, item: Lost, pairs: frozenset[tuple[str, str]], found: R
         reach.doubts[f"{source} to {target}: {item.reason}"] = None
     elif found.word is Word.CONFIRMED:
         kind = LOST if item.kind == UNKNOWN else item.kind
-        if item.kind == ADMITTED:
+        if item.kind in (ADMITTED, UNFAMILIAR):
             shown = replace(found.shown, reason=item.reason, at=item.at)
             found = replace(found, reason=item.reason, at=item.at, shown=shown)
         reach.failures.append(Failure(kind, pairs, found.reason, found.at, found.shown, governed))
@@ -336,45 +326,3 @@ def pairs_of(group: Group, state: State) -> Iterator[tuple[str, str]]:
         sources = [party.name for value in spelled(own) for party in group.sources.get(value, ())]
         targets = [name for value in spelled(asked) for name in group.targets.get(value, ())]
         yield from product(sources, targets)
-
-
-def pod_senders(parties: Iterable[Party], destinations: Ranges, ports: Ranges = PORTS) -> tuple[Sender, ...]:
-    """Each pod, to all the destinations."""
-    return tuple(Sender(party.scope, ((party.address.value,) * 2,), destinations, ports) for party in parties)
-
-
-def chosen_sources(network: Network, party: Party, targets: Iterable[int]) -> dict[int, list[int]]:
-    """The destinations by the source address that a node chooses for them, as its routes say."""
-    index = index_of(network)
-    found: dict[int, list[int]] = {}
-    for target in targets:
-        walk = Walk(index, Oracle())
-        packet = Packet(party.address.family, 0, target, TCP, 40000, 80, tcp_flags=SYN)
-        ready = internet.prepared(walk, walk.space(party.scope), packet)
-        source = ready.source if isinstance(ready, Packet) else party.address.value
-        found.setdefault(source, []).append(target)
-    return found
-
-
-def node_groups(
-    network: Network,
-    parties: Iterable[Party],
-    targets: Mapping[int, tuple[Party, ...]],
-    made: Callable[[Mapping[int, frozenset[Scope]]], tuple[Aim, ...]],
-) -> Iterator[Group]:
-    """The nodes with each of the sources that they choose, to the targets: together where no two of them choose one source."""
-    holders = {value: frozenset(party.scope for party in found) for value, found in targets.items()}
-    names = {value: tuple(party.name for party in found) for value, found in targets.items()}
-    senders: list[Sender] = []
-    sources: dict[int, tuple[Party, ...]] = {}
-    for party in parties:
-        others = [value for value, found in targets.items() if all(one.scope != party.scope for one in found)]
-        for source, values in sorted(chosen_sources(network, party, others).items()):
-            if source in sources:
-                yield Group(made(holders), tuple(senders), sources, names, targets)
-                senders, sources = [], {}
-            reached = normalised((value, value) for value in values)
-            senders.append(Sender(party.scope, ((source, source),), reached, free_ports(network, party.scope, source)))
-            sources[source] = (Party(party.name, party.scope, Address(party.address.family, source)),)
-    if senders:
-        yield Group(made(holders), tuple(senders), sources, names, targets)

@@ -11,7 +11,7 @@ from analyzer.addresses import Address
 from analyzer.findings import Counterexample
 from analyzer.model.network import Network
 from analyzer.model.services import untranslated
-from analyzer.query.flows import ADMITTED, SEEN_DESTINATION, SEEN_SOURCE, WRONG, Aim, Lost, origin
+from analyzer.query.flows import ADMITTED, SEEN_DESTINATION, SEEN_SOURCE, UNFAMILIAR, WRONG, Aim, Lost, origin
 from analyzer.ranges import single
 from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.delivery import name
@@ -148,6 +148,8 @@ def fails(kind: str, outcome: Outcome) -> bool:
         return outcome.source_translated
     if kind == SEEN_DESTINATION:
         return outcome.destination_translated
+    if kind == UNFAMILIAR:
+        return outcome.source_seen is not None and not outcome.source_translated
     if kind == ADMITTED:
         heard = any(hop.stage == "deliver" and not hop.reply for hop in outcome.hops)
         return heard or outcome.fate is Fate.REACHABLE or outcome.reason.startswith(UNHEARD)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from analyzer.solve.packet import Fate, Outcome
 from analyzer.source import Span
 
 LIMIT = 4096
+Result = TypeVar("Result")
 
 
 class Kind(StrEnum):
@@ -75,15 +76,16 @@ def explore(walk: Callable[[Oracle], Outcome], limit: int = LIMIT) -> tuple[Outc
     Where outcomes differ by an unknown test alone, they become one UNKNOWN outcome that names the test. After ``limit``
     walks the rest is one UNKNOWN outcome.
     """
-    runs = list(_runs(walk, limit))
-    outcomes = _fold([(tuple(oracle.met), outcome) for oracle, outcome in runs], 0)
-    if len(runs) == limit and _next_script(runs[-1][0].met) is not None:
+    found = list(runs(walk, limit))
+    outcomes = _fold([(tuple(oracle.met), outcome) for oracle, outcome in found], 0)
+    if len(found) == limit and _next_script(found[-1][0].met) is not None:
         rest = Outcome(Fate.UNKNOWN, reason=f"the network may choose in more than {limit} ways; the rest was not walked")
         outcomes = (*outcomes, rest)
     return outcomes
 
 
-def _runs(walk: Callable[[Oracle], Outcome], limit: int) -> Iterator[tuple[Oracle, Outcome]]:
+def runs(walk: Callable[[Oracle], Result], limit: int) -> Iterator[tuple[Oracle, Result]]:
+    """A walk once for each way to decide, at most ``limit`` times: what decided, and what came of it."""
     script: tuple[int, ...] | None = ()
     for _ in range(limit):
         if script is None:

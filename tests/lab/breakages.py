@@ -9,7 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from tests.lab import chaos, hardware_breakages, netfilter_breakages, nft_breakages, overlay_breakages, six_breakages
+from tests.lab import (
+    chaos,
+    hardware_breakages,
+    netfilter_breakages,
+    nft_breakages,
+    overlay_breakages,
+    six_breakages,
+    source_breakages,
+)
 from tests.lab.build import Lab
 from tests.lab.plan import GATEWAY, Node, Pod, Scenario
 
@@ -359,9 +367,11 @@ _FILTERED = tuple(Breakage(apply, services=apply.__name__ in _SERVED) for apply 
 _NATIVE = tuple(Breakage(apply, native=True) for apply in nft_breakages.ALL)
 _HARDWARE = tuple(Breakage(apply, BRIDGED - PEER) for apply in hardware_breakages.ALL)
 _SIX = tuple(Breakage(apply, OVERLAYS, six=True) for apply in six_breakages.ALL)
+_SOURCES = tuple(Breakage(apply, PODS - PEER) for apply in source_breakages.WIRED)
+_SOURCES += tuple(Breakage(apply, OVERLAYS, six=True) for apply in source_breakages.SIX)
 _RANDOM = tuple(Breakage(apply) for apply in chaos.ALL)
 
-BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_NATIVE, *_SIX, *_HARDWARE, *_RANDOM)
+BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_NATIVE, *_SIX, *_HARDWARE, *_RANDOM, *_SOURCES)
 
 
 def choose(scenario: Scenario, random: Random, most: int = 3) -> list[Breakage]:

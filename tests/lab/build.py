@@ -28,7 +28,8 @@ POD_SYSCTLS = (
 
 @dataclass(slots=True)
 class Lab:
-    """A network as built, with the processes that hold it. ``broken`` names what was done to it."""
+    """A network as built, with the processes that hold it. ``broken`` names what was done to it; ``more`` are addresses that pods got besides
+    their own, by the pod's key."""
 
     machine: Machine
     scenario: Scenario
@@ -37,6 +38,7 @@ class Lab:
     services: list[Service] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     policies: list[dict[str, Any]] = field(default_factory=list)
+    more: dict[str, list[str]] = field(default_factory=dict)
 
     def node(self, name: str) -> Node:
         """The node of that name."""

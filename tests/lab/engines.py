@@ -18,6 +18,8 @@ from tests.lab.policy_check import denied
 from tests.lab.probes import OUTSIDE, Probe, Result
 from tests.lowered import End, outcomes
 
+OWN = "pod-sees-its-own-address"
+
 
 def lowered(capture: Capture, programs: dict[int, NetworkProgram], probe: Probe, told: Trace) -> set[End]:
     """What the lowered network says of a probe, by the plain reading of the language."""
@@ -66,6 +68,7 @@ def broken(lab: Lab, guarantee: str, probe: Probe, result: Result) -> str | None
     talks to itself."""
     kinds = {
         "pod-to-pod": ("pod", "pod"),
+        OWN: ("pod", "pod"),
         "node-to-pod": ("node", "pod"),
         "pod-to-node": ("pod", "node"),
         "pod-to-service": ("pod", "service"),
@@ -76,6 +79,9 @@ def broken(lab: Lab, guarantee: str, probe: Probe, result: Result) -> str | None
         return None
     if plain not in kinds or probe.size or (sender(probe), receiver(lab, probe)) != kinds[plain]:
         return None
+    if guarantee == OWN:
+        known = next(pod.addresses for pod in lab.pods if pod.key == probe.source)
+        return f"the source is {result.source}" if result.at not in (None, OUTSIDE) and result.source not in known else None
     if plain != guarantee and result.at not in (None, OUTSIDE) and result.source not in own(lab, probe):
         return f"the source is {result.source}"
     if plain.endswith("-to-service") and result.at == OUTSIDE:
@@ -145,4 +151,4 @@ def own(lab: Lab, probe: Probe) -> set[str]:
         family = 6 if ":" in probe.target else 4
         network = ipaddress.ip_network(node.pod_cidr(family))
         return {node.address(family), node.second_address(), str(network[0]), str(network[1])}
-    return {address for pod in lab.pods if pod.key == probe.source for address in pod.addresses}
+    return {address for pod in lab.pods if pod.key == probe.source for address in (*pod.addresses, *lab.more.get(pod.key, ()))}

@@ -1,0 +1,56 @@
+"""Pods with more than one address: their routes, and for IPv6 RFC 6724, choose what they send from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from tests.lab.build import Lab
+from tests.lab.plan import Pod
+
+Apply = Callable[[Lab, Random], None]
+
+
+def another(lab: Lab, random: Random, one: Pod, family: int) -> str:
+    """An address of the node's own network that nobody has, which the pod gets."""
+    network = lab.node(one.node).pod_cidr(family)
+    number = random.randrange(200, 250)
+    found = network.replace("0/24", str(number)) if family == 4 else network.replace("/64", f"{number:x}")
+    lab.more.setdefault(one.key, []).append(found)
+    return found
+
+
+def pod_source_chosen(lab: Lab, random: Random) -> None:
+    """A pod's route, for all or for one other node, names another of its addresses."""
+    one = random.choice([pod for pod in lab.pods if not pod.host_network])
+    second = another(lab, random, one, 4)
+    flag = random.choice(("", "", "scope link"))
+    lab.run(one.key, f"ip addr add {second}/32 {flag} dev {random.choice(('eth0', 'lo'))}")
+    way = lab.run(one.key, "ip -4 route show default").strip().splitlines()[0].removeprefix("default").strip()
+    target = random.choice(("default", *(node.pod_cidr() for node in lab.nodes)))
+    lab.run(one.key, f"ip route replace {target} {way} {random.choice((f'src {second}', f'src {second}', ''))}")
+
+
+def pod_addresses_six(lab: Lab, random: Random) -> None:
+    """A pod has several IPv6 addresses: which of them it sends from depends on the destination."""
+    one = random.choice([pod for pod in lab.pods if not pod.host_network])
+    for _ in range(random.choice((1, 2, 3))):
+        second = another(lab, random, one, 6)
+        more = random.choice(("", "", "preferred_lft 0", "preferred_lft 100 valid_lft 1000"))
+        lab.run(
+            one.key,
+            f"ip -6 addr add {second}/{random.choice((128, 112, 120))} dev {random.choice(('eth0', 'eth0', 'lo'))} nodad {more}",
+        )
+
+
+def pod_rule_from(lab: Lab, random: Random) -> None:
+    """A pod's rule is about what it sends from its own address: a table that leads elsewhere, or nowhere."""
+    one = random.choice([pod for pod in lab.pods if not pod.host_network])
+    for address in one.addresses:
+        six = "-6 " if ":" in address else ""
+        action = random.choice(("lookup 77", "blackhole", "lookup main suppress_prefixlength 0"))
+        lab.run(one.key, f"ip {six}rule add pref 500 from {address} {action}; ip {six}route add unreachable default table 77")
+
+
+WIRED: tuple[Apply, ...] = (pod_source_chosen, pod_rule_from)
+SIX: tuple[Apply, ...] = (pod_addresses_six,)
