@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import jsonschema
@@ -78,6 +79,36 @@ def test_a_baseline_that_is_none_is_refused(tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "x.json").write_text("[]")
     assert run([str(tmp_path), "--baseline", str(tmp_path / "x.json")]) == 2
     assert "is no report" in capsys.readouterr().err
+
+
+def test_since_shows_what_a_change_causes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pods, policy = tmp_path / "k8s" / "pods.yaml", tmp_path / "k8s" / "policy.yaml"
+    pods.parent.mkdir()
+    pods.write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop, labels: {app: web}}\nspec: {containers: [{name: c, image: i}]}\n"
+    )
+    policy.write_text(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: web, namespace: shop}\nspec: {podSelector: {matchLabels: {app: web}}}\n---\n"
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: old, namespace: shop}\nspec: {podSelector: {matchLabels: {app: old}}}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    for command in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-q", "-m", "one"],
+    ):
+        subprocess.run(["git", *command], check=True)
+    pods.write_text(pods.read_text().replace("app: web", "app: wub"))
+    capsys.readouterr()
+    run(["k8s", "--since", "HEAD", "-q", "-f", "concise"])
+    found = capsys.readouterr().out.splitlines()
+    assert [line.split(" ", 1)[0] for line in found] == ["k8s/policy.yaml:4:8:"], (
+        "the file that breaks has not changed, and what was wrong before does not count"
+    )
+    assert run(["k8s", "--since", "nothing", "-q"]) == 2
+    assert "git knows no commit 'nothing'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,18 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
+from pathlib import Path
 
 import analyzer.report
 from analyzer.cli.progress import Progress
 from analyzer.cli.settings import settings_for, settings_options
-from analyzer.cli.shared import fail, input_options, load, output_options, paths_from, style_for, write
+from analyzer.cli.shared import elsewhere, fail, input_options, load, output_options, paths_from, style_for, write
 from analyzer.findings import Report, Verdict
 from analyzer.pipeline import Input, analyze, status
 from analyzer.plugins import package_constants
 from analyzer.query.ignoring.apart import Ignoring, without_ignored
 from analyzer.query.ignoring.baseline import Baseline, baseline
-from analyzer.query.rules import Tuning, all_rules, untold
+from analyzer.query.rules import Tuning, untold, with_own
 from analyzer.report import Format
 from analyzer.report.rebasing import rebased
 from analyzer.settings import Settings
@@ -41,7 +42,15 @@ def options(parser: ArgumentParser) -> None:
         "--select", action="append", default=[], metavar="RULE", help="only these rules (repeatable, commas, prefixes with *)"
     )
     parser.add_argument("--ignore", action="append", default=[], metavar="RULE", help="not these rules")
+    parser.add_argument(
+        "--rules",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="rules of your own; they are Python, and are run (repeatable)",
+    )
     parser.add_argument("--baseline", metavar="FILE", help="a report in JSON: what it has is known, and does not count")
+    parser.add_argument("--since", metavar="REF", help="only what came since this commit counts; both sides are analysed whole")
     parser.add_argument("--no-ignores", action="store_true", help="comments, annotations and settings leave out nothing")
 
 
@@ -64,8 +73,12 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
             print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
         print("analyze: nothing to analyse was found in the input", file=sys.stderr)
         return 3
-    report = analyze(given, what.select, what.ignore, progress, options.jobs, rules=what.rules, tuning=what.tuning)
-    report = without_ignored(without_elsewhere(report, settings), given.network, what)
+    try:
+        what = replace(what, baseline=since(options, settings, what, progress) if options.since else what.baseline)
+    except ValueError as problem:
+        progress.end()
+        return fail(str(problem))
+    report = judged(given, settings, what, progress, options.jobs)
     progress.end()
     for format, path in outputs:
         base, but = paths_from(options.paths, "."), frozenset({settings.path, *settings.elsewhere_paths})
@@ -77,9 +90,26 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     return status(report, given, fail_on, options.strict or bool(settings.strict))
 
 
+def judged(given: Input, settings: Settings, what: Ignoring, progress: Progress, jobs: int) -> Report:
+    """The report, without what does not count."""
+    report = analyze(given, what.select, what.ignore, progress, jobs, rules=what.rules, tuning=what.tuning)
+    return without_ignored(without_elsewhere(report, settings), given.network, what)
+
+
+def since(options: Namespace, settings: Settings, what: Ignoring, progress: Progress) -> Baseline:
+    """What the input had at an earlier commit, with what the baseline has. ValueError, in words, where that cannot be known."""
+    from analyzer.cli.since import as_of
+
+    there = elsewhere(settings)
+    with as_of(options.since, options.paths):
+        given = load(options, progress, settings, there)
+        report = judged(given, settings, what, progress, options.jobs)
+    return baseline(options.since, formats()["json"].write(report, style_for(options, to_file=True)))
+
+
 def ignoring(options: Namespace, settings: Settings) -> Ignoring:
     """What runs and what does not count, by the options and the settings. ValueError, in words, where they say what cannot be."""
-    rules = all_rules()
+    rules = with_own(own_rules(options, settings))
     tuning = Tuning(settings.severities, settings.options)
     if wrong := "\n".join(f"{settings.path}: {problem}" for problem in untold(tuning, rules)):
         raise ValueError(wrong)
@@ -93,6 +123,15 @@ def ignoring(options: Namespace, settings: Settings) -> Ignoring:
         tuning,
         paths_from(options.paths, settings.folder),
     )
+
+
+def own_rules(options: Namespace, settings: Settings) -> list[Path]:
+    """The folders of the team's own rules. Those that settings name count where the settings were named: nothing that was merely found is run."""
+    named = [Path(settings.folder, folder) for folder in settings.rules_from]
+    if named and not options.config:
+        listed = " ".join(f"--rules {folder}" for folder in named)
+        print(f"analyze: {settings.path}: rules-from is run with --config {settings.path} or {listed} only", file=sys.stderr)
+    return [*(Path(folder) for folder in options.rules), *(named if options.config else ())]
 
 
 def earlier(path: str | None) -> Baseline | None:

@@ -1,31 +1,61 @@
-"""``analyze rules``: the rules, or one rule's manual page."""
+"""``analyze rules``: the rules, one rule's manual page, and rules of one's own."""
 
 from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
 from inspect import cleandoc
+from pathlib import Path
 
 from analyzer.cli.shared import fail
-from analyzer.query.rules import all_rules
+from analyzer.query.ignoring.about import UNEXPLAINED, UNUSED
+from analyzer.query.rules import with_own
+from analyzer.rule import Rule
 
 
 def options(parser: ArgumentParser) -> None:
-    """Adds the rule's id."""
-    parser.add_argument("id", nargs="?", help="the rule whose manual page is wanted")
+    """Adds the rule's id, or what to do about rules of one's own."""
+    parser.add_argument("id", nargs="?", help="the rule whose manual page is wanted; `new` and `test` are about your own rules")
+    parser.add_argument("argument", nargs="?", help="the id of the new rule, or the folder of the rules to test")
+    parser.add_argument(
+        "--rules",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="rules of your own; they are Python, and are run (repeatable)",
+    )
 
 
 def run(options: Namespace, parser: ArgumentParser) -> int:
-    """Prints a line for each rule, or the manual page of one."""
-    del parser
-    rules = {rule.id: rule for rule in all_rules()}
-    if options.id is None:
+    """Prints a line for each rule or the manual page of one, writes a new rule, or runs a folder's rules on their samples."""
+    if options.id in ("new", "test"):
+        if not options.argument:
+            parser.error(f"`analyze rules {options.id}` wants {'an id' if options.id == 'new' else 'a folder'}")
+        from analyzer.cli import own_rules
+
+        if options.id == "new":
+            return own_rules.new(options.argument, Path(options.rules[0] if options.rules else "rules"))
+        return own_rules.test(Path(options.argument))
+    try:
+        rules = {
+            rule.id: rule for rule in sorted((*with_own(map(Path, options.rules)), UNEXPLAINED, UNUSED), key=lambda rule: rule.id)
+        }
+    except ValueError as problem:
+        return fail(str(problem))
+    return shown(rules, options.id)
+
+
+def shown(rules: dict[str, Rule], wanted: str | None) -> int:
+    """All rules, or the page of one."""
+    if wanted is None:
         width = max(map(len, rules), default=0)
         for rule in rules.values():
             sys.stdout.write(f"{rule.id:{width}}  {rule.severity:7}  {cleandoc(rule.doc).splitlines()[0]}\n")
         return 0
-    if options.id not in rules:
-        return fail(f"there is no rule {options.id!r}; `analyze rules` lists them")
-    rule = rules[options.id]
+    if wanted not in rules:
+        return fail(f"there is no rule {wanted!r}; `analyze rules` lists them")
+    rule = rules[wanted]
     sys.stdout.write(f"{rule.id} ({rule.severity})\n\n{cleandoc(rule.doc)}\n")
+    if rule.options:
+        sys.stdout.write("\n## Options\n" + "".join(f"{name}: {value!r} by default\n" for name, value in rule.options.items()))
     return 0

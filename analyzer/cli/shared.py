@@ -40,15 +40,16 @@ def output_options(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="every hop, gap and assumption")
 
 
-def load(options: Namespace, progress: Progress, settings: Settings = NONE) -> Input:
-    """Reads the input of the command: what its paths hold and the settings do not exclude, and the objects that live elsewhere."""
+def load(options: Namespace, progress: Progress, settings: Settings = NONE, more: tuple[Source, ...] | None = None) -> Input:
+    """Reads the input of the command: what its paths hold and the settings do not exclude, and the objects that live elsewhere (``more``, where
+    they have been read)."""
     stdin = sys.stdin.buffer if "-" in options.paths else None
     given = read_input(
         tuple(options.paths),
         stdin,
         assume_defaults=options.assume_defaults or bool(settings.assume_defaults),
         progress=progress,
-        more=elsewhere(settings),
+        more=elsewhere(settings) if more is None else more,
         skip=excluded(settings, paths_from(options.paths, settings.folder)),
     )
     return with_edits(given, options) if getattr(options, "edited", None) else given

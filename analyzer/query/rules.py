@@ -44,6 +44,23 @@ def all_rules(folder: Path | None = None) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
+def with_own(folders: Iterable[Path]) -> tuple[Rule, ...]:
+    """The shipped rules and those of a team's folders, by id. ValueError, in words, where a folder or a file in it cannot be taken."""
+    rules = list(all_rules())
+    for folder in folders:
+        if not folder.is_dir():
+            raise ValueError(f"{folder}: there is no such folder of rules")
+        try:
+            rules += all_rules(folder.resolve())
+        except (*FAILURES, ImportError, SyntaxError, NameError) as problem:
+            raise ValueError(f"{folder}: {type(problem).__name__}: {problem}") from None
+    rules.sort(key=lambda rule: rule.id)
+    for one, two in pairwise(rules):
+        if one.id == two.id:
+            raise ValueError(f"two rules have the id {one.id}")
+    return tuple(rules)
+
+
 def check(
     network: Network,
     select: Sequence[str] = (),
