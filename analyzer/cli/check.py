@@ -51,6 +51,11 @@ def options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--baseline", metavar="FILE", help="a report in JSON: what it has is known, and does not count")
     parser.add_argument("--since", metavar="REF", help="only what came since this commit counts; both sides are analysed whole")
+    fixing = parser.add_mutually_exclusive_group()
+    fixing.add_argument("--fix", action="store_true", help="make the edits that are safe in the files, and report what is left")
+    fixing.add_argument(
+        "--diff", action="store_true", help="print these edits as a patch, and nothing else; exit status 1 where there are any"
+    )
     parser.add_argument("--no-ignores", action="store_true", help="comments, annotations and settings leave out nothing")
 
 
@@ -79,7 +84,12 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         progress.end()
         return fail(str(problem))
     report = judged(given, settings, what, progress, options.jobs)
+    if options.fix and mend(report, options):
+        given = load(options, progress, settings)
+        report = judged(given, settings, what, progress, options.jobs)
     progress.end()
+    if options.diff:
+        return patch(report, options)
     for format, path in outputs:
         base, but = paths_from(options.paths, "."), frozenset({settings.path, *settings.elsewhere_paths})
         shown = rebased(report, base, but) if format.follows_paths else report
@@ -88,6 +98,30 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         print(counts(report, given, settings), file=sys.stderr)
     fail_on = options.fail_on or settings.fail_on or "error"
     return status(report, given, fail_on, options.strict or bool(settings.strict))
+
+
+def mend(report: Report, options: Namespace) -> int:
+    """Makes the edits of the findings; how many findings are mended."""
+    from analyzer.cli.fixing import fixes, write
+
+    done = 0
+    for item in fixes(report, paths_from(options.paths, "."), options.paths):
+        problem = item.problem or write(item)
+        if problem:
+            print(f"analyze: {item.path}: not mended: {problem}", file=sys.stderr)
+        done += 0 if problem else item.count
+    if not options.quiet:
+        print(f"analyze: {done} findings mended", file=sys.stderr)
+    return done
+
+
+def patch(report: Report, options: Namespace) -> int:
+    """Prints the edits of the findings as a patch; 1 where there are any."""
+    from analyzer.cli import fixing
+
+    found = [item for item in fixing.fixes(report, paths_from(options.paths, "."), options.paths) if not item.problem]
+    sys.stdout.write("".join(map(fixing.patch, found)))
+    return 1 if found else 0
 
 
 def judged(given: Input, settings: Settings, what: Ignoring, progress: Progress, jobs: int) -> Report:

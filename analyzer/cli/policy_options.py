@@ -17,7 +17,7 @@ LARGEST = 16 << 20
 
 
 def policy_options(parser: ArgumentParser) -> None:
-    """Adds ``--cni``, ``--policy-switch`` and ``--dns``."""
+    """Adds ``--cni``, ``--policy-switch``, ``--network`` and ``--dns``."""
     parser.add_argument(
         "--cni", metavar="NAME", help="the network system, whose reading of policies is taken (default: as recognised)"
     )
@@ -27,6 +27,11 @@ def policy_options(parser: ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="one point in which network systems differ, whatever the system: yes, no or unknown (repeatable)",
+    )
+    parser.add_argument(
+        "--network",
+        metavar="NS/NAME",
+        help="a secondary network of pods (its NetworkAttachmentDefinition), on which MultiNetworkPolicies decide; default: the pods' default network",
     )
     parser.add_argument(
         "--dns",
@@ -66,10 +71,11 @@ def profile_for(options: Namespace, given: Input) -> Profile:
     """The profile that is asked for, else that of the system that is recognised. ValueError for a name or switch that is not known."""
     from analyzer.policy.detection import settled
     from analyzer.policy.profiles import profile_named, with_switches
-    from analyzer.query.policies import profile_of
+    from analyzer.query.policies import on_network, profile_of
 
     cluster = given.network.cluster
     profile = settled(profile_named(options.cni), cluster) if options.cni else profile_of(given.network)
+    profile = on_network(cluster, options.network) if options.network else profile
     return with_switches(profile, dict(map(switch, options.policy_switch)))
 
 

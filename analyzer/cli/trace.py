@@ -53,7 +53,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     progress.end()
     try:
         given = with_names(options, given)
-        about_policies = options.cni or options.policy_switch or not given.network.namespaces
+        about_policies = options.cni or options.policy_switch or options.network or not given.network.namespaces
         profile = profile_for(options, given) if about_policies else None
     except ValueError as problem:
         return fail(str(problem))

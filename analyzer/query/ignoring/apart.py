@@ -99,7 +99,7 @@ def unused(ignores: Iterable[Ignore], used: set[Ignore], what: Ignoring) -> Iter
             yield UNUSED.finding(item.at, f"there is no rule {name} to ignore{meant}", help="`analyze rules` lists the rules")
         if not strange and all(chosen(name, what.select, what.ignore) for name in item.rules):
             text = f"nothing is found here that ignoring {', '.join(item.rules)} would leave out"
-            yield UNUSED.finding(item.at, text, help="remove it, so that it hides nothing later")
+            yield UNUSED.finding(item.at, text, help="remove it, so that it hides nothing later", edits=item.removal)
 
 
 def against(baseline: Baseline, report: Report) -> Report:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from analyzer.findings import Ignored
+from analyzer.findings import Edit, Ignored
 from analyzer.query.ignoring.ignore import Ignore
 from analyzer.source import Source, Span
 
@@ -40,7 +40,14 @@ def of_text(source: Source) -> Iterator[Ignore]:
         if found["file"]:
             first = last = 0
         if rules:
-            yield Ignore(Ignored.IN_SOURCE, rules, reason, at, file=source.path, first=first, last=last)
+            removal = (Edit(removed(source.path, number, found["before"], at), ""),)
+            yield Ignore(Ignored.IN_SOURCE, rules, reason, at, file=source.path, first=first, last=last, removal=removal)
+
+
+def removed(path: str, number: int, before: str, at: Span) -> Span:
+    """What goes with a comment: the spaces before it, or the whole line."""
+    kept = before.rstrip()
+    return at._replace(column=len(kept) + 1) if kept else Span(path, number, 1, number + 1, 1)
 
 
 def lines_of(lines: list[str], number: int, *, alone: bool) -> tuple[int, int]:

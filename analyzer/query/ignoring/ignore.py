@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from analyzer.facts.kubernetes import ObjectFact
-from analyzer.findings import Ignored
+from analyzer.findings import Edit, Ignored
 from analyzer.source import Span
 
 
@@ -16,7 +16,8 @@ from analyzer.source import Span
 class Ignore:
     """Findings of ``rules`` (ids, with ``*`` for the rest of a name) do not count where all else fits that is not empty: the
     ``file`` as the report names it, the ``first`` to the ``last`` line, the ``path`` as a pattern of the settings (``*`` within a folder, ``**``
-    across), and the object by ``kind``, ``namespace`` and ``name`` (with ``*``). ``at`` is where it is said."""
+    across), and the object by ``kind``, ``namespace`` and ``name`` (with ``*``). ``at`` is where it is said; ``removal``
+    takes it away."""
 
     by: Ignored
     rules: tuple[str, ...]
@@ -29,6 +30,7 @@ class Ignore:
     kind: str = ""
     namespace: str = ""
     name: str = ""
+    removal: tuple[Edit, ...] = ()
 
     @property
     def placed(self) -> bool:

@@ -1,0 +1,110 @@
+"""``--fix`` and ``--diff``: the edits of findings, made in the files or shown as a patch. Only edits that are safe are given with findings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import unified_diff
+from itertools import groupby
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from analyzer.findings import Edit, Report
+from analyzer.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A file before and after its edits, and how many findings they mend; ``problem``: why it is left as it is."""
+
+    path: str
+    before: str = ""
+    after: str = ""
+    count: int = 0
+    problem: str = ""
+
+
+def fixes(report: Report, base: str, paths: Iterable[str]) -> Iterator[Fixed]:
+    """The files that findings have edits for, in path order. ``base`` stands before a path of the report to find the file, which is one of ``paths`` or
+    below one: what came out of an archive or from stdin is no file."""
+    given = [os.path.normpath(path) for path in paths]
+    texts = {source.path: source.text for source in report.sources}
+    wanted = [finding.fix.edits for finding in report.findings if finding.fix and finding.fix.edits]
+    whole = [edits for edits in wanted if len({edit.at.path for edit in edits}) == 1]
+    ordered = sorted(dict.fromkeys(whole), key=lambda edits: edits[0].at)
+    for path, group in groupby(ordered, key=lambda edits: edits[0].at.path):
+        named = os.path.normpath(base + path)
+        if any(named == one or (os.path.isdir(one) and (one == "." or named.startswith(f"{one}/"))) for one in given):
+            yield fixed(base + path, texts.get(path), list(group))
+        else:
+            yield Fixed(path, problem="it did not come from a file of its own")
+
+
+def fixed(path: str, read: str | None, groups: list[tuple[Edit, ...]]) -> Fixed:
+    """A file with the edits of its findings, those that overlap an earlier finding's left for the next time."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            before = file.read()
+    except (OSError, UnicodeDecodeError) as problem:
+        return Fixed(path, problem=f"cannot be read again: {getattr(problem, 'strerror', None) or problem}")
+    if read is None or before.replace("\r\n", "\n") != read.replace("\r\n", "\n"):
+        return Fixed(path, problem="it is not the text that was analysed")
+    taken: list[Edit] = []
+    count = 0
+    for edits in groups:
+        if not any(meets(edit.at, other.at) for edit in edits for other in taken):
+            taken += edits
+            count += 1
+    return Fixed(path, before, edited(before, taken), count)
+
+
+def meets(one: Span, two: Span) -> bool:
+    """Whether two places of a file overlap."""
+    first, second = sorted((one, two))
+    return (second.line, second.column) < (first.end_line, first.end_column) or first[1:3] == second[1:3]
+
+
+def edited(text: str, edits: Iterable[Edit]) -> str:
+    """The text with the edits made, from its end to its beginning."""
+    starts = line_starts(text)
+    for edit in sorted(edits, key=lambda edit: edit.at, reverse=True):
+        begin, end = offset(starts, edit.at.line, edit.at.column), offset(starts, edit.at.end_line, edit.at.end_column)
+        text = text[:begin] + edit.text + text[end:]
+    return text
+
+
+def line_starts(text: str) -> Mapping[int, int]:
+    """Where each line begins, by its number from 1; one more than there are lines: the end."""
+    starts, place = {1: 0}, 0
+    for number, line in enumerate(text.split("\n"), 2):
+        place += len(line) + 1
+        starts[number] = min(place, len(text))
+    return starts
+
+
+def offset(starts: Mapping[int, int], line: int, column: int) -> int:
+    """The offset of a place."""
+    return starts.get(line, starts[len(starts)]) + column - 1
+
+
+def patch(item: Fixed) -> str:
+    """The change of a file as a unified diff, as ``git apply`` and ``patch -p1`` take it."""
+    before, after = item.before.splitlines(keepends=True), item.after.splitlines(keepends=True)
+    lines = unified_diff(before, after, f"a/{item.path}", f"b/{item.path}")
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def write(item: Fixed) -> str:
+    """Writes the file anew, whole or not at all, with its byte order mark and permissions; why it could not, or empty."""
+    path = Path(item.path)
+    try:
+        mark = b"\xef\xbb\xbf" if path.read_bytes()[:3] == b"\xef\xbb\xbf" else b""
+        target = path.resolve()
+        with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
+            file.write(mark + item.after.encode("utf-8"))
+        os.chmod(file.name, target.stat().st_mode)
+        os.replace(file.name, target)
+    except OSError as problem:
+        return str(problem.strerror or problem)
+    return ""

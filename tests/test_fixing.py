@@ -1,0 +1,89 @@
+"""``--fix`` and ``--diff``: edits are made where the text is what was analysed, and nowhere else."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from analyzer.cli import run
+from analyzer.cli.fixing import edited
+from analyzer.findings import Edit
+from analyzer.source import Span
+
+POD = """\
+# analyze: ignore[policy-rejected] long gone
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop}  # analyze: ignore[policy-rejected] long gone
+spec: {containers: [{name: c, image: i}]}
+"""
+MENDED = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop}
+spec: {containers: [{name: c, image: i}]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "k8s").mkdir()
+    (tmp_path / "k8s" / "pod.yaml").write_text(POD)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_fix_leaves_nothing_to_mend(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["k8s", "--fix", "-f", "concise"]) == 0
+    assert (folder / "k8s" / "pod.yaml").read_text() == MENDED
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "2 findings mended" in shown.err
+    assert run(["k8s", "--diff"]) == 0
+
+
+def test_a_fix_keeps_line_ends_marks_and_permissions(folder: Path) -> None:
+    path = folder / "k8s" / "pod.yaml"
+    path.write_bytes(b"\xef\xbb\xbf" + POD.replace("\n", "\r\n").encode())
+    path.chmod(0o640)
+    assert run(["k8s", "--fix", "-q"]) == 0
+    assert path.read_bytes() == b"\xef\xbb\xbf" + MENDED.replace("\n", "\r\n").encode()
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_patch_says_what_a_fix_does(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "k8s" / "pod.yaml"
+    assert run(["k8s", "--diff"]) == 1
+    text = capsys.readouterr().out
+    assert path.read_text() == POD, "showing changes nothing"
+    subprocess.run(["patch", "-p1", "-s"], input=text.encode(), check=True)
+    assert path.read_text() == MENDED
+
+
+def test_what_comes_from_elsewhere_is_not_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    subprocess.run(["tar", "-cf", "k8s.tar", "k8s"], check=True)
+    run(["k8s.tar", "--fix"])
+    assert "not mended" in capsys.readouterr().err
+    assert (folder / "k8s" / "pod.yaml").read_text() == POD
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_edits_change_their_own_places_only(seed: int) -> None:
+    random = Random(seed)
+    text = "".join(random.choice("ab\n") for _ in range(random.randrange(30)))
+    cuts = sorted(random.sample(range(len(text) + 1), min(len(text) + 1, random.choice((2, 4, 6)))))
+    pairs = list(zip(cuts[::2], cuts[1::2], strict=False))
+
+    def place(offset: int) -> tuple[int, int]:
+        before = text[:offset]
+        return before.count("\n") + 1, len(before.rpartition("\n")[2]) + 1
+
+    edits = [Edit(Span("x", *place(begin), *place(end)), "-") for begin, end in pairs]
+    want, last = "", 0
+    for begin, end in pairs:
+        want, last = want + text[last:begin] + "-", end
+    assert edited(text, edits) == want + text[last:]
