@@ -3,6 +3,7 @@
 ``verdicts.txt`` has a question and its verdict a line, ``from to protocol/port verdict``, as in ``shop/web shop/db TCP/80 allowed``. Ends are entities by their
 names, or addresses. ``ICMP/8.0`` is a type and a code, ``<53`` behind the port a source port, ``@6`` IPv6. The verdict is ``allowed``, ``denied``, or ``open`` where
 it is not known. The network system is the one that the folder's name begins with, else none; ``verdicts.cilium.txt`` is the table as Cilium has it.
+``# network: namespace/name`` in a table asks on a secondary network.
 ``names.hosts`` has addresses of names, ``groups.json`` security groups.
 ``complaints.txt`` has what is wrong with the objects: line and column, whether the API server would take the object, and the words.
 """
@@ -10,6 +11,7 @@ it is not known. The network system is the one that the folder's name begins wit
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,8 @@ from analyzer.policy.decision import decide
 from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.factors import factors
 from analyzer.policy.planes import PolicySet, policy_set
-from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
+from analyzer.policy.profiles import MULTI_NETWORK_POLICY, UNKNOWN_SYSTEM, Profile
+from analyzer.policy.secondary import world_on
 from analyzer.policy.terms import Kind
 from analyzer.policy.world import world_of
 from analyzer.source import Source
@@ -31,13 +34,16 @@ SAMPLES = Path(__file__).parent.parent / "samples" / "policies"
 FOLDERS = sorted(path.parent for path in SAMPLES.glob("*/objects.yaml"))
 TABLES = sorted(SAMPLES.glob("*/verdicts*.txt"))
 TEXTS = {"objects.yaml": "kubernetes", "names.hosts": "dns-names", "groups.json": "aws-security-groups"}
+NETWORK = re.compile(r"^# network: (\S+)$", re.MULTILINE)
 QUESTION = re.compile(r"(\S+) (\S+) (\w+)/([\d.]+)(?:<(\d+))?(?:@([46]))?")
 SYSTEMS = {item.name: item for item in vars(profiles).values() if isinstance(item, Profile)}
 WORDS = {True: "allowed", False: "denied", None: "open"}
 
 
 def system_of(folder: Path, table: str = "verdicts.txt") -> Profile:
-    """The network system of a table: by its own name, else by the folder's."""
+    """The network system of a table: by its own name, else by the folder's; on the secondary network that the table names."""
+    if (folder / table).exists() and (about := NETWORK.search((folder / table).read_text())):
+        return replace(MULTI_NETWORK_POLICY, network=about[1])
     if named := table.removeprefix("verdicts").removeprefix(".").removesuffix("txt").removesuffix("."):
         return SYSTEMS[named]
     return next((item for name, item in sorted(SYSTEMS.items()) if folder.name.startswith(f"{name}-")), UNKNOWN_SYSTEM)
@@ -48,7 +54,8 @@ def policies_of(folder: Path, system: Profile) -> PolicySet:
     sources = tuple(Source(name, (folder / name).read_text(), kind) for name, kind in TEXTS.items() if (folder / name).exists())
     known, gaps = facts(sources)
     assert gaps == ()
-    return policy_set(world_of(build(sources, known, gaps).cluster, system))
+    cluster = build(sources, known, gaps).cluster
+    return policy_set(world_on(cluster, system) if system.network else world_of(cluster, system))
 
 
 def end(policies: PolicySet, text: str) -> Entity:

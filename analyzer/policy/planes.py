@@ -115,7 +115,7 @@ def policy_set(world: World) -> PolicySet:
             found += kind.read(item, world)
         else:
             ignored.append(item)
-    for kind in all_kinds():
+    for kind in all_kinds() if not world.profile.network else ():
         found += kind.standing(world) if kind.standing is not None else ()
     complaints = tuple(item for item in found if isinstance(item, Complaint))
     orders = [tier for kind in known.values() for tier in kind.tiers] + [item for item in found if isinstance(item, TierOrder)]

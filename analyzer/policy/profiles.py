@@ -27,6 +27,7 @@ class Profile:
     - ``port_names``: ports in a NetworkPolicy may be names; else a policy with one has no effect at all.
     - ``port_ranges``: endPort in a NetworkPolicy is heeded; else the port alone counts.
     - ``enforces``: the kinds that the system enforces, by group and kind; None: all that are given.
+    - ``network``: the secondary network of pods that is asked about (``namespace/name``); empty: the default one.
     """
 
     name: str
@@ -42,9 +43,12 @@ class Profile:
     port_names: bool = True
     port_ranges: bool = True
     enforces: frozenset[str] | None = None
+    network: str = ""
 
     def enforced(self, group: str, kind: str) -> bool:
         """Whether the system, or what runs beside it, does what objects of the kind say."""
+        if self.network:
+            return f"{group}/{kind}" in ON_NETWORKS
         return self.enforces is None or f"{group}/{kind}" in self.enforces | BESIDE
 
 
@@ -83,7 +87,13 @@ BESIDE = frozenset(
     }
 )
 
+# What decides on secondary networks of pods.
+ON_NETWORKS = frozenset({"k8s.cni.cncf.io/MultiNetworkPolicy"})
+
 UNKNOWN_SYSTEM = Profile("unknown")
+# k8snetworkplumbingwg/multi-networkpolicy-iptables, pkg/server/policyrules.go: rules in the pod's own namespace compare addresses, whoever has them, and ports with
+# their protocol.
+MULTI_NETWORK_POLICY = Profile("multi-network-policy", port_rules_admit_other_protocols=False)
 
 # Documentation/security/policy/layer3.rst: blocks are not held against pods and nodes (policy-cidr-match-mode). pkg/policy/mapstate.go: the own
 # node is always admitted into a pod (allow-localhost). bpf/bpf_lxc.c: policy is not asked about what comes back to the pod itself through a
@@ -189,7 +199,7 @@ SYSTEMS = (
 )
 PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in SYSTEMS}
 SWITCHES: Mapping[str, str] = {
-    item.name.replace("_", "-"): item.name for item in fields(Profile) if item.name not in ("name", "enforces")
+    item.name.replace("_", "-"): item.name for item in fields(Profile) if item.name not in ("name", "enforces", "network")
 }
 TWO_WAY = frozenset(item.name for item in fields(Profile) if item.type == "bool")
 VALUES = {"yes": True, "no": False, "unknown": None}

@@ -12,7 +12,8 @@ from analyzer.model.network import Network
 from analyzer.policy.detection import Recognised, detected
 from analyzer.policy.factors import Factors, factors, factors_over
 from analyzer.policy.planes import PolicySet, policy_set
-from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
+from analyzer.policy.profiles import MULTI_NETWORK_POLICY, UNKNOWN_SYSTEM, Profile
+from analyzer.policy.secondary import networks, world_on
 from analyzer.policy.tiers import Direction
 from analyzer.policy.world import World, world_of
 
@@ -62,7 +63,7 @@ class Policies:
 def policies(cluster: Cluster, profile: Profile = UNKNOWN_SYSTEM) -> Policies:
     """The policies of a cluster as a network system reads them."""
     with without_cycles():
-        world = world_of(cluster, profile)
+        world = world_on(cluster, profile) if profile.network else world_of(cluster, profile)
         return Policies(world, policy_set(world))
 
 
@@ -74,6 +75,17 @@ def of_network(network: Network) -> Policies:
 def profile_of(network: Network) -> Profile:
     """How the network system reads policies that the input shows."""
     return recognised(Whole(network)).profile
+
+
+def on_network(cluster: Cluster, name: str) -> Profile:
+    """How policies are read on a secondary network. ValueError where no network has the name."""
+    found = networks(cluster)
+    if name not in found:
+        raise ValueError(
+            f"there is no network {name!r}: "
+            + (f"it must be one of {', '.join(found)}" if found else "the input has no secondary network")
+        )
+    return replace(MULTI_NETWORK_POLICY, network=name)
 
 
 def may_refuse(network: Network, pod: PodFact) -> bool:

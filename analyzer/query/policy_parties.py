@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from analyzer.addresses import Address, Prefix, default_prefix, host_prefix, prefix
 from analyzer.policy.entities import Entity
 from analyzer.policy.factors import Factors
+from analyzer.policy.secondary import having
 from analyzer.policy.terms import Kind
 from analyzer.query.policies import Policies
 from analyzer.query.policy_services import backends, service_at
@@ -74,9 +75,10 @@ def understood(policies: Policies, text: str) -> Iterable[Entity]:
     if colon and (whole := workload_kind(policies, kind)):
         return of_workload(policies, whole, rest)
     try:
-        return of_network(policies, prefix(text), "/" in text)
+        found = prefix(text)
     except ValueError:
         return pods_named(policies, text)
+    return of_network(policies, found, "/" in text)
 
 
 def split(text: str) -> tuple[str, str]:
@@ -178,6 +180,11 @@ def of_network(policies: Policies, network: Prefix, several: bool) -> list[Entit
     if owners:
         return owners
     service = service_at(policies.world, Address(network.family, network.value))
+    if service is None and (elsewhere := having(policies.world.cluster, Address(network.family, network.value))) is not None:
+        pod, name = elsewhere
+        raise ValueError(
+            f"{Address(network.family, network.value)} is an address of {pod} on the network {name}: ask with --network {name}"
+        )
     return [*of_service(policies, "/".join(service))] if service else [part(network, str(Address(network.family, network.value)))]
 
 

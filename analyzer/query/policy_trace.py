@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 
 from analyzer.addresses import Address, address, host_prefix, prefix
 from analyzer.facts.kubernetes import ServiceFact
+from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
 from analyzer.policy.decision import Decision, Step, decide
 from analyzer.policy.entities import Asked, Entity, Flow
 from analyzer.policy.profiles import Profile, with_switches
+from analyzer.policy.secondary import having
 from analyzer.policy.terms import Kind
 from analyzer.policy.tiers import Action, Direction
 from analyzer.query.endpoints import OUTSIDE
-from analyzer.query.policies import Identity, Policies, known
+from analyzer.query.policies import Identity, Policies, known, on_network
 from analyzer.query.policy_parties import entities_named
 from analyzer.query.policy_services import Backend, backends, service_at
 from analyzer.query.witness import deciding, explained
@@ -43,7 +45,8 @@ class Wanted:
 
 def policy_trace(network: Network, source: str, target: str, protocol: int, port: int, profile: Profile) -> Trace:
     """What policies say of a flow from each of the sources to each of the targets. ValueError when a name means nobody."""
-    policies = known(Identity(network.cluster), profile)
+    told = network_of_addresses(network.cluster, source, target) if not profile.network else None
+    policies = known(Identity(network.cluster), on_network(network.cluster, told) if told else profile)
     senders, wanted = named(policies, source), Wanted(protocol, port, family_named(source, target))
     if (asked := service_named(policies, target)) is not None:
         outcomes = [one for sender in senders for one in to_service(policies, sender, asked, wanted)]
@@ -53,7 +56,23 @@ def policy_trace(network: Network, source: str, target: str, protocol: int, port
         pairs = pairs or [(senders[0], receivers[0])]
         outcomes = [one_way(policies, one, other, flow_for(one, other, wanted)) for one, other in pairs]
     kept = tuple(dict.fromkeys(outcomes))
+    if told:
+        kept = tuple(one._replace(assumptions=(f"asked on the network {told}, by the address", *one.assumptions)) for one in kept)
     return Trace(fate_of(kept), kept)
+
+
+def network_of_addresses(cluster: Cluster, *names: str) -> str | None:
+    """The secondary network on which a pod has one of the addresses that is named, and that no pod has on the default one."""
+    primary = {own for pod in cluster.pods.values() for own in pod.addresses}
+    primary |= {own for node in cluster.nodes.values() for _, own in node.addresses}
+    for name in names:
+        try:
+            own = address(name.strip())
+        except ValueError:
+            continue
+        if own not in primary and (found := having(cluster, own)) is not None:
+            return found[1]
+    return None
 
 
 def named(policies: Policies, text: str) -> tuple[Entity, ...]:

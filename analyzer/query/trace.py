@@ -40,8 +40,8 @@ class Question:
 def trace(network: Network, question: Question, profile: Profile | None = None) -> Trace:
     """What becomes of the packet; of each, where an endpoint is many. ValueError when the question cannot be understood.
 
-    Where no node state is given, policies and services decide, as the profile reads them."""
-    if not network.namespaces:
+    Where no node state is given, or a secondary network is asked about, policies and services decide, as the profile reads them."""
+    if not network.namespaces or (profile is not None and profile.network):
         from analyzer.query.policies import profile_of
         from analyzer.query.policy_trace import policy_trace
 
