@@ -19,7 +19,8 @@ from analyzer.source import Gap, Source, Span
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 ENDINGS = (".conf", ".conflist", ".json")
-VERSIONS = frozenset({"", "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"})
+VERSIONS = ("", "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
+SWITCHES = ("disableCheck", "disableGC", "loadOnlyInlinedPlugins")
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
@@ -58,11 +59,18 @@ def config(source: Source, value: Mapping[str, Any], places: Mapping[tuple[str |
         scope=source.scope,
         file=file_name(source),
         name=text(value, "name"),
-        version=text(value, "cniVersion"),
+        version=version_of(value),
         plugins=tuple(item for item in plugins if isinstance(item, dict)) if isinstance(plugins, list) else (),
         places=places,
         problem=reason,
     )
+
+
+def version_of(value: Mapping[str, Any]) -> str:
+    """The version that is used: the highest of ``cniVersions`` and ``cniVersion``; what libcni does not know is passed over."""
+    listed = value.get("cniVersions")
+    found = [item for item in (*(listed if isinstance(listed, list) else ()), value.get("cniVersion")) if isinstance(item, str)]
+    return max((item for item in found if item in VERSIONS), key=VERSIONS.index, default=text(value, "cniVersion"))
 
 
 def text(value: Mapping[str, Any], key: str) -> str:
@@ -80,11 +88,25 @@ def problem(source: Source, value: Mapping[str, Any]) -> str:
         return "the configuration has no name"
     if not NAME.fullmatch(value["name"]):
         return f"the name {value['name']!r} must begin with a letter or digit and hold only letters, digits, '_', '.' and '-'"
-    if text(value, "cniVersion") not in VERSIONS:
+    if version_of(value) not in VERSIONS:
         return f"cniVersion {value['cniVersion']!r} is not known"
+    if reason := switch_problem(value):
+        return reason
     if file_name(source).endswith(".conflist") or "plugins" in value:
         return list_problem(source, value)
     return plugin_problem(value, "the configuration")
+
+
+def switch_problem(value: Mapping[str, Any]) -> str:
+    """What is wrong with the switches of a list and with its versions."""
+    versions = value.get("cniVersions", [])
+    if not isinstance(versions, list) or not all(isinstance(item, str) for item in versions):
+        return "cniVersions must be a list of strings"
+    for key in SWITCHES:
+        found = value.get(key, False)
+        if not isinstance(found, bool) and str(found).lower() not in ("true", "false"):
+            return f"{key} must be true or false"
+    return ""
 
 
 def list_problem(source: Source, value: Mapping[str, Any]) -> str:
@@ -113,6 +135,6 @@ def plugin_problem(item: Mapping[str, Any], name: str) -> str:
 PARSER = Parser(
     kind="cni-config",
     read=read,
-    names=(r"(.*/)?etc/cni/net\.d/.+\.(conf|conflist|json)", r"cni/[^/]+\.(conf|conflist)", r"[^/]+\.conflist"),
+    names=(r"(.*/)?etc/cni/net\.d/[^/]+\.(conf|conflist|json)", r"cni/[^/]+\.(conf|conflist)", r"[^/]+\.conflist"),
     content=re.compile(r"^\s*\{[\s\S]*\"cniVersion\"\s*:\s*\""),
 )

@@ -1,10 +1,11 @@
 """A plugin that the CNI configuration names is not installed, or the configuration is not valid.
 
 ## What it finds
-Types of the winning configuration (its plugins, their `ipam.type` and `delegate.type`) that the list of /opt/cni/bin lacks; and files that a runtime would reject.
+Types of the winning configuration (its plugins, their `ipam.type` and `delegate.type`) that the list of /opt/cni/bin lacks; and files that a runtime would reject. A
+rejected file behind the one that wins is a note: it is not read.
 
 ## Why it matters
-No pod gets a network: they stay in ContainerCreating.
+No pod gets a network: they stay in ContainerCreating. containerd stops at the first file that it rejects, and the node has no network at all; CRI-O goes on to the next.
 
 ## Example
     "type": "flannel"          # and /opt/cni/bin has no flannel
@@ -13,7 +14,7 @@ No pod gets a network: they stay in ContainerCreating.
 Install the binary (the CNI's init container does), or correct the file.
 
 ## Sources
-flannel-io/flannel#1730, kubernetes/kubernetes#48798, #103324; CNI specification section 2.
+flannel-io/flannel#1730, kubernetes/kubernetes#48798, #103324; CNI specification section 2; containerd/go-cni opts.go (loadFromConfDir), cri-o/ocicni pkg/ocicni (loadNetworks).
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,12 +25,19 @@ from analyzer.rule import Finding, Network, Rule, Severity
 
 def check(network: Network) -> Iterator[Finding]:
     for node, files in sorted(network.files.items()):
+        winner = next((config for config in files.configs if not config.problem), None)
         for config in files.configs:
+            behind = winner is not None and config.file > winner.file
             if config.problem:
                 yield RULE.finding(
-                    config.at, f"{node} rejects {config.file}: {config.problem}", help="correct or remove the file"
+                    config.at,
+                    f"{node} rejects {config.file}: {config.problem}",
+                    note="it is not read, since another file comes first"
+                    if behind
+                    else "containerd stops here, CRI-O takes the next file",
+                    help="correct or remove the file",
+                    severity=Severity.NOTE if behind else None,
                 )
-        winner = next((config for config in files.configs if not config.problem), None)
         if winner is None or files.plugins is None:
             continue
         installed = {plugin.name for plugin in files.plugins}

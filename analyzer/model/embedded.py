@@ -1,0 +1,144 @@
+"""JSON inside a value of an object, such as the ``config`` of a NetworkAttachmentDefinition, with the places that its parts have in the file.
+
+The value was written as a block, quoted or plain YAML scalar, or as a JSON string: quotes, escapes, folded lines and indentation lie between its
+characters. Blanks aside, the characters stand in the same order; they are found again one by one (YAML 1.2 sections 7.3 and 8.1, RFC 8259
+section 7). Where that fails, every part has the place of the whole value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from analyzer.parsers._json_documents import documents
+from analyzer.source import Gap, Source, Span
+
+Path = tuple[str | int, ...]
+LIMIT = 1 << 20
+ESCAPES: Mapping[str, str] = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+
+
+class Inside(NamedTuple):
+    """A JSON value inside a text, and the places of its parts; ``problem`` says why it is no JSON."""
+
+    value: Any
+    places: Mapping[Path, Span]
+    problem: str = ""
+
+
+class InnerPlaces(Mapping[Path, Span]):
+    """The places of an inner document's values in the file around it."""
+
+    __slots__ = ("at", "inner", "lines", "offsets", "outer")
+
+    def __init__(self, inner: Mapping[Path, Span], text: str, outer: list[tuple[int, int]] | None, at: Span) -> None:
+        self.inner, self.outer, self.at = inner, outer, at
+        self.lines = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
+
+    def __getitem__(self, key: Path) -> Span:
+        return self.moved(self.inner[key])
+
+    def moved(self, span: Span) -> Span:
+        """A place of the inner text, in the file."""
+        if self.outer is None:
+            return self.at
+        begin = self.lines[span.line - 1] + span.column - 1
+        line, column = self.outer[min(begin, len(self.outer) - 1)]
+        if not span.end_line:
+            return Span(self.at.path, line, column)
+        last = self.lines[span.end_line - 1] + span.end_column - 2
+        end_line, end_column = self.outer[min(last, len(self.outer) - 1)]
+        return Span(self.at.path, line, column, end_line, end_column + 1)
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(self.inner)
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} places>"
+
+
+def inside(text: str, at: Span, source: Source | None, read: str | None = None) -> Inside:
+    """The JSON value that a text is. ``at`` is where the text begins in its file; ``source`` the file, where it is known. ``read`` is what
+    to read in its place, character for character, where the text is a template."""
+    if len(text) > LIMIT:
+        return Inside(None, {(): at}, f"the text is longer than {LIMIT} characters")
+    outer = characters(source.text, at, text) if source is not None else None
+    found = list(documents(Source(at.path, text if read is None else read)))
+    first = next(iter(found), None)
+    broken = next((item for item in found if isinstance(item, Gap)), None)
+    if broken is not None:
+        place = InnerPlaces({}, text, outer, at).moved(broken.at)
+        return Inside(None, {(): place}, broken.reason)
+    if first is None or isinstance(first, Gap):
+        return Inside(None, {(): at}, "the text is empty")
+    if len(found) > 1:
+        return Inside(None, {(): at}, "there is more than one value")
+    return Inside(first.value, InnerPlaces(first.places, text, outer, at))
+
+
+def characters(text: str, at: Span, inner: str) -> list[tuple[int, int]] | None:
+    """Line and column of each character of the inner text; blanks have the place of what precedes them. None where the two do not match."""
+    raw = raw_characters(text, offset_of(text, at))
+    found: list[tuple[int, int]] = []
+    started = False
+    place = (at.line, at.column)
+    for char in inner:
+        if not char.isspace():
+            for seen, where in raw:
+                if seen == char:
+                    place = where
+                    break
+                if not seen.isspace() and started:
+                    return None
+            else:
+                return None
+            started = True
+        found.append(place)
+    return found
+
+
+def offset_of(text: str, at: Span) -> int:
+    """The offset of a place."""
+    position = 0
+    for _ in range(at.line - 1):
+        position = text.find("\n", position) + 1
+        if not position:
+            return len(text)
+    return position + at.column - 1
+
+
+def raw_characters(text: str, position: int) -> Iterator[tuple[str, tuple[int, int]]]:
+    """The characters that a scalar stands for, each with its place."""
+    quote = text[position] if position < len(text) and text[position] in "\"'" else ""
+    position += len(quote)
+    line = text.count("\n", 0, position) + 1
+    start = text.rfind("\n", 0, position) + 1
+    while position < len(text):
+        char, where = text[position], (line, position - start + 1)
+        if char == "\n":
+            line, start = line + 1, position + 1
+        position += 1
+        if char == quote == "'" and text[position : position + 1] == "'":
+            position += 1
+        elif char == "\\" and quote == '"':
+            char, position = escaped(text, position)
+            if text[position - 1] == "\n":
+                line, start = line + 1, position
+        elif char == quote:
+            return
+        yield char, where
+
+
+def escaped(text: str, position: int) -> tuple[str, int]:
+    """The character that an escape stands for, and where it ends."""
+    char = text[position : position + 1]
+    if char == "u":
+        digits = text[position + 1 : position + 5]
+        return (
+            chr(int(digits, 16)) if len(digits) == 4 and all(d in "0123456789abcdefABCDEF" for d in digits) else " "
+        ), position + 5
+    return ESCAPES.get(char, char or " "), position + 1

@@ -1,0 +1,59 @@
+"""What CNI configurations hand out, and which of their records know of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from analyzer.query.cni.address_ranges import AddressRange, host_local, whereabouts
+from analyzer.query.cni.configs import Config
+from analyzer.query.cni.plugin import Call
+from analyzer.source import Span
+
+SEGMENTS = ("macvlan", "ipvlan", "vlan")
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One range of a configuration. ``record`` names the IPAM plugin. ``shared_segment``: the plugin puts pods on a segment outside the node."""
+
+    config: Config
+    range: AddressRange
+    record: str
+    call: Call
+    at: Span
+
+    @property
+    def shared_segment(self) -> bool:
+        """Whether pods of several nodes share the layer-2 network."""
+        return self.call.text("type") in SEGMENTS
+
+    def meets(self, other: Pool) -> bool:
+        """Whether the two could give one address to pods that can be of the same node or segment."""
+        apart = self.config.node and other.config.node and self.config.node != other.config.node
+        return not apart and self.range.overlaps(other.range)
+
+
+def pools(config: Config) -> Iterator[Pool]:
+    """The ranges that a configuration hands out; what is named by ``routes`` or given by other plugins is not known here."""
+    for call, path in config.calls:
+        kind, ipam = call.text("ipam", "type"), call.get("ipam")
+        readers = {"host-local": host_local, "whereabouts": whereabouts}
+        if kind in readers and isinstance(ipam, Mapping):
+            for item in readers[kind](ipam):
+                yield Pool(
+                    config, item, kind, call, config.place((*path, *item.path, "range" if kind == "whereabouts" else "subnet"))
+                )
+
+
+def share_no_record(one: Pool, two: Pool) -> bool:
+    """Whether neither sees what the other gave. whereabouts reserves each address for the cluster, unless overlapping ranges are off or the
+    networks are named differently; host-local knows what its network's name and folder hold."""
+    if one.record != two.record:
+        return True
+    if one.record == "host-local":
+        keys = [(item.config.name, item.call.text("ipam", "dataDir")) for item in (one, two)]
+        return keys[0] != keys[1]
+    names = {item.call.text("ipam", "network_name") for item in (one, two)}
+    off = any(item.call.get("ipam", "enable_overlapping_ranges") is False for item in (one, two))
+    return len(names) == 2 or (off and one.range.subnet != two.range.subnet)
