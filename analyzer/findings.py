@@ -146,6 +146,16 @@ class Suppressed:
 
 
 @dataclass(frozen=True, slots=True)
+class IntentVerdict:
+    """Whether an intent of the team holds (PROVED), does not (REFUTED), or cannot be decided; ``statement`` is what was found of its question."""
+
+    name: str
+    verdict: Verdict
+    statement: str
+    at: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The answer of ``check``. ``suppressed`` are the findings that do not count; they are in no other part.
     ``baseline`` names the earlier report that this one was held against."""
@@ -157,6 +167,7 @@ class Report:
     sources: tuple[Source, ...]
     suppressed: tuple[Suppressed, ...] = ()
     baseline: str = ""
+    intents: tuple[IntentVerdict, ...] = ()
 
 
 def fingerprint(item: Finding, sources: Mapping[str, Source]) -> str:

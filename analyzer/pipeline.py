@@ -98,7 +98,7 @@ def status(report: Report, given: Input, fail_on: str = "error", strict: bool = 
     threshold = THRESHOLDS[fail_on]
     if worst >= threshold or (refuted and threshold <= ORDER[Severity.ERROR]):
         return 1
-    undecided = any(guarantee.verdict is Verdict.UNDECIDED for guarantee in report.guarantees)
+    undecided = any(item.verdict is Verdict.UNDECIDED for item in (*report.guarantees, *report.intents))
     if given.unreadable or undecided or (strict and report.gaps):
         return 3
     return 0

@@ -11,6 +11,7 @@ import pytest
 
 from analyzer.cli import run
 from analyzer.query.ignoring.ignore import glob
+from analyzer.settings.intents import intents_in
 from analyzer.settings.reading import Wrong, settings_in, table
 from tests.captures import files_of
 
@@ -126,3 +127,17 @@ def test_since_shows_what_a_change_causes(
 )
 def test_patterns_of_paths(pattern: str, path: str, fits: bool) -> None:
     assert bool(glob(pattern).fullmatch(path)) is fits
+
+
+INTENTS = json.loads((ROOT / "analyzer" / "settings" / "intents-schema.json").read_text())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "samples" / "settings").glob("intents*.txt")), ids=lambda path: path.stem)
+def test_the_schema_of_intents_takes_what_the_reader_takes(path: Path) -> None:
+    text = files_of(path.read_text())["intents.yaml"]
+    try:
+        intents_in("intents.yaml", text)
+        taken = True
+    except Wrong:
+        taken = False
+    assert jsonschema.Draft202012Validator(INTENTS).is_valid(table("intents.yaml", text)[0]) is taken

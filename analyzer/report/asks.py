@@ -8,15 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analyzer.findings import Verdict
-from analyzer.policy.decision import Step
 from analyzer.policy.entities import Entity
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import Kind
-from analyzer.policy.tiers import Direction
 from analyzer.policy.world import NAME_LABEL
 from analyzer.query.ask.answers import Alike, Answer, Witness, alike_text, described, flow_text, protocols_text
+from analyzer.query.ask.reasons import reasons_of
 from analyzer.query.ask.syntax import QuestionError
-from analyzer.query.witness import Line, deciding, explained, nearly
 from analyzer.report.excerpt import excerpt
 from analyzer.report.style import Style, safe
 from analyzer.source import Source, Span
@@ -68,28 +66,6 @@ def witness_lines(
     if witness.alike:
         yield f"  {style.paint('= alike:', 'place')} {safe(alike_text(witness.alike))}"
     yield f"  {style.paint('= send:', 'place')} {safe(command(witness, policies))}"
-
-
-def reasons_of(witness: Witness, policies: PolicySet) -> tuple[list[str], list[Line]]:
-    """Why the flow is decided so, and the lines."""
-    reasons, lines = [], []
-    if witness.decision.exempt:
-        return [], []
-    for direction in (Direction.EGRESS, Direction.INGRESS):
-        for step in deciding(witness.decision, direction):
-            text, more = of_step(step, witness, policies)
-            reasons.append(text)
-            lines += more
-    if not reasons and witness.decision.admitted:
-        reasons.append("no policy selects the source for egress, nor the destination for ingress")
-    return list(dict.fromkeys(reasons)), list(dict.fromkeys((*lines, *nearly(witness.decision))))
-
-
-def of_step(step: Step, witness: Witness, policies: PolicySet) -> tuple[str, list[Line]]:
-    """A step in words, with its lines."""
-    subject = witness.source if step.direction is Direction.EGRESS else witness.destination
-    fresh = PolicySet(policies.world, policies.planes) if witness.imagined else policies
-    return explained(fresh, subject, witness.flow.family, step)
 
 
 def command(witness: Witness, policies: PolicySet) -> str:

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sized
 from analyzer.addresses import Address
 from analyzer.query.differences.changes import Change, Changed
 from analyzer.query.differences.comparison import Comparison, word
+from analyzer.query.differences.ways import Standing, WayChange
 from analyzer.query.witness import Line, Side, Witness, port_text
 from analyzer.report.flows import ends_text, flows_text
 from analyzer.report.style import Style, safe
 
 ROLES = {Change.ADDED: "good", Change.REMOVED: "bad", Change.CHANGED: "unsure", Change.UNDECIDED: "unsure"}
+WAY_ROLES = {WayChange.APPEARS: "good", WayChange.DISAPPEARS: "bad", WayChange.UNDECIDED: "unsure"}
 HEADS = {"": "", "appears": "with what appears", "disappears": "with what disappears"}
 SHOWN = 4
 MOST = 100
@@ -23,13 +25,18 @@ def write(found: Comparison, style: Style) -> str:
     parts = [[head(found, style)], *ends(found, style), *(change_lines(item, style) for item in changes)]
     if left := len(found.policies.changes) - len(changes):
         parts.append([style.paint(f"and {left} more changes (-v shows all of them, and so does -f json)", "dim")])
-    parts += [list(verdict_lines(found, style)), list(finding_lines(found, style)), list(incomplete_lines(found, style))]
+    parts += [
+        list(way_lines(found, style)),
+        list(verdict_lines(found, style)),
+        list(finding_lines(found, style)),
+        list(incomplete_lines(found, style)),
+    ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
 def head(found: Comparison, style: Style) -> str:
     """The answer in a line."""
-    if not found.policies and not found.differs:
+    if not found.policies and not found.ways and not found.differs:
         return (
             style.paint("nothing changes", "good")
             if not found.incomplete
@@ -44,6 +51,8 @@ def head(found: Comparison, style: Style) -> str:
         (found.policies.appeared, "endpoint", "appear"),
         (found.policies.disappeared, "endpoint", "disappear"),
         (found.policies.scaled, "workload", "scale"),
+        (tuple(way for way in found.ways if way.change is WayChange.APPEARS), "way through a service or route", "appear"),
+        (tuple(way for way in found.ways if way.change is WayChange.DISAPPEARS), "way through a service or route", "disappear"),
         (found.verdicts, "verdict", "change"),
         (found.appeared, "finding", "appear"),
         (found.disappeared, "finding", "disappear"),
@@ -53,7 +62,8 @@ def head(found: Comparison, style: Style) -> str:
 
 def counted(items: Sized, what: str, does: str) -> str:
     """How many of something do something."""
-    return f"1 {what} {does}s" if len(items) == 1 else f"{len(items)} {what}s {does}"
+    first, space, rest = what.partition(" ")
+    return f"1 {what} {does}s" if len(items) == 1 else f"{len(items)} {first}s{space}{rest} {does}"
 
 
 def ends(found: Comparison, style: Style) -> Iterator[list[str]]:
@@ -116,6 +126,27 @@ def shown(side: Side, style: Style) -> tuple[Line, ...]:
 def place(line: Line, style: Style) -> str:
     """A line that decides."""
     return style.paint(f"      --> {safe(str(line.at))}", "place") + f"  {safe(line.text)}"
+
+
+def way_lines(found: Comparison, style: Style) -> Iterator[str]:
+    """The ways through services and routes that are there on one side only."""
+    shown = found.ways if style.verbose else found.ways[:MOST]
+    for item in shown:
+        yield f"{style.paint(f'way {item.change}', WAY_ROLES[item.change])}  {safe(str(item.way))}"
+        if item.change is WayChange.UNDECIDED:
+            yield f"  {way_word(item.old)} -> {way_word(item.new)}"
+        elif refused := next((side for side in (item.old, item.new) if side is not None and side.admitted is False), None):
+            yield f"  policies keep it out {'before' if refused is item.old else 'after'}"
+        yield style.paint(f"  --> {safe(str(item.shown.at))}", "place")
+    if left := len(found.ways) - len(shown):
+        yield style.paint(f"and {left} more ways (-v shows all of them, and so does -f json)", "dim")
+
+
+def way_word(side: Standing | None) -> str:
+    """Whether there is a way, and whether it is let in."""
+    if side is None:
+        return "no such way"
+    return {True: "let in", False: "kept out", None: f"not certain ({safe(side.why)})"}[side.admitted]
 
 
 def verdict_lines(found: Comparison, style: Style) -> Iterator[str]:

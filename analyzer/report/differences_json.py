@@ -8,6 +8,7 @@ from typing import Any
 from analyzer.findings import Finding, Guarantee
 from analyzer.query.differences.changes import Changed, Flows
 from analyzer.query.differences.comparison import Comparison, VerdictChange
+from analyzer.query.differences.ways import ChangedWay, Standing
 from analyzer.query.witness import Side, Witness
 from analyzer.report.flows import allow_list
 from analyzer.report.json import span_object
@@ -34,6 +35,7 @@ def document(found: Comparison) -> dict[str, Any]:
             "scaled": [{"id": item.name, "old": item.old, "new": item.new} for item in found.policies.scaled],
         },
         "changes": [change_object(item) for item in found.policies.changes],
+        "ways": [way_object(item) for item in found.ways],
         "guarantees": [verdict_object(item) for item in found.verdicts],
         "findings": {
             "appeared": [finding_object(item) for item in found.appeared],
@@ -41,6 +43,29 @@ def document(found: Comparison) -> dict[str, Any]:
         },
         "incomplete": list(found.incomplete),
     }
+
+
+def way_object(item: ChangedWay) -> dict[str, Any]:
+    """A way through a service or route that changes."""
+    way = item.way
+    return {
+        "change": item.change.value,
+        "kind": way.kind,
+        "name": way.name,
+        "from": way.source,
+        "port": way.port,
+        "to": way.destination,
+        "target": way.target,
+        "old": standing_object(item.old),
+        "new": standing_object(item.new),
+    }
+
+
+def standing_object(side: Standing | None) -> dict[str, Any] | None:
+    """One side of it; null where there is no such way."""
+    if side is None:
+        return None
+    return {"admitted": {True: "yes", False: "no", None: "unknown"}[side.admitted], "why": side.why, "at": span_object(side.at)}
 
 
 def change_object(item: Changed) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from analyzer.findings import (
     Finding,
     Fix,
     Guarantee,
+    IntentVerdict,
     Label,
     Report,
     Severity,
@@ -43,6 +44,7 @@ def document(report: Report) -> dict[str, Any]:
         "suppressed": [suppressed_object(item, sources) for item in report.suppressed],
         "gaps": [{"at": span_object(gap.at), "reason": gap.reason} for gap in report.gaps],
         "inputs": [input_object(source) for source in report.sources],
+        "intents": [intent_object(item) for item in report.intents],
         "summary": summary(report),
     }
 
@@ -58,6 +60,11 @@ def guarantee_object(item: Guarantee) -> dict[str, Any]:
     if item.counterexample is not None:
         result["counterexample"] = counterexample_object(item.counterexample)
     return result
+
+
+def intent_object(item: IntentVerdict) -> dict[str, Any]:
+    """The verdict on an intent."""
+    return {"name": item.name, "verdict": item.verdict.value, "statement": item.statement, "at": span_object(item.at)}
 
 
 def cause_object(item: Cause) -> dict[str, Any]:

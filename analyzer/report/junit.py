@@ -1,4 +1,4 @@
-"""JUnit XML as Jenkins' xUnit plugin describes it (junit-10.xsd): a suite of the guarantees, and one for each rule that found something.
+"""JUnit XML as Jenkins' xUnit plugin describes it (junit-10.xsd): a suite of the guarantees, one of the intents, and one for each rule that found something.
 
 A refuted guarantee is a failure, an undecided one an error, one that does not apply or is refuted by design is skipped. Errors and warnings of rules
 are failures; notes pass, with their text as output. There is no time and no host: the same input gives the same bytes.
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from analyzer.findings import Finding, Guarantee, Report, Severity, Verdict
+from analyzer.findings import Finding, Guarantee, IntentVerdict, Report, Severity, Verdict
 from analyzer.query.rules import INTERNAL
 from analyzer.report import Format
 from analyzer.report.problems import Problem, causes_of, of_finding, of_guarantee
 from analyzer.report.style import Style, safe
 
 NEW_LINE = "\n"
+INTENTS = ("intent-broken", "intent-undecided")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,14 @@ def write(report: Report, style: Style) -> str:
     by_rule: dict[str, list[Finding]] = {}
     for finding in report.findings:
         by_rule.setdefault(finding.rule, []).append(finding)
-    tested = {rule: rule_cases(rule, found) for rule, found in sorted(by_rule.items())}
-    suites = [suite("guarantees", cases, gaps), *(suite(rule, own) for rule, own in tested.items())]
-    every = [*cases, *(case for own in tested.values() for case in own)]
+    tested = {rule: rule_cases(rule, found) for rule, found in sorted(by_rule.items()) if rule not in INTENTS}
+    agreed = [intent_case(item, by_rule) for item in report.intents]
+    suites = [
+        suite("guarantees", cases, gaps),
+        *([suite("intents", agreed)] if agreed else []),
+        *(suite(rule, own) for rule, own in tested.items()),
+    ]
+    every = [*cases, *agreed, *(case for own in tested.values() for case in own)]
     head = f"<testsuites name={quoted('analyze')} {counts(every)}>"
     return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', head, *suites, "</testsuites>"]) + "\n"
 
@@ -59,6 +65,16 @@ def guarantee_case(item: Guarantee, report: Report) -> Case:
     remedies = [f"help: {cause.fix.text}" for cause in causes_of(item, report) if cause.fix]
     found = of_guarantee(item, report)
     return Case("guarantees", name, "failure", "refuted", found.message, details(found, remedies))
+
+
+def intent_case(item: IntentVerdict, by_rule: Mapping[str, Iterable[Finding]]) -> Case:
+    """An intent of the team as a test."""
+    if item.verdict is Verdict.PROVED:
+        return Case("intents", item.name)
+    outcome = "failure" if item.verdict is Verdict.REFUTED else "error"
+    told = [finding for rule in INTENTS for finding in by_rule.get(rule, ()) if finding.at == item.at]
+    text = NEW_LINE.join(details(of_finding(finding, {})) for finding in told)
+    return Case("intents", item.name, outcome, item.verdict.value, item.statement, text)
 
 
 def rule_cases(rule: str, found: Iterable[Finding]) -> list[Case]:

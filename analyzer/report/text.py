@@ -21,7 +21,7 @@ GAPS_SHOWN, REASON = 10, 200
 def write(report: Report, style: Style) -> str:
     """The whole report as text."""
     sources = {source.path: source for source in report.sources}
-    parts = [guarantee_lines(report, style)]
+    parts = [guarantee_lines(report, style), intent_lines(report, style)]
     parts += [cause_lines(cause, sources, style) for cause in report.causes]
     parts += [refutation_lines(item, sources, style) for item in report.guarantees if unexplained(item, report)]
     parts += [finding_lines(finding, sources, style) for finding in report.findings]
@@ -46,6 +46,17 @@ def guarantee_line(guarantee: Guarantee, width: int, style: Style) -> str:
     text = reason if style.verbose or len(reason) <= REASON else reason[:REASON] + "…"
     why = f": {safe(text)}" if text else ""
     return f"  {verdict}  {guarantee.id:{width}}  {safe(guarantee.scope)}{why}"
+
+
+def intent_lines(report: Report, style: Style) -> list[str]:
+    """A line for each intent that does not hold, and how many do; all of them where more is asked for."""
+    if not report.intents:
+        return []
+    proved = sum(item.verdict is Verdict.PROVED for item in report.intents)
+    head = f"{style.paint('intents', 'strong')}: {proved} of {len(report.intents)} hold"
+    shown = [item for item in report.intents if style.verbose or item.verdict is not Verdict.PROVED]
+    shown.sort(key=lambda item: ORDER[item.verdict])
+    return [head, *(f"  {style.paint(f'{item.verdict:9}', ROLES[item.verdict])}  {safe(item.name)}" for item in shown)]
 
 
 def cause_lines(cause: Cause, sources: Mapping[str, Source], style: Style) -> list[str]:

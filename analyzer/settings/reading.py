@@ -17,7 +17,6 @@ from analyzer.query.ignoring.ignore import Ignore
 from analyzer.settings import Option, Settings
 from analyzer.source import Gap, Source, Span
 
-SEVERITIES = tuple(severity.value for severity in Severity)
 FAIL_ON = ("error", "warning", "note", "never")
 TOP = (
     "select",
@@ -131,10 +130,15 @@ def one_of(view: View, key: str, words: tuple[str, ...]) -> str:
     return value
 
 
+def severities_known() -> tuple[str, ...]:
+    """The words for severities."""
+    return tuple(severity.value for severity in Severity)
+
+
 def severities(rules: View) -> Iterator[tuple[str, Severity]]:
     """The severities that rules are given."""
     for name in rules.value:
-        if (value := one_of(rules.part(name), "severity", SEVERITIES)) in SEVERITIES:
+        if (value := one_of(rules.part(name), "severity", severities_known())) in severities_known():
             yield name, Severity(value)
 
 

@@ -1,0 +1,177 @@
+"""What a call of ``check`` counts: its rules, its settings, the team's intents, and what is left out of the report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from analyzer.cli.progress import Progress
+from analyzer.cli.settings import settings_for, settings_options
+from analyzer.cli.shared import elsewhere, load, paths_from, style_for
+from analyzer.findings import Report
+from analyzer.pipeline import Input, analyze
+from analyzer.query.ignoring.apart import Ignoring, without_ignored
+from analyzer.query.ignoring.baseline import Baseline, baseline
+from analyzer.query.rules import Tuning, untold, with_own
+from analyzer.report.json import write as as_json
+from analyzer.settings import Settings
+from analyzer.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What counts: the settings, what is left out, and the files of intents, as they are to be shown."""
+
+    settings: Settings
+    ignoring: Ignoring
+    intents: tuple[Source, ...] = ()
+
+    @property
+    def not_in_input(self) -> frozenset[str]:
+        """Paths in the report that are none of the input."""
+        return frozenset({self.settings.path, *self.settings.elsewhere_paths, *(source.path for source in self.intents)})
+
+
+def judging_options(parser: ArgumentParser) -> None:
+    """Adds the options that say what counts."""
+    settings_options(parser)
+    parser.add_argument(
+        "--fail-on", choices=("error", "warning", "note", "never"), help="what gives exit status 1 (default error)"
+    )
+    parser.add_argument("--strict", action="store_true", help="gaps give exit status 3 where nothing is worse")
+    parser.add_argument(
+        "--select", action="append", default=[], metavar="RULE", help="only these rules (repeatable, commas, prefixes with *)"
+    )
+    parser.add_argument("--ignore", action="append", default=[], metavar="RULE", help="not these rules")
+    parser.add_argument(
+        "--rules",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="rules of your own; they are Python, and are run (repeatable)",
+    )
+    parser.add_argument(
+        "--intents",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="what must and must not talk, each proved or refuted (repeatable)",
+    )
+    parser.add_argument("--baseline", metavar="FILE", help="a report in JSON: what it has is known, and does not count")
+    parser.add_argument("--since", metavar="REF", help="only what came since this commit counts; both sides are analysed whole")
+    parser.add_argument("--no-ignores", action="store_true", help="comments, annotations and settings leave out nothing")
+
+
+def judging(options: Namespace) -> Judging:
+    """What counts, by the options and the settings. ValueError, in words, where they say what cannot be."""
+    settings = settings_for(options)
+    return Judging(settings, ignoring(options, settings), tuple(intent_files(options, settings)))
+
+
+def judged(given: Input, call: Judging, progress: Progress, jobs: int) -> Report:
+    """The report with the intents, without what does not count. ValueError, in words, where an intent cannot be understood."""
+    what = call.ignoring
+    report = analyze(given, what.select, what.ignore, progress, jobs, rules=what.rules, tuning=what.tuning)
+    report = with_intents(without_elsewhere(report, call.settings), given, call)
+    return without_ignored(report, given.network, what)
+
+
+def with_intents(report: Report, given: Input, call: Judging) -> Report:
+    """The report with the verdicts on the team's intents."""
+    if not call.intents:
+        return report
+    from analyzer.policy.detection import settled
+    from analyzer.policy.profiles import profile_named, with_switches
+    from analyzer.query.intents import held
+    from analyzer.query.policies import Identity, known, profile_of
+    from analyzer.settings.intents import intents_in
+
+    cluster, settings = given.network.cluster, call.settings
+    profile = settled(profile_named(settings.cni), cluster) if settings.cni else profile_of(given.network)
+    switches = dict(text.split("=", 1) for text in settings.policy_switches if "=" in text)
+    policies = known(Identity(cluster), with_switches(profile, switches))
+    found = held(policies, [intent for source in call.intents for intent in intents_in(source.path, source.text)])
+    sources = (*report.sources, *call.intents)
+    return replace(report, findings=(*report.findings, *found.findings), intents=found.verdicts, sources=sources)
+
+
+def intent_files(options: Namespace, settings: Settings) -> Iterator[Source]:
+    """The files of intents; each is read once, so that it says the same of both sides of a comparison. ValueError, in words, for what is no file of intents."""
+    from_settings = (os.path.join(settings.folder, name) for name in settings.intents)
+    for path in dict.fromkeys(os.path.normpath(path) for path in (*options.intents, *from_settings)):
+        from analyzer.settings.intents import intents_in
+
+        try:
+            text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+        except OSError as problem:
+            raise ValueError(f"{path}: {problem.strerror or problem}") from None
+        intents_in(path, text)
+        yield Source(path, text, "intents")
+
+
+def since(options: Namespace, call: Judging, progress: Progress) -> Judging:
+    """The call with what the input had at an earlier commit as known. ValueError, in words, where that cannot be found out."""
+    from analyzer.cli.since import as_of
+
+    there = elsewhere(call.settings)
+    with as_of(options.since, options.paths):
+        given = load(options, progress, call.settings, there)
+        report = judged(given, call, progress, options.jobs)
+    known = baseline(options.since, as_json(report, style_for(options, to_file=True)))
+    return replace(call, ignoring=replace(call.ignoring, baseline=known))
+
+
+def ignoring(options: Namespace, settings: Settings) -> Ignoring:
+    """What runs and what does not count, by the options and the settings. ValueError, in words, where they say what cannot be."""
+    rules = with_own(own_rules(options, settings))
+    tuning = Tuning(settings.severities, settings.options)
+    if wrong := "\n".join(f"{settings.path}: {problem}" for problem in untold(tuning, rules)):
+        raise ValueError(wrong)
+    return Ignoring(
+        () if options.no_ignores else settings.ignores,
+        earlier(options.baseline),
+        not options.no_ignores,
+        names(options.select) or settings.select,
+        (*names(options.ignore), *settings.ignore),
+        rules,
+        tuning,
+        paths_from(options.paths, settings.folder),
+    )
+
+
+def own_rules(options: Namespace, settings: Settings) -> list[Path]:
+    """The folders of the team's own rules. Those that settings name count where the settings were named: nothing that was merely found is run."""
+    named = [Path(settings.folder, folder) for folder in settings.rules_from]
+    if named and not options.config:
+        listed = " ".join(f"--rules {folder}" for folder in named)
+        print(f"analyze: {settings.path}: rules-from is run with --config {settings.path} or {listed} only", file=sys.stderr)
+    return [*(Path(folder) for folder in options.rules), *(named if options.config else ())]
+
+
+def earlier(path: str | None) -> Baseline | None:
+    """The baseline in a file. ValueError, in words, where there is none."""
+    if path is None:
+        return None
+    try:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            return baseline(path, file.read())
+    except OSError as problem:
+        raise ValueError(f"{path}: {problem.strerror or problem}") from None
+
+
+def without_elsewhere(report: Report, settings: Settings) -> Report:
+    """The report without the findings about objects that live elsewhere, and with the text of the settings among its sources."""
+    if settings.source is not None:
+        others = (source for source in report.sources if source.path != settings.path)
+        report = replace(report, sources=(*others, settings.source))
+    paths = {source.path for source in settings.elsewhere} | set(settings.elsewhere_paths)
+    return replace(report, findings=tuple(item for item in report.findings if item.at.path not in paths)) if paths else report
+
+
+def names(given: list[str]) -> tuple[str, ...]:
+    """Rule names, given one by one or with commas."""
+    return tuple(name.strip() for text in given for name in text.split(",") if name.strip())
