@@ -14,6 +14,7 @@ from analyzer.pipeline import Input, Progress, analyze, quiet
 from analyzer.policy.profiles import Profile
 from analyzer.query.differences.comparison import Comparison, finding_changes, verdict_changes
 from analyzer.query.differences.difference import Difference, difference
+from analyzer.query.differences.ways import ChangedWay, changed_ways
 from analyzer.query.policies import Identity, known, profile_of
 from analyzer.query.whatif.edits import Apply, Edit, NodeRun
 from analyzer.query.whatif.loaded import loaded
@@ -36,13 +37,15 @@ def compare(
 
     Guarantees and findings are compared where both hold node state, unless ``policies_only``."""
     progress("comparing policies")
-    found = policies(old, new, profiles or (profile_of(old.network), profile_of(new.network)))
+    read = profiles or (profile_of(old.network), profile_of(new.network))
+    found = policies(old, new, read)
+    ways = through_services(old, new, read)
     incomplete = tuple(unread(old, names[0])) + tuple(unread(new, names[1]))
     if policies_only or not (old.network.namespaces and new.network.namespaces):
-        return Comparison(found, incomplete=incomplete, old=names[0], new=names[1])
+        return Comparison(found, ways=ways, incomplete=incomplete, old=names[0], new=names[1])
     before, after = analyze(old, progress=progress, jobs=jobs), analyze(new, progress=progress, jobs=jobs)
     appeared, disappeared = finding_changes(before, after)
-    return Comparison(found, tuple(verdict_changes(before, after)), appeared, disappeared, incomplete, *names)
+    return Comparison(found, tuple(verdict_changes(before, after)), appeared, disappeared, incomplete, *names, ways=ways)
 
 
 def policies(old: Input, new: Input, profiles: tuple[Profile, Profile]) -> Difference:
@@ -52,6 +55,14 @@ def policies(old: Input, new: Input, profiles: tuple[Profile, Profile]) -> Diffe
         return loaded(Identity(old.network.cluster), profiles[0]).whatif(edits, new.network.cluster)
     before, after = (known(Identity(given.network.cluster), profile) for given, profile in zip((old, new), profiles, strict=True))
     return difference(before, after)
+
+
+def through_services(old: Input, new: Input, profiles: tuple[Profile, Profile]) -> tuple[ChangedWay, ...]:
+    """What is reached through services and routes on the one side and not on the other."""
+    if not any(given.network.cluster.services for given in (old, new)):
+        return ()
+    before, after = (known(Identity(given.network.cluster), profile) for given, profile in zip((old, new), profiles, strict=True))
+    return changed_ways(before, after)
 
 
 def unread(given: Input, name: str) -> Iterator[str]:

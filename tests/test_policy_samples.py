@@ -24,9 +24,8 @@ from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.factors import factors
 from analyzer.policy.planes import PolicySet, policy_set
 from analyzer.policy.profiles import MULTI_NETWORK_POLICY, UNKNOWN_SYSTEM, Profile
-from analyzer.policy.secondary import world_on
+from analyzer.policy.secondary import world_for
 from analyzer.policy.terms import Kind
-from analyzer.policy.world import world_of
 from analyzer.source import Source
 from tests.policies import NUMBERS, compiled, outside
 
@@ -55,7 +54,7 @@ def policies_of(folder: Path, system: Profile) -> PolicySet:
     known, gaps = facts(sources)
     assert gaps == ()
     cluster = build(sources, known, gaps).cluster
-    return policy_set(world_on(cluster, system) if system.network else world_of(cluster, system))
+    return policy_set(world_for(cluster, system))
 
 
 def end(policies: PolicySet, text: str) -> Entity:

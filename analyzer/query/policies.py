@@ -13,9 +13,9 @@ from analyzer.policy.detection import Recognised, detected
 from analyzer.policy.factors import Factors, factors, factors_over
 from analyzer.policy.planes import PolicySet, policy_set
 from analyzer.policy.profiles import MULTI_NETWORK_POLICY, UNKNOWN_SYSTEM, Profile
-from analyzer.policy.secondary import networks, world_on
+from analyzer.policy.secondary import networks, world_for
 from analyzer.policy.tiers import Direction
-from analyzer.policy.world import World, world_of
+from analyzer.policy.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Policies:
 def policies(cluster: Cluster, profile: Profile = UNKNOWN_SYSTEM) -> Policies:
     """The policies of a cluster as a network system reads them."""
     with without_cycles():
-        world = world_on(cluster, profile) if profile.network else world_of(cluster, profile)
+        world = world_for(cluster, profile)
         return Policies(world, policy_set(world))
 
 

@@ -24,8 +24,8 @@ def write(found: Comparison, style: Style) -> str:
     parts += [f"{what}: {escaped(ends_text(items, 50))}" for what, items in names if items]
     parts += [f"Scaled: {escaped(item.name)} {item.old} → {item.new}" for item in found.policies.scaled]
     if found.ways:
-        ways = ((item.change.value, str(item.way), str(item.shown.at)) for item in found.ways)
-        parts.append(table(("way", "through", "at"), ways))
+        ways = ((f"way {item.change}", str(item.way), str(item.shown.at)) for item in found.ways)
+        parts.append(table(("", "through", "at"), ways))
     if found.verdicts:
         rows = ((item.id, word(item.old), word(item.new)) for item in found.verdicts)
         parts.append(table(("guarantee", "before", "after"), rows))

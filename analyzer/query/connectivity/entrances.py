@@ -7,7 +7,7 @@ and unless ``externalTrafficPolicy`` is Local perhaps with a node's address (kub
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from analyzer.facts.kubernetes import ServiceFact
@@ -52,17 +52,16 @@ class Entrance:
 
 def entrances(policies: Policies, everyone: tuple[Party, ...]) -> tuple[Entrance, ...]:
     """The ways in, in order."""
-    found = Ways(policies, everyone)
+    found = Ways(policies, {entity.name: party.id for party in everyone for entity in party.entities})
     every = (*found.through_services(), *found.through_routes())
     return tuple(sorted(dict.fromkeys(every), key=lambda item: (item.kind, item.name, item.source, item.destination, item.port)))
 
 
 class Ways:
-    """Looks for the ways in."""
+    """Looks for the ways in. ``party`` are the names of endpoints by those of entities."""
 
-    def __init__(self, policies: Policies, everyone: tuple[Party, ...]) -> None:
-        self.policies = policies
-        self.party = {entity.name: party.id for party in everyone for entity in party.entities}
+    def __init__(self, policies: Policies, party: Mapping[str, str]) -> None:
+        self.policies, self.party = policies, party
         nodes = [entity for entity in policies.world.entities if entity.kind is Kind.HOST and not entity.namespace]
         self.hosts = nodes or [SOME_NODE]
         self.loosened: PolicySet | None = None

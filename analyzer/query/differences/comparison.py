@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from analyzer.findings import Finding, Guarantee, Report, Verdict
 from analyzer.query.differences.difference import Difference
+from analyzer.query.differences.ways import ChangedWay
 from analyzer.source import Source
 
 # Numbers of lines and columns behind a path, which move with whatever stands above them.
@@ -34,9 +35,10 @@ class VerdictChange:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The answer of ``diff``. ``incomplete``: what could not be read or decided, in words. ``old`` and ``new`` name the inputs."""
+    """The answer of ``diff``. ``ways``: what is reached through services and routes. ``incomplete``: what could not be read or decided, in words. ``old`` and ``new`` name the inputs."""
 
     policies: Difference
+    ways: tuple[ChangedWay, ...] = field(default=(), kw_only=True)
     verdicts: tuple[VerdictChange, ...] = ()
     appeared: tuple[Finding, ...] = ()
     disappeared: tuple[Finding, ...] = ()
@@ -47,12 +49,14 @@ class Comparison:
     @property
     def differs(self) -> bool:
         """Whether something differs for sure."""
-        return self.policies.differs or bool(self.verdicts or self.appeared or self.disappeared)
+        certainly = any(item.certain for item in self.ways)
+        return self.policies.differs or certainly or bool(self.verdicts or self.appeared or self.disappeared)
 
     @property
     def undecided(self) -> bool:
         """Whether something may differ that is not known, or was not read."""
-        return bool(self.incomplete) or any(not item.certain and not item.because for item in self.policies.changes)
+        unknown = any(not item.certain for item in self.ways)
+        return unknown or bool(self.incomplete) or any(not item.certain and not item.because for item in self.policies.changes)
 
     @property
     def status(self) -> int:

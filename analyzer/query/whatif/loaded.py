@@ -21,8 +21,9 @@ from analyzer.policy.joint import Couple, Joint
 from analyzer.policy.planes import all_kinds, kinds
 from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
 from analyzer.policy.reading import Read, group_of
+from analyzer.policy.secondary import world_for
 from analyzer.policy.tiers import Direction
-from analyzer.policy.world import World, world_of
+from analyzer.policy.world import World
 from analyzer.query.differences.blocks import Standings
 from analyzer.query.differences.changes import Changed
 from analyzer.query.differences.difference import Difference, changes, difference, ordered
@@ -99,7 +100,7 @@ class Loaded:
 
     def reread(self, cluster: Cluster) -> Policies:
         """The policies of an edited cluster; they are not read again where they are the same, and do not look at other objects."""
-        world = world_of(cluster, self.profile)
+        world = world_for(cluster, self.profile)
         same = read_from(self.cluster) == read_from(cluster) and stands(self.policies.world) == stands(world)
         if not same:
             return policies(cluster, self.profile)
@@ -165,7 +166,23 @@ def read_from(cluster: Cluster) -> list[int]:
     """Which objects policies are read from, in their order; what equals nothing else where not all of them stand alone."""
     found = [item for item in cluster.others if f"{group_of(item)}/{item.kind}" in kinds()]
     alone = all(f"{group_of(item)}/{item.kind}" in ALONE for item in found)
-    return [id(item) for item in found] if alone else [id(cluster)]
+    others = looked_at(cluster) if any(looks_at_others(item) for item in found) else []
+    return [id(item) for item in (*found, *others)] if alone else [id(cluster)]
+
+
+def looks_at_others(item: OtherObjectFact) -> bool:
+    """Whether reading an object of those kinds looks at namespaces, or at the addresses of names."""
+    text = str(item.document.get("spec")) if group_of(item) == "policy.networking.k8s.io" else ""
+    return any(word in text for word in ("ameLabels", "domainNames"))
+
+
+def looked_at(cluster: Cluster) -> list[object]:
+    """What it looks at then."""
+    return [
+        *(item for item in cluster.others if item.kind in ("Namespace", "DNSNameResolver")),
+        *cluster.names,
+        *cluster.pods.values(),
+    ]
 
 
 def stands(world: World) -> list[Read]:
