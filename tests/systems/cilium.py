@@ -1,0 +1,21 @@
+"""Cilium."""
+
+from __future__ import annotations
+
+from tests.systems import System
+
+SYSTEM = System(
+    title="Cilium",
+    order=4,
+    parsers=("cni-config", "ip-addr", "ip-route", "ip-rule", "tc-filter", "kubernetes"),
+    plugins=("cilium-cni",),
+    profile="cilium",
+    rules=("cilium-*",),
+    decided=("healthy/cilium-vxlan.txt",),
+    samples=("policies/cilium-*/*",),
+    real=(
+        "cilium-policy/**/*.yaml",
+        "manifests/kubernetes-kops/privatecilium/*",
+    ),
+    limits="What Cilium's eBPF programs do on a node is open: guarantees about packets are undecided there.",
+)

@@ -1,0 +1,25 @@
+"""CoreDNS."""
+
+from __future__ import annotations
+
+from tests.systems import System
+
+SYSTEM = System(
+    title="CoreDNS",
+    order=40,
+    parsers=(
+        "kubernetes",
+        "resolv-conf",
+        "iptables-save",
+    ),
+    rules=(
+        "dns-forwards-to-itself",
+        "resolver-is-not-cluster-dns",
+        "policy-blocks-dns",
+    ),
+    samples=(
+        "rules/dns-forwards-to-itself.*.txt",
+        "rules/resolver-is-not-cluster-dns.*.txt",
+    ),
+    limits="Of a Corefile the zones and where it forwards to are read; answers are not.",
+)

@@ -1,0 +1,62 @@
+"""Flannel."""
+
+from __future__ import annotations
+
+from tests.systems import System
+
+SYSTEM = System(
+    title="Flannel",
+    order=1,
+    parsers=(
+        "cni-config",
+        "subnet-env",
+        "ip-addr",
+        "ip-route",
+        "ip-neigh",
+        "bridge-fdb",
+        "bridge-link",
+        "iptables-save",
+        "wg",
+        "kubernetes",
+    ),
+    plugins=(
+        "flannel",
+        "bridge",
+        "portmap",
+    ),
+    profile="flannel",
+    rules=(
+        "tunnel-*",
+        "pod-network-*",
+        "pod-networks-disagree",
+        "node-pod-networks-overlap",
+        "node-without-pod-network",
+        "registered-address-wrong",
+        "bridge-address-stale",
+    ),
+    decided=(
+        "healthy/flannel-docker-nodelocaldns.txt",
+        "healthy/k3s-kube-router.txt",
+    ),
+    samples=(
+        "parsers/subnet-env/*.txt",
+        "truth/flannel-*.txt",
+        "truth/host-gw*.txt",
+    ),
+    scenarios=(
+        "flannel-vxlan",
+        "flannel-vxlan-services",
+        "flannel-vxlan-services-legacy",
+        "flannel-vxlan-hostport",
+        "flannel-vxlan-3",
+        "flannel-dual-stack",
+        "flannel-dual-stack-policies",
+        "host-gw",
+        "host-gw-services",
+        "host-gw-services-no-hairpin",
+        "host-gw-policies",
+        "flannel-vxlan-nftables",
+    ),
+    real=("manifests/flannel-io-flannel/**/*.yml",),
+    limits="The udp backend's forwarding happens in flanneld and is not seen in any table; ipip and wireguard are modelled as the kernel's devices and not tried in the lab, whose kernel may lack them; keys in etcd are not read.",
+)

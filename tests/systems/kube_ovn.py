@@ -1,0 +1,29 @@
+"""Kube-OVN."""
+
+from __future__ import annotations
+
+from tests.systems import System
+
+SYSTEM = System(
+    title="Kube-OVN",
+    order=9,
+    parsers=(
+        "cni-config",
+        "ovs-show",
+        "ovs-flows",
+        "ip-addr",
+        "ip-route",
+        "iptables-save",
+        "ipset",
+        "kubernetes",
+    ),
+    plugins=("kube-ovn",),
+    profile="kube-ovn",
+    rules=("cni-config-refused",),
+    samples=("rules/cni-config-refused.*.txt",),
+    real=(
+        "manifests/kubeovn-kube-ovn/yamls/*",
+        "cni-conf/kubeovn-kube-ovn/**/*.conflist",
+    ),
+    limits="What Open vSwitch does on a node is open: guarantees about packets are undecided there. No capture of a whole cluster is among the samples; VPC gateways, EIPs and security groups are not read.",
+)

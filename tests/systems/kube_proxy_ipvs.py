@@ -1,0 +1,30 @@
+"""kube-proxy in IPVS mode."""
+
+from __future__ import annotations
+
+from tests.systems import System
+
+SYSTEM = System(
+    title="kube-proxy in IPVS mode",
+    order=31,
+    parsers=(
+        "ipvs",
+        "iptables-save",
+        "ipset",
+        "ip-addr",
+        "sysctl",
+        "kubernetes",
+    ),
+    rules=(
+        "ipvs-address-missing",
+        "strict-arp-off",
+        "leftover-proxy-mode",
+    ),
+    decided=("healthy/ipvs-metallb.txt",),
+    samples=("parsers/ipvs/*.txt",),
+    real=(
+        "kubeproxy/kubernetes-kubernetes/ipvs-state-v1.28/**/*",
+        "ipvs/**/*",
+    ),
+    limits="The lab's kernel has no IPVS: the mode is held against the iptables mode and kube-proxy's own tests instead.",
+)

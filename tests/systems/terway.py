@@ -1,0 +1,28 @@
+"""Terway."""
+
+from __future__ import annotations
+
+from tests.systems import System
+
+SYSTEM = System(
+    title="Terway",
+    order=10,
+    parsers=(
+        "cni-config",
+        "ip-addr",
+        "ip-route",
+        "ip-rule",
+        "ip-neigh",
+        "tc-filter",
+        "kubernetes",
+    ),
+    plugins=("terway",),
+    profile="terway",
+    rules=(
+        "cni-config-refused",
+        "gateway-mac-stale",
+    ),
+    samples=("rules/gateway-mac-stale.*.txt",),
+    real=("manifests/AliyunContainerService-terway/*.yml",),
+    limits="What the cloud does (ENIs, route tables, security groups) is not read; the shape of its nodes, a veth with routing rules by source, is tried with AWS VPC CNI's sample, which has the same.",
+)

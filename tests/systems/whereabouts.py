@@ -1,0 +1,22 @@
+"""whereabouts."""
+
+from __future__ import annotations
+
+from tests.systems import System
+
+SYSTEM = System(
+    title="whereabouts",
+    order=25,
+    parsers=(
+        "cni-config",
+        "kubernetes",
+    ),
+    plugins=("whereabouts",),
+    rules=(
+        "cni-config-*",
+        "cni-networks-share-addresses",
+    ),
+    samples=("rules/cni-config-misleading.*.txt",),
+    real=("cni-conf/k8snetworkplumbingwg-whereabouts/**/*.yaml",),
+    limits="Its flat file of defaults on the node is not merged into a network's configuration; slices of nodes are read as ranges of the whole network.",
+)
