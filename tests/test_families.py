@@ -144,7 +144,7 @@ def packets(family: int) -> Iterator[dict[Field, int]]:
             yield {**fields, Field.SOURCE_PORT: 4000, Field.TTL: 64, Field.TCP_FLAGS: 2}
 
 
-def wanted(program: Program, packet: dict[Field, int]) -> set[object]:
+def wanted(program: ir.Program, packet: dict[Field, int]) -> set[object]:
     """What the interpreter says of a packet."""
     return {interpreted(state, way) for way, state in Interpreter(program).walk(START, interpreter.start(packet))}
 

@@ -61,6 +61,10 @@ class Rules(Sequence[NftRule]):
             self.made[index] = NftRule(read, index + 1, Span(self.path, line.number), line.text)
         return self.made[index]
 
+    def text(self) -> str | None:
+        """The rules, one a line; None where they were written as JSON."""
+        return "\n".join(line.text for line, _ in self.drafts) if all(nodes is None for _, nodes in self.drafts) else None
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Rules) and list(self) == list(other)
 

@@ -112,11 +112,13 @@ def done(running: Running, then: ir.Transfer | Into | Enter, first: int, states:
             for state in states:
                 out += [Result(ir.Accept(), None, after) for after in translated(running, state, then, first)]
             return []
-        case Enter(steps, inner):
+        case Enter(steps, inner, goto):
             inside: list[Result] = []
             on = one_after_another(running, Enter(steps, first + inner), states, inside)
             out += [item for item in inside if not isinstance(item.exit, ir.Return)]
-            return on + [item.state for item in inside if isinstance(item.exit, ir.Return)]
+            on += [item.state for item in inside if isinstance(item.exit, ir.Return)]
+            out += [Result(ir.Return(), None, state) for state in on] if goto else []
+            return [] if goto else on
         case _:
             return running.engine.run(then, states, out)
 

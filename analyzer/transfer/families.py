@@ -39,7 +39,7 @@ class Same(NamedTuple):
 
 
 class Into(NamedTuple):
-    """The destination becomes the address of a hole; the port is that of a hole, one of some ports, or stays. ``status``: the bit that the connection gets."""
+    """The destination becomes the address of a hole; the port is that of a hole, one that is given, or stays. ``status``: the bit that the connection gets."""
 
     address: int
     port: int | Ranges | None
@@ -47,10 +47,11 @@ class Into(NamedTuple):
 
 
 class Enter(NamedTuple):
-    """Another chain, whose first hole is this one."""
+    """Another chain, whose first hole is this one. ``goto``: at its end the chain is left from which it was entered."""
 
     steps: tuple[Step, ...]
     first: int
+    goto: bool = False
 
 
 class Step(NamedTuple):
@@ -219,14 +220,19 @@ class Families:
             case Jump(name, goto):
                 place = given.chains.get(name)
                 return (None if place is None or goto else entered[place]), []
-            case Translate(Side.DESTINATION, (low, high), ports) if low == high and low in given.addresses:
+            case Translate(Side.DESTINATION, (low, high), ports) if low == high and low in given.addresses and one_at_most(ports):
                 place = given.addresses[low]
-                if ports is not None and ports[0] == ports[1] and ports[0] in given.ports:
+                if ports is not None and ports[0] in given.ports:
                     own = given.ports[ports[0]]
                     return Into(firsts[place], firsts[own]), [place, own]
                 return Into(firsts[place], None if ports is None else (ports,)), [place]
             case _:
                 return target(given.rule, self.where, self.table, self.known), []
+
+
+def one_at_most(ports: tuple[int, int] | None) -> bool:
+    """Whether a translation gives the port, or lets it be: which of several it gives depends on the packet's own."""
+    return ports is None or ports[0] == ports[1]
 
 
 def of(kind: Sequence[tuple[int, Shape]], others: Sequence[int], members: Mapping[int, Row]) -> Family:

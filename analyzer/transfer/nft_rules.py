@@ -51,8 +51,9 @@ from analyzer.transfer.ir import (
     Transfer,
 )
 from analyzer.transfer.matches import Where, open_test, protocol_is
+from analyzer.transfer.nft_families import NativeFamilies
 from analyzer.transfer.nft_matches import by_choice, present
-from analyzer.transfer.nft_sets import dispatched, members
+from analyzer.transfer.nft_sets import Alike, apart, dispatched, members, numbers
 from analyzer.transfer.space import call, seq
 from analyzer.transfer.targets import masquerade, redirect, unread
 
@@ -90,7 +91,7 @@ def follow(todo: tuple[Statement, ...], rule: Rule) -> Transfer:
         case Among():
             return among(first, rest, rule)
         case VerdictMap(key, values):
-            return mapped(key, values, rule, lambda item: verdict(item.data, rule))
+            return mapped(key, values, rule, lambda item: verdict(item.data, rule), lambda of: alike(of, key, rule))
         case Verdict() | Jump():
             return verdict(first, rule)
         case SetTo():
@@ -161,21 +162,12 @@ def picked(pick: Pick, item: Among, then: Transfer, rule: Rule) -> Transfer:
     return Alt((then, KEEP), rule.where.at) if len(ways) == 2 else then if True in ways else KEEP
 
 
-def numbers(pick: Pick, of: NftSet) -> list[Element | None]:
-    """The elements of all numbers that may be picked, each once."""
-    found: dict[Element | None, None] = {}
-    stars = next((item for item in of.elements if not item.key), None)
-    for number in range(pick.offset, pick.offset + min(pick.modulus, 1 << 16)):
-        found[next((item for item in of.elements if item.key and holds(item.key[0], number)), stars)] = None
-    return list(found)
+def alike(of: NftSet, key: Key, rule: Rule) -> NativeFamilies:
+    """The elements of a verdict map that lead to chains which differ in words only."""
+    return NativeFamilies(of, key, rule.table, rule.where, lambda todo: follow(todo, rule))
 
 
-def holds(value: Value, number: int) -> bool:
-    """Whether a number is in an element's range."""
-    return not isinstance(value, str) and value[0] <= number <= value[1]
-
-
-def mapped(key: Key, values: NftSet | str, rule: Rule, then: Callable[[Element], Transfer]) -> Transfer:
+def mapped(key: Key, values: NftSet | str, rule: Rule, then: Callable[[Element], Transfer], families: Alike = apart) -> Transfer:
     """What follows by the element of a map that holds the packet's values."""
     where, of = rule.where, rule.values(values)
     if of is None:
@@ -186,7 +178,7 @@ def mapped(key: Key, values: NftSet | str, rule: Rule, then: Callable[[Element],
     there = present(key, where)
     if there == NEVER:
         return KEEP
-    found = dispatched(of, key, where, then)
+    found = dispatched(of, key, where, then, families)
     return guarded(there, Alt((found, KEEP), where.at) if of.fleeting else found, where)
 
 

@@ -6,9 +6,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from analyzer.facts.nftables import Bitwise, Ct, Element, Key, Meta, NftSet, NftTableFact, Payload
+from analyzer.facts.nftables import Bitwise, Ct, Element, Key, Meta, NftSet, NftTableFact, Payload, Pick, Value
 from analyzer.ranges import Ranges
 from analyzer.transfer import sets
+from analyzer.transfer.families import Family
 from analyzer.transfer.ir import ALWAYS, KEEP, NEVER, All, Any, If, Match, Not, Opaque, Table, Transfer
 from analyzer.transfer.matches import Where
 from analyzer.transfer.nft_matches import part
@@ -17,6 +18,7 @@ from analyzer.transfer.targets import unread as open_target
 
 DESTINATIONS = (Payload("ip", "daddr"), Payload("ip6", "daddr"))
 SHORT = 8
+Alike = Callable[[NftSet], Callable[[], Sequence[Family]]]
 
 
 def element(item: Element, key: Key, where: Where) -> Match:
@@ -75,8 +77,28 @@ class Rows(Sequence[Transfer]):
         return self.made[index]
 
 
-def dispatched(of: NftSet, key: Key, where: Where, follow: Callable[[Element], Transfer]) -> Transfer:
-    """What follows by the element that holds the packet; where none does, the packet goes on."""
+def numbers(pick: Pick, of: NftSet) -> list[Element | None]:
+    """The elements of all numbers that may be picked, each once."""
+    found: dict[Element | None, None] = {}
+    stars = next((item for item in of.elements if not item.key), None)
+    for number in range(pick.offset, pick.offset + min(pick.modulus, 1 << 16)):
+        found[next((item for item in of.elements if item.key and holds(item.key[0], number)), stars)] = None
+    return list(found)
+
+
+def holds(value: Value, number: int) -> bool:
+    """Whether a number is in an element's range."""
+    return not isinstance(value, str) and value[0] <= number <= value[1]
+
+
+def apart(of: NftSet) -> Callable[[], Sequence[Family]]:
+    """No elements of a map are a family."""
+    del of
+    return tuple
+
+
+def dispatched(of: NftSet, key: Key, where: Where, follow: Callable[[Element], Transfer], alike: Alike = apart) -> Transfer:
+    """What follows by the element that holds the packet; where none does, the packet goes on. ``alike`` gives the elements that are families."""
     items = [item for item in of.elements if item.key]
     stars = [item for item in of.elements if not item.key]
     rest = follow(stars[0]) if stars else unread(of, where)
@@ -91,8 +113,8 @@ def dispatched(of: NftSet, key: Key, where: Where, follow: Callable[[Element], T
         match = element(item, key, where)
         return KEEP if match == NEVER else If(match, follow(item), KEEP, where.at)
 
-    rows = Rows(items, make)
-    return seq(Table(rows, selector(items, key)), last) if last != KEEP else Table(rows, selector(items, key))
+    table = Table(Rows(items, make), selector(items, key), alike(of))
+    return seq(table, last) if last != KEEP else table
 
 
 def unread(of: NftSet, where: Where) -> Transfer:
