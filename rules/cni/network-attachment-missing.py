@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 from analyzer.query.cni.attachments import Request, requests
 from analyzer.query.cni.configs import Holder, configs
-from analyzer.query.workloads import Workload, workloads
+from analyzer.query.wanted_pods import Workload, workloads
 from analyzer.rule import Finding, Network, Rule, Severity
 
 

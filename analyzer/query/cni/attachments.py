@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from analyzer.query.workloads import Workload
+from analyzer.query.wanted_pods import Workload
 from analyzer.source import Span
 
 ANNOTATION = "k8s.v1.cni.cncf.io/networks"
