@@ -15,6 +15,7 @@ from analyzer.query.ask.pairs import Search, meets
 from analyzer.query.ask.questions import Names, Which
 from analyzer.query.ask.reaching import targets_of
 from analyzer.query.ask.sides import host
+from analyzer.query.ask.through import applies, decided
 from analyzer.query.ask.traffic import alike, inside, ordinary, served
 
 MOST = 20_000
@@ -56,7 +57,8 @@ def decisions(asker: Asker, jobs: list[Job]) -> Iterator[Witness]:
             asked = search(asker, job, family)
             for source, destination in pairs(asked):
                 for flow, mask in flows(asker, asked, job, destination):
-                    decision = asker.decide(source, destination, flow)
+                    through = decided(asker, job, source, destination, family) if applies(asker, job) else None
+                    decision = through[1] if through is not None else asker.decide(source, destination, flow)
                     same = alike(inside(asked.factors.atoms, mask, job.target.flows))
                     yield Witness(source, destination, flow, decision, same, (), job.target.service_port)
 

@@ -12,23 +12,24 @@ from analyzer.facts.kubernetes import ServiceFact
 from analyzer.findings import Verdict
 from analyzer.policy.entities import Entity
 from analyzer.policy.terms import Box, Kind
+from analyzer.query.ask import asking
 from analyzer.query.ask.answers import Answer, Witness
-from analyzer.query.ask.asking import Asker, Job, Target, Unanswerable, find, scope, settling
+from analyzer.query.ask.asking import Asker, Job, Target, Unanswerable, scope, settling
 from analyzer.query.ask.pairs import Want
 from analyzer.query.ask.questions import Details, Mode, Names, Quantity, Reach, Word
 from analyzer.query.ask.sides import NameProblem, without
+from analyzer.query.ask.through import applies, find_through
 from analyzer.query.ask.traffic import boxes, others
 from analyzer.query.policy_services import Backend, backends
 
 ENGINE = "the factors of all policies"
+PLAIN = "the decision over each pair that policies tell apart, with the service that is asked"
 SELF = "a pod and itself, and a pod and its own node, are left out: policies are not asked about them"
 
-SERVICE = (
-    "asking about the pods behind the service, or --policy-switch egress-sees-service=no: "
-    "the network system holds rules of egress against the service's own address",
+SEES = (
+    "whether rules of egress are held against the service's own address, or the pods behind it, in which network systems differ: "
+    "--policy-switch egress-sees-service=yes or =no"
 )
-
-
 HIDDEN = (
     "the node that takes a packet in may put its own address in the source's place (externalTrafficPolicy: Cluster), "
     "and policies do not treat the nodes as they do the outside"
@@ -60,8 +61,6 @@ def reach(asker: Asker, text: str, question: Reach) -> Answer:
     assert isinstance(question.source, Names)
     assert isinstance(question.target, Names)
     jobs, wish = jobs_of(asker, question)
-    if any(job.target.service_port for job in jobs) and asker.policies.profile.egress_sees_service is not False:
-        return Answer(text, Verdict.UNDECIDED, text.rstrip("?"), scope(asker, jobs), "", settle=SERVICE)
     if question.mode is not Mode.REACHES_ONLY and not all(job.sources and job.target.entities for job in jobs):
         raise Unanswerable("nobody is left of those named")
     first, second = quantities(question)
@@ -75,7 +74,19 @@ def reach(asker: Asker, text: str, question: Reach) -> Answer:
         found = Found(found.verdict, find(asker, jobs, wish.value[0]))
     path = (found.witness,) if found.witness is not None else ()
     settle = settling(asker.policies, path) if found.verdict is Verdict.UNDECIDED else ()
-    return Answer(text, found.verdict, text.rstrip("?"), scope(asker, jobs), ENGINE, path, (), notes, settle)
+    if found.verdict is Verdict.UNDECIDED and asker.policies.profile.egress_sees_service is None and services:
+        settle += (SEES,)
+    engine = PLAIN if any(applies(asker, job) for job in jobs) else ENGINE
+    return Answer(text, found.verdict, text.rstrip("?"), scope(asker, jobs), engine, path, (), notes, settle)
+
+
+def find(asker: Asker, jobs: list[Job], want: Want) -> Witness | None:
+    """The first flow that is as wanted; through services, with what rules of egress see of them."""
+    for job in jobs:
+        found = find_through(asker, job, want) if applies(asker, job) else asking.find(asker, [job], want)
+        if found is not None:
+            return found
+    return None
 
 
 def single(jobs: list[Job]) -> bool:

@@ -1,0 +1,117 @@
+"""Whether flows through a service are as wanted, where rules of egress are, or may be, held against the service's own address.
+
+The two factors do not know of services: here the plain reading decides for each two classes (each two entities, where a node is one of them), with the service that is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.addresses import host_prefix
+from analyzer.policy.decision import Decision, decide, doubt, through_service
+from analyzer.policy.entities import Asked, Entity, Flow
+from analyzer.policy.terms import ALL_PORTS, All, AnyOf, Box, Kind, Not, Traffic
+from analyzer.policy.tiers import Direction
+from analyzer.query.ask.answers import Witness
+from analyzer.query.ask.asking import ANSWERS, Asker, Job, Unanswerable, search
+from analyzer.query.ask.pairs import Want
+from analyzer.query.ask.sides import host
+
+POSITIVE = (Want.ADMITTED, Want.MAY_ADMIT)
+SPARED = (Want.REFUSED, Want.SILENT)
+SOURCE_PORTS = "a rule tests source ports: ask about the pods behind the service"
+
+
+def applies(asker: Asker, job: Job) -> bool:
+    """Whether a job is about a service with an address of its own that rules of egress may see."""
+    if job.target.service is None or asker.policies.profile.egress_sees_service is False:
+        return False
+    return bool(asker.policies.world.cluster.services[job.target.service].cluster_addresses)
+
+
+def find_through(asker: Asker, job: Job, want: Want) -> Witness | None:
+    """The first flow that is as wanted. Unanswerable where source ports matter."""
+    if tests_sources(asker):
+        raise Unanswerable(SOURCE_PORTS)
+    for family in asker.families:
+        for source, destination in couples(asker, job, family):
+            if (found := decided(asker, job, source, destination, family)) is None:
+                continue
+            flow, decision = found
+            if decision.admitted in ANSWERS[want] and counts(asker, job, want, source, destination):
+                return Witness(host(source, family), destination, flow, decision, (), (), job.target.service_port, job.about)
+    return None
+
+
+def decided(asker: Asker, job: Job, source: Entity, destination: Entity, family: int) -> tuple[Flow, Decision] | None:
+    """The flow that arrives, and what is decided over it; None where the service has no address of the family."""
+    flow, asked = flow_of(asker, job, family)
+    return None if asked is None else (flow, decide(asker.policies.all, host(source, family), destination, flow, asked))
+
+
+def counts(asker: Asker, job: Job, want: Want, source: Entity, destination: Entity) -> bool:
+    """Whether a pair counts: what policies are not asked about shows nothing that is denied, and is left out where the job leaves it out."""
+    profile = asker.policies.profile
+    exempt = bool(through_service(profile, source, destination))
+    if want in POSITIVE:
+        return job.exempt or not exempt
+    perhaps = doubt(profile, source, destination) is None and source is not destination
+    return not exempt and not (want in SPARED and perhaps)
+
+
+def flow_of(asker: Asker, job: Job, family: int) -> tuple[Flow, Asked | None]:
+    """The flow that arrives at the pods, and what is asked of the service; None where it has no address of the family."""
+    assert job.target.service is not None
+    namespace, name = job.target.service
+    service = asker.policies.world.cluster.services[namespace, name]
+    (box,) = job.target.flows
+    flow = Flow(family, box.protocols[0][0], box.destinations[0][0])
+    own = next((address for address in service.cluster_addresses if address.family == family), None)
+    if own is None:
+        return flow, None
+    entity = Entity(f"svc:{namespace}/{name}", Kind.OUTSIDE, blocks=(host_prefix(own),))
+    return flow, Asked(entity, Flow(family, flow.protocol, job.target.service_port))
+
+
+def couples(asker: Asker, job: Job, family: int) -> Iterator[tuple[Entity, Entity]]:
+    """Two entities for each two classes; all that are nodes, or meet themselves, one by one."""
+    asked = search(asker, job, family)
+    alone = len(job.sources) == 1 and job.sources == job.target.entities
+    for left in asked.sources.members.values():
+        for right in asked.targets.members.values():
+            yield from representatives(left, right, alone)
+
+
+def representatives(left: Members, right: Members, alone: bool) -> Iterator[tuple[Entity, Entity]]:
+    """The pairs of two classes that stand for all of them."""
+    if left[0].kind is Kind.HOST or right[0].kind is Kind.HOST:
+        yield from ((one, other) for one in left for other in right if one is not other or one.replicas > 1 or alone)
+        return
+    apart = ((one, other) for one in left for other in right if one is not other or one.replicas > 1 or alone)
+    yield from (pair for pair in [next(apart, None)] if pair is not None)
+
+
+Members = tuple[Entity, ...]
+
+
+def tests_sources(asker: Asker) -> bool:
+    """Whether a rule of any policy tests source ports."""
+    for policy in asker.policies.all.policies():
+        for direction in Direction:
+            rules = policy.direction(direction)
+            if rules is not None and any(has_sources(rule.traffic) for rule in rules.rules):
+                return True
+    return False
+
+
+def has_sources(traffic: Traffic) -> bool:
+    """Whether a test of flows is one of source ports."""
+    match traffic:
+        case Box(sources=sources):
+            return sources != ALL_PORTS
+        case All(terms) | AnyOf(terms):
+            return any(map(has_sources, terms))
+        case Not(term):
+            return has_sources(term)
+        case _:
+            return False

@@ -1,0 +1,77 @@
+"""Questions through a service, where rules of egress are held against its own address: the answers are those of the plain reading over every pair."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from analyzer.addresses import host_prefix
+from analyzer.capture.reading import facts
+from analyzer.findings import Verdict
+from analyzer.model.build import build
+from analyzer.policy.decision import decide
+from analyzer.policy.entities import Asked, Entity, Flow
+from analyzer.policy.profiles import UNKNOWN_SYSTEM
+from analyzer.policy.terms import Kind
+from analyzer.query.ask import ask
+from analyzer.query.policies import Policies, policies
+from analyzer.query.policy_services import backends
+from analyzer.source import Source
+from tests.test_policy_agreement import Maker
+
+ADDRESS = "10.0.0.6"
+
+
+def given_by(seed: int, sees: bool | None) -> Policies:
+    """A random cluster with a service whose address stands in blocks of policies."""
+    import json
+
+    random = Random(seed)
+    objects: list[dict[str, Any]] = [
+        item for item in Maker(random).objects() if "v1alpha" not in item["apiVersion"] or random.random() < 0.5
+    ]
+    ports = [{"name": "a", "port": 53, "targetPort": random.choice((53, 80, 8080)), "protocol": random.choice(("TCP", "UDP"))}]
+    service = {"clusterIP": ADDRESS, "selector": {random.choice("ab"): random.choice("12")}, "ports": ports}
+    objects.append({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "n1"}, "spec": service})
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    source = Source("objects.json", text, "kubernetes")
+    known, gaps = facts((source,))
+    network = build((source,), known, gaps)
+    profile = replace(UNKNOWN_SYSTEM, egress_sees_service=sees, own_service_admitted=True)
+    return policies(network.cluster, profile)
+
+
+def values(found: Policies) -> dict[str, list[bool | None]]:
+    """For each pod the decision over each pod behind the service."""
+    address = next(iter(found.world.cluster.services["n1", "s"].cluster_addresses))
+    service = Entity("svc", Kind.OUTSIDE, blocks=(host_prefix(address),))
+    result: dict[str, list[bool | None]] = {}
+    for pod in found.world.pods():
+        for item in backends(found.world, "n1", "s"):
+            if pod is not item.entity or pod.replicas > 1:
+                flow = Flow(4, item.protocol, item.target)
+                asked = Asked(service, replace(flow, port=item.port))
+                result.setdefault(pod.name, []).append(decide(found.all, pod, item.entity, flow, asked).admitted)
+    return result
+
+
+def some(given: list[bool | None]) -> Verdict:
+    return Verdict.PROVED if True in given else Verdict.UNDECIDED if None in given else Verdict.REFUTED
+
+
+def every(given: list[bool | None]) -> Verdict:
+    return Verdict.REFUTED if False in given else Verdict.UNDECIDED if None in given else Verdict.PROVED
+
+
+@pytest.mark.parametrize("sees", [True, None])
+@pytest.mark.parametrize("seed", range(40))
+def test_answers_are_those_of_every_pair(seed: int, sees: bool | None) -> None:
+    found = given_by(seed, sees)
+    for name, wanted in values(found).items():
+        if "[" in name:
+            continue
+        assert ask(found, f"can {name} reach svc:n1/s?").verdict is some(wanted), name
+        assert ask(found, f"{name} reaches svc:n1/s").verdict is every(wanted), name
