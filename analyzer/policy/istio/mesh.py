@@ -1,8 +1,9 @@
 """The mesh: who is in it, under which names, and how its texts match.
 
-Pods are taken to be in the mesh, with mutual TLS, unless they say that they are not (label ``sidecar.istio.io/inject: "false"``): nodes, pods in
-their node's network and addresses outside have no identity. Follows istio.io/docs/reference/config/security/authorization-policy
-and pilot/pkg/security/authz/matcher.
+Where no namespace of the input says which pods are in the mesh, pods are taken to be in it, with mutual TLS, unless they say that they are not (label
+``sidecar.istio.io/inject: "false"``); else those are that the labels of namespaces and pods choose. Nodes, pods in their node's network and addresses outside have no identity. Follows
+istio.io/docs/reference/config/security/authorization-policy, pilot/pkg/security/authz/matcher, and istio.io/docs/setup/additional-setup/sidecar-injection (a namespace that turns injection off comes
+first, then the pod's own label) with istio.io/docs/ambient/usage/add-workloads.
 """
 
 from __future__ import annotations
@@ -11,13 +12,30 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from analyzer.policy.terms import EVERYONE, NOBODY, All, Is, Kind, LabelIn, Named, Not, Of, Opaque, Peer, either
+from analyzer.policy.terms import EVERYONE, NOBODY, All, HasLabel, Is, Kind, LabelIn, Named, Not, Of, Opaque, Peer, either
 from analyzer.policy.world import World
 from analyzer.source import Span
 
 CONFIG = ("istio-system", "istio")
 INJECT = "sidecar.istio.io/inject"
-IN_MESH: Peer = All((Is(frozenset({Kind.POD})), Not(LabelIn(Of.POD, INJECT, frozenset({"false"})))))
+INJECTION, REVISION, DATAPLANE, MODE = "istio-injection", "istio.io/rev", "istio.io/dataplane-mode", "security.istio.io/tlsMode"
+PODS: Peer = Is(frozenset({Kind.POD}))
+OPTED_OUT: Peer = LabelIn(Of.POD, INJECT, frozenset({"false"}))
+OPTED_IN: Peer = either(
+    (
+        LabelIn(Of.POD, INJECT, frozenset({"true"})),
+        LabelIn(Of.POD, MODE, frozenset({"istio"})),
+        LabelIn(Of.POD, DATAPLANE, frozenset({"ambient"})),
+    )
+)
+CHOSEN: Peer = either(
+    (
+        LabelIn(Of.NAMESPACE, INJECTION, frozenset({"enabled"})),
+        HasLabel(Of.NAMESPACE, REVISION),
+        LabelIn(Of.NAMESPACE, DATAPLANE, frozenset({"ambient"})),
+    )
+)
+CLOSED: Peer = LabelIn(Of.NAMESPACE, INJECTION, frozenset({"disabled"}))
 PRINCIPAL = re.compile(r"([^/*]+)/ns/([^/*]+)/sa/([^/*]+)")
 WHOLE_NAMESPACE = re.compile(r"([^/*]+)/ns/([^/*]+)/(?:sa/)?\*")
 OF_ANY_DOMAIN = re.compile(r"\*/ns/([^/*]+)/sa/([^/*]+)")
@@ -30,20 +48,21 @@ class Mesh:
     world: World
     root: str = "istio-system"
     domain: str = "cluster.local"
+    inside: Peer = PODS
 
     def principal(self, text: str, at: Span) -> Peer:
         """A principal: ``domain/ns/namespace/sa/account``, with a star at its beginning or end."""
         if text == "*":
-            return IN_MESH
+            return self.inside
         if match := PRINCIPAL.fullmatch(text):
-            return self.of_domain(match[1], account(match[2], match[3]), at)
+            return self.of_domain(match[1], self.account(match[2], match[3]), at)
         if match := WHOLE_NAMESPACE.fullmatch(text):
-            return self.of_domain(match[1], All((IN_MESH, Named(Of.NAMESPACE, frozenset({match[2]})))), at)
+            return self.of_domain(match[1], All((self.inside, Named(Of.NAMESPACE, frozenset({match[2]})))), at)
         if match := OF_ANY_DOMAIN.fullmatch(text):
-            return account(match[1], match[2])
+            return self.account(match[1], match[2])
         pairs = {(pod.namespace, pod.account) for pod in self.world.pods()}
         known = [(space, name) for space, name in sorted(pairs) if matches(text, f"{self.domain}/ns/{space}/sa/{name}")]
-        return either(account(space, name) for space, name in known) if known else NOBODY
+        return either(self.account(space, name) for space, name in known) if known else NOBODY
 
     def of_domain(self, domain: str, peer: Peer, at: Span) -> Peer:
         """Who has identities of a trust domain; of another than the mesh's own it is not known whether it is an alias of it."""
@@ -54,16 +73,29 @@ class Mesh:
     def namespace(self, text: str) -> Peer:
         """A namespace by its name, with a star at its beginning or end."""
         if text == "*":
-            return IN_MESH
+            return self.inside
         names = {text} if "*" not in text else {name for name in self.world.namespaces if matches(text, name)}
-        return All((IN_MESH, Named(Of.NAMESPACE, frozenset(names))))
+        return All((self.inside, Named(Of.NAMESPACE, frozenset(names))))
+
+    def account(self, namespace: str, name: str) -> Peer:
+        """The pods of a service account."""
+        return All((self.inside, Named(Of.NAMESPACE, frozenset({namespace})), Named(Of.ACCOUNT, frozenset({name}))))
 
 
 def mesh_of(world: World) -> Mesh:
     """The mesh as its ConfigMap sets it."""
     fact = world.cluster.config_maps.get(CONFIG)
     text = fact.data["mesh"].value if fact is not None and "mesh" in fact.data else ""
-    return Mesh(world, set_to(text, "rootNamespace") or "istio-system", set_to(text, "trustDomain") or "cluster.local")
+    root, domain = set_to(text, "rootNamespace") or "istio-system", set_to(text, "trustDomain") or "cluster.local"
+    return Mesh(world, root, domain, inside(world))
+
+
+def inside(world: World) -> Peer:
+    """The pods that are in the mesh."""
+    labels = world.namespaces.values()
+    chosen = any(item.get(INJECTION) == "enabled" or REVISION in item or item.get(DATAPLANE) == "ambient" for item in labels)
+    taken: tuple[Peer, ...] = (either((CHOSEN, OPTED_IN)),) if chosen else ()
+    return All((PODS, Not(OPTED_OUT), Not(CLOSED), *taken))
 
 
 def set_to(text: str, key: str) -> str:
@@ -77,11 +109,6 @@ def matches(pattern: str, text: str) -> bool:
     if pattern.endswith("*"):
         return text.startswith(pattern[:-1])
     return text.endswith(pattern[1:]) if pattern.startswith("*") else text == pattern
-
-
-def account(namespace: str, name: str) -> Peer:
-    """The pods of a service account."""
-    return All((IN_MESH, Named(Of.NAMESPACE, frozenset({namespace})), Named(Of.ACCOUNT, frozenset({name}))))
 
 
 def all_together(terms: Iterable[Peer]) -> Peer:

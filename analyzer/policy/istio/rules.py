@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from analyzer.addresses import prefix
 from analyzer.parsers._view import View
-from analyzer.policy.istio.mesh import Mesh, account, all_together
+from analyzer.policy.istio.mesh import Mesh, all_together
 from analyzer.policy.ports import any_of_traffic
 from analyzer.policy.terms import (
     ANY_TRAFFIC,
@@ -121,7 +121,7 @@ class RuleReader:
     def account(self, item: Text) -> Peer:
         """A service account: of the policy's namespace unless it is ``namespace/account``."""
         space, slash, name = item.text.partition("/")
-        return account(space, name) if slash else account(self.namespace, item.text)
+        return self.mesh.account(space, name) if slash else self.mesh.account(self.namespace, item.text)
 
     def operation(self, item: View) -> Meaning:
         """What is asked for: all fields have to hold."""

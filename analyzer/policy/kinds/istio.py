@@ -1,4 +1,4 @@
-"""AuthorizationPolicy (security.istio.io), the part that is about connections; PeerAuthentication is told, not enforced here.
+"""AuthorizationPolicy (security.istio.io), the part that is about connections, and PeerAuthentication (``istio/peers.py``).
 
 Follows istio.io/docs/reference/config/security/authorization-policy: CUSTOM, then DENY, then ALLOW; a workload with a policy that allows
 is closed to what no such policy allows; policies of the root namespace are about every namespace. A sidecar sees TCP only: all else passes.
@@ -11,10 +11,12 @@ from dataclasses import replace
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
-from analyzer.policy.istio.mesh import IN_MESH, Mesh, all_together, mesh_of
+from analyzer.policy.evaluation import holds
+from analyzer.policy.istio.mesh import Mesh, all_together, mesh_of
+from analyzer.policy.istio.peers import PEER_TIERS, peer_authentication
 from analyzer.policy.istio.rules import TCP, Meaning, RuleReader, denying
 from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, view_of
-from analyzer.policy.terms import EVERYONE, All, Box, LabelIn, Named, Of, Opaque, Peer
+from analyzer.policy.terms import EVERYONE, All, Box, LabelIn, Named, Of, Opaque, Peer, either
 from analyzer.policy.tiers import Action, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
 from analyzer.ranges import difference, single
@@ -24,13 +26,14 @@ ACTIONS = ("ALLOW", "DENY", "AUDIT", "CUSTOM")
 ORDERS = {"CUSTOM": 0.0, "DENY": 1.0, "ALLOW": 2.0}
 FIELDS = ("selector", "targetRef", "targetRefs", "rules", "action", "provider")
 NOT_TCP = Box(difference(((0, 255),), single(6)))
+OF_GATEWAY = ("gateway.networking.k8s.io/gateway-name", "istio.io/gateway-name")
 DRY_RUN = "istio.io/dry-run"
 
 
 def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     """An AuthorizationPolicy as one policy of the plane of the mesh."""
     if fact.kind == "PeerAuthentication":
-        yield from peer_authentication(fact)
+        yield from peer_authentication(fact, world)
         return
     fact = replace(fact, namespace=fact.namespace or "default")
     view = view_of(fact)
@@ -62,7 +65,7 @@ def policy(fact: OtherObjectFact, subject: Peer, rules: Rules, action: str) -> P
 
 def subject_of(fact: OtherObjectFact, spec: View, mesh: Mesh) -> Peer:
     """Whom the policy is about: workloads of its namespace, or of every one, by their labels."""
-    terms: list[Peer] = [IN_MESH]
+    terms: list[Peer] = [mesh.inside]
     if fact.namespace != mesh.root:
         terms.append(Named(Of.NAMESPACE, frozenset({fact.namespace})))
     selector = spec.part("selector")
@@ -72,8 +75,25 @@ def subject_of(fact: OtherObjectFact, spec: View, mesh: Mesh) -> Peer:
     terms += [LabelIn(Of.POD, key, frozenset({value})) for key, value in sorted(selector.strings("matchLabels").items())]
     if spec.value.get("targetRef") or spec.value.get("targetRefs"):
         key = "targetRef" if spec.value.get("targetRef") else "targetRefs"
-        terms.append(Opaque("which proxies stand for what targetRefs names", spec.at(key)))
+        terms.append(targets(fact, spec, key, mesh))
     return all_together(terms)
+
+
+def targets(fact: OtherObjectFact, spec: View, key: str, mesh: Mesh) -> Peer:
+    """The proxies of what ``targetRefs`` names: a Gateway's pods, by the label that its implementation gives them."""
+    items = [spec.part(key)] if key == "targetRef" else list(spec.parts(key))
+    found = [target(fact, item, mesh) for item in items]
+    return either(found)
+
+
+def target(fact: OtherObjectFact, item: View, mesh: Mesh) -> Peer:
+    """The proxies of one target; those of a service stand elsewhere (a waypoint), and are not known."""
+    name, kind = item.text("name"), item.text("kind")
+    pods: Peer = either(LabelIn(Of.POD, label, frozenset({name})) for label in OF_GATEWAY)
+    home = Named(Of.NAMESPACE, frozenset({fact.namespace}))
+    if kind == "Gateway" and any(holds(All((home, pods)), pod, 4) for pod in mesh.world.pods()):
+        return All((home, pods))
+    return Opaque(f"which proxies stand for {kind} {name}", item.at())
 
 
 def rules_of(fact: OtherObjectFact, spec: View, mesh: Mesh, action: str) -> tuple[Rule, ...]:
@@ -95,16 +115,8 @@ def rule(item: View, meaning: Meaning, action: str) -> Rule:
     return Rule(Action.DENY, meaning.peer, item.at(), traffic, own)
 
 
-def peer_authentication(fact: OtherObjectFact) -> Iterator[Complaint]:
-    """What a PeerAuthentication would add."""
-    mode = view_of(fact).part("spec").part("mtls").text("mode")
-    if mode == "STRICT":
-        text = "STRICT refuses whoever is not in the mesh: this is not part of what is decided here"
-        yield Complaint(fact.at, text)
-
-
 KIND = PolicyKind(
     names=("security.istio.io/AuthorizationPolicy", "security.istio.io/PeerAuthentication"),
     read=read,
-    tiers=(TierOrder(TIER, 0.0, Action.DENY, PLANE),),
+    tiers=(TierOrder(TIER, 0.0, Action.DENY, PLANE), *PEER_TIERS),
 )

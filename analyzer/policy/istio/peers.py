@@ -1,0 +1,141 @@
+"""PeerAuthentication (security.istio.io): who must come with mutual TLS, and so from inside of the mesh.
+
+Follows istio.io/docs/reference/config/security/peer_authentication and pilot/pkg/model/authentication.go: the policy for a workload comes before that of its namespace, that before the one of the
+root namespace, of several the oldest counts; UNSET goes on with the next, without any it is PERMISSIVE; ports are those of the workload. Proxies in the mesh send mutual TLS of
+themselves (auto mTLS), unless a DestinationRule says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from analyzer.facts.kubernetes import OtherObjectFact
+from analyzer.parsers._view import View
+from analyzer.policy.istio.mesh import Mesh, all_together, mesh_of
+from analyzer.policy.istio.rules import TCP
+from analyzer.policy.reading import Read, complaints_of, group_of, view_of
+from analyzer.policy.terms import EVERYONE, All, Box, LabelIn, Named, Not, Of, Opaque, Peer, Traffic
+from analyzer.policy.tiers import Action, Policy, Rule, Rules, TierOrder
+from analyzer.policy.world import World, mapping
+from analyzer.ranges import single
+from analyzer.source import Span
+
+PLANE, TIER = "istio-peers", "mutual TLS"
+PEER_TIERS = (TierOrder(TIER, 0.0, Action.PASS, PLANE),)
+MODES = ("", "UNSET", "DISABLE", "PERMISSIVE", "STRICT")
+OF_WORKLOAD, OF_NAMESPACE, OF_MESH = 0.0, 1.0, 2.0
+
+
+def peer_authentication(fact: OtherObjectFact, world: World) -> Iterator[Read]:
+    """A PeerAuthentication as one policy of a plane of its own."""
+    fact = replace(fact, namespace=fact.namespace or "default")
+    view, mesh = view_of(fact), mesh_of(world)
+    spec = view.part("spec")
+    for key in spec.value:
+        if key not in ("selector", "mtls", "portLevelMtls"):
+            spec.wrong(f"unknown field {spec.name(key)!r}", key)
+    chosen = spec.part("selector").strings("matchLabels")
+    ports = spec.part("portLevelMtls")
+    if ports.value and not chosen:
+        spec.wrong("portLevelMtls needs a selector", "portLevelMtls")
+    rules = [rule for key in ports.value for rule in of_port(ports, str(key), mesh)]
+    rules += of_mode(mode(spec.part("mtls")), TCP, mesh, spec.at("mtls"))
+    yield from complaints_of(view)
+    if view.gaps:
+        doubt = Opaque(f"{fact.kind} {fact.name} cannot be read: {view.gaps[0].reason}", fact.at)
+        rules = [Rule(Action.DENY, Not(mesh.inside), fact.at, All((TCP, doubt)))]
+    yield Policy(
+        fact.kind,
+        fact.namespace,
+        fact.name,
+        fact.at,
+        subject(fact, mesh, chosen),
+        Rules(tuple(rules), isolates=False),
+        None,
+        TIER,
+        order(fact, mesh, chosen),
+        PLANE,
+    )
+    if has_disabled(spec) and any(item.kind == "AuthorizationPolicy" for item in world.cluster.others):
+        yield without_identities(fact, mesh, chosen)
+
+
+def subject(fact: OtherObjectFact, mesh: Mesh, chosen: dict[str, str]) -> Peer:
+    """Whom it is about."""
+    terms: list[Peer] = [mesh.inside]
+    if fact.namespace != mesh.root or chosen:
+        terms.append(Named(Of.NAMESPACE, frozenset({fact.namespace})))
+    return all_together([*terms, *(LabelIn(Of.POD, key, frozenset({value})) for key, value in sorted(chosen.items()))])
+
+
+def order(fact: OtherObjectFact, mesh: Mesh, chosen: dict[str, str]) -> tuple[float, str]:
+    """The narrower first, then the older."""
+    rank = OF_WORKLOAD if chosen else OF_MESH if fact.namespace == mesh.root else OF_NAMESPACE
+    made = str(mapping(fact.document.get("metadata")).get("creationTimestamp") or "")
+    return rank, f"{made}/{fact.namespace}/{fact.name}"
+
+
+def mode(view: View) -> str:
+    """How senders must come."""
+    found = view.text("mode")
+    if found not in MODES:
+        view.wrong(f"mode {found!r} must be one of {', '.join(MODES[1:])}", "mode")
+    return found
+
+
+def of_port(ports: View, key: str, mesh: Mesh) -> Iterator[Rule]:
+    """The rules of one port of the workload."""
+    found = mode(ports.part(key))
+    if not key.isdecimal() or not 1 <= int(key) <= 65535:
+        ports.wrong(f"port {key!r} must be a number from 1 to 65535", key)
+        return
+    yield from of_mode(found, Box(single(6), single(int(key))), mesh, ports.at(key))
+
+
+def of_mode(found: str, traffic: Traffic, mesh: Mesh, at: Span) -> Iterator[Rule]:
+    """STRICT refuses plain text, which is what comes from outside of the mesh; any other mode that is set admits it."""
+    if found == "STRICT":
+        yield Rule(Action.DENY, Not(mesh.inside), at, traffic)
+        if (doubt := plain_senders(mesh.world)) is not None:
+            yield Rule(Action.DENY, mesh.inside, at, All((traffic, doubt)))
+    if found in ("STRICT", "PERMISSIVE", "DISABLE"):
+        yield Rule(Action.ALLOW, EVERYONE, at, traffic)
+
+
+def plain_senders(world: World) -> Opaque | None:
+    """A doubt where a DestinationRule sets how proxies of the mesh send."""
+    for item in world.by_kind.get("DestinationRule", ()):
+        if group_of(item) == "networking.istio.io" and "'tls'" in str(item.document.get("spec")):
+            return Opaque(
+                f"whether senders come with mutual TLS, which DestinationRule {item.namespace}/{item.name} sets", item.at
+            )
+    return None
+
+
+def has_disabled(spec: View) -> bool:
+    """Whether it turns mutual TLS off somewhere."""
+    return "DISABLE" in (
+        spec.part("mtls").value.get("mode"),
+        *(mapping(item).get("mode") for item in spec.part("portLevelMtls").value.values()),
+    )
+
+
+def without_identities(fact: OtherObjectFact, mesh: Mesh, chosen: dict[str, str]) -> Policy:
+    """Where mutual TLS is off, senders have no identities: what authorization says of principals and namespaces may not hold."""
+    doubt = Opaque(
+        f"who sends: PeerAuthentication {fact.namespace}/{fact.name} turns mutual TLS off, and with it identities", fact.at
+    )
+    rules = Rules((Rule(Action.DENY, mesh.inside, fact.at, All((TCP, doubt))),), isolates=False)
+    return Policy(
+        fact.kind,
+        fact.namespace,
+        fact.name,
+        fact.at,
+        subject(fact, mesh, chosen),
+        rules,
+        None,
+        "authorization",
+        (-1.0, fact.name),
+        "istio",
+    )
