@@ -1,142 +1,186 @@
-"""What asks for pods: workloads with their templates, and pods that nothing captured has made."""
+"""What manifests ask for: the pods and pod templates of the input with their containers and ports, services, and what routes to services.
+
+Values of documents may be of any type: what is not of the type that the API has is passed over here, and told by the rules about schemas.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from analyzer.facts.kubernetes import ObjectFact, PodFact
-from analyzer.model.embedded import Path
+from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact, ServiceFact
+from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
+from analyzer.policy.world import MADE_BY, pod_template, replicas_of, templates
 from analyzer.source import Span
 
-TEMPLATE: Mapping[str, Path] = {
-    "Deployment": ("spec", "template"),
-    "ReplicaSet": ("spec", "template"),
-    "ReplicationController": ("spec", "template"),
-    "StatefulSet": ("spec", "template"),
-    "DaemonSet": ("spec", "template"),
-    "Job": ("spec", "template"),
-    "CronJob": ("spec", "jobTemplate", "spec", "template"),
-}
+Key = str | int
+# What controllers add to the labels of a template (pkg/controller/statefulset, deployment, job, daemon).
+ADDED = frozenset(
+    {
+        "apps.kubernetes.io/pod-index",
+        "batch.kubernetes.io/controller-uid",
+        "batch.kubernetes.io/job-completion-index",
+        "batch.kubernetes.io/job-name",
+        "controller-revision-hash",
+        "controller-uid",
+        "job-name",
+        "pod-template-generation",
+        "pod-template-hash",
+        "statefulset.kubernetes.io/pod-name",
+    }
+)
+PROTOCOLS = ("TCP", "UDP", "SCTP")
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
-    """Pods that are asked for. ``count``: how many at a time (of a DaemonSet: one on each node); ``pods``: those that are there. ``annotations``
-    and ``spec`` are the template's; ``path`` leads from the object to the template, and ``fact`` is the object."""
+class Port:
+    """A port that a container declares; ``host_port`` 0 where none is asked for."""
 
-    kind: str
-    namespace: str
+    container: str
     name: str
-    count: int
-    annotations: Mapping[str, str]
+    number: int
+    protocol: str
+    host_port: int
+    host_address: str
+    at: Span
+
+
+@dataclass(frozen=True)
+class Template:
+    """A pod, or the pods that a workload would make. ``path`` leads to the pod's specification in ``owner``; ``replicas``: how many there will be
+    (None: one on each node)."""
+
+    owner: ObjectFact
+    path: tuple[Key, ...]
     labels: Mapping[str, str]
-    spec: Mapping[str, Any]
-    fact: ObjectFact = field(compare=False, repr=False)
-    path: Path = ()
-    pods: tuple[PodFact, ...] = ()
+    replicas: int | None
 
     @property
-    def title(self) -> str:
-        """How messages name it."""
-        return f"{self.kind} {self.namespace}/{self.name}"
+    def namespace(self) -> str:
+        """The namespace, ``default`` where none is said."""
+        return self.owner.namespace or "default"
+
+    def __str__(self) -> str:
+        return f"{self.owner.kind} {self.namespace}/{self.owner.name}"
+
+    @cached_property
+    def spec(self) -> Mapping[str, Any]:
+        """The pod's specification."""
+        found: Any = self.owner.document
+        for key in self.path:
+            found = mapping(found).get(str(key))
+        return mapping(found)
+
+    def place(self, *path: Key) -> Span:
+        """The place of a value in the pod's specification, or of the nearest around it."""
+        return self.owner.place(*self.path, *path)
 
     @property
     def host_network(self) -> bool:
-        """Whether its pods use their nodes' addresses."""
+        """Whether it shares its node's network."""
         return self.spec.get("hostNetwork") is True
 
-    def annotation_place(self, key: str) -> Span:
-        """The place of an annotation."""
-        return self.fact.place(*self.path, "metadata", "annotations", key)
+    @cached_property
+    def ports(self) -> tuple[Port, ...]:
+        """The ports of the containers that run beside each other: the init containers that go on running (``restartPolicy: Always``) too."""
+        return tuple(self.ports_of("containers")) + tuple(self.ports_of("initContainers"))
+
+    def ports_of(self, key: str) -> Iterator[Port]:
+        """The ports of a list of containers."""
+        for number, container in enumerate(listed(self.spec.get(key))):
+            if key == "initContainers" and mapping(container).get("restartPolicy") != "Always":
+                continue
+            for index, item in enumerate(listed(mapping(container).get("ports"))):
+                port = mapping(item)
+                if is_number(port.get("containerPort")):
+                    yield Port(
+                        str(mapping(container).get("name") or ""),
+                        str(port.get("name") or ""),
+                        port["containerPort"],
+                        str(port.get("protocol") or "TCP"),
+                        port["hostPort"] if is_number(port.get("hostPort")) else 0,
+                        str(port.get("hostIP") or ""),
+                        self.place(key, number, "ports", index),
+                    )
 
 
-def workloads(network: Network) -> list[Workload]:
-    """All that asks for pods, by namespace, kind and name. A pod whose owner was captured belongs to that; finished pods ask for nothing."""
-    made = {(item.namespace or "default", item.kind, item.name): item for item in network.cluster.others if item.kind in TEMPLATE}
-    pods: dict[tuple[str, str, str], list[PodFact]] = {}
-    found = []
-    for _, pod in sorted(network.cluster.pods.items()):
-        owner = owner_of(pod, made)
-        if owner is not None:
-            pods.setdefault(owner, []).append(pod)
-        elif not pod.finished:
-            found.append(of_pod(pod))
-    for key, item in made.items():
-        if not owned(item, made):
-            found.append(of_workload(item, tuple(pods.get(key, ())), len(network.cluster.nodes)))
-    return sorted(found, key=lambda one: (one.namespace, one.kind, one.name))
-
-
-def owned(item: ObjectFact, made: Mapping[tuple[str, str, str], ObjectFact]) -> bool:
-    """Whether another captured workload has made this one."""
-    return any(key in made for key in owners(item))
-
-
-def owners(item: ObjectFact) -> Iterator[tuple[str, str, str]]:
-    """The owners that an object names."""
-    references = mapping(item.document.get("metadata")).get("ownerReferences")
-    for reference in references if isinstance(references, list) else ():
-        if isinstance(reference, Mapping):
-            yield item.namespace or "default", str(reference.get("kind")), str(reference.get("name"))
-
-
-def owner_of(pod: PodFact, made: Mapping[tuple[str, str, str], ObjectFact]) -> tuple[str, str, str] | None:
-    """The outermost captured workload that a pod belongs to; a ReplicaSet that is not there stands for its Deployment."""
-    for key in owners(pod):
-        for _ in range(3):
-            above = next((one for one in owners(made[key]) if one in made), None) if key in made else None
-            if above is None:
-                break
-            key = above
-        if key in made:
-            return key
-        namespace, kind, name = key
-        deployment = (namespace, "Deployment", name.rpartition("-")[0])
-        if kind == "ReplicaSet" and deployment in made:
-            return deployment
-    return None
-
-
-def of_pod(pod: PodFact) -> Workload:
-    """A pod by itself."""
-    spec = mapping(pod.document.get("spec"))
-    return Workload("Pod", pod.namespace, pod.name, 1, pod.annotations, pod.labels, spec, pod, (), (pod,))
-
-
-def of_workload(item: ObjectFact, pods: tuple[PodFact, ...], nodes: int) -> Workload:
-    """A workload: 1 pod where it does not say how many (apps/v1 and batch/v1 defaults)."""
-    spec = mapping(item.document.get("spec"))
-    template: Any = item.document
-    for part in TEMPLATE[item.kind]:
-        template = mapping(template).get(str(part))
-    if item.kind == "CronJob":
-        spec = mapping(mapping(spec.get("jobTemplate")).get("spec"))
-    key = "parallelism" if item.kind in ("Job", "CronJob") else "replicas"
-    number = spec.get(key)
-    count = number if isinstance(number, int) and not isinstance(number, bool) and number >= 0 else 1
-    metadata = mapping(mapping(template).get("metadata"))
-    return Workload(
-        item.kind,
-        item.namespace or "default",
-        item.name,
-        nodes if item.kind == "DaemonSet" else count,
-        texts(metadata.get("annotations")),
-        texts(metadata.get("labels")),
-        mapping(mapping(template).get("spec")),
-        item,
-        TEMPLATE[item.kind],
-        pods,
-    )
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """The value where it is a mapping, else an empty one."""
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is an object, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
-def texts(value: object) -> Mapping[str, str]:
-    """The texts of a mapping."""
-    return {str(key): item for key, item in mapping(value).items() if isinstance(item, str)}
+def listed(value: Any) -> list[Any]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def pods_wanted(network: Network) -> tuple[Template, ...]:
+    """The pods that are not finished, and the workloads whose pods are not in the input."""
+    return (*pods(network.cluster), *workloads(network.cluster))
+
+
+def pods(cluster: Cluster) -> Iterator[Template]:
+    """The pods that are not finished."""
+    for _, fact in sorted(cluster.pods.items()):
+        if not fact.finished:
+            yield Template(fact, ("spec",), fact.labels, 1)
+
+
+def workloads(cluster: Cluster) -> Iterator[Template]:
+    """The workloads, without those whose pods are in the input."""
+    made = {(fact.namespace, *fact.owner) for fact in cluster.pods.values() if fact.owner}
+    for item in templates(cluster):
+        if not any((item.namespace, kind, item.name) in made for kind in (item.kind,)) and not by_steps(item, made):
+            yield workload(item)
+
+
+def by_steps(item: OtherObjectFact, made: set[tuple[str, str, str]]) -> bool:
+    """Whether pods of the input were made by what the workload made: a Deployment's ReplicaSet is named after it."""
+    steps = [kind for kind, owner in MADE_BY.items() if owner == item.kind]
+    return any(
+        namespace == item.namespace and kind in steps and name.rpartition("-")[0] == item.name for namespace, kind, name in made
+    )
+
+
+def workload(item: OtherObjectFact) -> Template:
+    """The pods that a workload would make."""
+    template = pod_template(item) or {}
+    labels = mapping(mapping(template.get("metadata")).get("labels"))
+    before: tuple[Key, ...] = ("spec", "jobTemplate") if item.kind == "CronJob" else ()
+    replicas = None if item.kind == "DaemonSet" else replicas_of(item)
+    texts = {str(key): value for key, value in labels.items() if isinstance(value, str)}
+    return Template(item, (*before, "spec", "template", "spec"), texts, replicas)
+
+
+def selected(service: ServiceFact, wanted: tuple[Template, ...]) -> list[Template]:
+    """The pods that a service's selector matches; none where it has no selector."""
+    here = service.namespace or "default"
+    return [item for item in wanted if service.selector and item.namespace == here and matches(service.selector, item)]
+
+
+def matches(selector: Mapping[str, str], item: Template) -> bool:
+    """Whether a selector matches a pod, or some pod of a workload: labels that controllers add to each pod are taken to fit."""
+    return all(item.labels.get(key) == value or (key in ADDED and item.path != ("spec",)) for key, value in selector.items())
+
+
+def populated(network: Network, namespace: str) -> bool:
+    """Whether the input holds pods of the namespace, so that a selector that matches none of them is likely to be wrong and not only early."""
+    return any(item.namespace == (namespace or "default") for item in pods_wanted(network))
+
+
+def others(network: Network, *kinds: str) -> Iterator[OtherObjectFact]:
+    """The further objects of some kinds."""
+    return (item for item in network.cluster.others if item.kind in kinds)
+
+
+def captured(network: Network) -> bool:
+    """Whether the input is of a running cluster, whose own objects say what its services lead to."""
+    return bool({"EndpointSlice", "Endpoints"} & network.cluster.known)

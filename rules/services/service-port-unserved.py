@@ -1,0 +1,72 @@
+"""No container of the pods behind a service declares the port that it leads to.
+
+## What it finds
+A Service whose `targetPort` is a name that no container of its pods gives a port, or one that only some of them do (an error: those pods get no traffic), and
+a number that none of them declares although they declare others (a note: declaring ports is information only, the process may listen all the same).
+
+## Why it matters
+A pod without the named port is left out of the endpoints of that port; behind a wrong number nothing listens, and connections are refused.
+
+## Example
+    ports: [{port: 80, targetPort: http}]      # the container calls it web
+
+## How to mend
+Use the name or the number that the container declares.
+
+## Sources
+Kubernetes API reference ServicePort.targetPort; pkg/controller/util/endpoint FindPort (a name is looked up by name and protocol in the containers, and in the
+init containers that go on running).
+"""
+
+from collections.abc import Iterator
+
+from analyzer.facts.kubernetes import ServiceFact, ServicePort
+from analyzer.query.workloads import PROTOCOLS, Template, pods_wanted, selected
+from analyzer.rule import Finding, Network, Rule, Severity
+
+NAMES = {6: "TCP", 17: "UDP", 132: "SCTP"}
+
+
+def check(network: Network) -> Iterator[Finding]:
+    wanted = pods_wanted(network)
+    for _, service in sorted(network.cluster.services.items()):
+        found = selected(service, wanted) if service.type != "ExternalName" else []
+        for port in service.ports if found else ():
+            yield from named(service, port, found) if isinstance(port.target, str) else numbered(service, port, found)
+
+
+def named(service: ServiceFact, port: ServicePort, found: list[Template]) -> Iterator[Finding]:
+    """A name that some or all of the pods do not have."""
+    protocol = NAMES.get(port.protocol, "")
+    without = [item for item in found if not any((one.name, one.protocol) == (port.target, protocol) for one in item.ports)]
+    if not without:
+        return
+    first = without[0]
+    has = ", ".join(sorted({one.name for one in first.ports if one.name})) or "no named port"
+    who = f"{first}" if len(without) == 1 else f"{first} and {len(without) - 1} more"
+    yield RULE.finding(
+        port.at,
+        f"service {service.namespace}/{service.name} leads to port {port.target}/{protocol}, which {who} does not have",
+        related=[(first.place("containers"), f"declares {has}")],
+        help="use a name that the containers declare, with its protocol",
+    )
+
+
+def numbered(service: ServiceFact, port: ServicePort, found: list[Template]) -> Iterator[Finding]:
+    """A number that none of the pods declares."""
+    protocol = NAMES.get(port.protocol, "")
+    target = port.target or port.port
+    declared = [one for item in found for one in item.ports]
+    if protocol not in PROTOCOLS or not declared or any((one.number, one.protocol) == (target, protocol) for one in declared):
+        return
+    first = declared[0]
+    yield RULE.finding(
+        port.at,
+        f"service {service.namespace}/{service.name} leads to port {target}/{protocol}, which no container of {found[0]} declares",
+        related=[(first.at, f"declares {first.number}/{first.protocol}")],
+        severity=Severity.NOTE,
+        certain=False,
+    )
+
+
+RULE = Rule("service-port-unserved", Severity.ERROR, __doc__, check)

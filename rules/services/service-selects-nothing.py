@@ -1,0 +1,58 @@
+"""A service's selector matches no pod and no workload of the input.
+
+## What it finds
+A Service whose selector matches none of the pods and pod templates of its namespace, where the input has some. The one that is nearest is named.
+
+## Why it matters
+The service will have no endpoints: connections to it are refused.
+
+## Example
+    selector: {app: wep}          # the Deployment's pods have app: web
+
+## How to mend
+Correct the selector or the pods' labels.
+
+## Sources
+Kubernetes documentation "Service" (selector); pkg/controller/endpointslice. Services of captured clusters are judged by their endpoints (service-without-endpoints). Operators
+make pods that are not in the input: where objects of other API groups are there, nothing is said.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from analyzer.query.policy_findings import operated
+from analyzer.query.workloads import Template, captured, pods_wanted, selected
+from analyzer.rule import Finding, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    if captured(network) or operated(network):
+        return
+    wanted = pods_wanted(network)
+    for (namespace, name), service in sorted(network.cluster.services.items()):
+        here = [item for item in wanted if item.namespace == (namespace or "default")]
+        if service.selector and here and service.type != "ExternalName" and not selected(service, wanted):
+            labels = service.selector
+            near = max(here, key=partial(shared, labels))
+            text = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+            related = [(near.owner.place("metadata", "name"), differs(labels, near))] if any(shared(labels, near)) else []
+            yield RULE.finding(
+                service.place("spec", "selector"),
+                f"service {namespace}/{name} will lead nowhere: no pod of {namespace} has the labels {text}",
+                related=related,
+                help="correct the selector or the pods' labels",
+            )
+
+
+def shared(wanted: Mapping[str, str], item: Template) -> tuple[int, int]:
+    """How much of a selector a pod has: whole labels, then keys."""
+    return sum(item.labels.get(key) == value for key, value in wanted.items()), sum(key in item.labels for key in wanted)
+
+
+def differs(wanted: Mapping[str, str], item: Template) -> str:
+    """How the nearest pod differs."""
+    has = ", ".join(f"{key}={item.labels[key]}" if key in item.labels else f"no {key}" for key in sorted(wanted))
+    return f"{item} has {has}"
+
+
+RULE = Rule("service-selects-nothing", Severity.ERROR, __doc__, check)

@@ -1,0 +1,59 @@
+"""A setting of a service that does nothing, or that the API server refuses, for services of its type.
+
+## What it finds
+`externalTrafficPolicy` on a service that nothing outside reaches, `loadBalancerSourceRanges` and `loadBalancerClass` on one that is no load balancer,
+`healthCheckNodePort` without `externalTrafficPolicy: Local`, `sessionAffinityConfig` without `sessionAffinity: ClientIP`, a selector on an ExternalName, `internalTrafficPolicy` and
+session affinity on a headless service.
+
+## Why it matters
+What the author wanted is not there: a range of sources that keeps nobody out, a policy that keeps no address.
+
+## Example
+    type: NodePort
+    loadBalancerSourceRanges: [203.0.113.0/24]     # node ports are open to everybody
+
+## How to mend
+Remove the setting, or give the service the type that it belongs to.
+
+## Sources
+Kubernetes pkg/apis/core/validation ValidateService, pkg/registry/core/service strategy dropTypeDependentFields; Service API reference.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from analyzer.facts.kubernetes import ServiceFact
+from analyzer.query.workloads import mapping
+from analyzer.rule import Finding, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for _, service in sorted(network.cluster.services.items()):
+        spec = mapping(service.document.get("spec"))
+        for key, why, severity in wrong(service, spec):
+            text = f"{key} of service {service.namespace}/{service.name}: {why}"
+            yield RULE.finding(service.place("spec", key), text, severity=severity)
+
+
+def wrong(service: ServiceFact, spec: Mapping[str, object]) -> Iterator[tuple[str, str, Severity]]:
+    """The settings that do not fit, why, and how bad that is: an error where the API server refuses the object."""
+    balancer = service.type == "LoadBalancer"
+    outside = balancer or service.type == "NodePort" or bool(service.external_addresses)
+    if spec.get("externalTrafficPolicy") == "Local" and not outside:
+        yield "externalTrafficPolicy", "refused: nothing outside reaches a service of this type", Severity.ERROR
+    if spec.get("loadBalancerSourceRanges") and not balancer:
+        yield "loadBalancerSourceRanges", "does nothing: only load balancers look at it", Severity.WARNING
+    if spec.get("loadBalancerClass") and not balancer:
+        yield "loadBalancerClass", "refused: only load balancers have it", Severity.ERROR
+    if spec.get("healthCheckNodePort") and not (balancer and spec.get("externalTrafficPolicy") == "Local"):
+        yield "healthCheckNodePort", "refused without type LoadBalancer and externalTrafficPolicy: Local", Severity.ERROR
+    if spec.get("sessionAffinityConfig") and spec.get("sessionAffinity") != "ClientIP":
+        yield "sessionAffinityConfig", "refused without sessionAffinity: ClientIP", Severity.ERROR
+    if service.type == "ExternalName" and spec.get("selector"):
+        yield "selector", "does nothing: an ExternalName has no endpoints", Severity.NOTE
+    if service.headless:
+        for key, value in (("sessionAffinity", "ClientIP"), ("internalTrafficPolicy", "Local")):
+            if spec.get(key) == value:
+                yield key, "does nothing: no proxy stands before a headless service", Severity.NOTE
+
+
+RULE = Rule("service-setting-ignored", Severity.WARNING, __doc__, check)

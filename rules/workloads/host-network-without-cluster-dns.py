@@ -1,0 +1,46 @@
+"""A pod in its node's network asks the node's resolver, not the cluster's.
+
+## What it finds
+Pods and workloads with `hostNetwork: true` whose `dnsPolicy` is `ClusterFirst` (the default), or is said so.
+
+## Why it matters
+For such pods `ClusterFirst` means `Default`: names of services cannot be resolved.
+
+## Example
+    hostNetwork: true             # and no dnsPolicy
+
+## How to mend
+Say `dnsPolicy: ClusterFirstWithHostNet`, or `Default` where only names outside the cluster are asked for.
+
+## Sources
+Kubernetes documentation "DNS for Services and Pods", pod's DNS policy; pkg/kubelet/network/dns getPodDNSType. Pods that were made for the node itself (static pods, kube-system) are left out.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from analyzer.query.workloads import pods_wanted
+from analyzer.rule import Finding, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for item in pods_wanted(network):
+        policy = item.spec.get("dnsPolicy") or "ClusterFirst"
+        if (
+            item.host_network
+            and policy == "ClusterFirst"
+            and item.namespace != "kube-system"
+            and not mirrored(item.owner.annotations)
+        ):
+            yield RULE.finding(
+                item.place("hostNetwork"),
+                f"{item} is in its node's network and cannot resolve names of services: its DNS policy ClusterFirst means Default there",
+                help="dnsPolicy: ClusterFirstWithHostNet",
+            )
+
+
+def mirrored(annotations: Mapping[str, str]) -> bool:
+    """Whether a kubelet made the pod from a file."""
+    return "kubernetes.io/config.mirror" in annotations
+
+
+RULE = Rule("host-network-without-cluster-dns", Severity.NOTE, __doc__, check)
