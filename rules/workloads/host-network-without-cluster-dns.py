@@ -13,24 +13,20 @@ For such pods `ClusterFirst` means `Default`: names of services cannot be resolv
 Say `dnsPolicy: ClusterFirstWithHostNet`, or `Default` where only names outside the cluster are asked for.
 
 ## Sources
-Kubernetes documentation "DNS for Services and Pods", pod's DNS policy; pkg/kubelet/network/dns getPodDNSType. Pods that were made for the node itself (static pods, kube-system) are left out.
+Kubernetes documentation "DNS for Services and Pods", pod's DNS policy; pkg/kubelet/network/dns getPodDNSType. Pods that were made for the node itself (DaemonSets, static pods, kube-system) are left out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from analyzer.query.workloads import pods_wanted
+from analyzer.facts.kubernetes import PodFact
+from analyzer.query.workloads import Template, pods_wanted
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
     for item in pods_wanted(network):
         policy = item.spec.get("dnsPolicy") or "ClusterFirst"
-        if (
-            item.host_network
-            and policy == "ClusterFirst"
-            and item.namespace != "kube-system"
-            and not mirrored(item.owner.annotations)
-        ):
+        if item.host_network and policy == "ClusterFirst" and not of_the_node(item):
             yield RULE.finding(
                 item.place("hostNetwork"),
                 f"{item} is in its node's network and cannot resolve names of services: its DNS policy ClusterFirst means Default there",
@@ -38,9 +34,11 @@ def check(network: Network) -> Iterator[Finding]:
             )
 
 
-def mirrored(annotations: Mapping[str, str]) -> bool:
-    """Whether a kubelet made the pod from a file."""
-    return "kubernetes.io/config.mirror" in annotations
+def of_the_node(item: Template) -> bool:
+    """Whether it was made for the node itself: one on each, a static pod, or one of the cluster's own."""
+    made_by = item.owner.owner[0] if isinstance(item.owner, PodFact) and item.owner.owner else ""
+    static = made_by == "Node" or "kubernetes.io/config.mirror" in item.owner.annotations
+    return static or item.replicas is None or made_by == "DaemonSet" or item.namespace == "kube-system"
 
 
 RULE = Rule("host-network-without-cluster-dns", Severity.NOTE, __doc__, check)
