@@ -22,6 +22,7 @@ from analyzer.facts.system import (
     SysctlFact,
 )
 from analyzer.model.captured import Captured, every_table, folder, missing
+from analyzer.model.cilium import cilium_state, main_routes
 from analyzer.model.merging import (
     grouped,
     merged_addresses,
@@ -116,6 +117,7 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
         offloads=tuple(facts.of(OffloadFact, scope)),
         resolver=next(iter(facts.of(ResolverFact, scope)), None),
         missing={**absent, **unlisted_tables(given, rules, routes, scope)},
+        cilium=cilium_state(scope, facts, links, main_routes(routes), given),
     )
     return space, [*gaps, *more, *others, *last, *found.gaps]
 

@@ -24,6 +24,7 @@ from analyzer.facts.system import (
     SubnetFileFact,
     SysctlFact,
 )
+from analyzer.model.cilium import CiliumState
 from analyzer.model.cluster import Cluster
 from analyzer.source import Gap, Scope, Source
 
@@ -52,7 +53,7 @@ class Namespace:
     ``netfilter/4``, ``netfilter/6``, ``netfilter-legacy``, ``nft``, ``ipset``, ``ipvs``, ``tc-filter``, ``sysctl``, ``ss``; and ``ip-route/4/100`` for
     a table that a routing rule looks up while only the main table was captured (the local table is then made from the addresses,
     as the kernel makes it). ``assumed`` has the same keys: what was not captured and is taken to be as the kernel has it by default.
-    ``gaps`` are the lines of each kind (``Source.kind``) that were not understood.
+    ``gaps`` are the lines of each kind (``Source.kind``) that were not understood. ``cilium``: what Cilium's programs have on the node.
     """
 
     scope: Scope
@@ -82,6 +83,7 @@ class Namespace:
     missing: Mapping[str, str] = field(default_factory=dict)
     gaps: Mapping[str, tuple[Gap, ...]] = field(default_factory=dict)
     assumed: Mapping[str, str] = field(default_factory=dict)
+    cilium: CiliumState | None = None
 
     def sysctl(self, key: str) -> str | None:
         """The value of a kernel switch; None when it was not captured."""

@@ -12,7 +12,7 @@ from analyzer.addresses import hardware_text
 from analyzer.facts.links import Bond, Geneve, Ipvlan, LinkFact, Macvlan, OtherKind, Tunnel, Vlan, Vrf, Vxlan, Wireguard
 from analyzer.model.hardware import stands_in
 from analyzer.model.network import Interface
-from analyzer.solve import bridging, control, internet, resolution, stacked, tunnels, underlay
+from analyzer.solve import bridging, cilium, control, internet, resolution, stacked, tunnels, underlay
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.packet import Packet
 from analyzer.solve.walk_index import Pair, Space
@@ -64,7 +64,7 @@ def emit(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) 
         return walk.drop(at.scope, f"{at} is down", link.at)
     if "NO-CARRIER" in link.flags:
         return walk.drop(at.scope, f"{at} has no carrier", link.at)
-    taken = control.filtered(walk, space, at, frame, "egress")
+    taken = cilium.leaving(walk, space, at, frame) or control.filtered(walk, space, at, frame, "egress")
     return taken if taken is not None else by_kind(walk, space, at, link, frame)
 
 
@@ -177,7 +177,7 @@ def arrive(walk: Walk, at: Interface, frame: Frame) -> Endings:
     try:
         if walk.depth > DEEP:
             return walk.drop(at.scope, f"the frame loops through {at}", link.at)
-        taken = control.filtered(walk, space, at, frame, "ingress")
+        taken = cilium.arrived(walk, space, at, frame) or control.filtered(walk, space, at, frame, "ingress")
         return taken if taken is not None else inward(walk, space, at, link, frame)
     finally:
         walk.depth -= 1

@@ -11,19 +11,19 @@ from typing import TypeVar
 from analyzer.addresses import WIDTH, Address
 from analyzer.facts.links import AddressFact, Bond, Bridge, LinkFact, OtherKind, Vrf
 from analyzer.facts.neighbours import ForwardingFact, NeighbourFact
-from analyzer.facts.routes import RouteFact
 from analyzer.facts.system import FilterFact
 from analyzer.model import hardware
 from analyzer.model.gaps import ignored
 from analyzer.model.network import Attachment, Interface, Namespace, Network, Segment
+from analyzer.solve.cilium_maps import CiliumMaps
 from analyzer.solve.claimed import claims
 from analyzer.solve.ipvs_table import VirtualTable
+from analyzer.solve.levels import Levels, levels
 from analyzer.solve.netfilter import HookTables
 from analyzer.solve.route_answers import Memory
 from analyzer.source import Scope, Span
 
 T = TypeVar("T")
-Levels = tuple[tuple[int, dict[int, tuple[RouteFact, ...]]], ...]
 
 
 class Space:
@@ -58,6 +58,12 @@ class Space:
         if family not in self._virtual:
             self._virtual[family] = VirtualTable.of(self.namespace, family)
         return self._virtual[family]
+
+    @cached_property
+    def cilium(self) -> CiliumMaps | None:
+        """Cilium's maps."""
+        state = self.namespace.cilium
+        return CiliumMaps(state, self.links) if state is not None else None
 
     @cached_property
     def granted(self) -> dict[str, str]:
@@ -241,6 +247,8 @@ class Space:
         link = self.links.get(device)
         if link is None or not link.carrier or "LOOPBACK" in link.flags or self.filters.get((device, "egress")):
             return False
+        if self.cilium is not None and self.cilium.programmed(device):
+            return False
         plain = link.kind is None or link.kind == OtherKind("veth")
         return plain and not self.is_bridge(device) and not self.is_bond(device)
 
@@ -248,6 +256,8 @@ class Space:
         """Whether what comes in on a device goes straight to its bridge or its host: up, not filtered, no port of anything else."""
         link = self.links.get(device)
         if link is None or not link.up or self.filters.get((device, "ingress")):
+            return False
+        if self.cilium is not None and self.cilium.programmed(device):
             return False
         master = self.master_of(device)
         return master is None or self.is_bridge(master)
@@ -260,24 +270,6 @@ class Space:
 def is_bond(link: LinkFact) -> bool:
     """Whether a device is a bond: by its kind, or, where that was not printed, by its flag."""
     return isinstance(link.kind, Bond) or (link.kind is None and "MASTER" in link.flags)
-
-
-def levels(routes: Sequence[RouteFact], width: int) -> Levels:
-    """Routes by prefix length and by the bits of their prefix."""
-    found: dict[int, dict[int, list[RouteFact]]] = {}
-    for route in routes:
-        length = route.destination.length
-        bits = route.destination.value >> (width - length)
-        found.setdefault(length, {}).setdefault(bits, []).append(route)
-    return tuple(
-        (length, {bits: tuple(sorted(group, key=precedence)) for bits, group in by_bits.items()})
-        for length, by_bits in sorted(found.items(), reverse=True)
-    )
-
-
-def precedence(route: RouteFact) -> tuple[int, int, int]:
-    """The order of routes with one prefix: tos from high to low, metric, listing (fib_insert_alias in net/ipv4/fib_trie.c)."""
-    return -route.tos, route.metric, route.order
 
 
 @dataclass(frozen=True, slots=True)

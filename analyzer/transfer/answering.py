@@ -18,6 +18,7 @@ from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, contains, difference, intersection, normalised
 from analyzer.source import Scope
 from analyzer.transfer.bridge import local
+from analyzer.transfer.cilium import answers as programmed
 from analyzer.transfer.lookup import NotKnown, Way, is_own, largest, own_values, refused, routing
 from analyzer.transfer.reach import Reach, crossings, flood
 from analyzer.transfer.refusing import uncertain
@@ -238,7 +239,7 @@ def targets(context: Context, at: Interface) -> Iterable[int]:
     if context.family == 6:
         facts = context.held.get(at, ())
         return [fact.address.value for fact in facts if not fact.flags & {"tentative", "dadfailed"}]
-    if largest(context, at, "arp_ignore") == 8:
+    if largest(context, at, "arp_ignore") == 8 or programmed(context, at) is not None:
         return []
     own = own_values(context, at.scope) | {prefix.value for prefix in local_networks(context, at.scope) if prefix.length == 32}
     return [value for value in sorted(own) if value >> 24 != 127]
@@ -267,6 +268,8 @@ def is_local(found: object) -> bool:
 def proxied(context: Context, at: Interface) -> Ranges:
     """The addresses of others that a host may answer for: ``ip neigh`` proxies, and with proxy_arp all that it routes elsewhere; and
     the networks that are its own as a whole (``ip route add local``)."""
+    if (answered := programmed(context, at)) is not None:
+        return answered
     if context.family == 6:
         return normalised(named(context, at)) if forwards(context, at) and largest(context, at, "proxy_ndp") else ()
     whole = [(prefix.value, prefix.last) for prefix in local_networks(context, at.scope) if prefix.length < 32]
@@ -330,7 +333,9 @@ def forwards(context: Context, at: Interface) -> bool:
 
 
 def answers_four(context: Context, at: Interface, target: int, sender: int | None) -> bool | NotKnown:
-    """``arp_process``. A host whose routes are not known may answer for its own address."""
+    """``arp_process``. A host whose routes are not known may answer for its own address. A program of Cilium answers whatever the routes are."""
+    if programmed(context, at) is not None:
+        return True
     found = routing(context, at.scope).look_up(target, sender or 0, at.device)
     if isinstance(found, NotKnown):
         return found if is_own(context, at.scope, target) else False

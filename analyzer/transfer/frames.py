@@ -8,6 +8,7 @@ from analyzer.model.hardware import stands_in
 from analyzer.model.network import Interface
 from analyzer.ranges import normalised, single
 from analyzer.source import Scope
+from analyzer.transfer import cilium
 from analyzer.transfer.bridge import GROUP
 from analyzer.transfer.ir import (
     KEEP,
@@ -44,7 +45,9 @@ def frame_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     if not link.carrier and not is_bridge(context, at):
         return End(Drop(f"{at} has no carrier"), link.at)
     fits = taken(link, str(at)) if bridge_of(context, at) is not None else KEEP
-    return seq(fits, filters(context, scope, detail, "egress"), leads(context, at, link))
+    onward = leads(context, at, link)
+    programmed = cilium.leaving(context, scope, detail, onward)
+    return seq(fits, programmed or seq(filters(context, scope, detail, "egress"), onward))
 
 
 def leads(context: Context, at: Interface, link: LinkFact) -> Transfer:
@@ -159,7 +162,8 @@ def receive_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         return End(Unknown(f"the interface {at} is not in the capture"))
     if not link.up:
         return End(Drop(f"{at} is down"), link.at)
-    return seq(filters(context, scope, detail, "ingress"), over(context, at, link))
+    onward = over(context, at, link)
+    return cilium.arriving(context, scope, detail, onward) or seq(filters(context, scope, detail, "ingress"), onward)
 
 
 def over(context: Context, at: Interface, link: LinkFact) -> Transfer:

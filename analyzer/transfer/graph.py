@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from analyzer.model.network import Interface, Network
 from analyzer.source import Scope
-from analyzer.transfer import bridge, discovery, frames, internet, ipvs, netfilter, nft, routing
+from analyzer.transfer import bridge, cilium, discovery, frames, internet, ipvs, netfilter, nft, routing
 from analyzer.transfer.ir import End, Point, Transfer, Unknown
 from analyzer.transfer.space import Context
 
@@ -46,6 +46,15 @@ STAGES: Mapping[str, Stage] = {
     "hook": netfilter.hook_stage,
     "chain": netfilter.chain_stage,
     "nft chain": nft.chain_stage,
+    "cilium from": cilium.from_stage,
+    "cilium route": cilium.route_stage,
+    "cilium hop": cilium.hop_stage,
+    "cilium overlay": cilium.overlay_stage,
+    "cilium taken": cilium.taken_stage,
+    "cilium host": cilium.host_stage,
+    "cilium to": cilium.to_stage,
+    "cilium container": cilium.container_stage,
+    "cilium endpoint": cilium.endpoint_stage,
 }
 
 

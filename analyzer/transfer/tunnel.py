@@ -230,13 +230,21 @@ def arrival(context: Context, scope: Scope, otherwise: Transfer) -> Transfer:
             case _:
                 continue
         group.setdefault(context.names.number(label), []).append(at)
-    by_port = by_value(
-        Field.DESTINATION_PORT, {port: taken_out(context, scope, group) for port, group in ports.items()}, otherwise
-    )
+    rows_of: dict[int, Transfer] = {port: taken_out(context, scope, group) for port, group in ports.items()}
+    rows_of |= {port: seq(Decapsulate(), goto(scope, "cilium overlay", at.device)) for port, at in of_programs(context, scope)}
+    by_port = by_value(Field.DESTINATION_PORT, rows_of, otherwise)
     rows: dict[int, Transfer] = {number: taken_out(context, scope, group) for number, group in protocols.items()}
-    if ports:
+    if rows_of:
         rows[UDP] = by_port
     return by_value(Field.PROTOCOL, rows, otherwise)
+
+
+def of_programs(context: Context, scope: Scope) -> Iterator[tuple[int, Interface]]:
+    """The tunnel devices whose packets Cilium's programs send and take, by port."""
+    if context.family == 4 and any(space.cilium is not None for space in context.network.namespaces.values()):
+        for at, link in devices(context, scope):
+            if isinstance(link.kind, Vxlan | Geneve) and link.kind.external and link.up:
+                yield link.kind.port, at
 
 
 def of_family(kind: Vxlan, family: int) -> bool:

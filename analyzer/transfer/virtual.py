@@ -130,7 +130,11 @@ class Parts(Sequence[Transfer]):
 
 def table(facts: Sequence[VirtualServerFact], effect: Effect, alike: bool) -> Transfer:
     """The table of the virtual servers; ``alike``: those that only translate may be run together."""
-    rows = tuple(ordered(facts))
+    return searched(tuple(ordered(facts)), effect, alike)
+
+
+def searched(rows: tuple[Part, ...], effect: Effect, alike: bool, status: int = BALANCED_STATUS) -> Transfer:
+    """Rows as a table that is searched by destination; ``status`` is what the connection of a translated packet gets."""
     everywhere = [index for index, row in enumerate(rows) if row.value is None]
     placed = sorted((row.value, index) for index, row in enumerate(rows) if row.value is not None)
     values = [value for value, _ in placed]
@@ -139,10 +143,10 @@ def table(facts: Sequence[VirtualServerFact], effect: Effect, alike: bool) -> Tr
         spans = ((bisect_left(values, low), bisect_right(values, high)) for low, high in ranges)
         return sorted(chain(everywhere, (index for low, high in spans for _, index in placed[low:high])))
 
-    return Table(Parts(rows, effect), select, lambda: families(rows, everywhere) if alike else ())
+    return Table(Parts(rows, effect), select, lambda: families(rows, everywhere, status) if alike else ())
 
 
-def families(rows: Sequence[Part], everywhere: Sequence[int]) -> tuple[Family, ...]:
+def families(rows: Sequence[Part], everywhere: Sequence[int], status: int = BALANCED_STATUS) -> tuple[Family, ...]:
     """Addresses whose virtual servers differ in ports and in real servers' addresses and ports only."""
     by_address: dict[int, list[Part]] = {}
     for row in rows:
@@ -155,7 +159,7 @@ def families(rows: Sequence[Part], everywhere: Sequence[int]) -> tuple[Family, .
             shape = tuple((row.fact.protocol, len(live(row.fact))) for row in own)
             kinds.setdefault(shape, {})[value] = tuple(chain.from_iterable(holes(row.fact) for row in own))
     return tuple(
-        Family((*everywhere, Enter(steps(shape), 0)), members, normalised((value, value) for value in members))
+        Family((*everywhere, Enter(steps(shape, status), 0)), members, normalised((value, value) for value in members))
         for shape, members in kinds.items()
         if len(members) >= FEW
     )
@@ -186,13 +190,13 @@ def holes(fact: VirtualServerFact) -> Iterator[Ranges]:
         yield single(server.port)
 
 
-def steps(shape: tuple[tuple[int, int], ...]) -> tuple[Step, ...]:
+def steps(shape: tuple[tuple[int, int], ...], status: int) -> tuple[Step, ...]:
     """The steps of a family: for each virtual server the test of its port, and the choice among its real servers."""
     found: list[Step] = []
     first = 0
     for protocol, count in shape:
         choices = tuple(
-            Step(ALWAYS, (), position < count - 1, Into(first + 1 + 2 * position, first + 2 + 2 * position, BALANCED_STATUS))
+            Step(ALWAYS, (), position < count - 1, Into(first + 1 + 2 * position, first + 2 + 2 * position, status))
             for position in range(count)
         )
         test = Same(Field.DESTINATION_PORT, first, False)

@@ -1,0 +1,147 @@
+"""Cilium's maps for the lowering: its ipcache as disjoint ranges of addresses, by identity and by the node behind which they are. Worked out once for each node."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from analyzer.addresses import Address, Prefix, network_mask
+from analyzer.facts.cilium import UNKNOWN, WORLD, EndpointEntryFact, IpcacheFact
+from analyzer.model.cilium import HOST_DEVICE, PEER_DEVICE, CiliumState
+from analyzer.model.unseen import is_uplink
+from analyzer.ranges import Ranges, difference, intersection, normalised, union
+from analyzer.source import Scope, Span
+from analyzer.transfer.space import Context, everything, flattened, span_of
+
+OUTGOING, INCOMING = "(cilium: opened by endpoints)", "(cilium: come in to endpoints)"
+
+
+@dataclass(eq=False)
+class View:
+    """The maps of one node. ``context`` is of IPv4."""
+
+    context: Context
+    scope: Scope
+    state: CiliumState
+
+    @property
+    def outgoing(self) -> Scope:
+        """Where the connections are kept that endpoints opened."""
+        return Scope(self.scope.node, OUTGOING)
+
+    @property
+    def incoming(self) -> Scope:
+        """Where the connections are kept that came in to endpoints."""
+        return Scope(self.scope.node, INCOMING)
+
+    @cached_property
+    def pieces(self) -> tuple[tuple[tuple[int, int], IpcacheFact], ...]:
+        """The ipcache as disjoint ranges, ascending, each with the entry of the longest prefix."""
+        facts: dict[Prefix, IpcacheFact] = {}
+        for fact in self.state.ipcache:
+            if fact.prefix.family == 4:
+                facts.setdefault(fact.prefix, fact)
+        return tuple((pair, facts[networks[-1]]) for pair, networks in flattened(tuple(facts)))
+
+    @cached_property
+    def identities(self) -> Mapping[int, Ranges]:
+        """The addresses of each identity; what the ipcache does not know is of the world."""
+        found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for pair, fact in self.pieces:
+            found[fact.identity if fact.identity != UNKNOWN else WORLD].append(pair)
+        known = normalised(pair for pair, _ in self.pieces)
+        ranges = {identity: normalised(pairs) for identity, pairs in found.items()}
+        ranges[WORLD] = union(ranges.get(WORLD, ()), difference(everything(32), known))
+        return dict(sorted(ranges.items()))
+
+    @cached_property
+    def nodes(self) -> tuple[tuple[Address, Ranges, Span], ...]:
+        """The nodes that the tunnel leads to, each with the addresses behind it and where the first of them is said."""
+        found: dict[Address, tuple[list[tuple[int, int]], Span]] = {}
+        decided: list[tuple[int, int]] = []
+        for pair, fact in self.pieces:
+            skipped = "skiptunnel" in fact.flags
+            if skipped or (fact.identity and fact.tunnel is not None):
+                decided.append(pair)
+            if not skipped and fact.identity and fact.tunnel is not None:
+                found.setdefault(fact.tunnel, ([], fact.at))[0].append(pair)
+        rest = difference(everything(32), normalised(decided))
+        for network, node, at in self.networks():
+            found.setdefault(node, ([], at))[0].extend(intersection(rest, (network,)))
+        local = normalised((entry.address.value,) * 2 for entry in self.entries)
+        return tuple((node, difference(normalised(pairs), local), at) for node, (pairs, at) in sorted(found.items()))
+
+    def networks(self) -> Iterator[tuple[tuple[int, int], Address, Span]]:
+        """The tunnel map: the addresses that begin as a network does, and their node."""
+        seen: set[int] = set()
+        mask = network_mask(4, self.state.mask)
+        for entry in self.state.tunnels:
+            value = entry.network.value
+            if entry.network.family == 4 and value not in seen and not value & ~mask & 0xFFFFFFFF and entry.node.value:
+                seen.add(value)
+                yield span_of(Prefix(4, value, self.state.mask)), entry.node, entry.at
+
+    @cached_property
+    def entries(self) -> tuple[EndpointEntryFact, ...]:
+        """The endpoint map: the first entry of each address."""
+        found: dict[int, EndpointEntryFact] = {}
+        for entry in self.state.entries:
+            if entry.address.family == 4:
+                found.setdefault(entry.address.value, entry)
+        return tuple(found.values())
+
+    @cached_property
+    def endpoints(self) -> tuple[EndpointEntryFact, ...]:
+        """The endpoint map without the host's own addresses."""
+        return tuple(entry for entry in self.entries if not entry.host)
+
+    def own(self, endpoint: int) -> Ranges:
+        """The addresses that an endpoint may send from."""
+        fact = self.state.endpoints.get(endpoint)
+        known = [entry.address for entry in self.endpoints if entry.identifier == endpoint]
+        known += fact.addresses if fact is not None else ()
+        return normalised((one.value, one.value) for one in known if one.family == 4)
+
+    def device(self, endpoint: int) -> str:
+        """The device of an endpoint; empty where it has none."""
+        return next((name for name, identifier in reversed(tuple(self.state.devices.items())) if identifier == endpoint), "")
+
+    @property
+    def unread(self) -> str:
+        """What was not captured of what every packet needs, in words; empty where all was."""
+        return self.state.missing.get("cilium-endpoint-map") or self.state.missing.get("cilium-ipcache") or ""
+
+    def leads_out(self, device: str) -> bool:
+        """Whether a device is one of hardware."""
+        link = self.context.space(self.scope).links.get(device)
+        return link is not None and is_uplink(link)
+
+    def programmed(self, device: str) -> bool:
+        """Whether a program of Cilium is at a device."""
+        own = (HOST_DEVICE, PEER_DEVICE, self.state.tunnel_device)
+        return device in self.state.devices or device in own or self.leads_out(device)
+
+
+def view(context: Context, scope: Scope) -> View | None:
+    """The maps of a node; None where there are none, or the family is not the one that is lowered."""
+    state = context.space(scope).cilium if context.family == 4 else None
+    if state is None:
+        return None
+    found = context.made.get(("cilium", scope))
+    if not isinstance(found, View):
+        found = context.made["cilium", scope] = View(context, scope, state)
+    return found
+
+
+def numbers(context: Context) -> tuple[int, ...]:
+    """Every identity that a tunnel's packet may carry."""
+    found = context.made.get("cilium identities")
+    if not isinstance(found, tuple):
+        states = [space.cilium for space in context.network.namespaces.values() if space.cilium is not None]
+        known = {fact.identity for state in states for fact in state.ipcache}
+        known |= {entry.identity for state in states for entry in state.entries}
+        known |= {fact.identity for state in states for fact in state.endpoints.values()}
+        found = context.made["cilium identities"] = tuple(sorted(known | {WORLD, 6}))
+    return found

@@ -1,0 +1,487 @@
+"""A cluster with Cilium, written as its nodes would show it: links, routes, rules, and the listings of Cilium's maps.
+
+What Cilium sets up on a node follows pkg/datapath/iptables/iptables.go, pkg/datapath/linux/{node,routing}.go and plugins/cilium-cni; the listings follow
+cilium-dbg/cmd. Nothing of it was recorded: it is what the sources say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+HOST, WORLD, REMOTE_NODE = 1, 2, 6
+
+
+class Pod(NamedTuple):
+    """A pod: its node from 1, its endpoint's number and identity, and the last byte of its address."""
+
+    namespace: str
+    name: str
+    node: int
+    endpoint: int
+    identity: int
+    last: int
+    app: str
+
+    @property
+    def address(self) -> str:
+        """The pod's address."""
+        return f"10.244.{self.node}.{self.last}"
+
+    @property
+    def device(self) -> str:
+        """The host's end of its pair."""
+        return f"lxc{self.node}{self.endpoint:011d}"
+
+    @property
+    def number(self) -> int:
+        """The index of the host's end."""
+        return 10 + self.endpoint % 100
+
+    @property
+    def mac(self) -> str:
+        """The pod's MAC."""
+        return f"0a:58:0a:f4:{self.node:02x}:{self.last:02x}"
+
+    @property
+    def host_mac(self) -> str:
+        """The MAC of the host's end."""
+        return f"ee:aa:00:00:{self.node:02x}:{self.last:02x}"
+
+
+class Allowed(NamedTuple):
+    """An entry of a policy map: ``port`` as ``5432/TCP`` or ANY."""
+
+    identity: int
+    port: str = "ANY"
+    ingress: bool = True
+    deny: bool = False
+
+
+class Service(NamedTuple):
+    """A service with its backends as ``address:port``."""
+
+    name: str
+    address: str
+    port: int
+    backends: tuple[str, ...]
+    protocol: str = "TCP"
+    flags: str = "ClusterIP, non-routable"
+
+
+PODS = (
+    Pod("default", "client", 1, 101, 10001, 11, "client"),
+    Pod("default", "web-1", 1, 102, 10002, 12, "web"),
+    Pod("default", "web-2", 2, 201, 10002, 21, "web"),
+    Pod("shop", "db", 2, 202, 10003, 22, "db"),
+)
+SERVICES = (
+    Service("default/web", "10.96.0.50", 80, ("10.244.1.12:8080", "10.244.2.21:8080")),
+    Service("shop/db", "10.96.0.60", 5432, ("10.244.2.22:5432",)),
+)
+OPEN = (Allowed(0), Allowed(HOST), Allowed(0, ingress=False))
+CLOSED = (Allowed(HOST), Allowed(10002, "5432/TCP"), Allowed(0, ingress=False))
+
+
+@dataclass
+class Cluster:
+    """What the cluster is like. ``policies`` by endpoint, OPEN for those without. ``without`` are (node, file) pairs that were not captured."""
+
+    pods: Sequence[Pod] = PODS
+    services: Sequence[Service] = SERVICES
+    policies: Mapping[int, Sequence[Allowed]] = field(default_factory=lambda: {202: CLOSED})
+    tunnel: str = "vxlan"
+    replacement: bool = True
+    endpoint_routes: bool = False
+    masquerade: str = "IPTables"
+    host_routing: str = "Legacy"
+    tunnel_map: bool = False
+    without: frozenset[tuple[int, str]] = frozenset()
+    nodes: int = 2
+
+    def files(self) -> dict[str, str]:
+        """Every file of the capture."""
+        found = {"k8s/all.yaml": "---\n".join([*self.node_objects(), *self.pod_objects(), *self.service_objects(), POLICY])}
+        for node in range(1, self.nodes + 1):
+            for name, text in self.node_files(node):
+                if (node, name) not in self.without:
+                    found[f"nodes/n{node}/{name}"] = text
+        return found
+
+    def of(self, node: int) -> list[Pod]:
+        """The pods of a node."""
+        return [pod for pod in self.pods if pod.node == node]
+
+    def others(self, node: int) -> list[int]:
+        """The other nodes."""
+        return [other for other in range(1, self.nodes + 1) if other != node]
+
+    def node_files(self, node: int) -> Iterator[tuple[str, str]]:
+        """The files of one node and of its pods."""
+        yield "ip_-d_addr", self.links(node)
+        yield "ip_route_show_table_all", self.routes(node)
+        yield "ip_rule", RULES
+        yield "sysctl_net", SYSCTLS
+        yield "iptables-save", self.ruleset(node)
+        yield "iptables-legacy-save", ""
+        yield "nft_list_ruleset", ""
+        yield "cilium_bpf_ipcache_list", self.ipcache(node)
+        if self.tunnel_map:
+            rows = [(f"10.244.{other}.0", f"192.168.0.{10 + other}:0") for other in self.others(node)]
+            yield "cilium_bpf_tunnel_list", table("TUNNEL", "VALUE", rows)
+        yield "cilium_bpf_endpoint_list", self.endpoint_map(node)
+        yield "cilium_bpf_policy_get_--all_--numeric", self.policy_maps(node)
+        yield "cilium_bpf_lb_list", self.balancing()
+        yield "cilium_status_--verbose", self.status()
+        for pod in self.of(node):
+            place = f"netns/{pod.namespace}_{pod.name}"
+            yield f"{place}/ip_-d_addr", pod_links(pod)
+            yield f"{place}/ip_route_show_table_all", pod_routes(pod)
+            yield (
+                f"{place}/ip_rule",
+                "0:	from all lookup local\n32766:	from all lookup main\n32767:	from all lookup default\n",
+            )
+            yield f"{place}/ip_neigh", ""
+            yield (
+                f"{place}/sysctl_net",
+                "net.ipv4.ip_forward = 0\nnet.ipv4.conf.all.rp_filter = 0\nnet.ipv4.conf.default.rp_filter = 0\n",
+            )
+            yield f"{place}/iptables-save", ""
+            yield f"{place}/iptables-legacy-save", ""
+            yield f"{place}/nft_list_ruleset", ""
+
+    def links(self, node: int) -> str:
+        """``ip -d addr`` of a node."""
+        lines = [NODE_LINKS.format(node=node, address=10 + node)]
+        if self.tunnel:
+            kind = (
+                "vxlan external id 0 srcport 0 0 dstport 8472" if self.tunnel == "vxlan" else "geneve external id 0 dstport 6081"
+            )
+            lines.append(TUNNEL_LINK.format(node=node, name=f"cilium_{self.tunnel}", kind=kind))
+        for pod in self.of(node):
+            lines.append(
+                LXC_LINK.format(index=pod.number, device=pod.device, mac=pod.host_mac, space=f"{pod.namespace}_{pod.name}")
+            )
+        return "".join(lines)
+
+    def routes(self, node: int) -> str:
+        """``ip route show table all`` of a node."""
+        own = f"10.244.{node}.200"
+        lines = [f"10.244.{node}.0/24 via {own} dev cilium_host proto kernel src {own}"]
+        for other in self.others(node):
+            if self.tunnel:
+                lines.append(f"10.244.{other}.0/24 via {own} dev cilium_host proto kernel src {own} mtu 1450")
+            else:
+                lines.append(f"10.244.{other}.0/24 via 192.168.0.{10 + other} dev eth0 proto kernel")
+        if self.endpoint_routes:
+            lines += [f"{pod.address} dev {pod.device} proto kernel scope link" for pod in self.of(node)]
+        return "\n".join(lines) + NODE_ROUTES.format(node=node, own=own, address=10 + node)
+
+    def ruleset(self, node: int) -> str:
+        """The rules that the agent installs."""
+        masquerade = MASQUERADE if self.masquerade == "IPTables" else ""
+        tunnelled = TO_CLUSTER if self.tunnel and masquerade else ""
+        text = RULESET.replace("@MASQUERADE@", masquerade).replace("@TUNNEL@", tunnelled)
+        native = "10.244.0.0/16" if not self.tunnel else f"10.244.{node}.0/24"
+        return text.replace("@NODE@", str(node)).replace("@NATIVE@", native)
+
+    def ipcache(self, node: int) -> str:
+        """``cilium-dbg bpf ipcache list`` of a node."""
+        rows = [("0.0.0.0/0", WORLD, "0.0.0.0", "<none>"), (f"10.244.{node}.200/32", HOST, "0.0.0.0", "<none>")]
+        rows.append((f"192.168.0.{10 + node}/32", HOST, "0.0.0.0", "<none>"))
+        for other in self.others(node):
+            there, flag = (f"192.168.0.{10 + other}", "hastunnel") if self.tunnel else ("0.0.0.0", "<none>")
+            rows += [
+                (f"10.244.{other}.200/32", REMOTE_NODE, there, flag),
+                (f"192.168.0.{10 + other}/32", REMOTE_NODE, "0.0.0.0", "<none>"),
+            ]
+            if not self.tunnel_map:
+                rows.append((f"10.244.{other}.0/24", WORLD, there, flag))
+        for pod in self.pods:
+            there, flag = (
+                (f"192.168.0.{10 + pod.node}", "hastunnel") if self.tunnel and pod.node != node else ("0.0.0.0", "<none>")
+            )
+            rows.append((f"{pod.address}/32", pod.identity, there, flag))
+        texts = [
+            (name, f"identity={number} encryptkey=0 tunnelendpoint={there} flags={flag}") for name, number, there, flag in rows
+        ]
+        return table("IP PREFIX/ADDRESS", "IDENTITY", texts)
+
+    def endpoint_map(self, node: int) -> str:
+        """``cilium-dbg bpf endpoint list`` of a node."""
+        rows = [(f"10.244.{node}.200:0", "(localhost)"), (f"192.168.0.{10 + node}:0", "(localhost)")]
+        for pod in self.of(node):
+            macs = f"mac={pod.mac.upper()} nodemac={pod.host_mac.upper()}"
+            text = f"id={pod.endpoint}  sec_id={pod.identity} flags=0x0000 ifindex={pod.number}  {macs} parent_ifindex=0"
+            rows.append((f"{pod.address}:0", text))
+        return table("IP ADDRESS", "LOCAL ENDPOINT INFO", rows)
+
+    def policy_maps(self, node: int) -> str:
+        """``cilium-dbg bpf policy get --all --numeric`` of a node."""
+        return "".join(policy_map(pod.endpoint, self.policies.get(pod.endpoint, OPEN)) for pod in self.of(node))
+
+    def balancing(self) -> str:
+        """``cilium-dbg bpf lb list``."""
+        rows = []
+        for number, service in enumerate(self.services if self.replacement else (), 1):
+            name = f"{service.address}:{service.port}/{service.protocol}"
+            rows.append((f"{name} (0)", f"0.0.0.0:0 ({number}) (0) [{service.flags}]"))
+            for slot, backend in enumerate(service.backends, 1):
+                rows.append((f"{name} ({slot})", f"{backend}/{service.protocol} ({number}) ({slot})"))
+        return table("SERVICE ADDRESS", "BACKEND ADDRESS (REVNAT_ID) (SLOT)", rows)
+
+    def status(self) -> str:
+        """``cilium-dbg status --verbose``."""
+        network = f"Tunnel [{self.tunnel}]" if self.tunnel else "Native"
+        native = "" if self.tunnel else "10.244.0.0/16 "
+        masquerade = {"IPTables": "IPTables", "BPF": f"BPF   [eth0]   {native or '10.244.0.0/16 '}"}.get(
+            self.masquerade, "Disabled"
+        )
+        return STATUS.format(
+            network=network,
+            host=self.host_routing,
+            masquerade=masquerade,
+            replacement="True   [eth0]" if self.replacement else "False",
+        )
+
+    def node_objects(self) -> Iterator[str]:
+        """The Node objects."""
+        return (NODE.format(node=node, address=10 + node) for node in range(1, self.nodes + 1))
+
+    def pod_objects(self) -> Iterator[str]:
+        """The Pod objects."""
+        return (POD.format(pod=pod) for pod in self.pods)
+
+    def service_objects(self) -> Iterator[str]:
+        """The Services with their EndpointSlices."""
+        for service in self.services:
+            namespace, name = service.name.split("/")
+            ends = [f"- {{addresses: [{one.split(':')[0]}], conditions: {{ready: true}}}}" for one in service.backends]
+            port = service.backends[0].split(":")[1] if service.backends else service.port
+            yield SERVICE.format(service=service, namespace=namespace, name=name, ends="\n".join(ends) or "[]", port=port)
+
+
+def table(first: str, second: str, rows: Iterable[tuple[str, str]]) -> str:
+    """Two columns, as a tabwriter of Go prints them."""
+    lines = [(first, second), *rows]
+    width = max(len(one) for one, _ in lines) + 3
+    return "".join(f"{one:<{width}}{two}\n" for one, two in lines)
+
+
+def policy_map(endpoint: int, entries: Sequence[Allowed]) -> str:
+    """One policy map."""
+    lines = [f"Endpoint ID: {endpoint}\nPath: /sys/fs/bpf/tc/globals/cilium_policy_v2_{endpoint:05d}\n\n"]
+    lines.append("POLICY   DIRECTION   IDENTITY   PORT/PROTO   PROXY PORT   AUTH TYPE   BYTES   PACKETS   PREFIX   COOKIE   \n")
+    for one in entries:
+        verdict, way = "Deny" if one.deny else "Allow", "Ingress" if one.ingress else "Egress"
+        prefix = 0 if one.port == "ANY" else 24
+        lines.append(
+            f"{verdict:<8} {way:<11} {one.identity:<10} {one.port:<12} NONE         disabled    0       0         {prefix:<8} 0        \n"
+        )
+    return "".join([*lines, "\n\n"])
+
+
+def pod_links(pod: Pod) -> str:
+    """``ip -d addr`` of a pod."""
+    return POD_LINKS.format(pod=pod)
+
+
+def pod_routes(pod: Pod) -> str:
+    """The routes of a pod."""
+    return POD_ROUTES.format(pod=pod, router=f"10.244.{pod.node}.200")
+
+
+NODE_LINKS = """\
+1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN group default qlen 1000
+    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00 promiscuity 0 minmtu 0 maxmtu 0
+    inet 127.0.0.1/8 scope host lo
+       valid_lft forever preferred_lft forever
+2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc fq_codel state UP group default qlen 1000
+    link/ether 52:54:00:00:02:{node:02x} brd ff:ff:ff:ff:ff:ff promiscuity 0 minmtu 68 maxmtu 65535
+    inet 192.168.0.{address}/24 scope global eth0
+       valid_lft forever preferred_lft forever
+3: cilium_net@cilium_host: <BROADCAST,MULTICAST,NOARP,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default qlen 1000
+    link/ether aa:00:00:00:00:{node:02x} brd ff:ff:ff:ff:ff:ff promiscuity 0 minmtu 68 maxmtu 65535
+    veth numtxqueues 1 numrxqueues 1
+4: cilium_host@cilium_net: <BROADCAST,MULTICAST,NOARP,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default qlen 1000
+    link/ether aa:00:00:00:01:{node:02x} brd ff:ff:ff:ff:ff:ff promiscuity 0 minmtu 68 maxmtu 65535
+    veth numtxqueues 1 numrxqueues 1
+    inet 10.244.{node}.200/32 scope global cilium_host
+       valid_lft forever preferred_lft forever
+"""
+TUNNEL_LINK = """\
+5: {name}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default qlen 1000
+    link/ether aa:00:00:00:02:{node:02x} brd ff:ff:ff:ff:ff:ff promiscuity 0 minmtu 68 maxmtu 65535
+    {kind} nolearning ttl auto ageing 300 udpcsum noudp6zerocsumtx noudp6zerocsumrx numtxqueues 1 numrxqueues 1
+"""
+LXC_LINK = """\
+{index}: {device}@if3: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default
+    link/ether {mac} brd ff:ff:ff:ff:ff:ff link-netns {space} promiscuity 0 minmtu 68 maxmtu 65535
+    veth numtxqueues 1 numrxqueues 1
+"""
+POD_LINKS = """\
+1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN group default qlen 1000
+    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00 promiscuity 0 minmtu 0 maxmtu 0
+    inet 127.0.0.1/8 scope host lo
+       valid_lft forever preferred_lft forever
+3: eth0@if{pod.number}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default
+    link/ether {pod.mac} brd ff:ff:ff:ff:ff:ff link-netnsid 0 promiscuity 0 minmtu 68 maxmtu 65535
+    veth numtxqueues 1 numrxqueues 1
+    inet {pod.address}/32 scope global eth0
+       valid_lft forever preferred_lft forever
+"""
+POD_ROUTES = """\
+default via {router} dev eth0 mtu 1450
+{router} dev eth0 scope link
+local {pod.address} dev eth0 table local proto kernel scope host src {pod.address}
+local 127.0.0.0/8 dev lo table local proto kernel scope host src 127.0.0.1
+local 127.0.0.1 dev lo table local proto kernel scope host src 127.0.0.1
+"""
+NODE_ROUTES = """
+{own} dev cilium_host proto kernel scope link
+192.168.0.0/24 dev eth0 proto kernel scope link src 192.168.0.{address}
+default via 192.168.0.1 dev eth0
+local {own} dev cilium_host table local proto kernel scope host src {own}
+local default dev lo table 2004 proto kernel scope host
+local 192.168.0.{address} dev eth0 table local proto kernel scope host src 192.168.0.{address}
+broadcast 192.168.0.255 dev eth0 table local proto kernel scope link src 192.168.0.{address}
+local 127.0.0.0/8 dev lo table local proto kernel scope host src 127.0.0.1
+local 127.0.0.1 dev lo table local proto kernel scope host src 127.0.0.1
+"""
+RULES = """\
+9:	from all fwmark 0x200/0xf00 lookup 2004
+100:	from all lookup local
+32766:	from all lookup main
+32767:	from all lookup default
+"""
+SYSCTLS = """\
+net.ipv4.ip_forward = 1
+net.ipv4.conf.all.forwarding = 1
+net.ipv4.conf.all.rp_filter = 0
+net.ipv4.conf.default.rp_filter = 0
+net.ipv4.conf.all.route_localnet = 0
+"""
+MASQUERADE = """\
+-A CILIUM_POST_nat -s 10.244.@NODE@.0/24 ! -d @NATIVE@ ! -o cilium_+ -m comment --comment "cilium masquerade non-cluster" -j MASQUERADE
+-A CILIUM_POST_nat -m mark --mark 0xa00/0xe00 -m comment --comment "exclude proxy return traffic from masquerade" -j ACCEPT
+@TUNNEL@-A CILIUM_POST_nat -s 127.0.0.1/32 -o cilium_host -m comment --comment "cilium host->cluster from 127.0.0.1 masquerade" -j SNAT --to-source 10.244.@NODE@.200
+-A CILIUM_POST_nat -o cilium_host -m mark --mark 0xf00/0xf00 -m conntrack --ctstate DNAT -m comment --comment "hairpin traffic that originated from a local pod" -j SNAT --to-source 10.244.@NODE@.200
+"""
+TO_CLUSTER = """\
+-A CILIUM_POST_nat ! -s 10.244.@NODE@.0/24 ! -d 10.244.@NODE@.0/24 -o cilium_host -m comment --comment "cilium host->cluster masquerade" -j SNAT --to-source 10.244.@NODE@.200
+"""
+RULESET = """\
+*raw
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:CILIUM_OUTPUT_raw - [0:0]
+:CILIUM_PRE_raw - [0:0]
+-A PREROUTING -m comment --comment "cilium-feeder: CILIUM_PRE_raw" -j CILIUM_PRE_raw
+-A OUTPUT -m comment --comment "cilium-feeder: CILIUM_OUTPUT_raw" -j CILIUM_OUTPUT_raw
+-A CILIUM_OUTPUT_raw -o lxc+ -m mark --mark 0xa00/0xfffffeff -m comment --comment "cilium: NOTRACK for proxy return traffic" -j CT --notrack
+-A CILIUM_PRE_raw -m mark --mark 0x200/0xf00 -m comment --comment "cilium: NOTRACK for proxy traffic" -j CT --notrack
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:CILIUM_POST_nat - [0:0]
+-A POSTROUTING -m comment --comment "cilium-feeder: CILIUM_POST_nat" -j CILIUM_POST_nat
+@MASQUERADE@COMMIT
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:CILIUM_FORWARD - [0:0]
+:CILIUM_INPUT - [0:0]
+:CILIUM_OUTPUT - [0:0]
+-A INPUT -m comment --comment "cilium-feeder: CILIUM_INPUT" -j CILIUM_INPUT
+-A FORWARD -m comment --comment "cilium-feeder: CILIUM_FORWARD" -j CILIUM_FORWARD
+-A OUTPUT -m comment --comment "cilium-feeder: CILIUM_OUTPUT" -j CILIUM_OUTPUT
+-A CILIUM_FORWARD -o cilium_host -m comment --comment "cilium: any->cluster on cilium_host forward accept" -j ACCEPT
+-A CILIUM_FORWARD -i cilium_host -m comment --comment "cilium: cluster->any on cilium_host forward accept (nodeport)" -j ACCEPT
+-A CILIUM_FORWARD -i lxc+ -m comment --comment "cilium: cluster->any on lxc+ forward accept" -j ACCEPT
+-A CILIUM_FORWARD -i cilium_net -m comment --comment "cilium: cluster->any on cilium_net forward accept (nodeport)" -j ACCEPT
+-A CILIUM_INPUT -m mark --mark 0x200/0xf00 -m comment --comment "cilium: ACCEPT for proxy traffic" -j ACCEPT
+-A CILIUM_OUTPUT -m mark ! --mark 0xe00/0xf00 -m mark ! --mark 0xd00/0xf00 -m mark ! --mark 0xa00/0xe00 -m comment --comment "cilium: host->any mark as from host" -j MARK --set-xmark 0xc00/0xf00
+COMMIT
+"""
+STATUS = """\
+KVStore:                 Disabled
+Kubernetes:              Ok         1.30 (v1.30.4) [linux/amd64]
+KubeProxyReplacement:    {replacement}
+Host firewall:           Disabled
+SRv6:                    Disabled
+Cilium:                  Ok   1.16.5 (v1.16.5-ad688277)
+NodeMonitor:             Listening for events on 4 CPUs with 64x4096 of shared memory
+IPAM:                    IPv4: 4/254 allocated from 10.244.1.0/24,
+IPv4 BIG TCP:            Disabled
+BandwidthManager:        Disabled
+Routing:                 Network: {network}   Host: {host}
+Masquerading:            {masquerade} [IPv4: Enabled, IPv6: Disabled]
+Controller Status:       24/24 healthy
+Proxy Status:            OK, ip 10.244.1.200, 0 redirects active on ports 10000-20000, Envoy: external
+Encryption:              Disabled
+Cluster health:          2/2 reachable   (2026-01-12T09:14:03Z)
+KubeProxyReplacement Details:
+  Status:                 True
+  Socket LB:              Enabled
+  Mode:                   SNAT
+  Backend Selection:      Random
+"""
+NODE = """\
+apiVersion: v1
+kind: Node
+metadata: {{name: n{node}}}
+spec: {{podCIDR: 10.244.{node}.0/24, podCIDRs: [10.244.{node}.0/24]}}
+status: {{addresses: [{{type: InternalIP, address: 192.168.0.{address}}}]}}
+"""
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: {pod.name}, namespace: {pod.namespace}, labels: {{app: {pod.app}}}}}
+spec: {{nodeName: n{pod.node}}}
+status: {{podIP: {pod.address}, phase: Running, podIPs: [{{ip: {pod.address}}}]}}
+"""
+SERVICE = """\
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  type: ClusterIP
+  clusterIP: {service.address}
+  clusterIPs: [{service.address}]
+  selector: {{app: {name}}}
+  ports: [{{port: {service.port}, protocol: {service.protocol}, targetPort: {port}}}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: {name}-1, namespace: {namespace}, labels: {{kubernetes.io/service-name: {name}}}}}
+addressType: IPv4
+endpoints:
+{ends}
+ports: [{{port: {port}, protocol: {service.protocol}, name: ""}}]
+"""
+POLICY = """\
+apiVersion: v1
+kind: Namespace
+metadata: {name: default, labels: {kubernetes.io/metadata.name: default}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {kubernetes.io/metadata.name: shop}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  policyTypes: [Ingress]
+  ingress:
+  - from:
+    - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: default}}
+      podSelector: {matchLabels: {app: web}}
+    ports: [{port: 5432, protocol: TCP}]
+"""

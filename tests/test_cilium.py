@@ -1,0 +1,133 @@
+"""Clusters with Cilium: random states of its maps, in which the lowered network says what the concrete walk says; and what states of known kinds lead to.
+
+``CILIUM_CLUSTERS`` sets how many clusters are tried (60), ``CILIUM_SEED`` the first seed (1).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from analyzer.addresses import address
+from analyzer.findings import Verdict
+from analyzer.model.network import Network
+from analyzer.query.guarantees import decide
+from analyzer.solve.concrete import Flow, walk
+from analyzer.solve.packet import ICMP, SYN, TCP, UDP, Fate, Packet, Trace
+from analyzer.source import Scope
+from analyzer.transfer.graph import NetworkProgram
+from tests.captures import network_of
+from tests.cilium_cluster import CLOSED, HOST, OPEN, PODS, Allowed, Cluster, Pod, Service
+from tests.lowered import agree, outcomes, walked
+
+COUNT, SEED = int(os.environ.get("CILIUM_CLUSTERS", "60")), int(os.environ.get("CILIUM_SEED", "1"))
+LISTINGS = ("cilium_bpf_ipcache_list", "cilium_bpf_endpoint_list", "cilium_bpf_policy_get_--all_--numeric", "cilium_bpf_lb_list")
+IDENTITIES = (0, 1, 2, 6, 10001, 10002, 10003)
+TARGETS = ("10.244.1.200", "10.244.2.200", "192.168.0.11", "192.168.0.12", "192.168.0.1", "8.8.8.8", "10.244.2.99", "10.96.0.99")
+CLIENT, WEB, DB = PODS[0], PODS[1], PODS[3]
+
+
+def random_cluster(random: Random) -> Cluster:
+    """A cluster of a random set-up with random policy maps."""
+    policies = {pod.endpoint: random.choice((OPEN, CLOSED, tuple(random_policy(random)))) for pod in PODS}
+    without = [(random.choice((1, 2)), random.choice(LISTINGS))] if random.random() < 0.15 else []
+    return Cluster(
+        services=tuple(random_services(random)),
+        policies=policies,
+        tunnel=random.choice(("vxlan", "vxlan", "geneve", "")),
+        replacement=random.random() < 0.8,
+        endpoint_routes=random.random() < 0.25,
+        masquerade=random.choice(("IPTables", "IPTables", "Disabled")),
+        tunnel_map=random.random() < 0.4,
+        without=frozenset(without),
+    )
+
+
+def random_policy(random: Random) -> Iterator[Allowed]:
+    """A random policy map."""
+    ports = ("ANY", "ANY", "TCP", "8080/TCP", "8080-8095/TCP", "5432/TCP", "53/UDP", "8/ICMP")
+    for _ in range(random.randint(1, 6)):
+        yield Allowed(random.choice(IDENTITIES), random.choice(ports), random.random() < 0.6, random.random() < 0.2)
+
+
+def random_services(random: Random) -> Iterator[Service]:
+    """Services with one, several or no backends, and one that refuses every other port of an address."""
+    ends = [f"{pod.address}:8080" for pod in PODS]
+    for number in range(3):
+        protocol = random.choice(("TCP", "TCP", "UDP"))
+        yield Service(
+            f"default/s{number}", f"10.96.0.{50 + number}", 80, tuple(random.sample(ends, random.randint(0, 3))), protocol
+        )
+    if random.random() < 0.3:
+        yield Service("default/s0", "10.96.0.50", 0, (), "ANY")
+
+
+def damaged(random: Random, files: dict[str, str]) -> dict[str, str]:
+    """The files with a line of a listing lost or changed."""
+    for _ in range(random.choice((0, 1, 1, 2))):
+        name = random.choice([name for name in sorted(files) if name.rsplit("/", 1)[-1] in (*LISTINGS, "cilium_bpf_tunnel_list")])
+        lines = files[name].split("\n")
+        number = random.randrange(1, len(lines))
+        changes = (
+            ("identity=10002", "identity=10003"),
+            ("192.168.0.12", "192.168.0.11"),
+            ("ifindex=1", "ifindex=7"),
+            ("id=20", "id=10"),
+        )
+        old, new = random.choice(changes)
+        lines[number : number + 1] = [] if random.random() < 0.5 else [lines[number].replace(old, new)]
+        files = {**files, name: "\n".join(lines)}
+    return files
+
+
+def flows(random: Random, cluster: Cluster) -> Iterator[Flow]:
+    """Flows between pods, to services, nodes and the world."""
+    places = [
+        *TARGETS,
+        *(pod.address for pod in PODS),
+        *(pod.address for pod in PODS),
+        *(one.address for one in cluster.services),
+    ]
+    for number in range(12):
+        pod = random.choice(PODS)
+        scope, source = Scope(f"n{pod.node}", f"{pod.namespace}_{pod.name}"), pod.address
+        if random.random() < 0.2:
+            scope, source = Scope(f"n{pod.node}"), ""
+        elif random.random() < 0.05:
+            source = "10.244.9.9"
+        protocol = random.choice((TCP, TCP, UDP, ICMP))
+        port = random.choice((80, 8080, 8081, 5432, 53))
+        target = address(random.choice(places)).value
+        begun = address(source).value if source else 0
+        echo = 8 if protocol == ICMP else 0
+        flags = SYN if protocol == TCP else 0
+        yield Flow(scope, Packet(4, begun, target, protocol, 40000 + number, 0 if echo else port, echo, tcp_flags=flags))
+
+
+def test_random_clusters(tmp_path: Path) -> None:
+    wrong: list[str] = []
+    tried = lowered = 0
+    fates: dict[Fate, int] = dict.fromkeys(Fate, 0)
+    for seed in range(SEED, SEED + COUNT):
+        random = Random(seed)
+        cluster = random_cluster(random)
+        made = network_of(damaged(random, cluster.files()), tmp_path / str(seed))
+        program = NetworkProgram(made, 4)
+        for flow in flows(random, cluster):
+            trace = walk(made, flow)
+            told, found = walked(trace), outcomes(program, flow)
+            tried += 1
+            fates[trace.fate] += 1
+            unknown = any(end.fate is Fate.UNKNOWN for end in found)
+            lowered += not unknown
+            if not (unknown and trace.fate is Fate.UNKNOWN) and not agree(found, told):
+                wrong.append(
+                    f"seed {seed}: {flow}\n  walked:  {sorted(map(str, told))}\n  lowered: {sorted(map(str, found))}\n{cluster}"
+                )
+    assert not wrong, f"{len(wrong)} of {tried} wrong\n" + "\n".join(wrong[:2])
+    assert lowered > tried * 0.5
+    assert min(fates[Fate.REACHABLE], fates[Fate.UNREACHABLE]) > tried * 0.2
