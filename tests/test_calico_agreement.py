@@ -160,7 +160,8 @@ class Maker:
             found |= {field: self.many(1, 2, lambda: self.pick(*BLOCKS[family]))} if self.chance(share) else {}
         for field, share in (("ports", 0.4), ("notPorts", 0.15)):
             if with_ports and self.chance(share):
-                known = PORTS if end == "destination" and field == "ports" else [80, 40000, "80:90", "30000:50000"]
+                known = PORTS if field == "ports" else [80, 40000, "80:90", "30000:50000"]
+                known = [*known, 40000, "30000:50000"] if end == "source" else known
                 found[field] = self.many(1, 2, lambda known=known: self.pick(*known))  # type: ignore[misc]
         return found
 

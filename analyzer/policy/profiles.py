@@ -75,6 +75,7 @@ CALICO_KINDS = frozenset(
         "Profile",
         "Tier",
         "FelixConfiguration",
+        "KubeControllersConfiguration",
     )
 )
 # Other programs than the network system enforce these: the mesh's proxies, a DaemonSet beside it, the cloud.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from operator import and_, or_
 
-from analyzer.addresses import Prefix, prefix
+from analyzer.addresses import Prefix, host_prefix, prefix
 from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.calico.selectors import NAMESPACE_KEY, mapped
@@ -46,6 +46,8 @@ ORCHESTRATOR_KEY = "projectcalico.org/orchestrator"
 NAME_KEY = "projectcalico.org/name"
 OF_NAMESPACE, OF_ACCOUNT = "pcns.", "pcsa."
 # Where calicoctl and the API server keep the labels of objects of crd.projectcalico.org.
+# The profile that allows everything.
+ALLOWING = "projectcalico-default-allow"
 METADATA = "projectcalico.org/metadata"
 
 
@@ -230,9 +232,26 @@ def endpoints_in(key: Same) -> Endpoints:
     profiles = {item.name: item for item in objects.get("Profile", ())}
     sets = [*(local_set(item, world) for item in objects.get("NetworkSet", ()))]
     sets += [Labelled(labels_of(item), nets(item)) for item in objects.get("GlobalNetworkSet", ())]
-    hosts = unique(host_endpoint(item, profiles) for item in objects.get("HostEndpoint", ()))
+    hosts = unique((*automatic(objects, world), *(host_endpoint(item, profiles) for item in objects.get("HostEndpoint", ()))))
     accounts = frozenset(item.account for item in world.pods())
     return Endpoints(world, tuple(sets), hosts, profiles, {item.name: item for item in objects.get("Tier", ())}, accounts)
+
+
+def automatic(objects: Mapping[str, list[OtherObjectFact]], world: World) -> Iterator[HostEndpoint]:
+    """The host endpoints that kube-controllers makes for nodes where it is told so (kube-controllers/pkg/controllers/node/hostendpoints.go): of all interfaces, with the node's
+    labels and addresses, and a profile that allows everything. Those that are given come in their place."""
+    for config in objects.get("KubeControllersConfiguration", ()):
+        spec = view_of(config).part("spec").part("controllers").part("node").part("hostEndpoint")
+        if (
+            config.name != "default"
+            or spec.text("autoCreate") != "Enabled"
+            or spec.text("createDefaultHostEndpoint") == "Disabled"
+        ):
+            continue
+        for name, node in sorted(world.cluster.nodes.items()):
+            labels = {**node.labels, "projectcalico.org/created-by": "calico-kube-controllers"}
+            blocks = tuple(host_prefix(address) for _, address in node.addresses)
+            yield HostEndpoint(f"{name}-auto-hep", name, "*", labels, blocks, (ALLOWING,), (), config.at)
 
 
 def unique(hosts: Iterable[HostEndpoint]) -> tuple[HostEndpoint, ...]:

@@ -25,7 +25,8 @@ from analyzer.policy.calico.fields import (
     selector,
 )
 from analyzer.policy.calico.selectors import IN_NAMESPACE, NAMESPACE_KEY, mapped
-from analyzer.policy.calico.traffic import box, conjunction, flows, inverted, ports
+from analyzer.policy.calico.traffic import box, conjunction, flows, inverted, is_name, numbered_only, numbers_from, ports
+from analyzer.policy.entities import Entity
 from analyzer.policy.reading import unknown_fields
 from analyzer.policy.terms import (
     ANY_TRAFFIC,
@@ -44,6 +45,7 @@ from analyzer.policy.terms import (
     Peer,
     PortName,
     Traffic,
+    either,
 )
 from analyzer.policy.tiers import Direction, Rule
 from analyzer.ranges import single
@@ -102,8 +104,10 @@ class Reader:
         number = protocol_of(rule, "protocol")
         rest = Way(both(terms), inverted(ports(view, "notPorts", key, number)))
         way = Way(rest.peer, conjunction((ports(view, "ports", key, number), rest.traffic)))
-        if key == "destination" and has_names(view):
-            return (way, *self.of_hosts(view, rest, number or 6))
+        if has_names(view):
+            return (
+                (*self.sources(view, rest, number or 6),) if key == "source" else (way, *self.of_hosts(view, rest, number or 6))
+            )
         if view.value.get("services") is not None:
             return tuple(self.service(view, key, rest))
         return (way,)
@@ -147,6 +151,25 @@ class Reader:
         if len(found) == 2:
             return EVERYONE
         return InBlocks(tuple(default_prefix(family) for family in found)) if found else NOBODY
+
+    def sources(self, view: View, rest: Way, protocol: int) -> Iterator[Way]:
+        """The ports that flows come from, some by name: a name means the ports that the sender's containers, or its host endpoint, give it."""
+        numbers = numbered_only(view)
+        if numbers:
+            yield Way(rest.peer, conjunction((numbers_from(numbers), rest.traffic)))
+        for name in sorted({item for item in view.value.get("ports") or () if isinstance(item, str) and is_name(item)}):
+            senders: dict[int, list[Peer]] = {}
+            for entity in self.endpoints.world.pods():
+                for port in entity.ports:
+                    if (port.name, port.protocol) == (name, protocol):
+                        senders.setdefault(port.port, []).append(itself(entity))
+            for host in self.endpoints.hosts:
+                for port in host.ports:
+                    if (port.name, port.protocol) == (name, protocol):
+                        senders.setdefault(port.port, []).append(InBlocks(host.blocks))
+            for number, peers in sorted(senders.items()):
+                traffic = Box(single(protocol), sources=single(number))
+                yield Way(both((either(peers), rest.peer)), conjunction((traffic, rest.traffic)))
 
     def of_hosts(self, view: View, rest: Way, protocol: int) -> Iterator[Way]:
         """The ports that host endpoints give a name; pods have theirs in their containers."""
@@ -200,6 +223,11 @@ def target(port: ServicePort) -> Traffic:
     if isinstance(port.target, str):
         return PortName(port.target, single(port.protocol))
     return box(port.protocol, port.target or port.port)
+
+
+def itself(entity: Entity) -> Peer:
+    """A pod, or the pods that a workload would make, by the name."""
+    return All((Named(Of.NAMESPACE, frozenset({entity.namespace})), Named(Of.POD, frozenset({entity.pod_name}))))
 
 
 def of_namespace(leaf: Peer) -> Peer:

@@ -50,7 +50,8 @@ def icmp(view: View, key: str, protocol: int | None) -> Traffic | None:
     if kind is None:
         return None
     if protocol not in ICMP:
-        return Opaque(f"{key} in a rule whose protocol is not ICMP, which Felix cannot install", view.at(key))
+        text = f"{key} in a rule whose protocol is not ICMP, which Felix cannot install: name the protocol ICMP or ICMPv6"
+        return Opaque(text, view.at(key))
     low, high = (kind * 256 + code,) * 2 if code is not None else (kind * 256, kind * 256 + 255)
     return Box(single(protocol), ((low, high),))
 
@@ -75,6 +76,23 @@ def ports(view: View, key: str, end: str, protocol: int | None) -> Traffic:
     if numbers:
         terms.insert(0, numbered(normalised(numbers), end))
     return terms[0] if len(terms) == 1 else AnyOf(tuple(terms))
+
+
+def is_name(item: object) -> bool:
+    """Whether a port is given by name."""
+    return isinstance(port(item), str)
+
+
+def numbered_only(view: View) -> Ranges:
+    """The ports of a list that are numbers or ranges."""
+    given = view.value.get("ports")
+    found = (port(item) for item in given if item is not None) if isinstance(given, list) else ()
+    return normalised(item for item in found if isinstance(item, tuple))
+
+
+def numbers_from(found: Ranges) -> Box:
+    """Flows from ports."""
+    return numbered(found, "source")
 
 
 def numbered(found: Ranges, end: str) -> Box:

@@ -35,6 +35,10 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     CHECKS[fact.kind](fact, spec, world)
     for at, reason in dict.fromkeys((gap.at, gap.reason) for gap in view.gaps):
         yield Complaint(at, reason, rejected=True)
+    if fact.kind == "KubeControllersConfiguration" and spec.part("controllers").part("node").part("hostEndpoint").value.get(
+        "templates"
+    ):
+        yield Complaint(fact.at, "the templates of host endpoints are not followed: give the HostEndpoints that they make")
     if fact.kind == "WorkloadEndpoint":
         yield from of_workload(fact, spec, world)
 
@@ -106,6 +110,13 @@ def check_felix(_: OtherObjectFact, spec: View, __: World) -> None:
                 item.wrong(f"{item.text('net')!r} is no CIDR", "net")
 
 
+def check_controllers(_: OtherObjectFact, spec: View, __: World) -> None:
+    """KubeControllersConfiguration: of it, the host endpoints that it has made for nodes."""
+    given = spec.part("controllers").part("node").part("hostEndpoint")
+    if given.text("autoCreate", "Disabled") not in ("Enabled", "Disabled"):
+        given.wrong(f"autoCreate must be Enabled or Disabled, not {given.text('autoCreate')!r}", "autoCreate")
+
+
 def nothing_to_check(_: OtherObjectFact, __: View, ___: World) -> None:
     """WorkloadEndpoint: what is wrong with it does not matter, as pods are known by themselves."""
 
@@ -151,5 +162,6 @@ CHECKS: dict[str, Check] = {
     "WorkloadEndpoint": nothing_to_check,
     "Profile": check_profile,
     "FelixConfiguration": check_felix,
+    "KubeControllersConfiguration": check_controllers,
 }
 KIND = PolicyKind(names=tuple(f"{group}/{name}" for group in GROUPS for name in CHECKS), read=read, standing=always)
