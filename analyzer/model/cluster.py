@@ -20,12 +20,25 @@ from analyzer.source import Span
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """An address range with a purpose: ``pod`` or ``service`` network of the cluster, and where it is said."""
+    """An address range with a purpose, and where it is said: ``pod`` or ``service`` network of the cluster, ``join`` (a system's inner network)
+    or ``balancer`` (addresses for load balancers). ``system`` is the network system whose own configuration says so."""
 
     purpose: str
     prefix: Prefix
     at: Span
     said_by: str
+    system: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value of a system's configuration (``kubernetes`` for the control plane's): which, as it is written, and where it is said."""
+
+    system: str
+    key: str
+    value: str
+    at: Span = field(compare=False, repr=False)
+    said_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +54,6 @@ class Cluster:
     others: tuple[OtherObjectFact, ...] = ()
     ranges: tuple[Range, ...] = ()
     known: frozenset[str] = frozenset()
+    settings: tuple[Setting, ...] = ()
     names: tuple[NameFact, ...] = ()
     security_groups: tuple[SecurityGroupFact, ...] = ()

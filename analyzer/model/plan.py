@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from functools import cache
+from typing import TypeVar
 
-from analyzer.addresses import Prefix, host_prefix, prefix
+from analyzer.addresses import host_prefix
 from analyzer.facts.clouds import NameFact, SecurityGroupFact
 from analyzer.facts.kubernetes import (
     ConfigMapFact,
     EndpointsFact,
-    Located,
     NodeFact,
     ObjectFact,
     OtherObjectFact,
     PodFact,
     ServiceFact,
 )
+from analyzer.model import systems
 from analyzer.model.cluster import Cluster, Range
 from analyzer.model.merging import merged_objects
 from analyzer.model.ordering import Ordered
-from analyzer.source import Gap, Source, Span
+from analyzer.model.systems import Objects, System
+from analyzer.model.systems.programs import programs
+from analyzer.model.systems.reading import line_of, listing, mapping, prefixes
+from analyzer.plugins import package_constants
+from analyzer.source import Gap, Source
 
 O = TypeVar("O", bound=ObjectFact)  # noqa: E741
 TYPES: tuple[type[ObjectFact], ...] = (NodeFact, PodFact, ServiceFact, EndpointsFact, ConfigMapFact, OtherObjectFact)
@@ -61,7 +66,12 @@ def cluster(facts: Ordered, sources: Sequence[Source], troubled: frozenset[str])
     others, rest = merged_objects(facts.all(OtherObjectFact))
     gaps += [*more, *rest]
     texts = {source.path: source for source in sources}
+    containers = tuple(programs([*pods.values(), *others]))
+    objects = Objects(
+        {node.name: node for node in nodes.values()}, tuple(pods.values()), tuple(maps.values()), tuple(others), containers, texts
+    )
     found = [*stated(nodes.values(), pods.values(), others), *configured(maps.values(), texts)]
+    found += [item for system in every_system() for item in system.ranges(objects)]
     if not any(item.purpose == "service" for item in found):
         found += service_addresses(services.values())
     kinds = {fact.kind for kind in TYPES for fact in facts.all(kind)} | empty_lists(sources, troubled)
@@ -75,11 +85,18 @@ def cluster(facts: Ordered, sources: Sequence[Source], troubled: frozenset[str])
             others=tuple(others),
             ranges=tuple(dict.fromkeys(found)),
             known=frozenset(kinds),
+            settings=tuple(dict.fromkeys(item for system in every_system() for item in system.settings(objects))),
             names=tuple(facts.all(NameFact)),
             security_groups=tuple(facts.all(SecurityGroupFact)),
         ),
         gaps,
     )
+
+
+@cache
+def every_system() -> tuple[System, ...]:
+    """The network systems whose configuration is read, by file name."""
+    return package_constants(systems, "SYSTEM", System)
 
 
 def unique(facts: Sequence[O], gaps: list[Gap]) -> dict[tuple[str, str], O]:
@@ -90,15 +107,6 @@ def unique(facts: Sequence[O], gaps: list[Gap]) -> dict[tuple[str, str], O]:
     for fact in found:
         by_name.setdefault((fact.namespace, fact.name), fact)
     return dict(sorted(by_name.items()))
-
-
-def prefixes(text: object) -> Iterator[Prefix]:
-    """The networks of a comma-separated text; what is none is left out (the API server would have refused it)."""
-    for part in str(text).strip("\"' ").replace(",", " ").split():
-        try:
-            yield prefix(part.strip("\"'"))
-        except ValueError:
-            continue
 
 
 def stated(nodes: Iterable[ObjectFact], pods: Iterable[ObjectFact], others: Iterable[OtherObjectFact]) -> Iterator[Range]:
@@ -150,19 +158,6 @@ def configured(maps: Iterable[ConfigMapFact], texts: Mapping[str, Source]) -> It
                     yield Range(purpose, item, line_of(located, found.group(1), texts), f"ConfigMap {fact.name} {key}")
 
 
-def line_of(located: Located, text: str, texts: Mapping[str, Source]) -> Span:
-    """The line of a text inside a value of several lines; the value's place where it is not found."""
-    source = texts.get(located.at.path)
-    if source is None or "\n" not in located.value:
-        return located.at
-    first = located.at.line
-    count = located.value.count("\n") + 2
-    for number, line in enumerate(source.text.split("\n")[first - 1 : first - 1 + count], first):
-        if (column := line.find(text)) >= 0:
-            return Span(source.path, number, column + 1, number, column + 1 + len(text))
-    return located.at
-
-
 def service_addresses(services: Iterable[ServiceFact]) -> Iterator[Range]:
     """Where no range is stated: the services' own addresses."""
     for service in services:
@@ -179,13 +174,3 @@ def empty_lists(sources: Sequence[Source], troubled: frozenset[str]) -> set[str]
         for name, source in names
         if name in FILE_KINDS and source.path not in troubled and "items" in source.text
     }
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """The value where it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def listing(value: object) -> Sequence[Any]:
-    """The value where it is a list, else an empty one."""
-    return value if isinstance(value, list | tuple) else ()

@@ -1,7 +1,7 @@
 """The CNI's pod network is not the one that Kubernetes is told.
 
 ## What it finds
-A network of the CNI (flannel's `Network`, Calico's IPPools, Cilium's cluster pool, Nodes' `podCIDRs`) that lies outside what kube-proxy (`clusterCIDR`), the
+A network of the CNI (flannel's `Network`, Calico's IPPools, Cilium's cluster pool, Weave's range, OVN-Kubernetes' networks, Nodes' `podCIDRs`) that lies outside what kube-proxy (`clusterCIDR`), the
 controller manager (`--cluster-cidr`) or kubeadm (`podSubnet`) call the pod network.
 
 ## Why it matters
@@ -23,7 +23,9 @@ from collections.abc import Iterator
 from analyzer.query.plan import Range
 from analyzer.rule import Finding, Network, Rule, Severity
 
-KUBERNETES = ("--cluster-cidr", "ConfigMap kubeadm-config", "ConfigMap kube-proxy")
+KUBERNETES = ("--cluster-cidr", "ConfigMap kubeadm-config", "ConfigMap kube-proxy", "ClusterConfiguration ", "KubeProxyConfiguration ")
+# Systems whose pods all have addresses of the network that Kubernetes is told. Kube-OVN and Cilium may have further pools.
+WHOLE = ("calico", "ovn-kubernetes", "romana", "weave")
 FLANNEL = "ConfigMap kube-flannel-cfg"
 PLUGINS = ("ConfigMap", "IPPool")
 
@@ -31,7 +33,7 @@ PLUGINS = ("ConfigMap", "IPPool")
 def check(network: Network) -> Iterator[Finding]:
     pods = [item for item in network.cluster.ranges if item.purpose == "pod"]
     told = [item for item in pods if item.said_by.startswith(KUBERNETES)]
-    plugin = [item for item in pods if item.said_by.startswith(PLUGINS) and item not in told]
+    plugin = [item for item in pods if (item.said_by.startswith(PLUGINS) or item.system in WHOLE) and item not in told]
     yield from outside(plugin, told, Severity.ERROR)
     yield from outside(told, [item for item in told if item.said_by.startswith(KUBERNETES[0])], Severity.ERROR)
     if not plugin or any(item.said_by.startswith(FLANNEL) for item in plugin):

@@ -1,0 +1,108 @@
+"""The control plane, the kubelet and kube-proxy: flags, component configuration, and the ConfigMaps of kubeadm.
+
+Fields: kubeadm v1beta3/v1beta4 ``ClusterConfiguration``, kubelet.config.k8s.io/v1beta1, kubeproxy.config.k8s.io/v1alpha1; flags of
+kube-apiserver, kube-controller-manager and kube-proxy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from analyzer.facts.kubernetes import ConfigMapFact, Located, OtherObjectFact
+from analyzer.model.cluster import Range, Setting
+from analyzer.model.systems import Objects, System
+from analyzer.model.systems.reading import line_of, line_value, listing, mapping, prefixes, ranges_of, settings_of
+
+NAME = "kubernetes"
+FLAGS = {
+    "--node-cidr-mask-size": "node-mask",
+    "--node-cidr-mask-size-ipv4": "node-mask-4",
+    "--node-cidr-mask-size-ipv6": "node-mask-6",
+    "--allocate-node-cidrs": "allocate-node-networks",
+    "--service-node-port-range": "node-ports",
+    "--proxy-mode": "proxy-mode",
+    "--cluster-dns": "cluster-dns",
+    "--cluster-domain": "cluster-domain",
+    "--max-pods": "max-pods",
+    "--iptables-masquerade-bit": "masquerade-bit",
+}
+PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "k3s")
+RANGES = {"--cluster-cidr": "pod", "--service-cluster-ip-range": "service"}
+KUBEADM = {"dnsDomain": "cluster-domain"}
+KUBELET = {"clusterDomain": "cluster-domain", "maxPods": "max-pods"}
+PROXY = {"mode": "proxy-mode"}
+MAPS = {
+    "kubeadm-config": ("ClusterConfiguration", KUBEADM),
+    "kube-proxy": ("config.conf", PROXY),
+    "kubelet-config": ("kubelet", KUBELET),
+}
+
+
+def ranges(objects: Objects) -> Iterator[Range]:
+    """What templates of workloads and files of component configuration state; pods' flags and ConfigMaps are read beside all others."""
+    for program in objects.programs:
+        if program.fact.kind != "Pod" and program.container.startswith(PROGRAMS):
+            for flag, purpose in RANGES.items():
+                yield from ranges_of(purpose, program.flags.get(flag), f"{flag} of {program.title}", NAME)
+    for fact in objects.others:
+        if fact.kind == "ClusterConfiguration":
+            yield from field(fact, "pod", "networking", "podSubnet")
+            yield from field(fact, "service", "networking", "serviceSubnet")
+        elif fact.kind == "KubeProxyConfiguration":
+            yield from field(fact, "pod", "clusterCIDR")
+
+
+def field(fact: OtherObjectFact, purpose: str, *path: str) -> Iterator[Range]:
+    """The networks of a field."""
+    value: object = fact.document
+    for part in path:
+        value = mapping(value).get(part)
+    for item in prefixes(value) if isinstance(value, str) else ():
+        yield Range(purpose, item, fact.place(*path), f"{fact.kind} {path[-1]}", NAME)
+
+
+def settings(objects: Objects) -> Iterator[Setting]:
+    """The values that rules compare."""
+    for program in objects.programs:
+        if not program.container.startswith((*PROGRAMS, "kubelet")):
+            continue
+        found = ((key, program.flags.get(flag), f"{flag} of {program.title}") for flag, key in FLAGS.items())
+        yield from settings_of(NAME, found)
+    for fact in objects.maps:
+        for name, (key, fields) in MAPS.items():
+            if fact.name == name or fact.name.startswith(f"{name}-1."):
+                lines = (
+                    (word, line_value(fact, key, line, objects.texts), f"ConfigMap {fact.name}") for line, word in fields.items()
+                )
+                yield from settings_of(NAME, lines)
+                if name == "kubelet-config":
+                    yield from settings_of(NAME, [("cluster-dns", first_server(fact, objects), f"ConfigMap {fact.name}")])
+    for item in objects.others:
+        yield from component(item)
+
+
+def first_server(fact: ConfigMapFact, objects: Objects) -> Located | None:
+    """The first address below ``clusterDNS`` of the kubelet's ConfigMap."""
+    located = fact.data.get("kubelet")
+    found = re.search(r"^clusterDNS:\s*\n\s*-\s*(\S+)", located.value[:65536], re.MULTILINE) if located is not None else None
+    return Located(found[1].strip("\"'"), line_of(located, found[1], objects.texts)) if located is not None and found else None
+
+
+def component(fact: OtherObjectFact) -> Iterator[Setting]:
+    """A file of component configuration."""
+    by_kind = {"KubeletConfiguration": KUBELET, "KubeProxyConfiguration": PROXY}
+    for name, key in by_kind.get(fact.kind, {}).items():
+        value = fact.document.get(name)
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+            yield Setting(NAME, key, str(value), fact.place(name), f"{fact.kind} {name}")
+    if fact.kind == "KubeletConfiguration":
+        for index, text in enumerate(listing(fact.document.get("clusterDNS"))):
+            yield Setting(NAME, "cluster-dns", str(text), fact.place("clusterDNS", index), "KubeletConfiguration clusterDNS")
+    if fact.kind == "ClusterConfiguration":
+        domain = mapping(fact.document.get("networking")).get("dnsDomain")
+        located = Located(domain, fact.place("networking", "dnsDomain")) if isinstance(domain, str) else None
+        yield from settings_of(NAME, [("cluster-domain", located, "ClusterConfiguration dnsDomain")])
+
+
+SYSTEM = System(NAME, ranges, settings)

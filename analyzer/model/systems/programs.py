@@ -1,0 +1,90 @@
+"""The containers of network systems and of the control plane: their flags and environment, with places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from analyzer.facts.kubernetes import Located, ObjectFact
+from analyzer.source import Span
+
+NAMES = re.compile(
+    r"kube-apiserver|kube-controller-manager|kube-proxy|kube-flannel|flannel|calico-node|install-cni|kube-router|weave|weave-npc|cilium-agent"
+    r"|kube-ovn-controller|kube-ovn-cni|cni-server|kube-ovn-.*|ovnkube-.*|ovn-.*|romana-.*|terway|aws-node|k3s|kubelet"
+)
+TEMPLATES: Mapping[str, tuple[str, ...]] = {
+    "DaemonSet": ("spec", "template", "spec"),
+    "Deployment": ("spec", "template", "spec"),
+    "StatefulSet": ("spec", "template", "spec"),
+    "Pod": ("spec",),
+}
+WORD = re.compile(r"(?<![\w-])(--?[A-Za-z0-9][\w-]*)(?:=(\"[^\"]*\"|'[^']*'|[^\s;\"']*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A container: the object it is of, its name, its flags (``--cluster-cidr``) and its environment."""
+
+    fact: ObjectFact = field(compare=False, repr=False)
+    container: str
+    flags: Mapping[str, Located]
+    environment: Mapping[str, Located]
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        return f"{self.fact.kind} {self.fact.name}"
+
+
+def programs(objects: Iterable[ObjectFact]) -> Iterator[Program]:
+    """The containers whose name is that of a network system's, of all workloads and pods."""
+    for fact in objects:
+        path = TEMPLATES.get(fact.kind)
+        spec: Any = fact.document
+        for part in path or ():
+            spec = spec.get(part) if isinstance(spec, Mapping) else None
+        if not isinstance(spec, Mapping) or path is None:
+            continue
+        for key in ("containers", "initContainers"):
+            items = spec.get(key)
+            for index, item in enumerate(items if isinstance(items, list) else ()):
+                if isinstance(item, Mapping) and NAMES.fullmatch(str(item.get("name"))):
+                    yield program(fact, item, (*path, key, index))
+
+
+def program(fact: ObjectFact, item: Mapping[str, Any], path: tuple[str | int, ...]) -> Program:
+    """One container."""
+    flags: dict[str, Located] = {}
+    for part in ("command", "args"):
+        found = item.get(part)
+        words = [str(word) for word in found] if isinstance(found, list) else []
+        for index, word in enumerate(words):
+            at = fact.place(*path, part, index)
+            flags.update(flags_of(word, words[index + 1 :], at, fact.place(*path, part, index + 1)))
+    return Program(fact, str(item.get("name")), flags, environment(fact, item, path))
+
+
+def flags_of(word: str, rest: list[str], at: Span, after: Span) -> Iterator[tuple[str, Located]]:
+    """The flags of a word: one, with its value behind ``=`` or in the next word; a shell command has several."""
+    if not word.startswith("-"):
+        yield from ((found[1], Located((found[2] or "").strip("\"'"), at)) for found in WORD.finditer(word[:65536]))
+        return
+    flag, equals, value = word.partition("=")
+    if equals:
+        yield flag, Located(value.strip("\"'"), at)
+    elif rest and not rest[0].startswith("-"):
+        yield flag, Located(rest[0].strip("\"'"), after)
+    else:
+        yield flag, Located("true", at)
+
+
+def environment(fact: ObjectFact, item: Mapping[str, Any], path: tuple[str | int, ...]) -> dict[str, Located]:
+    """The variables that are written out."""
+    found: dict[str, Located] = {}
+    listed = item.get("env")
+    for index, one in enumerate(listed if isinstance(listed, list) else ()):
+        if isinstance(one, Mapping) and isinstance(one.get("value"), str):
+            found[str(one.get("name"))] = Located(one["value"], fact.place(*path, "env", index, "value"))
+    return found
