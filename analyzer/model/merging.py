@@ -20,6 +20,31 @@ O = TypeVar("O", bound=ObjectFact)  # noqa: E741
 PASSING = frozenset(
     {"resourceVersion", "managedFields", "generation", "uid", "selfLink", "creationTimestamp", "annotations", "ownerReferences"}
 )
+# What of a pod's specification says nothing about networks.
+BESIDE_NETWORKS = frozenset(
+    {
+        "image",
+        "imagePullPolicy",
+        "imagePullSecrets",
+        "lifecycle",
+        "livenessProbe",
+        "priorityClassName",
+        "resources",
+        "securityContext",
+        "startupProbe",
+        "terminationGracePeriodSeconds",
+        "terminationMessagePath",
+        "terminationMessagePolicy",
+        "tolerations",
+        "volumeMounts",
+        "volumes",
+    }
+)
+# Groups of kinds that can be about networks: Kubernetes' own, and those with such a word. Of others nothing is read.
+OF_NETWORKS = re.compile(
+    r"(?:[a-z]*|apps|batch|extensions|policy|.*(?:net|k8s|vpc|calico|cilium|antrea|istio|ovn|cni|gateway|route|whereabouts|kube-?adm|weave|amazonaws|submariner|alibaba|openshift|operator).*)"
+)
+NOT_OF_NETWORKS = frozenset({"kustomize.config.k8s.io", "builtin"})
 DEVICE_KEY = re.compile(r"(?P<head>net\.ipv[46]\.(?:conf|neigh)\.)(?P<device>.+)(?P<tail>\.[^./]+)")
 
 
@@ -169,13 +194,20 @@ def merged_objects(facts: Iterable[O]) -> tuple[list[O], list[Gap]]:
 
 def object_contradiction(first: ObjectFact, other: ObjectFact) -> list[Gap]:
     """A gap where two texts state one object differently."""
-    path = difference(first.document, other.document)
+    path = difference(first.document, other.document) if of_networks(other) else None
     if path is None:
         return []
     name = f"{other.kind} {other.namespace + '/' if other.namespace else ''}{other.name}"
     where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
     text = f"{name}: {where or 'what it says'} here is not the same as at {first.place(*path)}; that one is used"
     return [Gap(other.place(*path), text, "kubernetes")]
+
+
+def of_networks(fact: ObjectFact) -> bool:
+    """Whether an object can say anything about networks, by its group or because it makes pods; of others it does not matter which text is used."""
+    group, spec = fact.api_version.rpartition("/")[0], fact.document.get("spec")
+    makes_pods = isinstance(spec, Mapping) and "template" in spec
+    return makes_pods or (group not in NOT_OF_NETWORKS and OF_NETWORKS.fullmatch(group) is not None)
 
 
 def difference(one: Any, two: Any, path: tuple[str | int, ...] = ()) -> tuple[str | int, ...] | None:
@@ -197,4 +229,6 @@ def passing(path: tuple[str | int, ...], key: str | int) -> bool:
     """Whether a value changes without a change of what is wanted."""
     if path == ("status",):
         return key not in ("podIP", "podIPs", "addresses", "loadBalancer")
+    if key in BESIDE_NETWORKS and "spec" in path:
+        return True
     return path == ("metadata",) and key in PASSING
