@@ -105,6 +105,8 @@ def beginning(program: NetworkProgram, flow: Flow) -> ir.Point:
     """Where the flow's first packet starts."""
     if isinstance(flow.start, Interface):
         return program.arrival(flow.start)
+    if flow.unbound:
+        return program.start_unbound(flow.start)
     return program.start(flow.start) if flow.packet.source else program.start_of_host(flow.start)
 
 
@@ -135,7 +137,7 @@ def opened(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Sco
     third = answer(state)
     flags = states.INDEX[Field.TCP_FLAGS]
     third = third._replace(env=(*third.env[:flags], ACK, *third.env[flags + 1 :]))
-    at = program.arrival(flow.start) if isinstance(flow.start, Interface) else program.start(flow.start)
+    at = beginning(program, flow)
     return {third_end(way, scope) for way, _ in machine.walk(at, third)}
 
 

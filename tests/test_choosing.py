@@ -130,6 +130,25 @@ def test_each_way_of_a_route_may_choose(folder: Path) -> None:
     ]
 
 
+def test_a_rule_about_the_source_is_asked_with_it_and_without(folder: Path) -> None:
+    """UDP and pings without a connection keep the route by which their source was chosen, TCP does not: the table that the rule leads to decides
+    about TCP, and the main table about the others."""
+    rules = folder / POD / "ip_rule"
+    rules.write_text(rules.read_text().replace("32766:", "700:\tfrom 10.64.0.2 lookup 70\n32766:", 1))
+    routes = folder / POD / "ip_route_show_table_all"
+    before = routes.read_text()
+    routes.write_text(f"{before}default via 10.64.0.1 dev eth0 table 70\n10.64.0.0/24 dev eth0 scope link table 70\n")
+    assert set(verdicts(network_of(folder)).values()) == {Verdict.PROVED}
+    routes.write_text(f"blackhole {SMALL.subnet(1)}.0/24\n{routes.read_text()}")
+    refused = decide(network_of(folder), ("pod-to-pod",))
+    assert refused.guarantees[0].verdict is Verdict.REFUTED
+    assert {(item.source, item.target) for item in refused.broken} == {("default/p0-0", f"default/p1-{pod}") for pod in (0, 1)}
+    routes.write_text(f"{before}blackhole default table 70\n")
+    refused = decide(network_of(folder), ("pod-to-pod",))
+    assert refused.guarantees[0].verdict is Verdict.REFUTED
+    assert "blackhole" in refused.guarantees[0].reason
+
+
 def test_two_who_send_from_one_address_are_not_in_one_part(folder: Path) -> None:
     network = network_of(folder)
     first, second, *_ = pods(network, 4)

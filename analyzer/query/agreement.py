@@ -30,12 +30,15 @@ def every(aim: Aim, state: State) -> tuple[list[State], list[State]]:
     return [state], []
 
 
-def contradiction(program: NetworkProgram, aims: Iterable[Aim], senders: Sequence[Sender], parted: Parted = every) -> str:
+def contradiction(
+    program: NetworkProgram, aims: Iterable[Aim], senders: Sequence[Sender], parted: Parted = every, unbound: bool = False
+) -> str:
     """Asks whether some packet of the senders fails on its way there; words where Z3 finds one although the sets have none. What is
     too much for Z3 stays the sets' answer. ``parted`` gives the packets of a set that are to arrive, and those that are not to."""
     some = [slimmed(sender) for sender in spaced(senders, SOME)]
+    begin = program.start_unbound if unbound else program.start
     for aim in map(slim, aims):
-        sets = [(program.start(sender.scope), parted(aim, request(aim, sender))) for sender in some]
+        sets = [(begin(sender.scope), parted(aim, request(aim, sender))) for sender in some]
         wanted = [(point, state) for point, (states, _) in sets for state in states]
         denied = [(point, state) for point, (_, states) in sets for state in states]
         words = differing(program, wanted, dict(questions(aim, some)))

@@ -139,15 +139,21 @@ class Analysis:
 
 
 def analyse(
-    program: ir.Program, send: Callable[[Scope], ir.Point], aim: Aim, senders: Sequence[Sender], dead: Neglect = NOTHING
+    program: ir.Program,
+    send: Callable[[Scope], ir.Point],
+    aim: Aim,
+    senders: Sequence[Sender],
+    dead: Neglect = NOTHING,
+    begin: Callable[[Scope], ir.Point] | None = None,
 ) -> Analysis:
-    """Requests of all senders, what arrives, and the answers to it."""
-    starts = [(send(sender.scope), request(aim, sender)) for sender in senders]
+    """Requests of all senders, what arrives, and the answers to it. ``begin`` is where the senders' own packets start, if not as answers do."""
+    begin = begin or send
+    starts = [(begin(sender.scope), request(aim, sender)) for sender in senders]
     homes = {value: sender.scope for sender in senders for low, high in sender.sources for value in range(low, high + 1)}
 
     def back(result: Result, _: Analysis) -> Back:
         lost, came = returns(aim, result, homes)
-        return lost, [(send(scope_of(result)), came)] if came is not None else []
+        return lost, [(begin(scope_of(result)), came)] if came is not None else []
 
     return followed(program, send, aim, starts, back, dead)
 

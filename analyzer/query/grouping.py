@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from analyzer.addresses import Address
-from analyzer.model.network import Network
+from analyzer.model.network import Namespace, Network
 from analyzer.query.choosing import Sending, groupable, sendings, unfamiliar
 from analyzer.query.flows import Aim, Sender
 from analyzer.query.parties import Party
 from analyzer.query.sending import free_ports
 from analyzer.ranges import Ranges, contains, normalised, single, size
+from analyzer.solve.packet import UDP
 from analyzer.source import Scope
 
 NO_PARTIES: Mapping[int, tuple[Party, ...]] = {}
@@ -20,7 +21,8 @@ NO_PARTIES: Mapping[int, tuple[Party, ...]] = {}
 @dataclass(frozen=True, slots=True)
 class Group:
     """Senders, receivers and packets that are decided together. ``sources`` names the parties by source address, ``targets`` by destination;
-    ``unfamiliar`` are those who send from an address that is not known to be theirs."""
+    ``unfamiliar`` are those who send from an address that is not known to be theirs. ``unbound``: who sends has bound no address, and its packets
+    keep the route by which their source was chosen; the pairs are those of the other group then."""
 
     aims: tuple[Aim, ...]
     senders: tuple[Sender, ...]
@@ -28,6 +30,7 @@ class Group:
     targets: Mapping[int, tuple[str, ...]]
     pods: Mapping[int, tuple[Party, ...]] = field(default_factory=dict)
     unfamiliar: tuple[Sending, ...] = ()
+    unbound: bool = False
 
 
 def grouped(
@@ -40,12 +43,48 @@ def grouped(
 ) -> Iterator[Group]:
     """Who sends from what to where, together where no two send from one address; from ``ports``, by default those that nothing else holds."""
     for some in groupable(found):
-        senders = []
-        for one in some:
-            own = free_ports(network, one.party.scope, one.source) if ports is None else ports
-            senders.append(Sender(one.party.scope, single(one.source), one.destinations, own))
-        sources = {one.source: (one.party,) for one in some}
-        yield Group(aims, tuple(senders), sources, targets, pods, tuple(one for one in some if unfamiliar(one)))
+        group = group_of(network, some, aims, targets, pods, ports)
+        yield group
+        family = aims[0].family
+        late = tuple(one for one in some if by_source(network.namespaces[one.party.scope], family))
+        if late and (free := tuple(routed_once(aims))):
+            yield replace(group_of(network, late, free, targets, pods, ports), unbound=True)
+
+
+def group_of(
+    network: Network,
+    some: tuple[Sending, ...],
+    aims: tuple[Aim, ...],
+    targets: Mapping[int, tuple[str, ...]],
+    pods: Mapping[int, tuple[Party, ...]],
+    ports: Ranges | None,
+) -> Group:
+    """The group of some sendings."""
+    senders = []
+    for one in some:
+        own = free_ports(network, one.party.scope, one.source) if ports is None else ports
+        senders.append(Sender(one.party.scope, single(one.source), one.destinations, own))
+    sources = {one.source: (one.party,) for one in some}
+    return Group(aims, tuple(senders), sources, targets, pods, tuple(one for one in some if unfamiliar(one)))
+
+
+def by_source(space: Namespace, family: int) -> bool:
+    """Whether the routing of a namespace looks at the source: a packet that has none yet may then be routed otherwise than one that has."""
+    rules = any(rule.source is not None and rule.source.length for rule in space.rules.get(family, ()))
+    routes = (route for table in space.routes.get(family, {}).values() for route in table)
+    return rules or any(route.source_prefix is not None and route.source_prefix.length for route in routes)
+
+
+def routed_once(aims: Iterable[Aim]) -> Iterator[Aim]:
+    """The packets that keep the route by which their source was chosen: all of IPv6 (``ip6_dst_lookup_tail``); of IPv4 UDP and pings without a
+    connection (``udp_sendmsg``), since all else is routed again with the source (``ip_route_connect``)."""
+    for aim in aims:
+        if aim.family == 6 or aim.ping:
+            yield aim
+        elif aim.translated is None:
+            yield replace(aim, protocols=single(UDP))
+        elif asked := {key: ends for key, ends in aim.translated.items() if key[0] == UDP}:
+            yield replace(aim, protocols=single(UDP), translated=asked)
 
 
 def node_groups(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 
 from analyzer.addresses import Address
@@ -81,14 +82,15 @@ class Reach:
 def decided(network: Network, program: NetworkProgram, group: Group, dead: Neglect) -> Reach:
     """The flows of a group, which Z3 has a look at too where none fails."""
     reach = Reach()
-    reach.pairs = pairs_asked(group)
+    begin = program.start_unbound if group.unbound else program.start
     admission = admission_of(network, group)
-    reach.governed = admission.pairs_governed(group.sources, group.pods) if admission is not None else 0
+    reach.pairs = 0 if group.unbound else pairs_asked(group)
+    reach.governed = 0 if group.unbound else admission.pairs_governed(group.sources, group.pods) if admission is not None else 0
     for aim in group.aims:
         if reach.rules > BUDGET:
             reach.doubts[f"what {group.senders[0].scope.node} and others send was not decided: more than {BUDGET} tests"] = None
             break
-        found = analyse(program, program.start, aim, group.senders, dead)
+        found = analyse(program, program.start, aim, group.senders, dead, begin)
         reach.assumptions.update(dict.fromkeys(program.assumptions_at(found.points)))
         reach.assumptions.update(found.assumptions)
         reach.rules += found.count.rules
@@ -99,7 +101,8 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         reach.assumptions.update(dict.fromkeys(assumed(network, sender)))
     reach.doubts.update(dict.fromkeys(without_address(network, group)))
     if not (reach.failures or reach.doubts or reach.left):
-        wrong = contradiction(program, group.aims, group.senders, lambda aim, state: parted(admission, group, aim, state))
+        cut = partial(parted, admission, group)
+        wrong = contradiction(program, group.aims, group.senders, cut, group.unbound)
         reach.doubts.update({wrong: None} if wrong else {})
     reach.failures.sort(key=lambda item: item.kind == ADMITTED and item.shown is not None and item.shown.packet.protocol != TCP)
     return reach
@@ -202,7 +205,7 @@ def settled(deciding: Deciding, item: Lost, governed: bool) -> bool:
         if len(reach.failures) + len(reach.doubts) >= REPLAYS:
             reach.doubts[f"more than {REPLAYS} kinds of failures; the rest was not replayed"] = None
             return False
-        found = replay(deciding.network, deciding.aim, item._replace(state=part), homes)
+        found = replay(deciding.network, deciding.aim, item._replace(state=part), homes, group.unbound)
         record(reach, item, pairs, found, governed)
     return True
 
@@ -218,7 +221,7 @@ def admitted(deciding: Deciding, delivered: Sequence[Result]) -> None:
             found = isolating(deciding.admission, group, state)
             item = Lost(ADMITTED, f"{ADMITTED} ({', '.join(map(str, found))} isolates)", found[0].at, state)
             if item.reason not in shown:
-                shown[item.reason] = replay(deciding.network, deciding.aim, item, homes)
+                shown[item.reason] = replay(deciding.network, deciding.aim, item, homes, group.unbound)
             record(own, item, frozenset(pairs_of(group, state)), shown[item.reason], governed=True)
     deciding.reach.failures += own.failures
     deciding.reach.unenforced.update(own.doubts)

@@ -44,12 +44,12 @@ class Replay:
     shown: Counterexample
 
 
-def replay(network: Network, aim: Aim, lost: Lost, homes: Mapping[int, Scope]) -> Replay | None:
-    """Sends a packet of the set; None where no packet of it was found."""
+def replay(network: Network, aim: Aim, lost: Lost, homes: Mapping[int, Scope], unbound: bool = False) -> Replay | None:
+    """Sends a packet of the set, where ``unbound`` by the route that chose its source; None where no packet of it was found."""
     packet = witness(network, aim, lost.state)
     if packet is None or packet.source not in homes:
         return None
-    trace = walk(network, Flow(homes[packet.source], packet))
+    trace = walk(network, Flow(homes[packet.source], packet, unbound))
     return weighed(network, aim, lost, trace)
 
 

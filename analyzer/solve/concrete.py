@@ -26,10 +26,11 @@ FOREIGN_MAC = 0x020000000001
 class Flow:
     """A packet and where it starts: the namespace that sends it, or the interface by which it comes in from outside the capture.
 
-    The packet's source 0 means: the address that the kernel chooses."""
+    The packet's source 0 means: the address that the kernel chooses. ``unbound``: it has chosen the packet's, and keeps the route by which it did."""
 
     start: Scope | Interface
     packet: Packet
+    unbound: bool = False
 
 
 def walk(network: Network, flow: Flow) -> Trace:
@@ -38,7 +39,7 @@ def walk(network: Network, flow: Flow) -> Trace:
     packet = flow.packet
     if packet.protocol == TCP and not packet.tcp_flags:
         packet = packet._replace(tcp_flags=SYN)
-    outcomes = explore(lambda oracle: one_way(index, Flow(flow.start, packet), oracle))
+    outcomes = explore(lambda oracle: one_way(index, replace(flow, packet=packet), oracle))
     return Trace(fate_of(outcomes), outcomes, sent(outcomes, packet))
 
 
@@ -60,6 +61,8 @@ def there_and_back(state: Walk, flow: Flow) -> Outcome:
     """The request from where it starts, and what follows."""
     if isinstance(flow.start, Scope):
         space = state.space(flow.start)
+        if flow.unbound and (ended := internet.routed_unbound(state, space, flow.packet)):
+            return failed(state, best(ended), None)
         ready = internet.prepared(state, space, flow.packet)
         if not isinstance(ready, Packet):
             return failed(state, best(ready), None)

@@ -13,27 +13,66 @@ from analyzer.solve.netfilter import Hook, HookPacket, Judgement, run_hook
 from analyzer.solve.packet import Packet
 from analyzer.solve.route_answers import NotKnown, Refused, Route
 from analyzer.solve.route_lookup import chosen, route_of
-from analyzer.solve.sources import source_of
+from analyzer.solve.sources import select_six, source_of
 from analyzer.solve.walk_index import Space
-from analyzer.solve.walk_state import HEADER, Delivered, Endings, Walk
+from analyzer.solve.walk_state import HEADER, Delivered, Dropped, Endings, Walk
 from analyzer.source import Scope
 
 ACCEPTED = Judgement.ACCEPTED
 
 
 def prepared(walk: Walk, space: Space, packet: Packet) -> Packet | Endings:
-    """The packet with the source that the kernel chooses for it, where it has none."""
+    """The packet with the source that the kernel chooses for it, where it has none. In IPv6 it keeps the route that was found without one."""
     if packet.source:
         return packet
-    found = route_out(walk, space, packet)
-    if not isinstance(found, Route):
+    found = unsourced(walk, space, packet)
+    if isinstance(found, list):
         return found
-    source = source_of(space, found, packet.destination)
+    route, ready = found
+    if packet.family == 6:
+        keep(walk, space, ready, route)
+    return ready
+
+
+def keep(walk: Walk, space: Space, packet: Packet, route: Route | None) -> None:
+    """Remembers the route of a packet that was routed before it had its source: it is not routed again, nor are the packets that follow it
+    (``sk_dst_get``). None: it is routed with its source."""
+    if route is not None:
+        walk.kept[space.scope, *flow_of(packet)] = route
+
+
+def routed_unbound(walk: Walk, space: Space, packet: Packet) -> Endings | None:
+    """Keeps the route by which the kernel chooses the packet's source; the endings where it chooses none."""
+    found = unsourced(walk, space, packet.from_source(0, packet.source_port))
+    if isinstance(found, list):
+        return found
+    if found[1] == packet:
+        keep(walk, space, packet, found[0])
+    return None
+
+
+def flow_of(packet: Packet) -> tuple[int, ...]:
+    """What the packets of a flow have in common."""
+    return packet.source, packet.destination, packet.protocol, packet.source_port, packet.destination_port
+
+
+def unsourced(walk: Walk, space: Space, packet: Packet) -> tuple[Route | None, Packet] | Endings:
+    """The route of a packet without a source, and the packet with the source that it chooses. IPv6 makes nothing of a refusal: it takes any of
+    its addresses and looks again (None; ``ip6_dst_lookup_tail``)."""
+    found = route_out(walk, space, packet)
+    if isinstance(found, Route):
+        source = source_of(space, found, packet.destination)
+        device = found.ways[0].device
+    else:
+        refused = packet.family == 6 and all(isinstance(one, Dropped) for one in found)
+        source, device = select_six(space, "", packet.destination) if refused else None, None
+        if source is None:
+            return found
     if source is None:
         target = Address(packet.family, packet.destination)
-        reason = f"{space.place} has no address to send to {target} from (dev {found.ways[0].device})"
-        return walk.drop(space.scope, reason, found.fact.at)
-    return packet.from_source(source, packet.source_port)
+        reason = f"{space.place} has no address to send to {target} from (dev {device})"
+        return walk.drop(space.scope, reason, found.fact.at if isinstance(found, Route) else None)
+    return (found if isinstance(found, Route) else None), packet.from_source(source, packet.source_port)
 
 
 def route_out(walk: Walk, space: Space, packet: Packet) -> Route | Endings:
@@ -72,14 +111,13 @@ def originate(walk: Walk, scope: Scope, packet: Packet) -> Endings:
 
 
 def sent(walk: Walk, space: Space, packet: Packet) -> Endings:
-    """Source, route, OUTPUT, and where that changed the packet, the route again."""
+    """Source, route, OUTPUT, and where that changed the packet, the route again. What has no source yet is routed once only, as the kernel's
+    tunnels do (``udp_tunnel_dst_lookup``, ``ip_tunnel_xmit``)."""
     scope = space.scope
-    ready = prepared(walk, space, packet)
-    if not isinstance(ready, Packet):
-        return ready
-    route = route_out(walk, space, ready)
-    if not isinstance(route, Route):
-        return route
+    found = routed(walk, space, packet)
+    if isinstance(found, list):
+        return found
+    route, ready = found
     walk.tell(scope, "send", str(ready), None, ready)
     told(walk, space, route, ready)
     at = HookPacket(ready, out_device=route.device, local=True)
@@ -87,12 +125,25 @@ def sent(walk: Walk, space: Space, packet: Packet) -> Endings:
     if not isinstance(passed, HookPacket):
         return passed
     if moved(ready, passed.packet) and not source_alone(ready, passed):
-        route = route_out(walk, space, passed.packet)
-        if not isinstance(route, Route):
-            return route
+        again = route_out(walk, space, passed.packet)
+        if not isinstance(again, Route):
+            return again
+        route = again
         told(walk, space, route, passed.packet)
         passed = passed._replace(out_device=route.device)
     return output(walk, space, passed, route)
+
+
+def routed(walk: Walk, space: Space, packet: Packet) -> tuple[Route, Packet] | Endings:
+    """The route of a packet that is sent, and the packet with its source."""
+    kept = walk.kept.get((space.scope, *flow_of(packet))) if walk.kept else None
+    if not packet.source:
+        first = unsourced(walk, space, packet)
+        if isinstance(first, list):
+            return first
+        kept, packet = first
+    route = kept if kept is not None else route_out(walk, space, packet)
+    return (route, packet) if isinstance(route, Route) else route
 
 
 def moved(before: Packet, after: Packet) -> bool:

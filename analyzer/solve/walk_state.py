@@ -12,6 +12,7 @@ from analyzer.model.network import Interface
 from analyzer.solve.netfilter import Connections, HookPacket, Surroundings
 from analyzer.solve.oracle import Oracle
 from analyzer.solve.packet import Hop, Packet
+from analyzer.solve.route_answers import Route
 from analyzer.solve.walk_index import Space, WalkIndex
 from analyzer.source import Scope, Span
 
@@ -159,7 +160,8 @@ class Known(NamedTuple):
 
 @dataclass(slots=True)
 class Walk:
-    """One run of a walk. ``circles``: how often a question for a neighbour had to wait for itself."""
+    """One run of a walk. ``circles``: how often a question for a neighbour had to wait for itself. ``kept``: the routes that were found before
+    the source was chosen, by namespace and flow."""
 
     index: WalkIndex
     oracle: Oracle
@@ -171,6 +173,7 @@ class Walk:
     remotes: dict[tuple[Interface, int], Address] = field(default_factory=dict)
     macs: dict[tuple[Interface, Address], Neighbour] = field(default_factory=dict)
     ways: dict[tuple[object, ...], NextHop] = field(default_factory=dict)
+    kept: dict[tuple[object, ...], Route] = field(default_factory=dict)
     asking: set[tuple[Interface, Address]] = field(default_factory=set)
     circles: int = 0
     seen: set[tuple[object, ...]] = field(default_factory=set)

@@ -109,6 +109,11 @@ class NetworkProgram:
         return Point(scope, "send")
 
     @staticmethod
+    def start_unbound(scope: Scope) -> Point:
+        """Where a packet starts whose source the kernel has chosen, for who keeps the route by which it did."""
+        return Point(scope, "send", "unbound")
+
+    @staticmethod
     def start_of_host(scope: Scope) -> Point:
         """Where a packet starts whose source the kernel chooses."""
         return Point(scope, "choose source and send")

@@ -28,7 +28,7 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.sizes import sent
-from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, drop, goto, number, seq, unless
+from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, drop, goto, number, seq, span_of, unless
 from analyzer.transfer.tunnel import arrival
 
 EMPTY = (
@@ -48,16 +48,17 @@ LOOPBACK = (127 << 24, (128 << 24) - 1)
 
 
 def send_stage(context: Context, scope: Scope, detail: str) -> Transfer:
-    """The host sends a packet: it is routed, then passes OUTPUT (which routes it again where it changed)."""
-    del context, detail
+    """The host sends a packet: it is routed, then passes OUTPUT (which routes it again where it changed). ``unbound``: it keeps the route by which
+    its source was chosen."""
+    del context
     cleared = (Assign(name, 0) for name in (*EMPTY, *CONNECTION))
-    return seq(*cleared, call(scope, "route output"), call(scope, "hook", "OUTPUT"), goto(scope, "post"))
+    return seq(*cleared, call(scope, "route output", detail), call(scope, "hook", "OUTPUT"), goto(scope, "post"))
 
 
 def node_stage(context: Context, scope: Scope, detail: str) -> Transfer:
-    """The host sends a packet whose source the kernel chooses."""
-    del context, detail
-    return seq(call(scope, "choose source"), goto(scope, "send"))
+    """The host sends a packet whose source the kernel chooses, and routes it again with that source: all but IPv6 (``ip_route_connect``)."""
+    del detail
+    return seq(call(scope, "choose source"), goto(scope, "send", "unbound" if context.family == 6 else ""))
 
 
 def post_stage(context: Context, scope: Scope, detail: str) -> Transfer:
@@ -90,8 +91,18 @@ def transmit_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     if not link.up:
         return End(Drop(f"{at} is down"), link.at)
     if detail == "lo" or "LOOPBACK" in link.flags:
-        return goto(scope, "frame", detail)
+        return seq(astray(context, scope, detail), goto(scope, "frame", detail))
     return seq(sent(link.mtu, str(at), link.at), call(scope, "resolved", detail), goto(scope, "frame", detail))
+
+
+def astray(context: Context, scope: Scope, device: str) -> Transfer:
+    """A route by the loopback device that is none of the host's own: what it sends there is not taken (``dst.input`` of an output route is
+    dst_discard in net/ipv4/route.c, and in net/ipv6/route.c ip6_forward, which it loops through)."""
+    routes = [route for table in context.space(scope).routes.get(context.family, {}).values() for route in table]
+    if not any(route.kind == "unicast" and any(hop.device == device for hop in route.next_hops) for route in routes):
+        return KEEP
+    own = normalised(span_of(route.destination) for route in routes if route.kind in ("local", "anycast"))
+    return If(In(Field.DESTINATION, own), KEEP, drop(f"{scope} sends the packet by {device}, and does not take it"))
 
 
 def resolved_stage(context: Context, scope: Scope, detail: str) -> Transfer:

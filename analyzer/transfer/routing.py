@@ -37,7 +37,7 @@ from analyzer.transfer.ir import (
 )
 from analyzer.transfer.matches import masked
 from analyzer.transfer.sizes import sent
-from analyzer.transfer.space import Context, dispatch, drop, flattened, number, seq, span_of
+from analyzer.transfer.space import Context, call, dispatch, drop, flattened, number, seq, span_of
 
 Effect = Callable[[RouteFact, NextHop], Transfer]
 MANY = 16
@@ -47,7 +47,8 @@ REFUSALS = {"blackhole": "is discarded", "unreachable": "is refused as unreachab
 @dataclass(frozen=True, slots=True)
 class LookUp:
     """One kind of look-up: the fields that stand for source and destination, and what a route's way does. ``refuse`` is what a route
-    that refuses does (None: it drops). ``back``: the question of rp_filter, which has no device, port or (by default) mark."""
+    that refuses does (None: it drops). ``back``: the question of rp_filter, which has no device, port or (by default) mark. ``unbound``: the
+    packet's source was not chosen yet when this was asked."""
 
     context: Context
     space: Namespace
@@ -56,6 +57,7 @@ class LookUp:
     source: Field = Field.SOURCE
     refuse: Transfer | None = None
     back: bool = False
+    unbound: bool = False
     made: dict[tuple[int, int], Transfer] = field(default_factory=dict)
 
     def rules(self, nothing: Transfer) -> Transfer:
@@ -110,7 +112,7 @@ class LookUp:
         found: list[Match] = []
         for prefix, name in ((rule.source, self.source), (rule.destination, self.destination)):
             if prefix is not None and prefix.length:
-                found.append(In(name, (span_of(prefix),)))
+                found.append(self.within(prefix, name))
         if self.back:
             found += self.asked_back(rule)
             return Not(All(tuple(found))) if rule.inverted else All(tuple(found))
@@ -132,6 +134,12 @@ class LookUp:
             found.append(Opaque(f"{self.space.scope}: the routing rule {rule.priority} is about the packet", rule.at))
         match = found[0] if len(found) == 1 else All(tuple(found))
         return Not(match) if rule.inverted else match
+
+    def within(self, prefix: Prefix, name: Field) -> Match:
+        """The packets whose address is in a network; a source that was not chosen yet is 0."""
+        if self.unbound and name is self.source:
+            return NEVER if prefix.value else All(())
+        return In(name, (span_of(prefix),))
 
     def asked_back(self, rule: RoutingRuleFact) -> list[Match]:
         """The selectors in the question of rp_filter: it comes from ``lo``, without mark (src_valid_mark 0), protocol and ports."""
@@ -198,7 +206,7 @@ class LookUp:
             route = usable[position]
             own = KEEP if networks[-1].length <= suppressed else self.taken(route, usable[position:])
             if route.source_prefix is not None and route.source_prefix.length:
-                result = If(In(self.source, (span_of(route.source_prefix),)), own, result, route.at)
+                result = If(self.within(route.source_prefix, self.source), own, result, route.at)
             else:
                 result = own
         return result
@@ -276,8 +284,8 @@ def done(context: Context, device: str, route: RouteFact, hop: NextHop) -> Trans
 
 
 def output_stage(context: Context, scope: Scope, detail: str) -> Transfer:
-    """The route of a packet that this host sends (ip_route_output_key_hash_rcu in net/ipv4/route.c)."""
-    del detail
+    """The route of a packet that this host sends (ip_route_output_key_hash_rcu in net/ipv4/route.c). ``unbound``: the one by which the kernel
+    chose its source; IPv6 makes nothing of a refusal, and asks again with the source (``ip6_dst_lookup_tail`` of net/ipv6/ip6_output.c)."""
     space = context.space(scope)
 
     def effect(route: RouteFact, hop: NextHop) -> Transfer:
@@ -289,7 +297,11 @@ def output_stage(context: Context, scope: Scope, detail: str) -> Transfer:
             return End(Unknown(f"the encapsulation {hop.encap!r} of a route of {scope} is not modelled"), route.at)
         return done(context, hop.device, route, hop)
 
-    return LookUp(context, space, effect).rules(drop(f"{scope} has no route to the destination"))
+    nothing = drop(f"{scope} has no route to the destination")
+    if not detail:
+        return LookUp(context, space, effect).rules(nothing)
+    again = seq(call(scope, "route output"), End(Return())) if context.family == 6 else None
+    return LookUp(context, space, effect, refuse=again, unbound=True).rules(again or nothing)
 
 
 def vrf_or_loopback(context: Context, scope: Scope, hop: NextHop) -> str:

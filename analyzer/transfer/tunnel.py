@@ -54,12 +54,15 @@ def outer(
         fields += [(Field.SOURCE_PORT, source_ports(context, at)), (Field.DESTINATION_PORT, single(port))]
     if local is not None and local.value and local.family == context.family:
         fields.append((Field.SOURCE, single(local.value)))
-    own = KEEP if local is not None and local.value else call(scope, "choose source")
+    bound = local is not None and bool(local.value)
+    own = KEEP if bound else call(scope, "choose source")
     marked = Assign(Field.IN_INTERFACE, context.names.number(label))
     scrubbed = KEEP if scope == at.scope else Assign(Field.MARK, 0)
     link = context.link(at)
     around = wrapped(context, tuple(fields), link.kind if link is not None else None, remote, not fragmented(link), place)
-    return seq(scrubbed, *(Assign(name, 0) for name in FORGOTTEN), marked, around, own, goto(scope, "send"))
+    return seq(
+        scrubbed, *(Assign(name, 0) for name in FORGOTTEN), marked, around, own, goto(scope, "send", "" if bound else "unbound")
+    )
 
 
 def source_ports(context: Context, at: Interface) -> Ranges:

@@ -92,9 +92,13 @@ class Batch:
         version = 6 if family == socket.AF_INET6 else 4
         protocol = socket.IPPROTO_ICMPV6 if version == 6 else socket.IPPROTO_ICMP
         opened = self._open(family, socket.SOCK_RAW, protocol, probe)
-        opened.connect((probe["to"], 0))
         body = probe["token"].encode().ljust(max(16, probe.get("size", 0) - 8), b"\0")
-        opened.send(_echo(ECHO[version][0], probe["source_port"], body))
+        echo = _echo(ECHO[version][0], probe["source_port"], body)
+        if version == 4:
+            opened.connect((probe["to"], 0))
+            opened.send(echo)
+        else:  # One that is connected is routed again when it sends, with the source that it then has (rawv6_sendmsg).
+            opened.sendto(echo, (probe["to"], 0))
         self.selector.register(opened, selectors.EVENT_READ, lambda ready: self._read_icmp(ready, version, probe))
 
     def _read_icmp(self, ready: socket.socket, version: int, probe: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_network
 from random import Random
 
 from tests.lab.build import Lab
@@ -15,7 +16,7 @@ def another(lab: Lab, random: Random, one: Pod, family: int) -> str:
     """An address of the node's own network that nobody has, which the pod gets."""
     network = lab.node(one.node).pod_cidr(family)
     number = random.randrange(200, 250)
-    found = network.replace("0/24", str(number)) if family == 4 else network.replace("/64", f"{number:x}")
+    found = str(ip_network(network)[number])
     lab.more.setdefault(one.key, []).append(found)
     return found
 
