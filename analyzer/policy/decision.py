@@ -6,7 +6,7 @@ The plain reading of ``tiers.py``, one flow at a time. ``factors.py`` reads the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from analyzer.policy.entities import Asked, Entity, Flow
@@ -75,7 +75,8 @@ def leaving(policies: PolicySet, source: Entity, destination: Entity, flow: Flow
     if asked is not None and sees is not False:
         found.append(list(walks_of(policies, Direction.EGRESS, source, asked.entity, asked.flow)))
     if sees is not True:
-        found.append(list(walks_of(policies, Direction.EGRESS, source, destination, flow)))
+        reached = destination if asked is None else replace(destination, asked=asked.entity.name.removeprefix("svc:"))
+        found.append(list(walks_of(policies, Direction.EGRESS, source, reached, flow)))
     return found
 
 

@@ -92,7 +92,7 @@ def labels_of(entity: Entity, of: Of) -> Mapping[str, str] | None:
             return entity.account_labels if entity.kind is Kind.POD else None
         case Of.NODE:
             return entity.node_labels if entity.kind is Kind.HOST else None
-        case Of.PLACE:
+        case Of.PLACE | Of.SERVICE:
             return None
 
 
@@ -100,6 +100,8 @@ def name_of(entity: Entity, of: Of) -> str | None:
     """The name that a test is about; None where the entity has none of the kind."""
     if of is Of.PLACE:
         return entity.node or None
+    if of is Of.SERVICE:
+        return entity.asked or None
     if of is Of.NODE:
         return entity.node if entity.kind is Kind.HOST else None
     if entity.kind is not Kind.POD:

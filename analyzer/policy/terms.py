@@ -29,6 +29,7 @@ class Of(StrEnum):
     ACCOUNT = "service account"
     NODE = "node"
     PLACE = "node that it is on"
+    SERVICE = "service that is asked"
 
 
 class Kind(StrEnum):
@@ -107,7 +108,8 @@ class LabelText:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The entity's pod, namespace, service account or node has one of the names. NODE: hosts only; PLACE: the node that a pod is on, too."""
+    """The entity's pod, namespace, service account or node has one of the names. NODE: hosts only; PLACE: the node that a pod is on, too. SERVICE: the one by which it
+    is reached (``namespace/name``); of whatever is reached directly it is false."""
 
     of: Of
     names: frozenset[str]

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from analyzer.addresses import Prefix, prefix
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.blocks import block
+from analyzer.policy.entities import Entity
+from analyzer.policy.evaluation import holds
 from analyzer.policy.names import NameReader, any_text
 from analyzer.policy.reading import Complaint, group_of, unknown_fields, view_of
 from analyzer.policy.relations import Relation, same_labels, same_namespace
@@ -55,7 +58,7 @@ class EndReader:
                 self.by_namespace(item, chosen, found)
             else:
                 found.anywhere.append(self.end(item))
-        found.anywhere += [self.service(item) for item in rule.parts("toServices")]
+        found.anywhere += [self.asked(item) for item in rule.parts("toServices")]
         return found
 
     def by_namespace(self, item: View, chosen: View, found: Ends) -> None:
@@ -81,7 +84,7 @@ class EndReader:
         if item.value.get("nodeSelector") is not None:
             return All((HOSTS, selector(item.part("nodeSelector"), Of.NODE)))
         if item.value.get("externalEntitySelector") is not None:
-            return All((OUTSIDE, Opaque("which addresses external entities have", item.at())))
+            return self.external(item)
         return self.pods(item)
 
     def pods(self, item: View) -> Peer:
@@ -142,15 +145,41 @@ class EndReader:
             return self.service(spec.part("serviceReference"))
         return self.pods(spec)
 
+    def asked(self, item: View) -> Peer:
+        """Whoever is reached through a service (pkg/agent/openflow, the service's group): what is sent to its pods directly is not meant."""
+        unknown_fields(item, {"name", "namespace", "scope"})
+        if item.text("scope") == "ClusterSet":
+            return Opaque("which services of other clusters are meant", item.at("scope"))
+        name = f"{item.text('namespace') or self.namespace}/{item.text('name')}"
+        if tuple(name.split("/", 1)) not in self.world.cluster.services:
+            self.advice.append(Complaint(item.at(), f"there is no service {name}: it matches nothing"))
+        return Named(Of.SERVICE, frozenset({name}))
+
     def service(self, item: View) -> Peer:
-        """The pods behind a service; whether a flow goes through it is not known."""
+        """The pods that a service selects."""
         space = item.text("namespace") or self.namespace
         service = self.world.cluster.services.get((space, item.text("name")))
         if service is None or not service.selector:
             return Opaque(f"who is behind the service {space}/{item.text('name')}", item.at())
         own = (LabelIn(Of.POD, key, frozenset({value})) for key, value in sorted(service.selector.items()))
-        through = Opaque(f"whether the service {space}/{service.name} is asked", item.at())
-        return All((PODS, Named(Of.NAMESPACE, frozenset({space})), *own, through))
+        return All((PODS, Named(Of.NAMESPACE, frozenset({space})), *own))
+
+    def external(self, item: View) -> Peer:
+        """External entities by their labels, and those that are made of ExternalNodes, by their addresses."""
+        test = selector(item.part("externalEntitySelector"), Of.POD)
+        spaces = (
+            selector(item.part("namespaceSelector"), Of.NAMESPACE) if item.value.get("namespaceSelector") is not None else None
+        )
+        found = []
+        for fact in (*self.world.by_kind.get("ExternalEntity", ()), *self.world.by_kind.get("ExternalNode", ())):
+            home = fact.namespace or "default"
+            if spaces is None and self.namespace and home != self.namespace:
+                continue
+            labels = self.world.namespace_labels(home)
+            stands = Entity("", Kind.POD, labels=fact.labels, namespace=home, namespace_labels=labels)
+            if group_of(fact) == GROUP and holds(test, stands, 4) and (spaces is None or holds(spaces, stands, 4)):
+                found += [block for text in addresses_of(fact) if (block := host_of(text)) is not None]
+        return InBlocks(tuple(sorted(set(found))), pods=False, hosts=False) if found else NOBODY
 
     def applied(self, view: View) -> Peer | None:
         """Whom ``appliedTo`` is about; None where it is absent."""
@@ -161,6 +190,8 @@ class EndReader:
     def subject(self, item: View) -> Peer:
         """One entry of ``appliedTo``."""
         unknown_fields(item, {*APPLIED, "externalEntitySelector"})
+        if item.value.get("externalEntitySelector") is not None:
+            return self.external(item)
         if item.value.get("nodeSelector") is not None:
             nodes = selector(item.part("nodeSelector"), Of.NODE)
             return All((HOSTS, nodes, Opaque("whether Antrea's NodeNetworkPolicy is on", item.at())))
@@ -170,3 +201,18 @@ class EndReader:
             )
             return NOBODY
         return self.end(item)
+
+
+def addresses_of(fact: OtherObjectFact) -> Iterator[str]:
+    """The addresses of an ExternalEntity's endpoints (v1alpha2), or of an ExternalNode's interfaces (v1alpha1)."""
+    spec = view_of(fact).part("spec")
+    yield from (item.text("ip") for item in spec.parts("endpoints"))
+    yield from (text for item in spec.parts("interfaces") for text in item.texts("ips"))
+
+
+def host_of(text: str) -> Prefix | None:
+    """An address as a block; None where it is none."""
+    try:
+        return prefix(text)
+    except ValueError:
+        return None

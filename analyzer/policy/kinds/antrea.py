@@ -174,5 +174,5 @@ KIND = PolicyKind(
     names=(f"{GROUP}/ClusterNetworkPolicy", f"{GROUP}/NetworkPolicy", f"{GROUP}/Tier"),
     read=read,
     tiers=(TierOrder(BEFORE, 500.0, Action.PASS), TierOrder(AFTER, 9_000_000.0, Action.PASS)),
-    supporting=(f"{GROUP}/ClusterGroup", f"{GROUP}/Group"),
+    supporting=(f"{GROUP}/ClusterGroup", f"{GROUP}/Group", f"{GROUP}/ExternalEntity", f"{GROUP}/ExternalNode"),
 )

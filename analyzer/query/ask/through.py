@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.addresses import host_prefix
+from analyzer.policy.classes import leaves
 from analyzer.policy.decision import Decision, decide, doubt, through_service
 from analyzer.policy.entities import Asked, Entity, Flow
-from analyzer.policy.terms import ALL_PORTS, All, AnyOf, Box, Kind, Not, Traffic
+from analyzer.policy.terms import ALL_PORTS, All, AnyOf, Box, Kind, Named, Not, Of, Traffic
 from analyzer.policy.tiers import Direction
 from analyzer.query.ask.answers import Witness
 from analyzer.query.ask.asking import ANSWERS, Asker, Job, Unanswerable, search
@@ -24,7 +25,7 @@ SOURCE_PORTS = "a rule tests source ports: ask about the pods behind the service
 
 def applies(asker: Asker, job: Job) -> bool:
     """Whether a job is about a service with an address of its own that rules of egress may see."""
-    if job.target.service is None or asker.policies.profile.egress_sees_service is False:
+    if job.target.service is None or (asker.policies.profile.egress_sees_service is False and not names_services(asker)):
         return False
     return bool(asker.policies.world.cluster.services[job.target.service].cluster_addresses)
 
@@ -102,6 +103,13 @@ def tests_sources(asker: Asker) -> bool:
             if rules is not None and any(has_sources(rule.traffic) for rule in rules.rules):
                 return True
     return False
+
+
+def names_services(asker: Asker) -> bool:
+    """Whether a rule is about a service that is asked."""
+    rules = (policy.egress for policy in asker.policies.all.policies() if policy.egress is not None)
+    peers = (rule.peer for found in rules for rule in found.rules)
+    return any(isinstance(leaf, Named) and leaf.of is Of.SERVICE for peer in peers for leaf in leaves(peer))
 
 
 def has_sources(traffic: Traffic) -> bool:
