@@ -40,7 +40,19 @@ FILES: Mapping[str, str] = {
 }
 NAMESPACE_KINDS = frozenset(
     {key.split("/")[0] for key in FILES if "netfilter" not in key}
-    | {"iptables-save", "tc-qdisc", "conntrack", "ip-route-get", "ip-nexthop", "ifconfig", "route-n", "brctl", "wg"}
+    | {
+        "iptables-save",
+        "tc-qdisc",
+        "conntrack",
+        "ip-route-get",
+        "ovs-show",
+        "ovs-flows",
+        "ip-nexthop",
+        "ifconfig",
+        "route-n",
+        "brctl",
+        "wg",
+    }
 )
 NEVER_EMPTY = frozenset({"ip-addr", "ip-rule", "sysctl"})
 TABLE_ALL = re.compile(r"table[_ -](all|0)\b|route-table-all")
@@ -53,6 +65,7 @@ class Captured:
     scope: Scope
     by_kind: Mapping[str, tuple[Source, ...]]
     failed: Mapping[str, Gap]
+    unread: tuple[Gap, ...] = ()
 
     def has(self, kind: str) -> bool:
         """Whether a text of the kind was captured."""
@@ -103,7 +116,7 @@ def captured(scope: Scope, sources: Sequence[Source], lines: Lines, gaps: Sequen
         if not lines.failed(source) and not (empty and source.kind in NEVER_EMPTY):
             by_kind.setdefault(source.kind, []).append(source)
     failed = {gap.subject: gap for gap in reversed(gaps) if gap.subject not in by_kind}
-    return Captured(scope, {kind: tuple(found) for kind, found in by_kind.items()}, failed)
+    return Captured(scope, {kind: tuple(found) for kind, found in by_kind.items()}, failed, tuple(gaps))
 
 
 def folder(scope: Scope) -> str:

@@ -12,6 +12,7 @@ from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardPe
 from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
 from analyzer.facts.netfilter import Chain, IpsetFact, NftChainFact, RulesetFact
 from analyzer.facts.nftables import NftTableFact
+from analyzer.facts.openvswitch import FlowFact, GroupFact, SwitchFact, SwitchPortFact
 from analyzer.facts.routes import LOCAL, NextHopFact, RouteAnswerFact, RouteFact, RoutingRuleFact
 from analyzer.facts.system import (
     ConnectionFact,
@@ -34,6 +35,7 @@ from analyzer.model.merging import (
 from analyzer.model.network import Namespace
 from analyzer.model.ordering import Ordered
 from analyzer.model.routing import KERNEL, Routing, default_rules, local_table, routing
+from analyzer.model.switches import Switch, switches
 from analyzer.model.unseen import programs
 from analyzer.source import Gap, Scope
 
@@ -110,6 +112,7 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
         nft_tables=merged_tables(facts.of(NftTableFact, scope)),
         sets={fact.name: fact for fact in reversed(facts.of(IpsetFact, scope))},
         virtual_servers=distinct(facts.of(VirtualServerFact, scope)),
+        switches=switched(scope, facts, given),
         sysctls=sysctls,
         listeners=distinct(facts.of(ListenerFact, scope)) if given.has("ss") else None,
         connections=tuple(facts.of(ConnectionFact, scope)),
@@ -120,6 +123,18 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
         cilium=cilium_state(scope, facts, links, main_routes(routes), given),
     )
     return space, [*gaps, *more, *others, *last, *found.gaps]
+
+
+def switched(scope: Scope, facts: Ordered, given: Captured) -> dict[str, Switch]:
+    """The switches of Open vSwitch."""
+    return switches(
+        facts.of(SwitchFact, scope),
+        facts.of(SwitchPortFact, scope),
+        facts.of(FlowFact, scope),
+        facts.of(GroupFact, scope),
+        given.by_kind,
+        given.unread,
+    )
 
 
 def distinct(facts: Iterable[T]) -> tuple[T, ...]:

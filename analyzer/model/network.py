@@ -26,6 +26,7 @@ from analyzer.facts.system import (
 )
 from analyzer.model.cilium import CiliumState
 from analyzer.model.cluster import Cluster
+from analyzer.model.switches import Switch
 from analyzer.source import Gap, Scope, Source
 
 
@@ -74,6 +75,7 @@ class Namespace:
     nft_tables: tuple[NftTableFact, ...] = ()
     sets: Mapping[str, IpsetFact] = field(default_factory=dict)
     virtual_servers: tuple[VirtualServerFact, ...] = ()
+    switches: Mapping[str, Switch] = field(default_factory=dict)
     sysctls: Mapping[str, SysctlFact] = field(default_factory=dict)
     listeners: tuple[ListenerFact, ...] | None = None
     connections: tuple[ConnectionFact, ...] = ()

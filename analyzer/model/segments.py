@@ -9,6 +9,7 @@ from analyzer.facts.links import AddressFact, Bond, Ipvlan, LinkFact, Macvlan, O
 from analyzer.facts.neighbours import BridgePortFact
 from analyzer.facts.routes import MAIN, RouteFact
 from analyzer.model.network import Interface, Namespace, Segment
+from analyzer.model.switches import switch_port as switch_port_of
 from analyzer.source import Scope
 
 Spaces = Mapping[Scope, Namespace]
@@ -50,7 +51,8 @@ def outside(spaces: Spaces, peers: Mapping[Interface, Interface]) -> frozenset[I
             at = Interface(scope, link.name)
             peer = peers.get(at)
             if peer is None:
-                leads_out = physical(link, space) or is_pair_end(link) or switch_port(link)
+                inner = switch_port(link) and not modelled(space, link.name)
+                leads_out = physical(link, space) or is_pair_end(link) or inner
             else:
                 leads_out = bool(scope.namespace) and switched(spaces, peer)
             if leads_out:
@@ -92,7 +94,21 @@ def switch_port(link: LinkFact) -> bool:
 def switched(spaces: Spaces, at: Interface) -> bool:
     """Whether an interface is a port of Open vSwitch."""
     link = spaces[at.scope].links.get(at.device)
+    if modelled(spaces[at.scope], at.device):
+        return False
     return link is not None and (link.master_kind == "openvswitch" or link.master == "ovs-system")
+
+
+def modelled(space: Namespace, device: str) -> bool:
+    """Whether a device is a port of a switch whose flows are known: what goes in comes out by them."""
+    return switch_port_of(space.switches, device) is not None
+
+
+def inner_ports(space: Namespace, device: str) -> Iterator[str]:
+    """The own ports into the host of the switch that a device is a port of."""
+    for switch in space.switches.values():
+        if switch.flows is not None and device in switch.ports and switch.ports[device].kind == "":
+            yield from (name for name, port in switch.ports.items() if port.kind == "internal")
 
 
 def segments(
@@ -133,6 +149,7 @@ def on_link(spaces: Spaces, above: Mapping[Interface, list[Interface]], at: Inte
             if fact.device == current.device and (prefix := shareable(fact)) is not None:
                 yield fact.address, prefix
         further = [upper for upper in above.get(current, ()) if stacked(spaces, upper)]
+        further += [Interface(current.scope, name) for name in inner_ports(space, current.device)]
         port = space.ports.get(current.device)
         if port is not None and port.master and uplink_bridge(space, at, port):
             further.append(Interface(current.scope, port.master))

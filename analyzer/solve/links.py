@@ -12,7 +12,7 @@ from analyzer.addresses import hardware_text
 from analyzer.facts.links import Bond, Geneve, Ipvlan, LinkFact, Macvlan, OtherKind, Tunnel, Vlan, Vrf, Vxlan, Wireguard
 from analyzer.model.hardware import stands_in
 from analyzer.model.network import Interface
-from analyzer.solve import bridging, cilium, control, internet, resolution, stacked, tunnels, underlay
+from analyzer.solve import bridging, cilium, control, internet, ovs, resolution, stacked, tunnels, underlay
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.packet import Packet
 from analyzer.solve.walk_index import Pair, Space
@@ -106,6 +106,8 @@ def onward(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame
     if "LOOPBACK" in link.flags:
         return arrive_up(walk, space, at, frame)
     network = walk.index.network
+    if (inner := space.switching.inner(at.device)) is not None:
+        return ovs.enter(walk, space, *inner, frame)
     peer = network.peers.get(at)
     if peer is not None:
         return through_pair(walk, at, peer, frame)
@@ -183,7 +185,25 @@ def arrive(walk: Walk, at: Interface, frame: Frame) -> Endings:
         walk.depth -= 1
 
 
+def from_switch(walk: Walk, at: Interface, frame: Frame) -> Endings:
+    """A frame comes out of a switch's own port into the host (``internal_dev_recv``)."""
+    space, link = walk.space(at.scope), walk.index.link(at)
+    if link is None:
+        return walk.undecided(f"{at} was not captured", None, f"ip_-d_addr of {space.place}")
+    if not link.up:
+        return walk.drop(at.scope, f"{at} is down", link.at, frame.to_all)
+    taken = control.filtered(walk, space, at, frame, "ingress")
+    return taken if taken is not None else taken_in(walk, space, at, link, frame)
+
+
 def inward(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) -> Endings:
+    """Who takes a frame that came in: a switch of which the device is a port, or what ``taken_in`` says."""
+    if (port := space.switching.port(at.device)) is not None:
+        return ovs.enter(walk, space, *port, frame)
+    return taken_in(walk, space, at, link, frame)
+
+
+def taken_in(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) -> Endings:
     """Who takes a frame that came in: a VLAN device, the master, a device over it, or the host."""
     if frame.vlan and (tagged := stacked.vlan_device(walk, at, frame.vlan)) is not None:
         return arrive(walk, tagged, frame._replace(vlan=0))
@@ -192,7 +212,7 @@ def inward(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame
         return bridging.enter(walk, space, master, at.device, frame)
     if master is not None and space.is_bond(master):
         return arrive(walk, Interface(at.scope, master), frame)
-    if underlay.switched(space, at.device) and link.master:
+    if underlay.switched(space, at.device) and link.master and not space.switching.port(at.device):
         return underlay.through_switch(walk, space, at, frame)
     above = stacked.over(walk, at)
     if above:

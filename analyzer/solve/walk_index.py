@@ -20,6 +20,7 @@ from analyzer.solve.claimed import claims
 from analyzer.solve.ipvs_table import VirtualTable
 from analyzer.solve.levels import Levels, levels
 from analyzer.solve.netfilter import HookTables
+from analyzer.solve.ovs_tables import Switches
 from analyzer.solve.route_answers import Memory
 from analyzer.source import Scope, Span
 
@@ -151,6 +152,11 @@ class Space:
         return {key: tuple(sorted(facts, key=lambda fact: fact.preference)) for key, facts in found.items()}
 
     @cached_property
+    def switching(self) -> Switches:
+        """The switches of Open vSwitch whose flows are known."""
+        return Switches(self.namespace.switches)
+
+    @cached_property
     def own_rules(self) -> bool:
         """Whether there are IPv4 routing rules besides those that the kernel makes."""
         return any(rule.priority not in (0, 32766, 32767) for rule in self.namespace.rules.get(4, ()))
@@ -257,7 +263,7 @@ class Space:
         link = self.links.get(device)
         if link is None or not link.up or self.filters.get((device, "ingress")):
             return False
-        if self.cilium is not None and self.cilium.programmed(device):
+        if self.switching.port(device) or (self.cilium is not None and self.cilium.programmed(device)):
             return False
         master = self.master_of(device)
         return master is None or self.is_bridge(master)
@@ -334,8 +340,9 @@ class WalkIndex:
         if found is None:
             found = self.macs[id(segment)] = defaultdict(list)
             for one in segment.members:
-                link = self.link(one)
-                found[link.mac if link else None].append(one)
+                inner = [Interface(one.scope, name) for name in self.spaces[one.scope].switching.behind(one.device)]
+                for own in {link.mac if (link := self.link(at)) else None for at in (one, *inner)}:
+                    found[own].append(one)
         return found.get(mac, ())
 
     def times(self, mac: int) -> int:

@@ -24,7 +24,7 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.neighbour import without_frames
-from analyzer.transfer.reach import Reach, bond_of, bridge_of, flood, is_bridge, is_switch
+from analyzer.transfer.reach import Reach, bond_of, bridge_of, flood, flows_of, is_bridge, is_switch
 from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import Context, by_value, drop, goto, seq
 from analyzer.transfer.traffic_control import filters
@@ -75,7 +75,10 @@ def plain(context: Context, at: Interface, link: LinkFact) -> Transfer:
     network = context.network
     if "LOOPBACK" in link.flags or at.device == "lo":
         return goto(at.scope, "looped", at.device)
-    if is_switch(link):
+    port = flows_of(context, at)
+    if port is not None and port.kind:
+        return End(Unknown(f"the flows of {port.bridge} of {at.scope} are walked one packet at a time"), port.at)
+    if is_switch(link) and port is None:
         return switched(context, at)
     if at in network.peers:
         return crossed(context, at, network.peers[at])
@@ -168,6 +171,8 @@ def receive_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
 def over(context: Context, at: Interface, link: LinkFact) -> Transfer:
     """The device over this one that takes the frame."""
+    if (port := flows_of(context, at)) is not None:
+        return End(Unknown(f"the flows of {port.bridge} of {at.scope} are walked one packet at a time"), port.at)
     if bridge_of(context, at) is not None:
         return goto(at.scope, "bridge", at.device)
     if (bond := bond_of(context, at)) is not None:

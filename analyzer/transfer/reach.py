@@ -10,7 +10,9 @@ from typing import NamedTuple
 from analyzer.addresses import Address
 from analyzer.facts.links import Bond, Bridge, LinkFact, Macvlan, OtherKind, Vlan, Vrf, Vxlan
 from analyzer.facts.neighbours import BridgeVlanFact
+from analyzer.facts.openvswitch import SwitchPortFact
 from analyzer.model.network import Interface
+from analyzer.model.switches import switch_port
 from analyzer.source import Scope
 from analyzer.transfer.space import Context
 from analyzer.transfer.traffic_control import redirected
@@ -87,6 +89,11 @@ def bond_of(context: Context, at: Interface) -> Interface | None:
     )
 
 
+def flows_of(context: Context, at: Interface) -> SwitchPortFact | None:
+    """The port that an interface is, of a switch of Open vSwitch whose flows are known."""
+    return switch_port(context.space(at.scope).switches, at.device)
+
+
 def is_switch(link: LinkFact) -> bool:
     """Whether a link is a port of Open vSwitch."""
     return (
@@ -152,13 +159,18 @@ def onwards(
     if (other := redirected(context, at, hook)) is not None:
         yield (*other, tag)
     elif stage == "receive":
-        yield from arriving(context, at, link, tag, hosts)
+        yield from arriving(context, at, link, tag, hosts, unknown)
     else:
         yield from leaving(context, at, link, tag, outside, unknown)
 
 
-def arriving(context: Context, at: Interface, link: LinkFact, tag: int, hosts: dict[Interface, None]) -> Iterator[Step]:
+def arriving(
+    context: Context, at: Interface, link: LinkFact, tag: int, hosts: dict[Interface, None], unknown: dict[str, None]
+) -> Iterator[Step]:
     """A frame that arrives at an interface."""
+    if (port := flows_of(context, at)) is not None:
+        unknown.setdefault(f"{port.bridge} of {at.scope} answers for others by its flows")
+        return
     if (bridge := bridge_of(context, at)) is not None:
         vlan = inner_vlan(context, bridge, at.device, tag)
         if vlan is not None:
@@ -197,8 +209,10 @@ def leaving(
     context: Context, at: Interface, link: LinkFact, tag: int, outside: dict[Interface, None], unknown: dict[str, None]
 ) -> Iterator[Step]:
     """A frame that leaves by an interface."""
-    network = context.network
-    if is_switch(link):
+    network, port = context.network, flows_of(context, at)
+    if port is not None and port.kind:
+        unknown.setdefault(f"{port.bridge} of {at.scope} answers for others by its flows")
+    elif is_switch(link) and port is None:
         yield from across_switch(context, at, tag)
     elif at in network.peers:
         yield ("receive", network.peers[at], tag)

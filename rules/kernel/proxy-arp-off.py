@@ -29,6 +29,8 @@ def check(network: Network) -> Iterator[Finding]:
         for end in host_ends(network, root):
             inside = network.namespaces[end.pod.scope]
             gateway = gateway_of(inside, end.inside.name)
+            if any(end.end.name in switch.ports for switch in root.switches.values()):
+                continue
             if gateway is None or end.bridge is not None or gateway in network.owners or "ip-addr" in root.missing:
                 continue
             if not any(fact.address == gateway and fact.states & {"PERMANENT", "NOARP"} for fact in inside.neighbours):

@@ -65,6 +65,7 @@ def answered(root: Namespace, inside: Namespace, gateway: Address) -> bool:
     proxied = any(fact.key.endswith(".proxy_arp") and fact.value == "1" for fact in root.sysctls.values())
     switched = any(link.master_kind == "openvswitch" or link.master == "ovs-system" for link in root.links.values())
     on_node = {link.name for link in root.links.values() if link.peer_index in {inner.index for inner in inside.links.values()}}
+    switched = switched or any(switch.ports.keys() & root.links.keys() - {switch.name} for switch in root.switches.values())
     return held or pinned or proxied or switched or not on_node
 
 
