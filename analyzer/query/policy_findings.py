@@ -19,6 +19,7 @@ from analyzer.policy.terms import EVERYONE, All, AnyOf, Kind, Not, Of, Peer, Por
 from analyzer.policy.tiers import Action, Direction, Policy, Rule
 from analyzer.policy.words import peer_words, traffic_words
 from analyzer.query.policies import Identity, Policies, known, of_network, profile_of
+from analyzer.query.workloads import pods_wanted
 from analyzer.source import Span
 
 __all__ = ["Action", "Complaint", "Redundant", "peer_words", "traffic_words"]
@@ -65,10 +66,11 @@ def selector_place(network: Network, policy: Policy) -> Span:
 
 
 def homeless(network: Network) -> Iterator[OtherObjectFact]:
-    """Policies in a namespace that is not among those given, where any are given."""
+    """Policies in a namespace that is not among those given, where any are given, and in which nothing else is."""
     given = of_network(network).world.given
-    given = given | BUILT_IN if given else given
-    return (item for item in policy_objects(network) if given and item.namespace and item.namespace not in given)
+    lived = {item.namespace for item in pods_wanted(network)} | {namespace for namespace, _ in network.cluster.services}
+    there = given | BUILT_IN | lived if given else given
+    return (item for item in policy_objects(network) if there and item.namespace and item.namespace not in there)
 
 
 def operated(network: Network) -> bool:

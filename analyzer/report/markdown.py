@@ -139,4 +139,4 @@ def fitting(parts: Sequence[str], room: int) -> list[str]:
     return shown
 
 
-FORMAT = Format("markdown", write)
+FORMAT = Format("markdown", write, follows_paths=True)

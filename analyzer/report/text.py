@@ -172,4 +172,4 @@ def gap_lines(gaps: tuple[Gap, ...], style: Style) -> list[str]:
     ]
 
 
-FORMAT = Format("text", write)
+FORMAT = Format("text", write, follows_paths=True)

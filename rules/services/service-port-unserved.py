@@ -22,7 +22,7 @@ from collections.abc import Iterator
 
 from analyzer.facts.kubernetes import ServiceFact, ServicePort
 from analyzer.query.workloads import PROTOCOLS, Template, pods_wanted, selected
-from analyzer.rule import Finding, Network, Rule, Severity
+from analyzer.rule import Finding, Network, Rule, Severity, Span
 
 NAMES = {6: "TCP", 17: "UDP", 132: "SCTP"}
 
@@ -31,11 +31,12 @@ def check(network: Network) -> Iterator[Finding]:
     wanted = pods_wanted(network)
     for _, service in sorted(network.cluster.services.items()):
         found = selected(service, wanted) if service.type != "ExternalName" else []
-        for port in service.ports if found else ():
-            yield from named(service, port, found) if isinstance(port.target, str) else numbered(service, port, found)
+        for number, port in enumerate(service.ports if found else ()):
+            at = service.place("spec", "ports", number, "targetPort")
+            yield from named(service, port, found, at) if isinstance(port.target, str) else numbered(service, port, found, at)
 
 
-def named(service: ServiceFact, port: ServicePort, found: list[Template]) -> Iterator[Finding]:
+def named(service: ServiceFact, port: ServicePort, found: list[Template], at: Span) -> Iterator[Finding]:
     """A name that some or all of the pods do not have."""
     protocol = NAMES.get(port.protocol, "")
     without = [item for item in found if not any((one.name, one.protocol) == (port.target, protocol) for one in item.ports)]
@@ -45,14 +46,14 @@ def named(service: ServiceFact, port: ServicePort, found: list[Template]) -> Ite
     has = ", ".join(sorted({one.name for one in first.ports if one.name})) or "no named port"
     who = f"{first}" if len(without) == 1 else f"{first} and {len(without) - 1} more"
     yield RULE.finding(
-        port.at,
+        at,
         f"service {service.namespace}/{service.name} leads to port {port.target}/{protocol}, which {who} does not have",
-        related=[(first.place("containers"), f"declares {has}")],
+        related=[(first.ports[0].at if first.ports else first.place("containers"), f"declares {has}")],
         help="use a name that the containers declare, with its protocol",
     )
 
 
-def numbered(service: ServiceFact, port: ServicePort, found: list[Template]) -> Iterator[Finding]:
+def numbered(service: ServiceFact, port: ServicePort, found: list[Template], at: Span) -> Iterator[Finding]:
     """A number that none of the pods declares."""
     protocol = NAMES.get(port.protocol, "")
     target = port.target or port.port
@@ -61,7 +62,7 @@ def numbered(service: ServiceFact, port: ServicePort, found: list[Template]) -> 
         return
     first = declared[0]
     yield RULE.finding(
-        port.at,
+        at,
         f"service {service.namespace}/{service.name} leads to port {target}/{protocol}, which no container of {found[0]} declares",
         related=[(first.at, f"declares {first.number}/{first.protocol}")],
         severity=Severity.NOTE,
