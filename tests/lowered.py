@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 from analyzer.addresses import Address
 from analyzer.model.network import Interface
-from analyzer.ranges import Ranges
+from analyzer.ranges import Ranges, contains
 from analyzer.solve import states
 from analyzer.solve.concrete import Flow
 from analyzer.solve.delivery import name
@@ -31,13 +32,14 @@ class End(NamedTuple):
     reason: str = ""
 
 
+TOLD_APART = (53, 80, 100, 443, 8080)
 ELSEWHERE = End(Fate.UNREACHABLE, reason="the reply: from elsewhere")
 
 
-def some(ranges: Ranges) -> Iterable[int]:
-    """A few values, or the first one of many (a source port)."""
+def some(ranges: Ranges, own: int = 0) -> Iterable[int]:
+    """A few values, or of many (a source port) those that random rules tell apart, and the packet's own."""
     values = [value for low, high in ranges[:16] for value in range(low, min(high, low + 16) + 1)]
-    return values if len(values) <= 16 else values[:1]
+    return values if len(values) <= 16 else [values[0], *(value for value in (*TOLD_APART, own) if contains(ranges, value))]
 
 
 def fields_of(packet: Packet) -> dict[Field, int]:
@@ -82,7 +84,7 @@ def answer(state: State) -> State:
 def outcomes(program: NetworkProgram, flow: Flow) -> set[End]:
     """What becomes of a flow."""
     network, family = program.network, program.family
-    machine = Interpreter(program, some)
+    machine = Interpreter(program, partial(some, own=flow.packet.source_port))
     sent = start(fields_of(flow.packet))
     found: set[End] = set()
     for way, state in machine.walk(beginning(program, flow), sent):
@@ -118,7 +120,7 @@ def replied(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Sc
             case ir.Deliver(where) if where == flow.start and value(after, Field.DESTINATION_PORT) == reply_port(flow.packet):
                 back = value(after, Field.SOURCE) == flow.packet.destination
                 back &= flow.packet.source in (0, value(after, Field.DESTINATION))
-                back &= not asked_port(flow.packet) or value(after, Field.SOURCE_PORT) == asked_port(flow.packet)
+                back &= asked_port(flow.packet) in (0, value(after, Field.SOURCE_PORT))
                 found |= opened(machine, program, flow, scope, after) if back else {ELSEWHERE}
             case ir.Leave() if isinstance(flow.start, Interface):
                 back = value(after, Field.SOURCE) == flow.packet.destination
@@ -158,8 +160,8 @@ def reply_port(packet: Packet) -> int:
 
 
 def asked_port(packet: Packet) -> int:
-    """The source port that the reply must have; 0: any."""
-    return 0 if packet.protocol in (ICMP, ICMPV6) else packet.destination_port
+    """The source port that the reply must have, or the identifier; 0: any."""
+    return packet.source_port if packet.protocol in (ICMP, ICMPV6) else packet.destination_port
 
 
 def agree(lowered: set[End], told: set[End]) -> bool:

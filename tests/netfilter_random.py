@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 from tests.netfilter_lab import ADDRESSES, CLIENT, SERVER
@@ -13,6 +14,7 @@ HOOKS = {
     "filter": ("INPUT", "FORWARD", "OUTPUT"),
     "security": ("INPUT", "FORWARD", "OUTPUT"),
 }
+WITH_PORTS = re.compile(r"--to-\w+ \S+:\d+-\d+\b")
 INCOMING = ("PREROUTING", "INPUT", "FORWARD")
 OUTGOING = ("FORWARD", "OUTPUT", "POSTROUTING")
 SETS = {
@@ -74,7 +76,7 @@ class Rules:
     def rule(self, table: str, hook: str, chain: str, below: list[str]) -> str:
         needs = ""
         target = self.target(table, hook, below)
-        if "--to-ports" in target or target.endswith((":80", ":53")):
+        if "--to-ports" in target or target.endswith((":80", ":53")) or WITH_PORTS.search(target):
             needs = self.some("-p tcp ", "-p udp ")
         matches = [self.match(table, hook, bool(needs)) for _ in range(self.random.choice((0, 1, 1, 1, 2, 2, 3)))]
         kept: list[str] = []
@@ -193,13 +195,22 @@ class Rules:
         server = self.random.choice(self.servers)
         if hook in ("POSTROUTING", "INPUT"):
             source = self.random.choice(self.router) if hook == "POSTROUTING" else self.hosts[0]
-            masquerade = ["-j MASQUERADE"] * 2 if hook == "POSTROUTING" else []
-            return [f"-j SNAT --to-source {source}", f"-j NETMAP --to {source}", *masquerade]
+            moved = self.some(" --random", " --random-fully")
+            masquerade = ["-j MASQUERADE", f"-j MASQUERADE{moved}"] if hook == "POSTROUTING" else []
+            ranged = f"-j SNAT --to-source {bracket(source)}:{self.some('1-500', '10000-10004', '8070-8085', '60-90')}"
+            return [
+                f"-j SNAT --to-source {source}{self.some('', moved)}",
+                f"-j NETMAP --to {source}",
+                *masquerade,
+                f"{ranged}{self.some('', moved)}",
+            ]
         result = [f"-j DNAT --to-destination {server}", f"-j DNAT --to-destination {bracket(server)}:{self.some('80', '53')}"]
         result.append(f"-j NETMAP --to {server}")
         if hook == "PREROUTING":
             result += ["-j REDIRECT --to-ports 80", "-j REDIRECT", f"-j DNAT --to-destination {self.router[0]}"]
             result.append(f"-j DNAT --to-destination {self.servers[0]}-{self.servers[1]}")
+            result.append(f"-j REDIRECT --to-ports {self.some('80-90', '8080-8443')}{self.some('', ' --random')}")
+        result.append(f"-j DNAT --to-destination {bracket(server)}:{self.some('60-90', '8070-8085')}{self.some('', ' --random')}")
         return result
 
     def sets(self) -> str:

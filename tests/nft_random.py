@@ -15,11 +15,11 @@ INCOMING, OUTGOING = ("prerouting", "input", "forward", "postrouting"), ("forwar
 
 
 class NftRules:
-    """A generator of tables for one family; ``ways``: with rules about the way back; ``alone``: with one nat chain at a hook, which does
-    not masquerade what the router sends to itself."""
+    """A generator of tables for one family; ``ways``: with rules about the way back; ``alone``: with one nat chain at a hook;
+    ``picked``: with source ports of which the kernel may pick any."""
 
-    def __init__(self, random: Random, family: int, ways: bool = True, alone: bool = False) -> None:
-        self.ways, self.alone, self.translated = ways, alone, set[str]()
+    def __init__(self, random: Random, family: int, ways: bool = True, alone: bool = False, picked: bool = True) -> None:
+        self.ways, self.alone, self.picked, self.translated = ways, alone, picked, set[str]()
         self.random, self.family = random, family
         known = ADDRESSES[family]
         self.hosts = [*known[CLIENT], *known[SERVER], *known["near"], *known["far"]]
@@ -212,7 +212,13 @@ class NftRules:
             source = self.random.choice(self.router) if hook == "postrouting" else self.hosts[0]
             return [
                 f"snat {family} to {source}",
-                *(['oifname != "lo" masquerade' if self.alone else "masquerade"] * 2 if hook == "postrouting" else []),
+                f"snat {family} to {source} {self.some('random', 'fully-random') if self.picked else ''}",
+                f"meta l4proto {self.some('tcp', 'udp')} snat {family} to {f'[{source}]' if self.family == 6 else source}:{self.some('10000-10004', '8070-8085', '60-90')}{self.some('', ' fully-random')}",
+                *(
+                    ["masquerade", f"masquerade {self.some('random', 'fully-random') if self.picked else ''}"]
+                    if hook == "postrouting"
+                    else []
+                ),
             ]
         placed = f"[{server}]" if self.family == 6 else server
         found = [f"dnat {family} to {server}", f"meta l4proto {self.some('tcp', 'udp')} dnat {family} to {placed}:{self.port()}",
@@ -220,6 +226,9 @@ class NftRules:
                  f"meta l4proto {{ tcp, udp }} dnat {family} to {self.ip} daddr . th dport map @m-nat"]  # fmt: skip
         if hook == "prerouting":
             found += ["redirect", "meta l4proto tcp redirect to :80", f"dnat {family} to {self.router[0]}"]
+            found.append(
+                f"meta l4proto {self.some('tcp', 'udp')} redirect to :{self.some('80-90', '8080-8443')}{self.some('', ' random')}"
+            )
         return found
 
     def sets(self) -> str:

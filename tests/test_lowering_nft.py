@@ -21,11 +21,11 @@ from tests.nft_random import NftRules
 from tests.test_lowering_netfilter import COUNT, ROUTER, SEED, facts, flows, network
 
 
-def native_network(seed: int) -> tuple[Network, int, str]:
+def native_network(seed: int, picked: bool = True) -> tuple[Network, int, str]:
     """A network with random native tables on its router. The language leaves ways back open in IPv6; of several nat
     chains at a hook it takes one that translates to what the packet has already for one that does not decide."""
     random, family = Random(seed), 4 if seed % 3 else 6
-    text = NftRules(random, family, ways=family == 4, alone=True).ruleset()
+    text = NftRules(random, family, ways=family == 4, alone=True, picked=picked).ruleset()
     tables = tuple(item for item in facts(nft.PARSER, "n/nft_list_ruleset", text) if isinstance(item, NftTableFact))
     made = network(family, (), {})
     router = dataclasses.replace(made.namespaces[ROUTER], nft_tables=tables)

@@ -141,13 +141,14 @@ class SetTo:
 @dataclass(frozen=True, slots=True)
 class Translation:
     """``dnat``, ``snat``, ``masquerade``, ``redirect`` (``kind``): to an address range and a port range, each None when unchanged, or to the
-    data of a map (an address, or an address and a port). ``family`` is 4 or 6 where the statement is for one."""
+    data of a map (an address, or an address and a port). ``family`` is 4 or 6 where the statement is for one. ``random``: the port is picked."""
 
     kind: str
     family: int | None = None
     addresses: tuple[int, int] | None = None
     ports: tuple[int, int] | None = None
     look_up: LookUp | None = None
+    random: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ PASSES = frozenset({"counter", "log", "last", "comment"})
 HARMLESS_META = frozenset({"priority", "nftrace", "pkttype", "rtclassid", "secmark"})
 HARMLESS_CT = frozenset({"helper", "label", "event", "timeout", "expectation", "secmark"})
 PASSING = frozenset({"LOG", "NFLOG", "TCPMSS", "CHECKSUM", "CLASSIFY"})
+RANDOM = frozenset({"random", "fully-random"})
 KNOWN = frozenset({"family", "addr", "port", "flags", "type_flags"})
 
 
@@ -202,13 +203,17 @@ def translation(kind: str) -> Callable[[Node], Statement]:
             raise ValueError("a translation of networks")
         family = {"ip": 4, "ip6": 6}.get(str(given.get("family")))
         ports = pair("inet_service", given.get("port"))
+        said_flags = given.get("flags", ())
+        words = (said_flags,) if isinstance(said_flags, str) else said_flags
+        random = isinstance(words, Sequence) and bool(RANDOM & set(map(str, words)))
         match given.get("addr"):
             case {"map": looked}:
                 if ports:
                     raise ValueError("a port beside a map")
-                return Translation(kind, family, look_up=LookUp(*looked_up(looked, map_data(looked, family))))
+                found = LookUp(*looked_up(looked, map_data(looked, family)))
+                return Translation(kind, family, look_up=found, random=random)
             case addr:
-                return Translation(kind, family, addresses(addr), ports)
+                return Translation(kind, family, addresses(addr), ports, random=random)
 
     return read
 

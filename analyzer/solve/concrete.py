@@ -13,7 +13,7 @@ from analyzer.model.network import Interface, Network
 from analyzer.solve import delivery, internet, links
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.oracle import Oracle, explore, fate_of
-from analyzer.solve.packet import ACK, SYN, TCP, Fate, Hop, Outcome, Packet, Trace
+from analyzer.solve.packet import ACK, PICKED, SYN, TCP, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.walk_index import WalkIndex, index_of
 from analyzer.solve.walk_state import Answered, Delivered, Dropped, Ending, Endings, Frame, Left, Undecided, Walk, best
 from analyzer.source import Scope, Span
@@ -53,8 +53,25 @@ def one_way(index: WalkIndex, flow: Flow, oracle: Oracle) -> Outcome:
     """One run: the request, who takes it, the reply."""
     state = Walk(index, oracle)
     outcome = there_and_back(state, flow)
+    if oracle.picked:
+        outcome = shown(outcome, oracle)
     state.surroundings.clear()  # They refer to the walk: without them it is freed at once, not when garbage is collected.
     return outcome
+
+
+def shown(outcome: Outcome, oracle: Oracle) -> Outcome:
+    """The outcome with a port wherever a kernel picked one at random."""
+    seen = outcome.port_seen
+    hops = tuple(hop if hop.packet is None else hop.left_by(with_ports(hop.packet, oracle)) for hop in outcome.hops)
+    return outcome._replace(hops=hops, port_seen=None if seen is None else oracle.shown(seen))
+
+
+def with_ports(packet: Packet, oracle: Oracle) -> Packet:
+    """The packet with ports that can be shown."""
+    ports = packet.source_port, packet.destination_port
+    if max(ports) < PICKED:
+        return packet
+    return packet._replace(source_port=oracle.shown(ports[0]), destination_port=oracle.shown(ports[1]))
 
 
 def there_and_back(state: Walk, flow: Flow) -> Outcome:
@@ -165,9 +182,9 @@ def answered(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
     wanted = delivery.reply_to(flow.packet)
     match ending:
         case Delivered(scope, _, at, hops) if scope == flow.start:
-            reason = delivery.mismatch(at.packet, wanted)
+            reason = delivery.mismatch(state, at.packet, wanted)
         case Left(_, HookPacket() as at, hops) if isinstance(flow.start, Interface):
-            reason = delivery.mismatch(at.packet, wanted)
+            reason = delivery.mismatch(state, at.packet, wanted)
         case Delivered(scope, _, _, hops):
             reason = f"is delivered to {scope}, which did not ask"
         case Left(by, _, hops):
@@ -188,7 +205,7 @@ def opened(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
     third = replace(flow, packet=flow.packet._replace(tcp_flags=ACK))
     ending = best(begun(state, third))
     match ending:
-        case Delivered(scope, _, at, hops) if scope != end.scope or tuple_of(at.packet) != tuple_of(end.at.packet):
+        case Delivered(scope, _, at, hops) if scope != end.scope or ends(at.packet, state) != ends(end.at.packet, state):
             reason = f"{OPENING}is delivered to {scope} as {at.packet}"
             return seen._replace(fate=Fate.UNREACHABLE, reason=reason, hops=hops, assumptions=tuple(state.assumptions))
         case Delivered():
@@ -200,6 +217,7 @@ def opened(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
             return failed(state, ending, seen, OPENING)
 
 
-def tuple_of(packet: Packet) -> tuple[int, int, int, int]:
+def ends(packet: Packet, state: Walk) -> tuple[int, int, int, int]:
     """The addresses and ports of a packet."""
-    return packet.source, packet.source_port, packet.destination, packet.destination_port
+    known = state.oracle.known
+    return packet.source, known(packet.source_port), packet.destination, known(packet.destination_port)

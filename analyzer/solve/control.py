@@ -6,7 +6,7 @@ from analyzer.facts.system import FilterFact, Mirred, OtherAction
 from analyzer.model.network import Interface
 from analyzer.solve import links
 from analyzer.solve.netfilter import HookPacket
-from analyzer.solve.packet import Packet
+from analyzer.solve.packet import PICKED, Packet
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import Endings, Frame, Question, Walk
 
@@ -71,7 +71,8 @@ def word(packet: Packet, offset: int) -> tuple[int, int]:
             for part in range(4):
                 known[start + 4 * part] = (value >> (96 - 32 * part) & 0xFFFFFFFF, 0xFFFFFFFF)
         ports = 40
-    known[ports] = (packet.source_port << 16 | packet.destination_port, 0xFFFFFFFF)
+    if packet.source_port < PICKED and packet.destination_port < PICKED:
+        known[ports] = (packet.source_port << 16 | packet.destination_port, 0xFFFFFFFF)
     return known.get(offset, (0, 0))
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from analyzer.addresses import Address
 from analyzer.facts.system import ListenerFact
 from analyzer.model.network import Attachment, Network
-from analyzer.solve.packet import ACK, ICMP, ICMPV6, PROTOCOL_NAMES, SCTP, SYN, TCP, UDP, Hop, Packet
+from analyzer.ranges import single
+from analyzer.solve.packet import ACK, ICMP, ICMPV6, PICKED, PROTOCOL_NAMES, SCTP, SYN, TCP, UDP, Hop, Packet, port_text
 from analyzer.solve.walk_index import Space, WalkIndex, index_of
 from analyzer.solve.walk_state import Delivered, Dropped, Undecided, Walk
 from analyzer.source import Scope, Span
@@ -40,18 +41,22 @@ def unheard(walk: Walk, space: Space, end: Delivered, packet: Packet) -> Dropped
     address: Address | None = Address(packet.family, packet.destination)
     if end.at.socket is not None:
         address, port = end.at.socket
-    name = PROTOCOL_NAMES[packet.protocol]
+    name, text = PROTOCOL_NAMES[packet.protocol], port_text(port)
     listeners = space.namespace.listeners
     if listeners is None or packet.protocol == SCTP:
-        walk.assume(f"something listens on {name} port {port} of {space.place}, whose sockets were not captured")
+        walk.assume(f"something listens on {name} port {text} of {space.place}, whose sockets were not captured")
         return None
-    if any(hears(fact, packet, address, port, end.device) for fact in listeners):
+
+    def heard(number: int) -> bool:
+        return any(hears(fact, packet, address, number, end.device) for fact in listeners)
+
+    if heard(walk.oracle.number(port, (place for fact in listeners for place in (fact.port, fact.port + 1)), heard)):
         return None
     if end.at.packet.family == 4 and packet.destination >> 24 == 127 and end.device != "lo" and not listeners:
-        return Dropped(f"nothing listens on {name} port {port} of {space.place}", hops=tuple(walk.hops))
+        return Dropped(f"nothing listens on {name} port {text} of {space.place}", hops=tuple(walk.hops))
     what = "it is answered by a reset" if packet.protocol == TCP else "it is answered by port unreachable"
     place = listeners[0].at if listeners else None
-    return Dropped(f"nothing listens on {name} port {port} of {space.place}: {what}", place, hops=tuple(walk.hops))
+    return Dropped(f"nothing listens on {name} port {text} of {space.place}: {what}", place, hops=tuple(walk.hops))
 
 
 def hears(fact: ListenerFact, packet: Packet, address: Address | None, port: int, device: str) -> bool:
@@ -99,13 +104,14 @@ def reply_to(packet: Packet) -> Packet:
     )
 
 
-def mismatch(packet: Packet, wanted: Packet) -> str:
+def mismatch(walk: Walk, packet: Packet, wanted: Packet) -> str:
     """Why who asked does not know the reply for one; empty: it does."""
     if packet.source != wanted.source:
         came, asked = Address(packet.family, packet.source), Address(packet.family, wanted.source)
         return f"comes from {came}, and {asked} was asked"
     if packet.destination != wanted.destination:
         return f"goes to {Address(packet.family, packet.destination)}"
-    if (packet.source_port, packet.destination_port) != (wanted.source_port, wanted.destination_port):
-        return f"has the ports {packet.source_port} and {packet.destination_port}"
+    ports = (packet.source_port, wanted.source_port), (packet.destination_port, wanted.destination_port)
+    if not all(port == own or (port >= PICKED and walk.oracle.within(port, single(own))) for port, own in ports):
+        return f"has the ports {port_text(packet.source_port)} and {port_text(packet.destination_port)}"
     return ""

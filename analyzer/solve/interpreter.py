@@ -337,14 +337,16 @@ def retraced(state: State) -> State:
 
 
 def manipulated(state: State, destination: bool) -> State:
-    """The packet as its connection wants it (nf_nat_packet of nf_nat_core.c)."""
+    """The packet as its connection wants it (nf_nat_packet of nf_nat_core.c; icmp_manip_pkt for the identifier)."""
     own, direction = state.connections[state.current], state.env[DIRECTION]
     wanted = ir.DNAT_STATUS if destination != bool(direction) else ir.SNAT_STATUS
     if not own.status & wanted:
         return state
-    target = inverted(own.original if direction else own.reply, own.original.protocol in (ICMP, ICMPV6))
+    ping = own.original.protocol in (ICMP, ICMPV6)
+    target = inverted(own.original if direction else own.reply, ping)
     if destination:
         env = replaced(replaced(state.env, DESTINATION, target.destination), DESTINATION_PORT, target.destination_port)
+        env = replaced(env, SOURCE_PORT, target.source_port) if ping else env
     else:
         env = replaced(replaced(state.env, SOURCE, target.source), SOURCE_PORT, target.source_port)
     return state._replace(env=env)

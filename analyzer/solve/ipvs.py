@@ -13,11 +13,11 @@ from analyzer.addresses import Address
 from analyzer.facts.ipvs import Forwarding, VirtualServerFact, ending
 from analyzer.facts.links import Tunnel
 from analyzer.solve import internet, tunnels
-from analyzer.solve.ipvs_table import FTP, Choice, choice, opens, port_of
+from analyzer.solve.ipvs_table import FTP, FTP_DATA, UNPRIVILEGED, Choice, choice, opens, port_of
 from analyzer.solve.netfilter import Flow, Hook, HookPacket, Tracked
 from analyzer.solve.netfilter_state import Balanced, Connections, HookResult
 from analyzer.solve.netfilter_tracking import flow_of
-from analyzer.solve.packet import Packet
+from analyzer.solve.packet import PICKED, Packet
 from analyzer.solve.route_answers import Route
 from analyzer.solve.sources import source_of
 from analyzer.solve.walk_index import Space
@@ -38,6 +38,26 @@ def looked_at(walk: Walk, space: Space, hook: Hook, result: HookResult) -> HookP
     if hook is Hook.INPUT and at.packet_type != "unicast":
         return at
     return requested(walk, space, hook, at)
+
+
+def asked(walk: Walk, space: Space, packet: Packet) -> VirtualServerFact | None:
+    """The virtual server of a packet, of which the port may have been picked at random."""
+    table, port = space.virtual(packet.family), packet.destination_port
+    if port < PICKED:
+        return table.find(packet)
+    cuts = [end for fact in space.namespace.virtual_servers for end in (fact.port, fact.port + 1)]
+
+    def found(number: int) -> VirtualServerFact | None:
+        return table.find(packet.to_destination(packet.destination, number))
+
+    return found(walk.oracle.number(port, (*cuts, FTP_DATA, FTP_DATA + 1, UNPRIVILEGED), found))
+
+
+def opened(walk: Walk, packet: Packet) -> bool:
+    """Whether a packet without a connection is scheduled; one from a port that was picked at random may be from FTP's data port."""
+    if packet.source_port < PICKED:
+        return opens(packet)
+    return not walk.oracle.within(packet.source_port, ((FTP_DATA, FTP_DATA),)) and opens(packet)
 
 
 def answered(walk: Walk, space: Space, at: HookPacket) -> HookPacket | Endings:
@@ -87,11 +107,13 @@ def requested(walk: Walk, space: Space, hook: Hook, at: HookPacket) -> HookPacke
     flow = flow_of(at.packet)
     found = connections.balanced.get((False, flow))
     if found is None:
-        if not opens(at.packet):
+        if not opened(walk, at.packet):
             return at
-        fact = space.virtual(at.packet.family).find(at.packet)
+        fact = asked(walk, space, at.packet)
         if fact is None:
             return unless_unread(walk, space, at)
+        if at.packet.destination_port >= PICKED:
+            return walk.undecided(f"the port of {fact} of {space.place} that is asked for was picked at random", None)
         chosen = scheduled(walk, space, fact, at)
         if not isinstance(chosen, Balanced):
             return chosen

@@ -69,8 +69,8 @@ def next_match(frame: Frame, visit: Visit) -> NfRule | None:
 
 
 def guessed(rule: Prepared, visit: Visit) -> bool:
-    """Whether the matches hold that need the oracle. They are not asked where the rule could not do anything."""
-    return not rule.idle and all(guess(match, rule.rule, visit) for guess, match in rule.guesses)
+    """Whether the matches hold that need the oracle."""
+    return all(guess(match, rule.rule, visit) for guess, match in rule.guesses)
 
 
 def jump(target: Jump, rule: NfRule, frames: list[Frame], table: Table, visit: Visit) -> Stop | None:

@@ -21,7 +21,7 @@ def conntrack(match: ConntrackMatch, visit: Visit) -> bool:
         return False
     if match.statuses and bool(match.statuses & statuses(connection)) == match.statuses_negated:
         return False
-    return tuples(match, connection) and expire(match)
+    return tuples(match, connection, visit) and expire(match)
 
 
 def in_state(state: str, connection: Connection | None, states: frozenset[str]) -> bool:
@@ -39,7 +39,7 @@ def statuses(connection: Connection) -> frozenset[str]:
     return frozenset(held or ("NONE",))
 
 
-def tuples(match: ConntrackMatch, connection: Connection) -> bool:
+def tuples(match: ConntrackMatch, connection: Connection, visit: Visit) -> bool:
     """Addresses and ports of the two tuples."""
     if not match.addresses and not match.ports:
         return True
@@ -53,7 +53,8 @@ def tuples(match: ConntrackMatch, connection: Connection) -> bool:
     for name, value, mask, negated in match.addresses:
         if (ends[name][0] & mask == value) == negated:
             return False
-    return all((low <= ends[name.removesuffix("port")][1] <= high) != negated for name, low, high, negated in match.ports)
+    within = visit.oracle.within
+    return all(within(ends[name.removesuffix("port")][1], ((low, high),)) != negated for name, low, high, negated in match.ports)
 
 
 def expire(match: ConntrackMatch) -> bool:

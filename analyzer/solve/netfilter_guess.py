@@ -20,7 +20,7 @@ from analyzer.solve.netfilter_sets import Key, LookUp
 from analyzer.solve.netfilter_sets import holds as holds_key
 from analyzer.solve.netfilter_tracking import WITH_PORTS
 from analyzer.solve.netfilter_visit import Visit
-from analyzer.solve.packet import ICMP, ICMPV6, SCTP, TCP, UDP
+from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, TCP, UDP
 
 DEEP = 8
 """list:set may hold sets, not lists; deeper nesting is a damaged capture."""
@@ -92,10 +92,32 @@ def look_up(name: str, match: SetMatch, rule: NfRule, visit: Visit, depth: int) 
     values = key(table, match, visit)
     if values is None:
         return False
-    found = holds_key(table, values)
+    found = holds_picked(table, values, match, rule, visit) if visit.oracle.picked else holds_key(table, values)
     if table.unread and found is False:
         return ask(name, match, rule, visit, f"the member {table.unread[0]} of the set {name} is not understood")
     return found
+
+
+def holds_picked(table: LookUp, values: Key, match: SetMatch, rule: NfRule, visit: Visit) -> bool | None:
+    """Whether the set holds the packet's values, of which one may be a port that was picked at random."""
+    for place, (part, side) in enumerate(zip(table.parts, match.sides, strict=False)):
+        port = visit.packet.source_port if side is Side.SOURCE else visit.packet.destination_port
+        if part == "port" and port >= PICKED and visit.packet.protocol in WITH_PORTS:
+            values = with_number(table, values, place, port, rule, visit)
+    return holds_key(table, values)
+
+
+def with_number(table: LookUp, values: Key, place: int, port: int, rule: NfRule, visit: Visit) -> Key:
+    """The values with a number for a port that was picked at random, one of those that the set tells apart."""
+    base = 0 if table.kind == "bitmap" else visit.packet.protocol << 16
+    known = {member[place] for _, members in table.by_lengths for member in members}
+    ports = {value - base for value in known if isinstance(value, int) and base <= value < base + PICKED}
+
+    def filled(number: int) -> Key:
+        return (*values[:place], base | number, *values[place + 1 :])
+
+    cuts = (end for value in ports for end in (value, value + 1))
+    return filled(visit.oracle.number(port, cuts, lambda number: holds_key(table, filled(number)), rule.at))
 
 
 def in_list(table: LookUp, match: SetMatch, rule: NfRule, visit: Visit, depth: int) -> bool | None:

@@ -28,7 +28,6 @@ from analyzer.facts.matches import (
     TcpFlagsMatch,
     TimeToLiveMatch,
 )
-from analyzer.ranges import contains
 from analyzer.solve.netfilter_conntrack import conntrack
 from analyzer.solve.netfilter_state import Hook
 from analyzer.solve.netfilter_tracking import WITH_PORTS
@@ -71,10 +70,11 @@ def port(match: PortMatch, visit: Visit) -> bool:
     packet = visit.packet
     if packet.protocol not in WITH_PORTS:
         return False
+    within = visit.oracle.within
     if match.side is None:
-        found = contains(match.ports, packet.source_port) or contains(match.ports, packet.destination_port)
+        found = within(packet.source_port, match.ports) or within(packet.destination_port, match.ports)
     else:
-        found = contains(match.ports, packet.source_port if match.side is Side.SOURCE else packet.destination_port)
+        found = within(packet.source_port if match.side is Side.SOURCE else packet.destination_port, match.ports)
     return found != match.negated
 
 

@@ -16,13 +16,11 @@ FEW = 8
 
 
 class Prepared(NamedTuple):
-    """A rule with the tests of its matches: those that the packet decides, then those that need the oracle. ``idle``: where the packet's tests
-    hold, the rule does nothing that is seen, and the oracle need not be asked."""
+    """A rule with the tests of its matches: those that the packet decides, then those that need the oracle."""
 
     rule: NfRule
-    tests: tuple[tuple[Test, Match], ...]
+    tests: tuple[tuple[Test, Match | None], ...]
     guesses: tuple[tuple[Guess, Match], ...]
-    idle: bool
 
 
 def prepared(rule: NfRule) -> Prepared:
@@ -30,7 +28,15 @@ def prepared(rule: NfRule) -> Prepared:
     tests = tuple((TESTS[type(match)], match) for match in rule.matches if type(match) in TESTS)
     guesses = tuple((DEFERRED[type(match)], match) for match in rule.matches if type(match) in DEFERRED)
     remembers = any(isinstance(match, RecentMatch) for match in rule.matches)
-    return Prepared(rule, tests, guesses, isinstance(rule.target, Pass) and not remembers)
+    if isinstance(rule.target, Pass) and not remembers:
+        return Prepared(rule, ((never, None),), ())
+    return Prepared(rule, tests, guesses)
+
+
+def never(match: object, visit: object) -> bool:
+    """The test of a rule that does nothing: whether it matches, which may cost a decision, is not seen."""
+    del match, visit
+    return False
 
 
 @dataclass(slots=True)

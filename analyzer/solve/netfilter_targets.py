@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
-
 from analyzer.addresses import Address, network_mask
 from analyzer.facts.netfilter import (
     CopyMark,
@@ -22,10 +20,11 @@ from analyzer.facts.netfilter import (
     Verdict,
     Zone,
 )
+from analyzer.ranges import Ranges
 from analyzer.solve.netfilter_state import Connection, Flow, Hook, Judgement, Tracked
 from analyzer.solve.netfilter_tracking import WITH_PORTS, bind, used
 from analyzer.solve.netfilter_visit import ACCEPTED, Stop, Visit
-from analyzer.solve.packet import TCP, UDP
+from analyzer.solve.packet import ICMP, ICMPV6, PICKED, TCP, UDP
 
 NO_FLOW = Flow(0, 0, 0, 0, 0)
 LOCALHOST = {4: 0x7F000001, 6: 1}
@@ -140,9 +139,8 @@ def translated(target: Translate | Masquerade | Redirect | NetworkMap, rule: NfR
     if isinstance(addresses, tuple):
         value = pick(addresses, rule, where, visit)
         wanted = wanted._replace(destination=value) if destination else wanted._replace(source=value)
-    ports = None if isinstance(target, NetworkMap) else target.ports
-    if ports is not None and wanted.protocol in WITH_PORTS:
-        wanted = with_port(wanted, ports, destination, connection, visit)
+    if not isinstance(target, NetworkMap):
+        wanted = with_port(wanted, target.ports, target.random, destination, connection, visit)
     visit.change_connection(bind(connection, destination, wanted, visit.connections))
     visit.tell(f"{where}: {words(before, wanted, destination, visit)}", rule.at)
     return ACCEPTED
@@ -155,6 +153,8 @@ def words(before: Flow, after: Flow, destination: bool, visit: Visit) -> str:
     port = after.destination_port if destination else after.source_port
     old = before.destination_port if destination else before.source_port
     brackets = f"[{address}]" if address.family == 6 else str(address)
+    if port >= PICKED:
+        return f"the {side} becomes {address}, with a port that is picked at random"
     return f"the {side} becomes {brackets}:{port}" if port != old else f"the {side} becomes {address}"
 
 
@@ -171,7 +171,7 @@ def addresses_of(
             return value, value
         case Masquerade():
             packet, at = visit.packet, visit.at
-            hop = at.next_hop if at.next_hop is not None else packet.destination
+            hop = packet.destination if at.next_hop is None or packet.family == 6 else at.next_hop
             found = visit.surroundings.source_for(at.out_device, hop)
         case Redirect():
             here = visit.hook is Hook.OUTPUT
@@ -193,13 +193,37 @@ def pick(addresses: tuple[int, int], rule: NfRule, where: str, visit: Visit) -> 
     return low + visit.oracle.choose(count, f"{visit.place}: {where} picks one of {count} addresses", rule.at)
 
 
-def with_port(wanted: Flow, ports: tuple[int, int], destination: bool, connection: Connection, visit: Visit) -> Flow:
-    """The tuple with a port of the range: the old one where it is in the range and free, else the first that is free
-    (``nf_nat_l4proto_unique_tuple``; the kernel starts anywhere in a range of source ports)."""
-    low, high = ports
+def with_port(
+    wanted: Flow, ports: tuple[int, int] | None, random: bool, destination: bool, connection: Connection, visit: Visit
+) -> Flow:
+    """The tuple with the port that it gets (nf_nat_core.c ``get_unique_tuple``, ``nf_nat_l4proto_unique_tuple``).
+
+    A port that is in the range, or that no range is given for, stays unless ``--random`` or ``--random-fully`` is said. Else a destination gets
+    the first port of the range, at random any; without a range it stays. A source gets any of the range, without one any of its class, as
+    an ICMP identifier does. That a port which stays may clash with a connection from elsewhere is ``unique``'s part, for what the walk knows."""
+    ping = wanted.protocol in (ICMP, ICMPV6)
+    if wanted.protocol not in WITH_PORTS and (destination or not ping):
+        return wanted
     old = wanted.destination_port if destination else wanted.source_port
-    for port in chain((old,) if low <= old <= high else (), range(low, high + 1)):
-        candidate = wanted._replace(destination_port=port) if destination else wanted._replace(source_port=port)
-        if low == high or not used(connection, candidate, visit.connections):
-            return candidate
-    return wanted
+    if ports is None and (destination or not random):
+        return wanted
+    if ports is None:
+        port = visit.oracle.pick(class_of(old, ping, visit), old)
+    elif ports[0] == ports[1]:
+        port = ports[0]
+    elif not random and visit.oracle.within(old, (ports,)) and not used(connection, wanted, visit.connections):
+        port = old
+    else:
+        port = visit.oracle.pick((ports,), old) if random or not destination else ports[0]
+    return wanted._replace(destination_port=port) if destination else wanted._replace(source_port=port)
+
+
+CLASSES = (((1, 511), ((0, 511),)), ((600, 1023), ((512, 1023),)), ((1024, 65535), ((1024, 65535),)))
+"""Where a source port may go, for those that it is among: ports below 512 and 1024 keep what they may stand for."""
+
+
+def class_of(port: int, ping: bool, visit: Visit) -> Ranges:
+    """The ports that one may be exchanged for; any of an identifier."""
+    if ping:
+        return ((0, 65535),)
+    return next((target,) for target, held in CLASSES if visit.oracle.within(port, held))

@@ -128,16 +128,18 @@ def used(connection: Connection, flow: Flow, connections: Connections) -> bool:
 
 
 def manipulated(packet: Packet, tracked: Tracked, connection: Connection, destination: bool) -> Packet:
-    """The packet with this hook's side translated as its connection says (``nf_nat_packet``)."""
+    """The packet with this hook's side translated as its connection says (``nf_nat_packet``); either side has the identifier of ICMP
+    (nf_nat_proto.c ``icmp_manip_pkt``)."""
     on = connection.destination_translated if destination != tracked.reply else connection.source_translated
     if not on:
         return packet
     if packet.icmp_type in ICMP_ERRORS.get(packet.protocol, ()):
         return moved_error(packet, connection, tracked.reply, destination)
     target = (connection.original if tracked.reply else connection.reply).inverse
+    if destination and packet.protocol in WITH_PORTS:
+        return packet.to_destination(target.destination, target.destination_port)
     if destination:
-        port = target.destination_port if packet.protocol in WITH_PORTS else packet.destination_port
-        return packet.to_destination(target.destination, port)
+        return packet._replace(destination=target.destination, source_port=target.source_port)
     return packet.from_source(target.source, target.source_port)
 
 

@@ -37,8 +37,8 @@ from analyzer.solve.netfilter_targets import apply, not_known
 from analyzer.solve.netfilter_visit import Stop, Visit
 from analyzer.solve.nft_sets import Loaded, Prepared, Unseen
 from analyzer.solve.nft_tables import Place
-from analyzer.solve.nft_values import load, load_all
-from analyzer.solve.packet import TCP, UDP
+from analyzer.solve.nft_values import is_port, load, load_all
+from analyzer.solve.packet import PICKED, TCP, UDP
 
 End = Stop | Jump | Verdict | None
 """How a rule ends: the packet's end, another chain, back to the calling chain (RETURN), or the next rule."""
@@ -125,6 +125,8 @@ def looked_up(key: Key, values: NftSet | str, place: Place, visit: Visit) -> Ele
     loaded = load_all(key, visit)
     if loaded is None:
         return None
+    if visit.oracle.picked:
+        loaded = with_numbers(loaded, key, table, place, visit)
     found = table.find(loaded)
     if table.of.fleeting:
         return remembered(table, loaded, found, place, visit)
@@ -135,6 +137,22 @@ def looked_up(key: Key, values: NftSet | str, place: Place, visit: Visit) -> Ele
         words = f"the element {table.of.unread[0]!r} of the set {table.of.name} holds the packet"
         return UNREAD if asked(words, place, visit, "the element is not understood") else MISSED
     return found or MISSED
+
+
+def with_numbers(loaded: tuple[Loaded, ...], key: Key, table: Prepared, place: Place, visit: Visit) -> tuple[Loaded, ...]:
+    """The values with a number for each port that was picked at random, one of those that the set's elements tell apart."""
+    for position, (value, selector) in enumerate(zip(loaded, key, strict=True)):
+        if not isinstance(value, int) or value < PICKED or not is_port(selector):
+            continue
+        parts = [item.key[position] for item in table.of.elements if item.key]
+        cuts = [end for part in parts if not isinstance(part, str) for end in (part[0], part[1] + 1)]
+
+        def told(number: int, before: tuple[Loaded, ...] = loaded, position: int = position) -> Element | None:
+            return table.find((*before[:position], number, *before[position + 1 :]))
+
+        number = visit.oracle.number(value, cuts, told, place.rule.at)
+        loaded = (*loaded[:position], number, *loaded[position + 1 :])
+    return loaded
 
 
 def picked(key: Pick, table: Prepared, place: Place, visit: Visit) -> Element:
@@ -205,16 +223,16 @@ def translation(item: Translation, place: Place, visit: Visit) -> End:
     if item.family not in (None, family) or (item.addresses is not None and (item.addresses[1] >> 32 != 0) != (family == 6)):
         return None
     if item.kind == "masquerade":
-        return target(Masquerade(item.ports), place, visit)
+        return target(Masquerade(item.ports, item.random), place, visit)
     if item.kind == "redirect":
-        return target(Redirect(item.ports), place, visit)
+        return target(Redirect(item.ports, item.random), place, visit)
     addresses, ports = item.addresses, item.ports
     if item.look_up is not None:
         data = data_of(item.look_up, place, visit)
         if not isinstance(data, tuple):
             return data
         addresses, ports = numbers(data[0]), numbers(data[1]) if len(data) > 1 else None
-    return target(Translate(SIDES[item.kind], addresses, ports), place, visit)
+    return target(Translate(SIDES[item.kind], addresses, ports, item.random), place, visit)
 
 
 def numbers(value: Value) -> tuple[int, int] | None:

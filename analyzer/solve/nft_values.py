@@ -14,7 +14,7 @@ from analyzer.solve.netfilter_state import Connection, Hook
 from analyzer.solve.netfilter_tracking import WITH_PORTS
 from analyzer.solve.netfilter_visit import Visit
 from analyzer.solve.nft_sets import Loaded, Unseen
-from analyzer.solve.packet import ICMP, ICMPV6, SCTP, SYN, TCP, UDP, Packet
+from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, SYN, TCP, UDP, Packet
 
 PROTOCOLS = {"tcp": TCP, "udp": UDP, "sctp": SCTP, "udplite": 136, "dccp": 33}
 STATES = {"INVALID": 1, "ESTABLISHED": 2, "RELATED": 4, "NEW": 8, "UNTRACKED": 64}
@@ -61,11 +61,22 @@ def masked(of: Payload | Meta | Ct, mask: int, flip: int, visit: Visit) -> Loade
     if of == Payload("ip", "frag-off") and not mask & ~FRAGMENT_OFFSET:
         return flip if visit.packet.family == 4 else None
     value = load(of, visit)
+    if isinstance(value, int) and value >= PICKED and is_port(of):
+        return Unseen("the port that was picked at random")
     if isinstance(value, int):
         if of == Ct("status") and mask & ASSURED and value & SEEN_REPLY:
             return Unseen("the connection is ASSURED")
         return (value & mask) ^ flip
     return value
+
+
+def is_port(of: Selector) -> bool:
+    """Whether a value is a port, which a kernel may have picked at random."""
+    match of:
+        case Payload(_, "sport" | "dport") | Ct("proto-src" | "proto-dst"):
+            return True
+        case _:
+            return False
 
 
 def payload(protocol: str, name: str, visit: Visit) -> Loaded | None:

@@ -6,12 +6,13 @@ not known (a match that is not modelled, a table that was not captured). ``explo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
-from analyzer.solve.packet import Fate, Outcome
+from analyzer.ranges import Ranges, contains, is_single, joined
+from analyzer.solve.packet import PICKED, Fate, Outcome
 from analyzer.source import Span
 
 LIMIT = 4096
@@ -39,12 +40,52 @@ class Decision(NamedTuple):
 @dataclass(slots=True)
 class Oracle:
     """Replays the decisions of its script, then takes the first way of each further one. ``used``: how often one was asked for, also one
-    that was made before."""
+    that was made before. ``picked`` are the ports that kernels picked at random, each with what it may be as far as anybody looked, and the
+    one to show: a packet has the number of its place, from PICKED, instead of a port, so that what nothing looks at costs no decision."""
 
     script: tuple[int, ...] = ()
     met: list[Decision] = field(default_factory=list)
     answers: dict[str, bool] = field(default_factory=dict)
     used: int = 0
+    picked: list[tuple[Ranges, int]] = field(default_factory=list)
+
+    def pick(self, ranges: Ranges, usual: int) -> int:
+        """A port of the ranges that a kernel picks at random; ``usual`` is shown for it where it may be that one."""
+        if is_single(ranges):
+            return ranges[0][0]
+        self.picked.append((ranges, usual))
+        return PICKED + len(self.picked) - 1
+
+    def within(self, port: int, ranges: Ranges, at: Span | None = None) -> bool:
+        """Whether a port, which may be a picked one, is in the ranges."""
+        if port < PICKED:
+            return contains(ranges, port)
+        cuts = [end for low, high in ranges for end in (low, high + 1)]
+        return contains(ranges, self.number(port, cuts, lambda value: contains(ranges, value), at))
+
+    def number(self, port: int, cuts: Iterable[int], told: Callable[[int], Hashable], at: Span | None = None) -> int:
+        """The port, or one that a picked port may be: the network's choice among those that ``told`` tells apart. Between the cuts all are alike."""
+        if port < PICKED:
+            return port
+        own, usual = self.picked[port - PICKED]
+        kinds: dict[Hashable, list[tuple[int, int]]] = {}
+        for low, high in cut(own, cuts):
+            kinds.setdefault(told(low), []).append((low, high))
+        parts = list(kinds.values())
+        taken = parts[self.choose(len(parts), "the port that was picked at random", at)]
+        self.picked[port - PICKED] = joined(taken), usual
+        return taken[0][0]
+
+    def known(self, port: int) -> int:
+        """The port, also for a picked one that can be no other by now."""
+        return self.picked[port - PICKED][0][0][0] if port >= PICKED and is_single(self.picked[port - PICKED][0]) else port
+
+    def shown(self, port: int) -> int:
+        """The port, or one that a picked port may be."""
+        if port < PICKED:
+            return port
+        own, usual = self.picked[port - PICKED]
+        return usual if contains(own, usual) else own[0][0]
 
     def choose(self, ways: int, text: str, at: Span | None = None) -> int:
         """The network's own choice among ``ways`` (from 0)."""
@@ -68,6 +109,17 @@ class Oracle:
         taken = self.script[position] if position < len(self.script) else 0
         self.met.append(Decision(kind, text, at, ways, taken, settle))
         return taken
+
+
+def cut(ranges: Ranges, cuts: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """The ranges in pieces that begin at the cuts."""
+    places = sorted(set(cuts))
+    for low, high in ranges:
+        for place in places:
+            if low < place <= high:
+                yield low, place - 1
+                low = place
+        yield low, high
 
 
 def explore(walk: Callable[[Oracle], Outcome], limit: int = LIMIT) -> tuple[Outcome, ...]:

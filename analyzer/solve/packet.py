@@ -10,6 +10,8 @@ from analyzer.addresses import Address, address_text
 from analyzer.source import Span
 
 TCP, UDP, ICMP, ICMPV6, SCTP = 6, 17, 1, 58, 132
+PICKED = 1 << 16
+"""From here, what stands for a port are those that a kernel picked at random (``Oracle.picked``)."""
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 PROTOCOL_NAMES = {TCP: "TCP", UDP: "UDP", ICMP: "ICMP", ICMPV6: "ICMPv6", SCTP: "SCTP"}
 
@@ -56,11 +58,17 @@ class Packet(NamedTuple):
         name = PROTOCOL_NAMES.get(self.protocol) or f"protocol {self.protocol}"
         source, destination = address_text(self.family, self.source), address_text(self.family, self.destination)
         if self.protocol in (TCP, UDP, SCTP):
+            here, there = port_text(self.source_port), port_text(self.destination_port)
             if self.family == 4:
-                return f"{name} {source}:{self.source_port} -> {destination}:{self.destination_port}"
-            return f"{name} [{source}]:{self.source_port} -> [{destination}]:{self.destination_port}"
+                return f"{name} {source}:{here} -> {destination}:{there}"
+            return f"{name} [{source}]:{here} -> [{destination}]:{there}"
         kind = f" type {self.icmp_type}" if self.protocol in (ICMP, ICMPV6) else ""
         return f"{name}{kind} {source} -> {destination}"
+
+
+def port_text(port: int) -> str:
+    """A port; ``*`` for one that was picked at random."""
+    return str(port) if port < PICKED else "*"
 
 
 class Fate(StrEnum):

@@ -135,7 +135,7 @@ def matches(walk: Walk, space: Space, rule: RoutingRuleFact, query: Query) -> bo
     """``fib_rule_match`` and ``fib4_rule_match``."""
     if everything(rule):
         return not rule.inverted
-    hit = plain_match(space, rule, query) and port_match(rule, query)
+    hit = plain_match(space, rule, query) and port_match(walk, rule, query)
     if hit and rule.user_ids is not None:
         low, high = rule.user_ids
         text = f"the user that sends is within {low}-{high}, as routing rule {rule.priority} of {space.place} wants"
@@ -182,12 +182,12 @@ def plain_match(space: Space, rule: RoutingRuleFact, query: Query) -> bool:
     return not rule.destination or rule.destination.covers(Address(query.family, query.destination))
 
 
-def port_match(rule: RoutingRuleFact, query: Query) -> bool:
+def port_match(walk: Walk, rule: RoutingRuleFact, query: Query) -> bool:
     """Type of service (always 0 here), protocol and ports."""
     if rule.tos or (rule.protocol and rule.protocol != query.protocol):
         return False
     for wanted, port in ((rule.source_ports, query.source_port), (rule.destination_ports, query.destination_port)):
-        if wanted and not wanted[0] <= port <= wanted[1]:
+        if wanted and not walk.oracle.within(port, (wanted,), rule.at):
             return False
     return True
 

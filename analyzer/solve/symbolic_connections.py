@@ -142,7 +142,10 @@ def applied(engine: Encoder, way: Way, destination: bool, reply: bool) -> list[W
     for ping, part in by_ping(engine, way):
         target = at.inverted(own.original if reply else own.reply, ping)
         wanted = (target.destination, target.destination_port) if destination else (target.source, target.source_port)
-        result.append(part._replace(env=with_side(part.env, destination, *wanted)))
+        env = with_side(part.env, destination, *wanted)
+        if destination and ping:
+            env = with_side(env, False, env[at.SOURCE], target.source_port)
+        result.append(part._replace(env=env))
     return result
 
 

@@ -267,14 +267,16 @@ def retraced(state: State) -> State:
 
 
 def manipulated(state: State, destination: bool, reply: bool) -> State:
-    """The packets as their connection wants them (nf_nat_packet of nf_nat_core.c)."""
+    """The packets as their connection wants them (nf_nat_packet of nf_nat_core.c; icmp_manip_pkt for the identifier)."""
     own = state.connections[state.current]
     wanted = ir.DNAT_STATUS if destination != reply else ir.SNAT_STATUS
     if not own.status & wanted:
         return state
-    target = inverted(own.original if reply else own.reply, is_ping(state, own.original.protocol))
+    ping = is_ping(state, own.original.protocol)
+    target = inverted(own.original if reply else own.reply, ping)
     if destination:
         env = replaced(replaced(state.env, DESTINATION, target.destination), DESTINATION_PORT, target.destination_port)
+        env = replaced(env, SOURCE_PORT, target.source_port) if ping else env
     else:
         env = replaced(replaced(state.env, SOURCE, target.source), SOURCE_PORT, target.source_port)
     return state._replace(env=env)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from analyzer.facts.matches import RateMatch, UnknownMatch
-from analyzer.facts.netfilter import Jump, NoTrack, Pass, Reject, TransparentProxy, UnknownTarget, Verdict
+from analyzer.facts.netfilter import Jump, Masquerade, NoTrack, Pass, Redirect, Reject, TransparentProxy, UnknownTarget, Verdict
 from analyzer.facts.nftables import (
     Among,
     Ct,
@@ -46,7 +46,6 @@ from analyzer.transfer.ir import (
     Merge,
     Not,
     Return,
-    Rewrite,
     SetBits,
     Transfer,
 )
@@ -54,6 +53,7 @@ from analyzer.transfer.matches import Where, open_test, protocol_is
 from analyzer.transfer.nft_families import NativeFamilies
 from analyzer.transfer.nft_matches import by_choice, present
 from analyzer.transfer.nft_sets import Alike, apart, dispatched, members, numbers
+from analyzer.transfer.ports import rewritten
 from analyzer.transfer.space import call, seq
 from analyzer.transfer.targets import masquerade, redirect, unread
 
@@ -241,17 +241,17 @@ def translation(item: Translation, rest: tuple[Statement, ...], rule: Rule) -> T
     if item.family not in (None, family) or other:
         return follow(rest, rule)
     if item.kind == "masquerade":
-        return masquerade(item.ports, where)
+        return masquerade(Masquerade(item.ports, item.random), where)
     if item.kind == "redirect":
-        return redirect(item.ports, where)
+        return redirect(Redirect(item.ports, item.random), where)
     destination = item.kind == "dnat"
     if item.look_up is None:
-        return Rewrite(destination, ranges(item.addresses), ranges(item.ports), where.at)
+        return rewritten(destination, ranges(item.addresses), item.ports, item.random, where.at)
 
     def to(found: Element) -> Transfer:
         data = found.data if isinstance(found.data, tuple) else ()
         address, port = (data[0] if data else None), (data[1] if len(data) > 1 else None)
-        return Rewrite(destination, ranges(address), ranges(port), where.at)
+        return rewritten(destination, ranges(address), None if isinstance(port, str) else port, item.random, where.at)
 
     return mapped(item.look_up.key, item.look_up.values, rule, to)
 

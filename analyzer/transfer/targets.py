@@ -50,6 +50,7 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.matches import Where
+from analyzer.transfer.ports import rewritten
 from analyzer.transfer.space import OF_TUNNEL, by_value, drop, seq
 
 LARGEST_MAP, DEFAULT_TTL = 256, 64
@@ -66,10 +67,10 @@ def target(rule: NfRule, where: Where, chains: str, known: Container[str]) -> Tr
             return End(Drop(f"rejected with {answer} by {where.label}"), rule.at)
         case Translate():
             return translate(rule.target, rule.at)
-        case Masquerade(ports):
-            return masquerade(ports, where)
-        case Redirect(ports):
-            return redirect(ports, where)
+        case Masquerade():
+            return masquerade(rule.target, where)
+        case Redirect():
+            return redirect(rule.target, where)
         case NetworkMap():
             return network_map(rule.target, rule, where)
         case SetMark(value, mask, connection):
@@ -129,35 +130,45 @@ def pair(values: tuple[int, int] | None) -> Ranges | None:
 
 def translate(given: Translate, at: Span) -> Transfer:
     """xt_nat.c."""
-    return Rewrite(given.side is Side.DESTINATION, pair(given.addresses), pair(given.ports), at)
+    return rewritten(given.side is Side.DESTINATION, pair(given.addresses), given.ports, given.random, at)
 
 
-def masquerade(ports: tuple[int, int] | None, where: Where) -> Transfer:
-    """nf_nat_masquerade.c: the address of the device the packet leaves by."""
+def masquerade(given: Masquerade, where: Where) -> Transfer:
+    """nf_nat_masquerade.c: the address of the device the packet leaves by, for the next hop (IPv6: for the destination, which is its own
+    source where it is local: rule 1 of RFC 6724)."""
     context, scope = where.context, where.space.scope
+    target = Field.NEXT_HOP if context.family == 4 else Field.DESTINATION
 
     def outcome(address: Address) -> Transfer:
-        return Rewrite(False, single(address.value), pair(ports), where.at)
+        return rewritten(False, single(address.value), given.ports, given.random, where.at)
 
-    rows = {
-        context.names.number(device): selection.chosen(context, scope, device, Field.NEXT_HOP, outcome)
-        for device in where.space.links
-    }
+    def by_device(device: str) -> Transfer:
+        found = selection.chosen(context, scope, device, target, outcome)
+        if context.family == 4 or device != "lo":
+            return found
+        own = (fact.address for fact in where.space.addresses if fact.address.family == 6)
+        return by_value(target, {address.value: outcome(address) for address in own}, found)
+
+    rows = {context.names.number(device): by_device(device) for device in where.space.links}
     return by_value(Field.OUT_INTERFACE, rows, drop(f"{where.label}: the packet leaves by no device of {scope}"))
 
 
-def redirect(ports: tuple[int, int] | None, where: Where) -> Transfer:
+def redirect(given: Redirect, where: Where) -> Transfer:
     """nf_nat_redirect.c: the receiving device's first address, 127.0.0.1 for packets of the host itself."""
     context, scope = where.context, where.space.scope
+
+    def to(address: int) -> Transfer:
+        return rewritten(True, single(address), given.ports, given.random, where.at)
+
     rows: dict[int, Transfer] = {}
     for device in where.space.links:
         facts = context.held.get(Interface(scope, device), ())
         if context.family == 6:
             facts = tuple(fact for fact in facts if not fact.flags & {"tentative", "dadfailed"})
         if facts:
-            rows[context.names.number(device)] = Rewrite(True, single(facts[0].address.value), pair(ports), where.at)
+            rows[context.names.number(device)] = to(facts[0].address.value)
     own = (127 << 24) + 1 if context.family == 4 else 1
-    rows[0] = Rewrite(True, single(own), pair(ports), where.at)
+    rows[0] = to(own)
     return by_value(Field.IN_INTERFACE, rows, drop(f"{where.label}: the device has no address to redirect to"))
 
 
