@@ -10,18 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-import pytest
-
 from analyzer.addresses import address
-from analyzer.findings import Verdict
-from analyzer.model.network import Network
-from analyzer.query.guarantees import decide
 from analyzer.solve.concrete import Flow, walk
-from analyzer.solve.packet import ICMP, SYN, TCP, UDP, Fate, Packet, Trace
+from analyzer.solve.packet import ICMP, SYN, TCP, UDP, Fate, Packet
 from analyzer.source import Scope
 from analyzer.transfer.graph import NetworkProgram
 from tests.captures import network_of
-from tests.cilium_cluster import CLOSED, HOST, OPEN, PODS, Allowed, Cluster, Pod, Service
+from tests.cilium_cluster import CLOSED, OPEN, PODS, Allowed, Cluster, Service
 from tests.lowered import agree, outcomes, walked
 
 COUNT, SEED = int(os.environ.get("CILIUM_CLUSTERS", "60")), int(os.environ.get("CILIUM_SEED", "1"))

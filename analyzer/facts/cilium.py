@@ -130,10 +130,11 @@ class PolicyEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyMapFact(Fact):
-    """The policy map of an endpoint."""
+    """The policy map of an endpoint. ``lost``: the lines of the listing that were not understood, each an entry perhaps."""
 
     endpoint: int
     entries: tuple[PolicyEntry, ...] = ()
+    lost: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

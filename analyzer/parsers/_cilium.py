@@ -19,6 +19,7 @@ from analyzer.source import Gap, Source, Span
 PROGRAM = r"cilium(-dbg)?[-_]"
 ENDING = r"([-_](?!error)\S*)?"
 COLUMNS = re.compile(r"\s{2,}")
+KEYED = re.compile(r"\s{2,}|\s(?=identity=|id=\d|\(localhost\))")
 ERRORS = (
     re.compile(r"^(Error|Unable|Cannot|Failed|error |Fatal|level=(error|fatal))"),
     re.compile(r"Is the agent running\?|no such file or directory|connection refused|permission denied", re.IGNORECASE),
@@ -57,7 +58,7 @@ def rows(source: Source, heading: re.Pattern[str]) -> Iterator[Row | Gap]:
         if problem := failure(line):
             yield gap(source, number, problem)
             continue
-        first, *rest = COLUMNS.split(line, maxsplit=1)
+        first, *rest = KEYED.split(line, maxsplit=1)
         key = first or key
         yield Row(key, rest[0].strip() if rest else "", Span(source.path, number))
 

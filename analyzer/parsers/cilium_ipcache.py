@@ -23,7 +23,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
         found = pairs(row.value)
         if unknown := found.keys() - KNOWN:
             raise ValueError(f"{', '.join(sorted(unknown))} of an entry of the ipcache is not understood")
-        node = address(found.get("tunnelendpoint", "0.0.0.0"))
+        node = address(found.get("tunnelendpoint", "0.0.0.0").rstrip(","))
         return IpcacheFact(
             at=row.at,
             scope=source.scope,

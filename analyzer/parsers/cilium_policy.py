@@ -21,6 +21,7 @@ from analyzer.source import Gap, Source, Span
 OWNER = re.compile(r"Endpoint ID: (\d+)")
 PORTS = re.compile(r"((?P<low>\d+)(-(?P<high>\d+)|/(?P<length>\d+))?/)?(?P<protocol>[A-Za-z]\w*|\d+)")
 HEXADECIMAL = re.compile(r"0x(?P<port>[0-9a-f]+)/(?P<length>\d+)/(?P<protocol>\w+)")
+HEADING = re.compile(r"(POLICY\s+)?DIRECTION\s")
 PASSED = re.compile(r"Path: |Policy stats empty|no maps found|$")
 STATIC_BITS, PROTOCOL_BITS, PORT_BITS = 40, 8, 16
 NAMES = {f"reserved:{name}": number for number, name in RESERVED.items()}
@@ -35,6 +36,7 @@ class Draft:
     at: Span
     columns: Sequence[str] = ()
     entries: list[PolicyEntry] = field(default_factory=list)
+    lost: list[Span] = field(default_factory=list)
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
@@ -53,8 +55,10 @@ def read(source: Source) -> Iterator[Fact | Gap]:
         if PASSED.match(line):
             continue
         try:
-            draft = heading(source, draft, line, at) if line.startswith("POLICY ") else entered(draft, line, at)
+            draft = heading(source, draft, line, at) if HEADING.match(line) else entered(draft, line, at)
         except UNREADABLE as problem:
+            if draft is not None:
+                draft.lost.append(at)
             yield gap(source, number, reason(problem))
     if draft is not None:
         yield finished(source, draft)
@@ -62,7 +66,9 @@ def read(source: Source) -> Iterator[Fact | Gap]:
 
 def finished(source: Source, draft: Draft) -> PolicyMapFact:
     """The fact of one map."""
-    return PolicyMapFact(at=draft.at, scope=source.scope, endpoint=draft.endpoint, entries=tuple(draft.entries))
+    return PolicyMapFact(
+        at=draft.at, scope=source.scope, endpoint=draft.endpoint, entries=tuple(draft.entries), lost=tuple(draft.lost)
+    )
 
 
 def heading(source: Source, draft: Draft | None, line: str, at: Span) -> Draft:
@@ -76,7 +82,7 @@ def heading(source: Source, draft: Draft | None, line: str, at: Span) -> Draft:
 
 
 def entered(draft: Draft | None, line: str, at: Span) -> Draft:
-    """One line of a map: an entry, or another label of the one before it."""
+    """One line of a map: an entry, or another label of the one before it. Listings before 1.9 have no denials, and no column for them."""
     if problem := failure(line):
         raise ValueError(problem)
     if draft is None or not draft.columns:
@@ -109,7 +115,7 @@ def with_label(last: PolicyEntry, label: str) -> PolicyEntry:
 
 def entry(found: Mapping[str, str], at: Span) -> PolicyEntry:
     """The entry of a line, by the names of the columns."""
-    verdict, direction = found["POLICY"], found["DIRECTION"]
+    verdict, direction = found.get("POLICY", "Allow"), found["DIRECTION"]
     if verdict not in ("Allow", "Deny") or direction not in ("Ingress", "Egress"):
         raise ValueError(f"expected Allow or Deny and Ingress or Egress, not {verdict[:20]!r} and {direction[:20]!r}")
     label = found.get("LABELS (source:key[=value])", "")
@@ -178,6 +184,7 @@ def of_json(source: Source) -> Iterator[Fact | Gap]:
             try:
                 draft.entries.append(json_entry(content, at))
             except UNREADABLE as problem:
+                draft.lost.append(at)
                 yield gap(source, line, reason(problem))
         yield finished(source, draft)
 
@@ -215,5 +222,5 @@ PARSER = Parser(
         PROGRAM + r"bpf[-_]policy[-_](get|list|ls)[-_]+all" + ENDING,
         PROGRAM + r"bpf[-_]policy[-_](get|list|ls)[-_](?P<subject>\d+)" + ENDING,
     ),
-    content=re.compile(r"^POLICY\s+DIRECTION\s+", re.MULTILINE),
+    content=re.compile(r"^(POLICY\s+)?DIRECTION\s+(IDENTITY|LABELS)\b", re.MULTILINE),
 )

@@ -16,6 +16,7 @@ from analyzer.source import Gap, Source, Span
 
 LINE = re.compile(r"(?P<indent>\s*)(-\s+)?(?P<name>[^:\s][^:]*):(\s+(?P<value>.*))?$")
 MOST = 4000
+BLOCK = "(the block)"
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
@@ -32,6 +33,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
             elif line and len(values) < MOST:
                 first = first or number
                 noted(values, line)
+    values.pop(BLOCK, None)
     if first and values:
         yield AgentFact(at=Span(source.path, first), scope=source.scope, values=values)
 
@@ -44,9 +46,9 @@ def noted(values: dict[str, str], line: str) -> None:
     name, value = found["name"].strip(), (found["value"] or "").strip()
     if not found["indent"]:
         values[name] = value
-        values["…"] = name
+        values[BLOCK] = name
     else:
-        values.setdefault(f"{values.get('…', '')}/{name}", value)
+        values.setdefault(f"{values.get(BLOCK, '')}/{name}", value)
 
 
 def flat(value: Mapping[str, Any] | list[Any] | object, above: str) -> Iterator[tuple[str, str]]:

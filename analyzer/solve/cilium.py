@@ -14,6 +14,7 @@ from analyzer.facts.links import Geneve, Vxlan
 from analyzer.model.cilium import HOST_DEVICE
 from analyzer.model.network import Interface
 from analyzer.solve import internet, links, tunnels
+from analyzer.solve.cilium_doubts import unknown
 from analyzer.solve.cilium_maps import CiliumMaps, Node
 from analyzer.solve.cilium_policy import peer_of, policed
 from analyzer.solve.cilium_services import LOOPBACK, to_backend
@@ -93,9 +94,10 @@ def from_container(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, fr
     packet = load.packet
     source = Address(4, packet.source)
     identity = maps.state.identity_of(endpoint)
-    missing = maps.state.missing.get("cilium-endpoint-map") or maps.state.missing.get("cilium-ipcache")
-    if missing is not None or identity is None:
-        words = missing or f"{maps.state.settles}/cilium_endpoint_list names no identity of endpoint {endpoint}"
+    if (doubt := unknown(walk, space, maps, packet)) is not None:
+        return doubt
+    if identity is None:
+        words = f"{maps.state.settles}/cilium_endpoint_list names no identity of endpoint {endpoint}"
         return walk.undecided(f"what Cilium's program at {at} does is not known: {words}", space.links[at.device].at, words)
     if source not in maps.own.get(endpoint, ()):
         entry = maps.state.entry_of(endpoint, 4)
@@ -263,8 +265,8 @@ def from_overlay(walk: Walk, end: Delivered, kind: type, port: int, frame: Frame
             f"the maps of {space.place}",
         )
     walk.assume(READ.format(space.place))
-    if (missing := maps.state.missing.get("cilium-endpoint-map") or maps.state.missing.get("cilium-ipcache")) is not None:
-        return walk.undecided(f"where Cilium of {space.place} sends the packet is not known: {missing}", link.at, missing)
+    if (doubt := unknown(walk, space, maps, packet)) is not None:
+        return doubt
     if identity == REMOTE_NODE and (fact := maps.whose(Address(4, packet.source))) is not None:
         identity = fact.identity
     entry = maps.endpoints.get(Address(4, packet.destination))
@@ -284,8 +286,8 @@ def takes(kind: object, wanted: type, port: int) -> bool:
 def from_host(walk: Walk, space: Space, maps: CiliumMaps, load: HookPacket) -> Endings:
     """``cil_from_host``: what the host's stack sends by ``cilium_host``."""
     packet = load.packet
-    if (missing := maps.state.missing.get("cilium-endpoint-map") or maps.state.missing.get("cilium-ipcache")) is not None:
-        return walk.undecided(f"where Cilium of {space.place} sends the packet is not known: {missing}", None, missing)
+    if (doubt := unknown(walk, space, maps, packet)) is not None:
+        return doubt
     identity = sender_of(maps, packet)
     target = Address(4, packet.destination)
     entry = maps.endpoints.get(target)
@@ -320,6 +322,8 @@ def sender_of(maps: CiliumMaps, packet: Packet) -> int:
 def to_container(walk: Walk, space: Space, maps: CiliumMaps, load: HookPacket, endpoint: int) -> Endings:
     """``cil_to_container``: what the stack routes to a pod's own device (endpoint routes)."""
     packet = load.packet
+    if (doubt := unknown(walk, space, maps, packet)) is not None:
+        return doubt
     entry = maps.state.entry_of(endpoint, 4)
     if entry is None:
         words = maps.state.missing.get("cilium-endpoint-map", f"the endpoint map has none with number {endpoint}")

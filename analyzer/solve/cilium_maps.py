@@ -135,11 +135,13 @@ class CiliumMaps:
             return Verdict(not every.deny, every)
         return Verdict(near is not None, near)
 
-    def unread(self, endpoint: int, ingress: bool) -> PolicyEntry | None:
-        """The first entry of a policy map whose identity is not known: its listing has labels, which no list of identities explains."""
+    def unread(self, endpoint: int, ingress: bool) -> Span | None:
+        """The first line of a policy map that was not understood, or whose labels no list of identities explains."""
         fact = self.state.policies.get(endpoint)
-        found = (one for one in (fact.entries if fact is not None else ()) if one.ingress is ingress and one.identity is None)
-        return next(found, None)
+        if fact is None:
+            return None
+        named = [one.at for one in fact.entries if one.ingress is ingress and one.identity is None]
+        return next(iter((*named, *fact.lost)), None)
 
     def programmed(self, device: str) -> bool:
         """Whether a program of Cilium is at a device: those of pods, its own ones, and those that lead out of the node."""

@@ -26,10 +26,10 @@ def policed(
     found = maps.verdict(endpoint, ingress, peer, packet)
     if found is None:
         return unpoliced(walk, space, maps, endpoint, way)
-    if (entry := maps.unread(endpoint, ingress)) is not None:
-        text = f"{entry.at}: the identity with these labels is not known; it is not that of the packet's peer"
-        if not walk.oracle.test(text, entry.at, "cilium_identity_list"):
-            return walk.undecided(f"whether an entry is about the packet is not known: {text}", entry.at, "cilium_identity_list")
+    if (line := maps.unread(endpoint, ingress)) is not None:
+        text = f"the entry at {line} is not understood, and not about the packet"
+        if not walk.oracle.test(text, line, "cilium_bpf_policy_get_--all_--numeric"):
+            return walk.undecided(f"it is not known whether {text}", line, "cilium_bpf_policy_get_--all_--numeric")
     if not found.allowed and not state.setup.audit:
         place = found.entry.at if found.entry is not None else state.policies[endpoint].at
         kind = "Policy denied by denylist" if found.entry is not None else "Policy denied"

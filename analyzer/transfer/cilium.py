@@ -17,6 +17,7 @@ from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, difference, normalised, single
 from analyzer.source import Scope, Span
 from analyzer.transfer import cilium_policy, cilium_services
+from analyzer.transfer.cilium_doubts import known
 from analyzer.transfer.cilium_maps import View, numbers, view
 from analyzer.transfer.cilium_services import LOOPBACK
 from analyzer.transfer.ir import (
@@ -70,7 +71,7 @@ def leaving(context: Context, scope: Scope, device: str, onward: Transfer) -> Tr
         return goto(scope, "cilium host")
     if device in found.state.devices and found.state.setup.endpoint_routes:
         context.assume(READ.format(scope))
-        return by_sender(found, "cilium container", device)
+        return known(found, by_sender(found, "cilium container", device))
     return onward
 
 
@@ -88,19 +89,20 @@ def from_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     endpoint = state.devices[detail]
     identity = state.identity_of(endpoint)
     link = context.space(scope).links[detail]
-    if found.unread or identity is None:
-        words = found.unread or f"{state.settles}/cilium_endpoint_list names no identity of endpoint {endpoint}"
+    if identity is None:
+        words = f"{state.settles}/cilium_endpoint_list names no identity of endpoint {endpoint}"
         return End(Unknown(f"what Cilium's program at {Interface(scope, detail)} does is not known: {words}"), link.at)
     entry = state.entry_of(endpoint, 4)
     words = f"{scope}: Cilium drops the packet (Invalid source ip): it is none of endpoint {endpoint}"
     wrong = End(Drop(words), entry.at if entry is not None else link.at)
     onward = goto(scope, "cilium route", detail)
-    return seq(
+    ready = seq(
         If(In(Field.SOURCE, found.own(endpoint)), KEEP, wrong),
         forgotten(),
         Track(found.incoming),
         If(REPLY, seq(forgotten(), onward), seq(forgotten(), opened(found, endpoint), onward)),
     )
+    return known(found, ready)
 
 
 def opened(found: View, endpoint: int) -> Transfer:
@@ -203,13 +205,12 @@ def overlay_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     if found is None or detail != found.state.tunnel_device:
         return End(Unknown(f"what Cilium of {scope} does is not known: none of its maps was captured"), link.at)
     context.assume(READ.format(scope))
-    if found.unread:
-        return End(Unknown(f"where Cilium of {scope} sends the packet is not known: {found.unread}"), link.at)
     rows = {
         context.names.number(label(link, identity)): seq(Assign(Field.IN_INTERFACE, 0), taken_out(found, identity))
         for identity in numbers(context)
     }
-    return by_value(Field.IN_INTERFACE, rows, End(Unknown(f"{scope} {detail} takes what no agent of the capture sent"), link.at))
+    others = End(Unknown(f"{scope} {detail} takes what no agent of the capture sent"), link.at)
+    return known(found, by_value(Field.IN_INTERFACE, rows, others))
 
 
 def taken_out(found: View, identity: int) -> Transfer:
@@ -244,9 +245,7 @@ def host_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """``cil_from_host``: what the host's stack sends by ``cilium_host``."""
     del detail
     found = of(context, scope)
-    if found.unread:
-        return End(Unknown(f"where Cilium of {scope} sends the packet is not known: {found.unread}"))
-    return by_sender(found, "cilium to", "")
+    return known(found, by_sender(found, "cilium to", ""))
 
 
 def by_sender(found: View, stage: str, more: str) -> Transfer:

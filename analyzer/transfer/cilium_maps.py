@@ -108,11 +108,6 @@ class View:
         """The device of an endpoint; empty where it has none."""
         return next((name for name, identifier in reversed(tuple(self.state.devices.items())) if identifier == endpoint), "")
 
-    @property
-    def unread(self) -> str:
-        """What was not captured of what every packet needs, in words; empty where all was."""
-        return self.state.missing.get("cilium-endpoint-map") or self.state.missing.get("cilium-ipcache") or ""
-
     def leads_out(self, device: str) -> bool:
         """Whether a device is one of hardware."""
         link = self.context.space(self.scope).links.get(device)

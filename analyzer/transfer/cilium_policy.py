@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from analyzer.facts.cilium import PolicyEntry
+from analyzer.facts.cilium import PolicyEntry, PolicyMapFact
 from analyzer.ranges import Ranges, normalised, union
 from analyzer.transfer.cilium_maps import View
 from analyzer.transfer.ir import KEEP, Drop, End, Field, If, In, Opaque, Transfer, Unknown
@@ -42,7 +42,7 @@ def to(view: View, endpoint: int) -> Transfer:
     found = admitted(view, endpoint, False, entries, -1)
     for identity, ranges in groups.values():
         found = If(In(Field.DESTINATION, ranges), admitted(view, endpoint, False, entries, identity), found)
-    return seq(*doubts(entries), found)
+    return seq(*doubts(fact, entries), found)
 
 
 def alike(entries: Iterable[PolicyEntry]) -> tuple[object, ...]:
@@ -61,16 +61,16 @@ def of(view: View, endpoint: int, identity: int) -> Transfer:
     if fact is None:
         return uncaptured(view, endpoint, "ingress")
     entries = [entry for entry in fact.entries if entry.ingress]
-    return seq(*doubts(entries), admitted(view, endpoint, True, entries, identity))
+    return seq(*doubts(fact, entries), admitted(view, endpoint, True, entries, identity))
 
 
-def doubts(entries: Iterable[PolicyEntry]) -> Iterator[Transfer]:
-    """The first entry with labels that no known identity has."""
-    entry = next((one for one in entries if one.identity is None), None)
-    if entry is not None:
-        text = f"{entry.at}: the identity with these labels is not known; it is not that of the packet's peer"
-        words = f"whether an entry is about the packet is not known: {text}"
-        yield If(Opaque(text, entry.at), KEEP, End(Unknown(words), entry.at), entry.at)
+def doubts(fact: PolicyMapFact, entries: Iterable[PolicyEntry]) -> Iterator[Transfer]:
+    """The first line that was not understood, or whose labels no known identity has."""
+    named = [one.at for one in entries if one.identity is None]
+    line = next(iter((*named, *fact.lost)), None)
+    if line is not None:
+        text = f"the entry at {line} is not understood, and not about the packet"
+        yield If(Opaque(text, line), KEEP, End(Unknown(f"it is not known whether {text}"), line), line)
 
 
 def uncaptured(view: View, endpoint: int, way: str) -> Transfer:
