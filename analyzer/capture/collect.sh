@@ -6,7 +6,7 @@
 # Writes DIR/nodes/NAME/… (default: the host's name, ./analyzer-dump). It reads and changes nothing else: no table, no module
 # option, no namespace. It copies no token, no private key and no environment. What a command says when it fails is
 # kept in FILE.error. Needs a POSIX shell (dash, BusyBox ash) and whichever of ip, bridge, tc, iptables, nft, ipset, ipvsadm,
-# conntrack, ss and ethtool the node has.
+# conntrack, ss, ethtool, ovs-vsctl, ovs-ofctl, ovn-nbctl and ovn-sbctl the node has.
 
 set -u
 umask 077
@@ -295,6 +295,41 @@ tunnels() {
     fi
 }
 
+# Open vSwitch, where the node has it: bridges, ports and their numbers, flows, groups. A pre-shared key of IPsec is blanked.
+open_vswitch() {
+    has ovs-vsctl && [ -S "${OVS_RUNDIR:-/var/run/openvswitch}/db.sock" ] || return
+    save ovs-vsctl_show ovs-vsctl --timeout=5 show || return
+    save ovs-vsctl_list_interface ovs-vsctl --timeout=5 \
+        --columns=name,type,options,external_ids,ofport,error,mtu,mac_in_use list Interface
+    save ovs-vsctl_list_port ovs-vsctl --timeout=5 --columns=name,tag,trunks,vlan_mode list Port
+    save ovs-vsctl_list_bridge ovs-vsctl --timeout=5 --columns=name,fail_mode,datapath_type list Bridge
+    for file in ovs-vsctl_show ovs-vsctl_list_interface; do
+        [ -f "$DIR/$file" ] || continue
+        sed 's/psk="[^"]*"/psk="redacted"/g; s/psk=[^",}]*/psk=redacted/g' "$DIR/$file" >"$DIR/.$file" && mv "$DIR/.$file" "$DIR/$file"
+    done
+    has ovs-ofctl || return
+    versions=OpenFlow10,OpenFlow11,OpenFlow12,OpenFlow13,OpenFlow14,OpenFlow15
+    for switch in $(ovs-vsctl --timeout=5 list-br 2>/dev/null); do
+        save "ovs-ofctl_show_$switch" ovs-ofctl -t 10 -O $versions show "$switch"
+        save "ovs-ofctl_dump-flows_$switch" ovs-ofctl -t 60 -O $versions dump-flows "$switch"
+        save "ovs-ofctl_dump-groups_$switch" ovs-ofctl -t 60 -O $versions dump-groups "$switch"
+    done
+}
+
+# OVN's databases, where this node reaches them without more than their default socket.
+logical_network() {
+    if has ovn-nbctl && [ -S "${OVN_RUNDIR:-/var/run/ovn}/ovnnb_db.sock" ]; then
+        save ovn-nbctl_show ovn-nbctl --no-leader-only --timeout=5 show
+        for table in Logical_Switch Logical_Switch_Port Logical_Router Logical_Router_Port Logical_Router_Static_Route \
+            Logical_Router_Policy ACL Load_Balancer NAT Address_Set Port_Group; do
+            save "ovn-nbctl_list_$table" ovn-nbctl --no-leader-only --timeout=10 list "$table"
+        done
+    fi
+    if has ovn-sbctl && [ -S "${OVN_RUNDIR:-/var/run/ovn}/ovnsb_db.sock" ]; then
+        save ovn-sbctl_show ovn-sbctl --no-leader-only --timeout=5 show
+    fi
+}
+
 namespace_state() {
     interfaces
     bridges
@@ -490,6 +525,8 @@ namespace_ids() {
 }
 
 namespace_state
+open_vswitch
+logical_network
 node_files
 
 PODS=$(pods | sort -u)
