@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from itertools import chain
 
 Ranges = tuple[tuple[int, int], ...]
 
 EMPTY: Ranges = ()
+LAST = 1 << 129
 
 
 def single(value: int) -> Ranges:
@@ -61,14 +63,16 @@ def intersection(left: Ranges, right: Ranges) -> Ranges:
 
 def _restricted(many: Ranges, few: Ranges) -> Ranges:
     """``many`` inside ``few``, by binary search for each range of ``few``."""
-    result: list[tuple[int, int]] = []
+    result: list[Ranges] = []
     for low, high in few:
-        i = max(bisect_right(many, (low, low)) - 1, 0)
-        while i < len(many) and many[i][0] <= high:
-            if many[i][1] >= low:
-                result.append((max(low, many[i][0]), min(high, many[i][1])))
-            i += 1
-    return tuple(result)
+        first = bisect_right(many, (low, low)) - 1
+        if first < 0 or many[first][1] < low:
+            first += 1
+        part = many[first : bisect_right(many, (high, LAST))]
+        if part and (part[0][0] < low or part[-1][1] > high):
+            part = tuple((max(low, own), min(high, end)) for own, end in part)
+        result.append(part)
+    return result[0] if len(result) == 1 else tuple(chain.from_iterable(result))
 
 
 def difference(left: Ranges, right: Ranges) -> Ranges:
@@ -95,7 +99,7 @@ def contains(ranges: Ranges, value: int) -> bool:
     """Whether the set holds the value."""
     if len(ranges) == 1:
         return ranges[0][0] <= value <= ranges[0][1]
-    i = bisect_right(ranges, (value, 1 << 129)) - 1
+    i = bisect_right(ranges, (value, LAST)) - 1
     return i >= 0 and ranges[i][1] >= value
 
 

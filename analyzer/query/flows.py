@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from analyzer.ranges import EMPTY, Ranges, difference, is_single, normalised, single
+from analyzer.ranges import EMPTY, Ranges, difference, normalised, single
 from analyzer.solve.diagrams import Count, Sets
 from analyzer.solve.joint import Joint
 from analyzer.solve.neglected import Neglect
@@ -267,13 +267,13 @@ def belongs(aim: Aim, scope: Scope, row: Sequence[Ranges]) -> bool:
     """Whether the receiver is one of the endpoints of what was asked for: protocol, address, port, and what the last two have become. Of several
     endpoints at once that is not said: they are looked at one by one."""
     assert aim.translated is not None
-    if not is_single(row[3]) or not is_single(row[4]):
+    (address, last), (port, highest) = row[3][0], row[4][0]
+    if address != last or port != highest or len(row[3]) > 1 or len(row[4]) > 1 or scope not in aim.holders.get(address, ()):
         return False
-    address, port = row[3][0][0], row[4][0][0]
-    if scope not in aim.holders.get(address, ()):
-        return False
-    if all(map(is_single, row)):
-        return (address, port) in aim.translated.get((row[0][0][0], row[1][0][0], row[2][0][0]), ())
+    if len(row[0]) == len(row[1]) == len(row[2]) == 1:
+        (protocol, one), (wanted, two), (number, three) = row[0][0], row[1][0], row[2][0]
+        if protocol == one and wanted == two and number == three:
+            return (address, port) in aim.translated.get((protocol, wanted, number), ())
     return all(
         (address, port) in aim.translated.get((protocol, wanted, number), ())
         for protocol in spelled(row[0])

@@ -32,9 +32,9 @@ from analyzer.query.flows import (
 from analyzer.query.grouping import Group, addresses_of, grouped, node_groups
 from analyzer.query.neglect import neglect
 from analyzer.query.outside import Gate, entrances, from_outside, gates
-from analyzer.query.parties import Party, Portal, addresses, decidable, families, nearby, nodes, owners, pods, portals
+from analyzer.query.parties import Party, Portal, addresses, captured, decidable, families, nearby, nodes, owners, pods, portals
 from analyzer.query.policies import of_network
-from analyzer.query.published import by_sources, published
+from analyzer.query.published import at_published_addresses, by_sources
 from analyzer.query.reach import Reach, decided, united
 from analyzer.query.sending import asking_ports
 from analyzer.query.static import (
@@ -209,9 +209,11 @@ def size(network: Network, case: Case, found: tuple[int, ...]) -> str:
     some_nodes = {party.name for family in found for party in nodes(network, family)}
     text = f"{counted(len(some_pods), 'pod')} on {counted(len({p.scope.node for f in found for p in pods(network, f)}), 'node')}"
     if case.flows == "services":
-        decided_ports = sum(len(decidable(network, family, EVERY)) for family in found)
-        rest = sum(len(portals(network, family, EVERY)) for family in found) - decided_ports
-        outer = sum(1 for family in found for _ in published(network, family))
+        every = [(family, portals(network, family, EVERY)) for family in found]
+        decided = [(family, captured(network, family, some)) for family, some in every]
+        decided_ports = sum(len(some) for _, some in decided)
+        rest = sum(len(some) for _, some in every) - decided_ports
+        outer = sum(1 for family, some in decided for _ in at_published_addresses(some, family))
         more = f", {outer} of them at addresses for outside too" if outer else ""
         why = f" ({rest} more are left out: their endpoints were not captured)" if rest else ""
         return f"{text}, {counted(decided_ports, 'service port')}{more}{why}"
@@ -250,13 +252,13 @@ def nodes_to_pods(network: Network, family: int) -> Iterator[Group]:
 def pods_to_services(network: Network, family: int) -> Iterator[Group]:
     """Every pod to every service port that has a ready endpoint in the capture; some nodes' pods at once. With internalTrafficPolicy Local the pods
     of a node to the endpoints there: where there is none, packets are dropped by design. To addresses for the world outside, who may ask there."""
-    found, outer = pods(network, family), list(published(network, family))
-    hosts = sorted({party.scope.node for party in found})
-    everyone = (*decidable(network, family), *(one.portal for one in outer if not one.sources))
+    found, every = pods(network, family), decidable(network, family, EVERY)
+    hosts, outer = sorted({party.scope.node for party in found}), list(at_published_addresses(every, family))
+    cluster, local = (tuple(one for one in every if one.service and one.service.internal_policy == policy) for policy in EVERY)
+    everyone = (*cluster, *(one.portal for one in outer if not one.sources))
     for start in range(0, len(hosts) if everyone else 0, AT_ONCE):
         near = tuple(party for party in found if party.scope.node in hosts[start : start + AT_ONCE])
         yield from to_portals(network, family, near, everyone)
-    local = decidable(network, family, ("Local",))
     for host in hosts if local else ():
         mine = tuple(replace(portal, endpoints=own) for portal in local if (own := nearby(network, portal, host)))
         if mine:

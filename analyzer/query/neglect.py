@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from analyzer.model.network import Namespace, Network
 from analyzer.solve.neglected import Neglect
 from analyzer.solve.states import INDEX, OF_CONNECTION
@@ -21,20 +23,23 @@ LINKED = {
     "balanced": (Field.DESTINATION, Field.DESTINATION_PORT),
 }
 ORIGINAL = (Field.ORIGINAL_SOURCE, Field.ORIGINAL_DESTINATION, Field.ORIGINAL_DESTINATION_PORT)
-RULES = ("iptables-save", "nft", "ipset")
+OF_SENDERS = ("--mac-source", "pkttype", "-m owner")
 TESTS = (
-    (("--mac-source", "ether ", '"ether"', "skuid", "skgid", "pkttype", "-m owner", ",mac", "hash:mac"), HARDWARE),
-    (("--ctorig", "ct original", '"original"'), ORIGINAL),
-    (("physdev", "ibrname", "obrname"), PHYSICAL),
+    (
+        {"iptables-save": OF_SENDERS, "nft": (*OF_SENDERS, "ether ", '"ether"', "skuid", "skgid"), "ipset": (",mac", "hash:mac")},
+        HARDWARE,
+    ),
+    ({"iptables-save": ("--ctorig",), "nft": ("--ctorig", "ct original", '"original"')}, ORIGINAL),
+    ({"iptables-save": ("physdev",), "nft": ("physdev", "ibrname", "obrname")}, PHYSICAL),
 )
-"""Words of rules, and the fields that nothing tests where no rule has one."""
+"""Words of each kind of rules, and the fields that nothing tests where no rule has one."""
 
 
 def neglect(network: Network, family: int) -> Neglect:
     """The fields that are dead at the stages above the frames, unless some rule tests them, and the namespaces without rules."""
     balanced = any(space.virtual_servers for space in network.namespaces.values())
     untested = tuple(
-        name for words, names in TESTS for name in names if not tested(network, *words) and not (balanced and names is ORIGINAL)
+        name for words, names in TESTS if not tested(network, words) and not (balanced and names is ORIGINAL) for name in names
     )
     hidden = tuple(name for name in untested if name is Field.SOURCE_MAC)
     fields = {**dict.fromkeys(ABOVE_FRAMES, untested), **dict.fromkeys(FRAMES, hidden)}
@@ -51,10 +56,9 @@ def neglect(network: Network, family: int) -> Neglect:
     return Neglect(places, blind, linked, saved)
 
 
-def tested(network: Network, *words: str) -> bool:
-    """Whether a text of rules has one of the words."""
-    texts = (source.text for source in network.sources.values() if source.kind in RULES)
-    return any(word in text for text in texts for word in words)
+def tested(network: Network, words: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a text of rules has one of the words for its kind."""
+    return any(word in source.text for source in network.sources.values() for word in words.get(source.kind, ()))
 
 
 def ruleless(space: Namespace, family: int) -> bool:

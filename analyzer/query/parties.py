@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from analyzer.addresses import Address
@@ -93,8 +93,12 @@ def portals(network: Network, family: int, policies: tuple[str, ...] = ("Cluster
 
 def decidable(network: Network, family: int, policies: tuple[str, ...] = ("Cluster",)) -> tuple[Portal, ...]:
     """The portals of which every endpoint is a pod or a node of the capture."""
+    return captured(network, family, portals(network, family, policies))
+
+
+def captured(network: Network, family: int, found: Sequence[Portal]) -> tuple[Portal, ...]:
+    """Those of the portals of which every endpoint is a pod or a node of the capture."""
     known = {party.address.value for party in (*pods(network, family), *nodes(network, family))}
-    found = portals(network, family, policies)
     return tuple(portal for portal in found if all(address in known for address, _ in portal.endpoints))
 
 

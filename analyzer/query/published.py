@@ -35,7 +35,12 @@ class Published(NamedTuple):
 
 def published(network: Network, family: int) -> Iterator[Published]:
     """The service ports of a family whose endpoints were captured, at each of their addresses for the world outside."""
-    for portal in decidable(network, family, ("Cluster", "Local")):
+    return at_published_addresses(decidable(network, family, ("Cluster", "Local")), family)
+
+
+def at_published_addresses(portals: Sequence[Portal], family: int) -> Iterator[Published]:
+    """The service ports at each of their addresses for the world outside."""
+    for portal in portals:
         service = portal.service
         assert service is not None
         balanced = [one for one in service.load_balancer_addresses if one.family == family]

@@ -5,12 +5,13 @@ A product of interval sets cannot say that; a row is one such product, and the r
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from itertools import product as combined
 
-from analyzer.ranges import Ranges, contains, difference, intersection, is_single, joined, normalised
+from analyzer.ranges import Ranges, difference, intersection, is_single, joined, normalised
 
 Row = tuple[Ranges, ...]
 FEW = 32
@@ -37,10 +38,13 @@ class Joint:
         place = self.names.index(name)
         inside: list[Row] = []
         outside: list[Row] = []
+        starts, ends = [low for low, _ in held], [high for _, high in held]
         for row in self.rows:
             own = row[place]
-            if len(own) == 1 and own[0][0] == own[0][1]:
-                (inside if contains(held, own[0][0]) else outside).append(row)
+            low, high = own[0]
+            if low == high and len(own) == 1:
+                at = bisect_right(starts, low) - 1
+                (inside if at >= 0 and low <= ends[at] else outside).append(row)
                 continue
             for ranges, rows in ((intersection(own, held), inside), (difference(own, held), outside)):
                 if ranges:

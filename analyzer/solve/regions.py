@@ -98,7 +98,9 @@ def variables(state: State) -> dict[str, Ranges]:
 
 def narrowed(state: State, variable: str, ranges: Ranges) -> State | None:
     """The states whose variable is in the ranges (which are within its own); None when there are none."""
-    return divided(state, variable, ranges)[0] if variable not in state.region else within(state, variable, ranges)
+    if variable in state.region:
+        return within(state, variable, ranges)
+    return state if ranges == values_of(state, variable) else divided(state, variable, ranges)[0]
 
 
 def within(state: State, variable: str, ranges: Ranges) -> State | None:
