@@ -30,6 +30,7 @@ from analyzer.source import Span
 HOSTS: Peer = Is(frozenset({Kind.HOST}))
 OUTSIDE: Peer = Is(frozenset({Kind.OUTSIDE}))
 INSIDE: Peer = Is(frozenset({Kind.POD, Kind.HOST}))
+DERIVED = "io.cilium.network.policy.kind"
 UNSEEN = ("init", "health", "ingress", "unmanaged", "none")
 ENTITIES = ("all", "world", "world-ipv4", "world-ipv6", "cluster", "host", "remote-node", "kube-apiserver", *UNSEEN)
 
@@ -236,10 +237,25 @@ class PeerReader:
         return tuple(dict.fromkeys(item for item in found if item is not None))
 
     def groups(self, rule: View, key: str) -> Iterator[Sides]:
-        """Groups of a cloud provider: addresses outside that only it knows."""
+        """Groups of a cloud provider: addresses outside that only it knows. Where the policy is given that Cilium's operator makes of it, with these addresses
+        (operator/pkg/policy/groups), that one says it all."""
         for item in rule.parts(key):
-            text = f"which addresses the cloud's group in {key} has"
+            if self.derived():
+                yield everywhere(NOBODY)
+                continue
+            text = (
+                f"which addresses the cloud's group in {key} has, which the policy would say that Cilium's operator makes of it"
+            )
             yield everywhere(All((Not(PODS), Opaque(text, item.at()))))
+
+    def derived(self) -> bool:
+        """Whether the policy is given that the operator makes of this one."""
+        starts = tuple(f"{self.fact.name}-{word}-" for word in ("groups", "togroups"))
+        found = (item for item in self.world.by_kind.get(self.fact.kind, ()) if item.name.startswith(starts))
+        return any(
+            (item.namespace or "default") == (self.fact.namespace or "default") and item.labels.get(DERIVED) == "derivative"
+            for item in found
+        )
 
     def names(self, rule: View, key: str) -> Iterator[Sides]:
         """Domain names: addresses outside that pods have been told for them (never those of pods and nodes, which have identities of their own)."""

@@ -6,8 +6,11 @@ defaults of the chart are taken for what it always sets, and None (not known) fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from analyzer.addresses import Address
 from analyzer.facts.kubernetes import ConfigMapFact, Located
@@ -15,6 +18,7 @@ from analyzer.model.cluster import Cluster
 from analyzer.source import Span
 
 CONFIG_MAP = "cilium-config"
+IMAGE = re.compile(r"(?:^|/)cilium(?:-ci)?:v?(\d{1,3})\.(\d{1,3})(?:\.|@|-|$)")
 MODES = ("default", "always", "never")
 KINDS = {
     "enable-k8s-networkpolicy": "networking.k8s.io/NetworkPolicy",
@@ -27,7 +31,7 @@ KINDS = {
 class Settings:
     """``enforcement``: default, always or never (as in audit mode, which only tells). ``kinds_off``: kinds that are not enforced. ``match_nodes``: CIDRs match nodes. ``host_firewall``: policies with a nodeSelector are
     enforced. ``node_labels``: fromNodes and toNodes are allowed. ``cluster``: this cluster's name. ``label_filter``: labels are chosen by
-    other rules than the default ones. ``non_default_deny``: ``enableDefaultDeny`` is heeded."""
+    other rules than the default ones. ``non_default_deny``: ``enableDefaultDeny`` is heeded. ``version``: of the agent, where it is known."""
 
     enforcement: str = "default"
     match_nodes: bool = False
@@ -40,6 +44,7 @@ class Settings:
     kinds_off: frozenset[str] = frozenset()
     api_servers: tuple[Address, ...] | None = None
     at: Span | None = None
+    version: tuple[int, int] | None = None
 
 
 def config_map(cluster: Cluster) -> ConfigMapFact | None:
@@ -50,12 +55,34 @@ def config_map(cluster: Cluster) -> ConfigMapFact | None:
     return min(found, key=lambda pair: pair[0])[1] if found else None
 
 
+class Whole:
+    """A cluster as a key by which object it is."""
+
+    __slots__ = ("cluster",)
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Whole) and self.cluster is other.cluster
+
+    def __hash__(self) -> int:
+        return id(self.cluster)
+
+
 def settings_of(cluster: Cluster) -> Settings:
-    """The settings of the cluster's Cilium."""
-    servers = api_servers(cluster)
+    """The settings of the cluster's Cilium, worked out once."""
+    return settings_in(Whole(cluster))
+
+
+@lru_cache(maxsize=4)
+def settings_in(key: Whole) -> Settings:
+    """The settings of a cluster's Cilium."""
+    cluster = key.cluster
+    servers, version = api_servers(cluster), version_of(cluster)
     fact = config_map(cluster)
     if fact is None:
-        return Settings(api_servers=servers)
+        return Settings(api_servers=servers, version=version)
     data = fact.data
     enforcement = "never" if truth(data, "policy-audit-mode") else text(data, "enable-policy", "default").lower()
     return Settings(
@@ -70,7 +97,29 @@ def settings_of(cluster: Cluster) -> Settings:
         kinds_off=frozenset(kind for key, kind in KINDS.items() if not truth(data, key, True)),
         api_servers=servers,
         at=fact.at,
+        version=version,
     )
+
+
+def version_of(cluster: Cluster) -> tuple[int, int] | None:
+    """The agent's version by the tag of its image; None where it is not given, or where agents differ."""
+    sets = [mapping(mapping(item.document.get("spec")).get("template")) for item in cluster.others if item.kind == "DaemonSet"]
+    pods = [fact.document for (_, name), fact in cluster.pods.items() if name.startswith("cilium")]
+    images = (image for item in (*sets, *pods) for image in images_in(mapping(item.get("spec"))))
+    found = {(int(match[1]), int(match[2])) for image in images if (match := IMAGE.search(image))}
+    return found.pop() if len(found) == 1 else None
+
+
+def images_in(spec: Mapping[str, Any]) -> Iterator[str]:
+    """The images of a pod's containers."""
+    containers = spec.get("containers")
+    for item in containers if isinstance(containers, list) else ():
+        yield str(mapping(item).get("image") or "")
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def text(data: Mapping[str, Located], key: str, default: str = "") -> str:

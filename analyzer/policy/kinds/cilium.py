@@ -33,6 +33,7 @@ DENY_ORDER, ALLOW_ORDER = 0.0, 1000.0
 SECTIONS = ("ingress", "ingressDeny", "egress", "egressDeny")
 FIELDS = {"endpointSelector", "nodeSelector", *SECTIONS, "labels", "enableDefaultDeny", "description", "log"}
 COMMON = {"Endpoints", "Requires", "CIDR", "CIDRSet", "Entities", "Groups", "Nodes"}
+WITHOUT_REQUIREMENTS = (1, 19)
 MODES = ("required", "disabled", "test-always-fail")
 
 
@@ -200,13 +201,17 @@ class Reader:
     def requirements(self, item: View, prefix: str) -> Iterator[Rule]:
         """``fromRequires`` and ``toRequires``: what pods must also have, for all rules that choose pods by label.
 
-        Cilium 1.19 does not know them any more, and rules that choose by entity are not narrowed: so pods that do not have it are in doubt."""
+        Cilium 1.19 does not know them any more, and rules that choose by entity are not narrowed: so pods that do not have it are in doubt, unless the agent's image shows such a
+        version."""
         key = f"{prefix}Requires"
         found = [side.other for part in item.parts(key) for side in (self.peers.endpoint(part),)]
         if found:
             self.advice.append(
                 Complaint(item.at(key), f"{key} was taken out of Cilium 1.19: say what is required in each selector")
             )
+            version = self.settings.version
+            if version is not None and version >= WITHOUT_REQUIREMENTS:
+                return
             doubt = Opaque(f"what {key} takes away, in which versions differ", item.at(key))
             yield Rule(Action.DENY, All((PODS, Not(All(tuple(found))), doubt)), item.at(key))
 
