@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from analyzer.addresses import WIDTH, Address, Prefix, default_prefix
-from analyzer.policy.terms import All, AnyOf, InBlocks, Not, Peer
+from analyzer.policy.terms import InBlocks, Peer, leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,7 @@ def blocks_of(peers: Iterable[Peer], family: int) -> Blocks:
 
 def mentioned(peer: Peer) -> Iterator[Prefix]:
     """The blocks in a test."""
-    match peer:
-        case InBlocks(blocks):
-            yield from blocks
-        case All(terms) | AnyOf(terms):
-            for term in terms:
-                yield from mentioned(term)
-        case Not(term):
-            yield from mentioned(term)
-        case _:
-            pass
+    return (block for leaf in leaves(peer) if isinstance(leaf, InBlocks) for block in leaf.blocks)
 
 
 def remainders(blocks: Blocks) -> Iterator[tuple[Prefix, tuple[Prefix, ...]]]:

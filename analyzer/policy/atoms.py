@@ -5,13 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property, reduce
 
-from analyzer.policy.bits import members, run
+from analyzer.policy.bits import Sides, join, meet, members, negated, run
 from analyzer.policy.entities import Flow, NamedPort
-from analyzer.policy.terms import ALL_PORTS, All, AnyOf, Box, Not, Opaque, PortName, Traffic
+from analyzer.policy.terms import ALL_PORTS, All, AnyOf, Box, Not, Opaque, PortName, Traffic, leaves
 from analyzer.ranges import Ranges, joined, union
-
-Sides = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +28,14 @@ class Group:
         return len(self.destinations) * len(self.sources)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Atoms:
     """The boxes. Bit ``group.offset + d * sources + s`` is the box of the group's ``d``-th range of ports and ``s``-th of source ports."""
 
     groups: tuple[Group, ...]
     boxes: dict[Box, int] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def all(self) -> int:
         """Every flow."""
         return run(0, self.groups[-1].offset + self.groups[-1].count - 1)
@@ -70,18 +69,13 @@ class Atoms:
             case Opaque():
                 return 0, self.all
             case Not(term):
-                sure, may = self.of(term, ports, open_is)
-                return self.all & ~may, self.all & ~sure
+                return negated(self.of(term, ports, open_is), self.all)
             case All(terms):
-                sure = may = self.all
-                for sides in (self.of(term, ports, open_is) for term in terms):
-                    sure, may = sure & sides[0], may & sides[1]
-                return sure, may
+                parts = [self.of(term, ports, open_is) for term in terms]
+                return reduce(meet, parts) if parts else (self.all, self.all)
             case AnyOf(terms):
-                sure = may = 0
-                for sides in (self.of(term, ports, open_is) for term in terms):
-                    sure, may = sure | sides[0], may | sides[1]
-                return sure, may
+                parts = [self.of(term, ports, open_is) for term in terms]
+                return reduce(join, parts) if parts else (0, 0)
 
     def of_flow(self, flow: Flow) -> int:
         """The box that a flow is in."""
@@ -157,27 +151,9 @@ def cuts(ranges: Iterable[Ranges]) -> tuple[int, ...]:
 
 def boxes_in(traffic: Traffic) -> Iterator[Box]:
     """The boxes in a test."""
-    match traffic:
-        case Box():
-            yield traffic
-        case All(terms) | AnyOf(terms):
-            for term in terms:
-                yield from boxes_in(term)
-        case Not(term):
-            yield from boxes_in(term)
-        case PortName() | Opaque():
-            pass
+    return (leaf for leaf in leaves(traffic) if isinstance(leaf, Box))
 
 
 def names_in(traffic: Traffic) -> Iterator[str]:
     """The names of ports in a test."""
-    match traffic:
-        case PortName(name):
-            yield name
-        case All(terms) | AnyOf(terms):
-            for term in terms:
-                yield from names_in(term)
-        case Not(term):
-            yield from names_in(term)
-        case Box() | Opaque():
-            pass
+    return (leaf.name for leaf in leaves(traffic) if isinstance(leaf, PortName))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+# What holds for sure, and what may hold: one object where they are the same, so that it is worked out and kept once.
+Sides = tuple[int, int]
+
 
 def members(bits: int) -> Iterator[int]:
     """The positions of the bits that are set, ascending."""
@@ -31,3 +34,21 @@ def set_of(positions: Iterable[int]) -> int:
 def run(low: int, high: int) -> int:
     """The set of the positions from ``low`` to ``high``, both included."""
     return (1 << (high + 1)) - (1 << low) if low <= high else 0
+
+
+def meet(one: Sides, other: Sides) -> Sides:
+    """Both hold."""
+    sure = one[0] & other[0]
+    return (sure, sure) if one[0] is one[1] and other[0] is other[1] else (sure, one[1] & other[1])
+
+
+def join(one: Sides, other: Sides) -> Sides:
+    """One of them holds."""
+    sure = one[0] | other[0]
+    return (sure, sure) if one[0] is one[1] and other[0] is other[1] else (sure, one[1] | other[1])
+
+
+def negated(one: Sides, everything: int) -> Sides:
+    """It does not hold."""
+    sure = everything ^ one[1]
+    return (sure, sure) if one[0] is one[1] else (sure, everything ^ one[0])

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TypeVar
 
 from analyzer.addresses import Address, Prefix
 from analyzer.policy.addressing import Blocks, blocks_of, remainders
-from analyzer.policy.bits import set_of
+from analyzer.policy.bits import Sides, join, meet, negated, set_of
 from analyzer.policy.entities import Entity, NamedPort
 from analyzer.policy.evaluation import known, label_holds, labels_of, name_of
-from analyzer.policy.terms import All, AnyOf, HasLabel, InBlocks, Is, Kind, LabelIn, LabelText, Named, Not, Of, Opaque, Peer
+from analyzer.policy.terms import (
+    All,
+    AnyOf,
+    HasLabel,
+    InBlocks,
+    Is,
+    Kind,
+    LabelIn,
+    LabelText,
+    Named,
+    Not,
+    Of,
+    Opaque,
+    Peer,
+    leaves,
+)
 
-Sides = tuple[int, int]
 LabelTest = LabelIn | HasLabel | LabelText
+NO_PORTS: tuple[NamedPort, ...] = ()
+NO_LABELS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +60,6 @@ def mentioned_in(peers: Iterable[Peer], ports: Iterable[str]) -> Mentioned:
     return Mentioned({of: known for of, known in keys.items() if known}, tuple(sorted(names - {Of.NAMESPACE})), frozenset(ports))
 
 
-def leaves(peer: Peer) -> Iterator[Peer]:
-    """The tests inside a test that are not made of others."""
-    match peer:
-        case All(terms) | AnyOf(terms):
-            for term in terms:
-                yield from leaves(term)
-        case Not(term):
-            yield from leaves(term)
-        case _:
-            yield peer
-
-
 @dataclass(frozen=True)
 class Universe:
     """The classes, each given by an entity of it, with the entities of each. ``of`` finds the class of an entity by its name."""
@@ -76,46 +80,35 @@ class Universe:
         """Every class."""
         return (1 << len(self.classes)) - 1
 
-    def of_object(self, peer: Peer) -> Sides:
-        """``sides``, remembered by which object the test is: hashing large tests again and again takes longer than all the rest."""
+    def sides(self, peer: Peer) -> Sides:
+        """The classes for which the test holds for sure, and for which it may hold. Remembered by which object the test is, too: hashing large
+        tests again and again takes longer than all the rest."""
         found = self.objects.get(id(peer))
         if found is None:
-            found = self.objects[id(peer)] = (peer, self.sides(peer))
+            known = self.memory.get(peer)
+            if known is None:
+                known = self.memory[peer] = self._sides(peer)
+            found = self.objects[id(peer)] = (peer, known)
         return found[1]
-
-    def sides(self, peer: Peer) -> Sides:
-        """The classes for which the test holds for sure, and for which it may hold."""
-        found = self.memory.get(peer)
-        if found is None:
-            found = self.memory[peer] = self._sides(peer)
-        return found
 
     def _sides(self, peer: Peer) -> Sides:
         match peer:
             case All(terms):
-                sure = may = self.all
-                for term in terms:
-                    one = self.sides(term)
-                    sure, may = sure & one[0], may & one[1]
-                return sure, may
+                return reduce(meet, map(self.sides, terms)) if terms else (self.all, self.all)
             case AnyOf(terms):
-                sure = may = 0
-                for term in terms:
-                    one = self.sides(term)
-                    sure, may = sure | one[0], may | one[1]
-                return sure, may
+                return reduce(join, map(self.sides, terms)) if terms else (0, 0)
             case Not(term):
-                sure, may = self.sides(term)
-                return self.all & ~may, self.all & ~sure
+                return negated(self.sides(term), self.all)
             case Opaque():
                 return 0, self.all
             case InBlocks(blocks, pods, hosts):
-                counted = self.all & ~(0 if pods else self.kinds[Kind.POD]) & ~(0 if hosts else self.kinds[Kind.HOST])
-                sure, may = self.in_blocks(blocks)
-                return sure & counted, may & counted
+                left_out = (0 if pods else self.kinds[Kind.POD]) | (0 if hosts else self.kinds[Kind.HOST])
+                found = self.in_blocks(blocks)
+                return meet(found, negated((left_out, left_out), self.all)) if left_out else found
             case _:
-                found = self.exact(peer)
-                return found, found | (0 if isinstance(peer, Is) else self.unknown(peer.of))
+                sure = self.exact(peer)
+                unknown = 0 if isinstance(peer, Is) else self.unknown(peer.of)
+                return (sure, sure | unknown) if unknown else (sure, sure)
 
     def exact(self, leaf: Is | Named | LabelTest) -> int:
         """The classes for which a test holds for sure that is not made of others."""
@@ -141,8 +134,10 @@ class Universe:
         """The classes with an address in one of the blocks, for sure and perhaps: an address that is not known is in the block of all."""
         within = [block for block in blocks if block.family == self.family]
         known = united(self.by_block.get(block, 0) for block in within)
-        everywhere = any(block.length == 0 for block in within)
-        return known | (self.without_address if everywhere else 0), known | (self.without_address if within else 0)
+        if not within or not self.without_address:
+            return known, known
+        may = known | self.without_address
+        return (may if any(block.length == 0 for block in within) else known), may
 
     @cached_property
     def without_address(self) -> int:
@@ -199,16 +194,16 @@ def universe_of(entities: Iterable[Entity], peers: list[Peer], port_names: Itera
     """The classes of the entities, and of the addresses outside, for flows of a family."""
     seen = mentioned_in(peers, port_names)
     blocks = blocks_of(peers, family)
+    sight = Sight(seen, blocks)
     groups: dict[tuple[object, ...], list[Entity]] = {}
     for entity in sorted(entities, key=lambda item: (item.kind is not Kind.POD, item.namespace, item.name)):
-        groups.setdefault(signature(entity, seen, blocks), []).append(entity)
+        groups.setdefault(sight.of(entity), []).append(entity)
     members = [tuple(group) for group in groups.values()]
-    inside = [blocks_around(group[0], blocks) for group in members]
+    inside = [sight.blocks_around(group[0]) for group in members]
     for block, rest in remainders(blocks):
         members.append((Entity(name_of_outside(block, rest), Kind.OUTSIDE, blocks=rest),))
         inside.append((block,))
-    ports: dict[tuple[NamedPort, ...], tuple[NamedPort, ...]] = {}
-    classes = tuple(with_ports(group[0], seen.ports, ports) for group in members)
+    classes = tuple(sight.with_ports(group[0]) for group in members)
     of = {entity.name: i for i, group in enumerate(members) for entity in group}
     return Universe(family, classes, tuple(members), of, blocks, tuple(inside))
 
@@ -218,24 +213,48 @@ def name_of_outside(block: Prefix, rest: tuple[Prefix, ...]) -> str:
     return str(block) if rest == (block,) else f"{block} but for smaller blocks"
 
 
-def signature(entity: Entity, seen: Mentioned, blocks: Blocks) -> tuple[object, ...]:
-    """What policies can see of an entity."""
-    labels = tuple(tuple(map((labels_of(entity, of) or {}).get, keys)) for of, keys in seen.keys.items())
-    names = tuple(name_of(entity, of) for of in seen.names)
-    ports = tuple(sorted((p.name, p.protocol, p.port) for p in entity.ports if p.name in seen.ports)) if entity.ports else ()
-    sure = known(entity, Of.NODE), bool(entity.addresses or entity.blocks)
-    return entity.kind, entity.namespace, labels, names, ports, blocks_around(entity, blocks), sure
+class Sight:
+    """What policies can see of entities, which are kept meanwhile: labels and ports that several share are looked at once, by which objects they are."""
 
+    def __init__(self, seen: Mentioned, blocks: Blocks) -> None:
+        self.seen, self.blocks, self.keys = seen, blocks, tuple(seen.keys.items())
+        self.labels: dict[tuple[Of, int], tuple[str | None, ...]] = {}
+        self.ports: dict[int, tuple[NamedPort, ...]] = {}
+        self.same: dict[tuple[NamedPort, ...], tuple[NamedPort, ...]] = {NO_PORTS: NO_PORTS}
 
-def blocks_around(entity: Entity, blocks: Blocks) -> tuple[Prefix, ...]:
-    """The smallest block around each address of the entity."""
-    own: tuple[Address | Prefix, ...] = (*entity.addresses, *entity.blocks)
-    found = {blocks.smallest(item) for item in own if item.family == blocks.family}
-    return tuple(sorted(found) if len(found) > 1 else found)
+    def of(self, entity: Entity) -> tuple[object, ...]:
+        """What there is to see of an entity: classes are those that are equal in it."""
+        labels = tuple([self.labels_of(entity, of, keys) for of, keys in self.keys])
+        names = tuple([name_of(entity, of) for of in self.seen.names]) if self.seen.names else ()
+        ports = self.ports_of(entity) if entity.ports else NO_PORTS
+        sure = known(entity, Of.NODE), bool(entity.addresses or entity.blocks)
+        return entity.kind, entity.namespace, labels, names, id(ports), self.blocks_around(entity), sure
 
+    def labels_of(self, entity: Entity, of: Of, keys: tuple[str, ...]) -> tuple[str | None, ...]:
+        """The values of the labels that policies look at."""
+        labels = labels_of(entity, of) or NO_LABELS
+        if of is Of.POD:
+            return tuple(map(labels.get, keys))
+        found = self.labels.get((of, id(labels)))
+        if found is None:
+            found = self.labels[of, id(labels)] = tuple(map(labels.get, keys))
+        return found
 
-def with_ports(entity: Entity, names: frozenset[str], same: dict[tuple[NamedPort, ...], tuple[NamedPort, ...]]) -> Entity:
-    """The entity with the named ports that policies can mean, in order; equal ones are the same object (``same``)."""
-    kept = tuple(sorted((port for port in entity.ports if port.name in names), key=lambda p: (p.name, p.protocol, p.port)))
-    kept = same.setdefault(kept, kept)
-    return entity if entity.ports is kept else replace(entity, ports=kept)
+    def ports_of(self, entity: Entity) -> tuple[NamedPort, ...]:
+        """The named ports that policies can mean, in order; equal ones are the same object."""
+        found = self.ports.get(id(entity.ports))
+        if found is None:
+            kept = tuple(sorted(port for port in entity.ports if port.name in self.seen.ports))
+            found = self.ports[id(entity.ports)] = self.same.setdefault(kept, kept)
+        return found
+
+    def blocks_around(self, entity: Entity) -> tuple[Prefix, ...]:
+        """The smallest block around each address of the entity."""
+        own: tuple[Address | Prefix, ...] = (*entity.addresses, *entity.blocks)
+        found = {self.blocks.smallest(item) for item in own if item.family == self.blocks.family}
+        return tuple(sorted(found) if len(found) > 1 else found)
+
+    def with_ports(self, entity: Entity) -> Entity:
+        """The entity with the named ports that policies can mean."""
+        kept = self.ports_of(entity)
+        return entity if entity.ports == kept else replace(entity, ports=kept)

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
 from analyzer.policy.atoms import Atoms, boxes_in, names_in
 from analyzer.policy.bits import members
-from analyzer.policy.classes import Mentioned, Universe, leaves, mentioned_in
+from analyzer.policy.classes import Mentioned, Universe, mentioned_in
 from analyzer.policy.factors import Applied, Cell, Compiler, Factor, Factors, Key, rules_of
 from analyzer.policy.planes import PolicySet, homes_of, kinds
 from analyzer.policy.reading import Complaint, group_of
-from analyzer.policy.terms import HasLabel, InBlocks, LabelIn, LabelText, Named, Of, Peer, Traffic
+from analyzer.policy.terms import HasLabel, InBlocks, LabelIn, LabelText, Named, Of, Peer, Traffic, leaves
 from analyzer.policy.tiers import Direction, Plane, Policy, Tier
 from analyzer.source import Span
 
@@ -48,7 +48,7 @@ class Change:
         found = 0
         for policy in (*self.gone, *self.new):
             if policy.direction(direction) is not None:
-                found |= universe.of_object(policy.subject)[1]
+                found |= universe.sides(policy.subject)[1]
         return found
 
 
@@ -263,7 +263,7 @@ def keys(compiler: Compiler, touched: int) -> Iterable[tuple[int, Key]]:
     applied: dict[int, list[Applied]] = {position: [] for position in members(touched)}
     for number, tier in enumerate(compiler.tiers):
         for place, (policy, _, tie) in enumerate(tier.policies):
-            sure, may = compiler.universe.of_object(policy.subject)
+            sure, may = compiler.universe.sides(policy.subject)
             for position in members(may & touched):
                 applied[position].append(Applied(number, place, tie, sure == may or bool(sure >> position & 1)))
     for position, items in applied.items():

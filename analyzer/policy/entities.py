@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from analyzer.addresses import Address, Prefix
 from analyzer.policy.terms import Kind
 from analyzer.source import Span
 
 
-@dataclass(frozen=True, slots=True)
-class NamedPort:
+class NamedPort(NamedTuple):
     """A port that a pod's containers declare under a name."""
 
     name: str

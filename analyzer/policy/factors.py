@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from analyzer.policy.atoms import Atoms, atoms_of, names_in
-from analyzer.policy.bits import members
+from analyzer.policy.bits import Sides, members
 from analyzer.policy.classes import Universe, universe_of
 from analyzer.policy.entities import Entity, NamedPort
 from analyzer.policy.planes import PolicySet
@@ -134,8 +134,8 @@ class Compiler:
         self.tiers = [tier for _, tiers in self.planes for tier in tiers]
         self.named = [[named_ports_matter(rules) for _, rules, _ in tier.policies] for tier in self.tiers]
         self.own = [[own_tests(rules) for _, rules, _ in tier.policies] for tier in self.tiers]
-        self.memory: dict[tuple[int, tuple[NamedPort, ...]], tuple[Traffic, tuple[int, int]]] = {}
-        self.equal: dict[tuple[Traffic, tuple[NamedPort, ...]], tuple[int, int]] = {}
+        self.memory: dict[tuple[int, tuple[NamedPort, ...]], tuple[Traffic, Sides]] = {}
+        self.equal: dict[tuple[Traffic, tuple[NamedPort, ...]], Sides] = {}
         self.names: dict[int, tuple[Traffic, bool]] = {}
         self.left_out: set[int] = set()
 
@@ -159,7 +159,7 @@ class Compiler:
         applied: list[list[Applied]] = [[] for _ in self.universe.classes]
         for number, tier in enumerate(self.tiers):
             for place, (policy, _, tie) in enumerate(tier.policies):
-                sure, may = self.universe.of_object(policy.subject)
+                sure, may = self.universe.sides(policy.subject)
                 for position in members(may):
                     applied[position].append(Applied(number, place, tie, sure == may or bool(sure >> position & 1)))
         for position, items in enumerate(applied):
@@ -176,16 +176,17 @@ class Compiler:
         """The cells of a group: what each plane admits, and all of them do."""
         items, ports, own = key
         values = iter(own)
-        result = [Cell(self.atoms.all, self.universe.all, self.universe.all)]
+        result: list[Cell] | None = None
         first = 0
         for plane, tiers in self.planes:
             inside = [item for item in items if first <= item.tier < first + len(tiers)]
             if inside or plane.default is not Action.ALLOW:
                 fold = Fold(self.atoms.all, self.universe.all)
                 self.fold(fold, tiers, first, inside, ports, values)
-                result = crossed(result, fold.cells(plane.default))
+                found = fold.cells(plane.default)
+                result = found if result is None else crossed(result, found)
             first += len(tiers)
-        return merged(result)
+        return merged([Cell(self.atoms.all, self.universe.all, self.universe.all)] if result is None else result)
 
     def fold(
         self,
@@ -204,7 +205,7 @@ class Compiler:
                     _, rules, _ = tier.policies[item.policy]
                     isolated = isolated if isolated or not rules.isolates else (True if item.certain else None)
                     for rule in rules.rules:
-                        value = next(own) if rule.own != EVERYONE else (True, True)
+                        value = (True, True) if is_everyone(rule.own) else next(own)
                         self.rule(fold, rule, item.certain and value[0], value[1], ports)
             fold.end(isolated, tier.tier.end)
 
@@ -212,7 +213,7 @@ class Compiler:
         """Takes a rule into account."""
         if not possible or rule.action is Action.LOG or id(rule) in self.left_out:
             return
-        sure, may = self.universe.of_object(rule.peer)
+        sure, may = self.universe.sides(rule.peer)
         for flows, within in self.flows(rule.traffic, ports):
             if certain and sure == may and flows[0] == flows[1]:
                 fold.exactly(rule.action, flows[0], sure & within)
@@ -221,7 +222,7 @@ class Compiler:
             if certain:
                 fold.decided(flows[0], sure & within)
 
-    def flows(self, traffic: Traffic, ports: tuple[NamedPort, ...]) -> Iterator[tuple[tuple[int, int], int]]:
+    def flows(self, traffic: Traffic, ports: tuple[NamedPort, ...]) -> Iterator[tuple[Sides, int]]:
         """The flows of a rule, with the peers for which it means these: names of ports are those of the destination."""
         if self.direction is Direction.INGRESS or not self.by_name(traffic):
             yield self.of(traffic, ports), self.universe.all
@@ -233,10 +234,10 @@ class Compiler:
         """Whether a test names ports. Remembered by which object the test is, as in ``of``."""
         found = self.names.get(id(traffic))
         if found is None:
-            found = self.names[id(traffic)] = (traffic, any(True for _ in names_in(traffic)))
+            found = self.names[id(traffic)] = (traffic, names_ports(traffic))
         return found[1]
 
-    def of(self, traffic: Traffic, ports: tuple[NamedPort, ...]) -> tuple[int, int]:
+    def of(self, traffic: Traffic, ports: tuple[NamedPort, ...]) -> Sides:
         """The flows of a test at a destination."""
         found = self.memory.get((id(traffic), ports))
         if found is None:
@@ -249,12 +250,22 @@ class Compiler:
 
 def named_ports_matter(rules: Rules) -> bool:
     """Whether a rule names ports."""
-    return any(True for rule in rules.rules for _ in names_in(rule.traffic))
+    return any(names_ports(rule.traffic) for rule in rules.rules)
+
+
+def names_ports(traffic: Traffic) -> bool:
+    """Whether a test names ports."""
+    return any(True for _ in names_in(traffic))
 
 
 def own_tests(rules: Rules) -> list[Peer]:
     """The tests of the subject in rules, in their order."""
-    return [rule.own for rule in rules.rules if rule.own != EVERYONE]
+    return [rule.own for rule in rules.rules if not is_everyone(rule.own)]
+
+
+def is_everyone(test: Peer) -> bool:
+    """Whether a test is the one that all pass."""
+    return test is EVERYONE or test == EVERYONE
 
 
 @dataclass(slots=True)
@@ -351,8 +362,9 @@ class Fold:
         found = []
         for flows, state in self.states:
             allowed = state.allowed | (state.undecided if default is Action.ALLOW else 0)
-            denied = state.denied | (0 if default is Action.ALLOW else state.undecided)
-            found.append(Cell(flows, allowed & ~denied, allowed))
+            denied = state.denied if default is Action.ALLOW else state.denied | state.undecided
+            common = allowed & denied
+            found.append(Cell(flows, allowed ^ common if common else allowed, allowed))
         return found
 
 
@@ -368,9 +380,8 @@ def crossed(left: Iterable[Cell], right: list[Cell]) -> list[Cell]:
 
 def merged(cells: Iterable[Cell]) -> tuple[Cell, ...]:
     """Cells with equal peers as one; those without peers left out."""
-    found: dict[tuple[int, int], int] = {}
-    for cell in cells:
-        if cell.may:
-            key = (cell.sure, cell.may)
-            found[key] = found.get(key, 0) | cell.flows
-    return tuple(sorted(Cell(flows, *peers) for peers, flows in found.items()))
+    found: dict[Sides, int] = {}
+    for flows, sure, may in cells:
+        if may:
+            found[sure, may] = found.get((sure, may), 0) | flows
+    return tuple(sorted([Cell(flows, sure, may) for (sure, may), flows in found.items()]))

@@ -10,24 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from analyzer.policy.addressing import Blocks, blocks_of, remainders
+from analyzer.policy.addressing import blocks_of, remainders
 from analyzer.policy.atoms import Atoms, atoms_of, names_in
-from analyzer.policy.classes import (
-    Mentioned,
-    Universe,
-    blocks_around,
-    mentioned_in,
-    name_of_outside,
-    signature,
-    with_ports,
-)
-from analyzer.policy.entities import Entity, NamedPort
+from analyzer.policy.classes import Sight, Universe, mentioned_in, name_of_outside
+from analyzer.policy.entities import Entity
 from analyzer.policy.factors import Compiler, Factors, rules_of
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import Kind, Peer, Traffic
 from analyzer.policy.tiers import Direction
 
-Ports = dict[tuple[NamedPort, ...], tuple[NamedPort, ...]]
 NOBODY_THERE = Entity("(nobody)", Kind.OUTSIDE)
 
 
@@ -71,17 +62,17 @@ def joint(old: PolicySet, new: PolicySet, family: int) -> Joint:
     """Compiles two sets over what both of them tell apart."""
     peers, traffic = vocabulary((old, new))
     names = {name for term in traffic for name in names_in(term)}
-    known, blocks = mentioned_in(peers, names), blocks_of(peers, family)
+    blocks = blocks_of(peers, family)
+    sight = Sight(mentioned_in(peers, names), blocks)
     groups: dict[tuple[object, ...], list[Couple]] = {}
     for couple in couples(old.world.entities, new.world.entities):
-        groups.setdefault(signatures(couple, known, blocks), []).append(couple)
+        groups.setdefault(signatures(couple, sight), []).append(couple)
     members = [tuple(group) for group in groups.values()]
     for block, rest in remainders(blocks):
         outside = Entity(name_of_outside(block, rest), Kind.OUTSIDE, blocks=rest)
         members.append((Couple(outside, outside),))
-    ports: Ports = {}
-    before = universe([[couple.old for couple in group] for group in members], known, blocks, ports)
-    after = universe([[couple.new for couple in group] for group in members], known, blocks, ports)
+    before = universe([[couple.old for couple in group] for group in members], sight)
+    after = universe([[couple.new for couple in group] for group in members], sight)
     atoms = atoms_of(traffic, (port for side in (before, after) for item in side.classes for port in item.ports))
     return Joint(compiled(old, before, atoms), compiled(new, after, atoms), tuple(members), *masks(members))
 
@@ -112,13 +103,13 @@ def vocabulary(sets: Iterable[PolicySet]) -> tuple[list[Peer], list[Traffic]]:
     return list(peers), list(traffic)
 
 
-def signatures(couple: Couple, known: Mentioned, blocks: Blocks) -> tuple[object, ...]:
+def signatures(couple: Couple, sight: Sight) -> tuple[object, ...]:
     """What policies can see of an entity before and after."""
     old, new = couple.old, couple.new
-    after = signature(new, known, blocks) if new is not None else None
+    after = sight.of(new) if new is not None else None
     if old is not None and new is not None and looks_alike(old, new):
         return after, after
-    return signature(old, known, blocks) if old is not None else None, after
+    return sight.of(old) if old is not None else None, after
 
 
 def looks_alike(old: Entity, new: Entity) -> bool:
@@ -129,13 +120,13 @@ def looks_alike(old: Entity, new: Entity) -> bool:
 SEEN = tuple(sorted(set(Entity.__slots__) - {"at", "workload", "replicas", "host_network"}))
 
 
-def universe(members: list[list[Entity | None]], known: Mentioned, blocks: Blocks, ports: Ports) -> Universe:
+def universe(members: list[list[Entity | None]], sight: Sight) -> Universe:
     """The classes of one side; where nobody is there, somebody whom no test is asked about stands."""
     here = [tuple(item for item in group if item is not None) for group in members]
-    classes = tuple(with_ports(group[0], known.ports, ports) if group else NOBODY_THERE for group in here)
+    classes = tuple(sight.with_ports(group[0]) if group else NOBODY_THERE for group in here)
     of = {entity.name: position for position, group in enumerate(here) for entity in group}
-    inside = tuple(blocks_around(group[0], blocks) if group else () for group in here)
-    return Universe(blocks.family, classes, tuple(here), of, blocks, inside)
+    inside = tuple(sight.blocks_around(group[0]) if group else () for group in here)
+    return Universe(sight.blocks.family, classes, tuple(here), of, sight.blocks, inside)
 
 
 def compiled(policies: PolicySet, universe: Universe, atoms: Atoms) -> Factors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from analyzer.policy.profiles import Profile
 from analyzer.policy.terms import ALL_PORTS, All, AnyOf, Box, Opaque, Traffic
@@ -15,6 +16,7 @@ OTHERS: Ranges = difference(((0, 255),), WITH_PORTS)
 PORT_NAME = re.compile(r"(?=.{1,15}$)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*")
 
 
+@lru_cache(maxsize=1 << 12)
 def ports(protocol: int, low: int = 0, high: int = 65535) -> Box:
     """The flows of a protocol to a range of ports."""
     return Box(single(protocol), ((low, high),) if (low, high) != (0, 65535) else ALL_PORTS)

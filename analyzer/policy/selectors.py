@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from analyzer.parsers._view import View
 from analyzer.policy.terms import All, AnyOf, HasLabel, LabelIn, Not, Of, Peer
@@ -27,16 +28,26 @@ def selector(view: View, of: Of) -> Peer:
     return terms[0] if len(terms) == 1 else All(tuple(terms))
 
 
+@lru_cache(maxsize=1 << 12)
+def label_is(of: Of, key: str, value: str) -> LabelIn:
+    """The test for one value of a label: one object for equal ones."""
+    return LabelIn(of, key, frozenset({value}))
+
+
 def labels(view: View, of: Of) -> Iterator[Peer]:
     """``matchLabels``, by key."""
+    if "matchLabels" not in view.value:
+        return
     for key, value in sorted(view.strings("matchLabels").items()):
         check_key(view, key, "matchLabels", key)
         check_value(view, value, "matchLabels", key)
-        yield LabelIn(of, key, frozenset({value}))
+        yield label_is(of, key, value)
 
 
 def expressions(view: View, of: Of) -> Iterator[Peer]:
     """``matchExpressions``: In, NotIn (also true where the label is absent), Exists, DoesNotExist."""
+    if "matchExpressions" not in view.value:
+        return
     for item in view.parts("matchExpressions"):
         key, operator, values = item.text("key"), item.text("operator"), item.texts("values")
         check_key(item, key, "key")
@@ -67,13 +78,25 @@ def expression(view: View, of: Of, key: str, operator: str, values: list[str]) -
 
 def check_key(view: View, key: str, *path: str | int) -> None:
     """A label's key: an optional DNS subdomain and a name (apimachinery, validation.IsQualifiedName)."""
-    domain, slash, name = key.rpartition("/")
-    good = len(name) <= 63 and NAME.fullmatch(name) and (not slash or (len(domain) <= 253 and DOMAIN.fullmatch(domain)))
-    if not good:
+    if not is_key(key):
         view.wrong(f"{key!r} is no label key", *path)
+
+
+@lru_cache(maxsize=1 << 12)
+def is_key(key: str) -> bool:
+    """Whether a text can be a label's key."""
+    domain, slash, name = key.rpartition("/")
+    domain_good = not slash or (len(domain) <= 253 and DOMAIN.fullmatch(domain) is not None)
+    return domain_good and len(name) <= 63 and NAME.fullmatch(name) is not None
 
 
 def check_value(view: View, value: str, *path: str | int) -> None:
     """A label's value: empty, or up to 63 characters that begin and end with a letter or digit (validation.IsValidLabelValue)."""
-    if value and not (len(value) <= 63 and NAME.fullmatch(value)):
+    if not is_value(value):
         view.wrong(f"{value!r} is no label value", *path)
+
+
+@lru_cache(maxsize=1 << 12)
+def is_value(value: str) -> bool:
+    """Whether a text can be a label's value."""
+    return not value or (len(value) <= 63 and NAME.fullmatch(value) is not None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, TypeAlias, TypeVar, Union
+from typing import Generic, NamedTuple, TypeAlias, TypeVar, Union
 
 from analyzer.addresses import Prefix
 from analyzer.ranges import Ranges
@@ -134,11 +134,11 @@ class InBlocks:
     hosts: bool = True
 
 
-Peer: TypeAlias = Union[LabelIn, HasLabel, LabelText, Named, Is, InBlocks, Opaque, "Not[Peer]", "All[Peer]", "AnyOf[Peer]"]
+PeerLeaf: TypeAlias = LabelIn | HasLabel | LabelText | Named | Is | InBlocks | Opaque
+Peer: TypeAlias = Union[PeerLeaf, "Not[Peer]", "All[Peer]", "AnyOf[Peer]"]
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """Flows by protocol number and ports. For ICMP (1, 58) the destination port is ``type * 256 + code``, the source port is 0."""
 
     protocols: Ranges = ALL_PROTOCOLS
@@ -155,6 +155,7 @@ class PortName:
 
 
 Traffic: TypeAlias = Union[Box, PortName, Opaque, "Not[Traffic]", "All[Traffic]", "AnyOf[Traffic]"]
+Leaf: TypeAlias = PeerLeaf | Box | PortName
 
 EVERYONE: Peer = All()
 NOBODY: Peer = AnyOf()
@@ -202,15 +203,19 @@ def either(terms: Iterable[Peer]) -> Peer:
     return found[0] if len(found) == 1 else AnyOf(found)
 
 
+def leaves(test: Peer | Traffic) -> Iterator[Leaf]:
+    """The tests inside a test that are not made of others, in their order."""
+    waiting = [test]
+    while waiting:
+        term = waiting.pop()
+        if isinstance(term, (All, AnyOf)):
+            waiting.extend(reversed(term.terms))
+        elif isinstance(term, Not):
+            waiting.append(term.term)
+        else:
+            yield term
+
+
 def opaque_in(test: Peer | Traffic) -> Iterator[Opaque]:
     """The tests inside a test whose value is not known."""
-    match test:
-        case Opaque():
-            yield test
-        case All(terms) | AnyOf(terms):
-            for term in terms:
-                yield from opaque_in(term)
-        case Not(term):
-            yield from opaque_in(term)
-        case _:
-            pass
+    return (leaf for leaf in leaves(test) if isinstance(leaf, Opaque))

@@ -84,10 +84,9 @@ def kinds_of(cluster: Cluster) -> dict[str, tuple[OtherObjectFact, ...]]:
 def port_names_of(entities: Iterable[Entity]) -> dict[str, frozenset[tuple[int, int]]]:
     """What pods of a network of their own mean by each name of a port."""
     found: dict[str, set[tuple[int, int]]] = {}
-    for entity in entities:
-        if entity.kind is Kind.POD:
-            for port in entity.ports:
-                found.setdefault(port.name, set()).add((port.protocol, port.port))
+    different = dict.fromkeys(entity.ports for entity in entities if entity.kind is Kind.POD)
+    for port in (port for ports in different for port in ports):
+        found.setdefault(port.name, set()).add((port.protocol, port.port))
     return {name: frozenset(ports) for name, ports in found.items()}
 
 
@@ -143,7 +142,7 @@ def pod_template(item: OtherObjectFact) -> Mapping[str, Any] | None:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """The value if it is an object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, (dict, Mapping)) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +153,7 @@ class Maker:
     namespaces: Mapping[str, Mapping[str, str]]
     accounts: Mapping[tuple[str, str], Mapping[str, str]]
     nodes: Mapping[str, NodeFact]
+    known_ports: dict[tuple[tuple[str, int, int], ...], tuple[NamedPort, ...]] = field(default_factory=dict)
 
     def pod(self, fact: PodFact, owners: Mapping[tuple[str, str, str], tuple[str, str]]) -> Entity:
         """A pod."""
@@ -169,11 +169,19 @@ class Maker:
             node=fact.node,
             node_labels=self.node_labels(fact.node),
             addresses=fact.addresses or self.node_addresses(fact),
-            ports=tuple(NamedPort(port.name, port.protocol, port.port) for port in fact.ports if port.name),
+            ports=self.named_ports(fact),
             workload=workload_of(fact, owners),
             host_network=fact.host_network,
             at=fact.at,
         )
+
+    def named_ports(self, fact: PodFact) -> tuple[NamedPort, ...]:
+        """The ports that have a name; equal ones are the same object."""
+        key = tuple([(port.name, port.protocol, port.port) for port in fact.ports if port.name])
+        found = self.known_ports.get(key)
+        if found is None:
+            found = self.known_ports[key] = tuple(NamedPort(*port) for port in key)
+        return found
 
     def template(self, item: OtherObjectFact) -> Entity:
         """The pods that a workload would make."""

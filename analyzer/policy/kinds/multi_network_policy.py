@@ -38,7 +38,7 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     unknown_fields(spec, FIELDS)
     pods = selector(spec.part("podSelector"), Of.POD)
     advice: list[Complaint] = []
-    reader = Reader(fact, world.profile, advice)
+    reader = Reader(fact.namespace, world.profile, advice)
     found = {name: reader.rules(spec, Direction(name.lower())) for name in TYPES if name in types(spec)}
     yield from advice
     yield from complaints_of(view)

@@ -32,15 +32,16 @@ FIELDS = {"podSelector", "policyTypes", "ingress", "egress"}
 
 def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     """A NetworkPolicy as one policy of the default tier."""
-    fact = replace(fact, namespace=fact.namespace or "default")
+    if not fact.namespace:
+        fact = replace(fact, namespace="default")
     view = view_of(fact)
     spec = view.part("spec")
     advice = list(version(fact, view))
     pods = selector(spec.part("podSelector"), Of.POD)
     selected = EVERYONE if view.gaps else pods
-    subject = both(Named(Of.NAMESPACE, frozenset({fact.namespace})), pods)
+    reader, named = Reader(fact.namespace, world.profile, advice), types(spec)
+    subject = both(reader.home, pods)
     unknown_fields(spec, FIELDS)
-    reader, named = Reader(fact, world.profile, advice), types(spec)
     found = {name: reader.rules(spec, Direction(name.lower())) if name in named else None for name in TYPES}
     yield from advice
     yield from complaints_of(view)
@@ -77,8 +78,9 @@ def types(spec: View) -> tuple[str, ...]:
 class Reader:
     """Reads the rules of one policy."""
 
-    def __init__(self, fact: OtherObjectFact, profile: Profile, advice: list[Complaint]) -> None:
-        self.fact, self.profile, self.advice = fact, profile, advice
+    def __init__(self, namespace: str, profile: Profile, advice: list[Complaint]) -> None:
+        self.home: Peer = Named(Of.NAMESPACE, frozenset({namespace}))
+        self.profile, self.advice = profile, advice
 
     def rules(self, spec: View, direction: Direction) -> Rules:
         """The rules of a direction. None at all: nothing is admitted."""
@@ -105,7 +107,7 @@ class Reader:
             if len(chosen) > 1:
                 item.wrong("may not specify both ipBlock and another peer", "ipBlock")
             return self.block(item.part("ipBlock"))
-        within: Peer = Named(Of.NAMESPACE, frozenset({self.fact.namespace}))
+        within = self.home
         if "namespaceSelector" in chosen:
             within = selector(item.part("namespaceSelector"), Of.NAMESPACE)
         pods = selector(item.part("podSelector"), Of.POD) if "podSelector" in chosen else EVERYONE

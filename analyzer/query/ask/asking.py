@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from analyzer.addresses import Prefix
-from analyzer.policy.classes import leaves
 from analyzer.policy.decision import Decision, Step, decide, doubt
 from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.factors import Factors
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
-from analyzer.policy.terms import Box, InBlocks, Peer, Traffic, opaque_in
+from analyzer.policy.terms import Box, InBlocks, Peer, Traffic, leaves, opaque_in
 from analyzer.policy.tiers import Direction
 from analyzer.query.ask.answers import Disagreement, Witness
 from analyzer.query.ask.pairs import Pair, Search, Want

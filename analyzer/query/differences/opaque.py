@@ -74,7 +74,7 @@ def condition(side: Factors, tier: int, policy: Policy, rule: Rule) -> Condition
     terms = (policy.subject, rule.peer, rule.own)
     texts = frozenset(item.text for term in (*terms, rule.traffic) for item in opaque(term))
     named = frozenset(names_in(rule.traffic))
-    return tier, rule.action, *map(side.universe.of_object, terms), side.atoms.of(rule.traffic, ()), named, texts
+    return tier, rule.action, *map(side.universe.sides, terms), side.atoms.of(rule.traffic, ()), named, texts
 
 
 def same_condition(old: PolicySet, new: PolicySet) -> bool:
