@@ -112,6 +112,29 @@ def test_since_shows_what_a_change_causes(
     assert "git knows no commit 'nothing'" in capsys.readouterr().err
 
 
+def test_every_command_reads_by_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "app.yaml").write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\nspec: {containers: [{name: c, image: i}]}\n"
+    )
+    (tmp_path / "left-out.yaml").write_text(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: all, namespace: shop}\nspec: {podSelector: {}}\n"
+    )
+    there = "{apiVersion: v1, kind: Pod, metadata: {name: there, namespace: away}, spec: {containers: [{name: c, image: i}]}}"
+    (tmp_path / "analyzer.yaml").write_text(f"cni: calico\nexclude: left-out.yaml\nassume: {{objects: [{there}]}}\n")
+    monkeypatch.chdir(tmp_path)
+    assert run(["ask", ".", "away/there reaches shop/web"]) == 0
+    assert "calico" in capsys.readouterr().out
+    assert run(["trace", ".", "--from", "away/there", "--to", "shop/web"]) == 0
+    assert run(["connectivity", ".", "-q"]) == 0
+    assert "away/there" in capsys.readouterr().out
+    (tmp_path / "analyzer.yaml").write_text("cny: calico\n")
+    for command in (["ask", ".", "can a/b reach c/d"], ["connectivity", "."], ["diff", ".", "."], ["."]):
+        assert run(command) == 2
+        assert "analyzer.yaml:1:6: there is no setting cny; did you mean cni?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("pattern", "path", "fits"),
     [

@@ -76,6 +76,8 @@ def overview() -> ArgumentParser:
 
 def guarded(command: object, parser: ArgumentParser, arguments: list[str]) -> int:
     """Runs a command; a reader that went away and an interrupt end it without a traceback."""
+    from analyzer.cli.shared import Unusable
+
     assert callable(command)
     options: Namespace = parser.parse_args(arguments)
     try:
@@ -83,6 +85,9 @@ def guarded(command: object, parser: ArgumentParser, arguments: list[str]) -> in
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    except Unusable as problem:
+        print(f"analyze: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("analyze: interrupted", file=sys.stderr)

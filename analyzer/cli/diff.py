@@ -9,9 +9,10 @@ from importlib import import_module
 
 from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, output_options, style_for, write
+from analyzer.cli.settings import settings_options
+from analyzer.cli.shared import fail, load, output_options, style_for, write
 from analyzer.comparing import compare
-from analyzer.pipeline import Input, read_input
+from analyzer.pipeline import Input
 from analyzer.query.differences.comparison import Comparison
 
 FORMATS = {"text": "differences", "json": "differences_json", "markdown": "differences_markdown"}
@@ -24,6 +25,7 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--assume-defaults", action="store_true", help="what was not captured is as the kernel has it by default, on both sides"
     )
+    settings_options(parser)
     difference_options(parser)
 
 
@@ -43,8 +45,8 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     progress = Progress(options.quiet)
     inputs = []
     for path in (options.old, options.new):
-        stdin = sys.stdin.buffer if path == "-" else None
-        given = read_input((path,), stdin, assume_defaults=options.assume_defaults, progress=progress)
+        options.paths = [path]
+        given = load(options, progress)
         if not given.sources:
             return nothing(path, given)
         inputs.append(given)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analyzer.cli.progress import Progress
-from analyzer.cli.settings import settings_for, settings_options
+from analyzer.cli.settings import settings_for
 from analyzer.cli.shared import elsewhere, load, paths_from, style_for
 from analyzer.findings import Report
 from analyzer.pipeline import Input, analyze
@@ -38,7 +38,6 @@ class Judging:
 
 def judging_options(parser: ArgumentParser) -> None:
     """Adds the options that say what counts."""
-    settings_options(parser)
     parser.add_argument(
         "--fail-on", choices=("error", "warning", "note", "never"), help="what gives exit status 1 (default error)"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer.pipeline import Input
+from analyzer.settings import Settings
 from analyzer.source import Source
 
 if TYPE_CHECKING:
@@ -74,9 +75,11 @@ def profile_for(options: Namespace, given: Input) -> Profile:
     from analyzer.query.policies import on_network, profile_of
 
     cluster = given.network.cluster
-    profile = settled(profile_named(options.cni), cluster) if options.cni else profile_of(given.network)
+    settings = getattr(options, "settings", None) or Settings()
+    name = options.cni or settings.cni
+    profile = settled(profile_named(name), cluster) if name else profile_of(given.network)
     profile = on_network(cluster, options.network) if options.network else profile
-    return with_switches(profile, dict(map(switch, options.policy_switch)))
+    return with_switches(profile, dict(map(switch, (*settings.policy_switches, *options.policy_switch))))
 
 
 def switch(text: str) -> tuple[str, str]:

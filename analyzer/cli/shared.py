@@ -10,17 +10,21 @@ from dataclasses import replace
 
 from analyzer.capture import load as read_sources
 from analyzer.cli.progress import Progress
+from analyzer.cli.settings import settings_for, settings_options
 from analyzer.pipeline import Input, read_input
 from analyzer.query.ignoring.ignore import glob
 from analyzer.report.style import Style
 from analyzer.settings import Settings
 from analyzer.source import Source
 
-NONE = Settings()
+
+class Unusable(Exception):
+    """Something in the call or the settings that cannot be taken, in words for the person who made them."""
 
 
 def input_options(parser: ArgumentParser) -> None:
-    """Adds PATH… and how the input is read."""
+    """Adds PATH…, how the input is read, and where the settings are."""
+    settings_options(parser)
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a file, a directory, an archive, or - for stdin")
     parser.add_argument(
         "--assume-defaults",
@@ -40,9 +44,12 @@ def output_options(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="every hop, gap and assumption")
 
 
-def load(options: Namespace, progress: Progress, settings: Settings = NONE, more: tuple[Source, ...] | None = None) -> Input:
+def load(
+    options: Namespace, progress: Progress, settings: Settings | None = None, more: tuple[Source, ...] | None = None
+) -> Input:
     """Reads the input of the command: what its paths hold and the settings do not exclude, and the objects that live elsewhere (``more``, where
-    they have been read)."""
+    they have been read). Without ``settings`` they are found here, and stay in ``options.settings``. Unusable where they cannot be taken."""
+    settings = options.settings = settings or found_settings(options)
     stdin = sys.stdin.buffer if "-" in options.paths else None
     given = read_input(
         tuple(options.paths),
@@ -53,6 +60,14 @@ def load(options: Namespace, progress: Progress, settings: Settings = NONE, more
         skip=excluded(settings, paths_from(options.paths, settings.folder)),
     )
     return with_edits(given, options) if getattr(options, "edited", None) else given
+
+
+def found_settings(options: Namespace) -> Settings:
+    """The settings of the call."""
+    try:
+        return settings_for(options)
+    except ValueError as problem:
+        raise Unusable(str(problem)) from None
 
 
 def elsewhere(settings: Settings) -> tuple[Source, ...]:
