@@ -8,17 +8,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from importlib import import_module
 
 from analyzer import __version__
-
-COMMANDS = {
-    "check": "the guarantees and the rules that the input permits (the default)",
-    "trace": "one packet, there and back, hop by hop",
-    "ask": "a question about policies: a proof, or a flow that refutes it",
-    "connectivity": "who may talk to whom, by policies",
-    "diff": "what changes in meaning between two inputs, with a flow for each change",
-    "whatif": "the input as it would be after an edit: its difference, or any other command on it",
-    "collect": "print the script that captures a node",
-    "rules": "the rules, or one rule's manual page",
-}
+from analyzer.cli.commands import COMMANDS, EPILOG
 
 DESCRIPTION = """\
 Proves the Kubernetes network guarantees on captured node state, or shows the packet that breaks them.
@@ -27,8 +17,6 @@ Proves the Kubernetes network guarantees on captured node state, or shows the pa
   analyze trace PATH… --from NS/POD --to NS/POD --port 80/TCP
   analyze collect > collect.sh     the script to run as root on each node
 """
-
-EPILOG = "exit status: 0 clean, 1 something is wrong, 2 wrong usage, 3 incomplete or undecided"
 
 
 def run(arguments: list[str]) -> int:

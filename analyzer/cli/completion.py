@@ -1,0 +1,108 @@
+"""``analyze completion bash|zsh|fish``: the script that completes commands, options and their values in a shell."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+
+from analyzer.cli.commands import COMMANDS
+from analyzer.cli.parsers import arguments, flags, parser_of, placeholder
+
+BASH = """\
+# completion of analyze for bash: source <(analyze completion bash)
+_analyze() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=check index
+    for ((index = 1; index < COMP_CWORD; index++)); do
+        case ${COMP_WORDS[index]} in
+            @COMMANDS@) command=${COMP_WORDS[index]}; break ;;
+            -*) ;;
+            *) break ;;
+        esac
+    done
+    COMPREPLY=()
+    case $command:$before in
+@VALUES@
+    esac
+    if [[ $word == -* ]]; then
+        case $command in
+@OPTIONS@
+        esac
+        return
+    fi
+    if ((COMP_CWORD == 1)); then
+        COMPREPLY=($(compgen -W "@WORDS@" -- "$word"))
+    fi
+    case $command in
+@CHOICES@
+    esac
+    COMPREPLY+=($(compgen -f -- "$word"))
+}
+complete -o filenames -F _analyze analyze kubectl-analyze
+"""
+
+
+def options(parser: ArgumentParser) -> None:
+    """Adds the shell."""
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
+def run(options: Namespace, parser: ArgumentParser) -> int:
+    """Prints the script."""
+    del parser
+    sys.stdout.write({"bash": bash, "zsh": zsh, "fish": fish}[options.shell]())
+    return 0
+
+
+def bash() -> str:
+    """The script for bash."""
+    values, options, choices = [], [], []
+    for name in COMMANDS:
+        parser = parser_of(name)
+        for action in flags(parser):
+            if action.nargs != 0:
+                keys = "|".join(f"{name}:{text}" for text in action.option_strings)
+                reply = f'-W "{" ".join(map(str, action.choices))}"' if action.choices else "-f"
+                values.append(f'        {keys}) COMPREPLY=($(compgen {reply} -- "$word")); return ;;')
+        words = " ".join(text for action in flags(parser) for text in action.option_strings)
+        options.append(f'            {name}) COMPREPLY=($(compgen -W "{words}" -- "$word")) ;;')
+        chosen = " ".join(str(choice) for action in arguments(parser) for choice in action.choices or ())
+        if chosen:
+            choices.append(f'        {name}) COMPREPLY=($(compgen -W "{chosen}" -- "$word")); return ;;')
+    script = BASH.replace("@COMMANDS@", "|".join(COMMANDS)).replace("@WORDS@", " ".join(COMMANDS))
+    return (
+        script.replace("@VALUES@", "\n".join(values))
+        .replace("@OPTIONS@", "\n".join(options))
+        .replace("@CHOICES@", "\n".join(choices))
+    )
+
+
+def zsh() -> str:
+    """The script for zsh: that for bash, through its compatibility."""
+    head = "#compdef analyze kubectl-analyze\n# completion of analyze for zsh: source <(analyze completion zsh)\n"
+    return head + "autoload -U +X bashcompinit && bashcompinit\n" + bash().partition("\n")[2]
+
+
+def fish() -> str:
+    """The script for fish."""
+    return "\n".join(["# completion of analyze for fish: analyze completion fish | source", *fish_lines()]) + "\n"
+
+
+def fish_lines() -> Iterator[str]:
+    """A line for each command and each option."""
+    first = f'"not __fish_seen_subcommand_from {" ".join(COMMANDS)}"'
+    for name, summary in COMMANDS.items():
+        yield f"complete -c analyze -n {first} -a {name} -d {quoted(summary)}"
+        for action in flags(parser_of(name)):
+            names = " ".join(f"-l {text[2:]}" if text.startswith("--") else f"-s {text[1:]}" for text in action.option_strings)
+            takes = (
+                ""
+                if action.nargs == 0
+                else f" -r{f' -xa {quoted(placeholder(action).replace(chr(124), chr(32)))}' if action.choices else ' -F'}"
+            )
+            yield f'complete -c analyze -n "__fish_seen_subcommand_from {name}" {names}{takes} -d {quoted(action.help or "")}'
+
+
+def quoted(text: str) -> str:
+    """A text as one word of fish."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("%%", "%") + "'"
