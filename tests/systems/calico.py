@@ -26,18 +26,23 @@ SYSTEM = System(
         "bandwidth",
     ),
     profile="calico",
+    settings=("calico",),
     rules=(
         "calico-*",
         "proxy-arp-off",
         "blackhole-hides-pods",
         "pod-route-missing",
         "registered-address-wrong",
+        "bgp-mesh-incomplete",
+        "overlay-mtu-configured-too-large",
+        "overlay-port-shared",
     ),
     decided=(
         "healthy/calico-ipip.txt",
         "healthy/calico-vxlan.txt",
     ),
     samples=(
+        "plan/calico.yaml",
         "truth/calico*.txt",
         "policies/calico-*/*",
     ),

@@ -23,12 +23,19 @@ SYSTEM = System(
         "portmap",
     ),
     profile="canal",
+    settings=(
+        "flannel",
+        "calico",
+    ),
     rules=(
         "tunnel-*",
         "proxy-arp-off",
         "pod-networks-disagree",
+        "flannel-config-refused",
+        "cni-config-refused",
     ),
     samples=(
+        "plan/flannel.yaml",
         "rules/proxy-arp-off.*.txt",
         "rules/tunnel-forwarding-wrong.*.txt",
     ),

@@ -10,9 +10,18 @@ SYSTEM = System(
     parsers=("cni-config", "ip-addr", "ip-route", "ip-rule", "tc-filter", "kubernetes"),
     plugins=("cilium-cni",),
     profile="cilium",
-    rules=("cilium-*",),
+    settings=("cilium",),
+    rules=(
+        "cilium-*",
+        "two-service-proxies",
+        "inner-network-overlaps",
+        "overlay-port-shared",
+    ),
     decided=("healthy/cilium-vxlan.txt",),
-    samples=("policies/cilium-*/*",),
+    samples=(
+        "plan/cilium.yaml",
+        "policies/cilium-*/*",
+    ),
     real=(
         "cilium-policy/**/*.yaml",
         "manifests/kubernetes-kops/privatecilium/*",

@@ -12,10 +12,12 @@ SYSTEM = System(
         "resolv-conf",
         "iptables-save",
     ),
+    settings=("kubernetes",),
     rules=(
         "dns-forwards-to-itself",
         "resolver-is-not-cluster-dns",
         "policy-blocks-dns",
+        "cluster-dns-outside-services",
     ),
     samples=(
         "rules/dns-forwards-to-itself.*.txt",

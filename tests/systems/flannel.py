@@ -25,6 +25,10 @@ SYSTEM = System(
         "portmap",
     ),
     profile="flannel",
+    settings=(
+        "flannel",
+        "kubernetes",
+    ),
     rules=(
         "tunnel-*",
         "pod-network-*",
@@ -33,12 +37,17 @@ SYSTEM = System(
         "node-without-pod-network",
         "registered-address-wrong",
         "bridge-address-stale",
+        "flannel-*",
+        "cni-masquerades-pods",
+        "overlay-port-shared",
+        "cni-config-refused",
     ),
     decided=(
         "healthy/flannel-docker-nodelocaldns.txt",
         "healthy/k3s-kube-router.txt",
     ),
     samples=(
+        "plan/flannel.yaml",
         "parsers/subnet-env/*.txt",
         "truth/flannel-*.txt",
         "truth/host-gw*.txt",

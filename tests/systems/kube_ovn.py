@@ -19,8 +19,17 @@ SYSTEM = System(
     ),
     plugins=("kube-ovn",),
     profile="kube-ovn",
-    rules=("cni-config-refused",),
-    samples=("rules/cni-config-refused.*.txt",),
+    settings=("kube_ovn",),
+    rules=(
+        "cni-config-refused",
+        "kube-ovn-*",
+        "inner-network-overlaps",
+        "overlay-mtu-configured-too-large",
+    ),
+    samples=(
+        "plan/kube-ovn.yaml",
+        "rules/cni-config-refused.*.txt",
+    ),
     real=(
         "manifests/kubeovn-kube-ovn/yamls/*",
         "cni-conf/kubeovn-kube-ovn/**/*.conflist",

@@ -14,12 +14,14 @@ SYSTEM = System(
         "sysctl",
         "kubernetes",
     ),
+    settings=("kubernetes",),
     rules=(
         "service-*",
         "stale-*",
         "local-policy-without-endpoint",
         "leftover-proxy-mode",
         "two-iptables-back-ends",
+        "two-service-proxies",
     ),
     decided=(
         "healthy/k3s-kube-router.txt",

@@ -15,10 +15,12 @@ SYSTEM = System(
         "sysctl",
         "kubernetes",
     ),
+    settings=("kubernetes",),
     rules=(
         "ipvs-address-missing",
         "strict-arp-off",
         "leftover-proxy-mode",
+        "two-service-proxies",
     ),
     decided=("healthy/ipvs-metallb.txt",),
     samples=("parsers/ipvs/*.txt",),

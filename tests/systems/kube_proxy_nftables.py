@@ -12,9 +12,11 @@ SYSTEM = System(
         "conntrack",
         "kubernetes",
     ),
+    settings=("kubernetes",),
     rules=(
         "service-without-endpoints",
         "stale-*",
+        "two-service-proxies",
     ),
     decided=("truth/ptp-nftables.txt",),
     samples=("parsers/nft/*.txt",),

@@ -23,12 +23,19 @@ SYSTEM = System(
         "portmap",
     ),
     profile="kube-router",
+    settings=("kube_router",),
     rules=(
         "leftover-cni",
         "ipvs-address-missing",
+        "bgp-mesh-incomplete",
+        "two-service-proxies",
+        "service-networks-disagree",
     ),
     decided=("healthy/k3s-kube-router.txt",),
-    samples=("healthy/k3s-kube-router.txt",),
+    samples=(
+        "plan/kube-router.yaml",
+        "healthy/k3s-kube-router.txt",
+    ),
     real=("manifests/cloudnativelabs-kube-router/**/*.yaml",),
     limits="BGP sessions are not read, only the routes that they gave; FoU tunnels are read as devices and not as packets; the sample has kube-router's firewall beside flannel's tunnels, as k3s ships it.",
 )

@@ -16,6 +16,7 @@ SYSTEM = System(
     rules=(
         "resolver-is-not-cluster-dns",
         "policy-blocks-dns",
+        "cluster-dns-outside-services",
     ),
     decided=("healthy/flannel-docker-nodelocaldns.txt",),
     samples=("healthy/flannel-docker-nodelocaldns.txt",),

@@ -22,9 +22,18 @@ SYSTEM = System(
     ),
     plugins=("ovn-k8s-cni-overlay",),
     profile="ovn-kubernetes",
-    rules=("tunnel-*",),
+    settings=("ovn_kubernetes",),
+    rules=(
+        "tunnel-*",
+        "inner-network-overlaps",
+        "overlay-mtu-configured-too-large",
+        "pod-networks-disagree",
+    ),
     decided=("healthy/ovn-kubernetes.txt",),
-    samples=("policies/ovn-kubernetes-*/*",),
+    samples=(
+        "plan/ovn-kubernetes.yaml",
+        "policies/ovn-kubernetes-*/*",
+    ),
     real=("manifests/ovn-kubernetes-ovn-kubernetes/**/*",),
     limits="What Open vSwitch does on a node is open: guarantees about packets are undecided there. OVN's logical objects are not read.",
 )

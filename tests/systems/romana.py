@@ -19,11 +19,16 @@ SYSTEM = System(
     ),
     profile="romana",
     plugins=("portmap",),
+    settings=("romana",),
     rules=(
         "rule-hides-pod-routes",
         "pod-network-route-*",
+        "pod-networks-disagree",
     ),
-    samples=("rules/rule-hides-pod-routes.*.txt",),
+    samples=(
+        "plan/romana.yaml",
+        "rules/rule-hides-pod-routes.*.txt",
+    ),
     real=("manifests/romana-romana/**/*.yml",),
-    limits="The project has ended; its blocks, topology and policies are JSON of its own service and are not read, and no capture of it is among the samples: its nodes' routing rules, routes and chains are read as any node's.",
+    limits="The project has ended; its blocks and policies are kept by its own service and are not read, its topology where a ConfigMap has it, and no capture of it is among the samples: its nodes' routing rules, routes and chains are read as any node's.",
 )

@@ -18,11 +18,17 @@ SYSTEM = System(
     ),
     plugins=("terway",),
     profile="terway",
+    settings=("terway",),
     rules=(
         "cni-config-refused",
         "gateway-mac-stale",
+        "terway-*",
+        "service-networks-disagree",
     ),
-    samples=("rules/gateway-mac-stale.*.txt",),
+    samples=(
+        "plan/terway.yaml",
+        "rules/gateway-mac-stale.*.txt",
+    ),
     real=("manifests/AliyunContainerService-terway/*.yml",),
     limits="What the cloud does (ENIs, route tables, security groups) is not read; the shape of its nodes, a veth with routing rules by source, is tried with AWS VPC CNI's sample, which has the same.",
 )

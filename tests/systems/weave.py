@@ -22,12 +22,18 @@ SYSTEM = System(
         "portmap",
     ),
     profile="weave",
+    settings=("weave",),
     rules=(
         "leftover-cni",
         "bridge-skips-iptables",
         "hairpin-off",
+        "pod-networks-disagree",
+        "overlay-mtu-configured-too-large",
     ),
-    samples=("rules/bridge-skips-iptables.*.txt",),
+    samples=(
+        "plan/weave.yaml",
+        "rules/bridge-skips-iptables.*.txt",
+    ),
     real=("manifests/weaveworks-weave/**/*.yaml",),
     limits="What fast datapath and sleeve do between nodes is not in the kernel's tables and is open; the ring of `weave report` is not read.",
 )

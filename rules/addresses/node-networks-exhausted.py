@@ -1,0 +1,88 @@
+"""The pod network has no room for the networks of more nodes, or a node's network none for its pods.
+
+## What it finds
+Pod networks that the controller manager cuts into fewer networks than there are nodes (an error), or into just as many (a note); and nodes whose network has fewer addresses than
+the kubelet may start pods.
+
+## Why it matters
+A node without a network gets the event CIDRNotAvailable and no pods; a node whose network is used up leaves pods in ContainerCreating.
+
+## Example
+    --cluster-cidr=10.244.0.0/22 --node-cidr-mask-size=24          # four networks, five nodes
+
+## How to mend
+Add a second, larger pod network or use longer prefixes for nodes, before the nodes join; lower `maxPods`.
+
+## Sources
+kubernetes pkg/controller/nodeipam/ipam/cidrset/cidr_set.go; kubernetes/kubernetes#114560, flannel-io/flannel#728.
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.plan import NodeFact
+from analyzer.query.systems.kubernetes import allocations, settings
+from analyzer.rule import Finding, Network, Rule, Severity
+
+DEFAULT_PODS = 110
+OVERHEAD = 3
+
+
+def check(network: Network) -> Iterator[Finding]:
+    nodes = len(network.cluster.nodes)
+    for item in allocations(network):
+        same = sum(
+            one.prefix.family == item.network.prefix.family
+            for one in {found.network.prefix: found.network for found in allocations(network)}.values()
+        )
+        if same > 1 or not nodes or item.length < item.network.prefix.length or not takes_networks(network):
+            continue
+        if item.nodes <= nodes:
+            full = item.nodes < nodes
+            yield RULE.finding(
+                item.network.at,
+                f"{item.network.prefix} has room for {item.nodes} networks of length {item.length}, and there are {nodes} nodes",
+                related=[(item.mask.at, "the length of a node's network")] if item.mask else [],
+                note="" if full else "one more node gets no network",
+                severity=None if full else Severity.NOTE,
+            )
+    yield from small(network)
+
+
+def takes_networks(network: Network) -> bool:
+    """Whether a node has a network of the controller manager's."""
+    return any(node.pod_cidrs for node in network.cluster.nodes.values())
+
+
+def small(network: Network) -> Iterator[Finding]:
+    """Nodes whose network is smaller than what the kubelet may start; a large difference of IPv6 does not matter."""
+    told = settings(network, "kubernetes", "max-pods")
+    most = {item.value for item in told}
+    if len(most) > 1 or not all(value.isdecimal() and len(value) < 7 for value in most):
+        return
+    pods = int(next(iter(most))) if most else DEFAULT_PODS
+    for name, node in sorted(network.cluster.nodes.items()):
+        allocatable = capacity(node)
+        wanted = allocatable if allocatable is not None else pods
+        for index, prefix in enumerate(node.pod_cidrs):
+            size = prefix.last - prefix.value + 1 - OVERHEAD
+            if size < wanted:
+                yield RULE.finding(
+                    node.place("spec", "podCIDRs", index),
+                    f"{prefix} of node {name} has {max(size, 0)} addresses for pods, and the kubelet may start {wanted}",
+                    related=[(told[0].at, f"{told[0].said_by} says {pods}")] if told else [],
+                    severity=Severity.WARNING,
+                )
+
+
+def capacity(node: NodeFact) -> int | None:
+    """How many pods the kubelet says that it may start."""
+    status = node.document.get("status")
+    value = (
+        status.get("allocatable", {}).get("pods")
+        if isinstance(status, dict) and isinstance(status.get("allocatable"), dict)
+        else None
+    )
+    return int(value) if isinstance(value, str | int) and str(value).isdecimal() and len(str(value)) < 7 else None
+
+
+RULE = Rule("node-networks-exhausted", Severity.ERROR, __doc__, check, ("F06",))

@@ -1,0 +1,31 @@
+"""Kube-OVN would refuse one of its objects.
+
+## What it finds
+Subnets whose `cidrBlock` is none or a single address, a gateway outside or at its edge, `excludeIps` that cannot be read, fields that exclude each other, addresses outside the subnet; IPPools of a subnet that does not exist,
+with addresses outside it, or that share addresses with another pool.
+
+## Why it matters
+The webhook or the controller refuses it: the subnet does not become ready and its pods stay in ContainerCreating.
+
+## Example
+    spec: {cidrBlock: 10.16.0.0/16, gateway: 10.17.0.1}
+
+## How to mend
+Correct the field that is named.
+
+## Sources
+kubeovn/kube-ovn pkg/util/validator.go (ValidateSubnet), pkg/controller/ippool.go.
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.systems.kube_ovn import refusals
+from analyzer.rule import Finding, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for one in refusals(network):
+        yield RULE.finding(one.at, one.message, severity=None if one.certain else Severity.WARNING)
+
+
+RULE = Rule("kube-ovn-object-refused", Severity.ERROR, __doc__, check)

@@ -1,0 +1,59 @@
+"""Rules about what systems' configuration says are silent on the manifests that those systems publish."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from analyzer.capture import load
+from analyzer.capture.reading import facts
+from analyzer.model.build import build
+from analyzer.plugins import load_file
+from analyzer.query.rules import check
+from analyzer.rule import Rule
+
+ROOT = Path(__file__).parent.parent
+DATA = Path(os.environ.get("ANALYZER_DATA", ROOT.parent / "shared" / "data"))
+FOLDERS = ("manifests", "kubeadm", "bgp", "cni-conf", "calico-policy", "cilium-policy", "netpol/np-guard-netpol-analyzer")
+RULES = (
+    *("systems", "cni"),
+    *("addresses/service-networks-disagree", "addresses/node-networks-exhausted", "addresses/inner-network-overlaps"),
+    *("addresses/pod-networks-disagree", "services/cluster-dns-outside-services", "services/two-service-proxies"),
+    *("overlay/overlay-mtu-configured-too-large", "overlay/overlay-port-shared"),
+)
+WANTED = [
+    "broken.conflist: cni-plugin-missing",
+    "invalid_gateway.conflist: cni-config-refused",
+    "invalidname.conflist: cni-plugin-missing",
+    "isolate.conflist: cni-config-misleading",
+    "10-romana.conf: cni-plugin-missing",
+    "nad.yaml: cni-config-refused",
+    "nad.yaml: cni-config-refused",
+]
+
+
+def rules() -> tuple[Rule, ...]:
+    """The rules of the folders and files."""
+    folder = ROOT / "rules"
+    files = [
+        path
+        for name in RULES
+        for path in sorted((folder / name).glob("*.py") if (folder / name).is_dir() else [folder / f"{name}.py"])
+    ]
+    return tuple(load_file(path, folder).RULE for path in files)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"REAL FILES ARE ABSENT: {DATA} is no folder (set ANALYZER_DATA)")
+def test_published_manifests_are_in_order() -> None:
+    """Three configurations and a definition are broken on purpose, one is a template, and one keeps pods apart and means it."""
+    known, found = rules(), []
+    for path in sorted(
+        path for name in FOLDERS for path in (DATA / name).rglob("*") if path.suffix in (".yaml", ".yml", ".conf", ".conflist")
+    ):
+        loaded = load((str(path),), None)
+        read, gaps = facts(loaded.sources)
+        network = build(loaded.sources, read, (*loaded.gaps, *gaps))
+        found += [f"{path.name}: {one.rule}" for one in check(network, rules=known)]
+    assert sorted(found) == sorted(WANTED)
