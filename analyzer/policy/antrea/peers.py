@@ -136,6 +136,7 @@ class EndReader:
         """Who is in a group. Groups of groups are one level deep."""
         if spec.value.get("childGroups"):
             if depth:
+                spec.wrong("a group that is a child of another cannot have childGroups itself", "childGroups")
                 return Opaque("groups of groups of groups", spec.at("childGroups"))
             return either(self.group(item, name, depth + 1) for name in spec.texts("childGroups"))
         if spec.value.get("ipBlocks") or spec.value.get("ipBlock"):

@@ -85,6 +85,7 @@ class Endpoints:
     accounts: frozenset[str] = frozenset()
     memory: dict[Peer, Peer] = field(default_factory=dict, repr=False, compare=False)
     leaves: dict[Peer, int] = field(default_factory=dict, repr=False, compare=False)
+    ranks: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def peer(self, selector: Peer) -> Peer:
         """Whose addresses are those of something that a selector selects."""

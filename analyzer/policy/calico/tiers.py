@@ -43,9 +43,11 @@ def orders(endpoints: Endpoints) -> dict[str, tuple[float, Action]]:
 
 
 def ranked(endpoints: Endpoints) -> dict[str, int]:
-    """The places of the tiers among each other."""
-    found = orders(endpoints)
-    return {name: place for place, name in enumerate(sorted(found, key=lambda name: (found[name][0], name)))}
+    """The places of the tiers among each other; worked out once."""
+    if not endpoints.ranks:
+        found = orders(endpoints)
+        endpoints.ranks.update({name: place for place, name in enumerate(sorted(found, key=lambda name: (found[name][0], name)))})
+    return endpoints.ranks
 
 
 def tier_orders(endpoints: Endpoints) -> Iterator[TierOrder]:
