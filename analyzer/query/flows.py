@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import NamedTuple
 
 from analyzer.ranges import EMPTY, Ranges, difference, normalised, single
@@ -70,6 +71,19 @@ class Aim:
     ports: Ranges
     holders: Mapping[int, frozenset[Scope]]
     translated: Mapping[tuple[int, int, int], frozenset[tuple[int, int]]] | None = None
+    rows: dict[Scope, frozenset[tuple[Ranges, ...]]] = dataclass_field(default_factory=dict, compare=False, repr=False)
+
+    def meant(self, scope: Scope) -> frozenset[tuple[Ranges, ...]]:
+        """Protocol, address and port of a service, and address and port of an endpoint that the namespace holds, each alone."""
+        if scope not in self.rows:
+            own = {value: single(value) for value, scopes in self.holders.items() if scope in scopes}
+            self.rows[scope] = frozenset(
+                (single(protocol), single(address), single(port), own[end], single(number))
+                for (protocol, address, port), ends in (self.translated or {}).items()
+                for end, number in ends
+                if end in own
+            )
+        return self.rows[scope]
 
     @property
     def ping(self) -> bool:
@@ -260,7 +274,7 @@ def sorted_rows(aim: Aim, scope: Scope, state: State) -> tuple[list[State], list
     """The packets that an endpoint of the service has that they were meant for, and the others."""
     fields = (Field.PROTOCOL, Field.DESTINATION, Field.DESTINATION_PORT)
     values = (*(origin(state, name) for name in fields), state.env[DESTINATION], state.env[DESTINATION_PORT])
-    return sifted(state, values, lambda row: belongs(aim, scope, row))
+    return sifted(state, values, lambda row: belongs(aim, scope, row), aim.meant(scope))
 
 
 def belongs(aim: Aim, scope: Scope, row: Sequence[Ranges]) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from itertools import product as combined
+from operator import itemgetter
 
 from analyzer.ranges import Ranges, difference, intersection, is_single, joined, normalised
 
@@ -136,11 +137,12 @@ def together(joints: Sequence[Joint]) -> Joint:
 
 def compact(rows: list[Row], place: int) -> list[Row]:
     """Rows that are equal but for one place are one."""
+    others = [other for other in range(len(rows[0])) if other != place] if rows else []
+    if others and len(set(map(itemgetter(*others), rows))) == len(rows):
+        return rows
     buckets: dict[Row, list[Ranges]] = {}
     for row in rows:
         buckets.setdefault((*row[:place], *row[place + 1 :]), []).append(row[place])
-    if len(buckets) == len(rows):
-        return rows
     return [(*rest[:place], united(found), *rest[place:]) for rest, found in buckets.items()]
 
 

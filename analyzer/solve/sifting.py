@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from itertools import product, repeat
+from operator import itemgetter
 
 from analyzer.ranges import Ranges, single
 from analyzer.solve.joint import Joint, Row
@@ -19,18 +20,19 @@ def combinations(state: State, values: Sequence[Value]) -> Iterator[tuple[Ranges
         yield tuple(values_of(state, value) for value in values)
         return
     joint = entered(state, names).joints[-1]
-    places = [joint.names.index(value) if isinstance(value, str) else -1 for value in values]
-    fixed: list[Ranges] = [single(value) if isinstance(value, int) else () for value in values]
-    changing = [number for number, place in enumerate(places) if place >= 0]
-    for row in joint.rows:
-        for number in changing:
-            fixed[number] = row[places[number]]
-        yield tuple(fixed)
+    columns = (
+        map(itemgetter(joint.names.index(value)), joint.rows) if isinstance(value, str) else repeat(single(value))
+        for value in values
+    )
+    yield from zip(*columns, strict=False)
 
 
-def sifted(state: State, values: Sequence[Value], wanted: Test) -> tuple[list[State], list[State]]:
-    """The states whose values are wanted together, and the others. ``wanted`` is asked of products, and says yes where all of one is."""
-    if all(map(wanted, combinations(state, values))):
+def sifted(
+    state: State, values: Sequence[Value], wanted: Test, sure: frozenset[tuple[Ranges, ...]] = frozenset()
+) -> tuple[list[State], list[State]]:
+    """The states whose values are wanted together, and the others. ``wanted`` is asked of products, and says yes where all of one is; ``sure``
+    are products that are."""
+    if sure.issuperset(combinations(state, values)) or all(map(wanted, combinations(state, values))):
         return [state], []
     names = tuple(dict.fromkeys(value for value in values if isinstance(value, str)))
     if not names:
