@@ -125,8 +125,16 @@ class TransparentProxy:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """``SET``: the packet's values are added to a set, taken out of one, or both; each by its name and the sides that are looked at."""
+
+    added: tuple[str, tuple[Side, ...]] | None = None
+    removed: tuple[str, tuple[Side, ...]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pass:
-    """A target that lets the packet go on as far as delivery is concerned: LOG, NFLOG, TCPMSS, CHECKSUM, CLASSIFY, SET … (or no target)."""
+    """A target that lets the packet go on as far as delivery is concerned: LOG, NFLOG, TCPMSS, CHECKSUM, CLASSIFY … (or no target)."""
 
     name: str
 
@@ -152,6 +160,7 @@ Target = (
     | NoTrack
     | Zone
     | TransparentProxy
+    | ChangeSet
     | Pass
     | UnknownTarget
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from analyzer.addresses import address, prefix
 from analyzer.facts.matches import Side
 from analyzer.facts.netfilter import (
+    ChangeSet,
     CopyMark,
     Jump,
     Masquerade,
@@ -38,7 +39,6 @@ PASSING = frozenset(
         "TCPMSS",
         "CHECKSUM",
         "CLASSIFY",
-        "SET",
         "TOS",
         "DSCP",
         "ECN",
@@ -190,6 +190,18 @@ def transparent_proxy(options: Options, family: int) -> Target:
     return TransparentProxy(int(values["on-port"]), address(host) if host and host not in ("0.0.0.0", "::") else None, mark, mask)
 
 
+def change_set(options: Options, family: int) -> Target:
+    """SET; what ``--map-set`` sets is not followed."""
+    del family
+    changes: dict[str, tuple[str, tuple[Side, ...]]] = {}
+    for option in options:
+        if option.name in ("add-set", "del-set"):
+            changes[option.name] = option.values[0], tuple(Side(side) for side in option.values[1].split(","))
+        elif option.name not in ("exist", "timeout"):
+            return UnknownTarget(" ".join(item.text for item in options))
+    return ChangeSet(changes.get("add-set"), changes.get("del-set"))
+
+
 def reject(options: Options, family: int) -> Target:
     """REJECT."""
     return Reject(values_of(options).get("reject-with", "icmp-port-unreachable" if family == 4 else "icmp6-port-unreachable"))
@@ -208,5 +220,6 @@ TARGETS: Mapping[str, Callable[[Options, int], Target]] = {
     "NOTRACK": lambda _options, _family: NoTrack(),
     "CT": connection_target,
     "TPROXY": transparent_proxy,
+    "SET": change_set,
     "REJECT": reject,
 }

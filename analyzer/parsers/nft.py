@@ -32,6 +32,7 @@ IPTABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 HOOKS = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
 PLAIN_REJECTS = tuple({"reject": {"type": kind, "expr": "port-unreachable"}} for kind in ("icmp", "icmpv6"))
 """What the text form writes as ``reject`` alone in tables of one family."""
+NAME = re.compile(r"[^\s{}]*")
 CHANGED = re.compile(r'"set":\s*"@([^"]+)"')
 Draft = tuple[Line, Sequence[object] | None]
 """A rule that was not looked at yet: its line, and its statements where the text was JSON."""
@@ -154,6 +155,7 @@ def stranger(source: Source, line: Line) -> Iterator[Gap]:
 
 def table_of(source: Source, table: TableBlock, gaps: list[Gap]) -> NftTableFact:
     """A table from its block."""
+    changed = changed_sets(source.text)
     chains: dict[str, NftChain] = {}
     sets: dict[str, NftSet] = {}
     flowtables: dict[str, tuple[str, ...]] = {}
@@ -163,7 +165,9 @@ def table_of(source: Source, table: TableBlock, gaps: list[Gap]) -> NftTableFact
             case "chain":
                 chains[name] = chain_of(source, table.family, block, gaps)
             case "set" | "map":
-                sets[name] = replace(set_of(block), at=Span(source.path, block.line))
+                found = set_of(block)
+                fleeting = found.fleeting or name in changed
+                sets[name] = replace(found, fleeting=fleeting, at=Span(source.path, block.line))
             case "flowtable":
                 flowtables[name] = devices_of(block)
             case _:
@@ -172,6 +176,17 @@ def table_of(source: Source, table: TableBlock, gaps: list[Gap]) -> NftTableFact
         at=Span(source.path, table.line), scope=source.scope, family=table.family, name=table.name, chains=chains, sets=sets,
         flowtables=flowtables, objects=tuple(sorted(objects)), dormant=any("dormant" in line.text for line in table.lines if line.text.startswith("flags")),
     )  # fmt: skip
+
+
+def changed_sets(text: str) -> frozenset[str]:
+    """The names of sets that a statement changes, wherever it stands."""
+    found: set[str] = set()
+    for word in ("add @", "update @", "delete @"):
+        at = text.find(word)
+        while at >= 0:
+            found.add(NAME.match(text, at + len(word)).group())  # type: ignore[union-attr]
+            at = text.find(word, at + 1)
+    return frozenset(found)
 
 
 def chain_of(source: Source, family: str, block: Block, gaps: list[Gap]) -> NftChain:

@@ -93,9 +93,34 @@ def look_up(name: str, match: SetMatch, rule: NfRule, visit: Visit, depth: int) 
     if values is None:
         return False
     found = holds_picked(table, values, match, rule, visit) if visit.oracle.picked else holds_key(table, values)
+    if name in visit.sets.changing:
+        return changed(name, values, found, match, rule, visit)
     if table.unread and found is False:
         return ask(name, match, rule, visit, f"the member {table.unread[0]} of the set {name} is not understood")
     return found
+
+
+def changed(name: str, values: Key, found: bool | None, match: SetMatch, rule: NfRule, visit: Visit) -> bool | None:
+    """A set that rules change: what this walk's packets did to it is known; what others did, nobody knows."""
+    known = visit.connections.members.get((name, values))
+    if known is not None and name not in visit.connections.unsettled:
+        return known
+    added, removed = visit.sets.changing[name]
+    if name not in visit.connections.unsettled and not (removed if found else added):
+        return found
+    return ask(name, match, rule, visit, f"rules of {visit.place} change the set {name} while packets pass")
+
+
+def change(name: str, sides: tuple[Side, ...], added: bool, visit: Visit) -> None:
+    """xt_set.c ``set_target_v3``: the packet's values become a member of the set, or are none any more. What becomes of networks (their length
+    is that of the set's members), lists, devices and ports that were picked at random is not followed."""
+    table = visit.sets.get(name)
+    if table is None or table.names or set(table.parts) - {"ip", "port", "mac", "mark"} or visit.oracle.picked:
+        visit.connections.unsettled |= {name, *(member for member, _ in (table.names if table is not None else ()))}
+        return
+    values = key(table, SetMatch(name, sides), visit)
+    if values is not None and (table.family == visit.packet.family or "ip" not in table.parts):
+        visit.connections.members[name, values] = added
 
 
 def holds_picked(table: LookUp, values: Key, match: SetMatch, rule: NfRule, visit: Visit) -> bool | None:

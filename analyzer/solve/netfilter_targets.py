@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analyzer.addresses import Address, network_mask
 from analyzer.facts.netfilter import (
+    ChangeSet,
     CopyMark,
     Masquerade,
     NetworkMap,
@@ -21,6 +22,7 @@ from analyzer.facts.netfilter import (
     Zone,
 )
 from analyzer.ranges import Ranges
+from analyzer.solve.netfilter_guess import change
 from analyzer.solve.netfilter_state import Connection, Flow, Hook, Judgement, Tracked
 from analyzer.solve.netfilter_tracking import WITH_PORTS, bind, used
 from analyzer.solve.netfilter_visit import ACCEPTED, Stop, Visit
@@ -52,6 +54,11 @@ def apply(target: Target, rule: NfRule, where: str, visit: Visit) -> Stop | None
             return None
         case Translate() | Masquerade() | Redirect() | NetworkMap():
             return translated(target, rule, where, visit)
+        case ChangeSet(added, removed):
+            for given, adds in ((added, True), (removed, False)):
+                if given is not None:
+                    change(*given, adds, visit)
+            return None
         case NoTrack() | Zone():
             return untracked(target, rule, where, visit)
         case TransparentProxy():

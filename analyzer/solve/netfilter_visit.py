@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from analyzer.model.changing import Changing, changing_sets
 from analyzer.model.network import Namespace
 from analyzer.solve.netfilter_sets import LookUp, look_up_of
 from analyzer.solve.netfilter_state import Connection, Connections, Hook, HookPacket, Judgement, Surroundings, Tracked
@@ -19,6 +20,14 @@ class Sets:
 
     namespace: Namespace
     prepared: dict[str, LookUp | None] = field(default_factory=dict)
+    _changing: dict[str, Changing] | None = None
+
+    @property
+    def changing(self) -> dict[str, Changing]:
+        """The sets that rules change."""
+        if self._changing is None:
+            self._changing = changing_sets(self.namespace)
+        return self._changing
 
     def get(self, name: str) -> LookUp | None:
         """The set's look-up table; None when it was not captured."""

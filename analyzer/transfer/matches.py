@@ -33,12 +33,13 @@ from analyzer.facts.matches import (
     UnknownMatch,
 )
 from analyzer.facts.matches import Match as Fact
+from analyzer.model.changing import Changing, changing_sets
 from analyzer.model.network import Namespace
 from analyzer.ranges import Ranges, normalised, single
 from analyzer.source import Span
 from analyzer.transfer import conntrack
 from analyzer.transfer.address_types import address_type
-from analyzer.transfer.ir import ALWAYS, FRAGMENTS, NEVER, All, Any, Bits, Field, In, Match, Not, Opaque
+from analyzer.transfer.ir import ALWAYS, CONFIRMED, FRAGMENTS, NEVER, All, Any, Bits, Field, In, Match, Not, Opaque
 from analyzer.transfer.reverse_path import reverse_path
 from analyzer.transfer.sets import set_match
 from analyzer.transfer.space import BROADCAST, Context
@@ -151,7 +152,30 @@ def in_set(match: SetMatch, where: Where) -> Match:
     if key not in context.matches:
         found = set_match(where.space.sets, match.name, match.sides, context.family, context.names, place, where.at)
         context.matches[key] = found
-    return negate(context.matches[key], match.negated)
+    return negate(by_now(match, context.matches[key], where), match.negated)
+
+
+def by_now(match: SetMatch, once: Match, where: Where) -> Match:
+    """Whether a set that rules change holds the packet: a member may be taken away, another value be added, by this packet or by others."""
+    made = where.context.made
+    changing = made.get(("changing sets", where.space.scope))
+    if changing is None:
+        changing = made["changing sets", where.space.scope] = changing_sets(where.space)
+    added, removed = changing.get(match.name, Changing()) if isinstance(changing, dict) else Changing()
+    if not added and not removed:
+        return once
+    words = f"the set {match.name}, which rules change, holds the packet"
+    first, later = (
+        All((In(Field.DIRECTION, single(0)), Not(Bits(Field.STATUS, CONFIRMED, CONFIRMED)))),
+        In(Field.DIRECTION, single(0)),
+    )
+    asked = Any((
+        All((first, where.opaque(words))),
+        All((Not(first), later, where.opaque(f"{words} when the connection is made"))),
+        All((Not(later), where.opaque(f"{words} on its way back"))),
+    ))  # fmt: skip
+    held = All((once, asked)) if removed else once
+    return Any((held, asked)) if added else held
 
 
 def address_range(match: AddressRangeMatch, where: Where) -> Match:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analyzer.facts.netfilter import Chain, Jump, NfRule, Pass, RulesetFact
+from analyzer.facts.netfilter import Chain, ChangeSet, Jump, NfRule, Pass, RulesetFact
 from analyzer.model.network import Namespace
 from analyzer.ranges import Ranges
 from analyzer.source import Scope
@@ -114,7 +114,7 @@ class Parts(Sequence[Transfer]):
             match = all_of(rule.matches, where)
             if not open_test(match):
                 self.context.matches[own] = match
-        if match == NEVER or (isinstance(rule.target, Pass) and not any(map(by_chance, rule.matches))):
+        if match == NEVER or (isinstance(rule.target, ChangeSet | Pass) and not any(map(by_chance, rule.matches))):
             return KEEP
         then = target(rule, where, self.table, self.known)
         if any(by_chance(item) for item in rule.matches):

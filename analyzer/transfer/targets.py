@@ -7,6 +7,7 @@ from collections.abc import Container
 from analyzer.addresses import Address, network_mask
 from analyzer.facts.matches import Side
 from analyzer.facts.netfilter import (
+    ChangeSet,
     CopyMark,
     Jump,
     Masquerade,
@@ -87,7 +88,7 @@ def target(rule: NfRule, where: Where, chains: str, known: Container[str]) -> Tr
             return unread(where, f"{text} changes nothing") if zone is None else zones.put(zone, rule.at)
         case TransparentProxy():
             return transparent_proxy(rule.target, rule.at)
-        case Pass():
+        case ChangeSet() | Pass():
             return KEEP
         case UnknownTarget(text):
             return unread(where, f"the target {text!r} lets the packet pass unchanged")
