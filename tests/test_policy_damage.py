@@ -48,7 +48,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The paths of all values in an object, but for those that say what it is."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
-        if (*path, key) not in (("apiVersion",), ("kind",), ("metadata",), ("metadata", "name")):
+        if (*path, key) not in (("apiVersion",), ("kind",)):
             yield (*path, key)
         yield from places(item, (*path, key))
 

@@ -170,7 +170,7 @@ def images(fact: ObjectFact) -> Iterator[str]:
     spec = mapping(fact.document.get("spec"))
     if fact.kind != "Pod":
         spec = mapping(mapping(spec.get("template")).get("spec"))
-    for container in spec.get("containers") or ():
+    for container in listed(spec.get("containers")):
         if isinstance(image := mapping(container).get("image"), str):
             yield image
 

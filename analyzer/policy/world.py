@@ -115,8 +115,8 @@ def owners_of(cluster: Cluster) -> dict[tuple[str, str, str], tuple[str, str]]:
 
 def controller_of(item: ObjectFact) -> tuple[str, str] | None:
     """The object that made this one."""
-    references = (item.document.get("metadata") or {}).get("ownerReferences") or []
-    for reference in references if isinstance(references, list) else ():
+    references = mapping(item.document.get("metadata")).get("ownerReferences")
+    for reference in listed(references):
         if isinstance(reference, dict):
             return str(reference.get("kind", "")), str(reference.get("name", ""))
     return None
@@ -138,6 +138,11 @@ def pod_template(item: OtherObjectFact) -> Mapping[str, Any] | None:
         spec = mapping(mapping(spec.get("jobTemplate")).get("spec"))
     template = mapping(spec.get("template"))
     return template if isinstance(mapping(template.get("spec")).get("containers"), list) else None
+
+
+def listed(value: Any) -> list[Any]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -253,8 +258,8 @@ def workload_of(fact: PodFact, owners: Mapping[tuple[str, str, str], tuple[str, 
 def declared(spec: Mapping[str, Any]) -> Iterator[NamedPort]:
     """The named ports of a template's containers (also of init containers that go on running, ``restartPolicy: Always``)."""
     for key in ("containers", "initContainers"):
-        for container in spec.get(key) or ():
-            for item in mapping(container).get("ports") or ():
+        for container in listed(spec.get(key)):
+            for item in listed(mapping(container).get("ports")):
                 port = mapping(item)
                 if isinstance(port.get("containerPort"), int) and port.get("name"):
                     protocol = PROTOCOLS.get(str(port.get("protocol") or "TCP"), 0)
