@@ -36,7 +36,8 @@ def random_cluster(random: Random) -> Cluster:
         tunnel=random.choice(("vxlan", "vxlan", "geneve", "")),
         replacement=random.random() < 0.8,
         endpoint_routes=random.random() < 0.25,
-        masquerade=random.choice(("IPTables", "IPTables", "Disabled")),
+        masquerade=random.choice(("IPTables", "BPF", "Disabled")),
+        host_routing=random.choice(("Legacy", "BPF")),
         tunnel_map=random.random() < 0.4,
         without=frozenset(without),
     )

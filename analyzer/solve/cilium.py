@@ -13,6 +13,7 @@ from analyzer.facts.cilium import HOST, LOWEST, REMOTE_NODE, UNKNOWN, WORLD, End
 from analyzer.facts.links import Geneve, Vxlan
 from analyzer.model.cilium import HOST_DEVICE
 from analyzer.model.network import Interface
+from analyzer.solve import cilium_uplink as uplink
 from analyzer.solve import internet, links, tunnels
 from analyzer.solve.cilium_doubts import unknown
 from analyzer.solve.cilium_maps import CiliumMaps, Node
@@ -158,9 +159,10 @@ def routed(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, frame: Fra
         return walk.undecided(
             f"whether Cilium of {space.place} tunnels is not known", None, f"{state.settles}/cilium_status_--verbose"
         )
-    if entry is None and state.setup.host_routing is not False:
-        words = "is not walked" if state.setup.host_routing else "may be on"
-        reason = f"eBPF host routing of {space.place}, which passes by its stack, {words}"
+    if entry is None and state.setup.host_routing:
+        return uplink.past_stack(walk, space, at, packet)
+    if entry is None and state.setup.host_routing is None:
+        reason = f"whether {space.place} passes by its stack (eBPF host routing) is not known"
         return walk.undecided(reason, None, f"{state.settles}/cilium_status_--verbose")
     return to_stack(walk, space, maps, at, frame, identity)
 
@@ -337,7 +339,8 @@ def from_outside(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, fram
     """``cil_from_netdev``: services from outside, pods of the node where the stack is passed by, else the stack."""
     load = frame.load
     assert isinstance(load, HookPacket)
-    packet = load.packet
+    packet = uplink.unmasqueraded(walk, space, load.packet)
+    frame = frame.carrying(load.with_packet(packet), frame.prerouted)
     if maps.state.setup.replacement is not False and (frontend := maps.frontend(packet, False)) is not None:
         return walk.undecided(f"what Cilium of {space.place} does from outside for {frontend} is not walked", frontend.at)
     entry = maps.endpoints.get(Address(4, packet.destination))

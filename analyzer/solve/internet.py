@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from analyzer.addresses import Address
 from analyzer.model.network import Interface
-from analyzer.solve import ipvs, resolution, reverse
+from analyzer.solve import cilium_uplink, ipvs, resolution, reverse
 from analyzer.solve.netfilter import Hook, HookPacket, Judgement, run_hook
 from analyzer.solve.packet import Packet
 from analyzer.solve.route_answers import NotKnown, Refused, Route
@@ -114,6 +114,8 @@ def sent(walk: Walk, space: Space, packet: Packet) -> Endings:
     """Source, route, OUTPUT, and where that changed the packet, the route again. What has no source yet is routed once only, as the kernel's
     tunnels do (``udp_tunnel_dst_lookup``, ``ip_tunnel_xmit``)."""
     scope = space.scope
+    if (doubt := cilium_uplink.connecting(walk, space, packet)) is not None:
+        return doubt
     found = routed(walk, space, packet)
     if isinstance(found, list):
         return found

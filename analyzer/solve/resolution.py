@@ -12,7 +12,7 @@ from analyzer.facts.neighbours import NeighbourFact
 from analyzer.model.gaps import could_concern
 from analyzer.model.hardware import stands_in, taken_for
 from analyzer.model.network import Interface
-from analyzer.solve import control, discovery, links, reverse, underlay
+from analyzer.solve import cilium_uplink, control, discovery, links, reverse, underlay
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.packet import Packet
 from analyzer.solve.route_answers import NotKnown, Query, Refused, Route
@@ -44,6 +44,11 @@ def send(walk: Walk, space: Space, at: Interface, next_hop: Address, packet: Hoo
         return walk.undecided(f"{at.device} of {space.place} was not captured", route.fact.at, f"ip_-d_addr of {space.place}")
     if not link.up:
         return walk.drop(at.scope, f"{at} is down", link.at)
+    if space.cilium is not None:
+        masqueraded = cilium_uplink.onto_wire(walk, space, at, packet)
+        if not isinstance(masqueraded, HookPacket):
+            return masqueraded
+        packet = masqueraded
     source = link.mac or 0
     if route.kind == "broadcast" or is_multicast(next_hop):
         return links.transmit(walk, at, Frame(source, BROADCAST, packet))

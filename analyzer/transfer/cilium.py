@@ -14,9 +14,9 @@ from analyzer.facts.cilium import HOST, LOWEST, REMOTE_NODE, UNKNOWN, WORLD, End
 from analyzer.facts.links import LinkFact
 from analyzer.model.cilium import HOST_DEVICE
 from analyzer.model.network import Interface
-from analyzer.ranges import Ranges, difference, normalised, single
+from analyzer.ranges import Ranges, difference, single
 from analyzer.source import Scope, Span
-from analyzer.transfer import cilium_policy, cilium_services
+from analyzer.transfer import cilium_policy, cilium_services, cilium_uplink
 from analyzer.transfer.cilium_doubts import known
 from analyzer.transfer.cilium_maps import View, numbers, view
 from analyzer.transfer.cilium_services import LOOPBACK
@@ -72,7 +72,7 @@ def leaving(context: Context, scope: Scope, device: str, onward: Transfer) -> Tr
     if device in found.state.devices and found.state.setup.endpoint_routes:
         context.assume(READ.format(scope))
         return known(found, by_sender(found, "cilium container", device))
-    return onward
+    return seq(cilium_uplink.onto_wire(found, device), onward) if found.leads_out(device) else onward
 
 
 def of(context: Context, scope: Scope) -> View:
@@ -147,10 +147,9 @@ def beyond(found: View, stack: Transfer) -> Transfer:
     setup, settles = found.state.setup, f"{found.state.settles}/cilium_status_--verbose"
     if setup.tunnel is None:
         return End(Unknown(f"whether Cilium of {found.scope} tunnels is not known ({settles})"))
-    if setup.host_routing is not False:
-        words = "is not lowered" if setup.host_routing else "may be on"
-        return End(Unknown(f"eBPF host routing of {found.scope}, which passes by its stack, {words} ({settles})"))
-    return stack
+    if setup.host_routing is None:
+        return End(Unknown(f"whether {found.scope} passes by its stack (eBPF host routing) is not known ({settles})"))
+    return cilium_uplink.past_stack(found) if setup.host_routing else stack
 
 
 def to_stack(found: View, device: str, identity: int) -> Transfer:
@@ -346,7 +345,7 @@ def from_outside(found: View) -> Transfer:
     """``cil_from_netdev``: services from outside, pods of the node where the stack is passed by."""
     setup, scope = found.state.setup, found.scope
     services = tuple(unserved(found)) if setup.replacement is not False else ()
-    pods = In(Field.DESTINATION, addresses(found))
+    pods = In(Field.DESTINATION, cilium_uplink.addresses(found))
     here: Transfer = KEEP
     if setup.host_routing:
         rows = [
@@ -357,7 +356,7 @@ def from_outside(found: View) -> Transfer:
     elif setup.host_routing is None:
         words = f"whether {scope} passes by its stack (eBPF host routing) is not known ({found.state.settles}/cilium_status_--verbose)"
         here = If(pods, End(Unknown(words)), KEEP)
-    return seq(*services, here)
+    return seq(cilium_uplink.unmasqueraded(found), *services, here)
 
 
 def unserved(found: View) -> Iterator[Transfer]:
@@ -365,11 +364,6 @@ def unserved(found: View) -> Iterator[Transfer]:
     for match, fact in cilium_services.frontends(found.state.frontends):
         words = f"what Cilium of {found.scope} does from outside for {fact} is not lowered"
         yield If(match, End(Unknown(words), fact.at), KEEP, fact.at)
-
-
-def addresses(found: View) -> Ranges:
-    """The addresses of the node's endpoints."""
-    return normalised((entry.address.value,) * 2 for entry in found.endpoints)
 
 
 def answers(context: Context, at: Interface) -> Ranges | None:

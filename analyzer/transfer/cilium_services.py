@@ -6,7 +6,9 @@ Frontends that differ in addresses and ports only are one family, as IPVS' virtu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
+from analyzer.addresses import Address
 from analyzer.facts.cilium import FrontendFact
 from analyzer.facts.ipvs import Forwarding, RealServer, VirtualServerFact
 from analyzer.ranges import normalised, single
@@ -41,36 +43,55 @@ def balanced(view: View) -> Transfer:
     return seq(searched(tuple(rows(view)), translated, True, DNAT_STATUS), unlisted(view))
 
 
-def rows(view: View) -> Iterator[Part]:
+class Place(NamedTuple):
+    """A frontend at an address, for a protocol and a port (0: every other one): as clients in the cluster meet it."""
+
+    value: int
+    port: int
+    protocol: int
+    frontend: FrontendFact
+
+    @property
+    def match(self) -> Match:
+        """The packets to it."""
+        parts: list[Match] = [In(Field.DESTINATION, single(self.value)), In(Field.PROTOCOL, single(self.protocol))]
+        return All((*parts, In(Field.DESTINATION_PORT, single(self.port)))) if self.port else All(tuple(parts))
+
+
+def places(view: View) -> list[Place]:
     """The frontends that count for clients in the cluster: those with a port before those that refuse every other one."""
     inner = {(one.address, one.port, one.protocol): one for one in reversed(view.state.frontends) if one.internal}
-    named: dict[tuple[int, int, int], tuple[FrontendFact, FrontendFact]] = {}
+    named: dict[tuple[int, int, int], Place] = {}
     for exact in (True, False):
         for one in view.state.frontends:
             if one.address.family == 4 and not one.internal and bool(one.protocol) is exact:
                 found = inner.get((one.address, one.port, one.protocol)) if "two-scopes" in one.flags else one
                 for protocol in (one.protocol,) if one.protocol else SERVED:
                     if found is not None:
-                        named.setdefault((one.address.value, one.port, protocol), (one, found))
-    for (value, port, protocol), (outer, found) in sorted(named.items(), key=lambda item: not item[0][1]):
-        place: list[Match] = [In(Field.DESTINATION, single(value)), In(Field.PROTOCOL, single(protocol))]
-        if port:
-            place.append(In(Field.DESTINATION_PORT, single(port)))
-        server = as_server(outer, found, protocol)
-        plain = port and found.backends and not found.proxy and not found.lost
-        yield Part(All(tuple(place)), server, None if plain else refused(view, found))
+                        value, port = one.address.value, one.port
+                        named.setdefault((value, port, protocol), Place(value, port, protocol, found))
+    return sorted(named.values(), key=lambda place: not place.port)
 
 
-def as_server(outer: FrontendFact, found: FrontendFact, protocol: int) -> VirtualServerFact:
+def rows(view: View) -> Iterator[Part]:
+    """The frontends as the rows of a table that is searched by destination."""
+    for place in places(view):
+        found = place.frontend
+        plain = place.port and found.backends and not found.proxy and not found.lost
+        yield Part(place.match, as_server(place), None if plain else refused(view, place))
+
+
+def as_server(place: Place) -> VirtualServerFact:
     """A frontend as a virtual server, so that those that are alike are run together."""
+    found = place.frontend
     servers = tuple(RealServer(one.address, one.port, Forwarding.MASQUERADE, at=one.at) for one in found.backends)
     return VirtualServerFact(
         at=found.at,
         scope=found.scope,
         family=4,
-        protocol=protocol,
-        address=outer.address,
-        port=outer.port,
+        protocol=place.protocol,
+        address=Address(4, place.value),
+        port=place.port,
         scheduler="rr",
         servers=servers,
     )
@@ -84,9 +105,9 @@ def translated(server: VirtualServerFact) -> Transfer:
     return branches[0] if len(branches) == 1 else Alt(branches, server.at)
 
 
-def refused(view: View, found: FrontendFact) -> Transfer:
+def refused(view: View, place: Place) -> Transfer:
     """A frontend without backends, with some that are in no map, or with a proxy in their place."""
-    scope = view.scope
+    scope, found = view.scope, place.frontend
     if found.proxy:
         words = f"what the proxy of {scope} at port {found.proxy} does for {found} is not read"
         return End(Unknown(words), found.at)
@@ -96,7 +117,7 @@ def refused(view: View, found: FrontendFact) -> Transfer:
         words = f"the backends {', '.join(map(str, found.lost))} of {found} of {scope} are in no map of backends"
         return End(Drop(failed + (words if found.lost else f"{found} {why}")), found.at)
     words = f"the backends {', '.join(map(str, found.lost))} of {found} of {scope} are in no map of backends"
-    ready = translated(as_server(found, found, 0))
+    ready = translated(as_server(place))
     return If(Opaque(f"{words}, and are not chosen", found.at), ready, End(Drop(failed + words), found.at), found.at)
 
 

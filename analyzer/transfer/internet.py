@@ -12,6 +12,7 @@ from analyzer.ranges import Ranges, normalised, single
 from analyzer.source import Scope
 from analyzer.transfer import ipvs, neighbour
 from analyzer.transfer.address_types import of_kind
+from analyzer.transfer.cilium_uplink import connecting
 from analyzer.transfer.ir import (
     KEEP,
     All,
@@ -50,9 +51,9 @@ LOOPBACK = (127 << 24, (128 << 24) - 1)
 def send_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """The host sends a packet: it is routed, then passes OUTPUT (which routes it again where it changed). ``unbound``: it keeps the route by which
     its source was chosen."""
-    del context
     cleared = (Assign(name, 0) for name in (*EMPTY, *CONNECTION))
-    return seq(*cleared, call(scope, "route output", detail), call(scope, "hook", "OUTPUT"), goto(scope, "post"))
+    begun = seq(*cleared, connecting(context, scope), call(scope, "route output", detail))
+    return seq(begun, call(scope, "hook", "OUTPUT"), goto(scope, "post"))
 
 
 def node_stage(context: Context, scope: Scope, detail: str) -> Transfer:
