@@ -1,0 +1,171 @@
+"""What address management has recorded: Calico's blocks, whereabouts' pools, Kube-OVN's IPs, Cilium's nodes, host-local's files.
+
+Shapes: projectcalico/calico libcalico-go/lib/backend/model (AllocationBlock: ``allocations`` holds an index into ``attributes`` or null),
+k8snetworkplumbingwg/whereabouts pkg/api (``allocations`` by offset from the first address of ``range``), kubeovn/kube-ovn pkg/apis/kubeovn/v1/ip.go,
+cilium/cilium pkg/k8s/apis/cilium.io/v2 (CiliumNode ``status.ipam.used``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from analyzer.addresses import WIDTH, Address, Prefix
+from analyzer.facts.kubernetes import ObjectFact
+from analyzer.model.network import Network, NodeFiles
+from analyzer.query.refusals import address_in, network_in, objects, spec_of
+from analyzer.query.systems.calico import GROUP as CALICO
+from analyzer.query.systems.kube_ovn import DEFAULT_VPC
+from analyzer.query.systems.kube_ovn import GROUP as KUBE_OVN
+from analyzer.source import Span
+
+WHEREABOUTS = "whereabouts.cni.cncf.io"
+LIMIT = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One address that is taken. ``space`` is where it must be unique (``calico``, ``kube-ovn/<vpc>``, ``whereabouts/<network>``, ``host-local/<network>``);
+    ``pod`` the namespace and name of who has it, where the record says so; ``holder`` what else has it (a tunnel, a gateway); ``kept``: it stays taken without its pod."""
+
+    space: str
+    address: Address
+    at: Span
+    title: str
+    pod: tuple[str, str] | None = None
+    holder: str = ""
+    node: str = ""
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block of Calico's: its network, the node that it belongs to, and its records."""
+
+    fact: ObjectFact
+    prefix: Prefix
+    node: str
+    records: tuple[Record, ...]
+
+
+def records(network: Network) -> Iterator[Record]:
+    """Every record."""
+    for block in blocks(network):
+        yield from block.records
+    yield from whereabouts(network)
+    yield from kube_ovn(network)
+    yield from cilium(network)
+    for node, files in sorted(network.files.items()):
+        name = cluster_network(files)
+        for lease in files.leases if name else ():
+            if lease.network != name:
+                continue
+            title = f"lease of network {lease.network} on {node}"
+            yield Record(f"host-local/{lease.network}", lease.address, lease.at, title, holder=lease.container, node=node)
+
+
+def cluster_network(files: NodeFiles) -> str:
+    """The name of the network that a node's pods are in. Leases of others, which may be each node's own, are not compared."""
+    taken = next((config.name for config in files.configs if not config.problem), "")
+    names = {lease.network for lease in files.leases}
+    return taken or (next(iter(names)) if len(names) == 1 and not files.configs else "")
+
+
+def blocks(network: Network) -> Iterator[Block]:
+    """Calico's blocks, those that are being deleted left out."""
+    for fact in objects(network, "IPAMBlock", CALICO):
+        spec = spec_of(fact)
+        found = network_in(spec.get("cidr"))
+        if found is None or spec.get("deleted") is True:
+            continue
+        owner = str(spec.get("affinity") or "").removeprefix("host:")
+        yield Block(fact, found, owner, tuple(of_block(fact, found)))
+
+
+def of_block(fact: ObjectFact, prefix: Prefix) -> Iterator[Record]:
+    """The addresses of a block that are taken."""
+    spec = spec_of(fact)
+    taken, attributes = spec.get("allocations"), spec.get("attributes")
+    size = prefix.last - prefix.value + 1
+    for index, entry in enumerate((taken if isinstance(taken, list) else [])[: min(size, LIMIT)]):
+        if not isinstance(entry, int) or isinstance(entry, bool):
+            continue
+        known = isinstance(attributes, list) and 0 <= entry < len(attributes)
+        item = attributes[entry] if known and isinstance(attributes, list) else {}
+        item = item if isinstance(item, Mapping) else {}
+        inner = item.get("secondary")
+        secondary = inner if isinstance(inner, Mapping) else {}
+        name, namespace = secondary.get("pod"), secondary.get("namespace")
+        yield Record(
+            "calico",
+            Address(prefix.family, prefix.value + index),
+            fact.place("spec", "attributes", entry) if known else fact.place("spec", "allocations", index),
+            f"IPAMBlock {prefix}",
+            (str(namespace), str(name)) if name and namespace else None,
+            str(item.get("handle_id") or ""),
+            str(secondary.get("node") or ""),
+        )
+
+
+def whereabouts(network: Network) -> Iterator[Record]:
+    """The pools' allocations. The name of the pool begins with that of its network where that has one."""
+    for fact in objects(network, "IPPool", WHEREABOUTS):
+        spec = spec_of(fact)
+        found = network_in(spec.get("range"))
+        taken = spec.get("allocations")
+        if found is None or not isinstance(taken, Mapping):
+            continue
+        plain = str(spec.get("range")).replace(":", "-").replace("/", "-")
+        space = fact.name.removesuffix(plain).strip("-") or "all"
+        for offset, entry in sorted(taken.items()):
+            if not str(offset).isdecimal() or len(str(offset)) > 39 or found.value + int(offset) >> WIDTH[found.family]:
+                continue
+            inner = entry if isinstance(entry, Mapping) else {}
+            namespace, _, name = str(inner.get("podref") or "").partition("/")
+            yield Record(
+                f"whereabouts/{space}",
+                Address(found.family, found.value + int(offset)),
+                fact.place("spec", "allocations", offset),
+                f"IPPool {fact.name}",
+                (namespace, name) if name else None,
+                str(inner.get("id") or ""),
+            )
+
+
+def kube_ovn(network: Network) -> Iterator[Record]:
+    """IPs of pods and nodes, each in the VPC of its subnet. A reserved IP, and one of a StatefulSet or machine, stays with its name."""
+    vpcs = {fact.name: str(spec_of(fact).get("vpc") or DEFAULT_VPC) for fact in objects(network, "Subnet", KUBE_OVN)}
+    for fact in objects(network, "IP", KUBE_OVN):
+        spec = spec_of(fact)
+        for key in ("v4IpAddress", "v6IpAddress"):
+            found = address_in(spec.get(key))
+            if found is None:
+                continue
+            name, namespace = spec.get("podName"), spec.get("namespace")
+            yield Record(
+                f"kube-ovn/{vpcs.get(str(spec.get('subnet')), DEFAULT_VPC)}",
+                found,
+                fact.place("spec", key),
+                f"IP {fact.name}",
+                (str(namespace), str(name)) if name and namespace else None,
+                str(name or ""),
+                str(spec.get("nodeName") or ""),
+                fact.labels.get("ovn.kubernetes.io/ip_reserved") == "true"
+                or spec.get("podType") in ("StatefulSet", "VirtualMachine"),
+            )
+
+
+def cilium(network: Network) -> Iterator[Record]:
+    """The addresses that Cilium's nodes report as used."""
+    for fact in objects(network, "CiliumNode", "cilium.io"):
+        status = fact.document.get("status")
+        ipam = status.get("ipam") if isinstance(status, Mapping) else None
+        used = ipam.get("used") if isinstance(ipam, Mapping) else None
+        for text, entry in sorted(used.items()) if isinstance(used, Mapping) else ():
+            found = address_in(text)
+            owner = str(entry.get("owner") or "") if isinstance(entry, Mapping) else ""
+            namespace, slash, name = owner.partition("/")
+            if found is not None:
+                at = fact.place("status", "ipam", "used", text)
+                pod = (namespace, name.partition(" ")[0]) if slash and name else None
+                yield Record("cilium", found, at, f"CiliumNode {fact.name}", pod, owner, fact.name)
