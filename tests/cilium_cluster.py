@@ -86,7 +86,8 @@ CLOSED = (Allowed(HOST), Allowed(10002, "5432/TCP"), Allowed(0, ingress=False))
 
 @dataclass
 class Cluster:
-    """What the cluster is like. ``policies`` by endpoint, OPEN for those without. ``without`` are (node, file) pairs that were not captured."""
+    """What the cluster is like. ``policies`` by endpoint, OPEN for those without. ``without`` are (node, file) pairs that were not captured.
+    ``isolated``: a NetworkPolicy admits web to db alone."""
 
     pods: Sequence[Pod] = PODS
     services: Sequence[Service] = SERVICES
@@ -99,10 +100,15 @@ class Cluster:
     tunnel_map: bool = False
     without: frozenset[tuple[int, str]] = frozenset()
     nodes: int = 2
+    isolated: bool = True
 
     def files(self) -> dict[str, str]:
         """Every file of the capture."""
-        found = {"k8s/all.yaml": "---\n".join([*self.node_objects(), *self.pod_objects(), *self.service_objects(), POLICY])}
+        found = {
+            "k8s/all.yaml": "---\n".join(
+                [*self.node_objects(), *self.pod_objects(), *self.service_objects(), *([POLICY] if self.isolated else [])]
+            )
+        }
         for node in range(1, self.nodes + 1):
             for name, text in self.node_files(node):
                 if (node, name) not in self.without:

@@ -10,13 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from analyzer.addresses import address
+from analyzer.findings import Verdict
+from analyzer.query.guarantees import decide
 from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.packet import ICMP, SYN, TCP, UDP, Fate, Packet
 from analyzer.source import Scope
 from analyzer.transfer.graph import NetworkProgram
 from tests.captures import network_of
-from tests.cilium_cluster import CLOSED, OPEN, PODS, Allowed, Cluster, Service
+from tests.cilium_cluster import CLOSED, HOST, OPEN, PODS, Allowed, Cluster, Service
 from tests.lowered import agree, outcomes, walked
 
 COUNT, SEED = int(os.environ.get("CILIUM_CLUSTERS", "60")), int(os.environ.get("CILIUM_SEED", "1"))
@@ -127,3 +131,81 @@ def test_random_clusters(tmp_path: Path) -> None:
     assert not wrong, f"{len(wrong)} of {tried} wrong\n" + "\n".join(wrong[:2])
     assert lowered > tried * 0.5
     assert min(fates[Fate.REACHABLE], fates[Fate.UNREACHABLE]) > tried * 0.2
+
+
+def without(files: dict[str, str], name: str, *texts: str) -> dict[str, str]:
+    """The files with the lines lost that hold one of the texts."""
+    lines = [line for line in files[name].split("\n") if not any(text in line for text in texts)]
+    assert len(lines) < files[name].count("\n") + 1
+    return {**files, name: "\n".join(lines)}
+
+
+def replaced(files: dict[str, str], name: str, old: str, new: str) -> dict[str, str]:
+    """The files with a text changed."""
+    assert old in files[name]
+    return {**files, name: files[name].replace(old, new)}
+
+
+N1, N2 = "nodes/n1/cilium_bpf_", "nodes/n2/cilium_bpf_"
+POLICY = "policy_get_--all_--numeric"
+KINDS = {
+    "well": (Cluster(), lambda files: files, {}),
+    "well without policies": (Cluster(isolated=False, policies={}), lambda files: files, {}),
+    "well natively": (Cluster(tunnel=""), lambda files: files, {}),
+    "well past the stack": (Cluster(masquerade="BPF", host_routing="BPF"), lambda files: files, {}),
+    "well with a tunnel map": (Cluster(tunnel_map=True), lambda files: files, {}),
+    "a remote pod is in no ipcache": (
+        Cluster(),
+        lambda files: without(files, f"{N1}ipcache_list", "10.244.2.21/32", "10.244.2.0/24"),
+        {"pod-to-pod": "behind no node of the ipcache"},
+    ),
+    "the tunnel leads to another node": (
+        Cluster(),
+        lambda files: replaced(files, f"{N1}ipcache_list", "tunnelendpoint=192.168.0.12", "tunnelendpoint=192.168.0.77"),
+        {"pod-to-pod": "192.168.0.77 was not captured"},
+    ),
+    "an identity is stale": (
+        Cluster(tunnel=""),
+        lambda files: replaced(files, f"{N2}ipcache_list", "identity=10002", "identity=10009"),
+        {"pod-to-pod": "ingress of endpoint 202 from identity 10009"},
+    ),
+    "an endpoint is not in its map": (
+        Cluster(),
+        lambda files: without(files, f"{N2}endpoint_list", "10.244.2.21:0"),
+        {"pod-to-pod": "n2"},
+    ),
+    "a policy map admits nobody": (
+        Cluster(policies={202: (Allowed(HOST), Allowed(0, ingress=False))}),
+        lambda files: files,
+        {"pod-to-pod": "ingress of endpoint 202 from identity 10002", "policy-enforced": ""},
+    ),
+    "a policy map admits everybody": (
+        Cluster(policies={}),
+        lambda files: files,
+        {"policy-enforced": "which no policy admits"},
+    ),
+    "a service has no backend": (
+        Cluster(isolated=False, policies={}),
+        lambda files: without(files, f"{N1}lb_list", "10.96.0.60:5432/TCP (1)"),
+        {"pod-to-service": "has no backend"},
+    ),
+    "a policy map was not captured": (
+        Cluster(without=frozenset({(2, f"cilium_bpf_{POLICY}")})),
+        lambda files: files,
+        {"pod-to-pod": "nodes/n2/cilium_bpf_policy_get_--all was not captured"},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_states_of_known_kinds(kind: str, tmp_path: Path) -> None:
+    cluster, change, expected = KINDS[kind]
+    made = network_of(change(cluster.files()), tmp_path)
+    found = {one.id: one for one in decide(made).guarantees}
+    told = {name: one for name, one in found.items() if one.verdict in (Verdict.REFUTED, Verdict.UNDECIDED)}
+    told = {name: one for name, one in told.items() if not one.by_design and "whether policies want it" not in one.reason}
+    for name, words in expected.items():
+        assert name in told, f"{name}: {found[name].verdict} {found[name].reason}"
+        assert words in found[name].reason, f"{name}: {found[name].verdict} {found[name].reason}"
+    assert expected or not told, {name: one.reason for name, one in told.items()}
+    assert not any("internal error" in one.reason for one in found.values())
