@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analyzer.capture.loading import FAILED
-from analyzer.capture.recognise import parsers
+from analyzer.capture.recognise import parser_of
 from analyzer.facts.base import Fact
 from analyzer.memory import without_cycles
 from analyzer.parsers import read
@@ -14,7 +14,7 @@ from analyzer.source import Gap, Source, Span
 
 def facts(sources: Sequence[Source]) -> tuple[tuple[Fact, ...], tuple[Gap, ...]]:
     """The facts of all sources in their order, and the gaps; nothing in a source raises."""
-    known = {parser.kind: (parser, parser.reader()) for parser in parsers()}
+    known = {kind: (parser, parser.reader()) for kind in {source.kind for source in sources} if (parser := parser_of(kind))}
     found: list[Fact] = []
     gaps: list[Gap] = []
     with without_cycles():

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import import_module
+from typing import NamedTuple
 
 import analyzer.parsers
 from analyzer.parsers import Parser
-from analyzer.plugins import package_constants
+from analyzer.parsers._index import INDEX
+from analyzer.plugins import checked, package_constants
 
 HEAD = 4096
 DOCUMENT_HEAD = 1 << 16
@@ -57,6 +61,14 @@ class Recognised:
     subject: str = ""
 
 
+class Declared(NamedTuple):
+    """A parser that may not be imported yet: its module in ``analyzer/parsers``, its kind, and the patterns of its files' names."""
+
+    module: str
+    kind: str
+    names: tuple[str, ...]
+
+
 @lru_cache(maxsize=1)
 def parsers() -> tuple[Parser, ...]:
     """Every parser, by name."""
@@ -64,11 +76,37 @@ def parsers() -> tuple[Parser, ...]:
 
 
 @lru_cache(maxsize=1)
-def name_patterns() -> tuple[tuple[re.Pattern[str], Parser], ...]:
-    """The name patterns of all parsers, the most specific (longest) first."""
-    every = [(pattern, parser) for parser in parsers() for pattern in parser.names]
-    every.sort(key=lambda pair: (-len(pair[0]), pair[1].kind))
-    return tuple((re.compile(pattern), parser) for pattern, parser in every)
+def declared() -> Mapping[str, Declared]:
+    """What each parser says of itself, by kind: from the index, without importing it, where it is there."""
+    modules = sorted(info.name for info in pkgutil.iter_modules(analyzer.parsers.__path__) if not info.name.startswith("_"))
+    found = ((module, *(INDEX[module] if module in INDEX else told(module))) for module in modules)
+    return {kind: Declared(module, kind, names) for module, kind, names in found if kind}
+
+
+def told(module: str) -> tuple[str, tuple[str, ...]]:
+    """The kind and the names that a parser says; no kind where a module has no parser."""
+    parser = getattr(import_module(f"analyzer.parsers.{module}"), "PARSER", None)
+    return (parser.kind, parser.names) if isinstance(parser, Parser) else ("", ())
+
+
+@cache
+def parser_of(kind: str) -> Parser | None:
+    """The parser of a kind, imported when it is first asked for; None where there is none."""
+    known = declared().get(kind)
+    if known is None:
+        return None
+    parser: Parser = checked(import_module(f"analyzer.parsers.{known.module}"), "PARSER", Parser)
+    return parser
+
+
+@lru_cache(maxsize=1)
+def name_patterns() -> tuple[tuple[str, str], ...]:
+    """The name patterns of all parsers with their kinds, the most specific (longest) first."""
+    every = [(pattern, one.kind) for one in declared().values() for pattern in one.names]
+    return tuple(sorted(every, key=lambda pair: (-len(pair[0]), pair[1])))
+
+
+compiled = cache(re.compile)
 
 
 def normal(name: str) -> str:
@@ -90,10 +128,9 @@ def by_name(name: str) -> Recognised | None:
 @lru_cache(maxsize=1 << 14)
 def by_normal_name(name: str) -> Recognised | None:
     """The parser whose pattern matches the whole name."""
-    for pattern, parser in name_patterns():
-        if found := pattern.fullmatch(name):
-            subject = found.groupdict().get("subject") or ""
-            return Recognised(parser, subject)
+    for pattern, kind in name_patterns():
+        if (found := compiled(pattern).fullmatch(name)) and (parser := parser_of(kind)) is not None:
+            return Recognised(parser, found.groupdict().get("subject") or "")
     return None
 
 
@@ -104,7 +141,7 @@ def by_content(text: str, name: str = "") -> Recognised | None:
         return None
     kind = json_kind(head)
     if kind:
-        return next(Recognised(parser) for parser in parsers() if parser.kind == kind)
+        return next((Recognised(parser) for parser in (parser_of(kind),) if parser is not None), None)
     found = [parser for parser in parsers() if parser.content and parser.content.search(head)]
     found.sort(key=lambda parser: (-len(parser.content.pattern) if parser.content else 0, parser.kind))
     return Recognised(found[0]) if found else None
