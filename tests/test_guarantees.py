@@ -9,7 +9,7 @@ import pytest
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.pipeline import read_input
-from analyzer.query.agreement import contradiction
+from analyzer.query.agreement import contradiction, representatives
 from analyzer.query.causes import causes
 from analyzer.query.flows import PORTED, PORTS, Aim, sorted_out
 from analyzer.query.guarantees import between_pods, decide, one_by_one, reaches
@@ -243,6 +243,35 @@ def test_z3_finds_what_the_sets_would_have_missed(file: str, line: str, words: s
     (group,) = between_pods(network, 4)
     assert words in contradiction(program, group.aims, group.senders)
     assert bool(words) == bool(contradiction(program, group.aims, group.senders))
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (f"-s {SMALL.pod_address(1, 0)}/32 -p tcp --sport 7777 --tcp-flags SYN,ACK SYN,ACK -j DROP", "is answered in vain"),
+        ("-p tcp --dport 7777 -m conntrack --ctstate ESTABLISHED --ctdir ORIGINAL -j DROP", "that ends a handshake is lost"),
+        ("-p udp --dport 7777 -m conntrack --ctstate ESTABLISHED --ctdir ORIGINAL -j DROP", ""),
+    ],
+)
+def test_z3_finds_answers_and_handshakes_that_the_sets_would_have_missed(rule: str, words: str, folder: Path) -> None:
+    edit(folder / "nodes/n1/iptables-save", "*filter\n", f"*filter\n-A FORWARD -d 10.0.0.0/8 {rule}\n")
+    network = network_of(folder)
+    program = NetworkProgram(network, 4)
+    (group,) = between_pods(network, 4)
+    assert (words in contradiction(program, group.aims, group.senders)) == bool(
+        words or not decide(network, ("pod-to-pod",)).broken
+    )
+
+
+def test_z3_is_asked_about_each_kind_of_tables(tmp_path: Path) -> None:
+    write(tmp_path, Shape(nodes=9, pods=2, services=2, endpoints=2))
+    path = tmp_path / "nodes/n4/iptables-save"
+    path.write_text(path.read_text().replace("*filter\n", "*filter\n-A FORWARD -p tcp --dport 9 -j DROP\n"))
+    network = network_of(tmp_path)
+    (group,) = between_pods(network, 4)
+    chosen = representatives(network, group.senders)
+    assert {sender.scope.node for sender in chosen} >= {"n0", "n4"}
+    assert len(chosen) < len(group.senders)
 
 
 def test_what_was_not_captured_is_not_proved(folder: Path) -> None:

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from operator import itemgetter
 from typing import TypeVar
 
+from analyzer.model.network import Network
 from analyzer.query.flows import Aim, Sender, request, spelled
-from analyzer.ranges import normalised
-from analyzer.solve.questions import Question, answers
+from analyzer.ranges import normalised, single
+from analyzer.solve import states as at
+from analyzer.solve.packet import ACK, SYN, TCP
+from analyzer.solve.questions import Leg, Question, conversation
 from analyzer.solve.regions import State
 from analyzer.solve.states import NO_PAYLOAD
-from analyzer.solve.symbolic_ways import Some
+from analyzer.solve.symbolic import Encoder
+from analyzer.solve.symbolic_ways import Some, Value, Way
 from analyzer.source import Scope
 from analyzer.transfer import ir
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
 
-WAYS, SOME = 1_000, 6
+WAYS, SOME, FEW, MOST, LONG = 1_000, 6, 3, 12, 1 << 20
+DECIDING = frozenset({"iptables-save", "nft", "ipset", "ip-rule", "ip-route", "sysctl", "tc-filter", "ipvs"})
+NUMBER = re.compile(r"[0-9a-f]*[0-9][0-9a-f:./]*")
+IS_TCP = ir.In(Field.PROTOCOL, single(TCP))
 Item = TypeVar("Item")
+Onward = Callable[[Encoder, ir.Exit, Way], Iterable[tuple[ir.Point, Way]]]
+Said = tuple[Mapping[str, Question], Onward]
+"""What no packet may do, in words with the question, and the packets that follow."""
 Parted = Callable[[Aim, State], tuple[list[State], list[State]]]
 
 
@@ -33,26 +44,94 @@ def every(aim: Aim, state: State) -> tuple[list[State], list[State]]:
 def contradiction(
     program: NetworkProgram, aims: Iterable[Aim], senders: Sequence[Sender], parted: Parted = every, unbound: bool = False
 ) -> str:
-    """Asks whether some packet of the senders fails on its way there; words where Z3 finds one although the sets have none. What is
-    too much for Z3 stays the sets' answer. ``parted`` gives the packets of a set that are to arrive, and those that are not to."""
-    some = [slimmed(sender) for sender in spaced(senders, SOME)]
+    """Asks whether some packet of the senders, its answer, or TCP's third packet fails on its way there; words where Z3 finds one although the
+    sets have none. What is too much for Z3 stays the sets' answer. ``parted`` gives the packets of a set that are to arrive, and those that are not to."""
+    some = [slimmed(sender) for sender in representatives(program.network, senders)]
     begin = program.start_unbound if unbound else program.start
     for aim in map(slim, aims):
         sets = [(begin(sender.scope), parted(aim, request(aim, sender))) for sender in some]
         wanted = [(point, state) for point, (states, _) in sets for state in states]
         denied = [(point, state) for point, (_, states) in sets for state in states]
-        words = differing(program, wanted, dict(questions(aim, some)))
-        if words := words or differing(program, denied, {"that no policy admits arrives": (delivered, ())}):
+        words = differing(program, wanted, talk(program, begin, aim, some))
+        if words := words or differing(program, denied, [({"that no policy admits arrives": (delivered, ())}, onward_to_nobody)]):
             return words
     return ""
 
 
-def differing(program: NetworkProgram, starts: Sequence[tuple[ir.Point, State]], asked: Mapping[str, Question]) -> str:
+def differing(program: NetworkProgram, starts: Sequence[tuple[ir.Point, State]], talk: Sequence[Said]) -> str:
     """What Z3 finds that the sets have not."""
-    for words, found in zip(asked, answers(program, starts, tuple(asked.values()), ways=WAYS) if starts else (), strict=False):
-        if isinstance(found, Some):
-            return f"internal error: by the sets no packet {words}, by Z3 one does: {dict(found.values)}"
+    legs = [Leg(tuple(asked.values()), onward) for asked, onward in talk]
+    for (asked, _), found in zip(talk, conversation(program, starts, legs, ways=WAYS) if starts else (), strict=False):
+        for words, one in zip(asked, found, strict=True):
+            if isinstance(one, Some):
+                return f"internal error: by the sets no packet {words}, by Z3 one does: {dict(one.values)}"
     return ""
+
+
+def talk(program: NetworkProgram, begin: Callable[[Scope], ir.Point], aim: Aim, senders: Sequence[Sender]) -> list[Said]:
+    """What no request may do, no answer to it, and no packet that ends a handshake."""
+
+    def answered(_: Encoder, exit: ir.Exit, way: Way) -> Iterator[tuple[ir.Point, Way]]:
+        if isinstance(exit, ir.Deliver):
+            yield program.start(exit.scope), turned(aim, way, SYN | ACK)
+
+    def opened(engine: Encoder, exit: ir.Exit, way: Way) -> Iterator[tuple[ir.Point, Way]]:
+        opening = engine.branch(IS_TCP, way)[0] if isinstance(exit, ir.Deliver) else None
+        if isinstance(exit, ir.Deliver) and opening is not None:
+            yield begin(exit.scope), turned(aim, opening, ACK)
+
+    return [
+        (dict(questions(aim, senders)), answered),
+        (dict(of_answers(aim, senders)), opened),
+        (dict(of_openings(aim, senders)), onward_to_nobody),
+    ]
+
+
+def onward_to_nobody(engine: Encoder, exit: ir.Exit, way: Way) -> Iterator[tuple[ir.Point, Way]]:
+    """Nothing follows."""
+    del engine, exit, way
+    yield from ()
+
+
+def turned(aim: Aim, way: Way, flags: int) -> Way:
+    """The packet that who has this one sends back; a ping's answer keeps its identifier."""
+    fields: dict[int, Value] = {
+        at.SOURCE: way.env[at.DESTINATION],
+        at.DESTINATION: way.env[at.SOURCE],
+        at.PROTOCOL: way.env[at.PROTOCOL],
+        at.INDEX[Field.TTL]: 64,
+        at.INDEX[Field.LENGTH]: 64,
+        at.SOURCE_PORT: way.env[at.SOURCE_PORT if aim.ping else at.DESTINATION_PORT],
+        at.DESTINATION_PORT: 0 if aim.ping else way.env[at.SOURCE_PORT],
+        at.INDEX[Field.ICMP_TYPE]: (0 if aim.family == 4 else 129) if aim.ping else 0,
+        at.INDEX[Field.TCP_FLAGS]: 0 if aim.ping else flags,
+    }
+    return way._replace(env=tuple(fields.get(place, 0) for place in range(len(at.FIELDS))), frames=(), current=-1, hops=0)
+
+
+def of_answers(aim: Aim, senders: Iterable[Sender]) -> Iterator[tuple[str, Question]]:
+    """What no answer may do."""
+    yield "is answered in vain", (astray, ())
+    same = [(Field.SOURCE, Field.DESTINATION), (Field.DESTINATION, Field.SOURCE)]
+    same += (
+        [(Field.SOURCE_PORT, Field.SOURCE_PORT)]
+        if aim.ping
+        else [(Field.SOURCE_PORT, Field.DESTINATION_PORT), (Field.DESTINATION_PORT, Field.SOURCE_PORT)]
+    )
+    for field, asked in same:
+        yield f"is answered with another {field.value} than its {asked.value}", (delivered, ((field, asked.value, False),))
+    for sender in senders:
+        for value in spelled(sender.sources):
+            wrong = partial(elsewhere, frozenset({sender.scope}))
+            yield f"from {value} is answered elsewhere", (wrong, ((Field.DESTINATION, value, True),))
+
+
+def of_openings(aim: Aim, senders: Iterable[Sender]) -> Iterator[tuple[str, Question]]:
+    """What no packet may do that ends a handshake."""
+    yield "that ends a handshake is lost", (astray, ())
+    if aim.translated is None:
+        for words, question in astray_of(aim, senders):
+            yield f"that ends a handshake {words}", question
 
 
 def questions(aim: Aim, senders: Iterable[Sender]) -> Iterator[tuple[str, Question]]:
@@ -62,10 +141,14 @@ def questions(aim: Aim, senders: Iterable[Sender]) -> Iterator[tuple[str, Questi
         return
     yield "arrives with another source", (delivered, ((Field.SOURCE, Field.SOURCE.value, False),))
     yield "arrives with another destination", (delivered, ((Field.DESTINATION, Field.DESTINATION.value, False),))
+    yield from astray_of(aim, senders)
+
+
+def astray_of(aim: Aim, senders: Iterable[Sender]) -> Iterator[tuple[str, Question]]:
+    """For each destination, that nobody else may have what is for it."""
     for value in sorted({value for sender in senders for value in spelled(sender.destinations)}):
-        held = aim.holders.get(value, frozenset())
-        astray = partial(elsewhere, held)
-        yield f"to {value} is delivered elsewhere", (astray, ((Field.DESTINATION, value, True),))
+        wrong = partial(elsewhere, aim.holders.get(value, frozenset()))
+        yield f"to {value} is delivered elsewhere", (wrong, ((Field.DESTINATION, value, True),))
 
 
 def delivered(exit: ir.Exit) -> bool:
@@ -76,6 +159,27 @@ def delivered(exit: ir.Exit) -> bool:
 def elsewhere(held: frozenset[Scope], exit: ir.Exit) -> bool:
     """Whether somebody else has the packet."""
     return isinstance(exit, ir.Deliver) and exit.scope not in held
+
+
+def representatives(network: Network, senders: Sequence[Sender]) -> Sequence[Sender]:
+    """One sender for each kind of tables that senders and their nodes have, and a few at even distances."""
+    kinds: dict[object, Sender] = {}
+    for sender in senders:
+        kinds.setdefault((outline(network, Scope(sender.scope.node)), outline(network, sender.scope)), sender)
+    chosen = {*spaced(tuple(kinds.values()), MOST), *spaced(senders, FEW)}
+    return [sender for sender in senders if sender in chosen]
+
+
+def outline(network: Network, scope: Scope) -> object:
+    """What decides in a namespace, without numbers and in no order; of what is long how long it is."""
+    own = [source for source in network.sources.values() if source.scope == scope and source.kind in DECIDING]
+    return frozenset((source.kind, outline_of(source.text)) for source in own)
+
+
+@lru_cache(maxsize=4096)
+def outline_of(text: str) -> object:
+    """The different lines of a text without their numbers."""
+    return len(text).bit_length() if len(text) > LONG else frozenset(NUMBER.sub("", text).splitlines())
 
 
 def slim(aim: Aim) -> Aim:
@@ -94,6 +198,11 @@ def slimmed(sender: Sender) -> Sender:
 def spaced(items: Sequence[Item], most: int) -> Sequence[Item]:
     """At most so many of the items, with even spaces between them."""
     return items[:: -(-len(items) // most)]
+
+
+def astray(exit: ir.Exit) -> bool:
+    """Whether an answer ends without being delivered; what leaves the capture does not come back."""
+    return not isinstance(exit, ir.Deliver) and exit != NO_PAYLOAD
 
 
 def lost(exit: ir.Exit) -> bool:

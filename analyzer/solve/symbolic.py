@@ -94,9 +94,13 @@ class Encoder:
 
     def explore(self, starts: Iterable[tuple[ir.Point, regions.State]]) -> list[tuple[ir.Exit, Way]]:
         """The guarded states of all exits that are not ``Goto``."""
+        return self.followed((point, self.begun(state)) for point, state in starts)
+
+    def followed(self, starts: Iterable[tuple[ir.Point, Way]]) -> list[tuple[ir.Exit, Way]]:
+        """The same, from guarded states."""
         waiting: dict[ir.Point, list[Way]] = {}
-        for point, state in starts:
-            waiting.setdefault(point, []).append(self.begun(state))
+        for point, begun in starts:
+            waiting.setdefault(point, []).append(begun)
         results: list[tuple[ir.Exit, Way]] = []
         while waiting:
             point = next(iter(waiting))
@@ -145,6 +149,8 @@ class Encoder:
         """Ways with the same fields become one: either guard holds."""
         import z3
 
+        if len(ways) < 2:
+            return ways
         groups: dict[object, list[Way]] = {}
         for way in ways:
             groups.setdefault(essence(way), []).append(way)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -92,14 +92,18 @@ def mark_of(value: Value) -> int | str:
     return value if isinstance(value, int) else value.name or f"term {value.bits.get_id()}"
 
 
+def marks_of(values: Iterable[Value]) -> tuple[int | str, ...]:
+    """What tells the values from others."""
+    return tuple([value if value.__class__ is int else mark_of(value) for value in values])
+
+
 def essence(way: Way) -> object:
     """What must be equal for two ways to become one."""
-    frames = tuple(tuple(map(mark_of, frame)) for frame in way.frames)
+    frames = tuple(map(marks_of, way.frames))
     known = tuple(
-        (tuple(map(mark_of, item.original)), tuple(map(mark_of, item.reply)), mark_of(item.mark), item.scope, item[4:])
-        for item in way.connections
+        (marks_of(item.original), marks_of(item.reply), mark_of(item.mark), item.scope, item[4:]) for item in way.connections
     )
-    return tuple(map(mark_of, way.env)), frames, known, way.current, way.fresh
+    return marks_of(way.env), frames, known, way.current, way.fresh
 
 
 def hull(group: list[Way]) -> dict[str, Ranges]:
