@@ -12,11 +12,11 @@ import pytest
 
 from analyzer.capture.reading import facts
 from analyzer.model.build import build
-from analyzer.policy.planes import Plane, policy_set
+from analyzer.policy.planes import policy_set
 from analyzer.policy.profiles import MULTI_NETWORK_POLICY, UNKNOWN_SYSTEM
 from analyzer.policy.secondary import world_for
 from analyzer.policy.terms import opaque_in
-from analyzer.policy.tiers import Direction
+from analyzer.policy.tiers import Direction, Plane
 from analyzer.source import Source
 
 PAGE = (Path(__file__).parent.parent / "docs" / "policy-fields.md").read_text()
