@@ -15,6 +15,7 @@ from analyzer.model.network import Network
 from analyzer.source import Gap, Source
 
 if TYPE_CHECKING:
+    from analyzer.capture.choices import Rendering
     from analyzer.query.rules import Tuning
     from analyzer.query.whatif.edits import Edit
     from analyzer.rule import Rule
@@ -47,11 +48,13 @@ def read_input(
     progress: Progress = quiet,
     more: tuple[Source, ...] = (),
     skip: Callable[[str], bool] | None = None,
+    rendering: Rendering | None = None,
 ) -> Input:
     """Capture, parse and build: paths -> sources -> facts -> network. Nothing in the input raises.
 
-    ``more`` are sources beside those of the paths; files whose path ``skip`` is true of are not read."""
-    loaded = load(paths, stdin, lambda done, total: progress("reading files", done, total), skip)
+    ``more`` are sources beside those of the paths; files whose path ``skip`` is true of are not read. Charts and
+    kustomizations are rendered as ``rendering`` says."""
+    loaded = load(paths, stdin, lambda done, total: progress("reading files", done, total), skip, rendering)
     progress("parsing")
     sources = (*loaded.sources, *more)
     known, gaps = facts(sources)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from analyzer.capture import pasted, tables
+from analyzer.capture.choices import Rendering
 from analyzer.capture.decode import readable
 from analyzer.capture.elsewhere import Elsewhere
 from analyzer.capture.files import File, compression, directory, refusal, regular, text_name
@@ -64,14 +65,16 @@ def load(
     stdin: BinaryIO | None = None,
     progress: Progress = quiet,
     skip: Callable[[str], bool] | None = None,
+    rendering: Rendering | None = None,
 ) -> Loaded:
-    """Reads files, directories, archives and ``-``; nothing in them raises. Files whose path ``skip`` is true of are left out.
+    """Reads files, directories, archives and ``-``; nothing in them raises. Files whose path ``skip`` is true of are left out. Charts and kustomizations
+    are rendered as ``rendering`` says; without it they are read as they lie there.
 
     A path in a source is its name inside the input where one directory or archive is given, else it begins with the path as given.
     ``progress`` is called with the number of files done and 0, as the total is not known before.
     """
     collected, budget = Collected(), Budget()
-    for number, item in enumerate(every_file(paths, stdin, budget), 1):
+    for number, item in enumerate(without_templates(every_file(paths, stdin, budget, rendering)), 1):
         if skip and skip(item.at.path if isinstance(item, Gap) else item.path):
             collected.ignored += 1
         elif isinstance(item, Gap):
@@ -99,24 +102,64 @@ def settle(collected: Collected) -> None:
             collected.gaps.append(Gap(Span(item.source.path, item.line), f"not read: {scope}"))
 
 
-def every_file(paths: Sequence[str], stdin: BinaryIO | None, budget: Budget) -> Iterator[File | Gap]:
-    """The files of all paths, archives unpacked."""
+def every_file(
+    paths: Sequence[str], stdin: BinaryIO | None, budget: Budget, rendering: Rendering | None = None
+) -> Iterator[File | Gap]:
+    """The files of all paths, archives unpacked, charts and kustomizations rendered."""
     alone = len(paths) == 1
     for path in dict.fromkeys(paths):
-        found = from_stdin(stdin) if path == "-" else from_path(path, budget, alone)
+        found = from_stdin(stdin) if path == "-" else from_path(path, budget, alone, rendering)
         try:
             yield from with_archives(found, budget, alone)
         except Refused as problem:
             yield refusal(text_name(path), str(problem))
 
 
-def from_path(path: str, budget: Budget, alone: bool) -> Iterator[File | Gap]:
+def from_path(path: str, budget: Budget, alone: bool, rendering: Rendering | None = None) -> Iterator[File | Gap]:
     """The files of one path."""
     shown = text_name(os.path.normpath(path))
     if os.path.isdir(path):
         prefix = "" if alone or shown == "." else shown
-        return directory(path, prefix, budget)
+        return with_rendered(path, prefix, directory(path, prefix, budget), rendering)
     return regular(path, shown, shown, budget, named=True)
+
+
+def with_rendered(root: str, prefix: str, found: Iterator[File | Gap], rendering: Rendering | None) -> Iterator[File | Gap]:
+    """The files of a directory; in place of what was rendered, what came of it. Where rendering failed, the files are read as they lie there."""
+    if rendering is None or not rendering.enabled:
+        yield from found
+        return
+    from analyzer.capture.rendering import rendered, replaced
+
+    made = list(rendered(root, prefix, rendering))
+    gone = [folder for item in made for folder in replaced(item)]
+    for item in found:
+        path = item.path if isinstance(item, File) else item.at.path
+        if not any(path.startswith(folder) for folder in gone):
+            yield item
+    for one in made:
+        yield from one.items
+
+
+def without_templates(found: Iterable[File | Gap]) -> Iterator[File | Gap]:
+    """The files without the templates of charts that were not rendered, which are no manifests; each chart has a gap that says so."""
+    charts: dict[str, int] = {}
+    for item in found:
+        if isinstance(item, Gap):
+            yield item
+            continue
+        if item.path.rsplit("/", 1)[-1] == "Chart.yaml":
+            charts.setdefault(item.path.removesuffix("Chart.yaml"), 0)
+            continue
+        chart = next((folder for folder in charts if item.path.startswith((f"{folder}templates/", f"{folder}charts/"))), None)
+        if chart is None or b"{{" not in item.data:
+            yield item
+        elif item.path.endswith((".yaml", ".yml")):
+            charts[chart] += 1
+    for folder, count in charts.items():
+        if count:
+            reason = f"a Helm chart: {count} templates are not read; with helm on the path it is rendered, or give what `helm template` prints"
+            yield refusal(f"{folder}Chart.yaml", reason)
 
 
 def from_stdin(stdin: BinaryIO | None) -> Iterator[File | Gap]:

@@ -9,8 +9,7 @@ from importlib import import_module
 
 from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
-from analyzer.cli.settings import settings_options
-from analyzer.cli.shared import fail, load, output_options, style_for, write
+from analyzer.cli.shared import fail, load, output_options, reading_options, style_for, write
 from analyzer.comparing import compare
 from analyzer.pipeline import Input
 from analyzer.query.differences.comparison import Comparison
@@ -22,10 +21,7 @@ def options(parser: ArgumentParser) -> None:
     """Adds the options of ``diff``."""
     parser.add_argument("old", metavar="OLD", help="the input before: a file, a directory, an archive")
     parser.add_argument("new", metavar="NEW", help="the input after")
-    parser.add_argument(
-        "--assume-defaults", action="store_true", help="what was not captured is as the kernel has it by default, on both sides"
-    )
-    settings_options(parser)
+    reading_options(parser)
     difference_options(parser)
 
 

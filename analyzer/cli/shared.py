@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from analyzer.capture import load as read_sources
+from analyzer.capture.choices import Rendering
 from analyzer.cli.progress import Progress
 from analyzer.cli.settings import settings_for, settings_options
 from analyzer.pipeline import Input, read_input
@@ -23,14 +24,28 @@ class Unusable(Exception):
 
 
 def input_options(parser: ArgumentParser) -> None:
-    """Adds PATH…, how the input is read, and where the settings are."""
-    settings_options(parser)
+    """Adds PATH… and how the input is read."""
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a file, a directory, an archive, or - for stdin")
+    reading_options(parser)
+
+
+def reading_options(parser: ArgumentParser) -> None:
+    """Adds how the input is read, and where the settings are."""
     parser.add_argument(
         "--assume-defaults",
         action="store_true",
         help="what was not captured is as the kernel has it by default (no netfilter rules, no forwarding); verdicts say so",
     )
+    parser.add_argument(
+        "--render",
+        choices=("auto", "off"),
+        default="auto",
+        help="charts and kustomizations by your own helm and kubectl (default auto)",
+    )
+    parser.add_argument(
+        "--values", action="append", default=[], metavar="FILE", help="values for charts, as helm takes them (repeatable)"
+    )
+    settings_options(parser)
 
 
 def output_options(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
@@ -57,6 +72,7 @@ def load(
         assume_defaults=options.assume_defaults or bool(settings.assume_defaults),
         progress=progress,
         more=elsewhere(settings) if more is None else more,
+        rendering=Rendering(tuple(options.values), options.render == "auto"),
         skip=excluded(settings, paths_from(options.paths, settings.folder)),
     )
     return with_edits(given, options) if getattr(options, "edited", None) else given

@@ -10,11 +10,36 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact, ServiceFact
+from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact, PodFact, ServiceFact, ServicePort
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
 from analyzer.policy.world import MADE_BY, pod_template, replicas_of, templates
 from analyzer.source import Span
+
+__all__ = [
+    "PROTOCOLS",
+    "Key",
+    "ObjectFact",
+    "OtherObjectFact",
+    "PodFact",
+    "Port",
+    "ServiceFact",
+    "ServicePort",
+    "Template",
+    "by_steps",
+    "captured",
+    "is_number",
+    "listed",
+    "mapping",
+    "matches",
+    "others",
+    "pods",
+    "pods_wanted",
+    "populated",
+    "selected",
+    "workload",
+    "workloads",
+]
 
 Key = str | int
 # What controllers add to the labels of a template (pkg/controller/statefulset, deployment, job, daemon).

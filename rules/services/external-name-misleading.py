@@ -20,7 +20,7 @@ Kubernetes documentation "Service", ExternalName: "similar to IPv4 addresses …
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 
-from analyzer.facts.kubernetes import ServiceFact
+from analyzer.query.workloads import ServiceFact
 from analyzer.rule import Finding, Network, Rule, Severity
 
 Key = tuple[str, str]

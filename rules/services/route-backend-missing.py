@@ -21,8 +21,7 @@ Kubernetes API reference IngressBackend ("port of the referenced service"); Gate
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from analyzer.facts.kubernetes import OtherObjectFact
-from analyzer.query.workloads import Key, is_number, listed, mapping, others
+from analyzer.query.workloads import Key, OtherObjectFact, is_number, listed, mapping, others
 from analyzer.rule import Finding, Network, Rule, Severity, Span
 
 ROUTES = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")

@@ -20,8 +20,7 @@ pkg/registry/core/service/ipallocator and portallocator; kube-apiserver --servic
 import re
 from collections.abc import Iterator
 
-from analyzer.facts.kubernetes import ServiceFact
-from analyzer.query.workloads import listed, mapping
+from analyzer.query.workloads import ServiceFact, listed, mapping
 from analyzer.rule import Address, Finding, Network, Rule, Severity, Span
 
 RANGE = re.compile(r"--service-node-port-range=(\d{1,5})-(\d{1,5})")

@@ -20,8 +20,7 @@ init containers that go on running).
 
 from collections.abc import Iterator
 
-from analyzer.facts.kubernetes import ServiceFact, ServicePort
-from analyzer.query.workloads import PROTOCOLS, Template, pods_wanted, selected
+from analyzer.query.workloads import PROTOCOLS, ServiceFact, ServicePort, Template, pods_wanted, selected
 from analyzer.rule import Finding, Network, Rule, Severity, Span
 
 NAMES = {6: "TCP", 17: "UDP", 132: "SCTP"}

@@ -21,8 +21,7 @@ Kubernetes pkg/apis/core/validation ValidateService, pkg/registry/core/service s
 
 from collections.abc import Iterator, Mapping
 
-from analyzer.facts.kubernetes import ServiceFact
-from analyzer.query.workloads import mapping
+from analyzer.query.workloads import ServiceFact, mapping
 from analyzer.rule import Finding, Network, Rule, Severity
 
 

@@ -18,8 +18,7 @@ Kubernetes documentation "DNS for Services and Pods", pod's DNS policy; pkg/kube
 
 from collections.abc import Iterator
 
-from analyzer.facts.kubernetes import PodFact
-from analyzer.query.workloads import Template, pods_wanted
+from analyzer.query.workloads import PodFact, Template, pods_wanted
 from analyzer.rule import Finding, Network, Rule, Severity
 
 

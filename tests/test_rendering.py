@@ -1,0 +1,160 @@
+"""Charts and kustomizations: rendered by the user's own tools, and found where they were written. The tools stand in as small scripts that print
+what the real ones print for the folders below."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+import yaml
+
+from analyzer.capture import load
+from analyzer.capture.choices import Rendering
+from analyzer.capture.laying import laid_out
+from analyzer.cli import run
+
+TEMPLATE = """\
+{{- if .Values.policy }}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "web.name" . }}
+  namespace: {{ .Release.Namespace }}
+  labels:
+    {{- include "web.labels" . | nindent 4 }}
+spec:
+  {{- with .Values.selector }}
+  podSelecter: {{ toYaml . }}
+  {{- end }}
+{{- end }}
+"""
+RENDERED = """\
+---
+# Source: web/templates/policy.yaml
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: release-web
+  namespace: shop
+  labels:
+    app: web
+    chart: web
+spec:
+  podSelecter: {}
+"""
+
+
+def tool(folder: Path, name: str, script: str) -> None:
+    path = folder / "bin" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+    chart = tmp_path / "deploy" / "web"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
+    (chart / "templates" / "policy.yaml").write_text(TEMPLATE)
+    (chart / "templates" / "plain.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
+    (tmp_path / "deploy" / "more.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: more}\n")
+    return tmp_path
+
+
+def test_a_chart_is_rendered_and_found_on_its_own_lines(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "rendered").write_text(RENDERED)
+    tool(folder, "helm", f'echo "$@" > {folder}/called; cat {folder}/rendered')
+    assert run(["deploy", "-q", "-f", "concise", "--values", "prod.yaml"]) == 1
+    found = capsys.readouterr().out
+    assert "deploy/web/templates/policy.yaml:11:3: error[policy-rejected] unknown field 'spec.podSelecter'" in found
+    assert (folder / "called").read_text().split() == [
+        "template",
+        "release",
+        "deploy/web",
+        "--skip-tests",
+        "--values",
+        "prod.yaml",
+    ]
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_chart_without_helm_is_one_gap(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["deploy", "-q", "-f", "concise", "--strict"]) == 3
+    found = capsys.readouterr().out.splitlines()
+    assert len(found) == 1
+    assert found[0].startswith("deploy/web/Chart.yaml:1:1: gap a Helm chart: 1 templates are not read")
+    assert {source.path for source in load(("deploy",)).sources} == {"more.yaml", "web/templates/plain.yaml"}
+
+
+def test_a_chart_that_cannot_be_rendered_says_why(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tool(folder, "helm", 'echo "Error: missing in charts/ directory: redis" >&2; exit 1')
+    assert run(["deploy", "-q", "-f", "concise"]) == 3
+    assert (
+        "deploy/web:1:1: gap not rendered: helm template: Error: missing in charts/ directory: redis" in capsys.readouterr().out
+    )
+
+
+def test_nothing_is_rendered_where_that_is_not_wanted(folder: Path) -> None:
+    tool(folder, "helm", f"touch {folder}/called")
+    run(["deploy", "-q", "--render", "off"])
+    load(("deploy",))
+    assert not (folder / "called").exists()
+
+
+@pytest.fixture
+def overlay(folder: Path) -> Path:
+    base, prod = folder / "base", folder / "prod"
+    base.mkdir()
+    prod.mkdir()
+    (base / "kustomization.yaml").write_text("resources: [policy.yaml]\n")
+    (prod / "kustomization.yaml").write_text("namePrefix: prod-\nresources: [../base]\n")
+    policy = "# of the team\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: web\n  namespace: shop\nspec:\n  podSelecter: {}\n"
+    (base / "policy.yaml").write_text(policy)
+    (folder / "rendered").write_text(policy.replace("# of the team\n", "").replace("name: web", "name: prod-web"))
+    return folder
+
+
+def test_a_kustomization_is_rendered_and_found_in_its_base(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tool(overlay, "kubectl", f'echo "$@" > {overlay}/called; cat {overlay}/rendered')
+    assert run(["prod", "-q", "-f", "concise"]) == 1
+    assert "base/policy.yaml:8:3: error[policy-rejected]" in capsys.readouterr().out
+    assert (overlay / "called").read_text().split() == ["kustomize", "prod"]
+
+
+@pytest.mark.parametrize("name", ["https://example.org/base", "github.com/org/repo//base?ref=v1", "git@example.org:repo.git"])
+def test_nothing_is_fetched(overlay: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    tool(overlay, "kubectl", f"touch {overlay}/called")
+    (overlay / "base" / "kustomization.yaml").write_text(f'resources: ["{name}"]\n')
+    run(["prod", "-q", "-f", "concise"])
+    assert f"would fetch {name}" in capsys.readouterr().err
+    assert not (overlay / "called").exists()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_laying_out_says_the_same(seed: int) -> None:
+    dice = random.Random(seed)
+    value = {
+        f"k{number}": dice.choice([1, "text", {"a": [1, {"b": "x\ny\n\nz\n"}]}, ["u", "v"]])
+        for number in range(dice.randrange(1, 8))
+    }
+    rendered = yaml.safe_dump(value, default_style=dice.choice([None, None, "|", '"']), sort_keys=False)
+    original = "\n".join(
+        line
+        for part in rendered.split("\n")
+        for line in ([part] if dice.random() < 0.6 else ["{{- if .x }}", part + " {{ .y }}", ""])
+    )
+    found = laid_out(rendered, original)
+    assert yaml.safe_load(found) == yaml.safe_load(rendered)
+    assert [line for line in found.split("\n") if line] == [line for line in rendered.split("\n") if line]
+
+
+def test_the_tools_are_not_needed(folder: Path) -> None:
+    assert not os.path.exists(folder / "bin" / "helm")
+    assert load(("deploy",), rendering=Rendering()).sources
