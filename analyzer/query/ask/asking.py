@@ -11,8 +11,8 @@ from analyzer.policy.decision import Decision, Step, decide, doubt
 from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.factors import Factors
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
-from analyzer.policy.terms import Box, InBlocks, Peer, Traffic, leaves, opaque_in
-from analyzer.policy.tiers import Direction
+from analyzer.policy.terms import ALL_PORTS, Box, InBlocks, Named, Of, Peer, Traffic, leaves, opaque_in
+from analyzer.policy.tiers import Direction, Rule
 from analyzer.query.ask.answers import Disagreement, Witness
 from analyzer.query.ask.pairs import Pair, Search, Want
 from analyzer.query.ask.sides import Directory, Side, host, side_of
@@ -56,6 +56,24 @@ class Asker:
     def pods(self) -> tuple[Entity, ...]:
         """Every pod."""
         return tuple(self.policies.world.pods())
+
+    @cached_property
+    def rules(self) -> tuple[tuple[Direction, Rule], ...]:
+        """Every rule of every policy, with its direction."""
+        sides = ((way, policy.direction(way)) for policy in self.policies.all.policies() for way in Direction)
+        return tuple((way, rule) for way, found in sides if found is not None for rule in found.rules)
+
+    @cached_property
+    def names_services(self) -> bool:
+        """Whether a rule of egress is about a service that is asked."""
+        peers = (rule.peer for way, rule in self.rules if way is Direction.EGRESS)
+        return any(isinstance(leaf, Named) and leaf.of is Of.SERVICE for peer in peers for leaf in leaves(peer))
+
+    @cached_property
+    def tests_source_ports(self) -> bool:
+        """Whether a rule tests source ports."""
+        found = (leaf for _, rule in self.rules for leaf in leaves(rule.traffic))
+        return any(isinstance(leaf, Box) and leaf.sources != ALL_PORTS for leaf in found)
 
     @cached_property
     def names(self) -> Directory:

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.addresses import host_prefix
-from analyzer.policy.classes import leaves
 from analyzer.policy.decision import Decision, decide, doubt, through_service
 from analyzer.policy.entities import Asked, Entity, Flow
-from analyzer.policy.terms import ALL_PORTS, All, AnyOf, Box, Kind, Named, Not, Of, Traffic
-from analyzer.policy.tiers import Direction
+from analyzer.policy.terms import Kind
 from analyzer.query.ask.answers import Witness
 from analyzer.query.ask.asking import ANSWERS, Asker, Job, Unanswerable, search
 from analyzer.query.ask.pairs import Want
@@ -25,14 +23,14 @@ SOURCE_PORTS = "a rule tests source ports: ask about the pods behind the service
 
 def applies(asker: Asker, job: Job) -> bool:
     """Whether a job is about a service with an address of its own that rules of egress may see."""
-    if job.target.service is None or (asker.policies.profile.egress_sees_service is False and not names_services(asker)):
+    if job.target.service is None or (asker.policies.profile.egress_sees_service is False and not asker.names_services):
         return False
     return bool(asker.policies.world.cluster.services[job.target.service].cluster_addresses)
 
 
 def find_through(asker: Asker, job: Job, want: Want) -> Witness | None:
     """The first flow that is as wanted. Unanswerable where source ports matter."""
-    if tests_sources(asker):
+    if asker.tests_source_ports:
         raise Unanswerable(SOURCE_PORTS)
     for family in asker.families:
         for source, destination in couples(asker, job, family):
@@ -93,33 +91,3 @@ def representatives(left: Members, right: Members, alone: bool) -> Iterator[tupl
 
 
 Members = tuple[Entity, ...]
-
-
-def tests_sources(asker: Asker) -> bool:
-    """Whether a rule of any policy tests source ports."""
-    for policy in asker.policies.all.policies():
-        for direction in Direction:
-            rules = policy.direction(direction)
-            if rules is not None and any(has_sources(rule.traffic) for rule in rules.rules):
-                return True
-    return False
-
-
-def names_services(asker: Asker) -> bool:
-    """Whether a rule is about a service that is asked."""
-    rules = (policy.egress for policy in asker.policies.all.policies() if policy.egress is not None)
-    peers = (rule.peer for found in rules for rule in found.rules)
-    return any(isinstance(leaf, Named) and leaf.of is Of.SERVICE for peer in peers for leaf in leaves(peer))
-
-
-def has_sources(traffic: Traffic) -> bool:
-    """Whether a test of flows is one of source ports."""
-    match traffic:
-        case Box(sources=sources):
-            return sources != ALL_PORTS
-        case All(terms) | AnyOf(terms):
-            return any(map(has_sources, terms))
-        case Not(term):
-            return has_sources(term)
-        case _:
-            return False
