@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from analyzer.findings import Verdict
@@ -70,7 +71,7 @@ def witness_lines(
 
 def command(witness: Witness, policies: PolicySet) -> str:
     """A command that sends the flow."""
-    return " ".join((*sender(witness.source, policies), *probe(witness)))
+    return " ".join((*sender(witness.source, policies), *probe(witness, policies)))
 
 
 def sender(source: Entity, policies: PolicySet) -> Iterator[str]:
@@ -121,9 +122,12 @@ def patched(source: Entity, known: Entity) -> str:
     return f"kubectl patch -n {shlex.quote(source.namespace)} {shlex.quote(name)} --type merge -p {shlex.quote(change)}"
 
 
-def probe(witness: Witness) -> Iterator[str]:
-    """The command that sends the flow."""
+def probe(witness: Witness, policies: PolicySet) -> Iterator[str]:
+    """The command that sends the flow; to a service, where one is asked."""
     flow, address = witness.flow, address_text(witness.destination, witness.flow.family)
+    if witness.service is not None and witness.service_port:
+        flow = replace(flow, port=witness.service_port)
+        address = service_text(witness.service, flow.family, policies)
     if flow.protocol in (1, 58):
         yield f"ping -c 3 {address}"
     elif flow.protocol in (6, 17, 132):
@@ -132,6 +136,13 @@ def probe(witness: Witness) -> Iterator[str]:
         yield f"{'ncat' if flow.protocol == 132 else 'nc'} -zv{option} -w 3{origin} {address} {flow.port}"
     else:
         yield f"send IP protocol {flow.protocol} to {address}"
+
+
+def service_text(key: tuple[str, str], family: int, policies: PolicySet) -> str:
+    """A service's own address; its name in the cluster's DNS where it is not known."""
+    service = policies.world.cluster.services.get(key)
+    own = [str(item) for item in service.cluster_addresses if item.family == family] if service is not None else []
+    return own[0] if own else f"{key[1]}.{key[0]}.svc"
 
 
 def address_text(entity: Entity, family: int) -> str:

@@ -17,7 +17,8 @@ Alike = tuple[tuple[tuple[int, int], Ranges], ...]
 @dataclass(frozen=True, slots=True)
 class Witness:
     """A flow, and what policies decide over it. ``alike``: what of the flows asked about is treated alike between the two ends.
-    ``imagined``: what of the ends is not in the input, in words. ``service_port``: the port that was asked of a service, 0 where none was."""
+    ``imagined``: what of the ends is not in the input, in words. ``service_port``: the port that was asked of a ``service`` (namespace, name), 0 where none
+    was."""
 
     source: Entity
     destination: Entity
@@ -27,6 +28,7 @@ class Witness:
     imagined: tuple[str, ...] = ()
     service_port: int = 0
     about: str = ""
+    service: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,7 @@ def witness(asker: Asker, job: Job, asked: Search, pair: Pair, want: Want) -> Wi
             f"{source.name} to {destination.name}, protocol {flow.protocol} port {flow.port}: the search says {want.name.lower()}, "
             f"the replay {decision.admitted}"
         )
-    return Witness(source, destination, flow, decision, alike(known), (), job.target.service_port, job.about)
+    return Witness(source, destination, flow, decision, alike(known), (), job.target.service_port, job.about, job.target.service)
 
 
 def settling(policies: Policies, path: Iterable[Witness]) -> tuple[str, ...]:

@@ -38,7 +38,17 @@ def find_through(asker: Asker, job: Job, want: Want) -> Witness | None:
                 continue
             flow, decision = found
             if decision.admitted in ANSWERS[want] and counts(asker, job, want, source, destination):
-                return Witness(host(source, family), destination, flow, decision, (), (), job.target.service_port, job.about)
+                return Witness(
+                    host(source, family),
+                    destination,
+                    flow,
+                    decision,
+                    (),
+                    (),
+                    job.target.service_port,
+                    job.about,
+                    job.target.service,
+                )
     return None
 
 
