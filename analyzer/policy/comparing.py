@@ -50,7 +50,7 @@ class Groups:
     peers: int
     touched: int
     memory: dict[Pair, list[Part]] = field(default_factory=dict)
-    known: dict[Pair, None] = field(default_factory=dict)
+    known: dict[Pair, int] = field(default_factory=dict)
 
     def of(self, position: int) -> Pair:
         """The group of a position."""
@@ -60,11 +60,15 @@ class Groups:
         """The positions of a group."""
         return self.old.classes[pair[0]] & self.new.classes[pair[1]] & self.within
 
-    def all(self) -> dict[Pair, None]:
-        """Every group."""
+    def all(self) -> dict[Pair, int]:
+        """Every group, with its positions."""
         if not self.known:
-            here = dict.fromkeys(zip(self.old.group, self.new.group, strict=True))
-            self.known = {pair: None for pair in here if self.positions(pair)}
+            if self.old is self.new:
+                here = (((number, number), classes & self.within) for number, classes in enumerate(self.old.classes))
+            else:
+                pairs = dict.fromkeys(zip(self.old.group, self.new.group, strict=True))
+                here = ((pair, self.positions(pair)) for pair in pairs)
+            self.known = {pair: positions for pair, positions in here if positions}
         return self.known
 
     def changed(self) -> Iterator[Pair]:
@@ -88,16 +92,27 @@ class Groups:
             return self.parts(pair)
         return parts(self.old.cells[pair[0]], self.new.cells[pair[1]], self.peers & peers)
 
-    def touching(self, peers: int) -> Iterable[Pair]:
-        """The groups that have a position among the peers."""
+    def touching(self, peers: int, others: int = 0) -> Iterable[Pair]:
+        """The groups that have a position among the peers. ``others``: only those matter to or from which something may be admitted."""
         peers &= self.within
-        if peers.bit_count() > FEW:
-            return [pair for pair in self.all() if self.positions(pair) & peers]
-        return dict.fromkeys(map(self.of, members(peers)))
+        if peers.bit_count() <= FEW:
+            return dict.fromkeys(map(self.of, members(peers)))
+        if 0 < others.bit_count() <= FEW >> 4 and (self.old is self.new or self.touched != self.within):
+            return [pair for pair in self.admitting(others) if self.positions(pair) & peers]
+        return [pair for pair, positions in self.all().items() if positions & peers]
+
+    def admitting(self, others: int) -> dict[Pair, None]:
+        """The groups that may be admitted something to or from the others, with those that were folded anew."""
+        found = {(number, number): None for position in members(others) for number in self.old.admitting(position)}
+        if self.old is not self.new:
+            found |= dict.fromkeys(map(self.of, members(self.touched & self.within)))
+        return found
 
 
 def parts(old: tuple[Cell, ...], new: tuple[Cell, ...], within: int) -> list[Part]:
     """The peers in parts to which the cells of both sides are the same."""
+    if old is new:
+        return [Part(peers, sides, sides) for peers, sides in sorted(one_side(old, within))]
     found = {within: (NOTHING, NOTHING)}
     for side, cells in enumerate((old, new)):
         for cell in cells:
@@ -116,6 +131,35 @@ def parts(old: tuple[Cell, ...], new: tuple[Cell, ...], within: int) -> list[Par
     if len(found) == 1:
         return [Part(within, *found[within])]
     return [Part(peers, *sides) for peers, sides in sorted(united(found).items())]
+
+
+def one_side(cells: tuple[Cell, ...], within: int) -> Iterable[tuple[int, Sides]]:
+    """The same of one side: the peers in parts, with the flows that are admitted for sure, and that may be."""
+    parted = {within: NOTHING}
+    for flows, sure, may in cells:
+        if may & within:
+            parted = dict(split(parted, flows, sure, may))
+    if len(parted) == 1:
+        return parted.items()
+    peers: dict[Sides, int] = {}
+    for part, sides in parted.items():
+        peers[sides] = peers.get(sides, 0) | part
+    return [(part, sides) for sides, part in peers.items()]
+
+
+def split(parted: dict[int, Sides], flows: int, sure: int, may: int) -> Iterator[tuple[int, Sides]]:
+    """Parts of peers, and what is admitted to or from them once the flows of a cell are."""
+    for peers, (known, possible) in parted.items():
+        inside = peers & sure
+        if inside:
+            yield inside, (known | flows, possible | flows)
+        if inside == peers:
+            continue
+        perhaps = (peers & may) ^ inside
+        if perhaps:
+            yield perhaps, (known, possible | flows)
+        if rest := peers ^ inside ^ perhaps:
+            yield rest, (known, possible)
 
 
 def both(sides: tuple[Sides, Sides], side: int, added: Sides) -> tuple[Sides, Sides]:
@@ -152,34 +196,36 @@ def rectangles(joint: Joint) -> list[Rectangle]:
 def leaving(egress: Groups, ingress: Groups) -> Iterator[Rectangle]:
     """Where what leaves the source differs."""
     for source in egress.changed():
+        here = egress.positions(source)
         for part in egress.parts(source):
             if part.old == part.new:
                 continue
-            for destination in ingress.touching(part.peers):
-                for other in ingress.among(destination, egress.positions(source)):
-                    yield from crossed(egress.positions(source), ingress.positions(destination), part, other)
+            for destination in ingress.touching(part.peers, here):
+                for other in ingress.among(destination, here):
+                    yield from crossed(here, ingress.positions(destination), part, other)
 
 
 def entering(egress: Groups, ingress: Groups) -> Iterator[Rectangle]:
     """Where only what enters the destination differs."""
     for destination in ingress.changed():
+        here = ingress.positions(destination)
         for other in ingress.parts(destination):
             if other.old == other.new:
                 continue
-            for source in egress.touching(other.peers):
-                for part in egress.among(source, ingress.positions(destination)):
+            for source in egress.touching(other.peers, here):
+                for part in egress.among(source, here):
                     if part.old == part.new:
-                        yield from crossed(egress.positions(source), ingress.positions(destination), part, other)
+                        yield from crossed(egress.positions(source), here, part, other)
 
 
 def crossed(sources: int, destinations: int, out: Part, into: Part) -> Iterator[Rectangle]:
     """The rectangle of two parts, where the flows that both directions admit differ."""
-    sources &= into.peers
-    destinations &= out.peers
-    if sources and destinations:
-        old = (out.old[0] & into.old[0], out.old[1] & into.old[1])
-        new = (out.new[0] & into.new[0], out.new[1] & into.new[1])
-        if old != new:
+    old = (out.old[0] & into.old[0], out.old[1] & into.old[1])
+    new = (out.new[0] & into.new[0], out.new[1] & into.new[1])
+    if old != new:
+        sources &= into.peers
+        destinations &= out.peers
+        if sources and destinations:
             yield Rectangle(sources, destinations, old, new)
 
 

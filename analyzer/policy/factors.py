@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from functools import cached_property
+from itertools import compress, groupby
 from typing import NamedTuple
 
 from analyzer.policy.atoms import Atoms, atoms_of, names_in
 from analyzer.policy.bits import Sides, members
-from analyzer.policy.classes import Universe, universe_of
+from analyzer.policy.classes import Universe, united, universe_of
 from analyzer.policy.entities import Entity, NamedPort
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import EVERYONE, Peer, Traffic
@@ -43,13 +44,30 @@ class Applied(NamedTuple):
 Key = tuple[tuple[Applied, ...], tuple[NamedPort, ...], tuple[tuple[bool, bool], ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Factor:
     """One direction: the group of each class, the classes of each group and their cells."""
 
     group: tuple[int, ...]
     classes: tuple[int, ...]
     cells: tuple[tuple[Cell, ...], ...]
+
+    def admitting(self, peer: int) -> Iterator[int]:
+        """The groups that may be admitted something to or from a class."""
+        return compress(range(len(self.cells)), self.rows[peer >> 3 :: self.width].translate(WITH_BIT[peer & 7]))
+
+    @property
+    def width(self) -> int:
+        """How many bytes a row has."""
+        return len(self.group) // 8 + 1
+
+    @cached_property
+    def rows(self) -> bytes:
+        """For each group the classes that it may be admitted something to or from, one group after the other."""
+        return b"".join(united(cell.may for cell in cells).to_bytes(self.width, "little") for cells in self.cells)
+
+
+WITH_BIT = tuple(bytes(byte >> bit & 1 for byte in range(256)) for bit in range(8))
 
 
 @dataclass(frozen=True, slots=True)
