@@ -99,17 +99,15 @@ def cluster_of(objects: Iterable[ObjectFact], before: Cluster) -> Cluster:
                 pass
     slices = {key: tuple(found) for key, found in sorted(endpoints.items())}
     kinds = before.known | {item.kind for item in others} | {kind for kind, found in (("Pod", pods), ("Node", nodes)) if found}
-    return Cluster(
-        dict(sorted(nodes.items())),
-        dict(sorted(pods.items())),
-        dict(sorted(services.items())),
-        slices,
-        dict(sorted(maps.items())),
-        tuple(others),
-        before.ranges,
-        kinds,
-        before.names,
-        before.security_groups,
+    return replace(
+        before,
+        nodes=dict(sorted(nodes.items())),
+        pods=dict(sorted(pods.items())),
+        services=dict(sorted(services.items())),
+        endpoints=slices,
+        config_maps=dict(sorted(maps.items())),
+        others=tuple(others),
+        known=kinds,
     )
 
 
