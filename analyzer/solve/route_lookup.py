@@ -9,6 +9,7 @@ from __future__ import annotations
 from analyzer.addresses import WIDTH, Address
 from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
 from analyzer.model.gaps import could_concern
+from analyzer.model.service_types import UNCHANGED, service_type_changes
 from analyzer.solve.packet import Packet
 from analyzer.solve.route_answers import REFUSALS, Answer, Memory, NotKnown, Query, Refused, Route
 from analyzer.solve.walk_index import Space
@@ -57,7 +58,9 @@ def plain(space: Space, family: int) -> bool:
         return False
     if not all(everything(rule) for rule in namespace.rules.get(family, ())):
         return False
-    return all(fact.source_prefix is None for facts in namespace.routes.get(family, {}).values() for fact in facts)
+    return all(
+        fact.source_prefix is None and not fact.tos for facts in namespace.routes.get(family, {}).values() for fact in facts
+    )
 
 
 def searched(walk: Walk, space: Space, query: Query) -> Answer:
@@ -119,7 +122,7 @@ def by_rule(walk: Walk, space: Space, rule: RoutingRuleFact, query: Query) -> An
         if not walk.oracle.test(text, rule.at, missing):
             return NotKnown(f"routing table {table} of {space.place} is not known: {missing}", rule.at, missing)
         return None
-    found = in_table(space, table, query, rule)
+    found = in_table(walk, space, table, query, rule)
     if isinstance(found, Route) and suppressed(rule, found):
         return None
     return found
@@ -136,6 +139,8 @@ def matches(walk: Walk, space: Space, rule: RoutingRuleFact, query: Query) -> bo
     if everything(rule):
         return not rule.inverted
     hit = plain_match(space, rule, query) and port_match(walk, rule, query)
+    if hit and rule.tos:
+        hit = served(walk, space, rule.tos, rule.at)
     if hit and rule.user_ids is not None:
         low, high = rule.user_ids
         text = f"the user that sends is within {low}-{high}, as routing rule {rule.priority} of {space.place} wants"
@@ -183,8 +188,8 @@ def plain_match(space: Space, rule: RoutingRuleFact, query: Query) -> bool:
 
 
 def port_match(walk: Walk, rule: RoutingRuleFact, query: Query) -> bool:
-    """Type of service (always 0 here), protocol and ports."""
-    if rule.tos or (rule.protocol and rule.protocol != query.protocol):
+    """Protocol and ports."""
+    if rule.protocol and rule.protocol != query.protocol:
         return False
     for wanted, port in ((rule.source_ports, query.source_port), (rule.destination_ports, query.destination_port)):
         if wanted and not walk.oracle.within(port, (wanted,), rule.at):
@@ -192,12 +197,27 @@ def port_match(walk: Walk, rule: RoutingRuleFact, query: Query) -> bool:
     return True
 
 
-def in_table(space: Space, table: int, query: Query, rule: RoutingRuleFact) -> Answer | None:
+def served(walk: Walk, space: Space, wanted: int, at: Span | None) -> bool:
+    """Whether a packet has a type of service (``fib4_rule_match``, ``fib_table_lookup``): not where nothing sets it; else it is not followed."""
+    key = ("the type of service changes",)
+    changes = walk.index.known.get(key)
+    if changes is None:
+        changes = walk.index.known[key] = service_type_changes(walk.index.network)
+    if not changes:
+        walk.assume(UNCHANGED)
+        return False
+    text = f"the packet has the type of service {wanted:#x} in {space.place}"
+    return walk.oracle.test(text, at, "which type of service a packet has, where rules change it")
+
+
+def in_table(walk: Walk, space: Space, table: int, query: Query, rule: RoutingRuleFact) -> Answer | None:
     """The longest prefix with a way that can be used; None: the table has none, or throws."""
     width = WIDTH[query.family]
     for length, by_bits in space.table(query.family, table):
         for fact in by_bits.get(query.destination >> (width - length), ()):
-            if fact.tos or (fact.source_prefix and not fact.source_prefix.covers(Address(query.family, query.source))):
+            if fact.source_prefix and not fact.source_prefix.covers(Address(query.family, query.source)):
+                continue
+            if fact.tos and not served(walk, space, fact.tos, fact.at):
                 continue
             if fact.kind == "throw":
                 return None

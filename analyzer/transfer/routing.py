@@ -13,8 +13,9 @@ from analyzer.facts.links import Vrf
 from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
 from analyzer.model.gaps import network_of
 from analyzer.model.network import Interface, Namespace
+from analyzer.model.service_types import UNCHANGED, service_type_changes
 from analyzer.ranges import normalised, single
-from analyzer.source import Scope
+from analyzer.source import Scope, Span
 from analyzer.transfer import selection
 from analyzer.transfer.ir import (
     KEEP,
@@ -114,7 +115,7 @@ class LookUp:
             if prefix is not None and prefix.length:
                 found.append(self.within(prefix, name))
         if self.back:
-            found += self.asked_back(rule)
+            found += self.asked_back(rule) + ([self.served(rule.tos, rule.at)] if rule.tos else [])
             return Not(All(tuple(found))) if rule.inverted else All(tuple(found))
         if rule.mark is not None:
             found.append(masked(Field.MARK, rule.mark, rule.mask, 32))
@@ -129,11 +130,21 @@ class LookUp:
             if ports is not None:
                 found.append(In(name, (ports,)))
         if rule.tos:
-            return All((Opaque(f"{self.space.scope}: the packet has the TOS {rule.tos}", rule.at),))
+            found.append(self.served(rule.tos, rule.at))
         if rule.user_ids is not None or rule.unknown:
             found.append(Opaque(f"{self.space.scope}: the routing rule {rule.priority} is about the packet", rule.at))
         match = found[0] if len(found) == 1 else All(tuple(found))
         return Not(match) if rule.inverted else match
+
+    def served(self, wanted: int, at: Span) -> Match:
+        """The packets with a type of service: none where nothing sets it; else it is not followed."""
+        made = self.context.made
+        if "the type of service changes" not in made:
+            made["the type of service changes"] = service_type_changes(self.context.network)
+        if not made["the type of service changes"]:
+            self.context.assume(UNCHANGED)
+            return NEVER
+        return Opaque(f"{self.space.scope}: the packet has the type of service {wanted:#x}", at)
 
     def within(self, prefix: Prefix, name: Field) -> Match:
         """The packets whose address is in a network; a source that was not chosen yet is 0."""
@@ -185,7 +196,9 @@ class LookUp:
         """The search over some routes."""
         by_prefix: dict[Prefix, list[RouteFact]] = {}
         for route in routes:
-            if not route.tos and route.destination.family == self.context.family:
+            if route.tos and self.served(route.tos, route.at) == NEVER:
+                continue
+            if route.destination.family == self.context.family:
                 by_prefix.setdefault(route.destination, []).append(route)
         chosen: dict[tuple[Prefix, ...], Transfer] = {}
         rows: list[tuple[tuple[int, int], Transfer]] = []
@@ -205,7 +218,9 @@ class LookUp:
         for position in range(len(usable) - 1, -1, -1):
             route = usable[position]
             own = KEEP if networks[-1].length <= suppressed else self.taken(route, usable[position:])
-            if route.source_prefix is not None and route.source_prefix.length:
+            if route.tos:
+                result = If(self.served(route.tos, route.at), own, result, route.at)
+            elif route.source_prefix is not None and route.source_prefix.length:
                 result = If(self.within(route.source_prefix, self.source), own, result, route.at)
             else:
                 result = own
@@ -263,10 +278,10 @@ def gateways(route: RouteFact) -> bool:
     return bool(route.next_hops) and all(hop.via is not None for hop in route.next_hops)
 
 
-def precedence(route: RouteFact) -> tuple[int, int, int]:
+def precedence(route: RouteFact) -> tuple[int, int, int, int]:
     """The kernel's order among equal prefixes."""
     source = -route.source_prefix.length if route.source_prefix is not None else 0
-    return source, route.metric, route.order
+    return source, -route.tos, route.metric, route.order
 
 
 def towards(route: RouteFact, hop: NextHop) -> Transfer:
