@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -148,7 +148,8 @@ def replaced(files: dict[str, str], name: str, old: str, new: str) -> dict[str, 
 
 N1, N2 = "nodes/n1/cilium_bpf_", "nodes/n2/cilium_bpf_"
 POLICY = "policy_get_--all_--numeric"
-KINDS = {
+Change = Callable[[dict[str, str]], dict[str, str]]
+KINDS: dict[str, tuple[Cluster, Change, dict[str, str]]] = {
     "well": (Cluster(), lambda files: files, {}),
     "well without policies": (Cluster(isolated=False, policies={}), lambda files: files, {}),
     "well natively": (Cluster(tunnel=""), lambda files: files, {}),

@@ -1,0 +1,103 @@
+"""What rules ask of Cilium's maps: the nodes that have it, the pods that it should know, and the entries about an address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from analyzer.addresses import Address, prefix_of
+from analyzer.facts.cilium import LOWEST, EndpointEntryFact, EndpointFact, FrontendFact, IpcacheFact
+from analyzer.facts.kubernetes import PodFact
+from analyzer.model.cilium import CiliumState
+from analyzer.model.network import Network
+from analyzer.query.state import roots
+from analyzer.source import Span
+
+__all__ = [
+    "CiliumState",
+    "EndpointFact",
+    "FrontendFact",
+    "Known",
+    "agents",
+    "endpoint_of",
+    "entry_of",
+    "known_pods",
+    "missing_pods",
+    "node_of",
+    "of_workload",
+    "whole",
+]
+
+
+class Known(NamedTuple):
+    """A pod's address that an endpoint of a captured node has."""
+
+    pod: PodFact
+    address: Address
+    state: CiliumState
+    entry: EndpointEntryFact
+
+
+def agents(network: Network) -> Iterator[CiliumState]:
+    """The captured nodes with maps of Cilium, by name."""
+    return (space.cilium for space in roots(network) if space.cilium is not None)
+
+
+def whole(network: Network, state: CiliumState, kind: str) -> bool:
+    """Whether a listing was captured, and every line of it understood."""
+    return kind not in state.missing and not network.namespaces[state.scope].gaps.get(kind)
+
+
+def endpoint_of(state: CiliumState, address: Address) -> EndpointEntryFact | None:
+    """The endpoint map's entry of an address."""
+    return next((entry for entry in state.entries if entry.address == address), None)
+
+
+def entry_of(state: CiliumState, address: Address) -> IpcacheFact | None:
+    """The ipcache's entry of an address: the longest prefix."""
+    found = (fact for fact in state.ipcache if fact.prefix.covers(address))
+    return max(found, key=lambda fact: fact.prefix.length, default=None)
+
+
+def pods(network: Network) -> Iterator[PodFact]:
+    """The pods with an address of their own that should be there."""
+    for _, pod in sorted(network.cluster.pods.items()):
+        if pod.addresses and not (pod.host_network or pod.finished or pod.terminating):
+            yield pod
+
+
+def known_pods(network: Network) -> Iterator[Known]:
+    """The pods' addresses that are in the endpoint map of their own node."""
+    by_node = {state.scope.node: state for state in agents(network)}
+    for pod in pods(network):
+        state = by_node.get(network.node_names.get(pod.node, pod.node))
+        for address in pod.addresses if state is not None else ():
+            entry = endpoint_of(state, address) if state is not None else None
+            if state is not None and entry is not None and not entry.host:
+                yield Known(pod, address, state, entry)
+
+
+def missing_pods(network: Network) -> Iterator[tuple[PodFact, Address, CiliumState]]:
+    """The addresses of running pods that are not in the endpoint map of their own node."""
+    by_node = {state.scope.node: state for state in agents(network) if whole(network, state, "cilium-endpoint-map")}
+    for pod in pods(network):
+        state = by_node.get(network.node_names.get(pod.node, pod.node))
+        if state is not None and pod.phase == "Running":
+            yield from ((pod, address, state) for address in pod.addresses if endpoint_of(state, address) is None)
+
+
+def node_of(state: CiliumState, address: Address) -> tuple[Address, Span] | None:
+    """The node that packets to an address are sent to in the tunnel: by the ipcache, else by the tunnel map."""
+    fact = entry_of(state, address)
+    if fact is not None and "skiptunnel" in fact.flags:
+        return None
+    if fact is not None and fact.identity and fact.tunnel is not None:
+        return fact.tunnel, fact.at
+    wanted = prefix_of(address, state.mask).value
+    found = (entry for entry in state.tunnels if entry.network.family == address.family == 4 and entry.network.value == wanted)
+    return next(((entry.node, entry.at) for entry in found), None)
+
+
+def of_workload(identity: int) -> bool:
+    """Whether an identity is one of pods' labels."""
+    return LOWEST <= identity < 1 << 24
