@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 
-from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.model.cluster import Cluster
 from analyzer.policy.reading import Complaint, group_of
 
@@ -24,17 +23,20 @@ def unknown_kinds(cluster: Cluster, known: Collection[str]) -> Iterator[Complain
     for name in known:
         group, _, kind = name.rpartition("/")
         kinds.setdefault(group, set()).add(kind)
+    said: dict[tuple[str, str], str] = {}
     for item in cluster.others:
-        group = group_of(item)
-        if group in WHOLE or group in kinds:
-            yield from of_object(item, group, WHOLE.get(group, frozenset(kinds.get(group, ()))))
+        key = group_of(item), item.kind
+        if key[0] in WHOLE or key[0] in kinds:
+            if key not in said:
+                said[key] = wrong(*key, WHOLE.get(key[0], frozenset(kinds.get(key[0], ()))))
+            if said[key]:
+                yield Complaint(item.place("kind"), said[key], rejected=True)
 
 
-def of_object(item: OtherObjectFact, group: str, kinds: frozenset[str]) -> Iterator[Complaint]:
-    """One object."""
-    if item.kind in kinds:
-        return
-    near = get_close_matches(item.kind, sorted(kinds), 1, NEAR)
-    if near or group in WHOLE:
-        meant = f": did you mean {near[0]}?" if near else f": it has {', '.join(sorted(kinds))}"
-        yield Complaint(item.place("kind"), f"{group} has no kind {item.kind}{meant}", rejected=True)
+def wrong(group: str, kind: str, kinds: frozenset[str]) -> str:
+    """What is wrong with a kind; empty where nothing is known to be."""
+    near = get_close_matches(kind, sorted(kinds), 1, NEAR) if kind not in kinds else []
+    if kind in kinds or not (near or group in WHOLE):
+        return ""
+    meant = f": did you mean {near[0]}?" if near else f": it has {', '.join(sorted(kinds))}"
+    return f"{group} has no kind {kind}{meant}"

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.model.cluster import Cluster
+from analyzer.policy.cilium.settings import Whole
 from analyzer.policy.detection import arguments
 from analyzer.policy.kinds.network_policy import TYPES, Reader, types
 from analyzer.policy.ports import NUMBERS
@@ -69,11 +71,17 @@ def about(fact: OtherObjectFact, named: list[str], world: World) -> Iterator[Com
             yield Complaint(fact.at, f"there is no NetworkAttachmentDefinition {name}")
 
 
+@lru_cache(maxsize=2)
+def arguments_of(key: Whole) -> frozenset[str]:
+    """The arguments of the daemon that enforces them."""
+    return frozenset(arguments(key.cluster, DAEMON))
+
+
 def enforced(rules: Rules | None, cluster: Cluster, at: Span) -> Rules | None:
     """The rules of a direction as they are enforced: names of ports may not be understood, ICMP may be let in by an argument of the daemon."""
     if rules is None:
         return None
-    given = arguments(cluster, DAEMON)
+    given = arguments_of(Whole(cluster))
     always = [Rule(Action.ALLOW, EVERYONE, at, Box(single(NUMBERS[name]))) for flag, name in ICMP.items() if flag in given]
     return replace(rules, rules=(*(replace(rule, traffic=doubted(rule.traffic, rule.at)) for rule in rules.rules), *always))
 
