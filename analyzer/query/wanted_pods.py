@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from analyzer.facts.kubernetes import ObjectFact, PodFact
+from analyzer.facts.kubernetes import NodeFact, ObjectFact, PodFact
 from analyzer.model.embedded import Path
 from analyzer.model.network import Network
 from analyzer.source import Span
@@ -24,7 +24,7 @@ TEMPLATE: Mapping[str, Path] = {
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Pods that are asked for. ``count``: how many at a time (of a DaemonSet: one on each node); ``pods``: those that are there. ``annotations``
+    """Pods that are asked for. ``count``: how many at a time (of a DaemonSet: one on each node; of a CronJob and a Job that has ended: none); ``pods``: those that are there. ``annotations``
     and ``spec`` are the template's; ``path`` leads from the object to the template, and ``fact`` is the object."""
 
     kind: str
@@ -66,7 +66,7 @@ def workloads(network: Network) -> list[Workload]:
             found.append(of_pod(pod))
     for key, item in made.items():
         if not owned(item, made):
-            found.append(of_workload(item, tuple(pods.get(key, ())), len(network.cluster.nodes)))
+            found.append(of_workload(item, tuple(pods.get(key, ())), sum(map(untainted, network.cluster.nodes.values()))))
     return sorted(found, key=lambda one: (one.namespace, one.kind, one.name))
 
 
@@ -117,12 +117,15 @@ def of_workload(item: ObjectFact, pods: tuple[PodFact, ...], nodes: int) -> Work
     key = "parallelism" if item.kind in ("Job", "CronJob") else "replicas"
     number = spec.get(key)
     count = number if isinstance(number, int) and not isinstance(number, bool) and number >= 0 else 1
+    status = mapping(item.document.get("status"))
+    if item.kind == "CronJob" or (item.kind == "Job" and (status.get("completionTime") or status.get("succeeded"))):
+        count = 0
     metadata = mapping(mapping(template).get("metadata"))
     return Workload(
         item.kind,
         item.namespace or "default",
         item.name,
-        nodes if item.kind == "DaemonSet" else count,
+        wanted_on(item, nodes) if item.kind == "DaemonSet" else count,
         texts(metadata.get("annotations")),
         texts(metadata.get("labels")),
         mapping(mapping(template).get("spec")),
@@ -130,6 +133,20 @@ def of_workload(item: ObjectFact, pods: tuple[PodFact, ...], nodes: int) -> Work
         TEMPLATE[item.kind],
         pods,
     )
+
+
+def untainted(node: NodeFact) -> bool:
+    """Whether a node takes any pod."""
+    return not mapping(node.document.get("spec")).get("taints")
+
+
+def wanted_on(item: ObjectFact, nodes: int) -> int:
+    """On how many nodes a DaemonSet wants a pod: as its status says, else on all that take any pod, unless its template narrows that."""
+    told = mapping(item.document.get("status")).get("desiredNumberScheduled")
+    if isinstance(told, int) and not isinstance(told, bool):
+        return told
+    spec = mapping(mapping(mapping(item.document.get("spec")).get("template")).get("spec"))
+    return 0 if spec.get("nodeSelector") or spec.get("affinity") else nodes
 
 
 def mapping(value: object) -> Mapping[str, Any]:
