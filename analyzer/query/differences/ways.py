@@ -12,8 +12,6 @@ from enum import StrEnum
 
 from analyzer.policy.entities import Entity
 from analyzer.policy.joint import workload_of
-from analyzer.query.connectivity.allowed import WITH_PORTS
-from analyzer.query.connectivity.entrances import Ways
 from analyzer.query.ends import name_of_one, name_of_workload
 from analyzer.query.policies import Policies
 from analyzer.query.policy_services import backends
@@ -108,6 +106,8 @@ def ways(policies: Policies) -> Iterator[tuple[Way, Standing]]:
 
 def inside(policies: Policies) -> Iterator[tuple[Way, Standing]]:
     """Where the ports of every service lead."""
+    from analyzer.query.connectivity.allowed import WITH_PORTS
+
     for key, service in sorted(policies.world.cluster.services.items()):
         for item in backends(policies.world, *key):
             protocol = WITH_PORTS.get(item.protocol, str(item.protocol))
@@ -118,6 +118,8 @@ def inside(policies: Policies) -> Iterator[tuple[Way, Standing]]:
 
 def from_outside(policies: Policies) -> Iterator[tuple[Way, Standing]]:
     """The ways in from outside."""
+    from analyzer.query.connectivity.entrances import Ways
+
     found = Ways(policies, {entity.name: name_of(entity) for entity in policies.world.entities})
     for item in (*found.through_services(), *found.through_routes()):
         target = ", ".join(f"{one.protocol} {low}" for one in item.allow for low, _ in one.ports)
