@@ -113,6 +113,97 @@ def test_what_the_routes_say(device: str, source: str, tmp_path: Path) -> None:
     assert holds(lowered(network, context, ReversePathMatch()), values) == STRICT[device, source]
 
 
+SIX_LINK = "{0}: {1}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 state UP\n    link/ether 02:00:00:00:00:0{0} brd ff:ff:ff:ff:ff:ff promiscuity 0\n    inet6 {2} scope global\n"
+SIX_FILES = {
+    "nodes/n1/ip_-d_addr": "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 state UNKNOWN\n    link/loopback 00:00:00:00:00:00 promiscuity 0\n    inet6 ::1/128 scope host\n"
+    + SIX_LINK.format(2, "eth0", "fd00:a::1/64")
+    + SIX_LINK.format(3, "eth1", "fd00:b::1/64")
+    + SIX_LINK.format(4, "cali1", "fd00:c::1/128"),
+    "nodes/n1/ip_-6_route_show_table_all": """fd00:a::/64 dev eth0 proto kernel metric 256 pref medium
+fd00:b::/64 dev eth1 proto kernel metric 256 pref medium
+fd00:c::1 dev cali1 proto kernel metric 256 pref medium
+fd10:1::/32 via fd00:a::fd dev eth0 metric 10 pref medium
+fd10:1::/32 via fd00:b::fd dev eth1 metric 20 pref medium
+fd10:2::/32 metric 1024 pref medium
+\tnexthop via fd00:a::fc dev eth0 weight 1
+\tnexthop via fd00:b::fc dev eth1 weight 1
+fd10:3::5 dev cali1 metric 1024 pref medium
+blackhole fd10:4::/32 dev lo metric 1024 pref medium
+unreachable fd10:5::/32 dev lo metric 1024 pref medium
+unreachable fd10:6::/32 dev lo metric 10 pref medium
+fd10:6::/32 via fd00:a::fd dev eth0 metric 20 pref medium
+fd10::/16 via fd00:b::fe dev eth1 metric 1024 pref medium
+fe80::/64 dev eth0 proto kernel metric 256 pref medium
+fe80::/64 dev eth1 proto kernel metric 256 pref medium
+fe80::/64 dev cali1 proto kernel metric 256 pref medium
+default via fd00:a::fe dev eth0 metric 1024 pref medium
+local ::1 dev lo table local proto kernel metric 0 pref medium
+anycast fd00:a:: dev eth0 table local proto kernel metric 0 pref medium
+local fd00:a::1 dev eth0 table local proto kernel metric 0 pref medium
+local fd00:b::1 dev eth1 table local proto kernel metric 0 pref medium
+local fd00:c::1 dev cali1 table local proto kernel metric 0 pref medium
+local fd10:7::/32 dev lo table local metric 1024 pref medium
+multicast ff00::/8 dev eth0 table local proto kernel metric 256 pref medium
+""",
+    "nodes/n1/ip_-6_rule": "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n",
+}
+SIX_SOURCES = [
+    "2001:db8::1",
+    "fd10:9::1",
+    "fd10:1::1",
+    "fd10:2::1",
+    "fd10:3::5",
+    "fd10:3::6",
+    "fd10:4::1",
+    "fd10:5::1",
+    "fd10:6::1",
+    "fd10:7::1",
+    "fd00:a::1",
+    "fd00:a::2",
+    "fd00:b::2",
+    "fd00:c::1",
+    "fe80::99",
+    "::",
+]
+KERNEL = {
+    "strict": {
+        "eth0": "2001:db8::1 fd10:1::1 fd10:2::1 fd10:6::1 fd00:a::2 fe80::99 ::",
+        "eth1": "fd10:9::1 fd10:1::1 fd10:2::1 fd10:3::6 fd00:b::2 fe80::99 ::",
+        "cali1": "fd10:3::5 fe80::99 ::",
+    },
+    "local": {
+        "eth0": "2001:db8::1 fd10:1::1 fd10:2::1 fd10:6::1 fd10:7::1 fd00:a::1 fd00:a::2 fd00:c::1 fe80::99 ::",
+        "eth1": "fd10:9::1 fd10:1::1 fd10:2::1 fd10:3::6 fd10:7::1 fd00:a::1 fd00:b::2 fd00:c::1 fe80::99 ::",
+        "cali1": "fd10:3::5 fd10:7::1 fd00:a::1 fd00:c::1 fe80::99 ::",
+    },
+    "loose": dict.fromkeys(
+        ("eth0", "eth1", "cali1"), "2001:db8::1 fd10:9::1 fd10:1::1 fd10:2::1 fd10:3::5 fd10:3::6 fd00:a::2 fd00:b::2 fe80::99 ::"
+    ),
+    "loose local": dict.fromkeys(
+        ("eth0", "eth1", "cali1"),
+        "2001:db8::1 fd10:9::1 fd10:1::1 fd10:2::1 fd10:3::5 fd10:3::6 fd10:7::1 fd00:a::1 fd00:a::2 fd00:b::2 fd00:c::1 fe80::99 ::",
+    ),
+}
+"""What ``ip6tables -t raw -A PREROUTING -m rpfilter`` of Linux 6.18 matched of packets to fd00:a::1 with these sources, by device."""
+
+
+@pytest.mark.parametrize("kind", KERNEL)
+def test_six_is_as_the_kernel_has_it(kind: str, tmp_path: Path) -> None:
+    """A route of another metric counts where it is by the device, one to a wider network does not; the walk and the language say so."""
+    network = network_of(SIX_FILES, tmp_path)
+    context = Context(network, 6)
+    walk = Walk(index_of(network), Oracle())
+    match = ReversePathMatch("loose" in kind, accept_local="local" in kind)
+    said = lowered(network, context, match)
+    for device, passing in KERNEL[kind].items():
+        for text in SIX_SOURCES:
+            source = address(text).value
+            packet = HookPacket(Packet(6, source, address("fd00:a::1").value, UDP, 40000, 53), in_device=device)
+            values = {Field.SOURCE: source, Field.IN_INTERFACE: context.names.number(device)}
+            told = passes(walk, walk.space(NODE), match, packet), holds(said, values)
+            assert told == (text in passing.split(),) * 2, f"{device} {text}"
+
+
 @pytest.mark.parametrize(
     "rule", ["100:\tfrom 10.0.0.0/8 lookup 7\n", "100:\tfrom all fwmark 0x1 lookup 7\n", "100:\tnot from all lookup main\n"]
 )

@@ -6,16 +6,15 @@ After ``fib_validate_source`` (net/ipv4/fib_frontend.c), ``rpfilter_lookup_rever
 
 from __future__ import annotations
 
-from analyzer.addresses import Address
+from analyzer.addresses import WIDTH, Address
 from analyzer.facts.matches import ReversePathMatch
+from analyzer.facts.routes import LOCAL, MAIN, NextHop, RouteFact
 from analyzer.solve.netfilter import HookPacket, Surroundings
 from analyzer.solve.route_answers import NotKnown, Query, Refused, Route
-from analyzer.solve.route_lookup import look_up
+from analyzer.solve.route_lookup import look_up, plain, usable
 from analyzer.solve.sources import first_address, select_four, select_six
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import Endings, Walk
-
-LOCAL = 255
 
 
 def refuse(walk: Walk, space: Space, device: str, at: HookPacket, route: Route) -> Endings | None:
@@ -128,14 +127,52 @@ def address_type(walk: Walk, space: Space, family: int, value: int, device: str 
 def passes(walk: Walk, space: Space, match: ReversePathMatch, at: HookPacket) -> bool:
     """Whether the source's way back is the one that it came by (``rpfilter``); the match looks at ``invert``."""
     packet = at.packet
-    if at.in_device == "lo" or (packet.family == 4 and packet.source == 0):
+    if at.in_device == "lo" or packet.source == 0:
         return True
     query = Query(packet.family, packet.source, packet.destination, packet.mark if match.valid_mark else 0)
-    if packet.family == 6 and not match.loose:
-        query = query._replace(out_device=at.in_device)
+    if packet.family == 6:
+        asker = packet.destination if packet.destination >> 120 != 0xFF else 0
+        query = query._replace(source=asker, protocol=packet.protocol)
     found = look_up(walk, space, query)
+    if isinstance(found, NotKnown):
+        text = f"{space.place}: the way back to {Address(packet.family, packet.source)} is as rpfilter asks"
+        return walk.oracle.test(text, found.at, found.settle)
+    if packet.family == 6:
+        return passes_six(space, match, query, at.in_device, found)
     if not isinstance(found, Route):
         return False
     if found.kind != "unicast" and not (found.kind == "local" and match.accept_local):
         return False
     return match.loose or uses(space, found, at.in_device)
+
+
+def passes_six(space: Space, match: ReversePathMatch, query: Query, device: str, found: Route | Refused) -> bool:
+    """``rpfilter_lookup_reverse6`` (net/ipv6/netfilter/ip6t_rpfilter.c): of the routes to the narrowest network that holds the source, whatever
+    their metric, the first by the device counts, else the first (``rt6_device_match``); none to a wider one is looked at."""
+    facts = alike(space, found.fact) if isinstance(found, Route) else nearest(space, query) if plain(space, 6) else ()
+    ways = [(fact, way.device) for fact in facts for way in usable(space, fact, query) or fact.next_hops[:1] or (NextHop(),)]
+    if not match.loose:
+        ways = [one for one in ways if one[1] == device] or ways
+    if not ways:
+        return False
+    fact, by = ways[0]
+    if fact.kind == "local":
+        return match.accept_local
+    vrf = space.vrf_of(device)
+    return fact.kind == "unicast" and (match.loose or by == device or (vrf is not None and by == vrf[0]))
+
+
+def alike(space: Space, fact: RouteFact) -> tuple[RouteFact, ...]:
+    """The routes of a route's table to the same network."""
+    table = fact.table if isinstance(fact.table, int) else MAIN
+    found = tuple(one for one in space.namespace.routes.get(6, {}).get(table, ()) if one.destination == fact.destination)
+    return tuple(sorted(found, key=lambda one: (one.metric, one.order))) or (fact,)
+
+
+def nearest(space: Space, query: Query) -> tuple[RouteFact, ...]:
+    """The routes to the narrowest network that holds an address which is refused: those of the first table that has any."""
+    for table in (LOCAL, MAIN):
+        for length, by_bits in space.table(6, table):
+            if facts := by_bits.get(query.destination >> (WIDTH[6] - length), ()):
+                return facts
+    return ()

@@ -1,10 +1,11 @@
-"""``rpfilter`` in the language, where the kernel's own routing rules decide (net/ipv4/netfilter/ipt_rpfilter.c, ``rpfilter_lookup_reverse``)."""
+"""``rpfilter`` in the language, where the kernel's own routing rules decide (net/ipv4/netfilter/ipt_rpfilter.c, ``rpfilter_lookup_reverse``;
+net/ipv6/netfilter/ip6t_rpfilter.c, ``rpfilter_lookup_reverse6`` with ``rt6_device_match``)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
-from analyzer.addresses import Prefix
+from analyzer.addresses import WIDTH, Prefix
 from analyzer.facts.links import Vrf
 from analyzer.facts.matches import ReversePathMatch
 from analyzer.facts.routes import DEFAULT, LOCAL, MAIN, RouteFact
@@ -18,13 +19,15 @@ ZERO = single(0)
 
 
 def reverse_path(match: ReversePathMatch, context: Context, space: Namespace, open_test: Callable[[str], Match]) -> Match:
-    """Whether the way to the packet's source leaves by the device that it came in by; open where policy routing or IPv6 decides."""
-    if context.family == 6 or not plain(space):
+    """Whether the way to the packet's source leaves by the device that it came in by; open where policy routing decides."""
+    if not plain(space, context.family):
         return open_test("the reverse path of the packet is as the rule asks")
+    if context.family == 6:
+        return reverse_path_six(match, context, space)
     kinds = ("unicast", "local") if match.accept_local else ("unicast",)
     by_device: dict[str, list[tuple[int, int]]] = {}
     loose = []
-    for pair, route in answers(space):
+    for pair, (route, *_) in answers(space, 4):
         if route.kind in kinds:
             loose.append(pair)
             for device in dict.fromkeys(hop.device for hop in route.next_hops if hop.device):
@@ -39,9 +42,34 @@ def reverse_path(match: ReversePathMatch, context: Context, space: Namespace, op
     return Not(holds) if match.inverted else holds
 
 
-def plain(space: Namespace) -> bool:
+def reverse_path_six(match: ReversePathMatch, context: Context, space: Namespace) -> Match:
+    """The same for IPv6: of the routes to one network the first by the device counts, else the first."""
+    everywhere: list[tuple[int, int]] = []
+    by_device: dict[str, dict[tuple[int, int], str]] = {}
+    for pair, routes in answers(space, 6):
+        if passing(match, routes[0]) and (match.loose or routes[0].kind == "local"):
+            everywhere.append(pair)
+        if not match.loose:
+            for device, kind in ((hop.device, route.kind) for route in routes for hop in route.next_hops if hop.device):
+                by_device.setdefault(device, {}).setdefault(pair, kind)
+    exempt = Any((In(Field.IN_INTERFACE, single(context.names.number("lo"))), In(Field.SOURCE, ZERO)))
+    found = (
+        (context.names.number(device), normalised(pair for pair, kind in pairs.items() if kind == "unicast"))
+        for device, pairs in by_device.items()
+    )
+    strict = [All((In(Field.IN_INTERFACE, single(number)), In(Field.SOURCE, sources))) for number, sources in found if sources]
+    holds: Match = Any((exempt, In(Field.SOURCE, normalised(everywhere)), *strict))
+    return Not(holds) if match.inverted else holds
+
+
+def passing(match: ReversePathMatch, route: RouteFact) -> bool:
+    """Whether a route lets a source pass, whatever device it is by."""
+    return route.kind == "unicast" or (route.kind == "local" and match.accept_local)
+
+
+def plain(space: Namespace, family: int) -> bool:
     """Whether the local, main and default tables are asked in that order for every packet, and are known."""
-    rules = space.rules.get(4, ())
+    rules = space.rules.get(family, ())
     usual = all(
         rule.action == "lookup"
         and rule.table in TABLES
@@ -61,16 +89,19 @@ def plain(space: Namespace) -> bool:
     )
     order = [rule.table for rule in sorted(rules, key=lambda rule: rule.priority)]
     known = (
-        not {"ip-route/4", "ip-addr"} & space.missing.keys() and not space.gaps.get("ip-route") and not space.gaps.get("ip-rule")
+        not {f"ip-route/{family}", "ip-addr"} & space.missing.keys()
+        and not space.gaps.get("ip-route")
+        and not space.gaps.get("ip-rule")
     )
     vrf = any(isinstance(link.kind, Vrf) for link in space.links.values())
-    return known and usual and order == list(TABLES) and not vrf and all(simple(space, route) for route in every_route(space))
+    tables = list(TABLES if family == 4 else TABLES[:2])
+    return known and usual and order == tables and not vrf and all(simple(space, route) for route in every_route(space, family))
 
 
-def every_route(space: Namespace) -> Iterator[RouteFact]:
+def every_route(space: Namespace, family: int) -> Iterator[RouteFact]:
     """The routes of the three tables."""
     for table in TABLES:
-        yield from space.routes.get(4, {}).get(table, ())
+        yield from space.routes.get(family, {}).get(table, ())
 
 
 def simple(space: Namespace, route: RouteFact) -> bool:
@@ -79,14 +110,15 @@ def simple(space: Namespace, route: RouteFact) -> bool:
     up = all(link is not None and link.up for link in links) and not any(
         hop.flags & {"dead", "linkdown"} for hop in route.next_hops
     )
-    return not route.tos and route.next_hop_id is None and route.kind != "throw" and (up or route.kind != "unicast")
+    alone = not route.tos and route.next_hop_id is None and route.source_prefix is None
+    return alone and route.kind != "throw" and (up or route.kind != "unicast")
 
 
-def answers(space: Namespace) -> Iterator[tuple[tuple[int, int], RouteFact]]:
-    """Disjoint ranges of addresses, each with the route that is found for them."""
-    left: Ranges = everything(32)
+def answers(space: Namespace, family: int) -> Iterator[tuple[tuple[int, int], tuple[RouteFact, ...]]]:
+    """Disjoint ranges of addresses, each with the routes to the narrowest network that holds them, the one of the lowest metric first."""
+    left: Ranges = everything(WIDTH[family])
     for table in TABLES:
-        best: Mapping[Prefix, RouteFact] = first_of_each(space.routes.get(4, {}).get(table, ()))
+        best = of_each(space.routes.get(family, {}).get(table, ()))
         taken = []
         for pair, networks in flattened(tuple(best)):
             taken.append(pair)
@@ -94,9 +126,9 @@ def answers(space: Namespace) -> Iterator[tuple[tuple[int, int], RouteFact]]:
         left = difference(left, normalised(taken))
 
 
-def first_of_each(routes: tuple[RouteFact, ...]) -> dict[Prefix, RouteFact]:
-    """For each network the route of the lowest metric, of equal ones the first."""
-    found: dict[Prefix, RouteFact] = {}
+def of_each(routes: tuple[RouteFact, ...]) -> dict[Prefix, tuple[RouteFact, ...]]:
+    """The routes to each network, in the kernel's order."""
+    found: dict[Prefix, tuple[RouteFact, ...]] = {}
     for route in sorted(routes, key=lambda route: (route.metric, route.order)):
-        found.setdefault(route.destination, route)
+        found[route.destination] = (*found.get(route.destination, ()), route)
     return found

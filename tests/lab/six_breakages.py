@@ -101,7 +101,20 @@ def neighbour_six(lab: Lab, random: Random) -> None:
     lab.run(pod.key, f"ip neigh replace {gateway} lladdr 02:00:00:00:00:98 dev eth0 nud permanent")
 
 
+def reverse_path_six(lab: Lab, random: Random) -> None:
+    """What did not come the way back is dropped, on a node whose routes to a peer's pods may lead elsewhere."""
+    node, peer = _two(lab, random)
+    options = random.choice(("", "--loose ", "--accept-local ", "--validmark "))
+    table = random.choice(("raw", "mangle"))
+    lab.run(node.name, f"ip6tables -t {table} -I PREROUTING -m rpfilter {options}--invert -j DROP")
+    way = f"via {peer.address(6)} dev eth0"
+    lab.run(node.name, random.choice((
+        "true", f"ip -6 route replace {peer.pod_cidr(6)} {way}", f"ip -6 route add {peer.pod_cidr(6)} {way} metric 2000",
+        f"ip -6 route add unreachable {peer.pod_cidr(6)} metric 10", f"ip -6 route add {peer.pod_cidr(6)[:-2]}80 {way}",
+    )))  # fmt: skip
+
+
 ALL: tuple[Apply, ...] = (
     forwarding_off_six, route_missing_six, route_blackhole_six, fdb_missing_six, solicitations_dropped, discovery_bridged, forward_drop_six, masquerade_six,
-    rule_six, pod_no_default_route_six, neighbour_six,
+    rule_six, pod_no_default_route_six, neighbour_six, reverse_path_six,
 )  # fmt: skip
