@@ -56,10 +56,11 @@ class Counterexample:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A replacement of text in a file."""
+    """A replacement of text in a file: of ``replaces``, where it is said; an edit whose place holds another text is not made."""
 
     at: Span
     text: str
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -53,10 +54,17 @@ def fixed(path: str, read: str | None, groups: list[tuple[Edit, ...]]) -> Fixed:
     taken: list[Edit] = []
     count = 0
     for edits in groups:
-        if not any(meets(edit.at, other.at) for edit in edits for other in taken):
+        if all(map(partial(holds, before), edits)) and not any(meets(edit.at, other.at) for edit in edits for other in taken):
             taken += edits
             count += 1
     return Fixed(path, before, edited(before, taken), count)
+
+
+def holds(text: str, edit: Edit) -> bool:
+    """Whether a text has at an edit's place what is to be replaced."""
+    starts, at = line_starts(text), edit.at
+    begin, end = offset(starts, at.line, at.column), offset(starts, at.end_line, at.end_column)
+    return edit.replaces is None or text[begin:end] == edit.replaces
 
 
 def meets(one: Span, two: Span) -> bool:

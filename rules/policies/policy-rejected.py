@@ -16,15 +16,20 @@ Correct the field; the message says what was expected.
 Kubernetes pkg/apis/networking/validation; network-policy-api apis/*; libcalico-go lib/validator; Cilium pkg/policy/api.
 """
 
+import re
 from collections.abc import Iterator
 
 from analyzer.query.policy_findings import complaints
-from analyzer.rule import Finding, Network, Rule, Severity
+from analyzer.rule import Edit, Finding, Network, Rule, Severity
+
+MISSPELT = re.compile(r"unknown field '(?:[^']*\.)?(?P<field>[^'.]+)'; did you mean (?P<meant>\w+)\?")
 
 
 def check(network: Network) -> Iterator[Finding]:
     for item in complaints(network, rejected=True):
-        yield RULE.finding(item.at, item.message)
+        found = MISSPELT.search(item.message)
+        edits = [Edit(item.at, found["meant"], found["field"])] if found and item.at.end_column else []
+        yield RULE.finding(item.at, item.message, help=f"did you mean {found['meant']}?" if found else "", edits=edits)
 
 
 RULE = Rule("policy-rejected", Severity.ERROR, __doc__, check)

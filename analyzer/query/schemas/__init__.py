@@ -1,0 +1,118 @@
+"""The schemas of Kubernetes' own kinds, 1.25 to 1.37, and what an object says that they do not allow.
+
+``kubernetes.json`` beside this file was made by ``making.py`` from the published OpenAPI definitions (Apache-2.0). ``kinds`` names the type of each ``apiVersion/kind``;
+a type has the fields, each with its type and, where it is not in all releases, the first and the last minor release that has it, and the required fields.
+A type is ``string``, ``integer``, ``number``, ``boolean``, ``text-or-number`` (ports, quantities), ``any``, ``[T]`` for a list, ``{T}`` for a map, or the number of another type.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+Key = str | int
+Types = list[dict[str, Any]]
+
+
+class Schemas(NamedTuple):
+    """The table: the releases (minor numbers), the type of each kind, and the types."""
+
+    releases: tuple[int, int]
+    kinds: Mapping[str, int]
+    types: Types
+
+
+class Problem(NamedTuple):
+    """What an object says that its kind does not allow, by its path. ``what`` is ``unknown``, ``mistyped`` or ``missing``; ``instead`` the field that may be
+    meant; ``wanted`` what was expected."""
+
+    path: tuple[Key, ...]
+    what: str
+    wanted: str
+    instead: str = ""
+
+
+@lru_cache(maxsize=1)
+def schemas() -> Schemas:
+    """The table."""
+    document = json.loads((Path(__file__).parent / "kubernetes.json").read_text(encoding="utf-8"))
+    return Schemas(tuple(document["releases"]), document["kinds"], document["types"])
+
+
+def problems(version: str, kind: str, document: Mapping[str, Any]) -> Iterator[Problem]:
+    """What an object says that its kind does not allow; nothing for kinds that are not Kubernetes' own."""
+    table = schemas()
+    number = table.kinds.get(f"{version}/{kind}")
+    if number is not None:
+        yield from of_object(table.types, number, document, ())
+
+
+def of_object(types: Types, number: int, value: Mapping[str, Any], path: tuple[Key, ...]) -> Iterator[Problem]:
+    """The problems of an object of a type."""
+    fields = types[number]["fields"]
+    for key, inside in value.items():
+        found = fields.get(key)
+        if found is None:
+            near = get_close_matches(str(key), fields, 1, 0.75)
+            yield Problem((*path, key), "unknown", ", ".join(sorted(fields)[:12]), near[0] if near else "")
+        elif inside is not None:
+            yield from of_value(types, found[0], inside, (*path, key))
+    for key in types[number]["required"]:
+        if value.get(key) is None:
+            yield Problem((*path, key), "missing", key)
+
+
+def of_value(types: Types, kind: Any, value: Any, path: tuple[Key, ...]) -> Iterator[Problem]:
+    """The problems of a value of a type; null stands for a value that is not there."""
+    if isinstance(kind, int):
+        if isinstance(value, Mapping):
+            yield from of_object(types, kind, value, path)
+        else:
+            yield Problem(path, "mistyped", "an object")
+    elif isinstance(kind, list):
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                if item is not None:
+                    yield from of_value(types, kind[0], item, (*path, index))
+        else:
+            yield Problem(path, "mistyped", "a list")
+    elif isinstance(kind, dict):
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                if item is not None:
+                    yield from of_value(types, kind["of"], item, (*path, key))
+        else:
+            yield Problem(path, "mistyped", "an object")
+    elif not fits(kind, value):
+        yield Problem(path, "mistyped", WORDS[kind])
+
+
+WORDS = {
+    "string": "a text (in quotes, where it looks like a number or a truth)",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "text-or-number": "a text or a number",
+}
+
+
+def fits(kind: str, value: Any) -> bool:
+    """Whether a value is of a simple type. A whole number may be written 1.0 (encoding/json does not take it; sigs.k8s.io/yaml writes 1 for it)."""
+    truth = isinstance(value, bool)
+    match kind:
+        case "string":
+            return isinstance(value, str)
+        case "integer":
+            return not truth and (isinstance(value, int) or (isinstance(value, float) and value.is_integer()))
+        case "number":
+            return not truth and isinstance(value, int | float)
+        case "boolean":
+            return truth
+        case "text-or-number":
+            return not truth and isinstance(value, str | int | float)
+        case _:
+            return True

@@ -1,0 +1,36 @@
+"""A field that the kind requires is not there.
+
+## What it finds
+Objects of Kubernetes' own kinds without a field that every release requires.
+
+## Why it matters
+The API server refuses the object.
+
+## Example
+    kind: Service
+    spec: {ports: [{targetPort: 8080}]}           # the port's own number is missing
+
+## How to mend
+Add the field.
+
+## Sources
+Kubernetes OpenAPI definitions (`required`). Objects that come from an API server are left out; an empty list or object is there.
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.manifests import named, wrong
+from analyzer.rule import Finding, Network, Rule, Severity
+
+OF_POLICIES = ("NetworkPolicy",)
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for item, problem in wrong(network):
+        if problem.what == "missing" and item.kind not in OF_POLICIES:
+            path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in problem.path[:-1]).lstrip(".")
+            where = f"{path} of {named(item)}" if path else named(item)
+            yield RULE.finding(item.place(*problem.path[:-1]), f"{where} lacks {problem.wanted}, which is required")
+
+
+RULE = Rule("manifest-field-missing", Severity.ERROR, __doc__, check)

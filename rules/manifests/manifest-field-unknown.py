@@ -1,0 +1,40 @@
+"""A field that the kind does not have.
+
+## What it finds
+Fields of Kubernetes' own kinds (releases 1.25 to 1.37) that no release has; the field that is probably meant is named, and `--fix` writes it.
+
+## Why it matters
+`kubectl apply` refuses the object; where validation is off, or a controller applies it, the field is dropped silently: a misspelt selector selects nothing, or everything.
+
+## Example
+    spec: {podSelecter: {matchLabels: {app: web}}}
+
+## How to mend
+Correct the field's name, or its place: fields of a pod belong below `spec.template.spec` in a workload.
+
+## Sources
+Kubernetes OpenAPI definitions; "Server-side field validation" (Strict is kubectl's default since 1.27). Objects that come from an API server are left out: it has taken them. Of policies, see policy-rejected.
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.manifests import named, wrong
+from analyzer.rule import Edit, Finding, Network, Rule, Severity
+
+OF_POLICIES = ("NetworkPolicy",)
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for item, problem in wrong(network):
+        if problem.what != "unknown" or item.kind in OF_POLICIES:
+            continue
+        at = item.place(*problem.path)
+        path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in problem.path).lstrip(".")
+        if problem.instead:
+            edits = [Edit(at, problem.instead, str(problem.path[-1]))] if at.end_column else []
+            yield RULE.finding(at, f"{named(item)} has no field {path}", help=f"did you mean {problem.instead}?", edits=edits)
+        else:
+            yield RULE.finding(at, f"{named(item)} has no field {path}", note=f"there are: {problem.wanted}")
+
+
+RULE = Rule("manifest-field-unknown", Severity.ERROR, __doc__, check)

@@ -1,0 +1,32 @@
+"""A value of the wrong type.
+
+## What it finds
+Values of Kubernetes' own kinds that are not of the type that the field has, as the API server reads YAML: a number where a text is wanted (`"8080"` for annotations and labels, `'true'` for environment variables), a text for a number, one value for a list.
+
+## Why it matters
+The API server refuses the object.
+
+## Example
+    metadata: {labels: {version: 1.10}}           # a number; and it would be 1.1
+
+## How to mend
+Write it as the message says; quotes make a text.
+
+## Sources
+Kubernetes OpenAPI definitions; sigs.k8s.io/yaml, which turns YAML into JSON before it is read. Objects that come from an API server are left out.
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.manifests import named, wrong
+from analyzer.rule import Finding, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for item, problem in wrong(network):
+        if problem.what == "mistyped":
+            path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in problem.path).lstrip(".")
+            yield RULE.finding(item.place(*problem.path), f"{path} of {named(item)} must be {problem.wanted}")
+
+
+RULE = Rule("manifest-value-mistyped", Severity.ERROR, __doc__, check)
