@@ -213,6 +213,13 @@ netfilter() {
     if has nft; then
         save nft_list_ruleset nft list ruleset
     fi
+    # Those of the nf_tables back end are in the list of nft.
+    if [ -n "$(in_namespace cat /proc/net/arp_tables_names 2>/dev/null)" ] && has arptables-legacy-save; then
+        save arptables-save arptables-legacy-save
+    fi
+    if [ -e /sys/module/ebtables ] && has ebtables-legacy-save; then
+        save ebtables-save ebtables-legacy-save
+    fi
     if has ipset; then
         save ipset_save ipset save
     fi

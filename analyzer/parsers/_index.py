@@ -6,6 +6,7 @@ So that a file is recognised by its name, and read, without importing the parser
 from __future__ import annotations
 
 INDEX: dict[str, tuple[str, tuple[str, ...]]] = {
+    'arptables_save': ('arptables-save', ('arptables(-legacy|-nft)?[_-]save(_-\\S+)*',)),
     'brctl': ('brctl', ('brctl(_\\S+)*',)),
     'bridge_fdb': ('bridge-fdb', ('bridge_(-\\S+_)*(f|fdb)(_(show|list))?(_(dev|br|brport)_(?P<subject>\\S+?))?(\\.json)?', '(bridge-fdb|fdb)(\\.json)?')),
     'bridge_link': ('bridge-link', ('bridge_(-\\S+_)*(l|link)(_(show|list))?(\\.json)?', 'bridge-link(\\.json)?')),
@@ -21,6 +22,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...]]] = {
     'cni_config': ('cni-config', ('(.*/)?etc/cni/net\\.d/[^/]+\\.(conf|conflist|json)', 'cni/[^/]+\\.(conf|conflist)', '[^/]+\\.conflist')),
     'conntrack': ('conntrack', ('conntrack(_-\\S+)*(_extended)?', '(conntrack-list|nf_conntrack)')),
     'dns_names': ('dns-names', ('cilium(-dbg)?_fqdn_cache_list(_-\\S+)*', 'antctl_(\\S+_)?get_fqdncache(_-\\S+)*', '(\\S+\\.)?dns-names', '\\S+\\.hosts')),
+    'ebtables_save': ('ebtables-save', ('ebtables(-legacy|-nft)?[_-]save(_-\\S+)*',)),
     'ethtool': ('ethtool', ('ethtool_-k_(?P<subject>\\S+)',)),
     'host_local': ('host-local', ('(.*/)?var/lib/cni/networks/(?P<subject>[^/]+)/[^/]+',)),
     'ifconfig': ('ifconfig', ('ifconfig(_-a)?(_\\S+)?',)),

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from analyzer.addresses import Address, hardware_text
 from analyzer.facts.links import Bridge, LinkFact
 from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact
+from analyzer.model.link_filters import SENT
 from analyzer.model.network import Interface
-from analyzer.solve import internet, links, resolution
+from analyzer.solve import discovery, internet, links, resolution
 from analyzer.solve.netfilter import Hook, HookPacket
 from analyzer.solve.route_answers import Route
 from analyzer.solve.route_lookup import route_of
@@ -34,12 +35,8 @@ def enter(walk: Walk, space: Space, bridge: str, port: str, frame: Frame) -> End
     if fact is not None and fact.state in CLOSED:
         return walk.drop(at.scope, f"port {port} of {at} is {fact.state}", fact.at)
     walk.taken_for_granted(space, "bridge-link")
-    if (
-        open_chain := next((chain for chain in space.namespace.nft_chains if chain.family == "bridge" and not chain.inert), None)
-    ) is not None:
-        words = f"the nft chain bridge {open_chain.table} {open_chain.name} of {space.place} lets frames pass unchanged"
-        if not walk.oracle.test(words, open_chain.at, "chains of the family bridge are not walked"):
-            return walk.undecided(f"it is not known whether {words}", open_chain.at, "chains of the family bridge are not walked")
+    if (doubt := discovery.barred(walk, space, "bridge")) is not None:
+        return doubt
     load = frame.filtered
     if load is not None and calls_iptables(walk, space, bridge, load.packet.family):
         passed = prerouting(walk, space, bridge, port, frame, load)
@@ -121,6 +118,8 @@ def pass_up(walk: Walk, space: Space, at: Interface, number: int, frame: Frame) 
 
 def from_bridge(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
     """The host sends by the bridge (``br_dev_xmit``)."""
+    if (doubt := discovery.barred(walk, space, "bridge", SENT)) is not None:
+        return doubt
     number = frame.vlan
     if at.device in space.filtering and not number:
         number = default_of(space, at.device, at.device)
@@ -212,7 +211,9 @@ def to_port(
             return passed
         frame = frame.carrying(passed, True)
     if load is None and port is not None and space.switch("net.bridge.bridge-nf-call-arptables"):
-        walk.assume(f"arptables of {space.place}, which is not captured, lets ARP between the ports of {at.device} pass")
+        if (doubt := discovery.barred(walk, space, "arp", ("forward",))) is not None:
+            return doubt
+        walk.assume(f"arptables of {space.place}, as far as it was captured, lets ARP between the ports of {at.device} pass")
     return links.transmit(walk, Interface(at.scope, target), frame if frame.vlan == tag else frame._replace(vlan=tag))
 
 

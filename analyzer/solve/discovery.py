@@ -1,4 +1,5 @@
-"""Neighbour discovery of IPv6 as packets: the hooks that a solicitation and its advertisement pass. ARP passes none of them.
+"""Neighbour discovery of IPv6 as packets: the hooks that a solicitation and its advertisement pass. ARP passes none of
+them, but chains of its own, which are open where they may do more than accept.
 
 After net/ipv6/ndisc.c (``ndisc_send_skb``: OUTPUT, ``ip6_output``: POSTROUTING), net/ipv6/addrconf.c (``addrconf_addr_solict_mult``) and
 net/bridge/br_netfilter_hooks.c, which shows them to the hooks of a bridge as it does any IPv6 packet. Conntrack leaves them UNTRACKED
@@ -7,6 +8,7 @@ net/bridge/br_netfilter_hooks.c, which shows them to the hooks of a bridge as it
 
 from __future__ import annotations
 
+from analyzer.model.link_filters import SETTLE, open_chain, words
 from analyzer.model.network import Interface
 from analyzer.solve import internet, links
 from analyzer.solve.netfilter import Hook, HookPacket
@@ -23,7 +25,7 @@ OUTSIDER = 0
 def sent(walk: Walk, space: Space, device: str, load: Question) -> Question | Endings:
     """A question or an answer that a host sends, past OUTPUT and POSTROUTING; ARP as it is."""
     if load.target.family == 4:
-        return load
+        return barred(walk, space, "arp", ("output",)) or load
     passed = through(walk, space, (Hook.OUTPUT, Hook.POSTROUTING), HookPacket(packet_of(load), out_device=device, local=True))
     return load._replace(packet=passed) if isinstance(passed, HookPacket) else passed
 
@@ -31,10 +33,21 @@ def sent(walk: Walk, space: Space, device: str, load: Question) -> Question | En
 def taken(walk: Walk, space: Space, device: str, frame: Frame, load: Question) -> Endings | None:
     """PREROUTING, where the bridge has not been there yet, and INPUT; None: the host takes it."""
     if load.packet is None:
-        return None
+        return barred(walk, space, "arp", ("input",))
     hooks = (Hook.INPUT,) if frame.prerouted else (Hook.PREROUTING, Hook.INPUT)
     passed = through(walk, space, hooks, load.packet.framed(device, frame.kind, frame.source))
     return None if isinstance(passed, HookPacket) else passed
+
+
+def barred(walk: Walk, space: Space, family: str, hooks: tuple[str, ...] = ()) -> Endings | None:
+    """What becomes of a question or a frame where a chain that is not walked may do more than accept it; None: it passes."""
+    chain = open_chain(space.namespace, family, hooks)
+    if chain is None:
+        return None
+    text = words(chain, space.namespace)
+    if walk.oracle.test(text, chain.at, SETTLE):
+        return None
+    return walk.undecided(f"it is not known whether {text}", chain.at, SETTLE)
 
 
 def packet_of(load: Question) -> Packet:

@@ -13,6 +13,7 @@ from analyzer.addresses import hardware_text
 from analyzer.facts.links import Bridge, Vlan
 from analyzer.facts.neighbours import ForwardingFact
 from analyzer.model.hardware import stands_in
+from analyzer.model.link_filters import SENT, open_chain
 from analyzer.model.network import Interface
 from analyzer.ranges import normalised, single
 from analyzer.source import Scope
@@ -37,7 +38,7 @@ from analyzer.transfer.ir import (
 from analyzer.transfer.lookup import own_values
 from analyzer.transfer.reach import bridge_of, filtering, flood, inner_vlan, may_pass, vlans_of
 from analyzer.transfer.sizes import sent
-from analyzer.transfer.space import Context, by_value, call, drop, goto, number, seq, unless
+from analyzer.transfer.space import Context, barred, by_value, call, drop, goto, number, seq, unless
 from analyzer.transfer.traffic_control import filters
 
 FIXED = frozenset({"static", "permanent", "extern_learn", "sticky"})
@@ -72,12 +73,9 @@ def port_stage(context: Context, scope: Scope, detail: str) -> Transfer:
             return seq(came, unless(words, KEEP), own(context, bridge, detail))
 
 
-def framed(context: Context, scope: Scope) -> Transfer:
-    """Native chains of the family bridge are not read: where they can do more than accept, what they do to a frame is not known."""
-    chain = next((fact for fact in context.space(scope).nft_chains if fact.family == "bridge" and not fact.inert), None)
-    if chain is None:
-        return KEEP
-    return unless(f"the nft chain bridge {chain.table} {chain.name} of {scope} lets frames pass unchanged", KEEP)
+def framed(context: Context, scope: Scope, hooks: tuple[str, ...] = ()) -> Transfer:
+    """Chains of the family bridge are not read: where they can do more than accept, what they do to a frame is not known."""
+    return barred(context, scope, "bridge", hooks)
 
 
 def enters(context: Context, bridge: Interface, port: str) -> Transfer:
@@ -221,12 +219,19 @@ def entries(context: Context, bridge: Interface) -> list[ForwardingFact]:
 
 
 def bridged_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """A frame on its way to a port, past the chains of what the host sends (``-``: no port brought it)."""
+    found = spread(context, scope, detail)
+    return seq(framed(context, scope, SENT), found) if detail.endswith(" -") else found
+
+
+def spread(context: Context, scope: Scope, detail: str) -> Transfer:
     """The port that the frame leaves by: that of its MAC's entry, else the one behind which the MAC is (flooding)."""
     device, _, port = detail.partition(" ")
     bridge, came = Interface(scope, device), None if port == "-" else port
     context.granted(scope, "bridge-fdb")
-    if came is not None and context.family == 4 and number(context.switch(scope, "net.bridge.bridge-nf-call-arptables")):
-        context.assume(f"arptables of {scope}, which is not captured, lets ARP between the ports of {device} pass")
+    filtered = came is not None and context.family == 4 and number(context.switch(scope, "net.bridge.bridge-nf-call-arptables"))
+    if filtered and open_chain(context.space(scope), "arp", ("forward",)) is None:
+        context.assume(f"arptables of {scope}, as far as it was captured, lets ARP between the ports of {device} pass")
     outside: Transfer = drop(f"no port of {bridge} leads to the frame's MAC")
     ends: dict[int, dict[str, None]] = {}
     for other in context.ports.get(bridge, ()):

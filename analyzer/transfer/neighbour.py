@@ -19,8 +19,9 @@ from analyzer.transfer.answering import Host, Wire, contested, wire
 from analyzer.transfer.discovery import OUTSIDER, outsider, solicited
 from analyzer.transfer.ir import KEEP, Alt, Assign, End, Field, If, In, Opaque, Transfer, Unknown
 from analyzer.transfer.lookup import NotKnown
+from analyzer.transfer.ovs_asking import resolution
 from analyzer.transfer.remembering import recall, remember
-from analyzer.transfer.space import BROADCAST, Context, by_value, drop, seq, span_of
+from analyzer.transfer.space import BROADCAST, Context, barred, by_value, drop, seq, span_of
 
 UNUSABLE = frozenset({"FAILED", "INCOMPLETE", "NONE"})
 MANY = 32
@@ -36,7 +37,7 @@ def without_frames(link: LinkFact) -> bool:
     if isinstance(link.kind, Ipvlan):
         return link.kind.mode != "l2"
     return link.link_type in ("none", "ipip", "sit", "gre", "tunnel6", "ppp", "void") or (
-        isinstance(link.kind, OtherKind) and link.kind.name == "tun"
+        isinstance(link.kind, OtherKind) and link.kind.name == "tun" and link.link_type != "ether"
     )
 
 
@@ -49,6 +50,14 @@ def resolve(context: Context, at: Interface, link: LinkFact, quiet: bool = False
     if "NOARP" in link.flags:
         return seq(Assign(Field.SOURCE_MAC, own), Assign(Field.DESTINATION_MAC, own))
     context.granted(at.scope, "ip-neigh")
+    if (asked := resolution(context, at, link)) is not None:
+        pinned: dict[int, Transfer] = {
+            fact.address.value: Assign(Field.DESTINATION_MAC, fact.mac or 0, fact.at)
+            for fact in reversed(context.space(at.scope).neighbours)
+            if fact.device == at.device and fact.address.family == context.family and usable(fact)
+        }
+        found = by_value(Field.NEXT_HOP, pinned, asked)
+        return seq(Assign(Field.SOURCE_MAC, own), groups(context, at, seq(*doubts(context, at), found)))
     asking = Asking(context, wire(context, at), own, quiet)
     fixed: dict[int, Transfer] = {}
     for fact in context.space(at.scope).neighbours:
@@ -59,7 +68,7 @@ def resolve(context: Context, at: Interface, link: LinkFact, quiet: bool = False
             fixed.setdefault(value, noted)
         elif not contested(context, value):
             fixed.setdefault(value, asking.recalled(value, asking.wire.learnable.get(value, ()), noted))
-    known = by_value(Field.NEXT_HOP, {**asking.rows(), **fixed}, asking.others())
+    known = by_value(Field.NEXT_HOP, {**asking.rows(), **fixed}, seq(*asking.barred(asking.wire.proxies), asking.others()))
     return seq(Assign(Field.SOURCE_MAC, own), groups(context, at, seq(*doubts(context, at), known)))
 
 
@@ -106,11 +115,20 @@ class Asking:
         """By the next hop: what was learnt of it before, else who answers."""
         wire = self.wire
         plain = {value for _, values in self.plain() for value in values}
-        found = {value: self.row(value) for value in wire.by_target if value not in plain}
+        found = {
+            value: seq(*self.barred(hosts), self.row(value)) for value, hosts in wire.by_target.items() if value not in plain
+        }
         for value, macs in wire.learnable.items():
             if value not in found:
                 found[value] = self.recalled(value, macs, self.others())
         return found
+
+    def barred(self, hosts: Iterable[Host]) -> Iterator[Transfer]:
+        """The chains of ARP that the question and its answer pass, at who asks and at whoever may answer."""
+        if self.context.family == 4 and self.context.filters_arp:
+            scopes = dict.fromkeys((self.wire.at.scope, *(host.at.scope for host in hosts)))
+            yield from (barred(self.context, scope, "arp", ("input", "output")) for scope in scopes)
+            yield from (barred(self.context, scope, "arp", ("forward",)) for scope in self.context.network.namespaces)
 
     def plain(self) -> Iterator[tuple[Host, list[int]]]:
         """Hosts with many addresses that they alone answer for, to everybody, and learn nothing by it (kube-ipvs0)."""
@@ -193,7 +211,8 @@ class Asking:
             left = If(In(Field.NEXT_HOP, ranges), self.by_proxies(hosts, ranges[0][0], left), left)
         for host, values in self.plain():
             ranges = normalised((value, value) for value in values)
-            left = If(In(Field.NEXT_HOP, ranges), Assign(Field.DESTINATION_MAC, host.mac), left)
+            found = seq(*self.barred((host,)), Assign(Field.DESTINATION_MAC, host.mac))
+            left = If(In(Field.NEXT_HOP, ranges), found, left)
         return left
 
     def by_proxies(self, hosts: tuple[Host, ...], target: int, otherwise: Transfer) -> Transfer:

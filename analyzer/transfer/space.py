@@ -11,6 +11,7 @@ from analyzer.addresses import WIDTH, Address, Prefix, prefix_of
 from analyzer.facts.links import AddressFact, LinkFact
 from analyzer.model.gaps import ignored
 from analyzer.model.hardware import GROUP, held, with_mac
+from analyzer.model.link_filters import open_chain, words
 from analyzer.model.namespaces import by_default
 from analyzer.model.network import Interface, Namespace, Network
 from analyzer.ranges import Ranges, single
@@ -76,6 +77,11 @@ class Context:
     def width(self) -> int:
         """The width of an address in bits."""
         return WIDTH[self.family]
+
+    @cached_property
+    def filters_arp(self) -> bool:
+        """Whether a chain of any namespace may do more than accept ARP."""
+        return any(open_chain(space, "arp") is not None for space in self.network.namespaces.values())
 
     @cached_property
     def held(self) -> dict[Interface, tuple[AddressFact, ...]]:
@@ -181,6 +187,13 @@ def drop(reason: str) -> End:
 def unless(words: str, then: Transfer) -> Transfer:
     """What happens where an unread part lets the packet pass unchanged; where not, nobody knows."""
     return If(Opaque(words), then, End(Unknown(words)))
+
+
+def barred(context: Context, scope: Scope, family: str, hooks: tuple[str, ...] = ()) -> Transfer:
+    """What comes by where a chain of the families arp and bridge may do more than accept it."""
+    space = context.space(scope)
+    chain = open_chain(space, family, hooks)
+    return KEEP if chain is None else unless(words(chain, space), KEEP)
 
 
 def set_to(device: Field, value: int) -> Assign:
