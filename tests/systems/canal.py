@@ -33,6 +33,7 @@ SYSTEM = System(
         "pod-networks-disagree",
         "flannel-config-refused",
         "cni-config-refused",
+        "flannel-*",
     ),
     samples=(
         "plan/flannel.yaml",

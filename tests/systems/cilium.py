@@ -16,6 +16,8 @@ SYSTEM = System(
         "two-service-proxies",
         "inner-network-overlaps",
         "overlay-port-shared",
+        "address-recorded-twice",
+        "address-record-without-pod",
     ),
     decided=("healthy/cilium-vxlan.txt",),
     samples=(

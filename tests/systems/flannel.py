@@ -41,6 +41,8 @@ SYSTEM = System(
         "cni-masquerades-pods",
         "overlay-port-shared",
         "cni-config-refused",
+        "node-networks-exhausted",
+        "addresses-not-enough",
     ),
     decided=(
         "healthy/flannel-docker-nodelocaldns.txt",

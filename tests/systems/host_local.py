@@ -13,8 +13,14 @@ SYSTEM = System(
         "lease-without-pod",
         "cni-networks-share-addresses",
         "cni-config-*",
+        "address-recorded-twice",
+        "node-networks-exhausted",
+        "addresses-not-enough",
     ),
-    samples=("rules/lease-without-pod.*.txt",),
+    samples=(
+        "ipam/nodes-networks.txt",
+        "rules/lease-without-pod.*.txt",
+    ),
     real=("cni-conf/cri-o-cri-o/**/*.conflist",),
     limits="Whether a lease's container still runs is taken from the pods and namespaces that were captured.",
 )

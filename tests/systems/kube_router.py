@@ -30,6 +30,8 @@ SYSTEM = System(
         "bgp-mesh-incomplete",
         "two-service-proxies",
         "service-networks-disagree",
+        "kube-router-*",
+        "mark-bits-shared",
     ),
     decided=("healthy/k3s-kube-router.txt",),
     samples=(

@@ -16,6 +16,7 @@ SYSTEM = System(
         "network-attachment-missing",
         "second-network-hides-cluster",
         "cni-*",
+        "addresses-not-enough",
     ),
     samples=(
         "rules/network-attachment-missing.*.txt",

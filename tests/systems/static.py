@@ -15,7 +15,11 @@ SYSTEM = System(
     rules=(
         "cni-config-refused",
         "second-network-hides-cluster",
+        "addresses-not-enough",
     ),
-    samples=("rules/second-network-hides-cluster.*.txt",),
+    samples=(
+        "ipam/attachments.txt",
+        "rules/second-network-hides-cluster.*.txt",
+    ),
     limits="The leases of the DHCP daemon and its server are not read.",
 )

@@ -29,6 +29,7 @@ SYSTEM = System(
         "hairpin-off",
         "pod-networks-disagree",
         "overlay-mtu-configured-too-large",
+        "mark-bits-shared",
     ),
     samples=(
         "plan/weave.yaml",

@@ -15,8 +15,14 @@ SYSTEM = System(
     rules=(
         "cni-config-*",
         "cni-networks-share-addresses",
+        "address-recorded-twice",
+        "address-record-without-pod",
+        "addresses-not-enough",
     ),
-    samples=("rules/cni-config-misleading.*.txt",),
+    samples=(
+        "ipam/attachments.txt",
+        "rules/cni-config-misleading.*.txt",
+    ),
     real=("cni-conf/k8snetworkplumbingwg-whereabouts/**/*.yaml",),
     limits="Its flat file of defaults on the node is not merged into a network's configuration; slices of nodes are read as ranges of the whole network.",
 )
