@@ -2,7 +2,8 @@
 
 What is wanted is a set of policies, too: those of the input (``current``), or such that name pods, made of observed connections or of a file. It is
 brought into demands of each pod (``suggest/demands.py``), these into policies (``suggest/planning.py``), and their text is read again, compiled
-and compared with what was wanted (``suggest/proof.py``). What is not certain, or cannot be said by NetworkPolicies, is refused.
+and compared with what was wanted (``suggest/proof.py``). What is not certain, or cannot be said by NetworkPolicies, is refused. Where there is too much
+to look for the smallest set, the NetworkPolicies of the input are suggested without the rules that change nothing (``suggest/kept.py``).
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from itertools import islice
 from analyzer.model.network import Network
 from analyzer.query.policies import Policies
 from analyzer.query.suggest.demands import Scene
+from analyzer.query.suggest.kept import Kept, kept
 from analyzer.query.suggest.observed import observed
-from analyzer.query.suggest.planning import Planned, Planner, UnsayableError, demands
+from analyzer.query.suggest.planning import Demands, Planned, Planner, UnsayableError, demands
 from analyzer.query.suggest.proof import differences, suggested
 from analyzer.query.suggest.wanted import intended, wanting
-from analyzer.query.suggest.writing import text_of
+from analyzer.query.suggest.writing import written
 from analyzer.source import Source
 
 SHOWN = 20
+# So many sets of pods of a namespace are described in some seconds, each perhaps several times.
+MOST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Wanted:
 class Suggestion:
     """Proved policies. ``text``: YAML, with a comment that says what was proved."""
 
-    policies: tuple[Planned, ...]
+    policies: tuple[Planned, ...] | tuple[Kept, ...]
     text: str = field(repr=False)
     notes: tuple[str, ...] = ()
 
@@ -77,6 +81,8 @@ def suggest(wanted: Wanted) -> Suggestion | Refused:
     known = demands(scene)
     if scene.doubts:
         return Refused(tuple(uncertain(scene)))
+    if work(scene, known) > MOST and (left := kept(wanted.policies, scene.families)) is not None:
+        return proof(scene, wanted, *left)
     try:
         plans = [Planner(scene, known, by_egress=by_egress).policies() for by_egress in (False, True)]
     except UnsayableError as problem:
@@ -91,16 +97,33 @@ def size(planned: tuple[Planned, ...]) -> tuple[int, int]:
     return len(planned), sum(rule.cost for item in planned for rules in (item.ingress, item.egress) for rule in rules or ())
 
 
-def proof(scene: Scene, wanted: Wanted, planned: tuple[Planned, ...]) -> Suggestion | Refused:
-    """The policies, where it is proved that they admit what is wanted."""
-    text = text_of(planned)
+def work(scene: Scene, known: Demands) -> int:
+    """How much there is to describe: the sets of ends that are told apart, each by namespace."""
+    return len({pod.namespace for pod in scene.pods}) * sum(map(len, {*known.into, *known.out}))
+
+
+def proof(
+    scene: Scene, wanted: Wanted, planned: tuple[Planned, ...] | tuple[Kept, ...], gone: int | None = None
+) -> Suggestion | Refused:
+    """The policies, where it is proved that they admit what is wanted. ``gone``: how many rules are left out of policies that were there before."""
+    text = "---\n".join(map(written, planned))
     after, wrong = suggested(wanted.policies, text)
     if wrong:
         return Refused(("the suggested policies would not do what they say:", *wrong[:SHOWN]))
     different = list(islice(dict.fromkeys(map(str, differences(scene, after))), SHOWN + 1))
     if different:
         return Refused(tuple(unproved(scene, different)))
-    return Suggestion(planned, "".join(f"# {line}\n" for line in heading(scene, wanted, planned)) + text, wanted.notes)
+    bound = () if gone is None else (bounded(gone),)
+    told = (*heading(scene, wanted, len(planned)), *bound)
+    return Suggestion(planned, "".join(f"# {line}\n" for line in told) + text, (*wanted.notes, *bound))
+
+
+def bounded(gone: int) -> str:
+    """How far a set of policies that were there before is the smallest."""
+    return (
+        f"the policies of the input without {gone} rules that change nothing: without any other rule its direction would admit less; "
+        "whether fewer policies would do was not looked for"
+    )
 
 
 def uncertain(scene: Scene) -> Iterator[str]:
@@ -131,15 +154,15 @@ def advice(scene: Scene) -> Iterator[str]:
         )
 
 
-def heading(scene: Scene, wanted: Wanted, planned: tuple[Planned, ...]) -> Iterator[str]:
+def heading(scene: Scene, wanted: Wanted, count: int) -> Iterator[str]:
     """The comment above the policies."""
-    several = "policy" if len(planned) == 1 else "policies"
-    yield f"{len(planned)} NetworkPolic{'y' if len(planned) == 1 else 'ies'}, to stand alone: {wanted.words}"
+    several = "policy" if count == 1 else "policies"
+    yield f"{count} NetworkPolic{'y' if count == 1 else 'ies'}, to stand alone: {wanted.words}"
     families = " and ".join(f"IPv{family}" for family in scene.families)
     nodes = f", {len(scene.nodes)} nodes" if scene.nodes else ""
     yield (
         f"proved: TCP, UDP and SCTP between {len(scene.pods)} pods and workloads{nodes} and the outside, {families}: "
-        f"the {several} below admit{'s' if len(planned) == 1 else ''} exactly that"
+        f"the {several} below admit{'s' if count == 1 else ''} exactly that"
     )
     yield f"policies read as by the network system: {scene.policies.profile.name}"
     if not scene.nodes:

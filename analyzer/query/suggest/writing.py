@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import yaml
@@ -10,6 +10,7 @@ import yaml
 from analyzer.policy.world import NAME_LABEL
 from analyzer.query.suggest.cidrs import Block
 from analyzer.query.suggest.demands import PORTS, Ports
+from analyzer.query.suggest.kept import Kept
 from analyzer.query.suggest.planning import Peers, Planned, PlannedRule, PodPeer
 from analyzer.query.suggest.selectors import Requirement, Selector
 
@@ -17,10 +18,10 @@ Value: TypeAlias = "str | int | list[Value] | dict[str, Value]"
 NAMES = {6: "TCP", 17: "UDP", 132: "SCTP"}
 
 
-def text_of(policies: Iterable[Planned]) -> str:
-    """The policies as documents of one YAML text."""
-    documents = (yaml.safe_dump(document(item), sort_keys=False, width=1000, allow_unicode=True) for item in policies)
-    return "---\n".join(documents)
+def written(item: Planned | Kept) -> str:
+    """A policy as a document of YAML."""
+    found = item.document if isinstance(item, Kept) else document(item)
+    return yaml.safe_dump(found, sort_keys=False, width=1000, allow_unicode=True)
 
 
 def document(item: Planned) -> dict[str, Value]:
