@@ -26,10 +26,15 @@ ORIGINAL = (Field.ORIGINAL_SOURCE, Field.ORIGINAL_DESTINATION, Field.ORIGINAL_DE
 OF_SENDERS = ("--mac-source", "pkttype", "-m owner")
 TESTS = (
     (
-        {"iptables-save": OF_SENDERS, "nft": (*OF_SENDERS, "ether ", '"ether"', "skuid", "skgid"), "ipset": (",mac", "hash:mac")},
+        {
+            "iptables-save": OF_SENDERS,
+            "nft": (*OF_SENDERS, "ether ", '"ether"', "skuid", "skgid"),
+            "ipset": (",mac", "hash:mac"),
+            "ovs-flows": ("actions",),
+        },
         HARDWARE,
     ),
-    ({"iptables-save": ("--ctorig",), "nft": ("--ctorig", "ct original", '"original"')}, ORIGINAL),
+    ({"iptables-save": ("--ctorig",), "nft": ("--ctorig", "ct original", '"original"'), "ovs-flows": ("ct(",)}, ORIGINAL),
     ({"iptables-save": ("physdev",), "nft": ("physdev", "ibrname", "obrname")}, PHYSICAL),
 )
 """Words of each kind of rules, and the fields that nothing tests where no rule has one."""
@@ -50,7 +55,8 @@ def neglect(network: Network, family: int) -> Neglect:
     places = {stage: tuple(INDEX[name] for name in names) for stage, names in fields.items()}
     for stage in ("receive", "host", "ip receive"):
         places[stage] += OF_CONNECTION
-    saved = (*(INDEX[name] for name in (*SAVED, *hidden)), *OF_CONNECTION)
+    beside = () if any(space.switches for space in network.namespaces.values()) else SAVED
+    saved = (*(INDEX[name] for name in (*beside, *hidden)), *OF_CONNECTION)
     linked = {stage: tuple(INDEX[name] for name in names) for stage, names in LINKED.items()}
     blind = frozenset(scope for scope, space in network.namespaces.items() if ruleless(space, family))
     return Neglect(places, blind, linked, saved)

@@ -44,7 +44,7 @@ from analyzer.facts.openflow import (
 from analyzer.facts.openvswitch import Bucket, FlowFact
 from analyzer.solve import ovs_conntrack
 from analyzer.solve.netfilter import HookPacket
-from analyzer.solve.netfilter_state import Connection
+from analyzer.solve.netfilter_state import Connection, Tracked
 from analyzer.solve.ovs_tables import Tables
 from analyzer.solve.ovs_values import TAGGED, Values, loaded, moved, packet_of, read, write
 from analyzer.solve.packet import Packet
@@ -87,6 +87,7 @@ class Passage:
     told: str = ""
     depth: int = 0
     nested: int = 0
+    looked_up: tuple[int, Tracked] | None = None
     count: list[int] = field(default_factory=lambda: [0])
 
     def run(self, table: str) -> list[Emission]:
@@ -169,7 +170,7 @@ class Passage:
                 if self.stack:
                     write(values, part, self.stack.pop())
             case ClearConntrack():
-                self.values = ovs_conntrack.without(values)
+                self.values, self.looked_up = ovs_conntrack.without(values), None
             case PushVlan():
                 values["vlan_tci"] = TAGGED
             case PopVlan():
@@ -257,10 +258,10 @@ class Passage:
 
     def copied(self, actions: Sequence[Action], table: str) -> None:
         """``clone``: a copy with its own fields."""
-        values, stack, written = dict(self.values), list(self.stack), list(self.written)
+        values, stack, written, looked_up = dict(self.values), list(self.stack), list(self.written), self.looked_up
         with suppress(Stopped):
             self.done(actions, table)
-        self.values, self.stack, self.written = values, stack, written
+        self.values, self.stack, self.written, self.looked_up = values, stack, written, looked_up
 
     def grouped(self, number: int, table: str) -> None:
         """The buckets of a group: all, the one that a hash chooses, or the first."""
@@ -296,12 +297,15 @@ class Passage:
                 self.recirculated({**ovs_conntrack.without(self.values), "ct_state": 48}, action.table)
             return
         before = packet_of(self.values, load_of.packet)
-        after, known, connection = ovs_conntrack.passed(self.walk, self.scope, action, self.values, before, self.place)
+        zone = ovs_conntrack.zone_of(action, self.values)
+        known_of = self.looked_up[1] if self.looked_up is not None and self.looked_up[0] == zone else None
+        after, known, found = ovs_conntrack.passed(self.walk, self.scope, action, self.values, before, self.place, known_of)
+        self.looked_up = (zone, found)
         if after != before:
-            self.translated(before, after, ovs_conntrack.zone_of(action, self.values))
+            self.translated(before, after, zone)
         fresh = {**ovs_conntrack.without(self.values), **translation(after), **known}
-        if connection is not None:
-            self.commit(action, fresh, connection, table)
+        if action.commit and found.connection is not None:
+            self.commit(action, fresh, found.connection, table)
         if action.table:
             self.recirculated(fresh, action.table)
         elif after != before:
@@ -313,7 +317,9 @@ class Passage:
         self.done(action.executed, table)
         fresh |= {name: self.values.get(name, 0) for name in ("ct_mark", "ct_label")}
         self.values = values
-        ovs_conntrack.committed(self.walk, self.scope, connection, fresh)
+        stored = ovs_conntrack.committed(self.walk, self.scope, connection, fresh)
+        if self.looked_up is not None:
+            self.looked_up = (self.looked_up[0], self.looked_up[1]._replace(connection=stored))
 
     def recirculated(self, values: Values, table: str) -> None:
         """A copy goes on in a table."""

@@ -36,12 +36,13 @@ def zone_of(action: Conntrack, values: Values) -> int:
 
 
 def passed(
-    walk: Walk, scope: Scope, action: Conntrack, values: Values, packet: Packet, at: Span | None
-) -> tuple[Packet, Values, Connection | None]:
-    """The packet after ``ct``, what is known of its connection then, and the connection where it is to be committed."""
+    walk: Walk, scope: Scope, action: Conntrack, values: Values, packet: Packet, at: Span | None, before: Tracked | None
+) -> tuple[Packet, Values, Tracked]:
+    """The packet after ``ct``, what is known of its connection then, and the connection. ``before``: what the last look-up found, if it was in this
+    zone; the packet is not looked up again then (``skb_nfct_cached``)."""
     zone = zone_of(action, values)
     connections = walk.connections_of(scope)
-    tracked = track(packet, None, connections, str(zone) if zone else "")
+    tracked = before if before is not None else track(packet, None, connections, str(zone) if zone else "")
     if action.commit and action.force and tracked.reply and tracked.connection is not None:
         tracked = anew(packet, tracked.connection.zone)
     flags = 0
@@ -50,7 +51,7 @@ def passed(
     known = {"ct_state": TRACKED | BITS[tracked.state] | flags, "ct_zone": zone}
     if tracked.connection is not None:
         known |= of_connection(tracked)
-    return packet, known, tracked.connection if action.commit else None
+    return packet, known, tracked
 
 
 def anew(packet: Packet, zone: str) -> Tracked:
@@ -125,10 +126,12 @@ def chosen(walk: Walk, nat: Nat, own: int, at: Span | None) -> int:
     return low + walk.oracle.choose(count, f"the address of {name} that a new connection gets", at)
 
 
-def committed(walk: Walk, scope: Scope, connection: Connection, values: Values) -> None:
+def committed(walk: Walk, scope: Scope, connection: Connection, values: Values) -> Connection:
     """Stores a connection with its mark and label (``ovs_ct_commit``)."""
     mark = values.get("ct_mark", 0) & 0xFFFFFFFF | values.get("ct_label", 0) << LABEL
-    walk.connections_of(scope).store(connection._replace(mark=mark).stored())
+    stored = connection._replace(mark=mark).stored()
+    walk.connections_of(scope).store(stored)
+    return stored
 
 
 def without(values: Values) -> Values:

@@ -24,6 +24,7 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.neighbour import without_frames
+from analyzer.transfer.ovs_ports import entered
 from analyzer.transfer.reach import Reach, bond_of, bridge_of, flood, flows_of, is_bridge, is_switch
 from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import Context, by_value, drop, goto, seq
@@ -77,7 +78,7 @@ def plain(context: Context, at: Interface, link: LinkFact) -> Transfer:
         return goto(at.scope, "looped", at.device)
     port = flows_of(context, at)
     if port is not None and port.kind:
-        return End(Unknown(f"the flows of {port.bridge} of {at.scope} are walked one packet at a time"), port.at)
+        return entered(context, at.scope, port, {})
     if is_switch(link) and port is None:
         return switched(context, at)
     if at in network.peers:
@@ -170,9 +171,24 @@ def receive_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
 
 def over(context: Context, at: Interface, link: LinkFact) -> Transfer:
+    """The switch or device that takes the frame."""
+    port = flows_of(context, at)
+    return within(context, at, link) if port is None else entered(context, at.scope, port, {})
+
+
+def up_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """A frame that comes out of a switch's own port into the host."""
+    at = Interface(scope, detail)
+    link = context.link(at)
+    if link is None:
+        return End(Unknown(f"the interface {at} is not in the capture"))
+    if not link.up:
+        return End(Drop(f"{at} is down"), link.at)
+    return seq(filters(context, at.scope, at.device, "ingress"), within(context, at, link))
+
+
+def within(context: Context, at: Interface, link: LinkFact) -> Transfer:
     """The device over this one that takes the frame."""
-    if (port := flows_of(context, at)) is not None:
-        return End(Unknown(f"the flows of {port.bridge} of {at.scope} are walked one packet at a time"), port.at)
     if bridge_of(context, at) is not None:
         return goto(at.scope, "bridge", at.device)
     if (bond := bond_of(context, at)) is not None:

@@ -6,7 +6,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from analyzer.model.network import Interface, Network
 from analyzer.source import Scope
-from analyzer.transfer import bridge, cilium, discovery, frames, internet, ipvs, netfilter, nft, routing
+from analyzer.transfer import (
+    bridge,
+    cilium,
+    cilium_uplink,
+    discovery,
+    frames,
+    internet,
+    ipvs,
+    netfilter,
+    nft,
+    ovs,
+    ovs_asking,
+    ovs_ports,
+    routing,
+)
 from analyzer.transfer.ir import End, Point, Transfer, Unknown
 from analyzer.transfer.space import Context
 
@@ -24,6 +38,10 @@ STAGES: Mapping[str, Stage] = {
     "frame": frames.frame_stage,
     "receive": frames.receive_stage,
     "host": frames.host_stage,
+    "switch table": ovs.table_stage,
+    "switch up": frames.up_stage,
+    "switch tunnel": ovs_ports.tunnel_stage,
+    "switch answers": ovs_asking.answers_stage,
     "bridge": bridge.port_stage,
     "bridge filter": bridge.filter_stage,
     "bridge filtered": bridge.filtered_stage,
@@ -46,12 +64,15 @@ STAGES: Mapping[str, Stage] = {
     "hook": netfilter.hook_stage,
     "chain": netfilter.chain_stage,
     "nft chain": nft.chain_stage,
+    "cilium sockets": cilium_uplink.sockets_stage,
     "cilium from": cilium.from_stage,
     "cilium route": cilium.route_stage,
     "cilium hop": cilium.hop_stage,
     "cilium overlay": cilium.overlay_stage,
+    "cilium node": cilium.node_stage,
     "cilium taken": cilium.taken_stage,
     "cilium host": cilium.host_stage,
+    "cilium sender": cilium.sender_stage,
     "cilium to": cilium.to_stage,
     "cilium container": cilium.container_stage,
     "cilium endpoint": cilium.endpoint_stage,

@@ -94,6 +94,13 @@ def flows_of(context: Context, at: Interface) -> SwitchPortFact | None:
     return switch_port(context.space(at.scope).switches, at.device)
 
 
+def inner_hosts(context: Context, at: Interface) -> list[Interface]:
+    """The own ports into the host of the switch that a device is a port of, where its flows are known."""
+    port = flows_of(context, at)
+    ports = context.space(at.scope).switches[port.bridge].ports if port is not None and not port.kind else {}
+    return [Interface(at.scope, name) for name, other in ports.items() if other.kind == "internal"]
+
+
 def is_switch(link: LinkFact) -> bool:
     """Whether a link is a port of Open vSwitch."""
     return (

@@ -52,6 +52,8 @@ def overhead(kind: object) -> int:
             return 30
         case Wireguard():
             return 40
+        case int(more):
+            return more
         case Tunnel(kind=name, key=key) if "gre" in name:
             return 8 if key else 4
         case _:
@@ -90,6 +92,8 @@ def thresholds(context: Context) -> tuple[int, ...]:
             if route.mtu
         }
         tunnels = {overhead(link.kind) + header for link in links if overhead(link.kind) for header in HEADERS.values()}
+        if any(space.switches for space in spaces):
+            tunnels |= {30 + option + header for option in (0, 8) for header in HEADERS.values()}
         limits |= {limit - more for limit in limits for more in tunnels}
         found = context.made["thresholds"] = tuple(sorted(limit for limit in limits if 0 < limit < FRAGMENTS // 2))
     return found

@@ -23,6 +23,7 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
+from analyzer.transfer.ovs_ports import arrivals
 from analyzer.transfer.reach import at_endpoint, flood, group_members, is_group
 from analyzer.transfer.sizes import wrapped
 from analyzer.transfer.space import Context, by_value, call, dispatch, drop, flattened, goto, seq
@@ -235,6 +236,7 @@ def arrival(context: Context, scope: Scope, otherwise: Transfer) -> Transfer:
         group.setdefault(context.names.number(label), []).append(at)
     rows_of: dict[int, Transfer] = {port: taken_out(context, scope, group) for port, group in ports.items()}
     rows_of |= {port: seq(Decapsulate(), goto(scope, "cilium overlay", at.device)) for port, at in of_programs(context, scope)}
+    rows_of |= arrivals(context, scope)
     by_port = by_value(Field.DESTINATION_PORT, rows_of, otherwise)
     rows: dict[int, Transfer] = {number: taken_out(context, scope, group) for number, group in protocols.items()}
     if rows_of:

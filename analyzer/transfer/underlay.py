@@ -12,7 +12,7 @@ from analyzer.model.network import Interface, Segment
 from analyzer.ranges import normalised
 from analyzer.transfer.bridge import GROUP
 from analyzer.transfer.ir import KEEP, Assign, End, Field, If, In, Leave, Transfer, Unknown
-from analyzer.transfer.reach import flood
+from analyzer.transfer.reach import flood, inner_hosts
 from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import OF_TUNNEL, Context, by_value, drop, goto, seq
 
@@ -33,7 +33,7 @@ def outside(context: Context, at: Interface) -> Transfer:
             own = context.link(member)
             fits = taken(own, str(member)) if own is not None else KEEP
             arrive = seq(fits, Assign(Field.MARK, 0), forgotten(), goto(member.scope, "receive", member.device))
-            for host in flood(context, ("receive", member, 0)).hosts:
+            for host in (*flood(context, ("receive", member, 0)).hosts, *inner_hosts(context, member)):
                 link = context.link(host)
                 if link is not None and link.mac is not None:
                     rows.setdefault(link.mac, arrive)

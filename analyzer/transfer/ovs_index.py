@@ -1,0 +1,288 @@
+"""The flows of a switch as the lowering looks them up: those that can take a packet of which something is known, with what is left to test.
+
+After ovs-fields(7) and lib/classifier.c. Flows are found by what they test of registers and the like; what they test of the packet becomes a test of the language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from analyzer.facts.openflow import (
+    Action,
+    CheckLarger,
+    Choose,
+    Clone,
+    Conjunction,
+    Conntrack,
+    FieldTest,
+    Goto,
+    Group,
+    Load,
+    Move,
+    Output,
+    Pop,
+    Push,
+    Resubmit,
+    Subfield,
+    WriteActions,
+)
+from analyzer.facts.openvswitch import FlowFact
+from analyzer.model.switches import SHORT, Switch
+from analyzer.transfer.ir import All, Any, Match
+from analyzer.transfer.ovs_knowledge import ADDRESSES, OF_PACKET, Value, held, parts_of, value_of
+
+LOCAL = 65534
+NUMBERS = {"LOCAL": LOCAL, "ANY": 0xFFFF, "NONE": 0xFFFF}
+
+
+class Candidate(NamedTuple):
+    """A flow that can take the packet, and what is left to test of it."""
+
+    flow: FlowFact
+    match: Match | bool
+
+
+class Entry(NamedTuple):
+    """A flow in its place: the higher its priority the earlier."""
+
+    order: int
+    flow: FlowFact
+    rest: tuple[FieldTest, ...]
+
+
+@dataclass(slots=True)
+class Alike:
+    """Flows that test the same bits of what is not the packet's, by the values."""
+
+    tests: tuple[tuple[str, int], ...]
+    entries: dict[tuple[int, ...], list[Entry]] = field(default_factory=dict)
+
+    def found(self, known: Mapping[str, Value], family: int) -> list[Entry]:
+        """The flows whose values these are; all, where one of them is not known."""
+        values = [value_of(known, name, family) for name, _ in self.tests]
+        if all(isinstance(value, int) for value in values):
+            key = tuple(value & mask for value, (_, mask) in zip(values, self.tests, strict=True) if isinstance(value, int))
+            return self.entries.get(key, [])
+        return [self.whole(key, entry) for key, entries in self.entries.items() for entry in entries]
+
+    def whole(self, key: tuple[int, ...], entry: Entry) -> Entry:
+        """A flow with all its tests."""
+        own = (FieldTest(name, value, mask) for (name, mask), value in zip(self.tests, key, strict=True))
+        return entry._replace(rest=(*own, *entry.rest))
+
+
+class Flows:
+    """A switch prepared for the lowering."""
+
+    def __init__(self, switch: Switch, family: int) -> None:
+        self.switch, self.family = switch, family
+        self.by_number = {port.number: port for port in switch.ports.values() if port.number is not None and port.number >= 0}
+        if switch.name in switch.ports:
+            self.by_number.setdefault(LOCAL, switch.ports[switch.name])
+        if not any(flow.in_port.isdecimal() for flow in switch.flows or ()):
+            nameless = [port for name, port in switch.ports.items() if port.number is None and name != switch.name]
+            self.by_number |= {0xFE00 - place: port for place, port in enumerate(nameless)}
+        self.numbers = {port.name: number for number, port in self.by_number.items()}
+
+    def number(self, text: str) -> int | None:
+        """The number of a port by its number, word or name, which may be cut off."""
+        if text.isdecimal():
+            return int(text)
+        if text in NUMBERS:
+            return NUMBERS[text]
+        found = [number for name, number in self.numbers.items() if name == text or name[:SHORT] == text]
+        return found[0] if len(found) == 1 or text in self.numbers else None
+
+    @cached_property
+    def packet_fields(self) -> frozenset[str]:
+        """The fields that stay fields of the language."""
+        return frozenset({*OF_PACKET, *ADDRESSES[self.family]})
+
+    @cached_property
+    def tables(self) -> dict[str, tuple[list[Alike], list[Alike]]]:
+        """Of each table the flows that do something, and the clauses of conjunctions."""
+        by_table: dict[str, list[FlowFact]] = {}
+        for flow in self.switch.flows or ():
+            by_table.setdefault(flow.table, []).append(flow)
+        return {table: (self.grouped(flows, False), self.grouped(flows, True)) for table, flows in by_table.items()}
+
+    def grouped(self, flows: Iterable[FlowFact], clauses: bool) -> list[Alike]:
+        """Flows by what they test of what is not the packet's."""
+        found: dict[tuple[tuple[str, int], ...], Alike] = {}
+        ordered = sorted(flows, key=lambda flow: -flow.priority)
+        for order, flow in enumerate(ordered):
+            if (bool(flow.actions) and isinstance(flow.actions[0], Conjunction)) is not clauses:
+                continue
+            tests = list(flow.match)
+            if flow.in_port:
+                number = self.number(flow.in_port)
+                if number is None:
+                    continue
+                tests.append(FieldTest("in_port", number, 0xFFFFFFFF))
+            apart = [test for test in tests if test.field not in self.packet_fields]
+            rest = tuple(test for test in tests if test.field in self.packet_fields)
+            key = tuple((test.field, test.mask) for test in apart)
+            group = found.setdefault(key, Alike(key))
+            group.entries.setdefault(tuple(test.value for test in apart), []).append(Entry(order, flow, rest))
+        return list(found.values())
+
+    def candidates(self, table: str, known: Mapping[str, Value]) -> Iterator[Candidate]:
+        """The flows that can take the packet, in the order in which they are asked, up to one that takes it whatever else it is."""
+        hard, soft = self.tables.get(table, ([], []))
+        found = [
+            (entry.flow.priority, entry.order, entry.flow, entry.rest)
+            for group in hard
+            for entry in group.found(known, self.family)
+        ]
+        asked = sorted(found, key=lambda item: (-item[0], item[1]))
+        together = self.conjunctions(hard, soft, known) if soft else []
+        for priority, _, flow, rest in asked:
+            while together and together[0][0] >= priority:
+                yield together.pop(0)[1]
+            match = self.tested(rest, known)
+            if match is False:
+                continue
+            yield Candidate(flow, match)
+            if match is True:
+                return
+        yield from (candidate for _, candidate in together)
+
+    def tested(self, tests: Iterable[FieldTest], known: Mapping[str, Value]) -> Match | bool:
+        """All of some tests."""
+        left: list[Match] = []
+        for test in tests:
+            match = held(known, test, self.family)
+            if match is False:
+                return False
+            if match is not True:
+                left.append(match)
+        return left[0] if len(left) == 1 else All(tuple(left)) if left else True
+
+    def conjunctions(self, hard: list[Alike], soft: list[Alike], known: Mapping[str, Value]) -> list[tuple[int, Candidate]]:
+        """The flows of conjunctions, each with its clauses: every one must hold, and each does by any of its flows."""
+        clauses: dict[tuple[int, int], dict[int, list[Match | bool]]] = {}
+        wanted: dict[tuple[int, int], int] = {}
+        for entry in sorted(entry for group in soft for entry in group.found(known, self.family)):
+            match = self.tested(entry.rest, known)
+            for action in entry.flow.actions if match is not False else ():
+                if isinstance(action, Conjunction):
+                    key = (-entry.flow.priority, action.identifier)
+                    wanted[key] = action.clauses
+                    clauses.setdefault(key, {}).setdefault(action.clause, []).append(match)
+        result = []
+        for key in sorted(clauses):
+            if len(clauses[key]) == wanted[key]:
+                parts = [
+                    Any(tuple(one for one in some if not isinstance(one, bool)))
+                    for some in clauses[key].values()
+                    if True not in some
+                ]
+                with_id = {**known, "conj_id": key[1]}
+                result += [(-key[0], Candidate(flow, joined(match, parts))) for flow, match in self.of_conjunction(hard, with_id)]
+        return result
+
+    def of_conjunction(self, hard: list[Alike], known: Mapping[str, Value]) -> list[Candidate]:
+        """The flows that a complete conjunction leads to."""
+        entries = sorted(entry for group in hard for entry in group.found(known, self.family))
+        found = []
+        for entry in entries:
+            match = self.tested(entry.rest, known)
+            if match is not False:
+                found.append(Candidate(entry.flow, match))
+            if match is True:
+                break
+        return found
+
+    @cached_property
+    def live(self) -> dict[str, frozenset[str]]:
+        """The fields that matter in a table, or in one that it leads to."""
+        own: dict[str, set[str]] = {}
+        leads: dict[str, set[str]] = {}
+        for flow in self.switch.flows or ():
+            fields, goes = own.setdefault(flow.table, set()), leads.setdefault(flow.table, set())
+            fields |= {test.field for test in flow.match} | ({"in_port"} if flow.in_port else set())
+            for action in flow.actions:
+                fields |= read_by(action)
+                goes |= tables_of(action, flow.table)
+            for group in groups_of(flow.actions):
+                for bucket in self.switch.groups[group].buckets if group in self.switch.groups else ():
+                    for action in bucket.actions:
+                        fields |= read_by(action)
+                        goes |= tables_of(action, flow.table)
+        changed = True
+        while changed:
+            changed = False
+            for table, goes in leads.items():
+                before = len(own[table])
+                for other in goes:
+                    own[table] |= own.get(other, set())
+                changed |= len(own[table]) != before
+        return {table: frozenset(fields) for table, fields in own.items()}
+
+
+def joined(match: Match | bool, parts: list[Any]) -> Match | bool:
+    """A match with the clauses of a conjunction."""
+    every: list[Match] = [*([match] if not isinstance(match, bool) else []), *parts]
+    return every[0] if len(every) == 1 else All(tuple(every)) if every else True
+
+
+def names_of(part: Subfield) -> set[str]:
+    """The fields that a part is kept in."""
+    return {name for name, _, _, _ in parts_of(part)}
+
+
+def read_by(action: Action) -> set[str]:
+    """The fields that an action reads. Tunnels read what a flow has set of them, and a port that a packet leaves by the one it came by."""
+    match action:
+        case Move(origin):
+            return names_of(origin)
+        case Push(origin):
+            return names_of(origin)
+        case Output(Subfield() as part):
+            return {*names_of(part), *SENT}
+        case Output() | Group():
+            return set(SENT)
+        case Conntrack(zone, _, _, _, _, executed):
+            inner = {name for one in executed for name in read_by(one)}
+            return inner | (names_of(zone) if isinstance(zone, Subfield) else set())
+        case Clone(actions) | WriteActions(actions):
+            return {name for one in actions for name in read_by(one)}
+        case Load(name, _, mask) if mask != (1 << 128) - 1:
+            return names_of(Subfield(name, 0, 128 if name.startswith("xxreg") else 64 if name.startswith("xreg") else 32))
+        case CheckLarger(_, part) | Choose(_, part) | Pop(part):
+            return names_of(part)
+        case _:
+            return set()
+
+
+SENT = frozenset({"in_port", "tun_id", "tun_dst", "tun_src", "tun_metadata0", "tun_ipv6_dst"})
+
+
+def tables_of(action: Action, table: str) -> set[str]:
+    """The tables that an action leads to."""
+    match action:
+        case Resubmit(_, to):
+            return {to or table}
+        case Goto(to):
+            return {to}
+        case Conntrack(table=str(to)) if to:
+            return {to}
+        case Clone(actions) | WriteActions(actions):
+            return {one for inner in actions for one in tables_of(inner, table)}
+        case _:
+            return set()
+
+
+def groups_of(actions: Iterable[Action]) -> Iterator[int]:
+    """The groups that actions lead to."""
+    for action in actions:
+        match action:
+            case Group(number):
+                yield number
+            case Clone(inner) | WriteActions(inner):
+                yield from groups_of(inner)
+            case _:
+                continue

@@ -1,0 +1,154 @@
+"""Random flow tables of Open vSwitch: the walk, the plain reading of the language, the sets and Z3 say the same of every packet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from analyzer.api import load
+from analyzer.findings import Verdict
+from analyzer.query.endpoints import endpoints
+from analyzer.query.trace import Question, trace
+from analyzer.solve.concrete import Flow
+from analyzer.solve.packet import Fate
+from analyzer.transfer.graph import NetworkProgram
+from tests.lowered import agree, outcomes, walked
+from tests.test_ovs import written
+
+PODS, TABLES = 3, 4
+STATES = ("+new+trk", "+est+trk", "+rpl+trk", "-new+trk", "+trk-inv", "-trk")
+
+
+def flows(random: Random) -> str:
+    """A random pipeline: ARP is carried, the rest is up to chance."""
+    lines = ["table=0,priority=100,arp actions=NORMAL"]
+    for table in range(TABLES):
+        lines += [flow(random, table) for _ in range(random.randint(2, 7))]
+        lines.append(f"table={table},priority=0 actions={random.choice(('NORMAL', 'NORMAL', onward(random, table)))}")
+    return "".join(f" {line}\n" for line in dict.fromkeys(lines))
+
+
+def flow(random: Random, table: int) -> str:
+    """One flow."""
+    tests = random.sample(range(7), random.randint(1, 2))
+    words = [matching(random, kind) for kind in tests]
+    names = {word.split("=")[0] for word in words}
+    protocol = "tcp" if names & {"tp_dst", "tcp_flags"} else random.choice(("ip", "ip", "tcp", "icmp"))
+    return f"table={table},priority={random.randint(1, 9)},{protocol},{','.join(words)} actions={actions(random, table)}"
+
+
+def matching(random: Random, kind: int) -> str:
+    """One test of a flow."""
+    match kind:
+        case 0:
+            return f"in_port={random.randint(1, PODS)}"
+        case 1:
+            return f"nw_dst={random.choice(('10.0.0.1', '10.0.0.2', '10.0.0.2/31', '10.0.0.9'))}"
+        case 2:
+            return f"nw_src=10.0.0.{random.randint(1, PODS)}"
+        case 3:
+            return f"reg{random.randint(0, 1)}={random.choice(('0x1', '0x2/0x2', '0/0x1', '0xa000002'))}"
+        case 4:
+            return f"ct_state={random.choice(STATES)}"
+        case 5:
+            return f"tp_dst={random.choice(('80', '0x50/0xfff0', '81'))}"
+        case _:
+            return f"ct_mark={random.choice(('0x1', '0/0x1', '0x2/0x2'))}"
+
+
+def actions(random: Random, table: int) -> str:
+    """What a flow does: some changes, and an end."""
+    changes = [change(random) for _ in range(random.randint(0, 2))]
+    end = random.choice(
+        ("NORMAL", "drop", f"output:{random.randint(1, PODS)}", "IN_PORT", "group:1", *(onward(random, table) for _ in range(6)))
+    )
+    return ",".join([*changes, end]) if end != "drop" else "drop"
+
+
+def change(random: Random) -> str:
+    """Something that changes the packet or a register."""
+    return random.choice(
+        (
+            f"load:{random.randint(0, 3)}->NXM_NX_REG{random.randint(0, 1)}[0..1]",
+            "set_field:0x2/0x2->reg0",
+            "move:NXM_OF_IP_DST[]->NXM_NX_REG1[]",
+            "move:NXM_NX_REG0[0..7]->NXM_NX_REG1[8..15]",
+            "push:NXM_NX_REG0[],pop:NXM_NX_REG1[]",
+            "dec_ttl",
+            f"ct(commit,zone={random.randint(1, 2)},exec(set_field:0x{random.randint(1, 3)}->ct_mark))",
+            "ct_clear",
+            "set_field:0x1->reg0,resubmit(,9)",
+        )
+    )
+
+
+def onward(random: Random, table: int) -> str:
+    """On to a later table, through conntrack or not."""
+    if table >= TABLES - 1:
+        return "NORMAL"
+    to = random.randint(table + 1, TABLES - 1)
+    zone = random.randint(1, 2)
+    return random.choice(
+        (
+            f"resubmit(,{to})",
+            f"goto_table:{to}",
+            f"ct(table={to},zone={zone})",
+            f"ct(table={to},zone={zone},nat)",
+            f"ct(commit,table={to},zone={zone})",
+            f"ct(commit,table={to},zone={zone},nat(dst=10.0.0.{random.randint(1, PODS)}:80))",
+            f"ct(commit,table={to},zone={zone},nat(src=10.0.0.{random.randint(1, PODS)}))",
+        )
+    )
+
+
+def asked(folder: Path) -> list[str]:
+    """Every packet between the pods on which the two readings disagree."""
+    network = load(folder, assume_defaults=True).given.network
+    program = NetworkProgram(network, 4)
+    wrong = []
+    for source in range(1, PODS + 1):
+        for target in range(1, PODS + 1):
+            for protocol, port in (("TCP", 80), ("TCP", 81), ("ICMP", 0)) if source != target else ():
+                told = trace(network, Question(f"default/pod{source}", f"10.0.0.{target}", protocol, port, 40000))
+                assert told.packet is not None
+                scope = endpoints(network, f"default/pod{source}")[0].scope
+                assert scope is not None
+                found = outcomes(program, Flow(scope, told.packet))
+                doubt = told.fate is Fate.UNKNOWN or any(end.fate is Fate.UNKNOWN for end in found)
+                if not agree(found, walked(told)) and not doubt:
+                    wrong.append(f"{source}->{target} {protocol} {port}\n  walk {walked(told)}\n  language {found}")
+    return wrong
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_walk_and_language_agree_on_random_flows(seed: int, tmp_path: Path) -> None:
+    random = Random(seed)
+    text = flows(random)
+    written(tmp_path, text)
+    group = " group_id=1,type=select,bucket=weight:1,actions=output:1,bucket=weight:1,actions=output:2\n"
+    (tmp_path / "nodes" / "n1" / "ovs-ofctl_dump-groups_br-int").write_text(group)
+    wrong = asked(tmp_path)
+    assert not wrong, text + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("seed", range(100, 112))
+def test_verdicts_are_those_of_the_walk(seed: int, tmp_path: Path) -> None:
+    written(tmp_path, flows(Random(seed)))
+    group = " group_id=1,type=select,bucket=weight:1,actions=output:1,bucket=weight:1,actions=output:2\n"
+    (tmp_path / "nodes" / "n1" / "ovs-ofctl_dump-groups_br-int").write_text(group)
+    capture = load(tmp_path, assume_defaults=True)
+    guarantee = next(one for one in capture.check().guarantees if one.id == "pod-to-pod")
+    assert "internal error" not in guarantee.reason
+    fates = {
+        trace(capture.given.network, Question(f"default/pod{source}", f"10.0.0.{target}", protocol, port, 40000)).fate
+        for source in range(1, PODS + 1)
+        for target in range(1, PODS + 1)
+        for protocol, port in (("TCP", 80), ("TCP", 81), ("ICMP", 0))
+        if source != target
+    }
+    if guarantee.verdict is Verdict.PROVED:
+        assert fates == {Fate.REACHABLE}
+    elif fates - {Fate.REACHABLE}:
+        assert guarantee.verdict is Verdict.REFUTED, guarantee.reason
