@@ -15,6 +15,7 @@ from analyzer.facts.kubernetes import ServiceFact
 from analyzer.parsers import (
     _json_documents,
     _yaml,
+    _yaml_events,
     kubernetes,
 )
 from analyzer.source import Gap, Source
@@ -275,7 +276,7 @@ def test_reading_by_lines_says_what_the_parser_of_yaml_says(changes: list[tuple[
 
 def test_what_kubectl_writes_is_read_by_lines() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_yaml, "events", None)
+        patch.setattr(_yaml_events, "events", None)
         service = BLOCKS[: BLOCKS.index("- ")] + BLOCKS[BLOCKS.rindex("- apiVersion") :]
         known, gaps = facts_of(service)
     assert gaps == []
@@ -303,7 +304,7 @@ def test_flow_collections_are_read_by_lines_as_the_parser_of_yaml_reads_them(
 def test_flow_collections_on_one_line_are_read_by_lines() -> None:
     text = "apiVersion: v1\nkind: X\nspec:\n  ports:\n  - {name: dns, containerPort: 53}\n  types: [A, 'B']\n"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_yaml, "events", None)
+        patch.setattr(_yaml_events, "events", None)
         (fact,), gaps = facts_of(text)
     assert gaps == []
     assert fact.document["spec"] == {"ports": [{"name": "dns", "containerPort": 53}], "types": ["A", "B"]}

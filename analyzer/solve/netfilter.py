@@ -27,7 +27,6 @@ from analyzer.solve.netfilter_state import (
 from analyzer.solve.netfilter_tables import ReadyChain, Table
 from analyzer.solve.netfilter_tracking import bound, confirm, manipulated, track, undecided
 from analyzer.solve.netfilter_visit import ACCEPTED, Sets, Stop, Visit
-from analyzer.solve.nft_chains import walk_native
 from analyzer.solve.nft_tables import NativeChain, native_chains
 from analyzer.solve.oracle import Oracle
 from analyzer.solve.packet import Packet
@@ -279,6 +278,8 @@ def run_step(step: Step, visit: Visit) -> Stop:
             visit.table = step.table.name
             return walk(step.table, step.base, visit)
         case NativeStep():
+            from analyzer.solve.nft_chains import walk_native  # few namespaces have native chains
+
             return walk_native(step.native, visit)
         case TrackStep():
             if visit.tracked is None or visit.zone:
