@@ -45,6 +45,8 @@ def intersection(left: Ranges, right: Ranges) -> Ranges:
     if len(left) == 1 and len(right) == 1:
         low, high = max(left[0][0], right[0][0]), min(left[0][1], right[0][1])
         return ((low, high),) if low <= high else EMPTY
+    if not left or not right or left[-1][1] < right[0][0] or right[-1][1] < left[0][0]:
+        return EMPTY
     if len(left) > 8 * len(right):
         return _restricted(left, right)
     if len(right) > 8 * len(left):

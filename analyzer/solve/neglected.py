@@ -43,7 +43,7 @@ class Neglect:
 
 def blank(state: State, places: Sequence[int]) -> State:
     """The state with 0 in fields that are dead."""
-    if all(state.env[place] == 0 for place in places):
+    if not any(map(state.env.__getitem__, places)):
         return state
     env = list(state.env)
     for place in places:

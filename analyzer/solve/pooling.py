@@ -6,7 +6,7 @@ set keeps all of these, each with the guard that tells whose it is, so that noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analyzer.ranges import Ranges, intersection, normalised
@@ -50,20 +50,21 @@ class Pruning:
         key = (id(own), *(values_of(state, name) for name in known[1]))
         result = self.found.get(key)
         if result is None:
-            kept = [(place, item) for place, one in enumerate(own) if (item := there(state, one)) is not None]
+            values = {name: values_of(state, name) for name in known[1]}
+            kept = [(place, item) for place, one in enumerate(own) if (item := there(values, one)) is not None]
             result = self.found[key] = (tuple(item for _, item in kept), tuple(place for place, _ in kept))
         connections, places = result
         current = places.index(state.current) if state.current >= 0 else -1
         return state._replace(connections=connections, current=current)
 
 
-def there(state: State, item: Entry) -> Entry | None:
-    """The connection with the guards that still tell; None where it is there for no packet."""
+def there(values: Mapping[str, Ranges], item: Entry) -> Entry | None:
+    """The connection with the guards that still tell, by the values that the variables have; None where it is there for no packet."""
     if not item.guards:
         return item
     guards = []
     for name, ranges in item.guards:
-        own = values_of(state, name)
+        own = values[name]
         held = intersection(own, ranges)
         if not held:
             return None
