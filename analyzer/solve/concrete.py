@@ -10,14 +10,15 @@ from dataclasses import dataclass, replace
 
 from analyzer.addresses import Address
 from analyzer.model.network import Interface, Network
-from analyzer.solve import delivery, internet, links
+from analyzer.solve import delivery, discovering, internet, links
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.oracle import Oracle, explore, fate_of
 from analyzer.solve.packet import ACK, PICKED, SYN, TCP, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.walk_index import WalkIndex, index_of
-from analyzer.solve.walk_state import Answered, Delivered, Dropped, Ending, Endings, Frame, Left, Undecided, Walk, best
+from analyzer.solve.walk_state import Answered, Delivered, Dropped, Ending, Endings, Frame, Left, Oversized, Undecided, Walk, best
 from analyzer.source import Scope, Span
 
+REPLY = "the reply: "
 OPENING = "the packet that ends the handshake: "
 FOREIGN_MAC = 0x020000000001
 
@@ -53,10 +54,24 @@ def one_way(index: WalkIndex, flow: Flow, oracle: Oracle) -> Outcome:
     """One run: the request, who takes it, the reply."""
     state = Walk(index, oracle)
     outcome = there_and_back(state, flow)
+    if state.oversized is not None and outcome.reason.removeprefix(REPLY) == state.oversized.reason:
+        outcome = noticed(index, flow, oracle, state.oversized, outcome)
     if oracle.picked:
         outcome = shown(outcome, oracle)
     state.surroundings.clear()  # They refer to the walk: without them it is freed at once, not when garbage is collected.
     return outcome
+
+
+def noticed(index: WalkIndex, flow: Flow, oracle: Oracle, end: Oversized, outcome: Outcome) -> Outcome:
+    """The outcome of a packet that was too long, with what its sender hears of it once short ones have made the connection."""
+    state, sender = Walk(index, oracle), flow.start
+    there_and_back(state, replace(flow, packet=flow.packet._replace(size=None)))
+    if outcome.reason.startswith(REPLY):
+        places = {space.place: scope for scope, space in index.spaces.items()}
+        sent = next((hop.place for hop in outcome.hops if hop.reply and hop.stage == "send"), "")
+        sender = places.get(sent, sender)
+    state.reply = False
+    return outcome._replace(reason=f"{outcome.reason}; {discovering.heard(state, sender, end)}")
 
 
 def shown(outcome: Outcome, oracle: Oracle) -> Outcome:
@@ -190,7 +205,7 @@ def answered(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
         case Left(by, _, hops):
             reason = f"leaves the capture by {by}"
         case _:
-            return failed(state, ending, seen, "the reply: ")
+            return failed(state, ending, seen, REPLY)
     if reason:
         return seen._replace(fate=Fate.UNREACHABLE, reason=f"the reply {reason}", hops=hops, assumptions=tuple(state.assumptions))
     return opened(state, flow, end, seen._replace(hops=hops))

@@ -15,7 +15,7 @@ from analyzer.solve.route_answers import NotKnown, Refused, Route
 from analyzer.solve.route_lookup import chosen, route_of
 from analyzer.solve.sources import select_six, source_of
 from analyzer.solve.walk_index import Space
-from analyzer.solve.walk_state import HEADER, Delivered, Dropped, Endings, Walk
+from analyzer.solve.walk_state import HEADER, Delivered, Dropped, Endings, Oversized, Walk
 from analyzer.source import Scope
 
 ACCEPTED = Judgement.ACCEPTED
@@ -110,7 +110,7 @@ def originate(walk: Walk, scope: Scope, packet: Packet) -> Endings:
     return endings
 
 
-def sent(walk: Walk, space: Space, packet: Packet) -> Endings:
+def sent(walk: Walk, space: Space, packet: Packet, quoted: Packet | None = None) -> Endings:
     """Source, route, OUTPUT, and where that changed the packet, the route again. What has no source yet is routed once only, as the kernel's
     tunnels do (``udp_tunnel_dst_lookup``, ``ip_tunnel_xmit``)."""
     scope = space.scope
@@ -122,7 +122,7 @@ def sent(walk: Walk, space: Space, packet: Packet) -> Endings:
     route, ready = found
     walk.tell(scope, "send", str(ready), None, ready)
     told(walk, space, route, ready)
-    at = HookPacket(ready, out_device=route.device, local=True)
+    at = HookPacket(ready, out_device=route.device, local=True, quoted=quoted)
     passed = run(walk, space, Hook.OUTPUT, at)
     if not isinstance(passed, HookPacket):
         return passed
@@ -188,10 +188,23 @@ def run(walk: Walk, space: Space, hook: Hook, at: HookPacket) -> HookPacket | En
             return passed
         at, first = passed, result.resume
     if result.judgement is ACCEPTED:
-        return result.packet
+        return result.packet if at.quoted is None else requoted(result.packet, at.packet)
     if result.judgement is Judgement.UNKNOWN:
         return walk.undecided(result.reason, result.at, result.settle)
     return walk.drop(space.scope, f"{space.place}: {result.reason}", result.at)
+
+
+def requoted(at: HookPacket, before: Packet) -> HookPacket:
+    """An ICMP error after a hook: what it quotes is translated with it (``nf_nat_icmp_reply_translation``)."""
+    connection = at.tracked.connection if at.tracked is not None else None
+    if connection is None or at.tracked is None or at.quoted is None:
+        return at
+    own, quoted = connection.original if at.tracked.reply else connection.reply, at.quoted
+    if at.packet.destination != before.destination:
+        quoted = quoted._replace(source=own.source, source_port=own.source_port)
+    if at.packet.source != before.source:
+        quoted = quoted.to_destination(own.destination, own.destination_port)
+    return at._replace(quoted=quoted)
 
 
 def output(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
@@ -235,6 +248,7 @@ def fitted(walk: Walk, space: Space, device: str, route: Route, packet: Packet, 
     link = space.links.get(device)
     place = route.fact.at if route.fact.mtu else (link.at if link else None)
     reason = f"{space.place}: the packet of {size} bytes must not be fragmented and {device} carries {limit}"
+    walk.oversized = Oversized(space.scope, packet, limit, reason, own, True)
     return walk.drop(space.scope, reason, place)
 
 

@@ -16,7 +16,7 @@ from analyzer.solve import bridging, cilium, control, internet, ovs, resolution,
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.packet import Packet
 from analyzer.solve.walk_index import Pair, Space
-from analyzer.solve.walk_state import HEADER, Endings, Frame, Question, Walk
+from analyzer.solve.walk_state import HEADER, Endings, Frame, Oversized, Question, Walk
 
 DEEP = 72
 """More devices on one way than this are taken for a loop."""
@@ -148,7 +148,7 @@ def crossed(frame: Frame, elsewhere: bool) -> Frame:
     if load is None:
         return frame
     packet = load.packet.with_mark(0) if elsewhere and load.packet.mark else load.packet
-    return frame.carrying(HookPacket(packet), False)
+    return frame.carrying(HookPacket(packet, quoted=load.quoted), False)
 
 
 def longer(walk: Walk, at: Interface, link: LinkFact, frame: Frame, extra: int = 0) -> Endings | None:
@@ -159,7 +159,9 @@ def longer(walk: Walk, at: Interface, link: LinkFact, frame: Frame, extra: int =
     size = packet.size + HEADER[packet.family]
     if size <= link.mtu + extra:
         return None
-    return walk.drop(at.scope, f"{at} takes {link.mtu} bytes and the packet has {size}", link.at)
+    reason = f"{at} takes {link.mtu} bytes and the packet has {size}"
+    walk.oversized = Oversized(at.scope, packet, link.mtu, reason, False, False)
+    return walk.drop(at.scope, reason, link.at)
 
 
 def packet_of(frame: Frame) -> Packet | None:

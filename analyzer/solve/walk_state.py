@@ -148,6 +148,18 @@ def best(endings: Sequence[Ending]) -> Ending:
     return min(endings, key=rank) if endings else Dropped("nothing takes the frame")
 
 
+class Oversized(NamedTuple):
+    """A packet that was dropped since it was too long: where, what it was there, what would have passed, and the words and place of its end.
+    ``told``: the kernel of the namespace says so to the sender; a device or a bridge does not."""
+
+    scope: Scope
+    packet: Packet
+    limit: int
+    reason: str
+    own: bool
+    told: bool
+
+
 class Known(NamedTuple):
     """What a question to a network taught, where no decision was met: the same question need not be asked again by later walks."""
 
@@ -161,7 +173,7 @@ class Known(NamedTuple):
 @dataclass(slots=True)
 class Walk:
     """One run of a walk. ``circles``: how often a question for a neighbour had to wait for itself. ``kept``: the routes that were found before
-    the source was chosen, by namespace and flow."""
+    the source was chosen, by namespace and flow. ``oversized``: the last packet that was too long."""
 
     index: WalkIndex
     oracle: Oracle
@@ -176,6 +188,7 @@ class Walk:
     kept: dict[tuple[object, ...], Route] = field(default_factory=dict)
     asking: set[tuple[Interface, Address]] = field(default_factory=set)
     circles: int = 0
+    oversized: Oversized | None = None
     seen: set[tuple[object, ...]] = field(default_factory=set)
     reply: bool = False
     quiet: int = 0
