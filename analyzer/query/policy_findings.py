@@ -15,7 +15,7 @@ from analyzer.policy.evaluation import holds
 from analyzer.policy.planes import kinds
 from analyzer.policy.reading import Complaint, group_of
 from analyzer.policy.redundancy import Redundant, redundancies
-from analyzer.policy.terms import EVERYONE, All, AnyOf, Kind, Not, Of, Peer, PortName, Traffic
+from analyzer.policy.terms import EVERYONE, All, AnyOf, Kind, Named, Not, Of, Peer, PortName, Traffic, leaves
 from analyzer.policy.tiers import Action, Direction, Policy, Rule
 from analyzer.policy.words import peer_words, traffic_words
 from analyzer.query.policies import Identity, Policies, known, of_network, profile_of
@@ -95,12 +95,22 @@ def unselective(network: Network) -> Iterator[Policy]:
     """Policies that select nobody. Of manifests: where the namespace has pods in the input, so that theirs are not just elsewhere."""
     found = of_network(network)
     populated = Counter(entity.namespace for entity in found.world.entities)
+    selecting = {name_of(policy) for policy in written(network) if selects_somebody(found, policy)}
     for policy in written(network):
         there = captured(network) or (populated[policy.namespace] and not operated(network) if policy.namespace else False)
-        if (there or on_hosts(network, policy)) and not any(
-            found.factors(family).universe.sides(policy.subject)[1] for family in found.families()
-        ):
+        if (there or on_hosts(network, policy)) and name_of(policy) not in selecting:
+            selecting.add(name_of(policy))
             yield policy
+
+
+def name_of(policy: Policy) -> tuple[str, str, str]:
+    """The object that a policy is of: one may be several policies, for pods and for nodes."""
+    return policy.kind, policy.namespace, policy.name
+
+
+def selects_somebody(found: Policies, policy: Policy) -> bool:
+    """Whether a policy selects anybody, or may."""
+    return any(found.factors(family).universe.sides(policy.subject)[1] for family in found.families())
 
 
 def idle(network: Network) -> Iterator[Idle]:
@@ -117,6 +127,8 @@ def idle(network: Network) -> Iterator[Idle]:
 def matches_nobody(network: Network, found: Policies, peer: Peer) -> bool:
     """Whether a peer matches nobody, and somebody could be expected to be there."""
     if any(found.factors(family).universe.sides(peer)[1] for family in found.families()):
+        return False
+    if any(isinstance(leaf, Named) and leaf.of is Of.SERVICE for leaf in leaves(peer)):
         return False
     within = All(tuple(term for term in terms_of(peer) if about_namespaces(term)))
     universe = found.factors(found.families()[0]).universe
@@ -180,11 +192,36 @@ def port_names(traffic: Traffic) -> Iterator[PortName]:
 
 
 def redundant(network: Network) -> tuple[Redundant, ...]:
-    """Rules that change nothing because others decide the same."""
+    """Rules that change nothing because others decide the same. A rule as it is written may be several here, all of which are to change nothing."""
     found = of_network(network)
     own = set(written(network))
-    every = (item for item in redundancies(found.all, found.families()) if not item.nothing and item.policy in own)
-    return tuple(item for item in every if all(policy.readable for policy, _ in item.covers))
+    every = redundancies(found.all, found.families())
+    counts = Counter(line for policy in own for line in lines_of(policy))
+    idle = Counter(line_of(item.policy, item.direction, item.rule) for item in every if item.policy in own)
+    kept: dict[Line, Redundant] = {}
+    for item in every:
+        line = line_of(item.policy, item.direction, item.rule)
+        whole = item.policy in own and idle[line] == counts[line] and item.policy.kind not in MODES
+        if whole and not item.nothing and all(policy.readable for policy, _ in item.covers):
+            kept.setdefault(line, item)
+    return tuple(kept.values())
+
+
+# Kinds that say a mode and have no rules of their own: to say what holds anyway is good practice.
+MODES = frozenset({"HostEndpoint", "PeerAuthentication"})
+Line = tuple[str, str, str, Direction, Span]
+
+
+def line_of(policy: Policy, direction: Direction, rule: Rule) -> Line:
+    """A rule as it is written."""
+    return (*name_of(policy), direction, rule.at)
+
+
+def lines_of(policy: Policy) -> Iterator[Line]:
+    """The rules of a policy as they are written, each as often as it is a rule here."""
+    for direction in Direction:
+        if (rules := policy.direction(direction)) is not None:
+            yield from (line_of(policy, direction, rule) for rule in rules.rules if rule.action is not Action.LOG)
 
 
 class Ineffective(NamedTuple):
