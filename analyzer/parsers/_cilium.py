@@ -18,6 +18,8 @@ from analyzer.source import Gap, Source, Span
 
 PROGRAM = r"cilium(-dbg)?[-_]"
 ENDING = r"([-_](?!error)\S*)?"
+ENTRIES = frozenset("0123456789[ ")
+"""How the lines of a map begin, but for addresses of IPv6 and names."""
 COLUMNS = re.compile(r"\s{2,}")
 KEYED = re.compile(r"\s{2,}|\s(?=identity=|id=\d|\(localhost\))")
 ERRORS = (
@@ -55,7 +57,7 @@ def rows(source: Source, heading: re.Pattern[str]) -> Iterator[Row | Gap]:
         line = raw.rstrip()
         if not line.strip() or heading.match(line):
             continue
-        if problem := failure(line):
+        if line[0] not in ENTRIES and (problem := failure(line)):
             yield gap(source, number, problem)
             continue
         first, *rest = KEYED.split(line, maxsplit=1)

@@ -214,15 +214,17 @@ def overlay_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
 def taken_out(found: View, identity: int) -> Transfer:
     """A packet of the tunnel: those of nodes are of the identity that the ipcache has for their source."""
-    onward = goto(found.scope, "cilium taken", str(identity))
-    if identity != REMOTE_NODE:
-        return onward
-    rows = [
-        (pair, goto(found.scope, "cilium taken", str(fact.identity)))
-        for pair, fact in found.pieces
-        if fact.identity != REMOTE_NODE
-    ]
-    return dispatch(Field.SOURCE, rows, onward)
+    if identity == REMOTE_NODE:
+        return goto(found.scope, "cilium node")
+    return goto(found.scope, "cilium taken", str(identity))
+
+
+def node_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """A packet that a node sent in the tunnel, its own or another's."""
+    del detail
+    known = [(pair, identity) for pair, identity in of(context, scope).senders if identity != REMOTE_NODE]
+    rows = [(pair, goto(scope, "cilium taken", str(identity))) for pair, identity in known]
+    return dispatch(Field.SOURCE, rows, goto(scope, "cilium taken", str(REMOTE_NODE)))
 
 
 def taken_stage(context: Context, scope: Scope, detail: str) -> Transfer:
@@ -249,21 +251,28 @@ def host_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
 def by_sender(found: View, stage: str, more: str) -> Transfer:
     """By the identity of the sender of a packet from the stack: by its mark, else by its source (``inherit_identity_from_host``, ``resolve_srcid_ipv4``)."""
-
-    def then(identity: int) -> Transfer:
-        return goto(found.scope, stage, f"{identity} {more}".rstrip())
-
-    def by_source(otherwise: int) -> Transfer:
-        rows = [(pair, then(fact.identity if fact.identity not in (UNKNOWN, HOST) else otherwise)) for pair, fact in found.pieces]
-        return dispatch(Field.SOURCE, rows, then(otherwise))
-
+    after = f"{stage} {more}".rstrip()
     carried: Transfer = End(
         Unknown(f"the mark of a packet of {found.scope} carries an identity that no endpoint of the node has")
     )
     for identity in sorted({entry.identity for entry in found.endpoints if entry.identity >= LOWEST}):
-        carried = If(Bits(Field.MARK, WHOLE_MARK, marked(identity)), then(identity), carried)
-    others = If(Bits(Field.MARK, MAGIC, OF_IDENTITY), carried, by_source(WORLD))
-    return If(Bits(Field.MARK, MAGIC, OF_HOST), by_source(HOST), others)
+        known = goto(found.scope, stage, f"{identity} {more}".rstrip())
+        carried = If(Bits(Field.MARK, WHOLE_MARK, marked(identity)), known, carried)
+    others = If(Bits(Field.MARK, MAGIC, OF_IDENTITY), carried, goto(found.scope, "cilium sender", f"{WORLD} {after}"))
+    return If(Bits(Field.MARK, MAGIC, OF_HOST), goto(found.scope, "cilium sender", f"{HOST} {after}"), others)
+
+
+def sender_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """By the source of a packet, for a stage whose detail begins with the identity; what has none is of the identity that is given."""
+    given, stage, more = detail.split(" ", 2)[0], " ".join(detail.split()[1:3]), " ".join(detail.split()[3:])
+    ends: dict[int, Transfer] = {}
+
+    def then(identity: int) -> Transfer:
+        own = int(given) if identity in (UNKNOWN, HOST) else identity
+        return ends.setdefault(own, goto(scope, stage, f"{own} {more}".rstrip()))
+
+    rows = [(pair, then(identity)) for pair, identity in of(context, scope).senders]
+    return dispatch(Field.SOURCE, rows, then(UNKNOWN))
 
 
 def to_stage(context: Context, scope: Scope, detail: str) -> Transfer:
@@ -348,11 +357,7 @@ def from_outside(found: View) -> Transfer:
     pods = In(Field.DESTINATION, cilium_uplink.addresses(found))
     here: Transfer = KEEP
     if setup.host_routing:
-        rows = [
-            (pair, goto(scope, "cilium to", str(fact.identity if fact.identity not in (UNKNOWN, HOST) else WORLD)))
-            for pair, fact in found.pieces
-        ]
-        here = If(pods, dispatch(Field.SOURCE, rows, goto(scope, "cilium to", str(WORLD))), KEEP)
+        here = If(pods, goto(scope, "cilium sender", f"{WORLD} cilium to"), KEEP)
     elif setup.host_routing is None:
         words = f"whether {scope} passes by its stack (eBPF host routing) is not known ({found.state.settles}/cilium_status_--verbose)"
         here = If(pods, End(Unknown(words)), KEEP)

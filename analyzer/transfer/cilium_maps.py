@@ -57,6 +57,17 @@ class View:
         return dict(sorted(ranges.items()))
 
     @cached_property
+    def senders(self) -> tuple[tuple[tuple[int, int], int], ...]:
+        """The ipcache's ranges with their identities, neighbours of one identity together."""
+        found: list[tuple[tuple[int, int], int]] = []
+        for (low, high), fact in self.pieces:
+            if found and found[-1][1] == fact.identity and found[-1][0][1] == low - 1:
+                found[-1] = (found[-1][0][0], high), fact.identity
+            else:
+                found.append(((low, high), fact.identity))
+        return tuple(found)
+
+    @cached_property
     def nodes(self) -> tuple[tuple[Address, Ranges, Span], ...]:
         """The nodes that the tunnel leads to, each with the addresses behind it and where the first of them is said."""
         found: dict[Address, tuple[list[tuple[int, int]], Span]] = {}

@@ -6,7 +6,7 @@ Frontends that differ in addresses and ports only are one family, as IPVS' virtu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from analyzer.addresses import Address
 from analyzer.facts.cilium import FrontendFact
@@ -39,8 +39,13 @@ LOOPBACK = 0xA9FE2A01
 
 
 def balanced(view: View) -> Transfer:
-    """The rules by which the destination of a connection that an endpoint opens is translated."""
-    return seq(searched(tuple(rows(view)), translated, True, DNAT_STATUS), unlisted(view))
+    """The rules by which the destination of a connection that an endpoint opens is translated; the same for every endpoint of a node."""
+    made = view.context.made
+    found = made.get(("cilium services", view.scope))
+    if found is None:
+        made["cilium services", view.scope] = seq(searched(tuple(rows(view)), translated, True, DNAT_STATUS), unlisted(view))
+        return balanced(view)
+    return cast(Transfer, found)
 
 
 class Place(NamedTuple):

@@ -85,11 +85,20 @@ def past_stack(found: View) -> Transfer:
 def connecting(context: Context, scope: Scope) -> Transfer:
     """A process of the host's own network sends to a service: its socket was translated when it connected."""
     found = view(context, scope)
-    if found is None or found.state.setup.replacement is False:
+    if found is None or found.state.setup.replacement is False or not found.state.frontends:
         return KEEP
+    every = normalised((one.address.value,) * 2 for one in found.state.frontends if one.address.family == 4)
+    return If(In(Field.DESTINATION, every), call(scope, "cilium sockets"), KEEP)
+
+
+def sockets_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """Comes back with packets to no service."""
+    del detail
+    found = view(context, scope)
+    assert found is not None
     rows: dict[int, list[Transfer]] = {}
     for place in cilium_services.places(found):
         fact = place.frontend
         lost = End(Unknown(f"how sockets of {scope} are translated to {fact} is not lowered"), fact.at)
         rows.setdefault(place.value, []).append(If(place.match, lost, KEEP, fact.at))
-    return by_value(Field.DESTINATION, {value: seq(*parts) for value, parts in rows.items()}, KEEP) if rows else KEEP
+    return by_value(Field.DESTINATION, {value: seq(*parts) for value, parts in rows.items()}, KEEP)
