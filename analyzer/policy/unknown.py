@@ -36,7 +36,7 @@ def unknown_kinds(cluster: Cluster, known: Collection[str]) -> Iterator[Complain
 def wrong(group: str, kind: str, kinds: frozenset[str]) -> str:
     """What is wrong with a kind; empty where nothing is known to be."""
     near = get_close_matches(kind, sorted(kinds), 1, NEAR) if kind not in kinds else []
-    if kind in kinds or not (near or group in WHOLE):
+    if kind.removesuffix("List") in kinds or not (near or group in WHOLE):
         return ""
     meant = f": did you mean {near[0]}?" if near else f": it has {', '.join(sorted(kinds))}"
     return f"{group} has no kind {kind}{meant}"
