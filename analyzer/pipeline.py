@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -49,12 +49,13 @@ def read_input(
     more: tuple[Source, ...] = (),
     skip: Callable[[str], bool] | None = None,
     rendering: Rendering | None = None,
+    texts: Mapping[str, bytes] | None = None,
 ) -> Input:
     """Capture, parse and build: paths -> sources -> facts -> network. Nothing in the input raises.
 
     ``more`` are sources beside those of the paths; files whose path ``skip`` is true of are not read. Charts and
-    kustomizations are rendered as ``rendering`` says."""
-    loaded = load(paths, stdin, lambda done, total: progress("reading files", done, total), skip, rendering)
+    kustomizations are rendered as ``rendering`` says. ``texts`` stand in place of the files of their paths."""
+    loaded = load(paths, stdin, lambda done, total: progress("reading files", done, total), skip, rendering, texts)
     progress("parsing")
     sources = (*loaded.sources, *more)
     known, gaps = facts(sources)

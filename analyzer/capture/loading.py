@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
@@ -66,9 +66,10 @@ def load(
     progress: Progress = quiet,
     skip: Callable[[str], bool] | None = None,
     rendering: Rendering | None = None,
+    texts: Mapping[str, bytes] | None = None,
 ) -> Loaded:
     """Reads files, directories, archives and ``-``; nothing in them raises. Files whose path ``skip`` is true of are left out. Charts and kustomizations
-    are rendered as ``rendering`` says; without it they are read as they lie there.
+    are rendered as ``rendering`` says; without it they are read as they lie there. ``texts`` stand in place of the files of their paths.
 
     A path in a source is its name inside the input where one directory or archive is given, else it begins with the path as given.
     ``progress`` is called with the number of files done and 0, as the total is not known before.
@@ -80,7 +81,7 @@ def load(
         elif isinstance(item, Gap):
             collected.gaps.append(item)
         else:
-            accept(item, collected)
+            accept(replace(item, data=texts[item.path]) if texts and item.path in texts else item, collected)
         progress(number, 0)
     settle(collected)
     kept, doubled = once(sorted(collected.sources, key=lambda pair: (pair[1].path, pair[1].kind == "pasted")))

@@ -12,6 +12,7 @@ COMMANDS = {
     "collect": "print the script that captures a node",
     "rules": "the rules, or one rule's manual page",
     "completion": "print the completion script of a shell",
+    "lsp": "the language server, for editors",
     "man": "print the manual page",
 }
 

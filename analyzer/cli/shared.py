@@ -73,6 +73,7 @@ def load(
         progress=progress,
         more=elsewhere(settings) if more is None else more,
         rendering=Rendering(tuple(options.values), options.render == "auto"),
+        texts=getattr(options, "texts", None),
         skip=excluded(settings, paths_from(options.paths, settings.folder)),
     )
     return with_edits(given, options) if getattr(options, "edited", None) else given

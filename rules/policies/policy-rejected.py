@@ -29,7 +29,7 @@ def check(network: Network) -> Iterator[Finding]:
     for item in complaints(network, rejected=True):
         found = MISSPELT.search(item.message)
         edits = [Edit(item.at, found["meant"], found["field"])] if found and item.at.end_column else []
-        yield RULE.finding(item.at, item.message, help=f"did you mean {found['meant']}?" if found else "", edits=edits)
+        yield RULE.finding(item.at, item.message, help=f"write {found['meant']}" if found else "", edits=edits)
 
 
 RULE = Rule("policy-rejected", Severity.ERROR, __doc__, check)

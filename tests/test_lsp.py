@@ -1,0 +1,119 @@
+"""The language server, by a client of its own over stdio."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pygls")
+POLICY = (
+    "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: web, namespace: shop}\nspec:\n  podSelecter: {}\n"
+)
+
+
+class Client:
+    """An editor."""
+
+    def __init__(self, root: Path) -> None:
+        command = [sys.executable, "-m", "analyzer", "lsp"]
+        self.process = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.root, self.number = root, 0
+        folders = [{"uri": root.as_uri(), "name": "root"}]
+        self.ask("initialize", {"processId": None, "rootUri": root.as_uri(), "capabilities": {}, "workspaceFolders": folders})
+        self.tell("initialized", {})
+
+    def tell(self, method: str, params: object, number: int | None = None) -> None:
+        """Sends a message."""
+        message = {"jsonrpc": "2.0", "method": method, "params": params} | ({} if number is None else {"id": number})
+        data = json.dumps(message).encode()
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(data), data))
+        self.process.stdin.flush()
+
+    def read(self) -> dict[str, Any]:
+        """The next message."""
+        assert self.process.stdout is not None
+        length = 0
+        while line := self.process.stdout.readline().strip():
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        found = json.loads(self.process.stdout.read(length))
+        assert isinstance(found, dict)
+        return found
+
+    def ask(self, method: str, params: object) -> Any:
+        """The answer to a request; notifications before it are passed over."""
+        self.number += 1
+        self.tell(method, params, self.number)
+        while (message := self.read()).get("id") != self.number:
+            pass
+        return message["result"]
+
+    def diagnostics(self, name: str) -> list[dict[str, Any]]:
+        """What is published next about a file."""
+        while True:
+            message = self.read()
+            if message.get("method") == "textDocument/publishDiagnostics" and message["params"]["uri"].endswith(name):
+                found = message["params"]["diagnostics"]
+                assert isinstance(found, list)
+                return found
+
+    def end(self) -> None:
+        """Ends the server."""
+        self.ask("shutdown", None)
+        self.tell("exit", None)
+        self.process.wait(20)
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Client]:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    editor = Client(tmp_path)
+    yield editor
+    editor.end()
+
+
+def document(client: Client) -> dict[str, str]:
+    return {"uri": (client.root / "policy.yaml").as_uri()}
+
+
+def test_a_finding_is_shown_explained_mended_and_gone(client: Client) -> None:
+    opened = {"languageId": "yaml", "version": 1, "text": POLICY}
+    client.tell("textDocument/didOpen", {"textDocument": document(client) | opened})
+    (shown,) = client.diagnostics("policy.yaml")
+    assert shown["code"] == "policy-rejected"
+    assert shown["range"] == {"start": {"line": 4, "character": 2}, "end": {"line": 4, "character": 13}}
+    hover = client.ask("textDocument/hover", {"textDocument": document(client), "position": {"line": 4, "character": 5}})
+    assert "## How to mend" in hover["contents"]["value"]
+    wanted = {"textDocument": document(client), "range": shown["range"], "context": {"diagnostics": [shown]}}
+    actions = client.ask("textDocument/codeAction", wanted)
+    assert [action["title"] for action in actions] == ["write podSelector", "ignore policy-rejected here"]
+    (edit,) = actions[0]["edit"]["changes"][document(client)["uri"]]
+    assert edit["newText"] == "podSelector"
+    text = POLICY.replace("podSelecter", "podSelector")
+    client.tell("textDocument/didChange", {"textDocument": document(client) | {"version": 2}, "contentChanges": [{"text": text}]})
+    assert client.diagnostics("policy.yaml") == []
+
+
+def test_columns_are_those_of_the_protocol(client: Client) -> None:
+    text = POLICY.replace("  podSelecter: {}", "  ? '😀'\n  : {}")
+    client.tell("textDocument/didOpen", {"textDocument": document(client) | {"languageId": "yaml", "version": 1, "text": text}})
+    (shown,) = client.diagnostics("policy.yaml")
+    assert shown["range"]["end"]["character"] - shown["range"]["start"]["character"] == len("'😀'") + 1
+
+
+def test_half_written_text_keeps_the_server_alive(client: Client) -> None:
+    opened = {"languageId": "yaml", "version": 1, "text": POLICY + "  ingress: [{from: [{"}
+    client.tell("textDocument/didOpen", {"textDocument": document(client) | opened})
+    assert client.diagnostics("policy.yaml")
+    client.tell(
+        "textDocument/didChange", {"textDocument": document(client) | {"version": 2}, "contentChanges": [{"text": POLICY}]}
+    )
+    assert client.diagnostics("policy.yaml")[0]["code"] == "policy-rejected"
