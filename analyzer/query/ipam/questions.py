@@ -36,10 +36,15 @@ def asked(network: Network) -> Iterator[Asked]:
     known = list(records(network))
     places = node_places(network)
     for space in sorted({item.space for item in found}):
-        mine = tuple(item for item in found if item.space == space and item.count)
+        mine = tuple(item for item in found if item.space == space and item.count and readable(item))
         if mine:
             question = question_of(network, mine, used(network, known, space), places)
             yield Asked(space, question, settle(question), mine)
+
+
+def readable(item: Ask) -> bool:
+    """Whether the addresses that an ask names could be read: what it wants is else not known, and told of by itself."""
+    return item.entries is None or all(item.entries)
 
 
 def used(network: Network, known: list[Record], space: str) -> dict[int, Ranges]:
