@@ -132,6 +132,8 @@ def set_mark(connection: bool) -> Callable[[Options, int], Target]:
     def make(options: Options, family: int) -> Target:
         del family
         option = options[0]
+        if any(item.name.endswith("-shift-mark") for item in options):
+            return UnknownTarget(" ".join(item.text for item in options))
         match option.name:
             case "set-xmark":
                 value, mask = masked(option.value)

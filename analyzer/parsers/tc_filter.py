@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ HEADER = re.compile(r"^#.*?\bdev (\S+)(?:\s+(ingress|egress|root|parent \S+))?\s
 FILTER = re.compile(r"^filter\s+(?:dev (\S+)\s+)?(?:(ingress|egress)\s+|parent (\S+)\s+)?(.*)$")
 MATCH = re.compile(r"^\s+match ([0-9a-f]{8})/([0-9a-f]{8}) at (-?\d+)")
 ACTION = re.compile(r"^\s+action order \d+:\s*(\S+)\s*(.*)$")
+CHANCE = re.compile(r"^\s+random type ((?!none\b)\S.*)")
 MIRRED = re.compile(r"\((Egress|Ingress) (Redirect|Mirror) to device (\S+?)\)")
 NAMED = re.compile(r"(?P<device>\S+?)(?:_(?P<hook>ingress|egress|root)|_parent_(?P<parent>\S+))?")
 PARENTS = {
@@ -65,6 +66,8 @@ def read(source: Source) -> Iterator[Fact | Gap]:
             draft.keys.append((int(match.group(1), 16), int(match.group(2), 16), int(match.group(3))))
         elif draft and (action := ACTION.match(line)):
             draft.actions.append(action_of(action.group(1), action.group(2)))
+        elif draft and draft.actions and (chance := CHANCE.match(line)):
+            draft.actions[-1] = by_chance(draft.actions[-1], chance.group(1))
         elif not KNOWN.match(line) and not line.startswith("#"):
             yield from stranger(source, number, line)
     yield from finished(source, draft)
@@ -84,6 +87,11 @@ def stranger(source: Source, number: int, line: str) -> Iterator[Gap]:
         yield gap(source, number, str(problem))
 
 
+def by_chance(action: Mirred | OtherAction, text: str) -> Mirred | OtherAction:
+    """An action that is another now and then (``random type netrand drop val 5``)."""
+    return OtherAction(action.name, f"{action.text} random {text}") if isinstance(action, OtherAction) else action
+
+
 def action_of(name: str, text: str) -> Mirred | OtherAction:
     """``mirred (Egress Redirect to device vxlan1) stolen``."""
     if found := MIRRED.search(text):
@@ -96,6 +104,8 @@ def finished(source: Source, draft: Draft | None) -> Iterator[Fact | Gap]:
     if draft is None:
         return
     words = draft.words
+    if chain_of(words) != "0":
+        return
     classifier = words[4] if len(words) > 4 else ""
     header = classifier in ("u32", "matchall", "flower", "bpf", "basic", "fw") and not draft.actions and not draft.keys
     if (
@@ -127,6 +137,11 @@ def finished(source: Source, draft: Draft | None) -> Iterator[Fact | Gap]:
     )
 
 
+def chain_of(words: Sequence[str]) -> str:
+    """A filter's chain; those but 0 are only come to by ``goto chain``, which is an open action."""
+    return words[words.index("chain") + 1] if "chain" in words[:-1] else "0"
+
+
 def program(classifier: str, acts: bool) -> tuple[OtherAction, ...]:
     """What a BPF classifier with ``direct-action`` does by itself, which is not known (net/sched/cls_bpf.c, cls_bpf_classify)."""
     return (OtherAction("bpf", "direct-action"),) if classifier == "bpf" and acts else ()
@@ -147,7 +162,7 @@ def read_json(source: Source) -> Iterator[Fact | Gap]:
         keys = tuple(key_of(match) for match in options.get("match", ()))
         classifier = item.get("kind", "")
         own = program(classifier, "direct-action" in options)
-        if not actions and not keys and not own:
+        if (not actions and not keys and not own) or item.get("chain", 0) != 0:
             continue
         device = item.get("dev") or named_device
         if not device:
@@ -183,7 +198,10 @@ def action_from(action: Mapping[str, Any]) -> Mirred | OtherAction:
     """One action of JSON."""
     if action.get("kind") == "mirred":
         return Mirred(action.get("mirred_action") == "redirect", action.get("direction") == "ingress", str(action["to_dev"]))
-    return OtherAction(str(action.get("kind", "")), str((action.get("control_action") or {}).get("type", "")))
+    found = OtherAction(str(action.get("kind", "")), str((action.get("control_action") or {}).get("type", "")))
+    chance = action.get("prob")
+    kind = chance.get("random_type", "none") if isinstance(chance, Mapping) else "none"
+    return found if kind == "none" else by_chance(found, str(kind))
 
 
 PARSER = Parser(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from analyzer.facts.system import FilterFact, Mirred, OtherAction
+from analyzer.model.actions import Effect, effect
 from analyzer.model.network import Interface
 from analyzer.solve import links
 from analyzer.solve.netfilter import HookPacket
@@ -23,10 +26,8 @@ def filtered(walk: Walk, space: Space, at: Interface, frame: Frame, hook: str) -
         if not concerns(fact, frame) or not holds(walk, space, fact, frame):
             continue
         outcome = act(walk, space, at, fact, frame)
-        if outcome is not None:
-            return outcome
-        if fact.actions:
-            return None
+        if outcome is not Effect.CONTINUE:
+            return None if outcome is Effect.PASS else outcome
     return None
 
 
@@ -76,8 +77,10 @@ def word(packet: Packet, offset: int) -> tuple[int, int]:
     return known.get(offset, (0, 0))
 
 
-def act(walk: Walk, space: Space, at: Interface, fact: FilterFact, frame: Frame) -> Endings | None:
-    """The filter's actions in order; None: the frame goes on."""
+def act(
+    walk: Walk, space: Space, at: Interface, fact: FilterFact, frame: Frame
+) -> Endings | Literal[Effect.PASS, Effect.CONTINUE]:
+    """The filter's actions in order: the frame's end, or it passes, or the next filter is asked."""
     for action in fact.actions:
         match action:
             case Mirred(redirect=True, ingress=ingress, device=device):
@@ -87,11 +90,11 @@ def act(walk: Walk, space: Space, at: Interface, fact: FilterFact, frame: Frame)
                 return redirected(walk, at, device, ingress, frame)
             case Mirred():
                 continue
-            case OtherAction(name, text):
-                ended = other(walk, space, at, fact, name, text)
-                if ended is not None:
+            case OtherAction():
+                ended = other(walk, space, at, fact, action)
+                if ended is not Effect.PIPE:
                     return ended
-    return None
+    return Effect.PASS if fact.actions else Effect.CONTINUE
 
 
 def redirected(walk: Walk, at: Interface, device: str, ingress: bool, frame: Frame) -> Endings:
@@ -103,14 +106,18 @@ def redirected(walk: Walk, at: Interface, device: str, ingress: bool, frame: Fra
     return links.arrive(walk, target, frame) if ingress else links.transmit(walk, target, frame)
 
 
-def other(walk: Walk, space: Space, at: Interface, fact: FilterFact, name: str, text: str) -> Endings | None:
+def other(
+    walk: Walk, space: Space, at: Interface, fact: FilterFact, action: OtherAction
+) -> Endings | Literal[Effect.PASS, Effect.PIPE, Effect.CONTINUE]:
     """Dropping and passing are known; what else an action does is asked."""
-    words = f"{name} {text}".split()
-    if "drop" in words or "shot" in words:
-        return walk.drop(at.scope, f"a tc filter of {at} drops what comes by ({fact.hook})", fact.at)
-    if name.startswith("gact") or words[:1] in (["pass"], ["ok"], ["pipe"], ["continue"]):
-        return None
-    question = f"the tc action {name} of {space.place} {at.device} {fact.hook} lets the packet pass unchanged"
-    if walk.oracle.test(question, fact.at, f"what {name} does"):
-        return None
-    return walk.undecided(f"the tc action {name} of {at} may drop or change the packet", fact.at, f"what {name} does")
+    match effect(action):
+        case Effect.DROP:
+            return walk.drop(at.scope, f"a tc filter of {at} drops what comes by ({fact.hook})", fact.at)
+        case Effect.OPEN:
+            name = action.name
+            question = f"the tc action {name} of {space.place} {at.device} {fact.hook} lets the packet pass unchanged"
+            if walk.oracle.test(question, fact.at, f"what {name} does"):
+                return Effect.PIPE
+            return walk.undecided(f"the tc action {name} of {at} may drop or change the packet", fact.at, f"what {name} does")
+        case known:
+            return known

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from analyzer.facts.system import FilterFact, Mirred
+from collections.abc import Sequence
+
+from analyzer.facts.system import FilterFact, Mirred, OtherAction
+from analyzer.model.actions import Effect, effect
 from analyzer.model.network import Interface
 from analyzer.source import Scope
 from analyzer.transfer.ir import ALWAYS, KEEP, NEVER, All, Drop, End, Field, If, Match, Opaque, Transfer, Unknown
 from analyzer.transfer.matches import masked
 from analyzer.transfer.space import Context, goto, seq
 
-PASSES = ("pass", "ok", "continue", "pipe", "gact pass", "gact ok", "gact pipe")
 PROTOCOLS = {4: ("all", "ip", "800", "0x800", "0x0800"), 6: ("all", "ipv6", "86dd", "0x86dd")}
 
 
@@ -17,7 +19,10 @@ def filters(context: Context, scope: Scope, device: str, hook: str) -> Transfer:
     """The device's filters at ``ingress`` or ``egress``, by preference; what matches first decides."""
     context.granted(scope, "tc-filter")
     found = [fact for fact in context.space(scope).filters.get(device, ()) if at_hook(fact, hook) and about(context, fact)]
-    return seq(*(one(context, scope, fact) for fact in sorted(found, key=lambda fact: fact.preference)))
+    result: Transfer = KEEP
+    for fact in sorted(found, key=lambda fact: fact.preference)[::-1]:
+        result = one(context, scope, fact, result)
+    return result
 
 
 def about(context: Context, fact: FilterFact) -> bool:
@@ -30,13 +35,13 @@ def at_hook(fact: FilterFact, hook: str) -> bool:
     return fact.hook == hook
 
 
-def one(context: Context, scope: Scope, fact: FilterFact) -> Transfer:
-    """One filter."""
-    effect = actions(context, scope, fact)
+def one(context: Context, scope: Scope, fact: FilterFact, rest: Transfer) -> Transfer:
+    """One filter, and those behind it."""
+    then = actions(context, scope, fact, fact.actions, rest) if fact.actions else rest
     match = matches(context, scope, fact)
-    if effect == KEEP or match == NEVER:
-        return KEEP
-    return effect if match == ALWAYS else If(match, effect, KEEP, fact.at)
+    if then == rest or match == NEVER:
+        return rest
+    return then if match == ALWAYS else If(match, then, rest, fact.at)
 
 
 def matches(context: Context, scope: Scope, fact: FilterFact) -> Match:
@@ -60,22 +65,30 @@ def key(context: Context, scope: Scope, fact: FilterFact, item: tuple[int, int, 
     return Opaque(f"{scope}: the u32 key {value:08x}/{mask:08x} at {offset} of {fact.device} matches the packet", fact.at)
 
 
-def actions(context: Context, scope: Scope, fact: FilterFact) -> Transfer:
-    """What a filter does; mirrors and what passes do nothing to the packet."""
-    for action in fact.actions:
-        match action:
-            case Mirred(True, ingress, device):
-                return redirect(context, scope, ingress, device)
-            case Mirred():
-                continue
-            case other if other.name in PASSES or other.name.removeprefix("gact ") in PASSES:
-                return KEEP
-            case other if "drop" in other.name or "drop" in other.text.split() or "shot" in other.name:
-                return End(Drop(f"dropped by the tc filter of {scope} {fact.device} {fact.hook}"), fact.at)
-            case other:
-                words = f"the action {other.name} of the tc filter of {scope} {fact.device} {fact.hook} lets the packet pass unchanged"
-                return If(Opaque(words, fact.at), KEEP, End(Unknown(f"it is not known whether {words}"), fact.at))
-    return KEEP
+def actions(context: Context, scope: Scope, fact: FilterFact, given: Sequence[Mirred | OtherAction], rest: Transfer) -> Transfer:
+    """What a filter does, action by action; mirrors do nothing to the packet. ``rest`` are the next filters."""
+    if not given:
+        return KEEP
+    action, left = given[0], given[1:]
+    if isinstance(action, Mirred):
+        if action.redirect:
+            return redirect(context, scope, action.ingress, action.device)
+        return actions(context, scope, fact, left, rest)
+    match effect(action):
+        case Effect.PASS:
+            return KEEP
+        case Effect.CONTINUE:
+            return rest
+        case Effect.PIPE:
+            return actions(context, scope, fact, left, rest)
+        case Effect.DROP:
+            return End(Drop(f"dropped by the tc filter of {scope} {fact.device} {fact.hook}"), fact.at)
+        case Effect.OPEN:
+            words = (
+                f"the action {action.name} of the tc filter of {scope} {fact.device} {fact.hook} lets the packet pass unchanged"
+            )
+            asked = If(Opaque(words, fact.at), KEEP, End(Unknown(f"it is not known whether {words}"), fact.at))
+            return seq(asked, actions(context, scope, fact, left, rest))
 
 
 def redirect(context: Context, scope: Scope, ingress: bool, device: str) -> Transfer:

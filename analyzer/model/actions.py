@@ -1,0 +1,38 @@
+"""What the actions of tc filters come to (net/sched/act_gact.c, ``tcf_action_exec`` and ``tcf_classify``), as far as that is known without the traffic.
+
+A ``gact`` that passes ends the search, ``pipe`` goes on with the filter's next action, ``continue`` with the next filter. Whatever jumps, goes to
+another chain, is left to chance or to a rate (``police``), or changes the packet is open.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from analyzer.facts.system import OtherAction
+
+
+class Effect(StrEnum):
+    """What an action does with a packet."""
+
+    PASS = "pass"
+    PIPE = "pipe"
+    CONTINUE = "continue"
+    DROP = "drop"
+    OPEN = "open"
+
+
+WORDS = {
+    "pass": Effect.PASS,
+    "ok": Effect.PASS,
+    "pipe": Effect.PIPE,
+    "continue": Effect.CONTINUE,
+    "unspec": Effect.CONTINUE,
+    "drop": Effect.DROP,
+    "shot": Effect.DROP,
+}
+
+
+def effect(action: OtherAction) -> Effect:
+    """The effect of an action that is no ``mirred``."""
+    words = [word for word in f"{action.name} {action.text}".split() if word not in ("gact", "action")]
+    return WORDS.get(words[0], Effect.OPEN) if len(words) == 1 else Effect.OPEN

@@ -1,0 +1,62 @@
+"""Actions of tc filters: what ends the search, what goes on, and what only the traffic decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from analyzer.facts.netfilter import RulesetFact
+from analyzer.facts.system import FilterFact
+from analyzer.model.network import Network
+from analyzer.parsers import iptables_save, tc_filter
+from analyzer.solve.concrete import walk
+from analyzer.solve.packet import Fate
+from analyzer.transfer.graph import NetworkProgram
+from tests.lowered import outcomes
+from tests.test_lowering_netfilter import ROUTER, facts, network
+from tests.test_picked_ports import request
+
+DROP = "gact action drop\n\t random type none pass val 0"
+CASES = [
+    ("drops", [(0, [DROP])], Fate.UNREACHABLE),
+    ("passes, which ends the search", [(0, ["gact action pass"]), (0, [DROP])], Fate.REACHABLE),
+    ("goes on with the next filter", [(0, ["gact action continue"]), (0, [DROP])], Fate.UNREACHABLE),
+    ("goes on with the next action", [(0, ["gact action pipe", DROP])], Fate.UNREACHABLE),
+    ("ends with a pipe", [(0, ["gact action pipe"]), (0, [DROP])], Fate.REACHABLE),
+    ("now and then", [(0, ["gact action pass\n\t random type netrand drop val 5"])], Fate.UNKNOWN),
+    ("a rate", [(0, [" police 0x1 rate 1Mbit burst 10Kb mtu 2Kb action drop overhead 0b"])], Fate.UNKNOWN),
+    ("to another chain", [(0, ["gact action goto chain 5"]), (5, [DROP])], Fate.UNKNOWN),
+    ("another chain", [(5, [DROP])], Fate.REACHABLE),
+    ("changes, then drops", [(0, ["skbedit  mark 1 pipe", DROP])], Fate.UNKNOWN),
+    ("trapped", [(0, ["gact action trap"])], Fate.UNKNOWN),
+]
+
+
+def filtered(given: list[tuple[int, list[str]]]) -> Network:
+    """A network whose router has these filters where the client's packets come in."""
+    lines = ["# dev near ingress"]
+    for number, (chain, actions) in enumerate(given):
+        lines.append(f"filter protocol all pref {number + 1} matchall chain {chain} handle 0x1 ")
+        lines += [f"\taction order {place}: {text}" for place, text in enumerate(actions, 1)]
+    read = facts(tc_filter.PARSER, "n/tc_filter", "\n".join(lines) + "\n")
+    assert all(isinstance(item, FilterFact) for item in read)
+    found = tuple(item for item in read if isinstance(item, FilterFact))
+    made = network(4, (), {})
+    router = replace(made.namespaces[ROUTER], filters={"near": found})
+    return replace(made, namespaces={**made.namespaces, ROUTER: router})
+
+
+@pytest.mark.parametrize(("words", "given", "wanted"), CASES, ids=[case[0] for case in CASES])
+def test_actions(words: str, given: list[tuple[int, list[str]]], wanted: Fate) -> None:
+    made = filtered(given)
+    assert walk(made, request()).fate is wanted, words
+    found = {end.fate for end in outcomes(NetworkProgram(made, 4), request())}
+    assert wanted in found
+    assert wanted is Fate.UNKNOWN or found <= {wanted, Fate.UNKNOWN}
+
+
+def test_marks_that_are_shifted_are_not_followed() -> None:
+    text = "*mangle\n:PREROUTING ACCEPT\n-A PREROUTING -j CONNMARK --save-mark --nfmask 0xff --ctmask 0xff00 --left-shift-mark 8\nCOMMIT\n"
+    (ruleset,) = (item for item in facts(iptables_save.PARSER, "n/iptables-save", text) if isinstance(item, RulesetFact))
+    assert "--left-shift-mark" in str(ruleset.tables["mangle"]["PREROUTING"].rules[0].target)
