@@ -6,7 +6,7 @@
 # Writes DIR/nodes/NAME/… (default: the host's name, ./analyzer-dump). It reads and changes nothing else: no table, no module
 # option, no namespace. It copies no token, no private key and no environment. What a command says when it fails is
 # kept in FILE.error. Needs a POSIX shell (dash, BusyBox ash) and whichever of ip, bridge, tc, iptables, nft, ipset, ipvsadm,
-# conntrack, ss, ethtool, ovs-vsctl, ovs-ofctl, ovn-nbctl and ovn-sbctl the node has.
+# conntrack, ss, ethtool, ovs-vsctl, ovs-ofctl, ovn-nbctl, ovn-sbctl, cilium-dbg and crictl the node has.
 
 set -u
 umask 077
@@ -337,6 +337,34 @@ logical_network() {
     fi
 }
 
+# Cilium's maps and what its agent says of itself, where the agent's program is on the node, or in the agent's container and crictl reaches that.
+# Only listings are asked for. (A program `cilium` on the node is another one: it asks the cluster.)
+cilium() {
+    if has cilium-dbg; then
+        agent=cilium-dbg
+    elif has crictl && container=$(crictl --timeout 10s ps --state Running --name '^cilium-agent$' -q 2>/dev/null | head -n 1) &&
+        [ -n "$container" ]; then
+        agent="crictl exec $container cilium-dbg"
+        # shellcheck disable=SC2086
+        $agent version </dev/null >/dev/null 2>&1 || agent="crictl exec $container cilium"
+    else
+        return
+    fi
+    # shellcheck disable=SC2086
+    {
+        save cilium_status_--verbose $agent status --verbose
+        save cilium_bpf_ipcache_list $agent bpf ipcache list
+        save cilium_bpf_endpoint_list $agent bpf endpoint list
+        save cilium_bpf_lb_list $agent bpf lb list
+        save cilium_bpf_policy_get_--all_--numeric $agent bpf policy get --all --numeric
+        save cilium_endpoint_list.json $agent endpoint list -o json
+        save cilium_identity_list.json $agent identity list -o json
+        save cilium_encrypt_status $agent encrypt status
+        # Until 1.17.
+        save cilium_bpf_tunnel_list $agent bpf tunnel list || instead cilium_bpf_tunnel_list
+    }
+}
+
 namespace_state() {
     interfaces
     bridges
@@ -534,6 +562,7 @@ namespace_ids() {
 namespace_state
 open_vswitch
 logical_network
+cilium
 node_files
 
 PODS=$(pods | sort -u)

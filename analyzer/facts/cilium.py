@@ -171,3 +171,19 @@ class AgentFact(Fact):
     """What the agent says of itself (``status --verbose``), by the name of the line; lines of a block below it are ``Block/Name``."""
 
     values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentServiceFact(Fact):
+    """A service as the agent knows it (``service list``): what its map is to hold."""
+
+    frontend: FrontendFact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentNodeFact(Fact):
+    """A node as the agent knows it (``node list``)."""
+
+    name: str
+    addresses: tuple[Address, ...] = ()
+    networks: tuple[Prefix, ...] = ()

@@ -6,13 +6,14 @@ A node has it where the device ``cilium_host`` is there and a listing of its map
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from analyzer.addresses import Prefix, prefix
 from analyzer.facts.cilium import (
     RESERVED,
     AgentFact,
+    AgentServiceFact,
     EndpointEntryFact,
     EndpointFact,
     FrontendFact,
@@ -22,7 +23,7 @@ from analyzer.facts.cilium import (
     PolicyMapFact,
     TunnelEntryFact,
 )
-from analyzer.facts.kubernetes import ConfigMapFact
+from analyzer.facts.kubernetes import ConfigMapFact, OtherObjectFact
 from analyzer.facts.links import Geneve, LinkFact, Vxlan
 from analyzer.facts.routes import MAIN, RouteFact
 from analyzer.model.captured import Captured, folder
@@ -70,7 +71,8 @@ class Setup:
 class CiliumState:
     """What Cilium has on a node. ``policies`` and ``endpoints`` by the endpoint's number, ``devices``: the endpoint behind each device of a pod.
 
-    ``missing``: the listings that were not captured, by kind (``LISTINGS``), in words. ``port``: where the tunnel's packets go.
+    ``missing``: the listings that were not captured, by kind (``LISTINGS``), in words; ``assumed``: what is taken to be in them, since something else
+    says so. ``port``: where the tunnel's packets go. ``mask``: the length of the prefixes by which the tunnel map is looked up.
     """
 
     scope: Scope
@@ -87,6 +89,7 @@ class CiliumState:
     port: int = 0
     mask: int = 24
     missing: Mapping[str, str] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
     def entry_of(self, endpoint: int, family: int) -> EndpointEntryFact | None:
         """The endpoint map's entry of an endpoint."""
@@ -111,7 +114,7 @@ def cilium_state(
     scope: Scope, facts: Ordered, links: Mapping[str, LinkFact], routes: Sequence[RouteFact], given: Captured
 ) -> CiliumState | None:
     """Cilium's state of a node; None where there is none, or nothing of it was captured."""
-    if scope.namespace or HOST_DEVICE not in links or not any(given.has(kind) for kind in LISTINGS):
+    if scope.namespace or HOST_DEVICE not in links or not any(given.has(kind) for kind in (*LISTINGS, "cilium-services")):
         return None
     entries = tuple(dict.fromkeys(facts.of(EndpointEntryFact, scope)))
     endpoints = {fact.identifier: fact for fact in reversed(facts.of(EndpointFact, scope))}
@@ -119,12 +122,19 @@ def cilium_state(
     device = next((name for name in TUNNELS if name in links), "")
     kind = links[device].kind if device else None
     missing = {key: absent(scope, key, given) for key in LISTINGS if not given.has(key)}
+    frontends = tuple(dict.fromkeys(facts.of(FrontendFact, scope)))
+    assumed: tuple[str, ...] = ()
+    if "cilium-lb" in missing and (told := said_by_agent(facts.of(AgentServiceFact, scope))):
+        assumed = (
+            f"Cilium's load-balancing map of {scope} holds what the agent's list of services says ({missing.pop('cilium-lb')})",
+        )
+        frontends = told
     return CiliumState(
         scope=scope,
         ipcache=tuple(dict.fromkeys(facts.of(IpcacheFact, scope))),
         tunnels=tuple(dict.fromkeys(facts.of(TunnelEntryFact, scope))),
         entries=entries,
-        frontends=tuple(dict.fromkeys(facts.of(FrontendFact, scope))),
+        frontends=frontends,
         policies={fact.endpoint: resolved(fact, identities) for fact in reversed(facts.of(PolicyMapFact, scope))},
         endpoints=endpoints,
         devices=behind(links, entries, endpoints.values()),
@@ -134,6 +144,17 @@ def cilium_state(
         port=kind.port if isinstance(kind, Vxlan | Geneve) else 0,
         mask=own_length(routes),
         missing=missing,
+        assumed=assumed,
+    )
+
+
+def said_by_agent(facts: Iterable[AgentServiceFact]) -> tuple[FrontendFact, ...]:
+    """The frontends of the agent's list. One with an entry for clients in the cluster has two scopes."""
+    every = [fact.frontend for fact in facts]
+    inner = {(one.address, one.port, one.protocol) for one in every if one.internal}
+    return tuple(
+        replace(one, flags=one.flags | {"two-scopes"}, at=one.at) if (one.address, one.port, one.protocol) in inner else one
+        for one in every
     )
 
 
@@ -169,10 +190,19 @@ def behind(
 def known_identities(facts: Ordered, endpoints: Iterable[EndpointFact]) -> dict[int, tuple[str, ...]]:
     """Labels by identity: those that are reserved, of the agent's list, and of endpoints."""
     found: dict[int, tuple[str, ...]] = {number: (f"reserved:{name}",) for number, name in RESERVED.items()}
+    found.update(of_objects(facts.all(OtherObjectFact)))
     found.update((fact.identity, fact.labels) for fact in facts.all(IdentityFact))
     for fact in endpoints:
         found.setdefault(fact.identity, fact.labels)
     return found
+
+
+def of_objects(objects: Iterable[OtherObjectFact]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The identities of CiliumIdentity objects, which are named for their numbers."""
+    for fact in objects:
+        labels = fact.document.get("security-labels")
+        if fact.kind == "CiliumIdentity" and fact.name.isdecimal() and len(fact.name) < 10 and isinstance(labels, dict):
+            yield int(fact.name), tuple(f"{key}={value}" if value else str(key) for key, value in labels.items())
 
 
 def resolved(fact: PolicyMapFact, identities: Mapping[int, tuple[str, ...]]) -> PolicyMapFact:
@@ -216,7 +246,7 @@ def config(facts: Ordered) -> dict[str, str]:
 
 def setup(agents: Sequence[AgentFact], data: Mapping[str, str], device: str, by_endpoint: bool) -> Setup:
     """The set-up: as the agent says it, else as the ConfigMap does, else by evidence."""
-    said = agents[0].values if agents else {}
+    said = {name: value for agent in reversed(agents) for name, value in agent.values.items()}
     replacement = switch(said.get("KubeProxyReplacement"), data.get("kube-proxy-replacement"))
     masquerade = masquerading(said.get("Masquerading"), data)
     return Setup(

@@ -17,7 +17,7 @@ from analyzer.parsers._words import Places, is_json, refuse_errors
 from analyzer.source import Gap, Source, Span
 
 PROGRAM = r"cilium(-dbg)?[-_]"
-ENDING = r"([-_](?!error)\S*)?"
+ENDING = r"([-_.](?!error)\S*)?"
 ENTRIES = frozenset("0123456789[ ")
 """How the lines of a map begin, but for addresses of IPv6 and names."""
 COLUMNS = re.compile(r"\s{2,}")

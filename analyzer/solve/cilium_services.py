@@ -40,6 +40,7 @@ def to_backend(
         return tracked
     wanted = flow_of(packet)
     frontend = maps.frontend(packet, True)
+    walk.assume_all(maps.state.assumed)
     if frontend is None:
         if (doubt := unlisted(walk, space, maps, packet)) is not None:
             return doubt

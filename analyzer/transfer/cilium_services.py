@@ -41,6 +41,8 @@ LOOPBACK = 0xA9FE2A01
 def balanced(view: View) -> Transfer:
     """The rules by which the destination of a connection that an endpoint opens is translated; the same for every endpoint of a node."""
     made = view.context.made
+    for text in view.state.assumed:
+        view.context.assume(text)
     found = made.get(("cilium services", view.scope))
     if found is None:
         made["cilium services", view.scope] = seq(searched(tuple(rows(view)), translated, True, DNAT_STATUS), unlisted(view))
