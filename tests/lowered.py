@@ -32,7 +32,7 @@ class End(NamedTuple):
     reason: str = ""
 
 
-TOLD_APART = (53, 80, 100, 443, 8080)
+TOLD_APART = (53, 80, 443, 8080, 40000)
 ELSEWHERE = End(Fate.UNREACHABLE, reason="the reply: from elsewhere")
 
 

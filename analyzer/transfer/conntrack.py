@@ -21,7 +21,8 @@ STATES: dict[str, Match] = {
     "SNAT": All((TRACKED, Bits(Field.STATUS, ir.SNAT_STATUS, ir.SNAT_STATUS))),
     "DNAT": All((TRACKED, Bits(Field.STATUS, ir.DNAT_STATUS, ir.DNAT_STATUS))),
 }
-UNCHANGED = Bits(Field.STATUS, ir.SNAT_STATUS, 0)
+UNCHANGED, KEPT = Bits(Field.STATUS, ir.SNAT_STATUS, 0), Bits(Field.STATUS, ir.DNAT_STATUS, 0)
+CONFIRMED = Bits(Field.STATUS, ir.CONFIRMED, ir.CONFIRMED)
 
 
 def conntrack(match: ConntrackMatch, width: int, open_test: Open) -> Match:
@@ -67,7 +68,9 @@ def address(name: str, value: int, mask: int, negated: bool, width: int, open_te
         case "origdst":
             own = Bits(Field.ORIGINAL_DESTINATION, mask, value)
         case "replsrc":
-            own = either(Bits(Field.DESTINATION, mask, value), Bits(Field.SOURCE, mask, value))
+            own = from_there(
+                Bits(Field.DESTINATION, mask, value), Bits(Field.SOURCE, mask, value), open_test(f"{name} is the rule's")
+            )
         case _:
             own = back_then(
                 Bits(Field.SOURCE, mask, value), Bits(Field.DESTINATION, mask, value), open_test(f"{name} is the rule's")
@@ -78,15 +81,17 @@ def address(name: str, value: int, mask: int, negated: bool, width: int, open_te
 def as_range(match: Match, width: int) -> Match:
     """Bits of a prefix as a range."""
     match match:
+        case Bits(Field.STATUS):
+            return match
         case Bits(field, mask, value):
             hole = ((1 << width) - 1) ^ mask
             return In(field, ((value, value | hole),)) if hole & (hole + 1) == 0 and value & hole == 0 else match
         case All(parts):
-            return All(tuple(as_range(part, width) if part != UNCHANGED else part for part in parts))
+            return All(tuple(as_range(part, width) for part in parts))
         case Any(parts):
             return Any(tuple(as_range(part, width) for part in parts))
         case Not(inner):
-            return inner if inner == UNCHANGED else Not(as_range(inner, width))
+            return Not(as_range(inner, width))
         case _:
             return match
 
@@ -98,17 +103,26 @@ def port(name: str, low: int, high: int, negated: bool, open_test: Open) -> Matc
         case "origdstport":
             own: Match = In(Field.ORIGINAL_DESTINATION_PORT, ((low, high),))
         case "replsrcport":
-            own = either(destination, source)
+            own = from_there(destination, source, open_test(f"{name} is {low} to {high}"))
+        case "origsrcport":
+            unknown = open_test(f"{name} is {low} to {high}")
+            plain = Any((All((FORTH, source)), All((BACK, destination))))
+            own = Any((All((UNCHANGED, plain)), All((Not(UNCHANGED), unknown))))
         case _:
             own = back_then(source, destination, open_test(f"{name} is {low} to {high}"))
     return Not(own) if negated else own
 
 
-def either(forth: Match, back: Match) -> Match:
-    """By the packet's direction."""
-    return Any((All((FORTH, forth)), All((BACK, back))))
+def from_there(forth: Match, back: Match, unknown: Match) -> Match:
+    """By the direction: where answers come from. Whether a later packet of a connection whose destination is translated was translated
+    itself by then depends on the hook, and is not known."""
+    later = All((FORTH, CONFIRMED, Not(KEPT)))
+    return Any((All((FORTH, Not(later), forth)), All((later, unknown)), All((BACK, back))))
 
 
 def back_then(forth: Match, back: Match, unknown: Match) -> Match:
-    """By the direction; on the way back of a connection whose source was translated it is not known."""
-    return Any((All((FORTH, forth)), All((BACK, UNCHANGED, back)), All((BACK, Not(UNCHANGED), unknown))))
+    """By the direction: where answers go. Of a connection whose source is translated it is not known on the way back, nor for its later
+    packets: these are translated last."""
+    later = All((FORTH, CONFIRMED, Not(UNCHANGED)))
+    there = (All((FORTH, Not(later), forth)), All((later, unknown)))
+    return Any((*there, All((BACK, UNCHANGED, back)), All((BACK, Not(UNCHANGED), unknown))))

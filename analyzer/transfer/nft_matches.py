@@ -178,7 +178,11 @@ def end(selector: Ct, value: tuple[int, int], where: Where) -> Match:
     words = f"ct {selector.direction} {selector.key} is {value}"
     match selector.key.rpartition(" ")[2]:
         case "saddr":
-            return In(Field.ORIGINAL_SOURCE, (value,)) if original else conntrack.either(destination, source)
+            return (
+                In(Field.ORIGINAL_SOURCE, (value,))
+                if original
+                else conntrack.from_there(destination, source, where.opaque(words))
+            )
         case "daddr":
             back = conntrack.back_then(source, destination, where.opaque(words))
             return In(Field.ORIGINAL_DESTINATION, (value,)) if original else back
