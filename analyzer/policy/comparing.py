@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from analyzer.policy.bits import members
-from analyzer.policy.factors import Cell, Factor
+from analyzer.policy.factors import Factor
+from analyzer.policy.folding import Cell
 from analyzer.policy.joint import Joint
 
 Sides = tuple[int, int]

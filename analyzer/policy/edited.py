@@ -14,7 +14,8 @@ from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
 from analyzer.policy.atoms import Atoms, boxes_in, names_in
 from analyzer.policy.bits import members
 from analyzer.policy.classes import Mentioned, Universe, mentioned_in
-from analyzer.policy.factors import Applied, Cell, Compiler, Factor, Factors, Key, rules_of
+from analyzer.policy.factors import Compiler, Factor, Factors, Key, rules_of
+from analyzer.policy.folding import Applied, Cell
 from analyzer.policy.planes import PolicySet, homes_of, kinds
 from analyzer.policy.reading import Complaint, group_of
 from analyzer.policy.terms import HasLabel, InBlocks, LabelIn, LabelText, Named, Of, Peer, Traffic, leaves

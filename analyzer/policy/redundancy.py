@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from analyzer.policy.factors import Cell, Compiler, Key, vocabulary
+from analyzer.policy.factors import Compiler, Key, vocabulary
+from analyzer.policy.folding import Cell
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import EVERYONE
 from analyzer.policy.tiers import Action, Direction, Policy, Rule

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from analyzer.facts.kubernetes import PodFact
 from analyzer.memory import without_cycles
@@ -18,7 +18,7 @@ from analyzer.policy.tiers import Direction
 from analyzer.policy.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policies:
     """Who is there and what stands between them. ``factors`` are compiled when a family is first asked about."""
 
@@ -56,6 +56,11 @@ class Policies:
 
     def families(self) -> tuple[int, ...]:
         """The families that pods and nodes have addresses in; IPv4 where none has any."""
+        return self.spoken
+
+    @cached_property
+    def spoken(self) -> tuple[int, ...]:
+        """The same, once."""
         found = {address.family for entity in self.world.entities for address in entity.addresses}
         return tuple(sorted(found)) or (4,)
 

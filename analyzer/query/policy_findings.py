@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from analyzer.facts.kubernetes import OtherObjectFact
@@ -75,9 +76,15 @@ def homeless(network: Network) -> Iterator[OtherObjectFact]:
 
 def operated(network: Network) -> bool:
     """Whether objects of kinds that are not Kubernetes' own are in the input, whose operators may make pods that are not."""
+    return has_foreign(Identity(network.cluster))
+
+
+@lru_cache(maxsize=4)
+def has_foreign(key: Identity) -> bool:
+    """The same of a cluster, once."""
     known = kinds()
-    others = (item for item in network.cluster.others if f"{group_of(item)}/{item.kind}" not in known)
-    return any("." in group_of(item) and not group_of(item).endswith(".k8s.io") for item in others)
+    groups = dict.fromkeys((group_of(item), item.kind) for item in key.cluster.others)
+    return any("." in group and not group.endswith(".k8s.io") and f"{group}/{kind}" not in known for group, kind in groups)
 
 
 def captured(network: Network) -> bool:
@@ -97,8 +104,10 @@ def unselective(network: Network) -> Iterator[Policy]:
     populated = Counter(entity.namespace for entity in found.world.entities)
     selecting = {name_of(policy) for policy in written(network) if selects_somebody(found, policy)}
     for policy in written(network):
+        if name_of(policy) in selecting:
+            continue
         there = captured(network) or (populated[policy.namespace] and not operated(network) if policy.namespace else False)
-        if (there or on_hosts(network, policy)) and name_of(policy) not in selecting:
+        if there or on_hosts(network, policy):
             selecting.add(name_of(policy))
             yield policy
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from analyzer.model.network import Network
-from analyzer.policy.factors import Compiler, Fold, Key, State
+from analyzer.policy.factors import Compiler, Key
+from analyzer.policy.folding import Fold, State
 from analyzer.policy.redundancy import Side, applies, redundancies, side_of
 from analyzer.policy.tiers import Action, Direction, Policy, Rule
 from analyzer.query.policies import Policies, of_network

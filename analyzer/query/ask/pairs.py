@@ -11,7 +11,8 @@ from typing import NamedTuple
 from analyzer.policy.bits import members, set_of
 from analyzer.policy.decision import doubt, exemption
 from analyzer.policy.entities import Entity
-from analyzer.policy.factors import Cell, Factors
+from analyzer.policy.factors import Factors
+from analyzer.policy.folding import Cell
 from analyzer.policy.profiles import Profile
 from analyzer.policy.terms import Kind
 from analyzer.query.ask.sides import Side

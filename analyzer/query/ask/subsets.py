@@ -12,7 +12,8 @@ from analyzer.findings import Verdict
 from analyzer.policy.bits import members, set_of
 from analyzer.policy.decision import decide
 from analyzer.policy.entities import Entity
-from analyzer.policy.factors import Cell, Compiler, Factors
+from analyzer.policy.factors import Compiler, Factors
+from analyzer.policy.folding import Cell
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import Kind, Peer
 from analyzer.policy.tiers import Action, Direction, Policy, Rule

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from analyzer.findings import Verdict
 from analyzer.policy.bits import members, set_of
-from analyzer.policy.factors import Cell, Factors
+from analyzer.policy.factors import Factors
+from analyzer.policy.folding import Cell
 from analyzer.policy.terms import Kind
 from analyzer.query.ask.answers import Answer, Witness
 from analyzer.query.ask.asking import Asker, Job, Target, Unanswerable, scope, settling, witness
