@@ -34,6 +34,8 @@ packages:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  dpkg -s $(APT) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(APT) >/dev/null; }; \
 	else echo "not root or no apt-get: the lab wants $(APT)"; fi
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v chromium >/dev/null; then \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1 || echo "no chromium: the page is not opened in a browser"; fi
 
 format:
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -60,7 +60,8 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         return patch(report, options)
     for format, path in outputs:
         shown = rebased(report, paths_from(options.paths, "."), call.not_in_input) if format.follows_paths else report
-        write(path, format.write(shown, style_for(options, to_file=path is not None)))
+        style = style_for(options, to_file=path is not None)
+        write(path, format.draw(shown, given.network, style) if format.draw else format.write(shown, style))
     if not options.quiet:
         print(counts(report, given, call.settings.path), file=sys.stderr)
     return status(
