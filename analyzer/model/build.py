@@ -15,8 +15,9 @@ from analyzer.facts.routes import TableNameFact
 from analyzer.facts.system import SubnetFileFact
 from analyzer.model.attachments import attachments, by_node, node_names, owners
 from analyzer.model.captured import NAMESPACE_KINDS, captured, lines_of
+from analyzer.model.cilium_pods import pods_unseen
 from analyzer.model.namespaces import by_subject, namespace
-from analyzer.model.network import Namespace, Network, NodeFiles
+from analyzer.model.network import Interface, Namespace, Network, NodeFiles
 from analyzer.model.ordering import Ordered, ordered
 from analyzer.model.pairs import pairs
 from analyzer.model.plan import cluster
@@ -37,6 +38,9 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
     read = sorted(set(gaps))
     spaces = namespaces(texts, known, read, assume_defaults)
     connected = pairs({scope: space.links for scope, space in spaces.items()}, known.all(NamespaceIdFact))
+    for at, unseen in pods_unseen(spaces, connected.peers, known, assume_defaults):
+        other = Interface(unseen.scope, "eth0")
+        spaces[unseen.scope], connected.peers[at], connected.peers[other] = unseen, other, at
     wanted, contradictions = cluster(known, texts, frozenset(gap.at.path for gap in read))
     more = [
         *connected.gaps,
