@@ -70,7 +70,7 @@ def test_the_solver_decides_where_options_take_several(demands: list[tuple[int, 
     if isinstance(found, Impossible):
         assert needs(found, asked)
         for one in found.demands:
-            rest = Impossible(tuple(item for item in found.demands if item is not one), found.resources)
+            rest = Impossible(tuple(item for item in found.demands if item.options != one.options), found.resources)
             assert single(asked) or not rest.demands or not needs(rest, asked)
 
 
@@ -91,3 +91,13 @@ def test_many_pods_are_one_number() -> None:
     assert isinstance(settle(asked), Possible)
     asked = question([(10_000_000, ["a", "b"]), (6, ["ab"])], [10_000_000, 11, 0, 0])
     assert isinstance(settle(asked), Impossible)
+
+
+def test_thousands_of_workloads_on_hundreds_of_nodes_are_few_numbers() -> None:
+    resources = {f"r{index}": Resource(f"r{index}", 100, "", AT) for index in range(200)}
+    every = tuple((name,) for name in resources)
+    some = every[::2]
+    demands = tuple(Demand(f"d{index}", 4, some if index % 3 else every, AT) for index in range(4000))
+    found = settle(Question(demands, resources))
+    assert isinstance(found, Impossible)
+    assert (len(found.demands), found.wanted, found.there) == (2666, 10664, 10000)

@@ -8,7 +8,7 @@ hold (Ford and Fulkerson; Hall's theorem). Where options take several, a greedy 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -74,103 +74,121 @@ class Undecided:
 
 
 Answer = Possible | Impossible | Undecided
+Options = tuple[tuple[str, ...], ...]
+Asked = Sequence[tuple[int, Options]]
+Takers = tuple[int, ...]
+Way = list[tuple[int, Takers]]
 
 
 def settle(question: Question) -> Answer:
-    """The answer: by counting and flow where that is enough, else by Z3."""
-    demands = tuple(item for item in question.demands if item.count)
-    asked = Question(demands, question.resources)
-    alone = next((item for item in demands if not item.options), None)
-    if alone is not None:
-        return Impossible((alone,), ())
-    if all(len(option) == 1 for item in demands for option in item.options):
-        return flow(asked)
-    if greedy(asked):
+    """The answer: by counting and flow where that is enough, else by Z3. Demands with the same options are one number; a conflict names them all."""
+    groups: dict[Options, list[Demand]] = {}
+    for item in question.demands:
+        if item.count:
+            groups.setdefault(item.options, []).append(item)
+    if () in groups:
+        return Impossible((groups[()][0],), ())
+    members = list(groups.values())
+    asked = [(sum(item.count for item in found), options) for options, found in groups.items()]
+    capacities = {name: item.capacity for name, item in question.resources.items()}
+    if all(len(option) == 1 for _, options in asked for option in options):
+        competing = flow(asked, capacities)
+        return conflict(question, members, competing) if competing else Possible()
+    if greedy(asked, capacities):
         return Possible()
     from analyzer.solve.symbolic_assignments import decide
 
-    numbers = tuple((item.count, item.options) for item in demands)
-    capacities = {name: item.capacity for name, item in question.resources.items()}
-    found = decide(numbers, capacities)
+    found = decide(asked, capacities)
     if isinstance(found, str):
         return Undecided(found)
     if found is None:
         return Possible()
-    return Impossible(tuple(demands[index] for index in found[0]), tuple(question.resources[name] for name in found[1]))
+    demands = tuple(item for index in found[0] for item in members[index])
+    return Impossible(demands, tuple(question.resources[name] for name in found[1]))
 
 
-def flow(question: Question) -> Answer:
-    """The question where each option takes one resource: a flow from demands to resources, enlarged along shortest ways."""
-    given: list[dict[str, int]] = [{} for _ in question.demands]
-    left = {name: item.capacity for name, item in question.resources.items()}
-    for index, demand in enumerate(question.demands):
-        missing = demand.count
+def flow(asked: Asked, capacities: Mapping[str, int]) -> set[int]:
+    """The groups that compete for too little where each option takes one resource; none where all are served. Resources that the same groups
+    may take are one number. The flow from groups to resources is enlarged along shortest ways."""
+    takers: dict[str, list[int]] = {}
+    for index, (_, options) in enumerate(asked):
+        for (name,) in options:
+            takers.setdefault(name, []).append(index)
+    left: dict[Takers, int] = {}
+    for name, found in takers.items():
+        left[tuple(found)] = left.get(tuple(found), 0) + capacities[name]
+    choices: list[list[Takers]] = [[] for _ in asked]
+    for kind in left:
+        for index in kind:
+            choices[index].append(kind)
+    given: list[dict[Takers, int]] = [{} for _ in asked]
+    for index, (count, _) in enumerate(asked):
+        missing = count
         while missing:
-            way, seen = search(question, given, left, index)
+            way, seen = search(choices, given, left, index)
             if not way:
-                return conflict(question, seen)
+                return seen
             missing -= push(given, left, way, missing)
-    return Possible()
+    return set()
 
 
-Way = list[tuple[int, str]]
-
-
-def search(question: Question, given: list[dict[str, int]], left: dict[str, int], start: int) -> tuple[Way, set[int]]:
-    """A way to a resource with units left: demand, the resource that it takes, the demand that gives some of it up, and so on. Without one,
-    the demands that were met."""
-    parents: dict[int, tuple[int, str]] = {}
-    waiting, seen, tried = deque([start]), {start}, set[str]()
+def search(
+    choices: list[list[Takers]], given: list[dict[Takers, int]], left: dict[Takers, int], start: int
+) -> tuple[Way, set[int]]:
+    """A way to a resource with units left: group, the resource that it takes, the group that gives some of it up, and so on. Without one,
+    the groups that were met."""
+    parents: dict[int, tuple[int, Takers]] = {}
+    waiting, seen, tried = deque([start]), {start}, set[Takers]()
     while waiting:
-        demand = waiting.popleft()
-        for (name,) in question.demands[demand].options:
-            if name in tried:
+        group = waiting.popleft()
+        for kind in choices[group]:
+            if kind in tried:
                 continue
-            tried.add(name)
-            if left[name] > 0:
-                return trail(parents, demand, name), seen
-            for other, held in enumerate(given):
-                if held.get(name) and other not in seen:
+            tried.add(kind)
+            if left[kind] > 0:
+                return trail(parents, group, kind), seen
+            for other in kind:
+                if given[other].get(kind) and other not in seen:
                     seen.add(other)
-                    parents[other] = (demand, name)
+                    parents[other] = (group, kind)
                     waiting.append(other)
     return [], seen
 
 
-def trail(parents: dict[int, tuple[int, str]], demand: int, name: str) -> Way:
-    """The way from the first demand to the resource that is free."""
-    way = [(demand, name)]
-    while demand in parents:
-        demand, name = parents[demand]
-        way.append((demand, name))
+def trail(parents: dict[int, tuple[int, Takers]], group: int, kind: Takers) -> Way:
+    """The way from the first group to the resource that is free."""
+    way = [(group, kind)]
+    while group in parents:
+        group, kind = parents[group]
+        way.append((group, kind))
     return way[::-1]
 
 
-def push(given: list[dict[str, int]], left: dict[str, int], way: Way, wanted: int) -> int:
+def push(given: list[dict[Takers, int]], left: dict[Takers, int], way: Way, wanted: int) -> int:
     """Moves as many units along a way as it lets through; returns how many."""
-    passed = [given[demand].get(name, 0) for (_, name), (demand, _) in pairwise(way)]
+    passed = [given[group].get(kind, 0) for (_, kind), (group, _) in pairwise(way)]
     amount = min([wanted, left[way[-1][1]], *passed])
-    for position, (demand, name) in enumerate(way):
-        given[demand][name] = given[demand].get(name, 0) + amount
+    for position, (group, kind) in enumerate(way):
+        given[group][kind] = given[group].get(kind, 0) + amount
         if position:
-            given[demand][way[position - 1][1]] -= amount
+            given[group][way[position - 1][1]] -= amount
     left[way[-1][1]] -= amount
     return amount
 
 
-def conflict(question: Question, seen: Iterable[int]) -> Impossible:
+def conflict(question: Question, members: list[list[Demand]], competing: Iterable[int]) -> Impossible:
     """The demands that compete, and all that they could have."""
-    demands = tuple(question.demands[index] for index in sorted(seen))
+    demands = tuple(item for index in sorted(competing) for item in members[index])
     names = dict.fromkeys(name for demand in demands for (name,) in demand.options)
     return Impossible(demands, tuple(question.resources[name] for name in names))
 
 
-def greedy(question: Question) -> bool:
-    """Whether each demand in turn, those with the fewest options first, finds units left."""
-    left = {name: item.capacity for name, item in question.resources.items()}
-    for demand in sorted(question.demands, key=lambda item: (len(item.options), item.title)):
-        missing = demand.count
-        for option in sorted(demand.options, key=lambda names: -min(left[name] for name in names)):
+def greedy(asked: Asked, capacities: Mapping[str, int]) -> bool:
+    """Whether each group in turn, those with the fewest options first, finds units left."""
+    left = dict(capacities)
+    for count, options in sorted(asked, key=lambda item: len(item[1])):
+        missing = count
+        for option in sorted(options, key=lambda names: -min(left[name] for name in names)):
             amount = min(missing, *(left[name] for name in option))
             for name in option:
                 left[name] -= amount
