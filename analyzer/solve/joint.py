@@ -26,6 +26,11 @@ class Joint:
     rows: tuple[Row, ...]
     seen: dict[str, Ranges] = field(default_factory=dict, compare=False, repr=False)
 
+    def __hash__(self) -> int:
+        """Of a few rows, as there may be many: equal joints have one hash, and others are soon found to differ."""
+        rows = self.rows
+        return hash((self.names, len(rows), rows[0], rows[len(rows) // 2], rows[-1]))
+
     def column(self, name: str) -> Ranges:
         """Every value of a variable."""
         found = self.seen.get(name)
@@ -127,7 +132,7 @@ def column(rows: Iterable[Row], place: int) -> Ranges:
 def together(joints: Sequence[Joint]) -> Joint:
     """The rows of joints that have the same variables, each once; rows that differ in one variable only are one, where there are few or
     the first have ranges, which may have been taken apart."""
-    rows = list(dict.fromkeys(row for joint in joints for row in joint.rows))
+    rows = list(dict.fromkeys(chain.from_iterable(joint.rows for joint in joints)))
     names = joints[0].names
     for place in range(len(names)):
         if len(rows) < FEW or any(not is_single(row[place]) for row in rows[:FEW]):
