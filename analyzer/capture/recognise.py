@@ -28,6 +28,9 @@ UNREAD = re.compile(
 JSON_KEYS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("nft", frozenset({"nftables"}), frozenset()),
     ("aws-security-groups", frozenset({"SecurityGroups"}), frozenset({"apiVersion"})),
+    ("cloud-interfaces", frozenset({"NetworkInterfaces"}), frozenset({"apiVersion"})),
+    ("cloud-interfaces", frozenset({"Reservations"}), frozenset({"apiVersion"})),
+    ("cloud-interfaces", frozenset({"port_security_enabled", "fixed_ips"}), frozenset({"apiVersion"})),
     ("dns-names", frozenset({"fqdn", "ips"}), frozenset({"apiVersion"})),
     ("dns-names", frozenset({"fqdnName", "ipAddress"}), frozenset({"apiVersion"})),
     ("tc-filter", frozenset({"protocol", "pref", "kind"}), frozenset()),

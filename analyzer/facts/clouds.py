@@ -1,4 +1,4 @@
-"""What is said outside of Kubernetes' objects, and policies refer to: addresses of names, and security groups of a cloud."""
+"""What is said outside of Kubernetes' objects, and policies refer to: addresses of names, security groups and network interfaces of a cloud."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from analyzer.addresses import Address
+from analyzer.addresses import Address, Prefix
 from analyzer.facts.base import Fact
 from analyzer.source import Span
 
@@ -26,3 +26,13 @@ class SecurityGroupFact(Fact):
     group: str
     document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     places: Mapping[tuple[str | int, ...], Span] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudInterfaceFact(Fact):
+    """A network interface of a virtual machine. ``checked``: the cloud's network drops there what is neither for nor from ``addresses`` or ``passed``."""
+
+    name: str
+    addresses: tuple[Address, ...]
+    passed: tuple[Prefix, ...] = ()
+    checked: bool = True

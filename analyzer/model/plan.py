@@ -8,7 +8,7 @@ from functools import cache
 from typing import TypeVar
 
 from analyzer.addresses import host_prefix
-from analyzer.facts.clouds import NameFact, SecurityGroupFact
+from analyzer.facts.clouds import CloudInterfaceFact, NameFact, SecurityGroupFact
 from analyzer.facts.kubernetes import (
     ConfigMapFact,
     EndpointsFact,
@@ -88,6 +88,7 @@ def cluster(facts: Ordered, sources: Sequence[Source], troubled: frozenset[str])
             settings=tuple(dict.fromkeys(item for system in every_system() for item in system.settings(objects))),
             names=tuple(facts.all(NameFact)),
             security_groups=tuple(facts.all(SecurityGroupFact)),
+            cloud_interfaces=tuple(facts.all(CloudInterfaceFact)),
         ),
         gaps,
     )

@@ -24,6 +24,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...]]] = {
     'cilium_services': ('cilium-services', ('cilium(-dbg)?[-_]service[-_](list|ls)([-_.](?!error)\\S*)?',)),
     'cilium_status': ('cilium-status', ('cilium(-dbg)?[-_]status([-_.](?!error)\\S*)?',)),
     'cilium_tunnel': ('cilium-tunnel', ('cilium(-dbg)?[-_]bpf[-_]tunnel[-_](list|ls)([-_.](?!error)\\S*)?',)),
+    'cloud_interfaces': ('cloud-interfaces', ('aws_ec2_describe-(network-interfaces|instances)(_-\\S+)*(\\.json)?', 'openstack_port_(show|list)(_\\S+)*(\\.json)?')),
     'cni_config': ('cni-config', ('(.*/)?etc/cni/net\\.d/[^/]+\\.(conf|conflist|json)', 'cni/[^/]+\\.(conf|conflist)', '[^/]+\\.conflist')),
     'conntrack': ('conntrack', ('conntrack(_-\\S+)*(_extended)?', '(conntrack-list|nf_conntrack)')),
     'dns_names': ('dns-names', ('cilium(-dbg)?_fqdn_cache_list(_-\\S+)*', 'antctl_(\\S+_)?get_fqdncache(_-\\S+)*', '(\\S+\\.)?dns-names', '\\S+\\.hosts')),
