@@ -132,6 +132,12 @@ class Cluster:
         yield "iptables-save", self.ruleset(node)
         yield "iptables-legacy-save", ""
         yield "nft_list_ruleset", ""
+        if not self.tunnel:
+            members = [f"add cilium_node_set_v4 192.168.0.{10 + other}" for other in range(1, self.nodes + 1)]
+            yield (
+                "ipset_save",
+                "\n".join(["create cilium_node_set_v4 hash:ip family inet hashsize 1024 maxelem 65536", *members, ""]),
+            )
         yield "cilium_bpf_ipcache_list", self.ipcache(node)
         if self.tunnel_map:
             rows = [(f"10.244.{other}.0", f"192.168.0.{10 + other}:0") for other in self.others(node)]
@@ -190,6 +196,8 @@ class Cluster:
         tunnelled = TO_CLUSTER if self.tunnel and masquerade else ""
         text = RULESET.replace("@MASQUERADE@", masquerade).replace("@TUNNEL@", tunnelled)
         native = "10.244.0.0/16" if not self.tunnel else f"10.244.{node}.0/24"
+        excluded = "" if self.tunnel or not masquerade else EXCLUDED
+        text = text.replace(MASQUERADE_FIRST, excluded + MASQUERADE_FIRST)
         return text.replace("@NODE@", str(node)).replace("@NATIVE@", native)
 
     def ipcache(self, node: int) -> str:
@@ -368,6 +376,10 @@ net.ipv4.conf.all.rp_filter = 0
 net.ipv4.conf.default.rp_filter = 0
 net.ipv4.conf.all.route_localnet = 0
 """
+MASQUERADE_FIRST = "-A CILIUM_POST_nat -s 10.244.@NODE@.0/24 ! -d"
+EXCLUDED = """\
+-A CILIUM_POST_nat -s 10.244.@NODE@.0/24 -m set --match-set cilium_node_set_v4 dst -m comment --comment "exclude traffic to cluster nodes from masquerade" -j ACCEPT
+"""
 MASQUERADE = """\
 -A CILIUM_POST_nat -s 10.244.@NODE@.0/24 ! -d @NATIVE@ ! -o cilium_+ -m comment --comment "cilium masquerade non-cluster" -j MASQUERADE
 -A CILIUM_POST_nat -m mark --mark 0xa00/0xe00 -m comment --comment "exclude proxy return traffic from masquerade" -j ACCEPT
@@ -448,7 +460,7 @@ POD = """\
 apiVersion: v1
 kind: Pod
 metadata: {{name: {pod.name}, namespace: {pod.namespace}, labels: {{app: {pod.app}}}}}
-spec: {{nodeName: n{pod.node}}}
+spec: {{nodeName: n{pod.node}, containers: [{{name: app, image: example.com/app}}]}}
 status: {{podIP: {pod.address}, phase: Running, podIPs: [{{ip: {pod.address}}}]}}
 """
 SERVICE = """\

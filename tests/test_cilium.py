@@ -13,6 +13,7 @@ from random import Random
 import pytest
 
 from analyzer.addresses import address
+from analyzer.api import Capture, load
 from analyzer.findings import Verdict
 from analyzer.query.guarantees import decide
 from analyzer.solve.concrete import Flow, walk
@@ -210,3 +211,31 @@ def test_states_of_known_kinds(kind: str, tmp_path: Path) -> None:
         assert words in found[name].reason, f"{name}: {found[name].verdict} {found[name].reason}"
     assert expected or not told, {name: one.reason for name, one in told.items()}
     assert not any("internal error" in one.reason for one in found.values())
+
+
+CLUSTER = Path(__file__).parent.parent / "samples" / "clusters" / "cilium-vxlan"
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in (CLUSTER / "README.md").read_text().split("\n")
+    if line.startswith("|")
+]
+
+
+def test_the_sample_is_what_the_cluster_writes() -> None:
+    files = Cluster().files()
+    assert {str(path.relative_to(CLUSTER)) for path in CLUSTER.rglob("*") if path.is_file()} == {*files, "README.md"}
+    assert {name for name, text in files.items() if (CLUSTER / name).read_text() != text} == set()
+
+
+@pytest.fixture(scope="module")
+def capture() -> Capture:
+    return load(CLUSTER)
+
+
+@pytest.mark.parametrize("row", ROWS[2:], ids=lambda row: f"{row[0]} to {row[1]} {row[2]}")
+def test_packets_of_the_sample_fare_as_the_sources_say(row: list[str], capture: Capture) -> None:
+    source, target, port, fate, seen, _ = row
+    number, protocol = port.split("/")
+    found = capture.trace(source, target, port=int(number), protocol=protocol)
+    assert {str(one.fate) for one in found.outcomes} == {fate}
+    assert not seen or {str(one.source_seen) for one in found.outcomes} == {seen}

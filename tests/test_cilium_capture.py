@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from analyzer.capture import load
+from analyzer.findings import Verdict
+from analyzer.query.guarantees import decide
 from analyzer.source import Scope
 from tests.captures import network_of
 from tests.cilium_cluster import Cluster
@@ -81,3 +83,18 @@ def test_a_bugtool_archive_is_read_as_it_is(tmp_path: Path) -> None:
     assert (len(state.entries), len(state.policies), len(state.frontends)) == (4, 2, 2)
     assert state.setup.tunnel == "vxlan"
     assert set(state.devices) == {"lxc100000000101", "lxc100000000102"}
+
+
+def test_pods_are_put_where_their_endpoints_are(tmp_path: Path) -> None:
+    """Without the pods' own namespaces, as in Cilium's archives: what the endpoint map says of them is enough, once the rest is assumed."""
+    files = {name: text for name, text in Cluster().files().items() if "/netns/" not in name}
+    made = network_of(files, tmp_path / "dark")
+    found = {one.id: one for one in decide(made).guarantees}
+    assert "nodes/n" in found["pod-to-pod"].reason
+    assert "netns" in found["pod-to-pod"].reason
+    assert found["pod-to-pod"].verdict is Verdict.UNDECIDED
+    assumed = network_of(files, tmp_path / "assumed", assume_defaults=True)
+    found = {one.id: one for one in decide(assumed).guarantees}
+    assert found["pod-to-pod"].verdict is Verdict.PROVED
+    assert found["policy-enforced"].verdict is Verdict.PROVED
+    assert any("n1/default_client was not captured" in text for text in found["pod-to-pod"].assumptions)
