@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("ANALYZER_DATA", ROOT.parent / "shared" / "data"))
 FOLDERS = ("manifests", "kubeadm", "bgp", "cni-conf", "calico-policy", "cilium-policy", "netpol/np-guard-netpol-analyzer")
 RULES = (
-    *("systems", "cni"),
+    *("systems", "cni", "ipam"),
     *("addresses/service-networks-disagree", "addresses/node-networks-exhausted", "addresses/inner-network-overlaps"),
     *("addresses/pod-networks-disagree", "services/cluster-dns-outside-services", "services/two-service-proxies"),
     *("overlay/overlay-mtu-configured-too-large", "overlay/overlay-port-shared"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from analyzer.addresses import Address
+from analyzer.addresses import Address, Prefix
 from analyzer.model.network import Network
 from analyzer.query.ipam.asking import Ask, asks
-from analyzer.query.ipam.choices import Answer, Demand, Impossible, Question, Resource, settle
+from analyzer.query.ipam.choices import Answer, Demand, Impossible, Options, Question, Resource, settle
 from analyzer.query.ipam.records import Record, records
 from analyzer.query.plan import running_pods
 from analyzer.query.systems.calico import pools
@@ -18,6 +18,7 @@ from analyzer.ranges import Ranges, difference, intersection, normalised, size
 from analyzer.source import Span
 
 CONFLICTS_MOST = 20
+Owner = tuple[Prefix, Span, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,90 +76,109 @@ def node_places(network: Network) -> dict[str, int]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Atoms:
+    """Sets of addresses that no ask tells apart: every ask wants all of a set or nothing of it. ``names`` finds that of a single address that is named."""
+
+    parts: Mapping[str, Ranges]
+    names: Mapping[Address, str]
+
+    def of(self, family: int, domain: Ranges) -> Options:
+        """The sets inside a domain, an option each."""
+        found = (name for name, part in self.parts.items() if name[0] == str(family) and intersection(part, domain))
+        return tuple((name,) for name in found)
+
+
+def atoms_of(mine: tuple[Ask, ...]) -> Atoms:
+    """Each address that is named is a set of its own; the rest of the domains is parted where they differ."""
+    single = sorted({one for item in mine for entry in item.entries or () for one in entry})
+    names = {one: f"{one.family}/{one}" for one in single}
+    parts: dict[str, Ranges] = {name: ((one.value, one.value),) for one, name in names.items()}
+    for family in (4, 6):
+        named = normalised((one.value, one.value) for one in single if one.family == family)
+        domains = dict.fromkeys(
+            domain for item in mine if item.entries is None and item.family == family for domain in domains_of(item)
+        )
+        rest = difference(normalised(pair for domain in domains for pair in domain), named)
+        pieces = [rest] if rest else []
+        for domain in domains:
+            inner = ((piece, intersection(piece, domain)) for piece in pieces)
+            pieces = [found for piece, common in inner for found in (common, difference(piece, common)) if found]
+        parts |= {f"{family}/{number}": piece for number, piece in enumerate(pieces)}
+    return Atoms(parts, names)
+
+
+def domains_of(item: Ask) -> list[Ranges]:
+    """The domains of an ask: those of its nodes, or its own."""
+    return [domain for _, domain in item.by_node] or [item.domain]
+
+
 def question_of(network: Network, mine: tuple[Ask, ...], taken: dict[int, Ranges], places: dict[str, int]) -> Question:
     """The question of one space."""
-    atoms = {family: atoms_of(family, mine) for family in (4, 6)}
-    resources: dict[str, Resource] = {}
-    for family, parts in atoms.items():
-        for number, part in enumerate(parts):
-            resources[f"{family}/{number}"] = resource(network, family, number, part, taken.get(family, ()), mine[0].at)
+    atoms, owners = atoms_of(mine), list(owners_of(network))
+    resources = {name: resource(name, part, taken, owners, mine[0].at) for name, part in atoms.parts.items()}
+    known: dict[tuple[int, Ranges], Options] = {}
     demands = []
     for item in mine:
         if item.entries is not None:
-            options = [tuple(dict.fromkeys(name for one in entry for name in names_of(one, atoms))) for entry in item.entries]
-            options = [option for option, entry in zip(options, item.entries, strict=True) if len(option) == len(set(entry))]
+            options: Options = tuple(
+                dict.fromkeys(tuple(dict.fromkeys(atoms.names[one] for one in entry)) for entry in item.entries)
+            )
         elif item.by_node:
-            options = list(node_options(network, item, atoms[item.family], places, resources))
+            options = tuple(dict.fromkeys(node_options(network, item, atoms, places, resources, known)))
         else:
-            options = [
-                (f"{item.family}/{number}",) for number, part in enumerate(atoms[item.family]) if intersection(part, item.domain)
-            ]
+            options = options_of(item.family, item.domain, atoms, known)
         suffix = f" (IPv{item.family})" if item.family == 6 and item.entries is None else ""
-        demands.append(Demand(item.title + suffix, item.count, tuple(dict.fromkeys(options)), item.at))
+        demands.append(Demand(item.title + suffix, item.count, options, item.at))
     return Question(tuple(demands), resources)
 
 
-def atoms_of(family: int, mine: tuple[Ask, ...]) -> list[Ranges]:
-    """Sets of addresses of a family that no ask tells apart: every ask wants all of a set or nothing of it."""
-    domains: list[Ranges] = []
-    for item in mine:
-        if item.entries is not None:
-            domains += [((one.value, one.value),) for entry in item.entries for one in entry if one.family == family]
-        elif item.family == family:
-            domains += [domain for _, domain in item.by_node] or [item.domain]
-    rest = normalised(pair for domain in domains for pair in domain)
-    parts = [rest] if rest else []
-    for domain in dict.fromkeys(domains):
-        inner = ((part, intersection(part, domain)) for part in parts)
-        parts = [piece for part, common in inner for piece in (common, difference(part, common)) if piece]
-    return parts
-
-
-def names_of(one: Address, atoms: dict[int, list[Ranges]]) -> Iterator[str]:
-    """The set that holds a single address."""
-    for number, part in enumerate(atoms[one.family]):
-        if intersection(part, ((one.value, one.value),)):
-            yield f"{one.family}/{number}"
+def options_of(family: int, domain: Ranges, atoms: Atoms, known: dict[tuple[int, Ranges], Options]) -> Options:
+    """The options of a domain, worked out once."""
+    if (family, domain) not in known:
+        known[family, domain] = atoms.of(family, domain)
+    return known[family, domain]
 
 
 def node_options(
-    network: Network, item: Ask, parts: list[Ranges], places: dict[str, int], resources: dict[str, Resource]
+    network: Network,
+    item: Ask,
+    atoms: Atoms,
+    places: dict[str, int],
+    resources: dict[str, Resource],
+    known: dict[tuple[int, Ranges], Options],
 ) -> Iterator[tuple[str, ...]]:
     """An address on a node: one of its addresses, and a place on it where it says how many it has. Places count for one family."""
     for node, domain in item.by_node:
-        for number, part in enumerate(parts):
-            if not intersection(part, domain):
-                continue
-            option: tuple[str, ...] = (f"{item.family}/{number}",)
+        for option in options_of(item.family, domain, atoms, known):
             if node in places and item.family == 4:
                 name = f"node/{node}"
                 resources[name] = Resource(name, places[node], f"places for pods on node {node}", network.cluster.nodes[node].at)
-                option = (*option, name)
-            yield option
+                yield (*option, name)
+            else:
+                yield option
 
 
-def resource(network: Network, family: int, number: int, part: Ranges, taken: Ranges, at: Span) -> Resource:
+def resource(name: str, part: Ranges, taken: dict[int, Ranges], owners: list[Owner], at: Span) -> Resource:
     """A set of addresses with those that are free of it, named by its first and last, and placed where its pool, subnet or node says it."""
-    free = size(difference(part, taken))
+    family = int(name[0])
+    free = size(difference(part, taken.get(family, ())))
     low, high = Address(family, part[0][0]), Address(family, part[-1][1])
     title = str(low) if low == high else f"{low}-{high}"
-    place, owner = owner_of(network, low, at)
-    return Resource(f"{family}/{number}", free, f"{title}{owner}", place)
+    place, owner = next(((place, owner) for prefix, place, owner in owners if prefix.covers(low)), (at, ""))
+    return Resource(name, free, f"{title}{owner}", place)
 
 
-def owner_of(network: Network, low: Address, at: Span) -> tuple[Span, str]:
-    """Where an address comes from."""
+def owners_of(network: Network) -> Iterator[Owner]:
+    """Where addresses come from: the network, its place, and words for it."""
     for pool in pools(network):
-        if pool.prefix.covers(low):
-            return pool.fact.place("spec", "cidr"), f" of IPPool {pool.fact.name}"
+        yield pool.prefix, pool.fact.place("spec", "cidr"), f" of IPPool {pool.fact.name}"
     for subnet in subnets(network):
-        if any(prefix.covers(low) for prefix in subnet.networks):
-            return subnet.fact.place("spec", "cidrBlock"), f" of subnet {subnet.fact.name}"
+        for prefix in subnet.networks:
+            yield prefix, subnet.fact.place("spec", "cidrBlock"), f" of subnet {subnet.fact.name}"
     for name, node in sorted(network.cluster.nodes.items()):
         for index, prefix in enumerate(node.pod_cidrs):
-            if prefix.covers(low):
-                return node.place("spec", "podCIDRs", index), f" of node {name}"
-    return at, ""
+            yield prefix, node.place("spec", "podCIDRs", index), f" of node {name}"
 
 
 def conflicts(network: Network) -> Iterator[Impossible]:
