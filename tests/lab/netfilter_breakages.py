@@ -208,8 +208,7 @@ def ttl_short(lab: Lab, random: Random) -> None:
 
 def handshake_cut(lab: Lab, random: Random) -> None:
     """The first packet of a connection and its answer pass; what follows does not."""
-    # Not by the source's port: MASQUERADE --random-fully moves it, and the walk keeps it.
-    port = random.choice(("--dport 8080", "--dport 10250", "--dport 9000:11000"))
+    port = random.choice(("--dport 8080", "--dport 10250", "--dport 9000:11000", "--sport 40000:65535", "--sport 10251:29999"))
     lab.run(
         _node(lab, random).name,
         random.choice((
@@ -218,6 +217,29 @@ def handshake_cut(lab: Lab, random: Random) -> None:
             f"iptables -t mangle -A POSTROUTING -p tcp {port} ! --syn -j DROP",
             f"iptables -t raw -A PREROUTING -p tcp {port} --tcp-flags SYN,ACK ACK -j DROP",
             f"iptables -I INPUT -p tcp {port} -m state --state ESTABLISHED -j REJECT --reject-with tcp-reset",
+        )),
+    )  # fmt: skip
+
+
+def picked_port(lab: Lab, random: Random) -> None:
+    """A node translates to a source port that its kernel picks; a rule there or elsewhere looks at the port."""
+    node, own = _node(lab, random), random.choice(("5000-5009", "30000-50000"))
+    moved = random.choice((
+        "MASQUERADE --random-fully", "MASQUERADE --random", "MASQUERADE", f"MASQUERADE --to-ports {own}",
+        f"SNAT --to-source {node.address()}:{own}", f"SNAT --to-source {node.address()}:{own} --random",
+    ))  # fmt: skip
+    asked = random.choice(("1024:65535", "1:1023", "1024:33000", "40000", "5000:5009", "5000:5004", "30000:50000"))
+    sign, protocol = random.choice(("", "! ")), random.choice(("tcp", "tcp", "udp"))
+    rule = f"iptables -t nat -I POSTROUTING -p {protocol} -m addrtype ! --dst-type LOCAL ! -d 10.141.0.0/16 ! --dport 8472 -j {moved}"
+    lab.run(node.name, rule.replace(f"-p {protocol}", f"-p {protocol} -m {protocol}"))
+    lab.run(
+        _node(lab, random).name,
+        random.choice((
+            f"iptables -I FORWARD -p tcp {sign}--sport {asked} --syn -j DROP",
+            f"iptables -t raw -A PREROUTING -p tcp {sign}--sport {asked} -m tcp --syn -j DROP",
+            f"iptables -t raw -A PREROUTING -p tcp {sign}--dport {asked} --tcp-flags SYN,ACK SYN,ACK -j DROP",
+            f"iptables -t mangle -A POSTROUTING -p tcp {sign}--sport {asked} --syn -j DROP",
+            f"iptables -I FORWARD -p tcp -m conntrack --ctstate ESTABLISHED {sign}--ctrepldstport {asked} -j DROP",
         )),
     )  # fmt: skip
 
@@ -240,5 +262,5 @@ ALL: tuple[Apply, ...] = (
     vxlan_udp_dropped, extra_masquerade, snat_to_address, forward_policy_drop, forward_policy_drop_ok, input_policy_drop, nft_extra_table_drop,
     legacy_forward_drop, legacy_stale_rules, kube_firewall_uncond_drop, kube_services_jump_missing, postrouting_jump_missing, nf_raw_docker28,
     conntrack_notrack, svc_no_endpoints, svc_stale_endpoint, etp_local_no_local, no_clustercidr_masq, external_ip_is_node_ip, policy_by_source,
-    localhost_only_established, ttl_short, handshake_cut, conntrack_zone, itp_local_no_local, firewall_chain_emptied, external_jump_missing,
+    localhost_only_established, ttl_short, handshake_cut, picked_port, conntrack_zone, itp_local_no_local, firewall_chain_emptied, external_jump_missing,
 )  # fmt: skip
