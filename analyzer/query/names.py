@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from analyzer.facts.kubernetes import PodFact, ServiceFact
 from analyzer.model.network import Network
 from analyzer.policy.decision import decide
-from analyzer.policy.entities import Flow
-from analyzer.policy.tiers import Direction, Policy
+from analyzer.policy.entities import Entity, Flow, NamedPort
+from analyzer.policy.evaluation import matches
+from analyzer.policy.terms import Kind
+from analyzer.policy.tiers import Action, Direction, Policy, Rule
 from analyzer.query.policies import Policies, of_network
 from analyzer.query.state import backends
 
 SERVICES = frozenset({"kube-dns", "coredns", "rke2-coredns-rke2-coredns", "dns-default"})
 LOCAL = ("node-local-dns", "nodelocaldns")
 UDP = 17
+PROTOCOLS = (("UDP", 17), ("TCP", 6))
+PORTS = (53, 5353, 8053, 1053)
+# What a server of names calls its ports, as kubeadm, OpenShift and others write it.
+SERVER = Entity(
+    "{dns}",
+    Kind.POD,
+    ports=tuple(
+        NamedPort(name, protocol, 53)
+        for protocol, names in ((17, ("dns", "domain", "udp-53")), (6, ("dns-tcp", "domain-tcp", "tcp-53", "dns")))
+        for name in names
+    ),
+)
 
 
 def dns_services(network: Network) -> dict[tuple[str, str], ServiceFact]:
@@ -57,6 +72,37 @@ def kept_from_dns(network: Network) -> Iterator[tuple[Policy, PodFact]]:
         if policy is not None and str(policy) not in told:
             told.add(str(policy))
             yield policy, pod
+
+
+class Unasked(NamedTuple):
+    """A policy, an entity that it selects, and by which protocols no rule of any policy lets the entity ask for names."""
+
+    policy: Policy
+    entity: Entity
+    protocols: tuple[str, ...]
+
+
+def without_names(network: Network) -> Iterator[Unasked]:
+    """Of manifests without the cluster's DNS: the policies that let pods send something, where no rule of any policy is for port 53, to whomever."""
+    policies = of_network(network)
+    if policies.none or next(dns_pods(network), None) or any(name.startswith(LOCAL) for _, name in network.cluster.pods):
+        return
+    told: set[str] = set()
+    for entity in policies.world.pods():
+        tiers = policies.all.selecting(entity, 4, Direction.EGRESS)
+        own = [item.policy for tier in tiers for item in tier if item.rules.isolates and sends_something(item.policy)]
+        rules = [rule for tier in tiers for item in tier for rule in item.rules.rules if rule.action is not Action.DENY]
+        if not own or str(own[0]) in told:
+            continue
+        unasked = tuple(name for name, number in PROTOCOLS if not any(for_names(rule, number) for rule in rules))
+        if unasked:
+            told.add(str(own[0]))
+            yield Unasked(own[0], entity, unasked)
+
+
+def for_names(rule: Rule, protocol: int) -> bool:
+    """Whether a rule may be for questions to a DNS server, by its ports: its own port, or one that it answers on behind a service."""
+    return any(matches(rule.traffic, Flow(4, protocol, port), SERVER) is not False for port in PORTS)
 
 
 def may_ask(policies: Policies, pod: PodFact, answering: PodFact, port: int) -> bool:

@@ -157,6 +157,32 @@ def about_namespaces(term: Peer) -> bool:
     return getattr(term, "of", None) is Of.NAMESPACE
 
 
+class Open(NamedTuple):
+    """The pods of a namespace that no policy isolates, and a policy that isolates others there (None: there is none)."""
+
+    namespace: str
+    pods: tuple[Entity, ...]
+    policy: Policy | None
+
+
+def open_pods(network: Network, direction: str) -> Iterator[Open]:
+    """The namespaces with pods that no policy isolates in the direction. None where the network system enforces none."""
+    found = of_network(network)
+    if found.none:
+        return
+    way = Direction(direction)
+    isolated: dict[str, Policy] = {}
+    free: dict[str, list[Entity]] = {}
+    for entity in found.world.pods():
+        tiers = found.all.selecting(entity, 4, way)
+        own = next((item.policy for tier in tiers for item in tier if item.rules.isolates), None)
+        if own is None:
+            free.setdefault(entity.namespace, []).append(entity)
+        elif own.namespace:
+            isolated.setdefault(entity.namespace, own)
+    yield from (Open(namespace, tuple(pods), isolated.get(namespace)) for namespace, pods in sorted(free.items()))
+
+
 class Nameless(NamedTuple):
     """A rule with a name of a port that no destination of it has."""
 

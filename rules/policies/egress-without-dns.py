@@ -1,0 +1,45 @@
+"""Pods may send what a policy lists, but by no rule ask a DNS server.
+
+## What it finds
+In manifests (where the cluster's DNS is not part of the input): policies with rules of egress, for pods that no rule of any policy lets send to port 53 (or the ports that DNS pods answer on), to
+whomever; as a note, where UDP is admitted and TCP is not.
+
+## Why it matters
+Names cannot be resolved: what the policy lists is reached by address only. Without TCP, answers that are too long for UDP fail, now and then and only for some names.
+
+## Example
+    policyTypes: [Egress]
+    egress: [{to: [{podSelector: {matchLabels: {app: db}}}], ports: [{port: 5432}]}]
+
+## How to mend
+Add a rule for port 53, UDP and TCP, to the cluster's DNS (`namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}`); with NodeLocal DNS also to 169.254.20.10/32. Pods that need no
+names may be left so: ignore it with the reason.
+
+## Sources
+Kubernetes documentation "Network Policies"; RFC 7766 (DNS over TCP is required of servers and resolvers). Where the cluster's DNS is in the input, policy-blocks-dns decides it for its pods. A policy without rules, which cuts its
+pods off, is not reported.
+"""
+
+from collections.abc import Iterator
+
+from analyzer.query.names import without_names
+from analyzer.rule import Finding, Network, Rule, Severity
+
+
+def check(network: Network) -> Iterator[Finding]:
+    for policy, entity, protocols in without_names(network):
+        at = policy.egress.rules[0].at if policy.egress and policy.egress.rules else policy.at
+        if protocols == ("TCP",):
+            text = f"{policy} lets {entity.name} ask for names over UDP, and not over TCP"
+        else:
+            text = f"{policy} lets {entity.name} send, but no rule lets it ask for names over {' or '.join(protocols)}"
+        yield RULE.finding(
+            at,
+            text,
+            related=[(entity.at, "a pod that it selects")] if entity.at else [],
+            help="admit port 53, UDP and TCP, to the cluster's DNS",
+            severity=Severity.NOTE if protocols == ("TCP",) else None,
+        )
+
+
+RULE = Rule("egress-without-dns", Severity.WARNING, __doc__, check, ("F84",))
