@@ -241,3 +241,29 @@ def test_vlans_keep_access_ports_apart(tmp_path: Path) -> None:
 def test_tables_that_lead_in_circles_end(tmp_path: Path) -> None:
     told = asked(written(tmp_path, " priority=0 actions=resubmit(,1)\n table=1,priority=0 actions=resubmit(,0)\n"), 1, 2)
     assert told.fate is Fate.UNREACHABLE
+
+
+def test_what_a_packet_teaches_takes_its_answer(tmp_path: Path) -> None:
+    flows = [
+        "table=0,priority=10,arp actions=NORMAL",
+        "table=0,priority=9,ip,in_port=1 actions=learn(table=5,priority=7,eth_type=0x800,NXM_OF_IP_SRC[]=NXM_OF_IP_DST[],nw_dst=10.0.0.1,"
+        "load:NXM_OF_IN_PORT[]->NXM_NX_REG0[0..15],output:NXM_OF_IN_PORT[]),output:2",
+        "table=0,priority=1,ip actions=resubmit(,5)",
+    ]
+    written(tmp_path, "".join(f" {flow}\n" for flow in flows))
+    assert asked(tmp_path, 1, 2).fate is Fate.REACHABLE
+    assert asked(tmp_path, 2, 1).fate is Fate.UNREACHABLE
+
+
+def test_a_switch_may_answer_a_ping_itself(tmp_path: Path) -> None:
+    responder = (
+        "arp,arp_op=1,arp_tpa=10.0.0.99 actions=move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],set_field:0a:00:00:00:00:99->eth_src,set_field:2->arp_op,"
+        "move:NXM_NX_ARP_SHA[]->NXM_NX_ARP_THA[],set_field:0a:00:00:00:00:99->arp_sha,move:NXM_OF_ARP_SPA[]->NXM_OF_ARP_TPA[],set_field:10.0.0.99->arp_spa,IN_PORT"
+    )
+    ping = (
+        "icmp,nw_dst=10.0.0.99,icmp_type=8 actions=push:NXM_OF_IP_SRC[],push:NXM_OF_IP_DST[],pop:NXM_OF_IP_SRC[],pop:NXM_OF_IP_DST[],"
+        "push:NXM_OF_ETH_SRC[],push:NXM_OF_ETH_DST[],pop:NXM_OF_ETH_SRC[],pop:NXM_OF_ETH_DST[],set_field:0->icmp_type,IN_PORT"
+    )
+    told = asked(written(tmp_path, f" priority=9,{responder}\n priority=8,{ping}\n priority=0 actions=NORMAL\n"), 1, 99)
+    assert told.fate is Fate.REACHABLE, told.outcomes[0].reason
+    assert told.outcomes[0].delivered_to is None

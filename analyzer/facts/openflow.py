@@ -201,9 +201,14 @@ class OneOf(NamedTuple):
 
 
 class Learn(NamedTuple):
-    """``learn(…)``: a flow is added, by what is in its text; the packet goes on."""
+    """``learn(…)``: a flow is added, whose tests and loads are values or bits of this packet; the packet goes on. ``leaves``: the bits that hold the
+    port by which packets of the new flow leave."""
 
-    text: str
+    table: str
+    priority: int
+    tests: tuple[tuple[Subfield, int | Subfield], ...]
+    loads: tuple[tuple[Subfield, int | Subfield], ...] = ()
+    leaves: Subfield | None = None
 
 
 class Exit(NamedTuple):

@@ -26,7 +26,6 @@ from analyzer.facts.openflow import (
     Goto,
     Group,
     Harmless,
-    Learn,
     Load,
     Move,
     Nat,
@@ -42,6 +41,7 @@ from analyzer.facts.openflow import (
     WriteActions,
 )
 from analyzer.parsers._openflow_fields import PARTS, masked, number, subfield, valued
+from analyzer.parsers._openflow_learn import learned
 from analyzer.parsers._openflow_nat import translation
 
 DEEP = 16
@@ -380,7 +380,7 @@ READERS: Mapping[str, Callable[[str, int], Action]] = {
     "conjunction": clause,
     "multipath": multipath,
     "bundle": bundle,
-    "learn": lambda text, _: Learn(text),
+    "learn": lambda text, _: learned(text),
     "exit": constant(Exit()),
     "note": words(Harmless, "note"),
     "meter": words(Harmless, "meter"),

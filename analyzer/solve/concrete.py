@@ -122,12 +122,38 @@ def entering(index: WalkIndex, flow: Flow) -> Frame:
 def concluded(state: Walk, flow: Flow, ending: Ending) -> Outcome:
     """The outcome of a request that ended so."""
     match ending:
+        case Delivered() if answered_on_the_way(state, flow, ending):
+            return by_the_network(state, flow, ending)
         case Delivered():
             return received(state, flow, ending)
         case Left():
             return gone(state, flow, ending)
         case _:
             return failed(state, ending, None)
+
+
+def answered_on_the_way(state: Walk, flow: Flow, end: Delivered) -> bool:
+    """Whether a ping came back as its answer: a switch's flows made one of it (the routers of OVN answer so for their own addresses)."""
+    sent, came = flow.packet, end.at.packet
+    answer = delivery.ANSWERS.get((sent.protocol, sent.icmp_type))
+    return (
+        answer is not None
+        and end.scope == flow.start
+        and came.icmp_type == answer
+        and not delivery.mismatch(state, came, delivery.reply_to(sent))
+    )
+
+
+def by_the_network(state: Walk, flow: Flow, end: Delivered) -> Outcome:
+    """The outcome of a ping that a switch answered, for whoever has its address."""
+    sent = flow.packet
+    target = Address(sent.family, sent.destination)
+    holder = next(iter(state.index.network.owners.get(target, ())), None)
+    who = delivery.receiver(state.index, holder.scope, sent) if holder is not None else None
+    state.hops[:] = end.hops
+    state.tell(end.scope, "deliver", f"a switch on the way has answered {sent}", None, end.at.packet)
+    seen = Address(sent.family, sent.source)
+    return Outcome(Fate.REACHABLE, who, seen, target, hops=tuple(state.hops), assumptions=tuple(state.assumptions))
 
 
 def failed(state: Walk, ending: Ending, seen: Outcome | None, prefix: str = "") -> Outcome:

@@ -42,7 +42,7 @@ from analyzer.facts.openflow import (
     WriteActions,
 )
 from analyzer.facts.openvswitch import Bucket, FlowFact
-from analyzer.solve import ovs_conntrack
+from analyzer.solve import ovs_conntrack, ovs_learning
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.netfilter_state import Connection, Tracked
 from analyzer.solve.ovs_tables import Tables
@@ -109,7 +109,7 @@ class Passage:
         depth, nested = self.depth, self.nested
         self.nested += 1
         while table and not self.refused():
-            flow = self.tables.look_up(table, self.values)
+            flow = ovs_learning.taken(self.walk, self.scope, self.tables, table, self.values)
             if flow is None:
                 self.told, self.place = f"no flow of table {table} takes the packet", None
                 break
@@ -190,9 +190,7 @@ class Passage:
             case Exit():
                 raise Stopped
             case Learn():
-                self.walk.assume(
-                    f"the flows that {self.tables.switch.name} of {self.scope} learns are those that it had when captured"
-                )
+                ovs_learning.learn(self.walk, self.scope, self.tables.switch.name, action, values, self.place)
             case _:
                 assert isinstance(action, Conjunction | Harmless)
 

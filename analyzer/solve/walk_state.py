@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from analyzer.addresses import Address
+from analyzer.facts.openvswitch import FlowFact
 from analyzer.facts.routes import NextHop
 from analyzer.model.network import Interface
 from analyzer.solve.netfilter import Connections, HookPacket, Surroundings
@@ -172,7 +173,7 @@ class Known(NamedTuple):
 
 @dataclass(slots=True)
 class Walk:
-    """One run of a walk. ``circles``: how often a question for a neighbour had to wait for itself. ``kept``: the routes that were found before
+    """One run of a walk. ``flows``: those that its packets made switches learn. ``circles``: how often a question for a neighbour had to wait for itself. ``kept``: the routes that were found before
     the source was chosen, by namespace and flow. ``oversized``: the last packet that was too long."""
 
     index: WalkIndex
@@ -184,6 +185,7 @@ class Walk:
     learned: dict[tuple[Interface, int, int], str] = field(default_factory=dict)
     remotes: dict[tuple[Interface, int], Address] = field(default_factory=dict)
     macs: dict[tuple[Interface, Address], Neighbour] = field(default_factory=dict)
+    flows: dict[tuple[Scope, str], list[FlowFact]] = field(default_factory=dict)
     ways: dict[tuple[object, ...], NextHop] = field(default_factory=dict)
     kept: dict[tuple[object, ...], Route] = field(default_factory=dict)
     asking: set[tuple[Interface, Address]] = field(default_factory=set)

@@ -61,7 +61,7 @@ from analyzer.transfer.ovs_knowledge import (
 )
 from analyzer.transfer.ovs_spots import QUIET, Rest, Spot, flows_of, may_send, place, rest_sends, spot_of
 from analyzer.transfer.sizes import longer
-from analyzer.transfer.space import Context, by_value, seq
+from analyzer.transfer.space import Context, by_value, seq, unless
 
 ETHERNET, MANY, DEEP = 14, 16, 300
 
@@ -193,16 +193,14 @@ class Lowering:
                 return now._replace(written=())
             case Exit():
                 return self.finished(now._replace(rest=None), words), None
-            case Learn():
-                self.context.assume(
-                    f"the flows that {self.flows.switch.name} of {self.scope} learns are those that it had when captured"
-                )
-                return now
+            case Learn(table):
+                words = f"what {self.flows.switch.name} of {self.scope} learns from the packet (a flow of table {table}) does not matter"
+                return unless(words, KEEP), now
             case _:
                 assert isinstance(action, Conjunction | Harmless)
                 return now
 
-    def loaded(self, name: str, value: int, mask: int, now: Now) -> Now | tuple[Transfer, Now]:
+    def loaded(self, name: str, value: int, mask: int, now: Now) -> Now | tuple[Transfer, Now | None]:
         """``field = (field & ~mask) | value``."""
         composed = 4 if name.startswith("xxreg") else 2 if name.startswith("xreg") else 0
         known = dict(now.known)
@@ -213,6 +211,8 @@ class Lowering:
                     put(known, part, value >> base & 0xFFFFFFFF, mask >> base & 0xFFFFFFFF, self.family)
             return now
         field = self.packet_field(name, known)
+        if field is Field.ICMP_TYPE:
+            return self.unknown("it makes an answer of the packet itself", now), None
         stack, saved = kept(known, now.stack, field) if field is not None else (now.stack, KEEP)
         effect = seq(saved, put(known, name, value, mask, self.family))
         now = now._replace(stack=stack)

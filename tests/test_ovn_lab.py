@@ -1,0 +1,112 @@
+"""A real network of OVN: what the walk says of every pair is what Open vSwitch does. See tests/lab/README.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from analyzer.api import Capture, load
+from analyzer.findings import Verdict
+from analyzer.solve.packet import Fate
+from analyzer.transfer.graph import NetworkProgram
+from tests.lab import compare, engines, ovn
+from tests.lab.build import Lab
+from tests.lab.capture import capture
+from tests.lab.machine import Machine
+from tests.lab.plan import NODE_PORTS, POD_PORTS
+from tests.lab.probes import Probe, Result, send
+
+REASON = ovn.missing()
+
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab"), pytest.mark.skipif(REASON is not None, reason=REASON or "")]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """The network, for all tests of this module."""
+    with Machine() as machine:
+        built = ovn.build(machine)
+        try:
+            yield built
+        finally:
+            ovn.stop(built)
+
+
+@pytest.fixture(scope="module")
+def captured(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    """The network as the collector captures it."""
+    folder = tmp_path_factory.mktemp("ovn")
+    capture(lab, folder)
+    return load(folder)
+
+
+def probes(lab: Lab) -> list[Probe]:
+    """Pings, TCP and UDP between all pods and nodes, at ports where something listens and where not; and the service."""
+    sources = [*(pod.key for pod in lab.pods), *(f"node:{node.name}" for node in lab.nodes)]
+    targets = [(pod.key, pod.addresses[0], port) for pod in lab.pods for port in POD_PORTS]
+    targets += [(f"node:{node.name}", node.address(), port) for node in lab.nodes for port in NODE_PORTS]
+    found = [
+        Probe(source, address, protocol, 0 if protocol == "ICMP" else port, 21000)
+        for name, address, port in targets
+        for source in sources
+        for protocol in ("TCP", "UDP", "ICMP")
+        if source != name and (protocol != "ICMP" or port == POD_PORTS[0] or name.startswith("node:"))
+    ]
+    found += [Probe(pod.key, ovn.SERVICE, "TCP", 80, 21000) for pod in lab.pods for _ in range(2)]
+    return [Probe(one.source, one.target, one.protocol, one.port, 21000 + number) for number, one in enumerate(found)]
+
+
+def results(lab: Lab, chosen: list[Probe]) -> list[Result]:
+    """What happened: a probe that is lost is sent once more, since the first packet between nodes waits for an answer that the switch does not wait for."""
+    first = send(lab, chosen, 1.0)
+    again = [number for number, result in enumerate(first) if not result.answered]
+    moved = [
+        Probe(chosen[n].source, chosen[n].target, chosen[n].protocol, chosen[n].port, chosen[n].source_port + 2000) for n in again
+    ]
+    for number, result in zip(again, send(lab, moved, 2.0), strict=True):
+        first[number] = result
+    return first
+
+
+def test_open_vswitch_agrees(lab: Lab, captured: Capture) -> None:
+    chosen = probes(lab)
+    wrong, unknown = [], 0
+    programs: dict[int, NetworkProgram] = {}
+    for probe, result in zip(chosen, results(lab, chosen), strict=True):
+        told = compare.predict(captured, probe)
+        verdict = compare.judge(told, probe, result)
+        if result.answered and result.at is None and told.fate is Fate.REACHABLE and probe.protocol == "ICMP":
+            continue  # A router of OVN has answered: no host has seen the ping.
+        unknown += verdict == "unknown"
+        if verdict == "wrong":
+            wrong.append(compare.explain(told, probe, result))
+        elif (
+            verdict == "agree"
+            and engines.judge(ends := engines.lowered(captured, programs, probe, told), told, result) == "wrong"
+        ):
+            wrong.append(f"{probe}\n  switch: {result}\n  language: {sorted(ends)}")
+    print(f"{len(chosen)} predictions held against Open vSwitch, {len(wrong)} wrong; {unknown} unknown")
+    assert not wrong, "\n".join(wrong)
+    assert unknown <= len(chosen) / 10
+
+
+def test_guarantees_through_ovn_are_decided(captured: Capture) -> None:
+    verdicts = {one.id: one.verdict for one in captured.check().guarantees}
+    assert verdicts["pod-to-pod-without-nat"] is Verdict.PROVED
+    assert verdicts["pod-to-pod"] is Verdict.REFUTED
+
+
+@pytest.mark.parametrize(("port", "drops"), [(8080, False), (8081, True)])
+def test_the_switch_traces_the_same(lab: Lab, captured: Capture, port: int, drops: bool) -> None:
+    source, target = lab.pods[1], lab.pods[0]
+    mac = ovn.mac_of
+    text = ovn.traced(
+        lab,
+        lab.nodes[0],
+        f"in_port=veth{source.name},tcp,dl_src={mac(source.addresses[0])},dl_dst={mac(target.addresses[0])},nw_src={source.addresses[0]},"
+        f"nw_dst={target.addresses[0]},nw_ttl=64,tp_dst={port},tcp_flags=syn",
+    )
+    told = compare.predict(captured, Probe(source.key, target.addresses[0], "TCP", port, 22000))
+    assert (text.strip().splitlines()[-1] == "Datapath actions: drop") is drops
+    assert ("drops the packet" in told.outcomes[0].reason) is drops
