@@ -1,7 +1,8 @@
 """A network that a system uses inside overlaps pods, services, nodes, or load balancers' addresses overlap them.
 
 ## What it finds
-The join and transit networks of OVN-Kubernetes and Kube-OVN, and pools of addresses for load balancers (Cilium, kube-router), that overlap the pod or service network or hold a node's address.
+The join and transit networks of OVN-Kubernetes and Kube-OVN, and pools of addresses for load balancers (Cilium, kube-router), that overlap the pod or service network or hold a node's address; and a join
+network of Kube-OVN with fewer addresses than there are nodes.
 
 ## Why it matters
 The system's router keeps such packets to itself: those pods, services or nodes are not reached. A load balancer's address that is a pod's is answered by the wrong one.
@@ -39,6 +40,7 @@ def check(network: Network) -> Iterator[Finding]:
                 )
             elif purpose == "join":
                 yield from nodes(network, item)
+                yield from too_small(network, item)
 
 
 def nodes(network: Network, item: Range) -> Iterator[Finding]:
@@ -50,6 +52,15 @@ def nodes(network: Network, item: Range) -> Iterator[Finding]:
     on_link = next((f"{one.prefix} of {one.interface}" for one in node_networks(network) if one.prefix.overlaps(item.prefix)), "")
     if held or on_link:
         yield RULE.finding(item.at, f"the inner network {item.prefix} of {item.said_by} overlaps {held or on_link}")
+
+
+def too_small(network: Network, item: Range) -> Iterator[Finding]:
+    """Kube-OVN gives each node one address of its join network; network, gateway and broadcast are taken."""
+    room, count = item.prefix.last - item.prefix.value - 2, len(network.cluster.nodes)
+    if item.system == "kube-ovn" and room < count:
+        yield RULE.finding(
+            item.at, f"the inner network {item.prefix} of {item.said_by} has {max(room, 0)} addresses for {count} nodes"
+        )
 
 
 RULE = Rule("inner-network-overlaps", Severity.ERROR, __doc__, check, ("F01", "F02"))

@@ -1,7 +1,7 @@
 """The pod network has no room for the networks of more nodes, or a node's network none for its pods.
 
 ## What it finds
-Pod networks that the controller manager cuts into fewer networks than there are nodes (an error), or into just as many (a note); and nodes whose network has fewer addresses than
+Pod networks that the controller manager, or Cilium's operator, cuts into fewer networks than there are nodes (an error), or into just as many (a note); and nodes whose network has fewer addresses than
 the kubelet may start pods.
 
 ## Why it matters
@@ -34,7 +34,8 @@ def check(network: Network) -> Iterator[Finding]:
             one.prefix.family == item.network.prefix.family
             for one in {found.network.prefix: found.network for found in allocations(network)}.values()
         )
-        if same > 1 or not nodes or item.length < item.network.prefix.length or not takes_networks(network):
+        own = takes_networks(network) or "cluster-pool" in item.network.said_by
+        if same > 1 or not nodes or item.length < item.network.prefix.length or not own:
             continue
         if item.nodes <= nodes:
             full = item.nodes < nodes

@@ -1,7 +1,7 @@
 """A plugin that the CNI configuration names is not installed, or the configuration is not valid.
 
 ## What it finds
-Types of the winning configuration (its plugins, their `ipam.type` and `delegate.type`) that the list of /opt/cni/bin lacks; and files that a runtime would reject. A
+Types of the winning configuration (its plugins, their `ipam.type` and `delegate.type`) that the list of /opt/cni/bin lacks, also of networks that pods ask for; and files that a runtime would reject. A
 rejected file behind the one that wins is a note: it is not read.
 
 ## Why it matters
@@ -20,10 +20,14 @@ flannel-io/flannel#1730, kubernetes/kubernetes#48798, #103324; CNI specification
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from analyzer.query.cni.attachments import requests
+from analyzer.query.cni.configs import Holder, configs
+from analyzer.query.wanted_pods import workloads
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
+    yield from attached(network)
     for node, files in sorted(network.files.items()):
         winner = next((config for config in files.configs if not config.problem), None)
         for config in files.configs:
@@ -49,6 +53,29 @@ def check(network: Network) -> Iterator[Finding]:
                         place,
                         f"{winner.file} on {node} names the plugin {kind!r}, which is not installed",
                         help=f"install {kind} into the plugin folder of {node}",
+                    )
+
+
+def attached(network: Network) -> Iterator[Finding]:
+    """Plugins of the networks that pods ask for, on the nodes whose plugins were listed."""
+    wanted = {(request.namespace, request.name) for item in workloads(network) for request in requests(item)}
+    listed = {
+        node: {plugin.name for plugin in files.plugins}
+        for node, files in sorted(network.files.items())
+        if files.plugins is not None
+    }
+    for config in configs(network):
+        if config.holder is not Holder.ATTACHMENT or (config.namespace, config.title.rpartition("/")[2]) not in wanted:
+            continue
+        for call, path in config.calls:
+            for inner, kind in types(call.value):
+                lacking = [node for node, installed in listed.items() if kind not in installed]
+                if lacking:
+                    yield RULE.finding(
+                        config.place((*path, *inner)),
+                        f"{config.title} names the plugin {kind!r}, which is not installed on {', '.join(lacking[:4])}",
+                        help=f"install {kind} into the plugin folder",
+                        certain=len(lacking) == len(listed),
                     )
 
 

@@ -47,12 +47,23 @@ def pod_networks(network: Network) -> list[Range]:
 
 
 def allocations(network: Network) -> Iterator[Allocation]:
-    """The pod networks with the length of a node's."""
+    """The pod networks with the length of a node's: those of the controller manager, and of Cilium's operator."""
+    yield from cilium(network)
     off = any(item.value == "false" for item in settings(network, "kubernetes", "allocate-node-networks"))
     for item in pod_networks(network) if not off else ():
         mask = mask_of(network, item.prefix)
         length = int(mask.value) if mask is not None and mask.value.isdecimal() else MASK[item.prefix.family]
         yield Allocation(item, length, mask)
+
+
+def cilium(network: Network) -> Iterator[Allocation]:
+    """The pools that Cilium's operator cuts into networks of nodes (``ipam: cluster-pool``, cluster-pool-ipv4-mask-size)."""
+    if not any(item.value == "cluster-pool" for item in settings(network, "cilium", "ipam")):
+        return
+    for item in network.cluster.ranges:
+        masks = settings(network, "cilium", f"node-mask-{item.prefix.family}")
+        if item.purpose == "pod" and "cluster-pool" in item.said_by and masks and masks[0].value.isdecimal():
+            yield Allocation(item, int(masks[0].value), masks[0])
 
 
 def mask_of(network: Network, prefix: Prefix) -> Setting | None:
