@@ -4,7 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-APT := python3-venv iproute2 iptables nftables ipset conntrack containernetworking-plugins iputils-ping procps busybox-static dash
+APT := python3-venv iproute2 iptables nftables ipset conntrack containernetworking-plugins iputils-ping procps busybox-static dash \
+	openvswitch-switch ovn-central ovn-host ethtool
 
 # Tests that build networks share one worker (xdist's loadgroup).
 .PHONY: demo test packages format clean

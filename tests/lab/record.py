@@ -47,6 +47,8 @@ def compact(name: str, text: str) -> str:
         text = re.sub(r" {2,}", "  ", text)
     elif name == "ip_addr.json":
         text = _without(json.loads(text))
+    elif name.startswith("ovs-ofctl_dump-flows"):
+        text = re.sub(r"cookie=\S+ duration=\S+ |n_packets=\d+, n_bytes=\d+, |(idle|hard)_age=\d+, ", "", text)
     elif name.startswith(("iptables", "ip6tables")):
         text = "".join(
             line
