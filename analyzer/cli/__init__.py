@@ -67,7 +67,7 @@ def guarded(command: object, parser: ArgumentParser, arguments: list[str]) -> in
     from analyzer.cli.shared import Unusable
 
     assert callable(command)
-    options: Namespace = parser.parse_args(arguments)
+    options: Namespace = parser.parse_intermixed_args(arguments)
     try:
         status = command(options, parser)
         sys.stdout.flush()

@@ -37,11 +37,12 @@ def objects(cluster: Cluster) -> Iterator[ObjectFact]:
 
 
 def written(network: Network) -> Iterator[ObjectFact]:
-    """The objects that an API server has not seen (what it gives back it has taken) and that are whole: of a patch, most is elsewhere."""
+    """The objects that an API server has not seen (what it gives back it has taken, and has a state) and that are whole: of a patch, most is elsewhere."""
     for item in objects(network.cluster):
         metadata = mapping(item.document.get("metadata"))
         patch = "$patch" in item.document or PATCH.search(item.at.path.rsplit("/", 1)[-1])
-        if not patch and not metadata.get("uid") and not metadata.get("resourceVersion"):
+        seen = metadata.get("uid") or metadata.get("resourceVersion") or any(mapping(item.document.get("status")).values())
+        if not patch and not seen:
             yield item
 
 
