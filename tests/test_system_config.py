@@ -13,6 +13,7 @@ from analyzer.model.build import build
 from analyzer.plugins import load_file
 from analyzer.query.rules import check
 from analyzer.rule import Rule
+from tests.captures import network_of
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("ANALYZER_DATA", ROOT.parent / "shared" / "data"))
@@ -57,3 +58,21 @@ def test_published_manifests_are_in_order() -> None:
         network = build(loaded.sources, read, (*loaded.gaps, *gaps))
         found += [f"{path.name}: {one.rule}" for one in check(network, rules=known)]
     assert sorted(found) == sorted(WANTED)
+
+
+CILIUM = """apiVersion: v1
+kind: ConfigMap
+metadata: {name: cilium-config, namespace: kube-system}
+data: {ipam: IPAM, cluster-pool-ipv4-cidr: 10.0.0.0/23, cluster-pool-ipv4-mask-size: "24"}
+---
+apiVersion: v1
+kind: NodeList
+items: [{metadata: {name: n1}}, {metadata: {name: n2}}, {metadata: {name: n3}}]
+"""
+
+
+@pytest.mark.parametrize(("ipam", "count"), [("cluster-pool", 1), ("kubernetes", 0)])
+def test_pools_of_cilium_have_room_for_every_node(ipam: str, count: int, tmp_path: Path) -> None:
+    rule = load_file(ROOT / "rules" / "addresses" / "node-networks-exhausted.py", ROOT / "rules").RULE
+    found = check(network_of({"k8s/all.yaml": CILIUM.replace("IPAM", ipam)}, tmp_path), rules=(rule,))
+    assert [one.message for one in found] == ["10.0.0.0/23 has room for 2 networks of length 24, and there are 3 nodes"] * count

@@ -19,6 +19,7 @@ kubernetes pkg/controller/nodeipam/ipam/cidrset/cidr_set.go; kubernetes/kubernet
 
 from collections.abc import Iterator
 
+from analyzer.query.ipam.asking import takes_node_networks
 from analyzer.query.plan import NodeFact
 from analyzer.query.systems.kubernetes import allocations, settings
 from analyzer.rule import Finding, Network, Rule, Severity
@@ -50,12 +51,14 @@ def check(network: Network) -> Iterator[Finding]:
 
 
 def takes_networks(network: Network) -> bool:
-    """Whether a node has a network of the controller manager's."""
-    return any(node.pod_cidrs for node in network.cluster.nodes.values())
+    """Whether nodes have networks of the controller manager's, and pods addresses of them. Calico's pools and Kube-OVN's subnets leave them unused."""
+    return any(node.pod_cidrs for node in network.cluster.nodes.values()) and takes_node_networks(network)
 
 
 def small(network: Network) -> Iterator[Finding]:
     """Nodes whose network is smaller than what the kubelet may start; a large difference of IPv6 does not matter."""
+    if not takes_networks(network):
+        return
     told = settings(network, "kubernetes", "max-pods")
     most = {item.value for item in told}
     if len(most) > 1 or not all(value.isdecimal() and len(value) < 7 for value in most):

@@ -2,7 +2,8 @@
 
 ## What it finds
 Ranges of host-local or whereabouts that overlap in two networks whose records do not see each other: host-local keeps a record for each network name and node, whereabouts for each
-`network_name` unless overlapping ranges are off. And host-local on a network that all nodes share (macvlan, ipvlan, vlan, a bridge with an uplink is not told).
+`network_name` unless overlapping ranges are off. Told are networks of one bridge or device, and networks
+that the node routes; bridges that keep to themselves may use the same addresses. And host-local on a network that all nodes share (macvlan, ipvlan, vlan; a bridge with an uplink is not told).
 
 ## Why it matters
 Two pods get one address. On a shared segment their neighbours reach the one or the other by chance.

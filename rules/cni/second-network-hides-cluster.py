@@ -5,6 +5,7 @@ Ranges of NetworkAttachmentDefinitions (host-local, whereabouts, static addresse
 
 ## Why it matters
 The second interface has a connected route for its network, which is longer than the default route of the first: what the pod sends to those services, pods or nodes leaves by the wrong interface.
+A network wider than the pods' is told as possible: some systems give pods a route for the pod network, which is longer.
 
 ## Example
     ipam: {"type": "whereabouts", "range": "10.96.0.0/16"}           # services: 10.96.0.0/12
@@ -40,6 +41,7 @@ def check(network: Network) -> Iterator[Finding]:
                     f"{config.title}: {found} overlaps the {other.purpose} network {other.prefix}: pods send there by their second interface",
                     related=[(other.at, f"{other.said_by} says {other.prefix}")],
                     help="use another range",
+                    certain=other.purpose != "pod" or other.prefix.covers(found),
                 )
             elif node is not None and segment(config) is None:
                 yield RULE.finding(at, f"{config.title}: {found} covers an address of node {node}", severity=Severity.WARNING)

@@ -28,10 +28,26 @@ class Pool:
         """Whether pods of several nodes share the layer-2 network."""
         return self.call.text("type") in SEGMENTS
 
+    @property
+    def segment(self) -> tuple[str, str, int]:
+        """What pods of the network share on a node: a bridge, or a device and VLAN below."""
+        kind = self.call.text("type")
+        if kind == "bridge":
+            return "bridge", self.call.text("bridge") or "cni0", self.call.number("vlan")
+        return (
+            ("device", self.call.text("master"), self.call.number("vlanId")) if kind in SEGMENTS else (kind, self.config.title, 0)
+        )
+
+    @property
+    def routed(self) -> bool:
+        """Whether the node has a route to the pods' addresses."""
+        return self.call.text("type") == "ptp" or self.call.truth("isGateway") or self.call.truth("isDefaultGateway")
+
     def meets(self, other: Pool) -> bool:
-        """Whether the two could give one address to pods that can be of the same node or segment."""
+        """Whether the two could give one address to pods that share a segment or are routed by one node; bridges by themselves keep apart."""
         apart = self.config.node and other.config.node and self.config.node != other.config.node
-        return not apart and self.range.overlaps(other.range)
+        together = self.segment == other.segment or (self.routed and other.routed)
+        return not apart and together and self.range.overlaps(other.range)
 
 
 def pools(config: Config) -> Iterator[Pool]:

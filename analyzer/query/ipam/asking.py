@@ -72,6 +72,12 @@ def by_nodes_networks(network: Network) -> bool:
     return any(call.text("type") == "calico" and call.text("ipam", "type") == "host-local" for call in calls)
 
 
+def takes_node_networks(network: Network) -> bool:
+    """Whether pods get addresses of their nodes' networks, rather than of pools or subnets of their own."""
+    calico = any(True for _ in pools(network)) and not by_nodes_networks(network)
+    return not calico and not any(True for _ in subnets(network)) and in_nodes_networks(network)
+
+
 def in_nodes_networks(network: Network) -> bool:
     """Whether pods get addresses of their nodes' networks: no system is there that has pools of its own, and no pod has another address."""
     if any(item.system in OWN_POOLS for item in network.cluster.ranges if item.purpose == "pod"):
