@@ -18,6 +18,7 @@ from analyzer.source import Scope
 from analyzer.transfer import ir
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
+from analyzer.transfer.tunnel import EVERY_PORT, LOCAL_PORTS
 
 ANSWERS = {8: 0, 13: 14, 128: 129}
 HEADER = {4: 20, 6: 40}
@@ -33,12 +34,16 @@ class End(NamedTuple):
 
 
 TOLD_APART = (53, 80, 443, 8080, 40000)
+OF_TUNNELS: tuple[Ranges, ...] = (EVERY_PORT, ((LOCAL_PORTS[0], LOCAL_PORTS[1] - 1),))
+"""The source ports of a tunnel's packets: a hash of the packet inside picks one, the same for all packets of a connection."""
 ELSEWHERE = End(Fate.UNREACHABLE, reason="the reply: from elsewhere")
 
 
 def some(ranges: Ranges, own: int = 0) -> Iterable[int]:
     """A few values, or of many (a source port) those that random rules tell apart, and the packet's own."""
     values = [value for low, high in ranges[:16] for value in range(low, min(high, low + 16) + 1)]
+    if ranges in OF_TUNNELS:
+        return values[:1]
     return values if len(values) <= 16 else [values[0], *(value for value in (*TOLD_APART, own) if contains(ranges, value))]
 
 
