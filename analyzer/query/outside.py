@@ -99,6 +99,14 @@ def strangers(network: Network, family: int) -> Ranges:
     return difference(HOSTS[family], normalised(held))
 
 
+def uncaptured(network: Network, family: int) -> Ranges:
+    """The addresses that nobody in the capture has, nor a pod or a service could have: neighbours of nodes among them."""
+    known = [item.prefix for item in network.cluster.ranges if item.purpose in ("pod", "service")]
+    held = [(prefix.value, prefix.last) for prefix in known if prefix.family == family and prefix.length]
+    held += [(address.value, address.value) for address in network.owners if address.family == family]
+    return difference(HOSTS[family], normalised(held))
+
+
 def reserved(network: Network) -> tuple[Prefix, ...]:
     """The private blocks that pods and services have addresses of: the whole network of either is seldom stated."""
     own = [item.prefix for item in network.cluster.ranges if item.purpose in ("pod", "service")]
@@ -145,6 +153,8 @@ def at_published(network: Network, family: int, way: Entrance, found: Sequence[P
             names[key] = f"{way[0].name} for {portal.address} port {portal.port} (svc:{portal.name})"
             ruled |= {names[key]} if any(governed(network, address, family) for address, _ in served) else set()
     asking = found[0].among(strangers(network, family))
+    if not asking and found[0].sources:
+        asking = found[0].among(uncaptured(network, family))
     if translated and asking:
         yield Gate(aim_of(network, family, translated), (way,), asking, names, frozenset(ruled), anywhere=True)
 
