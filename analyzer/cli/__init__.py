@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from importlib import import_module
@@ -65,6 +64,7 @@ def overview() -> ArgumentParser:
 def guarded(command: object, parser: ArgumentParser, arguments: list[str]) -> int:
     """Runs a command; a reader that went away and an interrupt end it without a traceback."""
     from analyzer.cli.shared import Unusable
+    from analyzer.cli.writing import Unwritable, forget_output, is_full
 
     assert callable(command)
     options: Namespace = parser.parse_intermixed_args(arguments)
@@ -72,9 +72,15 @@ def guarded(command: object, parser: ArgumentParser, arguments: list[str]) -> in
         status = command(options, parser)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_output()
         return 2
-    except Unusable as problem:
+    except OSError as problem:
+        if not is_full(problem):
+            raise
+        forget_output()
+        print(f"analyze: not all was written: {problem.strerror}", file=sys.stderr)
+        return 2
+    except (Unusable, Unwritable) as problem:
         print(f"analyze: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -11,7 +11,8 @@ from typing import Any
 
 from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, input_options, load, output_options, style_for, write
+from analyzer.cli.shared import fail, input_options, load, output_options, style_for
+from analyzer.cli.writing import write
 from analyzer.findings import Verdict
 from analyzer.pipeline import Input
 from analyzer.query.ask import Answer, QuestionError, ask

@@ -9,7 +9,8 @@ from argparse import ArgumentParser, Namespace
 import analyzer.report
 from analyzer.cli.judging import judged, judging, judging_options, since
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, input_options, load, output_options, paths_from, style_for, write
+from analyzer.cli.shared import fail, input_options, load, output_options, paths_from, style_for
+from analyzer.cli.writing import write
 from analyzer.findings import Report, Verdict
 from analyzer.pipeline import Input, status
 from analyzer.plugins import package_constants

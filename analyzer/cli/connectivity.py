@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable
 
 from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, input_options, load, output_options, style_for
 from analyzer.cli.suggest import run_suggest, suggest_option
+from analyzer.cli.writing import write_pieces
 from analyzer.memory import without_cycles
 from analyzer.pipeline import Input
 from analyzer.policy.profiles import Profile
@@ -75,15 +75,6 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     if not options.quiet:
         print(counts(answer, given), file=sys.stderr)
     return 3 if given.unreadable or (options.strict and (given.gaps or answer.found.uncertain)) else 0
-
-
-def write_pieces(path: str | None, pieces: Iterable[str]) -> None:
-    """Writes to stdout, or to a file."""
-    if path is None:
-        sys.stdout.writelines(pieces)
-        return
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(pieces)
 
 
 def nothing() -> int:

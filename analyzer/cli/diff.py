@@ -9,7 +9,8 @@ from importlib import import_module
 
 from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, load, output_options, reading_options, style_for, write
+from analyzer.cli.shared import fail, load, output_options, reading_options, style_for
+from analyzer.cli.writing import write
 from analyzer.comparing import compare
 from analyzer.pipeline import Input
 from analyzer.query.differences.comparison import Comparison

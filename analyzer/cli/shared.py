@@ -136,15 +136,6 @@ def terminal_width() -> int:
         return 120
 
 
-def write(path: str | None, text: str) -> None:
-    """Writes to stdout, or to a file."""
-    if path is None:
-        sys.stdout.write(text)
-        return
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
 def fail(message: str) -> int:
     """Says on stderr what is wrong with the call; the exit status for it."""
     print(f"analyze: {message}", file=sys.stderr)

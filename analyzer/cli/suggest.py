@@ -6,7 +6,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from analyzer.cli.policy_options import profile_for
-from analyzer.cli.shared import fail, write
+from analyzer.cli.shared import fail
+from analyzer.cli.writing import write
 from analyzer.memory import without_cycles
 from analyzer.pipeline import Input
 from analyzer.query.policies import Policies, policies
