@@ -14,6 +14,7 @@ from analyzer.api import load
 from analyzer.facts.openflow import FieldTest
 from analyzer.facts.openvswitch import FlowFact, SwitchPortFact
 from analyzer.model.switches import Switch
+from analyzer.parsers import ovn_list, ovn_show
 from analyzer.parsers.ovs_flows import PARSER
 from analyzer.query.trace import Question, trace
 from analyzer.solve.ovs_tables import Tables
@@ -267,3 +268,16 @@ def test_a_switch_may_answer_a_ping_itself(tmp_path: Path) -> None:
     told = asked(written(tmp_path, f" priority=9,{responder}\n priority=8,{ping}\n priority=0 actions=NORMAL\n"), 1, 99)
     assert told.fate is Fate.REACHABLE, told.outcomes[0].reason
     assert told.outcomes[0].delivered_to is None
+
+
+@pytest.mark.skipif(not (DATA / "snippets" / "ovn-nb").is_dir(), reason="the collection of real files is not here")
+def test_real_listings_of_ovn_are_understood() -> None:
+    lines = missed = 0
+    for path in sorted((DATA / "snippets" / "ovn-nb").rglob("*.txt")):
+        text = path.read_text()
+        parser = ovn_show.PARSER if re.search(r"^\s*(switch|router) [0-9a-f-]{8,}", text, re.MULTILINE) else ovn_list.PARSER
+        found = list(parsers.read(parser, Source(path.name, text, parser.kind, Scope("n"))))
+        lines += sum(1 for line in text.split("\n") if line.strip())
+        missed += sum(isinstance(item, Gap) for item in found)
+    print(f"{lines} lines, {1 - missed / lines:.1%} understood")
+    assert missed / lines < 0.17

@@ -11,6 +11,7 @@ from dataclasses import replace
 from analyzer.facts.base import Fact
 from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
 from analyzer.facts.links import NamespaceIdFact
+from analyzer.facts.ovn import ChassisFact, LogicalPortFact
 from analyzer.facts.routes import TableNameFact
 from analyzer.facts.system import SubnetFileFact
 from analyzer.model.attachments import attachments, by_node, node_names, owners
@@ -71,6 +72,8 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
         node_names=names,
         pods_of=by_node(pods),
         fabric=fabric(wanted, known.all(CniConfigFact), spaces),
+        logical_ports=tuple(dict.fromkeys(known.all(LogicalPortFact))),
+        chassis=tuple(dict.fromkeys(known.all(ChassisFact))),
     )
 
 

@@ -16,6 +16,7 @@ from analyzer.source import Gap, Source, Span
 Value = str | tuple["Value", ...] | Mapping[str, str]
 TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[\[\]{}=,]|[^\s\[\]{}=,"]+)')
 COLUMN = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*: ?(.*)")
+PASSED = re.compile(r"\s*(#.*|\$ .*|\.\.\.|sh-\S+ .*|\[\S+@\S+ .*|-+|❯ .*)\s*")
 TITLE = re.compile(r"(\w+) table")
 
 
@@ -120,12 +121,12 @@ def record_rows(source: Source) -> Iterator[Row | Gap]:
     columns: dict[str, Value] = {}
     places: dict[str, Span] = {}
     for number, line in enumerate(source.text.split("\n"), 1):
-        if columns and (not line.strip() or line.startswith("_uuid")):
+        if columns and (not line.strip() or line.lstrip().startswith("_uuid")):
             yield Row(next(iter(places.values())), columns, places)
             columns, places = {}, {}
-        if not line.strip() or line.startswith("#"):
+        if not line.strip() or PASSED.fullmatch(line):
             continue
-        found = COLUMN.fullmatch(line.rstrip())
+        found = COLUMN.fullmatch(line.strip())
         if found is None:
             yield gap(source, number, "a column with its value was expected: name : value")
             continue
