@@ -101,6 +101,8 @@ class Cluster:
     without: frozenset[tuple[int, str]] = frozenset()
     nodes: int = 2
     isolated: bool = True
+    firewall: bool = False
+    encryption: str = "Disabled"
 
     def files(self) -> dict[str, str]:
         """Every file of the capture."""
@@ -253,6 +255,8 @@ class Cluster:
             self.masquerade, "Disabled"
         )
         return STATUS.format(
+            firewall="Enabled" if self.firewall else "Disabled",
+            encryption=self.encryption,
             network=network,
             host=self.host_routing,
             masquerade=masquerade,
@@ -430,7 +434,7 @@ STATUS = """\
 KVStore:                 Disabled
 Kubernetes:              Ok         1.30 (v1.30.4) [linux/amd64]
 KubeProxyReplacement:    {replacement}
-Host firewall:           Disabled
+Host firewall:           {firewall}
 SRv6:                    Disabled
 Cilium:                  Ok   1.16.5 (v1.16.5-ad688277)
 NodeMonitor:             Listening for events on 4 CPUs with 64x4096 of shared memory
@@ -441,7 +445,7 @@ Routing:                 Network: {network}   Host: {host}
 Masquerading:            {masquerade} [IPv4: Enabled, IPv6: Disabled]
 Controller Status:       24/24 healthy
 Proxy Status:            OK, ip 10.244.1.200, 0 redirects active on ports 10000-20000, Envoy: external
-Encryption:              Disabled
+Encryption:              {encryption}
 Cluster health:          2/2 reachable   (2026-01-12T09:14:03Z)
 KubeProxyReplacement Details:
   Status:                 True

@@ -44,6 +44,8 @@ def random_cluster(random: Random) -> Cluster:
         masquerade=random.choice(("IPTables", "BPF", "Disabled")),
         host_routing=random.choice(("Legacy", "BPF")),
         tunnel_map=random.random() < 0.4,
+        firewall=random.random() < 0.05,
+        encryption="Wireguard   [NodeEncryption: Disabled]" if random.random() < 0.05 else "Disabled",
         without=frozenset(without),
     )
 
@@ -239,3 +241,20 @@ def test_packets_of_the_sample_fare_as_the_sources_say(row: list[str], capture: 
     found = capture.trace(source, target, port=int(number), protocol=protocol)
     assert {str(one.fate) for one in found.outcomes} == {fate}
     assert not seen or {str(one.source_seen) for one in found.outcomes} == {seen}
+
+
+def test_pods_may_not_send_to_the_tunnel(capture: Capture) -> None:
+    found = capture.trace("default/client", "default/web-1", port=8472, protocol="UDP")
+    assert [one.reason for one in found.outcomes] == [
+        "n1: Cilium drops the packet (Encapsulation traffic is prohibited): endpoint 101 sends to the tunnel's port"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "words"),
+    [(Cluster(firewall=True), "host policies of n"), (Cluster(encryption="Wireguard"), "encrypts between nodes")],
+)
+def test_what_is_not_modelled_is_open(cluster: Cluster, words: str, tmp_path: Path) -> None:
+    found = {one.id: one for one in decide(network_of(cluster.files(), tmp_path)).guarantees}
+    assert found["pod-to-pod"].verdict is Verdict.UNDECIDED
+    assert words in found["pod-to-pod"].reason

@@ -15,7 +15,7 @@ from analyzer.model.cilium import HOST_DEVICE
 from analyzer.model.network import Interface
 from analyzer.solve import cilium_uplink as uplink
 from analyzer.solve import internet, links, tunnels
-from analyzer.solve.cilium_doubts import unknown
+from analyzer.solve.cilium_doubts import at_host, encrypted, unknown
 from analyzer.solve.cilium_maps import CiliumMaps, Node
 from analyzer.solve.cilium_policy import peer_of, policed
 from analyzer.solve.cilium_services import LOOPBACK, to_backend
@@ -151,6 +151,9 @@ def routed(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, frame: Fra
     entry = maps.endpoints.get(Address(4, packet.source) if itself else target)
     if entry is not None and not entry.host and (itself or not state.setup.endpoint_routes or packet.source == LOOPBACK):
         return delivered(walk, space, maps, packet, entry, identity)
+    doubt = encrypted(walk, space, maps) if entry is None else at_host(walk, space, maps) if entry.host else None
+    if doubt is not None:
+        return doubt
     if entry is None and state.setup.tunnel:
         node = maps.node_of(target)
         if node is not None:
@@ -274,6 +277,8 @@ def from_overlay(walk: Walk, end: Delivered, kind: type, port: int, frame: Frame
     entry = maps.endpoints.get(Address(4, packet.destination))
     if entry is not None and not entry.host:
         return delivered(walk, space, maps, packet, entry, identity)
+    if (doubt := at_host(walk, space, maps)) is not None:
+        return doubt
     if packet.ttl <= 1:
         return walk.drop(space.scope, f"{space.place}: the TTL of {packet} is used up")
     packet = packet.with_ttl(packet.ttl - 1)
@@ -290,9 +295,13 @@ def from_host(walk: Walk, space: Space, maps: CiliumMaps, load: HookPacket) -> E
     packet = load.packet
     if (doubt := unknown(walk, space, maps, packet)) is not None:
         return doubt
+    if (doubt := at_host(walk, space, maps)) is not None:
+        return doubt
     identity = sender_of(maps, packet)
     target = Address(4, packet.destination)
     entry = maps.endpoints.get(target)
+    if (entry is None or entry.host) and (doubt := encrypted(walk, space, maps)) is not None:
+        return doubt
     if entry is not None and not entry.host:
         return delivered(walk, space, maps, packet.with_mark(0), entry, identity)
     frame = Frame(0, 0, load)
@@ -340,6 +349,8 @@ def from_outside(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, fram
     load = frame.load
     assert isinstance(load, HookPacket)
     packet = uplink.unmasqueraded(walk, space, load.packet)
+    if (doubt := at_host(walk, space, maps, packet.destination)) is not None:
+        return doubt
     frame = frame.carrying(load.with_packet(packet), frame.prerouted)
     if maps.state.setup.replacement is not False and (frontend := maps.frontend(packet, False)) is not None:
         return walk.undecided(f"what Cilium of {space.place} does from outside for {frontend} is not walked", frontend.at)

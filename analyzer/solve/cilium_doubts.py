@@ -26,3 +26,27 @@ def unknown(walk: Walk, space: Space, maps: CiliumMaps, packet: Packet) -> Endin
             if not walk.oracle.test(text, gap.at, f"{gap.at}: {gap.reason}"):
                 return walk.undecided(f"{gap.at} was not understood: {gap.reason}", gap.at, f"{gap.at}: {gap.reason}")
     return None
+
+
+def encrypted(walk: Walk, space: Space, maps: CiliumMaps) -> Endings | None:
+    """A packet to another node, while packets between nodes are encrypted, which is not walked."""
+    kind = maps.state.setup.encryption
+    text = f"what {space.place} encrypts between nodes ({kind}) gets there as the rest does"
+    if not kind or walk.oracle.test(text, None, text):
+        return None
+    return walk.undecided(f"it is not known whether {text}", None, "the state of the encryption")
+
+
+def at_host(walk: Walk, space: Space, maps: CiliumMaps, *ends: int) -> Endings | None:
+    """A packet of the host, or for it (one of ``ends`` is its address, where any are given), while host policies may be enforced, which are not walked."""
+    if ends and not any((entry := maps.endpoints.get(Address(4, end))) is not None and entry.host for end in ends):
+        return None
+    firewall = maps.state.setup.firewall
+    if firewall is None:
+        walk.assume(
+            f"the host firewall of {space.place} is off, as it is by default ({maps.state.settles}/cilium_status_--verbose)"
+        )
+    text = f"host policies of {space.place} let the packet pass (its host firewall is on)"
+    if not firewall or walk.oracle.test(text, None, text):
+        return None
+    return walk.undecided(f"it is not known whether {text}", None, "the policy map of the host's endpoint")

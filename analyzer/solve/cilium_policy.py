@@ -5,7 +5,7 @@ from __future__ import annotations
 from analyzer.addresses import Address
 from analyzer.facts.cilium import WORLD
 from analyzer.solve.cilium_maps import CiliumMaps
-from analyzer.solve.packet import Packet
+from analyzer.solve.packet import UDP, Packet
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import Endings, Walk
 from analyzer.source import Span
@@ -22,6 +22,9 @@ def policed(
 ) -> Endings | None:
     """The endings of a packet that the policy map of an endpoint does not let pass; None: it passes."""
     state = maps.state
+    if not ingress and state.setup.tunnel and packet.protocol == UDP and packet.destination_port == state.port:
+        words = f"{space.place}: Cilium drops the packet (Encapsulation traffic is prohibited): endpoint {endpoint} sends to the tunnel's port"
+        return walk.drop(space.scope, words, space.address_at(state.tunnel_device))
     way, said = ("ingress", "from") if ingress else ("egress", "to")
     found = maps.verdict(endpoint, ingress, peer, packet)
     if found is None:

@@ -10,6 +10,7 @@ from analyzer.addresses import Address
 from analyzer.facts.cilium import HOST, REMOTE_NODE
 from analyzer.model.network import Interface
 from analyzer.solve import internet, resolution
+from analyzer.solve.cilium_doubts import at_host
 from analyzer.solve.cilium_maps import CiliumMaps
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.netfilter_tracking import bind, confirm, flow_of, manipulated, track, undecided
@@ -102,6 +103,8 @@ def onto_wire(walk: Walk, space: Space, at: Interface, load: HookPacket) -> Hook
     maps = space.cilium
     if maps is None or load.packet.family != 4 or not maps.leads_out(at.device):
         return load
+    if (doubt := at_host(walk, space, maps, load.packet.source)) is not None:
+        return doubt
     packet = masqueraded(walk, space, maps, at, load.packet)
     return load.with_packet(packet) if isinstance(packet, Packet) else packet
 

@@ -17,7 +17,7 @@ from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, difference, single
 from analyzer.source import Scope, Span
 from analyzer.transfer import cilium_policy, cilium_services, cilium_uplink
-from analyzer.transfer.cilium_doubts import known
+from analyzer.transfer.cilium_doubts import at_host, encrypted, if_of_host, known
 from analyzer.transfer.cilium_maps import View, numbers, view
 from analyzer.transfer.cilium_services import LOOPBACK
 from analyzer.transfer.ir import (
@@ -72,7 +72,11 @@ def leaving(context: Context, scope: Scope, device: str, onward: Transfer) -> Tr
     if device in found.state.devices and found.state.setup.endpoint_routes:
         context.assume(READ.format(scope))
         return known(found, by_sender(found, "cilium container", device))
-    return seq(cilium_uplink.onto_wire(found, device), onward) if found.leads_out(device) else onward
+    return (
+        seq(if_of_host(found, Field.SOURCE), cilium_uplink.onto_wire(found, device), onward)
+        if found.leads_out(device)
+        else onward
+    )
 
 
 def of(context: Context, scope: Scope) -> View:
@@ -133,13 +137,13 @@ def route_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     for entry in found.entries:
         here = goto(scope, "cilium endpoint", f"{entry.identifier} {identity} {entry.address.value}")
         if entry.host:
-            rows[entry.address.value] = stack
+            rows[entry.address.value] = at_host(found, stack)
         else:
             looped = In(Field.SOURCE, single(LOOPBACK))
             rows[entry.address.value] = If(looped, here, stack) if setup.endpoint_routes else here
     if own is not None:
         rows[LOOPBACK] = goto(scope, "cilium endpoint", f"{own.identifier} {identity} {own.address.value}")
-    return by_value(Field.DESTINATION, rows, into_tunnel(found, identity, beyond(found, stack)))
+    return by_value(Field.DESTINATION, rows, encrypted(found, into_tunnel(found, identity, beyond(found, stack))))
 
 
 def beyond(found: View, stack: Transfer) -> Transfer:
@@ -231,7 +235,7 @@ def taken_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """To an endpoint of the node, else to the host."""
     found = of(context, scope)
     host = seq(call(scope, "cilium hop"), forgotten(), goto(scope, "ip receive", HOST_DEVICE))
-    return by_value(Field.DESTINATION, local(found, int(detail)), host)
+    return by_value(Field.DESTINATION, local(found, int(detail)), at_host(found, host))
 
 
 def local(found: View, identity: int) -> dict[int, Transfer]:
@@ -246,7 +250,7 @@ def host_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """``cil_from_host``: what the host's stack sends by ``cilium_host``."""
     del detail
     found = of(context, scope)
-    return known(found, by_sender(found, "cilium to", ""))
+    return known(found, at_host(found, by_sender(found, "cilium to", "")))
 
 
 def by_sender(found: View, stage: str, more: str) -> Transfer:
@@ -289,7 +293,7 @@ def to_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     nowhere = (
         drop(lost) if found.state.setup.tunnel is not None else End(Unknown(f"whether Cilium of {scope} tunnels is not known"))
     )
-    return by_value(Field.DESTINATION, rows, into_tunnel(found, identity, nowhere))
+    return by_value(Field.DESTINATION, rows, encrypted(found, into_tunnel(found, identity, nowhere)))
 
 
 def container_stage(context: Context, scope: Scope, detail: str) -> Transfer:
@@ -361,7 +365,7 @@ def from_outside(found: View) -> Transfer:
     elif setup.host_routing is None:
         words = f"whether {scope} passes by its stack (eBPF host routing) is not known ({found.state.settles}/cilium_status_--verbose)"
         here = If(pods, End(Unknown(words)), KEEP)
-    return seq(cilium_uplink.unmasqueraded(found), *services, here)
+    return seq(cilium_uplink.unmasqueraded(found), if_of_host(found, Field.DESTINATION), *services, here)
 
 
 def unserved(found: View) -> Iterator[Transfer]:

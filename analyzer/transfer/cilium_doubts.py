@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.model.gaps import network_of
+from analyzer.ranges import normalised
 from analyzer.transfer.cilium_maps import View
 from analyzer.transfer.ir import KEEP, Any, End, Field, If, In, Opaque, Transfer, Unknown
 from analyzer.transfer.space import seq, span_of
@@ -32,3 +33,31 @@ def doubts(view: View) -> Iterator[Transfer]:
             elif network.family == 4:
                 ranges = (span_of(network),)
                 yield If(Any((In(Field.DESTINATION, ranges), In(Field.SOURCE, ranges))), doubt, KEEP)
+
+
+def encrypted(view: View, then: Transfer) -> Transfer:
+    """A packet to another node, while packets between nodes are encrypted, which is not lowered."""
+    kind = view.state.setup.encryption
+    if not kind:
+        return then
+    text = f"what {view.scope} encrypts between nodes ({kind}) gets there as the rest does"
+    return If(Opaque(text), then, End(Unknown(f"it is not known whether {text}")))
+
+
+def at_host(view: View, then: Transfer) -> Transfer:
+    """A packet of the host, or for it, while host policies may be enforced, which are not lowered."""
+    firewall = view.state.setup.firewall
+    if firewall is None:
+        words = f"the host firewall of {view.scope} is off, as it is by default ({view.state.settles}/cilium_status_--verbose)"
+        view.context.assume(words)
+    if not firewall:
+        return then
+    text = f"host policies of {view.scope} let the packet pass (its host firewall is on)"
+    return If(Opaque(text), then, End(Unknown(f"it is not known whether {text}")))
+
+
+def if_of_host(view: View, field: Field) -> Transfer:
+    """``at_host`` for packets with an address of the host at one end."""
+    held = normalised((entry.address.value,) * 2 for entry in view.entries if entry.host)
+    guarded = at_host(view, KEEP)
+    return If(In(field, held), guarded, KEEP) if guarded != KEEP else KEEP

@@ -28,6 +28,7 @@ class Chosen(NamedTuple):
 
 def to(view: View, endpoint: int) -> Transfer:
     """Egress policy of an endpoint, by the identity of the packet's destination. What is admitted goes on."""
+    assumed(view)
     fact = view.state.policies.get(endpoint)
     if fact is None:
         return uncaptured(view, endpoint, "egress")
@@ -43,6 +44,12 @@ def to(view: View, endpoint: int) -> Transfer:
     for identity, ranges in groups.values():
         found = If(In(Field.DESTINATION, ranges), admitted(view, endpoint, False, entries, identity), found)
     return seq(*doubts(fact, entries), found)
+
+
+def assumed(view: View) -> None:
+    """What endpoints send to the tunnel's port Cilium drops (``is_encap``): that is by design, and left out."""
+    if view.state.setup.tunnel:
+        view.context.assume(f"no pod of {view.scope} sends to the tunnel's port {view.state.port}, which Cilium forbids")
 
 
 def alike(entries: Iterable[PolicyEntry]) -> tuple[object, ...]:
