@@ -1,7 +1,7 @@
 """Two flows of Open vSwitch with one priority take the same packets and do different things.
 
 ## What it finds
-Flows of one table and priority whose tests can hold for one packet, and whose actions differ.
+Flows of one table and priority that test the packet only (no register, nothing of conntrack), whose tests can hold for one packet, and whose actions differ.
 
 ## Why it matters
 Which of them takes such a packet is undefined: it may change with the next restart. OpenFlow leaves it open, and Open vSwitch keeps no order among them.
@@ -25,6 +25,7 @@ from analyzer.query.switches import FlowFact, acts
 from analyzer.rule import Finding, Network, Rule, Severity
 
 MANY = 60
+LEFT_BY_OTHERS = ("reg", "metadata", "ct_", "tun_", "conj_id")
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -50,7 +51,9 @@ def first_pair(flows: Sequence[FlowFact]) -> tuple[FlowFact, FlowFact] | None:
 
 
 def meet(one: FlowFact, other: FlowFact) -> bool:
-    """Whether the tests of both can hold for one packet."""
+    """Whether the tests of both can hold for one packet. What earlier tables and conntrack leave in registers may exclude each other: that is not looked at."""
+    if any(test.field.startswith(LEFT_BY_OTHERS) for flow in (one, other) for test in flow.match):
+        return False
     if one.in_port and other.in_port and one.in_port != other.in_port:
         return False
     tests = {test.field: test for test in one.match}
