@@ -101,6 +101,9 @@ def test_registers_of_64_and_128_bits_are_tests_of_those_they_are_made_of() -> N
 
 
 POD = """\
+1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN group default
+    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00 promiscuity 0
+    inet 127.0.0.1/8 scope host lo
 2: eth0@if{far}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default
     link/ether 0a:00:00:00:00:0{n} brd ff:ff:ff:ff:ff:ff link-netnsid 0 promiscuity 0
     veth
