@@ -16,6 +16,8 @@ from analyzer.source import Gap, Source
 
 if TYPE_CHECKING:
     from analyzer.capture.choices import Rendering
+    from analyzer.findings import Guarantee
+    from analyzer.query.causes import Broken
     from analyzer.query.rules import Tuning
     from analyzer.query.whatif.edits import Edit
     from analyzer.rule import Rule
@@ -76,19 +78,31 @@ def analyze(
 ) -> Report:
     """The guarantees, what explains those that fail, and the findings of the rules. ``jobs``: how many processes may work.
     ``rules``: others than the shipped ones; ``tuning``: what settings make of them."""
-    from analyzer.jobs import spread
     from analyzer.query.causes import causes
-    from analyzer.query.guarantees import decide
     from analyzer.query.rules import check
 
     progress("deciding the guarantees")
-    with without_cycles():
-        decided = decide(given.network, spread=spread(jobs))
+    guarantees, broken = verdicts(given.network, jobs)
     progress("explaining")
-    explained = causes(given.network, decided.broken)
+    explained = causes(given.network, broken)
     progress("checking the rules")
     findings = check(given.network, select, ignore, rules, tuning)
-    return Report(decided.guarantees, explained, findings, given.gaps, given.sources)
+    return Report(guarantees, explained, findings, given.gaps, given.sources)
+
+
+def verdicts(network: Network, jobs: int) -> tuple[tuple[Guarantee, ...], tuple[Broken, ...]]:
+    """The verdicts on the guarantees, and every pair that fails one. What packets need is loaded where there is a node that they could go through."""
+    if not network.namespaces:
+        from analyzer.query.static import without_state
+
+        answers = without_state(network)
+        return tuple(one for one, _ in answers), tuple(item for _, broken in answers for item in broken)
+    from analyzer.jobs import spread
+    from analyzer.query.guarantees import decide
+
+    with without_cycles():
+        decided = decide(network, spread=spread(jobs))
+    return decided.guarantees, decided.broken
 
 
 ORDER = {Severity.ERROR: 3, Severity.WARNING: 2, Severity.NOTE: 1}
@@ -102,7 +116,8 @@ def status(report: Report, given: Input, fail_on: str = "error", strict: bool = 
     threshold = THRESHOLDS[fail_on]
     if worst >= threshold or (refuted and threshold <= ORDER[Severity.ERROR]):
         return 1
-    undecided = any(item.verdict is Verdict.UNDECIDED for item in (*report.guarantees, *report.intents))
+    verdicts_given = (*(item.verdict for item in report.guarantees), *(item.verdict for item in report.intents))
+    undecided = Verdict.UNDECIDED in verdicts_given
     if given.unreadable or undecided or (strict and report.gaps):
         return 3
     return 0

@@ -5,22 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Collection
 
-import analyzer.report
 from analyzer.cli.judging import judged, judging, judging_options, since
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, input_options, load, output_options, paths_from, style_for
 from analyzer.cli.writing import write
 from analyzer.findings import Report, Verdict
 from analyzer.pipeline import Input, status
-from analyzer.plugins import package_constants
-from analyzer.report import Format
+from analyzer.report import Format, format_named, formats
 from analyzer.report.rebasing import rebased
-
-
-def formats() -> dict[str, Format]:
-    """The report formats by name."""
-    return {format.name: format for format in package_constants(analyzer.report, "FORMAT", Format)}
 
 
 def options(parser: ArgumentParser) -> None:
@@ -102,14 +96,14 @@ def patch(report: Report, options: Namespace) -> int:
     return 1 if found else 0
 
 
-def outputs_of(options: Namespace, known: dict[str, Format]) -> list[tuple[Format, str | None]] | str:
+def outputs_of(options: Namespace, known: Collection[str]) -> list[tuple[Format, str | None]] | str:
     """The formats to write and where to; a message where an option makes no sense."""
-    first = known[options.format or "text"]
+    first = format_named(options.format or "text")
     outputs: list[tuple[Format, str | None]] = []
     for text in options.output:
         name, colon, path = text.partition(":")
         if colon and name in known:
-            outputs.append((known[name], path))
+            outputs.append((format_named(name), path))
         else:
             outputs.append((first, text))
     if any(path == "" for _, path in outputs):

@@ -38,12 +38,16 @@ from analyzer.query.published import at_published_addresses, by_sources
 from analyzer.query.reach import Reach, decided, united
 from analyzer.query.sending import asking_ports
 from analyzer.query.static import (
+    ENFORCED,
+    NO_GATE,
+    NO_POLICY,
+    ORDER,
+    OUTSIDE,
+    STATIC,
     Answer,
-    container_to_container,
     counted,
     inapplicable,
-    unique_pod_addresses,
-    unique_pod_cidrs,
+    nobody,
 )
 from analyzer.transfer.graph import NetworkProgram
 
@@ -52,7 +56,6 @@ SEEN = (SEEN_SOURCE, SEEN_DESTINATION)
 NAMES = {4: "IPv4", 6: "IPv6"}
 AT_ONCE, MANY = 7, 40
 EVERY = ("Cluster", "Local")
-OUTSIDE, ENFORCED = "outside-to-service", "policy-enforced"
 COSTLY = ("services", "pods", "nodes to pods", "pods to nodes")
 
 
@@ -66,42 +69,30 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A guarantee about flows: which flows, which failures of them, and who they are in words. ``note``: why it is no error where it fails.
+    """A guarantee about flows: which flows, which failures of them. ``note``: why it is no error where it fails.
     ``governed``: it is about pairs that policies say something of."""
 
     id: str
     flows: str
     kinds: tuple[str, ...]
-    words: str
     note: str = ""
     governed: bool = False
 
 
 CASES = (
-    Case("pod-to-pod", "pods", CUT, "pods"),
-    Case("pod-to-pod-without-nat", "pods", SEEN, "pods"),
-    Case("node-to-pod", "nodes to pods", CUT, "nodes to pods"),
-    Case("node-to-pod-without-nat", "nodes to pods", SEEN, "nodes to pods"),
+    Case("pod-to-pod", "pods", CUT),
+    Case("pod-to-pod-without-nat", "pods", SEEN),
+    Case("node-to-pod", "nodes to pods", CUT),
+    Case("node-to-pod-without-nat", "nodes to pods", SEEN),
     Case(
         "pod-to-node-without-nat",
         "pods to nodes",
         SEEN,
-        "pods to nodes",
         "by design: ipMasq of flannel and others translates pods' packets to nodes",
     ),
-    Case("pod-sees-its-own-address", "pods", (SEEN_SOURCE, UNFAMILIAR), "pods"),
-    Case("pod-to-service", "services", CUT, "services"),
-    Case(ENFORCED, "pods", (ADMITTED, *CUT), "pods that policies select", governed=True),
-)
-STATIC: Mapping[str, Callable[[Network], Answer]] = {
-    "unique-pod-addresses": unique_pod_addresses,
-    "unique-pod-cidrs": unique_pod_cidrs,
-    "container-to-container": container_to_container,
-}
-ORDER = (
-    *("pod-to-pod", "pod-to-pod-without-nat", "node-to-pod", "node-to-pod-without-nat", "pod-to-node-without-nat"),
-    *("pod-sees-its-own-address", "unique-pod-addresses", "unique-pod-cidrs", "pod-to-service", "outside-to-service"),
-    *("container-to-container", "policy-enforced"),
+    Case("pod-sees-its-own-address", "pods", (SEEN_SOURCE, UNFAMILIAR)),
+    Case("pod-to-service", "services", CUT),
+    Case(ENFORCED, "pods", (ADMITTED, *CUT), governed=True),
 )
 
 
@@ -151,7 +142,7 @@ def answer(network: Network, identifier: str, found: Mapping[Key, Reach]) -> Ans
         return outside(network, found)
     case = next(case for case in CASES if case.id == identifier)
     if case.governed and of_network(network).none:
-        return inapplicable(case.id, "no policy is in the capture")
+        return inapplicable(case.id, NO_POLICY)
     return flow_answer(network, case, {family: reach for (flows, family), reach in found.items() if flows == case.flows})
 
 
@@ -159,7 +150,7 @@ def flow_answer(network: Network, case: Case, found: Mapping[int, Reach]) -> Ans
     """The verdict on a guarantee about flows, over every family that the pods have."""
     reaches = {family: reach for family, reach in sorted(found.items()) if (reach.governed if case.governed else reach.pairs)}
     if not reaches:
-        return inapplicable(case.id, f"no {case.words} to try are in the capture")
+        return nobody(case.id)
     scope = f"{size(network, case, tuple(reaches))}, {' and '.join(NAMES[family] for family in reaches)}"
     return verdict(case, reaches, scope)
 
@@ -313,15 +304,11 @@ GROUPS: Mapping[str, Callable[[Network, int], Iterator[Group] | Iterator[Gate]]]
 
 def outside(network: Network, found: Mapping[Key, Reach]) -> Answer:
     """Node ports from outside, on every node that is to answer."""
-    case = Case(OUTSIDE, OUTSIDE, CUT, "")
+    case = Case(OUTSIDE, OUTSIDE, CUT)
     reaches = {family: reach for (flows, family), reach in sorted(found.items()) if flows == OUTSIDE and reach.pairs}
     if not reaches:
         known = any(portal.node_port for family in families(network) for portal in portals(network, family, EVERY))
-        why = (
-            "no endpoint, or no interface that leads outside, was captured"
-            if known
-            else "no service with a node port or an address for the world outside is in the capture"
-        )
+        why = "no endpoint, or no interface that leads outside, was captured" if known else NO_GATE
         return inapplicable(OUTSIDE, why)
     ways = {party.name for family in reaches for party, _ in entrances(network, family)}
     scope = f"{counted(sum(reach.pairs for reach in reaches.values()), 'port')} for outside on {counted(len(ways), 'node')}"

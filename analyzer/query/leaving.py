@@ -8,11 +8,9 @@ from itertools import islice
 
 from analyzer.addresses import WIDTH, Address, Prefix
 from analyzer.model.network import Interface, Namespace, Network
-from analyzer.query.outside import stranger
 from analyzer.query.plan import node_of
 from analyzer.query.state import roots
 from analyzer.query.tunnels import host_ends
-from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.packet import UDP, Hop, Outcome, Packet
 
 PEERS = 4
@@ -79,11 +77,15 @@ def to_pods(network: Network, origin: Origin) -> Iterator[tuple[Packet, Outcome]
 
 def to_outside(network: Network, origin: Origin) -> Iterator[tuple[Packet, Outcome]]:
     """A packet to an address that nobody in the capture has."""
+    from analyzer.query.outside import stranger
+
     yield from sent(network, origin, stranger(network, origin.address.family))
 
 
 def sent(network: Network, origin: Origin, target: Address) -> Iterator[tuple[Packet, Outcome]]:
     """One UDP packet from the pod, as it comes in by its device."""
+    from analyzer.solve.concrete import Flow, walk  # a tenth of a second, which rules that never send a packet need not pay
+
     packet = Packet(target.family, origin.address.value, target.value, UDP, 40000, 5001)
     for outcome in walk(network, Flow(Interface(origin.root.scope, origin.device), packet)).outcomes:
         yield packet, outcome

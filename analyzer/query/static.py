@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations
 
 from analyzer.addresses import Address, Prefix
@@ -10,6 +10,7 @@ from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.query.causes import Broken
 from analyzer.query.plan import address_place, captured_name, on_link, ranges, running_pods
+from analyzer.query.policies import of_network
 from analyzer.query.state import roots
 from analyzer.solve.packet import PROTOCOL_NAMES
 from analyzer.source import Scope, Span
@@ -153,3 +154,51 @@ def container_to_container(network: Network) -> Answer:
 def counted(number: int, word: str) -> str:
     """A number with its word."""
     return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+STATIC: Mapping[str, Callable[[Network], Answer]] = {
+    "unique-pod-addresses": unique_pod_addresses,
+    "unique-pod-cidrs": unique_pod_cidrs,
+    "container-to-container": container_to_container,
+}
+ORDER = (
+    *("pod-to-pod", "pod-to-pod-without-nat", "node-to-pod", "node-to-pod-without-nat", "pod-to-node-without-nat"),
+    *("pod-sees-its-own-address", "unique-pod-addresses", "unique-pod-cidrs", "pod-to-service", "outside-to-service"),
+    *("container-to-container", "policy-enforced"),
+)
+OUTSIDE, ENFORCED = "outside-to-service", "policy-enforced"
+NO_POLICY = "no policy is in the capture"
+NO_GATE = "no service with a node port or an address for the world outside is in the capture"
+# Who the flows of a guarantee are between, in words.
+FLOWS = {
+    "pod-to-pod": "pods",
+    "pod-to-pod-without-nat": "pods",
+    "node-to-pod": "nodes to pods",
+    "node-to-pod-without-nat": "nodes to pods",
+    "pod-to-node-without-nat": "pods to nodes",
+    "pod-sees-its-own-address": "pods",
+    "pod-to-service": "services",
+    ENFORCED: "pods that policies select",
+}
+
+
+def nobody(identifier: str) -> Answer:
+    """There are no flows of the kind."""
+    return inapplicable(identifier, f"no {FLOWS[identifier]} to try are in the capture")
+
+
+def without_state(network: Network) -> tuple[Answer, ...]:
+    """The verdicts where no node was captured, in the order of the contract: what manifests decide, and no flows. The same as ``guarantees.decide``,
+    without what packets need."""
+    return tuple(stateless(network, identifier) for identifier in ORDER)
+
+
+def stateless(network: Network, identifier: str) -> Answer:
+    """One verdict where no node was captured."""
+    if identifier in STATIC:
+        return STATIC[identifier](network)
+    if identifier == OUTSIDE:
+        return inapplicable(OUTSIDE, NO_GATE)
+    if identifier == ENFORCED and of_network(network).none:
+        return inapplicable(ENFORCED, NO_POLICY)
+    return nobody(identifier)

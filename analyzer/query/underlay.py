@@ -10,7 +10,6 @@ from analyzer.addresses import Address
 from analyzer.facts.links import Geneve, Tunnel, Vxlan, Wireguard
 from analyzer.model.network import Interface, Network
 from analyzer.query.tunnels import Overlay, overlays
-from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.packet import UDP, Fate, Outcome, Packet
 from analyzer.source import Scope
 
@@ -81,6 +80,8 @@ def into(network: Network, item: Overlay, peer: Address) -> Iterator[Leg]:
 
 def dropped(network: Network, leg: Leg) -> Outcome | None:
     """The outcome in which a rule of a firewall drops the packet; None where none does for certain."""
+    from analyzer.solve.concrete import Flow, walk  # a tenth of a second, which rules that never send a packet need not pay
+
     trace = walk(network, Flow(leg.start, leg.packet))
     lost = [outcome for outcome in trace.outcomes if outcome.fate is Fate.UNREACHABLE and at_rule(network, outcome)]
     return lost[0] if lost and len(lost) == len(trace.outcomes) else None
