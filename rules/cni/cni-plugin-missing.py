@@ -52,6 +52,7 @@ def check(network: Network) -> Iterator[Finding]:
                     yield RULE.finding(
                         place,
                         f"{winner.file} on {node} names the plugin {kind!r}, which is not installed",
+                        note="containerd takes the file all the same; CRI-O passes over it to the next",
                         help=f"install {kind} into the plugin folder of {node}",
                     )
 

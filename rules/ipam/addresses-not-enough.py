@@ -47,9 +47,11 @@ def words(found: Impossible) -> str:
     verb = "ask" if len(found.demands) > 1 else "asks"
     if not found.resources:
         return f"{names} {verb} for an address, and there is none that it may take"
-    there = ", ".join(f"{item.capacity} left of {item.title}" for item in found.resources[:SHOWN])
     more = " and others" if len(found.resources) > SHOWN else ""
-    return f"{names} {verb} for {found.wanted} addresses, and there are only: {there}{more}"
+    there = ", ".join(f"{item.capacity} of {item.title}" for item in found.resources[:SHOWN]) + more
+    if all(len(option) == 1 for item in found.demands for option in item.options):
+        return f"{names} {verb} for {found.wanted} addresses, and {found.there} are left: {there}"
+    return f"{names} {verb} for {found.wanted} addresses in ways that exclude each other; left are {there}"
 
 
 RULE = Rule("addresses-not-enough", Severity.ERROR, __doc__, check, ("F06", "F90"))

@@ -85,6 +85,7 @@ def told_network(network: Network, node: str, at: Span, values: Mapping[str, str
 
 def mtu(network: Network, node: str, at: Span, values: Mapping[str, str]) -> Iterator[Finding]:
     """The MTU of pods against the tunnel's."""
+    yield from delegate_mtu(network, node, values)
     root, text = root_of(network, node), values.get("FLANNEL_MTU", "")
     link = root.links.get("flannel.1") if root is not None else None
     if link is not None and link.mtu and text.isdecimal() and int(text) > link.mtu:
@@ -94,6 +95,20 @@ def mtu(network: Network, node: str, at: Span, values: Mapping[str, str]) -> Ite
             related=[(link.at, f"flannel.1 of {node}")],
             severity=Severity.WARNING,
         )
+
+
+def delegate_mtu(network: Network, node: str, values: Mapping[str, str]) -> Iterator[Finding]:
+    """An MTU that the delegate sets by itself against what flannel has worked out."""
+    text = values.get("FLANNEL_MTU", "")
+    for config in configs(network):
+        for call, path in config.calls:
+            told = call.get("delegate", "mtu") if call.text("type") == "flannel" else None
+            if config.node == node and isinstance(told, int) and text.isdecimal() and told > int(text):
+                yield RULE.finding(
+                    config.place((*path, "delegate", "mtu")),
+                    f"{config.title}: the delegate gives pods MTU {told}, and flannel has worked out {text}",
+                    severity=Severity.WARNING,
+                )
 
 
 def masquerade(network: Network, node: str, at: Span, values: Mapping[str, str]) -> Iterator[Finding]:
