@@ -53,15 +53,14 @@ def forget_output() -> None:
 
 @contextmanager
 def to_file(path: str) -> Iterator[TextIO]:
-    """A file that takes the place of ``path`` when all is written; a device or a pipe is written as it is."""
-    target = os.path.realpath(path)
+    """A file that takes the place of ``path`` when all is written; a device or a pipe, and what the shell has opened (``/dev/stdout``), is written on as it is."""
     try:
-        before = mode_of(target)
-        if before is not None and not stat.S_ISREG(before):
-            with open(target, "w", encoding="utf-8") as file:
+        before = mode_of(path)
+        if path.startswith("/dev/") or (before is not None and not stat.S_ISREG(before)):
+            with open(path, "a", encoding="utf-8") as file:
                 yield file
             return
-        with beside(target, before) as file:
+        with beside(os.path.realpath(path), before) as file:
             yield file
     except BrokenPipeError:
         raise
