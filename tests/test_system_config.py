@@ -25,6 +25,7 @@ RULES = (
     *("overlay/overlay-mtu-configured-too-large", "overlay/overlay-port-shared"),
 )
 WANTED = [
+    "99-do-not-use-google-subnets.conflist: cni-config-refused",
     "broken.conflist: cni-plugin-missing",
     "invalid_gateway.conflist: cni-config-refused",
     "invalidname.conflist: cni-plugin-missing",
@@ -48,7 +49,7 @@ def rules() -> tuple[Rule, ...]:
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"REAL FILES ARE ABSENT: {DATA} is no folder (set ANALYZER_DATA)")
 def test_published_manifests_are_in_order() -> None:
-    """Three configurations and a definition are broken on purpose, one is a template, and one keeps pods apart and means it."""
+    """Three configurations and a definition are broken on purpose, one is a template, one is never used, and one keeps pods apart and means it."""
     known, found = rules(), []
     for path in sorted(
         path for name in FOLDERS for path in (DATA / name).rglob("*") if path.suffix in (".yaml", ".yml", ".conf", ".conflist")

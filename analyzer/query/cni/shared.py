@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from analyzer.query.cni.fields import Problem
 from analyzer.query.cni.plugin import Call
 
+DEVICE_NAME_MOST = 15
 HARDWARE = re.compile(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}|[0-9a-fA-F]{4}(\.[0-9a-fA-F]{4}){2}")
 
 
@@ -15,6 +16,20 @@ def needs_ipam(call: Call) -> Iterator[Problem]:
     """The plugin calls its IPAM plugin in any case (``ipam.ExecAdd``), and an empty name is none."""
     if not call.text("ipam", "type"):
         yield Problem(("ipam",), f"{call.text('type')} needs an ipam with a type: it asks that plugin for an address in any case")
+
+
+def veth_mtu(call: Call) -> Iterator[Problem]:
+    """An MTU that the kernel does not give a veth pair (ETH_MIN_MTU, ETH_MAX_MTU); one that is not positive is its default."""
+    mtu = call.number("mtu")
+    if mtu > 0 and not 68 <= mtu <= 65535:
+        yield Problem(("mtu",), f"mtu {mtu} is not between 68 and 65535, which are a veth pair's least and most")
+
+
+def device_name(call: Call, key: str) -> Iterator[Problem]:
+    """A name that no device can have (``dev_valid_name``, IFNAMSIZ): too long, with a slash, a colon or a blank."""
+    text = call.text(key)
+    if len(text.encode()) > DEVICE_NAME_MOST or re.search(r"[/:\s]", text) or text in (".", ".."):
+        yield Problem((key,), f"{key} {text!r} can be no device's name")
 
 
 def lower_mtu(call: Call) -> Iterator[Problem]:

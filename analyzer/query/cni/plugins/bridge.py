@@ -7,6 +7,7 @@ from typing import Any
 
 from analyzer.query.cni.fields import NUMBER, TEXT, TRUTH, Fields, Many, Problem
 from analyzer.query.cni.plugin import Call, Plugin, Role
+from analyzer.query.cni.shared import device_name, veth_mtu
 
 HIGHEST_VLAN = 4094
 TRUNK = Fields({"minID": NUMBER, "maxID": NUMBER, "id": NUMBER})
@@ -14,6 +15,8 @@ TRUNK = Fields({"minID": NUMBER, "maxID": NUMBER, "id": NUMBER})
 
 def refusals(call: Call) -> Iterator[Problem]:
     """``loadNetConf``, ``collectVlanTrunk`` and ``cmdAdd``."""
+    yield from veth_mtu(call)
+    yield from device_name(call, "bridge")
     vlan = call.number("vlan")
     if not 0 <= vlan <= HIGHEST_VLAN:
         yield Problem(("vlan",), f"vlan {vlan} is not between 0 and {HIGHEST_VLAN}")

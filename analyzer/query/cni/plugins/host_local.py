@@ -64,7 +64,10 @@ def one_range(item: Mapping[str, Any], path: Path) -> Iterator[Problem]:
     text = of(item, "subnet")
     if text is None:
         yield Problem(path, "the range has no subnet")
-    if not isinstance(text, str) or not is_network(text):
+    if not isinstance(text, str):
+        return
+    if not is_network(text):
+        yield Problem((*path, "subnet"), f"subnet {text!r} is no network such as 10.0.0.0/24")
         return
     subnet = read_prefix(text)
     host = addressed({"a": text.partition("/")[0]}, "a")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from analyzer.query.cni.fields import NUMBER, TEXT, TRUTH, Problem
 from analyzer.query.cni.plugin import Call, Plugin, Role
-from analyzer.query.cni.shared import lower_mtu, needs_ipam, one_of
+from analyzer.query.cni.shared import device_name, lower_mtu, needs_ipam, one_of
 
 MODES = ("l2", "l3", "l3s")
 
@@ -15,6 +15,7 @@ def refusals(call: Call) -> Iterator[Problem]:
     """``modeFromString`` and ``cmdAdd``: in a chain the earlier plugin's addresses do instead of an IPAM plugin."""
     yield from one_of(call, "mode", MODES)
     yield from lower_mtu(call)
+    yield from device_name(call, "master")
     if call.index == 0:
         yield from needs_ipam(call)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from analyzer.query.cni.fields import NATURAL, NUMBER, TEXT, TRUTH, Problem
 from analyzer.query.cni.plugin import Call, Plugin, Role
-from analyzer.query.cni.shared import hardware, lower_mtu, one_of
+from analyzer.query.cni.shared import device_name, hardware, lower_mtu, one_of
 
 MODES = ("bridge", "private", "vepa", "passthru")
 
@@ -15,6 +15,7 @@ def refusals(call: Call) -> Iterator[Problem]:
     """``loadConf``, ``modeFromString`` and ``createMacvlan``."""
     yield from one_of(call, "mode", MODES)
     yield from lower_mtu(call)
+    yield from device_name(call, "master")
     yield from hardware(call, "mac")
 
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from analyzer.query.cni.fields import NUMBER, TEXT, TRUTH
-from analyzer.query.cni.plugin import Plugin, Role
-from analyzer.query.cni.shared import needs_ipam
+from collections.abc import Iterator
+
+from analyzer.query.cni.fields import NUMBER, TEXT, TRUTH, Problem
+from analyzer.query.cni.plugin import Call, Plugin, Role
+from analyzer.query.cni.shared import needs_ipam, veth_mtu
+
+
+def refusals(call: Call) -> Iterator[Problem]:
+    """``setupContainerVeth`` and ``cmdAdd``."""
+    yield from needs_ipam(call)
+    yield from veth_mtu(call)
+
 
 PLUGIN = Plugin(
     types=("ptp",),
     role=Role.MAIN,
     source="containernetworking/plugins plugins/main/ptp/ptp.go",
     fields={"ipMasq": TRUTH, "ipMasqBackend": TEXT, "mtu": NUMBER},
-    refusals=needs_ipam,
+    refusals=refusals,
 )

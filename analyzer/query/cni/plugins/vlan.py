@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from analyzer.query.cni.fields import NUMBER, TEXT, TRUTH, Problem
 from analyzer.query.cni.plugin import Call, Plugin, Role
-from analyzer.query.cni.shared import lower_mtu, needs_ipam
+from analyzer.query.cni.shared import device_name, lower_mtu, needs_ipam
 
 HIGHEST = 4094
 
@@ -18,6 +18,7 @@ def refusals(call: Call) -> Iterator[Problem]:
     if not 0 <= call.number("vlanId") <= HIGHEST:
         yield Problem(("vlanId",), f"vlanId {call.number('vlanId')} is not between 0 and {HIGHEST}")
     yield from lower_mtu(call)
+    yield from device_name(call, "master")
     yield from needs_ipam(call)
 
 
