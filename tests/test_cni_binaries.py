@@ -138,7 +138,8 @@ def test_host_local_refuses_and_gives_what_is_foretold(ipam: dict[str, Any], ver
     wrong = foretold(value, "host-local")
     full = "no IP addresses available" in said.get("msg", "")
     assert (not taken and not full) == bool(wrong), (said, wrong)
-    if taken and version != "0.2.0":
+    backwards = any(item.first > item.last for item in host_local(ipam))
+    if taken and version != "0.2.0" and not backwards:
         assert [item["address"].partition("/")[0] for item in said["ips"]] == first_addresses(ipam)
     if full:
         assert any(item is None for item in first_addresses(ipam))

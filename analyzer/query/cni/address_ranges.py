@@ -32,9 +32,9 @@ class AddressRange:
         return max(self.last - self.first + 1 - inside, 0)
 
     def overlaps(self, other: AddressRange) -> bool:
-        """Whether both could hand out one address."""
-        same = self.subnet.family == other.subnet.family
-        return same and self.first <= other.last and other.first <= self.last
+        """Whether an end of the one lies in the other (host-local's ``Overlaps``): then both could hand out one address."""
+        ends = ((self, other.first), (self, other.last), (other, self.first), (other, self.last))
+        return self.subnet.family == other.subnet.family and any(one.first <= value <= one.last for one, value in ends)
 
     def __str__(self) -> str:
         return f"{Address(self.subnet.family, self.first)}-{Address(self.subnet.family, self.last)}"
@@ -75,6 +75,8 @@ def host_local_range(item: Mapping[str, Any], path: Path, group: int) -> Address
     if subnet.length > WIDTH[subnet.family] - 2:
         return None
     first, last = addressed(item, "rangeStart"), addressed(item, "rangeEnd")
+    if any(found is not None and not subnet.covers(found) for found in (first, last)):
+        return None
     gateway = addressed(item, "gateway")
     return AddressRange(
         subnet=subnet,
@@ -111,8 +113,9 @@ def whereabouts_range(item: Mapping[str, Any], path: Path, group: int) -> Addres
     low, high = subnet.value + (not small), subnet.last - (not small)
     first = read_address(start) if dash else addressed(item, "range_start")
     last = read_address(network.partition("/")[0]) if dash else addressed(item, "range_end")
-    first_value = first.value if first and low <= first.value <= high else low
-    last_value = last.value if last and first_value <= last.value <= high else high
+    same = subnet.family
+    first_value = first.value if first and first.family == same and low <= first.value <= high else low
+    last_value = last.value if last and last.family == same and first_value <= last.value <= high else high
     return AddressRange(subnet, first_value, last_value, None, group, path)
 
 

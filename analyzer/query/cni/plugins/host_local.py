@@ -80,8 +80,9 @@ def one_range(item: Mapping[str, Any], path: Path) -> Iterator[Problem]:
     for key, found in (("rangeStart", first), ("rangeEnd", last)):
         if found is not None and not subnet.covers(found):
             yield Problem((*path, key), f"{key} {found} is not in {subnet}")
-    if first and last and first.family == last.family and last.value < first.value:
-        yield Problem((*path, "rangeEnd"), f"rangeEnd {last} lies before rangeStart {first}")
+    begin = first.value if first and first.family == subnet.family else subnet.value + 1
+    if last and subnet.covers(last) and last.value < begin:
+        yield Problem((*path, "rangeEnd"), f"rangeEnd {last} lies before the first address, {Address(subnet.family, begin)}")
 
 
 def together(ipam: Mapping[str, Any]) -> Iterator[Problem]:
@@ -108,6 +109,10 @@ def advice(call: Call) -> Iterator[Problem]:
     """What host-local takes and what yet breaks the pods' network."""
     ipam = call.get("ipam")
     for item in host_local(ipam) if isinstance(ipam, Mapping) else ():
+        if item.first > item.last:
+            words = f"rangeStart {Address(item.subnet.family, item.first)} lies behind the last address"
+            yield Problem((*item.path, "rangeStart"), f"{words}: host-local hands out addresses beyond {item.subnet}")
+            continue
         if item.gateway is not None and not item.subnet.covers(item.gateway):
             yield Problem((*item.path, "gateway"), f"the gateway {item.gateway} is not in {item.subnet}: pods cannot reach it")
         for value, words in ((item.subnet.value, "network"), (item.subnet.last, "broadcast")):
