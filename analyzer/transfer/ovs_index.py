@@ -197,30 +197,95 @@ class Flows:
         return found
 
     @cached_property
-    def live(self) -> dict[str, frozenset[str]]:
-        """The fields that matter in a table, or in one that it leads to."""
-        own: dict[str, set[str]] = {}
-        leads: dict[str, set[str]] = {}
+    def by_port(self) -> frozenset[str]:
+        """The tables in which, or beyond which, a flow asks for the port that the packet came by."""
+        found = {flow.table for flow in self.switch.flows or () if flow.in_port}
+        before = -1
+        while len(found) != before:
+            before = len(found)
+            found |= {table for table, edges in self.edges.items() if any(to in found for to, _ in edges)}
+        return frozenset(found)
+
+    @cached_property
+    def zones(self) -> tuple[frozenset[str], frozenset[int]]:
+        """The fields that name conntrack zones, and the zones that are named by number."""
+        actions = [action for flow in self.switch.flows or () for action in flow.actions]
+        actions += [action for group in self.switch.groups.values() for bucket in group.buckets for action in bucket.actions]
+        looked = [action.zone for action in every(actions) if isinstance(action, Conntrack)]
+        fields = {name for zone in looked if isinstance(zone, Subfield) for name in names_of(zone)}
+        return frozenset(fields), frozenset(zone for zone in looked if isinstance(zone, int))
+
+    @cached_property
+    def edges(self) -> dict[str, set[Edge]]:
+        """Where each table leads, with the fields that are written on the way."""
+        return {table: found[1] for table, found in self.summaries.items()}
+
+    @cached_property
+    def summaries(self) -> dict[str, tuple[set[str], set[Edge]]]:
+        """Of each table the fields that its flows test or read, and where they lead."""
+        found: dict[str, tuple[set[str], set[Edge]]] = {}
         for flow in self.switch.flows or ():
-            fields, goes = own.setdefault(flow.table, set()), leads.setdefault(flow.table, set())
-            fields |= {test.field for test in flow.match} | ({"in_port"} if flow.in_port else set())
-            for action in flow.actions:
-                fields |= read_by(action)
-                goes |= tables_of(action, flow.table)
-            for group in groups_of(flow.actions):
-                for bucket in self.switch.groups[group].buckets if group in self.switch.groups else ():
-                    for action in bucket.actions:
-                        fields |= read_by(action)
-                        goes |= tables_of(action, flow.table)
+            fields, edges = found.setdefault(flow.table, (set(), set()))
+            fields.update(test.field for test in flow.match)
+            if flow.in_port:
+                fields.add("in_port")
+            summarised(flow.actions, flow.table, set(), fields, edges)
+            for number in groups_of(flow.actions):
+                for bucket in self.switch.groups[number].buckets if number in self.switch.groups else ():
+                    summarised(bucket.actions, flow.table, set(), fields, edges)
+        return found
+
+    @cached_property
+    def live(self) -> dict[str, frozenset[str]]:
+        """The fields that matter in a table, or in one that it leads to, unless they are written on the way."""
+        own = {table: set(fields) for table, (fields, _) in self.summaries.items()}
         changed = True
         while changed:
             changed = False
-            for table, goes in leads.items():
+            for table, edges in self.edges.items():
                 before = len(own[table])
-                for other in goes:
-                    own[table] |= own.get(other, set())
+                for to, written in edges:
+                    own[table] |= own.get(to, set()) - written
                 changed |= len(own[table]) != before
         return {table: frozenset(fields) for table, fields in own.items()}
+
+
+Edge = tuple[str, frozenset[str]]
+OF_CONNECTION = frozenset(
+    {
+        *("ct_state", "ct_zone", "ct_mark", "ct_label", "ct_nw_src", "ct_nw_dst", "ct_ipv6_src", "ct_ipv6_dst"),
+        *("ct_nw_proto", "ct_tp_src", "ct_tp_dst"),
+    }
+)
+"""What ``ct`` says anew of a packet that goes on in its table."""
+
+
+def summarised(actions: Iterable[Action], table: str, written: set[str], fields: set[str], edges: set[Edge]) -> None:
+    """Adds what actions read before they write it, and where they lead."""
+    for action in actions:
+        match action:
+            case Clone(inner) | WriteActions(inner):
+                summarised(inner, table, set(written), fields, edges)
+                continue
+            case Load(name, _, mask) if not name.startswith("x") and mask & 0xFFFFFFFF == 0xFFFFFFFF:
+                written.add(name)
+                continue
+            case Load(name, _, mask) if name.startswith("x"):
+                parts = parts_of(Subfield(name, 0, 128 if name.startswith("xx") else 64))
+                written |= {part for part, _, _, base in parts if mask >> base & 0xFFFFFFFF == 0xFFFFFFFF}
+                fields |= {part for part, _, _, base in parts if mask >> base & 0xFFFFFFFF not in (0, 0xFFFFFFFF)} - written
+                continue
+        fields |= read_by(action) - written
+        more = OF_CONNECTION if isinstance(action, Conntrack) else frozenset()
+        edges |= {(to, frozenset(written | more)) for to in tables_of(action, table)}
+
+
+def every(actions: Iterable[Action]) -> Iterator[Action]:
+    """Actions with those inside them."""
+    for action in actions:
+        yield action
+        if isinstance(action, Clone | WriteActions):
+            yield from every(action.actions)
 
 
 def joined(match: Match | bool, parts: list[Any]) -> Match | bool:

@@ -17,7 +17,7 @@ from analyzer.ranges import Ranges, single
 from analyzer.source import Scope
 from analyzer.transfer.ir import KEEP, Assign, Decapsulate, Drop, End, Field, If, In, Transfer, Unknown
 from analyzer.transfer.ovs_knowledge import ETHERNET_TYPE, Known, Value, frozen
-from analyzer.transfer.ovs_spots import Spot, flows_of, place
+from analyzer.transfer.ovs_spots import CAME, Spot, flows_of, place
 from analyzer.transfer.reach import flood
 from analyzer.transfer.sizes import wrapped
 from analyzer.transfer.space import Context, by_value, call, goto, seq
@@ -51,15 +51,13 @@ def entered(context: Context, scope: Scope, port: SwitchPortFact, known: Known) 
 
 def out(lowering: Lowering, port: str, now: Now) -> Transfer:
     """Out of a port, or by one of the words for several."""
-    flows = lowering.flows
+    flows, own = lowering.flows, now.known.get("in_port", 0)
+    if not isinstance(own, int) and port in ("IN_PORT", "NORMAL", "FLOOD", "ALL", "TABLE"):
+        return by_port(lowering, port, now)
     if port == "IN_PORT":
-        own = now.known.get("in_port", 0)
         found = flows.by_number.get(own) if isinstance(own, int) else None
-        return (
-            lowering.unknown("the port that the packet came by is not known", now)
-            if found is None
-            else leave(lowering, found, now)
-        )
+        words = "the port that the packet came by is not known"
+        return lowering.unknown(words, now) if found is None else leave(lowering, found, now)
     if port in ("NORMAL", "FLOOD", "ALL"):
         return normal(lowering, now)
     if port == "TABLE":
@@ -68,12 +66,21 @@ def out(lowering: Lowering, port: str, now: Now) -> Transfer:
     target = flows.by_number.get(number) if number is not None else None
     if target is None:
         return End(Drop(f"{flows.switch.name} of {lowering.scope} has no port {port}"), now.at)
-    if number == now.known.get("in_port", 0):
-        return End(
-            Drop(f"{flows.switch.name} of {lowering.scope} does not send the packet back to {target.name}, by which it came"),
-            now.at,
-        )
-    return leave(lowering, target, now)
+    words = f"{flows.switch.name} of {lowering.scope} does not send the packet back to {target.name}, by which it came"
+    back, away = End(Drop(words), now.at), leave(lowering, target, now)
+    if isinstance(own, int) or number is None:
+        return back if number == own else away
+    return If(In(CAME, single(number)), back, away)
+
+
+def by_port(lowering: Lowering, port: str, now: Now) -> Transfer:
+    """What depends on the port that the packet came by, for each of them."""
+    words = "the port that the packet came by is not known"
+    if now.known.get("in_port", 0) is not CAME:
+        return lowering.unknown(words, now)
+    numbers = lowering.flows.by_number
+    rows = {number: out(lowering, port, now._replace(known={**now.known, "in_port": number})) for number in numbers}
+    return by_value(CAME, rows, lowering.unknown(words, now))
 
 
 def leave(lowering: Lowering, port: SwitchPortFact, now: Now) -> Transfer:

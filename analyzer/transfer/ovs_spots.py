@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from analyzer.facts.openflow import (
+    NO_PORT,
     Action,
     Clone,
     Conntrack,
@@ -20,12 +21,14 @@ from analyzer.facts.openflow import (
     WriteActions,
 )
 from analyzer.source import Scope
-from analyzer.transfer.ir import Transfer
+from analyzer.transfer.ir import KEEP, Assign, Field, Transfer
 from analyzer.transfer.ovs_index import Flows, read_by, tables_of
 from analyzer.transfer.ovs_knowledge import Frozen, Value
-from analyzer.transfer.space import Context, goto
+from analyzer.transfer.space import Context, goto, seq
 
 STAGE = "switch table"
+CAME = Field.PHYSICAL_IN
+"""Holds the number of the port that a packet came by, inside a switch."""
 ALWAYS = frozenset({"eth_type", "in_port", "ct_now"})
 # Operations of OVN's controller that leave the packet's way as it is (ovn/actions.h): it learns a neighbour, or logs.
 QUIET = frozenset({"00.00.00.01", "00.00.00.04", "00.00.00.07"})
@@ -74,9 +77,40 @@ def place(context: Context, scope: Scope, spot: Spot) -> Transfer:
     flows = flows_of(context, scope, spot.bridge)
     wanted = flows.live.get(spot.table, frozenset()) | live_in(flows, spot.rest)
     known = tuple((name, value) for name, value in spot.known if name in wanted or name in ALWAYS)
+    known, came = apart_from_port(flows, spot, without_zone(flows, known))
     spot = spot._replace(known=known)
     numbers = spots(context)
-    return goto(scope, STAGE, str(numbers.setdefault(spot, len(numbers))))
+    return seq(came, goto(scope, STAGE, str(numbers.setdefault(spot, len(numbers)))))
+
+
+def without_zone(flows: Flows, known: Frozen) -> Frozen:
+    """Without the zone of the last look-up, where none of the registers that name zones holds it any more: the next one is in another zone."""
+    values = dict(known)
+    fields, numbers = flows.zones
+    last = values.get("ct_now", 0)
+    named = [values.get(name, 0) for name in fields]
+    if not isinstance(last, int) or not last or last - 1 in numbers or not all(isinstance(value, int) for value in named):
+        return known
+    if any(isinstance(value, int) and value & 0xFFFF == last - 1 for value in named):
+        return known
+    return tuple((name, value) for name, value in known if name != "ct_now")
+
+
+def apart_from_port(flows: Flows, spot: Spot, known: Frozen) -> tuple[Frozen, Transfer]:
+    """Where no later flow asks for the port that the packet came by, its number goes into a field of the language: packets of all ports meet then."""
+    port = next((value for name, value in known if name == "in_port"), 0)
+    if not isinstance(port, int) or port == NO_PORT or spot.table in flows.by_port or CAME in spot.stack:
+        return known, KEEP
+    rest = spot.rest
+    while rest is not None:
+        if (
+            rest.in_port is not None
+            or rest.table in flows.by_port
+            or any(tables_of(one, rest.table) & flows.by_port for one in rest.actions)
+        ):
+            return known, KEEP
+        rest = rest.following
+    return tuple((name, CAME if name == "in_port" else value) for name, value in known), Assign(CAME, port)
 
 
 def live_in(flows: Flows, rest: Rest | None) -> frozenset[str]:
