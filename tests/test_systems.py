@@ -51,6 +51,7 @@ def missing(item: System) -> Iterator[str]:
     yield from (f"settings {name}" for name in item.settings if not (ROOT / "analyzer/model/systems" / f"{name}.py").exists())
     yield from (f"rule {pattern}" for pattern in item.rules if not rules((pattern,)))
     yield from (f"scenario {name}" for name in item.scenarios if name not in {one.name for one in SCENARIOS})
+    yield from (f"test {name}" for name in item.tests if not (ROOT / "tests" / f"{name}.py").exists())
     yield from (f"sample {name}" for name in (*item.decided, *item.samples) if not list((ROOT / "samples").glob(name)))
     yield from [f"profile {item.profile}"] if item.profile and item.profile not in PROFILES else []
 

@@ -18,7 +18,7 @@ class System:
     ``settings`` are files of ``analyzer/model/systems``; ``profile`` is how it reads policies (``policy/profiles.py``).
     ``decided`` are captures below ``samples`` whose verdicts the row counts: a guarantee stands in the row when one of them is proved or refuted.
     ``rules`` and ``samples`` are patterns (``samples`` below the folder of that name), ``scenarios`` names of the lab, ``real`` patterns below the folder of real files.
-    ``limits`` says what is not covered.
+    ``tests`` are modules of this folder's parent that try the system otherwise. ``limits`` says what is not covered.
     """
 
     title: str
@@ -32,4 +32,5 @@ class System:
     samples: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ()
     real: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
     limits: str = ""

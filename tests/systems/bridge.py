@@ -50,5 +50,9 @@ SYSTEM = System(
         "ptp-nftables",
     ),
     real=("cni-conf/**/*.conflist",),
+    tests=(
+        "test_cni_binaries",
+        "test_cni",
+    ),
     limits="tap devices are read; what a program at their other end does is not known.",
 )

@@ -66,5 +66,9 @@ SYSTEM = System(
         "calico-policy/**/*.yaml",
         "iptables/projectcalico-calico/**/*",
     ),
+    tests=(
+        "test_ipam",
+        "test_choices",
+    ),
     limits="Routes are read as the kernel holds them: which of them BIRD would export is not decided; the maps of the eBPF dataplane are not read.",
 )

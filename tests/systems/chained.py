@@ -40,5 +40,6 @@ SYSTEM = System(
         "bridge-two",
     ),
     real=("cni-conf/**/*.conflist",),
+    tests=("test_cni_binaries",),
     limits="Rates are not decided: a limit delays and drops packets, and does not forbid them; VRF devices in pods are open.",
 )

@@ -58,6 +58,7 @@ def rows(item: System) -> Iterator[tuple[str, str]]:
     yield "**Tried in the lab**", code(item.scenarios)
     yield "**Tried on samples**", code(dict.fromkeys((*item.decided, *item.samples)))
     yield "**Tried on real files**", code(item.real)
+    yield "**Tried by**", code(f"tests/{name}.py" for name in item.tests)
     yield "**Not covered**", item.limits.rstrip(".")
 
 

@@ -22,5 +22,6 @@ SYSTEM = System(
         "rules/lease-without-pod.*.txt",
     ),
     real=("cni-conf/cri-o-cri-o/**/*.conflist",),
+    tests=("test_cni_binaries",),
     limits="Whether a lease's container still runs is taken from the pods and namespaces that were captured.",
 )

@@ -41,5 +41,9 @@ SYSTEM = System(
         "manifests/kubeovn-kube-ovn/yamls/*",
         "cni-conf/kubeovn-kube-ovn/**/*.conflist",
     ),
+    tests=(
+        "test_ipam",
+        "test_choices",
+    ),
     limits="What Open vSwitch does on a node is open: guarantees about packets are undecided there. No capture of a whole cluster is among the samples; VPC gateways, EIPs and security groups are not read.",
 )

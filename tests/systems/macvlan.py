@@ -26,5 +26,6 @@ SYSTEM = System(
     samples=("truth/macvlan.txt",),
     scenarios=("macvlan",),
     real=("cni-conf/containers-common/libnetwork/cni/testfiles/valid/*vlan*.conflist",),
+    tests=("test_cni_binaries",),
     limits="ipvlan in the modes l3 and l3s and macvlan in private, vepa and passthru are open where their difference matters; only macvlan in bridge mode is tried in the lab.",
 )

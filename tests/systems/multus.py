@@ -26,5 +26,6 @@ SYSTEM = System(
         "cni-conf/k8snetworkplumbingwg-multus-cni/**/*.yml",
         "netpol/np-guard-netpol-analyzer/tests/nad_test_*/*.yaml",
     ),
+    tests=("test_cni",),
     limits="Its status annotation is not compared with the interfaces; which default route a pod with several networks keeps is read from the pod's namespace alone.",
 )

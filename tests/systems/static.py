@@ -21,5 +21,6 @@ SYSTEM = System(
         "ipam/attachments.txt",
         "rules/second-network-hides-cluster.*.txt",
     ),
+    tests=("test_cni_binaries",),
     limits="The leases of the DHCP daemon and its server are not read.",
 )

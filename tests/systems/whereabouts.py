@@ -24,5 +24,6 @@ SYSTEM = System(
         "rules/cni-config-misleading.*.txt",
     ),
     real=("cni-conf/k8snetworkplumbingwg-whereabouts/**/*.yaml",),
+    tests=("test_ipam",),
     limits="Its flat file of defaults on the node is not merged into a network's configuration; slices of nodes are read as ranges of the whole network.",
 )
