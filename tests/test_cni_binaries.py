@@ -267,3 +267,12 @@ def inside_namespace(name: str, folder: Path) -> str:
     )
     setup = f"ip link set lo up; ip link add eth0 type veth peer name p0; ip link set eth0 up; ip netns add {space}; python3 {program}; ip netns del {space}"
     return subprocess.run(["unshare", "-n", "sh", "-c", setup], capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+@needs_plugins
+@pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*") if path.name in plugins()))
+def test_plugins_support_versions_from_the_oldest_on(name: str) -> None:
+    environment = {"CNI_COMMAND": "VERSION", "PATH": os.environ["PATH"]}
+    text = '{"cniVersion": "1.0.0"}'
+    done = subprocess.run([FOLDER / name], input=text, env=environment, capture_output=True, text=True, check=True, timeout=20)
+    assert json.loads(done.stdout)["supportedVersions"][0] == plugins()[name].oldest
