@@ -22,6 +22,7 @@ from benchmarks.balanced import balanced
 from benchmarks.capture import Shape, write
 from benchmarks.policies import Shape as Policies
 from benchmarks.policies import text
+from benchmarks.switch import switch
 
 README = Path(__file__).parent / "README.md"
 ANALYZE = (sys.executable, "-m", "analyzer")
@@ -91,6 +92,15 @@ def workloads(folder: Path) -> Iterator[Workload]:
         True,
     )
     yield Workload("the same node: every path from the pods to every service", (*PROVE, str(ipvs), "pod-to-service"), 0, 0, True)
+    switched = folder / "switch"
+    switch(switched, 50_000)
+    yield Workload(
+        "one node, 50,000 flows of Open vSwitch: read and prove pod-to-pod without NAT",
+        (*PROVE, str(switched), "pod-to-pod-without-nat"),
+        5,
+        1000,
+        True,
+    )
     write(three, Shape(3, 10, 10_000, 5))
     yield Workload(
         "three such nodes: read and prove pod-to-pod without NAT", (*PROVE, str(three), "pod-to-pod-without-nat"), 6, 0, True

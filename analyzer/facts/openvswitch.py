@@ -81,3 +81,13 @@ class GroupFact(Fact):
     number: int
     kind: str
     buckets: tuple[Bucket, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatapathPortFact(Fact):
+    """A port of a datapath (``ovs-dpctl show``): its number there is not OpenFlow's. ``kind``: ``internal``, ``geneve`` …, empty for a device of the host."""
+
+    datapath: str
+    name: str
+    number: int
+    kind: str = ""
