@@ -15,7 +15,7 @@ from analyzer.parsers._json_documents import documents
 from analyzer.source import Gap, Source, Span
 
 Path = tuple[str | int, ...]
-LIMIT = 1 << 20
+LIMIT = 1 << 18
 ESCAPES: Mapping[str, str] = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
@@ -28,27 +28,35 @@ class Inside(NamedTuple):
 
 
 class InnerPlaces(Mapping[Path, Span]):
-    """The places of an inner document's values in the file around it."""
+    """The places of an inner document's values in the file around it. The characters are found again when the first place is asked for."""
 
-    __slots__ = ("at", "inner", "lines", "offsets", "outer")
+    __slots__ = ("at", "found", "inner", "source", "text")
 
-    def __init__(self, inner: Mapping[Path, Span], text: str, outer: list[tuple[int, int]] | None, at: Span) -> None:
-        self.inner, self.outer, self.at = inner, outer, at
-        self.lines = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
+    def __init__(self, inner: Mapping[Path, Span], text: str, source: Source | None, at: Span) -> None:
+        self.inner, self.text, self.source, self.at = inner, text, source, at
+        self.found: tuple[list[int], list[tuple[int, int]] | None] | None = None
+
+    def outer(self) -> tuple[list[int], list[tuple[int, int]] | None]:
+        """Where each line of the inner text begins, and the place of each of its characters; None where they are not found."""
+        if self.found is None:
+            lines = [0, *accumulate(len(line) + 1 for line in self.text.split("\n"))]
+            self.found = lines, characters(self.source.text, self.at, self.text) if self.source is not None else None
+        return self.found
 
     def __getitem__(self, key: Path) -> Span:
         return self.moved(self.inner[key])
 
     def moved(self, span: Span) -> Span:
         """A place of the inner text, in the file."""
-        if self.outer is None:
+        lines, places = self.outer()
+        if places is None:
             return self.at
-        begin = self.lines[span.line - 1] + span.column - 1
-        line, column = self.outer[min(begin, len(self.outer) - 1)]
+        begin = lines[span.line - 1] + span.column - 1
+        line, column = places[min(begin, len(places) - 1)]
         if not span.end_line:
             return Span(self.at.path, line, column)
-        last = self.lines[span.end_line - 1] + span.end_column - 2
-        end_line, end_column = self.outer[min(last, len(self.outer) - 1)]
+        last = lines[span.end_line - 1] + span.end_column - 2
+        end_line, end_column = places[min(last, len(places) - 1)]
         return Span(self.at.path, line, column, end_line, end_column + 1)
 
     def __iter__(self) -> Iterator[Path]:
@@ -66,18 +74,17 @@ def inside(text: str, at: Span, source: Source | None, read: str | None = None) 
     to read in its place, character for character, where the text is a template."""
     if len(text) > LIMIT:
         return Inside(None, {(): at}, f"the text is longer than {LIMIT} characters")
-    outer = characters(source.text, at, text) if source is not None else None
     found = list(documents(Source(at.path, text if read is None else read)))
     first = next(iter(found), None)
     broken = next((item for item in found if isinstance(item, Gap)), None)
     if broken is not None:
-        place = InnerPlaces({}, text, outer, at).moved(broken.at)
+        place = InnerPlaces({}, text, source, at).moved(broken.at)
         return Inside(None, {(): place}, broken.reason)
     if first is None or isinstance(first, Gap):
         return Inside(None, {(): at}, "the text is empty")
     if len(found) > 1:
         return Inside(None, {(): at}, "there is more than one value")
-    return Inside(first.value, InnerPlaces(first.places, text, outer, at))
+    return Inside(first.value, InnerPlaces(first.places, text, source, at))
 
 
 def characters(text: str, at: Span, inner: str) -> list[tuple[int, int]] | None:
