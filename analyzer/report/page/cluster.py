@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from analyzer.addresses import WIDTH as WIDTHS
 from analyzer.addresses import Address, Prefix
 from analyzer.findings import Report
 from analyzer.model.network import Network
@@ -62,7 +63,12 @@ def ranges(network: Network) -> list[Range]:
     ]
     for node in cluster.nodes.values():
         found += [Range(prefix, f"pods of {node.name}", str(node.at), used(prefix, pods)) for prefix in node.pod_cidrs]
-    unique = {(item.prefix, item.purpose): item for item in reversed(found)}
+    of_nodes = {item.prefix for item in found if item.purpose.startswith("pods of ")}
+    unique = {
+        (item.prefix, item.purpose): item
+        for item in reversed(found)
+        if item.prefix.length < WIDTHS[item.prefix.family] and not (item.purpose == "pods" and item.prefix in of_nodes)
+    }
     return sorted(unique.values(), key=lambda item: (item.prefix.family, item.prefix.value, item.prefix.length, item.purpose))
 
 
