@@ -19,17 +19,18 @@ containernetworking/plugins plugins/ipam/host-local/backend/disk/backend.go; k8s
 """
 
 from collections.abc import Iterator
-from itertools import combinations
 
 from analyzer.query.cni.checks import active
-from analyzer.query.cni.networks import Pool, pools, share_no_record
+from analyzer.query.cni.networks import Pool, overlapping, pools, share_no_record
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
     found = [pool for config in active(network) for pool in pools(config)]
-    for one, two in combinations(found, 2):
-        if one.config is not two.config and one.meets(two) and share_no_record(one, two):
+    told: set[int] = set()
+    for one, two in overlapping(found):
+        if id(two) not in told and one.config is not two.config and one.meets(two) and share_no_record(one, two):
+            told.add(id(two))
             yield RULE.finding(
                 two.at,
                 f"{two.config.title} hands out {two.range}, and {one.config.title} hands out {one.range}: neither knows what the other gave",

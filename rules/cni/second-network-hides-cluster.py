@@ -23,7 +23,7 @@ from analyzer.query.cni.configs import Config, Holder, configs
 from analyzer.query.cni.networks import pools
 from analyzer.query.plan import prefix, ranges
 from analyzer.query.state import node_addresses
-from analyzer.rule import Finding, Network, Prefix, Rule, Severity, Span
+from analyzer.rule import Finding, Network, Prefix, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -32,19 +32,21 @@ def check(network: Network) -> Iterator[Finding]:
     for config in configs(network):
         if config.holder is not Holder.ATTACHMENT:
             continue
-        for at, found in networks(config):
+        for path, found in networks(config):
             other = next((item for item in held if item.prefix.overlaps(found)), None)
             node = next((name for address, name in sorted(nodes.items()) if found.covers(address)), None)
             if other is not None:
                 yield RULE.finding(
-                    at,
+                    config.place(path),
                     f"{config.title}: {found} overlaps the {other.purpose} network {other.prefix}: pods send there by their second interface",
                     related=[(other.at, f"{other.said_by} says {other.prefix}")],
                     help="use another range",
                     certain=other.purpose != "pod" or other.prefix.covers(found),
                 )
             elif node is not None and segment(config) is None:
-                yield RULE.finding(at, f"{config.title}: {found} covers an address of node {node}", severity=Severity.WARNING)
+                yield RULE.finding(
+                    config.place(path), f"{config.title}: {found} covers an address of node {node}", severity=Severity.WARNING
+                )
 
 
 def segment(config: Config) -> str | None:
@@ -54,17 +56,17 @@ def segment(config: Config) -> str | None:
     )
 
 
-def networks(config: Config) -> Iterator[tuple[Span, Prefix]]:
-    """The networks that pods get a connected route for, and the routes that the IPAM plugin adds, the default route left out."""
+def networks(config: Config) -> Iterator[tuple[tuple[str | int, ...], Prefix]]:
+    """Path and network of those that pods get a connected route for, and the routes that the IPAM plugin adds, the default route left out."""
     for pool in pools(config):
-        yield pool.at, pool.range.subnet
+        yield pool.path, pool.range.subnet
     for call, path in config.calls:
         for key, field in (("addresses", "address"), ("routes", "dst")):
             found = call.get("ipam", key)
             for index, item in enumerate(found if isinstance(found, list) else ()):
                 one = prefix(str(item.get(field))) if isinstance(item, dict) else None
                 if one is not None and one.length:
-                    yield config.place((*path, "ipam", key, index, field)), one
+                    yield (*path, "ipam", key, index, field), one
 
 
 RULE = Rule("second-network-hides-cluster", Severity.ERROR, __doc__, check, ("F01", "F02"))

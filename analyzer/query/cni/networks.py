@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from analyzer.model.embedded import Path
 from analyzer.query.cni.address_ranges import AddressRange, host_local, whereabouts
 from analyzer.query.cni.configs import Config
 from analyzer.query.cni.plugin import Call
@@ -21,7 +22,12 @@ class Pool:
     range: AddressRange
     record: str
     call: Call
-    at: Span
+    path: Path
+
+    @property
+    def at(self) -> Span:
+        """Where the range is written."""
+        return self.config.place(self.path)
 
     @property
     def shared_segment(self) -> bool:
@@ -57,9 +63,18 @@ def pools(config: Config) -> Iterator[Pool]:
         readers = {"host-local": host_local, "whereabouts": whereabouts}
         if kind in readers and isinstance(ipam, Mapping):
             for item in readers[kind](ipam):
-                yield Pool(
-                    config, item, kind, call, config.place((*path, *item.path, "range" if kind == "whereabouts" else "subnet"))
-                )
+                yield Pool(config, item, kind, call, (*path, *item.path, "range" if kind == "whereabouts" else "subnet"))
+
+
+def overlapping(found: Iterable[Pool]) -> Iterator[tuple[Pool, Pool]]:
+    """The pairs whose ranges share addresses, in the order of addresses."""
+    reaching: list[Pool] = []
+    usable = (pool for pool in found if pool.range.first <= pool.range.last)
+    for pool in sorted(usable, key=lambda item: (item.range.subnet.family, item.range.first, item.config.title)):
+        family = pool.range.subnet.family
+        reaching = [one for one in reaching if one.range.subnet.family == family and one.range.last >= pool.range.first]
+        yield from ((one, pool) for one in reaching)
+        reaching.append(pool)
 
 
 def share_no_record(one: Pool, two: Pool) -> bool:
