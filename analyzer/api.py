@@ -1,9 +1,9 @@
-"""The analyzer from Python: the same answers as the command line, as typed values."""
+"""The analyzer from Python: the same answers as the command line, as typed values, which notebooks show as tables (docs/python.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,47 +15,98 @@ from analyzer.solve.packet import Trace
 from analyzer.source import Source
 
 if TYPE_CHECKING:
+    from analyzer.policy.profiles import Profile
     from analyzer.query.ask.answers import Answer
     from analyzer.query.connectivity.answer import Connectivity
     from analyzer.query.differences.comparison import Comparison
+    from analyzer.query.policies import Policies
     from analyzer.query.suggest.suggestion import Refused, Suggestion
     from analyzer.query.whatif.edits import Edit
 
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """A capture that was read. ``given`` holds its network, sources and gaps."""
+    """A capture that was read. ``given`` holds its network, sources and gaps; ``reading`` says how policies are read, where that was told (``read_as``)."""
 
     given: Input
+    reading: Profile | None = None
 
-    def check(self, select: tuple[str, ...] = (), ignore: tuple[str, ...] = ()) -> Report:
-        """The verdicts on the guarantees, their causes, and the findings."""
-        return analyze(self.given, select, ignore)
+    def read_as(
+        self, *, cni: str = "", switches: Mapping[str, str] | None = None, network: str = "", dns: Sequence[str | Path] = ()
+    ) -> Capture:
+        """The same, its policies read otherwise: by the network system ``cni``, with ``switches`` (``{"blocks-match-pods": "no"}``), on the secondary
+        network ``NS/NAME``, names with the addresses of the files ``dns``. As it is read already, but for what is said. ValueError, in words."""
+        from analyzer import reading
+
+        given = reading.with_names(self.given, [str(path) for path in dns])
+        told = cni or switches or network
+        return Capture(given, reading.profile(given, cni, switches, network) if told else self.reading)
+
+    def policies(self) -> Policies:
+        """What the policies say, as they are read."""
+        from analyzer.query.policies import Identity, known, profile_of
+
+        network = self.given.network
+        return known(Identity(network.cluster), self.reading or profile_of(network))
+
+    def check(
+        self,
+        select: tuple[str, ...] = (),
+        ignore: tuple[str, ...] = (),
+        *,
+        ignores: bool = True,
+        intents: Sequence[str | Path] = (),
+        baseline: str | Path | None = None,
+    ) -> Report:
+        """The verdicts on the guarantees, their causes, and the findings, with the verdicts on the intents of files. What comments and annotations ignore
+        (unless ``ignores`` is false) and what a baseline knows (a report in JSON) stands apart. ValueError, in words, OSError for a file."""
+        from analyzer.query.ignoring.apart import Ignoring, without_ignored
+        from analyzer.query.ignoring.baseline import baseline as known
+
+        earlier = known(str(baseline), Path(baseline).read_text(encoding="utf-8-sig")) if baseline else None
+        report = self.with_intents(analyze(self.given, select, ignore), intents)
+        return without_ignored(report, self.given.network, Ignoring((), earlier, ignores, select, ignore))
+
+    def with_intents(self, report: Report, paths: Sequence[str | Path]) -> Report:
+        """The report with the verdicts on the intents of files."""
+        if not paths:
+            return report
+        from analyzer.query.intents import held
+        from analyzer.settings.intents import intents_in
+
+        files = [Source(str(path), Path(path).read_text(encoding="utf-8-sig", errors="replace"), "intents") for path in paths]
+        found = held(self.policies(), [intent for file in files for intent in intents_in(file.path, file.text)])
+        findings, sources = (*report.findings, *found.findings), (*report.sources, *files)
+        return replace(report, findings=findings, intents=found.verdicts, sources=sources)
 
     def text(self) -> str:
         """The report of ``check`` as the command line prints it."""
         return write(self.check(), Style())
 
+    def html(self) -> str:
+        """The same as one page that works offline."""
+        from analyzer.report.html import draw
+
+        return draw(self.check(), self.given.network, Style())
+
     def trace(self, source: str, target: str, *, port: int = 0, protocol: str = "", size: int | None = None) -> Trace:
         """One packet there and back; endpoints as on the command line (``default/web-1``, ``node:n1``, ``svc:default/web``, an address)."""
         from analyzer.query.trace import Question, trace
 
-        return trace(self.given.network, Question(source, target, port=port, protocol=protocol, size=size))
+        return trace(self.given.network, Question(source, target, port=port, protocol=protocol, size=size), self.reading)
 
     def ask(self, question: str) -> Answer:
         """The answer to a question about policies (docs/ask.md); it is true where it is proved. ValueError where the question cannot be understood."""
         from analyzer.query.ask import ask
-        from analyzer.query.policies import of_network
 
-        return ask(of_network(self.given.network), question)
+        return ask(self.policies(), question)
 
     def connectivity(self, source: str = "", target: str = "", *, per_pod: bool = False, nodes: bool = False) -> Connectivity:
         """Who may talk to whom by the policies: everybody, or from and to what a name means on the command line. ValueError where it means nobody."""
         from analyzer.query.connectivity.answer import Focus, connectivity
-        from analyzer.query.policies import of_network
         from analyzer.query.policy_parties import entities_named
 
-        known = of_network(self.given.network)
+        known = self.policies()
         sources, targets = (entities_named(known, text) if text else None for text in (source, target))
         return connectivity(known, Focus(sources, targets, per_pod=per_pod, nodes=nodes))
 
@@ -66,7 +117,7 @@ class Capture:
         from analyzer.query.suggest import suggestion
 
         network = self.given.network
-        known = policies(network.cluster, profile_of(network))
+        known = policies(network.cluster, self.reading or profile_of(network))
         if wanted == "current":
             return suggestion.suggest(suggestion.wanted_now(known))
         if wanted == "observed":
@@ -77,8 +128,10 @@ class Capture:
     def diff(self, other: Capture, *, policies_only: bool = False) -> Comparison:
         """What changes in meaning towards the other; of captures on both sides also in verdicts and findings, unless ``policies_only``."""
         from analyzer.comparing import compare
+        from analyzer.query.policies import profile_of
 
-        return compare(self.given, other.given, policies_only=policies_only)
+        read = [item.reading or profile_of(item.given.network) for item in (self, other)]
+        return compare(self.given, other.given, (read[0], read[1]), policies_only=policies_only)
 
     def whatif(
         self,
@@ -101,7 +154,7 @@ class Capture:
         found += [*map(written.scale, scale), *map(written.move, move)]
         found += [written.new_pod(*pair) for pair in (new_pod or {}).items()]
         found += [written.NodeRun(*pair) for pair in (node_run or {}).items()]
-        return WhatIf(self, Capture(after(self.given, found)), tuple(map(str, found)))
+        return WhatIf(self, Capture(after(self.given, found), self.reading), tuple(map(str, found)))
 
     def __repr__(self) -> str:
         network = self.given.network

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 
+from analyzer.display import counted, heading, table
 from analyzer.solve.packet import Hop, Packet
 from analyzer.source import Gap, Source, Span
 
@@ -156,7 +157,7 @@ class IntentVerdict:
     at: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report:
     """The answer of ``check``. ``suppressed`` are the findings that do not count; they are in no other part.
     ``baseline`` names the earlier report that this one was held against."""
@@ -169,6 +170,31 @@ class Report:
     suppressed: tuple[Suppressed, ...] = ()
     baseline: str = ""
     intents: tuple[IntentVerdict, ...] = ()
+
+    def counts(self) -> str:
+        """How many there are of each part, in words."""
+        verdicts = [item.verdict for item in self.guarantees]
+        said = [f"{verdicts.count(word)} {word.value}" for word in (Verdict.PROVED, Verdict.REFUTED, Verdict.UNDECIDED)]
+        parts = (counted(len(self.causes), "cause"), counted(len(self.findings), "finding"), counted(len(self.gaps), "gap"))
+        return f"guarantees: {', '.join(said)}; {', '.join(parts)}"
+
+    def __repr__(self) -> str:
+        return f"<report: {self.counts()}>"
+
+    def _repr_html_(self) -> str:
+        """The report as a notebook shows it."""
+        decided = [item for item in self.guarantees if item.verdict is not Verdict.NOT_APPLICABLE]
+        guarantees = [(item.verdict.value, item.id, item.scope, item.reason) for item in decided]
+        causes = [(item.pairs, item.message, item.at, item.fix and item.fix.text) for item in self.causes]
+        found = [(item.severity.value, item.rule, item.message, item.at, item.fix and item.fix.text) for item in self.findings]
+        return (
+            heading(self.counts())
+            + table(("verdict", "guarantee", "over", "why"), guarantees)
+            + table(("broken pairs", "cause", "where", "what would mend it"), causes)
+            + table(("severity", "rule", "finding", "where", "what would mend it"), found)
+            + table(("verdict", "intent"), [(item.verdict.value, item.name) for item in self.intents])
+            + table(("not understood", "why"), [(gap.at, gap.reason) for gap in self.gaps])
+        )
 
 
 def fingerprint(item: Finding, sources: Mapping[str, Source]) -> str:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "analyzer"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("source", "addresses", "ranges", "plugins", "memory"),
+    ("source", "addresses", "ranges", "display", "plugins", "memory"),
     ("facts",),
     ("parsers",),
     ("model",),
@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("findings",),
     ("rule", "query"),
     ("report",),
-    ("pipeline", "capture", "api", "jobs", "comparing", "settings"),
+    ("pipeline", "capture", "api", "jobs", "comparing", "reading", "settings", "fleet"),
     ("cli", "__main__", "__init__"),
 )
 SLOW = {"z3": {"solve/symbolic.py", "solve/symbolic_labels.py", "solve/symbolic_assignments.py"}}

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from analyzer.report.hops import hop_lines
 from analyzer.report.style import Style, safe
-from analyzer.solve.packet import Fate, Outcome, Packet, Trace
+from analyzer.solve.packet import Fate, Outcome, Trace
 
 ROLES = {Fate.REACHABLE: "good", Fate.UNREACHABLE: "bad", Fate.DEPENDS: "unsure", Fate.UNKNOWN: "unsure"}
 
 
 def trace_text(trace: Trace, style: Style) -> str:
     """The whole answer."""
-    packet = sent(trace)
+    packet = trace.sent
     head = f"{style.paint(trace.fate.value, ROLES[trace.fate])}{f': {packet}' if packet else ''}"
     parts = [[head]]
     parts += [outcome_lines(outcome, number, len(trace.outcomes), style) for number, outcome in enumerate(trace.outcomes, 1)]
     if trace.assumptions:
         parts.append([style.paint("taken for granted", "strong"), *(f"  {safe(text)}" for text in trace.assumptions)])
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
-
-
-def sent(trace: Trace) -> Packet | None:
-    """The packet as it was sent, with the source that the sender's routes chose."""
-    first = trace.outcomes[0].hops[0].packet if trace.outcomes and trace.outcomes[0].hops else None
-    return first or trace.packet
 
 
 def outcome_lines(outcome: Outcome, number: int, count: int, style: Style) -> list[str]:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from analyzer.addresses import Address, address_text
+from analyzer.display import heading, paragraph, table
 from analyzer.source import Span
 
 TCP, UDP, ICMP, ICMPV6, SCTP = 6, 17, 1, 58, 132
@@ -125,7 +126,7 @@ class Outcome(NamedTuple):
     settle: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Trace:
     """All outcomes of a flow and the fate that they amount to: DEPENDS when some arrive and some do not."""
 
@@ -137,3 +138,23 @@ class Trace:
     def assumptions(self) -> tuple[str, ...]:
         """The assumptions of all outcomes, each once, in order."""
         return tuple(dict.fromkeys(text for outcome in self.outcomes for text in outcome.assumptions))
+
+    @property
+    def sent(self) -> Packet | None:
+        """The packet as it was sent, with the source that the sender's routes chose."""
+        first = self.outcomes[0].hops[0].packet if self.outcomes and self.outcomes[0].hops else None
+        return first or self.packet
+
+    def __repr__(self) -> str:
+        packet = f": {self.sent}" if self.sent else ""
+        reasons = "; ".join(dict.fromkeys(outcome.reason for outcome in self.outcomes if outcome.reason))
+        return f"<{self.fate}{packet}{f'; {reasons}' if reasons else ''}>"
+
+    def _repr_html_(self) -> str:
+        """The trace as a notebook shows it: each outcome with its hops."""
+        parts = [heading(f"{self.fate}: {self.sent}" if self.sent else self.fate)]
+        for outcome in self.outcomes:
+            said = f"reaches {outcome.delivered_to}" if outcome.fate is Fate.REACHABLE else outcome.reason
+            hops = [("back" if hop.reply else "", hop.place, hop.stage, hop.what, hop.at) for hop in outcome.hops]
+            parts += [paragraph(said), table(("", "where", "stage", "what happens", "by which line"), hops)]
+        return "".join((*parts, table(("taken for granted",), [(text,) for text in self.assumptions])))

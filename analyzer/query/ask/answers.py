@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from analyzer.display import heading, paragraph, table
 from analyzer.findings import Verdict
 from analyzer.policy.decision import Decision
 from analyzer.policy.entities import Entity, Flow
@@ -58,6 +59,17 @@ class Answer:
     def __repr__(self) -> str:
         shown = f": {described(self.path[0])}" if self.path else ""
         return f"<{self.verdict}: {self.statement}{shown}>"
+
+    def _repr_html_(self) -> str:
+        """The answer as a notebook shows it: the flow that shows it, and what decides over that."""
+        flows = [(described(item), "; ".join(item.imagined)) for item in self.path]
+        return (
+            heading(f"{self.verdict}: {self.statement}")
+            + paragraph(f"over {self.scope}" if self.scope else "")
+            + table(("flow", "not in the input"), flows)
+            + table(("policy", "where"), [(item, item.at) for item in self.policies])
+            + table(("to be known",), [(text,) for text in (*self.notes, *self.settle)])
+        )
 
 
 class Disagreement(RuntimeError):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from analyzer.addresses import Prefix
+from analyzer.display import heading, table
 from analyzer.policy.entities import Entity
 from analyzer.policy.terms import Kind
 from analyzer.query.connectivity.allowed import Allow
@@ -66,12 +67,24 @@ class Connectivity:
     def __repr__(self) -> str:
         return f"<connectivity: {len(self.parties)} endpoints, {len(self.links)} links, {len(self.uncertain)} uncertain>"
 
+    def _repr_html_(self) -> str:
+        """The answer as a notebook shows it: a row for each link."""
+        heads, sure, doubtful = ("from", "to", "what passes"), map(row, self.links), map(row, self.uncertain)
+        return heading(repr(self)[1:-1]) + table(heads, sure) + table((*heads, "why it is not certain"), doubtful)
+
     def pairs(self, links: tuple[Link, ...]) -> Iterator[Pair]:
         """The pairs of the links. One pod has none with itself: it always reaches itself."""
         for link in links:
             for source in link.sources:
                 alone = source in self.singles
                 yield from (Pair(source, other, link) for other in link.destinations if not (alone and other == source))
+
+
+def row(link: Link) -> tuple[str, ...]:
+    """A link in a table: who to whom, what, and why that is not certain."""
+    flows = "; ".join("everything" if item.protocol == "ANY" else str(item) for item in link.allow)
+    ends = ", ".join(link.sources), ", ".join(link.destinations)
+    return (*ends, flows, link.why) if link.why else (*ends, flows)
 
 
 def by_source(links: tuple[Link, ...]) -> Iterator[tuple[str, list[Link]]]:

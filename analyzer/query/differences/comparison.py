@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from analyzer.display import counted, heading, table
 from analyzer.findings import Finding, Guarantee, Report, Verdict
 from analyzer.query.differences.difference import Difference
 from analyzer.query.differences.ways import ChangedWay
@@ -33,7 +34,7 @@ class VerdictChange:
         return f"<{self.id}: {word(self.old)} -> {word(self.new)}>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """The answer of ``diff``. ``ways``: what is reached through services and routes. ``incomplete``: what could not be read or decided, in words. ``old`` and ``new`` name the inputs."""
 
@@ -62,6 +63,35 @@ class Comparison:
     def status(self) -> int:
         """The exit status: 1 when it differs, 3 when that is not known, else 0."""
         return 1 if self.differs else 3 if self.undecided else 0
+
+    def counts(self) -> str:
+        """What differs, in numbers."""
+        parts = (
+            counted(len(self.policies.changes), "change of who may talk to whom", "changes of who may talk to whom"),
+            counted(len(self.ways), "way through services", "ways through services"),
+            counted(len(self.verdicts), "verdict"),
+            f"{counted(len(self.appeared), 'finding')} more, {len(self.disappeared)} fewer",
+        )
+        return f"{self.old} -> {self.new}: {', '.join(parts)}"
+
+    def __repr__(self) -> str:
+        return f"<{self.counts()}>"
+
+    def _repr_html_(self) -> str:
+        """The comparison as a notebook shows it, each change with a flow that shows it."""
+        changes = (
+            (item.change, ", ".join(item.sources), ", ".join(item.destinations), item.witness) for item in self.policies.changes
+        )
+        verdicts = ((item.id, word(item.old), word(item.new)) for item in self.verdicts)
+        found = [("new", item) for item in self.appeared] + [("gone", item) for item in self.disappeared]
+        return (
+            heading(self.counts())
+            + table(("change", "from", "to", "shown by"), changes)
+            + table(("change", "way"), ((item.change, item.way) for item in self.ways))
+            + table(("guarantee", "before", "after"), verdicts)
+            + table(("", "rule", "finding", "where"), ((state, item.rule, item.message, item.at) for state, item in found))
+            + table(("not read",), ((text,) for text in self.incomplete))
+        )
 
 
 def word(guarantee: Guarantee | None) -> str:
