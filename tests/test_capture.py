@@ -326,3 +326,9 @@ def test_json_is_recognised_by_its_content(path: Path, tmp_path: Path) -> None:
 def test_what_a_runtime_keeps_of_an_attachment_is_no_configuration() -> None:
     text = '{"kind": "cniCacheV1", "containerId": "x", "config": "e30=", "result": {"cniVersion": "0.3.1"}}'
     assert by_content(text) is None
+
+
+def test_a_manifest_is_one_source_whatever_its_comments_look_like(tmp_path: Path) -> None:
+    text = "---\n# kubectl apply -f web.yaml\nkind: Service\napiVersion: v1\nmetadata:\n  name: web\n"
+    write(tmp_path, {"web.yaml": text})
+    assert shape(load([str(tmp_path)])) == [("web.yaml", "kubernetes", "")]

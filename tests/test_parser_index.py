@@ -9,14 +9,14 @@ import analyzer.parsers
 from analyzer.capture.recognise import told
 
 INDEX = Path(analyzer.parsers.__file__).with_name("_index.py")
-HEAD = '''"""The parsers by the names of their modules: the kind, and the patterns of file names. Made from the parsers by ``pytest --update``.
+HEAD = '''"""The parsers by the names of their modules: the kind, the patterns of file names, and that of the text with its flags. Made from the parsers by ``pytest --update``.
 
-So that a file is recognised by its name, and read, without importing the parsers of all other kinds. A module that is not here yet is imported to see.
+So that a file is recognised, and read, without importing the parsers of all other kinds. A module that is not here yet is imported to see.
 """
 
 from __future__ import annotations
 
-INDEX: dict[str, tuple[str, tuple[str, ...]]] = {
+INDEX: dict[str, tuple[str, tuple[str, ...], str, int]] = {
 '''
 
 

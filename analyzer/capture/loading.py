@@ -15,7 +15,7 @@ from analyzer.capture.elsewhere import Elsewhere
 from analyzer.capture.files import File, compression, directory, refusal, regular, text_name
 from analyzer.capture.layout import Position, position
 from analyzer.capture.limits import FILE_BYTES, Budget, Refused, too_large
-from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign
+from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign, manifest
 from analyzer.capture.tables import NodeRow, PodRow
 from analyzer.source import Gap, Scope, Source, Span
 
@@ -237,6 +237,7 @@ def failed(file: File, where: Position) -> Source:
 def parts_of(file: File, where: Position, known: Recognised | None, text: str, collected: Collected) -> list[Source]:
     """The sources that a text gives: one, several where it is a pasted session, none where it is not recognised."""
     sections: list[pasted.Part] = []
+    known = known or manifest(text, where.name)
     if known is None or pasted.FENCED.match(text):
         sections = pasted.parts(text)
     if known is None and not sections and (section := pasted.first_line(text)) and by_name(command_name(section.command)):

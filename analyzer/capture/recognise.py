@@ -54,6 +54,8 @@ FOREIGN = re.compile(
     r".*\.(md|rst|png|jpe?g|gif|svg|ico|pdf|html?|css|js|ts|go|py|sh|c|h|java|rb|rs|lua|tpl|j2|tmpl|gotmpl|tftpl|mod|sum|toml|cfg|ini|lock|pcap|pcapng|so|pem|crt|key|pub|patch)",
     re.IGNORECASE,
 )
+# The first line of a manifest that says something: no pasted session, whatever its comments and values look like.
+MANIFEST = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\n|---[ \t]*(?:#[^\n]*)?\n)*(?:apiVersion|kind|metadata):[ \t]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,14 @@ class Recognised:
 
 
 class Declared(NamedTuple):
-    """A parser that may not be imported yet: its module in ``analyzer/parsers``, its kind, and the patterns of its files' names."""
+    """A parser that may not be imported yet: its module in ``analyzer/parsers``, its kind, the patterns of its files' names,
+    and the pattern of its texts with its flags; none where it is empty."""
 
     module: str
     kind: str
     names: tuple[str, ...]
+    content: str
+    flags: int
 
 
 @lru_cache(maxsize=1)
@@ -82,14 +87,17 @@ def parsers() -> tuple[Parser, ...]:
 def declared() -> Mapping[str, Declared]:
     """What each parser says of itself, by kind: from the index, without importing it, where it is there."""
     modules = sorted(info.name for info in pkgutil.iter_modules(analyzer.parsers.__path__) if not info.name.startswith("_"))
-    found = ((module, *(INDEX[module] if module in INDEX else told(module))) for module in modules)
-    return {kind: Declared(module, kind, names) for module, kind, names in found if kind}
+    found = ((module, INDEX[module] if module in INDEX else told(module)) for module in modules)
+    return {said[0]: Declared(module, *said) for module, said in found if said[0]}
 
 
-def told(module: str) -> tuple[str, tuple[str, ...]]:
-    """The kind and the names that a parser says; no kind where a module has no parser."""
+def told(module: str) -> tuple[str, tuple[str, ...], str, int]:
+    """The kind, the names and the content that a parser says; no kind where a module has no parser."""
     parser = getattr(import_module(f"analyzer.parsers.{module}"), "PARSER", None)
-    return (parser.kind, parser.names) if isinstance(parser, Parser) else ("", ())
+    if not isinstance(parser, Parser):
+        return "", (), "", 0
+    content = parser.content
+    return parser.kind, parser.names, content.pattern if content else "", content.flags if content else 0
 
 
 @cache
@@ -145,9 +153,24 @@ def by_content(text: str, name: str = "") -> Recognised | None:
     kind = json_kind(head)
     if kind:
         return next((Recognised(parser) for parser in (parser_of(kind),) if parser is not None), None)
-    found = [parser for parser in parsers() if parser.content and parser.content.search(head)]
-    found.sort(key=lambda parser: (-len(parser.content.pattern) if parser.content else 0, parser.kind))
-    return Recognised(found[0]) if found else None
+    found = next((kind for pattern, kind in content_patterns() if pattern.search(head)), "")
+    parser = parser_of(found) if found else None
+    return Recognised(parser) if parser else None
+
+
+@lru_cache(maxsize=1)
+def content_patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """The content patterns of all parsers with their kinds, the most specific (longest) first."""
+    every = sorted((-len(one.content), one.kind, one) for one in declared().values() if one.content)
+    return tuple((re.compile(one.content, one.flags), kind) for _, kind, one in every)
+
+
+def manifest(text: str, name: str) -> Recognised | None:
+    """The parser of manifests, where a YAML file begins as one does."""
+    if not name.endswith((".yaml", ".yml")) or not MANIFEST.match(text):
+        return None
+    parser = parser_of("kubernetes")
+    return Recognised(parser) if parser else None
 
 
 def json_kind(head: str) -> str:
