@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from analyzer.addresses import Address
+from analyzer.model.later_packets import later_answers_differ
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, contains
 from analyzer.solve import states
@@ -39,11 +40,11 @@ OF_TUNNELS: tuple[Ranges, ...] = (EVERY_PORT, ((LOCAL_PORTS[0], LOCAL_PORTS[1] -
 ELSEWHERE = End(Fate.UNREACHABLE, reason="the reply: from elsewhere")
 
 
-def some(ranges: Ranges, own: int = 0) -> Iterable[int]:
+def some(ranges: Ranges, own: int = 0, place: int = 0) -> Iterable[int]:
     """A few values, or of many (a source port) those that random rules tell apart, and the packet's own."""
     values = [value for low, high in ranges[:16] for value in range(low, min(high, low + 16) + 1)]
     if ranges in OF_TUNNELS:
-        return values[:1]
+        return values[place : place + 1]
     return values if len(values) <= 16 else [values[0], *(value for value in (*TOLD_APART, own) if contains(ranges, value))]
 
 
@@ -144,8 +145,39 @@ def opened(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Sco
     third = answer(state)
     flags = states.INDEX[Field.TCP_FLAGS]
     third = third._replace(env=(*third.env[:flags], ACK, *third.env[flags + 1 :]))
-    at = beginning(program, flow)
-    return {third_end(way, scope) for way, _ in machine.walk(at, third)}
+    found: set[End] = set()
+    for way, after in machine.walk(beginning(program, flow), third):
+        end = third_end(way, scope)
+        found |= kept_up(program, flow, scope, after) if end.fate is Fate.REACHABLE else {end}
+    return found
+
+
+def kept_up(program: NetworkProgram, flow: Flow, scope: Scope, state: State) -> set[End]:
+    """What becomes of the answer in the open connection, which leaves tunnels' ends by another source port than the first answer."""
+    if not later_answers_differ(program.network):
+        return {End(Fate.REACHABLE)}
+    flags = states.INDEX[Field.TCP_FLAGS]
+    later = answer(state)
+    later = later._replace(env=(*later.env[:flags], ACK, *later.env[flags + 1 :]))
+    second = Interpreter(program, partial(some, own=flow.packet.source_port, place=1))
+    return {later_end(flow, way, after) for way, after in second.walk(program.start(scope), later)}
+
+
+def later_end(flow: Flow, way: ir.Exit, after: State) -> End:
+    """What an exit of a later answer comes to."""
+    known = value(after, Field.SOURCE), value(after, Field.DESTINATION)
+    ports = value(after, Field.SOURCE_PORT), value(after, Field.DESTINATION_PORT)
+    wanted = flow.packet.destination, flow.packet.source or known[1]
+    match way:
+        case ir.Deliver(where) if where == flow.start:
+            right = known == wanted and ports == (flow.packet.destination_port, flow.packet.source_port)
+            return End(Fate.REACHABLE) if right else ELSEWHERE
+        case ir.Leave() if isinstance(flow.start, Interface):
+            return End(Fate.REACHABLE) if known[0] == wanted[0] else ELSEWHERE
+        case ir.Unknown(reason):
+            return End(Fate.UNKNOWN, reason="the later answer: " + reason)
+        case _:
+            return End(Fate.UNREACHABLE, reason="the later answer: " + getattr(way, "reason", str(way)))
 
 
 def third_end(way: ir.Exit, scope: Scope) -> End:

@@ -102,6 +102,17 @@ def test_a_connection_whose_third_packet_is_dropped_does_not_open(folder: Path) 
     assert (shown.packet.destination_port, shown.reason[:35]) == (8080, "the packet that ends the handshake:")
 
 
+def test_a_connection_whose_later_answers_are_dropped_is_cut(folder: Path) -> None:
+    dropped = "-A FORWARD -s 10.0.0.0/8 -p tcp -m tcp --sport 8080 --tcp-flags SYN,ACK ACK -m conntrack --ctdir REPLY -j DROP"
+    edit(folder / "nodes/n0/iptables-save", "*filter\n", f"*filter\n{dropped}\n")
+    found = verdicts(network_of(folder))
+    assert found["pod-to-pod"].verdict is Verdict.REFUTED
+    assert found["node-to-pod-without-nat"].verdict is Verdict.PROVED
+    shown = found["pod-to-pod"].counterexample
+    assert shown is not None
+    assert (shown.packet.destination_port, shown.reason[:35]) == (8080, "the answer in the open connection: ")
+
+
 def test_a_masquerade_that_pods_meet_is_refuted_with_the_rule(folder: Path) -> None:
     edit(
         folder / "nodes/n0/iptables-save",
@@ -250,6 +261,10 @@ def test_z3_finds_what_the_sets_would_have_missed(file: str, line: str, words: s
     [
         (f"-s {SMALL.pod_address(1, 0)}/32 -p tcp --sport 7777 --tcp-flags SYN,ACK SYN,ACK -j DROP", "is answered in vain"),
         ("-p tcp --dport 7777 -m conntrack --ctstate ESTABLISHED --ctdir ORIGINAL -j DROP", "that ends a handshake is lost"),
+        (
+            "-p tcp --sport 7777 --tcp-flags SYN,ACK ACK -m conntrack --ctdir REPLY -j DROP",
+            "in an open connection is answered in vain",
+        ),
         ("-p udp --dport 7777 -m conntrack --ctstate ESTABLISHED --ctdir ORIGINAL -j DROP", ""),
     ],
 )

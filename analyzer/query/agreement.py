@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from operator import itemgetter
 from typing import TypeVar
 
+from analyzer.model.later_packets import later_answers_differ
 from analyzer.model.network import Network
 from analyzer.query.flows import Aim, Sender, request, spelled
 from analyzer.ranges import normalised, single
@@ -69,7 +70,7 @@ def differing(program: NetworkProgram, starts: Sequence[tuple[ir.Point, State]],
 
 
 def talk(program: NetworkProgram, begin: Callable[[Scope], ir.Point], aim: Aim, senders: Sequence[Sender]) -> list[Said]:
-    """What no request may do, no answer to it, and no packet that ends a handshake."""
+    """What no request may do, no answer to it, no packet that ends a handshake, and no answer after it."""
 
     def answered(_: Encoder, exit: ir.Exit, way: Way) -> Iterator[tuple[ir.Point, Way]]:
         if isinstance(exit, ir.Deliver):
@@ -80,11 +81,17 @@ def talk(program: NetworkProgram, begin: Callable[[Scope], ir.Point], aim: Aim, 
         if isinstance(exit, ir.Deliver) and opening is not None:
             yield begin(exit.scope), turned(aim, opening, ACK)
 
-    return [
+    def kept_up(_: Encoder, exit: ir.Exit, way: Way) -> Iterator[tuple[ir.Point, Way]]:
+        if isinstance(exit, ir.Deliver):
+            yield program.start(exit.scope), turned(aim, way, ACK)
+
+    said: list[Said] = [
         (dict(questions(aim, senders)), answered),
         (dict(of_answers(aim, senders)), opened),
-        (dict(of_openings(aim, senders)), onward_to_nobody),
+        (dict(of_openings(aim, senders)), kept_up),
+        (dict(of_answers(aim, senders, "in an open connection ")), onward_to_nobody),
     ]
+    return said if not aim.ping and later_answers_differ(program.network) else said[:3]
 
 
 def onward_to_nobody(engine: Encoder, exit: ir.Exit, way: Way) -> Iterator[tuple[ir.Point, Way]]:
@@ -109,9 +116,9 @@ def turned(aim: Aim, way: Way, flags: int) -> Way:
     return way._replace(env=tuple(fields.get(place, 0) for place in range(len(at.FIELDS))), frames=(), current=-1, hops=0)
 
 
-def of_answers(aim: Aim, senders: Iterable[Sender]) -> Iterator[tuple[str, Question]]:
-    """What no answer may do."""
-    yield "is answered in vain", (astray, ())
+def of_answers(aim: Aim, senders: Iterable[Sender], when: str = "") -> Iterator[tuple[str, Question]]:
+    """What no answer may do; ``when``: in words, which one."""
+    yield f"{when}is answered in vain", (astray, ())
     same = [(Field.SOURCE, Field.DESTINATION), (Field.DESTINATION, Field.SOURCE)]
     same += (
         [(Field.SOURCE_PORT, Field.SOURCE_PORT)]
@@ -119,11 +126,11 @@ def of_answers(aim: Aim, senders: Iterable[Sender]) -> Iterator[tuple[str, Quest
         else [(Field.SOURCE_PORT, Field.DESTINATION_PORT), (Field.DESTINATION_PORT, Field.SOURCE_PORT)]
     )
     for field, asked in same:
-        yield f"is answered with another {field.value} than its {asked.value}", (delivered, ((field, asked.value, False),))
+        yield f"{when}is answered with another {field.value} than its {asked.value}", (delivered, ((field, asked.value, False),))
     for sender in senders:
         for value in spelled(sender.sources):
             wrong = partial(elsewhere, frozenset({sender.scope}))
-            yield f"from {value} is answered elsewhere", (wrong, ((Field.DESTINATION, value, True),))
+            yield f"{when}from {value} is answered elsewhere", (wrong, ((Field.DESTINATION, value, True),))
 
 
 def of_openings(aim: Aim, senders: Iterable[Sender]) -> Iterator[tuple[str, Question]]:

@@ -1,7 +1,7 @@
 """Flows between sets of parties, over all packets: what arrives, as what, whether the answer comes back; and which pairs it does not.
 
 A flow's request starts at the sender's own stage ``send``; where it is delivered, the answer starts with what the receiver saw, and
-with the connections that the request made; where that comes back, TCP's third packet follows. Everything is decided on sets of packets; ``Lost`` says which ones fail.
+with the connections that the request made; where that comes back, TCP's third packet follows, and where something may tell it from the first, the next answer. Everything is decided on sets of packets; ``Lost`` says which ones fail.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from analyzer.transfer.ir import Field
 NOTHING = Neglect()
 PORTS: Ranges = ((1, 65535),)
 PORTED: Ranges = ((TCP, TCP), (UDP, UDP), (SCTP, SCTP))
-LOST, UNKNOWN, WRONG, REPLY, OPENING, SEEN_SOURCE, SEEN_DESTINATION = (
+LOST, UNKNOWN, WRONG, REPLY, OPENING, LATER, SEEN_SOURCE, SEEN_DESTINATION = (
     "does not arrive",
     "it is not known whether it arrives",
     "is delivered elsewhere",
     "the reply does not come back",
     "the packet that ends the handshake does not arrive",
+    "the answer in the open connection does not come back",
     "the source is translated",
     "the destination is translated",
 )
@@ -193,15 +194,19 @@ def followed(
         lost, came = back(result, found)
         found.lost += lost
         going += [(point, third) for point, state in came if (third := acknowledgement(aim, state)) is not None]
+    opened: list[Result] = []
     for result in engine.explore(going):
-        found.lost += unopened(aim, result)
+        found.lost += unopened(aim, result, opened)
+    if engine.count.strayed or not dead.later:
+        later = [(send(scope_of(one)), flagged(answer(aim, one.state), ACK)) for one in opened]
+        found.lost += [unkept(item) for result in engine.explore(later) for item in back(result, found)[0]]
     return found
 
 
 def acknowledgement(aim: Aim, state: State) -> State | None:
     """TCP's third packet, which who asked sends when the answer came; None: there is no TCP among them."""
     protocol = state.env[PROTOCOL]
-    part = narrowed(state, protocol, single(TCP)) if isinstance(protocol, str) else state if protocol == TCP else None
+    part = divided(state, protocol, single(TCP))[0] if isinstance(protocol, str) else state if protocol == TCP else None
     return None if part is None else flagged(answer(aim, part), ACK)
 
 
@@ -211,12 +216,18 @@ def flagged(state: State, flags: int) -> State:
     return state._replace(env=(*state.env[:place], flags, *state.env[place + 1 :]))
 
 
-def unopened(aim: Aim, result: Result) -> list[Lost]:
-    """TCP's third packets that do not come to who was asked."""
+def unkept(item: Lost) -> Lost:
+    """A later answer that is lost, as such."""
+    return item._replace(kind=LATER, reason=f"{LATER}: {item.reason}") if item.kind == REPLY else item
+
+
+def unopened(aim: Aim, result: Result, opened: list[Result]) -> list[Lost]:
+    """TCP's third packets that do not come to who was asked; those that do are added to ``opened``."""
     exit, at, state, beyond = result
     match exit:
         case ir.Deliver(scope):
-            _, wrong = sorted_out(aim, scope, state)
+            right, wrong = sorted_out(aim, scope, state)
+            opened += [Result(exit, at, item) for item in right]
             return [Lost(OPENING, f"{OPENING}: is delivered to {scope}", at, item) for item in wrong]
         case ir.Leave(scope):
             return [Lost(OPENING, f"{OPENING}: leaves the capture at {scope}", at, state)]

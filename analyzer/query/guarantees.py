@@ -17,6 +17,7 @@ from analyzer.query.causes import Broken
 from analyzer.query.choosing import sendings
 from analyzer.query.flows import (
     ADMITTED,
+    LATER,
     LOST,
     OPENING,
     PORTED,
@@ -51,7 +52,7 @@ from analyzer.query.static import (
 )
 from analyzer.transfer.graph import NetworkProgram
 
-CUT = (LOST, WRONG, REPLY, OPENING)
+CUT = (LOST, WRONG, REPLY, OPENING, LATER)
 SEEN = (SEEN_SOURCE, SEEN_DESTINATION)
 NAMES = {4: "IPv4", 6: "IPv6"}
 AT_ONCE, MANY = 7, 40

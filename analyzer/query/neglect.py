@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from analyzer.model.later_packets import later_answers_differ
 from analyzer.model.network import Namespace, Network
 from analyzer.solve.neglected import Neglect
 from analyzer.solve.states import INDEX, OF_CONNECTION
@@ -59,7 +60,7 @@ def neglect(network: Network, family: int) -> Neglect:
     saved = (*(INDEX[name] for name in (*beside, *hidden)), *OF_CONNECTION)
     linked = {stage: tuple(INDEX[name] for name in names) for stage, names in LINKED.items()}
     blind = frozenset(scope for scope, space in network.namespaces.items() if ruleless(space, family))
-    return Neglect(places, blind, linked, saved)
+    return Neglect(places, blind, linked, saved, not later_answers_differ(network))
 
 
 def tested(network: Network, words: Mapping[str, Sequence[str]]) -> bool:
@@ -73,4 +74,4 @@ def ruleless(space: Namespace, family: int) -> bool:
     chains = (chain for ruleset in space.rulesets for table in ruleset.tables.values() for chain in table.values())
     quiet = all(not len(chain.rules) for chain in chains) and all(chain.inert for chain in space.nft_chains)
     gaps = any(kind.startswith(("iptables", "nft", "netfilter")) for kind in space.gaps)
-    return known and quiet and not gaps and not space.virtual_servers
+    return known and quiet and not gaps and not space.virtual_servers and space.cilium is None

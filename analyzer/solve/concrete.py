@@ -1,4 +1,5 @@
-"""The walk of one packet through the network's records, there and back; of TCP also the third one, which opens the connection for who was asked.
+"""The walk of one packet through the network's records, there and back; of TCP also the third one, which opens the connection for who was asked, and
+the one after it, with which who was asked answers in the open connection.
 
 ``walk`` is the entrance. The steps stand in internet.py (IP), resolution.py (neighbours), links.py and its companions (frames), tunnels.py,
 underlay.py (what was not captured), delivery.py (who listens); the netfilter hooks in netfilter.py.
@@ -7,19 +8,22 @@ underlay.py (what was not captured), delivery.py (who listens); the netfilter ho
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from analyzer.addresses import Address
+from analyzer.model.later_packets import later_answers_differ
 from analyzer.model.network import Interface, Network
 from analyzer.solve import delivery, discovering, internet, links
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.oracle import Oracle, explore, fate_of
 from analyzer.solve.packet import ACK, PICKED, SYN, TCP, Fate, Hop, Outcome, Packet, Trace
-from analyzer.solve.walk_index import WalkIndex, index_of
+from analyzer.solve.walk_index import Identity, WalkIndex, index_of
 from analyzer.solve.walk_state import Answered, Delivered, Dropped, Ending, Endings, Frame, Left, Oversized, Undecided, Walk, best
 from analyzer.source import Scope, Span
 
 REPLY = "the reply: "
 OPENING = "the packet that ends the handshake: "
+LATER = "the answer in the open connection: "
 FOREIGN_MAC = 0x020000000001
 
 
@@ -70,7 +74,7 @@ def noticed(index: WalkIndex, flow: Flow, oracle: Oracle, end: Oversized, outcom
         places = {space.place: scope for scope, space in index.spaces.items()}
         sent = next((hop.place for hop in outcome.hops if hop.reply and hop.stage == "send"), "")
         sender = places.get(sent, sender)
-    state.reply = False
+    state.reply = state.later = False
     return outcome._replace(reason=f"{outcome.reason}; {discovering.heard(state, sender, end)}")
 
 
@@ -218,8 +222,14 @@ def received(state: Walk, flow: Flow, end: Delivered) -> Outcome:
 
 def answered(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
     """The reply's way, back to who asked."""
+    found = back(state, flow, delivery.reply_to(end.at.packet), end.scope, seen, REPLY)
+    return found if found.fate is not Fate.REACHABLE else opened(state, flow, end, found)
+
+
+def back(state: Walk, flow: Flow, packet: Packet, by: Scope, seen: Outcome, prefix: str) -> Outcome:
+    """The way of an answer to who asked, who has to know it for one."""
     state.reply = True
-    ending = best(internet.originate(state, end.scope, delivery.reply_to(end.at.packet)))
+    ending = best(internet.originate(state, by, packet))
     wanted = delivery.reply_to(flow.packet)
     match ending:
         case Delivered(scope, _, at, hops) if scope == flow.start:
@@ -228,13 +238,14 @@ def answered(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
             reason = delivery.mismatch(state, at.packet, wanted)
         case Delivered(scope, _, _, hops):
             reason = f"is delivered to {scope}, which did not ask"
-        case Left(by, _, hops):
-            reason = f"leaves the capture by {by}"
+        case Left(way, _, hops):
+            reason = f"leaves the capture by {way}"
         case _:
-            return failed(state, ending, seen, REPLY)
+            return failed(state, ending, seen, prefix)
     if reason:
-        return seen._replace(fate=Fate.UNREACHABLE, reason=f"the reply {reason}", hops=hops, assumptions=tuple(state.assumptions))
-    return opened(state, flow, end, seen._replace(hops=hops))
+        words = f"{prefix.removesuffix(': ')} {reason}"
+        return seen._replace(fate=Fate.UNREACHABLE, reason=words, hops=hops, assumptions=tuple(state.assumptions))
+    return seen._replace(hops=hops)
 
 
 def opened(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
@@ -250,12 +261,30 @@ def opened(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
             reason = f"{OPENING}is delivered to {scope} as {at.packet}"
             return seen._replace(fate=Fate.UNREACHABLE, reason=reason, hops=hops, assumptions=tuple(state.assumptions))
         case Delivered():
-            return seen._replace(assumptions=tuple(state.assumptions))
+            return kept_up(state, flow, end, seen)
         case Left(by, _, hops):
             reason = f"{OPENING}leaves the capture by {by}"
             return seen._replace(fate=Fate.UNREACHABLE, reason=reason, hops=hops, assumptions=tuple(state.assumptions))
         case _:
             return failed(state, ending, seen, OPENING)
+
+
+def kept_up(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
+    """What who was asked sends in the open connection, with ACK alone: it is followed where something could tell it from the first answer, and
+    its way is told where it does not arrive."""
+    if told_apart(Identity(state.index.network)) or any(own.strayed for own in state.connections.values()):
+        state.later, state.hops[:] = True, seen.hops
+        packet = delivery.reply_to(end.at.packet)._replace(tcp_flags=ACK)
+        found = back(state, flow, packet, end.scope, seen, LATER)
+        if found.fate is not Fate.REACHABLE:
+            return found
+    return seen._replace(assumptions=tuple(state.assumptions))
+
+
+@lru_cache(maxsize=4)
+def told_apart(key: Identity) -> bool:
+    """Whether rules of a network may treat later answers unlike the first."""
+    return later_answers_differ(key.network)
 
 
 def ends(packet: Packet, state: Walk) -> tuple[int, int, int, int]:

@@ -20,7 +20,7 @@ from analyzer.solve.parting import by_destination, by_parts
 from analyzer.solve.pooling import Pruning
 from analyzer.solve.regions import BeyondSets, Result, State, Value, chosen, put, values_of
 from analyzer.solve.splitting import split
-from analyzer.solve.states import CONNECTION_MARK, DESTINATION, DESTINATION_PORT, INDEX, MARK, NO_PAYLOAD
+from analyzer.solve.states import CONNECTION_MARK, DESTINATION, DESTINATION_PORT, INDEX, MARK, NO_PAYLOAD, STATE
 from analyzer.solve.tracking import cleared, confirmed, decide, manipulated, retraced, rewritten, track
 from analyzer.solve.uniting import merged
 from analyzer.source import Span
@@ -35,10 +35,11 @@ NOTHING = Neglect()
 
 @dataclass(slots=True)
 class Count:
-    """What was spent: rules (``If``) entered, sets of states made by splitting."""
+    """What was spent: rules (``If``) entered, sets of states made by splitting. ``strayed``: packets were INVALID somewhere."""
 
     rules: int = 0
     states: int = 0
+    strayed: bool = False
 
 
 @dataclass(slots=True)
@@ -116,6 +117,10 @@ class Sets:
                 return [after for state in states for after in encapsulated(state, fields)]
             case ir.Track(scope) if scope in self.neglect.blind:
                 return [state._replace(current=-1) for state in states]
+            case ir.Track(scope):
+                found = [after for state in states for after in track(state, scope)]
+                self.count.strayed |= any(after.env[STATE] == ir.INVALID for after in found)
+                return found
             case _:
                 return [after for state in states for after in step(transfer, state)]
 
@@ -298,7 +303,7 @@ def choose(state: State, position: int, ranges: Ranges) -> State | None:
     return put(found[0], position, found[1]) if found is not None else None
 
 
-Simple = ir.Assign | ir.Copy | ir.SetBits | ir.Merge | ir.Choose | ir.Track | ir.Retrace | ir.Confirm
+Simple = ir.Assign | ir.Copy | ir.SetBits | ir.Merge | ir.Choose | ir.Retrace | ir.Confirm
 
 
 def step(transfer: Simple, state: State) -> Iterable[State]:
@@ -317,8 +322,6 @@ def step(transfer: Simple, state: State) -> Iterable[State]:
             if after is not None and unknown:
                 after = after._replace(answers=after.answers | {(unknown, True)})
             return () if after is None else (after,)
-        case ir.Track(scope):
-            return track(state, scope)
         case ir.Retrace():
             return (retraced(state),)
         case ir.Confirm(scope):

@@ -20,13 +20,14 @@ class Neglect:
 
     ``fields`` are the positions of fields that are dead at a stage (where that is the state of the connection, the packet has none there),
     ``blind`` the namespaces whose connections no rule can tell, ``linked`` the positions of fields in which sets that meet at a stage may
-    differ, ``saved`` those that are dead in a packet that became a payload.
+    differ, ``saved`` those that are dead in a packet that became a payload; ``later`` says that no rule tells later answers of a connection from the first.
     """
 
     fields: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     blind: frozenset[Scope] = frozenset()
     linked: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     saved: tuple[int, ...] = ()
+    later: bool = False
 
     def at(self, point: ir.Point, state: State) -> State:
         """The state as it matters at a point."""

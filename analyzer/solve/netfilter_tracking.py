@@ -53,6 +53,7 @@ def track(packet: Packet, quoted: Packet | None, connections: Connections, zone:
     flow = flow_of(packet)
     found = connections.find(flow, zone)
     if found is None:
+        connections.strayed |= not opens(packet)
         return Tracked("NEW", Connection(flow, flow.inverse, zone=zone)) if opens(packet) else Tracked("INVALID")
     connection, reply = found
     if not reply and not connection.seen_reply and continues(packet):

@@ -87,7 +87,10 @@ def outer_packet(frame: Frame, remote: Address, local: int, same: bool, protocol
 
 
 def carried(walk: Walk, scope: Scope, outer: Packet, opened: Opened) -> Endings:
-    """Walks the outer packet; each delivery is opened."""
+    """Walks the outer packet; each delivery is opened. A listening socket and the one of its connection have hashes of their own
+    (``sk_txhash``), and so the later answers' packets have another source port than the first's."""
+    if walk.later and outer.source_port == SOURCE_PORT:
+        outer = outer._replace(source_port=SOURCE_PORT + 1)
     result: Endings = []
     mark = len(walk.hops)
     for ending in outside_of(walk, scope, outer):

@@ -174,7 +174,7 @@ class Known(NamedTuple):
 @dataclass(slots=True)
 class Walk:
     """One run of a walk. ``flows``: those that its packets made switches learn. ``circles``: how often a question for a neighbour had to wait for itself. ``kept``: the routes that were found before
-    the source was chosen, by namespace and flow. ``oversized``: the last packet that was too long."""
+    the source was chosen, by namespace and flow. ``oversized``: the last packet that was too long. ``later``: who was asked answers in the open connection."""
 
     index: WalkIndex
     oracle: Oracle
@@ -193,6 +193,7 @@ class Walk:
     oversized: Oversized | None = None
     seen: set[tuple[object, ...]] = field(default_factory=set)
     reply: bool = False
+    later: bool = False
     quiet: int = 0
     depth: int = 0
 

@@ -221,6 +221,21 @@ def handshake_cut(lab: Lab, random: Random) -> None:
     )  # fmt: skip
 
 
+def answers_cut(lab: Lab, random: Random) -> None:
+    """The handshake passes; what the server sends in the open connection does not."""
+    port = random.choice(("--sport 8080", "--sport 10250", "--sport 9000:11000", "--dport 1024:65535"))
+    lab.run(
+        _node(lab, random).name,
+        random.choice((
+            f"iptables -I FORWARD -p tcp {port} --tcp-flags SYN,ACK ACK -m conntrack --ctdir REPLY -j DROP",
+            f"iptables -t mangle -A PREROUTING -p tcp {port} --tcp-flags SYN NONE -m conntrack --ctdir REPLY --ctstate ESTABLISHED -j DROP",
+            f"iptables -t raw -A PREROUTING -p tcp {port} --tcp-flags SYN,ACK ACK -j DROP",
+            f"iptables -t mangle -A FORWARD -p tcp {port} -m connmark --mark 7 -m conntrack --ctdir REPLY -j DROP; "
+            "iptables -t mangle -I FORWARD -p tcp -m conntrack --ctdir ORIGINAL --ctstate ESTABLISHED -j CONNMARK --set-mark 7",
+        )),
+    )  # fmt: skip
+
+
 def picked_port(lab: Lab, random: Random) -> None:
     """A node translates to a source port that its kernel picks; a rule there or elsewhere looks at the port."""
     node, own = _node(lab, random), random.choice(("5000-5009", "30000-50000"))
@@ -262,5 +277,5 @@ ALL: tuple[Apply, ...] = (
     vxlan_udp_dropped, extra_masquerade, snat_to_address, forward_policy_drop, forward_policy_drop_ok, input_policy_drop, nft_extra_table_drop,
     legacy_forward_drop, legacy_stale_rules, kube_firewall_uncond_drop, kube_services_jump_missing, postrouting_jump_missing, nf_raw_docker28,
     conntrack_notrack, svc_no_endpoints, svc_stale_endpoint, etp_local_no_local, no_clustercidr_masq, external_ip_is_node_ip, policy_by_source,
-    localhost_only_established, ttl_short, handshake_cut, picked_port, conntrack_zone, itp_local_no_local, firewall_chain_emptied, external_jump_missing,
+    localhost_only_established, ttl_short, handshake_cut, answers_cut, picked_port, conntrack_zone, itp_local_no_local, firewall_chain_emptied, external_jump_missing,
 )  # fmt: skip
