@@ -18,7 +18,7 @@ projectcalico/calico#3589, #6243; calicoctl ipam check ("in-use but not allocate
 
 from collections.abc import Iterator
 
-from analyzer.query.ipam.records import Record, blocks, records
+from analyzer.query.ipam.records import Record, blocks, covering, lengths_of, records
 from analyzer.query.plan import address_place, running_pods
 from analyzer.query.systems.kube_ovn import DEFAULT_VPC, subnets
 from analyzer.rule import Address, Finding, Network, Prefix, Rule, Severity
@@ -26,10 +26,11 @@ from analyzer.rule import Address, Finding, Network, Prefix, Rule, Severity
 
 def check(network: Network) -> Iterator[Finding]:
     known = {item.address: item for item in records(network) if item.space in ("calico", f"kube-ovn/{DEFAULT_VPC}")}
-    covered = list(spaces(network, known))
+    covered = dict(spaces(network, known))
+    lengths = lengths_of(covered)
     for pod in running_pods(network):
         for index, address in enumerate(pod.addresses):
-            title = next((title for prefix, title in covered if prefix.covers(address)), "")
+            title = covering(covered, lengths, address)
             record = known.get(address)
             if not title or (record is not None and record.pod in (None, (pod.namespace, pod.name))):
                 continue

@@ -56,7 +56,10 @@ def asks(network: Network) -> list[Ask]:
     """All who ask, of the system that hands out pods' addresses."""
     wanted = [item for item in workloads(network) if not item.host_network]
     second = [ask for item in wanted for ask in of_attachments(network, item)]
+    wanted = [item for item in wanted if missing(item)]
     known, calico = list(subnets(network)), list(pools(network))
+    if not wanted:
+        return second
     if known:
         return [*second, *(ask for item in wanted for ask in of_kube_ovn(network, item, known))]
     if calico and not by_nodes_networks(network):
@@ -262,6 +265,8 @@ def covered(chosen: list[Pool]) -> Ranges:
 
 def by_node(network: Network, item: Workload, usable: list[Pool]) -> tuple[tuple[str, Ranges], ...]:
     """The addresses that a pod can get on each node that it may run on; nothing where the node makes no difference."""
+    if all(one.selector.strip() in ("", "all()") for one in usable):
+        return ()
     nodes = [node for _, node in sorted(network.cluster.nodes.items()) if may_run(item, node.name, node.labels)]
     found = tuple((node.name, covered([one for one in usable if one.serves(node) is not False])) for node in nodes)
     return found if len({domain for _, domain in found}) > 1 or any(domain != covered(usable) for _, domain in found) else ()

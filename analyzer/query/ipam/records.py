@@ -7,10 +7,10 @@ cilium/cilium pkg/k8s/apis/cilium.io/v2 (CiliumNode ``status.ipam.used``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from analyzer.addresses import WIDTH, Address, Prefix
+from analyzer.addresses import WIDTH, Address, Prefix, prefix_of
 from analyzer.facts.kubernetes import ObjectFact
 from analyzer.model.network import Network, NodeFiles
 from analyzer.query.refusals import address_in, network_in, objects, spec_of
@@ -169,3 +169,14 @@ def cilium(network: Network) -> Iterator[Record]:
                 at = fact.place("status", "ipam", "used", text)
                 pod = (namespace, name.partition(" ")[0]) if slash and name else None
                 yield Record("cilium", found, at, f"CiliumNode {fact.name}", pod, owner, fact.name)
+
+
+def lengths_of(table: Iterable[Prefix]) -> list[tuple[int, int]]:
+    """The families and lengths of networks, the longest first."""
+    return sorted({(prefix.family, prefix.length) for prefix in table}, reverse=True)
+
+
+def covering(table: Mapping[Prefix, str], lengths: list[tuple[int, int]], address: Address) -> str:
+    """What is said of the longest network that holds an address; empty where none does."""
+    around = (prefix_of(address, length) for family, length in lengths if family == address.family)
+    return next((table[prefix] for prefix in around if prefix in table), "")
