@@ -62,7 +62,7 @@ def read_input(
     sources = (*loaded.sources, *more)
     known, gaps = facts(sources)
     progress("building the network")
-    network = build(sources, known, (*loaded.gaps, *gaps), assume_defaults=assume_defaults)
+    network = build(sources, known, (*loaded.gaps, *gaps, *loaded.notes), assume_defaults=assume_defaults)
     return Input(network, sources, network.gaps, loaded.gaps, assume_defaults)
 
 

@@ -1,7 +1,8 @@
 """Which namespace a file describes, told from the folders that it lies in.
 
 Beside the capture layout itself: sosreport (``sos_commands/…/namespaces/<namespace>/``, and ``ip_netns_exec_<namespace>_…`` in its older form), calicoctl cluster diags
-(``nodes/<node>/``), cilium-bugtool (``cmd/``), the log collectors of Rancher and EKS (``networking/``), and a folder of files from one node.
+(``nodes/<node>/``), cilium-bugtool (``cmd/``), the log collectors of Rancher and EKS (``networking/``), antctl's bundles (``agent_<node>/``), submariner
+(``<node>_ip-routes.log``), and a folder of files from one node.
 """
 
 from __future__ import annotations
@@ -21,10 +22,14 @@ KEPT = (
     "networking/",
     "ipamd/",
     "sysctls/",
+    "systeminfo/",
     "cmd/",
 )
-KEPT_OTHERS = ("diagnostics/", "linux/", "cni/", "opt/cni/")
-SOSREPORT = re.compile(r"sosreport-(?P<host>.+?)(-\d+)?-\d{4}-\d\d-\d\d-\w+")
+KEPT_OTHERS = ("collector/", "diagnostics/", "linux/", "cni/", "opt/cni/")
+OF_ONE_NODE = re.compile(r"(?:sosreport-(?P<host>.+?)(-\d+)?-\d{4}-\d\d-\d\d-\w+|agent_(?P<agent>[a-z0-9][a-z0-9.-]*))")
+SUBMARINER = re.compile(
+    r"(?P<node>[a-z0-9][a-z0-9.-]*)_(?:ip-[al]|ip-r[ou]\w+(?:-table\d+)?|sysctl-a|ipset-list|iptables(?:-nat)?|ip-xfrm-\w+)\.log"
+)
 NETNS_FILE = re.compile(
     r"ip_netns_exec_(?P<namespace>.+?)_(?P<command>(?:ip6?tables|ip|bridge|ss|netstat|nstat|tc|ethtool|sysctl|nft|conntrack|route|arp|ifconfig|cat)(?:[_-].*)?)"
 )
@@ -56,6 +61,9 @@ def position(place: str, named: bool) -> Position:
         if rest.startswith(KEPT + KEPT_OTHERS) or (parts[end] == "netns" and len(parts) >= end + 3):
             node = parts[end - 1] if end and not named else UNNAMED
             return within(node_name(node), parts[:end], parts[end:], captured=False)
+    if found := SUBMARINER.fullmatch(parts[-1]):
+        root = "/".join((*parts[:-1], found["node"]))
+        return Position(Scope(found["node"]), root, parts[-1], captured=False)
     if named or len(parts) < 2:
         return within(UNNAMED, [], parts[-1:], captured=False)
     return within(node_name(parts[-2]), parts[:-1], parts[-1:], captured=False)
@@ -71,8 +79,13 @@ def node_folder(parts: list[str]) -> int | None:
 
 def node_name(folder: str) -> str:
     """The node that a folder is named for."""
-    found = SOSREPORT.fullmatch(folder)
-    return found["host"] if found else folder
+    found = OF_ONE_NODE.fullmatch(folder)
+    return (found["host"] or found["agent"]) if found else folder
+
+
+def named_for_node(root: str) -> bool:
+    """Whether a node's folder is named for the node: in a sosreport and an antctl bundle."""
+    return OF_ONE_NODE.fullmatch(root.rsplit("/", 1)[-1]) is not None
 
 
 def within(node: str, root: list[str], rest: list[str], *, captured: bool) -> Position:

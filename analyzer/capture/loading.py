@@ -6,44 +6,52 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
-from analyzer.capture import pasted, tables
+from analyzer.capture import kinds, pasted, tables
 from analyzer.capture.choices import Rendering
 from analyzer.capture.decode import readable
 from analyzer.capture.elsewhere import Elsewhere
 from analyzer.capture.files import File, compression, directory, refusal, regular, text_name
-from analyzer.capture.layout import Position, position
+from analyzer.capture.layout import Position, named_for_node, position
 from analyzer.capture.limits import FILE_BYTES, Budget, Refused, too_large
-from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign, manifest
+from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign, manifest, twin
 from analyzer.capture.tables import NodeRow, PodRow
 from analyzer.source import Gap, Scope, Source, Span
 
 Progress = Callable[[int, int], None]
 STDIN = "<stdin>"
 FAILED = "failed-command"
+JSON = re.compile(r"\s*(\{\s*[\"}]|\[\s*[\[{\"\]])")
+HOSTNAME = re.compile(r"(diagnostics/|systeminfo/)?hostname|cmd/hostname\.md")
+NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What was loaded: the sources in path order, the gaps of what could not be read, and how many files were passed over
-    because they are no part of a capture. A pasted file's whole text follows its parts, with the kind ``pasted``."""
+    because they are no part of a capture. A pasted file's whole text follows its parts, with the kind ``pasted``. ``notes``: what captures that other
+    tools made lack."""
 
     sources: tuple[Source, ...]
     gaps: tuple[Gap, ...]
     ignored: int = 0
+    notes: tuple[Gap, ...] = ()
 
 
 @dataclass(slots=True)
 class Collected:
     """What was loaded so far, with the folder that each source belongs to. ``pending``: parts of pasted texts whose namespace only
-    the objects of the whole input tell."""
+    the objects of the whole input tell. ``kinds``: by the name of a kind of capture, its folders, each with its first file. ``hosts``: by folder,
+    the node that it is named for, and the name that a file in it says."""
 
     sources: list[tuple[str, Source]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
     rows: list[PodRow | NodeRow] = field(default_factory=list)
     ignored: int = 0
+    kinds: dict[str, dict[str, str]] = field(default_factory=dict)
+    hosts: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +92,17 @@ def load(
             accept(replace(item, data=texts[item.path]) if texts and item.path in texts else item, collected)
         progress(number, 0)
     settle(collected)
+    collected.sources = [(root, renamed(source, collected.hosts.get(root))) for root, source in collected.sources]
+    names = {host[0]: host for host in collected.hosts.values()}
+    collected.gaps = [renamed(gap, names.get(gap.scope.node) if gap.scope else None) for gap in collected.gaps]
     kept, doubled = once(sorted(collected.sources, key=lambda pair: (pair[1].path, pair[1].kind == "pasted")))
-    return Loaded(tuple(kept), tuple(sorted([*collected.gaps, *doubled])), collected.ignored)
+    return Loaded(tuple(kept), tuple(sorted([*collected.gaps, *doubled])), collected.ignored, lacking(collected, kept))
+
+
+def lacking(collected: Collected, kept: Sequence[Source]) -> tuple[Gap, ...]:
+    """What the captures of other tools lack."""
+    found = {name: (min(folders.values()), len(folders)) for name, folders in collected.kinds.items()}
+    return tuple(kinds.notes(found, kept))
 
 
 def settle(collected: Collected) -> None:
@@ -186,13 +203,21 @@ def with_archives(items: Iterable[File | Gap], budget: Budget, alone: bool) -> I
 def accept(file: File, collected: Collected) -> None:
     """Turns one file into its sources and gaps."""
     where = position(file.place, file.named)
+    note_kind(file, where, collected)
+    note_host(file, where, collected)
     known = by_name(where.name)
-    wanted = file.named or where.captured
+    wanted = file.named or (where.captured and not kinds.beside(file.place))
+    if known is None and kinds.is_log(file.place) and not file.named:
+        collected.ignored += 1
+        return
     if where.name.endswith(".error"):
         collected.sources.append((where.root, failed(file, where)))
         return
     if known is None and foreign(where.name) and not file.named and not command_markdown(file, where):
         collected.ignored += 1
+        return
+    if found := kinds.CNI_FILE.fullmatch(file.place.rsplit("/", 1)[-1]):
+        collected.pending.append(sysdump_cni(file, where, found))
         return
     text = readable(file)
     if isinstance(text, Gap):
@@ -206,6 +231,39 @@ def accept(file: File, collected: Collected) -> None:
         collected.gaps.append(refusal(file.path, "not recognised: neither its name nor its content is known"))
     else:
         collected.ignored += 1
+
+
+def note_host(file: File, where: Position, collected: Collected) -> None:
+    """Remembers a node's own name where a capture keeps it in a file, and its folder is named for something else."""
+    if HOSTNAME.fullmatch(where.name) and not (where.captured or named_for_node(where.root)):
+        words = [word for word in file.data[:1000].decode("utf-8", "replace").split() if word not in ("#", "hostname", "```")]
+        if len(words) == 1 and NODE_NAME.fullmatch(words[0]):
+            collected.hosts[where.root] = (where.scope.node, words[0])
+
+
+T = TypeVar("T", Source, Gap)
+
+
+def renamed(item: T, host: tuple[str, str] | None) -> T:
+    """A source or a gap about a node by the node's own name. ``host``: what its folder is named for, and the name."""
+    if host is None or item.scope is None or item.scope.node != host[0]:
+        return item
+    return replace(item, scope=Scope(host[1], item.scope.namespace))
+
+
+def note_kind(file: File, where: Position, collected: Collected) -> None:
+    """Remembers the kind of capture that a file's place tells, and the folder of the capture."""
+    if kind := kinds.kind_of(file.place):
+        folders = collected.kinds.setdefault(kind.name, {})
+        folder = where.root if kind.per_node else ""
+        folders[folder] = min(folders.get(folder, file.path), file.path)
+
+
+def sysdump_cni(file: File, where: Position, found: re.Match[str]) -> Pending:
+    """A CNI configuration of a cilium sysdump: it is named for the agent's pod, whose object says the node."""
+    text = file.data.decode("utf-8", "replace").replace("\0", "�")
+    source = Source(file.path, text, "cni-config", where.scope, found["file"])
+    return Pending(where.root, source, Elsewhere(pod=f"/{found['pod']}"), 1)
 
 
 def command_markdown(file: File, where: Position) -> bool:
@@ -238,7 +296,7 @@ def parts_of(file: File, where: Position, known: Recognised | None, text: str, c
     """The sources that a text gives: one, several where it is a pasted session, none where it is not recognised."""
     sections: list[pasted.Part] = []
     known = known or manifest(text, where.name)
-    if known is None or pasted.FENCED.match(text):
+    if (known is None and not JSON.match(text)) or pasted.FENCED.match(text):
         sections = pasted.parts(text)
     if known is None and not sections and (section := pasted.first_line(text)) and by_name(command_name(section.command)):
         sections = [section]
@@ -247,9 +305,12 @@ def parts_of(file: File, where: Position, known: Recognised | None, text: str, c
         found = [source for section in sections if (source := section_source(file, where, section, collected))]
         told = found or (len(collected.pending), len(collected.rows)) > before
         return [*found, Source(file.path, text, "pasted")] if told else []
-    known = known or by_content(text, where.name)
+    known = twin(known, text) if known else by_content(text, where.name)
     if known is None:
         return []
+    if known.parser.kind == "kubernetes" and (shorter := kinds.without_logs(text)) != text:
+        collected.kinds.setdefault(kinds.DUMP, {}).setdefault("", file.path)
+        text = shorter
     return [Source(file.path, text, known.parser.kind, scope_of(known, where), known.subject)]
 
 

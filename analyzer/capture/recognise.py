@@ -46,6 +46,8 @@ JSON_KEYS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("ip-route-get", frozenset({"dst", "uid"}), frozenset()),
     ("ip-route", frozenset({"dst", "flags"}), frozenset()),
 )
+# Kinds whose output has a file's name in common with another command's.
+TWINS = {"iptables-save": "iptables-list", "ip-route": "route-n", "ip-addr": "ifconfig"}
 JSON_OBJECT = re.compile(r"\s*(?:\[\s*(?:\{\s*\}\s*,\s*)*)?(?=\{\s*\")")
 KEY = re.compile(r'"([^"\\]{1,40})"\s*:')
 TOKEN = re.compile(r'[{}\[\]]|"(?:[^"\\\n]|\\.)*"')
@@ -143,6 +145,17 @@ def by_normal_name(name: str) -> Recognised | None:
         if (found := compiled(pattern).fullmatch(name)) and (parser := parser_of(kind)) is not None:
             return Recognised(parser, found.groupdict().get("subject") or "")
     return None
+
+
+def twin(known: Recognised, text: str) -> Recognised:
+    """The parser of another command's output under the same file name (``iptables`` is written by ``iptables-save`` and by ``iptables -L``), where
+    the text is clearly of that one; else the one that the name tells."""
+    other = parser_of(TWINS.get(known.parser.kind, ""))
+    head = text[:HEAD]
+    if other is None or other.content is None or not other.content.search(head):
+        return known
+    own = known.parser.content
+    return known if own is not None and own.search(head) else Recognised(other, known.subject)
 
 
 def by_content(text: str, name: str = "") -> Recognised | None:

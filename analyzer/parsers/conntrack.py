@@ -11,18 +11,19 @@ from analyzer.facts.system import ConnectionFact
 from analyzer.parsers import Parser, by_line
 from analyzer.source import Gap, Source, Span
 
+STATISTICS = re.compile(r"cpu=\d+\s+(found|searched)=")
 FLAGS = re.compile(r"\[(\w+)\]")
 Tuple = tuple[Address, Address, int, int]
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
-    """Entries by line; the tool's own count line is passed over."""
+    """Entries by line; the tool's own count line, and the statistics of ``conntrack -S`` that EKS's collector puts before them, are passed over."""
     return by_line(source, lambda line, at: entry(source, line, at))
 
 
 def entry(source: Source, line: str, at: Span) -> Iterator[Fact]:
     """``tcp 6 115 TIME_WAIT src=… dst=… sport=… dport=… src=… dst=… sport=… dport=… [ASSURED] mark=0 use=1``."""
-    if "flow entries have been shown" in line or line.startswith("#"):
+    if "flow entries have been shown" in line or line.startswith(("#", "***")) or STATISTICS.match(line):
         return
     words = line.split()
     if words[0] in ("ipv4", "ipv6"):

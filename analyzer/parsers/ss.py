@@ -108,6 +108,6 @@ def split_device(host: str) -> tuple[Address | None, str | None]:
 PARSER = Parser(
     kind="ss",
     read=read,
-    names=(r"ss(_-\S+)*", r"(ssanp\S*|ss-\S+|netstat(_-\S+)*|socket-stats)"),
+    names=(r"ss(_-\S+)*", r"(ssanp\S*|ss-\S+|netstat(_-(?![A-Za-z]*[gsri]|-[gsri])[^_\s]+)*|socket-stats)"),
     content=re.compile(r"^Netid\s+State|^Proto Recv-Q Send-Q Local Address|^(tcp|udp)\s+(LISTEN|UNCONN)\s", re.MULTILINE),
 )

@@ -36,6 +36,6 @@ def switch(source: Source, line: str, at: Span) -> Iterator[Fact]:
 PARSER = Parser(
     kind="sysctl",
     read=read,
-    names=(r"sysctl(_-\S+)*(_net(\S*)?)?", r"(sysctl_all|sysctls|sysctl-a|sysctl--a)"),
+    names=(r"sysctl(_-\S+)*(_net(\S*)?)?", r"(sysctl_all|sysctla|sysctls|sysctl-a|sysctl--a)"),
     content=re.compile(r"^net[./](ipv4|ipv6|bridge|core|netfilter)[./]\S+\s*=", re.MULTILINE),
 )

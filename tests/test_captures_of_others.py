@@ -1,0 +1,86 @@
+"""Captures that other tools make are read as they are: ``samples/captures/<capture>.txt`` has the files of one, under the names that its tool gives them; ``.expected`` says
+which nodes and namespaces it is about, how many facts of each kind it gives, what is not understood, and what a capture of its kind lacks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from analyzer.capture import load
+from analyzer.capture.reading import facts
+from analyzer.model.build import build
+from analyzer.pipeline import analyze, read_input
+from analyzer.source import Gap
+from tests.captures import files_of
+
+SAMPLES = Path(__file__).parent.parent / "samples" / "captures"
+NAMES = sorted(path.stem for path in SAMPLES.glob("*.txt"))
+
+
+def written(files: dict[str, str], folder: Path) -> Path:
+    """The folder with the files in it."""
+    for name, text in files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    return folder
+
+
+def summary(folder: Path) -> str:
+    """What is read of a capture, as text."""
+    loaded = load((str(folder),))
+    known, gaps = facts(loaded.sources)
+    build(loaded.sources, known, (*loaded.gaps, *gaps))
+    kinds = {source.path: source.kind for source in loaded.sources if source.kind != "pasted"}
+    about: dict[str, Counter[str]] = {}
+    for fact in known:
+        about.setdefault(str(fact.scope or "the cluster"), Counter())[kinds[fact.at.path]] += 1
+    lines = [
+        f"{scope}: {', '.join(f'{kind} {count}' for kind, count in sorted(found.items()))}"
+        for scope, found in sorted(about.items())
+    ]
+    lines += [f"gap {told(gap)}" for gap in sorted({*loaded.gaps, *gaps})]
+    lines += [f"note {told(gap)}" for gap in loaded.notes]
+    return "\n".join((*lines, f"passed over: {loaded.ignored}", ""))
+
+
+def told(gap: Gap) -> str:
+    """A gap in a line."""
+    return f"{gap.at.path}:{gap.at.line}: {gap.reason}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_read_of_a_capture(name: str, tmp_path: Path, update: bool) -> None:
+    expected = SAMPLES / f"{name}.expected"
+    found = summary(written(files_of((SAMPLES / f"{name}.txt").read_text()), tmp_path / "given"))
+    if update:
+        expected.write_text(found)
+    assert found == expected.read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_damaged_capture_is_still_read(name: str, tmp_path: Path) -> None:
+    files = files_of((SAMPLES / f"{name}.txt").read_text())
+    given = read_input(
+        (str(written({path: damage(number, text) for number, (path, text) in enumerate(files.items())}, tmp_path)),)
+    )
+    report = analyze(given)
+    assert report.guarantees
+    places = {source.path for source in given.sources} | set(files)
+    assert [told(gap) for gap in given.gaps if gap.at.path not in places] == []
+
+
+def damage(number: int, text: str) -> str:
+    """A file cut in the middle, with a line of another kind in it, or with its lines turned round."""
+    half = len(text) // 2
+    match number % 4:
+        case 0:
+            return text[:half]
+        case 1:
+            return f"{text[:half]}\n{{[(<?? \x01\n{text[half:]}"
+        case 2:
+            return "".join(reversed(text.splitlines(keepends=True)))
+        case _:
+            return ""
