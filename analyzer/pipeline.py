@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from analyzer.capture import load
+from analyzer.capture import Loaded, load
 from analyzer.capture.reading import facts
 from analyzer.findings import Report, Severity, Verdict
 from analyzer.memory import without_cycles
@@ -58,6 +58,11 @@ def read_input(
     ``more`` are sources beside those of the paths; files whose path ``skip`` is true of are not read. Charts and
     kustomizations are rendered as ``rendering`` says. ``texts`` stand in place of the files of their paths."""
     loaded = load(paths, stdin, lambda done, total: progress("reading files", done, total), skip, rendering, texts)
+    return built(loaded, more, assume_defaults=assume_defaults, progress=progress)
+
+
+def built(loaded: Loaded, more: tuple[Source, ...] = (), *, assume_defaults: bool = False, progress: Progress = quiet) -> Input:
+    """Parse and build what was captured: sources -> facts -> network."""
     progress("parsing")
     sources = (*loaded.sources, *more)
     known, gaps = facts(sources)

@@ -9,6 +9,7 @@ COMMANDS = {
     "connectivity": "who may talk to whom, by policies",
     "diff": "what changes in meaning between two inputs, with a flow for each change",
     "whatif": "the input as it would be after an edit: its difference, or any other command on it",
+    "fleet": "many clusters, each checked by itself, and one report of all",
     "collect": "print the script that captures a node",
     "rules": "the rules, or one rule's manual page",
     "completion": "print the completion script of a shell",

@@ -38,6 +38,13 @@ class Judging:
 
 def judging_options(parser: ArgumentParser) -> None:
     """Adds the options that say what counts."""
+    counting_options(parser)
+    parser.add_argument("--baseline", metavar="FILE", help="a report in JSON: what it has is known, and does not count")
+    parser.add_argument("--since", metavar="REF", help="only what came since this commit counts; both sides are analysed whole")
+
+
+def counting_options(parser: ArgumentParser) -> None:
+    """Adds the options that say what counts, whatever was before."""
     parser.add_argument(
         "--fail-on", choices=("error", "warning", "note", "never"), help="what gives exit status 1 (default error)"
     )
@@ -60,8 +67,6 @@ def judging_options(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="what must and must not talk, each proved or refuted (repeatable)",
     )
-    parser.add_argument("--baseline", metavar="FILE", help="a report in JSON: what it has is known, and does not count")
-    parser.add_argument("--since", metavar="REF", help="only what came since this commit counts; both sides are analysed whole")
     parser.add_argument("--no-ignores", action="store_true", help="comments, annotations and settings leave out nothing")
 
 

@@ -1,0 +1,1 @@
+"""Many clusters at once: what is told of each, and what they have in common."""
