@@ -87,7 +87,7 @@ CLOSED = (Allowed(HOST), Allowed(10002, "5432/TCP"), Allowed(0, ingress=False))
 @dataclass
 class Cluster:
     """What the cluster is like. ``policies`` by endpoint, OPEN for those without. ``without`` are (node, file) pairs that were not captured.
-    ``isolated``: a NetworkPolicy admits web to db alone."""
+    ``published``: the first service has the node port 30080. ``isolated``: a NetworkPolicy admits web to db alone."""
 
     pods: Sequence[Pod] = PODS
     services: Sequence[Service] = SERVICES
@@ -101,6 +101,7 @@ class Cluster:
     without: frozenset[tuple[int, str]] = frozenset()
     nodes: int = 2
     isolated: bool = True
+    published: bool = False
     firewall: bool = False
     encryption: str = "Disabled"
 
@@ -146,7 +147,7 @@ class Cluster:
             yield "cilium_bpf_tunnel_list", table("TUNNEL", "VALUE", rows)
         yield "cilium_bpf_endpoint_list", self.endpoint_map(node)
         yield "cilium_bpf_policy_get_--all_--numeric", self.policy_maps(node)
-        yield "cilium_bpf_lb_list", self.balancing()
+        yield "cilium_bpf_lb_list", self.balancing(node)
         yield "cilium_status_--verbose", self.status()
         for pod in self.of(node):
             place = f"netns/{pod.namespace}_{pod.name}"
@@ -237,10 +238,13 @@ class Cluster:
         """``cilium-dbg bpf policy get --all --numeric`` of a node."""
         return "".join(policy_map(pod.endpoint, self.policies.get(pod.endpoint, OPEN)) for pod in self.of(node))
 
-    def balancing(self) -> str:
+    def balancing(self, node: int) -> str:
         """``cilium-dbg bpf lb list``."""
         rows = []
-        for number, service in enumerate(self.services if self.replacement else (), 1):
+        every = [*self.services]
+        if self.published:
+            every.append(self.services[0]._replace(address=f"192.168.0.{10 + node}", port=30080, flags="NodePort"))
+        for number, service in enumerate(every if self.replacement else (), 1):
             name = f"{service.address}:{service.port}/{service.protocol}"
             rows.append((f"{name} (0)", f"0.0.0.0:0 ({number}) (0) [{service.flags}]"))
             for slot, backend in enumerate(service.backends, 1):
@@ -277,7 +281,10 @@ class Cluster:
             namespace, name = service.name.split("/")
             ends = [f"- {{addresses: [{one.split(':')[0]}], conditions: {{ready: true}}}}" for one in service.backends]
             port = service.backends[0].split(":")[1] if service.backends else service.port
-            yield SERVICE.format(service=service, namespace=namespace, name=name, ends="\n".join(ends) or "[]", port=port)
+            text = SERVICE.format(service=service, namespace=namespace, name=name, ends="\n".join(ends) or "[]", port=port)
+            if self.published and service is self.services[0]:
+                text = text.replace("type: ClusterIP", "type: NodePort").replace("targetPort:", "nodePort: 30080, targetPort:")
+            yield text
 
 
 def table(first: str, second: str, rows: Iterable[tuple[str, str]]) -> str:

@@ -15,6 +15,7 @@ import pytest
 from analyzer.addresses import address
 from analyzer.api import Capture, load
 from analyzer.findings import Verdict
+from analyzer.model.network import Interface
 from analyzer.query.guarantees import decide
 from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.packet import ICMP, SYN, TCP, UDP, Fate, Packet
@@ -65,6 +66,14 @@ def random_services(random: Random) -> Iterator[Service]:
         yield Service(
             f"default/s{number}", f"10.96.0.{50 + number}", 80, tuple(random.sample(ends, random.randint(0, 3))), protocol
         )
+    if random.random() < 0.5:
+        flags = random.choice(
+            ("NodePort", "NodePort", "NodePort", "HostPort", "ClusterIP, non-routable", "LoadBalancer, check source-range")
+        )
+        for node in (1, 2):
+            yield Service(
+                "default/port", f"192.168.0.{10 + node}", 30080, tuple(random.sample(ends, random.randint(0, 3))), "TCP", flags
+            )
     if random.random() < 0.3:
         yield Service("default/s0", "10.96.0.50", 0, (), "ANY")
 
@@ -103,11 +112,18 @@ def flows(random: Random, cluster: Cluster) -> Iterator[Flow]:
         elif random.random() < 0.05:
             source = "10.244.9.9"
         protocol = random.choice((TCP, TCP, UDP, ICMP))
-        port = random.choice((80, 8080, 8081, 5432, 53))
+        port = random.choice((80, 8080, 8081, 5432, 53, 30080))
         target = address(random.choice(places)).value
         begun = address(source).value if source else 0
         echo = 8 if protocol == ICMP else 0
         flags = SYN if protocol == TCP else 0
+        if random.random() < 0.25:
+            entrance, place = Interface(Scope("n1"), "eth0"), address(random.choice((*TARGETS[2:4], "10.96.0.50", *places))).value
+            asked = Packet(
+                4, address("203.0.113.9").value, place, TCP, random.choice((2000, 40000)) + number, 30080, tcp_flags=SYN
+            )
+            yield Flow(entrance, asked)
+            continue
         yield Flow(scope, Packet(4, begun, target, protocol, 40000 + number, 0 if echo else port, echo, tcp_flags=flags))
 
 
@@ -157,6 +173,21 @@ KINDS: dict[str, tuple[Cluster, Change, dict[str, str]]] = {
     "well without policies": (Cluster(isolated=False, policies={}), lambda files: files, {}),
     "well natively": (Cluster(tunnel=""), lambda files: files, {}),
     "well past the stack": (Cluster(masquerade="BPF", host_routing="BPF"), lambda files: files, {}),
+    "well for clients outside": (
+        Cluster(isolated=False, policies={}, masquerade="BPF", host_routing="BPF", published=True),
+        lambda files: files,
+        {},
+    ),
+    "well for clients outside, natively": (
+        Cluster(isolated=False, policies={}, masquerade="BPF", host_routing="BPF", published=True, tunnel=""),
+        lambda files: files,
+        {"pod-to-node-without-nat": "pairs do not talk at all"},
+    ),
+    "a backend for clients outside is no endpoint": (
+        Cluster(isolated=False, policies={}, masquerade="BPF", host_routing="BPF", published=True),
+        lambda files: replaced(files, f"{N1}lb_list", "10.244.2.21:8080", "10.244.2.99:8080"),
+        {"outside-to-service": ""},
+    ),
     "well with a tunnel map": (Cluster(tunnel_map=True), lambda files: files, {}),
     "a remote pod is in no ipcache": (
         Cluster(),

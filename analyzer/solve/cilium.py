@@ -13,6 +13,7 @@ from analyzer.facts.cilium import HOST, LOWEST, REMOTE_NODE, UNKNOWN, WORLD, End
 from analyzer.facts.links import Geneve, Vxlan
 from analyzer.model.cilium import HOST_DEVICE
 from analyzer.model.network import Interface
+from analyzer.solve import cilium_ports as ports
 from analyzer.solve import cilium_uplink as uplink
 from analyzer.solve import internet, links, tunnels
 from analyzer.solve.cilium_doubts import at_host, encrypted, unknown
@@ -109,6 +110,8 @@ def from_container(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, fr
             said,
         )
     if track(packet, load.quoted, connections(walk, space, INCOMING), "").reply:
+        if (answer := ports.answered(walk, space, maps, packet)) is not None:
+            return uplink.past_stack(walk, space, at, answer)
         return routed(walk, space, maps, at, frame, identity)
     return opened(walk, space, maps, at, frame, endpoint, identity)
 
@@ -272,6 +275,8 @@ def from_overlay(walk: Walk, end: Delivered, kind: type, port: int, frame: Frame
     walk.assume(READ.format(space.place))
     if (doubt := unknown(walk, space, maps, packet)) is not None:
         return doubt
+    if (answer := ports.answered(walk, space, maps, packet)) is not None:
+        return uplink.past_stack(walk, space, Interface(space.scope, device), answer)
     if identity == REMOTE_NODE and (fact := maps.whose(Address(4, packet.source))) is not None:
         identity = fact.identity
     entry = maps.endpoints.get(Address(4, packet.destination))
@@ -344,6 +349,21 @@ def to_container(walk: Walk, space: Space, maps: CiliumMaps, load: HookPacket, e
     return delivered(walk, space, maps, packet.with_mark(0), entry, sender_of(maps, packet), routed_here=False)
 
 
+def to_backend_from_outside(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, frame: Frame, packet: Packet) -> Endings:
+    """A packet for a backend: of this node, of another behind the tunnel, or past the stack to another."""
+    assert isinstance(frame.load, HookPacket)
+    identity, target = sender_of(maps, frame.load.packet.with_mark(0)), Address(4, packet.destination)
+    entry = maps.endpoints.get(target)
+    if entry is not None and not entry.host:
+        return delivered(walk, space, maps, packet, entry, identity)
+    if (doubt := encrypted(walk, space, maps)) is not None:
+        return doubt
+    node = maps.node_of(target) if maps.state.setup.tunnel else None
+    if node is not None:
+        return encapsulated(walk, space, maps, frame.carrying(frame.load.with_packet(packet), False), node, identity)
+    return uplink.past_stack(walk, space, at, packet)
+
+
 def from_outside(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, frame: Frame) -> Endings:
     """``cil_from_netdev``: services from outside, pods of the node where the stack is passed by, else the stack."""
     load = frame.load
@@ -352,8 +372,11 @@ def from_outside(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, fram
     if (doubt := at_host(walk, space, maps, packet.destination)) is not None:
         return doubt
     frame = frame.carrying(load.with_packet(packet), frame.prerouted)
-    if maps.state.setup.replacement is not False and (frontend := maps.frontend(packet, False)) is not None:
-        return walk.undecided(f"what Cilium of {space.place} does from outside for {frontend} is not walked", frontend.at)
+    if (answer := ports.answered(walk, space, maps, packet)) is not None:
+        return uplink.past_stack(walk, space, at, answer)
+    balanced = ports.asked(walk, space, maps, at, packet)
+    if balanced is not None:
+        return to_backend_from_outside(walk, space, maps, at, frame, balanced) if isinstance(balanced, Packet) else balanced
     entry = maps.endpoints.get(Address(4, packet.destination))
     if entry is not None and not entry.host and maps.state.setup.host_routing:
         return delivered(walk, space, maps, packet, entry, sender_of(maps, packet.with_mark(0)))

@@ -19,6 +19,8 @@ from analyzer.model.unseen import is_uplink
 from analyzer.solve.packet import ICMP, ICMPV6, SCTP, TCP, UDP, Packet
 from analyzer.source import Span
 
+FIRST_PORT, LAST_PORT = 32768, 65535
+"""The ports of translated connections: those above the range of node ports (``NODEPORT_PORT_MAX_NAT``)."""
 SERVED = frozenset({TCP, UDP, SCTP})
 
 

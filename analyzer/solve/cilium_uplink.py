@@ -11,7 +11,7 @@ from analyzer.facts.cilium import HOST, REMOTE_NODE
 from analyzer.model.network import Interface
 from analyzer.solve import internet, resolution
 from analyzer.solve.cilium_doubts import at_host
-from analyzer.solve.cilium_maps import CiliumMaps
+from analyzer.solve.cilium_maps import FIRST_PORT, LAST_PORT, CiliumMaps
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.netfilter_tracking import bind, confirm, flow_of, manipulated, track, undecided
 from analyzer.solve.packet import Packet
@@ -22,8 +22,6 @@ from analyzer.solve.walk_state import Endings, Walk
 from analyzer.source import Scope
 
 INCOMING, MASQUERADED = "(cilium: come in to endpoints)", "(cilium: masqueraded)"
-FIRST_PORT, LAST_PORT = 32768, 65535
-"""The ports of masqueraded connections: those above the range of node ports (``NODEPORT_PORT_MAX_NAT``)."""
 NODES = (HOST, REMOTE_NODE, 7)
 
 

@@ -7,16 +7,15 @@ marks and in the tunnel's number, stands in the point's detail. Its connections 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from analyzer.addresses import Address
-from analyzer.facts.cilium import HOST, LOWEST, REMOTE_NODE, UNKNOWN, WORLD, EndpointEntryFact
+from analyzer.facts.cilium import HOST, LOWEST, REMOTE_NODE, UNKNOWN, WORLD
 from analyzer.facts.links import LinkFact
 from analyzer.model.cilium import HOST_DEVICE
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, difference, single
 from analyzer.source import Scope, Span
-from analyzer.transfer import cilium_policy, cilium_services, cilium_uplink
+from analyzer.transfer import cilium_policy, cilium_ports, cilium_services, cilium_uplink
+from analyzer.transfer.cilium_delivery import handed
 from analyzer.transfer.cilium_doubts import at_host, encrypted, if_of_host, known
 from analyzer.transfer.cilium_maps import View, numbers, view
 from analyzer.transfer.cilium_services import LOOPBACK
@@ -38,7 +37,6 @@ from analyzer.transfer.ir import (
     Translate,
     Unknown,
 )
-from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import Context, by_value, call, dispatch, drop, everything, goto, seq
 from analyzer.transfer.tunnel import outer
 from analyzer.transfer.underlay import forgotten
@@ -58,7 +56,19 @@ def arriving(context: Context, scope: Scope, device: str, onward: Transfer) -> T
     context.assume(READ.format(scope))
     if device in found.state.devices:
         return goto(scope, "cilium from", device)
-    return seq(from_outside(found), onward) if found.leads_out(device) else onward
+    return seq(from_outside(found, device), onward) if found.leads_out(device) else onward
+
+
+def meets(context: Context, at: Interface) -> bool:
+    """Whether a program of Cilium looks at what comes in at a device from outside."""
+    found = view(context, at.scope)
+    return found is not None and found.leads_out(at.device)
+
+
+def arrived_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """A packet comes in from outside, in a frame for the host."""
+    context.assume(READ.format(scope))
+    return seq(from_outside(of(context, scope), detail), goto(scope, "ip receive", detail))
 
 
 def leaving(context: Context, scope: Scope, device: str, onward: Transfer) -> Transfer | None:
@@ -104,7 +114,11 @@ def from_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         If(In(Field.SOURCE, found.own(endpoint)), KEEP, wrong),
         forgotten(),
         Track(found.incoming),
-        If(REPLY, seq(forgotten(), onward), seq(forgotten(), opened(found, endpoint), onward)),
+        If(
+            REPLY,
+            seq(forgotten(), cilium_ports.answered(found, detail), onward),
+            seq(forgotten(), opened(found, endpoint), onward),
+        ),
     )
     return known(found, ready)
 
@@ -213,7 +227,7 @@ def overlay_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         for identity in numbers(context)
     }
     others = End(Unknown(f"{scope} {detail} takes what no agent of the capture sent"), link.at)
-    return known(found, by_value(Field.IN_INTERFACE, rows, others))
+    return known(found, seq(cilium_ports.answered(found, detail), by_value(Field.IN_INTERFACE, rows, others)))
 
 
 def taken_out(found: View, identity: int) -> Transfer:
@@ -296,6 +310,16 @@ def to_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     return by_value(Field.DESTINATION, rows, encrypted(found, into_tunnel(found, identity, nowhere)))
 
 
+def remote_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """A packet from outside to a backend of another node: ``IDENTITY DEVICE``."""
+    found = of(context, scope)
+    identity, device = detail.split(" ", 1)
+    onward = into_tunnel(found, int(identity), cilium_uplink.past_stack(found))
+    return seq(
+        cilium_ports.remote(found, device), Assign(Field.IN_INTERFACE, context.names.number(device)), encrypted(found, onward)
+    )
+
+
 def container_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """``cil_to_container``: what the stack routes to a pod's own device (endpoint routes)."""
     found = of(context, scope)
@@ -328,36 +352,9 @@ def endpoint_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     )
 
 
-def handed(found: View, entry: EndpointEntryFact) -> Transfer:
-    """Out of the endpoint's device, to its MAC."""
-    context, scope = found.context, found.scope
-    device = found.device(entry.identifier)
-    link = context.space(scope).links.get(device)
-    if link is None:
-        return End(Drop(f"{scope}: the device of endpoint {entry.identifier} is not there"), entry.at)
-    at = Interface(scope, device)
-    peer = context.network.peers.get(at)
-    if not link.up:
-        return End(Drop(f"{at} is down"), link.at)
-    if peer is None:
-        return End(Unknown(f"the network namespace behind {at} was not captured"), link.at)
-    other = context.link(peer)
-    if other is not None and not other.up:
-        return End(Drop(f"{peer}, the other end of {at}, is down"), other.at)
-    return seq(
-        taken(other, str(peer)) if other is not None else KEEP,
-        Assign(Field.SOURCE_MAC, entry.node_mac or link.mac or 0),
-        Assign(Field.DESTINATION_MAC, entry.mac or 0),
-        Assign(Field.MARK, 0),
-        forgotten(),
-        goto(peer.scope, "receive", peer.device),
-    )
-
-
-def from_outside(found: View) -> Transfer:
+def from_outside(found: View, device: str) -> Transfer:
     """``cil_from_netdev``: services from outside, pods of the node where the stack is passed by."""
     setup, scope = found.state.setup, found.scope
-    services = tuple(unserved(found)) if setup.replacement is not False else ()
     pods = In(Field.DESTINATION, cilium_uplink.addresses(found))
     here: Transfer = KEEP
     if setup.host_routing:
@@ -365,14 +362,13 @@ def from_outside(found: View) -> Transfer:
     elif setup.host_routing is None:
         words = f"whether {scope} passes by its stack (eBPF host routing) is not known ({found.state.settles}/cilium_status_--verbose)"
         here = If(pods, End(Unknown(words)), KEEP)
-    return seq(cilium_uplink.unmasqueraded(found), if_of_host(found, Field.DESTINATION), *services, here)
-
-
-def unserved(found: View) -> Iterator[Transfer]:
-    """Services from outside are not lowered."""
-    for match, fact in cilium_services.frontends(found.state.frontends):
-        words = f"what Cilium of {found.scope} does from outside for {fact} is not lowered"
-        yield If(match, End(Unknown(words), fact.at), KEEP, fact.at)
+    return seq(
+        cilium_uplink.unmasqueraded(found),
+        if_of_host(found, Field.DESTINATION),
+        cilium_ports.answered(found, device),
+        cilium_ports.asked(found, device),
+        here,
+    )
 
 
 def answers(context: Context, at: Interface) -> Ranges | None:

@@ -9,6 +9,7 @@ from analyzer.source import Scope
 from analyzer.transfer import (
     bridge,
     cilium,
+    cilium_ports,
     cilium_uplink,
     discovery,
     frames,
@@ -64,7 +65,10 @@ STAGES: Mapping[str, Stage] = {
     "hook": netfilter.hook_stage,
     "chain": netfilter.chain_stage,
     "nft chain": nft.chain_stage,
+    "cilium arrived": cilium.arrived_stage,
     "cilium sockets": cilium_uplink.sockets_stage,
+    "cilium port": cilium_ports.port_stage,
+    "cilium remote": cilium.remote_stage,
     "cilium from": cilium.from_stage,
     "cilium route": cilium.route_stage,
     "cilium hop": cilium.hop_stage,
@@ -139,7 +143,7 @@ class NetworkProgram:
         """Where a packet starts whose source the kernel chooses."""
         return Point(scope, "choose source and send")
 
-    @staticmethod
-    def arrival(at: Interface) -> Point:
+    def arrival(self, at: Interface) -> Point:
         """Where a packet starts that arrives at an interface as one for its host: with the frame's MAC as it should be."""
-        return Point(at.scope, "ip receive", at.device)
+        stage = "cilium arrived" if cilium.meets(self.context, at) else "ip receive"
+        return Point(at.scope, stage, at.device)
