@@ -16,11 +16,13 @@ from analyzer.capture.reading import facts
 from analyzer.model.build import build
 from analyzer.model.embedded import inside
 from analyzer.model.network import Network
+from analyzer.plugins import load_file
 from analyzer.query.cni.checks import chained, doubtful, refused, told, too_old, without_capability
 from analyzer.query.cni.configs import Holder, configs, plugins
 from analyzer.query.cni.fields import ADDRESS, NATURAL, NETWORK, NUMBER, TEXT, TRUTH, Fields, Many, unfit
+from analyzer.query.rules import check
 from analyzer.source import Source
-from tests.captures import facts_of
+from tests.captures import facts_of, network_of
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("ANALYZER_DATA", ROOT.parent / "shared" / "data"))
@@ -138,8 +140,8 @@ def test_real_configurations_are_neither_refused_nor_doubted() -> None:
         known = [config for config in configs(network) if not config.problem]
         read += len(known)
         found += [f"{path.name}: {config.problem}" for config in configs(network) if config.problem]
-        for check in (refused, doubtful, chained, too_old, without_capability):
-            found += [f"{path.name}: {one.fault.message}" for one in told(network, check)]
+        for checker in (refused, doubtful, chained, too_old, without_capability):
+            found += [f"{path.name}: {one.fault.message}" for one in told(network, checker)]
     assert read >= 60
     assert found == [
         "isolate.conflist: ingressPolicy 'same-bridge' keeps pods of the node from each other",
@@ -159,3 +161,17 @@ def test_real_configurations_that_are_wrong_are_refused() -> None:
     assert found["invalid_gateway"] == ["ipam.ranges[0][0].gateway must be an address, not '10.89.8'"]
     assert found["broken"]
     assert found["invalidname"]
+
+
+@pytest.mark.parametrize(
+    ("installed", "note"),
+    [("ptp\n", "CRI-O takes 20-b.conf, since a plugin of 10-a.conf is not installed"), ("bridge\nptp\n", "")],
+)
+def test_runtimes_differ_where_a_plugin_is_missing(installed: str, note: str, tmp_path: Path) -> None:
+    files = {
+        "nodes/n1/etc/cni/net.d/10-a.conf": '{"cniVersion": "0.3.1", "name": "a", "type": "bridge"}',
+        "nodes/n1/etc/cni/net.d/20-b.conf": '{"cniVersion": "0.3.1", "name": "b", "type": "ptp"}',
+        "nodes/n1/opt_cni_bin": installed,
+    }
+    rule = load_file(ROOT / "rules" / "cni" / "several-cni-configs.py", ROOT / "rules").RULE
+    assert [one.note for one in check(network_of(files, tmp_path), rules=(rule,))] == [note]

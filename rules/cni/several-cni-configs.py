@@ -5,7 +5,7 @@ More than one valid `.conf`, `.conflist` or `.json` in /etc/cni/net.d. What pack
 another file.
 
 ## Why it matters
-Runtimes sort by bytes and take the first file that is valid. A leftover of a removed CNI with an earlier name silently wins, and a removal makes another file win.
+Runtimes sort by bytes and take the first file that is valid (CRI-O: the first whose plugins are installed as well). A leftover of a removed CNI with an earlier name silently wins, and a removal makes another file win.
 
 ## Example
     /etc/cni/net.d/05-cilium.conflist   10-flannel.conflist
@@ -19,6 +19,7 @@ CNI specification, libcni/conf.go; containerd/go-cni; kubernetes-sigs/kubespray#
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from analyzer.query.cni.winners import taken_by_crio
 from analyzer.rule import Finding, Network, Rule, Severity
 
 DEFAULTS = ("podman-bridge.conflist", "podman.conflist", "crio-bridge.conf", "crio-bridge.conflist")
@@ -34,6 +35,7 @@ def check(network: Network) -> Iterator[Finding]:
                 losers[0].at,
                 f"{node} has {len(valid)} CNI configurations; {winner.file} ({winner.name}) wins over {', '.join(item.file for item in losers)}",
                 related=[(winner.at, "this file wins: it is first in byte order")],
+                note=taken_by_crio(files, valid),
                 help="remove the files of the CNI that is not in use",
             )
 
