@@ -235,6 +235,7 @@ def test_chained_plugins_refuse_what_is_foretold(name: str) -> None:
 
 
 @pytest.mark.lab
+@pytest.mark.skipif(os.geteuid() != 0, reason="making network namespaces needs root")
 @needs_plugins
 @pytest.mark.parametrize("name", MAIN)
 def test_plugins_that_make_interfaces_refuse_what_is_foretold(name: str, tmp_path: Path) -> None:
