@@ -37,7 +37,7 @@ def test_every_page_is_of_a_command() -> None:
 def table(name: str) -> Iterator[str]:
     """The arguments and options of a command, a line for each."""
     parser = parser_of(name)
-    yield "| | |"
+    yield "| option | what it does |"
     yield "|---|---|"
     yield from (row(f"`{action.metavar or placeholder(action) or action.dest}`", action) for action in arguments(parser))
     for action in flags(parser):
