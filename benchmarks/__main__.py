@@ -20,6 +20,7 @@ from pathlib import Path
 
 from benchmarks.balanced import balanced
 from benchmarks.capture import Shape, write
+from benchmarks.cilium import programmed
 from benchmarks.policies import Shape as Policies
 from benchmarks.policies import text
 from benchmarks.switch import switch
@@ -100,6 +101,18 @@ def workloads(folder: Path) -> Iterator[Workload]:
         5,
         1000,
         True,
+    )
+    cilium = folder / "cilium"
+    programmed(cilium, 10_000, 20_000)
+    yield Workload(
+        "two nodes, each with 10,000 services and 20,000 addresses in Cilium's maps: read and prove pod-to-pod without NAT",
+        (*PROVE, str(cilium), "pod-to-pod-without-nat"),
+        5,
+        1000,
+        True,
+    )
+    yield Workload(
+        "the same nodes: every path from the pods to every service", (*PROVE, str(cilium), "pod-to-service"), 0, 0, True
     )
     write(three, Shape(3, 10, 10_000, 5))
     yield Workload(
