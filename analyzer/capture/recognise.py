@@ -33,6 +33,11 @@ JSON_KEYS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("cloud-interfaces", frozenset({"port_security_enabled", "fixed_ips"}), frozenset({"apiVersion"})),
     ("dns-names", frozenset({"fqdn", "ips"}), frozenset({"apiVersion"})),
     ("dns-names", frozenset({"fqdnName", "ipAddress"}), frozenset({"apiVersion"})),
+    ("cilium-policy", frozenset({"EndpointID", "Content"}), frozenset({"apiVersion"})),
+    ("cilium-endpoints", frozenset({"id", "status", "spec"}), frozenset({"apiVersion"})),
+    ("cilium-endpoints", frozenset({"id", "status"}), frozenset({"apiVersion", "labels"})),
+    ("cilium-identities", frozenset({"id", "labels"}), frozenset({"apiVersion", "status"})),
+    ("ovs-list", frozenset({"data", "headings"}), frozenset({"apiVersion"})),
     ("tc-filter", frozenset({"protocol", "pref", "kind"}), frozenset()),
     ("tc-qdisc", frozenset({"kind", "handle"}), frozenset({"apiVersion", "ifname"})),
     ("bridge-vlan", frozenset({"ifname", "vlans"}), frozenset()),
@@ -49,6 +54,7 @@ JSON_KEYS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
 # Kinds whose output has a file's name in common with another command's.
 TWINS = {"iptables-save": "iptables-list", "ip-route": "route-n", "ip-addr": "ifconfig"}
 JSON_OBJECT = re.compile(r"\s*(?:\[\s*(?:\{\s*\}\s*,\s*)*)?(?=\{\s*\")")
+SERVICE_KEY = re.compile(r"\S+:\d+(/\w+)?(/i)? \(\d+\)")
 KEY = re.compile(r'"([^"\\]{1,40})"\s*:')
 TOKEN = re.compile(r'[{}\[\]]|"(?:[^"\\\n]|\\.)*"')
 CACHED = re.compile(r'\s*\{\s*"kind"\s*:\s*"cniCacheV1"')
@@ -192,6 +198,10 @@ def json_kind(head: str) -> str:
     keys = frozenset(first_keys(head, start.end())) if start else frozenset()
     if keys and keys <= {"name", "id"} and "name" in keys and head.lstrip().startswith("["):
         return "ip-netns"
+    if any(SERVICE_KEY.fullmatch(key) for key in keys):
+        return "cilium-lb"
+    if "spec" in keys and not keys & {"apiVersion", "kind", "metadata"} and '"frontend-address"' in head:
+        return "cilium-services"
     return next((kind for kind, has, lacks in JSON_KEYS if has <= keys and not lacks & keys), "")
 
 

@@ -55,6 +55,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], str, int]] = {
     'ovs_list': ('ovs-list', ('ovs-vsctl(_-\\S+?)*_list_(-t_)?(?i:interface|port|bridge|open_vswitch|open)(\\.json)?', 'ovs-vsctl_(-\\S+_)*find_(?i:interface|port|bridge)\\S*', 'ovsdb-client(_-\\S+)*_dump(_\\S*Open_vSwitch\\S*)?'), '^_uuid +: [0-9a-f-]{36}$(.|\\n)*?^(ofport|vlan_mode|fail_mode|datapath_id) +:', 40),
     'ovs_ports': ('ovs-ports', ('ovs-ofctl(_-O_\\S+?|_-\\S+?)*_show_(?P<subject>[A-Za-z]\\S*)', '(ovs[/_])?ovsports([-_](?P<subject>\\S+))?'), '^OFPT_FEATURES_REPLY', 40),
     'ovs_show': ('ovs-show', ('ovs-vsctl(_-\\S+)*(_\\d+)?_show', 'ovs-vsctl-show', '(ovs[/_])?ovs_vsctl_show'), '^    Bridge \\S+$(.|\\n)*?^        Port ', 40),
+    'ovsdb_file': ('ovsdb-file', ('\\S+_[ns]bdb', 'leader_[ns]bdb', 'ovn[ns]b_db\\.db'), '\\AOVSDB (JSON|CLUSTER) \\d+ [0-9a-f]{40}$', 40),
     'plugin_list': ('cni-plugins', ('opt_cni_bin', 'ls_(-\\S+_)*(opt_cni_bin|opt\\.cni\\.bin|usr_lib(exec)?_cni)'), '', 0),
     'resolv_conf': ('resolv-conf', ('(.*/)?etc/resolv\\.conf', 'resolv\\.conf'), '^nameserver [0-9a-fA-F:.]+', 40),
     'route_n': ('route-n', ('route(_-\\S+)*', 'netstat_-\\S*r\\S*'), '^Kernel IP routing table', 40),
