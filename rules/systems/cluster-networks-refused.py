@@ -1,7 +1,8 @@
 """The control plane would refuse the cluster's networks.
 
 ## What it finds
-Nodes' networks that do not fit into the pod network or of which too many fit, service networks that are too large (20 bits of IPv4) or too small.
+Nodes' networks that do not fit into the pod network or of which too many fit, service networks that are too large (20 bits of IPv4; as a warning
+where the API server is told, since 1.33 it takes larger ones) or too small.
 
 ## Why it matters
 kubeadm, the API server or the controller manager ends at its start.

@@ -18,7 +18,8 @@ SERVICE_BITS = {4: 20, 6: 64}
 MASK = {4: 24, 6: 64}
 MOST_DIFFERENCE = 16
 KUBERNETES = ("--cluster-cidr", "ClusterConfiguration ", "ConfigMap kubeadm-config")
-SERVICES = ("--service-cluster-ip-range", "ClusterConfiguration ", "ConfigMap kubeadm-config", "ServiceCIDR ")
+KUBEADM = ("ClusterConfiguration ", "ConfigMap kubeadm-config")
+SERVICES = ("--service-cluster-ip-range of kube-apiserver", "--service-cluster-ip-range of kube-controller-manager", *KUBEADM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,10 @@ def services(network: Network) -> Iterator[Refusal]:
     found = [item for item in network.cluster.ranges if item.purpose == "service" and item.said_by.startswith(SERVICES)]
     for item in {one.prefix: one for one in reversed(found)}.values():
         bits = WIDTH[item.prefix.family] - item.prefix.length
+        least = 10 if item.said_by.startswith(KUBEADM) else 8
         if bits > SERVICE_BITS[item.prefix.family]:
-            yield Refusal(
-                item.at,
-                f"the service network {item.prefix} is too large: it may have {SERVICE_BITS[item.prefix.family]} bits for services",
-            )
-        elif bits < 4:
-            yield Refusal(item.at, f"the service network {item.prefix} has fewer than 10 addresses")
+            words = f"the service network {item.prefix} is too large: it may have {SERVICE_BITS[item.prefix.family]} bits for services"
+            sure = item.said_by.startswith(KUBEADM)
+            yield Refusal(item.at, words if sure else f"{words} before Kubernetes 1.33", certain=sure)
+        elif 1 << bits < least:
+            yield Refusal(item.at, f"the service network {item.prefix} has fewer than {least} addresses")
