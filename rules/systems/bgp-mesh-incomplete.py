@@ -2,7 +2,8 @@
 
 ## What it finds
 Calico with `nodeToNodeMeshEnabled: false` whose BGPPeers leave a node without any, and kube-router with `--nodes-full-mesh=false` without peers or route reflectors; nodes of one mesh
-with different AS numbers. VXLAN pools need no BGP.
+with different AS numbers. VXLAN pools need no BGP, and those of IPIP none
+since Calico 3.33: there it is told as possible.
 
 ## Why it matters
 The node learns no routes to other nodes' pods, and nobody learns its own.
@@ -20,7 +21,7 @@ projectcalico/calico confd templates bird.cfg.template; cloudnativelabs/kube-rou
 
 from collections.abc import Iterator
 
-from analyzer.query.systems.bgp import lonely_nodes, mesh_is_off, routers_without_peers
+from analyzer.query.systems.bgp import felix_may_route, lonely_nodes, mesh_is_off, routers_without_peers
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
@@ -33,6 +34,7 @@ def check(network: Network) -> Iterator[Finding]:
                 f"the mesh between nodes is off, and no BGPPeer is for node {name}: it learns no routes to pods of other nodes",
                 related=[(at, f"node {name}")],
                 help="switch the mesh on, or add a BGPPeer for the node",
+                certain=not felix_may_route(network),
             )
     for setting in routers_without_peers(network):
         yield RULE.finding(

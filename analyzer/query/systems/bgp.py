@@ -27,6 +27,13 @@ def mesh_is_off(network: Network) -> Setting | None:
     return off[0] if off and not by_vxlan else None
 
 
+def felix_may_route(network: Network) -> bool:
+    """Whether all pools are encapsulated: Felix of Calico 3.33 and later makes the routes of IPIP pools itself (``programClusterRoutes``)."""
+    known = list(pools(network))
+    keys = ("ipipMode", "vxlanMode")
+    return bool(known) and all(any(spec_of(item.fact).get(key) == "Always" for key in keys) for item in known)
+
+
 def lonely_nodes(network: Network) -> Iterator[tuple[str, Span]]:
     """Nodes without a peering; a selector that cannot be read may be for any."""
     peers = list(objects(network, "BGPPeer", GROUP))
