@@ -1,8 +1,7 @@
 """The BGP mesh between nodes is off, and nothing else brings the routes.
 
 ## What it finds
-Calico with `nodeToNodeMeshEnabled: false` whose BGPPeers leave a node without any, and kube-router with `--nodes-full-mesh=false` without peers or route reflectors; nodes of one mesh
-with different AS numbers. VXLAN pools need no BGP, and those of IPIP none
+Calico with `nodeToNodeMeshEnabled: false` whose BGPPeers leave a node without any, and kube-router with `--nodes-full-mesh=false` without peers or route reflectors. VXLAN pools need no BGP, and those of IPIP none
 since Calico 3.33: there it is told as possible.
 
 ## Why it matters
