@@ -70,3 +70,38 @@ def test_who_may_not_ask_a_load_balancer_is_no_failure(tmp_path: Path) -> None:
     found = decided("host-gw-services-published", tmp_path, RULES, "default/gated loadbalancer IP")
     gated = {item.source[:9] for item in found.broken if "gated at" in item.target}
     assert gated == {"default/b"}
+
+
+def neighbours_alone(folder: Path, rules: str) -> Decided:
+    """The verdicts where a service is for some neighbours of the nodes alone; node-b's rules are for other sources."""
+    record.unpack((TRUTH / "host-gw-services-published.txt").read_text(), folder)
+    for file, ranges in (("k8s/services.yaml", NEIGHBOURS), ("nodes/node-a/iptables-save", NEIGHBOURS), (RULES, rules)):
+        path = folder / file
+        text = path.read_text()
+        for before in ("    - 10.244.1.0/24\n    - 198.51.100.82/32", "TMF4 -s 10.244.1.0/24"):
+            text = text.replace(before, before.replace("10.244.1.0/24", ranges).replace("\n    - 198.51.100.82/32", ""))
+        path.write_text(text)
+    return decide(read_input((str(folder),)).network, IDS[1:])
+
+
+NEIGHBOURS = "192.168.66.128/25"
+
+
+@pytest.mark.parametrize(
+    ("rules", "cut"),
+    [
+        (NEIGHBOURS, set()),
+        ("192.168.66.0/24", set()),
+        ("192.168.66.192/26", {"node-b for 198.51.100.82 port 80 (svc:default/gated)"}),
+    ],
+)
+def test_a_service_for_neighbours_of_nodes_alone_is_decided_for_these(rules: str, cut: set[str], tmp_path: Path) -> None:
+    """Strangers from further away have no way back in this network: what is for them fails, and is not looked at here."""
+    found = neighbours_alone(tmp_path, rules)
+    (outside,) = found.guarantees
+    assert "16 ports for outside" in outside.scope
+    gated = [item for item in found.broken if "for 198.51.100.82" in item.target]
+    assert {item.target.removeprefix("node:") for item in gated} == cut
+    shown = [item.counterexample.packet.source for item in gated if item.counterexample is not None]
+    assert len(shown) == len(cut)
+    assert all(0xC0A84280 <= source < 0xC0A842C0 for source in shown)

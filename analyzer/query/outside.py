@@ -100,9 +100,12 @@ def strangers(network: Network, family: int) -> Ranges:
 
 
 def uncaptured(network: Network, family: int) -> Ranges:
-    """The addresses that nobody in the capture has, nor a pod or a service could have: neighbours of nodes among them."""
+    """The addresses that nobody in the capture has, nor a pod or a service could have: neighbours of nodes among them, and no network's own or its
+    broadcast address (RFC 1122, 3.2.1.3)."""
     known = [item.prefix for item in network.cluster.ranges if item.purpose in ("pod", "service")]
     held = [(prefix.value, prefix.last) for prefix in known if prefix.family == family and prefix.length]
+    near = [item.prefix for item in on_link(network) if item.prefix.family == 4 == family and item.prefix.length < 31]
+    held += [(value, value) for prefix in near for value in (prefix.value, prefix.last)]
     held += [(address.value, address.value) for address in network.owners if address.family == family]
     return difference(HOSTS[family], normalised(held))
 
