@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
+
+PIECE = 1 << 14
 
 
 class Span(NamedTuple):
@@ -54,8 +59,32 @@ class Source:
 
     def line(self, number: int) -> str:
         """The text of a line, counted from 1; empty when there is no such line."""
-        lines = self.text.split("\n", number)
-        return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
+        start = line_start(self.text, number)
+        if start < 0:
+            return ""
+        end = self.text.find("\n", start)
+        return self.text[start : end if end >= 0 else None].rstrip("\r")
+
+
+def line_start(text: str, number: int) -> int:
+    """The offset of a line, counted from 1; -1 when there is no such line."""
+    if number <= 1:
+        return number - 1
+    ends = line_ends(text)
+    piece = bisect_right(ends, number - 2) - 1
+    at = piece * PIECE - 1
+    for _ in range(number - 1 - ends[piece]):
+        at = text.find("\n", at + 1)
+        if at < 0:
+            return -1
+    return at + 1
+
+
+@lru_cache(maxsize=4)
+def line_ends(text: str) -> tuple[int, ...]:
+    """How many lines end before each piece of a text: lines of a text of a hundred megabytes are looked up by the thousand."""
+    counts = (text.count("\n", start, start + PIECE) for start in range(0, len(text), PIECE))
+    return (0, *accumulate(counts))
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -5,7 +5,7 @@ Values of documents may be of any type: what is not of the type that the API has
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -185,10 +185,18 @@ def workload(item: OtherObjectFact) -> Template:
     return Template(item, (*before, "spec", "template", "spec"), texts, replicas)
 
 
-def selected(service: ServiceFact, wanted: tuple[Template, ...]) -> list[Template]:
-    """The pods that a service's selector matches; none where it has no selector."""
-    here = service.namespace or "default"
-    return [item for item in wanted if service.selector and item.namespace == here and matches(service.selector, item)]
+def by_namespace(wanted: Iterable[Template]) -> dict[str, list[Template]]:
+    """The pods of each namespace."""
+    found: dict[str, list[Template]] = {}
+    for item in wanted:
+        found.setdefault(item.namespace, []).append(item)
+    return found
+
+
+def selected(service: ServiceFact, wanted: Mapping[str, list[Template]]) -> list[Template]:
+    """The pods, given by namespace, that a service's selector matches; none where it has no selector."""
+    here, selector = wanted.get(service.namespace or "default", []), service.selector
+    return [item for item in here if matches(selector, item)] if selector else []
 
 
 def matches(selector: Mapping[str, str], item: Template) -> bool:

@@ -33,8 +33,9 @@ def check(network: Network) -> Iterator[Finding]:
     for pod in running_pods(network):
         for index, address in enumerate(pod.addresses):
             pods.setdefault(address, []).append((f"pod {pod.namespace}/{pod.name}", address_place(pod, index)))
+    nodes = node_objects(network)
     for address, holders in sorted(pods.items()):
-        others = [*holders, *node_objects(network, address), *node_interfaces(network, address)]
+        others = [*holders, *nodes.get(address, ()), *node_interfaces(network, address)]
         if len(others) > 1:
             yield finding(address, others)
     first = first_interfaces(network)
@@ -54,10 +55,13 @@ def finding(address: Address, holders: list[Holder]) -> Finding:
     )
 
 
-def node_objects(network: Network, address: Address) -> Iterator[Holder]:
+def node_objects(network: Network) -> dict[Address, list[Holder]]:
+    """The nodes that have each address."""
+    found: dict[Address, list[Holder]] = {}
     for node in network.cluster.nodes.values():
-        if any(one == address for _, one in node.addresses):
-            yield f"node {node.name}", node.place("status", "addresses")
+        for address in dict.fromkeys(one for _, one in node.addresses):
+            found.setdefault(address, []).append((f"node {node.name}", node.place("status", "addresses")))
+    return found
 
 
 def node_interfaces(network: Network, address: Address) -> Iterator[Holder]:

@@ -20,14 +20,14 @@ init containers that go on running).
 
 from collections.abc import Iterator
 
-from analyzer.query.workloads import PROTOCOLS, ServiceFact, ServicePort, Template, pods_wanted, selected
+from analyzer.query.workloads import PROTOCOLS, ServiceFact, ServicePort, Template, by_namespace, pods_wanted, selected
 from analyzer.rule import Finding, Network, Rule, Severity, Span
 
 NAMES = {6: "TCP", 17: "UDP", 132: "SCTP"}
 
 
 def check(network: Network) -> Iterator[Finding]:
-    wanted = pods_wanted(network)
+    wanted = by_namespace(pods_wanted(network))
     for _, service in sorted(network.cluster.services.items()):
         found = selected(service, wanted) if service.type != "ExternalName" else []
         for number, port in enumerate(service.ports if found else ()):

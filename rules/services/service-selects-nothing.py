@@ -21,16 +21,16 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from analyzer.query.policy_findings import operated
-from analyzer.query.workloads import Template, captured, pods_wanted, selected
+from analyzer.query.workloads import Template, by_namespace, captured, pods_wanted, selected
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
     if captured(network) or operated(network):
         return
-    wanted = pods_wanted(network)
+    wanted = by_namespace(pods_wanted(network))
     for (namespace, name), service in sorted(network.cluster.services.items()):
-        here = [item for item in wanted if item.namespace == (namespace or "default")]
+        here = wanted.get(namespace or "default", [])
         if service.selector and here and service.type != "ExternalName" and not selected(service, wanted):
             labels = service.selector
             near = max(here, key=partial(shared, labels))
