@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.capture import load
+from analyzer.capture.iptables_xml import saved
 from analyzer.capture.reading import facts
 from analyzer.model.build import build
 from analyzer.pipeline import analyze, read_input
@@ -84,3 +85,34 @@ def damage(number: int, text: str) -> str:
             return "".join(reversed(text.splitlines(keepends=True)))
         case _:
             return ""
+
+
+XML = '<iptables-rules version="1.0">{}</iptables-rules>'
+RULE = '<table name="filter"><chain name="INPUT" policy="DROP"><rule>{}</rule></chain></table>'
+
+
+@pytest.mark.parametrize(
+    ("inside", "line"),
+    [
+        (
+            "<conditions><match><i invert='1'>eth0</i><f/></match></conditions><actions><ACCEPT/></actions>",
+            "-A INPUT ! -i eth0 -f -j ACCEPT",
+        ),
+        (
+            "<actions><REJECT><reject-with>tcp-reset</reject-with></REJECT></actions>",
+            "-A INPUT -j REJECT --reject-with tcp-reset",
+        ),
+        (
+            "<conditions><set><match-set>a src</match-set></set></conditions><actions><goto><X/></goto></actions>",
+            "-A INPUT -m set --match-set a src -g X",
+        ),
+    ],
+)
+def test_a_rule_in_xml_is_that_of_iptables_save(inside: str, line: str) -> None:
+    assert saved(XML.format(RULE.format(inside))).splitlines() == ["*filter", ":INPUT DROP [0:0]", line, "COMMIT"]
+
+
+@pytest.mark.parametrize("text", ["<a", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "iptables-xml: not found"])
+def test_what_is_no_xml_of_iptables_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="iptables"):
+        saved(text)

@@ -123,7 +123,7 @@ KINDS: tuple[CaptureKind, ...] = (
         OBJECTS,
         per_node=True,
     ),
-    kind("KubeSkoop collector's file", r"[^/]+\.json/kubeskoop/", OBJECTS),
+    kind("KubeSkoop collector's file", r"kubeskoop/nodes/[^/]+/ip_rule$", OBJECTS, per_node=True),
     kind(DUMP, r"(?:[^/]+/replication-controllers\.(?:json|yaml))$", NODES, PODS, SLICES, POLICIES),
     kind("kind export logs", r"kind-version\.txt$", NODES, PODS, OBJECTS),
     kind("Insights archive", r"insights-operator/|config/node/[^/]+\.json$", NODES, PODS, SLICES, POLICIES),

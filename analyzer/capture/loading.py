@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, TypeVar
 
-from analyzer.capture import kinds, pasted, tables
+from analyzer.capture import kinds, kubeskoop, pasted, tables
 from analyzer.capture.choices import Rendering
 from analyzer.capture.decode import readable
 from analyzer.capture.elsewhere import Elsewhere
@@ -195,7 +195,16 @@ def with_archives(items: Iterable[File | Gap], budget: Budget, alone: bool) -> I
         if isinstance(item, File) and compression(item.data):
             from analyzer.capture import archives  # slow to import, and few captures are packed
 
-            yield from archives.unpacked(item, budget, alone=alone and item.named)
+            yield from with_collections(archives.unpacked(item, budget, alone=alone and item.named))
+        else:
+            yield from with_collections([item])
+
+
+def with_collections(items: Iterable[File | Gap]) -> Iterator[File | Gap]:
+    """Files of KubeSkoop's collector among the files are replaced by the texts in them."""
+    for item in items:
+        if isinstance(item, File) and item.data[:64].lstrip()[:1] == b"{" and kubeskoop.is_one(item.data):
+            yield from kubeskoop.unpacked(item)
         else:
             yield item
 
