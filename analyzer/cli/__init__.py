@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from importlib import import_module
@@ -43,7 +44,19 @@ def command_of(arguments: list[str]) -> tuple[str | None, list[str]]:
         raise SystemExit(0)
     if arguments[0] in COMMANDS:
         return arguments[0], arguments[1:]
+    if near := misspelt(arguments[0]):
+        print(f"analyze: there is no file or command {arguments[0]!r}; did you mean {near}?", file=sys.stderr)
+        raise SystemExit(2)
     return "check", arguments
+
+
+def misspelt(word: str) -> str:
+    """The command that a word is nearly, where it is no option and nothing of that name is there; else empty."""
+    if word.startswith("-") or os.path.exists(word):
+        return ""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, COMMANDS, 1, 0.75)), "")
 
 
 def overview() -> ArgumentParser:

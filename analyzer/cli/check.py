@@ -11,10 +11,13 @@ from analyzer.cli.judging import judged, judging, judging_options, since
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, input_options, load, output_options, paths_from, style_for
 from analyzer.cli.writing import write
+from analyzer.display import counted
 from analyzer.findings import Report, Verdict
 from analyzer.pipeline import Input, status
 from analyzer.report import Format, format_named, formats
 from analyzer.report.rebasing import rebased
+
+ENDINGS = {".html": "html", ".json": "json", ".md": "markdown", ".sarif": "sarif"}
 
 
 def options(parser: ArgumentParser) -> None:
@@ -83,7 +86,7 @@ def mend(report: Report, options: Namespace) -> int:
             print(f"analyze: {item.path}: not mended: {problem}", file=sys.stderr)
         done += 0 if problem else item.count
     if not options.quiet:
-        print(f"analyze: {done} findings mended", file=sys.stderr)
+        print(f"analyze: {counted(done, 'finding')} mended", file=sys.stderr)
     return done
 
 
@@ -105,7 +108,7 @@ def outputs_of(options: Namespace, known: Collection[str]) -> list[tuple[Format,
         if colon and name in known:
             outputs.append((format_named(name), path))
         else:
-            outputs.append((first, text))
+            outputs.append((first if options.format else format_named(ENDINGS.get(os.path.splitext(text)[1], "text")), text))
     if any(path == "" for _, path in outputs):
         return "-o wants a file name"
     plain = any(not text.partition(":")[1] or text.partition(":")[0] not in known for text in options.output)
@@ -120,6 +123,6 @@ def counts(report: Report, given: Input, settings: str) -> str:
     ignored = f", {len(report.suppressed)} ignored" if report.suppressed else ""
     by = f" (settings: {settings})" if settings else ""
     return (
-        f"{len(given.sources)} files; guarantees: {proved} proved, {refuted} refuted, {undecided} undecided; "
-        f"{len(report.findings)} findings{ignored}, {len(report.gaps)} gaps{by}"
+        f"{counted(len(given.sources), 'file')}; guarantees: {proved} proved, {refuted} refuted, {undecided} undecided; "
+        f"{counted(len(report.findings), 'finding')}{ignored}, {counted(len(report.gaps), 'gap')}{by}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,12 +14,16 @@ from analyzer.cli.settings import settings_for
 from analyzer.cli.shared import elsewhere, load, paths_from, style_for
 from analyzer.findings import Report
 from analyzer.pipeline import Input, analyze
+from analyzer.query.ignoring.about import UNEXPLAINED, UNUSED
 from analyzer.query.ignoring.apart import Ignoring, without_ignored
 from analyzer.query.ignoring.baseline import Baseline, baseline
-from analyzer.query.rules import Tuning, untold, with_own
+from analyzer.query.rules import INTERNAL, Tuning, unheard, untold, with_own
 from analyzer.report.json import write as as_json
+from analyzer.rule import Rule
 from analyzer.settings import Settings
 from analyzer.source import Source
+
+OF_INTENTS = ("intent-broken", "intent-undecided")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,7 @@ def ignoring(options: Namespace, settings: Settings) -> Ignoring:
     tuning = Tuning(settings.severities, settings.options)
     if wrong := "\n".join(f"{settings.path}: {problem}" for problem in untold(tuning, rules)):
         raise ValueError(wrong)
+    refuse_unheard(options, settings, rules)
     return Ignoring(
         () if options.no_ignores else settings.ignores,
         earlier(options.baseline),
@@ -145,6 +150,15 @@ def ignoring(options: Namespace, settings: Settings) -> Ignoring:
         tuning,
         paths_from(options.paths, settings.folder),
     )
+
+
+def refuse_unheard(options: Namespace, settings: Settings, rules: Sequence[Rule]) -> None:
+    """ValueError, in words, where rules are chosen that are not there: a check that is misspelt would pass without a word."""
+    known = {*(rule.id for rule in (*rules, UNUSED, UNEXPLAINED)), INTERNAL, *OF_INTENTS}
+    told = [("--select", options.select), ("--ignore", options.ignore)]
+    told += [(f"{settings.path}: select", settings.select), (f"{settings.path}: ignore", settings.ignore)]
+    if wrong := "\n".join(f"{where}: {problem}" for where, texts in told for problem in unheard(texts, known)):
+        raise ValueError(wrong)
 
 
 def own_rules(options: Namespace, settings: Settings) -> list[Path]:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from fnmatch import fnmatchcase
 from inspect import cleandoc
 from pathlib import Path
 
 from analyzer.cli.shared import fail
 from analyzer.query.ignoring.about import UNEXPLAINED, UNUSED
-from analyzer.query.rules import with_own
+from analyzer.query.rules import meant, with_own
 from analyzer.rule import Rule
 
 
 def options(parser: ArgumentParser) -> None:
     """Adds the rule's id, or what to do about rules of one's own."""
-    parser.add_argument("id", nargs="?", help="the rule whose manual page is wanted; `new` and `test` are about your own rules")
+    parser.add_argument(
+        "id",
+        nargs="?",
+        help="the rule whose manual page is wanted, or a pattern such as 'policy-*' of those to list; `new` and `test` are about your own rules",
+    )
     parser.add_argument("argument", nargs="?", help="the id of the new rule, or the folder of the rules to test")
     parser.add_argument(
         "--rules",
@@ -46,14 +51,15 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
 
 
 def shown(rules: dict[str, Rule], wanted: str | None) -> int:
-    """All rules, or the page of one."""
-    if wanted is None:
-        width = max(map(len, rules), default=0)
-        for rule in rules.values():
+    """All rules, those of a pattern, or the page of one."""
+    if wanted is None or "*" in wanted:
+        listed = [rule for rule in rules.values() if wanted is None or fnmatchcase(rule.id, wanted)]
+        width = max((len(rule.id) for rule in listed), default=0)
+        for rule in listed:
             sys.stdout.write(f"{rule.id:{width}}  {rule.severity:7}  {cleandoc(rule.doc).splitlines()[0]}\n")
-        return 0
+        return 0 if listed else fail(f"there is no rule {wanted!r}; `analyze rules` lists them")
     if wanted not in rules:
-        return fail(f"there is no rule {wanted!r}; `analyze rules` lists them")
+        return fail(f"there is no rule {wanted!r}{meant(wanted, rules)}")
     rule = rules[wanted]
     sys.stdout.write(f"{rule.id} ({rule.severity})\n\n{cleandoc(rule.doc)}\n")
     if rule.options:

@@ -99,7 +99,10 @@ def pod(network: Network, text: str) -> Endpoint:
         return attached(found[0])
     fact = network.cluster.pods.get((namespace, name))
     if fact is None:
-        raise ValueError(f"there is no pod {wanted} in the input")
+        from analyzer.query.policy_parties import missing
+
+        pods = (f"{namespace}/{name}" for namespace, name in network.cluster.pods)
+        raise ValueError(missing("pod", wanted, (*pods, *(one.name for one in network.attachments))))
     return uncaptured(fact)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -99,6 +99,19 @@ def chosen(identifier: str, select: Sequence[str], ignore: Sequence[str]) -> boo
     """Whether a rule is selected and not ignored."""
     selected = not select or any(fnmatchcase(identifier, pattern) for pattern in patterns(select))
     return selected and not any(fnmatchcase(identifier, pattern) for pattern in patterns(ignore))
+
+
+def unheard(texts: Iterable[str], known: Collection[str]) -> Iterator[str]:
+    """What is wrong with patterns that fit no rule, in words; with what is called nearly so."""
+    for pattern in patterns(texts):
+        if not any(fnmatchcase(identifier, pattern) for identifier in known):
+            yield f"there is no rule {pattern}{meant(pattern, known)}"
+
+
+def meant(name: str, known: Collection[str]) -> str:
+    """What may be meant by a name that is not there, as the end of a sentence: names that are nearly so, else those that have it in them."""
+    near = get_close_matches(name, sorted(known), 1) or sorted(one for one in known if name.strip("*-") in one)[:5]
+    return f"; did you mean {' or '.join(near)}?" if near else "; `analyze rules` lists them"
 
 
 def patterns(texts: Iterable[str]) -> Iterator[str]:

@@ -25,7 +25,12 @@ def write(report: Report, style: Style) -> str:
     parts += [cause_lines(cause, sources, style) for cause in report.causes]
     parts += [refutation_lines(item, sources, style) for item in report.guarantees if unexplained(item, report)]
     parts += [finding_lines(finding, sources, style) for finding in report.findings]
-    parts += [suppressed_lines(report, style), assumption_lines(report, style), gap_lines(report.gaps, style)]
+    parts += [
+        none_lines(report, style),
+        suppressed_lines(report, style),
+        assumption_lines(report, style),
+        gap_lines(report.gaps, style),
+    ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
@@ -33,7 +38,11 @@ def guarantee_lines(report: Report, style: Style) -> list[str]:
     """A line for each guarantee, the failing ones first; those that do not apply only when asked for."""
     shown = [g for g in report.guarantees if g.verdict is not Verdict.NOT_APPLICABLE or style.verbose]
     if not shown:
-        return [style.paint("guarantees: none can be decided from this input", "strong")]
+        return [
+            style.paint(
+                "guarantees: none can be decided from this input; most need the state of nodes (analyze collect)", "strong"
+            )
+        ]
     width = max(len(guarantee.id) for guarantee in shown)
     shown.sort(key=lambda guarantee: (bool(guarantee.excused), ORDER[guarantee.verdict]))
     return [style.paint("guarantees", "strong"), *(guarantee_line(guarantee, width, style) for guarantee in shown)]
@@ -103,6 +112,12 @@ def finding_lines(finding: Finding, sources: Mapping[str, Source], style: Style)
     if finding.note:
         lines.append(f"  {style.paint('= note:', 'place')} {safe(finding.note)}")
     return lines + tail(finding.fix, finding.counterexample, style)
+
+
+def none_lines(report: Report, style: Style) -> list[str]:
+    """That nothing was found, where that is so; else nothing."""
+    wrong = report.findings or report.causes or any(guarantee.fails for guarantee in report.guarantees)
+    return [] if wrong else [style.paint("findings: none", "good")]
 
 
 def suppressed_lines(report: Report, style: Style) -> list[str]:

@@ -15,6 +15,10 @@ from analyzer.query.ask.questions import Names, Word
 from analyzer.query.policies import Policies
 from analyzer.query.policy_parties import class_of, entities_named
 
+HINTS = dict.fromkeys(("everybody", "everyone", "anybody", "all"), ": did you mean anyone?") | {
+    "who": ": a question is answered by yes or no; `analyze connectivity PATH --to NAME` lists who"
+}
+
 
 class NameProblem(ValueError):
     """A name that means nobody: which, and why."""
@@ -97,7 +101,7 @@ class Directory:
                 return (*self.policies.world.entities, *entities_named(self.policies, "outside"))
             return entities_named(self.policies, word.text)
         except ValueError as problem:
-            raise NameProblem(word, str(problem)) from None
+            raise NameProblem(word, f"{problem}{HINTS.get(word.text.lower(), '')}") from None
 
     @property
     def everyone(self) -> tuple[Entity, ...]:
