@@ -16,6 +16,7 @@ from analyzer.source import Gap, Source
 
 if TYPE_CHECKING:
     from analyzer.capture.choices import Rendering
+    from analyzer.capture.store import Store
     from analyzer.findings import Guarantee
     from analyzer.query.causes import Broken
     from analyzer.query.rules import Tuning
@@ -52,20 +53,29 @@ def read_input(
     skip: Callable[[str], bool] | None = None,
     rendering: Rendering | None = None,
     texts: Mapping[str, bytes] | None = None,
+    store: Store | None = None,
 ) -> Input:
     """Capture, parse and build: paths -> sources -> facts -> network. Nothing in the input raises.
 
     ``more`` are sources beside those of the paths; files whose path ``skip`` is true of are not read. Charts and
-    kustomizations are rendered as ``rendering`` says. ``texts`` stand in place of the files of their paths."""
+    kustomizations are rendered as ``rendering`` says. ``texts`` stand in place of the files of their paths. ``store`` has the facts of texts that
+    were read before."""
     loaded = load(paths, stdin, lambda done, total: progress("reading files", done, total), skip, rendering, texts)
-    return built(loaded, more, assume_defaults=assume_defaults, progress=progress)
+    return built(loaded, more, assume_defaults=assume_defaults, progress=progress, store=store)
 
 
-def built(loaded: Loaded, more: tuple[Source, ...] = (), *, assume_defaults: bool = False, progress: Progress = quiet) -> Input:
-    """Parse and build what was captured: sources -> facts -> network."""
+def built(
+    loaded: Loaded,
+    more: tuple[Source, ...] = (),
+    *,
+    assume_defaults: bool = False,
+    progress: Progress = quiet,
+    store: Store | None = None,
+) -> Input:
+    """Parse and build what was captured: sources -> facts -> network. ``store`` has the facts of texts that were read before."""
     progress("parsing")
     sources = (*loaded.sources, *more)
-    known, gaps = facts(sources)
+    known, gaps = facts(sources, store)
     progress("building the network")
     network = build(sources, known, (*loaded.gaps, *gaps, *loaded.notes), assume_defaults=assume_defaults)
     return Input(network, sources, network.gaps, loaded.gaps, assume_defaults)

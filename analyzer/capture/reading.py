@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from analyzer.capture.loading import FAILED
 from analyzer.capture.recognise import parser_of
 from analyzer.facts.base import Fact
 from analyzer.memory import without_cycles
-from analyzer.parsers import read
+from analyzer.parsers import Parser, read
 from analyzer.source import Gap, Source, Span
 
+if TYPE_CHECKING:
+    from analyzer.capture.store import Store
 
-def facts(sources: Sequence[Source]) -> tuple[tuple[Fact, ...], tuple[Gap, ...]]:
-    """The facts of all sources in their order, and the gaps; nothing in a source raises."""
+Reader = Callable[[Source], Iterable[Fact | Gap]]
+
+
+SMALLEST = 1 << 14
+"""Characters of a text from which on its facts are kept: what is shorter is read about as fast as a file is opened."""
+
+
+def facts(sources: Sequence[Source], store: Store | None = None) -> tuple[tuple[Fact, ...], tuple[Gap, ...]]:
+    """The facts of all sources in their order, and the gaps; nothing in a source raises. ``store`` has those of texts that were read before."""
     known = {kind: (parser, parser.reader()) for kind in {source.kind for source in sources} if (parser := parser_of(kind))}
     found: list[Fact] = []
     gaps: list[Gap] = []
@@ -24,12 +34,27 @@ def facts(sources: Sequence[Source]) -> tuple[tuple[Fact, ...], tuple[Gap, ...]]
             if source.kind not in known:
                 continue
             parser, reader = known[source.kind]
-            for item in read(parser, source, reader):
+            for item in remembered(parser, source, reader, store):
                 if isinstance(item, Gap):
                     gaps.append(item)
                 else:
                     found.append(item)
     return tuple(found), tuple(gaps)
+
+
+def remembered(parser: Parser, source: Source, reader: Reader, store: Store | None) -> Iterable[Fact | Gap]:
+    """The facts and gaps of a source, from the store where it has them. Only what rests on one text alone is kept."""
+    if store is None or not parser.kept or len(source.text) < SMALLEST:
+        return read(parser, source, reader)
+    from analyzer.capture.store import name_of, name_of_texts
+
+    name = name_of("facts", parser.kind, name_of_texts((source,)))
+    found = store.get(name)
+    if found is None:
+        found = tuple(read(parser, source, reader))
+        store.put(name, found)
+    known: tuple[Fact | Gap, ...] = found
+    return known
 
 
 def failure(source: Source) -> Gap:

@@ -7,15 +7,17 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Collection
 
+from analyzer.cli.caching import checked
 from analyzer.cli.judging import judged, judging, judging_options, since
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, input_options, load, output_options, paths_from, style_for
+from analyzer.cli.shared import elsewhere, fail, input_options, load, output_options, paths_from, sources, style_for
 from analyzer.cli.writing import write
 from analyzer.display import counted
 from analyzer.findings import Report, Verdict
 from analyzer.pipeline import Input, status
 from analyzer.report import Format, format_named, formats
 from analyzer.report.rebasing import rebased
+from analyzer.source import Gap
 
 ENDINGS = {".html": "html", ".json": "json", ".md": "markdown", ".sarif": "sarif"}
 
@@ -26,6 +28,7 @@ def options(parser: ArgumentParser) -> None:
     output_options(parser, tuple(formats()))
     judging_options(parser)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes that may work at once")
+    parser.add_argument("--no-cache", action="store_true", help="keep nothing on the disk, and take nothing from there")
     fixing = parser.add_mutually_exclusive_group()
     fixing.add_argument("--fix", action="store_true", help="make the edits that are safe in the files, and report what is left")
     fixing.add_argument(
@@ -42,11 +45,15 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     progress = Progress(options.quiet)
     try:
         call = judging(options)
-        given = load(options, progress, call.settings)
-        if not given.sources:
-            return nothing(given)
+        loaded, there = sources(options, progress, call.settings), elsewhere(call.settings)
+        if not loaded.sources and not there:
+            return nothing(loaded.gaps)
         call = since(options, call, progress) if options.since else call
-        report = judged(given, call, progress, options.jobs)
+        if getattr(options, "edited", None):
+            given = load(options, progress, call.settings)
+            report = judged(given, call, progress, options.jobs)
+        else:
+            given, report = checked(options, call, progress, loaded, there, [format.name for format, _ in outputs])
         if options.fix and mend(report, options):
             given = load(options, progress, call.settings)
             report = judged(given, call, progress, options.jobs)
@@ -67,9 +74,9 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     )
 
 
-def nothing(given: Input) -> int:
+def nothing(unreadable: tuple[Gap, ...]) -> int:
     """There is nothing to analyse."""
-    for gap in given.unreadable:
+    for gap in unreadable:
         print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
     print("analyze: nothing to analyse was found in the input", file=sys.stderr)
     return 3

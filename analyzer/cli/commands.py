@@ -10,6 +10,7 @@ COMMANDS = {
     "diff": "what changes in meaning between two inputs, with a flow for each change",
     "whatif": "the input as it would be after an edit: its difference, or any other command on it",
     "fleet": "many clusters, each checked by itself, and one report of all",
+    "cache": "what is kept on the disk to be faster, and how it is forgotten",
     "collect": "print the script that captures a node",
     "rules": "the rules, or one rule's manual page",
     "completion": "print the completion script of a shell",

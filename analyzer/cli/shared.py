@@ -8,11 +8,12 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from analyzer.capture import Loaded
 from analyzer.capture import load as read_sources
 from analyzer.capture.choices import Rendering
 from analyzer.cli.progress import Progress
 from analyzer.cli.settings import settings_for, settings_options
-from analyzer.pipeline import Input, read_input
+from analyzer.pipeline import Input, built
 from analyzer.query.ignoring.ignore import glob
 from analyzer.report.style import Style
 from analyzer.settings import Settings
@@ -65,18 +66,22 @@ def load(
     """Reads the input of the command: what its paths hold and the settings do not exclude, and the objects that live elsewhere (``more``, where
     they have been read). Without ``settings`` they are found here, and stay in ``options.settings``. Unusable where they cannot be taken."""
     settings = options.settings = settings or found_settings(options)
-    stdin = sys.stdin.buffer if "-" in options.paths else None
-    given = read_input(
-        tuple(options.paths),
-        stdin,
-        assume_defaults=options.assume_defaults or bool(settings.assume_defaults),
-        progress=progress,
-        more=elsewhere(settings) if more is None else more,
-        rendering=Rendering(tuple(options.values), options.render == "auto"),
-        texts=getattr(options, "texts", None),
-        skip=excluded(settings, paths_from(options.paths, settings.folder)),
-    )
+    loaded = sources(options, progress, settings)
+    assumed = options.assume_defaults or bool(settings.assume_defaults)
+    given = built(loaded, elsewhere(settings) if more is None else more, assume_defaults=assumed, progress=progress)
     return with_edits(given, options) if getattr(options, "edited", None) else given
+
+
+def sources(options: Namespace, progress: Progress, settings: Settings) -> Loaded:
+    """The texts of the command's input."""
+    return read_sources(
+        tuple(options.paths),
+        sys.stdin.buffer if "-" in options.paths else None,
+        lambda done, total: progress("reading files", done, total),
+        excluded(settings, paths_from(options.paths, settings.folder)),
+        Rendering(tuple(options.values), options.render == "auto"),
+        getattr(options, "texts", None),
+    )
 
 
 def found_settings(options: Namespace) -> Settings:

@@ -25,7 +25,7 @@ class Parser:
     ``subject`` in one of them becomes ``Source.subject``. ``content`` recognises the text by its first 4,096 characters where the name
     says nothing; among several the most specific (longest pattern) wins. ``per`` is ``namespace`` for texts about one network
     namespace and ``cluster`` for those about the cluster. ``together`` gives a reader for the sources of one capture, which works
-    out once what they have in common.
+    out once what they have in common. ``kept``: the facts are plain values that rest on one text alone, and may be kept on the disk.
     """
 
     kind: str
@@ -34,6 +34,7 @@ class Parser:
     content: re.Pattern[str] | None = None
     per: str = "namespace"
     together: Callable[[], Callable[[Source], Iterable[Fact | Gap]]] | None = None
+    kept: bool = False
 
     def reader(self) -> Callable[[Source], Iterable[Fact | Gap]]:
         """What reads one source after the other."""

@@ -104,4 +104,5 @@ PARSER = Parser(
     names=(r"k8s/.+\.(ya?ml|json)", r"k8s-\S+\.ya?ml", r"kubectl_(-\S+_)*get_\S+"),
     content=re.compile(r"^(-\s+|  )?\"?apiVersion\"?:\s*\S|^[\[{][\s\S]*\"apiVersion\"\s*:\s*\"", re.MULTILINE),
     per="cluster",
+    kept=True,
 )
