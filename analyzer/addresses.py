@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import NamedTuple
@@ -43,6 +44,19 @@ class Prefix(NamedTuple):
 
     def __str__(self) -> str:
         return f"{Address(self.family, self.value)}/{self.length}"
+
+
+def overlapping(prefixes: Sequence[Prefix]) -> list[tuple[int, int]]:
+    """The pairs of places whose networks share an address, in order. Networks hold each other or are disjoint: side by side, once they are sorted,
+    those that hold the next one are those that hold the one before."""
+    around: list[int] = []
+    found = []
+    for place in sorted(range(len(prefixes)), key=prefixes.__getitem__):
+        while around and not prefixes[around[-1]].overlaps(prefixes[place]):
+            around.pop()
+        found += [(min(one, place), max(one, place)) for one in around]
+        around.append(place)
+    return sorted(found)
 
 
 def address_text(family: int, value: int) -> str:

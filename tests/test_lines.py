@@ -9,7 +9,7 @@ from analyzer import source
 from analyzer.source import PIECE, Source
 
 
-@given(st.lists(st.sampled_from(["\n", "\n\n", "a", "b\r\n", "x" * 100, "y" * (PIECE - 1), "z" * PIECE]), max_size=60))
+@given(st.lists(st.sampled_from(["\n", "\n\n", "a", "b\r\n", "x" * 100, "y" * (PIECE - 1), "z" * PIECE]), max_size=60))  # type: ignore[untyped-decorator]
 def test_lines_are_found_at_their_numbers(parts: list[str]) -> None:
     text = "".join(parts)
     lines = text.split("\n")

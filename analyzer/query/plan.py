@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analyzer.addresses import WIDTH, Address, Prefix, prefix_of
+from analyzer.addresses import WIDTH, Address, Prefix, overlapping, prefix_of
 from analyzer.addresses import prefix as read_prefix
 from analyzer.facts.kubernetes import NodeFact, PodFact, ServicePort
 from analyzer.model.cluster import Range
@@ -13,7 +13,7 @@ from analyzer.model.network import Interface, Namespace, Network
 from analyzer.query.state import roots
 from analyzer.source import Span
 
-__all__ = ["CALICO_ADDRESS", "NodeFact", "OnLink", "Range", "ServicePort"]
+__all__ = ["CALICO_ADDRESS", "NodeFact", "OnLink", "Range", "ServicePort", "overlapping"]
 CALICO_ADDRESS = "projectcalico.org/IPv4Address"
 LOCAL_BRIDGES = ("docker", "br-", "virbr", "lxdbr", "podman", "lxcbr")
 SWITCHES = ("br-ex", "br-int", "br-tun", "br-local")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations
 
-from analyzer.addresses import Address, Prefix
+from analyzer.addresses import Address, Prefix, overlapping
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.query.causes import Broken
@@ -87,9 +87,14 @@ def unique_pod_cidrs(network: Network) -> Answer:
     if not stated:
         return inapplicable("unique-pod-cidrs", "no pod network is stated in the capture")
     broken = [
-        Broken("unique-pod-cidrs", one, other, f"{one} overlaps {other}", at)
-        for (left, one, _), (right, other, at) in combinations(stated, 2)
-        if left.overlaps(right)
+        Broken(
+            "unique-pod-cidrs",
+            stated[one][1],
+            stated[other][1],
+            f"{stated[one][1]} overlaps {stated[other][1]}",
+            stated[other][2],
+        )
+        for one, other in overlapping([prefix for prefix, _, _ in stated])
     ]
     wide = [(item.prefix, f"the pods' network {item.prefix} ({item.said_by})", item.at) for item in ranges(network, "pod")]
     for left, one, at in services:

@@ -43,8 +43,10 @@ def exhausted(network: Network) -> Iterator[Finding]:
     """Whether there are more nodes than blocks."""
     nodes = list(network.cluster.nodes.values())
     for item in ranges(network, "pod"):
+        if of_one_node(item):
+            continue
         lengths = {one.length for node in nodes for one in node.pod_cidrs if item.prefix.covers(one)}
-        if of_one_node(item) or len(lengths) != 1:
+        if len(lengths) != 1:
             continue
         size = lengths.pop()
         blocks = 1 << (size - item.prefix.length)

@@ -19,26 +19,32 @@ projectcalico/calico#3626; kube-controller-manager only marks the shared blocks 
 
 from collections.abc import Iterator
 
-from analyzer.query.plan import Range, ranges, running_pods
+from analyzer.query.plan import Range, overlapping, ranges, running_pods
 from analyzer.rule import Finding, Network, Prefix, Rule, Severity, Span
 
 FLANNEL = "net-conf.json"
 
 
 def check(network: Network) -> Iterator[Finding]:
-    services = ranges(network, "service")
-    for pods in ranges(network, "pod"):
-        for item in services if not only_masqueraded(network, pods) else ():
-            if pods.prefix.overlaps(item.prefix):
-                both = max(pods.prefix, item.prefix, key=lambda prefix: prefix.length)
-                yield RULE.finding(
-                    pods.at,
-                    f"the pod network {pods.prefix} ({pods.said_by}) overlaps the service network {item.prefix} ({item.said_by})",
-                    related=[(item.at, "the service network"), *inside(network, both)][:5],
-                    note="flannel's network may be wider than what the nodes are given" if FLANNEL in pods.said_by else "",
-                    help="choose disjoint pod and service networks",
-                    certain=FLANNEL not in pods.said_by,
-                )
+    for pods, item in shared(ranges(network, "pod"), ranges(network, "service")):
+        if not only_masqueraded(network, pods):
+            both = max(pods.prefix, item.prefix, key=lambda prefix: prefix.length)
+            yield RULE.finding(
+                pods.at,
+                f"the pod network {pods.prefix} ({pods.said_by}) overlaps the service network {item.prefix} ({item.said_by})",
+                related=[(item.at, "the service network"), *inside(network, both)][:5],
+                note="flannel's network may be wider than what the nodes are given" if FLANNEL in pods.said_by else "",
+                help="choose disjoint pod and service networks",
+                certain=FLANNEL not in pods.said_by,
+            )
+
+
+def shared(pods: tuple[Range, ...], services: tuple[Range, ...]) -> Iterator[tuple[Range, Range]]:
+    """The pod networks and service networks that share an address."""
+    every = (*pods, *services)
+    for one, other in overlapping([item.prefix for item in every]):
+        if one < len(pods) <= other:
+            yield every[one], every[other]
 
 
 def only_masqueraded(network: Network, pods: Range) -> bool:

@@ -25,6 +25,7 @@ from analyzer.rule import Address, Finding, Network, Rule, Severity, Span
 
 RANGE = re.compile(r"--service-node-port-range=(\d{1,5})-(\d{1,5})")
 USUAL = (30000, 32767)
+WIDTH = {4: 32, 6: 128}
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -36,6 +37,8 @@ def check(network: Network) -> Iterator[Finding]:
 def addresses(network: Network, services: list[ServiceFact]) -> Iterator[Finding]:
     """Cluster addresses: each once, and inside the service network."""
     ranges = [item for item in network.cluster.ranges if item.purpose == "service"]
+    single = {Address(*item.prefix[:2]) for item in ranges if item.prefix.length == WIDTH[item.prefix.family]}
+    wide = [item for item in ranges if item.prefix.length < WIDTH[item.prefix.family]]
     taken: dict[Address, ServiceFact] = {}
     for service in services:
         for address in service.cluster_addresses:
@@ -47,8 +50,9 @@ def addresses(network: Network, services: list[ServiceFact]) -> Iterator[Finding
                     f"{named(service)} and {named(other)} both ask for the address {address}",
                     related=[(other.place("spec", "clusterIP"), named(other))],
                 )
-            family = [item for item in ranges if item.prefix.family == address.family]
-            if family and not any(item.prefix.covers(address) for item in family):
+            if address in single or any(item.prefix.covers(address) for item in wide):
+                continue
+            if family := [item for item in ranges if item.prefix.family == address.family]:
                 related = [(family[0].at, f"the service network {family[0].prefix}")]
                 yield RULE.finding(
                     at, f"{named(service)} asks for {address}, which is outside the service network", related=related
