@@ -8,7 +8,7 @@ APT := python3-venv iproute2 iptables nftables ipset conntrack containernetworki
 	openvswitch-switch ovn-central ovn-host ethtool
 
 # Tests that build networks share one worker (xdist's loadgroup).
-.PHONY: demo test packages format clean
+.PHONY: demo test site packages format clean
 
 demo: $(VENV)/run
 	$(BIN)/analyze samples/clusters/peer-pods || test $$? = 1
@@ -19,6 +19,10 @@ test: packages $(VENV)/test
 	$(BIN)/mypy
 	$(BIN)/mypy $$(find rules -name '*.py' | sort)
 	$(BIN)/pytest -n 2 --dist loadgroup -rs
+
+# The documents as pages for a browser.
+site: $(VENV)/test
+	$(BIN)/python -m tests.site --output site
 
 $(VENV)/run: pyproject.toml
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) packages

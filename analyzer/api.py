@@ -59,10 +59,15 @@ class Capture:
         baseline: str | Path | None = None,
     ) -> Report:
         """The verdicts on the guarantees, their causes, and the findings, with the verdicts on the intents of files. What comments and annotations ignore
-        (unless ``ignores`` is false) and what a baseline knows (a report in JSON) stands apart. ValueError, in words, OSError for a file."""
+        (unless ``ignores`` is false) and what a baseline knows (a report in JSON) stands apart. ValueError, in words, also for a rule that is not there;
+        OSError for a file."""
+        from analyzer.query.ignoring.about import UNEXPLAINED, UNUSED
         from analyzer.query.ignoring.apart import Ignoring, without_ignored
         from analyzer.query.ignoring.baseline import baseline as known
+        from analyzer.query.rules import all_rules, unheard
 
+        if wrong := "; ".join(unheard((*select, *ignore), {rule.id for rule in (*all_rules(), UNUSED, UNEXPLAINED)})):
+            raise ValueError(wrong)
         earlier = known(str(baseline), Path(baseline).read_text(encoding="utf-8-sig")) if baseline else None
         report = self.with_intents(analyze(self.given, select, ignore), intents)
         return without_ignored(report, self.given.network, Ignoring((), earlier, ignores, select, ignore))

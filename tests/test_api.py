@@ -170,6 +170,11 @@ spec: {endpointSelector: {matchLabels: {app: a}}, egress: [{toFQDNs: [{matchName
         capture.read_as(dns=["nowhere"])
 
 
+def test_a_rule_that_is_not_there_is_told() -> None:
+    with pytest.raises(ValueError, match="there is no rule polcy-selects-nothing; did you mean policy-selects-nothing"):
+        analyzer.load(LINT / "shop").check(select=("polcy-selects-nothing",))
+
+
 def test_intents_are_held() -> None:
     report = analyzer.load(LINT / "shop").check(intents=[LINT / "intents.yaml"])
     assert [item.verdict for item in report.intents] == [Verdict.PROVED] * 3

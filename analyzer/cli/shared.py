@@ -55,7 +55,12 @@ def output_options(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
     parser.add_argument(
         "-o", "--output", action="append", default=[], metavar="[FORMAT:]FILE", help="write to a file; may be given several times"
     )
-    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto")
+    parser.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="colour: auto (default) on a terminal only, without NO_COLOR",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no counts on stderr")
     parser.add_argument("-v", "--verbose", action="store_true", help="every hop, gap and assumption")
 
