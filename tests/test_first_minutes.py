@@ -86,3 +86,12 @@ def test_nothing_found_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr()
     assert said.out.endswith("\n\nfindings: none\n")
     assert "1 file; guarantees: 0 proved, 0 refuted, 0 undecided; 0 findings, 0 gaps" in said.err
+
+
+def test_a_trace_says_each_decision_once() -> None:
+    import analyzer
+
+    [outcome] = analyzer.load(START).trace("deploy:shop/web", "8.8.8.8", port=53, protocol="UDP").outcomes
+    said = [(hop.place, hop.stage, hop.what) for hop in outcome.hops]
+    assert "cannot be read" in str(said)
+    assert len(said) == len(set(said))

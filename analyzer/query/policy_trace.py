@@ -200,7 +200,7 @@ def one_way(policies: Policies, source: Entity, destination: Entity, flow: Flow,
         source.at,
         packet(flow, source, destination),
     )
-    hops = (sent, *hops_of(policies, source, destination, flow, decision))
+    hops = (sent, *dict.fromkeys(hops_of(policies, source, destination, flow, decision)))
     own, seen = (address_in(entity, flow.family) for entity in (source, destination))
     fate = FATES[decision.admitted]
     reason, at = "", None
