@@ -12,7 +12,11 @@ from analyzer.query.intents import BROKEN, UNDECIDED
 
 START = Path(__file__).parent.parent / "samples" / "start" / "k8s"
 SHOP = Path(__file__).parent.parent / "samples" / "policy-trace" / "shop" / "manifests"
+PEER = Path(__file__).parent.parent / "samples" / "clusters" / "peer-pods"
 MISTYPED = (
+    (["trace", "PEER", "--from", "ocp-412-ovn-worker-1", "--to", "1.1.1.1"], "did you mean node:ocp-412-ovn-worker-1?"),
+    (["trace", "PEER", "--from", "node:ocp-412-ovn-worker", "--to", "1.1.1.1"], "did you mean ocp-412-ovn-worker-1"),
+    (["ask", "PEER", "can outside reach ocp-412-ovn-worker-1"], "did you mean node:ocp-412-ovn-worker-1?"),
     (
         ["K8S", "--select", "service-prot-unserved"],
         "--select: there is no rule service-prot-unserved; did you mean service-port-unserved?",
@@ -37,7 +41,7 @@ MISTYPED = (
 def test_what_is_mistyped_is_told_with_what_was_meant(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = [{"K8S": str(START), "SHOP": str(SHOP)}.get(word, word) for word in arguments]
+    given = [{"K8S": str(START), "SHOP": str(SHOP), "PEER": str(PEER)}.get(word, word) for word in arguments]
     try:
         status = run(given)
     except SystemExit as end:

@@ -99,11 +99,30 @@ def pod(network: Network, text: str) -> Endpoint:
         return attached(found[0])
     fact = network.cluster.pods.get((namespace, name))
     if fact is None:
-        from analyzer.query.policy_parties import missing
-
-        pods = (f"{namespace}/{name}" for namespace, name in network.cluster.pods)
-        raise ValueError(missing("pod", wanted, (*pods, *(one.name for one in network.attachments))))
+        raise ValueError(no_pod(network, wanted, text))
     return uncaptured(fact)
+
+
+def no_pod(network: Network, wanted: str, text: str) -> str:
+    """That a pod is not there, with the node or the pods that may be meant."""
+    from analyzer.query.policy_parties import missing
+
+    if text in nodes_known(network):
+        return f"there is no pod {wanted} in the input: did you mean node:{text}?"
+    pods = (f"{namespace}/{name}" for namespace, name in network.cluster.pods)
+    return missing("pod", wanted, (*pods, *(one.name for one in network.attachments)))
+
+
+def no_node(network: Network, name: str) -> str:
+    """That a node is not there, with those that may be meant."""
+    from analyzer.query.policy_parties import missing
+
+    return missing("node", name, nodes_known(network))
+
+
+def nodes_known(network: Network) -> set[str]:
+    """The nodes by the names of their objects and of their folders."""
+    return {*network.cluster.nodes, *network.node_names, *(scope.node for scope in network.namespaces)}
 
 
 def attached(item: Attachment) -> Endpoint:
@@ -125,7 +144,7 @@ def node(network: Network, name: str) -> Endpoint:
     stated = [found for kind, found in fact.addresses if kind == "InternalIP"] if fact else []
     if scope not in network.namespaces:
         if not stated:
-            raise ValueError(f"there is no node {name} in the input")
+            raise ValueError(no_node(network, name))
         return Endpoint(f"node:{name}", None, tuple(stated), why=f"node {name} was not captured")
     return Endpoint(f"node:{folder}", scope, tuple(dict.fromkeys([*stated, *own_addresses(network, scope)])))
 
@@ -226,7 +245,7 @@ def named_entrance(network: Network, text: str) -> Interface:
     name, slash, device = text.removeprefix("node:").partition("/")
     scope = Scope(network.node_names.get(name, name))
     if scope not in network.namespaces:
-        raise ValueError(f"there is no node {name} in the input")
+        raise ValueError(no_node(network, name))
     if not slash or device not in network.namespaces[scope].links:
         raise ValueError(f"node {name} has no interface {device!r}")
     return Interface(scope, device)

@@ -103,6 +103,8 @@ def pods_named(policies: Policies, text: str) -> Iterator[Entity]:
         if entity.namespace == namespace and entity.workload[1] == plain and (not bracket or entity.workload[0] == kind)
     ]
     if not found:
+        if f"node:{text}" in policies.world.by_name:
+            raise ValueError(f"there is no pod {namespace}/{name} in the input: did you mean node:{text}?")
         raise ValueError(missing("pod", f"{namespace}/{name}", policies.world.by_name))
     yield from found
 
