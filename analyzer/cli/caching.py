@@ -18,7 +18,7 @@ from analyzer.source import Source
 SMALLEST = 1 << 18
 """Characters of input from which on something is kept: what is smaller is checked in about the time that it takes to look."""
 # Options that say how a report is shown, and not what is in it.
-SHOWING = frozenset({"color", "fail_on", "format", "jobs", "output", "quiet", "strict", "verbose", "settings"})
+SHOWING = frozenset({"color", "fail_on", "format", "jobs", "looked", "output", "quiet", "strict", "verbose", "settings", "watch"})
 
 
 def store_for(options: Namespace, loaded: Loaded) -> Store | None:

@@ -6,9 +6,10 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from analyzer.cli.caching import checked
-from analyzer.cli.judging import judged, judging, judging_options, since
+from analyzer.cli.judging import Judging, judged, judging, judging_options, since
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import elsewhere, fail, input_options, load, output_options, paths_from, sources, style_for
 from analyzer.cli.writing import write
@@ -29,6 +30,9 @@ def options(parser: ArgumentParser) -> None:
     judging_options(parser)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes that may work at once")
     parser.add_argument("--no-cache", action="store_true", help="keep nothing on the disk, and take nothing from there")
+    parser.add_argument(
+        "--watch", action="store_true", help="check again when a file changes, and say what appeared and disappeared"
+    )
     fixing = parser.add_mutually_exclusive_group()
     fixing.add_argument("--fix", action="store_true", help="make the edits that are safe in the files, and report what is left")
     fixing.add_argument(
@@ -42,36 +46,86 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     outputs = outputs_of(options, formats())
     if isinstance(outputs, str):
         return fail(outputs)
+    if options.watch:
+        from analyzer.cli.watching import watch
+
+        try:
+            others = judging(options).not_in_input
+        except ValueError as problem:
+            return fail(str(problem))
+        return watch(options, lambda: looked(options, outputs), others)
     progress = Progress(options.quiet)
     try:
-        call = judging(options)
-        loaded, there = sources(options, progress, call.settings), elsewhere(call.settings)
-        if not loaded.sources and not there:
-            return nothing(loaded.gaps)
-        call = since(options, call, progress) if options.since else call
-        if getattr(options, "edited", None):
-            given = load(options, progress, call.settings)
-            report = judged(given, call, progress, options.jobs)
-        else:
-            given, report = checked(options, call, progress, loaded, there, [format.name for format, _ in outputs])
-        if options.fix and mend(report, options):
-            given = load(options, progress, call.settings)
-            report = judged(given, call, progress, options.jobs)
+        answer = answered(options, outputs, progress)
     except ValueError as problem:
         progress.end()
         return fail(str(problem))
     progress.end()
+    if not isinstance(answer, Answer):
+        return nothing(answer)
     if options.diff:
-        return patch(report, options)
+        return patch(answer.report, options)
+    return shown(options, outputs, answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was read, what came of it, and what counted."""
+
+    given: Input
+    report: Report
+    call: Judging
+
+
+Outputs = list[tuple[Format, str | None]]
+
+
+def answered(options: Namespace, outputs: Outputs, progress: Progress) -> Answer | tuple[Gap, ...]:
+    """Reads and checks the input; what of it could not be read, where there is nothing. ValueError, in words, for settings that cannot be taken."""
+    call = judging(options)
+    loaded, there = sources(options, progress, call.settings), elsewhere(call.settings)
+    if not loaded.sources and not there:
+        return loaded.gaps
+    call = since(options, call, progress) if options.since else call
+    if getattr(options, "edited", None):
+        given = load(options, progress, call.settings)
+        report = judged(given, call, progress, options.jobs)
+    else:
+        given, report = checked(options, call, progress, loaded, there, [format.name for format, _ in outputs])
+    if options.fix and mend(report, options):
+        given = load(options, progress, call.settings)
+        report = judged(given, call, progress, options.jobs)
+    return Answer(given, report, call)
+
+
+def shown(options: Namespace, outputs: Outputs, answer: Answer) -> int:
+    """Writes the report in each format that is asked for; the exit status."""
+    given, report, call = answer.given, answer.report, answer.call
     for format, path in outputs:
-        shown = rebased(report, paths_from(options.paths, "."), call.not_in_input) if format.follows_paths else report
+        ours = rebased(report, paths_from(options.paths, "."), call.not_in_input) if format.follows_paths else report
         style = style_for(options, to_file=path is not None)
-        write(path, format.draw(shown, given.network, style) if format.draw else format.write(shown, style))
+        write(path, format.draw(ours, given.network, style) if format.draw else format.write(ours, style))
     if not options.quiet:
         print(counts(report, given, call.settings.path), file=sys.stderr)
     return status(
         report, given, options.fail_on or call.settings.fail_on or "error", options.strict or bool(call.settings.strict)
     )
+
+
+def looked(options: Namespace, outputs: Outputs) -> Report | None:
+    """One look of ``--watch``: the first writes the whole report, later ones files only. None, and a message, where the input cannot be checked."""
+    wanted = [item for item in outputs if item[1] is not None or not getattr(options, "looked", False)]
+    try:
+        answer = answered(options, outputs, Progress(quiet=True))
+    except ValueError as problem:
+        fail(str(problem))
+        return None
+    if not isinstance(answer, Answer):
+        nothing(answer)
+        return Report((), (), (), answer, ())
+    shown(options, wanted, answer)
+    options.looked = True
+    return rebased(answer.report, paths_from(options.paths, "."), answer.call.not_in_input)
 
 
 def nothing(unreadable: tuple[Gap, ...]) -> int:
