@@ -97,12 +97,11 @@ def unique_pod_cidrs(network: Network) -> Answer:
         for one, other in overlapping([prefix for prefix, _, _ in stated])
     ]
     wide = [(item.prefix, f"the pods' network {item.prefix} ({item.said_by})", item.at) for item in ranges(network, "pod")]
-    for left, one, at in services:
-        broken += [
-            Broken("unique-pod-cidrs", one, other, f"{other} overlaps {one}", at)
-            for right, other, _ in wide
-            if left.overlaps(right)
-        ]
+    every = [prefix for prefix, _, _ in (*services, *wide)]
+    for first, second in overlapping(every) if services and wide else ():
+        if first < len(services) <= second:
+            (_, one, at), (_, other, _) = services[first], wide[second - len(services)]
+            broken.append(Broken("unique-pod-cidrs", one, other, f"{other} overlaps {one}", at))
     broken += foreign(network)
     count = len(stated) + len(services)
     return verdict("unique-pod-cidrs", counted(len(stated), "pod network"), broken, count)

@@ -17,18 +17,22 @@ Choose a pod network that nothing else uses; moving a cluster to another one mea
 projectcalico/calico#2720, #3979, projectcalico/node#193 (192.167.0.0/12 is 192.160.0.0/12), kubernetes/kubeadm#1185.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from operator import itemgetter
 
-from analyzer.query.plan import default_devices, node_networks, ranges
+from analyzer.query.plan import NodeFact, OnLink, default_devices, node_networks, ranges
 from analyzer.query.state import roots
-from analyzer.rule import Finding, Namespace, Network, Prefix, Rule, Severity, Span
+from analyzer.rule import Address, Finding, Namespace, Network, Prefix, Rule, Severity, Span
 
 Places = list[tuple[Span, str]]
 
 
 def check(network: Network) -> Iterator[Finding]:
+    known, networks = addresses(network), list(node_networks(network))
+    nodes = frozenset(address for address, *_ in known)
     for item in ranges(network, "pod"):
-        places = [*stated(network, item.prefix), *uplinks(network, item.prefix), *static_routes(network, item.prefix)]
+        places = [*stated(known, item.prefix), *uplinks(networks, item.prefix), *static_routes(network, item.prefix, nodes)]
         if places:
             more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
             yield RULE.finding(
@@ -39,25 +43,30 @@ def check(network: Network) -> Iterator[Finding]:
             )
 
 
-def stated(network: Network, prefix: Prefix) -> Places:
+def addresses(network: Network) -> list[tuple[Address, int, str, NodeFact]]:
+    """Node addresses of the API in their order, with their place in the order of nodes."""
+    found = [(address, kind, node) for node in network.cluster.nodes.values() for kind, address in node.addresses]
+    return sorted(((address, place, kind, node) for place, (address, kind, node) in enumerate(found)), key=lambda item: item[:2])
+
+
+def stated(known: list[tuple[Address, int, str, NodeFact]], prefix: Prefix) -> Places:
     """Node addresses of the API inside the network."""
+    start = bisect_left(known, (prefix.family, prefix.value), key=itemgetter(0))
+    end = bisect_right(known, (prefix.family, prefix.last), key=itemgetter(0))
     return [
         (node.place("status", "addresses"), f"{address}, the {kind} of node {node.name}")
-        for node in network.cluster.nodes.values()
-        for kind, address in node.addresses
-        if prefix.covers(address)
+        for address, _, kind, node in sorted(known[start:end], key=itemgetter(1))
     ]
 
 
-def uplinks(network: Network, prefix: Prefix) -> Places:
+def uplinks(networks: list[OnLink], prefix: Prefix) -> Places:
     """Networks of the nodes' uplinks."""
-    items = [item for item in node_networks(network) if item.prefix.overlaps(prefix)]
+    items = [item for item in networks if item.prefix.overlaps(prefix)]
     return [(item.at, f"{item.prefix}, the network of {item.interface.device} on {item.interface.scope}") for item in items]
 
 
-def static_routes(network: Network, prefix: Prefix) -> Places:
+def static_routes(network: Network, prefix: Prefix, nodes: frozenset[Address]) -> Places:
     """Routes by the uplink to a gateway that is no node: those to nodes carry the pod network itself."""
-    nodes = {address for node in network.cluster.nodes.values() for _, address in node.addresses}
     found: Places = []
     for root in roots(network):
         devices = default_devices(root)
