@@ -312,8 +312,19 @@ def test_a_chain_of_routers(tmp_path: Path) -> None:
     assert only(found) == "reachable"
 
 
-@pytest.mark.parametrize(("rule", "fate"), [("counter", Fate.REACHABLE), ("ip daddr 10.0.0.1 drop", Fate.UNKNOWN)])
-def test_what_native_chains_of_bridges_do_to_frames_is_not_known(tmp_path: Path, rule: str, fate: Fate) -> None:
+@pytest.mark.parametrize(
+    ("rule", "fate"),
+    [
+        ("counter", Fate.REACHABLE),
+        ("ip daddr 10.0.0.1 drop", Fate.REACHABLE),
+        ("ip saddr 10.0.0.0/8 drop", Fate.UNREACHABLE),
+        ("ether type arp drop", Fate.UNREACHABLE),
+        ("arp operation reply drop", Fate.UNREACHABLE),
+        ("ether saddr 02:99:00:00:00:01 drop", Fate.REACHABLE),
+        ("ct state new drop", Fate.UNKNOWN),
+    ],
+)
+def test_what_native_chains_of_bridges_do_to_frames(tmp_path: Path, rule: str, fate: Fate) -> None:
     files = host_gw(1, 2)
     files["nodes/n1/nft_list_ruleset"] = (
         f"table bridge fw {{\n\tchain c {{\n\t\ttype filter hook forward priority filter; policy accept;\n\t\t{rule}\n\t}}\n}}\n"

@@ -1,25 +1,272 @@
-"""The chains of the families arp and bridge that may do more than accept: what they do to a question for a neighbour, or to a frame, is open.
+"""The chains of the families arp and bridge that may do more than accept: which of them are decided, and what they do to a question for a neighbour.
 
 ARP passes the chains at ``input`` when a host takes it and those at ``output`` when it sends it (net/ipv4/arp.c ``arp_rcv``, ``arp_xmit``), those at
 ``forward`` in a bridge with bridge-nf-call-arptables. Frames pass a bridge's chains at ``prerouting`` and ``forward`` on their way through, at
 ``input`` on their way up, at ``output`` and ``postrouting`` on their way out (net/bridge/br_input.c, br_forward.c).
+
+A chain whose table was read is decided by its rules: for ARP here (``judged``), for packets in the walk and in the language, as chains of the family inet are.
+All other chains are open.
 """
 
 from __future__ import annotations
 
-from analyzer.facts.netfilter import NftChainFact
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from analyzer.facts.netfilter import Jump, NftChainFact, Pass, Verdict
+from analyzer.facts.nftables import (
+    Among,
+    Bitwise,
+    Ct,
+    Fib,
+    Key,
+    Meta,
+    NftSet,
+    NftTableFact,
+    Offload,
+    Payload,
+    Remember,
+    Selector,
+    SetTo,
+    Statement,
+    Translation,
+    Value,
+    VerdictMap,
+)
 from analyzer.model.network import Namespace
+from analyzer.source import Span
 
 SETTLE = "what the rules of this chain do to it"
 SENT = ("output", "postrouting")
+DEPTH, ARP = 64, 0x806
+REQUEST, ANSWER = 1, 2
+CONSTANT = {"htype": 1, "ptype": 0x800, "hlen": 6, "plen": 4}
+"""Ethernet and IPv4 (net/ipv4/arp.c ``arp_create``)."""
+
+
+class Asked(NamedTuple):
+    """An ARP packet in its frame, at a hook. What is None is not known."""
+
+    operation: int
+    sender: int | None
+    target: int | None
+    sender_mac: int | None
+    target_mac: int | None
+    in_device: str | None = ""
+    out_device: str | None = ""
+    source_mac: int | None = None
+    destination_mac: int | None = None
+
+
+class Refused(NamedTuple):
+    """A chain drops it: in words, and where."""
+
+    words: str
+    at: Span
+
+
+Judged = Refused | NftChainFact | None
+"""What chains do to an ARP packet: one drops it, one is open, or it passes."""
 
 
 def open_chain(space: Namespace, family: str, hooks: tuple[str, ...] = ()) -> NftChainFact | None:
-    """The first chain of a family, at one of the hooks, that may do more than accept."""
-    for chain in space.nft_chains:
-        if chain.family == family and not chain.inert and (not hooks or chain.hook.lower() in hooks):
-            return chain
-    return None
+    """The first chain of a family, at one of the hooks, that may do more than accept, and that is not decided."""
+    return next((chain for chain in acting(space, family, hooks) if table_of(space, chain) is None), None)
+
+
+def acting(space: Namespace, family: str, hooks: tuple[str, ...] = ()) -> Iterator[NftChainFact]:
+    """The chains of a family, at one of the hooks, that may do more than accept, in their order."""
+    found = (
+        chain
+        for chain in space.nft_chains
+        if chain.family == family and not chain.inert and (not hooks or chain.hook.lower() in hooks)
+    )
+    return iter(sorted(found, key=lambda chain: chain.priority))
+
+
+def decided(space: Namespace, hook: str) -> Iterator[tuple[NftChainFact, NftTableFact]]:
+    """The chains of bridges at a hook that are decided, with their tables."""
+    for chain in acting(space, "bridge", (hook,)):
+        if (table := table_of(space, chain)) is not None:
+            yield chain, table
+
+
+def table_of(space: Namespace, chain: NftChainFact) -> NftTableFact | None:
+    """The table of a chain that is decided; None: it is open."""
+    table = next((one for one in space.nft_tables if (one.family, one.name) == (chain.family, chain.table)), None)
+    if table is None or chain.name not in table.chains:
+        return None
+    return table if chain.family == "arp" or follows(table, chain) else None
+
+
+def follows(table: NftTableFact, start: NftChainFact) -> bool:
+    """Whether a chain of a bridge, with all that it goes to, does what chains of IP do too: nothing with connections, of which a bridge has its own
+    (nf_conntrack_bridge.c), and on the way out nothing with the frame's header, which the packet does not have yet."""
+    seen, waiting = {start.name}, [start.name]
+    while waiting:
+        chain = table.chains.get(waiting.pop())
+        if chain is None:
+            return False
+        for item in (one for rule in chain.rules for one in rule.statements):
+            if not simple(item, start.hook in SENT):
+                return False
+            to = {item.chain} if isinstance(item, Jump) else jumps(item, table) if isinstance(item, VerdictMap) else set()
+            waiting += sorted(to - seen)
+            seen |= to
+    return True
+
+
+def simple(item: Statement, leaving: bool) -> bool:
+    """Whether a statement does the same to a frame as to a packet."""
+    match item:
+        case SetTo(connection=True) | Translation() | Offload() | Remember():
+            return False
+        case Among(key) | VerdictMap(key):
+            return not any(strange(part, leaving) for part in key)
+        case _:
+            return True
+
+
+def strange(selector: Selector, leaving: bool) -> bool:
+    """Whether a value is another one for frames than for packets."""
+    match selector:
+        case Ct() | Fib() | Meta("pkttype" | "length" | "skuid" | "skgid"):
+            return True
+        case Payload("ether"):
+            return leaving
+        case Bitwise(of):
+            return strange(of, leaving)
+        case _:
+            return False
+
+
+def jumps(item: VerdictMap, table: NftTableFact) -> set[str]:
+    """The chains that a map leads to."""
+    of = table.sets.get(item.values) if isinstance(item.values, str) else item.values
+    return {one.data.chain for one in of.elements if isinstance(one.data, Jump)} if of is not None else set()
+
+
+def judged(space: Namespace, family: str, hooks: tuple[str, ...], asked: Asked) -> Judged:
+    """What the chains at the hooks do to an ARP packet. Whether one is open does not matter where another drops it."""
+    doubt: NftChainFact | None = None
+    for chain in acting(space, family, hooks):
+        table = next((one for one in space.nft_tables if (one.family, one.name) == (family, chain.table)), None)
+        end = chain_end(table, chain.name, asked) if table is not None and chain.name in table.chains else None
+        if end == "continue":
+            end = "drop" if chain.policy == "drop" else "accept"
+        if end == "drop":
+            return Refused(f"the chain {family} {chain.table} {chain.name} of {space.scope} drops ARP", chain.at)
+        doubt = doubt or (chain if end is None else None)
+    return doubt
+
+
+def chain_end(table: NftTableFact, name: str, asked: Asked, depth: int = 0) -> str | None:
+    """``accept``, ``drop`` or ``continue``; None: not known (nf_tables_core.c ``nft_do_chain``)."""
+    chain = table.chains.get(name)
+    if chain is None or depth > DEPTH:
+        return None
+    for rule in chain.rules:
+        match rule_end(rule.statements, table, asked, depth):
+            case "continue":
+                continue
+            case "return":
+                return "continue"
+            case end:
+                return end
+    return "continue"
+
+
+def rule_end(statements: tuple[Statement, ...], table: NftTableFact, asked: Asked, depth: int) -> str | None:
+    """What a rule says: the end of a chain, ``return``, or ``continue``."""
+    for item in statements:
+        match item:
+            case Among(key, values, negated):
+                found = among(key, values, table, asked)
+                if found is None:
+                    return None
+                if found is ABSENT or (found is not MISSED) == negated:
+                    return "continue"
+            case VerdictMap(key, values):
+                found = among(key, values, table, asked)
+                if found is None or found in (ABSENT, MISSED):
+                    return None if found is None else "continue"
+                return act_end(found, table, asked, depth)
+            case Verdict() | Jump():
+                return act_end(item, table, asked, depth)
+            case Pass():
+                continue
+            case _:
+                return None
+    return "continue"
+
+
+def act_end(act: object, table: NftTableFact, asked: Asked, depth: int) -> str | None:
+    """What a verdict says."""
+    match act:
+        case Verdict(name):
+            return name.lower()
+        case Jump(chain, goto):
+            end = chain_end(table, chain, asked, depth + 1)
+            return "return" if goto and end == "continue" else end
+        case _:
+            return None
+
+
+ABSENT, MISSED, HELD = "the packet has no such value", "no element holds it", "an element holds it"
+
+
+def among(key: Key, values: NftSet | str, table: NftTableFact, asked: Asked) -> object:
+    """The verdict of the element that holds the key's values, or HELD; MISSED, ABSENT; None: not known."""
+    of = table.sets.get(values) if isinstance(values, str) else values
+    own = [value_of(part, asked) for part in key]
+    if ABSENT in own:
+        return ABSENT
+    if of is None or of.fleeting or of.unread or None in own:
+        return None
+    for item in of.elements:
+        if all(holds(value, one) for value, one in zip(item.key, own, strict=False)):
+            return item.data if item.data is not None else HELD
+    return MISSED
+
+
+def holds(value: Value, own: object) -> bool:
+    """Whether an element's value is the packet's."""
+    if isinstance(value, str):
+        return isinstance(own, str) and (own.startswith(value[:-1]) if value.endswith("*") else own == value)
+    return isinstance(own, int) and value[0] <= own <= value[1]
+
+
+def value_of(selector: Selector, asked: Asked) -> int | str | None:
+    """What an ARP packet has; ABSENT: nothing such; None: not known."""
+    match selector:
+        case Payload("arp", name):
+            return {**CONSTANT, **fields(asked)}.get(name)
+        case Payload("ether", name):
+            return {"type": ARP, "saddr": asked.source_mac, "daddr": asked.destination_mac}.get(name)
+        case Payload() | Meta("l4proto"):
+            return ABSENT
+        case Meta("iif" | "iifname"):
+            return asked.in_device
+        case Meta("oif" | "oifname"):
+            return asked.out_device
+        case Meta("protocol"):
+            return ARP
+        case Bitwise(of, mask, flip):
+            own = value_of(of, asked)
+            return own if not isinstance(own, int) else own & mask ^ flip
+        case _:
+            return None
+
+
+def fields(asked: Asked) -> Mapping[str, int | None]:
+    """The fields of ARP by their names."""
+    return {
+        "operation": asked.operation,
+        "saddr ip": asked.sender,
+        "daddr ip": asked.target,
+        "saddr ether": asked.sender_mac,
+        "daddr ether": asked.target_mac,
+    }
 
 
 def words(chain: NftChainFact, space: Namespace) -> str:

@@ -1,6 +1,7 @@
 """What ``arptables-save`` and ``ebtables-save`` print: the base chains of tables of their own, and whether these can do more than accept.
 
-Rules are not read further than to their targets (arptables(8), ebtables(8)): a chain that drops, changes, marks or sends on what it sees is open.
+Rules of ebtables are not read further than to their targets (ebtables(8)): a chain that drops, changes, marks or sends on what it sees is open. Those
+of arptables are, and make a table as nft lists it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from dataclasses import dataclass, field
 
 from analyzer.facts.base import Fact
 from analyzer.facts.netfilter import NftChainFact
+from analyzer.facts.nftables import Base, NftChain, NftRule, NftTableFact
 from analyzer.parsers import gap
+from analyzer.parsers._arp_rules import statements
 from analyzer.parsers._words import refuse_errors
 from analyzer.source import Gap, Source, Span
 
@@ -27,6 +30,7 @@ class Draft:
     line: int
     policy: str
     targets: list[tuple[str, int]] = field(default_factory=list)
+    rules: list[tuple[str, int]] = field(default_factory=list)
 
 
 def reader(family: str, hooks: Mapping[str, str]) -> Callable[[Source], Iterator[Fact | Gap]]:
@@ -45,13 +49,32 @@ def reader(family: str, hooks: Mapping[str, str]) -> Callable[[Source], Iterator
                 table.setdefault(found.group(1), Draft(number, found.group(2)))
             elif (words := text.split(maxsplit=2))[0] == "-A" and len(words) > 1:
                 target = TARGET.search(text)
-                table.setdefault(words[1], Draft(number, "-")).targets.append((target.group(1) if target else "CONTINUE", number))
+                draft = table.setdefault(words[1], Draft(number, "-"))
+                draft.targets.append((target.group(1) if target else "CONTINUE", number))
+                draft.rules.append((words[2] if len(words) > 2 else "", number))
             else:
                 yield stranger(source, number, text)
         for name, chains in tables.items():
+            if family == "arp":
+                yield arp_table(source, name, chains, hooks)
             yield from (base(source, family, name, chains, own, hook) for own, hook in hooks.items() if own in chains)
 
     return read
+
+
+def arp_table(source: Source, name: str, chains: Mapping[str, Draft], hooks: Mapping[str, str]) -> NftTableFact:
+    """A table of ARP with its rules."""
+    own = frozenset(chains) - frozenset(hooks)
+    made: dict[str, NftChain] = {}
+    for chain, draft in chains.items():
+        rules = tuple(
+            NftRule(statements(text, own), place, Span(source.path, line), text)
+            for place, (text, line) in enumerate(draft.rules, 1)
+        )
+        start = Base("filter", hooks[chain], 0, draft.policy.lower()) if chain in hooks else None
+        made[chain] = NftChain(chain, rules, start, Span(source.path, draft.line))
+    at = Span(source.path, min(draft.line for draft in chains.values()) if chains else 1)
+    return NftTableFact(at=at, scope=source.scope, family="arp", name=name, chains=made, sets={}, flowtables={})
 
 
 def stranger(source: Source, number: int, text: str) -> Gap:

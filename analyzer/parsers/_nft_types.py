@@ -8,7 +8,7 @@ from analyzer.addresses import address, hardware_address, prefix
 from analyzer.facts.nftables import Bitwise, Ct, Fib, Meta, Payload, Pick, Selector, Value
 
 WIDTHS: Mapping[str, int] = {
-    "ipv4_addr": 32, "ipv6_addr": 128, "ether_addr": 48, "inet_service": 16, "inet_proto": 8, "mark": 32, "integer": 32, "ct_state": 32,
+    "ipv4_addr": 32, "ipv6_addr": 128, "ether_addr": 48, "inet_service": 16, "inet_proto": 8, "mark": 32, "integer": 32, "ct_state": 32, "arp_op": 16,
     "ct_status": 32, "ct_dir": 8, "nf_proto": 8, "ether_type": 16, "pkt_type": 8, "fib_addrtype": 32, "icmp_type": 8, "icmpv6_type": 8,
     "icmp_code": 8, "icmpv6_code": 8, "tcp_flag": 8, "boolean": 1, "uid": 32, "ttl": 8, "number": 8,
 }  # fmt: skip
@@ -22,6 +22,7 @@ NAMES: Mapping[str, Mapping[str, int]] = {
     "ct_dir": {"original": 0, "reply": 1},
     "nf_proto": {"ipv4": 2, "ipv6": 10},
     "ether_type": {"ip": 0x800, "arp": 0x806, "ip6": 0x86DD, "8021q": 0x8100, "vlan": 0x8100, "8021ad": 0x88A8},
+    "arp_op": {"request": 1, "reply": 2, "rrequest": 3, "rreply": 4, "inrequest": 8, "inreply": 9, "nak": 10},
     "pkt_type": {"host": 0, "unicast": 0, "broadcast": 1, "multicast": 2, "other": 3},
     "fib_addrtype": {
         "unspec": 0, "unicast": 1, "local": 2, "broadcast": 3, "anycast": 4, "multicast": 5, "blackhole": 6, "unreachable": 7, "prohibit": 8,
@@ -57,6 +58,10 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
     "icmp": {"type": "icmp_type", "code": "icmp_code"},
     "icmpv6": {"type": "icmpv6_type", "code": "icmpv6_code"},
     "ether": {"saddr": "ether_addr", "daddr": "ether_addr", "type": "ether_type"},
+    "arp": {
+        "htype": "integer", "ptype": "ether_type", "hlen": "number", "plen": "number", "operation": "arp_op", "saddr ip": "ipv4_addr",
+        "daddr ip": "ipv4_addr", "saddr ether": "ether_addr", "daddr ether": "ether_addr",
+    },
 }  # fmt: skip
 META: Mapping[str, str] = {
     "mark": "mark", "iif": "iface_index", "oif": "iface_index", "iifname": "ifname", "oifname": "ifname", "l4proto": "inet_proto",

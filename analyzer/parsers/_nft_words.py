@@ -96,7 +96,10 @@ def header(protocol: str, words: Words) -> Node:
         return {f"{protocol} option": {"name": words.take(), "field": words.take()}}
     if protocol == "sctp" and words.given("chunk"):
         return {"sctp chunk": {"name": words.take(), "field": words.take()}}
-    return {"payload": {"protocol": protocol, "field": words.take()}}
+    field = words.take()
+    if protocol == "arp" and words.peek() in ("ip", "ether"):
+        field = f"{field} {words.take()}"
+    return {"payload": {"protocol": protocol, "field": field}}
 
 
 def ct(words: Words) -> Node:

@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from analyzer.addresses import Address, hardware_text
 from analyzer.facts.links import Bridge, LinkFact
 from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact
-from analyzer.model.link_filters import SENT
 from analyzer.model.network import Interface
-from analyzer.solve import discovery, internet, links, resolution
+from analyzer.solve import bridge_filters, discovery, internet, links, resolution
 from analyzer.solve.netfilter import Hook, HookPacket
 from analyzer.solve.route_answers import Route
 from analyzer.solve.route_lookup import route_of
 from analyzer.solve.walk_index import Space
-from analyzer.solve.walk_state import HEADER, Answered, Dropped, Endings, Frame, Left, Undecided, Walk
+from analyzer.solve.walk_state import HEADER, Answered, Dropped, Endings, Frame, Left, Question, Undecided, Walk
 from analyzer.source import Span
 
 LOCAL = ""
@@ -35,9 +34,10 @@ def enter(walk: Walk, space: Space, bridge: str, port: str, frame: Frame) -> End
     if fact is not None and fact.state in CLOSED:
         return walk.drop(at.scope, f"port {port} of {at} is {fact.state}", fact.at)
     walk.taken_for_granted(space, "bridge-link")
-    if (doubt := discovery.barred(walk, space, "bridge")) is not None:
-        return doubt
-    load = frame.filtered
+    seen = bridge_filters.passed(walk, space, "prerouting", frame, port, "")
+    if not isinstance(seen, Frame):
+        return seen
+    frame, load = seen, seen.filtered
     if load is not None and calls_iptables(walk, space, bridge, load.packet.family):
         passed = prerouting(walk, space, bridge, port, frame, load)
         if not isinstance(passed, Frame):
@@ -71,7 +71,7 @@ def switch(walk: Walk, space: Space, at: Interface, port: str, number: int, fram
         return links.branches(walk, flooded(walk, space, at, port, number, frame))
     target, fact = found
     if target == LOCAL:
-        return pass_up(walk, space, at, number, frame)
+        return pass_up(walk, space, at, port, number, frame)
     what = f"{at.device} has {hardware_text(frame.destination)} at {target}"
     walk.tell(at.scope, "bridge", what, fact.at if fact else None, links.packet_of(frame))
     return to_port(walk, space, at, port, target, number, frame, False)
@@ -79,7 +79,7 @@ def switch(walk: Walk, space: Space, at: Interface, port: str, number: int, fram
 
 def everywhere(walk: Walk, space: Space, at: Interface, port: str, number: int, frame: Frame) -> Iterator[Endings]:
     """A broadcast is for the host and for every other port."""
-    yield pass_up(walk, space, at, number, frame)
+    yield pass_up(walk, space, at, port, number, frame)
     yield from flooded(walk, space, at, port, number, frame)
 
 
@@ -104,7 +104,7 @@ def hairpin(space: Space, port: str) -> bool:
     return bool(fact and fact.hairpin)
 
 
-def pass_up(walk: Walk, space: Space, at: Interface, number: int, frame: Frame) -> Endings:
+def pass_up(walk: Walk, space: Space, at: Interface, port: str, number: int, frame: Frame) -> Endings:
     """``br_pass_frame_up``."""
     bridge = space.links[at.device]
     tag = number
@@ -113,13 +113,12 @@ def pass_up(walk: Walk, space: Space, at: Interface, number: int, frame: Frame) 
         if own is None:
             return walk.drop(at.scope, f"{at} itself is not in VLAN {number}", bridge.at)
         tag = 0 if own.untagged else number
-    return links.arrive(walk, at, frame._replace(vlan=tag))
+    seen = bridge_filters.passed(walk, space, "input", frame, port, "")
+    return links.arrive(walk, at, seen._replace(vlan=tag)) if isinstance(seen, Frame) else seen
 
 
 def from_bridge(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
     """The host sends by the bridge (``br_dev_xmit``)."""
-    if (doubt := discovery.barred(walk, space, "bridge", SENT)) is not None:
-        return doubt
     number = frame.vlan
     if at.device in space.filtering and not number:
         number = default_of(space, at.device, at.device)
@@ -200,8 +199,11 @@ def to_port(
     tag = egress_tag(space, at.device, target, number)
     if tag is None:
         return walk.drop(at.scope, f"port {target} of {at} is not in VLAN {number}", vlan_place(space, target), copy)
-    hooked = frame.prerouted and port is not None
-    frame = cut(frame, link) if hooked else frame
+    seen = leaving(walk, space, port, target, frame)
+    if not isinstance(seen, Frame):
+        return seen
+    hooked = seen.prerouted and port is not None
+    frame = cut(seen, link) if hooked else seen
     if (refused := links.longer(walk, Interface(at.scope, target), link, frame, 0 if hooked else 4)) is not None:
         return refused
     load = frame.filtered
@@ -211,10 +213,18 @@ def to_port(
             return passed
         frame = frame.carrying(passed, True)
     if load is None and port is not None and space.switch("net.bridge.bridge-nf-call-arptables"):
-        if (doubt := discovery.barred(walk, space, "arp", ("forward",))) is not None:
-            return doubt
+        asked = frame.load
+        refused = discovery.judged_arp(walk, space, "forward", asked, port, target) if isinstance(asked, Question) else None
+        if refused is not None:
+            return refused
         walk.assume(f"arptables of {space.place}, as far as it was captured, lets ARP between the ports of {at.device} pass")
     return links.transmit(walk, Interface(at.scope, target), frame if frame.vlan == tag else frame._replace(vlan=tag))
+
+
+def leaving(walk: Walk, space: Space, port: str | None, target: str, frame: Frame) -> Frame | Endings:
+    """Past the bridge's own chains on the way out."""
+    seen = bridge_filters.passed(walk, space, "forward" if port is not None else "output", frame, port or "", target)
+    return bridge_filters.passed(walk, space, "postrouting", seen, "", target) if isinstance(seen, Frame) else seen
 
 
 def cut(frame: Frame, link: LinkFact) -> Frame:

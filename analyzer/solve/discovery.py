@@ -1,5 +1,5 @@
 """Neighbour discovery of IPv6 as packets: the hooks that a solicitation and its advertisement pass. ARP passes none of
-them, but chains of its own, which are open where they may do more than accept.
+them, but chains of its own.
 
 After net/ipv6/ndisc.c (``ndisc_send_skb``: OUTPUT, ``ip6_output``: POSTROUTING), net/ipv6/addrconf.c (``addrconf_addr_solict_mult``) and
 net/bridge/br_netfilter_hooks.c, which shows them to the hooks of a bridge as it does any IPv6 packet. Conntrack leaves them UNTRACKED
@@ -8,9 +8,9 @@ net/bridge/br_netfilter_hooks.c, which shows them to the hooks of a bridge as it
 
 from __future__ import annotations
 
-from analyzer.model.link_filters import SETTLE, open_chain, words
+from analyzer.model.link_filters import judged
 from analyzer.model.network import Interface
-from analyzer.solve import internet, links
+from analyzer.solve import bridge_filters, internet, links
 from analyzer.solve.netfilter import Hook, HookPacket
 from analyzer.solve.packet import ICMPV6, Packet
 from analyzer.solve.walk_index import Space
@@ -25,7 +25,7 @@ OUTSIDER = 0
 def sent(walk: Walk, space: Space, device: str, load: Question) -> Question | Endings:
     """A question or an answer that a host sends, past OUTPUT and POSTROUTING; ARP as it is."""
     if load.target.family == 4:
-        return barred(walk, space, "arp", ("output",)) or load
+        return judged_arp(walk, space, "output", load, "", device) or load
     passed = through(walk, space, (Hook.OUTPUT, Hook.POSTROUTING), HookPacket(packet_of(load), out_device=device, local=True))
     return load._replace(packet=passed) if isinstance(passed, HookPacket) else passed
 
@@ -33,21 +33,18 @@ def sent(walk: Walk, space: Space, device: str, load: Question) -> Question | En
 def taken(walk: Walk, space: Space, device: str, frame: Frame, load: Question) -> Endings | None:
     """PREROUTING, where the bridge has not been there yet, and INPUT; None: the host takes it."""
     if load.packet is None:
-        return barred(walk, space, "arp", ("input",))
+        return judged_arp(walk, space, "input", load, device, "")
     hooks = (Hook.INPUT,) if frame.prerouted else (Hook.PREROUTING, Hook.INPUT)
     passed = through(walk, space, hooks, load.packet.framed(device, frame.kind, frame.source))
     return None if isinstance(passed, HookPacket) else passed
 
 
-def barred(walk: Walk, space: Space, family: str, hooks: tuple[str, ...] = ()) -> Endings | None:
-    """What becomes of a question or a frame where a chain that is not walked may do more than accept it; None: it passes."""
-    chain = open_chain(space.namespace, family, hooks)
-    if chain is None:
+def judged_arp(walk: Walk, space: Space, hook: str, load: Question, came: str, goes: str) -> Endings | None:
+    """What becomes of a question or an answer that the chains of ARP drop, or may drop; None: it passes."""
+    if not space.namespace.nft_chains:
         return None
-    text = words(chain, space.namespace)
-    if walk.oracle.test(text, chain.at, SETTLE):
-        return None
-    return walk.undecided(f"it is not known whether {text}", chain.at, SETTLE)
+    asked = bridge_filters.asked_of(walk, load)._replace(in_device=came, out_device=goes)
+    return bridge_filters.settled(walk, space, judged(space.namespace, "arp", (hook,), asked))
 
 
 def packet_of(load: Question) -> Packet:
@@ -72,8 +69,11 @@ def by_outsider(walk: Walk, at: Interface, left: Left) -> Endings:
     """The endings of the advertisement that a host outside the capture would send. Who sent a packet from there is known already when that is
     answered: it asked, or was asked."""
     asked = left.load
-    if not isinstance(asked, Question) or asked.packet is None:
+    if not isinstance(asked, Question):
         return [Answered(OUTSIDER, None, None)]
+    if asked.packet is None:
+        given = asked._replace(mac=OUTSIDER, answer=True)
+        return judged_arp(walk, walk.space(at.scope), "input", given, at.device, "") or [Answered(OUTSIDER, None, None)]
     answer = asked._replace(mac=OUTSIDER, answer=True)
     packet = HookPacket(packet_of(answer))
     link = walk.index.link(at)

@@ -86,6 +86,8 @@ def payload(protocol: str, name: str, visit: Visit) -> Loaded | None:
         return network(name, packet) if packet.family == (4 if protocol == "ip" else 6) else None
     if protocol == "ether":
         return ether(name, visit)
+    if protocol == "arp":
+        return None
     if protocol in ("icmp", "icmpv6"):
         wanted = ICMP if protocol == "icmp" else ICMPV6
         return (packet.icmp_type if name == "type" else packet.icmp_code) if packet.protocol == wanted else None

@@ -18,6 +18,7 @@ from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, contains, difference, intersection, normalised
 from analyzer.source import Scope
 from analyzer.transfer.bridge import local
+from analyzer.transfer.bridge_filters import filters
 from analyzer.transfer.cilium import answers as programmed
 from analyzer.transfer.lookup import NotKnown, Way, is_own, largest, own_values, refused, routing
 from analyzer.transfer.reach import Reach, crossings, flood
@@ -130,7 +131,7 @@ class Wire:
     def cases(self, hosts: Iterable[Host]) -> Iterator[int | None]:
         """The sources of packets by which the answers of hosts may differ; None is every other one."""
         yield None
-        if self.context.family == 4 and not all(self.plain(host) for host in hosts):
+        if self.context.family == 4 and (filters(self.context) or not all(self.plain(host) for host in hosts)):
             yield from sorted(self.own)
 
     @cached_property
@@ -144,11 +145,12 @@ class Wire:
 
     def teaching(self) -> Iterator[tuple[Host, int]]:
         """Who may ask from which address, where asking for it might bring another MAC."""
+        filtered = filters(self.context)
         for host in self.everybody:
-            sure = host in self.hosts and self.plain(host) and not self.proxies
+            sure = host in self.hosts and self.plain(host) and not self.proxies and not filtered
             if not sure or doubled(self.context, host.at.scope):
                 values = senders(self.context, host.at.scope)
-                yield from ((host, value) for value in values if self.told(value) != {host.mac})
+                yield from ((host, value) for value in values if filtered or self.told(value) != {host.mac})
 
     def teaching_six(self) -> Iterator[tuple[Host, int]]:
         """Who may ask from which address, where asking for it might bring no answer."""

@@ -13,10 +13,11 @@ from analyzer.addresses import hardware_text
 from analyzer.facts.links import Bridge, Vlan
 from analyzer.facts.neighbours import ForwardingFact
 from analyzer.model.hardware import stands_in
-from analyzer.model.link_filters import SENT, open_chain
+from analyzer.model.link_filters import acting
 from analyzer.model.network import Interface
 from analyzer.ranges import normalised, single
 from analyzer.source import Scope
+from analyzer.transfer.bridge_filters import entering, going_up, leaving
 from analyzer.transfer.ir import (
     DNAT_STATUS,
     KEEP,
@@ -38,7 +39,7 @@ from analyzer.transfer.ir import (
 from analyzer.transfer.lookup import own_values
 from analyzer.transfer.reach import bridge_of, filtering, flood, inner_vlan, may_pass, vlans_of
 from analyzer.transfer.sizes import sent
-from analyzer.transfer.space import Context, barred, by_value, call, drop, goto, number, seq, unless
+from analyzer.transfer.space import Context, by_value, call, drop, goto, number, seq, unless
 from analyzer.transfer.traffic_control import filters
 
 FIXED = frozenset({"static", "permanent", "extern_learn", "sticky"})
@@ -55,7 +56,7 @@ def port_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     if fact is not None and fact.state in ("disabled", "blocking", "listening"):
         return drop(f"the port {at} of {bridge.device} is {fact.state}")
     came = seq(
-        framed(context, scope),
+        entering(context, bridge, detail),
         enters(context, bridge, detail),
         Assign(Field.IN_INTERFACE, context.names.number(bridge.device)),
         Assign(Field.PHYSICAL_IN, context.names.number(detail)),
@@ -71,11 +72,6 @@ def port_stage(context: Context, scope: Scope, detail: str) -> Transfer:
             missing = context.space(scope).missing["sysctl"]
             words = f"{scope}: bridged packets do not pass iptables (bridge-nf-call-iptables; {missing})"
             return seq(came, unless(words, KEEP), own(context, bridge, detail))
-
-
-def framed(context: Context, scope: Scope, hooks: tuple[str, ...] = ()) -> Transfer:
-    """Chains of the family bridge are not read: where they can do more than accept, what they do to a frame is not known."""
-    return barred(context, scope, "bridge", hooks)
 
 
 def enters(context: Context, bridge: Interface, port: str) -> Transfer:
@@ -204,7 +200,11 @@ def up_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         if isinstance(kind, Vlan)
     }
     lost = drop(f"{bridge} has no VLAN device for the frame's tag")
-    return seq(leaves(context, bridge, detail), If(In(Field.VLAN, single(0)), here, by_value(Field.VLAN, tagged, lost)))
+    return seq(
+        leaves(context, bridge, detail),
+        going_up(context, bridge),
+        If(In(Field.VLAN, single(0)), here, by_value(Field.VLAN, tagged, lost)),
+    )
 
 
 def entries(context: Context, bridge: Interface) -> list[ForwardingFact]:
@@ -219,18 +219,12 @@ def entries(context: Context, bridge: Interface) -> list[ForwardingFact]:
 
 
 def bridged_stage(context: Context, scope: Scope, detail: str) -> Transfer:
-    """A frame on its way to a port, past the chains of what the host sends (``-``: no port brought it)."""
-    found = spread(context, scope, detail)
-    return seq(framed(context, scope, SENT), found) if detail.endswith(" -") else found
-
-
-def spread(context: Context, scope: Scope, detail: str) -> Transfer:
-    """The port that the frame leaves by: that of its MAC's entry, else the one behind which the MAC is (flooding)."""
+    """The port that the frame leaves by (the detail's is ``-`` where no port brought it): that of its MAC's entry, else the one behind which the MAC is (flooding)."""
     device, _, port = detail.partition(" ")
     bridge, came = Interface(scope, device), None if port == "-" else port
     context.granted(scope, "bridge-fdb")
     filtered = came is not None and context.family == 4 and number(context.switch(scope, "net.bridge.bridge-nf-call-arptables"))
-    if filtered and open_chain(context.space(scope), "arp", ("forward",)) is None:
+    if filtered and next(acting(context.space(scope), "arp", ("forward",)), None) is None:
         context.assume(f"arptables of {scope}, as far as it was captured, lets ARP between the ports of {device} pass")
     outside: Transfer = drop(f"no port of {bridge} leads to the frame's MAC")
     ends: dict[int, dict[str, None]] = {}
@@ -314,7 +308,7 @@ def forwarded(context: Context, bridge: Interface, came: str | None, port: str, 
     goes: Transfer = goto(bridge.scope, "frame", port)
     if came is not None and called(context, bridge):
         goes = goto(bridge.scope, "bridge forward", f"{bridge.device} {port}")
-    return seq(leaves(context, bridge, port), goes)
+    return seq(leaves(context, bridge, port), leaving(context, bridge, came, port), goes)
 
 
 def forward_stage(context: Context, scope: Scope, detail: str) -> Transfer:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from analyzer.model.link_filters import SENT, acting, words
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, single
 from analyzer.source import Scope
 from analyzer.transfer.answering import Host, wire
 from analyzer.transfer.bridge import called
+from analyzer.transfer.bridge_filters import entering, going_up, leaving
 from analyzer.transfer.ir import (
     KEEP,
     UNTRACKED,
@@ -207,7 +209,14 @@ def hook(scope: Scope, name: str) -> Transfer:
 def sends(context: Context, at: Interface) -> Visit:
     """The hooks of the host that sends by a device."""
     own = devices(0, context.names.number(at.device))
-    return at.scope, seq(own, hook(at.scope, "OUTPUT"), hook(at.scope, "POSTROUTING"))
+    return at.scope, seq(own, hook(at.scope, "OUTPUT"), hook(at.scope, "POSTROUTING"), *by_bridge(context, at))
+
+
+def by_bridge(context: Context, at: Interface) -> Iterator[Transfer]:
+    """The chains of a bridge that its own host sends by: by which port is not said here, and so what they do is open."""
+    space = context.space(at.scope)
+    for chain in acting(space, "bridge", SENT) if context.ports.get(at) else ():
+        yield unless(words(chain, space), KEEP)
 
 
 def passes(context: Context, between: Iterable[Crossing]) -> Iterator[Visit]:
@@ -216,10 +225,12 @@ def passes(context: Context, between: Iterable[Crossing]) -> Iterator[Visit]:
         scope, number = bridge.scope, context.names.number
         own, port, out = number(bridge.device), number(came), number(goes) if goes else 0
         seen = seq(devices(own, 0, port), hook(scope, "PREROUTING"))
+        last = going_up(context, bridge)
         if goes:
             forwarded = seq(devices(own, own, port, out), hook(scope, "FORWARD"))
             seen = seq(seen, forwarded, Assign(Field.IN_INTERFACE, 0), hook(scope, "POSTROUTING"))
-        yield scope, where_called(context, bridge, seen)
+            last = leaving(context, bridge, came, goes)
+        yield scope, seq(entering(context, bridge, came), where_called(context, bridge, seen), last)
 
 
 def where_called(context: Context, bridge: Interface, seen: Transfer) -> Transfer:

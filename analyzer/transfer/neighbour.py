@@ -13,15 +13,19 @@ from analyzer.facts.links import Ipvlan, LinkFact, OtherKind, Tunnel, Vrf, Wireg
 from analyzer.facts.neighbours import NeighbourFact
 from analyzer.facts.routes import LOCAL
 from analyzer.model.gaps import network_of
+from analyzer.model.link_filters import ANSWER, REQUEST, Asked, Judged, Refused
 from analyzer.model.network import Interface
-from analyzer.ranges import Ranges, difference, intersection, normalised
+from analyzer.ranges import Ranges, difference, intersection, normalised, single
 from analyzer.transfer.answering import Host, Wire, contested, wire
+from analyzer.transfer.bridge_filters import exchanged, filters, neighbours, of_outsiders, settled
 from analyzer.transfer.discovery import OUTSIDER, outsider, solicited
 from analyzer.transfer.ir import KEEP, Alt, Assign, End, Field, If, In, Opaque, Transfer, Unknown
 from analyzer.transfer.lookup import NotKnown
 from analyzer.transfer.ovs_asking import resolution
+from analyzer.transfer.reach import flood
+from analyzer.transfer.refusing import way
 from analyzer.transfer.remembering import recall, remember
-from analyzer.transfer.space import BROADCAST, Context, barred, by_value, drop, seq, span_of
+from analyzer.transfer.space import BROADCAST, Context, by_value, drop, seq, span_of
 
 UNUSABLE = frozenset({"FAILED", "INCOMPLETE", "NONE"})
 MANY = 32
@@ -68,7 +72,7 @@ def resolve(context: Context, at: Interface, link: LinkFact, quiet: bool = False
             fixed.setdefault(value, noted)
         elif not contested(context, value):
             fixed.setdefault(value, asking.recalled(value, asking.wire.learnable.get(value, ()), noted))
-    known = by_value(Field.NEXT_HOP, {**asking.rows(), **fixed}, seq(*asking.barred(asking.wire.proxies), asking.others()))
+    known = by_value(Field.NEXT_HOP, {**asking.rows(), **fixed}, asking.others())
     return seq(Assign(Field.SOURCE_MAC, own), groups(context, at, seq(*doubts(context, at), known)))
 
 
@@ -115,20 +119,33 @@ class Asking:
         """By the next hop: what was learnt of it before, else who answers."""
         wire = self.wire
         plain = {value for _, values in self.plain() for value in values}
-        found = {
-            value: seq(*self.barred(hosts), self.row(value)) for value, hosts in wire.by_target.items() if value not in plain
-        }
+        found = {value: self.row(value) for value in wire.by_target if value not in plain}
         for value, macs in wire.learnable.items():
             if value not in found:
                 found[value] = self.recalled(value, macs, self.others())
         return found
 
-    def barred(self, hosts: Iterable[Host]) -> Iterator[Transfer]:
-        """The chains of ARP that the question and its answer pass, at who asks and at whoever may answer."""
-        if self.context.family == 4 and self.context.filters_arp:
-            scopes = dict.fromkeys((self.wire.at.scope, *(host.at.scope for host in hosts)))
-            yield from (barred(self.context, scope, "arp", ("input", "output")) for scope in scopes)
-            yield from (barred(self.context, scope, "arp", ("forward",)) for scope in self.context.network.namespaces)
+    def judged(self, host: Host, target: int | None, sender: int | None) -> Judged:
+        """What the chains of ARP and of bridges do to a question and its answer."""
+        if self.context.family == 6 or not filters(self.context):
+            return None
+        at, own = self.wire.at, self.own
+        there = way(self.context, self.wire.reach, host.at)
+        back = way(self.context, flood(self.context, ("frame", host.at, 0)), at)
+        question = Asked(REQUEST, sender or 0, target, own, 0)
+        answer = Asked(ANSWER, target, sender or 0, host.mac, own)
+        return exchanged(self.context, at, host.at, there or (), back or (), question, answer)
+
+    def heard(self, hosts: Iterable[Host], target: int | None, sender: int | None) -> tuple[list[Host], Judged]:
+        """The hosts that the chains let answer, and a chain of which it is not known whether it does."""
+        found: list[Host] = []
+        doubt: Judged = None
+        for host in hosts:
+            verdict = self.judged(host, target, sender)
+            if not isinstance(verdict, Refused):
+                found.append(host)
+                doubt = doubt or verdict
+        return found, doubt
 
     def plain(self) -> Iterator[tuple[Host, list[int]]]:
         """Hosts with many addresses that they alone answer for, to everybody, and learn nothing by it (kube-ipvs0)."""
@@ -170,14 +187,18 @@ class Asking:
                     hosts.append(host)
                 case False:
                     continue
-        if not hosts:
+        sender = self.wire.sender(case, target)
+        heard, doubt = self.heard(hosts, target, sender)
+        if hosts and not heard:
+            return drop(f"the chains of ARP let nobody on the network of {self.wire.at} answer")
+        if not (hosts := heard):
             return self.others()
         if self.quiet and len({host.mac for host in hosts}) > 1:
             who = Address(self.context.family, target)
             return End(Unknown(f"which of the {len(hosts)} hosts that answer for {who} on {self.wire.at} was heard is not known"))
         kept = bool(self.several(target))
-        told = self.learnt(hosts, self.wire.sender(case, target))
-        return seq(told, self.chosen(target, hosts, kept))
+        told = self.learnt(hosts, sender)
+        return settled(self.context, self.wire.at.scope, doubt, seq(told, self.chosen(target, hosts, kept)))
 
     def chosen(self, target: int, hosts: list[Host], kept: bool) -> Transfer:
         """The answer that arrives first stays."""
@@ -207,13 +228,36 @@ class Asking:
         left: Transfer = drop(f"nobody on the network of {at} answers for the next hop")
         if reach.outside or reach.unknown:
             left = Assign(Field.DESTINATION_MAC, OUTSIDER) if self.quiet else outsider(self.context, at, reach)
+            if self.context.family == 4 and filters(self.context):
+                left = self.of_outsiders(left)
         for ranges, hosts in reversed(apart([(host.proxied, (host,)) for host in self.wire.proxies])):
             left = If(In(Field.NEXT_HOP, ranges), self.by_proxies(hosts, ranges[0][0], left), left)
         for host, values in self.plain():
             ranges = normalised((value, value) for value in values)
-            found = seq(*self.barred((host,)), Assign(Field.DESTINATION_MAC, host.mac))
+            verdict = self.judged(host, None, None)
+            found = settled(self.context, at.scope, verdict, Assign(Field.DESTINATION_MAC, host.mac))
             left = If(In(Field.NEXT_HOP, ranges), found, left)
         return left
+
+    def of_outsiders(self, left: Transfer) -> Transfer:
+        """What follows where a host outside answers: the asker's own chains may keep it from asking, or hearing. Who sent a packet from there is known."""
+        at = self.wire.at
+
+        def asked(target: int | None) -> Transfer:
+            cases = {case: self.wire.sender(case, target or 0) for case in (None, *sorted(self.wire.own))}
+            found = {
+                case: settled(self.context, at.scope, of_outsiders(self.context, at, self.own, target, sender), left)
+                for case, sender in cases.items()
+            }
+            default = found.pop(None)
+            return by_value(
+                Field.SOURCE, {case: then for case, then in found.items() if case is not None and then != default}, default
+            )
+
+        rest = asked(None)
+        rows = {value: then for value in neighbours(self.context, at) if (then := asked(value)) != rest}
+        first = by_value(Field.NEXT_HOP, rows, rest) if rows else rest
+        return If(In(Field.DIRECTION, single(1)), left, first) if first != left else left
 
     def by_proxies(self, hosts: tuple[Host, ...], target: int, otherwise: Transfer) -> Transfer:
         """What hosts answer for an address of others: the same for all addresses that they are proxies of."""
@@ -224,8 +268,14 @@ class Asking:
     def of_proxies(self, hosts: tuple[Host, ...], target: int, source: int | None, otherwise: Transfer) -> Transfer:
         """``by_proxies`` for one source."""
         found = [host for host in hosts if self.wire.answers(host, target, source) is True]
-        told = self.learnt(found, self.wire.sender(source, target))
-        return seq(told, self.chosen(target, found, False)) if found else otherwise
+        sender = self.wire.sender(source, target)
+        heard, doubt = self.heard(found, None, sender)
+        if found and not heard:
+            return drop(f"the chains of ARP let nobody on the network of {self.wire.at} answer")
+        told = self.learnt(heard, sender)
+        return (
+            settled(self.context, self.wire.at.scope, doubt, seq(told, self.chosen(target, heard, False))) if heard else otherwise
+        )
 
 
 def apart(parts: Sequence[tuple[Ranges, tuple[Host, ...]]]) -> list[tuple[Ranges, tuple[Host, ...]]]:

@@ -45,6 +45,8 @@ def has(selector: Selector, where: Where) -> Match:
             return ALWAYS
         case Payload("ether"):
             return FROM_DEVICE
+        case Payload("arp"):
+            return NEVER
         case Payload(protocol):
             return protocol_is(PROTOCOLS[protocol])
         case Meta("skuid" | "skgid"):
@@ -114,6 +116,8 @@ def payload(protocol: str, name: str, value: tuple[int, int], where: Where) -> M
         if name == "type":
             return constant(0x800 if where.context.family == 4 else 0x86DD, value)
         return clipped(Field.SOURCE_MAC, value, where) if name == "saddr" else where.opaque(f"ether {name} is {value}")
+    if protocol == "arp":
+        return NEVER
     if protocol in ("icmp", "icmpv6"):
         return clipped(ICMP[name], value, where)
     own = clipped(TRANSPORT[name], value, where)

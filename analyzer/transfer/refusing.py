@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from analyzer.facts.matches import ConntrackMatch, IcmpMatch, Match, PortMatch, ProtocolMatch, TcpFlagsMatch
 from analyzer.facts.netfilter import Chain, CopyMark, Jump, NoTrack, Pass, SetMark, Verdict, Zone
+from analyzer.model.link_filters import acting
 from analyzer.model.network import Interface
 from analyzer.source import Scope
 from analyzer.transfer.bridge import called
@@ -30,8 +31,13 @@ def uncertain(context: Context, at: Interface, reach: Reach, host: Interface) ->
     between = way(context, reach, host)
     if between is None:
         return True
-    bridges = (one.bridge.scope for one in between if called(context, one.bridge) is not False)
+    bridges = (one.bridge.scope for one in between if called(context, one.bridge) is not False or own_chains(context, one.bridge))
     return any(refuses(context, scope) for scope in (at.scope, host.scope, *bridges))
+
+
+def own_chains(context: Context, bridge: Interface) -> bool:
+    """Whether a bridge has chains of its own that may do more than accept."""
+    return next(acting(context.space(bridge.scope), "bridge"), None) is not None
 
 
 def refuses(context: Context, scope: Scope) -> bool:

@@ -79,11 +79,6 @@ class Context:
         return WIDTH[self.family]
 
     @cached_property
-    def filters_arp(self) -> bool:
-        """Whether a chain of any namespace may do more than accept ARP."""
-        return any(open_chain(space, "arp") is not None for space in self.network.namespaces.values())
-
-    @cached_property
     def held(self) -> dict[Interface, tuple[AddressFact, ...]]:
         """The family's addresses of each interface, in listing order."""
         found: dict[Interface, list[AddressFact]] = {}

@@ -12,6 +12,7 @@ from random import Random
 from tests.lab import (
     chaos,
     hardware_breakages,
+    link_breakages,
     netfilter_breakages,
     nft_breakages,
     overlay_breakages,
@@ -366,12 +367,14 @@ _SERVED = frozenset({"svc_no_endpoints", "svc_stale_endpoint", "etp_local_no_loc
 _FILTERED = tuple(Breakage(apply, services=apply.__name__ in _SERVED) for apply in netfilter_breakages.ALL)
 _NATIVE = tuple(Breakage(apply, native=True) for apply in nft_breakages.ALL)
 _HARDWARE = tuple(Breakage(apply, BRIDGED - PEER) for apply in hardware_breakages.ALL)
+_LINKS = tuple(Breakage(apply, PODS - PEER) for apply in link_breakages.ALL)
+_LINKS += tuple(Breakage(apply, BRIDGED - PEER) for apply in link_breakages.BRIDGES)
 _SIX = tuple(Breakage(apply, OVERLAYS, six=True) for apply in six_breakages.ALL)
 _SOURCES = tuple(Breakage(apply, PODS - PEER) for apply in source_breakages.WIRED)
 _SOURCES += tuple(Breakage(apply, OVERLAYS, six=True) for apply in source_breakages.SIX)
 _RANDOM = tuple(Breakage(apply) for apply in chaos.ALL)
 
-BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_NATIVE, *_SIX, *_HARDWARE, *_RANDOM, *_SOURCES)
+BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_NATIVE, *_SIX, *_HARDWARE, *_LINKS, *_RANDOM, *_SOURCES)
 
 
 def choose(scenario: Scenario, random: Random, most: int = 3) -> list[Breakage]:
