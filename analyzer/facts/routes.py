@@ -89,7 +89,7 @@ class NextHopFact(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteAnswerFact(Fact):
-    """``ip route get``: what the kernel itself answered for one destination."""
+    """``ip route get``: what the kernel itself answered for one destination. ``mtu`` is the path MTU in its cache, in bytes."""
 
     destination: Address
     kind: str = "unicast"
@@ -97,6 +97,7 @@ class RouteAnswerFact(Fact):
     source: Address | None = None
     origin: Address | None = None
     in_interface: str | None = None
+    mtu: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

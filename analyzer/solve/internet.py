@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from analyzer.addresses import Address
 from analyzer.model.network import Interface
+from analyzer.model.path_mtu import assumption, learnt
 from analyzer.solve import cilium_uplink, ipvs, resolution, reverse
 from analyzer.solve.netfilter import Hook, HookPacket, Judgement, run_hook
 from analyzer.solve.packet import Packet
@@ -239,6 +240,10 @@ def fitted(walk: Walk, space: Space, device: str, route: Route, packet: Packet, 
     if packet.size is None:
         return packet
     limit = limit_of(space, device, route)
+    path = learnt(space.namespace, device, packet.family, own).get(packet.destination)
+    if path is not None and (limit is None or path.limit < limit):
+        walk.assume(assumption(space.namespace, str(Address(packet.family, packet.destination)), path.limit))
+        limit = path.limit
     if limit is None or packet.size + HEADER[packet.family] <= limit:
         return packet
     if packet.fragments and (own or packet.family == 4):
@@ -246,7 +251,7 @@ def fitted(walk: Walk, space: Space, device: str, route: Route, packet: Packet, 
         return packet._replace(size=limit - HEADER[packet.family])
     size = packet.size + HEADER[packet.family]
     link = space.links.get(device)
-    place = route.fact.at if route.fact.mtu else (link.at if link else None)
+    place = path.at if path and path.limit == limit else route.fact.at if route.fact.mtu else link.at if link else None
     reason = f"{space.place}: the packet of {size} bytes must not be fragmented and {device} carries {limit}"
     walk.oversized = Oversized(space.scope, packet, limit, reason, own, True)
     return walk.drop(space.scope, reason, place)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from analyzer.addresses import Prefix
+from analyzer.addresses import Address, Prefix
 from analyzer.facts.links import Vrf
 from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
 from analyzer.model.gaps import network_of
 from analyzer.model.network import Interface, Namespace
+from analyzer.model.path_mtu import assumption, learnt
 from analyzer.model.service_types import UNCHANGED, service_type_changes
 from analyzer.ranges import normalised, single
 from analyzer.source import Scope, Span
@@ -38,7 +39,7 @@ from analyzer.transfer.ir import (
 )
 from analyzer.transfer.matches import masked
 from analyzer.transfer.sizes import sent
-from analyzer.transfer.space import Context, call, dispatch, drop, flattened, number, seq, span_of
+from analyzer.transfer.space import Context, by_value, call, dispatch, drop, flattened, number, seq, span_of
 
 Effect = Callable[[RouteFact, NextHop], Transfer]
 MANY = 16
@@ -291,11 +292,21 @@ def towards(route: RouteFact, hop: NextHop) -> Transfer:
     return Copy(Field.NEXT_HOP, Field.DESTINATION)
 
 
-def done(context: Context, device: str, route: RouteFact, hop: NextHop) -> Transfer:
-    """The packet leaves by a device."""
-    fits = sent(route.mtu, f"the route to {route.destination}", route.at)
+def done(context: Context, scope: Scope, device: str, route: RouteFact, hop: NextHop, own: bool) -> Transfer:
+    """The packet, which this host sends itself (``own``) or forwards, leaves by a device."""
+    fits = seq(sent(route.mtu, f"the route to {route.destination}", route.at), on_the_path(context, scope, device, route, own))
     way = Assign(Field.OUT_INTERFACE, context.names.number(device), route.at)
     return seq(fits, way, towards(route, hop), End(Return(), route.at))
+
+
+def on_the_path(context: Context, scope: Scope, device: str, route: RouteFact, own: bool) -> Transfer:
+    """The path MTUs that were learnt of single destinations of a route."""
+    rows: dict[int, Transfer] = {}
+    for value, (limit, at) in learnt(context.space(scope), device, context.family, own).items():
+        if route.destination.value <= value <= route.destination.last:
+            rows[value] = sent(limit, f"the path to {Address(context.family, value)}", at)
+            context.assume(assumption(context.space(scope), str(Address(context.family, value)), limit))
+    return by_value(Field.DESTINATION, rows, KEEP) if rows else KEEP
 
 
 def output_stage(context: Context, scope: Scope, detail: str) -> Transfer:
@@ -305,12 +316,12 @@ def output_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
     def effect(route: RouteFact, hop: NextHop) -> Transfer:
         if route.kind in ("local", "anycast"):
-            return done(context, vrf_or_loopback(context, scope, hop), route, NextHop())
+            return done(context, scope, vrf_or_loopback(context, scope, hop), route, NextHop(), True)
         if hop.device is None:
             return End(Unknown(f"the device of the route to {route.destination} of {scope} is not known"), route.at)
         if hop.encap is not None:
             return End(Unknown(f"the encapsulation {hop.encap!r} of a route of {scope} is not modelled"), route.at)
-        return done(context, hop.device, route, hop)
+        return done(context, scope, hop.device, route, hop, True)
 
     nothing = drop(f"{scope} has no route to the destination")
     if not detail:
@@ -336,7 +347,7 @@ def input_stage(context: Context, scope: Scope, detail: str) -> Transfer:
             return seq(Assign(Field.OUT_INTERFACE, 0), End(Return()))
         if hop.device is None or hop.encap is not None:
             return End(Unknown(f"the way of the route to {route.destination} of {scope} is not modelled"), route.at)
-        return done(context, hop.device, route, hop)
+        return done(context, scope, hop.device, route, hop, False)
 
     return LookUp(context, space, effect).rules(drop(f"{scope} has no route to the destination"))
 

@@ -91,6 +91,7 @@ def thresholds(context: Context) -> tuple[int, ...]:
             for route in table
             if route.mtu
         }
+        limits |= {fact.mtu for space in spaces for fact in space.route_answers if fact.mtu}
         tunnels = {overhead(link.kind) + header for link in links if overhead(link.kind) for header in HEADERS.values()}
         if any(space.switches for space in spaces):
             tunnels |= {30 + option + header for option in (0, 8) for header in HEADERS.values()}
