@@ -79,8 +79,7 @@ def section(rule: Rule) -> Iterator[str]:
         yield from ("", "**Options**", "", *(f"- `{name}`: `{value!r}` by default" for name, value in rule.options.items()))
     sample = f"samples/rules/{rule.id}.bad.txt"
     found, sources = findings(rule)
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    yield from ("", f"**What it says** of [{sample}](../../{sample}){more}", "", "```text")
+    yield from ("", f"**What it says** of [{sample}](../../{sample}){', among others' if len(found) > 1 else ''}", "", "```text")
     yield from (line.rstrip() for line in finding_lines(found[0], sources, Style()))
     yield "```"
 
