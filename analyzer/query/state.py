@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 
 from analyzer.addresses import WIDTH, Address, Prefix, network_mask
 from analyzer.facts.kubernetes import PodFact, ServiceFact
@@ -113,11 +114,12 @@ def destination_of(rule: NfRule, family: int) -> Address | None:
 def backends(network: Network, service: ServiceFact) -> list[PodFact]:
     """The pods that a service's selector matches, those that have ended left out."""
     wanted = (service.selector or {}).items()
-    return [
-        pod
-        for (namespace, _), pod in sorted(network.cluster.pods.items())
+    found = [
+        (name, pod)
+        for (namespace, name), pod in network.cluster.pods.items()
         if namespace == service.namespace
         and not pod.finished
         and wanted
         and all(pod.labels.get(key) == value for key, value in wanted)
     ]
+    return [pod for _, pod in sorted(found, key=itemgetter(0))]
