@@ -76,3 +76,27 @@ def test_arp(words: str, parser: Parser, text: str, at: object, wanted: Fate) ->
     found = {end.fate for end in outcomes(NetworkProgram(made, 4), request())}
     assert wanted in found, (words, found)
     assert wanted is OPEN or found == {wanted}, (words, found)
+
+
+def chains(count: int, last: str) -> str:
+    """Chains that each jump three times to the next one."""
+    first = "\t\ttype filter hook input priority 0; policy accept;\n"
+    bodies = [f"\t\tjump c{number + 1}\n" * 3 for number in range(count - 1)] + [f"\t\t{last}\n"]
+    return (
+        "table arp t {\n" + "".join(f"\tchain c{n} {{\n{'' if n else first}{body}\t}}\n" for n, body in enumerate(bodies)) + "}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "last", "wanted"),
+    [
+        (16, "arp operation reply drop", NO),
+        (2000, "arp operation reply drop", OPEN),
+        (16, "jump c0\n\t\tdrop", OPEN),
+        (3, "jump gone", OPEN),
+    ],
+)
+def test_chains_that_lead_on_and_on_are_looked_at_once(count: int, last: str, wanted: Fate) -> None:
+    made = asking(NFT, chains(count, last), ROUTER)
+    assert walk(made, request()).fate is wanted
+    assert wanted in {end.fate for end in outcomes(NetworkProgram(made, 4), request())}

@@ -10,7 +10,8 @@ All other chains are open.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from analyzer.facts.netfilter import Jump, NftChainFact, Pass, Verdict
@@ -21,6 +22,7 @@ from analyzer.facts.nftables import (
     Fib,
     Key,
     Meta,
+    NftRule,
     NftSet,
     NftTableFact,
     Offload,
@@ -38,7 +40,8 @@ from analyzer.source import Span
 
 SETTLE = "what the rules of this chain do to it"
 SENT = ("output", "postrouting")
-DEPTH, ARP = 64, 0x806
+DEPTH, ARP = 16, 0x806
+"""How many chains may be jumped through (NFT_JUMP_STACK_SIZE), and the type of a frame with ARP."""
 REQUEST, ANSWER = 1, 2
 CONSTANT = {"htype": 1, "ptype": 0x800, "hlen": 6, "plen": 4}
 """Ethernet and IPv4 (net/ipv4/arp.c ``arp_create``)."""
@@ -151,7 +154,7 @@ def judged(space: Namespace, family: str, hooks: tuple[str, ...], asked: Asked) 
     doubt: NftChainFact | None = None
     for chain in acting(space, family, hooks):
         table = next((one for one in space.nft_tables if (one.family, one.name) == (family, chain.table)), None)
-        end = chain_end(table, chain.name, asked) if table is not None and chain.name in table.chains else None
+        end = chain_end(table, chain.name, asked, Ends()) if table is not None and chain.name in table.chains else None
         if end == "continue":
             end = "drop" if chain.policy == "drop" else "accept"
         if end == "drop":
@@ -160,13 +163,29 @@ def judged(space: Namespace, family: str, hooks: tuple[str, ...], asked: Asked) 
     return doubt
 
 
-def chain_end(table: NftTableFact, name: str, asked: Asked, depth: int = 0) -> str | None:
+@dataclass(slots=True)
+class Ends:
+    """What chains say of one packet, worked out once; of one that is being looked at, nothing is known: it goes in circles. ``depth``: how many are."""
+
+    known: dict[str, str | None] = field(default_factory=dict)
+    depth: int = 0
+
+
+def chain_end(table: NftTableFact, name: str, asked: Asked, ends: Ends) -> str | None:
     """``accept``, ``drop`` or ``continue``; None: not known (nf_tables_core.c ``nft_do_chain``)."""
-    chain = table.chains.get(name)
-    if chain is None or depth > DEPTH:
-        return None
-    for rule in chain.rules:
-        match rule_end(rule.statements, table, asked, depth):
+    if name in ends.known or ends.depth >= DEPTH:
+        return ends.known.get(name)
+    ends.known[name] = None
+    chain, ends.depth = table.chains.get(name), ends.depth + 1
+    ends.known[name] = found = rules_end(chain.rules, table, asked, ends) if chain is not None else None
+    ends.depth -= 1
+    return found
+
+
+def rules_end(rules: Sequence[NftRule], table: NftTableFact, asked: Asked, ends: Ends) -> str | None:
+    """What the rules of a chain say."""
+    for rule in rules:
+        match rule_end(rule.statements, table, asked, ends):
             case "continue":
                 continue
             case "return":
@@ -176,7 +195,7 @@ def chain_end(table: NftTableFact, name: str, asked: Asked, depth: int = 0) -> s
     return "continue"
 
 
-def rule_end(statements: tuple[Statement, ...], table: NftTableFact, asked: Asked, depth: int) -> str | None:
+def rule_end(statements: tuple[Statement, ...], table: NftTableFact, asked: Asked, ends: Ends) -> str | None:
     """What a rule says: the end of a chain, ``return``, or ``continue``."""
     for item in statements:
         match item:
@@ -190,9 +209,9 @@ def rule_end(statements: tuple[Statement, ...], table: NftTableFact, asked: Aske
                 found = among(key, values, table, asked)
                 if found is None or found in (ABSENT, MISSED):
                     return None if found is None else "continue"
-                return act_end(found, table, asked, depth)
+                return act_end(found, table, asked, ends)
             case Verdict() | Jump():
-                return act_end(item, table, asked, depth)
+                return act_end(item, table, asked, ends)
             case Pass():
                 continue
             case _:
@@ -200,13 +219,13 @@ def rule_end(statements: tuple[Statement, ...], table: NftTableFact, asked: Aske
     return "continue"
 
 
-def act_end(act: object, table: NftTableFact, asked: Asked, depth: int) -> str | None:
+def act_end(act: object, table: NftTableFact, asked: Asked, ends: Ends) -> str | None:
     """What a verdict says."""
     match act:
         case Verdict(name):
             return name.lower()
         case Jump(chain, goto):
-            end = chain_end(table, chain, asked, depth + 1)
+            end = chain_end(table, chain, asked, ends)
             return "return" if goto and end == "continue" else end
         case _:
             return None
