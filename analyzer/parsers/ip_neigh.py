@@ -1,4 +1,4 @@
-"""``ip neigh show`` text and JSON, and ``arp`` in its forms."""
+"""``ip neigh show`` text and JSON, ``arp`` in its forms, and ``/proc/net/arp``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
         yield bsd_entry(source, line, at, found)
         return
     words = line.split()
-    if words[0] == "Address" or words[0].startswith("Entries:"):
+    if words[0] == "Address" or words[:2] == ["IP", "address"] or words[0].startswith("Entries:"):
+        return
+    if len(words) == 6 and words[1].startswith("0x"):
+        yield kernel_entry(source, line, at, words)
         return
     if len(words) >= 3 and "dev" not in words and words[1] in ("ether", "(incomplete)", "loopback"):
         yield table_entry(source, line, at, words)
@@ -76,6 +79,22 @@ def bsd_entry(source: Source, line: str, at: Span, found: re.Match[str]) -> Neig
         mac=hardware_address(mac) if complete and ":" in mac else None,
         states=frozenset({state}),
         proxy="PUP" in (flags or "") or "published" in (flags or ""),
+    )
+
+
+def kernel_entry(source: Source, line: str, at: Span, words: list[str]) -> NeighbourFact:
+    """``10.0.0.2  0x1  0x2  aa:bb:…  *  eth0`` of ``/proc/net/arp``: of the flags 0x2 is a complete entry, 0x4 a permanent one, 0x8 one that is published
+    (include/uapi/linux/if_arp.h)."""
+    flags = int(words[2], 16)
+    state = "PERMANENT" if flags & 4 else "STALE" if flags & 2 else "INCOMPLETE"
+    return NeighbourFact(
+        at=word_at(at, line, words[3]),
+        scope=source.scope,
+        address=address(words[0]),
+        device=words[5],
+        mac=hardware_address(words[3]) if flags & 2 else None,
+        states=frozenset({state}),
+        proxy=bool(flags & 8),
     )
 
 
@@ -118,7 +137,7 @@ PARSER = Parser(
         r"(ip--[46]-n|neigh|ipneighbour|ip-neigh|ipv[46]_neigh|ip_-6_neigh_proxy|ip_neigh_proxy)(\.json)?",
     ),
     content=re.compile(
-        r"^[0-9a-f.:]+ dev \S+ (lladdr|(FAILED|INCOMPLETE|NOARP))|^\? \([0-9.]+\) at |^Address\s+HWtype|^\s*\[\s*\{\s*\"dst\":\s*\"[^\"]+\",\s*\"dev\":\s*\"[^\"]+\",\s*\"lladdr\"",
+        r"^[0-9a-f.:]+ dev \S+ (lladdr|(FAILED|INCOMPLETE|NOARP))|^\? \([0-9.]+\) at |^(Address\s+HWtype|IP address\s+HW type)|^\s*\[\s*\{\s*\"dst\":\s*\"[^\"]+\",\s*\"dev\":\s*\"[^\"]+\",\s*\"lladdr\"",
         re.MULTILINE,
     ),
 )

@@ -13,7 +13,7 @@ from analyzer.source import Gap, Source, Span
 
 HEAD = re.compile(r"(\S+@\S+):\s*")
 PORT = re.compile(r"\s+port (\d+): (\S+)(?: \((\w+).*\))?\s*")
-PASSED = re.compile(r"\s+(lookups|flows|masks|caches?|.*: (hit|hits|total|\d+|size)).*|\s*#.*")
+PASSED = re.compile(r"\s+(RX |TX |collisions|lookups|flows|masks|caches?|.*: (hit|hits|total|\d+|size)).*|\s*#.*")
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
@@ -44,6 +44,6 @@ def port_of(source: Source, datapath: str, line: str, at: Span) -> DatapathPortF
 PARSER = Parser(
     kind="ovs-datapath",
     read=read,
-    names=(r"ovs-dpctl(_-\S+)*_show", r"ovs-appctl(_-\S+)*_dpctl_show"),
-    content=re.compile(r"^(system|netdev)@\S+:$", re.MULTILINE),
+    names=(r"ovs-dpctl(_-\S+)*_show", r"ovs-appctl(_-\S+)*_dpctl[._]show(_\S+)?"),
+    content=re.compile(r"^(system|netdev)@\S+:\n\s+(lookups|port \d)", re.MULTILINE),
 )

@@ -91,5 +91,7 @@ PARSER = Parser(
         r"ovs-ofctl(_-O_\S+?)?(_--\S+)*_dump-flows(_-\S+)*_(?P<subject>[A-Za-z]\S*?)(_\d+)?",
         r"(ovs[/_])?(flows|openflow|ovs-flows|dump-flows)([-_](?P<subject>\S+))?",
     ),
-    content=re.compile(r"^(OFPST|NXST)_FLOW reply|^ cookie=0x[0-9a-f]+, duration=", re.MULTILINE),
+    content=re.compile(
+        r"^(OFPST|NXST)_FLOW reply|^ ?cookie=0x[0-9a-f]+, duration=|^ *(table=\w+, )?priority=\d+[, ]\S* ?actions=", re.MULTILINE
+    ),
 )

@@ -1,4 +1,4 @@
-"""``route -n`` and ``netstat -rn``: the main IPv4 table of old tools."""
+"""``route -n``, ``netstat -rn`` and ``route -6 -n``: the main tables of old tools."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ def route(source: Source, line: str, at: Span) -> Iterator[Fact]:
     words = line.split()
     if words[0] in ("Kernel", "Destination"):
         return
+    if len(words) == 7 and ":" in words[0]:
+        yield of_six(source, words, at)
+        return
     if len(words) < 8:
         raise ValueError(f"expected a route of eight columns, not {line[:60]!r}")
     target, gateway, mask, flags, metric, device = words[0], words[1], words[2], words[3], words[4], words[-1]
@@ -39,9 +42,23 @@ def route(source: Source, line: str, at: Span) -> Iterator[Fact]:
     )
 
 
+def of_six(source: Source, words: list[str], at: Span) -> RouteFact:
+    """``fd00::/64  ::  U  256 1 0 eth0`` of ``route -6 -n``; a next hop ``::`` is none, and the flag ``!`` a reject route."""
+    target, gateway, flags, metric, device = words[0], words[1].strip("[]"), words[2], words[3], words[6]
+    return RouteFact(
+        at=at,
+        scope=source.scope,
+        destination=prefix(target),
+        kind="unreachable" if "!" in flags else "multicast" if target.startswith("ff") else "unicast",
+        next_hops=() if "!" in flags else (NextHop(address(gateway) if "G" in flags else None, device),),
+        metric=int(metric) if metric.isdecimal() else 0,
+        order=at.line,
+    )
+
+
 PARSER = Parser(
     kind="route-n",
     read=read,
     names=(r"route(_-\S+)*", r"netstat_-\S*r\S*"),
-    content=re.compile(r"^Kernel IP routing table", re.MULTILINE),
+    content=re.compile(r"^Kernel IP(v6)? routing table", re.MULTILINE),
 )
