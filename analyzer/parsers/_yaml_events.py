@@ -12,6 +12,7 @@ import yaml
 from analyzer.parsers import gap
 from analyzer.parsers._documents import Document, Mark, Marks, Places
 from analyzer.parsers._scalars import key_text, plain, tagged
+from analyzer.parsers._yaml_causes import cause
 from analyzer.source import Gap, Source, Span
 
 EVENTS: Any = getattr(yaml, "CLoader", yaml.Loader)
@@ -171,7 +172,7 @@ def chunk_documents(source: Source, chunk: str, line: int) -> Iterator[Document 
         reason = getattr(problem, "problem", None) or str(problem).split("\n")[0]
         context = getattr(problem, "context", None)
         column = where.column + 1 if where else 1
-        words = f"{reason} {context}" if context else reason
+        words = cause(chunk, where.line if where else 0, f"{reason} {context}" if context else reason)
         yield Gap(Span(source.path, number, column), f"this YAML document is broken here: {words}", source.kind, source.scope)
         yield from salvaged(source, chunk, line)
     except (ValueError, LookupError, RecursionError) as problem:

@@ -11,7 +11,7 @@ from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers import Parser
 from analyzer.parsers._documents import Key, below, kind_of_items
 from analyzer.parsers._kubernetes_objects import READERS, common, namespaced
-from analyzer.parsers._view import View
+from analyzer.parsers._view import View, shown
 from analyzer.source import Gap, Source, Span
 
 # A template may begin with ``{{`` or ``{%``, which is no JSON.
@@ -54,7 +54,7 @@ def objects(source: Source, value: Any, places: Mapping[tuple[Key, ...], Span]) 
     if isinstance(value, list):
         yield from listed(source, value, places, ())
     elif not isinstance(value, dict):
-        yield Gap(places[()], "no Kubernetes object", source.kind)
+        yield Gap(places[()], f"no Kubernetes object, but {shown(value)}", source.kind)
     elif isinstance(value.get("object"), dict) and set(value) == {"type", "object"}:  # kubectl get --output-watch-events
         yield from objects(source, value["object"], below(places, ("object",)))
     elif isinstance(value.get("items"), list) and str(value.get("kind", "List")).endswith("List"):
@@ -85,9 +85,11 @@ def listed(
 def one(source: Source, value: dict[str, Any], places: Mapping[tuple[Key, ...], Span]) -> Iterator[Fact | Gap]:
     """One object: its fact, and the gaps of the fields that could not be read."""
     view = View(value, places, source.kind, [])
-    if not isinstance(value.get("kind"), str) or not isinstance(value.get("apiVersion"), str):
-        yield Gap(places[()], "no Kubernetes object: it has no apiVersion and kind", source.kind)
+    if wrong := [words for key in ("apiVersion", "kind") if (words := untold(value, key))]:
+        yield Gap(places[()], f"no Kubernetes object: {' and '.join(wrong)}", source.kind)
         return
+    if value["kind"] == "List" and value.get("items") is not None:
+        view.wrong(f"items must be a list, not {shown(value['items'])}", "items")
     group = value["apiVersion"].rpartition("/")[0]
     reader = READERS.get((group, value["kind"]))
     shared = common(view)
@@ -96,6 +98,13 @@ def one(source: Source, value: dict[str, Any], places: Mapping[tuple[Key, ...], 
     found = list(reader(view, shared)) if reader else [OtherObjectFact(**shared)]
     yield from found
     yield from view.gaps
+
+
+def untold(value: dict[str, Any], key: str) -> str:
+    """Why a value does not say what kind of object it is; empty where it does."""
+    if isinstance(value.get(key), str):
+        return ""
+    return f"it has no {key}" if value.get(key) is None else f"its {key} must be a text, not {shown(value[key])}"
 
 
 PARSER = Parser(
