@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from analyzer.facts.kubernetes import NodeFact, ObjectFact, PodFact
 from analyzer.model.embedded import Path
 from analyzer.model.network import Network
+from analyzer.query.policies import Whole
 from analyzer.source import Span
 
 TEMPLATE: Mapping[str, Path] = {
@@ -53,8 +55,15 @@ class Workload:
         return self.fact.place(*self.path, "metadata", "annotations", key)
 
 
-def workloads(network: Network) -> list[Workload]:
+def workloads(network: Network) -> tuple[Workload, ...]:
     """All that asks for pods, by namespace, kind and name. A pod whose owner was captured belongs to that; finished pods ask for nothing."""
+    return found_in(Whole(network))
+
+
+@lru_cache(maxsize=1)
+def found_in(whole: Whole) -> tuple[Workload, ...]:
+    """The same, once for all who ask."""
+    network = whole.network
     made = {(item.namespace or "default", item.kind, item.name): item for item in network.cluster.others if item.kind in TEMPLATE}
     pods: dict[tuple[str, str, str], list[PodFact]] = {}
     found = []
@@ -67,7 +76,7 @@ def workloads(network: Network) -> list[Workload]:
     for key, item in made.items():
         if not owned(item, made):
             found.append(of_workload(item, tuple(pods.get(key, ())), sum(map(untainted, network.cluster.nodes.values()))))
-    return sorted(found, key=lambda one: (one.namespace, one.kind, one.name))
+    return tuple(sorted(found, key=lambda one: (one.namespace, one.kind, one.name)))
 
 
 def owned(item: ObjectFact, made: Mapping[tuple[str, str, str], ObjectFact]) -> bool:

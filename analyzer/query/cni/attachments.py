@@ -32,10 +32,12 @@ def requests(workload: Workload) -> Iterator[Request]:
     """The networks of the annotation: JSON, or names with commas between."""
     for key in (DEFAULT, ANNOTATION):
         text = workload.annotations.get(key, "").strip()
+        if not text:
+            continue
         at = workload.annotation_place(key)
         if text.startswith(("[", "{")):
             yield from of_json(text, workload.namespace, at)
-        elif text:
+        else:
             yield from (of_element(part.strip(), workload.namespace, at) for part in text.split(","))
 
 

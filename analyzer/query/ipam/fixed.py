@@ -28,17 +28,19 @@ def of_calico(item: Workload, known: list[Pool]) -> Iterator[Refusal]:
     """Calico's annotations are JSON lists; addresses must lie in an enabled pool, pools must exist and be enabled."""
     for key in (CALICO_ADDRESSES, *CALICO_POOLS.values()):
         text = item.annotations.get(key, "")
+        if not text:
+            continue
         at = item.annotation_place(key)
-        if text and not is_list(text):
+        if not is_list(text):
             yield Refusal(at, f"{key} of {item.title} is no JSON list of texts")
-        elif text and key == CALICO_ADDRESSES:
+        elif key == CALICO_ADDRESSES:
             for one in texts(text):
                 found = address_in(one)
                 if found is None:
                     yield Refusal(at, f"{item.title} asks for {one!r}, which is no address")
                 elif known and not any(pool.prefix.covers(found) and not pool.disabled for pool in known):
                     yield Refusal(at, f"{item.title} asks for {found}, which is in no enabled pool")
-        elif text and known:
+        elif known:
             names = {name for pool in known if not pool.disabled for name in (pool.fact.name, str(pool.prefix))}
             for one in texts(text):
                 if one not in names:
