@@ -11,14 +11,14 @@ from analyzer.parsers import Parser, gap
 from analyzer.parsers._cilium import ENDING, PROGRAM, failure
 from analyzer.source import Gap, Source, Span
 
-LINE = re.compile(r"\s*(?P<name>[\w ()-]+):\s*(?P<value>.*)")
+LINE = re.compile(r"(?P<name>[\w()-][\w ()-]*):\s*(?P<value>.*)")
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
     """What stands in the line ``Encryption:``; keys and peers are passed over."""
     for number, raw in enumerate(source.text.split("\n"), 1):
         line = raw.rstrip()
-        found = LINE.fullmatch(line)
+        found = LINE.fullmatch(line.strip())
         if line and (found is None or failure(line)):
             yield gap(source, number, failure(line) or f"expected a line of encrypt status, not {line.strip()[:60]!r}")
         elif found is not None and found["name"] == "Encryption":

@@ -13,7 +13,7 @@ from analyzer.source import Gap, Source, Span
 
 HEAD = re.compile(r"(\S+@\S+):\s*")
 PORT = re.compile(r"\s+port (\d+): (\S+)(?: \((\w+).*\))?\s*")
-PASSED = re.compile(r"\s+(RX |TX |collisions|lookups|flows|masks|caches?|.*: (hit|hits|total|\d+|size)).*|\s*#.*")
+PASSED = re.compile(r"(RX |TX |collisions|lookups|flows|masks|caches?|[^:]*: (hit|hits|total|\d+|size)).*|#.*")
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
@@ -23,7 +23,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
         head = HEAD.fullmatch(line)
         if head is not None:
             datapath = head[1]
-        elif line.strip() and not PASSED.fullmatch(line):
+        elif line.strip() and not PASSED.fullmatch(line.strip()):
             try:
                 yield port_of(source, datapath, line, Span(source.path, number))
             except UNREADABLE as problem:
