@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
-PIECE = 1 << 14
+PIECE = 1 << 10
 
 
 class Span(NamedTuple):
