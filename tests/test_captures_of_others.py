@@ -10,6 +10,7 @@ import pytest
 
 from analyzer.capture import load
 from analyzer.capture.iptables_xml import saved
+from analyzer.capture.kinds import KINDS
 from analyzer.capture.reading import facts
 from analyzer.model.build import build
 from analyzer.pipeline import analyze, read_input
@@ -116,3 +117,8 @@ def test_a_rule_in_xml_is_that_of_iptables_save(inside: str, line: str) -> None:
 def test_what_is_no_xml_of_iptables_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="iptables"):
         saved(text)
+
+
+def test_each_kind_of_capture_is_told_in_a_sample() -> None:
+    notes = "\n".join(path.read_text() for path in SAMPLES.glob("*.expected"))
+    assert [one.name for one in KINDS if one.name not in notes] == []

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import tests.systems
+from analyzer.capture.kinds import KINDS
 from analyzer.findings import Verdict
 from analyzer.plugins import package_constants
 from analyzer.query.guarantees import decide
@@ -28,6 +29,13 @@ A guarantee is listed where the analyzer decides it, proved or refuted, on a sam
 where every prediction is held against what the kernel does; *samples* are captures and texts of this repository; *real* are files of public repositories, read
 where they are given.
 """
+CAPTURES = """
+## Captures read as they are
+
+What other tools collect is read under the names that they give their files, archives in it unpacked, nodes told apart and called by their own names. What a capture of a
+kind lacks, and nothing else in the same input has, is said in one note with the guarantees that rest on it. Tried on `samples/captures`.
+
+"""
 
 
 @cache
@@ -39,7 +47,13 @@ def systems() -> tuple[System, ...]:
 
 def document() -> str:
     """The page."""
-    return HEAD + "".join(section(item) for item in systems())
+    return HEAD + "".join(section(item) for item in systems()) + captures()
+
+
+def captures() -> str:
+    """The part about captures that other tools make (``analyzer/capture/kinds.py``), each tried on a file of ``samples/captures``."""
+    lines = [f"- **{one.name}**: usually lacks {', '.join(part.words for part in one.lacks)}." for one in KINDS]
+    return CAPTURES + "\n".join(lines) + "\n"
 
 
 def section(item: System) -> str:

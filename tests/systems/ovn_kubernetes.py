@@ -17,6 +17,7 @@ SYSTEM = System(
         "ovs-datapath",
         "ovn-show",
         "ovn-list",
+        "ovsdb-file",
         "ovn-chassis",
         "ovn-flows",
         "ip-addr",
