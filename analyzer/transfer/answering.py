@@ -14,11 +14,12 @@ from analyzer.addresses import Address, Prefix
 from analyzer.facts.links import AddressFact
 from analyzer.facts.routes import DEFAULT, LOCAL, MAIN
 from analyzer.model.hardware import stands_in, taken_for
+from analyzer.model.link_filters import Judged
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, contains, difference, intersection, normalised
 from analyzer.source import Scope
 from analyzer.transfer.bridge import local
-from analyzer.transfer.bridge_filters import filters
+from analyzer.transfer.bridge_filters import exchanged_on, filters
 from analyzer.transfer.cilium import answers as programmed
 from analyzer.transfer.lookup import NotKnown, Way, is_own, largest, own_values, refused, routing
 from analyzer.transfer.reach import Reach, crossings, flood
@@ -55,6 +56,7 @@ class Wire:
     hosts: tuple[Host, ...]
     everybody: tuple[Host, ...]
     decided: dict[tuple[Interface, int, int | None], bool | NotKnown] = field(default_factory=dict)
+    exchanges: dict[tuple[Interface, int | None, int | None], Judged] = field(default_factory=dict)
 
     @cached_property
     def by_target(self) -> dict[int, list[Host]]:
@@ -145,12 +147,22 @@ class Wire:
 
     def teaching(self) -> Iterator[tuple[Host, int]]:
         """Who may ask from which address, where asking for it might bring another MAC."""
-        filtered = filters(self.context)
         for host in self.everybody:
-            sure = host in self.hosts and self.plain(host) and not self.proxies and not filtered
+            values = senders(self.context, host.at.scope)
+            kept = [
+                value for value in values if any(self.judged(host, value, self.sender(case, value)) for case in (None, *self.own))
+            ]
+            sure = host in self.hosts and self.plain(host) and not self.proxies and not kept
             if not sure or doubled(self.context, host.at.scope):
-                values = senders(self.context, host.at.scope)
-                yield from ((host, value) for value in values if filtered or self.told(value) != {host.mac})
+                yield from ((host, value) for value in values if value in kept or self.told(value) != {host.mac})
+
+    def judged(self, host: Host, target: int | None, sender: int | None) -> Judged:
+        """What the chains of ARP and of bridges do to a question for an address (None: one of many) and to its answer."""
+        if self.context.family == 6 or not filters(self.context):
+            return None
+        if (key := (host.at, target, sender)) not in self.exchanges:
+            self.exchanges[key] = exchanged_on(self.context, self.at, self.reach, host.at, host.mac, target, sender)
+        return self.exchanges[key]
 
     def teaching_six(self) -> Iterator[tuple[Host, int]]:
         """Who may ask from which address, where asking for it might bring no answer."""

@@ -14,7 +14,7 @@ from analyzer.model.network import Interface
 from analyzer.source import Scope
 from analyzer.transfer.ir import KEEP, Assign, Copy, Drop, End, Field, Transfer
 from analyzer.transfer.nft import Native, entered
-from analyzer.transfer.reach import Crossing
+from analyzer.transfer.reach import Crossing, Reach, crossings, flood
 from analyzer.transfer.space import Context, barred, number, seq, unless
 
 
@@ -62,8 +62,11 @@ def leaving(context: Context, bridge: Interface, came: str | None, port: str) ->
 
 def filters(context: Context) -> bool:
     """Whether chains of bridges or of ARP may do more than accept, anywhere."""
-    spaces = context.network.namespaces.values()
-    return any(chain.family in ("arp", "bridge") and not chain.inert for space in spaces for chain in space.nft_chains)
+    if "filters" not in context.made:
+        spaces = context.network.namespaces.values()
+        found = any(chain.family in ("arp", "bridge") and not chain.inert for space in spaces for chain in space.nft_chains)
+        context.made["filters"] = found
+    return bool(context.made["filters"])
 
 
 def exchanged(
@@ -82,6 +85,20 @@ def exchanged(
             return found
         doubt = doubt or found
     return doubt
+
+
+def exchanged_on(
+    context: Context, at: Interface, reach: Reach, host: Interface, mac: int, target: int | None, sender: int | None
+) -> Judged:
+    """What becomes of a question for an address (None: one of many) of a host that has this MAC, and of its answer."""
+    found = context.made.get(("reach", host))
+    if not isinstance(found, Reach):
+        found = context.made["reach", host] = flood(context, ("frame", host, 0))
+    there, back = crossings(context, reach, reach.step("receive", host)), crossings(context, found, found.step("receive", at))
+    link = context.link(at)
+    own = link.mac or 0 if link is not None else 0
+    question, answer = Asked(REQUEST, sender or 0, target, own, 0), Asked(ANSWER, target, sender or 0, mac, own)
+    return exchanged(context, at, host, there or (), back or (), question, answer)
 
 
 def visits(

@@ -13,17 +13,15 @@ from analyzer.facts.links import Ipvlan, LinkFact, OtherKind, Tunnel, Vrf, Wireg
 from analyzer.facts.neighbours import NeighbourFact
 from analyzer.facts.routes import LOCAL
 from analyzer.model.gaps import network_of
-from analyzer.model.link_filters import ANSWER, REQUEST, Asked, Judged, Refused
+from analyzer.model.link_filters import Judged, Refused
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, difference, intersection, normalised, single
 from analyzer.transfer.answering import Host, Wire, contested, wire
-from analyzer.transfer.bridge_filters import exchanged, filters, neighbours, of_outsiders, settled
+from analyzer.transfer.bridge_filters import filters, neighbours, of_outsiders, settled
 from analyzer.transfer.discovery import OUTSIDER, outsider, solicited
 from analyzer.transfer.ir import KEEP, Alt, Assign, End, Field, If, In, Opaque, Transfer, Unknown
 from analyzer.transfer.lookup import NotKnown
 from analyzer.transfer.ovs_asking import resolution
-from analyzer.transfer.reach import flood
-from analyzer.transfer.refusing import way
 from analyzer.transfer.remembering import recall, remember
 from analyzer.transfer.space import BROADCAST, Context, by_value, drop, seq, span_of
 
@@ -125,23 +123,12 @@ class Asking:
                 found[value] = self.recalled(value, macs, self.others())
         return found
 
-    def judged(self, host: Host, target: int | None, sender: int | None) -> Judged:
-        """What the chains of ARP and of bridges do to a question and its answer."""
-        if self.context.family == 6 or not filters(self.context):
-            return None
-        at, own = self.wire.at, self.own
-        there = way(self.context, self.wire.reach, host.at)
-        back = way(self.context, flood(self.context, ("frame", host.at, 0)), at)
-        question = Asked(REQUEST, sender or 0, target, own, 0)
-        answer = Asked(ANSWER, target, sender or 0, host.mac, own)
-        return exchanged(self.context, at, host.at, there or (), back or (), question, answer)
-
     def heard(self, hosts: Iterable[Host], target: int | None, sender: int | None) -> tuple[list[Host], Judged]:
         """The hosts that the chains let answer, and a chain of which it is not known whether it does."""
         found: list[Host] = []
         doubt: Judged = None
         for host in hosts:
-            verdict = self.judged(host, target, sender)
+            verdict = self.wire.judged(host, target, sender)
             if not isinstance(verdict, Refused):
                 found.append(host)
                 doubt = doubt or verdict
@@ -234,7 +221,7 @@ class Asking:
             left = If(In(Field.NEXT_HOP, ranges), self.by_proxies(hosts, ranges[0][0], left), left)
         for host, values in self.plain():
             ranges = normalised((value, value) for value in values)
-            verdict = self.judged(host, None, None)
+            verdict = self.wire.judged(host, None, None)
             found = settled(self.context, at.scope, verdict, Assign(Field.DESTINATION_MAC, host.mac))
             left = If(In(Field.NEXT_HOP, ranges), found, left)
         return left
