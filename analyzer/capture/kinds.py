@@ -143,6 +143,8 @@ BESIDE = re.compile(
 
 
 POD_LOGS = re.compile(r"^==== START logs for container .*?^==== END logs for container [^\n]*", re.MULTILINE | re.DOTALL)
+INSIGHTS = re.compile(r"(?:^|/)config/(node|pod)/[^/].*\.json$")
+KIND_SAID = re.compile(r'^(?: {0,4}|\t)"kind"\s*:|\A\s*\{[^{}\[\]]*"kind"\s*:', re.MULTILINE)
 CNI_FILE = re.compile(r"cniconf-(?P<pod>[a-z0-9.-]+?-[a-z0-9]{5})-(?P<file>.+)-\d{8}-\d{6}\.txt")
 
 
@@ -151,6 +153,14 @@ def without_logs(text: str) -> str:
     return (
         POD_LOGS.sub(lambda found: "\n" * found.group(0).count("\n"), text) if "==== START logs for container" in text else text
     )
+
+
+def with_kind(place: str, text: str) -> str:
+    """An object of an Insights archive with its kind, which there only its place says (``config/node/<name>.json``)."""
+    found = INSIGHTS.search(place)
+    if found is None or KIND_SAID.search(text):
+        return text
+    return text.replace("{", f'{{"apiVersion": "v1", "kind": "{found[1].capitalize()}", ', 1)
 
 
 def kind_of(place: str) -> CaptureKind | None:

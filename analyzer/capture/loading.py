@@ -304,6 +304,7 @@ def failed(file: File, where: Position) -> Source:
 def parts_of(file: File, where: Position, known: Recognised | None, text: str, collected: Collected) -> list[Source]:
     """The sources that a text gives: one, several where it is a pasted session, none where it is not recognised."""
     sections: list[pasted.Part] = []
+    text = kinds.with_kind(file.place, text)
     known = known or manifest(text, where.name)
     if (known is None and not JSON.match(text)) or pasted.FENCED.match(text):
         sections = pasted.parts(text)
