@@ -78,7 +78,8 @@ def built(
     known, gaps = facts(sources, store)
     progress("building the network")
     network = build(sources, known, (*loaded.gaps, *gaps, *loaded.notes), assume_defaults=assume_defaults)
-    return Input(network, sources, network.gaps, loaded.gaps, assume_defaults)
+    unreadable = (*loaded.gaps, *(gap for gap in gaps if gap.lost))
+    return Input(network, sources, network.gaps, unreadable, assume_defaults)
 
 
 def analyze(

@@ -92,10 +92,11 @@ class Gap:
     """Text that was met and not understood, or a part that could not be read.
 
     ``subject`` names what the gap could change (a source kind such as ``ip-route``), so that the
-    verdicts that rest on that part can say so. ``scope`` is the namespace that it belongs to.
+    verdicts that rest on that part can say so. ``scope`` is the namespace that it belongs to. ``lost``: a whole document could not be read.
     """
 
     at: Span
     reason: str
     subject: str = ""
     scope: Scope | None = None
+    lost: bool = False

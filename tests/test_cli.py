@@ -120,3 +120,9 @@ def test_readme_begins_with_the_two_commands() -> None:
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("exec make test")
+
+
+def test_a_document_that_is_lost_is_incomplete_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "app.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\nkind: {broken\n")
+    assert main([str(tmp_path), "-q", "--no-config"]) == 3
+    assert "is broken here" in capsys.readouterr().out

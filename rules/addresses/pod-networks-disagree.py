@@ -23,7 +23,13 @@ from collections.abc import Iterator
 from analyzer.query.plan import Range
 from analyzer.rule import Finding, Network, Rule, Severity
 
-KUBERNETES = ("--cluster-cidr", "ConfigMap kubeadm-config", "ConfigMap kube-proxy", "ClusterConfiguration ", "KubeProxyConfiguration ")
+KUBERNETES = (
+    "--cluster-cidr",
+    "ConfigMap kubeadm-config",
+    "ConfigMap kube-proxy",
+    "ClusterConfiguration ",
+    "KubeProxyConfiguration ",
+)
 # Systems whose pods all have addresses of the network that Kubernetes is told. Kube-OVN and Cilium may have further pools.
 WHOLE = ("calico", "ovn-kubernetes", "romana", "weave")
 FLANNEL = "ConfigMap kube-flannel-cfg"
