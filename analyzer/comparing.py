@@ -106,4 +106,6 @@ def node_state(given: Input, runs: Sequence[NodeRun]) -> Network:
     state = NodeState(given.sources, known, given.network.peers)
     for run in runs:
         state = ran(state, run)
-    return build(state.sources, state.facts, tuple(dict.fromkeys((*given.unreadable, *gaps))), assume_defaults=given.assume_defaults)
+    return build(
+        state.sources, state.facts, tuple(dict.fromkeys((*given.unreadable, *gaps))), assume_defaults=given.assume_defaults
+    )

@@ -20,8 +20,8 @@ import analyzer.report
 from analyzer.findings import Certainty, Edit, Finding, Fix, Guarantee, Label, Report, Severity, Verdict
 from analyzer.pipeline import analyze, read_input
 from analyzer.plugins import package_constants
-from analyzer.query.static import ORDER
 from analyzer.query.rules import INTERNAL, all_rules
+from analyzer.query.static import ORDER
 from analyzer.report import Format
 from analyzer.report.markdown import LIMIT
 from analyzer.report.pages import GUARANTEES, page

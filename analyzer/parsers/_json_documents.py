@@ -102,7 +102,9 @@ def documents(source: Source) -> Iterator[Document | Gap]:
     except (ValueError, RecursionError) as problem:
         where = getattr(problem, "pos", position)
         reason = getattr(problem, "msg", "") or str(problem)
-        yield Gap(finder.span(max(where, finder.seen)), f"this JSON is broken here: {reason}", source.kind, source.scope, lost=True)
+        yield Gap(
+            finder.span(max(where, finder.seen)), f"this JSON is broken here: {reason}", source.kind, source.scope, lost=True
+        )
 
 
 def end_of(pattern: re.Pattern[str], text: str, position: int) -> int:

@@ -173,7 +173,9 @@ def chunk_documents(source: Source, chunk: str, line: int) -> Iterator[Document 
         context = getattr(problem, "context", None)
         column = where.column + 1 if where else 1
         words = cause(chunk, where.line if where else 0, f"{reason} {context}" if context else reason)
-        yield Gap(Span(source.path, number, column), f"this YAML document is broken here: {words}", source.kind, source.scope, lost=True)
+        yield Gap(
+            Span(source.path, number, column), f"this YAML document is broken here: {words}", source.kind, source.scope, lost=True
+        )
         yield from salvaged(source, chunk, line)
     except (ValueError, LookupError, RecursionError) as problem:
         yield gap(source, line, f"this YAML document cannot be read: {problem}")
