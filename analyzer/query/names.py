@@ -88,7 +88,10 @@ def without_names(network: Network) -> Iterator[Unasked]:
     if policies.none or next(dns_pods(network), None) or any(name.startswith(LOCAL) for _, name in network.cluster.pods):
         return
     told: set[str] = set()
-    for entity in policies.world.pods():
+    for members in policies.factors(policies.families()[0]).universe.members:
+        entity = next(iter(members), None)  # policies treat all of a class alike
+        if entity is None or entity.kind is not Kind.POD:
+            continue
         tiers = policies.all.selecting(entity, 4, Direction.EGRESS)
         own = [item.policy for tier in tiers for item in tier if item.rules.isolates and sends_something(item.policy)]
         rules = [rule for tier in tiers for item in tier for rule in item.rules.rules if rule.action is not Action.DENY]

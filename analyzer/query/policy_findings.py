@@ -171,16 +171,21 @@ def open_pods(network: Network, direction: str) -> Iterator[Open]:
     if found.none:
         return
     way = Direction(direction)
-    isolated: dict[str, Policy] = {}
+    universe = found.factors(found.families()[0]).universe
+    isolated, guards = 0, dict[str, Policy]()
+    for policy in found.all.policies():
+        rules = policy.direction(way)
+        if rules is not None and rules.isolates:
+            selected = universe.sides(policy.subject)[1] & universe.kinds[Kind.POD]
+            isolated |= selected
+            if selected and policy.namespace:
+                guards.setdefault(policy.namespace, policy)
     free: dict[str, list[Entity]] = {}
-    for entity in found.world.pods():
-        tiers = found.all.selecting(entity, 4, way)
-        own = next((item.policy for tier in tiers for item in tier if item.rules.isolates), None)
-        if own is None:
+    for position in members(universe.kinds[Kind.POD] & ~isolated):
+        for entity in universe.members[position]:
             free.setdefault(entity.namespace, []).append(entity)
-        elif own.namespace:
-            isolated.setdefault(entity.namespace, own)
-    yield from (Open(namespace, tuple(pods), isolated.get(namespace)) for namespace, pods in sorted(free.items()))
+    for namespace, pods in sorted(free.items()):
+        yield Open(namespace, tuple(sorted(pods, key=lambda entity: entity.name)), guards.get(namespace))
 
 
 class Nameless(NamedTuple):
