@@ -9,6 +9,8 @@ from analyzer.facts.base import Fact
 from analyzer.facts.ovn import LogicalObjectFact
 from analyzer.source import Scope, Span
 
+# The patterns take time that grows with the square of a line's blanks.
+LONGEST = 4000
 POLICY = re.compile(r"\s+(\d+) +(\S.*?) +(allow|drop|reroute|jump)(?: +(\S.*?))?\s*")
 ROUTE = re.compile(r"\s+([0-9a-f.:]+(?:/\d+)?) +(\S+) (dst-ip|src-ip)(.*)")
 BALANCER = re.compile(r"(?:([0-9a-f-]{36}) +(\S+)?|\s+) +(tcp|udp|sctp|tcp/udp) +(\S+) +(\S+)?\s*")
@@ -17,6 +19,8 @@ HEADINGS = re.compile(r"\s*(Routing Policies|IPv[46] Routes|Route Table .*:|UUID
 
 def listed(line: str, at: Span, scope: Scope | None) -> Iterator[Fact] | None:
     """What a line of a list says, or nothing where it is a heading; None: it is no such line."""
+    if len(line) > LONGEST:
+        return None
     if HEADINGS.fullmatch(line):
         return iter(())
     if (policy := POLICY.fullmatch(line)) is not None:

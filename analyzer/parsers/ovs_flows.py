@@ -20,7 +20,7 @@ from analyzer.source import Gap, Source, Span
 PASSED = re.compile(
     r"\s*(#.*|\w+_FLOW\w* reply.*|OFPST?_FLOW.*|NXST_FLOW.*|FLOW|\.\.\.|\(?OF\d.*|\[root@.*|\$ .*|duration.*s, table.*NXST.*)\s*"
 )
-ACTIONS = re.compile(r"[,\s]\s*actions?=")
+ACTIONS = re.compile(r"[,\s]actions?=")
 # What is told of a flow that is no test: counters, ages, flags.
 TOLD = frozenset(
     {
@@ -50,7 +50,7 @@ def flow_of(source: Source, bridge: str, line: str, at: Span) -> Iterator[Fact]:
         raise ValueError("a flow with its actions was expected: priority=1,in_port=2 actions=output:3")
     told: dict[str, str] = {}
     tests: list[str] = []
-    head = line[: found.start()]
+    head = line[: found.start()].rstrip()
     for word in head.replace(",", " ").split() if "(" not in head and '"' not in head else WORDS.findall(head):
         name, equals, value = word.partition("=")
         if name in KEPT:
