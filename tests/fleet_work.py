@@ -20,15 +20,17 @@ def slow(content: bytes) -> bytes:
 
 
 def stays(content: bytes) -> bytes:
-    """Never answers, and looks at no signal meanwhile: a solver on a product of two large primes."""
+    """Never answers, and hardly looks at signals meanwhile: a solver on a product of two large primes, again and again."""
     import z3
+
+    del content
 
     x, y = z3.BitVecs("x y", 128)
     solver = z3.Solver()
     solver.add(x * y == z3.BitVecVal(18446744073709551557 * 18446744073709551533, 128), z3.UGT(x, 1), z3.UGT(y, 1))
     solver.add(z3.ULT(x, 1 << 64), z3.ULT(y, 1 << 64))
-    solver.check()
-    return content
+    while True:
+        solver.check()
 
 
 def greedy(content: bytes) -> bytes:

@@ -25,6 +25,7 @@ from analyzer.model.network import Network
 from analyzer.pipeline import analyze, read_input
 from analyzer.query.causes import Broken
 from analyzer.query.guarantees import decide
+from analyzer.query.policies import of_network
 from analyzer.solve.concrete import Flow
 from benchmarks.capture import Shape, write
 from tests.captures import files_of
@@ -261,6 +262,10 @@ def faults(case: Case, assumed: bool, tally: Tally) -> Iterator[str]:
         analyze(replace(given), select=())
 
 
+# Guarantees that hold where policies allow it.
+GOVERNED = frozenset({"pod-to-pod", "node-to-pod", "pod-to-service"})
+
+
 def doubtful(network: Network, guarantee: Guarantee, tally: Tally) -> Iterator[str]:
     """Where a verdict contradicts itself or the walk."""
     if "internal error" in guarantee.reason or "without a decision" in guarantee.reason:
@@ -268,6 +273,8 @@ def doubtful(network: Network, guarantee: Guarantee, tally: Tally) -> Iterator[s
     if guarantee.id not in KINDS or guarantee.verdict not in (Verdict.PROVED, Verdict.UNDECIDED):
         return
     bad = (*KINDS[guarantee.id], *(("unknown",) if guarantee.verdict is Verdict.PROVED else ()))
+    if guarantee.id in GOVERNED and not of_network(network).none:
+        return  # it holds where policies allow it, which the walk alone does not know
     for ask in asks(network, guarantee.id):
         found = next((one for one in said(network, ask) if one.kind in bad), None)
         if found is not None and guarantee.verdict is Verdict.PROVED:

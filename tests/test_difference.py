@@ -128,7 +128,8 @@ def selectors(value: object) -> Iterator[Object]:
     """The label selectors in a value."""
     if isinstance(value, dict):
         for key, part in value.items():
-            if key in ("podSelector", "namespaceSelector", "namespaces") and isinstance(part, dict):
+            related = isinstance(part, dict) and part.keys() & {"sameLabels", "notSameLabels", "namespaceSelector"}
+            if key in ("podSelector", "namespaceSelector", "namespaces") and isinstance(part, dict) and not related:
                 yield part
             yield from selectors(part)
     elif isinstance(value, list):

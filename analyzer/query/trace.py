@@ -12,7 +12,7 @@ from analyzer.model.services import untranslated
 from analyzer.query.endpoints import OUTSIDE, Endpoint, endpoints, entrance
 from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.oracle import fate_of
-from analyzer.solve.packet import ICMP, ICMPV6, PROTOCOL_NAMES, SCTP, TCP, UDP, Fate, Hop, Outcome, Packet, Trace
+from analyzer.solve.packet import ICMP, ICMPV6, PICKED, PROTOCOL_NAMES, SCTP, TCP, UDP, Fate, Hop, Outcome, Packet, Trace
 from analyzer.source import Span
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def outcome_object(outcome: Outcome) -> dict[str, Any]:
         "delivered_to": outcome.delivered_to,
         "source_seen": str(outcome.source_seen) if outcome.source_seen else None,
         "destination_seen": str(outcome.destination_seen) if outcome.destination_seen else None,
-        "port_seen": outcome.port_seen,
+        "port_seen": outcome.port_seen if outcome.port_seen is None or outcome.port_seen < PICKED else None,
         "translated": {"source": outcome.source_translated, "destination": outcome.destination_translated},
         "reason": outcome.reason,
         "at": place(outcome.at),
