@@ -93,7 +93,11 @@ def carried(walk: Walk, scope: Scope, outer: Packet, opened: Opened) -> Endings:
         outer = outer._replace(source_port=SOURCE_PORT + 1)
     result: Endings = []
     mark = len(walk.hops)
-    for ending in outside_of(walk, scope, outer):
+    endings = outside_of(walk, scope, outer)
+    arrives = any(isinstance(ending, Delivered) for ending in endings)
+    for ending in endings:
+        if arrives and isinstance(ending, Dropped):
+            continue  # one of the copies of a frame that a switch floods, where another copy arrives
         if isinstance(ending, Delivered):
             walk.hops[mark:] = ending.hops[mark:] if not walk.quiet else ()
             result += opened(ending)
