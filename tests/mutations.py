@@ -23,6 +23,8 @@ from random import Random
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.pipeline import analyze, read_input
+from analyzer.policy.decision import decide as decide_flow
+from analyzer.policy.entities import Flow as PolicyFlow
 from analyzer.query.causes import Broken
 from analyzer.query.guarantees import decide
 from analyzer.query.policies import of_network
@@ -273,9 +275,9 @@ def doubtful(network: Network, guarantee: Guarantee, tally: Tally) -> Iterator[s
     if guarantee.id not in KINDS or guarantee.verdict not in (Verdict.PROVED, Verdict.UNDECIDED):
         return
     bad = (*KINDS[guarantee.id], *(("unknown",) if guarantee.verdict is Verdict.PROVED else ()))
-    if guarantee.id in GOVERNED and not of_network(network).none:
-        return  # it holds where policies allow it, which the walk alone does not know
     for ask in asks(network, guarantee.id):
+        if guarantee.id in GOVERNED and not admitted(network, ask):
+            continue
         found = next((one for one in said(network, ask) if one.kind in bad), None)
         if found is not None and guarantee.verdict is Verdict.PROVED:
             yield f"{guarantee.id} is proved, but {shown(ask, found)}"
@@ -283,6 +285,18 @@ def doubtful(network: Network, guarantee: Guarantee, tally: Tally) -> Iterator[s
         if found is not None:
             tally.weak[f"{guarantee.id}: {plain(guarantee.reason)} (walk: {plain(found.reason)})"] += 1
             return
+
+
+def admitted(network: Network, ask: Ask) -> bool:
+    """Whether policies admit the packet for sure; what they deny or leave open is not what such a guarantee promises."""
+    known, packet = of_network(network), ask.flow.packet
+    ends = [known.world.by_name.get(name.split(" ")[0]) for name in (ask.source, ask.target)]
+    if known.none:
+        return True
+    if ends[0] is None or ends[1] is None:
+        return False
+    port = packet.icmp_type << 8 if packet.protocol in (1, 58) else packet.destination_port
+    return decide_flow(known.all, ends[0], ends[1], PolicyFlow(packet.family, packet.protocol, port)).admitted is True
 
 
 def shown(ask: Ask, one: Said) -> str:
