@@ -32,6 +32,7 @@ def encapsulated(walk: Walk, space: Space, port: SwitchPortFact, frame: Frame, v
     options = 8 if any(name.startswith("tun_metadata") and value for name, value in values.items()) else 0
     udp = port.kind in UDP_PORTS
     number = udp_port(port)
+    neighbours_alike(walk, space, port)
     what = f"{port.name} sends the frame in {port.kind} {key} to {remote}" + (f" port {number}" if udp else "")
     walk.tell(space.scope, "encapsulate", what, port.at, links.packet_of(frame))
     extra = TUNNELLED_BYTES.get(port.kind, 30) + options
@@ -44,6 +45,13 @@ def encapsulated(walk: Walk, space: Space, port: SwitchPortFact, frame: Frame, v
         return taken_out(walk, port, end, frame, key, carried)
 
     return tunnels.carried(walk, space.scope, outer, opened)
+
+
+def neighbours_alike(walk: Walk, space: Space, port: SwitchPortFact) -> None:
+    """The datapath in user space keeps the neighbours of its tunnels itself (lib/tnl-neigh-cache.c), of which no dump is read."""
+    found = space.switching.port(port.name)
+    if found is not None and found[0].switch.datapath == "netdev":
+        walk.assume(f"Open vSwitch's own table of neighbours (tnl/neigh/show) on {space.place} says what the kernel's says")
 
 
 def far_end(port: SwitchPortFact, values: Values) -> Address | None:

@@ -2,6 +2,7 @@
 
 A node has ``br-int``, which ovn-controller fills, and ``br-ex`` with the uplink, whose flows share the node's address between the host and the node's gateway
 router, as ovnkube-node installs them. The databases and northd are on the first node. Everything runs in the nodes' own namespaces and ends with them.
+A datapath in user space only listens to the uplink: the kernel gets its frames too, and must not answer questions for the address of ``br-ex`` there.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ NORTH = "ovn-nbctl"
 
 DAEMONS = """
 mkdir -p /run/openvswitch /run/ovn /var/lib/openvswitch /var/log/openvswitch /var/log/ovn 2>/dev/null || true
+sysctl -qw net.ipv4.conf.eth0.arp_ignore=8
 ip link set lo up; ip link set eth0 up
 ethtool -K eth0 tx off >/dev/null 2>&1 || true
 ovsdb-tool create /run/openvswitch/conf.db /usr/share/openvswitch/vswitch.ovsschema
@@ -132,6 +134,7 @@ def build(machine: Machine) -> Lab:
     lab.run(lab.nodes[0].name, f"{NORTH} --timeout=30 --wait=hv sync")
     for node in lab.nodes:
         external(lab, node)
+    acquainted(lab)
     listen(lab)
     return lab
 
@@ -250,6 +253,14 @@ def external(lab: Lab, node: Node) -> None:
     values = {"mac": hardware(lab, node), "address": node.address(), "patch": patch}
     text = "".join(f"cookie=0xdeff105,{flow.format(**values)}\n" for flow in EXTERNAL)
     lab.run(node.name, "ovs-ofctl del-flows br-ex; ovs-ofctl -O OpenFlow13 add-flows br-ex -", text)
+
+
+def acquainted(lab: Lab) -> None:
+    """The gateway routers learn each other's nodes, which they ask for by their controllers."""
+    for node, other in zip(lab.nodes, reversed(lab.nodes), strict=True):
+        pod = lab.pods_on(node)[0]
+        awaited(lab, node.name, f"ip netns exec {pod.netns} ping -c 1 -W 1 {other.address()} >/dev/null")
+    lab.run(lab.nodes[0].name, f"{NORTH} --timeout=30 --wait=hv sync")
 
 
 def listen(lab: Lab) -> None:
