@@ -22,7 +22,7 @@ from analyzer.policy.planes import policy_set
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
 from analyzer.policy.world import world_of
 from analyzer.query.differences.difference import Difference, difference
-from analyzer.query.policies import policies
+from analyzer.query.policies import Policies, policies
 from analyzer.query.whatif.edits import (
     Apply,
     Delete,
@@ -170,6 +170,64 @@ def test_what_is_compiled_anew_is_what_a_full_compile_gives() -> None:
             same(quick, factors(policy_set(world_of(after, UNKNOWN_SYSTEM)), 4))
     assert counts["quick"] > 80, counts
     assert counts["compiled whole"] > 10, counts
+
+
+def many_edits(random: Random, objects: list[Item]) -> list[Edit]:
+    """Edits of pods and namespaces, some together with policies."""
+    namespaces = sorted({item["metadata"]["namespace"] for item in objects if item["kind"] == "Pod"})
+    found = [edit_of(random, objects)[0]]
+    if random.random() < 0.3:
+        found = [Delete(Object("Namespace", "", random.choice(namespaces)))]
+    elif random.random() < 0.3:
+        ports = [{"name": random.choice(("web", "dns")), "containerPort": random.choice((53, 80, 7777))}]
+        spec = {"containers": [{"name": "c", "ports": ports}]}
+        made = {"name": "fresh", "namespace": random.choice(namespaces), "labels": {"a": random.choice("129")}}
+        found.append(applied({"apiVersion": "v1", "kind": "Pod", "metadata": made, "spec": spec}))
+    return found
+
+
+def test_further_positions_are_what_a_full_compile_gives() -> None:
+    counts = Counter[str]()
+    for seed in range(250):
+        random = Random(seed)
+        objects = Maker(random).objects()
+        before = Loaded(cluster_of(objects))
+        try:
+            cluster = edited(before.cluster, many_edits(random, objects)).cluster
+        except EditError:
+            continue
+        world = world_of(cluster, UNKNOWN_SYSTEM, before.policies.world)
+        change = before.reread(world)
+        joints = before.joints(Policies(world, change.policies), change) if change is not None else None
+        counts["compiled whole" if joints is None else "quick"] += 1
+        for both in joints or ():
+            family = both.new.universe.family
+            counts["fresh"] += len(both.new.egress.cells) > len(both.old.egress.cells)
+            same(both.old, before.policies.factors(family))
+            same(both.new, factors(policy_set(world_of(cluster, UNKNOWN_SYSTEM)), family))
+    assert min(counts["quick"], counts["fresh"]) > 60, counts
+
+
+def test_who_is_the_first_that_a_policy_admits_is_told() -> None:
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "only-admins", "namespace": "shop"},
+        "spec": {
+            "podSelector": {"matchLabels": {"app": "web"}},
+            "ingress": [{"from": [{"podSelector": {"matchLabels": {"role": "admin"}}}], "ports": [{"port": 9999}]}],
+        },
+    }
+    objects = [pod("a"), pod("b", labels={"app": "other"}), policy]
+    before = cluster_of(objects)
+    edit = label("shop/b", "role=admin")
+    assert told(Loaded(before).whatif([edit])) == between(before, edited(before, [edit]).cluster)
+    (found,) = Loaded(before).whatif([edit]).changes
+    assert (found.sources, found.destinations, found.new.allowed) == (
+        ("shop/b[Pod]",),
+        ("shop/a[Pod]",),
+        (((6, 6), ((9999, 9999),)),),
+    )
 
 
 DEPLOYMENT = {

@@ -158,7 +158,7 @@ def recompiled(factors: Factors, change: Change, known: Mentioned) -> Factors | 
     if not all(expressible(factors, policy, known) for policy in change.new):
         return None
     egress, ingress = (
-        refolded(factors, factor, change, direction)
+        refolded(factors, factor, change.policies, change.touched(factors.universe, direction), direction)
         for factor, direction in ((factors.egress, Direction.EGRESS), (factors.ingress, Direction.INGRESS))
     )
     return replace(factors, policies=change.policies, egress=egress, ingress=ingress)
@@ -220,14 +220,11 @@ def cut(starts: tuple[int, ...], ranges: Iterable[tuple[int, int]]) -> bool:
     return {65536, *starts}.issuperset(edge for low, high in ranges for edge in (low, high + 1))
 
 
-def refolded(factors: Factors, factor: Factor, change: Change, direction: Direction) -> Factor:
-    """One direction after the edit: the touched classes in groups of their own, behind the others."""
-    touched = change.touched(factors.universe, direction)
+def refolded(factors: Factors, factor: Factor, policies: PolicySet, touched: int, direction: Direction) -> Factor:
+    """One direction with the touched classes in groups of their own, folded anew, behind the others."""
     if not touched:
         return factor
-    compiler = Compiler(
-        narrowed(factors.universe, change.policies, touched, direction), factors.universe, factors.atoms, direction
-    )
+    compiler = Compiler(narrowed(factors.universe, policies, touched, direction), factors.universe, factors.atoms, direction)
     numbers: dict[Key, int] = {}
     group, classes = list(factor.group), list(factor.classes)
     for number in {group[position] for position in members(touched)}:

@@ -80,8 +80,11 @@ def joint(old: PolicySet, new: PolicySet, family: int) -> Joint:
 def masks(members: Iterable[tuple[Couple, ...]]) -> tuple[int, int, int]:
     """The positions of those that stay, appear and disappear."""
     staying = appearing = disappearing = 0
-    for position, (couple, *_) in enumerate(members):
+    for position, group in enumerate(members):
         bit = 1 << position
+        if not group:
+            continue
+        couple = group[0]
         if couple.old is None:
             appearing |= bit
         elif couple.new is None:

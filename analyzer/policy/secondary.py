@@ -98,9 +98,9 @@ def having(cluster: Cluster, wanted: Address) -> tuple[str, str] | None:
     return next(((pod, name) for pod, own in sorted(found) for name, texts in sorted(own.items()) if wanted in texts), None)
 
 
-def world_for(cluster: Cluster, profile: Profile) -> World:
-    """The world of a cluster as the profile sees it: on the network that it is about."""
-    return world_on(cluster, profile) if profile.network else world_of(cluster, profile)
+def world_for(cluster: Cluster, profile: Profile, before: World | None = None) -> World:
+    """The world of a cluster as the profile sees it: on the network that it is about. ``before`` as in ``world_of``."""
+    return world_on(cluster, profile) if profile.network else world_of(cluster, profile, before)
 
 
 def world_on(cluster: Cluster, profile: Profile) -> World:

@@ -47,13 +47,15 @@ class World:
         return self.namespaces.get(name) or {NAME_LABEL: name}
 
 
-def world_of(cluster: Cluster, profile: Profile = UNKNOWN_SYSTEM) -> World:
-    """The world of a cluster, as the profile sees it."""
+def world_of(cluster: Cluster, profile: Profile = UNKNOWN_SYSTEM, before: World | None = None) -> World:
+    """The world of a cluster, as the profile sees it; pods of an earlier world with that profile that are the same are the same objects."""
     namespaces, given = namespaces_of(cluster)
     accounts = {(item.namespace, item.name): item.labels for item in cluster.others if item.kind == "ServiceAccount"}
     maker = Maker(profile, namespaces, accounts, cluster.nodes)
     owners = owners_of(cluster)
-    found = [maker.pod(fact, owners) for _, fact in sorted(cluster.pods.items()) if not fact.finished]
+    facts = [fact for _, fact in sorted(cluster.pods.items()) if not fact.finished]
+    known = (maker.same(fact, owners, before) if before is not None else None for fact in facts)
+    found = [entity or maker.pod(fact, owners) for fact, entity in zip(facts, known, strict=True)]
     have_pods = {(entity.namespace, *entity.workload) for entity in found}
     found += [maker.template(item) for item in templates(cluster) if (item.namespace, item.kind, item.name) not in have_pods]
     found += [maker.node(fact) for _, fact in sorted(cluster.nodes.items())]
@@ -179,6 +181,15 @@ class Maker:
             host_network=fact.host_network,
             at=fact.at,
         )
+
+    def same(self, fact: PodFact, owners: Mapping[tuple[str, str, str], tuple[str, str]], before: World) -> Entity | None:
+        """The pod as it was, where nothing of it has changed."""
+        if before.cluster.pods.get((fact.namespace, fact.name)) is not fact or (fact.host_network and not fact.addresses):
+            return None
+        found = before.by_name[f"{fact.namespace}/{fact.name}"]
+        labels = self.labels_of(fact.namespace), self.accounts.get((fact.namespace, found.account), {})
+        around = (found.namespace_labels, found.account_labels) == labels and found.node_labels == self.node_labels(fact.node)
+        return found if around and found.workload == workload_of(fact, owners) else None
 
     def named_ports(self, fact: PodFact) -> tuple[NamedPort, ...]:
         """The ports that have a name; equal ones are the same object."""

@@ -51,10 +51,15 @@ class Difference:
 
 def difference(old: Policies, new: Policies, alike: bool | None = None) -> Difference:
     """What changes between two inputs. ``alike`` as in ``Joint``, where it is known."""
+    families = sorted({*old.families(), *new.families()})
+    return difference_in(old, new, (replace(joint(old.all, new.all, family), alike=alike) for family in families))
+
+
+def difference_in(old: Policies, new: Policies, joints: Iterable[Joint]) -> Difference:
+    """The same of both sides compiled, family by family."""
     found: list[Changed] = []
     couples: tuple[Couple, ...] = ()
-    for family in sorted({*old.families(), *new.families()}):
-        both = replace(joint(old.all, new.all, family), alike=alike)
+    for both in joints:
         couples = tuple(couple for group in both.members for couple in group)
         found += changes(both, sizes(couples))
     return Difference(

@@ -1,13 +1,14 @@
 """A loaded cluster that answers one what-if after the other.
 
-Where an edit is about policies only, and tells nothing apart that was not told apart before, only what it selects is compiled anew; else the
-edited cluster is compiled as a whole. The answers are the same.
+Where an edit is about policies only, and tells nothing apart that was not told apart before, only what it selects is compiled anew; where pods or
+namespaces change, further positions are added to what is compiled (``policy/rejoined.py``); else the edited cluster is compiled as a whole. The answers
+are the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
@@ -16,17 +17,19 @@ from analyzer.parsers import read
 from analyzer.parsers.kubernetes import PARSER
 from analyzer.policy.classes import Mentioned
 from analyzer.policy.edited import ALONE, Change, Places, by_place, changed_set, recompiled, told_apart
-from analyzer.policy.factors import Factors
-from analyzer.policy.joint import Couple, Joint
+from analyzer.policy.factors import Factors, Key
+from analyzer.policy.joint import Couple, Joint, couples
 from analyzer.policy.planes import all_kinds, kinds
 from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
 from analyzer.policy.reading import Read, group_of
+from analyzer.policy.rejoined import rejoined
 from analyzer.policy.secondary import world_for
 from analyzer.policy.tiers import Direction
+from analyzer.policy.widened import Homes, group_keys
 from analyzer.policy.world import World
 from analyzer.query.differences.blocks import Standings
 from analyzer.query.differences.changes import Changed
-from analyzer.query.differences.difference import Difference, changes, difference, ordered
+from analyzer.query.differences.difference import Difference, changes, difference, difference_in, ordered
 from analyzer.query.differences.opaque import only_admits, uses
 from analyzer.query.ends import Sizes, sizes
 from analyzer.query.policies import Identity, Policies, known, policies
@@ -37,12 +40,22 @@ from analyzer.source import Gap
 Members = tuple[tuple[Couple, ...], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ReadFrom:
+    """The objects that policies are read from, by which objects they are; whether reading them looks at ``others``."""
+
+    policies: dict[int, OtherObjectFact]
+    looks: bool
+    others: list[int]
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A cluster and its compiled policies."""
 
     cluster: Cluster
     profile: Profile = UNKNOWN_SYSTEM
+    deciding: dict[tuple[int, Direction], tuple[Key, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def policies(self) -> Policies:
@@ -94,17 +107,64 @@ class Loaded:
         quick = self.quickly(edits)
         if quick is not None:
             return quick
-        new = self.reread(after or edited(self.cluster, edits).cluster)
-        same = new.all.planes is self.policies.all.planes
-        return difference(self.policies, new, only_admits(self.unknown) if same else None)
+        cluster = after or edited(self.cluster, edits).cluster
+        world = world_for(cluster, self.profile, self.policies.world)
+        change = self.reread(world)
+        if change is None:
+            return difference(self.policies, policies(cluster, self.profile))
+        new = Policies(world, change.policies)
+        alike = only_admits(self.unknown | uses(change.new))
+        joints = self.joints(new, change)
+        return difference_in(self.policies, new, joints) if joints is not None else difference(self.policies, new, alike)
 
-    def reread(self, cluster: Cluster) -> Policies:
-        """The policies of an edited cluster; they are not read again where they are the same, and do not look at other objects."""
-        world = world_for(cluster, self.profile)
-        same = read_from(self.cluster) == read_from(cluster) and stands(self.policies.world) == stands(world)
-        if not same:
-            return policies(cluster, self.profile)
-        return Policies(world, replace(self.policies.all, world=world, memory={}))
+    def reread(self, world: World) -> Change | None:
+        """The policies of the world after edits; None where all of them have to be read again."""
+        before, after = self.read_from, read_from(world.cluster)
+        if before is None or after is None or stands(self.policies.world) != stands(world):
+            return None
+        if before.others != after.others and (before.looks or after.looks):
+            return None
+        gone = [item for key, item in before.policies.items() if key not in after.policies]
+        new = [item for key, item in after.policies.items() if key not in before.policies]
+        found = changed_set(self.policies.all, gone, new, self.places) if gone or new else Change(self.policies.all, (), ())
+        return replace(found, policies=replace(found.policies, world=world, memory={})) if found is not None else None
+
+    @cached_property
+    def read_from(self) -> ReadFrom | None:
+        """What the policies are read from."""
+        return read_from(self.cluster)
+
+    def joints(self, new: Policies, change: Change) -> list[Joint] | None:
+        """Both sides family by family, where not everything has to be compiled anew."""
+        if new.families() != self.policies.families():
+            return None
+        alike = only_admits(self.unknown | uses(change.new))
+        pairs = couples(self.policies.world.entities, new.world.entities)
+        found = []
+        for family in new.families():
+            before = self.policies.factors(family)
+            after = recompiled(before, change, self.told) if change.gone or change.new else before
+            if after is None:
+                return None
+            both = rejoined(before, after, new.all, pairs, self.homes[family], self.keys)
+            if both is None:
+                return None
+            found.append(replace(both, alike=alike))
+        return found
+
+    @cached_property
+    def homes(self) -> dict[int, Homes]:
+        """The classes by what policies see, by family."""
+        return {family: Homes(self.policies.factors(family).universe, self.told) for family in self.policies.families()}
+
+    def keys(self, factors: Factors, direction: Direction) -> tuple[Key, ...]:
+        """What decides over each group; once for those that were loaded."""
+        if factors is not self.policies.factors(factors.universe.family):
+            return group_keys(factors, direction)
+        key = factors.universe.family, direction
+        if key not in self.deciding:
+            self.deciding[key] = group_keys(factors, direction)
+        return self.deciding[key]
 
     def quickly(self, edits: Sequence[Edit]) -> Difference | None:
         """The answer where only what is selected has to be compiled anew, else None."""
@@ -162,12 +222,12 @@ class Loaded:
         return Joint(before, after, members, everyone, 0, 0, (touched[0], touched[1]), alike)
 
 
-def read_from(cluster: Cluster) -> list[int]:
-    """Which objects policies are read from, in their order; what equals nothing else where not all of them stand alone."""
+def read_from(cluster: Cluster) -> ReadFrom | None:
+    """Which objects policies are read from; None where not all of them stand alone."""
     found = [item for item in cluster.others if f"{group_of(item)}/{item.kind}" in kinds()]
-    alone = all(f"{group_of(item)}/{item.kind}" in ALONE for item in found)
-    others = looked_at(cluster) if any(looks_at_others(item) for item in found) else []
-    return [id(item) for item in (*found, *others)] if alone else [id(cluster)]
+    if any(f"{group_of(item)}/{item.kind}" not in ALONE for item in found):
+        return None
+    return ReadFrom({id(item): item for item in found}, any(map(looks_at_others, found)), list(map(id, looked_at(cluster))))
 
 
 def looks_at_others(item: OtherObjectFact) -> bool:
