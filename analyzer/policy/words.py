@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from analyzer.policy.terms import (
     ALL_PORTS,
     ALL_PROTOCOLS,
@@ -30,6 +32,38 @@ WHOSE = {Of.POD: "", Of.NAMESPACE: "namespace label ", Of.ACCOUNT: "service acco
 
 def peer_words(peer: Peer) -> str:
     """A test of an entity."""
+    return pod_words(flattened((peer,))) or plain_words(peer)
+
+
+def flattened(terms: Iterable[Peer]) -> list[Peer]:
+    """The tests that must all hold, those of conjunctions inside one by one."""
+    return [one for term in terms for one in (flattened(term.terms) if isinstance(term, All) else [term])]
+
+
+def pod_words(tests: Iterable[Peer]) -> str:
+    """Tests of the labels and namespaces of pods as one phrase: ``pods of namespace shop with app=web``; empty where others are among them."""
+    pods, names, labels, spaces = "", [], [], []
+    for test in tests:
+        match test:
+            case Named(Of.NAMESPACE):
+                names.append(plain_words(test))
+            case LabelIn(Of.NAMESPACE) | HasLabel(Of.NAMESPACE) | Not(LabelIn(Of.NAMESPACE) | HasLabel(Of.NAMESPACE)):
+                spaces.append(plain_words(test).replace(WHOSE[Of.NAMESPACE], "", 1))
+            case LabelIn(Of.POD) | HasLabel(Of.POD) | Not(LabelIn(Of.POD) | HasLabel(Of.POD)):
+                labels.append(plain_words(test))
+            case Is(kinds) if kinds == {Kind.POD}:
+                pods = "pods"
+            case _:
+                return ""
+    of = f" of {' and '.join(names)}" if names else ""
+    having = f" with {' and '.join(labels)}" if labels else ""
+    among = f" in namespaces with {' and '.join(spaces)}" if spaces else ""
+    whose = "pods" if pods or names or spaces else "endpoints"
+    return f"{whose}{of}{having}{among}" if of or having or among else pods
+
+
+def plain_words(peer: Peer) -> str:
+    """A test of an entity, part by part."""
     match peer:
         case All(()):
             return "everyone"
@@ -59,9 +93,11 @@ def peer_words(peer: Peer) -> str:
 
 
 def inner(peer: Peer) -> str:
-    """A test inside another."""
-    compound = isinstance(peer, All | AnyOf) and len(peer.terms) > 1
-    return f"({peer_words(peer)})" if compound else peer_words(peer)
+    """A test inside another: a phrase about pods, or its parts, in brackets where there are several."""
+    if not isinstance(peer, All | AnyOf) or len(peer.terms) < 2:
+        return plain_words(peer)
+    phrase = pod_words(flattened((peer,)))
+    return phrase or f"({plain_words(peer)})"
 
 
 def traffic_words(traffic: Traffic) -> str:

@@ -1,4 +1,7 @@
-"""The report for people: the guarantees, then the causes, then the findings, then what could not be known."""
+"""The report for people: the guarantees, then the causes, then the findings, then what could not be known.
+
+Where the input decides no guarantee, as manifests alone do not, that is said last.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ def write(report: Report, style: Style) -> str:
         suppressed_lines(report, style),
         assumption_lines(report, style),
         gap_lines(report.gaps, style),
+        undecidable_lines(report, style),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
@@ -38,14 +42,18 @@ def guarantee_lines(report: Report, style: Style) -> list[str]:
     """A line for each guarantee, the failing ones first; those that do not apply only when asked for."""
     shown = [g for g in report.guarantees if g.verdict is not Verdict.NOT_APPLICABLE or style.verbose]
     if not shown:
-        return [
-            style.paint(
-                "guarantees: none can be decided from this input; most need the state of nodes (analyze collect)", "strong"
-            )
-        ]
+        return []
     width = max(len(guarantee.id) for guarantee in shown)
     shown.sort(key=lambda guarantee: (bool(guarantee.excused), ORDER[guarantee.verdict]))
     return [style.paint("guarantees", "strong"), *(guarantee_line(guarantee, width, style) for guarantee in shown)]
+
+
+def undecidable_lines(report: Report, style: Style) -> list[str]:
+    """That the input decides no guarantee, where that is so and they are not listed with their reasons; else nothing."""
+    if style.verbose or any(guarantee.verdict is not Verdict.NOT_APPLICABLE for guarantee in report.guarantees):
+        return []
+    text = "guarantees: none can be decided from this input; most need the state of nodes (analyze collect)"
+    return [style.paint(text, "dim")]
 
 
 def guarantee_line(guarantee: Guarantee, width: int, style: Style) -> str:

@@ -24,7 +24,10 @@ from analyzer.rule import Finding, Network, Rule, Severity
 
 def check(network: Network) -> Iterator[Finding]:
     for policy, rule, peer in idle(network):
-        yield RULE.finding(rule.at, f"a peer of {policy} matches nobody: {peer_words(peer)}")
+        message = f"a peer of {policy} matches nobody: {peer_words(peer)}"
+        yield RULE.finding(
+            rule.at, message, help="correct the labels; what lives elsewhere is declared under assume in the settings"
+        )
 
 
 RULE = Rule("policy-peer-matches-nothing", Severity.WARNING, __doc__, check)

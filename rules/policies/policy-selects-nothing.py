@@ -26,13 +26,14 @@ from analyzer.rule import Finding, Network, Rule, Severity
 def check(network: Network) -> Iterator[Finding]:
     for policy in unselective(network):
         hosts = on_hosts(network, policy)
-        why = f"no pod is {peer_words(policy.subject)}"
+        why = f"there are no {peer_words(policy.subject)}"
         if hosts:
             why = f"{hosts[0].name} is in its node's network, to which policies do not apply"
         yield RULE.finding(
             selector_place(network, policy),
             f"{policy} selects nobody: {why}",
             related=[(one.at, "in its node's network") for one in hosts[:3] if one.at],
+            help="" if hosts else "correct the selector, or delete the policy",
         )
 
 

@@ -28,13 +28,14 @@ ROUTES = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
 
 
 class Backend(NamedTuple):
-    """What a route leads to: the service's namespace and name, its port by number or name (empty: any), and where that is said."""
+    """What a route leads to: the service's namespace and name, its port by number or name (empty: any), and where each is said."""
 
     route: OtherObjectFact
     namespace: str
     name: str
     port: int | str
     at: Span
+    port_at: Span
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -52,7 +53,7 @@ def check(network: Network) -> Iterator[Finding]:
             text = (
                 f"{route} leads to port {backend.port} of the service {backend.namespace}/{backend.name}, which has no such port"
             )
-            yield RULE.finding(backend.at, text, related=related, help="name a port of the service, not of its containers")
+            yield RULE.finding(backend.port_at, text, related=related, help="name a port of the service, not of its containers")
         if backend.namespace != (backend.route.namespace or "default") and not granted(network, backend):
             text = f"{route} leads to a service of another namespace, which no ReferenceGrant in {backend.namespace} allows"
             yield RULE.finding(backend.at, text, certain="ReferenceGrant" in network.cluster.known)
@@ -89,10 +90,12 @@ def of_ingress(item: OtherObjectFact) -> Iterator[Backend]:
         port = mapping(service.get("port"))
         name = service.get("name") or backend.get("serviceName")
         if isinstance(name, str):
+            key = ("service", "name") if service.get("name") else ("serviceName",)
+            port_key = ("service", "port", "number" if port.get("number") else "name") if port else ("servicePort",)
             wanted = port.get("number") or port.get("name") or backend.get("servicePort") or ""
-            yield Backend(
-                item, item.namespace or "default", name, wanted if isinstance(wanted, int | str) else "", item.place(*place)
-            )
+            number_or_name = wanted if isinstance(wanted, int | str) else ""
+            places_of = item.place(*place, *key), item.place(*place, *port_key)
+            yield Backend(item, item.namespace or "default", name, number_or_name, *places_of)
 
 
 def of_gateway(item: OtherObjectFact) -> Iterator[Backend]:
@@ -103,7 +106,8 @@ def of_gateway(item: OtherObjectFact) -> Iterator[Backend]:
             if one.get("kind", "Service") == "Service" and not one.get("group") and isinstance(one.get("name"), str):
                 namespace = one.get("namespace") if isinstance(one.get("namespace"), str) else item.namespace or "default"
                 port = one["port"] if is_number(one.get("port")) else ""
-                yield Backend(item, str(namespace), one["name"], port, item.place("spec", "rules", number, "backendRefs", index))
+                place = ("spec", "rules", number, "backendRefs", index)
+                yield Backend(item, str(namespace), one["name"], port, item.place(*place, "name"), item.place(*place, "port"))
 
 
 def of_openshift(item: OtherObjectFact) -> Iterator[Backend]:
@@ -118,7 +122,8 @@ def of_openshift(item: OtherObjectFact) -> Iterator[Backend]:
     for place in places:
         one = mapping(at(item, place))
         if one.get("kind", "Service") == "Service" and isinstance(one.get("name"), str):
-            yield Backend(item, item.namespace or "default", one["name"], port, item.place(*place))
+            where = item.place(*place, "name"), item.place("spec", "port", "targetPort")
+            yield Backend(item, item.namespace or "default", one["name"], port, *where)
 
 
 def at(item: OtherObjectFact, path: tuple[Key, ...]) -> object:

@@ -35,9 +35,11 @@ def check(network: Network) -> Iterator[Finding]:
             labels = service.selector
             near = max(here, key=partial(shared, labels))
             text = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
-            related = [(near.owner.place("metadata", "name"), differs(labels, near))] if any(shared(labels, near)) else []
+            alike = any(shared(labels, near))
+            wrong = next((key for key, value in labels.items() if near.labels.get(key) != value), "")
+            related = [(near.owner.place("metadata", "name"), differs(labels, near))] if alike else []
             yield RULE.finding(
-                service.place("spec", "selector"),
+                service.place("spec", "selector", wrong) if alike else service.place("spec", "selector"),
                 f"service {namespace}/{name} will lead nowhere: no pod of {namespace} has the labels {text}",
                 related=related,
                 help="correct the selector or the pods' labels",
