@@ -56,6 +56,7 @@ def way_object(item: ChangedWay) -> dict[str, Any]:
         "port": way.port,
         "to": way.destination,
         "target": way.target,
+        "request": way.request,
         "old": standing_object(item.old),
         "new": standing_object(item.new),
     }

@@ -36,7 +36,7 @@ SOME_NODE = Entity("node:{any}", Kind.HOST, node_labels=None)
 @dataclass(frozen=True, slots=True)
 class Entrance:
     """A way in: through an object to an endpoint. ``source`` is an endpoint's id, a pseudo endpoint or ``outside``; ``port`` is what is asked for at the
-    object's service. ``admitted``: whether policies let it in, None with ``why`` where that is not certain."""
+    object's service. ``admitted``: whether policies let it in, None with ``why`` where that is not certain. ``requests``: those that it takes, in words."""
 
     kind: str
     name: str
@@ -48,6 +48,7 @@ class Entrance:
     admitted: bool | None
     why: str
     at: Span = field(compare=False, repr=False)
+    requests: tuple[str, ...] = ()
 
 
 def entrances(policies: Policies, everyone: tuple[Party, ...]) -> tuple[Entrance, ...]:
@@ -82,7 +83,8 @@ class Ways:
             for backend in (item for item in found if route.takes(item)):
                 for source, admitted, why in self.from_controller(route, backend):
                     service = "/".join(route.service)
-                    yield self.entrance(route.kind, route.name, service, source, backend, admitted, why, route.at)
+                    found_way = self.entrance(route.kind, route.name, service, source, backend, admitted, why, route.at)
+                    yield replace(found_way, requests=route.requests)
 
     def entrance(
         self, kind: str, name: str, service: str, source: str, backend: Backend, admitted: bool | None, why: str, at: Span

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.policy.entities import Entity
 from analyzer.policy.reading import group_of
 from analyzer.policy.world import World, mapping
+from analyzer.query.connectivity.requests import OTHERS, of_gateway, of_openshift, of_rule
 from analyzer.query.policy_services import Backend
 from analyzer.source import Span
 
@@ -28,13 +29,14 @@ APPLICATION = "app.kubernetes.io/name"
 # Labels of the pods that a Gateway's implementation makes: GEP-1762, and Envoy Gateway's own.
 OF_GATEWAY = ("gateway.networking.k8s.io/gateway-name", "gateway.envoyproxy.io/owning-gateway-name")
 OPENSHIFT_ROUTER = "ingresscontroller.operator.openshift.io/deployment-ingresscontroller"
+T = TypeVar("T")
 GATEWAY_ROUTES = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute")
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """An object that leads to a port of a service: by number or name, of the service or of its pods; None: every port. ``controllers`` are the
-    pods that send for it, as far as they are in the input; ``pseudo`` stands for them."""
+    pods that send for it, as far as they are in the input; ``pseudo`` stands for them. ``requests``: which ones it takes, in words."""
 
     kind: str
     name: str
@@ -44,6 +46,7 @@ class Route:
     pseudo: str
     at: Span = field(compare=False, repr=False)
     of_pods: bool = False
+    requests: tuple[str, ...] = ()
 
     def takes(self, backend: Backend) -> bool:
         """Whether a backend is of the port."""
@@ -76,13 +79,24 @@ def items(value: Any) -> Iterator[Mapping[str, Any]]:
 
 def ingress(world: World, fact: OtherObjectFact) -> Iterator[Route]:
     """The backends of an Ingress: of its rules and by default (v1, and the names of the fields before it)."""
-    spec = mapping(fact.document.get("spec"))
-    paths = [path for rule in items(spec.get("rules")) for path in items(mapping(rule.get("http")).get("paths"))]
-    found = [spec.get("defaultBackend"), spec.get("backend"), *(path.get("backend") for path in paths)]
+    spec, home = mapping(fact.document.get("spec")), fact.namespace or "default"
+    found: list[tuple[Any, str]] = [(spec.get("defaultBackend"), OTHERS), (spec.get("backend"), OTHERS)]
+    for rule in items(spec.get("rules")):
+        found += [(path.get("backend"), of_rule(rule, path)) for path in items(mapping(rule.get("http")).get("paths"))]
     controllers = ingress_controllers(world, fact, spec)
-    for value in dict.fromkeys(target for one in found if (target := ingress_target(mapping(one))) is not None):
-        service, port = value
-        yield Route(fact.kind, named(fact), (fact.namespace, service), port, controllers, INGRESS_CONTROLLER, fact.at)
+    for (service, port), requests in by_target((ingress_target(mapping(one)), request) for one, request in found).items():
+        yield Route(
+            fact.kind, named(fact), (home, service), port, controllers, INGRESS_CONTROLLER, fact.at, requests=tuple(requests)
+        )
+
+
+def by_target(found: Iterable[tuple[T | None, str]]) -> dict[T, dict[str, None]]:
+    """The requests of each target."""
+    known: dict[T, dict[str, None]] = {}
+    for target, request in found:
+        if target is not None:
+            known.setdefault(target, {})[request] = None
+    return known
 
 
 def ingress_target(backend: Mapping[str, Any]) -> tuple[str, int | str] | None:
@@ -114,9 +128,9 @@ def openshift(world: World, fact: OtherObjectFact) -> Iterator[Route]:
     port = port_of(mapping(spec.get("port")).get("targetPort"))
     routers = tuple(item for item in world.entities if item.namespace and OPENSHIFT_ROUTER in item.labels)
     for target in (mapping(spec.get("to")), *items(spec.get("alternateBackends"))):
-        if isinstance(target.get("name"), str) and target.get("kind", "Service") == "Service":
+        if isinstance(target.get("name"), str) and target.get("kind", "Service") == "Service" and target.get("weight") != 0:
             service = fact.namespace or "default", target["name"]
-            yield Route(fact.kind, named(fact), service, port, routers, INGRESS_CONTROLLER, fact.at, of_pods=True)
+            yield Route(fact.kind, named(fact), service, port, routers, INGRESS_CONTROLLER, fact.at, True, of_openshift(spec))
 
 
 def gateway_route(world: World, fact: OtherObjectFact) -> Iterator[Route]:
@@ -124,14 +138,27 @@ def gateway_route(world: World, fact: OtherObjectFact) -> Iterator[Route]:
     spec, home = mapping(fact.document.get("spec")), fact.namespace or "default"
     parents = [parent for parent in items(spec.get("parentRefs")) if parent.get("kind", "Gateway") == "Gateway"]
     controllers = tuple(dict.fromkeys(pod for parent in parents for pod in gateway_pods(world, parent, home)))
+    found = ((backend(world, fact, target), request) for target, request in gateway_targets(spec))
+    for (service, port), requests in by_target(found).items():
+        yield Route(fact.kind, named(fact), service, port, controllers, GATEWAY, fact.at, requests=tuple(requests))
+
+
+def gateway_targets(spec: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """The backends of a route with the requests that are sent to them, and to which copies are (RequestMirror). A backend of no weight gets none."""
     for rule in items(spec.get("rules")):
-        for target in items(rule.get("backendRefs")):
-            namespace = str(target.get("namespace") or home)
-            is_service = target.get("kind", "Service") == "Service" and isinstance(target.get("name"), str)
-            is_service = is_service and port_of(target.get("port")) is not None
-            if is_service and (namespace == home or granted(world, fact, home, namespace, target["name"])):
-                service = namespace, target["name"]
-                yield Route(fact.kind, named(fact), service, port_of(target.get("port")), controllers, GATEWAY, fact.at)
+        mirrors = [mapping(mapping(item.get("requestMirror")).get("backendRef")) for item in items(rule.get("filters"))]
+        for request in of_gateway(spec, rule):
+            yield from ((target, request) for target in items(rule.get("backendRefs")) if target.get("weight") != 0)
+            yield from ((target, f"copies of {request}") for target in mirrors)
+
+
+def backend(world: World, fact: OtherObjectFact, target: Mapping[str, Any]) -> tuple[tuple[str, str], int | str] | None:
+    """The service and the port of a backend; None where it is none, or stands in another namespace that lets nobody refer to it."""
+    home, name, port = fact.namespace or "default", target.get("name"), port_of(target.get("port"))
+    namespace = str(target.get("namespace") or home)
+    if target.get("kind", "Service") != "Service" or not isinstance(name, str) or port is None:
+        return None
+    return ((namespace, name), port) if namespace == home or granted(world, fact, home, namespace, name) else None
 
 
 def gateway_pods(world: World, parent: Mapping[str, Any], home: str) -> Iterator[Entity]:

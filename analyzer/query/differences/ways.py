@@ -28,7 +28,8 @@ class WayChange(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way through an object: what is asked for, of whom, from where, and where it leads. ``source`` is ``pods`` for a service inside of the cluster."""
+    """A way through an object: what is asked for, of whom, from where, and where it leads. ``source`` is ``pods`` for a service inside of the cluster; ``request``: the
+    hosts and paths that a route takes there, in words (``connectivity/requests.py``)."""
 
     kind: str
     name: str
@@ -36,9 +37,11 @@ class Way:
     port: str
     destination: str
     target: str
+    request: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name} port {self.port} from {self.source} -> {self.destination} {self.target}"
+        asked = f" for {self.request}" if self.request else ""
+        return f"{self.kind} {self.name}{asked} port {self.port} from {self.source} -> {self.destination} {self.target}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +126,9 @@ def from_outside(policies: Policies) -> Iterator[tuple[Way, Standing]]:
     found = Ways(policies, {entity.name: name_of(entity) for entity in policies.world.entities})
     for item in (*found.through_services(), *found.through_routes()):
         target = ", ".join(f"{one.protocol} {low}" for one in item.allow for low, _ in one.ports)
-        yield (
-            Way(item.kind, item.name, item.source, item.port, item.destination, target),
-            Standing(item.admitted, item.why, item.at),
-        )
+        for request in item.requests or ("",):
+            way = Way(item.kind, item.name, item.source, item.port, item.destination, target, request)
+            yield way, Standing(item.admitted, item.why, item.at)
 
 
 def name_of(entity: Entity) -> str:
