@@ -18,7 +18,7 @@ from analyzer.transfer import ir
 from analyzer.transfer.ir import Field
 
 T = TypeVar("T")
-HERE, THERE = Scope("here"), Scope("there")
+HERE, THERE, MEMORY = Scope("here"), Scope("there"), Scope("here", "memory")
 POINTS = tuple(ir.Point(HERE, f"stage {number}") for number in range(4))
 SPACE: Mapping[Field, tuple[int, ...]] = {
     Field.SOURCE: (1, 2, 3, 8, 2**32 - 1),
@@ -111,7 +111,15 @@ def assignments() -> st.SearchStrategy[ir.Transfer]:
         st.builds(ir.Retrace),
         st.builds(ir.Encapsulate, outer_fields()),
         st.builds(ir.Track, st.sampled_from([HERE, HERE, THERE])),
+        st.builds(ir.Note, st.just(MEMORY), noted()),
     )
+
+
+def noted() -> st.SearchStrategy[tuple[int | Field, ...]]:
+    """Five values to remember: numbers, and fields of the packet."""
+    addresses = st.sampled_from([1, Field.SOURCE, Field.DESTINATION])
+    ports = st.sampled_from([53, Field.SOURCE_PORT, Field.DESTINATION_PORT])
+    return st.tuples(st.sampled_from([6, Field.PROTOCOL]), addresses, st.just(0), addresses, ports)
 
 
 def outer_fields() -> st.SearchStrategy[tuple[tuple[Field, Ranges], ...]]:
@@ -168,6 +176,7 @@ def transfers(number: int) -> st.SearchStrategy[ir.Transfer]:
             st.builds(ir.Seq, several(inner, 1, 4)),
             st.builds(ir.Alt, several(inner, 1, 2)),
             st.builds(ir.If, matches(), inner, inner),
+            st.builds(ir.IfNoted, st.just(MEMORY), noted(), inner, inner),
             st.builds(ir.Hook, inner),
             several(st.tuples(st.sampled_from(SPACE[Field.DESTINATION]), inner), 1, 3).map(table),
         ),

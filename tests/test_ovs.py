@@ -13,13 +13,18 @@ from analyzer import parsers
 from analyzer.api import load
 from analyzer.facts.openflow import FieldTest
 from analyzer.facts.openvswitch import FlowFact, SwitchPortFact
+from analyzer.findings import Verdict
 from analyzer.model.switches import Switch
 from analyzer.parsers import ovn_list, ovn_show
 from analyzer.parsers.ovs_flows import PARSER
+from analyzer.query.endpoints import endpoints
 from analyzer.query.trace import Question, trace
+from analyzer.solve.concrete import Flow
 from analyzer.solve.ovs_tables import Tables
 from analyzer.solve.packet import Fate, Trace
 from analyzer.source import Gap, Scope, Source, Span
+from analyzer.transfer.graph import NetworkProgram
+from tests.lowered import End, outcomes
 from tests.test_parsers import DATA
 
 UNDERSTOOD = 0.995
@@ -108,6 +113,7 @@ POD = """\
     link/ether 0a:00:00:00:00:0{n} brd ff:ff:ff:ff:ff:ff link-netnsid 0 promiscuity 0
     veth
     inet 10.0.0.{n}/24 scope global eth0
+    inet6 fd00::{n}/64 scope global
 """
 PORT = """\
 {far}: veth{n}@if2: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue master ovs-system state UP group default
@@ -140,6 +146,7 @@ def written(folder: Path, flows: str, pods: int = 3, show: str = "") -> Path:
         (inside / "ip_-d_addr").write_text(POD.format(n=n, far=10 + n))
         (inside / "ip_route_show_table_all").write_text(
             f"10.0.0.0/24 dev eth0 proto kernel scope link\nlocal 10.0.0.{n} dev eth0 table local proto kernel scope host\n"
+            f"fd00::/64 dev eth0 proto kernel metric 256\nlocal fd00::{n} dev eth0 table local proto kernel metric 0\n"
         )
         links += PORT.format(n=n, far=10 + n)
         ports += f"        Port veth{n}\n            Interface veth{n}\n"
@@ -151,11 +158,11 @@ def written(folder: Path, flows: str, pods: int = 3, show: str = "") -> Path:
     return folder
 
 
-def asked(folder: Path, source: int, target: int, port: int = 0) -> Trace:
+def asked(folder: Path, source: int, target: int, port: int = 0, network: str = "10.0.0.") -> Trace:
     """One packet between two pods: a ping, or TCP to a port."""
-    network = load(folder, assume_defaults=True).given.network
-    question = Question(f"default/pod{source}", f"10.0.0.{target}", "TCP" if port else "ICMP", port)
-    return trace(network, question)
+    captured = load(folder, assume_defaults=True).given.network
+    question = Question(f"default/pod{source}", f"{network}{target}", "TCP" if port else "ICMP", port)
+    return trace(captured, question)
 
 
 def test_a_learning_switch_carries_packets(tmp_path: Path) -> None:
@@ -257,6 +264,32 @@ def test_what_a_packet_teaches_takes_its_answer(tmp_path: Path) -> None:
     written(tmp_path, "".join(f" {flow}\n" for flow in flows))
     assert asked(tmp_path, 1, 2).fate is Fate.REACHABLE
     assert asked(tmp_path, 2, 1).fate is Fate.UNREACHABLE
+    assert {end.fate for end in lowered(tmp_path, 1, 2)} == {Fate.REACHABLE}
+    assert {end.fate for end in lowered(tmp_path, 2, 1)} == {Fate.UNREACHABLE}
+    guarantee = next(one for one in load(tmp_path, assume_defaults=True).check().guarantees if one.id == "pod-to-pod")
+    assert guarantee.verdict is Verdict.REFUTED, guarantee.reason
+
+
+def test_the_language_leaves_open_what_arp_packets_teach(tmp_path: Path) -> None:
+    learn = "learn(table=5,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[])"
+    flows = [
+        f"table=0,priority=10,arp actions={learn},NORMAL",
+        "table=0,priority=9,ip actions=resubmit(,5)",
+        "table=5,priority=0 actions=drop",
+    ]
+    written(tmp_path, "".join(f" {flow}\n" for flow in flows))
+    assert asked(tmp_path, 1, 2).fate is Fate.REACHABLE
+    assert Fate.UNKNOWN in {end.fate for end in lowered(tmp_path, 1, 2)}
+
+
+def lowered(folder: Path, source: int, target: int) -> set[End]:
+    """What the language says of a ping between two pods."""
+    network = load(folder, assume_defaults=True).given.network
+    told = trace(network, Question(f"default/pod{source}", f"10.0.0.{target}", "ICMP"))
+    scope = endpoints(network, f"default/pod{source}")[0].scope
+    assert told.packet is not None
+    assert scope is not None
+    return outcomes(NetworkProgram(network, 4), Flow(scope, told.packet))
 
 
 def test_a_switch_may_answer_a_ping_itself(tmp_path: Path) -> None:

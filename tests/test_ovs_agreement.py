@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from random import Random
 
@@ -21,9 +22,10 @@ PODS, TABLES = 3, 4
 STATES = ("+new+trk", "+est+trk", "+rpl+trk", "-new+trk", "+trk-inv", "-trk")
 
 
-def flows(random: Random) -> str:
+def flows(random: Random, teaching: bool = False) -> str:
     """A random pipeline: ARP is carried, the rest is up to chance. No two flows of a table have one priority: which of them takes a packet is undefined."""
     lines = ["table=0,priority=100,arp actions=NORMAL"]
+    lines += [teacher(random, priority) for priority in random.sample(range(30, 50), 3)] if teaching else []
     for table in range(TABLES):
         lines += [flow(random, table, priority) for priority in random.sample(range(1, 20), random.randint(2, 7))]
         lines.append(f"table={table},priority=0 actions={random.choice(('NORMAL', 'NORMAL', onward(random, table)))}")
@@ -37,6 +39,25 @@ def flow(random: Random, table: int, priority: int) -> str:
     names = {word.split("=")[0] for word in words}
     protocol = "tcp" if names & {"tp_dst", "tcp_flags"} else random.choice(("ip", "ip", "tcp", "icmp"))
     return f"table={table},priority={priority},{protocol},{','.join(words)} actions={actions(random, table)}"
+
+
+def teacher(random: Random, priority: int) -> str:
+    """A flow that teaches another one, which may take the answers, later packets of the flow, or others."""
+    tests = random.choice(
+        (
+            "NXM_OF_IP_SRC[]=NXM_OF_IP_DST[],NXM_OF_IP_DST[]=NXM_OF_IP_SRC[]",
+            "nw_proto=6,NXM_OF_IP_SRC[]=NXM_OF_IP_DST[],NXM_OF_TCP_SRC[]=NXM_OF_TCP_DST[]",
+            "nw_proto=6,nw_dst=10.0.0.1,NXM_OF_IP_SRC[],NXM_OF_TCP_DST[]",
+            "NXM_OF_IP_DST[],NXM_NX_REG0[]",
+            "NXM_OF_IN_PORT[],NXM_OF_IP_DST[]",
+            "NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],NXM_NX_REG0[0..1]",
+            "NXM_OF_IP_DST[0..7]=2",
+        )
+    )
+    does = random.choice(("output:NXM_OF_IN_PORT[]", "load:0x1->NXM_NX_REG0[0..1]", "load:NXM_OF_IN_PORT[]->NXM_NX_REG1[0..15]"))
+    learn = f"learn(table={random.randint(1, TABLES - 1)},priority={random.randint(0, 20)},eth_type=0x800,{tests},{does})"
+    protocol = "tcp" if "TCP" in tests else "ip"
+    return f"table=0,priority={priority},{protocol},{matching(random, random.randint(0, 2))} actions={learn},{onward(random, 0)}"
 
 
 def matching(random: Random, kind: int) -> str:
@@ -103,15 +124,35 @@ def onward(random: Random, table: int) -> str:
     )
 
 
-def asked(folder: Path) -> list[str]:
+SIX = (
+    (r"\barp actions", "icmp6,icmp_type=135 actions=NORMAL\n table=0,priority=99,icmp6,icmp_type=136 actions"),
+    (r"NXM_OF_IP_DST\[\]->NXM_NX_REG1\[\]", "NXM_NX_IPV6_DST[]->NXM_NX_XXREG1[]"),
+    (r"reg1=0xa000002", "xxreg1=0xfd000000000000000000000000000002"),
+    (r"nw_(dst|src)=10\.0\.0\.(\d)/31", r"ipv6_\1=fd00::\2/127"),
+    (r"nw_(dst|src)=10\.0\.0\.(\d)", r"ipv6_\1=fd00::\2"),
+    (r"10\.0\.0\.(\d):80", r"[fd00::\1]:80"),
+    (r"10\.0\.0\.(\d)", r"fd00::\1"),
+    (r"(?<=,)(ip|tcp|icmp)(?=,)", lambda found: {"ip": "ipv6", "tcp": "tcp6", "icmp": "icmp6"}[found[1]]),
+)
+
+
+def in_six(text: str) -> str:
+    """The same pipeline for IPv6, where an address takes four registers."""
+    for before, after in SIX:
+        text = re.sub(before, after, text)
+    return text
+
+
+def asked(folder: Path, family: int = 4) -> list[str]:
     """Every packet between the pods on which the two readings disagree."""
     network = load(folder, assume_defaults=True).given.network
-    program = NetworkProgram(network, 4)
+    program = NetworkProgram(network, family)
+    base = "10.0.0." if family == 4 else "fd00::"
     wrong = []
     for source in range(1, PODS + 1):
         for target in range(1, PODS + 1):
             for protocol, port in (("TCP", 80), ("TCP", 81), ("ICMP", 0)) if source != target else ():
-                told = trace(network, Question(f"default/pod{source}", f"10.0.0.{target}", protocol, port, 40000))
+                told = trace(network, Question(f"default/pod{source}", f"{base}{target}", protocol, port, 40000))
                 assert told.packet is not None
                 scope = endpoints(network, f"default/pod{source}")[0].scope
                 assert scope is not None
@@ -130,6 +171,26 @@ def test_walk_and_language_agree_on_random_flows(seed: int, tmp_path: Path) -> N
     group = " group_id=1,type=select,bucket=weight:1,actions=output:1,bucket=weight:1,actions=output:2\n"
     (tmp_path / "nodes" / "n1" / "ovs-ofctl_dump-groups_br-int").write_text(group)
     wrong = asked(tmp_path)
+    assert not wrong, text + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("seed", range(200, 240))
+def test_walk_and_language_agree_on_what_is_learned(seed: int, tmp_path: Path) -> None:
+    text = flows(Random(seed), teaching=True)
+    written(tmp_path, text)
+    group = " group_id=1,type=select,bucket=weight:1,actions=output:1,bucket=weight:1,actions=output:2\n"
+    (tmp_path / "nodes" / "n1" / "ovs-ofctl_dump-groups_br-int").write_text(group)
+    wrong = asked(tmp_path)
+    assert not wrong, text + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_they_agree_in_six(seed: int, tmp_path: Path) -> None:
+    text = in_six(flows(Random(seed)))
+    written(tmp_path, text)
+    group = " group_id=1,type=select,bucket=weight:1,actions=output:1,bucket=weight:1,actions=output:2\n"
+    (tmp_path / "nodes" / "n1" / "ovs-ofctl_dump-groups_br-int").write_text(group)
+    wrong = asked(tmp_path, 6)
     assert not wrong, text + "\n".join(wrong)
 
 

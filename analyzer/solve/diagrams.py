@@ -21,7 +21,7 @@ from analyzer.solve.pooling import Pruning
 from analyzer.solve.regions import BeyondSets, Result, State, Value, chosen, put, values_of
 from analyzer.solve.splitting import split
 from analyzer.solve.states import CONNECTION_MARK, DESTINATION, DESTINATION_PORT, INDEX, MARK, NO_PAYLOAD, STATE
-from analyzer.solve.tracking import cleared, confirmed, decide, manipulated, retraced, rewritten, track
+from analyzer.solve.tracking import cleared, confirmed, decide, manipulated, noted, recalled, retraced, rewritten, track
 from analyzer.solve.uniting import merged
 from analyzer.source import Span
 from analyzer.transfer import ir
@@ -94,6 +94,10 @@ class Sets:
                 return run_if(self, transfer, states, out)
             case ir.Seq():
                 return run_seq(self, transfer.parts, states, out)
+            case ir.IfNoted():
+                return run_noted(self, transfer, states, out)
+            case ir.Note(scope, values):
+                return [after for state in states for after in noted(state, scope, values)]
             case ir.End():
                 out += [Result(transfer.exit, transfer.at, state) for state in states]
                 return []
@@ -154,6 +158,18 @@ def run_if(engine: Sets, transfer: ir.If, states: list[State], out: list[Result]
             return result
         step, states = step.otherwise, no
     return result + engine.run(step, states, out)
+
+
+def run_noted(engine: Sets, transfer: ir.IfNoted, states: list[State], out: list[Result]) -> list[State]:
+    """Branches by what a namespace remembers."""
+    engine.spent()
+    yes: list[State] = []
+    no: list[State] = []
+    for state in states:
+        found, left = recalled(state, transfer.scope, transfer.values)
+        yes += found
+        no += left
+    return engine.run(transfer.then, yes, out) + engine.run(transfer.otherwise, no, out)
 
 
 def run_seq(engine: Sets, parts: tuple[ir.Transfer, ...], states: list[State], out: list[Result]) -> list[State]:

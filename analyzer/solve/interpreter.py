@@ -35,6 +35,7 @@ from analyzer.solve.states import (
     Connection,
     Tuple,
     inverted,
+    remembered,
     status_of,
 )
 from analyzer.source import Scope
@@ -98,6 +99,9 @@ class Interpreter:
             case ir.If():
                 for holds, after in self.test(transfer.match, state):
                     yield from self.run(transfer.then if holds else transfer.otherwise, after)
+            case ir.IfNoted(scope, values, then, otherwise):
+                own = entry(state, scope, values)
+                yield from self.run(then if own in state.connections else otherwise, state)
             case ir.Seq():
                 yield from self.sequence(transfer.parts, state)
             case ir.Table():
@@ -136,7 +140,16 @@ class Interpreter:
 
     def step(
         self,
-        transfer: ir.Assign | ir.Copy | ir.SetBits | ir.Merge | ir.Choose | ir.Track | ir.Retrace | ir.Confirm | ir.Encapsulate,
+        transfer: ir.Assign
+        | ir.Copy
+        | ir.SetBits
+        | ir.Merge
+        | ir.Choose
+        | ir.Track
+        | ir.Note
+        | ir.Retrace
+        | ir.Confirm
+        | ir.Encapsulate,
         state: State,
     ) -> Iterator[State]:
         """What always continues."""
@@ -154,6 +167,9 @@ class Interpreter:
                 yield from (put(state, field, value) for value in self.choose(ranges))
             case ir.Track(scope):
                 yield track(state, scope)
+            case ir.Note(scope, values):
+                own = entry(state, scope, values)
+                yield state if own in state.connections else state._replace(connections=(*state.connections, own))
             case ir.Retrace():
                 yield retraced(state)
             case ir.Confirm(scope):
@@ -231,6 +247,11 @@ class Interpreter:
                     yield state
                 else:
                     yield translated(state, transfer, address, port)
+
+
+def entry(state: State, scope: Scope, values: tuple[int | ir.Field, ...]) -> Connection[int]:
+    """What a namespace remembers of these values."""
+    return remembered(scope, Tuple(*(state.env[INDEX[one]] if isinstance(one, ir.Field) else one for one in values)), 0)
 
 
 def replaced(env: Env, position: int, value: int) -> Env:

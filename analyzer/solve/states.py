@@ -71,6 +71,11 @@ def inverted(pair: Tuple[V], ping: bool) -> Tuple[V]:
     return Tuple(pair.protocol, pair.destination, pair.destination_port, pair.source, pair.source_port)
 
 
+def remembered(scope: Scope, values: Tuple[V], mark: V) -> Connection[V]:
+    """What a namespace remembers, as a connection that no packet is of."""
+    return Connection(scope, values, values, mark, confirmed=True)
+
+
 def status_of(transfer: Rewrite) -> int:
     """The bit of STATUS that a translated connection gets."""
     return BALANCED_STATUS if transfer.balanced else DNAT_STATUS if transfer.destination else SNAT_STATUS

@@ -280,6 +280,11 @@ class Encoder:
                 return [(None, after) for after in connections.track(self, scope, way)]
             case ir.Retrace():
                 return [(None, after) for after in connections.retraced(self, way)]
+            case ir.Note(scope, values):
+                return [(None, after) for after in connections.noted(self, scope, values, way)]
+            case ir.IfNoted(scope, values):
+                both = zip((transfer.then, transfer.otherwise), connections.recalled(self, scope, values, way), strict=True)
+                return [item for then, one in both if one is not None for item in self.run(then, one)]
             case _:
                 return [(None, after) for after in self.step(transfer, way)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from analyzer.ranges import single
@@ -39,6 +40,27 @@ def track(engine: Encoder, scope: Scope, way: Way) -> list[Way]:
     for ping, one in zip((True, False), engine.branch(IS_PING, rest), strict=True):
         result += find(engine, scope, one, ping) if one is not None else []
     return result
+
+
+def own_values(values: Sequence[int | ir.Field], way: Way) -> at.Tuple[Value]:
+    """Numbers, and what fields have."""
+    return at.Tuple(*(way.env[at.INDEX[one]] if isinstance(one, ir.Field) else one for one in values))
+
+
+def recalled(engine: Encoder, scope: Scope, values: Sequence[int | ir.Field], way: Way) -> tuple[Way | None, Way | None]:
+    """The way where the namespace remembers the values, and where not."""
+    own = own_values(values, way)
+    entries = [item.original for item in way.connections if item.scope == scope]
+    each = [engine.joined([engine.same(way, *pair) for pair in zip(own, entry, strict=True)], True) for entry in entries]
+    return engine.fork(way, engine.joined(each, False))
+
+
+def noted(engine: Encoder, scope: Scope, values: Sequence[int | ir.Field], way: Way) -> list[Way]:
+    """The way with the values remembered."""
+    found, left = recalled(engine, scope, values, way)
+    new: at.Connection[Value] = at.remembered(scope, own_values(values, way), 0)
+    more = [left._replace(connections=(*left.connections, new))] if left is not None else []
+    return [*([found] if found is not None else []), *more]
 
 
 def find(engine: Encoder, scope: Scope, way: Way, ping: bool) -> list[Way]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from analyzer.ranges import Ranges, difference, intersection, single
@@ -14,6 +15,8 @@ from analyzer.solve.states import (
     DESTINATION,
     DESTINATION_PORT,
     DIRECTION,
+    FIELDS,
+    INDEX,
     MARK,
     OF_CONNECTION,
     OPENING,
@@ -31,6 +34,7 @@ from analyzer.solve.states import (
     Connection,
     Tuple,
     inverted,
+    remembered,
     status_of,
 )
 from analyzer.source import Scope
@@ -41,6 +45,7 @@ IS_PING = ir.In(ir.Field.PROTOCOL, PINGS)
 IS_TCP = ir.In(ir.Field.PROTOCOL, single(TCP))
 ASKS = ir.In(ir.Field.ICMP_TYPE, REQUESTS)
 CONTINUES = ir.All((IS_TCP, ir.In(ir.Field.TCP_FLAGS, CONTINUING)))
+OF_PACKET = tuple(FIELDS[place] for place in TUPLE)
 OPENS = ir.All((ir.Any((ir.Not(IS_PING), ASKS)), ir.Any((ir.Not(IS_TCP), ir.In(ir.Field.TCP_FLAGS, OPENING)))))
 
 
@@ -122,14 +127,45 @@ def belonging(state: State, position: int, direction: int, ping: bool, missed: l
     if ping:
         held = []
         split(ASKS if direction == 0 else ir.Not(ASKS), state, held, missed)
-    for place in range(5):
+    return equals(held, OF_PACKET, position, direction, missed)
+
+
+def equals(
+    held: list[State], values: Sequence[int | ir.Field], position: int, direction: int, missed: list[State]
+) -> list[State]:
+    """The states in which these values are those of one direction of a connection; the others are added to ``missed``."""
+    for place, one in enumerate(values):
         equal: list[State] = []
         for item in held:
-            same, other = compared(item, item.env[TUPLE[place]], side(item, position, direction)[place])
+            own = item.env[INDEX[one]] if isinstance(one, ir.Field) else one
+            same, other = compared(item, own, side(item, position, direction)[place])
             equal += [same] if same is not None else []
             missed += [other] if other is not None else []
         held = equal
     return held
+
+
+def recalled(state: State, scope: Scope, values: Sequence[int | ir.Field]) -> tuple[list[State], list[State]]:
+    """The states in which a namespace remembers these values, and those in which it does not."""
+    found: list[State] = []
+    left = [state]
+    for position, own in enumerate(state.connections):
+        if own.scope == scope:
+            missed: list[State] = []
+            there = [one for item in left if (one := present(item, position, missed)) is not None]
+            found += equals(there, values, position, 0, missed)
+            left = missed
+    return found, left
+
+
+def noted(state: State, scope: Scope, values: Sequence[int | ir.Field]) -> list[State]:
+    """The states with these values remembered."""
+    found, left = recalled(state, scope, values)
+    for item in left:
+        pair = Tuple(*(item.env[INDEX[one]] if isinstance(one, ir.Field) else one for one in values))
+        own: Connection[Value] = remembered(scope, pair, 0)
+        found.append(item._replace(connections=(*item.connections, own)))
+    return found
 
 
 def present(state: State, position: int, missed: list[State]) -> State | None:

@@ -349,6 +349,25 @@ class Confirm:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """The namespace remembers five values: numbers, or what the packet's fields have now. The packet's own connection stays as it is."""
+
+    scope: Scope
+    values: tuple[int | Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IfNoted:
+    """``then`` where the namespace remembers these values, ``otherwise`` where it does not."""
+
+    scope: Scope
+    values: tuple[int | Field, ...]
+    then: Transfer
+    otherwise: Transfer
+    at: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Encapsulate:
     """The packet is saved and becomes the payload of a new one with these fields; other fields are 0, MARK stays."""
 
@@ -363,27 +382,10 @@ class Decapsulate:
     at: Span | None = None
 
 
-Transfer = (
-    If
-    | Assign
-    | Copy
-    | SetBits
-    | Merge
-    | Choose
-    | Seq
-    | Table
-    | Alt
-    | Call
-    | Hook
-    | End
-    | Track
-    | Translate
-    | Rewrite
-    | Retrace
-    | Confirm
-    | Encapsulate
-    | Decapsulate
+Step = (
+    Assign | Copy | SetBits | Merge | Choose | Track | Note | Translate | Rewrite | Retrace | Confirm | Encapsulate | Decapsulate
 )
+Transfer = If | IfNoted | Seq | Table | Alt | Call | Hook | End | Step
 KEEP = Seq(())
 DROP = Alt(())
 

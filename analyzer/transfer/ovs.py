@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from analyzer.facts.openflow import (
+    REFUSING,
     Action,
     CheckLarger,
     Choose,
@@ -41,7 +42,7 @@ from analyzer.facts.openflow import (
 )
 from analyzer.facts.openvswitch import FlowFact
 from analyzer.source import Scope, Span
-from analyzer.transfer import ovs_conntrack, ovs_ports
+from analyzer.transfer import ovs_conntrack, ovs_learning, ovs_ports
 from analyzer.transfer.ir import DROP, KEEP, Alt, Assign, Drop, End, Field, If, In, Transfer, Unknown
 from analyzer.transfer.ovs_index import Candidate, Flows
 from analyzer.transfer.ovs_knowledge import (
@@ -50,6 +51,7 @@ from analyzer.transfer.ovs_knowledge import (
     OF_PACKET,
     Known,
     Lost,
+    Slice,
     Value,
     forgotten,
     frozen,
@@ -61,7 +63,7 @@ from analyzer.transfer.ovs_knowledge import (
 )
 from analyzer.transfer.ovs_spots import QUIET, Rest, Spot, flows_of, may_send, place, rest_sends, spot_of
 from analyzer.transfer.sizes import longer
-from analyzer.transfer.space import Context, by_value, seq, unless
+from analyzer.transfer.space import Context, by_value, seq
 
 ETHERNET, MANY, DEEP = 14, 16, 300
 
@@ -96,13 +98,26 @@ class Lowering:
         if spot.depth > DEEP:
             return self.ended(spot, f"the flows of {self.flows.switch.name} on {self.scope} lead in circles", None)
         missed = f"{self.flows.switch.name} of {self.scope}: no flow of table {spot.table} takes the packet"
-        result = self.finished(
-            Now(dict(spot.known), spot.stack, spot.written, spot, spot.table, spot.rest, None, spot.copied), missed
-        )
-        found = list(self.flows.candidates(spot.table, dict(spot.known)))
-        for same in reversed(runs(found)):
+        result = self.finished(self.begun(spot, None), missed)
+        found = runs(list(self.flows.candidates(spot.table, dict(spot.known))))
+        taught = ovs_learning.shapes(self, spot.table) if spot.table in self.flows.learns else []
+        for same in reversed(found):
+            below = [shape for shape in taught if shape.priority < same[0].flow.priority]
+            sure = same is found[-1] and len(same) == 1 and same[0].match is True
+            result = self.after_learned([] if sure else below, spot, result)
+            taught = taught[: len(taught) - len(below)]
             result = self.chosen(same, spot, result)
+        return self.after_learned(taught, spot, ovs_learning.doubted(self, spot, result))
+
+    def after_learned(self, shapes: Sequence[ovs_learning.Shape], spot: Spot, result: Transfer) -> Transfer:
+        """Flows that were learned come before others of their priority."""
+        for shape in reversed(shapes):
+            result = ovs_learning.learned(self, shape, spot, result)
         return result
+
+    def begun(self, spot: Spot, at: Span | None) -> Now:
+        """A packet that a flow has taken."""
+        return Now(dict(spot.known), spot.stack, spot.written, spot, spot.table, spot.rest, at, spot.copied)
 
     def chosen(self, same: Sequence[Candidate], spot: Spot, otherwise: Transfer) -> Transfer:
         """Flows that test one value of one field each are one dispatch."""
@@ -127,9 +142,8 @@ class Lowering:
 
     def body(self, flow: FlowFact, spot: Spot) -> Transfer:
         """What a flow does."""
-        now = Now(dict(spot.known), spot.stack, spot.written, spot, spot.table, spot.rest, flow.at, spot.copied)
         words = f"{self.flows.switch.name} of {self.scope} drops the packet: the flow of table {flow.table}, priority {flow.priority}, sends it nowhere"
-        return self.perform(flow.actions, now, words)
+        return self.perform(flow.actions, self.begun(spot, flow.at), words)
 
     def perform(self, actions: Sequence[Action], now: Now, words: str) -> Transfer:
         """Actions in their order, then what is left to do."""
@@ -193,9 +207,9 @@ class Lowering:
                 return now._replace(written=())
             case Exit():
                 return self.finished(now._replace(rest=None), words), None
-            case Learn(table):
-                words = f"what {self.flows.switch.name} of {self.scope} learns from the packet (a flow of table {table}) does not matter"
-                return unless(words, KEEP), now
+            case Learn():
+                taught = ovs_learning.taught(self, action, now)
+                return now if taught is None else (taught, now)
             case _:
                 assert isinstance(action, Conjunction | Harmless)
                 return now
@@ -226,7 +240,7 @@ class Lowering:
         """Bits of a field get a value."""
         known = dict(now.known)
         field = self.packet_field(target.field, known)
-        if field is not None and (isinstance(value, Lost) or (isinstance(value, Field) and target.low)):
+        if field is not None and (isinstance(value, Lost | Slice) or (isinstance(value, Field) and target.low)):
             return End(
                 Unknown(f"what {self.flows.switch.name} of {self.scope} writes into {target.field} is not followed"), now.at
             ), None
@@ -269,10 +283,15 @@ class Lowering:
     def sent(self, action: Action, left: tuple[Action, ...], now: Now, words: str) -> tuple[Transfer, Now | None] | Now:
         """Actions that send copies: where more may follow, what follows is another copy."""
         match action:
-            case Controller(userdata) if userdata[:11] in QUIET:
+            case Controller() if action.operation in QUIET:
                 return now
+            case Controller() if action.operation in REFUSING and not may_send(left) and not rest_sends(now.rest):
+                words = f"{self.flows.switch.name} of {self.scope}: its flow has OVN's controller refuse it with an error"
+                return DROP if now.copied else End(Drop(words), now.at), None
             case NotModelled(text):
                 return self.unknown(f"{text[:60]} is not modelled", now), None
+            case _ if ovs_learning.learns(left) or ovs_learning.rest_learns(now.rest):
+                return self.unknown("it learns from the packet after it has sent it", now), None
             case _:
                 pass
         if may_send(left) or rest_sends(now.rest) or (now.written and not isinstance(action, Clone)):
@@ -295,10 +314,9 @@ class Lowering:
                 return ovs_ports.out(self, port, now)
             case OneOf(ports):
                 return Alt(tuple(ovs_ports.out(self, port, now) for port in ports))
-            case Controller(userdata):
-                return self.unknown(
-                    f"its controller (userdata {userdata[:11] or 'none'}) gets the packet, and may answer it", now
-                )
+            case Controller():
+                words = f"its controller (userdata {action.operation or 'none'}) gets the packet, and may answer it"
+                return self.unknown(words, now)
             case Group(number):
                 return self.grouped(number, now, words)
             case Clone(actions):

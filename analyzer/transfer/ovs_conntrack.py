@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from analyzer.facts.openflow import CT_STATES, Action, Conntrack, Load, Nat, Subfield
 from analyzer.ranges import single
 from analyzer.source import Scope
+from analyzer.transfer import ovs_learning
 from analyzer.transfer.ir import (
     CONFIRMED,
     DNAT_STATUS,
@@ -93,6 +94,8 @@ def lowered(
     after.known["ct_now"] = zone + 1
     if not action.table:
         return done, after
+    if ovs_learning.learns(left) or ovs_learning.rest_learns(now.rest):
+        return lowering.unknown("it learns from the packet after it has looked it up", now), None
     branches = ways(lowering, action.table, after, zone & 0xFFFF, action)
     if may_send(left) or rest_sends(now.rest):
         others = lowering.perform(left, now._replace(copied=True), words)

@@ -20,6 +20,7 @@ from analyzer.facts.openflow import (
     FieldTest,
     Goto,
     Group,
+    Learn,
     Load,
     Move,
     Output,
@@ -32,7 +33,7 @@ from analyzer.facts.openflow import (
 from analyzer.facts.openvswitch import FlowFact
 from analyzer.model.switches import SHORT, Switch
 from analyzer.transfer.ir import All, Any, Match
-from analyzer.transfer.ovs_knowledge import ADDRESSES, OF_PACKET, Value, held, parts_of, value_of
+from analyzer.transfer.ovs_knowledge import ADDRESSES, OF_PACKET, Value, gathered, parts_of, value_of
 
 LOCAL = 65534
 NUMBERS = {"LOCAL": LOCAL, "ANY": 0xFFFF, "NONE": 0xFFFF}
@@ -153,8 +154,7 @@ class Flows:
     def tested(self, tests: Iterable[FieldTest], known: Mapping[str, Value]) -> Match | bool:
         """All of some tests."""
         left: list[Match] = []
-        for test in tests:
-            match = held(known, test, self.family)
+        for match in gathered(known, tests, self.family):
             if match is False:
                 return False
             if match is not True:
@@ -197,9 +197,24 @@ class Flows:
         return found
 
     @cached_property
+    def learns(self) -> dict[str, list[tuple[Learn, FlowFact]]]:
+        """What teaches each table flows, with the flow that does."""
+        found: dict[str, list[tuple[Learn, FlowFact]]] = {}
+        for flow in self.switch.flows or ():
+            buckets = (
+                b.actions for g in groups_of(flow.actions) if g in self.switch.groups for b in self.switch.groups[g].buckets
+            )
+            for action in (one for actions in (flow.actions, *buckets) for one in every(actions) if isinstance(one, Learn)):
+                found.setdefault(action.table, []).append((action, flow))
+        return found
+
+    @cached_property
     def by_port(self) -> frozenset[str]:
         """The tables in which, or beyond which, a flow asks for the port that the packet came by."""
         found = {flow.table for flow in self.switch.flows or () if flow.in_port}
+        for table, taught in self.learns.items():
+            found |= {table for action, _ in taught if any(target.field == "in_port" for target, _ in action.tests)}
+            found |= {flow.table for action, flow in taught if "in_port" in read_by(action)}
         before = -1
         while len(found) != before:
             before = len(found)
@@ -233,6 +248,11 @@ class Flows:
             for number in groups_of(flow.actions):
                 for bucket in self.switch.groups[number].buckets if number in self.switch.groups else ():
                     summarised(bucket.actions, flow.table, set(), fields, edges)
+        for table, taught in self.learns.items():
+            fields, _ = found.setdefault(table, (set(), set()))
+            for action, _ in taught:
+                fields.update(name for target, _ in (*action.tests, *action.loads) for name in names_of(target))
+                fields.update(SENT if action.leaves is not None else ())
         return found
 
     @cached_property
@@ -317,6 +337,9 @@ def read_by(action: Action) -> set[str]:
             return {name for one in actions for name in read_by(one)}
         case Load(name, _, mask) if mask != (1 << 128) - 1:
             return names_of(Subfield(name, 0, 128 if name.startswith("xxreg") else 64 if name.startswith("xreg") else 32))
+        case Learn(_, _, tests, loads, leaves):
+            told = [origin for _, origin in (*tests, *loads) if isinstance(origin, Subfield)]
+            return {name for part in (*told, *([leaves] if leaves else [])) for name in names_of(part)}
         case CheckLarger(_, part) | Choose(_, part) | Pop(part):
             return names_of(part)
         case _:
