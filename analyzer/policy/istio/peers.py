@@ -1,21 +1,21 @@
 """PeerAuthentication (security.istio.io): who must come with mutual TLS, and so from inside of the mesh.
 
-Follows istio.io/docs/reference/config/security/peer_authentication and pilot/pkg/model/authentication.go: the policy for a workload comes before that of its namespace, that before the one of the
-root namespace, of several the oldest counts; UNSET goes on with the next, without any it is PERMISSIVE; ports are those of the workload. Proxies in the mesh send mutual TLS of
-themselves (auto mTLS), unless a DestinationRule says otherwise.
+Follows istio.io/docs/reference/config/security/peer_authentication and pilot/pkg/security/authn (ComposePeerAuthentication): the policy for a workload comes before that of its namespace, that before the
+one of the root namespace, where one with a selector is about nobody; of several of one level the oldest counts, alone; UNSET goes on with the next level, without any it is PERMISSIVE; ports are those of the
+workload. Proxies in the mesh send mutual TLS of themselves (auto mTLS), unless a DestinationRule says otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.istio.mesh import Mesh, all_together, mesh_of
 from analyzer.policy.istio.rules import TCP
-from analyzer.policy.reading import Read, complaints_of, group_of, view_of
-from analyzer.policy.terms import EVERYONE, All, Box, LabelIn, Named, Not, Of, Opaque, Peer, Traffic
+from analyzer.policy.reading import Complaint, Read, complaints_of, group_of, view_of
+from analyzer.policy.terms import EVERYONE, NOBODY, All, Box, LabelIn, Named, Not, Of, Opaque, Peer, Traffic
 from analyzer.policy.tiers import Action, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World, mapping
 from analyzer.ranges import single
@@ -42,6 +42,8 @@ def peer_authentication(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     rules = [rule for key in ports.value for rule in of_port(ports, str(key), mesh)]
     rules += of_mode(mode(spec.part("mtls")), TCP, mesh, spec.at("mtls"))
     yield from complaints_of(view)
+    if chosen and fact.namespace == mesh.root:
+        yield Complaint(fact.at, f"it is about nobody: with a selector it must not stand in {mesh.root}, the root namespace")
     if view.gaps:
         doubt = Opaque(f"{fact.kind} {fact.name} cannot be read: {view.gaps[0].reason}", fact.at)
         rules = [Rule(Action.DENY, Not(mesh.inside), fact.at, All((TCP, doubt)))]
@@ -62,18 +64,61 @@ def peer_authentication(fact: OtherObjectFact, world: World) -> Iterator[Read]:
 
 
 def subject(fact: OtherObjectFact, mesh: Mesh, chosen: dict[str, str]) -> Peer:
-    """Whom it is about."""
+    """Whom it is about: for whom no other one of its level counts."""
+    if chosen and fact.namespace == mesh.root:
+        return NOBODY
     terms: list[Peer] = [mesh.inside]
-    if fact.namespace != mesh.root or chosen:
+    if fact.namespace != mesh.root:
         terms.append(Named(Of.NAMESPACE, frozenset({fact.namespace})))
-    return all_together([*terms, *(LabelIn(Of.POD, key, frozenset({value})) for key, value in sorted(chosen.items()))])
+    terms += labels_of(chosen)
+    return all_together([*terms, *(Not(found) for found in counting_before(fact, mesh.world, bool(chosen)))])
+
+
+def labels_of(chosen: Mapping[str, str]) -> list[Peer]:
+    """Pods with the labels."""
+    return [LabelIn(Of.POD, key, frozenset({value})) for key, value in sorted(chosen.items())]
+
+
+def counting_before(fact: OtherObjectFact, world: World, of_workload: bool) -> Iterator[Peer]:
+    """For whom another one of the namespace and the level counts, or may: the older one, which is not known where one is not made yet."""
+    own = made(fact)
+    for item in world.by_kind.get("PeerAuthentication", ()):
+        chosen = chosen_by(item)
+        if group_of(item) != group_of(fact) or (item.namespace or "default") != fact.namespace or bool(chosen) != of_workload:
+            continue
+        if item.name == fact.name:
+            continue
+        others = all_together(labels_of(chosen)) if chosen else EVERYONE
+        same = settings(item) == settings(fact)
+        known = bool(own and made(item)) or same
+        if known and (made(item), item.name) < (own, fact.name):
+            yield others
+        elif not known:
+            doubt = Opaque(f"which is older, PeerAuthentication {item.name} or {fact.name}, as the older one counts", fact.at)
+            yield All((others, doubt))
+
+
+def chosen_by(item: OtherObjectFact) -> dict[str, str]:
+    """The labels that it chooses workloads by."""
+    labels = mapping(mapping(mapping(item.document.get("spec")).get("selector")).get("matchLabels"))
+    return {str(key): str(value) for key, value in labels.items()}
+
+
+def settings(item: OtherObjectFact) -> tuple[object, object]:
+    """What it says for those whom it is about."""
+    spec = mapping(item.document.get("spec"))
+    return spec.get("mtls"), spec.get("portLevelMtls")
+
+
+def made(item: OtherObjectFact) -> str:
+    """When it was made; empty where it is not yet."""
+    return str(mapping(item.document.get("metadata")).get("creationTimestamp") or "")
 
 
 def order(fact: OtherObjectFact, mesh: Mesh, chosen: dict[str, str]) -> tuple[float, str]:
     """The narrower first, then the older."""
     rank = OF_WORKLOAD if chosen else OF_MESH if fact.namespace == mesh.root else OF_NAMESPACE
-    made = str(mapping(fact.document.get("metadata")).get("creationTimestamp") or "")
-    return rank, f"{made}/{fact.namespace}/{fact.name}"
+    return rank, f"{made(fact)}/{fact.namespace}/{fact.name}"
 
 
 def mode(view: View) -> str:
