@@ -39,7 +39,7 @@ from analyzer.transfer.ir import Alt, Assign, End, Field, If, In, Transfer, Unkn
 from analyzer.transfer.ovs_conntrack import without
 from analyzer.transfer.ovs_index import Flows
 from analyzer.transfer.ovs_knowledge import Known, Value, parts_of, put, read, write
-from analyzer.transfer.ovs_learning import by_arp
+from analyzer.transfer.ovs_learning import by_neighbours
 from analyzer.transfer.ovs_ports import OF_SWITCH
 from analyzer.transfer.ovs_spots import QUIET, flows_of
 from analyzer.transfer.reach import flood
@@ -283,8 +283,8 @@ class Run:
         if depth > 200 or self.count > MANY:
             self.unknown = "its flows lead in circles"
             return
-        if by_arp(self.flows, table):
-            self.unknown = "whether a flow that it has learned takes an ARP packet is not followed"
+        if by_neighbours(self.flows, table):
+            self.unknown = "whether a flow that it has learned takes the question is not followed"
         for candidate in self.flows.candidates(table, self.known):
             if candidate.match is not True:
                 self.unknown = "what becomes of a question for a neighbour is not known"

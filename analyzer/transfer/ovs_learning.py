@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.facts.openflow import Action, FieldTest, Learn, Load, Output, Subfield
+from analyzer.facts.openvswitch import FlowFact
 from analyzer.source import Scope
 from analyzer.transfer.ir import End, Field, If, IfNoted, Note, Opaque, Transfer, Unknown, width
 from analyzer.transfer.ovs_index import Flows
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from analyzer.transfer.ovs import Lowering, Now
 
 VALUES, MANY = 5, 64
+ARP, ICMPV6 = 0x806, 58
 CAME_BY = "in_port"
 
 
@@ -171,17 +173,24 @@ def done(lowering: Lowering, shape: Shape, spot: Spot, port: int) -> Transfer:
 
 
 def doubted(lowering: Lowering, spot: Spot, otherwise: Transfer) -> Transfer:
-    """What ARP packets teach a table is not followed, and what takes them is another question: where that could be a flow for the packet, all is open."""
-    return not_told(lowering, spot, otherwise) if by_arp(lowering.flows, spot.table) else otherwise
+    """What questions for neighbours teach a table is not followed, and what takes them is another question: where that could be a flow for the packet,
+    all is open."""
+    return not_told(lowering, spot, otherwise) if by_neighbours(lowering.flows, spot.table) else otherwise
 
 
-def by_arp(flows: Flows, table: str) -> bool:
-    """Whether a table may learn flows from ARP packets that take others, or from others flows that take ARP packets."""
-    return any(
-        all(test.field != "eth_type" or test.value == 0x806 for test in flow.match)
-        and not any(target.field == "eth_type" for target, _ in action.tests)
-        for action, flow in flows.learns.get(table, ())
-    )
+def by_neighbours(flows: Flows, table: str) -> bool:
+    """Whether a table may learn flows from questions for neighbours that take other packets, or the other way round."""
+    return any(asks(action, flow, flows.family) for action, flow in flows.learns.get(table, ()))
+
+
+def asks(action: Learn, flow: FlowFact, family: int) -> bool:
+    """Whether a flow that takes questions for neighbours teaches one that is not for these alone."""
+    tested = {test.field: test.value for test in flow.match}
+    told = {target.field: origin for target, origin in action.tests}
+    if family == 4:
+        return tested.get("eth_type", ARP) == ARP and "eth_type" not in told
+    kinds = tested.get("eth_type", ETHERNET_TYPE[6]), tested.get("ip_proto", ICMPV6), told.get("ip_proto", ICMPV6)
+    return kinds[0] == ETHERNET_TYPE[6] and all(not isinstance(kind, int) or kind == ICMPV6 for kind in kinds[1:])
 
 
 def learns(actions: Iterable[Action]) -> bool:
