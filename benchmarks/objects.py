@@ -145,7 +145,7 @@ def pods(shape: Shape) -> Iterator[Object]:
         labels, space = application.labels, application.namespace(shape)
         owner = f"{application.name}-{labels['pod-template-hash']}"
         port, number = PORTS[application.component]
-        container = {"name": "main", "image": f"registry.example.org/{application.component}:{application.number % 7}"}
+        container: Object = {"name": "main", "image": f"registry.example.org/{application.component}:{application.number % 7}"}
         container |= {"ports": [{"name": port, "containerPort": number, "protocol": "TCP"}]}
         for place in range(application.first, application.first + application.replicas):
             found = head("v1", "Pod", f"{owner}-{hashed(place, 5)}", space, labels)
