@@ -44,8 +44,10 @@ def captured(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Capture:
 def probes(lab: Lab) -> list[Probe]:
     """Pings, TCP and UDP between all pods and nodes, at ports where something listens and where not; and the service."""
     sources = [*(pod.key for pod in lab.pods), *(f"node:{node.name}" for node in lab.nodes)]
-    targets = [(pod.key, pod.addresses[0], port) for pod in lab.pods for port in POD_PORTS]
-    targets += [(f"node:{node.name}", node.address(), port) for node in lab.nodes for port in NODE_PORTS]
+    targets = [(pod.key, address, port) for pod in lab.pods for address in pod.addresses for port in POD_PORTS]
+    targets += [
+        (f"node:{node.name}", node.address(family), port) for node in lab.nodes for family in (4, 6) for port in NODE_PORTS
+    ]
     found = [
         Probe(source, address, protocol, 0 if protocol == "ICMP" else port, 21000)
         for name, address, port in targets
@@ -53,7 +55,12 @@ def probes(lab: Lab) -> list[Probe]:
         for protocol in ("TCP", "UDP", "ICMP")
         if source != name and (protocol != "ICMP" or port == POD_PORTS[0] or name.startswith("node:"))
     ]
-    found += [Probe(pod.key, ovn.SERVICE, "TCP", 80, 21000) for pod in lab.pods for _ in range(2)]
+    found += [
+        Probe(pod.key, address, "TCP", 80, 21000)
+        for pod in lab.pods
+        for address in (ovn.SERVICE, ovn.SERVICE_SIX)
+        for _ in range(2)
+    ]
     return [Probe(one.source, one.target, one.protocol, one.port, 21000 + number) for number, one in enumerate(found)]
 
 

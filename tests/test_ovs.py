@@ -306,6 +306,44 @@ def test_a_switch_may_answer_a_ping_itself(tmp_path: Path) -> None:
     assert told.outcomes[0].delivered_to is None
 
 
+ANSWERED = (
+    "controller(userdata=00.00.00.03.00.00.00.00.00.19.00.10.80.00.08.06.0a.00.00.00.00.{n:02x}.00.00.00.19.00.18.80.00.34.10.fd.00.00.00.00.00.00.00.00.00"
+    ".00.00.00.00.00.{n:02x}.00.19.00.18.80.00.3e.10.fd.00.00.00.00.00.00.00.00.00.00.00.00.00.00.{n:02x}.00.19.00.10.80.00.42.06.0a.00.00.00.00.{n:02x}"
+    ".00.00.ff.ff.00.10.00.00.23.20.00.0e.ff.f8.25.00.00.00)"
+)
+
+
+def with_responder(*more: str) -> str:
+    """Solicitations are answered by the controller of OVN, whose answers go through table 37 to who asked; other packets to port 2, and back to port 1."""
+    answers = [
+        f"priority=50,icmp6,icmp_type=135,nd_target=fd00::{n} actions=load:{3 - n}->NXM_NX_REG15[],{ANSWERED.format(n=n)}"
+        for n in (1, 2)
+    ]
+    carried = [f"priority=9,ipv6,in_port={n} actions=output:{3 - n}" for n in (1, 2)]
+    lines = [*answers, *carried, *more, "table=37,priority=1 actions=output:NXM_NX_REG15[]"]
+    return "".join(f" {line}\n" for line in lines)
+
+
+def test_the_controller_answers_solicitations(tmp_path: Path) -> None:
+    told = asked(written(tmp_path, with_responder()), 1, 2, 80, "fd00::")
+    assert told.fate is Fate.REACHABLE, told.outcomes[0].reason
+    assert told.outcomes[0].delivered_to == "default/pod2"
+
+
+def test_an_answer_that_is_not_understood_is_unknown(tmp_path: Path) -> None:
+    flows = with_responder().replace("00.19.00.10.80.00.08.06", "00.18.00.10.80.00.08.06")
+    assert asked(written(tmp_path, flows), 1, 2, 80, "fd00::").fate is Fate.UNKNOWN
+
+
+def test_the_controller_refuses_packets(tmp_path: Path) -> None:
+    refusing = "priority=20,tcp6,tp_dst=81 actions=controller(userdata=00.00.00.16.00.00.00.00)"
+    written(tmp_path, with_responder(refusing))
+    told = asked(tmp_path, 1, 2, 81, "fd00::")
+    assert told.fate is Fate.UNREACHABLE
+    assert "refuse" in told.outcomes[0].reason
+    assert asked(tmp_path, 1, 2, 80, "fd00::").fate is Fate.REACHABLE
+
+
 @pytest.mark.skipif(not (DATA / "snippets" / "ovn-nb").is_dir(), reason="the collection of real files is not here")
 def test_real_listings_of_ovn_are_understood() -> None:
     lines = missed = 0

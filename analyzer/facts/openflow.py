@@ -40,6 +40,10 @@ CT_STATES: Mapping[str, int] = {
     "snat": 64,
     "dnat": 128,
 }
+# Operations of OVN's controller (ovn/actions.h, ACTION_OPCODE_…) that answer a neighbour solicitation: nd_na and nd_na_router.
+ADVERTISING = frozenset({"00.00.00.03", "00.00.00.0c"})
+# Those that answer a packet with an error or a reset, and let nothing else become of it: icmp, tcp_reset, icmp4_error, icmp6_error, reject, sctp_abort.
+REFUSING = frozenset({f"00.00.00.{number:02x}" for number in (10, 11, 14, 20, 22, 24)})
 NO_PORT = 0xFFFF
 LOCAL_PORT = 0xFFFE
 
@@ -94,9 +98,16 @@ class Output(NamedTuple):
 
 
 class Controller(NamedTuple):
-    """To the controller, with its ``userdata`` (OVN's begins with the operation)."""
+    """To the controller, with its ``userdata`` (OVN's begins with the operation). ``answer``: what OVN's controller does with the neighbour advertisement
+    that it makes of a solicitation; None where that is not understood."""
 
     userdata: str = ""
+    answer: tuple[Action, ...] | None = ()
+
+    @property
+    def operation(self) -> str:
+        """OVN's operation (ovn/actions.h, ``ACTION_OPCODE_…``)."""
+        return self.userdata[:11]
 
 
 class Resubmit(NamedTuple):

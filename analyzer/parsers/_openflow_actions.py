@@ -40,6 +40,7 @@ from analyzer.facts.openflow import (
     Subfield,
     WriteActions,
 )
+from analyzer.parsers._openflow_binary import answering
 from analyzer.parsers._openflow_fields import PARTS, masked, number, subfield, valued
 from analyzer.parsers._openflow_learn import learned
 from analyzer.parsers._openflow_nat import translation
@@ -279,7 +280,8 @@ def controller(text: str, depth: int) -> Action:
     """``controller(reason=…,userdata=00.00.00.07)``, ``CONTROLLER:65535``."""
     del depth
     options = dict(part.split("=", 1) for part in text.split(",") if "=" in part)
-    return Controller(options.get("userdata", ""))
+    userdata = options.get("userdata", "")
+    return Controller(userdata, answering(userdata))
 
 
 def check_larger(text: str, depth: int) -> Action:

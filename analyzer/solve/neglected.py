@@ -12,6 +12,7 @@ from analyzer.solve.states import STATE
 from analyzer.solve.uniting import merged
 from analyzer.source import Scope
 from analyzer.transfer import ir
+from analyzer.transfer.other_version import OUTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,14 @@ class Neglect:
 
     def at(self, point: ir.Point, state: State) -> State:
         """The state as it matters at a point."""
-        places = self.fields.get(point.stage, ())
+        places = self.fields.get(point.stage.removeprefix(OUTER), ())
         after = unburdened(blank(state, places), self.saved) if state.frames else blank(state, places)
         return after._replace(current=-1) if after.current >= 0 and STATE in places else after
 
     def met(self, point: ir.Point, states: list[State]) -> list[State]:
         """The states that meet at a point, in fewer sets."""
         found = merged(states)
-        places = self.linked.get(point.stage, ())
+        places = self.linked.get(point.stage.removeprefix(OUTER), ())
         return pooled(linked(found, places) if places else found)
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from analyzer.addresses import address_text, hardware_text
 from analyzer.facts.openflow import (
+    ADVERTISING,
+    REFUSING,
     WIDTHS,
     Action,
     CheckLarger,
@@ -46,7 +48,7 @@ from analyzer.solve import ovs_conntrack, ovs_learning
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.netfilter_state import Connection, Tracked
 from analyzer.solve.ovs_tables import Tables
-from analyzer.solve.ovs_values import TAGGED, Values, loaded, moved, packet_of, read, write
+from analyzer.solve.ovs_values import SOLICITATION, TAGGED, Values, advertised, loaded, moved, packet_of, read, write
 from analyzer.solve.packet import Packet
 from analyzer.solve.walk_state import HEADER, Frame, Walk
 from analyzer.source import Scope, Span
@@ -220,9 +222,8 @@ class Passage:
             case OneOf(ports):
                 text = f"the port of {', '.join(ports)} that a bundle takes"
                 self.emit(ports[self.walk.oracle.choose(len(ports), text, self.place)] if ports else "")
-            case Controller(userdata):
-                if userdata[:11] not in QUIET:
-                    self.unknown(f"its controller (userdata {userdata[:11] or 'none'}) gets the packet, and may answer it")
+            case Controller():
+                self.to_controller(action)
             case Group(number):
                 self.grouped(number, table)
             case NotModelled(text):
@@ -230,6 +231,19 @@ class Passage:
                 raise Stopped
             case _:
                 pass
+
+    def to_controller(self, action: Controller) -> None:
+        """OVN's controller answers a neighbour solicitation, or refuses a packet; what else it does is not known."""
+        if action.operation in QUIET:
+            return
+        if action.operation in REFUSING:
+            self.told = "its flow has OVN's controller refuse it with an error"
+        elif action.operation in ADVERTISING and action.answer and self.values.get("icmp_type") == SOLICITATION:
+            own, self.values = self.values, advertised(self.values)
+            self.copied(action.answer, "")
+            self.values = own
+        else:
+            self.unknown(f"its controller (userdata {action.operation or 'none'}) gets the packet, and may answer it")
 
     def emit(self, port: str) -> None:
         """A copy leaves."""

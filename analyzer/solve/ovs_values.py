@@ -11,8 +11,10 @@ from analyzer.solve.packet import ICMP, ICMPV6, SCTP, TCP, UDP, Packet
 from analyzer.solve.walk_state import Frame, Question
 
 Values = dict[str, int]
+SOLICITED = 0x3333FF000000
 PORTED = (TCP, UDP, SCTP)
 TAGGED = 0x1000
+SOLICITATION, ADVERTISEMENT, CONTROLLER = 135, 136, 0xFFFD
 SPLIT = {"xxreg": 4, "xreg": 2}
 # What a packet loses when it goes from one switch to another (ofproto-dpif-xlate.c, patch_port_output).
 OF_SWITCH = ("reg", "tun_", "ct_", "metadata", "conj_id")
@@ -20,7 +22,7 @@ OF_SWITCH = ("reg", "tun_", "ct_", "metadata", "conj_id")
 
 def values_of(frame: Frame, in_port: int) -> Values:
     """The fields of a frame that comes in by a port. Fields that it does not have are absent, and count as 0."""
-    found: Values = {"in_port": in_port, "eth_src": frame.source, "eth_dst": frame.destination}
+    found: Values = {"in_port": in_port, "eth_src": frame.source, "eth_dst": group_of(frame)}
     if frame.vlan:
         found["vlan_tci"] = TAGGED | frame.vlan
     load = frame.load
@@ -33,6 +35,14 @@ def values_of(frame: Frame, in_port: int) -> Values:
     hardware = (load.mac, frame.destination) if load.answer else (frame.source, 0)
     found |= {"eth_type": 0x806, "arp_op": 2 if load.answer else 1, "arp_spa": ends[0], "arp_tpa": ends[1]}
     return {**found, "arp_sha": hardware[0], "arp_tha": hardware[1]}
+
+
+def group_of(frame: Frame) -> int:
+    """The MAC that a frame is for; of a neighbour solicitation to all that of the group of its address (RFC 2464, 7)."""
+    load = frame.load
+    if isinstance(load, Question) and load.target.family == 6 and not load.answer and frame.to_all:
+        return SOLICITED | load.target.value & 0xFFFFFF
+    return frame.destination
 
 
 def of_packet(packet: Packet) -> Values:
@@ -83,19 +93,39 @@ def frame_of(values: Mapping[str, int], frame: Frame) -> Frame:
     before = frame.load
     carried = HookPacket(packet_of(values, before.packet)) if isinstance(before, HookPacket) else asked_of(values, before)
     tci = values.get("vlan_tci", 0)
-    said = (frame.said, frame.said_at) if values["eth_dst"] == frame.destination else ("", None)
+    said = (frame.said, frame.said_at) if values["eth_dst"] == group_of(frame) else ("", None)
     return Frame(values["eth_src"], values["eth_dst"], carried, tci & 0xFFF if tci & TAGGED else 0, *said)
 
 
 def asked_of(values: Mapping[str, int], asked: Question) -> Question:
     """A question or answer with the fields as they are now: a question whose operation was changed is its answer."""
     if asked.target.family == 6:
-        return asked
+        return discovered(values, asked)
     sender, target = values.get("arp_spa", 0), values.get("arp_tpa", 0)
     if values.get("arp_op") != 2:
         return asked._replace(target=Address(4, target), sender=Address(4, sender) if sender else None)
     own = asked._replace(target=Address(4, sender), sender=Address(4, target), mac=values.get("arp_sha", 0), answer=True)
     return own if asked.answer and own.mac == asked.mac else own._replace(answered_by=None)
+
+
+def discovered(values: Mapping[str, int], asked: Question) -> Question:
+    """The same in IPv6."""
+    packet = HookPacket(packet_of(values, asked.packet.packet)) if asked.packet is not None else None
+    target = Address(6, values.get("nd_target", 0))
+    if values.get("icmp_type") != ADVERTISEMENT:
+        source = values.get("ipv6_src", 0)
+        return asked._replace(target=target, sender=Address(6, source) if source else None, packet=packet)
+    own = asked._replace(target=target, mac=values.get("nd_tll", 0), answer=True, packet=packet)
+    return own if asked.answer and own.mac == asked.mac else own._replace(answered_by=None)
+
+
+def advertised(values: Mapping[str, int]) -> Values:
+    """The advertisement that OVN's controller makes of a solicitation (ovn/controller/pinctrl.c, ``pinctrl_handle_nd_na``, ``reload_metadata``)."""
+    found = {name: value for name, value in values.items() if name.startswith(("reg", "metadata"))}
+    found |= {"in_port": CONTROLLER, "eth_type": 0x86DD, "ip_proto": ICMPV6, "nw_ttl": 255, "icmp_type": ADVERTISEMENT}
+    found |= {"eth_src": values.get("eth_dst", 0), "eth_dst": values.get("eth_src", 0)}
+    found |= {"ipv6_src": values.get("nd_target", 0), "ipv6_dst": values.get("ipv6_src", 0)}
+    return {**found, "nd_target": values.get("nd_target", 0), "nd_tll": values.get("eth_dst", 0)}
 
 
 def parts_of(part: Subfield) -> list[tuple[str, int, int, int]]:

@@ -23,6 +23,7 @@ from analyzer.transfer import (
     routing,
 )
 from analyzer.transfer.ir import End, Point, Transfer, Unknown
+from analyzer.transfer.other_version import OUTER, outer
 from analyzer.transfer.space import Context
 
 Stage = Callable[[Context, Scope, str], Transfer]
@@ -114,10 +115,13 @@ class NetworkProgram:
         return (text for point in points for text in self._granted.get(point, ()))
 
     def _lowered(self, point: Point) -> Transfer:
-        stage = STAGES.get(point.stage)
+        stage = STAGES.get(point.stage.removeprefix(OUTER))
         if stage is None or point.scope not in self.network.namespaces:
             return End(Unknown(f"{point} is not in the capture"))
-        return stage(self.context, point.scope, point.detail)
+        if not point.stage.startswith(OUTER):
+            return stage(self.context, point.scope, point.detail)
+        self.context.other.assumptions = self.context.assumptions
+        return outer(stage(self.context.other, point.scope, point.detail))
 
     @property
     def assumptions(self) -> tuple[str, ...]:

@@ -1,15 +1,16 @@
 """What is known of a packet in the pipeline of a switch while it is lowered: registers, metadata and the like as numbers.
 
 The fields of the packet itself stay fields of the language. A register may also be a copy of one of these (an alias, as long as that
-field is not written), or not be known.
+field is not written) or of 32 bits of one (OVN keeps an IPv6 address in four registers), or not be known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
+from typing import NamedTuple
 
-from analyzer.facts.openflow import FieldTest, Subfield
+from analyzer.facts.openflow import WIDTHS, FieldTest, Subfield
 from analyzer.ranges import single
 from analyzer.transfer.ir import KEEP, NEVER, Assign, Bits, Copy, Field, In, Match, Not, Opaque, Seq, SetBits, Transfer, width
 
@@ -21,7 +22,16 @@ class Lost(Enum):
 
 
 LOST = Lost.LOST
-Value = int | Field | Lost
+
+
+class Slice(NamedTuple):
+    """32 bits of a field, from one on."""
+
+    field: Field
+    low: int
+
+
+Value = int | Field | Lost | Slice
 Known = dict[str, Value]
 Frozen = tuple[tuple[str, Value], ...]
 OF_PACKET: Mapping[str, Field] = {
@@ -45,7 +55,7 @@ ETHERNET_TYPE = {4: 0x800, 6: 0x86DD}
 COMPOSED = {"xxreg": 4, "xreg": 2}
 SCRATCH = Field.NEXT_HOP
 """Means nothing inside a switch, and holds what is swapped."""
-TAGGED = 0x1000
+TAGGED, SLICE, WHOLE = 0x1000, 32, 0xFFFFFFFF
 
 
 def frozen(known: Known) -> Frozen:
@@ -72,7 +82,23 @@ def held(known: Mapping[str, Value], test: FieldTest, family: int) -> Match | bo
         return value & test.mask == test.value
     if isinstance(value, Lost):
         return Opaque(f"{test.field} of a packet in a switch is {test.value:#x}/{test.mask:#x}")
+    if isinstance(value, Slice):
+        return matched(value.field, FieldTest(test.field, test.value << value.low, test.mask << value.low), family)
     return tagged(test) if value is Field.VLAN else matched(value, test, family)
+
+
+def gathered(known: Mapping[str, Value], tests: Iterable[FieldTest], family: int) -> Iterator[Match | bool]:
+    """What each test comes to; those of several parts of one field together."""
+    parts: dict[Field, tuple[int, int]] = {}
+    for test in tests:
+        value = value_of(known, test.field, family)
+        if isinstance(value, Slice):
+            own, mask = parts.get(value.field, (0, 0))
+            parts[value.field] = own | test.value << value.low, mask | test.mask << value.low
+        else:
+            yield held(known, test, family)
+    for field, (own, mask) in parts.items():
+        yield matched(field, FieldTest(field, own, mask), family)
 
 
 def matched(field: Field, test: FieldTest, family: int) -> Match | bool:
@@ -119,13 +145,18 @@ def parts_of(part: Subfield) -> list[tuple[str, int, int, int]]:
 
 
 def read(known: Mapping[str, Value], part: Subfield, family: int) -> Value:
-    """The bits of a field; an alias only where it is the whole field."""
+    """The bits of a field; an alias only where it is the whole field, or 32 bits of it."""
     parts = parts_of(part)
     if len(parts) == 1:
         name, low, size, _ = parts[0]
         value = value_of(known, name, family)
         if isinstance(value, Field):
-            return value if not low and size >= min(32, width(value, family)) else LOST
+            whole = not low and size >= min(WIDTHS.get(name, 32), width(value, family))
+            return value if whole else Slice(value, low) if size == SLICE and width(value, family) > SLICE else LOST
+        if isinstance(value, Slice):
+            return value if not low and size == SLICE else LOST
+    if (alias := together(known, parts)) is not None:
+        return alias
     total = 0
     for name, low, size, base in parts:
         value = value_of(known, name, family)
@@ -135,12 +166,25 @@ def read(known: Mapping[str, Value], part: Subfield, family: int) -> Value:
     return total
 
 
+def together(known: Mapping[str, Value], parts: Sequence[tuple[str, int, int, int]]) -> Field | None:
+    """The field whose slices registers hold, one after the other; None: they hold something else."""
+    first = known.get(parts[0][0])
+    if not isinstance(first, Slice) or len(parts) * SLICE != width(first.field, 6):
+        return None
+    alike = all(known.get(name) == Slice(first.field, base) and not low for name, low, _, base in parts)
+    return first.field if alike else None
+
+
 def write(known: Known, part: Subfield, value: Value, family: int) -> Transfer:
     """Puts a value into bits of a field: what that does to the packet."""
     written: list[Transfer] = []
-    for name, low, size, base in parts_of(part):
+    parts = parts_of(part)
+    for name, low, size, base in parts:
         mask = ((1 << size) - 1) << low
         piece: Value = value if not isinstance(value, int) else (value >> base) << low & mask
+        if len(parts) > 1 and not isinstance(value, int):
+            fits = isinstance(value, Field) and width(value, family) >= base + size == base + SLICE
+            piece = Slice(value, base) if fits and isinstance(value, Field) else LOST
         written.append(put(known, name, piece, mask, family))
     effects = [one for one in written if one != KEEP]
     return effects[0] if len(effects) == 1 else Seq(tuple(effects))
@@ -152,7 +196,7 @@ def put(known: Known, name: str, value: Value, mask: int, family: int) -> Transf
     if field is not None and name not in known:
         return into_packet(field, value, mask, family)
     before = value_of(known, name, family)
-    full = mask & 0xFFFFFFFF == 0xFFFFFFFF or (isinstance(value, Field) and mask >= (1 << min(32, width(value, family))) - 1)
+    full = mask & WHOLE == WHOLE or (isinstance(value, Field) and mask >= (1 << min(32, width(value, family))) - 1)
     if isinstance(value, int):
         known[name] = before & ~mask | value if isinstance(before, int) else value if full else LOST
     else:
@@ -173,19 +217,28 @@ def into_packet(field: Field, value: Value, mask: int, family: int) -> Transfer:
 
 def kept(known: Known, stack: tuple[Value, ...], field: Field) -> tuple[tuple[Value, ...], Transfer]:
     """A field of the packet is about to be written: what is a copy of it moves to the scratch field, or is lost where that is taken."""
-    holders = [name for name, value in known.items() if value is field]
-    if not holders and field not in stack:
+    if not any(of_field(value) is field for value in (*known.values(), *stack)):
         return stack, KEEP
-    taken = any(value is SCRATCH for value in (*known.values(), *stack))
-    into: Value = LOST if taken or field is SCRATCH else SCRATCH
-    known.update(dict.fromkeys(holders, into))
-    return tuple(into if value is field else value for value in stack), KEEP if taken else Copy(SCRATCH, field)
+    taken = field is SCRATCH or any(of_field(value) is SCRATCH for value in (*known.values(), *stack))
+
+    def instead(value: Value) -> Value:
+        if of_field(value) is not field:
+            return value
+        return LOST if taken else Slice(SCRATCH, value.low) if isinstance(value, Slice) else SCRATCH
+
+    known.update({name: instead(value) for name, value in known.items()})
+    return tuple(map(instead, stack)), KEEP if taken else Copy(SCRATCH, field)
+
+
+def of_field(value: Value) -> Field | None:
+    """The field that a value is, or is a part of."""
+    return value.field if isinstance(value, Slice) else value if isinstance(value, Field) else None
 
 
 def forgotten(known: Known, stack: tuple[Value, ...], fields: Iterable[Field]) -> tuple[Value, ...]:
     """Fields were written by something else: copies of them are no longer that."""
     gone = set(fields)
     for name, value in known.items():
-        if isinstance(value, Field) and value in gone:
+        if of_field(value) in gone:
             known[name] = LOST
-    return tuple(LOST if isinstance(value, Field) and value in gone else value for value in stack)
+    return tuple(LOST if of_field(value) in gone else value for value in stack)

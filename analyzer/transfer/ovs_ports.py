@@ -16,6 +16,8 @@ from analyzer.model.switches import switch_port
 from analyzer.ranges import Ranges, single
 from analyzer.source import Scope
 from analyzer.transfer.ir import KEEP, Assign, Decapsulate, Drop, End, Field, If, In, Transfer, Unknown
+from analyzer.transfer.other_version import carried as carried_in
+from analyzer.transfer.other_version import outer
 from analyzer.transfer.ovs_knowledge import ETHERNET_TYPE, Known, Value, frozen
 from analyzer.transfer.ovs_spots import CAME, Spot, flows_of, place
 from analyzer.transfer.reach import flood
@@ -155,7 +157,7 @@ def tunnelled(context: Context, scope: Scope, port: SwitchPortFact, now: Now) ->
         return End(Unknown(f"the far end of tunnel port {port.name} of {scope} is not known"), port.at)
     if not isinstance(key, int) or not isinstance(carried, int) or carried >> 32:
         return End(Unknown(f"what tunnel port {port.name} of {scope} carries beside the packet is not followed"), port.at)
-    if remote.family != context.family:
+    if not carried_in(context.family, remote.family):
         return End(Unknown(f"the outer packets of {port.name} of {scope} are of the other IP version"), port.at)
     number = udp_port(port)
     fields: list[tuple[Field, Ranges]] = [
@@ -178,7 +180,8 @@ def tunnelled(context: Context, scope: Scope, port: SwitchPortFact, now: Now) ->
     around = wrapped(context, tuple(fields), extra, remote, port.option("df_default") != "false", port.at)
     cleared = tuple(Assign(name, 0) for name in (Field.STATE, Field.STATUS, Field.DIRECTION))
     own = KEEP if bound else call(scope, "choose source")
-    return seq(*cleared, *beside, around, own, goto(scope, "send", "" if bound else "unbound"))
+    on = seq(own, goto(scope, "send", "" if bound else "unbound"))
+    return seq(*cleared, *beside, around, on if remote.family == context.family else outer(on))
 
 
 def far_end(port: SwitchPortFact, known: Known) -> Address | None:
@@ -222,7 +225,7 @@ def arrivals(context: Context, scope: Scope) -> dict[int, Transfer]:
 
 def taken_out(context: Context, scope: Scope, ports: list[SwitchPortFact]) -> Transfer:
     """The ports of one UDP port: those with exact addresses before those that take any."""
-    lost: Transfer = End(Drop(f"no tunnel port of Open vSwitch on {scope} takes a packet from there"))
+    lost = seq(Decapsulate(), End(Drop(f"no tunnel port of Open vSwitch on {scope} takes a packet from there")))
     result = lost
     for port in sorted(ports, key=closeness):
         remote, local = port.option("remote_ip"), port.option("local_ip")

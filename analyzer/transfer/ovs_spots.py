@@ -146,8 +146,8 @@ def sends(action: Action) -> bool:
     match action:
         case Output() | Resubmit() | Goto() | Group() | OneOf() | NotModelled():
             return True
-        case Controller(userdata):
-            return userdata[:11] not in QUIET
+        case Controller():
+            return action.operation not in QUIET
         case Clone(actions) | WriteActions(actions):
             return may_send(actions)
         case Conntrack(table=table):

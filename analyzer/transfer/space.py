@@ -73,6 +73,11 @@ class Context:
             for device in space.links:
                 self.names.number(device)
 
+    @cached_property
+    def other(self) -> Context:
+        """The same for the other family, with the same numbers for names: for packets around this family's (``other_version``)."""
+        return Context(self.network, 10 - self.family, self.names, macs=self.macs)
+
     @property
     def width(self) -> int:
         """The width of an address in bits."""

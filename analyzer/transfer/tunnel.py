@@ -23,12 +23,14 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
+from analyzer.transfer.other_version import carried
+from analyzer.transfer.other_version import outer as around_other
 from analyzer.transfer.ovs_ports import arrivals
 from analyzer.transfer.reach import at_endpoint, flood, group_members, is_group
 from analyzer.transfer.sizes import wrapped
 from analyzer.transfer.space import Context, by_value, call, dispatch, drop, flattened, goto, seq
 
-UDP = 17
+UDP, SIT = 17, 41
 PROTOCOLS = {"ipip": 4, "sit": 41, "gre": 47, "gretap": 47, "ip6tnl": 41, "ip6gre": 47}
 EVERY_PORT: Ranges = ((1, 65535),)
 LOCAL_PORTS = (32768, 60999)
@@ -48,12 +50,12 @@ def outer(
 ) -> Transfer:
     """Puts the packet into another for the remote end and sends that."""
     scope = context.network.sockets.get(at, at.scope)
-    if remote.family != context.family:
+    if remote.family != context.family and (protocol not in (UDP, SIT) or not carried(context.family, remote.family)):
         return End(Unknown(f"the outer packets of {at} are of the other IP version"), place)
     fields: list[tuple[Field, Ranges]] = [(Field.DESTINATION, single(remote.value)), (Field.PROTOCOL, single(protocol))]
     if port:
         fields += [(Field.SOURCE_PORT, source_ports(context, at)), (Field.DESTINATION_PORT, single(port))]
-    if local is not None and local.value and local.family == context.family:
+    if local is not None and local.value and local.family == remote.family:
         fields.append((Field.SOURCE, single(local.value)))
     bound = local is not None and bool(local.value)
     own = KEEP if bound else call(scope, "choose source")
@@ -61,9 +63,10 @@ def outer(
     scrubbed = KEEP if scope == at.scope else Assign(Field.MARK, 0)
     link = context.link(at)
     around = wrapped(context, tuple(fields), link.kind if link is not None else None, remote, not fragmented(link), place)
-    return seq(
-        scrubbed, *(Assign(name, 0) for name in FORGOTTEN), marked, around, own, goto(scope, "send", "" if bound else "unbound")
-    )
+    on = seq(own, goto(scope, "send", "" if bound else "unbound"))
+    if remote.family != context.family:
+        on = around_other(on)
+    return seq(scrubbed, *(Assign(name, 0) for name in FORGOTTEN), marked, around, on)
 
 
 def source_ports(context: Context, at: Interface) -> Ranges:
@@ -134,6 +137,9 @@ def flooded(context: Context, at: Interface, kind: Vxlan, every: list[tuple[Addr
 def to_group(context: Context, at: Interface, kind: Vxlan) -> Transfer:
     """A frame whose MAC has no entry and that goes to a multicast group: it matters at the member behind which the MAC is. Whose frames a
     member has seen it answers directly (vxlan_snoop); a device that does not learn sends to the group each time."""
+    group = kind.group or kind.remote
+    if group is not None and group.family != context.family:
+        return End(Unknown(f"the outer packets of {at} to a group are of the other IP version"))
     rows: dict[int, Transfer] = {}
     for member in group_members(context, at, kind):
         far = context.link(member)
