@@ -26,7 +26,7 @@ from analyzer.report import Format
 from analyzer.report.markdown import LIMIT
 from analyzer.report.pages import GUARANTEES, page
 from analyzer.report.problems import problems
-from analyzer.report.style import Style, safe
+from analyzer.report.style import Style, safe_lines
 from analyzer.source import Gap, Source, Span
 from tests.captures import files_of
 from tests.test_report import ENTRY, report
@@ -383,7 +383,7 @@ def test_hostile_text_stays_text(text: str, other: str) -> None:
     written = {name: write(name, given) for name in (*NAMES, "text", "concise")}
     for output in written.values():
         output.encode()
-        assert safe(output) == output
+        assert safe_lines(output) == output
     run = check_sarif(written["sarif"])
     assert run["results"][0]["message"]["text"].startswith(
         flat(text).translate({ord("{"): "{{", ord("}"): "}}", ord("["): "\\[", ord("]"): "\\]", ord("\\"): "\\\\"})
@@ -391,21 +391,21 @@ def test_hostile_text_stays_text(text: str, other: str) -> None:
     root = check_junit(written["junit"])
     undecided = next(case.find("error") for case in root[0] if case.get("name") == "pod-to-service")
     assert undecided is not None
-    assert undecided.get("message") == safe(other)
+    assert undecided.get("message") == safe_lines(other)
     assert any(item["description"].startswith(flat(text)) for item in check_gitlab(written["gitlab"]))
     commands = check_github(written["github"])
-    assert commands[0]["text"].startswith(safe(text))
-    assert commands[0]["file"] == safe(text)
+    assert commands[0]["text"].startswith(safe_lines(text))
+    assert commands[0]["file"] == safe_lines(text)
     cells, _, _ = check_markdown(written["markdown"])
     assert len(cells) == 1 + sum(item.verdict is not Verdict.NOT_APPLICABLE for item in given.guarantees)
     for row in cells[1:]:
-        assert row[2].replace("\u200b", "") == " ".join(safe(text).split()).replace("\u200b", "")
+        assert row[2].replace("\u200b", "") == " ".join(safe_lines(text).split()).replace("\u200b", "")
         assert not re.search(r"[@#!]\w", row[2])
 
 
 def flat(text: str) -> str:
     """The text on one line."""
-    return safe(text).replace("\n", " ")
+    return safe_lines(text).replace("\n", " ")
 
 
 def test_several_formats_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,7 @@ def completed(line: str, capsys: pytest.CaptureFixture[str], folder: Path) -> li
         ("analyze trace --fr", ["--from"]),
         ("analyze dump --fail-on ", ["error", "never", "note", "warning"]),
         ("analyze --fail-on wa", ["warning"]),
-        ("analyze ask -f ", ["json", "text"]),
+        ("analyze ask -f m", ["markdown", "mermaid"]),
         ("analyze completion z", ["zsh"]),
         ("analyze trace du", ["dump"]),
     ],

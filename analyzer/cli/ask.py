@@ -9,9 +9,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import Any
 
+from analyzer.cli.outputs import TOLD, outputs_of
 from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, input_options, load, output_options, style_for
+from analyzer.cli.shared import fail, input_options, load, output_options, paths_from, status_options, style_for
+from analyzer.cli.shared import status_of as as_wanted
 from analyzer.cli.writing import write
 from analyzer.findings import Verdict
 from analyzer.pipeline import Input
@@ -20,10 +22,15 @@ from analyzer.query.ask.answers import Disagreement
 from analyzer.query.policies import Identity, Policies, known
 from analyzer.report.asks import answer_object, answer_text, error_object, error_text
 from analyzer.report.style import Style
+from analyzer.source import Span
 
+Asked = list[tuple[str, Answer | QuestionError | Disagreement]]
+Questions = list[tuple[str, Span | None]]
+"""Questions, each with its line where it stands in a file."""
 STATUS = {Verdict.PROVED: 0, Verdict.REFUTED: 1, Verdict.UNDECIDED: 3, Verdict.NOT_APPLICABLE: 3}
 WORST = (2, 1, 3, 0)
 MOST = 10_000
+FORMATS = ("text", "json", *TOLD)
 WANTED = 'ask wants a question: analyze ask PATH… "can NS/POD reach NS/POD on 80/TCP"'
 
 
@@ -33,13 +40,15 @@ def options(parser: ArgumentParser) -> None:
     input_options(parser)
     parser.add_argument("--file", metavar="FILE", help="questions, one a line; # begins a comment; - for stdin")
     policy_options(parser)
-    output_options(parser, ("text", "json"))
+    status_options(parser)
+    output_options(parser, FORMATS)
 
 
 def run(options: Namespace, parser: ArgumentParser) -> int:
     """Answers each question; the exit status is that of the worst answer."""
     del parser
-    options.paths, questions = apart(options.paths)
+    options.paths, words = apart(options.paths)
+    questions: Questions = [(text, None) for text in words]
     try:
         questions += list(from_file(options.file)) if options.file else []
     except OSError as problem:
@@ -48,11 +57,6 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         return fail(WANTED if not questions else "ask wants a PATH before the question")
     if options.file == "-" and "-" in options.paths:
         return fail("stdin cannot be both the input and the questions")
-    if any(
-        not text or (":" in text and text.partition(":")[0] in ("text", "json") and not text.partition(":")[2])
-        for text in options.output
-    ):
-        return fail("-o wants a file name")
     progress = Progress(options.quiet)
     given = load(options, progress)
     progress("deciding")
@@ -65,13 +69,16 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     except ValueError as problem:
         progress.end()
         return fail(str(problem))
-    answers = [(question, answered(policies, given, question)) for question in questions]
+    answers = [(question, answered(policies, given, question)) for question, _ in questions]
     progress.end()
-    written(options, policies, given, answers)
+    try:
+        written(options, policies, given, answers, questions)
+    except ValueError as problem:
+        return fail(str(problem))
     for gap in given.unreadable:
         print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
     statuses = {status_of(item) for _, item in answers} | ({3} if given.unreadable else set())
-    return next(status for status in WORST if status in statuses)
+    return as_wanted(options, next(status for status in WORST if status in statuses), given)
 
 
 def apart(words: list[str]) -> tuple[list[str], list[str]]:
@@ -80,15 +87,16 @@ def apart(words: list[str]) -> tuple[list[str], list[str]]:
     return [word for word in words if word not in questions], questions
 
 
-def from_file(path: str) -> Iterator[str]:
-    """The questions of a file; blank lines and comments are none."""
+def from_file(path: str) -> Iterator[tuple[str, Span | None]]:
+    """The questions of a file with their lines; blank lines and comments are none."""
     if path == "-":
         lines = sys.stdin.read(1 << 24).splitlines()
     else:
         with open(path, encoding="utf-8", errors="replace") as file:
             lines = file.read(1 << 24).splitlines()
-    found = (line.strip() for line in lines)
-    yield from [line for line in found if line and not line.startswith("#")][:MOST]
+    found = ((line.strip(), number) for number, line in enumerate(lines, 1))
+    wanted = [(line, number) for line, number in found if line and not line.startswith("#")][:MOST]
+    yield from ((line, Span(path, number) if path != "-" else None) for line, number in wanted)
 
 
 def nothing(given: Input) -> int:
@@ -117,26 +125,27 @@ def status_of(item: Answer | QuestionError | Disagreement) -> int:
     return STATUS[item.verdict] if isinstance(item, Answer) else 2
 
 
-def written(
-    options: Namespace, policies: Policies, given: Input, answers: list[tuple[str, Answer | QuestionError | Disagreement]]
-) -> None:
-    """Writes the answers in each format that is asked for."""
-    outputs = [split(text, options.format) for text in options.output]
-    plain = any(not named for _, _, named in outputs)
-    for format, path, _ in ([] if plain else [(options.format or "text", None, False)]) + outputs:
+def written(options: Namespace, policies: Policies, given: Input, asked: Asked, questions: Questions) -> None:
+    """Writes the answers in each format that is asked for. ValueError, in words, where the call cannot be understood."""
+    for name, path in outputs_of(options, FORMATS):
         style = style_for(options, to_file=path is not None)
-        write(path, as_json(policies, answers) if format == "json" else as_text(policies, given, answers, style))
+        write(path, in_format(name, policies, given, asked, questions, paths_from(options.paths, "."), style))
 
 
-def split(text: str, format: str | None) -> tuple[str, str | None, bool]:
-    """The format and the file of ``-o``, and whether it names its format."""
-    name, colon, path = text.partition(":")
-    return (name, path, True) if colon and name in ("text", "json") else (format or "text", text, False)
+def in_format(name: str, policies: Policies, given: Input, asked: Asked, places: Questions, base: str, style: Style) -> str:
+    """The answers in a format."""
+    if name == "json":
+        return as_json(policies, asked)
+    if name == "text":
+        return as_text(policies, given, asked, style)
+    from analyzer.report import told
+    from analyzer.report.told_asks import told as parts
+
+    lines = {text: at for text, at in places if at is not None}
+    return told.write(name, parts(asked, policies, given.sources, base, lines), style)
 
 
-def as_text(
-    policies: Policies, given: Input, answers: list[tuple[str, Answer | QuestionError | Disagreement]], style: Style
-) -> str:
+def as_text(policies: Policies, given: Input, answers: Asked, style: Style) -> str:
     """The answers for people."""
     captured = bool(given.network.namespaces)
     sources = given.network.sources
@@ -152,7 +161,7 @@ def as_text(
     return "\n".join(parts)
 
 
-def as_json(policies: Policies, answers: list[tuple[str, Answer | QuestionError | Disagreement]]) -> str:
+def as_json(policies: Policies, answers: Asked) -> str:
     """The answers as ``analyzer.ask/1``."""
     found: list[dict[str, Any]] = []
     for question, item in answers:

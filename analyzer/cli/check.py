@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from analyzer.cli.caching import checked
 from analyzer.cli.judging import Judging, judged, judging, judging_options, since
+from analyzer.cli.outputs import outputs_of
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import elsewhere, fail, input_options, load, output_options, paths_from, sources, style_for
 from analyzer.cli.writing import write
@@ -20,7 +20,7 @@ from analyzer.report import Format, format_named, formats
 from analyzer.report.rebasing import rebased
 from analyzer.source import Gap
 
-ENDINGS = {".html": "html", ".json": "json", ".md": "markdown", ".sarif": "sarif"}
+Outputs = list[tuple[Format, str | None]]
 
 
 def options(parser: ArgumentParser) -> None:
@@ -43,9 +43,10 @@ def options(parser: ArgumentParser) -> None:
 def run(options: Namespace, parser: ArgumentParser) -> int:
     """Checks the input, writes each report that is asked for, and returns the exit status."""
     del parser
-    outputs = outputs_of(options, formats())
-    if isinstance(outputs, str):
-        return fail(outputs)
+    try:
+        outputs: Outputs = [(format_named(name), path) for name, path in outputs_of(options, formats())]
+    except ValueError as problem:
+        return fail(str(problem))
     if options.watch:
         from analyzer.cli.watching import watch
 
@@ -75,9 +76,6 @@ class Answer:
     given: Input
     report: Report
     call: Judging
-
-
-Outputs = list[tuple[Format, str | None]]
 
 
 def answered(options: Namespace, outputs: Outputs, progress: Progress) -> Answer | tuple[Gap, ...]:
@@ -158,22 +156,6 @@ def patch(report: Report, options: Namespace) -> int:
     found = [item for item in fixing.fixes(report, paths_from(options.paths, "."), options.paths) if not item.problem]
     sys.stdout.write("".join(map(fixing.patch, found)))
     return 1 if found else 0
-
-
-def outputs_of(options: Namespace, known: Collection[str]) -> list[tuple[Format, str | None]] | str:
-    """The formats to write and where to; a message where an option makes no sense."""
-    first = format_named(options.format or "text")
-    outputs: list[tuple[Format, str | None]] = []
-    for text in options.output:
-        name, colon, path = text.partition(":")
-        if colon and name in known:
-            outputs.append((format_named(name), path))
-        else:
-            outputs.append((first if options.format else format_named(ENDINGS.get(os.path.splitext(text)[1], "text")), text))
-    if any(path == "" for _, path in outputs):
-        return "-o wants a file name"
-    plain = any(not text.partition(":")[1] or text.partition(":")[0] not in known for text in options.output)
-    return outputs if plain else [(first, None), *outputs]
 
 
 def counts(report: Report, given: Input, settings: str) -> str:

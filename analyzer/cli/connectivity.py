@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
+from analyzer.cli.outputs import outputs_of
 from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, input_options, load, output_options, style_for
@@ -21,7 +22,7 @@ from analyzer.query.connectivity.exposure import exposure
 from analyzer.query.policies import Policies, policies
 from analyzer.query.policy_parties import EXPECTED, entities_named
 from analyzer.query.policy_services import backends
-from analyzer.report.connectivity import Answer, ConnectivityFormat, format_named, format_names
+from analyzer.report.connectivity import Answer, format_named, format_names
 
 PROTOCOLS = ("TCP", "UDP", "SCTP", "ICMP")
 
@@ -37,6 +38,9 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument("--exposure", action="store_true", help="what pods that are not there yet could reach and be reached by")
     parser.add_argument(
         "--strict", action="store_true", help="exit status 3 where something is not certain or was not understood"
+    )
+    parser.add_argument(
+        "--fail-on", choices=("error", "warning", "note", "never"), help="taken, as by other commands: nothing fails here"
     )
     suggest_option(parser)
     policy_options(parser)
@@ -63,7 +67,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         progress.end()
         return run_suggest(options, given)
     try:
-        outputs = outputs_of(options)
+        outputs = [(format_named(name), path) for name, path in outputs_of(options, format_names())]
         with without_cycles():
             answer = answered(options, given, profile_for(options, given))
     except ValueError as problem:
@@ -144,21 +148,6 @@ def port_of(text: str) -> tuple[str, int | None]:
     if name == "ICMP" and number:
         raise ValueError("--port: ICMP has no ports")
     return name, int(number) if number else None
-
-
-def outputs_of(options: Namespace) -> list[tuple[ConnectivityFormat, str | None]]:
-    """The formats to write and where to: stdout, unless a file is named for the first format."""
-    first = format_named(options.format or "text")
-    found: list[tuple[ConnectivityFormat, str | None]] = []
-    plain = False
-    for text in options.output:
-        name, colon, path = text.partition(":")
-        own = bool(colon) and name in format_names()
-        plain = plain or not own
-        found.append((format_named(name), path) if own else (first, text))
-        if not found[-1][1]:
-            raise ValueError("-o wants a file name")
-    return found if plain else [(first, None), *found]
 
 
 def counts(answer: Answer, given: Input) -> str:

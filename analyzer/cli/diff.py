@@ -7,15 +7,18 @@ import sys
 from argparse import ArgumentParser, Namespace
 from importlib import import_module
 
+from analyzer.cli.outputs import TOLD, outputs_of
 from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, load, output_options, reading_options, style_for
+from analyzer.cli.shared import fail, load, output_options, paths_from, reading_options, status_of, status_options, style_for
 from analyzer.cli.writing import write
 from analyzer.comparing import compare
 from analyzer.pipeline import Input
 from analyzer.query.differences.comparison import Comparison
+from analyzer.report.style import Style
 
-FORMATS = {"text": "differences", "json": "differences_json", "markdown": "differences_markdown"}
+OWN = {"text": "differences", "json": "differences_json", "markdown": "differences_markdown"}
+FORMATS = (*OWN, *(name for name in TOLD if name not in OWN))
 
 
 def options(parser: ArgumentParser) -> None:
@@ -33,7 +36,8 @@ def difference_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--policies-only", action="store_true", help="of captures too, only who may talk to whom: no guarantees, no findings"
     )
-    output_options(parser, tuple(FORMATS))
+    status_options(parser)
+    output_options(parser, FORMATS)
 
 
 def run(options: Namespace, parser: ArgumentParser) -> int:
@@ -60,23 +64,27 @@ def nothing(path: str, given: Input) -> int:
 
 def answer(options: Namespace, old: Input, new: Input, names: tuple[str, str], progress: Progress) -> int:
     """Compares, writes and counts; what ``diff`` and ``whatif`` have in common."""
-    if any(":" in text and text.partition(":")[0] not in FORMATS for text in options.output):
-        return fail(f"-o wants FILE or FORMAT:FILE with a format of {', '.join(FORMATS)}")
     try:
+        outputs = outputs_of(options, FORMATS)
         old, new = with_names(options, old), with_names(options, new)
         profiles = profile_for(options, old), profile_for(options, new)
     except ValueError as problem:
         return fail(str(problem))
     found = compare(old, new, profiles, names, progress, options.jobs, policies_only=options.policies_only)
     progress.end()
-    return written(options, found)
+    for name, path in outputs:
+        write(path, written(name, options, found, (old, new), style_for(options, to_file=path is not None)))
+    return status_of(options, found.status, new)
 
 
-def written(options: Namespace, found: Comparison) -> int:
-    """Writes the answer to wherever it is asked for."""
-    outputs = [text.partition(":")[::2] if ":" in text else (options.format or "text", text) for text in options.output]
-    plain = [text for text in options.output if ":" not in text]
-    for name, path in [*([] if plain else [(options.format or "text", None)]), *outputs]:
-        style = style_for(options, to_file=path is not None)
-        write(path, import_module(f"analyzer.report.{FORMATS[name]}").write(found, style))
-    return found.status
+def written(name: str, options: Namespace, found: Comparison, inputs: tuple[Input, Input], style: Style) -> str:
+    """The answer in a format."""
+    if name in OWN:
+        text: str = import_module(f"analyzer.report.{OWN[name]}").write(found, style)
+        return text
+    from analyzer.report import told
+    from analyzer.report.told_differences import told as parts
+
+    old, new = ([options.old], [options.new]) if "old" in options else (options.paths, options.paths)
+    bases = paths_from(old, "."), paths_from(new, ".")
+    return told.write(name, parts(found, (inputs[0].sources, inputs[1].sources), bases), style)

@@ -14,6 +14,7 @@ from analyzer.capture.archives import ENDINGS
 from analyzer.capture.choices import Rendering
 from analyzer.cli.fleet_task import Call, Task, locally, packed
 from analyzer.cli.judging import counting_options, judging, own_rules
+from analyzer.cli.outputs import outputs_of
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import elsewhere, fail, output_options, reading_options, style_for
 from analyzer.cli.writing import write
@@ -74,11 +75,9 @@ def positive(text: str) -> int:
 def run(options: Namespace, parser: ArgumentParser) -> int:
     """Checks the clusters and writes the report; the exit status is the worst of all."""
     del parser
-    outputs = outputs_of(options)
-    if isinstance(outputs, str):
-        return fail(outputs)
     progress = Progress(options.quiet)
     try:
+        outputs = outputs_of(options, FORMATS)
         tasks = tasks_of(options)
         if not tasks:
             return fail("no cluster was found in the input")
@@ -93,16 +92,6 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     if not options.quiet:
         print(counts(found), file=sys.stderr)
     return found.status
-
-
-def outputs_of(options: Namespace) -> list[tuple[str, str | None]] | str:
-    """The formats to write and where to; a message where an option makes no sense."""
-    first = options.format or "text"
-    pairs = [text.partition(":")[::2] if text.partition(":")[0] in FORMATS else ("", text) for text in options.output]
-    if any(not path for _, path in pairs):
-        return "-o wants a file name"
-    outputs = [(name or first, path) for name, path in pairs]
-    return outputs if any(not name for name, _ in pairs) else [(first, None), *outputs]
 
 
 def tasks_of(options: Namespace) -> list[Task]:

@@ -65,6 +65,23 @@ def output_options(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="every hop, gap and assumption")
 
 
+def status_options(parser: ArgumentParser) -> None:
+    """Adds what decides over the exit status of commands whose answer is one for all: see ``status_of``."""
+    parser.add_argument(
+        "--fail-on",
+        choices=("error", "warning", "note", "never"),
+        help="never: what is wrong, or differs, does not give exit status 1",
+    )
+    parser.add_argument("--strict", action="store_true", help="gaps give exit status 3 where nothing is worse")
+
+
+def status_of(options: Namespace, status: int, given: Input) -> int:
+    """The exit status, as the options have it."""
+    if status == 1 and options.fail_on == "never":
+        status = 0
+    return 3 if status == 0 and options.strict and given.gaps else status
+
+
 def load(
     options: Namespace, progress: Progress, settings: Settings | None = None, more: tuple[Source, ...] | None = None
 ) -> Input:

@@ -8,17 +8,23 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
+from analyzer.cli.outputs import TOLD as NAMES
+from analyzer.cli.outputs import outputs_of
 from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, input_options, load, output_options, style_for
+from analyzer.cli.shared import fail, input_options, load, output_options, paths_from, status_of, status_options, style_for
+from analyzer.cli.writing import write, write_pieces
 from analyzer.model.network import Network
+from analyzer.pipeline import Input
 from analyzer.query.trace import Question, answer_line, as_object, trace
 from analyzer.report.traces import trace_text
-from analyzer.solve.packet import Fate
+from analyzer.solve.packet import Fate, Trace
 
 if TYPE_CHECKING:
     from analyzer.policy.profiles import Profile
+    from analyzer.report.style import Style
 
+FORMATS = ("text", "json", *NAMES, "svg")
 STATUS = {Fate.REACHABLE: 0, Fate.UNREACHABLE: 1, Fate.DEPENDS: 1, Fate.UNKNOWN: 3}
 
 
@@ -38,7 +44,8 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument("--enter", metavar="node:NAME/INTERFACE", default="", help="where a packet from outside comes in")
     parser.add_argument("--batch", metavar="FILE", help="one question a line as JSON, or - for stdin; one answer a line")
     policy_options(parser)
-    output_options(parser, ("text", "json"))
+    status_options(parser)
+    output_options(parser, FORMATS)
 
 
 def run(options: Namespace, parser: ArgumentParser) -> int:
@@ -57,17 +64,42 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         profile = profile_for(options, given) if about_policies else None
     except ValueError as problem:
         return fail(str(problem))
-    if options.batch is not None:
-        return batch(given.network, options.batch, profile)
-    return single(given.network, options, profile)
+    try:
+        status = single(given, options, profile) if options.batch is None else batch(given.network, options, profile)
+    except ValueError as problem:
+        return fail(str(problem))
+    return status_of(options, status, given)
 
 
-def single(network: Network, options: Namespace, profile: Profile | None) -> int:
-    """One question."""
+def single(given: Input, options: Namespace, profile: Profile | None) -> int:
+    """One question. ValueError, in words, where it or the call cannot be understood."""
+    outputs = outputs_of(options, FORMATS)
+    found = trace(given.network, question(options), profile)
+    for name, path in outputs:
+        write(path, written(name, found, given, options, style_for(options, to_file=path is not None)))
+    return STATUS[found.fate]
+
+
+def written(name: str, found: Trace, given: Input, options: Namespace, style: Style) -> str:
+    """The answer in a format."""
+    if name == "text":
+        return trace_text(found, style)
+    if name == "json":
+        return json.dumps({"schema": "analyzer.trace/1", **as_object(found)}, indent=1) + "\n"
+    from analyzer.report import told, told_trace
+
+    if name == "svg":
+        return told_trace.picture(found)
+    ends = options.source, options.target
+    return told.write(name, told_trace.told(found, ends, given.sources, paths_from(options.paths, ".")), style)
+
+
+def question(options: Namespace) -> Question:
+    """What is asked. ValueError where the port is none."""
     port, slash, protocol = (options.port or "").partition("/")
     if port and not (port.isdecimal() and int(port) <= 65535):
-        return fail(f"--port wants a number such as 80 or 80/TCP, not {options.port!r}")
-    question = Question(
+        raise ValueError(f"--port wants a number such as 80 or 80/TCP, not {options.port!r}")
+    return Question(
         options.source,
         options.target,
         protocol=(protocol if slash else options.protocol or "").upper(),
@@ -76,28 +108,28 @@ def single(network: Network, options: Namespace, profile: Profile | None) -> int
         size=options.size,
         enter=options.enter,
     )
-    try:
-        found = trace(network, question, profile)
-    except ValueError as problem:
-        return fail(str(problem))
-    if options.format == "json":
-        sys.stdout.write(json.dumps({"schema": "analyzer.trace/1", **as_object(found)}, indent=1) + "\n")
-    else:
-        sys.stdout.write(trace_text(found, style_for(options, to_file=False)))
-    return STATUS[found.fate]
 
 
-def batch(network: Network, path: str, profile: Profile | None) -> int:
-    """Many questions: a line of JSON for each, in order. The status is that of the worst answer; a question that was not understood counts as undecided."""
+def batch(network: Network, options: Namespace, profile: Profile | None) -> int:
+    """Many questions: a line of JSON for each, in order. The status is that of the worst answer; a question that was not understood counts as undecided.
+    ValueError where the call cannot be understood."""
+    outputs = outputs_of(options, ("json", "text"))
+    if len(outputs) > 1:
+        raise ValueError("--batch writes to one file")
     statuses = {0}
     try:
-        for line in questions(path):
-            result = answer_line(network, line, profile)
-            sys.stdout.write(json.dumps(result) + "\n")
-            statuses.add(STATUS[Fate(result["verdict"])] if "verdict" in result else 3)
+        write_pieces(outputs[0][1], answer_lines(network, options.batch, profile, statuses))
     except OSError as problem:
-        return fail(f"{path}: {problem.strerror}")
+        raise ValueError(f"{options.batch}: {problem.strerror}") from None
     return next(status for status in (1, 3, 0) if status in statuses)
+
+
+def answer_lines(network: Network, path: str, profile: Profile | None, statuses: set[int]) -> Iterator[str]:
+    """The answers, each a line; their exit statuses are added to ``statuses``."""
+    for line in questions(path):
+        result = answer_line(network, line, profile)
+        statuses.add(STATUS[Fate(result["verdict"])] if "verdict" in result else 3)
+        yield json.dumps(result) + "\n"
 
 
 def questions(path: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from analyzer.query.ask.answers import Alike, Answer, Witness, alike_text, descr
 from analyzer.query.ask.reasons import reasons_of
 from analyzer.query.ask.syntax import QuestionError
 from analyzer.report.excerpt import excerpt
-from analyzer.report.style import Style, safe
+from analyzer.report.style import Style, safe, safe_lines
 from analyzer.source import Source, Span
 
 ROLES = {Verdict.PROVED: "good", Verdict.REFUTED: "bad", Verdict.UNDECIDED: "unsure", Verdict.NOT_APPLICABLE: "dim"}
@@ -43,7 +43,7 @@ def answer_text(
 
 def error_text(problem: QuestionError, style: Style) -> str:
     """A question that was not understood."""
-    return f"{style.paint('error', 'error')}: {safe(str(problem))}\n"
+    return f"{style.paint('error', 'error')}: {safe_lines(str(problem))}\n"
 
 
 def witness_lines(

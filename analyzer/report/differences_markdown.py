@@ -8,9 +8,8 @@ from analyzer.query.differences.changes import Changed
 from analyzer.query.differences.comparison import Comparison, word
 from analyzer.report.differences import flow_text, head
 from analyzer.report.flows import ends_text, flows_text
-from analyzer.report.style import Style, safe
-
-SPECIAL = str.maketrans({"|": "\\|", "\n": " ", "<": "&lt;", "`": "'", "[": "\\[", "*": "\\*", "_": "\\_"})
+from analyzer.report.markdown_text import escaped, table
+from analyzer.report.style import Style
 
 
 def write(found: Comparison, style: Style) -> str:
@@ -33,17 +32,6 @@ def write(found: Comparison, style: Style) -> str:
         parts.append(table(("finding", "rule", "message", "at"), findings(found)))
     parts += [f"Incomplete: {escaped(text)}" for text in found.incomplete]
     return "\n\n".join(parts) + "\n"
-
-
-def escaped(text: str) -> str:
-    """Text that means itself in a cell."""
-    return safe(text).translate(SPECIAL)
-
-
-def table(names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A table."""
-    lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(map(escaped, row))} |" for row in rows)])
 
 
 def row(item: Changed) -> tuple[str, ...]:

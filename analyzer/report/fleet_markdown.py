@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from analyzer.query.fleet.merging import Fleet
 from analyzer.report.fleet import cause_lines, counted, head, unread_lines
-from analyzer.report.markdown import CELL, LIMIT, escaped, fitting, folded, title
+from analyzer.report.markdown import LIMIT, fitting, title
+from analyzer.report.markdown_text import CELL, escaped, folded
 from analyzer.report.style import Style
 
 FEW = 5

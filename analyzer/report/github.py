@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from analyzer.findings import Report, Severity
 from analyzer.report import Format
 from analyzer.report.problems import Problem, failed, problems, undecided
-from analyzer.report.style import Style, safe
+from analyzer.report.style import Style, safe_lines
 from analyzer.source import Gap, Span
 
 COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
@@ -56,8 +56,8 @@ def command(name: str, title: str, text: str, at: Span | None) -> str:
         properties["col"] = str(at.column)
         properties |= {"endLine": str(at.line), "endColumn": str(at.end_column)} if at.end_column > at.column else {}
     properties["title"] = title
-    parts = ",".join(f"{key}={safe(value).translate(PROPERTY)}" for key, value in properties.items())
-    return f"::{name} {parts}::{safe(text).translate(DATA)}"
+    parts = ",".join(f"{key}={safe_lines(value).translate(PROPERTY)}" for key, value in properties.items())
+    return f"::{name} {parts}::{safe_lines(text).translate(DATA)}"
 
 
 FORMAT = Format("github", write, follows_paths=True)

@@ -14,7 +14,7 @@ from typing import Any
 from analyzer.findings import Report, Severity
 from analyzer.report import Format
 from analyzer.report.problems import Problem, failed, numbered, problems, undecided
-from analyzer.report.style import Style, safe
+from analyzer.report.style import Style, safe, safe_lines
 from analyzer.source import Span
 
 SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "major", Severity.NOTE: "info"}
@@ -57,7 +57,7 @@ def digest(*parts: str) -> str:
 def entry(name: str, text: str, mark: str, severity: str, at: Span | None) -> dict[str, Any]:
     """One entry, each documented field."""
     return {
-        "description": safe(text).replace("\n", " "),
+        "description": safe_lines(text).replace("\n", " "),
         "check_name": safe(name),
         "fingerprint": mark,
         "severity": severity,

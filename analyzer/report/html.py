@@ -6,38 +6,18 @@ escaped, or stand in a block of data and are put on the page as text.
 
 from __future__ import annotations
 
-import re
-
 from analyzer.findings import Report
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
 from analyzer.report import Format
 from analyzer.report.page import answers, cluster
-from analyzer.report.page.style import FILTER, STYLE
-from analyzer.report.page.text import section, tag
+from analyzer.report.page import topology as page_topology
+from analyzer.report.page.shell import page
+from analyzer.report.page.style import FILTER
+from analyzer.report.page.text import section
 from analyzer.report.style import Style
+from analyzer.report.topology import topology
 
-HEADING = re.compile(r'<section id="([a-z]+)"[^>]*><h2[^>]*>([^<]+)')
-POLICY = "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'"
-PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>analyze: {title}</title>
-<style>{style}</style>
-</head>
-<body>
-<a class="skip" href="#main">to the report</a>
-<header><h1>Kubernetes networking: {title}</h1>{strip}<nav aria-label="Sections"><ul>{links}</ul></nav></header>
-<main id="main">{sections}</main>
-<script type="application/json" id="data">{data}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
 TALK = """\
 <p id="summary"></p><form role="search"><label>Find <input id="find" type="search" placeholder="namespace or endpoint"></label></form>
 <div class="talk"><div><div id="matrix" tabindex="0" role="region" aria-label="Matrix of namespaces"></div><p class="legend"><span class="all"></span> everything <span class="some"></span> some ports
@@ -55,13 +35,13 @@ def draw(report: Report, network: Network, style: Style) -> str:
     """The page."""
     del style
     from analyzer.report.connectivity._page import SCRIPT
-    from analyzer.report.connectivity.html import digest, embedded
 
     sources = {source.path: source for source in report.sources}
     talk = connectivity(network)
     parts = [
         answers.causes(report, sources),
         answers.guarantees(report),
+        page_topology.part(topology(network, report)) if network.namespaces or network.cluster.nodes else "",
         answers.intents(report),
         answers.changed(report),
         answers.findings(report, sources),
@@ -70,28 +50,9 @@ def draw(report: Report, network: Network, style: Style) -> str:
         cluster.nodes(network, report),
         answers.unknown(report),
     ]
-    shown = list(filter(None, parts))
     script = FILTER + (SCRIPT.replace('"use strict";', "{", 1) + "}\n" if talk else "")
-    policy = POLICY.format(script=digest(script), style=digest(STYLE))
-    links = "".join(tag("li", tag("a", title, href=f"#{identifier}")) for identifier, title in map(heading, shown))
     title = "something is wrong" if any(item.fails for item in report.guarantees) or report.causes else "report"
-    return PAGE.format(
-        policy=policy,
-        title=title,
-        style=STYLE,
-        strip=answers.strip(report),
-        links=links,
-        sections="".join(shown),
-        data=embedded(talk or {}),
-        script=script,
-    )
-
-
-def heading(part: str) -> tuple[str, str]:
-    """The id and the title of a section."""
-    found = HEADING.match(part)
-    assert found is not None
-    return found[1], found[2]
+    return page(title, parts, answers.strip(report), talk or {}, script)
 
 
 def connectivity(network: Network) -> dict[str, object] | None:

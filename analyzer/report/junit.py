@@ -15,7 +15,7 @@ from analyzer.findings import Finding, Guarantee, IntentVerdict, Report, Severit
 from analyzer.query.rules import INTERNAL
 from analyzer.report import Format
 from analyzer.report.problems import Problem, causes_of, of_finding, of_guarantee
-from analyzer.report.style import Style, safe
+from analyzer.report.style import Style, safe_lines
 
 NEW_LINE = "\n"
 INTENTS = ("intent-broken", "intent-undecided")
@@ -136,12 +136,12 @@ def number(cases: list[Case], outcome: str) -> int:
 
 def quoted(text: str) -> str:
     """An attribute's value with its quotes; a line end would be read as a space."""
-    return f'"{html.escape(safe(text)).replace(NEW_LINE, "&#10;")}"'
+    return f'"{html.escape(safe_lines(text)).replace(NEW_LINE, "&#10;")}"'
 
 
 def written(text: str) -> str:
     """Character data; escaped ``>`` keeps ``]]>`` out of it."""
-    return html.escape(safe(text), quote=False)
+    return html.escape(safe_lines(text), quote=False)
 
 
 FORMAT = Format("junit", write)

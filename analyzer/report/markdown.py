@@ -6,22 +6,18 @@ summaries escaped, and in code blocks whose fence it cannot close; it mentions n
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Iterable, Sequence
 
 from analyzer.findings import Cause, Finding, Guarantee, Report, Severity, Verdict
 from analyzer.report import Format
+from analyzer.report.markdown_text import CELL, cut, folded, in_html
+from analyzer.report.markdown_text import table as markdown_table
 from analyzer.report.problems import pairs
-from analyzer.report.style import Style, safe
+from analyzer.report.style import Style
 from analyzer.report.text import ORDER, assumption_lines, cause_lines, finding_lines, gap_lines, refutation_lines, unexplained
 
-LIMIT, LINES, FEW, WIDTH, CELL = 60_000, 60, 20, 400, 200
+LIMIT, FEW = 60_000, 20
 MARKER = "<!-- analyze -->"
-SPECIAL = re.compile(r"([\\`*_\[\]#!|~$]|:(?=//)|(?<=www)\.)")
-MENTION = re.compile(r"([@#!])(?=\w)")
-SPACE = re.compile(r"\s+")
-APART = "\u200b"
 
 
 def write(report: Report, style: Style) -> str:
@@ -66,8 +62,7 @@ def counted(report: Report) -> str:
 def table(guarantees: Iterable[Guarantee]) -> str:
     """The verdicts, the failing ones first."""
     ordered = sorted(guarantees, key=lambda item: (bool(item.excused), ORDER[item.verdict]))
-    rows = [f"| {' | '.join(map(escaped, row(item)))} |" for item in ordered]
-    return "\n".join(["| guarantee | verdict | over | why |", "|---|---|---|---|", *rows])
+    return markdown_table(("guarantee", "verdict", "over", "why"), map(row, ordered))
 
 
 def row(item: Guarantee) -> tuple[str, ...]:
@@ -75,27 +70,10 @@ def row(item: Guarantee) -> tuple[str, ...]:
     return item.id, item.verdict.value + (f" ({item.excused})" if item.excused else ""), cut(item.scope), cut(item.reason)
 
 
-def cut(text: str) -> str:
-    """A text of bounded length."""
-    return text if len(text) <= CELL else text[: CELL - 1] + "…"
-
-
-def escaped(text: str) -> str:
-    """Text that means itself in a line of Markdown: no markup, no table cell, no entity, no link, no mention, no reference."""
-    line = SPACE.sub(" ", safe(text))
-    return MENTION.sub(rf"\1{APART}", html.escape(SPECIAL.sub(r"\\\1", line), quote=False))
-
-
 def title(text: str, word: str = "", at: str = "") -> str:
     """The line of a folded part, as HTML: Markdown is not read there."""
     told = f"<b>{word}</b>: {in_html(text)}" if word else in_html(text)
     return f"{told} ({in_html(at)})" if at else told
-
-
-def in_html(text: str) -> str:
-    """Text that means itself in a line of HTML: no tag, no entity, no link, no mention, no reference."""
-    line = html.escape(cut(SPACE.sub(" ", safe(text))), quote=False).replace("://", f":{APART}//")
-    return MENTION.sub(rf"\1{APART}", line)
 
 
 def cause_title(item: Cause) -> str:
@@ -116,16 +94,6 @@ def finding_title(item: Finding) -> str:
 def gaps_title(report: Report) -> str:
     """How many gaps there are."""
     return title(f"not understood ({len(report.gaps)})")
-
-
-def folded(summary: str, lines: Sequence[str], most: int = LINES) -> str:
-    """A folded part with the first of its lines in a block; nothing without lines."""
-    if not lines:
-        return ""
-    split = [line for text in lines for line in text.splitlines()]
-    shown = [line[:WIDTH] for line in split[:most]] + (["…"] if len(split) > most else [])
-    fence = "`" * max(3, 1 + max((len(run) for line in shown for run in re.findall("`+", line)), default=0))
-    return "\n".join([f"<details><summary>{summary}</summary>", "", f"{fence}text", *shown, fence, "", "</details>"])
 
 
 def fitting(parts: Sequence[str], room: int) -> list[str]:

@@ -17,7 +17,7 @@ from analyzer.findings import Certainty, Edit, Fix, Ignored, Label, Report
 from analyzer.report import Format
 from analyzer.report.pages import Page, page
 from analyzer.report.problems import Problem, failed, left_out, numbered, problems, undecided
-from analyzer.report.style import Style, safe
+from analyzer.report.style import Style, safe, safe_lines
 from analyzer.solve.packet import Hop
 from analyzer.source import Span
 
@@ -131,7 +131,7 @@ def message(item: Problem) -> str:
 
 def plain(text: str) -> str:
     """Text that means itself in a message: no placeholder (3.11.5), no link (3.11.6), no line of its own."""
-    return safe(text).replace("\n", " ").translate(SPECIAL)
+    return safe_lines(text).replace("\n", " ").translate(SPECIAL)
 
 
 def related(label: Label, identifier: int) -> dict[str, Any]:
@@ -186,10 +186,10 @@ def replacement(edit: Edit) -> dict[str, Any]:
     at = edit.at
     end = {"endLine": at.end_line or at.line, "endColumn": at.end_column} if at.end_column else {}
     start = {"startLine": at.line, "startColumn": at.column}
-    return {"deletedRegion": start | end, "insertedContent": {"text": safe_lines(edit.text)}}
+    return {"deletedRegion": start | end, "insertedContent": {"text": inserted(edit.text)}}
 
 
-def safe_lines(text: str) -> str:
+def inserted(text: str) -> str:
     """Inserted text as it is, but for what JSON texts may not hold."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 

@@ -33,7 +33,14 @@ class Style:
 
 
 def safe(text: str) -> str:
-    """The text with control and direction-changing characters, and what no encoding has, written out; tabs as spaces."""
+    """The text on one line, with control and direction-changing characters, and what no encoding has, written out; tabs as spaces.
+
+    A name with a line end in it would otherwise begin a line of its own, which a runner of jobs may take for a command."""
+    return safe_lines(text).replace("\n", "\\n")
+
+
+def safe_lines(text: str) -> str:
+    """The same for text that has lines."""
     return CONTROL.sub(written_out, text.replace("\t", "    "))
 
 

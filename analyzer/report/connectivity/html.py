@@ -6,16 +6,14 @@ input stand in a block of data and are put on the page as text.
 
 from __future__ import annotations
 
-import json
-from base64 import b64encode
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Any
 
 from analyzer.query.connectivity.answer import Link
 from analyzer.report.connectivity import Answer, ConnectivityFormat
 from analyzer.report.connectivity._names import by_namespace, namespace_of, spaces_of, words
 from analyzer.report.connectivity._page import SCRIPT, STYLE
+from analyzer.report.page.shell import digest, embedded
 from analyzer.report.style import Style, safe
 
 PAGE = """\
@@ -46,17 +44,6 @@ def write(answer: Answer, style: Style) -> Iterable[str]:
     return [
         PAGE.format(script_hash=digest(SCRIPT), style_hash=digest(STYLE), style=STYLE, script=SCRIPT, data=embedded(data(answer)))
     ]
-
-
-def digest(text: str) -> str:
-    """The hash by which the page's policy knows a script or a style."""
-    return b64encode(sha256(text.encode()).digest()).decode()
-
-
-def embedded(value: Any) -> str:
-    """JSON that can stand in HTML: what could end the block is escaped."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def data(answer: Answer) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from html import escape
 
 from analyzer.query.connectivity.answer import Connectivity
 from analyzer.report.connectivity import Answer, ConnectivityFormat
-from analyzer.report.connectivity._graph import Edge, graph
+from analyzer.report.connectivity._graph import graph
+from analyzer.report.graphs import Edge, Tone
 from analyzer.report.style import Style, safe
 
 SIDE, GAP, LETTER, MARGIN = 18, 2, 7, 12
@@ -49,9 +50,9 @@ def lines(found: Connectivity) -> Iterator[str]:
 
 def square(place: str, ends: str, edges: list[Edge]) -> str:
     """One square, with what it means as its title."""
-    sure = [edge for edge in edges if edge.sure]
+    sure = [edge for edge in edges if edge.tone is Tone.PLAIN]
     kind = "perhaps" if not sure else "all" if any("everything" in edge.text for edge in sure) else "some"
-    told = "; ".join(edge.text + ("" if edge.sure else " (not certain)") for edge in edges)
+    told = "; ".join(edge.text + ("" if edge.tone is Tone.PLAIN else " (not certain)") for edge in edges)
     return f'<rect class="{kind}" {place}><title>{text(f"{ends}: {told}")}</title></rect>'
 
 

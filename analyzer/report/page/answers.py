@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from analyzer.findings import Cause, Certainty, Counterexample, Finding, Fix, Guarantee, Label, Report, Severity, Verdict
 from analyzer.report.excerpt import window
 from analyzer.report.page.path import ladder
 from analyzer.report.page.text import count, section, shown, table, tag
+from analyzer.solve.packet import Hop
 from analyzer.source import Source, Span
 
 Sources = Mapping[str, Source]
@@ -156,6 +157,12 @@ def shown_packet(item: Counterexample | None) -> str:
 
 def packet(item: Counterexample) -> str:
     """A packet, its path as a picture, and its hops as a table."""
+    text = tag("p", f"{tag('b', 'packet')} {shown(str(item.packet))}: {shown(item.reason)}")
+    return tag("div", text + ladder(item.hops) + hop_table(item.hops), kind="packet")
+
+
+def hop_table(hops: Sequence[Hop]) -> str:
+    """The hops as a table that can be unfolded; nothing where there are none."""
     rows = [
         (
             str(number),
@@ -165,12 +172,10 @@ def packet(item: Counterexample) -> str:
             shown(f"{hop.at.path}:{hop.at.line}") if hop.at else "",
             "back" if hop.reply else "",
         )
-        for number, hop in enumerate(item.hops, 1)
+        for number, hop in enumerate(hops, 1)
     ]
-    hops = table(("", "where", "stage", "what", "decided by", "way"), rows, "The hops of the packet") if rows else ""
-    text = tag("p", f"{tag('b', 'packet')} {shown(str(item.packet))}: {shown(item.reason)}")
-    more = tag("details", tag("summary", count(len(item.hops), "hop")) + hops) if hops else ""
-    return tag("div", text + ladder(item.hops) + more, kind="packet")
+    whole = table(("", "where", "stage", "what", "decided by", "way"), rows, "The hops of the packet")
+    return tag("details", tag("summary", count(len(rows), "hop")) + whole) if rows else ""
 
 
 def unknown(report: Report) -> str:

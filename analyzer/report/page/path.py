@@ -8,8 +8,12 @@ from itertools import groupby
 from analyzer.report.page.text import shown
 from analyzer.solve.packet import Hop
 
-WIDTH, HEIGHT, GAP, MOST = 200, 46, 34, 40
-NAME, WHAT = 24, 30
+WIDTH, HEIGHT, GAP, MOST = 210, 46, 34, 40
+NAME, WHAT = 24, 28
+LOOK = """\
+text { font: 12px sans-serif; fill: #222 } .name { font-weight: 600 } rect { fill: #f3f5f7; stroke: #566069 } .arrow { fill: none; stroke: #566069; stroke-width: 1.5 }
+.bad rect { stroke: #b3261e; stroke-width: 2 } .good rect { stroke: #1d6b2c; stroke-width: 2 }
+@media (prefers-color-scheme: dark) { text { fill: #ddd } rect { fill: #1e2227; stroke: #a4adb5 } .arrow { stroke: #a4adb5 } .bad rect { stroke: #ff8a80 } .good rect { stroke: #7bd88f } }"""
 
 
 def ladder(hops: Sequence[Hop]) -> str:
@@ -22,6 +26,12 @@ def ladder(hops: Sequence[Hop]) -> str:
     drawn = "".join(way(boxes, row, backwards=bool(row % 2), across=across) for row, boxes in enumerate(ways))
     label = "the packet goes through " + ", ".join(dict.fromkeys(hop.place for hop in hops))
     return f'<svg class="path" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{shown(label)}">{drawn}</svg>'
+
+
+def alone(drawn: str) -> str:
+    """A picture of a page as a file of its own."""
+    head, tail = drawn.split(">", 1)
+    return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{LOOK}</style>{tail}'
 
 
 def places(hops: Iterable[Hop]) -> Iterable[tuple[str, str, str]]:

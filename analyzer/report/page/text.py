@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
-from analyzer.report.style import safe
+from analyzer.report.style import safe_lines
 
 
 def shown(text: object) -> str:
-    """Text as HTML."""
-    return html.escape(safe(str(text)))
+    """Text as HTML, on one line."""
+    return html.escape(safe_lines(str(text)).replace("\n", " "))
 
 
 def tag(name: str, content: str = "", **attributes: object) -> str:
