@@ -245,6 +245,20 @@ class ReversePathMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class SocketMatch:
+    """``socket --transparent``: the packet has a transparent socket here; ``wildcard``: also one that is bound to no address."""
+
+    wildcard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionHeaderMatch:
+    """``rt``, ``frag``, ``hbh``, ``dst`` of ip6tables: what an IPv6 extension header says. A packet without one does not match, negated or not."""
+
+    header: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownMatch:
     """A match that is not understood, with its text: it may hold or not."""
 
@@ -274,5 +288,7 @@ Match = (
     | OwnerMatch
     | PacketTypeMatch
     | ReversePathMatch
+    | SocketMatch
+    | ExtensionHeaderMatch
     | UnknownMatch
 )

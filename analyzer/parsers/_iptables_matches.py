@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from analyzer.addresses import WIDTH, address, hardware_address, network_mask
 from analyzer.facts.matches import (
@@ -30,6 +29,7 @@ from analyzer.facts.matches import (
     TimeToLiveMatch,
     UnknownMatch,
 )
+from analyzer.parsers._iptables_absent import extension_header, socket
 from analyzer.parsers._iptables_names import (
     FLAG_BITS,
     ICMP_CODES,
@@ -40,29 +40,7 @@ from analyzer.parsers._iptables_names import (
     port_range,
     ports_of,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option of a module: its name without dashes, its values, and whether ``!`` stood before it (or before its value)."""
-
-    name: str
-    values: tuple[str, ...]
-    negated: bool
-
-    @property
-    def value(self) -> str:
-        """The only value."""
-        return self.values[0]
-
-    @property
-    def text(self) -> str:
-        """The option as it is written."""
-        return " ".join(("!",) * self.negated + (f"--{self.name}", *self.values))
-
-
-Options = Sequence[Option]
-Maker = Callable[[Options, int], list[Match]]
+from analyzer.parsers._iptables_options import Maker, Option, Options, named, only
 
 
 def matches_of(module: str, options: Options, family: int) -> list[Match]:
@@ -192,20 +170,6 @@ def mark(connection: bool) -> Maker:
         return [MarkMatch(value, mask, option.negated, connection)]
 
     return make
-
-
-def only(options: Options, name: str) -> Option:
-    """The single option of this name; ValueError where there is another."""
-    if len(options) != 1 or options[0].name != name:
-        raise ValueError(f"expected only --{name}, not {' '.join(option.text for option in options)!r}")
-    return options[0]
-
-
-def named(options: Options, *names: str) -> Option:
-    """The first option of these names; ValueError where there is none."""
-    if found := [option for option in options if option.name in names]:
-        return found[0]
-    raise ValueError(f"expected --{' or --'.join(names)}")
 
 
 def set_match(options: Options, family: int) -> list[Match]:
@@ -397,4 +361,6 @@ MODULES: Mapping[str, Maker] = {
     "comment": nothing,
     "pkttype": packet_type,
     "mac": mac,
+    "socket": socket,
+    **{name: extension_header(name) for name in ("rt", "frag", "hbh", "dst")},
 }

@@ -9,7 +9,8 @@ from functools import lru_cache
 from analyzer.facts.matches import FragmentMatch, InterfaceMatch, Match, ProtocolMatch, Side, UnknownMatch
 from analyzer.facts.netfilter import Pass, Target, UnknownTarget
 from analyzer.parsers import UNREADABLE, reason
-from analyzer.parsers._iptables_matches import Option, address_match, matches_of, protocol, unknown
+from analyzer.parsers._iptables_matches import address_match, matches_of, protocol, unknown
+from analyzer.parsers._iptables_options import Option
 from analyzer.parsers._iptables_targets import target_of
 
 TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')

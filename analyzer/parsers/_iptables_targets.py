@@ -25,8 +25,9 @@ from analyzer.facts.netfilter import (
     Verdict,
     Zone,
 )
-from analyzer.parsers._iptables_matches import Options, masked
+from analyzer.parsers._iptables_matches import masked
 from analyzer.parsers._iptables_names import number, port
+from analyzer.parsers._iptables_options import Options
 
 ALL = 0xFFFFFFFF
 PASSING = frozenset(

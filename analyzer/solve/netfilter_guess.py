@@ -12,15 +12,17 @@ from analyzer.facts.matches import (
     RecentMatch,
     SetMatch,
     Side,
+    SocketMatch,
     StatisticMatch,
     UnknownMatch,
 )
 from analyzer.facts.netfilter import NfRule
+from analyzer.model.sockets import maybe_transparent, taken_for_granted
 from analyzer.solve.netfilter_sets import Key, LookUp
 from analyzer.solve.netfilter_sets import holds as holds_key
-from analyzer.solve.netfilter_tracking import WITH_PORTS
+from analyzer.solve.netfilter_tracking import WITH_PORTS, flow_of
 from analyzer.solve.netfilter_visit import Visit
-from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, TCP, UDP
+from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, SYN, TCP, UDP, Packet
 
 DEEP = 8
 """list:set may hold sets, not lists; deeper nesting is a damaged capture."""
@@ -70,6 +72,29 @@ def owner(match: OwnerMatch, rule: NfRule, visit: Visit) -> bool:
         told = ((match.user_ids, match.user_negated), (match.group_ids, match.group_negated))
         return not match.text and all(negated or ids is None for ids, negated in told)
     return visit.oracle.test(f"{visit.place}: the sending process is the one that {rule.text} asks for", rule.at)
+
+
+def socket(match: SocketMatch, rule: NfRule, visit: Visit) -> bool:
+    """xt_socket.c ``socket_match`` with nf_socket_ipv4.c ``nf_sk_lookup_slow_v4``: a connection that TPROXY gave to a socket has one, and what listens at
+    exactly this address may be one; sockets that are bound to no address do not count, but for ``--nowildcard``."""
+    del rule
+    packet, space = visit.packet, visit.sets.namespace
+    if packet.protocol not in (TCP, UDP):
+        return False
+    if packet.protocol == TCP and not packet.tcp_flags & SYN:
+        return flow_of(packet) in visit.connections.proxied
+    for fact in maybe_transparent(space, match.wildcard):
+        if (fact.protocol, fact.port) == (packet.protocol, packet.destination_port) and bound_to(fact.address, packet):
+            return visit.oracle.test(f"{visit.place}: the socket on port {fact.port} is transparent", fact.at)
+    visit.assumptions.append(taken_for_granted(space))
+    return False
+
+
+def bound_to(address: Address | None, packet: Packet) -> bool:
+    """Whether a socket of this address takes the packet; IPv6's "any" may take IPv4 too."""
+    if address is None or not address.value:
+        return address is None or address.family in (6, packet.family)
+    return address == Address(packet.family, packet.destination)
 
 
 def in_set(match: SetMatch, rule: NfRule, visit: Visit) -> bool:
@@ -207,6 +232,7 @@ DEFERRED: Mapping[type, Guess] = {
     OwnerMatch: owner,
     StatisticMatch: statistic,
     RecentMatch: recent,
+    SocketMatch: socket,
     RateMatch: rate,
     UnknownMatch: unknown,
 }

@@ -13,6 +13,7 @@ from analyzer.facts.matches import (
     AddressRangeMatch,
     AddressTypeMatch,
     ConntrackMatch,
+    ExtensionHeaderMatch,
     FragmentMatch,
     IcmpMatch,
     InterfaceMatch,
@@ -63,6 +64,12 @@ def fragment(match: FragmentMatch, visit: Visit) -> bool:
     """Packets here are whole."""
     del visit
     return match.negated
+
+
+def extension_header(match: ExtensionHeaderMatch, visit: Visit) -> bool:
+    """ip6t_rt.c ``rt_mt6``, ip6t_frag.c, ip6t_hbh.c: packets here have none."""
+    del match, visit
+    return False
 
 
 def port(match: PortMatch, visit: Visit) -> bool:
@@ -200,6 +207,7 @@ TESTS: Mapping[type, Test] = {
     ProtocolMatch: protocol,
     InterfaceMatch: interface,
     FragmentMatch: fragment,
+    ExtensionHeaderMatch: extension_header,
     PortMatch: port,
     TcpFlagsMatch: tcp_flags,
     IcmpMatch: icmp,

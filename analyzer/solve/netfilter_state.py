@@ -100,13 +100,15 @@ class Balanced(NamedTuple):
 class Connections:
     """The connections of one network namespace, of one walk: confirmed ones only. ``balanced`` are those of IPVS, by the tuple of
     their packets (False) and by that of the real server's answers (True). ``members`` are the values that this walk's packets added to IP sets
-    or took away; ``unsettled`` the sets of which such a change is not followed. ``strayed``: a packet was INVALID here."""
+    or took away; ``unsettled`` the sets of which such a change is not followed. ``strayed``: a packet was INVALID here. ``proxied`` are
+    the tuples that TPROXY gave to local sockets."""
 
     _by_original: dict[tuple[str, Flow], Connection] = field(default_factory=dict)
     _original_of: dict[tuple[str, Flow], Flow] = field(default_factory=dict)
     balanced: dict[tuple[bool, Flow], Balanced] = field(default_factory=dict)
     members: dict[tuple[str, tuple[int | str, ...]], bool] = field(default_factory=dict)
     unsettled: set[str] = field(default_factory=set)
+    proxied: set[Flow] = field(default_factory=set)
     strayed: bool = False
 
     def find(self, flow: Flow, zone: str = "") -> tuple[Connection, bool] | None:

@@ -24,7 +24,7 @@ from analyzer.facts.netfilter import (
 from analyzer.ranges import Ranges
 from analyzer.solve.netfilter_guess import change
 from analyzer.solve.netfilter_state import Connection, Flow, Hook, Judgement, Tracked
-from analyzer.solve.netfilter_tracking import WITH_PORTS, bind, used
+from analyzer.solve.netfilter_tracking import WITH_PORTS, bind, flow_of, used
 from analyzer.solve.netfilter_visit import ACCEPTED, Stop, Visit
 from analyzer.solve.packet import ICMP, ICMPV6, PICKED, TCP, UDP
 
@@ -126,6 +126,7 @@ def proxied(target: TransparentProxy, rule: NfRule, where: str, visit: Visit) ->
         return Stop(Judgement.DROPPED, f"dropped by {where}: TPROXY takes TCP and UDP only", rule.at)
     visit.packet = visit.packet.with_mark((visit.packet.mark & ~target.mask) ^ target.mark)
     visit.at = visit.at._replace(socket=(target.address, target.port))
+    visit.connections.proxied.add(flow_of(visit.packet))
     visit.tell(f"{where}: goes to the local socket on port {target.port}", rule.at)
     return ACCEPTED
 

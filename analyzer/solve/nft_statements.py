@@ -34,6 +34,7 @@ from analyzer.facts.nftables import (
     VerdictMap,
 )
 from analyzer.solve.netfilter_targets import apply, not_known
+from analyzer.solve.netfilter_tracking import flow_of
 from analyzer.solve.netfilter_visit import Stop, Visit
 from analyzer.solve.nft_sets import Loaded, Prepared, Unseen
 from analyzer.solve.nft_tables import Place
@@ -278,5 +279,6 @@ def proxy(port: int, place: Place, visit: Visit) -> End:
     if not asked(f"a transparent socket listens on port {port}", place, visit, "capture ss"):
         return BROKEN
     visit.at = visit.at._replace(socket=(None, port))
+    visit.connections.proxied.add(flow_of(visit.packet))
     visit.tell(f"{place.where}: goes to the local socket on port {port}", place.rule.at)
     return None

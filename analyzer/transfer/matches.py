@@ -11,6 +11,7 @@ from analyzer.facts.matches import (
     AddressRangeMatch,
     AddressTypeMatch,
     ConntrackMatch,
+    ExtensionHeaderMatch,
     FragmentMatch,
     IcmpMatch,
     InterfaceMatch,
@@ -27,6 +28,7 @@ from analyzer.facts.matches import (
     ReversePathMatch,
     SetMatch,
     Side,
+    SocketMatch,
     StatisticMatch,
     TcpFlagsMatch,
     TimeToLiveMatch,
@@ -42,6 +44,7 @@ from analyzer.transfer.address_types import address_type
 from analyzer.transfer.ir import ALWAYS, CONFIRMED, FRAGMENTS, NEVER, All, Any, Bits, Field, In, Match, Not, Opaque
 from analyzer.transfer.reverse_path import reverse_path
 from analyzer.transfer.sets import set_match
+from analyzer.transfer.sockets import transparent_socket
 from analyzer.transfer.space import BROADCAST, Context
 
 WITH_PORTS: Ranges = normalised((number, number) for number in (6, 17, 33, 132, 136))
@@ -271,6 +274,10 @@ def lowered(match: Fact, where: Where) -> Match:
             return interface(match, where)
         case FragmentMatch(negated):
             return ALWAYS if negated else NEVER
+        case ExtensionHeaderMatch():
+            return NEVER
+        case SocketMatch(wildcard):
+            return transparent_socket(wildcard, where.context, where.space, where.opaque)
         case PortMatch():
             return port(match, where)
         case TcpFlagsMatch():

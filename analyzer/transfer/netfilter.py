@@ -149,7 +149,7 @@ def entered(chains: Mapping[str, Chain], start: str) -> set[str]:
 
 def key_of(rule: NfRule, where: Where) -> object:
     """What the lowered matches of a rule depend on."""
-    local = any(type(match).__name__ in ("SetMatch", "AddressTypeMatch", "ReversePathMatch") for match in rule.matches)
+    local = any(type(match).__name__ in ("SetMatch", "AddressTypeMatch", "ReversePathMatch", "SocketMatch") for match in rule.matches)
     return (where.space.scope if local else None, rule.matches)
 
 

@@ -1,0 +1,44 @@
+"""Which transparent sockets a namespace has (``IP_TRANSPARENT``), as far as that follows from what listens and from the rules.
+
+No listing that is read says which sockets are transparent. One that is bound to an address that the namespace does not hold is, or was bound freely
+(net/ipv4/af_inet.c ``inet_can_nonlocal_bind``); one at the namespace's own addresses is taken for an ordinary one, as sockets are unless their program
+asks for more. A connection that TPROXY gave to a socket has a transparent one from then on.
+"""
+
+from __future__ import annotations
+
+from analyzer.addresses import Address
+from analyzer.facts.system import ListenerFact
+from analyzer.model.network import Namespace, Network
+
+OWN = "no socket of {} that listens on its own addresses is transparent"
+NOT_CAPTURED = "no transparent socket of {} takes packets for others (its sockets were not captured)"
+RULES = frozenset({"iptables-save", "iptables-list", "nft"})
+
+
+def maybe_transparent(space: Namespace, wildcard: bool) -> tuple[ListenerFact, ...]:
+    """The listeners that may be: those that are bound to an address that the namespace does not hold, and, with ``wildcard``, to none."""
+    own = {fact.address for fact in space.addresses}
+
+    def counts(fact: ListenerFact) -> bool:
+        if fact.address is None or not fact.address.value:
+            return wildcard
+        return fact.address not in own and not loopback(fact.address)
+
+    return tuple(filter(counts, space.listeners or ()))
+
+
+def loopback(address: Address) -> bool:
+    """Whether it is of 127.0.0.0/8, or ::1."""
+    return address.value >> 24 == 127 if address.family == 4 else address.value == 1
+
+
+def taken_for_granted(space: Namespace) -> str:
+    """What an answer about transparent sockets rests on."""
+    return (NOT_CAPTURED if space.listeners is None else OWN).format(space.scope)
+
+
+def transparent_proxies(network: Network) -> bool:
+    """Whether some rule gives packets to transparent sockets; networks without text are taken to have one."""
+    texts = [source.text for source in network.sources.values() if source.kind in RULES]
+    return not network.sources or any("TPROXY" in text or "tproxy" in text for text in texts)
