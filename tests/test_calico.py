@@ -27,7 +27,7 @@ from analyzer.policy.terms import All, AnyOf, Not, Opaque, Peer, Traffic
 from analyzer.policy.tiers import Policy, Rules
 from analyzer.policy.world import world_of
 from analyzer.source import Source
-from tests.naive_calico import Selector
+from tests.naive_calico_selectors import Selector
 from tests.policies import DATA, needs
 
 LABELS = {"a": "1", "app": "front-end", "projectcalico.org/namespace": "n", "x.y/z_0-1": ""}

@@ -16,7 +16,8 @@ from analyzer.policy.planes import PolicySet, policy_set
 from analyzer.policy.profiles import CILIUM
 from analyzer.policy.terms import Kind
 from analyzer.policy.world import world_of
-from tests.naive_cilium import Cilium, verdict
+from tests.naive_cilium import verdict
+from tests.naive_cilium_ends import Cilium
 from tests.naive_policy import NO, OPEN, YES, Answers, Object
 from tests.policies import compiled, policies_of
 from tests.test_policy_agreement import (

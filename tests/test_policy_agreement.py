@@ -19,7 +19,8 @@ from analyzer.policy.factors import factors
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
 from analyzer.policy.terms import Kind
-from tests.naive_policy import NO, OPEN, YES, Answers, End, Object, Packet, Reading, verdict
+from tests.naive_policy import NO, OPEN, YES, Answers, End, Object, Packet, Reading
+from tests.naive_verdict import verdict
 from tests.policies import NUMBERS, compiled, flow, outside, policies_of
 
 T = TypeVar("T")

@@ -30,7 +30,8 @@ from analyzer.query.suggest.selectors import AlikeError, Requirement, Selector, 
 from analyzer.query.suggest.suggestion import Refused, Suggestion, suggest, wanted_in, wanted_now
 from analyzer.ranges import Ranges, contains, difference, normalised, union
 from analyzer.source import Source
-from tests.naive_policy import NO, YES, Packet, Reading, verdict
+from tests.naive_policy import NO, YES, Packet, Reading
+from tests.naive_verdict import verdict
 from tests.policies import policies_of
 from tests.test_policy_agreement import PROTOCOLS, READINGS, Maker, Question, questions
 
