@@ -218,6 +218,16 @@ def test_addresses_are_translated_there_and_back(tmp_path: Path) -> None:
     assert told.outcomes[0].destination_translated
 
 
+def test_of_two_flows_of_one_priority_nobody_knows_which_takes_a_packet(tmp_path: Path) -> None:
+    flows = " priority=9,tcp,tp_dst=80 actions=NORMAL\n priority=9,ip,in_port=1 actions=drop\n priority=0 actions=NORMAL\n"
+    written(tmp_path, flows)
+    told = asked(tmp_path, 1, 2, 80)
+    assert told.fate is Fate.UNKNOWN
+    assert "priority 9" in told.outcomes[0].reason
+    assert asked(tmp_path, 2, 3, 80).fate is Fate.REACHABLE
+    assert asked(tmp_path, 1, 2, 81).fate is Fate.UNREACHABLE
+
+
 def test_what_is_not_modelled_is_unknown(tmp_path: Path) -> None:
     told = asked(written(tmp_path, " priority=0,arp actions=NORMAL\n priority=5,ip actions=push_mpls:0x8847,output:2\n"), 1, 2)
     assert told.fate is Fate.UNKNOWN

@@ -184,6 +184,17 @@ def test_walk_and_language_agree_on_what_is_learned(seed: int, tmp_path: Path) -
     assert not wrong, text + "\n".join(wrong)
 
 
+@pytest.mark.parametrize("seed", range(24))
+def test_they_agree_on_flows_of_one_priority(seed: int, tmp_path: Path) -> None:
+    random = Random(seed)
+    text = re.sub(r"priority=\d\b|priority=1\d\b", lambda _: f"priority={random.randint(1, 3)}", flows(random))
+    written(tmp_path, text)
+    group = " group_id=1,type=select,bucket=weight:1,actions=output:1,bucket=weight:1,actions=output:2\n"
+    (tmp_path / "nodes" / "n1" / "ovs-ofctl_dump-groups_br-int").write_text(group)
+    wrong = asked(tmp_path)
+    assert not wrong, text + "\n".join(wrong)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_they_agree_in_six(seed: int, tmp_path: Path) -> None:
     text = in_six(flows(Random(seed)))

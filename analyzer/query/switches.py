@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from analyzer.facts.openflow import Conjunction
 from analyzer.facts.openvswitch import FlowFact
+from analyzer.model.flow_ties import Ties
 
-__all__ = ["FlowFact", "acts"]
-
-
-def acts(flow: FlowFact) -> bool:
-    """Whether a flow does something of its own: a clause of a conjunction does not."""
-    return not any(isinstance(action, Conjunction) for action in flow.actions)
+__all__ = ["FlowFact", "Ties"]

@@ -48,9 +48,19 @@ def learn(walk: Walk, scope: Scope, switch: str, action: Learn, values: Values, 
     known.append(flow)
 
 
+def undefined(walk: Walk, tables: Tables, flow: FlowFact, values: Values) -> FlowFact:
+    """The flow, or another of its priority that matches as well: which of them takes the packet nobody says."""
+    for other in tables.tied(flow, values):
+        text = f"of two flows of {tables.switch.name} with priority {flow.priority} the one at {flow.at} takes the packet, not that at {other.at}"
+        if not walk.oracle.test(text, flow.at, "OpenFlow does not define it"):
+            return other
+    return flow
+
+
 def taken(walk: Walk, scope: Scope, tables: Tables, table: str, values: Values) -> FlowFact | None:
     """The flow that takes a packet, learned ones among them."""
     best = tables.look_up(table, values)
+    best = best if best is None else undefined(walk, tables, best, values)
     for flow in walk.flows.get((scope, tables.switch.name), ()):
         if flow.table != table or (best is not None and best.priority > flow.priority):
             continue

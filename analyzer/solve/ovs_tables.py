@@ -11,6 +11,7 @@ from functools import cached_property
 
 from analyzer.facts.openflow import LOCAL_PORT, NO_PORT, Conjunction
 from analyzer.facts.openvswitch import FlowFact, SwitchPortFact
+from analyzer.model.flow_ties import Ties
 from analyzer.model.switches import SHORT, Switch
 from analyzer.source import Span
 
@@ -137,6 +138,23 @@ class Tables:
             for same in subtable.flows.values():
                 same.sort(key=lambda flow: -flow.priority)
         return Classifier(sorted(found.values(), key=lambda subtable: -subtable.highest))
+
+    @cached_property
+    def ties(self) -> Ties:
+        """The flows of which it is not defined which takes a packet."""
+        return Ties(self.switch.flows or ())
+
+    def tied(self, flow: FlowFact, values: Values) -> list[FlowFact]:
+        """The flows of the same priority that also match a packet, and do something else."""
+        wanted = next((test.value for test in flow.match if test.field == "conj_id"), None)
+        seen = values if wanted is None else {**values, "conj_id": wanted}
+        return [other for other in self.ties.of(flow) if self.matches(other, seen)]
+
+    def matches(self, flow: FlowFact, values: Values) -> bool:
+        """Whether a flow matches a packet."""
+        if flow.in_port and self.number(flow.in_port) != values.get("in_port", 0):
+            return False
+        return all(values.get(test.field, 0) & test.mask == test.value for test in flow.match)
 
     def look_up(self, table: str, values: Values) -> FlowFact | None:
         """The flow that takes the packet in a table; None: there is none."""

@@ -42,7 +42,7 @@ from analyzer.facts.openflow import (
 )
 from analyzer.facts.openvswitch import FlowFact
 from analyzer.source import Scope, Span
-from analyzer.transfer import ovs_conntrack, ovs_learning, ovs_ports
+from analyzer.transfer import ovs_conntrack, ovs_learning, ovs_ports, ovs_ties
 from analyzer.transfer.ir import DROP, KEEP, Alt, Assign, Drop, End, Field, If, In, Transfer, Unknown
 from analyzer.transfer.ovs_index import Candidate, Flows
 from analyzer.transfer.ovs_knowledge import (
@@ -99,14 +99,15 @@ class Lowering:
             return self.ended(spot, f"the flows of {self.flows.switch.name} on {self.scope} lead in circles", None)
         missed = f"{self.flows.switch.name} of {self.scope}: no flow of table {spot.table} takes the packet"
         result = self.finished(self.begun(spot, None), missed)
-        found = runs(list(self.flows.candidates(spot.table, dict(spot.known))))
+        candidates = list(self.flows.candidates(spot.table, dict(spot.known)))
+        found, against = runs(candidates), ovs_ties.rivals(self, candidates)
         taught = ovs_learning.shapes(self, spot.table) if spot.table in self.flows.learns else []
         for same in reversed(found):
             below = [shape for shape in taught if shape.priority < same[0].flow.priority]
             sure = same is found[-1] and len(same) == 1 and same[0].match is True
             result = self.after_learned([] if sure else below, spot, result)
             taught = taught[: len(taught) - len(below)]
-            result = self.chosen(same, spot, result)
+            result = self.chosen(same, spot, result, against)
         return self.after_learned(taught, spot, ovs_learning.doubted(self, spot, result))
 
     def after_learned(self, shapes: Sequence[ovs_learning.Shape], spot: Spot, result: Transfer) -> Transfer:
@@ -119,18 +120,12 @@ class Lowering:
         """A packet that a flow has taken."""
         return Now(dict(spot.known), spot.stack, spot.written, spot, spot.table, spot.rest, at, spot.copied)
 
-    def chosen(self, same: Sequence[Candidate], spot: Spot, otherwise: Transfer) -> Transfer:
+    def chosen(self, same: Sequence[Candidate], spot: Spot, otherwise: Transfer, against: ovs_ties.Rivals) -> Transfer:
         """Flows that test one value of one field each are one dispatch."""
-        bodies = [self.body(candidate.flow, spot) for candidate in same]
+        bodies = [ovs_ties.body(self, candidate, spot, against) for candidate in same]
         if len(same) == 1:
             match = same[0].match
-            return (
-                bodies[0]
-                if match is True
-                else If(match, bodies[0], otherwise, same[0].flow.at)
-                if not isinstance(match, bool)
-                else otherwise
-            )
+            return bodies[0] if isinstance(match, bool) else If(match, bodies[0], otherwise, same[0].flow.at)
         rows: dict[int, Transfer] = {}
         field = Field.DESTINATION
         for candidate, body in zip(same, bodies, strict=True):

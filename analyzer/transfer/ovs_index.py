@@ -31,6 +31,7 @@ from analyzer.facts.openflow import (
     WriteActions,
 )
 from analyzer.facts.openvswitch import FlowFact
+from analyzer.model.flow_ties import Ties
 from analyzer.model.switches import SHORT, Switch
 from analyzer.transfer.ir import All, Any, Match
 from analyzer.transfer.ovs_knowledge import ADDRESSES, OF_PACKET, Value, gathered, parts_of, value_of
@@ -98,6 +99,11 @@ class Flows:
         return found[0] if len(found) == 1 or text in self.numbers else None
 
     @cached_property
+    def ties(self) -> Ties:
+        """The flows of which it is not defined which takes a packet."""
+        return Ties(self.switch.flows or ())
+
+    @cached_property
     def packet_fields(self) -> frozenset[str]:
         """The fields that stay fields of the language."""
         return frozenset({*OF_PACKET, *ADDRESSES[self.family]})
@@ -131,7 +137,7 @@ class Flows:
         return list(found.values())
 
     def candidates(self, table: str, known: Mapping[str, Value]) -> Iterator[Candidate]:
-        """The flows that can take the packet, in the order in which they are asked, up to one that takes it whatever else it is."""
+        """The flows that can take the packet, in the order in which they are asked, up to one that takes it whatever else it is, and its rivals."""
         hard, soft = self.tables.get(table, ([], []))
         found = [
             (entry.flow.priority, entry.order, entry.flow, entry.rest)
@@ -140,7 +146,7 @@ class Flows:
         ]
         asked = sorted(found, key=lambda item: (-item[0], item[1]))
         together = self.conjunctions(hard, soft, known) if soft else []
-        for priority, _, flow, rest in asked:
+        for priority, order, flow, rest in asked:
             while together and together[0][0] >= priority:
                 yield together.pop(0)[1]
             match = self.tested(rest, known)
@@ -148,6 +154,10 @@ class Flows:
                 continue
             yield Candidate(flow, match)
             if match is True:
+                rivals = set(map(id, self.ties.of(flow)))
+                left = [(other, more) for _, place, other, more in asked if place > order and id(other) in rivals]
+                last = (Candidate(other, self.tested(more, known)) for other, more in left)
+                yield from (candidate for candidate in last if candidate.match is not False)
                 return
         yield from (candidate for _, candidate in together)
 

@@ -18,13 +18,11 @@ OpenFlow 1.5.1, 5.3 ("If there are multiple matching flow entries with the same 
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
 
 from analyzer.query.state import roots
-from analyzer.query.switches import FlowFact, acts
+from analyzer.query.switches import FlowFact, Ties
 from analyzer.rule import Finding, Network, Rule, Severity
 
-MANY = 60
 LEFT_BY_OTHERS = ("reg", "metadata", "ct_", "tun_", "conj_id")
 
 
@@ -33,9 +31,10 @@ def check(network: Network) -> Iterator[Finding]:
         for switch in root.switches.values():
             groups: dict[tuple[str, int], list[FlowFact]] = {}
             for flow in switch.flows or ():
-                groups.setdefault((flow.table, flow.priority), []).append(flow)
+                if of_packet(flow):
+                    groups.setdefault((flow.table, flow.priority), []).append(flow)
             for (table, priority), flows in sorted(groups.items()):
-                pair = first_pair(flows) if len(flows) <= MANY else None
+                pair = first_pair(flows)
                 if pair is not None:
                     one, other = pair
                     text = f"{switch.name} of {root.scope.node}: two flows of table {table} with priority {priority} take the same packets and do different things"
@@ -43,25 +42,14 @@ def check(network: Network) -> Iterator[Finding]:
 
 
 def first_pair(flows: Sequence[FlowFact]) -> tuple[FlowFact, FlowFact] | None:
-    """The first two flows that can take one packet and differ in what they do. Clauses of conjunctions do nothing of their own."""
-    for one, other in combinations(filter(acts, flows), 2):
-        if one.actions != other.actions and meet(one, other):
-            return one, other
-    return None
+    """The first two flows that can take one packet and differ in what they do."""
+    ties = Ties(flows)
+    return next(((flow, min(others, key=lambda other: other.at)) for flow in flows if (others := ties.of(flow))), None)
 
 
-def meet(one: FlowFact, other: FlowFact) -> bool:
-    """Whether the tests of both can hold for one packet. What earlier tables and conntrack leave in registers may exclude each other: that is not looked at."""
-    if any(test.field.startswith(LEFT_BY_OTHERS) for flow in (one, other) for test in flow.match):
-        return False
-    if one.in_port and other.in_port and one.in_port != other.in_port:
-        return False
-    tests = {test.field: test for test in one.match}
-    for test in other.match:
-        mine = tests.get(test.field)
-        if mine is not None and mine.value & test.mask != test.value & mine.mask:
-            return False
-    return True
+def of_packet(flow: FlowFact) -> bool:
+    """Whether a flow tests the packet only. What earlier tables and conntrack leave in registers may exclude each other: that is not looked at."""
+    return not any(test.field.startswith(LEFT_BY_OTHERS) for test in flow.match)
 
 
 RULE = Rule("switch-flows-ambiguous", Severity.WARNING, __doc__, check)
