@@ -22,6 +22,7 @@ from analyzer.model.network import Interface, Namespace, Network, NodeFiles
 from analyzer.model.ordering import Ordered, ordered
 from analyzer.model.pairs import pairs
 from analyzer.model.plan import cluster
+from analyzer.model.routers import routers
 from analyzer.model.routing import table_names
 from analyzer.model.segments import outside, segments
 from analyzer.model.unseen import fabric
@@ -74,6 +75,7 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
         fabric=fabric(wanted, known.all(CniConfigFact), spaces),
         logical_ports=tuple(dict.fromkeys(known.all(LogicalPortFact))),
         chassis=tuple(dict.fromkeys(known.all(ChassisFact))),
+        routers=routers(known, every),
     )
 
 

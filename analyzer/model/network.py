@@ -27,6 +27,7 @@ from analyzer.facts.system import (
 )
 from analyzer.model.cilium import CiliumState
 from analyzer.model.cluster import Cluster
+from analyzer.model.routers import Router
 from analyzer.model.switches import Switch
 from analyzer.source import Gap, Scope, Source
 
@@ -142,7 +143,7 @@ class Network:
     ``logical_ports`` and ``chassis`` are OVN's, each once, from whichever node's files.
     ``fabric``: the cloud whose network answers for pods' addresses; empty where there is no sign of one.
     ``node_names``: the captured node (the folder's name) of each Node object, by the object's name. ``pods_of``: the attachments with a
-    namespace of their own, by captured node.
+    namespace of their own, by captured node. ``routers``: the routing daemons of the nodes, by captured node.
     """
 
     namespaces: Mapping[Scope, Namespace]
@@ -163,3 +164,4 @@ class Network:
     fabric: str = ""
     logical_ports: tuple[LogicalPortFact, ...] = ()
     chassis: tuple[ChassisFact, ...] = ()
+    routers: Mapping[str, Router] = field(default_factory=dict)
