@@ -1,27 +1,30 @@
 """Rules without which the same flows are admitted and denied: proved for every entity and every flow, in every family.
 
 A rule is looked at after those behind it, and what is found is taken away at once, so that all of it may be taken away together: of two
-equal rules the later one is named.
+equal rules the later one is named. Where rules only admit, as those of NetworkPolicies do, one changes nothing that matches nothing but what others match; else
+the tiers are folded once more without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from analyzer.policy.factors import Compiler, Key, vocabulary
+from analyzer.policy.factors import Compiler, Factors, Key, is_everyone
 from analyzer.policy.folding import Cell
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import EVERYONE
 from analyzer.policy.tiers import Action, Direction, Policy, Rule
 
 SHOWN = 3
+Rectangle = tuple[int, int]
+"""Flows, and peers to or from which they are meant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redundant:
     """A rule that changes nothing, with the rules that decide what it matches: empty where it matches nothing for anyone that its policy
-    selects (``nothing``), which is about who is there now."""
+    selects (``nothing``), which is about who is there now, and where nobody asked for them."""
 
     policy: Policy
     direction: Direction
@@ -30,101 +33,177 @@ class Redundant:
     nothing: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A rule of a group, with what it matches for sure, and what it may match."""
+
+    policy: Policy
+    rule: Rule
+    sure: tuple[Rectangle, ...]
+    may: tuple[Rectangle, ...]
+
+
 @dataclass(slots=True)
 class Side:
-    """One direction in one family: the groups with their cells and a class of each, and the groups in which each policy takes part."""
+    """One direction in one family: a class of each group, and the groups in which each policy takes part."""
 
     compiler: Compiler
-    cells: dict[Key, tuple[Cell, ...]]
     first: dict[Key, int]
     groups: dict[tuple[int, int], list[Key]] = field(default_factory=dict)
 
 
-def redundancies(policies: PolicySet, families: tuple[int, ...]) -> tuple[Redundant, ...]:
-    """The rules that change nothing, in the order of the policies."""
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Subjects to which the same rules apply: those rules by which objects they are, and what is admitted; None where rules only admit, and only in one tier."""
+
+    compiler: Compiler
+    key: Key
+    matches: dict[int, Match]
+    cells: tuple[Cell, ...] | None
+
+    def same_without(self, rule: Rule) -> bool:
+        """Whether the same is admitted without a rule, which the compiler has left out."""
+        if self.cells is not None:
+            return self.compiler.cells(self.key) == self.cells
+        own = self.matches[id(rule)]
+        others = [item for number, item in self.matches.items() if number not in self.compiler.left_out]
+        sure = inside(own.sure, (part for item in others for part in item.sure))
+        return sure and (own.may is own.sure or inside(own.may, (part for item in others for part in item.may)))
+
+
+Groups = dict[tuple[int, int], list[Group]]
+
+
+def redundancies(
+    policies: PolicySet, compiled: Sequence[Factors], explained: Container[Policy] | None = None
+) -> tuple[Redundant, ...]:
+    """The rules that change nothing, in the order of the policies; what covers them for those of the policies that are to be explained (None: of all)."""
     found: list[Redundant] = []
-    known = [vocabulary(policies, family) for family in families]
     for direction in Direction:
-        sides = [side_of(Compiler(policies.planes, universe, atoms, direction)) for universe, atoms in known]
-        first = sides[0].compiler
-        places = [(tier, place) for tier, one in enumerate(first.tiers) for place in range(len(one.policies))]
+        compilers = [Compiler(policies.planes, item.universe, item.atoms, direction) for item in compiled]
+        sides = [groups_of(side_of(compiler)) for compiler in compilers]
+        places = [(tier, place) for tier, one in enumerate(compilers[0].tiers) for place in range(len(one.policies))]
         for tier, place in reversed(places):
-            policy, rules, _ = first.tiers[tier].policies[place]
-            for rule in reversed(rules.rules):
-                if rule.action is not Action.LOG and (item := examined(sides, (tier, place), policy, direction, rule)):
+            policy, rules, _ = compilers[0].tiers[tier].policies[place]
+            groups = [group for side in sides for group in side.get((tier, place), ())]
+            told = explained is None or policy in explained
+            for rule in reversed(rules.rules) if groups else ():
+                if rule.action is not Action.LOG and (item := examined(groups, compilers, policy, direction, rule, told)):
                     found.append(item)
     return tuple(reversed(found))
 
 
 def side_of(compiler: Compiler) -> Side:
-    """The groups of a direction, with what is admitted."""
-    first: dict[Key, int] = {}
+    """The groups of a direction."""
+    found = Side(compiler, {})
     for position, key in enumerate(compiler.keys()):
-        first.setdefault(key, position)
-    found = Side(compiler, {key: compiler.cells(key) for key in first}, first)
-    for key in found.cells:
+        found.first.setdefault(key, position)
+    for key in found.first:
         for item in key[0]:
             found.groups.setdefault((item.tier, item.policy), []).append(key)
     return found
 
 
-def examined(sides: list[Side], place: tuple[int, int], policy: Policy, direction: Direction, rule: Rule) -> Redundant | None:
-    """The rule where it changes nothing, which is then left out; None where it does, or where its policy selects nobody."""
-    if not any(place in side.groups for side in sides):
+def groups_of(side: Side) -> Groups:
+    """The groups in which each policy takes part, with what their rules match."""
+    compiler, found = side.compiler, Groups()
+    for key in side.first:
+        cells = None if only_admits(compiler, key) else compiler.cells(key)
+        group = Group(compiler, key, matches_of(compiler, key), cells)
+        for item in key[0]:
+            found.setdefault((item.tier, item.policy), []).append(group)
+    return found
+
+
+def only_admits(compiler: Compiler, key: Key) -> bool:
+    """Whether policies of one tier decide over a group, isolate it for sure, and have rules that admit, only."""
+    tiers = {item.tier for item in key[0]}
+    if len(tiers) != 1 or any(plane.default is not Action.ALLOW for plane, _ in compiler.planes):
+        return False
+    tier = compiler.tiers[tiers.pop()]
+    every = [(item.certain, tier.policies[item.policy][1]) for item in key[0]]
+    isolated = any(certain and rules.isolates for certain, rules in every)
+    actions = {rule.action for _, rules in every for rule in rules.rules}
+    return tier.tier.end is Action.DENY and isolated and actions <= {Action.ALLOW, Action.LOG}
+
+
+def matches_of(compiler: Compiler, key: Key) -> dict[int, Match]:
+    """The rules that apply to a group, in their order, by which objects they are; one that applies twice matches for sure where it does so once."""
+    found: dict[int, Match] = {}
+    values = iter(key[2])
+    for item in key[0]:
+        policy, rules, _ = compiler.tiers[item.tier].policies[item.policy]
+        for rule in rules.rules:
+            own = (True, True) if is_everyone(rule.own) else next(values)
+            if rule.action is not Action.LOG:
+                known = found.get(id(rule))
+                if known is None or not known.sure:
+                    sure, may = matched(compiler, key, rule, own[1], item.certain and own[0])
+                    found[id(rule)] = Match(known.policy if known else policy, rule, sure, may)
+    return found
+
+
+def matched(
+    compiler: Compiler, key: Key, rule: Rule, possible: bool, certain: bool
+) -> tuple[tuple[Rectangle, ...], tuple[Rectangle, ...]]:
+    """What a rule matches in a group for sure, and what it may match: one object where that is the same."""
+    if not possible:
+        return (), ()
+    sure, may = compiler.universe.sides(rule.peer)
+    found = tuple((flows, within) for flows, within in compiler.flows(rule.traffic, key[1]) if flows[1] and may & within)
+    wide = tuple((flows[1], may & within) for flows, within in found)
+    if certain and sure == may and all(flows[0] == flows[1] for flows, _ in found):
+        return wide, wide
+    return tuple((flows[0], sure & within) for flows, within in found if certain and flows[0] and sure & within), wide
+
+
+def examined(
+    groups: list[Group], compilers: list[Compiler], policy: Policy, direction: Direction, rule: Rule, told: bool
+) -> Redundant | None:
+    """The rule where it changes nothing, which is then left out; None where it does."""
+    for compiler in compilers:
+        compiler.left_out.add(id(rule))
+    if not all(group.same_without(rule) for group in groups):
+        for compiler in compilers:
+            compiler.left_out.discard(id(rule))
         return None
-    for side in sides:
-        side.compiler.left_out.add(id(rule))
-    if all(side.compiler.cells(key) == side.cells[key] for side in sides for key in side.groups.get(place, ())):
-        matched = [(side, key) for side in sides for key in side.groups.get(place, ()) if any(rectangles(side, key, rule))]
-        covers = tuple(covering(*matched[0], rule)) if matched else ()
-        return Redundant(policy, direction, rule, covers, not matched)
-    for side in sides:
-        side.compiler.left_out.discard(id(rule))
-    return None
+    own = [(group, match.may) for group in groups if (match := group.matches[id(rule)]).may]
+    return Redundant(policy, direction, rule, tuple(covering(*own[0])) if own and told else (), not own)
 
 
-def rectangles(side: Side, key: Key, rule: Rule) -> Iterator[tuple[int, int]]:
-    """The flows and peers that a rule may match in a group."""
-    _, may = side.compiler.universe.sides(rule.peer)
-    for flows, within in side.compiler.flows(rule.traffic, key[1]):
-        if flows[1] and may & within and applies(side, key, rule):
-            yield flows[1], may & within
+def covering(group: Group, rest: Sequence[Rectangle]) -> Iterator[tuple[Policy, Rule]]:
+    """Rules of the group that match what is given, those that match most of it first, until it is covered."""
+    others = [item for item in group.matches.values() if id(item.rule) not in group.compiler.left_out]
+    for _ in range(SHOWN):
+        ranked = [(common(item.may, rest), -number) for number, item in enumerate(others)]
+        size, number = max(ranked, default=(0, 0))
+        if not size:
+            return
+        yield others[-number].policy, others[-number].rule
+        rest = [part for one in rest for part in minus(one, others[-number].may)]
+
+
+def common(own: Sequence[Rectangle], rest: Sequence[Rectangle]) -> int:
+    """How much of some rectangles others have."""
+    return sum((a & c).bit_count() * (b & d).bit_count() for a, b in rest for c, d in own)
+
+
+def inside(rectangles: Sequence[Rectangle], others: Iterable[Rectangle]) -> bool:
+    """Whether nothing of some rectangles is outside others."""
+    known = list(others)
+    return not any(minus(one, known) for one in rectangles)
+
+
+def minus(rectangle: Rectangle, others: Iterable[Rectangle]) -> list[Rectangle]:
+    """What of a rectangle is in none of the others."""
+    left = [rectangle]
+    for flows, peers in others:
+        left = [part for a, b in left for part in ((a & ~flows, b), (a & flows, b & ~peers)) if part[0] and part[1]]
+        if not left:
+            break
+    return left
 
 
 def applies(side: Side, key: Key, rule: Rule) -> bool:
     """Whether the rule's own test of the subject may hold in the group."""
     return rule.own == EVERYONE or bool(side.compiler.universe.sides(rule.own)[1] >> side.first[key] & 1)
-
-
-def covering(side: Side, key: Key, rule: Rule) -> Iterator[tuple[Policy, Rule]]:
-    """Rules of the group that match what the rule matches, those that match most of it first, until it is covered."""
-    rest = list(rectangles(side, key, rule))
-    others = [(policy, other) for policy, other in rules_in(side, key) if id(other) not in side.compiler.left_out]
-    for _ in range(SHOWN):
-        ranked = [(common(side, key, other, rest), -number) for number, (_, other) in enumerate(others)]
-        size, number = max(ranked, default=(0, 0))
-        if not size:
-            return
-        yield others[-number]
-        rest = [part for one in rest for part in minus(one, list(rectangles(side, key, others[-number][1])))]
-
-
-def rules_in(side: Side, key: Key) -> Iterator[tuple[Policy, Rule]]:
-    """The rules that apply to a group, in their order."""
-    for item in key[0]:
-        policy, rules, _ = side.compiler.tiers[item.tier].policies[item.policy]
-        yield from ((policy, rule) for rule in rules.rules if rule.action is not Action.LOG)
-
-
-def common(side: Side, key: Key, rule: Rule, rest: list[tuple[int, int]]) -> int:
-    """How much of some rectangles a rule matches."""
-    own = list(rectangles(side, key, rule))
-    return sum((a & c).bit_count() * (b & d).bit_count() for a, b in rest for c, d in own)
-
-
-def minus(rectangle: tuple[int, int], others: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """What of a rectangle is in none of the others."""
-    left = [rectangle]
-    for flows, peers in others:
-        left = [part for a, b in left for part in ((a & ~flows, b), (a & flows, b & ~peers)) if part[0] and part[1]]
-    return left

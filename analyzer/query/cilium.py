@@ -10,7 +10,7 @@ from analyzer.facts.cilium import LOWEST, EndpointEntryFact, EndpointFact, Front
 from analyzer.facts.kubernetes import PodFact
 from analyzer.model.cilium import CiliumState
 from analyzer.model.network import Network
-from analyzer.query.state import roots
+from analyzer.query.state import pods_by_name, roots
 from analyzer.source import Span
 
 __all__ = [
@@ -61,7 +61,7 @@ def entry_of(state: CiliumState, address: Address) -> IpcacheFact | None:
 
 def pods(network: Network) -> Iterator[PodFact]:
     """The pods with an address of their own that should be there."""
-    for _, pod in sorted(network.cluster.pods.items()):
+    for pod in pods_by_name(network):
         if pod.addresses and not (pod.host_network or pod.finished or pod.terminating):
             yield pod
 

@@ -13,7 +13,7 @@ from analyzer.policy.evaluation import matches
 from analyzer.policy.terms import Kind
 from analyzer.policy.tiers import Action, Direction, Policy, Rule
 from analyzer.query.policies import Policies, of_network
-from analyzer.query.state import backends
+from analyzer.query.state import backends, pods_by_name
 
 SERVICES = frozenset({"kube-dns", "coredns", "rke2-coredns-rke2-coredns", "dns-default"})
 LOCAL = ("node-local-dns", "nodelocaldns")
@@ -63,7 +63,7 @@ def kept_from_dns(network: Network) -> Iterator[tuple[Policy, PodFact]]:
     told: set[str] = set()
     if not answering or policies.none:
         return
-    for _, pod in sorted(network.cluster.pods.items()):
+    for pod in pods_by_name(network):
         if pod.finished or pod.host_network or pod.dns_policy == "None" or pod in [one for one, _ in answering]:
             continue
         if any(may_ask(policies, pod, one, port) for one, port in answering):

@@ -10,10 +10,10 @@ from analyzer.addresses import prefix as read_prefix
 from analyzer.facts.kubernetes import NodeFact, PodFact, ServicePort
 from analyzer.model.cluster import Range
 from analyzer.model.network import Interface, Namespace, Network
-from analyzer.query.state import roots
+from analyzer.query.state import pods_by_name, roots
 from analyzer.source import Span
 
-__all__ = ["CALICO_ADDRESS", "NodeFact", "OnLink", "Range", "ServicePort", "overlapping"]
+__all__ = ["CALICO_ADDRESS", "NodeFact", "OnLink", "PodFact", "Range", "ServicePort", "overlapping"]
 CALICO_ADDRESS = "projectcalico.org/IPv4Address"
 LOCAL_BRIDGES = ("docker", "br-", "virbr", "lxdbr", "podman", "lxcbr")
 SWITCHES = ("br-ex", "br-int", "br-tun", "br-local")
@@ -73,9 +73,7 @@ def local_bridge(device: str) -> bool:
 
 def running_pods(network: Network) -> Iterator[PodFact]:
     """Pods with a network of their own that have not finished, by name."""
-    for _, pod in sorted(network.cluster.pods.items()):
-        if not pod.host_network and not pod.finished:
-            yield pod
+    return (pod for pod in pods_by_name(network) if not pod.host_network and not pod.finished)
 
 
 def node_of(network: Network, captured: str) -> NodeFact | None:

@@ -16,6 +16,9 @@ from analyzer.policy.profiles import MULTI_NETWORK_POLICY, UNKNOWN_SYSTEM, Profi
 from analyzer.policy.secondary import networks, world_for
 from analyzer.policy.tiers import Direction
 from analyzer.policy.world import World
+from analyzer.query.once import Identity, Whole
+
+__all__ = ["Identity", "Whole"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,10 @@ class Policies:
             with without_cycles():
                 self.compiled[family] = factors(self.all, family)
         return self.compiled[family]
+
+    def every_family(self) -> tuple[Factors, ...]:
+        """All flows of each family that is spoken."""
+        return tuple(map(self.factors, self.families()))
 
     @property
     def none(self) -> bool:
@@ -99,36 +106,6 @@ def may_refuse(network: Network, pod: PodFact) -> bool:
     entity = found.world.by_name.get(f"{pod.namespace}/{pod.name}")
     families = {address.family for address in pod.addresses} or {4}
     return entity is None or any(tier for one in families for tier in found.all.selecting(entity, one, Direction.INGRESS))
-
-
-class Identity:
-    """A cluster as a key by which object it is."""
-
-    __slots__ = ("cluster",)
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Identity) and self.cluster is other.cluster
-
-    def __hash__(self) -> int:
-        return id(self.cluster)
-
-
-class Whole:
-    """A network as a key by which object it is."""
-
-    __slots__ = ("network",)
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Whole) and self.network is other.network
-
-    def __hash__(self) -> int:
-        return id(self.network)
 
 
 @lru_cache(maxsize=4)

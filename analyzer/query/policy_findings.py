@@ -19,7 +19,7 @@ from analyzer.policy.redundancy import Redundant, redundancies
 from analyzer.policy.terms import EVERYONE, All, AnyOf, Kind, Named, Not, Of, Peer, PortName, Traffic, leaves
 from analyzer.policy.tiers import Action, Direction, Policy, Rule
 from analyzer.policy.words import peer_words, traffic_words
-from analyzer.query.policies import Identity, Policies, known, of_network, profile_of
+from analyzer.query.policies import Identity, Policies, Whole, known, of_network, profile_of
 from analyzer.query.workloads import pods_wanted
 from analyzer.source import Span
 
@@ -51,6 +51,13 @@ def policy_objects(network: Network) -> Iterator[OtherObjectFact]:
 
 def written(network: Network) -> tuple[Policy, ...]:
     """The policies that somebody wrote and that can be read, each once; not those that a network system has of itself."""
+    return found_written(Whole(network))
+
+
+@lru_cache(maxsize=4)
+def found_written(key: Whole) -> tuple[Policy, ...]:
+    """The same, once for all who ask."""
+    network = key.network
     names = {(item.kind, item.namespace, item.name) for item in policy_objects(network)}
     every = dict.fromkeys(of_network(network).all.policies())
     return tuple(policy for policy in every if policy.readable and (policy.kind, policy.namespace, policy.name) in names)
@@ -58,12 +65,18 @@ def written(network: Network) -> tuple[Policy, ...]:
 
 def selector_place(network: Network, policy: Policy) -> Span:
     """Where a policy says whom it selects; its own place where it says nothing."""
-    for item in policy_objects(network):
-        if (item.kind, item.namespace, item.name) == (policy.kind, policy.namespace, policy.name):
-            whole = item.place("spec")
-            places = (item.place("spec", key) for key in SELECTORS)
-            return next((at for at in places if at != whole), policy.at)
-    return policy.at
+    item = policy_objects_by_name(Whole(network)).get(name_of(policy))
+    if item is None:
+        return policy.at
+    whole = item.place("spec")
+    places = (item.place("spec", key) for key in SELECTORS)
+    return next((at for at in places if at != whole), policy.at)
+
+
+@lru_cache(maxsize=1)
+def policy_objects_by_name(whole: Whole) -> dict[tuple[str, str, str], OtherObjectFact]:
+    """The objects that are policies by kind, namespace and name, the first of each; once for all who ask."""
+    return {(item.kind, item.namespace, item.name): item for item in reversed([*policy_objects(whole.network)])}
 
 
 def homeless(network: Network) -> Iterator[OtherObjectFact]:
@@ -94,8 +107,14 @@ def captured(network: Network) -> bool:
 
 def on_hosts(network: Network, policy: Policy) -> tuple[Entity, ...]:
     """The pods in their node's network that a policy would select if they were in one of their own."""
-    hosts = (entity for entity in of_network(network).world.entities if entity.kind is Kind.HOST and entity.namespace)
-    return tuple(entity for entity in hosts if holds(policy.subject, replace(entity, kind=Kind.POD), 4))
+    return tuple(entity for entity, as_pod in host_pods(Whole(network)) if holds(policy.subject, as_pod, 4))
+
+
+@lru_cache(maxsize=1)
+def host_pods(whole: Whole) -> tuple[tuple[Entity, Entity], ...]:
+    """The pods in their node's network, each also as one that has its own; once for all who ask."""
+    hosts = (entity for entity in of_network(whole.network).world.entities if entity.kind is Kind.HOST and entity.namespace)
+    return tuple((entity, replace(entity, kind=Kind.POD)) for entity in hosts)
 
 
 def unselective(network: Network) -> Iterator[Policy]:
@@ -235,13 +254,13 @@ def redundant(network: Network) -> tuple[Redundant, ...]:
     """Rules that change nothing because others decide the same. A rule as it is written may be several here, all of which are to change nothing."""
     found = of_network(network)
     own = set(written(network))
-    every = redundancies(found.all, found.families())
+    every = [item for item in redundancies(found.all, found.every_family(), own) if item.policy in own]
     counts = Counter(line for policy in own for line in lines_of(policy))
-    idle = Counter(line_of(item.policy, item.direction, item.rule) for item in every if item.policy in own)
+    idle = Counter(line_of(item.policy, item.direction, item.rule) for item in every)
     kept: dict[Line, Redundant] = {}
     for item in every:
         line = line_of(item.policy, item.direction, item.rule)
-        whole = item.policy in own and idle[line] == counts[line] and item.policy.kind not in MODES
+        whole = idle[line] == counts[line] and item.policy.kind not in MODES
         if whole and not item.nothing and all(policy.readable for policy, _ in item.covers):
             kept.setdefault(line, item)
     return tuple(kept.values())

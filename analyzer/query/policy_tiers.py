@@ -61,7 +61,11 @@ def never_asked(network: Network) -> Iterator[NeverAsked]:
         for item in tiers.later():
             if item.policy in own and all(not tiers.undecided(*group, item.place[0]) for group in item.groups):
                 if told is None:
-                    told = {(one.policy, one.direction) for one in redundancies(found.all, found.families()) if not one.nothing}
+                    told = {
+                        (one.policy, one.direction)
+                        for one in redundancies(found.all, found.every_family(), ())
+                        if not one.nothing
+                    }
                 if (item.policy, direction) not in told:
                     yield NeverAsked(item.policy, direction, tuple(tiers.deciding(item))[:SHOWN])
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from operator import itemgetter
+from functools import lru_cache
 
 from analyzer.addresses import WIDTH, Address, Prefix, network_mask
-from analyzer.facts.kubernetes import PodFact, ServiceFact
+from analyzer.facts.kubernetes import ContainerPort, PodFact, ServiceFact
 from analyzer.facts.matches import AddressMatch, Side
 from analyzer.facts.netfilter import Chain, Jump, NfRule, Reject, RulesetFact, Translate, UnknownTarget, Verdict
 from analyzer.facts.routes import MAIN, RouteFact
 from analyzer.model.network import Attachment, Namespace, Network
+from analyzer.query.once import Identity, Whole
 from analyzer.source import Scope
 
-__all__ = ["RulesetFact", "ServiceFact"]
+__all__ = ["ContainerPort", "PodFact", "RulesetFact", "ServiceFact"]
 
 
 def roots(network: Network) -> Iterator[Namespace]:
@@ -114,12 +115,27 @@ def destination_of(rule: NfRule, family: int) -> Address | None:
 def backends(network: Network, service: ServiceFact) -> list[PodFact]:
     """The pods that a service's selector matches, those that have ended left out."""
     wanted = (service.selector or {}).items()
-    found = [
-        (name, pod)
-        for (namespace, name), pod in network.cluster.pods.items()
-        if namespace == service.namespace
-        and not pod.finished
-        and wanted
-        and all(pod.labels.get(key) == value for key, value in wanted)
-    ]
-    return [pod for _, pod in sorted(found, key=itemgetter(0))]
+    here = by_namespace(Whole(network)).get(service.namespace, ()) if wanted else ()
+    return [pod for pod in here if wanted <= pod.labels.items()]
+
+
+@lru_cache(maxsize=1)
+def by_namespace(whole: Whole) -> Mapping[str, list[PodFact]]:
+    """The pods of each namespace by name, those that have ended left out; once for all who ask."""
+    found: dict[str, list[PodFact]] = {}
+    for pod in pods_by_name(whole.network):
+        if not pod.finished:
+            found.setdefault(pod.namespace, []).append(pod)
+    return found
+
+
+def pods_by_name(network: Network) -> tuple[PodFact, ...]:
+    """All pods, by namespace and name."""
+    return sorted_pods(Identity(network.cluster))
+
+
+@lru_cache(maxsize=2)
+def sorted_pods(key: Identity) -> tuple[PodFact, ...]:
+    """The same, once for all who ask."""
+    found = key.cluster.pods
+    return tuple(found[name] for name in sorted(found))

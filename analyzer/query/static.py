@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import combinations
 
 from analyzer.addresses import Address, Prefix, overlapping
@@ -11,11 +12,12 @@ from analyzer.model.network import Network
 from analyzer.query.causes import Broken
 from analyzer.query.plan import address_place, captured_name, on_link, ranges, running_pods
 from analyzer.query.policies import of_network
-from analyzer.query.state import roots
+from analyzer.query.state import ContainerPort, PodFact, pods_by_name, roots
 from analyzer.solve.packet import PROTOCOL_NAMES
 from analyzer.source import Scope, Span
 
 Answer = tuple[Guarantee, tuple[Broken, ...]]
+Place = Callable[[], Span | None]
 
 
 def verdict(identifier: str, scope: str, broken: list[Broken], checked: int, doubts: Iterable[str] = ()) -> Answer:
@@ -36,32 +38,32 @@ def inapplicable(identifier: str, reason: str) -> Answer:
 
 def unique_pod_addresses(network: Network) -> Answer:
     """No address belongs to two pods, or to a pod and a node."""
-    holders: dict[Address, dict[str, Span | None]] = {}
+    holders: dict[Address, dict[str, Place]] = {}
     for name, address, at in holdings(network):
         holders.setdefault(address, {}).setdefault(name, at)
     count = len({name for found in holders.values() for name in found if not name.startswith("node:")})
     if not count:
         return inapplicable("unique-pod-addresses", "no pod is in the capture")
     broken = []
-    for address, found in sorted(holders.items()):
+    for address, found in sorted((address, found) for address, found in holders.items() if len(found) > 1):
         for (one, _), (other, at) in combinations(found.items(), 2):
             if not (one.startswith("node:") and other.startswith("node:")):
-                broken.append(Broken("unique-pod-addresses", one, other, f"{address} belongs to {one} and to {other}", at))
+                broken.append(Broken("unique-pod-addresses", one, other, f"{address} belongs to {one} and to {other}", at()))
     return verdict("unique-pod-addresses", counted(count, "pod"), broken, count, lost_pods(network))
 
 
-def holdings(network: Network) -> Iterator[tuple[str, Address, Span | None]]:
-    """Who has which address: nodes by their interfaces, pods by their objects and namespaces."""
+def holdings(network: Network) -> Iterator[tuple[str, Address, Place]]:
+    """Who has which address, and what says its place: nodes by their interfaces, pods by their objects and namespaces."""
     for root in roots(network):
         for fact in root.addresses:
             if fact.device != "lo" and fact.scope_name not in ("host", "link"):
-                yield f"node:{root.scope.node}", fact.address, fact.at
+                yield f"node:{root.scope.node}", fact.address, partial(getattr, fact, "at")
     for pod in running_pods(network):
         for position, address in enumerate(pod.addresses):
-            yield f"{pod.namespace}/{pod.name}", address, address_place(pod, position)
+            yield f"{pod.namespace}/{pod.name}", address, partial(address_place, pod, position)
     for item in network.attachments:
         for address in item.addresses if item.scope.namespace and item.pod is None else ():
-            yield item.name, address, place_of(network, item.scope, address)
+            yield item.name, address, partial(place_of, network, item.scope, address)
 
 
 def place_of(network: Network, scope: Scope, address: Address) -> Span | None:
@@ -133,23 +135,24 @@ def foreign(network: Network) -> Iterator[Broken]:
 
 def container_to_container(network: Network) -> Answer:
     """Containers that share a network namespace do not declare one port twice."""
-    spaces: dict[str, list[tuple[int, int, str, Span]]] = {}
-    for (namespace, name), pod in sorted(network.cluster.pods.items()):
+    spaces: dict[str, list[tuple[PodFact, ContainerPort]]] = {}
+    for pod in pods_by_name(network):
         if not pod.finished:
-            space = f"node {pod.node}" if pod.host_network else f"{namespace}/{name}"
-            spaces.setdefault(space, []).extend(
-                (port.protocol, port.port, f"{namespace}/{name} {port.container}", port.at) for port in pod.ports
-            )
+            space = f"node {pod.node}" if pod.host_network else f"{pod.namespace}/{pod.name}"
+            spaces.setdefault(space, []).extend((pod, port) for port in pod.ports)
     if not spaces:
         return inapplicable("container-to-container", "no Pod object is in the capture")
     broken = []
     for space, ports in spaces.items():
         wanted: dict[tuple[int, int], str] = {}
-        for protocol, port, other, at in ports:
-            one = wanted.setdefault((protocol, port), other)
+        for pod, port in ports if len(ports) > 1 else ():
+            other = f"{pod.namespace}/{pod.name} {port.container}"
+            one = wanted.setdefault((port.protocol, port.port), other)
             if one != other:
-                text = f"{one} and {other} both want port {port}/{PROTOCOL_NAMES.get(protocol, protocol)} of {space}"
-                broken.append(Broken("container-to-container", one, other, text, at))
+                text = (
+                    f"{one} and {other} both want port {port.port}/{PROTOCOL_NAMES.get(port.protocol, port.protocol)} of {space}"
+                )
+                broken.append(Broken("container-to-container", one, other, text, port.at))
     return verdict(
         "container-to-container", f"{counted(len(spaces), 'pod')}, by the ports that they declare", broken, len(spaces)
     )

@@ -10,7 +10,8 @@ from typing import Any
 from analyzer.facts.kubernetes import NodeFact, ObjectFact, PodFact
 from analyzer.model.embedded import Path
 from analyzer.model.network import Network
-from analyzer.query.policies import Whole
+from analyzer.query.once import Whole
+from analyzer.query.state import pods_by_name
 from analyzer.source import Span
 
 TEMPLATE: Mapping[str, Path] = {
@@ -67,7 +68,7 @@ def found_in(whole: Whole) -> tuple[Workload, ...]:
     made = {(item.namespace or "default", item.kind, item.name): item for item in network.cluster.others if item.kind in TEMPLATE}
     pods: dict[tuple[str, str, str], list[PodFact]] = {}
     found = []
-    for _, pod in sorted(network.cluster.pods.items()):
+    for pod in pods_by_name(network):
         owner = owner_of(pod, made)
         if owner is not None:
             pods.setdefault(owner, []).append(pod)
@@ -160,7 +161,7 @@ def wanted_on(item: ObjectFact, nodes: int) -> int:
 
 def mapping(value: object) -> Mapping[str, Any]:
     """The value where it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def texts(value: object) -> Mapping[str, str]:

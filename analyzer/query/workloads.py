@@ -5,15 +5,17 @@ Values of documents may be of any type: what is not of the type that the API has
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any
 
 from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact, PodFact, ServiceFact, ServicePort
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
 from analyzer.policy.world import MADE_BY, pod_template, replicas_of, templates
+from analyzer.query.once import Identity, Whole
+from analyzer.query.state import sorted_pods
 from analyzer.source import Span
 
 __all__ = [
@@ -36,7 +38,7 @@ __all__ = [
     "pods",
     "pods_wanted",
     "populated",
-    "selected",
+    "wanted",
     "workload",
     "workloads",
 ]
@@ -70,7 +72,13 @@ class Port:
     protocol: str
     host_port: int
     host_address: str
-    at: Span
+    within: Template = field(compare=False, repr=False)
+    path: tuple[Key, ...]
+
+    @property
+    def at(self) -> Span:
+        """The place of the port."""
+        return self.within.place(*self.path)
 
 
 @dataclass(frozen=True)
@@ -128,13 +136,14 @@ class Template:
                         str(port.get("protocol") or "TCP"),
                         port["hostPort"] if is_number(port.get("hostPort")) else 0,
                         str(port.get("hostIP") or ""),
-                        self.place(key, number, "ports", index),
+                        self,
+                        (key, number, "ports", index),
                     )
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """The value if it is an object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def listed(value: Any) -> list[Any]:
@@ -149,12 +158,45 @@ def is_number(value: Any) -> bool:
 
 def pods_wanted(network: Network) -> tuple[Template, ...]:
     """The pods that are not finished, and the workloads whose pods are not in the input."""
-    return (*pods(network.cluster), *workloads(network.cluster))
+    return wanted_in(Whole(network)).every
+
+
+class Wanted:
+    """What ``pods_wanted`` gives, by namespace, and what selectors match of it."""
+
+    def __init__(self, every: tuple[Template, ...]) -> None:
+        self.every = every
+        self.by_namespace: dict[str, list[Template]] = {}
+        self.known: dict[tuple[str, frozenset[tuple[str, str]]], list[Template]] = {}
+        for item in every:
+            self.by_namespace.setdefault(item.namespace, []).append(item)
+
+    def selected(self, service: ServiceFact) -> list[Template]:
+        """The pods that a service's selector matches; none where it has no selector."""
+        selector, namespace = service.selector, service.namespace or "default"
+        if not selector:
+            return []
+        key = (namespace, frozenset(selector.items()))
+        if key not in self.known:
+            self.known[key] = [item for item in self.by_namespace.get(namespace, ()) if matches(selector, item)]
+        return self.known[key]
+
+
+def wanted(network: Network) -> Wanted:
+    """The pods that are wanted, with memories for all who ask."""
+    return wanted_in(Whole(network))
+
+
+@lru_cache(maxsize=1)
+def wanted_in(whole: Whole) -> Wanted:
+    """The same, once for all who ask."""
+    cluster = whole.network.cluster
+    return Wanted((*pods(cluster), *workloads(cluster)))
 
 
 def pods(cluster: Cluster) -> Iterator[Template]:
     """The pods that are not finished."""
-    for _, fact in sorted(cluster.pods.items()):
+    for fact in sorted_pods(Identity(cluster)):
         if not fact.finished:
             yield Template(fact, ("spec",), fact.labels, 1)
 
@@ -163,7 +205,7 @@ def workloads(cluster: Cluster) -> Iterator[Template]:
     """The workloads, without those whose pods are in the input."""
     made = {(fact.namespace, *fact.owner) for fact in cluster.pods.values() if fact.owner}
     for item in templates(cluster):
-        if not any((item.namespace, kind, item.name) in made for kind in (item.kind,)) and not by_steps(item, made):
+        if (item.namespace, item.kind, item.name) not in made and not by_steps(item, made):
             yield workload(item)
 
 
@@ -185,28 +227,16 @@ def workload(item: OtherObjectFact) -> Template:
     return Template(item, (*before, "spec", "template", "spec"), texts, replicas)
 
 
-def by_namespace(wanted: Iterable[Template]) -> dict[str, list[Template]]:
-    """The pods of each namespace."""
-    found: dict[str, list[Template]] = {}
-    for item in wanted:
-        found.setdefault(item.namespace, []).append(item)
-    return found
-
-
-def selected(service: ServiceFact, wanted: Mapping[str, list[Template]]) -> list[Template]:
-    """The pods, given by namespace, that a service's selector matches; none where it has no selector."""
-    here, selector = wanted.get(service.namespace or "default", []), service.selector
-    return [item for item in here if matches(selector, item)] if selector else []
-
-
 def matches(selector: Mapping[str, str], item: Template) -> bool:
     """Whether a selector matches a pod, or some pod of a workload: labels that controllers add to each pod are taken to fit."""
-    return all(item.labels.get(key) == value or (key in ADDED and item.path != ("spec",)) for key, value in selector.items())
+    if item.path == ("spec",):
+        return selector.items() <= item.labels.items()
+    return all(item.labels.get(key) == value or key in ADDED for key, value in selector.items())
 
 
 def populated(network: Network, namespace: str) -> bool:
     """Whether the input holds pods of the namespace, so that a selector that matches none of them is likely to be wrong and not only early."""
-    return any(item.namespace == (namespace or "default") for item in pods_wanted(network))
+    return (namespace or "default") in wanted(network).by_namespace
 
 
 def others(network: Network, *kinds: str) -> Iterator[OtherObjectFact]:

@@ -20,7 +20,7 @@ projectcalico/calico#3589, cilium/cilium#19581, flannel-io/flannel#721.
 
 from collections.abc import Iterator
 
-from analyzer.query.plan import address_place, running_pods
+from analyzer.query.plan import PodFact, address_place, running_pods
 from analyzer.query.tunnels import redirected_to
 from analyzer.rule import Address, Finding, Interface, Network, Rule, Severity, Span
 
@@ -29,12 +29,14 @@ REMEDY = "recreate one of the pods, and see why the address management gave the 
 
 
 def check(network: Network) -> Iterator[Finding]:
-    pods: dict[Address, list[Holder]] = {}
+    pods: dict[Address, list[tuple[PodFact, int]]] = {}
     for pod in running_pods(network):
         for index, address in enumerate(pod.addresses):
-            pods.setdefault(address, []).append((f"pod {pod.namespace}/{pod.name}", address_place(pod, index)))
+            pods.setdefault(address, []).append((pod, index))
     nodes = node_objects(network)
-    for address, holders in sorted(pods.items()):
+    shared = [address for address, found in pods.items() if len(found) > 1 or address in nodes or address in network.owners]
+    for address in sorted(shared):
+        holders = [(f"pod {pod.namespace}/{pod.name}", address_place(pod, index)) for pod, index in pods[address]]
         others = [*holders, *nodes.get(address, ()), *node_interfaces(network, address)]
         if len(others) > 1:
             yield finding(address, others)

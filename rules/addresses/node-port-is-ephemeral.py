@@ -34,11 +34,13 @@ def check(network: Network) -> Iterator[Finding]:
     ]
     for root in roots(network):
         yield from ephemeral(root, ports)
+    first: dict[tuple[int, int], tuple[str, ServicePort]] = {}
+    for item in ports:
+        first.setdefault((item[1].node_port, item[1].protocol), item)
     for pod in running_pods(network):
         for one in pod.ports:
-            same = [(name, port) for name, port in ports if one.host_port == port.node_port and one.protocol == port.protocol]
-            if same:
-                name, port = same[0]
+            if one.host_port and (one.host_port, one.protocol) in first:
+                name, port = first[one.host_port, one.protocol]
                 yield RULE.finding(
                     one.at,
                     f"hostPort {one.host_port} of pod {pod.namespace}/{pod.name} is the node port of service {name}",

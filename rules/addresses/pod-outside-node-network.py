@@ -19,7 +19,7 @@ flannel-io/flannel#1437, projectcalico/calico#6243, containernetworking/cni#585.
 
 from collections.abc import Iterator
 
-from analyzer.query.plan import address_place, annotated, running_pods
+from analyzer.query.plan import PodFact, address_place, annotated, running_pods
 from analyzer.rule import Address, Finding, Network, Prefix, Rule, Severity
 
 OWN_PLANS = ("projectcalico.org/", "io.cilium.network", "network.cilium.io/")
@@ -29,23 +29,23 @@ def check(network: Network) -> Iterator[Finding]:
     flannel = annotated(network, "flannel.alpha.coreos.com/") or any(files.subnet_file for files in network.files.values())
     if not flannel and any(annotated(network, prefix) for prefix in OWN_PLANS):
         return
-    inside = {
-        pod.node
-        for pod in running_pods(network)
-        for address in pod.addresses
-        if within(wanted(network, pod.node, address), address)
-    }
+    inside: set[str] = set()
+    outside: list[tuple[PodFact, int, Prefix]] = []
     for pod in running_pods(network):
         for index, address in enumerate(pod.addresses):
             networks = wanted(network, pod.node, address)
-            if networks and not within(networks, address) and (flannel or pod.node in inside):
-                node = network.cluster.nodes[pod.node]
-                yield RULE.finding(
-                    address_place(pod, index),
-                    f"pod {pod.namespace}/{pod.name} has {address}, outside {networks[0]}, the pod network of its node {pod.node}",
-                    related=[(node.place("spec", "podCIDRs", 0), f"the pod network of {pod.node}")],
-                    help="see which CNI configuration comes first on the node, and recreate the pod",
-                )
+            if within(networks, address):
+                inside.add(pod.node)
+            elif networks:
+                outside.append((pod, index, networks[0]))
+    for pod, index, expected in outside:
+        if flannel or pod.node in inside:
+            yield RULE.finding(
+                address_place(pod, index),
+                f"pod {pod.namespace}/{pod.name} has {pod.addresses[index]}, outside {expected}, the pod network of its node {pod.node}",
+                related=[(network.cluster.nodes[pod.node].place("spec", "podCIDRs", 0), f"the pod network of {pod.node}")],
+                help="see which CNI configuration comes first on the node, and recreate the pod",
+            )
 
 
 def wanted(network: Network, node: str, address: Address) -> list[Prefix]:

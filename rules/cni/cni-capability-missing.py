@@ -21,6 +21,7 @@ from collections.abc import Iterator
 
 from analyzer.query.cni.checks import told, without_capability
 from analyzer.query.cni.configs import Config, Holder, configs
+from analyzer.query.state import pods_by_name
 from analyzer.rule import Finding, Network, Rule, Severity
 
 LEFT_TO_PORTMAP = ("bridge", "calico", "flannel", "ipvlan", "macvlan", "ptp", "weave-net")
@@ -44,7 +45,7 @@ def check(network: Network) -> Iterator[Finding]:
 
 def host_ports(network: Network, node: str, config: Config) -> Iterator[Finding]:
     """The first pod of a node that asks for a host port."""
-    for _, pod in sorted(network.cluster.pods.items()):
+    for pod in pods_by_name(network):
         here = network.node_names.get(pod.node, pod.node) == node
         port = next((item for item in pod.ports if item.host_port), None)
         if here and port is not None and not pod.host_network and not pod.finished:

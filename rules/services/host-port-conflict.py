@@ -19,7 +19,7 @@ containernetworking/plugins#275, #683, rancher/rke#3440, projectcalico/calico#34
 
 from collections.abc import Iterator
 
-from analyzer.query.state import chain, destination_of, roots
+from analyzer.query.state import chain, destination_of, pods_by_name, roots
 from analyzer.rule import Finding, Namespace, Network, Rule, Severity
 
 
@@ -33,8 +33,8 @@ def check(network: Network) -> Iterator[Finding]:
 
 def objects(network: Network) -> Iterator[Finding]:
     """Pods that ask for the same port."""
-    taken: dict[tuple[object, ...], tuple[str, object]] = {}
-    for key, pod in sorted(network.cluster.pods.items()):
+    taken: dict[tuple[object, ...], str] = {}
+    for pod in pods_by_name(network):
         if pod.finished or pod.host_network:
             continue
         for port in pod.ports:
@@ -44,11 +44,11 @@ def objects(network: Network) -> Iterator[Finding]:
             if slot in taken:
                 yield RULE.finding(
                     port.at,
-                    f"{key[0]}/{key[1]} and {taken[slot][0]} both ask for host port {port.host_port} on {pod.node}",
+                    f"{pod.namespace}/{pod.name} and {taken[slot]} both ask for host port {port.host_port} on {pod.node}",
                     help="give them different host ports",
                 )
             else:
-                taken[slot] = (f"{key[0]}/{key[1]}", port)
+                taken[slot] = f"{pod.namespace}/{pod.name}"
 
 
 def stale(network: Network, root: Namespace) -> Iterator[Finding]:

@@ -20,16 +20,16 @@ init containers that go on running).
 
 from collections.abc import Iterator
 
-from analyzer.query.workloads import PROTOCOLS, ServiceFact, ServicePort, Template, by_namespace, pods_wanted, selected
+from analyzer.query.workloads import PROTOCOLS, ServiceFact, ServicePort, Template, wanted
 from analyzer.rule import Finding, Network, Rule, Severity, Span
 
 NAMES = {6: "TCP", 17: "UDP", 132: "SCTP"}
 
 
 def check(network: Network) -> Iterator[Finding]:
-    wanted = by_namespace(pods_wanted(network))
+    there = wanted(network)
     for _, service in sorted(network.cluster.services.items()):
-        found = selected(service, wanted) if service.type != "ExternalName" else []
+        found = there.selected(service) if service.type != "ExternalName" else []
         for number, port in enumerate(service.ports if found else ()):
             at = service.place("spec", "ports", number, "targetPort")
             yield from named(service, port, found, at) if isinstance(port.target, str) else numbered(service, port, found, at)

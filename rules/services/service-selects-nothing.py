@@ -21,17 +21,17 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from analyzer.query.policy_findings import operated
-from analyzer.query.workloads import Template, by_namespace, captured, pods_wanted, selected
+from analyzer.query.workloads import Template, captured, wanted
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
     if captured(network) or operated(network):
         return
-    wanted = by_namespace(pods_wanted(network))
+    there = wanted(network)
     for (namespace, name), service in sorted(network.cluster.services.items()):
-        here = wanted.get(namespace or "default", [])
-        if service.selector and here and service.type != "ExternalName" and not selected(service, wanted):
+        here = there.by_namespace.get(namespace or "default", [])
+        if service.selector and here and service.type != "ExternalName" and not there.selected(service):
             labels = service.selector
             near = max(here, key=partial(shared, labels))
             text = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
@@ -46,14 +46,14 @@ def check(network: Network) -> Iterator[Finding]:
             )
 
 
-def shared(wanted: Mapping[str, str], item: Template) -> tuple[int, int]:
+def shared(selector: Mapping[str, str], item: Template) -> tuple[int, int]:
     """How much of a selector a pod has: whole labels, then keys."""
-    return sum(item.labels.get(key) == value for key, value in wanted.items()), sum(key in item.labels for key in wanted)
+    return sum(item.labels.get(key) == value for key, value in selector.items()), sum(key in item.labels for key in selector)
 
 
-def differs(wanted: Mapping[str, str], item: Template) -> str:
+def differs(selector: Mapping[str, str], item: Template) -> str:
     """How the nearest pod differs."""
-    has = ", ".join(f"{key}={item.labels[key]}" if key in item.labels else f"no {key}" for key in sorted(wanted))
+    has = ", ".join(f"{key}={item.labels[key]}" if key in item.labels else f"no {key}" for key in sorted(selector))
     return f"{item} has {has}"
 
 

@@ -19,7 +19,7 @@ kubernetes/kubernetes pkg/proxy (no endpoints: reject); Kubernetes documentation
 
 from collections.abc import Iterator, Mapping
 
-from analyzer.query.state import ServiceFact, backends
+from analyzer.query.state import backends
 from analyzer.rule import Finding, Network, Rule, Severity
 
 WORKLOADS = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController")
@@ -29,13 +29,14 @@ def check(network: Network) -> Iterator[Finding]:
     cluster = network.cluster
     if not cluster.known & {"EndpointSlice", "Endpoints"}:
         return
+    unused = scaled_to_zero(network)
     for (namespace, name), service in sorted(cluster.services.items()):
         if not service.selector or service.headless or service.type == "ExternalName":
             continue
         found = [endpoint for group in cluster.endpoints.get((namespace, name), ()) for endpoint in group.endpoints]
         if any(endpoint.ready for endpoint in found):
             continue
-        if scaled_to_zero(network, service):
+        if any((service.selector or {}).items() <= labels.items() for labels in unused.get(namespace, ())):
             continue
         pods = backends(network, service)
         known = "Pod" in cluster.known
@@ -52,20 +53,16 @@ def check(network: Network) -> Iterator[Finding]:
         )
 
 
-def scaled_to_zero(network: Network, service: ServiceFact) -> bool:
-    """Whether a workload of no replicas would serve it: that is wanted."""
-    wanted = (service.selector or {}).items()
+def scaled_to_zero(network: Network) -> dict[str, list[Mapping[str, object]]]:
+    """The labels of the pods of workloads that have no replicas, by namespace: services that lead nowhere for that are wanted so."""
+    found: dict[str, list[Mapping[str, object]]] = {}
     for item in network.cluster.others:
-        spec = mapping(item.document.get("spec"))
-        labels = mapping(mapping(mapping(spec.get("template")).get("metadata")).get("labels"))
-        if (
-            item.kind in WORKLOADS
-            and item.namespace == service.namespace
-            and spec.get("replicas") == 0
-            and wanted <= labels.items()
-        ):
-            return True
-    return False
+        if item.kind in WORKLOADS:
+            spec = mapping(item.document.get("spec"))
+            if spec.get("replicas") == 0:
+                labels = mapping(mapping(mapping(spec.get("template")).get("metadata")).get("labels"))
+                found.setdefault(item.namespace, []).append(labels)
+    return found
 
 
 def mapping(value: object) -> Mapping[str, object]:

@@ -25,7 +25,7 @@ def prefixes(text: object) -> Iterator[Prefix]:
 
 def mapping(value: object) -> Mapping[str, Any]:
     """The value where it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def listing(value: object) -> Sequence[Any]:

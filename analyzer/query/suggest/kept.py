@@ -37,7 +37,7 @@ def kept(known: Policies, families: tuple[int, ...]) -> tuple[tuple[Kept, ...], 
     every = tuple(known.all.policies())
     if not every or any(policy.at not in facts or policy.kind != "NetworkPolicy" for policy in every):
         return None
-    gone = {id(item.rule) for item in redundancies(known.all, families)}
+    gone = {id(item.rule) for item in redundancies(known.all, [known.factors(family) for family in families], ())}
     found = (Kept(policy.namespace, policy.name, document(policy, facts, gone)) for policy in every)
     return tuple(sorted(found, key=lambda item: (item.namespace, item.name))), len(gone)
 

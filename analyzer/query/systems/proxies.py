@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analyzer.facts.kubernetes import ObjectFact
 from analyzer.model.network import Network
+from analyzer.query.state import pods_by_name
 
 
 def kube_proxy(network: Network) -> ObjectFact | None:
@@ -13,7 +14,4 @@ def kube_proxy(network: Network) -> ObjectFact | None:
             status = item.document.get("status")
             wanted = status.get("desiredNumberScheduled") if isinstance(status, dict) else None
             return None if wanted == 0 else item
-    found = (
-        pod for (_, name), pod in sorted(network.cluster.pods.items()) if name.startswith("kube-proxy-") and not pod.finished
-    )
-    return next(found, None)
+    return next((pod for pod in pods_by_name(network) if pod.name.startswith("kube-proxy-") and not pod.finished), None)
