@@ -25,6 +25,8 @@ MISTYPED = (
     (["K8S", "--ignore", "service-port"], "--ignore: there is no rule service-port; did you mean service-port-unserved?"),
     (["rules", "service-port"], "there is no rule 'service-port'; did you mean service-port-unserved?"),
     (["rules", "nothing-*"], "there is no rule 'nothing-*'; `analyze rules` lists them"),
+    (["K8S", "--selct", "policy-*"], "analyze check: there is no option --selct; did you mean --select?"),
+    (["K8S", "--nothing-like-it"], "there is no option --nothing-like-it; `analyze check --help` lists the options"),
     (["trase", "K8S"], "there is no file or command 'trase'; did you mean trace?"),
     (["ask", "SHOP", "can everybody reach shop/db-0"], "there is no pod default/everybody in the input: did you mean anyone?"),
     (["ask", "SHOP", "who can reach shop/db-0"], "`analyze connectivity PATH --to NAME` lists who"),
@@ -89,7 +91,7 @@ def test_nothing_found_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert run([str(tmp_path), "--no-config"]) == 0
     said = capsys.readouterr()
     assert said.out.startswith("findings: none\n\nguarantees: none can be decided")
-    assert "1 file; guarantees: 0 proved, 0 refuted, 0 undecided; 0 findings, 0 gaps" in said.err
+    assert said.err == "1 file; no findings; 0 gaps\n"
 
 
 def test_a_trace_says_each_decision_once() -> None:

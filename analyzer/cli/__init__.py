@@ -9,6 +9,7 @@ from importlib import import_module
 
 from analyzer import __version__
 from analyzer.cli.commands import COMMANDS, EPILOG
+from analyzer.cli.parsers import flags, parser_of
 
 DESCRIPTION = """\
 Proves the Kubernetes network guarantees on captured node state, or shows the packet that breaks them.
@@ -25,14 +26,12 @@ def run(arguments: list[str]) -> int:
     if name is None:
         overview().print_help(sys.stdout if arguments else sys.stderr)
         return 0 if arguments else 2
-    command = import_module(f"analyzer.cli.{name}")
-    parser = ArgumentParser(prog=f"analyze {name}", description=COMMANDS[name], epilog=EPILOG)
-    command.options(parser)
+    parser = parser_of(name)
     if name == "whatif" and "--" in rest:
         place = rest.index("--")
         parser.set_defaults(then=rest[place + 1 :])
         rest = rest[:place]
-    return guarded(command.run, parser, rest)
+    return guarded(import_module(f"analyzer.cli.{name}").run, parser, rest)
 
 
 def command_of(arguments: list[str]) -> tuple[str | None, list[str]]:
@@ -74,13 +73,27 @@ def overview() -> ArgumentParser:
     return parser
 
 
+def no_option(parser: ArgumentParser, text: str) -> str:
+    """That a word is no option of the command, with the one that it is nearly."""
+    from difflib import get_close_matches
+
+    known = [name for action in flags(parser) for name in action.option_strings]
+    near = get_close_matches(text.partition("=")[0], known, 1)
+    meant = f"did you mean {near[0]}?" if near else f"`{parser.prog} --help` lists the options"
+    return f"{parser.prog}: there is no option {text}; {meant}"
+
+
 def guarded(command: object, parser: ArgumentParser, arguments: list[str]) -> int:
     """Runs a command; a reader that went away and an interrupt end it without a traceback."""
     from analyzer.cli.shared import Unusable
     from analyzer.cli.writing import Unwritable, forget_output, is_full
 
     assert callable(command)
-    options: Namespace = parser.parse_intermixed_args(arguments)
+    options: Namespace
+    options, strange = parser.parse_known_intermixed_args(arguments)
+    if strange:
+        print(no_option(parser, strange[0]), file=sys.stderr)
+        return 2
     try:
         status = command(options, parser)
         sys.stdout.flush()

@@ -37,6 +37,7 @@ WANTED = 'ask wants a question: analyze ask PATH… "can NS/POD reach NS/POD on 
 def options(parser: ArgumentParser) -> None:
     """Adds the options of ``ask``."""
     parser.description = "Answers questions about policies. Exit status: 0 proved, 1 refuted, 2 not understood, 3 undecided."
+    parser.usage = 'analyze ask PATH… "QUESTION"… [options]'
     input_options(parser)
     parser.add_argument("--file", metavar="FILE", help="questions, one a line; # begins a comment; - for stdin")
     policy_options(parser)

@@ -8,14 +8,16 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 
 from analyzer.cli.caching import checked
-from analyzer.cli.judging import Judging, judged, judging, judging_options, since
+from analyzer.cli.judging import OF_INTENTS, Judging, judged, judging, judging_options, since
 from analyzer.cli.outputs import outputs_of
+from analyzer.cli.parsers import section
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import elsewhere, fail, input_options, load, output_options, paths_from, sources, style_for
 from analyzer.cli.writing import write
 from analyzer.display import counted
-from analyzer.findings import Report, Verdict
+from analyzer.findings import Report, Severity, Verdict
 from analyzer.pipeline import Input, status
+from analyzer.query.rules import INTERNAL
 from analyzer.report import Format, format_named, formats
 from analyzer.report.rebasing import rebased
 from analyzer.source import Gap
@@ -28,12 +30,13 @@ def options(parser: ArgumentParser) -> None:
     input_options(parser)
     output_options(parser, tuple(formats()))
     judging_options(parser)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes that may work at once")
-    parser.add_argument("--no-cache", action="store_true", help="keep nothing on the disk, and take nothing from there")
-    parser.add_argument(
+    work = section(parser, "work")
+    work.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes that may work at once")
+    work.add_argument("--no-cache", action="store_true", help="keep nothing on the disk, and take nothing from there")
+    work.add_argument(
         "--watch", action="store_true", help="check again when a file changes, and say what appeared and disappeared"
     )
-    fixing = parser.add_mutually_exclusive_group()
+    fixing = section(parser, "mending").add_mutually_exclusive_group()
     fixing.add_argument("--fix", action="store_true", help="make the edits that are safe in the files, and report what is left")
     fixing.add_argument(
         "--diff", action="store_true", help="print these edits as a patch, and nothing else; exit status 1 where there are any"
@@ -105,6 +108,8 @@ def shown(options: Namespace, outputs: Outputs, answer: Answer) -> int:
         write(path, format.draw(ours, given.network, style) if format.draw else format.write(ours, style))
     if not options.quiet:
         print(counts(report, given, call.settings.path), file=sys.stderr)
+        if (more := explained(report, call)) and not options.rules:
+            print(more, file=sys.stderr)
     return status(
         report, given, options.fail_on or call.settings.fail_on or "error", options.strict or bool(call.settings.strict)
     )
@@ -159,13 +164,31 @@ def patch(report: Report, options: Namespace) -> int:
 
 
 def counts(report: Report, given: Input, settings: str) -> str:
-    """One line for stderr: what was read, by which settings, and what came of it."""
-    refuted = sum(guarantee.fails for guarantee in report.guarantees)
-    proved = sum(guarantee.verdict is Verdict.PROVED for guarantee in report.guarantees)
-    undecided = sum(guarantee.verdict is Verdict.UNDECIDED for guarantee in report.guarantees)
-    ignored = f", {len(report.suppressed)} ignored" if report.suppressed else ""
+    """What was read, by which settings, and what came of it: a line for stderr."""
+    parts = [counted(len(given.sources), "file"), *verdicts(report), findings(report)]
+    parts += [f"{len(report.suppressed)} ignored"] if report.suppressed else []
+    parts += [counted(len(report.gaps), "gap")]
     by = f" (settings: {settings})" if settings else ""
-    return (
-        f"{counted(len(given.sources), 'file')}; guarantees: {proved} proved, {refuted} refuted, {undecided} undecided; "
-        f"{counted(len(report.findings), 'finding')}{ignored}, {counted(len(report.gaps), 'gap')}{by}"
-    )
+    return "; ".join(parts) + by
+
+
+def explained(report: Report, call: Judging) -> str:
+    """How the first finding is explained, as a line of its own; empty where there is none with a page that is ours."""
+    if call.settings.rules_from:
+        return ""
+    first = next((item.rule for item in report.findings if item.rule not in (INTERNAL, *OF_INTENTS)), "")
+    return f"`analyze rules {first}` explains the first finding" if first else ""
+
+
+def verdicts(report: Report) -> list[str]:
+    """How many guarantees are proved, refuted and undecided; nothing where none applies."""
+    found = [item.verdict for item in report.guarantees if item.verdict is not Verdict.NOT_APPLICABLE]
+    refuted = sum(item.fails for item in report.guarantees)
+    proved, undecided = found.count(Verdict.PROVED), found.count(Verdict.UNDECIDED)
+    return [f"guarantees: {proved} proved, {refuted} refuted, {undecided} undecided"] if found else []
+
+
+def findings(report: Report) -> str:
+    """How many findings of each severity there are."""
+    found = [item.severity for item in report.findings]
+    return ", ".join(counted(found.count(one), one.value) for one in Severity if one in found) or "no findings"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from analyzer.cli.parsers import section
 from analyzer.cli.progress import Progress
 from analyzer.cli.settings import settings_for
 from analyzer.cli.shared import elsewhere, load, paths_from, style_for
@@ -43,35 +44,37 @@ class Judging:
 def judging_options(parser: ArgumentParser) -> None:
     """Adds the options that say what counts."""
     counting_options(parser)
-    parser.add_argument("--baseline", metavar="FILE", help="a report in JSON: what it has is known, and does not count")
-    parser.add_argument("--since", metavar="REF", help="only what came since this commit counts; both sides are analysed whole")
+    group = section(parser, "what counts")
+    group.add_argument("--baseline", metavar="FILE", help="a report in JSON: what it has is known, and does not count")
+    group.add_argument("--since", metavar="REF", help="only what came since this commit counts; both sides are analysed whole")
 
 
 def counting_options(parser: ArgumentParser) -> None:
     """Adds the options that say what counts, whatever was before."""
-    parser.add_argument(
+    group = section(parser, "what counts")
+    group.add_argument(
         "--fail-on", choices=("error", "warning", "note", "never"), help="what gives exit status 1 (default error)"
     )
-    parser.add_argument("--strict", action="store_true", help="gaps give exit status 3 where nothing is worse")
-    parser.add_argument(
+    group.add_argument("--strict", action="store_true", help="gaps give exit status 3 where nothing is worse")
+    group.add_argument(
         "--select", action="append", default=[], metavar="RULE", help="only these rules (repeatable, commas, prefixes with *)"
     )
-    parser.add_argument("--ignore", action="append", default=[], metavar="RULE", help="not these rules")
-    parser.add_argument(
+    group.add_argument("--ignore", action="append", default=[], metavar="RULE", help="not these rules")
+    group.add_argument(
         "--rules",
         action="append",
         default=[],
         metavar="FOLDER",
         help="rules of your own; they are Python, and are run (repeatable)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--intents",
         action="append",
         default=[],
         metavar="FILE",
         help="what must and must not talk, each proved or refuted (repeatable)",
     )
-    parser.add_argument("--no-ignores", action="store_true", help="comments, annotations and settings leave out nothing")
+    group.add_argument("--no-ignores", action="store_true", help="comments, annotations and settings leave out nothing")
 
 
 def judging(options: Namespace) -> Judging:

@@ -1,19 +1,38 @@
-"""The parsers of all commands: for shell completion and the manual page."""
+"""The parsers of all commands: how their help looks, for calls, shell completion and the manual page."""
 
 from __future__ import annotations
 
-from argparse import Action, ArgumentParser
+from argparse import Action, ArgumentParser, HelpFormatter, _ArgumentGroup
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 
-from analyzer.cli.commands import COMMANDS
+from analyzer.cli.commands import COMMANDS, EPILOG
+
+LOOK = partial(HelpFormatter, max_help_position=30)
 
 
 def parser_of(name: str) -> ArgumentParser:
     """The parser of a command."""
-    parser = ArgumentParser(prog=f"analyze {name}", description=COMMANDS[name])
+    summary = COMMANDS[name]
+    description = f"{summary[:1].upper()}{summary[1:]}."
+    parser = ArgumentParser(prog=f"analyze {name}", description=description, epilog=EPILOG, formatter_class=LOOK)
+    parser._positionals.title = "arguments"
     import_module(f"analyzer.cli.{name}").options(parser)
+    if parser.usage is None:
+        parser.usage = " ".join((parser.prog, *map(wanted, arguments(parser)), "[options]"))
     return parser
+
+
+def wanted(argument: Action) -> str:
+    """An argument in the line of usage: one that may be left out in brackets, several with dots."""
+    word = placeholder(argument) or argument.dest
+    return f"[{word}]" if argument.nargs == "?" else word + "…" if argument.nargs in ("+", "*") else word
+
+
+def section(parser: ArgumentParser, title: str) -> _ArgumentGroup:
+    """The part of a command's help with a title, for options that belong together."""
+    return next((group for group in parser._action_groups if group.title == title), None) or parser.add_argument_group(title)
 
 
 def flags(parser: ArgumentParser) -> Iterator[Action]:

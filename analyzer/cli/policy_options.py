@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from analyzer import reading
+from analyzer.cli.parsers import section
 from analyzer.pipeline import Input
 from analyzer.settings import Settings
 
@@ -15,22 +16,23 @@ if TYPE_CHECKING:
 
 def policy_options(parser: ArgumentParser) -> None:
     """Adds ``--cni``, ``--policy-switch``, ``--network`` and ``--dns``."""
-    parser.add_argument(
+    group = section(parser, "policies")
+    group.add_argument(
         "--cni", metavar="NAME", help="the network system, whose reading of policies is taken (default: as recognised)"
     )
-    parser.add_argument(
+    group.add_argument(
         "--policy-switch",
         action="append",
         default=[],
         metavar="NAME=VALUE",
         help="one point in which network systems differ, whatever the system: yes, no or unknown (repeatable)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--network",
         metavar="NS/NAME",
         help="a secondary network of pods (its NetworkAttachmentDefinition), on which MultiNetworkPolicies decide; default: the pods' default network",
     )
-    parser.add_argument(
+    group.add_argument(
         "--dns",
         action="append",
         default=[],

@@ -6,6 +6,7 @@ import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from analyzer.cli.parsers import section
 from analyzer.settings import Settings
 
 NAMES = ("analyzer.yaml", ".analyzer.yaml", "pyproject.toml")
@@ -14,7 +15,7 @@ LARGEST = 4 << 20
 
 def settings_options(parser: ArgumentParser) -> None:
     """Adds ``--config`` and ``--no-config``."""
-    group = parser.add_mutually_exclusive_group()
+    group = section(parser, "input").add_mutually_exclusive_group()
     group.add_argument("--config", metavar="FILE", help="the settings (default: the nearest analyzer.yaml or [tool.analyzer])")
     group.add_argument("--no-config", action="store_true", help="no settings")
 

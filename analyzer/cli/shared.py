@@ -11,6 +11,7 @@ from dataclasses import replace
 from analyzer.capture import Loaded
 from analyzer.capture import load as read_sources
 from analyzer.capture.choices import Rendering
+from analyzer.cli.parsers import section
 from analyzer.cli.progress import Progress
 from analyzer.cli.settings import settings_for, settings_options
 from analyzer.pipeline import Input, built
@@ -32,18 +33,19 @@ def input_options(parser: ArgumentParser) -> None:
 
 def reading_options(parser: ArgumentParser) -> None:
     """Adds how the input is read, and where the settings are."""
-    parser.add_argument(
+    group = section(parser, "input")
+    group.add_argument(
         "--assume-defaults",
         action="store_true",
         help="what was not captured is as the kernel has it by default (no netfilter rules, no forwarding); verdicts say so",
     )
-    parser.add_argument(
+    group.add_argument(
         "--render",
         choices=("auto", "off"),
         default="auto",
         help="charts and kustomizations by your own helm and kubectl (default auto)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--values", action="append", default=[], metavar="FILE", help="values for charts, as helm takes them (repeatable)"
     )
     settings_options(parser)
@@ -51,28 +53,36 @@ def reading_options(parser: ArgumentParser) -> None:
 
 def output_options(parser: ArgumentParser, formats: tuple[str, ...]) -> None:
     """Adds the format, the output file, colour and verbosity."""
-    parser.add_argument("-f", "--format", choices=formats, help="the format on stdout, or of -o FILE (default text)")
-    parser.add_argument(
-        "-o", "--output", action="append", default=[], metavar="[FORMAT:]FILE", help="write to a file; may be given several times"
+    group = section(parser, "output")
+    others = ", ".join(name for name in formats if name != "text")
+    group.add_argument("-f", "--format", choices=formats, metavar="FORMAT", help=f"text (default), {others}")
+    group.add_argument(
+        "-o",
+        "--output",
+        action="append",
+        default=[],
+        metavar="[FORMAT:]FILE",
+        help="write to a file, whose ending says the format where none is named (repeatable)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--color",
         choices=("auto", "always", "never"),
         default="auto",
         help="colour: auto (default) on a terminal only, without NO_COLOR",
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no counts on stderr")
-    parser.add_argument("-v", "--verbose", action="store_true", help="every hop, gap and assumption")
+    group.add_argument("-q", "--quiet", action="store_true", help="no progress and no counts on stderr")
+    group.add_argument("-v", "--verbose", action="store_true", help="every hop, gap and assumption")
 
 
 def status_options(parser: ArgumentParser) -> None:
     """Adds what decides over the exit status of commands whose answer is one for all: see ``status_of``."""
-    parser.add_argument(
+    group = section(parser, "what counts")
+    group.add_argument(
         "--fail-on",
         choices=("error", "warning", "note", "never"),
         help="never: what is wrong, or differs, does not give exit status 1",
     )
-    parser.add_argument("--strict", action="store_true", help="gaps give exit status 3 where nothing is worse")
+    group.add_argument("--strict", action="store_true", help="gaps give exit status 3 where nothing is worse")
 
 
 def status_of(options: Namespace, status: int, given: Input) -> int:

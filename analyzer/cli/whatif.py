@@ -59,6 +59,7 @@ class Noted(Action):
 
 def options(parser: ArgumentParser) -> None:
     """Adds the options of ``whatif``."""
+    parser.usage = "analyze whatif PATH… EDIT… [options] [-- COMMAND …]"
     input_options(parser)
     for name, (_, shown, text) in EDITS.items():
         parser.add_argument(name, action=Noted, nargs=len(shown), metavar=shown, help=text)
