@@ -163,6 +163,15 @@ def judged(space: Namespace, family: str, hooks: tuple[str, ...], asked: Asked) 
     return doubt
 
 
+def asked_by_outsider(space: Namespace, device: str, own: int, mac: int | None, sender: int | None) -> Judged:
+    """What the chains of ARP do to the question of a host outside for an address of an interface, and to the answer."""
+    question = judged(space, "arp", ("input",), Asked(REQUEST, sender, own, None, 0, in_device=device))
+    if isinstance(question, Refused):
+        return question
+    answer = judged(space, "arp", ("output",), Asked(ANSWER, own, sender, mac, None, out_device=device))
+    return answer if isinstance(answer, Refused) else question or answer
+
+
 @dataclass(slots=True)
 class Ends:
     """What chains say of one packet, worked out once; of one that is being looked at, nothing is known: it goes in circles. ``depth``: how many are."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from analyzer.facts.netfilter import NftChainFact
 from analyzer.model.link_filters import ANSWER, REQUEST, SETTLE, Asked, Judged, Refused, decided, judged, open_chain, words
-from analyzer.solve import reverse
+from analyzer.solve import reverse, teaching
 from analyzer.solve.netfilter import Hook, HookPacket
 from analyzer.solve.netfilter_state import Judgement
 from analyzer.solve.netfilter_visit import ACCEPTED, Visit
@@ -28,7 +28,10 @@ def passed(walk: Walk, space: Space, hook: str, frame: Frame, came: str, goes: s
         asked = asked_of(walk, load)._replace(
             in_device=came, out_device=goes, source_mac=frame.source, destination_mac=frame.destination
         )
-        return settled(walk, space, judged(space.namespace, "bridge", (hook,), asked)) or frame
+        verdict = judged(space.namespace, "bridge", (hook,), asked)
+        if isinstance(verdict, Refused):
+            teaching.barred(walk, load)
+        return settled(walk, space, verdict) or frame
     packet = frame.filtered
     after = filtered(walk, space, hook, packet, frame.source, came, goes) if packet is not None else None
     if after is not None and not isinstance(after, HookPacket):

@@ -8,9 +8,9 @@ net/bridge/br_netfilter_hooks.c, which shows them to the hooks of a bridge as it
 
 from __future__ import annotations
 
-from analyzer.model.link_filters import judged
+from analyzer.model.link_filters import Refused, judged
 from analyzer.model.network import Interface
-from analyzer.solve import bridge_filters, internet, links
+from analyzer.solve import bridge_filters, internet, links, teaching
 from analyzer.solve.netfilter import Hook, HookPacket
 from analyzer.solve.packet import ICMPV6, Packet
 from analyzer.solve.walk_index import Space
@@ -44,7 +44,10 @@ def judged_arp(walk: Walk, space: Space, hook: str, load: Question, came: str, g
     if not space.namespace.nft_chains:
         return None
     asked = bridge_filters.asked_of(walk, load)._replace(in_device=came, out_device=goes)
-    return bridge_filters.settled(walk, space, judged(space.namespace, "arp", (hook,), asked))
+    verdict = judged(space.namespace, "arp", (hook,), asked)
+    if isinstance(verdict, Refused):
+        teaching.barred(walk, load)
+    return bridge_filters.settled(walk, space, verdict)
 
 
 def packet_of(load: Question) -> Packet:

@@ -12,7 +12,7 @@ from analyzer.facts.neighbours import NeighbourFact
 from analyzer.model.gaps import could_concern
 from analyzer.model.hardware import stands_in, taken_for
 from analyzer.model.network import Interface
-from analyzer.solve import cilium_uplink, control, discovery, links, reverse, underlay
+from analyzer.solve import cilium_uplink, control, discovery, links, reverse, teaching, underlay
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.packet import Packet
 from analyzer.solve.route_answers import NotKnown, Query, Refused, Route
@@ -159,12 +159,36 @@ def ask(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet
         found = recalled(walk, remembered)
     else:
         found = recalled(walk, asked_apart(walk, space, at, target, packet, key))
+    if target.family == 4 and isinstance(found, Left | Dropped) and teaching.is_barred(walk, at, target):
+        found = by_others(walk, space, at, target) or found
     if isinstance(found, Left) and not walk.reply:
         answer = answer_of(walk, at, target, discovery.by_outsider(walk, at, found))
-        return found if isinstance(answer, Answered) else answer
+        if not isinstance(answer, Answered):
+            found = answer
+    if isinstance(found, Dropped) and teaching.is_barred(walk, at, target) and teaching.from_outside(walk, space, at, target):
+        told = underlay.leads_out(walk, at) and (walk.reply or not teaching.untaught(walk, at, target))
+        return Left(at, Question(target, None, at)) if told else found
     if isinstance(found, Answered):
         walk.macs[at, target] = (found.mac, found.by, found.at)
     return found
+
+
+def by_others(walk: Walk, space: Space, at: Interface, target: Address) -> Answered | None:
+    """Where questions of others that pass the chains would have told where an address is: what one did tell, if any has."""
+    for asker, asked in teaching.questions(walk, space, at, target):
+        if (asker, asked) in walk.asking:
+            continue
+        packet = teaching.packet_of(target, asked)
+        known = walk.index.known.get((asker, asked, 4, target.value))
+        if not isinstance(known, Known):
+            known = asked_apart(walk, walk.space(asker.scope), asker, asked, packet, (asker, asked, 4, target.value))
+        told = teaching.learned(known, at, target)
+        if told is not None:
+            if teaching.untaught(walk, at, target):
+                return None
+            recalled(walk, known)
+            return told
+    return None
 
 
 def asked_apart(

@@ -126,8 +126,14 @@ def visits(
 
 def of_outsiders(context: Context, at: Interface, own: int, target: int | None, sender: int | None) -> Judged:
     """What the asker's own chains do to a question that somebody outside the capture answers, and to the answer."""
+    space = context.space(at.scope)
     question, answer = Asked(REQUEST, sender or 0, target, own, 0), Asked(ANSWER, target, sender or 0, None, own)
-    return exchanged(context, at, at, (), (), question, answer)
+    found = [judged(space, "arp", ("output",), question._replace(out_device=at.device))]
+    if context.ports.get(at):
+        framed = question._replace(source_mac=own, out_device=None)
+        found.append(judged(space, "bridge", ("output", "postrouting"), framed))
+    found.append(judged(space, "arp", ("input",), answer._replace(in_device=at.device)))
+    return next((one for one in found if isinstance(one, Refused)), next((one for one in found if one is not None), None))
 
 
 def neighbours(context: Context, at: Interface) -> list[int]:

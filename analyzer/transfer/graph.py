@@ -21,6 +21,7 @@ from analyzer.transfer import (
     ovs_asking,
     ovs_ports,
     routing,
+    teaching,
 )
 from analyzer.transfer.ir import End, Point, Transfer, Unknown
 from analyzer.transfer.other_version import OUTER, outer
@@ -66,6 +67,7 @@ STAGES: Mapping[str, Stage] = {
     "hook": netfilter.hook_stage,
     "chain": netfilter.chain_stage,
     "nft chain": nft.chain_stage,
+    "from outside": teaching.outside_stage,
     "cilium arrived": cilium.arrived_stage,
     "cilium sockets": cilium_uplink.sockets_stage,
     "cilium port": cilium_ports.port_stage,
@@ -150,4 +152,6 @@ class NetworkProgram:
     def arrival(self, at: Interface) -> Point:
         """Where a packet starts that arrives at an interface as one for its host: with the frame's MAC as it should be."""
         stage = "cilium arrived" if cilium.meets(self.context, at) else "ip receive"
+        if teaching.doubts_outside(self.context, at):
+            return Point(at.scope, "from outside", f"{stage} {at.device}")
         return Point(at.scope, stage, at.device)

@@ -24,6 +24,7 @@ from analyzer.transfer.lookup import NotKnown
 from analyzer.transfer.ovs_asking import resolution
 from analyzer.transfer.remembering import recall, remember
 from analyzer.transfer.space import BROADCAST, Context, by_value, drop, seq, span_of
+from analyzer.transfer.teaching import told_from_outside, unless_taught, words
 
 UNUSABLE = frozenset({"FAILED", "INCOMPLETE", "NONE"})
 MANY = 32
@@ -177,7 +178,7 @@ class Asking:
         sender = self.wire.sender(case, target)
         heard, doubt = self.heard(hosts, target, sender)
         if hosts and not heard:
-            return drop(f"the chains of ARP let nobody on the network of {self.wire.at} answer")
+            return unless_taught(self.wire, target, drop(f"the chains of ARP let nobody on the network of {self.wire.at} answer"))
         if not (hosts := heard):
             return self.others()
         if self.quiet and len({host.mac for host in hosts}) > 1:
@@ -232,10 +233,7 @@ class Asking:
 
         def asked(target: int | None) -> Transfer:
             cases = {case: self.wire.sender(case, target or 0) for case in (None, *sorted(self.wire.own))}
-            found = {
-                case: settled(self.context, at.scope, of_outsiders(self.context, at, self.own, target, sender), left)
-                for case, sender in cases.items()
-            }
+            found = {case: self.from_outside(target, sender, left) for case, sender in cases.items()}
             default = found.pop(None)
             return by_value(
                 Field.SOURCE, {case: then for case, then in found.items() if case is not None and then != default}, default
@@ -245,6 +243,14 @@ class Asking:
         rows = {value: then for value in neighbours(self.context, at) if (then := asked(value)) != rest}
         first = by_value(Field.NEXT_HOP, rows, rest) if rows else rest
         return If(In(Field.DIRECTION, single(1)), left, first) if first != left else left
+
+    def from_outside(self, target: int | None, sender: int | None, left: Transfer) -> Transfer:
+        """``of_outsiders`` for a question that is asked from an address."""
+        verdict = of_outsiders(self.context, self.wire.at, self.own, target, sender)
+        then = settled(self.context, self.wire.at.scope, verdict, left)
+        if isinstance(verdict, Refused) and target is not None and told_from_outside(self.context, self.wire.at, target):
+            return If(Opaque(words(self.wire, target)), then, left)
+        return then
 
     def by_proxies(self, hosts: tuple[Host, ...], target: int, otherwise: Transfer) -> Transfer:
         """What hosts answer for an address of others: the same for all addresses that they are proxies of."""

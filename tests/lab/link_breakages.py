@@ -66,6 +66,18 @@ def arp_native(lab: Lab, random: Random) -> None:
     )
 
 
+def arp_one_way(lab: Lab, random: Random) -> None:
+    """A node's rules drop ARP in one direction only: who does not ask may still be asked, and learn."""
+    node = _node(lab, random)
+    others = [other.address() for other in lab.nodes if other is not node]
+    one = random.choice([*(pod.addresses[0] for pod in _pods(lab, node)), *others])
+    rule = random.choice((
+        f"OUTPUT -d {one} --opcode 1", f"OUTPUT -d {one} --opcode 2", f"INPUT -s {one} --opcode 1", f"INPUT -s {one} --opcode 2",
+        f"OUTPUT -d {one}", f"INPUT -s {one}", "OUTPUT --opcode 1", "INPUT --opcode 2", "OUTPUT --opcode 2", "INPUT --opcode 1",
+    ))  # fmt: skip
+    lab.run(node.name, f"arptables -A {rule} -j DROP")
+
+
 def mac_spoof_check(lab: Lab, random: Random) -> None:
     """The chains of the bridge plugin's ``macspoofchk``; a pod's MAC is no more the one that they were made for."""
     node = _node(lab, random)
@@ -136,5 +148,5 @@ def routed_by_service_type(lab: Lab, random: Random) -> None:
                        f"iptables -t mangle -A {random.choice(('PREROUTING', 'OUTPUT'))} {marks}")  # fmt: skip
 
 
-ALL: tuple[Apply, ...] = (arp_filtered, arp_native, set_changed, routed_by_service_type)
+ALL: tuple[Apply, ...] = (arp_filtered, arp_native, arp_one_way, set_changed, routed_by_service_type)
 BRIDGES: tuple[Apply, ...] = (mac_spoof_check, bridge_filter)
