@@ -84,7 +84,8 @@ def authenticated(cluster: Cluster, source: End, destination: End, port: int) ->
 
 def chosen(item: Object) -> dict[str, str]:
     """The labels of a selector."""
-    return item["spec"].get("selector", {}).get("matchLabels", {})
+    found: dict[str, str] = item["spec"].get("selector", {}).get("matchLabels", {})
+    return found
 
 
 def oldest(items: list[Object]) -> list[Object | None]:

@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline", "capture", "api", "jobs", "comparing", "reading", "settings", "fleet"),
     ("cli", "__main__", "__init__"),
 )
-SLOW = {"z3": {"solve/symbolic.py", "solve/symbolic_labels.py", "solve/symbolic_assignments.py"}}
+SLOW = {"z3": {"solve/symbolic.py", "solve/symbolic_labels.py", "solve/symbolic_assignments.py", "solve/symbolic_covers.py"}}
 STANDARD_EDGE = ("os", "subprocess", "time", "datetime", "socket")
 
 

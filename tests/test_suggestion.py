@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Container, Iterator
+from dataclasses import replace
+from itertools import combinations, product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,11 +26,14 @@ from analyzer.query.connectivity.endpoints import families_of
 from analyzer.query.policies import Policies
 from analyzer.query.suggest import suggestion
 from analyzer.query.suggest.cidrs import Block, blocks_for
-from analyzer.query.suggest.demands import Scene
+from analyzer.query.suggest.demands import Ends, Scene
+from analyzer.query.suggest.fewest import apart
+from analyzer.query.suggest.planning import Group
 from analyzer.query.suggest.proof import differences, suggested
 from analyzer.query.suggest.selectors import AlikeError, Requirement, Selector, labels_by_namespace
 from analyzer.query.suggest.suggestion import Refused, Suggestion, suggest, wanted_in, wanted_now
 from analyzer.ranges import Ranges, contains, difference, normalised, union
+from analyzer.solve.symbolic_covers import Board, Pair, fewer
 from analyzer.source import Source
 from tests.naive_policy import NO, YES, Packet, Reading
 from tests.naive_verdict import verdict
@@ -66,6 +71,48 @@ def alike(random: Random, system: str, aside: Container[str] = ()) -> str:
         old, new = verdict(before, *ends), verdict(after, *ends)
         assert old == new, question.text(suggested, {"the suggestion": new}, old)
     return "kept" if "rules that change nothing" in found.text else "proved"
+
+
+def policies_that_could_be(
+    board: Board, room: str
+) -> Iterator[tuple[frozenset[int], frozenset[int] | None, frozenset[int] | None]]:
+    """Every policy of a room: whom it is about, and whom it admits in and out; None: it says nothing for the way."""
+    own = [place for place, name in enumerate(board.rooms) if name == room]
+    ends = range(1 + max(max(pair) for pair in board.wanted))
+    ways = [None, *(frozenset(some) for size in range(len(ends) + 1) for some in combinations(ends, size))]
+    about = [frozenset(some) for size in range(1, len(own) + 1) for some in combinations(own, size)]
+    yield from product(about, ways, ways)
+
+
+def says(board: Board, chosen: tuple[tuple[frozenset[int], frozenset[int] | None, frozenset[int] | None], ...]) -> bool:
+    """Whether policies say what is wanted, of one kind of flows."""
+    for pair, flows in board.wanted.items():
+        sides = []
+        for own, other, way in ((pair.destination, pair.source, 1), (pair.source, pair.destination, 2)):
+            of = [item[way] for item in chosen if own in item[0] and item[way] is not None]
+            sides.append(not of or any(other in (admitted or ()) for admitted in of))
+        if all(sides) is not bool(flows):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_no_fewer_policies_is_what_trying_all_of_them_says(seed: int) -> None:
+    random = Random(seed)
+    rooms = tuple(random.choice("ab") for _ in range(2))
+    pairs = [Pair(one, other) for one in range(3) for other in range(3) if one != other and min(one, other) < 2]
+    board = Board(rooms, 1, {pair: random.choice((0, 1, 1)) for pair in pairs})
+    every = [item for room in sorted(set(rooms)) for item in policies_that_could_be(board, room)]
+    for most in range(3):
+        assert fewer(board, most) is any(says(board, some) for some in combinations(every, most) or ((),))
+
+
+def test_groups_that_a_policy_could_be_about_at_once_do_not_count_twice() -> None:
+    demand = ((((6, ((80, 80),)),), Ends(0b100)),)
+    one, other = (Group("ingress", "a", (4,), demand if pods == 1 else (), pods, free=0) for pods in (1, 2))
+    assert apart(one, other)
+    assert not apart(replace(one, free=0b100), other)
+    assert apart(replace(one, free=0b100, closed=True), other)
 
 
 @pytest.mark.parametrize("system", READINGS)

@@ -63,6 +63,22 @@ class Planned:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Pods of a namespace of which the same is wanted in a direction. ``free``: pods of which it does not matter whether they are among the other ends; ``closed``: nothing is to leave the
+    pods; ``others`` must not be selected, and ``count`` selectors tell the pods from them."""
+
+    way: str
+    namespace: str
+    families: tuple[int, ...]
+    demand: Demand
+    pods: int
+    free: int
+    closed: bool = False
+    others: int = 0
+    count: int = 1
+
+
 class UnsayableError(ValueError):
     """Two pods with the same labels of which different flows are wanted."""
 
@@ -126,7 +142,7 @@ def has_all(scene: Scene, families: tuple[int, ...], ends: Ends) -> bool:
 
 class Planner:
     """Makes policies of what is wanted. ``by_egress``: egress of the pods that it restricts names the pods that they may reach, and ingress does not
-    care for them; else their egress admits all pods, and ingress decides."""
+    care for them; else their egress admits all pods, and ingress decides. ``groups`` are those that policies were made for."""
 
     def __init__(self, scene: Scene, wanted: Demands, *, by_egress: bool) -> None:
         self.scene, self.wanted, self.by_egress = scene, wanted, by_egress
@@ -134,6 +150,7 @@ class Planner:
         self.everyone = (1 << len(scene.pods)) - 1
         self.known: dict[tuple[str, int, int], tuple[PodPeer, ...]] = {}
         self.free = wanted.restricted if by_egress else wanted.closed
+        self.groups: list[Group] = []
 
     def policies(self) -> tuple[Planned, ...]:
         """The policies, by namespace and name. UnsayableError where labels do not tell apart what is to be."""
@@ -151,7 +168,8 @@ class Planner:
         for (namespace, families, demand), pods in groups.items():
             own = without(demand, self.alone(pods))
             rules = self.cheapest(own, partial(self.rule, namespace, families, pods, self.free))
-            for selector in self.subject(namespace, pods, 0 if rules else restricted[namespace]):
+            group = Group("ingress", namespace, families, demand, pods, self.free | self.alone(pods))
+            for selector in self.subject(group, 0 if rules else restricted[namespace]):
                 yield Planned(namespace, selector, pods, ingress=rules)
 
     def egress(self) -> Iterator[Planned]:
@@ -165,7 +183,8 @@ class Planner:
         restricted = united_by((namespace, pods) for (namespace, _, _, _), pods in groups.items())
         for (namespace, families, closed, demand), pods in groups.items():
             rules: Rules = () if closed else self.exits(namespace, families, pods, demand)
-            for selector in self.subject(namespace, pods, 0 if rules else restricted[namespace]):
+            group = Group("egress", namespace, families, demand, pods, self.alone(pods), closed)
+            for selector in self.subject(group, 0 if rules else restricted[namespace]):
                 yield Planned(namespace, selector, pods, egress=rules)
 
     def exits(self, namespace: str, families: tuple[int, ...], pods: int, demand: Demand) -> Rules:
@@ -260,14 +279,17 @@ class Planner:
         """A rule of egress to addresses."""
         return PlannedRule(tuple(self.blocks(families, wanted[1], 0)), none_if_all(wanted[0]))
 
-    def subject(self, namespace: str, pods: int, allowed: int) -> tuple[Selector, ...]:
-        """The selectors of the pods of a policy."""
-        labels = self.labels[namespace]
+    def subject(self, group: Group, allowed: int) -> tuple[Selector, ...]:
+        """The selectors of the pods of a policy; ``allowed`` are others who may be selected as well."""
+        labels = self.labels[group.namespace]
+        others = labels.pods & ~group.pods & ~allowed
         try:
-            return labels.selectors(pods, labels.pods & ~pods & ~allowed)
+            found = labels.selectors(group.pods, others)
         except AlikeError as same:
             meant, other = self.scene.pods[same.meant], self.scene.pods[same.other]
             raise UnsayableError(meant, other, "different flows are wanted of them") from None
+        self.groups.append(replace(group, others=others, count=len(found)))
+        return found
 
 
 def united_by(found: Iterable[tuple[str, int]]) -> dict[str, int]:

@@ -8,13 +8,15 @@ to look for the smallest set, the NetworkPolicies of the input are suggested wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 from analyzer.model.network import Network
 from analyzer.query.policies import Policies
 from analyzer.query.suggest.demands import Scene
+from analyzer.query.suggest.fewest import sense
 from analyzer.query.suggest.kept import Kept, kept
 from analyzer.query.suggest.observed import observed
 from analyzer.query.suggest.planning import Demands, Planned, Planner, UnsayableError, demands
@@ -82,12 +84,13 @@ def suggest(wanted: Wanted) -> Suggestion | Refused:
     if scene.doubts:
         return Refused(tuple(uncertain(scene)))
     if work(scene, known) > MOST and (left := kept(wanted.policies, scene.families)) is not None:
-        return proof(scene, wanted, *left)
+        return proof(scene, wanted, left[0], partial(bounded, left[1]))
     try:
-        plans = [Planner(scene, known, by_egress=by_egress).policies() for by_egress in (False, True)]
+        plans = [(planner, planner.policies()) for planner in (Planner(scene, known, by_egress=way) for way in (False, True))]
     except UnsayableError as problem:
         return Refused((str(problem),))
-    proved = (proof(scene, wanted, planned) for planned in sorted(plans, key=size))
+    ordered = sorted(plans, key=lambda plan: size(plan[1]))
+    proved = (proof(scene, wanted, planned, partial(sense, scene, planner, planned)) for planner, planned in ordered)
     first = next(proved)
     return first if isinstance(first, Suggestion) else next((item for item in proved if isinstance(item, Suggestion)), first)
 
@@ -103,9 +106,9 @@ def work(scene: Scene, known: Demands) -> int:
 
 
 def proof(
-    scene: Scene, wanted: Wanted, planned: tuple[Planned, ...] | tuple[Kept, ...], gone: int | None = None
+    scene: Scene, wanted: Wanted, planned: tuple[Planned, ...] | tuple[Kept, ...], bound: Callable[[], str]
 ) -> Suggestion | Refused:
-    """The policies, where it is proved that they admit what is wanted. ``gone``: how many rules are left out of policies that were there before."""
+    """The policies, where it is proved that they admit what is wanted. ``bound``: in which sense they are the fewest, in words."""
     text = "---\n".join(map(written, planned))
     after, wrong = suggested(wanted.policies, text)
     if wrong:
@@ -113,9 +116,10 @@ def proof(
     different = list(islice(dict.fromkeys(map(str, differences(scene, after))), SHOWN + 1))
     if different:
         return Refused(tuple(unproved(scene, different)))
-    bound = () if gone is None else (bounded(gone),)
-    told = (*heading(scene, wanted, len(planned)), *bound)
-    return Suggestion(planned, "".join(f"# {line}\n" for line in told) + text, (*wanted.notes, *bound))
+    fewest = bound()
+    told = (*heading(scene, wanted, len(planned)), fewest)
+    short = (fewest,) if isinstance(planned[0] if planned else None, Kept) else ()
+    return Suggestion(planned, "".join(f"# {line}\n" for line in told) + text, (*wanted.notes, *short))
 
 
 def bounded(gone: int) -> str:
