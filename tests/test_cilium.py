@@ -12,17 +12,18 @@ from random import Random
 
 import pytest
 
-from analyzer.addresses import address
+from analyzer.addresses import Address, address
 from analyzer.api import Capture, load
 from analyzer.findings import Verdict
 from analyzer.model.network import Interface
 from analyzer.query.guarantees import decide
 from analyzer.solve.concrete import Flow, walk
-from analyzer.solve.packet import ICMP, SYN, TCP, UDP, Fate, Packet
+from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP, Fate, Packet
 from analyzer.source import Scope
 from analyzer.transfer.graph import NetworkProgram
 from tests.captures import network_of
 from tests.cilium_cluster import CLOSED, HOST, OPEN, PODS, Allowed, Cluster, Service
+from tests.cilium_six import dual, six
 from tests.lowered import agree, outcomes, walked
 
 COUNT, SEED = int(os.environ.get("CILIUM_CLUSTERS", "60")), int(os.environ.get("CILIUM_SEED", "1"))
@@ -152,6 +153,39 @@ def test_random_clusters(tmp_path: Path) -> None:
     assert min(fates[Fate.REACHABLE], fates[Fate.UNREACHABLE]) > tried * 0.2
 
 
+def in_six(flow: Flow) -> Flow:
+    """The same flow between the addresses of IPv6."""
+    packet = flow.packet
+
+    def beside(value: int) -> int:
+        return address(six(str(Address(4, value)))).value if value else 0
+
+    protocol, kind = (ICMPV6, 128) if packet.protocol == ICMP else (packet.protocol, 0)
+    source, destination = beside(packet.source), beside(packet.destination)
+    six_packet = packet._replace(family=6, source=source, destination=destination, protocol=protocol, icmp_type=kind)
+    return Flow(flow.start, six_packet)
+
+
+def test_random_clusters_of_both_versions(tmp_path: Path) -> None:
+    wrong: list[str] = []
+    tried = alike = 0
+    for seed in range(SEED, SEED + COUNT // 3):
+        random = Random(seed)
+        cluster = random_cluster(random)
+        made = network_of(dual(damaged(random, cluster.files())), tmp_path / str(seed))
+        program = NetworkProgram(made, 6)
+        for flow in flows(random, cluster):
+            trace = walk(made, in_six(flow))
+            told, found = walked(trace), outcomes(program, in_six(flow))
+            tried += 1
+            alike += trace.fate is walk(made, flow).fate
+            unknown = any(end.fate is Fate.UNKNOWN for end in found) or bool(cluster.without)
+            if not (unknown and trace.fate is Fate.UNKNOWN) and not agree(found, told):
+                wrong.append(f"seed {seed}: {flow}\n  walked:  {sorted(map(str, told))}\n  lowered: {sorted(map(str, found))}")
+    assert not wrong, f"{len(wrong)} of {tried} wrong\n" + "\n".join(wrong[:2])
+    assert alike > tried * 0.9
+
+
 def without(files: dict[str, str], name: str, *texts: str) -> dict[str, str]:
     """The files with the lines lost that hold one of the texts."""
     lines = [line for line in files[name].split("\n") if not any(text in line for text in texts)]
@@ -244,6 +278,17 @@ def test_states_of_known_kinds(kind: str, tmp_path: Path) -> None:
         assert words in found[name].reason, f"{name}: {found[name].verdict} {found[name].reason}"
     assert expected or not told, {name: one.reason for name, one in told.items()}
     assert not any("internal error" in one.reason for one in found.values())
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith(("well", "a policy map", "an endpoint is"))])
+def test_states_of_known_kinds_with_both_versions(kind: str, tmp_path: Path) -> None:
+    cluster, change, _ = KINDS[kind]
+    files = change(cluster.files())
+    one, both = decide(network_of(files, tmp_path / "4")).guarantees, decide(network_of(dual(files), tmp_path / "46")).guarantees
+    alone = {guarantee.id: guarantee.verdict for guarantee in one}
+    assert {guarantee.id: guarantee.verdict for guarantee in both} == alone, "\n".join(
+        f"{each.id} {each.reason}" for each in both
+    )
 
 
 CLUSTER = Path(__file__).parent.parent / "samples" / "clusters" / "cilium-vxlan"

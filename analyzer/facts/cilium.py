@@ -30,6 +30,7 @@ RESERVED: Mapping[int, str] = MappingProxyType(
     }
 )
 UNKNOWN, HOST, WORLD, HEALTH, REMOTE_NODE, LOWEST, OF_CIDRS = 0, 1, 2, 4, 6, 256, 1 << 24
+WORLDS: Mapping[int, int] = MappingProxyType({4: 9, 6: 10})
 """Reserved identities that decide something, the first number that is not reserved, and the first of those for CIDRs."""
 
 

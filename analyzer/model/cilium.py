@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from analyzer.addresses import Prefix, prefix
 from analyzer.facts.cilium import (
     RESERVED,
+    WORLD,
+    WORLDS,
     AgentFact,
     AgentServiceFact,
     EndpointEntryFact,
@@ -42,6 +44,7 @@ LISTINGS: Mapping[str, str] = {
 }
 """The listings that verdicts rest on: kinds of sources, and the files of the capture layout."""
 CONFIG_MAP = "cilium-config"
+IPV4, IPV6 = re.compile(r"\b\d+\.\d+\.\d+\.\d+/\d+"), re.compile(r"(?<![\w:])[0-9a-f]*:[0-9a-f:]*/\d+")
 TRUE = ("true", "t", "1", "strict", "enabled")
 
 
@@ -51,7 +54,7 @@ class Setup:
 
     ``tunnel``: vxlan, geneve, or empty for native routing. ``replacement``: it is the service proxy. ``sockets``: services are translated when sockets connect. ``host_routing``:
     packets between pods and the node's devices pass by the host's stack. ``masquerade``: ``iptables``, ``bpf`` or empty. ``native``: the addresses
-    that are not masqueraded towards. ``firewall``: host policies are enforced. ``audit``: policies only tell. ``encryption``: wireguard, ipsec or empty.
+    that are not masqueraded towards; both for IPv6 apart. ``firewall``: host policies are enforced. ``audit``: policies only tell. ``encryption``: wireguard, ipsec or empty.
     """
 
     tunnel: str | None = None
@@ -60,11 +63,21 @@ class Setup:
     host_routing: bool | None = None
     masquerade: str | None = None
     native: Prefix | None = None
+    masquerade_six: str | None = None
+    native_six: Prefix | None = None
     endpoint_routes: bool = False
     firewall: bool | None = None
     audit: bool = False
     encryption: str = ""
     mode: str = "snat"
+
+    def masquerading(self, family: int) -> str | None:
+        """How packets of a family are masqueraded."""
+        return self.masquerade if family == 4 else self.masquerade_six
+
+    def kept(self, family: int) -> Prefix | None:
+        """The addresses of a family that are not masqueraded towards."""
+        return self.native if family == 4 else self.native_six
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +116,11 @@ class CiliumState:
             return entry.identity
         fact = self.endpoints.get(endpoint)
         return fact.identity if fact is not None else None
+
+    def world(self, family: int) -> int:
+        """The identity of an address that the ipcache does not know: with both IP versions each has its own (bpf/lib/identity.h, ``WORLD_IPV4_ID``)."""
+        apart = any(fact.identity in WORLDS.values() for fact in self.ipcache)
+        return WORLDS[family] if apart else WORLD
 
     @property
     def settles(self) -> str:
@@ -255,7 +273,9 @@ def setup(agents: Sequence[AgentFact], data: Mapping[str, str], device: str, by_
         sockets=switch(said.get("KubeProxyReplacement Details/Socket LB"), data.get("bpf-lb-sock"), replacement),
         host_routing=routed(said, data, replacement, masquerade),
         masquerade=masquerade,
-        native=native(said.get("Masquerading", ""), data.get("ipv4-native-routing-cidr", "")),
+        native=native(said.get("Masquerading", ""), data.get("ipv4-native-routing-cidr", ""), IPV4),
+        masquerade_six=masquerading_six(said.get("Masquerading"), data),
+        native_six=native(said.get("Masquerading", ""), data.get("ipv6-native-routing-cidr", ""), IPV6),
         endpoint_routes=by_endpoint,
         firewall=switch(said.get("Host firewall"), data.get("enable-host-firewall"), False if data else None),
         audit=data.get("policy-audit-mode") in TRUE,
@@ -307,9 +327,23 @@ def masquerading(said: str | None, data: Mapping[str, str]) -> str | None:
     return "bpf" if data.get("enable-bpf-masquerade") in TRUE else "iptables"
 
 
-def native(said: str, configured: str) -> Prefix | None:
+def masquerading_six(said: str | None, data: Mapping[str, str]) -> str | None:
+    """The same for IPv6 (``enable-ipv6-masquerade``): the agent says of each version whether it is on."""
+    if said:
+        found = re.search(r"IPv6: (\w+)", said)
+        if found is None:
+            return "" if masquerading(said, data) == "" else None
+        return masquerading(said, data) if found[1] == "Enabled" else ""
+    if not data:
+        return None
+    if data.get("enable-ipv6-masquerade", "true") not in TRUE:
+        return ""
+    return "bpf" if data.get("enable-bpf-masquerade") in TRUE else "iptables"
+
+
+def native(said: str, configured: str, form: re.Pattern[str]) -> Prefix | None:
     """The addresses towards which nothing is masqueraded."""
-    found = re.search(r"\b\d+\.\d+\.\d+\.\d+/\d+", said)
+    found = form.search(said)
     try:
         return prefix(found[0] if found else configured) if found or configured else None
     except ValueError:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from analyzer.addresses import hardware_address
+from analyzer.addresses import address, hardware_address
 from analyzer.facts.base import Fact
 from analyzer.facts.cilium import EndpointEntryFact
 from analyzer.parsers import Parser
-from analyzer.parsers._cilium import ENDING, PROGRAM, Row, ends, numbered, pairs, read_rows
+from analyzer.parsers._cilium import ENDING, PROGRAM, Row, numbered, pairs, read_rows
 from analyzer.source import Gap, Source
 
 HEADING = re.compile(r"IP ADDRESS\s+LOCAL ENDPOINT INFO")
@@ -18,10 +18,11 @@ BLANKS = re.compile(r"(\w+)=\s+(?=\S)")
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
-    """Entries in the order of the text: ``10.244.1.87:0   id=1478  sec_id=22446 flags=0x0000 ifindex=12 mac=… nodemac=…`` and ``(localhost)``."""
+    """Entries in the order of the text: ``10.244.1.87:0   id=1478  sec_id=22446 flags=0x0000 ifindex=12 mac=… nodemac=…`` and ``(localhost)``. The key's
+    number stands after an address of IPv6 as after any other, without brackets (pkg/bpf/endpoint.go ``EndpointKey.String``)."""
 
     def entry(row: Row) -> EndpointEntryFact:
-        own = ends(row.key.partition("@")[0])[0]
+        own = address(row.key.rpartition(":")[0].partition("@")[0].strip("[]"))
         if row.value.startswith("(localhost)"):
             return EndpointEntryFact(at=row.at, scope=source.scope, address=own, host=True)
         found = pairs(BLANKS.sub(r"\1=", row.value))

@@ -1,7 +1,8 @@
 """Packets through Cilium's programs, as they follow from its maps: the programs themselves are not read.
 
 After bpf/bpf_lxc.c (``__tail_handle_ipv4``, ``__per_packet_lb_svc_xlate_4``, ``handle_ipv4_from_lxc``, ``ipv4_policy``, ``tail_handle_arp``), bpf/bpf_overlay.c (``handle_ipv4``),
-bpf/bpf_host.c (``inherit_identity_from_host``, ``resolve_srcid_ipv4``, ``handle_ipv4_cont``), bpf/lib/l3.h (``ipv4_local_delivery``), bpf/lib/encap.h and bpf/lib/policy.h. IPv4 only.
+bpf/bpf_host.c (``inherit_identity_from_host``, ``resolve_srcid_ipv4``, ``handle_ipv4_cont``), bpf/lib/l3.h (``ipv4_local_delivery``), bpf/lib/encap.h, bpf/lib/icmp6.h (``__icmp6_handle_ns``) and bpf/lib/policy.h; the programs of IPv6
+do the same, but that they answer solicitations for the router and the endpoints of the node alone.
 
 Its connections are kept apart from those of the kernel: what endpoints opened (OUTGOING), and what came in to them (INCOMING). Answers pass without policy.
 """
@@ -9,7 +10,7 @@ Its connections are kept apart from those of the kernel: what endpoints opened (
 from __future__ import annotations
 
 from analyzer.addresses import Address
-from analyzer.facts.cilium import HOST, LOWEST, REMOTE_NODE, UNKNOWN, WORLD, EndpointEntryFact
+from analyzer.facts.cilium import HOST, LOWEST, REMOTE_NODE, UNKNOWN, EndpointEntryFact
 from analyzer.facts.links import Geneve, Vxlan
 from analyzer.model.cilium import HOST_DEVICE
 from analyzer.model.network import Interface
@@ -17,9 +18,10 @@ from analyzer.solve import cilium_ports as ports
 from analyzer.solve import cilium_uplink as uplink
 from analyzer.solve import internet, links, tunnels
 from analyzer.solve.cilium_doubts import at_host, encrypted, unknown
-from analyzer.solve.cilium_maps import CiliumMaps, Node
+from analyzer.solve.cilium_maps import CiliumMaps, Node, router_of
 from analyzer.solve.cilium_policy import peer_of, policed
-from analyzer.solve.cilium_services import LOOPBACK, to_backend
+from analyzer.solve.cilium_services import looped, to_backend
+from analyzer.solve.discovery import packet_of
 from analyzer.solve.netfilter import HookPacket, Tracked
 from analyzer.solve.netfilter_state import Connections
 from analyzer.solve.netfilter_tracking import confirm, manipulated, track
@@ -40,12 +42,8 @@ def arrived(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings | 
         return None
     link = space.links[at.device]
     if isinstance(frame.load, Question):
-        if frame.load.target.family != 4:
-            return None
         endpoint = maps.state.devices.get(at.device)
         return links.inward(walk, space, at, link, frame) if endpoint is None else asked(walk, maps, at, frame, endpoint)
-    if frame.load.packet.family != 4:
-        return None
     walk.assume(READ.format(space.place))
     endpoint = maps.state.devices.get(at.device)
     if endpoint is not None:
@@ -63,9 +61,11 @@ def leaving(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings | 
     link = space.links[at.device]
     load = frame.load
     if isinstance(load, Question):
-        return None if load.target.family != 4 else links.by_kind(walk, space, at, link, frame)
-    if load.packet.family != 4:
-        return None
+        if load.target.family == 6 and not load.answer and at.device in maps.state.devices:
+            return walk.undecided(
+                f"how neighbour discovery of {space.place} gets to the endpoint behind {at} is not walked", link.at
+            )
+        return links.by_kind(walk, space, at, link, frame)
     if at.device == HOST_DEVICE:
         walk.assume(READ.format(space.place))
         return from_host(walk, space, maps, load)
@@ -77,7 +77,7 @@ def leaving(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings | 
 
 
 def asked(walk: Walk, maps: CiliumMaps, at: Interface, frame: Frame, endpoint: int) -> Endings:
-    """The program answers for every address but the endpoint's own (``tail_handle_arp``)."""
+    """The program answers for every address but the endpoint's own (``tail_handle_arp``); in IPv6 for the router and the endpoints of the node."""
     load = frame.load
     assert isinstance(load, Question)
     link = walk.space(at.scope).links[at.device]
@@ -85,7 +85,16 @@ def asked(walk: Walk, maps: CiliumMaps, at: Interface, frame: Frame, endpoint: i
         return links.inward(walk, walk.space(at.scope), at, link, frame)
     if load.target in maps.own.get(endpoint, ()):
         return links.inward(walk, walk.space(at.scope), at, link, frame)
+    if load.target.family == 6 and load.target not in router_of(walk.space(at.scope).addresses):
+        entry = maps.endpoints.get(load.target)
+        if entry is None:
+            reason = f"{at.scope}: Cilium drops the packet (Unknown ICMPv6 neighbour solicitation): {load.target} is no endpoint of the node"
+            return walk.drop(at.scope, reason, link.at)
+        if entry.host:
+            return links.inward(walk, walk.space(at.scope), at, link, frame)
     answer = load._replace(mac=link.mac or 0, answer=True, answered_by=at, at=link.at)
+    if load.packet is not None:
+        answer = answer._replace(packet=HookPacket(packet_of(answer)))
     return links.transmit(walk, at, Frame(link.mac or 0, frame.source, answer))
 
 
@@ -94,7 +103,7 @@ def from_container(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, fr
     load = frame.load
     assert isinstance(load, HookPacket)
     packet = load.packet
-    source = Address(4, packet.source)
+    source = Address(packet.family, packet.source)
     identity = maps.state.identity_of(endpoint)
     if (doubt := unknown(walk, space, maps, packet)) is not None:
         return doubt
@@ -102,7 +111,7 @@ def from_container(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, fr
         words = f"{maps.state.settles}/cilium_endpoint_list names no identity of endpoint {endpoint}"
         return walk.undecided(f"what Cilium's program at {at} does is not known: {words}", space.links[at.device].at, words)
     if source not in maps.own.get(endpoint, ()):
-        entry = maps.state.entry_of(endpoint, 4)
+        entry = maps.state.entry_of(endpoint, packet.family)
         said = entry.at if entry is not None else space.links[at.device].at
         return walk.drop(
             space.scope,
@@ -136,8 +145,10 @@ def opened(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, frame: Fra
         assert tracked.connection is not None
         packet = manipulated(packet, tracked, tracked.connection, True)
         packet = manipulated(packet, tracked, tracked.connection, False)
-    itself = packet.source == LOOPBACK and packet.source != load.packet.source
-    refused = None if itself else policed(walk, space, maps, endpoint, False, peer_of(maps, packet.destination), packet)
+    itself = looped(packet, packet.source) and packet.source != load.packet.source
+    refused = (
+        None if itself else policed(walk, space, maps, endpoint, False, peer_of(maps, packet.family, packet.destination), packet)
+    )
     if refused is not None:
         return refused
     confirm(tracked, known)
@@ -149,10 +160,10 @@ def routed(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, frame: Fra
     load = frame.load
     assert isinstance(load, HookPacket)
     packet, state = load.packet, maps.state
-    target = Address(4, packet.destination)
-    itself = packet.destination == LOOPBACK
-    entry = maps.endpoints.get(Address(4, packet.source) if itself else target)
-    if entry is not None and not entry.host and (itself or not state.setup.endpoint_routes or packet.source == LOOPBACK):
+    target = Address(packet.family, packet.destination)
+    itself = looped(packet, packet.destination)
+    entry = maps.endpoints.get(Address(packet.family, packet.source) if itself else target)
+    if entry is not None and not entry.host and (itself or not state.setup.endpoint_routes or looped(packet, packet.source)):
         return delivered(walk, space, maps, packet, entry, identity)
     doubt = encrypted(walk, space, maps) if entry is None else at_host(walk, space, maps) if entry.host else None
     if doubt is not None:
@@ -208,7 +219,7 @@ def delivered(
         return handed(walk, space, maps, packet, entry)
     known = connections(walk, space, INCOMING)
     tracked = track(packet, None, known, "")
-    if packet.source != LOOPBACK or identity != entry.identity:
+    if not looped(packet, packet.source) or identity != entry.identity:
         refused = policed(walk, space, maps, entry.identifier, True, identity, packet)
         if refused is not None:
             return refused
@@ -277,9 +288,9 @@ def from_overlay(walk: Walk, end: Delivered, kind: type, port: int, frame: Frame
         return doubt
     if (answer := ports.answered(walk, space, maps, packet)) is not None:
         return uplink.past_stack(walk, space, Interface(space.scope, device), answer)
-    if identity == REMOTE_NODE and (fact := maps.whose(Address(4, packet.source))) is not None:
+    if identity == REMOTE_NODE and (fact := maps.whose(Address(packet.family, packet.source))) is not None:
         identity = fact.identity
-    entry = maps.endpoints.get(Address(4, packet.destination))
+    entry = maps.endpoints.get(Address(packet.family, packet.destination))
     if entry is not None and not entry.host:
         return delivered(walk, space, maps, packet, entry, identity)
     if (doubt := at_host(walk, space, maps)) is not None:
@@ -303,7 +314,7 @@ def from_host(walk: Walk, space: Space, maps: CiliumMaps, load: HookPacket) -> E
     if (doubt := at_host(walk, space, maps)) is not None:
         return doubt
     identity = sender_of(maps, packet)
-    target = Address(4, packet.destination)
+    target = Address(packet.family, packet.destination)
     entry = maps.endpoints.get(target)
     if (entry is None or entry.host) and (doubt := encrypted(walk, space, maps)) is not None:
         return doubt
@@ -326,12 +337,12 @@ def from_host(walk: Walk, space: Space, maps: CiliumMaps, load: HookPacket) -> E
 def sender_of(maps: CiliumMaps, packet: Packet) -> int:
     """The identity of a packet from the stack: by its mark, else by its source (``inherit_identity_from_host``, ``resolve_srcid_ipv4``)."""
     magic = packet.mark & MAGIC
-    found = HOST if magic == OF_HOST else WORLD
+    found = HOST if magic == OF_HOST else maps.state.world(packet.family)
     if magic == OF_IDENTITY:
         found = (packet.mark >> 16) | (packet.mark & 0xFF) << 16
     if found >= LOWEST:
         return found
-    fact = maps.whose(Address(4, packet.source))
+    fact = maps.whose(Address(packet.family, packet.source))
     return fact.identity if fact is not None and fact.identity not in (UNKNOWN, HOST) else found
 
 
@@ -340,7 +351,7 @@ def to_container(walk: Walk, space: Space, maps: CiliumMaps, load: HookPacket, e
     packet = load.packet
     if (doubt := unknown(walk, space, maps, packet)) is not None:
         return doubt
-    entry = maps.state.entry_of(endpoint, 4)
+    entry = maps.state.entry_of(endpoint, packet.family)
     if entry is None:
         words = maps.state.missing.get("cilium-endpoint-map", f"the endpoint map has none with number {endpoint}")
         return walk.undecided(
@@ -352,7 +363,7 @@ def to_container(walk: Walk, space: Space, maps: CiliumMaps, load: HookPacket, e
 def to_backend_from_outside(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, frame: Frame, packet: Packet) -> Endings:
     """A packet for a backend: of this node, of another behind the tunnel, or past the stack to another."""
     assert isinstance(frame.load, HookPacket)
-    identity, target = sender_of(maps, frame.load.packet.with_mark(0)), Address(4, packet.destination)
+    identity, target = sender_of(maps, frame.load.packet.with_mark(0)), Address(packet.family, packet.destination)
     entry = maps.endpoints.get(target)
     if entry is not None and not entry.host:
         return delivered(walk, space, maps, packet, entry, identity)
@@ -369,7 +380,7 @@ def from_outside(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, fram
     load = frame.load
     assert isinstance(load, HookPacket)
     packet = uplink.unmasqueraded(walk, space, load.packet)
-    if (doubt := at_host(walk, space, maps, packet.destination)) is not None:
+    if (doubt := at_host(walk, space, maps, Address(packet.family, packet.destination))) is not None:
         return doubt
     frame = frame.carrying(load.with_packet(packet), frame.prerouted)
     if (answer := ports.answered(walk, space, maps, packet)) is not None:
@@ -377,7 +388,7 @@ def from_outside(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, fram
     balanced = ports.asked(walk, space, maps, at, packet)
     if balanced is not None:
         return to_backend_from_outside(walk, space, maps, at, frame, balanced) if isinstance(balanced, Packet) else balanced
-    entry = maps.endpoints.get(Address(4, packet.destination))
+    entry = maps.endpoints.get(Address(packet.family, packet.destination))
     if entry is not None and not entry.host and maps.state.setup.host_routing:
         return delivered(walk, space, maps, packet, entry, sender_of(maps, packet.with_mark(0)))
     if entry is not None and not entry.host and maps.state.setup.host_routing is None:

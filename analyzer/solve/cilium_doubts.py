@@ -37,9 +37,9 @@ def encrypted(walk: Walk, space: Space, maps: CiliumMaps) -> Endings | None:
     return walk.undecided(f"it is not known whether {text}", None, "the state of the encryption")
 
 
-def at_host(walk: Walk, space: Space, maps: CiliumMaps, *ends: int) -> Endings | None:
+def at_host(walk: Walk, space: Space, maps: CiliumMaps, *ends: Address) -> Endings | None:
     """A packet of the host, or for it (one of ``ends`` is its address, where any are given), while host policies may be enforced, which are not walked."""
-    if ends and not any((entry := maps.endpoints.get(Address(4, end))) is not None and entry.host for end in ends):
+    if ends and not any((entry := maps.endpoints.get(end)) is not None and entry.host for end in ends):
         return None
     firewall = maps.state.setup.firewall
     if firewall is None:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from analyzer.addresses import WIDTH, Address, prefix_of
+from analyzer.addresses import WIDTH, Address, Prefix, prefix_of
 from analyzer.facts.cilium import EndpointEntryFact, FrontendFact, IpcacheFact, PolicyEntry, TunnelEntryFact
-from analyzer.facts.links import LinkFact
+from analyzer.facts.links import AddressFact, LinkFact
 from analyzer.model.cilium import HOST_DEVICE, PEER_DEVICE, CiliumState
 from analyzer.model.unseen import is_uplink
 from analyzer.solve.packet import ICMP, ICMPV6, SCTP, TCP, UDP, Packet
@@ -21,6 +21,7 @@ from analyzer.source import Span
 
 FIRST_PORT, LAST_PORT = 32768, 65535
 """The ports of translated connections: those above the range of node ports (``NODEPORT_PORT_MAX_NAT``)."""
+TUNNEL_BITS = 96
 SERVED = frozenset({TCP, UDP, SCTP})
 
 
@@ -97,13 +98,18 @@ class CiliumMaps:
             return None
         if fact is not None and fact.identity and fact.tunnel is not None:
             return Node(fact.tunnel, fact.at)
-        entry = self.networks.get(prefix_of(address, self.state.mask).value) if address.family == 4 else None
+        entry = self.networks.get(prefix_of(address, self.state.mask if address.family == 4 else TUNNEL_BITS))
         return Node(entry.node, entry.at) if entry is not None and entry.node.value else None
 
     @cached_property
-    def networks(self) -> dict[int, TunnelEntryFact]:
-        """The tunnel map, by network address."""
-        return {entry.network.value: entry for entry in reversed(self.state.tunnels) if entry.network.family == 4}
+    def networks(self) -> dict[Prefix, TunnelEntryFact]:
+        """The tunnel map, by network: in IPv6 by all but the last 32 bits (``encap_and_redirect_lxc``)."""
+        masks = {4: self.state.mask, 6: TUNNEL_BITS}
+        every = (
+            (Prefix(one.network.family, one.network.value, masks[one.network.family]), one)
+            for one in reversed(self.state.tunnels)
+        )
+        return dict(every)
 
     @cached_property
     def frontends(self) -> dict[tuple[Address, int, int, bool], FrontendFact]:
@@ -155,6 +161,17 @@ class CiliumMaps:
         """Whether a device is one of hardware."""
         link = self.links.get(device)
         return link is not None and is_uplink(link)
+
+
+def router_of(addresses: Mapping[str, Iterable[AddressFact]]) -> list[Address]:
+    """The addresses of the node's router: those of ``cilium_host``."""
+    return [fact.address for fact in addresses.get(HOST_DEVICE, ())]
+
+
+def first_of(facts: Iterable[AddressFact], family: int) -> Address | None:
+    """The first address of a family that is of more than its link."""
+    every = (fact.address for fact in facts if fact.address.family == family)
+    return next((own for own in every if family == 4 or own.value >> 118 != 0x3FA), None)
 
 
 def matches(entry: PolicyEntry, protocol: int, port: int) -> bool:

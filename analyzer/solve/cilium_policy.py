@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from analyzer.addresses import Address
-from analyzer.facts.cilium import WORLD
 from analyzer.solve.cilium_maps import CiliumMaps
 from analyzer.solve.packet import UDP, Packet
 from analyzer.solve.walk_index import Space
@@ -11,10 +10,10 @@ from analyzer.solve.walk_state import Endings, Walk
 from analyzer.source import Span
 
 
-def peer_of(maps: CiliumMaps, value: int) -> int:
+def peer_of(maps: CiliumMaps, family: int, value: int) -> int:
     """The identity of an address: of the world where the ipcache has none."""
-    fact = maps.whose(Address(4, value))
-    return fact.identity if fact is not None and fact.identity else WORLD
+    fact = maps.whose(Address(family, value))
+    return fact.identity if fact is not None and fact.identity else maps.state.world(family)
 
 
 def policed(

@@ -10,7 +10,7 @@ from analyzer.addresses import Address
 from analyzer.facts.cilium import FrontendFact
 from analyzer.model.cilium import HOST_DEVICE
 from analyzer.model.network import Interface
-from analyzer.solve.cilium_maps import FIRST_PORT, LAST_PORT, CiliumMaps
+from analyzer.solve.cilium_maps import FIRST_PORT, LAST_PORT, CiliumMaps, first_of
 from analyzer.solve.cilium_services import backend
 from analyzer.solve.netfilter import Tracked
 from analyzer.solve.netfilter_state import Connections
@@ -118,4 +118,5 @@ def chosen(
 def address_of(space: Space, maps: CiliumMaps, at: Interface, target: Address) -> int | None:
     """The address that a backend of another node is asked from: the router's in the tunnel, else the device's."""
     device = HOST_DEVICE if maps.state.setup.tunnel and maps.node_of(target) is not None else at.device
-    return next((fact.address.value for fact in space.addresses.get(device, ()) if fact.address.family == 4), None)
+    found = first_of(space.addresses.get(device, ()), target.family)
+    return None if found is None else found.value

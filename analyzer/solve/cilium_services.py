@@ -22,6 +22,11 @@ LOOPBACK = 169 << 24 | 254 << 16 | 42 << 8 | 1
 """From here an endpoint seems to come that reaches itself by a service (``IPV4_LOOPBACK``, pkg/option/config.go LoopbackIPv4)."""
 
 
+def looped(packet: Packet, value: int) -> bool:
+    """Whether an address of a packet is the one from which an endpoint seems to reach itself; IPv6 has none."""
+    return packet.family == 4 and value == LOOPBACK
+
+
 class Chosen(NamedTuple):
     """A backend that was chosen; port 0: the packet's."""
 
@@ -58,13 +63,17 @@ def to_backend(
         )
     connection = bind(connection, True, wanted, known)
     if frontend is not None and wanted.destination == packet.source:
+        if packet.family == 6:
+            return walk.undecided(
+                f"how an endpoint of {space.place} reaches itself by {frontend} in IPv6 is not walked", frontend.at
+            )
         connection = bind(connection, False, wanted._replace(source=LOOPBACK), known)
     return Tracked(tracked.state, bound(connection, False, known) if not connection.source_decided else connection, tracked.reply)
 
 
 def unlisted(walk: Walk, space: Space, maps: CiliumMaps, packet: Packet) -> Endings | None:
     """A packet to no known frontend: while the map was not captured, or a line of it not understood, one could be of it."""
-    target = Address(4, packet.destination)
+    target = Address(packet.family, packet.destination)
     whose = maps.whose(target)
     known = target in maps.endpoints or (whose is not None and whose.of_pod)
     if known or packet.protocol not in SERVED or maps.state.setup.replacement is False:

@@ -11,7 +11,7 @@ from analyzer.facts.cilium import HOST, REMOTE_NODE
 from analyzer.model.network import Interface
 from analyzer.solve import internet, resolution
 from analyzer.solve.cilium_doubts import at_host
-from analyzer.solve.cilium_maps import FIRST_PORT, LAST_PORT, CiliumMaps
+from analyzer.solve.cilium_maps import FIRST_PORT, LAST_PORT, CiliumMaps, first_of
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.netfilter_tracking import bind, confirm, flow_of, manipulated, track, undecided
 from analyzer.solve.packet import Packet
@@ -27,7 +27,7 @@ NODES = (HOST, REMOTE_NODE, 7)
 
 def masqueraded(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, packet: Packet) -> Packet | Endings:
     """A packet that leaves the node, with the source that the world is to see."""
-    if maps.state.setup.masquerade != "bpf":
+    if maps.state.setup.masquerading(packet.family) != "bpf":
         return packet
     known = walk.connections_of(Scope(space.scope.node, MASQUERADED))
     answers = walk.connections_of(Scope(space.scope.node, INCOMING))
@@ -38,7 +38,7 @@ def masqueraded(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, packe
     if connection is None:
         return packet
     if undecided(tracked, False):
-        own = next((fact.address for fact in space.addresses.get(at.device, ()) if fact.address.family == 4), None)
+        own = first_of(space.addresses.get(at.device, ()), packet.family)
         if own is None:
             return walk.undecided(
                 f"the address that Cilium of {space.place} masquerades with is not known", None, f"the addresses of {at}"
@@ -56,9 +56,9 @@ def masqueraded(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, packe
 
 def of_endpoint(maps: CiliumMaps, packet: Packet) -> bool:
     """Whether a packet is one of an endpoint of the node to an address that is to see another source."""
-    setup, target = maps.state.setup, Address(4, packet.destination)
-    sender = maps.endpoints.get(Address(4, packet.source))
-    if sender is None or sender.host or (setup.native is not None and setup.native.covers(target)):
+    setup, target = maps.state.setup, Address(packet.family, packet.destination)
+    sender, native = maps.endpoints.get(Address(packet.family, packet.source)), setup.kept(packet.family)
+    if sender is None or sender.host or (native is not None and native.covers(target)):
         return False
     fact = maps.whose(target)
     return bool(setup.tunnel) or fact is None or fact.identity not in NODES
@@ -91,7 +91,7 @@ def past_stack(walk: Walk, space: Space, at: Interface, packet: Packet) -> Endin
     sized = internet.fitted(walk, space, route.device, route, packet.with_ttl(packet.ttl - 1), False)
     if not isinstance(sized, Packet):
         return sized
-    next_hop = route.ways[0].via or Address(4, packet.destination)
+    next_hop = route.ways[0].via or Address(packet.family, packet.destination)
     walk.tell(space.scope, "cilium", f"Cilium sends the packet past the stack by {route.device}", route.fact.at, sized)
     return resolution.send(walk, space, Interface(space.scope, route.device), next_hop, HookPacket(sized), route)
 
@@ -99,9 +99,9 @@ def past_stack(walk: Walk, space: Space, at: Interface, packet: Packet) -> Endin
 def onto_wire(walk: Walk, space: Space, at: Interface, load: HookPacket) -> HookPacket | Endings:
     """``cil_to_netdev``: a packet that the node sends by one of its own devices."""
     maps = space.cilium
-    if maps is None or load.packet.family != 4 or not maps.leads_out(at.device):
+    if maps is None or not maps.leads_out(at.device):
         return load
-    if (doubt := at_host(walk, space, maps, load.packet.source)) is not None:
+    if (doubt := at_host(walk, space, maps, Address(load.packet.family, load.packet.source))) is not None:
         return doubt
     packet = masqueraded(walk, space, maps, at, load.packet)
     return load.with_packet(packet) if isinstance(packet, Packet) else packet
@@ -110,7 +110,7 @@ def onto_wire(walk: Walk, space: Space, at: Interface, load: HookPacket) -> Hook
 def connecting(walk: Walk, space: Space, packet: Packet) -> Endings | None:
     """A process of the host's own network sends to a service: its socket was translated when it connected."""
     maps = space.cilium
-    if maps is None or packet.family != 4 or maps.state.setup.replacement is False:
+    if maps is None or maps.state.setup.replacement is False:
         return None
     frontend = maps.frontend(packet, True)
     if frontend is None:

@@ -8,11 +8,11 @@ marks and in the tunnel's number, stands in the point's detail. Its connections 
 from __future__ import annotations
 
 from analyzer.addresses import Address
-from analyzer.facts.cilium import HOST, LOWEST, REMOTE_NODE, UNKNOWN, WORLD
+from analyzer.facts.cilium import HOST, LOWEST, REMOTE_NODE, UNKNOWN
 from analyzer.facts.links import LinkFact
 from analyzer.model.cilium import HOST_DEVICE
 from analyzer.model.network import Interface
-from analyzer.ranges import Ranges, difference, single
+from analyzer.ranges import Ranges, difference, single, union
 from analyzer.source import Scope, Span
 from analyzer.transfer import cilium_policy, cilium_ports, cilium_services, cilium_uplink
 from analyzer.transfer.cilium_delivery import handed
@@ -106,7 +106,7 @@ def from_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     if identity is None:
         words = f"{state.settles}/cilium_endpoint_list names no identity of endpoint {endpoint}"
         return End(Unknown(f"what Cilium's program at {Interface(scope, detail)} does is not known: {words}"), link.at)
-    entry = state.entry_of(endpoint, 4)
+    entry = state.entry_of(endpoint, context.family)
     words = f"{scope}: Cilium drops the packet (Invalid source ip): it is none of endpoint {endpoint}"
     wrong = End(Drop(words), entry.at if entry is not None else link.at)
     onward = goto(scope, "cilium route", detail)
@@ -126,19 +126,25 @@ def from_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 def opened(found: View, endpoint: int) -> Transfer:
     """To the backend of the packet's service, if egress policy lets it. An endpoint that reaches itself so is not asked for policy."""
     own = found.own(endpoint)
+    unsaid = End(Unknown(f"how an endpoint of {found.scope} reaches itself by a service in IPv6 is not lowered"))
     itself = If(
         All((Bits(Field.STATUS, DNAT_STATUS, DNAT_STATUS), In(Field.DESTINATION, own))),
-        Rewrite(False, single(LOOPBACK), None),
+        Rewrite(False, single(LOOPBACK), None) if found.context.family == 4 else unsaid,
         KEEP,
     )
     return seq(
         Track(found.outgoing),
         Translate(found.outgoing, True, cilium_services.balanced(found)),
         Translate(found.outgoing, False, itself),
-        If(In(Field.SOURCE, single(LOOPBACK)), KEEP, cilium_policy.to(found, endpoint)),
+        unless_looped(found, cilium_policy.to(found, endpoint)),
         Confirm(found.outgoing),
         forgotten(),
     )
+
+
+def unless_looped(found: View, policy: Transfer) -> Transfer:
+    """Policy, but for an endpoint that reaches itself."""
+    return If(In(Field.SOURCE, single(LOOPBACK)), KEEP, policy) if found.context.family == 4 else policy
 
 
 def route_stage(context: Context, scope: Scope, detail: str) -> Transfer:
@@ -154,8 +160,9 @@ def route_stage(context: Context, scope: Scope, detail: str) -> Transfer:
             rows[entry.address.value] = at_host(found, stack)
         else:
             looped = In(Field.SOURCE, single(LOOPBACK))
-            rows[entry.address.value] = If(looped, here, stack) if setup.endpoint_routes else here
-    if own is not None:
+            apart = If(looped, here, stack) if context.family == 4 else stack
+            rows[entry.address.value] = apart if setup.endpoint_routes else here
+    if own is not None and context.family == 4:
         rows[LOOPBACK] = goto(scope, "cilium endpoint", f"{own.identifier} {identity} {own.address.value}")
     return by_value(Field.DESTINATION, rows, encrypted(found, into_tunnel(found, identity, beyond(found, stack))))
 
@@ -276,7 +283,7 @@ def by_sender(found: View, stage: str, more: str) -> Transfer:
     for identity in sorted({entry.identity for entry in found.endpoints if entry.identity >= LOWEST}):
         known = goto(found.scope, stage, f"{identity} {more}".rstrip())
         carried = If(Bits(Field.MARK, WHOLE_MARK, marked(identity)), known, carried)
-    others = If(Bits(Field.MARK, MAGIC, OF_IDENTITY), carried, goto(found.scope, "cilium sender", f"{WORLD} {after}"))
+    others = If(Bits(Field.MARK, MAGIC, OF_IDENTITY), carried, goto(found.scope, "cilium sender", f"{found.world} {after}"))
     return If(Bits(Field.MARK, MAGIC, OF_HOST), goto(found.scope, "cilium sender", f"{HOST} {after}"), others)
 
 
@@ -325,7 +332,7 @@ def container_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     found = of(context, scope)
     identity, device = detail.split(" ", 1)
     endpoint = found.state.devices[device]
-    entry = found.state.entry_of(endpoint, 4)
+    entry = found.state.entry_of(endpoint, context.family)
     if entry is None:
         words = found.state.missing.get("cilium-endpoint-map", f"the endpoint map has none with number {endpoint}")
         return End(Unknown(f"what Cilium of {scope} does with a packet for endpoint {endpoint} is not known: {words}"))
@@ -341,7 +348,7 @@ def endpoint_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     answer = seq(Translate(found.outgoing, False, KEEP), Translate(found.outgoing, True, KEEP), forgotten())
     policy = cilium_policy.of(found, endpoint, identity)
     if identity == entry.identity:
-        policy = If(In(Field.SOURCE, single(LOOPBACK)), KEEP, policy)
+        policy = unless_looped(found, policy)
     asked = seq(forgotten(), Track(found.incoming), policy, Confirm(found.incoming), forgotten())
     return seq(
         KEEP if routed else call(scope, "cilium hop"),
@@ -358,7 +365,7 @@ def from_outside(found: View, device: str) -> Transfer:
     pods = In(Field.DESTINATION, cilium_uplink.addresses(found))
     here: Transfer = KEEP
     if setup.host_routing:
-        here = If(pods, goto(scope, "cilium sender", f"{WORLD} cilium to"), KEEP)
+        here = If(pods, goto(scope, "cilium sender", f"{found.world} cilium to"), KEEP)
     elif setup.host_routing is None:
         words = f"whether {scope} passes by its stack (eBPF host routing) is not known ({found.state.settles}/cilium_status_--verbose)"
         here = If(pods, End(Unknown(words)), KEEP)
@@ -372,10 +379,13 @@ def from_outside(found: View, device: str) -> Transfer:
 
 
 def answers(context: Context, at: Interface) -> Ranges | None:
-    """The addresses whose questions a program at a device answers (``tail_handle_arp``): all but the endpoint's own; None: there is none."""
+    """The addresses whose questions a program at a device answers: in IPv4 all but the endpoint's own (``tail_handle_arp``), in IPv6 the router's and
+    those of the node's endpoints (``__icmp6_handle_ns``); None: there is none."""
     found = view(context, at.scope)
     endpoint = found.state.devices.get(at.device) if found is not None else None
     if found is None or endpoint is None:
         return None
     known = found.own(endpoint)
-    return difference(everything(32), known)
+    if context.family == 4:
+        return difference(everything(32), known)
+    return difference(union(cilium_uplink.addresses(found), found.routers), known)

@@ -30,7 +30,7 @@ def doubts(view: View) -> Iterator[Transfer]:
             network = network_of(view.context.network.sources, gap)
             if network is None:
                 yield doubt
-            elif network.family == 4:
+            elif network.family == view.context.family:
                 ranges = (span_of(network),)
                 yield If(Any((In(Field.DESTINATION, ranges), In(Field.SOURCE, ranges))), doubt, KEEP)
 

@@ -7,24 +7,43 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from analyzer.addresses import Address, Prefix, network_mask
-from analyzer.facts.cilium import UNKNOWN, WORLD, EndpointEntryFact, IpcacheFact
+from analyzer.addresses import Address, Prefix, prefix_of
+from analyzer.facts.cilium import UNKNOWN, WORLD, WORLDS, EndpointEntryFact, IpcacheFact
 from analyzer.model.cilium import HOST_DEVICE, PEER_DEVICE, CiliumState
+from analyzer.model.network import Interface
 from analyzer.model.unseen import is_uplink
 from analyzer.ranges import Ranges, difference, intersection, normalised, union
 from analyzer.source import Scope, Span
 from analyzer.transfer.space import Context, everything, flattened, span_of
 
+TUNNEL_BITS = 96
+"""The tunnel map is looked up by all but the last 32 bits of an address of IPv6 (``encap_and_redirect_lxc``)."""
 OUTGOING, INCOMING = "(cilium: opened by endpoints)", "(cilium: come in to endpoints)"
 
 
 @dataclass(eq=False)
 class View:
-    """The maps of one node. ``context`` is of IPv4."""
+    """The maps of one node."""
 
     context: Context
     scope: Scope
     state: CiliumState
+
+    @property
+    def world(self) -> int:
+        """The identity of addresses that the ipcache does not know."""
+        return self.state.world(self.context.family)
+
+    @property
+    def routers(self) -> Ranges:
+        """The addresses of the node's router: those of ``cilium_host``."""
+        held = self.context.held.get(Interface(self.scope, HOST_DEVICE), ())
+        return normalised((fact.address.value,) * 2 for fact in held)
+
+    def source_on(self, device: str) -> Address | None:
+        """The first address of a device that is of more than its link."""
+        every = (fact.address for fact in self.context.held.get(Interface(self.scope, device), ()))
+        return next((own for own in every if own.family == 4 or own.value >> 118 != 0x3FA), None)
 
     @property
     def outgoing(self) -> Scope:
@@ -41,7 +60,7 @@ class View:
         """The ipcache as disjoint ranges, ascending, each with the entry of the longest prefix."""
         facts: dict[Prefix, IpcacheFact] = {}
         for fact in self.state.ipcache:
-            if fact.prefix.family == 4:
+            if fact.prefix.family == self.context.family:
                 facts.setdefault(fact.prefix, fact)
         return tuple((pair, facts[networks[-1]]) for pair, networks in flattened(tuple(facts)))
 
@@ -50,10 +69,10 @@ class View:
         """The addresses of each identity; what the ipcache does not know is of the world."""
         found: dict[int, list[tuple[int, int]]] = defaultdict(list)
         for pair, fact in self.pieces:
-            found[fact.identity if fact.identity != UNKNOWN else WORLD].append(pair)
+            found[fact.identity if fact.identity != UNKNOWN else self.world].append(pair)
         known = normalised(pair for pair, _ in self.pieces)
         ranges = {identity: normalised(pairs) for identity, pairs in found.items()}
-        ranges[WORLD] = union(ranges.get(WORLD, ()), difference(everything(32), known))
+        ranges[self.world] = union(ranges.get(self.world, ()), difference(everything(self.context.width), known))
         return dict(sorted(ranges.items()))
 
     @cached_property
@@ -78,7 +97,7 @@ class View:
                 decided.append(pair)
             if not skipped and fact.identity and fact.tunnel is not None:
                 found.setdefault(fact.tunnel, ([], fact.at))[0].append(pair)
-        rest = difference(everything(32), normalised(decided))
+        rest = difference(everything(self.context.width), normalised(decided))
         for network, node, at in self.networks():
             found.setdefault(node, ([], at))[0].extend(intersection(rest, (network,)))
         local = normalised((entry.address.value,) * 2 for entry in self.entries)
@@ -87,19 +106,21 @@ class View:
     def networks(self) -> Iterator[tuple[tuple[int, int], Address, Span]]:
         """The tunnel map: the addresses that begin as a network does, and their node."""
         seen: set[int] = set()
-        mask = network_mask(4, self.state.mask)
+        family, length = self.context.family, self.state.mask if self.context.family == 4 else TUNNEL_BITS
         for entry in self.state.tunnels:
             value = entry.network.value
-            if entry.network.family == 4 and value not in seen and not value & ~mask & 0xFFFFFFFF and entry.node.value:
+            if entry.network.family != family or value in seen or prefix_of(entry.network, length).value != value:
+                continue
+            if entry.node.value:
                 seen.add(value)
-                yield span_of(Prefix(4, value, self.state.mask)), entry.node, entry.at
+                yield span_of(Prefix(family, value, length)), entry.node, entry.at
 
     @cached_property
     def entries(self) -> tuple[EndpointEntryFact, ...]:
         """The endpoint map: the first entry of each address."""
         found: dict[int, EndpointEntryFact] = {}
         for entry in self.state.entries:
-            if entry.address.family == 4:
+            if entry.address.family == self.context.family:
                 found.setdefault(entry.address.value, entry)
         return tuple(found.values())
 
@@ -113,7 +134,7 @@ class View:
         fact = self.state.endpoints.get(endpoint)
         known = [entry.address for entry in self.endpoints if entry.identifier == endpoint]
         known += fact.addresses if fact is not None else ()
-        return normalised((one.value, one.value) for one in known if one.family == 4)
+        return normalised((one.value, one.value) for one in known if one.family == self.context.family)
 
     def device(self, endpoint: int) -> str:
         """The device of an endpoint; empty where it has none."""
@@ -131,8 +152,8 @@ class View:
 
 
 def view(context: Context, scope: Scope) -> View | None:
-    """The maps of a node; None where there are none, or the family is not the one that is lowered."""
-    state = context.space(scope).cilium if context.family == 4 else None
+    """The maps of a node; None where there are none."""
+    state = context.space(scope).cilium
     if state is None:
         return None
     found = context.made.get(("cilium", scope))
@@ -149,5 +170,5 @@ def numbers(context: Context) -> tuple[int, ...]:
         known = {fact.identity for state in states for fact in state.ipcache}
         known |= {entry.identity for state in states for entry in state.entries}
         known |= {fact.identity for state in states for fact in state.endpoints.values()}
-        found = context.made["cilium identities"] = tuple(sorted(known | {WORLD, 6}))
+        found = context.made["cilium identities"] = tuple(sorted(known | {WORLD, 6, *WORLDS.values()}))
     return found

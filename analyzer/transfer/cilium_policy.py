@@ -15,7 +15,7 @@ from analyzer.transfer.cilium_maps import View
 from analyzer.transfer.ir import KEEP, Drop, End, Field, If, In, Opaque, Transfer, Unknown
 from analyzer.transfer.space import by_value, dispatch, seq
 
-ICMP = 1
+ICMP = (1, 58)
 PORTS = (0, 65535)
 
 
@@ -103,7 +103,7 @@ def admitted(view: View, endpoint: int, ingress: bool, entries: Sequence[PolicyE
     rest = effect(view, endpoint, ingress, identity, chosen(near, every, -1, 0))
     rows: dict[int, Transfer] = {}
     for protocol in protocols:
-        field = Field.ICMP_TYPE if protocol == ICMP else Field.DESTINATION_PORT
+        field = Field.ICMP_TYPE if protocol in ICMP else Field.DESTINATION_PORT
         parts: dict[Transfer, list[tuple[int, int]]] = {}
         for pair in cut(near, every, protocol):
             then = effect(view, endpoint, ingress, identity, chosen(near, every, protocol, pair[0]))

@@ -5,12 +5,7 @@ Lowered where packets pass by the host's stack. ``cilium port`` translates a pac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from analyzer.addresses import Address
-from analyzer.facts.cilium import WORLD
 from analyzer.model.cilium import HOST_DEVICE
-from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, normalised, single, union
 from analyzer.source import Scope
 from analyzer.transfer import cilium_services
@@ -72,7 +67,7 @@ def asked(found: View, device: str) -> Transfer:
     (``cil_sock4_post_bind``)."""
     if found.state.setup.replacement is False or not found.state.frontends:
         return KEEP
-    every = normalised((one.address.value,) * 2 for one in found.state.frontends if one.address.family == 4)
+    every = normalised((one.address.value,) * 2 for one in found.state.frontends if one.address.family == found.context.family)
     ask = call(found.scope, "cilium port", device)
     kept = If(MASQUERADED, seq(forgotten(), ask), forgotten())
     return If(In(Field.DESTINATION, every), seq(forgotten(), Track(found.scope), If(REPLY, kept, seq(forgotten(), ask))), KEEP)
@@ -89,8 +84,8 @@ def port_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     rules = by_value(Field.DESTINATION, {value: seq(*parts) for value, parts in rows.items()}, KEEP)
     if not served(found):
         return rules
-    here = seq(Confirm(table(found)), forgotten(), goto(scope, "cilium sender", f"{WORLD} cilium to"))
-    there = goto(scope, "cilium sender", f"{WORLD} cilium remote {detail}")
+    here = seq(Confirm(table(found)), forgotten(), goto(scope, "cilium sender", f"{found.world} cilium to"))
+    there = goto(scope, "cilium sender", f"{found.world} cilium remote {detail}")
     onward = If(In(Field.DESTINATION, addresses(found)), here, there)
     return seq(forgotten(), Track(table(found)), Translate(table(found), True, rules), If(TRANSLATED, onward, forgotten()))
 
@@ -100,7 +95,7 @@ def outer(found: View) -> list[Place]:
     named: dict[tuple[int, int, int], Place] = {}
     for exact in (True, False):
         for one in found.state.frontends:
-            if one.address.family == 4 and not one.internal and bool(one.protocol) is exact:
+            if one.address.family == found.context.family and not one.internal and bool(one.protocol) is exact:
                 for protocol in (one.protocol,) if one.protocol else cilium_services.SERVED:
                     value, port = one.address.value, one.port
                     named.setdefault((value, port, protocol), Place(value, port, protocol, one))
@@ -149,8 +144,7 @@ def remote(found: View, device: str) -> Transfer:
 
 def source(found: View, device: str) -> Transfer:
     """From the first address of a device; the port is kept where it is one of those that are used."""
-    held: Iterator[Address] = (fact.address for fact in found.context.held.get(Interface(found.scope, device), ()))
-    own = next(held, None)
+    own = found.source_on(device)
     if own is None:
         return End(Unknown(f"the address that {found.scope} asks backends of other nodes from is not known"))
     kept = Rewrite(False, single(own.value), None)

@@ -5,10 +5,9 @@ Frontends that differ in addresses and ports only are one family, as IPVS' virtu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple, cast
 
-from analyzer.addresses import Address
 from analyzer.facts.cilium import FrontendFact
 from analyzer.facts.ipvs import Forwarding, RealServer, VirtualServerFact
 from analyzer.ranges import normalised, single
@@ -71,7 +70,7 @@ def places(view: View) -> list[Place]:
     named: dict[tuple[int, int, int], Place] = {}
     for exact in (True, False):
         for one in view.state.frontends:
-            if one.address.family == 4 and not one.internal and bool(one.protocol) is exact:
+            if one.address.family == view.context.family and not one.internal and bool(one.protocol) is exact:
                 found = inner.get((one.address, one.port, one.protocol)) if "two-scopes" in one.flags else one
                 for protocol in (one.protocol,) if one.protocol else SERVED:
                     if found is not None:
@@ -95,9 +94,9 @@ def as_server(place: Place) -> VirtualServerFact:
     return VirtualServerFact(
         at=found.at,
         scope=found.scope,
-        family=4,
+        family=found.address.family,
         protocol=place.protocol,
-        address=Address(4, place.value),
+        address=found.address,
         port=place.port,
         scheduler="rr",
         servers=servers,
@@ -148,12 +147,3 @@ def unread(view: View) -> Iterator[Transfer]:
     for gap in view.context.space(view.scope).gaps.get("cilium-lb", ()):
         text = f"the line of {view.scope} that was not understood ({gap.reason}) is about no frontend of the packet"
         yield If(Opaque(text, gap.at), KEEP, End(Unknown(f"{gap.at} was not understood: {gap.reason}"), gap.at), gap.at)
-
-
-def frontends(facts: Iterable[FrontendFact]) -> Iterator[tuple[Match, FrontendFact]]:
-    """The frontends for clients outside, each with its packets."""
-    for fact in facts:
-        if fact.address.family == 4 and not fact.internal:
-            ports = In(Field.DESTINATION_PORT, single(fact.port) if fact.port else ((0, 65535),))
-            protocol = In(Field.PROTOCOL, single(fact.protocol)) if fact.protocol else IS_SERVED
-            yield All((In(Field.DESTINATION, single(fact.address.value)), protocol, ports)), fact

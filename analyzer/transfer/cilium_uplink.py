@@ -6,7 +6,6 @@ After bpf/bpf_host.c, bpf/lib/nat.h (``snat_v4_needs_masquerade``), bpf/lib/fib.
 from __future__ import annotations
 
 from analyzer.facts.cilium import HOST, REMOTE_NODE
-from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, normalised, single, union
 from analyzer.source import Scope
 from analyzer.transfer import cilium_services
@@ -38,12 +37,12 @@ REPLY = In(Field.DIRECTION, single(1))
 
 def onto_wire(found: View, device: str) -> Transfer:
     """``cil_to_netdev``: a packet that leaves the node, with the source that the world is to see; answers to who came in keep theirs."""
-    if found.state.setup.masquerade != "bpf":
+    if found.state.setup.masquerading(found.context.family) != "bpf":
         return KEEP
     scope = Scope(found.scope.node, MASQUERADED)
-    held = found.context.held.get(Interface(found.scope, device), ())
-    if held:
-        own = single(held[0].address.value)
+    address = found.source_on(device)
+    if address is not None:
+        own = single(address.value)
         rules: Transfer = If(In(Field.SOURCE_PORT, PORTS), Rewrite(False, own, None), Rewrite(False, own, PORTS))
     else:
         rules = End(Unknown(f"the address that Cilium of {found.scope} masquerades with is not known"))
@@ -54,7 +53,8 @@ def onto_wire(found: View, device: str) -> Transfer:
 def needed(found: View) -> Match:
     """The packets of endpoints of the node to addresses that are to see another source."""
     setup = found.state.setup
-    kept: Ranges = (span_of(setup.native),) if setup.native is not None and setup.native.family == 4 else ()
+    native = setup.kept(found.context.family)
+    kept: Ranges = (span_of(native),) if native is not None else ()
     if not setup.tunnel:
         for identity in NODES:
             kept = union(kept, found.identities.get(identity, ()))
@@ -68,7 +68,7 @@ def addresses(found: View) -> Ranges:
 
 def unmasqueraded(found: View) -> Transfer:
     """An answer to a masqueraded connection, for the endpoint that asked."""
-    if found.state.setup.masquerade != "bpf":
+    if found.state.setup.masquerading(found.context.family) != "bpf":
         return KEEP
     scope = Scope(found.scope.node, MASQUERADED)
     return seq(forgotten(), Track(scope), If(REPLY, Translate(scope, True, KEEP), KEEP), forgotten())
@@ -87,7 +87,7 @@ def connecting(context: Context, scope: Scope) -> Transfer:
     found = view(context, scope)
     if found is None or found.state.setup.replacement is False or not found.state.frontends:
         return KEEP
-    every = normalised((one.address.value,) * 2 for one in found.state.frontends if one.address.family == 4)
+    every = normalised((one.address.value,) * 2 for one in found.state.frontends if one.address.family == context.family)
     return If(In(Field.DESTINATION, every), call(scope, "cilium sockets"), KEEP)
 
 

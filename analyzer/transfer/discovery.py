@@ -17,6 +17,7 @@ from analyzer.source import Scope
 from analyzer.transfer.answering import Host, wire
 from analyzer.transfer.bridge import called
 from analyzer.transfer.bridge_filters import entering, going_up, leaving
+from analyzer.transfer.cilium import answers as programmed
 from analyzer.transfer.ir import (
     KEEP,
     UNTRACKED,
@@ -52,6 +53,11 @@ def solicited(context: Context, at: Interface, host: Host, value: int) -> Transf
     found = wire(context, at)
     if context.family == 4:
         return known
+    if programmed(context, at) is not None:
+        return End(Unknown(f"how neighbour discovery of {at.scope} gets to the endpoint behind {at} is not followed"))
+    if programmed(context, host.at) is not None:
+        lost = End(Unknown(f"what the rules of {at.scope} do about the answer of the program at {host.at} is not followed"))
+        return lost if refuses(context, at.scope) else known
     noted = learnt(context, at, host)
     if not uncertain(context, at, found.reach, host.at):
         return seq(noted, known)

@@ -252,7 +252,7 @@ def arrival(context: Context, scope: Scope, otherwise: Transfer) -> Transfer:
 
 def of_programs(context: Context, scope: Scope) -> Iterator[tuple[int, Interface]]:
     """The tunnel devices whose packets Cilium's programs send and take, by port."""
-    if context.family == 4 and any(space.cilium is not None for space in context.network.namespaces.values()):
+    if any(space.cilium is not None for space in context.network.namespaces.values()):
         for at, link in devices(context, scope):
             if isinstance(link.kind, Vxlan | Geneve) and link.kind.external and link.up:
                 yield link.kind.port, at
