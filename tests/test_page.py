@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from analyzer.cli import run
+from analyzer.findings import Finding, Report, Severity
 from analyzer.report.html import write
 from analyzer.report.style import Style, safe
+from analyzer.source import Span
 from tests.test_formats_for_tools import hostile
 
 ROOT = Path(__file__).parent.parent
@@ -88,6 +90,20 @@ def test_findings_are_filtered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
       return [before, none, told, shown()];
     }"""
     assert asked(page("manifests", tmp_path, monkeypatch), script, tmp_path) == [1, 0, "0 of 1 shown", 1]
+
+
+@browser
+def test_many_findings_stand_under_their_rules_and_are_found_there(tmp_path: Path) -> None:
+    at = Span("k8s/all.yaml", 1, 1)
+    found = [Finding(f"rule-{number % 3}", Severity.WARNING, f"finding {number}", at) for number in range(30)]
+    script = """function test() {
+      const shown = () => [...document.querySelectorAll('.rule')].filter(g => !g.hidden).map(g => [g.open, g.querySelectorAll('.finding:not([hidden])').length]);
+      const before = shown(), box = document.getElementById('find-finding');
+      box.value = 'finding 17'; box.form.dispatchEvent(new Event('input', {bubbles: true}));
+      return [before, shown()];
+    }"""
+    text = write(Report((), (), tuple(found), (), ()), Style())
+    assert asked(text, script, tmp_path) == [[[False, 10]] * 3, [[True, 1]]]
 
 
 @browser

@@ -6,24 +6,16 @@ escaped, or stand in a block of data and are put on the page as text.
 
 from __future__ import annotations
 
-from analyzer.findings import Report
+from analyzer.findings import Report, Verdict
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
 from analyzer.report import Format
-from analyzer.report.page import answers, cluster
+from analyzer.report.page import answers, cluster, findings, matrix
 from analyzer.report.page import topology as page_topology
 from analyzer.report.page.shell import page
-from analyzer.report.page.style import FILTER
-from analyzer.report.page.text import section
+from analyzer.report.page.style import FILTER, MATRIX
 from analyzer.report.style import Style
 from analyzer.report.topology import topology
-
-TALK = """\
-<p id="summary"></p><form role="search"><label>Find <input id="find" type="search" placeholder="namespace or endpoint"></label></form>
-<div class="talk"><div><div id="matrix" tabindex="0" role="region" aria-label="Matrix of namespaces"></div><p class="legend"><span class="all"></span> everything <span class="some"></span> some ports
-<span class="perhaps"></span> not certain <span class="none"></span> nothing; rows to columns</p></div><div id="detail" aria-live="polite" tabindex="0" role="region" aria-label="Pairs of the chosen square"></div></div>
-<noscript><p>The matrix is drawn by the page's own script; <code>analyze connectivity</code> prints it.</p></noscript>
-"""
 
 
 def write(report: Report, style: Style) -> str:
@@ -34,25 +26,24 @@ def write(report: Report, style: Style) -> str:
 def draw(report: Report, network: Network, style: Style) -> str:
     """The page."""
     del style
-    from analyzer.report.connectivity._page import SCRIPT
-
     sources = {source.path: source for source in report.sources}
     talk = connectivity(network)
+    decided = any(item.verdict is not Verdict.NOT_APPLICABLE for item in report.guarantees)
     parts = [
         answers.causes(report, sources),
-        answers.guarantees(report),
-        page_topology.part(topology(network, report)) if network.namespaces or network.cluster.nodes else "",
+        answers.guarantees(report) if decided else "",
         answers.intents(report),
-        answers.changed(report),
-        answers.findings(report, sources),
-        section("connectivity", "Who may talk to whom", TALK) if talk else "",
+        findings.changed(report),
+        findings.findings(report, sources),
+        page_topology.part(topology(network, report)) if network.namespaces or network.cluster.nodes else "",
+        matrix.part() if talk else "",
         cluster.addresses(network),
         cluster.nodes(network, report),
+        "" if decided else answers.guarantees(report),
         answers.unknown(report),
     ]
-    script = FILTER + (SCRIPT.replace('"use strict";', "{", 1) + "}\n" if talk else "")
-    title = "something is wrong" if any(item.fails for item in report.guarantees) or report.causes else "report"
-    return page(title, parts, answers.strip(report), talk or {}, script)
+    script = FILTER + (MATRIX if talk else "")
+    return page("report", parts, answers.strip(report), talk or {}, script)
 
 
 def connectivity(network: Network) -> dict[str, object] | None:

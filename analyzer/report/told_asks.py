@@ -14,8 +14,8 @@ from analyzer.query.policies import Policies
 from analyzer.report.asks import ROLES, answer_text
 from analyzer.report.graphs import Edge, Graph, Node, Tone
 from analyzer.report.markdown_text import escaped, folded, in_html, table
-from analyzer.report.page import answers as page
-from analyzer.report.page.text import section, shown, tag
+from analyzer.report.page import evidence as page
+from analyzer.report.page.text import banner, pill, section, shown, tag
 from analyzer.report.rebasing import moved
 from analyzer.report.style import Style
 from analyzer.report.told import Told
@@ -31,7 +31,8 @@ def told(asked: Asked, policies: Policies, sources: Sequence[Source], base: str,
     found = report(asked, policies, sources, places)
     verdicts = [item.verdict for item in found.intents]
     counts = ", ".join(f"{verdicts.count(word)} {word.value}" for word in (Verdict.PROVED, Verdict.REFUTED, Verdict.UNDECIDED))
-    strip = tag("p", shown(counts), kind="outcome")
+    worst = next((word for word in (Verdict.REFUTED, Verdict.UNDECIDED) if word in verdicts), Verdict.PROVED)
+    strip = banner(counts, ROLES[worst])
     sections = (section("answers", "Answers", "".join(article(text, item, policies, every) for text, item in asked)),)
     files = frozenset(at.path for at in places.values())
     return Told(
@@ -70,8 +71,8 @@ def place_of(answer: Answer, policies: Policies, sources: Sequence[Source]) -> S
 def article(question: str, item: Answer | QuestionError | Disagreement, policies: Policies, sources: Mapping[str, Source]) -> str:
     """An answer: the verdict, the flow that shows it, the lines that decide."""
     if not isinstance(item, Answer):
-        return tag("article", tag("h3", tag("b", "error", kind="bad") + " " + shown(question)) + tag("p", shown(str(item))))
-    head = tag("h3", tag("b", shown(item.verdict.value), kind=ROLES[item.verdict]) + " " + shown(question))
+        return tag("article", tag("h3", pill("error", "bad") + " " + shown(question)) + tag("p", shown(str(item))))
+    head = tag("h3", pill(item.verdict.value, ROLES[item.verdict]) + " " + shown(question))
     inside = tag("p", shown(item.statement)) + tag("p", shown(f"over {item.scope}"), kind="dim")
     for witness in item.path:
         reasons, lines = reasons_of(witness, policies.all)

@@ -12,7 +12,7 @@ from analyzer.report.differences import ROLES, WAY_ROLES, flow_text, head
 from analyzer.report.differences_markdown import write as as_markdown
 from analyzer.report.flows import ends_text, flows_text
 from analyzer.report.graphs import Edge, Graph, Node, Tone
-from analyzer.report.page.text import section, shown, table, tag
+from analyzer.report.page.text import banner, section, shown, table, tag
 from analyzer.report.rebasing import moved
 from analyzer.report.style import Style
 from analyzer.report.told import Told
@@ -34,7 +34,7 @@ def told(found: Comparison, sources: tuple[Iterable[Source], Iterable[Source]], 
     """The parts. ``sources`` are the texts before and after, ``bases`` what stands before their paths to reach them from here."""
     plain = Style()
     title = f"{found.old} to {found.new}"
-    strip = tag("p", tag("strong", shown(head(found, plain))), kind="outcome")
+    strip = banner(head(found, plain), "dim")
     report = Report(
         tuple(item.new for item in found.verdicts if item.new is not None),
         (),

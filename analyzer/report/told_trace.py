@@ -9,9 +9,9 @@ from analyzer.findings import Counterexample, Guarantee, Report, Verdict
 from analyzer.report.graphs import Edge, Graph, Node, Tone
 from analyzer.report.hops import hop_lines
 from analyzer.report.markdown_text import escaped, folded, table
-from analyzer.report.page import answers
+from analyzer.report.page.evidence import hop_table
 from analyzer.report.page.path import alone, ladder
-from analyzer.report.page.text import section, shown, tag
+from analyzer.report.page.text import banner, pill, section, shown, tag
 from analyzer.report.rebasing import moved
 from analyzer.report.style import Style
 from analyzer.report.told import Told
@@ -33,7 +33,7 @@ def told(trace: Trace, ends: tuple[str, str], sources: Sequence[Source], base: s
     """The parts. ``ends`` are who sends and to whom, as it was asked; ``base`` stands before the paths of the input to reach them from here."""
     title = f"{ends[0]} to {ends[1]}"
     report = moved(Report((guarantee(trace, title),), (), (), (), tuple(sources)), base, frozenset())
-    strip = tag("p", tag("strong", shown(trace.fate.value), kind=ROLES[trace.fate]) + shown(f" · {trace.sent or title}"))
+    strip = banner(trace.fate.value, ROLES[trace.fate], str(trace.sent or title))
     return Told("trace", f"trace: {title}", report, strip, tuple(sections(trace)), graph(trace.outcomes), markdown(trace, title))
 
 
@@ -58,9 +58,9 @@ def sections(trace: Trace) -> Iterator[str]:
     """The outcomes, each with the path as a picture and its hops, and what is taken for granted."""
     parts = []
     for outcome in trace.outcomes:
-        head = tag("h3", tag("b", shown(outcome.fate.value), kind=ROLES[outcome.fate]) + " " + shown(summary(outcome)))
+        head = tag("h3", pill(outcome.fate.value, ROLES[outcome.fate]) + " " + shown(summary(outcome)))
         settle = tag("p", tag("b", "help") + " " + shown(outcome.settle), kind="help") if outcome.settle else ""
-        parts.append(tag("article", head + settle + ladder(outcome.hops) + answers.hop_table(outcome.hops)))
+        parts.append(tag("article", head + settle + ladder(outcome.hops) + hop_table(outcome.hops)))
     yield section("outcomes", "What becomes of it", "".join(parts))
     if trace.assumptions:
         items = "".join(tag("li", shown(text)) for text in trace.assumptions)

@@ -12,38 +12,16 @@ from typing import Any
 from analyzer.query.connectivity.answer import Link
 from analyzer.report.connectivity import Answer, ConnectivityFormat
 from analyzer.report.connectivity._names import by_namespace, namespace_of, spaces_of, words
-from analyzer.report.connectivity._page import SCRIPT, STYLE
-from analyzer.report.page.shell import digest, embedded
+from analyzer.report.page import matrix
+from analyzer.report.page.shell import page
+from analyzer.report.page.style import MATRIX
 from analyzer.report.style import Style, safe
-
-PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'sha256-{script_hash}'; style-src 'sha256-{style_hash}'; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Who may talk to whom</title>
-<style>{style}</style>
-</head>
-<body>
-<header><h1>Who may talk to whom</h1><p id="summary"></p><label>Find <input id="find" type="search" placeholder="namespace or endpoint"></label></header>
-<main><section><div id="matrix"></div><p class="legend"><span class="all"></span> everything <span class="some"></span> some ports
-<span class="perhaps"></span> not certain <span class="none"></span> nothing; rows to columns</p></section><section id="detail" aria-live="polite"></section></main>
-<noscript>This page draws its matrix with a script of its own.</noscript>
-<script type="application/json" id="data">{data}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
 
 
 def write(answer: Answer, style: Style) -> Iterable[str]:
     """The page."""
     del style
-    return [
-        PAGE.format(script_hash=digest(SCRIPT), style_hash=digest(STYLE), style=STYLE, script=SCRIPT, data=embedded(data(answer)))
-    ]
+    return [page("who may talk to whom", [matrix.part()], data=data(answer), script=MATRIX)]
 
 
 def data(answer: Answer) -> dict[str, Any]:

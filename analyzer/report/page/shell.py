@@ -26,7 +26,7 @@ PAGE = """\
 </head>
 <body>
 <a class="skip" href="#main">to the report</a>
-<header><h1>Kubernetes networking: {title}</h1>{strip}<nav aria-label="Sections"><ul>{links}</ul></nav></header>
+<header><h1>Kubernetes networking: {title}</h1>{strip}{links}</header>
 <main id="main">{sections}</main>
 <script type="application/json" id="data">{data}</script>
 <script>{script}</script>
@@ -38,17 +38,22 @@ PAGE = """\
 def page(title: str, parts: Iterable[str], strip: str = "", data: Mapping[str, Any] | None = None, script: str = "") -> str:
     """A page of sections, of which empty ones are left out. ``strip`` is the answer in a line, as HTML; ``data`` is what ``script`` reads."""
     sections = list(filter(None, parts))
-    links = "".join(tag("li", tag("a", name, href=f"#{identifier}")) for identifier, name in map(heading, sections))
     return PAGE.format(
         policy=POLICY.format(script=digest(script), style=digest(STYLE)),
         title=shown(title),
         style=STYLE,
         strip=strip,
-        links=links,
+        links=links(sections) if len(sections) > 1 else "",
         sections="".join(sections),
         data=embedded(data or {}),
         script=script,
     )
+
+
+def links(sections: Iterable[str]) -> str:
+    """The ways to the sections."""
+    items = "".join(tag("li", tag("a", name, href=f"#{identifier}")) for identifier, name in map(heading, sections))
+    return tag("nav", tag("ul", items), aria_label="Sections")
 
 
 def heading(part: str) -> tuple[str, str]:

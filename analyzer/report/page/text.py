@@ -44,6 +44,17 @@ def section(identifier: str, title: str, content: str) -> str:
     )
 
 
+def pill(text: str, kind: str) -> str:
+    """A word that stands out: a severity, a verdict. ``kind`` is its class, such as ``error`` or ``proved``."""
+    return tag("b", shown(text), kind=f"pill {kind}")
+
+
+def banner(word: str, kind: str, *more: str) -> str:
+    """The answer of a page in a line: the word that counts, of the class ``kind``, and what else is to be said at once."""
+    head = tag("strong", shown(word[:1].upper() + word[1:]))
+    return tag("p", head + (tag("span", shown(" · ".join(more))) if more else ""), kind=f"outcome {kind}")
+
+
 def count(number: int, word: str) -> str:
     """A number with its word."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"

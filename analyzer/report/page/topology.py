@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from analyzer.report.graphs import Graph, Node, boxes
 from analyzer.report.page.path import cut
 from analyzer.report.page.text import section, shown
 
-ACROSS, WIDTH, GAP, LINE, TOP, LETTERS = 4, 250, 40, 20, 26, 34
+ACROSS, WIDTH, GAP, LINE, TOP, LETTERS, ROWS = 4, 250, 40, 20, 26, 34, 8
 LOOK = """\
 text { font: 12px sans-serif; fill: #222 } .name { font-weight: 600 } rect { fill: #f3f5f7; stroke: #566069 } .lost { fill: none; stroke: #b3261e; stroke-width: 2 }
 @media (prefers-color-scheme: dark) { text { fill: #ddd } rect { fill: #1e2227; stroke: #a4adb5 } .lost { stroke: #ff8a80 } }"""
@@ -28,7 +28,8 @@ def alone(found: Graph) -> str:
 
 def picture(found: Graph) -> str:
     """The boxes in rows, and the arrows over them; nothing without boxes."""
-    named = {box: nodes for box, nodes in boxes(found).items() if box}
+    ends = {name for edge in found.edges for name in (edge.source, edge.destination)}
+    named = {box: few(nodes, ends) for box, nodes in boxes(found).items() if box}
     if not named:
         return ""
     parts, places, height = drawn_boxes(named, networks(found))
@@ -43,6 +44,14 @@ def picture(found: Graph) -> str:
         f", and {len(arrows)} packets that are lost" if arrows else ""
     )
     return f'<svg class="topology" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{shown(label)}">{"".join((*parts, *arrows))}{rest}</svg>'
+
+
+def few(nodes: Sequence[Node], ends: Container[str]) -> list[Node]:
+    """The lines of a box: those that an arrow starts or ends at before others, and how many are left out."""
+    if len(nodes) <= ROWS:
+        return list(nodes)
+    kept = sorted(nodes, key=lambda node: node.name not in ends)[: ROWS - 1]
+    return [*(node for node in nodes if node in kept), Node("", f"… and {len(nodes) - len(kept)} more", nodes[0].box)]
 
 
 def is_loss(source: str, destination: str, places: Mapping[str, tuple[int, int]]) -> bool:
