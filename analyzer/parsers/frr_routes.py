@@ -20,11 +20,11 @@ from analyzer.source import Gap, Source, Span
 ROUTE = re.compile(
     r"(?P<code>[A-Za-z])(?P<flags>[>*qrbtoi ]{1,4}?) ?(?P<prefix>[0-9a-fA-F.:]+/\d+) (?:\[\d+/\d+\] ?)?(?P<way>.*)"
 )
-FURTHER = re.compile(r" {2,}[*>qrbto ]{0,3} +(?P<way>(via|is|directly|unreachable) .*)")
+FURTHER = re.compile(r" {2}[*>qrbto ]{0,3} *+(?P<way>(via|is|directly|unreachable) .*)")
 WAY = re.compile(
     r"(?:via (?P<via>[0-9a-fA-F.:]+)(?:, (?P<dev>[A-Za-z][^\s,]*))?|(?:is )?directly connected, (?P<on>[^\s,]+)|unreachable(?: \((?P<why>[^)]*)\))?)(?P<rest>.*)"
 )
-AROUND = re.compile(r"(Codes:|\s+[A-Za-z>*] - |VRF \S+:|IPv[46] unicast VRF|Routing entry|% |\s*$)")
+AROUND = re.compile(r"(Codes:|\s++[A-Za-z>*] - |VRF \S+:|IPv[46] unicast VRF|Routing entry|% |\s*$)")
 SOURCES: Mapping[str, str] = {
     "K": "kernel",
     "C": "connected",

@@ -17,6 +17,7 @@ from analyzer.parsers._words import is_json, refuse_errors
 from analyzer.source import Gap, Source, Span
 
 HEADING = re.compile(r"\s*(ID +)?Network +Next Hop")
+TITLE = re.compile(r"Network {1,40}Next Hop")
 ROW = re.compile(
     r"(?P<status>[SVINEX]?[*> ]{0,3}) *(?:\d+ +)?(?P<prefix>[0-9a-fA-F.:]+/\d+) +(?P<hop>[0-9a-fA-F.:]+|fictitious) .*"
 )
@@ -42,7 +43,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
             except UNREADABLE as problem:
                 lost.append(Span(source.path, number))
                 yield gap(source, number, reason(problem))
-    if routes or source.text.startswith(("Network not in table", "{")) or HEADING.search(source.text):
+    if routes or source.text.startswith(("Network not in table", "{")) or TITLE.search(source.text):
         at = routes[0].at if routes else Span(source.path, 1)
         exported = out["peer"] if out else ""
         part = out is not None or PART.search(source.path) is not None
@@ -94,5 +95,5 @@ PARSER = Parser(
     kind="gobgp-rib",
     read=read,
     names=(r"(kube-router_)?gobgp(_-\S+?)?_(g(lobal)?_rib|n(ei(ghbor)?)?_[0-9a-fA-F.:]+_adj-(in|out))(_\S+)?(\.json)?",),
-    content=re.compile(r"^\s+(ID +)?Network +Next Hop +AS_PATH\b|\A\s*\{\"[0-9a-f.:]+/\d+\":\[\{\"nlri\"", re.MULTILINE),
+    content=re.compile(r"^ {1,9}(ID {1,9})?Network {1,40}Next Hop {1,40}AS_PATH\b|\A\s*\{\"[0-9a-f.:]+/\d+\":\[\{\"nlri\"", re.MULTILINE),
 )
