@@ -51,77 +51,57 @@ class Measured:
 
 def workloads(folder: Path) -> Iterator[Workload]:
     """The workloads, the captures that they read written first."""
-    small, twenty, one, three = folder / "small", folder / "twenty", folder / "one", folder / "three"
+    small, twenty = folder / "small", folder / "twenty"
     write(small, Shape(2, 3, 10, 2))
     yield Workload("`analyze --help`", (*ANALYZE, "--help"), 0.1, 0)
     yield Workload("`analyze trace` of one packet, 2 nodes", (*ANALYZE, "trace", str(small), *QUESTION, "-q"), 0.4, 0)
     yield from about_policies(folder)
     write(twenty, Shape(20, 10, 1000, 2))
     yield Workload("all guarantees, 20 nodes, 200 pods, 1,000 services", (*ANALYZE, str(twenty), "-q"), 10, 0)
+    yield from large(folder)
+
+
+def large(folder: Path) -> Iterator[Workload]:
+    """The workloads on nodes with many services, of each of their kinds."""
+    one, native, ipvs, switched, cilium, three = (
+        folder / name for name in ("one", "native", "ipvs", "switch", "cilium", "three")
+    )
     write(one, Shape(1, 10, 10_000, 5))
-    yield Workload(
-        "one node, 10,000 services, 50,000 endpoints: read and prove pod-to-pod without NAT",
-        (*PROVE, str(one), "pod-to-pod-without-nat"),
-        4,
-        500,
-        True,
-    )
-    yield Workload("the same node: every path from the pods to every service", (*PROVE, str(one), "pod-to-service"), 5, 0, True)
+    yield proof("one node, 10,000 services, 50,000 endpoints", one, 4, 500)
+    yield every_path("the same node", one, 5)
     yield Workload("the same node: reading alone", (*PROVE, str(one), "read"), 0, 0, True)
-    yield Workload(
-        "the same node: 1,000 traces of one packet to a service, once it is read", (*PROVE, str(one), "trace"), 0, 0, True
-    )
-    native = folder / "native"
+    traces = "the same node: 1,000 traces of one packet to a service, once it is read"
+    yield Workload(traces, (*PROVE, str(one), "trace"), 0, 0, True)
     write(native, Shape(1, 10, 10_000, 2, native=True))
-    yield Workload(
-        "one node, 10,000 services in kube-proxy's nftables mode (40,000 elements): read and prove pod-to-pod without NAT",
-        (*PROVE, str(native), "pod-to-pod-without-nat"),
-        5,
-        1000,
-        True,
-    )
-    yield Workload(
-        "the same node: every path from the pods to every service", (*PROVE, str(native), "pod-to-service"), 0, 0, True
-    )
-    ipvs = folder / "ipvs"
+    yield proof("one node, 10,000 services in kube-proxy's nftables mode (40,000 elements)", native, 5, 1000)
+    yield every_path("the same node", native)
     balanced(ipvs, Shape(1, 10, 10_000, 2, native=True))
-    yield Workload(
-        "one node, 10,000 services in kube-proxy's IPVS mode: read and prove pod-to-pod without NAT",
-        (*PROVE, str(ipvs), "pod-to-pod-without-nat"),
-        5,
-        1000,
-        True,
-    )
-    yield Workload("the same node: every path from the pods to every service", (*PROVE, str(ipvs), "pod-to-service"), 0, 0, True)
-    switched = folder / "switch"
+    yield proof("one node, 10,000 services in kube-proxy's IPVS mode", ipvs, 5, 1000)
+    yield every_path("the same node", ipvs)
     switch(switched, 50_000)
-    yield Workload(
-        "one node, 50,000 flows of Open vSwitch: read and prove pod-to-pod without NAT",
-        (*PROVE, str(switched), "pod-to-pod-without-nat"),
-        5,
-        1000,
-        True,
-    )
-    cilium = folder / "cilium"
+    yield proof("one node, 50,000 flows of Open vSwitch", switched, 5, 1000)
     programmed(cilium, 10_000, 20_000)
-    yield Workload(
-        "two nodes, each with 10,000 services and 20,000 addresses in Cilium's maps: read and prove pod-to-pod without NAT",
-        (*PROVE, str(cilium), "pod-to-pod-without-nat"),
-        5,
-        1000,
-        True,
-    )
-    yield Workload(
-        "the same nodes: every path from the pods to every service", (*PROVE, str(cilium), "pod-to-service"), 0, 0, True
-    )
+    yield proof("two nodes, each with 10,000 services and 20,000 addresses in Cilium's maps", cilium, 5, 1000)
+    yield every_path("the same nodes", cilium)
     write(three, Shape(3, 10, 10_000, 5))
-    yield Workload(
-        "three such nodes: read and prove pod-to-pod without NAT", (*PROVE, str(three), "pod-to-pod-without-nat"), 6, 0, True
-    )
+    yield proof("three such nodes", three, 6)
     for services in (1000, 2000, 4000, 8000):
         curve = folder / f"curve-{services}"
         write(curve, Shape(3, 10, services, 5))
         yield Workload(f"the curve: 3 nodes, {services:,} services", (*PROVE, str(curve), "pod-to-pod-without-nat"), 0, 0, True)
+
+
+def proof(what: str, capture: Path, seconds: float = 0, megabytes: int = 0) -> Workload:
+    """Reading a capture, and the proof that pods reach each other without NAT."""
+    command = (*PROVE, str(capture), "pod-to-pod-without-nat")
+    return Workload(f"{what}: read and prove pod-to-pod without NAT", command, seconds, megabytes, True)
+
+
+def every_path(what: str, capture: Path, seconds: float = 0) -> Workload:
+    """Every path from the pods to every service of a capture."""
+    return Workload(
+        f"{what}: every path from the pods to every service", (*PROVE, str(capture), "pod-to-service"), seconds, 0, True
+    )
 
 
 def about_policies(folder: Path) -> Iterator[Workload]:

@@ -6,4 +6,5 @@ import sys
 
 from tests.systems.document import document
 
-sys.stdout.write(document())
+if __name__ == "__main__":
+    sys.stdout.write(document())
