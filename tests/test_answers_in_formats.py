@@ -13,7 +13,7 @@ import pytest
 
 from analyzer.cli import run
 from analyzer.cli.outputs import TOLD
-from tests.test_formats_for_tools import check_github, check_gitlab, check_junit, check_markdown, check_sarif
+from tests.format_checks import check_github, check_gitlab, check_junit, check_markdown, check_sarif
 from tests.test_page import asked, browser, opened
 
 ROOT = Path(__file__).parent.parent

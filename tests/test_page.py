@@ -18,7 +18,7 @@ from analyzer.findings import Finding, Report, Severity
 from analyzer.report.html import write
 from analyzer.report.style import Style, safe
 from analyzer.source import Span
-from tests.test_formats_for_tools import hostile
+from tests.format_checks import hostile
 
 ROOT = Path(__file__).parent.parent
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
