@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+OPEN_VSWITCH = ("ovs-show", "ovs-flows", "ovs-list", "ovs-ports", "ovs-groups", "ovs-datapath")
+OVN = ("ovn-show", "ovn-list", "ovn-chassis", "ovn-flows")
+
 
 @dataclass(frozen=True, slots=True)
 class System:

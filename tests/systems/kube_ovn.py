@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from tests.systems import System
+from tests.systems import OPEN_VSWITCH, OVN, System
 
 SYSTEM = System(
     title="Kube-OVN",
     order=9,
-    parsers=(
-        "cni-config",
-        "ovs-show",
-        "ovs-flows",
-        "ovs-list",
-        "ovs-ports",
-        "ovs-groups",
-        "ovs-datapath",
-        "ovn-show",
-        "ovn-list",
-        "ovn-chassis",
-        "ovn-flows",
-        "ip-addr",
-        "ip-route",
-        "iptables-save",
-        "ipset",
-        "kubernetes",
-    ),
+    parsers=("cni-config", *OPEN_VSWITCH, *OVN, "ip-addr", "ip-route", "iptables-save", "ipset", "kubernetes"),
     plugins=("kube-ovn",),
     profile="kube-ovn",
     settings=("kube_ovn",),

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from tests.systems import System
+from tests.systems import OPEN_VSWITCH, OVN, System
 
 SYSTEM = System(
     title="OVN-Kubernetes",
     order=8,
-    parsers=(
-        "cni-config",
-        "ovs-show",
-        "ovs-flows",
-        "ovs-list",
-        "ovs-ports",
-        "ovs-groups",
-        "ovs-datapath",
-        "ovn-show",
-        "ovn-list",
-        "ovsdb-file",
-        "ovn-chassis",
-        "ovn-flows",
-        "ip-addr",
-        "ip-route",
-        "nft",
-        "iptables-save",
-        "kubernetes",
-    ),
+    parsers=("cni-config", *OPEN_VSWITCH, *OVN, "ovsdb-file", "ip-addr", "ip-route", "nft", "iptables-save", "kubernetes"),
     plugins=("ovn-k8s-cni-overlay",),
     profile="ovn-kubernetes",
     settings=("ovn_kubernetes",),
