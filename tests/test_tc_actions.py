@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,12 +11,14 @@ from analyzer.facts.netfilter import RulesetFact
 from analyzer.facts.system import FilterFact
 from analyzer.model.network import Network
 from analyzer.parsers import iptables_save, tc_filter
-from analyzer.solve.concrete import walk
+from analyzer.query.endpoints import endpoints
+from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.packet import Fate
 from analyzer.transfer.graph import NetworkProgram
-from tests.lowered import outcomes
+from tests.lowered import agree, outcomes, walked
 from tests.test_lowering_netfilter import ROUTER, facts, network
 from tests.test_picked_ports import request
+from tests.test_walk import asked, build, host_gw, node
 
 DROP = "gact action drop\n\t random type none pass val 0"
 CASES = [
@@ -60,3 +63,21 @@ def test_marks_that_are_shifted_are_not_followed() -> None:
     text = "*mangle\n:PREROUTING ACCEPT\n-A PREROUTING -j CONNMARK --save-mark --nfmask 0xff --ctmask 0xff00 --left-shift-mark 8\nCOMMIT\n"
     (ruleset,) = (item for item in facts(iptables_save.PARSER, "n/iptables-save", text) if isinstance(item, RulesetFact))
     assert "--left-shift-mark" in str(ruleset.tables["mangle"]["PREROUTING"].rules[0].target)
+
+
+UPLINK = "# dev eth0 egress\nfilter protocol {} pref 1 matchall chain 0 handle 0x1 \n\taction order 1: " + DROP + "\n"
+
+
+@pytest.mark.parametrize(("protocol", "wanted"), [("ip", Fate.UNREACHABLE), ("all", Fate.UNREACHABLE), ("ipv6", Fate.REACHABLE)])
+@pytest.mark.parametrize("source", ["node:n1", "default/p11"])
+def test_what_leaves_the_capture_passes_the_filters_of_the_uplink(
+    protocol: str, wanted: Fate, source: str, tmp_path: Path
+) -> None:
+    routed = "default via 192.168.9.254 dev eth0\n"
+    made = build(tmp_path, node(1, routed, tc_filter=UPLINK.format(protocol)), host_gw(2, 1))
+    told = asked(made, source, "203.0.113.9")
+    assert told.fate is wanted, told.outcomes
+    scope = endpoints(made, source)[0].scope
+    assert told.packet is not None
+    assert scope is not None
+    assert agree(outcomes(NetworkProgram(made, 4), Flow(scope, told.packet)), walked(told))

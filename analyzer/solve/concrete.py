@@ -13,7 +13,7 @@ from functools import lru_cache
 from analyzer.addresses import Address
 from analyzer.model.later_packets import later_answers_differ
 from analyzer.model.network import Interface, Network
-from analyzer.solve import delivery, discovering, internet, links, teaching
+from analyzer.solve import delivery, discovering, internet, links, sockets, teaching
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.oracle import Oracle, explore, fate_of
 from analyzer.solve.packet import ACK, PICKED, SYN, TCP, Fate, Hop, Outcome, Packet, Trace
@@ -205,7 +205,7 @@ def received(state: Walk, flow: Flow, end: Delivered) -> Outcome:
     """A request that arrived: is it taken, and does the reply come back?"""
     packet, sent = end.at.packet, flow.packet
     state.hops[:] = end.hops
-    taken = delivery.taken(state, end)
+    taken = sockets.of_tunnel(state, end) or delivery.taken(state, end)
     seen = Outcome(
         Fate.REACHABLE,
         delivery.receiver(state.index, end.scope, packet),

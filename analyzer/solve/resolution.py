@@ -113,7 +113,7 @@ def by_asking(
     """Asks who has the next hop, and sends to whoever answers."""
     found = ask(walk, space, at, next_hop, packet.packet)
     if isinstance(found, Left):
-        return underlay.leave(walk, at, next_hop, packet, route)
+        return to_outsider(walk, space, at, next_hop, packet, route)
     if isinstance(found, Undecided):
         return walk.undecided(found.reason, found.at, found.settle)
     if isinstance(found, Dropped):
@@ -143,6 +143,16 @@ def to_mac(walk: Walk, at: Interface, next_hop: Address, frame: Frame, packet: H
         return endings
     del walk.hops[mark:]
     return underlay.unclaimed(walk, at, next_hop, packet, route, hardware_text(frame.destination), frame.said_at)
+
+
+def to_outsider(walk: Walk, space: Space, at: Interface, next_hop: Address, packet: HookPacket, route: Route) -> Endings:
+    """To a host outside that answers: the frame is sent as any other, and may be lost before it leaves (tc, bridges, switches)."""
+    mark = len(walk.hops)
+    endings = links.transmit(walk, at, Frame(space.links[at.device].mac or 0, discovery.OUTSIDER, packet))
+    if not isinstance(best(endings), Left):
+        return endings
+    del walk.hops[mark:]
+    return underlay.leave(walk, at, next_hop, packet, route)
 
 
 def ask(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet) -> Answered | Left | Dropped | Undecided:

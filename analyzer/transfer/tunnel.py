@@ -20,6 +20,7 @@ from analyzer.transfer.ir import (
     Drop,
     End,
     Field,
+    If,
     Transfer,
     Unknown,
 )
@@ -28,13 +29,14 @@ from analyzer.transfer.other_version import outer as around_other
 from analyzer.transfer.ovs_ports import arrivals
 from analyzer.transfer.reach import at_endpoint, flood, group_members, is_group
 from analyzer.transfer.sizes import wrapped
-from analyzer.transfer.space import Context, by_value, call, dispatch, drop, flattened, goto, seq
+from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, dispatch, drop, flattened, goto, seq
 
 UDP, SIT = 17, 41
 PROTOCOLS = {"ipip": 4, "sit": 41, "gre": 47, "gretap": 47, "ip6tnl": 41, "ip6gre": 47}
 EVERY_PORT: Ranges = ((1, 65535),)
 LOCAL_PORTS = (32768, 60999)
 """ip_local_port_range, as the kernel has it by default (net/ipv4/af_inet.c)."""
+PLAIN = "it is sent to the port of a tunnel, and is no packet of one"
 FORGOTTEN = (Field.STATE, Field.STATUS, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
 
 
@@ -219,7 +221,7 @@ def to_peer(context: Context, at: Interface, peer: WireguardPeerFact) -> Transfe
 def devices(context: Context, scope: Scope) -> Iterator[tuple[Interface, LinkFact]]:
     """The tunnel devices whose socket is in the namespace."""
     for at, owner in context.network.sockets.items():
-        if owner == scope and (link := context.link(at)) is not None:
+        if owner == scope and (link := context.link(at)) is not None and link.up:
             yield at, link
 
 
@@ -243,11 +245,19 @@ def arrival(context: Context, scope: Scope, otherwise: Transfer) -> Transfer:
     rows_of: dict[int, Transfer] = {port: taken_out(context, scope, group) for port, group in ports.items()}
     rows_of |= {port: seq(Decapsulate(), goto(scope, "cilium overlay", at.device)) for port, at in of_programs(context, scope)}
     rows_of |= arrivals(context, scope)
+    rows_of = {**dict.fromkeys(set_elsewhere(context, scope), If(OF_TUNNEL, otherwise, drop(PLAIN))), **rows_of}
     by_port = by_value(Field.DESTINATION_PORT, rows_of, otherwise)
     rows: dict[int, Transfer] = {number: taken_out(context, scope, group) for number, group in protocols.items()}
     if rows_of:
         rows[UDP] = by_port
     return by_value(Field.PROTOCOL, rows, otherwise)
+
+
+def set_elsewhere(context: Context, scope: Scope) -> Iterator[int]:
+    """The ports of tunnel devices whose far ends a program sets: what is no packet of a tunnel ends there too (``vxlan_rcv``, ``geneve_udp_encap_recv``)."""
+    for _, link in devices(context, scope):
+        if isinstance(link.kind, Geneve) or (isinstance(link.kind, Vxlan) and of_family(link.kind, context.family)):
+            yield link.kind.port
 
 
 def of_programs(context: Context, scope: Scope) -> Iterator[tuple[int, Interface]]:

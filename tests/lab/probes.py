@@ -14,6 +14,8 @@ from tests.lab.plan import GATEWAY, NODE_PORTS, POD_PORTS, Node
 OUTSIDE = "outside"
 SIZES = (100, 1272, 1380, 1381, 1410, 1430, 1431, 1452, 1480, 1481, 3000)
 SIZED = 0.25
+VXLAN_PORT = 8472
+"""That of flannel's tunnels, whose socket the kernel reads itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ def _node_targets(lab: Lab, node: Node, family: int) -> Iterator[Target]:
     address, enter = node.address(family), _enter(lab, node)
     yield Target(address, NODE_PORTS[0], enter)
     yield Target(address, 81, enter, ("TCP", "UDP"))
+    if lab.scenario.overlay == "vxlan":
+        yield Target(address, VXLAN_PORT, enter, ("UDP",))
     for service in lab.services:
         if service.node_port and family in service.addresses:
             yield Target(address, service.node_port, enter, ("TCP", "UDP"))
