@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from analyzer.api import Capture, load
 from analyzer.findings import Verdict
+from analyzer.query.rules import check
 from analyzer.solve.packet import Fate
 from analyzer.transfer.graph import NetworkProgram
 from tests.lab import compare, engines, ovn
@@ -110,16 +112,41 @@ def test_guarantees_through_ovn_are_decided(captured: Capture) -> None:
     assert verdicts["pod-to-pod"] is Verdict.REFUTED
 
 
+@pytest.mark.parametrize("six", [False, True], ids=["IPv4", "IPv6"])
 @pytest.mark.parametrize(("port", "drops"), [(8080, False), (8081, True)])
-def test_the_switch_traces_the_same(lab: Lab, captured: Capture, port: int, drops: bool) -> None:
+def test_the_switch_traces_the_same(lab: Lab, captured: Capture, port: int, drops: bool, six: bool) -> None:
     source, target = lab.pods[1], lab.pods[0]
-    mac = ovn.mac_of
+    mac, (kind, names) = ovn.mac_of, ("tcp6", "ipv6") if six else ("tcp", "nw")
     text = ovn.traced(
         lab,
         lab.nodes[0],
-        f"in_port=veth{source.name},tcp,dl_src={mac(source.addresses[0])},dl_dst={mac(target.addresses[0])},nw_src={source.addresses[0]},"
-        f"nw_dst={target.addresses[0]},nw_ttl=64,tp_dst={port},tcp_flags=syn",
+        f"in_port=veth{source.name},{kind},dl_src={mac(source.addresses[0])},dl_dst={mac(target.addresses[0])},{names}_src={source.addresses[six]},"
+        f"{names}_dst={target.addresses[six]},nw_ttl=64,tp_dst={port},tcp_flags=syn",
     )
-    told = compare.predict(captured, Probe(source.key, target.addresses[0], "TCP", port, 22000))
+    told = compare.predict(captured, Probe(source.key, target.addresses[six], "TCP", port, 22000))
     assert (text.strip().splitlines()[-1] == "Datapath actions: drop") is drops
     assert ("drops the packet" in told.outcomes[0].reason) is drops
+
+
+def test_rules_find_nothing_in_a_network_that_follows_its_databases(captured: Capture) -> None:
+    assert not [
+        finding for finding in check(captured.given.network) if finding.rule.startswith(("logical-", "chassis-", "switch-"))
+    ]
+
+
+def test_rules_find_what_does_not_follow_the_databases(lab: Lab, tmp_path: Path) -> None:
+    """A controller that stands still keeps the old backends, and the binding of an interface that is gone."""
+    first, second = lab.nodes
+    ends = [f"{ovn.address_of(lab, name)}:8080" for name in ("a2", "b1")]
+    balancer = f"{ovn.NORTH} --may-exist --wait=sb lb-add web {ovn.SERVICE}:80 {{}} tcp"
+    lab.run(second.name, "ovn-appctl -t ovn-controller debug/pause; ovs-vsctl del-port br-int vethb2")
+    lab.run(first.name, balancer.format(ends[0]))
+    try:
+        capture(lab, tmp_path)
+    finally:
+        lab.run(second.name, "ovs-vsctl add-port br-int vethb2 -- set interface vethb2 external_ids:iface-id=default_b2")
+        lab.run(second.name, "ovn-appctl -t ovn-controller debug/resume")
+        lab.run(first.name, balancer.format(",".join(ends)))
+    found = [(finding.rule, str(finding.at.path)) for finding in check(load(tmp_path).given.network)]
+    assert ("logical-balancer-stale", "nodes/node-b/ovs-ofctl_dump-flows_br-int") in found
+    assert "logical-port-without-interface" in {rule for rule, _ in found}

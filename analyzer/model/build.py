@@ -11,7 +11,7 @@ from dataclasses import replace
 from analyzer.facts.base import Fact
 from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
 from analyzer.facts.links import NamespaceIdFact
-from analyzer.facts.ovn import ChassisFact, LogicalPortFact
+from analyzer.facts.ovn import ChassisFact, LogicalObjectFact, LogicalPortFact
 from analyzer.facts.routes import TableNameFact
 from analyzer.facts.system import SubnetFileFact
 from analyzer.model.attachments import attachments, by_node, node_names, owners
@@ -74,6 +74,7 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
         pods_of=by_node(pods),
         fabric=fabric(wanted, known.all(CniConfigFact), spaces),
         logical_ports=tuple(dict.fromkeys(known.all(LogicalPortFact))),
+        logical_objects=tuple(dict.fromkeys(known.all(LogicalObjectFact))),
         chassis=tuple(dict.fromkeys(known.all(ChassisFact))),
         routers=routers(known, every),
     )

@@ -14,7 +14,7 @@ from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardPe
 from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
 from analyzer.facts.netfilter import IpsetFact, NftChainFact, RulesetFact
 from analyzer.facts.nftables import NftTableFact
-from analyzer.facts.ovn import ChassisFact, LogicalPortFact
+from analyzer.facts.ovn import ChassisFact, LogicalObjectFact, LogicalPortFact
 from analyzer.facts.routes import NextHopFact, RouteAnswerFact, RouteFact, RoutingRuleFact
 from analyzer.facts.system import (
     ConnectionFact,
@@ -140,7 +140,7 @@ class Network:
     tunnel's outer packets are sent and received, for every tunnel device. ``owners``: the interfaces that hold an address.
     ``segment_of`` finds the layer-2 network of an outside interface. A pod's interface whose other end is a port of Open vSwitch is
     outside too, and so are the switch's own ports: what the switch does is not captured.
-    ``logical_ports`` and ``chassis`` are OVN's, each once, from whichever node's files.
+    ``logical_ports``, ``logical_objects`` and ``chassis`` are OVN's, each once, from whichever node's files.
     ``fabric``: the cloud whose network answers for pods' addresses; empty where there is no sign of one.
     ``node_names``: the captured node (the folder's name) of each Node object, by the object's name. ``pods_of``: the attachments with a
     namespace of their own, by captured node. ``routers``: the routing daemons of the nodes, by captured node.
@@ -163,5 +163,6 @@ class Network:
     pods_of: Mapping[str, tuple[Attachment, ...]] = field(default_factory=dict)
     fabric: str = ""
     logical_ports: tuple[LogicalPortFact, ...] = ()
+    logical_objects: tuple[LogicalObjectFact, ...] = ()
     chassis: tuple[ChassisFact, ...] = ()
     routers: Mapping[str, Router] = field(default_factory=dict)

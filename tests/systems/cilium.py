@@ -50,6 +50,6 @@ SYSTEM = System(
         "cilium-policy/**/*.yaml",
         "manifests/kubernetes-kops/privatecilium/*",
     ),
-    limits="eBPF programs are not read: what they do is modelled from their maps, and named as an assumption; without the maps it is open. Open as well: IPv6, services from outside "
-    "(node ports, external addresses) where packets go by the host's stack (legacy host routing) or backends answer themselves (DSR), services for the host's own sockets, L7 proxies, mutual authentication, host policies, egress gateways, IPsec and WireGuard between nodes. No eBPF runs in the lab: samples are written after the sources.",
+    limits="eBPF programs are not read: what they do is modelled from their maps, and named as an assumption; without the maps it is open. Open as well: services from outside "
+    "(node ports, external addresses) where packets go by the host's stack (legacy host routing) or backends answer themselves (DSR), services for the host's own sockets, L7 proxies, mutual authentication, host policies, an endpoint that reaches itself by a service in IPv6, neighbour discovery of the host where each endpoint has a route, egress gateways, IPsec and WireGuard between nodes. No eBPF runs in the lab: samples are written after the sources.",
 )
