@@ -51,6 +51,7 @@ def policy(number: int, draw: random.Random) -> str:
 """
         for other, who in (place(draw) for _ in range(draw.randrange(2, 5)))
     )
+    block = draw.randrange(256)
     return f"""apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -82,9 +83,9 @@ spec:
       port: 53
   - to:
     - ipBlock:
-        cidr: 10.{draw.randrange(256)}.0.0/16
+        cidr: 10.{block}.0.0/16
         except:
-        - 10.{draw.randrange(256)}.{draw.randrange(256)}.0/24
+        - 10.{block}.{draw.randrange(256)}.0/24
 """
 
 

@@ -82,12 +82,14 @@ class Universe:
 
     def sides(self, peer: Peer) -> Sides:
         """The classes for which the test holds for sure, and for which it may hold. Remembered by which object the test is, too: hashing large
-        tests again and again takes longer than all the rest."""
+        tests again and again takes longer than all the rest, and hashing a union takes longer than uniting."""
         found = self.objects.get(id(peer))
         if found is None:
-            known = self.memory.get(peer)
+            known = None if isinstance(peer, AnyOf) else self.memory.get(peer)
             if known is None:
-                known = self.memory[peer] = self._sides(peer)
+                known = self._sides(peer)
+                if not isinstance(peer, AnyOf):
+                    self.memory[peer] = known
             found = self.objects[id(peer)] = (peer, known)
         return found[1]
 

@@ -20,7 +20,7 @@ from analyzer.policy.classes import Universe, united, universe_of
 from analyzer.policy.entities import Entity, NamedPort
 from analyzer.policy.folding import Applied, Cell, Fold, crossed, merged
 from analyzer.policy.planes import PolicySet
-from analyzer.policy.terms import EVERYONE, Peer, Traffic
+from analyzer.policy.terms import EVERYONE, Peer, PortName, Traffic, distinct_leaves
 from analyzer.policy.tiers import Action, Direction, Plane, Policy, Rule, Rules, Tier
 
 Key = tuple[tuple[Applied, ...], tuple[NamedPort, ...], tuple[tuple[bool, bool], ...]]
@@ -102,9 +102,9 @@ def vocabulary(policies: PolicySet, family: int) -> tuple[Universe, Atoms]:
     """The classes and the boxes of flows that the policies tell apart."""
     known = tuple(policies.policies())
     rules = [rule for policy in known for direction in Direction for rule in rules_of(policy, direction)]
-    peers = list(dict.fromkeys([*(policy.subject for policy in known), *(p for rule in rules for p in (rule.peer, rule.own))]))
-    traffic = list(dict.fromkeys(rule.traffic for rule in rules))
-    names = {name for term in traffic for name in names_in(term)}
+    peers = distinct_leaves([*(policy.subject for policy in known), *(p for rule in rules for p in (rule.peer, rule.own))])
+    traffic = distinct_leaves(rule.traffic for rule in rules)
+    names = {leaf.name for leaf in traffic if isinstance(leaf, PortName)}
     universe = universe_of(policies.world.entities, peers, names, family)
     return universe, atoms_of(traffic, (port for item in universe.classes for port in item.ports))
 

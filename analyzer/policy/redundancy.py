@@ -191,7 +191,7 @@ def common(own: Sequence[Rectangle], rest: Sequence[Rectangle]) -> int:
 def inside(rectangles: Sequence[Rectangle], others: Iterable[Rectangle]) -> bool:
     """Whether nothing of some rectangles is outside others."""
     known = list(others)
-    return not any(minus(one, known) for one in rectangles)
+    return not any(minus(one, [other for other in known if one[0] & other[0] and one[1] & other[1]]) for one in rectangles)
 
 
 def minus(rectangle: Rectangle, others: Iterable[Rectangle]) -> list[Rectangle]:

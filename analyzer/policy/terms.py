@@ -17,6 +17,7 @@ from analyzer.ranges import Ranges
 from analyzer.source import Span
 
 T = TypeVar("T")
+Test = TypeVar("Test", "Peer", "Traffic")
 ALL_PROTOCOLS: Ranges = ((0, 255),)
 ALL_PORTS: Ranges = ((0, 65535),)
 
@@ -219,3 +220,20 @@ def leaves(test: Peer | Traffic) -> Iterator[Leaf]:
 def opaque_in(test: Peer | Traffic) -> Iterator[Opaque]:
     """The tests inside a test whose value is not known."""
     return (leaf for leaf in leaves(test) if isinstance(leaf, Opaque))
+
+
+def distinct_leaves(tests: Iterable[Test]) -> list[Test]:
+    """The leaves of any of the tests, each object once: what many tests share is gone through once."""
+    waiting, seen, found = list(tests), set[int](), list[Test]()
+    while waiting:
+        term = waiting.pop()
+        if id(term) in seen:
+            continue
+        seen.add(id(term))
+        if isinstance(term, (All, AnyOf)):
+            waiting.extend(term.terms)
+        elif isinstance(term, Not):
+            waiting.append(term.term)
+        else:
+            found.append(term)
+    return found

@@ -87,6 +87,10 @@ class Policy:
     plane: str = "cluster"
     readable: bool = True
 
+    def __hash__(self) -> int:
+        """By its name alone: policies are looked up often, and their rules are long."""
+        return hash((self.kind, self.namespace, self.name))
+
     def direction(self, direction: Direction) -> Rules | None:
         """What it says in the direction."""
         return self.ingress if direction is Direction.INGRESS else self.egress

@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 from analyzer.facts.kubernetes import PodFact, ServiceFact
 from analyzer.model.network import Network
+from analyzer.policy.bits import members
+from analyzer.policy.classes import Universe
 from analyzer.policy.decision import decide
 from analyzer.policy.entities import Entity, Flow, NamedPort
 from analyzer.policy.evaluation import matches
 from analyzer.policy.terms import Kind
-from analyzer.policy.tiers import Action, Direction, Policy, Rule
+from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules
 from analyzer.query.policies import Policies, of_network
 from analyzer.query.state import backends, pods_by_name
 
@@ -88,24 +90,35 @@ def without_names(network: Network) -> Iterator[Unasked]:
     if policies.none or next(dns_pods(network), None) or any(name.startswith(LOCAL) for _, name in network.cluster.pods):
         return
     told: set[str] = set()
-    for members in policies.factors(policies.families()[0]).universe.members:
-        entity = next(iter(members), None)  # policies treat all of a class alike
+    universe = policies.factors(policies.families()[0]).universe
+    for entities, selecting in zip(universe.members, sending(policies, universe), strict=True):
+        entity = next(iter(entities), None)  # policies treat all of a class alike
         if entity is None or entity.kind is not Kind.POD:
             continue
-        tiers = policies.all.selecting(entity, 4, Direction.EGRESS)
-        own = [item.policy for tier in tiers for item in tier if item.rules.isolates and sends_something(item.policy)]
-        rules = [rule for tier in tiers for item in tier for rule in item.rules.rules if rule.action is not Action.DENY]
-        if not own or str(own[0]) in told:
+        own = next((policy for policy, rules, _ in selecting if rules.isolates and sends_something(policy)), None)
+        if own is None or str(own) in told:
             continue
-        unasked = tuple(name for name, number in PROTOCOLS if not any(for_names(rule, number) for rule in rules))
+        unasked = tuple(name for name, _ in PROTOCOLS if not any(name in asked for _, _, asked in selecting))
         if unasked:
-            told.add(str(own[0]))
-            yield Unasked(own[0], entity, unasked)
+            told.add(str(own))
+            yield Unasked(own, entity, unasked)
+
+
+def sending(policies: Policies, universe: Universe) -> list[list[tuple[Policy, Rules, frozenset[str]]]]:
+    """For each class the policies that select it in egress, or may, with their rules and the protocols by which these may let ask for names."""
+    found: list[list[tuple[Policy, Rules, frozenset[str]]]] = [[] for _ in universe.members]
+    for policy in policies.all.policies():
+        if (rules := policy.egress) is not None:
+            asked = frozenset(name for name, number in PROTOCOLS if any(for_names(rule, number) for rule in rules.rules))
+            for position in members(universe.sides(policy.subject)[1]):
+                found[position].append((policy, rules, asked))
+    return found
 
 
 def for_names(rule: Rule, protocol: int) -> bool:
     """Whether a rule may be for questions to a DNS server, by its ports: its own port, or one that it answers on behind a service."""
-    return any(matches(rule.traffic, Flow(4, protocol, port), SERVER) is not False for port in PORTS)
+    asked = (matches(rule.traffic, Flow(4, protocol, port), SERVER) for port in PORTS)
+    return rule.action is not Action.DENY and any(value is not False for value in asked)
 
 
 def may_ask(policies: Policies, pod: PodFact, answering: PodFact, port: int) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
@@ -75,6 +76,12 @@ def types(spec: View) -> tuple[str, ...]:
     return TYPES if spec.value.get("egress") else ("Ingress",)
 
 
+@lru_cache(maxsize=1 << 12)
+def pods_in(within: Peer, pods: Peer) -> Peer:
+    """Pods of namespaces: one object for equal ones."""
+    return All((PODS, *(term for term in (within, pods) if term != EVERYONE)))
+
+
 class Reader:
     """Reads the rules of one policy."""
 
@@ -111,7 +118,7 @@ class Reader:
         if "namespaceSelector" in chosen:
             within = selector(item.part("namespaceSelector"), Of.NAMESPACE)
         pods = selector(item.part("podSelector"), Of.POD) if "podSelector" in chosen else EVERYONE
-        return All((PODS, *(term for term in (within, pods) if term != EVERYONE)))
+        return pods_in(within, pods)
 
     def block(self, view: View) -> Peer:
         """An ipBlock: the addresses of ``cidr`` that are in none of ``except``."""

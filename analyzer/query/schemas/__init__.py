@@ -47,8 +47,29 @@ def problems(version: str, kind: str, document: Mapping[str, Any]) -> Iterator[P
     """What an object says that its kind does not allow; nothing for kinds that are not Kubernetes' own."""
     table = schemas()
     number = table.kinds.get(f"{version}/{kind}")
-    if number is not None:
+    if number is not None and not allowed(table.types, number, document):
         yield from of_object(table.types, number, document, ())
+
+
+def allowed(types: Types, kind: Any, value: Any) -> bool:
+    """Whether there is no problem with a value of a type: what most are asked for, without what words about one need."""
+    if isinstance(kind, str):
+        return fits(kind, value)
+    if isinstance(kind, int):
+        return isinstance(value, dict) and allowed_object(types, types[kind], value)
+    if isinstance(kind, list):
+        return isinstance(value, list) and all(item is None or allowed(types, kind[0], item) for item in value)
+    return isinstance(value, dict) and all(item is None or allowed(types, kind["of"], item) for item in value.values())
+
+
+def allowed_object(types: Types, kind: Any, value: dict[str, Any]) -> bool:
+    """The same of an object."""
+    fields = kind["fields"]
+    for key, inside in value.items():
+        found = fields.get(key)
+        if found is None or not (inside is None or allowed(types, found[0], inside)):
+            return False
+    return all(value.get(key) is not None for key in kind["required"])
 
 
 def of_object(types: Types, number: int, value: Mapping[str, Any], path: tuple[Key, ...]) -> Iterator[Problem]:
@@ -102,10 +123,10 @@ WORDS = {
 
 def fits(kind: str, value: Any) -> bool:
     """Whether a value is of a simple type. A whole number may be written 1.0 (encoding/json does not take it; sigs.k8s.io/yaml writes 1 for it)."""
+    if kind == "string":
+        return isinstance(value, str)
     truth = isinstance(value, bool)
     match kind:
-        case "string":
-            return isinstance(value, str)
         case "integer":
             return not truth and (isinstance(value, int) or (isinstance(value, float) and value.is_integer()))
         case "number":
