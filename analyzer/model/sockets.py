@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from analyzer.addresses import Address
 from analyzer.facts.system import ListenerFact
-from analyzer.model.network import Namespace, Network
+from analyzer.model.network import Namespace
 
 OWN = "no socket of {} that listens on its own addresses is transparent"
 NOT_CAPTURED = "no transparent socket of {} takes packets for others (its sockets were not captured)"
-RULES = frozenset({"iptables-save", "iptables-list", "nft"})
+STATEFUL = ("state", "--syn", "--tcp-flags", "statistic", "recent", "connmark", "CONNMARK")
 
 
 def maybe_transparent(space: Namespace, wildcard: bool) -> tuple[ListenerFact, ...]:
@@ -38,7 +38,13 @@ def taken_for_granted(space: Namespace) -> str:
     return (NOT_CAPTURED if space.listeners is None else OWN).format(space.scope)
 
 
-def transparent_proxies(network: Network) -> bool:
-    """Whether some rule gives packets to transparent sockets; networks without text are taken to have one."""
-    texts = [source.text for source in network.sources.values() if source.kind in RULES]
-    return not network.sources or any("TPROXY" in text or "tproxy" in text for text in texts)
+def told_by_state(space: Namespace) -> bool:
+    """Whether rules may give the first packets of a connection to a transparent socket and not the later ones: where TPROXY does not look at the
+    state, it takes those too, and it does not matter which rule did."""
+    if any("tproxy" in rule.text for table in space.nft_tables for chain in table.chains.values() for rule in chain.rules):
+        return True
+    for ruleset in space.rulesets:
+        texts = [chain.rules.whole() for chain in ruleset.tables.get("mangle", {}).values()]
+        if any(" TPROXY " in text for text in texts) and any(word in text for text in texts for word in STATEFUL):
+            return True
+    return False

@@ -39,6 +39,17 @@ RANDOM = frozenset({"random", "fully-random"})
 KNOWN = frozenset({"family", "addr", "port", "flags", "type_flags"})
 
 
+CARRIED = {
+    "tcp": "tcp",
+    "udp": "udp",
+    "udplite": "udplite",
+    "sctp": "sctp",
+    "dccp": "dccp",
+    "icmp": "icmp",
+    "icmpv6": "ipv6-icmp",
+}
+
+
 def typed(nodes: Sequence[Node]) -> tuple[Statement, ...]:
     """A rule's statements. One that is not understood stays as a test where it can be no more, else as a target."""
     found: list[Statement] = []
@@ -69,7 +80,17 @@ def statement(node: Node) -> list[Statement]:
         return [] if name in ("counter", "comment", "last") else [Pass(str(name))]
     if node == {"xt": {"type": "match", "name": "comment"}}:
         return []
-    return [STATEMENTS[str(name)](inner)]
+    made = STATEMENTS[str(name)](inner)
+    return [*implied(inner), made] if isinstance(made, UnknownMatch) and name == "match" else [made]
+
+
+def implied(inner: Node) -> list[Statement]:
+    """The protocol that a field of a header asks for (payload.c ``payload_gen_dependency`` of nft), where the rest of the test is not understood."""
+    match inner:
+        case {"left": {"payload": {"protocol": str(header)}}} if header in CARRIED:
+            return [match({"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": CARRIED[header]})]
+        case _:
+            return []
 
 
 def match(inner: Node) -> Statement:

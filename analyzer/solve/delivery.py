@@ -6,6 +6,7 @@ After net/ipv4/{icmp,udp,tcp_ipv4}.c: without a socket UDP is answered by "port 
 from __future__ import annotations
 
 from analyzer.addresses import Address
+from analyzer.facts.routes import LOCAL
 from analyzer.facts.system import ListenerFact
 from analyzer.model.network import Attachment, Network
 from analyzer.ranges import single
@@ -25,6 +26,8 @@ def hop(place: str, stage: str, what: str, at: Span | None, reply: bool) -> Hop:
 def taken(walk: Walk, end: Delivered) -> Dropped | Undecided | None:
     """Why nobody takes the packet; None: somebody does."""
     packet, space = end.at.packet, walk.space(end.scope)
+    if packet.family == 4 and (refused := not_to_all(walk, space, packet)) is not None:
+        return refused
     if (packet.protocol, packet.icmp_type) in ANSWERS:
         key = "net.ipv4.icmp_echo_ignore_all" if packet.family == 4 else "net.ipv6.icmp.echo_ignore_all"
         if space.switch(key):
@@ -33,6 +36,32 @@ def taken(walk: Walk, end: Delivered) -> Dropped | Undecided | None:
     if packet.protocol not in (TCP, UDP, SCTP):
         return None
     return unheard(walk, space, end, packet)
+
+
+def not_to_all(walk: Walk, space: Space, packet: Packet) -> Dropped | None:
+    """What is sent to a broadcast address opens no connection (tcp_ipv4.c ``tcp_v4_conn_request``) and is no ping that is answered (icmp.c
+    ``icmp_echo``); what answers it by UDP does so from an address of its own, which who asked does not take for the answer."""
+    if not is_broadcast(space, packet.destination):
+        return None
+    address, at = Address(4, packet.destination), None
+    words = "what answers it does so from an address of its own"
+    if packet.protocol == TCP:
+        words = "TCP takes no connection to it"
+    elif packet.protocol == ICMP:
+        key = "net.ipv4.icmp_echo_ignore_broadcasts"
+        words, at = f"pings to it are not answered ({key})", space.where(key)
+        if space.switch(key) == 0:
+            words = "who answers pings to it does so from an address of its own"
+    return Dropped(f"{address} is a broadcast address of {space.place}: {words}", at, hops=tuple(walk.hops))
+
+
+def is_broadcast(space: Space, value: int) -> bool:
+    """Whether the local table has the address as one of broadcast."""
+    if value == 0xFFFFFFFF:
+        return True
+    found = (fact for length, by_bits in space.table(4, LOCAL) for fact in by_bits.get(value >> (32 - length), ()))
+    fact = next(found, None)
+    return fact is not None and fact.kind == "broadcast"
 
 
 def unheard(walk: Walk, space: Space, end: Delivered, packet: Packet) -> Dropped | None:

@@ -296,10 +296,10 @@ def received(walk: Walk, space: Space, device: str, at: HookPacket, prerouted: b
 
 
 def martian(space: Space, device: str, packet: Packet) -> str | None:
-    """Addresses that no packet may have (``ip_route_input_slow``)."""
+    """Addresses that no packet may have (``ip_route_input_slow``); of 0.0.0.0/8 it is the first alone (``ipv4_is_zeronet``)."""
     source, destination = packet.source, packet.destination
-    if source >> 28 == 14 or source == 0xFFFFFFFF or source >> 24 == 0:
-        return f"the source {Address(4, source)} is martian"
+    if source >> 28 == 14 or source in (0, 0xFFFFFFFF) or not destination:
+        return f"{Address(4, source if destination else 0)} is martian"
     loopback = [value for value in (source, destination) if value >> 24 == 127]
     if loopback and device != "lo" and not space.either(4, device, "route_localnet"):
         return f"{Address(4, loopback[0])} may not come in on {device} (route_localnet is 0)"

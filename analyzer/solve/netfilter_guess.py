@@ -98,10 +98,15 @@ def bound_to(address: Address | None, packet: Packet) -> bool:
 
 
 def in_set(match: SetMatch, rule: NfRule, visit: Visit) -> bool:
-    """xt_set.c ``set_match_v4``; return-nomatch turns the meaning of ``nomatch`` members around."""
+    """xt_set.c ``set_match_v4``; in sets of networks, return-nomatch turns the meaning of ``nomatch`` members around (ip_set_core.c ``ip_set_test``)."""
     found = look_up(match.name, match, rule, visit, 0)
-    if "return-nomatch" in match.options:
-        return (found is None) != match.negated
+    table = visit.sets.get(match.name)
+    if "return-nomatch" in match.options and table is not None:
+        if table.names:
+            words = f"{visit.place}: a member of the list {match.name} holds the packet as nomatch"
+            return visit.oracle.test(words, rule.at) != match.negated
+        if "net" in table.parts:
+            return (found is None) != match.negated
     return bool(found) != match.negated
 
 

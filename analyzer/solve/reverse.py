@@ -108,7 +108,7 @@ def address_type(walk: Walk, space: Space, family: int, value: int, device: str 
 
     IPv6 asks the whole routing (``xt_addrtype.c`` match_lookup_rt6).
     """
-    if family == 4 and (value >> 24 == 0 or value == 0xFFFFFFFF):
+    if family == 4 and value in (0, 0xFFFFFFFF):
         return "BROADCAST"
     if value >> 28 == 14 if family == 4 else value >> 120 == 0xFF:
         return "MULTICAST"

@@ -14,7 +14,7 @@ from analyzer.transfer.space import Context, everything, flattened
 
 Open = Callable[[str], Match]
 KINDS = {"LOCAL": "local", "BROADCAST": "broadcast", "ANYCAST": "anycast", "MULTICAST": "multicast"}
-ZERO, GROUPS, ALL_ONES = (0, (1 << 24) - 1), (0xE0000000, 0xEFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF)
+ZERO, GROUPS, ALL_ONES = (0, 0), (0xE0000000, 0xEFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF)
 
 
 def address_type(match: AddressTypeMatch, context: Context, space: Namespace, open_test: Open) -> Match:

@@ -151,10 +151,10 @@ def input_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
 
 def checked(context: Context, scope: Scope, device: str) -> Transfer:
-    """Addresses that may not come from a wire, and the reverse path of the source."""
-    wrong: Ranges = normalised([(0, (1 << 24) - 1), (0xE0000000, 0xFFFFFFFF)])
+    """Addresses that may not come from a wire, and the reverse path of the source. The rest of 0.0.0.0/8 and class E are ordinary (inet.h ``ipv4_is_zeronet``)."""
+    wrong: Ranges = normalised([(0, 0), (0xE0000000, 0xEFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF)])
     reason = f"{scope} drops the packet from {device}: a martian address"
-    tests: list[Match] = [In(Field.SOURCE, wrong), In(Field.DESTINATION, ((0, (1 << 24) - 1),))]
+    tests: list[Match] = [In(Field.SOURCE, wrong), In(Field.DESTINATION, single(0))]
     if not largest(context, scope, device, "route_localnet"):
         tests += [In(Field.SOURCE, (LOOPBACK,)), In(Field.DESTINATION, (LOOPBACK,))]
     return seq(If(Any(tuple(tests)), drop(reason), KEEP), reverse_path(context, scope, device))

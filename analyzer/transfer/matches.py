@@ -151,9 +151,10 @@ def in_set(match: SetMatch, where: Where) -> Match:
         return where.opaque(f"the set {match.name} holds the packet")
     place = str(where.space.scope)
     context = where.context
-    key = (where.space.scope, match.name, match.sides)
+    nomatch = "return-nomatch" in match.options
+    key = (where.space.scope, match.name, match.sides, nomatch)
     if key not in context.matches:
-        found = set_match(where.space.sets, match.name, match.sides, context.family, context.names, place, where.at)
+        found = set_match(where.space.sets, match.name, match.sides, context.family, context.names, place, where.at, nomatch)
         context.matches[key] = found
     return negate(by_now(match, context.matches[key], where), match.negated)
 

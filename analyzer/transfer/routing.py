@@ -286,7 +286,11 @@ def precedence(route: RouteFact) -> tuple[int, int, int, int]:
 
 
 def towards(route: RouteFact, hop: NextHop) -> Transfer:
-    """NEXT_HOP: the gateway, else the destination itself."""
+    """NEXT_HOP: the gateway, else the destination itself. An IPv4 route by way of an IPv6 router (RFC 8950) asks the other family's neighbours."""
+    if hop.via is not None and hop.via.family != route.destination.family:
+        return End(
+            Unknown(f"the route to {route.destination} goes by {hop.via}, of the other family, which is not lowered"), route.at
+        )
     if hop.via is not None:
         return Assign(Field.NEXT_HOP, hop.via.value, route.at)
     return Copy(Field.NEXT_HOP, Field.DESTINATION)

@@ -6,7 +6,7 @@ Members of several dimensions are grouped by all but their first, whose values b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzer.addresses import WIDTH, address, hardware_address, prefix
 from analyzer.facts.matches import Side
@@ -129,13 +129,23 @@ def icmp_code(protocol: int, text: str) -> tuple[int, int]:
 
 
 def set_match(
-    sets: Mapping[str, IpsetFact], name: str, sides: tuple[Side, ...], family: int, names: Names, place: str, at: Span | None
+    sets: Mapping[str, IpsetFact],
+    name: str,
+    sides: tuple[Side, ...],
+    family: int,
+    names: Names,
+    place: str,
+    at: Span | None,
+    nomatch: bool = False,
 ) -> Match:
-    """The match of a set; what is not captured or not understood is open."""
+    """The match of a set; what is not captured or not understood is open. ``nomatch``: as ``--return-nomatch`` has it, the members with
+    that flag match and the others do not, in sets of networks (ip_set_core.c ``ip_set_test``)."""
     fact = sets.get(name)
     if fact is None:
         return Opaque(f"{place}: the set {name}, which was not captured, holds the packet", at)
     kind, _, rest = fact.type.partition(":")
+    if kind == "list" and nomatch:
+        return Opaque(f"{place}: a member of the list {name} holds the packet as nomatch", at)
     if kind == "list":
         return list_match(sets, fact, sides, family, names, place, at)
     parts = rest.split(",")
@@ -153,6 +163,8 @@ def set_match(
             elements.append(reader.element(parts, member))
         except (ValueError, KeyError, IndexError):
             unread = True
+    if nomatch and "net" in parts:
+        elements = [replace(element, matches=not element.matches) for element in elements]
     known = held(elements)
     return (
         Any((known, Opaque(f"{place}: a member of the set {name} that is not understood holds the packet", at)))

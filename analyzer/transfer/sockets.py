@@ -7,7 +7,7 @@ from collections.abc import Callable
 from analyzer.addresses import Address
 from analyzer.facts.system import ListenerFact
 from analyzer.model.network import Namespace
-from analyzer.model.sockets import maybe_transparent, taken_for_granted, transparent_proxies
+from analyzer.model.sockets import maybe_transparent, taken_for_granted, told_by_state
 from analyzer.ranges import normalised, single
 from analyzer.transfer.ir import ALWAYS, NEVER, All, Any, Bits, Field, In, Match, Not
 from analyzer.transfer.space import Context
@@ -18,13 +18,11 @@ SOCKETS = In(Field.PROTOCOL, normalised([(6, 6), (17, 17)]))
 
 
 def transparent_socket(wildcard: bool, context: Context, space: Namespace, open_test: Callable[[str], Match]) -> Match:
-    """A listener that may be transparent, or, where rules give packets to such sockets, a connection that one has: both are open."""
+    """A listener that may be transparent, or, where it matters, a connection that such a socket has: both are open."""
     context.assume(taken_for_granted(space))
     listening = Any(tuple(listener(fact, context, open_test) for fact in maybe_transparent(space, wildcard)))
     later = All((TCP, Not(OPENS)))
-    if ("transparent proxies",) not in context.made:
-        context.made["transparent proxies",] = transparent_proxies(context.network)
-    connected = open_test("a transparent socket has the connection") if context.made["transparent proxies",] else NEVER
+    connected = open_test("a transparent socket has the connection") if told_by_state(space) else NEVER
     return All((SOCKETS, Any((All((later, connected)), All((Not(later), listening))))))
 
 
