@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 APT := python3-venv iproute2 iptables nftables ipset conntrack containernetworking-plugins iputils-ping procps busybox-static dash \
-	openvswitch-switch ovn-central ovn-host ethtool
+	openvswitch-switch ovn-central ovn-host ethtool bird2
 
 # Tests that build networks share one worker (xdist's loadgroup).
 .PHONY: demo test site packages format clean

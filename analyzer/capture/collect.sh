@@ -6,7 +6,7 @@
 # Writes DIR/nodes/NAME/… (default: the host's name, ./analyzer-dump). It reads and changes nothing else: no table, no module
 # option, no namespace. It copies no token, no private key and no environment. What a command says when it fails is
 # kept in FILE.error. Needs a POSIX shell (dash, BusyBox ash) and whichever of ip, bridge, tc, iptables, nft, ipset, ipvsadm,
-# conntrack, ss, ethtool, ovs-vsctl, ovs-ofctl, ovn-nbctl, ovn-sbctl, cilium-dbg and crictl the node has.
+# conntrack, ss, ethtool, ovs-vsctl, ovs-ofctl, ovn-nbctl, ovn-sbctl, cilium-dbg, birdcl, vtysh and crictl the node has.
 
 set -u
 umask 077
@@ -360,9 +360,63 @@ cilium() {
         save cilium_endpoint_list.json $agent endpoint list -o json
         save cilium_identity_list.json $agent identity list -o json
         save cilium_encrypt_status $agent encrypt status
+        save cilium_bgp_peers $agent bgp peers || instead cilium_bgp_peers
         # Until 1.17.
         save cilium_bpf_tunnel_list $agent bpf tunnel list || instead cilium_bpf_tunnel_list
     }
+}
+
+# in_container NAME: how a command is run in the container of that name; fails where there is none, or crictl does not reach it.
+in_container() {
+    has crictl || return 1
+    found=$(crictl --timeout 10s ps --state Running --name "^$1\$" -q 2>/dev/null | head -n 1)
+    [ -n "$found" ] && echo "crictl exec $found"
+}
+
+# bird NAME CLIENT…: sessions, the table, and what goes out to each of the first sessions.
+bird() {
+    name=$1
+    shift
+    save "${name}_show_protocols_all" "$@" show protocols all || return
+    save "${name}_show_route_all" "$@" show route all
+    for session in $(awk '$2 == "BGP" && / Established/ { print $1 }' "$DIR/${name}_show_protocols_all" | head -n 32); do
+        save "${name}_show_route_export_$session" "$@" show route export "$session"
+    done
+}
+
+# birds FOLDER COMMAND…: the daemons of both families by their control sockets in a folder.
+birds() {
+    folder=$1
+    shift
+    [ ! -S "$folder/bird.ctl" ] || bird birdcl "$@" -s "$folder/bird.ctl"
+    [ ! -S "$folder/bird6.ctl" ] || bird birdcl6 "$@" -s "$folder/bird6.ctl"
+}
+
+# Routing daemons: BIRD by its control sockets (Calico's, where the node has no client of its own, through its container), FRR, and GoBGP in kube-router.
+routing_daemons() {
+    client=
+    for program in birdcl birdc; do
+        [ -n "$client" ] || ! has "$program" || client=$program
+    done
+    calico=$(in_container calico-node) && calico="$calico birdcl"
+    for folder in /run/bird /run; do
+        # shellcheck disable=SC2086
+        [ -z "$client" ] || birds "$folder" $client
+    done
+    # shellcheck disable=SC2086
+    [ -z "${calico:-$client}" ] || birds /var/run/calico ${calico:-$client}
+    if has vtysh && [ -e /run/frr/zebra.vty ]; then
+        save vtysh_-c_show_bgp_summary_json vtysh -c "show bgp summary json"
+        save vtysh_-c_show_bgp_ipv4_unicast_json vtysh -c "show bgp ipv4 unicast json"
+        save vtysh_-c_show_ip_route_json vtysh -c "show ip route json"
+        save vtysh_-c_show_ipv6_route_json vtysh -c "show ipv6 route json"
+    fi
+    if router=$(in_container kube-router); then
+        # shellcheck disable=SC2086
+        save gobgp_neighbor_-j $router gobgp neighbor -j
+        # shellcheck disable=SC2086
+        save gobgp_global_rib_-j $router gobgp global rib -j
+    fi
 }
 
 namespace_state() {
@@ -562,6 +616,7 @@ namespace_ids() {
 namespace_state
 open_vswitch
 logical_network
+routing_daemons
 cilium
 node_files
 
