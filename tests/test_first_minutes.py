@@ -94,6 +94,15 @@ def test_nothing_found_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert said.err == "1 file; no findings; 0 gaps\n"
 
 
+@pytest.mark.parametrize(
+    "call", [["trace", "--from", "a/b", "--to", "c/d"], ["ask", "can a/b reach c/d"], ["connectivity"], ["check"]]
+)
+def test_an_input_that_is_not_there_is_told(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([call[0], "nowhere", *call[1:], "-q"]) == 3
+    told = "analyze: nowhere: cannot be read: No such file or directory\nanalyze: nothing to analyse was found in the input\n"
+    assert capsys.readouterr().err == told
+
+
 def test_a_trace_says_each_decision_once() -> None:
     import analyzer
 

@@ -12,7 +12,17 @@ from typing import Any
 from analyzer.cli.outputs import TOLD, outputs_of
 from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, input_options, load, output_options, paths_from, status_options, style_for
+from analyzer.cli.shared import (
+    fail,
+    input_options,
+    load,
+    nothing,
+    output_options,
+    paths_from,
+    status_options,
+    style_for,
+    tell_unread,
+)
 from analyzer.cli.shared import status_of as as_wanted
 from analyzer.cli.writing import write
 from analyzer.findings import Verdict
@@ -63,7 +73,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     progress("deciding")
     if not given.sources:
         progress.end()
-        return nothing(given)
+        return nothing(given.unreadable)
     try:
         given = with_names(options, given)
         policies = known(Identity(given.network.cluster), profile_for(options, given))
@@ -76,8 +86,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         written(options, policies, given, answers, questions)
     except ValueError as problem:
         return fail(str(problem))
-    for gap in given.unreadable:
-        print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
+    tell_unread(given.unreadable)
     statuses = {status_of(item) for _, item in answers} | ({3} if given.unreadable else set())
     return as_wanted(options, next(status for status in WORST if status in statuses), given)
 
@@ -98,14 +107,6 @@ def from_file(path: str) -> Iterator[tuple[str, Span | None]]:
     found = ((line.strip(), number) for number, line in enumerate(lines, 1))
     wanted = [(line, number) for line, number in found if line and not line.startswith("#")][:MOST]
     yield from ((line, Span(path, number) if path != "-" else None) for line, number in wanted)
-
-
-def nothing(given: Input) -> int:
-    """There is nothing to analyse."""
-    for gap in given.unreadable:
-        print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
-    print("analyze: nothing to analyse was found in the input", file=sys.stderr)
-    return 3
 
 
 def answered(policies: Policies, given: Input, question: str) -> Answer | QuestionError | Disagreement:

@@ -12,7 +12,7 @@ from analyzer.cli.judging import OF_INTENTS, Judging, judged, judging, judging_o
 from analyzer.cli.outputs import outputs_of
 from analyzer.cli.parsers import section
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import elsewhere, fail, input_options, load, output_options, paths_from, sources, style_for
+from analyzer.cli.shared import elsewhere, fail, input_options, load, nothing, output_options, paths_from, sources, style_for
 from analyzer.cli.writing import write
 from analyzer.display import counted
 from analyzer.findings import Report, Severity, Verdict
@@ -129,14 +129,6 @@ def looked(options: Namespace, outputs: Outputs) -> Report | None:
     shown(options, wanted, answer)
     options.looked = True
     return rebased(answer.report, paths_from(options.paths, "."), answer.call.not_in_input)
-
-
-def nothing(unreadable: tuple[Gap, ...]) -> int:
-    """There is nothing to analyse."""
-    for gap in unreadable:
-        print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
-    print("analyze: nothing to analyse was found in the input", file=sys.stderr)
-    return 3
 
 
 def mend(report: Report, options: Namespace) -> int:

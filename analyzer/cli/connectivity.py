@@ -8,9 +8,10 @@ from argparse import ArgumentParser, Namespace
 from analyzer.cli.outputs import outputs_of
 from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, input_options, load, output_options, style_for
+from analyzer.cli.shared import fail, input_options, load, nothing, output_options, style_for
 from analyzer.cli.suggest import run_suggest, suggest_option
 from analyzer.cli.writing import write_pieces
+from analyzer.display import counted
 from analyzer.memory import without_cycles
 from analyzer.pipeline import Input
 from analyzer.policy.profiles import Profile
@@ -55,9 +56,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     progress("deciding")
     if not given.sources:
         progress.end()
-        for gap in given.unreadable:
-            print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
-        return nothing()
+        return nothing(given.unreadable)
     try:
         given = with_names(options, given)
     except ValueError as problem:
@@ -79,12 +78,6 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     if not options.quiet:
         print(counts(answer, given), file=sys.stderr)
     return 3 if given.unreadable or (options.strict and (given.gaps or answer.found.uncertain)) else 0
-
-
-def nothing() -> int:
-    """There is nothing to analyse."""
-    print("analyze: nothing to analyse was found in the input", file=sys.stderr)
-    return 3
 
 
 def answered(options: Namespace, given: Input, profile: Profile) -> Answer:
@@ -154,4 +147,6 @@ def counts(answer: Answer, given: Input) -> str:
     """One line for stderr: what was read and what came of it."""
     found = answer.found
     sure, may = (sum(1 for _ in found.pairs(links)) for links in (found.links, found.uncertain))
-    return f"{len(given.sources)} files; {len(found.parties)} endpoints, {sure} pairs that may talk, {may} uncertain; {len(given.gaps)} gaps"
+    parts = [counted(len(given.sources), "file"), counted(len(found.parties), "endpoint")]
+    parts += [f"{counted(sure, 'pair')} that may talk, {may} uncertain", counted(len(given.gaps), "gap")]
+    return "; ".join(parts)

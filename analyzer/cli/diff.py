@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
-import sys
 from argparse import ArgumentParser, Namespace
 from importlib import import_module
 
 from analyzer.cli.outputs import TOLD, outputs_of
 from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, load, output_options, paths_from, reading_options, status_of, status_options, style_for
+from analyzer.cli.shared import (
+    fail,
+    load,
+    nothing,
+    output_options,
+    paths_from,
+    reading_options,
+    status_of,
+    status_options,
+    style_for,
+)
 from analyzer.cli.writing import write
 from analyzer.comparing import compare
 from analyzer.pipeline import Input
@@ -49,17 +58,10 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         options.paths = [path]
         given = load(options, progress)
         if not given.sources:
-            return nothing(path, given)
+            progress.end()
+            return nothing(given.unreadable, path)
         inputs.append(given)
     return answer(options, inputs[0], inputs[1], (options.old, options.new), progress)
-
-
-def nothing(path: str, given: Input) -> int:
-    """Says that an input has nothing in it; a path that is not there is wrong usage."""
-    for gap in given.unreadable:
-        print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
-    print(f"analyze: nothing to analyse was found in {path}", file=sys.stderr)
-    return 3
 
 
 def answer(options: Namespace, old: Input, new: Input, names: tuple[str, str], progress: Progress) -> int:

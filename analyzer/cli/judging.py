@@ -95,16 +95,13 @@ def with_intents(report: Report, given: Input, call: Judging) -> Report:
     """The report with the verdicts on the team's intents."""
     if not call.intents:
         return report
-    from analyzer.policy.detection import settled
-    from analyzer.policy.profiles import profile_named, with_switches
     from analyzer.query.intents import held
-    from analyzer.query.policies import Identity, known, profile_of
+    from analyzer.query.policies import Identity, known
+    from analyzer.reading import profile
     from analyzer.settings.intents import intents_in
 
-    cluster, settings = given.network.cluster, call.settings
-    profile = settled(profile_named(settings.cni), cluster) if settings.cni else profile_of(given.network)
-    switches = dict(text.split("=", 1) for text in settings.policy_switches if "=" in text)
-    policies = known(Identity(cluster), with_switches(profile, switches))
+    switches = dict(text.split("=", 1) for text in call.settings.policy_switches if "=" in text)
+    policies = known(Identity(given.network.cluster), profile(given, call.settings.cni, switches))
     found = held(policies, [intent for source in call.intents for intent in intents_in(source.path, source.text)])
     sources = (*report.sources, *call.intents)
     return replace(report, findings=(*report.findings, *found.findings), intents=found.verdicts, sources=sources)

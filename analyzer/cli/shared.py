@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from analyzer.capture import Loaded
@@ -18,7 +18,7 @@ from analyzer.pipeline import Input, built
 from analyzer.query.ignoring.ignore import glob
 from analyzer.report.style import Style
 from analyzer.settings import Settings
-from analyzer.source import Source
+from analyzer.source import Gap, Source
 
 
 class Unusable(Exception):
@@ -171,6 +171,19 @@ def terminal_width() -> int:
         return max(60, min(os.get_terminal_size(sys.stdout.fileno()).columns, 160))
     except (OSError, ValueError):
         return 120
+
+
+def tell_unread(unreadable: Iterable[Gap]) -> None:
+    """Says on stderr what of the input could not be read."""
+    for gap in unreadable:
+        print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
+
+
+def nothing(unreadable: Iterable[Gap], where: str = "the input") -> int:
+    """Says on stderr that there is nothing to analyse, and what could not be read; the exit status for it."""
+    tell_unread(unreadable)
+    print(f"analyze: nothing to analyse was found in {where}", file=sys.stderr)
+    return 3
 
 
 def fail(message: str) -> int:

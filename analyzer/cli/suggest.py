@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 from analyzer.cli.policy_options import profile_for
 from analyzer.cli.shared import fail
 from analyzer.cli.writing import write
+from analyzer.display import counted
 from analyzer.memory import without_cycles
 from analyzer.pipeline import Input
 from analyzer.query.policies import Policies, policies
@@ -48,7 +49,12 @@ def run_suggest(options: Namespace, given: Input) -> int:
     if not options.quiet:
         for line in found.notes:
             print(f"analyze: {line}", file=sys.stderr)
-        print(f"{len(given.sources)} files; {len(found.policies)} policies, proved; {len(given.gaps)} gaps", file=sys.stderr)
+        parts = (
+            counted(len(given.sources), "file"),
+            counted(len(found.policies), "policy", "policies"),
+            counted(len(given.gaps), "gap"),
+        )
+        print("{}; {}, proved; {}".format(*parts), file=sys.stderr)
     return 3 if given.unreadable or (options.strict and given.gaps) else 0
 
 

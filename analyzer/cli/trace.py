@@ -12,7 +12,17 @@ from analyzer.cli.outputs import TOLD as NAMES
 from analyzer.cli.outputs import outputs_of
 from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, input_options, load, output_options, paths_from, status_of, status_options, style_for
+from analyzer.cli.shared import (
+    fail,
+    input_options,
+    load,
+    nothing,
+    output_options,
+    paths_from,
+    status_of,
+    status_options,
+    style_for,
+)
 from analyzer.cli.writing import write, write_pieces
 from analyzer.model.network import Network
 from analyzer.pipeline import Input
@@ -58,6 +68,8 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     progress = Progress(options.quiet)
     given = load(options, progress)
     progress.end()
+    if not given.sources:
+        return nothing(given.unreadable)
     try:
         given = with_names(options, given)
         about_policies = options.cni or options.policy_switch or options.network or not given.network.namespaces

@@ -10,9 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from analyzer.cli.diff import answer, difference_options, nothing
+from analyzer.cli.diff import answer, difference_options
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, input_options, load
+from analyzer.cli.shared import fail, input_options, load, nothing
 from analyzer.comparing import after
 from analyzer.query.whatif.edits import Apply, Edit, EditError, NodeRun, delete, label, move, new_pod, scale
 from analyzer.source import Source
@@ -80,7 +80,8 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     progress = Progress(options.quiet)
     given = load(options, progress)
     if not given.sources:
-        return nothing(", ".join(options.paths), given)
+        progress.end()
+        return nothing(given.unreadable, ", ".join(options.paths))
     try:
         then = after(given, options.edits)
     except EditError as problem:

@@ -105,6 +105,9 @@ KEYS = frozenset(
 )
 
 
+SYNONYMS = {"table": "lookup", "dsfield": "tos", "suppress_prefixlen": "suppress_prefixlength"}
+
+
 def values_of(words: list[str]) -> tuple[dict[str, str], set[str], list[str]]:
     """Keys with their values, flags, and selectors that are not known."""
     values: dict[str, str] = {}
@@ -120,9 +123,7 @@ def values_of(words: list[str]) -> tuple[dict[str, str], set[str], list[str]]:
             flags.add(word)
             position += 1
         elif word in KEYS:
-            values[{"table": "lookup", "dsfield": "tos", "suppress_prefixlen": "suppress_prefixlength"}.get(word, word)] = words[
-                position + 1
-            ]
+            values[SYNONYMS.get(word, word)] = words[position + 1]
             position += 2
         elif word in SILENT:
             position += 2
@@ -134,51 +135,40 @@ def values_of(words: list[str]) -> tuple[dict[str, str], set[str], list[str]]:
 
 def rule_from(source: Source, item: Mapping[str, Any], at: Span) -> RoutingRuleFact:
     """One rule of JSON, through the same words."""
-    values: dict[str, str] = {}
     flags = {key for key in ("not", "l3mdev") if item.get(key, 0) is None or item.get(key)}
-    names = {
-        "src": "from",
-        "dst": "to",
-        "table": "lookup",
-        "suppress_prefixlen": "suppress_prefixlength",
-        "uid_start": "uid_start",
-    }
-    known = {
-        "priority",
-        "srclen",
-        "dstlen",
-        "fwmask",
-        "action",
-        "protocol",
-        "not",
-        "l3mdev",
-        "iif_detached",
-        "oif_detached",
-        "unresolved",
-        "flow",
-    }
-    unknown = []
-    for key, value in item.items():
-        name = names.get(key, key)
-        if name in KEYS:
-            values[name] = str(value)
-        elif key not in known and not key.startswith(("uid_", "sport_", "dport_")):
-            unknown.append(key)
+    if item.get("action") in FLAGS:
+        flags.add(str(item["action"]))
+    unknown = [key for key in item if JSON_NAMES.get(key, key) not in KEYS and key not in JSON_KNOWN]
+    return make(source, at, int(item["priority"]), json_values(item), flags, unknown)
+
+
+JSON_NAMES = {"src": "from", "dst": "to", "table": "lookup", "suppress_prefixlen": "suppress_prefixlength"}
+JSON_RANGES = {
+    "uidrange": ("uid_start", "uid_end"),
+    "sport": ("sport_start", "sport_end"),
+    "dport": ("dport_start", "dport_end"),
+}
+JSON_KNOWN = frozenset(
+    (
+        *(key for ends in JSON_RANGES.values() for key in ends),
+        *("priority", "srclen", "dstlen", "fwmask", "action", "protocol", "not", "l3mdev"),
+        *("iif_detached", "oif_detached", "unresolved", "flow"),
+    )
+)
+
+
+def json_values(item: Mapping[str, Any]) -> dict[str, str]:
+    """The values of a rule of JSON under the words that its line would have: prefixes, masks and ranges put together."""
+    values = {JSON_NAMES.get(key, key): str(value) for key, value in item.items() if JSON_NAMES.get(key, key) in KEYS}
     for side, length in (("from", "srclen"), ("to", "dstlen")):
         if length in item and values.get(side) not in (None, "all"):
             values[side] += f"/{item[length]}"
     if "fwmask" in item:
         values["fwmark"] += f"/{item['fwmask']}"
-    for key, low, high in (
-        ("uidrange", "uid_start", "uid_end"),
-        ("sport", "sport_start", "sport_end"),
-        ("dport", "dport_start", "dport_end"),
-    ):
+    for key, (low, high) in JSON_RANGES.items():
         if low in item:
             values[key] = f"{item[low]}-{item[high]}"
-    if item.get("action") in FLAGS:
-        flags.add(str(item["action"]))
-    return make(source, at, int(item["priority"]), values, flags, unknown)
+    return values
 
 
 def make(

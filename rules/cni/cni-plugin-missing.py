@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analyzer.query.cni.attachments import requests
-from analyzer.query.cni.configs import Holder, configs
+from analyzer.query.cni.configs import CniConfigFact, Holder, configs
 from analyzer.query.wanted_pods import workloads
 from analyzer.rule import Finding, Network, Rule, Severity
 
@@ -31,30 +31,34 @@ def check(network: Network) -> Iterator[Finding]:
     for node, files in sorted(network.files.items()):
         winner = next((config for config in files.configs if not config.problem), None)
         for config in files.configs:
-            behind = winner is not None and config.file > winner.file
             if config.problem:
+                yield refused(node, config, behind=winner is not None and config.file > winner.file)
+        if winner is not None and files.plugins is not None:
+            yield from lacking(node, winner, {plugin.name for plugin in files.plugins})
+
+
+def refused(node: str, config: CniConfigFact, *, behind: bool) -> Finding:
+    """A file that the runtime does not take; ``behind``: another comes first, so that it does not matter."""
+    return RULE.finding(
+        config.at,
+        f"{node} rejects {config.file}: {config.problem}",
+        note="it is not read, since another file comes first" if behind else "containerd stops here, CRI-O takes the next file",
+        help="correct or remove the file",
+        severity=Severity.NOTE if behind else None,
+    )
+
+
+def lacking(node: str, winner: CniConfigFact, installed: set[str]) -> Iterator[Finding]:
+    """The plugins of the file that counts which are not in the node's folder of plugins."""
+    for index, plugin in enumerate(winner.plugins):
+        for path, kind in types(plugin):
+            if kind not in installed:
                 yield RULE.finding(
-                    config.at,
-                    f"{node} rejects {config.file}: {config.problem}",
-                    note="it is not read, since another file comes first"
-                    if behind
-                    else "containerd stops here, CRI-O takes the next file",
-                    help="correct or remove the file",
-                    severity=Severity.NOTE if behind else None,
+                    winner.places.get(("plugins", index, *path)) or winner.places.get(path) or winner.at,
+                    f"{winner.file} on {node} names the plugin {kind!r}, which is not installed",
+                    note="containerd takes the file all the same; CRI-O passes over it to the next",
+                    help=f"install {kind} into the plugin folder of {node}",
                 )
-        if winner is None or files.plugins is None:
-            continue
-        installed = {plugin.name for plugin in files.plugins}
-        for index, plugin in enumerate(winner.plugins):
-            for path, kind in types(plugin):
-                if kind not in installed:
-                    place = winner.places.get(("plugins", index, *path)) or winner.places.get(path) or winner.at
-                    yield RULE.finding(
-                        place,
-                        f"{winner.file} on {node} names the plugin {kind!r}, which is not installed",
-                        note="containerd takes the file all the same; CRI-O passes over it to the next",
-                        help=f"install {kind} into the plugin folder of {node}",
-                    )
 
 
 def attached(network: Network) -> Iterator[Finding]:

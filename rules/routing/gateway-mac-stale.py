@@ -18,7 +18,8 @@ aws/amazon-vpc-cni-k8s#2103, #3155, cilium/cilium#8304, flatcar/Flatcar#278; eth
 
 from collections.abc import Iterator
 
-from analyzer.rule import Finding, Interface, Network, Rule, Severity, hardware_text
+from analyzer.query.tunnels import LinkFact
+from analyzer.rule import Address, Finding, Interface, Namespace, Network, Rule, Scope, Severity, hardware_text
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -26,36 +27,37 @@ def check(network: Network) -> Iterator[Finding]:
         inside = network.namespaces.get(pod.scope)
         if inside is None or not pod.scope.namespace:
             continue
-        gateways = {
-            hop.via
-            for tables in inside.routes.values()
-            for routes in tables.values()
-            for route in routes
-            for hop in route.next_hops
-            if hop.via
-        }
+        gateways = gateways_of(inside)
         for entry in inside.neighbours:
             if entry.address not in gateways or "PERMANENT" not in entry.states or entry.mac is None or entry.device is None:
                 continue
-            peer = network.peers.get(Interface(pod.scope, entry.device))
-            if peer is None:
+            links = across(network, Interface(pod.scope, entry.device))
+            if not links or entry.mac in {link.mac for _, link in links}:
                 continue
-            outside = network.namespaces[peer.scope]
-            candidates = [
-                link
-                for link in (outside.links.get(peer.device), outside.links.get(outside.links[peer.device].master or ""))
-                if link
-            ]
-            if any(link.master_kind == "openvswitch" or link.mac is None for link in candidates):
-                continue
-            if entry.mac not in {link.mac for link in candidates}:
-                link = candidates[0]
-                yield RULE.finding(
-                    entry.at,
-                    f"{pod.name} has {hardware_text(entry.mac)} for its gateway {entry.address}, but {link.name} on {peer.scope} has {hardware_text(link.mac or 0)}",
-                    related=[(link.at, f"{link.name} has {hardware_text(link.mac or 0)}")],
-                    help="recreate the pod; set MACAddressPolicy=none for CNI interfaces",
-                )
+            scope, link = links[0]
+            yield RULE.finding(
+                entry.at,
+                f"{pod.name} has {hardware_text(entry.mac)} for its gateway {entry.address}, but {link.name} on {scope} has {hardware_text(link.mac or 0)}",
+                related=[(link.at, f"{link.name} has {hardware_text(link.mac or 0)}")],
+                help="recreate the pod; set MACAddressPolicy=none for CNI interfaces",
+            )
+
+
+def gateways_of(inside: Namespace) -> set[Address]:
+    """The addresses that routes of a namespace lead to."""
+    routes = (route for tables in inside.routes.values() for found in tables.values() for route in found)
+    return {hop.via for route in routes for hop in route.next_hops if hop.via}
+
+
+def across(network: Network, interface: Interface) -> list[tuple[Scope, LinkFact]]:
+    """The other end of a pod's pair, and the bridge that it is in: whoever may be the gateway. Nothing where that is not known, or a switch answers."""
+    peer = network.peers.get(interface)
+    if peer is None:
+        return []
+    links = network.namespaces[peer.scope].links
+    found = [link for link in (links.get(peer.device), links.get(links[peer.device].master or "")) if link]
+    known = not any(link.master_kind == "openvswitch" or link.mac is None for link in found)
+    return [(peer.scope, link) for link in found] if known else []
 
 
 RULE = Rule("gateway-mac-stale", Severity.ERROR, __doc__, check, ("F49",))

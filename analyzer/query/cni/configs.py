@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from analyzer.facts.cni import CniConfigFact
+from analyzer.facts.cni import CniConfigFact as CniConfigFact
 from analyzer.facts.kubernetes import ConfigMapFact, OtherObjectFact
 from analyzer.model.embedded import Path, inside
 from analyzer.model.network import Network
