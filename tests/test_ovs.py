@@ -365,3 +365,19 @@ def test_real_listings_of_ovn_are_understood() -> None:
         missed += sum(isinstance(item, Gap) for item in found)
     print(f"{lines} lines, {1 - missed / lines:.1%} understood")
     assert missed / lines < 0.17
+
+
+@pytest.mark.parametrize("looked_up", ["ct(commit,zone=1,exec(set_field:0x2->ct_mark))", "ct(zone=1)", "ct(commit,zone=1)"])
+def test_what_conntrack_says_is_known_in_its_table_alone(looked_up: str, tmp_path: Path) -> None:
+    """As ``ofproto/trace`` shows it: "Sets the packet to an untracked state, and clears all the conntrack fields"."""
+    flows = [
+        "table=0,priority=10,arp actions=NORMAL",
+        "table=0,priority=5,ip actions=ct(table=1,zone=1)",
+        f"table=1,priority=5,ip,ct_state=+trk actions={looked_up},resubmit(,2)",
+        "table=2,priority=9,ip,ct_state=+trk actions=drop",
+        "table=2,priority=8,ip,ct_mark=0x2/0x2 actions=drop",
+        "table=2,priority=1,ip actions=NORMAL",
+    ]
+    written(tmp_path, "".join(f" {flow}\n" for flow in flows))
+    assert asked(tmp_path, 1, 2).fate is Fate.REACHABLE
+    assert {end.fate for end in lowered(tmp_path, 1, 2)} == {Fate.REACHABLE}

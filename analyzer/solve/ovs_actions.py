@@ -301,12 +301,14 @@ class Passage:
         return buckets[:1]
 
     def tracked(self, action: Conntrack, table: str) -> None:
-        """``ct``: a copy goes on in its table with what conntrack says; this one goes on as it was."""
+        """``ct``: a copy goes on in its table with what conntrack says; this one goes on as one that was not looked up (``flow_clear_conntrack`` at the
+        end of ``compose_conntrack_action``)."""
         load_of = self.frame.load
         if not isinstance(load_of, HookPacket) or "ip_proto" not in self.values:
             # Only IP is tracked: the copy is invalid (ct_state +inv).
             if action.table:
                 self.recirculated({**ovs_conntrack.without(self.values), "ct_state": 48}, action.table)
+            self.values = ovs_conntrack.without(self.values)
             return
         before = packet_of(self.values, load_of.packet)
         zone = ovs_conntrack.zone_of(action, self.values)
@@ -320,8 +322,9 @@ class Passage:
             self.commit(action, fresh, found.connection, table)
         if action.table:
             self.recirculated(fresh, action.table)
-        elif after != before:
-            self.values = {**self.values, **translation(after)}
+        self.values = ovs_conntrack.without(self.values)
+        if not action.table and after != before:
+            self.values |= translation(after)
 
     def commit(self, action: Conntrack, fresh: Values, connection: Connection, table: str) -> None:
         """Stores the connection, with what ``exec`` says of its mark and label."""

@@ -78,7 +78,7 @@ def lowered(
 ) -> tuple[Transfer, Now | None] | Now:
     """The packet is looked up; where it goes on in a table, a way for each state and direction."""
     if "arp_op" in now.known:
-        return now
+        return now._replace(known=without(now.known))
     zone = read(now.known, action.zone, lowering.family) if isinstance(action.zone, Subfield) else action.zone
     if not isinstance(zone, int):
         return lowering.unknown("the conntrack zone of a packet is in a register that is not followed", now), None
@@ -93,12 +93,12 @@ def lowered(
     after = lowering.forget(now, moved if same else (*moved, *OF_CONNECTION))
     after.known["ct_now"] = zone + 1
     if not action.table:
-        return done, after
+        return done, after._replace(known={**without(after.known), "ct_now": zone + 1})
     if ovs_learning.learns(left) or ovs_learning.rest_learns(now.rest):
         return lowering.unknown("it learns from the packet after it has looked it up", now), None
     branches = ways(lowering, action.table, after, zone & 0xFFFF, action)
     if may_send(left) or rest_sends(now.rest):
-        others = lowering.perform(left, now._replace(copied=True), words)
+        others = lowering.perform(left, now._replace(copied=True, known=without(now.known)), words)
         return Alt((seq(done, branches), others)), None
     return seq(done, branches), None
 
