@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """A capture that was read. ``given`` holds its network, sources and gaps; ``reading`` says how policies are read, where that was told (``read_as``)."""
+    """A capture that was read. ``given`` holds its network, sources and gaps; ``reading`` says how policies are read, where that was told (``read_as``);
+    ``elsewhere`` are paths of objects that live elsewhere: nothing is found of them."""
 
     given: Input
     reading: Profile | None = None
+    elsewhere: frozenset[str] = frozenset()
 
     def read_as(
         self, *, cni: str = "", switches: Mapping[str, str] | None = None, network: str = "", dns: Sequence[str | Path] = ()
@@ -40,7 +42,8 @@ class Capture:
 
         given = reading.with_names(self.given, [str(path) for path in dns])
         told = cni or switches or network
-        return Capture(given, reading.profile(given, cni, switches, network) if told else self.reading)
+        found = reading.profile(given, cni, switches, network) if told else self.reading
+        return replace(self, given=given, reading=found)
 
     def policies(self) -> Policies:
         """What the policies say, as they are read."""
@@ -69,8 +72,12 @@ class Capture:
         if wrong := "; ".join(unheard((*select, *ignore), {rule.id for rule in (*all_rules(), UNUSED, UNEXPLAINED)})):
             raise ValueError(wrong)
         earlier = known(str(baseline), Path(baseline).read_text(encoding="utf-8-sig")) if baseline else None
-        report = self.with_intents(analyze(self.given, select, ignore), intents)
+        report = self.with_intents(self.of_here(analyze(self.given, select, ignore)), intents)
         return without_ignored(report, self.given.network, Ignoring((), earlier, ignores, select, ignore))
+
+    def of_here(self, report: Report) -> Report:
+        """The report without the findings about objects that live elsewhere."""
+        return replace(report, findings=tuple(item for item in report.findings if item.at.path not in self.elsewhere))
 
     def with_intents(self, report: Report, paths: Sequence[str | Path]) -> Report:
         """The report with the verdicts on the intents of files."""
@@ -159,7 +166,7 @@ class Capture:
         found += [*map(written.scale, scale), *map(written.move, move)]
         found += [written.new_pod(*pair) for pair in (new_pod or {}).items()]
         found += [written.NodeRun(*pair) for pair in (node_run or {}).items()]
-        return WhatIf(self, Capture(after(self.given, found), self.reading), tuple(map(str, found)))
+        return WhatIf(self, replace(self, given=after(self.given, found)), tuple(map(str, found)))
 
     def __repr__(self) -> str:
         network = self.given.network
@@ -189,6 +196,19 @@ def applied(item: str | Path) -> Source:
     return Source(str(item), Path(item).read_text(encoding="utf-8", errors="replace"), "kubernetes")
 
 
-def load(*paths: str | Path, assume_defaults: bool = False) -> Capture:
-    """Reads files, directories and archives; nothing in them raises."""
-    return Capture(read_input(tuple(map(str, paths)), assume_defaults=assume_defaults))
+def load(
+    *paths: str | Path, assume_defaults: bool = False, assume: Sequence[str | Path] = (), exclude: Sequence[str] = ()
+) -> Capture:
+    """Reads files, directories and archives; nothing in them raises. ``assume`` are texts of objects that live elsewhere, or the files that hold
+    them: they take part, and nothing is found of them. Files whose path a pattern of ``exclude`` fits (``tests/**``) are not read. OSError for a file of ``assume``."""
+    from analyzer.query.ignoring.ignore import glob
+
+    patterns = list(map(glob, exclude))
+    more = tuple(replace(applied(item), path=f"(assumed {number})") for number, item in enumerate(assume, 1))
+    given = read_input(
+        tuple(map(str, paths)),
+        assume_defaults=assume_defaults,
+        more=more,
+        skip=(lambda path: any(pattern.fullmatch(path) for pattern in patterns)) if patterns else None,
+    )
+    return Capture(given, elsewhere=frozenset(source.path for source in more))

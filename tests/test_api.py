@@ -190,3 +190,21 @@ def test_comments_ignore_findings_and_a_baseline_knows_them(tmp_path: Path) -> N
     assert "policy-selects-nothing" in {item.rule for item in everything.findings}
     (tmp_path / "known.json").write_text(write(report, Style()))
     assert capture.check(baseline=tmp_path / "known.json").findings == ()
+
+
+def test_what_lives_elsewhere_takes_part_and_files_are_left_out(tmp_path: Path) -> None:
+    policy = (
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: a, namespace: gone}\nspec: {podSelector: {}}\n"
+    )
+    space = "apiVersion: v1\nkind: Namespace\nmetadata: {name: %s}\n"
+    (tmp_path / "old").mkdir()
+    (tmp_path / "policy.yaml").write_text(policy)
+    (tmp_path / "space.yaml").write_text(space % "here")
+    (tmp_path / "old" / "space.yaml").write_text(space % "gone")
+    rule = ("policy-namespace-missing",)
+    assert analyzer.load(tmp_path).check(rule).findings == ()
+    without = analyzer.load(tmp_path, exclude=["old/**"])
+    assert [item.rule for item in without.check(rule).findings] == list(rule)
+    assert analyzer.load(tmp_path, exclude=["old/**"], assume=[space % "gone"]).check(rule).findings == ()
+    broken = policy.replace("podSelector", "podSelecter")
+    assert analyzer.load(tmp_path, assume=[tmp_path / "old" / "space.yaml", broken]).check(("policy-rejected",)).findings == ()

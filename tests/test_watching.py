@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -32,7 +33,14 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def watching(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-u", "-m", "analyzer", str(folder), "--watch", "-q", "-f", "concise"]
+    with watcher(folder, str(folder)) as process:
+        yield process
+
+
+@contextmanager
+def watcher(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """The process that watches, which ends with its use."""
+    command = [sys.executable, "-u", "-m", "analyzer", *options, "--watch", "-q", "-f", "concise"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment
@@ -72,6 +80,32 @@ def test_a_change_is_told_and_an_interrupt_ends_it(watching: subprocess.Popen[st
     out, err = watching.communicate(timeout=20)
     assert (watching.returncode, out) == (0, "")
     assert err == "analyze: no longer watching\n"
+
+
+OWN = '''"""Every service is told."""
+
+from analyzer.rule import Rule, Severity
+
+
+def check(network):
+    return [RULE.finding(service.at, "TOLD") for service in network.cluster.services.values()]
+
+
+RULE = Rule("our-services", Severity.NOTE, __doc__, check)
+'''
+
+
+def test_rules_of_the_team_are_read_again_as_they_change(folder: Path) -> None:
+    (folder / "ours").mkdir()
+    (folder / "ours" / "our-services.py").write_text(OWN)
+    with watcher(folder, "service.yaml", "--rules", "ours") as process:
+        until(process.stderr, "watching")
+        (folder / "ours" / "our-services.py").write_text(OWN.replace("TOLD", "SAID"))
+        told = until(process.stdout, "findings")
+        assert any(text.startswith("+ ") and text.endswith("SAID") for text in told)
+        (folder / "ours" / "our-services.py").write_text(OWN.replace("TOLD", "SENT"))
+        told = until(process.stdout, "findings")
+        assert any(text.startswith("- ") and text.endswith("SAID") for text in told)
 
 
 @pytest.mark.parametrize("option", [["--fix"], ["--diff"], ["--since", "HEAD"]])

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 
 from analyzer.cli.caching import checked
-from analyzer.cli.judging import OF_INTENTS, Judging, judged, judging, judging_options, since
+from analyzer.cli.judging import OF_INTENTS, Judging, judged, judging, judging_options, rule_folders, since
 from analyzer.cli.outputs import outputs_of
 from analyzer.cli.parsers import section
 from analyzer.cli.progress import Progress
@@ -54,7 +54,8 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         from analyzer.cli.watching import watch
 
         try:
-            others = judging(options).not_in_input
+            call = judging(options)
+            others = (*call.not_in_input, *rule_folders(options, call.settings))
         except ValueError as problem:
             return fail(str(problem))
         return watch(options, lambda: looked(options, outputs), others)

@@ -163,11 +163,21 @@ def refuse_unheard(options: Namespace, settings: Settings, rules: Sequence[Rule]
 
 def own_rules(options: Namespace, settings: Settings) -> list[Path]:
     """The folders of the team's own rules. Those that settings name count where the settings were named: nothing that was merely found is run."""
-    named = [Path(settings.folder, folder) for folder in settings.rules_from]
+    named = named_folders(settings)
     if named and not options.config:
         listed = " ".join(f"--rules {folder}" for folder in named)
         print(f"analyze: {settings.path}: rules-from is run with --config {settings.path} or {listed} only", file=sys.stderr)
     return [*(Path(folder) for folder in options.rules), *(named if options.config else ())]
+
+
+def named_folders(settings: Settings) -> list[Path]:
+    """The folders of rules that the settings name."""
+    return [Path(settings.folder, folder) for folder in settings.rules_from]
+
+
+def rule_folders(options: Namespace, settings: Settings) -> list[str]:
+    """The folders whose rules are run, which may change while the input is watched."""
+    return [*options.rules, *(map(str, named_folders(settings)) if options.config else ())]
 
 
 def earlier(path: str | None) -> Baseline | None:

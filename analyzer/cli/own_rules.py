@@ -10,7 +10,7 @@ from pathlib import Path
 from analyzer.cli.shared import fail
 from analyzer.model.network import Network
 from analyzer.pipeline import read_input
-from analyzer.query.rules import all_rules, check, with_own
+from analyzer.query.rules import all_rules, check, rules_in, with_own
 from analyzer.rule import Rule
 
 IDENTIFIER = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+")
@@ -88,7 +88,7 @@ def test(folder: Path) -> int:
     """Runs each rule of the folder on its samples: 0 where all say what they want, 1 where one does not."""
     try:
         with_own([folder])
-        rules = all_rules(folder.resolve())
+        rules = rules_in(folder.resolve())
     except ValueError as problem:
         return fail(str(problem))
     wrong = [line for rule in rules for line in problems(rule, folder / "samples")]

@@ -34,14 +34,24 @@ class Tuning:
         return replace(finding, severity=found[-1]) if found and finding.rule != INTERNAL else finding
 
 
-@lru_cache(maxsize=4)
-def all_rules(folder: Path | None = None) -> tuple[Rule, ...]:
-    """Every rule of the folder (the shipped ones without it), by id; ValueError where two have one id."""
-    rules = sorted(folder_constants(folder or shipped("rules"), "RULE", Rule), key=lambda rule: rule.id)
-    for one, two in pairwise(rules):
+@lru_cache(maxsize=1)
+def all_rules() -> tuple[Rule, ...]:
+    """Every shipped rule, by id."""
+    return by_id(folder_constants(shipped("rules"), "RULE", Rule))
+
+
+def rules_in(folder: Path) -> tuple[Rule, ...]:
+    """Every rule of a team's folder, by id, as its files are now; ValueError where two have one id."""
+    return by_id(folder_constants(folder, "RULE", Rule, anew=True))
+
+
+def by_id(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Rules in their order; ValueError where two have one id."""
+    found = sorted(rules, key=lambda rule: rule.id)
+    for one, two in pairwise(found):
         if one.id == two.id:
             raise ValueError(f"two rules have the id {one.id}")
-    return tuple(rules)
+    return tuple(found)
 
 
 def with_own(folders: Iterable[Path]) -> tuple[Rule, ...]:
@@ -51,14 +61,10 @@ def with_own(folders: Iterable[Path]) -> tuple[Rule, ...]:
         if not folder.is_dir():
             raise ValueError(f"{folder}: there is no such folder of rules")
         try:
-            rules += all_rules(folder.resolve())
+            rules += rules_in(folder.resolve())
         except (*FAILURES, ImportError, SyntaxError, NameError) as problem:
             raise ValueError(f"{folder}: {type(problem).__name__}: {problem}") from None
-    rules.sort(key=lambda rule: rule.id)
-    for one, two in pairwise(rules):
-        if one.id == two.id:
-            raise ValueError(f"two rules have the id {one.id}")
-    return tuple(rules)
+    return by_id(rules)
 
 
 def check(
