@@ -248,7 +248,7 @@ def test_without_dask_what_to_install_is_said(ran: Ran, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "distributed", None)
     status, _, told = ran("samples/clusters", "--engine", "dask")
     assert status == 2
-    assert "pip install 'analyzer[dask]'" in told
+    assert "pip install 'distributed>=2024'" in told
 
 
 @pytest.mark.parametrize("work", [fleet_work.stays, fleet_work.slow])

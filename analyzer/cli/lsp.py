@@ -1,6 +1,6 @@
 """``analyze lsp``: the language server, over stdio: findings while typing, a rule's page under the pointer, and what mends or ignores a finding.
 
-The whole folder is analysed, with the texts that are open in the editor in place of the files. It wants ``pygls`` (``pip install 'analyzer[lsp]'``).
+The whole folder is analysed, with the texts that are open in the editor in place of the files. It wants ``pygls`` (``pip install 'pygls>=2,<3'``).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     try:
         server = served()
     except ImportError:
-        return fail("the language server wants pygls: pip install 'analyzer[lsp]'")
+        return fail("the language server wants pygls: pip install 'pygls>=2,<3'")
     server.start_io()
     return 0
 
