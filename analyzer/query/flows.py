@@ -92,10 +92,13 @@ class Aim:
         return self.protocols[0][0] in (ICMP, ICMPV6)
 
 
-def aims(family: int, holders: Mapping[int, frozenset[Scope]]) -> tuple[Aim, ...]:
-    """Every packet of the protocols that Kubernetes knows, all ports, and pings."""
-    ping = ICMP if family == 4 else ICMPV6
-    return Aim(family, single(ping), EMPTY, holders), Aim(family, PORTED, PORTS, holders)
+def aims(family: int, holders: Mapping[int, frozenset[Scope]], closed: Ranges = EMPTY) -> tuple[Aim, ...]:
+    """Every packet of the protocols that Kubernetes knows, all ports, and pings; but for some ports of UDP."""
+    ping = Aim(family, single(ICMP if family == 4 else ICMPV6), EMPTY, holders)
+    if not closed:
+        return ping, Aim(family, PORTED, PORTS, holders)
+    others = Aim(family, difference(PORTED, single(UDP)), PORTS, holders)
+    return ping, others, Aim(family, single(UDP), difference(PORTS, closed), holders)
 
 
 def request(aim: Aim, sender: Sender) -> State:
@@ -103,7 +106,7 @@ def request(aim: Aim, sender: Sender) -> State:
     common: dict[Field, int | Ranges] = {
         Field.SOURCE: sender.sources,
         Field.DESTINATION: sender.destinations,
-        Field.PROTOCOL: aim.protocols if len(aim.protocols) > 1 else aim.protocols[0][0],
+        Field.PROTOCOL: aim.protocols[0][0] if aim.ping else aim.protocols,
         Field.TTL: 64,
         Field.LENGTH: 64,
     }

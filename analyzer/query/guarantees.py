@@ -15,6 +15,7 @@ from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.query.causes import Broken
 from analyzer.query.choosing import sendings
+from analyzer.query.encapsulated import closed
 from analyzer.query.flows import (
     ADMITTED,
     LATER,
@@ -226,7 +227,7 @@ def pods_to(
     holders = {value: frozenset(party.scope for party in found) for value, found in targets.items()}
     names = {value: tuple(party.name for party in found) for value, found in targets.items()}
     sent = sendings(network, sources, addresses(party for found in targets.values() for party in found), tuple(targets))
-    return grouped(network, sent, aims(family, holders), names, targets, PORTS)
+    return grouped(network, sent, aims(family, holders, closed(network).ports), names, targets, PORTS)
 
 
 def pods_to_nodes(network: Network, family: int) -> Iterator[Group]:

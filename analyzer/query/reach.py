@@ -15,6 +15,7 @@ from analyzer.query.admission import Admission
 from analyzer.query.agreement import contradiction
 from analyzer.query.causes import Broken
 from analyzer.query.choosing import place
+from analyzer.query.encapsulated import closed
 from analyzer.query.flows import (
     ADMITTED,
     LOST,
@@ -32,7 +33,7 @@ from analyzer.query.replay import Replay, Word, replay
 from analyzer.query.sending import assumed
 from analyzer.ranges import Ranges, intersection, normalised, single
 from analyzer.solve.neglected import Neglect
-from analyzer.solve.packet import TCP
+from analyzer.solve.packet import TCP, UDP
 from analyzer.solve.regions import Result, State, narrowed, values_of, variables
 from analyzer.solve.sifting import combinations
 from analyzer.source import Span
@@ -84,6 +85,8 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
     reach = Reach()
     begin = program.start_unbound if group.unbound else program.start
     admission = admission_of(network, group)
+    if any(aim.protocols == single(UDP) and aim.translated is None for aim in group.aims) and (words := closed(network).words):
+        reach.assumptions[words] = None
     reach.pairs = 0 if group.unbound else pairs_asked(group)
     reach.governed = 0 if group.unbound else admission.pairs_governed(group.sources, group.pods) if admission is not None else 0
     for aim in group.aims:

@@ -11,6 +11,7 @@ from random import Random
 
 from tests.lab import (
     chaos,
+    enforcement_breakages,
     hardware_breakages,
     link_breakages,
     netfilter_breakages,
@@ -33,7 +34,8 @@ PODS = BRIDGED | ROUTED
 @dataclass(frozen=True, slots=True)
 class Breakage:
     """A breakage, and which scenarios it fits: ``overlays`` (none: all), ``services`` by kube-proxy's iptables mode needed, more than
-    one node (``peers``) needed, IPv6 (``six``) needed, kube-proxy in nftables mode (``native``) needed."""
+    one node (``peers``) needed, IPv6 (``six``) needed, kube-proxy in nftables mode (``native``) needed, policies in the
+    shape of a network system (``enforced``) needed."""
 
     apply: Apply
     overlays: frozenset[str] = ANYWHERE
@@ -41,6 +43,7 @@ class Breakage:
     peers: bool = False
     six: bool = False
     native: bool = False
+    enforced: bool = False
 
     @property
     def name(self) -> str:
@@ -49,6 +52,8 @@ class Breakage:
     def fits(self, scenario: Scenario) -> bool:
         """Whether the scenario has what this breaks."""
         if (self.six and 6 not in scenario.families) or (self.native and scenario.proxy != "nftables"):
+            return False
+        if self.enforced and scenario.enforcer == "plain":
             return False
         if self.overlays and scenario.overlay not in self.overlays:
             return False
@@ -374,10 +379,13 @@ _SOURCES = tuple(Breakage(apply, PODS - PEER) for apply in source_breakages.WIRE
 _SOURCES += tuple(Breakage(apply, OVERLAYS, six=True) for apply in source_breakages.SIX)
 _RANDOM = tuple(Breakage(apply) for apply in chaos.ALL)
 
-BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_NATIVE, *_SIX, *_HARDWARE, *_LINKS, *_RANDOM, *_SOURCES)
+_ENFORCED = tuple(Breakage(apply, enforced=True) for apply in enforcement_breakages.ALL)
+BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_NATIVE, *_SIX, *_HARDWARE, *_LINKS, *_RANDOM, *_SOURCES, *_ENFORCED)
 
 
 def choose(scenario: Scenario, random: Random, most: int = 3) -> list[Breakage]:
-    """Some breakages that fit the scenario, none now and then."""
+    """Some breakages that fit the scenario, none now and then; where policies are enforced by a network system's rules, half of the time only of these."""
     fitting = [one for one in BREAKAGES if one.fits(scenario)]
+    if scenario.enforcer != "plain" and random.random() < 0.5:
+        fitting = [one for one in fitting if one.enforced]
     return random.sample(fitting, min(len(fitting), random.choice(range(most + 1))))

@@ -122,7 +122,7 @@ def attach(lab: Lab, pod: Pod) -> None:
     node = lab.node(pod.node)
     position = [one.key for one in lab.pods_on(node)].index(pod.key)
     address = node.pod_cidr().replace(".0/24", f".{position + 2}")
-    device = "cali" + hashlib.sha1(f"{pod.namespace}.{pod.name}".encode()).hexdigest()[:11]
+    device = workload_device(pod)
     lab.run(
         pod.node,
         f"ip link add {device} address {CALI_MAC} type veth peer name eth0 netns {pod.netns}\n"
@@ -132,6 +132,11 @@ def attach(lab: Lab, pod: Pod) -> None:
         f"ip -n {pod.netns} route add 169.254.1.1 dev eth0 scope link\nip -n {pod.netns} route add default via 169.254.1.1 dev eth0\n",
     )
     pod.addresses = [address]
+
+
+def workload_device(pod: Pod) -> str:
+    """The name that Calico gives to a pod's interface on its node."""
+    return "cali" + hashlib.sha1(f"{pod.namespace}.{pod.name}".encode()).hexdigest()[:11]
 
 
 def finish(lab: Lab, node: Node) -> None:

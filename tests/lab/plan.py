@@ -94,7 +94,8 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A kind of network. ``overlay``: vxlan, host-gw, ptp, bridge, macvlan, calico or peer-pods; ``proxy``: kube-proxy's mode, iptables or nftables."""
+    """A kind of network. ``overlay``: vxlan, host-gw, ptp, bridge, macvlan, calico or peer-pods; ``proxy``: kube-proxy's mode, iptables or nftables;
+    ``enforcer``: whose rules enforce policies: plain, felix, kube-router or weave."""
 
     name: str
     overlay: str = "vxlan"
@@ -109,3 +110,4 @@ class Scenario:
     runtime_names: bool = False
     policies: bool = False
     proxy: str = "iptables"
+    enforcer: str = "plain"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from importlib import import_module
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,19 @@ CHOICES: tuple[list[Document] | None, ...] = (
 # Questions for neighbours and answers pass a bridge's FORWARD too, and are of no connection (nf_conntrack_icmpv6_error).
 DISCOVERY = (135, 136)
 PASSED = "0x10000/0x10000"
+ENFORCERS = {"felix": "felix", "kube-router": "kube_router_firewall", "weave": "weave_npc"}
 
 
 def documents(lab: Lab, random: Random) -> list[Document]:
     """One to four policies over the pods of the lab."""
     return [document(lab, random, f"policy-{number}") for number in range(random.randint(1, 4))]
+
+
+def choices(lab: Lab) -> tuple[list[Document] | None, ...]:
+    """What rules say of ports: Weave knows no names and no ranges."""
+    if lab.scenario.enforcer != "weave":
+        return CHOICES
+    return tuple(one for one in CHOICES if not any("endPort" in port or isinstance(port.get("port"), str) for port in one or []))
 
 
 def document(lab: Lab, random: Random, name: str) -> Document:
@@ -66,7 +75,7 @@ def rule(lab: Lab, random: Random, key: str) -> Document:
     found: Document = {}
     if peers := [peer(lab, random) for _ in range(random.choice((0, 1, 1, 2)))]:
         found[key] = peers
-    if (ports := random.choice(CHOICES)) is not None:
+    if (ports := random.choice(choices(lab))) is not None:
         found["ports"] = ports
     return found
 
@@ -99,7 +108,10 @@ def host(address: str) -> str:
 
 
 def install(lab: Lab, node: Node) -> None:
-    """Writes the rules of the node's pods, for each family."""
+    """Writes the rules of the node's pods in the shape of the scenario's enforcer."""
+    if lab.scenario.enforcer != "plain":
+        import_module(f"tests.lab.{ENFORCERS[lab.scenario.enforcer]}").install(lab, node)
+        return
     for family in lab.scenario.families:
         command = "iptables-restore" if family == 4 else "ip6tables-restore"
         lab.run(node.name, f"{command} --noflush", compiled(lab, node, family))
@@ -196,6 +208,11 @@ def matches(wanted: Document, pod: Pod) -> bool:
     """Whether a selector holds for a pod's labels."""
     plain = all(pod.labels.get(key) == value for key, value in wanted.get("matchLabels", {}).items())
     return plain and not any(pod.labels[item["key"]] in item["values"] for item in wanted.get("matchExpressions", []))
+
+
+def peers_of(lab: Lab, policy: Document, item: Document) -> list[Pod]:
+    """The pods that a peer with selectors means."""
+    return [pod for pod in lab.pods if is_peer(policy, item, pod)]
 
 
 def is_peer(policy: Document, item: Document, pod: Pod) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from analyzer.api import Capture
 from analyzer.findings import Verdict
-from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile, with_switches
+from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile, profile_named, with_switches
 from analyzer.query.policy_trace import policy_trace
 from analyzer.solve.packet import Fate, Trace
 from tests.lab.build import Lab
@@ -17,8 +17,10 @@ from tests.lab.probes import Probe, Result
 NUMBERS = {"TCP": 6, "UDP": 17, "ICMP": 1}
 
 
-def profile() -> Profile:
-    """How the compiler above reads what systems read differently."""
+def profile(lab: Lab) -> Profile:
+    """How the enforcer of the network reads what systems read differently."""
+    if lab.scenario.enforcer != "plain":
+        return profile_named("calico" if lab.scenario.enforcer == "felix" else lab.scenario.enforcer)
     return with_switches(UNKNOWN_SYSTEM, {"port-rules-admit-other-protocols": "no", "own-service-admitted": "no"})
 
 
@@ -26,7 +28,7 @@ def contradictions(lab: Lab, loaded: Capture, chosen: list[Probe], results: list
     """What policies say against what the kernel did, on a network that nothing else breaks; and the verdict on ``policy-enforced``."""
     wrong = []
     for probe, result in zip(chosen, results, strict=True):
-        if decides(lab, probe) and (answer := differs(said(loaded, probe), result)):
+        if decides(lab, probe) and (answer := differs(said(lab, loaded, probe), result)):
             wrong.append(f"{probe}\n  kernel: {result}\n  policies: {answer}")
     verdict = next(item for item in loaded.check().guarantees if item.id == "policy-enforced")
     if not lab.broken:
@@ -44,14 +46,14 @@ def decides(lab: Lab, probe: Probe) -> bool:
     return direct(lab, probe) or to_service(lab, probe)
 
 
-def said(loaded: Capture, probe: Probe) -> Trace:
+def said(lab: Lab, loaded: Capture, probe: Probe) -> Trace:
     """What the policies say of a probe."""
-    return policy_trace(loaded.given.network, probe.source, probe.target, NUMBERS[probe.protocol], probe.port, profile())
+    return policy_trace(loaded.given.network, probe.source, probe.target, NUMBERS[probe.protocol], probe.port, profile(lab))
 
 
 def denied(lab: Lab, loaded: Capture, probe: Probe) -> bool:
     """Whether policies keep a probe from arriving, or may."""
-    return bool(lab.policies) and said(loaded, probe).fate is not Fate.REACHABLE
+    return bool(lab.policies) and said(lab, loaded, probe).fate is not Fate.REACHABLE
 
 
 def direct(lab: Lab, probe: Probe) -> bool:

@@ -31,6 +31,9 @@ SCENARIOS = (
     Scenario("flannel-vxlan-nftables", services=True, proxy="nftables"),
     Scenario("ptp-nftables", overlay="ptp", services=True, masquerade=False, proxy="nftables"),
     Scenario("dual-stack-nftables", families=(4, 6), services=True, proxy="nftables"),
+    Scenario("calico-felix", overlay="calico", services=True, policies=True, enforcer="felix"),
+    Scenario("kube-router-policies", overlay="host-gw", services=True, policies=True, enforcer="kube-router"),
+    Scenario("weave-policies", overlay="bridge", nodes=1, services=True, masquerade=False, policies=True, enforcer="weave"),
     Scenario("calico-services-legacy", overlay="calico", services=True, backend="legacy", masquerade=False),
 )
 
