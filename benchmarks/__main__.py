@@ -167,8 +167,9 @@ def page(rows: list[str]) -> str:
     notes = old.partition("\n## Notes\n")[2]
     head = f"""# Measurements
 
-`python -m benchmarks` writes this table: each workload in a fresh process, single runs, on {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}.
-The captures are made by `benchmarks/capture.py` (deterministic). "Wanted" is what the project set itself.
+`python -m benchmarks` writes this table: each workload in a fresh process, single runs, on {os.cpu_count()} cores
+({platform.machine()}), Python {platform.python_version()}. The captures are made by `benchmarks/capture.py` (deterministic).
+"Wanted" is what the project set itself.
 
 | workload | wall s | CPU s | largest MB | wanted |
 |---|---|---|---|---|
