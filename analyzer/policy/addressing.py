@@ -69,6 +69,9 @@ def remainders(blocks: Blocks) -> Iterator[tuple[Prefix, tuple[Prefix, ...]]]:
         if parent is not None:
             inner[parent].append(block)
     for block in sorted(inner, key=lambda block: (block.value, block.length)):
+        if not inner[block]:
+            yield block, (block,)
+            continue
         holes = sorted(inner[block])
         edges = [block.value, *(edge for hole in holes for edge in (hole.value, hole.last + 1)), block.last + 1]
         rest = tuple(item for low, high in zip(edges[::2], edges[1::2], strict=True) for item in spanned(block.family, low, high))

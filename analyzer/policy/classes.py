@@ -219,24 +219,36 @@ class Sight:
     """What policies can see of entities, which are kept meanwhile: labels and ports that several share are looked at once, by which objects they are."""
 
     def __init__(self, seen: Mentioned, blocks: Blocks) -> None:
-        self.seen, self.blocks, self.keys = seen, blocks, tuple(seen.keys.items())
+        self.seen, self.blocks = seen, blocks
+        self.own = seen.keys.get(Of.POD, ())
+        self.others = tuple((of, keys) for of, keys in seen.keys.items() if of is not Of.POD)
         self.labels: dict[tuple[Of, int], tuple[str | None, ...]] = {}
         self.ports: dict[int, tuple[NamedPort, ...]] = {}
         self.same: dict[tuple[NamedPort, ...], tuple[NamedPort, ...]] = {NO_PORTS: NO_PORTS}
 
     def of(self, entity: Entity) -> tuple[object, ...]:
         """What there is to see of an entity: classes are those that are equal in it."""
-        labels = tuple([self.labels_of(entity, of, keys) for of, keys in self.keys])
-        names = tuple([name_of(entity, of) for of in self.seen.names]) if self.seen.names else ()
+        own = tuple(map((entity.labels if entity.kind is Kind.POD else NO_LABELS).get, self.own))
+        labels = [self.labels_of(entity, of, keys) for of, keys in self.others]
+        names = [name_of(entity, of) for of in self.seen.names] if self.seen.names else ()
         ports = self.ports_of(entity) if entity.ports else NO_PORTS
-        sure = known(entity, Of.NODE), bool(entity.addresses or entity.blocks)
-        return entity.kind, entity.namespace, labels, names, id(ports), self.blocks_around(entity), sure
+        node = entity.kind is not Kind.HOST or known(entity, Of.NODE)
+        around = [id(block) for block in self.blocks_around(entity)]
+        return (
+            entity.kind,
+            entity.namespace,
+            own,
+            *labels,
+            *names,
+            id(ports),
+            *around,
+            node,
+            bool(entity.addresses or entity.blocks),
+        )
 
     def labels_of(self, entity: Entity, of: Of, keys: tuple[str, ...]) -> tuple[str | None, ...]:
         """The values of the labels that policies look at."""
         labels = labels_of(entity, of) or NO_LABELS
-        if of is Of.POD:
-            return tuple(map(labels.get, keys))
         found = self.labels.get((of, id(labels)))
         if found is None:
             found = self.labels[of, id(labels)] = tuple(map(labels.get, keys))
@@ -253,6 +265,8 @@ class Sight:
     def blocks_around(self, entity: Entity) -> tuple[Prefix, ...]:
         """The smallest block around each address of the entity."""
         own: tuple[Address | Prefix, ...] = (*entity.addresses, *entity.blocks)
+        if len(own) == 1:
+            return (self.blocks.smallest(own[0]),) if own[0].family == self.blocks.family else ()
         found = {self.blocks.smallest(item) for item in own if item.family == self.blocks.family}
         return tuple(sorted(found) if len(found) > 1 else found)
 
