@@ -78,6 +78,7 @@ ERRORS = {
     "can a reach b on 99999": (18, "'99999' is no port"),
     "can a reach b on 9-3": (18, "'9-3' is no port"),
     "can a reach b on 80/FOO": (18, "'FOO' is no protocol: expected TCP"),
+    "can a reach b on 80 81": (21, "expected a comma or a protocol before '81'"),
     "can a reach b on 80 on 81": (21, "this is said twice"),
     "can a reach b in at most 0 hops": (15, "hops must be from 1"),
     "can a reach b in at most many hops": (26, "expected a number"),

@@ -238,9 +238,14 @@ def details(text: str, modifiers: list[Tree[Token]]) -> Details:
 
 
 def ports(text: str, tree: Tree[Token]) -> tuple[Ports, ...]:
-    """``80``, ``80/TCP``, ``tcp/80``, ``1-1024``, ``tcp`` or ``icmp/8``; a number alone is of TCP."""
+    """``80``, ``80/TCP``, ``tcp/80``, ``TCP 80``, ``1-1024``, ``tcp`` or ``icmp/8``; a number alone is of TCP."""
     found = []
-    for word in words(text, tree.children):
+    given = words(text, tree.children)
+    if len(given) == 2 and given[1].text[:1].isdigit() and given[0].text[:1].isdigit():
+        raise QuestionError(
+            text, given[1].column, f"column {given[1].column}: expected a comma or a protocol before {given[1].text!r}"
+        )
+    for word in given if len(given) == 1 else (Word("/".join(item.text for item in given), given[0].column),):
         number, slash, name = word.text.partition("/")
         if slash and not number[:1].isdigit():
             number, name = name, number
