@@ -174,7 +174,7 @@ def test_walk_and_language_agree_on_random_flows(seed: int, tmp_path: Path) -> N
     assert not wrong, text + "\n".join(wrong)
 
 
-@pytest.mark.parametrize("seed", range(200, 240))
+@pytest.mark.parametrize("seed", [*range(200, 240), 2211, 2370])
 def test_walk_and_language_agree_on_what_is_learned(seed: int, tmp_path: Path) -> None:
     text = flows(Random(seed), teaching=True)
     written(tmp_path, text)

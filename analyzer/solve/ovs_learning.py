@@ -44,7 +44,7 @@ def learn(walk: Walk, scope: Scope, switch: str, action: Learn, values: Values, 
         actions=tuple(actions),
     )
     known = walk.flows.setdefault((scope, switch), [])
-    known[:] = [other for other in known if (other.table, other.priority, other.match) != (flow.table, flow.priority, flow.match)]
+    known[:] = [other for other in known if tests_of(other) != tests_of(flow)]
     known.append(flow)
 
 
@@ -55,6 +55,11 @@ def undefined(walk: Walk, tables: Tables, flow: FlowFact, values: Values) -> Flo
         if not walk.oracle.test(text, flow.at, "OpenFlow does not define it"):
             return other
     return flow
+
+
+def tests_of(flow: FlowFact) -> tuple[object, ...]:
+    """What tells flows apart: one with the same takes the other's place."""
+    return flow.table, flow.priority, flow.in_port, flow.match
 
 
 def taken(walk: Walk, scope: Scope, tables: Tables, table: str, values: Values) -> FlowFact | None:

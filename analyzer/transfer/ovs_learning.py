@@ -8,7 +8,7 @@ the port by which the teaching packet came is, as there are few.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.facts.openflow import Action, FieldTest, Learn, Load, Output, Subfield
@@ -121,7 +121,27 @@ def taught(lowering: Lowering, action: Learn, now: Now) -> Transfer | None:
     if len(registers) <= len(named) or len(values) < len(kept):
         return lowering.unknown(f"what it learns from the packet (a flow of table {action.table}) is not followed", now)
     where = place_of(lowering, action.table, known.index(shape), registers[:-1], registers[-1])
-    return Note(where, padded(values))
+    noted: Transfer = Note(where, padded(values))
+    for other in replaced(lowering, action.table, shape, registers[:-1]):
+        if other != where:
+            lost = lowering.unknown(
+                f"a flow of table {action.table} is learned anew, and does something else: that is not followed", now
+            )
+            noted = IfNoted(other, padded(values), lost, noted)
+    return noted
+
+
+def replaced(lowering: Lowering, table: str, shape: Shape, registers: Sequence[int]) -> Iterator[Scope]:
+    """The places that remember flows with the same tests, which do something else (lib/learn.c: the new flow takes their place)."""
+    for number, other in enumerate(shapes(lowering, table)):
+        if other[:4] == shape[:4]:
+            for port in ports_of(lowering, other):
+                yield place_of(lowering, table, number, registers, port)
+
+
+def ports_of(lowering: Lowering, shape: Shape) -> list[int]:
+    """The ports that what a learned flow does may depend on."""
+    return [*lowering.flows.by_number] if shape.by_port() and shape.known() else [0]
 
 
 def padded(values: list[int | Field]) -> tuple[int | Field, ...]:
@@ -140,7 +160,7 @@ def learned(lowering: Lowering, shape: Shape, spot: Spot, otherwise: Transfer) -
     kept = [value for value in values[len(shape.named) :] if isinstance(value, int | Field)]
     if len(registers) + len(kept) < len(values):
         return not_told(lowering, spot, otherwise)
-    ports = [0] if not shape.by_port() or not shape.known() else [*flows.by_number]
+    ports = ports_of(lowering, shape)
     if len(ports) > MANY:
         return not_told(lowering, spot, otherwise)
     result, number = otherwise, shapes(lowering, spot.table).index(shape)
