@@ -95,4 +95,4 @@ def place(network: Network, at: Interface, address: Address) -> Span:
     return next(fact.at for fact in facts if fact.address == address and fact.device == at.device)
 
 
-RULE = Rule("address-held-twice", Severity.ERROR, __doc__, check, ("F09",))
+RULE = Rule("address-held-twice", Severity.ERROR, __doc__, check)

@@ -58,4 +58,4 @@ def overlapping(found: list[tuple[Prefix, str, Span]]) -> Iterator[Finding]:
             last = item
 
 
-RULE = Rule("calico-blocks-overlap", Severity.ERROR, __doc__, check, ("F91",))
+RULE = Rule("calico-blocks-overlap", Severity.ERROR, __doc__, check)

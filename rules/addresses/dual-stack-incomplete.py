@@ -78,4 +78,4 @@ def services(network: Network) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("dual-stack-incomplete", Severity.WARNING, __doc__, check, ("F10", "F51"))
+RULE = Rule("dual-stack-incomplete", Severity.WARNING, __doc__, check)

@@ -63,4 +63,4 @@ def too_small(network: Network, item: Range) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("inner-network-overlaps", Severity.ERROR, __doc__, check, ("F01", "F02"))
+RULE = Rule("inner-network-overlaps", Severity.ERROR, __doc__, check)

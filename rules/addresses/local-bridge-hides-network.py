@@ -56,4 +56,4 @@ def hidden(network: Network, item: OnLink) -> list[tuple[Span, str]]:
     return nodes + plans
 
 
-RULE = Rule("local-bridge-hides-network", Severity.ERROR, __doc__, check, ("F04",))
+RULE = Rule("local-bridge-hides-network", Severity.ERROR, __doc__, check)

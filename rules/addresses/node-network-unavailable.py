@@ -37,4 +37,4 @@ def check(network: Network) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("node-network-unavailable", Severity.ERROR, __doc__, check, ("F40",))
+RULE = Rule("node-network-unavailable", Severity.ERROR, __doc__, check)

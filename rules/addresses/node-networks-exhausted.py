@@ -89,4 +89,4 @@ def capacity(node: NodeFact) -> int | None:
     return int(value) if isinstance(value, str | int) and str(value).isdecimal() and len(str(value)) < 7 else None
 
 
-RULE = Rule("node-networks-exhausted", Severity.ERROR, __doc__, check, ("F06",))
+RULE = Rule("node-networks-exhausted", Severity.ERROR, __doc__, check)

@@ -70,4 +70,4 @@ def overlaps(items: list[tuple[Prefix, Span, str]]) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("node-pod-networks-overlap", Severity.ERROR, __doc__, check, ("F05",))
+RULE = Rule("node-pod-networks-overlap", Severity.ERROR, __doc__, check)

@@ -78,4 +78,4 @@ def reserved(root: Namespace, port: int) -> bool:
     return False
 
 
-RULE = Rule("node-port-is-ephemeral", Severity.WARNING, __doc__, check, ("F11",))
+RULE = Rule("node-port-is-ephemeral", Severity.WARNING, __doc__, check)

@@ -58,4 +58,4 @@ def exhausted(network: Network) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("node-without-pod-network", Severity.ERROR, __doc__, check, ("F06",))
+RULE = Rule("node-without-pod-network", Severity.ERROR, __doc__, check)

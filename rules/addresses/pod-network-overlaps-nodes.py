@@ -88,4 +88,4 @@ def held(network: Network, root: Namespace) -> set[object]:
     }
 
 
-RULE = Rule("pod-network-overlaps-nodes", Severity.ERROR, __doc__, check, ("F01",))
+RULE = Rule("pod-network-overlaps-nodes", Severity.ERROR, __doc__, check)

@@ -71,4 +71,4 @@ def inside(network: Network, prefix: Prefix) -> list[tuple[Span, str]]:
     return pods[:2] + services[:2]
 
 
-RULE = Rule("pod-network-overlaps-services", Severity.ERROR, __doc__, check, ("F02",))
+RULE = Rule("pod-network-overlaps-services", Severity.ERROR, __doc__, check)

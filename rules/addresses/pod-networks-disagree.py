@@ -75,4 +75,4 @@ def nodes(pods: list[Range], wide: list[Range]) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("pod-networks-disagree", Severity.ERROR, __doc__, check, ("F07",))
+RULE = Rule("pod-networks-disagree", Severity.ERROR, __doc__, check)

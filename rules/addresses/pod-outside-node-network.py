@@ -59,4 +59,4 @@ def within(networks: list[Prefix], address: Address) -> bool:
     return any(one.covers(address) for one in networks)
 
 
-RULE = Rule("pod-outside-node-network", Severity.ERROR, __doc__, check, ("F08",))
+RULE = Rule("pod-outside-node-network", Severity.ERROR, __doc__, check)

@@ -59,4 +59,4 @@ def is_service(network: Network, server: object) -> bool:
     return any(server in fact.cluster_addresses for fact in network.cluster.services.values())
 
 
-RULE = Rule("service-network-overlaps-nodes", Severity.ERROR, __doc__, check, ("F03",))
+RULE = Rule("service-network-overlaps-nodes", Severity.ERROR, __doc__, check)

@@ -49,4 +49,4 @@ def holds(server: Range, other: Range) -> bool:
     return other.prefix.covers(server.prefix)
 
 
-RULE = Rule("service-networks-disagree", Severity.ERROR, __doc__, check, ("F07",))
+RULE = Rule("service-networks-disagree", Severity.ERROR, __doc__, check)

@@ -59,4 +59,4 @@ def host_ports(network: Network, node: str, config: Config) -> Iterator[Finding]
             return
 
 
-RULE = Rule("cni-capability-missing", Severity.WARNING, __doc__, check, ("F79",))
+RULE = Rule("cni-capability-missing", Severity.WARNING, __doc__, check)

@@ -36,4 +36,4 @@ def check(network: Network) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("cni-chain-order", Severity.ERROR, __doc__, check, ("F89",))
+RULE = Rule("cni-chain-order", Severity.ERROR, __doc__, check)

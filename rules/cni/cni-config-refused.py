@@ -45,4 +45,4 @@ def check(network: Network) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("cni-config-refused", Severity.ERROR, __doc__, check, ("F89",))
+RULE = Rule("cni-config-refused", Severity.ERROR, __doc__, check)

@@ -54,4 +54,4 @@ def masquerading(config: Config, wide: list[Prefix]) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("cni-masquerades-pods", Severity.ERROR, __doc__, check, ("F52",))
+RULE = Rule("cni-masquerades-pods", Severity.ERROR, __doc__, check)

@@ -53,4 +53,4 @@ def on_every_node(found: list[Pool]) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("cni-networks-share-addresses", Severity.ERROR, __doc__, check, ("F09",))
+RULE = Rule("cni-networks-share-addresses", Severity.ERROR, __doc__, check)

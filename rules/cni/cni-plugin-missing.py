@@ -94,4 +94,4 @@ def types(plugin: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
             yield (key, "type"), inner["type"]
 
 
-RULE = Rule("cni-plugin-missing", Severity.ERROR, __doc__, check, ("F89",))
+RULE = Rule("cni-plugin-missing", Severity.ERROR, __doc__, check)

@@ -35,4 +35,4 @@ def check(network: Network) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("cni-version-unsupported", Severity.ERROR, __doc__, check, ("F89",))
+RULE = Rule("cni-version-unsupported", Severity.ERROR, __doc__, check)

@@ -46,4 +46,4 @@ def check(network: Network) -> Iterator[Finding]:
             seen[lease.address] = lease.network
 
 
-RULE = Rule("lease-without-pod", Severity.WARNING, __doc__, check, ("F90",))
+RULE = Rule("lease-without-pod", Severity.WARNING, __doc__, check)

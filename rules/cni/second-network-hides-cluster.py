@@ -69,4 +69,4 @@ def networks(config: Config) -> Iterator[tuple[tuple[str | int, ...], Prefix]]:
                     yield (*path, "ipam", key, index, field), one
 
 
-RULE = Rule("second-network-hides-cluster", Severity.ERROR, __doc__, check, ("F01", "F02"))
+RULE = Rule("second-network-hides-cluster", Severity.ERROR, __doc__, check)

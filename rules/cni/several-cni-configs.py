@@ -45,4 +45,4 @@ def loopback(plugins: Sequence[Mapping[str, object]]) -> bool:
     return bool(plugins) and all(plugin.get("type") == "loopback" for plugin in plugins)
 
 
-RULE = Rule("several-cni-configs", Severity.WARNING, __doc__, check, ("F88",))
+RULE = Rule("several-cni-configs", Severity.WARNING, __doc__, check)

@@ -49,4 +49,4 @@ def pool(item: Record) -> str:
     return f"VPC {item.space.partition('/')[2]}" if item.space.startswith("kube-ovn/") else item.title
 
 
-RULE = Rule("address-record-without-pod", Severity.WARNING, __doc__, check, ("F90", "F91"))
+RULE = Rule("address-record-without-pod", Severity.WARNING, __doc__, check)

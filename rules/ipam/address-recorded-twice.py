@@ -54,4 +54,4 @@ def words(item: Record) -> str:
     return f"{who} ({item.title})"
 
 
-RULE = Rule("address-recorded-twice", Severity.ERROR, __doc__, check, ("F09", "F91"))
+RULE = Rule("address-recorded-twice", Severity.ERROR, __doc__, check)

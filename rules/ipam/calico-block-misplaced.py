@@ -83,4 +83,4 @@ def affinities(network: Network, found: list[Block]) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("calico-block-misplaced", Severity.ERROR, __doc__, check, ("F38", "F91"))
+RULE = Rule("calico-block-misplaced", Severity.ERROR, __doc__, check)

@@ -54,4 +54,4 @@ def spaces(network: Network, known: dict[Address, Record]) -> Iterator[tuple[Pre
                 yield prefix, f"subnet {subnet.fact.name}"
 
 
-RULE = Rule("pod-address-not-recorded", Severity.ERROR, __doc__, check, ("F09", "F91"))
+RULE = Rule("pod-address-not-recorded", Severity.ERROR, __doc__, check)

@@ -62,4 +62,4 @@ def findings(root: Namespace, ends: list[HostEnd], key: str) -> Iterator[Finding
         )
 
 
-RULE = Rule("bridge-skips-iptables", Severity.ERROR, __doc__, check, ("F14",))
+RULE = Rule("bridge-skips-iptables", Severity.ERROR, __doc__, check)

@@ -40,4 +40,4 @@ def check(network: Network) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("connection-table-full", Severity.WARNING, __doc__, check, ("F18",))
+RULE = Rule("connection-table-full", Severity.WARNING, __doc__, check)

@@ -64,4 +64,4 @@ def node_devices(network: Network, root: Namespace) -> set[str]:
     return {fact.device for fact in root.addresses if fact.address in stated}
 
 
-RULE = Rule("forwarding-off", Severity.ERROR, __doc__, check, ("F12",))
+RULE = Rule("forwarding-off", Severity.ERROR, __doc__, check)

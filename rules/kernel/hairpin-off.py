@@ -71,4 +71,4 @@ def of_bridge(root: Namespace, bridge: str, ends: list[HostEnd], service: str) -
     )
 
 
-RULE = Rule("hairpin-off", Severity.WARNING, __doc__, check, ("F15",))
+RULE = Rule("hairpin-off", Severity.WARNING, __doc__, check)

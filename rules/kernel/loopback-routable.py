@@ -46,4 +46,4 @@ def guarded(root: Namespace) -> bool:
     return any(wanted[0] in text and wanted[1] in text for text in texts)
 
 
-RULE = Rule("loopback-routable", Severity.WARNING, __doc__, check, ("F20",))
+RULE = Rule("loopback-routable", Severity.WARNING, __doc__, check)

@@ -49,4 +49,4 @@ def counted(space: Namespace, family: int) -> int:
     return sum(not fact.states & COUNTED_NOT and not fact.external for fact in entries)
 
 
-RULE = Rule("neighbour-table-full", Severity.WARNING, __doc__, check, ("F17",))
+RULE = Rule("neighbour-table-full", Severity.WARNING, __doc__, check)

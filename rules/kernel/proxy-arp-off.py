@@ -66,4 +66,4 @@ def findings(root: Namespace, end: HostEnd, gateway: Address) -> Iterator[Findin
         )
 
 
-RULE = Rule("proxy-arp-off", Severity.ERROR, __doc__, check, ("F19",))
+RULE = Rule("proxy-arp-off", Severity.ERROR, __doc__, check)

@@ -124,4 +124,4 @@ def finding(root: Namespace, found: tuple[Span, str], device: str, pod: str, bac
     )
 
 
-RULE = Rule("reverse-path-strict", Severity.ERROR, __doc__, check, ("F13",))
+RULE = Rule("reverse-path-strict", Severity.ERROR, __doc__, check)

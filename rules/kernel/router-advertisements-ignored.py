@@ -40,4 +40,4 @@ def check(network: Network) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("router-advertisements-ignored", Severity.ERROR, __doc__, check, ("F16",))
+RULE = Rule("router-advertisements-ignored", Severity.ERROR, __doc__, check)

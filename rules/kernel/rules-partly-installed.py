@@ -38,4 +38,4 @@ def check(network: Network) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("rules-partly-installed", Severity.ERROR, __doc__, check, ("F21",))
+RULE = Rule("rules-partly-installed", Severity.ERROR, __doc__, check)

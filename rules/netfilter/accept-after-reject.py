@@ -40,4 +40,4 @@ def check(network: Network) -> Iterator[Finding]:
                         break
 
 
-RULE = Rule("accept-after-reject", Severity.ERROR, __doc__, check, ("F60",))
+RULE = Rule("accept-after-reject", Severity.ERROR, __doc__, check)

@@ -42,4 +42,4 @@ def check(network: Network) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("foreign-firewall", Severity.WARNING, __doc__, check, ("F59",))
+RULE = Rule("foreign-firewall", Severity.WARNING, __doc__, check)

@@ -38,4 +38,4 @@ def check(network: Network) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("forward-policy-drops", Severity.ERROR, __doc__, check, ("F58", "F70"))
+RULE = Rule("forward-policy-drops", Severity.ERROR, __doc__, check)

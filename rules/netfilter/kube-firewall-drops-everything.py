@@ -34,4 +34,4 @@ def check(network: Network) -> Iterator[Finding]:
                     )
 
 
-RULE = Rule("kube-firewall-drops-everything", Severity.ERROR, __doc__, check, ("F62",))
+RULE = Rule("kube-firewall-drops-everything", Severity.ERROR, __doc__, check)

@@ -84,4 +84,4 @@ def traces(root: Namespace, owner: Owner) -> Iterator[tuple[str, Span]]:
                     yield chain.name, chain.at
 
 
-RULE = Rule("leftover-cni", Severity.WARNING, __doc__, check, ("F65",))
+RULE = Rule("leftover-cni", Severity.WARNING, __doc__, check)

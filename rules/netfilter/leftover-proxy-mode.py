@@ -43,4 +43,4 @@ def check(network: Network) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("leftover-proxy-mode", Severity.WARNING, __doc__, check, ("F64",))
+RULE = Rule("leftover-proxy-mode", Severity.WARNING, __doc__, check)

@@ -35,4 +35,4 @@ def check(network: Network) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("mark-bits-shared", Severity.WARNING, __doc__, check, ("F56",))
+RULE = Rule("mark-bits-shared", Severity.WARNING, __doc__, check)

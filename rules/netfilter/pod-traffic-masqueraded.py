@@ -40,4 +40,4 @@ def check(network: Network) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("pod-traffic-masqueraded", Severity.ERROR, __doc__, check, ("F52",))
+RULE = Rule("pod-traffic-masqueraded", Severity.ERROR, __doc__, check)

@@ -63,4 +63,4 @@ def wanted(network: Network, origin: Origin) -> Span | None:
     return None
 
 
-RULE = Rule("pods-leave-unmasqueraded", Severity.WARNING, __doc__, check, ("F54",))
+RULE = Rule("pods-leave-unmasqueraded", Severity.WARNING, __doc__, check)

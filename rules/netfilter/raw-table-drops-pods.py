@@ -43,4 +43,4 @@ def check(network: Network) -> Iterator[Finding]:
                     )
 
 
-RULE = Rule("raw-table-drops-pods", Severity.ERROR, __doc__, check, ("F67",))
+RULE = Rule("raw-table-drops-pods", Severity.ERROR, __doc__, check)

@@ -39,4 +39,4 @@ def check(network: Network) -> Iterator[Finding]:
                     )
 
 
-RULE = Rule("service-portal-missing", Severity.ERROR, __doc__, check, ("F63",))
+RULE = Rule("service-portal-missing", Severity.ERROR, __doc__, check)

@@ -71,4 +71,4 @@ def strangers(root: Namespace, family: int, held: dict[str, Span], services: dic
                 )
 
 
-RULE = Rule("two-iptables-back-ends", Severity.WARNING, __doc__, check, ("F61",))
+RULE = Rule("two-iptables-back-ends", Severity.WARNING, __doc__, check)

@@ -84,4 +84,4 @@ def not_direct(network: Network, values: dict[str, str], places: dict[str, Span]
             return
 
 
-RULE = Rule("cilium-native-routing", Severity.ERROR, __doc__, check, ("F83",))
+RULE = Rule("cilium-native-routing", Severity.ERROR, __doc__, check)

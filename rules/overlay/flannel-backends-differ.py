@@ -54,4 +54,4 @@ def check(network: Network) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("flannel-backends-differ", Severity.ERROR, __doc__, check, ("F25",))
+RULE = Rule("flannel-backends-differ", Severity.ERROR, __doc__, check)

@@ -132,4 +132,4 @@ def masquerade(network: Network, node: str, at: Span, values: Mapping[str, str])
                 )
 
 
-RULE = Rule("flannel-subnet-file-stale", Severity.ERROR, __doc__, check, ("F05", "F08"))
+RULE = Rule("flannel-subnet-file-stale", Severity.ERROR, __doc__, check)

@@ -41,4 +41,4 @@ def check(network: Network) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("overlay-mtu-configured-too-large", Severity.WARNING, __doc__, check, ("F31",))
+RULE = Rule("overlay-mtu-configured-too-large", Severity.WARNING, __doc__, check)

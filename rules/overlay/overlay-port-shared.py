@@ -34,4 +34,4 @@ def check(network: Network) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("overlay-port-shared", Severity.WARNING, __doc__, check, ("F26",))
+RULE = Rule("overlay-port-shared", Severity.WARNING, __doc__, check)

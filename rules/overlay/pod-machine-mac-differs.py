@@ -64,4 +64,4 @@ def on_switch(network: Network, front: Interface) -> bool:
     return peer is not None and switched(network.namespaces[peer.scope].links[peer.device])
 
 
-RULE = Rule("pod-machine-mac-differs", Severity.ERROR, __doc__, check, ("F29",))
+RULE = Rule("pod-machine-mac-differs", Severity.ERROR, __doc__, check)

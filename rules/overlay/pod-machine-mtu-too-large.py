@@ -80,4 +80,4 @@ def largest(space: Namespace, device: str, mtu: int) -> int:
     return min(mtu, max(sizes)) if sizes else mtu
 
 
-RULE = Rule("pod-machine-mtu-too-large", Severity.WARNING, __doc__, check, ("F30",))
+RULE = Rule("pod-machine-mtu-too-large", Severity.WARNING, __doc__, check)

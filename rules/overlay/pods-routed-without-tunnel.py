@@ -62,4 +62,4 @@ def by_subnet(network: Network) -> dict[Prefix, NodeFact]:
     return found
 
 
-RULE = Rule("pods-routed-without-tunnel", Severity.WARNING, __doc__, check, ("F35",))
+RULE = Rule("pods-routed-without-tunnel", Severity.WARNING, __doc__, check)

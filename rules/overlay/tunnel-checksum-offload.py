@@ -43,4 +43,4 @@ def check(network: Network) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("tunnel-checksum-offload", Severity.NOTE, __doc__, check, ("F32",))
+RULE = Rule("tunnel-checksum-offload", Severity.NOTE, __doc__, check)

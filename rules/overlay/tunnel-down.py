@@ -78,4 +78,4 @@ def absent(network: Network, items: list[Overlay]) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("tunnel-down", Severity.ERROR, __doc__, check, ("F34",))
+RULE = Rule("tunnel-down", Severity.ERROR, __doc__, check)

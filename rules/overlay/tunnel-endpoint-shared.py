@@ -91,4 +91,4 @@ def wrong_address(network: Network, item: Overlay, kind: Vxlan) -> Iterator[Find
         )
 
 
-RULE = Rule("tunnel-endpoint-shared", Severity.ERROR, __doc__, check, ("F24",))
+RULE = Rule("tunnel-endpoint-shared", Severity.ERROR, __doc__, check)

@@ -102,4 +102,4 @@ def entry_findings(
         )
 
 
-RULE = Rule("tunnel-forwarding-wrong", Severity.ERROR, __doc__, check, ("F23",))
+RULE = Rule("tunnel-forwarding-wrong", Severity.ERROR, __doc__, check)

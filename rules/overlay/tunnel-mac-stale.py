@@ -71,4 +71,4 @@ def stale_annotation(network: Network, item: Overlay) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("tunnel-mac-stale", Severity.ERROR, __doc__, check, ("F22",))
+RULE = Rule("tunnel-mac-stale", Severity.ERROR, __doc__, check)

@@ -83,4 +83,4 @@ def pods(network: Network, root: Namespace, tunnel: Overlay) -> Iterator[Finding
         )
 
 
-RULE = Rule("tunnel-mtu-too-large", Severity.WARNING, __doc__, check, ("F31",))
+RULE = Rule("tunnel-mtu-too-large", Severity.WARNING, __doc__, check)

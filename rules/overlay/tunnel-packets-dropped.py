@@ -52,4 +52,4 @@ def way(leg: Leg) -> str:
     return f"from {leg.peer} to {node}" if leg.incoming else f"from {node} to {leg.peer}"
 
 
-RULE = Rule("tunnel-packets-dropped", Severity.ERROR, __doc__, check, ("F27",))
+RULE = Rule("tunnel-packets-dropped", Severity.ERROR, __doc__, check)

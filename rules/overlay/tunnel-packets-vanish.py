@@ -59,4 +59,4 @@ def between(
         )
 
 
-RULE = Rule("tunnel-packets-vanish", Severity.WARNING, __doc__, check, ("F33",))
+RULE = Rule("tunnel-packets-vanish", Severity.WARNING, __doc__, check)

@@ -51,4 +51,4 @@ def lacking(network: Network, root: Namespace, name: str) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("tunnel-peer-not-allowed", Severity.ERROR, __doc__, check, ("F28",))
+RULE = Rule("tunnel-peer-not-allowed", Severity.ERROR, __doc__, check)

@@ -60,4 +60,4 @@ def listening(network: Network, item: Overlay, port: int) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("tunnel-port-taken", Severity.ERROR, __doc__, check, ("F26",))
+RULE = Rule("tunnel-port-taken", Severity.ERROR, __doc__, check)

@@ -49,4 +49,4 @@ def check(network: Network) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("tunnel-settings-differ", Severity.ERROR, __doc__, check, ("F25",))
+RULE = Rule("tunnel-settings-differ", Severity.ERROR, __doc__, check)

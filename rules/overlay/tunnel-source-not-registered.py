@@ -68,4 +68,4 @@ def source_to(root: Namespace, target: Address) -> tuple[Address, Span] | None:
     return (fact.address, fact.at) if fact is not None and len(devices) == 1 else None
 
 
-RULE = Rule("tunnel-source-not-registered", Severity.ERROR, __doc__, check, ("F36",))
+RULE = Rule("tunnel-source-not-registered", Severity.ERROR, __doc__, check)

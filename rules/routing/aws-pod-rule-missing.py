@@ -73,4 +73,4 @@ def without_way(root: Namespace) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("aws-pod-rule-missing", Severity.ERROR, __doc__, check, ("F43",))
+RULE = Rule("aws-pod-rule-missing", Severity.ERROR, __doc__, check)

@@ -44,4 +44,4 @@ def check(network: Network) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("blackhole-hides-pods", Severity.ERROR, __doc__, check, ("F39",))
+RULE = Rule("blackhole-hides-pods", Severity.ERROR, __doc__, check)

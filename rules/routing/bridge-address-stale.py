@@ -60,4 +60,4 @@ def bridges(network: Network, root: Namespace) -> dict[str, list[Address]]:
     return result
 
 
-RULE = Rule("bridge-address-stale", Severity.ERROR, __doc__, check, ("F47",))
+RULE = Rule("bridge-address-stale", Severity.ERROR, __doc__, check)

@@ -86,4 +86,4 @@ def own(root: Namespace, name: str, block: Block) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("calico-block-route-missing", Severity.ERROR, __doc__, check, ("F37", "F38"))
+RULE = Rule("calico-block-route-missing", Severity.ERROR, __doc__, check)

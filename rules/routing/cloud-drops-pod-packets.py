@@ -41,4 +41,4 @@ def check(network: Network) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("cloud-drops-pod-packets", Severity.ERROR, __doc__, check, ("F41",))
+RULE = Rule("cloud-drops-pod-packets", Severity.ERROR, __doc__, check)

@@ -60,4 +60,4 @@ def across(network: Network, interface: Interface) -> list[tuple[Scope, LinkFact
     return [(peer.scope, link) for link in found] if known else []
 
 
-RULE = Rule("gateway-mac-stale", Severity.ERROR, __doc__, check, ("F49",))
+RULE = Rule("gateway-mac-stale", Severity.ERROR, __doc__, check)

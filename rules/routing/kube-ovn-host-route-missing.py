@@ -56,4 +56,4 @@ def reached(root: Namespace, item: Subnet) -> bool:
     return prefix is None or (route is not None and any(hop.device == DEVICE for hop in route.next_hops))
 
 
-RULE = Rule("kube-ovn-host-route-missing", Severity.ERROR, __doc__, check, ("F37",))
+RULE = Rule("kube-ovn-host-route-missing", Severity.ERROR, __doc__, check)

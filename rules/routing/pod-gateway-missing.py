@@ -69,4 +69,4 @@ def answered(root: Namespace, inside: Namespace, gateway: Address) -> bool:
     return held or pinned or proxied or switched or not on_node
 
 
-RULE = Rule("pod-gateway-missing", Severity.ERROR, __doc__, check, ("F46",))
+RULE = Rule("pod-gateway-missing", Severity.ERROR, __doc__, check)

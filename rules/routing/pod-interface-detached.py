@@ -53,4 +53,4 @@ def host_end(network: Network, pod: object, host: object) -> Interface | None:
     return None
 
 
-RULE = Rule("pod-interface-detached", Severity.ERROR, __doc__, check, ("F48",))
+RULE = Rule("pod-interface-detached", Severity.ERROR, __doc__, check)

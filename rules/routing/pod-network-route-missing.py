@@ -64,4 +64,4 @@ def specific(root: Namespace, prefix: Prefix) -> bool:
     return route is not None and route.destination.length > 0
 
 
-RULE = Rule("pod-network-route-missing", Severity.ERROR, __doc__, check, ("F37",))
+RULE = Rule("pod-network-route-missing", Severity.ERROR, __doc__, check)

@@ -41,4 +41,4 @@ def check(network: Network) -> Iterator[Finding]:
                     )
 
 
-RULE = Rule("pod-network-route-wrong-node", Severity.ERROR, __doc__, check, ("F38",))
+RULE = Rule("pod-network-route-wrong-node", Severity.ERROR, __doc__, check)

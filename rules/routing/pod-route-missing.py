@@ -72,4 +72,4 @@ def bridge(root: Namespace, device: str | None) -> bool:
     return link is not None and isinstance(link.kind, Bridge)
 
 
-RULE = Rule("pod-route-missing", Severity.ERROR, __doc__, check, ("F45",))
+RULE = Rule("pod-route-missing", Severity.ERROR, __doc__, check)

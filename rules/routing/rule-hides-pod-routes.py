@@ -60,4 +60,4 @@ def hidden(root: Namespace, table: int) -> list[str]:
     ]
 
 
-RULE = Rule("rule-hides-pod-routes", Severity.ERROR, __doc__, check, ("F42",))
+RULE = Rule("rule-hides-pod-routes", Severity.ERROR, __doc__, check)

@@ -61,4 +61,4 @@ def domains(network: Network) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("cluster-dns-outside-services", Severity.ERROR, __doc__, check, ("F85",))
+RULE = Rule("cluster-dns-outside-services", Severity.ERROR, __doc__, check)

@@ -42,4 +42,4 @@ def check(network: Network) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("dns-forwards-to-itself", Severity.WARNING, __doc__, check, ("F86",))
+RULE = Rule("dns-forwards-to-itself", Severity.WARNING, __doc__, check)

@@ -36,4 +36,4 @@ def check(network: Network) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("external-ip-is-node-address", Severity.ERROR, __doc__, check, ("F75",))
+RULE = Rule("external-ip-is-node-address", Severity.ERROR, __doc__, check)

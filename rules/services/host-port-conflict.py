@@ -70,4 +70,4 @@ def stale(network: Network, root: Namespace) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("host-port-conflict", Severity.ERROR, __doc__, check, ("F79",))
+RULE = Rule("host-port-conflict", Severity.ERROR, __doc__, check)

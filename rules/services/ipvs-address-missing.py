@@ -50,4 +50,4 @@ def lacking(network: Network, root: Namespace) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("ipvs-address-missing", Severity.ERROR, __doc__, check, ("F76",))
+RULE = Rule("ipvs-address-missing", Severity.ERROR, __doc__, check)

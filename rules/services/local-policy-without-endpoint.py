@@ -47,4 +47,4 @@ def check(network: Network) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("local-policy-without-endpoint", Severity.WARNING, __doc__, check, ("F74",))
+RULE = Rule("local-policy-without-endpoint", Severity.WARNING, __doc__, check)

@@ -36,4 +36,4 @@ def check(network: Network) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("policy-blocks-dns", Severity.WARNING, __doc__, check, ("F84",))
+RULE = Rule("policy-blocks-dns", Severity.WARNING, __doc__, check)

@@ -53,4 +53,4 @@ def check(network: Network) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("resolver-is-not-cluster-dns", Severity.ERROR, __doc__, check, ("F85",))
+RULE = Rule("resolver-is-not-cluster-dns", Severity.ERROR, __doc__, check)

@@ -70,4 +70,4 @@ def mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 
-RULE = Rule("service-without-endpoints", Severity.WARNING, __doc__, check, ("F71",))
+RULE = Rule("service-without-endpoints", Severity.WARNING, __doc__, check)

@@ -57,4 +57,4 @@ def all_known(network: Network, root: Namespace, wanted: set[Address]) -> bool:
     return targets <= {written for address in wanted for written in (str(address), f"[{address}]")}
 
 
-RULE = Rule("stale-endpoint", Severity.ERROR, __doc__, check, ("F73",))
+RULE = Rule("stale-endpoint", Severity.ERROR, __doc__, check)

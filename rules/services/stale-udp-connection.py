@@ -45,4 +45,4 @@ def check(network: Network) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("stale-udp-connection", Severity.WARNING, __doc__, check, ("F78",))
+RULE = Rule("stale-udp-connection", Severity.WARNING, __doc__, check)

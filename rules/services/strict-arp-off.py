@@ -56,4 +56,4 @@ def layer_two(network: Network) -> Span | None:
     return None
 
 
-RULE = Rule("strict-arp-off", Severity.WARNING, __doc__, check, ("F77",))
+RULE = Rule("strict-arp-off", Severity.WARNING, __doc__, check)

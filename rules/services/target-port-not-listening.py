@@ -43,8 +43,8 @@ def check(network: Network) -> Iterator[Finding]:
 
 
 def silent(inside: Namespace, address: Address, protocol: int, port: int) -> tuple[str, Span | None] | None:
-    """Why nothing answers on the port, None when something does or sockets were not captured."""
-    if inside.listeners is None:
+    """Why nothing answers on the port, None when something does or such sockets were not captured."""
+    if inside.listeners is None or protocol not in inside.listed:
         return None
     near = [item for item in inside.listeners if item.protocol == protocol and item.port == port]
     if any(item.address is None or item.address.value == 0 or item.address == address for item in near):
@@ -55,4 +55,4 @@ def silent(inside: Namespace, address: Address, protocol: int, port: int) -> tup
     return "nothing listens", None
 
 
-RULE = Rule("target-port-not-listening", Severity.ERROR, __doc__, check, ("F72",))
+RULE = Rule("target-port-not-listening", Severity.ERROR, __doc__, check)

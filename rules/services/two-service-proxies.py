@@ -41,4 +41,4 @@ def check(network: Network) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("two-service-proxies", Severity.WARNING, __doc__, check, ("F64",))
+RULE = Rule("two-service-proxies", Severity.WARNING, __doc__, check)

@@ -15,7 +15,7 @@ another tunnel uses the same UDP port or the same far end and key.
 Remove what stands in the way (the leftover device, the other tunnel), then delete the port and let its owner make it again.
 
 ## Sources
-vswitchd/vswitch.xml (Interface: error, ofport); kubeovn/kube-ovn#423; FAILURES F26, F34.
+vswitchd/vswitch.xml (Interface: error, ofport); kubeovn/kube-ovn#423.
 """
 
 from collections.abc import Iterator
@@ -38,4 +38,4 @@ def check(network: Network) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("switch-port-failed", Severity.ERROR, __doc__, check, ("F26", "F34"))
+RULE = Rule("switch-port-failed", Severity.ERROR, __doc__, check)

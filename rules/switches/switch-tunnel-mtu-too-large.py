@@ -91,4 +91,4 @@ def paired(root: Namespace, name: str) -> bool:
     return root.links[name].peer_index is not None
 
 
-RULE = Rule("switch-tunnel-mtu-too-large", Severity.WARNING, __doc__, check, ("F31",))
+RULE = Rule("switch-tunnel-mtu-too-large", Severity.WARNING, __doc__, check)

@@ -29,4 +29,4 @@ def check(network: Network) -> Iterator[Finding]:
         yield RULE.finding(one.at, one.message, severity=None if one.certain else Severity.WARNING)
 
 
-RULE = Rule("calico-object-refused", Severity.ERROR, __doc__, check, ("F91",))
+RULE = Rule("calico-object-refused", Severity.ERROR, __doc__, check)

@@ -45,4 +45,4 @@ def check(network: Network) -> Iterator[Finding]:
                 break
 
 
-RULE = Rule("cilium-beside-kube-proxy", Severity.WARNING, __doc__, check, ("F64",))
+RULE = Rule("cilium-beside-kube-proxy", Severity.WARNING, __doc__, check)

@@ -63,4 +63,4 @@ def away(network: Network, known: Known, state: CiliumState) -> Iterator[Finding
     yield RULE.finding(place, message, related=[(known.entry.at, "its endpoint")], help=f"restart the agent of {state.scope}")
 
 
-RULE = Rule("cilium-tunnel-endpoint-wrong", Severity.ERROR, __doc__, check, ("F83",))
+RULE = Rule("cilium-tunnel-endpoint-wrong", Severity.ERROR, __doc__, check)

@@ -28,4 +28,4 @@ def check(network: Network) -> Iterator[Finding]:
         yield RULE.finding(one.at, one.message, severity=None if one.certain else Severity.WARNING)
 
 
-RULE = Rule("cluster-networks-refused", Severity.ERROR, __doc__, check, ("F06",))
+RULE = Rule("cluster-networks-refused", Severity.ERROR, __doc__, check)
