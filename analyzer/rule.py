@@ -39,16 +39,14 @@ Options = Mapping[str, Option]
 class Rule:
     """A rule: its id is its file's name with dashes, its manual page the file's docstring (first line: the summary).
 
-    ``failures`` are the entries of the failure catalogue that it covers. ``check`` yields findings; what it cannot know it does not claim:
-    a part that was not captured (``Namespace.missing``) or has gaps yields no certain finding. ``options`` are what settings may tell it, with
-    their defaults; ``tuned`` is ``check`` with other values of them (``tunable`` makes both).
+    ``check`` yields findings; what it cannot know it does not claim: a part that was not captured (``Namespace.missing``) or has gaps yields no certain
+    finding. ``options`` are what settings may tell it, with their defaults; ``tuned`` is ``check`` with other values of them (``tunable`` makes both).
     """
 
     id: str
     severity: Severity
     doc: str
     check: Callable[[Network], Iterable[Finding]]
-    failures: tuple[str, ...] = ()
     options: Options = field(default_factory=dict)
     tuned: Callable[[Network, Options], Iterable[Finding]] | None = None
 
@@ -83,7 +81,6 @@ def tunable(
     doc: str,
     check: Callable[[Network, Options], Iterable[Finding]],
     options: Options,
-    failures: tuple[str, ...] = (),
 ) -> Rule:
     """A rule that settings can tell something: ``options`` with their defaults."""
-    return Rule(identifier, severity, doc, lambda network: check(network, options), failures, options, check)
+    return Rule(identifier, severity, doc, lambda network: check(network, options), options, check)
