@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from analyzer.facts.base import Fact
+from analyzer.facts.calico import BorrowedFact, IpamProblemFact, PoolUseFact, StatedBlockFact
 from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
 from analyzer.facts.links import NamespaceIdFact
 from analyzer.facts.ovn import ChassisFact, LogicalObjectFact, LogicalPortFact
@@ -77,6 +78,7 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
         logical_objects=tuple(dict.fromkeys(known.all(LogicalObjectFact))),
         chassis=tuple(dict.fromkeys(known.all(ChassisFact))),
         routers=routers(known, every),
+        ipam=(*known.all(PoolUseFact), *known.all(BorrowedFact), *known.all(StatedBlockFact), *known.all(IpamProblemFact)),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from analyzer.addresses import Address
+from analyzer.facts.calico import BorrowedFact, IpamProblemFact, PoolUseFact, StatedBlockFact
 from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
 from analyzer.facts.ipvs import VirtualServerFact
 from analyzer.facts.kubernetes import PodFact
@@ -49,7 +50,7 @@ class Namespace:
     ``routes`` by family and table number, in listing order (a route without a table number that is known is under its name's
     hash only if rt_tables named it; otherwise it is a gap). ``rules`` by family, by priority; the kernel's default
     rules stand there when ``ip rule`` was not captured. ``ports`` and ``vlans`` by device. ``sets`` by name.
-    ``listeners`` None: sockets were not captured.
+    ``listeners`` None: sockets were not captured; ``listed``: the protocols of which all of them were.
 
     ``missing`` maps what was not captured to the words for it, such as ``"ip-route/4": "nodes/n1: ip route was not captured"``.
     Keys: ``ip-addr``, ``ip-route/4``, ``ip-route/6``, ``ip-rule/4``, ``ip-rule/6``, ``ip-neigh``, ``bridge-fdb``, ``bridge-link``, ``bridge-vlan``,
@@ -80,6 +81,7 @@ class Namespace:
     switches: Mapping[str, Switch] = field(default_factory=dict)
     sysctls: Mapping[str, SysctlFact] = field(default_factory=dict)
     listeners: tuple[ListenerFact, ...] | None = None
+    listed: frozenset[int] = frozenset()
     connections: tuple[ConnectionFact, ...] = ()
     wireguard_peers: tuple[WireguardPeerFact, ...] = ()
     offloads: tuple[OffloadFact, ...] = ()
@@ -144,6 +146,7 @@ class Network:
     ``fabric``: the cloud whose network answers for pods' addresses; empty where there is no sign of one.
     ``node_names``: the captured node (the folder's name) of each Node object, by the object's name. ``pods_of``: the attachments with a
     namespace of their own, by captured node. ``routers``: the routing daemons of the nodes, by captured node.
+    ``ipam``: what ``calicoctl ipam`` printed.
     """
 
     namespaces: Mapping[Scope, Namespace]
@@ -166,3 +169,4 @@ class Network:
     logical_objects: tuple[LogicalObjectFact, ...] = ()
     chassis: tuple[ChassisFact, ...] = ()
     routers: Mapping[str, Router] = field(default_factory=dict)
+    ipam: tuple[PoolUseFact | BorrowedFact | StatedBlockFact | IpamProblemFact, ...] = ()

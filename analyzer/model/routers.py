@@ -1,4 +1,4 @@
-"""What runs on a node beside the kernel and fills its tables: routing daemons with their sessions, tables and configuration, each once."""
+"""What runs on a node beside the kernel: routing daemons with their sessions, tables and configuration, each once, and Weave's peer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from analyzer.facts.bgp import DaemonConfigFact, DaemonTableFact, ProtocolFact, SessionFact
+from analyzer.facts.weave import ConnectionStateFact, RingEntryFact, RingFact
 from analyzer.model.ordering import Ordered
 from analyzer.source import Gap
 
@@ -19,13 +20,19 @@ class Router:
     protocols: tuple[ProtocolFact, ...] = ()
     tables: tuple[DaemonTableFact, ...] = ()
     configs: tuple[DaemonConfigFact, ...] = ()
+    rings: tuple[RingFact, ...] = ()
+    shares: tuple[RingEntryFact, ...] = ()
+    connections: tuple[ConnectionStateFact, ...] = ()
     lost: frozenset[str] = frozenset()
+
+
+Told = SessionFact | ProtocolFact | DaemonTableFact | DaemonConfigFact | RingFact | RingEntryFact | ConnectionStateFact
+KINDS = (SessionFact, ProtocolFact, DaemonTableFact, DaemonConfigFact, RingFact, RingEntryFact, ConnectionStateFact)
 
 
 def routers(facts: Ordered, gaps: Iterable[Gap]) -> dict[str, Router]:
     """The routers by node."""
-    kinds = (SessionFact, ProtocolFact, DaemonTableFact, DaemonConfigFact)
-    nodes = sorted({fact.scope.node for kind in kinds for fact in facts.all(kind) if fact.scope is not None})
+    nodes = sorted({fact.scope.node for kind in KINDS for fact in facts.all(kind) if fact.scope is not None})
     if not nodes:
         return {}
     missed: dict[str, set[str]] = {}
@@ -39,13 +46,16 @@ def routers(facts: Ordered, gaps: Iterable[Gap]) -> dict[str, Router]:
             tuple({fact.name: fact for fact in facts.all(ProtocolFact) if on(fact, node)}.values()),
             tuple(dict.fromkeys(fact for fact in facts.all(DaemonTableFact) if on(fact, node))),
             tuple(dict.fromkeys(fact for fact in facts.all(DaemonConfigFact) if on(fact, node))),
+            tuple(dict.fromkeys(fact for fact in facts.all(RingFact) if on(fact, node))),
+            tuple(dict.fromkeys(fact for fact in facts.all(RingEntryFact) if on(fact, node))),
+            tuple(dict.fromkeys(fact for fact in facts.all(ConnectionStateFact) if on(fact, node))),
             frozenset(missed.get(node, ())),
         )
         for node in nodes
     }
 
 
-def on(fact: SessionFact | ProtocolFact | DaemonTableFact | DaemonConfigFact, node: str) -> bool:
+def on(fact: Told, node: str) -> bool:
     """Whether a fact is about a daemon of the node."""
     return fact.scope is not None and fact.scope.node == node
 
