@@ -108,7 +108,7 @@ CLOSED = (Allowed(HOST), Allowed(10002, "5432/TCP"), Allowed(0, ingress=False))
 @dataclass
 class Cluster:
     """What the cluster is like. ``policies`` by endpoint, OPEN for those without. ``without`` are (node, file) pairs that were not captured.
-    ``published``: the first service has the node port 30080. ``isolated``: a NetworkPolicy admits web to db alone."""
+    ``mode``: how backends of other nodes are reached; ``sources``: who may ask frontends that check it; ``egress``: entries of the egress map. ``published``: the first service has the node port 30080. ``isolated``: a NetworkPolicy admits web to db alone."""
 
     pods: Sequence[Pod] = PODS
     services: Sequence[Service] = SERVICES
@@ -125,6 +125,9 @@ class Cluster:
     published: bool = False
     firewall: bool = False
     encryption: str = "Disabled"
+    mode: str = "SNAT"
+    sources: Sequence[str] | None = None
+    egress: Sequence[tuple[str, str, str, str]] = ()
 
     def files(self) -> dict[str, str]:
         """Every file of the capture."""
@@ -169,6 +172,13 @@ class Cluster:
         yield "cilium_bpf_endpoint_list", self.endpoint_map(node)
         yield "cilium_bpf_policy_get_--all_--numeric", self.policy_maps(node)
         yield "cilium_bpf_lb_list", self.balancing(node)
+        if self.sources is not None:
+            number = len(self.services)
+            listed = [f"{one} ({reverse})" for one in self.sources for reverse in (number - 1, number)]
+            yield "cilium_bpf_lb_list_--source-ranges", "\n".join(["SOURCE RANGE (REVNAT_ID)", *listed, ""])
+        if self.egress:
+            listing = [("Source IP", "Destination CIDR", "Egress IP", "Gateway IP"), *self.egress]
+            yield "cilium_bpf_egress_list", "".join("   ".join(f"{word:<14}" for word in row).rstrip() + "\n" for row in listing)
         yield "cilium_status_--verbose", self.status()
         for pod in self.of(node):
             place = f"netns/{pod.namespace}_{pod.name}"
@@ -284,6 +294,7 @@ class Cluster:
             encryption=self.encryption,
             network=network,
             host=self.host_routing,
+            mode=self.mode,
             masquerade=masquerade,
             replacement="True   [eth0]" if self.replacement else "False",
         )

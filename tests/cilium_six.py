@@ -18,6 +18,7 @@ NETWORKS = (
     (r"192\.168\.0\.(\d+)", rf"{NODE}::\1"),
     (r"10\.96\.0\.(\d+)", rf"{SERVICE}::\1"),
     (r"203\.0\.113\.(\d+)", r"2001:db8::\1"),
+    (r"8\.8\.8\.0/24", "2001:4860::/48"),
     (r"8\.8\.8\.8", "2001:4860::8888"),
     (r"0\.0\.0\.0/0", "::/0"),
     (r"127\.0\.0\.1", "::1"),
@@ -41,6 +42,10 @@ def dual(files: dict[str, str]) -> dict[str, str]:
             found[path] = addresses(text)
         elif name in LISTINGS:
             found[path] = text + "".join(f"{one}\n" for line in text.split("\n") if (one := beside(name, line)))
+        elif name.startswith("cilium_bpf_egress"):
+            found[path] = text + "\n".join(map(egress, text.split("\n")[1:]))
+        elif name.endswith("--source-ranges"):
+            found[path] = text + "\n".join(map(sources, text.split("\n")[1:]))
         elif name == "ip_route_show_table_all":
             found[path] = text
             found[f"{folder}/ip_-6_route_show_table_all"] = routes(text)
@@ -91,6 +96,23 @@ def ruleset(text: str) -> str:
     """The rules of IPv6: nothing is routed from 127.0.0.1 there."""
     kept = [line for line in text.split("\n") if "127.0.0.1" not in line]
     return "\n".join(six(line).replace("_v4", "_v6") for line in kept)
+
+
+def egress(line: str) -> str:
+    """An entry of the egress map: its gateway has an address of IPv4."""
+    words = re.split(r"\s{2,}", line)
+    return "   ".join([*map(six, words[:3]), *words[3:]])
+
+
+def sources(line: str) -> str:
+    """A range of addresses."""
+    for before, after in (
+        ("203.0.113.0/24", "2001:db8::/64"),
+        ("198.51.100.0/24", "2001:db8:1::/64"),
+        ("203.0.113.8/30", "2001:db8::8/126"),
+    ):
+        line = line.replace(before, after)
+    return line
 
 
 def policy(line: str) -> str:

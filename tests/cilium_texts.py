@@ -140,7 +140,7 @@ Cluster health:          2/2 reachable   (2026-01-12T09:14:03Z)
 KubeProxyReplacement Details:
   Status:                 True
   Socket LB:              Enabled
-  Mode:                   SNAT
+  Mode:                   {mode}
   Backend Selection:      Random
 """
 NODE = """\

@@ -356,6 +356,8 @@ cilium() {
         save cilium_bpf_ipcache_list $agent bpf ipcache list
         save cilium_bpf_endpoint_list $agent bpf endpoint list
         save cilium_bpf_lb_list $agent bpf lb list
+        save cilium_bpf_lb_list_--source-ranges $agent bpf lb list --source-ranges
+        save cilium_bpf_egress_list $agent bpf egress list || instead cilium_bpf_egress_list
         save cilium_bpf_policy_get_--all_--numeric $agent bpf policy get --all --numeric
         save cilium_endpoint_list.json $agent endpoint list -o json
         save cilium_identity_list.json $agent identity list -o json

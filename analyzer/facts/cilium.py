@@ -109,6 +109,26 @@ class FrontendFact(Fact):
         return f"{name}{host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRangeFact(Fact):
+    """Addresses that may ask a frontend that checks who asks (``check source-range``), or may not (``deny``). ``reverse``: the number of the frontend's translation."""
+
+    prefix: Prefix
+    reverse: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EgressEntryFact(Fact):
+    """Packets of an endpoint to addresses outside the cluster that leave by a gateway, with its address ``egress``. ``gateway`` None: there is none, and the
+    packets are lost, unless the addresses are ``excluded``."""
+
+    source: Address
+    target: Prefix
+    egress: Address | None = None
+    gateway: Address | None = None
+    excluded: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyEntry:
     """An entry of a policy map: a peer's identity (0: any), a protocol (0: any), ports from ``low`` to ``high``.

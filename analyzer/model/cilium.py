@@ -16,6 +16,7 @@ from analyzer.facts.cilium import (
     WORLDS,
     AgentFact,
     AgentServiceFact,
+    EgressEntryFact,
     EndpointEntryFact,
     EndpointFact,
     FrontendFact,
@@ -23,6 +24,7 @@ from analyzer.facts.cilium import (
     IpcacheFact,
     PolicyEntry,
     PolicyMapFact,
+    SourceRangeFact,
     TunnelEntryFact,
 )
 from analyzer.facts.kubernetes import ConfigMapFact, OtherObjectFact
@@ -85,7 +87,7 @@ class CiliumState:
     """What Cilium has on a node. ``policies`` and ``endpoints`` by the endpoint's number, ``devices``: the endpoint behind each device of a pod.
 
     ``missing``: the listings that were not captured, by kind (``LISTINGS``), in words; ``assumed``: what is taken to be in them, since something else
-    says so. ``port``: where the tunnel's packets go. ``mask``: the length of the prefixes by which the tunnel map is looked up.
+    says so. ``sources``: who may ask, by the number of a frontend's translation (None: not captured). ``egress``: what leaves by gateways. ``port``: where the tunnel's packets go. ``mask``: the length of the prefixes by which the tunnel map is looked up.
     """
 
     scope: Scope
@@ -100,6 +102,8 @@ class CiliumState:
     setup: Setup = Setup()
     tunnel_device: str = ""
     port: int = 0
+    sources: Mapping[int, tuple[Prefix, ...]] | None = None
+    egress: tuple[EgressEntryFact, ...] = ()
     mask: int = 24
     missing: Mapping[str, str] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
@@ -159,11 +163,21 @@ def cilium_state(
         identities=identities,
         setup=setup(facts.of(AgentFact, scope), config(facts), device, endpoint_routes(links, routes)),
         tunnel_device=device,
+        sources=ranges(facts.of(SourceRangeFact, scope)) if given.has("cilium-source-ranges") else None,
+        egress=tuple(dict.fromkeys(facts.of(EgressEntryFact, scope))),
         port=kind.port if isinstance(kind, Vxlan | Geneve) else 0,
         mask=own_length(routes),
         missing=missing,
         assumed=assumed,
     )
+
+
+def ranges(facts: Iterable[SourceRangeFact]) -> dict[int, tuple[Prefix, ...]]:
+    """Who may ask, by the number of a frontend's translation."""
+    found: dict[int, tuple[Prefix, ...]] = {}
+    for fact in facts:
+        found[fact.reverse] = (*found.get(fact.reverse, ()), fact.prefix)
+    return found
 
 
 def said_by_agent(facts: Iterable[AgentServiceFact]) -> tuple[FrontendFact, ...]:

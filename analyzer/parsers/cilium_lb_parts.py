@@ -1,4 +1,4 @@
-"""``cilium-dbg bpf lb list --frontends``, ``--backends``, ``--revnat`` and ``--source-ranges``: the maps that the plain list joins, one by one.
+"""``cilium-dbg bpf lb list --frontends``, ``--backends`` and ``--revnat``: the maps that the plain list joins, one by one.
 
 They decide nothing beside that list; each line is looked at, so that an error is not taken for a map.
 """
@@ -13,9 +13,9 @@ from analyzer.parsers import Parser, gap
 from analyzer.parsers._cilium import ENDING, PROGRAM, rows
 from analyzer.source import Gap, Source
 
-HEADING = re.compile(r"(SERVICE ADDRESS|ID)\s+BACKEND (ADDRESS|ID)|SOURCE RANGE \(REVNAT_ID\)")
+HEADING = re.compile(r"(SERVICE ADDRESS|ID)\s+BACKEND (ADDRESS|ID)")
 HOST = r"(\[[^\]]*\]|[\d.]+)"
-KEY = re.compile(rf"\d+|{HOST}:\d+(/\w+)?(/i)?( \(\d+\))?|\S+/\d+ \(\d+\)")
+KEY = re.compile(rf"\d+|{HOST}:\d+(/\w+)?(/i)?( \(\d+\))?")
 VALUE = re.compile(rf"|\d+ \d+( \d+)? \(\d+\) \[[^\]]*\]|(\w+://)?{HOST}(:\d+)?(/\w+)?(\s.*)?")
 
 
@@ -33,8 +33,6 @@ def read(source: Source) -> Iterator[Fact | Gap]:
 PARSER = Parser(
     kind="cilium-lb-parts",
     read=read,
-    names=(PROGRAM + r"bpf[-_]lb[-_](list|ls)[-_]+(frontends|backends|revnat|source-ranges|maglev)" + ENDING,),
-    content=re.compile(
-        r"^SERVICE ADDRESS\s+BACKEND ID|^ID\s+BACKEND ADDRESS \(REVNAT_ID\)|^SOURCE RANGE \(REVNAT_ID\)", re.MULTILINE
-    ),
+    names=(PROGRAM + r"bpf[-_]lb[-_](list|ls)[-_]+(frontends|backends|revnat|maglev)" + ENDING,),
+    content=re.compile(r"^SERVICE ADDRESS\s+BACKEND ID|^ID\s+BACKEND ADDRESS \(REVNAT_ID\)", re.MULTILINE),
 )

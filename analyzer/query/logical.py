@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analyzer.addresses import Address, address
+from analyzer.addresses import Address, address, hardware_text
 from analyzer.facts.openflow import Action, Clone, Conntrack, FieldTest, Group, Load, WriteActions
 from analyzer.facts.openvswitch import FlowFact, SwitchPortFact
 from analyzer.facts.ovn import ChassisFact
@@ -14,7 +14,7 @@ from analyzer.model.switches import INTEGRATION, Switch
 from analyzer.query.state import roots
 from analyzer.source import Span
 
-__all__ = ["Balanced", "ChassisFact", "FlowFact", "Namespace", "Place", "Switch", "SwitchPortFact"]
+__all__ = ["Balanced", "ChassisFact", "FlowFact", "Namespace", "Place", "Switch", "SwitchPortFact", "address", "hardware_text"]
 IDENTIFIER, NEIGHBOURS = "iface-id", "66"
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 REGISTERS = ("reg0", "reg1", "reg2", "reg3")

@@ -14,9 +14,9 @@ from analyzer.facts.cilium import HOST, LOWEST, REMOTE_NODE, UNKNOWN, EndpointEn
 from analyzer.facts.links import Geneve, Vxlan
 from analyzer.model.cilium import HOST_DEVICE
 from analyzer.model.network import Interface
+from analyzer.solve import cilium_egress, internet, links, tunnels
 from analyzer.solve import cilium_ports as ports
 from analyzer.solve import cilium_uplink as uplink
-from analyzer.solve import internet, links, tunnels
 from analyzer.solve.cilium_doubts import at_host, encrypted, unknown
 from analyzer.solve.cilium_maps import CiliumMaps, Node, router_of
 from analyzer.solve.cilium_policy import peer_of, policed
@@ -152,6 +152,8 @@ def opened(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, frame: Fra
     if refused is not None:
         return refused
     confirm(tracked, known)
+    if (gone := cilium_egress.redirected(walk, space, maps, packet)) is not None:
+        return gone
     return routed(walk, space, maps, at, frame.carrying(load.with_packet(packet), False), identity)
 
 

@@ -1,7 +1,7 @@
 """Services from outside in Cilium's programs: node ports, external and load balancers' addresses (bpf/lib/nodeport.h ``nodeport_lb4``, mode SNAT).
 
 A backend of the node gets the packet as it came; to one of another node it goes from an address of this node, in the tunnel from the router's. Answers come back by this
-node and pass by its stack. Where packets go through the stack (legacy host routing), and for DSR, they are not walked.
+node and pass by its stack. Where packets go through the stack (legacy host routing) they are not walked, and with DSR not to backends of other nodes.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from analyzer.solve.cilium_services import backend
 from analyzer.solve.netfilter import Tracked
 from analyzer.solve.netfilter_state import Connections
 from analyzer.solve.netfilter_tracking import bind, confirm, flow_of, manipulated, track, undecided
-from analyzer.solve.packet import Packet
+from analyzer.solve.packet import TCP, Packet
 from analyzer.solve.walk_index import Space
 from analyzer.solve.walk_state import Endings, Walk
 from analyzer.source import Scope
 
 PORTS = "(cilium: node ports)"
+MODES = ("snat", "dsr", "hybrid")
 
 
 def served(maps: CiliumMaps) -> bool:
     """Whether services from outside are walked."""
     setup = maps.state.setup
-    return bool(setup.replacement and setup.host_routing and setup.mode == "snat" and maps.state.frontends)
+    return bool(setup.replacement and setup.host_routing and setup.mode in MODES and maps.state.frontends)
 
 
 def known(walk: Walk, space: Space) -> Connections:
@@ -86,10 +87,8 @@ def chosen(
     if "non-routable" in frontend.flags:
         words = f"{space.place}: Cilium drops the packet (Is a ClusterIP): {frontend} is for clients in the cluster alone"
         return walk.drop(space.scope, words, frontend.at)
-    if "check source-range" in frontend.flags:
-        return walk.undecided(
-            f"which sources {frontend} of {space.place} admits is not read", frontend.at, "bpf lb list --source-ranges"
-        )
+    if "check source-range" in frontend.flags and (refused := unasked(walk, space, maps, packet, frontend)) is not None:
+        return refused
     one = backend(walk, space, frontend)
     if isinstance(one, list):
         return one
@@ -104,6 +103,9 @@ def chosen(
                 f"{space.place}: Cilium drops the packet: {one.address} of {frontend} is no endpoint of the node",
                 one.at,
             )
+        if by_itself(maps, frontend, packet.protocol):
+            words = f"how {one.address}, a backend of another node, answers the clients of {frontend} itself (DSR) is not walked"
+            return walk.undecided(words, one.at)
         source = address_of(space, maps, at, one.address)
         if source is None:
             return walk.undecided(f"the address that {space.place} asks {one.address} from is not known", one.at)
@@ -113,6 +115,30 @@ def chosen(
         connection = bind(connection, False, wanted._replace(source=source, source_port=port), own)
     walk.tell(space.scope, "cilium", f"{frontend} is served by {one.address}:{wanted.destination_port}", one.at, packet)
     return tracked._replace(connection=connection)
+
+
+def unasked(walk: Walk, space: Space, maps: CiliumMaps, packet: Packet, frontend: FrontendFact) -> Endings | None:
+    """A packet of somebody who may not ask (``lb4_src_range_ok``); None: who sends it may."""
+    words = f"which sources {frontend} of {space.place} admits was not captured"
+    if maps.state.sources is None:
+        return walk.undecided(words, frontend.at, "cilium_bpf_lb_list_--source-ranges")
+    for gap in space.namespace.gaps.get("cilium-source-ranges", ()):
+        if not walk.oracle.test(
+            f"the line of {space.place} that was not understood ({gap.reason}) is about others", gap.at, gap.reason
+        ):
+            return walk.undecided(f"{gap.at} was not understood: {gap.reason}", gap.at, gap.reason)
+    source = Address(packet.family, packet.source)
+    listed = any(range_.covers(source) for range_ in maps.state.sources.get(frontend.reverse, ()))
+    if listed is not ("deny" in frontend.flags):
+        return None
+    text = f"{space.place}: Cilium drops the packet (Not in source range): {source} may not ask {frontend}"
+    return walk.drop(space.scope, text, frontend.at)
+
+
+def by_itself(maps: CiliumMaps, frontend: FrontendFact, protocol: int) -> bool:
+    """Whether backends of other nodes answer the client themselves (DSR): all services' do, those of TCP (hybrid), or those that are annotated so."""
+    mode = maps.state.setup.mode
+    return "dsr" in frontend.flags or mode == "dsr" or (mode == "hybrid" and protocol == TCP)
 
 
 def address_of(space: Space, maps: CiliumMaps, at: Interface, target: Address) -> int | None:

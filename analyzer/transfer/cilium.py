@@ -14,7 +14,7 @@ from analyzer.model.cilium import HOST_DEVICE
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, difference, single, union
 from analyzer.source import Scope, Span
-from analyzer.transfer import cilium_policy, cilium_ports, cilium_services, cilium_uplink
+from analyzer.transfer import cilium_egress, cilium_policy, cilium_ports, cilium_services, cilium_uplink
 from analyzer.transfer.cilium_delivery import handed
 from analyzer.transfer.cilium_doubts import at_host, encrypted, if_of_host, known
 from analyzer.transfer.cilium_maps import View, numbers, view
@@ -139,6 +139,7 @@ def opened(found: View, endpoint: int) -> Transfer:
         unless_looped(found, cilium_policy.to(found, endpoint)),
         Confirm(found.outgoing),
         forgotten(),
+        cilium_egress.redirected(found, own),
     )
 
 

@@ -5,6 +5,7 @@ Lowered where packets pass by the host's stack. ``cilium port`` translates a pac
 
 from __future__ import annotations
 
+from analyzer.facts.cilium import FrontendFact
 from analyzer.model.cilium import HOST_DEVICE
 from analyzer.ranges import Ranges, normalised, single, union
 from analyzer.source import Scope
@@ -25,16 +26,18 @@ from analyzer.transfer.ir import (
     Field,
     If,
     In,
+    Opaque,
     Rewrite,
     Track,
     Transfer,
     Translate,
     Unknown,
 )
-from analyzer.transfer.space import Context, by_value, call, goto, seq
+from analyzer.transfer.space import Context, by_value, call, goto, seq, span_of
 from analyzer.transfer.underlay import forgotten
 
-PORTS = "(cilium: node ports)"
+PORTS, TCP = "(cilium: node ports)", 6
+MODES = ("snat", "dsr", "hybrid")
 SOURCE_PORTS: Ranges = ((32768, 65535),)
 REPLY = In(Field.DIRECTION, single(1))
 MASQUERADED = Bits(Field.STATUS, SNAT_STATUS, SNAT_STATUS)
@@ -44,7 +47,7 @@ TRANSLATED = Bits(Field.STATUS, DNAT_STATUS, DNAT_STATUS)
 def served(found: View) -> bool:
     """Whether services from outside are lowered."""
     setup = found.state.setup
-    return bool(setup.replacement and setup.host_routing and setup.mode == "snat" and found.state.frontends)
+    return bool(setup.replacement and setup.host_routing and setup.mode in MODES and found.state.frontends)
 
 
 def table(found: View) -> Scope:
@@ -114,8 +117,31 @@ def effect(found: View, place: Place) -> Transfer:
     if "non-routable" in frontend.flags:
         words = f"{scope}: Cilium drops the packet (Is a ClusterIP): {frontend} is for clients in the cluster alone"
         return End(Drop(words), frontend.at)
-    if "check source-range" in frontend.flags:
-        return End(Unknown(f"which sources {frontend} of {scope} admits is not read"), frontend.at)
+    if "check source-range" in frontend.flags and found.state.sources is None:
+        return End(Unknown(f"which sources {frontend} of {scope} admits was not captured"), frontend.at)
+    return asked_by(found, frontend, to_backends(found, place))
+
+
+def asked_by(found: View, frontend: FrontendFact, then: Transfer) -> Transfer:
+    """What becomes of packets of those who may ask (``lb4_src_range_ok``)."""
+    if "check source-range" not in frontend.flags or found.state.sources is None:
+        return then
+    family = found.context.family
+    listed = In(
+        Field.SOURCE, normalised(span_of(one) for one in found.state.sources.get(frontend.reverse, ()) if one.family == family)
+    )
+    words = f"{found.scope}: Cilium drops the packet (Not in source range): its source may not ask {frontend}"
+    lost = End(Drop(words), frontend.at)
+    doubts = []
+    for gap in found.context.space(found.scope).gaps.get("cilium-source-ranges", ()):
+        text = f"the line of {found.scope} that was not understood ({gap.reason}) is about others"
+        doubts.append(If(Opaque(text, gap.at), KEEP, End(Unknown(f"{gap.at} was not understood: {gap.reason}"), gap.at), gap.at))
+    return seq(*doubts, If(listed, lost, then) if "deny" in frontend.flags else If(listed, then, lost))
+
+
+def to_backends(found: View, place: Place) -> Transfer:
+    """To one of the backends. With DSR those of other nodes answer the client themselves, which is not lowered."""
+    frontend, scope = place.frontend, found.scope
     if frontend.proxy or frontend.lost or not frontend.backends:
         return cilium_services.refused(found, place)
     own = {entry.address.value for entry in found.endpoints}
@@ -124,9 +150,18 @@ def effect(found: View, place: Place) -> Transfer:
         if "HostPort" in frontend.flags and one.address.value not in own:
             words = f"{scope}: Cilium drops the packet: {one.address} of {frontend} is no endpoint of the node"
             branches.append(End(Drop(words), one.at))
+        elif one.address.value not in own and by_itself(found, place):
+            words = f"how {one.address}, a backend of another node, answers the clients of {frontend} itself (DSR) is not lowered"
+            branches.append(End(Unknown(words), one.at))
         else:
             branches.append(Rewrite(True, single(one.address.value), single(one.port) if one.port else None, one.at))
     return branches[0] if len(branches) == 1 else Alt(tuple(branches), frontend.at)
+
+
+def by_itself(found: View, place: Place) -> bool:
+    """Whether backends of other nodes answer the client themselves."""
+    mode = found.state.setup.mode
+    return "dsr" in place.frontend.flags or mode == "dsr" or (mode == "hybrid" and place.protocol == TCP)
 
 
 def remote(found: View, device: str) -> Transfer:

@@ -20,8 +20,7 @@ OVN controller/lflow.c (`consider_neighbor_flow`), lib/ovn-util or controller/lf
 
 from collections.abc import Iterator
 
-from analyzer.addresses import hardware_text
-from analyzer.query.logical import integration, neighbours
+from analyzer.query.logical import hardware_text, integration, neighbours
 from analyzer.query.state import roots
 from analyzer.rule import Finding, Network, Rule, Severity
 

@@ -20,8 +20,7 @@ vswitch.xml (Interface: `df_default`, true by default); RFC 8926, 3.4; OVN lib/o
 
 from collections.abc import Iterator
 
-from analyzer.addresses import address
-from analyzer.query.logical import Namespace, Switch, SwitchPortFact, interfaces
+from analyzer.query.logical import Namespace, Switch, SwitchPortFact, address, interfaces
 from analyzer.query.state import main_route, roots
 from analyzer.query.tunnels import HostEnd, LinkFact, host_ends
 from analyzer.rule import Finding, Network, Rule, Severity

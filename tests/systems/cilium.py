@@ -15,6 +15,8 @@ SYSTEM = System(
             "cilium-endpoint-map",
             "cilium-lb",
             "cilium-lb-parts",
+            "cilium-source-ranges",
+            "cilium-egress",
             "cilium-policy",
             "cilium-connections",
         ),
