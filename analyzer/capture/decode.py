@@ -1,12 +1,16 @@
-"""Bytes to text: byte order marks, UTF-16, line ends, and what is no text at all."""
+"""Bytes to text: byte order marks, UTF-16, line ends, the colours of a terminal, and what is no text at all."""
 
 from __future__ import annotations
 
 import codecs
+import re
 
 from analyzer.capture.files import File, refusal
 from analyzer.capture.limits import Refused
 from analyzer.source import Gap, Span
+
+# ECMA-48: sequences that set colours and modes, titles of windows, character sets.
+ESCAPES = re.compile(r"\x1b(?:\[[0-9;:?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Z])")
 
 
 def decode(file: File) -> tuple[str, tuple[Gap, ...]]:
@@ -21,6 +25,7 @@ def decode(file: File) -> tuple[str, tuple[Gap, ...]]:
         text, gaps = from_utf8(data.removeprefix(codecs.BOM_UTF8), file.path)
     if "\0" in text:
         raise Refused("not read: binary content")
+    text = ESCAPES.sub("", text) if "\x1b" in text else text
     return (text.replace("\r\n", "\n") if "\r" in text else text), gaps
 
 

@@ -27,6 +27,13 @@ class ListenerFact(Fact):
     process: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketListFact(Fact):
+    """A list of sockets: of which protocols it has all that listen."""
+
+    protocols: frozenset[int]
+
+
 @dataclass(frozen=True, slots=True)
 class Mirred:
     """``mirred``: ``redirect`` takes the packet, ``mirror`` copies it; out of (``egress``) or into (``ingress``) a device."""

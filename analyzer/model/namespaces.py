@@ -20,6 +20,7 @@ from analyzer.facts.system import (
     ListenerFact,
     QdiscFact,
     ResolverFact,
+    SocketListFact,
     SysctlFact,
 )
 from analyzer.model.captured import Captured, every_table, folder, missing
@@ -115,6 +116,7 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
         switches=switched(scope, facts, given),
         sysctls=sysctls,
         listeners=distinct(facts.of(ListenerFact, scope)) if given.has("ss") else None,
+        listed=frozenset(protocol for fact in facts.of(SocketListFact, scope) for protocol in fact.protocols),
         connections=tuple(facts.of(ConnectionFact, scope)),
         wireguard_peers=distinct(facts.of(WireguardPeerFact, scope)),
         offloads=tuple(facts.of(OffloadFact, scope)),

@@ -35,7 +35,7 @@ def loopback(address: Address) -> bool:
 
 def taken_for_granted(space: Namespace) -> str:
     """What an answer about transparent sockets rests on."""
-    return (NOT_CAPTURED if space.listeners is None else OWN).format(space.scope)
+    return (OWN if {6, 17} <= space.listed else NOT_CAPTURED).format(space.scope)
 
 
 def told_by_state(space: Namespace) -> bool:

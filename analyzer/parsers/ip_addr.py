@@ -251,6 +251,8 @@ PARSER = Parser(
         r"(ip)?(addr|address|link|addrshow|linkshow|ipaddrshow|iplinkshow|ipv[46]_addr|ip-addr|ip-link|ip-a|ip--d--s-l|ip--d-a)(\.json)?",
     ),
     content=re.compile(
-        r'^\d+: [^\s:]+:\s+<[A-Z0-9_,-]*>|^\s*\[\s*\{\s*"(?:ifindex|link_index)"|^\d+: \S+\s+inet6? ', re.MULTILINE
+        r'^\d+: [^\s:]+:\s+<[A-Z0-9_,-]*>(?![^\n]* state [a-z])|^\s*\[\s*\{\s*"(?:ifindex|link_index)"|^\d+: \S+\s+inet6? '
+        r"|^[^\s:@]{1,15}(?:@\S+)?\s+(?:UP|DOWN|UNKNOWN|LOWERLAYERDOWN)\s+(?:[0-9a-f:.]+/\d+ |(?:[0-9a-f]{2}:){5}[0-9a-f]{2} <)",
+        re.MULTILINE,
     ),
 )

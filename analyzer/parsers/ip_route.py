@@ -338,7 +338,7 @@ PARSER = Parser(
         r"(ipv[46]_route|ip6?route|ipv6route|routes?|route-table-all|ip-route(-v6)?|ip--[46]-r|ip--[46]-route-show-table-\d+|ip-routes(-table\d+)?)(\.json)?",
     ),
     content=re.compile(
-        r"^(default|(local |broadcast |unreachable |blackhole )?[0-9a-f][0-9a-f.:]*(/\d+)?) (via \S+ )?(dev|proto|scope|nhid) |^\s*\[\s*\{\s*\"(?:type\":\"\w+\",\")?dst\"",
+        r"^(?!(?:[0-9a-f]{2}:){5}[0-9a-f]{2} )(?![^\n]* (?:lladdr|FAILED|INCOMPLETE|uid|proxy)\b)(?:unicast |local |broadcast |anycast |multicast |unreachable |blackhole |prohibit |throw )?(default|[0-9a-f][0-9a-f.:]*(/\d+)?) (via \S+ )?(dev|proto|scope|nhid) |^\s*\[\s*\{\s*\"(?:type\":\"\w+\",\")?dst\"",
         re.MULTILINE,
     ),
 )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from analyzer.addresses import Address, address
 from analyzer.facts.base import Fact
-from analyzer.facts.system import ListenerFact
+from analyzer.facts.system import ListenerFact, SocketListFact
 from analyzer.parsers import Parser, by_line
 from analyzer.parsers._words import refuse_errors, word_at
 from analyzer.source import Gap, Source, Span
@@ -62,9 +62,36 @@ STATES = frozenset(
 )
 
 
+TYPES = {"t": 6, "u": 17, "tcp": 6, "udp": 17}
+LISTED = frozenset(TYPES.values())
+SHOWING = frozenset({"l", "a", "listening", "all"})
+FEWER = frozenset("46wxdSUM0")
+
+
 def read(source: Source) -> Iterator[Fact | Gap]:
-    """Listeners by line."""
-    return by_line(source, lambda line, at: listener(source, line, at))
+    """Which protocols are listed, and the listeners by line."""
+    listeners = list(by_line(source, lambda line, at: listener(source, line, at)))
+    yield SocketListFact(at=Span(source.path, 1), scope=source.scope, protocols=listed(source, listeners))
+    yield from listeners
+
+
+def listed(source: Source, found: Iterable[Fact | Gap]) -> frozenset[int]:
+    """The protocols of which all listeners are there: by the command's options (ss(8), netstat(8)), else, where ``Netid`` tells several apart, TCP and
+    UDP, else those that are seen. Of one family, or of a filter, nothing is all."""
+    if source.subject:
+        return by_options([word for word in source.subject.split("_") if word])
+    seen = frozenset(fact.protocol for fact in found if isinstance(fact, ListenerFact))
+    return LISTED if seen and re.search(r"^Netid\s", source.text, re.MULTILINE) else seen
+
+
+def by_options(words: list[str]) -> frozenset[int]:
+    """``-tlnp``, ``--tcp -l``: what listens is shown with l or a; without a type, all types."""
+    letters = {letter for word in words if word[:1] == "-" and word[:2] != "--" for letter in word[1:]}
+    letters |= {word[2:] for word in words if word[:2] == "--"}
+    if not all(word.startswith("-") for word in words) or not letters & SHOWING or letters & FEWER & {"4", "6"}:
+        return frozenset()
+    chosen = frozenset(TYPES[letter] for letter in letters if letter in TYPES)
+    return chosen or (frozenset() if letters & FEWER else LISTED)
 
 
 def listener(source: Source, line: str, at: Span) -> Iterator[Fact]:
@@ -74,7 +101,7 @@ def listener(source: Source, line: str, at: Span) -> Iterator[Fact]:
     if line[0] in " \t" or words[0] in OTHERS:
         return
     if words[0] in STATES:
-        words = ["tcp", *words]
+        words = ["udp" if words[0] == "UNCONN" else "tcp", *words]
     if words[0] not in PROTOCOLS:
         raise ValueError(f"expected a socket such as 'tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*', not {line[:60]!r}")
     protocol = PROTOCOLS[words[0]]
@@ -108,6 +135,11 @@ def split_device(host: str) -> tuple[Address | None, str | None]:
 PARSER = Parser(
     kind="ss",
     read=read,
-    names=(r"ss(_-\S+)*", r"(ssanp\S*|ss-\S+|netstat(_-(?![A-Za-z]*[gsri]|-[gsri])[^_\s]+)*|socket-stats)"),
-    content=re.compile(r"^Netid\s+State|^Proto Recv-Q Send-Q Local Address|^(tcp|udp)\s+(LISTEN|UNCONN)\s", re.MULTILINE),
+    names=(
+        r"ss(?P<subject>(_-\S+)*)",
+        r"(ssanp\S*|ss-\S+|netstat(?P<subject>(_-(?![A-Za-z]*[gsri]|-[gsri])[^_\s]+)*)|socket-stats)",
+    ),
+    content=re.compile(
+        r"^(Netid\s+)?State\s+Recv-Q\s+Send-Q|^Proto Recv-Q Send-Q Local Address|^(tcp|udp)\s+(LISTEN|UNCONN)\s", re.MULTILINE
+    ),
 )

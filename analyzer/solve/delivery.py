@@ -72,13 +72,16 @@ def unheard(walk: Walk, space: Space, end: Delivered, packet: Packet) -> Dropped
         address, port = end.at.socket
     name, text = PROTOCOL_NAMES[packet.protocol], port_text(port)
     listeners = space.namespace.listeners
-    if listeners is None or packet.protocol == SCTP:
+    if listeners is None:
         walk.assume(f"something listens on {name} port {text} of {space.place}, whose sockets were not captured")
         return None
 
     def heard(number: int) -> bool:
         return any(hears(fact, packet, address, number, end.device) for fact in listeners)
 
+    if (doubt := unlisted(space, packet.protocol)) and not heard(port):
+        walk.assume(f"something listens on {name} port {text} of {space.place}, {doubt}")
+        return None
     if heard(walk.oracle.number(port, (place for fact in listeners for place in (fact.port, fact.port + 1)), heard)):
         return None
     if end.at.packet.family == 4 and packet.destination >> 24 == 127 and end.device != "lo" and not listeners:
@@ -86,6 +89,14 @@ def unheard(walk: Walk, space: Space, end: Delivered, packet: Packet) -> Dropped
     what = "it is answered by a reset" if packet.protocol == TCP else "it is answered by port unreachable"
     place = listeners[0].at if listeners else None
     return Dropped(f"nothing listens on {name} port {text} of {space.place}: {what}", place, hops=tuple(walk.hops))
+
+
+def unlisted(space: Space, protocol: int) -> str:
+    """Why a socket may listen that is not in the list; empty: all are there."""
+    if protocol not in space.namespace.listed:
+        return f"whose {PROTOCOL_NAMES[protocol]} sockets were not captured"
+    gaps = space.namespace.gaps.get("ss")
+    return f"of whose sockets {gaps[0].at} was not understood" if gaps else ""
 
 
 def hears(fact: ListenerFact, packet: Packet, address: Address | None, port: int, device: str) -> bool:

@@ -1,0 +1,45 @@
+"""What commands print is known by what stands in it, where no name says what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analyzer.capture.decode import decode
+from analyzer.capture.files import File
+from analyzer.capture.recognise import by_content
+
+SAMPLES = Path(__file__).parent.parent / "samples" / "parsers"
+KINDS = (
+    "ip-addr",
+    "ip-route",
+    "ip-route-get",
+    "ip-rule",
+    "ip-neigh",
+    "bridge-fdb",
+    "bridge-link",
+    "ss",
+    "route-n",
+    "ifconfig",
+    "nft",
+    "ipset",
+    "conntrack",
+)
+UNTOLD = {"ip-neigh/one-device.txt", "ip-neigh/proxy.txt"}
+TEXTS = [
+    path for kind in KINDS for path in sorted((SAMPLES / kind).iterdir())
+    if path.suffix != ".facts" and f"{kind}/{path.name}" not in UNTOLD
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_the_content_says_what_it_is(path: Path) -> None:
+    found = by_content(path.read_text())
+    assert found is not None
+    assert found.parser.kind == path.parent.name
+
+
+def test_colours_of_a_terminal_are_no_text() -> None:
+    text, gaps = decode(File("a", "a", b"\x1b]0;root@n1\x07\x1b[36m10.0.0.0/24\x1b[0m dev \x1b[1;32mcni0\x1b[m\r\n"))
+    assert (text, gaps) == ("10.0.0.0/24 dev cni0\n", ())
