@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from analyzer.parsers._documents import Document, Key
@@ -47,10 +49,18 @@ class Otherwise(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """Where the values of a document stand: the template has a row's number for its scalar."""
+class Step:
+    """A collection that is made of values: a mapping where there are keys. It becomes the last of the values."""
 
-    template: Template
+    keys: tuple[str, ...] | None
+    of: Callable[[Sequence[Any]], tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where the values of a document stand, and how they are put together: the innermost collections come first."""
+
+    steps: tuple[Step, ...]
     spots: Mapping[tuple[Key, ...], Spot]
 
 
@@ -67,15 +77,21 @@ class Token:
 class ShapedPlaces(Mapping[tuple[Key, ...], Span]):
     """The places of a document: those of its shape. ``line`` is that of the first row, ``lengths`` are those of the rows' scalars."""
 
-    __slots__ = ("flows", "lengths", "line", "path", "shape")
+    __slots__ = ("flows", "lengths", "line", "path", "spots")
 
     def __init__(
         self, path: str, line: int, shape: Shape, scalars: Sequence[str], flows: Mapping[int, Flow] | None = None
     ) -> None:
-        self.path, self.line, self.shape, self.lengths, self.flows = path, line, shape, array("L", map(len, scalars)), flows or {}
+        self.path, self.line, self.spots, self.lengths, self.flows = (
+            path,
+            line,
+            shape.spots,
+            array("L", map(len, scalars)),
+            flows or {},
+        )
 
     def __getitem__(self, key: tuple[Key, ...]) -> Span:
-        row, column, end = self.shape.spots[key]
+        row, column, end = self.spots[key]
         line = self.line + row
         if end <= FLOW:
             first, end = self.flows[row].spans[FLOW - end]
@@ -85,13 +101,13 @@ class ShapedPlaces(Mapping[tuple[Key, ...], Span]):
         return Span(self.path, line, column + 1, line, (column + self.lengths[row] if end == SCALAR else end) + 1)
 
     def __contains__(self, key: object) -> bool:
-        return key in self.shape.spots
+        return key in self.spots
 
     def __iter__(self) -> Iterator[tuple[Key, ...]]:
-        return iter(self.shape.spots)
+        return iter(self.spots)
 
     def __len__(self) -> int:
-        return len(self.shape.spots)
+        return len(self.spots)
 
     def __repr__(self) -> str:
         return f"<{len(self)} places>"
@@ -99,9 +115,9 @@ class ShapedPlaces(Mapping[tuple[Key, ...], Span]):
 
 @dataclass(slots=True)
 class Shapes:
-    """The shapes that were met in one text; None for rows that are written otherwise."""
+    """The shapes that were met; None for rows that are written otherwise."""
 
-    known: dict[Any, Shape | None] = field(default_factory=dict)
+    known: dict[Any, Shape | None] = field(default_factory=dict, repr=False)
 
     def document(self, path: str, text: str, line: int, first: str = "") -> Document | None:
         """The one document of a text that begins at a line; None where it is written otherwise. ``first`` is ``- `` for the one item of a list."""
@@ -129,34 +145,59 @@ class Shapes:
             return None
         for row, found in flows.items():
             values[row] = found.value
-        return Document(filled(shape.template, values), ShapedPlaces(path, line, shape, scalars, flows))
+        return Document(filled(shape.steps, values), ShapedPlaces(path, line, shape, scalars, flows))
 
     def shape(self, rows: tuple[Sequence[str], Sequence[str], Sequence[Mark]]) -> Shape | None:
         """The shape of rows: blanks and dashes, keys, and what their values are."""
-        if rows in self.known:
-            return self.known[rows]
+        found = self.known.get(rows, self)
+        if not isinstance(found, Shapes):
+            return found
         if len(self.known) >= SHAPES:
             self.known.clear()
         try:
-            found = Outline(*rows).shape()
+            made = Outline(*rows).shape()
         except (ValueError, RecursionError):
-            found = None
-        self.known[rows] = found
-        return found
+            made = None
+        self.known[rows] = made
+        return made
 
 
+@lru_cache(maxsize=1 << 16)
 def unquoted(text: str) -> Any:
-    """The value of a scalar on one line."""
+    """The value of a scalar on one line. Equal ones are one object, of which many objects have some in common."""
     return text[1:-1] if text[:1] in ("'", '"') else plain(text)
 
 
-def filled(template: Template, values: Sequence[Any]) -> Any:
-    """The template with the values of its rows."""
-    if isinstance(template, dict):
-        return {key: values[item] if type(item) is int else filled(item, values) for key, item in template.items()}
-    if isinstance(template, list):
-        return [values[item] if type(item) is int else filled(item, values) for item in template]
-    return values[template]
+def filled(steps: Iterable[Step], values: list[Any]) -> Any:
+    """The document that the values of the rows make; collections are put behind them."""
+    for step in steps:
+        found = step.of(values)
+        values.append(list(found) if step.keys is None else dict(zip(step.keys, found, strict=True)))
+    return values[-1]
+
+
+def steps_of(template: Template, rows: int) -> tuple[Step, ...]:
+    """The steps that fill a template of a document of so many rows."""
+    found: list[Step] = []
+
+    def place(item: Template) -> int:
+        """Where among the values a part of the template is, after the steps that make it."""
+        if isinstance(item, int):
+            return item
+        inside = item.values() if isinstance(item, dict) else item
+        places = tuple([place(one) for one in inside])
+        found.append(Step(tuple(item) if isinstance(item, dict) else None, picking(places)))
+        return rows + len(found) - 1
+
+    place(template)
+    return tuple(found)
+
+
+def picking(places: tuple[int, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Picks values by their places."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: tuple([values[place] for place in places])
 
 
 class Outline:
@@ -177,7 +218,7 @@ class Outline:
         template = self.mapping(())
         if self.position < len(self.tokens) or isinstance(template.get("items"), list) or ("items", 0) in self.spots:
             raise Otherwise("rows that belong to nothing, or a list")
-        return Shape(template, self.spots)
+        return Shape(steps_of(template, len(self.keys)), self.spots)
 
     def next(self, kind: str, column: int) -> bool:
         """Whether the next row goes on with such a token in this column; Otherwise where it stands further right."""

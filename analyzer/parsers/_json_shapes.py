@@ -43,7 +43,7 @@ class JsonShapes:
             self.known.clear()
         found = list(spots(*rows))
         places = dict(found)
-        self.known[rows] = Shape(0, places) if len(places) == len(found) and rows[3][0] == "{" else None
+        self.known[rows] = Shape((), places) if len(places) == len(found) and rows[3][0] == "{" else None
         return self.known[rows]
 
 

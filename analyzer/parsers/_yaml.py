@@ -20,12 +20,12 @@ LIST = f"\nitems:\n{DASH}"
 LIST_END = re.compile(r"\n(?=[^ \-\n])")
 
 
-def documents(source: Source) -> Iterator[Document | Gap]:
-    """The documents of a text that hold something, in order, and a gap for each that is broken."""
+def documents(source: Source, shapes: Shapes | None = None) -> Iterator[Document | Gap]:
+    """The documents of a text that hold something, in order, and a gap for each that is broken. ``shapes``: those that were met in other texts."""
     line = 1
     begin = 0
     text = source.text
-    shapes = Shapes()
+    shapes = Shapes() if shapes is None else shapes
     for end in [*(found.start() for found in SEPARATOR.finditer(text)), len(text)]:
         chunk = text[begin:end]
         if (found := written_by_kubectl(source, chunk, line, shapes)) is not None:

@@ -95,5 +95,7 @@ PARSER = Parser(
     kind="gobgp-rib",
     read=read,
     names=(r"(kube-router_)?gobgp(_-\S+?)?_(g(lobal)?_rib|n(ei(ghbor)?)?_[0-9a-fA-F.:]+_adj-(in|out))(_\S+)?(\.json)?",),
-    content=re.compile(r"^ {1,9}(ID {1,9})?Network {1,40}Next Hop {1,40}AS_PATH\b|\A\s*\{\"[0-9a-f.:]+/\d+\":\[\{\"nlri\"", re.MULTILINE),
+    content=re.compile(
+        r"^ {1,9}(ID {1,9})?Network {1,40}Next Hop {1,40}AS_PATH\b|\A\s*\{\"[0-9a-f.:]+/\d+\":\[\{\"nlri\"", re.MULTILINE
+    ),
 )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from analyzer.facts.base import Fact
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers import Parser
-from analyzer.parsers._documents import Key, below, kind_of_items
+from analyzer.parsers._block_yaml import Shapes
+from analyzer.parsers._documents import Document, Key, below, kind_of_items
 from analyzer.parsers._kubernetes_objects import READERS, common, namespaced
 from analyzer.parsers._view import View, shown
 from analyzer.source import Gap, Source, Span
@@ -34,17 +36,29 @@ NAMESPACED = frozenset(
 )
 
 
-def read(source: Source) -> Iterator[Fact | Gap]:
-    """The objects of the text in order."""
-    if JSON.match(source.text):
-        from analyzer.parsers._json_documents import documents
-    else:
-        from analyzer.parsers._yaml import documents
-    for item in documents(source):
+def read(source: Source, shapes: Shapes | None = None) -> Iterator[Fact | Gap]:
+    """The objects of the text in order. ``shapes``: those of objects that were met in other texts."""
+    for item in documents(source, shapes):
         if isinstance(item, Gap):
             yield item
         else:
             yield from objects(source, item.value, item.places)
+
+
+def together() -> Callable[[Source], Iterator[Fact | Gap]]:
+    """Reads sources of one capture, whose objects have shapes in common."""
+    return partial(read, shapes=Shapes())
+
+
+def documents(source: Source, shapes: Shapes | None) -> Iterator[Document | Gap]:
+    """The documents of the text, JSON or YAML."""
+    if JSON.match(source.text):
+        from analyzer.parsers._json_documents import documents
+
+        return documents(source)
+    from analyzer.parsers._yaml import documents as of_yaml
+
+    return of_yaml(source, shapes)
 
 
 def objects(source: Source, value: Any, places: Mapping[tuple[Key, ...], Span]) -> Iterator[Fact | Gap]:
@@ -113,5 +127,6 @@ PARSER = Parser(
     names=(r"k8s/.+\.(ya?ml|json)", r"k8s-\S+\.ya?ml", r"kubectl_(-\S+_)*get_\S+"),
     content=re.compile(r"^(-\s+|  )?\"?apiVersion\"?:\s*\S|^[\[{][\s\S]*\"apiVersion\"\s*:\s*\"", re.MULTILINE),
     per="cluster",
+    together=together,
     kept=True,
 )
