@@ -45,6 +45,7 @@ def check(network: Network) -> Iterator[Finding]:
                 f"{item.network.prefix} has room for {item.nodes} networks of length {item.length}, and there are {nodes} nodes",
                 related=[(item.mask.at, "the length of a node's network")] if item.mask else [],
                 note="" if full else "one more node gets no network",
+                help="add a second, larger pod network, or give nodes longer prefixes",
                 severity=None if full else Severity.NOTE,
             )
     yield from small(network)
@@ -74,6 +75,7 @@ def small(network: Network) -> Iterator[Finding]:
                     node.place("spec", "podCIDRs", index),
                     f"{prefix} of node {name} has {max(size, 0)} addresses for pods, and the kubelet may start {wanted}",
                     related=[(told[0].at, f"{told[0].said_by} says {pods}")] if told else [],
+                    help="lower maxPods, or give nodes larger networks",
                     severity=Severity.WARNING,
                 )
 

@@ -30,7 +30,9 @@ def check(network: Network) -> Iterator[Finding]:
         if problem.what == "missing" and item.kind not in OF_POLICIES:
             path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in problem.path[:-1]).lstrip(".")
             where = f"{path} of {named(item)}" if path else named(item)
-            yield RULE.finding(item.place(*problem.path[:-1]), f"{where} lacks {problem.wanted}, which is required")
+            yield RULE.finding(
+                item.place(*problem.path[:-1]), f"{where} lacks {problem.wanted}, which is required", help=f"add {problem.wanted}"
+            )
 
 
 RULE = Rule("manifest-field-missing", Severity.ERROR, __doc__, check)

@@ -30,6 +30,7 @@ def check(network: Network) -> Iterator[Finding]:
             item.first.at,
             f"{item.first} selects the same pods as {names}: one object could say what they say",
             related=[(policy.at, str(policy)) for policy in item.others],
+            help="put the rules of all of them into one object",
         )
 
 

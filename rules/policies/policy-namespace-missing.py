@@ -24,7 +24,11 @@ from analyzer.rule import Finding, Network, Rule, Severity
 
 def check(network: Network) -> Iterator[Finding]:
     for item in homeless(network):
-        yield RULE.finding(item.at, f"{item.kind} {item.name} is in namespace {item.namespace}, which is not in the input")
+        yield RULE.finding(
+            item.at,
+            f"{item.kind} {item.name} is in namespace {item.namespace}, which is not in the input",
+            help="correct the namespace, or declare it under assume in the settings",
+        )
 
 
 RULE = Rule("policy-namespace-missing", Severity.NOTE, __doc__, check)

@@ -30,6 +30,7 @@ def check(network: Network) -> Iterator[Finding]:
             item.policy.at,
             f"{item.policy} is never asked about {item.direction}: earlier tiers decide all of it ({names})",
             related=[(policy.at, str(policy)) for policy in item.after],
+            help="let the earlier tier pass what later ones are to decide, narrow its rules, or delete the policy",
         )
 
 

@@ -25,7 +25,11 @@ from analyzer.rule import Finding, Network, Rule, Severity
 def check(network: Network) -> Iterator[Finding]:
     ignored, system = unenforced(network)
     for item in ignored:
-        yield RULE.finding(item.at, f"{item.kind} {item.name} has no effect: {system} does not enforce it")
+        yield RULE.finding(
+            item.at,
+            f"{item.kind} {item.name} has no effect: {system} does not enforce it",
+            help="use a network system that enforces it, or a kind of policy that this one knows",
+        )
 
 
 RULE = Rule("policy-not-enforced", Severity.WARNING, __doc__, check)

@@ -24,7 +24,11 @@ from analyzer.rule import Finding, Network, Rule, Severity
 
 def check(network: Network) -> Iterator[Finding]:
     for policy, rule, port in unnamed_ports(network):
-        yield RULE.finding(rule.at, f"no pod that this rule of {policy} is about has {traffic_words(port)}")
+        yield RULE.finding(
+            rule.at,
+            f"no pod that this rule of {policy} is about has {traffic_words(port)}",
+            help="correct the name or its protocol, or declare the port at the container",
+        )
 
 
 RULE = Rule("policy-port-nobody-has", Severity.WARNING, __doc__, check)

@@ -27,7 +27,9 @@ def check(network: Network) -> Iterator[Finding]:
     for policy, rule, direction in ineffective(network):
         end = "destinations" if direction == "egress" else "sources"
         yield RULE.finding(
-            rule.at, f"{policy} allows {direction} for {peer_words(rule.peer)}, and policies of the {end} deny all of it"
+            rule.at,
+            f"{policy} allows {direction} for {peer_words(rule.peer)}, and policies of the {end} deny all of it",
+            help="add the rule at the other end, or take this one away",
         )
 
 

@@ -35,6 +35,7 @@ def check(network: Network) -> Iterator[Finding]:
             item.rule.at,
             f"this rule of {item.direction} of {item.policy} changes nothing" + (f": {names} decides the same" if names else ""),
             related=[(rule.at, f"of {policy}") for policy, rule in item.covers],
+            help="take the rule away, or correct those that decide the same",
         )
 
 

@@ -31,6 +31,7 @@ def check(network: Network) -> Iterator[Finding]:
             item.rule.at,
             f"{item.policy} allows {item.direction} for {peer_words(item.rule.peer)}, and {names} denies all of it in an earlier tier",
             related=[(rule.at, f"of {policy}") for policy, rule in item.by],
+            help="take the rule away, or let the earlier tier pass what namespaces are to decide",
         )
 
 

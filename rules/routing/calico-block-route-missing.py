@@ -47,6 +47,7 @@ def other(network: Network, root: Namespace, name: str, block: Block) -> Iterato
             at,
             f"{name} has no route to {block.prefix}, a block of {block.node}",
             related=[(place, f"block {block.prefix} belongs to {block.node}")],
+            help=f"look at the BGP sessions of {name} (calicoctl node status) and at its calico-node's log",
             certain=not root.gaps.get("ip-route"),
         )
         return
@@ -59,6 +60,7 @@ def other(network: Network, root: Namespace, name: str, block: Block) -> Iterato
             route.at,
             f"{name} routes {block.prefix}, a block of {block.node}, by {misled[0]}, which is {known[misled[0]]}",
             related=[(place, f"block {block.prefix} belongs to {block.node}")],
+            help="compare the block with calicoctl ipam check: it may have moved",
         )
 
 

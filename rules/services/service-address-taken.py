@@ -26,6 +26,7 @@ from analyzer.rule import Address, Finding, Network, Rule, Severity, Span
 RANGE = re.compile(r"--service-node-port-range=(\d{1,5})-(\d{1,5})")
 USUAL = (30000, 32767)
 WIDTH = {4: 32, 6: 128}
+HELP = "leave it out, so that the API server chooses, or choose another"
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -49,14 +50,14 @@ def addresses(network: Network, services: list[ServiceFact]) -> Iterator[Finding
                     at,
                     f"{named(service)} and {named(other)} both ask for the address {address}",
                     related=[(other.place("spec", "clusterIP"), named(other))],
+                    help=HELP,
                 )
             if address in single or any(item.prefix.covers(address) for item in wide):
                 continue
             if family := [item for item in ranges if item.prefix.family == address.family]:
                 related = [(family[0].at, f"the service network {family[0].prefix}")]
-                yield RULE.finding(
-                    at, f"{named(service)} asks for {address}, which is outside the service network", related=related
-                )
+                text = f"{named(service)} asks for {address}, which is outside the service network"
+                yield RULE.finding(at, text, related=related, help=HELP)
 
 
 def node_ports(network: Network, services: list[ServiceFact]) -> Iterator[Finding]:
@@ -73,12 +74,14 @@ def node_ports(network: Network, services: list[ServiceFact]) -> Iterator[Findin
                     port.at,
                     f"{named(service)} and {named(other)} both ask for node port {port.node_port}",
                     related=[(other.place("spec", "ports"), named(other))],
+                    help=HELP,
                 )
             if not low <= port.node_port <= high:
                 yield RULE.finding(
                     port.at,
                     f"{named(service)} asks for node port {port.node_port}, which is outside {low}-{high}",
                     related=related,
+                    help=HELP,
                     certain=bool(related),
                 )
 

@@ -30,7 +30,8 @@ def check(network: Network) -> Iterator[Finding]:
         spec = mapping(service.document.get("spec"))
         for key, why, severity in wrong(service, spec):
             text = f"{key} of service {service.namespace}/{service.name}: {why}"
-            yield RULE.finding(service.place("spec", key), text, severity=severity)
+            help = "remove it, or give the service the type that it belongs to"
+            yield RULE.finding(service.place("spec", key), text, help=help, severity=severity)
 
 
 def wrong(service: ServiceFact, spec: Mapping[str, object]) -> Iterator[tuple[str, str, Severity]]:
