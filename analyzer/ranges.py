@@ -20,12 +20,16 @@ def single(value: int) -> Ranges:
 def normalised(pairs: Iterable[tuple[int, int]]) -> Ranges:
     """Sorts, drops empty pairs and joins what overlaps or touches."""
     result: list[tuple[int, int]] = []
-    for low, high in sorted(pair for pair in pairs if pair[0] <= pair[1]):
-        if result and low <= result[-1][1] + 1:
-            if high > result[-1][1]:
-                result[-1] = (result[-1][0], high)
-        else:
-            result.append((low, high))
+    end = 0
+    for pair in sorted(pairs):
+        low, high = pair
+        if not result or low > end + 1:
+            if low <= high:
+                result.append(pair)
+                end = high
+        elif high > end:
+            result[-1] = (result[-1][0], high)
+            end = high
     return tuple(result)
 
 

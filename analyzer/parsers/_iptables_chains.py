@@ -162,7 +162,7 @@ def exact_destination(line: str, family: int) -> int | None:
 @dataclass(slots=True)
 class Texts:
     """The texts of chains that were met in one reading, and why lines of each shape are not understood (empty: they are).
-    ``sound`` are the shapes of whole chains without problems.
+    ``sound`` are the shapes of whole chains without problems; ``placed`` the chains of each table, as they were met last.
 
     ``few``: each line is read in full, else one of each shape.
     """
@@ -172,6 +172,7 @@ class Texts:
     known: dict[str, ChainText] = field(default_factory=dict)
     shapes: dict[str | bytes, str] = field(default_factory=dict)
     sound: set[bytes] = field(default_factory=set)
+    placed: dict[str, dict[str, Placed]] = field(default_factory=dict)
 
     def chain(self, name: str, text: str, chains: Container[str]) -> ChainText:
         """The text of a chain. ``chains`` are those that its rules can jump to."""

@@ -269,8 +269,10 @@ def ruleset(source: Source, drafts: list[TableDraft], memory: Memory) -> Ruleset
 
 
 def placed(draft: TableDraft, texts: Texts) -> Iterator[tuple[str, Placed]]:
-    """The chains of a table by name; the kernel's own chains that are not listed exist, empty, with policy ACCEPT."""
+    """The chains of a table by name; the kernel's own chains that are not listed exist, empty, with policy ACCEPT. Those of equal nodes are
+    the same objects."""
     policies, known = draft.policies, texts.known
+    before = texts.placed.setdefault(draft.name, {})
     for name, found in draft.blocks.items():
         text, first = found[0] if found else ("", draft.line)
         numbers: int | list[int] = first
@@ -280,7 +282,10 @@ def placed(draft: TableDraft, texts: Texts) -> Iterator[tuple[str, Placed]]:
         if shared.problems:
             draft.problems += problems(shared, numbers)
         policy, line = policies.get(name) or ("ACCEPT" if name in HOOKS else None, first)
-        yield name, (policy, line, shared, numbers)
+        now = (policy, line, shared, numbers)
+        if (last := before.get(name)) is None or last[2] is not shared or last[:2] != now[:2] or last[3] != numbers:
+            last = before[name] = now
+        yield intern(name), last
 
 
 def problems(text: ChainText, numbers: int | list[int]) -> Iterator[tuple[int, str]]:

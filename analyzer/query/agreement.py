@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from operator import itemgetter
 from typing import TypeVar
 
-from analyzer.model.later_packets import later_answers_differ
 from analyzer.model.network import Network
 from analyzer.query.flows import Aim, Sender, request, spelled
+from analyzer.query.neglect import told_apart
+from analyzer.query.once import Whole
 from analyzer.ranges import normalised, single
 from analyzer.solve import states as at
 from analyzer.solve.packet import ACK, SYN, TCP
@@ -91,7 +92,7 @@ def talk(program: NetworkProgram, begin: Callable[[Scope], ir.Point], aim: Aim, 
         (dict(of_openings(aim, senders)), kept_up),
         (dict(of_answers(aim, senders, "in an open connection ")), onward_to_nobody),
     ]
-    return said if not aim.ping and later_answers_differ(program.network) else said[:3]
+    return said if not aim.ping and told_apart(Whole(program.network)) else said[:3]
 
 
 def onward_to_nobody(engine: Encoder, exit: ir.Exit, way: Way) -> Iterator[tuple[ir.Point, Way]]:
@@ -171,16 +172,21 @@ def elsewhere(held: frozenset[Scope], exit: ir.Exit) -> bool:
 def representatives(network: Network, senders: Sequence[Sender]) -> Sequence[Sender]:
     """One sender for each kind of tables that senders and their nodes have, and a few at even distances."""
     kinds: dict[object, Sender] = {}
+    homes = {sender.scope: Scope(sender.scope.node) for sender in senders}
+    outlines = outlined(network, {*homes, *homes.values()})
     for sender in senders:
-        kinds.setdefault((outline(network, Scope(sender.scope.node)), outline(network, sender.scope)), sender)
+        kinds.setdefault((outlines.get(homes[sender.scope]), outlines.get(sender.scope)), sender)
     chosen = {*spaced(tuple(kinds.values()), MOST), *spaced(senders, FEW)}
     return [sender for sender in senders if sender in chosen]
 
 
-def outline(network: Network, scope: Scope) -> object:
-    """What decides in a namespace, without numbers and in no order; of what is long how long it is."""
-    own = [source for source in network.sources.values() if source.scope == scope and source.kind in DECIDING]
-    return frozenset((source.kind, outline_of(source.text)) for source in own)
+def outlined(network: Network, scopes: Container[Scope]) -> dict[Scope, frozenset[object]]:
+    """What decides in each namespace, without numbers and in no order; of what is long how long it is."""
+    found: dict[Scope, list[object]] = {}
+    for source in network.sources.values():
+        if source.kind in DECIDING and source.scope is not None and source.scope in scopes:
+            found.setdefault(source.scope, []).append((source.kind, outline_of(source.text)))
+    return {scope: frozenset(own) for scope, own in found.items()}
 
 
 @lru_cache(maxsize=4096)

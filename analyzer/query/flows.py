@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import NamedTuple
 
-from analyzer.ranges import EMPTY, Ranges, difference, normalised, single
+from analyzer.query.parties import Ends, meant_for
+from analyzer.ranges import EMPTY, Ranges, difference, intersection, normalised, single
 from analyzer.solve.diagrams import Count, Sets
 from analyzer.solve.joint import Joint
 from analyzer.solve.neglected import Neglect
@@ -71,20 +72,14 @@ class Aim:
     protocols: Ranges
     ports: Ranges
     holders: Mapping[int, frozenset[Scope]]
-    translated: Mapping[tuple[int, int, int], frozenset[tuple[int, int]]] | None = None
+    translated: Ends | None = None
     rows: dict[Scope, frozenset[tuple[Ranges, ...]]] = dataclass_field(default_factory=dict, compare=False, repr=False)
 
     def meant(self, scope: Scope) -> frozenset[tuple[Ranges, ...]]:
         """Protocol, address and port of a service, and address and port of an endpoint that the namespace holds, each alone."""
-        if scope not in self.rows:
-            own = {value: single(value) for value, scopes in self.holders.items() if scope in scopes}
-            self.rows[scope] = frozenset(
-                (single(protocol), single(address), single(port), own[end], single(number))
-                for (protocol, address, port), ends in (self.translated or {}).items()
-                for end, number in ends
-                if end in own
-            )
-        return self.rows[scope]
+        if not self.rows and self.translated is not None:
+            self.rows.update(meant_for(self.translated, self.holders))
+        return self.rows.get(scope, frozenset())
 
     @property
     def ping(self) -> bool:
@@ -209,7 +204,8 @@ def followed(
 def acknowledgement(aim: Aim, state: State) -> State | None:
     """TCP's third packet, which who asked sends when the answer came; None: there is no TCP among them."""
     protocol = state.env[PROTOCOL]
-    part = divided(state, protocol, single(TCP))[0] if isinstance(protocol, str) else state if protocol == TCP else None
+    held = intersection(values_of(state, protocol), single(TCP))
+    part = narrowed(state, protocol, held) if isinstance(protocol, str) else state if held else None
     return None if part is None else flagged(answer(aim, part), ACK)
 
 

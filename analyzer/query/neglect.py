@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from analyzer.model.later_packets import later_answers_differ
 from analyzer.model.network import Namespace, Network
+from analyzer.query.once import Whole
 from analyzer.solve.neglected import Neglect
 from analyzer.solve.states import INDEX, OF_CONNECTION
 from analyzer.transfer.ir import Field
@@ -60,7 +62,13 @@ def neglect(network: Network, family: int) -> Neglect:
     saved = (*(INDEX[name] for name in (*beside, *hidden)), *OF_CONNECTION)
     linked = {stage: tuple(INDEX[name] for name in names) for stage, names in LINKED.items()}
     blind = frozenset(scope for scope, space in network.namespaces.items() if ruleless(space, family))
-    return Neglect(places, blind, linked, saved, not later_answers_differ(network))
+    return Neglect(places, blind, linked, saved, not told_apart(Whole(network)))
+
+
+@lru_cache(maxsize=4)
+def told_apart(key: Whole) -> bool:
+    """Whether rules of a network may treat later answers unlike the first."""
+    return later_answers_differ(key.network)
 
 
 def tested(network: Network, words: Mapping[str, Sequence[str]]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analyzer.addresses import Address
@@ -10,8 +10,11 @@ from analyzer.facts.kubernetes import EndpointsFact, PodFact, ServiceFact, Servi
 from analyzer.model.network import Network
 from analyzer.query.plan import node_networks, node_of
 from analyzer.query.state import roots
-from analyzer.ranges import Ranges, normalised
+from analyzer.ranges import Ranges, normalised, single
 from analyzer.source import Scope, Span
+
+Ends = Mapping[tuple[int, int, int], frozenset[tuple[int, int]]]
+"""The endpoints (address, port) that each service port (protocol, address, port) stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +129,15 @@ def targets(slices: Iterable[EndpointsFact], service: ServiceFact, port: Service
         for endpoint in item.endpoints:
             if endpoint.address.family == family and (endpoint.ready or service.publish_not_ready):
                 yield from ((endpoint.address.value, number) for number in numbers)
+
+
+def meant_for(translated: Ends, holders: Mapping[int, frozenset[Scope]]) -> dict[Scope, frozenset[tuple[Ranges, ...]]]:
+    """Protocol, address and port of a service, and address and port of an endpoint, each alone, by the namespaces that hold the endpoint."""
+    found: dict[Scope, list[tuple[Ranges, ...]]] = {}
+    own = {value: single(value) for value in holders}
+    for (protocol, address, port), ends in translated.items():
+        asked = (single(protocol), single(address), single(port))
+        for end, number in ends:
+            for scope in holders.get(end, ()):
+                found.setdefault(scope, []).append((*asked, own[end], single(number)))
+    return {scope: frozenset(rows) for scope, rows in found.items()}

@@ -58,6 +58,8 @@ def left_out(network: Network, ports: Ranges) -> Iterator[str]:
 def assumed(network: Network, sender: Sender) -> Iterator[str]:
     """What is assumed of a sender of which not every port is looked at."""
     taken = difference(PORTS, sender.ports)
+    if not taken:
+        return
     if tunnels := intersection(taken, of_tunnels(network, sender.scope)):
         yield f"no program of {sender.scope} sends from the ports of its tunnels ({written(tunnels)})"
     held = normalised(pair for low, _ in sender.sources for pair in of_virtual_servers(network, sender.scope, low))

@@ -8,14 +8,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, compress
 from itertools import product as combined
-from operator import itemgetter
+from operator import itemgetter, not_
 
 from analyzer.ranges import Ranges, difference, intersection, is_single, joined, normalised
 
 Row = tuple[Ranges, ...]
-FEW = 32
+FEW, MANY = 32, 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,9 @@ class Joint:
     def divided(self, name: str, held: Ranges) -> tuple[Joint | None, Joint | None]:
         """The rows whose variable is in the ranges, and those where it is not."""
         place = self.names.index(name)
+        if (kept := whole(self.rows, place, held)) is not None:
+            flags = list(map(kept.__contains__, map(itemgetter(place), self.rows)))
+            return self.of(list(compress(self.rows, flags))), self.of(list(compress(self.rows, map(not_, flags))))
         inside: list[Row] = []
         outside: list[Row] = []
         starts, ends = [low for low, _ in held], [high for _, high in held]
@@ -126,18 +129,40 @@ def same(left: object, right: object) -> bool:
 
 def column(rows: Iterable[Row], place: int) -> Ranges:
     """The values at one place."""
-    return normalised(pair for ranges in {row[place] for row in rows} for pair in ranges)
+    return normalised(chain.from_iterable(set(map(itemgetter(place), rows))))
+
+
+def whole(rows: Sequence[Row], place: int, held: Ranges) -> set[Ranges] | None:
+    """What stands at a place and is within the ranges, where many rows have few different things there, none of which is partly within; else None."""
+    if len(rows) < MANY or len(set(map(itemgetter(place), rows[:: len(rows) // FEW]))) > FEW // 2:
+        return None
+    values = set(map(itemgetter(place), rows))
+    kept = {ranges for ranges in values if intersection(ranges, held) == ranges}
+    return None if any(intersection(ranges, held) for ranges in values - kept) else kept
 
 
 def together(joints: Sequence[Joint]) -> Joint:
-    """The rows of joints that have the same variables, each once; rows that differ in one variable only are one, where there are few or
+    """The rows of joints that have the same variables, those of several each once; rows that differ in one variable only are one, where there are few or
     the first have ranges, which may have been taken apart."""
-    rows = list(dict.fromkeys(chain.from_iterable(joint.rows for joint in joints)))
+    rows = list(joints[0].rows if len(joints) == 1 else dict.fromkeys(chain.from_iterable(joint.rows for joint in joints)))
     names = joints[0].names
     for place in range(len(names)):
-        if len(rows) < FEW or any(not is_single(row[place]) for row in rows[:FEW]):
+        if len(rows) < FEW or (spread(rows, place) and not told(rows, place)):
             rows = compact(rows, place)
     return Joint(names, tuple(rows))
+
+
+def spread(rows: list[Row], place: int) -> bool:
+    """Whether the first rows have ranges at a place."""
+    return any(not is_single(row[place]) for row in rows[:FEW])
+
+
+def told(rows: list[Row], place: int) -> bool:
+    """Whether another place with ranges says what stands at this one: different rows then differ elsewhere too."""
+    if len(set(map(itemgetter(place), rows))) == 1:
+        return True
+    others = (other for other in range(len(rows[0])) if other != place and spread(rows, other))
+    return any(len(set(map(itemgetter(other, place), rows))) == len(set(map(itemgetter(other), rows))) for other in others)
 
 
 def compact(rows: list[Row], place: int) -> list[Row]:

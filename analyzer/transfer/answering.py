@@ -149,9 +149,8 @@ class Wire:
         """Who may ask from which address, where asking for it might bring another MAC."""
         for host in self.everybody:
             values = senders(self.context, host.at.scope)
-            kept = [
-                value for value in values if any(self.judged(host, value, self.sender(case, value)) for case in (None, *self.own))
-            ]
+            cases = (None, *self.own) if filters(self.context) else ()
+            kept = [value for value in values if any(self.judged(host, value, self.sender(case, value)) for case in cases)]
             sure = host in self.hosts and self.plain(host) and not self.proxies and not kept
             if not sure or doubled(self.context, host.at.scope):
                 yield from ((host, value) for value in values if value in kept or self.told(value) != {host.mac})

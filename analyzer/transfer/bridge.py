@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple, cast
 
 from analyzer.addresses import hardware_text
 from analyzer.facts.links import Bridge, Vlan
@@ -232,12 +233,11 @@ def bridged_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         passes = may_pass(context, scope, came, other)
         if not passes and other != came:
             continue
-        reach = flood(context, ("frame", Interface(scope, other), 0))
-        for host in reach.hosts:
-            link = context.link(host)
-            if link is not None and link.mac is not None and (passes or context.hardware[link.mac] > 1):
-                ends.setdefault(link.mac, {})[other] = None
-        if passes and (reach.outside or reach.unknown):
+        behind = beyond(context, Interface(scope, other))
+        for mac in behind.macs:
+            if passes or context.hardware[mac] > 1:
+                ends.setdefault(mac, {})[other] = None
+        if passes and behind.further:
             outside = forwarded(context, bridge, came, other, None)
     rest = If(GROUP, everywhere(context, bridge, came), outside)
     if not filtering(context, bridge):
@@ -245,6 +245,30 @@ def bridged_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     numbers = dict.fromkeys(fact.vlan or 0 for fact in entries(context, bridge))
     tables = {n: by_value(Field.DESTINATION_MAC, rows_of(context, bridge, came, n, ends), rest) for n in numbers}
     return by_value(Field.VLAN, tables, by_value(Field.DESTINATION_MAC, rows_of(context, bridge, came, -1, ends), rest))
+
+
+class Beyond(NamedTuple):
+    """What is behind a port: the MACs of the interfaces there, whether more could be, and what is taken for granted about it."""
+
+    macs: tuple[int, ...]
+    further: bool
+    granted: tuple[str, ...]
+
+
+def beyond(context: Context, port: Interface) -> Beyond:
+    """What is behind a port, worked out once."""
+    found = context.made.get(("beyond", port))
+    if not isinstance(found, Beyond):
+        before, context.assumptions = context.assumptions, {}
+        reach = flood(context, ("frame", port, 0))
+        links = (context.link(host) for host in reach.hosts)
+        macs = dict.fromkeys(link.mac for link in links if link is not None and link.mac is not None)
+        found = Beyond(tuple(macs), bool(reach.outside or reach.unknown), tuple(context.assumptions))
+        context.assumptions = before
+        context.made["beyond", port] = found
+    for text in found.granted:
+        context.assume(text)
+    return found
 
 
 def rows_of(
@@ -305,6 +329,17 @@ def forwarded(context: Context, bridge: Interface, came: str | None, port: str, 
     if not may_pass(context, bridge.scope, came, port):
         why = "it came from there and hairpin is off" if port == came else "the port is isolated or does not forward"
         return End(drop(f"{bridge} does not send the frame to {port}: {why}").exit, fact.at if fact else None)
+    if context.space(bridge.scope).nft_chains:
+        return sent_out(context, bridge, came, port)
+    key = ("sent out", bridge, port, came is None)
+    found = context.made.get(key)
+    if found is None:
+        found = context.made[key] = sent_out(context, bridge, came, port)
+    return cast(Transfer, found)
+
+
+def sent_out(context: Context, bridge: Interface, came: str | None, port: str) -> Transfer:
+    """``forwarded``, to a port that the frame may leave by."""
     goes: Transfer = goto(bridge.scope, "frame", port)
     if came is not None and called(context, bridge):
         goes = goto(bridge.scope, "bridge forward", f"{bridge.device} {port}")
