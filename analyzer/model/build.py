@@ -13,13 +13,14 @@ from analyzer.facts.calico import BorrowedFact, IpamProblemFact, PoolUseFact, St
 from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
 from analyzer.facts.links import NamespaceIdFact
 from analyzer.facts.ovn import ChassisFact, LogicalObjectFact, LogicalPortFact
+from analyzer.facts.romana import RomanaBlockFact, RomanaHostFact
 from analyzer.facts.routes import TableNameFact
 from analyzer.facts.system import SubnetFileFact
 from analyzer.model.attachments import attachments, by_node, node_names, owners
 from analyzer.model.captured import NAMESPACE_KINDS, captured, lines_of
 from analyzer.model.cilium_pods import pods_unseen
 from analyzer.model.namespaces import by_subject, namespace
-from analyzer.model.network import Interface, Namespace, Network, NodeFiles
+from analyzer.model.network import Interface, Namespace, Network, NodeFiles, RecordedFact
 from analyzer.model.ordering import Ordered, ordered
 from analyzer.model.pairs import pairs
 from analyzer.model.plan import cluster
@@ -78,8 +79,15 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
         logical_objects=tuple(dict.fromkeys(known.all(LogicalObjectFact))),
         chassis=tuple(dict.fromkeys(known.all(ChassisFact))),
         routers=routers(known, every),
-        ipam=(*known.all(PoolUseFact), *known.all(BorrowedFact), *known.all(StatedBlockFact), *known.all(IpamProblemFact)),
+        ipam=recorded(known),
     )
+
+
+def recorded(facts: Ordered) -> tuple[RecordedFact, ...]:
+    """What texts say of systems' address management."""
+    found: list[RecordedFact] = [*facts.all(PoolUseFact), *facts.all(BorrowedFact), *facts.all(StatedBlockFact)]
+    found += [*facts.all(IpamProblemFact), *facts.all(RomanaBlockFact), *facts.all(RomanaHostFact)]
+    return tuple(dict.fromkeys(found))
 
 
 def namespaces(sources: Sequence[Source], facts: Ordered, gaps: Sequence[Gap], assume: bool) -> dict[Scope, Namespace]:

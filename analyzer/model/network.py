@@ -16,6 +16,7 @@ from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, Forwarding
 from analyzer.facts.netfilter import IpsetFact, NftChainFact, RulesetFact
 from analyzer.facts.nftables import NftTableFact
 from analyzer.facts.ovn import ChassisFact, LogicalObjectFact, LogicalPortFact
+from analyzer.facts.romana import RomanaBlockFact, RomanaHostFact
 from analyzer.facts.routes import NextHopFact, RouteAnswerFact, RouteFact, RoutingRuleFact
 from analyzer.facts.system import (
     ConnectionFact,
@@ -31,6 +32,10 @@ from analyzer.model.cluster import Cluster
 from analyzer.model.routers import Router
 from analyzer.model.switches import Switch
 from analyzer.source import Gap, Scope, Source
+
+
+RecordedFact = PoolUseFact | BorrowedFact | StatedBlockFact | IpamProblemFact | RomanaBlockFact | RomanaHostFact
+"""What texts say of systems' address management."""
 
 
 class Interface(NamedTuple):
@@ -146,7 +151,7 @@ class Network:
     ``fabric``: the cloud whose network answers for pods' addresses; empty where there is no sign of one.
     ``node_names``: the captured node (the folder's name) of each Node object, by the object's name. ``pods_of``: the attachments with a
     namespace of their own, by captured node. ``routers``: the routing daemons of the nodes, by captured node.
-    ``ipam``: what ``calicoctl ipam`` printed.
+    ``ipam``: what ``calicoctl ipam`` printed, and Romana's blocks and hosts.
     """
 
     namespaces: Mapping[Scope, Namespace]
@@ -169,4 +174,4 @@ class Network:
     logical_objects: tuple[LogicalObjectFact, ...] = ()
     chassis: tuple[ChassisFact, ...] = ()
     routers: Mapping[str, Router] = field(default_factory=dict)
-    ipam: tuple[PoolUseFact | BorrowedFact | StatedBlockFact | IpamProblemFact, ...] = ()
+    ipam: tuple[RecordedFact, ...] = ()

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from analyzer.addresses import Address, Prefix
 from analyzer.facts.calico import BorrowedFact, IpamProblemFact, PoolUseFact, StatedBlockFact
+from analyzer.facts.romana import RomanaBlockFact, RomanaHostFact
 from analyzer.model.network import Network
 from analyzer.query.ipam.records import blocks
 from analyzer.source import Span
 
-__all__ = ["IpamProblemFact", "PoolUseFact", "StatedBlockFact"]
+__all__ = ["IpamProblemFact", "PoolUseFact", "RomanaBlockFact", "RomanaHostFact", "StatedBlockFact"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""What address management has recorded: Calico's blocks, whereabouts' pools, Kube-OVN's IPs, Cilium's nodes, host-local's files.
+"""What address management has recorded: Calico's blocks, whereabouts' pools, Kube-OVN's IPs, Cilium's nodes, Terway's interfaces, host-local's files.
 
 Shapes: projectcalico/calico libcalico-go/lib/backend/model (AllocationBlock: ``allocations`` holds an index into ``attributes`` or null),
 k8snetworkplumbingwg/whereabouts pkg/api (``allocations`` by offset from the first address of ``range``), kubeovn/kube-ovn pkg/apis/kubeovn/v1/ip.go,
-cilium/cilium pkg/k8s/apis/cilium.io/v2 (CiliumNode ``status.ipam.used``).
+cilium/cilium pkg/k8s/apis/cilium.io/v2 (CiliumNode ``status.ipam.used``), AliyunContainerService/terway (PodENI, Node of network.alibabacloud.com).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from analyzer.query.systems.kube_ovn import DEFAULT_VPC
 from analyzer.query.systems.kube_ovn import GROUP as KUBE_OVN
 from analyzer.source import Span
 
-WHEREABOUTS = "whereabouts.cni.cncf.io"
+WHEREABOUTS, TERWAY = "whereabouts.cni.cncf.io", "network.alibabacloud.com"
 LIMIT = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One address that is taken. ``space`` is where it must be unique (``calico``, ``kube-ovn/<vpc>``, ``whereabouts/<network>``, ``host-local/<network>``);
+    """One address that is taken. ``space`` is where it must be unique (``calico``, ``terway``, ``kube-ovn/<vpc>``, ``whereabouts/<network>``, ``host-local/<network>``);
     ``pod`` the namespace and name of who has it, where the record says so; ``holder`` what else has it (a tunnel, a gateway); ``kept``: it stays taken without its pod."""
 
     space: str
@@ -55,6 +55,7 @@ def records(network: Network) -> Iterator[Record]:
     yield from whereabouts(network)
     yield from kube_ovn(network)
     yield from cilium(network)
+    yield from terway(network)
     for node, files in sorted(network.files.items()):
         name = cluster_network(files)
         for lease in files.leases if name else ():
@@ -169,6 +170,41 @@ def cilium(network: Network) -> Iterator[Record]:
                 at = fact.place("status", "ipam", "used", text)
                 pod = (namespace, name.partition(" ")[0]) if slash and name else None
                 yield Record("cilium", found, at, f"CiliumNode {fact.name}", pod, owner, fact.name)
+
+
+def terway(network: Network) -> Iterator[Record]:
+    """The addresses of elastic interfaces: of PodENIs, which are one pod's each, and of nodes' interfaces. One that is fixed stays with its name
+    (AliyunContainerService/terway pkg/apis/network.alibabacloud.com/v1beta1: PodENI, Node)."""
+    for fact in objects(network, "PodENI", TERWAY):
+        for index, item in enumerate(entries(spec_of(fact).get("allocations"))):
+            found = address_in(item.get("ipv4"))
+            kind = item.get("allocationType")
+            fixed = isinstance(kind, Mapping) and kind.get("type") == "Fixed"
+            if found is not None:
+                at = fact.place("spec", "allocations", index, "ipv4")
+                yield Record("terway", found, at, f"PodENI {fact.name}", (fact.namespace, fact.name), kept=fixed)
+    for fact in objects(network, "Node", TERWAY):
+        status = fact.document.get("status")
+        cards = status.get("networkInterfaces") if isinstance(status, Mapping) else None
+        for card, value in sorted(cards.items()) if isinstance(cards, Mapping) else ():
+            yield from of_card(fact, str(card), value)
+
+
+def of_card(fact: ObjectFact, card: str, value: object) -> Iterator[Record]:
+    """The addresses of one interface that pods have (``podID`` is ``namespace/name``); the others are free."""
+    addresses = value.get("ipv4") if isinstance(value, Mapping) else None
+    for text, entry in sorted(addresses.items()) if isinstance(addresses, Mapping) else ():
+        found = address_in(text)
+        owner = str(entry.get("podID") or "") if isinstance(entry, Mapping) else ""
+        namespace, slash, name = owner.partition("/")
+        if found is not None and slash:
+            at = fact.place("status", "networkInterfaces", card, "ipv4", text)
+            yield Record("terway", found, at, f"interface {card} of node {fact.name}", (namespace, name))
+
+
+def entries(value: object) -> list[Mapping[str, object]]:
+    """The objects of a list."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def lengths_of(table: Iterable[Prefix]) -> list[tuple[int, int]]:
