@@ -195,6 +195,15 @@ class AgentFact(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentAddressFact(Fact):
+    """Whose addresses these are, as the agent has it (``ip list``): what its ipcache in the kernel is to hold. ``identity`` None: labels were listed instead."""
+
+    prefix: Prefix
+    identity: int | None = None
+    host: Address | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentServiceFact(Fact):
     """A service as the agent knows it (``service list``): what its map is to hold."""
 

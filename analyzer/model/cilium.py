@@ -14,6 +14,7 @@ from analyzer.facts.cilium import (
     RESERVED,
     WORLD,
     WORLDS,
+    AgentAddressFact,
     AgentFact,
     AgentServiceFact,
     EgressEntryFact,
@@ -87,7 +88,7 @@ class CiliumState:
     """What Cilium has on a node. ``policies`` and ``endpoints`` by the endpoint's number, ``devices``: the endpoint behind each device of a pod.
 
     ``missing``: the listings that were not captured, by kind (``LISTINGS``), in words; ``assumed``: what is taken to be in them, since something else
-    says so. ``sources``: who may ask, by the number of a frontend's translation (None: not captured). ``egress``: what leaves by gateways. ``port``: where the tunnel's packets go. ``mask``: the length of the prefixes by which the tunnel map is looked up.
+    says so. ``sources``: who may ask, by the number of a frontend's translation (None: not captured). ``egress``: what leaves by gateways. ``addresses``: what the ipcache is to hold, as the agent has it. ``port``: where the tunnel's packets go. ``mask``: the length of the prefixes by which the tunnel map is looked up.
     """
 
     scope: Scope
@@ -104,6 +105,7 @@ class CiliumState:
     port: int = 0
     sources: Mapping[int, tuple[Prefix, ...]] | None = None
     egress: tuple[EgressEntryFact, ...] = ()
+    addresses: tuple[AgentAddressFact, ...] = ()
     mask: int = 24
     missing: Mapping[str, str] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
@@ -165,6 +167,7 @@ def cilium_state(
         tunnel_device=device,
         sources=ranges(facts.of(SourceRangeFact, scope)) if given.has("cilium-source-ranges") else None,
         egress=tuple(dict.fromkeys(facts.of(EgressEntryFact, scope))),
+        addresses=tuple(dict.fromkeys(facts.of(AgentAddressFact, scope))),
         port=kind.port if isinstance(kind, Vxlan | Geneve) else 0,
         mask=own_length(routes),
         missing=missing,

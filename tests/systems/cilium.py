@@ -17,6 +17,8 @@ SYSTEM = System(
             "cilium-lb-parts",
             "cilium-source-ranges",
             "cilium-egress",
+            "cilium-config",
+            "cilium-addresses",
             "cilium-policy",
             "cilium-connections",
         ),
@@ -27,6 +29,8 @@ SYSTEM = System(
             "cilium-nodes",
             "cilium-status",
             "cilium-encrypt",
+            "cilium-bgp-peers",
+            "cilium-bgp-routes",
             "dns-names",
         ),
     ),
@@ -35,6 +39,7 @@ SYSTEM = System(
     settings=("cilium",),
     rules=(
         "cilium-*",
+        "bgp-session-down",
         "two-service-proxies",
         "inner-network-overlaps",
         "overlay-port-shared",
@@ -52,6 +57,7 @@ SYSTEM = System(
         "cilium-policy/**/*.yaml",
         "manifests/kubernetes-kops/privatecilium/*",
     ),
+    tests=("test_cilium", "test_cilium_outside", "test_cilium_capture"),
     limits="eBPF programs are not read: what they do is modelled from their maps, and named as an assumption; without the maps it is open. Open as well: services from outside "
-    "(node ports, external addresses) where packets go by the host's stack (legacy host routing) or backends answer themselves (DSR), services for the host's own sockets, L7 proxies, mutual authentication, host policies, an endpoint that reaches itself by a service in IPv6, neighbour discovery of the host where each endpoint has a route, egress gateways, IPsec and WireGuard between nodes. No eBPF runs in the lab: samples are written after the sources.",
+    "(node ports, external addresses) where packets go by the host's stack (legacy host routing) or backends of other nodes answer themselves (DSR), what egress gateways do with packets, services for the host's own sockets, L7 proxies, mutual authentication, host policies, an endpoint that reaches itself by a service in IPv6, neighbour discovery of the host where each endpoint has a route, IPsec and WireGuard between nodes. No eBPF runs in the lab: samples are written after the sources.",
 )
