@@ -51,11 +51,11 @@ def test_a_profile_is_found_by_its_name(name: str) -> None:
     assert profile_named(name).name == name
 
 
-def test_the_names_are_listed_for_one_that_is_not_known() -> None:
-    with pytest.raises(
-        ValueError, match=r"'cillium' is no network system that is known: it must be one of antrea, aws-vpc-cni, .*cilium"
-    ):
+def test_the_nearest_name_is_told_for_one_that_is_not_known_else_all() -> None:
+    with pytest.raises(ValueError, match=r"'cillium' is no network system that is known; did you mean cilium\?"):
         profile_named("cillium")
+    with pytest.raises(ValueError, match=r"'netware' is no network system that is known: it must be one of antrea, .*weave"):
+        profile_named("netware")
 
 
 @pytest.mark.parametrize("name", SWITCHES)

@@ -116,7 +116,7 @@ def intent_files(options: Namespace, settings: Settings) -> Iterator[Source]:
         try:
             text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
         except OSError as problem:
-            raise ValueError(f"{path}: {problem.strerror or problem}") from None
+            raise ValueError(f"{path}: the intents cannot be read: {problem.strerror or problem}") from None
         intents_in(path, text)
         yield Source(path, text, "intents")
 
@@ -188,7 +188,7 @@ def earlier(path: str | None) -> Baseline | None:
         with open(path, encoding="utf-8-sig", errors="replace") as file:
             return baseline(path, file.read())
     except OSError as problem:
-        raise ValueError(f"{path}: {problem.strerror or problem}") from None
+        raise ValueError(f"{path}: the baseline cannot be read: {problem.strerror or problem}") from None
 
 
 def without_elsewhere(report: Report, settings: Settings) -> Report:

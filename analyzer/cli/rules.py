@@ -16,6 +16,7 @@ from analyzer.rule import Rule
 
 def options(parser: ArgumentParser) -> None:
     """Adds the rule's id, or what to do about rules of one's own."""
+    parser.usage = "analyze rules [ID | new ID | test FOLDER] [options]"
     parser.add_argument(
         "id",
         nargs="?",

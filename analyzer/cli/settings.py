@@ -34,7 +34,7 @@ def settings_for(options: Namespace) -> Settings:
             raise ValueError(f"{path}: settings of more than {LARGEST >> 20} MB are not read")
         text = path.read_text(encoding="utf-8-sig")
     except OSError as problem:
-        raise ValueError(f"{path}: {problem.strerror or problem}") from None
+        raise ValueError(f"{path}: the settings cannot be read: {problem.strerror or problem}") from None
     except UnicodeDecodeError:
         raise ValueError(f"{path}: not read: it is no UTF-8 text") from None
     shown = os.path.relpath(path)

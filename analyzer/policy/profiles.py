@@ -207,9 +207,13 @@ VALUES = {"yes": True, "no": False, "unknown": None}
 
 
 def profile_named(name: str) -> Profile:
-    """The profile of a network system. ValueError, which lists the names, where there is none."""
+    """The profile of a network system. ValueError, which names the nearest or lists all, where there is none."""
     if name not in PROFILES:
-        raise ValueError(f"{name!r} is no network system that is known: it must be one of {', '.join(sorted(PROFILES))}")
+        from difflib import get_close_matches
+
+        near = "".join(f"; did you mean {one}?" for one in get_close_matches(name, sorted(PROFILES), 1, 0.75))
+        known = ", ".join(sorted(PROFILES))
+        raise ValueError(f"{name!r} is no network system that is known{near or f': it must be one of {known}'}")
     return PROFILES[name]
 
 
