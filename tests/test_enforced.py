@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from analyzer.api import load
 from analyzer.findings import Guarantee, Verdict
 from benchmarks.capture import Shape, write
+from tests.lab import record
 
+TRUTH = Path(__file__).parent.parent / "samples" / "truth"
+ENFORCERS, BROKEN = ("calico-felix", "canal", "kube-router-policies", "weave-policies"), ("-lost", "-stale")
 DENY = """apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -88,3 +93,15 @@ def cut(folder: Path, rules: str) -> Path:
         first = "-A FORWARD -m comment"
         path.write_text(path.read_text().replace(first, rules + first, 1))
     return folder
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(TRUTH.glob("*.txt")) if path.stem.startswith(ENFORCERS)])
+def test_what_network_systems_install_is_what_policies_say(name: str, tmp_path: Path) -> None:
+    """Recorded of networks whose policies are enforced as Felix, kube-router and Weave do it; of those that were broken, the packet that tells."""
+    record.unpack((TRUTH / f"{name}.txt").read_text(), tmp_path)
+    found = verdict(tmp_path)
+    if name.endswith(BROKEN):
+        assert found.verdict is Verdict.REFUTED
+        assert found.counterexample is not None
+    else:
+        assert (found.verdict, found.reason) == (Verdict.PROVED, "")

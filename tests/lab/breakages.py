@@ -305,7 +305,7 @@ def dup_pod_ip(lab: Lab, random: Random) -> None:
     here = lab.pods_on(node)
     if len(here) > 1:
         one, other = random.sample(here, 2)
-        bits = 32 if lab.scenario.overlay in ("ptp", "calico") else 24
+        bits = 32 if lab.scenario.overlay in ("ptp", "calico", "canal") else 24
         lab.run(one.key, f"ip addr add {other.addresses[0]}/{bits} dev eth0")
 
 
@@ -363,7 +363,7 @@ _WIRED = (
     Breakage(pod_address_lost), Breakage(cni0_no_ip, BRIDGED), Breakage(cni0_wrong_subnet, BRIDGED), Breakage(cni0_down, BRIDGED),
     Breakage(veth_detached, BRIDGED), Breakage(veth_down, PODS), Breakage(port_isolated, BRIDGED), Breakage(vlan_filtering, BRIDGED),
     Breakage(learning_off, BRIDGED), Breakage(dup_pod_ip, PODS), Breakage(proxy_arp_on), Breakage(arp_ignored), Breakage(pings_ignored),
-    Breakage(proxy_arp_off, frozenset({"calico"})), Breakage(workload_route_missing, frozenset({"ptp", "calico"})),
+    Breakage(proxy_arp_off, frozenset({"calico", "canal"})), Breakage(workload_route_missing, frozenset({"ptp", "calico", "canal"})),
     Breakage(pod_machine_mac, PEER), Breakage(redirect_missing, PEER),
 )  # fmt: skip
 _SERVED = frozenset({"svc_no_endpoints", "svc_stale_endpoint", "etp_local_no_local", "kube_services_jump_missing", "conntrack_notrack",

@@ -146,7 +146,7 @@ def attach(lab: Lab, pod: Pod) -> None:
     peer = lab.scenario.overlay == "peer-pods" and pod is lab.pods[0]
     if not peer:
         lab.machine.start({"name": pod.key, "enter": f"/proc/{lab.machine.agents[pod.node].pid}/root{path}"})
-    if lab.scenario.overlay == "calico":
+    if lab.scenario.overlay in ("calico", "canal"):
         overlay.attach(lab, pod)
     else:
         add(lab, pod)

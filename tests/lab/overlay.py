@@ -1,4 +1,5 @@
-"""How pods of different nodes reach each other: flannel-like vxlan and host-gw, plain bridges, ptp, macvlan, Calico-like routes."""
+"""How pods of different nodes reach each other: flannel-like vxlan and host-gw, plain bridges, ptp, macvlan, Calico-like routes, and Canal, which has flannel's
+tunnel and Calico's interfaces."""
 
 from __future__ import annotations
 
@@ -34,12 +35,12 @@ CALI_MAC = "ee:ee:ee:ee:ee:ee"
 
 def prepare(lab: Lab, node: Node) -> None:
     """What a node has before its first pod: tunnel devices, routes, CNI configuration."""
-    if lab.scenario.overlay == "vxlan":
+    if lab.scenario.overlay in ("vxlan", "canal"):
         lab.run(node.name, "\n".join(line for family in node.families for line in vxlan(lab, node, family)))
         node.annotations.update(_flannel_annotations(node))
     elif lab.scenario.overlay in ("host-gw", "ptp", "calico"):
         lab.run(node.name, "\n".join(_direct(lab, node)))
-    if lab.scenario.overlay != "calico":
+    if lab.scenario.overlay not in ("calico", "canal"):
         text = json.dumps(configuration(lab, node), indent=2) + "\n"
         lab.run(node.name, "cat >/etc/cni/net.d/10-lab.conflist", text)
 
@@ -80,7 +81,7 @@ def _direct(lab: Lab, node: Node) -> list[str]:
         for family in node.families
     ]  # fmt: skip
     if lab.scenario.overlay == "calico":
-        lines.append(f"ip route add blackhole {node.pod_cidr()} proto bird")
+        lines += [f"ip -{family} route add blackhole {node.pod_cidr(family)} proto bird" for family in node.families]
     return lines or ["true"]
 
 
@@ -128,10 +129,25 @@ def attach(lab: Lab, pod: Pod) -> None:
         f"ip link add {device} address {CALI_MAC} type veth peer name eth0 netns {pod.netns}\n"
         f"sysctl -qw net.ipv4.conf.{device}.proxy_arp=1 net.ipv4.neigh.{device}.proxy_delay=0 net.ipv4.conf.{device}.route_localnet=1\n"
         f"ip link set {device} up\nip route add {address} dev {device} scope link\n"
-        f"ip -n {pod.netns} link set eth0 up\nip -n {pod.netns} addr add {address}/32 dev eth0\n"
+        f"ip -n {pod.netns} link set eth0 up{' mtu 1450' if lab.scenario.overlay == 'canal' else ''}\nip -n {pod.netns} addr add {address}/32 dev eth0\n"
         f"ip -n {pod.netns} route add 169.254.1.1 dev eth0 scope link\nip -n {pod.netns} route add default via 169.254.1.1 dev eth0\n",
     )
     pod.addresses = [address]
+    if 6 in node.families:
+        pod.addresses.append(attach_six(lab, pod, node, device, position))
+
+
+def attach_six(lab: Lab, pod: Pod, node: Node, device: str, position: int) -> str:
+    """IPv6 as Calico does it: the pod's gateway is the link-local address of the host's end."""
+    address = node.pod_cidr(6).replace("::/64", f"::{position + 2:x}")
+    lab.run(
+        pod.node,
+        f"ip -6 addr add fe80::ecee:eeff:feee:eeee/64 dev {device} nodad 2>/dev/null || true\n"
+        f"sysctl -qw net.ipv6.conf.{device}.proxy_ndp=1\nip -6 route add {address} dev {device}\n"
+        f"ip -n {pod.netns} -6 addr add {address}/128 dev eth0 nodad\n"
+        f"ip -n {pod.netns} -6 route add default via fe80::ecee:eeff:feee:eeee dev eth0\n",
+    )
+    return address
 
 
 def workload_device(pod: Pod) -> str:
@@ -141,7 +157,7 @@ def workload_device(pod: Pod) -> str:
 
 def finish(lab: Lab, node: Node) -> None:
     """The overlay's own rules, after the pods."""
-    if lab.scenario.overlay in ("vxlan", "host-gw"):
+    if lab.scenario.overlay in ("vxlan", "host-gw", "canal"):
         for family in node.families:
             text = FLANNEL.format(cluster=CLUSTER_CIDR[family], own=node.pod_cidr(family), multicast=MULTICAST[family])
             lab.run(node.name, f"{tables(family)}-restore --noflush", text)

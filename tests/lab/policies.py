@@ -207,7 +207,7 @@ def selects(policy: Document, pod: Pod) -> bool:
 def matches(wanted: Document, pod: Pod) -> bool:
     """Whether a selector holds for a pod's labels."""
     plain = all(pod.labels.get(key) == value for key, value in wanted.get("matchLabels", {}).items())
-    return plain and not any(pod.labels[item["key"]] in item["values"] for item in wanted.get("matchExpressions", []))
+    return plain and not any(pod.labels.get(item["key"]) in item["values"] for item in wanted.get("matchExpressions", []))
 
 
 def peers_of(lab: Lab, policy: Document, item: Document) -> list[Pod]:

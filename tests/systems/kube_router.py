@@ -17,6 +17,8 @@ SYSTEM = System(
         "iptables-save",
         "ipvs",
         "kubernetes",
+        "gobgp-neighbors",
+        "gobgp-rib",
     ),
     plugins=(
         "bridge",
@@ -27,17 +29,25 @@ SYSTEM = System(
     rules=(
         "leftover-cni",
         "ipvs-address-missing",
-        "bgp-mesh-incomplete",
+        "bgp-*",
         "two-service-proxies",
         "service-networks-disagree",
         "kube-router-*",
         "mark-bits-shared",
     ),
-    decided=("healthy/k3s-kube-router.txt",),
+    decided=(
+        "healthy/k3s-kube-router.txt",
+        "truth/kube-router-policies.txt",
+    ),
     samples=(
         "plan/kube-router.yaml",
+        "parsers/gobgp-*/*",
+        "rules/bgp-*.txt",
         "healthy/k3s-kube-router.txt",
+        "truth/kube-router-policies*.txt",
     ),
+    scenarios=("kube-router-policies",),
+    tests=("test_enforced",),
     real=("manifests/cloudnativelabs-kube-router/**/*.yaml",),
-    limits="BGP sessions are not read, only the routes that they gave; FoU tunnels are read as devices and not as packets; the sample has kube-router's firewall beside flannel's tunnels, as k3s ships it.",
+    limits="Sessions and routes of GoBGP are read where they were captured, its policies are not; FoU tunnels are read as devices and not as packets; the sample has kube-router's firewall beside flannel's tunnels, as k3s ships it.",
 )

@@ -16,6 +16,8 @@ SYSTEM = System(
         "iptables-save",
         "ipset",
         "kubernetes",
+        "weave-report",
+        "weave-status",
     ),
     plugins=(
         "weave-net",
@@ -24,6 +26,7 @@ SYSTEM = System(
     profile="weave",
     settings=("weave",),
     rules=(
+        "weave-*",
         "leftover-cni",
         "bridge-skips-iptables",
         "hairpin-off",
@@ -31,10 +34,16 @@ SYSTEM = System(
         "overlay-mtu-configured-too-large",
         "mark-bits-shared",
     ),
+    decided=("truth/weave-policies.txt",),
     samples=(
         "plan/weave.yaml",
+        "parsers/weave-*/*",
+        "rules/weave-*.txt",
         "rules/bridge-skips-iptables.*.txt",
+        "truth/weave-policies*.txt",
     ),
+    scenarios=("weave-policies",),
+    tests=("test_enforced",),
     real=("manifests/weaveworks-weave/**/*.yaml",),
-    limits="What fast datapath and sleeve do between nodes is not in the kernel's tables and is open; the ring of `weave report` is not read.",
+    limits="What fast datapath and sleeve do between nodes is not in the kernel's tables and is open: of it only what peers say of their connections is known.",
 )
