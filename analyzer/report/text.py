@@ -45,7 +45,7 @@ def guarantee_lines(report: Report, style: Style) -> list[str]:
         return []
     width = max(len(guarantee.id) for guarantee in shown)
     shown.sort(key=lambda guarantee: (bool(guarantee.excused), ORDER[guarantee.verdict]))
-    return [style.paint("guarantees", "strong"), *(guarantee_line(guarantee, width, style) for guarantee in shown)]
+    return [style.paint("guarantees", "strong"), *(guarantee_line(item, report, width, style) for item in shown)]
 
 
 def undecidable_lines(report: Report, style: Style) -> list[str]:
@@ -56,10 +56,12 @@ def undecidable_lines(report: Report, style: Style) -> list[str]:
     return [style.paint(text, "dim")]
 
 
-def guarantee_line(guarantee: Guarantee, width: int, style: Style) -> str:
-    """The verdict, what it was decided over, and why."""
+def guarantee_line(guarantee: Guarantee, report: Report, width: int, style: Style) -> str:
+    """The verdict, what it was decided over, and why; where a cause below says why, only how many pairs fail."""
     verdict = style.paint(f"{guarantee.verdict:9}", "dim" if guarantee.excused else ROLES[guarantee.verdict])
     reason = f"{guarantee.excused}; {guarantee.reason}" if guarantee.accepted else guarantee.reason
+    if explained(guarantee, report) and not style.verbose:
+        reason = reason.partition(": ")[0]
     text = reason if style.verbose or len(reason) <= REASON else reason[:REASON] + "…"
     why = f": {safe(text)}" if text else ""
     return f"  {verdict}  {guarantee.id:{width}}  {safe(guarantee.scope)}{why}"
@@ -93,10 +95,14 @@ def tail(fix: Fix | None, counterexample: Counterexample | None, style: Style) -
     return lines
 
 
+def explained(guarantee: Guarantee, report: Report) -> bool:
+    """Whether a cause says why the guarantee fails."""
+    return guarantee.fails and any(guarantee.id in cause.guarantees for cause in report.causes)
+
+
 def unexplained(guarantee: Guarantee, report: Report) -> bool:
     """Whether the guarantee fails, and no cause carries its packet."""
-    explained = any(guarantee.id in cause.guarantees for cause in report.causes)
-    return guarantee.fails and guarantee.counterexample is not None and not explained
+    return guarantee.fails and guarantee.counterexample is not None and not explained(guarantee, report)
 
 
 def refutation_lines(guarantee: Guarantee, sources: Mapping[str, Source], style: Style) -> list[str]:
