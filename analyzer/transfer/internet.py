@@ -146,7 +146,7 @@ def arrived_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 def input_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """Martians, the way back, the route, and whether the host forwards (ip_route_input_slow, ip_mkroute_input, ip6_forward)."""
     local = If(In(Field.OUT_INTERFACE, single(0)), goto(scope, "local in"), KEEP)
-    early = checked(context, scope, detail) if context.family == 4 else KEEP
+    early = checked(context, scope, detail) if context.family == 4 else checked_six(scope, detail)
     return seq(early, call(scope, "route input"), local, forwards(context, scope, detail))
 
 
@@ -158,6 +158,14 @@ def checked(context: Context, scope: Scope, device: str) -> Transfer:
     if not largest(context, scope, device, "route_localnet"):
         tests += [In(Field.SOURCE, (LOOPBACK,)), In(Field.DESTINATION, (LOOPBACK,))]
     return seq(If(Any(tuple(tests)), drop(reason), KEEP), reverse_path(context, scope, device))
+
+
+def checked_six(scope: Scope, device: str) -> Transfer:
+    """Groups send nothing, and ``::1`` is not to be had from a wire, whatever was translated to it (ip6_input.c ``ip6_rcv_core``, route.c ``ip6_route_input``)."""
+    tests: list[Match] = [In(Field.SOURCE, ((0xFF << 120, (1 << 128) - 1),))]
+    if device != "lo":
+        tests.append(In(Field.DESTINATION, single(1)))
+    return If(Any(tuple(tests)), drop(f"{scope} drops the packet from {device}: its addresses may not come in there"), KEEP)
 
 
 def largest(context: Context, scope: Scope, device: str, name: str) -> int:
