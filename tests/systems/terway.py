@@ -23,12 +23,15 @@ SYSTEM = System(
         "cni-config-refused",
         "gateway-mac-stale",
         "terway-*",
+        "address-recorded-twice",
+        "address-record-without-pod",
         "service-networks-disagree",
     ),
     samples=(
         "plan/terway.yaml",
         "rules/gateway-mac-stale.*.txt",
+        "rules/terway-pod-rule-missing.*.txt",
     ),
     real=("manifests/AliyunContainerService-terway/*.yml",),
-    limits="What the cloud does (ENIs, route tables, security groups) is not read; the shape of its nodes, a veth with routing rules by source, is tried with AWS VPC CNI's sample, which has the same.",
+    limits="Of the cloud only what PodENIs and Terway's Node objects say of addresses is read (no route tables, no security groups); the shape of its nodes, a veth with routing rules by source, is tried with AWS VPC CNI's sample, which has the same.",
 )
