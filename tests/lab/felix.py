@@ -66,8 +66,8 @@ Sets = dict[str, tuple[str, list[str]]]
 KINDS = (("Egress", "from", "-i", "fw", "o"), ("Ingress", "to", "-o", "tw", "i"))
 
 
-def install(lab: Lab, node: Node) -> None:
-    """Writes the sets and the rules of the node's workloads."""
+def compiled(lab: Lab, node: Node) -> tuple[Sets, dict[str, list[str]]]:
+    """The sets and the chains of the node's workloads."""
     sets: Sets = {"cali40all-hosts-net": ("hash:net", [one.address() for one in lab.nodes])}
     chains: dict[str, list[str]] = {name: [] for name in CHAINS}
     for pod in lab.pods_on(node):
@@ -81,6 +81,12 @@ def install(lab: Lab, node: Node) -> None:
                 f'-m comment --comment "Profile kns.{space} {kind}" -j MARK --set-xmark {ACCEPT}',
                 accepted(),
             ]
+    return sets, chains
+
+
+def install(lab: Lab, node: Node) -> None:
+    """Writes the sets and the rules of the node's workloads."""
+    sets, chains = compiled(lab, node)
     declared = "".join(f":{name} - [0:0]\n" for name in sorted(chains))
     own = "".join(f"-A {name} {line}\n" for name, lines in chains.items() for line in lines)
     lab.run(node.name, "ipset restore", "".join(set_lines(sets)))

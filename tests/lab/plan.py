@@ -95,7 +95,7 @@ class Service:
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A kind of network. ``overlay``: vxlan, host-gw, ptp, bridge, macvlan, calico, canal or peer-pods; ``proxy``: kube-proxy's mode, iptables or nftables;
-    ``enforcer``: whose rules enforce policies: plain, felix, kube-router or weave."""
+    ``enforcer``: whose rules enforce policies: plain, felix, felix-nft, kube-router or weave."""
 
     name: str
     overlay: str = "vxlan"

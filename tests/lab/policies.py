@@ -31,7 +31,7 @@ CHOICES: tuple[list[Document] | None, ...] = (
 # Questions for neighbours and answers pass a bridge's FORWARD too, and are of no connection (nf_conntrack_icmpv6_error).
 DISCOVERY = (135, 136)
 PASSED = "0x10000/0x10000"
-ENFORCERS = {"felix": "felix", "kube-router": "kube_router_firewall", "weave": "weave_npc"}
+ENFORCERS = {"felix": "felix", "felix-nft": "felix_nft", "kube-router": "kube_router_firewall", "weave": "weave_npc"}
 
 
 def documents(lab: Lab, random: Random) -> list[Document]:

@@ -20,7 +20,7 @@ NUMBERS = {"TCP": 6, "UDP": 17, "ICMP": 1}
 def profile(lab: Lab) -> Profile:
     """How the enforcer of the network reads what systems read differently."""
     if lab.scenario.enforcer != "plain":
-        return profile_named("calico" if lab.scenario.enforcer == "felix" else lab.scenario.enforcer)
+        return profile_named("calico" if lab.scenario.enforcer.startswith("felix") else lab.scenario.enforcer)
     return with_switches(UNKNOWN_SYSTEM, {"port-rules-admit-other-protocols": "no", "own-service-admitted": "no"})
 
 

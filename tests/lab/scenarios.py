@@ -43,6 +43,7 @@ SCENARIOS = (
     Scenario("ptp-3-legacy", overlay="ptp", nodes=3, services=True, backend="legacy", host_ports=True, default_route=False),
     Scenario("calico-3-nftables", overlay="calico", nodes=3, services=True, proxy="nftables"),
     Scenario("calico-felix", overlay="calico", services=True, policies=True, enforcer="felix"),
+    Scenario("calico-felix-nft", overlay="calico", services=True, policies=True, proxy="nftables", enforcer="felix-nft"),
     Scenario("canal", overlay="canal", policies=True, enforcer="felix"),
     Scenario("kube-router-policies", overlay="host-gw", services=True, policies=True, enforcer="kube-router"),
     Scenario("weave-policies", overlay="bridge", nodes=1, services=True, masquerade=False, policies=True, enforcer="weave"),
