@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from analyzer.findings import Cause, Finding, Guarantee, Report, Severity, Verdict
+from analyzer.findings import Cause, Finding, Guarantee, Report, Verdict
 from analyzer.report import Format
 from analyzer.report.markdown_text import CELL, cut, folded, in_html
 from analyzer.report.markdown_text import table as markdown_table
-from analyzer.report.problems import pairs
+from analyzer.report.problems import outcome, pairs
 from analyzer.report.style import Style
 from analyzer.report.text import ORDER, assumption_lines, cause_lines, finding_lines, gap_lines, refutation_lines, unexplained
 
@@ -24,7 +24,7 @@ def write(report: Report, style: Style) -> str:
     """The comment. Its first line is a mark by which a later run finds it."""
     plain = Style(verbose=style.verbose)
     sources = {source.path: source for source in report.sources}
-    head = [MARKER, heading(report), f"{counted(report)}."]
+    head = [MARKER, f"### analyze: {outcome(report)}", f"{counted(report)}."]
     shown = [item for item in report.guarantees if item.verdict is not Verdict.NOT_APPLICABLE or style.verbose]
     head += [table(shown)] if shown else []
     parts = [folded(cause_title(item), cause_lines(item, sources, plain)) for item in report.causes]
@@ -36,16 +36,6 @@ def write(report: Report, style: Style) -> str:
         folded(gaps_title(report), gap_lines(report.gaps, plain), FEW),
     ]
     return "\n\n".join([*head, *fitting(parts, LIMIT - sum(map(len, (*head, *foot)))), *filter(None, foot)]) + "\n"
-
-
-def heading(report: Report) -> str:
-    """The outcome in a line, as the exit status has it."""
-    refuted = any(item.fails for item in report.guarantees)
-    if refuted or any(item.severity is Severity.ERROR for item in report.findings):
-        return "### analyze: something is wrong"
-    if report.gaps or any(item.verdict is Verdict.UNDECIDED for item in report.guarantees):
-        return "### analyze: nothing is known to be wrong, but not everything could be decided"
-    return "### analyze: there is something to look at" if report.findings else "### analyze: nothing is wrong"
 
 
 def counted(report: Report) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from hashlib import sha256
 
 from analyzer.findings import (
@@ -43,6 +44,24 @@ class Problem:
     fix: Fix | None = None
     counterexample: Counterexample | None = None
     suppressed: Suppressed | None = None
+
+
+class Outcome(StrEnum):
+    """What a report comes to, worst first."""
+
+    WRONG = "something is wrong"
+    DOUBTFUL = "there is something to look at"
+    OPEN = "nothing is known to be wrong, but not everything could be decided"
+    CLEAN = "nothing is known to be wrong"
+
+
+def outcome(report: Report) -> Outcome:
+    """The whole report in a line: errors and refuted guarantees, else lesser findings, else what is open."""
+    if any(item.fails for item in report.guarantees) or any(item.severity is Severity.ERROR for item in report.findings):
+        return Outcome.WRONG
+    if report.findings:
+        return Outcome.DOUBTFUL
+    return Outcome.OPEN if report.gaps or undecided(report) else Outcome.CLEAN
 
 
 def problems(report: Report, *, explained: bool = True) -> Iterator[Problem]:

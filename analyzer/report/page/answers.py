@@ -8,25 +8,20 @@ from collections.abc import Iterable
 from analyzer.findings import Cause, Guarantee, Report, Severity, Verdict
 from analyzer.report.page.evidence import Sources, places, remedy, shown_packet
 from analyzer.report.page.text import banner, count, pill, section, shown, table, tag
+from analyzer.report.problems import Outcome, outcome
 
 ORDER = {Verdict.REFUTED: 0, Verdict.UNDECIDED: 1, Verdict.PROVED: 2, Verdict.NOT_APPLICABLE: 3}
 
 
 def strip(report: Report) -> str:
     """The outcome in a line, and a chip for each guarantee that applies."""
-    fails = [item for item in report.guarantees if item.fails]
-    errors = sum(item.severity is Severity.ERROR for item in report.findings)
-    word, kind = ("something is wrong", "bad") if fails or errors else ("nothing is known to be wrong", "good")
-    if kind == "good" and report.findings:
-        word, kind = "there is something to look at", "unsure"
-    elif kind == "good" and (report.gaps or any(item.verdict is Verdict.UNDECIDED for item in report.guarantees)):
-        word, kind = "nothing is known to be wrong, but not everything could be decided", "unsure"
+    word = outcome(report)
     found = Counter(item.severity for item in report.findings)
     numbers = [count(len(report.causes), "cause")] if report.causes else []
     numbers += [count(found[severity], severity.value) for severity in Severity if found[severity]] or ["no findings"]
     numbers += [count(len(report.gaps), "gap")] if report.gaps else []
     chips = [chip(item) for item in ordered(report.guarantees) if item.verdict is not Verdict.NOT_APPLICABLE]
-    head = banner(word, kind, *numbers)
+    head = banner(word, {Outcome.WRONG: "bad", Outcome.CLEAN: "good"}.get(word, "unsure"), *numbers)
     return head + (tag("ul", "".join(chips), kind="chips") if chips else "")
 
 
