@@ -61,8 +61,13 @@ def shown(rules: dict[str, Rule], wanted: str | None) -> int:
         return 0 if listed else fail(f"there is no rule {wanted!r}; `analyze rules` lists them")
     if wanted not in rules:
         return fail(f"there is no rule {wanted!r}{meant(wanted, rules)}")
-    rule = rules[wanted]
-    sys.stdout.write(f"{rule.id} ({rule.severity})\n\n{cleandoc(rule.doc)}\n")
-    if rule.options:
-        sys.stdout.write("\n## Options\n" + "".join(f"{name}: {value!r} by default\n" for name, value in rule.options.items()))
+    sys.stdout.write(page(rules[wanted]))
     return 0
+
+
+def page(rule: Rule) -> str:
+    """The manual page of a rule, with its options and how a finding of it is left out."""
+    text = f"{rule.id} ({rule.severity})\n\n{cleandoc(rule.doc)}\n"
+    if rule.options:
+        text += "\n## Options\n" + "".join(f"{name}: {value!r} by default\n" for name, value in rule.options.items())
+    return f"{text}\n## To leave a finding out\nWrite `# analyze: ignore[{rule.id}] REASON` on its line or above it; for more than one, `ignores` in the settings.\n"
