@@ -20,55 +20,67 @@ projectcalico/calico confd templates bird_ipam.cfg.template, bird_aggr.cfg.templ
 
 from collections.abc import Iterator
 
-from analyzer.query.systems.sessions import DaemonTableFact, Own, Router, SessionFact, holders, holds, own_networks, whole
+from analyzer.query.systems.sessions import Listed, Own, Router, SessionFact, holders, listed, own_networks
 from analyzer.rule import Address, Finding, Network, Rule, Severity
+
+UNKNOWN = "see the export filters of the sessions, and the import filters at the peers"
+Tables = dict[str, tuple[Listed, ...]]
 
 
 def check(network: Network) -> Iterator[Finding]:
-    held = holders(network)
-    for router in network.routers.values():
-        for own in own_networks(network, router.node):
-            if any(not holds(table, own.prefix) for table in whole(router, own.prefix.family) if table.name != "rib"):
+    own_of = own_networks(network)
+    held = holders(network) if own_of else {}
+    tables: Tables = {
+        node: tuple(one for one in listed(router) if one.table.name != "rib") for node, router in network.routers.items()
+    }
+    for node, networks in own_of.items():
+        for own in networks:
+            if any(own.prefix not in one.networks for one in main(tables, node, own)):
                 yield RULE.finding(
-                    own.at, f"{router.node}: {own.words} is not in the table of its own routing daemon: no peer hears of it"
+                    own.at, f"{node}: {own.words} is not in the table of its own routing daemon: no peer hears of it"
                 )
-                continue
-            for session in router.sessions:
-                if session.established and session.peer is not None and session.peer.family == own.prefix.family:
-                    yield from at_peer(network, held, router, session, own)
+            else:
+                yield from at_peers(held, tables, network.routers[node], own)
 
 
-def at_peer(network: Network, held: dict[Address, str], router: Router, session: SessionFact, own: Own) -> Iterator[Finding]:
-    """The network at one peer: what goes out to it, and what it has. A peer that is no node may be meant to hear nothing."""
-    name = held.get(session.peer, "") if session.peer is not None else ""
-    other = network.routers.get(name) if name != router.node else None
-    there = [table for table in whole(other, own.prefix.family) if table.name != "rib"] if other is not None else []
-    out = [
-        table
-        for table in router.tables
-        if table.exported and table.exported in (session.name, str(session.peer)) and not table.lost
-    ]
-    stopped = why(session, out, own)
-    if lacks(there, own) or (stopped and not there):
+def main(tables: Tables, node: str, own: Own) -> list[Listed]:
+    """The whole tables of a node that are about the family of a network."""
+    return [one for one in tables.get(node, ()) if one.whole and one.of_family(own.prefix.family)]
+
+
+def at_peers(held: dict[Address, str], tables: Tables, router: Router, own: Own) -> Iterator[Finding]:
+    """The peers that do not have the network, one finding for each reason. A peer that is no node may be meant to hear nothing."""
+    found: dict[tuple[str, bool], list[SessionFact]] = {}
+    for session in router.sessions:
+        if session.established and session.peer is not None and session.peer.family == own.prefix.family:
+            name = held.get(session.peer, "")
+            there = main(tables, name, own) if name != router.node else []
+            stopped = why(session, tables[router.node], own)
+            if lacks(there, own) or (stopped and not there):
+                found.setdefault((stopped or UNKNOWN, bool(name)), []).append(session)
+    for (reason, node), sessions in sorted(found.items()):
+        first = sessions[0]
+        name = held.get(first.peer, "") if first.peer is not None else ""
+        others = f" and {len(sessions) - 1} others" if len(sessions) > 1 else ""
         yield RULE.finding(
             own.at,
-            f"{router.node}: {own.words} does not reach the peer {session.peer}{f' ({name})' if name else ''}, with which a session is established: "
-            + (stopped or "see the export filter of the session, and the import filter at the peer"),
-            related=[(session.at, "the session"), *((table.at, f"the table of {name}") for table in there[:1])],
-            certain=bool(name),
+            f"{router.node}: {own.words} does not reach the peer {first.peer}{f' ({name})' if name else ''}{others}, with which sessions are established: {reason}",
+            related=[(session.at, f"the session with {session.peer}") for session in sessions[:3]],
+            certain=node,
         )
 
 
-def why(session: SessionFact, out: list[DaemonTableFact], own: Own) -> str:
+def why(session: SessionFact, tables: tuple[Listed, ...], own: Own) -> str:
     """What keeps the network from going out, in words; empty where it is not known."""
     if session.sent == 0 or session.outward == "REJECT":
         return "nothing is exported to it"
-    return "its export filter leaves it out" if lacks(out, own) else ""
+    out = [one for one in tables if one.table.exported and one.table.exported in (session.name, str(session.peer))]
+    return "the export filter leaves it out" if lacks(out, own) else ""
 
 
-def lacks(tables: list[DaemonTableFact], own: Own) -> bool:
+def lacks(tables: list[Listed], own: Own) -> bool:
     """Whether there are tables, and none has the network."""
-    return bool(tables) and not any(holds(table, own.prefix) for table in tables)
+    return bool(tables) and not any(own.prefix in one.networks for one in tables)
 
 
 RULE = Rule("bgp-network-not-exported", Severity.ERROR, __doc__, check)

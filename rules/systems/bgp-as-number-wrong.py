@@ -2,7 +2,8 @@
 
 ## What it finds
 Of two captured routers, one that expects a number at its peer which the peer does not call its own; sessions of Calico's mesh whose numbers are not those of the nodes' annotations (`projectcalico.org/ASNumber`) or of the
-BGPConfiguration; sessions with a BGPPeer's `peerIP` of another number than its `asNumber`; and sessions that ended with `Bad peer AS`.
+BGPConfiguration; sessions of BIRD, FRR, GoBGP and Cilium with other numbers than Calico's and MetalLB's BGPPeers, CiliumBGPPeeringPolicies, CiliumBGPClusterConfigs and kube-router's annotations state for the peer; and sessions that
+ended with `Bad peer AS`.
 
 ## Why it matters
 A router refuses a session whose peer names another number than it expects (RFC 4271 6.2): no routes are exchanged.
@@ -14,25 +15,31 @@ A router refuses a session whose peer names another number than it expects (RFC 
 Set the same number at both ends: `asNumber` of the BGPPeer or BGPConfiguration, the node's annotation, `neighbor … as` of the router.
 
 ## Sources
-RFC 4271 6.2 (Bad Peer AS); projectcalico/calico confd templates bird.cfg.template; BIRD proto/bgp/packets.c (bgp_rx_open).
+RFC 4271 6.2 (Bad Peer AS); projectcalico/calico confd templates bird.cfg.template; metallb/metallb api/v1beta2/bgppeer_types.go; cilium/cilium pkg/k8s/apis/cilium.io/v2alpha1; BIRD proto/bgp/packets.c (bgp_rx_open).
 """
 
 from collections.abc import Iterator
 
-from analyzer.query.refusals import address_in, objects, spec_of
-from analyzer.query.systems.calico import GROUP
-from analyzer.query.systems.sessions import Router, SessionFact, Stated, holders, other_end, own_numbers, stated_number
+from analyzer.query.systems.sessions import Router, SessionFact, Stated, holders, object_of, other_end, own_numbers, stated_number
+from analyzer.query.systems.stated_peers import StatedPeer, stated_peers
 from analyzer.rule import Address, Finding, Network, Rule, Severity, Span
 
 Wrong = tuple[str, Span, str]
 
 
 def check(network: Network) -> Iterator[Finding]:
-    held = holders(network)
-    wanted = peers(network)
+    held = holders(network) if network.routers else {}
+    wanted = stated_peers(network) if network.routers else {}
+    names = sorted({*network.routers, *held.values()}) if network.routers else []
+    numbers = {name: number for name in names if (number := stated_number(network, name)) is not None}
     for router in network.routers.values():
+        node = object_of(network, router.node)
         for session in router.sessions:
-            found = at_other_end(network, held, router, session) or stated(network, held, router, session, wanted)
+            found = (
+                at_other_end(network, held, router, session)
+                or of_mesh(held, router, session, numbers)
+                or of_peer(session, node.name if node is not None else router.node, wanted)
+            )
             if found is not None:
                 yield RULE.finding(session.at, f"{router.node}: {found[0]}", related=[(found[1], found[2])])
             elif "Bad peer AS" in session.problem:
@@ -40,18 +47,6 @@ def check(network: Network) -> Iterator[Finding]:
                 yield RULE.finding(
                     session.at, f"{router.node}: {session.peer or session.name} is not of {said} ({session.problem})"
                 )
-
-
-def peers(network: Network) -> dict[Address, Stated]:
-    """The numbers that BGPPeers state, by address; an address with several is left out."""
-    found: dict[Address, list[Stated]] = {}
-    for fact in objects(network, "BGPPeer", GROUP):
-        spec = spec_of(fact)
-        text, number = str(spec.get("peerIP") or ""), spec.get("asNumber")
-        address = address_in(text) or address_in(text.rpartition(":")[0].strip("[]"))
-        if address is not None and isinstance(number, int):
-            found.setdefault(address, []).append(Stated(number, fact.place("spec", "asNumber"), f"BGPPeer {fact.name}"))
-    return {address: items[0] for address, items in found.items() if len({item.value for item in items}) == 1}
 
 
 def at_other_end(network: Network, held: dict[Address, str], router: Router, session: SessionFact) -> Wrong | None:
@@ -72,25 +67,36 @@ def at_other_end(network: Network, held: dict[Address, str], router: Router, ses
     )
 
 
-def stated(
-    network: Network, held: dict[Address, str], router: Router, session: SessionFact, wanted: dict[Address, Stated]
-) -> Wrong | None:
-    """What annotations, BGPConfiguration and BGPPeers state; the numbers of other systems are their own."""
-    if session.program not in ("bird", "calico") or session.peer is None:
+def of_mesh(held: dict[Address, str], router: Router, session: SessionFact, numbers: dict[str, Stated]) -> Wrong | None:
+    """The numbers that annotations and BGPConfiguration give to the nodes of Calico's mesh."""
+    if session.program not in ("bird", "calico") or session.peer is None or not session.name.startswith("Mesh"):
         return None
-    mesh = session.name.startswith("Mesh")
-    remote = (
-        stated_number(network, held.get(session.peer, ""))
-        if mesh and session.peer in held
-        else None
-        if mesh
-        else wanted.get(session.peer)
-    )
+    remote, own = numbers.get(held.get(session.peer, "")), numbers.get(router.node)
     if remote is not None and session.remote_as not in (None, remote.value):
         return f"AS {session.remote_as} is expected at {session.peer}, and AS {remote.value} is stated", remote.at, remote.words
-    own = stated_number(network, router.node) if mesh else None
     if own is not None and session.local_as not in (None, own.value):
         return f"it calls itself AS {session.local_as} to {session.peer}, and AS {own.value} is stated", own.at, own.words
+    return None
+
+
+def of_peer(session: SessionFact, node: str, wanted: dict[Address, list[StatedPeer]]) -> Wrong | None:
+    """The numbers that objects state for a peer; where they state several, one of them."""
+    if session.peer is None:
+        return None
+    said = [one for one in wanted.get(session.peer, ()) if session.program in one.programs and one.node in ("", node)]
+    if said and session.remote_as is not None and session.remote_as not in {one.number for one in said}:
+        return (
+            f"AS {session.remote_as} is expected at {session.peer}, and AS {said[0].number} is stated",
+            said[0].at,
+            said[0].words,
+        )
+    own = {one.own for one in said}
+    if said and session.local_as is not None and None not in own and session.local_as not in own:
+        return (
+            f"it calls itself AS {session.local_as} to {session.peer}, and AS {said[0].own} is stated",
+            said[0].at,
+            said[0].words,
+        )
     return None
 
 

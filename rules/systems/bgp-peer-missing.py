@@ -1,7 +1,8 @@
-"""BIRD's sessions are not those that Calico's configuration asks for.
+"""A node's BGP sessions are not those that its configuration asks for.
 
 ## What it finds
-With the mesh on: a node whose BIRD has no session with another node, and a session of the mesh with an address that no node has; and a node without a session for a BGPPeer with `peerIP` that is for it.
+With the mesh on: a node whose BIRD has no session with another node, and a session of the mesh with an address that no node has; and a node without a session for a BGPPeer with `peerIP` that is for it. Of the others: a node
+without a session for a peer of its CiliumBGPNodeConfig or of kube-router's annotations.
 Route reflectors are in no mesh, and nodes without an address for BGP have no sessions; where a line of the listing was not understood, nothing is said.
 
 ## Why it matters
@@ -25,25 +26,42 @@ from analyzer.query.systems.bgp import holds
 from analyzer.query.systems.calico import GROUP
 from analyzer.query.systems.kubernetes import settings
 from analyzer.query.systems.sessions import Router, holders, object_of
+from analyzer.query.systems.stated_peers import BIRD, StatedPeer, stated_peers
 from analyzer.rule import Address, Finding, Network, Rule, Severity
 
+LISTINGS = {"bird-protocols", "calico-node-status", "gobgp-neighbors", "cilium-bgp-peers"}
 ANNOTATION = "projectcalico.org/IPv4Address"
 REFLECTOR = "projectcalico.org/RouteReflectorClusterID"
 
 
 def check(network: Network) -> Iterator[Finding]:
-    held = holders(network)
+    held = holders(network) if network.routers else {}
+    stated = [item for found in stated_peers(network).values() for item in found if item.node] if network.routers else []
     for router in network.routers.values():
         listed = [session for session in router.sessions if session.program in ("bird", "calico")]
         own = object_of(network, router.node)
         calico = any(session.name.startswith(("Mesh", "Node", "Global")) for session in listed) or any(
             "calico" in one.outward for one in router.protocols
         )
-        if own is None or not calico or router.lost & {"bird-protocols", "calico-node-status"}:
+        if own is None or router.lost & LISTINGS:
             continue
-        if meshed(network, own):
-            yield from mesh(network, held, router, own)
-        yield from wanted(network, router, own)
+        yield from of_node(router, own, stated)
+        if calico:
+            if meshed(network, own):
+                yield from mesh(network, held, router, own)
+            yield from wanted(network, router, own)
+
+
+def of_node(router: Router, own: NodeFact, stated: list[StatedPeer]) -> Iterator[Finding]:
+    """The peers that Cilium's and kube-router's objects state for this node."""
+    for item in stated:
+        sessions = [session for session in router.sessions if session.program in item.programs and not item.programs & BIRD]
+        if item.node == own.name and sessions and all(session.peer != item.address for session in sessions):
+            yield RULE.finding(
+                item.at,
+                f"{router.node} has no session with {item.address}, stated by {item.words}",
+                related=[(sessions[0].at, f"the sessions of {router.node}")],
+            )
 
 
 def meshed(network: Network, node: NodeFact) -> bool:

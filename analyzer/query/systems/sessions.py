@@ -98,22 +98,31 @@ def stated_number(network: Network, node: str) -> Stated | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A table of which every line was understood, with the networks that it has."""
+
+    table: DaemonTableFact
+    networks: frozenset[Prefix]
+
+    def of_family(self, family: int) -> bool:
+        """Whether the table is about a family: BIRD 1 has a daemon for each, FRR a command."""
+        return any(one.family == family for one in self.networks) or (not self.networks and str(family) in self.table.name)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of one of a daemon's main tables was listed."""
+        return not self.table.part and self.table.name in ("", "master", "master4", "master6", "bgp", "rib")
+
+
+def listed(router: Router) -> tuple[Listed, ...]:
+    """The tables of a router of which every line was understood."""
+    return tuple(Listed(table, frozenset(route.prefix for route in table.routes)) for table in router.tables if not table.lost)
+
+
 def whole(router: Router, family: int) -> Iterator[DaemonTableFact]:
-    """The whole tables of a router that have routes of a family: the daemons' main ones, without a line that was not understood."""
-    for table in router.tables:
-        main = table.name in ("", "master", f"master{family}", "bgp", "rib")
-        if main and not table.part and not table.lost and of_family(table, family):
-            yield table
-
-
-def of_family(table: DaemonTableFact, family: int) -> bool:
-    """Whether a table is about a family: BIRD 1 has a daemon for each, FRR a command."""
-    return any(route.prefix.family == family for route in table.routes) or (not table.routes and str(family) in table.name)
-
-
-def holds(table: DaemonTableFact, network: Prefix) -> bool:
-    """Whether a table has a route for exactly this network."""
-    return any(route.prefix == network for route in table.routes)
+    """The whole tables of a router that have routes of a family."""
+    return (one.table for one in listed(router) if one.whole and one.of_family(family))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +134,27 @@ class Own:
     words: str
 
 
-def own_networks(network: Network, node: str) -> Iterator[Own]:
-    """Calico's blocks of a node whose pool is told by BGP, and the pod networks of a node with kube-router."""
-    router = network.routers[node]
-    if any(session.program in ("bird", "calico") for session in router.sessions):
-        yield from own_blocks(network, node)
-    fact = object_of(network, node)
-    if fact is not None and any(session.program == "gobgp" for session in router.sessions):
-        yield from (Own(one, fact.place("spec", "podCIDR"), f"the pod network of node {fact.name}") for one in fact.pod_cidrs)
+def own_networks(network: Network) -> dict[str, list[Own]]:
+    """By node: Calico's blocks whose pool is told by BGP, and the pod networks of nodes with kube-router."""
+    found: dict[str, list[Own]] = {}
+    for node, own in own_blocks(network):
+        if any(session.program in ("bird", "calico") for session in network.routers[node].sessions):
+            found.setdefault(node, []).append(own)
+    for node, router in network.routers.items():
+        fact = object_of(network, node) if any(session.program == "gobgp" for session in router.sessions) else None
+        if fact is not None:
+            words = f"the pod network of node {fact.name}"
+            found.setdefault(node, []).extend(Own(one, fact.place("spec", "podCIDR"), words) for one in fact.pod_cidrs)
+    return found
 
 
-def own_blocks(network: Network, node: str) -> Iterator[Own]:
-    """The blocks that belong to a node, those of pools with VXLAN, and of pools that are not to be exported, left out."""
+def own_blocks(network: Network) -> Iterator[tuple[str, Own]]:
+    """The blocks of nodes with a router, those of pools with VXLAN, and of pools that are not to be exported, left out."""
     known = list(pools(network))
     for block in blocks(network):
+        node = captured_name(network, block.node)
         pool = next((item for item in known if item.prefix.covers(block.prefix)), None)
         spec = spec_of(pool.fact) if pool is not None else {}
         silent = spec.get("disableBGPExport") is True or str(spec.get("vxlanMode")) in ("Always", "CrossSubnet")
-        if captured_name(network, block.node) == node and not silent:
-            yield Own(block.prefix, block.fact.place("spec", "affinity"), f"block {block.prefix}")
+        if node in network.routers and not silent:
+            yield node, Own(block.prefix, block.fact.place("spec", "affinity"), f"block {block.prefix}")
