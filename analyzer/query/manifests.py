@@ -12,10 +12,10 @@ from analyzer.facts.kubernetes import ObjectFact
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
 from analyzer.query.policies import Identity
-from analyzer.query.schemas import Problem, problems
+from analyzer.query.schemas import Problem, meant, problems
 from analyzer.query.workloads import mapping
 
-__all__ = ["ObjectFact", "Problem", "Wrong", "named", "written", "wrong"]
+__all__ = ["ObjectFact", "Problem", "Wrong", "meant", "named", "written", "wrong"]
 
 
 PATCH = re.compile(r"patch", re.IGNORECASE)

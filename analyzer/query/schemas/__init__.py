@@ -8,6 +8,7 @@ A type is ``string``, ``integer``, ``number``, ``boolean``, ``text-or-number`` (
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
@@ -41,6 +42,24 @@ def schemas() -> Schemas:
     """The table."""
     document = json.loads((Path(__file__).parent / "kubernetes.json").read_text(encoding="utf-8"))
     return Schemas(tuple(document["releases"]), document["kinds"], document["types"])
+
+
+STABLE = re.compile(r"(?:.+/)?v\d+")
+
+
+def meant(version: str, kind: str) -> tuple[str, str] | None:
+    """The version and kind that an object is probably meant to be of, where Kubernetes has none such in that version; None where it has, or nothing is near.
+
+    Versions that are not stable, and those that are not in the table, say nothing: a cluster may serve them."""
+    known = [tuple(key.rsplit("/", 1)) for key in schemas().kinds]
+    here = sorted(name for where, name in known if where == version)
+    if not here or kind in here or not STABLE.fullmatch(version):
+        return None
+    elsewhere = [(where, name) for where, name in known if name == kind and STABLE.fullmatch(where)]
+    if elsewhere:
+        return elsewhere[-1]
+    near = [name for name in here if name.casefold() == kind.casefold()] or get_close_matches(kind, here, 1, 0.85)
+    return (version, near[0]) if near else None
 
 
 def problems(version: str, kind: str, document: Mapping[str, Any]) -> Iterator[Problem]:
