@@ -53,7 +53,7 @@ class Step:
     """A collection that is made of values: a mapping where there are keys. It becomes the last of the values."""
 
     keys: tuple[str, ...] | None
-    of: Callable[[Sequence[Any]], tuple[Any, ...]]
+    of: Callable[[Sequence[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +80,10 @@ class ShapedPlaces(Mapping[tuple[Key, ...], Span]):
     __slots__ = ("flows", "lengths", "line", "path", "spots")
 
     def __init__(
-        self, path: str, line: int, shape: Shape, scalars: Sequence[str], flows: Mapping[int, Flow] | None = None
+        self, path: str, line: int, shape: Shape, lengths: Iterable[int], flows: Mapping[int, Flow] | None = None
     ) -> None:
-        self.path, self.line, self.spots, self.lengths, self.flows = (
-            path,
-            line,
-            shape.spots,
-            array("L", map(len, scalars)),
-            flows or {},
-        )
+        self.path, self.line, self.spots, self.flows = path, line, shape.spots, flows or {}
+        self.lengths = array("L", lengths)
 
     def __getitem__(self, key: tuple[Key, ...]) -> Span:
         row, column, end = self.spots[key]
@@ -145,7 +140,7 @@ class Shapes:
             return None
         for row, found in flows.items():
             values[row] = found.value
-        return Document(filled(shape.steps, values), ShapedPlaces(path, line, shape, scalars, flows))
+        return Document(filled(shape.steps, values), ShapedPlaces(path, line, shape, map(len, scalars), flows))
 
     def shape(self, rows: tuple[Sequence[str], Sequence[str], Sequence[Mark]]) -> Shape | None:
         """The shape of rows: blanks and dashes, keys, and what their values are."""
@@ -193,11 +188,11 @@ def steps_of(template: Template, rows: int) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def picking(places: tuple[int, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+def picking(places: tuple[int, ...]) -> Callable[[Sequence[Any]], Iterable[Any]]:
     """Picks values by their places."""
     if len(places) > 1:
         return itemgetter(*places)
-    return lambda values: tuple([values[place] for place in places])
+    return itemgetter(slice(places[0], places[0] + 1) if places else slice(0))
 
 
 class Outline:

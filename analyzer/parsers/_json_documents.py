@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Generator, Iterator, Mapping
-from typing import Any
 
 from analyzer.parsers._documents import Document, Key, Mark, Marks, Places, kind_of_items
-from analyzer.parsers._json_shapes import JsonShapes
+from analyzer.parsers._json_shapes import DECODER, JsonShapes
 from analyzer.source import Gap, Source, Span
 
 TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+)')
@@ -123,6 +122,16 @@ def one(source: Source, position: int, finder: Finder, kind: dict[str, str] | No
     return end
 
 
+def item(source: Source, position: int, finder: Finder, kind: dict[str, str]) -> Generator[Document, None, int]:
+    """An item of a list, by its rows where it is written as ``kubectl`` does; returns where it ends."""
+    span = finder.span(position)
+    found = finder.shapes.object(source.path, source.text, position, span.line, span.column)
+    if found is None:
+        return (yield from one(source, position, finder, kind))
+    yield Document({**kind, **found.value} if kind else found.value, found.places)
+    return found.end
+
+
 def object_documents(source: Source, position: int, begin: int, finder: Finder) -> Generator[Document, None, int]:
     """An object; where it is a list (it has ``items``), its items, as far as they can be read. Returns where it ends."""
     text = source.text
@@ -135,7 +144,7 @@ def object_documents(source: Source, position: int, begin: int, finder: Finder) 
     position = end_of(SPACE, text, found.end() + 1)
     kind = kind_of_items(str(head.get("kind", "")), str(head.get("apiVersion", "")))
     while position < len(text) and text[position] == "{":
-        end = yield from one(source, position, finder, kind)
+        end = yield from item(source, position, finder, kind)
         position = end_of(SPACE, text, end)
     if text[position : position + 1] != "]":
         raise json.JSONDecodeError("the list does not end", text, position)
@@ -146,14 +155,6 @@ def object_documents(source: Source, position: int, begin: int, finder: Finder) 
     if text[position : position + 1] != "}":
         raise json.JSONDecodeError("the list does not end", text, position)
     return position + 1
-
-
-def refuse_constant(name: str) -> Any:
-    """NaN and Infinity are no JSON."""
-    raise ValueError(f"{name} is no JSON")
-
-
-DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
 
 class Finder:
