@@ -99,10 +99,8 @@ class Atoms:
         for group in self.groups:
             sources = len(group.sources)
             inside = mask >> group.offset & run(0, group.count - 1)
-            found: Ranges = ()
-            for place in dict.fromkeys(position // sources for position in members(inside)):
-                found = union(found, (span(group.destinations, place),))
-            if found:
+            places = dict.fromkeys(position // sources for position in members(inside))
+            if found := joined(span(group.destinations, place) for place in places):
                 yield group.protocols, found
 
 

@@ -22,7 +22,7 @@ from analyzer.policy.terms import Box, Kind
 from analyzer.query.connectivity.endpoints import families_of, speaks
 from analyzer.query.connectivity.rectangles import Row, columns, rows
 from analyzer.query.policies import Policies
-from analyzer.ranges import Ranges, difference, intersection, normalised, single, union
+from analyzer.ranges import Ranges, contains, difference, intersection, normalised, union
 
 PORTS: Ranges = ((1, 65535),)
 PROTOCOLS = (6, 17, 132)
@@ -237,17 +237,16 @@ def ports_of(atoms: Atoms, flows: int) -> Ports:
 
 def by_port(demand: Demand) -> Demand:
     """The same with ports apart from each other, each with all of its ends; as it stands, ends are apart from each other."""
-    found: dict[Ends, dict[int, Ranges]] = {}
+    found: dict[Ends, dict[int, list[tuple[int, int]]]] = {}
     for protocol in PROTOCOLS:
+        of_protocol = [(ranges, own) for ports, own in demand for number, ranges in ports if number == protocol]
         for low, high in pieces(demand, protocol):
             ends = Ends()
-            for ports, own in demand:
-                ends |= (
-                    own if any(intersection(ranges, single(low)) for number, ranges in ports if number == protocol) else Ends()
-                )
-            here = found.setdefault(ends, {})
-            here[protocol] = union(here.get(protocol, ()), ((low, high),))
-    apart = [(tuple(sorted(ports.items())), ends) for ends, ports in found.items() if ends != Ends()]
+            for ranges, own in of_protocol:
+                ends |= own if contains(ranges, low) else Ends()
+            found.setdefault(ends, {}).setdefault(protocol, []).append((low, high))
+    gathered = ((ends, {protocol: normalised(pairs) for protocol, pairs in ports.items()}) for ends, ports in found.items())
+    apart = [(tuple(sorted(ports.items())), ends) for ends, ports in gathered if ends != Ends()]
     return tuple(sorted((simplest(ports, ends, apart), ends) for ports, ends in apart))
 
 

@@ -15,7 +15,7 @@ from analyzer.policy.bits import members
 from analyzer.query.suggest.demands import PROTOCOLS, Demand, Ends, Scene, Side, pieces
 from analyzer.query.suggest.planning import Group, Planned, Planner
 from analyzer.query.suggest.selectors import Labels
-from analyzer.ranges import intersection, single
+from analyzer.ranges import contains
 
 if TYPE_CHECKING:
     from analyzer.solve.symbolic_covers import Board
@@ -83,7 +83,7 @@ def wanted_at(demand: Demand, protocol: int, port: int) -> Ends:
     """The ends that are wanted at a port."""
     found = Ends()
     for ports, ends in demand:
-        if any(number == protocol and intersection(ranges, single(port)) for number, ranges in ports):
+        if any(number == protocol and contains(ranges, port) for number, ranges in ports):
             found |= ends
     return found
 
