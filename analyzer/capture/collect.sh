@@ -394,6 +394,12 @@ birds() {
     [ ! -S "$folder/bird6.ctl" ] || bird birdcl6 "$@" -s "$folder/bird6.ctl"
 }
 
+# Weave's peer answers on the loopback address; its report holds no password.
+weave() {
+    [ -e /sys/class/net/weave ] && has curl || return
+    save weave_report.json curl -s -f -m 10 -H "Accept: application/json" http://127.0.0.1:6784/report
+}
+
 # Routing daemons: BIRD by its control sockets (Calico's, where the node has no client of its own, through its container), FRR, and GoBGP in kube-router.
 routing_daemons() {
     client=
@@ -619,6 +625,7 @@ namespace_state
 open_vswitch
 logical_network
 routing_daemons
+weave
 cilium
 node_files
 

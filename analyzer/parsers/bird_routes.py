@@ -19,6 +19,7 @@ from analyzer.parsers._bird import CODE, PROGRAM, heading, peer_of
 from analyzer.parsers._words import refuse_errors
 from analyzer.source import Gap, Source, Span
 
+COUNT = re.compile(r"(Total: )?\d+ of \d+ routes for \d+ networks.*|Network (not in table|not found)")
 TABLE = re.compile(r"Table (?P<name>\S+):")
 ENTRY = re.compile(
     r" ?(?P<prefix>[0-9a-fA-F.:]+/\d+)?\s+(?P<how>\S.*?)\s*\[(?P<protocol>\S+) (?P<since>[^\]\s]+(?: \d\d:\d\d:\d\d(?:\.\d+)?)?)"
@@ -70,7 +71,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
     state = Reading(source.path)
     for number, raw in enumerate(source.text.split("\n"), 1):
         line = CODE.sub("", raw.rstrip())
-        if not line.strip() or heading(line):
+        if not line.strip() or heading(line) or COUNT.fullmatch(line.strip()):
             continue
         try:
             refuse_errors(line)

@@ -27,11 +27,15 @@ from analyzer.query.systems.calico import GROUP
 from analyzer.rule import Finding, Network, Rule, Severity
 
 WORDS = {
-    "leaked": ("addresses are taken, and nothing uses them", Severity.WARNING),
-    "outside": ("addresses are in use, and no pool has them", Severity.WARNING),
-    "unrecorded": ("addresses are in use, and not taken: they will be given to others too", Severity.ERROR),
-    "handle-unused": ("handles hold no address", Severity.NOTE),
-    "handle-missing": ("handles that blocks name do not exist", Severity.WARNING),
+    "leaked": ("address is taken, and nothing uses it", "addresses are taken, and nothing uses them", Severity.WARNING),
+    "outside": ("address is in use, and no pool has it", "addresses are in use, and no pool has them", Severity.WARNING),
+    "unrecorded": (
+        "address is in use, and not taken: it will be given to another pod too",
+        "addresses are in use, and not taken: they will be given to others too",
+        Severity.ERROR,
+    ),
+    "handle-unused": ("handle holds no address", "handles hold no address", Severity.NOTE),
+    "handle-missing": ("handle that blocks name does not exist", "handles that blocks name do not exist", Severity.WARNING),
 }
 
 
@@ -39,8 +43,8 @@ def check(network: Network) -> Iterator[Finding]:
     for fact in network.ipam:
         match fact:
             case IpamProblemFact(kind=kind, count=count):
-                words, severity = WORDS[kind]
-                yield RULE.finding(fact.at, f"{count} {words}", severity=severity)
+                one, several, severity = WORDS[kind]
+                yield RULE.finding(fact.at, f"{count} {one if count == 1 else several}", severity=severity)
             case PoolUseFact(block=False, total=total, used=used) if used >= total > 0:
                 yield RULE.finding(fact.at, f"pool {fact.prefix} has no address left: all {total} are taken")
             case StatedBlockFact(owner=owner) if owner and "Node" in network.cluster.known and owner not in network.cluster.nodes:
