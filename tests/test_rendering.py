@@ -89,7 +89,7 @@ def test_a_chart_without_helm_is_one_gap(capsys: pytest.CaptureFixture[str]) -> 
     assert run(["deploy", "-q", "-f", "concise", "--strict"]) == 3
     found = capsys.readouterr().out.splitlines()
     assert len(found) == 1
-    assert found[0].startswith("deploy/web/Chart.yaml:1:1: gap a Helm chart: 1 templates are not read")
+    assert found[0].startswith("deploy/web/Chart.yaml:1:1: gap a Helm chart: 1 template not read")
     assert {source.path for source in load(("deploy",)).sources} == {"more.yaml", "web/templates/plain.yaml"}
 
 

@@ -17,6 +17,7 @@ from analyzer.capture.layout import Position, named_for_node, position
 from analyzer.capture.limits import FILE_BYTES, Budget, Refused, too_large
 from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign, manifest, twin
 from analyzer.capture.tables import NodeRow, PodRow
+from analyzer.display import counted
 from analyzer.source import Gap, Scope, Source, Span
 
 Progress = Callable[[int, int], None]
@@ -176,7 +177,7 @@ def without_templates(found: Iterable[File | Gap]) -> Iterator[File | Gap]:
             charts[chart] += 1
     for folder, count in charts.items():
         if count:
-            reason = f"a Helm chart: {count} templates are not read; with helm on the path it is rendered, or give what `helm template` prints"
+            reason = f"a Helm chart: {counted(count, 'template')} not read; with helm on the path it is rendered, or give what `helm template` prints"
             yield refusal(f"{folder}Chart.yaml", reason)
 
 
