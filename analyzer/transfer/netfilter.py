@@ -149,7 +149,9 @@ def entered(chains: Mapping[str, Chain], start: str) -> set[str]:
 
 def key_of(rule: NfRule, where: Where) -> object:
     """What the lowered matches of a rule depend on."""
-    local = any(type(match).__name__ in ("SetMatch", "AddressTypeMatch", "ReversePathMatch", "SocketMatch") for match in rule.matches)
+    local = any(
+        type(match).__name__ in ("SetMatch", "AddressTypeMatch", "ReversePathMatch", "SocketMatch") for match in rule.matches
+    )
     return (where.space.scope if local else None, rule.matches)
 
 
@@ -243,17 +245,39 @@ def missing(context: Context, space: Namespace) -> Iterator[Step]:
 
 
 def translation(context: Context, space: Namespace, hook: str) -> Transfer:
-    """The nat chains in the order of their priorities, which does not move them among the others; what one has translated the rest leave."""
+    """The nat chains in the order of their priorities, which does not move them among the others; what one has translated the rest leave. Which of
+    two tables goes first at one priority no capture tells (``nf_nat_register_fn`` keeps the order in which they were registered)."""
     destinations = hook in DESTINATION_HOOKS
-    bit = DNAT_STATUS if destinations else SNAT_STATUS
     own = -100 if destinations else 100
-    chains = [(own, base(context, space.scope, ruleset, "nat", hook)) for ruleset in rulesets(context, space, "nat", hook)]
-    natives = (found for found in nft.natives(context, space, hook) if found.base.kind == "nat")
-    chains += [(found.base.priority, nft.entered(space.scope, found)) for found in natives]
-    parts: list[Transfer] = []
-    for _, chain in sorted(chains, key=lambda item: item[0]):
-        parts.append(If(Bits(Field.STATUS, bit, 0), chain, KEEP) if parts else chain)
-    return Translate(space.scope, destinations, seq(*parts))
+    ranked: dict[int, dict[str, list[Transfer]]] = {}
+    for ruleset in rulesets(context, space, "nat", hook):
+        place = ranked.setdefault(own, {}).setdefault(f"nat of the {ruleset.backend} back end", [])
+        place.append(base(context, space.scope, ruleset, "nat", hook))
+    for found in nft.natives(context, space, hook):
+        if found.base.kind == "nat":
+            place = ranked.setdefault(found.base.priority, {}).setdefault(f"{found.table.family} {found.table.name}", [])
+            place.append(nft.entered(space.scope, found))
+    bit = DNAT_STATUS if destinations else SNAT_STATUS
+    parts = [in_some_order(f"{space.scope} {hook}", tables, bit) for _, tables in sorted(ranked.items())]
+    return Translate(space.scope, destinations, one_of(parts, bit))
+
+
+def one_of(parts: Sequence[Transfer], bit: int) -> Transfer:
+    """Parts one after the other, until one has translated."""
+    return seq(*parts[:1], *(If(Bits(Field.STATUS, bit, 0), part, KEEP) for part in parts[1:]))
+
+
+def in_some_order(place: str, tables: Mapping[str, list[Transfer]], bit: int) -> Transfer:
+    """Tables of one priority: each may be the first."""
+    ordered = {
+        name: one_of([*chains, *(chain for other, rest in tables.items() if other != name for chain in rest)], bit)
+        for name, chains in tables.items()
+    }
+    *firsts, last = ordered.items()
+    result = last[1]
+    for name, order in reversed(firsts):
+        result = If(Opaque(f"{place}: of the nat chains of one priority, those of {name} are asked first"), order, result)
+    return result
 
 
 def hook_stage(context: Context, scope: Scope, detail: str) -> Transfer:

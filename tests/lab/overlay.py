@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from ipaddress import IPv6Network
 from typing import TYPE_CHECKING, Any
 
 from tests.lab.plan import CLUSTER_CIDR, Node, Pod
@@ -139,7 +140,7 @@ def attach(lab: Lab, pod: Pod) -> None:
 
 def attach_six(lab: Lab, pod: Pod, node: Node, device: str, position: int) -> str:
     """IPv6 as Calico does it: the pod's gateway is the link-local address of the host's end."""
-    address = node.pod_cidr(6).replace("::/64", f"::{position + 2:x}")
+    address = str(IPv6Network(node.pod_cidr(6))[position + 2])
     lab.run(
         pod.node,
         f"ip -6 addr add fe80::ecee:eeff:feee:eeee/64 dev {device} nodad 2>/dev/null || true\n"

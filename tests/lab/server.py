@@ -103,12 +103,14 @@ class Host:
     def _packet(self, packets: socket.socket) -> None:
         with contextlib.suppress(OSError):
             data, origin = packets.recvfrom(256)
-            if origin[2] != PACKET_HOST or data[0] >> 4 != 4 or data[9] != socket.IPPROTO_TCP:
+            family, protocol = (socket.AF_INET, data[9]) if data[0] >> 4 == 4 else (socket.AF_INET6, data[6])
+            if origin[2] != PACKET_HOST or protocol != socket.IPPROTO_TCP:
                 return
-            start = (data[0] & 15) * 4
+            four = family == socket.AF_INET
+            start, ends, width = ((data[0] & 15) * 4, 12, 4) if four else (40, 8, 16)
             source_port = int.from_bytes(data[start : start + 2], "big")
             if data[start + 13] & 0x12 == 0x02:
-                source, target = socket.inet_ntoa(data[12:16]), socket.inet_ntoa(data[16:20])
+                source, target = (socket.inet_ntop(family, data[at : at + width]) for at in (ends, ends + width))
                 target_port = int.from_bytes(data[start + 2 : start + 4], "big")
                 translated = f"syn:{target}:{target_port}"
                 self.seen[f"tcp:{source_port}" if source_port in PROBE_PORTS else translated] = [source, target]
