@@ -73,7 +73,8 @@ def article(question: str, item: Answer | QuestionError | Disagreement, policies
     if not isinstance(item, Answer):
         return tag("article", tag("h3", pill("error", "bad") + " " + shown(question)) + tag("p", shown(str(item))))
     head = tag("h3", pill(item.verdict.value, ROLES[item.verdict]) + " " + shown(question))
-    inside = tag("p", shown(item.statement)) + tag("p", shown(f"over {item.scope}"), kind="dim")
+    inside = tag("p", shown(item.statement)) if item.statement != question else ""
+    inside += tag("p", shown(f"over {item.scope}"), kind="dim")
     for witness in item.path:
         reasons, lines = reasons_of(witness, policies.all)
         inside += tag("p", shown(described(witness))) + "".join(tag("p", shown(text), kind="dim") for text in reasons)

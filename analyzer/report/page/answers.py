@@ -110,7 +110,7 @@ def unknown(report: Report) -> str:
             for item in report.suppressed
         ]
         whole = table(("where", "rule", "what", "by", "why"), ignored, "Ignored findings")
-        parts.append(tag("details", tag("summary", count(len(ignored), "finding") + " that do not count") + whole))
+        parts.append(tag("details", tag("summary", count(len(ignored), "ignored finding")) + whole))
     inputs = [(shown(source.path), shown(source.kind), f"{len(source.text):,}") for source in report.sources]
     whole = table(("file", "read as", "characters"), inputs, "Inputs")
     parts.append(tag("details", tag("summary", count(len(inputs), "input")) + whole))
