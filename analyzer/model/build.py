@@ -15,7 +15,7 @@ from analyzer.facts.links import NamespaceIdFact
 from analyzer.facts.ovn import ChassisFact, LogicalObjectFact, LogicalPortFact
 from analyzer.facts.romana import RomanaBlockFact, RomanaHostFact
 from analyzer.facts.routes import TableNameFact
-from analyzer.facts.system import SubnetFileFact
+from analyzer.facts.system import ResolverFact, SubnetFileFact
 from analyzer.model.attachments import attachments, by_node, node_names, owners
 from analyzer.model.captured import NAMESPACE_KINDS, captured, lines_of
 from analyzer.model.cilium_pods import pods_unseen
@@ -70,6 +70,7 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
         segment_of=segment_of,
         attachments=pods,
         files=files(known, texts),
+        resolvers=resolvers(known),
         sources={source.path: source for source in texts},
         gaps=every,
         node_names=names,
@@ -119,6 +120,15 @@ def with_gaps(spaces: Mapping[Scope, Namespace], gaps: Sequence[Gap]) -> dict[Sc
     for gap in gaps:
         found.setdefault(gap.scope, []).append(gap)
     return {scope: replace(space, gaps=by_subject(found.get(scope, ()))) for scope, space in spaces.items()}
+
+
+def resolvers(facts: Ordered) -> dict[str, ResolverFact]:
+    """The nodes' own resolv.conf."""
+    found: dict[str, ResolverFact] = {}
+    for fact in facts.all(ResolverFact):
+        if fact.scope is not None and not fact.scope.namespace:
+            found.setdefault(fact.scope.node, fact)
+    return dict(sorted(found.items()))
 
 
 def files(facts: Ordered, sources: Sequence[Source]) -> dict[str, NodeFiles]:

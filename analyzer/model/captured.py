@@ -137,7 +137,7 @@ def missing(given: Captured, facts: Sequence[Fact]) -> dict[str, str]:
 
 
 def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
-    """The keys of ``FILES`` that the texts answer."""
+    """The keys of ``FILES`` that the texts answer. Listings of interfaces and routes with a subject are of some of them: of one device, of one type."""
     keys = {kind for kind in given.by_kind if kind in FILES}
     qdiscs: set[str] = set()
     for fact in facts:
@@ -156,6 +156,8 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
                 pass
     for source in given.by_kind.get("ip-route", ()):
         keys.update(f"ip-route/{family}" for family in route_families(source))
+    if given.has("ip-route") and not given.has("route-n") and all(source.subject for source in given.by_kind["ip-route"]):
+        keys -= {"ip-route/4", "ip-route/6"}
     for source in given.by_kind.get("iptables-save", ()):
         legacy = "legacy" in source.path.rsplit("/", 1)[-1] or source.subject == "legacy"
         if legacy:
@@ -168,6 +170,8 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
     if not any(isinstance(fact, AddressFact) for fact in facts) and not any(
         map(with_addresses, given.by_kind.get("ip-addr", ()))
     ):
+        keys.discard("ip-addr")
+    if given.has("ip-addr") and not given.has("ifconfig") and all(source.subject for source in given.by_kind["ip-addr"]):
         keys.discard("ip-addr")
     if given.has("tc-qdisc") and not qdiscs & {"ingress", "clsact"}:
         keys.add("tc-filter")

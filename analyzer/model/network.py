@@ -151,6 +151,7 @@ class Network:
     ``fabric``: the cloud whose network answers for pods' addresses; empty where there is no sign of one.
     ``node_names``: the captured node (the folder's name) of each Node object, by the object's name. ``pods_of``: the attachments with a
     namespace of their own, by captured node. ``routers``: the routing daemons of the nodes, by captured node.
+    ``resolvers``: the nodes' own ``resolv.conf``, by captured node.
     ``ipam``: what ``calicoctl ipam`` printed, and Romana's blocks and hosts.
     """
 
@@ -175,3 +176,4 @@ class Network:
     chassis: tuple[ChassisFact, ...] = ()
     routers: Mapping[str, Router] = field(default_factory=dict)
     ipam: tuple[RecordedFact, ...] = ()
+    resolvers: Mapping[str, ResolverFact] = field(default_factory=dict)

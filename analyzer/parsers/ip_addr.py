@@ -247,7 +247,9 @@ PARSER = Parser(
     read=read,
     names=(
         r"ip_(-\S+_)*(a|ad|addr|addre|addres|address)(_(show|list|ls|s))?(\.json)?",
-        r"ip_(-\S+_)*(l|li|lin|link)(_(show|list|ls|s|sh))?(_\S+)?(\.json)?",
+        r"ip_(-\S+_)*(a|ad|addr|addre|addres|address)_(show|list|ls|s|sh)_(?P<subject>\S+?)(\.json)?",
+        r"ip_(-\S+_)*(l|li|lin|link)(_(show|list|ls|s|sh))?(\.json)?",
+        r"ip_(-\S+_)*(l|li|lin|link)(_(show|list|ls|s|sh))?_(?!(?:show|list|ls|s|sh)(?:\.json)?$)(?P<subject>\S+?)(\.json)?",
         r"(ip)?(addr|address|link|addrshow|linkshow|ipaddrshow|iplinkshow|ipv[46]_addr|ip-addr|ip-link|ip-a|ip--d--s-l|ip--d-a)(\.json)?",
     ),
     content=re.compile(

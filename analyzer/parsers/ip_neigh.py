@@ -58,7 +58,7 @@ def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
         at=word_at(at, line, mac) if mac else at,
         scope=source.scope,
         address=address(words[0]),
-        device=values.get("dev"),
+        device=values.get("dev") or source.subject or None,
         mac=hardware_address(mac) if mac and mac.count(":") == 5 else None,
         states=states,
         proxy="proxy" in words,
@@ -133,6 +133,7 @@ PARSER = Parser(
     read=read,
     names=(
         r"ip_(-\S+_)*(n|ne|nei|neig|neigh|neighbor|neighbour)(_(show|list|ls|s))?(_(nud|proxy)(_\S+)?)?(\.json)?",
+        r"ip_(-\S+_)*(n|ne|nei|neig|neigh|neighbor|neighbour)(_(show|list|ls|s))?(_nud_\w+)?_dev_(?P<subject>[^_\s]+?)(_nud_\w+)?(\.json)?",
         r"arp(_-\S+)*",
         r"(ip--[46]-n|neigh|ipneighbour|ip-neigh|ipv[46]_neigh|ip_-6_neigh_proxy|ip_neigh_proxy)(\.json)?",
     ),

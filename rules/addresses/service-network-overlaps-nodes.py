@@ -45,10 +45,11 @@ def inside(network: Network, prefix: Prefix) -> Iterator[tuple[Span, str]]:
     for item in node_networks(network):
         if item.prefix.overlaps(prefix):
             yield item.at, f"{item.prefix}, the network of {item.interface.device} on {item.interface.scope}"
-    for root in roots(network):
-        for server in root.resolver.servers if root.resolver else ():
+    for name, resolver in network.resolvers.items():
+        for server in resolver.servers:
             if prefix.covers(server) and not is_service(network, server):
-                yield root.resolver.at if root.resolver else Span("", 1), f"{server}, a name server of {root.scope.node}"
+                yield resolver.at, f"{server}, a name server of {name}"
+    for root in roots(network):
         for route in root.routes.get(prefix.family, {}).get(254, ()):
             if route.protocol in ("static", "dhcp") and route.destination.length and route.destination.overlaps(prefix):
                 yield route.at, f"{route.destination}, a static route of {root.scope.node}"

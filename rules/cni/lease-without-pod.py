@@ -18,6 +18,7 @@ containernetworking/plugins#252, #332, containerd/cri#948, k3s-io/k3s#5885.
 
 from collections.abc import Iterator
 
+from analyzer.query.plan import PodFact
 from analyzer.query.state import pods_on
 from analyzer.rule import Finding, Network, Rule, Severity
 
@@ -25,7 +26,9 @@ from analyzer.rule import Finding, Network, Rule, Severity
 def check(network: Network) -> Iterator[Finding]:
     for node, files in sorted(network.files.items()):
         held = {fact.address for scope, inside in network.namespaces.items() if scope.node == node for fact in inside.addresses}
-        known = any(True for _ in pods_on(network, node))
+        wanted = {address for pod in network.cluster.pods.values() if runs_on(network, pod, node) for address in pod.addresses}
+        known = any(True for _ in pods_on(network, node)) or any(lease.address in wanted for lease in files.leases)
+        held |= wanted
         leaked = [lease for lease in files.leases if lease.address not in held]
         if known and leaked:
             yield RULE.finding(
@@ -44,6 +47,11 @@ def check(network: Network) -> Iterator[Finding]:
                     severity=Severity.ERROR,
                 )
             seen[lease.address] = lease.network
+
+
+def runs_on(network: Network, pod: PodFact, node: str) -> bool:
+    """Whether a pod with addresses of its own is on a captured node."""
+    return not pod.host_network and network.node_names.get(pod.node, pod.node) == node
 
 
 RULE = Rule("lease-without-pod", Severity.WARNING, __doc__, check)

@@ -18,7 +18,6 @@ CoreDNS plugin/loop/README.md, coredns/coredns#2284.
 
 from collections.abc import Iterator
 
-from analyzer.query.state import roots
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
@@ -30,12 +29,12 @@ def check(network: Network) -> Iterator[Finding]:
         for name, found in item.data.items()
         if name == "Corefile" and "/etc/resolv.conf" in found.value
     ]
-    for root in roots(network):
-        for server in root.resolver.servers if root.resolver else ():
-            if files and root.resolver and server.family == 4 and server.value >> 24 == 127:
+    for node, resolver in network.resolvers.items():
+        for server in resolver.servers:
+            if files and server.family == 4 and server.value >> 24 == 127:
                 yield RULE.finding(
-                    root.resolver.at,
-                    f"{root.scope.node} resolves names at {server}, and CoreDNS forwards to the node's resolv.conf: it would ask itself",
+                    resolver.at,
+                    f"{node} resolves names at {server}, and CoreDNS forwards to the node's resolv.conf: it would ask itself",
                     related=[(files[0].at, "the Corefile forwards to /etc/resolv.conf")],
                     help="point the kubelet's resolvConf at /run/systemd/resolve/resolv.conf",
                     certain=False,
