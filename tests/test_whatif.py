@@ -192,10 +192,12 @@ def test_further_positions_are_what_a_full_compile_gives() -> None:
         random = Random(seed)
         objects = Maker(random).objects()
         before = Loaded(cluster_of(objects))
+        edits = many_edits(random, objects)
         try:
-            cluster = edited(before.cluster, many_edits(random, objects)).cluster
+            cluster = edited(before.cluster, edits).cluster
         except EditError:
             continue
+        assert told(before.whatif(edits)) == between(before.cluster, cluster), seed
         world = world_of(cluster, UNKNOWN_SYSTEM, before.policies.world)
         change = before.reread(world)
         joints = before.joints(Policies(world, change.policies), change) if change is not None else None

@@ -41,7 +41,8 @@ class Couple:
 class Joint:
     """Both sides compiled. ``members`` are the couples at each position; the masks say at which positions there is somebody on both sides,
     and on one only. ``touched``: the positions whose egress, and whose ingress, can differ, where it is known;
-    ``alike``: whether what is not known is the same on both sides and only ever admits, where that is known."""
+    ``alike``: whether what is not known is the same on both sides and only ever admits, where that is known; ``moved``: positions that do not stand among
+    the others in the order of their first couples."""
 
     old: Factors
     new: Factors
@@ -51,6 +52,7 @@ class Joint:
     disappearing: int
     touched: tuple[int, int] | None = None
     alike: bool | None = None
+    moved: int = 0
 
     @property
     def atoms(self) -> Atoms:

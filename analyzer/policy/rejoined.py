@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from analyzer.policy.bits import run
 from analyzer.policy.classes import Sight, Universe
 from analyzer.policy.entities import Entity
 from analyzer.policy.factors import Factors, Key
@@ -48,7 +49,17 @@ def rejoined(
         widened(after, now, new, groups.after, deciding),
         members,
         *masks(members),
+        moved=moved(before.universe, members),
     )
+
+
+def moved(base: Universe, members: Sequence[Sequence[Couple]]) -> int:
+    """The positions that are new, and those that others are the first of now."""
+    found = run(len(base.classes), len(members) - 1)
+    for place, (old, new) in enumerate(zip(base.members, members, strict=False)):
+        if new and old[0].name != new[0].known.name:
+            found |= 1 << place
+    return found
 
 
 def grouped(base: Universe, couples: Sequence[Couple], homes: Homes, sight: Sight) -> Groups:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import merge
 
 from analyzer.policy.atoms import Atoms
 from analyzer.policy.bits import members
@@ -21,16 +22,28 @@ Standing = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Couples: all of some positions, and further ones of positions of which not all belong here."""
+    """Couples: all of some positions, and further ones of positions of which not all belong here. ``moved`` as in ``Joint``."""
 
     members: tuple[tuple[Couple, ...], ...]
     positions: int
     further: tuple[Couple, ...]
+    moved: int = 0
 
     def __iter__(self) -> Iterator[Couple]:
-        for position in members(self.positions):
+        moved = self.positions & self.moved
+        positions = members(self.positions) if not moved else in_order(self.members, self.positions & ~moved, moved)
+        for position in positions:
             yield from self.members[position]
         yield from self.further
+
+
+def in_order(groups: tuple[tuple[Couple, ...], ...], standing: int, moved: int) -> Iterator[int]:
+    """Positions in the order of their first couples, of which those that have not moved stand in it."""
+
+    def where(position: int) -> tuple[bool, str, str]:
+        return place(groups[position][0].known)
+
+    return merge(members(standing), sorted(members(moved), key=where), key=where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +73,9 @@ class Standings:
     """The positions by what the rules about a pod and its node look at; those whose couples differ in it stand apart."""
 
     def __init__(self, both: Joint) -> None:
-        self.members = both.members
+        self.members, self.moved = both.members, both.moved
         self.whole: dict[Standing, int] = {}
-        self.mixed: dict[int, dict[Standing, list[Couple]]] = {}
+        mixed: dict[int, dict[Standing, list[Couple]]] = {}
         for position, group in enumerate(both.members):
             kinds: dict[Standing, list[Couple]] = {}
             for couple in group:
@@ -70,8 +83,9 @@ class Standings:
             if len(kinds) == 1:
                 key = next(iter(kinds))
                 self.whole[key] = self.whole.get(key, 0) | 1 << position
-            else:
-                self.mixed[position] = kinds
+            elif kinds:
+                mixed[position] = kinds
+        self.mixed = dict(sorted(mixed.items(), key=lambda item: place(both.members[item[0]][0].known))) if both.moved else mixed
 
     def crowds(self, positions: int) -> Iterator[Crowd]:
         """The couples at the positions, those together that stand alike."""
@@ -83,7 +97,7 @@ class Standings:
         for key in dict.fromkeys((*self.whole, *further)):
             inside = positions & self.whole.get(key, 0)
             if inside or key in further:
-                yield Crowd(self.members, inside, tuple(further.get(key, ())))
+                yield Crowd(self.members, inside, tuple(further.get(key, ())), self.moved)
 
 
 def standing(entity: Entity | None) -> tuple[str, bool]:
