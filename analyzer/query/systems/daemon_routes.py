@@ -55,13 +55,18 @@ Difference = Absent | Other | Stale
 
 
 def differences(network: Network, router: Router) -> Iterator[Difference]:
-    """The differences of one node, by network; none where the kernel's routes were not captured whole."""
+    """The differences of one node, by network, each once; none where the kernel's routes were not captured whole."""
     root = root_of(network, router.node)
+    told: set[tuple[type[Difference], Prefix]] = set()
     for family in (4, 6) if root is not None else ():
         if root is None or f"ip-route/{family}" in root.missing or root.gaps.get("ip-route"):
             continue
         for table in tables(router, family):
-            yield from of_table(router, root, table, family)
+            for item in of_table(router, root, table, family):
+                key = type(item), item.kernel.destination if isinstance(item, Stale) else item.route.prefix
+                if key not in told:
+                    told.add(key)
+                    yield item
 
 
 def tables(router: Router, family: int) -> Iterator[DaemonTableFact]:
@@ -76,23 +81,32 @@ def of_table(router: Router, root: Namespace, table: DaemonTableFact, family: in
     kernel: dict[Prefix, list[RouteFact]] = {}
     for route in root.routes.get(family, {}).get(MAIN, ()):
         kernel.setdefault(route.destination, []).append(route)
-    best: dict[Prefix, list[DaemonRoute]] = {}
+    known: dict[Prefix, list[DaemonRoute]] = {}
     for one in table.routes:
-        if one.best and one.prefix.family == family:
-            best.setdefault(one.prefix, []).append(one)
-    for prefix, routes in sorted(best.items()):
-        wanted = next((one for one in routes if one.source in ("bgp", "static")), None)
+        if one.prefix.family == family:
+            known.setdefault(one.prefix, []).append(one)
+    for prefix, routes in sorted(known.items()):
+        wanted = next((one for one in routes if one.best and one.source in ("bgp", "static")), None)
         if wanted is not None and table.program != "gobgp":
-            yield from wanting(router, table, wanted, kernel.get(prefix, []))
-    known = {one.prefix for one in table.routes}
-    for prefix, found in sorted(kernel.items()):
+            yield from wanting(router, table, wanted, routes, kernel.get(prefix, []))
+    held = {one.prefix for other in router.tables if other.program == table.program for one in other.routes}
+    for prefix, found in sorted(kernel.items()) if all_listed(router, table.program) else ():
         own = next((route for route in found if route.protocol in PROTOCOLS[table.program]), None)
-        if own is not None and prefix not in known:
+        if own is not None and prefix not in held:
             yield Stale(own, table.program)
 
 
-def wanting(router: Router, table: DaemonTableFact, wanted: DaemonRoute, found: list[RouteFact]) -> Iterator[Difference]:
-    """A route that the daemon has: absent from the kernel, or another one there by the daemon's own hand."""
+def all_listed(router: Router, program: str) -> bool:
+    """Whether every table that BIRD puts routes from into the kernel was listed."""
+    names = {"", *(table.name for table in router.tables if table.program == program)}
+    kernels = [one.table for one in router.protocols if one.kind == "Kernel"]
+    return program != "bird" or all(name in names or name.startswith("master") for name in kernels)
+
+
+def wanting(
+    router: Router, table: DaemonTableFact, wanted: DaemonRoute, routes: list[DaemonRoute], found: list[RouteFact]
+) -> Iterator[Difference]:
+    """A route that the daemon has: absent from the kernel, or another one there by the daemon's own hand. ``routes``: all that it has for the network."""
     sure = exported(router, table, wanted)
     if sure is None or (table.program == "frr" and wanted.source == "bgp" and wanted.installed is None):
         return
@@ -100,8 +114,19 @@ def wanting(router: Router, table: DaemonTableFact, wanted: DaemonRoute, found: 
         yield Absent(wanted, table.program, sure)
         return
     own = next((route for route in found if route.protocol in PROTOCOLS[table.program]), None)
-    if own is not None and gateways(own) != hops(wanted):
+    if own is not None and differs(wanted, routes, own):
         yield Other(wanted, own, table.program)
+
+
+def differs(wanted: DaemonRoute, routes: list[DaemonRoute], own: RouteFact) -> bool:
+    """Whether the kernel's route leads elsewhere than the daemon's routes for the network. Several of them are one route of the kernel's (``merge paths``);
+    one over a device that none of them has goes through a tunnel, to the next hop itself (``krt_tunnel`` of Calico's BIRD)."""
+    wanted_hops, there = hops(wanted), gateways(own)
+    devices = {hop.device for one in routes for hop in one.next_hops if hop.device}
+    if not wanted_hops or not there or any(hop.device not in devices for hop in own.next_hops):
+        return False
+    every = frozenset(hop for one in routes for hop in hops(one))
+    return not there <= every or not there & wanted_hops
 
 
 def exported(router: Router, table: DaemonTableFact, route: DaemonRoute) -> bool | None:
