@@ -42,7 +42,8 @@ def place(sources: Mapping[str, Source], at: Span, text: str, width: int, style:
 
 def window(line: str, at: Span) -> tuple[str, int, int]:
     """The part of the line to show, where the marker starts in it, and how long it is."""
-    start, end = at.column - 1, (at.end_column - 1 if at.end_column and at.end_line in (0, at.line) else len(line))
+    start = at.column - 1
+    end = at.end_column - 1 if at.end_column and at.end_line in (0, at.line) else closing(line, start)
     if start == 0 and end >= len(line):
         start = len(line) - len(line.lstrip())
         end = len(line.rstrip())
@@ -52,6 +53,24 @@ def window(line: str, at: Span) -> tuple[str, int, int]:
     marked = safe(piece[start - offset : max(start + 1, end) - offset])
     after = safe(piece[max(start + 1, end) - offset :] + ("…" if offset + CUT < len(line) else ""))
     return before + marked + after, len(before), max(1, len(marked))
+
+
+def closing(line: str, start: int) -> int:
+    """Where what begins at a place of a line ends: behind its own closing bracket, where it begins with one, else with the line."""
+    if line[start : start + 1] not in ("{", "["):
+        return len(line)
+    depth, quote = 0, ""
+    for place in range(start, len(line)):
+        sign = line[place]
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "\"'":
+            quote = sign
+        else:
+            depth += (sign in "{[") - (sign in "}]")
+            if not depth:
+                return place + 1
+    return len(line)
 
 
 def indented(lines: Sequence[str], by: int = 2) -> list[str]:
