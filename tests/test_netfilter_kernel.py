@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -225,12 +225,15 @@ def fits(found: tuple[object, ...], item: tuple[object, ...]) -> bool:
     return port == str(PICKED) and item[:4] == found[:4] and str(found[4]).partition(" ")[0] == replier
 
 
-def disagreements(built: Lab, seed: int) -> list[str]:
-    """Probes through one random ruleset of which kernel and walk say different things."""
+Load = Callable[[Lab, int, int], tuple[Namespace, str]]
+
+
+def disagreements(built: Lab, seed: int, load: Load, of: type[Router]) -> list[str]:
+    """Probes through one random ruleset, which ``load`` puts on the router, of which kernel and walk say different things."""
     family = 4 if seed % 3 else 6
     namespace, text = load(built, seed, family)
     sent = probes(Random(-seed), family, seed * 16)
-    router = Router(HookTables.of(namespace, family), family)
+    router = of(HookTables.of(namespace, family), family)
     seen = built.probe(sent)
     result = []
     for probe in sent:
@@ -243,7 +246,7 @@ def disagreements(built: Lab, seed: int) -> list[str]:
 def test_random_rulesets(built: Lab) -> None:
     delivered = 0
     for seed in range(SEED, SEED + COUNT):
-        wrong = disagreements(built, seed)
+        wrong = disagreements(built, seed, load, Router)
         assert not wrong, "\n".join(wrong)
         delivered += 1
     assert delivered == COUNT

@@ -17,12 +17,12 @@ from analyzer.facts.matches import ReversePathMatch
 from analyzer.facts.nftables import NftTableFact
 from analyzer.model.network import Namespace
 from analyzer.parsers import nft
-from analyzer.solve.netfilter import Connections, Hook, HookPacket, HookTables, Surroundings, Tracked
-from analyzer.solve.oracle import Oracle, explore
+from analyzer.solve.netfilter import Connections, Hook, HookPacket, Surroundings, Tracked
+from analyzer.solve.oracle import Oracle
 from analyzer.solve.packet import Packet
 from tests.netfilter_lab import CLIENT, ROUTER, SERVER, Lab, can_run, lab, run
 from tests.nft_random import NftRules
-from tests.test_netfilter_kernel import SCOPE, Router, essence, facts, foretold, observed, predict, probes
+from tests.test_netfilter_kernel import SCOPE, Router, disagreements, facts
 
 pytestmark = pytest.mark.lab
 COUNT, SEED = int(os.environ.get("NFT_RULESETS", "150")), int(os.environ.get("NFT_SEED", "1"))
@@ -66,25 +66,10 @@ def load(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
     return Namespace(SCOPE, nft_tables=tuple(read)), listed
 
 
-def disagreements(built: Lab, seed: int) -> list[str]:
-    """Probes through one random ruleset of which kernel and walk say different things."""
-    family = 4 if seed % 3 else 6
-    namespace, text = load(built, seed, family)
-    sent = probes(Random(-seed), family, seed * 16)
-    router = NativeRouter(HookTables.of(namespace, family), family)
-    seen = built.probe(sent)
-    result = []
-    for probe in sent:
-        expected = {essence(outcome) for outcome in explore(lambda oracle, probe=probe: predict(router, probe, oracle))}  # type: ignore[misc]
-        if not foretold(observed(seen[probe.number]), expected):
-            result.append(f"seed {seed}: {probe}\n  kernel {observed(seen[probe.number])}\n  walk   {expected}")
-    return [*result, text] if result else []
-
-
 def test_random_tables(built: Lab) -> None:
     tried = 0
     for seed in range(SEED, SEED + COUNT):
-        wrong = disagreements(built, seed)
+        wrong = disagreements(built, seed, load, NativeRouter)
         assert not wrong, "\n".join(wrong)
         tried += 1
     assert tried == COUNT
