@@ -21,6 +21,7 @@ from pathlib import Path
 from benchmarks.balanced import balanced
 from benchmarks.capture import Shape, write
 from benchmarks.cilium import programmed
+from benchmarks.members import members
 from benchmarks.policies import Shape as Policies
 from benchmarks.policies import text
 from benchmarks.switch import switch
@@ -63,8 +64,8 @@ def workloads(folder: Path) -> Iterator[Workload]:
 
 def large(folder: Path) -> Iterator[Workload]:
     """The workloads on nodes with many services, of each of their kinds."""
-    one, native, ipvs, switched, cilium, three = (
-        folder / name for name in ("one", "native", "ipvs", "switch", "cilium", "three")
+    one, native, ipvs, switched, cilium, asked, three = (
+        folder / name for name in ("one", "native", "ipvs", "switch", "cilium", "members", "three")
     )
     write(one, Shape(1, 10, 10_000, 5))
     yield proof("one node, 10,000 services, 50,000 endpoints", one, 4, 500)
@@ -74,15 +75,17 @@ def large(folder: Path) -> Iterator[Workload]:
     yield Workload(traces, (*PROVE, str(one), "trace"), 0, 0, True)
     write(native, Shape(1, 10, 10_000, 2, native=True))
     yield proof("one node, 10,000 services in kube-proxy's nftables mode (40,000 elements)", native, 5, 1000)
-    yield every_path("the same node", native)
+    yield every_path("the same node", native, 5)
     balanced(ipvs, Shape(1, 10, 10_000, 2, native=True))
     yield proof("one node, 10,000 services in kube-proxy's IPVS mode", ipvs, 5, 1000)
-    yield every_path("the same node", ipvs)
+    yield every_path("the same node", ipvs, 5)
     switch(switched, 50_000)
     yield proof("one node, 50,000 flows of Open vSwitch", switched, 5, 1000)
     programmed(cilium, 10_000, 20_000)
     yield proof("two nodes, each with 10,000 services and 20,000 addresses in Cilium's maps", cilium, 5, 1000)
-    yield every_path("the same nodes", cilium)
+    yield every_path("the same nodes", cilium, 5)
+    members(asked, 20_000)
+    yield proof("one node, 20,000 members of IP sets", asked, 5, 1000)
     write(three, Shape(3, 10, 10_000, 5))
     yield proof("three such nodes", three, 6)
     for services in (1000, 2000, 4000, 8000):

@@ -8,8 +8,8 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.ranges import Ranges, normalised
-from analyzer.solve.joint import MANY, Joint, Row, together
+from analyzer.ranges import Ranges, contains, normalised
+from analyzer.solve.joint import MANY, Joint, Row, column, together
 
 NAMES = ("one", "two", "three")
 PAIRS = st.tuples(st.integers(0, 12), st.integers(0, 3)).map(lambda pair: (pair[0], sum(pair)))
@@ -31,9 +31,16 @@ def many(rows: list[Row]) -> Joint:
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)  # type: ignore[untyped-decorator]
 @given(rows=ROWS, held=RANGES, name=st.sampled_from(NAMES))  # type: ignore[untyped-decorator]
 def test_many_rows_are_divided_as_few_are(rows: list[Row], held: Ranges, name: str) -> None:
-    few, all_of_them = Joint(NAMES, tuple(rows)).divided(name, held), many(rows).divided(name, held)
-    for one, other in zip(few, all_of_them, strict=True):
-        assert set(points(one.rows) if one else ()) == set(points(other.rows) if other else ())
+    whole, place = many(rows), NAMES.index(name)
+    assert whole.column(name) == column(rows, place)
+    inside, outside = whole.divided(name, held)
+    for part, within in ((inside, True), (outside, False)):
+        left = part.rows if part is not None else ()
+        wanted = {point for point in points(tuple(rows)) if contains(held, point[place]) is within}
+        assert set(points(left)) == wanted
+        assert part is None or (part.column(name) == column(left, place) and part.few(name) <= {row[place] for row in left})
+        again = part.divided(name, held)[0 if within else 1] if part is not None else None
+        assert set(points(again.rows if again is not None else ())) == wanted
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)  # type: ignore[untyped-decorator]

@@ -133,6 +133,10 @@ class Chains(Mapping[str, Chain]):
             found = self.made[name] = Chain(name, policy, rules, at, content)
         return found
 
+    def whole(self, name: str) -> str:
+        """The text of a chain's rules, one a line."""
+        return self.placed[name][2].text
+
     def __contains__(self, name: object) -> bool:
         return name in self.placed
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from analyzer.query.parties import Ends, meant_for
 from analyzer.ranges import EMPTY, Ranges, difference, intersection, normalised, single
-from analyzer.solve.diagrams import Count, Sets
+from analyzer.solve.diagrams import EACH, STEPS, Count, Sets
 from analyzer.solve.joint import Joint
 from analyzer.solve.neglected import Neglect
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, SCTP, SYN, TCP, UDP
@@ -181,7 +181,7 @@ def followed(
 ) -> Analysis:
     """Requests from their starts, what arrives, the answers to it, and what follows them; ``back`` says which of the answers are lost, and where
     who has the others goes on."""
-    engine = Sets(program, neglect=dead)
+    engine = Sets(program, max(STEPS, EACH * len(starts)), neglect=dead)
     found = Analysis([], {}, 0, engine.count, engine.points)
     delivered = [one for result in engine.explore(starts) for one in arrivals(aim, result, found)]
     found.arrived, found.delivered = len(delivered), delivered

@@ -31,7 +31,9 @@ from analyzer.query.grouping import Group, pairs_asked
 from analyzer.query.policies import of_network
 from analyzer.query.replay import Replay, Word, replay
 from analyzer.query.sending import assumed
+from analyzer.query.service_admission import ruled
 from analyzer.ranges import Ranges, intersection, normalised, single
+from analyzer.solve.diagrams import EACH
 from analyzer.solve.neglected import Neglect
 from analyzer.solve.packet import TCP, UDP
 from analyzer.solve.regions import Result, State, narrowed, values_of, variables
@@ -58,7 +60,8 @@ class Failure:
 @dataclass(slots=True)
 class Reach:
     """What is known of some flows. ``doubts`` are reasons why something is not; ``left`` pairs of which it is not known what policies admit;
-    ``governed`` counts the pairs of which they say something; ``unenforced`` are doubts about whether policies are enforced, and nothing else."""
+    ``governed`` counts the pairs of which they say something; ``unenforced`` are doubts about whether policies are enforced, and nothing else.
+    ``excused``: packets to services are lost which policies deny."""
 
     failures: list[Failure] = field(default_factory=list)
     doubts: dict[str, None] = field(default_factory=dict)
@@ -68,6 +71,7 @@ class Reach:
     rules: int = 0
     governed: int = 0
     unenforced: dict[str, None] = field(default_factory=dict)
+    excused: bool = False
 
     def broken(self, guarantee: str, kinds: Iterable[str], governed: bool = False) -> list[Broken]:
         """The pairs that fail in one of the ways, each once; ``governed``: of which policies say something."""
@@ -90,8 +94,8 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
     reach.pairs = 0 if group.unbound else pairs_asked(group)
     reach.governed = 0 if group.unbound else admission.pairs_governed(group.sources, group.pods) if admission is not None else 0
     for aim in group.aims:
-        if reach.rules > BUDGET:
-            reach.doubts[f"what {group.senders[0].scope.node} and others send was not decided: more than {BUDGET} tests"] = None
+        if reach.rules > (most := max(BUDGET, EACH * len(group.senders))):
+            reach.doubts[f"what {group.senders[0].scope.node} and others send was not decided: more than {most} tests"] = None
             break
         found = analyse(program, program.start, aim, group.senders, dead, begin)
         reach.assumptions.update(dict.fromkeys(program.assumptions_at(found.points)))
@@ -103,7 +107,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
     for sender in group.senders:
         reach.assumptions.update(dict.fromkeys(assumed(network, sender)))
     reach.doubts.update(dict.fromkeys(without_address(network, group)))
-    if not (reach.failures or reach.doubts or reach.left):
+    if not (reach.failures or reach.doubts or reach.left or reach.excused):
         cut = partial(parted, admission, group)
         wrong = contradiction(program, group.aims, group.senders, cut, group.unbound)
         reach.doubts.update({wrong: None} if wrong else {})
@@ -173,19 +177,19 @@ def admission_of(network: Network, group: Group) -> Admission | None:
 def settle(deciding: Deciding, lost: Sequence[Lost]) -> None:
     """Replays a packet of each lost set, for each pair of nodes that it is about; what policies deny may be lost."""
     for item in lost:
-        for state, governed in wanted(deciding, item.state):
+        for state, governed in wanted(deciding, item):
             if not settled(deciding, item._replace(state=state), governed):
                 return
 
 
-def wanted(deciding: Deciding, state: State) -> Iterator[tuple[State, bool]]:
+def wanted(deciding: Deciding, item: Lost) -> Iterator[tuple[State, bool]]:
     """The part of a set that policies admit, and whether they say something of it; what it is not known of is left."""
+    group, state = deciding.group, item.state
     if deciding.admission is None:
         yield state, False
         return
-    group = deciding.group
     if not group.pods:
-        deciding.reach.left |= set(pairs_of(group, state))
+        yield from wanted_of_services(deciding, deciding.admission, item)
         return
     for part in deciding.admission.parts(group.sources, group.pods, state):
         if part.flows is None:
@@ -195,6 +199,16 @@ def wanted(deciding: Deciding, state: State) -> Iterator[tuple[State, bool]]:
             yield one, part.flows.governed
         for one in deciding.admission.within(deciding.aim, part.state, part.flows.unknown):
             deciding.reach.left |= set(pairs_of(group, one))
+
+
+def wanted_of_services(deciding: Deciding, admission: Admission, item: Lost) -> Iterator[tuple[State, bool]]:
+    """The part of a set of packets to services that policies admit."""
+    deciding.reach.excused = True
+    for part in ruled(admission, deciding.aim, deciding.group.sources, item.kind, item.state):
+        if part.wanted:
+            yield part.state, True
+        else:
+            deciding.reach.left |= set(pairs_of(deciding.group, part.state))
 
 
 def settled(deciding: Deciding, item: Lost, governed: bool) -> bool:

@@ -27,6 +27,8 @@ from analyzer.source import Span
 from analyzer.transfer import ir
 
 STEPS, STATES, HOPS, NESTING = 2_000_000, 20_000, 256, 100
+EACH = 4_000
+"""Tests that each start may take, where that is more than STEPS together."""
 TRANSLATED = (DESTINATION, DESTINATION_PORT)
 CIRCLES = ir.Drop("the packet goes in circles")
 ACCEPT = ir.Accept()

@@ -20,11 +20,13 @@ FEW, MANY = 32, 256
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """Rows of ranges for some variables; there is at least one row. ``seen`` keeps what was worked out before."""
+    """Rows of ranges for some variables; there is at least one row. ``seen`` and ``values`` keep what was worked out before: all that a variable
+    may be, and what stands there, where many rows have few different things."""
 
     names: tuple[str, ...]
     rows: tuple[Row, ...]
     seen: dict[str, Ranges] = field(default_factory=dict, compare=False, repr=False)
+    values: dict[str, frozenset[Ranges]] = field(default_factory=dict, compare=False, repr=False)
 
     def __hash__(self) -> int:
         """Of a few rows, as there may be many: equal joints have one hash, and others are soon found to differ."""
@@ -41,10 +43,34 @@ class Joint:
 
     def divided(self, name: str, held: Ranges) -> tuple[Joint | None, Joint | None]:
         """The rows whose variable is in the ranges, and those where it is not."""
-        place = self.names.index(name)
-        if (kept := whole(self.rows, place, held)) is not None:
+        own, few = self.seen.get(name), self.few(name)
+        kept = frozenset(ranges for ranges in few if intersection(ranges, held) == ranges)
+        if few and not any(intersection(ranges, held) for ranges in few - kept):
+            place = self.names.index(name)
             flags = list(map(kept.__contains__, map(itemgetter(place), self.rows)))
-            return self.of(list(compress(self.rows, flags))), self.of(list(compress(self.rows, map(not_, flags))))
+            inside, outside = self.of(list(compress(self.rows, flags))), self.of(list(compress(self.rows, map(not_, flags))))
+            for part, values in ((inside, kept), (outside, few - kept)):
+                if part is not None:
+                    part.values[name] = values
+        else:
+            inside, outside = (self.of(rows) for rows in self.taken_apart(name, held))
+        if own is not None and inside is not None and outside is not None:
+            inside.seen[name], outside.seen[name] = intersection(own, held), difference(own, held)
+        return inside, outside
+
+    def few(self, name: str) -> frozenset[Ranges]:
+        """What stands at a variable, where many rows have few different things there; else nothing."""
+        found = self.values.get(name)
+        if found is None:
+            place, rows = self.names.index(name), self.rows
+            varied = len(rows) < MANY or len(set(map(itemgetter(place), rows[:: len(rows) // FEW]))) > FEW // 2
+            distinct = frozenset() if varied else frozenset(map(itemgetter(place), rows))
+            found = self.values[name] = distinct if len(distinct) * 4 <= len(rows) else frozenset()
+        return found
+
+    def taken_apart(self, name: str, held: Ranges) -> tuple[list[Row], list[Row]]:
+        """``divided``, row by row."""
+        place = self.names.index(name)
         inside: list[Row] = []
         outside: list[Row] = []
         starts, ends = [low for low, _ in held], [high for _, high in held]
@@ -58,7 +84,7 @@ class Joint:
             for ranges, rows in ((intersection(own, held), inside), (difference(own, held), outside)):
                 if ranges:
                     rows.append(row if ranges == own else (*row[:place], ranges, *row[place + 1 :]))
-        return self.of(inside), self.of(outside)
+        return inside, outside
 
     def of(self, rows: Sequence[Row]) -> Joint | None:
         """The same variables with these rows."""
@@ -130,15 +156,6 @@ def same(left: object, right: object) -> bool:
 def column(rows: Iterable[Row], place: int) -> Ranges:
     """The values at one place."""
     return normalised(chain.from_iterable(set(map(itemgetter(place), rows))))
-
-
-def whole(rows: Sequence[Row], place: int, held: Ranges) -> set[Ranges] | None:
-    """What stands at a place and is within the ranges, where many rows have few different things there, none of which is partly within; else None."""
-    if len(rows) < MANY or len(set(map(itemgetter(place), rows[:: len(rows) // FEW]))) > FEW // 2:
-        return None
-    values = set(map(itemgetter(place), rows))
-    kept = {ranges for ranges in values if intersection(ranges, held) == ranges}
-    return None if any(intersection(ranges, held) for ranges in values - kept) else kept
 
 
 def together(joints: Sequence[Joint]) -> Joint:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from analyzer.addresses import WIDTH, network_mask
 from analyzer.facts.matches import AddressMatch, Match, PortMatch, Side
 from analyzer.facts.netfilter import Chain, Jump, Translate
+from analyzer.parsers._iptables_chains import Chains
 from analyzer.parsers._iptables_outline import JUMP, Marked, Outline, is_chain, marked, outlined, value_of
 from analyzer.ranges import Ranges, normalised
 from analyzer.transfer import ir
@@ -171,7 +172,8 @@ class Families:
     def below(self, name: str, depth: int) -> Drawn | None:
         """A chain that is jumped to, noted; None in a circle."""
         self.drawn[name] = None
-        found = self.drawn[name] = self.lines(name, self.known[name].rules.whole(), depth + 1)
+        text = self.known.whole(name) if isinstance(self.known, Chains) else self.known[name].rules.whole()
+        found = self.drawn[name] = self.lines(name, text, depth + 1)
         return found
 
     def shape(self, outline: Outline, below: Sequence[Shape | str], holes: int) -> Shape:
