@@ -27,6 +27,11 @@ def cells(heading: str, line: str) -> dict[str, str]:
     return {title: line[start:end].strip() for (start, title), end in zip(titles, ends, strict=True)}
 
 
+def command(source: Source) -> str:
+    """The command that wrote a text, as its file would be named: what the name said, where the text is a part of a pasted one."""
+    return source.subject or source.path.rsplit("/", 1)[-1]
+
+
 class Finder:
     """The places of words in a text, each searched from where the last one was found; those of JSON's keys, in the order of the document."""
 

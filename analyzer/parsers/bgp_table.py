@@ -13,7 +13,7 @@ from analyzer.facts.base import Fact
 from analyzer.facts.bgp import DaemonRoute, DaemonTableFact
 from analyzer.facts.routes import NextHop
 from analyzer.parsers import UNREADABLE, Parser, gap, reason
-from analyzer.parsers._columns import Finder
+from analyzer.parsers._columns import Finder, command
 from analyzer.parsers._words import is_json, refuse_errors
 from analyzer.source import Gap, Source, Span
 
@@ -65,7 +65,8 @@ def read(source: Source) -> Iterator[Fact | Gap]:
 
 def table(source: Source, state: Reading) -> DaemonTableFact:
     """The listing as a fact: which part of the table it is stands in the file's name."""
-    to = TO_ONE.search(source.path)
+    said = command(source)
+    to = TO_ONE.search(said)
     return DaemonTableFact(
         at=Span(source.path, state.first),
         scope=source.scope,
@@ -73,7 +74,7 @@ def table(source: Source, state: Reading) -> DaemonTableFact:
         name="bgp",
         routes=tuple(state.routes),
         exported=to["peer"] if to else "",
-        part=PART.search(source.path) is not None,
+        part=PART.search(said) is not None or "bgp" not in said,
         lost=tuple(state.lost),
     )
 
@@ -144,8 +145,8 @@ PARSER = Parser(
     kind="bgp-table",
     read=read,
     names=(
-        r"(vtysh_(-\S+?_)?-c_)?show_(ip_|ipv6_)?bgp(_ipv[46])?(_unicast)?(_json|_wide|_detail)*(\.json)?",
-        r"(vtysh_(-\S+?_)?-c_)?show_(ip_|ipv6_)?bgp(_ipv[46])?(_unicast)?_neighbors?_\S+_(advertised-routes|routes|received-routes)(_json)?(\.json)?",
+        r"(vtysh_(-\S+?_)?-c_)?(?P<subject>show_(ip_|ipv6_)?bgp(_ipv[46])?(_unicast)?(_json|_wide|_detail)*)(\.json)?",
+        r"(vtysh_(-\S+?_)?-c_)?(?P<subject>show_(ip_|ipv6_)?bgp(_ipv[46])?(_unicast)?_neighbors?_\S+_(advertised-routes|routes|received-routes)(_json)?)(\.json)?",
     ),
     content=re.compile(
         r"^BGP table version is \d+, local router ID is|\A\s*\{\s*\"vrfId\"[\s\S]{0,200}\"routerId\"[\s\S]{0,200}\"routes\"",

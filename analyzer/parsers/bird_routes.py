@@ -16,6 +16,7 @@ from analyzer.facts.bgp import DaemonRoute, DaemonTableFact
 from analyzer.facts.routes import NextHop
 from analyzer.parsers import UNREADABLE, Parser, gap, reason
 from analyzer.parsers._bird import CODE, PROGRAM, heading, peer_of
+from analyzer.parsers._columns import command
 from analyzer.parsers._words import refuse_errors
 from analyzer.source import Gap, Source, Span
 
@@ -50,8 +51,8 @@ TYPES = {
     "RIP": "rip",
     "Babel": "babel",
 }
-EXPORT = re.compile(r"_show_route(?:_all)?_(?:export|preexport|noexport)_(?P<name>\S+)")
-PART = re.compile(r"_show_route\S*_(?:protocol|for|where|filter|filtered|in|count|stats|noexport|preexport)_")
+EXPORT = re.compile(r"show_route(?:_all)?_export_(?P<name>\S+)")
+PART = re.compile(r"show_route\S*_(?:protocol|for|where|filter|filtered|in|count|stats|noexport|preexport)_")
 
 
 @dataclass(slots=True)
@@ -83,8 +84,9 @@ def read(source: Source) -> Iterator[Fact | Gap]:
 
 
 def tables(source: Source, state: Reading) -> Iterator[Fact]:
-    """The tables that were listed. A part of one is told by the command in the file's name."""
-    export = EXPORT.search(source.path)
+    """The tables that were listed. A part of one is told by the command; one that nobody knows may have listed a part."""
+    said = command(source)
+    export = EXPORT.search(said)
     for name in sorted(state.first):
         yield DaemonTableFact(
             at=Span(source.path, state.first[name]),
@@ -93,7 +95,7 @@ def tables(source: Source, state: Reading) -> Iterator[Fact]:
             name=name,
             routes=tuple(state.tables.get(name, ())),
             exported=export["name"].removesuffix(".txt") if export else "",
-            part=export is not None or PART.search(source.path) is not None,
+            part=export is not None or PART.search(said) is not None or "show_route" not in said,
             lost=tuple(state.lost.get(name, ())),
         )
 
@@ -177,7 +179,7 @@ def detail(state: Reading, line: str) -> None:
 PARSER = Parser(
     kind="bird-routes",
     read=read,
-    names=(PROGRAM + r"_show_route(_\S+)?", r"bird6?_routes?(_all)?"),
+    names=(PROGRAM + r"_(?P<subject>show_route(_\S+)?)",),
     content=re.compile(
         r"^(1007-)?\s?([0-9a-fA-F.:]+/\d+)\s+(via \S+ on|dev|blackhole|unreachable|unicast)\s?.*\[\w+ [^\]]+\] (\* )?\(",
         re.MULTILINE,

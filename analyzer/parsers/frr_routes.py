@@ -13,7 +13,7 @@ from analyzer.facts.base import Fact
 from analyzer.facts.bgp import DaemonRoute, DaemonTableFact
 from analyzer.facts.routes import NextHop
 from analyzer.parsers import UNREADABLE, Parser, gap, reason
-from analyzer.parsers._columns import Finder
+from analyzer.parsers._columns import Finder, command
 from analyzer.parsers._words import is_json, refuse_errors
 from analyzer.source import Gap, Source, Span
 
@@ -63,13 +63,21 @@ def read(source: Source) -> Iterator[Fact | Gap]:
     if routes or "Codes:" in source.text:
         at = routes[0].at if routes else Span(source.path, 1)
         yield DaemonTableFact(
-            at=at, scope=source.scope, program="frr", name="rib", routes=tuple(routes), part=part(source.path), lost=tuple(lost)
+            at=at,
+            scope=source.scope,
+            program="frr",
+            name="rib",
+            routes=tuple(routes),
+            part=part(command(source)),
+            lost=tuple(lost),
         )
 
 
-def part(path: str) -> bool:
+def part(said: str) -> bool:
     """Whether a listing is of one protocol or network only."""
-    return re.search(r"show_ip(v6)?_route_(bgp|static|kernel|connected|ospf|[0-9a-f.:]*\d)", path) is not None
+    return (
+        re.search(r"show_ip(v6)?_route_(bgp|static|kernel|connected|ospf|[0-9a-f.:]*\d)", said) is not None or "route" not in said
+    )
 
 
 def taken(routes: list[DaemonRoute], line: str, at: Span) -> None:
@@ -138,7 +146,9 @@ def of_json(source: Source, document: Any) -> DaemonTableFact:
                 )
             )
     first = routes[0].at if routes else Span(source.path, 1)
-    return DaemonTableFact(at=first, scope=source.scope, program="frr", name="rib", routes=tuple(routes), part=part(source.path))
+    return DaemonTableFact(
+        at=first, scope=source.scope, program="frr", name="rib", routes=tuple(routes), part=part(command(source))
+    )
 
 
 def json_hop(one: Mapping[str, Any]) -> NextHop:
@@ -151,7 +161,7 @@ def json_hop(one: Mapping[str, Any]) -> NextHop:
 PARSER = Parser(
     kind="frr-routes",
     read=read,
-    names=(r"(vtysh_(-\S+?_)?-c_)?show_ip(v6)?_route(_\S+?)?(_json)?(\.json)?",),
+    names=(r"(vtysh_(-\S+?_)?-c_)?(?P<subject>show_ip(v6)?_route(_\S+?)?(_json)?)(\.json)?",),
     content=re.compile(
         r"^Codes: K - kernel route, C - connected|\A\s*\{\s*\"[0-9a-f.:]+/\d+\"\s*:\s*\[\s*\{\s*\"prefix\"", re.MULTILINE
     ),

@@ -12,7 +12,7 @@ from analyzer.facts.base import Fact
 from analyzer.facts.bgp import DaemonRoute, DaemonTableFact
 from analyzer.facts.routes import NextHop
 from analyzer.parsers import UNREADABLE, Parser, gap, reason
-from analyzer.parsers._columns import Finder
+from analyzer.parsers._columns import Finder, command
 from analyzer.parsers._words import is_json, refuse_errors
 from analyzer.source import Gap, Source, Span
 
@@ -29,7 +29,8 @@ def read(source: Source) -> Iterator[Fact | Gap]:
     """One fact, after the gaps."""
     routes: list[DaemonRoute] = []
     lost: list[Span] = []
-    out = OUT.search(source.path)
+    said = command(source)
+    out = OUT.search(said)
     if is_json(source.text):
         routes += of_json(source, json.loads(source.text))
     else:
@@ -46,7 +47,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
     if routes or source.text.startswith(("Network not in table", "{")) or TITLE.search(source.text):
         at = routes[0].at if routes else Span(source.path, 1)
         exported = out["peer"] if out else ""
-        part = out is not None or PART.search(source.path) is not None
+        part = out is not None or PART.search(said) is not None or "gobgp" not in said
         yield DaemonTableFact(
             at=at,
             scope=source.scope,
@@ -94,7 +95,9 @@ def hop_of(way: Mapping[str, Any]) -> Address | None:
 PARSER = Parser(
     kind="gobgp-rib",
     read=read,
-    names=(r"(kube-router_)?gobgp(_-\S+?)?_(g(lobal)?_rib|n(ei(ghbor)?)?_[0-9a-fA-F.:]+_adj-(in|out))(_\S+)?(\.json)?",),
+    names=(
+        r"(kube-router_)?(?P<subject>gobgp(_-\S+?)?_(g(lobal)?_rib|n(ei(ghbor)?)?_[0-9a-fA-F.:]+_adj-(in|out))(_\S+)?)(\.json)?",
+    ),
     content=re.compile(
         r"^ {1,9}(ID {1,9})?Network {1,40}Next Hop {1,40}AS_PATH\b|\A\s*\{\"[0-9a-f.:]+/\d+\":\[\{\"nlri\"", re.MULTILINE
     ),

@@ -15,7 +15,6 @@ from analyzer.parsers import Parser, by_line
 from analyzer.parsers._words import refuse_errors
 from analyzer.source import Gap, Source, Span
 
-
 NUMBER = re.compile(r"[0-9A-F]{16}")
 UP, GATEWAY, REJECT = 0x1, 0x2, 0x200
 
