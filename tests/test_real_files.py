@@ -31,7 +31,7 @@ class Share(NamedTuple):
 AT_LEAST = {
     "bgp": Share(451, 997),
     "clusters": Share(232, 999),
-    "iproute": Share(83, 922),
+    "iproute": Share(84, 922),
     "iptables": Share(228, 522),
     "ipvs": Share(2, 1000),
     "nft": Share(210, 1000),
