@@ -182,5 +182,5 @@ PARSER = Parser(
     kind="frr-config",
     read=read,
     names=(r"(.*/)?etc/frr/(frr|bgpd|zebra|staticd)\.conf", r"(frr|bgpd)\.conf", r"(vtysh_(-\S+?_)?-c_)?show_running-config"),
-    content=re.compile(r"^frr version \S+$|^frr defaults (traditional|datacenter)$|^router bgp \d+$", re.MULTILINE),
+    content=re.compile(r"^frr version \S+$|^frr defaults (traditional|datacenter)$", re.MULTILINE),
 )
