@@ -102,7 +102,8 @@ def analyze(
     progress("explaining")
     explained = causes(given.network, broken)
     progress("checking the rules")
-    findings = check(given.network, select, ignore, rules, tuning)
+    with without_cycles():
+        findings = check(given.network, select, ignore, rules, tuning)
     return Report(guarantees, explained, findings, given.gaps, given.sources)
 
 

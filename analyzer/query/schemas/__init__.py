@@ -86,7 +86,9 @@ def allowed_object(types: Types, kind: Any, value: dict[str, Any]) -> bool:
     fields = kind["fields"]
     for key, inside in value.items():
         found = fields.get(key)
-        if found is None or not (inside is None or allowed(types, found[0], inside)):
+        if found is None:
+            return False
+        if inside is not None and not (isinstance(inside, str) if found[0] == "string" else allowed(types, found[0], inside)):
             return False
     return all(value.get(key) is not None for key in kind["required"])
 
