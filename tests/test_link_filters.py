@@ -18,7 +18,7 @@ from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import outcomes
 from tests.test_lowering_netfilter import CLIENT, ROUTER, SERVER, facts, network
 from tests.test_picked_ports import request
-from tests.test_walk import asked, build, host_gw, node
+from tests.test_walk import SWITCHES, asked, build, host_gw, node
 
 DROPS = "*filter\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n:own -\n-A {}\n"
 POLICY = "*filter\n:INPUT DROP\n:OUTPUT ACCEPT\n{}"
@@ -140,4 +140,14 @@ def test_what_leaves_needs_the_answer_of_a_host_outside(rules: str, wanted: Fate
     assert trace.fate is wanted, trace.outcomes
     assert trace.packet is not None
     found = {end.fate for end in outcomes(NetworkProgram(made, 4), Flow(Scope("n1"), trace.packet))}
+    assert found == {wanted} or (wanted is OPEN and (OPEN in found or found == {YES, NO})), found
+
+
+@pytest.mark.parametrize(("mode", "wanted"), [(0, YES), (1, YES), (2, YES), (8, OPEN)])
+def test_a_host_that_answers_nobody_is_known_by_what_it_asked(mode: int, wanted: Fate, tmp_path: Path) -> None:
+    made = build(tmp_path, node(1, ROUTED, sysctl_net=f"{SWITCHES}net.ipv4.conf.all.arp_ignore = {mode}\n"), host_gw(2, 1))
+    trace = asked(made, "198.51.100.7", "192.168.9.1", enter="node:n1/eth0")
+    assert trace.fate is wanted, trace.outcomes
+    assert trace.packet is not None
+    found = {end.fate for end in outcomes(NetworkProgram(made, 4), Flow(Interface(Scope("n1"), "eth0"), trace.packet))}
     assert found == {wanted} or (wanted is OPEN and (OPEN in found or found == {YES, NO})), found

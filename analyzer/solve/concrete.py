@@ -13,7 +13,7 @@ from functools import lru_cache
 from analyzer.addresses import Address
 from analyzer.model.later_packets import later_answers_differ
 from analyzer.model.network import Interface, Network
-from analyzer.solve import delivery, discovering, internet, links, sockets, teaching
+from analyzer.solve import delivery, discovering, from_outside, internet, links, sockets
 from analyzer.solve.netfilter import HookPacket
 from analyzer.solve.oracle import Oracle, explore, fate_of
 from analyzer.solve.packet import ACK, PICKED, SYN, TCP, Fate, Hop, Outcome, Packet, Trace
@@ -110,7 +110,7 @@ def begun(state: Walk, flow: Flow) -> Endings:
     """A packet from where its flow starts."""
     if isinstance(flow.start, Scope):
         return internet.originate(state, flow.start, flow.packet)
-    doubt = teaching.unheard(state, flow.start, flow.packet)
+    doubt = from_outside.unheard(state, flow.start, flow.packet)
     return doubt or links.arrive(state, flow.start, entering(state.index, flow))
 
 

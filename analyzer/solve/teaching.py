@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.addresses import Address
-from analyzer.model.link_filters import REQUEST, SETTLE, Asked, Refused, asked_by_outsider, judged
+from analyzer.model.link_filters import REQUEST, Asked, Refused, judged
 from analyzer.model.network import Interface
 from analyzer.solve.packet import Packet
 from analyzer.solve.route_answers import Query, Route
 from analyzer.solve.route_lookup import look_up
-from analyzer.solve.sources import on_network
 from analyzer.solve.walk_index import Space
-from analyzer.solve.walk_state import Answered, Endings, Known, Question, Walk
+from analyzer.solve.walk_state import Answered, Known, Question, Walk
 
 OUTSIDER = 0
 
@@ -64,27 +63,6 @@ def from_outside(walk: Walk, space: Space, at: Interface, target: Address) -> bo
             if not isinstance(judged(space.namespace, "arp", ("input",), question), Refused):
                 return True
     return False
-
-
-def unheard(walk: Walk, at: Interface, packet: Packet) -> Endings | None:
-    """A packet comes from outside in a frame for this host. Where chains of ARP drop what its sender asks before, whether it knows the MAC is open."""
-    space = walk.space(at.scope)
-    device = space.master_of(at.device) or at.device
-    own = [fact for fact in space.addresses.get(device, ()) if fact.address.family == 4]
-    if packet.family == 6 or not own or not space.namespace.nft_chains:
-        return None
-    asked = next((fact for fact in own if fact.address.value == packet.destination), own[0])
-    near = any(on_network(fact, packet.source) for fact in own)
-    tables = space.namespace.routes.get(4, {}).values()
-    ways = (hop for table in tables for route in table if not route.destination.length for hop in route.next_hops)
-    gateways = {hop.via.value for hop in ways if hop.device == device and hop.via is not None and hop.via.family == 4}
-    sender = min(gateways) if len(gateways) == 1 and not near else None
-    link = space.links.get(device)
-    verdict = asked_by_outsider(space.namespace, device, asked.address.value, link.mac if link else None, sender)
-    text = f"who sends from outside by {at} knows the MAC of {asked.address}, for which chains of ARP may keep it from asking"
-    if verdict is None or walk.oracle.test(text, verdict.at, SETTLE):
-        return None
-    return walk.undecided(f"it is not known whether {text}", verdict.at, SETTLE)
 
 
 def packet_of(sender: Address, target: Address) -> Packet:

@@ -73,24 +73,25 @@ def told_from_outside(context: Context, at: Interface, target: int) -> bool:
 
 def doubts_outside(context: Context, at: Interface) -> bool:
     """Whether chains of ARP may keep who sends from outside from asking for an interface's MAC."""
-    return context.family == 4 and any(one is not None for one in unheard(context, at).values())
+    return context.family == 4 and any(unheard(context, at).values())
 
 
-def unheard(context: Context, at: Interface) -> dict[tuple[int, bool], Judged]:
-    """What the chains do to a question for each of an interface's addresses, from its network and from beyond a router."""
+def unheard(context: Context, at: Interface) -> dict[tuple[int, bool], bool]:
+    """Whether a question for each of an interface's addresses, from its network and from beyond a router, may stay without an answer."""
     space, device = context.space(at.scope), context.master(at.scope, at.device) or at.device
     own, link = context.held.get(Interface(at.scope, device), ()), context.link(Interface(at.scope, device))
-    if not space.nft_chains:
-        return {}
     tables = space.routes.get(4, {}).values()
     ways = (hop for table in tables for route in table if not route.destination.length for hop in route.next_hops)
     gateways = {hop.via.value for hop in ways if hop.device == device and hop.via is not None and hop.via.family == 4}
     beyond = min(gateways) if len(gateways) == 1 else None
     mac = link.mac if link is not None else None
+
+    def doubt(value: int, sender: int | None) -> bool:
+        judgement: Judged = asked_by_outsider(space, device, value, mac, sender) if space.nft_chains else None
+        return judgement is not None or answers_four(context, Interface(at.scope, device), value, sender) is False
+
     return {
-        (fact.address.value, near): asked_by_outsider(space, device, fact.address.value, mac, None if near else beyond)
-        for fact in own
-        for near in (False, True)
+        (fact.address.value, near): doubt(fact.address.value, None if near else beyond) for fact in own for near in (False, True)
     }
 
 
@@ -109,7 +110,7 @@ def outside_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     return seq(by_value(Field.DESTINATION, {value: known(value) for value in values}, known(values[0])), on)
 
 
-def doubted(at: Interface, own: int, verdict: Judged) -> Transfer:
+def doubted(at: Interface, own: int, doubt: bool) -> Transfer:
     """Whether the sender knows the MAC of one of the addresses."""
-    text = f"who sends from outside by {at} knows the MAC of {Address(4, own)}, for which chains of ARP may keep it from asking"
-    return KEEP if verdict is None else unless(text, KEEP)
+    text = f"who sends from outside by {at} knows the MAC of {Address(4, own)}, for which it may get no answer when it asks"
+    return unless(text, KEEP) if doubt else KEEP
