@@ -33,7 +33,6 @@ from analyzer.model.routers import Router
 from analyzer.model.switches import Switch
 from analyzer.source import Gap, Scope, Source
 
-
 RecordedFact = PoolUseFact | BorrowedFact | StatedBlockFact | IpamProblemFact | RomanaBlockFact | RomanaHostFact
 """What texts say of systems' address management."""
 
