@@ -58,7 +58,9 @@ def connected(scheduler: str, workers: int) -> Iterator[Client]:
     try:
         from distributed import Client, LocalCluster
     except ImportError:
-        raise ValueError("--engine dask wants dask.distributed, which is not installed: pip install 'distributed>=2024'") from None
+        raise ValueError(
+            "--engine dask wants dask.distributed, which is not installed: pip install 'distributed>=2024'"
+        ) from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if not scheduler:
         with (
