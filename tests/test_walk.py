@@ -15,7 +15,7 @@ LO = """1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN grou
     link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00 promiscuity 0
     inet 127.0.0.1/8 scope host lo
 """
-SWITCHES = "net.ipv4.ip_forward = 1\nnet.ipv4.conf.all.rp_filter = 0\nnet.ipv4.conf.all.forwarding = 1\n"
+SWITCHES = "net.ipv4.ip_forward = 1\nnet.ipv4.conf.all.rp_filter = 0\nnet.ipv4.conf.default.rp_filter = 0\nnet.ipv4.conf.all.forwarding = 1\n"
 OPEN = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
 RULES = "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n"
 
@@ -257,6 +257,15 @@ def test_two_nodes_that_route_to_each_other_loop(tmp_path: Path) -> None:
     one = node(1, "10.99.0.0/16 via 192.168.9.2 dev eth0\n10.244.2.0/24 via 192.168.9.2 dev eth0\n")
     two = node(2, "10.99.0.0/16 via 192.168.9.1 dev eth0\n10.244.1.0/24 via 192.168.9.1 dev eth0\n")
     assert "loops" in only(asked(build(tmp_path, one, two), "default/p11", "10.99.1.1"))
+
+
+def test_rp_filter_that_is_not_known_is_asked_for_where_it_matters(tmp_path: Path) -> None:
+    partial = "net.ipv4.ip_forward = 1\n"
+    one = node(1, "10.99.0.0/16 via 192.168.9.2 dev eth0\n10.244.2.0/24 via 192.168.9.2 dev eth0\n", sysctl_net=partial)
+    two = node(2, "10.99.0.0/16 via 192.168.9.1 dev eth0\n10.244.1.0/24 via 192.168.9.1 dev eth0\n", sysctl_net=partial)
+    network = build(tmp_path, one, two)
+    assert asked(network, "default/p11", "10.244.2.2").fate is Fate.REACHABLE
+    assert "rp_filter of eth0" in only(asked(network, "default/p11", "10.99.1.1"))
 
 
 def test_a_translated_service_comes_back_translated(tmp_path: Path) -> None:

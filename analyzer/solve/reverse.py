@@ -28,6 +28,12 @@ def refuse_source(
 ) -> Endings | None:
     """``fib_validate_source`` for addresses."""
     strictness = space.greater(4, device, "rp_filter")
+    if not strictness and not told(space, device) and would_refuse(walk, space, device, source, destination, mark, out_device):
+        words = f"{space.place}: rp_filter of {device} lets {Address(4, source)} come in, which is reached another way"
+        if not walk.oracle.test(words, None, f"net.ipv4.conf.{device}.rp_filter"):
+            return walk.undecided(
+                f"{space.place}: rp_filter of {device} may refuse {Address(4, source)}", None, f"net.ipv4.conf.{device}.rp_filter"
+            )
     if not strictness and not full_check(space):
         address = Address(4, source)
         if not space.setting(4, device, "accept_local") and not space.whole(4, "accept_local") and is_own(space, address):
@@ -38,6 +44,17 @@ def refuse_source(
     return looked_back(
         walk, space, device, Query(4, source, destination, vmark(space, device, mark), out_device or "lo"), strictness
     )
+
+
+def told(space: Space, device: str) -> bool:
+    """Whether the capture says what rp_filter is on a device."""
+    return space.setting(4, device, "rp_filter") is not None
+
+
+def would_refuse(walk: Walk, space: Space, device: str, source: int, destination: int, mark: int, out_device: str) -> bool:
+    """Whether a strict rp_filter would refuse a source that routes lead to by another device."""
+    found = look_up(walk, space, Query(4, source, destination, vmark(space, device, mark), out_device or "lo"))
+    return isinstance(found, Refused) or (isinstance(found, Route) and found.kind == "unicast" and not uses(space, found, device))
 
 
 def vmark(space: Space, device: str, mark: int) -> int:

@@ -6,6 +6,7 @@ or ``forward`` › ``post`` for what it gets.
 
 from __future__ import annotations
 
+from analyzer.facts.matches import ReversePathMatch
 from analyzer.facts.routes import LOCAL, MAIN
 from analyzer.model.network import Interface, Namespace
 from analyzer.ranges import Ranges, normalised, single
@@ -25,9 +26,12 @@ from analyzer.transfer.ir import (
     If,
     In,
     Match,
+    Opaque,
     Transfer,
     Unknown,
 )
+from analyzer.transfer.reverse_path import plain
+from analyzer.transfer.reverse_path import reverse_path as strict_way
 from analyzer.transfer.sizes import sent
 from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, drop, goto, number, seq, span_of, unless
 from analyzer.transfer.tunnel import arrival
@@ -181,6 +185,10 @@ def reverse_path(context: Context, scope: Scope, device: str) -> Transfer:
         passes = If(way_back(context, space, device), KEEP, unless(words, KEEP))
         return seq(own_source(context, scope, device), passes)
     mode = largest(context, scope, device, "rp_filter")
+    if not mode and context.setting(scope, device, "rp_filter") is None and plain(space, 4):
+        words = f"{scope}: rp_filter of {device} lets a source come in that is reached another way"
+        back = strict_way(ReversePathMatch(), context, space, Opaque)
+        return seq(own_source(context, scope, device), If(back, KEEP, unless(words, KEEP)))
     if not mode:
         return own_source(context, scope, device)
     if mode == 2 and not context.held.get(Interface(scope, device)):
