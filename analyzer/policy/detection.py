@@ -70,6 +70,8 @@ CHAINS = {
     "ROMANA-FORWARD-IN": "romana",
     "FLANNEL-FWD": "flannel",
 }
+# Tables of nft: Felix since v3.29, the queue of kube-network-policies and of kindnet.
+TABLES = {"calico": "calico", "kube-network-policies": "kube-network-policies"}
 PLUGINS = {
     "calico": "calico",
     "cilium-cni": "cilium",
@@ -191,6 +193,9 @@ def chains(network: Network) -> Iterator[Sign]:
         for name, system in CHAINS.items():
             if not scope.namespace and name in names:
                 yield Sign(system, f"chain {name} on {scope.node}", names[name])
+        for table in space.nft_tables if not scope.namespace else ():
+            if table.name in TABLES:
+                yield Sign(TABLES[table.name], f"nft table {table.name} on {scope.node}", table.at)
 
 
 def plugins(network: Network) -> Iterator[Sign]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from analyzer.policy.decision import doubt, exemption
@@ -43,12 +43,13 @@ class Part(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Admission:
     """The policies, asked about the pods of a capture in one family: what the API leaves open is denied in ``factors``, admitted in ``lenient``.
-    ``answers`` is what was asked so far, by classes."""
+    ``answers`` is what was asked so far, by classes; ``holders``, once it is asked for, who has an address."""
 
     policies: Policies
     factors: Factors
     lenient: Factors
     answers: dict[tuple[int, int], Flows]
+    holders: dict[int, tuple[Entity, ...]] = field(default_factory=dict)
 
     def parts(self, sources: Parties, targets: Parties, state: State) -> Iterator[Part]:
         """The parts of a set, by who its packets are from and to. What a pod sends to itself is in none: it always arrives."""
@@ -171,12 +172,12 @@ class Admission:
 def in_box(state: State, box: Box) -> State | None:
     """The packets of a set that are in a box of flows."""
     found: State | None = state
-    for field, ranges in (
+    for name, ranges in (
         (Field.PROTOCOL, box.protocols),
         (Field.DESTINATION_PORT, box.destinations),
         (Field.SOURCE_PORT, box.sources),
     ):
-        found = narrow(found, field, ranges) if found is not None else None
+        found = narrow(found, name, ranges) if found is not None else None
     return found
 
 

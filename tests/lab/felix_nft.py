@@ -156,7 +156,8 @@ def matched(option: str, words: list[str], negated: str) -> str:
             return "fib saddr . mark . iif oif missing"
         case "--invert":
             return ""
-    raise ValueError(option)
+        case _:
+            raise ValueError(option)
 
 
 def verdict(where: str, option: str, words: list[str]) -> str:

@@ -30,9 +30,12 @@ def contradictions(lab: Lab, loaded: Capture, chosen: list[Probe], results: list
     for probe, result in zip(chosen, results, strict=True):
         if decides(lab, probe) and (answer := differs(said(lab, loaded, probe), result)):
             wrong.append(f"{probe}\n  kernel: {result}\n  policies: {answer}")
-    verdict = next(item for item in loaded.check().guarantees if item.id == "policy-enforced")
+    verdicts = {item.id: item for item in loaded.check().guarantees}
+    verdict, services = verdicts["policy-enforced"], verdicts["pod-to-service"]
     if not lab.broken:
         yield from wrong
+        if services.verdict is Verdict.REFUTED:
+            yield f"pod-to-service is refuted on a network that does what its policies say: {services.reason}"
         if verdict.verdict in (Verdict.REFUTED, Verdict.UNDECIDED):
             yield f"policy-enforced is {verdict.verdict} on a network that does what its policies say: {verdict.reason}"
     elif wrong and verdict.verdict is Verdict.PROVED:
