@@ -313,7 +313,9 @@ def plain(text: str) -> str:
 
 def chooses_another(network: Network, source: str, packet: Packet) -> bool:
     """Whether a party sends from an address that it is not known by, as a route may say (``src``): who is asked sees that."""
-    own = {party.address.value for party in (*pods(network, packet.family), *nodes(network, packet.family)) if party.name == source}
+    own = {
+        party.address.value for party in (*pods(network, packet.family), *nodes(network, packet.family)) if party.name == source
+    }
     return bool(own) and packet.source not in own
 
 
