@@ -15,9 +15,9 @@ from analyzer.addresses import Address
 from analyzer.facts.netfilter import RulesetFact
 from analyzer.model.network import Namespace
 from analyzer.parsers import iptables_save, read
-from analyzer.solve.netfilter import Connections, Hook, HookPacket, HookTables, Surroundings, run_hook
-from analyzer.solve.oracle import Oracle
 from analyzer.solve.packet import SYN, TCP, Packet
+from analyzer.solve.walk.netfilter.hooks import Connections, Hook, HookPacket, HookTables, Surroundings, run_hook
+from analyzer.solve.walk.oracle import Oracle
 from analyzer.source import Gap, Scope, Source
 
 SERVICES, PODS, CLUSTER = 0x0A600000, 0x0AF40000, "10.240.0.0/12"

@@ -10,8 +10,9 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from analyzer.ranges import Ranges, contains, normalised
-from analyzer.solve import interpreter, regions
-from analyzer.solve.regions import Env, Result
+from analyzer.solve import interpreter
+from analyzer.solve.sets import regions
+from analyzer.solve.sets.regions import Env, Result
 from analyzer.solve.states import FIELDS
 from analyzer.source import Scope
 from analyzer.transfer import ir

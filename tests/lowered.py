@@ -11,10 +11,10 @@ from analyzer.model.later_packets import later_answers_differ
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, contains
 from analyzer.solve import states
-from analyzer.solve.concrete import Flow
-from analyzer.solve.delivery import name
 from analyzer.solve.interpreter import Interpreter, State, start
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, SYN, TCP, Fate, Packet, Trace
+from analyzer.solve.walk.concrete import Flow
+from analyzer.solve.walk.delivery import name
 from analyzer.source import Scope
 from analyzer.transfer import ir
 from analyzer.transfer.graph import NetworkProgram

@@ -29,8 +29,8 @@ from analyzer.query.causes import Broken
 from analyzer.query.guarantees import decide
 from analyzer.query.parties import nodes, pods
 from analyzer.query.policies import of_network
-from analyzer.solve.concrete import Flow
 from analyzer.solve.packet import Packet
+from analyzer.solve.walk.concrete import Flow
 from benchmarks.capture import Shape, write
 from tests.captures import files_of
 from tests.lab import record

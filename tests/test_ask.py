@@ -18,7 +18,7 @@ from analyzer.query.ask import QuestionError, ask
 from analyzer.query.ask.questions import AnyChange, AnyPod, Details, Mode, Names, Ports, Quantity, Reach, Word
 from analyzer.query.ask.syntax import parse
 from analyzer.query.policies import Policies, of_network
-from analyzer.solve.symbolic_labels import NoExample
+from analyzer.solve.smt.symbolic_labels import NoExample
 
 ROOT = Path(__file__).parent.parent
 SHOP = ROOT / "samples" / "ask" / "shop" / "input"

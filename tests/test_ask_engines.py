@@ -32,8 +32,8 @@ from analyzer.query.ask.sides import host
 from analyzer.query.ask.subsets import chosen, only
 from analyzer.query.ask.traffic import boxes, inside, ordinary
 from analyzer.query.policies import Policies
-from analyzer.solve.labels import Frame, Sought
-from analyzer.solve.symbolic_labels import Example, NoExample, exists
+from analyzer.solve.smt.labels import Frame, Sought
+from analyzer.solve.smt.symbolic_labels import Example, NoExample, exists
 from tests.policies import policies_of
 from tests.test_policy_agreement import Maker
 

@@ -38,8 +38,8 @@ from analyzer.policy.tiers import Action, Plane, Policy, Rule, Rules, Tier
 from analyzer.policy.truth_tables import TooWide, table
 from analyzer.policy.world import world_of
 from analyzer.query.ask.traffic import boxes
-from analyzer.solve.labels import Frame, Sought
-from analyzer.solve.symbolic_labels import Example, NoExample, exists
+from analyzer.solve.smt.labels import Frame, Sought
+from analyzer.solve.smt.symbolic_labels import Example, NoExample, exists
 from analyzer.source import Span
 from tests.test_ask_engines import SLOW, cases, entities, fresh
 

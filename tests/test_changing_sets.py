@@ -7,8 +7,8 @@ import pytest
 from analyzer.facts.netfilter import IpsetFact, RulesetFact, UnknownTarget
 from analyzer.model.network import Network
 from analyzer.parsers import ipset, iptables_save
-from analyzer.solve.concrete import walk
 from analyzer.solve.packet import Fate
+from analyzer.solve.walk.concrete import walk
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import outcomes
 from tests.test_lowering_netfilter import facts, network

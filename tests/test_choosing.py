@@ -14,7 +14,7 @@ from analyzer.query.choosing import Sending, groupable, sendings, settled, sourc
 from analyzer.query.guarantees import decide
 from analyzer.query.parties import addresses, nodes, pods
 from analyzer.query.trace import Question, trace
-from analyzer.solve.walk_index import index_of
+from analyzer.solve.walk.index import index_of
 from benchmarks.capture import Shape, write
 
 SMALL = Shape(nodes=3, pods=2, services=5, endpoints=2)

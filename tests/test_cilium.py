@@ -17,8 +17,8 @@ from analyzer.api import Capture, load
 from analyzer.findings import Verdict
 from analyzer.model.network import Interface
 from analyzer.query.guarantees import decide
-from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP, Fate, Packet
+from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.source import Scope
 from analyzer.transfer.graph import NetworkProgram
 from tests.captures import network_of

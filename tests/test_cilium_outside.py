@@ -8,8 +8,8 @@ import pytest
 
 from analyzer.addresses import address
 from analyzer.model.network import Interface
-from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.packet import SYN, TCP, Fate, Packet
+from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.source import Scope
 from analyzer.transfer.graph import NetworkProgram
 from tests.captures import network_of

@@ -8,13 +8,14 @@ from operator import eq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer.solve import interpreter, regions
-from analyzer.solve.diagrams import Sets
+from analyzer.solve import interpreter
 from analyzer.solve.interpreter import Interpreter
-from analyzer.solve.neglected import Neglect
-from analyzer.solve.questions import exists
+from analyzer.solve.sets import regions
+from analyzer.solve.sets.diagrams import Sets
+from analyzer.solve.sets.neglected import Neglect
+from analyzer.solve.smt.questions import exists
+from analyzer.solve.smt.ways import Never, Some
 from analyzer.solve.states import INDEX, SOURCE
-from analyzer.solve.symbolic_ways import Never, Some
 from analyzer.transfer.ir import Field
 from tests.engines import (
     LINKED,

@@ -1,4 +1,4 @@
-"""Rules that are run as families (``transfer/families.py``) do to packets what the interpreter says that each of them does."""
+"""Rules that are run as families (``transfer/netfilter/families.py``) do to packets what the interpreter says that each of them does."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from analyzer.model.cluster import Cluster
 from analyzer.model.network import Namespace, Network
 from analyzer.parsers import iptables_save, read
 from analyzer.ranges import Ranges, normalised
-from analyzer.solve import interpreter, regions
-from analyzer.solve.diagrams import Sets
+from analyzer.solve import interpreter
 from analyzer.solve.interpreter import Interpreter
+from analyzer.solve.sets import regions
+from analyzer.solve.sets.diagrams import Sets
 from analyzer.source import Scope, Source
 from analyzer.transfer import ir
-from analyzer.transfer.families import Family
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
+from analyzer.transfer.netfilter.families import Family
 from tests.engines import interpreted, members, named
 
 HERE = Scope("n")

@@ -13,8 +13,8 @@ from analyzer.query.agreement import contradiction, representatives
 from analyzer.query.causes import causes
 from analyzer.query.flows import PORTED, PORTS, Aim, sorted_out
 from analyzer.query.guarantees import between_pods, decide, one_by_one, reaches
-from analyzer.solve.joint import Joint
-from analyzer.solve.regions import start, values_of
+from analyzer.solve.sets.joint import Joint
+from analyzer.solve.sets.regions import start, values_of
 from analyzer.solve.states import DESTINATION, DESTINATION_PORT
 from analyzer.source import Scope
 from analyzer.transfer.graph import NetworkProgram

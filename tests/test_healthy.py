@@ -11,8 +11,8 @@ from analyzer.findings import Verdict
 from analyzer.model.network import Interface
 from analyzer.query.guarantees import decide
 from analyzer.query.rules import check
-from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.packet import UDP, Packet
+from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.source import Scope
 from tests.captures import files_of, network_of
 

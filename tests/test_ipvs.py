@@ -18,8 +18,8 @@ from analyzer.model.network import Interface, Network
 from analyzer.model.services import untranslated
 from analyzer.pipeline import read_input
 from analyzer.query.guarantees import Decided, decide
-from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.packet import SYN, TCP, UDP, Fate, Outcome, Packet
+from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.source import Scope
 from tests.ipvs_mode import convert
 from tests.lab import record

@@ -24,11 +24,12 @@ from analyzer.model.network import Interface, Namespace, Network
 from analyzer.model.routing import local_table
 from analyzer.parsers import ipvsadm_save, read
 from analyzer.ranges import Ranges, normalised
-from analyzer.solve import interpreter, regions
-from analyzer.solve.concrete import Flow, walk
-from analyzer.solve.diagrams import Sets
+from analyzer.solve import interpreter
 from analyzer.solve.interpreter import Interpreter
 from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP, Fate, Packet
+from analyzer.solve.sets import regions
+from analyzer.solve.sets.diagrams import Sets
+from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.source import Scope, Source
 from analyzer.transfer import ipvs, ir, virtual
 from analyzer.transfer.graph import NetworkProgram

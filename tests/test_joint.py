@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.ranges import Ranges, contains, normalised
-from analyzer.solve.joint import MANY, Joint, Row, column, together
+from analyzer.solve.sets.joint import MANY, Joint, Row, column, together
 
 NAMES = ("one", "two", "three")
 PAIRS = st.tuples(st.integers(0, 12), st.integers(0, 3)).map(lambda pair: (pair[0], sum(pair)))

@@ -11,8 +11,8 @@ from analyzer.facts.netfilter import NftChainFact
 from analyzer.facts.nftables import NftTableFact
 from analyzer.model.network import Interface, Network
 from analyzer.parsers import Parser, arptables_save, ebtables_save, nft
-from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.packet import Fate
+from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.source import Scope
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import outcomes

@@ -11,8 +11,8 @@ from analyzer.api import load
 from analyzer.model.network import Network
 from analyzer.query.endpoints import endpoints, entrance
 from analyzer.query.trace import Question, packet_for, service_port
-from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.packet import Fate
+from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.transfer.graph import NetworkProgram
 from tests.lab import record
 from tests.lab.probes import Probe

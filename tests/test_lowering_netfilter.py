@@ -21,8 +21,8 @@ from analyzer.model.cluster import Cluster
 from analyzer.model.network import Interface, Namespace, Network
 from analyzer.model.routing import default_rules, local_table
 from analyzer.parsers import Parser, ipset, iptables_save, read
-from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.packet import ICMP, ICMPV6, TCP, UDP, Fate, Packet
+from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.source import Scope, Source, Span
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import agree, outcomes, walked

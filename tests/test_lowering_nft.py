@@ -13,8 +13,8 @@ import pytest
 from analyzer.facts.nftables import NftTableFact
 from analyzer.model.network import Network
 from analyzer.parsers import nft
-from analyzer.solve.concrete import walk
 from analyzer.solve.packet import Fate
+from analyzer.solve.walk.concrete import walk
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import agree, outcomes, walked
 from tests.nft_random import NftRules

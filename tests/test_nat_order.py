@@ -8,8 +8,8 @@ import pytest
 
 from analyzer.model.network import Network
 from analyzer.query.endpoints import endpoints
-from analyzer.solve.concrete import Flow
 from analyzer.solve.packet import Fate
+from analyzer.solve.walk.concrete import Flow
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import End, outcomes, walked
 from tests.test_walk import OPEN, asked, build, host_gw

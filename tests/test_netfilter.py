@@ -12,7 +12,8 @@ from analyzer.addresses import Address, address
 from analyzer.facts.netfilter import IpsetFact, NftChainFact, RulesetFact
 from analyzer.model.network import Namespace
 from analyzer.parsers import ipset, iptables_save, read
-from analyzer.solve.netfilter import (
+from analyzer.solve.packet import ACK, ICMP, SYN, TCP, UDP, Hop, Packet
+from analyzer.solve.walk.netfilter.hooks import (
     Connection,
     Connections,
     Hook,
@@ -24,9 +25,8 @@ from analyzer.solve.netfilter import (
     Tracked,
     run_hook,
 )
-from analyzer.solve.netfilter import Flow as NetfilterFlow
-from analyzer.solve.oracle import Kind, Oracle
-from analyzer.solve.packet import ACK, ICMP, SYN, TCP, UDP, Hop, Packet
+from analyzer.solve.walk.netfilter.hooks import Flow as NetfilterFlow
+from analyzer.solve.walk.oracle import Kind, Oracle
 from analyzer.source import Gap, Scope, Source, Span
 
 DATA = Path(os.environ.get("ANALYZER_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))

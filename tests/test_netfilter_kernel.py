@@ -16,9 +16,9 @@ from analyzer.addresses import Address, address
 from analyzer.facts.netfilter import IpsetFact, RulesetFact
 from analyzer.model.network import Namespace
 from analyzer.parsers import Parser, ipset, iptables_save, read
-from analyzer.solve.netfilter import Connections, Hook, HookPacket, HookTables, Surroundings, Tracked, run_hook
-from analyzer.solve.oracle import Oracle, explore
 from analyzer.solve.packet import ACK, PICKED, SYN, Fate, Outcome, Packet
+from analyzer.solve.walk.netfilter.hooks import Connections, Hook, HookPacket, HookTables, Surroundings, Tracked, run_hook
+from analyzer.solve.walk.oracle import Oracle, explore
 from analyzer.source import Gap, Scope, Source
 from tests.netfilter_lab import ADDRESSES, CLIENT, ECHO, PORTS, ROUTER, SERVER, TCP, UDP, Lab, Probe, Seen, can_run, lab, run
 from tests.netfilter_random import HOOKS, Rules

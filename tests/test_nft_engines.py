@@ -8,11 +8,12 @@ import pytest
 
 from analyzer.addresses import address
 from analyzer.ranges import Ranges, normalised
-from analyzer.solve import interpreter, regions
-from analyzer.solve.diagrams import Sets
+from analyzer.solve import interpreter
 from analyzer.solve.interpreter import Interpreter
-from analyzer.solve.questions import exists
-from analyzer.solve.symbolic_ways import Never
+from analyzer.solve.sets import regions
+from analyzer.solve.sets.diagrams import Sets
+from analyzer.solve.smt.questions import exists
+from analyzer.solve.smt.ways import Never
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
 from tests.engines import interpreted, members, named

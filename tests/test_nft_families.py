@@ -1,4 +1,4 @@
-"""Elements of native verdict maps that are run as families (``transfer/nft_families.py``) do to packets what the interpreter says that each of them does."""
+"""Elements of native verdict maps that are run as families (``transfer/nft/families.py``) do to packets what the interpreter says that each of them does."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from analyzer.facts.nftables import NftTableFact
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Namespace, Network
 from analyzer.parsers import nft, read
-from analyzer.solve import regions
-from analyzer.solve.diagrams import Sets
+from analyzer.solve.sets import regions
+from analyzer.solve.sets.diagrams import Sets
 from analyzer.source import Source
 from analyzer.transfer import ir
-from analyzer.transfer.families import Family
 from analyzer.transfer.graph import NetworkProgram
+from analyzer.transfer.netfilter.families import Family
 from tests.engines import members, named
 from tests.test_families import ADDRESSES, HERE, PORTS, START, packets, space, wanted
 

@@ -17,9 +17,9 @@ from analyzer.facts.matches import ReversePathMatch
 from analyzer.facts.nftables import NftTableFact
 from analyzer.model.network import Namespace
 from analyzer.parsers import nft
-from analyzer.solve.netfilter import Connections, Hook, HookPacket, Surroundings, Tracked
-from analyzer.solve.oracle import Oracle
 from analyzer.solve.packet import Packet
+from analyzer.solve.walk.netfilter.hooks import Connections, Hook, HookPacket, Surroundings, Tracked
+from analyzer.solve.walk.oracle import Oracle
 from tests.netfilter_lab import CLIENT, ROUTER, SERVER, Lab, can_run, lab, run
 from tests.nft_random import NftRules
 from tests.test_netfilter_kernel import SCOPE, Router, disagreements, facts

@@ -10,9 +10,9 @@ from analyzer.facts.netfilter import RulesetFact
 from analyzer.facts.nftables import NftTableFact
 from analyzer.model.network import Namespace
 from analyzer.parsers import iptables_save, nft, read
-from analyzer.solve.netfilter import Connections, Hook, HookPacket, HookResult, HookTables, Judgement, run_hook
-from analyzer.solve.oracle import Kind, Oracle
 from analyzer.solve.packet import TCP, UDP
+from analyzer.solve.walk.netfilter.hooks import Connections, Hook, HookPacket, HookResult, HookTables, Judgement, run_hook
+from analyzer.solve.walk.oracle import Kind, Oracle
 from analyzer.source import Source, Span
 from tests.test_netfilter import SCOPE, outcomes, packet, surroundings
 from tests.test_nft import PROXY

@@ -9,8 +9,8 @@ import pytest
 from analyzer.api import load
 from analyzer.query.endpoints import endpoints
 from analyzer.query.trace import Question, trace
-from analyzer.solve.concrete import Flow
 from analyzer.solve.packet import Fate
+from analyzer.solve.walk.concrete import Flow
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import agree, outcomes, walked
 

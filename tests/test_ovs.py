@@ -19,9 +19,9 @@ from analyzer.parsers import ovn_list, ovn_show
 from analyzer.parsers.ovs_flows import PARSER
 from analyzer.query.endpoints import endpoints
 from analyzer.query.trace import Question, trace
-from analyzer.solve.concrete import Flow
-from analyzer.solve.ovs_tables import Tables
 from analyzer.solve.packet import Fate, Trace
+from analyzer.solve.walk.concrete import Flow
+from analyzer.solve.walk.ovs.tables import Tables
 from analyzer.source import Gap, Scope, Source, Span
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import End, outcomes

@@ -10,8 +10,8 @@ from analyzer.facts.routes import RouteAnswerFact
 from analyzer.facts.system import SysctlFact
 from analyzer.model.network import Network
 from analyzer.parsers import ip_route_get
-from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.packet import ICMP, Fate, Packet
+from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.source import Scope, Span
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import outcomes

@@ -10,8 +10,8 @@ from analyzer.addresses import address
 from analyzer.facts.netfilter import RulesetFact
 from analyzer.facts.nftables import NftTableFact
 from analyzer.parsers import iptables_save, nft
-from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.packet import ICMP, TCP, UDP, Fate, Packet
+from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import outcomes
 from tests.test_lowering_netfilter import CLIENT, ROUTER, facts, network

@@ -9,15 +9,15 @@ import pytest
 from analyzer.addresses import address
 from analyzer.facts.matches import ReversePathMatch
 from analyzer.model.network import Network
-from analyzer.solve.netfilter import HookPacket
-from analyzer.solve.oracle import Oracle
 from analyzer.solve.packet import UDP, Packet
-from analyzer.solve.reverse import passes
-from analyzer.solve.walk_index import index_of
-from analyzer.solve.walk_state import Walk
+from analyzer.solve.walk.index import index_of
+from analyzer.solve.walk.netfilter.hooks import HookPacket
+from analyzer.solve.walk.oracle import Oracle
+from analyzer.solve.walk.reverse import passes
+from analyzer.solve.walk.state import Walk
 from analyzer.source import Scope
 from analyzer.transfer.ir import All, Any, Field, In, Match, Not, Opaque
-from analyzer.transfer.reverse_path import reverse_path
+from analyzer.transfer.netfilter.reverse_path import reverse_path
 from analyzer.transfer.space import Context
 from tests.captures import network_of
 

@@ -12,8 +12,8 @@ from analyzer.facts.routes import MAIN, RouteFact, RoutingRuleFact
 from analyzer.model.network import Network
 from analyzer.model.service_types import UNCHANGED
 from analyzer.parsers import ip_route, ip_rule, iptables_save, nft
-from analyzer.solve.concrete import walk
 from analyzer.solve.packet import Fate
+from analyzer.solve.walk.concrete import walk
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import outcomes
 from tests.test_lowering_netfilter import ROUTER, facts, network

@@ -11,7 +11,15 @@ from analyzer.query.static import without_state
 from tests.captures import network_of
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("z3", "analyzer.transfer", "analyzer.solve.concrete", "analyzer.solve.diagrams", "lark", "networkx", "jsonschema")
+HEAVY = (
+    "z3",
+    "analyzer.transfer",
+    "analyzer.solve.walk.concrete",
+    "analyzer.solve.sets.diagrams",
+    "lark",
+    "networkx",
+    "jsonschema",
+)
 
 
 def test_without_nodes_the_verdicts_need_no_packets(tmp_path: Path) -> None:

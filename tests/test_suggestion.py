@@ -33,7 +33,7 @@ from analyzer.query.suggest.proof import differences, suggested
 from analyzer.query.suggest.selectors import AlikeError, Requirement, Selector, labels_by_namespace
 from analyzer.query.suggest.suggestion import Refused, Suggestion, suggest, wanted_in, wanted_now
 from analyzer.ranges import Ranges, contains, difference, normalised, union
-from analyzer.solve.symbolic_covers import Board, Pair, fewer
+from analyzer.solve.smt.covers import Board, Pair, fewer
 from analyzer.source import Source
 from tests.naive_policy import NO, YES, Packet, Reading
 from tests.naive_verdict import verdict

@@ -12,8 +12,8 @@ from analyzer.facts.system import FilterFact
 from analyzer.model.network import Network
 from analyzer.parsers import iptables_save, tc_filter
 from analyzer.query.endpoints import endpoints
-from analyzer.solve.concrete import Flow, walk
 from analyzer.solve.packet import Fate
+from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import agree, outcomes, walked
 from tests.test_lowering_netfilter import ROUTER, facts, network

@@ -10,9 +10,9 @@ from analyzer.model.network import Interface, Network
 from analyzer.query.outside import answering, entrances, stranger
 from analyzer.query.parties import Party, decidable, families, nearby, nodes, owners, pods
 from analyzer.query.published import published
-from analyzer.solve.concrete import Flow, walk
-from analyzer.solve.delivery import name
 from analyzer.solve.packet import ICMP, ICMPV6, SCTP, SYN, TCP, UDP, Fate, Outcome, Packet
+from analyzer.solve.walk.concrete import Flow, walk
+from analyzer.solve.walk.delivery import name
 from analyzer.source import Scope
 
 PORTS = ((TCP, 8080), (UDP, 53), (TCP, 33333), (SCTP, 5000))

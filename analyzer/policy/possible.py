@@ -2,7 +2,7 @@
 
 A pod that does not exist yet may have any labels, any account, node, name and address; one in a future namespace may have a namespace with any
 labels, whose name (and label ``kubernetes.io/metadata.name``) no existing namespace has. The open part is a set of *variables*, each with the values
-that some test tells apart, and one more for all others. ``truth_tables.py`` and Z3 (``solve/symbolic_labels.py``) read the same variables.
+that some test tells apart, and one more for all others. ``truth_tables.py`` and Z3 (``solve/smt/symbolic_labels.py``) read the same variables.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from analyzer.query.parties import Party
 from analyzer.query.policies import Policies
 from analyzer.ranges import Ranges, difference, intersection, normalised, single
 from analyzer.solve.packet import ICMP, ICMPV6
-from analyzer.solve.regions import State, narrowed, values_of, variables
+from analyzer.solve.sets.regions import State, narrowed, values_of, variables
 from analyzer.transfer.ir import Field
 
 Parties = Mapping[int, tuple[Party, ...]]

@@ -16,11 +16,11 @@ from analyzer.query.once import Whole
 from analyzer.ranges import normalised, single
 from analyzer.solve import states as at
 from analyzer.solve.packet import ACK, SYN, TCP
-from analyzer.solve.questions import Leg, Question, conversation
-from analyzer.solve.regions import State
+from analyzer.solve.sets.regions import State
+from analyzer.solve.smt.questions import Leg, Question, conversation
+from analyzer.solve.smt.symbolic import Encoder
+from analyzer.solve.smt.ways import Some, Value, Way
 from analyzer.solve.states import NO_PAYLOAD
-from analyzer.solve.symbolic import Encoder
-from analyzer.solve.symbolic_ways import Some, Value, Way
 from analyzer.source import Scope
 from analyzer.transfer import ir
 from analyzer.transfer.graph import NetworkProgram

@@ -1,4 +1,4 @@
-"""The addresses that pods and nodes send from: for each destination those that their own routes may choose (analyzer/solve/sources.py).
+"""The addresses that pods and nodes send from: for each destination those that their own routes may choose (analyzer/solve/walk/sources.py).
 
 A program that binds to no address sends from the one that the look-up of its route gives (``ip_route_connect`` in include/net/route.h,
 ``ip6_dst_lookup_tail`` in net/ipv6/ip6_output.c). Where routes may choose among several, each of them is a source.
@@ -14,11 +14,11 @@ from analyzer.model.attachments import of_one_host
 from analyzer.model.network import Namespace, Network
 from analyzer.query.parties import Party
 from analyzer.ranges import Ranges, normalised
-from analyzer.solve import internet
-from analyzer.solve.oracle import Oracle, runs
 from analyzer.solve.packet import SYN, TCP, Packet
-from analyzer.solve.walk_index import WalkIndex, index_of
-from analyzer.solve.walk_state import Walk
+from analyzer.solve.walk import internet
+from analyzer.solve.walk.index import WalkIndex, index_of
+from analyzer.solve.walk.oracle import Oracle, runs
+from analyzer.solve.walk.state import Walk
 from analyzer.source import Scope, Span
 
 WAYS = 64

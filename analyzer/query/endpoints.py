@@ -8,7 +8,7 @@ from functools import lru_cache
 from analyzer.addresses import Address, address
 from analyzer.facts.kubernetes import PodFact
 from analyzer.model.network import Attachment, Interface, Network
-from analyzer.solve.walk_index import Identity
+from analyzer.solve.walk.index import Identity
 from analyzer.source import Scope
 
 OUTSIDE = {4: Address(4, 0xCB007101), 6: Address(6, 0x20010DB8 << 96 | 1)}

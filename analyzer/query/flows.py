@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from analyzer.query.parties import Ends, meant_for
 from analyzer.ranges import EMPTY, Ranges, difference, intersection, normalised, single
-from analyzer.solve.diagrams import EACH, STEPS, Count, Sets
-from analyzer.solve.joint import Joint
-from analyzer.solve.neglected import Neglect
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, SCTP, SYN, TCP, UDP
-from analyzer.solve.regions import Result, State, Value, divided, narrowed, start, values_of, variables
-from analyzer.solve.sifting import sifted
+from analyzer.solve.sets.diagrams import EACH, STEPS, Count, Sets
+from analyzer.solve.sets.joint import Joint
+from analyzer.solve.sets.neglected import Neglect
+from analyzer.solve.sets.regions import Result, State, Value, divided, narrowed, start, values_of, variables
+from analyzer.solve.sets.sifting import sifted
 from analyzer.solve.states import DESTINATION, DESTINATION_PORT, FIELDS, INDEX, NO_PAYLOAD, PROTOCOL, SOURCE, SOURCE_PORT
 from analyzer.source import Scope, Span
 from analyzer.transfer import ir

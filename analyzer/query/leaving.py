@@ -84,7 +84,7 @@ def to_outside(network: Network, origin: Origin) -> Iterator[tuple[Packet, Outco
 
 def sent(network: Network, origin: Origin, target: Address) -> Iterator[tuple[Packet, Outcome]]:
     """One UDP packet from the pod, as it comes in by its device."""
-    from analyzer.solve.concrete import Flow, walk  # a tenth of a second, which rules that never send a packet need not pay
+    from analyzer.solve.walk.concrete import Flow, walk  # a tenth of a second, which rules that never send a packet need not pay
 
     packet = Packet(target.family, origin.address.value, target.value, UDP, 40000, 5001)
     for outcome in walk(network, Flow(Interface(origin.root.scope, origin.device), packet)).outcomes:

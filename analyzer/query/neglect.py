@@ -8,7 +8,7 @@ from functools import lru_cache
 from analyzer.model.later_packets import later_answers_differ
 from analyzer.model.network import Namespace, Network
 from analyzer.query.once import Whole
-from analyzer.solve.neglected import Neglect
+from analyzer.solve.sets.neglected import Neglect
 from analyzer.solve.states import INDEX, OF_CONNECTION
 from analyzer.transfer.ir import Field
 

@@ -32,12 +32,12 @@ from analyzer.query.reach import Reach, record
 from analyzer.query.replay import Replay, packet_of, weighed
 from analyzer.query.sending import asking_ports, left_out
 from analyzer.ranges import Ranges, difference, normalised, single
-from analyzer.solve.concrete import Flow, walk
-from analyzer.solve.neglected import Neglect
 from analyzer.solve.packet import SYN
-from analyzer.solve.picking import points
-from analyzer.solve.regions import Result, State, narrowed, start
-from analyzer.solve.sifting import combinations
+from analyzer.solve.sets.neglected import Neglect
+from analyzer.solve.sets.picking import points
+from analyzer.solve.sets.regions import Result, State, narrowed, start
+from analyzer.solve.sets.sifting import combinations
+from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.transfer import ir
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field

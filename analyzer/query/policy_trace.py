@@ -23,8 +23,8 @@ from analyzer.query.policies import Identity, Policies, known, on_network
 from analyzer.query.policy_parties import entities_named
 from analyzer.query.policy_services import Backend, backends, service_at
 from analyzer.query.witness import deciding, explained
-from analyzer.solve.oracle import fate_of
 from analyzer.solve.packet import ICMP, ICMPV6, PROTOCOL_NAMES, Fate, Hop, Outcome, Packet, Trace
+from analyzer.solve.walk.oracle import fate_of
 from analyzer.source import Span
 
 ECHO = {4: (ICMP, 8 << 8), 6: (ICMPV6, 128 << 8)}

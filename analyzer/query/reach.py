@@ -33,11 +33,11 @@ from analyzer.query.replay import Replay, Word, replay
 from analyzer.query.sending import assumed
 from analyzer.query.service_admission import ruled
 from analyzer.ranges import Ranges, intersection, normalised, single
-from analyzer.solve.diagrams import EACH
-from analyzer.solve.neglected import Neglect
 from analyzer.solve.packet import TCP, UDP
-from analyzer.solve.regions import Result, State, narrowed, values_of, variables
-from analyzer.solve.sifting import combinations
+from analyzer.solve.sets.diagrams import EACH
+from analyzer.solve.sets.neglected import Neglect
+from analyzer.solve.sets.regions import Result, State, narrowed, values_of, variables
+from analyzer.solve.sets.sifting import combinations
 from analyzer.source import Span
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field

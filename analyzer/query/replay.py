@@ -13,11 +13,11 @@ from analyzer.model.network import Network
 from analyzer.model.services import untranslated
 from analyzer.query.flows import ADMITTED, SEEN_DESTINATION, SEEN_SOURCE, UNFAMILIAR, WRONG, Aim, Lost, origin
 from analyzer.ranges import single
-from analyzer.solve.concrete import Flow, walk
-from analyzer.solve.delivery import name
 from analyzer.solve.packet import SYN, TCP, Fate, Hop, Outcome, Packet, Trace
-from analyzer.solve.picking import points
-from analyzer.solve.regions import State, narrowed
+from analyzer.solve.sets.picking import points
+from analyzer.solve.sets.regions import State, narrowed
+from analyzer.solve.walk.concrete import Flow, walk
+from analyzer.solve.walk.delivery import name
 from analyzer.source import Scope, Span
 from analyzer.transfer.ir import Field
 

@@ -13,7 +13,7 @@ from analyzer.policy.entities import Entity, Flow
 from analyzer.query.admission import Admission, Parties, addresses, narrow
 from analyzer.query.flows import LOST, UNKNOWN, Aim, origin
 from analyzer.ranges import intersection, single
-from analyzer.solve.regions import State, narrowed, values_of
+from analyzer.solve.sets.regions import State, narrowed, values_of
 from analyzer.solve.states import DESTINATION, DESTINATION_PORT, SOURCE
 from analyzer.transfer.ir import Field
 

@@ -10,9 +10,9 @@ from analyzer.addresses import Address
 from analyzer.model.network import Network
 from analyzer.model.services import untranslated
 from analyzer.query.endpoints import OUTSIDE, Endpoint, endpoints, entrance
-from analyzer.solve.concrete import Flow, walk
-from analyzer.solve.oracle import fate_of
 from analyzer.solve.packet import ICMP, ICMPV6, PICKED, PROTOCOL_NAMES, SCTP, TCP, UDP, Fate, Hop, Outcome, Packet, Trace
+from analyzer.solve.walk.concrete import Flow, walk
+from analyzer.solve.walk.oracle import fate_of
 from analyzer.source import Span
 
 if TYPE_CHECKING:

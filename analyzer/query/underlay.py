@@ -80,7 +80,7 @@ def into(network: Network, item: Overlay, peer: Address) -> Iterator[Leg]:
 
 def dropped(network: Network, leg: Leg) -> Outcome | None:
     """The outcome in which a rule of a firewall drops the packet; None where none does for certain."""
-    from analyzer.solve.concrete import Flow, walk  # a tenth of a second, which rules that never send a packet need not pay
+    from analyzer.solve.walk.concrete import Flow, walk  # a tenth of a second, which rules that never send a packet need not pay
 
     trace = walk(network, Flow(leg.start, leg.packet))
     lost = [outcome for outcome in trace.outcomes if outcome.fate is Fate.UNREACHABLE and at_rule(network, outcome)]

@@ -20,7 +20,7 @@ from analyzer.ranges import Ranges, contains, difference, intersection, normalis
 from analyzer.source import Scope
 from analyzer.transfer.bridge import local
 from analyzer.transfer.bridge_filters import exchanged_on, filters
-from analyzer.transfer.cilium import answers as programmed
+from analyzer.transfer.cilium.programs import answers as programmed
 from analyzer.transfer.lookup import NotKnown, Way, is_own, largest, own_values, refused, routing
 from analyzer.transfer.reach import Reach, crossings, flood
 from analyzer.transfer.refusing import uncertain

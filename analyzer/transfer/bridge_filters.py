@@ -1,6 +1,6 @@
 """The chains of the families arp and bridge in the language: what they do to frames in bridges, and to questions for neighbours.
 
-A packet passes a bridge's chains as those of other families (``nft.py``), with the ports as its devices (net/bridge/br_input.c, br_forward.c). ARP, which is
+A packet passes a bridge's chains as those of other families (``transfer/nft/tables.py``), with the ports as its devices (net/bridge/br_input.c, br_forward.c). ARP, which is
 no packet of its own here, is judged by the rules when the network is lowered (``link_filters.judged``).
 """
 
@@ -13,7 +13,7 @@ from analyzer.model.link_filters import ANSWER, REQUEST, Asked, Judged, Refused,
 from analyzer.model.network import Interface
 from analyzer.source import Scope
 from analyzer.transfer.ir import KEEP, Assign, Copy, Drop, End, Field, Transfer
-from analyzer.transfer.nft import Native, entered
+from analyzer.transfer.nft.tables import Native, entered
 from analyzer.transfer.reach import Crossing, Reach, crossings, flood
 from analyzer.transfer.space import Context, barred, number, seq, unless
 

@@ -17,7 +17,7 @@ from analyzer.source import Scope
 from analyzer.transfer.answering import Host, wire
 from analyzer.transfer.bridge import called
 from analyzer.transfer.bridge_filters import entering, going_up, leaving
-from analyzer.transfer.cilium import answers as programmed
+from analyzer.transfer.cilium.programs import answers as programmed
 from analyzer.transfer.ir import (
     KEEP,
     UNTRACKED,

@@ -8,8 +8,8 @@ from analyzer.model.hardware import stands_in
 from analyzer.model.network import Interface
 from analyzer.ranges import normalised, single
 from analyzer.source import Scope
-from analyzer.transfer import cilium
 from analyzer.transfer.bridge import GROUP
+from analyzer.transfer.cilium import programs as cilium
 from analyzer.transfer.ir import (
     KEEP,
     Any,
@@ -24,7 +24,7 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.neighbour import without_frames
-from analyzer.transfer.ovs_ports import entered
+from analyzer.transfer.ovs.ports import entered
 from analyzer.transfer.reach import Reach, bond_of, bridge_of, flood, flows_of, is_bridge, is_switch
 from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import Context, by_value, drop, goto, seq

@@ -6,25 +6,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from analyzer.model.network import Interface, Network
 from analyzer.source import Scope
-from analyzer.transfer import (
-    bridge,
-    cilium,
-    cilium_ports,
-    cilium_uplink,
-    discovery,
-    frames,
-    internet,
-    ipvs,
-    netfilter,
-    nft,
-    ovs,
-    ovs_asking,
-    ovs_ports,
-    routing,
-    teaching,
-)
+from analyzer.transfer import bridge, discovery, frames, internet, ipvs, routing, teaching
+from analyzer.transfer.cilium import ports as cilium_ports
+from analyzer.transfer.cilium import programs as cilium
+from analyzer.transfer.cilium import uplink as cilium_uplink
 from analyzer.transfer.ir import End, Point, Transfer, Unknown
+from analyzer.transfer.netfilter import hooks as netfilter
+from analyzer.transfer.nft import tables as nft
 from analyzer.transfer.other_version import OUTER, outer
+from analyzer.transfer.ovs import asking as ovs_asking
+from analyzer.transfer.ovs import pipeline as ovs
+from analyzer.transfer.ovs import ports as ovs_ports
 from analyzer.transfer.space import Context
 
 Stage = Callable[[Context, Scope, str], Transfer]

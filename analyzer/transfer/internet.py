@@ -12,8 +12,7 @@ from analyzer.model.network import Interface, Namespace
 from analyzer.ranges import Ranges, normalised, single
 from analyzer.source import Scope
 from analyzer.transfer import ipvs, neighbour
-from analyzer.transfer.address_types import of_kind
-from analyzer.transfer.cilium_uplink import connecting
+from analyzer.transfer.cilium.uplink import connecting
 from analyzer.transfer.ir import (
     KEEP,
     All,
@@ -30,8 +29,9 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
-from analyzer.transfer.reverse_path import plain
-from analyzer.transfer.reverse_path import reverse_path as strict_way
+from analyzer.transfer.netfilter.address_types import of_kind
+from analyzer.transfer.netfilter.reverse_path import plain
+from analyzer.transfer.netfilter.reverse_path import reverse_path as strict_way
 from analyzer.transfer.sizes import sent
 from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, drop, goto, number, seq, span_of, unless
 from analyzer.transfer.tunnel import arrival

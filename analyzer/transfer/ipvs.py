@@ -16,7 +16,6 @@ from analyzer.model.network import Namespace
 from analyzer.ranges import normalised, single
 from analyzer.source import Scope
 from analyzer.transfer import ir
-from analyzer.transfer.address_types import of_kind
 from analyzer.transfer.ir import (
     BALANCED_STATUS,
     DNAT_STATUS,
@@ -45,6 +44,7 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
+from analyzer.transfer.netfilter.address_types import of_kind
 from analyzer.transfer.routing import LookUp, towards
 from analyzer.transfer.sizes import sent
 from analyzer.transfer.space import Context, by_value, call, drop, goto, number, seq

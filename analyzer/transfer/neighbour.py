@@ -21,7 +21,7 @@ from analyzer.transfer.bridge_filters import filters, neighbours, of_outsiders, 
 from analyzer.transfer.discovery import OUTSIDER, outsider, solicited
 from analyzer.transfer.ir import KEEP, Alt, Assign, End, Field, If, In, Opaque, Transfer, Unknown
 from analyzer.transfer.lookup import NotKnown
-from analyzer.transfer.ovs_asking import resolution
+from analyzer.transfer.ovs.asking import resolution
 from analyzer.transfer.remembering import recall, remember
 from analyzer.transfer.space import BROADCAST, Context, by_value, drop, seq, span_of
 from analyzer.transfer.teaching import told_from_outside, unless_taught, words

@@ -37,7 +37,7 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
-from analyzer.transfer.matches import masked
+from analyzer.transfer.netfilter.matches import masked
 from analyzer.transfer.sizes import sent
 from analyzer.transfer.space import Context, by_value, call, dispatch, drop, flattened, number, seq, span_of
 

@@ -33,7 +33,7 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
-from analyzer.transfer.sharing import Sharing
+from analyzer.transfer.netfilter.sharing import Sharing
 
 BROADCAST = (1 << 48) - 1
 OF_TUNNEL = In(Field.TTL, single(0))

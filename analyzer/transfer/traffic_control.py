@@ -9,7 +9,7 @@ from analyzer.model.actions import Effect, effect
 from analyzer.model.network import Interface
 from analyzer.source import Scope
 from analyzer.transfer.ir import ALWAYS, KEEP, NEVER, All, Drop, End, Field, If, Match, Opaque, Transfer, Unknown
-from analyzer.transfer.matches import masked
+from analyzer.transfer.netfilter.matches import masked
 from analyzer.transfer.space import Context, goto, seq
 
 PROTOCOLS = {4: ("all", "ip", "800", "0x800", "0x0800"), 6: ("all", "ipv6", "86dd", "0x86dd")}

@@ -26,7 +26,7 @@ from analyzer.transfer.ir import (
 )
 from analyzer.transfer.other_version import carried
 from analyzer.transfer.other_version import outer as around_other
-from analyzer.transfer.ovs_ports import arrivals
+from analyzer.transfer.ovs.ports import arrivals
 from analyzer.transfer.reach import at_endpoint, flood, group_members, is_group
 from analyzer.transfer.sizes import wrapped
 from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, dispatch, drop, flattened, goto, seq

@@ -1,7 +1,7 @@
 """The virtual servers of a namespace as one table, searched by destination, and whom their schedulers choose.
 
 After net/netfilter/ipvs/ip_vs_ctl.c ``ip_vs_service_find``, ip_vs_core.c ``ip_vs_schedule`` and ``ip_vs_leave``, and the schedulers. Virtual servers that
-differ in addresses and ports only are one family (``transfer/families.py``): ten thousand are run at once.
+differ in addresses and ports only are one family (``transfer/netfilter/families.py``): ten thousand are run at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from analyzer.facts.ipvs import Forwarding, RealServer, VirtualServerFact
 from analyzer.ranges import Ranges, normalised, single
-from analyzer.transfer.families import FEW, Enter, Family, Into, Row, Same, Step
 from analyzer.transfer.ir import (
     ALWAYS,
     BALANCED_STATUS,
@@ -32,6 +31,7 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
+from analyzer.transfer.netfilter.families import FEW, Enter, Family, Into, Row, Same, Step
 
 TCP, UDP, FTP = 6, 17, 21
 DATA_PORTS: Ranges = ((20, 20), (1024, 65535))

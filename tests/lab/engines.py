@@ -9,8 +9,8 @@ from analyzer.addresses import Address
 from analyzer.api import Capture
 from analyzer.findings import Verdict
 from analyzer.query.endpoints import endpoints, entrance
-from analyzer.solve.concrete import Flow
 from analyzer.solve.packet import Fate, Trace
+from analyzer.solve.walk.concrete import Flow
 from analyzer.transfer.graph import NetworkProgram
 from tests.lab.build import Lab
 from tests.lab.plan import NODE_PORTS, POD_PORTS, Service

@@ -18,8 +18,8 @@ from analyzer.query.ask.answers import Alike, Disagreement, Witness
 from analyzer.query.ask.asking import Asker
 from analyzer.query.ask.sides import host
 from analyzer.query.ask.traffic import alike, inside, ordinary, served
-from analyzer.solve.labels import Frame, Sought
-from analyzer.solve.symbolic_labels import Example, GaveUp, NoExample, exists
+from analyzer.solve.smt.labels import Frame, Sought
+from analyzer.solve.smt.symbolic_labels import Example, GaveUp, NoExample, exists
 
 MOST_FRAMES = 40_000
 BOTH, ALONE = "a truth table over the labels that matter, and Z3", "Z3"

@@ -96,7 +96,7 @@ def settle(question: Question) -> Answer:
         return conflict(question, members, competing) if competing else Possible()
     if greedy(asked, capacities):
         return Possible()
-    from analyzer.solve.symbolic_assignments import decide
+    from analyzer.solve.smt.assignments import decide
 
     found = decide(asked, capacities)
     if isinstance(found, str):

@@ -1,7 +1,7 @@
 """In which sense a suggested set of policies is the smallest, each as far as it is proved.
 
 - That no fewer NetworkPolicies can say it: a part of the cluster stands for it (one pod of those of a namespace that everybody treats alike, the addresses and flows that are told apart, in one family), and
-  Z3 is asked whether fewer could say that part, whatever selectors and blocks can say (``solve/symbolic_covers.py``). What fewer could say of the whole they could say of the part.
+  Z3 is asked whether fewer could say that part, whatever selectors and blocks can say (``solve/smt/covers.py``). What fewer could say of the whole they could say of the part.
 - Else, of the sets in which no pod has two policies for a direction that admit something, and one direction decides between pods: pods of one namespace of which different flows are wanted need different policies there, so that there
   are as many as such groups; a group that one selector cannot tell has no fewer than the selectors that it needs.
 """
@@ -18,7 +18,7 @@ from analyzer.query.suggest.selectors import Labels
 from analyzer.ranges import contains
 
 if TYPE_CHECKING:
-    from analyzer.solve.symbolic_covers import Board
+    from analyzer.solve.smt.covers import Board
 
 # So many pairs, times kinds of flows, times policies, are looked at in a second or two.
 MOST = 10_000
@@ -115,7 +115,7 @@ def packed(labels: Labels, left: list[int], others: int, most: int, taken: tuple
 
 def smallest(scene: Scene, count: int) -> bool:
     """Whether it is proved that fewer policies cannot say it."""
-    from analyzer.solve.symbolic_covers import fewer
+    from analyzer.solve.smt.covers import fewer
 
     if not count:
         return True
@@ -125,7 +125,7 @@ def smallest(scene: Scene, count: int) -> bool:
 
 def board_of(side: Side) -> Board:
     """The part of the cluster that stands for it."""
-    from analyzer.solve.symbolic_covers import Board, Pair
+    from analyzer.solve.smt.covers import Board, Pair
 
     subjects = [place for place in members(side.pods) if side.each[place].pods]
     others = [place for place, ends in enumerate(side.each) if ends.addresses and not ends.pods]

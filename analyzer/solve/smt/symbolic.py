@@ -1,0 +1,396 @@
+"""The reading of the language by Z3: guarded states whose fields are bit-vectors. The one file that imports z3.
+
+It is written from the language's definition, not from the sets: tests become formulas, ways that meet with equal fields become a
+disjunction of their guards. A box of values for each variable prunes what cannot be entered; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from analyzer.ranges import Ranges, intersection
+from analyzer.solve import states as at
+from analyzer.solve.sets import regions
+from analyzer.solve.smt import connections
+from analyzer.solve.smt.ways import (
+    Answer,
+    Formula,
+    Never,
+    Some,
+    Term,
+    TooMuch,
+    Unsettled,
+    Value,
+    Way,
+    alike,
+    essence,
+    hull,
+    narrowed,
+    put,
+    real,
+    values_of,
+)
+from analyzer.transfer import ir
+
+if TYPE_CHECKING:
+    import z3
+
+HOPS = 256
+WIDTH = {4: 48, 6: 128}
+Condition = tuple[ir.Field, int | str, bool]
+"""The field is equal (True) to a number or to a variable of the start, or differs (False)."""
+
+
+@dataclass(slots=True)
+class Encoder:
+    """Runs transfers of a program on guarded states."""
+
+    program: ir.Program
+    limit: int
+    made: int = 0
+    context: z3.Context = field(init=False)
+
+    def __post_init__(self) -> None:
+        import z3
+
+        self.context = z3.Context()
+
+    def solve(self, found: list[tuple[Formula, ...]], rlimit: int) -> Answer:
+        """Whether one of the conjunctions can hold."""
+        import z3
+
+        if not found:
+            return Never()
+        solver = z3.SolverFor("QF_BV", ctx=self.context)
+        solver.set("rlimit", rlimit)
+        solver.add(
+            z3.Or([z3.And([*parts, z3.BoolVal(True, self.context)]) for parts in found] + [z3.BoolVal(False, self.context)])
+        )
+        answer = solver.check()
+        if answer == z3.unsat:
+            return Never()
+        if answer != z3.sat:
+            return Unsettled(f"Z3 gave up ({solver.reason_unknown()})")
+        model = solver.model()
+        values = {str(name): model[name] for name in model.decls()}
+        return Some({name: value.as_long() for name, value in sorted(values.items()) if isinstance(value, z3.BitVecNumRef)})
+
+    def asked(self, way: Way, where: Sequence[Condition]) -> Iterator[Formula]:
+        """The conditions of a question, over the fields at the end."""
+        import z3
+
+        for name, wanted, equal in where:
+            other = self.variable(wanted, 128 if self.program.family == 6 else 32) if isinstance(wanted, str) else wanted
+            same = self.same(way, way.env[at.INDEX[name]], other)
+            yield z3.BoolVal(same == equal, self.context) if isinstance(same, bool) else (same if equal else z3.Not(same))
+
+    def variable(self, name: str, width: int) -> Term:
+        """A variable: a bit-vector of its own width, zeros above."""
+        import z3
+
+        return Term(name, z3.ZeroExt(WIDTH[self.program.family] - width, z3.BitVec(name, width, self.context)))
+
+    def explore(self, starts: Iterable[tuple[ir.Point, regions.State]]) -> list[tuple[ir.Exit, Way]]:
+        """The guarded states of all exits that are not ``Goto``."""
+        return self.followed((point, self.begun(state)) for point, state in starts)
+
+    def followed(self, starts: Iterable[tuple[ir.Point, Way]]) -> list[tuple[ir.Exit, Way]]:
+        """The same, from guarded states."""
+        waiting: dict[ir.Point, list[Way]] = {}
+        for point, begun in starts:
+            waiting.setdefault(point, []).append(begun)
+        results: list[tuple[ir.Exit, Way]] = []
+        while waiting:
+            point = next(iter(waiting))
+            for way in self.met(waiting.pop(point)):
+                if way.hops > HOPS:
+                    results.append((ir.Drop("the packet goes in circles"), way))
+                    continue
+                for left, after in self.run(self.program.at(point), way._replace(hops=way.hops + 1)):
+                    if isinstance(left, ir.Goto):
+                        waiting.setdefault(left.point, []).append(after)
+                    else:
+                        results.append((left or ir.Return(), after))
+        return results
+
+    def begun(self, state: regions.State) -> Way:
+        """The guarded state of a set of states: its ranges and what ties variables together are the guard."""
+        import z3
+
+        if any(item.guards for item in state.connections):
+            raise TooMuch("connections of united sets are not given to Z3")
+        wide = 128 if self.program.family == 6 else 32
+        box = regions.variables(state)
+        terms = {name: self.variable(name, wide) for name in box}
+        terms |= {pair.right: self.variable(pair.right, wide) for pair in state.together if pair.equal}
+        value: Callable[[int | str], Value] = lambda item: terms[item] if isinstance(item, str) else item  # noqa: E731
+        guard = [self.among(terms[name].bits, ranges) for name, ranges in state.region.items()]
+        guard += [z3.Or([self.row(terms, joint.names, row) for row in joint.rows]) for joint in state.joints]
+        for left, right, equal in state.together:
+            same = terms[left].bits == terms[right].bits
+            guard.append(same if equal else z3.Not(same))
+        known: tuple[at.Connection[Value], ...] = tuple(
+            at.Connection(
+                item.scope, at.Tuple(*map(value, item.original)), at.Tuple(*map(value, item.reply)), value(item.mark), *item[4:]
+            )
+            for item in state.connections
+        )
+        frames = tuple(tuple(map(value, frame)) for frame in state.frames)
+        env = tuple(map(value, state.env))
+        return Way(z3.And([*guard, z3.BoolVal(True, self.context)]), box, env, frames, known, state.current, state.fresh)
+
+    def row(self, terms: Mapping[str, Term], names: Sequence[str], row: Sequence[Ranges]) -> Formula:
+        """The variables are in the ranges of a row."""
+        return self.joined([self.among(terms[name].bits, ranges) for name, ranges in zip(names, row, strict=True)], True)
+
+    def met(self, ways: list[Way]) -> list[Way]:
+        """Ways with the same fields become one: either guard holds."""
+        import z3
+
+        if len(ways) < 2:
+            return ways
+        groups: dict[object, list[Way]] = {}
+        for way in ways:
+            groups.setdefault(essence(way), []).append(way)
+        result = []
+        for group in groups.values():
+            first = group[0]
+            if len(group) > 1:
+                guard = z3.Or([way.guard for way in group])
+                first = first._replace(guard=guard, box=hull(group), hops=max(way.hops for way in group))
+            result.append(first)
+        return result
+
+    def among(self, bits: Formula, ranges: Ranges) -> Formula:
+        """The bits are in the ranges; a prefix compares the bits that it fixes."""
+        import z3
+
+        return z3.Or([*(self.between(bits, low, high) for low, high in ranges), z3.BoolVal(False, self.context)])
+
+    def between(self, bits: Formula, low: int, high: int) -> Formula:
+        """The bits are in one range."""
+        import z3
+
+        free = (high - low + 1).bit_length() - 1
+        if high - low + 1 == 1 << free and not low & ((1 << free) - 1):
+            return z3.Extract(bits.size() - 1, free, bits) == low >> free
+        return z3.And(z3.UGE(bits, low), z3.ULE(bits, high))
+
+    def same(self, way: Way, left: Value, right: Value) -> Formula:
+        """Whether two values are equal."""
+        if isinstance(left, int):
+            left, right = right, left
+        if isinstance(left, int):
+            return left == right
+        if isinstance(right, int):
+            ways = intersection(way.box[left.name], ((right, right),)) if left.name in way.box else ((right, right),)
+            return left.bits == right if ways else False
+        if left.name and left.name == right.name:
+            return True
+        if left.name in way.box and right.name in way.box and not intersection(way.box[left.name], way.box[right.name]):
+            return False
+        return left.bits == right.bits
+
+    def formula(self, match: ir.Match, way: Way) -> Formula:
+        """The match as a formula over the fields."""
+        import z3
+
+        match match:
+            case ir.In(name, ranges):
+                value = way.env[at.INDEX[name]]
+                if isinstance(value, int):
+                    return any(low <= value <= high for low, high in ranges)
+                own = way.box.get(value.name)
+                if own is not None and (common := intersection(own, ranges)) in ((), own):
+                    return bool(common)
+                return self.among(value.bits, ranges)
+            case ir.Bits(name, mask, wanted):
+                value = way.env[at.INDEX[name]]
+                return value & mask == wanted if isinstance(value, int) else value.bits & self.number(mask) == self.number(wanted)
+            case ir.Opaque(text):
+                return z3.Bool(f"opaque: {text}", self.context)
+            case ir.Not(inner):
+                held = self.formula(inner, way)
+                return not held if isinstance(held, bool) else z3.Not(held)
+            case ir.All(matches) | ir.Any(matches):
+                return self.joined([self.formula(item, way) for item in matches], isinstance(match, ir.All))
+
+    def joined(self, parts: list[Formula], every: bool) -> Formula:
+        """All of the parts, or any."""
+        import z3
+
+        if any(part is not every for part in parts if isinstance(part, bool)):
+            return not every
+        open_parts = [part for part in parts if not isinstance(part, bool)]
+        if not open_parts:
+            return every
+        return open_parts[0] if len(open_parts) == 1 else (z3.And(open_parts) if every else z3.Or(open_parts))
+
+    def number(self, value: int) -> Formula:
+        """A constant."""
+        import z3
+
+        return z3.BitVecVal(value, WIDTH[self.program.family], self.context)
+
+    def branch(self, match: ir.Match, way: Way) -> tuple[Way | None, Way | None]:
+        """The way where the match holds, and where not; None where there is no such way."""
+        held = self.formula(match, way)
+        yes, no = self.fork(way, held)
+        yes = yes._replace(box=narrowed(match, way, True)) if yes is not None else None
+        no = no._replace(box=narrowed(match, way, False)) if no is not None else None
+        return real(yes), real(no)
+
+    def fork(self, way: Way, held: Formula) -> tuple[Way | None, Way | None]:
+        """The way where a formula holds, and where not."""
+        import z3
+
+        if isinstance(held, bool):
+            return (way, None) if held else (None, way)
+        self.made += 1
+        if self.made > self.limit:
+            raise TooMuch(f"more than {self.limit} ways have to be told apart")
+        return way._replace(guard=z3.And(way.guard, held)), way._replace(guard=z3.And(way.guard, z3.Not(held)))
+
+    def run(self, transfer: ir.Transfer, way: Way) -> list[tuple[ir.Exit | None, Way]]:
+        """The guarded states that may follow, each with its exit; None: it continues."""
+        match transfer:
+            case ir.If():
+                return self.alternatives(transfer, way)
+            case ir.Seq(parts):
+                return self.sequence(parts, way)
+            case ir.Table():
+                return self.table(transfer, way)
+            case ir.Alt(branches):
+                return [item for branch in branches for item in self.run(branch, way)]
+            case ir.Call(point):
+                return self.inside(self.program.at(point), way, ir.Return())
+            case ir.Hook(body):
+                return self.inside(body, way, ir.Accept())
+            case ir.End(left):
+                return [(left, way)]
+            case ir.Decapsulate() if not way.frames:
+                return [(at.NO_PAYLOAD, way)]
+            case ir.Translate():
+                return connections.translate(self, transfer, way)
+            case ir.Rewrite():
+                return [(ir.Accept(), after) for after in connections.rewrite(self, transfer, way)]
+            case ir.Track(scope):
+                return [(None, after) for after in connections.track(self, scope, way)]
+            case ir.Retrace():
+                return [(None, after) for after in connections.retraced(self, way)]
+            case ir.Note(scope, values):
+                return [(None, after) for after in connections.noted(self, scope, values, way)]
+            case ir.IfNoted(scope, values):
+                both = zip((transfer.then, transfer.otherwise), connections.recalled(self, scope, values, way), strict=True)
+                return [item for then, one in both if one is not None for item in self.run(then, one)]
+            case _:
+                return [(None, after) for after in self.step(transfer, way)]
+
+    def alternatives(self, transfer: ir.If, way: Way) -> list[tuple[ir.Exit | None, Way]]:
+        """Branches; a chain of alternatives is followed in a loop."""
+        result: list[tuple[ir.Exit | None, Way]] = []
+        step: ir.Transfer = transfer
+        while isinstance(step, ir.If):
+            yes, no = self.branch(step.match, way)
+            result += self.run(step.then, yes) if yes is not None else []
+            if no is None:
+                return result
+            step, way = step.otherwise, no
+        return result + self.run(step, way)
+
+    def inside(self, body: ir.Transfer, way: Way, end: ir.Exit) -> list[tuple[ir.Exit | None, Way]]:
+        """The body; what leaves by ``end``, or at the end, goes on as one."""
+        results = self.run(body, way)
+        on = self.met([after for left, after in results if left is None or left == end])
+        return [item for item in results if item[0] is not None and item[0] != end] + [(None, after) for after in on]
+
+    def table(self, transfer: ir.Table, way: Way) -> list[tuple[ir.Exit | None, Way]]:
+        """The parts that matter to the destinations, chosen again whenever the destination has changed."""
+        result: list[tuple[ir.Exit | None, Way]] = []
+        waiting = [(0, way)]
+        while waiting:
+            start, way = waiting.pop()
+            indexes = [index for index in transfer.select(values_of(way, way.env[at.DESTINATION])) if index >= start]
+            for index in indexes:
+                results = self.run(transfer.parts[index], way)
+                result += [item for item in results if item[0] is not None]
+                on = self.met([after for left, after in results if left is None])
+                if len(on) != 1 or not alike(on[0].env[at.DESTINATION], way.env[at.DESTINATION]):
+                    waiting += [(index + 1, after) for after in on]
+                    break
+                way = on[0]
+            else:
+                result.append((None, way))
+        return result
+
+    def sequence(self, parts: Sequence[ir.Transfer], way: Way) -> list[tuple[ir.Exit | None, Way]]:
+        """One part after the other, while they continue."""
+        ways = [way]
+        left: list[tuple[ir.Exit | None, Way]] = []
+        for part in parts:
+            results = [item for way in ways for item in self.run(part, way)]
+            ways = [after for exit, after in results if exit is None]
+            left += [item for item in results if item[0] is not None]
+            if len(ways) > 1:
+                ways = self.met(ways)
+            if not ways:
+                return left
+        return left + [(None, way) for way in ways]
+
+    def step(
+        self,
+        transfer: ir.Assign | ir.Copy | ir.SetBits | ir.Merge | ir.Choose | ir.Confirm | ir.Encapsulate | ir.Decapsulate,
+        way: Way,
+    ) -> list[Way]:
+        """What always continues."""
+        match transfer:
+            case ir.Assign(name, value):
+                return [put(way, at.INDEX[name], value)]
+            case ir.Copy(name, origin):
+                return [put(way, at.INDEX[name], way.env[at.INDEX[origin]])]
+            case ir.SetBits(name, mask, bits):
+                return [put(way, at.INDEX[name], self.mixed(way.env[at.INDEX[name]], mask, bits, -1))]
+            case ir.Merge(name, mask, origin, origin_mask):
+                other = way.env[at.INDEX[origin]]
+                return [put(way, at.INDEX[name], self.mixed(way.env[at.INDEX[name]], mask, other, origin_mask))]
+            case ir.Choose(name, ranges):
+                after, some = self.chosen(way, ranges) if ranges else (way, 0)
+                return [put(after, at.INDEX[name], some)] if ranges else []
+            case ir.Confirm(scope):
+                return [connections.confirmed(way, scope)]
+            case ir.Decapsulate():
+                inner = tuple(0 if i in at.OF_CONNECTION or i == at.MARK else value for i, value in enumerate(way.frames[-1]))
+                return [way._replace(env=inner, frames=way.frames[:-1], current=-1)]
+            case ir.Encapsulate(fields):
+                return [self.wrapped(way, fields)] if all(ranges for _, ranges in fields) else []
+
+    def wrapped(self, way: Way, fields: tuple[tuple[ir.Field, Ranges], ...]) -> Way:
+        """The packet inside another one."""
+        env = tuple(value if i == at.MARK else 0 for i, value in enumerate(way.env))
+        outer = way._replace(env=env, frames=(*way.frames, way.env), current=-1)
+        for name, ranges in fields:
+            outer, value = self.chosen(outer, ranges)
+            outer = put(outer, at.INDEX[name], value)
+        return outer
+
+    def chosen(self, way: Way, ranges: Ranges) -> tuple[Way, Value]:
+        """A new variable in the ranges."""
+        import z3
+
+        if len(ranges) != 1 or ranges[0][0] != ranges[0][1]:
+            name = f"choice {way.fresh}"
+            term = self.variable(name, 128 if self.program.family == 6 else 32)
+            guard = z3.And(way.guard, self.among(term.bits, ranges))
+            return way._replace(guard=guard, box={**way.box, name: ranges}, fresh=way.fresh + 1), term
+        return way, ranges[0][0]
+
+    def mixed(self, value: Value, mask: int, other: Value, other_mask: int) -> Value:
+        """``(value & ~mask) ^ (other & other_mask)``."""
+        if isinstance(value, int) and isinstance(other, int):
+            return (value & ~mask) ^ (other & other_mask)
+        all_ones = (1 << WIDTH[self.program.family]) - 1
+        left = self.number(value) if isinstance(value, int) else value.bits
+        right = self.number(other) if isinstance(other, int) else other.bits
+        return Term("", (left & self.number(~mask & all_ones)) ^ (right & self.number(other_mask & all_ones)))

@@ -1,0 +1,1 @@
+"""Cilium's programs by their maps, for one packet."""

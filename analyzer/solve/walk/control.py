@@ -1,0 +1,123 @@
+"""Traffic control: the filters of a device's ingress and egress hooks (``tcf_classify``, net/sched/cls_u32.c, act_mirred.c, act_gact.c)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from analyzer.facts.system import FilterFact, Mirred, OtherAction
+from analyzer.model.actions import Effect, effect
+from analyzer.model.network import Interface
+from analyzer.solve.packet import PICKED, Packet
+from analyzer.solve.walk import links
+from analyzer.solve.walk.index import Space
+from analyzer.solve.walk.netfilter.hooks import HookPacket
+from analyzer.solve.walk.state import Endings, Frame, Question, Walk
+
+PROTOCOLS = {4: ("all", "ip"), 6: ("all", "ipv6")}
+
+
+def filtered(walk: Walk, space: Space, at: Interface, frame: Frame, hook: str) -> Endings | None:
+    """The endings when a filter takes the frame; None: it goes on."""
+    filters = space.filters.get((at.device, hook))
+    if not filters:
+        walk.taken_for_granted(space, "tc-filter")
+        return None
+    for fact in filters:
+        if not concerns(fact, frame) or not holds(walk, space, fact, frame):
+            continue
+        outcome = act(walk, space, at, fact, frame)
+        if outcome is not Effect.CONTINUE:
+            return None if outcome is Effect.PASS else outcome
+    return None
+
+
+def redirects(space: Space, device: str) -> bool:
+    """Whether tc takes every frame that comes in on a device elsewhere."""
+    filters = space.filters.get((device, "ingress"), ())
+    return any(
+        fact.everything and fact.protocol == "all" and isinstance(action, Mirred) and action.redirect
+        for fact in filters
+        for action in fact.actions
+    )
+
+
+def concerns(fact: FilterFact, frame: Frame) -> bool:
+    """Whether the filter's protocol is the frame's."""
+    if isinstance(frame.load, Question):
+        wanted = ("all", "arp") if frame.load.target.family == 4 else PROTOCOLS[6]
+        return fact.protocol in wanted
+    return fact.protocol in PROTOCOLS[frame.load.packet.family]
+
+
+def holds(walk: Walk, space: Space, fact: FilterFact, frame: Frame) -> bool:
+    """Whether the filter matches: u32's words are compared, what is not understood is asked."""
+    if fact.everything:
+        return True
+    if fact.everything is False and isinstance(frame.load, HookPacket):
+        known = [word(frame.load.packet, offset) for _, _, offset in fact.keys]
+        if all(value is not None and mask & valid == mask for (_, mask, _), (value, valid) in zip(fact.keys, known, strict=True)):
+            return all((value ^ wanted) & mask == 0 for (wanted, mask, _), (value, _) in zip(fact.keys, known, strict=True))
+    text = f"the tc filter {fact.classifier} of {space.place} {fact.device} {fact.hook} does not match the packet"
+    return not walk.oracle.test(text, fact.at, "a classifier that is not walked")
+
+
+def word(packet: Packet, offset: int) -> tuple[int, int]:
+    """The 32-bit word of an IP packet at an offset, and which of its bits are known."""
+    if packet.family == 4:
+        known = {8: (packet.protocol << 16, 0x00FF0000), 12: (packet.source, 0xFFFFFFFF), 16: (packet.destination, 0xFFFFFFFF)}
+        ports = 20
+    else:
+        known = {4: (packet.protocol << 8, 0x0000FF00)}
+        for start, value in ((8, packet.source), (24, packet.destination)):
+            for part in range(4):
+                known[start + 4 * part] = (value >> (96 - 32 * part) & 0xFFFFFFFF, 0xFFFFFFFF)
+        ports = 40
+    if packet.source_port < PICKED and packet.destination_port < PICKED:
+        known[ports] = (packet.source_port << 16 | packet.destination_port, 0xFFFFFFFF)
+    return known.get(offset, (0, 0))
+
+
+def act(
+    walk: Walk, space: Space, at: Interface, fact: FilterFact, frame: Frame
+) -> Endings | Literal[Effect.PASS, Effect.CONTINUE]:
+    """The filter's actions in order: the frame's end, or it passes, or the next filter is asked."""
+    for action in fact.actions:
+        match action:
+            case Mirred(redirect=True, ingress=ingress, device=device):
+                way = "into" if ingress else "out of"
+                what = f"tc takes what comes {'in on' if fact.hook == 'ingress' else 'out of'} {at.device} {way} {device}"
+                walk.tell(at.scope, "tc", what, fact.at, links.packet_of(frame))
+                return redirected(walk, at, device, ingress, frame)
+            case Mirred():
+                continue
+            case OtherAction():
+                ended = other(walk, space, at, fact, action)
+                if ended is not Effect.PIPE:
+                    return ended
+    return Effect.PASS if fact.actions else Effect.CONTINUE
+
+
+def redirected(walk: Walk, at: Interface, device: str, ingress: bool, frame: Frame) -> Endings:
+    """``tcf_mirred_act``: the connection is forgotten, the mark stays."""
+    load = frame.filtered
+    if load is not None:
+        frame = frame.carrying(HookPacket(load.packet), False)
+    target = Interface(at.scope, device)
+    return links.arrive(walk, target, frame) if ingress else links.transmit(walk, target, frame)
+
+
+def other(
+    walk: Walk, space: Space, at: Interface, fact: FilterFact, action: OtherAction
+) -> Endings | Literal[Effect.PASS, Effect.PIPE, Effect.CONTINUE]:
+    """Dropping and passing are known; what else an action does is asked."""
+    match effect(action):
+        case Effect.DROP:
+            return walk.drop(at.scope, f"a tc filter of {at} drops what comes by ({fact.hook})", fact.at)
+        case Effect.OPEN:
+            name = action.name
+            question = f"the tc action {name} of {space.place} {at.device} {fact.hook} lets the packet pass unchanged"
+            if walk.oracle.test(question, fact.at, f"what {name} does"):
+                return Effect.PIPE
+            return walk.undecided(f"the tc action {name} of {at} may drop or change the packet", fact.at, f"what {name} does")
+        case known:
+            return known

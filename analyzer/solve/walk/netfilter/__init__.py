@@ -1,0 +1,1 @@
+"""The netfilter hooks of a namespace, iptables rules and connection tracking, for one packet."""

@@ -1,0 +1,370 @@
+"""The netfilter hooks of a network namespace, walked by one packet over the records of its rulesets.
+
+``HookTables.of`` prepares a namespace once per family; ``run_hook`` takes one packet through one hook: the base chains of the tables of both back ends and
+native nft chains in the order of the kernel's priorities (``enum nf_ip_hook_priorities``), conntrack and address translation in between. Where both
+back ends have a chain at one priority, the nft back end's goes first; no capture tells the order in which they were registered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from analyzer.facts.netfilter import NftChainFact, RulesetFact
+from analyzer.model.network import Namespace
+from analyzer.solve.packet import Packet
+from analyzer.solve.walk.netfilter.chains import walk
+from analyzer.solve.walk.netfilter.state import (
+    Connection,
+    Connections,
+    Flow,
+    Hook,
+    HookPacket,
+    HookResult,
+    Judgement,
+    Surroundings,
+    Tracked,
+)
+from analyzer.solve.walk.netfilter.tables import ReadyChain, Table
+from analyzer.solve.walk.netfilter.tracking import bound, confirm, manipulated, track, undecided
+from analyzer.solve.walk.netfilter.visit import ACCEPTED, Sets, Stop, Visit
+from analyzer.solve.walk.nft.tables import NativeChain, native_chains
+from analyzer.solve.walk.oracle import Oracle
+
+__all__ = [
+    "Connection",
+    "Connections",
+    "Flow",
+    "Hook",
+    "HookPacket",
+    "HookResult",
+    "HookTables",
+    "Judgement",
+    "Surroundings",
+    "Tracked",
+    "run_hook",
+]
+
+TRACK, CONFIRM, TRANSLATE_DESTINATION, TRANSLATE_SOURCE = -200, 1 << 31, -100, 100
+PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
+# The nft back end puts this table behind source NAT (iptables/nft.c ``xtables_ipv4``); ``nft list ruleset`` shows it.
+SECURITY_OF_NFT = 150
+HOOKS_OF = {
+    "raw": (Hook.PREROUTING, Hook.OUTPUT),
+    "mangle": tuple(Hook),
+    "nat": (Hook.PREROUTING, Hook.INPUT, Hook.OUTPUT, Hook.POSTROUTING),
+    "filter": (Hook.INPUT, Hook.FORWARD, Hook.OUTPUT),
+    "security": (Hook.INPUT, Hook.FORWARD, Hook.OUTPUT),
+}
+NATIVE_HOOKS = {**{hook.value.lower(): hook for hook in Hook}, "ingress": Hook.PREROUTING, "egress": Hook.POSTROUTING}
+EARLY = ("ingress", "egress")
+FAMILIES = {4: ("ip", "inet", "netdev"), 6: ("ip6", "inet", "netdev")}
+Based = tuple[Table, ReadyChain]
+"""A table, and its base chain at a hook."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableStep:
+    """The base chain of a table that is no nat table."""
+
+    table: Table
+    base: ReadyChain
+
+
+@dataclass(frozen=True, slots=True)
+class TrackStep:
+    """Conntrack looks at the packet."""
+
+
+@dataclass(frozen=True, slots=True)
+class NativeStep:
+    """A native base chain that is no nat chain."""
+
+    native: NativeChain
+
+
+@dataclass(frozen=True, slots=True)
+class TranslateStep:
+    """The nat chains with their priorities, in their order: whatever these are, the kernel calls all of them at one priority
+    (nf_nat_core.c ``nf_nat_register_fn``)."""
+
+    destination: bool
+    chains: tuple[tuple[int, TableStep | NativeStep], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmStep:
+    """The packet's new connection is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadStep:
+    """Something that sees the packet and is not walked: a native nft chain of a device, or a ruleset that was not captured."""
+
+    words: str
+    settle: str
+    fact: NftChainFact | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceStep:
+    """IPVS looks at the packet: whether it is a real server's answer (``ip_vs_out_hook``), or is to be balanced (``ip_vs_in_hook``)."""
+
+    answers: bool
+
+
+Step = TableStep | NativeStep | TrackStep | TranslateStep | ConfirmStep | UnreadStep | BalanceStep
+
+
+@dataclass(frozen=True, slots=True)
+class HookTables:
+    """What a namespace's hooks run, for one family; make it once and keep it for all walks.
+
+    ``idle``: there is no chain at any hook. Nothing then sees or changes a packet, nor does anything see what conntrack says of it: with no translated
+    connection every tuple is its own, and null bindings keep it (``nf_nat_used_tuple``)."""
+
+    namespace: Namespace
+    family: int
+    place: str
+    steps: Mapping[Hook, tuple[Step, ...]]
+    sets: Sets = field(compare=False, repr=False)
+    assumptions: tuple[str, ...] = ()
+    idle: bool = False
+
+    @staticmethod
+    def of(namespace: Namespace, family: int) -> HookTables:
+        """The hooks of a namespace."""
+        place = str(namespace.scope)
+        tables = tuple(tables_of(namespace, family))
+        steps = {hook: steps_of(namespace, tables, family, hook, place) for hook in Hook}
+        granted = tuple(taken_for_granted(namespace, place))
+        idle = not any(acts(step) for found in steps.values() for step in found)
+        return HookTables(namespace, family, place, steps, Sets(namespace), granted, idle)
+
+
+def acts(step: Step) -> bool:
+    """Whether a step has chains, or may have some that are not known."""
+    return isinstance(step, TableStep | NativeStep | UnreadStep | BalanceStep) or (
+        isinstance(step, TranslateStep) and bool(step.chains)
+    )
+
+
+def steps_of(namespace: Namespace, tables: tuple[Table, ...], family: int, hook: Hook, place: str) -> tuple[Step, ...]:
+    """The hook's steps in the order of their priorities."""
+    steps = [(-1 << 31, step) for step in missing(namespace, family, place)]
+    steps += plain_steps(tables, hook)
+    natives = tuple(native_chains(namespace, FAMILIES[family], hook))
+    steps += [(native.base.priority, NativeStep(native)) for native in natives if native.base.kind != "nat"]
+    steps += unread_chains(namespace, family, hook, place)
+    if hook in (Hook.PREROUTING, Hook.OUTPUT):
+        steps.append((TRACK, TrackStep()))
+    if hook in (Hook.INPUT, Hook.POSTROUTING):
+        steps.append((CONFIRM, ConfirmStep()))
+    if hook in HOOKS_OF["nat"]:
+        destination = hook in (Hook.PREROUTING, Hook.OUTPUT)
+        own = TRANSLATE_DESTINATION if destination else TRANSLATE_SOURCE
+        chains: list[tuple[int, TableStep | NativeStep]] = [(own, TableStep(*found)) for found in based(tables, "nat", hook)]
+        chains += [(native.base.priority, NativeStep(native)) for native in natives if native.base.kind == "nat"]
+        steps.append((own, TranslateStep(destination, tuple(sorted(chains, key=lambda item: item[0])))))
+    if any(fact.family == family for fact in namespace.virtual_servers):
+        steps += BALANCING.get(hook, ())
+    return tuple(step for _, step in sorted(steps, key=lambda item: item[0]))
+
+
+BALANCING: Mapping[Hook, tuple[tuple[int, Step], ...]] = {
+    Hook.INPUT: ((98, BalanceStep(True)), (99, BalanceStep(False))),
+    Hook.FORWARD: ((100, BalanceStep(True)),),
+    Hook.OUTPUT: ((-99, BalanceStep(True)), (-98, BalanceStep(False))),
+}
+"""IPVS's place among the hooks (``ip_vs_ops4`` and ``ip_vs_ops6`` of net/netfilter/ipvs/ip_vs_core.c)."""
+
+
+def missing(namespace: Namespace, family: int, place: str) -> Iterator[Step]:
+    """Rulesets that were not captured: what they do to a packet is not known."""
+    keys = [f"netfilter/{family}"]
+    if namespace.gaps.get("netfilter-legacy"):
+        keys.append("netfilter-legacy")
+    for key in keys:
+        if words := namespace.missing.get(key):
+            yield UnreadStep(
+                f"the netfilter rules of {place} that were not captured let the packet pass unchanged ({words})", words
+            )
+
+
+def taken_for_granted(namespace: Namespace, place: str) -> Iterator[str]:
+    """What is assumed of rulesets that were not captured and of which nothing tells that they exist."""
+    if words := namespace.missing.get("nft"):
+        yield f"{place} has no nft chains but those of iptables ({words})"
+    if (words := namespace.missing.get("netfilter-legacy")) and not namespace.gaps.get("netfilter-legacy"):
+        yield f"{place} has no rules in the legacy back end of iptables ({words})"
+
+
+def tables_of(namespace: Namespace, family: int) -> Iterator[Table]:
+    """The tables of each back end, those of the nft one first."""
+    rulesets: list[RulesetFact] = sorted(namespace.rulesets, key=lambda fact: fact.backend != "nft")
+    for ruleset in rulesets:
+        if ruleset.family == family:
+            yield from (Table(name, chains, ruleset.backend) for name, chains in ruleset.tables.items())
+
+
+def plain_steps(tables: tuple[Table, ...], hook: Hook) -> Iterator[tuple[int, Step]]:
+    """The tables but nat that have a base chain at the hook."""
+    for name, priority in PRIORITIES.items():
+        if hook in HOOKS_OF[name]:
+            for table, base in based(tables, name, hook):
+                yield SECURITY_OF_NFT if (name, table.backend) == ("security", "nft") else priority, TableStep(table, base)
+
+
+def based(tables: tuple[Table, ...], name: str, hook: Hook) -> Iterator[Based]:
+    """The tables of this name whose base chain at the hook can do anything."""
+    for table in tables:
+        base = table.chain(hook.value) if table.name == name else None
+        if base is not None and (base.rules or base.chain.policy == "DROP"):
+            yield table, base
+
+
+def unread_chains(namespace: Namespace, family: int, hook: Hook, place: str) -> Iterator[tuple[int, Step]]:
+    """Native chains that are not walked and can do more than accept: those of devices, and those of which the table is not known."""
+    known = {(table.family, table.name) for table in namespace.nft_tables}
+    for fact in namespace.nft_chains:
+        early = fact.hook.lower() in EARLY
+        if fact.inert or fact.family not in FAMILIES[family] or NATIVE_HOOKS.get(fact.hook.lower()) is not hook:
+            continue
+        if early or (fact.family, fact.table) not in known:
+            words = f"the nft chain {fact.family} {fact.table} {fact.name} of {place} lets the packet pass unchanged"
+            priority = -1 << 30 if fact.hook.lower() == "ingress" else 0
+            yield priority or fact.priority, UnreadStep(words, "rules of native nft chains are not walked", fact)
+
+
+def run_hook(
+    tables: HookTables,
+    hook: Hook,
+    arriving: HookPacket,
+    surroundings: Surroundings,
+    connections: Connections,
+    oracle: Oracle,
+    first: int = 0,
+) -> HookResult:
+    """Takes the packet through one hook. ``connections`` belongs to the walk (one for each namespace); confirmed connections are stored in it.
+    ``first`` is the step to begin with, where IPVS has looked at the packet in between."""
+    if tables.idle:
+        return HookResult(Judgement.ACCEPTED, arriving, assumptions=tables.assumptions)
+    visit = Visit(tables.place, hook, arriving.packet, arriving, arriving.tracked, tables.sets, surroundings, connections, oracle)
+    stop = ACCEPTED
+    for position, step in enumerate(tables.steps[hook][first:], first):
+        if isinstance(step, BalanceStep):
+            at = visit.at.after(visit.packet, visit.tracked)
+            given = (*tables.assumptions, *visit.assumptions)
+            return HookResult(
+                Judgement.BALANCING,
+                at,
+                hops=tuple(visit.hops),
+                assumptions=given,
+                resume=position + 1,
+                answers=step.answers,
+            )
+        stop = run_step(step, visit)
+        if stop is not ACCEPTED:
+            break
+    leaving = visit.at.after(visit.packet, visit.tracked)
+    assumptions = (*tables.assumptions, *visit.assumptions) if visit.assumptions else tables.assumptions
+    return HookResult(stop.judgement, leaving, stop.reason, stop.at, stop.answer, tuple(visit.hops), assumptions, stop.settle)
+
+
+def run_step(step: Step, visit: Visit) -> Stop:
+    """One step of a hook; ACCEPTED when the next may follow."""
+    match step:
+        case TableStep():
+            visit.table = step.table.name
+            return walk(step.table, step.base, visit)
+        case NativeStep():
+            from analyzer.solve.walk.nft.chains import walk_native  # few namespaces have native chains
+
+            return walk_native(step.native, visit)
+        case TrackStep():
+            if visit.tracked is None or visit.zone:
+                zone = "" if visit.zone == "0" else visit.zone
+                visit.tracked = track(visit.packet, visit.at.quoted, visit.connections, zone)
+        case TranslateStep():
+            return translate(step, visit)
+        case ConfirmStep():
+            visit.tracked = confirm(visit.tracked, visit.connections)
+        case UnreadStep():
+            return unread(step, visit)
+        case BalanceStep():
+            raise TypeError("IPVS is no step of a visit")
+    return ACCEPTED
+
+
+def unread(step: UnreadStep, visit: Visit) -> Stop:
+    """Asks whether what is not walked lets the packet pass. Nat chains are only asked where the connection is not decided yet."""
+    if (
+        step.fact is not None
+        and step.fact.kind == "nat"
+        and not undecided(visit.tracked, visit.hook in (Hook.PREROUTING, Hook.OUTPUT))
+    ):
+        return ACCEPTED
+    at = step.fact.at if step.fact else None
+    if visit.oracle.test(step.words, at, step.settle):
+        return ACCEPTED
+    reason = step.words.replace("lets the packet pass unchanged", "may drop or change the packet")
+    return Stop(
+        Judgement.UNKNOWN,
+        reason.replace("let the packet pass unchanged", "may drop or change the packet"),
+        at,
+        settle=step.settle,
+    )
+
+
+def translate(step: TranslateStep, visit: Visit) -> Stop:
+    """nf_nat_core.c ``nf_nat_inet_fn``: the chains decide for a connection's first packet, every packet is translated as decided."""
+    told = len(visit.hops)
+    if undecided(visit.tracked, step.destination):
+        stop = decide(step, visit)
+        if stop is not ACCEPTED:
+            return stop
+    if visit.tracked is None or visit.tracked.connection is None:
+        return ACCEPTED
+    before = visit.packet
+    visit.packet = manipulated(before, visit.tracked, visit.tracked.connection, step.destination)
+    if len(visit.hops) > told:
+        visit.hops[-1] = visit.hops[-1].left_by(visit.packet)
+    elif visit.packet is not before and visit.packet != before:
+        visit.tell("translated as its connection was", None)
+    return ACCEPTED
+
+
+def decide(step: TranslateStep, visit: Visit) -> Stop:
+    """Asks the nat chains in their order, those of equal priority each for itself; where none translates, the connection is bound to what it has."""
+    first, before = visit.tracked, visit.packet
+    options: list[tuple[Tracked, Packet]] = []
+    decided: tuple[int, object] = (0, None)
+    for priority, chain in step.chains:
+        if options and (priority != decided[0] or owner(chain) is decided[1]):
+            break
+        visit.tracked, visit.packet = first, before
+        stop = run_step(chain, visit)
+        if stop is not ACCEPTED:
+            return stop
+        if not undecided(visit.tracked, step.destination) and visit.tracked is not None:
+            decided = (priority, owner(chain))
+            options.append((visit.tracked, visit.packet))
+        elif not options:
+            first, before = visit.tracked, visit.packet
+    visit.tracked, visit.packet = chosen(options, visit) if options else (first, before)
+    if visit.tracked is not None and undecided(visit.tracked, step.destination) and visit.tracked.connection is not None:
+        visit.change_connection(bound(visit.tracked.connection, step.destination, visit.connections))
+    return ACCEPTED
+
+
+def owner(step: TableStep | NativeStep) -> object:
+    """The table of a nat chain: within one, the order in which chains were registered is known."""
+    return step.native.table.fact if isinstance(step, NativeStep) else step.table
+
+
+def chosen(options: list[tuple[Tracked, Packet]], visit: Visit) -> tuple[Tracked, Packet]:
+    """What the first nat chain decided; which one is first matters where both translate, and differently."""
+    if len(options) == 1 or options[0][0] == options[1][0]:
+        return options[0]
+    words = f"{visit.place}: of the nat chains of one priority, the one of the nft back end, or listed last, is asked first"
+    return options[0] if visit.oracle.test(words, None, "the order in which the tables were loaded") else options[1]

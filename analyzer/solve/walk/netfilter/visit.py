@@ -1,0 +1,87 @@
+"""The state of one packet's visit to one hook, while its chains are walked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from analyzer.model.changing import Changing, changing_sets
+from analyzer.model.network import Namespace
+from analyzer.solve.packet import Hop, Packet
+from analyzer.solve.walk.netfilter.sets import LookUp, look_up_of
+from analyzer.solve.walk.netfilter.state import Connection, Connections, Hook, HookPacket, Judgement, Surroundings, Tracked
+from analyzer.solve.walk.oracle import Oracle
+from analyzer.source import Span
+
+
+@dataclass(slots=True)
+class Sets:
+    """The IP sets of a namespace, prepared when they are first asked for."""
+
+    namespace: Namespace
+    prepared: dict[str, LookUp | None] = field(default_factory=dict)
+    _changing: dict[str, Changing] | None = None
+
+    @property
+    def changing(self) -> dict[str, Changing]:
+        """The sets that rules change."""
+        if self._changing is None:
+            self._changing = changing_sets(self.namespace)
+        return self._changing
+
+    def get(self, name: str) -> LookUp | None:
+        """The set's look-up table; None when it was not captured."""
+        if name not in self.prepared:
+            fact = self.namespace.sets.get(name)
+            self.prepared[name] = look_up_of(fact) if fact else None
+        return self.prepared[name]
+
+
+@dataclass(slots=True)
+class Visit:
+    """A packet at a hook: what matches look at and targets change."""
+
+    place: str
+    hook: Hook
+    packet: Packet
+    at: HookPacket
+    tracked: Tracked | None
+    sets: Sets
+    surroundings: Surroundings
+    connections: Connections
+    oracle: Oracle
+    table: str = ""
+    zone: str = ""
+    hops: list[Hop] = field(default_factory=list)
+    assumptions: list[str] = field(default_factory=list)
+    recent: dict[tuple[str, object], bool] = field(default_factory=dict)
+    jumps: int = 0
+
+    @property
+    def connection(self) -> Connection | None:
+        """The packet's connection."""
+        return self.tracked.connection if self.tracked else None
+
+    def change_connection(self, connection: Connection) -> None:
+        """Gives the connection a new state; a confirmed one changes for all its packets."""
+        if self.tracked is not None:
+            self.tracked = Tracked(self.tracked.state, connection, self.tracked.reply)
+            if connection.confirmed:
+                self.connections.store(connection)
+
+    def tell(self, what: str, at: Span | None) -> None:
+        """Adds a hop."""
+        self.hops.append(Hop(self.place, "netfilter", what, at, self.packet))
+
+
+class Stop(NamedTuple):
+    """The end of a base chain."""
+
+    judgement: Judgement
+    reason: str = ""
+    at: Span | None = None
+    answer: str = ""
+    settle: str = ""
+
+
+ACCEPTED = Stop(Judgement.ACCEPTED)

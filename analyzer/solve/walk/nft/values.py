@@ -1,0 +1,216 @@
+"""What the expressions of nft rules load from a packet (net/netfilter/nft_payload.c, nft_meta.c, nft_ct.c, nft_fib.c).
+
+None means that the packet has no such value: the rule ends there (NFT_BREAK), negated or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from analyzer.facts.matches import ReversePathMatch
+from analyzer.facts.nftables import Bitwise, Ct, Fib, Key, Meta, Payload, Pick, Selector
+from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, SYN, TCP, UDP, Packet
+from analyzer.solve.walk.netfilter.matches import SMALL
+from analyzer.solve.walk.netfilter.state import Connection, Hook
+from analyzer.solve.walk.netfilter.tracking import WITH_PORTS
+from analyzer.solve.walk.netfilter.visit import Visit
+from analyzer.solve.walk.nft.sets import Loaded, Unseen
+
+PROTOCOLS = {"tcp": TCP, "udp": UDP, "sctp": SCTP, "udplite": 136, "dccp": 33}
+STATES = {"INVALID": 1, "ESTABLISHED": 2, "RELATED": 4, "NEW": 8, "UNTRACKED": 64}
+ASSURED, SEEN_REPLY, CONFIRMED, SOURCE, DESTINATION = 4, 2, 8, 16, 32
+TYPES = {
+    "UNSPEC": 0, "UNICAST": 1, "LOCAL": 2, "BROADCAST": 3, "ANYCAST": 4, "MULTICAST": 5, "BLACKHOLE": 6, "UNREACHABLE": 7, "PROHIBIT": 8,
+}  # fmt: skip
+KINDS = {"unicast": 0, "broadcast": 1, "multicast": 2}
+FRAGMENT_OFFSET = 0x1FFF
+
+
+def load_all(key: Key, visit: Visit) -> tuple[Loaded, ...] | None:
+    """The values of a key's parts; None where the packet lacks one."""
+    found: list[Loaded] = []
+    for part in key:
+        value = load(part, visit)
+        if value is None:
+            return None
+        found.append(value)
+    return tuple(found)
+
+
+def load(selector: Selector, visit: Visit) -> Loaded | None:
+    """One value."""
+    match selector:
+        case Payload(protocol, name):
+            return payload(protocol, name, visit)
+        case Meta(key):
+            return META[key](visit)
+        case Ct():
+            return connection(selector, visit)
+        case Bitwise(of, mask, flip):
+            return masked(of, mask, flip, visit)
+        case Fib():
+            return fib(selector, visit)
+        case Pick(mode, modulus, offset):
+            return offset + visit.oracle.choose(modulus, f"{visit.place}: {mode} picks one of {modulus}")
+        case _:
+            return Unseen(selector.text)
+
+
+def masked(of: Payload | Meta | Ct, mask: int, flip: int, visit: Visit) -> Loaded | None:
+    """Some bits of a value. Packets are whole: their fragment offset is 0, whatever the flags beside it are."""
+    if of == Payload("ip", "frag-off") and not mask & ~FRAGMENT_OFFSET:
+        return flip if visit.packet.family == 4 else None
+    value = load(of, visit)
+    if isinstance(value, int) and value >= PICKED and is_port(of):
+        return Unseen("the port that was picked at random")
+    if isinstance(value, int):
+        if of == Ct("status") and mask & ASSURED and value & SEEN_REPLY:
+            return Unseen("the connection is ASSURED")
+        return (value & mask) ^ flip
+    return value
+
+
+def is_port(of: Selector) -> bool:
+    """Whether a value is a port, which a kernel may have picked at random."""
+    match of:
+        case Payload(_, "sport" | "dport") | Ct("proto-src" | "proto-dst"):
+            return True
+        case _:
+            return False
+
+
+def payload(protocol: str, name: str, visit: Visit) -> Loaded | None:
+    """nft_payload.c; a header's field asks for its protocol first (the dependency that nft adds and does not show)."""
+    packet = visit.packet
+    if protocol in ("ip", "ip6"):
+        return network(name, packet) if packet.family == (4 if protocol == "ip" else 6) else None
+    if protocol == "ether":
+        return ether(name, visit)
+    if protocol == "arp":
+        return None
+    if protocol in ("icmp", "icmpv6"):
+        wanted = ICMP if protocol == "icmp" else ICMPV6
+        return (packet.icmp_type if name == "type" else packet.icmp_code) if packet.protocol == wanted else None
+    if protocol == "th" and packet.protocol not in WITH_PORTS:
+        return Unseen(f"the bytes of {packet} where others have their {name}")
+    if protocol != "th" and packet.protocol != PROTOCOLS[protocol]:
+        return None
+    if name == "flags":
+        return packet.tcp_flags
+    return packet.source_port if name == "sport" else packet.destination_port
+
+
+def network(name: str, packet: Packet) -> Loaded:
+    """A field of the IP header."""
+    match name:
+        case "saddr":
+            return packet.source
+        case "daddr":
+            return packet.destination
+        case "protocol" | "nexthdr":
+            return packet.protocol
+        case "ttl" | "hoplimit":
+            return packet.ttl
+        case "length":
+            return whole(packet)
+        case "version":
+            return packet.family
+        case _:
+            return Unseen(f"ip {name}")
+
+
+def whole(packet: Packet) -> int:
+    """The length of the whole packet with its IP header (skb->len at the hooks of IP)."""
+    size = packet.size
+    if size is None:
+        size = SMALL.get(packet.protocol, 20) + (8 if packet.protocol == TCP and packet.tcp_flags & SYN else 0)
+    return size + (20 if packet.family == 4 else 40)
+
+
+def ether(name: str, visit: Visit) -> Loaded | None:
+    """The frame that brought the packet: none where no device did (``meta iiftype ether`` is asked first)."""
+    if visit.at.local or not visit.at.in_device:
+        return None
+    if name == "type":
+        return 0x800 if visit.packet.family == 4 else 0x86DD
+    if name == "saddr" and visit.at.source_mac is not None:
+        return visit.at.source_mac
+    return Unseen(f"ether {name}")
+
+
+def owner(visit: Visit) -> Loaded | None:
+    """nft_meta.c ``nft_meta_get_eval_skugid``: a packet without a local socket has none."""
+    return Unseen("the sending process") if visit.at.local else None
+
+
+META: Mapping[str, Callable[[Visit], Loaded | None]] = {
+    "mark": lambda visit: visit.packet.mark,
+    "iif": lambda visit: visit.at.in_device,
+    "iifname": lambda visit: visit.at.in_device,
+    "oif": lambda visit: visit.at.out_device,
+    "oifname": lambda visit: visit.at.out_device,
+    "l4proto": lambda visit: visit.packet.protocol,
+    "nfproto": lambda visit: 2 if visit.packet.family == 4 else 10,
+    "protocol": lambda visit: 0x800 if visit.packet.family == 4 else 0x86DD,
+    "pkttype": lambda visit: KINDS.get(visit.at.packet_type, 3),
+    "length": lambda visit: whole(visit.packet),
+    "skuid": owner,
+    "skgid": owner,
+}
+
+
+def connection(selector: Ct, visit: Visit) -> Loaded | None:
+    """nft_ct.c ``nft_ct_get_eval``: without a connection only the state can be read."""
+    if selector.key == "state":
+        return STATES[visit.tracked.state if visit.tracked else "INVALID"]
+    found = visit.connection
+    if found is None or visit.tracked is None:
+        return None
+    match selector.key:
+        case "status":
+            return status(found)
+        case "mark":
+            return found.mark
+        case "direction":
+            return int(visit.tracked.reply)
+        case "l3proto":
+            return 2 if visit.packet.family == 4 else 10
+        case "protocol":
+            return found.original.protocol
+        case "zone":
+            return int(found.zone or 0)
+        case _:
+            return end(selector, found, visit.packet.family)
+
+
+def status(found: Connection) -> int:
+    """The bits of ``ct status``."""
+    bits = SEEN_REPLY * found.seen_reply | CONFIRMED * found.confirmed
+    return bits | SOURCE * found.source_translated | DESTINATION * found.destination_translated
+
+
+def end(selector: Ct, found: Connection, family: int) -> Loaded | None:
+    """An address or a port of one of the connection's tuples."""
+    flow = found.reply if selector.direction == "reply" else found.original
+    name = selector.key
+    if name.startswith("ip"):
+        if family != (4 if name.startswith("ip ") else 6):
+            return None
+        return flow.source if name.endswith("saddr") else flow.destination
+    if flow.protocol not in WITH_PORTS:
+        return Unseen(f"ct {name}")
+    return flow.source_port if name == "proto-src" else flow.destination_port
+
+
+def fib(selector: Fib, visit: Visit) -> Loaded | None:
+    """nft_fib.c: the type of an address, or whether the way back leaves by the device that the packet came in by."""
+    flags = frozenset(selector.flags)
+    if selector.result == "type":
+        value = visit.packet.source if "saddr" in flags else visit.packet.destination
+        device = visit.at.in_device if "iif" in flags else visit.at.out_device if "oif" in flags else ""
+        return TYPES.get(visit.surroundings.address_type(value, device or None), 0)
+    answer = visit.surroundings.reverse_path
+    if not selector.present or "saddr" not in flags or answer is None or visit.hook is Hook.OUTPUT:
+        return Unseen(f"fib {' . '.join(selector.flags)} {selector.result}")
+    wanted = ReversePathMatch(loose="iif" not in flags, valid_mark="mark" in flags)
+    return int(answer(wanted, visit.at.with_packet(visit.packet)))

@@ -1,0 +1,1 @@
+"""Open vSwitch: its flows, actions and ports, for one packet."""

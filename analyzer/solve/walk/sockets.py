@@ -1,0 +1,54 @@
+"""The sockets of tunnels, which the kernel itself reads: what is no packet of a tunnel is dropped there, and nobody is told (drivers/net/vxlan/vxlan_core.c ``vxlan_rcv``:
+without the flag of a VNI, or with one that no device has; geneve.c ``geneve_udp_encap_recv``; drivers/net/wireguard/receive.c ``prepare_skb_header``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.facts.links import Geneve, Vxlan, Wireguard
+from analyzer.solve.packet import UDP
+from analyzer.solve.walk.ovs.tunnels import udp_port
+from analyzer.solve.walk.state import Delivered, Dropped, Walk
+from analyzer.solve.walk.tunnels import fits
+from analyzer.source import Scope, Span
+
+SWITCHED = ("geneve", "vxlan")
+
+
+def of_tunnel(walk: Walk, end: Delivered) -> Dropped | None:
+    """Why a packet that was sent to a tunnel's port is lost; None: the port is no tunnel's."""
+    packet = end.at.packet
+    for name, at in holders(walk, end) if packet.protocol == UDP else ():
+        words = (
+            f"UDP port {packet.destination_port} of {end.scope} is that of the tunnel {name}, and this is no packet of a tunnel"
+        )
+        return Dropped(words, at, hops=tuple(walk.hops))
+    return None
+
+
+def holders(walk: Walk, end: Delivered) -> Iterator[tuple[str, Span | None]]:
+    """The tunnels whose socket has the packet's port."""
+    packet = end.at.packet
+    for one in walk.index.tunnels.get(end.scope, ()):
+        link = walk.index.link(one)
+        match link.kind if link is not None and link.up else None:
+            case Vxlan() as kind if fits(kind, packet):
+                yield one.device, link.at if link else None
+            case Geneve(port=port) if port == packet.destination_port:
+                yield one.device, link.at if link else None
+            case Wireguard() if packet.destination_port == listening(walk, end.scope):
+                yield one.device, link.at if link else None
+            case _:
+                continue
+    for tables in walk.space(end.scope).switching.every:
+        for own in tables.switch.ports.values() if tables.switch.flows is not None else ():
+            if own.kind in SWITCHED and udp_port(own) == packet.destination_port:
+                yield own.name, own.at
+
+
+def listening(walk: Walk, scope: Scope) -> int | None:
+    """The port of a namespace's WireGuard devices, as their peers know it."""
+    network = walk.index.network
+    own = {address for address, owners in network.owners.items() if any(owner.scope == scope for owner in owners)}
+    peers = (fact for space in network.namespaces.values() for fact in space.wireguard_peers)
+    return next((fact.port for fact in peers if fact.endpoint in own and fact.port), None)

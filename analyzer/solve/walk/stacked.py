@@ -1,0 +1,135 @@
+"""Devices over others: VLAN, macvlan, ipvlan (net/8021q/vlan_core.c, drivers/net/macvlan.c, drivers/net/ipvlan/ipvlan_core.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.addresses import Address
+from analyzer.facts.links import Ipvlan, Macvlan, Vlan
+from analyzer.model.network import Interface
+from analyzer.solve.walk import links
+from analyzer.solve.walk.index import Space
+from analyzer.solve.walk.state import Endings, Frame, Question, Walk
+
+
+def over(walk: Walk, at: Interface) -> tuple[Interface, ...]:
+    """The macvlan and ipvlan devices over a device."""
+    found = walk.index.uppers.get(at, ())
+    return tuple(one for one in found if isinstance(kind_of(walk, one), Macvlan | Ipvlan))
+
+
+def kind_of(walk: Walk, at: Interface) -> object:
+    """The kind of an interface."""
+    link = walk.index.link(at)
+    return link.kind if link else None
+
+
+def vlan_device(walk: Walk, at: Interface, identifier: int) -> Interface | None:
+    """The VLAN device of this number over a device."""
+    for one in walk.index.uppers.get(at, ()):
+        kind = kind_of(walk, one)
+        if isinstance(kind, Vlan) and kind.identifier == identifier:
+            return one
+    return None
+
+
+def lower_of(walk: Walk, at: Interface) -> Interface | Endings:
+    """The device under another."""
+    under = walk.index.network.lower.get(at)
+    if under is None:
+        return walk.undecided(f"the device under {at} was not captured", None, f"ip_-d_addr of {at.scope.node}")
+    return under
+
+
+def from_vlan(walk: Walk, at: Interface, identifier: int, frame: Frame) -> Endings:
+    """A VLAN device sends through the one under it, with its tag."""
+    under = lower_of(walk, at)
+    if not isinstance(under, Interface):
+        return under
+    walk.tell(at.scope, "link", f"{at.device} sends in VLAN {identifier} of {under.device}", None, links.packet_of(frame))
+    return links.transmit(walk, under, frame._replace(vlan=identifier))
+
+
+def from_macvlan(walk: Walk, at: Interface, mode: str, frame: Frame) -> Endings:
+    """``macvlan_queue_xmit``: in bridge mode straight to a sibling, everything else out of the device under it."""
+    under = lower_of(walk, at)
+    if not isinstance(under, Interface):
+        return under
+    siblings = siblings_of(walk, at, under) if mode == "bridge" else ()
+    walk.tell(at.scope, "link", f"{at.device} is a macvlan over {under}", None, links.packet_of(frame))
+    crossing = links.crossed(frame, True)
+    if not frame.to_all:
+        for one in siblings:
+            link = walk.index.link(one)
+            if link is not None and link.mac == frame.destination:
+                return links.arrive(walk, one, crossing)
+        return links.transmit(walk, under, crossing)
+    return links.branches(walk, copies(walk, siblings, under, crossing))
+
+
+def copies(walk: Walk, siblings: tuple[Interface, ...], under: Interface, frame: Frame) -> Iterator[Endings]:
+    """A broadcast goes to every sibling and out."""
+    for one in siblings:
+        yield links.arrive(walk, one, frame)
+    yield links.transmit(walk, under, frame)
+
+
+def siblings_of(walk: Walk, at: Interface, under: Interface) -> tuple[Interface, ...]:
+    """The other devices of bridge mode over the same one."""
+    return tuple(one for one in over(walk, under) if one != at and kind_of(walk, one) in (Macvlan("bridge"), Macvlan("passthru")))
+
+
+def from_ipvlan(walk: Walk, at: Interface, frame: Frame) -> Endings:
+    """``ipvlan_queue_xmit``: to the sibling that has the address, else out of the device under it."""
+    under = lower_of(walk, at)
+    if not isinstance(under, Interface):
+        return under
+    walk.tell(at.scope, "link", f"{at.device} is an ipvlan over {under}", None, links.packet_of(frame))
+    crossing = links.crossed(frame, True)
+    holder = holding(walk, over(walk, under), wanted(frame), at)
+    if holder is not None:
+        link = walk.index.link(holder)
+        return links.arrive(walk, holder, crossing._replace(destination=(link.mac if link else 0) or 0))
+    return links.transmit(walk, under, crossing)
+
+
+def wanted(frame: Frame) -> Address:
+    """The address that a frame is about."""
+    load = frame.load
+    if isinstance(load, Question):
+        return load.target if not load.answer else load.sender or load.target
+    return Address(load.packet.family, load.packet.destination)
+
+
+def holding(walk: Walk, devices: tuple[Interface, ...], address: Address, but: Interface | None = None) -> Interface | None:
+    """The device among these that has an address."""
+    holders = walk.index.network.owners.get(address, ())
+    return next((one for one in devices if one in holders and one != but), None)
+
+
+def demultiplex(walk: Walk, space: Space, at: Interface, above: tuple[Interface, ...], frame: Frame) -> Endings:
+    """``macvlan_handle_frame`` and ``ipvlan_handle_frame``: by MAC or by address; what is for nobody above is the device's own."""
+    crossing = links.crossed(frame, True)
+    if isinstance(kind_of(walk, above[0]), Ipvlan):
+        holder = holding(walk, above, wanted(frame))
+        if holder is None:
+            return links.arrive_up(walk, space, at, frame)
+        link = walk.index.link(holder)
+        return links.arrive(walk, holder, crossing._replace(destination=(link.mac if link else 0) or 0))
+    if not frame.to_all:
+        for one in above:
+            link = walk.index.link(one)
+            if link is not None and link.mac == frame.destination:
+                walk.tell(at.scope, "link", f"{one} is a macvlan over {at.device}", link.at, links.packet_of(frame))
+                return links.arrive(walk, one, crossing)
+        return links.arrive_up(walk, space, at, frame)
+    return links.branches(walk, heard(walk, space, at, above, frame, crossing))
+
+
+def heard(
+    walk: Walk, space: Space, at: Interface, above: tuple[Interface, ...], frame: Frame, crossing: Frame
+) -> Iterator[Endings]:
+    """A broadcast is heard by every device above and by the device itself."""
+    for one in above:
+        yield links.arrive(walk, one, crossing)
+    yield links.arrive_up(walk, space, at, frame)

@@ -1,0 +1,332 @@
+"""Tunnels: the outer packet of a frame or packet, its own walk, and what comes out at the far end.
+
+After drivers/net/vxlan/vxlan_core.c, net/ipv4/{ip_tunnel,ip_tunnel_core,ipip,ip_gre}.c, net/ipv6/sit.c, drivers/net/geneve.c and drivers/net/wireguard.
+The connection of the inner packet is forgotten, its mark is kept within one namespace (``skb_scrub_packet``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from analyzer.addresses import Address, hardware_text, prefix
+from analyzer.facts.links import Geneve, Tunnel, Vxlan, Wireguard, WireguardPeerFact
+from analyzer.model.network import Interface
+from analyzer.solve.packet import UDP, Packet
+from analyzer.solve.walk import internet, links
+from analyzer.solve.walk.index import Space
+from analyzer.solve.walk.netfilter.hooks import HookPacket
+from analyzer.solve.walk.state import HEADER, Delivered, Dropped, Ending, Endings, Frame, Undecided, Walk
+from analyzer.source import Scope, Span
+
+SOURCE_PORT = 49152
+PROTOCOLS = {"ipip": 4, "sit": 41, "gre": 47, "gretap": 47, "ip6tnl": 41, "ip6gre": 47, "ip6gretap": 47}
+Opened = Callable[[Delivered], Endings]
+
+
+def encapsulate_vxlan(walk: Walk, space: Space, at: Interface, kind: Vxlan, frame: Frame) -> Endings:
+    """``vxlan_xmit``: the destinations of the inner MAC, else those of the all-zero entry."""
+    link = space.links[at.device]
+    if kind.external or kind.identifier is None:
+        text = f"{at} takes its tunnel's far end from whoever sends (external)"
+        return walk.undecided(text, link.at, "the program or the routes that set the tunnel of each packet")
+    walk.taken_for_granted(space, "bridge-fdb")
+    targets = list(destinations(walk, space, at, kind, frame))
+    if not targets:
+        text = f"{at} has no forwarding entry for {hardware_text(frame.destination)} and none for all"
+        return walk.drop(at.scope, text, link.at)
+    return links.branches(
+        walk, (vxlan_to(walk, at, kind, frame, remote, port, number, place) for remote, port, number, place in targets)
+    )
+
+
+def destinations(
+    walk: Walk, space: Space, at: Interface, kind: Vxlan, frame: Frame
+) -> Iterator[tuple[Address, int, int, Span | None]]:
+    """Far ends, with port, VNI and the entry's place."""
+    number = kind.identifier or 0
+    facts = () if frame.to_all else space.tunnelled.get((at.device, frame.destination), ())
+    if not facts and not frame.to_all and kind.learning and (at, frame.destination) in walk.remotes:
+        yield walk.remotes[at, frame.destination], kind.port, number, None
+        return
+    facts = facts or space.tunnelled.get((at.device, 0), ())
+    for fact in facts:
+        if fact.destination is not None:
+            yield fact.destination, fact.port or kind.port, fact.vni or number, fact.at
+    given = kind.remote or kind.group
+    if not facts and given is not None and {"bridge-fdb"} & (space.namespace.missing.keys() | space.namespace.assumed.keys()):
+        yield given, kind.port, number, space.address_at(at.device)
+
+
+def vxlan_to(
+    walk: Walk, at: Interface, kind: Vxlan, frame: Frame, remote: Address, port: int, number: int, place: Span | None
+) -> Endings:
+    """One copy, to one far end."""
+    scope = walk.index.network.sockets.get(at, at.scope)
+    what = f"{at.device} sends the frame to {hardware_text(frame.destination)} in VXLAN {number} to {remote} port {port}"
+    walk.tell(at.scope, "encapsulate", what, place, links.packet_of(frame))
+    local = kind.local.value if kind.local and kind.local.family == remote.family else 0
+    outer = outer_packet(frame, remote, local, scope == at.scope, UDP, port, 30)
+    if kind.dont_fragment not in ("set", "inherit"):
+        outer = outer._replace(fragments=True)
+
+    def opened(end: Delivered) -> Endings:
+        return open_vxlan(walk, end, number, frame)
+
+    if remote.value >> 28 == 14 if remote.family == 4 else remote.value >> 120 == 0xFF:
+        return to_group(walk, at, kind, frame)
+    return carried(walk, scope, outer, opened)
+
+
+def outer_packet(frame: Frame, remote: Address, local: int, same: bool, protocol: int, port: int, extra: int) -> Packet:
+    """The outer packet: its payload is the inner packet and ``extra`` bytes."""
+    inner = links.packet_of(frame)
+    size = None if inner is None or inner.size is None else inner.size + HEADER[inner.family] + extra
+    mark = inner.mark if inner is not None and same else 0
+    source_port = SOURCE_PORT if protocol == UDP else 0
+    return Packet(remote.family, local, remote.value, protocol, source_port, port if protocol == UDP else 0, size=size, mark=mark)
+
+
+def carried(walk: Walk, scope: Scope, outer: Packet, opened: Opened) -> Endings:
+    """Walks the outer packet; each delivery is opened. A listening socket and the one of its connection have hashes of their own
+    (``sk_txhash``), and so the later answers' packets have another source port than the first's."""
+    if walk.later and outer.source_port == SOURCE_PORT:
+        outer = outer._replace(source_port=SOURCE_PORT + 1)
+    result: Endings = []
+    mark = len(walk.hops)
+    endings = outside_of(walk, scope, outer)
+    arrives = any(isinstance(ending, Delivered) for ending in endings)
+    for ending in endings:
+        if arrives and isinstance(ending, Dropped):
+            continue  # one of the copies of a frame that a switch floods, where another copy arrives
+        if isinstance(ending, Delivered):
+            walk.hops[mark:] = ending.hops[mark:] if not walk.quiet else ()
+            result += opened(ending)
+        else:
+            result.append(lost(ending, outer))
+    del walk.hops[mark:]
+    return result
+
+
+def outside_of(walk: Walk, scope: Scope, outer: Packet) -> Endings:
+    """Sends the outer packet. It looks like the one before it (of a question for a neighbour, or of another frame): that is no loop,
+    but an outer packet that its own tunnel carries is one."""
+    key = (scope, "(carried)", walk.reply, outer)
+    if key in walk.seen:
+        return walk.drop(
+            scope, f"the packet loops: the tunnel carries its own packets to {Address(outer.family, outer.destination)}"
+        )
+    before = walk.seen
+    walk.seen = {key, *(one for one in before if one[1] == "(carried)")}
+    endings = internet.originate(walk, scope, outer)
+    walk.seen = before
+    return endings
+
+
+def lost(ending: Ending, outer: Packet) -> Ending:
+    """What became of an outer packet that did not arrive."""
+    match ending:
+        case Dropped():
+            return ending._replace(reason=f"the tunnel packet {outer} is lost: {ending.reason}", ignored=False)
+        case Undecided():
+            return ending
+        case _:
+            target = Address(outer.family, outer.destination)
+            text = f"the tunnel packet {outer} leaves the capture: {target} was not captured"
+            return Undecided(text, None, f"the state of {target}", ending.hops)
+
+
+def open_vxlan(walk: Walk, end: Delivered, number: int, frame: Frame) -> Endings:
+    """``vxlan_rcv``: the device of the socket's namespace with this VNI and port takes the inner frame."""
+    packet = end.at.packet
+    for one in walk.index.tunnels.get(end.scope, ()):
+        link = walk.index.link(one)
+        kind = link.kind if link else None
+        if isinstance(kind, Vxlan) and link is not None and link.up and fits(kind, packet):
+            if kind.external:
+                return walk.undecided(f"{one} takes any VXLAN (external): what follows is not known", link.at)
+            if kind.identifier == number:
+                return taken_out(walk, end, one, kind, frame)
+    seen = Address(packet.family, packet.destination)
+    text = f"no VXLAN device of {end.scope} has VNI {number} and port {packet.destination_port}: the tunnel packet to {seen} is dropped"
+    return walk.drop(end.scope, text, nearest(walk, end.scope))
+
+
+def fits(kind: Vxlan, packet: Packet) -> bool:
+    """Whether a device's socket is of the packet's family and port."""
+    known = kind.local or kind.remote or kind.group
+    return kind.port == packet.destination_port and (known is None or known.family == packet.family)
+
+
+def nearest(walk: Walk, scope: Scope) -> Span | None:
+    """A tunnel device of a namespace, to point at."""
+    found = (walk.index.link(one) for one in walk.index.tunnels.get(scope, ()))
+    return next((link.at for link in found if link is not None), None)
+
+
+def taken_out(walk: Walk, end: Delivered, at: Interface, kind: Vxlan, frame: Frame) -> Endings:
+    """The inner frame comes in at the far device; a learning device notes where its sender is (``vxlan_snoop``)."""
+    link = walk.index.link(at)
+    if link is not None and link.mac == frame.source:
+        return walk.drop(at.scope, f"{at} drops a frame from its own MAC {hardware_text(frame.source)}", link.at)
+    if kind.learning:
+        walk.remotes[at, frame.source] = Address(end.at.packet.family, end.at.packet.source)
+    walk.tell(at.scope, "decapsulate", f"{at.device} takes the frame out", link.at if link else None, links.packet_of(frame))
+    return links.arrive(walk, at, entering(frame, end, at))
+
+
+def entering(frame: Frame, end: Delivered, at: Interface) -> Frame:
+    """The inner frame in the far namespace."""
+    load = frame.filtered
+    if load is None:
+        return frame
+    mark = end.at.packet.mark if end.scope == at.scope else 0
+    return frame.carrying(HookPacket(load.packet._replace(mark=mark)), False)
+
+
+def to_group(walk: Walk, at: Interface, kind: Vxlan, frame: Frame) -> Endings:
+    """A multicast group: the other captured members hear the frame."""
+    walk.assume(f"the network carries multicast to {kind.group or kind.remote} between the members of VXLAN {kind.identifier}")
+    others = [
+        (one, link.kind)
+        for found in walk.index.tunnels.values()
+        for one in found
+        if one != at and (link := walk.index.link(one)) is not None and link.up and isinstance(link.kind, Vxlan)
+    ]
+    same = [(one, other) for one, other in others if same_group(kind, other)]
+
+    def copies() -> Iterator[Endings]:
+        for one, other in same:
+            source = kind.local or own_address(walk, at)
+            packet = Packet(4, source.value if source else 0, 0, UDP)
+            yield taken_out(walk, Delivered(one.scope, one.device, HookPacket(packet)), one, other, links.crossed(frame, True))
+
+    if not same:
+        return walk.drop(at.scope, f"nobody in the capture listens to {kind.group} in VXLAN {kind.identifier}")
+    return links.branches(walk, copies())
+
+
+def same_group(one: Vxlan, two: Vxlan) -> bool:
+    """Whether two devices are members of one multicast overlay."""
+    return (one.identifier, one.port, one.group or one.remote) == (two.identifier, two.port, two.group or two.remote)
+
+
+def own_address(walk: Walk, at: Interface) -> Address | None:
+    """The address of the device under a tunnel."""
+    under = walk.index.network.lower.get(at)
+    facts = walk.space(under.scope).addresses.get(under.device, ()) if under else ()
+    return next((fact.address for fact in facts if fact.address.family == 4), None)
+
+
+def encapsulate_ip(walk: Walk, space: Space, at: Interface, kind: Tunnel, frame: Frame) -> Endings:
+    """``ip_tunnel_xmit``: to the remote, or, where there is none, to the next hop of the inner packet."""
+    link = space.links[at.device]
+    packet = frame.load
+    if not isinstance(packet, HookPacket):
+        return walk.drop(at.scope, f"{at} carries no questions for neighbours", link.at, True)
+    if kind.external:
+        return walk.undecided(f"{at} takes its tunnel's far end from the route (external)", link.at, "the encap of the routes")
+    remote = kind.remote if kind.remote is not None and kind.remote.value else None
+    family = 6 if kind.kind.startswith("ip6") else 4
+    inner = packet.packet
+    if remote is None and inner.family == family:
+        remote = Address(family, packet.next_hop if packet.next_hop is not None else inner.destination)
+    if remote is None:
+        return walk.drop(at.scope, f"{at} has no far end", link.at)
+    walk.tell(at.scope, "encapsulate", f"{at.device} sends the packet in {kind.kind} to {remote}", link.at, inner)
+    scope = walk.index.network.sockets.get(at, at.scope)
+    extra = (8 if kind.key else 4) if "gre" in kind.kind else 0
+    protocol = PROTOCOLS.get(kind.kind, 4)
+    outer = outer_packet(frame, remote, kind.local.value if kind.local else 0, scope == at.scope, protocol, 0, extra)
+    return carried(walk, scope, outer, lambda end: open_ip(walk, end, kind, frame))
+
+
+def open_ip(walk: Walk, end: Delivered, sender: Tunnel, frame: Frame) -> Endings:
+    """``ip_tunnel_lookup``: the device that fits remote and local best takes the inner packet."""
+    packet = end.at.packet
+    source, destination = Address(packet.family, packet.source), Address(packet.family, packet.destination)
+    best: tuple[int, Interface] | None = None
+    for one in walk.index.tunnels.get(end.scope, ()):
+        link = walk.index.link(one)
+        if link is None or not link.up or not isinstance(link.kind, Tunnel) or link.kind.kind != sender.kind:
+            continue
+        if link.kind.key == sender.key and (score := closeness(link.kind, source, destination)) >= 0:
+            best = max(best or (-1, one), (score, one), key=lambda item: item[0])
+    if best is None:
+        text = f"no {sender.kind} device of {end.scope} takes a packet from {source} to {destination}"
+        return walk.drop(end.scope, text, nearest(walk, end.scope))
+    at = best[1]
+    walk.tell(at.scope, "decapsulate", f"{at.device} takes the packet out", None, links.packet_of(frame))
+    return links.arrive(walk, at, entering(frame, end, at))
+
+
+def closeness(kind: Tunnel, source: Address, destination: Address) -> int:
+    """How well a device fits the outer addresses; -1: not at all."""
+    remote = kind.remote if kind.remote and kind.remote.value else None
+    local = kind.local if kind.local and kind.local.value else None
+    if remote not in (None, source) or local not in (None, destination):
+        return -1
+    return 2 * (remote is not None) + (local is not None)
+
+
+def encapsulate_geneve(walk: Walk, space: Space, at: Interface, kind: Geneve, frame: Frame) -> Endings:
+    """``geneve_xmit``: to the one remote."""
+    link = space.links[at.device]
+    if kind.external or kind.remote is None:
+        return walk.undecided(f"{at} takes its tunnel's far end from whoever sends (external)", link.at, "the switch's flows")
+    walk.tell(at.scope, "encapsulate", f"{at.device} sends the frame in Geneve {kind.identifier} to {kind.remote}", link.at)
+    scope = walk.index.network.sockets.get(at, at.scope)
+    outer = outer_packet(frame, kind.remote, 0, scope == at.scope, UDP, kind.port, 30)._replace(fragments=True)
+
+    def opened(end: Delivered) -> Endings:
+        for one in walk.index.tunnels.get(end.scope, ()):
+            far = walk.index.link(one)
+            if far is not None and far.up and isinstance(far.kind, Geneve) and far.kind.identifier == kind.identifier:
+                walk.tell(one.scope, "decapsulate", f"{one.device} takes the frame out", far.at, links.packet_of(frame))
+                return links.arrive(walk, one, entering(frame, end, one))
+        return walk.drop(end.scope, f"no Geneve device of {end.scope} has VNI {kind.identifier}", nearest(walk, end.scope))
+
+    return carried(walk, scope, outer, opened)
+
+
+def encapsulate_wireguard(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
+    """``wg_xmit``: to the peer whose allowed addresses hold the destination by the longest prefix."""
+    packet = frame.load
+    if not isinstance(packet, HookPacket):
+        return walk.drop(at.scope, f"{at} carries no questions for neighbours", None, True)
+    target = Address(packet.packet.family, packet.packet.destination)
+    peer = peer_for(space, at.device, target)
+    if peer is None:
+        return walk.drop(at.scope, f"no peer of {at} is allowed {target}", space.address_at(at.device))
+    if peer.endpoint is None:
+        return walk.undecided(f"the endpoint of the peer of {at} for {target} is not known", peer.at, "wg show")
+    walk.tell(at.scope, "encapsulate", f"{at.device} sends the packet in WireGuard to {peer.endpoint}", peer.at, packet.packet)
+    scope = walk.index.network.sockets.get(at, at.scope)
+    outer = outer_packet(frame, peer.endpoint, 0, False, UDP, peer.port or 51820, 40)
+    return carried(walk, scope, outer._replace(fragments=True), lambda end: open_wireguard(walk, end, frame, packet.packet))
+
+
+def peer_for(space: Space, device: str, target: Address) -> WireguardPeerFact | None:
+    """The peer that is allowed an address."""
+    best: tuple[int, WireguardPeerFact] | None = None
+    for fact in space.namespace.wireguard_peers:
+        for text in fact.allowed if fact.device == device else ():
+            allowed = prefix(text)
+            if allowed.covers(target) and (best is None or allowed.length > best[0]):
+                best = (allowed.length, fact)
+    return best[1] if best else None
+
+
+def open_wireguard(walk: Walk, end: Delivered, frame: Frame, inner: Packet) -> Endings:
+    """``wg_packet_consume_data_done``: the inner source must be allowed to the peer that sent it."""
+    source = Address(inner.family, inner.source)
+    for one in walk.index.tunnels.get(end.scope, ()):
+        link = walk.index.link(one)
+        if link is None or not link.up or not isinstance(link.kind, Wireguard):
+            continue
+        peer = peer_for(walk.space(one.scope), one.device, source)
+        if peer is None or (peer.endpoint is not None and peer.endpoint.value != end.at.packet.source):
+            return walk.drop(one.scope, f"{one} does not allow {source} to the peer that sent it", link.at)
+        walk.assume(f"the keys of {one} and its peer fit")
+        walk.tell(one.scope, "decapsulate", f"{one.device} takes the packet out", link.at, inner)
+        return links.arrive(walk, one, entering(frame, end, one))
+    return walk.drop(end.scope, f"no WireGuard device of {end.scope} takes the packet")

@@ -1,0 +1,1 @@
+"""Cilium's programs in the language, by their maps."""

@@ -1,0 +1,1 @@
+"""The netfilter hooks in the language: iptables rules, connection tracking, translation."""

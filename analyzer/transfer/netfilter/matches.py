@@ -1,0 +1,370 @@
+"""The matches of iptables rules in the language, after the kernel's xt_*.c (each function names its file)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from analyzer.addresses import WIDTH
+from analyzer.facts.matches import (
+    AddressMatch,
+    AddressRangeMatch,
+    AddressTypeMatch,
+    ConntrackMatch,
+    ExtensionHeaderMatch,
+    FragmentMatch,
+    IcmpMatch,
+    InterfaceMatch,
+    LengthMatch,
+    MacMatch,
+    MarkMatch,
+    OwnerMatch,
+    PacketTypeMatch,
+    PhysdevMatch,
+    PortMatch,
+    ProtocolMatch,
+    RateMatch,
+    RecentMatch,
+    ReversePathMatch,
+    SetMatch,
+    Side,
+    SocketMatch,
+    StatisticMatch,
+    TcpFlagsMatch,
+    TimeToLiveMatch,
+    UnknownMatch,
+)
+from analyzer.facts.matches import Match as Fact
+from analyzer.model.changing import Changing, changing_sets
+from analyzer.model.network import Namespace
+from analyzer.ranges import Ranges, normalised, single
+from analyzer.source import Span
+from analyzer.transfer.ir import ALWAYS, CONFIRMED, FRAGMENTS, NEVER, All, Any, Bits, Field, In, Match, Not, Opaque
+from analyzer.transfer.netfilter import conntrack
+from analyzer.transfer.netfilter.address_types import address_type
+from analyzer.transfer.netfilter.reverse_path import reverse_path
+from analyzer.transfer.netfilter.sets import set_match
+from analyzer.transfer.sockets import transparent_socket
+from analyzer.transfer.space import BROADCAST, Context
+
+WITH_PORTS: Ranges = normalised((number, number) for number in (6, 17, 33, 132, 136))
+SMALL = {6: 32, 17: 9, 1: 64, 58: 64}
+"""The IP payload of a small packet: TCP with time stamps, one byte of UDP, ping's default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The rule that is lowered: its namespace and its place. ``hooks`` tells whether its chain is entered from PREROUTING or OUTPUT, and
+    whether from another hook."""
+
+    context: Context
+    space: Namespace
+    at: Span
+    label: str
+    hooks: Callable[[], tuple[bool, bool]] = lambda: (False, False)
+
+    def opaque(self, text: str) -> Match:
+        """A test that is not modelled."""
+        return Opaque(f"{self.label}: {text}", self.at)
+
+
+def negate(match: Match, negated: bool) -> Match:
+    """The match, or that it does not hold."""
+    return Not(match) if negated else match
+
+
+def masked(field: Field, value: int, mask: int, width: int) -> Match:
+    """``field & mask == value``; a range where the mask is a prefix's."""
+    full = (1 << width) - 1
+    hole = full ^ (mask & full)
+    if hole & (hole + 1) == 0:
+        return In(field, ((value, value | hole),)) if value & hole == 0 else NEVER
+    return Bits(field, mask, value)
+
+
+def ends(side: Side) -> Field:
+    """The address of a side."""
+    return Field.SOURCE if side is Side.SOURCE else Field.DESTINATION
+
+
+def address(match: AddressMatch, where: Where) -> Match:
+    """ip_tables.c ``ip_packet_match``."""
+    if match.family != where.context.family:
+        return NEVER
+    return negate(masked(ends(match.side), match.value, match.mask, WIDTH[match.family]), match.negated)
+
+
+def named(where: Where, name: str, wildcard: bool, field: Field) -> Match:
+    """The interfaces with a name, or whose name starts so."""
+    names = where.context.names
+    if not wildcard:
+        return In(field, single(names.number(name)))
+    numbers = [number for known, number in names.numbers.items() if known.startswith(name)]
+    if not name:
+        return ALWAYS
+    return In(field, normalised((number, number) for number in numbers)) if numbers else NEVER
+
+
+def interface(match: InterfaceMatch, where: Where) -> Match:
+    """ip_tables.c ``ip_packet_match``: a hook without the device has an empty name."""
+    field = Field.IN_INTERFACE if match.incoming else Field.OUT_INTERFACE
+    return negate(named(where, match.name, match.wildcard, field), match.negated)
+
+
+def port(match: PortMatch, where: Where) -> Match:
+    """xt_tcpudp.c, xt_multiport.c: a protocol without ports does not match, negated or not."""
+    del where
+    source, destination = In(Field.SOURCE_PORT, match.ports), In(Field.DESTINATION_PORT, match.ports)
+    own: Match = Any((source, destination)) if match.side is None else source if match.side is Side.SOURCE else destination
+    return All((In(Field.PROTOCOL, WITH_PORTS), negate(own, match.negated)))
+
+
+def tcp_flags(match: TcpFlagsMatch, where: Where) -> Match:
+    """xt_tcpudp.c ``tcp_mt``."""
+    del where
+    return All((In(Field.PROTOCOL, single(6)), negate(Bits(Field.TCP_FLAGS, match.mask, match.value), match.negated)))
+
+
+def icmp(match: IcmpMatch, where: Where) -> Match:
+    """ip_tables.c ``icmp_type_code_match``: type 255 is any in IPv4."""
+    family = where.context.family
+    if match.type == 255 and family == 4:
+        own = ALWAYS
+    else:
+        own = All((In(Field.ICMP_TYPE, single(match.type)), In(Field.ICMP_CODE, (match.codes,))))
+    return All((In(Field.PROTOCOL, single(1 if family == 4 else 58)), negate(own, match.negated)))
+
+
+def mark(match: MarkMatch, where: Where) -> Match:
+    """xt_mark.c, xt_connmark.c: without a connection connmark does not match, negated or not."""
+    del where
+    if not match.connection:
+        return negate(masked(Field.MARK, match.value, match.mask, 32), match.negated)
+    own = negate(masked(Field.CONNECTION_MARK, match.value, match.mask, 32), match.negated)
+    return All((conntrack.TRACKED, own))
+
+
+def in_set(match: SetMatch, where: Where) -> Match:
+    """xt_set.c; tests of a member's counters are open."""
+    counted = any(option.lstrip("-! ").startswith(("packets", "bytes")) for option in match.options)
+    if counted or (match.name not in where.space.sets and "ipset" in where.space.missing):
+        return where.opaque(f"the set {match.name} holds the packet")
+    place = str(where.space.scope)
+    context = where.context
+    nomatch = "return-nomatch" in match.options
+    key = (where.space.scope, match.name, match.sides, nomatch)
+    if key not in context.matches:
+        found = set_match(where.space.sets, match.name, match.sides, context.family, context.names, place, where.at, nomatch)
+        context.matches[key] = found
+    return negate(by_now(match, context.matches[key], where), match.negated)
+
+
+def by_now(match: SetMatch, once: Match, where: Where) -> Match:
+    """Whether a set that rules change holds the packet: a member may be taken away, another value be added, by this packet or by others."""
+    made = where.context.made
+    changing = made.get(("changing sets", where.space.scope))
+    if changing is None:
+        changing = made["changing sets", where.space.scope] = changing_sets(where.space)
+    added, removed = changing.get(match.name, Changing()) if isinstance(changing, dict) else Changing()
+    if not added and not removed:
+        return once
+    words = f"the set {match.name}, which rules change, holds the packet"
+    first, later = (
+        All((In(Field.DIRECTION, single(0)), Not(Bits(Field.STATUS, CONFIRMED, CONFIRMED)))),
+        In(Field.DIRECTION, single(0)),
+    )
+    asked = Any((
+        All((first, where.opaque(words))),
+        All((Not(first), later, where.opaque(f"{words} when the connection is made"))),
+        All((Not(later), where.opaque(f"{words} on its way back"))),
+    ))  # fmt: skip
+    held = All((once, asked)) if removed else once
+    return Any((held, asked)) if added else held
+
+
+def address_range(match: AddressRangeMatch, where: Where) -> Match:
+    """xt_iprange.c."""
+    if match.family != where.context.family:
+        return NEVER
+    return negate(In(ends(match.side), ((match.low, match.high),)), match.negated)
+
+
+def physdev(match: PhysdevMatch, where: Where) -> Match:
+    """xt_physdev.c ``physdev_mt``: without br_netfilter's record the packet matches only tests that want nothing."""
+    came, goes = Not(In(Field.PHYSICAL_IN, single(0))), Not(In(Field.PHYSICAL_OUT, single(0)))
+    wanted = True in (match.is_bridged, match.is_in, match.is_out)
+    named_ends = (match.incoming is not None and not match.incoming_negated) or (
+        match.outgoing is not None and not match.outgoing_negated
+    )
+    tests = [negate(test, not asked) for asked, test in ((match.is_bridged, goes), (match.is_in, came), (match.is_out, goes)) if asked is not None]  # fmt: skip
+    if match.incoming is not None:
+        own = port_named(where, match.incoming, Field.PHYSICAL_IN)
+        tests.append(Any((Not(came), negate(own, match.incoming_negated))))
+    if match.outgoing is not None:
+        own = port_named(where, match.outgoing, Field.PHYSICAL_OUT)
+        tests += [goes, negate(own, match.outgoing_negated)]
+    bridged = All((Any((came, goes)), *tests))
+    return bridged if wanted or named_ends else Any((All((Not(came), Not(goes))), bridged))
+
+
+def port_named(where: Where, name: str, field: Field) -> Match:
+    """A bridge port whose name may end in ``+``."""
+    return named(where, name.removesuffix("+"), name.endswith("+"), field)
+
+
+def length(match: LengthMatch, where: Where) -> Match:
+    """xt_length.c: the whole packet with its IP header. LENGTH 0 is a small packet of its protocol."""
+    head = 20 if where.context.family == 4 else 40
+    given = All((Not(In(Field.LENGTH, single(0))), In(Field.LENGTH, either_way(match.low, match.high))))
+    syn = Bits(Field.TCP_FLAGS, 2, 2)
+    cases: list[tuple[Match, int]] = [(All((protocol_is(6), syn)), 40 + head), (All((protocol_is(6), Not(syn))), 32 + head)]
+    cases += [(protocol_is(number), SMALL[number] + head) for number in (1, 17, 58)]
+    cases.append((Not(In(Field.PROTOCOL, normalised((number, number) for number in SMALL))), 20 + head))
+    small = tuple(case for case, size in cases if match.low <= size <= match.high)
+    return negate(Any((given, All((In(Field.LENGTH, single(0)), Any(small))))), match.negated)
+
+
+def either_way(low: int, high: int) -> Ranges:
+    """Lengths of packets that may be cut into fragments, and of those that may not."""
+    high = min(high, FRAGMENTS - 1)
+    return normalised(((low, high), (FRAGMENTS + low, FRAGMENTS + high)))
+
+
+def protocol_is(number: int) -> Match:
+    """The packet is of a protocol."""
+    return In(Field.PROTOCOL, single(number))
+
+
+def time_to_live(match: TimeToLiveMatch, where: Where) -> Match:
+    """xt_hl.c."""
+    del where
+    own = In(Field.TTL, single(match.value))
+    cases: dict[str, Match] = {
+        "eq": own,
+        "ne": Not(own),
+        "lt": In(Field.TTL, normalised([(0, match.value - 1)])),
+        "gt": In(Field.TTL, normalised([(match.value + 1, 255)])),
+    }
+    return cases[match.operator]
+
+
+def mac(match: MacMatch, where: Where) -> Match:
+    """xt_mac.c: a packet without a received frame does not match, negated or not."""
+    del where
+    own = negate(In(Field.SOURCE_MAC, single(match.mac)), match.negated)
+    return All((Not(In(Field.SOURCE_MAC, single(0))), own))
+
+
+def packet_type(match: PacketTypeMatch, where: Where) -> Match:
+    """xt_pkttype.c, by the frame's destination."""
+    del where
+    broadcast, group = In(Field.DESTINATION_MAC, single(BROADCAST)), Bits(Field.DESTINATION_MAC, 1 << 40, 1 << 40)
+    cases: dict[str, Match] = {"broadcast": broadcast, "multicast": All((group, Not(broadcast)))}
+    own = cases.get(match.type, Not(group))
+    return negate(own, match.negated)
+
+
+def lowered(match: Fact, where: Where) -> Match:
+    """One match."""
+    match match:
+        case AddressMatch():
+            return address(match, where)
+        case ProtocolMatch(number, negated):
+            return negate(protocol_is(number), negated)
+        case InterfaceMatch():
+            return interface(match, where)
+        case FragmentMatch(negated):
+            return ALWAYS if negated else NEVER
+        case ExtensionHeaderMatch():
+            return NEVER
+        case SocketMatch(wildcard):
+            return transparent_socket(wildcard, where.context, where.space, where.opaque)
+        case PortMatch():
+            return port(match, where)
+        case TcpFlagsMatch():
+            return tcp_flags(match, where)
+        case IcmpMatch():
+            return icmp(match, where)
+        case ConntrackMatch():
+            return conntrack.conntrack(match, where.context.width, where.opaque)
+        case MarkMatch():
+            return mark(match, where)
+        case SetMatch():
+            return in_set(match, where)
+        case AddressTypeMatch():
+            return address_type(match, where.context, where.space, where.opaque)
+        case AddressRangeMatch():
+            return address_range(match, where)
+        case PhysdevMatch():
+            return physdev(match, where)
+        case LengthMatch():
+            return length(match, where)
+        case TimeToLiveMatch():
+            return time_to_live(match, where)
+        case MacMatch():
+            return mac(match, where)
+        case PacketTypeMatch():
+            return packet_type(match, where)
+        case OwnerMatch():
+            return All((In(Field.SOURCE_MAC, single(0)), where.opaque("the sending process is the rule's")))
+        case ReversePathMatch():
+            return reverse_path(match, where.context, where.space, where.opaque)
+        case RateMatch(module, text):
+            return where.opaque(f"{module} {text} holds")
+        case UnknownMatch(text):
+            return where.opaque(f"{text!r} holds")
+        case StatisticMatch() | RecentMatch():
+            return ALWAYS
+
+
+def by_chance(match: Fact) -> bool:
+    """Whether a match is a choice: a random or n-th packet, or the memory of earlier clients (``recent``)."""
+    match match:
+        case StatisticMatch():
+            return not certain(match)
+        case RecentMatch():
+            return match.action != "set"
+        case _:
+            return False
+
+
+def impossible(match: Fact) -> bool:
+    """Whether a match by chance never holds."""
+    match match:
+        case StatisticMatch():
+            return certain(match) and (match.negated or match.probability == 0)
+        case RecentMatch():
+            return match.action == "set" and match.negated
+        case _:
+            return False
+
+
+def certain(match: StatisticMatch) -> bool:
+    """Whether nothing is left to chance (xt_statistic.c)."""
+    if match.mode == "random":
+        return match.probability is not None and (match.probability >= 1 or match.probability <= 0)
+    return match.every is not None and match.every <= 1
+
+
+def all_of(matches: tuple[Fact, ...], where: Where) -> Match:
+    """All matches of a rule; what is not known is asked last."""
+    if any(impossible(match) for match in matches):
+        return NEVER
+    found = [lowered(match, where) for match in matches]
+    known = [match for match in found if match != ALWAYS and not open_test(match)]
+    unknown = [match for match in found if open_test(match)]
+    parts = (*known, *unknown)
+    return parts[0] if len(parts) == 1 else All(parts)
+
+
+def open_test(match: Match) -> bool:
+    """Whether a match asks what is not known."""
+    match match:
+        case Opaque():
+            return True
+        case Not(inner):
+            return open_test(inner)
+        case All(parts) | Any(parts):
+            return any(open_test(part) for part in parts)
+        case _:
+            return False

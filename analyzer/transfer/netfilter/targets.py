@@ -1,0 +1,212 @@
+"""The targets of iptables rules in the language, after the kernel's xt_*.c (each function names its file)."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from analyzer.addresses import Address, network_mask
+from analyzer.facts.matches import Side
+from analyzer.facts.netfilter import (
+    ChangeSet,
+    CopyMark,
+    Jump,
+    Masquerade,
+    NetworkMap,
+    NfRule,
+    NoTrack,
+    Pass,
+    Redirect,
+    Reject,
+    SetMark,
+    SetTimeToLive,
+    Translate,
+    TransparentProxy,
+    UnknownTarget,
+    Verdict,
+    Zone,
+)
+from analyzer.model.network import Interface
+from analyzer.ranges import Ranges, single
+from analyzer.source import Span
+from analyzer.transfer import ir, selection
+from analyzer.transfer.ir import (
+    KEEP,
+    Accept,
+    Assign,
+    Bits,
+    Call,
+    Drop,
+    End,
+    Field,
+    If,
+    In,
+    Merge,
+    Opaque,
+    Point,
+    Return,
+    Rewrite,
+    SetBits,
+    Transfer,
+    Unknown,
+)
+from analyzer.transfer.netfilter import zones
+from analyzer.transfer.netfilter.conntrack import TRACKED
+from analyzer.transfer.netfilter.matches import Where
+from analyzer.transfer.netfilter.ports import rewritten
+from analyzer.transfer.space import OF_TUNNEL, by_value, drop, seq
+
+LARGEST_MAP, DEFAULT_TTL = 256, 64
+
+
+def target(rule: NfRule, where: Where, chains: str, known: Container[str]) -> Transfer:
+    """What the rule does to a packet that matches. ``chains`` is the table's name in points, ``known`` its chains."""
+    match rule.target:
+        case Verdict(name):
+            return verdict(name, rule, where)
+        case Jump(chain, goto):
+            return jump(chain, goto, rule, where, chains, known)
+        case Reject(answer):
+            return End(Drop(f"rejected with {answer} by {where.label}"), rule.at)
+        case Translate():
+            return translate(rule.target, rule.at)
+        case Masquerade():
+            return masquerade(rule.target, where)
+        case Redirect():
+            return redirect(rule.target, where)
+        case NetworkMap():
+            return network_map(rule.target, rule, where)
+        case SetMark(value, mask, connection):
+            change = SetBits(Field.CONNECTION_MARK if connection else Field.MARK, mask, value, rule.at)
+            return If(TRACKED, change, KEEP) if connection else change
+        case CopyMark():
+            return If(TRACKED, copy_mark(rule.target, rule.at), KEEP)
+        case SetTimeToLive():
+            return time_to_live(rule.target, where)
+        case NoTrack():
+            return If(In(Field.STATE, single(0)), Assign(Field.STATE, ir.UNTRACKED, rule.at), KEEP)
+        case Zone(text):
+            zone = zones.number_of(text)
+            return unread(where, f"{text} changes nothing") if zone is None else zones.put(zone, rule.at)
+        case TransparentProxy():
+            return transparent_proxy(rule.target, rule.at)
+        case ChangeSet() | Pass():
+            return KEEP
+        case UnknownTarget(text):
+            return unread(where, f"the target {text!r} lets the packet pass unchanged")
+
+
+def time_to_live(given: SetTimeToLive, where: Where) -> Transfer:
+    """xt_HL.c ``ttl_tg``. Where a tunnel's packet, of which the TTL is not followed, may have too little left, nobody knows. A TTL of 0 is as good
+    as 1: neither is forwarded."""
+    rows: dict[int, Transfer] = {old: Assign(Field.TTL, max(1, given.after(old)), where.at) for old in range(1, 256)}
+    outer = KEEP if given.after(DEFAULT_TTL) >= DEFAULT_TTL // 2 else unread(where, "a tunnel's packet keeps enough of its TTL")
+    return If(OF_TUNNEL, outer, by_value(Field.TTL, rows, KEEP))
+
+
+def unread(where: Where, words: str) -> Transfer:
+    """A target of which the effect is not known."""
+    said = f"{where.label}: {words}"
+    return If(Opaque(said, where.at), KEEP, End(Unknown(f"it is not known whether {said}"), where.at))
+
+
+def verdict(name: str, rule: NfRule, where: Where) -> Transfer:
+    """ACCEPT, DROP, RETURN."""
+    if name == "ACCEPT":
+        return End(Accept(), rule.at)
+    return End(Return(), rule.at) if name == "RETURN" else End(Drop(f"dropped by {where.label}"), rule.at)
+
+
+def jump(chain: str, goto: bool, rule: NfRule, where: Where, chains: str, known: Container[str]) -> Transfer:
+    """Another chain; ``-g`` does not come back to this one."""
+    if chain not in known:
+        return unread(where, f"the chain {chain}, which is not in the text, lets the packet pass unchanged")
+    home = where.context.sharing.home(where.space.scope, chains, chain)
+    called = Call(Point(home, "chain", f"{chains}/{chain}"))
+    return seq(called, End(Return(), rule.at)) if goto else called
+
+
+def pair(values: tuple[int, int] | None) -> Ranges | None:
+    """Two ends as ranges."""
+    return None if values is None else (values,)
+
+
+def translate(given: Translate, at: Span) -> Transfer:
+    """xt_nat.c."""
+    return rewritten(given.side is Side.DESTINATION, pair(given.addresses), given.ports, given.random, at)
+
+
+def masquerade(given: Masquerade, where: Where) -> Transfer:
+    """nf_nat_masquerade.c: the address of the device the packet leaves by, for the next hop (IPv6: for the destination, which is its own
+    source where it is local: rule 1 of RFC 6724)."""
+    context, scope = where.context, where.space.scope
+    target = Field.NEXT_HOP if context.family == 4 else Field.DESTINATION
+
+    def outcome(address: Address) -> Transfer:
+        return rewritten(False, single(address.value), given.ports, given.random, where.at)
+
+    def by_device(device: str) -> Transfer:
+        found = selection.chosen(context, scope, device, target, outcome)
+        if context.family == 4 or device != "lo":
+            return found
+        own = (fact.address for fact in where.space.addresses if fact.address.family == 6)
+        return by_value(target, {address.value: outcome(address) for address in own}, found)
+
+    rows = {context.names.number(device): by_device(device) for device in where.space.links}
+    return by_value(Field.OUT_INTERFACE, rows, drop(f"{where.label}: the packet leaves by no device of {scope}"))
+
+
+def redirect(given: Redirect, where: Where) -> Transfer:
+    """nf_nat_redirect.c: the receiving device's first address, 127.0.0.1 for packets of the host itself."""
+    context, scope = where.context, where.space.scope
+
+    def to(address: int) -> Transfer:
+        return rewritten(True, single(address), given.ports, given.random, where.at)
+
+    rows: dict[int, Transfer] = {}
+    for device in where.space.links:
+        facts = context.held.get(Interface(scope, device), ())
+        if context.family == 6:
+            facts = tuple(fact for fact in facts if not fact.flags & {"tentative", "dadfailed"})
+        if facts:
+            rows[context.names.number(device)] = to(facts[0].address.value)
+    own = (127 << 24) + 1 if context.family == 4 else 1
+    rows[0] = to(own)
+    return by_value(Field.IN_INTERFACE, rows, drop(f"{where.label}: the device has no address to redirect to"))
+
+
+def network_map(given: NetworkMap, rule: NfRule, where: Where) -> Transfer:
+    """xt_NETMAP.c: the host part stays. A network with many hosts is not taken apart: what follows is not known."""
+    prefix, context = given.to, where.context
+    hosts = 1 << (context.width - prefix.length)
+    if prefix.family != context.family or hosts > LARGEST_MAP:
+        return unread(where, f"NETMAP to {prefix} changes nothing")
+    mask = network_mask(context.family, prefix.length) ^ ((1 << context.width) - 1)
+
+    def side(destination: bool) -> Transfer:
+        field = Field.DESTINATION if destination else Field.SOURCE
+        found: Transfer = KEEP
+        for host in range(hosts):
+            found = If(Bits(field, mask, host), Rewrite(destination, single(prefix.value | host), None, rule.at), found)
+        return found
+
+    match where.hooks():
+        case (True, False):
+            return side(True)
+        case (False, True):
+            return side(False)
+        case _:
+            return unread(where, f"NETMAP to {prefix}, in a chain of both kinds of hooks, changes nothing")
+
+
+def copy_mark(given: CopyMark, at: Span) -> Transfer:
+    """xt_connmark.c."""
+    if given.save:
+        return Merge(Field.CONNECTION_MARK, given.connection_mask, Field.MARK, given.packet_mask, at)
+    return Merge(Field.MARK, given.packet_mask, Field.CONNECTION_MARK, given.connection_mask, at)
+
+
+def transparent_proxy(given: TransparentProxy, at: Span) -> Transfer:
+    """xt_TPROXY.c: the mark is set and the packet accepted, so that a rule routes it to the local socket."""
+    return If(
+        In(Field.PROTOCOL, ((6, 6), (17, 17))), seq(SetBits(Field.MARK, given.mask, given.mark, at), End(Accept(), at)), KEEP
+    )

@@ -1,0 +1,1 @@
+"""Native nftables tables in the language."""

@@ -1,0 +1,1 @@
+"""Open vSwitch in the language: its pipelines, run on what is known."""
