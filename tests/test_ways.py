@@ -20,7 +20,10 @@ def changed(what: analyzer.api.WhatIf) -> list[tuple[WayChange, str]]:
 def test_a_service_that_is_deleted_takes_its_ways_along() -> None:
     found = changed(analyzer.load(SERVICES).whatif(delete=["service/shop/web"]))
     assert found == [
-        (WayChange.DISAPPEARS, "Ingress shop/front port 80/TCP from {ingress-controller} -> shop/web[Deployment] TCP 8080"),
+        (
+            WayChange.DISAPPEARS,
+            "Ingress shop/front for all other requests port 80/TCP from {ingress-controller} -> shop/web[Deployment] TCP 8080",
+        ),
         (WayChange.DISAPPEARS, "LoadBalancer shop/web port 80/TCP from outside -> shop/web[Deployment] TCP 8080"),
         (WayChange.DISAPPEARS, "Service shop/web port 80/TCP from pods -> shop/web[Deployment] TCP 8080"),
     ]

@@ -119,5 +119,7 @@ PARSER = Parser(
     kind="cilium-bgp-peers",
     read=read,
     names=(PROGRAM + r"bgp[-_]peers" + ENDING,),
-    content=re.compile(r"^(Node\s+)?Local AS\s+Peer AS\s+Peer Address\s+Session", re.MULTILINE),
+    content=re.compile(
+        r"^(Node\s+)?Local AS\s+Peer AS\s+Peer Address\s+Session|\A\s*\[\s*\{[^{}]{0,200}\"peer-a(sn|ddress)\"\s*:", re.MULTILINE
+    ),
 )

@@ -40,6 +40,8 @@ PARSER = Parser(
     kind="romana-blocks",
     read=read,
     names=(r"romana[-_](blocks|hosts)(\.json)?", r"curl_\S*_(blocks|hosts)(\.json)?"),
-    content=re.compile(r"\A\s*\{\s*(\"revision\"\s*:\s*\d+\s*,\s*)?\"blocks\"\s*:\s*\[\s*\{\s*\"(cidr|tenant|host)\""),
+    content=re.compile(
+        r"\A\s*\{\s*(\"revision\"\s*:\s*\d+\s*,\s*)?(\"blocks\"\s*:\s*\[\s*\{\s*\"(cidr|tenant|host)\"|\"hosts\"\s*:\s*\[\s*\{\s*\"ip\"\s*:)"
+    ),
     per="cluster",
 )

@@ -11,7 +11,7 @@ from analyzer.model.link_filters import REQUEST, Asked, Judged, Refused, asked_b
 from analyzer.model.network import Interface
 from analyzer.ranges import contains, normalised
 from analyzer.source import Scope
-from analyzer.transfer.answering import Host, Wire, answers_four, host_at, senders, wire
+from analyzer.transfer.answering import Host, Wire, answers_four, host_at, keeps_silent, senders, wire
 from analyzer.transfer.bridge_filters import neighbours, visits
 from analyzer.transfer.ir import KEEP, Alt, Assign, Field, If, In, Opaque, Transfer
 from analyzer.transfer.lookup import Way, routing
@@ -88,7 +88,7 @@ def unheard(context: Context, at: Interface) -> dict[tuple[int, bool], bool]:
 
     def doubt(value: int, sender: int | None) -> bool:
         judgement: Judged = asked_by_outsider(space, device, value, mac, sender) if space.nft_chains else None
-        return judgement is not None or answers_four(context, Interface(at.scope, device), value, sender) is False
+        return judgement is not None or keeps_silent(context, Interface(at.scope, device), value, sender)
 
     return {
         (fact.address.value, near): doubt(fact.address.value, None if near else beyond) for fact in own for near in (False, True)

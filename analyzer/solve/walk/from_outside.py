@@ -8,9 +8,9 @@ from analyzer.model.link_filters import asked_by_outsider
 from analyzer.model.network import Interface
 from analyzer.solve.packet import Packet
 from analyzer.solve.walk.index import Space
-from analyzer.solve.walk.resolution import answers_four
+from analyzer.solve.walk.resolution import ignored
 from analyzer.solve.walk.sources import on_network
-from analyzer.solve.walk.state import Dropped, Endings, Question, Walk
+from analyzer.solve.walk.state import Endings, Question, Walk
 from analyzer.source import Span
 
 
@@ -42,8 +42,8 @@ def doubted(walk: Walk, space: Space, device: str, asked: Address, sender: Addre
         verdict = asked_by_outsider(space.namespace, device, asked.value, mac, sender.value if sender is not None else None)
     if verdict is not None:
         return (verdict.at,)
-    found = answers_four(walk, space, device, Question(asked, sender, Interface(space.scope, device)))
-    return (found.at,) if isinstance(found, Dropped) else None
+    found = ignored(walk, space, device, Question(asked, sender, Interface(space.scope, device)))
+    return (found.at,) if found is not None else None
 
 
 def gateway(space: Space, device: str) -> Address | None:
