@@ -289,6 +289,9 @@ def record(reach: Reach, item: Lost, pairs: frozenset[tuple[str, str]], found: R
         reach.doubts[f"{source} to {target}: {reason}"] = None
     elif any(name.startswith("choice") for name in variables(item.state)):
         reach.doubts[f"{source} to {target}: {item.reason}, for a port that the network may choose and the walk does not"] = None
+    elif item.kind == UNFAMILIAR:
+        # Where a test is open to the sets, as of a set that packets change, they have packets arrive that the walk follows further.
+        reach.doubts[f"{source} to {target}: {item.reason}; whether such packets arrive is not known"] = None
     else:
         packet = found.shown.packet
         reach.doubts[f"internal error: the sets say of {packet} “{item.reason}”, the walk says “{found.reason}”"] = None
