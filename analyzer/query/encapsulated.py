@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from analyzer.model.network import Network
+from analyzer.query.once import Whole
 from analyzer.ranges import EMPTY, Ranges, normalised
 from analyzer.source import Span
 
@@ -29,7 +31,13 @@ class Closed(NamedTuple):
 
 def closed(network: Network) -> Closed:
     """The ports at which rules of Felix drop what workloads send."""
-    found = list(drops(network))
+    return of_whole(Whole(network))
+
+
+@lru_cache(maxsize=4)
+def of_whole(key: Whole) -> Closed:
+    """The same, once: texts of rules are long."""
+    found = list(drops(key.network))
     if not found:
         return Closed()
     ports = normalised((port, port) for port, _ in found)
