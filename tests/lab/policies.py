@@ -48,9 +48,7 @@ def choices(lab: Lab) -> tuple[list[Document] | None, ...]:
 
 def document(lab: Lab, random: Random, name: str) -> Document:
     """A policy."""
-    # kube-router has one chain for both directions of a policy: what its rules of ingress admit passes those of egress too (pkg/controllers/netpol/policy.go).
-    both = [["Ingress", "Egress"]] if lab.scenario.enforcer != "kube-router" else []
-    types = random.choice([["Ingress"], ["Egress"], *both])
+    types = random.choice((["Ingress"], ["Egress"], ["Ingress", "Egress"]))
     spec: Document = {"podSelector": selector(lab, random), "policyTypes": types}
     for kind, field, peers in (("Ingress", "ingress", "from"), ("Egress", "egress", "to")):
         if kind in types:

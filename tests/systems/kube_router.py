@@ -49,5 +49,5 @@ SYSTEM = System(
     scenarios=("kube-router-policies",),
     tests=("test_enforced",),
     real=("manifests/cloudnativelabs-kube-router/**/*.yaml",),
-    limits="A policy of both directions is one chain of kube-router's, so that what its rules of ingress admit passes those of egress too: `policy-enforced` refutes that where a capture shows it, and the profile does not know it. Sessions and routes of GoBGP are read where they were captured, its policies are not; FoU tunnels are read as devices and not as packets; the sample has kube-router's firewall beside flannel's tunnels, as k3s ships it.",
+    limits="Sessions and routes of GoBGP are read where they were captured, its policies are not; FoU tunnels are read as devices and not as packets; the sample has kube-router's firewall beside flannel's tunnels, as k3s ships it.",
 )
