@@ -42,6 +42,7 @@ from analyzer.source import Span
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
 
+EXCUSED = "packets to services that policies keep from their endpoints may be lost; Z3 was not asked about what is left"
 REPLAYS, BUDGET = 400, 1_500_000
 
 
@@ -204,6 +205,7 @@ def wanted(deciding: Deciding, item: Lost) -> Iterator[tuple[State, bool]]:
 def wanted_of_services(deciding: Deciding, admission: Admission, item: Lost) -> Iterator[tuple[State, bool]]:
     """The part of a set of packets to services that policies admit."""
     deciding.reach.excused = True
+    deciding.reach.assumptions[EXCUSED] = None
     for part in ruled(admission, deciding.aim, deciding.group.sources, item.kind, item.state):
         if part.wanted:
             yield part.state, True

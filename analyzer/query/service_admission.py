@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from analyzer.policy.entities import Entity, Flow
+from analyzer.policy.entities import Entity
+from analyzer.policy.terms import Box
 from analyzer.query.admission import Admission, Parties, addresses, narrow
 from analyzer.query.flows import LOST, UNKNOWN, Aim, origin
-from analyzer.ranges import intersection, single
+from analyzer.ranges import Ranges, intersection, single
 from analyzer.solve.sets.regions import State, narrowed, values_of
 from analyzer.solve.states import DESTINATION, DESTINATION_PORT, SOURCE
 from analyzer.transfer.ir import Field
 
 MOST = 2_000
-SOURCE_PORT = 40_000
+SOURCE_PORTS: Ranges = ((0, 65_535),)
 Endpoint = tuple[int, int]
 
 
@@ -118,5 +119,5 @@ def admits(admission: Admission, sender: Entity, receiver: Entity, protocol: int
     if receiver.name == sender.name and own is not False:
         return own
     flows = admission.pair(sender, receiver)
-    here = admission.factors.atoms.of_flow(Flow(admission.factors.universe.family, protocol, port, SOURCE_PORT))
-    return True if flows.sure & here else None if flows.may & here else False
+    here = admission.factors.atoms.of_box(Box(single(protocol), single(port), SOURCE_PORTS))
+    return True if not here & ~flows.sure else None if flows.may & here else False
