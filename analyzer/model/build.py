@@ -28,6 +28,7 @@ from analyzer.model.routers import routers
 from analyzer.model.routing import table_names
 from analyzer.model.segments import outside, segments
 from analyzer.model.unseen import fabric
+from analyzer.model.wires import paths, wires
 from analyzer.source import Gap, Scope, Source
 
 
@@ -57,7 +58,9 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
     names = node_names(wanted, spaces, owned)
     pods = attachments(wanted, spaces, owned, names)
     edge = outside(spaces, connected.peers)
-    found, segment_of = segments(spaces, edge, connected.lower)
+    joined = paths(spaces, connected.peers, connected.lower)
+    wired = wires(joined, edge)
+    found = segments(joined, edge, wired)
     return Network(
         namespaces=spaces,
         cluster=wanted,
@@ -67,7 +70,8 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
         sockets=dict(sorted(connected.sockets.items())),
         owners=owned,
         segments=found,
-        segment_of=segment_of,
+        segment_of={at: segment for segment in found for at in segment.members},
+        wires=wired,
         attachments=pods,
         files=files(known, texts),
         resolvers=resolvers(known),

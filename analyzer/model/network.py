@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from analyzer.addresses import Address
+from analyzer.addresses import Address, Prefix
 from analyzer.facts.calico import BorrowedFact, IpamProblemFact, PoolUseFact, StatedBlockFact
 from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
 from analyzer.facts.ipvs import VirtualServerFact
@@ -112,6 +112,16 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Wire:
+    """What is on one layer-2 network inside the capture, and leads outside: ``exits`` to other hosts, ``ends`` also to what may be pods that were
+    not captured. ``prefixes`` are the networks of its addresses."""
+
+    exits: tuple[Interface, ...]
+    ends: tuple[Interface, ...]
+    prefixes: tuple[Prefix, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """A pod and the network namespace it lives in (the node's root namespace for a hostNetwork pod).
 
@@ -144,7 +154,7 @@ class Network:
     ``peers``: the two ends of each veth pair, both ways. ``outside``: veth ends and physical devices whose other end is not in
     the capture. ``lower``: the device under a vlan, macvlan, ipvlan or VXLAN ``dev``. ``sockets``: the namespace in which a
     tunnel's outer packets are sent and received, for every tunnel device. ``owners``: the interfaces that hold an address.
-    ``segment_of`` finds the layer-2 network of an outside interface. A pod's interface whose other end is a port of Open vSwitch is
+    ``segment_of`` finds the layer-2 network of an outside interface, ``wires`` what leads outside from any. A pod's interface whose other end is a port of Open vSwitch is
     outside too, and so are the switch's own ports: what the switch does is not captured.
     ``logical_ports``, ``logical_objects`` and ``chassis`` are OVN's, each once, from whichever node's files.
     ``fabric``: the cloud whose network answers for pods' addresses; empty where there is no sign of one.
@@ -163,6 +173,7 @@ class Network:
     owners: Mapping[Address, tuple[Interface, ...]] = field(default_factory=dict)
     segments: tuple[Segment, ...] = ()
     segment_of: Mapping[Interface, Segment] = field(default_factory=dict)
+    wires: Mapping[Interface, Wire] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
     files: Mapping[str, NodeFiles] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
-from analyzer.addresses import WIDTH, Address, Prefix, prefix_of
-from analyzer.facts.links import AddressFact, Bond, Ipvlan, LinkFact, Macvlan, OtherKind, Vlan, Vrf
-from analyzer.facts.neighbours import BridgePortFact
-from analyzer.facts.routes import MAIN, RouteFact
-from analyzer.model.network import Interface, Namespace, Segment
+from analyzer.addresses import Address, Prefix
+from analyzer.facts.links import Bond, LinkFact, OtherKind, Vrf
+from analyzer.model.network import Interface, Namespace, Segment, Wire
 from analyzer.model.switches import switch_port as switch_port_of
-from analyzer.source import Scope
+from analyzer.model.wires import Paths, Spaces, addresses_of, is_pair_end, reached, witnessed
 
-Spaces = Mapping[Scope, Namespace]
 VIRTUAL = (
     "docker",
     "br-",
@@ -79,13 +77,6 @@ def physical(link: LinkFact, space: Namespace) -> bool:
     return not is_master and not link.name.startswith(VIRTUAL)
 
 
-def is_pair_end(link: LinkFact) -> bool:
-    """Whether a link is an end of a veth pair, by its kind or its ``@if``."""
-    if isinstance(link.kind, OtherKind):
-        return link.kind.name in ("veth", "netkit")
-    return link.kind is None and link.peer_index is not None and link.peer_index != link.index
-
-
 def switch_port(link: LinkFact) -> bool:
     """Whether a link is an internal port of Open vSwitch: what it sends goes to the switch."""
     return isinstance(link.kind, OtherKind) and link.kind.name == "openvswitch" and link.name != "ovs-system"
@@ -104,88 +95,28 @@ def modelled(space: Namespace, device: str) -> bool:
     return switch_port_of(space.switches, device) is not None
 
 
-def inner_ports(space: Namespace, device: str) -> Iterator[str]:
-    """The own ports into the host of the switch that a device is a port of."""
-    for switch in space.switches.values():
-        if switch.flows is not None and device in switch.ports and switch.ports[device].kind == "":
-            yield from (name for name, port in switch.ports.items() if port.kind == "internal")
-
-
-def segments(
-    spaces: Spaces, edge: Iterable[Interface], lower: Mapping[Interface, Interface]
-) -> tuple[tuple[Segment, ...], dict[Interface, Segment]]:
-    """Outside interfaces by the on-link prefixes that they share: each has an address in the other's network.
+def segments(known: Paths, edge: Iterable[Interface], found: Mapping[Interface, Wire]) -> tuple[Segment, ...]:
+    """Outside interfaces that share a network: each has an address in the other's, or a table says that it heard what is behind the other.
 
     Interfaces that hold the same address share nothing: they are private networks that look alike.
     """
-    above = uppers(lower)
-    held = {at: tuple(on_link(spaces, above, at)) for at in sorted(edge)}
-    groups = connected({at: found for at, found in held.items() if found})
+    held = {at: tuple(item for one in reached(known, at, False) for item in addresses_of(known, one)) for at in sorted(edge)}
+    heard = {(one, two): text for one, two, text in witnessed(known, found)}
     result: list[Segment] = []
-    for members in groups:
+    for members in connected(held, heard):
         prefixes = sorted({prefix for at in members for _, prefix in held[at]})
         shared = [prefix for prefix in prefixes if sum(any(prefix.covers(own) for own, _ in held[at]) for at in members) > 1]
         name = ", ".join(str(prefix) for prefix in shared[:2])
-        text = f"{', '.join(str(at) for at in members[:4])}{' …' if len(members) > 4 else ''} share one layer-2 network, since each has an address in {name}"
-        result.append(Segment(name, members, text))
-    return tuple(result), {at: segment for segment in result for at in segment.members}
+        because = f"each has an address in {name}" if shared else next(text for (one, _), text in heard.items() if one in members)
+        text = f"{', '.join(str(at) for at in members[:4])}{' …' if len(members) > 4 else ''} share one layer-2 network, since {because}"
+        result.append(Segment(name or str(members[0]), members, text))
+    return tuple(result)
 
 
-def uppers(lower: Mapping[Interface, Interface]) -> dict[Interface, list[Interface]]:
-    """The devices over each device."""
-    result: dict[Interface, list[Interface]] = {}
-    for upper, under in sorted(lower.items()):
-        result.setdefault(under, []).append(upper)
-    return result
-
-
-def on_link(spaces: Spaces, above: Mapping[Interface, list[Interface]], at: Interface) -> Iterator[tuple[Address, Prefix]]:
-    """The addresses that use an interface, with their networks: its own, its bridge's, and those of vlan, macvlan and ipvlan devices over it."""
-    queue, seen = [at], {at}
-    while queue:
-        current = queue.pop(0)
-        space = spaces[current.scope]
-        for fact in space.addresses:
-            if fact.device == current.device and (prefix := shareable(fact)) is not None:
-                yield fact.address, prefix
-        further = [upper for upper in above.get(current, ()) if stacked(spaces, upper)]
-        further += [Interface(current.scope, name) for name in inner_ports(space, current.device)]
-        port = space.ports.get(current.device)
-        if port is not None and port.master and uplink_bridge(space, at, port):
-            further.append(Interface(current.scope, port.master))
-        for upper in further:
-            if upper not in seen and upper.device in spaces[upper.scope].links:
-                seen.add(upper)
-                queue.append(upper)
-
-
-def stacked(spaces: Spaces, upper: Interface) -> bool:
-    """Whether a device sends its frames through the one under it as they are (a tunnel does not)."""
-    link = spaces[upper.scope].links.get(upper.device)
-    return link is not None and (link.kind is None or isinstance(link.kind, Vlan | Macvlan | Ipvlan))
-
-
-def uplink_bridge(space: Namespace, at: Interface, port: BridgePortFact) -> bool:
-    """Whether a bridge leads outside: through a physical port, or, through a veth, since the default route leaves by it."""
-    link = space.links.get(at.device)
-    if link is not None and not is_pair_end(link):
-        return True
-    routes: Sequence[RouteFact] = [*space.routes.get(4, {}).get(MAIN, ()), *space.routes.get(6, {}).get(MAIN, ())]
-    return any(route.destination.length == 0 and any(hop.device == port.master for hop in route.next_hops) for route in routes)
-
-
-def shareable(fact: AddressFact) -> Prefix | None:
-    """The network of an address, where others can be on it: no host, link-local or loopback network."""
-    width = WIDTH[fact.address.family]
-    if not 0 < fact.length < width or fact.peer is not None or fact.scope_name in ("link", "host"):
-        return None
-    prefix = prefix_of(fact.address, fact.length)
-    link_local = (0xA9FE, 16) if prefix.family == 4 else (0xFE80 >> 6, 10)
-    return None if prefix.value >> (width - link_local[1]) == link_local[0] else prefix
-
-
-def connected(held: Mapping[Interface, tuple[tuple[Address, Prefix], ...]]) -> list[tuple[Interface, ...]]:
-    """Groups of two and more interfaces, joined where each has an address in the other's network."""
+def connected(
+    held: Mapping[Interface, tuple[tuple[Address, Prefix], ...]], heard: Iterable[tuple[Interface, Interface]]
+) -> list[tuple[Interface, ...]]:
+    """Groups of two and more interfaces, joined where each has an address in the other's network, or has heard the other."""
     holders: dict[Address, list[Interface]] = {}
     for at, found in held.items():
         for own, _ in found:
@@ -198,7 +129,8 @@ def connected(held: Mapping[Interface, tuple[tuple[Address, Prefix], ...]]) -> l
             at = parents[at]
         return at
 
-    for one, two in neighbours({at: [item for item in found if len(holders[item[0]]) == 1] for at, found in held.items()}):
+    alone = {at: [item for item in found if len(holders[item[0]]) == 1] for at, found in held.items()}
+    for one, two in chain(neighbours(alone), heard):
         first, second = sorted((root(one), root(two)))
         parents[second] = first
     groups: dict[Interface, list[Interface]] = {}

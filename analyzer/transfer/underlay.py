@@ -6,9 +6,12 @@ is not known; packets to addresses that nobody in the capture has leave it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from analyzer.addresses import Address
 from analyzer.facts.links import Ipvlan, Macvlan, Vlan
 from analyzer.model.network import Interface, Segment
+from analyzer.model.wires import may_meet, not_known
 from analyzer.ranges import normalised
 from analyzer.transfer.bridge import GROUP
 from analyzer.transfer.ir import KEEP, Assign, End, Field, If, In, Leave, Transfer, Unknown
@@ -33,7 +36,7 @@ def outside(context: Context, at: Interface) -> Transfer:
             own = context.link(member)
             fits = taken(own, str(member)) if own is not None else KEEP
             arrive = seq(fits, Assign(Field.MARK, 0), forgotten(), goto(member.scope, "receive", member.device))
-            for host in (*flood(context, ("receive", member, 0)).hosts, *inner_hosts(context, member)):
+            for host in (*flood(context, ("receive", member, 0)).hosts, *inner_hosts(context, member), *tagged(context, member)):
                 link = context.link(host)
                 if link is not None and link.mac is not None:
                     rows.setdefault(link.mac, arrive)
@@ -42,13 +45,23 @@ def outside(context: Context, at: Interface) -> Transfer:
     return by_value(Field.DESTINATION_MAC, rows, If(GROUP, drop(f"a frame to all leaves by {at}"), routed(context, at)))
 
 
+def tagged(context: Context, member: Interface) -> Iterator[Interface]:
+    """The devices on the wire of an uplink that frames reach with a VLAN tag."""
+    if any(isinstance(link.kind, Vlan) for upper in context.uppers.get(member, ()) if (link := context.link(upper)) is not None):
+        wire = context.network.wires.get(member)
+        yield from (at for at, other in context.network.wires.items() if other is wire)
+
+
 def routed(context: Context, at: Interface) -> Transfer:
     """A frame to a MAC that no captured interface has. Where a captured one has the next hop's address, nobody takes it."""
     nodes: dict[int, Transfer] = {}
     held: list[tuple[int, int]] = []
     assigned: list[tuple[int, int]] = []
+    open_ended: dict[int, Transfer] = {}
     for address, owners in context.network.owners.items():
         if address.family == context.family:
+            for holder in (one for one in owners if may_meet(context.network, at, one, address)):
+                open_ended.setdefault(address.value, End(Unknown(not_known(at, holder, address))))
             of_pod = bool(context.network.fabric) and bool(owners[0].scope.namespace)
             (assigned if of_pod else held).append((address.value, address.value))
             nodes[address.value] = by_router(context, at, address, owners)
@@ -57,9 +70,10 @@ def routed(context: Context, at: Interface) -> Transfer:
     )
     gone = End(Leave(at.scope, f"an address that nobody in the capture has is reached beyond {at}"))
     leave = If(OF_TUNNEL, End(Unknown(f"the packet of a tunnel leaves the capture by {at}")), gone)
-    lost, open_ended = claimed(context, at)
-    beyond = by_value(Field.DESTINATION, {**open_ended, **nodes}, leave)
-    ways = If(In(Field.NEXT_HOP, normalised(held)), nobody, by_value(Field.NEXT_HOP, lost, beyond))
+    lost, behind = claimed(context, at)
+    beyond = by_value(Field.DESTINATION, {**behind, **nodes}, leave)
+    ways: Transfer = If(In(Field.NEXT_HOP, normalised(held)), nobody, by_value(Field.NEXT_HOP, lost, beyond))
+    ways = by_value(Field.NEXT_HOP, open_ended, ways) if open_ended else ways
     if not assigned:
         return ways
     cloud = End(Unknown(f"whether the network of {context.network.fabric} leads from {at} to a pod's address is not known"))

@@ -1,5 +1,5 @@
-"""How pods of different nodes reach each other: flannel-like vxlan and host-gw, plain bridges, ptp, macvlan, Calico-like routes, and Canal, which has flannel's
-tunnel and Calico's interfaces."""
+"""How pods of different nodes reach each other: flannel-like vxlan and host-gw, plain bridges, bridges without an address that lead to the other nodes,
+ptp, macvlan, Calico-like routes, and Canal, which has flannel's tunnel and Calico's interfaces."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ def prepare(lab: Lab, node: Node) -> None:
         node.annotations.update(_flannel_annotations(node))
     elif lab.scenario.overlay in ("host-gw", "ptp", "calico"):
         lab.run(node.name, "\n".join(_direct(lab, node)))
+    elif lab.scenario.overlay == "switched":
+        _switch(lab, node)
     if lab.scenario.overlay not in ("calico", "canal"):
         text = json.dumps(configuration(lab, node), indent=2) + "\n"
         lab.run(node.name, "cat >/etc/cni/net.d/10-lab.conflist", text)
@@ -86,6 +88,23 @@ def _direct(lab: Lab, node: Node) -> list[str]:
     return lines or ["true"]
 
 
+def _switch(lab: Lab, node: Node) -> None:
+    """A second network between the nodes, to which a bridge of the node leads that has no address."""
+    process, port = lab.machine.agents[node.name].pid, f"switched{node.number}"
+    lab.run(
+        "underlay",
+        "ip link add br2 type bridge 2>/dev/null && ip link set br2 up\n"
+        f"ip link add {port} type veth peer name eth2 netns {process}\nip link set {port} master br2 up",
+    )
+    lab.run(node.name, "ip link set eth2 up\nip link add br2 type bridge\nip link set br2 up\nip link set eth2 master br2\n")
+
+
+def _switched_range(family: int, node: Node) -> dict[str, str]:
+    """The addresses of a node's pods, of one network for all."""
+    start = f"10.244.{node.number}." if family == 4 else f"fd00:10:244:{node.number}::"
+    return {"subnet": CLUSTER_CIDR[family], "rangeStart": f"{start}10", "rangeEnd": f"{start}50"}
+
+
 def configuration(lab: Lab, node: Node) -> dict[str, Any]:
     """The CNI configuration of a node."""
     ranges = [[{"subnet": node.pod_cidr(family)}] for family in node.families]
@@ -98,6 +117,9 @@ def configuration(lab: Lab, node: Node) -> dict[str, Any]:
         case "macvlan":
             ipam = {"type": "host-local", "ranges": [[_macvlan_range(node)]]}
             main = {"type": "macvlan", "master": "eth0", "mode": "bridge", "ipam": ipam}
+        case "switched":
+            ipam = {"type": "host-local", "ranges": [[_switched_range(family, node)] for family in node.families]}
+            main = {"type": "bridge", "bridge": "br2", "isGateway": False, "hairpinMode": lab.scenario.hairpin, "ipam": ipam}
         case "bridge":
             del ipam["routes"]
             main = {"type": "bridge", "bridge": "cni0", "isDefaultGateway": True, "hairpinMode": lab.scenario.hairpin,
@@ -157,7 +179,10 @@ def workload_device(pod: Pod) -> str:
 
 
 def finish(lab: Lab, node: Node) -> None:
-    """The overlay's own rules, after the pods."""
+    """The overlay's own rules, after the pods; the bridges that lead to other nodes hear every pod."""
+    if lab.scenario.overlay == "switched":
+        for pod in lab.pods_on(node):
+            lab.run(pod.key, "ping -q -b -c 1 -w 1 10.244.255.255 >/dev/null 2>&1 || true")
     if lab.scenario.overlay in ("vxlan", "host-gw", "canal"):
         for family in node.families:
             text = FLANNEL.format(cluster=CLUSTER_CIDR[family], own=node.pod_cidr(family), multicast=MULTICAST[family])

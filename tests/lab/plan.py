@@ -94,7 +94,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A kind of network. ``overlay``: vxlan, host-gw, ptp, bridge, macvlan, calico, canal or peer-pods; ``proxy``: kube-proxy's mode, iptables or nftables;
+    """A kind of network. ``overlay``: vxlan, host-gw, ptp, bridge, switched, macvlan, calico, canal or peer-pods; ``proxy``: kube-proxy's mode, iptables or nftables;
     ``enforcer``: whose rules enforce policies: plain, felix, felix-nft, kube-router or weave."""
 
     name: str

@@ -14,6 +14,8 @@ from tests.lab.plan import GATEWAY, NODE_PORTS, POD_PORTS, Node
 OUTSIDE = "outside"
 SIZES = (100, 1272, 1380, 1381, 1410, 1430, 1431, 1452, 1480, 1481, 3000)
 SIZED = 0.25
+WITHOUT_ROUTES = ("macvlan", "peer-pods", "switched")
+"""Networks whose nodes do not lead to their pods."""
 VXLAN_PORT = 8472
 """That of flannel's tunnels, whose socket the kernel reads itself."""
 
@@ -136,7 +138,7 @@ def _node_targets(lab: Lab, node: Node, family: int) -> Iterator[Target]:
     for pod in lab.pods:
         if pod.node == node.name:
             yield from (Target(address, host_port, enter, (protocol,)) for host_port, _, protocol in pod.host_ports)
-    if lab.scenario.overlay not in ("macvlan", "peer-pods"):
+    if lab.scenario.overlay not in WITHOUT_ROUTES:
         unused = node.pod_cidr(family).replace("0/24", "200") if family == 4 else node.pod_cidr(family).replace(":/64", ":c8")
         yield Target(unused, POD_PORTS[0], "", ("TCP", "ICMP"))
         yield Target(
@@ -147,7 +149,7 @@ def _node_targets(lab: Lab, node: Node, family: int) -> Iterator[Target]:
 
 def _enter(lab: Lab, node: Node) -> str:
     """Where a packet from outside comes in; nowhere for pods that stand beside the node's uplink."""
-    return "" if lab.scenario.overlay in ("macvlan", "peer-pods") else f"node:{node.name}/eth0"
+    return "" if lab.scenario.overlay in WITHOUT_ROUTES else f"node:{node.name}/eth0"
 
 
 def send(lab: Lab, probes: list[Probe], timeout: float) -> list[Result]:

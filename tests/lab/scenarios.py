@@ -21,6 +21,8 @@ SCENARIOS = (
     Scenario("ptp", overlay="ptp"),
     Scenario("ptp-services", overlay="ptp", services=True, masquerade=False),
     Scenario("macvlan", overlay="macvlan"),
+    Scenario("switched", overlay="switched", default_route=False),
+    Scenario("switched-dual-stack", overlay="switched", nodes=3, families=(4, 6), default_route=False),
     Scenario("peer-pods", overlay="peer-pods"),
     Scenario("calico", overlay="calico"),
     Scenario("calico-services", overlay="calico", services=True),

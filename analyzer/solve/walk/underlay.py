@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from analyzer.addresses import Address
 from analyzer.facts.links import Ipvlan, Macvlan, OtherKind, Vlan
 from analyzer.model.network import Interface, Segment
+from analyzer.model.wires import may_meet, not_known
 from analyzer.solve.walk import internet, links
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.netfilter.hooks import HookPacket
@@ -48,6 +49,10 @@ def leave(walk: Walk, at: Interface, next_hop: Address, packet: HookPacket, rout
     """Nobody in the capture answers for the next hop: somebody outside has it."""
     network = walk.index.network
     destination = Address(packet.packet.family, packet.packet.destination)
+    if (
+        holder := next((one for one in network.owners.get(next_hop, ()) if may_meet(network, at, one, next_hop)), None)
+    ) is not None:
+        return walk.undecided(not_known(at, holder, next_hop), route.fact.at, f"what {at} and {holder} are connected to")
     if next_hop in network.owners and next_hop != destination:
         holder = network.owners[next_hop][0]
         return walk.drop(at.scope, f"nobody answers for {next_hop} on {at}; {holder} has it", route.fact.at)

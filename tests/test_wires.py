@@ -1,0 +1,130 @@
+"""Layer-2 networks between hosts that were not captured: joined by what tables and addresses say, else not known, in both readings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analyzer.model.network import Network
+from analyzer.query.parties import pods
+from analyzer.solve.packet import TCP, Fate, Packet
+from analyzer.solve.walk.concrete import Flow, walk
+from analyzer.transfer.graph import NetworkProgram
+from tests.lowered import outcomes
+from tests.test_walk import build, link, pod, space
+
+YES, NO, OPEN = {Fate.REACHABLE}, {Fate.UNREACHABLE}, {Fate.UNKNOWN}
+BRIDGE = "bridge forward_delay 1500 vlan_filtering 0"
+PORT = "veth \n    bridge_slave state forwarding"
+MAC = "02:00:00:00:0{}:e1"
+
+
+def plain(number: int) -> str:
+    """A physical uplink."""
+    return link(2, "eth1", f"02:00:00:00:00:1{number}", more="master br0", kind="bridge_slave state forwarding")
+
+
+def pair(number: int) -> str:
+    """An uplink that looks like what a pod hangs on."""
+    return link(2, "eth1@if9", f"02:00:00:00:00:1{number}", more="master br0", kind=PORT).replace("netnsid 0", "netnsid 7")
+
+
+def bond(number: int) -> str:
+    """A bond with a VLAN that is the bridge's port."""
+    slave = link(7, "eth1", f"02:00:00:00:00:1{number}", more="master bond0", kind="bond_slave state ACTIVE")
+    own = link(
+        8, "bond0", f"02:00:00:00:00:1{number}", kind="bond mode active-backup active_slave eth1", flags="MASTER,UP,LOWER_UP"
+    )
+    tagged = link(
+        9,
+        "bond0.5@bond0",
+        f"02:00:00:00:00:1{number}",
+        more="master br0",
+        kind="vlan protocol 802.1Q id 5 <REORDER_HDR>\n    bridge_slave state forwarding",
+    )
+    return slave + own + tagged  # fmt: skip
+
+
+def nothing(number: int) -> str:
+    """No uplink."""
+    return link(2, "eth1", f"02:00:00:00:00:1{number}", f"172.30.{number}.2/24")
+
+
+def switched(number: int, uplink: str, address: str = "", length: int = 24, **more: str) -> dict[str, str]:
+    """A node with a bridge, an uplink, and one pod of 10.5.0.0/24."""
+    hosts = link(4, "veth1@if2", f"02:00:00:00:0{number}:f1", more="master br0", kind=PORT)
+    bridge = link(3, "br0", f"02:00:00:00:01:0{number}", address, kind=BRIDGE)
+    inner = pod(f"n{number}", f"p{number}", f"10.5.0.{number}", "10.5.0.254", MAC.format(number), 4)
+    folder = f"nodes/n{number}/netns/default_p{number}/ip_-d_addr"
+    inner[folder] = inner[folder].replace(f"10.5.0.{number}/24", f"10.5.0.{number}/{length}")
+    return space(f"nodes/n{number}", uplink + bridge + hosts, "", **more) | inner
+
+
+FDB = "02:00:00:00:02:e1 dev eth1 master br0\n"
+NEIGHBOUR = "10.5.0.2 dev eth0 lladdr 02:00:00:00:02:e1 STALE\n"
+CASES = [
+    ("physical uplinks, whose pods are of one network", switched(1, plain(1)), switched(2, plain(2)), YES),
+    ("bonds with a VLAN", switched(1, bond(1)), switched(2, bond(2)), YES),
+    ("physical uplinks, and a pod that has a network of its own", switched(1, plain(1)), switched(2, plain(2), length=32), OPEN),
+    ("pairs, which may be other pods'", switched(1, pair(1)), switched(2, pair(2)), OPEN),
+    ("pairs, and the bridge has heard the other's pod", switched(1, pair(1), bridge_fdb=FDB), switched(2, pair(2)), YES),
+    ("the same from the other side", switched(1, pair(1)), switched(2, pair(2), bridge_fdb=FDB.replace("02:e1", "01:e1")), YES),
+    ("an entry that somebody wrote", switched(1, pair(1), bridge_fdb=FDB.strip() + " static\n"), switched(2, pair(2)), OPEN),
+    ("one pair, one physical", switched(1, pair(1)), switched(2, plain(2)), OPEN),
+    ("the bridges are their pods' gateways", switched(1, pair(1), "10.5.0.101/24"), switched(2, pair(2), "10.5.0.102/24"), NO),
+    ("one is", switched(1, pair(1)), switched(2, pair(2), "10.5.0.102/24"), NO),
+    ("no uplink", switched(1, nothing(1)), switched(2, nothing(2)), NO),
+    ("no uplink of one", switched(1, plain(1)), switched(2, nothing(2)), NO),
+]
+
+
+def fates(network: Network) -> tuple[set[Fate], set[Fate]]:
+    """What becomes of a packet between the pods of two nodes, by both readings."""
+    source = next(one for one in pods(network, 4) if str(one.address) == "10.5.0.1")
+    target = next(one for one in pods(network, 4) if str(one.address) == "10.5.0.2")
+    flow = Flow(source.scope, Packet(4, source.address.value, target.address.value, TCP, 40000, 80))
+    told = {outcome.fate for outcome in walk(network, flow).outcomes}
+    return told, {end.fate for end in outcomes(NetworkProgram(network, 4), flow)}
+
+
+@pytest.mark.parametrize(("words", "one", "two", "wanted"), CASES, ids=[case[0] for case in CASES])
+def test_bridges_without_an_address(
+    words: str, one: dict[str, str], two: dict[str, str], wanted: set[Fate], tmp_path: Path
+) -> None:
+    assert fates(build(tmp_path, one, two)) == (wanted, wanted), words
+
+
+def test_a_neighbour_that_was_heard_joins_networks(tmp_path: Path) -> None:
+    one = switched(1, pair(1))
+    one["nodes/n1/netns/default_p1/ip_neigh"] = NEIGHBOUR
+    assert fates(build(tmp_path, one, switched(2, pair(2)))) == (YES, YES)
+
+
+def uplink(number: int, length: int) -> dict[str, str]:
+    """A node without a pod."""
+    links = link(2, "eth0", f"02:00:00:00:00:0{number}", f"10.5.0.{number}/{length}")
+    return space(f"nodes/n{number}", links, f"10.5.0.0/24 dev eth0 scope link src 10.5.0.{number}\n")
+
+
+@pytest.mark.parametrize(("length", "wanted"), [(24, YES), (32, OPEN), (25, YES)])
+def test_a_node_whose_address_has_no_network(length: int, wanted: set[Fate], tmp_path: Path) -> None:
+    network = build(tmp_path, uplink(1, 24), uplink(2, length))
+    scopes = sorted(network.namespaces)
+    flow = Flow(scopes[0], Packet(4, 0x0A050001, 0x0A050002, TCP, 40000, 80))
+    assert {outcome.fate for outcome in walk(network, flow).outcomes} == wanted
+    assert {end.fate for end in outcomes(NetworkProgram(network, 4), flow)} == wanted
+
+
+def test_networks_of_other_addresses_are_apart(tmp_path: Path) -> None:
+    two = uplink(2, 24)
+    for name, text in two.items():
+        two[name] = text.replace("10.5.0.", "10.6.0.")
+    one = {
+        name: text + ("10.6.0.2 dev eth0 scope link\n" if name.endswith("ip_route") else "")
+        for name, text in uplink(1, 24).items()
+    }
+    network = build(tmp_path, one, two)
+    flow = Flow(sorted(network.namespaces)[0], Packet(4, 0x0A050001, 0x0A060002, TCP, 40000, 80))
+    assert {outcome.fate for outcome in walk(network, flow).outcomes} == NO
+    assert {end.fate for end in outcomes(NetworkProgram(network, 4), flow)} == NO
