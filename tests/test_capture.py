@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.capture import Loaded, limits, load
+from analyzer.capture import Loaded, files, limits, load, loading
 from analyzer.capture.layout import position
 from analyzer.capture.reading import facts
 from analyzer.capture.recognise import by_content
@@ -130,6 +130,64 @@ def test_a_binary_file_is_a_gap(tmp_path: Path) -> None:
     loaded = load([str(tmp_path)])
     assert shape(loaded) == EXPECTED
     assert [(gap.at.path, gap.subject) for gap in loaded.gaps] == [("nodes/n1/iptables-save", "iptables-save")]
+
+
+def test_files_beyond_the_most_are_one_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {f"nodes/n{number}/ip_route": ROUTE for number in range(9)})
+    monkeypatch.setattr(loading, "Budget", lambda: limits.Budget(members=3))
+    loaded = load([str(tmp_path)])
+    assert [source.path for source in loaded.sources] == [f"nodes/n{number}/ip_route" for number in range(3)]
+    (gap,) = loaded.gaps
+    assert (gap.at.path, gap.reason[:37]) == ("nodes/n3/ip_route", "not read, nor what follows: the input")
+
+
+def test_bytes_beyond_the_most_are_one_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {f"nodes/n{number}/ip_route": ROUTE for number in range(9)})
+    monkeypatch.setattr(loading, "Budget", lambda: limits.Budget(bytes=len(ROUTE) * 4))
+    loaded = load([str(tmp_path)])
+    assert (len(loaded.sources), [gap.at.path for gap in loaded.gaps]) == (4, ["nodes/n4/ip_route"])
+
+
+@pytest.mark.parametrize("change", [b"more\n", None])
+def test_a_file_that_is_written_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: bytes | None) -> None:
+    path = write(tmp_path, FILES) / "nodes/n1/ip_route"
+    real, done = os.read, list[int]()
+
+    def read(descriptor: int, size: int) -> bytes:
+        """Reads, and changes the first file meanwhile."""
+        data = real(descriptor, size)
+        if not done:
+            path.write_bytes(ROUTE.encode() + change) if change else os.truncate(path, 10)
+        done.append(size)
+        return data
+
+    monkeypatch.setattr(os, "read", read)
+    loaded = load([str(tmp_path)])
+    assert shape(loaded) == EXPECTED[1:]
+    assert [(gap.at.path, gap.reason[:30]) for gap in loaded.gaps] == [("nodes/n1/ip_route", "not read: it was written to wh")]
+
+
+def test_a_file_that_is_gone_when_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, FILES)
+    real = os.open
+
+    def opening(path: str, flags: int, mode: int = 0o777) -> int:
+        """Opens what is still there."""
+        if path.endswith("ip_route"):
+            os.unlink(path)
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", opening)
+    loaded = load([str(tmp_path)])
+    assert shape(loaded) == EXPECTED[1:]
+    assert [(gap.at.path, gap.reason) for gap in loaded.gaps] == [
+        ("nodes/n1/ip_route", "cannot be read: No such file or directory")
+    ]
+
+
+def test_what_a_kernel_makes_up_is_read_to_its_end() -> None:
+    assert files.content("/proc/self/status", limits.Budget()).startswith(b"Name:")
+    assert files.content("/proc/self/status", limits.Budget()).endswith(b"\n")
 
 
 def test_links_pipes_and_unreadable_places(tmp_path: Path) -> None:

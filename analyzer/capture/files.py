@@ -11,6 +11,7 @@ from analyzer.capture.limits import DEPTH, FILE_BYTES, Budget, Refused, too_larg
 from analyzer.source import Gap, Span
 
 SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", ".tox", ".cache"})
+PIECE = 1 << 20
 # Packed in ways that the standard library does not read, and what unpacks them.
 UNREAD = {
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -45,9 +46,9 @@ def text_name(name: str) -> str:
 def directory(root: str, prefix: str, budget: Budget) -> Iterator[File | Gap]:
     """Every file below a directory, in path order. Links out of it, devices, pipes and sockets are gaps."""
     real = os.path.realpath(root)
-    stack = [(real, prefix, 0)]
+    stack = [(real, prefix, text_name(folder_place(real)), 0)]
     while stack:
-        folder, name, depth = stack.pop()
+        folder, name, place, depth = stack.pop()
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as problem:
@@ -55,31 +56,32 @@ def directory(root: str, prefix: str, budget: Budget) -> Iterator[File | Gap]:
             continue
         folders = []
         for entry in entries:
-            path = f"{name}/{text_name(entry.name)}" if name else text_name(entry.name)
+            shown = text_name(entry.name)
+            path = f"{name}/{shown}" if name else shown
             if entry.is_dir(follow_symlinks=False):
                 if entry.name in SKIPPED_FOLDERS:
                     continue
                 if depth >= DEPTH:
                     yield refusal(path, f"not read: more than {DEPTH} folders deep")
                     continue
-                folders.append((entry.path, path, depth + 1))
-            else:
-                yield from entry_file(real, entry, path, budget)
+                folders.append((entry.path, path, f"{place}/{shown}", depth + 1))
+            elif (found := entry_file(real, entry, path, f"{place}/{shown}", budget)) is not None:
+                yield found
+                if budget.spent():
+                    return
         stack.extend(reversed(folders))
 
 
-def entry_file(root: str, entry: os.DirEntry[str], path: str, budget: Budget) -> Iterator[File | Gap]:
+def entry_file(root: str, entry: os.DirEntry[str], path: str, place: str, budget: Budget) -> File | Gap | None:
     """One entry that is no folder: read, or refused. A link to a folder inside is passed over: that folder is read at its own place."""
     target, link = entry.path, entry.is_symlink()
     if link:
         target = os.path.realpath(entry.path)
         if not (target + "/").startswith(root.rstrip("/") + "/"):
-            yield refusal(path, "a link out of the directory is not followed")
-            return
+            return refusal(path, "a link out of the directory is not followed")
         if os.path.isdir(target):
-            return
-    place = f"{folder_place(root)}/{os.path.relpath(entry.path, root)}"
-    yield from regular(target, path, text_name(place), budget, link=link)
+            return None
+    return regular(target, path, place, budget, link=link, listed=entry.is_file(follow_symlinks=False))
 
 
 def folder_place(root: str) -> str:
@@ -92,34 +94,51 @@ def folder_place(root: str) -> str:
 
 
 def regular(
-    target: str, path: str, place: str, budget: Budget, *, named: bool = False, link: bool = False
-) -> Iterator[File | Gap]:
-    """The content of a regular file; a gap for anything else, and for what cannot be read."""
+    target: str, path: str, place: str, budget: Budget, *, named: bool = False, link: bool = False, listed: bool = False
+) -> File | Gap:
+    """The content of a regular file; a gap for anything else, and for what cannot be read. ``listed``: its folder says that it is one."""
     try:
         budget.member()
-        yield File(path, place, content(target, budget), named, link)
+        if not listed and not stat.S_ISREG(os.stat(target).st_mode):
+            raise Refused("not read: not a regular file")
+        return File(path, place, content(target, budget), named, link)
     except OSError as problem:
-        yield refusal(path, f"cannot be read: {problem.strerror or problem}")
+        return refusal(path, f"cannot be read: {problem.strerror or problem}")
     except Refused as problem:
-        yield refusal(path, str(problem))
+        return refusal(path, str(problem))
 
 
 def content(target: str, budget: Budget) -> bytes:
-    """Reads a regular file whole. OSError, or Refused where it is too large or no regular file."""
-    if not stat.S_ISREG(os.stat(target).st_mode):
-        raise Refused("not read: not a regular file")
+    """Reads a regular file whole. OSError, or Refused where it is too large, no regular file, or another one when it was read than before."""
     descriptor = os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise Refused("not read: not a regular file")
         if status.st_size > FILE_BYTES:
             raise Refused(too_large(status.st_size))
-        data = file.read(FILE_BYTES + 1)
+        data = until_end(descriptor, status.st_size)
+        now = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
     if len(data) > FILE_BYTES:
         raise Refused(too_large(len(data)))
+    if (now.st_size, now.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
+        raise Refused("not read: it was written to while it was read; read it again, or a copy")
     budget.take(len(data))
     return data
+
+
+def until_end(descriptor: int, size: int) -> bytes:
+    """The bytes of a file of a size up to its end, at most some more than ``FILE_BYTES``: what a kernel makes up says any size."""
+    data = os.read(descriptor, size + 1)
+    if len(data) == size:
+        return data
+    pieces, total = [data], len(data)
+    while total <= FILE_BYTES and (piece := os.read(descriptor, PIECE)):
+        pieces.append(piece)
+        total += len(piece)
+    return b"".join(pieces)
 
 
 def compression(data: bytes) -> str:

@@ -129,6 +129,7 @@ KINDS: tuple[CaptureKind, ...] = (
     kind("Insights archive", r"insights-operator/|config/node/[^/]+\.json$", NODES, PODS, SLICES, POLICIES),
     kind("AKS periscope capture", r"collector/(?:iptables|networkoutbound|kubeobjects|dns)/", NODES, PODS),
 )
+SIGNS = re.compile("|".join(f"(?:{one.sign.pattern})" for one in KINDS))
 # Logs and listings for people: whatever stands in them is no state.
 LOGS = re.compile(
     r"(?:^|/)(?:namespaces/[^/]+/pods/[^/]+/.+/logs/[^/]+|host_service_logs/.+|audit_logs/.+|[^/]+_logs_[^/]+|[^/]+/[^/]+/logs\.txt"
@@ -165,7 +166,7 @@ def with_kind(place: str, text: str) -> str:
 
 def kind_of(place: str) -> CaptureKind | None:
     """The kind of capture that a file belongs to; None where its place does not tell one."""
-    return next((one for one in KINDS if one.sign.search(place)), None)
+    return next((one for one in KINDS if one.sign.search(place)), None) if SIGNS.search(place) else None
 
 
 def is_log(place: str) -> bool:

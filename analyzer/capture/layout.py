@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from analyzer.source import Scope
 
@@ -33,6 +34,7 @@ SUBMARINER = re.compile(
 NETNS_FILE = re.compile(
     r"ip_netns_exec_(?P<namespace>.+?)_(?P<command>(?:ip6?tables|ip|bridge|ss|netstat|nstat|tc|ethtool|sysctl|nft|conntrack|route|arp|ifconfig|cat)(?:[_-].*)?)"
 )
+EXECUTED = "ip_netns_exec_"
 NAMESPACES = "sos_commands/networking/namespaces/"
 
 
@@ -49,6 +51,10 @@ class Position:
 
 def position(place: str, named: bool) -> Position:
     """Where a file stands. A file that was named itself and lies in no capture is about a node of which nothing is known."""
+    folder, _, base = place.rpartition("/")
+    if (known := captured_folder(folder)) and not base.startswith(EXECUTED):
+        scope, root, before = known
+        return Position(scope, root, f"{before}{base}", captured=True)
     parts = place.split("/")
     start = node_folder(parts)
     if start is not None:
@@ -67,6 +73,17 @@ def position(place: str, named: bool) -> Position:
     if named or len(parts) < 2:
         return within(UNNAMED, [], parts[-1:], captured=False)
     return within(node_name(parts[-2]), parts[:-1], parts[-1:], captured=False)
+
+
+@lru_cache(maxsize=1 << 10)
+def captured_folder(folder: str) -> tuple[Scope, str, str] | None:
+    """The namespace, the node's folder, and what stands before the names of files, for the files of a folder below ``nodes/<node>``."""
+    parts = f"{folder}/{UNNAMED}".split("/")
+    start = node_folder(parts)
+    if start is None:
+        return None
+    found = within(parts[start], parts[: start + 1], parts[start + 1 :], captured=True)
+    return found.scope, found.root, found.name.removesuffix(UNNAMED)
 
 
 def node_folder(parts: list[str]) -> int | None:

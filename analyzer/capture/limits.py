@@ -10,7 +10,7 @@ from dataclasses import dataclass
 MEBIBYTE = 1 << 20
 FILE_BYTES = 512 * MEBIBYTE
 TOTAL_BYTES = 4096 * MEBIBYTE
-MEMBERS = 200_000
+MEMBERS = 1_000_000
 DEPTH = 40
 NESTED_ARCHIVES = 3
 RATIO = 250
@@ -33,13 +33,17 @@ class Budget:
         """Counts content; Refused when the input as a whole is too large."""
         self.bytes -= size
         if self.bytes < 0:
-            raise Refused(f"the input holds more than {TOTAL_BYTES // MEBIBYTE} MiB")
+            raise Refused(f"not read, nor what follows: the input holds more than {TOTAL_BYTES // MEBIBYTE:,} MiB")
 
     def member(self) -> None:
         """Counts a file or an archive's member."""
         self.members -= 1
         if self.members < 0:
-            raise Refused(f"the input holds more than {MEMBERS:,} files")
+            raise Refused(f"not read, nor what follows: the input holds more than {MEMBERS:,} files")
+
+    def spent(self) -> bool:
+        """Whether nothing more is read."""
+        return self.bytes < 0 or self.members < 0
 
 
 def too_large(size: int) -> str:

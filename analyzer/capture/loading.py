@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, TypeVar
 
-from analyzer.capture import kinds, kubeskoop, pasted, tables
+from analyzer.capture import kinds, pasted, tables
 from analyzer.capture.choices import Rendering
 from analyzer.capture.decode import readable
 from analyzer.capture.elsewhere import Elsewhere
-from analyzer.capture.files import File, compression, directory, refusal, regular, text_name
+from analyzer.capture.files import File, refusal
 from analyzer.capture.layout import Position, named_for_node, position
-from analyzer.capture.limits import FILE_BYTES, Budget, Refused, too_large
+from analyzer.capture.limits import Budget
 from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign, manifest, twin
 from analyzer.capture.tables import NodeRow, PodRow
-from analyzer.display import counted
+from analyzer.capture.walking import every_file, without_templates
+from analyzer.memory import without_cycles
 from analyzer.source import Gap, Scope, Source, Span
 
 Progress = Callable[[int, int], None]
-STDIN = "<stdin>"
 FAILED = "failed-command"
+COMPARED = 100
+"""With so many texts of one namespace and kind what was captured again is compared: what is no copy of theirs counts as something else."""
 JSON = re.compile(r"\s*(\{\s*[\"}]|\[\s*[\[{\"\]])")
 HOSTNAME = re.compile(r"(diagnostics/|systeminfo/)?hostname|cmd/hostname\.md")
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
@@ -84,16 +85,18 @@ def load(
     ``progress`` is called with the number of files done and 0, as the total is not known before.
     """
     collected, budget = Collected(), Budget()
-    for number, item in enumerate(without_templates(every_file(paths, stdin, budget, rendering)), 1):
-        if skip and skip(item.at.path if isinstance(item, Gap) else item.path):
-            collected.ignored += 1
-        elif isinstance(item, Gap):
-            collected.gaps.append(item)
-        else:
-            accept(replace(item, data=texts[item.path]) if texts and item.path in texts else item, collected)
-        progress(number, 0)
+    with without_cycles():
+        for number, item in enumerate(without_templates(every_file(paths, stdin, budget, rendering)), 1):
+            if skip and skip(item.at.path if isinstance(item, Gap) else item.path):
+                collected.ignored += 1
+            elif isinstance(item, Gap):
+                collected.gaps.append(item)
+            else:
+                accept(replace(item, data=texts[item.path]) if texts and item.path in texts else item, collected)
+            progress(number, 0)
     settle(collected)
-    collected.sources = [(root, renamed(source, collected.hosts.get(root))) for root, source in collected.sources]
+    if collected.hosts:
+        collected.sources = [(root, renamed(source, collected.hosts.get(root))) for root, source in collected.sources]
     names = {host[0]: host for host in collected.hosts.values()}
     collected.gaps = [renamed(gap, names.get(gap.scope.node) if gap.scope else None) for gap in collected.gaps]
     kept, doubled = once(sorted(collected.sources, key=lambda pair: (pair[1].path, pair[1].kind == "pasted")))
@@ -121,102 +124,12 @@ def settle(collected: Collected) -> None:
             collected.gaps.append(Gap(Span(item.source.path, item.line), f"not read: {scope}"))
 
 
-def every_file(
-    paths: Sequence[str], stdin: BinaryIO | None, budget: Budget, rendering: Rendering | None = None
-) -> Iterator[File | Gap]:
-    """The files of all paths, archives unpacked, charts and kustomizations rendered."""
-    alone = len(paths) == 1
-    for path in dict.fromkeys(paths):
-        found = from_stdin(stdin) if path == "-" else from_path(path, budget, alone, rendering)
-        try:
-            yield from with_archives(found, budget, alone)
-        except Refused as problem:
-            yield refusal(text_name(path), str(problem))
-
-
-def from_path(path: str, budget: Budget, alone: bool, rendering: Rendering | None = None) -> Iterator[File | Gap]:
-    """The files of one path."""
-    shown = text_name(os.path.normpath(path))
-    if os.path.isdir(path):
-        prefix = "" if alone or shown == "." else shown
-        return with_rendered(path, prefix, directory(path, prefix, budget), rendering)
-    return regular(path, shown, shown, budget, named=True)
-
-
-def with_rendered(root: str, prefix: str, found: Iterator[File | Gap], rendering: Rendering | None) -> Iterator[File | Gap]:
-    """The files of a directory; in place of what was rendered, what came of it. Where rendering failed, the files are read as they lie there."""
-    if rendering is None or not rendering.enabled:
-        yield from found
-        return
-    from analyzer.capture.rendering import rendered, replaced
-
-    made = list(rendered(root, prefix, rendering))
-    gone = [folder for item in made for folder in replaced(item)]
-    for item in found:
-        path = item.path if isinstance(item, File) else item.at.path
-        if not any(path.startswith(folder) for folder in gone):
-            yield item
-    for one in made:
-        yield from one.items
-
-
-def without_templates(found: Iterable[File | Gap]) -> Iterator[File | Gap]:
-    """The files without the templates of charts that were not rendered, which are no manifests; each chart has a gap that says so."""
-    charts: dict[str, int] = {}
-    for item in found:
-        if isinstance(item, Gap):
-            yield item
-            continue
-        if item.path.rsplit("/", 1)[-1] == "Chart.yaml":
-            charts.setdefault(item.path.removesuffix("Chart.yaml"), 0)
-            continue
-        chart = next((folder for folder in charts if item.path.startswith((f"{folder}templates/", f"{folder}charts/"))), None)
-        if chart is None or b"{{" not in item.data:
-            yield item
-        elif item.path.endswith((".yaml", ".yml")):
-            charts[chart] += 1
-    for folder, count in charts.items():
-        if count:
-            reason = f"a Helm chart: {counted(count, 'template')} not read; with helm on the path it is rendered, or give what `helm template` prints"
-            yield refusal(f"{folder}Chart.yaml", reason)
-
-
-def from_stdin(stdin: BinaryIO | None) -> Iterator[File | Gap]:
-    """What stands on standard input, as one file."""
-    data = stdin.read(FILE_BYTES + 1) if stdin else b""
-    if len(data) > FILE_BYTES:
-        yield refusal(STDIN, too_large(len(data)))
-    else:
-        yield File(STDIN, "stdin", data, named=True)
-
-
-def with_archives(items: Iterable[File | Gap], budget: Budget, alone: bool) -> Iterator[File | Gap]:
-    """Archives among the files are replaced by what they hold."""
-    for item in items:
-        if isinstance(item, File) and compression(item.data):
-            from analyzer.capture import archives  # slow to import, and few captures are packed
-
-            yield from with_collections(archives.unpacked(item, budget, alone=alone and item.named))
-        else:
-            yield from with_collections([item])
-
-
-def with_collections(items: Iterable[File | Gap]) -> Iterator[File | Gap]:
-    """Files of KubeSkoop's collector among the files are replaced by the texts in them."""
-    for item in items:
-        if isinstance(item, File) and item.data[:64].lstrip()[:1] == b"{" and kubeskoop.is_one(item.data):
-            yield from kubeskoop.unpacked(item)
-        else:
-            yield item
-
-
 def accept(file: File, collected: Collected) -> None:
     """Turns one file into its sources and gaps."""
     where = position(file.place, file.named)
     note_kind(file, where, collected)
     note_host(file, where, collected)
     known = by_name(where.name)
-    wanted = file.named or (where.captured and not kinds.beside(file.place))
     if known is None and kinds.is_log(file.place) and not file.named:
         collected.ignored += 1
         return
@@ -231,21 +144,26 @@ def accept(file: File, collected: Collected) -> None:
         return
     text = readable(file)
     if isinstance(text, Gap):
-        add_refused(text, where, known, wanted, collected)
+        add_refused(text, where, known, wanted(file, where), collected)
         return
     collected.gaps.extend(replace(gap, scope=where.scope) for gap in text[1])
     sources = parts_of(file, where, known, text[0], collected)
     if sources:
         collected.sources.extend((where.root, source) for source in sources)
-    elif wanted and text[0].strip() and not foreign(where.name):
+    elif wanted(file, where) and text[0].strip() and not foreign(where.name):
         collected.gaps.append(refusal(file.path, "not recognised: neither its name nor its content is known"))
     else:
         collected.ignored += 1
 
 
+def wanted(file: File, where: Position) -> bool:
+    """Whether a file is to be read, so that it is missed where it cannot be."""
+    return file.named or (where.captured and not kinds.beside(file.place))
+
+
 def note_host(file: File, where: Position, collected: Collected) -> None:
     """Remembers a node's own name where a capture keeps it in a file, and its folder is named for something else."""
-    if HOSTNAME.fullmatch(where.name) and not (where.captured or named_for_node(where.root)):
+    if "hostname" in where.name and HOSTNAME.fullmatch(where.name) and not (where.captured or named_for_node(where.root)):
         words = [word for word in file.data[:1000].decode("utf-8", "replace").split() if word not in ("#", "hostname", "```")]
         if len(words) == 1 and NODE_NAME.fullmatch(words[0]):
             collected.hosts[where.root] = (where.scope.node, words[0])
@@ -370,20 +288,20 @@ def scope_of(known: Recognised, where: Position) -> Scope | None:
 def once(sources: list[tuple[str, Source]]) -> tuple[list[Source], list[Gap]]:
     """Each namespace's state from one place only: the first by path is kept, and a gap names what was left out. Only what contradicts
     the first could change an answer; a copy could not."""
-    first: dict[tuple[Scope, str], tuple[str, str]] = {}
-    texts: set[tuple[Scope, str, str]] = set()
+    first: dict[tuple[Scope, str], tuple[str, list[Source]]] = {}
     kept, gaps = [], []
     for root, source in sources:
         if source.scope is None or source.kind in ("pasted", FAILED):
             kept.append(source)
             continue
-        held, path = first.setdefault((source.scope, source.kind), (root, source.path))
+        state = (source.scope, source.kind)
+        held, same = first.setdefault(state, (root, []))
         if held == root:
             kept.append(source)
-            texts.add((source.scope, source.kind, source.text))
-        else:
-            copy = (source.scope, source.kind, source.text) in texts
-            what = "this copy" if copy else "this one, which says otherwise,"
-            reason = f"{source.scope} was captured twice: {source.kind} is taken from {path}, {what} is left out"
-            gaps.append(replace(refusal(source.path, reason), subject="" if copy else source.kind, scope=source.scope))
+            same.append(source)
+            continue
+        copy = any(source.text == other.text for other in same[:COMPARED])
+        what = "this copy" if copy else "this one, which says otherwise,"
+        reason = f"{source.scope} was captured twice: {source.kind} is taken from {same[0].path}, {what} is left out"
+        gaps.append(replace(refusal(source.path, reason), subject="" if copy else source.kind, scope=source.scope))
     return kept, gaps

@@ -138,6 +138,7 @@ def command_name(command: str) -> str:
     return NOT_A_WORD.sub("_", PROGRAM_FOLDER.sub("", command.strip()).replace("/", "_")).strip("_")
 
 
+@lru_cache(maxsize=1 << 14)
 def by_name(name: str) -> Recognised | None:
     """The parser that a file's name, or its path below the node's folder, belongs to."""
     path = normal(name)

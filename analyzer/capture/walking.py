@@ -1,0 +1,112 @@
+"""The files of every path that is given: of directories, archives and standard input, charts and kustomizations rendered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO
+
+from analyzer.capture import kubeskoop
+from analyzer.capture.choices import Rendering
+from analyzer.capture.files import File, compression, directory, refusal, regular, text_name
+from analyzer.capture.limits import FILE_BYTES, Budget, Refused, too_large
+from analyzer.display import counted
+from analyzer.source import Gap
+
+STDIN = "<stdin>"
+
+
+def every_file(
+    paths: Sequence[str], stdin: BinaryIO | None, budget: Budget, rendering: Rendering | None = None
+) -> Iterator[File | Gap]:
+    """The files of all paths, archives unpacked, charts and kustomizations rendered."""
+    alone = len(paths) == 1
+    for path in dict.fromkeys(paths):
+        found = from_stdin(stdin) if path == "-" else from_path(path, budget, alone, rendering)
+        try:
+            yield from with_archives(found, budget, alone)
+        except Refused as problem:
+            yield refusal(text_name(path), str(problem))
+
+
+def from_path(path: str, budget: Budget, alone: bool, rendering: Rendering | None = None) -> Iterator[File | Gap]:
+    """The files of one path."""
+    shown = text_name(os.path.normpath(path))
+    if os.path.isdir(path):
+        prefix = "" if alone or shown == "." else shown
+        return with_rendered(path, prefix, directory(path, prefix, budget), rendering)
+    return iter((regular(path, shown, shown, budget, named=True),))
+
+
+def with_rendered(root: str, prefix: str, found: Iterator[File | Gap], rendering: Rendering | None) -> Iterator[File | Gap]:
+    """The files of a directory; in place of what was rendered, what came of it. Where rendering failed, the files are read as they lie there."""
+    if rendering is None or not rendering.enabled:
+        yield from found
+        return
+    from analyzer.capture.rendering import rendered, replaced
+
+    made = list(rendered(root, prefix, rendering))
+    gone = [folder for item in made for folder in replaced(item)]
+    for item in found:
+        path = item.path if isinstance(item, File) else item.at.path
+        if not any(path.startswith(folder) for folder in gone):
+            yield item
+    for one in made:
+        yield from one.items
+
+
+def without_templates(found: Iterable[File | Gap]) -> Iterator[File | Gap]:
+    """The files without the templates of charts that were not rendered, which are no manifests; each chart has a gap that says so."""
+    charts: dict[str, int] = {}
+    for item in found:
+        if isinstance(item, Gap):
+            yield item
+            continue
+        if item.path.rsplit("/", 1)[-1] == "Chart.yaml":
+            charts.setdefault(item.path.removesuffix("Chart.yaml"), 0)
+            continue
+        chart = chart_of(item.path, charts) if charts else None
+        if chart is None or b"{{" not in item.data:
+            yield item
+        elif item.path.endswith((".yaml", ".yml")):
+            charts[chart] += 1
+    for folder, count in charts.items():
+        if count:
+            reason = f"a Helm chart: {counted(count, 'template')} not read; with helm on the path it is rendered, or give what `helm template` prints"
+            yield refusal(f"{folder}Chart.yaml", reason)
+
+
+def chart_of(path: str, charts: Iterable[str]) -> str | None:
+    """The folder of the chart among whose templates a file lies."""
+    return next((folder for folder in charts if path.startswith((f"{folder}templates/", f"{folder}charts/"))), None)
+
+
+def from_stdin(stdin: BinaryIO | None) -> Iterator[File | Gap]:
+    """What stands on standard input, as one file."""
+    data = stdin.read(FILE_BYTES + 1) if stdin else b""
+    if len(data) > FILE_BYTES:
+        yield refusal(STDIN, too_large(len(data)))
+    else:
+        yield File(STDIN, "stdin", data, named=True)
+
+
+def with_archives(items: Iterable[File | Gap], budget: Budget, alone: bool) -> Iterator[File | Gap]:
+    """Archives among the files are replaced by what they hold."""
+    for item in items:
+        if isinstance(item, File) and compression(item.data):
+            from analyzer.capture import archives  # slow to import, and few captures are packed
+
+            for member in archives.unpacked(item, budget, alone=alone and item.named):
+                yield from collection(member)
+        elif isinstance(item, File) and item.data[:64].lstrip()[:1] == b"{":
+            yield from collection(item)
+        else:
+            yield item
+
+
+def collection(item: File | Gap) -> Iterator[File | Gap]:
+    """A file of KubeSkoop's collector is replaced by the texts in it."""
+    if isinstance(item, File) and item.data[:64].lstrip()[:1] == b"{" and kubeskoop.is_one(item.data):
+        yield from kubeskoop.unpacked(item)
+    else:
+        yield item
