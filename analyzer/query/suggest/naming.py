@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from analyzer.policy.bits import members
-
-if TYPE_CHECKING:
-    from analyzer.query.suggest.demands import Scene
-    from analyzer.query.suggest.planning import Planned
+from analyzer.query.suggest.demands import Scene
+from analyzer.query.suggest.planned import Planned
 
 UNFIT = re.compile(r"[^a-z0-9.-]+")
 LONGEST = 200

@@ -9,140 +9,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 from analyzer.policy.bits import members
-from analyzer.policy.entities import Entity
-from analyzer.query.suggest.cidrs import Block, blocks_for, cost
-from analyzer.query.suggest.demands import EVERY_PORT, Demand, Ends, Ports, Scene, by_port, incoming, merged, outgoing
+from analyzer.query.suggest.cidrs import Block, blocks_for
+from analyzer.query.suggest.demands import EVERY_PORT, Demand, Ends, Ports, Scene, by_port
 from analyzer.query.suggest.naming import names
-from analyzer.query.suggest.selectors import EVERY_POD, AlikeError, Labels, Selector, labels_by_namespace
+from analyzer.query.suggest.planned import ALL_PODS, Group, Peers, Planned, PlannedRule, PodPeer, Rules, UnsayableError
+from analyzer.query.suggest.restricting import Demands, has_all, without
+from analyzer.query.suggest.selectors import AlikeError, Labels, Selector, labels_by_namespace
+from analyzer.query.suggest.sharing import GROUPS, shared
 from analyzer.ranges import difference, normalised, union
 
-
-class PodPeer(NamedTuple):
-    """Pods by labels: in the policy's own namespace (None), in these, in all (none named)."""
-
-    namespaces: tuple[str, ...] | None
-    selector: Selector
-
-
-Peers = tuple[PodPeer | Block, ...]
-ALL_PODS = PodPeer((), EVERY_POD)
 # So many more values of labels are worth writing to admit nobody but those who are meant.
 FEW = 8
 
 
-class PlannedRule(NamedTuple):
-    """A rule; ``peers`` None: everyone, ``ports`` None: all traffic."""
-
-    peers: Peers | None
-    ports: Ports | None
-
-    @property
-    def cost(self) -> int:
-        """How much has to be read of it."""
-        return 1 + sum(cost((peer,)) if isinstance(peer, Block) else 1 + len(peer.selector) for peer in self.peers or ())
-
-
-Rules = tuple[PlannedRule, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One NetworkPolicy. ``ingress`` and ``egress`` None: it says nothing in the direction. ``pods`` are those that it selects."""
-
-    namespace: str
-    selector: Selector
-    pods: int
-    ingress: Rules | None = None
-    egress: Rules | None = None
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Pods of a namespace of which the same is wanted in a direction. ``free``: pods of which it does not matter whether they are among the other ends; ``closed``: nothing is to leave the
-    pods; ``others`` must not be selected, and ``count`` selectors tell the pods from them."""
-
-    way: str
-    namespace: str
-    families: tuple[int, ...]
-    demand: Demand
-    pods: int
-    free: int
-    closed: bool = False
-    others: int = 0
-    count: int = 1
-
-
-class UnsayableError(ValueError):
-    """Two pods with the same labels of which different flows are wanted."""
-
-    def __init__(self, meant: Entity, other: Entity, what: str) -> None:
-        super().__init__(
-            f"{meant.name} and {other.name} have the same labels, and {what}: no NetworkPolicy can tell them apart; "
-            "give one of them a label of its own, or want the same of both"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Demands:
-    """What is wanted of each pod, by number: who may send to it, and where it may send to, pods and addresses. ``restricted`` are the pods that may
-    not send everything to all addresses, ``closed`` those of them that may send nothing to anybody."""
-
-    into: tuple[Demand, ...]
-    addresses: tuple[Demand, ...]
-    out: tuple[Demand, ...]
-    restricted: int
-    closed: int
-
-
-def demands(scene: Scene) -> Demands:
-    """What is wanted of the pods of a scene."""
-    into, addresses = incoming(scene), outgoing(scene)
-    restricted = 0
-    for number, demand in enumerate(addresses):
-        if not has_all(scene, scene.families_spoken(number), dict(demand).get(EVERY_PORT, Ends())):
-            restricted |= 1 << number
-    sent = reversed_demands(into, restricted)
-    out = tuple(merged((demand, sent[number])) for number, demand in enumerate(addresses))
-    alone = ((number, scene.itself(number)) for number in members(restricted))
-    closed = sum(1 << number for number, itself in alone if not without(out[number], itself))
-    return Demands(tuple(into), tuple(addresses), out, restricted, closed)
-
-
-def reversed_demands(into: list[Demand], senders: int) -> list[Demand]:
-    """For each of the senders the pods that it may send to."""
-    alike: dict[Demand, int] = {}
-    for number, demand in enumerate(into):
-        alike[demand] = alike.get(demand, 0) | 1 << number
-    found: list[dict[Ports, int]] = [{} for _ in into]
-    for demand, pods in alike.items():
-        for ports, ends in demand:
-            for sender in members(ends.pods & senders):
-                found[sender][ports] = found[sender].get(ports, 0) | pods
-    return [tuple(sorted((ports, Ends(pods)) for ports, pods in each.items())) for each in found]
-
-
-def without(demand: Demand, pods: int) -> Demand:
-    """A demand with some pods aside."""
-    found = ((ports, ends._replace(pods=ends.pods & ~pods)) for ports, ends in demand)
-    return tuple((ports, ends) for ports, ends in found if ends != Ends())
-
-
-def has_all(scene: Scene, families: tuple[int, ...], ends: Ends) -> bool:
-    """Whether all addresses of the families that count are among some ends."""
-    known = dict(ends.addresses)
-    return not any(difference(scene.spaces[one].counted, known.get(one, ())) for one in families)
-
-
 class Planner:
     """Makes policies of what is wanted. ``by_egress``: egress of the pods that it restricts names the pods that they may reach, and ingress does not
-    care for them; else their egress admits all pods, and ingress decides. ``groups`` are those that policies were made for."""
+    care for them; else their egress admits all pods, and ingress decides."""
 
     def __init__(self, scene: Scene, wanted: Demands, *, by_egress: bool) -> None:
         self.scene, self.wanted, self.by_egress = scene, wanted, by_egress
@@ -150,11 +37,25 @@ class Planner:
         self.everyone = (1 << len(scene.pods)) - 1
         self.known: dict[tuple[str, int, int], tuple[PodPeer, ...]] = {}
         self.free = wanted.restricted if by_egress else wanted.closed
-        self.groups: list[Group] = []
 
     def policies(self) -> tuple[Planned, ...]:
         """The policies, by namespace and name. UnsayableError where labels do not tell apart what is to be."""
-        return names(self.scene, united([*self.ingress(), *self.egress()]))
+        return names(self.scene, self.told_by_others(united([*self.ingress(), *self.egress()])))
+
+    def told_by_others(self, found: Sequence[Planned]) -> list[Planned]:
+        """The policies without those of one direction whose pods are those of some of the other direction together, which then say the same."""
+        kept = dict(enumerate(found))
+        inside: dict[str, list[int]] = {}
+        for number, item in enumerate(found):
+            inside.setdefault(item.namespace, []).append(number)
+        for namespace, numbers in inside.items():
+            about = {number: self.labels[namespace].selected(found[number].selector) for number in numbers}
+            for number in numbers if len(numbers) <= GROUPS else ():
+                others = list(carrying(kept, about, number))
+                if others:
+                    gone = kept.pop(number)
+                    kept |= {other: both(kept[other], gone) for other in others}
+        return list(kept.values())
 
     def ingress(self) -> Iterator[Planned]:
         """The policies of ingress."""
@@ -164,13 +65,13 @@ class Planner:
             if not self.open_to_all(number, demand):
                 key = (pod.namespace, families, demand)
                 groups[key] = groups.get(key, 0) | 1 << number
-        restricted = united_by((namespace, pods) for (namespace, _, _), pods in groups.items())
-        for (namespace, families, demand), pods in groups.items():
-            own = without(demand, self.alone(pods))
-            rules = self.cheapest(own, partial(self.rule, namespace, families, pods, self.free))
-            group = Group("ingress", namespace, families, demand, pods, self.free | self.alone(pods))
-            for selector in self.subject(group, 0 if rules else restricted[namespace]):
-                yield Planned(namespace, selector, pods, ingress=rules)
+        found = [
+            Group("ingress", namespace, families, demand, pods, self.free | self.alone(pods))
+            for (namespace, families, demand), pods in groups.items()
+        ]
+        for group, selectors, pods in self.selected(found):
+            rules = self.admitting(group.namespace, group.families, pods, group.demand, self.free)
+            yield from (Planned(group.namespace, selector, pods, ingress=rules) for selector in selectors)
 
     def egress(self) -> Iterator[Planned]:
         """The policies of egress."""
@@ -180,22 +81,35 @@ class Planner:
             closed = bool(self.wanted.closed >> number & 1)
             key = (self.scene.pods[number].namespace, self.scene.families_spoken(number), closed, demand)
             groups[key] = groups.get(key, 0) | 1 << number
-        restricted = united_by((namespace, pods) for (namespace, _, _, _), pods in groups.items())
-        for (namespace, families, closed, demand), pods in groups.items():
-            rules: Rules = () if closed else self.exits(namespace, families, pods, demand)
-            group = Group("egress", namespace, families, demand, pods, self.alone(pods), closed)
-            for selector in self.subject(group, 0 if rules else restricted[namespace]):
-                yield Planned(namespace, selector, pods, egress=rules)
+        found = [
+            Group("egress", namespace, families, demand, pods, self.alone(pods), closed)
+            for (namespace, families, closed, demand), pods in groups.items()
+        ]
+        for group, selectors, pods in self.selected(found):
+            rules: Rules = () if group.closed else self.exits(group.namespace, group.families, pods, group.demand)
+            yield from (Planned(group.namespace, selector, pods, egress=rules) for selector in selectors)
+
+    def selected(self, groups: Sequence[Group]) -> Iterator[tuple[Group, tuple[Selector, ...], int]]:
+        """The groups that have policies, with the selectors of these, and the pods that they select together. What admits nothing may be about any that
+        are restricted."""
+        restricted = united_by((group.namespace, group.pods) for group in groups)
+        for group, pods in shared(groups, self.labels):
+            empty = group.closed or not without(group.demand, self.alone(pods))
+            others = self.labels[group.namespace].pods & ~pods & ~(restricted[group.namespace] if empty else 0)
+            yield group, self.selectors_of(group.namespace, pods, others), pods
 
     def exits(self, namespace: str, families: tuple[int, ...], pods: int, demand: Demand) -> Rules:
         """The rules of egress: to the pods that are wanted, or to all of them, and to addresses."""
         if self.by_egress:
-            own = without(demand, self.alone(pods))
-            return self.cheapest(own, partial(self.rule, namespace, families, pods, 0))
+            return self.admitting(namespace, families, pods, demand)
         rules = self.cheapest(demand, partial(self.exit, families))
         whole = [rule for rule in rules if rule.ports is None]
         rest = tuple(rule for rule in rules if rule.ports is not None)
         return (PlannedRule((ALL_PODS, *(peer for rule in whole for peer in rule.peers or ())), None), *rest)
+
+    def admitting(self, namespace: str, families: tuple[int, ...], pods: int, demand: Demand, free: int = 0) -> Rules:
+        """The rules that admit exactly what is wanted of some pods; of those that are ``free`` it does not matter whether they are among the other ends."""
+        return self.cheapest(without(demand, self.alone(pods)), partial(self.rule, namespace, families, pods, free))
 
     def open_to_all(self, number: int, demand: Demand) -> bool:
         """Whether everybody may send everything to a pod."""
@@ -279,17 +193,13 @@ class Planner:
         """A rule of egress to addresses."""
         return PlannedRule(tuple(self.blocks(families, wanted[1], 0)), none_if_all(wanted[0]))
 
-    def subject(self, group: Group, allowed: int) -> tuple[Selector, ...]:
-        """The selectors of the pods of a policy; ``allowed`` are others who may be selected as well."""
-        labels = self.labels[group.namespace]
-        others = labels.pods & ~group.pods & ~allowed
+    def selectors_of(self, namespace: str, pods: int, others: int) -> tuple[Selector, ...]:
+        """The selectors of the pods of a policy."""
         try:
-            found = labels.selectors(group.pods, others)
+            return self.labels[namespace].selectors(pods, others)
         except AlikeError as same:
             meant, other = self.scene.pods[same.meant], self.scene.pods[same.other]
             raise UnsayableError(meant, other, "different flows are wanted of them") from None
-        self.groups.append(replace(group, others=others, count=len(found)))
-        return found
 
 
 def united_by(found: Iterable[tuple[str, int]]) -> dict[str, int]:
@@ -318,6 +228,25 @@ def united(found: list[Planned]) -> list[Planned]:
         first = known.get(key)
         known[key] = item if first is None else both(first, item)
     return list(known.values())
+
+
+def carrying(kept: Mapping[int, Planned], about: Mapping[int, int], number: int) -> Iterator[int]:
+    """Policies of the other direction that are about exactly the pods of one; none where there are none."""
+    own, pods = kept[number], kept[number].pods
+    if own.ingress is not None and own.egress is not None:
+        return
+    found, left = [], pods
+    for other, selected in about.items():
+        if other in kept and opposite(kept[other], own) and not selected & ~pods and selected & left:
+            found.append(other)
+            left &= ~selected
+    if not left:
+        yield from found
+
+
+def opposite(one: Planned, other: Planned) -> bool:
+    """Whether a policy says something in a direction in which another one says nothing."""
+    return one.ingress is not None if other.ingress is None else one.egress is not None
 
 
 def both(first: Planned, second: Planned) -> Planned:

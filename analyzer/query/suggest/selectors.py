@@ -76,6 +76,15 @@ class Labels:
             found = self.known[meant, others] = (single,) if single is not None else tuple(self.cover(meant, others))
         return found
 
+    def selected(self, selector: Selector) -> int:
+        """The pods that a selector selects."""
+        found = self.pods
+        for term in selector:
+            values = self.by_key.get(term.key, {})
+            named = union(values.get(value, 0) for value in term.values) if term.values else union(values.values())
+            found &= named if term.operator in ("In", "Exists") else ~named
+        return found
+
     def single(self, meant: int, others: int) -> Selector | None:
         """One selector for all that are meant; None where a conjunction does not do."""
         if not others:

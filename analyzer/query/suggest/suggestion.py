@@ -16,11 +16,13 @@ from itertools import islice
 from analyzer.model.network import Network
 from analyzer.query.policies import Policies
 from analyzer.query.suggest.demands import Scene
-from analyzer.query.suggest.fewest import sense
+from analyzer.query.suggest.fewest import Bounds, fewer_than
 from analyzer.query.suggest.kept import Kept, kept
 from analyzer.query.suggest.observed import observed
-from analyzer.query.suggest.planning import Demands, Planned, Planner, UnsayableError, demands
+from analyzer.query.suggest.planned import Planned, UnsayableError
+from analyzer.query.suggest.planning import Planner
 from analyzer.query.suggest.proof import differences, suggested
+from analyzer.query.suggest.restricting import Demands, demands
 from analyzer.query.suggest.wanted import intended, wanting
 from analyzer.query.suggest.writing import written
 from analyzer.source import Source
@@ -84,13 +86,17 @@ def suggest(wanted: Wanted) -> Suggestion | Refused:
     if scene.doubts:
         return Refused(tuple(uncertain(scene)))
     if work(scene, known) > MOST and (left := kept(wanted.policies, scene.families)) is not None:
-        return proof(scene, wanted, left[0], partial(bounded, left[1]))
+        bounds = Bounds(Planner(scene, known, by_egress=False))
+        return proof(scene, wanted, left[0], partial(bounded, left[1], bounds, len(left[0])))
     try:
         plans = [(planner, planner.policies()) for planner in (Planner(scene, known, by_egress=way) for way in (False, True))]
     except UnsayableError as problem:
         return Refused((str(problem),))
     ordered = sorted(plans, key=lambda plan: size(plan[1]))
-    proved = (proof(scene, wanted, planned, partial(sense, scene, planner, planned)) for planner, planned in ordered)
+    planner, planned = ordered[0]
+    if (fewer := fewer_than(Bounds(planner), len(planned))) is not None:
+        ordered.insert(0, (planner, fewer))
+    proved = (proof(scene, wanted, planned, partial(Bounds(planner).sense, len(planned))) for planner, planned in ordered)
     first = next(proved)
     return first if isinstance(first, Suggestion) else next((item for item in proved if isinstance(item, Suggestion)), first)
 
@@ -122,12 +128,10 @@ def proof(
     return Suggestion(planned, "".join(f"# {line}\n" for line in told) + text, (*wanted.notes, *short))
 
 
-def bounded(gone: int) -> str:
+def bounded(gone: int, bounds: Bounds, count: int) -> str:
     """How far a set of policies that were there before is the smallest."""
-    return (
-        f"the policies of the input without {gone} rules that change nothing: without any other rule its direction would admit less; "
-        "whether fewer policies would do was not looked for"
-    )
+    words = f"the policies of the input without {gone} rules that change nothing: without any other rule its direction would admit less"
+    return f"{words}; fewer policies were not looked for; {bounds.briefly(count)}"
 
 
 def uncertain(scene: Scene) -> Iterator[str]:

@@ -1,42 +1,35 @@
 """Whether fewer policies could say the same, decided by Z3: subjects of policies and what these admit, as choices of true and false.
 
-A *board* has subjects, each of a room; ends, of which the first are the subjects; and kinds of flows. What is wanted is a set of bits for each pair: which kinds of flows pass. A policy stands in a room, is about
-some of its subjects, and of those that it is about it says, for one way or both, which ends and flows are admitted: nothing else is, unless another policy that is about them admits it. A flow
-passes where both its ends let it pass, those with policies for the way by these. That is what NetworkPolicies can say at the most: that selectors, blocks and ports can say it is not asked, so that "no" holds for them, too.
+A *board* has subjects, each of a room; ends, of which the first are the subjects; and kinds of flows. What is wanted is a set of bits for each pair: which
+kinds of flows pass. A policy stands in a room, is about some of its subjects, and of those that it is about it says, for one way or both, which ends and
+flows are admitted: nothing else is, unless another policy that is about them admits it. A flow passes where both its ends let it pass, those with policies
+for the way by these. That is what NetworkPolicies can say at the most: that peers, blocks and ports can say it is not asked, so that "no" holds for them,
+too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal
 
 import z3
+
+from analyzer.solve.smt.boards import Board, Cover, Pair
 
 SEED = 7
 # The work that is done before it is given up, in the solver's own measure: some seconds, and the same on every machine.
 WORK = 40_000_000
 
 
-class Pair(NamedTuple):
-    """A source and a destination, by their numbers among the ends."""
-
-    source: int
-    destination: int
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """The rooms of the subjects; how many kinds of flows there are; and what is wanted of each pair that counts, one of which at least is a subject."""
-
-    rooms: tuple[str, ...]
-    flows: int
-    wanted: Mapping[Pair, int] = field(repr=False)
-
-
 def fewer(board: Board, most: int) -> bool | None:
     """Whether so many policies can say what is wanted; None where it was given up."""
+    found = covers(board, most)
+    return found if found is None else found is not False
+
+
+def covers(board: Board, most: int) -> tuple[Cover, ...] | Literal[False] | None:
+    """So many policies that say what is wanted; False where there are none, None where it was given up."""
     solver = z3.Solver()
     solver.set("random_seed", SEED)
     solver.set("rlimit", WORK)
@@ -49,13 +42,25 @@ def fewer(board: Board, most: int) -> bool | None:
         if before.room == after.room:
             solver.add(z3.Implies(after.used, before.used))
     for slot in slots:
-        solver.add(*(z3.Implies(about, slot.used) for about in slot.about.values()))
+        solver.add(*(z3.Implies(about, slot.used) for about in slot.about.values()), *selecting(slot, board))
     for pair, flows in board.wanted.items():
         for flow in range(board.flows):
             sides = [passes(slots, board, pair, flow, outwards=outwards) for outwards in (True, False)]
             solver.add(z3.And(*sides) if flows >> flow & 1 else z3.Not(z3.And(*sides)))
     answer = solver.check()
-    return None if answer == z3.unknown else bool(answer == z3.sat)
+    if answer != z3.sat:
+        return False if answer == z3.unsat else None
+    model = solver.model()
+    return tuple(slot.cover(model, board) for slot in slots if z3.is_true(model.eval(slot.used)))
+
+
+def selecting(slot: Slot, board: Board) -> Iterator[z3.BoolRef]:
+    """Whom a conjunction about labels selects as well: who has, of each label, the value of one that it selects, or lacks it as one does."""
+    keys = sorted({key for own in board.labels for key in own})
+    for place, about in slot.about.items() if board.labels else ():
+        own = board.labels[place]
+        alike = ([other for one, other in slot.about.items() if board.labels[one].get(key) == own.get(key)] for key in keys)
+        yield z3.Implies(z3.And(slot.used, z3.Or(*slot.about.values()), *(z3.Or(*some) for some in alike)), about)
 
 
 class Slot:
@@ -66,6 +71,22 @@ class Slot:
         self.used = z3.Bool(f"{self.name} used")
         self.about = {place: z3.Bool(f"{self.name} about {place}") for place, own in enumerate(board.rooms) if own == room}
         self.ways = {outwards: z3.Bool(f"{self.name} {outwards}") for outwards in (True, False)}
+
+    def cover(self, model: z3.ModelRef, board: Board) -> Cover:
+        """What a model makes of it."""
+        about = tuple(place for place, chosen in self.about.items() if z3.is_true(model.eval(chosen)))
+        return Cover(about, *(self.way(model, board, outwards=outwards) for outwards in (True, False)))
+
+    def way(self, model: z3.ModelRef, board: Board, *, outwards: bool) -> Mapping[int, int] | None:
+        """What it admits one way, in a model."""
+        if not z3.is_true(model.eval(self.ways[outwards])):
+            return None
+        ends = sorted({end for pair in board.wanted for end in pair})
+        kinds = range(board.flows)
+        return {
+            end: sum(1 << flow for flow in kinds if z3.is_true(model.eval(self.admits(end, flow, outwards=outwards))))
+            for end in ends
+        }
 
     def admits(self, end: int, flow: int, *, outwards: bool) -> z3.BoolRef:
         """Whether it admits a flow to or from an end."""
