@@ -22,7 +22,7 @@ from analyzer.transfer.bridge import local
 from analyzer.transfer.bridge_filters import exchanged_on, filters
 from analyzer.transfer.cilium.programs import answers as programmed
 from analyzer.transfer.lookup import NotKnown, Way, is_own, largest, own_values, refused, routing
-from analyzer.transfer.reach import Reach, crossings, flood
+from analyzer.transfer.reach import Reach, askers, crossings, flood
 from analyzer.transfer.refusing import uncertain
 from analyzer.transfer.selection import of_device
 from analyzer.transfer.space import Context, flattened, number, own_network
@@ -205,8 +205,9 @@ def wire(context: Context, at: Interface) -> Wire:
     found = context.made.get(("wire", at))
     if not isinstance(found, Wire):
         reach = flood(context, ("frame", at, 0), asking=True)
-        asked = hosts_at(context, at, reach)
-        everybody = hosts_at(context, at, flood(context, ("frame", at, 0))) if reach.kept_back else asked
+        asked = hosts_at(context, at, reach.hosts)
+        everybody = hosts_at(context, at, flood(context, ("frame", at, 0)).hosts) if reach.kept_back else asked
+        everybody += hosts_at(context, at, askers(context, reach))
         hosts = tuple(host for host in asked if comes_back(context, at, reach, host))
         found = context.made["wire", at] = Wire(context, at, reach, hosts, everybody)
     return found
@@ -225,9 +226,9 @@ def comes_back(context: Context, at: Interface, reach: Reach, host: Host) -> boo
     return True
 
 
-def hosts_at(context: Context, at: Interface, reach: Reach) -> tuple[Host, ...]:
+def hosts_at(context: Context, at: Interface, reached: Iterable[Interface]) -> tuple[Host, ...]:
     """Those that a frame of an interface reaches, and that take part."""
-    return tuple(host for one in reach.hosts if one != at and (host := host_at(context, one)) is not None)
+    return tuple(host for one in reached if one != at and (host := host_at(context, one)) is not None)
 
 
 def host_at(context: Context, at: Interface) -> Host | None:

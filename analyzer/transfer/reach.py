@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from analyzer.addresses import Address
 from analyzer.facts.links import Bond, Bridge, LinkFact, Macvlan, OtherKind, Vlan, Vrf, Vxlan
@@ -339,3 +339,36 @@ def at_endpoint(context: Context, address: Address, identifier: int | None) -> I
         link = context.link(other)
         if scope in scopes and link is not None and isinstance(link.kind, Vxlan) and link.kind.identifier == identifier:
             yield other
+
+
+def teachers(context: Context, at: Interface) -> tuple[Interface, ...]:
+    """The VXLAN devices whose frames get to one that learns, worked out once for all."""
+    if "teachers" not in context.made:
+        found: dict[Interface, list[Interface]] = {}
+        for other in context.network.sockets:
+            link = context.link(other)
+            if link is not None and link.up and isinstance(link.kind, Vxlan):
+                for heard in dict.fromkeys((*remotes(context, other, link.kind), *singly(context, other, link.kind))):
+                    found.setdefault(heard, []).append(other)
+        context.made["teachers"] = found
+    known = cast(dict[Interface, list[Interface]], context.made["teachers"])
+    return tuple(one for one in known.get(at, ()) if one != at)
+
+
+def singly(context: Context, at: Interface, kind: Vxlan) -> Iterator[Interface]:
+    """The VXLAN devices for which one has entries of single MACs."""
+    facts = context.space(at.scope).forwarding
+    for address in {fact.destination for fact in facts if fact.device == at.device and fact.mac and fact.destination}:
+        yield from at_endpoint(context, address, kind.identifier)
+
+
+def askers(context: Context, reach: Reach) -> tuple[Interface, ...]:
+    """The hosts whose questions come by a VXLAN device that learns and does not ask them."""
+    found: dict[Interface, None] = {}
+    for stage, at, _ in tuple(reach.came):
+        link = context.link(at)
+        if stage == "frame" and link is not None and isinstance(link.kind, Vxlan) and link.kind.learning:
+            for other in teachers(context, at):
+                if reach.step("receive", other) is None:
+                    found |= dict.fromkeys(flood(context, ("receive", other, 0)).hosts)
+    return tuple(found)

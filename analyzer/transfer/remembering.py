@@ -3,7 +3,7 @@
 Where the network alone does not settle who answers for an address, it matters who asked before: who answers a question notes who asked
 (``neigh_event_ns`` of net/ipv4/arp.c ``arp_process``), and an address that several hosts have stays with the one that was heard. An entry is a
 connection of a namespace that exists for the interface's entries alone: from the address to the number of the MAC, of a protocol
-that no packet has. The packet itself is saved while the entry is written or looked for; its mark waits in SOURCE_MAC.
+that no packet has. So is a far end that a VXLAN device learns. The packet itself is saved while the entry is written or looked for; its mark waits in SOURCE_MAC.
 """
 
 from __future__ import annotations
@@ -68,3 +68,20 @@ def recall(context: Context, at: Interface, address: int, macs: tuple[int, ...],
             saved(context.macs.number(f"{mac:012x}"), address), Track(place(at)), If(noted, found, seq(restored(own), result))
         )
     return result
+
+
+def hear(context: Context, at: Interface, mac: int) -> Transfer:
+    """A tunnel device notes behind which far end a MAC is (``vxlan_snoop``); the packet has just been taken out, and has no mark."""
+    where, number = far_ends(at), context.macs.number(f"{mac:012x}")
+    return seq(entry(number, 0), Track(where), Confirm(where), Decapsulate())
+
+
+def if_heard(context: Context, at: Interface, mac: int, own: int, then: Transfer, otherwise: Transfer) -> Transfer:
+    """What follows where a tunnel device has noted a MAC. ``own``: the MAC that the packet under way is sent from."""
+    noted = If(In(Field.STATE, single(ESTABLISHED)), seq(restored(own), then), seq(restored(own), otherwise))
+    return seq(saved(0, context.macs.number(f"{mac:012x}")), Track(far_ends(at)), noted)
+
+
+def far_ends(at: Interface) -> Scope:
+    """The namespace of what a tunnel device has noted."""
+    return Scope(at.scope.node, f"{at.scope.namespace} far ends of {at.device}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from analyzer.addresses import Address, Prefix, prefix
+from analyzer.addresses import Address, Prefix, hardware_text, prefix
 from analyzer.facts.links import Geneve, LinkFact, Tunnel, Vxlan, Wireguard, WireguardPeerFact
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, single
@@ -21,15 +21,17 @@ from analyzer.transfer.ir import (
     End,
     Field,
     If,
+    Opaque,
     Transfer,
     Unknown,
 )
 from analyzer.transfer.other_version import carried
 from analyzer.transfer.other_version import outer as around_other
 from analyzer.transfer.ovs.ports import arrivals
-from analyzer.transfer.reach import at_endpoint, flood, group_members, is_group
+from analyzer.transfer.reach import at_endpoint, bridge_of, flood, group_members, is_group, teachers
+from analyzer.transfer.remembering import hear, if_heard
 from analyzer.transfer.sizes import wrapped
-from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, dispatch, drop, flattened, goto, seq
+from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, dispatch, drop, flattened, goto, seq, unless
 
 UDP, SIT = 17, 41
 PROTOCOLS = {"ipip": 4, "sit": 41, "gre": 47, "gretap": 47, "ip6tnl": 41, "ip6gre": 47}
@@ -116,7 +118,41 @@ def vxlan(context: Context, at: Interface, kind: Vxlan) -> Transfer:
     given, missing = kind.remote or kind.group, {*context.space(at.scope).missing, *context.space(at.scope).assumed}
     if not every and given is not None and given.value and "bridge-fdb" in missing:
         every = [(given, None, None)]
-    return by_value(Field.DESTINATION_MAC, rows, flooded(context, at, kind, every))
+    rest = flooded(context, at, kind, every)
+    learnt = {mac: row for mac, row in heard(context, at, kind, rest) if mac not in rows} if kind.learning and not every else {}
+    return by_value(Field.DESTINATION_MAC, {**rows, **learnt}, rest)
+
+
+def heard(context: Context, at: Interface, kind: Vxlan, otherwise: Transfer) -> Iterator[tuple[int, Transfer]]:
+    """The MACs that a device which asks nobody may have heard, each with where it then sends (vxlan_snoop)."""
+    link = context.link(at)
+    own = link.mac if link is not None else None
+    for far in teachers(context, at):
+        address = endpoint(context, far)
+        for mac in macs_behind(context, far):
+            unheard = f"no frame of another packet has told {at} behind which far end {hardware_text(mac)} is"
+            if address is None or own is None or bridge_of(context, at) is not None:
+                yield mac, unless(unheard, otherwise)
+            else:
+                then = to_endpoint(context, at, kind, address, None, link.at if link is not None else None)
+                yield mac, if_heard(context, at, mac, own, then, If(Opaque(unheard), otherwise, then))
+
+
+def macs_behind(context: Context, at: Interface) -> list[int]:
+    """The MACs of the hosts that frames which come out of a device get to."""
+    links = (context.link(host) for host in flood(context, ("receive", at, 0)).hosts)
+    return [link.mac for link in links if link is not None and link.mac is not None]
+
+
+def hearing(context: Context, at: Interface) -> Transfer:
+    """What a device that learns, and asks nobody, notes of a frame."""
+    link = context.link(at)
+    if link is None or not isinstance(link.kind, Vxlan) or not link.kind.learning:
+        return KEEP
+    if any(fact.device == at.device and not fact.mac for fact in context.space(at.scope).forwarding):
+        return KEEP
+    macs = [mac for far in teachers(context, at) for mac in macs_behind(context, far)]
+    return by_value(Field.SOURCE_MAC, {mac: hear(context, at, mac) for mac in macs}, KEEP) if macs else KEEP
 
 
 def flooded(context: Context, at: Interface, kind: Vxlan, every: list[tuple[Address, int | None, Span | None]]) -> Transfer:
@@ -290,6 +326,7 @@ def taken_out(context: Context, scope: Scope, group: dict[int, list[Interface]])
 
 def at_devices(context: Context, found: list[Interface]) -> Transfer:
     """The device that takes a payload; of several with one identifier any."""
-    branches = tuple(seq(Assign(Field.IN_INTERFACE, 0), goto(at.scope, "receive", at.device)) for at in found)
-    del context
+    branches = tuple(
+        seq(hearing(context, at), Assign(Field.IN_INTERFACE, 0), goto(at.scope, "receive", at.device)) for at in found
+    )
     return branches[0] if len(branches) == 1 else Alt(branches)

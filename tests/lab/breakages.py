@@ -354,6 +354,7 @@ _WIRED = (
     Breakage(vtep_mac_changed, OVERLAYS), Breakage(stale_neigh, OVERLAYS, peers=True), Breakage(neigh_missing, OVERLAYS, peers=True),
     Breakage(fdb_missing, OVERLAYS, peers=True), Breakage(fdb_wrong_dst, OVERLAYS, peers=True), Breakage(fdb_default, OVERLAYS, peers=True),
     Breakage(overlay_breakages.vni_mismatch, OVERLAYS), Breakage(overlay_breakages.vxlan_port_mismatch, OVERLAYS), Breakage(overlay_breakages.multicast_group, OVERLAYS, peers=True),
+    Breakage(overlay_breakages.asks_nobody, OVERLAYS, peers=True),
     Breakage(flannel_dev_down, OVERLAYS), Breakage(flannel_dev_missing, OVERLAYS),
     Breakage(mtu_pod_too_big, OVERLAYS), Breakage(underlay_mtu_small, OVERLAYS),
     Breakage(route_missing, ROUTED, peers=True), Breakage(route_wrong_via, ROUTED, peers=True), Breakage(route_blackhole, ROUTED, peers=True),

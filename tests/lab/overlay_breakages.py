@@ -55,3 +55,21 @@ def multicast_group(lab: Lab, random: Random) -> None:
             if peer is not node
         ]
         lab.run(node.name, "\n".join(lines))
+
+
+def asks_nobody(lab: Lab, random: Random) -> None:
+    """A node's vxlan device learns where others are, and floods to nobody; the others flood to it. Sometimes it has the others' MACs by hand."""
+    deaf = _one(lab, random)
+    learning, known = random.choice(("learning", "learning", "nolearning")), random.random() < 0.4
+    for node in lab.nodes:
+        lines = [f"ip link del flannel.1; ip link add flannel.1 address {node.vtep_mac()} type vxlan id 1 local {node.address()} dev eth0 dstport 8472 "
+                 f"{learning if node is deaf else 'learning'}",
+                 f"ip addr add {node.pod_network()}/32 dev flannel.1; ip link set flannel.1 up"]  # fmt: skip
+        for peer in lab.nodes:
+            if peer is not node:
+                lines.append(f"ip route add {peer.pod_cidr()} via {peer.pod_network()} dev flannel.1 onlink")
+            if peer is not node and node is not deaf:
+                lines.append(f"bridge fdb append 00:00:00:00:00:00 dev flannel.1 dst {peer.address()} self permanent")
+            if peer is not node and node is deaf and known:
+                lines.append(f"ip neigh add {peer.pod_network()} lladdr {peer.vtep_mac()} dev flannel.1 nud permanent")
+        lab.run(node.name, "\n".join(lines))

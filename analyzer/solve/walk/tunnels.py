@@ -30,7 +30,7 @@ def encapsulate_vxlan(walk: Walk, space: Space, at: Interface, kind: Vxlan, fram
         text = f"{at} takes its tunnel's far end from whoever sends (external)"
         return walk.undecided(text, link.at, "the program or the routes that set the tunnel of each packet")
     walk.taken_for_granted(space, "bridge-fdb")
-    targets = list(destinations(walk, space, at, kind, frame))
+    targets = list(destinations(walk, space, at, kind, frame)) or list(maybe_heard(walk, at, kind, frame))
     if not targets:
         text = f"{at} has no forwarding entry for {hardware_text(frame.destination)} and none for all"
         return walk.drop(at.scope, text, link.at)
@@ -55,6 +55,36 @@ def destinations(
     given = kind.remote or kind.group
     if not facts and given is not None and {"bridge-fdb"} & (space.namespace.missing.keys() | space.namespace.assumed.keys()):
         yield given, kind.port, number, space.address_at(at.device)
+
+
+def maybe_heard(walk: Walk, at: Interface, kind: Vxlan, frame: Frame) -> Iterator[tuple[Address, int, int, Span | None]]:
+    """The far end that a device which learns may have heard a MAC behind, in frames of other packets (``vxlan_snoop``)."""
+    for found in walk.index.tunnels.values() if kind.learning and not frame.to_all else ():
+        for other in found:
+            link = walk.index.link(other)
+            if link is None or not isinstance(link.kind, Vxlan) or other == at or link.kind.identifier != kind.identifier:
+                continue
+            address = link.kind.local or own_address(walk, other)
+            if address is None or not sends_to(walk, other, at) or not has_behind(walk, other, frame.destination):
+                continue
+            text = f"no frame of another packet has told {at} behind which far end {hardware_text(frame.destination)} is"
+            if not walk.oracle.test(text, link.at, f"bridge fdb show dev {at.device} of {walk.space(at.scope).place}"):
+                yield address, kind.port, kind.identifier or 0, None
+            return
+
+
+def sends_to(walk: Walk, one: Interface, other: Interface) -> bool:
+    """Whether a VXLAN device has an entry for the host of another."""
+    held = {walk.index.network.sockets.get(other, other.scope)}
+    entries = (fact.destination for fact in walk.space(one.scope).namespace.forwarding if fact.device == one.device)
+    owners = walk.index.network.owners
+    return any(owner.scope in held for address in entries if address is not None for owner in owners.get(address, ()))
+
+
+def has_behind(walk: Walk, at: Interface, mac: int) -> bool:
+    """Whether a MAC is that of a tunnel device, or may be behind the bridge that it is a port of."""
+    link, master = walk.index.link(at), walk.space(at.scope).master_of(at.device)
+    return (link is not None and link.mac == mac) or (master is not None and walk.index.times(mac) > 0)
 
 
 def vxlan_to(
