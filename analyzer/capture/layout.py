@@ -17,6 +17,8 @@ UNNAMED = "node"
 KEPT = (
     "etc/cni/",
     "etc/resolv.conf",
+    "proc/sys/net/",
+    "proc/net/",
     "var/lib/cni/",
     "run/flannel/",
     "sos_commands/",

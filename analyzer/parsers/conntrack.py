@@ -1,4 +1,4 @@
-"""``conntrack -L`` in its forms, and ``/proc/net/nf_conntrack``."""
+"""``conntrack -L`` in its forms, ``/proc/net/nf_conntrack``, and the count that ``conntrack -C`` prints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from analyzer.addresses import Address, address
 from analyzer.facts.base import Fact
-from analyzer.facts.system import ConnectionFact
+from analyzer.facts.system import ConnectionFact, SysctlFact
 from analyzer.parsers import Parser, by_line
 from analyzer.source import Gap, Source, Span
 
@@ -26,6 +26,9 @@ def entry(source: Source, line: str, at: Span) -> Iterator[Fact]:
     if "flow entries have been shown" in line or line.startswith(("#", "***")) or STATISTICS.match(line):
         return
     words = line.split()
+    if len(words) == 1 and line.strip().isdecimal():  # conntrack -C reads nf_conntrack_count
+        yield SysctlFact(at=at, scope=source.scope, key="net.netfilter.nf_conntrack_count", value=line.strip())
+        return
     if words[0] in ("ipv4", "ipv6"):
         words = words[2:]
     pairs = [(key, value) for key, equals, value in (word.partition("=") for word in words) if equals]

@@ -1,4 +1,4 @@
-"""``sysctl -a`` and files of ``key = value``: the network's switches; others are passed over."""
+"""``sysctl -a``, files of ``key = value`` and single files of ``/proc/sys/net``: the network's switches; others are passed over."""
 
 from __future__ import annotations
 
@@ -10,17 +10,35 @@ from analyzer.facts.system import SysctlFact
 from analyzer.parsers import Parser, by_line
 from analyzer.source import Gap, Source, Span
 
+# Without br_netfilter, whose files these are, bridged frames pass no rules, as with 0 (br_netfilter_hooks.c, brnf_sysctl_init).
+ABSENT = re.compile(r"^(?:sysctl: cannot stat|cat:) /proc/sys/(?P<key>net/bridge/bridge-nf-call-\w+): No such file or directory")
 ERRORS = re.compile(r"^(sysctl: |error: |.*permission denied)")
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
     """Keys of ``net.``; a key that could not be read (``sysctl: permission denied on key …``) is passed over, since it is not there."""
-    return by_line(source, lambda line, at: switch(source, line, at))
+    return by_line(source, lambda line, at: value(source, line, at) if source.subject else switch(source, line, at))
+
+
+def value(source: Source, line: str, at: Span) -> Iterator[Fact]:
+    """What a file of ``/proc/sys`` holds: the value alone; its name is the key (proc_sysctl.c). ``conntrack -C`` prints one such value."""
+    if absent := ABSENT.match(line):
+        yield SysctlFact(at=at, scope=source.scope, key=absent["key"].replace("/", "."), value="0")
+        return
+    if ERRORS.match(line) or line.startswith("cat: "):
+        return
+    key = source.subject.replace(".", "\0").replace("/", ".").replace("\0", "/")
+    if "=" in line or len(line) > 200:
+        raise ValueError(f"expected the value of {key}, not {line.strip()[:60]!r}")
+    yield SysctlFact(at=at, scope=source.scope, key=key, value=" ".join(line.split()))
 
 
 def switch(source: Source, line: str, at: Span) -> Iterator[Fact]:
     """``net.ipv4.conf.eth0/5.rp_filter = 1``; the form with slashes (``net/ipv4/conf/eth0.5/rp_filter``) is turned into the one with dots."""
     text = line.strip()
+    if absent := ABSENT.match(text):
+        yield SysctlFact(at=at, scope=source.scope, key=absent["key"].replace("/", "."), value="0")
+        return
     if text[0] in "#;" or ERRORS.match(text):
         return
     key, equals, value = text.partition("=")
@@ -36,6 +54,10 @@ def switch(source: Source, line: str, at: Span) -> Iterator[Fact]:
 PARSER = Parser(
     kind="sysctl",
     read=read,
-    names=(r"sysctl(_-\S+)*(_net(\S*)?)?", r"(sysctl_all|sysctla|sysctls|sysctl-a|sysctl--a)"),
+    names=(
+        r"sysctl(_-\S+)*(_net(\S*)?)?",
+        r"(sysctl_all|sysctla|sysctls|sysctl-a|sysctl--a)",
+        r"(host/|rootfs/)?proc/sys/(?P<subject>net/\S+)",
+    ),
     content=re.compile(r"^net[./](ipv4|ipv6|bridge|core|netfilter)[./]\S+\s*=", re.MULTILINE),
 )

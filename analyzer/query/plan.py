@@ -13,7 +13,7 @@ from analyzer.model.network import Interface, Namespace, Network
 from analyzer.query.state import pods_by_name, roots
 from analyzer.source import Span
 
-__all__ = ["CALICO_ADDRESS", "NodeFact", "OnLink", "PodFact", "Range", "ServicePort", "overlapping"]
+__all__ = ["CALICO_ADDRESS", "NodeFact", "OnLink", "PodFact", "Range", "ServicePort", "overlapping", "prefix_of"]
 CALICO_ADDRESS = "projectcalico.org/IPv4Address"
 LOCAL_BRIDGES = ("docker", "br-", "virbr", "lxdbr", "podman", "lxcbr")
 SWITCHES = ("br-ex", "br-int", "br-tun", "br-local")

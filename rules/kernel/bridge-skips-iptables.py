@@ -20,21 +20,20 @@ br_nf_pre_routing (net/bridge/br_netfilter_hooks.c); kubernetes/kubernetes#21613
 
 from collections.abc import Iterator
 
+from analyzer.query.pod_devices import PodDevice, families, pod_devices
 from analyzer.query.state import chains, roots
-from analyzer.query.tunnels import Bridge, HostEnd, host_ends
+from analyzer.query.tunnels import Bridge
 from analyzer.rule import Finding, Namespace, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
     for root in roots(network):
-        by_bridge: dict[str, list[HostEnd]] = {}
-        for end in host_ends(network, root):
-            if end.bridge is not None:
-                by_bridge.setdefault(end.bridge.name, []).append(end)
-        for ends in by_bridge.values():
+        devices = pod_devices(network, root)
+        for bridge in (one for one in devices.values() if not one.end):
+            ends = [one for one in devices.values() if one.bridge == bridge.name]
             for family, key in ((4, "net.bridge.bridge-nf-call-iptables"), (6, "net.bridge.bridge-nf-call-ip6tables")):
-                if any(address.family == family for end in ends for address in end.pod.addresses) and translated(root, family):
-                    yield from findings(root, ends, key)
+                if family in (families(network, root, devices) or {4}) and translated(root, family):
+                    yield from findings(root, bridge, ends, key)
 
 
 def translated(root: Namespace, family: int) -> bool:
@@ -42,18 +41,19 @@ def translated(root: Namespace, family: int) -> bool:
     return any(chain.name == "KUBE-SERVICES" and len(chain.rules) for _, chain in chains(root, "nat", family))
 
 
-def findings(root: Namespace, ends: list[HostEnd], key: str) -> Iterator[Finding]:
-    bridge, node = ends[0].bridge, root.scope.node
-    if bridge is None or (isinstance(bridge.kind, Bridge) and bridge.kind.nf_call_iptables):
+def findings(root: Namespace, bridge: PodDevice, ends: list[PodDevice], key: str) -> Iterator[Finding]:
+    link, node = root.links.get(bridge.name), root.scope.node
+    if link is not None and isinstance(link.kind, Bridge) and link.kind.nf_call_iptables:
         return
     fact = root.sysctls.get(key)
     text = f"replies of services between pods on {bridge.name} of {node} are not translated back"
     remedy = f"on {node}: modprobe br_netfilter && sysctl -w {key}=1"
     if fact is not None and fact.value == "0":
+        bridges = f"bridges {len(ends)} pod{'s' * (len(ends) > 1)}" if ends else "is the pods' bridge"
         yield RULE.finding(
             fact.at,
             f"{text}: {key} = 0",
-            related=[(bridge.at, f"{bridge.name} bridges {len(ends)} pod{'s' * (len(ends) > 1)}")],
+            related=[(bridge.at, f"{bridge.name} {bridges}")],
             help=remedy,
         )
     elif fact is None and len(root.sysctls) > 1 and "sysctl" not in root.missing:

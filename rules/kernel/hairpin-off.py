@@ -2,7 +2,8 @@
 
 ## What it finds
 A bridge port of a pod that is an endpoint of a service, with `hairpin off`, on a bridge that is not promiscuous, on a node where bridged frames
-pass iptables (`bridge-nf-call-iptables`, then the frame to the service is turned round at the port).
+pass iptables (`bridge-nf-call-iptables`, then the frame to the service is turned round at the port). Where the pods' own namespaces were not captured: hairpin is off on all
+ports of the pods' bridge, and a service leads to an address of the bridge's network.
 
 ## Why it matters
 One connection in as many as the service has endpoints leads back to the pod itself and is lost; with one endpoint, all.
@@ -19,7 +20,9 @@ should_deliver (net/bridge/br_forward.c), br_nf_pre_routing_finish (net/bridge/b
 
 from collections.abc import Iterator
 
-from analyzer.query.state import roots
+from analyzer.query.plan import prefix_of
+from analyzer.query.pod_devices import PodDevice, pod_devices
+from analyzer.query.state import chains, destination_of, roots
 from analyzer.query.tunnels import HostEnd, LinkFact, host_ends
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
 
@@ -35,6 +38,43 @@ def check(network: Network) -> Iterator[Finding]:
                 found.setdefault(end.bridge.name, []).append(end)
         for bridge, ends in found.items():
             yield of_bridge(root, bridge, ends, services_of(ends[0], served)[0])
+        seen = {end.bridge.name for end in host_ends(network, root) if end.bridge is not None}
+        yield from unseen(network, root, {*served, *translated(root)}, seen)
+
+
+def translated(root: Namespace) -> set[Address]:
+    """The addresses that kube-proxy's rules lead to on the node."""
+    found = (
+        destination_of(rule, 4) for _, chain in chains(root, "nat") if chain.name.startswith("KUBE-SEP-") for rule in chain.rules
+    )
+    return {address for address in found if address is not None}
+
+
+def unseen(network: Network, root: Namespace, served: set[Address], seen: set[str]) -> Iterator[Finding]:
+    """Bridges of pods whose namespaces were not captured, by all of their ports."""
+    devices = pod_devices(network, root)
+    for name, link in root.links.items():
+        ports = [one for one in devices.values() if one.bridge == name]
+        off = all((port := root.ports.get(one.name)) is not None and port.hairpin is False for one in ports)
+        if name in seen or not ports or not off or "PROMISC" in link.flags or link.promiscuity:
+            continue
+        own = [fact for fact in root.addresses if fact.device == name and fact.address.family == 4]
+        nets = [prefix_of(fact.address, fact.length) for fact in own]
+        local = sorted(address for address in served if any(net.covers(address) for net in nets))
+        if local:
+            yield of_ports(root, name, ports, local[0])
+
+
+def of_ports(root: Namespace, bridge: str, ports: list[PodDevice], address: Address) -> Finding:
+    """One finding for all ports of a bridge."""
+    first, node = ports[0].name, root.scope.node
+    others = f" and {len(ports) - 1} other port{'s' * (len(ports) > 2)}" if len(ports) > 1 else ""
+    return RULE.finding(
+        root.ports[first].at,
+        f"the pod with {address} cannot reach itself through its service: hairpin is off on {first}{others} of {bridge} on {node}",
+        help=f"on {node}: bridge link set dev {first} hairpin on, for every port; hairpinMode in the CNI configuration",
+        certain="net.bridge.bridge-nf-call-iptables" in root.sysctls,
+    )
 
 
 def endpoints(network: Network) -> dict[Address, list[str]]:

@@ -2,7 +2,8 @@
 
 ## What it finds
 An interface of a node with `rp_filter` 1 (the larger of `conf.all` and the device's own; 2 is loose), on which packets of a pod come in, while the
-node's route back to that pod leads to another device. Also strict filtering on the interfaces of Cilium, which need 0.
+node's route back to that pod leads to another device; or on which the default route leads in, while a routing rule leads what one of the node's pods sends out by
+another device (AWS: pods on further network interfaces), so that what arrives for the pod through a node port is dropped. Also strict filtering on the interfaces of Cilium, which need 0.
 
 ## Why it matters
 The kernel drops such packets as martians, without a trace but a counter (`TcpExtIPReversePathFilter`).
@@ -14,11 +15,13 @@ The kernel drops such packets as martians, without a trace but a counter (`TcpEx
 Make the routes symmetric, or set `rp_filter` to 2 (loose) or 0 on that interface and in `conf.all` (systemd's 50-default.conf sets it).
 
 ## Sources
-fib_validate_source (net/ipv4/fib_frontend.c), IN_DEV_RPFILTER takes the maximum (include/linux/inetdevice.h); cilium/cilium#10645, amazon-vpc-cni-k8s#75.
+fib_validate_source (net/ipv4/fib_frontend.c), IN_DEV_RPFILTER takes the maximum (include/linux/inetdevice.h); the addresses are looked up swapped, after the translation of
+the destination, and with the packet's mark only where `src_valid_mark` is 1; cilium/cilium#10645, amazon-vpc-cni-k8s#75.
 """
 
 from collections.abc import Iterator
 
+from analyzer.query.plan import default_devices
 from analyzer.query.state import main_route, pods_on, roots
 from analyzer.query.tunnels import RouteTable, Vxlan, host_ends
 from analyzer.rule import Address, Attachment, Finding, Interface, Namespace, Network, Rule, Severity, Span
@@ -33,6 +36,7 @@ def check(network: Network) -> Iterator[Finding]:
     for root in nodes:
         yield from own_pods(network, root)
         yield from cilium(root)
+        yield from policy_routed(root)
         for other in nodes:
             mine, theirs = pods[root.scope], pods[other.scope]
             if other is not root and mine and theirs and filtering(root):
@@ -102,16 +106,46 @@ def arrival(network: Network, sender: Namespace, root: Namespace, device: str) -
 
 
 def cilium(root: Namespace) -> Iterator[Finding]:
-    for name, link in root.links.items():
-        found = strict(root, name) if name.startswith(CILIUM) else None
-        if found is not None:
-            yield RULE.finding(
-                found[0],
-                f"{root.scope.node} filters strictly on {name} ({found[1]}), where Cilium needs rp_filter 0",
-                related=[(link.at, f"{name} carries the traffic of pods")],
-                help="set net.ipv4.conf.*.rp_filter to 0 for Cilium's interfaces in the last file of /etc/sysctl.d",
-                severity=Severity.WARNING,
-            )
+    """One finding for all of Cilium's interfaces of a node."""
+    mine = [(name, link, found) for name, link in root.links.items() if name.startswith(CILIUM) and (found := strict(root, name))]
+    for name, link, found in mine[:1]:
+        more = f" and {len(mine) - 1} more interfaces" if len(mine) > 1 else ""
+        yield RULE.finding(
+            found[0],
+            f"{root.scope.node} filters strictly on {name}{more} ({found[1]}), where Cilium needs rp_filter 0",
+            related=[(link.at, f"{name} carries the traffic of pods")],
+            help="set net.ipv4.conf.*.rp_filter to 0 for Cilium's interfaces in the last file of /etc/sysctl.d",
+            severity=Severity.WARNING,
+        )
+
+
+def policy_routed(root: Namespace) -> Iterator[Finding]:
+    """Devices that node ports are reached by, where a rule leads what a pod sends to another device: one finding for each."""
+    held, tables = {fact.address for fact in root.addresses}, root.routes.get(4, {})
+    told: set[str] = set()
+    for rule in root.rules.get(4, ()):
+        source = rule.source
+        if source is None or source.length < 32 or rule.mark is not None or rule.inverted or not isinstance(rule.table, int):
+            continue
+        pod = Address(4, source.value)
+        out = {hop.device for route in tables.get(rule.table, ()) if not route.destination.length for hop in route.next_hops}
+        for device in sorted(default_devices(root) - out - told) if out and pod not in held else ():
+            found = strict(root, device)
+            if found is not None and not marked(root, device):
+                told.add(device)
+                yield RULE.finding(
+                    found[0],
+                    f"{root.scope.node} drops what comes in on {device} through a node port for {pod}: {found[1]}, and what {pod} sends leaves by "
+                    f"{', '.join(sorted(map(str, out)))}",
+                    related=[(rule.at, f"the rule for what {pod} sends")],
+                    help=f"on {root.scope.node}: sysctl -w net.ipv4.conf.{device}.rp_filter=2",
+                    certain=main_route(root, pod) is not None and "ip-route/4" not in root.missing,
+                )
+
+
+def marked(root: Namespace, device: str) -> bool:
+    """Whether the packet's mark, which a rule may ask for, counts in the look-up (IN_DEV_SRC_VMARK: either of the two switches)."""
+    return "1" in {root.sysctl(f"net.ipv4.conf.{name}.src_valid_mark") for name in ("all", device)}
 
 
 def finding(root: Namespace, found: tuple[Span, str], device: str, pod: str, back: Span, certain: bool) -> Finding:

@@ -1,7 +1,7 @@
 """The kernel holds netfilter rules that the node's iptables cannot print, or lacks a module for them.
 
 ## What it finds
-`[unsupported revision]` in the output of iptables-save: a match or target whose version this iptables, or the kernel's module, does not know.
+`[unsupported revision]` in the output of iptables-save, `iptables -S` or `iptables -L`: a match or target whose version this iptables, or the kernel's module, does not know.
 
 ## Why it matters
 Two versions of iptables work on one node, or a kernel module is missing. A rule that cannot be printed cannot be restored either: the program that
@@ -22,11 +22,12 @@ from collections.abc import Iterator
 from analyzer.rule import Finding, Network, Rule, Severity, Span
 
 MARK = "[unsupported revision]"
+KINDS = frozenset({"iptables-save", "iptables-list"})
 
 
 def check(network: Network) -> Iterator[Finding]:
     for path, source in network.sources.items():
-        if source.kind != "iptables-save" or MARK not in source.text:
+        if source.kind not in KINDS or MARK not in source.text:
             continue
         lines = [number for number, line in enumerate(source.text.split("\n"), 1) if MARK in line]
         column = source.line(lines[0]).find(MARK) + 1

@@ -1,7 +1,7 @@
 """A pod has no default route, or its gateway is an address that its node does not have.
 
 ## What it finds
-A pod's namespace without an IPv4 default route; or whose gateway is on its own network, is held by no interface of the node, and is not answered for by a
+A pod's namespace without a default route of a family that the pod has an address of; or whose gateway is on its own network, is held by no interface of the node, and is not answered for by a
 permanent neighbour entry or by proxy ARP.
 
 ## Why it matters
@@ -20,41 +20,55 @@ cilium/cilium#19581, kubernetes/kubernetes#67183. 169.254.1.1 with proxy ARP (Ca
 
 from collections.abc import Iterator
 
-from analyzer.query.state import main_route, pods_on, roots
+from analyzer.query.state import main_route, root_of
 from analyzer.rule import Address, Attachment, Finding, Namespace, Network, Rule, Severity
+
+OUTSIDE = {4: Address(4, 0x08080808), 6: Address(6, 0x2001 << 112 | 1)}
 
 
 def check(network: Network) -> Iterator[Finding]:
-    for root in roots(network):
-        lost: dict[Address | None, list[Attachment]] = {}
-        for pod in pods_on(network, root.scope.node):
-            inside = network.namespaces[pod.scope]
-            if "ip-route/4" in inside.missing or not any(address.family == 4 for address in pod.addresses):
-                continue
-            route = main_route(inside, Address(4, 0x08080808))
-            gateway = next((hop.via for hop in route.next_hops if hop.via), None) if route is not None else None
-            if route is None or (gateway is not None and not answered(root, inside, gateway)):
-                lost.setdefault(gateway, []).append(pod)
-        for gateway, pods in lost.items():
-            yield from of_pods(network, root, gateway, pods)
+    for node, pods in sorted(network.pods_of.items()):
+        root = root_of(network, node)
+        for family in (4, 6):
+            lost: dict[Address | None, list[Attachment]] = {}
+            for pod in pods:
+                if pod.scope in network.namespaces:
+                    for gateway in wrong(root, network.namespaces[pod.scope], pod, family):
+                        lost.setdefault(gateway, []).append(pod)
+            for gateway, group in lost.items():
+                yield from of_pods(network, root, gateway, group, family)
 
 
-def of_pods(network: Network, root: Namespace, gateway: Address | None, pods: list[Attachment]) -> Iterator[Finding]:
+def wrong(root: Namespace | None, inside: Namespace, pod: Attachment, family: int) -> Iterator[Address | None]:
+    """The gateway that nobody has, or None where there is no default route."""
+    if f"ip-route/{family}" in inside.missing or not any(address.family == family for address in pod.addresses):
+        return
+    route = main_route(inside, OUTSIDE[family])
+    gateway = next((hop.via for hop in route.next_hops if hop.via), None) if route is not None else None
+    if route is None or (gateway is not None and family == 4 and root is not None and not answered(root, inside, gateway)):
+        yield gateway
+
+
+def of_pods(
+    network: Network, root: Namespace | None, gateway: Address | None, pods: list[Attachment], family: int
+) -> Iterator[Finding]:
     """One finding for all pods of a node that have no gateway, or the same one."""
     pod = pods[0]
-    inside = network.namespaces[pod.scope]
+    inside, node = network.namespaces[pod.scope], pod.scope.node
     certain = not inside.gaps.get("ip-route")
-    others = f" (and so {'do' if gateway else 'have'} {len(pods) - 1} other pods of {root.scope.node})" if len(pods) > 1 else ""
+    others = f" (and so {'do' if gateway else 'have'} {len(pods) - 1} other pods of {node})" if len(pods) > 1 else ""
     if gateway is None:
-        place = next((fact.at for fact in inside.addresses if fact.address in pod.addresses), None)
+        place = next(
+            (fact.at for fact in inside.addresses if fact.address in pod.addresses and fact.address.family == family), None
+        )
         if place is not None:
-            text = f"{pod.name} has no default route{others}"
+            text = f"{pod.name} has no {'IPv6 ' * (family == 6)}default route{others}"
             yield RULE.finding(place, text, help="recreate the pod; check isDefaultGateway of its CNI plugin", certain=certain)
-    elif (route := main_route(inside, Address(4, 0x08080808))) is not None:
+    elif root is not None and (route := main_route(inside, OUTSIDE[family])) is not None:
         yield RULE.finding(
             route.at,
-            f"{pod.name} sends to gateway {gateway}, which no interface of {root.scope.node} has{others}",
-            help=f"give {root.scope.node}'s bridge the address {gateway}",
+            f"{pod.name} sends to gateway {gateway}, which no interface of {node} has{others}",
+            help=f"give {node}'s bridge the address {gateway}",
             certain=certain and "ip-addr" not in root.missing and not root.gaps.get("ip-addr"),
         )
 

@@ -1,7 +1,8 @@
 """A node has no route to one of its own pods.
 
 ## What it finds
-A pod whose interface ends on its node in a device of its own (Calico's `cali…`, `ptp`, AWS, Azure), while the node's main table leads the pod's address elsewhere, or nowhere.
+A pod whose interface ends on its node in a device of its own (Calico's `cali…`, `ptp`, AWS, Azure), while the node's main table leads the pod's address elsewhere, or nowhere. Where the pod's own namespace was not captured: a running pod of a node that has such devices,
+with an address that no route leads to any of them.
 
 ## Why it matters
 The pod runs and can send; every answer, and everything that others send to it, is lost on its own node. NetworkManager, systemd-networkd or nmstate took the interface
@@ -18,9 +19,10 @@ Tell NetworkManager and networkd to leave the CNI's interfaces alone (`unmanaged
 projectcalico/calico#2471, poseidon/typhoon#1007, coreos/fedora-coreos-tracker#929; Calico, Configure NetworkManager.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from analyzer.query.state import main_route, roots
+from analyzer.query.pod_devices import PodDevice, objects_on, pod_devices
+from analyzer.query.state import RouteFact, main_route, roots
 from analyzer.query.tunnels import Bridge, HostEnd, host_ends, redirected_to, switched
 from analyzer.rule import Finding, Namespace, Network, Rule, Severity
 
@@ -34,6 +36,36 @@ def check(network: Network) -> Iterator[Finding]:
         for end in host_ends(network, root):
             if own_device(network, root, end):
                 yield from lacking(root, end)
+        yield from unseen(network, root)
+
+
+def unseen(network: Network, root: Namespace) -> Iterator[Finding]:
+    """Pods of which only the object is known, on a node whose pods' devices are no ports of a bridge: no route leads to any of these."""
+    seen = {end.pod.name for end in host_ends(network, root)}
+    devices = pod_devices(network, root)
+    ends = [one for one in devices.values() if one.end and not one.bridge]
+    held = {fact.address for fact in root.addresses}
+    for pod in objects_on(network, root) if ends else ():
+        name = f"{pod.namespace}/{pod.name}"
+        if name in seen:
+            continue
+        for address in pod.addresses:
+            route = main_route(root, address) if address.family == 4 and address not in held else None
+            if address.family != 4 or address in held or (route is not None and leads(route, devices)):
+                continue
+            way = "nowhere" if route is None else f"by {route.kind if route.kind != 'unicast' else route.destination}"
+            yield RULE.finding(
+                route.at if route is not None else ends[0].at,
+                f"{root.scope.node} leads {address} of its own pod {name} {way}, not to a device of a pod",
+                related=[(ends[0].at, f"{len(ends)} such device{'s' * (len(ends) > 1)}, as this one")],
+                help=f"restart the CNI's agent on {root.scope.node}, and keep network managers away from its interfaces",
+                certain=False,
+            )
+
+
+def leads(route: RouteFact, devices: Mapping[str, PodDevice]) -> bool:
+    """Whether a route leads to a device of a pod, or to a single address (another system's own device)."""
+    return route.kind == "unicast" and (route.destination.length == 32 or any(hop.device in devices for hop in route.next_hops))
 
 
 def own_device(network: Network, root: Namespace, end: HostEnd) -> bool:
