@@ -81,3 +81,25 @@ def test_what_leaves_the_capture_passes_the_filters_of_the_uplink(
     assert told.packet is not None
     assert scope is not None
     assert agree(outcomes(NetworkProgram(made, 4), Flow(scope, told.packet)), walked(told))
+
+
+def of_arp(protocol: str, hook: str, action: str) -> Network:
+    """A network whose router has a filter of one protocol where the client's packets come in, and whose neighbours nobody knows."""
+    text = f"# dev near {hook}\nfilter protocol {protocol} pref 1 matchall chain 0 handle 0x1 \n\taction order 1: {action}\n"
+    made = network(4, (), {})
+    found = tuple(item for item in facts(tc_filter.PARSER, "n/tc_filter", text) if isinstance(item, FilterFact))
+    spaces = {scope: replace(space, neighbours=()) for scope, space in made.namespaces.items()}
+    return replace(made, namespaces={**spaces, ROUTER: replace(spaces[ROUTER], filters={"near": found})})
+
+
+@pytest.mark.parametrize("hook", ["ingress", "egress"])
+@pytest.mark.parametrize(
+    ("protocol", "action", "wanted"),
+    [("arp", DROP, Fate.UNREACHABLE), ("arp", "gact action pass", Fate.REACHABLE), ("ipv6", DROP, Fate.REACHABLE)],
+)
+def test_filters_that_see_questions_alone(protocol: str, action: str, wanted: Fate, hook: str) -> None:
+    made = of_arp(protocol, hook, action)
+    assert walk(made, request()).fate is wanted
+    found = {end.fate for end in outcomes(NetworkProgram(made, 4), request())}
+    assert found <= {wanted, Fate.UNKNOWN}
+    assert wanted is Fate.UNREACHABLE or Fate.REACHABLE in found

@@ -12,6 +12,7 @@ from analyzer.addresses import Address
 from analyzer.facts.links import Ipvlan, LinkFact, OtherKind, Tunnel, Vrf, Wireguard
 from analyzer.facts.neighbours import NeighbourFact
 from analyzer.facts.routes import LOCAL
+from analyzer.facts.system import FilterFact
 from analyzer.model.gaps import network_of
 from analyzer.model.link_filters import Judged, Refused
 from analyzer.model.network import Interface
@@ -22,9 +23,11 @@ from analyzer.transfer.discovery import OUTSIDER, outsider, solicited
 from analyzer.transfer.ir import KEEP, Alt, Assign, End, Field, If, In, Opaque, Transfer, Unknown
 from analyzer.transfer.lookup import NotKnown
 from analyzer.transfer.ovs.asking import resolution
+from analyzer.transfer.question_filters import of_questions, unread, words
 from analyzer.transfer.remembering import recall, remember
 from analyzer.transfer.space import BROADCAST, Context, by_value, drop, seq, span_of
-from analyzer.transfer.teaching import told_from_outside, unless_taught, words
+from analyzer.transfer.teaching import told_from_outside, unless_taught
+from analyzer.transfer.teaching import words as not_taught
 
 UNUSABLE = frozenset({"FAILED", "INCOMPLETE", "NONE"})
 MANY = 32
@@ -59,8 +62,8 @@ def resolve(context: Context, at: Interface, link: LinkFact, quiet: bool = False
             for fact in reversed(context.space(at.scope).neighbours)
             if fact.device == at.device and fact.address.family == context.family and usable(fact)
         }
-        found = by_value(Field.NEXT_HOP, pinned, asked)
-        return seq(Assign(Field.SOURCE_MAC, own), groups(context, at, seq(*doubts(context, at), found)))
+        told = by_value(Field.NEXT_HOP, pinned, asked)
+        return seq(Assign(Field.SOURCE_MAC, own), groups(context, at, seq(*doubts(context, at), told)))
     asking = Asking(context, wire(context, at), own, quiet)
     fixed: dict[int, Transfer] = {}
     for fact in context.space(at.scope).neighbours:
@@ -71,8 +74,17 @@ def resolve(context: Context, at: Interface, link: LinkFact, quiet: bool = False
             fixed.setdefault(value, noted)
         elif not contested(context, value):
             fixed.setdefault(value, asking.recalled(value, asking.wire.learnable.get(value, ()), noted))
-    known = by_value(Field.NEXT_HOP, {**asking.rows(), **fixed}, asking.others())
+    rows, others = asking.rows(), asking.others()
+    if (found := of_questions(context, asking.wire.reach)) is not None:
+        rows = {value: If(Opaque(words(found), found.at), row, lost(found)) for value, row in rows.items()}
+        others = If(Opaque(words(found), found.at), others, lost(found))
+    known = by_value(Field.NEXT_HOP, {**rows, **fixed}, others)
     return seq(Assign(Field.SOURCE_MAC, own), groups(context, at, seq(*doubts(context, at), known)))
+
+
+def lost(fact: FilterFact) -> Transfer:
+    """What follows where a filter does not let a question pass."""
+    return End(Unknown(f"it is not known whether {words(fact)}"), fact.at)
 
 
 def doubts(context: Context, at: Interface) -> Iterator[Transfer]:
@@ -214,6 +226,8 @@ class Asking:
         """An address that nobody has: who answers for others, else a router outside where the network leads there."""
         reach, at = self.wire.reach, self.wire.at
         left: Transfer = drop(f"nobody on the network of {at} answers for the next hop")
+        if (fact := unread(self.context, reach)) is not None:
+            left = If(Opaque(words(fact), fact.at), left, lost(fact))
         if reach.outside or reach.unknown:
             left = Assign(Field.DESTINATION_MAC, OUTSIDER) if self.quiet else outsider(self.context, at, reach)
             if self.context.family == 4 and filters(self.context):
@@ -249,7 +263,7 @@ class Asking:
         verdict = of_outsiders(self.context, self.wire.at, self.own, target, sender)
         then = settled(self.context, self.wire.at.scope, verdict, left)
         if isinstance(verdict, Refused) and target is not None and told_from_outside(self.context, self.wire.at, target):
-            return If(Opaque(words(self.wire, target)), then, left)
+            return If(Opaque(not_taught(self.wire, target)), then, left)
         return then
 
     def by_proxies(self, hosts: tuple[Host, ...], target: int, otherwise: Transfer) -> Transfer:
