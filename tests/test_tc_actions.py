@@ -101,5 +101,4 @@ def test_filters_that_see_questions_alone(protocol: str, action: str, wanted: Fa
     made = of_arp(protocol, hook, action)
     assert walk(made, request()).fate is wanted
     found = {end.fate for end in outcomes(NetworkProgram(made, 4), request())}
-    assert found <= {wanted, Fate.UNKNOWN}
-    assert wanted is Fate.UNREACHABLE or Fate.REACHABLE in found
+    assert Fate.UNKNOWN in found or found == {wanted}
