@@ -34,6 +34,7 @@ from analyzer.report.style import Style
 from analyzer.source import Span
 from benchmarks.generate import main as generate
 from tests import fleet_work
+from tests.format_checks import check_github, check_gitlab, check_junit, check_sarif
 
 pytestmark = pytest.mark.xdist_group("fleet")
 ROOT = Path(__file__).parent.parent
@@ -159,6 +160,16 @@ def reported(clusters: Path, folder: Path, *more: str) -> tuple[int, dict[str, s
     outputs = [word for name, path in files.items() for word in ("-o", f"{name}:{path}")]
     status = main(["fleet", str(clusters), "--each", "-q", *outputs, *more])
     return status, {name: path.read_text() for name, path in files.items()}
+
+
+def test_tools_are_told_each_cluster(locally: tuple[int, dict[str, str]]) -> None:
+    _, texts = locally
+    for name, check in {"sarif": check_sarif, "junit": check_junit, "github": check_github, "gitlab": check_gitlab}.items():
+        check(texts[name])
+        assert "cluster-000" in texts[name], name
+        assert "cluster-001" in texts[name], name
+    assert "shared-cause" in texts["sarif"]
+    assert "broken.tar.gz" in texts["html"]
 
 
 def test_the_report_says_what_fails_where(locally: tuple[int, dict[str, str]]) -> None:

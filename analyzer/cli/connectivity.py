@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from analyzer.cli.outputs import outputs_of
 from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, input_options, load, nothing, output_options, style_for
+from analyzer.cli.shared import fail, input_options, load, nothing, output_options, paths_from, style_for
 from analyzer.cli.suggest import run_suggest, suggest_option
 from analyzer.cli.writing import write_pieces
 from analyzer.display import counted
@@ -88,7 +88,14 @@ def answered(options: Namespace, given: Input, profile: Profile) -> Answer:
     ways = tuple(item for item in entrances(known, found.parties) if is_within(item, found, focus))
     if known.all.complaints and not options.quiet:
         print(f"analyze: {len(known.all.complaints)} complaints about policies: analyze check tells them", file=sys.stderr)
-    return Answer(found, ways, exposure(known, focus) if options.exposure else None, profile.name)
+    return Answer(
+        found,
+        ways,
+        exposure(known, focus) if options.exposure else None,
+        profile.name,
+        given.sources,
+        paths_from(options.paths, "."),
+    )
 
 
 def is_within(way: Entrance, found: Connectivity, focus: Focus) -> bool:

@@ -22,8 +22,10 @@ from analyzer.fleet import local
 from analyzer.fleet.limits import Limits, Lost
 from analyzer.query.fleet.answers import Answer, missing
 from analyzer.query.fleet.merging import Fleet, merged
+from analyzer.report.style import Style
 
-FORMATS = {"text": "fleet", "json": "fleet_json", "markdown": "fleet_markdown"}
+OWN = {"text": "fleet", "json": "fleet_json", "markdown": "fleet_markdown"}
+FORMATS = (*OWN, "concise", "github", "gitlab", "html", "junit", "sarif")
 WORK = "analyzer.cli.fleet_task:unpacked"
 INTERRUPTED = "interrupted before it had an answer"
 
@@ -62,7 +64,7 @@ def options(parser: ArgumentParser) -> None:
     reading_options(parser)
     counting_options(parser)
     parser.set_defaults(baseline=None)
-    output_options(parser, tuple(FORMATS))
+    output_options(parser, FORMATS)
 
 
 def positive(text: str) -> int:
@@ -88,10 +90,20 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     progress.end()
     for name, path in outputs:
         style = style_for(options, to_file=path is not None)
-        write(path, import_module(f"analyzer.report.{FORMATS[name]}").write(found, style))
+        write(path, in_format(name, found, style))
     if not options.quiet:
         print(counts(found), file=sys.stderr)
     return found.status
+
+
+def in_format(name: str, found: Fleet, style: Style) -> str:
+    """The answer in a format: one of its own, or as other answers have it (``report/told_fleet.py``)."""
+    if name in OWN:
+        text: str = import_module(f"analyzer.report.{OWN[name]}").write(found, style)
+        return text
+    from analyzer.report import told_fleet
+
+    return told_fleet.write(name, found, style)
 
 
 def tasks_of(options: Namespace) -> list[Task]:

@@ -6,13 +6,16 @@ Follows networking/v1 (IngressRule, HTTPIngressPath), gateway.networking.k8s.io/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from analyzer.policy.world import listed, mapping
 
 ANY_HOST = "any host"
-OTHERS = "all other requests"
+ALL, OTHERS = "all requests", "all other requests"
+GENERATED = "the host that the router gives it"
+# Routes that look at no requests.
+OF_KIND = {"TCPRoute": "all connections", "UDPRoute": "all packets"}
 
 
 def of_rule(rule: Mapping[str, Any], path: Mapping[str, Any]) -> str:
@@ -28,16 +31,27 @@ def host(value: Any) -> str:
     return str(value).lower() if value else ANY_HOST
 
 
-def of_openshift(spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """The requests of an OpenShift Route: paths are prefixes."""
-    return (f"{host(spec.get('host'))}{str(spec.get('path') or '').rstrip('/')}/*",)
+def of_openshift(spec: Mapping[str, Any], admitted: Iterable[Any]) -> tuple[str, ...]:
+    """The requests of an OpenShift Route: paths are prefixes, and none are looked at in TLS that is passed through. Without a host the routers give it one of
+    its own (those that have ``admitted`` it say which); ``wildcardPolicy: Subdomain`` means its whole domain."""
+    hosts = [str(one).lower() for one in (spec.get("host"), *admitted) if one]
+    names = hosts[:1] if spec.get("host") else [*dict.fromkeys(hosts)]
+    if spec.get("wildcardPolicy") == "Subdomain":
+        names = [f"*.{name.partition('.')[2]}" for name in names]
+    if mapping(spec.get("tls")).get("termination") == "passthrough":
+        return tuple(f"TLS to {name}" for name in names or [GENERATED])
+    return tuple(f"{name}{str(spec.get('path') or '').rstrip('/')}/*" for name in names or [GENERATED])
 
 
-def of_gateway(spec: Mapping[str, Any], rule: Mapping[str, Any]) -> tuple[str, ...]:
-    """The requests of a rule of a Gateway API route."""
-    hosts = [host(name) for name in listed(spec.get("hostnames"))] or [ANY_HOST]
+def of_gateway(kind: str, hosts: Iterable[str], rule: Mapping[str, Any]) -> tuple[str, ...]:
+    """The requests of a rule of a Gateway API route, whose hosts these are (none: all)."""
+    names = [*hosts] or [ANY_HOST]
+    if kind == "TLSRoute":
+        return tuple(f"TLS to {name}" for name in names)
+    if kind in OF_KIND:
+        return (OF_KIND[kind],)
     found = [matched(mapping(match)) for match in listed(rule.get("matches"))] or ["/*"]
-    return tuple(dict.fromkeys(name + text for name in hosts for text in found))
+    return tuple(dict.fromkeys(name + text for name in names for text in found))
 
 
 def matched(match: Mapping[str, Any]) -> str:

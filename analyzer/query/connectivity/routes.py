@@ -10,7 +10,8 @@ from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.policy.entities import Entity
 from analyzer.policy.reading import group_of
 from analyzer.policy.world import World, mapping
-from analyzer.query.connectivity.requests import OTHERS, of_gateway, of_openshift, of_rule
+from analyzer.query.connectivity.gateways import GROUP, attached
+from analyzer.query.connectivity.requests import ALL, OTHERS, of_gateway, of_openshift, of_rule
 from analyzer.query.policy_services import Backend
 from analyzer.source import Span
 
@@ -80,7 +81,8 @@ def items(value: Any) -> Iterator[Mapping[str, Any]]:
 def ingress(world: World, fact: OtherObjectFact) -> Iterator[Route]:
     """The backends of an Ingress: of its rules and by default (v1, and the names of the fields before it)."""
     spec, home = mapping(fact.document.get("spec")), fact.namespace or "default"
-    found: list[tuple[Any, str]] = [(spec.get("defaultBackend"), OTHERS), (spec.get("backend"), OTHERS)]
+    rest = OTHERS if spec.get("rules") else ALL
+    found: list[tuple[Any, str]] = [(spec.get("defaultBackend"), rest), (spec.get("backend"), rest)]
     for rule in items(spec.get("rules")):
         found += [(path.get("backend"), of_rule(rule, path)) for path in items(mapping(rule.get("http")).get("paths"))]
     controllers = ingress_controllers(world, fact, spec)
@@ -123,31 +125,41 @@ def ingress_controllers(world: World, fact: OtherObjectFact, spec: Mapping[str, 
 
 
 def openshift(world: World, fact: OtherObjectFact) -> Iterator[Route]:
-    """The services of an OpenShift Route; its port is one of the pods' (spec.port.targetPort)."""
-    spec = mapping(fact.document.get("spec"))
+    """The services of an OpenShift Route; its port is one of the pods' (spec.port.targetPort). One that every router has refused leads nowhere."""
+    spec, admitting = mapping(fact.document.get("spec")), [*items(mapping(fact.document.get("status")).get("ingress"))]
+    if admitting and all(refused(one) for one in admitting):
+        return
     port = port_of(mapping(spec.get("port")).get("targetPort"))
     routers = tuple(item for item in world.entities if item.namespace and OPENSHIFT_ROUTER in item.labels)
     for target in (mapping(spec.get("to")), *items(spec.get("alternateBackends"))):
         if isinstance(target.get("name"), str) and target.get("kind", "Service") == "Service" and target.get("weight") != 0:
             service = fact.namespace or "default", target["name"]
-            yield Route(fact.kind, named(fact), service, port, routers, INGRESS_CONTROLLER, fact.at, True, of_openshift(spec))
+            requests = of_openshift(spec, [one.get("host") for one in admitting if not refused(one)])
+            yield Route(fact.kind, named(fact), service, port, routers, INGRESS_CONTROLLER, fact.at, True, requests)
+
+
+def refused(ingress: Mapping[str, Any]) -> bool:
+    """Whether a router says that it does not admit a Route (RouteIngress: its host is claimed by another namespace, as a rule)."""
+    conditions = [one.get("status") for one in items(ingress.get("conditions")) if one.get("type") == "Admitted"]
+    return bool(conditions) and all(status == "False" for status in conditions)
 
 
 def gateway_route(world: World, fact: OtherObjectFact) -> Iterator[Route]:
     """The services of a Gateway API route; those of another namespace only where a ReferenceGrant lets it refer to them."""
-    spec, home = mapping(fact.document.get("spec")), fact.namespace or "default"
-    parents = [parent for parent in items(spec.get("parentRefs")) if parent.get("kind", "Gateway") == "Gateway"]
-    controllers = tuple(dict.fromkeys(pod for parent in parents for pod in gateway_pods(world, parent, home)))
-    found = ((backend(world, fact, target), request) for target, request in gateway_targets(spec))
+    home, to = fact.namespace or "default", attached(world, fact)
+    if to is None:
+        return
+    controllers = tuple(dict.fromkeys(pod for parent in to.parents for pod in gateway_pods(world, parent, home)))
+    found = ((backend(world, fact, target), request) for target, request in gateway_targets(fact, to.hosts))
     for (service, port), requests in by_target(found).items():
         yield Route(fact.kind, named(fact), service, port, controllers, GATEWAY, fact.at, requests=tuple(requests))
 
 
-def gateway_targets(spec: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str]]:
+def gateway_targets(fact: OtherObjectFact, hosts: tuple[str, ...]) -> Iterator[tuple[Mapping[str, Any], str]]:
     """The backends of a route with the requests that are sent to them, and to which copies are (RequestMirror). A backend of no weight gets none."""
-    for rule in items(spec.get("rules")):
+    for rule in items(mapping(fact.document.get("spec")).get("rules")):
         mirrors = [mapping(mapping(item.get("requestMirror")).get("backendRef")) for item in items(rule.get("filters"))]
-        for request in of_gateway(spec, rule):
+        for request in of_gateway(fact.kind, hosts, rule):
             yield from ((target, request) for target in items(rule.get("backendRefs")) if target.get("weight") != 0)
             yield from ((target, f"copies of {request}") for target in mirrors)
 
@@ -156,7 +168,7 @@ def backend(world: World, fact: OtherObjectFact, target: Mapping[str, Any]) -> t
     """The service and the port of a backend; None where it is none, or stands in another namespace that lets nobody refer to it."""
     home, name, port = fact.namespace or "default", target.get("name"), port_of(target.get("port"))
     namespace = str(target.get("namespace") or home)
-    if target.get("kind", "Service") != "Service" or not isinstance(name, str) or port is None:
+    if target.get("kind", "Service") != "Service" or target.get("group") or not isinstance(name, str) or port is None:
         return None
     return ((namespace, name), port) if namespace == home or granted(world, fact, home, namespace, name) else None
 
@@ -175,8 +187,10 @@ def granted(world: World, fact: OtherObjectFact, home: str, namespace: str, serv
     for item in world.cluster.others:
         if item.kind == "ReferenceGrant" and item.namespace == namespace:
             spec = mapping(item.document.get("spec"))
-            whence = any(one.get("kind") == fact.kind and one.get("namespace") == home for one in items(spec.get("from")))
-            whither = any(one.get("kind") == "Service" and one.get("name", service) == service for one in items(spec.get("to")))
+            sources = (one for one in items(spec.get("from")) if one.get("group", GROUP) == GROUP)
+            whence = any(one.get("kind") == fact.kind and one.get("namespace") == home for one in sources)
+            targets = (one for one in items(spec.get("to")) if one.get("kind") == "Service" and not one.get("group"))
+            whither = any((one.get("name") or service) == service for one in targets)
             if whence and whither:
                 return True
     return False

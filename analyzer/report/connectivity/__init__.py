@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 
 from analyzer.query.connectivity.answer import Connectivity
 from analyzer.query.connectivity.entrances import Entrance
 from analyzer.query.connectivity.exposure import Exposure
 from analyzer.report.style import Style
+from analyzer.source import Source
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What there is to tell. ``profile`` is the name of the network system as which policies were read; ``exposure`` is None where it was not asked."""
+    """What there is to tell. ``profile`` is the name of the network system as which policies were read; ``exposure`` is None where it was not asked.
+    ``base`` stands before the paths of the ``sources`` to reach them from the current folder."""
 
     found: Connectivity
     entrances: tuple[Entrance, ...] = ()
     exposure: Exposure | None = None
     profile: str = "unknown"
+    sources: tuple[Source, ...] = field(default=(), repr=False)
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,6 +21,13 @@ NODES = "nodes"
 def words(allow: Allow) -> str:
     """What is allowed, as people say it: ``TCP 80,443; UDP 53``."""
     return "; ".join(word(item) for item in allow)
+
+
+def asked(requests: Sequence[str], most: int | None = None) -> str:
+    """Requests in words; of more than ``most`` the first, and how many more there are."""
+    shown = requests if most is None or len(requests) <= most else requests[:most]
+    more = f" and {len(requests) - len(shown)} more" if len(shown) < len(requests) else ""
+    return ", ".join(shown) + more
 
 
 def word(item: Allowed) -> str:

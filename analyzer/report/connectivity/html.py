@@ -11,7 +11,7 @@ from typing import Any
 
 from analyzer.query.connectivity.answer import Link
 from analyzer.report.connectivity import Answer, ConnectivityFormat
-from analyzer.report.connectivity._names import by_namespace, namespace_of, spaces_of, words
+from analyzer.report.connectivity._names import asked, by_namespace, namespace_of, spaces_of, words
 from analyzer.report.page import matrix
 from analyzer.report.page.shell import page
 from analyzer.report.page.style import MATRIX
@@ -45,7 +45,17 @@ def data(answer: Answer) -> dict[str, Any]:
             for (one, other), cell in sorted(cells.items())
         ],
         "through": [
-            [item.kind, item.name, item.service, item.source, item.destination, words(item.allow), item.admitted, item.why]
+            [
+                item.kind,
+                item.name,
+                item.service,
+                item.source,
+                item.destination,
+                words(item.allow),
+                item.admitted,
+                item.why,
+                safe(asked(item.requests)),
+            ]
             for item in answer.entrances
         ],
     }

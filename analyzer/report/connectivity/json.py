@@ -94,6 +94,7 @@ def entrance(item: Entrance) -> dict[str, Any]:
         "port": item.port,
         "from": item.source,
         "to": item.destination,
+        "requests": list(item.requests),
         "allow": allowed(item.allow),
         "admitted": item.admitted,
         "at": {"path": item.at.path, "line": item.at.line},

@@ -14,11 +14,23 @@ from analyzer.query.connectivity.answer import Link
 from analyzer.query.connectivity.entrances import Entrance
 from analyzer.query.connectivity.exposure import Exposure
 from analyzer.report.connectivity import Answer, ConnectivityFormat
-from analyzer.report.connectivity._names import NODES, OUTSIDE, Known, described, known, local, namespace_of, space_list, words
+from analyzer.report.connectivity._names import (
+    NODES,
+    OUTSIDE,
+    Known,
+    asked,
+    described,
+    known,
+    local,
+    namespace_of,
+    space_list,
+    words,
+)
 from analyzer.report.style import Style, safe
 
 SMALL = 60
 MOST = 12
+REQUESTS = 4
 Pattern = tuple[tuple[str, ...], tuple[str, ...], str]
 """Local names of sources and destinations, and what is allowed between them."""
 
@@ -134,7 +146,8 @@ def entrance_lines(entrances: tuple[Entrance, ...], style: Style) -> list[str]:
     for item in entrances:
         verdict = {True: ("reaches", "good"), False: ("is kept from", "bad"), None: ("may reach", "unsure")}[item.admitted]
         why = f" ({safe(item.why)})" if item.why else ""
-        what = f"{item.kind} {item.name}, service {item.service} {item.port}: {item.source}"
+        requests = f", {asked(item.requests, None if style.verbose else REQUESTS)}" if item.requests else ""
+        what = f"{item.kind} {item.name}{requests}, service {item.service} {item.port}: {item.source}"
         lines.append(f"  {safe(what)} {style.paint(*verdict)} {safe(item.destination)} {safe(words(item.allow))}{why}")
     return lines
 

@@ -56,9 +56,9 @@
   if (data.through.length) {
     detail.append(make("h2", "From outside, through services"));
     const ways = make("table");
-    for (const [kind, name, service, source, target, what, admitted, why] of data.through) {
+    for (const [kind, name, service, source, target, what, admitted, why, requests] of data.through) {
       const line = make("tr"), verdict = admitted === true ? "reaches" : admitted === false ? "is kept from" : "may reach";
-      line.append(make("td", kind + " " + name), make("td", "service " + service), make("td", source + " " + verdict + " " + target), make("td", what), make("td", why));
+      line.append(make("td", kind + " " + name), make("td", requests), make("td", "service " + service), make("td", source + " " + verdict + " " + target), make("td", what), make("td", why));
       ways.append(line);
     }
     detail.append(ways);
