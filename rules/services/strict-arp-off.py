@@ -1,7 +1,8 @@
 """MetalLB or kube-vip announces addresses by ARP while every node of an IPVS cluster answers for them.
 
 ## What it finds
-kube-proxy in mode `ipvs` without `strictARP: true`, and MetalLB in layer 2 mode (an `L2Advertisement`, or an address pool of `protocol: layer2`), where no node is known to have
+kube-proxy in mode `ipvs` without `strictARP: true`, and MetalLB in layer 2 mode (an `L2Advertisement`, or an address pool of `protocol: layer2`) or kube-vip that
+announces services by ARP, where no node is known to have
 `arp_ignore` set.
 
 ## Why it matters
@@ -15,17 +16,19 @@ IPVS puts the addresses of load balancers on `kube-ipvs0` of every node, and Lin
 `strictARP: true` in kube-proxy's configuration (it sets `arp_ignore=1` and `arp_announce=2`), and a restart of kube-proxy.
 
 ## Sources
-MetalLB, Installation (Preparation); metallb/metallb#153, kubernetes/kubernetes#59976; net/ipv4/arp.c (arp_ignore).
+MetalLB, Installation (Preparation); metallb/metallb#153, kube-vip pkg/kubevip (`vip_arp`, `svc_enable`, `--arp`, `--services`), kubernetes/kubernetes#59976; net/ipv4/arp.c (arp_ignore).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from analyzer.query.state import roots
+from analyzer.query.workloads import listed, mapping, pods_wanted
 from analyzer.rule import Finding, Network, Rule, Severity, Span
 
-MODE = re.compile(r"""^mode:\s*["']?ipvs\b""", re.MULTILINE)
-STRICT = re.compile(r"^\s+strictARP:\s*true\b", re.MULTILINE)
+MODE = re.compile(r"""^[^#\n]*?(?<![\w.])["']?mode["']?\s*:\s*["']?ipvs\b""", re.MULTILINE)
+STRICT = re.compile(r"""^[^#\n]*?\bstrictARP["']?\s*:\s*["']?true\b""", re.MULTILINE)
+KUBE_VIP = re.compile(r"(^|/)kube-vip(:|@|-|$)")
 IGNORED = "net.ipv4.conf.all.arp_ignore"
 
 
@@ -45,15 +48,27 @@ def check(network: Network) -> Iterator[Finding]:
 
 
 def layer_two(network: Network) -> Span | None:
-    """What makes MetalLB announce by ARP."""
+    """What makes MetalLB or kube-vip announce by ARP."""
     for item in network.cluster.others:
         if item.kind == "L2Advertisement":
             return item.at
+    for workload in pods_wanted(network):
+        for index, container in enumerate(map(mapping, listed(workload.spec.get("containers")))):
+            if KUBE_VIP.search(str(container.get("image"))) and by_arp(container):
+                return workload.place("containers", index)
     for (_, name), config in sorted(network.cluster.config_maps.items()):
         for located in config.data.values():
             if "metallb" in name + config.namespace and re.search(r"protocol:\s*layer2", located.value):
                 return located.at
     return None
+
+
+def by_arp(container: Mapping[str, object]) -> bool:
+    """Whether kube-vip announces services by ARP (pkg/kubevip/config_environment.go: ``vip_arp``, ``svc_enable``; the flags ``--arp``, ``--services``)."""
+    given = {str(item.get("name")): str(item.get("value")) for item in map(mapping, listed(container.get("env")))}
+    words = [str(word) for key in ("command", "args") for word in listed(container.get(key))]
+    flagged = {"--arp", "--services"} <= {word.removesuffix("=true") for word in words}
+    return flagged or all(given.get(name) == "true" for name in ("vip_arp", "svc_enable"))
 
 
 RULE = Rule("strict-arp-off", Severity.WARNING, __doc__, check)

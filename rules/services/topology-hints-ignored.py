@@ -16,7 +16,7 @@ Choose one of the two, and of traffic policies and hints one. `Auto` wants an en
 
 ## Sources
 Kubernetes pkg/proxy/topology.go CategorizeEndpoints, pkg/proxy/serviceport.go UsesClusterEndpoints; endpointslice/topologycache hintsEnabled, SetNodes, getAllocations, and reconciler.go; pkg/apis/core/validation
-ValidateService (trafficDistribution: PreferClose from 1.30 on, PreferSameZone and PreferSameNode from 1.33); "Topology Aware Routing", "Traffic distribution".
+ValidateService (trafficDistribution: KEP-4444, PreferClose from 1.30 on; KEP-3015, PreferSameZone and PreferSameNode from 1.33); "Topology Aware Routing", "Traffic distribution".
 """
 
 from collections.abc import Iterator
