@@ -17,6 +17,7 @@ from analyzer.capture.limits import Budget
 from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign, manifest, twin
 from analyzer.capture.tables import NodeRow, PodRow
 from analyzer.capture.walking import every_file, without_templates
+from analyzer.facts.system import WANTED
 from analyzer.memory import without_cycles
 from analyzer.source import Gap, Scope, Source, Span
 
@@ -256,6 +257,8 @@ def section_source(file: File, where: Position, section: pasted.Part, collected:
     if known is None:
         if section.text.strip() and (file.named or where.captured):
             collected.gaps.append(Gap(at, f"what belongs to {section.path or section.command!r} is not recognised"))
+        return None
+    if known.parser.kind == "sysctl" and WANTED.search(section.path):  # what is wanted, not what is
         return None
     if known.parser.kind == "kubernetes" and tables.is_table(section.text):
         collected.rows.extend(tables.rows(section.text, section.command))

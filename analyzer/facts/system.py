@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from analyzer.addresses import Address
 from analyzer.facts.base import Fact
+
+# Files that say which switches are wanted at the start (sysctl.d(5), sysctl.conf(5)), and not what they are.
+WANTED = re.compile(r"(^|/)sysctl\.(d/|conf$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

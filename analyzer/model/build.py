@@ -75,7 +75,7 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
         attachments=pods,
         files=files(known, texts),
         resolvers=resolvers(known),
-        sources={source.path: source for source in texts},
+        sources=by_path(texts),
         gaps=every,
         node_names=names,
         pods_of=by_node(pods),
@@ -86,6 +86,15 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
         routers=routers(known, every),
         ipam=recorded(known),
     )
+
+
+def by_path(texts: Iterable[Source]) -> dict[str, Source]:
+    """The texts by path: of a pasted session the whole text, not one of its parts."""
+    found: dict[str, Source] = {}
+    for source in texts:
+        if source.path not in found or found[source.path].kind != "pasted":
+            found[source.path] = source
+    return found
 
 
 def recorded(facts: Ordered) -> tuple[RecordedFact, ...]:

@@ -11,7 +11,7 @@ from analyzer.facts.base import Fact
 from analyzer.facts.kubernetes import ObjectFact
 from analyzer.facts.links import AddressFact, Bridge, LinkFact
 from analyzer.facts.neighbours import BridgePortFact, NeighbourFact
-from analyzer.facts.system import SysctlFact
+from analyzer.facts.system import WANTED, SysctlFact
 from analyzer.source import Gap
 
 F = TypeVar("F", bound=Fact)
@@ -153,12 +153,12 @@ def merged_sysctls(facts: Sequence[SysctlFact]) -> tuple[dict[str, SysctlFact], 
     """The switches by key. A device ``eth0.5`` is found under ``eth0/5`` (as sysctl prints it) and ``eth0.5``.
 
     ``net.ipv4.ip_forward`` and ``net.ipv4.conf.all.forwarding`` are one variable (net/ipv4/devinet.c, ctl_forward_entry).
-    Files of /etc/sysctl.d say what is wanted, not what is: they are left out.
+    Files of /etc/sysctl.d and the like (sysctl.d(5)) say what is wanted, not what is: they are left out.
     """
     result: dict[str, SysctlFact] = {}
     gaps: list[Gap] = []
     for fact in facts:
-        if "etc/sysctl" in fact.at.path:
+        if WANTED.search(fact.at.path):
             continue
         first = result.setdefault(fact.key, fact)
         gaps += contradiction(first, fact, fact.key, ("value",), "sysctl")

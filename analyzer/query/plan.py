@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from analyzer.source import Span
 __all__ = ["CALICO_ADDRESS", "NodeFact", "OnLink", "PodFact", "Range", "ServicePort", "overlapping", "prefix_of"]
 CALICO_ADDRESS = "projectcalico.org/IPv4Address"
 LOCAL_BRIDGES = ("docker", "br-", "virbr", "lxdbr", "podman", "lxcbr")
+HARDWARE = re.compile(r"(eth|en[opsxPvXa]|em|bond|team|ib)\w+(\.\d+)?")
 SWITCHES = ("br-ex", "br-int", "br-tun", "br-local")
 
 
@@ -56,8 +58,15 @@ def node_networks(network: Network) -> Iterator[OnLink]:
     stated = {address for node in network.cluster.nodes.values() for _, address in node.addresses}
     for item in on_link(network):
         root = network.namespaces[item.interface.scope]
-        if item.address in stated or item.interface.device in default_devices(root):
+        if item.address in stated or item.interface.device in uplinks(root):
             yield item
+
+
+def uplinks(root: Namespace) -> set[str]:
+    """The devices of the default routes; where no route was captured, those with the names of hardware (systemd.net-naming-scheme(7), bonds, teams)."""
+    if "ip-route/4" not in root.missing:
+        return default_devices(root)
+    return {name for name in (*root.links, *(fact.device for fact in root.addresses)) if HARDWARE.fullmatch(name)}
 
 
 def default_devices(root: Namespace) -> set[str]:

@@ -11,6 +11,7 @@ from analyzer.facts.neighbours import ForwardingFact
 from analyzer.facts.routes import MAIN, RouteFact
 from analyzer.facts.system import Mirred
 from analyzer.model.network import Attachment, Interface, Namespace, Network
+from analyzer.query.plan import uplinks
 from analyzer.query.state import pods_on, roots
 
 __all__ = ["Bridge", "ForwardingFact", "Geneve", "LinkFact", "Overlay", "RouteTable", "Tunnel", "Vxlan", "Wireguard"]
@@ -39,16 +40,34 @@ class Overlay:
     lower: LinkFact | None
 
 
-def overlays(network: Network) -> Iterator[Overlay]:
-    """Every tunnel device of the nodes' root namespaces."""
+def overlays(network: Network, by_name: bool = False) -> Iterator[Overlay]:
+    """Every tunnel device of the nodes' root namespaces; ``by_name``: also those whose kind is told by their name only, as network systems name them,
+    with the settings that these give them by default."""
     for root in roots(network):
         for link in root.links.values():
-            match link.kind:
+            match link.kind or (named_kind(link) if by_name and not link.detailed else None):
                 case Vxlan() | Tunnel() | Geneve() | Wireguard() as kind:
                     at = Interface(root.scope, link.name)
                     yield Overlay(at, link, kind, endpoint_of(network, root, at, kind), lower_of(network, root, at, kind))
                 case _:
                     continue
+
+
+def named_kind(link: LinkFact) -> Vxlan | Tunnel | Geneve | Wireguard | None:
+    """The kind of a tunnel whose text does not print it (no ``-d``, ifconfig): flannel (backend/vxlan), Calico (FelixConfiguration), Cilium (tunnel-port) and
+    OVN (encap) give these names, and ``link/ipip`` is the kind itself; flannel and Cilium leave the port to the kernel's default."""
+    if link.link_type in ("ipip", "sit", "gre") or link.name == "tunl0":
+        return Tunnel(link.link_type if link.link_type in ("ipip", "sit", "gre") else "ipip")
+    name = link.name
+    if name.startswith(("flannel.", "flannel-v6.")):
+        return Vxlan(None, learning=False)
+    if name in ("vxlan.calico", "vxlan-v6.calico"):
+        return Vxlan(4096, port=4789, learning=False)
+    if name == "cilium_vxlan":
+        return Vxlan(None, external=True)
+    if name == "cilium_geneve" or name.startswith("genev_sys"):
+        return Geneve(None, external=True)
+    return Wireguard() if name in ("flannel-wg", "flannel-wg-v6", "wireguard.cali", "wg-v6.cali", "cilium_wg0") else None
 
 
 def vxlans(network: Network) -> Iterator[tuple[Overlay, Vxlan]]:
@@ -82,6 +101,9 @@ def lower_of(network: Network, root: Namespace, at: Interface, kind: Vxlan | Tun
     if held is None and endpoint is None:
         routes = root.routes.get(4, {}).get(254, ())
         held = next((hop.device for route in routes if route.destination.length == 0 for hop in route.next_hops), None)
+        if not routes:
+            names = uplinks(root)
+            held = names.pop() if len(names) == 1 else None
     return root.links.get(held or "")
 
 

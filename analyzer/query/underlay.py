@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import NamedTuple
 
 from analyzer.addresses import Address
 from analyzer.facts.links import Geneve, Tunnel, Vxlan, Wireguard
+from analyzer.facts.routes import MAIN
 from analyzer.model.network import Interface, Network
+from analyzer.query.plan import default_devices, node_of, registered_address
 from analyzer.query.tunnels import Overlay, overlays
-from analyzer.solve.packet import UDP, Fate, Outcome, Packet
-from analyzer.source import Scope
+from analyzer.solve.packet import UDP, Fate, Packet
+from analyzer.source import Scope, Span
 
 PEERS = 4
 PROTOCOLS = {"ipip": 4, "sit": 41, "gre": 47, "gretap": 47}
+# Devices by which every node reaches every other one.
+BETWEEN_NODES = ("flannel.", "vxlan.calico", "cilium_vxlan", "cilium_geneve", "genev_sys")
 RULES = frozenset({"iptables-save", "iptables-list", "nft"})
 
 
@@ -32,7 +37,8 @@ class Leg:
 
 def legs(network: Network) -> Iterator[Leg]:
     """For each tunnel device a few ways out, and ways in from nodes that were not captured."""
-    every = [item for item in overlays(network) if item.endpoint is not None and item.link.up]
+    every = [sending(network, item) for item in overlays(network, by_name=True) if item.link.up]
+    every = [item for item in every if item.endpoint is not None]
     homes = {item.endpoint: item for item in every}
     for item in every:
         for peer in islice(peers(network, item, every), PEERS):
@@ -41,14 +47,36 @@ def legs(network: Network) -> Iterator[Leg]:
                 yield from into(network, item, peer)
 
 
+def sending(network: Network, item: Overlay) -> Overlay:
+    """The device with the address that it sends from: its own, else the one that its node is known by, where an interface has it, else the first one of the
+    device that the default route leaves by."""
+    if item.endpoint is not None:
+        return item
+    root = network.namespaces[item.interface.scope]
+    node = node_of(network, root.scope.node)
+    known = registered_address(node) if node is not None else None
+    if known is not None and any(fact.address == known for fact in root.addresses):
+        return replace(item, endpoint=known)
+    ways = default_devices(root)
+    found = (fact.address for fact in root.addresses if fact.device in ways and fact.address.family == 4)
+    return replace(item, endpoint=next(found, None))
+
+
 def peers(network: Network, item: Overlay, every: list[Overlay]) -> Iterator[Address]:
-    """The addresses that the device's packets go to: those of the same device on other nodes, and those of its forwarding entries."""
+    """The addresses that the device's packets go to: those of the same device on other nodes, those of its forwarding entries, the gateways of
+    routes by an IP-in-IP device, and what other nodes are known by."""
     own = item.endpoint
     space = network.namespaces[item.interface.scope]
     found = [other.endpoint for other in every if other.link.name == item.link.name]
     found += [entry.destination for entry in space.forwarding if entry.device == item.link.name]
+    if isinstance(item.kind, Tunnel):
+        routes = space.routes.get(4, {}).get(MAIN, ())
+        found += [hop.via for route in routes for hop in route.next_hops if hop.device == item.link.name]
+    if item.link.name.startswith(BETWEEN_NODES):
+        found += [registered_address(node) for _, node in islice(sorted(network.cluster.nodes.items()), 2 * PEERS)]
+    mine = {fact.address for fact in space.addresses}
     for address in dict.fromkeys(found):
-        if address is not None and own is not None and address != own and address.family == own.family and address.value:
+        if address is not None and own is not None and address not in mine and address.family == own.family and address.value:
             yield address
 
 
@@ -78,18 +106,34 @@ def into(network: Network, item: Overlay, peer: Address) -> Iterator[Leg]:
         yield Leg(item, peer, packet, holders[0], incoming=True)
 
 
-def dropped(network: Network, leg: Leg) -> Outcome | None:
-    """The outcome in which a rule of a firewall drops the packet; None where none does for certain."""
+class Loss(NamedTuple):
+    """Where a rule of a firewall drops a packet, and why; ``certain`` where nothing that was not captured could keep it from there."""
+
+    at: Span
+    reason: str
+    certain: bool
+
+
+def dropped(network: Network, leg: Leg) -> Loss | None:
+    """Where a firewall drops the packet, whatever else happens to it; None where none does."""
     from analyzer.solve.walk.concrete import Flow, walk  # a tenth of a second, which rules that never send a packet need not pay
+    from analyzer.solve.walk.netfilter.hooks import NOT_CAPTURED
 
-    trace = walk(network, Flow(leg.start, leg.packet))
-    lost = [outcome for outcome in trace.outcomes if outcome.fate is Fate.UNREACHABLE and at_rule(network, outcome)]
-    return lost[0] if lost and len(lost) == len(trace.outcomes) else None
+    outcomes = walk(network, Flow(leg.start, leg.packet)).outcomes
+    found = []
+    for outcome in outcomes:
+        last = outcome.hops[-1] if outcome.hops else None
+        open_only = outcome.fate is Fate.UNKNOWN and NOT_CAPTURED in outcome.reason
+        if last is None or last.stage != "drop" or last.reply or not (outcome.fate is Fate.UNREACHABLE or open_only):
+            return None
+        at = last.at if open_only else outcome.at
+        if at is None or not at_rule(network, at):
+            return None
+        found.append(Loss(at, last.what if open_only else outcome.reason, not open_only))
+    return min(found, key=lambda loss: (not loss.certain, loss.at), default=None)
 
 
-def at_rule(network: Network, outcome: Outcome) -> bool:
-    """Whether the request, not the reply, ended at a line of a ruleset."""
-    source = network.sources.get(outcome.at.path) if outcome.at else None
-    kinds = {source.kind} if source else set()
-    ended = bool(outcome.hops) and outcome.hops[-1].stage == "drop" and not outcome.hops[-1].reply
-    return ended and (bool(kinds & RULES) or "pasted" in kinds)
+def at_rule(network: Network, at: Span) -> bool:
+    """Whether a place is a line of a ruleset."""
+    source = network.sources.get(at.path)
+    return source is not None and (source.kind in RULES or source.kind == "pasted")

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from analyzer.rule import Finding, Network, Rule, Severity, Span
 
 MARK = "[unsupported revision]"
-KINDS = frozenset({"iptables-save", "iptables-list"})
+KINDS = frozenset({"iptables-save", "iptables-list", "pasted"})
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -34,7 +34,7 @@ def check(network: Network) -> Iterator[Finding]:
         more = f", and {len(lines) - 1} more" if len(lines) > 1 else ""
         yield RULE.finding(
             Span(path, lines[0], column, lines[0], column + len(MARK)),
-            f"{source.scope} has a rule of another version of iptables, which cannot be read{more}",
+            f"{source.scope or path} has a rule of another version of iptables, which cannot be read{more}",
             help="use one version of iptables on the node and in the containers that write rules",
         )
 

@@ -25,7 +25,7 @@ from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
-    items = list(overlays(network))
+    items = list(overlays(network, by_name=True))
     for item in items:
         if not item.link.up and (expected_tunnel(item.link.name) or in_use(network, item)):
             needed = in_use(network, item) or external(item)

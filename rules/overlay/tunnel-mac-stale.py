@@ -1,8 +1,8 @@
 """A node sends to another node's tunnel with a MAC that the tunnel does not have.
 
 ## What it finds
-A neighbour entry for the address of another node's VXLAN device whose MAC is not that device's; and a Node annotation `flannel.alpha.coreos.com/backend-data`
-whose `VtepMAC` is not the MAC of the node's device.
+A neighbour entry for the address of another node's VXLAN device whose MAC is not that device's, or, where that node was not captured, not the one that its Node object
+tells (flannel's `backend-data`, Calico's `VXLANTunnelMACAddr`); and such an annotation that is not the MAC of the node's own device.
 
 ## Why it matters
 Encapsulated frames arrive and are dropped without a trace, as meant for another station. systemd's `MACAddressPolicy=persistent` and network managers change the MAC
@@ -15,59 +15,55 @@ after flannel has told it to the others.
 Restart flannel (or the CNI's agent) on the node whose MAC changed, and set `MACAddressPolicy=none` for its device.
 
 ## Sources
-eth_type_trans (PACKET_OTHERHOST), vxlan_rcv (drivers/net/vxlan); flannel-io/flannel#1155, #1330, #1788.
+eth_type_trans (PACKET_OTHERHOST), vxlan_rcv (drivers/net/vxlan); flannel-io/flannel#1155, #1330, #1788;
+libcalico-go, lib/backend/k8s/resources/node.go (annotations).
 """
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from analyzer.query.plan import node_of
-from analyzer.query.tunnels import Overlay, vxlans
-from analyzer.rule import Finding, Interface, Network, Rule, Severity, hardware_text
-
-DATA = "flannel.alpha.coreos.com/backend-data"
-MAC = re.compile(r'"VtepMAC"\s*:\s*"([0-9a-fA-F:]{11,17})"')
+from analyzer.query.state import roots
+from analyzer.query.tunnel_ends import TunnelEnd, by_inner, tunnel_ends
+from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity, hardware_text
 
 
 def check(network: Network) -> Iterator[Finding]:
-    devices = {item.interface: item for item, _ in vxlans(network)}
-    for item in devices.values():
-        yield from stale_entries(network, item, devices)
-        yield from stale_annotation(network, item)
+    ends = tunnel_ends(network)
+    known = by_inner(ends)
+    for root in roots(network):
+        yield from stale_entries(root, known)
+    told = {(end.node, end.device): end for end in ends if not end.captured}
+    for end in ends:
+        name = end.device.rstrip("0123456789") if end.device.startswith("flannel") else end.device
+        if end.captured and (told_end := told.get((end.node, name))) is not None:
+            yield from stale_annotation(network, end, told_end)
 
 
-def stale_entries(network: Network, item: Overlay, devices: dict[Interface, Overlay]) -> Iterator[Finding]:
-    """Entries on this device for the addresses of other nodes' devices of the same name."""
-    root = network.namespaces[item.interface.scope]
+def stale_entries(root: Namespace, known: Mapping[Address, TunnelEnd]) -> Iterator[Finding]:
+    """Entries on the node's devices for the addresses of other nodes' devices of the same name."""
     for entry in root.neighbours:
-        if entry.device != item.link.name or entry.mac is None:
+        end = known.get(entry.address)
+        if entry.mac is None or end is None or end.node == root.scope.node or not entry.device.startswith(end.device):
             continue
-        for holder in network.owners.get(entry.address, ()):
-            other = devices.get(holder)
-            if other is None or holder.scope == root.scope or holder.device != item.link.name or other.link.mac is None:
-                continue
-            if other.link.mac != entry.mac:
-                yield RULE.finding(
-                    entry.at,
-                    f"{root.scope.node} sends to {entry.address} on {holder.scope.node} with MAC {hardware_text(entry.mac)}, "
-                    f"but {holder.device} there has {hardware_text(other.link.mac)}",
-                    related=[(other.link.at, f"{holder.device} of {holder.scope.node} has {hardware_text(other.link.mac)}")],
-                    help=f"restart the CNI's agent on {holder.scope.node}; set MACAddressPolicy=none for {holder.device}",
-                )
+        if end.mac is not None and end.mac != entry.mac:
+            yield RULE.finding(
+                entry.at,
+                f"{root.scope.node} sends to {entry.address} on {end.node} with MAC {hardware_text(entry.mac)}, "
+                f"but {end.device if end.captured else end.said} there has {hardware_text(end.mac)}",
+                related=[(end.at, f"{end.said} has {hardware_text(end.mac)}")],
+                help=f"restart the CNI's agent on {end.node if end.captured else root.scope.node}; set MACAddressPolicy=none for {entry.device}",
+            )
 
 
-def stale_annotation(network: Network, item: Overlay) -> Iterator[Finding]:
-    """What flannel has told the other nodes."""
-    node = node_of(network, item.interface.scope.node)
-    if node is None or not item.link.name.startswith("flannel.") or item.link.mac is None:
-        return
-    found = MAC.search(node.annotations.get(DATA, ""))
-    if found and found.group(1).lower() != hardware_text(item.link.mac):
+def stale_annotation(network: Network, end: TunnelEnd, told: TunnelEnd) -> Iterator[Finding]:
+    """What flannel or Calico has told the other nodes, and the device is not."""
+    node = node_of(network, end.node)
+    if node is not None and told.mac is not None and end.mac is not None and told.mac != end.mac:
         yield RULE.finding(
-            node.place("metadata", "annotations", DATA),
-            f"Node {node.name} tells the others VtepMAC {found.group(1).lower()}, but its {item.link.name} has {hardware_text(item.link.mac)}",
-            related=[(item.link.at, f"{item.link.name} has {hardware_text(item.link.mac)}")],
-            help=f"restart flannel on {node.name}; set MACAddressPolicy=none for {item.link.name}",
+            told.at,
+            f"Node {node.name} tells the others VtepMAC {hardware_text(told.mac)}, but its {end.device} has {hardware_text(end.mac)}",
+            related=[(end.at, f"{end.device} has {hardware_text(end.mac)}")],
+            help=f"restart the CNI's agent on {node.name}; set MACAddressPolicy=none for {end.device}",
         )
 
 

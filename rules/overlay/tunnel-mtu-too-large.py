@@ -25,7 +25,7 @@ from analyzer.rule import Finding, Namespace, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
-    items = list(overlays(network))
+    items = list(overlays(network, by_name=True))
     for item in items:
         if not limited_by_routes(network.namespaces[item.interface.scope], item):
             yield from over_lower(item)

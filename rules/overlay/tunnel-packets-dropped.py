@@ -27,13 +27,13 @@ from analyzer.rule import Finding, Network, Rule, Severity
 def check(network: Network) -> Iterator[Finding]:
     told = set()
     for leg in legs(network):
-        outcome = dropped(network, leg)
-        if outcome is None or outcome.at is None or outcome.at in told:
+        loss = dropped(network, leg)
+        if loss is None or loss.at in told:
             continue
-        told.add(outcome.at)
+        told.add(loss.at)
         yield RULE.finding(
-            outcome.at,
-            f"packets of {leg.device.link.name} {way(leg)} are lost: {outcome.reason}",
+            loss.at,
+            f"packets of {leg.device.link.name} {way(leg)} are lost: {loss.reason}",
             related=[
                 (
                     leg.device.link.at,
@@ -43,6 +43,7 @@ def check(network: Network) -> Iterator[Finding]:
                 )
             ],
             help="accept the tunnel's packets from the other nodes before this rule",
+            certain=loss.certain,
         )
 
 

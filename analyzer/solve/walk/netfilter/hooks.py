@@ -46,6 +46,7 @@ __all__ = [
 ]
 
 TRACK, CONFIRM, TRANSLATE_DESTINATION, TRANSLATE_SOURCE = -200, 1 << 31, -100, 100
+NOT_CAPTURED = "that were not captured let the packet pass unchanged"
 PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
 # The nft back end puts this table behind source NAT (iptables/nft.c ``xtables_ipv4``); ``nft list ruleset`` shows it.
 SECURITY_OF_NFT = 150
@@ -186,9 +187,7 @@ def missing(namespace: Namespace, family: int, place: str) -> Iterator[Step]:
         keys.append("netfilter-legacy")
     for key in keys:
         if words := namespace.missing.get(key):
-            yield UnreadStep(
-                f"the netfilter rules of {place} that were not captured let the packet pass unchanged ({words})", words
-            )
+            yield UnreadStep(f"the netfilter rules of {place} {NOT_CAPTURED} ({words})", words)
 
 
 def taken_for_granted(namespace: Namespace, place: str) -> Iterator[str]:

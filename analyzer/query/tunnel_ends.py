@@ -1,0 +1,136 @@
+"""The ends of overlays' VXLAN tunnels, as the nodes' devices are and as the nodes have told each other: MAC, inner and outer address.
+
+flannel writes what its peers need into annotations of the Node: ``public-ip`` and the ``VtepMAC`` of ``backend-data`` (``public-ipv6`` and ``backend-v6-data`` for IPv6); its
+device has the first address of the node's pod network (flannel, pkg/backend/vxlan/vxlan.go, subnet/kube). Calico writes ``IPv4VXLANTunnelAddr``, ``VXLANTunnelMACAddr``
+and ``IPv4Address`` (libcalico-go, lib/backend/k8s/resources/node.go).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from analyzer.addresses import Address, address, hardware_address
+from analyzer.facts.kubernetes import NodeFact
+from analyzer.facts.links import LinkFact, Vxlan
+from analyzer.model.network import Interface, Network
+from analyzer.query.plan import captured_name
+from analyzer.query.state import roots
+from analyzer.query.tunnels import overlays
+from analyzer.source import Span
+
+FLANNEL, CALICO = "flannel.alpha.coreos.com/", "projectcalico.org/"
+VXLANS = ("flannel.", "flannel-v6.", "vxlan.calico", "vxlan-v6.calico")
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelEnd:
+    """The end of a VXLAN tunnel on a node. ``device`` is the beginning of the device's name, ``inner`` the addresses that routes name as gateways,
+    ``outer`` where its packets are sent to; ``said`` how it is known, in words: a device, or what an annotation says."""
+
+    node: str
+    device: str
+    inner: tuple[Address, ...]
+    mac: int | None
+    outer: Address | None
+    at: Span
+    said: str
+    captured: bool
+
+
+def tunnel_ends(network: Network) -> list[TunnelEnd]:
+    """Every end that is known, the captured devices first; of a device whose addresses were not captured those that its node has told."""
+    said = [end for _, node in sorted(network.cluster.nodes.items()) for end in told(network, node)]
+    found = []
+    for end in devices(network):
+        same = [one for one in said if one.node == end.node and end.device.startswith(one.device)]
+        found.append(replace(end, inner=same[0].inner) if same and not end.inner else end)
+    return [*found, *said]
+
+
+def devices(network: Network) -> Iterator[TunnelEnd]:
+    """Captured devices: VXLANs, and those with a network system's name for one, where the text does not say the kind."""
+    known = {item.interface: item for item in overlays(network)}
+    for root in roots(network):
+        for name, link in root.links.items():
+            item = known.get(Interface(root.scope, name))
+            if is_vxlan(link):
+                inner = tuple(fact.address for fact in root.addresses if fact.device == name)
+                outer = item.endpoint if item is not None else None
+                yield TunnelEnd(root.scope.node, name, inner, link.mac, outer, link.at, f"{name} of {root.scope.node}", True)
+
+
+def is_vxlan(link: LinkFact) -> bool:
+    """Whether a device is a VXLAN, by its kind or, where that was not printed, by its name."""
+    return isinstance(link.kind, Vxlan) or (link.kind is None and link.name.startswith(VXLANS))
+
+
+def told(network: Network, node: NodeFact) -> Iterator[TunnelEnd]:
+    """What the annotations of a Node say."""
+    name = captured_name(network, node.name)
+    said = node.annotations
+    for family, data, outer, device in (
+        (4, "backend-data", "public-ip", "flannel."),
+        (6, "backend-v6-data", "public-ipv6", "flannel-v6."),
+    ):
+        mac = mac_of(said.get(FLANNEL + data, ""))
+        if said.get(FLANNEL + "backend-type", "vxlan") == "vxlan" and (mac is not None or FLANNEL + outer in said):
+            inner = tuple(Address(family, cidr.value) for cidr in node.pod_cidrs if cidr.family == family)
+            key = FLANNEL + (data if mac is not None else outer)
+            at = node.place("metadata", "annotations", key)
+            words = f"Node {node.name} (annotation {key.rpartition('/')[2]})"
+            yield TunnelEnd(name, device, inner, mac, address_of(said.get(FLANNEL + outer)), at, words, False)
+    for version, device in (("IPv4", "vxlan.calico"), ("IPv6", "vxlan-v6.calico")):
+        key = f"{CALICO}{version}VXLANTunnelAddr"
+        held = address_of(said.get(key))
+        if held is not None:
+            mac_key = f"{CALICO}VXLANTunnelMACAddr{'V6' * (version == 'IPv6')}"
+            at = node.place("metadata", "annotations", mac_key if mac_key in said else key)
+            outer_end = address_of(said.get(f"{CALICO}{version}Address"))
+            yield TunnelEnd(
+                name, device, (held,), hardware(said.get(mac_key, "")), outer_end, at, f"Node {node.name} (annotations)", False
+            )
+
+
+def mac_of(text: str) -> int | None:
+    """The MAC in flannel's ``{"VNI":1,"VtepMAC":"…"}``."""
+    try:
+        found = json.loads(text[:4096]) if text else None
+    except ValueError:
+        return None
+    return hardware(str(found.get("VtepMAC", ""))) if isinstance(found, Mapping) else None
+
+
+def hardware(text: str) -> int | None:
+    """A MAC address; None where the text is none."""
+    try:
+        return hardware_address(text)
+    except ValueError:
+        return None
+
+
+def address_of(text: str | None) -> Address | None:
+    """The address in ``10.0.0.1`` or ``10.0.0.1/24``; None where the text is none."""
+    try:
+        return address(text.partition("/")[0]) if text else None
+    except ValueError:
+        return None
+
+
+def by_inner(ends: list[TunnelEnd]) -> dict[Address, TunnelEnd]:
+    """The ends by their inner addresses; a captured device before what was told."""
+    found: dict[Address, TunnelEnd] = {}
+    for end in ends:
+        for held in end.inner:
+            found.setdefault(held, end)
+    return found
+
+
+def by_hardware(ends: list[TunnelEnd]) -> dict[tuple[str, int], list[TunnelEnd]]:
+    """The captured ends by device and MAC: MACs may be equal on several nodes."""
+    found: dict[tuple[str, int], list[TunnelEnd]] = {}
+    for end in ends:
+        if end.captured and end.mac is not None:
+            found.setdefault((end.device, end.mac), []).append(end)
+    return found
