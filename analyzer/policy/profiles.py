@@ -3,6 +3,8 @@
 The API leaves these points open, or systems do not follow it; sources stand with the profiles. A switch of None is not known:
 what rests on it is then unknown, not allowed. ``UNKNOWN_SYSTEM`` is what is taken when no system is named or recognised: the API's own
 words, None where it has none.
+
+Rules in FORWARD (or queued before SNAT) see what a node forwards before its own POSTROUTING masquerades it (``ingress_sees_masquerade``).
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ class Profile:
     - ``port_rules_admit_other_protocols``: a rule with ports lets ICMP and other protocols without ports of its peers pass.
     - ``own_service_admitted``: a pod reaches itself through a service whatever policies say, as it does directly.
     - ``egress_sees_service``: rules of egress are held against a service's own address and port, before it is translated.
+    - ``ingress_sees_masquerade``: rules of ingress are held against the address that a pod's own node masquerades a packet with; else against the one
+      with which it came to the node.
     - ``enforces_egress``: rules of egress are enforced; else only those of ingress are.
     - ``port_names``: ports in a NetworkPolicy may be names; else a policy with one has no effect at all.
     - ``port_ranges``: endPort in a NetworkPolicy is heeded; else the port alone counts.
@@ -39,6 +43,7 @@ class Profile:
     port_rules_admit_other_protocols: bool | None = None
     own_service_admitted: bool | None = None
     egress_sees_service: bool | None = False
+    ingress_sees_masquerade: bool | None = None
     enforces_egress: bool = True
     port_names: bool = True
     port_ranges: bool = True
@@ -113,13 +118,29 @@ CILIUM = Profile(
 GKE_DATAPLANE_V2 = replace(CILIUM, name="gke-dataplane-v2", enforces=UPSTREAM | {"cilium.io/CiliumClusterwideNetworkPolicy"})
 # pkg/controllers/netpol: ipsets hold the addresses of pods and blocks alike; chains per pod in FORWARD, INPUT and OUTPUT, which begin with
 # what comes from the node itself. ICMP: see kinds/kube_router.py.
-KUBE_ROUTER = Profile("kube-router", own_node_asks_egress=True, port_rules_admit_other_protocols=False, enforces=UPSTREAM)
+KUBE_ROUTER = Profile(
+    "kube-router",
+    ingress_sees_masquerade=False,
+    own_service_admitted=False,
+    own_node_asks_egress=True,
+    port_rules_admit_other_protocols=False,
+    enforces=UPSTREAM,
+)
 # npc/analyse.go: named ports are an error of the policy, endPort is not read; prog/weave-npc: FORWARD only, and destinations of
 # type LOCAL return before rules of egress.
-WEAVE = Profile("weave", port_rules_admit_other_protocols=False, port_names=False, port_ranges=False, enforces=UPSTREAM)
+WEAVE = Profile(
+    "weave",
+    ingress_sees_masquerade=False,
+    own_service_admitted=False,
+    port_rules_admit_other_protocols=False,
+    port_names=False,
+    port_ranges=False,
+    enforces=UPSTREAM,
+)
 # listener/translate.go: rules of ingress only, of the API before v1; agent/enforcer: chains in FORWARD. Isolation: see kinds/romana.py.
 ROMANA = Profile(
     "romana",
+    ingress_sees_masquerade=False,
     port_rules_admit_other_protocols=False,
     enforces_egress=False,
     enforces=UPSTREAM,
@@ -143,18 +164,22 @@ ANTREA = Profile(
 )
 # pkg/networkpolicy: addresses are compared whoever has them; packets are queued on their way out of a node's forwarding only.
 KUBE_NETWORK_POLICIES = Profile(
-    "kube-network-policies", port_rules_admit_other_protocols=False, enforces=UPSTREAM | ADMIN | CLUSTER
+    "kube-network-policies",
+    ingress_sees_masquerade=False,
+    port_rules_admit_other_protocols=False,
+    enforces=UPSTREAM | ADMIN | CLUSTER,
 )
 # pkg/fwrp: a trie of blocks, with the local node's address admitted in both directions. At the pod's device services are not translated
-# yet; the controller adds the addresses of services to the rules of their pods.
+# yet; the controller adds the addresses of services to the rules of their pods. What goes to a pod is looked at behind POSTROUTING.
 AWS_VPC_CNI = Profile(
     "aws-vpc-cni",
+    ingress_sees_masquerade=True,
     port_rules_admit_other_protocols=False,
     egress_sees_service=None,
     enforces=UPSTREAM | CLUSTER,
 )
 # npm/pkg/dataplane/policies: chains in FORWARD only, so that neither way between a node and its pods is policed.
-AZURE_NPM = Profile("azure-npm", port_rules_admit_other_protocols=False, enforces=UPSTREAM)
+AZURE_NPM = Profile("azure-npm", ingress_sees_masquerade=False, port_rules_admit_other_protocols=False, enforces=UPSTREAM)
 # Documentation of flannel: it has no policies.
 FLANNEL = Profile("flannel", enforces=frozenset())
 # terway's own agent is felix or Cilium, as it is set: where the two differ it is not known.
@@ -172,6 +197,7 @@ TERWAY = Profile(
 # endpoints. kube-proxy translates before FORWARD and gives what comes back to the pod itself its node's address only behind it.
 CALICO = Profile(
     "calico",
+    ingress_sees_masquerade=False,
     own_node_asks_egress=True,
     port_rules_admit_other_protocols=False,
     own_service_admitted=False,

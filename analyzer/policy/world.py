@@ -176,7 +176,7 @@ class Maker:
             node=fact.node,
             node_labels=self.node_labels(fact.node),
             addresses=fact.addresses or self.node_addresses(fact),
-            ports=self.named_ports(fact),
+            ports=self.named_ports(fact) if self.kind(fact.host_network) is Kind.POD else (),
             workload=workload_of(fact, owners),
             host_network=fact.host_network,
             at=fact.at,
@@ -216,7 +216,7 @@ class Maker:
             account=account,
             account_labels=self.accounts.get((namespace, account), {}),
             node_labels=None,
-            ports=tuple(declared(spec)),
+            ports=tuple(declared(spec)) if self.kind(host) is Kind.POD else (),
             workload=(item.kind, item.name),
             host_network=host,
             replicas=replicas_of(item),
@@ -246,7 +246,7 @@ class Maker:
         return tuple(found for _, found in self.nodes[fact.node].addresses) if shared else ()
 
     def kind(self, host_network: bool) -> Kind:
-        """A pod in its node's network is as its node, unless the system sees it as a pod."""
+        """A pod in its node's network is as its node, which has no named ports, unless the system sees it as a pod."""
         return Kind.HOST if host_network and not self.profile.host_network_pods else Kind.POD
 
     def labels_of(self, namespace: str) -> Mapping[str, str]:

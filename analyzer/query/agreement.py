@@ -35,6 +35,8 @@ Onward = Callable[[Encoder, ir.Exit, Way], Iterable[tuple[ir.Point, Way]]]
 Said = tuple[Mapping[str, Question], Onward]
 """What no packet may do, in words with the question, and the packets that follow."""
 Parted = Callable[[Aim, State], tuple[list[State], list[State]]]
+Wanted = Callable[[Aim, Sequence[Sender]], Iterable[tuple[str, Question]]]
+"""What no request may do that policies admit."""
 
 
 def every(aim: Aim, state: State) -> tuple[list[State], list[State]]:
@@ -44,17 +46,23 @@ def every(aim: Aim, state: State) -> tuple[list[State], list[State]]:
 
 
 def contradiction(
-    program: NetworkProgram, aims: Iterable[Aim], senders: Sequence[Sender], parted: Parted = every, unbound: bool = False
+    program: NetworkProgram,
+    aims: Iterable[Aim],
+    senders: Sequence[Sender],
+    parted: Parted = every,
+    unbound: bool = False,
+    wanted_of: Wanted | None = None,
 ) -> str:
     """Asks whether some packet of the senders, its answer, or TCP's third packet fails on its way there; words where Z3 finds one although the
-    sets have none. What is too much for Z3 stays the sets' answer. ``parted`` gives the packets of a set that are to arrive, and those that are not to."""
+    sets have none. What is too much for Z3 stays the sets' answer. ``parted`` gives the packets of a set that are to arrive, and those that are not to; ``wanted_of`` what is asked where
+    policies excuse requests that are lost."""
     some = [slimmed(sender) for sender in representatives(program.network, senders)]
     begin = program.start_unbound if unbound else program.start
     for aim in map(slim, aims):
         sets = [(begin(sender.scope), parted(aim, request(aim, sender))) for sender in some]
         wanted = [(point, state) for point, (states, _) in sets for state in states]
         denied = [(point, state) for point, (_, states) in sets for state in states]
-        words = differing(program, wanted, talk(program, begin, aim, some))
+        words = differing(program, wanted, talk(program, begin, aim, some, wanted_of))
         if words := words or differing(program, denied, [({"that no policy admits arrives": (delivered, ())}, onward_to_nobody)]):
             return words
     return ""
@@ -70,7 +78,13 @@ def differing(program: NetworkProgram, starts: Sequence[tuple[ir.Point, State]],
     return ""
 
 
-def talk(program: NetworkProgram, begin: Callable[[Scope], ir.Point], aim: Aim, senders: Sequence[Sender]) -> list[Said]:
+def talk(
+    program: NetworkProgram,
+    begin: Callable[[Scope], ir.Point],
+    aim: Aim,
+    senders: Sequence[Sender],
+    wanted_of: Wanted | None = None,
+) -> list[Said]:
     """What no request may do, no answer to it, no packet that ends a handshake, and no answer after it."""
 
     def answered(_: Encoder, exit: ir.Exit, way: Way) -> Iterator[tuple[ir.Point, Way]]:
@@ -87,7 +101,7 @@ def talk(program: NetworkProgram, begin: Callable[[Scope], ir.Point], aim: Aim, 
             yield program.start(exit.scope), turned(aim, way, ACK)
 
     said: list[Said] = [
-        (dict(questions(aim, senders)), answered),
+        (dict(questions(aim, senders) if wanted_of is None else wanted_of(aim, senders)), answered),
         (dict(of_answers(aim, senders)), opened),
         (dict(of_openings(aim, senders)), kept_up),
         (dict(of_answers(aim, senders, "in an open connection ")), onward_to_nobody),

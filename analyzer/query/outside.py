@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 
 from analyzer.addresses import Address, Prefix, prefix_of
 from analyzer.addresses import prefix as read_prefix
 from analyzer.model.network import Interface, Network
+from analyzer.query.agreement import FEW, differing, slim, spaced
 from analyzer.query.flows import (
     PORTED,
     PORTS,
@@ -28,15 +30,20 @@ from analyzer.query.parties import Party, Portal, decidable, nearby, nodes, owne
 from analyzer.query.plan import node_networks, on_link
 from analyzer.query.policies import may_refuse
 from analyzer.query.published import Published, published
-from analyzer.query.reach import Reach, record
+from analyzer.query.reach import EXCUSED, Reach, admission_of, record
 from analyzer.query.replay import Replay, packet_of, weighed
 from analyzer.query.sending import asking_ports, left_out
+from analyzer.query.service_admission import Ruled, Ruling, by_strangers, ruled
+from analyzer.query.service_agreement import wanted_losses
+from analyzer.query.visiting import LOSSES, visit
 from analyzer.ranges import Ranges, difference, normalised, single
 from analyzer.solve.packet import SYN
 from analyzer.solve.sets.neglected import Neglect
 from analyzer.solve.sets.picking import points
 from analyzer.solve.sets.regions import Result, State, narrowed, start
 from analyzer.solve.sets.sifting import combinations
+from analyzer.solve.smt.symbolic import Encoder
+from analyzer.solve.smt.ways import Way
 from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.transfer import ir
 from analyzer.transfer.graph import NetworkProgram
@@ -200,10 +207,40 @@ def from_outside(network: Network, program: NetworkProgram, gate: Gate, dead: Ne
         (f"nobody outside has an address in {block}, where pods or services are", None) for block in reserved(network)
     )
     reach.rules = found.count.rules
+    ruling = ruling_of(network, gate)
     for item in found.lost:
         for part in by_node(gate, item.state):
-            settle(network, reach, gate, item._replace(state=part))
+            settle(network, reach, gate, item._replace(state=part), ruling)
+    if not (reach.failures or reach.doubts or reach.left):
+        reach.doubts.update(dict.fromkeys(unshared(network, program, gate, ports)))
     return reach
+
+
+def ruling_of(network: Network, gate: Gate) -> Ruling | None:
+    """What policies say of a gate's ports; None where they say nothing."""
+    admission = admission_of(network, gate.aim.family) if gate.governed else None
+    return by_strangers(network, admission, gate.aim, gate.strangers) if admission is not None else None
+
+
+def unshared(network: Network, program: NetworkProgram, gate: Gate, ports: Ranges) -> Iterator[str]:
+    """What Z3 finds that the sets have not, for a part of the ports and nodes."""
+    aim, ways = slim(gate.aim), tuple(spaced(gate.ways, FEW))
+    known = aim.translated or {}
+    some = replace(gate, aim=aim, ways=ways, names={key: name for key, name in gate.names.items() if key in known})
+    starts = [(program.arrival(at), begun(some, party, ports)) for party, at in ways if some.asked(party)]
+    ruling = ruling_of(network, some)
+    wanted = dict(wanted_losses(ruling)) if ruling is not None else dict(LOSSES)
+    if words := differing(program, starts, visit(program, aim, wanted, partial(came_in, program, some))):
+        yield words
+
+
+def came_in(program: NetworkProgram, gate: Gate, engine: Encoder, way: Way) -> Iterator[tuple[ir.Point, Way]]:
+    """Where what follows an answer that has left comes in: at the node that was asked."""
+    for party, at in gate.ways:
+        here = ir.In(Field.SOURCE, single(party.address.value))
+        part = way if gate.anywhere else engine.branch(here, way)[0]
+        if part is not None and gate.asked(party):
+            yield program.arrival(at), part
 
 
 def begun(gate: Gate, party: Party, ports: Ranges) -> State:
@@ -253,13 +290,19 @@ def keys(state: State) -> Iterator[tuple[int, int, int]]:
         yield from product(protocols, addresses, ports)
 
 
-def settle(network: Network, reach: Reach, gate: Gate, item: Lost) -> None:
-    """Replays a packet of a lost set."""
+def settle(network: Network, reach: Reach, gate: Gate, item: Lost, ruling: Ruling | None) -> None:
+    """Replays a packet of each part of a lost set that policies do not want to be lost."""
     names = {gate.names[key] for key in keys(item.state) if key in gate.names}
-    mine = frozenset(("outside", name) for name in names - gate.governed)
-    reach.left |= {("outside", name) for name in names & gate.governed}
-    if mine:
-        record(reach, item, mine, replayed(network, gate, item))
+    asked = ruling is not None and not names.isdisjoint(gate.governed)
+    for state, wanted in ruled(ruling, item) if ruling is not None and asked else (Ruled(item.state, True),):
+        mine = frozenset(("outside", gate.names[key]) for key in keys(state) if key in gate.names)
+        if not wanted:
+            reach.left |= mine
+        elif mine:
+            part = item._replace(state=state)
+            record(reach, part, mine, replayed(network, gate, part), asked)
+    if asked:
+        reach.assumptions[EXCUSED] = None
 
 
 def replayed(network: Network, gate: Gate, item: Lost) -> Replay | None:

@@ -23,6 +23,7 @@ from analyzer.query.flows import (
     UNKNOWN,
     Aim,
     Lost,
+    Sender,
     analyse,
     origin,
     spelled,
@@ -31,18 +32,20 @@ from analyzer.query.grouping import Group, pairs_asked
 from analyzer.query.policies import of_network
 from analyzer.query.replay import Replay, Word, replay
 from analyzer.query.sending import assumed
-from analyzer.query.service_admission import ruled
+from analyzer.query.service_admission import by_pods, ruled
+from analyzer.query.service_agreement import wanted_losses
 from analyzer.ranges import Ranges, intersection, normalised, single
 from analyzer.solve.packet import TCP, UDP
 from analyzer.solve.sets.diagrams import EACH
 from analyzer.solve.sets.neglected import Neglect
 from analyzer.solve.sets.regions import Result, State, narrowed, values_of, variables
 from analyzer.solve.sets.sifting import combinations
+from analyzer.solve.smt.questions import Question
 from analyzer.source import Span
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
 
-EXCUSED = "packets to services that policies keep from their endpoints may be lost; Z3 was not asked about what is left"
+EXCUSED = "packets to services that policies keep from their endpoints may be lost"
 REPLAYS, BUDGET = 400, 1_500_000
 
 
@@ -61,8 +64,7 @@ class Failure:
 @dataclass(slots=True)
 class Reach:
     """What is known of some flows. ``doubts`` are reasons why something is not; ``left`` pairs of which it is not known what policies admit;
-    ``governed`` counts the pairs of which they say something; ``unenforced`` are doubts about whether policies are enforced, and nothing else.
-    ``excused``: packets to services are lost which policies deny."""
+    ``governed`` counts the pairs of which they say something; ``unenforced`` are doubts about whether policies are enforced, and nothing else."""
 
     failures: list[Failure] = field(default_factory=list)
     doubts: dict[str, None] = field(default_factory=dict)
@@ -72,7 +74,6 @@ class Reach:
     rules: int = 0
     governed: int = 0
     unenforced: dict[str, None] = field(default_factory=dict)
-    excused: bool = False
 
     def broken(self, guarantee: str, kinds: Iterable[str], governed: bool = False) -> list[Broken]:
         """The pairs that fail in one of the ways, each once; ``governed``: of which policies say something."""
@@ -89,7 +90,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
     """The flows of a group, which Z3 has a look at too where none fails."""
     reach = Reach()
     begin = program.start_unbound if group.unbound else program.start
-    admission = admission_of(network, group)
+    admission = admission_of(network, group.aims[0].family)
     if any(aim.protocols == single(UDP) and aim.translated is None for aim in group.aims) and (words := closed(network).words):
         reach.assumptions[words] = None
     reach.pairs = 0 if group.unbound else pairs_asked(group)
@@ -108,12 +109,22 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
     for sender in group.senders:
         reach.assumptions.update(dict.fromkeys(assumed(network, sender)))
     reach.doubts.update(dict.fromkeys(without_address(network, group)))
-    if not (reach.failures or reach.doubts or reach.left or reach.excused):
+    if not (reach.failures or reach.doubts or reach.left):
         cut = partial(parted, admission, group)
-        wrong = contradiction(program, group.aims, group.senders, cut, group.unbound)
+        wanted_of = partial(asked_of_z3, network, admission, group) if admission is not None and not group.pods else None
+        wrong = contradiction(program, group.aims, group.senders, cut, group.unbound, wanted_of)
         reach.doubts.update({wrong: None} if wrong else {})
     reach.failures.sort(key=lambda item: item.kind == ADMITTED and item.shown is not None and item.shown.packet.protocol != TCP)
     return reach
+
+
+def asked_of_z3(
+    network: Network, admission: Admission, group: Group, aim: Aim, senders: Sequence[Sender]
+) -> Iterator[tuple[str, Question]]:
+    """What Z3 is asked about packets to services that policies admit."""
+    values = {value for sender in senders for value in spelled(sender.sources)}
+    sources = {value: parties for value, parties in group.sources.items() if value in values}
+    return wanted_losses(by_pods(network, admission, aim, sources))
 
 
 def without_address(network: Network, group: Group) -> Iterator[str]:
@@ -169,10 +180,10 @@ def between_pods(group: Group) -> bool:
     )
 
 
-def admission_of(network: Network, group: Group) -> Admission | None:
-    """What policies say of a group's flows; None where there are no policies."""
+def admission_of(network: Network, family: int) -> Admission | None:
+    """What policies say of flows; None where there are no policies."""
     policies = of_network(network)
-    return None if policies.none else Admission(policies, *policies.readings(group.aims[0].family), {})
+    return None if policies.none else Admission(policies, *policies.readings(family), {})
 
 
 def settle(deciding: Deciding, lost: Sequence[Lost]) -> None:
@@ -204,9 +215,8 @@ def wanted(deciding: Deciding, item: Lost) -> Iterator[tuple[State, bool]]:
 
 def wanted_of_services(deciding: Deciding, admission: Admission, item: Lost) -> Iterator[tuple[State, bool]]:
     """The part of a set of packets to services that policies admit."""
-    deciding.reach.excused = True
     deciding.reach.assumptions[EXCUSED] = None
-    for part in ruled(admission, deciding.aim, deciding.group.sources, item.kind, item.state):
+    for part in ruled(by_pods(deciding.network, admission, deciding.aim, deciding.group.sources), item):
         if part.wanted:
             yield part.state, True
         else:

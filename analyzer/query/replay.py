@@ -133,9 +133,10 @@ def packet_of(aim: Aim, found: Mapping[str, int]) -> Packet:
 
 
 def judged(lost: Lost, trace: Trace) -> Replay:
-    """Compares the walk's outcomes with what the sets say."""
+    """Compares the walk's outcomes with what the sets say: first those that end in the same place, since other endpoints may be lost by right."""
     assert trace.packet is not None
     wanted = [outcome for outcome in trace.outcomes if fails(lost.kind, outcome)]
+    wanted.sort(key=lambda outcome: outcome.at != lost.at)
     if wanted:
         return told(Word.CONFIRMED, wanted[0], trace.packet, lost.kind)
     unknown = [outcome for outcome in trace.outcomes if outcome.fate is Fate.UNKNOWN or outcome.reason.startswith(UNHEARD)]

@@ -1,4 +1,4 @@
-"""What policies admit of packets to services: they are asked about the endpoint that a packet is translated to.
+"""What policies admit of packets to services: they are asked about the endpoint that a packet is translated to, and about the source that they see of it (``seen_sources.py``).
 
 Services are translated before policies of ingress and after those of egress in what most systems do (``Profile.egress_sees_service``); where a packet is lost before it has
 an endpoint, policies are the reason only if they deny every endpoint.
@@ -6,21 +6,36 @@ an endpoint, policies are the reason only if they deny every endpoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
-from analyzer.policy.entities import Entity
-from analyzer.policy.terms import Box
+from analyzer.model.network import Network
+from analyzer.policy.calico.hosts import FORWARDED
+from analyzer.policy.decision import doubt, exemption, walks_of
+from analyzer.policy.entities import Entity, Flow
+from analyzer.policy.terms import Box, Kind, all_of, any_of
+from analyzer.policy.tiers import Direction
 from analyzer.query.admission import Admission, Parties, addresses, narrow
-from analyzer.query.flows import LOST, UNKNOWN, Aim, origin
-from analyzer.ranges import Ranges, intersection, single
+from analyzer.query.flows import LOST, UNKNOWN, Aim, Lost, origin
+from analyzer.query.once import Whole
+from analyzer.query.seen_sources import carried, entities_at, holders_of, later_sources, seen
+from analyzer.ranges import Ranges, difference, intersection, normalised, single
 from analyzer.solve.sets.regions import State, narrowed, values_of
-from analyzer.solve.states import DESTINATION, DESTINATION_PORT, SOURCE
+from analyzer.solve.states import DESTINATION, DESTINATION_PORT
 from analyzer.transfer.ir import Field
 
 MOST = 2_000
 SOURCE_PORTS: Ranges = ((0, 65_535),)
 Endpoint = tuple[int, int]
+
+
+class Asker(NamedTuple):
+    """Those who ask services and are alike to policies: one of them, None where it is not known who they are, and their addresses."""
+
+    entity: Entity | None
+    addresses: Ranges
 
 
 class Ruled(NamedTuple):
@@ -30,94 +45,179 @@ class Ruled(NamedTuple):
     wanted: bool | None
 
 
-def ruled(admission: Admission, aim: Aim, sources: Parties, kind: str, state: State) -> Iterator[Ruled]:
-    """The parts of a set that is lost, by what policies say of them; what fails in another way than on its way there, no policy wants. Of what has got another source on its way
-    it is not known: policies are asked about whoever that is."""
-    if kind not in (LOST, UNKNOWN) or state.env[SOURCE] != origin(state, Field.SOURCE):
-        yield Ruled(state, True if kind not in (LOST, UNKNOWN) else None)
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """Who asks services for what, and what policies say of it. ``said`` is what was asked so far of single flows."""
+
+    network: Network
+    admission: Admission
+    aim: Aim
+    askers: tuple[Asker, ...]
+    said: dict[tuple[Direction, str, str, int, int], bool | None] = field(default_factory=dict)
+
+    def ends(self, protocol: int) -> list[Endpoint]:
+        """The endpoints of all service ports of a protocol, in order."""
+        return sorted({end for (one, *_), found in (self.aim.translated or {}).items() if one == protocol for end in found})
+
+
+def by_pods(network: Network, admission: Admission, aim: Aim, sources: Parties) -> Ruling:
+    """What pods ask services for."""
+    found = admission.senders(sources, {}).items()
+    return Ruling(network, admission, aim, tuple(Asker(entity, addresses(values)) for entity, values in found))
+
+
+def by_strangers(network: Network, admission: Admission, aim: Aim, strangers: Ranges) -> Ruling:
+    """What is asked from outside: addresses that policies do not tell apart are alike; those of nodes that were not captured are theirs."""
+    family, found = aim.family, list[Asker]()
+    known = {own.value for one in admission.policies.world.entities for own in one.addresses if own.family == family}
+    for value in sorted(value for value in known if intersection(strangers, single(value))):
+        held = holders_of(admission, value)
+        found.append(Asker(held[0] if len(held) == 1 else None, single(value)))
+    rest = difference(strangers, normalised((value, value) for value in known))
+    for one, *_ in admission.factors.universe.members:
+        own = normalised((block.value, block.last) for block in one.blocks if block.family == family)
+        if one.kind is Kind.OUTSIDE and (common := intersection(rest, own)):
+            found.append(Asker(one, common))
+    return Ruling(network, admission, aim, tuple(found))
+
+
+def ruled(ruling: Ruling, item: Lost) -> Iterator[Ruled]:
+    """The parts of a set that is lost, by what policies say of them; what fails in another way than on its way there, no policy wants."""
+    if item.kind not in (LOST, UNKNOWN):
+        yield Ruled(item.state, True)
         return
-    for protocol in (value for low, high in values_of(state, origin(state, Field.PROTOCOL)) for value in range(low, high + 1)):
-        of_protocol = narrow(state, Field.PROTOCOL, single(protocol))
+    protocols = values_of(item.state, origin(item.state, Field.PROTOCOL))
+    for protocol in (value for low, high in protocols for value in range(low, high + 1)):
+        of_protocol = narrow(item.state, Field.PROTOCOL, single(protocol))
         if of_protocol is None:
             continue
-        reached = [end for end in ends(aim, protocol) if is_now(of_protocol, end)]
-        for sender, values in admission.senders(sources, {}).items():
-            if (whole := narrow(of_protocol, Field.SOURCE, addresses(values))) is not None:
-                yield from toward(admission, aim, sender, protocol, whole, reached)
+        reached = [end for end in ruling.ends(protocol) if is_now(of_protocol, end)]
+        for asker in ruling.askers:
+            if (whole := narrow(of_protocol, Field.SOURCE, asker.addresses)) is not None:
+                yield from toward(ruling, asker.entity, protocol, whole, reached)
 
 
-def ends(aim: Aim, protocol: int) -> list[Endpoint]:
-    """The endpoints of all service ports of a protocol, in order."""
-    return sorted({end for (one, *_), found in (aim.translated or {}).items() if one == protocol for end in found})
-
-
-def holders_of(admission: Admission, address: int) -> tuple[Entity, ...]:
-    """Who has an address, of the family that is asked about; a node's is its pods' too that are in its network."""
-    if not admission.holders:
-        for entity in admission.policies.world.entities:
-            for own in entity.addresses:
-                if own.family == admission.factors.universe.family:
-                    admission.holders[own.value] = (*admission.holders.get(own.value, ()), entity)
-    return admission.holders.get(address, ())
-
-
-def toward(
-    admission: Admission, aim: Aim, sender: Entity | None, protocol: int, state: State, reached: list[Endpoint]
-) -> Iterator[Ruled]:
+def toward(ruling: Ruling, sender: Entity | None, protocol: int, state: State, reached: list[Endpoint]) -> Iterator[Ruled]:
     """The parts of what alike senders send by one protocol; ``reached`` are the endpoints that some of it has as its destination now."""
     if sender is None or len(reached) > MOST:
         yield Ruled(state, None)
     elif reached:
         for end in reached:
             part = at_endpoint(state, end)
-            if part is not None and (said := verdict(admission, sender, protocol, end)) is not False:
-                yield Ruled(part, said)
+            if part is not None:
+                yield from at_receivers(ruling, sender, protocol, part, end)
     else:
-        every = {verdict(admission, sender, protocol, end) for end in asked(aim, protocol, state)}
+        inside = cluster_addresses(Whole(ruling.network))
+        every = {
+            untranslated(ruling, sender, protocol, end, address not in inside)
+            for address, end in asked(ruling.aim, protocol, state)
+        }
         if every != {False}:
             yield Ruled(state, True if every == {True} else None)
+
+
+def at_receivers(ruling: Ruling, sender: Entity, protocol: int, state: State, end: Endpoint) -> Iterator[Ruled]:
+    """The parts of what is at an endpoint or on its way there, by the sources that policies see of it."""
+    receivers = holders_of(ruling.admission, end[0])
+    for part, sources in seen(ruling.network, ruling.admission, state, receivers, end):
+        said = verdict(ruling, sender, sources, receivers, protocol, end[1])
+        if said is not False:
+            yield Ruled(part, said)
 
 
 def is_now(state: State, end: Endpoint) -> bool:
     """Whether some packet of the set has the endpoint as its destination now."""
     places = ((DESTINATION, end[0]), (DESTINATION_PORT, end[1]))
-    return all(intersection(values_of(state, state.env[place]), single(value)) for place, value in places)
+    return all(intersection(values_of(state, carried(state)[place]), single(value)) for place, value in places)
 
 
 def at_endpoint(state: State, end: Endpoint) -> State | None:
     """The packets of the set that have the endpoint as their destination now."""
     found: State | None = state
     for place, value in ((DESTINATION, end[0]), (DESTINATION_PORT, end[1])):
-        name = state.env[place]
+        name = carried(state)[place]
         if found is not None and isinstance(name, str):
             found = narrowed(found, name, single(value))
     return found
 
 
-def asked(aim: Aim, protocol: int, state: State) -> set[Endpoint]:
-    """The endpoints of the service ports that packets of the set ask for."""
+def asked(aim: Aim, protocol: int, state: State) -> set[tuple[int, Endpoint]]:
+    """The endpoints of the service ports that packets of the set ask for, each with the address that is asked."""
     wanted = values_of(state, origin(state, Field.DESTINATION)), values_of(state, origin(state, Field.DESTINATION_PORT))
     return {
-        end
+        (address, end)
         for (one, address, port), ends in (aim.translated or {}).items()
         if one == protocol and intersection(wanted[0], single(address)) and intersection(wanted[1], single(port))
         for end in ends
     }
 
 
-def verdict(admission: Admission, sender: Entity, protocol: int, end: Endpoint) -> bool | None:
-    """Whether policies admit what a sender sends to an endpoint; None where it is not known, or they say different things of those who have its address."""
-    if admission.policies.profile.egress_sees_service is not False:
+@lru_cache(maxsize=4)
+def cluster_addresses(whole: Whole) -> frozenset[int]:
+    """The addresses of services inside the cluster."""
+    return frozenset(
+        address.value for service in whole.network.cluster.services.values() for address in service.cluster_addresses
+    )
+
+
+def untranslated(ruling: Ruling, sender: Entity, protocol: int, end: Endpoint, published: bool) -> bool | None:
+    """Whether policies admit what a sender would send to an endpoint, were it translated. Under its own address, as packets to services have inside the cluster; what is ``published`` to the world
+    outside, and what is denied, under every address of nodes too that may come to stand for it."""
+    receivers = holders_of(ruling.admission, end[0])
+    own = verdict(ruling, sender, (None,), receivers, protocol, end[1])
+    if own is None or (own and not published):
+        return own
+    later = {value for one in receivers for value in later_sources(ruling.network, ruling.admission, sender, one)}
+    return verdict(ruling, sender, (None, *sorted(later)), receivers, protocol, end[1])
+
+
+def verdict(
+    ruling: Ruling, sender: Entity, sources: Sequence[int | None], receivers: Sequence[Entity], protocol: int, port: int
+) -> bool | None:
+    """Whether policies admit what a sender sends to an endpoint, of which they see one of these sources (None: the sender's own); None where it is not
+    known, or they say different things of the sources or of those who have the endpoint's address."""
+    if sender.kind is Kind.POD and ruling.admission.policies.profile.egress_sees_service is not False:
         return None
-    found = {admits(admission, sender, receiver, protocol, end[1]) for receiver in holders_of(admission, end[0])}
+    found = {admits(ruling, sender, source, receiver, protocol, port) for receiver in receivers for source in sources}
     return found.pop() if len(found) == 1 else None
 
 
-def admits(admission: Admission, sender: Entity, receiver: Entity, protocol: int, port: int) -> bool | None:
+def admits(ruling: Ruling, sender: Entity, source: int | None, receiver: Entity, protocol: int, port: int) -> bool | None:
     """Whether policies admit a flow through a service from one to another; None where it is not known."""
-    own = admission.policies.profile.own_service_admitted
+    own = ruling.admission.policies.profile.own_service_admitted
     if receiver.name == sender.name and own is not False:
         return own
-    flows = admission.pair(sender, receiver)
-    here = admission.factors.atoms.of_box(Box(single(protocol), single(port), SOURCE_PORTS))
-    return True if not here & ~flows.sure else None if flows.may & here else False
+    if (
+        sender.kind is Kind.OUTSIDE
+        and receiver.node
+        and any(plane.name == FORWARDED for plane in ruling.admission.policies.all.planes)
+    ):
+        return None
+    if source is None:
+        flows = ruling.admission.pair(sender, receiver)
+        here = ruling.admission.factors.atoms.of_box(Box(single(protocol), single(port), SOURCE_PORTS))
+        return True if not here & ~flows.sure else None if flows.may & here else False
+    peers = entities_at(ruling.network, ruling.admission, source)
+    into = {one_way(ruling, Direction.INGRESS, peer, receiver, protocol, port) for peer in peers}
+    last = into.pop() if len(into) == 1 else None
+    return all_of((one_way(ruling, Direction.EGRESS, sender, receiver, protocol, port), last))
+
+
+def one_way(ruling: Ruling, direction: Direction, sender: Entity, receiver: Entity, protocol: int, port: int) -> bool | None:
+    """Whether the policies of one end admit a flow from every source port."""
+    key = (direction, sender.name, receiver.name, protocol, port)
+    if key not in ruling.said:
+        ruling.said[key] = walked(ruling.admission, direction, sender, receiver, protocol, port)
+    return ruling.said[key]
+
+
+def walked(admission: Admission, direction: Direction, sender: Entity, receiver: Entity, protocol: int, port: int) -> bool | None:
+    """The same, by one flow for each range of source ports that policies tell apart. A pod that reaches itself through a service is asked as others are (``admits``)."""
+    policies = admission.policies
+    if sender is not receiver and exemption(policies.profile, sender, receiver):
+        return True
+    family = admission.factors.universe.family
+    starts = next(one.sources for one in admission.factors.atoms.groups if one.protocols[0] <= protocol <= one.protocols[1])
+    flows = [Flow(family, protocol, port, start) for start in starts]
+    found = {all_of(one.admitted for one in walks_of(policies.all, direction, sender, receiver, flow)) for flow in flows}
+    return any_of((doubt(policies.profile, sender, receiver), found.pop() if len(found) == 1 else None))

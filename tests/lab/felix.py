@@ -211,7 +211,7 @@ def named_set(lab: Lab, item: Document, kind: str, port: str, protocol: str, set
     """The set of the addresses and numbers that a name of a port stands for: at any pod, since the rule says at whom."""
     name = hashed("cali40n:", f"{port} {protocol} {item['metadata']} {kind}", 31)
     number, own = PORTS[port]
-    there = [pod for pod in lab.pods if own == protocol and (kind == "Egress" or selects(item, pod))]
+    there = [pod for pod in lab.pods if own == protocol and not pod.host_network and (kind == "Egress" or selects(item, pod))]
     sets[name] = (
         "hash:ip,port",
         [f"{one},{protocol.lower()}:{number}" for pod in there for one in pod.addresses if version(one) == 4],

@@ -88,10 +88,10 @@ def add(made: Tables, lab: Lab, node: Node, service: Service, low: str, family: 
     if inside:
         inner = f"{'local' if service.internal_policy == 'Local' else 'service'}-{base}"
         made.serve(own, low, service.port, f"goto {inner}")
-        balance(made, inner, service, low, [names[address] for _, address in inside], own, family)
-    balance(made, f"service-{base}", service, low, [names[address] for _, address in found], own, family)
+        balance(lab, made, inner, service, low, [names[address] for _, address in inside], own, family)
+    balance(lab, made, f"service-{base}", service, low, [names[address] for _, address in found], own, family)
     if local and service.external_policy == "Local":
-        balance(made, f"local-{base}", service, low, [names[address] for _, address in local], own, family)
+        balance(lab, made, f"local-{base}", service, low, [names[address] for _, address in local], own, family)
     external(made, service, low, base, family, bool(local))
     for _, address in found:
         endpoint(made, names[address], service, low, address)
@@ -112,11 +112,12 @@ def refuse(made: Tables, node: Node, service: Service, low: str, family: int, se
             made.maps.setdefault("no-endpoint-nodeports", []).append(f"{low} . {service.node_port} : {action}")
 
 
-def balance(made: Tables, name: str, service: Service, low: str, names: list[str], own: str, family: int) -> None:
+def balance(lab: Lab, made: Tables, name: str, service: Service, low: str, names: list[str], own: str, family: int) -> None:
     """The chain that picks an endpoint."""
     if name in made.chains:
         return
-    outer = f"{made.ip} daddr {own} {low} dport {service.port} {made.ip} saddr != {CLUSTER_CIDR[family]} jump mark-for-masquerade"
+    others = "" if lab.scenario.masquerade_all else f"{made.ip} saddr != {CLUSTER_CIDR[family]} "
+    outer = f"{made.ip} daddr {own} {low} dport {service.port} {others}jump mark-for-masquerade"
     lines = [outer]
     if service.affinity:
         lines += [f"{made.ip} saddr @{sticky(one)} goto {one}" for one in names]

@@ -95,7 +95,8 @@ class Service:
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A kind of network. ``overlay``: vxlan, host-gw, ptp, bridge, switched, macvlan, calico, canal or peer-pods; ``proxy``: kube-proxy's mode, iptables or nftables;
-    ``enforcer``: whose rules enforce policies: plain, felix, felix-nft, kube-router or weave."""
+    ``enforcer``: whose rules enforce policies: plain, felix, felix-nft, kube-router or weave; ``masquerade_all``: kube-proxy masquerades all that asks
+    services."""
 
     name: str
     overlay: str = "vxlan"
@@ -111,3 +112,4 @@ class Scenario:
     policies: bool = False
     proxy: str = "iptables"
     enforcer: str = "plain"
+    masquerade_all: bool = False

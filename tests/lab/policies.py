@@ -12,7 +12,7 @@ from importlib import import_module
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from tests.lab.plan import GATEWAY, Node, Pod
+from tests.lab.plan import GATEWAY, NODES, Node, Pod
 
 if TYPE_CHECKING:
     from tests.lab.build import Lab
@@ -94,6 +94,8 @@ def peer(lab: Lab, random: Random) -> Document:
         {"ipBlock": {"cidr": node.pod_cidr(family)}},
         {"ipBlock": {"cidr": "0.0.0.0/0" if version(own) == 4 else "::/0", "except": [host(own)]}},
         {"ipBlock": {"cidr": host(GATEWAY[family])}},
+        {"ipBlock": {"cidr": host(node.address(family))}},
+        {"ipBlock": {"cidr": NODES[family], "except": [host(node.address(family))]}},
     ))  # fmt: skip
 
 

@@ -43,10 +43,10 @@ def contradictions(lab: Lab, loaded: Capture, chosen: list[Probe], results: list
 
 
 def decides(lab: Lab, probe: Probe) -> bool:
-    """Whether policies alone decide over a probe; on a network that something else breaks, the pairs that the verdict is about."""
+    """Whether policies alone decide over a probe, as far as manifests tell; on a network that something else breaks, the pairs that the verdict is about."""
     if lab.broken:
         return direct(lab, probe) and selected(lab, probe)
-    return direct(lab, probe) or to_service(lab, probe)
+    return direct(lab, probe) or (to_service(lab, probe) and not lab.scenario.masquerade_all)
 
 
 def said(lab: Lab, loaded: Capture, probe: Probe) -> Trace:

@@ -115,7 +115,8 @@ def _service(lab: Lab, node: Node, service: Service, protocol: str, family: int)
     if service.node_port:
         yield f'-A KUBE-NODEPORTS -p {low} -m comment --comment "{service.key}" -m {low} --dport {service.node_port} -j {external}'
     if inside:
-        yield f"-A {inner} ! -s {CLUSTER_CIDR[family]} -d {address}/{bits} -p {low} {label} -j KUBE-MARK-MASQ"
+        others = "" if lab.scenario.masquerade_all else f"! -s {CLUSTER_CIDR[family]} "
+        yield f"-A {inner} {others}-d {address}/{bits} -p {low} {label} -j KUBE-MARK-MASQ"
     yield from _balance(service, all_chain, found, low)
     if service.node_port or service.external_addresses or service.balancer_addresses:
         yield from _external(service, external, all_chain, local_chain, family)

@@ -11,7 +11,7 @@ from random import Random
 from analyzer.api import Capture, load
 from analyzer.solve.packet import Trace
 from analyzer.transfer.graph import NetworkProgram
-from tests.lab import breakages, compare, engines, policy_check, probes, record, scenarios
+from tests.lab import breakages, compare, engines, policy_check, probes, record, scenarios, service_check
 from tests.lab.build import Lab, build
 from tests.lab.capture import capture, settle
 from tests.lab.compare import Tally
@@ -84,6 +84,7 @@ def examine(lab: Lab, random: Random, seed: int, folder: Path, tally: Tally, opt
     wrong = count(lab, seed, told, chosen, results, folder, tally)
     if lab.policies:
         found = list(policy_check.contradictions(lab, loaded, chosen, results))
+        found += service_check.contradictions(lab, loaded, chosen, results)
         tally.wrong += [f"{lab.scenario.name} seed {seed}, {', '.join(lab.broken) or 'unbroken'}: {text}" for text in found]
         wrong = wrong or bool(found)
     return (options.engines and second_opinions(lab, seed, loaded, told, chosen, results, tally)) or wrong
@@ -113,7 +114,7 @@ def second_opinions(
             tally.lowered[verdict] += 1
             if verdict == "wrong":
                 tally.wrong.append(f"{head}{probe}\n  kernel: {result}\n  language: {sorted(ends)}")
-    tally.wrong += [head + text for text in engines.contradictions(lab, loaded, chosen, results)]
+    tally.wrong += [head + text for text in engines.contradictions(lab, loaded, chosen, results, service_check.denied)]
     return len(tally.wrong) > before
 
 

@@ -49,6 +49,20 @@ SCENARIOS = (
     Scenario("canal", overlay="canal", policies=True, enforcer="felix"),
     Scenario("kube-router-policies", overlay="host-gw", services=True, policies=True, enforcer="kube-router"),
     Scenario("weave-policies", overlay="bridge", nodes=1, services=True, masquerade=False, policies=True, enforcer="weave"),
+    Scenario("calico-felix-masquerade", overlay="calico", services=True, policies=True, enforcer="felix", masquerade_all=True),
+    Scenario("canal-services", overlay="canal", services=True, policies=True, enforcer="felix", masquerade_all=True),
+    Scenario(
+        "felix-nft-masquerade",
+        overlay="calico",
+        services=True,
+        policies=True,
+        proxy="nftables",
+        enforcer="felix-nft",
+        masquerade_all=True,
+    ),
+    Scenario(
+        "kube-router-masquerade", overlay="host-gw", services=True, policies=True, enforcer="kube-router", masquerade_all=True
+    ),
     Scenario("calico-services-legacy", overlay="calico", services=True, backend="legacy", masquerade=False),
 )
 

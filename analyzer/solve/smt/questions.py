@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from analyzer.solve.sets.regions import State
-from analyzer.solve.smt.symbolic import Condition, Encoder
-from analyzer.solve.smt.ways import Answer, Never, TooMuch, Unsettled, Way
+from analyzer.solve.smt.symbolic import Encoder
+from analyzer.solve.smt.ways import Answer, Condition, Never, TooMuch, Unsettled, Way
 from analyzer.transfer import ir
 
 RLIMIT, WAYS = 20_000_000, 20_000

@@ -6,8 +6,9 @@ disjunction of their guards. A box of values for each variable prunes what canno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from analyzer.ranges import Ranges, intersection
@@ -16,6 +17,9 @@ from analyzer.solve.sets import regions
 from analyzer.solve.smt import connections
 from analyzer.solve.smt.ways import (
     Answer,
+    Began,
+    Carried,
+    Condition,
     Formula,
     Never,
     Some,
@@ -39,8 +43,6 @@ if TYPE_CHECKING:
 
 HOPS = 256
 WIDTH = {4: 48, 6: 128}
-Condition = tuple[ir.Field, int | str, bool]
-"""The field is equal (True) to a number or to a variable of the start, or differs (False)."""
 
 
 @dataclass(slots=True)
@@ -69,22 +71,27 @@ class Encoder:
             z3.Or([z3.And([*parts, z3.BoolVal(True, self.context)]) for parts in found] + [z3.BoolVal(False, self.context)])
         )
         answer = solver.check()
-        if answer == z3.unsat:
-            return Never()
         if answer != z3.sat:
-            return Unsettled(f"Z3 gave up ({solver.reason_unknown()})")
-        model = solver.model()
-        values = {str(name): model[name] for name in model.decls()}
-        return Some({name: value.as_long() for name, value in sorted(values.items()) if isinstance(value, z3.BitVecNumRef)})
+            return Never() if answer == z3.unsat else Unsettled(f"Z3 gave up ({solver.reason_unknown()})")
+        values = sorted(((str(name), solver.model()[name]) for name in solver.model().decls()), key=itemgetter(0))
+        return Some({name: value.as_long() for name, value in values if isinstance(value, z3.BitVecNumRef)})
 
     def asked(self, way: Way, where: Sequence[Condition]) -> Iterator[Formula]:
         """The conditions of a question, over the fields at the end."""
         import z3
 
-        for name, wanted, equal in where:
-            other = self.variable(wanted, 128 if self.program.family == 6 else 32) if isinstance(wanted, str) else wanted
-            same = self.same(way, way.env[at.INDEX[name]], other)
-            yield z3.BoolVal(same == equal, self.context) if isinstance(same, bool) else (same if equal else z3.Not(same))
+        wide = 128 if self.program.family == 6 else 32
+        for condition in where:
+            match condition:
+                case Began(name, ranges):
+                    held = self.among(self.variable(name, wide).bits, ranges)
+                case Carried(match):
+                    held = self.formula(match, way._replace(env=way.frames[0]) if way.frames else way)
+                case (field, wanted, equal):
+                    other = self.variable(wanted, wide) if isinstance(wanted, str) else wanted
+                    held = self.same(way, way.env[at.INDEX[field]], other)
+                    held = held == equal if isinstance(held, bool) else held if equal else z3.Not(held)
+            yield z3.BoolVal(held, self.context) if isinstance(held, bool) else held
 
     def variable(self, name: str, width: int) -> Term:
         """A variable: a bit-vector of its own width, zeros above."""
@@ -126,8 +133,9 @@ class Encoder:
         terms = {name: self.variable(name, wide) for name in box}
         terms |= {pair.right: self.variable(pair.right, wide) for pair in state.together if pair.equal}
         value: Callable[[int | str], Value] = lambda item: terms[item] if isinstance(item, str) else item  # noqa: E731
-        guard = [self.among(terms[name].bits, ranges) for name, ranges in state.region.items()]
-        guard += [z3.Or([self.row(terms, joint.names, row) for row in joint.rows]) for joint in state.joints]
+        among: Callable[[str, Ranges], Formula] = lambda name, ranges: self.among(terms[name].bits, ranges)  # noqa: E731
+        guard = [among(name, ranges) for name, ranges in state.region.items()]
+        guard += [z3.Or([self.joined(list(map(among, joint.names, row)), True) for row in joint.rows]) for joint in state.joints]
         for left, right, equal in state.together:
             same = terms[left].bits == terms[right].bits
             guard.append(same if equal else z3.Not(same))
@@ -137,13 +145,9 @@ class Encoder:
             )
             for item in state.connections
         )
-        frames = tuple(tuple(map(value, frame)) for frame in state.frames)
-        env = tuple(map(value, state.env))
-        return Way(z3.And([*guard, z3.BoolVal(True, self.context)]), box, env, frames, known, state.current, state.fresh)
-
-    def row(self, terms: Mapping[str, Term], names: Sequence[str], row: Sequence[Ranges]) -> Formula:
-        """The variables are in the ranges of a row."""
-        return self.joined([self.among(terms[name].bits, ranges) for name, ranges in zip(names, row, strict=True)], True)
+        env, *frames = (tuple(map(value, one)) for one in (state.env, *state.frames))
+        whole = z3.And([*guard, z3.BoolVal(True, self.context)])
+        return Way(whole, box, env, tuple(frames), known, state.current, state.fresh)
 
     def met(self, ways: list[Way]) -> list[Way]:
         """Ways with the same fields become one: either guard holds."""

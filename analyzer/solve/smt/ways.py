@@ -36,6 +36,23 @@ class Unsettled:
 Answer = Never | Some | Unsettled
 
 
+class Began(NamedTuple):
+    """A variable of the start is in the ranges."""
+
+    name: str
+    ranges: Ranges
+
+
+class Carried(NamedTuple):
+    """The match holds for the packet, also for one in a tunnel."""
+
+    match: ir.Match
+
+
+Condition = tuple[ir.Field, int | str, bool] | Began | Carried
+"""The field is equal (True) to a number or to a variable of the start, or differs (False); or another condition."""
+
+
 class TooMuch(Exception):
     """The budget is spent."""
 
