@@ -211,7 +211,9 @@ def host_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """The host takes a frame that carries its MAC (eth_type_trans: others are PACKET_OTHERHOST, which ip_rcv drops)."""
     at = Interface(scope, detail)
     link = context.link(at)
-    if link is None or link.mac is None or without_frames(link) or isinstance(link.kind, Ipvlan):
+    if link is None or link.mac is None or without_frames(link) or isinstance(link.kind, Ipvlan) or "LOOPBACK" in link.flags:
+        return goto(scope, "ip receive", detail)
+    if link.link_type != "ether":
         return goto(scope, "ip receive", detail)
     taken: Match = Any((In(Field.DESTINATION_MAC, single(link.mac)), GROUP))
     reason = f"the frame carries another MAC than {hardware_text(link.mac)} of {at}, where it arrives (PACKET_OTHERHOST)"

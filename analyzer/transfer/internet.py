@@ -29,6 +29,7 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
+from analyzer.transfer.lookup import own_values, routing
 from analyzer.transfer.netfilter.address_types import of_kind
 from analyzer.transfer.netfilter.reverse_path import plain
 from analyzer.transfer.netfilter.reverse_path import reverse_path as strict_way
@@ -200,10 +201,12 @@ def reverse_path(context: Context, scope: Scope, device: str) -> Transfer:
 
 
 def own_source(context: Context, scope: Scope, device: str) -> Transfer:
-    """A packet from outside with the host's own source is dropped, unless accept_local."""
+    """A packet from outside with the host's own source is dropped, unless accept_local. That is one of its addresses (``inet_lookup_ifaddr_rcu``);
+    where it has rules or local routes besides the kernel's own, one that it has a local route to."""
     if largest(context, scope, device, "accept_local"):
         return KEEP
-    own = of_kind(4, "local", None, context.space(scope))
+    plainly = normalised((value, value) for value in own_values(context, scope))
+    own = of_kind(4, "local", None, context.space(scope)) if routing(context, scope).custom else plainly
     return If(In(Field.SOURCE, own), drop(f"{scope} drops the packet from {device}: its source is the host's own address"), KEEP)
 
 

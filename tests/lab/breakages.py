@@ -376,6 +376,7 @@ _HARDWARE = tuple(Breakage(apply, BRIDGED - PEER) for apply in hardware_breakage
 _LINKS = tuple(Breakage(apply, PODS - PEER) for apply in link_breakages.ALL)
 _LINKS += tuple(Breakage(apply, BRIDGED - PEER) for apply in link_breakages.BRIDGES)
 _SIX = tuple(Breakage(apply, OVERLAYS, six=True) for apply in six_breakages.ALL)
+_SIX += tuple(Breakage(apply, ROUTED, peers=True, six=True) for apply in six_breakages.ROUTED)
 _SOURCES = tuple(Breakage(apply, PODS - PEER) for apply in source_breakages.WIRED)
 _SOURCES += tuple(Breakage(apply, OVERLAYS, six=True) for apply in source_breakages.SIX)
 _RANDOM = tuple(Breakage(apply) for apply in chaos.ALL)

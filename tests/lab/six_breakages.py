@@ -7,7 +7,7 @@ from random import Random
 
 from tests.lab.build import Lab
 from tests.lab.hardware_breakages import veth_of
-from tests.lab.plan import CLUSTER_CIDR, Node
+from tests.lab.plan import CLUSTER_CIDR, GATEWAY, Node
 
 Apply = Callable[[Lab, Random], None]
 
@@ -114,6 +114,19 @@ def reverse_path_six(lab: Lab, random: Random) -> None:
     )))  # fmt: skip
 
 
+def route_by_six(lab: Lab, random: Random) -> None:
+    """IPv4 to another node's pods goes by a router of IPv6 (RFC 8950): the peer by its address or its link-local one, or the gateway."""
+    node, peer = _two(lab, random)
+    link_local = lab.run(peer.name, "ip -6 -o addr show dev eth0 scope link").split()[3].split("/")[0]
+    via = random.choice((peer.address(6), link_local, link_local, GATEWAY[6]))
+    lab.run(node.name, f"ip route replace {peer.pod_cidr()} via inet6 {via} dev eth0")
+    if random.random() < 0.3:
+        lab.run(
+            node.name, f"ip -6 neigh replace {via} lladdr 02:00:00:00:66:01 dev eth0 nud {random.choice(('permanent', 'stale'))}"
+        )
+
+
+ROUTED: tuple[Apply, ...] = (route_by_six,)
 ALL: tuple[Apply, ...] = (
     forwarding_off_six, route_missing_six, route_blackhole_six, fdb_missing_six, solicitations_dropped, discovery_bridged, forward_drop_six, masquerade_six,
     rule_six, pod_no_default_route_six, neighbour_six, reverse_path_six,
