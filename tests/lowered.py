@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
 from analyzer.addresses import Address
+from analyzer.facts.system import ConnectionFact
 from analyzer.model.later_packets import later_answers_differ
-from analyzer.model.network import Interface
+from analyzer.model.network import Interface, Network
 from analyzer.ranges import Ranges, contains
 from analyzer.solve import states
 from analyzer.solve.interpreter import Interpreter, State, start
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, SYN, TCP, Fate, Packet, Trace
 from analyzer.solve.walk.concrete import Flow
 from analyzer.solve.walk.delivery import name
+from analyzer.solve.walk.netfilter import captured
 from analyzer.source import Scope
 from analyzer.transfer import ir
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
+from analyzer.transfer.netfilter.zones import of_zone
 from analyzer.transfer.tunnel import EVERY_PORT, LOCAL_PORTS
 
 ANSWERS = {8: 0, 13: 14, 128: 129}
@@ -92,6 +95,8 @@ def outcomes(program: NetworkProgram, flow: Flow) -> set[End]:
     network, family = program.network, program.family
     machine = Interpreter(program, partial(some, own=flow.packet.source_port))
     sent = start(fields_of(flow.packet))
+    if flow.tracked:
+        sent = sent._replace(connections=tuple(tracked(network, family)))
     found: set[End] = set()
     for way, state in machine.walk(beginning(program, flow), sent):
         source = str(Address(family, value(state, Field.SOURCE)))
@@ -107,6 +112,28 @@ def outcomes(program: NetworkProgram, flow: Flow) -> set[End]:
             case _:
                 found.add(End(Fate.UNREACHABLE, reason=getattr(way, "reason", str(way))))
     return found
+
+
+def tracked(network: Network, family: int) -> Iterator[states.Connection[int]]:
+    """The connections that the namespaces were captured with, as far as a packet that opens a connection may follow them."""
+    for scope, space in sorted(network.namespaces.items()):
+        translating = captured.translates(space, family)
+        for fact in space.connections if captured.tracks(space, family) else ():
+            if fact.original[0].family == family and fact.zone == fact.reply_zone and fact.state not in ("TIME_WAIT", "CLOSE"):
+                original, reply = one_way(fact, fact.original), one_way(fact, fact.reply)
+                now = states.inverted(reply, fact.protocol in (ICMP, ICMPV6))
+                source = (original.source, original.source_port) != (now.source, now.source_port)
+                target = (original.destination, original.destination_port) != (now.destination, now.destination_port)
+                status = translating * (ir.SNAT_STATUS * source | ir.DNAT_STATUS * target)
+                status |= ir.SEEN_REPLY * ("UNREPLIED" not in fact.status)
+                yield states.Connection(of_zone(scope, fact.zone), original, reply, fact.mark, status, True, True, True)
+
+
+def one_way(fact: ConnectionFact, side: tuple[Address, Address, int, int]) -> states.Tuple[int]:
+    """One direction of a captured connection."""
+    source, destination, first, second = side
+    ping = fact.protocol in (ICMP, ICMPV6)
+    return states.Tuple(fact.protocol, source.value, second if ping else first, destination.value, 0 if ping else second)
 
 
 def beginning(program: NetworkProgram, flow: Flow) -> ir.Point:

@@ -31,8 +31,9 @@ def flow_of(network: Network, probe: Probe) -> Flow | None:
     protocol, port = service_port(network, question, target)
     packet = packet_for(question, source, target, protocol, port)
     if source.scope is not None:
-        return Flow(source.scope, packet)
-    return Flow(entrance(network, question.enter, Address(packet.family, packet.destination)), packet) if source.outside else None
+        return Flow(source.scope, packet, tracked=True)
+    start = entrance(network, question.enter, Address(packet.family, packet.destination)) if source.outside else None
+    return Flow(start, packet, tracked=True) if start is not None else None
 
 
 @pytest.mark.parametrize("path", TRUTH, ids=lambda path: path.stem)

@@ -49,7 +49,13 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--protocol", choices=("TCP", "UDP", "SCTP", "ICMP", "tcp", "udp", "sctp", "icmp"), help="where --port does not say it"
     )
-    parser.add_argument("--source-port", type=int, default=0, metavar="N", help="the source port (default 40000)")
+    parser.add_argument(
+        "--source-port",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the source port, or a ping's identifier: also of a connection that is tracked already (default 40000, of a new one)",
+    )
     parser.add_argument("--size", type=int, metavar="N", help="bytes of IP payload, with Don't Fragment")
     parser.add_argument("--enter", metavar="node:NAME/INTERFACE", default="", help="where a packet from outside comes in")
     parser.add_argument("--batch", metavar="FILE", help="one question a line as JSON, or - for stdin; one answer a line")

@@ -85,7 +85,9 @@ class QdiscFact(Fact):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionFact(Fact):
     """An entry of ``conntrack -L``: original and reply tuples as (source, destination, source port, destination port);
-    for ICMP the ports are type and identifier as printed. ``status`` holds ASSURED, UNREPLIED, OFFLOAD …"""
+    for ICMP the ports are type and identifier as printed, and ``code`` is its code. ``status`` holds ASSURED, UNREPLIED, OFFLOAD …
+    ``zone`` is that of the original direction, ``reply_zone`` that of the other. ``seconds``: how long the entry was to last, None where
+    that is not shown."""
 
     protocol: int
     original: tuple[Address, Address, int, int]
@@ -94,6 +96,9 @@ class ConnectionFact(Fact):
     status: frozenset[str] = frozenset()
     mark: int = 0
     zone: int = 0
+    reply_zone: int = 0
+    code: int = 0
+    seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,9 @@
-"""``conntrack -L`` in its forms, ``/proc/net/nf_conntrack``, and the count that ``conntrack -C`` prints."""
+"""``conntrack -L`` in its forms (``-o extended,id,timestamp``, ``-o xml``), ``/proc/net/nf_conntrack`` and older kernels' ``/proc/net/ip_conntrack``;
+and the count that ``conntrack -C`` prints.
+
+After nf_conntrack_standalone.c ``ct_seq_show`` and libnetfilter_conntrack's snprintf_default.c. Events (``-E``), expectations (``-L expect``) and
+``-o save`` are no table of connections, or another form of it: a gap says so, once for each text.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +13,50 @@ from collections.abc import Iterator
 from analyzer.addresses import Address, address
 from analyzer.facts.base import Fact
 from analyzer.facts.system import ConnectionFact, SysctlFact
-from analyzer.parsers import Parser, by_line
+from analyzer.parsers import Parser, by_line, gap
 from analyzer.source import Gap, Source, Span
 
 STATISTICS = re.compile(r"cpu=\d+\s+(found|searched)=")
 FLAGS = re.compile(r"\[(\w+)\]")
 Tuple = tuple[Address, Address, int, int]
+NUMBERS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "sctp": 132, "dccp": 33, "udplite": 136, "gre": 47}
+WITH_PORTS, WITH_TYPES = frozenset({6, 17, 132, 33, 136}), frozenset({1, 58})
+TCP_STATES = frozenset({
+    "NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2", "LISTEN",
+})  # fmt: skip
+"""As the kernel and the tool write them; what had been LISTEN is SYN_SENT2 since Linux 2.6.31."""
+OTHERS = {
+    re.compile(
+        r"^\s*(\[\d+\.\d+\]\s+)?\[(NEW|UPDATE|DESTROY)\]"
+    ): "events (conntrack -E) tell what happened, not what is tracked",
+    re.compile(r"^\s*\d+ proto=\d+ src="): "expectations (conntrack -L expect) are not followed",
+    re.compile(r"^-[AID] .*(-s|--src|--orig-src) "): "what conntrack -o save writes is not read",
+}
+XML = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!|<conntrack\b)")
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
     """Entries by line; the tool's own count line, and the statistics of ``conntrack -S`` that EKS's collector puts before them, are passed over."""
-    return by_line(source, lambda line, at: entry(source, line, at))
+    if XML.match(source.text):
+        from analyzer.parsers import _conntrack_xml  # few write it
+
+        return _conntrack_xml.read(source)
+    return lines(source)
+
+
+def lines(source: Source) -> Iterator[Fact | Gap]:
+    """Entries by line; lines of another kind are one gap for each kind."""
+    told: set[str] = set()
+
+    def line_of(line: str, at: Span) -> Iterator[Fact | Gap]:
+        words = next((words for form, words in OTHERS.items() if form.match(line)), "")
+        if not words:
+            yield from entry(source, line, at)
+        elif words not in told:
+            told.add(words)
+            yield gap(source, at.line, f"{words}: conntrack -L lists the connections (this line, and others like it)")
+
+    return by_line(source, line_of)
 
 
 def entry(source: Source, line: str, at: Span) -> Iterator[Fact]:
@@ -29,43 +67,78 @@ def entry(source: Source, line: str, at: Span) -> Iterator[Fact]:
     if len(words) == 1 and line.strip().isdecimal():  # conntrack -C reads nf_conntrack_count
         yield SysctlFact(at=at, scope=source.scope, key="net.netfilter.nf_conntrack_count", value=line.strip())
         return
-    if words[0] in ("ipv4", "ipv6"):
+    family = words[0] if words[0] in ("ipv4", "ipv6") else ""
+    if family:
         words = words[2:]
     pairs = [(key, value) for key, equals, value in (word.partition("=") for word in words) if equals]
-    sides = split(pairs)
+    protocol = number(words[0], words[1])
+    original, reply = split(protocol, pairs)
+    if {side.family for side in (*original[:2], *reply[:2])} != {4 if family == "ipv4" else 6 if family else original[0].family}:
+        raise ValueError("expected addresses of one family")
     values = dict(pairs)
+    zone = values.get("zone", "0")
     yield ConnectionFact(
         at=at,
         scope=source.scope,
-        protocol=int(words[1]),
-        original=sides[0],
-        reply=sides[1],
-        state=next((word for word in words[2:4] if word.isupper() and "=" not in word), ""),
+        protocol=protocol,
+        original=original,
+        reply=reply,
+        state=state_of(protocol, words[2:4]),
         status=frozenset(FLAGS.findall(line)),
-        mark=int(values.get("mark", "0"), 0),
-        zone=int(values.get("zone", "0")),
+        mark=bounded("mark", values.get("mark", "0"), 32),
+        zone=bounded("zone", values.get("zone-orig", zone), 16),
+        reply_zone=bounded("zone", values.get("zone-reply", zone), 16),
+        code=int(values.get("code", "0")),
+        seconds=next((int(word) for word in words[2:3] if word.isdecimal()), None),
     )
 
 
-def split(pairs: list[tuple[str, str]]) -> tuple[Tuple, Tuple]:
+def bounded(name: str, text: str, bits: int) -> int:
+    """A number of so many bits."""
+    value = int(text, 0)
+    if not 0 <= value < 1 << bits:
+        raise ValueError(f"{name}={text} is no number of {bits} bits")
+    return value
+
+
+def number(name: str, text: str) -> int:
+    """The protocol; its name and its number say the same."""
+    if not text.isdecimal() or not 0 <= int(text) <= 255 or NUMBERS.get(name, int(text)) != int(text):
+        raise ValueError(f"expected a protocol's name and number, such as tcp 6, not {name} {text}")
+    return int(text)
+
+
+def state_of(protocol: int, words: list[str]) -> str:
+    """The state of the protocols that have one."""
+    state = next((word for word in words if word.isupper() and "=" not in word and not word.startswith("[")), "")
+    if protocol == 6 and state and state not in TCP_STATES:
+        raise ValueError(f"{state} is no state of TCP")
+    return "SYN_SENT2" if state == "LISTEN" else state
+
+
+def split(protocol: int, pairs: list[tuple[str, str]]) -> tuple[Tuple, Tuple]:
     """The original and the reply tuple: each begins with ``src``."""
     starts = [position for position, (key, _) in enumerate(pairs) if key == "src"]
     if len(starts) != 2:
         raise ValueError("expected two tuples of src=… dst=…")
-    return one(dict(pairs[starts[0] : starts[1]])), one(dict(pairs[starts[1] :]))
+    return one(protocol, dict(pairs[starts[0] : starts[1]])), one(protocol, dict(pairs[starts[1] :]))
 
 
-def one(values: dict[str, str]) -> Tuple:
-    """One tuple; ICMP has type and id in the places of the ports."""
-    first, second = values.get("sport", values.get("type", "0")), values.get("dport", values.get("id", "0"))
-    return address(values["src"]), address(values["dst"]), int(first), int(second)
+def one(protocol: int, values: dict[str, str]) -> Tuple:
+    """One tuple; ICMP has type and id in the places of the ports. KeyError where it is not whole."""
+    names = ("sport", "dport") if protocol in WITH_PORTS else ("type", "id") if protocol in WITH_TYPES else ()
+    first, second = (bounded(name, values[name], 16) for name in names) if names else (0, 0)
+    return address(values["src"]), address(values["dst"]), first, second
 
 
 PARSER = Parser(
     kind="conntrack",
     read=read,
-    names=(r"conntrack(_-\S+)*(_extended)?", r"(conntrack-list|nf_conntrack)"),
+    names=(r"conntrack(_-\S+)*(_extended)?", r"(conntrack-list|nf_conntrack|ip_conntrack)"),
     content=re.compile(
-        r"^(ipv[46]\s+\d+\s+)?(tcp|udp|icmp|icmpv6|sctp|unknown|gre|udplite|dccp)\s+\d+ \d+ .*src=\S+ dst=\S+", re.MULTILINE
+        r"^(ipv[46]\s+\d+\s+)?(tcp|udp|icmp|icmpv6|sctp|unknown|gre|udplite|dccp)\s+\d+ \d+ .*src=\S+ dst=\S+"
+        r"|^\s*(\[\d+\.\d+\]\s+)?\[(NEW|UPDATE|DESTROY)\] (ipv[46]\s+\d+ )?(tcp|udp|icmp|icmpv6|sctp|unknown|gre|udplite|dccp)\s+\d+ "
+        r"|^(<\?xml[^>]*>\s*)?<conntrack>",
+        re.MULTILINE,
     ),
 )

@@ -13,6 +13,7 @@ from functools import partial
 from analyzer.addresses import Address
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
+from analyzer.query import tracked
 from analyzer.query.causes import Broken
 from analyzer.query.choosing import sendings
 from analyzer.query.encapsulated import closed
@@ -133,7 +134,10 @@ def reaches(network: Network, keys: Sequence[Key], spread: Spread) -> dict[Key, 
 
     many = sum(len(group.senders) for _, group in tasks) >= MANY
     parts = (spread if many else one_by_one)(tasks, work)
-    return {key: united([part for (own, _), part in zip(tasks, parts, strict=True) if own == key]) for key in keys}
+    found = {key: united([part for (own, _), part in zip(tasks, parts, strict=True) if own == key]) for key in keys}
+    for reach in found.values():
+        reach.assumptions.update(dict.fromkeys(tracked.assumed(network)))
+    return found
 
 
 def answer(network: Network, identifier: str, found: Mapping[Key, Reach]) -> Answer:

@@ -10,6 +10,7 @@ from analyzer.addresses import Address
 from analyzer.model.network import Network
 from analyzer.model.services import untranslated
 from analyzer.query.endpoints import OUTSIDE, Endpoint, endpoints, entrance
+from analyzer.query.tracked import noted
 from analyzer.solve.packet import ICMP, ICMPV6, PICKED, PROTOCOL_NAMES, SCTP, TCP, UDP, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.solve.walk.oracle import fate_of
@@ -26,7 +27,8 @@ ECHO = {4: (ICMP, 8), 6: (ICMPV6, 128)}
 @dataclass(frozen=True, slots=True)
 class Question:
     """Who sends what to whom, by name. ``protocol`` empty: TCP with a port, a ping without. ``size`` in bytes of IP payload, with Don't Fragment.
-    ``enter``: ``node:NAME/INTERFACE``, for a packet from outside."""
+    ``source_port`` (of a ping the identifier): given, the packet is of the connection that a node tracks already with it, if one does; 0: it opens a
+    new one. ``enter``: ``node:NAME/INTERFACE``, for a packet from outside."""
 
     source: str
     target: str
@@ -66,7 +68,8 @@ def one(network: Network, question: Question, source: Endpoint, target: Endpoint
     if source.scope is None and not source.outside:
         return unknown(source.why, packet)
     start = source.scope or entrance(network, question.enter, Address(packet.family, packet.destination))
-    found = walk(network, Flow(start, packet))
+    flow = Flow(start, packet, tracked=bool(question.source_port))
+    found = walk(network, flow) if flow.tracked else noted(network, flow, walk(network, flow))
     return found if target.service is None or target.exact else of_service(network, found)
 
 

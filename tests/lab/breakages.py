@@ -369,7 +369,7 @@ _WIRED = (
 )  # fmt: skip
 _SERVED = frozenset({"svc_no_endpoints", "svc_stale_endpoint", "etp_local_no_local", "kube_services_jump_missing", "conntrack_notrack",
                      "no_clustercidr_masq", "legacy_stale_rules", "external_ip_is_node_ip", "postrouting_jump_missing", "itp_local_no_local", "firewall_chain_emptied",
-                     "external_jump_missing"})  # fmt: skip
+                     "external_jump_missing", "connections_tracked"})  # fmt: skip
 _FILTERED = tuple(Breakage(apply, services=apply.__name__ in _SERVED) for apply in netfilter_breakages.ALL)
 _NATIVE = tuple(Breakage(apply, native=True) for apply in nft_breakages.ALL)
 _HARDWARE = tuple(Breakage(apply, BRIDGED - PEER) for apply in hardware_breakages.ALL)

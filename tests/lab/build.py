@@ -29,7 +29,8 @@ POD_SYSCTLS = (
 @dataclass(slots=True)
 class Lab:
     """A network as built, with the processes that hold it. ``broken`` names what was done to it; ``more`` are addresses that pods got besides
-    their own, by the pod's key."""
+    their own, by the pod's key. ``tracked``: whether the nodes are to track connections of the probes
+    already, ``entries`` the commands that make them, by node."""
 
     machine: Machine
     scenario: Scenario
@@ -39,6 +40,8 @@ class Lab:
     broken: list[str] = field(default_factory=list)
     policies: list[dict[str, Any]] = field(default_factory=list)
     more: dict[str, list[str]] = field(default_factory=dict)
+    tracked: bool = False
+    entries: dict[str, str] = field(default_factory=dict)
 
     def node(self, name: str) -> Node:
         """The node of that name."""

@@ -17,9 +17,10 @@ for version in 4 6; do ip -$version neigh flush all 2>/dev/null || true; done
 
 
 def settle(lab: Lab) -> None:
-    """Forgets connections and learnt neighbours everywhere, so that the capture and the probes meet the same state."""
+    """Forgets connections and learnt neighbours everywhere, so that the capture and the probes meet the same state; of connections there
+    are those that the network is to have."""
     names = [name for name in lab.machine.agents if name != "underlay"]
-    list(lab.machine.pool.map(lambda name: lab.run(name, QUIET), names))
+    list(lab.machine.pool.map(lambda name: lab.run(name, QUIET + lab.entries.get(name, "")), names))
 
 
 def capture(lab: Lab, folder: Path) -> None:

@@ -28,7 +28,7 @@ def lowered(capture: Capture, programs: dict[int, NetworkProgram], probe: Probe,
     program = programs.setdefault(packet.family, NetworkProgram(network, packet.family))
     scope = endpoints(network, probe.source)[0].scope
     start = scope or entrance(network, probe.enter, Address(packet.family, packet.destination))
-    return outcomes(program, Flow(start, packet, unbound=packet.family == 6 and scope is not None))
+    return outcomes(program, Flow(start, packet, packet.family == 6 and scope is not None, tracked=True))
 
 
 def judge(ends: set[End], told: Trace, result: Result) -> str:

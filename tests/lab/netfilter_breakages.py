@@ -109,7 +109,15 @@ def conntrack_notrack(lab: Lab, random: Random) -> None:
     lab.run(_node(lab, random).name, f"iptables -t raw -A {chain} -d {service.addresses[4]} -j CT --notrack")
 
 
-def _rewrite(lab: Lab, node: Node) -> None:
+def connections_tracked(lab: Lab, random: Random) -> None:
+    """The nodes track connections with the tuples of the probes already, and one restores their marks."""
+    lab.tracked = True
+    restored = "iptables -t mangle -A PREROUTING -j CONNMARK --restore-mark"
+    drop = "iptables -I FORWARD -m mark --mark 7 -j DROP; iptables -I INPUT -m conntrack --ctstatus ASSURED -p udp -j DROP"
+    lab.run(_node(lab, random).name, random.choice(("true", restored, f"{restored}; {drop}")))
+
+
+def rewrite(lab: Lab, node: Node) -> None:
     """kube-proxy's rules written anew, all else kept."""
     lab.run(node.name, "iptables-save | grep -v KUBE- | iptables-restore")
     lab.run(node.name, "iptables-restore --noflush", proxy.rules(lab, node, 4))
@@ -118,7 +126,7 @@ def _rewrite(lab: Lab, node: Node) -> None:
 def svc_no_endpoints(lab: Lab, random: Random) -> None:
     random.choice(lab.services).ready = False
     for node in lab.nodes:
-        _rewrite(lab, node)
+        rewrite(lab, node)
 
 
 def svc_stale_endpoint(lab: Lab, random: Random) -> None:
@@ -142,7 +150,7 @@ def etp_local_no_local(lab: Lab, _: Random) -> None:
         if pod.node != lab.nodes[0].name and pod.labels.get("app") == service.selector:
             pod.labels = {"app": "other"}
     for node in lab.nodes:
-        _rewrite(lab, node)
+        rewrite(lab, node)
 
 
 def itp_local_no_local(lab: Lab, random: Random) -> None:
@@ -152,7 +160,7 @@ def itp_local_no_local(lab: Lab, random: Random) -> None:
         if pod.node != lab.nodes[0].name and pod.labels.get("app") == "web":
             pod.labels = {"app": "other"}
     for node in lab.nodes:
-        _rewrite(lab, node)
+        rewrite(lab, node)
 
 
 def firewall_chain_emptied(lab: Lab, random: Random) -> None:
@@ -182,7 +190,7 @@ def no_clustercidr_masq(lab: Lab, random: Random) -> None:
 def external_ip_is_node_ip(lab: Lab, random: Random) -> None:
     lab.services[0].external_addresses = (random.choice(lab.nodes).address(),)
     for node in lab.nodes:
-        _rewrite(lab, node)
+        rewrite(lab, node)
 
 
 def policy_by_source(lab: Lab, random: Random) -> None:
@@ -277,5 +285,5 @@ ALL: tuple[Apply, ...] = (
     vxlan_udp_dropped, extra_masquerade, snat_to_address, forward_policy_drop, forward_policy_drop_ok, input_policy_drop, nft_extra_table_drop,
     legacy_forward_drop, legacy_stale_rules, kube_firewall_uncond_drop, kube_services_jump_missing, postrouting_jump_missing, nf_raw_docker28,
     conntrack_notrack, svc_no_endpoints, svc_stale_endpoint, etp_local_no_local, no_clustercidr_masq, external_ip_is_node_ip, policy_by_source,
-    localhost_only_established, ttl_short, handshake_cut, answers_cut, picked_port, conntrack_zone, itp_local_no_local, firewall_chain_emptied, external_jump_missing,
+    localhost_only_established, ttl_short, handshake_cut, answers_cut, picked_port, conntrack_zone, connections_tracked, itp_local_no_local, firewall_chain_emptied, external_jump_missing,
 )  # fmt: skip

@@ -11,7 +11,7 @@ from random import Random
 from analyzer.api import Capture, load
 from analyzer.solve.packet import Trace
 from analyzer.transfer.graph import NetworkProgram
-from tests.lab import breakages, compare, engines, policy_check, probes, record, scenarios, service_check
+from tests.lab import breakages, compare, engines, entries, policy_check, probes, record, scenarios, service_check
 from tests.lab.build import Lab, build
 from tests.lab.capture import capture, settle
 from tests.lab.compare import Tally
@@ -68,9 +68,11 @@ def damage(lab: Lab, random: Random, options: Options) -> None:
 
 def examine(lab: Lab, random: Random, seed: int, folder: Path, tally: Tally, options: Options) -> bool:
     """Captures, predicts, sends and compares; True when something was predicted wrong."""
+    chosen = probes.choose(lab, random, options.limit)
+    if lab.tracked:
+        lab.entries = entries.scripts(lab, chosen, random)
     settle(lab)
     capture(lab, folder)
-    chosen = probes.choose(lab, random, options.limit)
     settle(lab)
     results = probes.send(lab, chosen, TIMEOUT)
     loaded = load(folder)
@@ -83,8 +85,9 @@ def examine(lab: Lab, random: Random, seed: int, folder: Path, tally: Tally, opt
         )
     wrong = count(lab, seed, told, chosen, results, folder, tally)
     if lab.policies:
-        found = list(policy_check.contradictions(lab, loaded, chosen, results))
-        found += service_check.contradictions(lab, loaded, chosen, results)
+        asked = opening(told, chosen, results)
+        found = list(policy_check.contradictions(lab, loaded, *asked))
+        found += service_check.contradictions(lab, loaded, *asked)
         tally.wrong += [f"{lab.scenario.name} seed {seed}, {', '.join(lab.broken) or 'unbroken'}: {text}" for text in found]
         wrong = wrong or bool(found)
     return (options.engines and second_opinions(lab, seed, loaded, told, chosen, results, tally)) or wrong
@@ -114,8 +117,15 @@ def second_opinions(
             tally.lowered[verdict] += 1
             if verdict == "wrong":
                 tally.wrong.append(f"{head}{probe}\n  kernel: {result}\n  language: {sorted(ends)}")
-    tally.wrong += [head + text for text in engines.contradictions(lab, loaded, chosen, results, service_check.denied)]
+    asked = opening(told, chosen, results)
+    tally.wrong += [head + text for text in engines.contradictions(lab, loaded, *asked, service_check.denied)]
     return len(tally.wrong) > before
+
+
+def opening(told: list[Trace], chosen: list[Probe], results: list[Result]) -> tuple[list[Probe], list[Result]]:
+    """The probes that open new connections, which verdicts are about, and what came of them."""
+    kept = [number for number, trace in enumerate(told) if not any("still tracks" in text for text in trace.assumptions)]
+    return [chosen[number] for number in kept], [results[number] for number in kept]
 
 
 def count(lab: Lab, seed: int, told: list[Trace], chosen: list[Probe], results: list[Result], folder: Path, tally: Tally) -> bool:

@@ -12,6 +12,7 @@ from analyzer.facts.routes import NextHop
 from analyzer.model.network import Interface
 from analyzer.solve.packet import Hop, Packet
 from analyzer.solve.walk.index import Space, WalkIndex
+from analyzer.solve.walk.netfilter.captured import captured_of
 from analyzer.solve.walk.netfilter.hooks import Connections, HookPacket, Surroundings
 from analyzer.solve.walk.oracle import Oracle
 from analyzer.solve.walk.route_answers import Route
@@ -174,7 +175,7 @@ class Known(NamedTuple):
 @dataclass(slots=True)
 class Walk:
     """One run of a walk. ``flows``: those that its packets made switches learn. ``circles``: how often a question for a neighbour had to wait for itself. ``kept``: the routes that were found before
-    the source was chosen, by namespace and flow. ``oversized``: the last packet that was too long. ``later``: who was asked answers in the open connection."""
+    the source was chosen, by namespace and flow. ``oversized``: the last packet that was too long. ``later``: who was asked answers in the open connection. ``followed``: connections that were captured are followed."""
 
     index: WalkIndex
     oracle: Oracle
@@ -196,6 +197,7 @@ class Walk:
     later: bool = False
     quiet: int = 0
     depth: int = 0
+    followed: bool = False
 
     def space(self, scope: Scope) -> Space:
         """The namespace's tables."""
@@ -224,7 +226,9 @@ class Walk:
         """The connections of a namespace."""
         found = self.connections.get(scope)
         if found is None:
-            found = self.connections[scope] = Connections()
+            space = self.index.spaces.get(scope) if self.followed else None
+            held = captured_of(space.namespace) if space is not None else None
+            found = self.connections[scope] = Connections(captured=held, oracle=self.oracle)
         return found
 
     def drop(self, scope: Scope, reason: str, at: Span | None = None, ignored: bool = False) -> Endings:

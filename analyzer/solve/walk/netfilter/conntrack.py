@@ -34,8 +34,8 @@ def in_state(state: str, connection: Connection | None, states: frozenset[str]) 
 
 
 def statuses(connection: Connection) -> frozenset[str]:
-    """The status bits; a walk's connections are too young to be ASSURED."""
-    held = ("SEEN_REPLY",) * connection.seen_reply + ("CONFIRMED",) * connection.confirmed
+    """The status bits."""
+    held = ("SEEN_REPLY",) * connection.seen_reply + ("CONFIRMED",) * connection.confirmed + ("ASSURED",) * connection.assured
     return frozenset(held or ("NONE",))
 
 

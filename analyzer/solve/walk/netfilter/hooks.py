@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from analyzer.facts.netfilter import NftChainFact, RulesetFact
 from analyzer.model.network import Namespace
 from analyzer.solve.packet import Packet
+from analyzer.solve.walk.netfilter.captured import translates
 from analyzer.solve.walk.netfilter.chains import walk
 from analyzer.solve.walk.netfilter.state import (
     Connection,
@@ -26,7 +27,7 @@ from analyzer.solve.walk.netfilter.state import (
     Tracked,
 )
 from analyzer.solve.walk.netfilter.tables import ReadyChain, Table
-from analyzer.solve.walk.netfilter.tracking import bound, confirm, manipulated, track, undecided
+from analyzer.solve.walk.netfilter.tracking import bound, clash, confirm, manipulated, track, undecided
 from analyzer.solve.walk.netfilter.visit import ACCEPTED, Sets, Stop, Visit
 from analyzer.solve.walk.nft.tables import NativeChain, native_chains
 from analyzer.solve.walk.oracle import Oracle
@@ -161,7 +162,7 @@ def steps_of(namespace: Namespace, tables: tuple[Table, ...], family: int, hook:
         steps.append((TRACK, TrackStep()))
     if hook in (Hook.INPUT, Hook.POSTROUTING):
         steps.append((CONFIRM, ConfirmStep()))
-    if hook in HOOKS_OF["nat"]:
+    if hook in HOOKS_OF["nat"] and translates(namespace, family):
         destination = hook in (Hook.PREROUTING, Hook.OUTPUT)
         own = TRANSLATE_DESTINATION if destination else TRANSLATE_SOURCE
         chains: list[tuple[int, TableStep | NativeStep]] = [(own, TableStep(*found)) for found in based(tables, "nat", hook)]
@@ -246,7 +247,7 @@ def run_hook(
 ) -> HookResult:
     """Takes the packet through one hook. ``connections`` belongs to the walk (one for each namespace); confirmed connections are stored in it.
     ``first`` is the step to begin with, where IPVS has looked at the packet in between."""
-    if tables.idle:
+    if tables.idle and connections.captured is None:
         return HookResult(Judgement.ACCEPTED, arriving, assumptions=tables.assumptions)
     visit = Visit(tables.place, hook, arriving.packet, arriving, arriving.tracked, tables.sets, surroundings, connections, oracle)
     stop = ACCEPTED
@@ -284,15 +285,33 @@ def run_step(step: Step, visit: Visit) -> Stop:
             if visit.tracked is None or visit.zone:
                 zone = "" if visit.zone == "0" else visit.zone
                 visit.tracked = track(visit.packet, visit.at.quoted, visit.connections, zone)
+                if visit.connections.captured is not None:
+                    recognised(visit, visit.connections.captured.doubt)
         case TranslateStep():
             return translate(step, visit)
         case ConfirmStep():
+            if visit.connections.captured is not None and (taken := clash(visit.tracked, visit.connections)) is not None:
+                words = "conntrack drops the packet: a connection with the tuple of its answers is tracked already"
+                return Stop(Judgement.DROPPED, words, taken.at)
             visit.tracked = confirm(visit.tracked, visit.connections)
         case UnreadStep():
             return unread(step, visit)
         case BalanceStep():
             raise TypeError("IPVS is no step of a visit")
     return ACCEPTED
+
+
+def recognised(visit: Visit, doubt: str) -> None:
+    """Tells that a packet is of a connection that was captured."""
+    entry = visit.connection.entry if visit.connection is not None else None
+    at = entry.at if entry is not None else visit.connections.misfit
+    if at is None:
+        visit.assumptions += [doubt] if doubt else []
+        return
+    misfit, visit.connections.misfit = visit.connections.misfit is not None, None
+    became = "INVALID in its state" if misfit else "the nat chains are not asked"
+    visit.tell(f"is of a connection that is tracked already: {became}", at)
+    visit.assumptions.append(f"{visit.place} still tracks the connection of {at.path}:{at.line}")
 
 
 def unread(step: UnreadStep, visit: Visit) -> Stop:
@@ -329,7 +348,7 @@ def translate(step: TranslateStep, visit: Visit) -> Stop:
     if len(visit.hops) > told:
         visit.hops[-1] = visit.hops[-1].left_by(visit.packet)
     elif visit.packet is not before and visit.packet != before:
-        visit.tell("translated as its connection was", None)
+        visit.tell("translated as its connection was", entry.at if (entry := visit.tracked.connection.entry) else None)
     return ACCEPTED
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from analyzer.addresses import Address
 from analyzer.facts.ipvs import Forwarding
 from analyzer.facts.matches import ReversePathMatch
 from analyzer.solve.packet import ICMP, ICMPV6, Hop, Packet
+from analyzer.solve.walk.oracle import Oracle
 from analyzer.source import Span
 
 ECHO = {ICMP: {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17}, ICMPV6: {128: 129, 129: 128, 139: 140, 140: 139}}
@@ -49,9 +50,18 @@ class Flow(NamedTuple):
         return Flow(protocol, destination, source, source_port, kind << 8 | destination_port & 0xFF)
 
 
+class Entry(NamedTuple):
+    """What the capture says of a connection that a node already tracks: TCP's state as far as it is the captured one (SYN_SENT …; REOPENED:
+    a SYN has passed that conntrack could only ignore; empty: as of one that the walk opened), and the zone of its answers."""
+
+    at: Span
+    state: str = ""
+    reply_zone: str = ""
+
+
 class Connection(NamedTuple):
     """A tracked connection (``struct nf_conn``). ``…_translated`` are IPS_SRC_NAT and IPS_DST_NAT; ``…_decided`` are
-    IPS_SRC_NAT_DONE and IPS_DST_NAT_DONE: the nat chains are not asked again."""
+    IPS_SRC_NAT_DONE and IPS_DST_NAT_DONE: the nat chains are not asked again. ``entry``: it was there before the walk."""
 
     original: Flow
     reply: Flow
@@ -63,6 +73,8 @@ class Connection(NamedTuple):
     destination_decided: bool = False
     confirmed: bool = False
     zone: str = ""
+    entry: Entry | None = None
+    assured: bool = False
 
     def answered(self) -> Connection:
         """The same once a packet of the other direction was seen."""
@@ -76,14 +88,14 @@ class Connection(NamedTuple):
 
     def translated(self, reply: Flow, destination: bool) -> Connection:
         """The same with one side translated, which decides it: ``reply`` is the tuple of its answers then."""
-        original, _, mark, seen, source, target, source_decided, target_decided, confirmed, zone = self
+        original, _, mark, seen, source, target, source_decided, target_decided, confirmed, *rest = self
         if destination:
-            return Connection(original, reply, mark, seen, source, True, source_decided, True, confirmed, zone)
-        return Connection(original, reply, mark, seen, True, target, True, target_decided, confirmed, zone)
+            return tuple.__new__(Connection, (original, reply, mark, seen, source, True, source_decided, True, confirmed, *rest))
+        return tuple.__new__(Connection, (original, reply, mark, seen, True, target, True, target_decided, confirmed, *rest))
 
     def stored(self) -> Connection:
         """The same once its first packet has passed."""
-        return tuple.__new__(Connection, (*self[:8], True, self.zone))
+        return tuple.__new__(Connection, (*self[:8], True, *self[9:]))
 
 
 class Balanced(NamedTuple):
@@ -96,15 +108,32 @@ class Balanced(NamedTuple):
     at: Span | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """The connections that a namespace tracked when it was captured, by zone and tuple, with whether it is the reply's. ``liberal``:
+    nf_conntrack_tcp_be_liberal. ``doubt``: what is taken for granted where some were not understood."""
+
+    entries: Mapping[tuple[str, Flow], tuple[Connection, bool]]
+    place: str
+    liberal: bool = False
+    doubt: str = ""
+
+
 @dataclass(slots=True)
 class Connections:
     """The connections of one network namespace, of one walk: confirmed ones only. ``balanced`` are those of IPVS, by the tuple of
     their packets (False) and by that of the real server's answers (True). ``members`` are the values that this walk's packets added to IP sets
     or took away; ``unsettled`` the sets of which such a change is not followed. ``strayed``: a packet was INVALID here. ``proxied`` are
-    the tuples that TPROXY gave to local sockets."""
+    the tuples that TPROXY gave to local sockets. ``captured``: those that the namespace tracked before the walk, where they are
+    followed; ``ended``: the tuples of which such a connection is gone, ``oracle``: who is asked what is not known of them,
+    ``misfit``: the one in which the last packet was INVALID."""
 
     _by_original: dict[tuple[str, Flow], Connection] = field(default_factory=dict)
-    _original_of: dict[tuple[str, Flow], Flow] = field(default_factory=dict)
+    _original_of: dict[tuple[str, Flow], tuple[str, Flow]] = field(default_factory=dict)
+    captured: Captured | None = None
+    oracle: Oracle | None = None
+    ended: set[tuple[str, Flow]] = field(default_factory=set)
+    misfit: Span | None = None
     balanced: dict[tuple[bool, Flow], Balanced] = field(default_factory=dict)
     members: dict[tuple[str, tuple[int | str, ...]], bool] = field(default_factory=dict)
     unsettled: set[str] = field(default_factory=set)
@@ -113,17 +142,38 @@ class Connections:
 
     def find(self, flow: Flow, zone: str = "") -> tuple[Connection, bool] | None:
         """The connection with this tuple, and whether it is the reply's."""
-        if not self._by_original:
+        if self._by_original:
+            if (found := self._by_original.get((zone, flow))) is not None:
+                return found, False
+            if (original := self._original_of.get((zone, flow))) is not None:
+                return self._by_original[original], True
+        if self.captured is None or (zone, flow) in self.ended:
             return None
-        if (found := self._by_original.get((zone, flow))) is not None:
-            return found, False
-        original = self._original_of.get((zone, flow))
-        return None if original is None else (self._by_original[zone, original], True)
+        return self.captured.entries.get((zone, flow))
 
     def store(self, connection: Connection) -> None:
         """Stores a connection, or its new state."""
-        self._by_original[connection.zone, connection.original] = connection
-        self._original_of[connection.zone, connection.reply] = connection.original
+        there, back = keys(connection)
+        self._by_original[there] = connection
+        self._original_of[back] = there
+
+    def test(self, words: str, at: Span | None) -> bool:
+        """Whether something is so of a captured connection of which that is not known."""
+        assert self.oracle is not None
+        return self.oracle.test(words, at, "conntrack -L right before the packet is sent")
+
+    def end(self, connection: Connection) -> None:
+        """Forgets a connection that was captured (``nf_ct_kill``)."""
+        there, back = keys(connection)
+        self._by_original.pop(there, None)
+        self._original_of.pop(back, None)
+        self.ended |= {there, back}
+
+
+def keys(connection: Connection) -> tuple[tuple[str, Flow], tuple[str, Flow]]:
+    """Zone and tuple of either direction."""
+    zone, entry = connection.zone, connection.entry
+    return (zone, connection.original), (zone if entry is None else entry.reply_zone, connection.reply)
 
 
 class Tracked(NamedTuple):

@@ -7,7 +7,8 @@ After nf_conntrack_core.c (``resolve_normal_ct``), nf_conntrack_proto_{tcp,icmp,
 from __future__ import annotations
 
 from analyzer.solve.packet import ACK, FIN, ICMP, ICMPV6, RST, SCTP, SYN, TCP, UDP, Packet
-from analyzer.solve.walk.netfilter.state import Connection, Connections, Flow, Tracked
+from analyzer.solve.walk.netfilter.captured import ENDED, STRAY, met
+from analyzer.solve.walk.netfilter.state import Connection, Connections, Entry, Flow, Tracked
 
 UDPLITE, DCCP = 136, 33
 WITH_PORTS = frozenset({TCP, UDP, SCTP, UDPLITE, DCCP})
@@ -44,6 +45,18 @@ def continues(packet: Packet) -> bool:
     return packet.protocol == TCP and packet.tcp_flags & (SYN | RST | ACK) == ACK
 
 
+def assures(packet: Packet, connection: Connection) -> bool:
+    """Whether a packet shows that its connection is no mere attempt: TCP's after the handshake, UDP's after an answer once two seconds have
+    passed (``nf_conntrack_tcp_packet``, ``nf_conntrack_udp_packet``)."""
+    if not connection.seen_reply:
+        return False
+    return (
+        packet.tcp_flags & (SYN | ACK | RST) == ACK
+        if packet.protocol == TCP
+        else packet.protocol == UDP and connection.entry is not None
+    )
+
+
 def track(packet: Packet, quoted: Packet | None, connections: Connections, zone: str) -> Tracked:
     """The state of a packet that conntrack has not seen, and its connection (a new one is not stored before it is confirmed)."""
     if packet.protocol == ICMPV6 and packet.icmp_type in ICMPV6_UNTRACKED:
@@ -52,16 +65,37 @@ def track(packet: Packet, quoted: Packet | None, connections: Connections, zone:
         return related(quoted, connections, zone)
     flow = flow_of(packet)
     found = connections.find(flow, zone)
+    if found is not None and found[0].entry is not None:
+        followed = met(packet, *found, connections)
+        if followed == STRAY:
+            connections.strayed, connections.misfit = True, found[0].entry.at
+            return Tracked("INVALID")
+        found = now(found, followed, connections)
     if found is None:
         connections.strayed |= not opens(packet)
         return Tracked("NEW", Connection(flow, flow.inverse, zone=zone)) if opens(packet) else Tracked("INVALID")
     connection, reply = found
     if not reply and not connection.seen_reply and continues(packet):
         return Tracked("INVALID")
+    if not connection.assured and assures(packet, connection):
+        connection = connection._replace(assured=True)
+        connections.store(connection)
     if reply and not connection.seen_reply:
         connection = connection.answered()
         connections.store(connection)
     return Tracked("ESTABLISHED" if connection.seen_reply else "NEW", connection, reply)
+
+
+def now(found: tuple[Connection, bool], state: str, connections: Connections) -> tuple[Connection, bool] | None:
+    """A captured connection with the state that a packet left it in; None where the packet ended it."""
+    connection, reply = found
+    if state == ENDED:
+        connections.end(connection)
+        return None
+    if connection.entry is not None and connection.entry.state != state:
+        connection = connection._replace(entry=connection.entry._replace(state=state))
+        connections.store(connection)
+    return connection, reply
 
 
 def related(quoted: Packet | None, connections: Connections, zone: str) -> Tracked:
@@ -77,6 +111,14 @@ def confirm(tracked: Tracked | None, connections: Connections) -> Tracked | None
     connection = tracked.connection.stored()
     connections.store(connection)
     return Tracked(tracked.state, connection, tracked.reply)
+
+
+def clash(tracked: Tracked | None, connections: Connections) -> Entry | None:
+    """The captured connection that keeps a new one from being stored (``nf_ct_resolve_clash``); address translation finds a free tuple before."""
+    if tracked is None or tracked.connection is None or tracked.connection.confirmed:
+        return None
+    found = connections.find(tracked.connection.reply, tracked.connection.zone)
+    return found[0].entry if found is not None else None
 
 
 def undecided(tracked: Tracked | None, destination: bool) -> bool:
