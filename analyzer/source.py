@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
+
+from analyzer.pieces import Pieces
 
 PIECE = 1 << 10
 
@@ -44,7 +47,7 @@ class Scope(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One text with its name inside the input, what it is, and the namespace it describes.
+    """One text with its name inside the input, what it is, and the namespace it describes. ``content`` is the text, or its pieces.
 
     ``kind`` names the parser (``iptables-save``, ``ip-addr``, ``kubernetes`` …). ``subject`` is what
     the file's own name adds to the text: the device of ``tc_filter_eth0``, the back end of
@@ -52,18 +55,41 @@ class Source:
     """
 
     path: str
-    text: str
+    content: str | Pieces
     kind: str = ""
     scope: Scope | None = None
     subject: str = ""
 
+    @property
+    def text(self) -> str:
+        """The whole text; it is put together each time where it is held in pieces."""
+        return self.content if isinstance(self.content, str) else str(self.content)
+
+    def start(self, size: int) -> str:
+        """The first characters of the text."""
+        return self.content[:size] if isinstance(self.content, str) else self.content.start(size)
+
+    def pieces(self) -> Iterable[str]:
+        """The text, one part after the other."""
+        return (self.content,) if isinstance(self.content, str) else self.content
+
+    def says(self, word: str) -> bool:
+        """Whether a word without line ends stands in the text."""
+        return word in self.content if isinstance(self.content, str) else self.content.says(word)
+
+    @property
+    def length(self) -> int:
+        """How many characters the text has."""
+        return len(self.content)
+
     def line(self, number: int) -> str:
         """The text of a line, counted from 1; empty when there is no such line."""
-        start = line_start(self.text, number)
+        text, number = (self.content, number) if isinstance(self.content, str) else self.content.around(number)
+        start = line_start(text, number)
         if start < 0:
             return ""
-        end = self.text.find("\n", start)
-        return self.text[start : end if end >= 0 else None].rstrip("\r")
+        end = text.find("\n", start)
+        return text[start : end if end >= 0 else None].rstrip("\r")
 
 
 def line_start(text: str, number: int) -> int:

@@ -95,7 +95,7 @@ def test_sarif_shows_the_hops_and_the_edits() -> None:
 @pytest.mark.parametrize("name", ["sarif", "gitlab"])
 def test_fingerprints_survive_moved_lines(name: str) -> None:
     before = report()
-    moved = replace(before.sources[0], text="new line\n" + before.sources[0].text)
+    moved = replace(before.sources[0], content="new line\n" + before.sources[0].text)
     down = ENTRY._replace(line=2, end_line=2)
     findings = (replace(before.findings[0], at=down), *before.findings[1:])
     after = replace(before, sources=(moved, *before.sources[1:]), findings=findings, causes=(replace(before.causes[0], at=down),))

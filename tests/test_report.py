@@ -134,7 +134,7 @@ def test_fingerprints_survive_moved_lines() -> None:
     from analyzer.report.json import document
 
     before = report()
-    moved = replace(before.sources[0], text="new line\n" + before.sources[0].text)
+    moved = replace(before.sources[0], content="new line\n" + before.sources[0].text)
     finding = replace(before.findings[0], at=ENTRY._replace(line=2, end_line=2))
     after = replace(before, findings=(finding,), sources=(moved, *before.sources[1:]))
     assert document(after)["findings"][0]["fingerprint"] == document(before)["findings"][0]["fingerprint"]

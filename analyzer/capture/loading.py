@@ -9,6 +9,7 @@ from typing import BinaryIO, TypeVar
 
 from analyzer.capture import kinds, pasted, tables
 from analyzer.capture.choices import Rendering
+from analyzer.capture.common import Common
 from analyzer.capture.decode import readable
 from analyzer.capture.elsewhere import Elsewhere
 from analyzer.capture.files import File, refusal
@@ -19,10 +20,13 @@ from analyzer.capture.tables import NodeRow, PodRow
 from analyzer.capture.walking import every_file, without_templates
 from analyzer.facts.system import WANTED
 from analyzer.memory import without_cycles
+from analyzer.pieces import Pieces
 from analyzer.source import Gap, Scope, Source, Span
 
 Progress = Callable[[int, int], None]
 FAILED = "failed-command"
+EQUAL = 1 << 12
+"""Characters of a text up to which it is looked up among the others."""
 COMPARED = 100
 """With so many texts of one namespace and kind what was captured again is compared: what is no copy of theirs counts as something else."""
 JSON = re.compile(r"\s*(\{\s*[\"}]|\[\s*[\[{\"\]])")
@@ -46,7 +50,7 @@ class Loaded:
 class Collected:
     """What was loaded so far, with the folder that each source belongs to. ``pending``: parts of pasted texts whose namespace only
     the objects of the whole input tell. ``kinds``: by the name of a kind of capture, its folders, each with its first file. ``hosts``: by folder,
-    the node that it is named for, and the name that a file in it says."""
+    the node that it is named for, and the name that a file in it says. ``common``: what long texts of a kind have in common; ``equal``: short texts."""
 
     sources: list[tuple[str, Source]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
@@ -55,6 +59,12 @@ class Collected:
     ignored: int = 0
     kinds: dict[str, dict[str, str]] = field(default_factory=dict)
     hosts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    common: dict[str, Common] = field(default_factory=dict)
+    equal: dict[str, str] = field(default_factory=dict)
+
+    def shared(self, text: str, kind: str) -> str | Pieces:
+        """A text of a namespace's state, held once with those that are equal, or in pieces where it is long."""
+        return self.equal.setdefault(text, text) if len(text) < EQUAL else self.common.setdefault(kind, Common()).cut(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +251,10 @@ def parts_of(file: File, where: Position, known: Recognised | None, text: str, c
     if known.parser.kind == "kubernetes" and (shorter := kinds.without_logs(text)) != text:
         collected.kinds.setdefault(kinds.DUMP, {}).setdefault("", file.path)
         text = shorter
-    return [Source(file.path, text, known.parser.kind, scope_of(known, where), known.subject)]
+    scope = scope_of(known, where)
+    return [
+        Source(file.path, collected.shared(text, known.parser.kind) if scope else text, known.parser.kind, scope, known.subject)
+    ]
 
 
 def section_source(file: File, where: Position, section: pasted.Part, collected: Collected) -> Source | None:

@@ -44,7 +44,7 @@ def facts(sources: Sequence[Source], store: Store | None = None) -> tuple[tuple[
 
 def remembered(parser: Parser, source: Source, reader: Reader, store: Store | None) -> Iterable[Fact | Gap]:
     """The facts and gaps of a source, from the store where it has them. Only what rests on one text alone is kept."""
-    if store is None or not parser.kept or len(source.text) < SMALLEST:
+    if store is None or not parser.kept or source.length < SMALLEST:
         return read(parser, source, reader)
     from analyzer.capture.store import name_of, name_of_texts
 

@@ -25,7 +25,7 @@ def store_for(options: Namespace, loaded: Loaded) -> Store | None:
     """The store for a call; None where it is switched off, or the input is small."""
     if options.no_cache or os.environ.get("ANALYZE_CACHE", "").lower() in ("off", "no", "0", "false"):
         return None
-    return opened() if sum(len(source.text) for source in loaded.sources) >= SMALLEST else None
+    return opened() if sum(source.length for source in loaded.sources) >= SMALLEST else None
 
 
 def checked(

@@ -30,14 +30,14 @@ def fixes(report: Report, base: str, paths: Iterable[str]) -> Iterator[Fixed]:
     """The files that findings have edits for, in path order. ``base`` stands before a path of the report to find the file, which is one of ``paths`` or
     below one: what came out of an archive or from stdin is no file."""
     given = [os.path.normpath(path) for path in paths]
-    texts = {source.path: source.text for source in report.sources}
+    texts = {source.path: source for source in report.sources}
     wanted = [finding.fix.edits for finding in report.findings if finding.fix and finding.fix.edits]
     whole = [edits for edits in wanted if len({edit.at.path for edit in edits}) == 1]
     ordered = sorted(dict.fromkeys(whole), key=lambda edits: edits[0].at)
     for path, group in groupby(ordered, key=lambda edits: edits[0].at.path):
         named = os.path.normpath(base + path)
         if any(named == one or (os.path.isdir(one) and (one == "." or named.startswith(f"{one}/"))) for one in given):
-            yield fixed(base + path, texts.get(path), list(group))
+            yield fixed(base + path, texts[path].text if path in texts else None, list(group))
         else:
             yield Fixed(path, problem="it did not come from a file of its own")
 

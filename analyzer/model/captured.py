@@ -38,6 +38,8 @@ FILES: Mapping[str, str] = {
     "sysctl": "sysctl_net",
     "ss": "ss_-tunlp",
 }
+HEAD = 1 << 16
+"""Characters in which the lines before the first that says something are counted."""
 NAMESPACE_KINDS = frozenset(
     {key.split("/")[0] for key in FILES if "netfilter" not in key}
     | {
@@ -81,8 +83,11 @@ class Lines:
 
     def failed(self, source: Source) -> bool:
         """Whether a source gave no fact and has a gap: what stands there is an error, not a state."""
-        first = len(source.text) - len(source.text.lstrip("\n")) + 1
-        last = source.text.count("\n") + 1
+        if source.path not in self.gaps:
+            return False
+        head = source.text if isinstance(source.content, str) else source.start(HEAD)
+        first = len(head) - len(head.lstrip("\n")) + 1
+        last = sum(part.count("\n") for part in source.pieces()) + 1
         return within(self.gaps.get(source.path, ()), first, last) and not within(self.told.get(source.path, ()), first, last)
 
 
@@ -112,8 +117,8 @@ def captured(scope: Scope, sources: Sequence[Source], lines: Lines, gaps: Sequen
     """Sorts a namespace's sources: one that failed, or is empty where that cannot be, does not count. ``gaps`` are the namespace's."""
     by_kind: dict[str, list[Source]] = {}
     for source in sources:
-        empty = not source.text.strip()
-        if not lines.failed(source) and not (empty and source.kind in NEVER_EMPTY):
+        empty = source.kind in NEVER_EMPTY and not any(part.strip() for part in source.pieces())
+        if not empty and not lines.failed(source):
             by_kind.setdefault(source.kind, []).append(source)
     failed = {gap.subject: gap for gap in reversed(gaps) if gap.subject not in by_kind}
     return Captured(scope, {kind: tuple(found) for kind, found in by_kind.items()}, failed, tuple(gaps))
@@ -180,13 +185,13 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
 
 def whole_native(source: Source) -> bool:
     """Whether a listing of nft has all tables, and some: those of iptables' nft back end are then among them."""
-    return "ruleset" in source.path.rsplit("/", 1)[-1] and "table" in source.text
+    return "ruleset" in source.path.rsplit("/", 1)[-1] and source.says("table")
 
 
 def with_addresses(source: Source) -> bool:
     """Whether a listing of interfaces would have shown addresses (``ip addr``, not ``ip link``)."""
     name = source.path.rsplit("/", 1)[-1]
-    return "addr" in name or re.match(r"ip_(-\S+_)*a\b", name) is not None or '"addr_info"' in source.text
+    return "addr" in name or re.match(r"ip_(-\S+_)*a\b", name) is not None or source.says('"addr_info"')
 
 
 def needless(facts: Sequence[Fact]) -> set[str]:
@@ -215,7 +220,9 @@ def route_families(source: Source) -> tuple[int, ...]:
 
 def whole_ruleset(source: Source) -> bool:
     """Whether a text lists every table (``iptables-save``), not one of them (``iptables -S``)."""
-    return not re.search(r"^-[AP] ", source.text, re.MULTILINE) or re.search(r"^\*", source.text, re.MULTILINE) is not None
+    return any(re.search(r"^\*", part, re.MULTILINE) for part in source.pieces()) or not any(
+        re.search(r"^-[AP] ", part, re.MULTILINE) for part in source.pieces()
+    )
 
 
 def every_table(source: Source) -> bool:

@@ -35,4 +35,4 @@ def later_answers_differ(network: Network) -> bool:
     """Whether some rule may treat a later answer unlike the first; networks without text are taken to have one."""
     if not network.sources:
         return True
-    return any(word in source.text for source in network.sources.values() for word in WORDS.get(source.kind, ()))
+    return any(source.says(word) for source in network.sources.values() for word in WORDS.get(source.kind, ()))

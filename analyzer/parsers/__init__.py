@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzer.facts.base import Fact
 from analyzer.parsers._types import mistyped
@@ -25,7 +25,7 @@ class Parser:
     ``subject`` in one of them becomes ``Source.subject``. ``content`` recognises the text by its first 4,096 characters where the name
     says nothing; among several the most specific (longest pattern) wins. ``per`` is ``namespace`` for texts about one network
     namespace and ``cluster`` for those about the cluster. ``together`` gives a reader for the sources of one capture, which works
-    out once what they have in common. ``kept``: the facts are plain values that rest on one text alone, and may be kept on the disk.
+    out once what they have in common; ``pieces``: also of texts in pieces. ``kept``: the facts are plain values that rest on one text alone, and may be kept on the disk.
     """
 
     kind: str
@@ -35,6 +35,7 @@ class Parser:
     per: str = "namespace"
     together: Callable[[], Callable[[Source], Iterable[Fact | Gap]]] | None = None
     kept: bool = False
+    pieces: bool = False
 
     def reader(self) -> Callable[[Source], Iterable[Fact | Gap]]:
         """What reads one source after the other."""
@@ -43,7 +44,9 @@ class Parser:
 
 def read(parser: Parser, source: Source, reader: Callable[[Source], Iterable[Fact | Gap]] | None = None) -> Iterator[Fact | Gap]:
     """All facts and gaps of a source; never raises for what stands in the text. ``reader`` is the parser's own for several sources."""
-    typed = source.text.lstrip()[:1] not in ("[", "{")
+    if not (parser.pieces or isinstance(source.content, str)):
+        source = replace(source, content=source.text)
+    typed = (source.content.lstrip() if isinstance(source.content, str) else source.start(1))[:1] not in ("[", "{")
     try:
         for item in (reader or parser.read)(source):
             wrong = "" if typed or isinstance(item, Gap) else mistyped(item)

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 from analyzer.facts.base import Fact
 from analyzer.parsers import Parser, gap
+from analyzer.parsers._iptables_drafts import TableDraft, strange
 from analyzer.parsers._iptables_names import PROTOCOLS
 from analyzer.parsers._words import refuse_errors
-from analyzer.parsers.iptables_save import Memory, TableDraft, strange, told
+from analyzer.parsers.iptables_save import Memory, told
 from analyzer.source import Gap, Source
 
 CHAIN = re.compile(r"^Chain (\S+) \((?:policy (\w+)|\d+ references)")

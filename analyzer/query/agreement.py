@@ -21,7 +21,7 @@ from analyzer.solve.smt.questions import Leg, Question, conversation
 from analyzer.solve.smt.symbolic import Encoder
 from analyzer.solve.smt.ways import Some, Value, Way
 from analyzer.solve.states import NO_PAYLOAD
-from analyzer.source import Scope
+from analyzer.source import Scope, Source
 from analyzer.transfer import ir
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
@@ -199,14 +199,19 @@ def outlined(network: Network, scopes: Container[Scope]) -> dict[Scope, frozense
     found: dict[Scope, list[object]] = {}
     for source in network.sources.values():
         if source.kind in DECIDING and source.scope is not None and source.scope in scopes:
-            found.setdefault(source.scope, []).append((source.kind, outline_of(source.text)))
+            found.setdefault(source.scope, []).append((source.kind, source_outline(source)))
     return {scope: frozenset(own) for scope, own in found.items()}
+
+
+def source_outline(source: Source) -> object:
+    """How long a text is, where it is long; else its different lines without their numbers."""
+    return source.length.bit_length() if source.length > LONG else outline_of(source.text)
 
 
 @lru_cache(maxsize=4096)
 def outline_of(text: str) -> object:
     """The different lines of a text without their numbers."""
-    return len(text).bit_length() if len(text) > LONG else frozenset(NUMBER.sub("", text).splitlines())
+    return frozenset(NUMBER.sub("", text).splitlines())
 
 
 def slim(aim: Aim) -> Aim:

@@ -48,7 +48,7 @@ def of_whole(key: Whole) -> Closed:
 def drops(network: Network) -> Iterator[tuple[int, Span]]:
     """The first such rule of each text."""
     for path, source in sorted(network.sources.items()):
-        if source.kind in KINDS and (place := source.text.find(MARK)) >= 0:
+        if source.kind in KINDS and source.says(MARK) and (place := source.text.find(MARK)) >= 0:
             begin, end = source.text.rfind("\n", 0, place) + 1, source.text.find("\n", place)
             line = source.text[begin:end]
             if (port := PORT.search(line[:LONGEST])) is not None and "drop" in line.lower():

@@ -73,7 +73,7 @@ def told_apart(key: Whole) -> bool:
 
 def tested(network: Network, words: Mapping[str, Sequence[str]]) -> bool:
     """Whether a text of rules has one of the words for its kind."""
-    return any(word in source.text for source in network.sources.values() for word in words.get(source.kind, ()))
+    return any(source.says(word) for source in network.sources.values() for word in words.get(source.kind, ()))
 
 
 def ruleless(space: Namespace, family: int) -> bool:

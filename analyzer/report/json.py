@@ -150,8 +150,10 @@ def span_object(at: Span) -> dict[str, Any]:
 
 def input_object(source: Source) -> dict[str, Any]:
     """One input with the hash of its text."""
-    digest = sha256(source.text.encode("utf-8", "surrogatepass")).hexdigest()
-    return {"path": source.path, "kind": source.kind, "sha256": digest}
+    digest = sha256()
+    for piece in source.pieces():
+        digest.update(piece.encode("utf-8", "surrogatepass"))
+    return {"path": source.path, "kind": source.kind, "sha256": digest.hexdigest()}
 
 
 def summary(report: Report) -> dict[str, Any]:

@@ -27,7 +27,7 @@ KINDS = frozenset({"iptables-save", "iptables-list", "pasted"})
 
 def check(network: Network) -> Iterator[Finding]:
     for path, source in network.sources.items():
-        if source.kind not in KINDS or MARK not in source.text:
+        if source.kind not in KINDS or not source.says(MARK):
             continue
         lines = [number for number, line in enumerate(source.text.split("\n"), 1) if MARK in line]
         column = source.line(lines[0]).find(MARK) + 1

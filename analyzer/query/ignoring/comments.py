@@ -20,7 +20,7 @@ def of_texts(sources: Iterable[Source]) -> Iterator[Ignore]:
     """The ignores in the comments of the texts, once for each file."""
     seen: set[str] = set()
     for source in sources:
-        if SIGN in source.text and source.path not in seen:
+        if source.says(SIGN) and source.path not in seen:
             seen.add(source.path)
             yield from of_text(source)
 

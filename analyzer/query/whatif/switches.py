@@ -63,7 +63,7 @@ def iptables(state: NodeState, run: Run) -> NodeState:
     begin, end = section(run, lines, table)
     edited = [*lines[:begin], *altered(run, lines[begin:end], words), *lines[end:]]
     name = source.path if source.path.endswith(")") else f"{source.path} (after --node-run)"
-    return reread(state, run, source, replace(source, path=name, text="\n".join(edited)))
+    return reread(state, run, source, replace(source, path=name, content="\n".join(edited)))
 
 
 def saved(state: NodeState, run: Run) -> Source:

@@ -111,7 +111,7 @@ def unknown(report: Report) -> str:
         ]
         whole = table(("where", "rule", "what", "by", "why"), ignored, "Ignored findings")
         parts.append(tag("details", tag("summary", count(len(ignored), "ignored finding")) + whole))
-    inputs = [(shown(source.path), shown(source.kind), f"{len(source.text):,}") for source in report.sources]
+    inputs = [(shown(source.path), shown(source.kind), f"{source.length:,}") for source in report.sources]
     whole = table(("file", "read as", "characters"), inputs, "Inputs")
     parts.append(tag("details", tag("summary", count(len(inputs), "input")) + whole))
     return section("coverage", "What was read, and what could not be known", "".join(parts))
