@@ -75,3 +75,21 @@ def test_answers_are_those_of_every_pair(seed: int, sees: bool | None) -> None:
             continue
         assert ask(found, f"can {name} reach svc:n1/s?").verdict is some(wanted), name
         assert ask(found, f"{name} reaches svc:n1/s").verdict is every(wanted), name
+
+
+@pytest.mark.parametrize("sees", [True, None, False])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_service_is_the_same_by_its_name_and_by_its_address(seed: int, sees: bool | None) -> None:
+    """Its ports are the service's, and so are those that a question names; also beside others."""
+    found = given_by(seed, sees)
+    named = [name for name in values(found) if "[" not in name]
+    for name in named:
+        for asked in (
+            "can {} reach {}?",
+            "{} reaches {}",
+            "can {} reach {} on 53/UDP, 53/TCP?",
+            f"can {{}} reach {{}}, {named[0]}?",
+        ):
+            by_name, by_address = (ask(found, asked.format(name, one)) for one in ("svc:n1/s", ADDRESS))
+            assert by_name.verdict is by_address.verdict, asked
+            assert by_name.path == by_address.path, asked

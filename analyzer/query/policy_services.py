@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from analyzer.addresses import Address
+from analyzer.addresses import Address, address
 from analyzer.facts.kubernetes import EndpointsFact, ServiceFact, ServicePort
 from analyzer.policy.entities import Entity
 from analyzer.policy.world import World
@@ -27,6 +27,23 @@ def service_at(world: World, address: Address) -> tuple[str, str] | None:
         if address in (*fact.cluster_addresses, *fact.external_addresses, *fact.load_balancer_addresses):
             return key
     return None
+
+
+def service_named(world: World, text: str) -> tuple[str, str] | None:
+    """The service (namespace, name) that is named, by its name or an address; None where it is something else."""
+    kind, colon, rest = text.strip().partition(":")
+    if colon and kind in ("svc", "service"):
+        namespace, slash, name = rest.partition("/")
+        key = (namespace, name) if slash else ("default", namespace)
+        if key not in world.cluster.services:
+            raise ValueError(f"there is no service {'/'.join(key)} in the input")
+        return key
+    try:
+        own = address(text.strip())
+    except ValueError:
+        return None
+    held = any(own in entity.addresses for entity in world.entities)
+    return None if held else service_at(world, own)
 
 
 def backends(world: World, namespace: str, name: str) -> tuple[Backend, ...]:

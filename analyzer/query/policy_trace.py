@@ -21,7 +21,7 @@ from analyzer.policy.tiers import Action, Direction
 from analyzer.query.endpoints import OUTSIDE
 from analyzer.query.policies import Identity, Policies, known, on_network
 from analyzer.query.policy_parties import entities_named
-from analyzer.query.policy_services import Backend, backends, service_at
+from analyzer.query.policy_services import Backend, backends, service_named
 from analyzer.query.witness import deciding, explained
 from analyzer.solve.packet import ICMP, ICMPV6, PROTOCOL_NAMES, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.walk.oracle import fate_of
@@ -48,7 +48,7 @@ def policy_trace(network: Network, source: str, target: str, protocol: int, port
     told = network_of_addresses(network.cluster, source, target) if not profile.network else None
     policies = known(Identity(network.cluster), on_network(network.cluster, told) if told else profile)
     senders, wanted = named(policies, source), Wanted(protocol, port, family_named(source, target))
-    if (asked := service_named(policies, target)) is not None:
+    if (asked := service_named(policies.world, target)) is not None:
         outcomes = [one for sender in senders for one in to_service(policies, sender, asked, wanted)]
     else:
         receivers = named(policies, target)
@@ -85,23 +85,6 @@ def named(policies: Policies, text: str) -> tuple[Entity, ...]:
 def outside_entity(address: Address) -> Entity:
     """An address outside."""
     return Entity(str(address), Kind.OUTSIDE, blocks=(host_prefix(address),))
-
-
-def service_named(policies: Policies, text: str) -> tuple[str, str] | None:
-    """The service (namespace, name) that is named, by its name or an address; None where it is something else."""
-    kind, colon, rest = text.strip().partition(":")
-    if colon and kind in ("svc", "service"):
-        namespace, slash, name = rest.partition("/")
-        key = (namespace, name) if slash else ("default", namespace)
-        if key not in policies.world.cluster.services:
-            raise ValueError(f"there is no service {'/'.join(key)} in the input")
-        return key
-    try:
-        own = address(text.strip())
-    except ValueError:
-        return None
-    held = any(own in entity.addresses for entity in policies.world.entities)
-    return None if held else service_at(policies.world, own)
 
 
 def family_named(*names: str) -> int | None:

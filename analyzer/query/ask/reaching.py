@@ -20,7 +20,7 @@ from analyzer.query.ask.questions import Details, Mode, Names, Quantity, Reach, 
 from analyzer.query.ask.sides import NameProblem, without
 from analyzer.query.ask.through import applies, find_through
 from analyzer.query.ask.traffic import boxes, others
-from analyzer.query.policy_services import Backend, backends
+from analyzer.query.policy_services import Backend, backends, service_named
 
 ENGINE = "the factors of all policies"
 PLAIN = "the decision over each pair that policies tell apart, with the service that is asked"
@@ -187,12 +187,20 @@ def unsaid(targets: list[Target]) -> Iterator[tuple[Target, tuple[Box, ...]]]:
 def targets_of(asker: Asker, party: Names, details: Details) -> list[Target]:
     """Who is to be reached: those named; through a service, its pods by the ports that it leads to."""
     through = details.through
-    services = [word for word in party.words if word.text.partition(":")[0] in ("svc", "service")]
-    if through is None and len(services) == len(party.words) and services:
-        return [target for word in services for target in of_service(asker, word, details, None)]
-    if through is not None:
-        return of_service(asker, through, details, asker.names.named(party))
-    return [Target(asker.names.named(party), boxes(details.ports, 4))]
+    if through is None:
+        words = [by_name(asker, word) for word in party.words]
+        services = [word for word in words if word.text.partition(":")[0] in ("svc", "service")]
+        found = [target for word in services for target in of_service(asker, word, details, None)]
+        rest = replace(party, words=tuple(word for word in words if word not in services))
+        return found if services and not rest.words else [*found, Target(asker.names.named(rest), boxes(details.ports, 4))]
+    return of_service(asker, through, details, asker.names.named(party))
+
+
+def by_name(asker: Asker, word: Word) -> Word:
+    """A service by its name, where it is named by an address."""
+    plain = word.text.partition(":")[0] in ("svc", "service")
+    key = None if plain else service_named(asker.policies.world, word.text)
+    return word if key is None else Word(f"svc:{'/'.join(key)}", word.column)
 
 
 def of_service(asker: Asker, word: Word, details: Details, among: tuple[Entity, ...] | None) -> list[Target]:
