@@ -197,11 +197,11 @@ class Compiler:
         ports: tuple[NamedPort, ...],
         own: Iterator[tuple[bool, bool]],
     ) -> None:
-        """Takes a plane's tiers through their rules."""
-        by_tier = {number: list(found) for number, found in groupby(items, lambda item: item.tier)}
-        for number, tier in enumerate(tiers, first):
+        """Takes a plane's tiers through their rules. A tier of which no policy applies decides nothing, and is not asked."""
+        for number, inside in groupby(items, lambda item: item.tier):
+            tier = tiers[number - first]
             isolated: bool | None = False
-            for _, tied in groupby(by_tier.get(number, ()), lambda item: item.tie):
+            for _, tied in groupby(inside, lambda item: item.tie):
                 for item in fold.each_first(list(tied)):
                     _, rules, _ = tier.policies[item.policy]
                     isolated = isolated if isolated or not rules.isolates else (True if item.certain else None)

@@ -86,6 +86,7 @@ class Tiers:
         self.sides = sides
         self.first = sides[0].compiler
         self.known: dict[tuple[int, Key, int], States] = {}
+        self.last: dict[tuple[int, Key], int] = {}
         self.starts: dict[int, int] = {}
         start = 0
         for _, tiers in self.first.planes:
@@ -110,13 +111,15 @@ class Tiers:
         place = (id(side), key, tier)
         if place not in self.known:
             items, ports, own = key
-            start, compiler = self.starts[tier], side.compiler
-            skipped = sum(len(compiler.own[item.tier][item.policy]) for item in items if item.tier < start)
+            compiler, start = side.compiler, self.starts[tier]
             fold = Fold(compiler.atoms.all, compiler.universe.all)
+            if (last := self.last.get((id(side), key))) is not None and start <= last < tier:
+                start, fold.states = last, [(flows, state.copy()) for flows, state in self.known[id(side), key, last]]
+            skipped = sum(len(compiler.own[item.tier][item.policy]) for item in items if item.tier < start)
             inside = [item for item in items if start <= item.tier < tier]
-            _, tiers = next(plane for plane in compiler.planes if compiler.tiers[start] in plane[1])
-            compiler.fold(fold, tiers[: tier - start], start, inside, ports, iter(own[skipped:]))
+            compiler.fold(fold, compiler.tiers[start:tier], start, inside, ports, iter(own[skipped:]))
             self.known[place] = fold.states
+            self.last[id(side), key] = tier
         return self.known[place]
 
     def undecided(self, side: Side, key: Key, tier: int) -> bool:

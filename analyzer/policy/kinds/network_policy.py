@@ -6,18 +6,38 @@ Ingress always) and the checks of pkg/apis/networking/validation/validation.go.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
+from analyzer.addresses import Prefix
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
-from analyzer.policy.blocks import block, has_host_bits, in_blocks, without
+from analyzer.policy.blocks import block, cidr, has_host_bits, in_blocks, without
 from analyzer.policy.ports import NUMBERS, any_of_traffic, is_port_name, other_protocols, ports
 from analyzer.policy.profiles import Profile
 from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, unknown_fields, unreadable, view_of
 from analyzer.policy.selectors import selector
-from analyzer.policy.terms import ANY_TRAFFIC, EVERYONE, NOBODY, All, Is, Kind, Named, Of, Peer, PortName, Traffic, both, either
+from analyzer.policy.terms import (
+    ANY_TRAFFIC,
+    EVERYONE,
+    NOBODY,
+    All,
+    AnyOf,
+    InBlocks,
+    Is,
+    Kind,
+    Named,
+    Not,
+    Of,
+    Opaque,
+    Peer,
+    PortName,
+    Traffic,
+    both,
+    either,
+)
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
 from analyzer.ranges import single
@@ -28,6 +48,9 @@ OLD_VERSION = "extensions/v1beta1"
 PODS: Peer = Is(frozenset({Kind.POD}))
 # Its place among policies of other kinds in one tier: Calico's order of a NetworkPolicy.
 ORDER = 1000.0
+# KEP 4858, StrictIPCIDRValidation: off from 1.33 on, with a warning; on from 1.36 on. Objects that are stored already stay.
+STRICT = "API servers from 1.36 on refuse it in new objects"
+OCTET = re.compile(r"(?<![0-9a-fA-F:])0+(?=[0-9]+(?:[./]|$))")
 FIELDS = {"podSelector", "policyTypes", "ingress", "egress"}
 
 
@@ -54,6 +77,22 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
         return
     order = (ORDER, f"{fact.namespace}/{fact.name}")
     yield Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, found["Ingress"], found["Egress"], order=order)
+
+
+def as_decimal(text: str) -> str:
+    """A CIDR of IPv4 without leading zeros, as Kubernetes' own ParseCIDRSloppy (k8s.io/utils/net) reads numbers; the Go library refuses them since 1.17."""
+    own, slash, length = text.partition("/")
+    return OCTET.sub("", own) + slash + length if "." in own and ":" not in own else text
+
+
+def as_octal(text: str) -> Prefix | None:
+    """A CIDR as inet_aton(3) reads it, which iptables and ipset ask: numbers with a leading zero are octal. None where one is none."""
+    own, slash, length = text.partition("/")
+    try:
+        octets = [int(octet, 8 if octet.startswith("0") else 10) for octet in own.split(".")]
+        return cidr(".".join(map(str, octets)) + slash + length)
+    except ValueError:
+        return None
 
 
 def version(fact: OtherObjectFact, view: View) -> Iterator[Complaint]:
@@ -123,19 +162,37 @@ class Reader:
     def block(self, view: View) -> Peer:
         """An ipBlock: the addresses of ``cidr`` that are in none of ``except``."""
         unknown_fields(view, {"cidr", "except"})
-        whole = block(view, view.text("cidr"), "cidr")
+        text = as_decimal(view.text("cidr"))
+        whole = block(view, text, "cidr")
         if whole is None:
             return NOBODY
-        if has_host_bits(view.text("cidr")):
-            self.advice.append(Complaint(view.at("cidr"), f"{view.text('cidr')} has host bits: it means {whole}"))
+        if has_host_bits(text):
+            self.advice.append(Complaint(view.at("cidr"), f"{text} has host bits: it means {whole}; {STRICT}"))
+        inside = self.certainly(view, view.text("cidr"), lambda found: in_blocks((found,), self.profile, view.at()), "cidr")
         holes = []
-        for index, text in enumerate(view.texts("except")):
+        open_holes: list[Peer] = []
+        for index, given in enumerate(view.texts("except")):
+            text = as_decimal(given)
             hole = block(view, text, "except", index)
             if hole is not None and (not whole.covers(hole) or hole == whole):
                 view.wrong(f"except {text} must be strictly inside the cidr {whole}", "except", index)
             elif hole is not None:
-                holes.append(hole)
-        return without(tuple(holes), in_blocks((whole,), self.profile, view.at()))
+                own = self.certainly(view, given, lambda found: InBlocks((found,)), "except", index)
+                if text == given:
+                    holes.append(hole)
+                else:
+                    open_holes.append(Not(own))
+        return without(tuple(holes), All((inside, *open_holes)) if open_holes else inside)
+
+    def certainly(self, view: View, text: str, blocks: Callable[[Prefix], Peer], *path: str | int) -> Peer:
+        """A test of a block; one with leading zeros means it by the API server, while network systems refuse it or read octal numbers."""
+        decimal = as_decimal(text)
+        if decimal == text:
+            return blocks(cidr(text))
+        told = f"{text} has leading zeros: an API server takes it for {decimal}, other programs refuse it or read octal numbers; {STRICT}"
+        self.advice.append(Complaint(view.at(*path), told))
+        meant = [blocks(found) for found in (cidr(decimal), as_octal(text)) if found is not None]
+        return All((AnyOf(tuple(meant)), Opaque(f"what the network system makes of {text}", view.at(*path))))
 
     def traffic(self, rule: View) -> Traffic:
         """The ports of a rule; none given means all traffic."""
