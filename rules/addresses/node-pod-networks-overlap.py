@@ -1,7 +1,7 @@
 """Two nodes have the same pod network, or parts of one.
 
 ## What it finds
-`spec.podCIDRs` of two Nodes that overlap; `FLANNEL_SUBNET` in `/run/flannel/subnet.env` of two nodes that overlap, or that is not the Node's pod network.
+`spec.podCIDRs` of two Nodes, or `spec.ipam.podCIDRs` of two CiliumNodes, that overlap; where nothing is stated, the networks of pods' bridges (`cni0`) on two nodes; `FLANNEL_SUBNET` in `/run/flannel/subnet.env` of two nodes that overlap, or that is not the Node's pod network.
 
 ## Why it matters
 Both nodes give out the same addresses, and the other nodes can send to only one of them: half of the traffic is lost.
@@ -18,19 +18,21 @@ flannel-io/flannel#1224, #1550, coreos/bugs#2223.
 
 from collections.abc import Iterator
 
-from analyzer.query.plan import node_of, prefix
+from analyzer.query.networks_of_nodes import of_nodes
+from analyzer.query.plan import OnLink, node_of, on_link, prefix
+from analyzer.query.pod_devices import BRIDGES
 from analyzer.rule import Finding, Network, Prefix, Rule, Severity, Span
 
 REMEDY = "let one of the nodes join the cluster anew, without its old subnet.env and bridge"
 
 
 def check(network: Network) -> Iterator[Finding]:
-    stated = [
-        (item, node.place("spec", "podCIDRs", index), f"Node {node.name}")
-        for node in network.cluster.nodes.values()
-        for index, item in enumerate(node.pod_cidrs)
-    ]
+    stated = [(item.prefix, item.at, item.said) for item in of_nodes(network, blocks=False)]
     files = list(subnet_files(network))
+    if not stated and not files:
+        yield from overlaps(
+            [(item.prefix, item.at, f"{item.interface.device} on {item.interface.scope}") for item in bridges(network)]
+        )
     yield from overlaps(stated)
     yield from overlaps([(item, at, f"subnet.env of {node}") for item, at, node in files])
     for item, at, name in files:
@@ -43,6 +45,11 @@ def check(network: Network) -> Iterator[Finding]:
                 related=[(node.place("spec", "podCIDRs", 0), f"{mine[0]}")],
                 help=f"on {name}: remove /run/flannel/subnet.env and the pods' bridge, restart flannel and recreate the pods",
             )
+
+
+def bridges(network: Network) -> list[OnLink]:
+    """The networks of the nodes' bridges for pods."""
+    return [item for item in on_link(network) if item.interface.device in BRIDGES]
 
 
 def subnet_files(network: Network) -> Iterator[tuple[Prefix, Span, str]]:

@@ -19,22 +19,23 @@ projectcalico/calico#3246, #3635, #1578. The blackhole of a node's own block alo
 
 from collections.abc import Iterator
 
+from analyzer.query.plan import captured_name, running_pods
 from analyzer.query.state import main_route, roots
-from analyzer.rule import Finding, Network, Rule, Severity
+from analyzer.rule import Address, Finding, Network, Rule, Severity
 
 DISCARDING = frozenset({"blackhole", "unreachable", "prohibit"})
 
 
 def check(network: Network) -> Iterator[Finding]:
-    pods = [(item, address) for item in network.attachments if item.scope.namespace for address in item.addresses]
+    pods = list(placed(network))
     for root in roots(network):
         if not any(route.kind in DISCARDING for route in root.routes.get(4, {}).get(254, ())):
             continue
         hidden: dict[object, list[str]] = {}
-        for pod, address in pods:
+        for name, node, address in pods:
             route = main_route(root, address)
-            if pod.scope.node != root.scope.node and route is not None and route.kind in DISCARDING:
-                hidden.setdefault(route, []).append(f"{pod.name} ({address} on {pod.scope.node})")
+            if node != root.scope.node and route is not None and route.kind in DISCARDING:
+                hidden.setdefault(route, []).append(f"{name} ({address} on {node})")
         for route in root.routes.get(4, {}).get(254, ()):
             if names := hidden.get(route):
                 yield RULE.finding(
@@ -42,6 +43,19 @@ def check(network: Network) -> Iterator[Finding]:
                     f"{root.scope.node} discards packets to {len(names)} pod{'s' * (len(names) > 1)} of other nodes: {', '.join(names[:3])}",
                     help=f"on {root.scope.node}: add the route to the pod's address via its node",
                 )
+
+
+def placed(network: Network) -> Iterator[tuple[str, str, Address]]:
+    """The pods with their nodes and addresses: those whose namespaces were captured, then those of which only the object is known."""
+    seen = set()
+    for item in network.attachments:
+        if item.scope.namespace:
+            seen.add(item.name)
+            yield from ((item.name, item.scope.node, address) for address in item.addresses)
+    for pod in running_pods(network):
+        name = f"{pod.namespace}/{pod.name}"
+        if pod.node and name not in seen:
+            yield from ((name, captured_name(network, pod.node), address) for address in pod.addresses)
 
 
 RULE = Rule("blackhole-hides-pods", Severity.ERROR, __doc__, check)

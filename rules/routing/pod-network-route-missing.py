@@ -1,7 +1,7 @@
 """A node has no route to another node's pod network.
 
 ## What it finds
-On clusters that route one pod network per node (`Node.spec.podCIDRs`), a node whose main table leads to a peer's pod network only by the default
+On clusters that route one pod network per node (`Node.spec.podCIDRs`, `CiliumNode` `spec.ipam.podCIDRs`), a node whose main table leads to a peer's pod network only by the default
 route, or not at all, while it has routes of its own to other peers' networks.
 
 ## Why it matters
@@ -20,39 +20,47 @@ cilium/cilium#26588, cloudnativelabs/kube-router#972, projectcalico/calico#8751;
 
 from collections.abc import Iterator
 
-from analyzer.query.plan import NodeFact
+from analyzer.query.networks_of_nodes import NodeNetwork, of_nodes
+from analyzer.query.plan import captured_name
 from analyzer.query.state import main_route, root_of
 from analyzer.rule import Address, Finding, Namespace, Network, Prefix, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
-    nodes = network.cluster.nodes
-    known = [root for name in sorted(nodes) if (root := root_of(network, name)) is not None]
-    by_node = any(
-        specific(root, prefix) for root in known for peer in nodes if peer != root.scope.node for prefix in four(nodes[peer])
-    )
-    for name in sorted(nodes) if by_node else ():
-        root = root_of(network, name)
-        if root is None or "ip-route/4" in root.missing:
-            continue
-        others = [(peer, prefix) for peer in sorted(nodes) if peer != name for prefix in four(nodes[peer])]
-        lost = [(peer, prefix) for peer, prefix in others if not specific(root, prefix)]
-        kept = [route for peer, found in others if (peer, found) not in lost and (route := main_route(root, first(found)))]
-        own = any(specific(root, prefix) for prefix in four(nodes[name]))
-        routes = kept or (list(root.routes.get(4, {}).get(254, ())) if own else [])
-        for peer, prefix in lost if routes else ():
-            node = nodes[peer]
-            yield RULE.finding(
-                routes[0].at,
-                f"{name} has no route to {prefix}, the pod network of {peer}",
-                related=[(node.place("spec", "podCIDRs", 0), f"{peer} has {prefix}")],
-                help=f"on {name}: add the route to {prefix} as for the other nodes",
-                certain=not root.gaps.get("ip-route"),
-            )
+    every = of_nodes(network, blocks=False)
+    for family in (4, 6):
+        mine = [item for item in every if item.prefix.family == family]
+        names = sorted({item.node for item in mine} | (set(network.cluster.nodes) if mine else set()))
+        known = {name: root for name in names if (root := root_of(network, captured_name(network, name))) is not None}
+        by_node = direct(network) or any(
+            specific(root, item.prefix) for name, root in known.items() for item in mine if item.node != name
+        )
+        for name, root in known.items() if by_node else ():
+            if f"ip-route/{family}" not in root.missing:
+                yield from of_node(root, name, mine, family)
 
 
-def four(node: NodeFact) -> list[Prefix]:
-    return [prefix for prefix in node.pod_cidrs if prefix.family == 4]
+def of_node(root: Namespace, name: str, networks: list[NodeNetwork], family: int) -> Iterator[Finding]:
+    """The networks of other nodes that the node has no route to, while it has routes to others, or to its own."""
+    found = [(item, main_route(root, first(item.prefix))) for item in networks if item.node != name]
+    lost = [item for item, route in found if route is None or not route.destination.length]
+    kept = [route for _, route in found if route is not None and route.destination.length]
+    own = any(specific(root, item.prefix) for item in networks if item.node == name)
+    routes = kept or (list(root.routes.get(family, {}).get(254, ())) if own else [])
+    for item in lost if routes else ():
+        yield RULE.finding(
+            routes[0].at,
+            f"{name} has no route to {item.prefix}, the pod network of {item.node}",
+            related=[(item.at, f"{item.node} has {item.prefix}")],
+            help=f"on {name}: add the route to {item.prefix} as for the other nodes",
+            certain=not root.gaps.get("ip-route"),
+        )
+
+
+def direct(network: Network) -> bool:
+    """Whether Cilium is told to give every node a route to every other one (auto-direct-node-routes)."""
+    maps = (fact for (_, name), fact in network.cluster.config_maps.items() if name == "cilium-config")
+    return any((found := fact.data.get("auto-direct-node-routes")) is not None and found.value.strip() == "true" for fact in maps)
 
 
 def first(prefix: Prefix) -> Address:

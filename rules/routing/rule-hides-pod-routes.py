@@ -25,7 +25,9 @@ from analyzer.rule import Finding, Namespace, Network, Rule, Severity
 
 def check(network: Network) -> Iterator[Finding]:
     for root in roots(network):
-        own = {fact.address for fact in root.addresses}
+        own = {fact.address for fact in root.addresses} | {
+            route.source for routes in root.routes.get(4, {}).values() for route in routes if route.source is not None
+        }
         for rule in root.rules.get(4, ()):
             source = rule.source
             if (
