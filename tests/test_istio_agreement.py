@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+from analyzer.api import load
 from analyzer.policy.decision import decide
 from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.factors import factors
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
+from analyzer.solve.packet import Fate
 from tests.naive_istio import ROOT, Cluster, End, verdict
 from tests.naive_policy import NO, YES
 from tests.policies import compiled, outside, policies_of
@@ -158,3 +162,27 @@ def test_policies_of_a_mesh_decide_as_the_plain_reading_says(block: int) -> None
                     assert compiled(read, known, one, other, flow) is found, about
                     counts[str(wanted)] += 1
     assert min(counts[word] for word in ("True", "False", "None")) > 5, counts
+
+
+def test_what_denies_for_sure_is_named_where_an_external_authorizer_is_asked_before(tmp_path: Path) -> None:
+    """CUSTOM is open, since nobody here knows what the authorizer says; a DENY behind it decides all the same, and is the reason."""
+    pod = {"nodeName": "x", "containers": [{"name": "istio-proxy", "image": "x"}]}
+    items: list[dict[str, object]] = [
+        {
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "n1", "labels": {"app": name}},
+            "spec": pod, "status": {"podIP": f"10.0.0.{number}", "podIPs": [{"ip": f"10.0.0.{number}"}]},
+        }
+        for number, name in enumerate("ab", 1)
+    ]  # fmt: skip
+    for name, more in (("asked", {"action": "CUSTOM", "provider": {"name": "far"}}), ("never", {"action": "DENY"})):
+        spec = {"selector": {"matchLabels": {"app": "b"}}, "rules": [{"to": [{"operation": {"ports": ["80"]}}]}], **more}
+        kind = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy"}
+        items.append({**kind, "metadata": {"name": name, "namespace": "n1"}, "spec": spec})
+    (tmp_path / "all.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    told = load(tmp_path).trace("n1/a", "n1/b", port=80)
+    assert told.fate is Fate.UNREACHABLE
+    assert [one.reason for one in told.outcomes] == ["ingress of AuthorizationPolicy n1/never denies it"]
+    (tmp_path / "all.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items[:-1]}))
+    told = load(tmp_path).trace("n1/a", "n1/b", port=80)
+    assert told.fate is Fate.UNKNOWN
+    assert "what the external authorizer says" in told.outcomes[0].reason

@@ -158,12 +158,14 @@ def nearly(decision: Decision) -> Iterator[Line]:
 
 
 def deciding(decision: Decision, direction: Direction) -> list[Step]:
-    """The steps that decide in a direction: where the flow is denied only those that deny it, where it is admitted those that admit it."""
+    """The steps that decide in a direction: where the flow is denied only those that deny it, where it is admitted those that admit it; of them those
+    that do so for sure, where there are any."""
     steps = [step for step in decision.steps if step.direction is direction and step.action is not Action.PASS]
     if decision.admitted is None:
         return [step for step in steps if step.rule is not None or step.action is Action.DENY]
     wanted = Action.ALLOW if decision.admitted else Action.DENY
-    return [step for step in steps if step.action is wanted and (step.policy is not None or wanted is Action.DENY)]
+    found = [step for step in steps if step.action is wanted and (step.policy is not None or wanted is Action.DENY)]
+    return [step for step in found if step.certain] or found
 
 
 def explained(policies: PolicySet, subject: Entity, family: int, step: Step) -> tuple[str, list[Line]]:
