@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from analyzer.policy.terms import opaque_in
 from analyzer.policy.tiers import Direction, Plane
 from analyzer.source import Source
 
+READERS = Path(__file__).parent.parent / "analyzer" / "policy"
 PAGE = (Path(__file__).parent.parent / "docs" / "policy-fields.md").read_text()
 ROW = re.compile(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 Object = dict[str, Any]
@@ -112,6 +115,7 @@ CASES: dict[tuple[str, str], tuple[list[Object], tuple[str | int, ...], Any]] = 
     ("UserDefinedNetwork", "`layer2.mtu`"): ([NETWORK], ("spec", "layer2", "mtu"), 1400),
     ("security group (JSON)", "`GroupName`"): ([GROUP, AMAZON], ("GroupName",), "web"),
     ("security group (JSON)", "`Tags`"): ([GROUP, AMAZON], ("Tags",), [{"Key": "a", "Value": "b"}]),
+    ("Istio AuthorizationPolicy", "`provider`"): ([ISTIO], ("spec", "provider"), {"name": "p"}),
     ("Istio PeerAuthentication", "`mtls.mode: UNSET`"): ([PEERS], ("spec", "mtls"), {"mode": "UNSET"}),
     ("CiliumNetworkPolicy", "`ingress.toPorts.rules.http`"): ([CILIUM], (*RULE, "toPorts", 0, "rules"), {"http": [{"method": "GET"}]}),
     ("CiliumNetworkPolicy", "`ingress.toPorts.terminatingTLS`"): ([CILIUM], (*RULE, "toPorts", 0, "terminatingTLS"), {"secret": {"name": "s"}}),
@@ -190,6 +194,37 @@ def rules(found: tuple[Plane, ...]) -> list[Any]:
     policies = [policy for plane in found for tier in plane.tiers for policy in tier.policies]
     sides = [side for policy in policies for way in Direction if (side := policy.direction(way)) is not None]
     return [rule for side in sides for rule in side.rules]
+
+
+def literals(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """The texts in a part of a program, each with its identity."""
+    for item in ast.walk(node):
+        if isinstance(item, ast.Constant) and isinstance(item.value, str):
+            yield id(item), item.value
+
+
+def accepted_in(tree: ast.AST) -> Iterator[ast.AST]:
+    """Where a reader lists the fields that it takes."""
+    for item in ast.walk(tree):
+        match item:
+            case ast.Call(func=ast.Name(id="unknown_fields" | "ignored_fields"), args=[_, known, *_]):
+                yield known
+            case ast.Assign(targets=[ast.Name(id=name)], value=known) if name.endswith("FIELDS"):
+                yield known
+
+
+def test_every_field_that_is_taken_is_looked_at_or_on_the_page() -> None:
+    """A field that only a list of known fields names has no meaning."""
+    taken: set[str] = set()
+    read: set[str] = set()
+    for path in sorted(READERS.rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        lists = dict(pair for known in accepted_in(tree) for pair in literals(known))
+        taken |= set(lists.values())
+        read |= {text for number, text in literals(tree) if number not in lists}
+    assert len(taken) > 75
+    on_page = {word for name in re.findall(r"`([^`]+)`", PAGE) for word in re.split(r"[.: ]+", name)}
+    assert taken - read - on_page == set()
 
 
 def test_the_page_has_a_case_for_each_row() -> None:
