@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from analyzer.addresses import Address
 from analyzer.model.network import Namespace, Network
+from analyzer.query.alike.sources import node_sendings
 from analyzer.query.choosing import Sending, groupable, sendings, unfamiliar
 from analyzer.query.flows import Aim, Sender
 from analyzer.query.parties import Party
@@ -96,11 +97,24 @@ def node_groups(
     """The nodes with each of the sources that their routes choose, to the targets."""
     holders = {value: frozenset(party.scope for party in found) for value, found in targets.items()}
     names = {value: tuple(party.name for party in found) for value, found in targets.items()}
+    senders = tuple(parties)
+    found = node_sendings(network, senders, targets)
+    return grouped(
+        network,
+        map(of_node, each_by_itself(network, senders, targets) if found is None else found),
+        made(holders),
+        names,
+        targets,
+    )
+
+
+def each_by_itself(network: Network, parties: Iterable[Party], targets: Mapping[int, tuple[Party, ...]]) -> list[Sending]:
+    """What each node sends from to others."""
     found: list[Sending] = []
     for party in parties:
         others = [value for value, held in targets.items() if all(one.scope != party.scope for one in held)]
-        found += (of_node(one) for one in sendings(network, (party,), addresses_of(others), others) if one.destinations)
-    return grouped(network, found, made(holders), names, targets)
+        found += (one for one in sendings(network, (party,), addresses_of(others), others) if one.destinations)
+    return found
 
 
 def of_node(one: Sending) -> Sending:

@@ -13,6 +13,8 @@ from analyzer.model.network import Network
 from analyzer.policy.tiers import Policy
 from analyzer.query.admission import Admission
 from analyzer.query.agreement import contradiction
+from analyzer.query.alike.exploring import explored
+from analyzer.query.alike.thinning import thinned
 from analyzer.query.causes import Broken
 from analyzer.query.choosing import place
 from analyzer.query.encapsulated import closed
@@ -24,7 +26,6 @@ from analyzer.query.flows import (
     Aim,
     Lost,
     Sender,
-    analyse,
     origin,
     spelled,
 )
@@ -91,6 +92,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
     reach = Reach()
     begin = program.start_unbound if group.unbound else program.start
     admission = admission_of(network, group.aims[0].family)
+    few = thinned(network, group) if admission is None else None
     if any(aim.protocols == single(UDP) and aim.translated is None for aim in group.aims) and (words := closed(network).words):
         reach.assumptions[words] = None
     reach.pairs = 0 if group.unbound else pairs_asked(group)
@@ -99,10 +101,9 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         if reach.rules > (most := max(BUDGET, EACH * len(group.senders))):
             reach.doubts[f"what {group.senders[0].scope.node} and others send was not decided: more than {most} tests"] = None
             break
-        found = analyse(program, program.start, aim, group.senders, dead, begin)
-        reach.assumptions.update(dict.fromkeys(program.assumptions_at(found.points)))
+        found = explored(program, group, aim, dead, begin, few)
         reach.assumptions.update(found.assumptions)
-        reach.rules += found.count.rules
+        reach.rules += found.rules
         settle(Deciding(network, group, aim, admission, reach), [*found.lost, *unrecognised(network, group, found.delivered)])
         if admission is not None and between_pods(group):
             admitted(Deciding(network, group, aim, admission, reach), found.delivered)
@@ -112,7 +113,8 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
     if not (reach.failures or reach.doubts or reach.left):
         cut = partial(parted, admission, group)
         wanted_of = partial(asked_of_z3, network, admission, group) if admission is not None and not group.pods else None
-        wrong = contradiction(program, group.aims, group.senders, cut, group.unbound, wanted_of)
+        some = group.senders if few is None else few.senders
+        wrong = contradiction(program, group.aims, some, cut, group.unbound, wanted_of)
         reach.doubts.update({wrong: None} if wrong else {})
     reach.failures.sort(key=lambda item: item.kind == ADMITTED and item.shown is not None and item.shown.packet.protocol != TCP)
     return reach

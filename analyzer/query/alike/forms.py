@@ -1,0 +1,181 @@
+"""Records with owners in place of what belongs to them: equal forms of two nodes or pods say the same of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import lru_cache
+
+from analyzer.addresses import WIDTH, Address, Prefix
+from analyzer.facts.matches import (
+    AddressMatch,
+    AddressTypeMatch,
+    ConntrackMatch,
+    FragmentMatch,
+    IcmpMatch,
+    InterfaceMatch,
+    LengthMatch,
+    MarkMatch,
+    PortMatch,
+    ProtocolMatch,
+    ReversePathMatch,
+    Side,
+    StatisticMatch,
+    TcpFlagsMatch,
+    TimeToLiveMatch,
+)
+from analyzer.facts.netfilter import (
+    CopyMark,
+    Jump,
+    Masquerade,
+    NfRule,
+    NoTrack,
+    Pass,
+    Reject,
+    SetMark,
+    SetTimeToLive,
+    Translate,
+    Verdict,
+)
+from analyzer.facts.system import SysctlFact
+from analyzer.query.alike.identities import Identities, Owned
+from analyzer.source import Scope
+
+PLAIN = (
+    AddressMatch,
+    AddressTypeMatch,
+    ConntrackMatch,
+    FragmentMatch,
+    IcmpMatch,
+    InterfaceMatch,
+    LengthMatch,
+    MarkMatch,
+    PortMatch,
+    ProtocolMatch,
+    ReversePathMatch,
+    StatisticMatch,
+    TcpFlagsMatch,
+    TimeToLiveMatch,
+)
+ENDS = (CopyMark, Jump, Masquerade, NoTrack, Pass, Reject, SetMark, SetTimeToLive, Verdict)
+HIDDEN = frozenset(
+    {"at", "scope", "order", "index", "peer_index", "netnsid", "netns_name", "alias", "alternative_names", "promiscuity"}
+)
+Form = object
+
+
+class Untold(Exception):
+    """Something whose owners cannot be told: nothing is taken to be alike."""
+
+
+@lru_cache(maxsize=256)
+def shown(kind: type) -> tuple[str, ...]:
+    """The fields of a record that say something of packets."""
+    return tuple(item.name for item in fields(kind) if item.name not in HIDDEN)
+
+
+@dataclass(slots=True)
+class Writer:
+    """Writes the forms of one namespace's records: what is its own, and its node's, by role; all else by the order in which others are met.
+    ``others`` are those of the record that was written last; ``wide`` and ``wild`` the networks and beginnings of names that are nobody's own."""
+
+    known: Identities
+    own: Scope
+    wide: set[Prefix] = field(default_factory=set)
+    wild: set[str] = field(default_factory=set)
+    others: list[Scope] = field(default_factory=list)
+
+    def record(self, value: object) -> Form:
+        """The form of one record, and in ``others`` whom it speaks of."""
+        self.others = []
+        return self.form(value)
+
+    def owned(self, item: Owned) -> Form:
+        """What belongs to somebody, by role."""
+        scope, role = item
+        if scope == self.own:
+            return ("own", role)
+        if scope == Scope(self.own.node):
+            return ("home", role)
+        if scope not in self.others:
+            self.others.append(scope)
+        return ("other", self.others.index(scope), role)
+
+    def form(self, value: object) -> Form:
+        """The form of any value of a record."""
+        match value:
+            case Address():
+                item = self.known.addresses.get(value)
+                return value if item is None else self.owned(item)
+            case Prefix():
+                return self.network(value)
+            case str():
+                item = self.known.devices.get(self.own, {}).get(value)
+                return value if item is None else self.owned(item)
+            case tuple():
+                return tuple(map(self.form, value))
+            case Mapping():
+                return tuple((self.form(key), self.form(item)) for key, item in value.items())
+            case SysctlFact(key=key):
+                return (tuple(self.form(part.replace("/", ".")) for part in key.split(".")), value.value)
+            case AddressMatch():
+                return self.address_match(value)
+            case NfRule():
+                return self.rule(value)
+            case _ if is_dataclass(value) and not isinstance(value, type):
+                return (type(value).__name__, *(self.part(name, getattr(value, name)) for name in shown(type(value))))
+            case _:
+                return value
+
+    def part(self, name: str, value: object) -> Form:
+        """The form of a field: numbers that are MACs belong to somebody."""
+        if name != "mac" or not isinstance(value, int):
+            return self.form(value)
+        item = self.known.macs.get(value)
+        return value if item is None else self.owned(item)
+
+    def network(self, value: Prefix) -> Form:
+        """The form of a network."""
+        item = self.known.network_of(value)
+        if item is not None:
+            return self.owned(item)
+        if value.length < WIDTH[value.family]:
+            self.wide.add(value)
+        return value
+
+    def rule(self, rule: NfRule) -> Form:
+        """The form of a rule of iptables."""
+        if not all(isinstance(match, PLAIN) and told(match) for match in rule.matches):
+            raise Untold
+        for match in rule.matches:
+            if isinstance(match, InterfaceMatch) and match.wildcard:
+                self.wild.add(match.name)
+        return (tuple(map(self.form, rule.matches)), self.target(rule))
+
+    def target(self, rule: NfRule) -> Form:
+        """The form of a rule's target."""
+        match rule.target:
+            case Jump() | Verdict():
+                return rule.target
+            case Translate(side=Side.SOURCE, addresses=(low, high)) if low == high:
+                families = [match.family for match in rule.matches if isinstance(match, AddressMatch)]
+                if not families:
+                    raise Untold
+                return ("SNAT", self.form(Address(families[0], low)), rule.target.ports)
+            case target if isinstance(target, ENDS):
+                return target
+            case _:
+                raise Untold
+
+    def address_match(self, match: AddressMatch) -> Form:
+        """The form of a test of an address."""
+        width = WIDTH[match.family]
+        holes = ~match.mask & ((1 << width) - 1)
+        if holes & (holes + 1):
+            raise Untold
+        return (match.side, match.negated, self.network(Prefix(match.family, match.value, width - holes.bit_length())))
+
+
+def told(match: object) -> bool:
+    """Whether a test speaks of no address beside those that forms show."""
+    return not isinstance(match, ConntrackMatch) or not match.addresses

@@ -1,0 +1,242 @@
+"""A group of flows by a few of its senders and receivers, and what fails among these said of all that are alike.
+
+Two pairs are alike where their ends are of the same kinds, and are on one node, or on two, in both. What happens to the packets of one pair happens to those of every
+other that is like it, since nothing else in the network tells them apart (``kinds.py``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+from analyzer.model.gaps import ignored
+from analyzer.model.namespaces import by_default
+from analyzer.model.network import Network
+from analyzer.query.alike.ends import APART, BESIDE, SELF, End, by_end, end_of, ranges
+from analyzer.query.alike.kinds import Kinds, kinds
+from analyzer.query.flows import SEEN_DESTINATION, SEEN_SOURCE, UNKNOWN, Lost, Sender, asked, origin, senders_of, spelled
+from analyzer.query.grouping import Group
+from analyzer.ranges import Ranges, difference, intersection, normalised, single
+from analyzer.solve.sets.joint import Joint
+from analyzer.solve.sets.regions import State, entered, narrowed, values_of, variables
+from analyzer.solve.states import FIELDS
+from analyzer.source import Scope
+from analyzer.transfer.ir import Field
+
+ENOUGH = 2
+"""The group is thinned where that leaves at most one of so many senders."""
+WORD = re.compile(r"[^\s:,()]+")
+REQUEST = tuple(name.value for name in (Field.PROTOCOL, Field.SOURCE_PORT, Field.DESTINATION_PORT))
+TRANSLATED = (SEEN_SOURCE, SEEN_DESTINATION)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pairs that are alike: the kinds of both ends, and whether they are one, on one node, or on two."""
+
+    source: End
+    target: End
+    apart: int
+
+
+@dataclass(slots=True)
+class Thin:
+    """A group by a few, and what is like them. ``ends`` is the kind of each end by address."""
+
+    network: Network
+    kinds: Kinds
+    senders: tuple[Sender, ...]
+    ends: dict[int, tuple[End, Scope]]
+    senders_of: dict[End, dict[Scope, list[int]]]
+    targets_of: dict[End, dict[Scope, list[int]]]
+    order: tuple[Scope, ...]
+    rows: dict[Pairs, tuple[tuple[Ranges, Ranges], ...]] = field(default_factory=dict)
+
+
+def thinned(network: Network, group: Group) -> Thin | None:
+    """The group by a few of its ends; None where not all ends can be told, or that would not make it smaller."""
+    if group.unfamiliar or group.unbound or not group.pods or any(aim.translated is not None for aim in group.aims):
+        return None
+    found = kinds(network)
+    if found is None or len(found.few) * ENOUGH > len(found.of):
+        return None
+    family = group.aims[0].family
+    ends: dict[int, tuple[End, Scope]] = {}
+    for value, parties in (*group.sources.items(), *group.pods.items()):
+        end = end_of(found, family, value, parties)
+        if end is None:
+            return None
+        ends[value] = (end, parties[0].scope)
+    few = normalised((value, value) for value in group.pods if ends[value][1] in found.few)
+    senders = tuple(
+        sender._replace(destinations=wanted)
+        for sender in group.senders
+        if sender.scope in found.few and (wanted := intersection(sender.destinations, few))
+    )
+    order = tuple(in_order(group))
+    return Thin(network, found, senders, ends, by_end(ends, group.sources), by_end(ends, group.pods), order)
+
+
+def in_order(group: Group) -> Iterator[Scope]:
+    """Everybody as their packets go: who sends, the nodes, and who receives, node by node."""
+    homes = dict.fromkeys(Scope(one.scope.node) for one in group.senders)
+    ranks = {home: place for place, home in enumerate(homes)}
+    targets = {
+        parties[0].scope: (ranks.get(Scope(parties[0].scope.node), len(ranks)), value) for value, parties in group.pods.items()
+    }
+    ordered = sorted(targets, key=targets.__getitem__)
+    return iter(dict.fromkeys((*(one.scope for one in group.senders), *homes, *(Scope(one.node) for one in ordered), *ordered)))
+
+
+def spread(thin: Thin, lost: Sequence[Lost]) -> list[Lost] | None:
+    """What is lost, of all that are like those who were asked about; None where that cannot be said."""
+    if any(item.kind == UNKNOWN or item.state.answers for item in lost):
+        return None
+    seen: set[object] = set()
+    found = []
+    for item in lost:
+        state = widened(thin, item, seen)
+        if state is None:
+            return None
+        found += [item._replace(state=part) for part in apart(thin, item, state)] if state.joints else []
+    return found
+
+
+def apart(thin: Thin, item: Lost, state: State) -> list[State]:
+    """A set of packets by the places that decide: each pod where one does, and where packets arrive each node that has them."""
+    source, target = state.joints[-1].names[:2]
+    found = by_home(thin, state, target) if item.kind in TRANSLATED else [state]
+    for name, values in ((source, senders_of(item.state)), (target, asked(item.state))):
+        if any(decides(thin, item, thin.ends[value][1]) for value in spelled(values)):
+            found = [
+                one for part in found for value in spelled(values_of(part, name)) if (one := narrowed(part, name, single(value)))
+            ]
+    return found
+
+
+def decides(thin: Thin, item: Lost, scope: Scope) -> bool:
+    """Whether something is decided in a pod."""
+    if not scope.namespace:
+        return False
+    place = thin.network.sources.get(item.at.path) if item.at is not None else None
+    return (place is not None and place.scope == scope) or str(scope) in WORD.findall(item.reason)
+
+
+def by_home(thin: Thin, state: State, name: str) -> list[State]:
+    """A set of packets, apart by the node of a variable's values."""
+    homes: dict[Scope, list[int]] = {}
+    for value in spelled(values_of(state, name)):
+        homes.setdefault(Scope(thin.ends[value][1].node), []).append(value)
+    return [part for values in homes.values() if (part := narrowed(state, name, ranges(values)))]
+
+
+def widened(thin: Thin, item: Lost, seen: set[object]) -> State | None:
+    """The packets of a set and all that are like them, but for those that were seen; without rows where these are all."""
+    state = item.state
+    source, target = origin(state, Field.SOURCE), origin(state, Field.DESTINATION)
+    held = variables(state)
+    if not isinstance(source, str) or not isinstance(target, str) or source not in held or target not in held:
+        return None
+    together = [joint for joint in state.joints if source in joint.names or target in joint.names]
+    beside = tuple(name for joint in together for name in joint.names if name in REQUEST)
+    joint = entered(state, (source, target, *beside)).joints[-1]
+    places = [joint.names.index(name) for name in (source, target, *beside)]
+    differ = any(not pair.equal and {pair.left, pair.right} == {source, target} for pair in state.together)
+    others = tuple(sorted((name, ranges) for name, ranges in state.region.items() if name in REQUEST))
+    rows: dict[tuple[Ranges, ...], None] = {}
+    for own in dict.fromkeys(tuple(row[place] for place in places) for row in joint.rows):
+        for pairs in alike(thin, own[0], own[1], differ):
+            key = (item.kind, pairs, own[2:], others)
+            if key not in seen:
+                seen.add(key)
+                rows.update(dict.fromkeys((*pair, *own[2:]) for pair in every(thin, pairs)))
+    names = {name for one in together for name in one.names} | {source, target}
+    region = {name: ranges for name, ranges in state.region.items() if name not in names}
+    left = tuple(one for one in state.joints if one not in together)
+    joints = (*left, Joint((source, target, *beside), tuple(rows))) if rows else ()
+    kept = tuple(pair for pair in state.together if pair.equal)
+    return State(region, (0,) * len(FIELDS), together=kept, fresh=state.fresh, joints=joints)
+
+
+def alike(thin: Thin, sources: Ranges, targets: Ranges, differ: bool) -> Iterator[Pairs]:
+    """The kinds of the pairs of some addresses."""
+    found: dict[Pairs, None] = {}
+    for one, other in product(spelled(sources), spelled(targets)):
+        (source, own), (target, its) = thin.ends[one], thin.ends[other]
+        if own == its and one == other and differ:
+            continue
+        apart = SELF if own == its else BESIDE if own.node == its.node else APART
+        found[Pairs(source, target, apart)] = None
+    return iter(found)
+
+
+def every(thin: Thin, pairs: Pairs) -> tuple[tuple[Ranges, Ranges], ...]:
+    """All pairs of addresses of some kinds."""
+    if pairs not in thin.rows:
+        thin.rows[pairs] = tuple(all_of(thin, pairs))
+    return thin.rows[pairs]
+
+
+def all_of(thin: Thin, pairs: Pairs) -> Iterator[tuple[Ranges, Ranges]]:
+    """``every``, worked out: as products of ranges."""
+    senders, targets = thin.senders_of[pairs.source], thin.targets_of[pairs.target]
+    if pairs.apart == APART:
+        everybody = ranges(value for values in targets.values() for value in values)
+        if pairs.source[0] != pairs.target[0]:
+            yield ranges(value for values in senders.values() for value in values), everybody
+            return
+        for node, values in senders.items():
+            others = difference(everybody, ranges(targets.get(node, ())))
+            if others:
+                yield ranges(values), others
+        return
+    for node, values in senders.items():
+        for value in values:
+            own = [
+                other for other in targets.get(node, ()) if (thin.ends[other][1] == thin.ends[value][1]) == (pairs.apart == SELF)
+            ]
+            if own:
+                yield single(value), ranges(own)
+
+
+def granted(thin: Thin, texts: Iterable[str]) -> dict[str, None] | None:
+    """What is taken for granted of a few, said of all that are like them; None where a text speaks of one of them in another way."""
+    taken = dict.fromkeys(texts)
+    said = {text: (scope, key) for scope in sorted(thin.kinds.few) for key, text in told(thin.network, scope).items()}
+    of_all = {segment.assumption for segment in thin.network.segments}
+    whose: dict[tuple[str, bool], set[tuple[int, int]]] = {}
+    found: dict[str, None] = {}
+    for text in taken:
+        if text in said and uniform(thin, *said[text], taken):
+            scope, key = said[text]
+            whose.setdefault((key, bool(scope.namespace)), set()).add(kind_of(thin.kinds, scope))
+        elif text not in said and text not in of_all and any(str(scope) in WORD.findall(text) for scope in thin.kinds.few):
+            return None
+    for text in taken:
+        own, key = said.get(text, (None, ""))
+        some = whose.get((key, bool(own.namespace)), set()) if own is not None else set()
+        if own is None or kind_of(thin.kinds, own) not in some:
+            found[text] = None
+        elif text not in found:
+            like = [one for one in thin.order if bool(one.namespace) == bool(own.namespace) and kind_of(thin.kinds, one) in some]
+            found.update(dict.fromkeys(told(thin.network, one)[key] for one in like))
+    return found
+
+
+def uniform(thin: Thin, scope: Scope, key: str, taken: Mapping[str, None]) -> bool:
+    """Whether the same is taken for granted of all who stand for a kind."""
+    kind = kind_of(thin.kinds, scope)
+    return all(told(thin.network, one).get(key) in taken for one in thin.kinds.few if kind_of(thin.kinds, one) == kind)
+
+
+def kind_of(found: Kinds, scope: Scope) -> tuple[int, int]:
+    """The kinds of somebody's node and of itself."""
+    return found.of[Scope(scope.node)], found.of[scope]
+
+
+def told(network: Network, scope: Scope) -> dict[str, str]:
+    """What may be taken for granted of a namespace, by key."""
+    space = network.namespaces[scope]
+    return {**ignored(space), **by_default(space), **space.assumed}

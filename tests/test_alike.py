@@ -1,0 +1,222 @@
+"""What is decided by a few pods and nodes is what is decided pair by pair, whatever is wrong with some of them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import pytest
+
+from analyzer.model.network import Network
+from analyzer.pipeline import read_input
+from analyzer.query import reach
+from analyzer.query.alike.kinds import kinds
+from analyzer.query.causes import causes
+from analyzer.query.guarantees import Decided, decide
+from benchmarks.capture import Shape, mac, write
+from benchmarks.generate import changed
+
+FLOWS = (
+    "pod-to-pod",
+    "pod-to-pod-without-nat",
+    "node-to-pod",
+    "node-to-pod-without-nat",
+    "pod-to-node-without-nat",
+    "pod-sees-its-own-address",
+)
+NUMBERS = re.compile(r"[0-9./:-]+")
+
+
+class Harm(NamedTuple):
+    """Where a fault is to be: the folder of a node, and who it is about."""
+
+    root: Path
+    shape: Shape
+    node: int
+    other: int
+    random: Random
+
+
+Fault = Callable[[Harm], None]
+
+
+def without(text: str) -> Callable[[str], str]:
+    """Leaves out the lines with a text."""
+    return lambda line: "" if text in line else line
+
+
+def instead(old: str, new: str) -> Callable[[str], str]:
+    """Writes one text for another."""
+    return lambda line: line.replace(old, new)
+
+
+def no_route(at: Harm) -> None:
+    """A node has no route to another's pods."""
+    changed(at.root / "ip_route_show_table_all", without(f"{at.shape.subnet(at.other)}.0/24 via"))
+
+
+def wrong_route(at: Harm) -> None:
+    """A node's route to another's pods leads to a third."""
+    third = (at.other + 1) % at.shape.nodes
+    changed(
+        at.root / "ip_route_show_table_all",
+        instead(
+            f"{at.shape.subnet(at.other)}.0/24 via {at.shape.subnet(at.other)}.0",
+            f"{at.shape.subnet(at.other)}.0/24 via {at.shape.subnet(third)}.0",
+        ),
+    )
+
+
+def no_entry(at: Harm) -> None:
+    """A node's tunnel does not know where another is."""
+    changed(at.root / "bridge_fdb", without(f"dst {at.shape.node_address(at.other)} self permanent"))
+
+
+def wrong_entry(at: Harm) -> None:
+    """A node's tunnel sends to a third what is for another."""
+    third = (at.other + 1) % at.shape.nodes
+    changed(
+        at.root / "bridge_fdb", instead(f"dst {at.shape.node_address(at.other)} self", f"dst {at.shape.node_address(third)} self")
+    )
+
+
+def wrong_neighbour(at: Harm) -> None:
+    """A at.node takes another's tunnel end to have a MAC that nobody has."""
+    changed(at.root / "ip_neigh", instead(mac(2, at.other), "02:99:00:00:00:01"))
+
+
+def no_forwarding(at: Harm) -> None:
+    """A node does not forward."""
+    changed(at.root / "sysctl_net", instead("ip_forward = 1", "ip_forward = 0"))
+
+
+def strict(at: Harm) -> None:
+    """A node looks strictly at where packets come from."""
+    changed(at.root / "sysctl_net", instead("all.rp_filter = 0", "all.rp_filter = 1"))
+
+
+def dropping(at: Harm) -> None:
+    """A node drops what is from one pod of another, or from all."""
+    source = at.random.choice((f"{at.shape.pod_address(at.other, 0)}/32", f"{at.shape.subnet(at.other)}.0/24"))
+    changed(
+        at.root / "iptables-save",
+        instead("-A KUBE-FORWARD -m conntrack", f"-A KUBE-FORWARD -s {source} -j DROP\n-A KUBE-FORWARD -m conntrack"),
+    )
+
+
+def half(at: Harm) -> None:
+    """A node drops what is for the first half of a network, in which some pods are."""
+    changed(
+        at.root / "iptables-save",
+        instead(
+            "-A KUBE-FORWARD -m conntrack",
+            f"-A KUBE-FORWARD -d {at.shape.subnet(at.other)}.0/30 -j DROP\n-A KUBE-FORWARD -m conntrack",
+        ),
+    )
+
+
+def masqueraded(at: Harm) -> None:
+    """A node translates all that its pods send."""
+    changed(
+        at.root / "iptables-save",
+        instead("-j RETURN", "-j ACCEPT")
+        if at.random.random() < 0.5
+        else without('10.64.0.0/10 -m comment --comment "flanneld masq" -j RETURN'),
+    )
+
+
+def without_way(at: Harm) -> None:
+    """A pod has no default route."""
+    changed(
+        at.root / "netns" / f"default_p{at.node}-{at.random.randrange(at.shape.pods)}" / "ip_route_show_table_all",
+        without("default via"),
+    )
+
+
+def closed_port(at: Harm) -> None:
+    """A pod's end at the bridge does not send back to where it came from."""
+    changed(at.root / "ip_-d_addr", instead("hairpin on", "hairpin off"))
+
+
+def isolated(at: Harm) -> None:
+    """The ends of a node's pods do not reach each at.other."""
+    changed(at.root / "ip_-d_addr", instead("isolated off", "isolated on"))
+
+
+def same_address(at: Harm) -> None:
+    """A pod has the address of another of its at.node."""
+    one, two = at.random.sample(range(at.shape.pods), 2)
+    for name in ("ip_-d_addr", "ip_route_show_table_all"):
+        changed(
+            at.root / "netns" / f"default_p{at.node}-{one}" / name,
+            instead(at.shape.pod_address(at.node, one), at.shape.pod_address(at.node, two)),
+        )
+
+
+def learnt(at: Harm) -> None:
+    """A node knows the MAC of one of its pods, and may have it wrong."""
+    pod = at.random.randrange(at.shape.pods)
+    known = mac(5, at.node, pod) if at.random.random() < 0.5 else mac(5, at.node, (pod + 1) % at.shape.pods)
+    with (at.root / "ip_neigh").open("a") as file:
+        file.write(f"{at.shape.pod_address(at.node, pod)} dev cni0 lladdr {known} REACHABLE\n")
+
+
+FAULTS: tuple[Fault, ...] = (
+    no_route,
+    wrong_route,
+    no_entry,
+    wrong_entry,
+    wrong_neighbour,
+    no_forwarding,
+    strict,
+    dropping,
+    half,
+    masqueraded,
+    without_way,
+    closed_port,
+    isolated,
+    same_address,
+    learnt,
+)
+
+
+def harmed(folder: Path, seed: int) -> Network:
+    """A cluster with faults in some of its nodes."""
+    random = Random(seed)
+    shape = Shape(nodes=random.randrange(6, 10), pods=random.randrange(3, 5), services=3)
+    write(folder, shape)
+    for _ in range(random.randrange(4)):
+        node, other = random.sample(range(shape.nodes), 2)
+        random.choice(FAULTS)(Harm(folder / "nodes" / f"n{node}", shape, node, other, random))
+    return read_input((str(folder),)).network
+
+
+def amount(network: Network, found: Decided) -> tuple[object, ...]:
+    """What the answers come to: verdicts and counts, every broken pair with the place and kind of its reason, and the causes with their counts."""
+    said = [(item.id, item.verdict, item.scope, item.broken, item.checked, item.assumptions) for item in found.guarantees]
+    pairs = Counter((item.guarantee, item.source, item.target, NUMBERS.sub("", item.reason), item.at) for item in found.broken)
+    return said, pairs, sorted((item.at, item.pairs, item.guarantees) for item in causes(network, found.broken))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_few_stand_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """With faults here and there, the answers by a few are those by all pairs."""
+    network = harmed(tmp_path, seed)
+    by_few = amount(network, decide(network, only=FLOWS))
+    monkeypatch.setattr(reach, "thinned", lambda *_: None)
+    assert by_few == amount(network, decide(network, only=FLOWS))
+
+
+def test_nodes_without_faults_are_alike(tmp_path: Path) -> None:
+    """Healthy nodes are of one kind, their pods too; one with a fault is alone, and so is who it is about."""
+    shape = Shape(nodes=8, pods=3, services=3)
+    write(tmp_path, shape)
+    no_route(Harm(tmp_path / "nodes" / "n2", shape, 2, 5, Random(0)))
+    found = kinds(read_input((str(tmp_path),)).network)
+    assert found is not None
+    assert sorted(len(members) for members in found.nodes.values()) == [1, 1, 6]
+    assert len({found.of[pod] for members in found.pods.values() for pod in members}) == 1
