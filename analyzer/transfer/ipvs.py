@@ -243,7 +243,7 @@ def server_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         if route.kind != "unicast" or hop.device is None or hop.encap is not None:
             return End(Unknown(f"the route to {route.destination} of {scope} is none to a real server"), route.at)
         fits = sent(route.mtu, f"the route to {route.destination}", route.at)
-        via = towards(route, hop) if hop.via is not None else KEEP
+        via = towards(context, route, hop) if hop.via is not None else KEEP
         return seq(fits, Assign(Field.OUT_INTERFACE, context.names.number(hop.device), route.at), via, End(Return(), route.at))
 
     nothing = drop(f"{scope} has no route to the real server")

@@ -17,6 +17,7 @@ from analyzer.model.gaps import network_of
 from analyzer.model.link_filters import Judged, Refused
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, difference, intersection, normalised, single
+from analyzer.transfer import six_routers
 from analyzer.transfer.answering import Host, Wire, contested, wire
 from analyzer.transfer.bridge_filters import filters, neighbours, of_outsiders, settled
 from analyzer.transfer.discovery import OUTSIDER, outsider, solicited
@@ -62,7 +63,7 @@ def resolve(context: Context, at: Interface, link: LinkFact, quiet: bool = False
             for fact in reversed(context.space(at.scope).neighbours)
             if fact.device == at.device and fact.address.family == context.family and usable(fact)
         }
-        told = by_value(Field.NEXT_HOP, pinned, asked)
+        told = by_value(Field.NEXT_HOP, {**six_routers.rows(context, None, at), **pinned}, asked)
         return seq(Assign(Field.SOURCE_MAC, own), groups(context, at, seq(*doubts(context, at), told)))
     asking = Asking(context, wire(context, at), own, quiet)
     fixed: dict[int, Transfer] = {}
@@ -78,7 +79,7 @@ def resolve(context: Context, at: Interface, link: LinkFact, quiet: bool = False
     if (found := of_questions(context, asking.wire.reach)) is not None:
         rows = {value: If(Opaque(words(found), found.at), row, lost(found)) for value, row in rows.items()}
         others = If(Opaque(words(found), found.at), others, lost(found))
-    known = by_value(Field.NEXT_HOP, {**rows, **fixed}, others)
+    known = by_value(Field.NEXT_HOP, {**rows, **six_routers.rows(context, asking.wire, at), **fixed}, others)
     return seq(Assign(Field.SOURCE_MAC, own), groups(context, at, seq(*doubts(context, at), known)))
 
 

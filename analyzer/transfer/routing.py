@@ -17,7 +17,7 @@ from analyzer.model.path_mtu import assumption, learnt
 from analyzer.model.service_types import UNCHANGED, service_type_changes
 from analyzer.ranges import normalised, single
 from analyzer.source import Scope, Span
-from analyzer.transfer import selection
+from analyzer.transfer import selection, six_routers
 from analyzer.transfer.ir import (
     KEEP,
     NEVER,
@@ -285,12 +285,10 @@ def precedence(route: RouteFact) -> tuple[int, int, int, int]:
     return source, -route.tos, route.metric, route.order
 
 
-def towards(route: RouteFact, hop: NextHop) -> Transfer:
-    """NEXT_HOP: the gateway, else the destination itself. An IPv4 route by way of an IPv6 router (RFC 8950) asks the other family's neighbours."""
+def towards(context: Context, route: RouteFact, hop: NextHop) -> Transfer:
+    """NEXT_HOP: the gateway, or what stands for one of IPv6 (RFC 8950), else the destination itself."""
     if hop.via is not None and hop.via.family != route.destination.family:
-        return End(
-            Unknown(f"the route to {route.destination} goes by {hop.via}, of the other family, which is not lowered"), route.at
-        )
+        return Assign(Field.NEXT_HOP, six_routers.number(context, hop.via), route.at)
     if hop.via is not None:
         return Assign(Field.NEXT_HOP, hop.via.value, route.at)
     return Copy(Field.NEXT_HOP, Field.DESTINATION)
@@ -300,7 +298,7 @@ def done(context: Context, scope: Scope, device: str, route: RouteFact, hop: Nex
     """The packet, which this host sends itself (``own``) or forwards, leaves by a device."""
     fits = seq(sent(route.mtu, f"the route to {route.destination}", route.at), on_the_path(context, scope, device, route, own))
     way = Assign(Field.OUT_INTERFACE, context.names.number(device), route.at)
-    return seq(fits, way, towards(route, hop), End(Return(), route.at))
+    return seq(fits, way, towards(context, route, hop), End(Return(), route.at))
 
 
 def on_the_path(context: Context, scope: Scope, device: str, route: RouteFact, own: bool) -> Transfer:
@@ -384,7 +382,7 @@ def source_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         if hop.device is None:
             return End(Unknown(f"the device of the route to {route.destination} of {scope} is not known"), route.at)
         return seq(
-            towards(route, hop),
+            towards(context, route, hop),
             selection.chosen(
                 context, scope, hop.device, Field.NEXT_HOP, lambda own: seq(Assign(Field.SOURCE, own.value), End(Return()))
             ),
