@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from analyzer.addresses import Address
 from analyzer.facts.netfilter import Chain
-from analyzer.model.network import Network
+from analyzer.facts.nftables import NftChain
+from analyzer.model.network import Namespace, Network
 from analyzer.source import Scope, Span
 
 DUMMY = "kube-ipvs0"
 """The device of kube-proxy's IPVS mode that holds the addresses of services (pkg/proxy/ipvs/proxier.go)."""
 ENTRANCE = "KUBE-SERVICES"
+MOST = 100
 """The chain of kube-proxy's iptables mode that every packet passes (pkg/proxy/iptables/proxier.go)."""
 
 
@@ -41,6 +43,12 @@ def untranslated(network: Network, node: str, address: Address) -> Untranslated:
         text = f"{DUMMY} of {node} does not have {address}, {described(network, address)}: IPVS balances only what is for the node itself"
         return Untranslated(text, dummy.at)
     chain, what = entrance(network, node, address.family), described(network, address)
+    if chain is not None and root is not None and not led_to(root, address.family):
+        text = f"nothing in nat PREROUTING of {node} leads to the chain {chain.name}, which translates services: {address}, {what}, stays as it is"
+        return Untranslated(text, chain.at)
+    native = services_chain(root, address.family) if root is not None else None
+    if chain is None and native is not None:
+        return Untranslated(f"table kube-proxy of {node} does not translate {address}, {what}, and nobody has it", native.at)
     if chain is None:
         return Untranslated(f"what leads {address}, {what}, to its endpoints is not known on {node}", None)
     return Untranslated(f"the chain {chain.name} of {node} does not translate {address}, {what}, and nobody has it", chain.at)
@@ -54,6 +62,27 @@ def described(network: Network, address: Address) -> str:
         if address in (*service.external_addresses, *service.load_balancer_addresses):
             return f"an external address of svc:{namespace}/{name}"
     return "the cluster address of a service"
+
+
+def led_to(root: Namespace, family: int) -> bool:
+    """Whether nat PREROUTING may lead to the chain: by a jump of its own, or over chains of others."""
+    bases = [ruleset.tables.get("nat", {}) for ruleset in root.rulesets if ruleset.family == family]
+    targets = {
+        getattr(rule.target, "chain", "") for table in bases if "PREROUTING" in table for rule in table["PREROUTING"].rules
+    }
+    return ENTRANCE in targets or any(
+        getattr(rule.target, "chain", "") == ENTRANCE
+        for table in bases
+        for name, chain in table.items()
+        if name not in ("PREROUTING", "OUTPUT", ENTRANCE) and len(chain.rules) < MOST
+        for rule in chain.rules
+    )
+
+
+def services_chain(root: Namespace, family: int) -> NftChain | None:
+    """The chain of services in kube-proxy's own table of nftables (pkg/proxy/nftables/proxier.go)."""
+    found = (table for table in root.nft_tables if table.name == "kube-proxy" and table.family == ("ip", "ip6")[family == 6])
+    return next((table.chains["services"] for table in found if "services" in table.chains and not table.dormant), None)
 
 
 def entrance(network: Network, node: str, family: int) -> Chain | None:

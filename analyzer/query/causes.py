@@ -26,6 +26,18 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("no route", "add the route to the destination's network by the node that has it (ip route replace NETWORK via NODE)"),
     ("blackhole", "delete the blackhole route, or add the more specific route"),
     ("unreachable route", "delete the unreachable route, or add the right route"),
+    (
+        "rejected by",
+        "accept the traffic before this rule, or delete it (firewalld: trust the pod network, firewall-cmd --permanent --zone=trusted --add-source=NETWORK)",
+    ),
+    ("is not tracked", "leave the services' addresses out of the rule: translation needs the connection tracked"),
+    (
+        "no endpoint of the service",
+        "restart kube-proxy on the node, and find in its log why its rules are not brought up to date",
+    ),
+    ("does not translate", "restart kube-proxy on the node, and find in its log why its rules are not brought up to date"),
+    ("leads to the chain", "restart kube-proxy on the node, and find what removed the jump"),
+    ("does not have", "restart kube-proxy on the node"),
     ("prohibit", "delete the prohibiting route or rule"),
     ("MAC", "make the entry carry the MAC address that the interface really has (ip neigh replace, bridge fdb replace)"),
     (

@@ -10,7 +10,7 @@ from itertools import pairwise
 from analyzer.addresses import Address
 from analyzer.findings import Counterexample
 from analyzer.model.network import Network
-from analyzer.model.services import untranslated
+from analyzer.model.services import Untranslated, described, untranslated
 from analyzer.query.flows import ADMITTED, SEEN_DESTINATION, SEEN_SOURCE, UNFAMILIAR, WRONG, Aim, Lost, origin
 from analyzer.ranges import single
 from analyzer.solve.packet import SYN, TCP, Fate, Hop, Outcome, Packet, Trace
@@ -22,6 +22,8 @@ from analyzer.source import Scope, Span
 from analyzer.transfer.ir import Field
 
 UNHEARD = "nothing listens on "
+NOT_TRACKED = "the packet is not tracked"
+TRANSLATES = ("netfilter", "ipvs")
 USUAL = (80, 443, 53, 8080, 22)
 TRANSLATED = (SEEN_SOURCE, SEEN_DESTINATION)
 
@@ -61,14 +63,35 @@ def weighed(network: Network, aim: Aim, lost: Lost, trace: Trace) -> Replay:
     if not wanted:
         return judged(lost, trace)
     asked = Address(packet.family, packet.destination)
+    if (hop := misled(aim, packet, wanted[0])) is not None:
+        seen_by = wanted[0].delivered_to if wanted[0].fate is Fate.REACHABLE else "nobody"
+        reason = f"{hop.place}: {hop.what}, which is no endpoint of the service; {seen_by} gets the packet"
+        return Replay(
+            Word.CONFIRMED, reason, hop.at, Counterexample(packet, wanted[0].hops, reason, hop.at, wanted[0].assumptions)
+        )
     left = wanted[0].delivered_to == "outside" and wanted[0].destination_seen == asked
     return escaped(network, wanted[0], packet) if left else told(Word.CONFIRMED, wanted[0], packet)
+
+
+def misled(aim: Aim, packet: Packet, outcome: Outcome) -> Hop | None:
+    """The hop that translates a packet to a service to what is no endpoint of it."""
+    asked = (packet.protocol, packet.destination, packet.destination_port)
+    ends = {address for address, _ in aim.translated.get(asked, frozenset())} if aim.translated is not None else set()
+    hop = translation(outcome.hops, SEEN_DESTINATION)
+    if not ends or hop is None or hop.at is None or hop.packet is None or hop.packet.destination in ends:
+        return None
+    return hop
 
 
 def escaped(network: Network, outcome: Outcome, packet: Packet) -> Replay:
     """A packet to a service's address that leaves the capture: where kube-proxy's rules are, these do not translate it."""
     node = outcome.hops[-1].place.partition("/")[0] if outcome.hops else ""
-    why = untranslated(network, node, Address(packet.family, packet.destination))
+    address = Address(packet.family, packet.destination)
+    why = untranslated(network, node, address)
+    untracked = next((hop for hop in outcome.hops if hop.what.endswith(NOT_TRACKED)), None)
+    if why.at is not None and untracked is not None and untracked.at is not None:
+        words = f"{untracked.place}: {untracked.what}, so that nothing translates {address}, {described(network, address)}"
+        why = Untranslated(words, untracked.at)
     shown = Counterexample(packet, outcome.hops, why.reason, why.at, outcome.assumptions)
     return Replay(Word.UNKNOWN if why.at is None else Word.CONFIRMED, why.reason, why.at, shown)
 
@@ -171,7 +194,7 @@ def translation(hops: tuple[Hop, ...], kind: str) -> Hop | None:
         assert before.packet is not None
         assert hop.packet is not None
         changed = (before.packet.source != hop.packet.source, before.packet.destination != hop.packet.destination)
-        if hop.stage == "netfilter" and changed[kind == SEEN_DESTINATION]:
+        if hop.stage in TRANSLATES and changed[kind == SEEN_DESTINATION]:
             return hop
     return None
 

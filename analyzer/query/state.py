@@ -14,7 +14,7 @@ from analyzer.model.network import Attachment, Namespace, Network
 from analyzer.query.once import Identity, Whole
 from analyzer.source import Scope
 
-__all__ = ["ContainerPort", "PodFact", "RouteFact", "RulesetFact", "ServiceFact"]
+__all__ = ["Chain", "ContainerPort", "PodFact", "RouteFact", "RulesetFact", "ServiceFact"]
 
 
 def roots(network: Network) -> Iterator[Namespace]:

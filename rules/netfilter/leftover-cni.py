@@ -43,6 +43,7 @@ OWNERS = (
     Owner("Antrea", ("antrea-gw0",), ("ANTREA-",), frozenset({"antrea"})),
     Owner("OVN-Kubernetes", ("ovn-k8s-mp",), ("OVN-KUBE-",), frozenset({"ovn-k8s-cni-overlay"})),
 )
+OWN = frozenset({"kindnet", "ptp", "host-device", "aws-cni", "azure-vnet", "gke", "terway", "kube-ovn", "romana"})
 GENERIC = frozenset({"bridge"})
 ANY = frozenset({"multus", "multus-shim", "genie", "danm"})
 
@@ -52,7 +53,8 @@ def check(network: Network) -> Iterator[Finding]:
         files = network.files.get(root.scope.node)
         winner = next((item for item in files.configs if not item.problem), None) if files else None
         used = types_of(winner.plugins) if winner is not None else frozenset()
-        if winner is None or not any(owner.plugins & used - GENERIC for owner in OWNERS) or used & ANY:
+        known = frozenset[str]().union(OWN, *(owner.plugins for owner in OWNERS)) - GENERIC
+        if winner is None or not known & used or used & ANY:
             continue
         for owner in OWNERS:
             places = list(traces(root, owner)) if not owner.plugins & used else []

@@ -1,7 +1,8 @@
 """An external address of a service is a node's own address.
 
 ## What it finds
-`spec.externalIPs` or a load-balancer address of a Service that equals an address of a Node.
+`spec.externalIPs` or a load-balancer address of a Service that equals an address of a Node: an error in mode ipvs, a note where kube-proxy runs in another mode; and another node's address on a node's `kube-ipvs0`, `lo` or
+dummy device. Load balancers that are nodes themselves (ServiceLB of k3s) are meant so where the mode is not ipvs.
 
 ## Why it matters
 Traffic to that node on the service's port goes to the service. In mode ipvs the address is bound to kube-ipvs0 on *every* node: the other nodes then believe that it
@@ -14,25 +15,70 @@ is theirs, and the node goes NotReady.
 Use an address that no node has.
 
 ## Sources
-kubernetes/kubernetes#127410, #75290, #93175, kubernetes-sigs/kubespray#4993.
+kubernetes/kubernetes#127410, #75290, #93175, kubernetes-sigs/kubespray#4993; pkg/proxy/ipvs/proxier.go (syncService binds the address); k3s-io/klipper-lb (a service's ingress addresses are the nodes').
 """
 
+import re
 from collections.abc import Iterator
 
-from analyzer.query.state import node_addresses
-from analyzer.rule import Finding, Network, Rule, Severity
+from analyzer.query.plan import captured_name
+from analyzer.query.state import node_addresses, roots
+from analyzer.query.systems.kubernetes import settings
+from analyzer.rule import Address, Finding, Network, Rule, Severity
+
+BOUND = re.compile(r"kube-ipvs0|lo|dummy\d*")
+OTHERS = ("iptables", "nftables", "kernelspace")
 
 
 def check(network: Network) -> Iterator[Finding]:
     nodes = node_addresses(network)
+    yield from held(network, nodes)
+    bound = mode(network)
     for key, service in sorted(network.cluster.services.items()):
-        for address in (*service.external_addresses, *service.load_balancer_addresses):
+        told = [(address, ("spec", "externalIPs", 0)) for address in service.external_addresses]
+        if bound or (bound is None and not service_lb(network)):
+            told += [(address, ("status", "loadBalancer", "ingress", 0, "ip")) for address in service.load_balancer_addresses]
+        for address, path in told:
             if (node := nodes.get(address)) is not None:
                 yield RULE.finding(
-                    service.place("spec", "externalIPs", 0),
+                    service.place(*path),
                     f"service {key[0]}/{key[1]} has the external address {address}, which is the address of node {node}",
                     related=[(network.cluster.nodes[node].place("status", "addresses"), f"{node} has {address}")],
+                    note=""
+                    if bound
+                    else "in mode ipvs every node would take the address for its own; else the service's ports of the node are taken",
                     help="use an address that no node has",
+                    severity=Severity.NOTE if bound is False else None,
+                    certain=bound is not None,
+                )
+
+
+def mode(network: Network) -> bool | None:
+    """Whether kube-proxy runs in mode ipvs, which binds the addresses; None where nothing tells."""
+    said = [item.value for item in settings(network, "kubernetes", "proxy-mode")]
+    captured = [root for root in roots(network) if "ip-addr" not in root.missing]
+    if "ipvs" in said or any("kube-ipvs0" in root.links for root in captured):
+        return True
+    return False if captured or any(item in OTHERS for item in said) else None
+
+
+def service_lb(network: Network) -> bool:
+    """Whether there are signs of K3s, whose ServiceLB makes nodes the load balancers."""
+    words = (word for node in network.cluster.nodes.values() for word in (*node.annotations, *node.labels))
+    return any("k3s" in word for word in words) or any(name.startswith("svclb-") for _, name in network.cluster.pods)
+
+
+def held(network: Network, nodes: dict[Address, str]) -> Iterator[Finding]:
+    """Addresses of other nodes that a node holds where nobody uses them: a virtual address that moves is no address of a Node object."""
+    for root in roots(network):
+        for item in root.addresses:
+            owner = nodes.get(item.address)
+            if owner is not None and BOUND.fullmatch(item.device) and captured_name(network, owner) != root.scope.node:
+                yield RULE.finding(
+                    item.at,
+                    f"{item.device} on {root.scope.node} has {item.address}, the address of node {owner}: {root.scope.node} keeps what it sends there",
+                    related=[(network.cluster.nodes[owner].place("status", "addresses"), f"{owner} has {item.address}")],
+                    help=f"take the address from the service that has it, then: ip address delete {item.address} dev {item.device}",
                 )
 
 

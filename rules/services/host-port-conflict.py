@@ -19,16 +19,27 @@ containernetworking/plugins#275, #683, rancher/rke#3440, projectcalico/calico#34
 
 from collections.abc import Iterator
 
+from analyzer.query.native import destinations, tables
 from analyzer.query.state import chain, destination_of, pods_by_name, roots
-from analyzer.rule import Finding, Namespace, Network, Rule, Severity
+from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity, Span
+
+Lead = tuple[Span, Span, Address, str]
 
 
 def check(network: Network) -> Iterator[Finding]:
     yield from objects(network)
     pods = {address for pod in network.attachments for address in pod.addresses}
-    for root in roots(network):
-        if pods:
-            yield from stale(network, root)
+    told = {address for pod in pods_by_name(network) if not pod.finished for address in pod.addresses}
+    for root in roots(network) if pods | told else ():
+        for at, inner, target, help in (*chained(root), *native(root)):
+            if target not in pods | told:
+                yield RULE.finding(
+                    at,
+                    f"a host port of {root.scope.node} leads to {target}, which no pod has",
+                    related=[(inner, "the translation")] if inner != at else [],
+                    help=help,
+                    certain=bool(pods),
+                )
 
 
 def objects(network: Network) -> Iterator[Finding]:
@@ -51,23 +62,25 @@ def objects(network: Network) -> Iterator[Finding]:
                 taken[slot] = f"{pod.namespace}/{pod.name}"
 
 
-def stale(network: Network, root: Namespace) -> Iterator[Finding]:
-    """Host-port chains whose pod is gone."""
-    pods = {address for pod in network.attachments for address in pod.addresses}
+def chained(root: Namespace) -> Iterator[Lead]:
+    """The chains of the portmap plugin, each of one pod."""
     for ruleset, dispatch in chain(root, "nat", "CNI-HOSTPORT-DNAT"):
         for rule in dispatch.rules:
             target = ruleset.tables["nat"].get(getattr(rule.target, "chain", ""))
-            if target is None:
-                continue
-            goals = [(inner, found) for inner in target.rules if (found := destination_of(inner, 4)) is not None]
-            if goals and all(found not in pods for _, found in goals):
-                inner, found = goals[0]
-                yield RULE.finding(
-                    rule.at,
-                    f"a host port of {root.scope.node} leads to {found}, which no pod has",
-                    related=[(inner.at, "the translation")],
-                    help=f"iptables -t nat -D CNI-HOSTPORT-DNAT {rule.number}, then delete the chain {target.name}",
-                )
+            for inner in target.rules if target is not None else ():
+                found = destination_of(inner, 4)
+                if found is not None and target is not None:
+                    help = f"iptables -t nat -D CNI-HOSTPORT-DNAT {rule.number}, then delete the chain {target.name}"
+                    yield rule.at, inner.at, found, help
+                    break
+
+
+def native(root: Namespace) -> Iterator[Lead]:
+    """The rules of the portmap plugin in its table of nftables."""
+    for table in tables(root, "cni_hostport"):
+        for found, rule, target in destinations(table):
+            help = f"delete the rule from chain {found.name} of table {table.family} {table.name} (nft -a list ruleset shows its handle)"
+            yield rule.at, rule.at, target, help
 
 
 RULE = Rule("host-port-conflict", Severity.ERROR, __doc__, check)
