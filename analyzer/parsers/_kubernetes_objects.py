@@ -97,12 +97,16 @@ def pod(view: View, shared: dict[str, Any]) -> Iterator[Fact]:
         finished=phase in ("Succeeded", "Failed"),
         terminating=bool(metadata.value.get("deletionTimestamp")),
         ready=condition(conditions, "Ready"),
-        ports=tuple(
-            port for key in ("containers", "initContainers") for item in spec.parts(key) for port in container_ports(item)
-        ),
+        ports=tuple(port for item in running(spec) for port in container_ports(item)),
         owner=owners[0] if owners else None,
         dns_policy=spec.text("dnsPolicy", "ClusterFirst"),
     )
+
+
+def running(spec: View) -> Iterator[View]:
+    """The containers that go on running: of the init containers those that are always restarted."""
+    yield from spec.parts("containers")
+    yield from (item for item in spec.parts("initContainers") if item.text("restartPolicy") == "Always")
 
 
 def namespaced(shared: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Entity:
     ``labels`` are the pod's or the node's; ``node_labels`` those of the node that a HOST entity is, or runs on, None where the node is not
     known. ``blocks`` are the addresses of an OUTSIDE entity, of each family, all of which policies treat alike. Without any
     ``addresses`` it is not known which a pod or a node has. ``replicas``: how many pods it stands for, where it stands for several.
+    ``ports`` have names for policies and services, ``served`` for services only (of pods in their node's network).
     ``asked``: the service by which it is reached, where a flow goes through one.
     """
 
@@ -45,6 +46,7 @@ class Entity:
     addresses: tuple[Address, ...] = ()
     blocks: tuple[Prefix, ...] = ()
     ports: tuple[NamedPort, ...] = ()
+    served: tuple[NamedPort, ...] = ()
     workload: tuple[str, str] = ("", "")
     host_network: bool = False
     replicas: int = 1

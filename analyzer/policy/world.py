@@ -176,7 +176,8 @@ class Maker:
             node=fact.node,
             node_labels=self.node_labels(fact.node),
             addresses=fact.addresses or self.node_addresses(fact),
-            ports=self.named_ports(fact) if self.kind(fact.host_network) is Kind.POD else (),
+            ports=() if self.kind(fact.host_network) is Kind.HOST else self.named_ports(fact),
+            served=self.named_ports(fact) if self.kind(fact.host_network) is Kind.HOST else (),
             workload=workload_of(fact, owners),
             host_network=fact.host_network,
             at=fact.at,
@@ -216,7 +217,8 @@ class Maker:
             account=account,
             account_labels=self.accounts.get((namespace, account), {}),
             node_labels=None,
-            ports=tuple(declared(spec)) if self.kind(host) is Kind.POD else (),
+            ports=() if self.kind(host) is Kind.HOST else tuple(declared(spec)),
+            served=tuple(declared(spec)) if self.kind(host) is Kind.HOST else (),
             workload=(item.kind, item.name),
             host_network=host,
             replicas=replicas_of(item),
@@ -270,6 +272,8 @@ def declared(spec: Mapping[str, Any]) -> Iterator[NamedPort]:
     """The named ports of a template's containers (also of init containers that go on running, ``restartPolicy: Always``)."""
     for key in ("containers", "initContainers"):
         for container in listed(spec.get(key)):
+            if key == "initContainers" and mapping(container).get("restartPolicy") != "Always":
+                continue
             for item in listed(mapping(container).get("ports")):
                 port = mapping(item)
                 if isinstance(port.get("containerPort"), int) and port.get("name"):

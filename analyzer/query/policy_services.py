@@ -47,9 +47,10 @@ def service_named(world: World, text: str) -> tuple[str, str] | None:
 
 
 def backends(world: World, namespace: str, name: str) -> tuple[Backend, ...]:
-    """The pods behind each port of a service, by its selector; by its captured endpoints where it has none, or where no pod is given that it selects."""
+    """The pods behind each port of a service, by its selector; by its captured endpoints where it has none, or where no pod is given that it selects. One of
+    type ExternalName is a name, and nobody makes endpoints for it (pkg/controller/endpointslice, syncService)."""
     service = world.cluster.services.get((namespace, name))
-    if service is None:
+    if service is None or service.type == "ExternalName":
         return ()
     selected = [entity for entity in world.entities if entity.namespace == namespace and selects(service, entity)]
     if selected:
@@ -65,16 +66,16 @@ def selects(service: ServiceFact, entity: Entity) -> bool:
 def selected_backends(port: ServicePort, entities: Iterable[Entity]) -> Iterator[Backend]:
     """The pods of a port with the number that its target has at each: a name means the port that the pod's containers give it."""
     for entity in entities:
-        for number in targets(port, entity):
+        if (number := target(port, entity)) is not None:
             yield Backend(entity, port.name, port.protocol, port.port, number)
 
 
-def targets(port: ServicePort, entity: Entity) -> Iterator[int]:
-    """The numbers of a port's target at a pod; a pod without the name has none (endpoint slices leave it out)."""
+def target(port: ServicePort, entity: Entity) -> int | None:
+    """The number of a port's target at a pod: of a name, the first of that name and protocol (pkg/api/v1/pod, FindPort); a pod without the name has none."""
     if isinstance(port.target, int):
-        yield port.target or port.port
-        return
-    yield from (item.port for item in entity.ports if item.name == port.target and item.protocol == port.protocol)
+        return port.target or port.port
+    named = (item.port for item in (*entity.ports, *entity.served) if item.name == port.target and item.protocol == port.protocol)
+    return next(named, None)
 
 
 def captured(world: World, service: ServiceFact, slices: Iterable[EndpointsFact]) -> Iterator[Backend]:

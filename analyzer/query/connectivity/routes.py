@@ -26,6 +26,7 @@ CONTROLLERS = {
     "ingress-controllers.konghq.com/kong": "kong",
     "projectcontour.io/ingress-controller": "contour",
 }
+DEFAULT = "ingressclass.kubernetes.io/is-default-class"
 APPLICATION = "app.kubernetes.io/name"
 # Labels of the pods that a Gateway's implementation makes: GEP-1762, and Envoy Gateway's own.
 OF_GATEWAY = ("gateway.networking.k8s.io/gateway-name", "gateway.envoyproxy.io/owning-gateway-name")
@@ -116,9 +117,12 @@ def port_of(value: Any) -> int | str | None:
 
 
 def ingress_controllers(world: World, fact: OtherObjectFact, spec: Mapping[str, Any]) -> tuple[Entity, ...]:
-    """The pods of the controller of an Ingress: by its class; of every controller that is known by its labels, where the class says nothing."""
+    """The pods of the controller of an Ingress: by its class, or the only default one (plugin/pkg/admission/network/defaultingressclass); of
+    every controller that is known by its labels, where that says nothing."""
     wanted = spec.get("ingressClassName") or fact.annotations.get("kubernetes.io/ingress.class")
-    classes = [item for item in world.cluster.others if item.kind == "IngressClass" and item.name == wanted]
+    known = [item for item in world.cluster.others if item.kind == "IngressClass"]
+    classes = [item for item in known if (item.name == wanted if wanted else item.annotations.get(DEFAULT) == "true")]
+    classes = classes if wanted or len(classes) == 1 else []
     controller = str(mapping(classes[0].document.get("spec")).get("controller", "")) if classes else ""
     names = {CONTROLLERS[controller]} if controller in CONTROLLERS else set() if controller else set(CONTROLLERS.values())
     return tuple(item for item in world.entities if item.namespace and item.labels.get(APPLICATION) in names)
