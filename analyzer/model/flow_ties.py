@@ -21,12 +21,20 @@ class Ties:
     def __init__(self, flows: Iterable[FlowFact]) -> None:
         self.groups: dict[tuple[str, int], dict[Tests, list[FlowFact]]] = {}
         self.indexes: dict[tuple[str, int, Tests, Tests], dict[tuple[int | str, ...], list[FlowFact]]] = {}
+        self.found: dict[int, tuple[FlowFact, list[FlowFact]]] = {}
         for flow in flows:
             if not (flow.actions and isinstance(flow.actions[0], Conjunction)):
                 self.groups.setdefault((flow.table, flow.priority), {}).setdefault(tests_of(flow), []).append(flow)
 
     def of(self, flow: FlowFact) -> list[FlowFact]:
         """The flows that could take a packet that this one takes, and do something else."""
+        known = self.found.get(id(flow))
+        if known is None:
+            known = self.found[id(flow)] = flow, self.sought(flow)
+        return known[1]
+
+    def sought(self, flow: FlowFact) -> list[FlowFact]:
+        """They, looked for."""
         group = self.groups.get((flow.table, flow.priority), {})
         if len(group) < 2:
             return []

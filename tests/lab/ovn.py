@@ -2,7 +2,7 @@
 
 A node has ``br-int``, which ovn-controller fills, and ``br-ex`` with the uplink, whose flows share the node's address between the host and the node's gateway
 router, as ovnkube-node installs them. The databases and northd are on the first node. Everything runs in the nodes' own namespaces and ends with them.
-A datapath in user space only listens to the uplink: the kernel gets its frames too, and must not answer questions for the address of ``br-ex`` there.
+A datapath in user space only listens to the uplink and the pods' interfaces: the kernel gets their frames too, and must not answer questions for its addresses there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from analyzer.addresses import address as shortest
 from tests.lab.build import Lab
 from tests.lab.machine import PATH, CommandError, Machine
 from tests.lab.machine import missing as machine_missing
-from tests.lab.plan import NODE_PORTS, POD_PORTS, Node, Pod, Scenario
+from tests.lab.plan import NODE_PORTS, POD_PORTS, Node, Pod, Scenario, Service
 
 COMMANDS = (
     "ovs-vsctl",
@@ -31,8 +31,10 @@ COMMANDS = (
 PACKAGES = "openvswitch-switch ovn-central ovn-host ethtool"
 SERVICE, SERVICES = "10.96.0.10", "10.96.0.0/16"
 SERVICE_SIX = "fd00:10:96::10"
-PODS = (("a1", 0), ("a2", 0), ("b1", 1), ("b2", 1))
+PODS = (("a1", 0, "db"), ("a2", 0, "web"), ("b1", 1, "web"), ("b2", 1, "db"))
 NORTH = "ovn-nbctl"
+HAIRPIN = ("169.254.169.5", "fd69::5")
+"""The sources that OVN-Kubernetes gives to what a pod sends to itself by a service."""
 
 DAEMONS = """
 mkdir -p /run/openvswitch /run/ovn /var/lib/openvswitch /var/log/openvswitch /var/log/ovn 2>/dev/null || true
@@ -71,6 +73,7 @@ ip -n {netns} addr add {six}/64 dev eth0 nodad
 ip -n {netns} link set eth0 up
 ip -n {netns} route add default via {gateway}
 ip -n {netns} route add default via {gateway_six}
+sysctl -qw net.ipv4.conf.{port}.arp_ignore=8 net.ipv6.conf.{port}.disable_ipv6=1
 ip link set {port} mtu 1400 up
 ovs-vsctl add-port br-int {port} -- set interface {port} external_ids:iface-id={name} external_ids:attached_mac={mac} external_ids:ip_addresses={address}/24
 """
@@ -131,9 +134,11 @@ def six_of(node: Node) -> str:
 
 def build(machine: Machine) -> Lab:
     """The network, with pods that listen; its policy lets only ``a2`` and ``b2`` ask ``a1``, at port 8080."""
-    lab = Lab(machine, Scenario("ovn", overlay="ovn"), pods=[])
-    lab.nodes = [Node(number) for number in range(2)]
-    lab.pods = [Pod(name, lab.nodes[number].name) for name, number in PODS]
+    families = (4, 6)
+    lab = Lab(machine, Scenario("ovn", overlay="ovn", families=families, enforcer="ovn-kubernetes"), pods=[])
+    lab.nodes = [Node(number, families) for number in range(2)]
+    lab.pods = [Pod(name, lab.nodes[number].name, {"app": app, "pod": name}) for name, number, app in PODS]
+    lab.services = [Service("web", {4: SERVICE, 6: SERVICE_SIX}, "web")]
     machine.start({"name": "underlay"}, *({"name": node.name, "node": True} for node in lab.nodes))
     wires(lab)
     for node in lab.nodes:
@@ -184,7 +189,7 @@ def awaited(lab: Lab, where: str, command: str) -> None:
 
 
 def topology(lab: Lab) -> list[str]:
-    """The logical network, as ovnkube-master makes it."""
+    """The logical network, as ovnkube-master makes it, with a policy."""
     lines = [
         "lr-add ovn_cluster_router",
         "ls-add join",
@@ -193,6 +198,7 @@ def topology(lab: Lab) -> list[str]:
         "-- lsp-set-options jtor-ovn_cluster_router router-port=rtoj-ovn_cluster_router",
         f"lb-add web {SERVICE}:80 {address_of(lab, 'a2')}:8080,{address_of(lab, 'b1')}:8080 tcp",
         f"lb-add web6 [{SERVICE_SIX}]:80 [{six_address(lab, 'a2')}]:8080,[{six_address(lab, 'b1')}]:8080 tcp",
+        *(f'set load_balancer {name} options:hairpin_snat_ip="{" ".join(HAIRPIN)}"' for name in ("web", "web6")),
     ]
     for node in lab.nodes:
         lines += node_topology(lab, node)

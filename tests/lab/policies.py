@@ -31,6 +31,7 @@ CHOICES: tuple[list[Document] | None, ...] = (
 # Questions for neighbours and answers pass a bridge's FORWARD too, and are of no connection (nf_conntrack_icmpv6_error).
 DISCOVERY = (135, 136)
 PASSED = "0x10000/0x10000"
+UNKNOWN_PORTS = {"weave": frozenset({"range", "name"}), "ovn-kubernetes": frozenset({"name"})}
 ENFORCERS = {"felix": "felix", "felix-nft": "felix_nft", "kube-router": "kube_router_firewall", "weave": "weave_npc"}
 
 
@@ -40,10 +41,14 @@ def documents(lab: Lab, random: Random) -> list[Document]:
 
 
 def choices(lab: Lab) -> tuple[list[Document] | None, ...]:
-    """What rules say of ports: Weave knows no names and no ranges."""
-    if lab.scenario.enforcer != "weave":
-        return CHOICES
-    return tuple(one for one in CHOICES if not any("endPort" in port or isinstance(port.get("port"), str) for port in one or []))
+    """What rules say of ports: Weave knows no names and no ranges, OVN-Kubernetes no names."""
+    unknown = UNKNOWN_PORTS.get(lab.scenario.enforcer, frozenset())
+    return tuple(one for one in CHOICES if not any(said(port) & unknown for port in one or []))
+
+
+def said(port: Document) -> set[str]:
+    """How a rule gives a port."""
+    return {"range" if "endPort" in port else "name" if isinstance(port.get("port"), str) else "number"}
 
 
 def document(lab: Lab, random: Random, name: str) -> Document:

@@ -51,8 +51,11 @@ def recalled(engine: Encoder, scope: Scope, values: Sequence[int | ir.Field], wa
     """The way where the namespace remembers the values, and where not."""
     own = own_values(values, way)
     entries = [item.original for item in way.connections if item.scope == scope]
-    each = [engine.joined([engine.same(way, *pair) for pair in zip(own, entry, strict=True)], True) for entry in entries]
-    return engine.fork(way, engine.joined(each, False))
+    each = [
+        engine.formulas.joined([engine.formulas.same(way, *pair) for pair in zip(own, entry, strict=True)], True)
+        for entry in entries
+    ]
+    return engine.fork(way, engine.formulas.joined(each, False))
 
 
 def noted(engine: Encoder, scope: Scope, values: Sequence[int | ir.Field], way: Way) -> list[Way]:
@@ -71,9 +74,9 @@ def find(engine: Encoder, scope: Scope, way: Way, ping: bool) -> list[Way]:
         for reply, pair in ((False, item.original), (True, item.reply)):
             if left is None or item.scope != scope:
                 continue
-            parts = [engine.same(left, mine, other) for mine, other in zip(of_packet(left.env), pair, strict=True)]
-            parts += [engine.formula(ir.Not(ASKS) if reply else ASKS, left)] if ping else []
-            found, left = engine.fork(left, engine.joined(parts, True))
+            parts = [engine.formulas.same(left, mine, other) for mine, other in zip(of_packet(left.env), pair, strict=True)]
+            parts += [engine.formulas.of(ir.Not(ASKS) if reply else ASKS, left)] if ping else []
+            found, left = engine.fork(left, engine.formulas.joined(parts, True))
             if found is not None and not reply and not item.status & ir.SEEN_REPLY:
                 early, found = engine.branch(CONTINUES, found)
                 result += [without(early)] if early is not None else []
@@ -191,14 +194,14 @@ def rewrite(engine: Encoder, transfer: ir.Rewrite, way: Way) -> list[Way]:
     """The translations that may be made; to its own address without ports is none."""
     if way.current < 0:
         return [way]
-    if transfer.addresses == () or (transfer.ports == () and engine.formula(HAS_PORTS, way) is True):
+    if transfer.addresses == () or (transfer.ports == () and engine.formulas.of(HAS_PORTS, way) is True):
         return []
     place, port_place = (at.DESTINATION, at.DESTINATION_PORT) if transfer.destination else (at.SOURCE, at.SOURCE_PORT)
     address: Value = way.env[place]
     if transfer.addresses is not None:
         way, address = engine.chosen(way, transfer.addresses)
     if transfer.ports is None:
-        same, other = engine.fork(way, engine.same(way, way.env[place], address))
+        same, other = engine.fork(way, engine.formulas.same(way, way.env[place], address))
         kept = [same] if same is not None else []
         return kept + ([] if other is None else translated(engine, other, transfer, address, other.env[port_place]))
     ported = HAS_PORTS if transfer.destination else ir.Any((HAS_PORTS, IS_PING))

@@ -1,4 +1,4 @@
-"""The reading of the language by Z3: guarded states whose fields are bit-vectors. The one file that imports z3.
+"""The reading of the language by Z3: guarded states whose fields are bit-vectors.
 
 It is written from the language's definition, not from the sets: tests become formulas, ways that meet with equal fields become a
 disjunction of their guards. A box of values for each variable prunes what cannot be entered; it decides nothing.
@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from analyzer.ranges import Ranges, intersection
+from analyzer.ranges import Ranges
 from analyzer.solve import states as at
 from analyzer.solve.sets import regions
 from analyzer.solve.smt import connections
+from analyzer.solve.smt.formulas import Formulas
 from analyzer.solve.smt.ways import (
     Answer,
     Began,
@@ -53,11 +54,13 @@ class Encoder:
     limit: int
     made: int = 0
     context: z3.Context = field(init=False)
+    formulas: Formulas = field(init=False)
 
     def __post_init__(self) -> None:
         import z3
 
         self.context = z3.Context()
+        self.formulas = Formulas(self.context, WIDTH[self.program.family])
 
     def solve(self, found: list[tuple[Formula, ...]], rlimit: int) -> Answer:
         """Whether one of the conjunctions can hold."""
@@ -84,20 +87,14 @@ class Encoder:
         for condition in where:
             match condition:
                 case Began(name, ranges):
-                    held = self.among(self.variable(name, wide).bits, ranges)
+                    held = self.formulas.among(self.formulas.variable(name, wide).bits, ranges)
                 case Carried(match):
-                    held = self.formula(match, way._replace(env=way.frames[0]) if way.frames else way)
+                    held = self.formulas.of(match, way._replace(env=way.frames[0]) if way.frames else way)
                 case (field, wanted, equal):
-                    other = self.variable(wanted, wide) if isinstance(wanted, str) else wanted
-                    held = self.same(way, way.env[at.INDEX[field]], other)
+                    other = self.formulas.variable(wanted, wide) if isinstance(wanted, str) else wanted
+                    held = self.formulas.same(way, way.env[at.INDEX[field]], other)
                     held = held == equal if isinstance(held, bool) else held if equal else z3.Not(held)
             yield z3.BoolVal(held, self.context) if isinstance(held, bool) else held
-
-    def variable(self, name: str, width: int) -> Term:
-        """A variable: a bit-vector of its own width, zeros above."""
-        import z3
-
-        return Term(name, z3.ZeroExt(WIDTH[self.program.family] - width, z3.BitVec(name, width, self.context)))
 
     def explore(self, starts: Iterable[tuple[ir.Point, regions.State]]) -> list[tuple[ir.Exit, Way]]:
         """The guarded states of all exits that are not ``Goto``."""
@@ -130,12 +127,15 @@ class Encoder:
             raise TooMuch("connections of united sets are not given to Z3")
         wide = 128 if self.program.family == 6 else 32
         box = regions.variables(state)
-        terms = {name: self.variable(name, wide) for name in box}
-        terms |= {pair.right: self.variable(pair.right, wide) for pair in state.together if pair.equal}
+        terms = {name: self.formulas.variable(name, wide) for name in box}
+        terms |= {pair.right: self.formulas.variable(pair.right, wide) for pair in state.together if pair.equal}
         value: Callable[[int | str], Value] = lambda item: terms[item] if isinstance(item, str) else item  # noqa: E731
-        among: Callable[[str, Ranges], Formula] = lambda name, ranges: self.among(terms[name].bits, ranges)  # noqa: E731
+        among: Callable[[str, Ranges], Formula] = lambda name, ranges: self.formulas.among(terms[name].bits, ranges)  # noqa: E731
         guard = [among(name, ranges) for name, ranges in state.region.items()]
-        guard += [z3.Or([self.joined(list(map(among, joint.names, row)), True) for row in joint.rows]) for joint in state.joints]
+        guard += [
+            z3.Or([self.formulas.joined(list(map(among, joint.names, row)), True) for row in joint.rows])
+            for joint in state.joints
+        ]
         for left, right, equal in state.together:
             same = terms[left].bits == terms[right].bits
             guard.append(same if equal else z3.Not(same))
@@ -167,80 +167,9 @@ class Encoder:
             result.append(first)
         return result
 
-    def among(self, bits: Formula, ranges: Ranges) -> Formula:
-        """The bits are in the ranges; a prefix compares the bits that it fixes."""
-        import z3
-
-        return z3.Or([*(self.between(bits, low, high) for low, high in ranges), z3.BoolVal(False, self.context)])
-
-    def between(self, bits: Formula, low: int, high: int) -> Formula:
-        """The bits are in one range."""
-        import z3
-
-        free = (high - low + 1).bit_length() - 1
-        if high - low + 1 == 1 << free and not low & ((1 << free) - 1):
-            return z3.Extract(bits.size() - 1, free, bits) == low >> free
-        return z3.And(z3.UGE(bits, low), z3.ULE(bits, high))
-
-    def same(self, way: Way, left: Value, right: Value) -> Formula:
-        """Whether two values are equal."""
-        if isinstance(left, int):
-            left, right = right, left
-        if isinstance(left, int):
-            return left == right
-        if isinstance(right, int):
-            ways = intersection(way.box[left.name], ((right, right),)) if left.name in way.box else ((right, right),)
-            return left.bits == right if ways else False
-        if left.name and left.name == right.name:
-            return True
-        if left.name in way.box and right.name in way.box and not intersection(way.box[left.name], way.box[right.name]):
-            return False
-        return left.bits == right.bits
-
-    def formula(self, match: ir.Match, way: Way) -> Formula:
-        """The match as a formula over the fields."""
-        import z3
-
-        match match:
-            case ir.In(name, ranges):
-                value = way.env[at.INDEX[name]]
-                if isinstance(value, int):
-                    return any(low <= value <= high for low, high in ranges)
-                own = way.box.get(value.name)
-                if own is not None and (common := intersection(own, ranges)) in ((), own):
-                    return bool(common)
-                return self.among(value.bits, ranges)
-            case ir.Bits(name, mask, wanted):
-                value = way.env[at.INDEX[name]]
-                return value & mask == wanted if isinstance(value, int) else value.bits & self.number(mask) == self.number(wanted)
-            case ir.Opaque(text):
-                return z3.Bool(f"opaque: {text}", self.context)
-            case ir.Not(inner):
-                held = self.formula(inner, way)
-                return not held if isinstance(held, bool) else z3.Not(held)
-            case ir.All(matches) | ir.Any(matches):
-                return self.joined([self.formula(item, way) for item in matches], isinstance(match, ir.All))
-
-    def joined(self, parts: list[Formula], every: bool) -> Formula:
-        """All of the parts, or any."""
-        import z3
-
-        if any(part is not every for part in parts if isinstance(part, bool)):
-            return not every
-        open_parts = [part for part in parts if not isinstance(part, bool)]
-        if not open_parts:
-            return every
-        return open_parts[0] if len(open_parts) == 1 else (z3.And(open_parts) if every else z3.Or(open_parts))
-
-    def number(self, value: int) -> Formula:
-        """A constant."""
-        import z3
-
-        return z3.BitVecVal(value, WIDTH[self.program.family], self.context)
-
     def branch(self, match: ir.Match, way: Way) -> tuple[Way | None, Way | None]:
         """The way where the match holds, and where not; None where there is no such way."""
-        held = self.formula(match, way)
+        held = self.formulas.of(match, way)
         yes, no = self.fork(way, held)
         yes = yes._replace(box=narrowed(match, way, True)) if yes is not None else None
         no = no._replace(box=narrowed(match, way, False)) if no is not None else None
@@ -385,8 +314,8 @@ class Encoder:
 
         if len(ranges) != 1 or ranges[0][0] != ranges[0][1]:
             name = f"choice {way.fresh}"
-            term = self.variable(name, 128 if self.program.family == 6 else 32)
-            guard = z3.And(way.guard, self.among(term.bits, ranges))
+            term = self.formulas.variable(name, 128 if self.program.family == 6 else 32)
+            guard = z3.And(way.guard, self.formulas.among(term.bits, ranges))
             return way._replace(guard=guard, box={**way.box, name: ranges}, fresh=way.fresh + 1), term
         return way, ranges[0][0]
 
@@ -395,6 +324,6 @@ class Encoder:
         if isinstance(value, int) and isinstance(other, int):
             return (value & ~mask) ^ (other & other_mask)
         all_ones = (1 << WIDTH[self.program.family]) - 1
-        left = self.number(value) if isinstance(value, int) else value.bits
-        right = self.number(other) if isinstance(other, int) else other.bits
-        return Term("", (left & self.number(~mask & all_ones)) ^ (right & self.number(other_mask & all_ones)))
+        left = self.formulas.number(value) if isinstance(value, int) else value.bits
+        right = self.formulas.number(other) if isinstance(other, int) else other.bits
+        return Term("", (left & self.formulas.number(~mask & all_ones)) ^ (right & self.formulas.number(other_mask & all_ones)))
