@@ -57,7 +57,7 @@ def node(random: Random, plain: bool) -> str:
     return "\n".join(lines) + "\n" * (1 if plain else random.randrange(2))
 
 
-def said(items: list[Fact | Gap]) -> list[object]:
+def said(items: list[Fact | Gap]) -> list[str]:
     """Everything that facts and gaps of rules say."""
     found: list[object] = []
     for item in items:
