@@ -17,6 +17,7 @@ from analyzer.capture.layout import Position, named_for_node, position
 from analyzer.capture.limits import Budget
 from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign, manifest, twin
 from analyzer.capture.tables import NodeRow, PodRow
+from analyzer.capture.unread import NOT_RECOGNISED, TABLE, not_read
 from analyzer.capture.walking import every_file, without_templates
 from analyzer.facts.system import WANTED
 from analyzer.memory import without_cycles
@@ -162,7 +163,7 @@ def accept(file: File, collected: Collected) -> None:
     if sources:
         collected.sources.extend((where.root, source) for source in sources)
     elif wanted(file, where) and text[0].strip() and not foreign(where.name):
-        collected.gaps.append(refusal(file.path, "not recognised: neither its name nor its content is known"))
+        collected.gaps.append(refusal(file.path, not_read(text[0])))
     else:
         collected.ignored += 1
 
@@ -246,7 +247,8 @@ def parts_of(file: File, where: Position, known: Recognised | None, text: str, c
         told = found or (len(collected.pending), len(collected.rows)) > before
         return [*found, Source(file.path, text, "pasted")] if told else []
     known = twin(known, text) if known else by_content(text, where.name)
-    if known is None:
+    if known is None or (known.parser.kind == "kubernetes" and tables.is_table(text)):
+        collected.rows.extend(tables.rows(text, "") if tables.is_table(text) else ())
         return []
     if known.parser.kind == "kubernetes" and (shorter := kinds.without_logs(text)) != text:
         collected.kinds.setdefault(kinds.DUMP, {}).setdefault("", file.path)
@@ -269,13 +271,15 @@ def section_source(file: File, where: Position, section: pasted.Part, collected:
         known = by_name(command_name(section.command)) or by_content(section.text.lstrip("\n"))
     if known is None:
         if section.text.strip() and (file.named or where.captured):
-            collected.gaps.append(Gap(at, f"what belongs to {section.path or section.command!r} is not recognised"))
+            why = not_read(section.text)
+            words = f"what belongs to {section.path or section.command!r} is not recognised" if why == NOT_RECOGNISED else why
+            collected.gaps.append(Gap(at, words))
         return None
     if known.parser.kind == "sysctl" and WANTED.search(section.path):  # what is wanted, not what is
         return None
     if known.parser.kind == "kubernetes" and tables.is_table(section.text):
         collected.rows.extend(tables.rows(section.text, section.command))
-        collected.gaps.append(Gap(at, "of a table of kubectl get only the places of pods are used; -o yaml says the rest"))
+        collected.gaps.append(Gap(at, TABLE))
         return None
     place = section.place
     scope = Scope(where.scope.node if where.captured or not place.node else place.node, place.namespace or where.scope.namespace)

@@ -1,4 +1,4 @@
-"""``ipset save`` and ``ipset list``: sets with their members as text."""
+"""``ipset save`` and ``ipset list``, as text or as XML: sets with their members as text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from analyzer.facts.base import Fact
 from analyzer.facts.netfilter import IpsetFact
 from analyzer.parsers import Parser, gap
+from analyzer.parsers._ipset_xml import listed_sets
 from analyzer.parsers._words import refuse_errors
 from analyzer.source import Gap, Source, Span
 
@@ -28,6 +29,9 @@ class Draft:
 
 def read(source: Source) -> Iterator[Fact | Gap]:
     """Sets in the order in which they are created."""
+    if source.text.lstrip().startswith("<"):
+        yield from (finished(source, Draft(*item)) for item in listed_sets(source.text))
+        return
     drafts: dict[str, Draft] = {}
     current: Draft | None = None
     for number, raw in enumerate(source.text.split("\n"), 1):
@@ -85,5 +89,7 @@ PARSER = Parser(
     kind="ipset",
     read=read,
     names=(r"ipset([_-](-\S+_)*(save|list|-S|-L))?(_-\S+)*", r"ipsets?"),
-    content=re.compile(r"^create \S+ (hash|bitmap|list):|^Name: \S+\r?\nType: (hash|bitmap|list):", re.MULTILINE),
+    content=re.compile(
+        r"^create \S+ (hash|bitmap|list):|^Name: \S+\r?\nType: (hash|bitmap|list):|\A\s*(<\?xml[^>]*>\s*)?<ipsets>", re.MULTILINE
+    ),
 )

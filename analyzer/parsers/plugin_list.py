@@ -42,5 +42,5 @@ def plugins(source: Source, line: str, at: Span) -> Iterator[Fact]:
 
 
 PARSER = Parser(
-    kind="cni-plugins", read=read, names=(r"opt_cni_bin", r"ls_(-\S+_)*(opt_cni_bin|opt\.cni\.bin|usr_lib(exec)?_cni)")
+    kind="cni-plugins", read=read, names=(r"opt_cni_bin", r"ls_(-\S+_)*_?(opt_cni_bin|opt\.cni\.bin|usr_lib(exec)?_cni)_?")
 )

@@ -1,0 +1,50 @@
+"""What people paste that is not read, and which command gives what is needed instead."""
+
+from __future__ import annotations
+
+import re
+
+from analyzer.capture.tables import is_table
+
+HEAD = 1 << 14
+NOT_RECOGNISED = "not recognised: neither its name nor its content is known"
+TABLE = "of a table of kubectl get only the places of pods are used; -o yaml says the rest"
+KINDS = (
+    (re.compile(r"^(?:Node|Node-Selectors):\s", re.MULTILINE), "pods"),
+    (re.compile(r"^(?:PodCIDRs?|Roles|Capacity):", re.MULTILINE), "nodes"),
+    (re.compile(r"^(?:TargetPort|Session Affinity|IP Families):", re.MULTILINE), "services"),
+    (re.compile(r"^Subsets:|^AddressType:", re.MULTILINE), "endpointslices"),
+    (re.compile(r"^\s+PodSelector:|Allowing (?:in|e)gress traffic:", re.MULTILINE), "networkpolicies"),
+)
+KNOWN = (
+    (
+        re.compile(r'\A\s*\[\s*\{\s*"Id"\s*:[\s\S]*?"(?:State|HostConfig|NetworkSettings)"\s*:'),
+        "docker inspect (and podman inspect) does not tell what a network namespace holds; with the PID that it names: nsenter -t PID -n ip addr, and ip route",
+    ),
+    (
+        re.compile(r'\A\s*\[\s*\{\s*"[Nn]ame"\s*:[\s\S]*?"(?:IPAM|network_interface)"\s*:'),
+        "docker network inspect (and podman network inspect) says what was asked for; ip -d addr on the host says which bridge has which address",
+    ),
+    (
+        re.compile(r'\A\s*\{\s*"(?:status|info)"\s*:[\s\S]*?"(?:runtimeSpec|SANDBOX_\w+|CONTAINER_\w+)"'),
+        "crictl inspectp and inspect do not tell what a network namespace holds; with the path that it names: nsenter --net=PATH ip addr, and ip route",
+    ),
+    (
+        re.compile(r"\A\s*(?:total \d+\s*\n)?(?:[-dl][-rwxsStT]{9}[.+@]? .*\n?)+\Z"),
+        "a listing of files: what stands in them is read (cat FILE; of /opt/cni/bin, the names: ls /opt/cni/bin)",
+    ),
+)
+DESCRIBED = re.compile(
+    r"\A\s*Name:[ \t]+\S+[ \t]*\n(?:Namespace|Labels|Roles|Priority|Annotations|API Version|Created on|Spec):?", re.MULTILINE
+)
+
+
+def not_read(text: str) -> str:
+    """Why a text is not read, in words, where it is known what it is; else that it is not."""
+    head = text[:HEAD].lstrip("\n")
+    if is_table(head):
+        return TABLE
+    if DESCRIBED.match(head):
+        kind = next((kind for pattern, kind in KINDS if pattern.search(head)), "OBJECTS")
+        return f"kubectl describe is written for readers and is not read; kubectl get {kind} -A -o yaml has what is needed"
+    return next((words for pattern, words in KNOWN if pattern.match(head)), NOT_RECOGNISED)
