@@ -22,7 +22,7 @@ def test_a_service_that_is_deleted_takes_its_ways_along() -> None:
     assert found == [
         (
             WayChange.DISAPPEARS,
-            "Ingress shop/front for all other requests port 80/TCP from {ingress-controller} -> shop/web[Deployment] TCP 8080",
+            "Ingress shop/front for all requests port 80/TCP from {ingress-controller} -> shop/web[Deployment] TCP 8080",
         ),
         (WayChange.DISAPPEARS, "LoadBalancer shop/web port 80/TCP from outside -> shop/web[Deployment] TCP 8080"),
         (WayChange.DISAPPEARS, "Service shop/web port 80/TCP from pods -> shop/web[Deployment] TCP 8080"),
