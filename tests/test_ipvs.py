@@ -174,7 +174,7 @@ ONE = "-A -t 10.96.0.1:80 -s rr\n-a -t 10.96.0.1:80 -r 192.168.0.50:8080 -m -w 1
 def director(folder: Path, table: str, conntrack: int = 1) -> Network:
     """One node that balances."""
     place = folder / "nodes" / "n1"
-    place.mkdir(parents=True)
+    place.mkdir(parents=True, exist_ok=True)
     files = {
         "ip_-d_addr": ADDRESSES,
         "ip_route_show_table_all": ROUTES,
@@ -222,6 +222,25 @@ def test_packets_are_balanced_as_the_kernel_does(name: str, tmp_path: Path) -> N
     (outcome,) = asked(director(tmp_path, table, conntrack), **options)
     assert outcome.fate is Fate.REACHABLE, outcome.reason
     assert (outcome.delivered_to, last(outcome)) == ("outside", wanted)
+
+
+HELD = "tcp 6 99 SYN_RECV src=192.168.0.60 dst=10.96.0.1 sport=40000 dport=80 src={server} dst=192.168.0.11 sport=8080 dport=40000 use=1\n"
+
+
+@pytest.mark.parametrize(
+    ("server", "fate"), [("192.168.0.50", Fate.REACHABLE), ("192.168.0.51", Fate.UNKNOWN), ("192.168.0.59", Fate.UNKNOWN)]
+)
+def test_a_connection_that_is_tracked_already_may_have_its_real_server_still(server: str, fate: Fate, tmp_path: Path) -> None:
+    table = ONE if server == "192.168.0.50" else f"{ONE}-a -t 10.96.0.1:80 -r 192.168.0.51:8080 -m -w 1\n"
+    (tmp_path / "nodes" / "n1").mkdir(parents=True)
+    (tmp_path / "nodes" / "n1" / "conntrack").write_text(HELD.format(server=server))
+    network = director(tmp_path, table)
+    packet = Packet(4, address("192.168.0.60").value, address("10.96.0.1").value, TCP, 40000, 80, tcp_flags=SYN)
+    told = walk(network, Flow(Interface(Scope("n1"), "eth0"), packet, tracked=True))
+    assert told.fate is fate
+    if fate is Fate.UNKNOWN:
+        assert told.outcomes[0].reason.startswith("IPVS of n1 still has the connection of nodes/n1/conntrack:1 with")
+        assert told.outcomes[0].settle == "ipvsadm -Lcn"
 
 
 def test_direct_routing_keeps_the_destination(tmp_path: Path) -> None:

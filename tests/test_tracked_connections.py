@@ -20,7 +20,7 @@ from analyzer.parsers import conntrack, ipset, iptables_save, read
 from analyzer.query.trace import Question, answer_line, trace
 from analyzer.solve.packet import ICMP, ICMPV6, TCP, UDP, Fate, Packet
 from analyzer.solve.walk.concrete import Flow, walk
-from analyzer.source import Gap, Scope, Source
+from analyzer.source import Gap, Scope, Source, Span
 from analyzer.transfer.graph import NetworkProgram
 from tests.lab import record
 from tests.lowered import agree, outcomes, walked
@@ -28,6 +28,8 @@ from tests.netfilter_random import HOOKS, SETS, Rules
 from tests.test_lowering_netfilter import HELD, ROUTER, facts, flows, network
 
 HELD_ONES = Path(__file__).parent.parent / "samples" / "truth" / "flannel-vxlan-services-connections-held.txt"
+SAMPLES = Path(__file__).parent.parent / "samples" / "parsers" / "conntrack"
+ROUTER_LINE = Span("n/conntrack", 1)
 NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmpv6"}
 
 
@@ -169,6 +171,43 @@ def tcp(state: str, status: str = "[ASSURED]") -> Iterator[tuple[bool, Fate]]:
 )
 def test_the_state_of_tcp_decides(state: str, followed: bool, fate: Fate) -> None:
     assert list(tcp(state)) == [(followed, fate)]
+
+
+def test_what_a_flow_table_passes_on_is_open() -> None:
+    assert list(tcp("ESTABLISHED", "[OFFLOAD]")) == [(False, Fate.UNKNOWN)]
+
+
+def test_text_that_is_cut_shows_no_other_connections() -> None:
+    text = "".join(path.read_text() for path in sorted(SAMPLES.glob("forms.txt")))
+    whole = set(shown(text))
+    for at in range(0, len(text), 3):
+        assert set(shown(text[:at])) <= whole, text[:at].splitlines()[-1]
+
+
+def test_xml_that_is_cut_or_changed_shows_no_other_connections() -> None:
+    text, chance = (SAMPLES / "table.xml.txt").read_text(), Random(1)
+    whole = set(shown(text))
+    for at in range(0, len(text), 7):
+        assert set(shown(text[:at])) <= whole
+        changed = text[:at] + chance.choice("<>&;/\x00x") + text[at + 1 :]
+        list(read(conntrack.PARSER, Source("n/conntrack", changed, "conntrack", ROUTER)))
+
+
+def test_entities_are_refused() -> None:
+    text = (
+        "<!DOCTYPE lolz ["
+        + "".join(f'<!ENTITY l{n} "&l{n - 1};&l{n - 1};">' for n in range(1, 40))
+        + "]><conntrack>&l39;</conntrack>"
+    )
+    (gap,) = read(conntrack.PARSER, Source("n/conntrack", text, "conntrack", ROUTER))
+    assert isinstance(gap, Gap)
+    assert "document type is refused" in gap.reason
+
+
+def shown(text: str) -> list[str]:
+    """The connections of a text, without their lines."""
+    found = read(conntrack.PARSER, Source("n/conntrack", text, "conntrack", ROUTER))
+    return [repr(replace(item, at=ROUTER_LINE)) for item in found if isinstance(item, ConnectionFact)]
 
 
 def test_without_rules_that_ask_for_it_nothing_is_tracked() -> None:

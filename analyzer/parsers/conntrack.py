@@ -47,9 +47,12 @@ def read(source: Source) -> Iterator[Fact | Gap]:
 def lines(source: Source) -> Iterator[Fact | Gap]:
     """Entries by line; lines of another kind are one gap for each kind."""
     told: set[str] = set()
+    unended = 0 if source.text.endswith("\n") else source.text.count("\n") + 1
 
     def line_of(line: str, at: Span) -> Iterator[Fact | Gap]:
         words = next((words for form, words in OTHERS.items() if form.match(line)), "")
+        if not words and at.line == unended and "src=" in line and " use=" not in line:
+            raise ValueError("the text ends within this line")
         if not words:
             yield from entry(source, line, at)
         elif words not in told:

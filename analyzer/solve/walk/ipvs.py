@@ -114,11 +114,27 @@ def requested(walk: Walk, space: Space, hook: Hook, at: HookPacket) -> HookPacke
             return unless_unread(walk, space, at)
         if at.packet.destination_port >= PICKED:
             return walk.undecided(f"the port of {fact} of {space.place} that is asked for was picked at random", None)
-        chosen = scheduled(walk, space, fact, at)
+        chosen = held(walk, space, fact, at) or scheduled(walk, space, fact, at)
         if not isinstance(chosen, Balanced):
             return chosen
         found = remembered(connections, fact, chosen)
     return forwarded(walk, space, hook, at, found)
+
+
+def held(walk: Walk, space: Space, fact: VirtualServerFact, at: HookPacket) -> Balanced | Endings | None:
+    """The real server of a connection that conntrack was captured with, whose answers it expects from there; whether IPVS has the connection too is not
+    known, since the two forget it apart. One that is no real server any more is dropped or expired (``ip_vs_in_hook``, expire_nodest_conn)."""
+    connection = at.tracked.connection if at.tracked is not None else None
+    if connection is None or connection.entry is None or at.tracked is None or at.tracked.reply:
+        return None
+    server, port, entry = Address(at.packet.family, connection.reply.source), connection.reply.source_port, connection.entry
+    words = f"IPVS of {space.place} still has the connection of {entry.at.path}:{entry.at.line} with {ending(server, port)}"
+    if not walk.oracle.test(words, entry.at, "ipvsadm -Lcn"):
+        return None
+    for own in fact.servers:
+        if own.address == server and port_of(fact, own, at.packet) == port:
+            return Balanced(flow_of(at.packet), server, port, own.forwarding, own.at)
+    return walk.undecided(f"{words}, which is no real server of {fact}", entry.at, "ipvsadm -Lcn")
 
 
 def unless_unread(walk: Walk, space: Space, at: HookPacket) -> HookPacket | Endings:

@@ -110,7 +110,7 @@ def chains(namespace: Namespace, family: int) -> Iterator[Chain]:
 def balanced(namespace: Namespace, fact: ConnectionFact) -> bool:
     """Whether IPVS, not conntrack, translates a connection (net/netfilter/ipvs/ip_vs_nfct.c ``ip_vs_update_conntrack`` changes its reply tuple alone)."""
     _, destination, _, port = fact.original
-    return any((server.address, server.port) == (destination, port) for server in namespace.virtual_servers)
+    return any(server.address == destination and server.port in (0, port) for server in namespace.virtual_servers)
 
 
 def connection_of(fact: ConnectionFact, translated: bool) -> Connection:
@@ -120,7 +120,7 @@ def connection_of(fact: ConnectionFact, translated: bool) -> Connection:
     source = translated and (original.source, original.source_port) != (now.source, now.source_port)
     ends = (original.destination, original.destination_port), (now.destination, now.destination_port)
     state = fact.state if fact.protocol == TCP else ""
-    entry = Entry(fact.at, state, zone_text(fact.reply_zone))
+    entry = Entry(fact.at, state, bool(fact.status & {"OFFLOAD", "HW_OFFLOAD"}), zone_text(fact.reply_zone))
     return Connection(
         original,
         reply,

@@ -286,7 +286,7 @@ def run_step(step: Step, visit: Visit) -> Stop:
                 zone = "" if visit.zone == "0" else visit.zone
                 visit.tracked = track(visit.packet, visit.at.quoted, visit.connections, zone)
                 if visit.connections.captured is not None:
-                    recognised(visit, visit.connections.captured.doubt)
+                    return recognised(visit, visit.connections.captured.doubt)
         case TranslateStep():
             return translate(step, visit)
         case ConfirmStep():
@@ -301,17 +301,23 @@ def run_step(step: Step, visit: Visit) -> Stop:
     return ACCEPTED
 
 
-def recognised(visit: Visit, doubt: str) -> None:
-    """Tells that a packet is of a connection that was captured."""
+def recognised(visit: Visit, doubt: str) -> Stop:
+    """Tells that a packet is of a connection that was captured. Where a flow table has it (nf_flow_table_ip.c), what becomes of it is not known."""
     entry = visit.connection.entry if visit.connection is not None else None
     at = entry.at if entry is not None else visit.connections.misfit
     if at is None:
         visit.assumptions += [doubt] if doubt else []
-        return
+        return ACCEPTED
     misfit, visit.connections.misfit = visit.connections.misfit is not None, None
     became = "INVALID in its state" if misfit else "the nat chains are not asked"
     visit.tell(f"is of a connection that is tracked already: {became}", at)
     visit.assumptions.append(f"{visit.place} still tracks the connection of {at.path}:{at.line}")
+    words = f"{visit.place}: no flow table passes on the packets of the connection of {at.path}:{at.line}, which is offloaded"
+    if entry is None or not entry.offloaded or visit.oracle.test(words, at, "the flow tables' entries"):
+        return ACCEPTED
+    return Stop(
+        Judgement.UNKNOWN, words.replace("no flow table passes", "a flow table passes"), at, settle="the flow tables' entries"
+    )
 
 
 def unread(step: UnreadStep, visit: Visit) -> Stop:

@@ -52,10 +52,12 @@ class Flow(NamedTuple):
 
 class Entry(NamedTuple):
     """What the capture says of a connection that a node already tracks: TCP's state as far as it is the captured one (SYN_SENT …; REOPENED:
-    a SYN has passed that conntrack could only ignore; empty: as of one that the walk opened), and the zone of its answers."""
+    a SYN has passed that conntrack could only ignore; empty: as of one that the walk opened), whether a flow table passes its packets on before the hooks,
+    and the zone of its answers."""
 
     at: Span
     state: str = ""
+    offloaded: bool = False
     reply_zone: str = ""
 
 
