@@ -78,9 +78,12 @@ class CaptureKind:
     per_node: bool = False
 
 
+BEGIN = "(?:^|/)"
+
+
 def kind(name: str, sign: str, *lacks: Part, per_node: bool = False) -> CaptureKind:
     """A kind of capture; the sign may stand anywhere in a place, at the beginning of a folder's or file's name."""
-    return CaptureKind(name, re.compile(rf"(?:^|/){sign}"), lacks, per_node)
+    return CaptureKind(name, re.compile(f"{BEGIN}(?:{sign})"), lacks, per_node)
 
 
 DUMP = "cluster-info dump"
@@ -129,7 +132,7 @@ KINDS: tuple[CaptureKind, ...] = (
     kind("Insights archive", r"insights-operator/|config/node/[^/]+\.json$", NODES, PODS, SLICES, POLICIES),
     kind("AKS periscope capture", r"collector/(?:iptables|networkoutbound|kubeobjects|dns)/", NODES, PODS),
 )
-SIGNS = re.compile("|".join(f"(?:{one.sign.pattern})" for one in KINDS))
+SIGNS = re.compile(f"{BEGIN}(?:{'|'.join(one.sign.pattern.removeprefix(BEGIN) for one in KINDS)})")
 # Logs and listings for people: whatever stands in them is no state.
 LOGS = re.compile(
     r"(?:^|/)(?:namespaces/[^/]+/pods/[^/]+/.+/logs/[^/]+|host_service_logs/.+|audit_logs/.+|[^/]+_logs_[^/]+|[^/]+/[^/]+/logs\.txt"
