@@ -109,11 +109,15 @@ def uplink(number: int, length: int) -> dict[str, str]:
 
 @pytest.mark.parametrize(("length", "wanted"), [(24, YES), (32, OPEN), (25, YES)])
 def test_a_node_whose_address_has_no_network(length: int, wanted: set[Fate], tmp_path: Path) -> None:
-    network = build(tmp_path, uplink(1, 24), uplink(2, length))
-    scopes = sorted(network.namespaces)
-    flow = Flow(scopes[0], Packet(4, 0x0A050001, 0x0A050002, TCP, 40000, 80))
-    assert {outcome.fate for outcome in walk(network, flow).outcomes} == wanted
-    assert {end.fate for end in outcomes(NetworkProgram(network, 4), flow)} == wanted
+    assert between_nodes(build(tmp_path, uplink(1, 24), uplink(2, length))) == wanted
+
+
+def between_nodes(network: Network) -> set[Fate]:
+    """What becomes of a packet from the first node to the second, by both readings."""
+    flow = Flow(sorted(network.namespaces)[0], Packet(4, 0x0A050001, 0x0A050002, TCP, 40000, 80))
+    told = {outcome.fate for outcome in walk(network, flow).outcomes}
+    assert {end.fate for end in outcomes(NetworkProgram(network, 4), flow)} == told
+    return told
 
 
 def test_networks_of_other_addresses_are_apart(tmp_path: Path) -> None:
@@ -128,3 +132,9 @@ def test_networks_of_other_addresses_are_apart(tmp_path: Path) -> None:
     flow = Flow(sorted(network.namespaces)[0], Packet(4, 0x0A050001, 0x0A060002, TCP, 40000, 80))
     assert {outcome.fate for outcome in walk(network, flow).outcomes} == NO
     assert {end.fate for end in outcomes(NetworkProgram(network, 4), flow)} == NO
+
+
+def test_who_keeps_silent_on_a_network_that_is_known_is_not_reached(tmp_path: Path) -> None:
+    two = uplink(2, 24)
+    two["nodes/n2/sysctl_net"] += "net.ipv4.conf.all.arp_ignore = 8\n"
+    assert between_nodes(build(tmp_path, uplink(1, 24), two)) == NO

@@ -216,11 +216,21 @@ def may_meet(network: Network, at: Interface, holder: Interface, target: Address
     """Whether what an interface asks for an address may reach its holder by what was not captured between them. Networks of which neither has
     an address in the other's are taken to be apart."""
     one, two = network.wires.get(at), network.wires.get(holder)
-    if one is None or two is None or one is two:
+    if one is None or two is None or one is two or joined(network, one, two):
         return False
     if one.exits and two.exits:
         return not (one.prefixes and two.prefixes) or any(prefix.covers(target) for prefix in one.prefixes)
     return any(a.scope.node == b.scope.node and a.scope.namespace != b.scope.namespace for a in one.ends for b in two.ends)
+
+
+def joined(network: Network, one: Wire, two: Wire) -> bool:
+    """Whether both lead to one network outside: who is there and answers is known."""
+    return any(
+        network.segment_of[at] is network.segment_of.get(other)
+        for at in one.ends
+        if at in network.segment_of
+        for other in two.ends
+    )
 
 
 def not_known(at: Interface, holder: Interface, target: Address) -> str:
