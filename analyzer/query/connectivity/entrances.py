@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from analyzer.addresses import Prefix
 from analyzer.facts.kubernetes import ServiceFact
 from analyzer.policy.decision import decide, walks_of
 from analyzer.policy.entities import Entity, Flow
@@ -18,6 +19,7 @@ from analyzer.policy.terms import All, AnyOf, Is, Kind, Not, Opaque, Peer, all_o
 from analyzer.policy.tiers import Direction, Rules, Tier
 from analyzer.query.connectivity.allowed import WITH_PORTS, Allow, Allowed
 from analyzer.query.connectivity.endpoints import Party, families_of
+from analyzer.query.connectivity.host_ports import host_ports
 from analyzer.query.connectivity.routes import Route, routes
 from analyzer.query.policies import Policies
 from analyzer.query.policy_services import Backend, backends
@@ -27,6 +29,8 @@ NUMBERS = {name: number for number, name in WITH_PORTS.items()}
 MASQUERADED = (
     "packets may come with the address of a node (externalTrafficPolicy Cluster), for which policies may decide otherwise"
 )
+SOME = "policies let in some addresses and others not"
+NOWHERE = Span("", 1)
 UNKNOWN = "the controller's pods are not in the input, and policies look at labels or namespaces that it may have or not"
 OUTSIDE = "outside"
 STRANGER = Entity("{stranger}", Kind.POD)
@@ -54,7 +58,7 @@ class Entrance:
 def entrances(policies: Policies, everyone: tuple[Party, ...]) -> tuple[Entrance, ...]:
     """The ways in, in order."""
     found = Ways(policies, {entity.name: party.id for party in everyone for entity in party.entities})
-    every = (*found.through_services(), *found.through_routes())
+    every = (*found.through_services(), *found.through_host_ports(), *found.through_routes())
     return tuple(sorted(dict.fromkeys(every), key=lambda item: (item.kind, item.name, item.source, item.destination, item.port)))
 
 
@@ -75,6 +79,16 @@ class Ways:
                     admitted, why = self.from_outside(service, backend)
                     kind = service.type if service.type != "ClusterIP" else "ExternalIP"
                     yield self.entrance(kind, "/".join(key), "/".join(key), OUTSIDE, backend, admitted, why, service.at)
+
+    def through_host_ports(self) -> Iterator[Entrance]:
+        """Ways through ports of nodes that lead to pods."""
+        for item in host_ports(self.policies.world):
+            backend = Backend(item.entity, "", item.protocol, item.port, item.target)
+            seen = (value for flow in self.flows(backend) for value in self.decided(self.outside((), flow), item.entity, flow))
+            admitted = one_verdict(seen)
+            why = "" if admitted is not None else SOME
+            at, name = item.entity.at or NOWHERE, self.party.get(item.entity.name, item.entity.name)
+            yield self.entrance("HostPort", name, "", OUTSIDE, backend, admitted, why, at)
 
     def through_routes(self) -> Iterator[Entrance]:
         """Ways through Ingress, Gateway API routes and OpenShift routes."""
@@ -101,21 +115,21 @@ class Ways:
 
     def from_outside(self, service: ServiceFact, backend: Backend) -> tuple[bool | None, str]:
         """Whether every address outside that may use a service is let in to a backend."""
-        seen = [self.decided(self.outside(service, flow), backend.entity, flow) for flow in self.flows(backend)]
+        seen = [self.decided(self.outside(service.source_ranges, flow), backend.entity, flow) for flow in self.flows(backend)]
         direct = one_verdict(value for values in seen for value in values)
         if service.external_policy == "Local":
-            return direct, "" if direct is not None else "policies let in some addresses and others not"
+            return direct, "" if direct is not None else SOME
         masked = one_verdict(value for flow in self.flows(backend) for value in self.decided(self.hosts, backend.entity, flow))
         if direct is masked:
-            return direct, "" if direct is not None else "policies let in some addresses and others not"
+            return direct, "" if direct is not None else SOME
         return None, MASQUERADED
 
-    def outside(self, service: ServiceFact, flow: Flow) -> list[Entity]:
-        """The addresses outside that may use a service."""
+    def outside(self, allowed: tuple[Prefix, ...], flow: Flow) -> list[Entity]:
+        """The addresses outside, of those that are allowed (none named: all)."""
         classes = self.policies.factors(flow.family).universe.classes
-        ranges = [block for block in service.source_ranges if block.family == flow.family]
+        ranges = [block for block in allowed if block.family == flow.family]
         found = [entity for entity in classes if entity.kind is Kind.OUTSIDE]
-        if service.source_ranges:
+        if allowed:
             found = [entity for entity in found if any(own.overlaps(block) for own in entity.blocks for block in ranges)]
         return found
 

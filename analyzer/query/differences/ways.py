@@ -124,7 +124,7 @@ def from_outside(policies: Policies) -> Iterator[tuple[Way, Standing]]:
     from analyzer.query.connectivity.entrances import Ways
 
     found = Ways(policies, {entity.name: name_of(entity) for entity in policies.world.entities})
-    for item in (*found.through_services(), *found.through_routes()):
+    for item in (*found.through_services(), *found.through_host_ports(), *found.through_routes()):
         target = ", ".join(f"{one.protocol} {low}" for one in item.allow for low, _ in one.ports)
         for request in item.requests or ("",):
             way = Way(item.kind, item.name, item.source, item.port, item.destination, target, request)

@@ -11,6 +11,7 @@ from analyzer.addresses import default_prefix, prefix
 from analyzer.policy.addressing import spanned
 from analyzer.query.connectivity.allowed import Allow, Allowed
 from analyzer.query.connectivity.answer import Connectivity, Link
+from analyzer.query.connectivity.entrances import Entrance
 from analyzer.ranges import difference, normalised
 
 EVERYTHING = "everything"
@@ -21,6 +22,11 @@ NODES = "nodes"
 def words(allow: Allow) -> str:
     """What is allowed, as people say it: ``TCP 80,443; UDP 53``."""
     return "; ".join(word(item) for item in allow)
+
+
+def asked_at(way: Entrance) -> str:
+    """Where the outside asks: a port of a service, or of a node."""
+    return f"service {way.service} {way.port}" if way.service else f"port {way.port}"
 
 
 def asked(requests: Sequence[str], most: int | None = None) -> str:

@@ -9,7 +9,7 @@ from analyzer.findings import Certainty, Finding, Report, Severity
 from analyzer.query.connectivity.entrances import Entrance
 from analyzer.report import format_named
 from analyzer.report.connectivity import Answer, ConnectivityFormat
-from analyzer.report.connectivity._names import asked, words
+from analyzer.report.connectivity._names import asked, asked_at, words
 from analyzer.report.rebasing import rebased
 from analyzer.report.style import Style
 
@@ -36,7 +36,7 @@ def findings(ways: Iterable[Entrance]) -> Iterator[Finding]:
     for way in ways:
         requests = f" for {asked(way.requests)}" if way.requests else ""
         ends = f"{way.source} {VERDICTS[way.admitted]} {way.destination} {words(way.allow)}"
-        text = f"{way.kind} {way.name}{requests}, service {way.service} {way.port}: {ends}"
+        text = f"{way.kind} {way.name}{requests}, {asked_at(way)}: {ends}"
         certainty = Certainty.POSSIBLE if way.admitted is None else Certainty.VIOLATED
         if way.admitted is False:
             yield Finding("kept-from-outside", Severity.WARNING, text, way.at, certainty, note=HELP)

@@ -19,6 +19,7 @@ from analyzer.report.connectivity._names import (
     OUTSIDE,
     Known,
     asked,
+    asked_at,
     described,
     known,
     local,
@@ -147,7 +148,7 @@ def entrance_lines(entrances: tuple[Entrance, ...], style: Style) -> list[str]:
         verdict = {True: ("reaches", "good"), False: ("is kept from", "bad"), None: ("may reach", "unsure")}[item.admitted]
         why = f" ({safe(item.why)})" if item.why else ""
         requests = f", {asked(item.requests, None if style.verbose else REQUESTS)}" if item.requests else ""
-        what = f"{item.kind} {item.name}{requests}, service {item.service} {item.port}: {item.source}"
+        what = f"{item.kind} {item.name}{requests}, {asked_at(item)}: {item.source}"
         lines.append(f"  {safe(what)} {style.paint(*verdict)} {safe(item.destination)} {safe(words(item.allow))}{why}")
     return lines
 

@@ -58,7 +58,7 @@
     const ways = make("table");
     for (const [kind, name, service, source, target, what, admitted, why, requests] of data.through) {
       const line = make("tr"), verdict = admitted === true ? "reaches" : admitted === false ? "is kept from" : "may reach";
-      line.append(make("td", kind + " " + name), make("td", requests), make("td", "service " + service), make("td", source + " " + verdict + " " + target), make("td", what), make("td", why));
+      line.append(make("td", kind + " " + name), make("td", requests), make("td", service ? "service " + service : ""), make("td", source + " " + verdict + " " + target), make("td", what), make("td", why));
       ways.append(line);
     }
     detail.append(ways);
