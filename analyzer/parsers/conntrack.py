@@ -32,6 +32,8 @@ OTHERS = {
     re.compile(r"^\s*\d+ proto=\d+ src="): "expectations (conntrack -L expect) are not followed",
     re.compile(r"^-[AID] .*(-s|--src|--orig-src) "): "what conntrack -o save writes is not read",
 }
+USUAL = frozenset({"tcp", "udp", "icm", "ipv", "sct", "unk", "gre", "dcc"})
+"""How lines begin that are none of those."""
 XML = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!|<conntrack\b)")
 
 
@@ -50,7 +52,8 @@ def lines(source: Source) -> Iterator[Fact | Gap]:
     unended = 0 if source.text.endswith("\n") else source.text.count("\n") + 1
 
     def line_of(line: str, at: Span) -> Iterator[Fact | Gap]:
-        words = next((words for form, words in OTHERS.items() if form.match(line)), "")
+        known = line[:3] in USUAL
+        words = "" if known else next((words for form, words in OTHERS.items() if form.match(line)), "")
         if not words and at.line == unended and "src=" in line and " use=" not in line:
             raise ValueError("the text ends within this line")
         if not words:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -44,7 +44,7 @@ def notes_of(network: Network, flow: Flow, found: Trace) -> Iterator[str]:
     """One note for each way that such a packet may take instead, the first few of them."""
     packet = found.sent or flow.packet
     kind = packet.icmp_type if packet.protocol in (ICMP, ICMPV6) else packet.destination_port
-    entries = by_ends(Identity(network)).get((packet.protocol, packet.source, packet.destination, kind), ())
+    entries = unlike(by_ends(Identity(network)).get((packet.protocol, packet.source, packet.destination, kind), ()))
     usual, told = set(map(end, found.outcomes)), set[object]()
     for scope, fact in entries:
         port = port_of(fact)
@@ -78,16 +78,23 @@ def became(other: Trace) -> str:
     return f"be {other.fate}: {'; '.join(list(reasons)[:2])}"
 
 
+def unlike(entries: Sequence[tuple[Scope, ConnectionFact]]) -> Iterator[tuple[Scope, ConnectionFact]]:
+    """Of connections that differ in the source port alone one, and a few at most."""
+    seen: set[object] = set()
+    for scope, fact in entries:
+        alike = scope, fact.reply[:3], fact.state, fact.status, fact.mark, fact.zone, fact.reply_zone
+        if alike not in seen and len(seen) < LIMIT:
+            seen.add(alike)
+            yield scope, fact
+
+
 @lru_cache(maxsize=4)
-def by_ends(key: Identity) -> Mapping[Ends, tuple[tuple[Scope, ConnectionFact], ...]]:
-    """The captured connections by their ends, of those that differ in the source port alone one, a few of each."""
-    found: dict[Ends, dict[object, tuple[Scope, ConnectionFact]]] = defaultdict(dict)
+def by_ends(key: Identity) -> Mapping[Ends, Sequence[tuple[Scope, ConnectionFact]]]:
+    """The captured connections by their ends."""
+    found: dict[Ends, list[tuple[Scope, ConnectionFact]]] = defaultdict(list)
     for scope, space in sorted(key.network.namespaces.items()):
         for fact in space.connections:
             source, destination, first, second = fact.original
             kind = first if fact.protocol in (ICMP, ICMPV6) else second
-            alike = scope, fact.reply[:2], fact.reply[2], fact.state, fact.status, fact.mark, fact.zone, fact.reply_zone
-            group = found[fact.protocol, source.value, destination.value, kind]
-            if len(group) < LIMIT:
-                group.setdefault(alike, (scope, fact))
-    return {ends: tuple(group.values()) for ends, group in found.items()}
+            found[fact.protocol, source.value, destination.value, kind].append((scope, fact))
+    return found
