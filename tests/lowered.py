@@ -136,6 +136,24 @@ def one_way(fact: ConnectionFact, side: tuple[Address, Address, int, int]) -> st
     return states.Tuple(fact.protocol, source.value, second if ping else first, destination.value, 0 if ping else second)
 
 
+def left_open(program: NetworkProgram, flow: Flow) -> bool:
+    """Whether the language leaves open by name what becomes of a flow or of its answer: each way is then only one that may be."""
+    machine = Interpreter(program, partial(some, own=flow.packet.source_port))
+    for way, state in machine.walk(beginning(program, flow), start(fields_of(flow.packet))):
+        if state.answers:
+            return True
+        if isinstance(way, ir.Deliver) and any(
+            after.answers for _, after in machine.walk(program.start(way.scope), answer(state))
+        ):
+            return True
+    return False
+
+
+def within(lowered: set[End], told: set[End]) -> bool:
+    """Whether what the walk says is among the ways that the language leaves open."""
+    return essence(told) <= essence(lowered)
+
+
 def beginning(program: NetworkProgram, flow: Flow) -> ir.Point:
     """Where the flow's first packet starts."""
     if isinstance(flow.start, Interface):
