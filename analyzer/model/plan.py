@@ -42,10 +42,17 @@ FILE_KINDS: Mapping[str, str] = {
     "namespaces": "Namespace",
 }
 FLAGS: Mapping[str, str] = {"--cluster-cidr": "pod", "--service-cluster-ip-range": "service", "--service-cidr": "service"}
+
+
+def flow(key: str) -> str:
+    """The pattern of a value in block or flow style; two networks of a dual-stack cluster have a comma without a space between them."""
+    return rf'(?:^|[{{,])\s*"?{key}"?:\s*"?([^\s"}}]+?),?(?=["\s}}]|$)'
+
+
 TEXTS: tuple[tuple[str, str, str], ...] = (
-    ("ClusterConfiguration", r"^\s*podSubnet:\s*(\S+)", "pod"),
-    ("ClusterConfiguration", r"^\s*serviceSubnet:\s*(\S+)", "service"),
-    ("config.conf", r"^\s*clusterCIDR:\s*(\S+)", "pod"),
+    ("ClusterConfiguration", flow("podSubnet"), "pod"),
+    ("ClusterConfiguration", flow("serviceSubnet"), "service"),
+    ("config.conf", flow("clusterCIDR"), "pod"),
     ("net-conf.json", r'"(?:IPv6)?Network"\s*:\s*"([^"]+)"', "pod"),
     ("cluster-pool-ipv4-cidr", r"^(.+)$", "pod"),
     ("cluster-pool-ipv6-cidr", r"^(.+)$", "pod"),

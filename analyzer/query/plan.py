@@ -51,6 +51,21 @@ def on_link(network: Network) -> Iterator[OnLink]:
             width = WIDTH[fact.address.family]
             if fact.device != "lo" and 0 < fact.length < width and fact.scope_name not in ("host", "link"):
                 yield OnLink(Interface(root.scope, fact.device), fact.address, prefix_of(fact.address, fact.length), fact.at)
+        yield from connected(root) if "ip-addr" in root.missing else ()
+
+
+def connected(root: Namespace) -> Iterator[OnLink]:
+    """The same by the routes that the kernel makes for addresses (fib_add_ifaddr), where no address was captured."""
+    for family, by_table in root.routes.items():
+        for route in by_table.get(254, ()):
+            device = route.next_hops[0].device if len(route.next_hops) == 1 else None
+            if (
+                route.protocol == "kernel"
+                and route.source is not None
+                and device
+                and 0 < route.destination.length < WIDTH[family]
+            ):
+                yield OnLink(Interface(root.scope, device), route.source, route.destination, route.at)
 
 
 def node_networks(network: Network) -> Iterator[OnLink]:

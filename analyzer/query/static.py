@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import combinations
 
-from analyzer.addresses import Address, Prefix, overlapping
+from analyzer.addresses import Address, Prefix, host_prefix, overlapping
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.query.causes import Broken
+from analyzer.query.networks_of_nodes import covering, indexed, of_nodes
 from analyzer.query.plan import address_place, captured_name, on_link, ranges, running_pods
 from analyzer.query.policies import of_network
 from analyzer.query.state import ContainerPort, PodFact, pods_by_name, roots
+from analyzer.query.tunnel_ends import annotated
 from analyzer.solve.packet import PROTOCOL_NAMES
 from analyzer.source import Scope, Span
 
@@ -58,6 +60,9 @@ def holdings(network: Network) -> Iterator[tuple[str, Address, Place]]:
         for fact in root.addresses:
             if fact.device != "lo" and fact.scope_name not in ("host", "link"):
                 yield f"node:{root.scope.node}", fact.address, partial(getattr, fact, "at")
+    for end in annotated(network):
+        for address in end.inner:
+            yield f"node:{end.node}", address, partial(getattr, end, "at")
     for pod in running_pods(network):
         for position, address in enumerate(pod.addresses):
             yield f"{pod.namespace}/{pod.name}", address, partial(address_place, pod, position)
@@ -104,9 +109,20 @@ def unique_pod_cidrs(network: Network) -> Answer:
         if first < len(services) <= second:
             (_, one, at), (_, other, _) = services[first], wide[second - len(services)]
             broken.append(Broken("unique-pod-cidrs", one, other, f"{other} overlaps {one}", at))
-    broken += foreign(network)
+    broken += [*foreign(network), *nodes_inside(network)]
     count = len(stated) + len(services)
     return verdict("unique-pod-cidrs", counted(len(stated), "pod network"), broken, count)
+
+
+def nodes_inside(network: Network) -> Iterator[Broken]:
+    """Nodes whose own addresses lie in a node's pod network."""
+    networks = indexed(of_nodes(network, blocks=False))
+    for _, node in sorted(network.cluster.nodes.items()):
+        for kind, address in node.addresses:
+            for item in covering(networks, host_prefix(address)):
+                name = f"{item.prefix} of node {item.node}"
+                text = f"{address}, the {kind} of node {node.name}, lies in the pod network {name}"
+                yield Broken("unique-pod-cidrs", f"node {node.name}", name, text, node.place("status", "addresses"))
 
 
 def pod_networks(network: Network) -> list[tuple[Prefix, str, Span]]:

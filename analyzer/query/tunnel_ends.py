@@ -21,6 +21,13 @@ from analyzer.query.tunnels import overlays
 from analyzer.source import Span
 
 FLANNEL, CALICO = "flannel.alpha.coreos.com/", "projectcalico.org/"
+ADDRESSES = (
+    "IPv4IPIPTunnelAddr",
+    "IPv4VXLANTunnelAddr",
+    "IPv6VXLANTunnelAddr",
+    "IPv4WireguardInterfaceAddr",
+    "IPv6WireguardInterfaceAddr",
+)
 VXLANS = ("flannel.", "flannel-v6.", "vxlan.calico", "vxlan-v6.calico")
 
 
@@ -47,6 +54,25 @@ def tunnel_ends(network: Network) -> list[TunnelEnd]:
         same = [one for one in said if one.node == end.node and end.device.startswith(one.device)]
         found.append(replace(end, inner=same[0].inner) if same and not end.inner else end)
     return [*found, *said]
+
+
+def annotated(network: Network) -> Iterator[TunnelEnd]:
+    """What objects say of the nodes' own addresses among the pods': Calico's annotations, Cilium's router addresses (CiliumNode, CiliumInternalIP). flannel's
+    device has the network's own address, which no pod gets."""
+    for _, node in sorted(network.cluster.nodes.items()):
+        name = captured_name(network, node.name)
+        for key in ADDRESSES:
+            if (held := address_of(node.annotations.get(CALICO + key))) is not None:
+                at = node.place("metadata", "annotations", CALICO + key)
+                yield TunnelEnd(name, "", (held,), None, None, at, f"Node {node.name} ({key})", False)
+    for fact in network.cluster.others:
+        spec = fact.document.get("spec") if fact.kind == "CiliumNode" else None
+        listed = spec.get("addresses") if isinstance(spec, Mapping) else None
+        for index, item in enumerate(listed if isinstance(listed, list) else ()):
+            if isinstance(item, Mapping) and item.get("type") == "CiliumInternalIP":
+                held = address_of(str(item.get("ip")))
+                at = fact.place("spec", "addresses", index, "ip")
+                yield TunnelEnd(fact.name, "", (held,) if held else (), None, None, at, f"CiliumNode {fact.name}", False)
 
 
 def devices(network: Network) -> Iterator[TunnelEnd]:

@@ -1,7 +1,7 @@
-"""One address belongs to two pods, or to a pod and a node.
+"""One address belongs to two pods, to a pod and a node, or to two nodes.
 
 ## What it finds
-Two running pods with the same address in the API; a pod's address that a Node, or an interface of a node (a tunnel, `cilium_host`, a bridge), has too; two network namespaces
+Two running pods, or two Nodes (InternalIP), with the same address in the API; a pod's address that a Node, or an interface of a node (a tunnel, `cilium_host`, a bridge), has too, also by what the Node's annotations or its CiliumNode say of its tunnel; two network namespaces
 that hold one address, unless tc redirects one of them into a tunnel (peer pods).
 
 ## Why it matters
@@ -21,6 +21,7 @@ projectcalico/calico#3589, cilium/cilium#19581, flannel-io/flannel#721.
 from collections.abc import Iterator
 
 from analyzer.query.plan import PodFact, address_place, running_pods
+from analyzer.query.tunnel_ends import annotated
 from analyzer.query.tunnels import redirected_to
 from analyzer.rule import Address, Finding, Interface, Network, Rule, Severity, Span
 
@@ -34,12 +35,16 @@ def check(network: Network) -> Iterator[Finding]:
         for index, address in enumerate(pod.addresses):
             pods.setdefault(address, []).append((pod, index))
     nodes = node_objects(network)
-    shared = [address for address, found in pods.items() if len(found) > 1 or address in nodes or address in network.owners]
+    told = {held: end for end in annotated(network) for held in end.inner} if pods else {}
+    shared = [one for one, found in pods.items() if len(found) > 1 or one in nodes or one in network.owners or one in told]
     for address in sorted(shared):
         holders = [(f"pod {pod.namespace}/{pod.name}", address_place(pod, index)) for pod, index in pods[address]]
         others = [*holders, *nodes.get(address, ()), *node_interfaces(network, address)]
+        if len(others) == len(holders) and address in told:
+            others.append((f"the tunnel of {told[address].node}", told[address].at))
         if len(others) > 1:
             yield finding(address, others)
+    yield from nodes_alike(network, nodes)
     first = first_interfaces(network)
     for address, found in network.owners.items():
         spaces = namespaces(network, found, first) if len(found) > 1 else []
@@ -64,6 +69,19 @@ def node_objects(network: Network) -> dict[Address, list[Holder]]:
         for address in dict.fromkeys(one for _, one in node.addresses):
             found.setdefault(address, []).append((f"node {node.name}", node.place("status", "addresses")))
     return found
+
+
+def nodes_alike(network: Network, nodes: dict[Address, list[Holder]]) -> Iterator[Finding]:
+    """InternalIPs that several Node objects have. An ExternalIP may be one that nodes share."""
+    internal = {address for node in network.cluster.nodes.values() for kind, address in node.addresses if kind == "InternalIP"}
+    for address, holders in sorted(nodes.items(), key=lambda pair: pair[0]):
+        if address in internal and len(holders) > 1:
+            yield RULE.finding(
+                holders[1][1],
+                f"{address} belongs to {holders[0][0]} and to {holders[1][0]}",
+                related=[(at, f"{name} has {address}") for name, at in [holders[0], *holders[2:4]]],
+                help="give each kubelet the address of the interface that leads to the other nodes (--node-ip)",
+            )
 
 
 def node_interfaces(network: Network, address: Address) -> Iterator[Holder]:

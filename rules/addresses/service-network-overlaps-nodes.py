@@ -17,11 +17,14 @@ Choose another service network (`ServiceCIDR`, `--service-cluster-ip-range`); ex
 projectcalico/calico#2720, kubernetes/kubeadm#1185.
 """
 
+import re
 from collections.abc import Iterator
 
 from analyzer.query.plan import node_networks, of_one_node, ranges
-from analyzer.query.state import roots
+from analyzer.query.state import RouteFact, roots
 from analyzer.rule import Finding, Network, Prefix, Rule, Severity, Span
+
+FOREIGN = re.compile(r"(tun|tap|ppp|wg|eth|en[opsxPv]|em|bond|team|vlan)\w*([.]\d+)?")
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -51,8 +54,24 @@ def inside(network: Network, prefix: Prefix) -> Iterator[tuple[Span, str]]:
                 yield resolver.at, f"{server}, a name server of {name}"
     for root in roots(network):
         for route in root.routes.get(prefix.family, {}).get(254, ()):
-            if route.protocol in ("static", "dhcp") and route.destination.length and route.destination.overlaps(prefix):
+            if route.destination.length and route.destination.overlaps(prefix) and by_hand(route):
                 yield route.at, f"{route.destination}, a static route of {root.scope.node}"
+
+
+def by_hand(route: RouteFact) -> bool:
+    """Whether an administrator, DHCP or a VPN made a route: by its protocol, or, where the text tells none (``ip route`` for one that was added without,
+    ``route -n``), by a gateway that is neither link-local nor in the network itself, by a device that no network system makes."""
+    if route.protocol in ("static", "dhcp"):
+        return True
+    ways = [(hop.via, hop.device or "") for hop in route.next_hops]
+    return route.protocol in (None, "boot") and any(
+        via is not None
+        and via.family == 4
+        and via.value >> 16 != 0xA9FE
+        and not route.destination.covers(via)
+        and FOREIGN.fullmatch(device)
+        for via, device in ways
+    )
 
 
 def is_service(network: Network, server: object) -> bool:

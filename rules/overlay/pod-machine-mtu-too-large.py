@@ -21,6 +21,7 @@ confidential-containers/cloud-api-adaptor#67, #68; drivers/net/vxlan/vxlan_core.
 
 from collections.abc import Iterator
 
+from analyzer.query.plan import prefix_of
 from analyzer.query.tunnels import Vxlan, overhead, redirected_to
 from analyzer.rule import Finding, Interface, Namespace, Network, Rule, Severity
 
@@ -64,6 +65,9 @@ def over_node(network: Network, space: Namespace, device: str, kind: Vxlan) -> I
         (route for route in table if route.destination.covers(kind.remote)), key=lambda route: -route.destination.length
     )
     lower = next((under.links.get(hop.device or "") for route in matching[:1] for hop in route.next_hops), None)
+    if lower is None:
+        held = (fact for fact in under.addresses if prefix_of(fact.address, fact.length).covers(kind.remote))
+        lower = next((under.links.get(fact.device) for fact in held), None)
     needs = largest(space, device, link.mtu) + overhead(kind, kind.remote.family)
     if lower is not None and lower.mtu is not None and needs > lower.mtu:
         yield RULE.finding(

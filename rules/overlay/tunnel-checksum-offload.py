@@ -29,7 +29,7 @@ FEATURE = "tx-checksum-ip-generic"
 def check(network: Network) -> Iterator[Finding]:
     for item, _ in vxlans(network):
         root = network.namespaces[item.interface.scope]
-        if not any(True for _ in chain(root, "nat", "KUBE-POSTROUTING")):
+        if "netfilter/4" not in root.missing and not any(True for _ in chain(root, "nat", "KUBE-POSTROUTING")):
             continue
         for fact in root.offloads:
             if fact.device == item.link.name and fact.feature == FEATURE and fact.enabled:

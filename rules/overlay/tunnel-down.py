@@ -2,7 +2,7 @@
 
 ## What it finds
 A CNI's tunnel (flannel.1, vxlan.calico, cilium_vxlan, genev_sys_6081, wireguard.cali …) that is not up, or that other nodes have and this one has not; any tunnel
-that is down although routes lead to it or it holds an address. A `tunl0` that is down and has no address is only the kernel's own, and normal.
+that is down although routes lead to it, it holds an address, or a pool of Calico's asks for it (`ipipMode`). A `tunl0` that is down, has no address and is asked for by no pool is only the kernel's own, and normal.
 
 ## Why it matters
 Nothing reaches pods on other nodes; routes over the device are gone or dead.
@@ -17,7 +17,7 @@ Nothing reaches pods on other nodes; routes over the device are gone or dead.
 kubeovn/kube-ovn#423, flannel-io/flannel#1243.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from analyzer.query.state import roots
 from analyzer.query.tunnels import Geneve, Overlay, Vxlan, expected_tunnel, host_ends, overlays
@@ -27,8 +27,9 @@ from analyzer.rule import Finding, Network, Rule, Severity
 def check(network: Network) -> Iterator[Finding]:
     items = list(overlays(network, by_name=True))
     for item in items:
-        if not item.link.up and (expected_tunnel(item.link.name) or in_use(network, item)):
-            needed = in_use(network, item) or external(item)
+        asked = item.link.name == "tunl0" and pool_of(network, "ipipMode")
+        if not item.link.up and (expected_tunnel(item.link.name) or in_use(network, item) or asked):
+            needed = in_use(network, item) or external(item) or bool(asked)
             yield RULE.finding(
                 item.link.at,
                 f"{item.link.name} on {item.interface.scope.node} is down"
@@ -38,6 +39,15 @@ def check(network: Network) -> Iterator[Finding]:
                 help=f"on {item.interface.scope.node}: ip link set {item.link.name} up; restart the CNI's agent",
             )
     yield from absent(network, items)
+
+
+def pool_of(network: Network, mode: str) -> bool:
+    """Whether a pool of Calico's is to be reached by such a tunnel."""
+    specs = (fact.document.get("spec") for fact in network.cluster.others if fact.kind == "IPPool")
+    return any(
+        isinstance(spec, Mapping) and spec.get(mode) in ("Always", "CrossSubnet") and spec.get("disabled") is not True
+        for spec in specs
+    )
 
 
 def external(item: Overlay) -> bool:

@@ -37,16 +37,21 @@ def check(network: Network) -> Iterator[Finding]:
             if (kind.identifier, kind.port) != usual:
                 yield RULE.finding(
                     item.link.at,
-                    f"{name} on {item.interface.scope.node} has id {kind.identifier} and port {kind.port}, "
-                    f"and on {reference.interface.scope.node} id {usual[0]} and port {usual[1]}",
+                    f"{name} on {item.interface.scope.node} has {words(kind.identifier, kind.port)}, "
+                    f"and on {reference.interface.scope.node} {words(*usual)}",
                     related=[
                         (
                             reference.link.at,
-                            f"id {usual[0]}, port {usual[1]} on {settings[usual]} node{'s' * (settings[usual] > 1)}",
+                            f"{words(*usual)} on {settings[usual]} node{'s' * (settings[usual] > 1)}",
                         )
                     ],
                     help=f"give {name} one id and port on all nodes and restart the CNI's agents",
                 )
+
+
+def words(identifier: int | None, port: int) -> str:
+    """The settings of a device; one that takes ids from programs (external) has none."""
+    return f"port {port}" if identifier is None else f"id {identifier} and port {port}"
 
 
 RULE = Rule("tunnel-settings-differ", Severity.ERROR, __doc__, check)

@@ -28,7 +28,7 @@ from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity, 
 
 def check(network: Network) -> Iterator[Finding]:
     nodes = {captured_name(network, node.name): node for _, node in sorted(network.cluster.nodes.items())}
-    for item in overlays(network):
+    for item in overlays(network, by_name=True):
         match item.kind:
             case Tunnel(kind="ipip", local=None, remote=None) if item.link.up:
                 own = nodes.get(item.interface.scope.node)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from analyzer.model.cluster import Range, Setting
 from analyzer.model.systems import Objects, System
-from analyzer.model.systems.reading import mapping, ranges_of, settings_of
+from analyzer.model.systems.reading import listing, mapping, prefixes, ranges_of, settings_of
 
 NAME = "calico"
 FIELDS = {
@@ -35,7 +35,14 @@ ENVIRONMENT = {
 
 
 def ranges(objects: Objects) -> Iterator[Range]:
-    """The pools that nodes make of their environment; where there are pools already, they make none."""
+    """The pools that the operator is told to make (``Installation``), and those that nodes make of their environment; where there are pools already, they make none."""
+    for fact in objects.others:
+        if fact.kind == "Installation" and "operator.tigera.io" in fact.api_version:
+            network = mapping(mapping(fact.document.get("spec")).get("calicoNetwork"))
+            for index, item in enumerate(listing(network.get("ipPools"))):
+                at = fact.place("spec", "calicoNetwork", "ipPools", index, "cidr")
+                for prefix in prefixes(mapping(item).get("cidr") or ""):
+                    yield Range("pod", prefix, at, f"Installation {fact.name} ipPools", NAME)
     pools = any(fact.kind == "IPPool" and "projectcalico.org" in fact.api_version for fact in objects.others)
     for program in objects.programs if not pools else ():
         if program.container == "calico-node":
