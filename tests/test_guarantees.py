@@ -9,7 +9,7 @@ import pytest
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.pipeline import read_input
-from analyzer.query.agreement import contradiction, representatives
+from analyzer.query.agreement import contradiction, representatives, spaced
 from analyzer.query.causes import causes
 from analyzer.query.flows import PORTED, PORTS, Aim, sorted_out
 from analyzer.query.guarantees import between_pods, decide, one_by_one, reaches
@@ -327,3 +327,8 @@ def test_a_pod_that_ignores_pings_is_not_reached_by_them(folder: Path) -> None:
     assert [guarantee.verdict for guarantee in decided.guarantees[:2]] == [Verdict.REFUTED, Verdict.REFUTED]
     assert {item.target for item in decided.broken} == {"default/p1-0"}
     assert "does not answer pings" in decided.guarantees[0].reason
+
+
+def test_a_sender_without_destinations_has_none_to_choose_from() -> None:
+    assert spaced((), 3) == ()
+    assert spaced((1, 2, 3, 4), 3) == (1, 3)

@@ -229,7 +229,7 @@ def slimmed(sender: Sender) -> Sender:
 
 def spaced(items: Sequence[Item], most: int) -> Sequence[Item]:
     """At most so many of the items, with even spaces between them."""
-    return items[:: -(-len(items) // most)]
+    return items[:: max(-(-len(items) // most), 1)]
 
 
 def astray(exit: ir.Exit) -> bool:

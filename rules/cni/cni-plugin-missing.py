@@ -88,6 +88,12 @@ def types(plugin: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """The plugin types that one plugin object names, with their paths."""
     if isinstance(plugin.get("type"), str):
         yield ("type",), plugin["type"]
+    if (
+        plugin.get("type") == "flannel"
+    ):  # what it delegates to where the configuration names nothing else (flannel-io/cni-plugin flannel.go)
+        delegate = plugin.get("delegate")
+        told = delegate if isinstance(delegate, Mapping) else {}
+        yield from ((("type",), kind) for key, kind in (("type", "bridge"), ("ipam", "host-local")) if key not in told)
     for key in ("ipam", "delegate"):
         inner = plugin.get(key)
         if isinstance(inner, Mapping) and isinstance(inner.get("type"), str):

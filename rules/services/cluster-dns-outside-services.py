@@ -1,7 +1,8 @@
 """The kubelet gives pods a DNS server that is no service, or another domain than the cluster's.
 
 ## What it finds
-`clusterDNS` outside the service network that is no address of a node's own (as NodeLocal DNS has), and `clusterDomain` other than what kubeadm says.
+`clusterDNS` that is outside the service network, or (possible) none of the cluster's DNS services, and no address of a node's own (as NodeLocal DNS has); a link-local one that no captured node has; and
+`clusterDomain` other than what kubeadm says.
 
 ## Why it matters
 Pods ask an address that nobody answers, or names that CoreDNS does not know: nothing resolves.
@@ -18,9 +19,11 @@ kubernetes pkg/kubelet/apis/config, cmd/kubeadm/app/constants/constants.go (GetD
 
 from collections.abc import Iterator
 
+from analyzer.query.names import dns_services
 from analyzer.query.plan import prefix, ranges
+from analyzer.query.state import roots
 from analyzer.query.systems.kubernetes import settings
-from analyzer.rule import Finding, Network, Prefix, Rule, Severity
+from analyzer.rule import Address, Finding, Network, Prefix, Rule, Severity, Span
 
 LINK_LOCAL = ("169.254.0.0/16", "fe80::/10", "fd00::/8")
 
@@ -38,7 +41,38 @@ def check(network: Network) -> Iterator[Finding]:
                     related=[(same[0].at, f"{same[0].said_by} says {same[0].prefix}")],
                     help="write the address of the kube-dns service",
                 )
+            elif found is not None:
+                yield from unanswered(network, item.at, text.strip(), found)
     yield from domains(network)
+
+
+def unanswered(network: Network, at: Span, text: str, found: Prefix) -> Iterator[Finding]:
+    """A server that is none of the cluster's DNS services: nobody's, or one that nodes should hold themselves and none does."""
+    told = [
+        service
+        for service in dns_services(network).values()
+        if any(one.family == found.family for one in service.cluster_addresses)
+    ]
+    named = {one for key, service in network.cluster.services.items() if "dns" in key[1] for one in service.cluster_addresses}
+    asked = Address(found.family, found.value)
+    if not told or asked in named or asked in network.owners:
+        return
+    if not own(network, found):
+        yield RULE.finding(
+            at,
+            f"pods ask the DNS server {text}, and the cluster's DNS service has {', '.join(map(str, told[0].cluster_addresses))}",
+            related=[(told[0].place("spec", "clusterIP"), f"Service {told[0].namespace}/{told[0].name}")],
+            help="write the address of the kube-dns service",
+            certain=False,
+        )
+    elif any("ip-addr" not in root.missing for root in roots(network)):
+        yield RULE.finding(
+            at,
+            f"pods ask {text} on their own node, and no captured node has this address",
+            related=[(told[0].place("spec", "clusterIP"), f"Service {told[0].namespace}/{told[0].name}")],
+            help="install NodeLocal DNS on the nodes (its device nodelocaldns holds the address), or write the address of the kube-dns service",
+            certain=False,
+        )
 
 
 def own(network: Network, found: Prefix) -> bool:

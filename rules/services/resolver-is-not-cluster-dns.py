@@ -1,7 +1,8 @@
 """A pod asks a name server that is neither the cluster's DNS service nor anything in the capture.
 
 ## What it finds
-A pod with dnsPolicy ClusterFirst whose resolv.conf names a server that lies in the service network but is not the address of kube-dns (kube-system/kube-dns or coredns).
+A pod with dnsPolicy ClusterFirst whose resolv.conf names a server that is not the address of kube-dns (kube-system/kube-dns or coredns) and lies in the service network; where that is not known (possible), one that is neither
+a node's, a pod's nor link-local.
 
 ## Why it matters
 Names of the cluster do not resolve; the kubelet's clusterDNS and the service's address differ.
@@ -18,7 +19,7 @@ Kubernetes documentation "Customizing DNS Service"; kubelet configuration v1beta
 
 from collections.abc import Iterator
 
-from analyzer.rule import Finding, Network, Rule, Severity
+from analyzer.rule import Address, Finding, Network, Rule, Severity
 
 NAMES = frozenset({"kube-dns", "coredns", "rke2-coredns-rke2-coredns", "dns-default"})
 
@@ -43,14 +44,24 @@ def check(network: Network) -> Iterator[Finding]:
         ):
             continue
         for server in inside.resolver.servers:
-            if server not in servers and any(prefix.covers(server) for prefix in ranges):
+            inner = any(prefix.covers(server) for prefix in ranges)
+            if server not in servers and (inner or (not ranges and not elsewhere(network, server, set(servers)))):
                 address, key = next(iter(servers.items()))
                 yield RULE.finding(
                     inside.resolver.at,
                     f"{pod.name} asks {server}, but the cluster's DNS service {key[0]}/{key[1]} has {address}",
                     related=[(network.cluster.services[key].place("spec", "clusterIP"), f"{address}")],
                     help=f"set clusterDNS of the kubelet to {address}",
+                    certain=inner,
                 )
+
+
+def elsewhere(network: Network, server: Address, servers: set[Address]) -> bool:
+    """Whether a server may well be meant, where the service network is not known: it is a node's, a pod's or NodeLocal DNS' own, or of another family."""
+    local = server.value >> 16 == 169 << 8 | 254 if server.family == 4 else server.value >> 118 == 0xFE80 >> 6
+    named = any(server in item.cluster_addresses for key, item in network.cluster.services.items() if "dns" in key[1])
+    known = server in network.owners or any(server in pod.addresses for pod in network.cluster.pods.values())
+    return local or named or known or all(one.family != server.family for one in servers)
 
 
 RULE = Rule("resolver-is-not-cluster-dns", Severity.ERROR, __doc__, check)
