@@ -165,9 +165,10 @@ class Maker:
     def pod(self, fact: PodFact, owners: Mapping[tuple[str, str, str], tuple[str, str]]) -> Entity:
         """A pod."""
         account = str(mapping(fact.document.get("spec")).get("serviceAccountName") or "default")
+        kind, ports = self.kind(fact.host_network), self.named_ports(fact) if fact.ports else ()
         return Entity(
             name=f"{fact.namespace}/{fact.name}",
-            kind=self.kind(fact.host_network),
+            kind=kind,
             namespace=fact.namespace,
             labels=fact.labels,
             namespace_labels=self.labels_of(fact.namespace),
@@ -176,8 +177,8 @@ class Maker:
             node=fact.node,
             node_labels=self.node_labels(fact.node),
             addresses=fact.addresses or self.node_addresses(fact),
-            ports=() if self.kind(fact.host_network) is Kind.HOST else self.named_ports(fact),
-            served=self.named_ports(fact) if self.kind(fact.host_network) is Kind.HOST else (),
+            ports=() if kind is Kind.HOST else ports,
+            served=ports if kind is Kind.HOST else (),
             workload=workload_of(fact, owners),
             host_network=fact.host_network,
             at=fact.at,

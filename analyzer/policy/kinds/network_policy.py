@@ -79,6 +79,7 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     yield Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, found["Ingress"], found["Egress"], order=order)
 
 
+@lru_cache(maxsize=1 << 16)
 def as_decimal(text: str) -> str:
     """A CIDR of IPv4 without leading zeros, as Kubernetes' own ParseCIDRSloppy (k8s.io/utils/net) reads numbers; the Go library refuses them since 1.17."""
     own, slash, length = text.partition("/")
