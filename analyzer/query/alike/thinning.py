@@ -91,12 +91,12 @@ def in_order(group: Group) -> Iterator[Scope]:
 
 
 def spread(thin: Thin, lost: Sequence[Lost]) -> list[Lost] | None:
-    """What is lost, of all that are like those who were asked about; None where that cannot be said."""
-    if any(item.kind == UNKNOWN or item.state.answers for item in lost):
+    """What is lost, of all that are like those who were asked about, and then what is not known; None where that cannot be said."""
+    if any(item.kind != UNKNOWN and item.state.answers for item in lost):
         return None
     seen: set[object] = set()
     found = []
-    for item in lost:
+    for item in sorted(lost, key=lambda item: item.kind == UNKNOWN):
         state = widened(thin, item, seen)
         if state is None:
             return None
