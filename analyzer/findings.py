@@ -92,7 +92,8 @@ class Guarantee:
     """The verdict on one guarantee. ``scope`` says over what it was decided, such as ``12 pods on 3 nodes, IPv4``.
 
     ``broken`` counts the (source, destination) pairs that fail. ``assumptions`` name what the verdict takes for granted.
-    ``by_design``: it is refuted by what the network is meant to do, and is no error. ``accepted``: why a refutation is known and counts no more."""
+    ``by_design``: it is refuted by what the network is meant to do, and is no error. ``accepted``: why a refutation is known and counts no more.
+    ``cross_checked``: of a proof, for how much of it Z3 was asked the same and agrees."""
 
     id: str
     verdict: Verdict
@@ -104,6 +105,7 @@ class Guarantee:
     checked: int = 0
     by_design: bool = False
     accepted: str = ""
+    cross_checked: str = ""
 
     @property
     def excused(self) -> str:

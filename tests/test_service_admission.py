@@ -15,7 +15,7 @@ import pytest
 from analyzer.api import Capture, load
 from analyzer.findings import Guarantee, Verdict
 from analyzer.policy.profiles import PROFILES
-from analyzer.query.agreement import contradiction
+from analyzer.query.agreement import Share, contradiction
 from analyzer.query.flows import PORTED, PORTS, Aim
 from analyzer.query.grouping import Group
 from analyzer.query.guarantees import GROUPS
@@ -165,3 +165,16 @@ def test_systems_say_where_their_rules_stand() -> None:
         "calico", "canal", "kube-router", "weave", "romana", "azure-npm", "kube-network-policies",
     }  # fmt: skip
     assert {name for name, one in PROFILES.items() if one.ingress_sees_masquerade} == {"aws-vpc-cni"}
+
+
+def test_a_proof_says_for_how_much_of_it_z3_was_asked(tmp_path: Path) -> None:
+    """All pairs where there are few; of many a part, and of what is refuted nothing is said."""
+    found = {item.id: item for item in load(recorded("canal-services", tmp_path)).check().guarantees}
+    assert found["pod-to-pod"].cross_checked == "Z3 agrees on 36 of 36 pairs"
+    assert found["pod-to-service"].cross_checked == "Z3 agrees on 57 of 57 pairs"
+    assert found["outside-to-service"].cross_checked == "Z3 agrees on 14 of 14 pairs"
+    assert found["pod-to-node-without-nat"].verdict is Verdict.REFUTED
+    assert found["pod-to-node-without-nat"].cross_checked == ""
+    share = Share(2, {"Z3 gave up": None})
+    assert share.words(9) == "Z3 agrees on 2 of 9 pairs; it left some of it open: Z3 gave up"
+    assert Share().words(9) == "by sets of packets alone, Z3 was not asked"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from operator import itemgetter
 from typing import TypeVar
 
 from analyzer.model.network import Network
 from analyzer.query.flows import Aim, Sender, request, spelled
+from analyzer.query.grouping import asked_for
 from analyzer.query.neglect import told_apart
 from analyzer.query.once import Whole
 from analyzer.ranges import normalised, single
@@ -19,24 +20,38 @@ from analyzer.solve.packet import ACK, SYN, TCP
 from analyzer.solve.sets.regions import State
 from analyzer.solve.smt.questions import Leg, Question, conversation
 from analyzer.solve.smt.symbolic import Encoder
-from analyzer.solve.smt.ways import Some, Value, Way
+from analyzer.solve.smt.ways import Some, Unsettled, Value, Way
 from analyzer.solve.states import NO_PAYLOAD
 from analyzer.source import Scope, Source
 from analyzer.transfer import ir
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
 
-WAYS, SOME, FEW, MOST, LONG = 1_000, 6, 3, 12, 1 << 20
+WAYS, SOME, FEW, MOST, ALL, LONG = 1_000, 6, 3, 12, 64, 1 << 20
 DECIDING = frozenset({"iptables-save", "nft", "ipset", "ip-rule", "ip-route", "sysctl", "tc-filter", "ipvs"})
 NUMBER = re.compile(r"[0-9a-f]*[0-9][0-9a-f:./]*")
 IS_TCP = ir.In(Field.PROTOCOL, single(TCP))
 Item = TypeVar("Item")
+TOO_MUCH = "more ways than it is given had to be told apart"
 Onward = Callable[[Encoder, ir.Exit, Way], Iterable[tuple[ir.Point, Way]]]
 Said = tuple[Mapping[str, Question], Onward]
 """What no packet may do, in words with the question, and the packets that follow."""
 Parted = Callable[[Aim, State], tuple[list[State], list[State]]]
 Wanted = Callable[[Aim, Sequence[Sender]], Iterable[tuple[str, Question]]]
 """What no request may do that policies admit."""
+
+
+@dataclass(slots=True)
+class Share:
+    """Z3's part in what is known of some flows: how many pairs it was asked about, and why it left something of them open."""
+
+    pairs: int = 0
+    left_open: dict[str, None] = field(default_factory=dict)
+
+    def words(self, pairs: int) -> str:
+        """The same in words, of so many pairs."""
+        why = f"; it left some of it open: {next(iter(self.left_open))}" if self.left_open else ""
+        return f"Z3 agrees on {self.pairs} of {pairs} pairs{why}" if self.pairs else "by sets of packets alone, Z3 was not asked"
 
 
 def every(aim: Aim, state: State) -> tuple[list[State], list[State]]:
@@ -47,34 +62,49 @@ def every(aim: Aim, state: State) -> tuple[list[State], list[State]]:
 
 def contradiction(
     program: NetworkProgram,
-    aims: Iterable[Aim],
+    aims: Sequence[Aim],
     senders: Sequence[Sender],
     parted: Parted = every,
     unbound: bool = False,
     wanted_of: Wanted | None = None,
+    share: Share | None = None,
 ) -> str:
-    """Asks whether some packet of the senders, its answer, or TCP's third packet fails on its way there; words where Z3 finds one although the
+    """Asks whether some packet of the senders, of all where they are few, its answer, or TCP's third packet fails on its way there; words where Z3 finds one although the
     sets have none. What is too much for Z3 stays the sets' answer. ``parted`` gives the packets of a set that are to arrive, and those that are not to; ``wanted_of`` what is asked where
     policies excuse requests that are lost."""
-    some = [slimmed(sender) for sender in representatives(program.network, senders)]
+    few = asked_pairs(aims[0], senders) <= ALL
+    some = senders if few else [slimmed(sender) for sender in representatives(program.network, senders)]
+    chosen = aims if few else tuple(map(slim, aims))
+    share = Share() if share is None else share
+    share.pairs += 0 if unbound else asked_pairs(chosen[0], some)
     begin = program.start_unbound if unbound else program.start
-    for aim in map(slim, aims):
+    for aim in chosen:
         sets = [(begin(sender.scope), parted(aim, request(aim, sender))) for sender in some]
         wanted = [(point, state) for point, (states, _) in sets for state in states]
         denied = [(point, state) for point, (_, states) in sets for state in states]
-        words = differing(program, wanted, talk(program, begin, aim, some, wanted_of))
-        if words := words or differing(program, denied, [({"that no policy admits arrives": (delivered, ())}, onward_to_nobody)]):
+        words = differing(program, wanted, talk(program, begin, aim, some, wanted_of), share)
+        if words := words or differing(
+            program, denied, [({"that no policy admits arrives": (delivered, ())}, onward_to_nobody)], share
+        ):
             return words
     return ""
 
 
-def differing(program: NetworkProgram, starts: Sequence[tuple[ir.Point, State]], talk: Sequence[Said]) -> str:
-    """What Z3 finds that the sets have not."""
-    legs = [Leg(tuple(asked.values()), onward) for asked, onward in talk]
+def asked_pairs(aim: Aim, senders: Sequence[Sender]) -> int:
+    """How many pairs there are of senders, and addresses or ports of services."""
+    return sum(asked_for(aim, sender.destinations) for sender in senders)
+
+
+def differing(program: NetworkProgram, starts: Sequence[tuple[ir.Point, State]], talk: Sequence[Said], share: Share) -> str:
+    """What Z3 finds that the sets have not; what it leaves open is kept in its share."""
+    legs, answered = [Leg(tuple(asked.values()), onward) for asked, onward in talk], 0
     for (asked, _), found in zip(talk, conversation(program, starts, legs, ways=WAYS) if starts else (), strict=False):
+        answered += 1
         for words, one in zip(asked, found, strict=True):
             if isinstance(one, Some):
                 return f"internal error: by the sets no packet {words}, by Z3 one does: {dict(one.values)}"
+            share.left_open |= {one.reason: None} if isinstance(one, Unsettled) else {}
+    share.left_open |= {TOO_MUCH: None} if starts and answered < len(talk) else {}
     return ""
 
 
@@ -140,8 +170,8 @@ def of_answers(aim: Aim, senders: Iterable[Sender], when: str = "") -> Iterator[
         if aim.ping
         else [(Field.SOURCE_PORT, Field.DESTINATION_PORT), (Field.DESTINATION_PORT, Field.SOURCE_PORT)]
     )
-    for field, asked in same:
-        yield f"{when}is answered with another {field.value} than its {asked.value}", (delivered, ((field, asked.value, False),))
+    for name, asked in same:
+        yield f"{when}is answered with another {name.value} than its {asked.value}", (delivered, ((name, asked.value, False),))
     for sender in senders:
         for value in spelled(sender.sources):
             wrong = partial(elsewhere, frozenset({sender.scope}))

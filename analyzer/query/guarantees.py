@@ -174,8 +174,20 @@ def verdict(case: Case, reaches: Mapping[int, Reach], scope: str) -> Answer:
         f"{silent} of {pairs} pairs do not talk at all" if silent else ""
     )
     shown = next((item.counterexample for item in broken if item.counterexample is not None), None)
+    asked = united(tuple(reaches.values())).share.words(sum(reach.pairs for reach in reaches.values()))
     return (
-        Guarantee(case.id, word, scope, reason, shown, assumptions, len(broken), pairs, bool(broken and case.note)),
+        Guarantee(
+            case.id,
+            word,
+            scope,
+            reason,
+            shown,
+            assumptions,
+            len(broken),
+            pairs,
+            bool(broken and case.note),
+            cross_checked=asked if word is Verdict.PROVED else "",
+        ),
         () if case.note else tuple(broken),
     )
 

@@ -10,7 +10,7 @@ from itertools import product
 from analyzer.addresses import Address, Prefix, prefix_of
 from analyzer.addresses import prefix as read_prefix
 from analyzer.model.network import Interface, Network
-from analyzer.query.agreement import FEW, differing, slim, spaced
+from analyzer.query.agreement import ALL, FEW, Share, differing, slim, spaced
 from analyzer.query.flows import (
     PORTED,
     PORTS,
@@ -212,7 +212,7 @@ def from_outside(network: Network, program: NetworkProgram, gate: Gate, dead: Ne
         for part in by_node(gate, item.state):
             settle(network, reach, gate, item._replace(state=part), ruling)
     if not (reach.failures or reach.doubts or reach.left):
-        reach.doubts.update(dict.fromkeys(unshared(network, program, gate, ports)))
+        reach.doubts.update(dict.fromkeys(unshared(network, program, gate, ports, reach.share)))
     return reach
 
 
@@ -222,15 +222,17 @@ def ruling_of(network: Network, gate: Gate) -> Ruling | None:
     return by_strangers(network, admission, gate.aim, gate.strangers) if admission is not None else None
 
 
-def unshared(network: Network, program: NetworkProgram, gate: Gate, ports: Ranges) -> Iterator[str]:
-    """What Z3 finds that the sets have not, for a part of the ports and nodes."""
-    aim, ways = slim(gate.aim), tuple(spaced(gate.ways, FEW))
+def unshared(network: Network, program: NetworkProgram, gate: Gate, ports: Ranges, share: Share) -> Iterator[str]:
+    """What Z3 finds that the sets have not, for a part of the ports and nodes where they are many."""
+    few = len(gate.names) <= ALL
+    aim, ways = (gate.aim, gate.ways) if few else (slim(gate.aim), tuple(spaced(gate.ways, FEW)))
     known = aim.translated or {}
     some = replace(gate, aim=aim, ways=ways, names={key: name for key, name in gate.names.items() if key in known})
     starts = [(program.arrival(at), begun(some, party, ports)) for party, at in ways if some.asked(party)]
     ruling = ruling_of(network, some)
     wanted = dict(wanted_losses(ruling)) if ruling is not None else dict(LOSSES)
-    if words := differing(program, starts, visit(program, aim, wanted, partial(came_in, program, some))):
+    share.pairs += len({key for party, _ in ways for key in some.asked(party)})
+    if words := differing(program, starts, visit(program, aim, wanted, partial(came_in, program, some)), share):
         yield words
 
 

@@ -12,7 +12,7 @@ from analyzer.findings import Counterexample
 from analyzer.model.network import Network
 from analyzer.policy.tiers import Policy
 from analyzer.query.admission import Admission
-from analyzer.query.agreement import contradiction
+from analyzer.query.agreement import Share, contradiction
 from analyzer.query.alike.exploring import explored
 from analyzer.query.alike.thinning import thinned
 from analyzer.query.causes import Broken
@@ -65,7 +65,8 @@ class Failure:
 @dataclass(slots=True)
 class Reach:
     """What is known of some flows. ``doubts`` are reasons why something is not; ``left`` pairs of which it is not known what policies admit;
-    ``governed`` counts the pairs of which they say something; ``unenforced`` are doubts about whether policies are enforced, and nothing else."""
+    ``governed`` counts the pairs of which they say something; ``unenforced`` are doubts about whether policies are enforced, and nothing else.
+    ``share``: Z3's part."""
 
     failures: list[Failure] = field(default_factory=list)
     doubts: dict[str, None] = field(default_factory=dict)
@@ -75,6 +76,7 @@ class Reach:
     rules: int = 0
     governed: int = 0
     unenforced: dict[str, None] = field(default_factory=dict)
+    share: Share = field(default_factory=Share)
 
     def broken(self, guarantee: str, kinds: Iterable[str], governed: bool = False) -> list[Broken]:
         """The pairs that fail in one of the ways, each once; ``governed``: of which policies say something."""
@@ -114,7 +116,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         cut = partial(parted, admission, group)
         wanted_of = partial(asked_of_z3, network, admission, group) if admission is not None and not group.pods else None
         some = group.senders if few is None else few.senders
-        wrong = contradiction(program, group.aims, some, cut, group.unbound, wanted_of)
+        wrong = contradiction(program, group.aims, some, cut, group.unbound, wanted_of, reach.share)
         reach.doubts.update({wrong: None} if wrong else {})
     reach.failures.sort(key=lambda item: item.kind == ADMITTED and item.shown is not None and item.shown.packet.protocol != TCP)
     return reach
@@ -161,6 +163,8 @@ def united(parts: Sequence[Reach]) -> Reach:
         whole.rules += part.rules
         whole.governed += part.governed
         whole.unenforced.update(part.unenforced)
+        whole.share.pairs += part.share.pairs
+        whole.share.left_open.update(part.share.left_open)
     return whole
 
 

@@ -53,6 +53,8 @@ def guarantee_object(item: Guarantee) -> dict[str, Any]:
     """One guarantee."""
     result: dict[str, Any] = {"id": item.id, "verdict": item.verdict.value, "scope": item.scope, "reason": item.reason}
     result |= {"broken": item.broken, "checked": item.checked, "assumptions": list(item.assumptions)}
+    if item.cross_checked:
+        result["cross_checked"] = item.cross_checked
     if item.by_design:
         result["by_design"] = True
     if item.accepted:

@@ -64,6 +64,7 @@ def guarantee_line(guarantee: Guarantee, report: Report, width: int, style: Styl
         reason = reason.partition(": ")[0]
     text = reason if style.verbose or len(reason) <= REASON else reason[:REASON] + "…"
     why = f": {safe(text)}" if text else ""
+    why += f" ({guarantee.cross_checked})" if style.verbose and guarantee.cross_checked else ""
     return f"  {verdict}  {guarantee.id:{width}}  {safe(guarantee.scope)}{why}"
 
 
