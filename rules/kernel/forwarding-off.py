@@ -43,6 +43,7 @@ def family_findings(network: Network, root: Namespace, family: int, devices: Map
             whole.at,
             f"{node} does not forward IPv{family} ({whole.key} = 0), and {there(network, root, devices)}",
             help=f"on {node}: sysctl -w {whole.key}=1, and the same in the last file of /etc/sysctl.d",
+            certain=not any(whole.key in gap.reason for gap in root.gaps.get("sysctl", ())),
         )
         return
     tunnels = {at.device for at in network.sockets if at.scope == root.scope}
