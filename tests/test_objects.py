@@ -81,3 +81,17 @@ CONTRADICTIONS = {
 def test_a_contradiction_names_both_places(want: str, tmp_path: Path) -> None:
     first, second = CONTRADICTIONS[want]
     assert gaps({"k8s/a.yaml": first, "k8s/b.yaml": second}, tmp_path) == [want]
+
+
+SERVERS = {"n1": "10.96.0.10", "n2": "169.254.20.10"}
+KUBELET = """apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+clusterDNS: [{server}]
+"""
+
+
+def test_what_has_no_name_is_an_object_of_its_own_in_each_file(tmp_path: Path) -> None:
+    files = {f"nodes/{node}/var/lib/kubelet/config.yaml": KUBELET.format(server=server) for node, server in SERVERS.items()}
+    network = network_of(files, tmp_path)
+    assert not network.gaps
+    assert {item.value for item in network.cluster.settings if item.key == "cluster-dns"} == set(SERVERS.values())

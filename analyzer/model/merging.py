@@ -175,14 +175,15 @@ def merged_sysctls(facts: Sequence[SysctlFact]) -> tuple[dict[str, SysctlFact], 
 def merged_objects(facts: Iterable[O]) -> tuple[list[O], list[Gap]]:
     """Each object once, however many texts hold it: of two that differ the first is used, and a gap names the first difference and both places.
 
-    The subsets of one Endpoints object are several facts of one document.
+    The subsets of one Endpoints object are several facts of one document. What has no name (a node's component configuration, ``generateName``) is an
+    object of its own in each document.
     """
     kept: list[O] = []
     gaps: list[Gap] = []
-    first: dict[tuple[str, str, str, str], list[O]] = {}
+    first: dict[tuple[str, str, str, str | int], list[O]] = {}
     seen: set[int] = set()
     for fact in facts:
-        group = first.setdefault((fact.api_version, fact.kind, fact.namespace, fact.name), [])
+        group = first.setdefault((fact.api_version, fact.kind, fact.namespace, fact.name or id(fact.document)), [])
         if not group or group[0].document is fact.document:
             group.append(fact)
             kept.append(fact)
