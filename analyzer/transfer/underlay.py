@@ -7,6 +7,7 @@ is not known; packets to addresses that nobody in the capture has leave it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 from analyzer.addresses import Address
 from analyzer.facts.links import Ipvlan, Macvlan, Vlan
@@ -19,6 +20,8 @@ from analyzer.transfer.reach import flood, inner_hosts
 from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import OF_TUNNEL, Context, by_value, drop, goto, seq
 
+Groups = dict[frozenset[int], list[tuple[Interface, Address]]]
+"""The holders of addresses by the networks that their wires lead to."""
 KNOWN = (Field.STATE, Field.STATUS, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
 
 
@@ -57,11 +60,13 @@ def routed(context: Context, at: Interface) -> Transfer:
     nodes: dict[int, Transfer] = {}
     held: list[tuple[int, int]] = []
     assigned: list[tuple[int, int]] = []
-    open_ended: dict[int, Transfer] = {}
+    open_ended: dict[int, Transfer] = {
+        address.value: End(Unknown(not_known(at, holder, address)))
+        for holder, address in reversed(elsewhere(context, at))
+        if may_meet(context.network, at, holder, address)
+    }
     for address, owners in context.network.owners.items():
         if address.family == context.family:
-            for holder in (one for one in owners if may_meet(context.network, at, one, address)):
-                open_ended.setdefault(address.value, End(Unknown(not_known(at, holder, address))))
             of_pod = bool(context.network.fabric) and bool(owners[0].scope.namespace)
             (assigned if of_pod else held).append((address.value, address.value))
             nodes[address.value] = by_router(context, at, address, owners)
@@ -78,6 +83,26 @@ def routed(context: Context, at: Interface) -> Transfer:
         return ways
     cloud = End(Unknown(f"whether the network of {context.network.fabric} leads from {at} to a pod's address is not known"))
     return If(In(Field.NEXT_HOP, normalised(assigned)), cloud, ways)
+
+
+def elsewhere(context: Context, at: Interface) -> list[tuple[Interface, Address]]:
+    """The addresses of devices on wires that lead outside to other networks than an interface's, or to none that is known."""
+    if "on wires" not in context.made:
+        made: Groups = {}
+        for address, owners in context.network.owners.items():
+            for holder in owners if address.family == context.family else ():
+                if holder in context.network.wires:
+                    made.setdefault(networks(context, holder), []).append((holder, address))
+        context.made["on wires"] = made
+    groups = cast(Groups, context.made["on wires"])
+    own = networks(context, at)
+    return [item for others, found in groups.items() if not own & others for item in found]
+
+
+def networks(context: Context, at: Interface) -> frozenset[int]:
+    """The layer-2 networks outside that an interface's wire leads to."""
+    wire, found = context.network.wires.get(at), context.network.segment_of
+    return frozenset(id(found[end]) for end in wire.ends if end in found) if wire is not None else frozenset()
 
 
 def by_router(context: Context, at: Interface, address: Address, owners: tuple[Interface, ...]) -> Transfer:
