@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import pytest
 
+from analyzer.findings import Verdict
 from analyzer.model.network import Network
-from analyzer.pipeline import read_input
+from analyzer.pipeline import analyze, read_input
 from analyzer.query import reach
 from analyzer.query.alike.kinds import kinds
 from analyzer.query.causes import causes
@@ -220,3 +221,17 @@ def test_nodes_without_faults_are_alike(tmp_path: Path) -> None:
     assert found is not None
     assert sorted(len(members) for members in found.nodes.values()) == [1, 1, 6]
     assert len({found.of[pod] for members in found.pods.values() for pod in members}) == 1
+
+
+def test_a_node_of_which_only_pods_were_captured_is_asked_as_it_is(tmp_path: Path) -> None:
+    """Pods' namespaces without their node's own (``kubectl exec``) give verdicts, not an error."""
+    text = "3: eth0@if7: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450\n    link/ether 0a:58:0a:f4:02:0{0}\n    inet 10.244.{0}.5/24 scope global eth0\n"
+    for number, node in enumerate(("one", "two", "three"), 1):
+        folder = tmp_path / "nodes" / node / "netns" / f"default_p{number}"
+        folder.mkdir(parents=True)
+        (folder / "ip_addr").write_text(text.replace("{0}", str(number)))
+    (tmp_path / "nodes" / "three" / "ip_addr").write_text(
+        "2: eth0: <UP,LOWER_UP> mtu 1500\n    link/ether 02:00:00:00:00:03\n    inet 192.0.2.3/24 scope global eth0\n"
+    )
+    found = analyze(read_input((str(tmp_path),)))
+    assert {one.verdict for one in found.guarantees if one.id == "pod-to-pod"} == {Verdict.UNDECIDED}

@@ -21,6 +21,8 @@ def end_of(found: Kinds, family: int, value: int, parties: Sequence[Party]) -> E
     """The kind of whoever has an address; None where that is not one alone, and others are like it."""
     scope = parties[0].scope
     home = Scope(scope.node)
+    if any(Scope(one.scope.node) not in found.of or one.scope not in found.of for one in parties):
+        return None  # a node of which only pods' namespaces were captured
     owned = found.known.addresses.get(Address(family, value))
     if owned is not None and owned[0] == scope and len(parties) == 1:
         return found.of[home], found.of[scope], owned[1]
