@@ -43,7 +43,7 @@ def stale_entries(root: Namespace, known: Mapping[Address, TunnelEnd]) -> Iterat
     """Entries on the node's devices for the addresses of other nodes' devices of the same name."""
     for entry in root.neighbours:
         end = known.get(entry.address)
-        if entry.mac is None or end is None or end.node == root.scope.node or not entry.device.startswith(end.device):
+        if entry.mac is None or end is None or end.node == root.scope.node or not (entry.device or "").startswith(end.device):
             continue
         if end.mac is not None and end.mac != entry.mac:
             yield RULE.finding(

@@ -35,7 +35,9 @@ def check(network: Network) -> Iterator[Finding]:
     yield from held(network, nodes)
     bound = mode(network)
     for key, service in sorted(network.cluster.services.items()):
-        told = [(address, ("spec", "externalIPs", 0)) for address in service.external_addresses]
+        told: list[tuple[Address, tuple[str | int, ...]]] = [
+            (address, ("spec", "externalIPs", 0)) for address in service.external_addresses
+        ]
         if bound or (bound is None and not service_lb(network)):
             told += [(address, ("status", "loadBalancer", "ingress", 0, "ip")) for address in service.load_balancer_addresses]
         for address, path in told:
