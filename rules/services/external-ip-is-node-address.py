@@ -36,10 +36,11 @@ def check(network: Network) -> Iterator[Finding]:
     bound = mode(network)
     for key, service in sorted(network.cluster.services.items()):
         told: list[tuple[Address, tuple[str | int, ...]]] = [
-            (address, ("spec", "externalIPs", 0)) for address in service.external_addresses
+            (address, ("spec", "externalIPs", index)) for index, address in enumerate(service.external_addresses)
         ]
         if bound or (bound is None and not service_lb(network)):
-            told += [(address, ("status", "loadBalancer", "ingress", 0, "ip")) for address in service.load_balancer_addresses]
+            given = enumerate(service.load_balancer_addresses)
+            told += [(address, ("status", "loadBalancer", "ingress", index, "ip")) for index, address in given]
         for address, path in told:
             if (node := nodes.get(address)) is not None:
                 yield RULE.finding(
