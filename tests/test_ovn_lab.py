@@ -14,7 +14,6 @@ from analyzer.transfer.graph import NetworkProgram
 from tests.lab import compare, engines, ovn
 from tests.lab.build import Lab
 from tests.lab.capture import capture
-from tests.lab.machine import Machine
 from tests.lab.ovn_probes import judge, probes, results
 from tests.lab.probes import Probe
 
@@ -26,12 +25,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab"), pytest.mark.skipi
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """The network, for all tests of this module."""
-    with Machine() as machine:
-        built = ovn.build(machine)
-        try:
-            yield built
-        finally:
-            ovn.stop(built)
+    with ovn.running() as built:
+        yield built
 
 
 @pytest.fixture(scope="module")

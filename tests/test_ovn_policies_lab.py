@@ -16,7 +16,6 @@ from analyzer.query.guarantees import decide
 from tests.lab import compare, ovn, ovn_policies, policies, policy_check
 from tests.lab.build import Lab
 from tests.lab.capture import capture
-from tests.lab.machine import Machine
 from tests.lab.ovn_probes import judge, probes, results
 
 REASON = ovn.missing()
@@ -27,12 +26,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab"), pytest.mark.skipi
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """The network, for all tests of this module."""
-    with Machine() as machine:
-        built = ovn.build(machine)
-        try:
-            yield built
-        finally:
-            ovn.stop(built)
+    with ovn.running() as built:
+        yield built
 
 
 @pytest.mark.parametrize("seed", range(2))

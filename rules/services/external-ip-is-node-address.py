@@ -34,11 +34,12 @@ def check(network: Network) -> Iterator[Finding]:
     nodes = node_addresses(network)
     yield from held(network, nodes)
     bound = mode(network)
+    taken = bound or (bound is None and not service_lb(network))
     for key, service in sorted(network.cluster.services.items()):
         told: list[tuple[Address, tuple[str | int, ...]]] = [
             (address, ("spec", "externalIPs", index)) for index, address in enumerate(service.external_addresses)
         ]
-        if bound or (bound is None and not service_lb(network)):
+        if taken:
             given = enumerate(service.load_balancer_addresses)
             told += [(address, ("status", "loadBalancer", "ingress", index, "ip")) for index, address in given]
         for address, path in told:

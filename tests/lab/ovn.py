@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from analyzer.addresses import address as shortest
 from tests.lab.build import Lab
@@ -166,6 +168,17 @@ def build(machine: Machine) -> Lab:
     acquainted(lab)
     listen(lab)
     return lab
+
+
+@contextmanager
+def running() -> Iterator[Lab]:
+    """The network, while it is used."""
+    with Machine() as machine:
+        lab = build(machine)
+        try:
+            yield lab
+        finally:
+            stop(lab)
 
 
 def wires(lab: Lab) -> None:
