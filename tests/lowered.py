@@ -29,12 +29,14 @@ HEADER = {4: 20, 6: 40}
 
 
 class End(NamedTuple):
-    """One outcome: its fate, who has the packet, the source that it sees, and the reason where there is no reply."""
+    """One outcome: its fate, who has the packet, the source that it sees, and the reason where there is no reply. ``open``: the language asked something
+    on the way that it leaves open by name, so that the outcome is only one that may be."""
 
     fate: Fate
     at: str | None = None
     source: str | None = None
     reason: str = ""
+    open: bool = False
 
 
 TOLD_APART = (53, 80, 443, 8080, 40000)
@@ -106,11 +108,11 @@ def outcomes(program: NetworkProgram, flow: Flow) -> set[End]:
                 ends = replied(machine, program, flow, scope, state)
                 found |= {end._replace(at=name(network, scope, packet), source=source) for end in ends}
             case ir.Leave():
-                found.add(End(Fate.REACHABLE, "outside", source))
+                found.add(End(Fate.REACHABLE, "outside", source, open=bool(state.answers)))
             case ir.Unknown(reason):
                 found.add(End(Fate.UNKNOWN, reason=reason))
             case _:
-                found.add(End(Fate.UNREACHABLE, reason=getattr(way, "reason", str(way))))
+                found.add(End(Fate.UNREACHABLE, reason=getattr(way, "reason", str(way)), open=bool(state.answers)))
     return found
 
 
@@ -136,22 +138,9 @@ def one_way(fact: ConnectionFact, side: tuple[Address, Address, int, int]) -> st
     return states.Tuple(fact.protocol, source.value, second if ping else first, destination.value, 0 if ping else second)
 
 
-def left_open(program: NetworkProgram, flow: Flow) -> bool:
-    """Whether the language leaves open by name what becomes of a flow or of its answer: each way is then only one that may be."""
-    machine = Interpreter(program, partial(some, own=flow.packet.source_port))
-    for way, state in machine.walk(beginning(program, flow), start(fields_of(flow.packet))):
-        if state.answers:
-            return True
-        if isinstance(way, ir.Deliver) and any(
-            after.answers for _, after in machine.walk(program.start(way.scope), answer(state))
-        ):
-            return True
-    return False
-
-
 def within(lowered: set[End], told: set[End]) -> bool:
-    """Whether what the walk says is among the ways that the language leaves open."""
-    return essence(told) <= essence(lowered)
+    """Whether what the walk says is among the language's ways, and all of these that the walk does not say hang on a test that is left open by name."""
+    return essence({end for end in lowered if not end.open}) <= essence(told) <= essence(lowered)
 
 
 def beginning(program: NetworkProgram, flow: Flow) -> ir.Point:
@@ -172,27 +161,29 @@ def replied(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Sc
                 back = value(after, Field.SOURCE) == flow.packet.destination
                 back &= flow.packet.source in (0, value(after, Field.DESTINATION))
                 back &= asked_port(flow.packet) in (0, value(after, Field.SOURCE_PORT))
-                found |= opened(machine, program, flow, scope, after) if back else {ELSEWHERE}
+                found |= opened(machine, program, flow, scope, after) if back else {ELSEWHERE._replace(open=bool(after.answers))}
             case ir.Leave() if isinstance(flow.start, Interface):
                 back = value(after, Field.SOURCE) == flow.packet.destination
-                found |= opened(machine, program, flow, scope, after) if back else {ELSEWHERE}
+                found |= opened(machine, program, flow, scope, after) if back else {ELSEWHERE._replace(open=bool(after.answers))}
             case ir.Unknown(reason):
                 found.add(End(Fate.UNKNOWN, reason="the reply: " + reason))
             case _:
-                found.add(End(Fate.UNREACHABLE, reason="the reply: " + getattr(way, "reason", str(way))))
+                found.add(
+                    End(Fate.UNREACHABLE, reason="the reply: " + getattr(way, "reason", str(way)), open=bool(after.answers))
+                )
     return found
 
 
 def opened(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Scope, state: State) -> set[End]:
     """What becomes of TCP's third packet."""
     if flow.packet.protocol != TCP:
-        return {End(Fate.REACHABLE)}
+        return {End(Fate.REACHABLE, open=bool(state.answers))}
     third = answer(state)
     flags = states.INDEX[Field.TCP_FLAGS]
     third = third._replace(env=(*third.env[:flags], ACK, *third.env[flags + 1 :]))
     found: set[End] = set()
     for way, after in machine.walk(beginning(program, flow), third):
-        end = third_end(way, scope)
+        end = third_end(way, scope)._replace(open=bool(after.answers))
         found |= kept_up(program, flow, scope, after) if end.fate is Fate.REACHABLE else {end}
     return found
 
@@ -200,12 +191,14 @@ def opened(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Sco
 def kept_up(program: NetworkProgram, flow: Flow, scope: Scope, state: State) -> set[End]:
     """What becomes of the answer in the open connection, which leaves tunnels' ends by another source port than the first answer."""
     if not later_answers_differ(program.network):
-        return {End(Fate.REACHABLE)}
+        return {End(Fate.REACHABLE, open=bool(state.answers))}
     flags = states.INDEX[Field.TCP_FLAGS]
     later = answer(state)
     later = later._replace(env=(*later.env[:flags], ACK, *later.env[flags + 1 :]))
     second = Interpreter(program, partial(some, own=flow.packet.source_port, place=1))
-    return {later_end(flow, way, after) for way, after in second.walk(program.start(scope), later)}
+    return {
+        later_end(flow, way, after)._replace(open=bool(after.answers)) for way, after in second.walk(program.start(scope), later)
+    }
 
 
 def later_end(flow: Flow, way: ir.Exit, after: State) -> End:

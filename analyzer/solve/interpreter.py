@@ -29,6 +29,7 @@ from analyzer.solve.states import (
     SOURCE_PORT,
     STATE,
     STATUS,
+    TAKEN,
     TCP_FLAGS,
     TUPLE,
     WITH_PORTS,
@@ -229,7 +230,7 @@ class Interpreter:
             return
         for way, after in self.run(transfer.rules, state):
             if way is None or isinstance(way, ir.Accept):
-                yield None, decide(after, transfer.destination)
+                yield (TAKEN, after) if not transfer.destination and taken(after) else (None, decide(after, transfer.destination))
             else:
                 yield way, after
 
@@ -328,6 +329,14 @@ def confirmed(state: State, scope: Scope) -> State:
     if state.current < 0 or state.connections[state.current].scope != scope:
         return state
     return stored(state, state.connections[state.current]._replace(confirmed=True))
+
+
+def taken(state: State) -> bool:
+    """Whether another connection has the tuple of the answers of the packet's own."""
+    own = state.connections[state.current]
+    others = (item for place, item in enumerate(state.connections) if place != state.current and item.scope == own.scope)
+    ping = own.original.protocol in (ICMP, ICMPV6)
+    return any(own.reply == item.reply or (not ping and own.reply == item.original) for item in others)
 
 
 def decide(state: State, destination: bool) -> State:

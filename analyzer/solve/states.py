@@ -36,6 +36,11 @@ OPENING: Ranges = normalised(
 CONTINUING: Ranges = normalised((flags, flags) for flags in range(64) if flags & (SYN | RST | ACK) == ACK)
 """TCP flags that are INVALID in a connection of whose SYN no answer was seen (``tcp_conntracks``, from TCP_CONNTRACK_SYN_SENT)."""
 
+TAKEN = Unknown(
+    "another connection has these addresses and ports: address translation picks another source port, which is not followed"
+)
+"""How a source translation ends whose tuple is another connection's."""
+
 NO_PAYLOAD = Drop("not a packet of a tunnel: it has no payload to take out")
 
 

@@ -299,11 +299,10 @@ class End:
 class Track:
     """Connection tracking (PREROUTING and OUTPUT, priority -200): finds the packet's connection in the namespace.
 
-    Where STATE is UNTRACKED already, nothing. The packet's (protocol, source, destination, ports) equal a connection's
-    original tuple: DIRECTION 0, and STATE NEW until a reply was seen, then ESTABLISHED. Equal its reply tuple: DIRECTION 1, STATE
-    ESTABLISHED, and the connection has seen a reply. Neither: STATE INVALID for a packet that cannot open a connection (TCP with SYN
-    and ACK or RST, ICMP other than the requests of nf_conntrack_proto_icmp.c), else a new connection, STATE NEW.
-    CONNECTION_MARK, STATUS and the ORIGINAL fields are the connection's.
+    Where STATE is UNTRACKED already, nothing. The packet's (protocol, source, destination, ports) equal a connection's original tuple: DIRECTION 0,
+    and STATE NEW until a reply was seen, then ESTABLISHED. Equal its reply tuple: DIRECTION 1, STATE ESTABLISHED, and the connection has seen a
+    reply. Neither: STATE INVALID for a packet that cannot open a connection (TCP with SYN and ACK or RST, ICMP other than the requests of
+    nf_conntrack_proto_icmp.c), else a new connection, STATE NEW. CONNECTION_MARK, STATUS and the ORIGINAL fields are the connection's.
     """
 
     scope: Scope
@@ -313,9 +312,10 @@ class Track:
 class Translate:
     """Address translation at one hook. ``destination``: PREROUTING and OUTPUT (else POSTROUTING and INPUT).
 
-    A connection that was translated on this side before is translated the same way (its replies the inverse way) without
-    looking at the rules; so is one whose first packet has passed. For the first packet of a connection ``rules`` are run, which may ``Rewrite``.
-    Nothing happens to INVALID and UNTRACKED packets.
+    A connection that was translated on this side before is translated the same way (its replies the inverse way) without looking at the rules;
+    so is one whose first packet has passed. For the first packet of a connection ``rules`` are run, which may ``Rewrite``.
+    Nothing happens to INVALID and UNTRACKED packets. A source, translated or not, gets another port where another connection has the answers to it
+    (nf_nat_core.c ``get_unique_tuple``): that is not followed (TAKEN).
     """
 
     scope: Scope

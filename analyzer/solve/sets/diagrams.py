@@ -20,9 +20,20 @@ from analyzer.solve.sets.parting import by_destination, by_parts
 from analyzer.solve.sets.pooling import Pruning
 from analyzer.solve.sets.regions import BeyondSets, Result, State, Value, chosen, put, values_of
 from analyzer.solve.sets.splitting import split
-from analyzer.solve.sets.tracking import cleared, confirmed, decide, manipulated, noted, recalled, retraced, rewritten, track
+from analyzer.solve.sets.tracking import (
+    cleared,
+    confirmed,
+    decide,
+    freed,
+    manipulated,
+    noted,
+    recalled,
+    retraced,
+    rewritten,
+    track,
+)
 from analyzer.solve.sets.uniting import merged
-from analyzer.solve.states import CONNECTION_MARK, DESTINATION, DESTINATION_PORT, INDEX, MARK, NO_PAYLOAD, STATE
+from analyzer.solve.states import CONNECTION_MARK, DESTINATION, DESTINATION_PORT, INDEX, MARK, NO_PAYLOAD, STATE, TAKEN
 from analyzer.source import Span
 from analyzer.transfer import ir
 
@@ -286,9 +297,17 @@ def run_translate(engine: Sets, transfer: ir.Translate, states: list[State], out
         result += [manipulated(item, transfer.destination, False) for item in (request if decided else [])]
         result += [manipulated(item, transfer.destination, True) for item in reply]
     after = inside(engine, transfer.rules, first, out, ir.Accept) if first else []
-    settled = [decide(state, transfer.destination) for state in after]
+    settled = [decide(state, transfer.destination) for state in (after if transfer.destination else free(after, out))]
     result += linked(settled, TRANSLATED) if transfer.destination else settled
     return merged(result) if len(result) > len(states) else result
+
+
+def free(states: list[State], out: list[Result]) -> list[State]:
+    """The states whose tuples no other connection has; the others leave."""
+    clashing: list[State] = []
+    left = [item for state in states for item in freed(state, clashing)]
+    out += [Result(TAKEN, None, state) for state in clashing]
+    return left
 
 
 REQUEST = ir.In(ir.Field.DIRECTION, single(0))

@@ -116,7 +116,7 @@ def invalid(state: State) -> State:
 
 def belonging(state: State, position: int, direction: int, ping: bool, missed: list[State]) -> list[State]:
     """The packets with the tuple of one direction of a connection; the others are added to ``missed``."""
-    if not possible(state, position, direction):
+    if not possible(state, [state.env[place] for place in TUPLE], position, direction):
         missed.append(state)
         return []
     there = present(state, position, missed)
@@ -187,9 +187,9 @@ def side(state: State, position: int, direction: int) -> Tuple[Value]:
     return own.reply if direction else own.original
 
 
-def possible(state: State, position: int, direction: int) -> bool:
-    """Whether the tuples have values in common."""
-    pairs = zip((state.env[place] for place in TUPLE), side(state, position, direction), strict=True)
+def possible(state: State, own: Sequence[Value], position: int, direction: int) -> bool:
+    """Whether a tuple has values in common with one direction of a connection."""
+    pairs = zip(own, side(state, position, direction), strict=True)
     return all(left == right or intersection(values_of(state, left), values_of(state, right)) for left, right in pairs)
 
 
@@ -225,6 +225,39 @@ def decide(state: State, destination: bool) -> State:
     """This side of the connection is settled."""
     own = state.connections[state.current]
     return stored(state, own._replace(destination_decided=True) if destination else own._replace(source_decided=True))
+
+
+def freed(state: State, clashing: list[State]) -> list[State]:
+    """The states in which no other connection has the tuple of the answers of the packets' own; the others are added to ``clashing``."""
+    own = state.connections[state.current]
+    left = [state]
+    for position, other in enumerate(state.connections):
+        if position == state.current or other.scope != own.scope:
+            continue
+        for direction in (1,) if is_ping(state, own.original.protocol) else (0, 1):
+            missed: list[State] = []
+            for item in left:
+                clashing += same_tuples(item, position, direction, missed)
+            left = missed
+    return left
+
+
+def same_tuples(state: State, position: int, direction: int, missed: list[State]) -> list[State]:
+    """The states in which the answers of the packets' connection are one direction of another; the others are added to ``missed``."""
+    if not possible(state, state.connections[state.current].reply, position, direction):
+        missed.append(state)
+        return []
+    there = present(state, position, missed)
+    held = [there] if there is not None else []
+    for place in range(len(TUPLE)):
+        equal: list[State] = []
+        for item in held:
+            mine = item.connections[item.current].reply[place]
+            same, other = compared(item, mine, side(item, position, direction)[place])
+            equal += [same] if same is not None else []
+            missed += [other] if other is not None else []
+        held = equal
+    return held
 
 
 class Change(NamedTuple):

@@ -140,8 +140,22 @@ def translate(engine: Encoder, transfer: ir.Translate, way: Way) -> list[tuple[i
         result += [(None, after) for after in applied(engine, request, transfer.destination, False)]
     elif request is not None:
         left = engine.inside(transfer.rules, request, ir.Accept())
-        result += [(exit, settle(after, transfer.destination) if exit is None else after) for exit, after in left]
+        result += [item for item in left if item[0] is not None]
+        for after in (after for exit, after in left if exit is None):
+            clash, free = (None, after) if transfer.destination else taken(engine, after)
+            result += [(at.TAKEN, clash)] if clash is not None else []
+            result += [(None, settle(free, transfer.destination))] if free is not None else []
     return result
+
+
+def taken(engine: Encoder, way: Way) -> tuple[Way | None, Way | None]:
+    """The way where another connection has the tuple of the answers of the packet's own, and where none has."""
+    own = way.connections[way.current]
+    others = [item for place, item in enumerate(way.connections) if place != way.current and item.scope == own.scope]
+    tuples = [pair for item in others for pair in (item.original, item.reply)]
+    same = engine.formulas.same
+    each = [engine.formulas.joined([same(way, *one) for one in zip(own.reply, pair, strict=True)], True) for pair in tuples]
+    return engine.fork(way, engine.formulas.joined(each, False)) if each else (None, way)
 
 
 def settle(way: Way, destination: bool) -> Way:

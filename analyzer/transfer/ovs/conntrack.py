@@ -21,6 +21,7 @@ from analyzer.transfer.ir import (
     RELATED,
     SNAT_STATUS,
     Alt,
+    Any,
     Assign,
     Bits,
     Confirm,
@@ -104,7 +105,7 @@ def lowered(
 
 
 def translated(action: Conntrack, scope: Scope) -> list[Transfer]:
-    """``nat``: a new connection that is committed gets its translation, others what they have."""
+    """``nat``: a new connection that is committed gets its translation (with that of the destination a free source port), others what they have."""
     nat = action.nat
     if nat is None:
         return []
@@ -114,7 +115,8 @@ def translated(action: Conntrack, scope: Scope) -> list[Transfer]:
         if decides and nat.source is not destination:
             sides.append(Translate(scope, destination, rewrite(nat)))
         else:
-            sides.append(If(STORED, Translate(scope, destination, KEEP), KEEP))
+            has = Any((STORED, Bits(Field.STATUS, DNAT_STATUS, DNAT_STATUS))) if decides and not destination else STORED
+            sides.append(If(has, Translate(scope, destination, KEEP), KEEP))
     return sides
 
 

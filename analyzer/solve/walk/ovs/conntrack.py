@@ -10,7 +10,7 @@ from analyzer.addresses import Address
 from analyzer.facts.openflow import CT_STATES, Conntrack, Nat, Subfield
 from analyzer.solve.packet import ICMP, ICMPV6, Packet
 from analyzer.solve.walk.netfilter.state import Connection, Connections, Flow, Tracked
-from analyzer.solve.walk.netfilter.tracking import bind, manipulated, track, undecided
+from analyzer.solve.walk.netfilter.tracking import bind, bound, manipulated, track, undecided
 from analyzer.solve.walk.ovs.values import Values, read
 from analyzer.solve.walk.state import Walk
 from analyzer.source import Scope, Span
@@ -86,12 +86,14 @@ def of_connection(tracked: Tracked) -> Values:
 def translated(
     walk: Walk, action: Conntrack, packet: Packet, tracked: Tracked, connections: Connections, at: Span | None
 ) -> tuple[Packet, Tracked, int]:
-    """``nf_ct_nat``: what a connection has is done; a new one that is committed gets its translation."""
+    """``nf_ct_nat``: what a connection has is done; a new one that is committed gets its translation, and where that is of the destination, a source
+    port that no other connection's answers go to (``nf_nat_alloc_null_binding``)."""
     nat, connection = action.nat, tracked.connection
     assert nat is not None
     assert connection is not None
     if action.commit and nat.source is not None and undecided(tracked, not nat.source) and not connection.confirmed:
         connection = bind(connection, not nat.source, wanted(walk, nat, connection, at), connections)
+        connection = bound(connection, False, connections) if connection.destination_translated else connection
         tracked = tracked._replace(connection=connection)
     after = manipulated(manipulated(packet, tracked, connection, True), tracked, connection, False)
     flags = CT_STATES["dnat"] if after.destination != packet.destination else 0
