@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from analyzer.capture.store import Store
     from analyzer.findings import Guarantee
     from analyzer.query.causes import Broken
+    from analyzer.query.rules import Spread as RuleSpread
     from analyzer.query.rules import Tuning
     from analyzer.query.whatif.edits import Edit
     from analyzer.rule import Rule
 
 Progress = Callable[..., None]
+MANY, MOST = 8 << 20, 128 << 20
+"""Characters of manifests from which on, and up to which, their rules run side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def analyze(
     explained = causes(given.network, broken)
     progress("checking the rules")
     with without_cycles():
-        findings = check(given.network, select, ignore, rules, tuning)
+        findings = check(given.network, select, ignore, rules, tuning, beside(given.network, 1 if select else jobs))
     return Report(guarantees, explained, findings, given.gaps, given.sources)
 
 
@@ -120,6 +123,21 @@ def verdicts(network: Network, jobs: int) -> tuple[tuple[Guarantee, ...], tuple[
     with without_cycles():
         decided = decide(network, spread=spread(jobs))
     return decided.guarantees, decided.broken
+
+
+def beside(network: Network, jobs: int) -> RuleSpread:
+    """What runs the rules: side by side over many manifests, once the policies that most of them ask are compiled. Of little there is nothing to gain, and of
+    very much each process would come to hold a copy."""
+    from analyzer.query.rules import one_by_one
+
+    size = sum(source.length for source in network.sources.values())
+    if jobs < 2 or network.namespaces or not MANY <= size <= MOST:
+        return one_by_one
+    from analyzer.jobs import spread
+    from analyzer.query.policies import of_network
+
+    of_network(network).every_family()
+    return spread(jobs)
 
 
 ORDER = {Severity.ERROR: 3, Severity.WARNING: 2, Severity.NOTE: 1}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -19,6 +19,7 @@ from analyzer.source import Span
 FAILURES = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 INTERNAL = "internal-error"
+Spread = Callable[[Sequence[Rule], Callable[[Rule], list[Finding]]], Sequence[list[Finding]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +68,31 @@ def with_own(folders: Iterable[Path]) -> tuple[Rule, ...]:
     return by_id(rules)
 
 
+def one_by_one(rules: Sequence[Rule], work: Callable[[Rule], list[Finding]]) -> Sequence[list[Finding]]:
+    """All rules one after the other."""
+    return [work(rule) for rule in rules]
+
+
 def check(
     network: Network,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     rules: Sequence[Rule] | None = None,
     tuning: Tuning | None = None,
+    spread: Spread = one_by_one,
 ) -> tuple[Finding, ...]:
     """The findings of the chosen rules, the worst first, then by place.
 
     ``select`` and ``ignore`` hold ids, several of them with commas between, with ``*`` for the rest of a name; without ``select`` all rules run.
+    ``spread`` may run rules side by side.
     """
     tuning = tuning or Tuning()
     wanted = [rule for rule in (all_rules() if rules is None else rules) if chosen(rule.id, select, ignore)]
-    found = {tuning.severity(finding): None for rule in wanted for finding in run(rule, network, tuning.options.get(rule.id))}
-    return tuple(sorted(found, key=order))
+
+    def work(rule: Rule) -> list[Finding]:
+        return [tuning.severity(finding) for finding in run(rule, network, tuning.options.get(rule.id))]
+
+    return tuple(sorted({finding: None for found in spread(wanted, work) for finding in found}, key=order))
 
 
 def untold(tuning: Tuning, rules: Sequence[Rule]) -> Iterator[str]:
