@@ -12,7 +12,7 @@ from benchmarks.capture import Shape, write
 from tests.lab import record
 
 TRUTH = Path(__file__).parent.parent / "samples" / "truth"
-ENFORCERS, BROKEN = ("calico-felix", "canal", "kube-router-policies", "weave-policies"), ("-lost", "-stale")
+ENFORCERS, BROKEN = ("calico-felix", "canal", "kube-router-policies", "weave-policies"), ("-lost", "-stale", "-before-policies")
 DENY = """apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -30,6 +30,7 @@ ENFORCING = """-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A FORWARD -d 10.64.0.0/16 -p icmp -j ACCEPT
 -A FORWARD -d 10.64.0.0/16 -j DROP
 """
+TRANSLATED = "-A FORWARD -m conntrack --ctstate DNAT -j ACCEPT\n"
 DROPS = "-A FORWARD -d 10.64.1.2/32 -p tcp -j DROP\n"
 
 
@@ -85,6 +86,17 @@ def test_a_port_too_few_is_refuted_with_a_packet_to_it(tmp_path: Path) -> None:
     assert found.verdict is Verdict.REFUTED
     assert found.counterexample is not None
     assert 81 <= found.counterexample.packet.destination_port <= 90
+
+
+def test_what_policies_deny_and_a_rule_lets_through_to_services_alone_is_refuted_with_both_places(tmp_path: Path) -> None:
+    found = verdict(cut(capture(tmp_path, WEB), TRANSLATED + ENFORCING))
+    assert found.verdict is Verdict.REFUTED
+    assert found.counterexample is not None
+    assert " to svc:" in found.reason
+    assert "default/web isolates" in found.reason
+    assert "accepted by filter FORWARD rule 1" in found.reason
+    assert found.counterexample.at is not None
+    assert found.counterexample.at.path == "k8s/policies.yaml"
 
 
 def cut(folder: Path, rules: str) -> Path:

@@ -73,13 +73,14 @@ class Decided:
 @dataclass(frozen=True, slots=True)
 class Case:
     """A guarantee about flows: which flows, which failures of them. ``note``: why it is no error where it fails.
-    ``governed``: it is about pairs that policies say something of."""
+    ``governed``: it is about pairs that policies say something of; ``beside``: flows of which it is about what policies deny."""
 
     id: str
     flows: str
     kinds: tuple[str, ...]
     note: str = ""
     governed: bool = False
+    beside: tuple[str, ...] = ()
 
 
 CASES = (
@@ -95,8 +96,9 @@ CASES = (
     ),
     Case("pod-sees-its-own-address", "pods", (SEEN_SOURCE, UNFAMILIAR)),
     Case("pod-to-service", "services", CUT),
-    Case(ENFORCED, "pods", (ADMITTED, *CUT), governed=True),
+    Case(ENFORCED, "pods", (ADMITTED, *CUT), governed=True, beside=("services", OUTSIDE)),
 )
+BESIDE = tuple(flows for case in CASES for flows in case.beside)
 
 
 Key = tuple[str, int]
@@ -114,6 +116,7 @@ def decide(network: Network, only: Sequence[str] = (), spread: Spread = one_by_o
     wanted = [identifier for identifier in ORDER if not only or identifier in only]
     flows = dict.fromkeys(case.flows for case in sorted(CASES, key=lambda case: COSTLY.index(case.flows)) if case.id in wanted)
     flows |= {OUTSIDE: None} if OUTSIDE in wanted else {}
+    flows |= dict.fromkeys(BESIDE) if ENFORCED in wanted and not of_network(network).none else {}
     found = reaches(network, [(name, family) for name in flows for family in families(network)], spread)
     answers = [answer(network, identifier, found) for identifier in wanted]
     return Decided(tuple(one for one, _ in answers), tuple(item for _, broken in answers for item in broken))
@@ -149,15 +152,25 @@ def answer(network: Network, identifier: str, found: Mapping[Key, Reach]) -> Ans
     case = next(case for case in CASES if case.id == identifier)
     if case.governed and of_network(network).none:
         return inapplicable(case.id, NO_POLICY)
-    return flow_answer(network, case, {family: reach for (flows, family), reach in found.items() if flows == case.flows})
+    own = {family: reach for (flows, family), reach in found.items() if flows == case.flows}
+    beside = {key: arriving(reach) for key, reach in found.items() if key[0] in case.beside and reach.governed}
+    every = {family: united((own[family], *(one for (_, other), one in beside.items() if other == family))) for family in own}
+    return flow_answer(network, case, every, ", also through services" if beside else "")
 
 
-def flow_answer(network: Network, case: Case, found: Mapping[int, Reach]) -> Answer:
+def arriving(reach: Reach) -> Reach:
+    """What is known of flows, as far as it is about what policies deny."""
+    found = Reach([one for one in reach.failures if one.kind == ADMITTED], {}, reach.assumptions, unenforced=reach.unenforced)
+    found.pairs, found.governed, found.share = reach.pairs, reach.governed, reach.share
+    return found
+
+
+def flow_answer(network: Network, case: Case, found: Mapping[int, Reach], through: str = "") -> Answer:
     """The verdict on a guarantee about flows, over every family that the pods have."""
     reaches = {family: reach for family, reach in sorted(found.items()) if (reach.governed if case.governed else reach.pairs)}
     if not reaches:
         return nobody(case.id)
-    scope = f"{size(network, case, tuple(reaches))}, {' and '.join(NAMES[family] for family in reaches)}"
+    scope = f"{size(network, case, tuple(reaches))}{through}, {' and '.join(NAMES[family] for family in reaches)}"
     return verdict(case, reaches, scope)
 
 

@@ -10,7 +10,7 @@ from itertools import product
 from analyzer.addresses import Address, Prefix, prefix_of
 from analyzer.addresses import prefix as read_prefix
 from analyzer.model.network import Interface, Network
-from analyzer.query.agreement import ALL, FEW, Share, differing, slim, spaced
+from analyzer.query.agreement import ALL, FEW, differing, slim, spaced
 from analyzer.query.flows import (
     PORTED,
     PORTS,
@@ -30,14 +30,15 @@ from analyzer.query.parties import Party, Portal, decidable, nearby, nodes, owne
 from analyzer.query.plan import node_networks, on_link
 from analyzer.query.policies import may_refuse
 from analyzer.query.published import Published, published
-from analyzer.query.reach import EXCUSED, Reach, admission_of, record
+from analyzer.query.reach import EXCUSED, Reach, admission_of, keep, record
 from analyzer.query.replay import Replay, packet_of, weighed
 from analyzer.query.sending import asking_ports, left_out
 from analyzer.query.service_admission import Ruled, Ruling, by_strangers, ruled
-from analyzer.query.service_agreement import wanted_losses
+from analyzer.query.service_agreement import unwanted_arrivals, wanted_losses
+from analyzer.query.service_arrivals import Told, perhaps, told
 from analyzer.query.visiting import LOSSES, visit
 from analyzer.ranges import Ranges, difference, normalised, single
-from analyzer.solve.packet import SYN
+from analyzer.solve.packet import SYN, Trace
 from analyzer.solve.sets.neglected import Neglect
 from analyzer.solve.sets.picking import points
 from analyzer.solve.sets.regions import Result, State, narrowed, start
@@ -211,8 +212,14 @@ def from_outside(network: Network, program: NetworkProgram, gate: Gate, dead: Ne
     for item in found.lost:
         for part in by_node(gate, item.state):
             settle(network, reach, gate, item._replace(state=part), ruling)
+    if ruling is not None:
+        reach.governed = len(gate.governed)
+        reach.unenforced.update(dict.fromkeys(perhaps(ruling, found.lost)))
+        for one in told(ruling, found.delivered, partial(sent, network, gate)):
+            asked = keys(one.item.state) if isinstance(one, Told) else ()
+            keep(reach, one, frozenset(("outside", gate.names[key]) for key in asked if key in gate.names))
     if not (reach.failures or reach.doubts or reach.left):
-        reach.doubts.update(dict.fromkeys(unshared(network, program, gate, ports, reach.share)))
+        reach.doubts.update(dict.fromkeys(unshared(network, program, gate, ports, reach)))
     return reach
 
 
@@ -222,7 +229,7 @@ def ruling_of(network: Network, gate: Gate) -> Ruling | None:
     return by_strangers(network, admission, gate.aim, gate.strangers) if admission is not None else None
 
 
-def unshared(network: Network, program: NetworkProgram, gate: Gate, ports: Ranges, share: Share) -> Iterator[str]:
+def unshared(network: Network, program: NetworkProgram, gate: Gate, ports: Ranges, reach: Reach) -> Iterator[str]:
     """What Z3 finds that the sets have not, for a part of the ports and nodes where they are many."""
     few = len(gate.names) <= ALL
     aim, ways = (gate.aim, gate.ways) if few else (slim(gate.aim), tuple(spaced(gate.ways, FEW)))
@@ -231,8 +238,9 @@ def unshared(network: Network, program: NetworkProgram, gate: Gate, ports: Range
     starts = [(program.arrival(at), begun(some, party, ports)) for party, at in ways if some.asked(party)]
     ruling = ruling_of(network, some)
     wanted = dict(wanted_losses(ruling)) if ruling is not None else dict(LOSSES)
-    share.pairs += len({key for party, _ in ways for key in some.asked(party)})
-    if words := differing(program, starts, visit(program, aim, wanted, partial(came_in, program, some)), share):
+    wanted |= dict(unwanted_arrivals(ruling)) if ruling is not None and not reach.unenforced else {}
+    reach.share.pairs += len({key for party, _ in ways for key in some.asked(party)})
+    if words := differing(program, starts, visit(program, aim, wanted, partial(came_in, program, some)), reach.share):
         yield words
 
 
@@ -309,10 +317,16 @@ def settle(network: Network, reach: Reach, gate: Gate, item: Lost, ruling: Rulin
 
 def replayed(network: Network, gate: Gate, item: Lost) -> Replay | None:
     """The walk's word on a packet of a lost set; None where none was found."""
+    trace = sent(network, gate, item)
+    return weighed(network, gate.aim, item, trace) if trace is not None else None
+
+
+def sent(network: Network, gate: Gate, item: Lost) -> Trace | None:
+    """What becomes of a packet of a set; None where none was found."""
     usual = {Field.SOURCE.value: (stranger(network, gate.aim.family).value,), Field.SOURCE_PORT.value: (40000,)}
     found = points(item.state, {**usual, Field.PROTOCOL.value: (6, 17)})
     if found is None:
         return None
     packet = packet_of(gate.aim, found)
     at = next(at for party, at in gate.ways if gate.anywhere or party.address.value == packet.destination)
-    return weighed(network, gate.aim, item, walk(network, Flow(at, packet)))
+    return walk(network, Flow(at, packet))

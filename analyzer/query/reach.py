@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import product
 
 from analyzer.addresses import Address
 from analyzer.findings import Counterexample
@@ -13,7 +12,7 @@ from analyzer.model.network import Network
 from analyzer.policy.tiers import Policy
 from analyzer.query.admission import Admission
 from analyzer.query.agreement import Share, contradiction
-from analyzer.query.alike.exploring import explored
+from analyzer.query.alike.exploring import Explored, explored
 from analyzer.query.alike.thinning import thinned
 from analyzer.query.causes import Broken
 from analyzer.query.choosing import place
@@ -30,18 +29,20 @@ from analyzer.query.flows import (
     spelled,
 )
 from analyzer.query.grouping import Group, pairs_asked
+from analyzer.query.pairs import by_nodes, one_by_one, pairs_of, split
 from analyzer.query.policies import of_network
-from analyzer.query.replay import Replay, Word, replay
+from analyzer.query.replay import Replay, Word, replay, witness
 from analyzer.query.sending import assumed
 from analyzer.query.service_admission import by_pods, ruled
-from analyzer.query.service_agreement import wanted_losses
-from analyzer.ranges import Ranges, intersection, normalised, single
-from analyzer.solve.packet import TCP, UDP
+from analyzer.query.service_agreement import unwanted_arrivals, wanted_losses
+from analyzer.query.service_arrivals import Told, Words, governed_pairs, perhaps, told
+from analyzer.ranges import single
+from analyzer.solve.packet import TCP, UDP, Trace
 from analyzer.solve.sets.diagrams import EACH
 from analyzer.solve.sets.neglected import Neglect
-from analyzer.solve.sets.regions import Result, State, narrowed, values_of, variables
-from analyzer.solve.sets.sifting import combinations
+from analyzer.solve.sets.regions import Result, State, values_of, variables
 from analyzer.solve.smt.questions import Question
+from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.source import Span
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
@@ -101,7 +102,8 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
     reach.governed = 0 if group.unbound else admission.pairs_governed(group.sources, group.pods) if admission is not None else 0
     for aim in group.aims:
         if reach.rules > (most := max(BUDGET, EACH * len(group.senders))):
-            reach.doubts[f"what {group.senders[0].scope.node} and others send was not decided: more than {most} tests"] = None
+            words = f"what {group.senders[0].scope.node} and others send was not decided: more than {most} tests"
+            reach.doubts[words] = reach.unenforced[words] = None
             break
         found = explored(program, group, aim, dead, begin, few)
         reach.assumptions.update(found.assumptions)
@@ -109,12 +111,17 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         settle(Deciding(network, group, aim, admission, reach), [*found.lost, *unrecognised(network, group, found.delivered)])
         if admission is not None and between_pods(group):
             admitted(Deciding(network, group, aim, admission, reach), found.delivered)
+        elif admission is not None and not group.pods:
+            through_services(Deciding(network, group, aim, admission, reach), found)
     for sender in group.senders:
         reach.assumptions.update(dict.fromkeys(assumed(network, sender)))
     reach.doubts.update(dict.fromkeys(without_address(network, group)))
     if not (reach.failures or reach.doubts or reach.left):
         cut = partial(parted, admission, group)
-        wanted_of = partial(asked_of_z3, network, admission, group) if admission is not None and not group.pods else None
+        services = admission is not None and not group.pods
+        wanted_of = (
+            partial(asked_of_z3, network, admission, group, enforced=not reach.unenforced) if services and admission else None
+        )
         some = group.senders if few is None else few.senders
         wrong = contradiction(program, group.aims, some, cut, group.unbound, wanted_of, reach.share)
         reach.doubts.update({wrong: None} if wrong else {})
@@ -123,12 +130,14 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
 
 
 def asked_of_z3(
-    network: Network, admission: Admission, group: Group, aim: Aim, senders: Sequence[Sender]
+    network: Network, admission: Admission, group: Group, aim: Aim, senders: Sequence[Sender], enforced: bool = True
 ) -> Iterator[tuple[str, Question]]:
-    """What Z3 is asked about packets to services that policies admit."""
+    """What Z3 is asked about packets to services that policies admit, and about those that they deny where none arrives by the sets."""
     values = {value for sender in senders for value in spelled(sender.sources)}
     sources = {value: parties for value, parties in group.sources.items() if value in values}
-    return wanted_losses(by_pods(network, admission, aim, sources))
+    ruling = by_pods(network, admission, aim, sources)
+    yield from wanted_losses(ruling)
+    yield from unwanted_arrivals(ruling) if enforced else ()
 
 
 def without_address(network: Network, group: Group) -> Iterator[str]:
@@ -262,6 +271,35 @@ def admitted(deciding: Deciding, delivered: Sequence[Result]) -> None:
     deciding.reach.unenforced.update(own.doubts)
 
 
+def through_services(deciding: Deciding, found: Explored) -> None:
+    """Keeps packets that arrive through services though policies deny them, and counts the pairs of which they say something."""
+    assert deciding.admission is not None
+    group, reach = deciding.group, deciding.reach
+    ruling = by_pods(deciding.network, deciding.admission, deciding.aim, group.sources)
+    reach.governed += 0 if group.unbound else governed_pairs(ruling, group.sources, group.targets)
+    reach.unenforced.update(dict.fromkeys(perhaps(ruling, found.lost)))
+    for one in told(ruling, found.delivered, partial(sent, deciding)):
+        keep(reach, one, frozenset(pairs_of(group, one.item.state)) if isinstance(one, Told) else frozenset())
+
+
+def sent(deciding: Deciding, item: Lost) -> Trace | None:
+    """What becomes of a packet of a set."""
+    packet = witness(deciding.network, deciding.aim, item.state)
+    parties = deciding.group.sources.get(packet.source) if packet is not None else None
+    return walk(deciding.network, Flow(parties[0].scope, packet, deciding.group.unbound)) if parties and packet else None
+
+
+def keep(reach: Reach, one: Told | Words, pairs: frozenset[tuple[str, str]]) -> None:
+    """Keeps what the walk says of packets that arrive though policies deny them, or why that is not said."""
+    own = Reach()
+    if isinstance(one, Words):
+        (reach.unenforced if one.doubt else reach.assumptions)[one.text] = None
+    elif pairs:
+        record(own, one.item, pairs, one.found, governed=True)
+    reach.failures += own.failures
+    reach.unenforced.update(own.doubts)
+
+
 def refused(admission: Admission, group: Group, aim: Aim, state: State) -> Iterator[State]:
     """The packets of a set that no policy admits, apart by the policies that select the receiver."""
     for part in admission.parts(group.sources, group.pods, state):
@@ -313,57 +351,3 @@ def record(reach: Reach, item: Lost, pairs: frozenset[tuple[str, str]], found: R
     else:
         packet = found.shown.packet
         reach.doubts[f"internal error: the sets say of {packet} “{item.reason}”, the walk says “{found.reason}”"] = None
-
-
-def by_nodes(group: Group, state: State) -> Iterator[State]:
-    """The set, apart for each pair of nodes."""
-    targets = nodes_of_targets(group)
-    for one in split(state, Field.SOURCE, nodes_of_sources(group)):
-        yield from split(one, Field.DESTINATION, targets)
-
-
-def one_by_one(group: Group, state: State) -> Iterator[State]:
-    """The set, apart for each pair of parties."""
-    sources = {str(value): ((value, value),) for value in sorted(group.sources)}
-    targets = {str(value): ((value, value),) for value in sorted(group.targets)}
-    for one in split(state, Field.SOURCE, sources):
-        yield from split(one, Field.DESTINATION, targets)
-
-
-def split(state: State, field: Field, parts: Mapping[str, Ranges]) -> Iterator[State]:
-    """The set, apart by the parts of a variable's values."""
-    variable = origin(state, field)
-    if not isinstance(variable, str) or variable not in variables(state):
-        yield state
-        return
-    own = values_of(state, variable)
-    for ranges in parts.values():
-        after = narrowed(state, variable, intersection(own, ranges))
-        if after is not None:
-            yield after
-
-
-def nodes_of_sources(group: Group) -> dict[str, Ranges]:
-    """The source addresses of each node."""
-    found: dict[str, list[tuple[int, int]]] = {}
-    for value, parties in group.sources.items():
-        found.setdefault(parties[0].scope.node, []).append((value, value))
-    return {node: normalised(pairs) for node, pairs in sorted(found.items())}
-
-
-def nodes_of_targets(group: Group) -> dict[str, Ranges]:
-    """The destination addresses of each node; all others together."""
-    found: dict[str, list[tuple[int, int]]] = {}
-    for value in group.targets:
-        parties = group.pods.get(value, ())
-        found.setdefault(parties[0].scope.node if parties else "", []).append((value, value))
-    return {node: normalised(pairs) for node, pairs in sorted(found.items())}
-
-
-def pairs_of(group: Group, state: State) -> Iterator[tuple[str, str]]:
-    """The pairs of names that a set is about."""
-    found = dict.fromkeys(combinations(state, (origin(state, Field.SOURCE), origin(state, Field.DESTINATION))))
-    for own, asked in found:
-        sources = [party.name for value in spelled(own) for party in group.sources.get(value, ())]
-        targets = [name for value in spelled(asked) for name in group.targets.get(value, ())]
-        yield from product(sources, targets)

@@ -74,16 +74,21 @@ def at_node(admission: Admission, node: str, address: Address) -> Entity:
 
 
 def seen(
-    network: Network, admission: Admission, state: State, receivers: Sequence[Entity], end: tuple[int, int]
+    network: Network,
+    admission: Admission,
+    state: State,
+    receivers: Sequence[Entity],
+    end: tuple[int, int],
+    arrived: bool = False,
 ) -> Iterator[tuple[State, Sources]]:
-    """The parts of a set at one endpoint or on its way there, and the sources that the endpoint's policies may see of each."""
+    """The parts of a set at one endpoint or on its way there, and the sources that the endpoint's policies may see of each; what has ``arrived`` no node masquerades any more."""
     masked, now = admission.policies.profile.ingress_sees_masquerade, carried(state)[SOURCE]
     came = [value for one in receivers if one.node and (value := as_it_came(state, one.node, end)) is not None]
     before = came[0] if came else now
     values = (before,) if not came or masked is False else (now,) if masked and now != before else (before, now)
     settled = masked is False if came else False
     later: tuple[int, ...] = ()
-    if not settled and now == before and marked(network, state):
+    if not arrived and not settled and now == before and marked(network, state):
         later = own_addresses(network, on_the_way(state), admission.factors.universe.family)
     for part, found in apart(state, tuple(dict.fromkeys(values))):
         yield part, (*found, *later)

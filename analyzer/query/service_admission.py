@@ -216,8 +216,16 @@ def walked(admission: Admission, direction: Direction, sender: Entity, receiver:
     policies = admission.policies
     if sender is not receiver and exemption(policies.profile, sender, receiver):
         return True
+    return any_of((doubt(policies.profile, sender, receiver), by_rules(admission, direction, sender, receiver, protocol, port)))
+
+
+def by_rules(
+    admission: Admission, direction: Direction, sender: Entity, receiver: Entity, protocol: int, port: int
+) -> bool | None:
+    """The same, by what policies say alone: a node that no rule admits they deny to its own pods too."""
     family = admission.factors.universe.family
     starts = next(one.sources for one in admission.factors.atoms.groups if one.protocols[0] <= protocol <= one.protocols[1])
     flows = [Flow(family, protocol, port, start) for start in starts]
-    found = {all_of(one.admitted for one in walks_of(policies.all, direction, sender, receiver, flow)) for flow in flows}
-    return any_of((doubt(policies.profile, sender, receiver), found.pop() if len(found) == 1 else None))
+    policies = admission.policies.all
+    found = {all_of(one.admitted for one in walks_of(policies, direction, sender, receiver, flow)) for flow in flows}
+    return found.pop() if len(found) == 1 else None

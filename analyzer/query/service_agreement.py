@@ -1,15 +1,18 @@
-"""What Z3 is asked about packets to services where policies excuse that some are lost: what they admit is carved out as a formula over the packet that is lost."""
+"""What Z3 is asked about packets to services where policies excuse that some are lost: what they admit is carved out as a formula over the packet that is lost, and what they deny as one over
+the packet that arrives."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from analyzer.policy.entities import Entity
-from analyzer.query.agreement import MOST, lost, spaced
+from analyzer.policy.tiers import Direction
+from analyzer.query.agreement import MOST, delivered, lost, spaced
 from analyzer.query.once import Whole
 from analyzer.query.seen_sources import holders_of, later_sources, own_addresses
 from analyzer.query.service_admission import Asker, Ruling, cluster_addresses, untranslated, verdict
-from analyzer.ranges import Ranges, normalised, single, union
+from analyzer.query.service_arrivals import governed_ends, selected
+from analyzer.ranges import Ranges, intersection, normalised, single, union
 from analyzer.solve.smt.questions import Question
 from analyzer.solve.smt.ways import Began, Carried
 from analyzer.transfer import ir
@@ -66,3 +69,25 @@ def packets(protocol: int, address: int, port: int, sources: Ranges | None = Non
     tests = [(Field.PROTOCOL, single(protocol)), (Field.DESTINATION, single(address)), (Field.DESTINATION_PORT, single(port))]
     tests += [(Field.SOURCE, sources)] if sources is not None else []
     return ir.All(tuple(ir.In(*test) for test in tests))
+
+
+def unwanted_arrivals(ruling: Ruling) -> Iterator[tuple[str, Question]]:
+    """No packet arrives that policies deny under every address that a node may give it, by who asks; what an endpoint asks of itself is left out."""
+    governed = governed_ends(ruling)
+    masks = (None, *own_addresses(ruling.network, frozenset(), ruling.aim.family))
+    for asker in spaced(ruling.askers, MOST) if ruling.askers else ():
+        sender = asker.entity
+        if sender is None:
+            continue
+        out = selected(ruling, sender, Direction.EGRESS)
+        rows = tuple(
+            packets(protocol, *end)
+            for protocol in sorted({protocol for protocol, *_ in ruling.aim.translated or {}})
+            for end in ruling.ends(protocol)
+            if (out or end in governed)
+            and not intersection(asker.addresses, single(end[0]))
+            and verdict(ruling, sender, masks, holders_of(ruling.admission, end[0]), protocol, end[1]) is False
+        )
+        if rows:
+            where = (Began(Field.SOURCE.value, asker.addresses), Carried(ir.Any(rows)))
+            yield f"of {sender.name} that policies deny arrives", (delivered, where)

@@ -12,7 +12,7 @@ from analyzer.query.flows import PORTED, PORTS, Aim
 from analyzer.query.reach import admission_of
 from analyzer.query.seen_sources import entities_at, holders_of
 from analyzer.query.service_admission import Ruling, verdict
-from tests.lab import policy_check
+from tests.lab import enforcement_breakages, policy_check
 from tests.lab.build import Lab
 from tests.lab.engines import answers, receiver
 from tests.lab.plan import CLUSTER_CIDR, Pod, Service
@@ -25,7 +25,9 @@ NUMBERS = {"TCP": 6, "UDP": 17}
 
 def contradictions(lab: Lab, loaded: Capture, chosen: list[Probe], results: list[Result]) -> Iterator[str]:
     """Probes to services whose endpoints policies admit or deny otherwise than the kernel did, or than the API's text says; and verdicts that should be proofs. Of networks that
-    nothing breaks, whose enforcer is known."""
+    nothing breaks, whose enforcer is known; of those in which what enforces policies is broken, what arrives through services and is proved not to."""
+    if lab.broken:
+        yield from passed_over(lab, loaded, chosen, results)
     if lab.broken or lab.scenario.enforcer == "plain":
         return
     yield from unproved(loaded)
@@ -42,6 +44,29 @@ def contradictions(lab: Lab, loaded: Capture, chosen: list[Probe], results: list
             yield f"{probe}: it is not known what policies say: {said}"
         if set(said.values()) == {not result.answered}:
             yield f"{probe}\n  kernel: {result}\n  policies of its endpoints: {said}"
+
+
+def passed_over(lab: Lab, loaded: Capture, chosen: list[Probe], results: list[Result]) -> Iterator[str]:
+    """Probes that every endpoint of a service is to be kept from, under whatever source, and that are answered although ``policy-enforced`` is proved."""
+    if not {one.__name__ for one in enforcement_breakages.ALL}.issuperset(lab.broken):
+        return
+    proved = any(one.id == "policy-enforced" and one.verdict is Verdict.PROVED for one in loaded.check().guarantees)
+    for probe, result in zip(chosen, results, strict=True) if proved else ():
+        if not result.answered or (service := asked(lab, probe)) is None:
+            continue
+        found = ends(lab, service, probe)
+        who = (
+            probe.source
+            if probe.enter
+            else next(one for one in sender(lab, probe).addresses if version(one) == version(probe.target))
+        )
+        said = {
+            analysed(lab, loaded, probe, service, own, source)
+            for pod, own in found
+            for source in (who, source_at(lab, service, probe, pod))
+        }
+        if said == {False} and all(pod.key != probe.source for pod, _ in found):
+            yield f"policy-enforced is proved, but {probe}: {result}"
 
 
 def denied(lab: Lab, loaded: Capture, probe: Probe) -> bool:

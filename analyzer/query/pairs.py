@@ -1,0 +1,67 @@
+"""The pairs of parties that a set of packets is about, and the set apart by them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+
+from analyzer.query.flows import origin, spelled
+from analyzer.query.grouping import Group
+from analyzer.ranges import Ranges, intersection, normalised
+from analyzer.solve.sets.regions import State, narrowed, values_of, variables
+from analyzer.solve.sets.sifting import combinations
+from analyzer.transfer.ir import Field
+
+
+def by_nodes(group: Group, state: State) -> Iterator[State]:
+    """The set, apart for each pair of nodes."""
+    targets = nodes_of_targets(group)
+    for one in split(state, Field.SOURCE, nodes_of_sources(group)):
+        yield from split(one, Field.DESTINATION, targets)
+
+
+def one_by_one(group: Group, state: State) -> Iterator[State]:
+    """The set, apart for each pair of parties."""
+    sources = {str(value): ((value, value),) for value in sorted(group.sources)}
+    targets = {str(value): ((value, value),) for value in sorted(group.targets)}
+    for one in split(state, Field.SOURCE, sources):
+        yield from split(one, Field.DESTINATION, targets)
+
+
+def split(state: State, field: Field, parts: Mapping[str, Ranges]) -> Iterator[State]:
+    """The set, apart by the parts of a variable's values."""
+    variable = origin(state, field)
+    if not isinstance(variable, str) or variable not in variables(state):
+        yield state
+        return
+    own = values_of(state, variable)
+    for ranges in parts.values():
+        after = narrowed(state, variable, intersection(own, ranges))
+        if after is not None:
+            yield after
+
+
+def nodes_of_sources(group: Group) -> dict[str, Ranges]:
+    """The source addresses of each node."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for value, parties in group.sources.items():
+        found.setdefault(parties[0].scope.node, []).append((value, value))
+    return {node: normalised(pairs) for node, pairs in sorted(found.items())}
+
+
+def nodes_of_targets(group: Group) -> dict[str, Ranges]:
+    """The destination addresses of each node; all others together."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for value in group.targets:
+        parties = group.pods.get(value, ())
+        found.setdefault(parties[0].scope.node if parties else "", []).append((value, value))
+    return {node: normalised(pairs) for node, pairs in sorted(found.items())}
+
+
+def pairs_of(group: Group, state: State) -> Iterator[tuple[str, str]]:
+    """The pairs of names that a set is about."""
+    found = dict.fromkeys(combinations(state, (origin(state, Field.SOURCE), origin(state, Field.DESTINATION))))
+    for own, asked in found:
+        sources = [party.name for value in spelled(own) for party in group.sources.get(value, ())]
+        targets = [name for value in spelled(asked) for name in group.targets.get(value, ())]
+        yield from product(sources, targets)
