@@ -111,7 +111,7 @@ def assignments() -> st.SearchStrategy[ir.Transfer]:
         st.builds(ir.Confirm, st.sampled_from([HERE, THERE])),
         st.builds(ir.Retrace),
         st.builds(ir.Encapsulate, outer_fields()),
-        st.builds(ir.Track, st.sampled_from([HERE, HERE, THERE])),
+        st.builds(ir.Track, st.sampled_from([HERE, HERE, THERE]), st.booleans()),
         st.builds(ir.Note, st.just(MEMORY), noted()),
     )
 

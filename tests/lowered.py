@@ -161,10 +161,18 @@ def replied(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Sc
                 back = value(after, Field.SOURCE) == flow.packet.destination
                 back &= flow.packet.source in (0, value(after, Field.DESTINATION))
                 back &= asked_port(flow.packet) in (0, value(after, Field.SOURCE_PORT))
-                found |= opened(machine, program, flow, scope, after) if back else {ELSEWHERE._replace(open=bool(after.answers))}
+                found |= (
+                    opened(machine, program, flow, scope, after, ends(state))
+                    if back
+                    else {ELSEWHERE._replace(open=bool(after.answers))}
+                )
             case ir.Leave() if isinstance(flow.start, Interface):
                 back = value(after, Field.SOURCE) == flow.packet.destination
-                found |= opened(machine, program, flow, scope, after) if back else {ELSEWHERE._replace(open=bool(after.answers))}
+                found |= (
+                    opened(machine, program, flow, scope, after, ends(state))
+                    if back
+                    else {ELSEWHERE._replace(open=bool(after.answers))}
+                )
             case ir.Unknown(reason):
                 found.add(End(Fate.UNKNOWN, reason="the reply: " + reason))
             case _:
@@ -174,8 +182,15 @@ def replied(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Sc
     return found
 
 
-def opened(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Scope, state: State) -> set[End]:
-    """What becomes of TCP's third packet."""
+def ends(state: State) -> tuple[int, ...]:
+    """The addresses and ports of a packet."""
+    return tuple(value(state, field) for field in (Field.SOURCE, Field.SOURCE_PORT, Field.DESTINATION, Field.DESTINATION_PORT))
+
+
+def opened(
+    machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Scope, state: State, first: tuple[int, ...]
+) -> set[End]:
+    """What becomes of TCP's third packet, which must arrive with the addresses and ports of the first."""
     if flow.packet.protocol != TCP:
         return {End(Fate.REACHABLE, open=bool(state.answers))}
     third = answer(state)
@@ -183,7 +198,7 @@ def opened(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Sco
     third = third._replace(env=(*third.env[:flags], ACK, *third.env[flags + 1 :]))
     found: set[End] = set()
     for way, after in machine.walk(beginning(program, flow), third):
-        end = third_end(way, scope)._replace(open=bool(after.answers))
+        end = third_end(way, scope, ends(after) == first)._replace(open=bool(after.answers))
         found |= kept_up(program, flow, scope, after) if end.fate is Fate.REACHABLE else {end}
     return found
 
@@ -218,11 +233,11 @@ def later_end(flow: Flow, way: ir.Exit, after: State) -> End:
             return End(Fate.UNREACHABLE, reason="the later answer: " + getattr(way, "reason", str(way)))
 
 
-def third_end(way: ir.Exit, scope: Scope) -> End:
+def third_end(way: ir.Exit, scope: Scope, same: bool) -> End:
     """What an exit of the third packet comes to."""
     match way:
         case ir.Deliver(where) if where == scope:
-            return End(Fate.REACHABLE)
+            return End(Fate.REACHABLE) if same else End(Fate.UNREACHABLE, reason="the third packet: from elsewhere")
         case ir.Unknown(reason):
             return End(Fate.UNKNOWN, reason="the third packet: " + reason)
         case _:

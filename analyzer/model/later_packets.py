@@ -3,7 +3,7 @@
 Of TCP the first answer has SYN and ACK, all that follow have ACK alone, and come after a packet of who asked in an ESTABLISHED connection. Rules tell
 them apart by the flags, by the length (options go with SYN), or by what that packet left behind: a connection's mark or label, a member of a set, a flow that a switch
 learned. Conntrack itself does where it has not seen the connection: SYN with ACK is INVALID there, ACK alone opens one (nf_conntrack_proto_tcp.c
-``tcp_new``, with nf_conntrack_tcp_loose); that is seen while the first answer is followed.
+``tcp_new``, unless nf_conntrack_tcp_loose is 0); that is seen while the first answer is followed.
 """
 
 from __future__ import annotations

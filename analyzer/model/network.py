@@ -100,6 +100,12 @@ class Namespace:
         fact = self.sysctls.get(key)
         return fact.value if fact else None
 
+    @property
+    def strict(self) -> bool:
+        """Whether TCP's SYN alone opens a connection: with nf_conntrack_tcp_loose at 0 a packet of one that conntrack has not seen is INVALID
+        (net/netfilter/nf_conntrack_proto_tcp.c ``tcp_new``)."""
+        return (self.sysctl("net.netfilter.nf_conntrack_tcp_loose") or "1").strip() == "0"
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:

@@ -19,6 +19,7 @@ from analyzer.solve.sets.joint import Joint
 from analyzer.solve.sets.neglected import Neglect
 from analyzer.solve.sets.regions import Result, State, Value, divided, narrowed, start, values_of, variables
 from analyzer.solve.sets.sifting import sifted
+from analyzer.solve.sets.tracking import aged, anew
 from analyzer.solve.states import DESTINATION, DESTINATION_PORT, FIELDS, INDEX, NO_PAYLOAD, PROTOCOL, SOURCE, SOURCE_PORT
 from analyzer.source import Scope, Span
 from analyzer.transfer import ir
@@ -206,7 +207,7 @@ def acknowledgement(aim: Aim, state: State) -> State | None:
     protocol = state.env[PROTOCOL]
     held = intersection(values_of(state, protocol), single(TCP))
     part = narrowed(state, protocol, held) if isinstance(protocol, str) else state if held else None
-    return None if part is None else flagged(answer(aim, part), ACK)
+    return None if part is None else flagged(aged(answer(aim, part)), ACK)
 
 
 def flagged(state: State, flags: int) -> State:
@@ -227,7 +228,8 @@ def unopened(aim: Aim, result: Result, opened: list[Result]) -> list[Lost]:
         case ir.Deliver(scope):
             right, wrong = sorted_out(aim, scope, state)
             opened += [Result(exit, at, item) for item in right]
-            return [Lost(OPENING, f"{OPENING}: is delivered to {scope}", at, item) for item in wrong]
+            other = [Lost(UNKNOWN, f"{OPENING}: is translated anew", at, item) for item in right if anew(item)]
+            return other + [Lost(OPENING, f"{OPENING}: is delivered to {scope}", at, item) for item in wrong]
         case ir.Leave(scope):
             return [Lost(OPENING, f"{OPENING}: leaves the capture at {scope}", at, state)]
         case _:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from analyzer.ranges import Ranges, contains, size
 from analyzer.solve.packet import ICMP, ICMPV6, TCP
 from analyzer.solve.states import (
+    ALONE,
     CONNECTION_MARK,
     CONTINUING,
     DESTINATION,
@@ -166,8 +167,8 @@ class Interpreter:
                 yield put(state, field, (env[INDEX[field]] & ~field_mask) ^ (env[INDEX[origin]] & origin_mask))
             case ir.Choose(field, ranges):
                 yield from (put(state, field, value) for value in self.choose(ranges))
-            case ir.Track(scope):
-                yield track(state, scope)
+            case ir.Track():
+                yield track(state, transfer)
             case ir.Note(scope, values):
                 own = entry(state, scope, values)
                 yield state if own in state.connections else state._replace(connections=(*state.connections, own))
@@ -274,7 +275,7 @@ def put(state: State, field: ir.Field, value: int) -> State:
     return after
 
 
-def track(state: State, scope: Scope) -> State:
+def track(state: State, transfer: ir.Track) -> State:
     """Finds or makes the packet's connection."""
     if state.env[STATE] == ir.UNTRACKED:
         return state._replace(current=-1)
@@ -283,7 +284,7 @@ def track(state: State, scope: Scope) -> State:
     ping = own.protocol in (ICMP, ICMPV6)
     request = not ping or contains(REQUESTS, state.env[ICMP_TYPE])
     for position, item in enumerate(kept):
-        if item.scope != scope:
+        if item.scope != transfer.scope:
             continue
         if item.original == own and request:
             early = own.protocol == TCP and not item.status & ir.SEEN_REPLY and contains(CONTINUING, state.env[TCP_FLAGS])
@@ -291,9 +292,9 @@ def track(state: State, scope: Scope) -> State:
         if item.reply == own and not (ping and request):
             seen = item._replace(status=item.status | ir.SEEN_REPLY)
             return joined(state, (*kept[:position], seen, *kept[position + 1 :]), position, 1)
-    if not request or (own.protocol == TCP and not contains(OPENING, state.env[TCP_FLAGS])):
+    if not request or (own.protocol == TCP and not contains(ALONE if transfer.strict else OPENING, state.env[TCP_FLAGS])):
         return invalid(state, kept)
-    return joined(state, (*kept, Connection(scope, own, inverted(own, ping), 0)), len(kept), 0)
+    return joined(state, (*kept, Connection(transfer.scope, own, inverted(own, ping), 0)), len(kept), 0)
 
 
 def invalid(state: State, kept: tuple[Connection[int], ...]) -> State:

@@ -32,7 +32,8 @@ OPENING: Ranges = normalised(
     (flags, flags) for push in (0, PSH) for flags in (SYN | push, SYN | URG | push, ACK | push, ACK | URG | push)
 )
 """TCP flags that open a connection: the valid ones (tcp_valid_flags) with SYN alone, or ACK alone (nf_conntrack_tcp_loose)."""
-
+ALONE: Ranges = normalised((flags, flags) for flags in (SYN, SYN | PSH, SYN | URG))
+"""Those that open one where nf_conntrack_tcp_loose is 0."""
 CONTINUING: Ranges = normalised((flags, flags) for flags in range(64) if flags & (SYN | RST | ACK) == ACK)
 """TCP flags that are INVALID in a connection of whose SYN no answer was seen (``tcp_conntracks``, from TCP_CONNTRACK_SYN_SENT)."""
 

@@ -58,7 +58,7 @@ class Field(StrEnum):
 
 
 NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED = 1, 2, 3, 4, 5
-SNAT_STATUS, DNAT_STATUS, SEEN_REPLY, CONFIRMED, BALANCED_STATUS = 1, 2, 4, 8, 16
+SNAT_STATUS, DNAT_STATUS, SEEN_REPLY, CONFIRMED, BALANCED_STATUS, EARLIER = 1, 2, 4, 8, 16, 32
 FRAGMENTS = 1 << 16
 WIDTHS: Mapping[Field, int] = {
     **dict.fromkeys((Field.PROTOCOL, Field.ICMP_TYPE, Field.ICMP_CODE, Field.TTL), 8),
@@ -69,7 +69,7 @@ WIDTHS: Mapping[Field, int] = {
     Field.TCP_FLAGS: 6,
     Field.LENGTH: 17,
     Field.STATE: 3,
-    Field.STATUS: 5,
+    Field.STATUS: 6,
     Field.DIRECTION: 1,
     Field.VLAN: 12,
 }
@@ -301,21 +301,21 @@ class Track:
 
     Where STATE is UNTRACKED already, nothing. The packet's (protocol, source, destination, ports) equal a connection's original tuple: DIRECTION 0,
     and STATE NEW until a reply was seen, then ESTABLISHED. Equal its reply tuple: DIRECTION 1, STATE ESTABLISHED, and the connection has seen a
-    reply. Neither: STATE INVALID for a packet that cannot open a connection (TCP with SYN and ACK or RST, ICMP other than the requests of
-    nf_conntrack_proto_icmp.c), else a new connection, STATE NEW. CONNECTION_MARK, STATUS and the ORIGINAL fields are the connection's.
+    reply. Neither: STATE INVALID for a packet that cannot open a connection (TCP with SYN and ACK or RST, where it is ``strict`` any without SYN, ICMP but the
+    requests of nf_conntrack_proto_icmp.c), else a new one, STATE NEW. CONNECTION_MARK, STATUS and the ORIGINAL fields are the connection's.
     """
 
     scope: Scope
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Translate:
     """Address translation at one hook. ``destination``: PREROUTING and OUTPUT (else POSTROUTING and INPUT).
 
-    A connection that was translated on this side before is translated the same way (its replies the inverse way) without looking at the rules;
-    so is one whose first packet has passed. For the first packet of a connection ``rules`` are run, which may ``Rewrite``.
-    Nothing happens to INVALID and UNTRACKED packets. A source, translated or not, gets another port where another connection has the answers to it
-    (nf_nat_core.c ``get_unique_tuple``): that is not followed (TAKEN).
+    A connection that was translated on this side before is translated the same way (its replies the inverse way) without looking at the rules; so is one whose
+    first packet has passed. For the first packet of a connection ``rules`` are run, which may ``Rewrite``. Nothing happens to INVALID and UNTRACKED packets. A
+    source, translated or not, gets another port where another connection has the answers to it (``get_unique_tuple``): that is not followed (TAKEN).
     """
 
     scope: Scope

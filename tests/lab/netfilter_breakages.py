@@ -109,6 +109,18 @@ def conntrack_notrack(lab: Lab, random: Random) -> None:
     lab.run(_node(lab, random).name, f"iptables -t raw -A {chain} -d {service.addresses[4]} -j CT --notrack")
 
 
+def tcp_loose_off(lab: Lab, random: Random) -> None:
+    """Conntrack sees TCP's handshake in part, or not at all, and opens no connection for what follows; INVALID packets may be dropped."""
+    unseen = random.choice(("SYN SYN", "SYN,ACK SYN,ACK", "SYN,ACK SYN"))
+    family = random.choice(("iptables", "iptables", "ip6tables"))
+    lab.run(
+        _node(lab, random).name,
+        f"sysctl -qw net.netfilter.nf_conntrack_tcp_loose={random.choice((0, 0, 0, 1))}\n"
+        f"{family} -t raw -I PREROUTING -p tcp --tcp-flags {unseen} -j CT --notrack\n"
+        f"{family} -I {random.choice(('FORWARD', 'FORWARD', 'INPUT'))} -m conntrack --ctstate INVALID -j {random.choice(('DROP', 'DROP', 'ACCEPT'))}",
+    )
+
+
 def connections_tracked(lab: Lab, random: Random) -> None:
     """The nodes track connections with the tuples of the probes already, and one restores their marks."""
     lab.tracked = True
@@ -285,5 +297,5 @@ ALL: tuple[Apply, ...] = (
     vxlan_udp_dropped, extra_masquerade, snat_to_address, forward_policy_drop, forward_policy_drop_ok, input_policy_drop, nft_extra_table_drop,
     legacy_forward_drop, legacy_stale_rules, kube_firewall_uncond_drop, kube_services_jump_missing, postrouting_jump_missing, nf_raw_docker28,
     conntrack_notrack, svc_no_endpoints, svc_stale_endpoint, etp_local_no_local, no_clustercidr_masq, external_ip_is_node_ip, policy_by_source,
-    localhost_only_established, ttl_short, handshake_cut, answers_cut, picked_port, conntrack_zone, connections_tracked, itp_local_no_local, firewall_chain_emptied, external_jump_missing,
+    localhost_only_established, ttl_short, handshake_cut, answers_cut, tcp_loose_off, picked_port, conntrack_zone, connections_tracked, itp_local_no_local, firewall_chain_emptied, external_jump_missing,
 )  # fmt: skip

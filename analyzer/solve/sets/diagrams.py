@@ -134,8 +134,8 @@ class Sets:
                 return [after for state in states for after in encapsulated(state, fields)]
             case ir.Track(scope) if scope in self.neglect.blind:
                 return [state._replace(current=-1) for state in states]
-            case ir.Track(scope):
-                found = [after for state in states for after in track(state, scope)]
+            case ir.Track():
+                found = [after for state in states for after in track(state, transfer)]
                 self.count.strayed |= any(after.env[STATE] == ir.INVALID for after in found)
                 return found
             case _:

@@ -10,6 +10,7 @@ from analyzer.solve.packet import TCP
 from analyzer.solve.sets.regions import Env, Named, State, Value, chosen, compared, divided, narrowed, replaced, stored, values_of
 from analyzer.solve.sets.splitting import split
 from analyzer.solve.states import (
+    ALONE,
     CONNECTION_MARK,
     CONTINUING,
     DESTINATION,
@@ -46,7 +47,10 @@ IS_TCP = ir.In(ir.Field.PROTOCOL, single(TCP))
 ASKS = ir.In(ir.Field.ICMP_TYPE, REQUESTS)
 CONTINUES = ir.All((IS_TCP, ir.In(ir.Field.TCP_FLAGS, CONTINUING)))
 OF_PACKET = tuple(FIELDS[place] for place in TUPLE)
-OPENS = ir.All((ir.Any((ir.Not(IS_PING), ASKS)), ir.Any((ir.Not(IS_TCP), ir.In(ir.Field.TCP_FLAGS, OPENING)))))
+OPENS, OPENS_ALONE = (
+    ir.All((ir.Any((ir.Not(IS_PING), ASKS)), ir.Any((ir.Not(IS_TCP), ir.In(ir.Field.TCP_FLAGS, flags)))))
+    for flags in (OPENING, ALONE)
+)
 
 
 def cleared(env: Env, mark: bool = False) -> Env:
@@ -59,7 +63,7 @@ def is_ping(state: State, protocol: Value) -> bool:
     return bool(intersection(values_of(state, protocol), PINGS))
 
 
-def track(state: State, scope: Scope) -> list[State]:
+def track(state: State, transfer: ir.Track) -> list[State]:
     """Finds or makes the connection of each packet."""
     untracked: list[State] = []
     tracked: list[State] = []
@@ -72,16 +76,16 @@ def track(state: State, scope: Scope) -> list[State]:
         for ping, states in ((True, pings), (False, others)):
             for one in states:
                 kept = tuple(own for own in one.connections if own.confirmed)
-                result += found_or_made(one._replace(connections=kept, current=-1), scope, ping)
+                result += found_or_made(one._replace(connections=kept, current=-1), transfer, ping)
     return result
 
 
-def found_or_made(state: State, scope: Scope, ping: bool) -> list[State]:
+def found_or_made(state: State, transfer: ir.Track, ping: bool) -> list[State]:
     """The connections are asked in order; what is in none makes one, or is invalid."""
     result: list[State] = []
     left = [state]
     for position, own in enumerate(state.connections):
-        if own.scope != scope:
+        if own.scope != transfer.scope:
             continue
         for direction in (0, 1):
             missed: list[State] = []
@@ -94,8 +98,8 @@ def found_or_made(state: State, scope: Scope, ping: bool) -> list[State]:
     for item in left:
         opening: list[State] = []
         lost: list[State] = []
-        split(OPENS, item, opening, lost)
-        result += [made(one, scope, ping) for one in opening]
+        split(OPENS_ALONE if transfer.strict else OPENS, item, opening, lost)
+        result += [made(one, transfer.scope, ping) for one in opening]
         result += map(invalid, lost)
     return result
 
@@ -258,6 +262,18 @@ def same_tuples(state: State, position: int, direction: int, missed: list[State]
             missed += [other] if other is not None else []
         held = equal
     return held
+
+
+def aged(state: State) -> State:
+    """The states with their connections marked as those of earlier packets."""
+    older = tuple(own._replace(status=own.status | ir.EARLIER) for own in state.connections)
+    return state._replace(connections=older)
+
+
+def anew(state: State) -> bool:
+    """Whether the packets were translated by a connection that they opened themselves, unlike earlier ones of theirs."""
+    both = ir.SNAT_STATUS | ir.DNAT_STATUS
+    return any(own.status & both and not own.status & ir.EARLIER for own in state.connections)
 
 
 class Change(NamedTuple):

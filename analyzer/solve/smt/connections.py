@@ -22,7 +22,10 @@ NOT_TRACKED = ir.In(ir.Field.STATE, single(ir.UNTRACKED))
 FORWARD = ir.In(ir.Field.DIRECTION, single(0))
 IS_TCP = ir.In(ir.Field.PROTOCOL, single(TCP))
 CONTINUES = ir.All((IS_TCP, ir.In(ir.Field.TCP_FLAGS, at.CONTINUING)))
-BREAKS_IN = ir.Any((ir.All((IS_PING, ir.Not(ASKS))), ir.All((IS_TCP, ir.Not(ir.In(ir.Field.TCP_FLAGS, at.OPENING))))))
+BREAKS_IN, NOT_ALONE = (
+    ir.Any((ir.All((IS_PING, ir.Not(ASKS))), ir.All((IS_TCP, ir.Not(ir.In(ir.Field.TCP_FLAGS, flags))))))
+    for flags in (at.OPENING, at.ALONE)
+)
 
 
 def of_packet(env: Env) -> at.Tuple[Value]:
@@ -30,7 +33,7 @@ def of_packet(env: Env) -> at.Tuple[Value]:
     return at.Tuple(*(env[position] for position in at.TUPLE))
 
 
-def track(engine: Encoder, scope: Scope, way: Way) -> list[Way]:
+def track(engine: Encoder, transfer: ir.Track, way: Way) -> list[Way]:
     """Finds or makes the packet's connection."""
     untracked, rest = engine.branch(NOT_TRACKED, way)
     result = [untracked._replace(current=-1)] if untracked is not None else []
@@ -38,7 +41,7 @@ def track(engine: Encoder, scope: Scope, way: Way) -> list[Way]:
         return result
     rest = rest._replace(connections=tuple(item for item in rest.connections if item.confirmed), current=-1)
     for ping, one in zip((True, False), engine.branch(IS_PING, rest), strict=True):
-        result += find(engine, scope, one, ping) if one is not None else []
+        result += find(engine, transfer, one, ping) if one is not None else []
     return result
 
 
@@ -66,13 +69,13 @@ def noted(engine: Encoder, scope: Scope, values: Sequence[int | ir.Field], way: 
     return [*([found] if found is not None else []), *more]
 
 
-def find(engine: Encoder, scope: Scope, way: Way, ping: bool) -> list[Way]:
+def find(engine: Encoder, transfer: ir.Track, way: Way, ping: bool) -> list[Way]:
     """Each connection of the namespace in turn, then a new one."""
     result: list[Way] = []
     left: Way | None = way
     for position, item in enumerate(way.connections):
         for reply, pair in ((False, item.original), (True, item.reply)):
-            if left is None or item.scope != scope:
+            if left is None or item.scope != transfer.scope:
                 continue
             parts = [engine.formulas.same(left, mine, other) for mine, other in zip(of_packet(left.env), pair, strict=True)]
             parts += [engine.formulas.of(ir.Not(ASKS) if reply else ASKS, left)] if ping else []
@@ -83,9 +86,9 @@ def find(engine: Encoder, scope: Scope, way: Way, ping: bool) -> list[Way]:
             result += [join(found, position, reply)] if found is not None else []
     if left is None:
         return result
-    invalid, fresh = engine.branch(BREAKS_IN, left)
+    invalid, fresh = engine.branch(NOT_ALONE if transfer.strict else BREAKS_IN, left)
     result += [without(invalid)] if invalid is not None else []
-    return result + ([opened(fresh, scope, ping)] if fresh is not None else [])
+    return result + ([opened(fresh, transfer.scope, ping)] if fresh is not None else [])
 
 
 def without(way: Way) -> Way:

@@ -209,8 +209,8 @@ class Encoder:
                 return connections.translate(self, transfer, way)
             case ir.Rewrite():
                 return [(ir.Accept(), after) for after in connections.rewrite(self, transfer, way)]
-            case ir.Track(scope):
-                return [(None, after) for after in connections.track(self, scope, way)]
+            case ir.Track():
+                return [(None, after) for after in connections.track(self, transfer, way)]
             case ir.Retrace():
                 return [(None, after) for after in connections.retraced(self, way)]
             case ir.Note(scope, values):

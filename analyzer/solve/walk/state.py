@@ -226,9 +226,10 @@ class Walk:
         """The connections of a namespace."""
         found = self.connections.get(scope)
         if found is None:
-            space = self.index.spaces.get(scope) if self.followed else None
-            held = captured_of(space.namespace) if space is not None else None
-            found = self.connections[scope] = Connections(captured=held, oracle=self.oracle)
+            space = self.index.spaces.get(scope)
+            held = captured_of(space.namespace) if space is not None and self.followed else None
+            strict = space is not None and space.namespace.strict
+            found = self.connections[scope] = Connections(captured=held, oracle=self.oracle, strict=strict)
         return found
 
     def drop(self, scope: Scope, reason: str, at: Span | None = None, ignored: bool = False) -> Endings:

@@ -47,8 +47,9 @@ def none(context: Context, scope: Scope) -> Transfer:
 
 def tracked(context: Context, scope: Scope) -> Transfer:
     """Conntrack, in the zone of the template."""
-    rows: dict[int, Transfer] = {zone: Track(of_zone(scope, zone)) for zone in zones(context, scope)}
-    return by_value(Field.ORIGINAL_DESTINATION_PORT, rows, Track(scope))
+    strict = context.space(scope).strict
+    rows: dict[int, Transfer] = {zone: Track(of_zone(scope, zone), strict) for zone in zones(context, scope)}
+    return by_value(Field.ORIGINAL_DESTINATION_PORT, rows, Track(scope, strict))
 
 
 def confirmed(context: Context, scope: Scope) -> Transfer:

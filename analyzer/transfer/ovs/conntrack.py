@@ -88,7 +88,7 @@ def lowered(
     scope = of_zone(lowering.scope, zone & 0xFFFF)
     moved = MOVED if action.nat is not None else ()
     same = now.known.get("ct_now") == zone + 1
-    first = KEEP if same else seq(Assign(Field.STATE, 0), Track(scope))
+    first = KEEP if same else seq(Assign(Field.STATE, 0), Track(scope, lowering.context.space(lowering.scope).strict))
     looked = seq(first, *translated(action, scope), *marked(lowering, action, now))
     done = seq(looked, Confirm(scope)) if action.commit else looked
     after = lowering.forget(now, moved if same else (*moved, *OF_CONNECTION))

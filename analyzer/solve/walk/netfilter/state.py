@@ -125,7 +125,7 @@ class Captured:
 class Connections:
     """The connections of one network namespace, of one walk: confirmed ones only. ``balanced`` are those of IPVS, by the tuple of
     their packets (False) and by that of the real server's answers (True). ``members`` are the values that this walk's packets added to IP sets
-    or took away; ``unsettled`` the sets of which such a change is not followed. ``strayed``: a packet was INVALID here. ``proxied`` are
+    or took away; ``unsettled`` the sets of which such a change is not followed. ``strayed``: a packet was INVALID here; ``strict``: what opens no connection is (nf_conntrack_tcp_loose is 0). ``proxied`` are
     the tuples that TPROXY gave to local sockets. ``captured``: those that the namespace tracked before the walk, where they are
     followed; ``ended``: the tuples of which such a connection is gone, ``oracle``: who is asked what is not known of them,
     ``misfit``: the one in which the last packet was INVALID."""
@@ -141,6 +141,7 @@ class Connections:
     unsettled: set[str] = field(default_factory=set)
     proxied: set[Flow] = field(default_factory=set)
     strayed: bool = False
+    strict: bool = False
 
     def find(self, flow: Flow, zone: str = "") -> tuple[Connection, bool] | None:
         """The connection with this tuple, and whether it is the reply's."""

@@ -28,11 +28,11 @@ def flow_of(packet: Packet) -> Flow:
     return Flow(packet.protocol, packet.source, packet.destination, 0, 0)
 
 
-def opens(packet: Packet) -> bool:
-    """Whether a packet of no known connection may open one (``tcp_new``, with nf_conntrack_tcp_loose as by default; ``icmp_new``)."""
+def opens(packet: Packet, strict: bool) -> bool:
+    """Whether a packet of no known connection may open one (``tcp_new``, ``icmp_new``). ``strict``: nf_conntrack_tcp_loose is 0."""
     if packet.protocol == TCP:
         kind = packet.tcp_flags & (SYN | ACK | RST | FIN)
-        return kind == SYN or kind in (ACK, ACK | FIN)
+        return kind == SYN or (not strict and kind in (ACK, ACK | FIN))
     if packet.protocol == ICMP:
         return packet.icmp_type in ICMP_REQUESTS
     if packet.protocol == ICMPV6:
@@ -72,8 +72,9 @@ def track(packet: Packet, quoted: Packet | None, connections: Connections, zone:
             return Tracked("INVALID")
         found = now(found, followed, connections)
     if found is None:
-        connections.strayed |= not opens(packet)
-        return Tracked("NEW", Connection(flow, flow.inverse, zone=zone)) if opens(packet) else Tracked("INVALID")
+        new = opens(packet, connections.strict)
+        connections.strayed |= not new
+        return Tracked("NEW", Connection(flow, flow.inverse, zone=zone)) if new else Tracked("INVALID")
     connection, reply = found
     if not reply and not connection.seen_reply and continues(packet):
         return Tracked("INVALID")
