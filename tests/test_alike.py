@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
 import pytest
 
+import analyzer
 from analyzer.findings import Verdict
-from analyzer.model.network import Network
+from analyzer.model.network import Namespace, Network
 from analyzer.pipeline import analyze, read_input
 from analyzer.query import reach
 from analyzer.query.alike.kinds import kinds
+from analyzer.query.alike.records import NEGLECTED
 from analyzer.query.causes import causes
 from analyzer.query.guarantees import Decided, decide
 from benchmarks.capture import Shape, mac, write
@@ -29,6 +32,7 @@ FLOWS = (
     "pod-to-node-without-nat",
     "pod-sees-its-own-address",
 )
+ANALYZER = Path(analyzer.__file__).parent
 NUMBERS = re.compile(r"[0-9./:-]+")
 
 
@@ -166,6 +170,61 @@ def learnt(at: Harm) -> None:
         file.write(f"{at.shape.pod_address(at.node, pod)} dev cni0 lladdr {known} REACHABLE\n")
 
 
+def stale_endpoint(at: Harm) -> None:
+    """A node sends what is for a service to a pod that is none of its endpoints, or that nobody is."""
+    other = at.shape.pod_address(at.other, 0) if at.random.random() < 0.5 else f"{at.shape.subnet(at.other)}.77"
+    changed(at.root / "iptables-save", instead(at.shape.endpoint(0, 0), other))
+
+
+def no_node_port(at: Harm) -> None:
+    """A node does not know a node port."""
+    changed(at.root / "iptables-save", without("-A KUBE-NODEPORTS -p tcp"))
+
+
+def no_translation(at: Harm) -> None:
+    """A node knows a service, and translates to none of its endpoints."""
+    changed(at.root / "iptables-save", without("-j DNAT --to-destination"))
+
+
+def taken(at: Harm) -> None:
+    """A node, or each, takes what is for a port of pods, or for one pod, to be for a service."""
+    mine = at.random.choice(("-p tcp -m tcp --dport 8080", f"-d {at.shape.pod_address(at.other, 1)}/32", "-p udp", ""))
+    for root in [at.root] if at.random.random() < 0.7 else at.root.parent.iterdir():
+        changed(
+            root / "iptables-save",
+            instead(
+                "-A KUBE-SERVICES -d 10.96.0.10/32 ",
+                f"-A KUBE-SERVICES {mine} -j KUBE-SVC-{0:016X}\n-A KUBE-SERVICES -d 10.96.0.10/32 ",
+            ),
+        )
+
+
+def hairpin(at: Harm) -> None:
+    """A node, or each, translates the source of what the endpoints of a service send, whoever it is for."""
+    for root in [at.root] if at.random.random() < 0.5 else at.root.parent.iterdir():
+        changed(
+            root / "iptables-save",
+            instead(
+                "-A KUBE-SERVICES -d 10.96.0.10/32 ",
+                f"-A KUBE-SERVICES -s {at.shape.endpoint(0, 0)}/32 -j KUBE-MARK-MASQ\n-A KUBE-SERVICES -d 10.96.0.10/32 ",
+            ),
+        )
+
+
+def host_port(at: Harm) -> None:
+    """A node has a port that leads to a pod of its own, as the portmap plugin makes it."""
+    pod = at.shape.pod_address(at.node, 0)
+    changed(
+        at.root / "iptables-save",
+        instead(
+            "-A KUBE-SERVICES -d 10.96.0.10/32 ",
+            f"-A KUBE-SERVICES -p tcp -m tcp --dport 9090 -m addrtype --dst-type LOCAL -j CNI-DN\n-A CNI-DN -p tcp -j DNAT --to-destination {pod}:80\n"
+            "-A KUBE-SERVICES -d 10.96.0.10/32 ",
+        ),
+    )
+    changed(at.root / "iptables-save", instead(":KUBE-MARK-MASQ - [0:0]", ":CNI-DN - [0:0]\n:KUBE-MARK-MASQ - [0:0]"))
+
+
 FAULTS: tuple[Fault, ...] = (
     no_route,
     wrong_route,
@@ -185,14 +244,17 @@ FAULTS: tuple[Fault, ...] = (
 )
 
 
-def harmed(folder: Path, seed: int) -> Network:
+FAULTS_OF_SERVICES: tuple[Fault, ...] = (stale_endpoint, no_node_port, no_translation, taken, hairpin, host_port)
+
+
+def harmed(folder: Path, seed: int, node_ports: int = 0, faults: tuple[Fault, ...] = FAULTS) -> Network:
     """A cluster with faults in some of its nodes."""
     random = Random(seed)
-    shape = Shape(nodes=random.randrange(6, 10), pods=random.randrange(3, 5), services=3)
+    shape = Shape(nodes=random.randrange(6, 10), pods=random.randrange(3, 5), services=3, node_ports=node_ports)
     write(folder, shape)
     for _ in range(random.randrange(4)):
         node, other = random.sample(range(shape.nodes), 2)
-        random.choice(FAULTS)(Harm(folder / "nodes" / f"n{node}", shape, node, other, random))
+        random.choice(faults)(Harm(folder / "nodes" / f"n{node}", shape, node, other, random))
     return read_input((str(folder),)).network
 
 
@@ -210,6 +272,42 @@ def test_a_few_stand_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, se
     by_few = amount(network, decide(network, only=FLOWS))
     monkeypatch.setattr(reach, "thinned", lambda *_: None)
     assert by_few == amount(network, decide(network, only=FLOWS))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_few_stand_for_all_where_services_have_node_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """The same with chains that translate destinations, faults in these among them."""
+    network = harmed(tmp_path, seed, 2, (*FAULTS, *FAULTS_OF_SERVICES * 3))
+    assert kinds(network) is not None
+    by_few = amount(network, decide(network, only=FLOWS))
+    monkeypatch.setattr(reach, "thinned", lambda *_: None)
+    assert by_few == amount(network, decide(network, only=FLOWS))
+
+
+def test_chains_that_iptables_shows_are_no_chains_of_nft(tmp_path: Path) -> None:
+    """Nodes whose ``nft list ruleset`` was captured too are alike, unless it has a chain that iptables does not show."""
+    shape = Shape(nodes=6, pods=3, services=3, node_ports=2)
+    write(tmp_path, shape)
+    for number in range(shape.nodes):
+        text = (
+            "table ip filter {\n\tchain INPUT {\n\t\ttype filter hook input priority filter; policy accept;\n\t\taccept\n\t}\n}\n"
+        )
+        (tmp_path / "nodes" / f"n{number}" / "nft_list_ruleset").write_text(text)
+    found = kinds(read_input((str(tmp_path),)).network)
+    assert found is not None
+    assert [len(members) for members in found.nodes.values()] == [6]
+    (tmp_path / "nodes" / "n3" / "nft_list_ruleset").write_text(text.replace("filter {", "mine {", 1))
+    assert kinds(read_input((str(tmp_path),)).network) is None
+
+
+def test_all_that_a_namespace_has_is_looked_at_or_said_to_be_of_no_account() -> None:
+    """A field of a namespace that is new is among the records, makes who has it alone, or is said to be neglected, and then no packet depends on it."""
+    texts = {name: (ANALYZER / name).read_text() for name in ("query/alike/records.py", "query/alike/kinds.py")}
+    looked = {name for text in texts.values() for name in re.findall(r"\bspace\.(\w+)", text)}
+    named = {field.name for field in fields(Namespace)}
+    assert named - looked == set(NEGLECTED)
+    program = "\n".join(path.read_text() for path in sorted((ANALYZER / "transfer").rglob("*.py")))
+    assert {name for name in named if re.search(rf"\bspace(\(\w+\))?\.{name}\b", program)} <= looked
 
 
 def test_nodes_without_faults_are_alike(tmp_path: Path) -> None:

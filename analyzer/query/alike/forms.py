@@ -144,9 +144,7 @@ class Writer:
         return value
 
     def rule(self, rule: NfRule) -> Form:
-        """The form of a rule of iptables."""
-        if not all(isinstance(match, PLAIN) and told(match) for match in rule.matches):
-            raise Untold
+        """The form of a rule of iptables that can be told (``readable``)."""
         for match in rule.matches:
             if isinstance(match, InterfaceMatch) and match.wildcard:
                 self.wild.add(match.name)
@@ -155,27 +153,48 @@ class Writer:
     def target(self, rule: NfRule) -> Form:
         """The form of a rule's target."""
         match rule.target:
-            case Jump() | Verdict():
-                return rule.target
-            case Translate(side=Side.SOURCE, addresses=(low, high)) if low == high:
-                families = [match.family for match in rule.matches if isinstance(match, AddressMatch)]
-                if not families:
-                    raise Untold
-                return ("SNAT", self.form(Address(families[0], low)), rule.target.ports)
-            case target if isinstance(target, ENDS):
+            case Translate(addresses=(low, _)):
+                return ("SNAT", self.form(Address(family_of(rule), low)), rule.target.ports)
+            case target:
                 return target
-            case _:
-                raise Untold
 
     def address_match(self, match: AddressMatch) -> Form:
         """The form of a test of an address."""
-        width = WIDTH[match.family]
-        holes = ~match.mask & ((1 << width) - 1)
-        if holes & (holes + 1):
-            raise Untold
-        return (match.side, match.negated, self.network(Prefix(match.family, match.value, width - holes.bit_length())))
+        length = WIDTH[match.family] - free_bits(match).bit_length()
+        return (match.side, match.negated, self.network(Prefix(match.family, match.value, length)))
+
+
+def readable(rule: NfRule) -> bool:
+    """Whether it can be told whom a rule speaks of."""
+    return all(isinstance(match, PLAIN) and told(match) for match in rule.matches) and simple(rule)
 
 
 def told(match: object) -> bool:
     """Whether a test speaks of no address beside those that forms show."""
-    return not isinstance(match, ConntrackMatch) or not match.addresses
+    match match:
+        case ConntrackMatch():
+            return not match.addresses
+        case AddressMatch():
+            free = free_bits(match)
+            return not free & (free + 1)
+        case _:
+            return True
+
+
+def free_bits(match: AddressMatch) -> int:
+    """The bits of an address that a test does not look at."""
+    return ~match.mask & ((1 << WIDTH[match.family]) - 1)
+
+
+def simple(rule: NfRule) -> bool:
+    """Whether a rule's target is one that forms show."""
+    match rule.target:
+        case Translate(side=Side.SOURCE, addresses=(low, high)):
+            return low == high and family_of(rule) > 0
+        case target:
+            return isinstance(target, ENDS)
+
+
+def family_of(rule: NfRule) -> int:
+    """The family of the addresses that a rule tests; 0 where it tests none."""
+    return next((match.family for match in rule.matches if isinstance(match, AddressMatch)), 0)

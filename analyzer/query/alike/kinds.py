@@ -3,7 +3,7 @@
 A node's records are those that hold for all packets, those about one of its pods, and those about one other node (its route, the neighbour, the forwarding entry).
 Nodes of one kind have equal records of the first sort, pods of the same kinds, and equal records about each node of a kind; so any two of them, with their pods, can
 change places, and nothing else in the network would be different. Whoever is spoken of in any other way is alone of its kind, and so is whoever has something that
-cannot be told (``Untold`` says so of a whole network).
+cannot be told (``Untold`` says so of a whole network; of single chains ``chains.py`` does).
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from functools import lru_cache
 
 from analyzer.addresses import Address, Prefix
 from analyzer.model.network import Network
+from analyzer.query.alike.chains import Reached
 from analyzer.query.alike.forms import Form, Untold, Writer
 from analyzer.query.alike.identities import Identities, identities
-from analyzer.query.alike.records import Reached, records
+from analyzer.query.alike.records import records
 from analyzer.query.once import Whole
-from analyzer.ranges import normalised
+from analyzer.ranges import EMPTY, Ranges, normalised
 from analyzer.source import Scope
 
 SEVERAL, FEW = 3, 2
@@ -30,13 +31,16 @@ ABOUT_PODS = frozenset({"link", "route", "neighbour", "forwarding", "vlan", "fil
 
 @dataclass(frozen=True, slots=True)
 class Kinds:
-    """The kind of each node and pod, by namespace, and the members of each kind; ``few``: those that stand for all."""
+    """The kind of each node and pod, by namespace, and the members of each kind; ``few``: those that stand for all, where their packets enter none of the
+    chains that are ``unread``; ``ports``: those by which packets get there."""
 
     known: Identities
     of: Mapping[Scope, int]
     nodes: Mapping[int, tuple[Scope, ...]]
     pods: Mapping[tuple[Scope, int], tuple[Scope, ...]]
     few: frozenset[Scope]
+    unread: frozenset[str] = frozenset()
+    ports: Ranges = EMPTY
 
 
 @dataclass(slots=True)
@@ -49,6 +53,8 @@ class Told:
     alone: set[Scope] = field(default_factory=set)
     wide: set[Prefix] = field(default_factory=set)
     wild: set[str] = field(default_factory=set)
+    unread: frozenset[str] = frozenset()
+    ports: Ranges = EMPTY
 
 
 def kinds(network: Network) -> Kinds | None:
@@ -68,7 +74,7 @@ def of_whole(key: Whole) -> Kinds | None:
     numbers: dict[object, int] = {}
     pods = {scope: numbers.setdefault(shape, len(numbers)) for scope, shape in pod_shapes(network, known, told)}
     nodes = parted(told, dict(node_shapes(network, known, told, pods)), numbers)
-    return collected(known, nodes, pods)
+    return collected(known, nodes, pods, told)
 
 
 def read(network: Network, known: Identities) -> Told:
@@ -93,6 +99,8 @@ def read(network: Network, known: Identities) -> Told:
             else:
                 told.alone.update(others)
                 common.append((form, tuple(others)))
+    told.unread = frozenset(reached.unread)
+    told.ports = normalised(pair for ports in reached.ports for pair in ports)
     return told
 
 
@@ -226,7 +234,7 @@ def odd(kind: Mapping[Scope, int], peers: Mapping[Scope, Mapping[Scope, int]]) -
     return found
 
 
-def collected(known: Identities, nodes: Mapping[Scope, int], pods: Mapping[Scope, int]) -> Kinds:
+def collected(known: Identities, nodes: Mapping[Scope, int], pods: Mapping[Scope, int], told: Told) -> Kinds:
     """The kinds with their members, and the first two of each."""
     members: dict[int, list[Scope]] = {}
     for scope, number in nodes.items():
@@ -242,4 +250,6 @@ def collected(known: Identities, nodes: Mapping[Scope, int], pods: Mapping[Scope
         {number: tuple(found) for number, found in members.items()},
         {key: tuple(found) for key, found in inside.items()},
         frozenset(few),
+        told.unread,
+        told.ports,
     )

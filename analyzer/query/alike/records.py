@@ -2,70 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
-from analyzer.addresses import WIDTH
-from analyzer.facts.matches import AddressMatch, Side
-from analyzer.facts.netfilter import Chain, Jump, NfRule, RulesetFact
-from analyzer.facts.netfilter import Translate as Translation
+from analyzer.facts.netfilter import RulesetFact
 from analyzer.model.hardware import GROUP
 from analyzer.model.network import Interface, Namespace, Network
+from analyzer.query.alike.chains import Reached
 from analyzer.query.alike.forms import Untold
-from analyzer.ranges import Ranges, intersection
+from analyzer.transfer.nft.tables import saved
 
 HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
+NEGLECTED = {
+    "listeners": "packets that are delivered have arrived, whoever listens",
+    "listed": "the same",
+    "connections": "verdicts are about packets that open new connections (query/tracked.py)",
+    "qdiscs": "queues delay packets, and what else they do is that of filters",
+    "offloads": "they change how packets are cut, and not where they go",
+    "resolver": "names are no packets",
+}
+"""What of a namespace no packet depends on; all else is among the records, or makes those who have it alone (``kinds.py``)."""
 Record = tuple[str, object, object]
 """A kind, what the record is about (None: all packets), and the record."""
 
 
-@dataclass(slots=True)
-class Reached:
-    """The rules that packets to the addresses of the capture may meet. ``candidates`` are kept by the text of the chain."""
-
-    destinations: Mapping[int, Ranges]
-    candidates: dict[tuple[int, str], Sequence[int]] = field(default_factory=dict)
-
-    def rules(self, fact: RulesetFact, table: str, name: str) -> Iterator[tuple[str, NfRule]]:
-        """The rules of a base chain and of all chains that it leads to, with the chain's name."""
-        chains, waiting, seen = fact.tables[table], [name], set()
-        while waiting:
-            name = waiting.pop()
-            chain = chains.get(name)
-            if name in seen or chain is None:
-                continue
-            seen.add(name)
-            for index in self.of(fact.family, chain):
-                rule = chain.rules[index]
-                if not self.possible(fact.family, rule):
-                    continue
-                yield name, rule
-                if isinstance(rule.target, Jump):
-                    waiting.append(rule.target.chain)
-
-    def of(self, family: int, chain: Chain) -> Sequence[int]:
-        """The indexes of the rules that may matter."""
-        key = (family, chain.content)
-        found = self.candidates.get(key)
-        if found is None:
-            found = self.candidates[key] = tuple(chain.rules.candidates(family, self.destinations[family]))
-        return found
-
-    def possible(self, family: int, rule: NfRule) -> bool:
-        """Whether a packet to one of the addresses may match."""
-        for match in rule.matches:
-            if isinstance(match, AddressMatch) and match.side is Side.DESTINATION and not match.negated:
-                last = match.value | (~match.mask & ((1 << WIDTH[family]) - 1))
-                if not intersection(((match.value, last),), self.destinations[family]):
-                    return False
-        return True
-
-
 def records(network: Network, space: Namespace, reached: Reached) -> Iterator[Record]:
     """All records of a namespace; raises ``Untold`` where there is something else that packets may depend on."""
-    if space.switches or space.cilium is not None or space.virtual_servers or space.wireguard_peers or space.nft_tables:
-        raise Untold
-    if any(not chain.inert for chain in space.nft_chains):
+    if space.switches or space.cilium is not None or space.virtual_servers or space.wireguard_peers or native(space):
         raise Untold
     yield from links(network, space)
     for fact in space.addresses:
@@ -78,9 +40,32 @@ def records(network: Network, space: Namespace, reached: Reached) -> Iterator[Re
     yield from (("vlan", device, found) for device, found in space.vlans.items())
     yield from (("filter", device, found) for device, found in space.filters.items())
     yield from (("sysctl", device_of(item.key), item) for item in space.sysctls.values())
-    yield "others", None, (space.rules, space.next_hops, space.route_answers, tuple(sorted(space.missing)))
+    yield (
+        "others",
+        None,
+        (space.rules, space.next_hops, space.route_answers, tuple(sorted(space.missing)), late(space), native_tables(space)),
+    )
     for ruleset in space.rulesets:
         yield from rules(ruleset, reached)
+
+
+def native(space: Namespace) -> bool:
+    """Whether nft has chains that see packets, beside those that iptables shows."""
+    chains = ((table, chain) for table in space.nft_tables for chain in table.chains.values() if chain.base is not None)
+    return any(not chain.inert for chain in space.nft_chains) or any(not saved(space, table, chain) for table, chain in chains)
+
+
+def native_tables(space: Namespace) -> tuple[tuple[str, str], ...]:
+    """The tables of nft, by which it is known that there is no other chain."""
+    return tuple(sorted((table.family, table.name) for table in space.nft_tables))
+
+
+def late(space: Namespace) -> bool:
+    """Whether rules may know where packets came in until these leave (``post_stage``)."""
+    bases = (chain.base for table in space.nft_tables for chain in table.chains.values())
+    return any(base is not None and base.hook == "postrouting" for base in bases) or any(
+        "iface" in found.type for found in space.sets.values()
+    )
 
 
 def device_of(key: str) -> object:
@@ -106,12 +91,16 @@ def links(network: Network, space: Namespace) -> Iterator[Record]:
 
 
 def rules(fact: RulesetFact, reached: Reached) -> Iterator[Record]:
-    """The rules that packets may meet, and the policies of the base chains."""
+    """The rules that packets may meet, and the policies of the base chains. Of chains that are not read it is told where packets get there."""
     for table, chains in fact.tables.items():
         for name in HOOKS:
-            if name in chains:
-                yield "rules", None, (fact.family, fact.backend, table, name, chains[name].policy)
-                for chain, rule in reached.rules(fact, table, name):
-                    if isinstance(rule.target, Translation) and rule.target.side is Side.DESTINATION:
-                        raise Untold
-                    yield "rules", None, (chain, rule)
+            if name not in chains:
+                continue
+            yield "rules", None, (fact.family, fact.backend, table, name, chains[name].policy)
+            led = reached.chains(fact, table, name)
+            yield "rules", None, led.unread
+            for chain, met in led.read.items():
+                if met.common:
+                    yield "rules", None, (chain, met.common)
+                else:
+                    yield from (("rules", None, (chain, rule)) for rule in met.rules)

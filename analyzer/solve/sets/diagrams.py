@@ -44,15 +44,17 @@ TRANSLATED = (DESTINATION, DESTINATION_PORT)
 CIRCLES = ir.Drop("the packet goes in circles")
 ACCEPT = ir.Accept()
 NOTHING = Neglect()
+REQUEST = ir.In(ir.Field.DIRECTION, single(0))
 
 
 @dataclass(slots=True)
 class Count:
-    """What was spent: rules (``If``) entered, sets of states made by splitting. ``strayed``: packets were INVALID somewhere."""
+    """What was spent: rules (``If``) entered, sets of states. ``strayed``: some packets were INVALID; ``families``: chains of families are no points."""
 
     rules: int = 0
     states: int = 0
     strayed: bool = False
+    families: bool = False
 
 
 @dataclass(slots=True)
@@ -225,6 +227,7 @@ def run_table(engine: Sets, transfer: ir.Table, states: list[State], out: list[R
     for group in by_destination(states):
         for family in families(transfer, group):
             mine, group = of_family(family, group)
+            engine.count.families |= bool(mine)
             result += run_family(engine, transfer, family, mine, out) if mine else []
         for some in by_parts(transfer, group) if group else ():
             result += run_parts(engine, transfer, some, out)
@@ -308,9 +311,6 @@ def free(states: list[State], out: list[Result]) -> list[State]:
     left = [item for state in states for item in freed(state, clashing)]
     out += [Result(TAKEN, None, state) for state in clashing]
     return left
-
-
-REQUEST = ir.In(ir.Field.DIRECTION, single(0))
 
 
 def run_decapsulate(states: list[State], out: list[Result]) -> list[State]:

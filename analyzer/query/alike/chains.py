@@ -1,0 +1,148 @@
+"""The chains of iptables that packets to the addresses of a capture may meet, and those that are not read.
+
+A chain is not read where its rules may speak of somebody in a way that cannot be told (a service's translate to its endpoints), or where who enters it goes on to such a
+one whatever packet it is. Pods and nodes are then alike as if packets ended there: what a few of them send holds for all where none of it gets to such a chain
+(``exploring.py`` looks), since then none of the others' does. Whoever meets one is asked by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from analyzer.addresses import WIDTH
+from analyzer.facts.matches import AddressMatch, AddressTypeMatch, InterfaceMatch, PortMatch, ProtocolMatch, Side
+from analyzer.facts.netfilter import Chain, Jump, NfRule, RulesetFact, Translate
+from analyzer.query.alike.forms import Untold, readable
+from analyzer.ranges import Ranges, intersection
+
+
+class Met(NamedTuple):
+    """The rules of a chain that packets may meet. ``jumps``: the chains that these lead to, and whether only some packets go there; ``ports``:
+    the destination ports of those that do; ``common``: a number
+    of what they say, the same for all chains that say it; 0 where that may depend on the namespace."""
+
+    rules: tuple[NfRule, ...]
+    readable: bool
+    jumps: Mapping[str, bool]
+    ports: tuple[tuple[str, Ranges], ...]
+    common: int
+
+
+class Led(NamedTuple):
+    """The chains that are read, and a number of which chains these lead to that are not."""
+
+    read: Mapping[str, Met]
+    unread: int
+
+
+@dataclass(slots=True)
+class Reached:
+    """The rules that packets to the addresses of the capture may meet, by the text of the chain; ``unread``: the chains that are not read, as points of the
+    program name them; ``ports``: those of packets that rules send there."""
+
+    destinations: Mapping[int, Ranges]
+    unread: set[str] = field(default_factory=set)
+    ports: set[Ranges] = field(default_factory=set)
+    met: dict[tuple[int, str], Met] = field(default_factory=dict)
+    numbers: dict[object, int] = field(default_factory=dict)
+
+    def chains(self, fact: RulesetFact, table: str, name: str) -> Led:
+        """A base chain and all chains that it leads to."""
+        found = self.led_to(fact.family, fact.tables[table], name)
+        unread = unread_of(found)
+        if name in unread:
+            raise Untold
+        read = {chain: met for chain, met in found.items() if chain not in unread}
+        entered = tuple(sorted({chain for met in read.values() for chain in met.jumps if chain in unread}))
+        if unread:
+            self.unread.update(f"{fact.family}/{fact.backend}/{table}/{chain}" for chain in unread)
+            self.ports.update(ports for met in read.values() for chain, ports in met.ports if chain in unread)
+        return Led(read, self.number(entered))
+
+    def number(self, said: object) -> int:
+        """The number of something that is said."""
+        return self.numbers.setdefault(said, len(self.numbers) + 1)
+
+    def led_to(self, family: int, chains: Mapping[str, Chain], name: str) -> dict[str, Met]:
+        """A chain and all that it leads to."""
+        found: dict[str, Met] = {}
+        waiting = [name]
+        while waiting:
+            name = waiting.pop()
+            chain = chains.get(name)
+            if name not in found and chain is not None:
+                found[name] = self.of(family, chain)
+                waiting += found[name].jumps
+        return found
+
+    def of(self, family: int, chain: Chain) -> Met:
+        """What may be met in a chain."""
+        key = (family, chain.content)
+        found = self.met.get(key)
+        if found is None:
+            indexes: Sequence[int] = chain.rules.candidates(family, self.destinations[family])
+            rules = tuple(rule for index in indexes if self.possible(family, rule := chain.rules[index]))
+            found = self.met[key] = self.made(rules)
+        return found
+
+    def made(self, rules: tuple[NfRule, ...]) -> Met:
+        """The same, of its rules."""
+        jumps: dict[str, bool] = {}
+        for rule in rules:
+            if isinstance(rule.target, Jump):
+                jumps[rule.target.chain] = jumps.get(rule.target.chain, True) and chosen(rule)
+        said = tuple((rule.matches, rule.target) for rule in rules)
+        number = self.number(said) if rules and all(map(everywhere, rules)) else 0
+        return Met(rules, all(map(readable, rules)), jumps, tuple(port for rule in rules for port in ports_of(rule)), number)
+
+    def possible(self, family: int, rule: NfRule) -> bool:
+        """Whether a packet to one of the addresses may match."""
+        for match in rule.matches:
+            if isinstance(match, AddressMatch) and match.side is Side.DESTINATION and not match.negated:
+                last = match.value | (~match.mask & ((1 << WIDTH[family]) - 1))
+                if not intersection(((match.value, last),), self.destinations[family]):
+                    return False
+        return True
+
+
+def chosen(rule: NfRule) -> bool:
+    """Whether a rule looks at what a packet asks for."""
+    return any(
+        isinstance(match, PortMatch | ProtocolMatch)
+        or (isinstance(match, AddressMatch | AddressTypeMatch) and match.side is Side.DESTINATION)
+        for match in rule.matches
+    )
+
+
+def ports_of(rule: NfRule) -> Iterator[tuple[str, Ranges]]:
+    """The chain that a rule jumps to, with the destination ports that it asks for."""
+    if isinstance(rule.target, Jump):
+        for match in rule.matches:
+            if isinstance(match, PortMatch) and match.side is Side.DESTINATION and not match.negated:
+                yield rule.target.chain, match.ports
+
+
+def everywhere(rule: NfRule) -> bool:
+    """Whether a rule speaks of nobody: it then has the same form in all namespaces."""
+    return not isinstance(rule.target, Translate) and not any(
+        isinstance(one, AddressMatch | InterfaceMatch) for one in rule.matches
+    )
+
+
+def unread_of(found: Mapping[str, Met]) -> set[str]:
+    """The chains that are not read."""
+    unread = {name for name, met in found.items() if not met.readable}
+    before: dict[str, list[str]] = {}
+    for name, met in found.items():
+        for chain, some in met.jumps.items():
+            if not some:
+                before.setdefault(chain, []).append(name)
+    waiting = list(unread)
+    while waiting:
+        for name in before.get(waiting.pop(), ()):
+            if name not in unread:
+                unread.add(name)
+                waiting.append(name)
+    return unread
