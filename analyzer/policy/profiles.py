@@ -97,8 +97,8 @@ BESIDE = frozenset(
 ON_NETWORKS = frozenset({"k8s.cni.cncf.io/MultiNetworkPolicy"})
 
 UNKNOWN_SYSTEM = Profile("unknown")
-# k8snetworkplumbingwg/multi-networkpolicy-iptables, pkg/server/policyrules.go: rules in the pod's own namespace compare addresses, whoever has them, and ports with
-# their protocol.
+# k8snetworkplumbingwg/multi-networkpolicy-iptables, pkg/server/policyrules.go: rules in the pod's own namespace compare
+# addresses, whoever has them, and ports with their protocol.
 MULTI_NETWORK_POLICY = Profile("multi-network-policy", port_rules_admit_other_protocols=False)
 
 # Documentation/security/policy/layer3.rst: blocks are not held against pods and nodes (policy-cidr-match-mode). pkg/policy/mapstate.go: the own
@@ -137,16 +137,22 @@ WEAVE = Profile(
     port_ranges=False,
     enforces=UPSTREAM,
 )
-# listener/translate.go: rules of ingress only, of the API before v1; agent/enforcer: chains in FORWARD. Isolation: see kinds/romana.py.
+# romana/core. listener/translate.go: rules of ingress only, of the API before v1. cni/divert_rules.go, MakeDivertRules:
+# what goes to a pod's device meets ROMANA-FORWARD-IN in filter FORWARD. agent/enforcer/base.go, MakeBaseRules: that
+# chain accepts known connections, asks the policies and drops the rest, a pod's own too. Isolation: see
+# kinds/romana.py.
 ROMANA = Profile(
     "romana",
     ingress_sees_masquerade=False,
+    own_service_admitted=False,
     port_rules_admit_other_protocols=False,
     enforces_egress=False,
     enforces=UPSTREAM,
 )
-# go-controller/pkg/ovn/base_network_controller_policy.go: address sets and blocks in ACLs; what comes from the node's management port is
-# allowed into its pods; rules of egress apply after load balancing.
+# go-controller/pkg/ovn/base_network_controller_policy.go: address sets and blocks in ACLs; what comes from the node's
+# management port is allowed into its pods (addAllowACLFromNode, to-lport alone); rules of egress apply after load
+# balancing. controller/admin_network_policy, expandRulePeers: the addresses of all nodes that a rule selects, a pod's
+# own among them.
 OVN_KUBERNETES = Profile(
     "ovn-kubernetes",
     own_node_asks_egress=True,
@@ -162,15 +168,24 @@ ANTREA = Profile(
     port_rules_admit_other_protocols=False,
     enforces=UPSTREAM | ADMIN | ANTREA_KINDS,
 )
-# pkg/networkpolicy: addresses are compared whoever has them; packets are queued on their way out of a node's forwarding only.
+# kubernetes-sigs/kube-network-policies. pkg/dataplane/controller.go, syncNFTablesRules: packets are queued in
+# postrouting at srcnat - 5, before the node masquerades them; what processes of root send passes, other processes of a
+# node are asked; a chain in input asks what a pod sends to its own node, which versions before it do not: whether a pod
+# and its own node are exempt is open. pkg/networkpolicy/engine.go, EvaluatePacket: both pipelines are asked for every
+# packet, a pod's to itself too; addresses are compared whoever has them.
 KUBE_NETWORK_POLICIES = Profile(
     "kube-network-policies",
+    own_node_admitted=None,
     ingress_sees_masquerade=False,
+    own_service_admitted=False,
     port_rules_admit_other_protocols=False,
     enforces=UPSTREAM | ADMIN | CLUSTER,
 )
-# pkg/fwrp: a trie of blocks, with the local node's address admitted in both directions. At the pod's device services are not translated
-# yet; the controller adds the addresses of services to the rules of their pods. What goes to a pod is looked at behind POSTROUTING.
+# aws/aws-network-policy-agent. ComputeMapEntriesFromEndpointRules of the firewall rule processor: a trie of blocks,
+# with the local node's address admitted in both directions. pkg/ebpf/bpf_client.go, attachIngressBPFProbe: a pod's
+# program of ingress is at its host device's tc egress, behind POSTROUTING; that of egress at tc ingress, where services
+# are not translated yet (the controller adds their addresses to the rules of their pods), so that whether a pod reaches
+# itself through one depends on that: open.
 AWS_VPC_CNI = Profile(
     "aws-vpc-cni",
     ingress_sees_masquerade=True,
@@ -178,8 +193,16 @@ AWS_VPC_CNI = Profile(
     egress_sees_service=None,
     enforces=UPSTREAM | CLUSTER,
 )
-# npm/pkg/dataplane/policies: chains in FORWARD only, so that neither way between a node and its pods is policed.
-AZURE_NPM = Profile("azure-npm", ingress_sees_masquerade=False, port_rules_admit_other_protocols=False, enforces=UPSTREAM)
+# Azure/azure-container-networking, npm/pkg/dataplane/policies/chain-management_linux.go. positionAzureChainJumpRule:
+# new connections in FORWARD only, so that neither way between a node and its pods is policed; addLinesForInitChains:
+# the chains of ingress, egress and what they accept, nothing of which exempts a pod's own.
+AZURE_NPM = Profile(
+    "azure-npm",
+    ingress_sees_masquerade=False,
+    own_service_admitted=False,
+    port_rules_admit_other_protocols=False,
+    enforces=UPSTREAM,
+)
 # Documentation of flannel: it has no policies.
 FLANNEL = Profile("flannel", enforces=frozenset())
 # terway's own agent is felix or Cilium, as it is set: where the two differ it is not known.
