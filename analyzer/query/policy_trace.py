@@ -12,11 +12,11 @@ from analyzer.addresses import Address, address, host_prefix, prefix
 from analyzer.facts.kubernetes import ServiceFact
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
-from analyzer.policy.decision import Decision, Step, decide
+from analyzer.policy.decision import Decision, Step, decide, leaving
 from analyzer.policy.entities import Asked, Entity, Flow
 from analyzer.policy.profiles import Profile, with_switches
 from analyzer.policy.secondary import having
-from analyzer.policy.terms import Kind
+from analyzer.policy.terms import Kind, all_of
 from analyzer.policy.tiers import Action, Direction
 from analyzer.query.endpoints import OUTSIDE
 from analyzer.query.policies import Identity, Policies, known, on_network
@@ -32,6 +32,8 @@ EPHEMERAL = 40000
 TAKEN = "only manifests are given: what policies admit is taken to arrive"
 FATES = {True: Fate.REACHABLE, False: Fate.UNREACHABLE, None: Fate.UNKNOWN}
 FROM_OUTSIDE = ("NodePort", "LoadBalancer")
+MASQUERADES_ALL, TRUTHS = ("kubernetes", "masquerade-all"), ("true", "t", "1")
+"""The setting, and what Go takes for true (strconv.ParseBool)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,8 @@ def through(policies: Policies, sender: Entity, service: ServiceFact, backend: B
         service.at,
     )
     hidden = hides_source(policies, sender, service, backend, flow, outcome)
+    if sender.kind is Kind.POD and sender is not backend.entity:
+        hidden = masked(policies, sender, backend.entity, flow, asked, outcome)
     return hidden._replace(hops=(hop, *hidden.hops), destination_translated=True)
 
 
@@ -166,6 +170,25 @@ def hides_source(
         return outcome._replace(source_translated=True)
     reason = "the node that takes the packet in may put its own address in the source's place (externalTrafficPolicy: Cluster)"
     return outcome._replace(fate=Fate.UNKNOWN, reason=reason, at=service.at, delivered_to=None)
+
+
+def masked(policies: Policies, sender: Entity, receiver: Entity, flow: Flow, asked: Asked, outcome: Outcome) -> Outcome:
+    """Where kube-proxy masquerades all that asks for services (``masqueradeAll``), the receiver's policies see the sender's node, but for systems that look at packets before their own node
+    masquerades them: where that changes the answer, or may, it is not known. Which of its addresses the node takes, manifests do not say."""
+    told = next((item for item in policies.world.cluster.settings if (item.system, item.key) == MASQUERADES_ALL), None)
+    if told is None or told.value.lower() not in TRUTHS:
+        return outcome
+    same = bool(sender.node) and sender.node == receiver.node
+    if same and policies.profile.ingress_sees_masquerade is False:
+        return outcome
+    if all(all_of(walk.admitted for walk in way) is False for way in leaving(policies.all, sender, receiver, flow, asked)):
+        return outcome
+    known_node = policies.world.by_name.get(f"node:{sender.node}") if sender.node else None
+    node = known_node or Entity("the sender's node", Kind.HOST, node=sender.node, node_labels=None)
+    if FATES[decide(policies.all, node, receiver, flow).admitted] is outcome.fate:
+        return outcome._replace(source_translated=True)
+    reason = f"the sender's node may put its own address in the source's place ({told.said_by}): policies may say something else of that"
+    return outcome._replace(fate=Fate.UNKNOWN, reason=reason, at=told.at, delivered_to=None)
 
 
 def nowhere(reason: str, at: Span) -> Outcome:

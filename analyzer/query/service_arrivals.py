@@ -1,9 +1,12 @@
-"""Packets that come through a service to an endpoint although policies deny them: ``policy-enforced``, for packets to services.
+"""Packets that come through a service to an endpoint although policies deny them: ``policy-enforced``, for packets to
+services.
 
-A packet is denied for sure where the rules of policies deny it under its sender's own address and under every other that they may see of it (``seen_sources.py``): also where a node masquerades
-it and the endpoint's policies let it pass because it is the endpoint's own node, which no rule admits. What a rule admits under the address of a node that masquerades it, is admitted: the API
-does not define which of the two counts (kubernetes.io/docs/concepts/services-networking/network-policies: whether the source is rewritten "before or after NetworkPolicy processing"), and the
-verdict says so where rules deny it under its own.
+A packet is denied for sure where the rules of policies deny it under its sender's own address and under every other
+that they may see of it (``seen_sources.py``): also where a node masquerades it and the endpoint's policies let it pass
+because it is the endpoint's own node, which no rule admits. What a rule admits under the address of a node that
+masquerades it, is admitted: the API does not define which of the two counts
+(kubernetes.io/docs/concepts/services-networking/network-policies: whether the source is rewritten "before or after
+NetworkPolicy processing"), and the verdict says so where rules deny it under its own.
 """
 
 from __future__ import annotations

@@ -26,15 +26,18 @@ FLAGS = {
     "--cluster-domain": "cluster-domain",
     "--max-pods": "max-pods",
     "--iptables-masquerade-bit": "masquerade-bit",
+    "--masquerade-all": "masquerade-all",
 }
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "k3s")
 RANGES = {"--cluster-cidr": "pod", "--service-cluster-ip-range": "service"}
 KUBEADM = {"dnsDomain": "cluster-domain"}
 KUBELET = {"clusterDomain": "cluster-domain", "maxPods": "max-pods"}
 PROXY = {"mode": "proxy-mode"}
+MASQUERADES = ("iptables", "nftables")
+"""The parts of kube-proxy's configuration that may have ``masqueradeAll``."""
 MAPS = {
     "kubeadm-config": ("ClusterConfiguration", KUBEADM),
-    "kube-proxy": ("config.conf", PROXY),
+    "kube-proxy": ("config.conf", {**PROXY, "masqueradeAll": "masquerade-all"}),
     "kubelet-config": ("kubelet", KUBELET),
 }
 
@@ -96,6 +99,9 @@ def component(fact: OtherObjectFact) -> Iterator[Setting]:
         value = fact.document.get(name)
         if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
             yield Setting(NAME, key, str(value), fact.place(name), f"{fact.kind} {name}")
+    for part in MASQUERADES if fact.kind == "KubeProxyConfiguration" else ():
+        if mapping(fact.document.get(part)).get("masqueradeAll") is True:
+            yield Setting(NAME, "masquerade-all", "true", fact.place(part, "masqueradeAll"), f"{fact.kind} masqueradeAll")
     if fact.kind == "KubeletConfiguration":
         for index, text in enumerate(listing(fact.document.get("clusterDNS"))):
             yield Setting(NAME, "cluster-dns", str(text), fact.place("clusterDNS", index), "KubeletConfiguration clusterDNS")
