@@ -82,7 +82,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], str, int]] = {
     'ss': ('ss', ('ss(?P<subject>(_-\\S+)*)', '(ssanp\\S*|ss-\\S+|netstat(?P<subject>(_-(?![A-Za-z]*[gsri]|-[gsri])[^_\\s]+)*)|socket-stats)'), '^(Netid\\s+)?State\\s+Recv-Q\\s+Send-Q|^Proto Recv-Q Send-Q Local Address|^(tcp|udp)\\s+(LISTEN|UNCONN)\\s', 40),
     'subnet_env': ('subnet-env', ('(.*/)?run/flannel/subnet\\.env', 'subnet\\.env'), '^FLANNEL_(NETWORK|SUBNET|MTU|IPMASQ|IPV6_NETWORK)=', 40),
     'sysctl': ('sysctl', ('sysctl(_-\\S+)*(_net(\\S*)?)?', '(sysctl_all|sysctla|sysctls|sysctl-a|sysctl--a)', '(host/|rootfs/)?proc/sys/(?P<subject>net/\\S+)'), '^net[./](ipv4|ipv6|bridge|core|netfilter)[./]\\S+\\s*=', 40),
-    'tc_filter': ('tc-filter', ('tc_(-\\S+_)*filters?(_show)?(_dev)?(_(?P<subject>\\S+?))?(\\.json)?',), '^filter (dev \\S+ )?(ingress |egress |parent \\S+ )?protocol ', 40),
+    'tc_filter': ('tc-filter', ('tc_(-\\S+_)*filters?(_(show|list|lst|ls))?(_dev)?(_(?P<subject>\\S+?))?(\\.json)?',), '^filter (dev \\S+ )?(ingress |egress |parent \\S+ )?protocol ', 40),
     'tc_qdisc': ('tc-qdisc', ('tc_(-\\S+_)*qdiscs?(_show)?(_dev_(?P<subject>\\S+?))?(\\.json)?', 'tc-qdisc(-show|-list)?'), '^qdisc \\S+ \\S+ ', 40),
     'weave_report': ('weave-report', ('weave(_--local)?_report(\\.json)?', 'weave-report(\\.json)?'), '\\A\\s*\\{[\\s\\S]{0,600}\\"Router\\"\\s*:\\s*\\{[\\s\\S]{0,200}\\"Protocol\\"\\s*:\\s*\\"weave\\"', 32),
     'weave_status': ('weave-status', ('weave(_--local)?_status_(ipam|connections|peers)',), '^[0-9a-f:]{17}(\\([^)\\n]*\\))?\\s+\\d+ IPs \\([\\d.]+% of total\\)|^(->|<-) \\S+:\\d+\\s+(established|failed|retrying)\\s', 40),

@@ -19,7 +19,11 @@ MATCH = re.compile(r"^\s+match ([0-9a-f]{8})/([0-9a-f]{8}) at (-?\d+)")
 ACTION = re.compile(r"^\s+action order \d+:\s*(\S+)\s*(.*)$")
 CHANCE = re.compile(r"^\s+random type ((?!none\b)\S.*)")
 MIRRED = re.compile(r"\((Egress|Ingress) (Redirect|Mirror) to device (\S+?)\)")
-NAMED = re.compile(r"(?P<device>\S+?)(?:_(?P<hook>ingress|egress|root)|_parent_(?P<parent>\S+))?")
+NAMED = re.compile(
+    r"(?:(?:(?P<before>ingress|egress|root)|parent_(?P<above>[^_]+))_dev_)?(?P<device>\S+?)"
+    r"(?:_(?P<hook>ingress|egress|root)|_parent_(?P<parent>[^_]+))?(?:_-\S+)?"
+)
+BLOCK = re.compile(r"block_\d+(_-\S+)?")
 PARENTS = {
     "ffff:": "ingress",
     "ffff:fff1": "ingress",
@@ -148,9 +152,13 @@ def program(classifier: str, acts: bool) -> tuple[OtherAction, ...]:
 
 
 def named(source: Source) -> tuple[str, str]:
-    """The device and the hook of ``tc filter show dev eth0 ingress``: tc leaves out the parent that it was asked for (print_filter, tc/tc_filter.c)."""
+    """The device and the hook of ``tc filter show dev eth0 ingress``, in any order: tc leaves out the parent that it was asked for (print_filter,
+    tc/tc_filter.c). A block is of several devices, which are not named."""
     found = NAMED.fullmatch(source.subject)
-    return (found["device"], PARENTS.get(found["hook"] or found["parent"] or "", "")) if found else ("", "")
+    if found is None or BLOCK.fullmatch(source.subject):
+        return "", ""
+    parent = found["hook"] or found["parent"] or found["before"] or found["above"] or ""
+    return found["device"], PARENTS.get(parent, "")
 
 
 def read_json(source: Source) -> Iterator[Fact | Gap]:
@@ -207,6 +215,6 @@ def action_from(action: Mapping[str, Any]) -> Mirred | OtherAction:
 PARSER = Parser(
     kind="tc-filter",
     read=read,
-    names=(r"tc_(-\S+_)*filters?(_show)?(_dev)?(_(?P<subject>\S+?))?(\.json)?",),
+    names=(r"tc_(-\S+_)*filters?(_(show|list|lst|ls))?(_dev)?(_(?P<subject>\S+?))?(\.json)?",),
     content=re.compile(r"^filter (dev \S+ )?(ingress |egress |parent \S+ )?protocol ", re.MULTILINE),
 )

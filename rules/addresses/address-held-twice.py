@@ -2,7 +2,7 @@
 
 ## What it finds
 Two running pods, or two Nodes (InternalIP), with the same address in the API; a pod's address that a Node, or an interface of a node (a tunnel, `cilium_host`, a bridge), has too, also by what the Node's annotations or its CiliumNode say of its tunnel; two network namespaces
-that hold one address, unless tc redirects one of them into a tunnel (peer pods).
+that hold one address, unless tc redirects one of them into a tunnel (peer pods; only possible where its filters were not read and it has another device).
 
 ## Why it matters
 Packets reach one of the two, depending on the sender.
@@ -23,9 +23,10 @@ from collections.abc import Iterator
 from analyzer.query.plan import PodFact, address_place, running_pods
 from analyzer.query.tunnel_ends import annotated
 from analyzer.query.tunnels import redirected_to
-from analyzer.rule import Address, Finding, Interface, Network, Rule, Severity, Span
+from analyzer.rule import Address, Finding, Interface, Namespace, Network, Rule, Severity, Span
 
 Holder = tuple[str, Span]
+UNREAD = "whether tc redirects what comes in on one of them is not known: tc filter show dev <device> ingress tells"
 REMEDY = "recreate one of the pods, and see why the address management gave the address out twice"
 
 
@@ -49,16 +50,25 @@ def check(network: Network) -> Iterator[Finding]:
     for address, found in network.owners.items():
         spaces = namespaces(network, found, first) if len(found) > 1 else []
         if len(spaces) > 1 and len(pods.get(address, ())) < 2:
-            yield finding(address, [(f"{at.device} in {at.scope}", place(network, at, address)) for at in spaces])
+            certain = sum(redirection_known(network.namespaces[at.scope], at.device) for at in spaces) > 1
+            yield finding(address, [(f"{at.device} in {at.scope}", place(network, at, address)) for at in spaces], certain)
 
 
-def finding(address: Address, holders: list[Holder]) -> Finding:
+def redirection_known(space: Namespace, device: str) -> bool:
+    """Whether it is known that tc takes no packet of a device elsewhere: its filters were read, or there is no other device to go to."""
+    unread = space.missing.get("tc-filter") or space.assumed.get("tc-filter") or space.gaps.get("tc-filter")
+    return not unread or not set(space.links) - {"lo", device}
+
+
+def finding(address: Address, holders: list[Holder], certain: bool = True) -> Finding:
     first, second = holders[0], holders[1]
     return RULE.finding(
         second[1],
         f"{address} belongs to {first[0]} and to {second[0]}",
         related=[(at, f"{name} has {address}") for name, at in [first, *holders[2:4]]],
+        note="" if certain else UNREAD,
         help=REMEDY,
+        certain=certain,
     )
 
 
