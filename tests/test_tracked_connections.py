@@ -28,6 +28,10 @@ from tests.netfilter_random import HOOKS, SETS, Rules
 from tests.test_lowering_netfilter import HELD, ROUTER, facts, flows, network
 
 HELD_ONES = Path(__file__).parent.parent / "samples" / "truth" / "flannel-vxlan-services-connections-held.txt"
+UNTRACKED = Path(__file__).parent.parent / "samples" / "truth" / "host-gw-tcp-loose-off.txt"
+OTHERS = (
+    "udp 17 29 src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 [UNREPLIED] src=10.0.0.2 dst=10.0.0.1 sport=2 dport=1 mark=0 use=1\n"
+)
 SAMPLES = Path(__file__).parent.parent / "samples" / "parsers" / "conntrack"
 ROUTER_LINE = Span("n/conntrack", 1)
 NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmpv6"}
@@ -216,3 +220,17 @@ def test_without_rules_that_ask_for_it_nothing_is_tracked() -> None:
     spaces[ROUTER] = replace(spaces[ROUTER], rulesets=())
     bare = replace(made, namespaces=spaces)
     assert not any("tracks" in text for flow in asked for text in walk(bare, flow).assumptions)
+
+
+@pytest.mark.parametrize(("text", "wanted"), [(None, True), ("", False), (OTHERS, False)])
+def test_tables_that_were_not_captured_are_named(text: str | None, wanted: bool, tmp_path: Path) -> None:
+    """Of a packet with a source port of its own: an empty table says that nothing is tracked, no table says nothing."""
+    record.unpack(UNTRACKED.read_text(), tmp_path)
+    for node in ("node-a", "node-b"):
+        if text is not None:
+            (tmp_path / "nodes" / node / "conntrack").write_text(text)
+    capture = load(tmp_path).given.network
+    told = trace(capture, Question("default/a1", "10.244.1.2", "UDP", 53, 21300))
+    assert any(one.startswith("node-a tracks no connection of the packet (conntrack -L") for one in told.assumptions) == wanted
+    usual = trace(capture, Question("default/a1", "10.244.1.2", "UDP", 53))
+    assert not any("tracks no connection" in one for one in usual.assumptions)

@@ -10,7 +10,7 @@ from analyzer.addresses import Address
 from analyzer.model.network import Network
 from analyzer.model.services import untranslated
 from analyzer.query.endpoints import OUTSIDE, Endpoint, endpoints, entrance
-from analyzer.query.tracked import noted
+from analyzer.query.tracked import noted, supposed
 from analyzer.solve.packet import ICMP, ICMPV6, PICKED, PROTOCOL_NAMES, SCTP, TCP, UDP, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.solve.walk.oracle import fate_of
@@ -69,7 +69,7 @@ def one(network: Network, question: Question, source: Endpoint, target: Endpoint
         return unknown(source.why, packet)
     start = source.scope or entrance(network, question.enter, Address(packet.family, packet.destination))
     flow = Flow(start, packet, tracked=bool(question.source_port))
-    found = walk(network, flow) if flow.tracked else noted(network, flow, walk(network, flow))
+    found = supposed(network, walk(network, flow)) if flow.tracked else noted(network, flow, walk(network, flow))
     return found if target.service is None or target.exact else of_service(network, found)
 
 

@@ -12,6 +12,7 @@ from analyzer.model.network import Network
 from analyzer.solve.packet import ICMP, ICMPV6, Fate, Outcome, Trace
 from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.solve.walk.index import Identity
+from analyzer.solve.walk.netfilter.captured import tracks
 from analyzer.source import Scope
 
 LIMIT, SHOWN = 8, 3
@@ -38,6 +39,33 @@ def noted(network: Network, flow: Flow, found: Trace) -> Trace:
         return found
     outcomes = tuple(outcome._replace(assumptions=(*outcome.assumptions, *notes)) for outcome in found.outcomes)
     return Trace(found.fate, outcomes, found.packet)
+
+
+def supposed(network: Network, found: Trace) -> Trace:
+    """The trace of a packet with a source port of its own, with the nodes on its way of which nobody knows what they track."""
+    held = captured(Identity(network))
+    outcomes = tuple(
+        outcome._replace(assumptions=tuple(dict.fromkeys((*outcome.assumptions, *unknown_tables(network, outcome, held)))))
+        for outcome in found.outcomes
+    )
+    return Trace(found.fate, outcomes, found.packet)
+
+
+def unknown_tables(network: Network, outcome: Outcome, held: frozenset[Scope]) -> Iterator[str]:
+    """What is taken for granted of each such node that the packet comes through, and whose rules ask conntrack."""
+    places = {hop.place for hop in outcome.hops}
+    for scope, space in sorted(network.namespaces.items()):
+        on_its_way = not scope.namespace and str(scope) in places
+        if on_its_way and scope not in held and (tracks(space, 4) or tracks(space, 6)):
+            yield f"{scope} tracks no connection of the packet (conntrack -L was not captured there)"
+
+
+@lru_cache(maxsize=4)
+def captured(key: Identity) -> frozenset[Scope]:
+    """The namespaces whose connections were captured, if only to say that there are none."""
+    spaces = key.network.namespaces.items()
+    read = {scope for scope, space in spaces if space.connections or space.gaps.get("conntrack")}
+    return frozenset(read | {one.scope for one in key.network.sources.values() if one.kind == "conntrack" and one.scope})
 
 
 def notes_of(network: Network, flow: Flow, found: Trace) -> Iterator[str]:
