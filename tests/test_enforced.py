@@ -99,6 +99,12 @@ def test_what_policies_deny_and_a_rule_lets_through_to_services_alone_is_refuted
     assert found.counterexample.at.path == "k8s/policies.yaml"
 
 
+def test_what_a_pod_may_send_to_itself_through_a_service_says_nothing_of_pods_like_it(tmp_path: Path) -> None:
+    folder = cut(capture(tmp_path, WEB), ENFORCING)
+    found = next(item for item in load(folder).check().guarantees if item.id == "pod-to-service")
+    assert found.reason == "1 pairs are cut, and it is not known whether policies want it"
+
+
 def cut(folder: Path, rules: str) -> Path:
     """The capture with rules before the others of FORWARD, on every node; bridged packets pass through them too."""
     for path in sorted((folder / "nodes").glob("*/iptables-save")):

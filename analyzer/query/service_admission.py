@@ -63,7 +63,21 @@ class Ruling:
 def by_pods(network: Network, admission: Admission, aim: Aim, sources: Parties) -> Ruling:
     """What pods ask services for."""
     found = admission.senders(sources, {}).items()
-    return Ruling(network, admission, aim, tuple(Asker(entity, addresses(values)) for entity, values in found))
+    askers = (one for entity, values in found for one in apart(admission, aim, sources, entity, values))
+    return Ruling(network, admission, aim, tuple(askers))
+
+
+def apart(admission: Admission, aim: Aim, sources: Parties, entity: Entity | None, values: list[int]) -> Iterator[Asker]:
+    """Those who are alike to policies; endpoints of services each by itself, where what a pod sends to itself is not asked
+    about as what it sends to others."""
+    ends = {address for found in (aim.translated or {}).values() for address, _ in found}
+    alone = [value for value in values if value in ends]
+    if entity is None or not alone or len(values) == 1 or admission.policies.profile.own_service_admitted is False:
+        yield Asker(entity, addresses(values))
+        return
+    yield from (Asker(admission.entity(sources[value][0]), single(value)) for value in alone)
+    if others := [value for value in values if value not in ends]:
+        yield Asker(admission.entity(sources[others[0]][0]), addresses(others))
 
 
 def by_strangers(network: Network, admission: Admission, aim: Aim, strangers: Ranges) -> Ruling:
