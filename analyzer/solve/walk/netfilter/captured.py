@@ -93,8 +93,10 @@ def translates(namespace: Namespace, family: int) -> bool:
     if namespace.missing.get(f"netfilter/{family}") or namespace.switches:
         return True
     rulesets = [fact for fact in namespace.rulesets if fact.family == family]
-    native = [fact for fact in namespace.nft_chains if fact.family in FAMILIES[family]]
-    return any("nat" in fact.tables for fact in rulesets) or any(fact.kind == "nat" for fact in native)
+    native = [table for table in namespace.nft_tables if table.family in FAMILIES[family] and not table.dormant]
+    kinds = {chain.base.kind for table in native for chain in table.chains.values() if chain.base is not None}
+    kinds |= {fact.kind for fact in namespace.nft_chains if fact.family in FAMILIES[family]}
+    return "nat" in kinds or any("nat" in fact.tables for fact in rulesets)
 
 
 def chains(namespace: Namespace, family: int) -> Iterator[Chain]:
