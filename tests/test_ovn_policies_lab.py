@@ -36,7 +36,7 @@ def test_what_ovn_does_about_policies_is_what_they_say(lab: Lab, tmp_path: Path,
     ovn_policies.install(lab)
     capture(lab, tmp_path)
     loaded = load(tmp_path)
-    chosen = Random(seed).sample(probes(lab), 120)
+    chosen = Random(seed).sample(probes(lab, seed), 120)
     happened = results(lab, chosen)
     wrong = [
         compare.explain(told, probe, result)

@@ -335,9 +335,16 @@ def listen(lab: Lab) -> None:
 
 def stop(lab: Lab) -> None:
     """Ends the daemons: they are no children of the namespaces' own processes."""
-    script = "for file in /run/openvswitch/*.pid /run/ovn/*.pid; do [ -f $file ] && kill $(cat $file) 2>/dev/null; done; true"
+    script = "for file in /run/openvswitch/*.pid /run/ovn/*.pid; do [ ! -f $file ] || kill $(cat $file) 2>/dev/null || true; done"
     for node in lab.nodes:
         lab.run(node.name, script)
+
+
+def ended(lab: Lab) -> str:
+    """The daemons that have ended by themselves, in words: what a network does without them says nothing. Empty where all run."""
+    script = "for file in /run/openvswitch/*.pid /run/ovn/*.pid; do kill -0 $(cat $file) 2>/dev/null || echo $file; done"
+    found = [f"{node.name} {name}" for node in lab.nodes for name in lab.run(node.name, script).split()]
+    return f"daemons of Open vSwitch or OVN have ended by themselves: {', '.join(found)}" if found else ""
 
 
 def traced(lab: Lab, node: Node, flow: str) -> str:

@@ -9,8 +9,10 @@ from tests.lab.plan import NODE_PORTS, POD_PORTS
 from tests.lab.probes import Probe, Result, send
 
 
-def probes(lab: Lab) -> list[Probe]:
-    """Pings, TCP and UDP between all pods and nodes, at ports where something listens and where not; and the service."""
+def probes(lab: Lab, turn: int = 0) -> list[Probe]:
+    """Pings, TCP and UDP between all pods and nodes, at ports where something listens and where not; and the service. Each ``turn`` has source ports of
+    its own: where a packet meets a translated connection of an earlier one from its other side, the datapath in user space of Open vSwitch 3.1 ends itself
+    (lib/conntrack.c ``conn_update_state`` asserts that it is no such connection)."""
     sources = [*(pod.key for pod in lab.pods), *(f"node:{node.name}" for node in lab.nodes)]
     targets = [(pod.key, address, port) for pod in lab.pods for address in pod.addresses for port in POD_PORTS]
     targets += [
@@ -29,7 +31,9 @@ def probes(lab: Lab) -> list[Probe]:
         for address in (ovn.SERVICE, ovn.SERVICE_SIX)
         for _ in range(2)
     ]
-    return [Probe(one.source, one.target, one.protocol, one.port, 21000 + number) for number, one in enumerate(found)]
+    return [
+        Probe(one.source, one.target, one.protocol, one.port, 21000 + 4000 * turn + number) for number, one in enumerate(found)
+    ]
 
 
 def results(lab: Lab, chosen: list[Probe]) -> list[Result]:
