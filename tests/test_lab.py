@@ -36,7 +36,7 @@ def tally() -> Tally:
 @pytest.mark.parametrize("name", [one.name for one in SCENARIOS])
 def test_the_kernel_agrees(name: str, seed: int, tally: Tally) -> None:
     before = len(tally.wrong)
-    run(scenario(name), seed, tally, Options(limit=120, most=0 if seed == SEEDS[0] else 3, engines=True))
+    run(scenario(name), seed, tally, Options(limit=64, most=0 if seed == SEEDS[0] else 3, engines=True))
     assert not tally.wrong[before:], "\n".join(tally.wrong[before:])
 
 
