@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -128,7 +129,7 @@ def verdicts(network: Network, jobs: int) -> tuple[tuple[Guarantee, ...], tuple[
 def beside(network: Network, jobs: int) -> RuleSpread:
     """What runs the rules: side by side over many manifests, once the policies that most of them ask are compiled. Of little there is nothing to gain, and of
     very much each process would come to hold a copy."""
-    from analyzer.query.rules import one_by_one
+    from analyzer.query.rules import FAILURES, one_by_one
 
     size = sum(source.length for source in network.sources.values())
     if jobs < 2 or network.namespaces or not MANY <= size <= MOST:
@@ -136,7 +137,8 @@ def beside(network: Network, jobs: int) -> RuleSpread:
     from analyzer.jobs import spread
     from analyzer.query.policies import of_network
 
-    of_network(network).every_family()
+    with suppress(*FAILURES):  # Each rule that asks them tells what fails.
+        of_network(network).every_family()
     return spread(jobs)
 
 
