@@ -28,7 +28,7 @@ iptables -I FORWARD -m mark --mark 7 -j DROP
 iptables-save | grep -v -- '-j MASQUERADE$' | grep -v -- '-j MASQUERADE --random-fully$' | iptables-restore
 """
 """Nobody masquerades any more, and who has the mark is refused."""
-UNRESET = "iptables -I OUTPUT -p tcp --sport 21012:21017 --tcp-flags RST RST -j DROP"
+UNRESET = "iptables -I OUTPUT -p tcp --sport 21100:21123 --tcp-flags RST RST -j DROP"
 FORGOTTEN = "iptables -I OUTPUT -p tcp --tcp-flags RST RST -j DROP; ss -K sport = :8080; iptables -F OUTPUT"
 """A client and servers that forget connections and tell nobody."""
 CLOSED = """
@@ -55,7 +55,7 @@ def first(lab: Lab) -> list[Probe]:
     node = lab.nodes[0].address()
     return [
         *(Probe(CLIENT, service, "UDP", 80, port) for port in range(21000, 21012)),
-        *(Probe(CLIENT, service, "TCP", 80, port) for port in range(21012, 21024)),
+        *(Probe(CLIENT, service, "TCP", 80, port) for port in (*range(21018, 21024), *range(21100, 21124))),
         Probe(CLIENT, AWAY, "UDP", 443, 21030),
         Probe(CLIENT, AWAY, "ICMP", 0, 21031),
         Probe(CLIENT, peer, "UDP", MARKED, 21040),
