@@ -181,7 +181,7 @@ def verdict(case: Case, reaches: Mapping[int, Reach], scope: str) -> Answer:
     assumptions = tuple(dict.fromkeys(text for reach in reaches.values() for text in reach.assumptions))
     doubts = list(dict.fromkeys(text for reach in reaches.values() for text in doubts_of(reach, case)))
     left = {pair for reach in reaches.values() for pair in reach.left}
-    silent = sum(len(reach.broken("", CUT)) for reach in reaches.values()) if case.kinds != CUT and not case.governed else 0
+    silent = sum(map(unheard, reaches.values())) if case.kinds != CUT and not case.governed else 0
     word = Verdict.REFUTED if broken else Verdict.UNDECIDED if doubts or left or silent >= pairs else Verdict.PROVED
     reason = reason_of(case, broken, doubts, len(left), pairs) or (
         f"{silent} of {pairs} pairs do not talk at all" if silent else ""
@@ -203,6 +203,11 @@ def verdict(case: Case, reaches: Mapping[int, Reach], scope: str) -> Answer:
         ),
         () if case.note else tuple(broken),
     )
+
+
+def unheard(reach: Reach) -> int:
+    """How many pairs fail of which nothing arrives, so that nothing is said of what is seen of them."""
+    return len({(one.source, one.target) for one in reach.broken("", CUT)} - reach.heard)
 
 
 def doubts_of(reach: Reach, case: Case) -> Iterator[str]:

@@ -67,7 +67,7 @@ class Failure:
 class Reach:
     """What is known of some flows. ``doubts`` are reasons why something is not; ``left`` pairs of which it is not known what policies admit;
     ``governed`` counts the pairs of which they say something; ``unenforced`` are doubts about whether policies are enforced, and nothing else.
-    ``share``: Z3's part."""
+    ``share``: Z3's part. ``heard`` are pairs that fail, and of which some packets arrive."""
 
     failures: list[Failure] = field(default_factory=list)
     doubts: dict[str, None] = field(default_factory=dict)
@@ -78,6 +78,7 @@ class Reach:
     governed: int = 0
     unenforced: dict[str, None] = field(default_factory=dict)
     share: Share = field(default_factory=Share)
+    heard: set[tuple[str, str]] = field(default_factory=set)
 
     def broken(self, guarantee: str, kinds: Iterable[str], governed: bool = False) -> list[Broken]:
         """The pairs that fail in one of the ways, each once; ``governed``: of which policies say something."""
@@ -100,6 +101,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         reach.assumptions[words] = None
     reach.pairs = 0 if group.unbound else pairs_asked(group)
     reach.governed = 0 if group.unbound else admission.pairs_governed(group.sources, group.pods) if admission is not None else 0
+    arriving: list[Explored] = []
     for aim in group.aims:
         if reach.rules > (most := max(BUDGET, EACH * len(group.senders))):
             words = f"what {group.senders[0].scope.node} and others send was not decided: more than {most} tests"
@@ -113,6 +115,8 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
             admitted(Deciding(network, group, aim, admission, reach), found.delivered)
         elif admission is not None and not group.pods:
             through_services(Deciding(network, group, aim, admission, reach), found)
+        arriving.append(found)
+    reach.heard = heard(group, {pair for one in reach.failures for pair in one.pairs}, arriving)
     for sender in group.senders:
         reach.assumptions.update(dict.fromkeys(assumed(network, sender)))
     reach.doubts.update(dict.fromkeys(without_address(network, group)))
@@ -127,6 +131,16 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         reach.doubts.update({wrong: None} if wrong else {})
     reach.failures.sort(key=lambda item: item.kind == ADMITTED and item.shown is not None and item.shown.packet.protocol != TCP)
     return reach
+
+
+def heard(group: Group, pairs: set[tuple[str, str]], arriving: Sequence[Explored]) -> set[tuple[str, str]]:
+    """Those of the pairs of which some packet arrives."""
+    found: set[tuple[str, str]] = set()
+    for state in (state for one in arriving for state in one.arrived()) if pairs else ():
+        if found >= pairs:
+            break
+        found |= pairs.intersection(pairs_of(group, state))
+    return found
 
 
 def asked_of_z3(
@@ -172,6 +186,7 @@ def united(parts: Sequence[Reach]) -> Reach:
         whole.rules += part.rules
         whole.governed += part.governed
         whole.unenforced.update(part.unenforced)
+        whole.heard |= part.heard
         whole.share.pairs += part.share.pairs
         whole.share.left_open.update(part.share.left_open)
     return whole

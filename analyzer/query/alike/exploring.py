@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
-from analyzer.query.alike.thinning import Thin, granted, spread
+from analyzer.query.alike.thinning import Thin, granted, spread, widely
 from analyzer.query.flows import Aim, Analysis, Lost, analyse
 from analyzer.query.grouping import Group
 from analyzer.ranges import difference, intersection
 from analyzer.solve.sets.neglected import Neglect
-from analyzer.solve.sets.regions import Result
+from analyzer.solve.sets.regions import Result, State
 from analyzer.source import Scope
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Point
@@ -21,12 +23,14 @@ CHAIN = "chain"
 
 
 class Explored(NamedTuple):
-    """What is lost and what arrives, what that takes for granted, and how many tests it took. What arrives is told where everybody was asked about."""
+    """What is lost and what arrives, what that takes for granted, and how many tests it took. What arrives is told where everybody was asked about;
+    ``arrived`` says of which flows something does."""
 
     lost: Sequence[Lost]
     delivered: Sequence[Result]
     assumptions: Mapping[str, None]
     rules: int
+    arrived: Callable[[], Iterator[State]]
 
 
 def explored(
@@ -57,7 +61,7 @@ def of_all(asking: Asking, group: Group, aim: Aim) -> Explored:
     """What becomes of what everybody sends."""
     found = analyse(asking.program, asking.program.start, aim, group.senders, asking.dead, asking.begin)
     texts = dict.fromkeys(asking.program.assumptions_at(found.points))
-    return Explored(found.lost, found.delivered, texts, found.count.rules)
+    return Explored(found.lost, found.delivered, texts, found.count.rules, lambda: (one.state for one in found.delivered))
 
 
 def of_few(asking: Asking, few: Thin, aim: Aim) -> Explored | None:
@@ -66,13 +70,15 @@ def of_few(asking: Asking, few: Thin, aim: Aim) -> Explored | None:
     if astray(few, found):
         return None
     lost, texts = spread(few, found.lost), granted(few, asking.program.assumptions_at(found.points))
-    return None if lost is None or texts is None else Explored(lost, (), texts, found.count.rules)
+    arrived = partial(widely, few, found.delivered)
+    return None if lost is None or texts is None else Explored(lost, (), texts, found.count.rules, arrived)
 
 
 def together(one: Explored, other: Explored) -> Explored:
     """What is known of two parts of a group's packets."""
     texts = {**one.assumptions, **other.assumptions}
-    return Explored([*one.lost, *other.lost], other.delivered, texts, one.rules + other.rules)
+    rules = one.rules + other.rules
+    return Explored([*one.lost, *other.lost], other.delivered, texts, rules, lambda: chain(one.arrived(), other.arrived()))
 
 
 def astray(few: Thin, found: Analysis) -> bool:

@@ -20,7 +20,7 @@ from analyzer.query.flows import SEEN_DESTINATION, SEEN_SOURCE, UNKNOWN, Lost, S
 from analyzer.query.grouping import Group
 from analyzer.ranges import Ranges, difference, intersection, normalised, single
 from analyzer.solve.sets.joint import Joint
-from analyzer.solve.sets.regions import State, entered, narrowed, values_of, variables
+from analyzer.solve.sets.regions import Result, State, entered, narrowed, values_of, variables
 from analyzer.solve.states import FIELDS
 from analyzer.source import Scope
 from analyzer.transfer.ir import Field
@@ -102,6 +102,15 @@ def spread(thin: Thin, lost: Sequence[Lost]) -> list[Lost] | None:
             return None
         found += [item._replace(state=part) for part in apart(thin, item, state)] if state.joints else []
     return found
+
+
+def widely(thin: Thin, delivered: Sequence[Result]) -> Iterator[State]:
+    """The packets that arrive, of all that are like those who were asked about; without those of which that cannot be said."""
+    seen: set[object] = set()
+    for one in delivered:
+        state = widened(thin, Lost("", "", None, one.state), seen)
+        if state is not None and state.joints:
+            yield state
 
 
 def apart(thin: Thin, item: Lost, state: State) -> list[State]:
