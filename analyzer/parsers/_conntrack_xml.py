@@ -12,8 +12,8 @@ from xml.parsers import expat
 from analyzer.addresses import address
 from analyzer.facts.base import Fact
 from analyzer.facts.system import ConnectionFact
-from analyzer.parsers import conntrack, gap, reason
-from analyzer.parsers.conntrack import WITH_TYPES, bounded
+from analyzer.parsers import gap, reason
+from analyzer.parsers._conntrack_values import WITH_PORTS, WITH_TYPES, Tuple, bounded, one, state_of
 from analyzer.source import Gap, Source, Span
 
 LEAVES = frozenset({"src", "dst", "sport", "dport", "state", "timeout", "mark", "zone"})
@@ -91,7 +91,7 @@ class Reading:
             protocol=protocol,
             original=side(values, protocol, "original"),
             reply=side(values, protocol, "reply"),
-            state=conntrack.state_of(protocol, [values.get(("independent", "state"), "")] if protocol == 6 else []),
+            state=state_of(protocol, [values.get(("independent", "state"), "")] if protocol == 6 else []),
             status=frozenset(values["", name] for name in FLAGS if ("", name) in values),
             mark=bounded("mark", values.get(("independent", "mark"), "0"), 32),
             zone=bounded("zone", values.get(("original", "zone"), zone), 16),
@@ -100,11 +100,11 @@ class Reading:
         )
 
 
-def side(values: Values, protocol: int, direction: str) -> conntrack.Tuple:
+def side(values: Values, protocol: int, direction: str) -> Tuple:
     """One direction's tuple."""
-    if protocol not in conntrack.WITH_PORTS:
+    if protocol not in WITH_PORTS:
         return address(values[direction, "src"]), address(values[direction, "dst"]), 0, 0
-    return conntrack.one(protocol, {name: values[direction, name] for name in ("src", "dst", "sport", "dport")})
+    return one(protocol, {name: values[direction, name] for name in ("src", "dst", "sport", "dport")})
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:

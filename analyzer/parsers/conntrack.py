@@ -10,21 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from analyzer.addresses import Address, address
 from analyzer.facts.base import Fact
 from analyzer.facts.system import ConnectionFact, SysctlFact
 from analyzer.parsers import Parser, by_line, gap
+from analyzer.parsers._conntrack_values import Tuple, bounded, one, state_of
 from analyzer.source import Gap, Source, Span
 
 STATISTICS = re.compile(r"cpu=\d+\s+(found|searched)=")
 FLAGS = re.compile(r"\[(\w+)\]")
-Tuple = tuple[Address, Address, int, int]
 NUMBERS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "sctp": 132, "dccp": 33, "udplite": 136, "gre": 47}
-WITH_PORTS, WITH_TYPES = frozenset({6, 17, 132, 33, 136}), frozenset({1, 58})
-TCP_STATES = frozenset({
-    "NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2", "LISTEN",
-})  # fmt: skip
-"""As the kernel and the tool write them; what had been LISTEN is SYN_SENT2 since Linux 2.6.31."""
 OTHERS = {
     re.compile(
         r"^\s*(\[\d+\.\d+\]\s+)?\[(NEW|UPDATE|DESTROY)\]"
@@ -99,27 +93,11 @@ def entry(source: Source, line: str, at: Span) -> Iterator[Fact]:
     )
 
 
-def bounded(name: str, text: str, bits: int) -> int:
-    """A number of so many bits."""
-    value = int(text, 0)
-    if not 0 <= value < 1 << bits:
-        raise ValueError(f"{name}={text} is no number of {bits} bits")
-    return value
-
-
 def number(name: str, text: str) -> int:
     """The protocol; its name and its number say the same."""
     if not text.isdecimal() or not 0 <= int(text) <= 255 or NUMBERS.get(name, int(text)) != int(text):
         raise ValueError(f"expected a protocol's name and number, such as tcp 6, not {name} {text}")
     return int(text)
-
-
-def state_of(protocol: int, words: list[str]) -> str:
-    """The state of the protocols that have one."""
-    state = next((word for word in words if word.isupper() and "=" not in word and not word.startswith("[")), "")
-    if protocol == 6 and state and state not in TCP_STATES:
-        raise ValueError(f"{state} is no state of TCP")
-    return "SYN_SENT2" if state == "LISTEN" else state
 
 
 def split(protocol: int, pairs: list[tuple[str, str]]) -> tuple[Tuple, Tuple]:
@@ -128,13 +106,6 @@ def split(protocol: int, pairs: list[tuple[str, str]]) -> tuple[Tuple, Tuple]:
     if len(starts) != 2:
         raise ValueError("expected two tuples of src=… dst=…")
     return one(protocol, dict(pairs[starts[0] : starts[1]])), one(protocol, dict(pairs[starts[1] :]))
-
-
-def one(protocol: int, values: dict[str, str]) -> Tuple:
-    """One tuple; ICMP has type and id in the places of the ports. KeyError where it is not whole."""
-    names = ("sport", "dport") if protocol in WITH_PORTS else ("type", "id") if protocol in WITH_TYPES else ()
-    first, second = (bounded(name, values[name], 16) for name in names) if names else (0, 0)
-    return address(values["src"]), address(values["dst"]), first, second
 
 
 PARSER = Parser(
