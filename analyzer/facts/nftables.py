@@ -141,7 +141,8 @@ class SetTo:
 @dataclass(frozen=True, slots=True)
 class Translation:
     """``dnat``, ``snat``, ``masquerade``, ``redirect`` (``kind``): to an address range and a port range, each None when unchanged, or to the
-    data of a map (an address, or an address and a port). ``family`` is 4 or 6 where the statement is for one. ``random``: the port is picked."""
+    data of a map (an address, to which ``ports`` belong, or an address and a port). ``family`` is 4 or 6 where the statement is for one.
+    ``random``: the port is picked."""
 
     kind: str
     family: int | None = None

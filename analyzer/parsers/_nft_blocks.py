@@ -1,54 +1,22 @@
 """The blocks of ``nft list ruleset``: tables, and in them chains, sets and other objects, each with its statements and their lines.
 
-Also reads the commands ``add table``, ``add chain``, ``add rule``, ``add set``, ``add map`` and ``add element`` as programs write them for ``nft -f``.
+Also reads commands as programs and configuration files write them for ``nft -f``: they are carried out in their order (``_nft_commands.py``).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-SPECIAL = re.compile(r'"[^"\n]*"|\\\n|#[^\n]*|[{};\n]')
+from analyzer.parsers._nft_commands import SPECIAL, Block, Line, TableBlock, carried_out, made, table_in
+
 FAMILY = r"(?:(ip6?|inet|arp|bridge|netdev)\s+)?"
 TABLE = re.compile(rf"(?:(?:add|create)\s+)?table\s+{FAMILY}(\S+)$")
+DONE = re.compile(r"(?:\b(?:accept|drop|continue|return|reject.*)|\b(?:jump|goto)\s+\S+|\S\s+comment \".*\")\s*$")
+HANDLE = re.compile(r"# handle \d+$")
 OBJECT = re.compile(
     r"(chain|set|map|flowtable|counter|quota|limit|ct helper|ct timeout|ct expectation|secmark|synproxy|meter)\s+(\S+)$"
 )
-COMMAND = re.compile(rf"(?:add|create|insert)\s+(table|chain|set|map|flowtable|rule|element|counter)\s+{FAMILY}(.*)$", re.DOTALL)
-
-
-class Line(NamedTuple):
-    """A statement with the line that it starts on."""
-
-    text: str
-    number: int
-
-
-@dataclass(slots=True)
-class Block:
-    """A chain, set or other object: its statements."""
-
-    kind: str
-    name: str
-    line: int
-    lines: list[Line] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class TableBlock:
-    """A table."""
-
-    family: str
-    name: str
-    line: int
-    lines: list[Line] = field(default_factory=list)
-    blocks: dict[tuple[str, str], Block] = field(default_factory=dict)
-
-    def block(self, kind: str, name: str, line: int) -> Block:
-        """An object by kind and name, made when it is first met."""
-        return self.blocks.setdefault((kind, name), Block(kind, name, line))
 
 
 @dataclass(slots=True)
@@ -70,7 +38,7 @@ class Blocks:
 
     def holds(self, head: str) -> bool:
         """Whether a brace after these words opens a set within a statement, and not a block."""
-        return self.in_block() or (not self.open and COMMAND.match(head) is not None and TABLE.match(head) is None)
+        return self.in_block() or (not self.open and made(head) and TABLE.match(head) is None)
 
     def opened(self, head: Line) -> None:
         """A block that begins."""
@@ -96,14 +64,12 @@ class Blocks:
             return
         if self.open:
             self.open[-1].lines.append(line)
-        elif (command := COMMAND.match(line.text)) is not None:
-            commanded(self, command, line)
-        elif line.text != "flush ruleset":
+        elif not carried_out(self.tables, line):
             self.strange.append(line)
 
     def table(self, family: str, name: str, line: int) -> TableBlock:
         """A table, made when it is first met."""
-        return self.tables.setdefault((family, name), TableBlock(family, name, line))
+        return table_in(self.tables, family, name, line)
 
 
 def blocks_of(text: str) -> Blocks:
@@ -139,40 +105,6 @@ def blocks_of(text: str) -> Blocks:
 
 def hidden(found: Blocks, before: str, note: str) -> bool:
     """Whether a ``#`` in a rule is no comment: older nft shows matches of iptables that it cannot translate so (xt.c ``xt_stmt_xlate``)."""
-    rule = found.in_block() and found.open[-1].kind == "chain"  # type: ignore[union-attr]
-    return rule and (bool(before.strip()) or " counter packets " in note)
-
-
-def commanded(found: Blocks, command: re.Match[str], line: Line) -> None:
-    """One command of a program."""
-    kind, family, rest = command.group(1), command.group(2) or "ip", command.group(3).strip()
-    name, _, rest = rest.partition(" ")
-    table = found.table(family, name, line.number)
-    if kind == "table" or not rest.strip():
-        return
-    inner, _, body = rest.strip().partition(" ")
-    if kind == "rule":
-        table.block("chain", inner, line.number).lines.append(Line(body.strip(), line.number))
-    elif kind == "element":
-        known = next((key for key in (("map", inner), ("set", inner)) if key in table.blocks), None)
-        block = table.block(*(known or ("map" if re.search(r"\s:\s", body) else "set", inner)), line.number)
-        block.lines.append(Line(f"elements = {body.strip()}", line.number))
-    else:
-        block = table.block(kind, inner, line.number)
-        block.lines += [Line(part, line.number) for part in parts_of(body)]
-
-
-def parts_of(body: str) -> Iterator[str]:
-    """The statements between the braces of a command."""
-    text = body.strip()
-    if text.startswith("{"):
-        text = text[1:].removesuffix("}")
-    inner, last = 0, 0
-    for special in SPECIAL.finditer(text):
-        word = special.group()
-        inner += {"{": 1, "}": -1}.get(word, 0)
-        if word == ";" and not inner:
-            yield text[last : special.start()].strip()
-            last = special.end()
-    if text[last:].strip():
-        yield text[last:].strip()
+    if not found.in_block() or found.open[-1].kind != "chain":  # type: ignore[union-attr]
+        return False
+    return " counter packets " in note or ("counter packets " in before and not DONE.search(before) and not HANDLE.match(note))

@@ -10,6 +10,7 @@ from analyzer.facts.nftables import Act, Bitwise, Ct, Element, Fib, Key, Meta, N
 from analyzer.parsers._nft_types import CT, FIELDS, META, constant, datatype, flags, top
 
 Node = object
+OPTIONS = frozenset({"tcp option", "ip option", "sctp chunk", "exthdr"})
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
@@ -27,6 +28,10 @@ def said(node: Node) -> str:
             return f"{said(left)} set {said(right)}"
         case {"payload": {"protocol": protocol, "field": name}}:
             return f"{protocol} {name}"
+        case Mapping() if isinstance(option := node.get(kind := str(next(iter(node), ""))), Mapping) and kind in OPTIONS:
+            return f"{kind} {option_said(option)}"
+        case {"range": [first, last]}:
+            return f"{said(first)}-{said(last)}"
         case {"key": name, **rest}:
             return " ".join(map(said, (name, *rest.values())))
         case Mapping():
@@ -35,8 +40,21 @@ def said(node: Node) -> str:
             return ", ".join(map(said, parts))
         case str() if re.fullmatch("0x[0-9a-f]+", node):
             return str(int(node, 16))
+        case bool():
+            return "exists" if node else "missing"
         case _:
             return "" if node is None else str(node).strip('"')
+
+
+def option_said(option: Mapping[object, object]) -> str:
+    """An option of a header, as the text form has it: by name, or by number and bits."""
+    match option:
+        case {"base": base, "offset": 0, "len": 8}:
+            return str(base)
+        case {"base": base, "offset": offset, "len": length}:
+            return f"@{base},{offset},{length}"
+        case _:
+            return " ".join(map(said, option.values()))
 
 
 def plain(selector: Selector) -> Payload | Meta | Ct:

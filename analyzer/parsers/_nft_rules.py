@@ -31,7 +31,9 @@ from analyzer.facts.nftables import (
 from analyzer.parsers._nft_keys import UNREADABLE, Node, act, anonymous, key, plain, said, selector
 from analyzer.parsers._nft_types import BITMASKS, constant, datatype, flags, top
 
-PASSES = frozenset({"counter", "log", "last", "comment"})
+PASSES = frozenset({"counter", "log", "last", "comment", "dup", "ct helper", "ct timeout", "ct expectation"})
+SILENT = frozenset({"counter", "comment", "last"})
+LIMITS = frozenset({"limit", "quota", "ct count"})
 HARMLESS_META = frozenset({"priority", "nftrace", "pkttype", "rtclassid", "secmark"})
 HARMLESS_CT = frozenset({"helper", "label", "event", "timeout", "expectation", "secmark"})
 PASSING = frozenset({"LOG", "NFLOG", "TCPMSS", "CHECKSUM", "CLASSIFY"})
@@ -76,12 +78,19 @@ def statement(node: Node) -> list[Statement]:
     if not isinstance(node, Mapping) or len(node) != 1:
         raise ValueError("no statement")
     name, inner = next(iter(node.items()))
+    if name in PASSES and looks_up(inner):
+        return [UnknownMatch(said(node))]
     if name in PASSES:
-        return [] if name in ("counter", "comment", "last") else [Pass(str(name))]
+        return [] if name in SILENT else [Pass(str(name))]
     if node == {"xt": {"type": "match", "name": "comment"}}:
         return []
     made = STATEMENTS[str(name)](inner)
     return [*implied(inner), made] if isinstance(made, UnknownMatch) and name == "match" else [made]
+
+
+def looks_up(inner: Node) -> bool:
+    """Whether an object is found in a map: the rule ends where the map has none (nft_objref.c ``nft_objref_map_eval``)."""
+    return isinstance(inner, Mapping) and "map" in inner
 
 
 def implied(inner: Node) -> list[Statement]:
@@ -229,10 +238,8 @@ def translation(kind: str) -> Callable[[Node], Statement]:
         random = isinstance(words, Sequence) and bool(RANDOM & set(map(str, words)))
         match given.get("addr"):
             case {"map": looked}:
-                if ports:
-                    raise ValueError("a port beside a map")
                 found = LookUp(*looked_up(looked, map_data(looked, family)))
-                return Translation(kind, family, look_up=found, random=random)
+                return Translation(kind, family, None, ports, found, random)
             case addr:
                 return Translation(kind, family, addresses(addr), ports, random=random)
 
@@ -293,9 +300,14 @@ def change(inner: Node) -> Statement:
         case {"op": str(operation), "set": str(name), "elem": elem, **rest}:
             looked = elem["elem"]["val"] if isinstance(elem, Mapping) and "elem" in elem else elem
             keys = key(looked)
-            return Remember(operation, name.removeprefix("@"), keys, bool(rest.get("stmt")))
+            return Remember(operation, name.removeprefix("@"), keys, limited(rest.get("stmt")))
         case _:
             raise ValueError("no change of a set")
+
+
+def limited(given: object) -> bool:
+    """Whether a statement of an element decides what follows."""
+    return isinstance(given, list) and any(isinstance(one, Mapping) and LIMITS & set(one) for one in given)
 
 
 def offload(inner: Node) -> Statement:
@@ -334,7 +346,7 @@ STATEMENTS: Mapping[str, Callable[[Node], Statement]] = {
     "mangle": mangle,
     **{name: translation(name) for name in ("dnat", "snat", "masquerade", "redirect")},
     **{name: verdict(name) for name in ("accept", "drop", "continue", "return", "jump", "goto")},
-    **{name: rate(name) for name in ("limit", "quota", "ct count")},
+    **{name: rate(name) for name in (*sorted(LIMITS), "meter")},
     "reject": reject,
     "notrack": lambda _: NoTrack(),
     "tproxy": transparent_proxy,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from analyzer.facts.nftables import Act, Element, NftSet, Value
-from analyzer.parsers._nft_blocks import Block
+from analyzer.parsers._nft_commands import Block
 from analyzer.parsers._nft_keys import UNREADABLE, filled, key, said
 from analyzer.parsers._nft_keys import act as act_of
 from analyzer.parsers._nft_types import constant, datatype
@@ -15,6 +15,7 @@ from analyzer.parsers._nft_words import TOKEN, Words, expression
 PART = re.compile(r'"[^"]*"|,')
 EXTRA = re.compile(r"\s+(?:timeout|expires|counter|comment|quota|limit|last|ct count)\b")
 COMMENT = re.compile(r'\s+comment "[^"]*"')
+BRACES = re.compile(r'"[^"]*"|[{}]')
 FLEETING = frozenset({"dynamic", "timeout"})
 
 
@@ -36,11 +37,17 @@ def set_of(block: Block) -> NftSet:
             case "timeout":
                 fleeting = True
             case "elements":
-                bodies.append(rest[rest.index("{") + 1 :].removesuffix("}"))
+                bodies.append(listed(rest.removeprefix("=").strip()))
             case _:
                 pass
     elements, missed = read_all(types, data, bodies)
     return NftSet(block.name, types, data, elements, missed, fleeting)
+
+
+def listed(text: str) -> str:
+    """What the braces of a list hold; the lists of variables within it are part of it."""
+    inner = text[1:].removesuffix("}") if text.startswith("{") else text
+    return BRACES.sub(lambda found: found.group() if found.group()[0] == '"' else " ", inner) if "{" in inner else inner
 
 
 def types_of(word: str, text: str) -> tuple[str, ...]:

@@ -9,9 +9,23 @@ import re
 from collections.abc import Callable, Mapping
 
 from analyzer.parsers._nft_types import INVALID
-from analyzer.parsers._nft_words import BARE, HEADERS, PRIMARIES, TOKEN, VERDICTS, Node, Words, expression, listed, values
+from analyzer.parsers._nft_words import (
+    BARE,
+    HEADERS,
+    OPERATORS,
+    PRIMARIES,
+    TOKEN,
+    VERDICTS,
+    Node,
+    Words,
+    expression,
+    listed,
+    values,
+)
 
-OPERATORS = {"==": "==", "!=": "!=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!": "!", "eq": "==", "ne": "!=", "lt": "<", "gt": ">", "le": "<=", "ge": ">="}  # fmt: skip
+PLACE = re.compile(r"(?:\[([^\]]*)\]|([0-9a-fA-F.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.\-/]*|[0-9./-]*))?(?::([\d-]+))?")
+PORT = re.compile(r":\d+(-\d+)?")
+LIMITS = frozenset({"limit", "quota", "ct"})
 UNITS = ("/second", "/minute", "/hour", "/day", "/week")
 
 
@@ -43,7 +57,8 @@ def statement(words: Words) -> Node:
     if words.given("vmap"):
         return {"vmap": {"key": left, "data": values(words)}}
     if words.given("set"):
-        return {"mangle": {"key": left, "value": expression(words)}}
+        value = expression(words)
+        return {"mangle": {"key": left, "value": [value, *listed(words)] if words.peek() == "," else value}}
     operator = OPERATORS.get(words.peek(), "in")
     if operator != "in" or words.peek() == "in":
         words.take()
@@ -54,12 +69,18 @@ def statement(words: Words) -> Node:
 
 
 def counter(words: Words) -> Node:
-    """``counter packets 0 bytes 0``."""
+    """``counter packets 0 bytes 0``; ``counter name "x"``."""
     if words.given("name"):
-        return {"counter": words.take().strip('"')}
+        return {"counter": named(words)}
     while words.given("packets", "bytes"):
         words.take()
     return {"counter": None}
+
+
+def named(words: Words) -> Node:
+    """An object by its name, or looked up in a map."""
+    found = expression(words)
+    return found.strip('"') if isinstance(found, str) else found
 
 
 def log(words: Words) -> Node:
@@ -86,15 +107,16 @@ def limit(words: Words) -> Node:
             words.take()
             words.take()
         return {"limit": " ".join(words.tokens[start : words.at])}
-    return {"limit": f"name {words.take()}"}
+    return {"limit": {"name": named(words)}}
 
 
 def quota(words: Words) -> Node:
-    """``quota over 10 mbytes used 0 bytes``."""
+    """``quota over 10 mbytes used 0 bytes``; ``quota name "x"``."""
     start = words.at
-    if not words.given("name"):
-        words.given("over", "until")
-        words.take()
+    if words.given("name"):
+        return {"quota": {"name": named(words)}}
+    words.given("over", "until")
+    words.take()
     words.take()
     if words.given("used"):
         words.take()
@@ -155,8 +177,10 @@ def target(words: Words, inner: dict[str, Node]) -> None:
     word = words.peek()
     if word in HEADERS or word in PRIMARIES or word in BARE:
         inner["addr"] = expression(words)
+        if PORT.fullmatch(words.peek()):
+            inner["port"] = words.take()[1:]
         return
-    place = re.fullmatch(r"(?:\[([^\]]*)\]|([0-9a-fA-F:]*:[0-9a-fA-F:]+:[0-9a-fA-F:]*|[0-9./-]*))?(?::([\d-]+))?", words.take())
+    place = PLACE.fullmatch(words.take())
     if place is None:
         raise ValueError(f"{word!r} is no address with a port")
     if found := place.group(1) or place.group(2):
@@ -200,11 +224,30 @@ def change(operation: str) -> Callable[[Words], Node]:
             extra.append(words.take())
         if ":" in extra:
             raise ValueError("a map that is changed")
-        if {"limit", "quota", "ct"} & set(extra):
+        if LIMITS & set(extra):
             inner["stmt"] = [{"limit": None}]
         return {"set": inner}
 
     return read
+
+
+def meter(words: Words) -> Node:
+    """``meter m size 65535 { ip saddr limit rate over 10/second }``: a set of its own, which only its limit looks at."""
+    start = words.at
+    while not words.given("{"):
+        words.take()
+    while not words.given("}"):
+        words.take()
+    return {"meter": " ".join(words.tokens[start : words.at])}
+
+
+def copied(words: Words) -> Node:
+    """``dup to 10.0.0.1 device "eth0"``: a copy goes elsewhere, the packet goes on."""
+    words.need("to")
+    expression(words)
+    if words.given("device"):
+        expression(words)
+    return {"dup": None}
 
 
 def flow(words: Words) -> Node:
@@ -261,4 +304,6 @@ STATEMENTS: Mapping[str, Callable[[Words], Node]] = {
     "xt": xt,
     "comment": comment,
     "last": last,
+    "meter": meter,
+    "dup": copied,
 }

@@ -11,6 +11,9 @@ BINARY = {"&": "&", "and": "&", "|": "|", "or": "|", "^": "^", "xor": "^", "<<":
 HEADERS = frozenset({"ip", "ip6", "tcp", "udp", "udplite", "sctp", "dccp", "th", "icmp", "icmpv6", "igmp", "ether", "vlan", "arp", "ah", "esp", "comp", "frag", "hbh", "dst", "mh", "srh"})  # fmt: skip
 BARE = frozenset({"mark", "iif", "oif", "iifname", "oifname", "iiftype", "oiftype", "iifgroup", "oifgroup", "skuid", "skgid", "nftrace", "rtclassid", "pkttype", "cpu", "cgroup", "ibrname", "obrname"})  # fmt: skip
 VERDICTS = ("accept", "drop", "continue", "return")
+ACTS = frozenset({*VERDICTS, "jump", "goto", "reject"})
+"""What is done and never a constant: where one stands as a value, what is before it was not understood."""
+OPERATORS = {"==": "==", "!=": "!=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!": "!", "eq": "==", "ne": "!=", "lt": "<", "gt": ">", "le": "<=", "ge": ">="}  # fmt: skip
 
 
 class Words:
@@ -93,13 +96,23 @@ def primary(words: Words) -> Node:
 def header(protocol: str, words: Words) -> Node:
     """A header's field, or an option."""
     if protocol in ("tcp", "ip") and words.given("option"):
-        return {f"{protocol} option": {"name": words.take(), "field": words.take()}}
+        return {f"{protocol} option": part(words)}
     if protocol == "sctp" and words.given("chunk"):
-        return {"sctp chunk": {"name": words.take(), "field": words.take()}}
+        return {"sctp chunk": part(words)}
     field = words.take()
-    if protocol == "arp" and words.peek() in ("ip", "ether"):
+    if protocol == "arp" and field in ("saddr", "daddr") and words.peek() in ("ip", "ether"):
         field = f"{field} {words.take()}"
     return {"payload": {"protocol": protocol, "field": field}}
+
+
+def part(words: Words) -> Node:
+    """An option or a chunk: its name and its field; without a field where only its presence is asked."""
+    name = words.take()
+    while name.startswith("@") and words.given(","):
+        name = f"{name},{words.take()}"
+    if name.startswith("@") or words.peek() in ("exists", "missing", *OPERATORS):
+        return {"name": name}
+    return {"name": name, "field": words.take()}
 
 
 def ct(words: Words) -> Node:
@@ -205,8 +218,11 @@ def flagged(words: Words) -> Node:
     """One constant; flags that are set together stand between bars, perhaps in parentheses."""
     closes = words.given("(")
     parts = [words.take()]
-    if not re.match(r"[\w\"\[:*-]", parts[0]):
+    if not re.match(r"[\w\"\[:*-]", parts[0]) or parts[0] in ACTS:
         raise ValueError(f"{parts[0]!r} is no value")
+    if words.peek() == "-" and words.peek(1).startswith('"'):
+        words.take()
+        return {"range": [parts[0], words.take()]}
     while words.given("|"):
         parts.append(words.take())
     if closes:
@@ -218,6 +234,10 @@ def elements(words: Words) -> list[Node]:
     """The elements of a set up to its closing brace; in a map each with its data."""
     found: list[Node] = []
     while not words.given("}"):
+        if words.given("{"):
+            found += elements(words)
+            words.given(",")
+            continue
         key = scalar(words)
         while words.peek() in ("comment", "timeout", "expires", "counter", "packets", "bytes"):
             if words.take() != "counter":

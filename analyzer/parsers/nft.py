@@ -16,7 +16,9 @@ from analyzer.facts.base import Fact
 from analyzer.facts.netfilter import Jump, NftChainFact, Pass, Verdict
 from analyzer.facts.nftables import Base, NftChain, NftRule, NftSet, NftTableFact, Statement, VerdictMap
 from analyzer.parsers import Parser, gap
-from analyzer.parsers._nft_blocks import Block, Line, TableBlock, blocks_of
+from analyzer.parsers._nft_blocks import blocks_of
+from analyzer.parsers._nft_commands import Block, Line, TableBlock
+from analyzer.parsers._nft_definitions import expanded
 from analyzer.parsers._nft_keys import UNREADABLE
 from analyzer.parsers._nft_rules import typed
 from analyzer.parsers._nft_sets import from_json as set_from_json
@@ -133,11 +135,13 @@ def harmless(table: NftTableFact, item: Statement) -> set[str] | None:
 
 def from_text(source: Source, gaps: list[Gap]) -> list[NftTableFact]:
     """The text form."""
-    blocks = blocks_of(source.text)
+    text, missing = expanded(source.text)
+    gaps += [gap(source, line, f"the variable ${name} is not defined before this line") for name, line in missing]
+    blocks = blocks_of(text)
     for line in blocks.strange:
         gaps += stranger(source, line)
     if blocks.open or blocks.inner or blocks.skipped:
-        gaps.append(gap(source, source.text.count("\n") + 1, "the ruleset breaks off here: a closing brace is missing"))
+        gaps.append(gap(source, text.count("\n") + 1, "the ruleset breaks off here: a closing brace is missing"))
         if blocks.in_block():
             last = blocks.open[-1]
             last.lines.append(Line("the text breaks off here", last.line))
@@ -146,9 +150,18 @@ def from_text(source: Source, gaps: list[Gap]) -> list[NftTableFact]:
 
 def stranger(source: Source, line: Line) -> Iterator[Gap]:
     """A line outside of tables, or a block that is not known."""
+    if line.text.startswith("include "):
+        yield gap(
+            source,
+            line.number,
+            f"{line.text}: the files that are included are not read; give what `nft list ruleset` says instead",
+        )
+        return
     try:
         refuse_errors(line.text)
-        yield gap(source, line.number, f"expected 'table ip NAME {{', not {line.text[:60]!r}")
+        yield gap(
+            source, line.number, f"expected 'table ip NAME {{' or a command whose effect the text tells, not {line.text[:60]!r}"
+        )
     except ValueError as problem:
         yield gap(source, line.number, str(problem))
 
@@ -322,6 +335,9 @@ KEEPERS: Mapping[str, Callable[[TableDraft, Mapping[str, object], frozenset[str]
 PARSER = Parser(
     kind="nft",
     read=read,
-    names=(r"nft(_-\S+)*(_list)?(_ruleset)?(\.json)?", r"(nft[-_]ruleset|nftables)(\.json)?"),
-    content=re.compile(r"^table (ip6?|inet|arp|bridge|netdev) \S+ \{|^\{\s*\"nftables\"", re.MULTILINE),
+    names=(r"nft(_-\S+)*(_list)?(_ruleset)?(\.json)?", r"(nft[-_]ruleset|nftables)(\.json|\.conf)?"),
+    content=re.compile(
+        r"^table (ip6?|inet|arp|bridge|netdev) \S+ \{|^\s*(?:nft )?add (?:table|rule|chain|element|set|map) (?:ip6?|inet|arp|bridge|netdev) \S|^\{\s*\"nftables\"",
+        re.MULTILINE,
+    ),
 )

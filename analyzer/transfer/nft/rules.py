@@ -250,7 +250,7 @@ def translation(item: Translation, rest: tuple[Statement, ...], rule: Rule) -> T
 
     def to(found: Element) -> Transfer:
         data = found.data if isinstance(found.data, tuple) else ()
-        address, port = (data[0] if data else None), (data[1] if len(data) > 1 else None)
+        address, port = (data[0] if data else None), (data[1] if len(data) > 1 else item.ports)
         return rewritten(destination, ranges(address), None if isinstance(port, str) else port, item.random, where.at)
 
     return mapped(item.look_up.key, item.look_up.values, rule, to)

@@ -232,7 +232,7 @@ def translation(item: Translation, place: Place, visit: Visit) -> End:
         data = data_of(item.look_up, place, visit)
         if not isinstance(data, tuple):
             return data
-        addresses, ports = numbers(data[0]), numbers(data[1]) if len(data) > 1 else None
+        addresses, ports = numbers(data[0]), numbers(data[1]) if len(data) > 1 else item.ports
     return target(Translate(SIDES[item.kind], addresses, ports, item.random), place, visit)
 
 
