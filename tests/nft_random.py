@@ -223,6 +223,7 @@ class NftRules:
         placed = f"[{server}]" if self.family == 6 else server
         found = [f"dnat {family} to {server}", f"meta l4proto {self.some('tcp', 'udp')} dnat {family} to {placed}:{self.port()}",
                  f"dnat {family} to numgen random mod 2 map {{ 0 : {self.servers[0]}, 1 : {self.servers[1]} }}",
+                 f"meta l4proto tcp dnat {family} to {self.ip} daddr map {{ {self.hosts[0]} : {self.servers[0]}, {self.servers[0]} : {self.servers[1]} }}:{self.port()}",
                  f"meta l4proto {{ tcp, udp }} dnat {family} to {self.ip} daddr . th dport map @m-nat"]  # fmt: skip
         if hook == "prerouting":
             found += ["redirect", "meta l4proto tcp redirect to :80", f"dnat {family} to {self.router[0]}"]
