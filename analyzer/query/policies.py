@@ -5,20 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
+from analyzer.addresses import WIDTH, Address, Prefix
 from analyzer.facts.kubernetes import PodFact
 from analyzer.memory import without_cycles
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
+from analyzer.policy.bits import members, set_of
 from analyzer.policy.detection import Recognised, detected
 from analyzer.policy.factors import Factors, factors, factors_over
 from analyzer.policy.planes import PolicySet, policy_set
 from analyzer.policy.profiles import MULTI_NETWORK_POLICY, UNKNOWN_SYSTEM, Profile
 from analyzer.policy.secondary import networks, world_for
+from analyzer.policy.terms import Kind
 from analyzer.policy.tiers import Direction
 from analyzer.policy.world import World
 from analyzer.query.once import Identity, Whole
 
 __all__ = ["Identity", "Whole"]
+
+# Kube-OVN's subnets may be networks that other machines are in as well (underlay, VLAN).
+SHARING = "kube-ovn"
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class Policies:
     all: PolicySet
     compiled: dict[int, Factors] = field(default_factory=dict, repr=False, compare=False)
     both: dict[int, tuple[Factors, Factors]] = field(default_factory=dict, repr=False, compare=False)
+    outer: dict[int, int] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def profile(self) -> Profile:
@@ -61,6 +68,41 @@ class Policies:
             self.both[family] = factors_over(*over, open_is=False), factors_over(*over, open_is=True)
         return self.both[family]
 
+    def elsewhere(self, family: int) -> int:
+        """The classes of addresses that somebody outside can have: not those of which pods, nodes and the pods' networks have all."""
+        if family not in self.outer:
+            classes = self.factors(family).universe.classes
+            every = members(self.factors(family).universe.kinds[Kind.OUTSIDE])
+            self.outer[family] = set_of(place for place in every if not all(map(self.inside, classes[place].blocks)))
+        return self.outer[family]
+
+    def inside(self, block: Prefix) -> bool:
+        """Whether all addresses of a block are in the pods' networks, or are had by pods and nodes."""
+        return any(prefix_of(block, length) in self.networks for length in self.lengths if length <= block.length) or self.taken(
+            block
+        )
+
+    def taken(self, block: Prefix) -> bool:
+        """Whether pods and nodes have all addresses of a block."""
+        every = range(block.value, block.last + 1)
+        return block.last - block.value < len(self.held) and all(Address(block.family, value) in self.held for value in every)
+
+    @cached_property
+    def networks(self) -> frozenset[Prefix]:
+        """The pods' networks that the input states."""
+        ranges = self.world.cluster.ranges
+        return frozenset(item.prefix for item in ranges if item.purpose == "pod" and item.system != SHARING)
+
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        """The lengths of these."""
+        return tuple(sorted({item.length for item in self.networks}))
+
+    @cached_property
+    def held(self) -> frozenset[Address]:
+        """The addresses of pods and nodes."""
+        return frozenset(address for entity in self.world.entities for address in entity.addresses)
+
     def families(self) -> tuple[int, ...]:
         """The families that pods and nodes have addresses in; IPv4 where none has any."""
         return self.spoken
@@ -70,6 +112,12 @@ class Policies:
         """The same, once."""
         found = {address.family for entity in self.world.entities for address in entity.addresses}
         return tuple(sorted(found)) or (4,)
+
+
+def prefix_of(block: Prefix, length: int) -> Prefix:
+    """The network of a length that a block is in."""
+    rest = WIDTH[block.family] - length
+    return Prefix(block.family, block.value >> rest << rest, length)
 
 
 def policies(cluster: Cluster, profile: Profile = UNKNOWN_SYSTEM) -> Policies:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 
-from analyzer.addresses import Address, Prefix, default_prefix, host_prefix, prefix
+from analyzer.addresses import Address, Prefix, host_prefix, prefix
+from analyzer.policy.bits import members
 from analyzer.policy.entities import Entity
 from analyzer.policy.factors import Factors
 from analyzer.policy.secondary import having
@@ -60,7 +61,7 @@ def understood(policies: Policies, text: str) -> Iterable[Entity]:
     """Reads the name by its form."""
     kind, colon, rest = text.partition(":")
     if text == "outside":
-        return outside(policies, [default_prefix(family) for family in policies.families()])
+        return outside(policies)
     forms: dict[str, Callable[[Policies, str], Iterable[Entity]]] = {
         "pod": pods_named,
         "node": nodes_named,
@@ -178,7 +179,7 @@ def of_network(policies: Policies, network: Prefix, several: bool) -> list[Entit
     """Whatever has an address: a pod, a node, the pods behind a service; of a network, all of these and what of it is outside."""
     owners = [item for item in policies.world.entities if any(network.covers(own) for own in item.addresses)]
     if several:
-        return [*owners, *outside(policies, [network])]
+        return [*owners, *outside_in(policies, network)]
     if owners:
         return owners
     service = service_at(policies.world, Address(network.family, network.value))
@@ -190,16 +191,21 @@ def of_network(policies: Policies, network: Prefix, several: bool) -> list[Entit
     return [*of_service(policies, "/".join(service))] if service else [part(network, str(Address(network.family, network.value)))]
 
 
-def outside(policies: Policies, networks: list[Prefix]) -> Iterator[Entity]:
-    """The addresses outside that are in the networks, class by class."""
-    for network in networks:
-        for entity in policies.factors(network.family).universe.classes:
-            if entity.kind is Kind.OUTSIDE:
-                inside = tuple(kept for block in entity.blocks if (kept := common(block, network)) is not None)
-                if inside == entity.blocks:
-                    yield entity
-                elif inside:
-                    yield Entity(", ".join(map(str, inside)), Kind.OUTSIDE, blocks=inside)
+def outside(policies: Policies) -> Iterator[Entity]:
+    """The addresses outside, class by class; not those that pods and nodes have, or pods alone may have."""
+    for family in policies.families():
+        classes = policies.factors(family).universe.classes
+        yield from (classes[place] for place in members(policies.elsewhere(family)))
+
+
+def outside_in(policies: Policies, network: Prefix) -> Iterator[Entity]:
+    """The addresses of a network that no pod and no node has, class by class."""
+    for entity in policies.factors(network.family).universe.classes:
+        if entity.kind is Kind.OUTSIDE:
+            inside = tuple(kept for block in entity.blocks if (kept := common(block, network)) is not None)
+            if all(map(policies.taken, inside)):
+                continue
+            yield entity if inside == entity.blocks else Entity(", ".join(map(str, inside)), Kind.OUTSIDE, blocks=inside)
 
 
 def common(block: Prefix, network: Prefix) -> Prefix | None:

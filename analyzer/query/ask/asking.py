@@ -150,7 +150,7 @@ def find(asker: Asker, jobs: Iterable[Job], want: Want) -> Witness | None:
 def witness(asker: Asker, job: Job, asked: Search, pair: Pair, want: Want) -> Witness:
     """The most ordinary flow of a pair, with the decision over it; Disagreement where that is not what the search found."""
     family = asked.factors.universe.family
-    source, destination = host(pair.source, family), host(pair.destination, family)
+    source, destination = (host(end, family, asker.policies.held) for end in (pair.source, pair.destination))
     known = list(inside(asked.factors.atoms, pair.flows, job.target.flows))
     flow = ordinary(known, served(asker.policies.world, destination), family)
     decision = asker.decide(source, destination, flow)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
+from analyzer.addresses import Address
 from analyzer.findings import Verdict
 from analyzer.policy.bits import members
 from analyzer.policy.entities import Entity, Flow
@@ -55,7 +56,7 @@ def decisions(asker: Asker, jobs: list[Job]) -> Iterator[Witness]:
     for job in jobs:
         for family in asker.families:
             asked = search(asker, job, family)
-            for source, destination in pairs(asked):
+            for source, destination in pairs(asked, asker.policies.held):
                 for flow, mask in flows(asker, asked, job, destination):
                     through = decided(asker, job, source, destination, family) if applies(asker, job) else None
                     decision = through[1] if through is not None else asker.decide(source, destination, flow)
@@ -63,7 +64,7 @@ def decisions(asker: Asker, jobs: list[Job]) -> Iterator[Witness]:
                     yield Witness(source, destination, flow, decision, same, (), job.target.service_port)
 
 
-def pairs(asked: Search) -> Iterator[tuple[Entity, Entity]]:
+def pairs(asked: Search, held: frozenset[Address]) -> Iterator[tuple[Entity, Entity]]:
     """Two entities for each two classes."""
     family = asked.factors.universe.family
     single = len(asked.sources.entities) == len(asked.targets.entities) == 1
@@ -71,7 +72,7 @@ def pairs(asked: Search) -> Iterator[tuple[Entity, Entity]]:
         for right in asked.targets.members.values():
             ends = next(((one, other) for one in left for other in right if single or meets(one, other)), None)
             if ends is not None:
-                yield host(ends[0], family), host(ends[1], family)
+                yield host(ends[0], family, held), host(ends[1], family, held)
 
 
 def flows(asker: Asker, asked: Search, job: Job, destination: Entity) -> Iterator[tuple[Flow, int]]:

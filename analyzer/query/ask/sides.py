@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from analyzer.addresses import WIDTH, Address, Prefix, address, host_prefix
@@ -149,13 +149,18 @@ ORDINARY = tuple(map(address, ("203.0.113.1", "198.51.100.1", "192.0.2.1", "2001
 """Hosts outside that stand for any: of the documentation networks (RFC 5737, RFC 3849)."""
 
 
-def host(entity: Entity, family: int) -> Entity:
-    """One host of addresses outside; whatever is no such range is itself."""
+def host(entity: Entity, family: int, held: Container[Address] = ()) -> Entity:
+    """One host of addresses outside, with an address that nobody has; whatever is no such range is itself."""
     if entity.kind is not Kind.OUTSIDE:
         return entity
     blocks = [block for block in entity.blocks if block.family == family]
     found = next((item for item in ORDINARY if any(block.covers(item) for block in blocks)), None)
     if found is None:
-        first = blocks[0]
-        found = Address(family, first.value + (1 if first.length < WIDTH[family] - 1 else 0))
+        every = (Address(family, value) for block in blocks for value in hosts_of(block))
+        found = next((item for item in every if item not in held), Address(family, blocks[0].value))
     return Entity(str(found), Kind.OUTSIDE, blocks=(host_prefix(found),))
+
+
+def hosts_of(block: Prefix) -> range:
+    """The addresses of a block that hosts have: all of a small one, else not that of the network itself."""
+    return range(block.value + (1 if block.length < WIDTH[block.family] - 1 else 0), block.last + 1)

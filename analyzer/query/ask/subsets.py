@@ -218,7 +218,7 @@ def shown(asker: Asker, sets: tuple[PolicySet, PolicySet], factors: Factors, fou
     family, known = factors.universe.family, factors.universe.members
     both = ends(known[found.source], known[found.destination])
     assert both is not None
-    source, destination = (host(end, family) for end in both)
+    source, destination = (host(end, family, asker.policies.held) for end in both)
     parts = list(inside(factors.atoms, found.flows, EVERYTHING))
     flow = ordinary(parts, served(asker.policies.world, destination), family)
     decisions = [decide(policies, source, destination, flow) for policies in sets]
@@ -295,7 +295,7 @@ def of_rules(asker: Asker, factors: Factors, found: Found) -> Witness:
     family, known = factors.universe.family, factors.universe.members
     both = ends(known[found.source], known[found.destination])
     assert both is not None
-    source, destination = (host(end, family) for end in both)
+    source, destination = (host(end, family, asker.policies.held) for end in both)
     parts = list(inside(factors.atoms, found.flows, EVERYTHING))
     flow = ordinary(parts, served(asker.policies.world, destination), family)
     return Witness(source, destination, flow, asker.decide(source, destination, flow), alike(parts), about="allowed by both sets")

@@ -39,7 +39,7 @@ def find_through(asker: Asker, job: Job, want: Want) -> Witness | None:
             flow, decision = found
             if decision.admitted in ANSWERS[want] and counts(asker, job, want, source, destination):
                 return Witness(
-                    host(source, family),
+                    host(source, family, asker.policies.held),
                     destination,
                     flow,
                     decision,
@@ -55,7 +55,11 @@ def find_through(asker: Asker, job: Job, want: Want) -> Witness | None:
 def decided(asker: Asker, job: Job, source: Entity, destination: Entity, family: int) -> tuple[Flow, Decision] | None:
     """The flow that arrives, and what is decided over it; None where the service has no address of the family."""
     flow, asked = flow_of(asker, job, family)
-    return None if asked is None else (flow, decide(asker.policies.all, host(source, family), destination, flow, asked))
+    return (
+        None
+        if asked is None
+        else (flow, decide(asker.policies.all, host(source, family, asker.policies.held), destination, flow, asked))
+    )
 
 
 def counts(asker: Asker, job: Job, want: Want, source: Entity, destination: Entity) -> bool:

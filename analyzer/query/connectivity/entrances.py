@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from analyzer.addresses import Prefix
 from analyzer.facts.kubernetes import ServiceFact
+from analyzer.policy.bits import members
 from analyzer.policy.decision import decide, walks_of
 from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.planes import PolicySet
@@ -128,7 +129,7 @@ class Ways:
         """The addresses outside, of those that are allowed (none named: all)."""
         classes = self.policies.factors(flow.family).universe.classes
         ranges = [block for block in allowed if block.family == flow.family]
-        found = [entity for entity in classes if entity.kind is Kind.OUTSIDE]
+        found = [classes[place] for place in members(self.policies.elsewhere(flow.family))]
         if allowed:
             found = [entity for entity in found if any(own.overlaps(block) for own in entity.blocks for block in ranges)]
         return found

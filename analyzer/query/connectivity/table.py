@@ -89,6 +89,7 @@ class Family:
         self.factors = table.policies.factors(family)
         universe = self.factors.universe
         self.outside = universe.kinds[Kind.OUTSIDE]
+        self.elsewhere = table.policies.elsewhere(family)
         self.by_class = [0] * len(universe.classes)
         self.speaking = 0
         for number, party in enumerate(table.parties):
@@ -248,7 +249,7 @@ def outside_columns(table: Table) -> Rows:
 
 
 def gathered(table: Table, found: Iterable[tuple[Family, list[tuple[int, list[tuple[Label, Part]]]], int]]) -> Rows:
-    """For each of the endpoints asked about the classes outside, by label."""
+    """For each of the endpoints asked about the classes outside, by label; not those that nobody outside is in."""
     result: Rows = [{}] * len(table.parties)
     for side, every, asked in found:
         for classes, row in every:
@@ -256,6 +257,7 @@ def gathered(table: Table, found: Iterable[tuple[Family, list[tuple[int, list[tu
             for label, part in row:
                 if outside := part.others & side.outside:
                     here[label] = here.get(label, 0) | outside
+            here = {label: outside for label, outside in here.items() if outside & side.elsewhere}
             for number in members(side.parties(classes) & asked) if here else ():
                 result[number] = {**result[number], **here} if result[number] else here
     return result
