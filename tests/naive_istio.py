@@ -15,6 +15,7 @@ from typing import NamedTuple
 from tests.naive_policy import NO, OPEN, YES, Answers, Object, both, either, opposite
 
 ROOT = "istio-system"
+INJECT, MODE = "sidecar.istio.io/inject", "istio.io/dataplane-mode"
 OF_REQUESTS = ("requestPrincipals", "remoteIpBlocks", "hosts", "methods", "paths")
 
 
@@ -45,16 +46,21 @@ class Cluster(NamedTuple):
 
     namespaces: dict[str, dict[str, str]]
     policies: list[Object]
+    pods: list[Object]
 
     def in_mesh(self, end: End) -> bool:
         """Whether a pod has a proxy."""
         if end.pod is None:
             return False
-        own, labels = end.labels.get("sidecar.istio.io/inject"), self.namespaces.get(end.namespace, {})
-        if own == "false" or labels.get("istio-injection") == "disabled":
-            return False
-        anyone = any(item.get("istio-injection") == "enabled" for item in self.namespaces.values())
-        return not anyone or own == "true" or labels.get("istio-injection") == "enabled"
+        own, labels = end.labels, self.namespaces.get(end.namespace, {})
+        said = [*self.namespaces.values(), *(pod["metadata"].get("labels", {}) for pod in self.pods)]
+        if not any(
+            item.get("istio-injection") == "enabled" or item.get(INJECT) == "true" or item.get(MODE) == "ambient" for item in said
+        ):
+            return own.get(INJECT) != "false" and labels.get("istio-injection") != "disabled" and own.get(MODE) != "none"
+        wanted = own.get(INJECT) == "true" or labels.get("istio-injection") == "enabled"
+        sidecar = wanted and own.get(INJECT) != "false" and labels.get("istio-injection") != "disabled"
+        return sidecar or (own.get(MODE) != "none" and "ambient" in (own.get(MODE), labels.get(MODE)))
 
 
 def verdict(cluster: Cluster, source: End, destination: End, protocol: int, port: int) -> Answers:

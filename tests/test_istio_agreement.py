@@ -16,7 +16,7 @@ from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.factors import factors
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
 from analyzer.solve.packet import Fate
-from tests.naive_istio import ROOT, Cluster, End, verdict
+from tests.naive_istio import INJECT, MODE, ROOT, Cluster, End, verdict
 from tests.naive_policy import NO, YES
 from tests.policies import compiled, outside, policies_of
 
@@ -45,8 +45,11 @@ CONDITIONS = {
 
 
 def spaces(random: Random) -> dict[str, dict[str, str]]:
-    injections: tuple[dict[str, str], ...] = ({}, {"istio-injection": "enabled"}, {"istio-injection": "disabled"})
-    return {name: random.choice(injections) for name in SPACES}
+    enabled, ambient = {"istio-injection": "enabled"}, {MODE: "ambient"}
+    injections: tuple[dict[str, str], ...] = random.choice(
+        (({},), ({}, enabled, enabled, ambient, {"istio-injection": "disabled"}))
+    )
+    return {name: dict(random.choice(injections)) for name in SPACES}
 
 
 def pods(random: Random) -> list[dict[str, Any]]:
@@ -54,7 +57,9 @@ def pods(random: Random) -> list[dict[str, Any]]:
     for number in range(5):
         labels = {"app": random.choice("12"), "tier": random.choice("12")}
         if random.random() < 0.3:
-            labels["sidecar.istio.io/inject"] = random.choice(("true", "false"))
+            labels[INJECT] = random.choice(("true", "false"))
+        if random.random() < 0.1:
+            labels[MODE] = random.choice(("ambient", "none"))
         found.append(
             {
                 "apiVersion": "v1",
@@ -132,14 +137,14 @@ def thing(kind: str, name: str, namespace: str, spec: dict[str, Any]) -> dict[st
 @pytest.mark.parametrize("block", range(10))
 def test_policies_of_a_mesh_decide_as_the_plain_reading_says(block: int) -> None:
     counts = Counter[str]()
-    for seed in range(block * 20, block * 20 + 20):
+    for seed in range(block * 30, block * 30 + 30):
         random = Random(seed)
         labels, given = spaces(random), pods(random)
         policies = [authorization(random, number) for number in range(random.randint(0, 3))]
         policies += [authentication(random, number) for number in range(random.randint(0, 4))]
         named = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n, "labels": of}} for n, of in labels.items()]
         read = policies_of([*named, *given, *policies], UNKNOWN_SYSTEM)
-        known, cluster = factors(read, 4), Cluster(labels, policies)
+        known, cluster = factors(read, 4), Cluster(labels, policies, given)
         ends: list[tuple[End, Entity]] = [(End(text), outside(text)) for text in OUTSIDE]
         for pod in given:
             name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"

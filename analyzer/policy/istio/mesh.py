@@ -1,15 +1,15 @@
 """The mesh: who is in it, under which names, and how its texts match.
 
-Where no namespace of the input says which pods are in the mesh, pods are taken to be in it, with mutual TLS, unless they say that they are not (label
-``sidecar.istio.io/inject: "false"``); else those are that the labels of namespaces and pods choose. Nodes, pods in their node's network and addresses outside have no identity. Follows
+Where no label of a namespace or a pod of the input says which pods are in the mesh, pods are taken to be in it, with mutual TLS, unless they say that they are not (labels
+``sidecar.istio.io/inject: "false"`` and ``istio.io/dataplane-mode: none``); else those are that labels choose. Nodes, pods in their node's network and addresses outside have no identity. Follows
 istio.io/docs/reference/config/security/authorization-policy, pilot/pkg/security/authz/matcher, and istio.io/docs/setup/additional-setup/sidecar-injection (a namespace that turns injection off comes
-first, then the pod's own label) with istio.io/docs/ambient/usage/add-workloads.
+first, then the pod's own label) with istio.io/docs/ambient/usage/add-workloads and cni/pkg/util/podutil.go, PodRedirectionEnabled (what is said of sidecars is nothing to the node's proxy).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from analyzer.policy.terms import EVERYONE, NOBODY, All, HasLabel, Is, Kind, LabelIn, Named, Not, Of, Opaque, Peer, either
@@ -20,22 +20,17 @@ CONFIG = ("istio-system", "istio")
 INJECT = "sidecar.istio.io/inject"
 INJECTION, REVISION, DATAPLANE, MODE = "istio-injection", "istio.io/rev", "istio.io/dataplane-mode", "security.istio.io/tlsMode"
 PODS: Peer = Is(frozenset({Kind.POD}))
+# A proxy beside the pod.
 OPTED_OUT: Peer = LabelIn(Of.POD, INJECT, frozenset({"false"}))
-OPTED_IN: Peer = either(
-    (
-        LabelIn(Of.POD, INJECT, frozenset({"true"})),
-        LabelIn(Of.POD, MODE, frozenset({"istio"})),
-        LabelIn(Of.POD, DATAPLANE, frozenset({"ambient"})),
-    )
-)
-CHOSEN: Peer = either(
-    (
-        LabelIn(Of.NAMESPACE, INJECTION, frozenset({"enabled"})),
-        HasLabel(Of.NAMESPACE, REVISION),
-        LabelIn(Of.NAMESPACE, DATAPLANE, frozenset({"ambient"})),
-    )
-)
+OPTED_IN: Peer = either((LabelIn(Of.POD, INJECT, frozenset({"true"})), HasLabel(Of.POD, REVISION)))
+INJECTED: Peer = LabelIn(Of.POD, MODE, frozenset({"istio"}))
+CHOSEN: Peer = either((LabelIn(Of.NAMESPACE, INJECTION, frozenset({"enabled"})), HasLabel(Of.NAMESPACE, REVISION)))
 CLOSED: Peer = LabelIn(Of.NAMESPACE, INJECTION, frozenset({"disabled"}))
+BESIDE: Peer = either((INJECTED, All((either((CHOSEN, OPTED_IN)), Not(OPTED_OUT), Not(CLOSED)))))
+# The proxy of the pod's node.
+UNDIVERTED: Peer = LabelIn(Of.POD, DATAPLANE, frozenset({"none"}))
+DIVERTED: Peer = either(LabelIn(of, DATAPLANE, frozenset({"ambient"})) for of in (Of.NAMESPACE, Of.POD))
+AMBIENT: Peer = All((DIVERTED, Not(UNDIVERTED)))
 PRINCIPAL = re.compile(r"([^/*]+)/ns/([^/*]+)/sa/([^/*]+)")
 WHOLE_NAMESPACE = re.compile(r"([^/*]+)/ns/([^/*]+)/(?:sa/)?\*")
 OF_ANY_DOMAIN = re.compile(r"\*/ns/([^/*]+)/sa/([^/*]+)")
@@ -92,10 +87,20 @@ def mesh_of(world: World) -> Mesh:
 
 def inside(world: World) -> Peer:
     """The pods that are in the mesh."""
-    labels = world.namespaces.values()
-    chosen = any(item.get(INJECTION) == "enabled" or REVISION in item or item.get(DATAPLANE) == "ambient" for item in labels)
-    taken: tuple[Peer, ...] = (either((CHOSEN, OPTED_IN)),) if chosen else ()
-    return All((PODS, Not(OPTED_OUT), Not(CLOSED), *taken))
+    if any(map(choosing, world.namespaces.values())) or any(opting(pod.labels) for pod in world.pods()):
+        return All((PODS, either((BESIDE, AMBIENT))))
+    return All((PODS, Not(OPTED_OUT), Not(CLOSED), Not(UNDIVERTED)))
+
+
+def choosing(labels: Mapping[str, str]) -> bool:
+    """Whether the labels of a namespace put its pods into the mesh."""
+    return labels.get(INJECTION) == "enabled" or REVISION in labels or labels.get(DATAPLANE) == "ambient"
+
+
+def opting(labels: Mapping[str, str]) -> bool:
+    """Whether a pod's own labels put it into the mesh, or say that it is."""
+    wanted = labels.get(INJECT) == "true" or REVISION in labels
+    return wanted or labels.get(MODE) == "istio" or labels.get(DATAPLANE) == "ambient"
 
 
 def set_to(text: str, key: str) -> str:
