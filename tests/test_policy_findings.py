@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from analyzer.model.network import Network
 from analyzer.pipeline import read_input
 from analyzer.policy.redundancy import redundancies
 from analyzer.query.policies import policies
-from analyzer.query.policy_findings import redundant, unselective
+from analyzer.query.policy_findings import idle, redundant, unselective
+from analyzer.query.policy_tiers import never_asked
 from benchmarks.policies import Shape, cluster
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "policies"
@@ -35,3 +37,89 @@ def test_rules_that_only_admit_are_redundant_where_folding_without_them_changes_
     monkeypatch.setattr("analyzer.policy.redundancy.only_admits", lambda *_: False)
     assert known == redundancies(made.all, made.every_family())
     assert any(not item.nothing for item in known)
+
+
+CALICO = """\
+apiVersion: v1
+kind: Node
+metadata: {name: n}
+status: {addresses: [{type: InternalIP, address: 192.168.0.1}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+status: {podIPs: [{ip: 10.0.0.1}]}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {team: one}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: other, labels: {team: two}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: db, namespace: other, labels: {app: db}}
+status: {podIPs: [{ip: 10.0.0.2}]}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkSet
+metadata: {name: offices, labels: {role: office}}
+spec: {nets: [203.0.113.0/24]}
+---
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: n-all, labels: {of: nodes}}
+spec: {node: n, interfaceName: "*", expectedIPs: [192.168.0.1]}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: nodes}
+spec: {selector: "of == 'nodes'", types: [Ingress], ingress: [{action: Allow, source: {selector: "role == 'office'"}}]}
+---
+"""
+
+
+def network_of(folder: Path, text: str = "") -> Network:
+    """The network of the objects of ``CALICO`` and others."""
+    (folder / "objects.yaml").write_text(CALICO + text)
+    return read_input((str(folder),)).network
+
+
+def test_a_peer_of_pods_and_network_sets_matches_whoever_one_of_them_does(tmp_path: Path) -> None:
+    assert list(idle(network_of(tmp_path))) == []
+
+
+def test_a_peer_that_is_several_here_matches_somebody_if_one_of_them_does(tmp_path: Path) -> None:
+    """Namespaces whose label differs from the subject's: one rule for each value that there is, and for those that there are not."""
+    text = """\
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: AdminNetworkPolicy
+metadata: {name: apart}
+spec:
+  priority: 1
+  subject: {namespaces: {}}
+  ingress: [{action: Deny, from: [{namespaces: {notSameLabels: [team]}}]}]
+"""
+    assert list(idle(network_of(tmp_path, text))) == []
+    assert [
+        str(item.policy) for item in idle(network_of(tmp_path, text.replace("notSameLabels: [team]", "sameLabels: [none]")))
+    ] == ["AdminNetworkPolicy apart"]
+
+
+def test_a_host_endpoint_says_a_mode_and_is_not_told_to_be_never_asked(tmp_path: Path) -> None:
+    assert list(never_asked(network_of(tmp_path))) == []
+
+
+def test_a_rule_that_may_decide_is_not_redundant(tmp_path: Path) -> None:
+    """Where the tier stands, and what its end does, is not known."""
+    text = """\
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: nowhere.web}
+spec: {tier: nowhere, selector: "app == 'web'", types: [Ingress], ingress: [{action: Deny, source: {selector: "app == 'db'"}}]}
+"""
+    tier = "---\napiVersion: projectcalico.org/v3\nkind: Tier\nmetadata: {name: nowhere}\nspec: {order: 1}\n"
+    assert list(redundant(network_of(tmp_path, text))) == []
+    assert [str(item.policy) for item in redundant(network_of(tmp_path, text + tier))] == ["GlobalNetworkPolicy nowhere.web"]

@@ -63,12 +63,16 @@ class Group:
 
     def same_without(self, rule: Rule) -> bool:
         """Whether the same is admitted without a rule, which the compiler has left out."""
-        if self.cells is not None:
-            return self.compiler.cells(self.key) == self.cells
         own = self.matches[id(rule)]
+        if self.cells is not None:
+            return self.compiler.cells(self.key) == self.cells and (bool(own.sure) or not self.open_in(own.may))
         others = [item for number, item in self.matches.items() if number not in self.compiler.left_out]
         sure = inside(own.sure, (part for item in others for part in item.sure))
         return sure and (own.may is own.sure or inside(own.may, (part for item in others for part in item.may)))
+
+    def open_in(self, rectangles: Sequence[Rectangle]) -> bool:
+        """Whether it is not known of some of the flows if they are admitted: what only may match may be what decides over them."""
+        return any(c.flows & flows and c.may & ~c.sure & peers for c in self.cells or () for flows, peers in rectangles)
 
 
 Groups = dict[tuple[int, int], list[Group]]

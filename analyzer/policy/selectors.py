@@ -53,7 +53,7 @@ def expressions(view: View, of: Of) -> Iterator[Peer]:
         check_key(item, key, "key")
         for index, value in enumerate(values):
             check_value(item, value, "values", index)
-        if operator in ("In", "NotIn") and not values:
+        if operator in ("In", "NotIn") and not item.value.get("values"):
             item.wrong(f"operator {operator} needs values", "operator")
         if operator in ("Exists", "DoesNotExist") and values:
             item.wrong(f"operator {operator} takes no values", "values")

@@ -144,12 +144,24 @@ def selects_somebody(found: Policies, policy: Policy) -> bool:
 def idle(network: Network) -> Iterator[Idle]:
     """Rules with peers that match nobody, inside or outside. Of manifests: where pods of the namespaces that are meant are in the input."""
     found = of_network(network)
+    every: dict[Line, list[tuple[Policy, Rule]]] = {}
     for policy in written(network):
         for direction in Direction:
             rules = policy.direction(direction)
             for rule in rules.rules if rules is not None else ():
-                peers = rule.peer.terms if isinstance(rule.peer, AnyOf) else (rule.peer,)
-                yield from (Idle(policy, rule, peer) for peer in peers if matches_nobody(network, found, peer))
+                every.setdefault(line_of(policy, direction, rule), []).append((policy, rule))
+    for cases in every.values():
+        yield from idle_in(network, found, cases)
+
+
+def idle_in(network: Network, found: Policies, cases: list[tuple[Policy, Rule]]) -> Iterator[Idle]:
+    """The peers of a rule that match nobody. Where it is several here (by the namespaces of its subjects, or for nodes): one, if all of them do."""
+    if len(cases) == 1:
+        policy, rule = cases[0]
+        peers = rule.peer.terms if isinstance(rule.peer, AnyOf) else (rule.peer,)
+        yield from (Idle(policy, rule, peer) for peer in peers if matches_nobody(network, found, peer))
+    elif all(matches_nobody(network, found, rule.peer) for _, rule in cases):
+        yield Idle(*cases[0], cases[0][1].peer)
 
 
 def matches_nobody(network: Network, found: Policies, peer: Peer) -> bool:

@@ -11,7 +11,7 @@ from analyzer.policy.folding import Fold, State
 from analyzer.policy.redundancy import Side, applies, redundancies, side_of
 from analyzer.policy.tiers import Action, Direction, Policy, Rule
 from analyzer.query.policies import Policies, of_network
-from analyzer.query.policy_findings import written
+from analyzer.query.policy_findings import MODES, written
 
 SHOWN = 3
 States = list[tuple[int, State]]
@@ -55,7 +55,7 @@ def contradictions(network: Network) -> Iterator[Contradicted]:
 
 def never_asked(network: Network) -> Iterator[NeverAsked]:
     """The policies that are never asked in a direction, but for those of which each rule is told to change nothing."""
-    found, own = of_network(network), set(written(network))
+    found, own = of_network(network), {policy for policy in written(network) if policy.kind not in MODES}
     told: set[tuple[Policy, Direction]] | None = None
     for direction, tiers in directions(found):
         for item in tiers.later():

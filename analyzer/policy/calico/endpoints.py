@@ -95,11 +95,11 @@ class Endpoints:
         return found
 
     def resolved(self, selector: Peer) -> Peer:
-        """The pods by their labels, all else by the addresses that it has now."""
+        """The pods by their labels, all else by the addresses that it has now: one peer, of which neither is one by itself."""
         chosen = self.members(selector)
         blocks = [block for place, item in enumerate(self.others) if chosen >> place & 1 for block in item.blocks]
         pods = self.pods(selector)
-        return AnyOf((pods, InBlocks(tuple(sorted(set(blocks)))))) if blocks else pods
+        return All((AnyOf((pods, InBlocks(tuple(sorted(set(blocks)))))),)) if blocks else pods
 
     @property
     def others(self) -> tuple[Labelled | HostEndpoint, ...]:

@@ -66,7 +66,7 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     reader, named = Reader(fact.namespace, world.profile, advice), types(spec)
     subject = both(reader.home, pods)
     unknown_fields(spec, FIELDS)
-    found = {name: reader.rules(spec, Direction(name.lower())) if name in named else None for name in TYPES}
+    found = {name: reader.section(spec, name, named=name in named) for name in TYPES}
     yield from advice
     yield from complaints_of(view)
     if view.gaps:
@@ -128,6 +128,17 @@ class Reader:
     def __init__(self, namespace: str, profile: Profile, advice: list[Complaint]) -> None:
         self.home: Peer = Named(Of.NAMESPACE, frozenset({namespace}))
         self.profile, self.advice = profile, advice
+
+    def section(self, spec: View, name: str, *, named: bool) -> Rules | None:
+        """The rules of a type of policy; of one that policyTypes does not name they are checked, and do nothing."""
+        key = name.lower()
+        found = self.rules(spec, Direction(key))
+        if named:
+            return found
+        if found.rules:
+            text = f"the rules of {key} do nothing: policyTypes does not name {name}"
+            self.advice.append(Complaint(spec.at(key), text))
+        return None
 
     def rules(self, spec: View, direction: Direction) -> Rules:
         """The rules of a direction. None at all: nothing is admitted."""
