@@ -94,7 +94,7 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceFact(ObjectFact):
-    """A Service. ``cluster_addresses`` is empty for a headless service and for ExternalName."""
+    """A Service. ``cluster_addresses`` is empty for a headless service and for ExternalName, which has an ``external_name`` instead."""
 
     type: str = "ClusterIP"
     cluster_addresses: tuple[Address, ...] = ()
@@ -109,6 +109,7 @@ class ServiceFact(ObjectFact):
     source_ranges: tuple[Prefix, ...] = ()
     publish_not_ready: bool = False
     health_check_port: int = 0
+    external_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,7 @@ def service(view: View, shared: dict[str, Any]) -> Iterator[Fact]:
         source_ranges=tuple(item for item in ranges if item is not None),
         publish_not_ready=spec.truth("publishNotReadyAddresses") or False,
         health_check_port=spec.number("healthCheckNodePort"),
+        external_name=spec.text("externalName") if kind == "ExternalName" else "",
     )
 
 

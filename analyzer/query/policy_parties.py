@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 
 from analyzer.addresses import Address, Prefix, host_prefix, prefix
+from analyzer.facts.kubernetes import ServiceFact
 from analyzer.policy.bits import members
 from analyzer.policy.entities import Entity
 from analyzer.policy.factors import Factors
 from analyzer.policy.secondary import having
 from analyzer.policy.terms import Kind
+from analyzer.policy.world import World
 from analyzer.query.policies import Policies
-from analyzer.query.policy_services import backends, service_at
+from analyzer.query.policy_services import backends, service_at, service_meant
 
 EXPECTED = (
     "NS/POD, NS/NAME[KIND], deploy:NS/NAME (and the other workload kinds), ns:NAME, labels:k=v,k2=v2, node:NAME, svc:NS/NAME, "
@@ -153,8 +155,18 @@ def of_service(policies: Policies, text: str) -> tuple[Entity, ...]:
         raise ValueError(missing("service", f"{namespace}/{name}", known))
     found = tuple(dict.fromkeys(item.entity for item in backends(policies.world, namespace, name)))
     if not found:
-        raise ValueError(f"service {namespace}/{name} has no pods in the input")
+        service = policies.world.cluster.services[namespace, name]
+        raise ValueError(f"service {namespace}/{name} {leads_nowhere(policies.world, service)}")
     return found
+
+
+def leads_nowhere(world: World, service: ServiceFact) -> str:
+    """Why a service leads to nobody of the input."""
+    if service.type == "ExternalName":
+        other = service_meant(world, service)
+        instead = f"svc:{'/'.join(other)}" if other else "its addresses"
+        return f"is a name for {service.external_name}: ask about {instead}"
+    return "has no selector, and no endpoints in the input" if not service.selector else "has no pods in the input"
 
 
 def workload_kind(policies: Policies, kind: str) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from analyzer.addresses import Address, address
+from analyzer.addresses import Address, address, host_prefix
 from analyzer.facts.kubernetes import EndpointsFact, ServiceFact, ServicePort
 from analyzer.policy.entities import Entity
+from analyzer.policy.terms import Kind
 from analyzer.policy.world import World
 
 
 class Backend(NamedTuple):
-    """A pod behind a service's port: the flow that asks for ``port`` of the service arrives at ``target`` of the pod."""
+    """A pod behind a service's port, or another end that its endpoints name: the flow that asks for ``port`` of the service arrives at ``target`` of it."""
 
     entity: Entity
     name: str
@@ -78,12 +79,28 @@ def target(port: ServicePort, entity: Entity) -> int | None:
     return next(named, None)
 
 
-def captured(world: World, service: ServiceFact, slices: Iterable[EndpointsFact]) -> Iterator[Backend]:
-    """The entities that have the addresses of endpoints."""
+def captured(world: World, service: ServiceFact, slices: Collection[EndpointsFact]) -> Iterator[Backend]:
+    """The entities that have the addresses of endpoints; where nobody has one, it is outside."""
     owners = {own: entity for entity in reversed(world.entities) if not entity.host_network for own in entity.addresses}
+    given = {endpoint.address for item in slices for endpoint in item.endpoints} - owners.keys()
+    owners |= {own: Entity(str(own), Kind.OUTSIDE, blocks=(host_prefix(own),)) for own in given}
     for item in slices:
         for port in service.ports:
             numbers = [number for name, protocol, number in item.ports if (name, protocol) == (port.name, port.protocol)]
             for endpoint in item.endpoints:
-                if (entity := owners.get(endpoint.address)) is not None:
-                    yield from (Backend(entity, port.name, port.protocol, port.port, number or port.port) for number in numbers)
+                entity = owners[endpoint.address]
+                yield from (Backend(entity, port.name, port.protocol, port.port, number or port.port) for number in numbers)
+
+
+def open_ended(world: World, service: ServiceFact) -> bool:
+    """Whether it is not known where a service leads: it has no selector, and its endpoints are not in the input, which is not of a whole cluster."""
+    cluster = world.cluster
+    whole = {"Node", "Pod"} <= cluster.known and ("EndpointSlice" in cluster.known or "Endpoints" in cluster.known)
+    return not service.selector and not whole and (service.namespace, service.name) not in cluster.endpoints
+
+
+def service_meant(world: World, service: ServiceFact) -> tuple[str, str] | None:
+    """The service (namespace, name) that one of type ExternalName is another name for, by its name in the cluster's DNS; None where it is none of the input."""
+    name, *rest = service.external_name.rstrip(".").lower().split(".")
+    found = (rest[0], name) if len(rest) > 1 and rest[1] == "svc" else None
+    return found if found in world.cluster.services else None

@@ -21,7 +21,7 @@ from analyzer.policy.tiers import Action, Direction
 from analyzer.query.endpoints import OUTSIDE
 from analyzer.query.policies import Identity, Policies, known, on_network
 from analyzer.query.policy_parties import entities_named
-from analyzer.query.policy_services import Backend, backends, service_named
+from analyzer.query.policy_services import Backend, backends, open_ended, service_meant, service_named
 from analyzer.query.witness import deciding, explained
 from analyzer.solve.packet import ICMP, ICMPV6, PROTOCOL_NAMES, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.walk.oracle import fate_of
@@ -120,9 +120,14 @@ def families_of(entity: Entity) -> list[int]:
     return [item.family for item in entity.addresses] + [item.family for item in entity.blocks]
 
 
-def to_service(policies: Policies, sender: Entity, key: tuple[str, str], wanted: Wanted) -> Iterator[Outcome]:
-    """An outcome for each pod behind a service's port."""
+def to_service(
+    policies: Policies, sender: Entity, key: tuple[str, str], wanted: Wanted, before: tuple[tuple[str, str], ...] = ()
+) -> Iterator[Outcome]:
+    """An outcome for each pod behind a service's port. ``before`` are services that are other names for it."""
     service = policies.world.cluster.services[key]
+    if service.type == "ExternalName" and sender.kind is not Kind.OUTSIDE:
+        yield from to_name(policies, sender, service, wanted, (*before, key))
+        return
     name, protocol, port = f"service {'/'.join(key)}", wanted.protocol, wanted.port
     if not port and protocol == ICMP and service.ports:
         protocol, port = service.ports[0].protocol, service.ports[0].port
@@ -131,10 +136,35 @@ def to_service(policies: Policies, sender: Entity, key: tuple[str, str], wanted:
         yield nowhere(f"{name} has no address that is reached from outside: its type is {service.type}", service.at)
     elif not any((item.protocol, item.port) == (protocol, port) for item in service.ports):
         yield nowhere(f"{name} has no port {port}/{PROTOCOL_NAMES.get(protocol, protocol)}", service.at)
+    elif not found and open_ended(policies.world, service):
+        reason = f"{name} has no selector, and its endpoints are not in the input (an EndpointSlice or Endpoints of its name)"
+        yield Outcome(Fate.UNKNOWN, reason=reason, at=service.at)
     elif not found:
-        yield nowhere(f"{name} has no pod behind port {port}", service.at)
+        yield nowhere(f"{name} has {'no pod' if service.selector else 'no endpoint'} behind port {port}", service.at)
     for item in found if sender.kind is not Kind.OUTSIDE or service.type in FROM_OUTSIDE or service.external_addresses else ():
         yield through(policies, sender, service, item, wanted)
+
+
+def to_name(
+    policies: Policies, sender: Entity, service: ServiceFact, wanted: Wanted, before: tuple[tuple[str, str], ...]
+) -> Iterator[Outcome]:
+    """An outcome for each end that a service of type ExternalName is another name for: the pods of a service, or the addresses that are given for the name."""
+    name, other = service.external_name, service_meant(policies.world, service)
+    given = policies.world.names.get(name.rstrip(".").lower(), ())
+    if other in before:
+        found = [nowhere(f"service {service.namespace}/{service.name} is a name for itself", service.at)]
+    elif other is not None:
+        found = [*to_service(policies, sender, other, wanted, before)]
+    else:
+        ends = [end for own in given for end in named(policies, str(own))]
+        found = [one_way(policies, sender, end, flow_for(sender, end, wanted)) for end in ends]
+    if not found:
+        reason = (
+            f"the addresses of {name} are not known, for which service {service.namespace}/{service.name} is a name (--dns FILE)"
+        )
+        found = [Outcome(Fate.UNKNOWN, reason=reason, at=service.at)]
+    hop = Hop(sender.name, "service", f"svc:{service.namespace}/{service.name} is a name for {name}", service.at)
+    yield from (outcome._replace(hops=(hop, *outcome.hops)) for outcome in found)
 
 
 def through(policies: Policies, sender: Entity, service: ServiceFact, backend: Backend, wanted: Wanted) -> Outcome:
