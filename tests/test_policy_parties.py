@@ -53,6 +53,33 @@ kind: Node
 metadata: {name: n1}
 status: {addresses: [{type: InternalIP, address: 192.0.2.1}]}
 ---
+apiVersion: v1
+kind: Pod
+metadata: {name: done, namespace: shop}
+spec: {containers: [{name: done, image: done}]}
+status: {phase: Succeeded}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: over, namespace: shop}
+spec: {template: {spec: {containers: [{name: over, image: over}]}}}
+status: {conditions: [{type: Complete, status: "True"}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: far, namespace: shop}
+spec: {type: ExternalName, externalName: far.example.org}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: alias, namespace: shop}
+spec: {type: ExternalName, externalName: web.shop.svc.cluster.local}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: bare, namespace: shop}
+spec: {ports: [{port: 80}]}
+---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: some, namespace: shop}
@@ -110,6 +137,11 @@ def test_names(known: Policies, text: str, names: list[str]) -> None:
         ("shop/wep", "there is no pod shop/wep in the input: did you mean shop/web?"),
         ("deploy:shop/dp", "there is no Deployment shop/dp in the input: did you mean shop/db?"),
         ("sts:shop/db", "there is no statefulset shop/db in the input"),
+        ("shop/done", "pod shop/done has finished (Succeeded): it has no traffic any more"),
+        ("job:shop/over", "there is no job shop/over in the input"),
+        ("svc:shop/far", "service shop/far is a name for far.example.org: ask about its addresses"),
+        ("svc:shop/alias", "service shop/alias is a name for web.shop.svc.cluster.local: ask about svc:shop/web"),
+        ("svc:shop/bare", "service shop/bare has no selector, and no endpoints in the input"),
         ("ns:shap", "there is no namespace shap in the input: did you mean shop?"),
         ("svc:shop/wab", "there is no service shop/wab in the input: did you mean shop/web?"),
         ("node:n2", "there is no node n2 in the input"),

@@ -125,12 +125,18 @@ def controller_of(item: ObjectFact) -> tuple[str, str] | None:
 
 
 def templates(cluster: Cluster) -> Iterator[OtherObjectFact]:
-    """The workloads of the input: whatever has a pod template, and that no other object of the input made."""
+    """The workloads of the input: whatever has a pod template, that no other object of the input made, and that is not over."""
     known = {(item.namespace, item.kind, item.name) for item in cluster.others}
     for item in cluster.others:
         owner = controller_of(item)
-        if pod_template(item) is not None and not (owner and (item.namespace, *owner) in known):
+        if pod_template(item) is not None and not (owner and (item.namespace, *owner) in known) and not is_over(item):
             yield item
+
+
+def is_over(item: OtherObjectFact) -> bool:
+    """Whether an object is a Job that has no pods any more, nor will have (batch/v1, JobConditionType)."""
+    conditions = listed(mapping(item.document.get("status")).get("conditions")) if item.kind == "Job" else []
+    return any(one.get("type") in ("Complete", "Failed") and one.get("status") == "True" for one in map(mapping, conditions))
 
 
 def pod_template(item: OtherObjectFact) -> Mapping[str, Any] | None:

@@ -108,6 +108,9 @@ def pods_named(policies: Policies, text: str) -> Iterator[Entity]:
     if not found:
         if f"node:{text}" in policies.world.by_name:
             raise ValueError(f"there is no pod {namespace}/{name} in the input: did you mean node:{text}?")
+        fact = policies.world.cluster.pods.get((namespace, name))
+        if fact is not None and fact.finished:
+            raise ValueError(f"pod {namespace}/{name} has finished ({fact.phase}): it has no traffic any more")
         raise ValueError(missing("pod", f"{namespace}/{name}", policies.world.by_name))
     yield from found
 
