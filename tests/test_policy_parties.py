@@ -67,7 +67,7 @@ status: {conditions: [{type: Complete, status: "True"}]}
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: far, namespace: shop}
+metadata: {name: elsewhere, namespace: shop}
 spec: {type: ExternalName, externalName: far.example.org}
 ---
 apiVersion: v1
@@ -139,7 +139,7 @@ def test_names(known: Policies, text: str, names: list[str]) -> None:
         ("sts:shop/db", "there is no statefulset shop/db in the input"),
         ("shop/done", "pod shop/done has finished (Succeeded): it has no traffic any more"),
         ("job:shop/over", "there is no job shop/over in the input"),
-        ("svc:shop/far", "service shop/far is a name for far.example.org: ask about its addresses"),
+        ("svc:shop/elsewhere", "service shop/elsewhere is a name for far.example.org: ask about its addresses"),
         ("svc:shop/alias", "service shop/alias is a name for web.shop.svc.cluster.local: ask about svc:shop/web"),
         ("svc:shop/bare", "service shop/bare has no selector, and no endpoints in the input"),
         ("ns:shap", "there is no namespace shap in the input: did you mean shop?"),
