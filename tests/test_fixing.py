@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from random import Random
@@ -87,3 +88,70 @@ def test_edits_change_their_own_places_only(seed: int) -> None:
     for begin, end in pairs:
         want, last = want + text[last:begin] + "-", end
     assert edited(text, edits) == want + text[last:]
+
+
+MISSPELT = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  replica: 2   # as many as nodes
+  selector: {matchLabels: &labels {app: web}}
+  template:
+    metadata: {labels: *labels}
+    spec:
+      hostNetwrk: !!bool true
+      "dnsPolcy":
+        # of the node
+        Default
+      containers:
+      - nam: nam
+        'imagePullPolcy': &always Always
+        image: nam
+        ports: [{containerPrt: 80}, {"containerPrt": 81, x: 1}]
+---
+{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"},
+ "spec": {"clusterIp" : "None", "selecter": {"app": "web"}, "ports": [{"port": 80, "protocl":"TCP"}]}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  podSelector: {}
+  ingress:
+  - from: [{ipBlock: {cdir: 10.0.0.0/8, exept: [10.1.0.0/16]}}]
+    ports:
+    - portt: 80
+"""
+NAMES = {
+    "replica": "replicas",
+    "hostNetwrk": "hostNetwork",
+    "dnsPolcy": "dnsPolicy",
+    "- nam:": "- name:",
+    "imagePullPolcy": "imagePullPolicy",
+    "containerPrt": "containerPort",
+    "clusterIp": "clusterIP",
+    "selecter": "selector",
+    "protocl": "protocol",
+    "cdir": "cidr",
+    "exept": "except",
+    "portt": "port",
+}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_misspelt_field_is_marked_and_mended_in_its_name(folder: Path, end: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "k8s" / "pod.yaml").unlink()
+    path = folder / "k8s" / "all.yaml"
+    path.write_bytes(MISSPELT.replace("\n", end).encode())
+    wanted = MISSPELT
+    for wrong, right in NAMES.items():
+        wanted = wanted.replace(wrong, right)
+    chosen = ["--select", "manifest-field-*,policy-rejected"]
+    assert run(["k8s", "-f", "json", "-q", *chosen]) == 1
+    lines = MISSPELT.split("\n")
+    found = [one["at"] for one in json.loads(capsys.readouterr().out)["findings"]]
+    marked = [lines[at["line"] - 1][at["column"] - 1 : at["end_column"] - 1] for at in found]
+    assert sorted(set(marked)) == sorted({*(name.strip("- :") for name in NAMES), "x"})
+    assert run(["k8s", "--fix", "-q", *chosen]) == 1
+    assert path.read_bytes().decode() == wanted.replace("\n", end)

@@ -106,7 +106,7 @@ def test_columns_are_those_of_the_protocol(client: Client) -> None:
     text = POLICY.replace("  podSelecter: {}", "  ? '😀'\n  : {}")
     client.tell("textDocument/didOpen", {"textDocument": document(client) | {"languageId": "yaml", "version": 1, "text": text}})
     (shown,) = client.diagnostics("policy.yaml")
-    assert shown["range"]["end"]["character"] - shown["range"]["start"]["character"] == len("'😀'") + 1
+    assert shown["range"]["end"]["character"] - shown["range"]["start"]["character"] == 2  # in UTF-16
 
 
 def test_half_written_text_keeps_the_server_alive(client: Client) -> None:
@@ -117,3 +117,19 @@ def test_half_written_text_keeps_the_server_alive(client: Client) -> None:
         "textDocument/didChange", {"textDocument": document(client) | {"version": 2}, "contentChanges": [{"text": POLICY}]}
     )
     assert client.diagnostics("policy.yaml")[0]["code"] == "policy-rejected"
+
+
+def test_the_server_ends_in_silence(tmp_path: Path) -> None:
+    def framed(message: dict[str, object]) -> bytes:
+        data = json.dumps({"jsonrpc": "2.0"} | message).encode()
+        return b"Content-Length: %d\r\n\r\n%s" % (len(data), data)
+
+    start: dict[str, object] = {"processId": None, "rootUri": tmp_path.as_uri(), "capabilities": {}}
+    said: list[dict[str, object]] = [
+        {"id": 1, "method": "initialize", "params": start},
+        {"id": 2, "method": "shutdown"},
+        {"method": "exit"},
+    ]
+    command = [sys.executable, "-m", "analyzer", "lsp"]
+    ended = subprocess.run(command, cwd=tmp_path, input=b"".join(map(framed, said)), capture_output=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, b"")

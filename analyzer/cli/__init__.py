@@ -96,7 +96,8 @@ def guarded(command: object, parser: ArgumentParser, arguments: list[str]) -> in
         return 2
     try:
         status = command(options, parser)
-        sys.stdout.flush()
+        if not sys.stdout.closed:  # A language server's library closes it.
+            sys.stdout.flush()
     except BrokenPipeError:
         forget_output()
         return 2

@@ -72,17 +72,24 @@ def unreadable(fact: ObjectFact, reason: str, subject: Peer = EVERYONE) -> Polic
     return Policy(fact.kind, fact.namespace, fact.name, fact.at, selecting, rules, rules, order=order, readable=False)
 
 
-def unknown_fields(view: View, known: Collection[str]) -> None:
-    """Notes the fields that an object cannot have, with the one that may be meant."""
-    for key in view.value:
-        if key not in known:
-            view.wrong(f"unknown field {view.name(key)!r}{meant(str(key), known)}", key)
+def unknown_fields(view: View, known: Collection[str]) -> frozenset[str]:
+    """Notes the fields that an object cannot have, with the one that may be meant; gives those that are meant."""
+    found = {key: nearest(str(key), known) for key in view.value if key not in known}
+    for key, near in found.items():
+        view.wrong(f"unknown field {view.name(key)!r}{f'; did you mean {near}?' if near else ''}", key)
+    return frozenset(near for near in found.values() if near)
 
 
 def meant(key: str, known: Iterable[str]) -> str:
     """The known name that is nearest to one that is not, in words; empty where none is near."""
+    near = nearest(key, known)
+    return f"; did you mean {near}?" if near else ""
+
+
+def nearest(key: str, known: Iterable[str]) -> str:
+    """The known name that is nearest to one that is not; empty where none is near."""
     near = get_close_matches(key, sorted(known), 1, 0.75)
-    return f"; did you mean {near[0]}?" if near else ""
+    return near[0] if near else ""
 
 
 __all__ = ["Complaint", "Direction", "PolicyKind", "Read", "complaints_of", "group_of", "unknown_fields", "unreadable", "view_of"]

@@ -14,7 +14,7 @@ The API server refuses the object.
 Add the field.
 
 ## Sources
-Kubernetes OpenAPI definitions (`required`). Objects that come from an API server are left out; an empty list or object is there.
+Kubernetes OpenAPI definitions (`required`). Objects that come from an API server are left out; an empty list or object is there. A field that is only misspelt is told by manifest-field-unknown.
 """
 
 from collections.abc import Iterator
@@ -26,8 +26,10 @@ OF_POLICIES = ("NetworkPolicy",)
 
 
 def check(network: Network) -> Iterator[Finding]:
-    for item, problem in wrong(network):
-        if problem.what == "missing" and item.kind not in OF_POLICIES:
+    found = wrong(network)
+    misspelt = {(id(item), *problem.path[:-1], problem.instead) for item, problem in found if problem.what == "unknown"}
+    for item, problem in found:
+        if problem.what == "missing" and item.kind not in OF_POLICIES and (id(item), *problem.path) not in misspelt:
             path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in problem.path[:-1]).lstrip(".")
             where = f"{path} of {named(item)}" if path else named(item)
             yield RULE.finding(

@@ -18,6 +18,7 @@ Kubernetes OpenAPI definitions; "Server-side field validation" (Strict is kubect
 
 from collections.abc import Iterator
 
+from analyzer.query.field_names import name_place
 from analyzer.query.manifests import named, wrong
 from analyzer.rule import Edit, Finding, Network, Rule, Severity
 
@@ -28,7 +29,7 @@ def check(network: Network) -> Iterator[Finding]:
     for item, problem in wrong(network):
         if problem.what != "unknown" or item.kind in OF_POLICIES:
             continue
-        at = item.place(*problem.path)
+        at = name_place(network, item.place(*problem.path), str(problem.path[-1]))
         path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in problem.path).lstrip(".")
         if problem.instead:
             edits = [Edit(at, problem.instead, str(problem.path[-1]))] if at.end_column else []

@@ -19,17 +19,20 @@ Kubernetes pkg/apis/networking/validation; network-policy-api apis/*; libcalico-
 import re
 from collections.abc import Iterator
 
+from analyzer.query.field_names import name_place
 from analyzer.query.policy_findings import complaints
 from analyzer.rule import Edit, Finding, Network, Rule, Severity
 
-MISSPELT = re.compile(r"unknown field '(?:[^']*\.)?(?P<field>[^'.]+)'; did you mean (?P<meant>\w+)\?")
+UNKNOWN = re.compile(r"unknown field '(?:[^']*\.)?(?P<field>[^'.]+)'(?:; did you mean (?P<meant>\w+)\?)?")
 
 
 def check(network: Network) -> Iterator[Finding]:
     for item in complaints(network, rejected=True):
-        found = MISSPELT.search(item.message)
-        edits = [Edit(item.at, found["meant"], found["field"])] if found and item.at.end_column else []
-        yield RULE.finding(item.at, item.message, help=f"write {found['meant']}" if found else "", edits=edits)
+        found = UNKNOWN.search(item.message)
+        at = name_place(network, item.at, found["field"]) if found else item.at
+        meant = (found and found["meant"]) or ""
+        edits = [Edit(at, meant, found["field"])] if found and meant and at.end_column else []
+        yield RULE.finding(at, item.message, help=f"write {meant}" if meant else "", edits=edits)
 
 
 RULE = Rule("policy-rejected", Severity.ERROR, __doc__, check)

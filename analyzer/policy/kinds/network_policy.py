@@ -173,7 +173,9 @@ class Reader:
 
     def block(self, view: View) -> Peer:
         """An ipBlock: the addresses of ``cidr`` that are in none of ``except``."""
-        unknown_fields(view, {"cidr", "except"})
+        misspelt = unknown_fields(view, {"cidr", "except"})
+        if "cidr" in misspelt and "cidr" not in view.value:
+            return NOBODY
         text = as_decimal(view.text("cidr"))
         whole = block(view, text, "cidr")
         if whole is None:
