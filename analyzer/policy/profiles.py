@@ -160,7 +160,9 @@ OVN_KUBERNETES = Profile(
     enforces=UPSTREAM | ADMIN | OVN_KINDS,
 )
 # pkg/ovs/ovn-nb-acl.go, CreateNodeACL: the node into its pods and they to it, before all policies.
-KUBE_OVN = Profile("kube-ovn", port_rules_admit_other_protocols=False, enforces=UPSTREAM | ADMIN | CLUSTER)
+KUBE_OVN = Profile(
+    "kube-ovn", port_rules_admit_other_protocols=False, enforces=UPSTREAM | ADMIN | CLUSTER | {"kubeovn.io/SecurityGroup"}
+)
 # pkg/agent/openflow/pipeline.go, localProbeFlows: what the node sends to its pods passes by rules of ingress; nothing exempts the way back.
 ANTREA = Profile(
     "antrea",

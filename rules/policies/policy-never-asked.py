@@ -25,7 +25,7 @@ from analyzer.rule import Finding, Network, Rule, Severity
 
 def check(network: Network) -> Iterator[Finding]:
     for item in never_asked(network):
-        names = ", ".join(map(str, item.after))
+        names = ", ".join(dict.fromkeys(map(str, item.after)))
         yield RULE.finding(
             item.policy.at,
             f"{item.policy} is never asked about {item.direction}: earlier tiers decide all of it ({names})",

@@ -2,7 +2,8 @@
 
 ## What it finds
 Subnets whose `cidrBlock` is none or a single address, a gateway outside or at its edge, `excludeIps` that cannot be read, fields that exclude each other, addresses outside the subnet; IPPools of a subnet that does not exist,
-with addresses outside it, or that share addresses with another pool.
+with addresses outside it, or that share addresses with another pool. VPCs with routes and peerings that cannot be; NAT gateways, external addresses
+(IptablesEIP, OvnEip) and their rules that name what is not there, addresses outside their subnet or given twice, ports that two rules share or that a floating address hides.
 
 ## Why it matters
 The webhook or the controller refuses it: the subnet does not become ready and its pods stay in ContainerCreating.
@@ -14,7 +15,7 @@ The webhook or the controller refuses it: the subnet does not become ready and i
 Correct the field that is named.
 
 ## Sources
-kubeovn/kube-ovn pkg/util/validator.go (ValidateSubnet), pkg/controller/ippool.go.
+kubeovn/kube-ovn pkg/util/validator.go (ValidateSubnet), pkg/controller/ippool.go, pkg/webhook/vpc.go, vpc_nat_gateway.go, ovn_nat_gateway.go.
 """
 
 from collections.abc import Iterator

@@ -30,6 +30,8 @@ SYSTEM = System(
         "ipam/kube-ovn-*.txt",
         "plan/kube-ovn.yaml",
         "rules/cni-config-refused.*.txt",
+        "rules/kube-ovn-*.txt",
+        "policies/kube-ovn-*/*",
     ),
     real=(
         "manifests/kubeovn-kube-ovn/yamls/*",
@@ -40,6 +42,7 @@ SYSTEM = System(
         "test_choices",
         "test_ovs",
         "test_ovn_lab",
+        "test_kube_ovn_groups",
     ),
-    limits="Flows of Open vSwitch are walked and decided as for OVN-Kubernetes, with the same limits. No capture of a whole cluster is among the samples; VPC gateways, EIPs and security groups are not read.",
+    limits="Flows of Open vSwitch are walked and decided as for OVN-Kubernetes, with the same limits. No capture of a whole cluster is among the samples; VPC gateways, EIPs and their rules are held against each other, and their packets not walked; security groups are policies here, and not held against the ACLs of the database.",
 )

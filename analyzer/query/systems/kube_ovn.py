@@ -10,6 +10,7 @@ from analyzer.addresses import WIDTH, Address, Prefix
 from analyzer.facts.kubernetes import ObjectFact
 from analyzer.model.network import Network
 from analyzer.query.refusals import Refusal, address_in, network_in, objects, spec_of, word_of
+from analyzer.query.systems import kube_ovn_nat
 from analyzer.ranges import Ranges, difference, normalised
 
 GROUP = "kubeovn.io"
@@ -85,6 +86,7 @@ def refusals(network: Network) -> Iterator[Refusal]:
     for fact in objects(network, "IPPool", GROUP):
         yield from pool(fact, by_name)
     yield from shared_addresses(network)
+    yield from kube_ovn_nat.refusals(network)
 
 
 def subnet(fact: ObjectFact) -> Iterator[Refusal]:
