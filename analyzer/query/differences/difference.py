@@ -7,11 +7,12 @@ of its ends but those that policies are not asked about: a pod and itself, a pod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from analyzer.policy.entities import Entity
 from analyzer.policy.joint import Couple, Joint, joint, workload_of
+from analyzer.policy.terms import Kind
 from analyzer.query.differences.blocks import Standings, blocks
 from analyzer.query.differences.changes import Changed
 from analyzer.query.ends import Sizes, name_of_one, name_of_workload, sizes
@@ -61,7 +62,7 @@ def difference_in(old: Policies, new: Policies, joints: Iterable[Joint]) -> Diff
     couples: tuple[Couple, ...] = ()
     for both in joints:
         couples = tuple(couple for group in both.members for couple in group)
-        found += changes(both, sizes(couples))
+        found += changes(both, sizes(couples), (old, new))
     return Difference(
         tuple(sorted(set(whole(couples, "new")))),
         tuple(sorted(set(whole(couples, "old")))),
@@ -75,10 +76,19 @@ def ordered(found: Iterable[Changed]) -> tuple[Changed, ...]:
     return tuple(sorted(across_families(list(found)), key=lambda item: item.order))
 
 
-def changes(both: Joint, sizes: Sizes, standings: Standings | None = None) -> Iterator[Changed]:
-    """The changes of one family."""
+def changes(both: Joint, sizes: Sizes, sides: Collection[Policies], standings: Standings | None = None) -> Iterator[Changed]:
+    """The changes of one family, but for those about addresses that nobody outside can have, on one of the sides."""
     for block in blocks(both, standings):
-        yield Changed(both, block, sizes, (both.new.universe.family,))
+        if not any(nobodys(crowd, sides) for crowd in (block.sources, block.destinations)):
+            yield Changed(both, block, sizes, (both.new.universe.family,))
+
+
+def nobodys(crowd: Iterable[Couple], sides: Collection[Policies]) -> bool:
+    """Whether all of them are addresses outside which pods and nodes have, or pods alone may have."""
+    return all(
+        couple.known.kind is Kind.OUTSIDE and any(all(map(side.inside, couple.known.blocks)) for side in sides)
+        for couple in crowd
+    )
 
 
 def whole(couples: Iterable[Couple], there: str) -> Iterator[str]:

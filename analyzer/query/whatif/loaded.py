@@ -177,7 +177,7 @@ class Loaded:
             after = recompiled(before, change, self.told)
             if after is None:
                 return None
-            found += changes(self.joint(before, after, members, change), self.sizes, self.standings[family])
+            found += changes(self.joint(before, after, members, change), self.sizes, (self.policies,), self.standings[family])
         return Difference(changes=ordered(found))
 
     def change(self, edits: Sequence[Edit]) -> Change | None:
