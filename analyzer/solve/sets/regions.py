@@ -121,6 +121,15 @@ def divided(state: State, variable: str, held: Ranges) -> tuple[State | None, St
     return with_joint(state, place, inside, variable), with_joint(state, place, outside, variable)
 
 
+def without(state: State, variable: str, held: Ranges) -> State | None:
+    """The states whose variable is not in the ranges. The others are not looked at: where two variables must differ and have one value each, the same,
+    each would be settled by the other without an end."""
+    if variable in state.region:
+        return within(state, variable, difference(state.region[variable], held))
+    place = place_of(state, variable)
+    return with_joint(state, place, state.joints[place].divided(variable, held)[1], variable)
+
+
 def with_joint(state: State, place: int, joint: Joint | None, variable: str) -> State | None:
     """The states with other rows in one of the joints."""
     if joint is None or joint is state.joints[place]:
@@ -177,7 +186,7 @@ def spread(state: State, variable: str, value: int) -> State | None:
         if not pair.equal and variable in (pair.left, pair.right):
             other = pair.right if pair.left == variable else pair.left
             if contains(values_of(state, other), value):
-                after = divided(state, other, single(value))[1]
+                after = without(state, other, single(value))
                 if after is None:
                     return None
                 state = after
