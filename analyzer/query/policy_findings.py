@@ -227,17 +227,48 @@ class Nameless(NamedTuple):
     port: PortName
 
 
-def unnamed_ports(network: Network) -> Iterator[Nameless]:
-    """Rules for peers that are there, with names that no container of the destinations gives a port."""
+class Differing(NamedTuple):
+    """A rule with a name of a port, which is several numbers: each with one of those that have it."""
+
+    policy: Policy
+    rule: Rule
+    port: PortName
+    numbers: tuple[tuple[int, str], ...]
+
+
+def differing_ports(network: Network) -> Iterator[Differing]:
+    """Rules with a name of a port that the destinations give to different numbers."""
     found = of_network(network)
+    for policy, rule, port, destinations in named_ports(network):
+        factors = found.factors(found.families()[0])
+        selected = factors.universe.sides(destinations)[1] & factors.universe.kinds[Kind.POD]
+        numbers: dict[int, str] = {}
+        for ports, classes in factors.universe.by_ports.items():
+            for position in members(classes & selected):
+                one = next(iter(factors.universe.members[position]))
+                for item in ports:
+                    if item.name == port.name and any(low <= item.protocol <= high for low, high in port.protocols):
+                        numbers.setdefault(item.port, one.name)
+        if len(numbers) > 1:
+            yield Differing(policy, rule, port, tuple(sorted(numbers.items())))
+
+
+def named_ports(network: Network) -> Iterator[tuple[Policy, Rule, PortName, Peer]]:
+    """The names of ports in rules, with who has the port."""
     for policy in written(network):
         for direction in Direction:
             rules = policy.direction(direction)
             for rule in rules.rules if rules is not None else ():
-                selected = policy.subject if direction is Direction.INGRESS else rule.peer
-                yield from (
-                    Nameless(policy, rule, port) for port in port_names(rule.traffic) if nobody_has(found, port, selected)
-                )
+                destinations = policy.subject if direction is Direction.INGRESS else rule.peer
+                yield from ((policy, rule, port, destinations) for port in port_names(rule.traffic))
+
+
+def unnamed_ports(network: Network) -> Iterator[Nameless]:
+    """Rules for peers that are there, with names that no container of the destinations gives a port."""
+    found = of_network(network)
+    for policy, rule, port, destinations in named_ports(network):
+        if nobody_has(found, port, destinations):
+            yield Nameless(policy, rule, port)
 
 
 def nobody_has(found: Policies, port: PortName, destinations: Peer) -> bool:

@@ -60,7 +60,8 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
         fact = replace(fact, namespace="default")
     view = view_of(fact)
     spec = view.part("spec")
-    advice = list(version(fact, view))
+    advice: list[Complaint] = []
+    version(fact, view)
     pods = selector(spec.part("podSelector"), Of.POD)
     selected = EVERYONE if view.gaps else pods
     reader, named = Reader(fact.namespace, world.profile, advice), types(spec)
@@ -96,12 +97,9 @@ def as_octal(text: str) -> Prefix | None:
         return None
 
 
-def version(fact: OtherObjectFact, view: View) -> Iterator[Complaint]:
-    """What is to be said of the version: the one of the group ``extensions`` has the same meaning, and is no longer served."""
-    if fact.api_version == OLD_VERSION:
-        text = f"{OLD_VERSION} is not served since Kubernetes 1.16: write networking.k8s.io/v1, which means the same"
-        yield Complaint(fact.place("apiVersion"), text, rejected=True)
-    elif fact.api_version != "networking.k8s.io/v1":
+def version(fact: OtherObjectFact, view: View) -> None:
+    """Notes a version that there is not. The one of the group ``extensions`` has the same meaning (that it is gone, api-version-removed tells)."""
+    if fact.api_version not in ("networking.k8s.io/v1", OLD_VERSION):
         view.wrong(f"NetworkPolicy has no version {fact.api_version}: it exists in networking.k8s.io/v1", "apiVersion")
 
 
