@@ -18,8 +18,10 @@ Assignment = tuple[tuple[str, int], ...]
 
 ranges = st.sets(st.integers(0, TOP), min_size=1).map(lambda values: normalised((value, value) for value in values))
 
+couples = st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)).filter(lambda pair: pair[0] != pair[1])
 
-@st.composite
+
+@st.composite  # type: ignore[untyped-decorator]
 def states(draw: st.DrawFn) -> State:
     """States of five variables, some of them in joints, some of which must differ."""
     places = [draw(st.sampled_from((0, 0, 1, 2))) for _ in NAMES]
@@ -30,10 +32,8 @@ def states(draw: st.DrawFn) -> State:
         if names:
             rows = draw(st.lists(st.tuples(*(ranges for _ in names)), min_size=1, max_size=4))
             joints.append(Joint(names, tuple(dict.fromkeys(rows))))
-    pairs = draw(
-        st.lists(st.tuples(*(st.sampled_from(NAMES),) * 2).filter(lambda pair: pair[0] < pair[1]), max_size=3, unique=True)
-    )
-    return State(region, (), together=tuple(Together(*pair, False) for pair in pairs), joints=tuple(joints))
+    pairs = draw(st.lists(couples.filter(lambda pair: pair[0] < pair[1]), max_size=3, unique=True))
+    return State(region, (), together=tuple(Together(left, right, False) for left, right in pairs), joints=tuple(joints))
 
 
 def spelled(found: Ranges) -> list[int]:
@@ -59,7 +59,7 @@ def assigned(state: State) -> Iterator[Assignment]:
             yield tuple(sorted(values.items()))
 
 
-@given(states(), st.sampled_from(NAMES), ranges)
+@given(states(), st.sampled_from(NAMES), ranges)  # type: ignore[untyped-decorator]
 def test_a_part_of_a_state_has_what_is_in_the_ranges(state: State, name: str, wanted: Ranges) -> None:
     every = assignments(state)
     inside = {one for one in every if dict(one)[name] in spelled(wanted)}
@@ -70,7 +70,7 @@ def test_a_part_of_a_state_has_what_is_in_the_ranges(state: State, name: str, wa
     assert assignments(narrowed(state, name, own) if own else None) == inside
 
 
-@given(states(), st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)).filter(lambda pair: pair[0] != pair[1]))
+@given(states(), couples)  # type: ignore[untyped-decorator]
 def test_two_values_are_equal_or_differ(state: State, names: tuple[str, str]) -> None:
     left, right = names
     every = assignments(state)
