@@ -93,7 +93,7 @@ def priority(spec: View) -> float:
     """A priority: required, from 0 to 1000, the lowest asked first."""
     value = spec.typed("priority", int, "an integer")
     if value is None or not 0 <= value <= 1000:
-        spec.wrong(f"priority must be a number from 0 to 1000, not {value}", "priority")
+        spec.wrong(f"priority must be a number from 0 to 1000{'' if value is None else f', not {value}'}", "priority")
         return 0.0
     return float(value)
 

@@ -72,7 +72,7 @@ def changed_set(policies: PolicySet, gone: Sequence[ObjectFact], new: Sequence[O
     for item in new:
         assert isinstance(item, OtherObjectFact)
         if policies.world.profile.enforced(group_of(item), item.kind):
-            read = list(kinds()[f"{group_of(item)}/{item.kind}"].read(item, policies.world))
+            read = list(kinds()[f"{group_of(item)}/{item.kind}"].policies(item, policies.world))
             came += [one for one in read if isinstance(one, Policy)]
             complaints += [one for one in read if isinstance(one, Complaint)]
     went = tuple(policy for item in gone for policy in places.get(item.at, ()))

@@ -113,7 +113,7 @@ def policy_set(world: World) -> PolicySet:
         if (kind := known.get(name)) is None:
             continue
         if world.profile.enforced(group_of(item), item.kind):
-            found += kind.read(item, world)
+            found += kind.policies(item, world)
         else:
             ignored.append(item)
     for kind in all_kinds() if not world.profile.network else ():

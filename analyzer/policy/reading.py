@@ -7,7 +7,7 @@ reject is a policy whose selection is opaque, so that no verdict on whom it coul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TypeAlias
@@ -36,13 +36,26 @@ Read: TypeAlias = Policy | TierOrder | Complaint
 @dataclass(frozen=True, slots=True)
 class PolicyKind:
     """Kinds of objects that say who may talk to whom. ``names`` are ``group/kind``; ``supporting`` are kinds that ``read`` looks up in the
-    cluster (network sets, address groups) and that are no policies themselves. ``standing`` gives what holds without any object."""
+    cluster (network sets, address groups) and that are no policies themselves. ``standing`` gives what holds without any object. ``versions``: those that
+    a group has of them; empty where ``read`` looks at the version itself."""
 
     names: tuple[str, ...]
     read: Callable[[OtherObjectFact, World], Iterator[Read]]
     tiers: tuple[TierOrder, ...] = ()
     supporting: tuple[str, ...] = field(default=())
     standing: Callable[[World], Iterator[Read]] | None = None
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def policies(self, fact: OtherObjectFact, world: World) -> Iterator[Read]:
+        """What an object says. Of a version that its kind does not have, it is refused, and what it would mean is not known."""
+        group, _, version = fact.api_version.rpartition("/")
+        known = self.versions.get(group, ())
+        if not known or version in known:
+            yield from self.read(fact, world)
+            return
+        reason = f"{fact.kind} has no version {fact.api_version}: it exists in {', '.join(known)}"
+        yield Complaint(fact.place("apiVersion"), reason, rejected=True)
+        yield unreadable(fact, reason)
 
 
 def group_of(fact: ObjectFact) -> str:

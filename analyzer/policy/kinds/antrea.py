@@ -175,4 +175,5 @@ KIND = PolicyKind(
     read=read,
     tiers=(TierOrder(BEFORE, 500.0, Action.PASS), TierOrder(AFTER, 9_000_000.0, Action.PASS)),
     supporting=(f"{GROUP}/ClusterGroup", f"{GROUP}/Group", f"{GROUP}/ExternalEntity", f"{GROUP}/ExternalNode"),
+    versions={GROUP: ("v1alpha1", "v1beta1")},
 )

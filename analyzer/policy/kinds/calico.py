@@ -223,4 +223,5 @@ KIND = PolicyKind(
     supporting=tuple(
         f"{group}/{name}" for group in GROUPS for name in ("NetworkSet", "GlobalNetworkSet", "HostEndpoint", "Tier")
     ),
+    versions={"projectcalico.org": ("v3",), "crd.projectcalico.org": ("v1",)},
 )

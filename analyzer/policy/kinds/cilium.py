@@ -239,4 +239,5 @@ KIND = PolicyKind(
     tiers=(TierOrder("default", 1_000_000.0),),
     supporting=("cilium.io/CiliumCIDRGroup",),
     standing=standing,
+    versions={"cilium.io": ("v2",)},
 )

@@ -94,4 +94,9 @@ def port(item: View) -> Traffic:
     return ports(NUMBERS[name], number, number)
 
 
-KIND = PolicyKind(names=("k8s.ovn.org/EgressFirewall",), read=read, tiers=(TierOrder(TIER, 0.0, Action.PASS, PLANE),))
+KIND = PolicyKind(
+    names=("k8s.ovn.org/EgressFirewall",),
+    read=read,
+    tiers=(TierOrder(TIER, 0.0, Action.PASS, PLANE),),
+    versions={"k8s.ovn.org": ("v1",)},
+)

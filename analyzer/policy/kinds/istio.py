@@ -119,4 +119,5 @@ KIND = PolicyKind(
     names=("security.istio.io/AuthorizationPolicy", "security.istio.io/PeerAuthentication"),
     read=read,
     tiers=(TierOrder(TIER, 0.0, Action.DENY, PLANE), *PEER_TIERS),
+    versions={"security.istio.io": ("v1beta1", "v1")},
 )

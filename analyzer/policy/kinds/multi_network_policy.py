@@ -106,4 +106,5 @@ KIND = PolicyKind(
     read=read,
     tiers=(TierOrder("default", 1_000_000.0),),
     supporting=("k8s.cni.cncf.io/NetworkAttachmentDefinition",),
+    versions={"k8s.cni.cncf.io": ("v1beta1", "v1beta2")},
 )

@@ -69,4 +69,6 @@ def members(world: World) -> dict[str, Peer]:
     return members_of(iter(found))
 
 
-KIND = PolicyKind(names=(f"{GROUP}/SecurityGroupPolicy",), read=read, tiers=(TierOrder(TIER, 0.0, plane=PLANE),))
+KIND = PolicyKind(
+    names=(f"{GROUP}/SecurityGroupPolicy",), read=read, tiers=(TierOrder(TIER, 0.0, plane=PLANE),), versions={GROUP: ("v1beta1",)}
+)

@@ -98,4 +98,5 @@ KIND = PolicyKind(
     names=("k8s.ovn.org/UserDefinedNetwork", "k8s.ovn.org/ClusterUserDefinedNetwork"),
     read=read,
     tiers=(TierOrder(TIER, 0.0, Action.PASS, PLANE),),
+    versions={"k8s.ovn.org": ("v1",)},
 )
