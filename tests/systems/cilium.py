@@ -59,5 +59,5 @@ SYSTEM = System(
     ),
     tests=("test_cilium", "test_cilium_outside", "test_cilium_capture"),
     limits="eBPF programs are not read: what they do is modelled from their maps, and named as an assumption; without the maps it is open. Open as well: services from outside "
-    "(node ports, external addresses) where packets go by the host's stack (legacy host routing) or backends of other nodes answer themselves (DSR), what egress gateways do with packets, services for the host's own sockets, L7 proxies, mutual authentication, host policies, an endpoint that reaches itself by a service in IPv6, neighbour discovery of the host where each endpoint has a route, IPsec and WireGuard between nodes. No eBPF runs in the lab: samples are written after the sources.",
+    "(node ports, external addresses) where packets go by the host's stack (legacy host routing) or backends of other nodes answer themselves (DSR), what egress gateways do with packets (whether they can is told), services for the host's own sockets, L7 proxies, mutual authentication, host policies, an endpoint that reaches itself by a service in IPv6, neighbour discovery of the host where each endpoint has a route, IPsec and WireGuard between nodes. No eBPF runs in the lab: samples are written after the sources.",
 )
