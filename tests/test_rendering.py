@@ -6,11 +6,12 @@ from __future__ import annotations
 import os
 import random
 from pathlib import Path
+from time import monotonic
 
 import pytest
 import yaml
 
-from analyzer.capture import load
+from analyzer.capture import load, running
 from analyzer.capture.choices import Rendering
 from analyzer.capture.laying import laid_out
 from analyzer.cli import run
@@ -99,6 +100,50 @@ def test_a_chart_that_cannot_be_rendered_says_why(folder: Path, capsys: pytest.C
     assert (
         "deploy/web:1:1: gap not rendered: helm template: Error: missing in charts/ directory: redis" in capsys.readouterr().out
     )
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("yes 'a: b'", "it prints more than is read of one file"),
+        ("yes failed >&2", "it complains without end"),
+        ("sleep 30; echo", "it took more than 1 seconds"),
+        ("head -c 99 /dev/zero", "it prints what is no text"),
+        ("printf '\\377'", "it prints what is no text"),
+        ("kill -9 $$", "it failed"),
+    ],
+)
+def test_a_tool_that_misbehaves_is_ended_and_loses_nothing_else(
+    folder: Path, script: str, why: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "SECONDS", 1.0)
+    monkeypatch.setattr(running, "FILE_BYTES", 1 << 20)
+    if script.startswith("yes"):
+        monkeypatch.setattr(running, "SECONDS", 30.0)
+    tool(folder, "helm", script)
+    begin = monotonic()
+    assert run(["deploy", "-q", "-f", "concise"]) == 3
+    assert monotonic() - begin < 15
+    assert capsys.readouterr().out == f"deploy/web:1:1: gap not rendered: helm template: {why}\n"
+    assert {source.path for source in load(("deploy",)).sources} >= {"more.yaml"}
+
+
+def test_a_tool_that_prints_no_object_leaves_the_files_as_they_lie(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tool(overlay, "kubectl", "echo done")
+    assert run(["base", "-q", "-f", "concise"]) == 1
+    found = capsys.readouterr().out
+    assert "base/policy.yaml:8:3: error[policy-rejected]" in found
+    assert "base/kustomization.yaml:1:1: gap not rendered: kubectl kustomize prints no object" in found
+
+
+def test_what_rendering_leaves_as_it_is_stands_as_it_is_written(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flow = "---\n# one\nkind: NetworkPolicy\napiVersion: networking.k8s.io/v1\nmetadata: {namespace: shop, name: web}\nspec: {podSelecter: {}}\n"
+    (overlay / "base" / "policy.yaml").write_text(flow)
+    block = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: web\n  namespace: shop\nspec:\n  podSelecter: {}\n"
+    (overlay / "rendered").write_text(block)
+    tool(overlay, "kubectl", f"cat {overlay}/rendered")
+    assert run(["base", "-q", "-f", "concise"]) == 1
+    assert "base/policy.yaml:6:8: error[policy-rejected]" in capsys.readouterr().out
 
 
 def test_nothing_is_rendered_where_that_is_not_wanted(folder: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+UNRENDERED = "not rendered: "
+"""How the reason of a gap begins that says why a chart or kustomization was not rendered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rendering:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import yaml
 
-from analyzer.capture.choices import Rendering
+from analyzer.capture.choices import UNRENDERED, Rendering
 from analyzer.capture.files import SKIPPED_FOLDERS, File, refusal
 from analyzer.capture.laying import laid_out
 from analyzer.capture.limits import DEPTH, FILE_BYTES
+from analyzer.capture.running import Failed, printed
 from analyzer.source import Gap
 
 CHART = "Chart.yaml"
@@ -27,8 +27,10 @@ REMOTE = re.compile(r"^[a-z+]+://|^git@|^github\.com/|[?&]ref=|\.git(?:/|$)", re
 SOURCE = re.compile(r"^# Source: (\S+)$", re.MULTILINE)
 SEPARATOR = re.compile(r"^---[ \t]*$\n?", re.MULTILINE)
 KIND, NAME = re.compile(r"^kind:\s*(\S+)", re.MULTILINE), re.compile(r"^ {2}name:\s*['\"]?([^\s'\"]+)", re.MULTILINE)
-SECONDS = 60
+ALIAS = re.compile(r"(?:^|[\s\[{,])[&*][^\s,\]}]", re.MULTILINE)
 MOST_FILES = 2000
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""It makes plain values only: no tag of the text makes anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def kustomized(folder: str, path: str) -> Iterator[File | Gap]:
     """The manifests of a kustomization, each on the lines of the file that has its object, as far as that can be told."""
     told = path or KUSTOMIZATIONS[0]
     if fetched := next(remote(folder, set()), ""):
-        yield refusal(told, f"not rendered: it would fetch {fetched}; give what `kubectl kustomize` prints")
+        yield refusal(told, f"{UNRENDERED}it would fetch {fetched}; give what `kubectl kustomize` prints")
         return
     command = next((words for words in (["kubectl", "kustomize"], ["kustomize", "build"]) if shutil.which(words[0])), None)
     if command is None:
@@ -104,7 +106,10 @@ def kustomized(folder: str, path: str) -> Iterator[File | Gap]:
     if isinstance(text, Gap):
         yield text
         return
-    known = [(name, read(name)) for name in sorted(sources(folder, set()))]
+    if text.strip() and not KIND.search(text):
+        yield refusal(told, f"{UNRENDERED}{' '.join(command)} prints no object")
+        return
+    known = [(name, objects_in(read(name))) for name in sorted(sources(folder, set()))]
     parts: dict[str, list[str]] = {}
     for document in filter(str.strip, SEPARATOR.split(text)):
         parts.setdefault(origin(document, known) or os.path.join(folder, KUSTOMIZATIONS[0]), []).append(document)
@@ -113,25 +118,39 @@ def kustomized(folder: str, path: str) -> Iterator[File | Gap]:
 
 
 def laid(folder: str, path: str, inside: str, documents: Sequence[str]) -> File:
-    """Documents as one file, on the lines of the file that they were made from."""
-    text = "---\n".join(document if document.endswith("\n") else f"{document}\n" for document in documents)
+    """Documents as one file, on the lines of the file that they were made from; those that rendering did not change as they are written there."""
+    original = read(os.path.join(folder, inside))
+    written = unchanged(documents, original)
+    text = "---\n".join(document if document.endswith("\n") else f"{document}\n" for document in written)
     shown = os.path.normpath(f"{path}/{inside}" if path else inside)
-    whole = laid_out(text, read(os.path.join(folder, inside)))
+    whole = laid_out(text, original)
     return File(shown, shown, whole.encode("utf-8", "surrogateescape"), named=True)
 
 
-def output(command: Sequence[str], path: str) -> str | Gap:
-    """What a command prints; a gap that says how it failed. It gets no input, and a minute."""
+def unchanged(documents: Sequence[str], original: str) -> Iterator[str]:
+    """Documents, each as it is written in the original where that says the same."""
+    known = [(value, part) for part in SEPARATOR.split(original) if (value := value_in(part)) is not None]
+    for document in documents:
+        value = value_in(document)
+        yield next((part for one, part in known if one == value), document)
+
+
+def value_in(document: str) -> object:
+    """What a document says; None where it is no YAML, or has aliases, by which a small text may say very much."""
+    if ALIAS.search(document):
+        return None
     try:
-        done = subprocess.run(command, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL, check=False)
-    except (OSError, subprocess.TimeoutExpired) as problem:
-        return refusal(path, f"not rendered: {' '.join(command[:2])}: {problem}")
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it failed"]
-        return refusal(path, f"not rendered: {' '.join(command[:2])}: {said[-1][:300]}")
-    if len(done.stdout) > FILE_BYTES:
-        return refusal(path, "not rendered: it gives more than is read of one file")
-    return done.stdout.decode("utf-8", "surrogateescape")
+        return yaml.load(document, Loader=LOADER)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return None
+
+
+def output(command: Sequence[str], path: str) -> str | Gap:
+    """What a command prints; a gap that says how it failed."""
+    try:
+        return printed(command)
+    except Failed as problem:
+        return refusal(path, f"{UNRENDERED}{' '.join(command[:2])}: {problem}")
 
 
 def remote(folder: str, seen: set[str]) -> Iterator[str]:
@@ -174,20 +193,47 @@ def entries(folder: str) -> Iterator[str]:
             yield from (item for item in items if isinstance(item, str)) if isinstance(items, list) else ()
 
 
-def origin(document: str, known: Sequence[tuple[str, str]]) -> str:
+def origin(document: str, known: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> str:
     """The file that has the object of a document: by its kind, and a name that the rendered one holds; empty where that is not one file."""
-    kind, name = KIND.search(document), NAME.search(document)
-    if kind is None or name is None:
+    own = next(iter(objects_in(document)), None)
+    if own is None:
         return ""
     exact: list[str] = []
     near: list[str] = []
-    for path, text in known:
-        for part in SEPARATOR.split(text):
-            one, two = KIND.search(part), NAME.search(part)
-            if one and two and one[1] == kind[1] and two[1] in name[1]:
-                (exact if two[1] == name[1] else near).append(path)
+    for path, objects in known:
+        for kind, name in objects:
+            if kind == own[0] and name in own[1]:
+                (exact if name == own[1] else near).append(path)
     found = set(exact) or set(near)
     return found.pop() if len(found) == 1 else ""
+
+
+def objects_in(text: str) -> list[tuple[str, str]]:
+    """The kinds and names of the objects in a text, however they are written; those of a document that is no YAML are looked for."""
+    found: list[tuple[str, str]] = []
+    for part in filter(str.strip, SEPARATOR.split(text)):
+        try:
+            node = yaml.compose(part, Loader=LOADER)
+        except (yaml.YAMLError, RecursionError):
+            if (kind := KIND.search(part)) and (name := NAME.search(part)):
+                found.append((kind[1], name[1]))
+            continue
+        kind_of, name_of = scalar(node, "kind"), scalar(value_of(node, "metadata"), "name")
+        if kind_of and name_of:
+            found.append((kind_of, name_of))
+    return found
+
+
+def value_of(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    """The value of a key of a mapping."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    return next((value for name, value in pairs if name.value == key), None)
+
+
+def scalar(node: yaml.Node | None, key: str) -> str:
+    """The text of a key of a mapping; empty where there is none."""
+    found = value_of(node, key)
+    return str(found.value) if isinstance(found, yaml.ScalarNode) else ""
 
 
 def read(path: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from analyzer.capture import kubeskoop
-from analyzer.capture.choices import Rendering
+from analyzer.capture.choices import UNRENDERED, Rendering
 from analyzer.capture.files import File, compression, directory, refusal, regular, text_name
 from analyzer.capture.limits import FILE_BYTES, Budget, Refused, too_large
 from analyzer.display import counted
@@ -56,10 +56,13 @@ def with_rendered(root: str, prefix: str, found: Iterator[File | Gap], rendering
 
 
 def without_templates(found: Iterable[File | Gap]) -> Iterator[File | Gap]:
-    """The files without the templates of charts that were not rendered, which are no manifests; each chart has a gap that says so."""
+    """The files without the templates of charts that were not rendered, which are no manifests; each chart has a gap that says so, or why it failed."""
     charts: dict[str, int] = {}
+    told: set[str] = set()
     for item in found:
         if isinstance(item, Gap):
+            if item.reason.startswith(UNRENDERED):
+                told.add(item.at.path)
             yield item
             continue
         if item.path.rsplit("/", 1)[-1] == "Chart.yaml":
@@ -71,7 +74,7 @@ def without_templates(found: Iterable[File | Gap]) -> Iterator[File | Gap]:
         elif item.path.endswith((".yaml", ".yml")):
             charts[chart] += 1
     for folder, count in charts.items():
-        if count:
+        if count and (folder.rstrip("/") or "Chart.yaml") not in told:
             reason = f"a Helm chart: {counted(count, 'template')} not read; with helm on the path it is rendered, or give what `helm template` prints"
             yield refusal(f"{folder}Chart.yaml", reason)
 
