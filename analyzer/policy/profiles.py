@@ -29,6 +29,7 @@ class Profile:
       with which it came to the node.
     - ``enforces_egress``: rules of egress are enforced; else only those of ingress are.
     - ``port_names``: ports in a NetworkPolicy may be names; else a policy with one has no effect at all.
+    - ``protocol_for_names``: a port's name in a NetworkPolicy means all ports of its protocol.
     - ``port_ranges``: endPort in a NetworkPolicy is heeded; else the port alone counts.
     - ``enforces``: the kinds that the system enforces, by group and kind; None: all that are given.
     - ``network``: the secondary network of pods that is asked about (``namespace/name``); empty: the default one.
@@ -46,6 +47,7 @@ class Profile:
     ingress_sees_masquerade: bool | None = None
     enforces_egress: bool = True
     port_names: bool = True
+    protocol_for_names: bool = False
     port_ranges: bool = True
     enforces: frozenset[str] | None = None
     network: str = ""
@@ -153,8 +155,10 @@ ROMANA = Profile(
 # management port is allowed into its pods (addAllowACLFromNode, to-lport alone); rules of egress apply after load
 # balancing. controller/admin_network_policy, expandRulePeers: the addresses of all nodes that a rule selects, a pod's
 # own among them.
+# go-controller/pkg/ovn/gress_policy.go, addPortPolicy: of a port that is a name the number is taken, which is 0, as of one that is not there.
 OVN_KUBERNETES = Profile(
     "ovn-kubernetes",
+    protocol_for_names=True,
     own_node_asks_egress=True,
     port_rules_admit_other_protocols=False,
     enforces=UPSTREAM | ADMIN | OVN_KINDS,

@@ -20,11 +20,13 @@ from analyzer.policy.profiles import Profile
 from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, unknown_fields, unreadable, view_of
 from analyzer.policy.selectors import selector
 from analyzer.policy.terms import (
+    ALL_PORTS,
     ANY_TRAFFIC,
     EVERYONE,
     NOBODY,
     All,
     AnyOf,
+    Box,
     InBlocks,
     Is,
     Kind,
@@ -211,7 +213,36 @@ class Reader:
         if not rule.value.get("ports"):
             return ANY_TRAFFIC
         found = tuple(self.port(item) for item in rule.parts("ports"))
+        if self.profile.protocol_for_names:
+            found = tuple(self.without_names(rule, found))
         return any_of_traffic((*found, *other_protocols(self.profile, rule.at("ports"))))
+
+    def without_names(self, rule: View, found: tuple[Traffic, ...]) -> Iterator[Traffic]:
+        """Ports where names are not known: a name is its whole protocol. Beside numbers of its protocol neither a name nor a protocol alone adds to them, since rules
+        of one protocol are put together (go-controller/pkg/libovsdb/util/acl.go, getL4Match); before that, they did (gress_policy.go, a match for each): open."""
+        numbers = {term.protocols for term in found if isinstance(term, Box) and term.destinations != ALL_PORTS}
+        for index, term in enumerate(found):
+            assert isinstance(term, Box | PortName)
+            if isinstance(term, PortName):
+                meant = (
+                    "adds all ports of its protocol to the numbers there, or none"
+                    if term.protocols in numbers
+                    else "is all ports of its protocol there"
+                )
+                text = f"{self.profile.name} does not know names of ports: {term.name!r} {meant}"
+                self.advice.append(Complaint(rule.at("ports", index, "port"), text))
+            whole = Box(term.protocols)
+            if isinstance(term, Box) and term.destinations != ALL_PORTS:
+                yield term
+            elif term.protocols in numbers:
+                yield All(
+                    (
+                        whole,
+                        Opaque("whether a port without a number counts beside numbers of its protocol", rule.at("ports", index)),
+                    )
+                )
+            else:
+                yield whole
 
     def port(self, item: View) -> Traffic:
         """One port: a number, a range up to ``endPort``, a name on the destination's containers, or all of a protocol."""
