@@ -138,3 +138,21 @@ def test_who_keeps_silent_on_a_network_that_is_known_is_not_reached(tmp_path: Pa
     two = uplink(2, 24)
     two["nodes/n2/sysctl_net"] += "net.ipv4.conf.all.arp_ignore = 8\n"
     assert between_nodes(build(tmp_path, uplink(1, 24), two)) == NO
+
+
+@pytest.mark.parametrize(("described", "wanted"), [("", OPEN), ("  more details\n", NO)])
+def test_a_bridge_whose_ports_no_text_names(described: str, wanted: set[Fate], tmp_path: Path) -> None:
+    """``ifconfig`` says nothing of a device but its addresses: docker0 may be what the container hangs on."""
+    node = {
+        "nodes/n1/ifconfig": "docker0: flags=4163<UP,BROADCAST,RUNNING,MULTICAST>  mtu 1500\n"
+        "        inet 10.5.0.2  netmask 255.255.255.0  broadcast 10.5.0.255\n        ether 02:00:00:00:00:aa  txqueuelen 0  (Ethernet)\n",
+        "nodes/n1/netns/default_p1/ifconfig": "eth0: flags=4163<UP,BROADCAST,RUNNING,MULTICAST>  mtu 1500\n"
+        "        inet 10.5.0.1  netmask 255.255.255.0  broadcast 10.5.0.255\n        ether 02:00:00:00:00:bb  txqueuelen 0  (Ethernet)\n",
+    }
+    if described:
+        node["nodes/n1/ip_-d_link"] = link(2, "docker0", "02:00:00:00:00:aa", kind=BRIDGE)
+    routes = "10.5.0.0/24 dev eth0 scope link src 10.5.0.1\n"
+    network = build(tmp_path, node, {"nodes/n1/netns/default_p1/ip_route": routes, "nodes/n1/netns/default_p1/iptables-save": ""})
+    flow = Flow(next(one for one in network.namespaces if one.namespace), Packet(4, 0x0A050001, 0x0A050002, TCP, 40000, 80))
+    told = {outcome.fate for outcome in walk(network, flow).outcomes}
+    assert told == {end.fate for end in outcomes(NetworkProgram(network, 4), flow)} == wanted

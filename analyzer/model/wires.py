@@ -216,11 +216,25 @@ def may_meet(network: Network, at: Interface, holder: Interface, target: Address
     """Whether what an interface asks for an address may reach its holder by what was not captured between them. Networks of which neither has
     an address in the other's are taken to be apart."""
     one, two = network.wires.get(at), network.wires.get(holder)
+    if one is not None and two is None and undescribed(network, holder):
+        return at.scope.node == holder.scope.node and at.scope.namespace != holder.scope.namespace
     if one is None or two is None or one is two or joined(network, one, two):
         return False
     if one.exits and two.exits:
         return not (one.prefixes and two.prefixes) or any(prefix.covers(target) for prefix in one.prefixes)
     return any(a.scope.node == b.scope.node and a.scope.namespace != b.scope.namespace for a in one.ends for b in two.ends)
+
+
+def undescribed(network: Network, at: Interface) -> bool:
+    """Whether all that is known of a device is that it is there (``ifconfig``, ``ip addr`` of one device): it may be a bridge, with ports that no
+    text names."""
+    space = network.namespaces[at.scope]
+    link = space.links.get(at.device)
+    if link is None or link.detailed or link.kind is not None or link.link_type != "ether":
+        return False
+    known = link.peer_index is not None or link.parent is not None or at in network.peers or at in network.outside
+    ported = any(other.master == at.device for other in space.links.values())
+    return not known and not ported and not link.flags & {"LOOPBACK", "POINTOPOINT", "NOARP"}
 
 
 def joined(network: Network, one: Wire, two: Wire) -> bool:

@@ -12,7 +12,7 @@ from typing import cast
 from analyzer.addresses import Address
 from analyzer.facts.links import Ipvlan, Macvlan, Vlan
 from analyzer.model.network import Interface, Segment
-from analyzer.model.wires import may_meet, not_known
+from analyzer.model.wires import may_meet, not_known, undescribed
 from analyzer.ranges import normalised
 from analyzer.transfer.bridge import GROUP
 from analyzer.transfer.ir import KEEP, Assign, End, Field, If, In, Leave, Transfer, Unknown
@@ -91,7 +91,7 @@ def elsewhere(context: Context, at: Interface) -> list[tuple[Interface, Address]
         made: Groups = {}
         for address, owners in context.network.owners.items():
             for holder in owners if address.family == context.family else ():
-                if holder in context.network.wires:
+                if holder in context.network.wires or undescribed(context.network, holder):
                     made.setdefault(networks(context, holder), []).append((holder, address))
         context.made["on wires"] = made
     groups = cast(Groups, context.made["on wires"])
