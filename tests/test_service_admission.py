@@ -178,3 +178,19 @@ def test_a_proof_says_for_how_much_of_it_z3_was_asked(tmp_path: Path) -> None:
     share = Share(2, {"Z3 gave up": None})
     assert share.words(9) == "Z3 agrees on 2 of 9 pairs; it left some of it open: Z3 gave up"
     assert Share().words(9) == "by sets of packets alone, Z3 was not asked"
+
+
+def test_a_protocol_that_was_of_no_account_on_the_way_is_of_account_to_policies(tmp_path: Path) -> None:
+    """Where every packet to services is lost by routing, the sets have forgotten protocols: policies are asked about each."""
+    capture = tmp_path / "capture.txt"
+    capture.write_text((TRUTH.parent / "rules" / "terway-pod-rule-missing.bad.txt").read_text().partition("-- want --")[0])
+    services = "---\n".join(
+        f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: a}}\n"
+        f"spec: {{clusterIP: 10.96.0.{number}, selector: {{app: db}}, ports: [{{port: 80, protocol: {protocol}}}]}}\n"
+        for number, (name, protocol) in enumerate((("one", "TCP"), ("two", "UDP")), 7)
+    )
+    (tmp_path / "services.yaml").write_text(services)
+    objects = TRUTH.parent / "policies" / "cnp-fail-closed" / "objects.yaml"
+    report = load(capture, objects, tmp_path / "services.yaml").check()
+    (found,) = (one for one in report.guarantees if one.id == "pod-to-service")
+    assert found.verdict in (Verdict.REFUTED, Verdict.UNDECIDED, Verdict.NOT_APPLICABLE)

@@ -22,7 +22,7 @@ from analyzer.query.flows import LOST, UNKNOWN, Aim, Lost, origin
 from analyzer.query.once import Whole
 from analyzer.query.seen_sources import carried, entities_at, holders_of, later_sources, seen
 from analyzer.ranges import Ranges, difference, intersection, normalised, single
-from analyzer.solve.sets.regions import State, narrowed, values_of
+from analyzer.solve.sets.regions import State, narrowed, values_of, variables
 from analyzer.solve.states import DESTINATION, DESTINATION_PORT
 from analyzer.transfer.ir import Field
 
@@ -100,9 +100,12 @@ def ruled(ruling: Ruling, item: Lost) -> Iterator[Ruled]:
     if item.kind not in (LOST, UNKNOWN):
         yield Ruled(item.state, True)
         return
-    protocols = values_of(item.state, origin(item.state, Field.PROTOCOL))
+    state, name = item.state, origin(item.state, Field.PROTOCOL)
+    if isinstance(name, str) and name not in variables(state):  # It was of no account on the way; to policies it is.
+        state = State({**state.region, name: ruling.aim.protocols}, *state[1:])
+    protocols = values_of(state, name)
     for protocol in (value for low, high in protocols for value in range(low, high + 1)):
-        of_protocol = narrow(item.state, Field.PROTOCOL, single(protocol))
+        of_protocol = narrow(state, Field.PROTOCOL, single(protocol))
         if of_protocol is None:
             continue
         reached = [end for end in ruling.ends(protocol) if is_now(of_protocol, end)]
