@@ -114,6 +114,14 @@ def test_since_shows_what_a_change_causes(
     )
     assert run(["k8s", "--since", "nothing", "-q"]) == 2
     assert "git knows no commit 'nothing'" in capsys.readouterr().err
+    subprocess.run(["git", "mv", "k8s/policy.yaml", "k8s/other \u00fc.yaml"], check=True)
+    (tmp_path / "k8s" / "other \u00fc.yaml").write_text("# renamed\n" + (tmp_path / "k8s" / "other \u00fc.yaml").read_text())
+    for paths in (["k8s"], ["."], ["k8s", "analyzer.yaml"]):
+        run([*paths, "--since", "HEAD", "-q", "-f", "concise"])
+        found = [line for line in capsys.readouterr().out.splitlines() if "policy-" in line]
+        assert [line.split(": ")[0] for line in found] == ["k8s/other \u00fc.yaml:5:8"], (
+            "what was wrong before does not count under the file's new name either"
+        )
 
 
 def test_every_command_reads_by_the_settings(

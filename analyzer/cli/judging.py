@@ -20,6 +20,7 @@ from analyzer.query.ignoring.apart import Ignoring, without_ignored
 from analyzer.query.ignoring.baseline import Baseline, baseline
 from analyzer.query.rules import INTERNAL, Tuning, unheard, untold, with_own
 from analyzer.report.json import write as as_json
+from analyzer.report.rebasing import renamed
 from analyzer.rule import Rule
 from analyzer.settings import Settings
 from analyzer.source import Source
@@ -126,9 +127,11 @@ def since(options: Namespace, call: Judging, progress: Progress) -> Judging:
     from analyzer.cli.since import as_of
 
     there = elsewhere(call.settings)
-    with as_of(options.since, options.paths):
+    with as_of(options.since, options.paths) as called:
         given = load(options, progress, call.settings, there)
         report = judged(given, call, progress, options.jobs)
+    base = paths_from(options.paths, ".")
+    report = renamed(report, {old.removeprefix(base): new.removeprefix(base) for old, new in called.items()})
     known = baseline(options.since, as_json(report, style_for(options, to_file=True)))
     return replace(call, ignoring=replace(call.ignoring, baseline=known))
 

@@ -27,8 +27,9 @@ class Blob(NamedTuple):
 
 
 @contextmanager
-def as_of(reference: str, paths: Sequence[str]) -> Iterator[None]:
-    """Inside, the current folder is one that holds the paths as they were. ValueError, in words, where that cannot be."""
+def as_of(reference: str, paths: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Inside, the current folder is one that holds the paths as they were; what files of then are called now, from the current folder, where git knows
+    it. ValueError, in words, where that cannot be."""
     top = Path(git("rev-parse", "--show-toplevel").strip()).resolve()
     if any(os.path.isabs(path) or path == "-" for path in paths):
         raise ValueError("--since wants paths that are relative to the current folder")
@@ -48,8 +49,18 @@ def as_of(reference: str, paths: Sequence[str]) -> Iterator[None]:
         folder = Path(name)
         written(blobs(commit.strip(), wanted, top), folder, top)
         (folder / here).mkdir(parents=True, exist_ok=True)
+        called = renames(commit.strip(), wanted, top)
         with chdir(folder / here):
-            yield
+            yield {os.path.relpath(old, here): os.path.relpath(new, here) for old, new in called.items()}
+
+
+def renames(commit: str, paths: Sequence[str], top: Path) -> dict[str, str]:
+    """The files of a commit that are called otherwise in the index, as git finds them alike. The index is asked and not the working tree, which filters
+    would be run for."""
+    options = ("-M", "-l0", "-z", "--name-status", "--diff-filter=R", "--no-ext-diff")
+    listing = git("--literal-pathspecs", "diff-index", "--cached", *options, commit, "--", *paths, folder=top)
+    found = listing.split("\0")
+    return dict(zip(found[1::3], found[2::3], strict=False))
 
 
 def blobs(commit: str, paths: Sequence[str], top: Path) -> Iterator[Blob]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import TypeVar, cast
@@ -19,21 +20,31 @@ def rebased(report: Report, base: str, but: frozenset[str] = frozenset()) -> Rep
     return moved(report, base, but) if base else report
 
 
+def renamed(report: Report, names: Mapping[str, str]) -> Report:
+    """The report with other names for some of its files."""
+    return called(report, lambda path: names.get(path, path)) if names else report
+
+
 def moved(value: T, base: str, but: frozenset[str]) -> T:
     """A value with every span and source in it moved."""
+    return called(value, lambda path: path if path in but else base + path)
+
+
+def called(value: T, name: Callable[[str], str]) -> T:
+    """A value whose spans and sources have the paths that a function gives theirs."""
     if type(value) in PLAIN:
         return value
-    if isinstance(value, Span | Source) and value.path in but:
-        return value
     if isinstance(value, Span):
-        return cast(T, value._replace(path=base + value.path))
+        path = name(value.path)
+        return value if path == value.path else cast(T, value._replace(path=path))
     if isinstance(value, Source):
-        return cast(T, replace(value, path=base + value.path))
+        path = name(value.path)
+        return value if path == value.path else cast(T, replace(value, path=path))
     if isinstance(value, tuple) and type(value) is tuple:
-        return cast(T, tuple(moved(item, base, but) for item in value))
+        return cast(T, tuple(called(item, name) for item in value))
     if names := names_of(type(value)):  # type: ignore[arg-type]  # A class has its own hash.
-        inside = ((name, getattr(value, name)) for name in names)
-        changed = {name: there for name, one in inside if (there := moved(one, base, but)) is not one}
+        inside = ((one, getattr(value, one)) for one in names)
+        changed = {one: there for one, given in inside if (there := called(given, name)) is not given}
         return replace(value, **changed) if changed else value  # type: ignore[type-var]  # It is a dataclass.
     return value
 
