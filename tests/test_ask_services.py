@@ -14,7 +14,7 @@ from analyzer.findings import Verdict
 from analyzer.model.build import build
 from analyzer.policy.decision import decide
 from analyzer.policy.entities import Asked, Entity, Flow
-from analyzer.policy.profiles import UNKNOWN_SYSTEM
+from analyzer.policy.profiles import UNKNOWN_SYSTEM, profile_named
 from analyzer.policy.terms import Kind
 from analyzer.query.ask import ask
 from analyzer.query.policies import Policies, policies
@@ -93,3 +93,42 @@ def test_a_service_is_the_same_by_its_name_and_by_its_address(seed: int, sees: b
             by_name, by_address = (ask(found, asked.format(name, one)) for one in ("svc:n1/s", ADDRESS))
             assert by_name.verdict is by_address.verdict, asked
             assert by_name.path == by_address.path, asked
+
+
+ITSELF = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: s, namespace: shop, labels: {app: s}}
+status: {podIPs: [{ip: 10.0.0.1}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: s, namespace: shop}
+spec: {selector: {app: s}, ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: p, namespace: shop}
+spec: {podSelector: {}, policyTypes: [%s], ingress: [{from: [{podSelector: {matchLabels: {app: c}}}]}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("system", "types", "verdict"),
+    [
+        ("calico", "Ingress", Verdict.REFUTED),
+        ("cilium", "Ingress", Verdict.PROVED),
+        ("unknown", "Ingress", Verdict.UNDECIDED),
+        ("kube-router", "Ingress", Verdict.PROVED),
+        ("kube-router", "Ingress, Egress", Verdict.REFUTED),
+    ],
+)
+def test_a_pod_that_asks_for_itself_through_a_service_is_asked_as_its_system_does(
+    system: str, types: str, verdict: Verdict
+) -> None:
+    """Also where the service's address is not known yet. Of kube-router: the mark of its rules of one direction is enough."""
+    source = Source("objects.yaml", ITSELF % types, "kubernetes")
+    known, gaps = facts((source,))
+    found = policies(build((source,), known, gaps).cluster, profile_named(system))
+    assert ask(found, "can shop/s reach svc:shop/s on 80").verdict is verdict
+    assert ask(found, "can shop/s reach shop/s on 80").verdict is Verdict.PROVED

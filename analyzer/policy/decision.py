@@ -16,6 +16,8 @@ from analyzer.policy.profiles import Profile
 from analyzer.policy.terms import Kind, all_of, any_of
 from analyzer.policy.tiers import Action, Direction, Plane, Policy, Rule, Tier, actions
 
+ONE_IS_ENOUGH = "what a pod sends to itself through a service passes by the rules of one direction"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -59,13 +61,26 @@ def decide(policies: PolicySet, source: Entity, destination: Entity, flow: Flow,
     if exempt:
         return Decision(True, exempt=exempt)
     out = leaving(policies, source, destination, flow, asked)
-    walks = [*out[-1], *walks_of(policies, Direction.INGRESS, source, destination, flow)]
+    into = list(walks_of(policies, Direction.INGRESS, source, destination, flow))
+    if asked is not None and source is destination and source.replicas == 1 and profile.own_service_by_either:
+        return by_either(out[-1], into)
+    walks = [*out[-1], *into]
     steps = tuple(step for walk in walks for step in walk.steps)
     near = tuple(item for walk in walks for item in walk.near)
-    each = {all_of(walk.admitted for walk in [*one, *walks[len(out[-1]) :]]) for one in out}
+    each = {all_of(walk.admitted for walk in [*one, *into]) for one in out}
     walked = each.pop() if len(each) == 1 else None
     perhaps = doubt(profile, source, destination) if asked is None or source is not destination else own_service(profile)
     return Decision(any_of((perhaps, walked)), steps, near)
+
+
+def by_either(out: list[Walk], into: list[Walk]) -> Decision:
+    """A flow of a pod to itself, for which the rules of one direction are enough; of those that admit it where the others do not, they alone are told."""
+    values = [all_of(walk.admitted for walk in way) for way in (out, into)]
+    told = [way for way, value in zip((out, into), values, strict=True) if value] or [out, into]
+    walks = [walk for way in told for walk in way]
+    steps = tuple(step for walk in walks for step in walk.steps)
+    exempt = ONE_IS_ENOUGH if len(told) == 1 else ""
+    return Decision(any_of(values), steps, tuple(item for walk in walks for item in walk.near), exempt)
 
 
 def leaving(policies: PolicySet, source: Entity, destination: Entity, flow: Flow, asked: Asked | None) -> list[list[Walk]]:

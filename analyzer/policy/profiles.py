@@ -24,6 +24,7 @@ class Profile:
     - ``own_node_asks_egress``: of that traffic, what a pod sends to its node is held against the pod's rules of egress all the same.
     - ``port_rules_admit_other_protocols``: a rule with ports lets ICMP and other protocols without ports of its peers pass.
     - ``own_service_admitted``: a pod reaches itself through a service whatever policies say, as it does directly.
+    - ``own_service_by_either``: where it is not so, the rules of one direction, egress or ingress, that admit it are enough.
     - ``egress_sees_service``: rules of egress are held against a service's own address and port, before it is translated.
     - ``ingress_sees_masquerade``: rules of ingress are held against the address that a pod's own node masquerades a packet with; else against the one
       with which it came to the node.
@@ -43,6 +44,7 @@ class Profile:
     own_node_asks_egress: bool = False
     port_rules_admit_other_protocols: bool | None = None
     own_service_admitted: bool | None = None
+    own_service_by_either: bool = False
     egress_sees_service: bool | None = False
     ingress_sees_masquerade: bool | None = None
     enforces_egress: bool = True
@@ -119,11 +121,13 @@ CILIUM = Profile(
 # where that is turned on.
 GKE_DATAPLANE_V2 = replace(CILIUM, name="gke-dataplane-v2", enforces=UPSTREAM | {"cilium.io/CiliumClusterwideNetworkPolicy"})
 # pkg/controllers/netpol: ipsets hold the addresses of pods and blocks alike; chains per pod in FORWARD, INPUT and OUTPUT, which begin with
-# what comes from the node itself. ICMP: see kinds/kube_router.py.
+# what comes from the node itself. ICMP: see kinds/kube_router.py. pod.go, setupPodNetpolRules: a pod's one chain asks its policies of ingress for
+# what comes to it, those of egress for what it sends, or KUBE-NWPLCY-DEFAULT, which admits; the mark of any of them is enough.
 KUBE_ROUTER = Profile(
     "kube-router",
     ingress_sees_masquerade=False,
     own_service_admitted=False,
+    own_service_by_either=True,
     own_node_asks_egress=True,
     port_rules_admit_other_protocols=False,
     enforces=UPSTREAM,

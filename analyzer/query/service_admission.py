@@ -72,7 +72,9 @@ def apart(admission: Admission, aim: Aim, sources: Parties, entity: Entity | Non
     about as what it sends to others."""
     ends = {address for found in (aim.translated or {}).values() for address, _ in found}
     alone = [value for value in values if value in ends]
-    if entity is None or not alone or len(values) == 1 or admission.policies.profile.own_service_admitted is False:
+    profile = admission.policies.profile
+    as_others = profile.own_service_admitted is False and not profile.own_service_by_either
+    if entity is None or not alone or len(values) == 1 or as_others:
         yield Asker(entity, addresses(values))
         return
     yield from (Asker(admission.entity(sources[value][0]), single(value)) for value in alone)
@@ -201,9 +203,11 @@ def verdict(
 
 def admits(ruling: Ruling, sender: Entity, source: int | None, receiver: Entity, protocol: int, port: int) -> bool | None:
     """Whether policies admit a flow through a service from one to another; None where it is not known."""
-    own = ruling.admission.policies.profile.own_service_admitted
-    if receiver.name == sender.name and own is not False:
-        return own
+    profile = ruling.admission.policies.profile
+    if receiver.name == sender.name and profile.own_service_admitted is not False:
+        return profile.own_service_admitted
+    if receiver.name == sender.name and profile.own_service_by_either:
+        return any_of(one_way(ruling, direction, sender, receiver, protocol, port) for direction in Direction)
     if (
         sender.kind is Kind.OUTSIDE
         and receiver.node

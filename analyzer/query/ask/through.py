@@ -22,10 +22,19 @@ SOURCE_PORTS = "a rule tests source ports: ask about the pods behind the service
 
 
 def applies(asker: Asker, job: Job) -> bool:
-    """Whether a job is about a service with an address of its own that rules of egress may see."""
+    """Whether a job is about a service with an address of its own that rules of egress may see, or about a pod that reaches itself through one."""
+    if asks_itself(asker, job):
+        return True
     if job.target.service is None or (asker.policies.profile.egress_sees_service is False and not asker.names_services):
         return False
     return bool(asker.policies.world.cluster.services[job.target.service].cluster_addresses)
+
+
+def asks_itself(asker: Asker, job: Job) -> bool:
+    """Whether one pod is asked about itself, through a service that has an address of its own, whether it is known or not."""
+    if job.target.service is None or len(job.sources) > 1 or job.sources != job.target.entities:
+        return False
+    return not asker.policies.world.cluster.services[job.target.service].headless
 
 
 def find_through(asker: Asker, job: Job, want: Want) -> Witness | None:
@@ -80,9 +89,9 @@ def flow_of(asker: Asker, job: Job, family: int) -> tuple[Flow, Asked | None]:
     (box,) = job.target.flows
     flow = Flow(family, box.protocols[0][0], box.destinations[0][0])
     own = next((address for address in service.cluster_addresses if address.family == family), None)
-    if own is None:
+    if own is None and not asks_itself(asker, job):
         return flow, None
-    entity = Entity(f"svc:{namespace}/{name}", Kind.OUTSIDE, blocks=(host_prefix(own),))
+    entity = Entity(f"svc:{namespace}/{name}", Kind.OUTSIDE, blocks=(host_prefix(own),) if own is not None else ())
     return flow, Asked(entity, Flow(family, flow.protocol, job.target.service_port))
 
 
