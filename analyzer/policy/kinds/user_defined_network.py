@@ -45,8 +45,11 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
         if LABEL not in world.namespace_labels(name):
             text = f"namespace {name} does not take part: it was not made with the label {LABEL}"
             yield Complaint(fact.at, text)
+    if not spaces:
+        yield Complaint(spec.at("namespaceSelector"), f"{fact.kind} {fact.name} is for no namespace of the input")
     taking = frozenset(name for name in spaces if name not in world.given or LABEL in world.namespace_labels(name))
-    yield isolating(fact, taking)
+    if taking:
+        yield isolating(fact, taking)
 
 
 def role(network: View) -> str:
