@@ -33,9 +33,12 @@ class Ordered:
         return {scope for _, scope in self.by_scope if scope is not None}
 
 
-def place(fact: Fact) -> tuple[Span, int]:
-    """Where a fact stands; facts of one place stay in an order of their own through their text."""
-    return fact.at, getattr(fact, "order", 0)
+def place(fact: Fact) -> tuple[int, Span, int]:
+    """Where a fact stands; facts of one place stay in an order of their own through their text. What an edit made, in no file, stands behind all that was
+    captured, in the order of the edits; with an order below 0 before it."""
+    order = getattr(fact, "order", 0)
+    made = min(order, 0) or fact.at.line if fact.at.path.startswith("(") else 0
+    return made, fact.at, order
 
 
 def ordered(facts: Iterable[Fact]) -> Ordered:

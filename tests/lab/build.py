@@ -30,7 +30,7 @@ POD_SYSCTLS = (
 class Lab:
     """A network as built, with the processes that hold it. ``broken`` names what was done to it; ``more`` are addresses that pods got besides
     their own, by the pod's key. ``tracked``: whether the nodes are to track connections of the probes
-    already, ``entries`` the commands that make them, by node."""
+    already, ``entries`` the commands that make them, by node. ``said``: what was run where, if that is to be kept."""
 
     machine: Machine
     scenario: Scenario
@@ -42,6 +42,7 @@ class Lab:
     more: dict[str, list[str]] = field(default_factory=dict)
     tracked: bool = False
     entries: dict[str, str] = field(default_factory=dict)
+    said: list[tuple[str, str, str]] | None = None
 
     def node(self, name: str) -> Node:
         """The node of that name."""
@@ -62,6 +63,8 @@ class Lab:
 
     def run(self, where: str, script: str, text: str | None = None, **environment: str) -> str:
         """Runs a script on a node, or in a pod by its key."""
+        if self.said is not None:
+            self.said.append((where, script, text or ""))
         return self.machine.run(where, script, text, **environment)
 
 

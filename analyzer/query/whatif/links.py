@@ -1,28 +1,64 @@
-"""``ip link set`` as an edit of facts: a link that goes down takes its routes and neighbours with it, and the carrier of its peer."""
+"""``ip link set`` as an edit of facts: a link that goes down takes its routes and neighbours with it, and the carrier of its peer.
+
+A bridge whose address nobody set has the least of its ports' (net/bridge/br_stp_if.c, br_stp_recalculate_bridge_id); whether somebody did is not in a capture.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from analyzer.addresses import WIDTH, Prefix, host_prefix, prefix_of
+from analyzer.addresses import WIDTH, Address, Prefix, hardware_address, host_prefix, prefix_of
 from analyzer.facts.base import Fact
-from analyzer.facts.links import AddressFact, LinkFact
-from analyzer.facts.neighbours import NeighbourFact
+from analyzer.facts.links import AddressFact, Bridge, LinkFact
+from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
 from analyzer.facts.routes import LOCAL, NextHop, RouteFact
 from analyzer.model.network import Interface
-from analyzer.query.whatif.edits import place_of
 from analyzer.query.whatif.state import NodeState, Run
 from analyzer.source import Scope
 
+SETTINGS = "up, down, mtu N (68 to 65535), address MAC, master BRIDGE or nomaster"
 GOING = frozenset({"UP", "LOWER_UP", "NO-CARRIER"})
+
+
+def link(state: NodeState, run: Run) -> NodeState:
+    """``ip link set [dev] X …``, ``ip link del [dev] X``."""
+    match [word for word in run.words if word != "dev"]:
+        case ["del" | "delete" | "d", device]:
+            return deleted(state, run, device)
+        case _:
+            return link_set(state, run)
+
+
+def deleted(state: NodeState, run: Run, device: str) -> NodeState:
+    """A link that is no more, with all that is about it; a veth takes its other end with it (drivers/net/veth.c, veth_dellink). Links that are made
+    upon it go as well, which is not followed."""
+    own = next((one for one in state.of(LinkFact, run.scope) if one.name == device), None)
+    if own is None:
+        raise run.wrong(f"there is no device {device} in the capture of {run.scope} (Cannot find device)")
+    if any(device in (one.parent, getattr(one.kind, "device", None), one.master) for one in state.of(LinkFact, run.scope)):
+        raise run.wrong(f"other links are made upon {device}, or are its ports: what becomes of them is not followed")
+    if own.master is not None and own.master_kind in ("bridge", None):
+        follows(state, run, own.master, own.mac)
+    ends = [Interface(run.scope, device), *filter(None, [state.peers.get(Interface(run.scope, device))])]
+    for end in ends:
+        state = down(state, replace(run, scope=end.scope), end.device)
+        state = state.without([fact for fact in state.facts if about(fact, end)])
+    return state
+
+
+def about(fact: Fact, end: Interface) -> bool:
+    """Whether a fact is about a link, and of no other."""
+    if fact.scope != end.scope or isinstance(fact, RouteFact):
+        return False
+    return getattr(fact, "name" if isinstance(fact, LinkFact) else "device", None) == end.device
 
 
 def link_set(state: NodeState, run: Run) -> NodeState:
     """``ip link set [dev] X up|down|mtu N …``."""
     words = [word for word in run.words if word != "dev"]
     if len(words) < 3 or words[0] not in ("set", "s"):
-        raise run.wrong("expected ip link set dev DEVICE up, down or mtu N")
+        raise run.wrong(f"expected ip link set dev DEVICE and {SETTINGS}")
     device, rest = words[1], words[2:]
     if not any(link.name == device for link in state.of(LinkFact, run.scope)):
         raise run.wrong(f"there is no device {device} in the capture of {run.scope} (Cannot find device)")
@@ -34,15 +70,96 @@ def link_set(state: NodeState, run: Run) -> NodeState:
                 state = down(state, run, device)
             case ["mtu", number, *behind] if number.isdecimal() and 68 <= int(number) <= 65535:
                 state = resized(state, run, device, int(number))
+            case ["address", mac, *behind]:
+                state = renamed(state, run, device, hardware_address(mac))
+            case ["master", bridge, *behind]:
+                state = joining(leaving(state, run, device), run, device, bridge)
+            case ["nomaster", *behind]:
+                state = leaving(state, run, device)
             case _:
-                raise run.wrong(f"{' '.join(rest)!r} is not understood: expected up, down or mtu N (68 to 65535)")
+                raise run.wrong(f"{' '.join(rest)!r} is not understood: expected {SETTINGS}")
         rest = behind
     return state
 
 
 def resized(state: NodeState, run: Run, device: str, mtu: int) -> NodeState:
     """A link that carries larger or smaller packets."""
-    return with_link(state, run.scope, device, lambda link: replace(link, mtu=mtu, at=place_of(run.edit)))
+    return with_link(state, run.scope, device, lambda link: replace(link, mtu=mtu, at=run.at))
+
+
+def renamed(state: NodeState, run: Run, device: str, mac: int) -> NodeState:
+    """A link with another hardware address, in its bridge's table too (net/bridge/br_fdb.c, br_fdb_changeaddr and br_fdb_change_mac_address)."""
+    link = next(one for one in state.of(LinkFact, run.scope) if one.name == device)
+    if link.master is not None:
+        follows(state, run, link.master, mac, link.mac)
+
+    def change(fact: Fact) -> Fact:
+        if not isinstance(fact, ForwardingFact) or fact.scope != run.scope or fact.device != device or fact.own:
+            return fact
+        return replace(fact, mac=mac) if fact.mac == link.mac and "permanent" in fact.flags else fact
+
+    return with_link(state.changed(change), run.scope, device, lambda one: replace(one, mac=mac, at=run.at))
+
+
+def follows(state: NodeState, run: Run, bridge: str, *macs: int | None) -> None:
+    """Refuses what may change a bridge's own address: that of a port that has it, or may have the least."""
+    own = next((one.mac for one in state.of(LinkFact, run.scope) if one.name == bridge), None)
+    if own is None or any(mac is None or mac <= own for mac in macs):
+        raise run.wrong(
+            f"whether {bridge} takes another address then is not known: a capture does not tell whether its own was set"
+        )
+
+
+def leaving(state: NodeState, run: Run, device: str) -> NodeState:
+    """A link that is no port any more: its switches are gone, and what its bridge learnt of it."""
+    link = next(one for one in state.of(LinkFact, run.scope) if one.name == device)
+    if link.master is None:
+        return state
+    if link.master_kind in ("bridge", None):
+        follows(state, run, link.master, link.mac)
+    state = with_link(state, run.scope, device, lambda one: replace(one, master=None, master_kind=None, at=run.at))
+    return state.without(
+        [
+            fact
+            for fact in state.facts
+            if fact.scope == run.scope
+            and (
+                (isinstance(fact, ForwardingFact) and fact.device == device and not fact.own)
+                or (isinstance(fact, BridgePortFact | BridgeVlanFact) and fact.device == device)
+            )
+        ]
+    )
+
+
+def joining(state: NodeState, run: Run, device: str, bridge: str) -> NodeState:
+    """A link that is a port of a bridge, with what a new port has: it forwards, learns and floods (net/bridge/br_if.c, new_nbp)."""
+    link = next(one for one in state.of(LinkFact, run.scope) if one.name == device)
+    found = next((one for one in state.of(LinkFact, run.scope) if one.name == bridge), None)
+    if found is None or not isinstance(found.kind, Bridge):
+        raise run.wrong(f"{bridge} is no bridge in the capture of {run.scope}")
+    if found.kind.vlan_filtering:
+        raise run.wrong(f"{bridge} filters VLANs: which a new port has is not known")
+    follows(state, run, bridge, link.mac)
+    at = run.at
+    state = with_link(state, run.scope, device, lambda one: replace(one, master=bridge, master_kind="bridge", at=at))
+    port = BridgePortFact(
+        at=at,
+        scope=run.scope,
+        device=device,
+        master=bridge,
+        state="forwarding" if link.carrier else "disabled",
+        hairpin=False,
+        learning=True,
+        flood=True,
+        multicast_flood=True,
+        broadcast_flood=True,
+        isolated=False,
+        neighbour_suppression=False,
+        vlan_tunnel=False,
+    )
+    assert link.mac is not None
+    entry = ForwardingFact(at=at, scope=run.scope, mac=link.mac, device=device, master=bridge, flags=frozenset({"permanent"}))
+    return state.joined(port, entry)
 
 
 def with_link(state: NodeState, scope: Scope, device: str, change: Callable[[LinkFact], LinkFact]) -> NodeState:
@@ -54,7 +171,7 @@ def with_link(state: NodeState, scope: Scope, device: str, change: Callable[[Lin
 
 def down(state: NodeState, run: Run, device: str) -> NodeState:
     """A link that is down: no routes through it, no neighbours, no IPv6 addresses (addrconf_ifdown), and its peer has no carrier."""
-    scope, at = run.scope, place_of(run.edit)
+    scope, at = run.scope, run.at
     state = with_link(state, scope, device, lambda link: replace(link, flags=link.flags - GOING, state="DOWN", at=at))
     state = state.changed(lambda fact: None if fact.scope == scope and lost(fact, device) else without_way(fact, scope, device))
     peer = state.peers.get(Interface(scope, device))
@@ -115,7 +232,7 @@ def up(state: NodeState, run: Run, device: str) -> NodeState:
 def own_routes(run: Run, fact: AddressFact) -> Iterator[RouteFact]:
     """The routes that the kernel makes for an address: to itself, and to its network."""
     way = (NextHop(None, fact.device),)
-    at, address = place_of(run.edit), fact.address
+    at, address = run.at, fact.address
     scope = "host" if address.family == 4 else None
     yield RouteFact(
         at=at,
@@ -142,3 +259,15 @@ def own_routes(run: Run, fact: AddressFact) -> Iterator[RouteFact]:
             protocol="kernel",
             metric=metric,
         )
+        if address.family == 4 and fact.length < WIDTH[4] - 1:
+            yield RouteFact(
+                at=at,
+                scope=run.scope,
+                destination=host_prefix(Address(4, network.last)),
+                kind="broadcast",
+                table=LOCAL,
+                next_hops=way,
+                source=address,
+                scope_name="link",
+                protocol="kernel",
+            )

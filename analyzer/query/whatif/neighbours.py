@@ -16,6 +16,8 @@ STATES = frozenset({"permanent", "static", "dynamic", "local"})
 
 def neighbour(state: NodeState, run: Run) -> NodeState:
     """``ip neigh add|replace|change|del ADDRESS dev DEVICE [lladdr MAC] [nud STATE]``; an entry that is made is permanent where it does not say."""
+    if run.words[:1] in (("flush",), ("f",)):
+        return forgotten(state, run)
     verb = VERBS.get(run.words[0]) if run.words else None
     words = run.words[1:]
     if verb not in ("add", "replace", "change", "del") or not words or value(words, "dev") is None:
@@ -35,6 +37,20 @@ def neighbour(state: NodeState, run: Run) -> NodeState:
         raise run.wrong("expected lladdr MAC")
     rest = state.without(same)
     return rest if verb == "del" else rest.joined(wanted)
+
+
+def forgotten(state: NodeState, run: Run) -> NodeState:
+    """``ip neigh flush all|dev DEVICE|ADDRESS``: what was learnt; entries that are permanent stay (ip/ipneigh.c, do_show_or_flush)."""
+    device = value(run.words, "dev")
+    targets = [word for word in taken(run.words[1:], "dev") if word not in ("all", "to")]
+    if not (device or len(run.words) > 1):
+        raise run.wrong("expected ip neigh flush all, or flush dev DEVICE")
+
+    def gone(fact: NeighbourFact) -> bool:
+        meant = device in (None, fact.device) and (not targets or str(fact.address) in targets)
+        return meant and not fact.proxy and not fact.states & {"PERMANENT", "NOARP"}
+
+    return state.without([fact for fact in state.of(NeighbourFact, run.scope) if gone(fact)])
 
 
 def forwarding(state: NodeState, run: Run) -> NodeState:

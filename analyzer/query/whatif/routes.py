@@ -50,8 +50,7 @@ def route(state: NodeState, run: Run) -> NodeState:
         raise run.wrong(f"the kernel refuses it (No such file or directory): there is no route to {wanted.destination} to change")
     wanted = completed(state, run, wanted)
     if verb in ("replace", "change") and same:
-        new = replace(wanted, order=same[0].order)
-        return state.changed(lambda fact: new if fact is same[0] else fact)
+        return state.without(same[:1]).joined(replace(wanted, order=same[0].order))
     return state.joined(replace(wanted, order=max((fact.order for fact in known), default=-1) + 1))
 
 
