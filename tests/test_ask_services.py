@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
 from analyzer.addresses import host_prefix
+from analyzer.api import load
 from analyzer.capture.reading import facts
 from analyzer.findings import Verdict
 from analyzer.model.build import build
@@ -19,6 +22,7 @@ from analyzer.policy.terms import Kind
 from analyzer.query.ask import ask
 from analyzer.query.policies import Policies, policies
 from analyzer.query.policy_services import backends
+from analyzer.solve.packet import Fate
 from analyzer.source import Source
 from tests.test_policy_agreement import Maker
 
@@ -132,3 +136,20 @@ def test_a_pod_that_asks_for_itself_through_a_service_is_asked_as_its_system_doe
     found = policies(build((source,), known, gaps).cluster, profile_named(system))
     assert ask(found, "can shop/s reach svc:shop/s on 80").verdict is verdict
     assert ask(found, "can shop/s reach shop/s on 80").verdict is Verdict.PROVED
+
+
+MASQUERADED = load(Path(__file__).parent.parent / "samples" / "policy-trace" / "masqueraded" / "manifests")
+SAME = {Fate.REACHABLE: Verdict.PROVED, Fate.UNREACHABLE: Verdict.REFUTED, Fate.UNKNOWN: Verdict.UNDECIDED}
+
+
+@pytest.mark.parametrize("system", ["unknown", "calico", "aws-vpc-cni"])
+@pytest.mark.parametrize(("sender", "service"), list(product(("web", "far", "other", "shut"), ("db", "web"))))
+def test_where_kube_proxy_masquerades_all_a_question_says_what_a_trace_does(sender: str, service: str, system: str) -> None:
+    asked = MASQUERADED.read_as(cni=system)
+    port = {"db": 5432, "web": 80}[service]
+    trace = asked.trace(f"shop/{sender}", f"svc:shop/{service}", port=port)
+    fates = {one.fate for one in trace.outcomes}
+    answer = asked.ask(f"shop/{sender} reaches svc:shop/{service} on {port}")
+    if len(fates) == 1:
+        assert answer.verdict is SAME[fates.pop()]
+    assert (answer.verdict is Verdict.UNDECIDED) == any("masqueradeAll" in text for text in answer.settle)

@@ -12,13 +12,14 @@ from analyzer.addresses import Address, address, host_prefix, prefix
 from analyzer.facts.kubernetes import ServiceFact
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
-from analyzer.policy.decision import Decision, Step, decide, leaving
+from analyzer.policy.decision import Decision, Step, decide
 from analyzer.policy.entities import Asked, Entity, Flow
 from analyzer.policy.profiles import Profile, with_switches
 from analyzer.policy.secondary import having
-from analyzer.policy.terms import Kind, all_of
+from analyzer.policy.terms import Kind
 from analyzer.policy.tiers import Action, Direction
 from analyzer.query.endpoints import OUTSIDE
+from analyzer.query.masquerading import masquerades_all, node_seen
 from analyzer.query.policies import Identity, Policies, known, on_network
 from analyzer.query.policy_parties import entities_named
 from analyzer.query.policy_services import Backend, backends, open_ended, service_meant, service_named
@@ -32,8 +33,6 @@ EPHEMERAL = 40000
 TAKEN = "only manifests are given: what policies admit is taken to arrive"
 FATES = {True: Fate.REACHABLE, False: Fate.UNREACHABLE, None: Fate.UNKNOWN}
 FROM_OUTSIDE = ("NodePort", "LoadBalancer")
-MASQUERADES_ALL, TRUTHS = ("kubernetes", "masquerade-all"), ("true", "t", "1")
-"""The setting, and what Go takes for true (strconv.ParseBool)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,16 +204,12 @@ def hides_source(
 def masked(policies: Policies, sender: Entity, receiver: Entity, flow: Flow, asked: Asked, outcome: Outcome) -> Outcome:
     """Where kube-proxy masquerades all that asks for services (``masqueradeAll``), the receiver's policies see the sender's node, but for systems that look at packets before their own node
     masquerades them: where that changes the answer, or may, it is not known. Which of its addresses the node takes, manifests do not say."""
-    told = next((item for item in policies.world.cluster.settings if (item.system, item.key) == MASQUERADES_ALL), None)
-    if told is None or told.value.lower() not in TRUTHS:
+    told = masquerades_all(policies.world)
+    if told is None:
         return outcome
-    same = bool(sender.node) and sender.node == receiver.node
-    if same and policies.profile.ingress_sees_masquerade is False:
+    node = node_seen(policies, sender, receiver, flow, asked)
+    if node is None:
         return outcome
-    if all(all_of(walk.admitted for walk in way) is False for way in leaving(policies.all, sender, receiver, flow, asked)):
-        return outcome
-    known_node = policies.world.by_name.get(f"node:{sender.node}") if sender.node else None
-    node = known_node or Entity("the sender's node", Kind.HOST, node=sender.node, node_labels=None)
     if FATES[decide(policies.all, node, receiver, flow).admitted] is outcome.fate:
         return outcome._replace(source_translated=True)
     reason = f"the sender's node may put its own address in the source's place ({told.said_by}): policies may say something else of that"

@@ -17,6 +17,7 @@ from analyzer.query.ask.answers import Disagreement, Witness
 from analyzer.query.ask.pairs import Pair, Search, Want
 from analyzer.query.ask.sides import Directory, Side, host, side_of
 from analyzer.query.ask.traffic import alike, inside, mask_of, ordinary, served
+from analyzer.query.masquerading import masquerades_all
 from analyzer.query.policies import Policies
 
 MOST_SIDES = 256
@@ -74,6 +75,11 @@ class Asker:
         """Whether a rule tests source ports."""
         found = (leaf for _, rule in self.rules for leaf in leaves(rule.traffic))
         return any(isinstance(leaf, Box) and leaf.sources != ALL_PORTS for leaf in found)
+
+    @cached_property
+    def masquerades(self) -> bool:
+        """Whether policies may see nodes in the place of pods that ask for services."""
+        return masquerades_all(self.policies.world) is not None
 
     @cached_property
     def names(self) -> Directory:

@@ -30,6 +30,10 @@ SEES = (
     "whether rules of egress are held against the service's own address, or the pods behind it, in which network systems differ: "
     "--policy-switch egress-sees-service=yes or =no"
 )
+MASKED = (
+    "which address policies see of what is asked through the service: the sender's node may put its own in the source's place "
+    "(kube-proxy's masqueradeAll), of which they may say something else"
+)
 HIDDEN = (
     "the node that takes a packet in may put its own address in the source's place (externalTrafficPolicy: Cluster), "
     "and policies do not treat the nodes as they do the outside"
@@ -76,6 +80,8 @@ def reach(asker: Asker, text: str, question: Reach) -> Answer:
     settle = settling(asker.policies, path) if found.verdict is Verdict.UNDECIDED else ()
     if found.verdict is Verdict.UNDECIDED and asker.policies.profile.egress_sees_service is None and services:
         settle += (SEES,)
+    if found.verdict is Verdict.UNDECIDED and asker.masquerades and services:
+        settle += (MASKED,)
     engine = PLAIN if any(applies(asker, job) for job in jobs) else ENGINE
     return Answer(text, found.verdict, text.rstrip("?"), scope(asker, jobs), engine, path, (), notes, settle)
 

@@ -6,6 +6,7 @@ The two factors do not know of services: here the plain reading decides for each
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from analyzer.addresses import host_prefix
 from analyzer.policy.decision import Decision, decide, doubt, through_service
@@ -15,6 +16,7 @@ from analyzer.query.ask.answers import Witness
 from analyzer.query.ask.asking import ANSWERS, Asker, Job, Unanswerable, search
 from analyzer.query.ask.pairs import Want
 from analyzer.query.ask.sides import host
+from analyzer.query.masquerading import node_seen
 
 POSITIVE = (Want.ADMITTED, Want.MAY_ADMIT)
 SPARED = (Want.REFUSED, Want.SILENT)
@@ -23,7 +25,7 @@ SOURCE_PORTS = "a rule tests source ports: ask about the pods behind the service
 
 def applies(asker: Asker, job: Job) -> bool:
     """Whether a job is about a service with an address of its own that rules of egress may see, or about a pod that reaches itself through one."""
-    if asks_itself(asker, job):
+    if asks_itself(asker, job) or (asker.masquerades and has_address(asker, job)):
         return True
     if job.target.service is None or (asker.policies.profile.egress_sees_service is False and not asker.names_services):
         return False
@@ -34,7 +36,12 @@ def asks_itself(asker: Asker, job: Job) -> bool:
     """Whether one pod is asked about itself, through a service that has an address of its own, whether it is known or not."""
     if job.target.service is None or len(job.sources) > 1 or job.sources != job.target.entities:
         return False
-    return not asker.policies.world.cluster.services[job.target.service].headless
+    return has_address(asker, job)
+
+
+def has_address(asker: Asker, job: Job) -> bool:
+    """Whether it is about a service that has an address of its own, known or not."""
+    return job.target.service is not None and not asker.policies.world.cluster.services[job.target.service].headless
 
 
 def find_through(asker: Asker, job: Job, want: Want) -> Witness | None:
@@ -64,11 +71,14 @@ def find_through(asker: Asker, job: Job, want: Want) -> Witness | None:
 def decided(asker: Asker, job: Job, source: Entity, destination: Entity, family: int) -> tuple[Flow, Decision] | None:
     """The flow that arrives, and what is decided over it; None where the service has no address of the family."""
     flow, asked = flow_of(asker, job, family)
-    return (
-        None
-        if asked is None
-        else (flow, decide(asker.policies.all, host(source, family, asker.policies.held), destination, flow, asked))
-    )
+    if asked is None:
+        return None
+    found = decide(asker.policies.all, host(source, family, asker.policies.held), destination, flow, asked)
+    if asker.masquerades and source.kind is Kind.POD and source is not destination:
+        node = node_seen(asker.policies, source, destination, flow, asked)
+        if node is not None and decide(asker.policies.all, node, destination, flow).admitted is not found.admitted:
+            return flow, replace(found, admitted=None)
+    return flow, found
 
 
 def counts(asker: Asker, job: Job, want: Want, source: Entity, destination: Entity) -> bool:
@@ -89,19 +99,22 @@ def flow_of(asker: Asker, job: Job, family: int) -> tuple[Flow, Asked | None]:
     (box,) = job.target.flows
     flow = Flow(family, box.protocols[0][0], box.destinations[0][0])
     own = next((address for address in service.cluster_addresses if address.family == family), None)
-    if own is None and not asks_itself(asker, job):
+    if own is None and not (asks_itself(asker, job) or asker.masquerades):
         return flow, None
     entity = Entity(f"svc:{namespace}/{name}", Kind.OUTSIDE, blocks=(host_prefix(own),) if own is not None else ())
     return flow, Asked(entity, Flow(family, flow.protocol, job.target.service_port))
 
 
 def couples(asker: Asker, job: Job, family: int) -> Iterator[tuple[Entity, Entity]]:
-    """Two entities for each two classes; all that are nodes, or meet themselves, one by one."""
+    """Two entities for each two classes; all that are nodes, or meet themselves, or where policies may see the nodes of senders, one by one."""
     asked = search(asker, job, family)
     alone = len(job.sources) == 1 and job.sources == job.target.entities
     for left in asked.sources.members.values():
         for right in asked.targets.members.values():
-            yield from representatives(left, right, alone)
+            if asker.masquerades:
+                yield from ((one, other) for one in left for other in right if one is not other or one.replicas > 1 or alone)
+            else:
+                yield from representatives(left, right, alone)
 
 
 def representatives(left: Members, right: Members, alone: bool) -> Iterator[tuple[Entity, Entity]]:
