@@ -184,3 +184,43 @@ def test_damaged_text_is_no_crash(text: str) -> None:
     for item in facts_of(text):
         if isinstance(item, NftTableFact):
             assert all(list(chain.rules) is not None for chain in item.chains.values())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'include "/etc/nftables.d/*.nft"',
+        "delete rule inet elsewhere input handle 3",
+        "rename chain inet t c d",
+        "delete element inet t gone { 10.0.0.1 }",
+    ],
+)
+def test_a_line_that_may_change_anything_is_a_rule_that_is_not_understood_at_every_hook(line: str) -> None:
+    text = f"table inet t {{\n\tset s {{ type ipv4_addr; elements = {{ 10.0.0.1 }} }}\n\tchain c {{ type filter hook input priority 0; ip saddr @s drop }}\n}}\n{line}\n"
+    known = {item.name: item for item in facts_of(text, "a.txt") if isinstance(item, NftTableFact)}
+    chains = known["(line 5)"].chains
+    assert set(chains) == {"prerouting", "input", "forward", "output", "postrouting"}
+    assert all(isinstance(rule.statements[0], UnknownTarget) for chain in chains.values() for rule in chain.rules)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "delete rule inet t c handle 3",
+        "replace rule inet t c handle 3 accept",
+        "add rule inet t c position 3 drop",
+        "insert rule inet t c index 9 drop",
+    ],
+)
+def test_a_chain_that_is_changed_by_what_is_not_known_begins_with_a_rule_that_is_not_understood(line: str) -> None:
+    text = f"table inet t {{\n\tchain c {{ type filter hook input priority 0; drop }}\n}}\n{line}\n"
+    known = {item.name: item for item in facts_of(text, "a.txt") if isinstance(item, NftTableFact)}
+    first, *rest = known["t"].chains["c"].rules
+    assert isinstance(first.statements[0], UnknownTarget)
+    assert [rule.text for rule in rest] == ["drop"]
+
+
+def test_a_set_whose_elements_are_taken_away_is_not_known() -> None:
+    text = "table inet t {\n\tset s { type ifname; elements = { eth0 } }\n}\ndelete element inet t s { eth0 }\n"
+    (table,) = (item for item in facts_of(text, "a.txt") if isinstance(item, NftTableFact))
+    assert table.sets["s"].unread

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from analyzer.parsers._nft_commands import SPECIAL, Block, Line, TableBlock, carried_out, made, table_in
+from analyzer.parsers._nft_commands import SPECIAL, Block, Line, Outcome, TableBlock, carried_out, made, table_in
 
 FAMILY = r"(?:(ip6?|inet|arp|bridge|netdev)\s+)?"
 TABLE = re.compile(rf"(?:(?:add|create)\s+)?table\s+{FAMILY}(\S+)$")
@@ -21,13 +21,14 @@ OBJECT = re.compile(
 
 @dataclass(slots=True)
 class Blocks:
-    """What a text holds so far: its tables, the lines that are none of it, and the blocks that are open.
+    """What a text holds so far: its tables, the lines that are none of it (``anywhere``: those that may change anything), and the blocks that are open.
 
     ``inner``: how many braces of sets are open within a statement; ``skipped``: of blocks that are not known.
     """
 
     tables: dict[tuple[str, str], TableBlock] = field(default_factory=dict)
     strange: list[Line] = field(default_factory=list)
+    anywhere: list[Line] = field(default_factory=list)
     open: list[TableBlock | Block] = field(default_factory=list)
     inner: int = 0
     skipped: int = 0
@@ -64,8 +65,9 @@ class Blocks:
             return
         if self.open:
             self.open[-1].lines.append(line)
-        elif not carried_out(self.tables, line):
+        elif (outcome := carried_out(self.tables, line)) is not Outcome.DONE:
             self.strange.append(line)
+            self.anywhere += [line] if outcome is Outcome.ANYWHERE else []
 
     def table(self, family: str, name: str, line: int) -> TableBlock:
         """A table, made when it is first met."""

@@ -1,6 +1,7 @@
 """Commands of nft (nft(8)): what ``add``, ``insert``, ``flush`` and ``delete`` leave of tables, chains, sets and maps; also the blocks that hold them.
 
-A rule is put where ``index`` says. Handles are not known in a text, so that what is put or deleted by one is not carried out, and told.
+A rule is put where ``index`` says. Handles are not known in a text: a chain that is changed by one begins with a rule that is not understood. What may change
+anything, as files that are included, is told as such.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import NamedTuple
 
 SPECIAL = re.compile(r'"[^"\n]*"|\\\n|#[^\n]*|[{};\n]')
@@ -18,10 +20,21 @@ MAKE = re.compile(
 UNDO = re.compile(
     rf"(?:nft\s+)?(flush|delete|destroy)\s+(table|chain|set|map|flowtable|element|counter)\s+{FAMILY}(.*)$", re.DOTALL
 )
+EDIT = re.compile(rf"(?:nft\s+)?((?:replace|delete|destroy)\s+rule)\s+{FAMILY}(\S+)\s+(\S+)\s(.*)$", re.DOTALL)
+OTHER = re.compile(r"include\s|(?:nft\s+)?(?:add|create|insert|replace|delete|destroy|flush|rename|import)\s")
 ALL = re.compile(r"(?:nft\s+)?flush\s+ruleset$")
 INDEX = re.compile(r"index\s+(\d+)\s+")
 HANDLE = re.compile(r"(?:position|handle)\s+\d+\s")
 DECLARED = re.compile(r'(?:type \w+ hook |policy |comment "[^"]*"$|flags |devices? = )')
+
+
+class Outcome(Enum):
+    """What became of a line: carried out, or not known, in one chain or set, or anywhere; or it is no command."""
+
+    DONE = "done"
+    MARKED = "marked"
+    ANYWHERE = "anywhere"
+    STRANGE = "strange"
 
 
 class Line(NamedTuple):
@@ -66,15 +79,36 @@ def table_in(tables: MutableMapping[tuple[str, str], TableBlock], family: str, n
     return tables.setdefault((family, name), TableBlock(family, name, line))
 
 
-def carried_out(tables: MutableMapping[tuple[str, str], TableBlock], line: Line) -> bool:
-    """Carries out one command; False where it is none, or its effect is not known."""
-    if ALL.match(line.text):
+def carried_out(tables: MutableMapping[tuple[str, str], TableBlock], line: Line) -> Outcome:
+    """Carries out one command."""
+    text = unquoted(line.text) if line.text.startswith("nft ") else line.text
+    if ALL.match(text):
         tables.clear()
-        return True
-    if (command := UNDO.match(line.text)) is not None:
-        return undone(tables, command)
-    command = MAKE.match(unquoted(line.text) if line.text.startswith("nft ") else line.text)
-    return command is not None and commanded(tables, command, line)
+        return Outcome.DONE
+    if (command := EDIT.match(text)) is not None:
+        return edited(tables, command, line)
+    if (command := UNDO.match(text)) is not None:
+        return undone(tables, command, line)
+    if (command := MAKE.match(text)) is not None:
+        return Outcome.DONE if commanded(tables, command, line) else Outcome.MARKED
+    return Outcome.ANYWHERE if OTHER.match(text) else Outcome.STRANGE
+
+
+def edited(tables: MutableMapping[tuple[str, str], TableBlock], command: re.Match[str], line: Line) -> Outcome:
+    """A rule that is replaced or deleted: which one it was is not known."""
+    verb, family, name, chain, rest = command.groups()
+    table = tables.get((family or "ip", name))
+    block = table.blocks.get(("chain", chain)) if table is not None else None
+    if block is None:
+        return Outcome.ANYWHERE
+    before_all(block, Line(f"{verb} {rest.strip()}", line.number))
+    return Outcome.MARKED
+
+
+def before_all(chain: Block, rule: Line) -> None:
+    """Puts a rule before all others of its chain."""
+    rules = (position for position, line in enumerate(chain.lines) if not DECLARED.match(line.text))
+    chain.lines.insert(next(rules, len(chain.lines)), rule)
 
 
 def unquoted(text: str) -> str:
@@ -82,12 +116,17 @@ def unquoted(text: str) -> str:
     return text.replace("\\", "").replace("'", "")
 
 
-def undone(tables: MutableMapping[tuple[str, str], TableBlock], command: re.Match[str]) -> bool:
-    """``flush`` and ``delete``."""
+def undone(tables: MutableMapping[tuple[str, str], TableBlock], command: re.Match[str], line: Line) -> Outcome:
+    """``flush`` and ``delete``; of what is not there nothing is left to do."""
     verb, kind, family, rest = command.group(1), command.group(2), command.group(3) or "ip", command.group(4).split()
     table = tables.get((family, rest[0])) if rest else None
-    if table is None or kind == "element" or (kind != "table" and len(rest) != 2):
-        return table is None and bool(rest)
+    if table is None:
+        return Outcome.DONE if rest else Outcome.ANYWHERE
+    if kind == "element" or (kind != "table" and len(rest) != 2):
+        found = [block for (_, name), block in table.blocks.items() if name in rest[1:2]]
+        for block in found:
+            block.lines.append(Line(f"unread {verb} {command.group(4)}", line.number))
+        return Outcome.MARKED if found else Outcome.ANYWHERE
     if kind == "table" and verb != "flush":
         del tables[family, rest[0]]
     elif kind != "table" and verb != "flush":
@@ -95,8 +134,8 @@ def undone(tables: MutableMapping[tuple[str, str], TableBlock], command: re.Matc
     else:
         for (sort, name), block in table.blocks.items():
             if (sort, name) == (kind, rest[-1]) or (kind == "table" and sort == "chain"):
-                block.lines[:] = [line for line in block.lines if not emptied(sort, line)]
-    return True
+                block.lines[:] = [one for one in block.lines if not emptied(sort, one)]
+    return Outcome.DONE
 
 
 def emptied(kind: str, line: Line) -> bool:
@@ -127,11 +166,13 @@ def commanded(tables: MutableMapping[tuple[str, str], TableBlock], command: re.M
 def placed(chain: Block, first: bool, rule: Line) -> bool:
     """Puts a rule at the end of its chain or, ``first``, at its start; behind or before the rule that ``index`` counts from 0."""
     if HANDLE.match(rule.text):
+        before_all(chain, rule)
         return False
     rules = [position for position, line in enumerate(chain.lines) if not DECLARED.match(line.text)]
     if (index := INDEX.match(rule.text)) is not None:
         rule = Line(rule.text[index.end() :], rule.number)
         if int(index.group(1)) >= len(rules):
+            before_all(chain, Line(f"{index.group()}{rule.text}", rule.number))
             return False
         chain.lines.insert(rules[int(index.group(1))] + (0 if first else 1), rule)
     elif first and rules:

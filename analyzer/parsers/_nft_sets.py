@@ -25,6 +25,7 @@ def set_of(block: Block) -> NftSet:
     data: tuple[str, ...] = ()
     fleeting = False
     bodies: list[str] = []
+    unread: list[str] = []
     for line in block.lines:
         word, _, rest = line.text.partition(" ")
         match word:
@@ -38,10 +39,12 @@ def set_of(block: Block) -> NftSet:
                 fleeting = True
             case "elements":
                 bodies.append(listed(rest.removeprefix("=").strip()))
+            case "unread":
+                unread.append(rest)
             case _:
                 pass
     elements, missed = read_all(types, data, bodies)
-    return NftSet(block.name, types, data, elements, missed, fleeting)
+    return NftSet(block.name, types, data, elements, (*missed, *unread), fleeting)
 
 
 def listed(text: str) -> str:

@@ -32,6 +32,7 @@ PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "securit
 BRIDGE = {"dstnat": -300, "filter": -200, "out": 100, "srcnat": 300}
 IPTABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 HOOKS = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
+EVERY, FIRST, UNREAD = ("prerouting", "input", "forward", "output", "postrouting"), -1000, "(line "
 PLAIN_REJECTS = tuple({"reject": {"type": kind, "expr": "port-unreachable"}} for kind in ("icmp", "icmpv6"))
 """What the text form writes as ``reject`` alone in tables of one family."""
 NAME = re.compile(r"[^\s{}]*")
@@ -82,7 +83,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
     yield from gaps
     yield from tables
     for table in sorted(tables, key=lambda item: (item.family, item.name)):
-        for name in sorted(table.chains):
+        for name in sorted(table.chains) if not table.name.startswith(UNREAD) else ():
             if table.chains[name].base and not (table.family in ("ip", "ip6") and table.name in IPTABLES and name in HOOKS):
                 yield base_fact(source, table, name)
 
@@ -145,7 +146,17 @@ def from_text(source: Source, gaps: list[Gap]) -> list[NftTableFact]:
         if blocks.in_block():
             last = blocks.open[-1]
             last.lines.append(Line("the text breaks off here", last.line))
-    return [table_of(source, table, gaps) for table in blocks.tables.values()]
+    found = [table_of(source, table, gaps) for table in blocks.tables.values()]
+    return [*found, *(anything(source, line) for line in blocks.anywhere)]
+
+
+def anything(source: Source, line: Line) -> NftTableFact:
+    """A line that may change rules anywhere: as a rule that is not understood at every hook."""
+    at = Span(source.path, line.number)
+    chains = {hook: NftChain(hook, Rules(source.path, [(line, None)]), Base("filter", hook, FIRST), at) for hook in EVERY}
+    return NftTableFact(
+        at=at, scope=source.scope, family="inet", name=f"{UNREAD}{line.number})", chains=chains, sets={}, flowtables={}
+    )
 
 
 def stranger(source: Source, line: Line) -> Iterator[Gap]:
