@@ -87,6 +87,8 @@ def unreadable(fact: ObjectFact, reason: str, subject: Peer = EVERYONE) -> Polic
 
 def unknown_fields(view: View, known: Collection[str]) -> frozenset[str]:
     """Notes the fields that an object cannot have, with the one that may be meant; gives those that are meant."""
+    if all(key in known for key in view.value):
+        return frozenset()
     found = {key: nearest(str(key), known) for key in view.value if key not in known}
     for key, near in found.items():
         view.wrong(f"unknown field {view.name(key)!r}{f'; did you mean {near}?' if near else ''}", key)

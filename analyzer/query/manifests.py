@@ -36,14 +36,31 @@ def objects(cluster: Cluster) -> Iterator[ObjectFact]:
     yield from cluster.others
 
 
-def written(network: Network) -> Iterator[ObjectFact]:
+def written(network: Network) -> tuple[ObjectFact, ...]:
     """The objects that an API server has not seen (what it gives back it has taken, and has a state) and that are whole: of a patch, most is elsewhere."""
-    for item in objects(network.cluster):
-        metadata = mapping(item.document.get("metadata"))
-        patch = "$patch" in item.document or PATCH.search(item.at.path.rsplit("/", 1)[-1])
-        seen = metadata.get("uid") or metadata.get("resourceVersion") or any(mapping(item.document.get("status")).values())
-        if not patch and not seen:
-            yield item
+    return written_in(Identity(network.cluster))
+
+
+@lru_cache(maxsize=2)
+def written_in(key: Identity) -> tuple[ObjectFact, ...]:
+    """The same, once for all who ask."""
+    return tuple(item for item in objects(key.cluster) if not seen(item))
+
+
+def seen(item: ObjectFact) -> bool:
+    """Whether an API server has seen an object, or it is a patch of one."""
+    document = item.document
+    metadata = mapping(document.get("metadata"))
+    if metadata.get("uid") or metadata.get("resourceVersion") or "$patch" in document:
+        return True
+    status = document.get("status")
+    return bool(status and any(mapping(status).values())) or is_patch(item.at.path)
+
+
+@lru_cache(maxsize=1 << 12)
+def is_patch(path: str) -> bool:
+    """Whether a file is a patch by its name."""
+    return PATCH.search(path.rsplit("/", 1)[-1]) is not None
 
 
 def wrong(network: Network) -> tuple[Wrong, ...]:

@@ -13,6 +13,8 @@ from analyzer.source import Source, Span
 T = TypeVar("T")
 PLAIN = frozenset({str, int, bool, type(None), Severity, Certainty, Verdict})
 """Types of values without places in them."""
+WORDS = frozenset(("str", "int", "bool", "Severity", "Certainty", "Verdict"))
+"""The same as annotations say them."""
 
 
 def rebased(report: Report, base: str, but: frozenset[str] = frozenset()) -> Report:
@@ -51,5 +53,5 @@ def called(value: T, name: Callable[[str], str]) -> T:
 
 @cache
 def names_of(kind: type) -> tuple[str, ...]:
-    """The fields of a dataclass that it is made from; none of another type."""
-    return tuple(item.name for item in fields(kind) if item.init) if is_dataclass(kind) else ()
+    """The fields of a dataclass that it is made from, without those that hold no place by their type; none of another type."""
+    return tuple(item.name for item in fields(kind) if item.init and item.type not in WORDS) if is_dataclass(kind) else ()

@@ -144,7 +144,7 @@ class Reader:
         mentioned = {family for item in stated for family in item}
         if len(mentioned) == 2:
             view.wrong("the rule has blocks of IPv4 and of IPv6: make it two rules")
-        elif version is not None and mentioned and mentioned != {version}:
+        elif isinstance(version, int) and mentioned and mentioned != {version}:
             view.wrong(f"ipVersion is {version}, but the rule has blocks of the other family", "ipVersion")
         for item in stated:
             found &= item or found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -70,27 +70,69 @@ def problems(version: str, kind: str, document: Mapping[str, Any]) -> Iterator[P
         yield from of_object(table.types, number, document, ())
 
 
-def allowed(types: Types, kind: Any, value: Any) -> bool:
-    """Whether there is no problem with a value of a type: what most are asked for, without what words about one need."""
-    if isinstance(kind, str):
-        return fits(kind, value)
+def allowed(types: Types, number: int, value: Any) -> bool:
+    """Whether there is no problem with an object of a type: what most are asked for, without what words about one need."""
+    return test_of_type(Identified(types), number)(value)
+
+
+Test = Callable[[Any], bool]
+
+
+class Identified:
+    """Types as a key of a memory, by what they are and not by what they say."""
+
+    __slots__ = ("types",)
+
+    def __init__(self, types: Types) -> None:
+        self.types = types
+
+    def __hash__(self) -> int:
+        return id(self.types)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identified) and other.types is self.types
+
+
+@lru_cache(maxsize=4096)
+def test_of_type(key: Identified, number: int) -> Test:
+    """The test for an object of a type; made once, and those of what lies inside when they are first needed."""
+    kind, fields, required = key.types[number], dict[str, Test](), tuple(key.types[number]["required"])
+
+    def test(value: Any) -> bool:
+        if value.__class__ is not dict and not isinstance(value, dict):
+            return False
+        for name, inside in value.items():
+            known = fields.get(name)
+            if known is None:
+                found = kind["fields"].get(name)
+                if found is None:
+                    return False
+                known = fields[name] = test_of(key, found[0])
+            if inside is not None and not known(inside):
+                return False
+        return all(value.get(name) is not None for name in required) if required else True
+
+    return test
+
+
+def test_of(key: Identified, kind: Any) -> Test:
+    """The test for a value of a type; null inside of lists and maps stands for a value that is not there."""
     if isinstance(kind, int):
-        return isinstance(value, dict) and allowed_object(types, types[kind], value)
+        return test_of_type(key, kind)
+    if kind == "string":
+        return is_string
+    if isinstance(kind, str):
+        return lambda value: fits(kind, value)
     if isinstance(kind, list):
-        return isinstance(value, list) and all(item is None or allowed(types, kind[0], item) for item in value)
-    return isinstance(value, dict) and all(item is None or allowed(types, kind["of"], item) for item in value.values())
+        of_item = test_of(key, kind[0])
+        return lambda value: isinstance(value, list) and all(item is None or of_item(item) for item in value)
+    of_value_of = test_of(key, kind["of"])
+    return lambda value: isinstance(value, dict) and all(item is None or of_value_of(item) for item in value.values())
 
 
-def allowed_object(types: Types, kind: Any, value: dict[str, Any]) -> bool:
-    """The same of an object."""
-    fields = kind["fields"]
-    for key, inside in value.items():
-        found = fields.get(key)
-        if found is None:
-            return False
-        if inside is not None and not (isinstance(inside, str) if found[0] == "string" else allowed(types, found[0], inside)):
-            return False
-    return all(value.get(key) is not None for key in kind["required"])
+def is_string(value: Any) -> bool:
+    """Whether a value is a text."""
+    return isinstance(value, str)
 
 
 def of_object(types: Types, number: int, value: Mapping[str, Any], path: tuple[Key, ...]) -> Iterator[Problem]:

@@ -15,14 +15,14 @@ from analyzer.query.validation.routes import ingress
 from analyzer.query.validation.services import service
 from analyzer.query.validation.templates import template, workload_selector
 from analyzer.query.validation.values import Refused
-from analyzer.query.workloads import Template, mapping, workloads
+from analyzer.query.workloads import Template, mapping, pods_wanted
 
 __all__ = ["Refused", "named", "refused"]
 
 
 def refused(network: Network) -> Iterator[tuple[ObjectFact, Refused]]:
     """The values that the API server refuses, each with its object."""
-    made = {id(item.owner): item for item in workloads(network.cluster)}
+    made = {id(item.owner): item for item in pods_wanted(network)}
     for item in written(network):
         yield from ((item, one) for one in of_object(item, made.get(id(item))))
 
