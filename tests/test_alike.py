@@ -270,7 +270,7 @@ def test_a_few_stand_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, se
     """With faults here and there, the answers by a few are those by all pairs."""
     network = harmed(tmp_path, seed)
     by_few = amount(network, decide(network, only=FLOWS))
-    monkeypatch.setattr(reach, "thinned", lambda *_: None)
+    monkeypatch.setattr(reach, "few_of", lambda *_: None)
     assert by_few == amount(network, decide(network, only=FLOWS))
 
 
@@ -280,7 +280,7 @@ def test_a_few_stand_for_all_where_services_have_node_ports(tmp_path: Path, monk
     network = harmed(tmp_path, seed, 2, (*FAULTS, *FAULTS_OF_SERVICES * 3))
     assert kinds(network) is not None
     by_few = amount(network, decide(network, only=FLOWS))
-    monkeypatch.setattr(reach, "thinned", lambda *_: None)
+    monkeypatch.setattr(reach, "few_of", lambda *_: None)
     assert by_few == amount(network, decide(network, only=FLOWS))
 
 

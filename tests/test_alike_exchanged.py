@@ -90,7 +90,7 @@ def test_alike_nodes_may_change_places(tmp_path: Path, monkeypatch: pytest.Monke
     members = max(found.nodes.values(), key=len)
     assert len(members) > 1
     flows = TO_PODS if seed % 2 else FLOWS
-    monkeypatch.setattr(reach, "thinned", lambda *_: None)
+    monkeypatch.setattr(reach, "few_of", lambda *_: None)
     before = outcome(decide(network, only=flows))
     assert before == outcome(decide(exchanged(tmp_path, found, members[0], members[-1]), only=flows))
 
@@ -103,7 +103,7 @@ def test_a_node_with_a_fault_may_not_change_places(tmp_path: Path, monkeypatch: 
     network = read_input((str(tmp_path),)).network
     found = kinds(network)
     assert found is not None
-    monkeypatch.setattr(reach, "thinned", lambda *_: None)
+    monkeypatch.setattr(reach, "few_of", lambda *_: None)
     before = outcome(decide(network, only=TO_PODS))
     after = outcome(decide(exchanged(tmp_path, found, Scope("n1"), Scope("n5")), only=TO_PODS))
     assert before != after

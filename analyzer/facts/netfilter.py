@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from analyzer.addresses import Address, Prefix
 from analyzer.facts.base import Fact
@@ -218,6 +218,20 @@ class Chain:
     rules: NfRules
     at: Span = field(compare=False, repr=False)
     content: str = field(default="", compare=False, repr=False)
+
+
+@runtime_checkable
+class Contents(Protocol):
+    """Chains by name whose contents are known without making them."""
+
+    def content(self, name: str) -> str:
+        """The text of a chain and its policy; KeyError where there is none."""
+        ...
+
+
+def content_of(chains: Mapping[str, Chain], name: str) -> str:
+    """The content of a chain, which is not made for this where that can be helped."""
+    return chains.content(name) if isinstance(chains, Contents) else chains[name].content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,9 +129,13 @@ class Chains(Mapping[str, Chain]):
             policy, line, text, numbers = self.placed[name]
             each = range(numbers, numbers + text.count) if isinstance(numbers, int) else numbers
             rules, at = RuleLines(self.path, text, each), Span(self.path, line)
-            content = text.text if policy is None else f"{text.text} {policy}"
-            found = self.made[name] = Chain(name, policy, rules, at, content)
+            found = self.made[name] = Chain(name, policy, rules, at, contents(policy, text))
         return found
+
+    def content(self, name: str) -> str:
+        """The text of a chain and its policy."""
+        policy, _, text, _ = self.placed[name]
+        return contents(policy, text)
 
     def whole(self, name: str) -> str:
         """The text of a chain's rules, one a line."""
@@ -148,6 +152,11 @@ class Chains(Mapping[str, Chain]):
 
     def __repr__(self) -> str:
         return repr(dict(self))
+
+
+def contents(policy: str | None, text: ChainText) -> str:
+    """By what equal chains are recognised."""
+    return text.text if policy is None else f"{text.text} {policy}"
 
 
 def exact_destination(line: str, family: int) -> int | None:

@@ -73,8 +73,9 @@ def contradiction(
     sets have none. What is too much for Z3 stays the sets' answer. ``parted`` gives the packets of a set that are to arrive, and those that are not to; ``wanted_of`` what is asked where
     policies excuse requests that are lost."""
     few = asked_pairs(aims[0], senders) <= ALL
-    some = senders if few else [slimmed(sender) for sender in representatives(program.network, senders)]
     chosen = aims if few else tuple(map(slim, aims))
+    some = senders if few else tuple(slimmed(chosen[0], sender) for sender in representatives(program.network, senders))
+    some = tuple(sender for sender in some if asked_for(chosen[0], sender.destinations))
     share = Share() if share is None else share
     share.pairs += 0 if unbound else asked_pairs(chosen[0], some)
     begin = program.start_unbound if unbound else program.start
@@ -251,8 +252,10 @@ def slim(aim: Aim) -> Aim:
     return replace(aim, translated=dict(spaced(sorted(aim.translated.items(), key=itemgetter(0)), SOME)))
 
 
-def slimmed(sender: Sender) -> Sender:
-    """The sender with some of its destinations."""
+def slimmed(aim: Aim, sender: Sender) -> Sender:
+    """The sender with some of its destinations; with services, those of the aim are some."""
+    if aim.translated is not None:
+        return sender
     values = spaced(tuple(spelled(sender.destinations)), SOME)
     return sender._replace(destinations=normalised((value, value) for value in values))
 

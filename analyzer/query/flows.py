@@ -6,13 +6,13 @@ with the connections that the request made; where that comes back, TCP's third p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import NamedTuple
 
-from analyzer.query.parties import Ends, meant_for
-from analyzer.ranges import EMPTY, Ranges, difference, intersection, normalised, single
+from analyzer.query.parties import Ends, meant_for, rows_of
+from analyzer.ranges import EMPTY, Ranges, contains, difference, intersection, normalised, single
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, SCTP, SYN, TCP, UDP
 from analyzer.solve.sets.diagrams import EACH, STEPS, Count, Sets
 from analyzer.solve.sets.joint import Joint
@@ -75,6 +75,13 @@ class Aim:
     holders: Mapping[int, frozenset[Scope]]
     translated: Ends | None = None
     rows: dict[Scope, frozenset[tuple[Ranges, ...]]] = dataclass_field(default_factory=dict, compare=False, repr=False)
+    asked: dict[Ranges, tuple[tuple[Ranges, ...], ...]] = dataclass_field(default_factory=dict, compare=False, repr=False)
+
+    def wanted(self, destinations: Ranges) -> tuple[tuple[Ranges, ...], ...]:
+        """Protocol, address and port of the services at the addresses, each alone."""
+        if destinations not in self.asked:
+            self.asked[destinations] = rows_of(one for one in self.translated or () if contains(destinations, one[1]))
+        return self.asked[destinations]
 
     def meant(self, scope: Scope) -> frozenset[tuple[Ranges, ...]]:
         """Protocol, address and port of a service, and address and port of an endpoint that the namespace holds, each alone."""
@@ -110,18 +117,16 @@ def request(aim: Aim, sender: Sender) -> State:
         return start({**common, Field.SOURCE_PORT: ((0, 65535),), Field.ICMP_TYPE: 8 if aim.family == 4 else 128})
     ports: dict[Field, int | Ranges] = {Field.SOURCE_PORT: sender.ports, Field.DESTINATION_PORT: aim.ports}
     begun = start({**common, **ports, Field.TCP_FLAGS: SYN})
-    return begun if aim.translated is None else asking(begun, aim.translated)
+    return begun if aim.translated is None else asking(begun, aim.wanted(sender.destinations))
 
 
-def asking(state: State, portals: Iterable[tuple[int, int, int]]) -> State:
-    """The packets that ask for one of the service ports (protocol, address, port)."""
+def asking(state: State, rows: tuple[tuple[Ranges, ...], ...]) -> State:
+    """The packets that ask for one of the service ports (``rows_of``)."""
     fields = (Field.PROTOCOL, Field.DESTINATION, Field.DESTINATION_PORT)
-    env = list(state.env)
+    names, env = tuple(name.value for name in fields), list(state.env)
     for name in fields:
         env[INDEX[name]] = name.value
-    names = tuple(name.value for name in fields)
     region = {name: ranges for name, ranges in state.region.items() if name not in names}
-    rows = tuple((single(protocol), single(address), single(port)) for protocol, address, port in sorted(portals))
     return state._replace(env=tuple(env), region=region, joints=(Joint(names, rows),))
 
 
@@ -372,9 +377,8 @@ def returns(aim: Aim, result: Result, homes: Mapping[int, Scope]) -> tuple[list[
             return [Lost(REPLY, f"the reply leaves the capture at {exit.scope}", at, state)], None
         return failure(exit, at, state, beyond, REPLY), None
     strangers = normalised((value, value) for value in spelled(senders_of(state)) if homes.get(value) != exit.scope)
-    lost: list[Lost] = []
+    lost, name = list[Lost](), str(origin(state, Field.SOURCE))
     if strangers:
-        name = str(origin(state, Field.SOURCE))
         astray, own = (narrowed(state, name, part) for part in (strangers, difference(senders_of(state), strangers)))
         if astray is not None:
             lost.append(Lost(REPLY, f"the reply is delivered to {exit.scope}, which did not ask", at, astray))
@@ -387,13 +391,10 @@ def returns(aim: Aim, result: Result, homes: Mapping[int, Scope]) -> tuple[list[
 
 def strange(aim: Aim, state: State, at: Span | None) -> list[Lost]:
     """The answers whose addresses and ports are not those that were asked."""
-    expected = [(SOURCE, Field.DESTINATION), (DESTINATION, Field.SOURCE)]
-    expected += (
-        [(SOURCE_PORT, Field.SOURCE_PORT)]
-        if aim.ping
-        else [(SOURCE_PORT, Field.DESTINATION_PORT), (DESTINATION_PORT, Field.SOURCE_PORT)]
-    )
-    for place, field in expected:
+    ports = [(SOURCE_PORT, Field.SOURCE_PORT)]
+    if not aim.ping:
+        ports = [(SOURCE_PORT, Field.DESTINATION_PORT), (DESTINATION_PORT, Field.SOURCE_PORT)]
+    for place, field in ((SOURCE, Field.DESTINATION), (DESTINATION, Field.SOURCE), *ports):
         if not unchanged(state, state.env[place], field):
             return [Lost(REPLY, f"the reply's {FIELDS[place]} is not what was asked", at, state)]
     return []

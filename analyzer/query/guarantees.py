@@ -14,6 +14,8 @@ from analyzer.addresses import Address
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.query import tracked
+from analyzer.query.alike.callers import telling
+from analyzer.query.alike.exploring import AT_ONCE
 from analyzer.query.causes import Broken
 from analyzer.query.choosing import sendings
 from analyzer.query.encapsulated import closed
@@ -57,7 +59,7 @@ from analyzer.transfer.graph import NetworkProgram
 CUT = (LOST, WRONG, REPLY, OPENING, LATER)
 SEEN = (SEEN_SOURCE, SEEN_DESTINATION)
 NAMES = {4: "IPv4", 6: "IPv6"}
-AT_ONCE, MANY = 7, 40
+MANY = 40
 EVERY = ("Cluster", "Local")
 COSTLY = ("services", "pods", "nodes to pods", "pods to nodes")
 
@@ -283,9 +285,12 @@ def pods_to_services(network: Network, family: int) -> Iterator[Group]:
     hosts, outer = sorted({party.scope.node for party in found}), list(at_published_addresses(every, family))
     cluster, local = (tuple(one for one in every if one.service and one.service.internal_policy == policy) for policy in EVERY)
     everyone = (*cluster, *(one.portal for one in outer if not one.sources))
-    for start in range(0, len(hosts) if everyone else 0, AT_ONCE):
+    by_few, rest = telling(network, everyone) if of_network(network).none else ((), everyone)
+    if by_few:
+        yield from to_portals(network, family, found, by_few)
+    for start in range(0, len(hosts) if rest else 0, AT_ONCE):
         near = tuple(party for party in found if party.scope.node in hosts[start : start + AT_ONCE])
-        yield from to_portals(network, family, near, everyone)
+        yield from to_portals(network, family, near, rest)
     for host in hosts if local else ():
         mine = tuple(replace(portal, endpoints=own) for portal in local if (own := nearby(network, portal, host)))
         if mine:

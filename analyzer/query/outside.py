@@ -26,7 +26,7 @@ from analyzer.query.flows import (
     spelled,
     strange,
 )
-from analyzer.query.parties import Party, Portal, decidable, nearby, nodes, owners, pods
+from analyzer.query.parties import Party, Portal, decidable, nearby, nodes, owners, pods, rows_of
 from analyzer.query.plan import node_networks, on_link
 from analyzer.query.policies import may_refuse
 from analyzer.query.published import Published, published
@@ -256,7 +256,7 @@ def came_in(program: NetworkProgram, gate: Gate, engine: Encoder, way: Way) -> I
 def begun(gate: Gate, party: Party, ports: Ranges) -> State:
     """The packets from outside to one node, from these ports."""
     values: dict[Field, int | Ranges] = {Field.SOURCE: gate.strangers, Field.SOURCE_PORT: ports, Field.TTL: 64, Field.LENGTH: 64}
-    return asking(start({**values, Field.TCP_FLAGS: SYN}), gate.asked(party))
+    return asking(start({**values, Field.TCP_FLAGS: SYN}), rows_of(gate.asked(party)))
 
 
 def entering(program: NetworkProgram, gate: Gate, state: State) -> Iterator[tuple[ir.Point, State]]:

@@ -131,6 +131,11 @@ def targets(slices: Iterable[EndpointsFact], service: ServiceFact, port: Service
                 yield from ((endpoint.address.value, number) for number in numbers)
 
 
+def rows_of(portals: Iterable[tuple[int, int, int]]) -> tuple[tuple[Ranges, ...], ...]:
+    """Service ports (protocol, address, port), each alone, in order."""
+    return tuple((single(protocol), single(address), single(port)) for protocol, address, port in sorted(portals))
+
+
 def meant_for(translated: Ends, holders: Mapping[int, frozenset[Scope]]) -> dict[Scope, frozenset[tuple[Ranges, ...]]]:
     """Protocol, address and port of a service, and address and port of an endpoint, each alone, by the namespaces that hold the endpoint."""
     found: dict[Scope, list[tuple[Ranges, ...]]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -12,8 +12,8 @@ from analyzer.model.network import Network
 from analyzer.policy.tiers import Policy
 from analyzer.query.admission import Admission
 from analyzer.query.agreement import Share, contradiction
-from analyzer.query.alike.exploring import Explored, explored
-from analyzer.query.alike.thinning import thinned
+from analyzer.query.alike.exploring import Explored, Few, explored, few_of
+from analyzer.query.alike.thinning import by_one
 from analyzer.query.causes import Broken
 from analyzer.query.choosing import place
 from analyzer.query.encapsulated import closed
@@ -43,7 +43,7 @@ from analyzer.solve.sets.neglected import Neglect
 from analyzer.solve.sets.regions import Result, State, values_of, variables
 from analyzer.solve.smt.questions import Question
 from analyzer.solve.walk.concrete import Flow, walk
-from analyzer.source import Span
+from analyzer.source import Scope, Span
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
 
@@ -96,7 +96,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
     reach = Reach()
     begin = program.start_unbound if group.unbound else program.start
     admission = admission_of(network, group.aims[0].family)
-    few = thinned(network, group) if admission is None else None
+    few = few_of(network, group) if admission is None else None
     if any(aim.protocols == single(UDP) and aim.translated is None for aim in group.aims) and (words := closed(network).words):
         reach.assumptions[words] = None
     reach.pairs = 0 if group.unbound else pairs_asked(group)
@@ -110,13 +110,15 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         found = explored(program, group, aim, dead, begin, few)
         reach.assumptions.update(found.assumptions)
         reach.rules += found.rules
-        settle(Deciding(network, group, aim, admission, reach), [*found.lost, *unrecognised(network, group, found.delivered)])
+        settle(
+            Deciding(network, group, aim, admission, reach, few), [*found.lost, *unrecognised(network, group, found.delivered)]
+        )
         if admission is not None and between_pods(group):
             admitted(Deciding(network, group, aim, admission, reach), found.delivered)
         elif admission is not None and not group.pods:
             through_services(Deciding(network, group, aim, admission, reach), found)
         arriving.append(found)
-    reach.heard = heard(group, {pair for one in reach.failures for pair in one.pairs}, arriving)
+    reach.heard = set() if not group.pods else heard(group, {pair for one in reach.failures for pair in one.pairs}, arriving)
     for sender in group.senders:
         reach.assumptions.update(dict.fromkeys(assumed(network, sender)))
     reach.doubts.update(dict.fromkeys(without_address(network, group)))
@@ -126,7 +128,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         wanted_of = (
             partial(asked_of_z3, network, admission, group, enforced=not reach.unenforced) if services and admission else None
         )
-        some = group.senders if few is None else few.senders
+        some = group.senders if few is None else few.for_z3(group)
         wrong = contradiction(program, group.aims, some, cut, group.unbound, wanted_of, reach.share)
         reach.doubts.update({wrong: None} if wrong else {})
     reach.failures.sort(key=lambda item: item.kind == ADMITTED and item.shown is not None and item.shown.packet.protocol != TCP)
@@ -201,6 +203,7 @@ class Deciding:
     aim: Aim
     admission: Admission | None
     reach: Reach
+    few: Few | None = None
 
 
 def between_pods(group: Group) -> bool:
@@ -257,6 +260,8 @@ def settled(deciding: Deciding, item: Lost, governed: bool) -> bool:
     """Replays packets of a lost set; whether to go on with others."""
     group, reach = deciding.group, deciding.reach
     homes = {value: parties[0].scope for value, parties in group.sources.items()}
+    if deciding.few is not None and item.kind != UNKNOWN and settled_by_one(deciding, deciding.few, item, homes, governed):
+        return True
     for part in one_by_one(group, item.state) if item.kind == UNKNOWN else by_nodes(group, item.state):
         pairs = frozenset(pairs_of(group, part))
         if not pairs:
@@ -266,6 +271,21 @@ def settled(deciding: Deciding, item: Lost, governed: bool) -> bool:
             return False
         found = replay(deciding.network, deciding.aim, item._replace(state=part), homes, group.unbound)
         record(reach, item, pairs, found, governed)
+    return True
+
+
+def settled_by_one(deciding: Deciding, few: Few, item: Lost, homes: Mapping[int, Scope], governed: bool) -> bool:
+    """Replays one packet for all that are alike, where somebody decides who is like nobody else; whether that settles it."""
+    group, reach, kinds = deciding.group, deciding.reach, few.kinds
+    if not by_one(deciding.network, kinds, item.reason, item.at) or len(reach.failures) + len(reach.doubts) >= REPLAYS:
+        return False
+    part = next((one for one in by_nodes(group, item.state) if any(True for _ in pairs_of(group, one))), None)
+    found = replay(deciding.network, deciding.aim, item._replace(state=part), homes, group.unbound) if part is not None else None
+    if found is None or found.word is not Word.CONFIRMED or not by_one(deciding.network, kinds, found.reason, found.at):
+        return False
+    if item.at is not None and item.at != found.at:
+        return False
+    record(reach, item, frozenset(pairs_of(group, item.state)), found, governed)
     return True
 
 

@@ -7,19 +7,27 @@ one whatever packet it is. Pods and nodes are then alike as if packets ended the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from analyzer.addresses import WIDTH
+from analyzer.addresses import WIDTH, Address
 from analyzer.facts.matches import AddressMatch, AddressTypeMatch, InterfaceMatch, PortMatch, ProtocolMatch, Side
 from analyzer.facts.netfilter import Chain, Jump, NfRule, RulesetFact, Translate
 from analyzer.query.alike.forms import Untold, readable
 from analyzer.ranges import Ranges, intersection
 
 
+class Entry(NamedTuple):
+    """A rule for packets to one service's address: how many rules for other packets are before it, the address, and the rule."""
+
+    before: int
+    address: Address
+    rule: NfRule
+
+
 class Met(NamedTuple):
-    """The rules of a chain that packets may meet. ``jumps``: the chains that these lead to, and whether only some packets go there; ``ports``:
+    """The rules of a chain that packets may meet, apart from those for one service's address (``entries``). ``jumps``: the chains that these lead to, and whether only some packets go there; ``ports``:
     the destination ports of those that do; ``common``: a number
     of what they say, the same for all chains that say it; 0 where that may depend on the namespace."""
 
@@ -28,6 +36,7 @@ class Met(NamedTuple):
     jumps: Mapping[str, bool]
     ports: tuple[tuple[str, Ranges], ...]
     common: int
+    entries: tuple[Entry, ...] = ()
 
 
 class Led(NamedTuple):
@@ -39,11 +48,15 @@ class Led(NamedTuple):
 
 @dataclass(slots=True)
 class Reached:
-    """The rules that packets to the addresses of the capture may meet, by the text of the chain; ``unread``: the chains that are not read, as points of the
-    program name them; ``ports``: those of packets that rules send there."""
+    """The rules that packets to the addresses of the capture and its services may meet, by the text of the chain; ``unread``: the chains that are not read, as
+    points of the program name them, ``entered`` those of them that a rule of a read chain leads to; ``ports``: those of packets that rules send there.
+    ``hidden``: a chain that is not read has rules for single services' addresses, or one that is read leads by a single address to one that is not."""
 
     destinations: Mapping[int, Ranges]
+    services: frozenset[Address] = frozenset()
     unread: set[str] = field(default_factory=set)
+    entered: set[str] = field(default_factory=set)
+    hidden: bool = False
     ports: set[Ranges] = field(default_factory=set)
     met: dict[tuple[int, str], Met] = field(default_factory=dict)
     numbers: dict[object, int] = field(default_factory=dict)
@@ -57,7 +70,10 @@ class Reached:
         read = {chain: met for chain, met in found.items() if chain not in unread}
         entered = tuple(sorted({chain for met in read.values() for chain in met.jumps if chain in unread}))
         if unread:
+            self.hidden |= any(found[chain].entries for chain in unread)
+            self.hidden |= any(aimed(rule, unread) for met in read.values() for rule in met.rules)
             self.unread.update(f"{fact.family}/{fact.backend}/{table}/{chain}" for chain in unread)
+            self.entered.update(f"{fact.family}/{fact.backend}/{table}/{chain}" for chain in entered)
             self.ports.update(ports for met in read.values() for chain, ports in met.ports if chain in unread)
         return Led(read, self.number(entered))
 
@@ -83,19 +99,32 @@ class Reached:
         found = self.met.get(key)
         if found is None:
             indexes: Sequence[int] = chain.rules.candidates(family, self.destinations[family])
-            rules = tuple(rule for index in indexes if self.possible(family, rule := chain.rules[index]))
-            found = self.met[key] = self.made(rules)
+            rules = [rule for index in indexes if self.possible(family, rule := chain.rules[index])]
+            found = self.met[key] = self.parted(rules)
         return found
 
-    def made(self, rules: tuple[NfRule, ...]) -> Met:
+    def parted(self, rules: Iterable[NfRule]) -> Met:
         """The same, of its rules."""
+        common: list[NfRule] = []
+        entries: list[Entry] = []
+        for rule in rules:
+            address = single_destination(rule)
+            if address is not None and address in self.services:
+                entries.append(Entry(len(common), address, rule))
+            else:
+                common.append(rule)
+        return self.made(tuple(common), tuple(entries))
+
+    def made(self, rules: tuple[NfRule, ...], entries: tuple[Entry, ...]) -> Met:
+        """The same, of the rules for all and for single services."""
         jumps: dict[str, bool] = {}
         for rule in rules:
             if isinstance(rule.target, Jump):
                 jumps[rule.target.chain] = jumps.get(rule.target.chain, True) and chosen(rule)
         said = tuple((rule.matches, rule.target) for rule in rules)
         number = self.number(said) if rules and all(map(everywhere, rules)) else 0
-        return Met(rules, all(map(readable, rules)), jumps, tuple(port for rule in rules for port in ports_of(rule)), number)
+        ports = tuple(port for rule in rules for port in ports_of(rule))
+        return Met(rules, all(map(readable, rules)), jumps, ports, number, entries)
 
     def possible(self, family: int, rule: NfRule) -> bool:
         """Whether a packet to one of the addresses may match."""
@@ -105,6 +134,20 @@ class Reached:
                 if not intersection(((match.value, last),), self.destinations[family]):
                     return False
         return True
+
+
+def single_destination(rule: NfRule) -> Address | None:
+    """The one address that packets are for which a rule is about."""
+    for match in rule.matches:
+        whole = isinstance(match, AddressMatch) and match.mask == (1 << WIDTH[match.family]) - 1
+        if isinstance(match, AddressMatch) and whole and match.side is Side.DESTINATION and not match.negated:
+            return Address(match.family, match.value)
+    return None
+
+
+def aimed(rule: NfRule, chains: Container[str]) -> bool:
+    """Whether a rule leads packets to one address to one of the chains."""
+    return isinstance(rule.target, Jump) and rule.target.chain in chains and single_destination(rule) is not None
 
 
 def chosen(rule: NfRule) -> bool:

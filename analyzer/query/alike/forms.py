@@ -77,13 +77,16 @@ def shown(kind: type) -> tuple[str, ...]:
 @dataclass(slots=True)
 class Writer:
     """Writes the forms of one namespace's records: what is its own, and its node's, by role; all else by the order in which others are met.
-    ``others`` are those of the record that was written last; ``wide`` and ``wild`` the networks and beginnings of names that are nobody's own."""
+    ``others`` are those of the record that was written last; ``wide`` and ``wild`` the networks and beginnings of names that are nobody's own; ``spoken`` those of the
+    addresses of ``services`` that are spoken of."""
 
     known: Identities
     own: Scope
     wide: set[Prefix] = field(default_factory=set)
     wild: set[str] = field(default_factory=set)
     others: list[Scope] = field(default_factory=list)
+    services: frozenset[Address] = frozenset()
+    spoken: set[Address] = field(default_factory=set)
 
     def record(self, value: object) -> Form:
         """The form of one record, and in ``others`` whom it speaks of."""
@@ -106,7 +109,7 @@ class Writer:
         match value:
             case Address():
                 item = self.known.addresses.get(value)
-                return value if item is None else self.owned(item)
+                return self.nobodys(value) if item is None else self.owned(item)
             case Prefix():
                 return self.network(value)
             case str():
@@ -141,6 +144,14 @@ class Writer:
             return self.owned(item)
         if value.length < WIDTH[value.family]:
             self.wide.add(value)
+        else:
+            self.nobodys(Address(value.family, value.value))
+        return value
+
+    def nobodys(self, value: Address) -> Address:
+        """An address that nobody has, which may be a service's."""
+        if value in self.services:
+            self.spoken.add(value)
         return value
 
     def rule(self, rule: NfRule) -> Form:

@@ -18,13 +18,15 @@ from analyzer.model.network import Network
 from analyzer.query.alike.chains import Reached
 from analyzer.query.alike.forms import Form, Untold, Writer
 from analyzer.query.alike.identities import Identities, identities
-from analyzer.query.alike.records import records
+from analyzer.query.alike.records import Entered, records
+from analyzer.query.alike.services import NOBODY, Reader, Services, service_addresses
 from analyzer.query.once import Whole
 from analyzer.ranges import EMPTY, Ranges, normalised
 from analyzer.source import Scope
 
-SEVERAL, FEW = 3, 2
-"""How many pods of a kind a node has is of no account from three on: one that sends, one that receives, and one that does neither."""
+SEVERAL, FEW, ENOUGH = 3, 2, 2
+"""How many pods of a kind a node has is of no account from three on: one that sends, one that receives, and one that does neither.
+All are asked where the few are not at most one of ``ENOUGH``."""
 ABOUT_PEERS = frozenset({"route", "neighbour", "forwarding"})
 ABOUT_PODS = frozenset({"link", "route", "neighbour", "forwarding", "vlan", "filter", "sysctl"})
 
@@ -32,7 +34,7 @@ ABOUT_PODS = frozenset({"link", "route", "neighbour", "forwarding", "vlan", "fil
 @dataclass(frozen=True, slots=True)
 class Kinds:
     """The kind of each node and pod, by namespace, and the members of each kind; ``few``: those that stand for all, where their packets enter none of the
-    chains that are ``unread``; ``ports``: those by which packets get there."""
+    chains that are ``unread``; ``ports``: those by which packets get there. ``services``: what is said of services' addresses, where that is known."""
 
     known: Identities
     of: Mapping[Scope, int]
@@ -41,6 +43,12 @@ class Kinds:
     few: frozenset[Scope]
     unread: frozenset[str] = frozenset()
     ports: Ranges = EMPTY
+    services: Services | None = None
+
+    @property
+    def many(self) -> bool:
+        """Whether a few stand for so many that it is worth asking them."""
+        return len(self.few) * ENOUGH <= len(self.of)
 
 
 @dataclass(slots=True)
@@ -53,6 +61,9 @@ class Told:
     alone: set[Scope] = field(default_factory=set)
     wide: set[Prefix] = field(default_factory=set)
     wild: set[str] = field(default_factory=set)
+    spoken: set[Address] = field(default_factory=set)
+    entered: dict[Scope, list[Entered]] = field(default_factory=dict)
+    services: Services | None = None
     unread: frozenset[str] = frozenset()
     ports: Ranges = EMPTY
 
@@ -83,13 +94,19 @@ def read(network: Network, known: Identities) -> Told:
     values: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
     for address in network.owners:
         values[address.family].append((address.value, address.value))
-    reached = Reached({family: normalised(pairs) for family, pairs in values.items()})
+    services = service_addresses(network)
+    for address in services:
+        values[address.family].append((address.value, address.value))
+    reached = Reached({family: normalised(pairs) for family, pairs in values.items()}, services)
     for scope, space in network.namespaces.items():
         if space.gaps or space.assumed:
             told.alone.add(scope)
-        writer = Writer(known, scope, told.wide, told.wild)
+        writer = Writer(known, scope, told.wide, told.wild, services=services, spoken=told.spoken)
         common = told.common[scope] = []
         for kind, about, record in records(network, space, reached):
+            if isinstance(record, Entered):
+                told.entered.setdefault(scope, []).append(record)
+                continue
             form = (kind, writer.record(record))
             others = writer.others
             if not others:
@@ -99,9 +116,30 @@ def read(network: Network, known: Identities) -> Told:
             else:
                 told.alone.update(others)
                 common.append((form, tuple(others)))
+    told.services = services_of(network, known, told, reached)
     told.unread = frozenset(reached.unread)
     told.ports = normalised(pair for ports in reached.ports for pair in ports)
     return told
+
+
+def services_of(network: Network, known: Identities, told: Told, reached: Reached) -> Services | None:
+    """What nodes say of services' addresses; None where that is not known."""
+    if reached.hidden or not reached.services:
+        return None
+    devices = frozenset(name for held in known.devices.values() for name in held)
+    reader = Reader(network, Writer(known, NOBODY, told.wide, told.wild), devices)
+    tables = {scope: reader.table(entered) for scope, entered in told.entered.items() if not scope.namespace}
+    of_pods = {
+        one.address for scope, entered in told.entered.items() if scope.namespace for rules in entered for one in rules.entries
+    }
+    untold = told.spoken | reader.untold | of_pods
+    wide = sorted(told.wide)
+    held = {
+        address: tuple(prefix for prefix in wide if prefix.covers(address))
+        for address in sorted(reached.services - untold)
+        if not networks(known, address)
+    }
+    return Services(tables, reader.said, held, frozenset(reader.chains - reached.entered))
 
 
 def holder(told: Told, known: Identities, scope: Scope, other: Scope, kind: str, about: object) -> list[Form] | None:
@@ -252,4 +290,5 @@ def collected(known: Identities, nodes: Mapping[Scope, int], pods: Mapping[Scope
         frozenset(few),
         told.unread,
         told.ports,
+        told.services,
     )

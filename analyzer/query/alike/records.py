@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from analyzer.facts.netfilter import RulesetFact
 from analyzer.model.hardware import GROUP
 from analyzer.model.network import Interface, Namespace, Network
-from analyzer.query.alike.chains import Reached
+from analyzer.query.alike.chains import Entry, Reached
 from analyzer.query.alike.forms import Untold
 from analyzer.transfer.nft.tables import saved
 
@@ -23,6 +24,15 @@ NEGLECTED = {
 """What of a namespace no packet depends on; all else is among the records, or makes those who have it alone (``kinds.py``)."""
 Record = tuple[str, object, object]
 """A kind, what the record is about (None: all packets), and the record."""
+
+
+class Entered(NamedTuple):
+    """A chain with rules for single services."""
+
+    fact: RulesetFact
+    table: str
+    chain: str
+    entries: tuple[Entry, ...]
 
 
 def records(network: Network, space: Namespace, reached: Reached) -> Iterator[Record]:
@@ -100,6 +110,8 @@ def rules(fact: RulesetFact, reached: Reached) -> Iterator[Record]:
             led = reached.chains(fact, table, name)
             yield "rules", None, led.unread
             for chain, met in led.read.items():
+                if met.entries:
+                    yield "services", None, Entered(fact, table, chain, met.entries)
                 if met.common:
                     yield "rules", None, (chain, met.common)
                 else:

@@ -22,11 +22,9 @@ from analyzer.ranges import Ranges, difference, intersection, normalised, single
 from analyzer.solve.sets.joint import Joint
 from analyzer.solve.sets.regions import Result, State, entered, narrowed, values_of, variables
 from analyzer.solve.states import FIELDS
-from analyzer.source import Scope
+from analyzer.source import Scope, Span
 from analyzer.transfer.ir import Field
 
-ENOUGH = 2
-"""The group is thinned where that leaves at most one of so many senders."""
 WORD = re.compile(r"[^\s:,()]+")
 REQUEST = tuple(name.value for name in (Field.PROTOCOL, Field.SOURCE_PORT, Field.DESTINATION_PORT))
 TRANSLATED = (SEEN_SOURCE, SEEN_DESTINATION)
@@ -54,13 +52,18 @@ class Thin:
     order: tuple[Scope, ...]
     rows: dict[Pairs, tuple[tuple[Ranges, Ranges], ...]] = field(default_factory=dict)
 
+    def for_z3(self, group: Group) -> tuple[Sender, ...]:
+        """Who is asked of Z3: the few."""
+        del group
+        return self.senders
+
 
 def thinned(network: Network, group: Group) -> Thin | None:
     """The group by a few of its ends; None where not all ends can be told, or that would not make it smaller."""
     if group.unfamiliar or group.unbound or not group.pods or any(aim.translated is not None for aim in group.aims):
         return None
     found = kinds(network)
-    if found is None or len(found.few) * ENOUGH > len(found.of):
+    if found is None or not found.many:
         return None
     family = group.aims[0].family
     ends: dict[int, tuple[End, Scope]] = {}
@@ -118,19 +121,40 @@ def apart(thin: Thin, item: Lost, state: State) -> list[State]:
     source, target = state.joints[-1].names[:2]
     found = by_home(thin, state, target) if item.kind in TRANSLATED else [state]
     for name, values in ((source, senders_of(item.state)), (target, asked(item.state))):
-        if any(decides(thin, item, thin.ends[value][1]) for value in spelled(values)):
+        if any(decides(thin.network, item, thin.ends[value][1]) for value in spelled(values)):
             found = [
                 one for part in found for value in spelled(values_of(part, name)) if (one := narrowed(part, name, single(value)))
             ]
     return found
 
 
-def decides(thin: Thin, item: Lost, scope: Scope) -> bool:
+def decides(network: Network, item: Lost, scope: Scope) -> bool:
     """Whether something is decided in a pod."""
     if not scope.namespace:
         return False
-    place = thin.network.sources.get(item.at.path) if item.at is not None else None
+    place = network.sources.get(item.at.path) if item.at is not None else None
     return (place is not None and place.scope == scope) or str(scope) in WORD.findall(item.reason)
+
+
+def by_one(network: Network, found: Kinds, reason: str, at: Span | None) -> bool:
+    """Whether whoever decides something, in words or by the place, is like nobody else: it is then the same of all that are alike."""
+    place = network.sources.get(at.path) if at is not None else None
+    if at is not None and (place is None or place.scope is None or place.scope not in found.of):
+        return False
+    named = (Scope(node, pod) for node, _, pod in (word.partition("/") for word in WORD.findall(reason)))
+    scopes = [
+        *([place.scope] if place is not None and place.scope is not None else []),
+        *(one for one in named if one in found.of),
+    ]
+    return bool(scopes) and all(single_of_kind(found, scope) for scope in scopes)
+
+
+def single_of_kind(found: Kinds, scope: Scope) -> bool:
+    """Whether nobody else is like somebody."""
+    home = Scope(scope.node)
+    if home not in found.of or len(found.nodes[found.of[home]]) > 1:
+        return False
+    return not scope.namespace or len(found.pods[home, found.of[scope]]) == 1
 
 
 def by_home(thin: Thin, state: State, name: str) -> list[State]:

@@ -6,6 +6,7 @@ packet at a place that a report would show: tests of addresses, ports, marks and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from analyzer.facts.matches import (
     StatisticMatch,
     TcpFlagsMatch,
 )
-from analyzer.facts.netfilter import Chain, CopyMark, Jump, NfRule, NoTrack, Pass, SetMark, Target, Translate, Verdict
+from analyzer.facts.netfilter import Chain, CopyMark, Jump, NfRule, NoTrack, Pass, SetMark, Target, Translate, Verdict, content_of
 from analyzer.model.network import Network
 from analyzer.source import Scope
 from analyzer.transfer.ir import Transfer
@@ -62,7 +63,8 @@ class Sharing:
     network: Network
     family: int
     parts: dict[tuple[str, str, int], Part] = field(default_factory=dict)
-    first: dict[tuple[Place, str], Scope] | None = None
+    first: dict[Place, dict[str, Scope]] = field(default_factory=dict)
+    tables: dict[str, list[tuple[Scope, Mapping[str, Chain]]]] = field(default_factory=dict)
     jumps: dict[tuple[str, str], tuple[str, ...] | None] = field(default_factory=dict)
     known: dict[tuple[Scope, Scope, Place], bool] = field(default_factory=dict)
     families: dict[tuple[str, str], list[Families]] = field(default_factory=dict)
@@ -76,20 +78,30 @@ class Sharing:
         chain = None if self.alone else self.chain(scope, table, name)
         if chain is None:
             return scope
-        other = self.firsts().get(((table, name), chain.content), scope)
+        other = self.firsts(table, name).get(chain.content, scope)
         return other if other == scope or self.same(scope, other, (table, name)) else scope
 
-    def firsts(self) -> dict[tuple[Place, str], Scope]:
-        """The first namespace with a chain of this text."""
-        if self.first is None:
-            self.first = {}
-            for scope, space in self.network.namespaces.items():
-                for ruleset in space.rulesets:
-                    for table, chains in ruleset.tables.items() if ruleset.family == self.family else ():
-                        key = f"{self.family}/{ruleset.backend}/{table}"
-                        for name, chain in chains.items():
-                            self.first.setdefault(((key, name), chain.content), scope)
-        return self.first
+    def firsts(self, table: str, name: str) -> dict[str, Scope]:
+        """The first namespace with a chain of each content."""
+        found = self.first.get((table, name))
+        if found is None:
+            found = self.first[table, name] = {}
+            for scope, chains in self.holders(table):
+                if name in chains:
+                    found.setdefault(content_of(chains, name), scope)
+        return found
+
+    def holders(self, table: str) -> list[tuple[Scope, Mapping[str, Chain]]]:
+        """The namespaces that have a table, with its chains."""
+        if table not in self.tables:
+            _, backend, short = table.split("/")
+            self.tables[table] = [
+                (scope, ruleset.tables[short])
+                for scope, space in self.network.namespaces.items()
+                for ruleset in space.rulesets
+                if ruleset.family == self.family and ruleset.backend == backend and short in ruleset.tables
+            ]
+        return self.tables[table]
 
     def chain(self, scope: Scope, table: str, name: str) -> Chain | None:
         """A chain of a namespace."""
