@@ -22,7 +22,6 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from analyzer.addresses import WIDTH
 from analyzer.query.cni.address_ranges import AddressRange, host_local
 from analyzer.query.cni.checks import active
 from analyzer.query.cni.configs import Config, Holder
@@ -118,7 +117,7 @@ def flannel(configs: list[Config]) -> bool:
 
 def holding(networks: tuple[Prefix, ...], address: Address) -> bool:
     """Whether a pod network has the address."""
-    return any(item.length < WIDTH[item.family] and item.covers(address) for item in networks)
+    return any(item.covers(address) for item in networks)
 
 
 RULE = Rule("lease-range-full", Severity.WARNING, __doc__, check)
