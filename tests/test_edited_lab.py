@@ -16,7 +16,7 @@ NETWORKS = {
     "host-gw-services": ("rp_filter_strict", "input_policy_drop", "pod_address_lost"),
     "calico-services": ("pod_source_chosen", "arp_ignored"),
     "bridge-two": ("hairpin_off", "port_isolated"),
-    "flannel-dual-stack": ("fdb_missing", "pod_addresses_six"),
+    "flannel-dual-stack": ("flannel_dev_down", "fdb_missing", "pod_addresses_six"),
 }
 
 

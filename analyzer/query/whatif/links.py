@@ -10,9 +10,10 @@ from dataclasses import replace
 
 from analyzer.addresses import WIDTH, Address, Prefix, hardware_address, host_prefix, prefix_of
 from analyzer.facts.base import Fact
-from analyzer.facts.links import AddressFact, Bridge, LinkFact
+from analyzer.facts.links import AddressFact, Bridge, LinkFact, Vxlan
 from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
 from analyzer.facts.routes import LOCAL, NextHop, RouteFact
+from analyzer.facts.system import ListenerFact
 from analyzer.model.network import Interface
 from analyzer.query.whatif.state import NodeState, Run
 from analyzer.source import Scope
@@ -173,11 +174,34 @@ def down(state: NodeState, run: Run, device: str) -> NodeState:
     """A link that is down: no routes through it, no neighbours, no IPv6 addresses (addrconf_ifdown), and its peer has no carrier."""
     scope, at = run.scope, run.at
     state = with_link(state, scope, device, lambda link: replace(link, flags=link.flags - GOING, state="DOWN", at=at))
+    closed = sockets(state, scope, device)
+    state = state.without([fact for fact in state.of(ListenerFact, scope) if heard(fact) in closed])
     state = state.changed(lambda fact: None if fact.scope == scope and lost(fact, device) else without_way(fact, scope, device))
     peer = state.peers.get(Interface(scope, device))
     if peer is None:
         return state
     return with_link(state, peer.scope, peer.device, lambda link: carrier(link, lost=True))
+
+
+def sockets(state: NodeState, scope: Scope, device: str) -> set[tuple[int, int]]:
+    """The family and the UDP port that a tunnel listens on while it is up, and no other does."""
+    links = [one for one in state.of(LinkFact, scope) if isinstance(one.kind, Vxlan)]
+    others = {end for one in links if one.name != device and one.up for end in ends_of(one)}
+    return {end for one in links if one.name == device for end in ends_of(one)} - others
+
+
+def heard(fact: ListenerFact) -> tuple[int, int] | None:
+    """The family and port of a socket that the kernel itself listens on by UDP."""
+    any_address = fact.address is not None and not fact.address.value
+    return (fact.address.family, fact.port) if fact.address and any_address and fact.protocol == 17 and not fact.process else None
+
+
+def ends_of(link: LinkFact) -> set[tuple[int, int]]:
+    """The sockets of a VXLAN device: of its outer packets' family, or of both (drivers/net/vxlan/vxlan_core.c, vxlan_sock_add)."""
+    assert isinstance(link.kind, Vxlan)
+    outer = link.kind.local or link.kind.remote or link.kind.group
+    families = (4, 6) if link.kind.external else (outer.family if outer is not None else 4,)
+    return {(family, link.kind.port) for family in families}
 
 
 def lost(fact: Fact, device: str) -> bool:
@@ -224,6 +248,8 @@ def up(state: NodeState, run: Run, device: str) -> NodeState:
     )
     if peer is not None:
         state = with_link(state, peer.scope, peer.device, lambda link: carrier(link, lost=False))
+    for family, port in sorted(sockets(state, run.scope, device)):
+        state = state.joined(ListenerFact(at=run.at, scope=run.scope, protocol=17, address=Address(family, 0), port=port))
     found = [item for fact in state.of(AddressFact, run.scope) if fact.device == device for item in own_routes(run, fact)]
     known = {(fact.destination, fact.table, fact.next_hops) for fact in state.of(RouteFact, run.scope)}
     return state.joined(*(item for item in found if (item.destination, item.table, item.next_hops) not in known))
