@@ -1,7 +1,9 @@
 """The host end of a pod's veth pair is down, or detached from the bridge that the other pods use.
 
 ## What it finds
-On a node whose pods hang on one bridge: a pod's host-side interface without a master, with another master, or not up.
+On a node whose pods hang on one bridge: a pod's host-side interface without a master, with another master, or not up. Where the
+node's route to the pod leads to that interface, or to the other bridge, the pod is attached in its own way (a second bridge of
+docker, a routed pod), and nothing is said.
 
 ## Why it matters
 The pod is cut off. Network managers and nmstate detach interfaces that they believe are theirs.
@@ -19,8 +21,8 @@ nmstate/kubernetes-nmstate#701, containers/podman#11123.
 from collections import Counter
 from collections.abc import Iterator
 
-from analyzer.query.state import pods_on, roots
-from analyzer.rule import Finding, Interface, Network, Rule, Severity
+from analyzer.query.state import main_route, pods_on, roots
+from analyzer.rule import Attachment, Finding, Interface, Namespace, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -37,13 +39,24 @@ def check(network: Network) -> Iterator[Finding]:
                 yield RULE.finding(
                     link.at, f"{end.device}, the host end of {pod.name}, is down", help=f"ip link set {end.device} up"
                 )
-            elif usual and link.master != usual[0][0] and usual[0][1] * 2 > len(ends):
+            elif (
+                usual
+                and link.master != usual[0][0]
+                and usual[0][1] * 2 > len(ends)
+                and not led_to(root, pod, {link.name, link.master})
+            ):
                 where = f"belongs to {link.master}" if link.master else "has no master"
                 yield RULE.finding(
                     link.at,
                     f"{end.device}, the host end of {pod.name}, {where}; the other pods' ends belong to {usual[0][0]}",
                     help=f"ip link set {end.device} master {usual[0][0]}",
                 )
+
+
+def led_to(root: Namespace, pod: Attachment, devices: set[str | None]) -> bool:
+    """Whether the node's way to the pod is by one of these: the interface, or the bridge that it belongs to."""
+    routes = [route for own in pod.addresses if (route := main_route(root, own)) is not None]
+    return any(hop.device in devices for route in routes for hop in route.next_hops if hop.device)
 
 
 def host_end(network: Network, pod: object, host: object) -> Interface | None:
