@@ -113,6 +113,30 @@ def test_a_connection_whose_later_answers_are_dropped_is_cut(folder: Path) -> No
     assert (shown.packet.destination_port, shown.reason[:35]) == (8080, "the answer in the open connection: ")
 
 
+@pytest.mark.parametrize(
+    ("test", "listeners", "port"),
+    [
+        ("-p udp", "udp   UNCONN 0      0            0.0.0.0:5353       0.0.0.0:*\n", 5353),
+        ("-p udp", "", 80),
+        ("-p tcp -m tcp --sport 25", "", 25),
+    ],
+)
+def test_answers_that_are_dropped_are_lost_whether_somebody_listens_or_not(
+    test: str, listeners: str, port: int, folder: Path
+) -> None:
+    dropped = f"-A FORWARD -s 10.0.0.0/8 {test} -m conntrack --ctdir REPLY -j DROP"
+    edit(folder / "nodes/n0/iptables-save", "*filter\n", f"*filter\n{dropped}\n")
+    for file in folder.glob("nodes/*/netns/*/ss_-tunlp"):
+        file.write_text(file.read_text() + listeners)
+    found = verdicts(network_of(folder))
+    assert found["pod-to-pod"].verdict is Verdict.REFUTED
+    assert found["pod-to-pod-without-nat"].verdict is Verdict.PROVED
+    shown = found["pod-to-pod"].counterexample
+    assert shown is not None
+    assert (shown.packet.destination_port, shown.reason[:10]) == (port, "the reply:")
+    assert any("where nothing did when its sockets were captured" in text for text in shown.assumptions) is (not listeners)
+
+
 def test_a_masquerade_that_pods_meet_is_refuted_with_the_rule(folder: Path) -> None:
     edit(
         folder / "nodes/n0/iptables-save",

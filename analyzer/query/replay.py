@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
@@ -13,7 +13,7 @@ from analyzer.model.network import Network
 from analyzer.model.services import Untranslated, described, untranslated
 from analyzer.query.flows import ADMITTED, SEEN_DESTINATION, SEEN_SOURCE, UNFAMILIAR, WRONG, Aim, Lost, origin
 from analyzer.ranges import single
-from analyzer.solve.packet import SYN, TCP, Fate, Hop, Outcome, Packet, Trace
+from analyzer.solve.packet import SYN, TCP, UDP, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.sets.picking import points
 from analyzer.solve.sets.regions import State, narrowed
 from analyzer.solve.walk.concrete import Flow, walk
@@ -47,12 +47,17 @@ class Replay:
 
 
 def replay(network: Network, aim: Aim, lost: Lost, homes: Mapping[int, Scope], unbound: bool = False) -> Replay | None:
-    """Sends a packet of the set, where ``unbound`` by the route that chose its source; None where no packet of it was found."""
+    """Sends a packet of the set, where ``unbound`` by the route that chose its source; None where no packet of it was found. Where nobody listens on
+    any of its ports, what would happen if somebody did: the sets do not look at sockets either."""
     packet = witness(network, aim, lost.state)
     if packet is None or packet.source not in homes:
         return None
-    trace = walk(network, Flow(homes[packet.source], packet, unbound))
-    return weighed(network, aim, lost, trace)
+    flow = Flow(homes[packet.source], packet, unbound)
+    found = weighed(network, aim, lost, walk(network, flow))
+    if found.word is Word.CONFIRMED or not found.reason.startswith(UNHEARD):
+        return found
+    served = weighed(network, aim, lost, walk(network, replace(flow, served=True)))
+    return found if served.word is Word.DENIED else served
 
 
 def weighed(network: Network, aim: Aim, lost: Lost, trace: Trace) -> Replay:
@@ -123,19 +128,32 @@ def witness(network: Network, aim: Aim, state: State) -> Packet | None:
     target = narrowed(state, variable, single(first[variable]))
     if target is None:
         return None
-    ports = tuple(heard(network, aim.holders.get(first[variable], frozenset()), aim.family)) + USUAL
-    found = points(
-        target, {Field.DESTINATION_PORT.value: ports, Field.SOURCE_PORT.value: (40000,), Field.PROTOCOL.value: (6, 17)}
-    )
-    return packet_of(aim, found) if found is not None else None
+    scopes = aim.holders.get(first[variable], frozenset())
+    found = [likely(network, aim, scopes, target, protocol) for protocol in (TCP, UDP, aim.protocols[0][0])]
+    shown = [packet for packet in found if packet is not None]
+    return min(shown, key=lambda packet: not served(network, scopes, packet), default=None)
 
 
-def heard(network: Network, scopes: frozenset[Scope], family: int) -> list[int]:
-    """The TCP ports that somebody listens on, on any address, in the namespaces."""
+def likely(network: Network, aim: Aim, scopes: frozenset[Scope], state: State, protocol: int) -> Packet | None:
+    """A packet of a set and of a protocol, to a port that is listened on or a usual one; None: the set has none of that protocol."""
+    ports = (*heard(network, scopes, aim.family, protocol), *USUAL)
+    wanted = {Field.DESTINATION_PORT.value: ports, Field.SOURCE_PORT.value: (40000,), Field.PROTOCOL.value: (protocol, TCP, UDP)}
+    found = points(state, wanted)
+    packet = packet_of(aim, found) if found is not None else None
+    return packet if packet is not None and packet.protocol == protocol else None
+
+
+def served(network: Network, scopes: frozenset[Scope], packet: Packet) -> bool:
+    """Whether somebody listens on the packet's port."""
+    return packet.destination_port in heard(network, scopes, packet.family, packet.protocol)
+
+
+def heard(network: Network, scopes: frozenset[Scope], family: int, protocol: int) -> list[int]:
+    """The ports of a protocol that somebody listens on, on any address, in the namespaces."""
     found = set()
     for scope in scopes:
         for fact in network.namespaces[scope].listeners or () if scope in network.namespaces else ():
-            if fact.protocol == 6 and (fact.address is None or (fact.address.family == family and not fact.address.value)):
+            if fact.protocol == protocol and (fact.address is None or (fact.address.family == family and not fact.address.value)):
                 found.add(fact.port)
     return sorted(found)
 

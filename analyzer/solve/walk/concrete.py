@@ -32,12 +32,14 @@ class Flow:
     """A packet and where it starts: the namespace that sends it, or the interface by which it comes in from outside the capture.
 
     The packet's source 0 means: the address that the kernel chooses. ``unbound``: it has chosen the packet's, and keeps the route by which it did.
-    ``tracked``: the packet may be of a connection that a namespace was captured with; else it is of a new one."""
+    ``tracked``: the packet may be of a connection that a namespace was captured with; else it is of a new one. ``served``: somebody listens
+    wherever it arrives."""
 
     start: Scope | Interface
     packet: Packet
     unbound: bool = False
     tracked: bool = False
+    served: bool = False
 
 
 def walk(network: Network, flow: Flow) -> Trace:
@@ -58,7 +60,7 @@ def sent(outcomes: tuple[Outcome, ...], packet: Packet) -> Packet:
 
 def one_way(index: WalkIndex, flow: Flow, oracle: Oracle) -> Outcome:
     """One run: the request, who takes it, the reply."""
-    state = Walk(index, oracle, followed=flow.tracked)
+    state = Walk(index, oracle, followed=flow.tracked, served=flow.served)
     outcome = there_and_back(state, flow)
     if state.oversized is not None and outcome.reason.removeprefix(REPLY) == state.oversized.reason:
         outcome = noticed(index, flow, oracle, state.oversized, outcome)
@@ -70,7 +72,7 @@ def one_way(index: WalkIndex, flow: Flow, oracle: Oracle) -> Outcome:
 
 def noticed(index: WalkIndex, flow: Flow, oracle: Oracle, end: Oversized, outcome: Outcome) -> Outcome:
     """The outcome of a packet that was too long, with what its sender hears of it once short ones have made the connection."""
-    state, sender = Walk(index, oracle, followed=flow.tracked), flow.start
+    state, sender = Walk(index, oracle, followed=flow.tracked, served=flow.served), flow.start
     there_and_back(state, replace(flow, packet=flow.packet._replace(size=None)))
     if outcome.reason.startswith(REPLY):
         places = {space.place: scope for scope, space in index.spaces.items()}

@@ -84,6 +84,9 @@ def unheard(walk: Walk, space: Space, end: Delivered, packet: Packet) -> Dropped
         return None
     if heard(walk.oracle.number(port, (place for fact in listeners for place in (fact.port, fact.port + 1)), heard)):
         return None
+    if walk.served:
+        walk.assume(f"something listens on {name} port {text} of {space.place}, where nothing did when its sockets were captured")
+        return None
     if end.at.packet.family == 4 and packet.destination >> 24 == 127 and end.device != "lo" and not listeners:
         return Dropped(f"nothing listens on {name} port {text} of {space.place}", hops=tuple(walk.hops))
     what = "it is answered by a reset" if packet.protocol == TCP else "it is answered by port unreachable"

@@ -175,7 +175,8 @@ class Known(NamedTuple):
 @dataclass(slots=True)
 class Walk:
     """One run of a walk. ``flows``: those that its packets made switches learn. ``circles``: how often a question for a neighbour had to wait for itself. ``kept``: the routes that were found before
-    the source was chosen, by namespace and flow. ``oversized``: the last packet that was too long. ``later``: who was asked answers in the open connection. ``followed``: connections that were captured are followed."""
+    the source was chosen, by namespace and flow. ``oversized``: the last packet that was too long. ``later``: who was asked answers in the open connection. ``followed``: connections that were captured are followed.
+    ``served``: somebody listens wherever a packet arrives."""
 
     index: WalkIndex
     oracle: Oracle
@@ -198,6 +199,7 @@ class Walk:
     quiet: int = 0
     depth: int = 0
     followed: bool = False
+    served: bool = False
 
     def space(self, scope: Scope) -> Space:
         """The namespace's tables."""
