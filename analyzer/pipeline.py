@@ -17,6 +17,7 @@ from analyzer.source import Gap, Source
 
 if TYPE_CHECKING:
     from analyzer.capture.choices import Rendering
+    from analyzer.capture.reading import Spread as ReadSpread
     from analyzer.capture.store import Store
     from analyzer.findings import Guarantee
     from analyzer.query.causes import Broken
@@ -75,15 +76,26 @@ def built(
     assume_defaults: bool = False,
     progress: Progress = quiet,
     store: Store | None = None,
+    jobs: int = 1,
 ) -> Input:
-    """Parse and build what was captured: sources -> facts -> network. ``store`` has the facts of texts that were read before."""
+    """Parse and build what was captured: sources -> facts -> network. ``store`` has the facts of texts that were read before; ``jobs``: how many
+    processes may read."""
     progress("parsing")
     sources = (*loaded.sources, *more)
-    known, gaps = facts(sources, store)
+    known, gaps = facts(sources, store, reading_beside(jobs))
     progress("building the network")
     network = build(sources, known, (*loaded.gaps, *gaps, *loaded.notes), assume_defaults=assume_defaults)
     unreadable = (*loaded.gaps, *(gap for gap in gaps if gap.lost))
     return Input(network, sources, network.gaps, unreadable, assume_defaults)
+
+
+def reading_beside(jobs: int) -> ReadSpread | None:
+    """What reads many manifests side by side."""
+    if jobs < 2:
+        return None
+    from analyzer.jobs import spread
+
+    return spread(jobs)
 
 
 def analyze(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from analyzer.capture.loading import FAILED
@@ -22,24 +22,60 @@ SMALLEST = 1 << 14
 """Characters of a text from which on its facts are kept: what is shorter is read about as fast as a file is opened."""
 
 
-def facts(sources: Sequence[Source], store: Store | None = None) -> tuple[tuple[Fact, ...], tuple[Gap, ...]]:
-    """The facts of all sources in their order, and the gaps; nothing in a source raises. ``store`` has those of texts that were read before."""
+MANY, PARTS = 8 << 20, 16
+"""Characters of manifests from which on they are read side by side, and in how many parts."""
+Read = tuple[list[Fact], list[Gap]]
+Spread = Callable[[Sequence[Sequence[Source]], Callable[[Sequence[Source]], Read]], Sequence[Read]]
+
+
+def facts(
+    sources: Sequence[Source], store: Store | None = None, spread: Spread | None = None
+) -> tuple[tuple[Fact, ...], tuple[Gap, ...]]:
+    """The facts of all sources in their order, and the gaps; nothing in a source raises. ``store`` has those of texts that were read before; ``spread``
+    may read parts of many manifests side by side."""
     known = {kind: (parser, parser.reader()) for kind in {source.kind for source in sources} if (parser := parser_of(kind))}
+
+    def work(part: Sequence[Source]) -> Read:
+        return read_part(part, known, store)
+
+    with without_cycles():
+        parts = parts_of(sources) if spread and known.keys() == {"kubernetes"} else [sources]
+        read = spread(parts, work) if spread and len(parts) > 1 else [work(part) for part in parts]
+    return tuple(fact for found, _ in read for fact in found), tuple(gap for _, gaps in read for gap in gaps)
+
+
+def parts_of(sources: Sequence[Source]) -> list[Sequence[Source]]:
+    """The sources in parts of about one size, in their order; one part where there is little to read."""
+    whole = sum(source.length for source in sources)
+    if whole < MANY:
+        return [sources]
+    parts: list[list[Source]] = [[]]
+    size = 0
+    for source in sources:
+        if size * PARTS >= whole:
+            parts.append([])
+            size = 0
+        parts[-1].append(source)
+        size += source.length
+    return list(parts)
+
+
+def read_part(sources: Sequence[Source], known: Mapping[str, tuple[Parser, Reader]], store: Store | None) -> Read:
+    """The facts and gaps of some sources, in their order."""
     found: list[Fact] = []
     gaps: list[Gap] = []
-    with without_cycles():
-        for source in sources:
-            if source.kind == FAILED:
-                gaps.append(failure(source))
-            if source.kind not in known:
-                continue
-            parser, reader = known[source.kind]
-            for item in remembered(parser, source, reader, store):
-                if isinstance(item, Gap):
-                    gaps.append(item)
-                else:
-                    found.append(item)
-    return tuple(found), tuple(gaps)
+    for source in sources:
+        if source.kind == FAILED:
+            gaps.append(failure(source))
+        if source.kind not in known:
+            continue
+        parser, reader = known[source.kind]
+        for item in remembered(parser, source, reader, store):
+            if isinstance(item, Gap):
+                gaps.append(item)
+            else:
+                found.append(item)
+    return found, gaps
 
 
 def remembered(parser: Parser, source: Source, reader: Reader, store: Store | None) -> Iterable[Fact | Gap]:

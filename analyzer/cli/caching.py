@@ -40,7 +40,7 @@ def checked(
     if store and name and isinstance(report := store.get(name, known), Report):
         empty = built(Loaded((), ()))
         return replace(empty, sources=(*loaded.sources, *more), gaps=report.gaps, unreadable=loaded.gaps), report
-    given = built(loaded, more, assume_defaults=assumed, progress=progress, store=store)
+    given = built(loaded, more, assume_defaults=assumed, progress=progress, store=store, jobs=options.jobs)
     report = judged(given, call, progress, options.jobs)
     if store and name:
         store.put(name, report, known)
