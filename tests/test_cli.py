@@ -126,3 +126,22 @@ def test_a_document_that_is_lost_is_incomplete_input(tmp_path: Path, capsys: pyt
     (tmp_path / "app.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\nkind: {broken\n")
     assert main([str(tmp_path), "-q", "--no-config"]) == 3
     assert "is broken here" in capsys.readouterr().out
+
+
+PAIR = "".join(
+    f"apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{containers: [{{name: c, image: i}}]}}\n---\n"
+    for name in "bc"
+)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["trace", "--from", "shop/b", "--to", "shop/c", "--port", "80"], ["connectivity"], ["ask", "can shop/b reach shop/c"]],
+)
+def test_a_document_that_is_lost_could_have_been_a_policy(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "app.yaml").write_text(f"{PAIR}kind: {{broken\n")
+    first, *rest = command
+    assert main([first, str(tmp_path), *rest, "-q", "--no-config"]) == 3
+    assert "is broken here" in capsys.readouterr().err

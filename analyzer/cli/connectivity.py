@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from analyzer.cli.outputs import outputs_of
 from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
-from analyzer.cli.shared import fail, input_options, load, nothing, output_options, paths_from, style_for
+from analyzer.cli.shared import fail, input_options, load, nothing, output_options, paths_from, style_for, tell_unread
 from analyzer.cli.suggest import run_suggest, suggest_option
 from analyzer.cli.writing import write_pieces
 from analyzer.display import counted
@@ -77,6 +77,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         write_pieces(path, format.write(answer, style_for(options, to_file=path is not None)))
     if not options.quiet:
         print(counts(answer, given), file=sys.stderr)
+    tell_unread(given.unreadable)
     return 3 if given.unreadable or (options.strict and (given.gaps or answer.found.uncertain)) else 0
 
 

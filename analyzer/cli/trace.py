@@ -22,6 +22,7 @@ from analyzer.cli.shared import (
     status_of,
     status_options,
     style_for,
+    tell_unread,
 )
 from analyzer.cli.writing import write, write_pieces
 from analyzer.model.network import Network
@@ -86,6 +87,9 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         status = single(given, options, profile) if options.batch is None else batch(given.network, options, profile)
     except ValueError as problem:
         return fail(str(problem))
+    if given.unreadable and not given.network.namespaces:
+        tell_unread(given.unreadable)
+        status = status or 3
     return status_of(options, status, given)
 
 

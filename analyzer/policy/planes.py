@@ -15,7 +15,7 @@ from analyzer.policy.evaluation import holds
 from analyzer.policy.reading import Complaint, PolicyKind, Read, group_of
 from analyzer.policy.terms import All, Kind, Named, Of, Peer
 from analyzer.policy.tiers import Action, Direction, Plane, Policy, Rules, Tier, TierOrder
-from analyzer.policy.unknown import unknown_kinds
+from analyzer.policy.unknown import strangers, unknown_kinds
 from analyzer.policy.world import World
 
 UNSTATED = 1_000_000.0
@@ -122,7 +122,12 @@ def policy_set(world: World) -> PolicySet:
     orders = [tier for kind in known.values() for tier in kind.tiers] + [item for item in found if isinstance(item, TierOrder)]
     planes = arranged([enforced(item, world) for item in found if isinstance(item, Policy)], orders)
     names = {*known, *(name for kind in all_kinds() for name in kind.supporting)}
-    return PolicySet(world, planes, (*complaints, *ties(planes), *unknown_kinds(world.cluster, names)), tuple(ignored))
+    return PolicySet(
+        world,
+        planes,
+        (*complaints, *ties(planes), *unknown_kinds(world.cluster, names), *strangers(world.cluster, names)),
+        tuple(ignored),
+    )
 
 
 def ties(planes: tuple[Plane, ...]) -> Iterator[Complaint]:

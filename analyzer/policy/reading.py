@@ -30,6 +30,7 @@ class Complaint:
     rejected: bool = False
 
 
+TOP = ("apiVersion", "kind", "metadata", "spec", "status")
 Read: TypeAlias = Policy | TierOrder | Complaint
 
 
@@ -37,7 +38,7 @@ Read: TypeAlias = Policy | TierOrder | Complaint
 class PolicyKind:
     """Kinds of objects that say who may talk to whom. ``names`` are ``group/kind``; ``supporting`` are kinds that ``read`` looks up in the
     cluster (network sets, address groups) and that are no policies themselves. ``standing`` gives what holds without any object. ``versions``: those that
-    a group has of them; empty where ``read`` looks at the version itself."""
+    a group has of them; empty where ``read`` looks at the version itself. ``fields``: those of an object."""
 
     names: tuple[str, ...]
     read: Callable[[OtherObjectFact, World], Iterator[Read]]
@@ -45,17 +46,28 @@ class PolicyKind:
     supporting: tuple[str, ...] = field(default=())
     standing: Callable[[World], Iterator[Read]] | None = None
     versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fields: tuple[str, ...] = TOP
 
     def policies(self, fact: OtherObjectFact, world: World) -> Iterator[Read]:
-        """What an object says. Of a version that its kind does not have, it is refused, and what it would mean is not known."""
-        group, _, version = fact.api_version.rpartition("/")
-        known = self.versions.get(group, ())
-        if not known or version in known:
+        """What an object says. Of a version that its kind does not have, or with a field beside its ``spec`` that no object has, it is refused, and what it would mean is
+        not known."""
+        refused = next(self.refused(fact), None)
+        if refused is None:
             yield from self.read(fact, world)
             return
-        reason = f"{fact.kind} has no version {fact.api_version}: it exists in {', '.join(known)}"
-        yield Complaint(fact.place("apiVersion"), reason, rejected=True)
-        yield unreadable(fact, reason)
+        yield refused
+        yield unreadable(fact, refused.message)
+
+    def refused(self, fact: OtherObjectFact) -> Iterator[Complaint]:
+        """What the API server has against an object before it looks at what it says."""
+        group, _, version = fact.api_version.rpartition("/")
+        known = self.versions.get(group, ())
+        if known and version not in known:
+            text = f"{fact.kind} has no version {fact.api_version}: it exists in {', '.join(known)}"
+            yield Complaint(fact.place("apiVersion"), text, rejected=True)
+        for key in fact.document:
+            if key not in self.fields:
+                yield Complaint(fact.place(key), f"unknown field {key!r}{meant(str(key), self.fields)}", rejected=True)
 
 
 def group_of(fact: ObjectFact) -> str:

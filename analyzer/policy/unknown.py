@@ -14,6 +14,7 @@ WHOLE: Mapping[str, frozenset[str]] = {
     "policy.networking.k8s.io": frozenset({"AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy"}),
 }
 NEAR = 0.84
+NEAR_GROUP = 0.7
 
 
 def unknown_kinds(cluster: Cluster, known: Collection[str]) -> Iterator[Complaint]:
@@ -31,6 +32,21 @@ def unknown_kinds(cluster: Cluster, known: Collection[str]) -> Iterator[Complain
                 said[key] = wrong(*key, WHOLE.get(key[0], frozenset(kinds.get(key[0], ()))))
             if said[key]:
                 yield Complaint(item.place("kind"), said[key], rejected=True)
+
+
+def strangers(cluster: Cluster, known: Collection[str]) -> Iterator[Complaint]:
+    """The objects of a kind of policy whose group is nearly one that has it, and is none that is known."""
+    groups: dict[str, set[str]] = {}
+    for name in known:
+        group, _, kind = name.rpartition("/")
+        groups.setdefault(kind, set()).add(group)
+    every = {group for found in groups.values() for group in found}
+    for item in cluster.others:
+        own = group_of(item)
+        if item.kind in groups and own not in every:
+            near = get_close_matches(own, sorted(groups[item.kind]), 1, NEAR_GROUP)
+            if near:
+                yield Complaint(item.place("apiVersion"), f"there is no group {own!r}: did you mean {near[0]}?", rejected=True)
 
 
 def wrong(group: str, kind: str, kinds: frozenset[str]) -> str:

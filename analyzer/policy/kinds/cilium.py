@@ -23,7 +23,7 @@ from analyzer.policy.cilium.places import placed
 from analyzer.policy.cilium.ports import ALL_FLOWS, Part, PortReader, ignored_fields
 from analyzer.policy.cilium.selectors import selector
 from analyzer.policy.cilium.settings import Settings, settings_of
-from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, unreadable, view_of
+from analyzer.policy.reading import TOP, Complaint, PolicyKind, Read, complaints_of, unreadable, view_of
 from analyzer.policy.terms import EVERYONE, All, Named, Not, Of, Opaque, Peer, both
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
@@ -240,4 +240,5 @@ KIND = PolicyKind(
     supporting=("cilium.io/CiliumCIDRGroup",),
     standing=standing,
     versions={"cilium.io": ("v2",)},
+    fields=(*TOP, "specs"),
 )
