@@ -44,5 +44,5 @@ SYSTEM = System(
         "test_ovn_lab",
         "test_kube_ovn_groups",
     ),
-    limits="Flows of Open vSwitch are walked and decided as for OVN-Kubernetes, with the same limits. No capture of a whole cluster is among the samples; VPC gateways, EIPs and their rules are held against each other, and their packets not walked; security groups are policies here, and not held against the ACLs of the database.",
+    limits="Flows of Open vSwitch are walked and decided as for OVN-Kubernetes, with the same limits. No capture of a whole cluster is among the samples; VPC gateways, EIPs and their rules are held against each other, and their packets not walked; security groups are policies here, and held against the ACLs of the database by their names only.",
 )

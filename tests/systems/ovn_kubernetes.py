@@ -28,5 +28,5 @@ SYSTEM = System(
     real=("manifests/ovn-kubernetes-ovn-kubernetes/**/*",),
     tests=("test_ovs", "test_ovs_agreement", "test_ovn_lab", "test_ovn_policies_lab", "test_other_version"),
     limits="MPLS and NSH are open, and so is what OVN's controller does but for answering neighbour discovery and refusing packets (asking for a router's unknown neighbour, DHCP, DNS); conntrack labels and pings that a switch answers itself are walked, and open in guarantees. "
-    "Verdicts come from the flows of the switches. Ports, chassis, neighbours and load balancers of the databases are held against them; ACLs and logical flows are read, and are not.",
+    "Verdicts come from the flows of the switches. Ports, chassis, neighbours and load balancers of the databases are held against them; ACLs against the policies, by their owners' names and not by what they match; logical flows are read, and held against nothing.",
 )
