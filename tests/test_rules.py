@@ -41,6 +41,20 @@ def kinds(suffix: str) -> list[Rule]:
     return [rule for rule in all_rules() if (SAMPLES / f"{rule.id}.{suffix}.txt").exists()]
 
 
+def samples_of(suffix: str) -> list[tuple[Rule, Path]]:
+    """Every sample of every rule: ``<id>.bad.txt``, and what cannot stand in the same cluster: ``<id>.bad-<form>.txt``."""
+    found = [(rule, path) for rule in all_rules() for path in (SAMPLES / f"{rule.id}.{suffix}.txt", *more(rule, suffix))]
+    return [(rule, path) for rule, path in found if path.exists()]
+
+
+def more(rule: Rule, suffix: str) -> list[Path]:
+    return sorted(SAMPLES.glob(f"{rule.id}.{suffix}-*.txt"))
+
+
+def named(value: Rule | Path) -> str:
+    return value.id if isinstance(value, Rule) else value.name.removesuffix(".txt").rpartition(".")[2]
+
+
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.id)
 def test_a_rule_has_its_page_its_name_and_both_samples(rule: Rule) -> None:
     files = [path for path in (ROOT / "rules").rglob("*.py") if path.stem == rule.id]
@@ -52,9 +66,8 @@ def test_a_rule_has_its_page_its_name_and_both_samples(rule: Rule) -> None:
         assert (SAMPLES / f"{rule.id}.{suffix}.txt").exists()
 
 
-@pytest.mark.parametrize("rule", kinds("bad"), ids=lambda rule: rule.id)
-def test_fires_at_the_wanted_lines(rule: Rule, tmp_path: Path, update: bool) -> None:
-    path = SAMPLES / f"{rule.id}.bad.txt"
+@pytest.mark.parametrize(("rule", "path"), samples_of("bad"), ids=named)
+def test_fires_at_the_wanted_lines(rule: Rule, path: Path, tmp_path: Path, update: bool) -> None:
     given = sample(path)
     found = [f"{one.rule} {one.at.path}:{one.at.line}" for one in check(network_of(given.files, tmp_path), rules=(rule,))]
     if update:
@@ -64,16 +77,16 @@ def test_fires_at_the_wanted_lines(rule: Rule, tmp_path: Path, update: bool) -> 
     assert found == list(given.want)
 
 
-@pytest.mark.parametrize("rule", kinds("good"), ids=lambda rule: rule.id)
-def test_stays_silent(rule: Rule, tmp_path: Path) -> None:
-    given = sample(SAMPLES / f"{rule.id}.good.txt")
+@pytest.mark.parametrize(("rule", "path"), samples_of("good"), ids=named)
+def test_stays_silent(rule: Rule, path: Path, tmp_path: Path) -> None:
+    given = sample(path)
     assert not given.want
     assert [one.message for one in check(network_of(given.files, tmp_path), rules=(rule,))] == []
 
 
-@pytest.mark.parametrize("rule", kinds("bad"), ids=lambda rule: rule.id)
-def test_findings_say_what_and_where(rule: Rule, tmp_path: Path) -> None:
-    given = sample(SAMPLES / f"{rule.id}.bad.txt")
+@pytest.mark.parametrize(("rule", "path"), samples_of("bad"), ids=named)
+def test_findings_say_what_and_where(rule: Rule, path: Path, tmp_path: Path) -> None:
+    given = sample(path)
     network = network_of(given.files, tmp_path)
     for finding in check(network, rules=(rule,)):
         places = [finding.at, *(label.at for label in finding.related)]

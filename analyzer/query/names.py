@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
+from analyzer.addresses import WIDTH, prefix_of
 from analyzer.facts.kubernetes import PodFact, ServiceFact
 from analyzer.model.network import Network
 from analyzer.policy.bits import members
@@ -12,13 +14,14 @@ from analyzer.policy.classes import Universe
 from analyzer.policy.decision import decide
 from analyzer.policy.entities import Entity, Flow, NamedPort
 from analyzer.policy.evaluation import matches
+from analyzer.policy.profiles import UNKNOWN_SYSTEM
 from analyzer.policy.terms import Kind
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules
+from analyzer.query.name_caches import Server, has_cache, servers
 from analyzer.query.policies import Policies, of_network
 from analyzer.query.state import backends, pods_by_name
 
 SERVICES = frozenset({"kube-dns", "coredns", "rke2-coredns-rke2-coredns", "dns-default"})
-LOCAL = ("node-local-dns", "nodelocaldns")
 UDP = 17
 PROTOCOLS = (("UDP", 17), ("TCP", 6))
 PORTS = (53, 5353, 8053, 1053)
@@ -42,7 +45,7 @@ def dns_services(network: Network) -> dict[tuple[str, str], ServiceFact]:
 
 def dns_pods(network: Network) -> Iterator[tuple[PodFact, int]]:
     """The pods of the cluster's DNS with the port they answer on; none where a cache on each node answers instead."""
-    if any(name.startswith(LOCAL) for _, name in network.cluster.pods):
+    if has_cache(network):
         return
     for service in dns_services(network).values():
         for pod in backends(network, service):
@@ -58,22 +61,67 @@ def number_of(pod: PodFact, target: int | str) -> int | None:
     return next((port.port for port in pod.ports if port.name == target and port.protocol == UDP), None)
 
 
-def kept_from_dns(network: Network) -> Iterator[tuple[Policy, PodFact]]:
-    """The policies that let pods send something and no question to any DNS pod, each with a pod that it selects."""
-    answering = list(dns_pods(network))
+class Kept(NamedTuple):
+    """A policy, a pod that it selects, and by which protocols policies keep the pod from the DNS that it asks: of the cluster, or at
+    ``cache``, an address of its node. ``certain``: it asks there, and its network system holds that against the policies."""
+
+    policy: Policy
+    pod: PodFact
+    protocols: tuple[str, ...]
+    cache: Server | None = None
+    certain: bool = True
+
+
+def kept_from_dns(network: Network) -> Iterator[Kept]:
+    """The policies that let pods send something and no question to the DNS that they ask, each with a pod that it selects."""
+    answering = [(pod, port) for pod, port in dns_pods(network)]
     policies = of_network(network)
     told: set[str] = set()
-    if not answering or policies.none:
+    if policies.none or not (answering or has_cache(network)):
         return
     for pod in pods_by_name(network):
         if pod.finished or pod.host_network or pod.dns_policy == "None" or pod in [one for one, _ in answering]:
             continue
-        if any(may_ask(policies, pod, one, port) for one, port in answering):
-            continue
         policy = next(filter(sends_something, isolating(policies, pod)), None)
-        if policy is not None and str(policy) not in told:
+        if policy is None or str(policy) in told:
+            continue
+        kept = of_pods(policies, policy, pod, answering) if answering else of_cache(network, policies, policy, pod)
+        if kept is not None:
             told.add(str(policy))
-            yield policy, pod
+            yield kept
+
+
+def of_pods(policies: Policies, policy: Policy, pod: PodFact, answering: list[tuple[PodFact, int]]) -> Kept | None:
+    """What keeps a pod from the pods of the cluster's DNS."""
+    closed = [name for name, number in PROTOCOLS if not any(may_ask(policies, pod, *one, number) for one in answering)]
+    return Kept(policy, pod, tuple(closed)) if closed else None
+
+
+def of_cache(network: Network, policies: Policies, policy: Policy, pod: PodFact) -> Kept | None:
+    """What keeps a pod from the cache of its node, by each address that it may ask."""
+    source = policies.world.by_name.get(f"{pod.namespace}/{pod.name}")
+    asked = servers(network, pod)
+    if source is None or not asked:
+        return None
+    host = policies.world.by_name.get(f"node:{pod.node}") or Entity(f"node:{pod.node}", Kind.HOST, node=pod.node)
+    unknown = policies.world.profile.name == UNKNOWN_SYSTEM.name
+    kind = Kind.OUTSIDE if unknown else Kind.HOST
+    closed = []
+    for name, number in PROTOCOLS:
+        ends = [
+            replace(
+                host,
+                kind=kind,
+                addresses=(one.address,),
+                blocks=(prefix_of(one.address, WIDTH[one.address.family]),) if unknown else (),
+            )
+            for one in asked
+        ]
+        flows = [Flow(one.address.family, number, 53) for one in asked]
+        if all(decide(policies.all, source, end, flow).admitted is False for end, flow in zip(ends, flows, strict=True)):
+            closed.append(name)
+    certain = len(asked) == 1 and asked[0].certain and not unknown
+    return Kept(policy, pod, tuple(closed), asked[0], certain) if closed else None
 
 
 class Unasked(NamedTuple):
@@ -87,7 +135,7 @@ class Unasked(NamedTuple):
 def without_names(network: Network) -> Iterator[Unasked]:
     """Of manifests without the cluster's DNS: the policies that let pods send something, where no rule of any policy is for port 53, to whomever."""
     policies = of_network(network)
-    if policies.none or next(dns_pods(network), None) or any(name.startswith(LOCAL) for _, name in network.cluster.pods):
+    if policies.none or next(dns_pods(network), None) or has_cache(network):
         return
     told: set[str] = set()
     universe = policies.factors(policies.families()[0]).universe
@@ -121,13 +169,13 @@ def for_names(rule: Rule, protocol: int) -> bool:
     return rule.action is not Action.DENY and any(value is not False for value in asked)
 
 
-def may_ask(policies: Policies, pod: PodFact, answering: PodFact, port: int) -> bool:
+def may_ask(policies: Policies, pod: PodFact, answering: PodFact, port: int, protocol: int = UDP) -> bool:
     """Whether policies admit a pod's questions to another pod, or may."""
     known = policies.world.by_name
     ends = [known[name] for one in (pod, answering) if (name := f"{one.namespace}/{one.name}") in known]
     families = {address.family for address in answering.addresses} or {4}
     return len(ends) < 2 or any(
-        decide(policies.all, ends[0], ends[1], Flow(family, UDP, port)).admitted is not False for family in families
+        decide(policies.all, ends[0], ends[1], Flow(family, protocol, port)).admitted is not False for family in families
     )
 
 
