@@ -41,6 +41,7 @@ class Rule:
 
     ``check`` yields findings; what it cannot know it does not claim: a part that was not captured (``Namespace.missing``) or has gaps yields no certain
     finding. ``options`` are what settings may tell it, with their defaults; ``tuned`` is ``check`` with other values of them (``tunable`` makes both).
+    ``follows`` names rules whose findings explain this one's where they name one line: they are told together, the cause first.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Rule:
     check: Callable[[Network], Iterable[Finding]]
     options: Options = field(default_factory=dict)
     tuned: Callable[[Network, Options], Iterable[Finding]] | None = None
+    follows: tuple[str, ...] = ()
 
     def finding(
         self,

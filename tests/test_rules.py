@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.findings import Certainty, Severity
+from analyzer.api import load
+from analyzer.findings import Certainty, Label, Severity
 from analyzer.model.build import build
 from analyzer.model.network import Network
-from analyzer.query.rules import INTERNAL, all_rules, check, chosen
+from analyzer.query.rules import INTERNAL, all_rules, causes_first, check, chosen
 from analyzer.rule import Finding, Rule
 from analyzer.source import Span
 from tests.captures import files_of, network_of
@@ -123,6 +124,27 @@ def test_a_rule_that_fails_does_not_lose_the_others() -> None:
     found = check(network, rules=(bad, good))
     assert [one.rule for one in found] == ["good", INTERNAL]
     assert found[1].certainty is Certainty.POSSIBLE
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("tunnel-port-taken", [("tunnel-port-taken", 11), ("tunnel-down", 11)]),
+        ("node-without-pod-network", [("node-networks-exhausted", 49), ("node-without-pod-network", 32)]),
+    ],
+)
+def test_what_follows_from_another_finding_is_told_behind_it(name: str, first: list[tuple[str, int]], tmp_path: Path) -> None:
+    (tmp_path / "capture.txt").write_text((SAMPLES / f"{name}.bad.txt").read_text().partition("-- want --")[0])
+    report = load(tmp_path / "capture.txt").check()
+    assert [(one.rule, one.at.line) for one in report.findings][:2] == first
+    assert len(set(report.findings)) == len(report.findings)
+
+
+def test_findings_that_follow_from_each_other_are_told_once() -> None:
+    one, two, three = (Finding(name, Severity.ERROR, name, Span("a", line)) for name, line in (("x", 1), ("y", 1), ("z", 2)))
+    assert list(causes_first([one, two, three], {"x": ("y",), "y": ("x",)})) == [two, one, three]
+    late = Finding("w", Severity.NOTE, "w", Span("a", 9), related=(Label(Span("a", 1), ""), Label(Span("a", 2), "")))
+    assert list(causes_first([one, two, three, late], {"x": ("w",), "z": ("w",)})) == [late, one, three, two]
 
 
 def test_rules_are_chosen_by_id_and_pattern() -> None:

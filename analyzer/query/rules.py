@@ -92,7 +92,50 @@ def check(
     def work(rule: Rule) -> list[Finding]:
         return [tuning.severity(finding) for finding in run(rule, network, tuning.options.get(rule.id))]
 
-    return tuple(sorted({finding: None for found in spread(wanted, work) for finding in found}, key=order))
+    return ordered({finding: None for found in spread(wanted, work) for finding in found}, wanted)
+
+
+def ordered(findings: Iterable[Finding], rules: Iterable[Rule]) -> tuple[Finding, ...]:
+    """The findings, the worst first, then by place; what follows from another right behind that."""
+    return tuple(causes_first(sorted(findings, key=order), {rule.id: rule.follows for rule in rules if rule.follows}))
+
+
+def causes_first(findings: Sequence[Finding], follows: Mapping[str, Sequence[str]]) -> Iterable[Finding]:
+    """The findings in their order, but what follows from another right behind that, as early as the worst of them."""
+    causes = {name for names in follows.values() for name in names}
+    known = [one for one in findings if one.rule in causes]
+    cause_of: dict[Finding, Finding] = {}
+    for one in findings:
+        near = (
+            cause for name in follows.get(one.rule, ()) for cause in known if cause.rule == name and lines(one) & lines(cause)
+        )
+        if (cause := next(near, None)) is not None and cause is not one:
+            cause_of[one] = cause
+    behind: dict[Finding, list[Finding]] = {}
+    for one, cause in cause_of.items():
+        behind.setdefault(cause, []).append(one)
+    told: dict[Finding, None] = {}
+    for one in findings if cause_of else ():
+        waiting = [first_cause(one, cause_of)]
+        while waiting:
+            if (item := waiting.pop()) not in told:
+                told[item] = None
+                waiting.extend(reversed(behind.get(item, [])))
+    return told if cause_of else findings
+
+
+def first_cause(finding: Finding, cause_of: Mapping[Finding, Finding]) -> Finding:
+    """What a finding follows from in the end."""
+    seen = {finding}
+    while (cause := cause_of.get(finding)) is not None and cause not in seen:
+        finding = cause
+        seen.add(finding)
+    return finding
+
+
+def lines(finding: Finding) -> frozenset[tuple[str, int]]:
+    """The lines that a finding names."""
+    return frozenset((at.path, at.line) for at in (finding.at, *(label.at for label in finding.related)))
 
 
 def untold(tuning: Tuning, rules: Sequence[Rule]) -> Iterator[str]:

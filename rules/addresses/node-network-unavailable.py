@@ -24,6 +24,7 @@ from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
+    others = any(node.pod_cidrs for node in network.cluster.nodes.values())
     for _, node in sorted(network.cluster.nodes.items()):
         status = node.document.get("status")
         conditions = status.get("conditions") if isinstance(status, Mapping) else None
@@ -32,9 +33,12 @@ def check(network: Network) -> Iterator[Finding]:
                 yield RULE.finding(
                     node.place("status", "conditions", index, "status"),
                     f"the network of {node.name} is not available: {item.get('reason') or 'no reason given'}",
+                    related=[]
+                    if node.pod_cidrs or not others
+                    else [(node.place("spec"), "it has no pod network (spec.podCIDRs)")],
                     note=" ".join(str(item.get("message") or "").split())[:300],
                     help="see the cloud controller manager's and the CNI agent's messages",
                 )
 
 
-RULE = Rule("node-network-unavailable", Severity.ERROR, __doc__, check)
+RULE = Rule("node-network-unavailable", Severity.ERROR, __doc__, check, follows=("node-without-pod-network",))

@@ -26,6 +26,7 @@ from analyzer.rule import Finding, Network, Rule, Severity
 
 DEFAULT_PODS = 110
 OVERHEAD = 3
+MOST = 5
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -40,10 +41,12 @@ def check(network: Network) -> Iterator[Finding]:
             continue
         if item.nodes <= nodes:
             full = item.nodes < nodes
+            without = [(one.place("spec"), f"{one.name} has none") for one in network.cluster.nodes.values() if not one.pod_cidrs]
+            length = [(item.mask.at, "the length of a node's network")] if item.mask else []
             yield RULE.finding(
                 item.network.at,
                 f"{item.network.prefix} has room for {item.nodes} networks of length {item.length}, and there are {nodes} nodes",
-                related=[(item.mask.at, "the length of a node's network")] if item.mask else [],
+                related=[*length, *(without[:MOST] if full else [])],
                 note="" if full else "one more node gets no network",
                 help="add a second, larger pod network, or give nodes longer prefixes",
                 severity=None if full else Severity.NOTE,

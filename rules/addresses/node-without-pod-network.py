@@ -20,6 +20,7 @@ flannel-io/flannel#728, #1344, #1688, kubernetes/kubernetes#114560; pkg/controll
 from collections.abc import Iterator
 
 from analyzer.query.plan import annotated, of_one_node, ranges
+from analyzer.query.systems.kubernetes import allocations
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
@@ -42,8 +43,9 @@ def check(network: Network) -> Iterator[Finding]:
 def exhausted(network: Network) -> Iterator[Finding]:
     """Whether there are more nodes than blocks."""
     nodes = list(network.cluster.nodes.values())
+    told = {item.network.prefix for item in allocations(network)}  # node-networks-exhausted has the sizes of these.
     for item in ranges(network, "pod"):
-        if of_one_node(item):
+        if of_one_node(item) or item.prefix in told:
             continue
         lengths = {one.length for node in nodes for one in node.pod_cidrs if item.prefix.covers(one)}
         if len(lengths) != 1:
@@ -58,4 +60,4 @@ def exhausted(network: Network) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("node-without-pod-network", Severity.ERROR, __doc__, check)
+RULE = Rule("node-without-pod-network", Severity.ERROR, __doc__, check, follows=("node-networks-exhausted",))

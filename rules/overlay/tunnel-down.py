@@ -88,4 +88,4 @@ def absent(network: Network, items: list[Overlay]) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("tunnel-down", Severity.ERROR, __doc__, check)
+RULE = Rule("tunnel-down", Severity.ERROR, __doc__, check, follows=("tunnel-port-taken",))

@@ -14,7 +14,7 @@ from analyzer.query.ignoring.annotations import Objects, of_objects
 from analyzer.query.ignoring.baseline import Baseline
 from analyzer.query.ignoring.comments import of_texts
 from analyzer.query.ignoring.ignore import Ignore, Subject, covers
-from analyzer.query.rules import INTERNAL, Tuning, all_rules, chosen, order
+from analyzer.query.rules import INTERNAL, Tuning, all_rules, chosen, ordered
 from analyzer.rule import Rule
 
 NOT_IGNORED = frozenset({INTERNAL, UNUSED.id, UNEXPLAINED.id})
@@ -45,7 +45,7 @@ def without_ignored(report: Report, network: Network, what: Ignoring) -> Report:
     accepted = [accepted_by(item, what.settings, used) for item in report.guarantees]
     about = (*unexplained(ignores), *unused(ignores, used, what))
     kept += [what.tuning.severity(item) for item in about if chosen(item.rule, what.select, what.ignore)]
-    result = replace(report, findings=tuple(sorted(kept, key=order)), guarantees=tuple(accepted), suppressed=tuple(apart))
+    result = replace(report, findings=ordered(kept, what.rules), guarantees=tuple(accepted), suppressed=tuple(apart))
     return against(what.baseline, result) if what.baseline else result
 
 
