@@ -236,6 +236,7 @@ def parts_of(file: File, where: Position, known: Recognised | None, text: str, c
     """The sources that a text gives: one, several where it is a pasted session, none where it is not recognised."""
     sections: list[pasted.Part] = []
     text = kinds.with_kind(file.place, text)
+    text = pasted.outdented(text) if known is None else text
     known = known or manifest(text, where.name)
     if (known is None and not JSON.match(text)) or pasted.FENCED.match(text):
         sections = pasted.parts(text)

@@ -58,6 +58,17 @@ class Shell:
     remote: bool
 
 
+def outdented(text: str) -> str:
+    """The text without the blanks that all its lines begin with, as a block that was copied out of a page has them."""
+    if text[:1] not in " \t\n" or not text.lstrip("\n")[:1].isspace():
+        return text
+    lines = [line for line in text.split("\n") if line.strip()]
+    first = lines[0][: len(lines[0]) - len(lines[0].lstrip(" \t"))] if lines else ""
+    while first and not all(line.startswith(first) for line in lines):
+        first = first[:-1]
+    return "\n".join(line.removeprefix(first) for line in text.split("\n")) if first else text
+
+
 def parts(text: str) -> list[Part]:
     """The parts of a pasted text; empty where it is not one."""
     if HEADER.search(text[:4096]):
