@@ -16,6 +16,7 @@ PART = re.compile(r'"[^"]*"|,')
 EXTRA = re.compile(r"\s+(?:timeout|expires|counter|comment|quota|limit|last|ct count)\b")
 COMMENT = re.compile(r'\s+comment "[^"]*"')
 BRACES = re.compile(r'"[^"]*"|[{}]')
+JOINED = re.compile(r"(.+?)\s*:\s+(.+)$", re.DOTALL)
 FLEETING = frozenset({"dynamic", "timeout"})
 
 
@@ -103,8 +104,12 @@ def element(types: tuple[str, ...], data: tuple[str, ...], text: str) -> Element
     if '"' in text:
         text = COMMENT.sub("", text)
     looked, what = text, ""
-    if data:
+    if data and " : " in text:
         looked, _, what = text.rpartition(" : ")
+    elif data and (found := JOINED.match(text)) is not None:
+        looked, what = found.groups()
+    elif data:
+        raise ValueError("a map's element without data")
     if " " in looked:
         looked = bare(looked)
     return Element(values(types, looked), verdict_or(data, what.strip()) if data else None)

@@ -43,7 +43,14 @@ NAMES: Mapping[str, Mapping[str, int]] = {
     "icmpv6_code": {"no-route": 0, "admin-prohibited": 1, "addr-unreachable": 3, "port-unreachable": 4, "policy-fail": 5, "reject-route": 6},
     "tcp_flag": {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128},
     "boolean": {"missing": 0, "exists": 1},
-    "inet_service": {"ftp": 21, "ssh": 22, "smtp": 25, "domain": 53, "bootps": 67, "bootpc": 68, "http": 80, "ntp": 123, "https": 443},
+    "inet_service": {
+        "ftp-data": 20, "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "tacacs": 49, "domain": 53, "bootps": 67, "bootpc": 68, "tftp": 69, "http": 80,
+        "kerberos": 88, "pop3": 110, "sunrpc": 111, "ntp": 123, "netbios-ns": 137, "netbios-dgm": 138, "netbios-ssn": 139, "imap2": 143, "snmp": 161,
+        "snmp-trap": 162, "bgp": 179, "ldap": 389, "https": 443, "microsoft-ds": 445, "submissions": 465, "isakmp": 500, "syslog": 514, "printer": 515,
+        "dhcpv6-client": 546, "dhcpv6-server": 547, "submission": 587, "ipp": 631, "ldaps": 636, "domain-s": 853, "rsync": 873, "imaps": 993, "pop3s": 995,
+        "openvpn": 1194, "ms-sql-s": 1433, "radius": 1812, "nfs": 2049, "mysql": 3306, "ipsec-nat-t": 4500, "sip": 5060, "mdns": 5353, "postgresql": 5432,
+        "amqp": 5672, "redis": 6379, "http-alt": 8080, "zabbix-agent": 10050,
+    },
 }  # fmt: skip
 INVALID = " [invalid type]"
 """What nft 1.0 adds to constants of which it does not know the byte order, in both forms."""

@@ -242,11 +242,23 @@ def elements(words: Words) -> list[Node]:
         while words.peek() in ("comment", "timeout", "expires", "counter", "packets", "bytes"):
             if words.take() != "counter":
                 words.take()
-        found.append([key, verdict(words)] if words.given(":") else key)
+        key, joined = parted(key)
+        found.append([key, verdict(words)] if joined or words.given(":") else key)
         if not words.given(","):
             words.need("}")
             break
     return found
+
+
+def parted(key: Node) -> tuple[Node, bool]:
+    """A key and whether the colon before its data was written right behind it (``22: accept``)."""
+    match key:
+        case str() if key.endswith(":") and key != ":" and not key.endswith("::"):
+            return key[:-1], True
+        case {"concat": [*parts, str(last)]} if last.endswith(":") and not last.endswith("::"):
+            return {"concat": [*parts, last[:-1]]}, True
+        case _:
+            return key, False
 
 
 def verdict(words: Words) -> Node:
