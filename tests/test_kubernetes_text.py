@@ -300,3 +300,12 @@ def test_dotted_addresses_are_those_of_the_library() -> None:
                     continue
                 found = str(ours(text + length))
                 assert found == (expected if ours is address else str(ip_interface(expected).network))
+
+
+def test_items_of_a_list_that_are_no_objects_lose_no_others() -> None:
+    first, second = (f'{{"apiVersion": "v1", "kind": "Namespace", "metadata": {{"name": "{name}"}}}}' for name in "ab")
+    text = f'{{"apiVersion": "v1", "kind": "List", "items": [{first}, 5, null, true, {second}, "x"]}}'
+    known, gaps = facts_of(text)
+    assert [fact.name for fact in known] == ["a", "b"]
+    assert [gap.reason for gap in gaps] == [f"no Kubernetes object, but {value!r}" for value in (5, True, "x")]
+    assert [text[gap.at.column - 1 :][:1] for gap in gaps] == ["5", "t", '"']

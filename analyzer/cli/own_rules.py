@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analyzer.cli.shared import fail
+from analyzer.display import counted
 from analyzer.model.network import Network
 from analyzer.pipeline import read_input
 from analyzer.query.rules import all_rules, check, rules_in, with_own
@@ -93,7 +94,7 @@ def test(folder: Path) -> int:
         return fail(str(problem))
     wrong = [line for rule in rules for line in problems(rule, folder / "samples")]
     sys.stdout.write("".join(f"{line}\n" for line in wrong))
-    sys.stdout.write(f"{len(rules)} rules, {len(wrong)} problems\n")
+    sys.stdout.write(f"{counted(len(rules), 'rule')}, {counted(len(wrong), 'problem')}\n")
     return 1 if wrong or not rules else 0
 
 

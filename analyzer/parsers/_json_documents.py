@@ -143,8 +143,9 @@ def object_documents(source: Source, position: int, begin: int, finder: Finder) 
         return (yield from one(source, begin, finder))
     position = end_of(SPACE, text, found.end() + 1)
     kind = kind_of_items(str(head.get("kind", "")), str(head.get("apiVersion", "")))
-    while position < len(text) and text[position] == "{":
-        end = yield from item(source, position, finder, kind)
+    while position < len(text) and text[position] != "]":
+        known = text[position] == "{"  # Whatever else stands there, is told by who reads the documents.
+        end = yield from (item(source, position, finder, kind) if known else one(source, position, finder))
         position = end_of(SPACE, text, end)
     if text[position : position + 1] != "]":
         raise json.JSONDecodeError("the list does not end", text, position)
