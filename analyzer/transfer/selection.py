@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from analyzer.addresses import Address, Prefix
 from analyzer.facts.links import AddressFact
 from analyzer.model.network import Interface
+from analyzer.model.registered import in_order
 from analyzer.source import Scope
 from analyzer.transfer.ir import Field, Transfer
 from analyzer.transfer.space import Context, Outcome, dispatch, drop, flattened, own_network
@@ -39,8 +40,8 @@ def own6(facts: Sequence[AddressFact]) -> tuple[AddressFact, ...]:
 
 
 def others(context: Context, scope: Scope, limit: int) -> tuple[AddressFact, ...]:
-    """The addresses of the other devices, by the devices' index (not those of ``link`` scope)."""
-    links = sorted(context.space(scope).links.values(), key=lambda link: link.index or 0)
+    """The addresses of the other devices, in the kernel's order of devices (not those of ``link`` scope)."""
+    links = in_order(context.space(scope))
     found = (fact for link in links for fact in primary(context, Interface(scope, link.name)))
     return tuple(fact for fact in found if rank(fact) <= limit and fact.scope_name != "link")
 

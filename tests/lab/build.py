@@ -96,7 +96,11 @@ def _underlay(lab: Lab) -> None:
     lines = ["ip link set lo up", "ip link add br0 type bridge", "ip link set br0 up"]
     for number, name in enumerate(["outside", *(node.name for node in lab.nodes)]):
         peer = lab.machine.agents[name].pid
-        lines += [f"ip link add port{number} type veth peer name eth0 netns {peer}", f"ip link set port{number} master br0 up"]
+        if lab.scenario.containers:
+            lines += [f"ip link add port{number} type veth peer name away", f"ip link set away netns {peer} name eth0"]
+        else:
+            lines.append(f"ip link add port{number} type veth peer name eth0 netns {peer}")
+        lines.append(f"ip link set port{number} master br0 up")
     lab.run("underlay", "sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1\n" + "\n".join(lines))
     lab.run("outside", _outside_script(lab))
 

@@ -96,7 +96,7 @@ class Service:
 class Scenario:
     """A kind of network. ``overlay``: vxlan, host-gw, ptp, bridge, switched, macvlan, calico, canal or peer-pods; ``proxy``: kube-proxy's mode, iptables or nftables;
     ``enforcer``: whose rules enforce policies: plain, felix, felix-nft, kube-router or weave; ``masquerade_all``: kube-proxy masquerades all that asks
-    services."""
+    services. ``containers``: nodes are containers, as kind's: their uplink was moved in, with the index that it had outside."""
 
     name: str
     overlay: str = "vxlan"
@@ -113,3 +113,4 @@ class Scenario:
     proxy: str = "iptables"
     enforcer: str = "plain"
     masquerade_all: bool = False
+    containers: bool = False

@@ -63,6 +63,7 @@ SCENARIOS = (
     Scenario(
         "kube-router-masquerade", overlay="host-gw", services=True, policies=True, enforcer="kube-router", masquerade_all=True
     ),
+    Scenario("canal-in-containers", overlay="canal", services=True, masquerade_all=True, containers=True),
     Scenario("calico-services-legacy", overlay="calico", services=True, backend="legacy", masquerade=False),
 )
 

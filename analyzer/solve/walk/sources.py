@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from analyzer.addresses import Address, prefix_of
 from analyzer.facts.links import AddressFact
+from analyzer.model.registered import in_order
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.route_answers import Route
 
@@ -70,9 +71,9 @@ def on_network(fact: AddressFact, value: int) -> bool:
 
 
 def elsewhere(space: Space, device: str, scope: int) -> int | None:
-    """The first address of another device of the same VRF, by index, that is not of link scope."""
+    """The first address of another device of the same VRF, in the kernel's order, that is not of link scope."""
     vrf = space.vrf_of(device)
-    for link in sorted(space.links.values(), key=lambda link: (link.index or 1 << 30, link.name)):
+    for link in in_order(space.namespace):
         if not link.up or space.vrf_of(link.name) != vrf:
             continue
         for fact in primaries(space, link.name):
