@@ -21,6 +21,21 @@ FLAGS = frozenset(
      "limit-iface-out", "transparent", "nowildcard", "restore-skmark", "socket-exists", "queue-bypass", "return-nomatch", "log-tcp-sequence",
      "log-tcp-options", "log-ip-options", "log-uid", "log-macdecode", "checksum-fill", "exist", "next", "strict", "kerneltz", "contiguous", "rfc", "tcp-option-any", "ecn-tcp-remove", "fragres", "fragfirst", "fragmore", "fraglast", "rt-0-res", "ahres"}
 )  # fmt: skip
+OF_PROTOCOL = frozenset(
+    {
+        "sport",
+        "source-port",
+        "dport",
+        "destination-port",
+        "syn",
+        "tcp-flags",
+        "tcp-option",
+        "chunk-types",
+        "icmp-type",
+        "icmpv6-type",
+    }
+)
+PROTOCOLS = frozenset({"tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmp6", "icmpv6", "ipv6-icmp"})
 TWO = frozenset({"tcp-flags", "match-set", "add-set", "del-set", "map-set"})
 LONG = {"--source": "-s", "--src": "-s", "--destination": "-d", "--dst": "-d", "--in-interface": "-i", "--out-interface": "-o", "--protocol": "-p",
         "--proto": "-p", "--match": "-m", "--jump": "-j", "--goto": "-g", "--fragment": "-f", "--append": "-A", "--insert": "-I"}  # fmt: skip
@@ -155,13 +170,20 @@ def long_option(draft: Draft, words: list[str], position: int, negated: bool) ->
 
 
 def place(draft: Draft, option: Option) -> None:
-    """Gives an option to the target, to the last module, or to the module that the protocol implies."""
+    """Gives an option to the target, to the last module, or to the module that the protocol implies; where people write rules, a protocol's options
+    may also stand behind other modules."""
     if draft.target:
         draft.target_options.append(option)
         return
     if option.name == "comment":
         draft.comment = option.value
         return
+    if option.name in OF_PROTOCOL and draft.protocol and draft.groups and draft.groups[-1].module not in PROTOCOLS:
+        own = next((group for group in draft.groups if group.module == draft.protocol), None)
+        if own is not None:
+            own.options.append(option)
+            return
+        draft.groups.append(Group(draft.protocol))
     if not draft.groups or (draft.groups[-1].module == "comment" and draft.protocol):
         draft.groups.append(Group(draft.protocol))
     draft.groups[-1].options.append(option)

@@ -30,6 +30,7 @@ LONG = {
     "--new": "-N",
     "--delete-chain": "-X",
 }
+SOURCES, DESTINATIONS = frozenset({"-s", "--source", "--src"}), frozenset({"-d", "--destination", "--dst"})
 WAITS = frozenset({"-w", "--wait"})
 COUNTED = re.compile(r"^\[\d+:\d+\] ")
 QUOTED = re.compile(r"[\s\"'\\]")
@@ -92,6 +93,19 @@ def quoted(word: str) -> str:
     return f'"{escaped}"'
 
 
+def each(words: Sequence[str]) -> list[list[str]]:
+    """The rules that the words make: one for each source, and of each for each destination, of a list (iptables(8), ``-s address[/mask][,...]``)."""
+    return [one for first in alone(words, SOURCES) for one in alone(first, DESTINATIONS)]
+
+
+def alone(words: Sequence[str], keys: frozenset[str]) -> list[list[str]]:
+    """The words once for each value of one of the keys."""
+    place = next((number for number, word in enumerate(words[:-1], 1) if word in keys), None)
+    if place is None:
+        return [list(words)]
+    return [[*words[:place], value, *words[place + 1 :]] for value in words[place].split(",")]
+
+
 class Table:
     """A table's lines, and a command on them."""
 
@@ -139,7 +153,7 @@ class Table:
         """With a rule at the chain's end, at a place in it, or in the place of another."""
         rules = self.rules(chain)
         if verb == "-A":
-            return [*self.lines, f"-A {chain} {written(words)}"]
+            return [*self.lines, *(f"-A {chain} {written(one)}" for one in each(words))]
         numbered = bool(words) and words[0].isdecimal()
         position, rest = (int(words[0]), words[1:]) if numbered else (1, words)
         if verb == "-R" and not (numbered and 1 <= position <= len(rules)):
@@ -147,7 +161,13 @@ class Table:
         if not 1 <= position <= len(rules) + 1:
             raise self.run.wrong(f"the chain has {len(rules)} rules (Index of insertion too big)")
         place = rules[position - 1] if position <= len(rules) else len(self.lines)
-        return [*self.lines[:place], f"-A {chain} {written(rest)}", *self.lines[place + (verb == "-R") :]]
+        made = [f"-A {chain} {written(one)}" for one in each(rest)]
+        if verb == "-R" and len(made) > 1:
+            raise self.run.wrong(
+                "a rule takes the place of one, and this one has several addresses (Replacement rule does not specify a unique address)"
+            )
+        # Each is inserted at the place, so that the last comes first.
+        return [*self.lines[:place], *reversed(made), *self.lines[place + (verb == "-R") :]]
 
     def with_chain(self, verb: str, chain: str, words: Sequence[str]) -> list[str]:
         """With another chain, without one, or with another policy."""
