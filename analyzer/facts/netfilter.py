@@ -5,7 +5,7 @@ Targets follow iptables-extensions(8); one that is not understood is ``UnknownTa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -220,7 +220,6 @@ class Chain:
     content: str = field(default="", compare=False, repr=False)
 
 
-@runtime_checkable
 class Contents(Protocol):
     """Chains by name whose contents are known without making them."""
 
@@ -228,10 +227,34 @@ class Contents(Protocol):
         """The text of a chain and its policy; KeyError where there is none."""
         ...
 
+    def shared(self) -> tuple[Hashable, frozenset[str]]:
+        """What is equal for tables with the same chains, but for some chains; and these."""
+        ...
 
-def content_of(chains: Mapping[str, Chain], name: str) -> str:
-    """The content of a chain, which is not made for this where that can be helped."""
-    return chains.content(name) if isinstance(chains, Contents) else chains[name].content
+
+@runtime_checkable
+class Drawn(Contents, Protocol):
+    """``Contents``, as can be asked of a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The contents of chains that were all made."""
+
+    chains: Mapping[str, Chain]
+
+    def content(self, name: str) -> str:
+        """The text of a chain and its policy."""
+        return self.chains[name].content
+
+    def shared(self) -> tuple[Hashable, frozenset[str]]:
+        """Nothing is known to be equal."""
+        return None, frozenset(self.chains)
+
+
+def contents_of(chains: Mapping[str, Chain]) -> Contents:
+    """The contents of chains, which are not made for this where that can be helped."""
+    return chains if isinstance(chains, Drawn) else Whole(chains)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

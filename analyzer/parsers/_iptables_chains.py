@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 from analyzer.addresses import WIDTH, address
 from analyzer.facts.netfilter import Chain, NfRule
@@ -114,6 +115,15 @@ Placed = tuple[str | None, int, ChainText, int | list[int]]
 """Policy, the line of the declaration, the rules' text, and the number of its first line, or those of all."""
 
 
+@runtime_checkable
+class Parts(Protocol):
+    """Chains that are put together of parts which other nodes have too."""
+
+    def shared(self) -> tuple[Hashable, frozenset[str]]:
+        """See ``Chains.shared``."""
+        ...
+
+
 class Chains(Mapping[str, Chain]):
     """The chains of a table by name, each made when it is first asked for: a question enters few of them."""
 
@@ -136,6 +146,10 @@ class Chains(Mapping[str, Chain]):
         """The text of a chain and its policy."""
         policy, _, text, _ = self.placed[name]
         return contents(policy, text)
+
+    def shared(self) -> tuple[Hashable, frozenset[str]]:
+        """What is equal for tables that are put together of the same parts, but for chains with lines in no such part; and these."""
+        return self.placed.shared() if isinstance(self.placed, Parts) else (None, frozenset(self.placed))
 
     def whole(self, name: str) -> str:
         """The text of a chain's rules, one a line."""

@@ -4,7 +4,7 @@ pieces stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from analyzer.parsers._iptables_chains import ChainText, Placed, Texts
@@ -108,6 +108,11 @@ class Standing(Mapping[str, Placed]):
         if len(pieces) > 1:
             self.found[name] = placed
         return placed
+
+    def shared(self) -> tuple[Hashable, frozenset[str]]:
+        """The parts that other texts have too, in order; and the chains with other lines."""
+        numbers = tuple(one.number for _, one in sorted(self.bases.values(), key=first))
+        return (id(self.index), numbers), frozenset((*self.own, *self.declared, *self.blocks))
 
     def placed(self, name: str, pieces: list[Numbered], declared: list[tuple[int, Declared]]) -> Placed:
         """A chain of its pieces and declarations."""

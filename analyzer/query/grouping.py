@@ -23,7 +23,7 @@ NO_PARTIES: Mapping[int, tuple[Party, ...]] = {}
 class Group:
     """Senders, receivers and packets that are decided together. ``sources`` names the parties by source address, ``targets`` by destination;
     ``unfamiliar`` are those who send from an address that is not known to be theirs. ``unbound``: who sends has bound no address, and its packets
-    keep the route by which their source was chosen; the pairs are those of the other group then."""
+    keep the route by which their source was chosen; the pairs are those of the other group then. ``homes`` keeps the addresses by node."""
 
     aims: tuple[Aim, ...]
     senders: tuple[Sender, ...]
@@ -32,6 +32,7 @@ class Group:
     pods: Mapping[int, tuple[Party, ...]] = field(default_factory=dict)
     unfamiliar: tuple[Sending, ...] = ()
     unbound: bool = False
+    homes: dict[str, dict[str, Ranges]] = field(default_factory=dict, compare=False, repr=False)
 
 
 def grouped(

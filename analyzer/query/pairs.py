@@ -15,8 +15,10 @@ from analyzer.transfer.ir import Field
 
 def by_nodes(group: Group, state: State) -> Iterator[State]:
     """The set, apart for each pair of nodes."""
-    targets = nodes_of_targets(group)
-    for one in split(state, Field.SOURCE, nodes_of_sources(group)):
+    if not group.homes:
+        group.homes.update(sources=nodes_of_sources(group), targets=nodes_of_targets(group))
+    sources, targets = group.homes["sources"], group.homes["targets"]
+    for one in split(state, Field.SOURCE, sources):
         yield from split(one, Field.DESTINATION, targets)
 
 

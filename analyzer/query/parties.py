@@ -61,14 +61,16 @@ def nodes(network: Network, family: int) -> tuple[Party, ...]:
     """Every captured node with the address that its object states (InternalIP), else the one of its uplink. Where the Node objects
     were captured, a machine without one (the VM of a peer pod) is no node of the cluster."""
     found = []
+    uplinks: dict[Scope, list[Address]] = {}
+    for item in node_networks(network):
+        uplinks.setdefault(item.interface.scope, []).append(item.address)
     for root in roots(network):
         fact = node_of(network, root.scope.node)
         if fact is None and "Node" in network.cluster.known:
             continue
         stated = [address for kind, address in (fact.addresses if fact else ()) if kind == "InternalIP"]
         owned = {item.address for item in root.addresses}
-        uplink = [item.address for item in node_networks(network) if item.interface.scope == root.scope]
-        for address in [*(one for one in stated if one in owned), *uplink]:
+        for address in [*(one for one in stated if one in owned), *uplinks.get(root.scope, ())]:
             if address.family == family:
                 found.append(Party(f"node:{root.scope.node}", root.scope, address))
                 break

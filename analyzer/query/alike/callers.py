@@ -266,15 +266,19 @@ def apart(few: FewCallers, item: Lost, state: State) -> Iterator[State]:
     if by_one(few.network, few.kinds, item.reason, item.at):
         yield state
         return
-    source, _, target = state.joints[-1].names[:3]
+    source = state.joints[-1].names[0]
     pods = any(decides(few.network, item, few.callers.ends[value][1]) for value in spelled(values_of(item.state, source)))
-    for value in spelled(values_of(state, target)):
-        part = narrowed(state, target, single(value))
-        if part is not None and pods:
+    *others, joint = state.joints
+    services: dict[Ranges, list[tuple[Ranges, ...]]] = {}
+    for row in joint.rows:
+        services.setdefault(row[2], []).append(row)
+    for rows in services.values():
+        part = state._replace(joints=(*others, Joint(joint.names, tuple(rows))))
+        if pods:
             yield from (
                 one for own in spelled(values_of(part, source)) if (one := narrowed(part, source, single(own))) is not None
             )
-        elif part is not None:
+        else:
             yield part
 
 

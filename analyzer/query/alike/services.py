@@ -7,12 +7,13 @@ are to the other (``callers.py``). A service whose chains hold something that ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from analyzer.addresses import WIDTH, Address, Prefix
 from analyzer.facts.matches import AddressMatch, InterfaceMatch, Match, Side
-from analyzer.facts.netfilter import Chain, Jump, NfRule, Translate, content_of
+from analyzer.facts.netfilter import Chain, Jump, NfRule, Translate, contents_of
 from analyzer.model.network import Network
 from analyzer.query.alike.forms import PLAIN, Form, Untold, Writer, simple, told
 from analyzer.query.alike.records import Entered
@@ -60,8 +61,41 @@ def service_addresses(network: Network) -> frozenset[Address]:
     )
 
 
-class Memory(dict[object, "list[tuple[tuple[str, ...], tuple[str, ...], Said | None]]"]):
-    """What was found before, by what rules say: the chains that these lead to, with their contents, and what comes of it; None: it cannot be told."""
+Rule = tuple[Entered, int, NfRule]
+"""A rule for one address, where it stands, and how many rules for others are before it."""
+
+
+class Known(NamedTuple):
+    """What was found before: the chains that rules lead to, with their contents, and what comes of it; None: it cannot be told."""
+
+    names: tuple[str, ...]
+    contents: tuple[str, ...]
+    said: Said | None
+
+
+class Chained(NamedTuple):
+    """The chains of a table, the parts that it is put together of, and the chains with other lines."""
+
+    chains: Chains
+    parts: Hashable
+    others: frozenset[str]
+
+
+class Table(NamedTuple):
+    """The number of what a node says of all addresses, the chains that decide it, and the tables that these are in."""
+
+    number: int
+    chains: frozenset[str]
+    tables: tuple[Chained, ...]
+
+
+def same(mine: Chained, its: Chained, names: frozenset[str]) -> bool:
+    """Whether some chains are equal in two tables that are put together of the same parts."""
+    own, other = contents_of(mine.chains), contents_of(its.chains)
+    return all(
+        (name in mine.chains) == (name in its.chains) and (name not in mine.chains or own.content(name) == other.content(name))
+        for name in names & (mine.others | its.others)
+    )
 
 
 @dataclass(slots=True)
@@ -73,42 +107,61 @@ class Reader:
     devices: frozenset[str]
     untold: set[Address] = field(default_factory=set)
     chains: set[str] = field(default_factory=set)
-    memory: Memory = field(default_factory=Memory)
+    memory: dict[object, list[Known]] = field(default_factory=dict)
+    tables: dict[object, list[Table]] = field(default_factory=dict)
     numbers: dict[object, int] = field(default_factory=dict)
     said: dict[tuple[int, Address], Said] = field(default_factory=dict)
 
     def table(self, entered: Sequence[Entered]) -> int:
-        """The number of what a node says of all addresses."""
-        parts: dict[Address, list[tuple[Entered, int, NfRule]]] = {}
+        """The number of what a node says of all addresses. Where it is put together of what another is, only what is apart from that is compared."""
+        parts = {id(chains): Chained(chains, *contents_of(chains).shared()) for chains in map(chains_of, entered)}
+        own = tuple(parts.values())
+        key = tuple((place_of(one), id(one.entries), parts[id(chains_of(one))].parts) for one in entered)
+        for known in self.tables.get(key, ()):
+            if all(same(mine, its, known.chains) for mine, its in zip(own, known.tables, strict=True)):
+                return known.number
+        number, names = self.whole(entered)
+        if all(one.parts is not None for one in own):
+            self.tables.setdefault(key, []).append(Table(number, names, own))
+        return number
+
+    def whole(self, entered: Sequence[Entered]) -> tuple[int, frozenset[str]]:
+        """The number of what a node says of all addresses, and the chains that decide it."""
+        parts: dict[Address, list[Rule]] = {}
         for one in entered:
             for before, address, rule in one.entries:
                 parts.setdefault(address, []).append((one, before, rule))
-        found = {address: self.remembered(address, own) for address, own in parts.items()}
+        found: dict[Address, Said] = {}
+        names: set[str] = set()
+        for address, own in parts.items():
+            known = self.remembered(address, own)
+            names.update(known.names)
+            found[address] = known.said or NOTHING
         number = self.number(("table", tuple(sorted((address, said.form, said.others) for address, said in found.items()))))
         if (number, next(iter(found))) not in self.said:
             self.said.update({(number, address): said for address, said in found.items()})
-        return number
+        return number, frozenset(names)
 
     def number(self, form: object) -> int:
         """The number of a form."""
         return self.numbers.setdefault(form, len(self.numbers) + 1)
 
-    def remembered(self, address: Address, own: Sequence[tuple[Entered, int, NfRule]]) -> Said:
+    def remembered(self, address: Address, own: Sequence[Rule]) -> Known:
         """What rules say of an address, worked out where no chains with the same contents were met."""
         key = (address, tuple((place_of(one), before, rule.matches, rule.target) for one, before, rule in own))
         known = self.memory.setdefault(key, [])
-        for names, contents, said in known:
-            if contents_of(own, names) == contents:
-                return said or NOTHING
+        for found in known:
+            if texts_of(own, found.names) == found.contents:
+                return found
         names = tuple(dict.fromkeys(name for one, _, rule in own for name in led_to(chains_of(one), rule)))
-        said = self.written(address, own)
-        known.append((names, contents_of(own, names), said))
-        if said is None:
+        found = Known(names, texts_of(own, names), self.written(address, own))
+        known.append(found)
+        if found.said is None:
             self.untold.add(address)
         self.chains.update(f"{one.fact.family}/{one.fact.backend}/{one.table}/{name}" for one, _, _ in own for name in names)
-        return said or NOTHING
+        return found
 
-    def written(self, address: Address, own: Sequence[tuple[Entered, int, NfRule]]) -> Said | None:
+    def written(self, address: Address, own: Sequence[Rule]) -> Said | None:
         """What rules say of an address; None where that cannot be told."""
         self.writer.others = []
         try:
@@ -167,10 +220,15 @@ def chains_of(one: Entered) -> Chains:
     return one.fact.tables[one.table]
 
 
-def contents_of(own: Sequence[tuple[Entered, int, NfRule]], names: Iterable[str]) -> tuple[str, ...]:
+def texts_of(own: Sequence[Rule], names: Iterable[str]) -> tuple[str, ...]:
     """The contents of chains, in each table that rules stand in."""
     tables = {id(chains): chains for chains in (chains_of(one) for one, _, _ in own)}
-    return tuple(content_of(chains, name) if name in chains else "" for chains in tables.values() for name in names)
+    return tuple(
+        content(name) if name in chains else ""
+        for chains in tables.values()
+        for content in (contents_of(chains).content,)
+        for name in names
+    )
 
 
 def led_to(chains: Chains, rule: NfRule) -> Iterator[str]:

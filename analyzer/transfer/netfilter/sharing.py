@@ -22,7 +22,19 @@ from analyzer.facts.matches import (
     StatisticMatch,
     TcpFlagsMatch,
 )
-from analyzer.facts.netfilter import Chain, CopyMark, Jump, NfRule, NoTrack, Pass, SetMark, Target, Translate, Verdict, content_of
+from analyzer.facts.netfilter import (
+    Chain,
+    CopyMark,
+    Jump,
+    NfRule,
+    NoTrack,
+    Pass,
+    SetMark,
+    Target,
+    Translate,
+    Verdict,
+    contents_of,
+)
 from analyzer.model.network import Network
 from analyzer.source import Scope
 from analyzer.transfer.ir import Transfer
@@ -88,7 +100,7 @@ class Sharing:
             found = self.first[table, name] = {}
             for scope, chains in self.holders(table):
                 if name in chains:
-                    found.setdefault(content_of(chains, name), scope)
+                    found.setdefault(contents_of(chains).content(name), scope)
         return found
 
     def holders(self, table: str) -> list[tuple[Scope, Mapping[str, Chain]]]:
