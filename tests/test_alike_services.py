@@ -19,7 +19,19 @@ from analyzer.query.grouping import Group
 from analyzer.query.guarantees import Decided, decide
 from benchmarks.capture import Shape, write
 from benchmarks.generate import changed
-from tests.test_alike import FAULTS, FAULTS_OF_SERVICES, NUMBERS, Fault, Harm, instead, without
+from tests.test_alike import (
+    FAULTS,
+    FAULTS_OF_SERVICES,
+    NUMBERS,
+    Fault,
+    Harm,
+    instead,
+    masqueraded,
+    no_forwarding,
+    no_translation,
+    strict,
+    without,
+)
 
 SERVICE = ("pod-to-service",)
 
@@ -157,6 +169,32 @@ def test_a_few_ask_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed
     assert {text for one in every.guarantees for text in one.assumptions} <= {
         text for one in few.guarantees for text in one.assumptions
     }
+
+
+def no_tunnel(at: Harm) -> None:
+    """A node's tunnel is down."""
+    changed(at.root / "ip_-d_addr", instead("flannel.1: <BROADCAST,MULTICAST,UP,LOWER_UP>", "flannel.1: <BROADCAST,MULTICAST>"))
+
+
+def no_bridge(at: Harm) -> None:
+    """The first pod of a node has no interface that is up."""
+    root = at.root / "netns" / f"default_p{at.node}-0"
+    changed(root / "ip_-d_addr", instead("<BROADCAST,MULTICAST,UP,LOWER_UP>", "<BROADCAST,MULTICAST>"))
+
+
+SHARED: tuple[Fault, ...] = (no_forwarding, no_tunnel, no_bridge, strict, masqueraded, no_translation)
+
+
+@pytest.mark.parametrize("fault", SHARED, ids=lambda fault: fault.__name__)
+def test_faults_that_nodes_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
+    """Of nodes that have one fault each is told as what decides what it decides."""
+    shape = Shape(nodes=9, pods=4, services=7)
+    write(tmp_path, shape)
+    for node in (2, 5, 6):
+        fault(Harm(tmp_path / "nodes" / f"n{node}", shape, node, 0, Random(3)))
+    network = read_input((str(tmp_path),)).network
+    few = decide(network, only=SERVICE)
+    assert amount(few) == amount(by_all(network, monkeypatch))
 
 
 def test_few_ask_in_a_cluster_without_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,12 +17,12 @@ from analyzer.model.network import Network
 from analyzer.query.alike.ends import End, end_of, ranges
 from analyzer.query.alike.kinds import ENOUGH, Kinds, kinds
 from analyzer.query.alike.services import Said, Services
-from analyzer.query.alike.thinning import REQUEST, WORD, by_one, decides, kind_of, told
+from analyzer.query.alike.thinning import REQUEST, WORD, decides, deciding, kind_of, single_of_kind, told
 from analyzer.query.flows import UNKNOWN, Aim, Lost, Sender, origin, spelled
 from analyzer.query.grouping import Group
 from analyzer.query.parties import Portal
 from analyzer.ranges import Ranges, single
-from analyzer.solve.sets.joint import Joint
+from analyzer.solve.sets.joint import Joint, Row
 from analyzer.solve.sets.regions import State, entered, narrowed, values_of, variables
 from analyzer.solve.states import FIELDS
 from analyzer.source import Scope
@@ -33,6 +33,10 @@ Asked = tuple[int, int, int]
 Like = tuple[object, ...]
 """What who asks, and what is asked, are like; as a number, too."""
 FIELDS_ASKED = (Field.SOURCE, Field.PROTOCOL, Field.DESTINATION, Field.DESTINATION_PORT)
+
+
+OWN, HOME = 0, 1
+"""The first roles: who asks, and its node."""
 
 
 class Some(NamedTuple):
@@ -167,6 +171,23 @@ class FewCallers:
             return value, port
         return (said.others.index(owned[0]), owned[1], port, value in self.aim.holders) if owned[0] in said.others else None
 
+    def roles(self, value: int, address: int) -> tuple[Scope, ...]:
+        """Who asks and its node, and whom the chains for an address speak of, each with its node."""
+        scope = self.callers.ends[value][1]
+        said = self.services.at(self.callers.tables.get(Scope(scope.node), 0), Address(self.aim.family, address))
+        return tuple(part for one in (scope, *said.others) for part in (one, Scope(one.node)))
+
+    def common(self, state: State) -> frozenset[Scope]:
+        """Who has a role for all packets of a set (``roles``)."""
+        found: frozenset[Scope] | None = None
+        for row in state.joints[-1].rows:
+            for value in spelled(row[0]):
+                own = frozenset(self.roles(value, row[2][0][0]))
+                found = own if found is None else found & own
+                if not found:
+                    return found
+        return found or frozenset()
+
     def like(self, value: int, asked: Asked) -> int:
         """What a sender and what it asks for are like."""
         end, scope = self.callers.ends[value]
@@ -225,7 +246,7 @@ def spread_over_callers(few: FewCallers, lost: Sequence[Lost]) -> list[Lost] | N
         state = widened(few, item, seen)
         if state is None:
             return None
-        found += [item._replace(state=part) for part in apart(few, item, state)] if state.joints else []
+        found += apart(few, item, state) if state.joints else []
     return found
 
 
@@ -261,25 +282,64 @@ def every(few: FewCallers, like: int) -> Iterator[tuple[Ranges, ...]]:
         yield ranges(few.callers.of(some)), single(protocol), single(address), single(port)
 
 
-def apart(few: FewCallers, item: Lost, state: State) -> Iterator[State]:
-    """A set of packets by the places that decide: all together where somebody decides who is like nobody else; each service by itself else, and each pod where one does."""
-    if by_one(few.network, few.kinds, item.reason, item.at):
-        yield state
+def apart(few: FewCallers, item: Lost, state: State) -> Iterator[Lost]:
+    """A set of packets by whoever decides, named as that: all together where that is somebody like nobody else, else each of those who are alike; each service, and each pod
+    that decides, by itself where it is not known how who decides stands to who asks."""
+    named = deciding(few.network, few.kinds, item.reason, item.at)
+    others = [one for one in named if not single_of_kind(few.kinds, one)]
+    if named and not others:
+        yield item._replace(state=state)
         return
-    source = state.joints[-1].names[0]
-    pods = any(decides(few.network, item, few.callers.ends[value][1]) for value in spelled(values_of(item.state, source)))
+    source, target = (
+        next(spelled(values_of(item.state, origin(item.state, name)))) for name in (Field.SOURCE, Field.DESTINATION)
+    )
+    known = few.roles(source, target)
+    roles = [known.index(one) for one in others if one in known]
+    if len(roles) < len(others) or not others:
+        yield from by_services(few, item, state)
+        return
+    *rest, joint = state.joints
+    for decided, rows in by_roles(few, joint.rows, roles).items():
+        names = {str(old): str(new) for old, new in zip(others, decided, strict=True)}
+        reason = WORD.sub(lambda word, names=names: names.get(word[0], word[0]), item.reason)  # type: ignore[misc]
+        part = state._replace(joints=(*rest, Joint(joint.names, tuple(rows))))
+        yield item._replace(state=part, reason=reason, at=item.at if reason == item.reason else None)
+
+
+def by_roles(few: FewCallers, rows: Iterable[Row], roles: Sequence[int]) -> dict[tuple[Scope, ...], list[Row]]:
+    """Rows by who is in some roles to who asks."""
+    found: dict[tuple[Scope, ...], list[Row]] = {}
+    for row in rows:
+        for values in by_sender(few, row[0], roles):
+            every = few.roles(values[0], row[2][0][0])
+            found.setdefault(tuple(every[role] for role in roles), []).append((ranges(values), *row[1:]))
+    return found
+
+
+def by_sender(few: FewCallers, sources: Ranges, roles: Sequence[int]) -> Iterator[list[int]]:
+    """Who asks: each by itself, or by node, where these are among the roles."""
+    if min(roles) > HOME:
+        yield list(spelled(sources))
+        return
+    found: dict[Scope, list[int]] = {}
+    for value in spelled(sources):
+        scope = few.callers.ends[value][1]
+        found.setdefault(scope if OWN in roles else Scope(scope.node), []).append(value)
+    yield from found.values()
+
+
+def by_services(few: FewCallers, item: Lost, state: State) -> Iterator[Lost]:
+    """A set of packets by service, and by who asks where one of these decides."""
     *others, joint = state.joints
-    services: dict[Ranges, list[tuple[Ranges, ...]]] = {}
+    source = joint.names[0]
+    pods = any(decides(few.network, item, few.callers.ends[value][1]) for value in spelled(values_of(item.state, source)))
+    services: dict[Ranges, list[Row]] = {}
     for row in joint.rows:
         services.setdefault(row[2], []).append(row)
     for rows in services.values():
         part = state._replace(joints=(*others, Joint(joint.names, tuple(rows))))
-        if pods:
-            yield from (
-                one for own in spelled(values_of(part, source)) if (one := narrowed(part, source, single(own))) is not None
-            )
-        else:
-            yield part
+        each = (narrowed(part, source, single(own)) for own in spelled(values_of(part, source))) if pods else (part,)
+        yield from (item._replace(state=one) for one in each if one is not None)
 
 
 def granted_to_callers(few: FewCallers, texts: Iterable[str]) -> dict[str, None] | None:

@@ -7,7 +7,7 @@ other that is like it, since nothing else in the network tells them apart (``kin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -51,6 +51,11 @@ class Thin:
     targets_of: dict[End, dict[Scope, list[int]]]
     order: tuple[Scope, ...]
     rows: dict[Pairs, tuple[tuple[Ranges, Ranges], ...]] = field(default_factory=dict)
+
+    def common(self, state: State) -> frozenset[Scope]:
+        """Nobody is looked for whom all packets of a set have in common."""
+        del state
+        return frozenset()
 
     def for_z3(self, group: Group) -> tuple[Sender, ...]:
         """Who is asked of Z3: the few."""
@@ -136,17 +141,23 @@ def decides(network: Network, item: Lost, scope: Scope) -> bool:
     return (place is not None and place.scope == scope) or str(scope) in WORD.findall(item.reason)
 
 
-def by_one(network: Network, found: Kinds, reason: str, at: Span | None) -> bool:
-    """Whether whoever decides something, in words or by the place, is like nobody else: it is then the same of all that are alike."""
+def by_one(network: Network, found: Kinds, reason: str, at: Span | None, common: Container[Scope] = ()) -> bool:
+    """Whether whoever decides something, in words or by the place, is like nobody else, or is ``common`` to all packets: it is then the same of all that are alike."""
+    scopes = deciding(network, found, reason, at)
+    return bool(scopes) and all(scope in common or single_of_kind(found, scope) for scope in scopes)
+
+
+def deciding(network: Network, found: Kinds, reason: str, at: Span | None) -> list[Scope]:
+    """Whom a reason names, and whose the place is; nobody where that is not known."""
     place = network.sources.get(at.path) if at is not None else None
     if at is not None and (place is None or place.scope is None or place.scope not in found.of):
-        return False
+        return []
     named = (Scope(node, pod) for node, _, pod in (word.partition("/") for word in WORD.findall(reason)))
     scopes = [
         *([place.scope] if place is not None and place.scope is not None else []),
         *(one for one in named if one in found.of),
     ]
-    return bool(scopes) and all(single_of_kind(found, scope) for scope in scopes)
+    return list(dict.fromkeys(scopes))
 
 
 def single_of_kind(found: Kinds, scope: Scope) -> bool:
