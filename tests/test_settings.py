@@ -176,3 +176,10 @@ def test_the_schema_of_intents_takes_what_the_reader_takes(path: Path) -> None:
     except Wrong:
         taken = False
     assert jsonschema.Draft202012Validator(INTENTS).is_valid(table("intents.yaml", text)[0]) is taken
+
+
+@pytest.mark.parametrize("option", ["--config", "--baseline", "--intents", "--batch"])
+def test_what_never_ends_is_refused(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "pod.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
+    assert run(["trace" if option == "--batch" else "check", str(tmp_path / "pod.yaml"), option, "/dev/zero", "-q"]) == 2
+    assert "/dev/zero" in capsys.readouterr().err

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from analyzer.capture.limits import FILE_BYTES
 from analyzer.cli.parsers import section
 from analyzer.cli.progress import Progress
 from analyzer.cli.settings import settings_for
 from analyzer.cli.shared import elsewhere, load, paths_from, style_for
+from analyzer.cli.texts import text_of
 from analyzer.findings import Report
 from analyzer.pipeline import Input, analyze
 from analyzer.query.ignoring.about import UNEXPLAINED, UNUSED
@@ -25,6 +27,7 @@ from analyzer.rule import Rule
 from analyzer.settings import Settings
 from analyzer.source import Source
 
+LARGEST = 16 << 20
 OF_INTENTS = ("intent-broken", "intent-undecided")
 
 
@@ -115,7 +118,7 @@ def intent_files(options: Namespace, settings: Settings) -> Iterator[Source]:
         from analyzer.settings.intents import intents_in
 
         try:
-            text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+            text = text_of(path, LARGEST)
         except OSError as problem:
             raise ValueError(f"{path}: the intents cannot be read: {problem.strerror or problem}") from None
         intents_in(path, text)
@@ -188,8 +191,7 @@ def earlier(path: str | None) -> Baseline | None:
     if path is None:
         return None
     try:
-        with open(path, encoding="utf-8-sig", errors="replace") as file:
-            return baseline(path, file.read())
+        return baseline(path, text_of(path, FILE_BYTES))
     except OSError as problem:
         raise ValueError(f"{path}: the baseline cannot be read: {problem.strerror or problem}") from None
 

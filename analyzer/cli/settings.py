@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from analyzer.cli.parsers import section
+from analyzer.cli.texts import text_of
 from analyzer.settings import Settings
 
 NAMES = ("analyzer.yaml", ".analyzer.yaml", "pyproject.toml")
@@ -30,9 +31,7 @@ def settings_for(options: Namespace) -> Settings:
     from analyzer.settings.reading import settings_in
 
     try:
-        if path.stat().st_size > LARGEST:
-            raise ValueError(f"{path}: settings of more than {LARGEST >> 20} MB are not read")
-        text = path.read_text(encoding="utf-8-sig")
+        text = text_of(str(path), LARGEST, errors="strict")
     except OSError as problem:
         raise ValueError(f"{path}: the settings cannot be read: {problem.strerror or problem}") from None
     except UnicodeDecodeError:

@@ -6,7 +6,7 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from analyzer.cli.outputs import TOLD as NAMES
 from analyzer.cli.outputs import outputs_of
@@ -24,6 +24,7 @@ from analyzer.cli.shared import (
     style_for,
     tell_unread,
 )
+from analyzer.cli.texts import lines_of
 from analyzer.cli.writing import write, write_pieces
 from analyzer.model.network import Network
 from analyzer.pipeline import Input
@@ -157,12 +158,7 @@ def answer_lines(network: Network, path: str, profile: Profile | None, statuses:
 def questions(path: str) -> Iterator[str]:
     """The lines of a file or of stdin that are not blank."""
     if path == "-":
-        yield from filled(sys.stdin)
+        yield from lines_of("<stdin>", sys.stdin)
         return
     with open(path, encoding="utf-8", errors="replace") as file:
-        yield from filled(file)
-
-
-def filled(file: TextIO) -> Iterator[str]:
-    """The lines that are not blank."""
-    return (line for line in file if line.strip())
+        yield from lines_of(path, file)
