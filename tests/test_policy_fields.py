@@ -88,6 +88,8 @@ GROUP: Object = {
 BOTH = "Calico NetworkPolicy, GlobalNetworkPolicy"
 RULE = ("spec", "ingress", 0)
 OUT = ("spec", "egress", 0)
+FIRST = ("spec", "rules", 0)
+OPERATION = (*FIRST, "to", 0, "operation")
 # By kind and field: the objects, where in the first of them something is set, and what to.
 CASES: dict[tuple[str, str], tuple[list[Object], tuple[str | int, ...], Any]] = {
     (BOTH, "`performanceHints`"): ([CALICO], ("spec", "performanceHints"), ["AssumeNeededOnEveryNode"]),
@@ -118,13 +120,22 @@ CASES: dict[tuple[str, str], tuple[list[Object], tuple[str | int, ...], Any]] = 
     ("Istio AuthorizationPolicy", "`provider`"): ([ISTIO], ("spec", "provider"), {"name": "p"}),
     ("Istio PeerAuthentication", "`mtls.mode: UNSET`"): ([PEERS], ("spec", "mtls"), {"mode": "UNSET"}),
     ("CiliumNetworkPolicy", "`ingress.toPorts.rules.http`"): ([CILIUM], (*RULE, "toPorts", 0, "rules"), {"http": [{"method": "GET"}]}),
+    ("CiliumNetworkPolicy", "`ingress.toPorts.rules.kafka`"): ([CILIUM], (*RULE, "toPorts", 0, "rules"), {"kafka": [{"topic": "t"}]}),
+    ("CiliumNetworkPolicy", "`egress.toPorts.rules.dns`"): ([CILIUM], OUT, {"toEndpoints": [{}], "toPorts": [{"ports": [{"port": "53"}], "rules": {"dns": [{"matchName": "a.b"}]}}]}),
+    ("CiliumNetworkPolicy", "`ingress.toPorts.rules.l7` with `l7proto`"): ([CILIUM], (*RULE, "toPorts", 0, "rules"), {"l7proto": "r2d2", "l7": [{"cmd": "READ"}]}),
     ("CiliumNetworkPolicy", "`ingress.toPorts.terminatingTLS`"): ([CILIUM], (*RULE, "toPorts", 0, "terminatingTLS"), {"secret": {"name": "s"}}),
+    ("CiliumNetworkPolicy", "`ingress.toPorts.originatingTLS`"): ([CILIUM], (*RULE, "toPorts", 0, "originatingTLS"), {"secret": {"name": "s"}}),
     ("CiliumNetworkPolicy", "`ingress.toPorts.serverNames`"): ([CILIUM], (*RULE, "toPorts", 0, "serverNames"), ["www.example.org"]),
     ("CiliumNetworkPolicy", "`ingress.toPorts.listener`"): ([CILIUM], (*RULE, "toPorts", 0, "listener"), {"name": "l"}),
     ("CiliumNetworkPolicy", "`ingress.authentication.mode: required`"): ([CILIUM], (*RULE, "authentication"), {"mode": "required"}),
     (BOTH, "`ingress.http`"): ([CALICO], (*RULE, "http"), {"methods": ["GET"]}),
     ("Antrea ClusterNetworkPolicy", "`ingress.l7Protocols`"): ([ANTREA, ANTREA_TIER], (*RULE, "l7Protocols"), [{"http": {"method": "GET"}}]),
-    ("Istio AuthorizationPolicy", "`rules.to.operation.methods`"): ([ISTIO], ("spec", "rules", 0, "to", 0, "operation", "methods"), ["GET"]),
+    ("Istio AuthorizationPolicy", "`rules.to.operation.methods`"): ([ISTIO], (*OPERATION, "methods"), ["GET"]),
+    ("Istio AuthorizationPolicy", "`rules.to.operation.hosts`"): ([ISTIO], (*OPERATION, "hosts"), ["a.b"]),
+    ("Istio AuthorizationPolicy", "`rules.to.operation.notPaths`"): ([ISTIO], (*OPERATION, "notPaths"), ["/"]),
+    ("Istio AuthorizationPolicy", "`rules.from.source.requestPrincipals`"): ([ISTIO], (*FIRST, "from"), [{"source": {"requestPrincipals": ["a"]}}]),
+    ("Istio AuthorizationPolicy", "`rules.from.source.remoteIpBlocks`"): ([ISTIO], (*FIRST, "from"), [{"source": {"remoteIpBlocks": ["10.0.0.0/8"]}}]),
+    ("Istio AuthorizationPolicy", "`rules.when` of requests"): ([ISTIO], (*FIRST, "when"), [{"key": "request.headers[x-user]", "values": ["a"]}]),
     ("AdminNetworkPolicy, ClusterNetworkPolicy", "`egress.to.domainNames`"): ([ANP], (*OUT, "to"), [{"domainNames": ["www.example.org"]}]),
     ("CiliumNetworkPolicy", "`egress.toFQDNs`"): ([CILIUM], OUT, {"toFQDNs": [{"matchName": "www.example.org"}]}),
     ("Antrea ClusterNetworkPolicy", "`egress.to.fqdn`"): ([ANTREA, ANTREA_TIER], (*OUT, "to"), [{"fqdn": "www.example.org"}]),

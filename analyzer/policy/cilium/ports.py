@@ -208,9 +208,16 @@ def words(rules: View, key: str) -> str:
     name = rules.text("l7proto") if key == "l7" else {"http": "HTTP", "kafka": "Kafka", "dns": "DNS"}[key]
     found = []
     for item in rules.parts(key):
-        fields = [f"{field} {item.value[field]}" for field in sorted(item.value) if isinstance(item.value[field], str | int)]
+        fields = [f"{field} {shortly(item.value[field])}" for field in sorted(item.value) if item.value[field] is not None]
         found.append(" and ".join(fields) or "anything")
     return f"{name}: {' or '.join(found)}" if found else f"{name}: what the rules say, which are none"
+
+
+def shortly(value: object) -> str:
+    """A value in a few words: of objects in a list (``headerMatches``), their names."""
+    if isinstance(value, list):
+        return ", ".join(str(one.get("name", "…")) if isinstance(one, dict) else str(one) for one in value)
+    return "…" if isinstance(value, dict) else str(value)
 
 
 def ignored_fields(view: View, known: Collection[str], advice: list[Complaint]) -> None:
