@@ -1,32 +1,35 @@
-"""An external address of a service is a node's own address.
+"""An external address of a service is a node's own address, or the control plane's.
 
 ## What it finds
 `spec.externalIPs` or a load-balancer address of a Service that equals an address of a Node: an error in mode ipvs, a note where kube-proxy runs in another mode; and another node's address on a node's `kube-ipvs0`, `lo` or
-dummy device. Load balancers that are nodes themselves (ServiceLB of k3s) are meant so where the mode is not ipvs.
+dummy device. The same for an address by which nodes reach the API server (`controlPlaneEndpoint` of kubeadm, a kubeconfig's `server`, kube-vip's `address`): an error in mode ipvs, and in any mode where the
+service has the API server's port. Load balancers that are nodes themselves (ServiceLB of k3s) are meant so where the mode is not ipvs.
 
 ## Why it matters
 Traffic to that node on the service's port goes to the service. In mode ipvs the address is bound to kube-ipvs0 on *every* node: the other nodes then believe that it
-is theirs, and the node goes NotReady.
+is theirs, and the node goes NotReady. With the control plane's virtual address no kubelet reaches the API server any more.
 
 ## Example
     externalIPs: [192.168.0.11]      # the InternalIP of n1
 
 ## How to mend
-Use an address that no node has.
+Use an address that neither a node nor the control plane has.
 
 ## Sources
-kubernetes/kubernetes#127410, #75290, #93175, kubernetes-sigs/kubespray#4993; pkg/proxy/ipvs/proxier.go (syncService binds the address); k3s-io/klipper-lb (a service's ingress addresses are the nodes').
+kubernetes/kubernetes#127410, #75290, #93175, kubernetes-sigs/kubespray#4993; pkg/proxy/ipvs/proxier.go (syncService binds the address); k3s-io/klipper-lb (a service's ingress addresses are the nodes'); kube-vip pkg/kubevip/config_envvar.go.
 """
 
 import re
 from collections.abc import Iterator
 
+from analyzer.query.control_plane import endpoints
 from analyzer.query.plan import captured_name
-from analyzer.query.state import node_addresses, roots
+from analyzer.query.state import ServiceFact, node_addresses, roots
 from analyzer.query.systems.kubernetes import settings
 from analyzer.rule import Address, Finding, Network, Rule, Severity
 
 BOUND = re.compile(r"kube-ipvs0|lo|dummy\d*")
+TCP = 6
 OTHERS = ("iptables", "nftables", "kernelspace")
 
 
@@ -34,15 +37,10 @@ def check(network: Network) -> Iterator[Finding]:
     nodes = node_addresses(network)
     yield from held(network, nodes)
     bound = mode(network)
+    yield from of_control_plane(network, nodes, bound)
     taken = bound or (bound is None and not service_lb(network))
     for key, service in sorted(network.cluster.services.items()):
-        told: list[tuple[Address, tuple[str | int, ...]]] = [
-            (address, ("spec", "externalIPs", index)) for index, address in enumerate(service.external_addresses)
-        ]
-        if taken:
-            given = enumerate(service.load_balancer_addresses)
-            told += [(address, ("status", "loadBalancer", "ingress", index, "ip")) for index, address in given]
-        for address, path in told:
+        for address, path in external(service, balancers=taken):
             if (node := nodes.get(address)) is not None:
                 yield RULE.finding(
                     service.place(*path),
@@ -54,6 +52,32 @@ def check(network: Network) -> Iterator[Finding]:
                     help="use an address that no node has",
                     severity=Severity.NOTE if bound is False else None,
                     certain=bound is not None,
+                )
+
+
+def external(service: ServiceFact, *, balancers: bool) -> Iterator[tuple[Address, tuple[str | int, ...]]]:
+    """The external addresses of a service, with their paths."""
+    for index, address in enumerate(service.external_addresses):
+        yield address, ("spec", "externalIPs", index)
+    for index, address in enumerate(service.load_balancer_addresses if balancers else ()):
+        yield address, ("status", "loadBalancer", "ingress", index, "ip")
+
+
+def of_control_plane(network: Network, nodes: dict[Address, str], bound: bool | None) -> Iterator[Finding]:
+    """External addresses that nodes reach the API server by; those of nodes are told as such."""
+    known = {one.address: one for one in reversed([*endpoints(network)]) if one.address not in nodes}
+    for key, service in sorted(network.cluster.services.items()):
+        for address, path in external(service, balancers=True):
+            if (one := known.get(address)) is not None and key != ("default", "kubernetes"):
+                same = any(port.port == one.port and port.protocol == TCP for port in service.ports)
+                yield RULE.finding(
+                    service.place(*path),
+                    f"service {key[0]}/{key[1]} has the external address {address}, by which nodes reach the API server",
+                    related=[(one.at, f"{one.said_by} has {address}")],
+                    note="" if bound or same else "in mode ipvs every node would take the address for its own",
+                    help="use an address that the control plane does not have",
+                    severity=Severity.NOTE if bound is False and not same else None,
+                    certain=bound is not None or same,
                 )
 
 
