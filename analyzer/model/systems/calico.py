@@ -60,6 +60,11 @@ def settings(objects: Objects) -> Iterator[Setting]:
                 value = spec[name]
                 text = str(value).lower() if isinstance(value, bool) else str(value)
                 yield Setting(NAME, key, text, fact.place("spec", name), f"{fact.kind} {fact.name}")
+    for fact in objects.others:
+        network = mapping(mapping(fact.document.get("spec")).get("calicoNetwork")) if fact.kind == "Installation" else {}
+        if network.get("mtu") is not None and "operator.tigera.io" in fact.api_version:
+            at = fact.place("spec", "calicoNetwork", "mtu")
+            yield Setting(NAME, "operator-mtu", str(network["mtu"]), at, f"Installation {fact.name}")
     for program in objects.programs:
         if program.container == "calico-node":
             found = ((key, program.environment.get(name), f"{name} of {program.title}") for name, key in ENVIRONMENT.items())
