@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from analyzer.addresses import Address, prefix_of
+from analyzer.addresses import Address, Prefix, prefix_of
 from analyzer.facts.cilium import LOWEST, EndpointEntryFact, EndpointFact, FrontendFact, IpcacheFact
 from analyzer.facts.kubernetes import PodFact
 from analyzer.model.cilium import CiliumState
 from analyzer.model.network import Network
+from analyzer.model.systems.reading import listing, mapping, prefixes
 from analyzer.query.state import pods_by_name, roots
 from analyzer.source import Span
 
@@ -18,6 +19,7 @@ __all__ = [
     "EndpointFact",
     "FrontendFact",
     "Known",
+    "Planned",
     "agents",
     "endpoint_of",
     "entry_of",
@@ -25,6 +27,7 @@ __all__ = [
     "missing_pods",
     "node_of",
     "of_workload",
+    "planned",
     "whole",
 ]
 
@@ -36,6 +39,34 @@ class Known(NamedTuple):
     address: Address
     state: CiliumState
     entry: EndpointEntryFact
+
+
+class Planned(NamedTuple):
+    """A node's pod network of IPv4, the addresses that tunnels to it may lead to, and the place that says so."""
+
+    node: str
+    network: Prefix
+    addresses: tuple[Address, ...]
+    at: Span
+
+
+def planned(network: Network) -> list[Planned]:
+    """The pod networks of nodes: of CiliumNodes (api/v2, ``spec.ipam.podCIDRs``, ``spec.addresses``) where there are any, else of Nodes."""
+    found = []
+    for fact in network.cluster.others:
+        if fact.kind == "CiliumNode" and fact.api_version.startswith("cilium.io/"):
+            spec = mapping(fact.document.get("spec"))
+            texts = [mapping(item).get("ip") for item in listing(spec.get("addresses"))]
+            held = tuple(Address(one.family, one.value) for text in texts for one in prefixes(text))
+            for index, text in enumerate(listing(mapping(spec.get("ipam")).get("podCIDRs"))):
+                at = fact.place("spec", "ipam", "podCIDRs", index)
+                found += [Planned(fact.name, one, held, at) for one in prefixes(text) if one.family == 4]
+    for name, node in sorted(network.cluster.nodes.items()) if not found else ():
+        held = tuple(address for _, address in node.addresses)
+        for index, one in enumerate(node.pod_cidrs):
+            if one.family == 4:
+                found.append(Planned(name, one, held, node.place("spec", "podCIDRs", index)))
+    return found
 
 
 def agents(network: Network) -> Iterator[CiliumState]:

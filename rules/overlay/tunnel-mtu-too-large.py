@@ -36,8 +36,10 @@ def check(network: Network) -> Iterator[Finding]:
 
 
 def limited_by_routes(root: Namespace, item: Overlay) -> bool:
-    """Whether the device takes its packets from a program (``external``) and routes with an MTU keep them small, as Cilium does."""
+    """Whether the device takes its packets from a program (``external``) and routes with an MTU keep them small, as Cilium does, or may."""
     match item.kind:
+        case Vxlan(external=True) | Geneve(external=True) if "ip-route/4" in root.missing:
+            return True
         case Vxlan(external=True) | Geneve(external=True) as kind if item.lower is not None and item.lower.mtu is not None:
             room = item.lower.mtu - overhead(kind, item.endpoint.family if item.endpoint else 4)
             tables = (routes for by_table in root.routes.values() for routes in by_table.values())
