@@ -236,8 +236,8 @@ def runs(pod: Object) -> bool:
 
 
 def ports_named(end: End, name: str) -> set[tuple[str, int]]:
-    """The ports that an end's containers give a name; of an end that is no pod of its own, too."""
-    containers = end.object["spec"].get("containers", []) if end.object is not None else []
+    """The ports that a pod's containers give a name; of pods in their node's network Cilium knows none (pkg/k8s/watchers/pod.go, updatePodHostData)."""
+    containers = end.object["spec"].get("containers", []) if is_pod(end) and end.object is not None else []
     ports = [item for container in containers for item in container.get("ports", [])]
     return {(item.get("protocol", "TCP"), item["containerPort"]) for item in ports if item["name"] == name}
 
