@@ -78,4 +78,5 @@ def found_in(key: Identity) -> tuple[Wrong, ...]:
 
 def named(item: ObjectFact) -> str:
     """An object in words."""
-    return f"{item.kind} {item.namespace + '/' if item.namespace else ''}{item.name}"
+    place = f"{item.namespace}/" if item.namespace else ""
+    return f"{item.kind} {place}{item.name}" if item.name else f"a {item.kind}"

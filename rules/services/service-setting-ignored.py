@@ -3,7 +3,7 @@
 ## What it finds
 `externalTrafficPolicy` on a service that nothing outside reaches, `loadBalancerSourceRanges` and `loadBalancerClass` on one that is no load balancer,
 `healthCheckNodePort` without `externalTrafficPolicy: Local`, `sessionAffinityConfig` without `sessionAffinity: ClientIP`, a selector on an ExternalName, `internalTrafficPolicy` and
-session affinity on a headless service.
+session affinity on a headless service, and a `targetPort` there that is another number than the port (a note).
 
 ## Why it matters
 What the author wanted is not there: a range of sources that keeps nobody out, a policy that keeps no address.
@@ -21,13 +21,14 @@ Kubernetes pkg/apis/core/validation ValidateService, pkg/registry/core/service s
 
 from collections.abc import Iterator, Mapping
 
-from analyzer.query.workloads import ServiceFact, mapping
+from analyzer.query.workloads import ServiceFact, is_number, listed, mapping
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
     for _, service in sorted(network.cluster.services.items()):
         spec = mapping(service.document.get("spec"))
+        yield from untranslated(service, spec)
         for key, why, severity in wrong(service, spec):
             text = f"{key} of service {service.namespace}/{service.name}: {why}"
             help = "remove it, or give the service the type that it belongs to"
@@ -54,6 +55,18 @@ def wrong(service: ServiceFact, spec: Mapping[str, object]) -> Iterator[tuple[st
         for key, value in (("sessionAffinity", "ClientIP"), ("internalTrafficPolicy", "Local")):
             if spec.get(key) == value:
                 yield key, "does nothing: no proxy stands before a headless service", Severity.NOTE
+
+
+def untranslated(service: ServiceFact, spec: Mapping[str, object]) -> Iterator[Finding]:
+    """Ports of a headless service that are not those of its pods: its name leads to the pods themselves."""
+    for index, port in enumerate(map(mapping, listed(spec.get("ports")))) if service.headless and service.selector else ():
+        number, target = port.get("port"), port.get("targetPort")
+        if is_number(number) and is_number(target) and target != number:
+            text = f"port {number} of service {service.namespace}/{service.name} is not translated to {target}: the service is headless"
+            help = f"port: {target}; or leave out clusterIP: None, where a port of the service's own is wanted"
+            note = f"who looks up the name gets the pods' addresses, and meets port {number} there; SRV records say {target}"
+            at = service.place("spec", "ports", index, "targetPort")
+            yield RULE.finding(at, text, note=note, help=help, severity=Severity.NOTE)
 
 
 RULE = Rule("service-setting-ignored", Severity.WARNING, __doc__, check)
