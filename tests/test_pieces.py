@@ -11,6 +11,7 @@ from analyzer.capture.common import Common
 from analyzer.facts.base import Fact
 from analyzer.facts.netfilter import RulesetFact
 from analyzer.parsers import iptables_save, read
+from analyzer.parsers._iptables_drafts import merged
 from analyzer.pieces import Pieces
 from analyzer.source import Gap, Scope, Source
 
@@ -127,3 +128,7 @@ def test_other_kinds_of_text_are_read_whole() -> None:
     assert list(read(ip_neigh.PARSER, source)) == list(
         read(ip_neigh.PARSER, Source(source.path, text, source.kind, source.scope))
     )
+
+
+def test_rules_that_were_put_before_others_stay_before_them() -> None:
+    assert merged([("inserted", 10), ("a", 5)], [("b", 3), ("c", 7)]) == [("b", 3), ("inserted", 10), ("a", 5), ("c", 7)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from operator import itemgetter
 from sys import intern
 
@@ -60,6 +61,11 @@ class TableDraft:
             found.append((text, number))
         self.open[chain] = None
 
+    def before(self, chain: str, number: int, text: str) -> None:
+        """Adds lines in front of all others of a chain."""
+        self.blocks.setdefault(chain, []).insert(0, (text, number))
+        self.open[chain] = None
+
     def declare(self, chain: str, policy: str | None, number: int) -> None:
         """Notes a chain and its policy."""
         if chain in self.policies:
@@ -87,7 +93,7 @@ class TableDraft:
                 self.append(name, number + line, text)
             self.open.update(dict.fromkeys(name for name in part.names if name not in blocks))
         for name, found in blocks.items():
-            self.blocks[name] = sorted((*self.blocks[name], *found), key=itemgetter(1))
+            self.blocks[name] = merged(self.blocks[name], found)
         for name, declared in policies.items():
             if name in self.policies:
                 self.begun(name, min(declared[1], self.policies[name][1]))
@@ -99,6 +105,15 @@ class TableDraft:
             lines = [line for _, line in found[:1]]
             lines += [self.again.get(name, self.policies[name][1])] if name in self.policies else []
             yield min(lines, default=self.line), (name,)
+
+
+def merged(some: list[Block], others: list[Block]) -> list[Block]:
+    """Lines of a chain from both by their numbers; what was put before others stays before them."""
+    keyed: list[tuple[int, Block]] = []
+    for blocks in (some, others):
+        least = accumulate((line for _, line in reversed(blocks)), min)
+        keyed += zip(reversed(tuple(least)), blocks, strict=True)
+    return [block for _, block in sorted(keyed, key=itemgetter(0))]
 
 
 def part_of(piece: Piece) -> Part | None:

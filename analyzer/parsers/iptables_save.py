@@ -15,6 +15,7 @@ from analyzer.facts.base import Fact
 from analyzer.facts.netfilter import RulesetFact
 from analyzer.parsers import Parser, gap
 from analyzer.parsers._iptables_chains import Chains, ChainText, Placed, Texts
+from analyzer.parsers._iptables_commands import carried_out
 from analyzer.parsers._iptables_drafts import HOOKS, Block, Part, TableDraft, block, break_off, declared, part_of, strange
 from analyzer.parsers._iptables_parts import Index, Standing
 from analyzer.parsers._iptables_rule import COUNTERS
@@ -115,6 +116,8 @@ def sorted_piece(
             drafts.append(draft)
         elif raw.startswith("COMMIT"):
             draft = None
+        elif draft is not None and raw[:1] == "-" and (unknown := carried_out(draft, number, raw)) is not None:
+            yield from (gap(source, number, unknown) for _ in (1,) if unknown)
         elif raw.strip():
             yield from remark(source, number, raw.strip(), drafts)
             if draft is not None and raw[0] != "#":
