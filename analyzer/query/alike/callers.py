@@ -24,6 +24,7 @@ from analyzer.query.parties import Portal
 from analyzer.ranges import Ranges, single
 from analyzer.solve.sets.joint import Joint, Row
 from analyzer.solve.sets.regions import State, entered, narrowed, values_of, variables
+from analyzer.solve.sets.sifting import combinations
 from analyzer.solve.states import FIELDS
 from analyzer.source import Scope
 from analyzer.transfer.ir import Field
@@ -180,9 +181,9 @@ class FewCallers:
     def common(self, state: State) -> frozenset[Scope]:
         """Who has a role for all packets of a set (``roles``)."""
         found: frozenset[Scope] | None = None
-        for row in state.joints[-1].rows:
-            for value in spelled(row[0]):
-                own = frozenset(self.roles(value, row[2][0][0]))
+        for sources, targets in combinations(state, (origin(state, Field.SOURCE), origin(state, Field.DESTINATION))):
+            for value, address in product(spelled(sources), spelled(targets)):
+                own = frozenset(self.roles(value, address))
                 found = own if found is None else found & own
                 if not found:
                     return found
