@@ -184,6 +184,24 @@ def test_node_ports_are_proved_for_every_packet_from_outside(ports: Path) -> Non
     assert any("is reached beyond" in text for text in found.assumptions)
 
 
+def test_hosts_on_the_second_networks_of_pods_are_not_outside(ports: Path) -> None:
+    for number, folder in enumerate(sorted(ports.glob("nodes/*/netns/*"))):
+        second = f"""3: net1@if{40 + number}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 qdisc noqueue state UP group default qlen 1000
+    link/ether 02:05:00:02:00:{number:02x} brd ff:ff:ff:ff:ff:ff link-netnsid 0 promiscuity 0 minmtu 68 maxmtu 65535
+    veth
+    inet 172.20.1.{number + 2}/24 scope global net1
+       valid_lft forever preferred_lft forever
+"""
+        for name, text in (
+            ("ip_-d_addr", second),
+            ("ip_route_show_table_all", "172.20.1.0/24 dev net1 proto kernel scope link\n"),
+        ):
+            (folder / name).write_text((folder / name).read_text() + text)
+    found = verdicts(network_of(ports))["outside-to-service"]
+    assert found.verdict is Verdict.PROVED, found.reason
+    assert "nobody outside has an address in 172.20.1.0/24, where pods or services are" in found.assumptions
+
+
 def test_a_node_port_that_a_node_does_not_know_is_refuted(ports: Path) -> None:
     without(ports / "nodes/n1/iptables-save", "--dport 30001")
     found = verdicts(network_of(ports))["outside-to-service"]

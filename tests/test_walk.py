@@ -253,6 +253,15 @@ def test_a_packet_from_outside_and_its_answer(tmp_path: Path) -> None:
     assert "n2 has no route to 198.51.100.7" in only(asked(network, "198.51.100.7", "192.168.9.2", enter="node:n2/eth0"))
 
 
+def test_a_packet_from_outside_comes_in_where_its_destination_is(tmp_path: Path) -> None:
+    second = link(9, "eth1", "02:00:00:00:09:01", "192.168.8.1/24")
+    routes = "default via 192.168.9.254 dev eth0\n192.168.8.0/24 dev eth1 proto kernel scope link src 192.168.8.1\n"
+    network = build(tmp_path, node(1, routes, second, sysctl_net=SWITCHES + "net.ipv4.conf.eth1.rp_filter = 1\n"))
+    found = asked(network, "192.168.8.254", "192.168.8.1")
+    assert (only(found), found.outcomes[0].delivered_to) == ("reachable", "node:n1")
+    assert "on eth1, since it is reached by eth0" in only(asked(network, "203.0.113.9", "192.168.8.1"))
+
+
 def test_two_nodes_that_route_to_each_other_loop(tmp_path: Path) -> None:
     one = node(1, "10.99.0.0/16 via 192.168.9.2 dev eth0\n10.244.2.0/24 via 192.168.9.2 dev eth0\n")
     two = node(2, "10.99.0.0/16 via 192.168.9.1 dev eth0\n10.244.1.0/24 via 192.168.9.1 dev eth0\n")

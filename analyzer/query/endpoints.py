@@ -226,10 +226,15 @@ def holders(key: Identity) -> dict[Address, Endpoint]:
 
 
 def entrance(network: Network, text: str, destination: Address) -> Interface:
-    """Where a packet from outside comes in: as said, else by the uplink of the node that owns the destination. ValueError when there is none."""
+    """Where a packet from outside comes in: as said, else by the interface that has the destination, where that leads outside, else by the
+    uplink of the node that owns it. ValueError when there is none."""
     if text:
         return named_entrance(network, text)
     owned_by = network.owners.get(destination, ())
+    for at in owned_by:
+        by = Interface(at.scope, port_of(network, at.scope, at.device)) if not at.scope.namespace else at
+        if by in network.outside and not by.scope.namespace:
+            return by
     nodes = [one.scope.node for one in owned_by] + sorted({scope.node for scope in network.namespaces if not scope.namespace})
     for name in nodes:
         if Scope(name) not in network.namespaces:

@@ -10,6 +10,7 @@ from itertools import product
 from analyzer.addresses import Address, Prefix, prefix_of
 from analyzer.addresses import prefix as read_prefix
 from analyzer.model.network import Interface, Network
+from analyzer.model.wires import shareable
 from analyzer.query.agreement import ALL, FEW, differing, slim, spaced
 from analyzer.query.flows import (
     PORTED,
@@ -100,7 +101,7 @@ def stranger(network: Network, family: int) -> Address:
 
 
 def strangers(network: Network, family: int) -> Ranges:
-    """The addresses of hosts that are on no network that the cluster states or a node is on, nor in a private block of pods or services."""
+    """The addresses of hosts that are on no network that the cluster states or a node or a pod is on, nor in a private block of pods or services."""
     known = [item.prefix for item in network.cluster.ranges] + [item.prefix for item in on_link(network)]
     held = [(prefix.value, prefix.last) for prefix in (*known, *reserved(network)) if prefix.family == family and prefix.length]
     held += [(address.value, address.value) for address in network.owners if address.family == family]
@@ -119,10 +120,20 @@ def uncaptured(network: Network, family: int) -> Ranges:
 
 
 def reserved(network: Network) -> tuple[Prefix, ...]:
-    """The private blocks that pods and services have addresses of: the whole network of either is seldom stated."""
+    """The private blocks that pods and services have addresses of: the whole network of either is seldom stated. Beside them the other networks
+    that pods are on (their second interfaces), where an answer would not leave the pod's own link."""
     own = [item.prefix for item in network.cluster.ranges if item.purpose in ("pod", "service")]
     own += [prefix_of(address, 32) for item in network.attachments for address in item.addresses if address.family == 4]
-    return tuple(block for block in PRIVATE if any(prefix.family == 4 and block.covers(prefix) for prefix in own))
+    blocks = [block for block in PRIVATE if any(prefix.family == 4 and block.covers(prefix) for prefix in own)]
+    known = [*blocks, *(item.prefix for item in network.cluster.ranges), *(item.prefix for item in on_link(network))]
+    others = {near for near in of_pods(network) if not any(prefix.covers(near) for prefix in known)}
+    return (*blocks, *sorted(others))
+
+
+def of_pods(network: Network) -> set[Prefix]:
+    """The networks that pods' interfaces are on."""
+    spaces = (space for scope, space in network.namespaces.items() if scope.namespace)
+    return {near for space in spaces for fact in space.addresses if (near := shareable(fact)) is not None}
 
 
 def gates(network: Network, family: int) -> Iterator[Gate]:

@@ -181,6 +181,13 @@ def host_ends(network: Network, root: Namespace) -> Iterator[HostEnd]:
                 yield HostEnd(pod, link, end, master if master is not None and bridged(end, master) else None)
 
 
+def addresses_by(network: Network, end: HostEnd) -> list[Address]:
+    """The pod's addresses that this interface has, of several, or that none of its interfaces is known to have."""
+    by = Interface(end.pod.scope, end.inside.name)
+    held = [[one for one in network.owners.get(own, ()) if one.scope == by.scope] for own in end.pod.addresses]
+    return [own for own, at in zip(end.pod.addresses, held, strict=True) if by in at or not at]
+
+
 def bridged(end: LinkFact, master: LinkFact) -> bool:
     """Whether the master is a bridge of the kernel."""
     if isinstance(master.kind, OtherKind) and master.kind.name == "openvswitch":

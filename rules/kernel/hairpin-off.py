@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from analyzer.query.plan import prefix_of
 from analyzer.query.pod_devices import PodDevice, pod_devices
 from analyzer.query.state import chains, destination_of, roots
-from analyzer.query.tunnels import HostEnd, LinkFact, host_ends
+from analyzer.query.tunnels import HostEnd, LinkFact, addresses_by, host_ends
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
 
 
@@ -34,10 +34,10 @@ def check(network: Network) -> Iterator[Finding]:
             continue
         found: dict[str, list[HostEnd]] = {}
         for end in host_ends(network, root):
-            if end.bridge is not None and services_of(end, served) and without_hairpin(root, end, end.bridge):
+            if end.bridge is not None and services_of(network, end, served) and without_hairpin(root, end, end.bridge):
                 found.setdefault(end.bridge.name, []).append(end)
         for bridge, ends in found.items():
-            yield of_bridge(root, bridge, ends, services_of(ends[0], served)[0])
+            yield of_bridge(root, bridge, ends, services_of(network, ends[0], served)[0])
         seen = {end.bridge.name for end in host_ends(network, root) if end.bridge is not None}
         yield from unseen(network, root, {*served, *translated(root)}, seen)
 
@@ -88,9 +88,9 @@ def endpoints(network: Network) -> dict[Address, list[str]]:
     return result
 
 
-def services_of(end: HostEnd, served: dict[Address, list[str]]) -> list[str]:
-    """The services that lead to a pod."""
-    return sorted({name for address in end.pod.addresses for name in served.get(address, ())})
+def services_of(network: Network, end: HostEnd, served: dict[Address, list[str]]) -> list[str]:
+    """The services that lead to a pod by this interface: not to an address of another one that it has."""
+    return sorted({name for address in addresses_by(network, end) for name in served.get(address, ())})
 
 
 def without_hairpin(root: Namespace, end: HostEnd, bridge: LinkFact) -> bool:

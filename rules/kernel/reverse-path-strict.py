@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 from analyzer.query.plan import default_devices
 from analyzer.query.state import main_route, pods_on, roots
-from analyzer.query.tunnels import RouteTable, Vxlan, host_ends
+from analyzer.query.tunnels import RouteTable, Vxlan, addresses_by, host_ends
 from analyzer.rule import Address, Attachment, Finding, Interface, Namespace, Network, Rule, Severity, Span
 
 CILIUM = ("lxc", "cilium_host", "cilium_net", "cilium_vxlan")
@@ -67,7 +67,7 @@ def own_pods(network: Network, root: Namespace) -> Iterator[Finding]:
     told = set()
     for end in host_ends(network, root):
         device = end.device.name
-        for address in end.pod.addresses:
+        for address in addresses_by(network, end):
             back = main_route(root, address) if address.family == 4 else None
             found = strict(root, device)
             if back is None or found is None or device in told or back.kind != "unicast":
