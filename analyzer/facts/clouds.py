@@ -36,3 +36,16 @@ class CloudInterfaceFact(Fact):
     addresses: tuple[Address, ...]
     passed: tuple[Prefix, ...] = ()
     checked: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudRouteFact(Fact):
+    """A route of a cloud's own network. ``table`` is the identifier of what holds it, empty where none is named; ``via`` the address that it leads to,
+    ``machine`` the name or identifier of the machine or interface. ``active`` is false where the cloud says that it leads to nothing any more."""
+
+    destination: Prefix
+    provider: str
+    table: str = ""
+    via: Address | None = None
+    machine: str = ""
+    active: bool = True

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from analyzer.addresses import Prefix
-from analyzer.facts.clouds import CloudInterfaceFact, NameFact, SecurityGroupFact
+from analyzer.facts.clouds import CloudInterfaceFact, CloudRouteFact, NameFact, SecurityGroupFact
 from analyzer.facts.kubernetes import (
     ConfigMapFact,
     EndpointsFact,
@@ -44,7 +44,8 @@ class Setting:
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """The objects of the capture. Pods and services by (namespace, name). ``known`` holds the kinds of objects that were captured
-    (``Pod``, ``Service`` …), so that an empty list can be told from a missing one. ``names``, ``security_groups`` and ``cloud_interfaces`` are said outside of objects."""
+    (``Pod``, ``Service`` …), so that an empty list can be told from a missing one. ``names``, ``security_groups``, ``cloud_interfaces`` and
+    ``cloud_routes`` are said outside of objects."""
 
     nodes: Mapping[str, NodeFact] = field(default_factory=dict)
     pods: Mapping[tuple[str, str], PodFact] = field(default_factory=dict)
@@ -58,3 +59,4 @@ class Cluster:
     names: tuple[NameFact, ...] = ()
     security_groups: tuple[SecurityGroupFact, ...] = ()
     cloud_interfaces: tuple[CloudInterfaceFact, ...] = ()
+    cloud_routes: tuple[CloudRouteFact, ...] = ()

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TypeVar
 
 from analyzer.addresses import host_prefix
-from analyzer.facts.clouds import CloudInterfaceFact, NameFact, SecurityGroupFact
+from analyzer.facts.clouds import CloudInterfaceFact, CloudRouteFact, NameFact, SecurityGroupFact
 from analyzer.facts.kubernetes import (
     ConfigMapFact,
     EndpointsFact,
@@ -96,6 +96,7 @@ def cluster(facts: Ordered, sources: Sequence[Source], troubled: frozenset[str])
             names=tuple(facts.all(NameFact)),
             security_groups=tuple(facts.all(SecurityGroupFact)),
             cloud_interfaces=tuple(facts.all(CloudInterfaceFact)),
+            cloud_routes=tuple(facts.all(CloudRouteFact)),
         ),
         gaps,
     )
