@@ -23,9 +23,6 @@ from analyzer.query.once import Identity, Whole
 
 __all__ = ["Identity", "Whole"]
 
-# Kube-OVN's subnets may be networks that other machines are in as well (underlay, VLAN).
-SHARING = "kube-ovn"
-
 
 @dataclass(frozen=True)
 class Policies:
@@ -69,7 +66,7 @@ class Policies:
         return self.both[family]
 
     def elsewhere(self, family: int) -> int:
-        """The classes of addresses that somebody outside can have: not those of which pods, nodes and the pods' networks have all."""
+        """The classes of addresses that somebody outside can have: not those of which pods, nodes and the networks of nodes' pods have all."""
         if family not in self.outer:
             classes = self.factors(family).universe.classes
             every = members(self.factors(family).universe.kinds[Kind.OUTSIDE])
@@ -77,7 +74,7 @@ class Policies:
         return self.outer[family]
 
     def inside(self, block: Prefix) -> bool:
-        """Whether all addresses of a block are in the pods' networks, or are had by pods and nodes."""
+        """Whether all addresses of a block are in the network of a node's pods, or are had by pods and nodes."""
         return any(prefix_of(block, length) in self.networks for length in self.lengths if length <= block.length) or self.taken(
             block
         )
@@ -89,9 +86,8 @@ class Policies:
 
     @cached_property
     def networks(self) -> frozenset[Prefix]:
-        """The pods' networks that the input states."""
-        ranges = self.world.cluster.ranges
-        return frozenset(item.prefix for item in ranges if item.purpose == "pod" and item.system != SHARING)
+        """What nodes have for their pods (``podCIDRs``). A wider network, as a pool is, may have others in it: Cilium's is 10.0.0.0/8 where nobody says otherwise."""
+        return frozenset(prefix for node in self.world.cluster.nodes.values() for prefix in node.pod_cidrs)
 
     @cached_property
     def lengths(self) -> tuple[int, ...]:
