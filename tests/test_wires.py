@@ -12,7 +12,7 @@ from analyzer.solve.packet import TCP, Fate, Packet
 from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import outcomes
-from tests.test_walk import build, link, pod, space
+from tests.test_walk import RULES, build, link, pod, space
 
 YES, NO, OPEN = {Fate.REACHABLE}, {Fate.UNREACHABLE}, {Fate.UNKNOWN}
 BRIDGE = "bridge forward_delay 1500 vlan_filtering 0"
@@ -156,3 +156,22 @@ def test_a_bridge_whose_ports_no_text_names(described: str, wanted: set[Fate], t
     flow = Flow(next(one for one in network.namespaces if one.namespace), Packet(4, 0x0A050001, 0x0A050002, TCP, 40000, 80))
     told = {outcome.fate for outcome in walk(network, flow).outcomes}
     assert told == {end.fate for end in outcomes(NetworkProgram(network, 4), flow)} == wanted
+
+
+@pytest.mark.parametrize(("rule", "wanted"), [("512:\tfrom all to 10.5.0.9 lookup main\n", OPEN), ("", NO)])
+def test_a_clouds_network_may_lead_to_pods_addresses(rule: str, wanted: set[Fate], tmp_path: Path) -> None:
+    """Without its own chains (external SNAT) the Amazon VPC CNI is known by its rules and the names of its pods' host ends."""
+
+    def node(number: int) -> dict[str, str]:
+        links = link(2, "eth0", f"02:00:00:00:00:0{number}", f"10.5.0.10{number}/24") + link(
+            4, f"eni{number}@if2", f"02:00:00:00:0{number}:f1", kind="veth"
+        )
+        routes = f"10.5.0.0/24 dev eth0 scope link src 10.5.0.10{number}\n10.5.0.{number} dev eni{number} scope link\n"
+        inner = pod(f"n{number}", f"p{number}", f"10.5.0.{number}", "169.254.1.1", MAC.format(number), 4)
+        folder = f"nodes/n{number}/netns/default_p{number}"
+        inner[f"{folder}/ip_-d_addr"] = inner[f"{folder}/ip_-d_addr"].replace(f"10.5.0.{number}/24", f"10.5.0.{number}/32")
+        inner[f"{folder}/ip_route"] = "default via 169.254.1.1 dev eth0\n169.254.1.1 dev eth0 scope link\n"
+        inner[f"{folder}/ip_neigh"] = f"169.254.1.1 dev eth0 lladdr 02:00:00:00:0{number}:f1 PERMANENT\n"
+        return space(f"nodes/n{number}", links, routes, ip_rule=rule + RULES) | inner
+
+    assert fates(build(tmp_path, node(1), node(2))) == (wanted, wanted)

@@ -68,4 +68,12 @@ def fabric(cluster: Cluster, configs: Iterable[CniConfigFact], spaces: Mapping[S
         for ruleset in space.rulesets:
             if found := next((name for chain, name in CHAINS.items() if chain in ruleset.tables.get("nat", {})), ""):
                 return found
-    return ""
+    return "AWS" if any(routed_by_aws(space) for space in spaces.values()) else ""
+
+
+def routed_by_aws(space: Namespace) -> bool:
+    """Whether the Amazon VPC CNI attached pods here: host ends ``eni…`` and rules ``512: from all to <pod> lookup main``
+    (cmd/routed-eni-cni-plugin/driver/driver.go, ``toContainerRulePriority``). Its chains are not there with AWS_VPC_K8S_CNI_EXTERNALSNAT."""
+    rules = space.rules.get(4, ())
+    to_pod = any(rule.priority == 512 and rule.destination is not None and rule.destination.length == 32 for rule in rules)
+    return to_pod and any(name.startswith("eni") and link.netnsid is not None for name, link in space.links.items())
