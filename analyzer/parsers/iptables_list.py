@@ -43,6 +43,11 @@ EXTRAS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"limit: (?:up to|avg) (\S+) burst (\d+)", r"-m limit --limit \1 --limit-burst \2"),
         (r"source IP range (\S+)", r"-m iprange --src-range \1"),
         (r"destination IP range (\S+)", r"-m iprange --dst-range \1"),
+        (r"recent: SET name: (\S+) side: source mask: (\S+)", r"-m recent --set --name \1 --mask \2 --rsource"),
+        (
+            r"recent: CHECK seconds: (\d+) reap name: (\S+) side: source mask: (\S+)",
+            r"-m recent --rcheck --seconds \1 --reap --name \2 --mask \3 --rsource",
+        ),
     )
 )
 TARGETS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
