@@ -284,6 +284,22 @@ def test_a_few_stand_for_all_where_services_have_node_ports(tmp_path: Path, monk
     assert by_few == amount(network, decide(network, only=FLOWS))
 
 
+SHARED: tuple[Fault, ...] = (no_forwarding, masqueraded, without_way, isolated, closed_port)
+
+
+@pytest.mark.parametrize("fault", SHARED, ids=lambda fault: fault.__name__)
+def test_faults_that_nodes_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
+    """Of nodes that have one fault each is told as what decides what it decides, though one packet alone is replayed for each."""
+    shape = Shape(nodes=9, pods=4, services=2)
+    write(tmp_path, shape)
+    for node in (2, 5, 6):
+        fault(Harm(tmp_path / "nodes" / f"n{node}", shape, node, 0, Random(3)))
+    network = read_input((str(tmp_path),)).network
+    by_few = amount(network, decide(network, only=FLOWS))
+    monkeypatch.setattr(reach, "few_of", lambda *_: None)
+    assert by_few == amount(network, decide(network, only=FLOWS))
+
+
 def test_chains_that_iptables_shows_are_no_chains_of_nft(tmp_path: Path) -> None:
     """Nodes whose ``nft list ruleset`` was captured too are alike, unless it has a chain that iptables does not show."""
     shape = Shape(nodes=6, pods=3, services=3, node_ports=2)

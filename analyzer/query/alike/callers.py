@@ -17,7 +17,7 @@ from analyzer.model.network import Network
 from analyzer.query.alike.ends import End, end_of, ranges
 from analyzer.query.alike.kinds import ENOUGH, Kinds, kinds
 from analyzer.query.alike.services import Said, Services
-from analyzer.query.alike.thinning import REQUEST, WORD, decides, deciding, kind_of, single_of_kind, told
+from analyzer.query.alike.thinning import REQUEST, WORD, decides, deciding, kind_of, renamed, single_of_kind, told
 from analyzer.query.flows import UNKNOWN, Aim, Lost, Sender, origin, spelled
 from analyzer.query.grouping import Group
 from analyzer.query.parties import Portal
@@ -301,10 +301,8 @@ def apart(few: FewCallers, item: Lost, state: State) -> Iterator[Lost]:
         return
     *rest, joint = state.joints
     for decided, rows in by_roles(few, joint.rows, roles).items():
-        names = {str(old): str(new) for old, new in zip(others, decided, strict=True)}
-        reason = WORD.sub(lambda word, names=names: names.get(word[0], word[0]), item.reason)  # type: ignore[misc]
         part = state._replace(joints=(*rest, Joint(joint.names, tuple(rows))))
-        yield item._replace(state=part, reason=reason, at=item.at if reason == item.reason else None)
+        yield renamed(item, part, dict(zip(others, decided, strict=True)))
 
 
 def by_roles(few: FewCallers, rows: Iterable[Row], roles: Sequence[int]) -> dict[tuple[Scope, ...], list[Row]]:

@@ -19,7 +19,7 @@ from analyzer.query.alike.kinds import Kinds, kinds
 from analyzer.query.flows import SEEN_DESTINATION, SEEN_SOURCE, UNKNOWN, Lost, Sender, asked, origin, senders_of, spelled
 from analyzer.query.grouping import Group
 from analyzer.ranges import Ranges, difference, intersection, normalised, single
-from analyzer.solve.sets.joint import Joint
+from analyzer.solve.sets.joint import Joint, Row
 from analyzer.solve.sets.regions import Result, State, entered, narrowed, values_of, variables
 from analyzer.solve.states import FIELDS
 from analyzer.source import Scope, Span
@@ -53,9 +53,13 @@ class Thin:
     rows: dict[Pairs, tuple[tuple[Ranges, Ranges], ...]] = field(default_factory=dict)
 
     def common(self, state: State) -> frozenset[Scope]:
-        """Nobody is looked for whom all packets of a set have in common."""
-        del state
-        return frozenset()
+        """Who sends, who receives, and their nodes, where these are the same for all packets of a set."""
+        found: set[Scope] = set()
+        for values in (senders_of(state), asked(state)):
+            scopes = {self.ends[value][1] for value in spelled(values)}
+            homes = {Scope(scope.node) for scope in scopes}
+            found |= (scopes if len(scopes) == 1 else set()) | (homes if len(homes) == 1 else set())
+        return frozenset(found)
 
     def for_z3(self, group: Group) -> tuple[Sender, ...]:
         """Who is asked of Z3: the few."""
@@ -108,8 +112,61 @@ def spread(thin: Thin, lost: Sequence[Lost]) -> list[Lost] | None:
         state = widened(thin, item, seen)
         if state is None:
             return None
-        found += [item._replace(state=part) for part in apart(thin, item, state)] if state.joints else []
+        found += (
+            shared_out(thin, item, state) or [item._replace(state=part) for part in apart(thin, item, state)]
+            if state.joints
+            else []
+        )
     return found
+
+
+def shared_out(thin: Thin, item: Lost, state: State) -> list[Lost]:
+    """A set of packets by whoever decides, named as that; nothing where that is somebody like nobody else, or who stands to the ends in no one way."""
+    others = [one for one in deciding(thin.network, thin.kinds, item.reason, item.at) if not single_of_kind(thin.kinds, one)]
+    ways = [role_to(thin, item.state, one) for one in others]
+    roles = [way for way in ways if way is not None]
+    if not others or len(roles) < len(others) or item.kind in TRANSLATED:
+        return []
+    *rest, joint = state.joints
+    parts: dict[tuple[Scope, ...], list[Row]] = {}
+    for row in joint.rows:
+        for one, other in product(by_owner(thin, row[0], roles, 0), by_owner(thin, row[1], roles, 2)):
+            every = roles_of(thin, one[0], other[0])
+            parts.setdefault(tuple(every[role] for role in roles), []).append((ranges(one), ranges(other), *row[2:]))
+    found = []
+    for decided, rows in parts.items():
+        part = state._replace(joints=(*rest, Joint(joint.names, tuple(rows))))
+        found.append(renamed(item, part, dict(zip(others, decided, strict=True))))
+    return found
+
+
+def renamed(item: Lost, state: State, names: Mapping[Scope, Scope]) -> Lost:
+    """The same of other packets, where others decide it."""
+    words = {str(old): str(new) for old, new in names.items()}
+    reason = WORD.sub(lambda word: words.get(word[0], word[0]), item.reason)
+    return item._replace(state=state, reason=reason, at=item.at if reason == item.reason else None)
+
+
+def roles_of(thin: Thin, source: int, target: int) -> tuple[Scope, ...]:
+    """Who sends and its node, who receives and its node."""
+    own, its = thin.ends[source][1], thin.ends[target][1]
+    return own, Scope(own.node), its, Scope(its.node)
+
+
+def role_to(thin: Thin, state: State, scope: Scope) -> int | None:
+    """The one role that somebody has for all packets of a set."""
+    every = [roles_of(thin, one, other) for one, other in product(spelled(senders_of(state)), spelled(asked(state)))]
+    return next((role for role in range(4) if every and all(roles[role] == scope for roles in every)), None)
+
+
+def by_owner(thin: Thin, values: Ranges, roles: Sequence[int], first: int) -> list[list[int]]:
+    """Addresses, by whose they are where that is among the roles, by node where that is, else all together."""
+    found: dict[Scope | None, list[int]] = {}
+    for value in spelled(values):
+        scope = thin.ends[value][1]
+        key = scope if first in roles else Scope(scope.node) if first + 1 in roles else None
+        found.setdefault(key, []).append(value)
+    return list(found.values())
 
 
 def widely(thin: Thin, delivered: Sequence[Result]) -> Iterator[State]:
