@@ -1,7 +1,7 @@
 """A node has no route to one of its own pods.
 
 ## What it finds
-A pod whose interface ends on its node in a device of its own (Calico's `cali…`, `ptp`, AWS, Azure), while the node's main table leads the pod's address elsewhere, or nowhere. Where the pod's own namespace was not captured: a running pod of a node that has such devices,
+A pod whose interface ends on its node in a device of its own (Calico's `cali…`, `ptp`, AWS, Azure), while the node's main table leads the pod's address elsewhere, or nowhere: of IPv4 and of IPv6. Where the pod's own namespace was not captured: a running pod of a node that has such devices,
 with an address that no route leads to any of them.
 
 ## Why it matters
@@ -16,7 +16,7 @@ for theirs and removed the route, or the CNI's agent is stopped.
 Tell NetworkManager and networkd to leave the CNI's interfaces alone (`unmanaged-devices=interface-name:cali*`), and restart the CNI's agent, or recreate the pod.
 
 ## Sources
-projectcalico/calico#2471, poseidon/typhoon#1007, coreos/fedora-coreos-tracker#929; Calico, Configure NetworkManager.
+projectcalico/calico#2471, poseidon/typhoon#1007, coreos/fedora-coreos-tracker#929, projectcalico/calico#4491, #10834; Calico, Configure NetworkManager.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,14 +24,14 @@ from collections.abc import Iterator, Mapping
 from analyzer.query.pod_devices import PodDevice, objects_on, pod_devices
 from analyzer.query.state import RouteFact, main_route, roots
 from analyzer.query.tunnels import Bridge, HostEnd, host_ends, redirected_to, switched
-from analyzer.rule import Finding, Namespace, Network, Rule, Severity
+from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
 
 ELSEWHERE = ("cilium_host", "antrea-gw0", "ovn-k8s-mp0")
 
 
 def check(network: Network) -> Iterator[Finding]:
     for root in roots(network):
-        if "ip-route/4" in root.missing or any(name in root.links for name in ELSEWHERE):
+        if {"ip-route/4", "ip-route/6"} <= {*root.missing} or any(name in root.links for name in ELSEWHERE):
             continue
         for end in host_ends(network, root):
             if own_device(network, root, end):
@@ -50,8 +50,10 @@ def unseen(network: Network, root: Namespace) -> Iterator[Finding]:
         if name in seen:
             continue
         for address in pod.addresses:
-            route = main_route(root, address) if address.family == 4 and address not in held else None
-            if address.family != 4 or address in held or (route is not None and leads(route, devices)):
+            if address in held or unknown(root, address):
+                continue
+            route = main_route(root, address)
+            if route is not None and leads(route, devices):
                 continue
             way = "nowhere" if route is None else f"by {route.kind if route.kind != 'unicast' else route.destination}"
             yield RULE.finding(
@@ -63,9 +65,17 @@ def unseen(network: Network, root: Namespace) -> Iterator[Finding]:
             )
 
 
+def unknown(root: Namespace, address: Address) -> bool:
+    """Whether the node's routes of the family were not captured, or the address needs none: a link-local one."""
+    return f"ip-route/{address.family}" in root.missing or (address.family == 6 and address.value >> 118 == 0xFE80 >> 6)
+
+
 def leads(route: RouteFact, devices: Mapping[str, PodDevice]) -> bool:
     """Whether a route leads to a device of a pod, or to a single address (another system's own device)."""
-    return route.kind == "unicast" and (route.destination.length == 32 or any(hop.device in devices for hop in route.next_hops))
+    return route.kind == "unicast" and (
+        route.destination.length == (32 if route.destination.family == 4 else 128)
+        or any(hop.device in devices for hop in route.next_hops)
+    )
 
 
 def own_device(network: Network, root: Namespace, end: HostEnd) -> bool:
@@ -79,7 +89,7 @@ def lacking(root: Namespace, end: HostEnd) -> Iterator[Finding]:
     """The pod's addresses that the node does not lead to its end."""
     held = {fact.address for fact in root.addresses}
     for address in end.pod.addresses:
-        if address.family != 4 or address in held:
+        if address in held or unknown(root, address):
             continue
         route = main_route(root, address)
         devices = {hop.device for hop in route.next_hops} if route is not None and route.kind == "unicast" else set()
