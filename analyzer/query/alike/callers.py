@@ -179,15 +179,19 @@ class FewCallers:
         return tuple(part for one in (scope, *said.others) for part in (one, Scope(one.node)))
 
     def common(self, state: State) -> frozenset[Scope]:
-        """Who has a role for all packets of a set (``roles``)."""
-        found: frozenset[Scope] | None = None
+        """Who has one role for all packets of a set (``roles``), and no other for some."""
+        columns: dict[int, set[Scope | None]] = {}
+        lengths: set[int] = set()
         for sources, targets in combinations(state, (origin(state, Field.SOURCE), origin(state, Field.DESTINATION))):
             for value, address in product(spelled(sources), spelled(targets)):
-                own = frozenset(self.roles(value, address))
-                found = own if found is None else found & own
-                if not found:
-                    return found
-        return found or frozenset()
+                every = self.roles(value, address)
+                lengths.add(len(every))
+                for role, scope in enumerate(every):
+                    columns.setdefault(role, set()).add(scope)
+        for role in range(min(lengths, default=0), len(columns)):
+            columns[role].add(None)  # not everybody has the role
+        one, several = ([found for found in columns.values() if (len(found) == 1) == alone] for alone in (True, False))
+        return frozenset(scope for found in one for scope in found if scope is not None).difference(*several)
 
     def like(self, value: int, asked: Asked) -> int:
         """What a sender and what it asks for are like."""

@@ -53,13 +53,13 @@ class Thin:
     rows: dict[Pairs, tuple[tuple[Ranges, Ranges], ...]] = field(default_factory=dict)
 
     def common(self, state: State) -> frozenset[Scope]:
-        """Who sends, who receives, and their nodes, where these are the same for all packets of a set."""
-        found: set[Scope] = set()
+        """Who sends, who receives, and their nodes, where these are the same for all packets of a set, and nothing else for some."""
+        columns: list[set[Scope]] = []
         for values in (senders_of(state), asked(state)):
             scopes = {self.ends[value][1] for value in spelled(values)}
-            homes = {Scope(scope.node) for scope in scopes}
-            found |= (scopes if len(scopes) == 1 else set()) | (homes if len(homes) == 1 else set())
-        return frozenset(found)
+            columns += [scopes, {Scope(scope.node) for scope in scopes}]
+        one, several = ([found for found in columns if (len(found) == 1) == alone] for alone in (True, False))
+        return frozenset(scope for found in one for scope in found).difference(*several)
 
     def for_z3(self, group: Group) -> tuple[Sender, ...]:
         """Who is asked of Z3: the few."""
