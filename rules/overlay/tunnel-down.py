@@ -1,7 +1,7 @@
 """The device of the overlay is down, or missing on a node.
 
 ## What it finds
-A CNI's tunnel (flannel.1, vxlan.calico, cilium_vxlan, genev_sys_6081, wireguard.cali …) that is not up, or that other nodes have and this one has not; any tunnel
+A CNI's tunnel (flannel.1, vxlan.calico, cilium_vxlan, genev_sys_6081, wireguard.cali …) that is not up, or that other nodes have and this one has not, also where only another node's FDB or tunnel map leads to it; any tunnel
 that is down although routes lead to it, it holds an address, or a pool of Calico's asks for it (`ipipMode`). A `tunl0` that is down, has no address and is asked for by no pool is only the kernel's own, and normal.
 
 ## Why it matters
@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 
 from analyzer.query.state import roots
 from analyzer.query.tunnels import Geneve, Overlay, Vxlan, expected_tunnel, host_ends, overlays
-from analyzer.rule import Finding, Network, Rule, Severity
+from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity, Span
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -38,7 +38,51 @@ def check(network: Network) -> Iterator[Finding]:
                 certain=needed,
                 help=f"on {item.interface.scope.node}: ip link set {item.link.name} up; restart the CNI's agent",
             )
-    yield from absent(network, items)
+    told = set()
+    for finding, node, name in pointed_at(network, items):
+        told.add((node, name))
+        yield finding
+    yield from absent(network, items, told)
+
+
+def pointed_at(network: Network, items: list[Overlay]) -> Iterator[tuple[Finding, str, str]]:
+    """Nodes to which the tunnel of another leads, with no device that could take its packets; each once for a name."""
+    seen: set[tuple[str, str]] = set()
+    for item in items:
+        routed = external(item) or in_use(network, item)
+        for address, place in ends(network, item) if routed and expected_tunnel(item.link.name) and item.link.up else ():
+            for owner in network.owners.get(address, ()):
+                root = network.namespaces[owner.scope]
+                key = (owner.scope.node, item.link.name)
+                if owner.scope.namespace or owner.scope == item.interface.scope or key in seen or takes(items, root, item):
+                    continue
+                seen.add(key)
+                message = f"{item.link.name} on {item.interface.scope.node} sends to {address} of {root.scope.node}, which has no such tunnel"
+                finding = RULE.finding(
+                    place,
+                    message,
+                    related=[(item.link.at, f"{item.link.name} on {item.interface.scope.node}")],
+                    help=f"restart the CNI's agent on {root.scope.node} and read its log",
+                    certain=not root.gaps.get("ip-addr"),
+                )
+                yield finding, *key
+
+
+def ends(network: Network, item: Overlay) -> Iterator[tuple[Address, Span]]:
+    """The addresses that a tunnel sends to, with the entries that say so."""
+    root = network.namespaces[item.interface.scope]
+    for fact in root.forwarding:
+        if fact.device == item.link.name and fact.destination is not None:
+            yield fact.destination, fact.at
+    if external(item) and root.cilium is not None and item.link.name.startswith("cilium"):
+        yield from ((entry.node, entry.at) for entry in root.cilium.tunnels)
+        yield from ((fact.tunnel, fact.at) for fact in root.cilium.ipcache if fact.tunnel is not None and fact.tunnel.value)
+
+
+def takes(items: list[Overlay], root: Namespace, item: Overlay) -> bool:
+    """Whether a node has the device, one of the same kind, or may have: its devices were not all captured."""
+    same = any(one.interface.scope == root.scope and type(one.kind) is type(item.kind) for one in items)
+    return item.link.name in root.links or same or not root.links or "ip-addr" in root.missing
 
 
 def pool_of(network: Network, mode: str) -> bool:
@@ -67,7 +111,7 @@ def in_use(network: Network, item: Overlay) -> bool:
     return held or any(hop.device == item.link.name for routes in tables for route in routes for hop in route.next_hops)
 
 
-def absent(network: Network, items: list[Overlay]) -> Iterator[Finding]:
+def absent(network: Network, items: list[Overlay], told: set[tuple[str, str]]) -> Iterator[Finding]:
     """A CNI's tunnel that every other node with pods has."""
     nodes = [root for root in roots(network) if any(True for _ in host_ends(network, root))]
     names = sorted({item.link.name for item in items if expected_tunnel(item.link.name)})
@@ -78,7 +122,7 @@ def absent(network: Network, items: list[Overlay]) -> Iterator[Finding]:
         for root in without:
             example = next(item for item in items if item.link.name == name)
             place = root.links.get("lo") or next(iter(root.links.values()), None)
-            if place is not None and "ip-addr" not in root.missing:
+            if place is not None and "ip-addr" not in root.missing and (root.scope.node, name) not in told:
                 yield RULE.finding(
                     place.at,
                     f"{root.scope.node} has no {name}, which {len(nodes) - len(without)} other nodes with pods have",
