@@ -94,6 +94,15 @@ def test_a_full_disk_behind_stdout_is_a_message(arguments: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_short_write_to_an_unbuffered_stdout_is_a_message(tmp_path: Path) -> None:
+    """A disk that has room for the beginning takes the first write in part: the rest must not be lost in silence."""
+    limited = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)); "
+    code = limited + f"from analyzer.__main__ import main; raise SystemExit(main(['check', {str(SHOP)!r}, '-q', '-f', 'json']))"
+    with open(tmp_path / "report", "w") as file:
+        done = subprocess.run([sys.executable, "-u", "-B", "-c", code], stdout=file, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (2, "analyze: stdout cannot be written: File too large\n")
+
+
 @pytest.mark.parametrize("command", ["check", "connectivity"])
 def test_a_folder_that_is_not_there_is_a_message(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, str(SHOP), "-q", "-o", str(tmp_path / "nowhere" / "report")]) == 2

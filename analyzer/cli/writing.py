@@ -8,6 +8,7 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import RawIOBase
 from secrets import token_hex
 from typing import TextIO
 
@@ -31,13 +32,25 @@ def write_pieces(path: str | None, pieces: Iterable[str]) -> None:
 def to_stdout() -> Iterator[TextIO]:
     """Standard output. Unwritable where it takes nothing more; a reader that went away is the caller's."""
     try:
-        yield sys.stdout
-        sys.stdout.flush()
+        with whole(sys.stdout) as file:
+            yield file
+            file.flush()
     except BrokenPipeError:
         raise
     except OSError as problem:
         forget_output()
         raise Unwritable(f"stdout cannot be written: {problem.strerror or problem}") from None
+
+
+@contextmanager
+def whole(stream: TextIO) -> Iterator[TextIO]:
+    """The stream, or one with a buffer on the same file: under PYTHONUNBUFFERED Python drops without a word what a short write has left
+    (io.TextIOWrapper.write takes no notice of what FileIO.write returns)."""
+    if not isinstance(getattr(stream, "buffer", None), RawIOBase):
+        yield stream
+        return
+    with open(stream.fileno(), "w", encoding=stream.encoding, errors=stream.errors, closefd=False) as file:
+        yield file
 
 
 def is_full(problem: OSError) -> bool:
