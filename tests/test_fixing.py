@@ -155,3 +155,51 @@ def test_a_misspelt_field_is_marked_and_mended_in_its_name(folder: Path, end: st
     assert sorted(set(marked)) == sorted({*(name.strip("- :") for name in NAMES), "x"})
     assert run(["k8s", "--fix", "-q", *chosen]) == 1
     assert path.read_bytes().decode() == wanted.replace("\n", end)
+
+
+DEEP = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  podSelecter: {matchLables: {app: web}}
+  policyTypes: [Ingress]
+  ingres: [{form: [{podSelecter: {matchLables: {app: web}}}], portz: [{protcol: tcp, port: 80}, {"protocol": "udp", port: 53}]}]
+"""
+DEEP_MENDED = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  policyTypes: [Ingress]
+  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{protocol: TCP, port: 80}, {"protocol": UDP, port: 53}]}]
+"""
+
+
+def test_what_stands_inside_of_something_misspelt_is_mended_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "k8s" / "policy.yaml"
+    path.write_text(DEEP.replace("name: web", "name: other"))
+    subprocess.run(["tar", "-cf", "other.tar", "k8s/policy.yaml"], check=True)
+    path.write_text(DEEP)
+    assert run(["k8s", "other.tar", "--fix", "-f", "concise", "--select", "policy-rejected"]) == 1
+    assert path.read_text() == DEEP_MENDED
+    error = capsys.readouterr().err
+    assert "10 findings mended" in error
+    assert error.count("not mended: it did not come from a file of its own") == 1
+    assert run(["k8s", "--diff", "--select", "policy-rejected"]) == 0
+
+
+@pytest.mark.parametrize("name", ["pod.yaml", "a pod.yaml", "péd.yaml"])
+@pytest.mark.parametrize("tool", [["git", "apply"], ["patch", "-p1", "-s", "--binary"]])
+def test_a_patch_fits_files_with_marks_and_odd_characters(
+    folder: Path, name: str, tool: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = "\ufeff# a\u2028b\x85\r\n" + POD.replace("\n", "\r\n").rstrip("\r\n")
+    (folder / "k8s" / "pod.yaml").unlink()
+    path = folder / "k8s" / name
+    path.write_bytes(odd.encode())
+    assert run(["k8s", "--diff"]) == 1
+    text = capsys.readouterr().out
+    subprocess.run(tool, input=text.encode(), check=True)
+    assert path.read_bytes() == ("\ufeff# a\u2028b\x85\r\n" + MENDED.replace("\n", "\r\n").rstrip("\r\n")).encode()

@@ -23,6 +23,7 @@ from analyzer.report.rebasing import rebased
 from analyzer.source import Gap
 
 Outputs = list[tuple[Format, str | None]]
+ROUNDS = 10  # Of edits, each of which may show what lies deeper.
 
 
 def options(parser: ArgumentParser) -> None:
@@ -94,10 +95,27 @@ def answered(options: Namespace, outputs: Outputs, progress: Progress) -> Answer
         report = judged(given, call, progress, options.jobs)
     else:
         given, report = checked(options, call, progress, loaded, there, [format.name for format, _ in outputs])
-    if options.fix and mend(report, options):
+    if options.fix:
+        given, report = mended(given, report, options, call, progress)
+    return Answer(given, report, call)
+
+
+def mended(given: Input, report: Report, options: Namespace, call: Judging, progress: Progress) -> tuple[Input, Report]:
+    """The input and its report after all edits that are safe: what stands inside of something misspelt is found, and mended, once that is right."""
+    done = 0
+    problems: dict[str, None] = {}
+    for _ in range(ROUNDS):
+        count = mend(report, options, problems)
+        if not count:
+            break
+        done += count
         given = load(options, progress, call.settings)
         report = judged(given, call, progress, options.jobs)
-    return Answer(given, report, call)
+    for problem in problems:
+        print(f"analyze: {problem}", file=sys.stderr)
+    if not options.quiet:
+        print(f"analyze: {counted(done, 'finding')} mended", file=sys.stderr)
+    return given, report
 
 
 def shown(options: Namespace, outputs: Outputs, answer: Answer) -> int:
@@ -132,18 +150,16 @@ def looked(options: Namespace, outputs: Outputs) -> Report | None:
     return rebased(answer.report, paths_from(options.paths, "."), answer.call.not_in_input)
 
 
-def mend(report: Report, options: Namespace) -> int:
-    """Makes the edits of the findings; how many findings are mended."""
+def mend(report: Report, options: Namespace, problems: dict[str, None]) -> int:
+    """Makes the edits of the findings; how many findings are mended. Adds what could not be done to ``problems``."""
     from analyzer.cli.fixing import fixes, write
 
     done = 0
     for item in fixes(report, paths_from(options.paths, "."), options.paths):
-        problem = item.problem or write(item)
-        if problem:
-            print(f"analyze: {item.path}: not mended: {problem}", file=sys.stderr)
-        done += 0 if problem else item.count
-    if not options.quiet:
-        print(f"analyze: {counted(done, 'finding')} mended", file=sys.stderr)
+        if problem := item.problem or write(item):
+            problems[f"{item.path}: not mended: {problem}"] = None
+        else:
+            done += item.count
     return done
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
 from functools import partial
+from io import StringIO
 from itertools import groupby
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -14,16 +15,19 @@ from tempfile import NamedTemporaryFile
 from analyzer.findings import Edit, Report
 from analyzer.source import Span
 
+MARK = "\ufeff"
+
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """A file before and after its edits, and how many findings they mend; ``problem``: why it is left as it is."""
+    """A file before and after its edits, and how many findings they mend; ``problem``: why it is left as it is; ``mark``: its byte order mark."""
 
     path: str
     before: str = ""
     after: str = ""
     count: int = 0
     problem: str = ""
+    mark: str = ""
 
 
 def fixes(report: Report, base: str, paths: Iterable[str]) -> Iterator[Fixed]:
@@ -45,10 +49,11 @@ def fixes(report: Report, base: str, paths: Iterable[str]) -> Iterator[Fixed]:
 def fixed(path: str, read: str | None, groups: list[tuple[Edit, ...]]) -> Fixed:
     """A file with the edits of its findings, those that overlap an earlier finding's left for the next time."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            before = file.read()
+        with open(path, encoding="utf-8", newline="") as file:
+            whole = file.read()
     except (OSError, UnicodeDecodeError) as problem:
         return Fixed(path, problem=f"cannot be read again: {getattr(problem, 'strerror', None) or problem}")
+    before = whole.removeprefix(MARK)
     if read is None or before.replace("\r\n", "\n") != read.replace("\r\n", "\n"):
         return Fixed(path, problem="it is not the text that was analysed")
     taken: list[Edit] = []
@@ -57,7 +62,7 @@ def fixed(path: str, read: str | None, groups: list[tuple[Edit, ...]]) -> Fixed:
         if all(map(partial(holds, before), edits)) and not any(meets(edit.at, other.at) for edit in edits for other in taken):
             taken += edits
             count += 1
-    return Fixed(path, before, edited(before, taken), count)
+    return Fixed(path, before, edited(before, taken), count, mark=MARK if before != whole else "")
 
 
 def holds(text: str, edit: Edit) -> bool:
@@ -98,8 +103,9 @@ def offset(starts: Mapping[int, int], line: int, column: int) -> int:
 
 def patch(item: Fixed) -> str:
     """The change of a file as a unified diff, as ``git apply`` and ``patch -p1`` take it."""
-    before, after = item.before.splitlines(keepends=True), item.after.splitlines(keepends=True)
-    lines = unified_diff(before, after, f"a/{item.path}", f"b/{item.path}")
+    before, after = (StringIO(item.mark + text, newline="\n").readlines() for text in (item.before, item.after))
+    end = "\t" if " " in item.path else ""  # As git writes it: else a name ends at its first blank.
+    lines = unified_diff(before, after, f"a/{item.path}{end}", f"b/{item.path}{end}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
@@ -107,10 +113,9 @@ def write(item: Fixed) -> str:
     """Writes the file anew, whole or not at all, with its byte order mark and permissions; why it could not, or empty."""
     path = Path(item.path)
     try:
-        mark = b"\xef\xbb\xbf" if path.read_bytes()[:3] == b"\xef\xbb\xbf" else b""
         target = path.resolve()
         with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-            file.write(mark + item.after.encode("utf-8"))
+            file.write((item.mark + item.after).encode("utf-8"))
         os.chmod(file.name, target.stat().st_mode)
         os.replace(file.name, target)
     except OSError as problem:

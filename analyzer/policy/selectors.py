@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from functools import lru_cache
 
 from analyzer.parsers._view import View
@@ -24,7 +25,8 @@ def selector(view: View, of: Of) -> Peer:
     terms = [*labels(view, of), *expressions(view, of)]
     for key in view.value:
         if key not in ("matchLabels", "matchExpressions"):
-            view.wrong(f"unknown field {key!r} in a label selector", key)
+            near = next(iter(get_close_matches(str(key), ("matchLabels", "matchExpressions"), 1, 0.75)), "")
+            view.wrong(f"unknown field {key!r} in a label selector{f'; did you mean {near}?' if near else ''}", key)
     return terms[0] if len(terms) == 1 else All(tuple(terms))
 
 

@@ -23,15 +23,20 @@ from analyzer.query.field_names import name_place
 from analyzer.query.policy_findings import complaints
 from analyzer.rule import Edit, Finding, Network, Rule, Severity
 
-UNKNOWN = re.compile(r"unknown field '(?:[^']*\.)?(?P<field>[^'.]+)'(?:; did you mean (?P<meant>\w+)\?)?")
+UNKNOWN = re.compile(
+    r"unknown field '(?:[^']*\.)?(?P<field>[^'.]+)'(?: in a label selector)?(?:; did you mean (?P<meant>\w+)\?)?"
+)
+
+PROTOCOL = re.compile(r"protocol '(?P<written>tcp|udp|sctp)' must be ", re.IGNORECASE)
 
 
 def check(network: Network) -> Iterator[Finding]:
     for item in complaints(network, rejected=True):
         found = UNKNOWN.search(item.message)
         at = name_place(network, item.at, found["field"]) if found else item.at
-        meant = (found and found["meant"]) or ""
-        edits = [Edit(at, meant, found["field"])] if found and meant and at.end_column else []
+        protocol = PROTOCOL.search(item.message)
+        meant = (found and found["meant"]) or (protocol and protocol["written"].upper()) or ""
+        edits = [Edit(at, meant, found["field"] if found else None)] if meant and at.end_column else []
         yield RULE.finding(at, item.message, help=f"write {meant}" if meant else "", edits=edits)
 
 
