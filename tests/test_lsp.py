@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from analyzer.cli import lsp
 
 pytest.importorskip("pygls")
 POLICY = (
@@ -20,9 +25,9 @@ POLICY = (
 class Client:
     """An editor."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, started_in: Path | None = None) -> None:
         command = [sys.executable, "-m", "analyzer", "lsp"]
-        self.process = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(command, cwd=started_in or root, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.root, self.number = root, 0
         folders = [{"uri": root.as_uri(), "name": "root"}]
         self.ask("initialize", {"processId": None, "rootUri": root.as_uri(), "capabilities": {}, "workspaceFolders": folders})
@@ -117,6 +122,75 @@ def test_half_written_text_keeps_the_server_alive(client: Client) -> None:
         "textDocument/didChange", {"textDocument": document(client) | {"version": 2}, "contentChanges": [{"text": POLICY}]}
     )
     assert client.diagnostics("policy.yaml")[0]["code"] == "policy-rejected"
+
+
+def type_in(client: Client, version: int, text: str) -> None:
+    """Changes the policy's text."""
+    client.tell(
+        "textDocument/didChange", {"textDocument": document(client) | {"version": version}, "contentChanges": [{"text": text}]}
+    )
+
+
+def actions_of(client: Client) -> list[str]:
+    """What is offered for the policy's fifth line and what follows."""
+    place = {"start": {"line": 4, "character": 0}, "end": {"line": 9, "character": 0}}
+    wanted = {"textDocument": document(client), "range": place, "context": {"diagnostics": []}}
+    return [action["title"] for action in client.ask("textDocument/codeAction", wanted) or []]
+
+
+def test_nothing_is_offered_for_a_text_that_is_no_longer_there(client: Client) -> None:
+    client.tell("textDocument/didOpen", {"textDocument": document(client) | {"languageId": "yaml", "version": 1, "text": POLICY}})
+    assert client.diagnostics("policy.yaml")
+    assert actions_of(client)
+    type_in(client, 2, POLICY.replace("spec:", "spec: # a comment\n"))
+    assert actions_of(client) == []
+    assert client.diagnostics("policy.yaml")[0]["range"]["start"] == {"line": 5, "character": 2}
+    assert actions_of(client)[0] == "write podSelector"
+
+
+def test_analyses_run_one_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An analysis stands in the folder that it reads, and with it the whole process: a second one beside it would leave it elsewhere."""
+    running: list[int] = []
+    most: list[int] = []
+
+    def slow(root: str, texts: object) -> lsp.Found:
+        del root, texts
+        running.append(1)
+        most.append(len(running))
+        time.sleep(3 * lsp.WAIT)
+        running.pop()
+        return lsp.Found()
+
+    async def typed() -> None:
+        editor = lsp.Editor(server)
+        for _ in range(3):
+            editor.later()
+            await asyncio.sleep(1.5 * lsp.WAIT)
+        assert editor.task is not None
+        await editor.task
+
+    server: Any = SimpleNamespace(workspace=SimpleNamespace(root_path=str(tmp_path), text_documents={}))
+    monkeypatch.setattr(lsp, "analysed", slow)
+    asyncio.run(typed())
+    assert (max(most), len(most) > 1) == (1, True)
+
+
+def test_a_text_typed_key_by_key_is_followed_to_its_end(tmp_path: Path) -> None:
+    """The server may have been started in another folder than the one that it serves."""
+    (tmp_path / "root").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "root" / "policy.yaml").write_text(POLICY)
+    client = Client(tmp_path / "root", tmp_path / "elsewhere")
+    client.tell("textDocument/didOpen", {"textDocument": document(client) | {"languageId": "yaml", "version": 0, "text": ""}})
+    for length in range(len(POLICY) + 1):
+        type_in(client, length + 1, POLICY[:length])
+        time.sleep(0.35 if length % 12 == 0 else 0.01)
+    found: list[dict[str, Any]] = []
+    while not any(one.get("code") == "policy-rejected" for one in found):
+        found = client.diagnostics("policy.yaml")
+    type_in(client, 1000, "")
+    assert client.diagnostics("policy.yaml") == []
+    client.end()
 
 
 def test_the_server_ends_in_silence(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from analyzer.cli.judging import judged, judging
 from analyzer.cli.parsers import parser_of
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, load
-from analyzer.findings import Report, Severity
+from analyzer.findings import Edit, Report, Severity
 from analyzer.report.pages import page
 from analyzer.report.problems import Problem, problems
 from analyzer.source import Gap, Span
@@ -121,6 +122,9 @@ class Editor:
         self.server = server
         self.found = Found()
         self.task: asyncio.Task[None] | None = None
+        self.worker = ThreadPoolExecutor(
+            1
+        )  # One after another: each stands in the folder that it analyses, which the whole process does then.
 
     @property
     def root(self) -> str:
@@ -150,7 +154,7 @@ class Editor:
             path: document.source for uri, document in self.server.workspace.text_documents.items() if (path := self.path(uri))
         }
         try:
-            found = await asyncio.to_thread(analysed, self.root, texts)
+            found = await asyncio.get_running_loop().run_in_executor(self.worker, analysed, self.root, texts)
         except ValueError as problem:
             self.server.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"analyze: {problem}"))
             return
@@ -185,18 +189,36 @@ class Editor:
 
         uri = params.text_document.uri
         lines = self.found.lines.get(self.path(uri), ())
+        if not self.is_current(self.path(uri)):
+            return
         for line in range(params.range.start.line, params.range.end.line + 1):
             for item in self.at(uri, line):
                 assert item.at is not None
-                if item.fix and item.fix.edits:
-                    edits = [types.TextEdit(range_of(edit.at, lines), edit.text) for edit in item.fix.edits]
-                    changes = types.WorkspaceEdit(changes={uri: edits})
+                if item.fix and item.fix.edits and all(self.is_current(edit.at.path) for edit in item.fix.edits):
+                    changes = self.changes(item.fix.edits)
                     yield types.CodeAction(item.fix.text, types.CodeActionKind.QuickFix, edit=changes, is_preferred=True)
                 if item.at.line <= len(lines) and "json" not in uri.rsplit(".", 1)[-1]:
                     end = position(item.at.line, len(lines[item.at.line - 1]) + 1, lines)
                     text = f"  # analyze: ignore[{item.rule}] "
                     changes = types.WorkspaceEdit(changes={uri: [types.TextEdit(types.Range(end, end), text)]})
                     yield types.CodeAction(f"ignore {item.rule} here", types.CodeActionKind.QuickFix, edit=changes)
+
+    def is_current(self, path: str) -> bool:
+        """Whether what was found in a file was found in the text that it has now: else its places are others'."""
+        if path not in self.found.lines:
+            return False
+        document = self.server.workspace.get_text_document(Path(self.root, path).as_uri())
+        return tuple(document.source.replace("\r\n", "\n").split("\n")) == self.found.lines[path]
+
+    def changes(self, edits: Iterable[Edit]) -> types.WorkspaceEdit:
+        """The edits, each in its own file."""
+        from lsprotocol import types
+
+        found: dict[str, list[types.TextEdit]] = {}
+        for edit in edits:
+            item = types.TextEdit(range_of(edit.at, self.found.lines.get(edit.at.path, ())), edit.text)
+            found.setdefault(Path(self.root, edit.at.path).as_uri(), []).append(item)
+        return types.WorkspaceEdit(changes=found)
 
 
 def diagnostics_of(path: str, found: Found, root: str) -> Iterator[types.Diagnostic]:
