@@ -29,6 +29,7 @@ ENVIRONMENT = {
     "FELIX_VXLANVNI": "vni",
     "FELIX_VXLANMTU": "vxlan-mtu",
     "FELIX_IPINIPMTU": "ipip-mtu",
+    "FELIX_IPTABLESMARKMASK": "mark-mask",
     "CALICO_NETWORKING_BACKEND": "backend",
     "AS": "as-number",
 }
