@@ -44,6 +44,7 @@ class RouteFact(Fact):
     protocol: str | None = None
     tos: int = 0
     mtu: int | None = None
+    hop_limit: int | None = None
     source_prefix: Prefix | None = None
     order: int = 0
 

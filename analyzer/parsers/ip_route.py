@@ -161,6 +161,7 @@ def route_of(source: Source, number: int, line: str, hops: tuple[str, ...], fami
         protocol=told.protocol,
         tos=told.tos,
         mtu=told.mtu,
+        hop_limit=told.hop_limit,
         source_prefix=told.source_prefix,
         order=order,
     )
@@ -179,6 +180,7 @@ class Tail(NamedTuple):
     protocol: str | None
     tos: int
     mtu: int | None
+    hop_limit: int | None
     source_prefix: Prefix | None
 
 
@@ -208,6 +210,7 @@ def tail(text: str, hops: tuple[str, ...]) -> Tail:
         told("proto"),
         int(told("tos", "0"), 0),
         int(options["mtu"]) if "mtu" in options else None,
+        hop_limit(told("hoplimit")),
         None if origin in ("default", "all") else prefix(origin),
     )
 
@@ -273,6 +276,12 @@ def next_hop(words: list[str]) -> NextHop:
     return NextHop(way(options.get("via")), options.get("dev"), int(options.get("weight", 1)), frozenset(flags), encap)
 
 
+def hop_limit(text: object) -> int | None:
+    """The metric ``hoplimit``; 0 and -1 (as old kernels show IPv6's) are none, and more than 255 is 255 (``ip_metrics_convert``)."""
+    value = int(str(text)) if text is not None else 0
+    return None if value in (0, -1, 0xFFFFFFFF) else min(value, 255)
+
+
 def way(text: str | None) -> Address | None:
     """The address of a next hop."""
     return address(text) if text else None
@@ -325,6 +334,7 @@ def route_from(source: Source, item: Mapping[str, Any], at: Span, family: int, o
         protocol=item.get("protocol"),
         tos=int(str(item.get("tos", "0")), 0),
         mtu=metrics.get("mtu"),
+        hop_limit=hop_limit(metrics.get("hoplimit")),
         source_prefix=prefix(origin) if origin and origin not in ("default", "all") else None,
         order=order,
     )

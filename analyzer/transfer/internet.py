@@ -13,6 +13,7 @@ from analyzer.ranges import Ranges, normalised, single
 from analyzer.source import Scope
 from analyzer.transfer import ipvs, neighbour
 from analyzer.transfer.cilium.uplink import connecting
+from analyzer.transfer.first_ttl import routed
 from analyzer.transfer.ir import (
     KEEP,
     All,
@@ -57,7 +58,7 @@ def send_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """The host sends a packet: it is routed, then passes OUTPUT (which routes it again where it changed). ``unbound``: it keeps the route by which
     its source was chosen."""
     cleared = (Assign(name, 0) for name in (*EMPTY, *CONNECTION))
-    begun = seq(*cleared, connecting(context, scope), call(scope, "route output", detail))
+    begun = seq(*cleared, connecting(context, scope), routed(context, scope, call(scope, "route output", detail)))
     return seq(begun, call(scope, "hook", "OUTPUT"), goto(scope, "post"))
 
 

@@ -226,6 +226,15 @@ def ttl_short(lab: Lab, random: Random) -> None:
     lab.run(_node(lab, random).name, f"iptables -t mangle -A {chain} -d 10.0.0.0/8 -j TTL --ttl-{change}")
 
 
+def first_ttl_short(lab: Lab, random: Random) -> None:
+    """A node or a pod sends with a small TTL, by its switches or by a route that says so."""
+    pod = random.choice([one for one in lab.pods if not one.host_network])
+    place, value = random.choice((_node(lab, random).name, pod.key)), random.choice((1, 2))
+    route = f"ip route show default | head -1 | xargs -r -I ROUTE sh -c 'ip route change ROUTE hoplimit {value}'"
+    six = f"for one in all default eth0; do sysctl -qw net.ipv6.conf.$one.hop_limit={value}; done"
+    lab.run(place, random.choice((f"sysctl -qw net.ipv4.ip_default_ttl={value}; {six}", route)))
+
+
 def handshake_cut(lab: Lab, random: Random) -> None:
     """The first packet of a connection and its answer pass; what follows does not."""
     port = random.choice(("--dport 8080", "--dport 10250", "--dport 9000:11000", "--sport 40000:65535", "--sport 10251:29999"))
@@ -297,5 +306,5 @@ ALL: tuple[Apply, ...] = (
     vxlan_udp_dropped, extra_masquerade, snat_to_address, forward_policy_drop, forward_policy_drop_ok, input_policy_drop, nft_extra_table_drop,
     legacy_forward_drop, legacy_stale_rules, kube_firewall_uncond_drop, kube_services_jump_missing, postrouting_jump_missing, nf_raw_docker28,
     conntrack_notrack, svc_no_endpoints, svc_stale_endpoint, etp_local_no_local, no_clustercidr_masq, external_ip_is_node_ip, policy_by_source,
-    localhost_only_established, ttl_short, handshake_cut, answers_cut, tcp_loose_off, picked_port, conntrack_zone, connections_tracked, itp_local_no_local, firewall_chain_emptied, external_jump_missing,
+    localhost_only_established, ttl_short, first_ttl_short, handshake_cut, answers_cut, tcp_loose_off, picked_port, conntrack_zone, connections_tracked, itp_local_no_local, firewall_chain_emptied, external_jump_missing,
 )  # fmt: skip

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from analyzer.addresses import Address
 from analyzer.model.network import Interface
-from analyzer.model.path_mtu import assumption, learnt
 from analyzer.solve.packet import Packet
 from analyzer.solve.walk import ipvs, resolution, reverse
 from analyzer.solve.walk.cilium import uplink as cilium_uplink
 from analyzer.solve.walk.index import Space
+from analyzer.solve.walk.leaving import begun, fitted
 from analyzer.solve.walk.netfilter.hooks import Hook, HookPacket, Judgement, run_hook
 from analyzer.solve.walk.route_answers import NotKnown, Refused, Route
 from analyzer.solve.walk.route_lookup import chosen, route_of
 from analyzer.solve.walk.sources import select_six, source_of
-from analyzer.solve.walk.state import HEADER, Delivered, Dropped, Endings, Oversized, Walk
+from analyzer.solve.walk.state import Delivered, Dropped, Endings, Walk
 from analyzer.source import Scope
 
 ACCEPTED = Judgement.ACCEPTED
@@ -100,19 +100,19 @@ def choose(walk: Walk, space: Space, found: Route, packet: Packet) -> Route:
     return Route(found.fact, (way,), found.rule)
 
 
-def originate(walk: Walk, scope: Scope, packet: Packet) -> Endings:
-    """A process, or the kernel, of the namespace sends a packet."""
+def originate(walk: Walk, scope: Scope, packet: Packet, carries: bool = False) -> Endings:
+    """A process, or the kernel, of the namespace sends a packet. ``carries``: it is a tunnel's, of which the TTL is not followed."""
     space = walk.space(scope)
     key = (scope, "", walk.reply, packet)
     if key in walk.seen:
         return loops(walk, space)
     walk.seen.add(key)
-    endings = sent(walk, space, packet)
+    endings = sent(walk, space, packet, carries=carries)
     walk.seen.discard(key)
     return endings
 
 
-def sent(walk: Walk, space: Space, packet: Packet, quoted: Packet | None = None) -> Endings:
+def sent(walk: Walk, space: Space, packet: Packet, quoted: Packet | None = None, carries: bool = False) -> Endings:
     """Source, route, OUTPUT, and where that changed the packet, the route again. What has no source yet is routed once only, as the kernel's
     tunnels do (``udp_tunnel_dst_lookup``, ``ip_tunnel_xmit``)."""
     scope = space.scope
@@ -122,6 +122,8 @@ def sent(walk: Walk, space: Space, packet: Packet, quoted: Packet | None = None)
     if isinstance(found, list):
         return found
     route, ready = found
+    if not carries:
+        ready = begun(space, ready, route)
     walk.tell(scope, "send", str(ready), None, ready)
     told(walk, space, route, ready)
     at = HookPacket(ready, out_device=route.device, local=True, quoted=quoted)
@@ -228,34 +230,6 @@ def output(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
     if not isinstance(sized, Packet):
         return sized
     return resolution.send(walk, space, Interface(space.scope, device), next_hop, passed.with_packet(sized), route)
-
-
-def limit_of(space: Space, device: str, route: Route) -> int | None:
-    """The route's MTU, else the device's."""
-    link = space.links.get(device)
-    return route.fact.mtu or (link.mtu if link else None)
-
-
-def fitted(walk: Walk, space: Space, device: str, route: Route, packet: Packet, own: bool) -> Packet | Endings:
-    """The packet, or the longest of its fragments. With Don't Fragment, and for IPv6 on its way, "fragmentation needed" goes back instead."""
-    if packet.size is None:
-        return packet
-    limit = limit_of(space, device, route)
-    path = learnt(space.namespace, device, packet.family, own).get(packet.destination)
-    if path is not None and (limit is None or path.limit < limit):
-        walk.assume(assumption(space.namespace, str(Address(packet.family, packet.destination)), path.limit))
-        limit = path.limit
-    if limit is None or packet.size + HEADER[packet.family] <= limit:
-        return packet
-    if packet.fragments and (own or packet.family == 4):
-        walk.tell(space.scope, "send", f"the packet is cut into fragments of at most {limit} bytes", route.fact.at, packet)
-        return packet._replace(size=limit - HEADER[packet.family])
-    size = packet.size + HEADER[packet.family]
-    link = space.links.get(device)
-    place = path.at if path and path.limit == limit else route.fact.at if route.fact.mtu else link.at if link else None
-    reason = f"{space.place}: the packet of {size} bytes must not be fragmented and {device} carries {limit}"
-    walk.oversized = Oversized(space.scope, packet, limit, reason, own, True)
-    return walk.drop(space.scope, reason, place)
 
 
 def without_ttl(packet: Packet) -> tuple[object, ...]:

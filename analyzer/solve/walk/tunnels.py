@@ -12,7 +12,7 @@ from analyzer.addresses import Address, hardware_text, prefix
 from analyzer.facts.links import Geneve, Tunnel, Vxlan, Wireguard, WireguardPeerFact
 from analyzer.model.network import Interface
 from analyzer.solve.packet import UDP, Packet
-from analyzer.solve.walk import internet, links
+from analyzer.solve.walk import internet, leaving, links
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.netfilter.hooks import HookPacket
 from analyzer.solve.walk.state import HEADER, Delivered, Dropped, Ending, Endings, Frame, Undecided, Walk
@@ -147,7 +147,8 @@ def outside_of(walk: Walk, scope: Scope, outer: Packet) -> Endings:
         )
     before = walk.seen
     walk.seen = {key, *(one for one in before if one[1] == "(carried)")}
-    endings = internet.originate(walk, scope, outer)
+    doubt = leaving.too_short(walk, walk.space(scope), outer.family)
+    endings = internet.originate(walk, scope, outer, carries=True) if doubt is None else doubt
     walk.seen = before
     return endings
 

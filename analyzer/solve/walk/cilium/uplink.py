@@ -10,7 +10,7 @@ from analyzer.addresses import Address
 from analyzer.facts.cilium import HOST, REMOTE_NODE
 from analyzer.model.network import Interface
 from analyzer.solve.packet import Packet
-from analyzer.solve.walk import internet, resolution
+from analyzer.solve.walk import internet, leaving, resolution
 from analyzer.solve.walk.cilium.doubts import at_host
 from analyzer.solve.walk.cilium.maps import FIRST_PORT, LAST_PORT, CiliumMaps, first_of
 from analyzer.solve.walk.index import Space
@@ -88,7 +88,7 @@ def past_stack(walk: Walk, space: Space, at: Interface, packet: Packet) -> Endin
     if route.kind != "unicast" or route.ways[0].encap:
         return walk.undecided(f"the route {route.words} of {space.place} is none that Cilium's programs take", route.fact.at)
     internet.told(walk, space, route, packet)
-    sized = internet.fitted(walk, space, route.device, route, packet.with_ttl(packet.ttl - 1), False)
+    sized = leaving.fitted(walk, space, route.device, route, packet.with_ttl(packet.ttl - 1), False)
     if not isinstance(sized, Packet):
         return sized
     next_hop = route.ways[0].via or Address(packet.family, packet.destination)

@@ -1,0 +1,56 @@
+"""Whether a packet fits into what it leaves by, and the TTL that a host's own packets start with.
+
+After ``ip_finish_output``, ``ip_exceeds_mtu`` and ``ip_select_ttl`` (net/ipv4/ip_output.c, ip_forward.c) and ``ip6_dst_hoplimit`` (net/ipv6/output_core.c).
+"""
+
+from __future__ import annotations
+
+from analyzer.addresses import Address
+from analyzer.model.first_ttl import enough, first_ttl, short
+from analyzer.model.path_mtu import assumption, learnt
+from analyzer.solve.packet import Packet
+from analyzer.solve.walk.index import Space
+from analyzer.solve.walk.route_answers import Route
+from analyzer.solve.walk.state import HEADER, Endings, Oversized, Walk
+
+
+def begun(space: Space, packet: Packet, route: Route) -> Packet:
+    """The packet with the TTL that it starts with."""
+    ttl = route.fact.hop_limit or first_ttl(space.namespace, packet.family, route.device)
+    return packet if ttl == packet.ttl else packet.with_ttl(ttl)
+
+
+def too_short(walk: Walk, space: Space, family: int) -> Endings | None:
+    """Of a tunnel's packet it is open whether it has enough of its TTL, where the namespace starts packets with a small one."""
+    if not short(space.namespace, family):
+        return None
+    words = enough(space.namespace)
+    return None if walk.oracle.test(words) else walk.undecided(f"it is not known whether {words}", None, "")
+
+
+def limit_of(space: Space, device: str, route: Route) -> int | None:
+    """The route's MTU, else the device's."""
+    link = space.links.get(device)
+    return route.fact.mtu or (link.mtu if link else None)
+
+
+def fitted(walk: Walk, space: Space, device: str, route: Route, packet: Packet, own: bool) -> Packet | Endings:
+    """The packet, or the longest of its fragments. With Don't Fragment, and for IPv6 on its way, "fragmentation needed" goes back instead."""
+    if packet.size is None:
+        return packet
+    limit = limit_of(space, device, route)
+    path = learnt(space.namespace, device, packet.family, own).get(packet.destination)
+    if path is not None and (limit is None or path.limit < limit):
+        walk.assume(assumption(space.namespace, str(Address(packet.family, packet.destination)), path.limit))
+        limit = path.limit
+    if limit is None or packet.size + HEADER[packet.family] <= limit:
+        return packet
+    if packet.fragments and (own or packet.family == 4):
+        walk.tell(space.scope, "send", f"the packet is cut into fragments of at most {limit} bytes", route.fact.at, packet)
+        return packet._replace(size=limit - HEADER[packet.family])
+    size = packet.size + HEADER[packet.family]
+    link = space.links.get(device)
+    place = path.at if path and path.limit == limit else route.fact.at if route.fact.mtu else link.at if link else None
+    reason = f"{space.place}: the packet of {size} bytes must not be fragmented and {device} carries {limit}"
+    walk.oversized = Oversized(space.scope, packet, limit, reason, own, True)
+    return walk.drop(space.scope, reason, place)
