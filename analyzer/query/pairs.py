@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 
 from analyzer.query.flows import origin, spelled
@@ -62,8 +62,39 @@ def nodes_of_targets(group: Group) -> dict[str, Ranges]:
 
 def pairs_of(group: Group, state: State) -> Iterator[tuple[str, str]]:
     """The pairs of names that a set is about."""
-    found = dict.fromkeys(combinations(state, (origin(state, Field.SOURCE), origin(state, Field.DESTINATION))))
-    for own, asked in found:
-        sources = [party.name for value in spelled(own) for party in group.sources.get(value, ())]
-        targets = [name for value in spelled(asked) for name in group.targets.get(value, ())]
-        yield from product(sources, targets)
+    for own, asked in rows(state):
+        yield from product(names_of_sources(group, own), names_of_targets(group, asked))
+
+
+def rows(state: State) -> Iterator[tuple[Ranges, ...]]:
+    """The sources and destinations of a set that go together, each two once."""
+    return iter(dict.fromkeys(combinations(state, (origin(state, Field.SOURCE), origin(state, Field.DESTINATION)))))
+
+
+def names_of_sources(group: Group, own: Ranges) -> list[str]:
+    """Who has these addresses and sends."""
+    return [party.name for value in spelled(own) for party in group.sources.get(value, ())]
+
+
+def names_of_targets(group: Group, asked: Ranges) -> list[str]:
+    """Who has these addresses and is asked."""
+    return [name for value in spelled(asked) for name in group.targets.get(value, ())]
+
+
+def common(group: Group, pairs: Iterable[tuple[str, str]], states: Iterable[State]) -> set[tuple[str, str]]:
+    """Those of the pairs that the sets are about; what the sets are about beside them is not spelled out."""
+    left: dict[str, set[str]] = {}
+    for source, target in pairs:
+        left.setdefault(source, set()).add(target)
+    found: set[tuple[str, str]] = set()
+    targets: dict[Ranges, frozenset[str]] = {}
+    for own, asked in (row for state in states if left for row in rows(state)):
+        names = targets.get(asked) or targets.setdefault(asked, frozenset(names_of_targets(group, asked)))
+        for source in names_of_sources(group, own):
+            met = left[source] & names if source in left else set()
+            if met:
+                found.update((source, target) for target in met)
+                left[source] -= met
+                if not left[source]:
+                    del left[source]
+    return found

@@ -29,7 +29,7 @@ from analyzer.query.flows import (
     spelled,
 )
 from analyzer.query.grouping import Group, pairs_asked
-from analyzer.query.pairs import by_nodes, one_by_one, pairs_of, split
+from analyzer.query.pairs import by_nodes, common, one_by_one, pairs_of, split
 from analyzer.query.policies import of_network
 from analyzer.query.replay import Replay, Word, replay, witness
 from analyzer.query.sending import assumed
@@ -137,12 +137,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
 
 def heard(group: Group, pairs: set[tuple[str, str]], arriving: Sequence[Explored]) -> set[tuple[str, str]]:
     """Those of the pairs of which some packet arrives."""
-    found: set[tuple[str, str]] = set()
-    for state in (state for one in arriving for state in one.arrived()) if pairs else ():
-        if found >= pairs:
-            break
-        found |= pairs.intersection(pairs_of(group, state))
-    return found
+    return common(group, pairs, (state for one in arriving for state in one.arrived())) if pairs else set()
 
 
 def asked_of_z3(
