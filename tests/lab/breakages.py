@@ -280,7 +280,8 @@ def veth_down(lab: Lab, random: Random) -> None:
 
 
 def port_isolated(lab: Lab, random: Random) -> None:
-    for one in random.sample(lab.pods_on(nodes(lab, random)[0]), 2):
+    found = lab.pods_on(nodes(lab, random)[0])
+    for one in random.sample(found, min(len(found), 2)):
         lab.run(one.node, f"bridge link set dev {veth(lab, one)} isolated on")
 
 
