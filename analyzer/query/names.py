@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from analyzer.addresses import WIDTH, prefix_of
+from analyzer.addresses import WIDTH, Address, prefix_of
 from analyzer.facts.kubernetes import PodFact, ServiceFact
 from analyzer.model.network import Network
 from analyzer.policy.bits import members
@@ -105,23 +105,25 @@ def of_cache(network: Network, policies: Policies, policy: Policy, pod: PodFact)
         return None
     host = policies.world.by_name.get(f"node:{pod.node}") or Entity(f"node:{pod.node}", Kind.HOST, node=pod.node)
     unknown = policies.world.profile.name == UNKNOWN_SYSTEM.name
-    kind = Kind.OUTSIDE if unknown else Kind.HOST
-    closed = []
-    for name, number in PROTOCOLS:
-        ends = [
-            replace(
-                host,
-                kind=kind,
-                addresses=(one.address,),
-                blocks=(prefix_of(one.address, WIDTH[one.address.family]),) if unknown else (),
-            )
-            for one in asked
-        ]
-        flows = [Flow(one.address.family, number, 53) for one in asked]
-        if all(decide(policies.all, source, end, flow).admitted is False for end, flow in zip(ends, flows, strict=True)):
-            closed.append(name)
+    ends = [(end, one.address.family) for one in asked for end in (as_address(host, one.address), host_at(host, one.address))]
+    ways = ends[::2] if unknown else ends
+    closed = [
+        name
+        for name, number in PROTOCOLS
+        if all(decide(policies.all, source, end, Flow(family, number, 53)).admitted is False for end, family in ways)
+    ]
     certain = len(asked) == 1 and asked[0].certain and not unknown
     return Kept(policy, pod, tuple(closed), asked[0], certain) if closed else None
+
+
+def host_at(host: Entity, address: Address) -> Entity:
+    """The node, as what has the address."""
+    return replace(host, addresses=(address,))
+
+
+def as_address(host: Entity, address: Address) -> Entity:
+    """The same taken for an address of nobody: what a network system takes it for that does not know the cache's device."""
+    return replace(host, kind=Kind.OUTSIDE, addresses=(address,), blocks=(prefix_of(address, WIDTH[address.family]),))
 
 
 class Unasked(NamedTuple):

@@ -52,6 +52,8 @@ SYSTEM = System(
         "address-recorded-twice",
         "address-record-without-pod",
         "addresses-not-enough",
+        "pods-routed-without-tunnel",
+        "pods-leave-unmasqueraded",
     ),
     decided=(
         "healthy/calico-ipip.txt",

@@ -45,6 +45,8 @@ SYSTEM = System(
         "overlay-port-shared",
         "address-recorded-twice",
         "address-record-without-pod",
+        "masquerade-exclusion-too-wide",
+        "mtu-differs-between-nodes",
     ),
     decided=("healthy/cilium-vxlan.txt", "healthy/cilium-maps.txt", "healthy/cilium-native-policies.txt"),
     samples=(

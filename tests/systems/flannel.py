@@ -43,6 +43,10 @@ SYSTEM = System(
         "cni-config-refused",
         "node-networks-exhausted",
         "addresses-not-enough",
+        "pods-routed-without-tunnel",
+        "pods-leave-unmasqueraded",
+        "overlay-mtu-configured-too-large",
+        "mtu-differs-between-nodes",
     ),
     decided=(
         "healthy/flannel-docker-nodelocaldns.txt",

@@ -16,6 +16,7 @@ SYSTEM = System(
         "address-recorded-twice",
         "node-networks-exhausted",
         "addresses-not-enough",
+        "lease-range-full",
     ),
     samples=(
         "ipam/nodes-networks.txt",

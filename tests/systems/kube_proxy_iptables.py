@@ -22,6 +22,9 @@ SYSTEM = System(
         "leftover-proxy-mode",
         "two-iptables-back-ends",
         "two-service-proxies",
+        "proxy-without-pod-network",
+        "endpoint-is-service-address",
+        "mark-bits-shared",
     ),
     decided=(
         "healthy/k3s-kube-router.txt",

@@ -34,6 +34,8 @@ SYSTEM = System(
         "service-networks-disagree",
         "kube-router-*",
         "mark-bits-shared",
+        "pods-routed-without-tunnel",
+        "accept-before-service-firewall",
     ),
     decided=(
         "healthy/k3s-kube-router.txt",
