@@ -34,12 +34,13 @@ LIMIT = 65536
 
 
 class Endpoint(NamedTuple):
-    """An address of the control plane, its port, and who says so."""
+    """An address of the control plane, its port, and who says so. ``own``: it is this cluster's; a kubeconfig may be for another, which this one hosts."""
 
     address: Address
     port: int
     at: Span
     said_by: str
+    own: bool = True
 
 
 def endpoints(network: Network) -> Iterator[Endpoint]:
@@ -64,7 +65,8 @@ def of_kubeconfig(fact: ObjectFact) -> Iterator[Endpoint]:
     """The servers of a kubeconfig."""
     for index, item in enumerate(listing(fact.document.get("clusters"))):
         found = URL.fullmatch(str(mapping(mapping(item).get("cluster")).get("server")))
-        yield from said(found, fact.place("clusters", index, "cluster", "server"), "a kubeconfig")
+        for one in said(found, fact.place("clusters", index, "cluster", "server"), "a kubeconfig"):
+            yield one._replace(own=False)
 
 
 def of_kube_vip(fact: ObjectFact) -> Iterator[Endpoint]:

@@ -39,10 +39,12 @@ class Uplink(NamedTuple):
 
 def check(network: Network) -> Iterator[Finding]:
     found = list(uplinks(network))
+    told = set()
     for one in found:
         others = [two for two in found if two.network == one.network and two.node != one.node and two.mtu < one.largest]
         small = min(others, key=lambda two: (two.mtu, two.node), default=None)
-        if small is not None:
+        if small is not None and (one.node, one.link.name) not in told:
+            told.add((one.node, one.link.name))
             more = f" and {len(others) - 1} others" if len(others) > 1 else ""
             yield RULE.finding(
                 one.sized.at,

@@ -22,7 +22,7 @@ kubernetes/kubernetes#127410, #75290, #93175, kubernetes-sigs/kubespray#4993; pk
 import re
 from collections.abc import Iterator
 
-from analyzer.query.control_plane import endpoints
+from analyzer.query.control_plane import Endpoint, endpoints
 from analyzer.query.plan import captured_name
 from analyzer.query.state import ServiceFact, node_addresses, roots
 from analyzer.query.systems.kubernetes import settings
@@ -65,7 +65,8 @@ def external(service: ServiceFact, *, balancers: bool) -> Iterator[tuple[Address
 
 def of_control_plane(network: Network, nodes: dict[Address, str], bound: bool | None) -> Iterator[Finding]:
     """External addresses that nodes reach the API server by; those of nodes are told as such."""
-    known = {one.address: one for one in reversed([*endpoints(network)]) if one.address not in nodes}
+    stated = sorted(endpoints(network), key=lambda one: one.own)  # the last that is the cluster's own counts
+    known = {one.address: one for one in stated if one.address not in nodes}
     for key, service in sorted(network.cluster.services.items()):
         for address, path in external(service, balancers=True):
             if (one := known.get(address)) is not None and key != ("default", "kubernetes"):
@@ -74,11 +75,18 @@ def of_control_plane(network: Network, nodes: dict[Address, str], bound: bool | 
                     service.place(*path),
                     f"service {key[0]}/{key[1]} has the external address {address}, by which nodes reach the API server",
                     related=[(one.at, f"{one.said_by} has {address}")],
-                    note="" if bound or same else "in mode ipvs every node would take the address for its own",
+                    note=doubt(one, sure=bool(bound) or same),
                     help="use an address that the control plane does not have",
                     severity=Severity.NOTE if bound is False and not same else None,
-                    certain=bound is not None or same,
+                    certain=one.own and (bound is not None or same),
                 )
+
+
+def doubt(one: Endpoint, *, sure: bool) -> str:
+    """Why it may do no harm."""
+    if not one.own:
+        return "unless the kubeconfig is another cluster's, which this one hosts"
+    return "" if sure else "in mode ipvs every node would take the address for its own"
 
 
 def mode(network: Network) -> bool | None:
