@@ -34,6 +34,7 @@ JSON_KEYS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("cloud-interfaces", frozenset({"enableIPForwarding", "ipConfigurations"}), frozenset({"apiVersion"})),
     ("cloud-interfaces", frozenset({"canIpForward", "networkInterfaces"}), frozenset({"apiVersion"})),
     ("cloud-routes", frozenset({"RouteTables"}), frozenset({"apiVersion"})),
+    ("cloud-routes", frozenset({"disableBgpRoutePropagation", "routes"}), frozenset({"apiVersion"})),
     ("cloud-routes", frozenset({"addressPrefix", "nextHopType"}), frozenset({"apiVersion"})),
     ("cloud-routes", frozenset({"destRange", "network"}), frozenset({"apiVersion"})),
     ("dns-names", frozenset({"fqdn", "ips"}), frozenset({"apiVersion"})),
