@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analyzer.capture.store import Store
     from analyzer.findings import Guarantee
     from analyzer.query.causes import Broken
+    from analyzer.query.guarantees import Spread
     from analyzer.query.rules import Spread as RuleSpread
     from analyzer.query.rules import Tuning
     from analyzer.query.whatif.edits import Edit
@@ -107,14 +108,15 @@ def analyze(
     *,
     rules: tuple[Rule, ...] | None = None,
     tuning: Tuning | None = None,
+    decided: Spread | None = None,
 ) -> Report:
     """The guarantees, what explains those that fail, and the findings of the rules. ``jobs``: how many processes may work.
-    ``rules``: others than the shipped ones; ``tuning``: what settings make of them."""
+    ``rules``: others than the shipped ones; ``tuning``: what settings make of them; ``decided``: what is known of the flows already."""
     from analyzer.query.causes import causes
     from analyzer.query.rules import check
 
     progress("deciding the guarantees")
-    guarantees, broken = verdicts(given.network, jobs)
+    guarantees, broken = verdicts(given.network, jobs, decided)
     progress("explaining")
     explained = causes(given.network, broken)
     progress("checking the rules")
@@ -123,7 +125,7 @@ def analyze(
     return Report(guarantees, explained, findings, given.gaps, given.sources)
 
 
-def verdicts(network: Network, jobs: int) -> tuple[tuple[Guarantee, ...], tuple[Broken, ...]]:
+def verdicts(network: Network, jobs: int, known: Spread | None = None) -> tuple[tuple[Guarantee, ...], tuple[Broken, ...]]:
     """The verdicts on the guarantees, and every pair that fails one. What packets need is loaded where there is a node that they could go through."""
     if not network.namespaces:
         from analyzer.query.static import without_state
@@ -134,7 +136,7 @@ def verdicts(network: Network, jobs: int) -> tuple[tuple[Guarantee, ...], tuple[
     from analyzer.query.guarantees import decide
 
     with without_cycles():
-        decided = decide(network, spread=spread(jobs))
+        decided = decide(network, spread=spread(jobs)) if known is None else decide(network, spread=known, least=0)
     return decided.guarantees, decided.broken
 
 

@@ -212,6 +212,13 @@ def test_engines_give_the_same_bytes(clusters: Path, locally: tuple[int, dict[st
     assert reported(clusters, tmp_path, "--engine", "dask", "--scheduler", dask.scheduler.address) == locally
 
 
+def test_parts_of_clusters_give_the_same_bytes(
+    clusters: Path, locally: tuple[int, dict[str, str]], tmp_path: Path, dask: Any
+) -> None:
+    assert reported(clusters, tmp_path, "--parts", "3") == locally
+    assert reported(clusters, tmp_path, "--parts", "2", "--engine", "dask", "--scheduler", dask.scheduler.address) == locally
+
+
 def test_a_dask_worker_that_is_killed_loses_nothing(
     clusters: Path, locally: tuple[int, dict[str, str]], tmp_path: Path, dask: Any
 ) -> None:

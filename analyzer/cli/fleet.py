@@ -22,6 +22,7 @@ from analyzer.fleet import local
 from analyzer.fleet.limits import Limits, Lost
 from analyzer.query.fleet.answers import Answer, missing
 from analyzer.query.fleet.merging import Fleet, merged
+from analyzer.query.parts import Found, Part
 from analyzer.report.style import Style
 
 OWN = {"text": "fleet", "json": "fleet_json", "markdown": "fleet_markdown"}
@@ -54,11 +55,18 @@ def options(parser: ArgumentParser) -> None:
         help="clusters that are checked at once on this machine",
     )
     parser.add_argument(
+        "--parts",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="the questions about each cluster in N parts, for as many workers (default 1)",
+    )
+    parser.add_argument(
         "--time-limit",
         type=positive,
         default=900,
         metavar="SECONDS",
-        help="for one cluster; beyond it is undecided (default 900)",
+        help="for one cluster, or part of one; beyond it is undecided (default 900)",
     )
     parser.add_argument("--memory-limit", type=positive, default=0, metavar="MIB", help="for one cluster (default none)")
     reading_options(parser)
@@ -166,6 +174,25 @@ def answers(tasks: Sequence[Task], options: Namespace, progress: Progress) -> It
 
 
 def results(tasks: Sequence[Task], options: Namespace) -> Iterator[tuple[int, Answer | Lost]]:
+    """What the engine says of each task, with the task's place, as it comes; of each of its parts first, where there are several."""
+    if options.parts > 1:
+        tasks = with_parts(tasks, options)
+    for place, found in by_engine(tasks, options):
+        if not isinstance(found, Found):
+            yield place, found
+
+
+def with_parts(tasks: Sequence[Task], options: Namespace) -> list[Task]:
+    """The tasks with what the parts of each found; what has no answer says why."""
+    many = options.parts
+    parts = [replace(task, part=Part(number, many)) for task in tasks for number in range(many)]
+    found = {place: one for place, one in by_engine(parts, options) if not isinstance(one, Answer)}
+    told = [found.get(place, Lost(INTERRUPTED)) for place in range(len(parts))]
+    known = [Found(missing=one.reason) if isinstance(one, Lost) else one for one in told]
+    return [replace(task, found=tuple(known[place * many : (place + 1) * many])) for place, task in enumerate(tasks)]
+
+
+def by_engine(tasks: Sequence[Task], options: Namespace) -> Iterator[tuple[int, Answer | Found | Lost]]:
     """What the engine says of each task, with the task's place, as it comes."""
     limits = Limits(options.time_limit, options.memory_limit)
     if options.engine == "local":

@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analyzer.capture.limits import FILE_BYTES
 from analyzer.cli.parsers import section
@@ -26,6 +27,9 @@ from analyzer.report.rebasing import renamed
 from analyzer.rule import Rule
 from analyzer.settings import Settings
 from analyzer.source import Source
+
+if TYPE_CHECKING:
+    from analyzer.query.guarantees import Spread
 
 LARGEST = 16 << 20
 OF_INTENTS = ("intent-broken", "intent-undecided")
@@ -87,10 +91,11 @@ def judging(options: Namespace) -> Judging:
     return Judging(settings, ignoring(options, settings), tuple(intent_files(options, settings)))
 
 
-def judged(given: Input, call: Judging, progress: Progress, jobs: int) -> Report:
-    """The report with the intents, without what does not count. ValueError, in words, where an intent cannot be understood."""
+def judged(given: Input, call: Judging, progress: Progress, jobs: int, decided: Spread | None = None) -> Report:
+    """The report with the intents, without what does not count; ``decided``: what is known of the flows already. ValueError, in words, where an intent
+    cannot be understood."""
     what = call.ignoring
-    report = analyze(given, what.select, what.ignore, progress, jobs, rules=what.rules, tuning=what.tuning)
+    report = analyze(given, what.select, what.ignore, progress, jobs, rules=what.rules, tuning=what.tuning, decided=decided)
     report = with_intents(without_elsewhere(report, call.settings), given, call)
     return without_ignored(report, given.network, what)
 

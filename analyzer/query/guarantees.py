@@ -113,18 +113,23 @@ def one_by_one(tasks: Sequence[Task], work: Callable[[Task], Reach]) -> Sequence
     return [work(task) for task in tasks]
 
 
-def decide(network: Network, only: Sequence[str] = (), spread: Spread = one_by_one) -> Decided:
-    """The verdicts in the order of the contract; ``only`` some of them. ``spread`` may decide flows side by side."""
+def decide(network: Network, only: Sequence[str] = (), spread: Spread = one_by_one, least: int = MANY) -> Decided:
+    """The verdicts in the order of the contract; ``only`` some of them. ``spread`` may decide flows side by side, of at ``least`` so many senders."""
     wanted = [identifier for identifier in ORDER if not only or identifier in only]
-    flows = dict.fromkeys(case.flows for case in sorted(CASES, key=lambda case: COSTLY.index(case.flows)) if case.id in wanted)
-    flows |= {OUTSIDE: None} if OUTSIDE in wanted else {}
-    flows |= dict.fromkeys(BESIDE) if ENFORCED in wanted and not of_network(network).none else {}
-    found = reaches(network, [(name, family) for name in flows for family in families(network)], spread)
+    found = reaches(network, keys_of(network, wanted), spread, least)
     answers = [answer(network, identifier, found) for identifier in wanted]
     return Decided(tuple(one for one, _ in answers), tuple(item for _, broken in answers for item in broken))
 
 
-def reaches(network: Network, keys: Sequence[Key], spread: Spread) -> dict[Key, Reach]:
+def keys_of(network: Network, wanted: Sequence[str] = ORDER) -> list[Key]:
+    """The kinds of flows that guarantees are about, in each family."""
+    flows = dict.fromkeys(case.flows for case in sorted(CASES, key=lambda case: COSTLY.index(case.flows)) if case.id in wanted)
+    flows |= {OUTSIDE: None} if OUTSIDE in wanted else {}
+    flows |= dict.fromkeys(BESIDE) if ENFORCED in wanted and not of_network(network).none else {}
+    return [(name, family) for name in flows for family in families(network)]
+
+
+def reaches(network: Network, keys: Sequence[Key], spread: Spread, least: int = MANY) -> dict[Key, Reach]:
     """What is known of the flows of each kind and family."""
     tasks = [(key, group) for key in keys for group in GROUPS[key[0]](network, key[1])]
     versions = {family for _, family in keys}
@@ -137,7 +142,7 @@ def reaches(network: Network, keys: Sequence[Key], spread: Spread) -> dict[Key, 
             return from_outside(network, programs[family], group, dead[family])
         return decided(network, programs[family], group, dead[family])
 
-    many = sum(len(group.senders) for _, group in tasks) >= MANY
+    many = sum(len(group.senders) for _, group in tasks) >= least
     parts = (spread if many else one_by_one)(tasks, work)
     found = {key: united([part for (own, _), part in zip(tasks, parts, strict=True) if own == key]) for key in keys}
     for reach in found.values():
