@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 
 from analyzer.findings import Cause, Finding, Guarantee, Ignored, Report, Suppressed, Verdict, fingerprint
 from analyzer.model.network import Network
@@ -17,6 +18,8 @@ from analyzer.query.ignoring.ignore import Ignore, Subject, covers
 from analyzer.query.rules import INTERNAL, Tuning, all_rules, chosen, ordered
 from analyzer.rule import Rule
 
+Used = set[tuple[Ignore, str]]
+"""Ignores with those of their names that left something out."""
 NOT_IGNORED = frozenset({INTERNAL, UNUSED.id, UNEXPLAINED.id})
 
 
@@ -51,16 +54,16 @@ def without_ignored(report: Report, network: Network, what: Ignoring) -> Report:
 
 def sorted_out(
     findings: Iterable[Finding], ignores: Sequence[Ignore], objects: Objects, prefix: str
-) -> tuple[list[Finding], list[Suppressed], set[Ignore]]:
+) -> tuple[list[Finding], list[Suppressed], Used]:
     """The findings that count, those that do not, and the ignores that were used."""
     kept: list[Finding] = []
     apart: list[Suppressed] = []
-    used: set[Ignore] = set()
+    used: Used = set()
     for finding in findings:
         about = objects.at(finding.at) if ignores else None
         subject = Subject(finding.rule, finding.at, prefix + finding.at.path, about)
         found = [] if finding.rule in NOT_IGNORED else [item for item in ignores if covers(item, subject)]
-        used.update(found)
+        used.update((item, name) for item in found for name in item.rules if fnmatchcase(finding.rule, name))
         if found:
             apart.append(Suppressed(finding, found[0].by, found[0].reason, found[0].at))
         else:
@@ -68,11 +71,11 @@ def sorted_out(
     return kept, apart, used
 
 
-def accepted_by(guarantee: Guarantee, settings: Iterable[Ignore], used: set[Ignore]) -> Guarantee:
+def accepted_by(guarantee: Guarantee, settings: Iterable[Ignore], used: Used) -> Guarantee:
     """The guarantee, with the reason of the settings' entry that accepts its refutation: one that names it and no place."""
     for item in settings:
         if guarantee.id in item.rules and not item.placed:
-            used.add(item)
+            used.add((item, guarantee.id))
             if guarantee.verdict is Verdict.REFUTED:
                 return replace(guarantee, accepted=item.reason or "accepted by the settings")
     return guarantee
@@ -86,20 +89,22 @@ def unexplained(ignores: Iterable[Ignore]) -> Iterator[Finding]:
             yield UNEXPLAINED.finding(item.at, f"{', '.join(item.rules)} is ignored without a reason", help=help)
 
 
-def unused(ignores: Iterable[Ignore], used: set[Ignore], what: Ignoring) -> Iterator[Finding]:
-    """A finding for each ignore that nothing came of, though all its rules ran, and for each name that no rule has."""
+def unused(ignores: Iterable[Ignore], used: Used, what: Ignoring) -> Iterator[Finding]:
+    """A finding for each ignore of which something came to nothing though its rule ran, and for each name that no rule has."""
     names = [rule.id for rule in what.rules]
     for item in ignores:
-        strange = [name for name in item.rules if "*" not in name and name not in names]
-        if item in used:
-            continue
+        left = [name for name in item.rules if (item, name) not in used]
+        strange = [name for name in left if "*" not in name and name not in names]
         for name in strange:
             near = get_close_matches(name, names, 1)
             meant = f"; did you mean {near[0]}?" if near else ""
             yield UNUSED.finding(item.at, f"there is no rule {name} to ignore{meant}", help="`analyze rules` lists the rules")
-        if not strange and all(chosen(name, what.select, what.ignore) for name in item.rules):
-            text = f"nothing is found here that ignoring {', '.join(item.rules)} would leave out"
-            yield UNUSED.finding(item.at, text, help="remove it, so that it hides nothing later", edits=item.removal)
+        idle = [name for name in left if name not in strange and chosen(name, what.select, what.ignore)]
+        if idle:
+            text = f"nothing is found here that ignoring {', '.join(idle)} would leave out"
+            whole = len(idle) == len(item.rules)
+            help = "remove it, so that it hides nothing later" if whole else "remove the name, so that it hides nothing later"
+            yield UNUSED.finding(item.at, text, help=help, edits=item.removal if whole else ())
 
 
 def against(baseline: Baseline, report: Report) -> Report:

@@ -9,9 +9,9 @@ from analyzer.findings import Edit, Ignored
 from analyzer.query.ignoring.ignore import Ignore
 from analyzer.source import Source, Span
 
-SIGN = "analyze: ignore"
+SIGN = "analyze:"
 COMMENT = re.compile(
-    r"^(?P<before>.*?)(?:#|//|;)[ \t]*analyze: ignore(?P<file>-file)?\[(?P<rules>[^\]\n]{1,1000})\][ \t]*:?[ \t]*(?P<reason>.*)$"
+    r"^(?P<before>.*?)(?:#|//|;)[ \t]*analyze:[ \t]*ignore(?P<file>-file)?[ \t]*\[(?P<rules>[^\]\n]{1,1000})\][ \t]*:?[ \t]*(?P<reason>.*)$"
 )
 EMPTY = re.compile(r"\s*(?:#.*)?$")
 
