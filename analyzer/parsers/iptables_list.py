@@ -213,6 +213,7 @@ PARSER = Parser(
         r"ip6?tables(-(?P<subject>nft|legacy))?([_ ]-t[_ ]\w+)?([_ ]--?[a-zA-Z-]+)*[_ ]-(\w*L\w*|S|-list|-list-rules)([_ ]\S+)*",
     ),
     content=re.compile(
-        r"^Chain \S+ \((policy|\d+ references)|^-P (INPUT|FORWARD|OUTPUT|PREROUTING|POSTROUTING) (ACCEPT|DROP)", re.MULTILINE
+        r"^Chain \S+ \((policy|\d+ references)|\A(\s|[#$].*\n)*-P (INPUT|FORWARD|OUTPUT|PREROUTING|POSTROUTING) (ACCEPT|DROP)",
+        re.MULTILINE,
     ),
 )
