@@ -177,6 +177,16 @@ spec:
 """
 
 
+def test_what_can_be_mended_is_told_where_it_can_be(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    subprocess.run(["tar", "-cf", "k8s.tar", "k8s"], check=True, cwd=folder)
+    run(["k8s"])
+    assert capsys.readouterr().err.endswith("\n`--fix` mends 2 findings, `--diff` shows how\n")
+    run(["k8s.tar"])
+    assert "--fix" not in capsys.readouterr().err
+    run(["k8s", "--fix"])
+    assert "--diff" not in capsys.readouterr().err
+
+
 def test_what_stands_inside_of_something_misspelt_is_mended_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = folder / "k8s" / "policy.yaml"
     path.write_text(DEEP.replace("name: web", "name: other"))

@@ -129,6 +129,8 @@ def shown(options: Namespace, outputs: Outputs, answer: Answer) -> int:
         print(counts(report, given, call.settings.path), file=sys.stderr)
         if (more := explained(report, call)) and not options.rules:
             print(more, file=sys.stderr)
+        if not options.fix and (safe := safe_edits(report, options)):
+            print(f"`--fix` mends {counted(safe, 'finding')}, `--diff` shows how", file=sys.stderr)
     return status(
         report, given, options.fail_on or call.settings.fail_on or "error", options.strict or bool(call.settings.strict)
     )
@@ -161,6 +163,15 @@ def mend(report: Report, options: Namespace, problems: dict[str, None]) -> int:
         else:
             done += item.count
     return done
+
+
+def safe_edits(report: Report, options: Namespace) -> int:
+    """How many findings ``--fix`` would mend in the files as they are; what came from an archive or from stdin is not mended."""
+    if not any(item.fix and item.fix.edits for item in report.findings):
+        return 0
+    from analyzer.cli.fixing import fixes
+
+    return sum(item.count for item in fixes(report, paths_from(options.paths, "."), options.paths) if not item.problem)
 
 
 def patch(report: Report, options: Namespace) -> int:
