@@ -183,7 +183,7 @@ def test_random_rulesets(seed: int) -> None:
     wrong = []
     for flow in flows(Random(-seed), family):
         told, found = walked(walk(made, flow)), outcomes(program, flow)
-        undecided = any(end.fate is Fate.UNKNOWN for end in told) and any(end.fate is Fate.UNKNOWN for end in found)
+        undecided = any(end.fate is Fate.UNKNOWN for end in told) and any(end.fate is Fate.UNKNOWN or end.open for end in found)
         if not undecided and not agree(found, told):
             wrong.append(f"{flow}\n  walked:  {sorted(map(str, told))}\n  lowered: {sorted(map(str, found))}")
     assert not wrong, f"seed {seed}, {len(wrong)} wrong\n" + "\n".join(wrong[:3]) + f"\n{text}"

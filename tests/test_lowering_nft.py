@@ -40,7 +40,7 @@ def test_random_tables(seed: int) -> None:
     wrong = []
     for flow in flows(Random(-seed), family):
         told, found = walked(walk(made, flow)), outcomes(program, flow)
-        undecided = any(end.fate is Fate.UNKNOWN for end in told) and any(end.fate is Fate.UNKNOWN for end in found)
+        undecided = any(end.fate is Fate.UNKNOWN for end in told) and any(end.fate is Fate.UNKNOWN or end.open for end in found)
         later = any(end.reason.startswith("the packet that ends the handshake") for end in told)
         if not undecided and not later and not agree(found, told):
             wrong.append(f"{flow}\n  walked:  {sorted(map(str, told))}\n  lowered: {sorted(map(str, found))}")

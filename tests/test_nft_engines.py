@@ -38,6 +38,7 @@ def space(family: int) -> dict[Field, int | Ranges]:
         Field.DESTINATION_PORT: normalised((port, port) for port in PORTS),
         Field.SOURCE_PORT: 4000,
         Field.TTL: 64,
+        Field.LENGTH: 60,
         Field.TCP_FLAGS: 2,
     }
 
@@ -48,6 +49,7 @@ def packets(family: int) -> list[dict[Field, int]]:
         Field.SOURCE: address(HELD[family][CLIENT]["eth0"][0]).value,
         Field.SOURCE_PORT: 4000,
         Field.TTL: 64,
+        Field.LENGTH: 60,
         Field.TCP_FLAGS: 2,
     }
     pairs = [(host, PORTS[(number + step) % 4]) for number, host in enumerate(hosts(family)) for step in (0, 1)]

@@ -153,7 +153,6 @@ def turned(aim: Aim, way: Way, flags: int) -> Way:
         at.DESTINATION: way.env[at.SOURCE],
         at.PROTOCOL: way.env[at.PROTOCOL],
         at.INDEX[Field.TTL]: 64,
-        at.INDEX[Field.LENGTH]: 64,
         at.SOURCE_PORT: way.env[at.SOURCE_PORT if aim.ping else at.DESTINATION_PORT],
         at.DESTINATION_PORT: 0 if aim.ping else way.env[at.SOURCE_PORT],
         at.INDEX[Field.ICMP_TYPE]: (0 if aim.family == 4 else 129) if aim.ping else 0,

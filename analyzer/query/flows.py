@@ -111,7 +111,6 @@ def request(aim: Aim, sender: Sender) -> State:
         Field.DESTINATION: sender.destinations,
         Field.PROTOCOL: aim.protocols[0][0] if aim.ping else aim.protocols,
         Field.TTL: 64,
-        Field.LENGTH: 64,
     }
     if aim.ping:
         return start({**common, Field.SOURCE_PORT: ((0, 65535),), Field.ICMP_TYPE: 8 if aim.family == 4 else 128})
@@ -134,7 +133,7 @@ def answer(aim: Aim, state: State) -> State:
     """What the receiver sends back: source and destination changed, the ports too; a ping's answer keeps its identifier."""
     env: list[Value] = [0] * len(FIELDS)
     env[SOURCE], env[DESTINATION], env[PROTOCOL] = state.env[DESTINATION], state.env[SOURCE], state.env[PROTOCOL]
-    env[INDEX[Field.TTL]] = env[INDEX[Field.LENGTH]] = 64
+    env[INDEX[Field.TTL]] = 64
     if aim.ping:
         env[SOURCE_PORT] = state.env[SOURCE_PORT]
         env[INDEX[Field.ICMP_TYPE]] = 0 if aim.family == 4 else 129

@@ -266,7 +266,7 @@ def came_in(program: NetworkProgram, gate: Gate, engine: Encoder, way: Way) -> I
 
 def begun(gate: Gate, party: Party, ports: Ranges) -> State:
     """The packets from outside to one node, from these ports."""
-    values: dict[Field, int | Ranges] = {Field.SOURCE: gate.strangers, Field.SOURCE_PORT: ports, Field.TTL: 64, Field.LENGTH: 64}
+    values: dict[Field, int | Ranges] = {Field.SOURCE: gate.strangers, Field.SOURCE_PORT: ports, Field.TTL: 64}
     return asking(start({**values, Field.TCP_FLAGS: SYN}), rows_of(gate.asked(party)))
 
 

@@ -48,8 +48,9 @@ from analyzer.transfer.sockets import transparent_socket
 from analyzer.transfer.space import BROADCAST, Context
 
 WITH_PORTS: Ranges = normalised((number, number) for number in (6, 17, 33, 132, 136))
-SMALL = {6: 32, 17: 9, 1: 64, 58: 64}
-"""The IP payload of a small packet: TCP with time stamps, one byte of UDP, ping's default."""
+HEADERS = {6: 20, 17: 8, 1: 8, 58: 8}
+LONGEST, LONGEST_TCP = 65535, 60
+"""Bytes of a packet, and of TCP's header with all options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,18 +169,22 @@ def by_now(match: SetMatch, once: Match, where: Where) -> Match:
     added, removed = changing.get(match.name, Changing()) if isinstance(changing, dict) else Changing()
     if not added and not removed:
         return once
-    words = f"the set {match.name}, which rules change, holds the packet"
+    asked = asked_of_each(f"the set {match.name}, which rules change, holds the packet", where)
+    held = All((once, asked)) if removed else once
+    return Any((held, asked)) if added else held
+
+
+def asked_of_each(words: str, where: Where) -> Match:
+    """A test that is not known, of the first packet of a connection, of those that follow, and of what comes back."""
     first, later = (
         All((In(Field.DIRECTION, single(0)), Not(Bits(Field.STATUS, CONFIRMED, CONFIRMED)))),
         In(Field.DIRECTION, single(0)),
     )
-    asked = Any((
+    return Any((
         All((first, where.opaque(words))),
         All((Not(first), later, where.opaque(f"{words} when the connection is made"))),
         All((Not(later), where.opaque(f"{words} on its way back"))),
     ))  # fmt: skip
-    held = All((once, asked)) if removed else once
-    return Any((held, asked)) if added else held
 
 
 def address_range(match: AddressRangeMatch, where: Where) -> Match:
@@ -213,15 +218,36 @@ def port_named(where: Where, name: str, field: Field) -> Match:
 
 
 def length(match: LengthMatch, where: Where) -> Match:
-    """xt_length.c: the whole packet with its IP header. LENGTH 0 is a small packet of its protocol."""
+    """xt_length.c: the whole packet with its IP header. LENGTH 0 is any that the packet's protocol allows."""
     head = 20 if where.context.family == 4 else 40
-    given = All((Not(In(Field.LENGTH, single(0))), In(Field.LENGTH, either_way(match.low, match.high))))
-    syn = Bits(Field.TCP_FLAGS, 2, 2)
-    cases: list[tuple[Match, int]] = [(All((protocol_is(6), syn)), 40 + head), (All((protocol_is(6), Not(syn))), 32 + head)]
-    cases += [(protocol_is(number), SMALL[number] + head) for number in (1, 17, 58)]
-    cases.append((Not(In(Field.PROTOCOL, normalised((number, number) for number in SMALL))), 20 + head))
-    small = tuple(case for case, size in cases if match.low <= size <= match.high)
-    return negate(Any((given, All((In(Field.LENGTH, single(0)), Any(small))))), match.negated)
+    unsized = In(Field.LENGTH, single(0))
+    found: list[Match] = [All((Not(unsized), In(Field.LENGTH, either_way(match.low, match.high))))]
+    cases = allowed(head)
+    sure = tuple(case for case, low, high in cases if match.low <= low and high <= match.high)
+    may = tuple(
+        case
+        for case, low, high in cases
+        if match.low <= high and low <= match.high and not (match.low <= low and high <= match.high)
+    )
+    if sure:
+        found.append(All((unsized, Any(sure))))
+    if may:
+        words = f"the packet's length is from {match.low} to {match.high} bytes"
+        found.append(All((unsized, Any(may), asked_of_each(words, where))))
+    return negate(Any(tuple(found)), match.negated)
+
+
+def allowed(head: int) -> tuple[tuple[Match, int, int], ...]:
+    """The least and the greatest length of packets. What opens a TCP connection has no data (but for TCP Fast Open, which programs must ask for)."""
+    syn, others = Bits(Field.TCP_FLAGS, 2, 2), Not(In(Field.PROTOCOL, normalised((number, number) for number in HEADERS)))
+    ported = ((protocol_is(number), HEADERS[number] + head, LONGEST) for number in (1, 17, 58))
+    opening, open_already = All((protocol_is(6), syn)), All((protocol_is(6), Not(syn)))
+    return (
+        (opening, HEADERS[6] + head, LONGEST_TCP + head),
+        (open_already, HEADERS[6] + head, LONGEST),
+        *ported,
+        (others, head, LONGEST),
+    )
 
 
 def either_way(low: int, high: int) -> Ranges:

@@ -29,15 +29,16 @@ from analyzer.facts.matches import (
     TcpFlagsMatch,
     TimeToLiveMatch,
 )
-from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP
+from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP, Packet
 from analyzer.solve.walk.netfilter.conntrack import conntrack
 from analyzer.solve.walk.netfilter.state import Hook
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS
 from analyzer.solve.walk.netfilter.visit import Visit
 
 ROUTE_TYPES = frozenset({"LOCAL", "ANYCAST", "UNREACHABLE"})
-SMALL = {TCP: 32, UDP: 9, ICMP: 64, ICMPV6: 64}
-"""The IP payload of a small packet: TCP with time stamps, one byte of UDP, ping's default."""
+HEADERS = {TCP: 20, UDP: 8, ICMP: 8, ICMPV6: 8}
+LONGEST, LONGEST_TCP = 65535, 60
+"""Bytes of a packet, and of TCP's header with all options."""
 
 
 def address(match: AddressMatch, visit: Visit) -> bool:
@@ -163,12 +164,26 @@ def device(name: str, wanted: str) -> bool:
 
 def length(match: LengthMatch, visit: Visit) -> bool:
     """xt_length.c: the whole packet with its IP header, in both families."""
-    packet = visit.packet
-    payload = packet.size
-    if payload is None:
-        payload = SMALL.get(packet.protocol, 20) + (8 if packet.protocol == TCP and packet.tcp_flags & SYN else 0)
-    total = payload + (20 if packet.family == 4 else 40)
-    return (match.low <= total <= match.high) != match.negated
+    low, high = lengths(visit.packet)
+    if match.low <= low and high <= match.high:
+        return not match.negated
+    if high < match.low or match.high < low:
+        return match.negated
+    text = f"{visit.place}: the length of {visit.packet} is from {match.low} to {match.high} bytes"
+    return visit.oracle.test(text, None, SIZE) != match.negated
+
+
+SIZE = "ask with a size"
+
+
+def lengths(packet: Packet) -> tuple[int, int]:
+    """The length of the packet with its IP header: exact where a size was asked, else what its protocol allows. What opens a TCP connection has no data
+    (but for TCP Fast Open, which programs must ask for)."""
+    head = 20 if packet.family == 4 else 40
+    if packet.size is not None:
+        return packet.size + head, packet.size + head
+    opens = packet.protocol == TCP and packet.tcp_flags & SYN
+    return HEADERS.get(packet.protocol, 0) + head, LONGEST_TCP + head if opens else LONGEST
 
 
 def time_to_live(match: TimeToLiveMatch, visit: Visit) -> bool:

@@ -13,9 +13,23 @@ Pattern = tuple[bool, ...]
 
 
 class Unseen(NamedTuple):
-    """A value that the packet has and that is not modelled, in words."""
+    """A value that the packet has and that is not known, in words; ``limits`` are the least and the greatest that it may be."""
 
     words: str
+    limits: tuple[int, int] | None = None
+
+    def may_be(self, wanted: Value) -> bool:
+        """Whether it may be the element's."""
+        return self.limits is None or isinstance(wanted, str) or (wanted[0] <= self.limits[1] and self.limits[0] <= wanted[1])
+
+    def must_be(self, wanted: Value) -> bool:
+        """Whether it is the element's, whatever it is."""
+        return (
+            self.limits is not None
+            and not isinstance(wanted, str)
+            and wanted[0] <= self.limits[0]
+            and self.limits[1] <= wanted[1]
+        )
 
 
 Loaded = int | str | Unseen
@@ -101,7 +115,13 @@ def single_values(key: tuple[Value, ...]) -> tuple[int | str, ...]:
 
 def matches(item: Element, values: tuple[Loaded, ...]) -> bool:
     """Whether an element holds the values as far as they are seen."""
-    return all(isinstance(value, Unseen) or holds(wanted, value) for wanted, value in zip(item.key, values, strict=True))
+    pairs = zip(item.key, values, strict=True)
+    return all(value.may_be(wanted) if isinstance(value, Unseen) else holds(wanted, value) for wanted, value in pairs)
+
+
+def surely(item: Element, values: tuple[Loaded, ...]) -> bool:
+    """Whether an element that holds what is seen holds the rest too."""
+    return all(value.must_be(wanted) for wanted, value in zip(item.key, values, strict=True) if isinstance(value, Unseen))
 
 
 def holds(wanted: Value, value: int | str) -> bool:

@@ -34,10 +34,11 @@ from analyzer.facts.nftables import (
     VerdictMap,
 )
 from analyzer.solve.packet import PICKED, TCP, UDP
+from analyzer.solve.walk.netfilter.matches import SIZE
 from analyzer.solve.walk.netfilter.targets import apply, not_known
 from analyzer.solve.walk.netfilter.tracking import flow_of
 from analyzer.solve.walk.netfilter.visit import Stop, Visit
-from analyzer.solve.walk.nft.sets import Loaded, Prepared, Unseen
+from analyzer.solve.walk.nft.sets import Loaded, Prepared, Unseen, surely
 from analyzer.solve.walk.nft.tables import Place
 from analyzer.solve.walk.nft.values import is_port, load, load_all
 
@@ -132,12 +133,27 @@ def looked_up(key: Key, values: NftSet | str, place: Place, visit: Visit) -> Ele
     if table.of.fleeting:
         return remembered(table, loaded, found, place, visit)
     if found is not None and any(isinstance(value, Unseen) for value in loaded):
-        unseen = next(value.words for value in loaded if isinstance(value, Unseen))
-        return found if asked(f"`{place.rule.text}` holds ({unseen})", place, visit) else MISSED
+        return guessed(table, loaded, place, visit)
     if found is None and table.of.unread:
         words = f"the element {table.of.unread[0]!r} of the set {table.of.name} holds the packet"
         return UNREAD if asked(words, place, visit, "the element is not understood") else MISSED
     return found or MISSED
+
+
+def guessed(table: Prepared, loaded: tuple[Loaded, ...], place: Place, visit: Visit) -> Element:
+    """Of the elements that may hold the values, any, or what stands for all others."""
+    unseen = next(value for value in loaded if isinstance(value, Unseen))
+    settle = SIZE if unseen.limits else "the expression is not modelled"
+    for item in table.candidates(loaded):
+        words = f"`{place.rule.text}` holds ({unseen.words} is {spelled(item)})"
+        if surely(item, loaded) or asked(words, place, visit, settle):
+            return item
+    return table.otherwise or MISSED
+
+
+def spelled(item: Element) -> str:
+    """An element's key."""
+    return " . ".join(part if isinstance(part, str) else "-".join(map(str, dict.fromkeys(part))) for part in item.key)
 
 
 def with_numbers(loaded: tuple[Loaded, ...], key: Key, table: Prepared, place: Place, visit: Visit) -> tuple[Loaded, ...]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 from analyzer.facts.matches import ReversePathMatch
 from analyzer.facts.nftables import Bitwise, Ct, Fib, Key, Meta, Payload, Pick, Selector
-from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, SYN, TCP, UDP, Packet
-from analyzer.solve.walk.netfilter.matches import SMALL
+from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, TCP, UDP, Packet
+from analyzer.solve.walk.netfilter.matches import lengths
 from analyzer.solve.walk.netfilter.state import Connection, Hook
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS
 from analyzer.solve.walk.netfilter.visit import Visit
@@ -67,7 +67,7 @@ def masked(of: Payload | Meta | Ct, mask: int, flip: int, visit: Visit) -> Loade
         if of == Ct("status") and mask & ASSURED and value & SEEN_REPLY:
             return Unseen("the connection is ASSURED")
         return (value & mask) ^ flip
-    return value
+    return Unseen(value.words) if isinstance(value, Unseen) else value
 
 
 def is_port(of: Selector) -> bool:
@@ -119,12 +119,10 @@ def network(name: str, packet: Packet) -> Loaded:
             return Unseen(f"ip {name}")
 
 
-def whole(packet: Packet) -> int:
+def whole(packet: Packet) -> Loaded:
     """The length of the whole packet with its IP header (skb->len at the hooks of IP)."""
-    size = packet.size
-    if size is None:
-        size = SMALL.get(packet.protocol, 20) + (8 if packet.protocol == TCP and packet.tcp_flags & SYN else 0)
-    return size + (20 if packet.family == 4 else 40)
+    low, high = lengths(packet)
+    return low if low == high else Unseen(f"the length of {packet}", (low, high))
 
 
 def ether(name: str, visit: Visit) -> Loaded | None:
