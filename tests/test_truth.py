@@ -33,5 +33,13 @@ def test_what_the_kernel_did_is_predicted(path: Path, tmp_path: Path) -> None:
     assert unknown <= len(results) / 2, f"{unknown} of {len(results)} unknown"
 
 
+@pytest.mark.parametrize(
+    "name", ["ptp-hostport-answers-in-one-direction", "host-gw-arp-ignored", "kube-router-policies-set-lost"]
+)
+def test_sets_and_walk_do_not_contradict_each_other(name: str, tmp_path: Path) -> None:
+    record.unpack(next(path for path in TRUTH if path.stem == name).read_text(), tmp_path)
+    assert not [one.reason for one in load(tmp_path).check().guarantees if "internal error" in one.reason]
+
+
 def test_there_are_recordings() -> None:
     assert TRUTH

@@ -378,7 +378,7 @@ def record(reach: Reach, item: Lost, pairs: frozenset[tuple[str, str]], found: R
         reach.doubts[f"{source} to {target}: {reason}"] = None
     elif any(name.startswith("choice") for name in variables(item.state)):
         reach.doubts[f"{source} to {target}: {item.reason}, for a port that the network may choose and the walk does not"] = None
-    elif item.kind == UNFAMILIAR:
+    elif item.kind == UNFAMILIAR or item.state.answers:
         # Where a test is open to the sets, as of a set that packets change, they have packets arrive that the walk follows further.
         reach.doubts[f"{source} to {target}: {item.reason}; whether such packets arrive is not known"] = None
     else:
