@@ -145,6 +145,10 @@ def test_every_command_reads_by_the_settings(
     for command in (["ask", ".", "can a/b reach c/d"], ["connectivity", "."], ["diff", ".", "."], ["."]):
         assert run(command) == 2
         assert "analyzer.yaml:1:6: there is no setting cny; did you mean cni?" in capsys.readouterr().err
+    (tmp_path / "analyzer.yaml").write_text("assume: {paths: [gone.yaml]}\n")
+    for command in (["ask", ".", "can a/b reach c/d"], ["connectivity", "."], ["diff", ".", "."], ["."], ["fleet", "."]):
+        assert run(command) == 2
+        assert "analyzer.yaml: assume: paths: gone.yaml: cannot be read" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
