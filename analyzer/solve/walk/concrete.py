@@ -17,6 +17,7 @@ from analyzer.solve.packet import ACK, PICKED, SYN, TCP, Fate, Hop, Outcome, Pac
 from analyzer.solve.walk import delivery, discovering, from_outside, internet, links, sockets
 from analyzer.solve.walk.index import Identity, WalkIndex, index_of
 from analyzer.solve.walk.netfilter.hooks import HookPacket
+from analyzer.solve.walk.netfilter.state import FOREIGN_MAC
 from analyzer.solve.walk.oracle import Oracle, explore, fate_of
 from analyzer.solve.walk.state import Answered, Delivered, Dropped, Ending, Endings, Frame, Left, Oversized, Undecided, Walk, best
 from analyzer.source import Scope, Span
@@ -24,7 +25,6 @@ from analyzer.source import Scope, Span
 REPLY = "the reply: "
 OPENING = "the packet that ends the handshake: "
 LATER = "the answer in the open connection: "
-FOREIGN_MAC = 0x020000000001
 
 
 @dataclass(frozen=True, slots=True)

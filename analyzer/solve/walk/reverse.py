@@ -111,6 +111,7 @@ def surroundings(walk: Walk, space: Space, family: int) -> Surroundings:
             source_for=lambda device, next_hop: masquerade_source(space, family, device, next_hop),
             first_address=lambda device: first_address(space, device, family),
             reverse_path=lambda match, packet: passes(walk, space, match, packet),
+            captured_mac=lambda mac: walk.index.times(mac) > 0,
         )
     return walk.surroundings[key]
 

@@ -46,6 +46,7 @@ from analyzer.transfer.netfilter.reverse_path import reverse_path
 from analyzer.transfer.netfilter.sets import set_match
 from analyzer.transfer.sockets import transparent_socket
 from analyzer.transfer.space import BROADCAST, Context
+from analyzer.transfer.strangers import from_strangers, of_strangers
 
 WITH_PORTS: Ranges = normalised((number, number) for number in (6, 17, 33, 132, 136))
 HEADERS = {6: 20, 17: 8, 1: 8, 58: 8}
@@ -276,9 +277,11 @@ def time_to_live(match: TimeToLiveMatch, where: Where) -> Match:
 
 def mac(match: MacMatch, where: Where) -> Match:
     """xt_mac.c: a packet without a received frame does not match, negated or not."""
-    del where
     own = negate(In(Field.SOURCE_MAC, single(match.mac)), match.negated)
-    return All((Not(In(Field.SOURCE_MAC, single(0))), own))
+    known = All((Not(In(Field.SOURCE_MAC, single(0))), own))
+    strange = from_strangers(where.context, where.space)
+    theirs = negate(of_strangers(match.mac, where.context, where.opaque), match.negated)
+    return known if strange == NEVER else Any((known, All((strange, theirs))))
 
 
 def packet_type(match: PacketTypeMatch, where: Where) -> Match:

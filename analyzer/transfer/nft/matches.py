@@ -17,6 +17,7 @@ from analyzer.transfer.netfilter.address_types import address_type
 from analyzer.transfer.netfilter.conntrack import STATES, TRACKED
 from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, length, masked, named, packet_type, protocol_is
 from analyzer.transfer.netfilter.reverse_path import reverse_path
+from analyzer.transfer.strangers import from_strangers, of_strangers
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132, "udplite": 136, "dccp": 33, "icmp": 1, "icmpv6": 58}
 STATE_BITS = {1: "INVALID", 2: "ESTABLISHED", 4: "RELATED", 8: "NEW", 64: "UNTRACKED"}
@@ -45,7 +46,8 @@ def has(selector: Selector, where: Where) -> Match:
         case Payload("th"):
             return ALWAYS
         case Payload("ether"):
-            return FROM_DEVICE
+            strange = from_strangers(where.context, where.space)
+            return FROM_DEVICE if strange == NEVER else Any((FROM_DEVICE, strange))
         case Payload("arp"):
             return NEVER
         case Payload(protocol):
@@ -116,7 +118,13 @@ def payload(protocol: str, name: str, value: tuple[int, int], where: Where) -> M
     if protocol == "ether":
         if name == "type":
             return constant(0x800 if where.context.family == 4 else 0x86DD, value)
-        return clipped(Field.SOURCE_MAC, value, where) if name == "saddr" else where.opaque(f"ether {name} is {value}")
+        if name != "saddr":
+            return where.opaque(f"ether {name} is {value}")
+        strange, own = from_strangers(where.context, where.space), clipped(Field.SOURCE_MAC, value, where)
+        single_one = value[0] == value[1]
+        words = f"the MAC of the host outside the capture that the packet comes from is {value}"
+        theirs = of_strangers(value[0], where.context, where.opaque) if single_one else where.opaque(words)
+        return own if strange == NEVER else Any((All((Not(strange), own)), All((strange, theirs))))
     if protocol == "arp":
         return NEVER
     if protocol in ("icmp", "icmpv6"):

@@ -250,6 +250,10 @@ class HookPacket(NamedTuple):
         return tuple.__new__(HookPacket, (self.packet, self.in_device, device, *self[3:8], next_hop, *self[9:]))
 
 
+FOREIGN_MAC = 0x020000000001
+"""What stands for the MAC of a host outside the capture: any that no captured interface has."""
+
+
 class Surroundings(NamedTuple):
     """What the hook asks of the namespace's addresses and routes. All addresses are integers of the packet's family.
 
@@ -258,12 +262,14 @@ class Surroundings(NamedTuple):
     ``source_for(device, next_hop)``: the address that the kernel would send from (``inet_select_addr``, MASQUERADE); None: there is none, the packet is dropped.
     ``first_address(device)``: the device's primary address (REDIRECT); None: the packet is dropped.
     ``reverse_path(match, packet)``: the ``rpfilter`` match; None: not known.
+    ``captured_mac(mac)``: whether an interface of the capture has the MAC.
     """
 
     address_type: Callable[[int, str | None], str]
     source_for: Callable[[str, int], int | None]
     first_address: Callable[[str], int | None]
     reverse_path: Callable[[ReversePathMatch, HookPacket], bool] | None = None
+    captured_mac: Callable[[int], bool] | None = None
 
 
 class Judgement(StrEnum):

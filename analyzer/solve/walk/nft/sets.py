@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,13 +13,17 @@ Pattern = tuple[bool, ...]
 
 
 class Unseen(NamedTuple):
-    """A value that the packet has and that is not known, in words; ``limits`` are the least and the greatest that it may be."""
+    """A value that the packet has and that is not known, in words; ``limits`` are the least and the greatest that it may be,
+    ``excluded`` says which it is not."""
 
     words: str
     limits: tuple[int, int] | None = None
+    excluded: Callable[[int], bool] | None = None
 
     def may_be(self, wanted: Value) -> bool:
         """Whether it may be the element's."""
+        if self.excluded is not None and not isinstance(wanted, str) and wanted[0] == wanted[1] and self.excluded(wanted[0]):
+            return False
         return self.limits is None or isinstance(wanted, str) or (wanted[0] <= self.limits[1] and self.limits[0] <= wanted[1])
 
     def must_be(self, wanted: Value) -> bool:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from analyzer.facts.matches import ReversePathMatch
 from analyzer.facts.nftables import Bitwise, Ct, Fib, Key, Meta, Payload, Pick, Selector
 from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, TCP, UDP, Packet
-from analyzer.solve.walk.netfilter.matches import lengths
-from analyzer.solve.walk.netfilter.state import Connection, Hook
+from analyzer.solve.walk.netfilter.matches import known_here, lengths
+from analyzer.solve.walk.netfilter.state import FOREIGN_MAC, Connection, Hook
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS
 from analyzer.solve.walk.netfilter.visit import Visit
 from analyzer.solve.walk.nft.sets import Loaded, Unseen
@@ -131,6 +131,8 @@ def ether(name: str, visit: Visit) -> Loaded | None:
         return None
     if name == "type":
         return 0x800 if visit.packet.family == 4 else 0x86DD
+    if name == "saddr" and visit.at.source_mac == FOREIGN_MAC:
+        return Unseen(f"the MAC of the host outside the capture that {visit.packet} comes from", None, known_here(visit))
     if name == "saddr" and visit.at.source_mac is not None:
         return visit.at.source_mac
     return Unseen(f"ether {name}")
