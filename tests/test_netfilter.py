@@ -320,6 +320,11 @@ def test_transparent_proxy_marks_and_names_the_socket() -> None:
     assert result.accepted
     assert result.packet.socket == (Address(4, address("127.0.0.1").value), 15001)
     assert result.packet.packet.mark == 0x201
+    assert any("on port 15001 is transparent" in text for text in result.assumptions)
+    bridged = at_hook(text, Hook.PREROUTING, HookPacket(packet("10.0.0.1", "10.0.0.2", mark=0x101), physical_in="veth0"))
+    assert bridged.accepted
+    assert bridged.packet.socket is None
+    assert bridged.packet.packet.mark == 0x201
 
 
 def test_both_back_ends_translating_differently_is_asked() -> None:

@@ -13,6 +13,7 @@ from analyzer.model.network import Namespace
 
 OWN = "no socket of {} that listens on its own addresses is transparent"
 NOT_CAPTURED = "no transparent socket of {} takes packets for others (its sockets were not captured)"
+PROXIED = "the socket of {} that TPROXY gives packets to on port {} is transparent"
 STATEFUL = ("state", "--syn", "--tcp-flags", "statistic", "recent", "connmark", "CONNMARK")
 
 
@@ -36,6 +37,12 @@ def loopback(address: Address) -> bool:
 def taken_for_granted(space: Namespace) -> str:
     """What an answer about transparent sockets rests on."""
     return (OWN if {6, 17} <= space.listed else NOT_CAPTURED).format(space.scope)
+
+
+def taken_by_proxy(space: Namespace, port: int) -> str:
+    """What an answer rests on where TPROXY gives packets to a listener: it drops them where that is not transparent (net/netfilter/xt_TPROXY.c
+    ``tproxy_tg4``, ``nf_sk_is_transparent`` of include/net/netfilter/nf_tproxy.h), which ss does not tell."""
+    return PROXIED.format(space.scope, port)
 
 
 def told_by_state(space: Namespace) -> bool:

@@ -26,6 +26,7 @@ from analyzer.facts.netfilter import (
     Zone,
 )
 from analyzer.model.network import Interface
+from analyzer.model.sockets import taken_by_proxy
 from analyzer.ranges import Ranges, single
 from analyzer.source import Span
 from analyzer.transfer import ir, selection
@@ -88,6 +89,7 @@ def target(rule: NfRule, where: Where, chains: str, known: Container[str]) -> Tr
             zone = zones.number_of(text)
             return unread(where, f"{text} changes nothing") if zone is None else zones.put(zone, rule.at)
         case TransparentProxy():
+            where.context.assume(taken_by_proxy(where.space, rule.target.port))
             return transparent_proxy(rule.target, rule.at)
         case ChangeSet() | Pass():
             return KEEP

@@ -21,6 +21,7 @@ from analyzer.facts.netfilter import (
     Verdict,
     Zone,
 )
+from analyzer.model.sockets import taken_by_proxy
 from analyzer.ranges import Ranges
 from analyzer.solve.packet import ICMP, ICMPV6, PICKED, TCP, UDP
 from analyzer.solve.walk.netfilter.guess import change
@@ -121,10 +122,15 @@ def untracked(target: NoTrack | Zone, rule: NfRule, where: str, visit: Visit) ->
 
 
 def proxied(target: TransparentProxy, rule: NfRule, where: str, visit: Visit) -> Stop | None:
-    """xt_TPROXY.c ``tproxy_tg4``: TCP and UDP only; whether somebody listens there is the caller's question."""
+    """xt_TPROXY.c ``tproxy_tg4``: TCP and UDP only; whether somebody listens there is the caller's question. The socket of a packet that br_netfilter
+    passes to the hook is lost where the bridge gives it to IP (``skb_orphan`` of net/ipv4/ip_input.c ``ip_rcv_core``)."""
     if visit.packet.protocol not in (TCP, UDP):
         return Stop(Judgement.DROPPED, f"dropped by {where}: TPROXY takes TCP and UDP only", rule.at)
     visit.packet = visit.packet.with_mark((visit.packet.mark & ~target.mask) ^ target.mark)
+    if visit.at.physical_in:
+        visit.tell(f"{where}: the packet comes over a bridge, which loses the local socket on port {target.port}", rule.at)
+        return ACCEPTED
+    visit.assumptions.append(taken_by_proxy(visit.sets.namespace, target.port))
     visit.at = visit.at._replace(socket=(target.address, target.port))
     visit.connections.proxied.add(flow_of(visit.packet))
     visit.tell(f"{where}: goes to the local socket on port {target.port}", rule.at)
