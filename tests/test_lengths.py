@@ -12,6 +12,9 @@ from analyzer.model.network import Network
 from analyzer.parsers import iptables_save, nft
 from analyzer.solve.packet import SYN, TCP, UDP, Fate, Packet
 from analyzer.solve.walk.concrete import Flow, walk
+from analyzer.solve.walk.nft.values import network as field_of
+from analyzer.solve.walk.nft.values import whole
+from analyzer.source import Source
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import outcomes
 from tests.test_lowering_netfilter import CLIENT, ROUTER, facts, network
@@ -73,3 +76,13 @@ def test_native(policy: str, rule: str, size: int | None, wanted: Fate) -> None:
     tables = facts(nft.PARSER, "n/nft_list_ruleset", NATIVE.format(policy, rule))
     router = replace(one.namespaces[ROUTER], nft_tables=tuple(item for item in tables if isinstance(item, NftTableFact)))
     agrees(replace(one, namespaces={**one.namespaces, ROUTER: router}), packet(UDP, size), wanted, rule)
+
+
+def test_an_ipv6_header_says_the_length_of_what_follows_it() -> None:
+    text = (
+        "table ip6 t {\n\tchain c {\n\t\ttype filter hook input priority 0; policy accept;\n\t\tip6 length 18-58 drop\n\t}\n}\n"
+    )
+    table = next(one for one in nft.PARSER.read(Source("nft", text, "nft")) if isinstance(one, NftTableFact))
+    assert "Unknown" not in repr(table.chains["c"].rules[0])
+    assert field_of("length", Packet(6, 1, 2, UDP, 40000, 53, size=18)) == 18
+    assert whole(Packet(6, 1, 2, UDP, 40000, 53, size=18)) == 58

@@ -15,6 +15,9 @@ from analyzer.facts.matches import RateMatch, UnknownMatch
 from analyzer.facts.netfilter import Jump, NoTrack, Pass, Reject, TransparentProxy, UnknownTarget, Verdict
 from analyzer.source import Span
 
+IP6_HEADER = 40
+"""What the length in an IPv6 header leaves out: the header itself (RFC 8200, Payload Length)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Payload:

@@ -59,7 +59,7 @@ DEVICES = frozenset({"ifname", "iface_index"})
 PORTS = {"sport": "inet_service", "dport": "inet_service"}
 FIELDS: Mapping[str, Mapping[str, str]] = {
     "ip": {"saddr": "ipv4_addr", "daddr": "ipv4_addr", "protocol": "inet_proto", "ttl": "ttl", "length": "integer", "frag-off": "integer", "version": "number"},
-    "ip6": {"saddr": "ipv6_addr", "daddr": "ipv6_addr", "nexthdr": "inet_proto", "hoplimit": "ttl", "version": "number"},
+    "ip6": {"saddr": "ipv6_addr", "daddr": "ipv6_addr", "nexthdr": "inet_proto", "hoplimit": "ttl", "length": "integer", "version": "number"},
     "tcp": {**PORTS, "flags": "tcp_flag"},
     "udp": PORTS, "udplite": PORTS, "sctp": PORTS, "dccp": PORTS, "th": PORTS,
     "icmp": {"type": "icmp_type", "code": "icmp_code"},

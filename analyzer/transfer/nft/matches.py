@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import product
 
 from analyzer.facts.matches import AddressTypeMatch, LengthMatch, PacketTypeMatch, ReversePathMatch, Side
-from analyzer.facts.nftables import Bitwise, Ct, Fib, Key, Meta, Payload, Pick, Selector, Value
+from analyzer.facts.nftables import IP6_HEADER, Bitwise, Ct, Fib, Key, Meta, Payload, Pick, Selector, Value
 from analyzer.ranges import single
 from analyzer.transfer import ir
 from analyzer.transfer.ir import ALWAYS, NEVER, All, Any, Bits, Field, In, Match, Not, width
@@ -111,7 +111,8 @@ def payload(protocol: str, name: str, value: tuple[int, int], where: Where) -> M
     """A header's field."""
     if protocol in ("ip", "ip6"):
         if name == "length":
-            return length(LengthMatch(*value), where)
+            low, high = (one + (IP6_HEADER if protocol == "ip6" else 0) for one in value)
+            return length(LengthMatch(low, high), where)
         if name == "version":
             return constant(where.context.family, value)
         return clipped(HEADER[name], value, where) if name in HEADER else where.opaque(f"ip {name} is {value}")

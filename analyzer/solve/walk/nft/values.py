@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from analyzer.facts.matches import ReversePathMatch
-from analyzer.facts.nftables import Bitwise, Ct, Fib, Key, Meta, Payload, Pick, Selector
+from analyzer.facts.nftables import IP6_HEADER, Bitwise, Ct, Fib, Key, Meta, Payload, Pick, Selector
 from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, TCP, UDP, Packet
 from analyzer.solve.walk.netfilter.matches import known_here, lengths
 from analyzer.solve.walk.netfilter.state import FOREIGN_MAC, Connection, Hook
@@ -112,16 +112,16 @@ def network(name: str, packet: Packet) -> Loaded:
         case "ttl" | "hoplimit":
             return packet.ttl
         case "length":
-            return whole(packet)
+            return whole(packet, IP6_HEADER if packet.family == 6 else 0)
         case "version":
             return packet.family
         case _:
             return Unseen(f"ip {name}")
 
 
-def whole(packet: Packet) -> Loaded:
-    """The length of the whole packet with its IP header (skb->len at the hooks of IP)."""
-    low, high = lengths(packet)
+def whole(packet: Packet, without: int = 0) -> Loaded:
+    """The length of the whole packet with its IP header (skb->len at the hooks of IP), ``without`` so many bytes."""
+    low, high = (length - without for length in lengths(packet))
     return low if low == high else Unseen(f"the length of {packet}", (low, high))
 
 
