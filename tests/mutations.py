@@ -267,7 +267,7 @@ def faults(case: Case, assumed: bool, tally: Tally) -> Iterator[str]:
 
 
 # Guarantees that hold where policies allow it.
-GOVERNED = frozenset({"pod-to-pod", "node-to-pod", "pod-to-service"})
+GOVERNED = frozenset({"pod-to-pod", "node-to-pod", "pod-to-service", "outside-to-service"})
 
 
 def doubtful(network: Network, guarantee: Guarantee, tally: Tally) -> Iterator[str]:
