@@ -160,6 +160,7 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> list[FewCallers | None]:
 def test_a_few_ask_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """With faults here and there, the answers by a few are those by all; what is taken for granted is that and no less."""
     network = harmed(tmp_path, seed)
+    monkeypatch.setattr("analyzer.query.alike.kinds.AT_ONCE", 0)  # Also of few nodes.
     if seed % 2:  # Also where it is not worth it.
         monkeypatch.setattr("analyzer.query.alike.kinds.ENOUGH", 1)
         monkeypatch.setattr(callers, "ENOUGH", 0)
@@ -213,7 +214,7 @@ def test_few_ask_in_a_cluster_without_faults(tmp_path: Path, monkeypatch: pytest
 
 def test_a_service_that_something_else_speaks_of_is_asked_for_by_itself(tmp_path: Path) -> None:
     """One that a route or a rule about sources names, and one whose chains look at who asked before."""
-    shape = Shape(nodes=6, pods=3, services=4)
+    shape = Shape(nodes=8, pods=3, services=4)
     write(tmp_path, shape)
     for fault in (routed_away, remembered):
         fault(Harm(tmp_path / "nodes" / "n2", shape, 2, 5, Random(1)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import NamedTuple
 
-from analyzer.query.parties import Ends, meant_for, rows_of
+from analyzer.query.parties import Ends, Rows, meant_for, rows_of
 from analyzer.ranges import EMPTY, Ranges, contains, difference, intersection, normalised, single
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, SCTP, SYN, TCP, UDP
 from analyzer.solve.sets.diagrams import EACH, STEPS, Count, Sets
@@ -38,8 +38,7 @@ LOST, UNKNOWN, WRONG, REPLY, OPENING, LATER, SEEN_SOURCE, SEEN_DESTINATION = (
     "the source is translated",
     "the destination is translated",
 )
-ADMITTED = "arrives, which no policy admits"
-UNFAMILIAR = "the source is none that the sender is known by"
+ADMITTED, UNFAMILIAR = "arrives, which no policy admits", "the source is none that the sender is known by"
 
 
 class Sender(NamedTuple):
@@ -74,10 +73,12 @@ class Aim:
     ports: Ranges
     holders: Mapping[int, frozenset[Scope]]
     translated: Ends | None = None
-    rows: dict[Scope, frozenset[tuple[Ranges, ...]]] = dataclass_field(default_factory=dict, compare=False, repr=False)
-    asked: dict[Ranges, tuple[tuple[Ranges, ...], ...]] = dataclass_field(default_factory=dict, compare=False, repr=False)
+    rows: dict[Scope, frozenset[tuple[Ranges, ...]]] = dataclass_field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    asked: dict[Ranges, Rows] = dataclass_field(default_factory=dict, init=False, compare=False, repr=False)
 
-    def wanted(self, destinations: Ranges) -> tuple[tuple[Ranges, ...], ...]:
+    def wanted(self, destinations: Ranges) -> Rows:
         """Protocol, address and port of the services at the addresses, each alone."""
         if destinations not in self.asked:
             self.asked[destinations] = rows_of(one for one in self.translated or () if contains(destinations, one[1]))

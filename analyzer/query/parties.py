@@ -15,6 +15,7 @@ from analyzer.source import Scope, Span
 
 Ends = Mapping[tuple[int, int, int], frozenset[tuple[int, int]]]
 """The endpoints (address, port) that each service port (protocol, address, port) stands for."""
+Rows = tuple[tuple[Ranges, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ def targets(slices: Iterable[EndpointsFact], service: ServiceFact, port: Service
                 yield from ((endpoint.address.value, number) for number in numbers)
 
 
-def rows_of(portals: Iterable[tuple[int, int, int]]) -> tuple[tuple[Ranges, ...], ...]:
+def rows_of(portals: Iterable[tuple[int, int, int]]) -> Rows:
     """Service ports (protocol, address, port), each alone, in order."""
     return tuple((single(protocol), single(address), single(port)) for protocol, address, port in sorted(portals))
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from analyzer.model.network import Network
 from analyzer.query.alike.callers import FewCallers, few_callers, granted_to_callers, spread_over_callers
+from analyzer.query.alike.kinds import AT_ONCE
 from analyzer.query.alike.thinning import Thin, granted, spread, thinned, widely
 from analyzer.query.flows import Aim, Analysis, Lost, Sender, analyse
 from analyzer.query.grouping import Group
@@ -22,8 +23,6 @@ from analyzer.transfer.ir import Point
 from analyzer.transfer.other_version import OUTER
 
 CHAIN = "chain"
-AT_ONCE = 7
-"""The nodes whose pods ask services together."""
 Few = Thin | FewCallers
 
 

@@ -24,9 +24,9 @@ from analyzer.query.once import Whole
 from analyzer.ranges import EMPTY, Ranges, normalised
 from analyzer.source import Scope
 
-SEVERAL, FEW, ENOUGH = 3, 2, 2
+SEVERAL, FEW, ENOUGH, AT_ONCE = 3, 2, 2, 7
 """How many pods of a kind a node has is of no account from three on: one that sends, one that receives, and one that does neither.
-All are asked where the few are not at most one of ``ENOUGH``."""
+All are asked where the few are not at most one of ``ENOUGH``. ``AT_ONCE`` are the nodes whose pods ask services together."""
 ABOUT_PEERS = frozenset({"route", "neighbour", "forwarding"})
 ABOUT_PODS = frozenset({"link", "route", "neighbour", "forwarding", "vlan", "filter", "sysctl"})
 
@@ -94,7 +94,9 @@ def read(network: Network, known: Identities) -> Told:
     values: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
     for address in network.owners:
         values[address.family].append((address.value, address.value))
-    services = service_addresses(network)
+    # To tell which services are alike all their rules are read, which is more than asking all pods of a few nodes at once.
+    few = sum(not scope.namespace for scope in network.namespaces) <= AT_ONCE
+    services = frozenset() if few else service_addresses(network)
     for address in services:
         values[address.family].append((address.value, address.value))
     reached = Reached({family: normalised(pairs) for family, pairs in values.items()}, services)
