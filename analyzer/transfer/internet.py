@@ -73,7 +73,7 @@ def post_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     del detail
     space = context.space(scope)
     native = any(chain.base is not None and chain.base.hook == "postrouting" for table in space.nft_tables for chain in table.chains.values())  # fmt: skip
-    seen = native or any("iface" in fact.type for fact in space.sets.values())
+    seen = native or any("iface" in fact.type or "mac" in fact.type for fact in space.sets.values())
     forget, hook = Assign(Field.IN_INTERFACE, 0), call(scope, "hook", "POSTROUTING")
     return seq(*((hook, forget) if seen else (forget, hook)), goto(scope, "leave"))
 

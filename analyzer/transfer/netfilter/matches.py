@@ -43,7 +43,7 @@ from analyzer.transfer.ir import ALWAYS, CONFIRMED, FRAGMENTS, NEVER, All, Any, 
 from analyzer.transfer.netfilter import conntrack
 from analyzer.transfer.netfilter.address_types import address_type
 from analyzer.transfer.netfilter.reverse_path import reverse_path
-from analyzer.transfer.netfilter.sets import set_match
+from analyzer.transfer.netfilter.sets import Frames, set_match
 from analyzer.transfer.sockets import transparent_socket
 from analyzer.transfer.space import BROADCAST, Context
 from analyzer.transfer.strangers import from_strangers, of_strangers
@@ -156,7 +156,11 @@ def in_set(match: SetMatch, where: Where) -> Match:
     nomatch = "return-nomatch" in match.options
     key = (where.space.scope, match.name, match.sides, nomatch)
     if key not in context.matches:
-        found = set_match(where.space.sets, match.name, match.sides, context.family, context.names, place, where.at, nomatch)
+        strange = from_strangers(context, where.space)
+        frames = Frames(strange, lambda mac: context.hardware[mac] > 0, place, where.at)
+        found = set_match(
+            where.space.sets, match.name, match.sides, context.family, context.names, place, where.at, frames, nomatch
+        )
         context.matches[key] = found
     return negate(by_now(match, context.matches[key], where), match.negated)
 

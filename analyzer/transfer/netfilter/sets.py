@@ -5,10 +5,10 @@ Members of several dimensions are grouped by all but their first, whose values b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from analyzer.addresses import WIDTH, address, hardware_address, prefix
+from analyzer.addresses import WIDTH, address, hardware_address, hardware_text, prefix
 from analyzer.facts.matches import Side
 from analyzer.facts.netfilter import IpsetFact
 from analyzer.ranges import Ranges, difference, normalised, single, union
@@ -50,6 +50,30 @@ class Element:
 
 
 @dataclass(frozen=True, slots=True)
+class Frames:
+    """What is known of the frames that packets come in: which are of hosts outside the capture, which MACs such a host does not have."""
+
+    of_strangers: Match
+    captured: Callable[[int], bool]
+    place: str
+    at: Span | None
+
+    def mac(self, wanted: int | None, side: Side) -> Match:
+        """Whether a received frame has a MAC (None: any): nothing sent here came in one (ip_set_hash_mac.c ``hash_mac4_kadt``). The destination's is not followed."""
+        known: Match = Not(In(Field.SOURCE_MAC, single(0)))
+        if wanted is None:
+            return Any((known, self.of_strangers))
+        if side is Side.DESTINATION:
+            words = f"{self.place}: the frame that the packet came in is to {hardware_text(wanted)}"
+            return All((Any((known, self.of_strangers)), Opaque(words, self.at)))
+        own = In(Field.SOURCE_MAC, single(wanted))
+        if self.of_strangers == NEVER or self.captured(wanted):
+            return own
+        words = f"{self.place}: the host outside the capture that the packet comes from has the MAC {hardware_text(wanted)}"
+        return Any((own, All((self.of_strangers, Opaque(words, self.at)))))
+
+
+@dataclass(frozen=True, slots=True)
 class Reader:
     """Reads members of one set for one use of it (``src,dst``)."""
 
@@ -58,11 +82,14 @@ class Reader:
     kind: str
     netmask: int
     sides: tuple[Side, ...]
+    frames: Frames
 
     def element(self, parts: Sequence[str], member: str) -> Element:
         """A member as printed; ValueError or KeyError when it is not understood."""
         words = member.split()
         texts = words[0].split(",")
+        if self.kind == "bitmap" and list(parts) == ["ip", "mac"] and len(texts) == 1:
+            texts.append("")
         if len(texts) != len(parts):
             raise ValueError(f"{member!r} does not have {len(parts)} parts")
         read = [self.part(kind, text, side) for kind, text, side in zip(parts, texts, self.sides, strict=False)]
@@ -78,7 +105,7 @@ class Reader:
             case "port":
                 return self.port(text, Field.SOURCE_PORT if source else Field.DESTINATION_PORT), 0
             case "mac":
-                return In(Field.SOURCE_MAC, single(hardware_address(text.lower()))), 0
+                return self.frames.mac(hardware_address(text.lower()) if text else None, side), 0
             case "mark":
                 return In(Field.MARK, single(int(text, 0))), 0
             case "iface" if not text.startswith("physdev:"):
@@ -136,6 +163,7 @@ def set_match(
     names: Names,
     place: str,
     at: Span | None,
+    frames: Frames,
     nomatch: bool = False,
 ) -> Match:
     """The match of a set; what is not captured or not understood is open. ``nomatch``: as ``--return-nomatch`` has it, the members with
@@ -147,7 +175,7 @@ def set_match(
     if kind == "list" and nomatch:
         return Opaque(f"{place}: a member of the list {name} holds the packet as nomatch", at)
     if kind == "list":
-        return list_match(sets, fact, sides, family, names, place, at)
+        return list_match(sets, fact, sides, family, names, place, at, frames)
     parts = rest.split(",")
     if fact.family != family and any(part in ("ip", "net") for part in parts):
         return NEVER
@@ -155,7 +183,7 @@ def set_match(
         return Opaque(f"{place}: the set {name} holds the packet", at)
     options = dict(zip(fact.options, fact.options[1:], strict=False))
     netmask = int(options["netmask"]) if options.get("netmask", "").isdecimal() else WIDTH[fact.family]
-    reader = Reader(names, fact.family, kind, netmask, sides)
+    reader = Reader(names, fact.family, kind, netmask, sides, frames)
     elements: list[Element] = []
     unread = False
     for member in fact.members:
@@ -181,11 +209,12 @@ def list_match(
     names: Names,
     place: str,
     at: Span | None,
+    frames: Frames,
 ) -> Match:
     """A list of sets (which does not nest, ip_set_list_set.c)."""
     members = [member.split()[0] for member in fact.members]
     inner = [item for item in members if item not in sets or not sets[item].type.startswith("list:")]
-    found = (set_match(sets, item, sides, family, names, place, at) for item in inner)
+    found = (set_match(sets, item, sides, family, names, place, at, frames) for item in inner)
     return Any(tuple(match for match in found if match != NEVER))
 
 

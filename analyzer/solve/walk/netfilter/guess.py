@@ -19,6 +19,7 @@ from analyzer.facts.matches import (
 from analyzer.facts.netfilter import NfRule
 from analyzer.model.sockets import maybe_transparent, taken_for_granted
 from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, SYN, TCP, UDP, Packet
+from analyzer.solve.walk.netfilter.frame_macs import frame_mac, holds_frame
 from analyzer.solve.walk.netfilter.sets import Key, LookUp
 from analyzer.solve.walk.netfilter.sets import holds as holds_key
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS, flow_of
@@ -122,7 +123,10 @@ def look_up(name: str, match: SetMatch, rule: NfRule, visit: Visit, depth: int) 
     values = key(table, match, visit)
     if values is None:
         return False
-    found = holds_picked(table, values, match, rule, visit) if visit.oracle.picked else holds_key(table, values)
+    if "mac" in table.parts:
+        found: bool | None = holds_frame(name, table, match.sides, values, visit)
+    else:
+        found = holds_picked(table, values, match, rule, visit) if visit.oracle.picked else holds_key(table, values)
     if name in visit.sets.changing:
         return changed(name, values, found, match, rule, visit)
     if table.unread and found is False:
@@ -199,7 +203,8 @@ def key(table: LookUp, match: SetMatch, visit: Visit) -> Key | None:
 
 
 def value_of(part: str, side: Side, table: LookUp, visit: Visit) -> int | str | None:
-    """One part (ip_set_getport.c for ports; hash:net,iface looks at the in device for ``src``, the out device for ``dst``)."""
+    """One part (ip_set_getport.c for ports; hash:net,iface looks at the in device for ``src``, the out device for ``dst``; a MAC is the received
+    frame's, of which nothing sent here has one)."""
     packet, source = visit.packet, side is Side.SOURCE
     match part:
         case "ip" | "net":
@@ -209,7 +214,7 @@ def value_of(part: str, side: Side, table: LookUp, visit: Visit) -> int | str | 
         case "iface":
             return (visit.at.in_device if source else visit.at.out_device) or None
         case "mac":
-            return visit.at.source_mac if source else None
+            return None if visit.at.local else frame_mac(side, visit)
         case "mark":
             return packet.mark
         case _:

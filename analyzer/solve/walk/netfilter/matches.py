@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from analyzer.addresses import hardware_text
 from analyzer.facts.matches import (
     AddressMatch,
     AddressRangeMatch,
@@ -32,6 +31,7 @@ from analyzer.facts.matches import (
 )
 from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP, Packet
 from analyzer.solve.walk.netfilter.conntrack import conntrack
+from analyzer.solve.walk.netfilter.frame_macs import is_strangers
 from analyzer.solve.walk.netfilter.state import FOREIGN_MAC, Hook
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS
 from analyzer.solve.walk.netfilter.visit import Visit
@@ -200,17 +200,9 @@ def mac(match: MacMatch, visit: Visit) -> bool:
         if visit.at.local or visit.hook in (Hook.OUTPUT, Hook.POSTROUTING):
             return False
         return visit.oracle.test(f"{visit.place}: the frame's source MAC is the one that the rule names") != match.negated
-    if visit.at.source_mac == FOREIGN_MAC and not known_here(visit)(match.mac):
-        text = (
-            f"{visit.place}: the host outside the capture that {visit.packet} comes from has the MAC {hardware_text(match.mac)}"
-        )
-        return visit.oracle.test(text, None, "the MAC of the host outside") != match.negated
+    if visit.at.source_mac == FOREIGN_MAC:
+        return is_strangers(match.mac, visit) != match.negated
     return (visit.at.source_mac == match.mac) != match.negated
-
-
-def known_here(visit: Visit) -> Callable[[int], bool]:
-    """Whether an interface of the capture has a MAC, so that no host outside has it."""
-    return visit.surroundings.captured_mac or (lambda _: False)
 
 
 def packet_type(match: PacketTypeMatch, visit: Visit) -> bool:

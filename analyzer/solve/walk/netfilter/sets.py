@@ -37,6 +37,8 @@ ICMPV6_NAMES = {
     "neighbour-solicitation": 0x8700, "neigbour-solicitation": 0x8700, "neighbour-advertisement": 0x8800, "neigbour-advertisement": 0x8800,
 }  # fmt: skip
 LIMIT = 65536
+ANY_MAC = -1
+"""The MAC of a member of a bitmap that has none yet: the first frame from its address gives it one (ip_set_bitmap_ipmac.c)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def add(draft: Draft, parts: tuple[str, ...], member: str, family: int, netmask:
     if parts == ("set",):
         draft.names.append((words[0], matches))
         return
-    fields = split(words[0], len(parts))
+    fields = [words[0], ""] if (kind, parts) == ("bitmap", ("ip", "mac")) and "," not in words[0] else split(words[0], len(parts))
     keys: list[tuple[Key, tuple[int, ...]]] = [((), ())]
     for part, text in zip(parts, fields, strict=True):
         keys = [
@@ -115,7 +117,7 @@ def component(part: str, text: str, family: int, netmask: int, kind: str) -> lis
         case "port":
             return [(value, -1) for value in ports(text, kind)]
         case "mac":
-            return [(hardware_address(text.lower()), -1)]
+            return [(hardware_address(text.lower()) if text else ANY_MAC, -1)]
         case "mark":
             return [(int(text, 0), -1)]
         case "iface" if not text.startswith("physdev:"):

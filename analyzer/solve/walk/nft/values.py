@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from analyzer.facts.matches import ReversePathMatch
 from analyzer.facts.nftables import IP6_HEADER, Bitwise, Ct, Fib, Key, Meta, Payload, Pick, Selector
 from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, TCP, UDP, Packet
-from analyzer.solve.walk.netfilter.matches import known_here, lengths
+from analyzer.solve.walk.netfilter.frame_macs import known_here
+from analyzer.solve.walk.netfilter.matches import lengths
 from analyzer.solve.walk.netfilter.state import FOREIGN_MAC, Connection, Hook
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS
 from analyzer.solve.walk.netfilter.visit import Visit
