@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,26 @@ def test_an_input_that_is_not_there_is_told(call: list[str], capsys: pytest.Capt
     assert run([call[0], "nowhere", *call[1:], "-q"]) == 3
     told = "analyze: nowhere: cannot be read: No such file or directory\nanalyze: nothing to analyse was found in the input\n"
     assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize("name", ["json", "sarif", "junit", "gitlab", "html"])
+def test_programs_get_a_report_of_what_could_not_be_read(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["nowhere", "-f", name, "-q"]) == 3
+    report = capsys.readouterr().out
+    assert report.endswith("\n")
+    assert name in ("junit", "gitlab") or "No such file or directory" in report
+    if name == "json":
+        assert [gap["at"]["path"] for gap in json.loads(report)["gaps"]] == ["nowhere"]
+
+
+def test_each_question_about_nothing_has_an_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "questions").write_text('{"from": "a/b", "to": "c/d"}\n\n{"from": "a/b", "to": "e/f"}\n')
+    assert run(["trace", "nowhere", "--batch", str(tmp_path / "questions"), "-q"]) == 3
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert answers == 2 * [
+        {"error": "nothing to analyse was found in the input: nowhere: cannot be read: No such file or directory"}
+    ]
+    assert run(["trace", "nowhere", "--batch", str(tmp_path / "none"), "-q"]) == 2
 
 
 def test_a_trace_says_each_decision_once() -> None:

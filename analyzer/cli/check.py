@@ -23,6 +23,7 @@ from analyzer.report.rebasing import rebased
 from analyzer.source import Gap
 
 Outputs = list[tuple[Format, str | None]]
+FOR_PEOPLE = ("text", "concise")
 ROUNDS = 10  # Of edits, each of which may show what lies deeper.
 
 
@@ -68,7 +69,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         return fail(str(problem))
     progress.end()
     if not isinstance(answer, Answer):
-        return nothing(answer)
+        return empty(options, outputs, answer)
     if options.diff:
         return patch(answer.report, options)
     return shown(options, outputs, answer)
@@ -134,6 +135,14 @@ def shown(options: Namespace, outputs: Outputs, answer: Answer) -> int:
     return status(
         report, given, options.fail_on or call.settings.fail_on or "error", options.strict or bool(call.settings.strict)
     )
+
+
+def empty(options: Namespace, outputs: Outputs, unreadable: tuple[Gap, ...]) -> int:
+    """Where there is nothing to analyse, programs get a report with what could not be read; people are told on stderr."""
+    for format, path in outputs if not options.diff else ():
+        if path is not None or format.name not in FOR_PEOPLE:
+            write(path, format.write(Report((), (), (), unreadable, ()), style_for(options, to_file=path is not None)))
+    return nothing(unreadable)
 
 
 def looked(options: Namespace, outputs: Outputs) -> Report | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from analyzer.cli.outputs import TOLD as NAMES
@@ -31,6 +31,7 @@ from analyzer.pipeline import Input
 from analyzer.query.trace import Question, answer_line, as_object, trace
 from analyzer.report.traces import trace_text
 from analyzer.solve.packet import Fate, Trace
+from analyzer.source import Gap
 
 if TYPE_CHECKING:
     from analyzer.policy.profiles import Profile
@@ -77,7 +78,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     given = load(options, progress)
     progress.end()
     if not given.sources:
-        return nothing(given.unreadable)
+        return unasked(options, given.unreadable)
     try:
         given = with_names(options, given)
         about_policies = options.cni or options.policy_switch or options.network or not given.network.namespaces
@@ -136,15 +137,32 @@ def question(options: Namespace) -> Question:
 def batch(network: Network, options: Namespace, profile: Profile | None) -> int:
     """Many questions: a line of JSON for each, in order. The status is that of the worst answer; a question that was not understood counts as undecided.
     ValueError where the call cannot be understood."""
+    statuses = {0}
+    tell(options, answer_lines(network, options.batch, profile, statuses))
+    return next(status for status in (1, 3, 0) if status in statuses)
+
+
+def unasked(options: Namespace, unreadable: Iterable[Gap]) -> int:
+    """Where there is nothing to analyse, each question of a batch is told so."""
+    if options.batch is not None:
+        why = "".join(f": {gap.at.path}: {gap.reason}" for gap in unreadable)
+        line = json.dumps({"error": f"nothing to analyse was found in the input{why}"}) + "\n"
+        try:
+            tell(options, (line for _ in questions(options.batch)))
+        except ValueError as problem:
+            return fail(str(problem))
+    return nothing(unreadable)
+
+
+def tell(options: Namespace, lines: Iterable[str]) -> None:
+    """Writes the answers of a batch. ValueError where the questions cannot be read, or more than one file is asked for."""
     outputs = outputs_of(options, ("json", "text"))
     if len(outputs) > 1:
         raise ValueError("--batch writes to one file")
-    statuses = {0}
     try:
-        write_pieces(outputs[0][1], answer_lines(network, options.batch, profile, statuses))
+        write_pieces(outputs[0][1], lines)
     except OSError as problem:
         raise ValueError(f"{options.batch}: {problem.strerror}") from None
-    return next(status for status in (1, 3, 0) if status in statuses)
 
 
 def answer_lines(network: Network, path: str, profile: Profile | None, statuses: set[int]) -> Iterator[str]:
