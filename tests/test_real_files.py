@@ -2,7 +2,7 @@
 
 A line is understood when it gave no gap; a file that nothing recognises counts with none of its lines. What stays open: rulesets whose publishers hid hardware
 addresses (``xx:xx:…``) or listed them without interfaces (``iptables -L`` without ``-v``), which no reader can know, pages of documentation around the outputs, and
-texts of other tools beside them.
+texts of other tools beside them. What ran in a pod of which the text does not tell the node is not read.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ AT_LEAST = {
     "iptables": Share(228, 522),
     "ipvs": Share(2, 1000),
     "nft": Share(210, 1000),
-    "ovs": Share(9, 737),
-    "snippets": Share(142, 914),
+    "ovs": Share(13, 954),
+    "snippets": Share(138, 962),
 }
 
 

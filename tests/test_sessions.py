@@ -8,6 +8,7 @@ import pytest
 
 from analyzer.capture import load
 from analyzer.capture.elsewhere import HERE, Elsewhere, followed
+from analyzer.source import Gap
 
 SAMPLES = sorted((Path(__file__).parent.parent / "samples" / "sessions").glob("*.txt"))
 WANT = "== want ==\n"
@@ -21,8 +22,14 @@ def told(path: Path) -> str:
         for source in loaded.sources
         if source.kind != "pasted"
     ]
-    gaps = [(gap.at.line, f"gap {gap.reason}") for gap in loaded.gaps]
-    return "".join(f"{line} {text.rstrip()}\n" for line, text in sorted([*parts, *gaps]))
+    gaps = [(gap.at.line, f"gap {gap.reason}{opens(gap)}") for gap in loaded.gaps]
+    notes = [(gap.at.line, f"note {gap.reason}") for gap in loaded.notes]
+    return "".join(f"{line} {text.rstrip()}\n" for line, text in sorted([*parts, *gaps, *notes]))
+
+
+def opens(gap: Gap) -> str:
+    """What a gap leaves open."""
+    return f" ({gap.subject} {gap.scope or 'everywhere'})" if gap.subject else ""
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
@@ -59,9 +66,20 @@ COMMANDS = {
     "kubectl debug node/n5 -it --image=busybox -- chroot /host ip a": ("ip a", Elsewhere("n5")),
     "docker exec kind-worker crictl exec 0123456789 ip a": ("ip a", Elsewhere("kind-worker", container="0123456789")),
     "docker exec -it k8s_app_web-1_shop_0a-1b_0 ip a": ("ip a", Elsewhere(pod="shop/web-1")),
+    "FOO=1 env BAR=2 doas timeout 5 ip a": ("ip a", HERE),
+    "watch -n 1 ip r": ("ip r", HERE),
+    "kubectl ko nbctl --no-leader-only show": ("ovn-nbctl --no-leader-only show", HERE),
+    "kubectl ko ofctl n3 dump-flows br-int": ("ovs-ofctl dump-flows br-int", Elsewhere("n3")),
+    "kubectl logs -n x web-1": ("kubectl logs -n x web-1", Elsewhere(unknown="where kubectl ran this is not told")),
+    "while read n; do ssh $n ip a": (
+        "while read n; do ssh $n ip a",
+        Elsewhere(unknown="a loop ran several commands: which of them printed this is not told"),
+    ),
+    "lxc exec n4 -- ip a": ("ip a", Elsewhere("n4")),
+    "minikube ssh": ("", Elsewhere("minikube")),
     "docker ps": ("docker ps", HERE),
     "ssh": ("ssh", HERE),
-    "kubectl exec": ("kubectl exec", HERE),
+    "kubectl exec": ("kubectl exec", Elsewhere(unknown="where kubectl ran this is not told")),
     "ip netns exec": ("ip netns exec", HERE),
 }
 

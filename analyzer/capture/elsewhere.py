@@ -1,7 +1,9 @@
 """Where a command of a pasted session ran: another node, a network namespace, a pod, a container.
 
 Read: ``ssh``, ``ip netns exec``, ``ip -n``, ``nsenter``, ``kubectl exec`` and ``kubectl debug node/…`` (also ``oc``, ``k3s kubectl``), ``crictl exec``,
-``docker exec``, and what only stands before a command (``sudo``, ``chroot``, ``sh -c``). What a shell would put in place (``$PID``) is not known here.
+``docker exec``, ``kubectl debug POD`` and ``kubectl run``, the shells of virtual machines (``minikube ssh``, ``multipass exec``), and what only stands
+before a command (``sudo``, ``chroot``, ``sh -c``, ``timeout 5``, ``A=b``). What a shell would put in place (``$PID``) is not known here, nor where loops and
+other programs that run commands elsewhere ran them.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ REMOTE_SHELLS = frozenset({"kubectl", "oc", "kubectl.exe", "ssh", "docker", "pod
 CLIENTS = frozenset({"kubectl", "oc", "kubectl.exe"})
 CLIENT_VALUES = options_of(
     "-n --namespace -c --container -f --filename --context --kubeconfig --cluster --user -s --server --as --token "
-    "--request-timeout --pod-running-timeout -v --image --profile"
+    "--request-timeout --pod-running-timeout -v --image --profile --target --copy-to --overrides --restart --image-pull-policy -l --labels --env "
+    "--port --override-type"
 )
 RUNTIME_VALUES = options_of(
     "-e --env -u --user -w --workdir --env-file --detach-keys -H --host --context --config --namespace -r "
@@ -32,11 +35,36 @@ RUNTIME_VALUES = options_of(
 NSENTER_VALUES = options_of("-t --target -S -G --setuid --setgid")
 SSH_VALUES = options_of("-b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w")
 SUDO_VALUES = options_of("-u --user -g --group -h --host -p --prompt -C -D -R -T")
+# What only stands before a command: its options with values, and how many words come before the command.
+BEFORE = {
+    "sudo": (SUDO_VALUES, 0),
+    "doas": (options_of("-u -C"), 0),
+    "env": (options_of("-u --unset -C --chdir"), 0),
+    "time": (options_of("-f -o"), 0),
+    "nohup": (frozenset[str](), 0),
+    "nice": (options_of("-n"), 0),
+    "stdbuf": (options_of("-i -o -e"), 0),
+    "watch": (options_of("-n --interval"), 0),
+    "timeout": (options_of("-s --signal -k --kill-after"), 1),
+}
+ASSIGNED = re.compile(r"[A-Za-z_]\w*=\S*")
+MACHINES = {"multipass": ("exec", "shell"), "lxc": ("exec", "shell"), "incus": ("exec", "shell"), "minikube": ("ssh",)}
+MACHINE_VALUES = options_of("-p --profile -n --node --user --cwd --env --project")
+LOOPS = frozenset({"for", "while", "until", "if"})
+# Programs that run others in places that their words do not tell to who does not know their inventory.
+FARAWAY = options_of(
+    "kubectl oc kubectl.exe docker podman nerdctl crictl ansible ansible-playbook pdsh clush pssh parallel-ssh parallel salt xargs vagrant juju gcloud "
+    "aws az virsh machinectl talosctl ctr runc k3d kind"
+)
 # kind, k3d and minikube name the containers that are nodes so (kind: pkg/cluster/internal/providers/docker/provision.go).
 NODE_CONTAINER = re.compile(r"[\w.-]+-(control-plane|worker)\d*|k3d-[\w.-]+-(server|agent)-\d+|minikube(-m\d+)?")
 # k8s_<container>_<pod>_<namespace>_<uid>_<attempt> (dockershim, naming.go).
 POD_CONTAINER = re.compile(r"k8s_[^_]+_(?P<pod>[^_]+)_(?P<namespace>[^_]+)_[^_]+_\d+")
+KO_CENTRAL = re.compile(r"(?:kubectl[ \t]+ko|kubectl-ko)[ \t]+(nbctl|sbctl)\b(.*)")
+KO_NODE = re.compile(r"(?:kubectl[ \t]+ko|kubectl-ko)[ \t]+(vsctl|ofctl|dpctl|appctl)[ \t]+(\S+)(.*)")
 EXPANDED = re.compile(r"[$`*?]")
+
+LISTS = frozenset({"get", "ps", "inspect", "inspectp", "network", "describe"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +96,15 @@ class Command:
 
 def followed(text: str, place: Elsewhere, depth: int = 0) -> Command:
     """The command that really runs, and where."""
-    text, place = without_name(text, place)
+    text, place = without_name(*without_plugin(text, place))
     words = [(match.group(0), match.start()) for match in WORD.finditer(text)]
     if not words or depth > DEPTH:
         return Command(text, place, shell=not words and depth > 0)
     plain = [word.strip("\"'") for word, _ in words]
     found = step(plain, place)
     if found is None:
-        return Command(text, place, shell=opens_shell(plain))
+        unknown = place.unknown or nowhere(plain)
+        return Command(text, replace(place, unknown=unknown), shell=opens_shell(plain))
     index, where = found
     rest = unquoted(text[words[index][1] :]) if index < len(words) else ""
     inner = followed(rest, where, depth + 1)
@@ -99,8 +128,13 @@ def unquoted(text: str) -> str:
 def step(words: Sequence[str], place: Elsewhere) -> tuple[int, Elsewhere] | None:
     """One program that runs another: where the other's words begin, and where it runs; None for any other program."""
     program = words[0].rsplit("/", 1)[-1]
-    if program == "sudo":
-        return after_options(words, 1, SUDO_VALUES)[0], place
+    if ASSIGNED.fullmatch(words[0]):
+        return 1, place
+    if program in BEFORE:
+        values, more = BEFORE[program]
+        return after_options(words, 1, values)[0] + more, place
+    if program in MACHINES:
+        return in_machine(words, program)
     if program == "chroot" and len(words) > 1:
         return 2, place
     if program in SHELLS and len(words) > 2 and words[1] in ("-c", "-lc", "-xc", "-ec"):
@@ -118,6 +152,34 @@ def step(words: Sequence[str], place: Elsewhere) -> tuple[int, Elsewhere] | None
     if program in ("docker", "podman", "nerdctl", "crictl"):
         return in_container(words, place)
     return None
+
+
+def nowhere(words: Sequence[str]) -> str:
+    """Why it is not known where a command ran that runs others in ways that are not read; empty for any other."""
+    program = words[0].rsplit("/", 1)[-1]
+    if program in LOOPS:
+        return "a loop ran several commands: which of them printed this is not told"
+    if len(words) > 1 and program in FARAWAY and not LISTS & set(words):
+        return f"where {program} ran this is not told"
+    return ""
+
+
+def in_machine(words: Sequence[str], program: str) -> tuple[int, Elsewhere] | None:
+    """``multipass exec NODE -- command``, ``minikube ssh [-n NODE] command``: a virtual machine that is a node."""
+    index, before = after_options(words, 1, MACHINE_VALUES)
+    if index >= len(words) or words[index] not in MACHINES[program]:
+        return None
+    index, after = after_options(words, index + 1, MACHINE_VALUES)
+    every = {**before, **after}
+    node = every.get("-n") or every.get("--node") or "minikube"
+    if program != "minikube":
+        if index >= len(words):
+            return None
+        node, index = words[index], index + 1
+    index += index < len(words) and words[index] == "--"
+    if EXPANDED.search(node):
+        return index, Elsewhere(unknown=f"the node {node!r} is not named")
+    return index, Elsewhere(node=node)
 
 
 def after_options(words: Sequence[str], start: int, with_values: frozenset[str]) -> tuple[int, Mapping[str, str]]:
@@ -196,9 +258,10 @@ def on_node(words: Sequence[str]) -> tuple[int, Elsewhere] | None:
 
 
 def in_pod(words: Sequence[str]) -> tuple[int, Elsewhere] | None:
-    """``kubectl [-n NAMESPACE] exec [-c CONTAINER] POD -- command``, ``oc rsh POD command`` and ``kubectl debug node/NODE -- command``."""
+    """``kubectl [-n NAMESPACE] exec [-c CONTAINER] POD -- command``, ``oc rsh POD command``, ``kubectl run POD -- command``; ``kubectl debug node/NODE -- command``
+    in the node's own namespaces, and ``kubectl debug POD`` in those of the pod, whose network an ephemeral container shares."""
     index, options = after_options(words, 1, CLIENT_VALUES)
-    if index >= len(words) or words[index] not in ("exec", "rsh", "debug"):
+    if index >= len(words) or words[index] not in ("exec", "rsh", "debug", "run", "node-shell"):
         return None
     verb = words[index]
     index, more = after_options(words, index + 1, CLIENT_VALUES)
@@ -208,8 +271,10 @@ def in_pod(words: Sequence[str]) -> tuple[int, Elsewhere] | None:
     index, last = after_options(words, index + 1, CLIENT_VALUES)
     index += index < len(words) and words[index] == "--"
     every = {**options, **more, **last}
-    if verb == "debug":
-        return (index, Elsewhere(node=target[5:])) if target.startswith("node/") else None
+    if target.startswith("node/") or verb == "node-shell":
+        return index, Elsewhere(node=target.removeprefix("node/"))
+    if "--copy-to" in every:
+        return index, Elsewhere(unknown=f"it ran in a copy of pod {target}")
     return index, pod_place(target, every.get("-n") or every.get("--namespace") or "")
 
 
@@ -245,3 +310,13 @@ def without_name(text: str, place: Elsewhere) -> tuple[str, Elsewhere]:
     """``ip -n NAME route`` as ``ip route`` in that namespace."""
     found = re.match(r"((?:/\S*/)?ip)((?:[ \t]+-(?!n)\S+)*)[ \t]+-n(?:etns)?[ \t]+(\S+)(.*)", text)
     return (f"{found[1]}{found[2]}{found[4]}", named(found[3], place)) if found else (text, place)
+
+
+def without_plugin(text: str, place: Elsewhere) -> tuple[str, Elsewhere]:
+    """``kubectl ko nbctl show`` as ``ovn-nbctl show``, and ``kubectl ko ofctl NODE dump-flows …`` as ``ovs-ofctl dump-flows …`` on that node
+    (kube-ovn: dist/images/kubectl-ko)."""
+    if found := KO_CENTRAL.fullmatch(text):
+        return f"ovn-{found[1]}{found[2]}", place
+    if found := KO_NODE.fullmatch(text):
+        return f"ovs-{found[1]}{found[3]}", Elsewhere(node=found[2])
+    return text, place

@@ -9,12 +9,14 @@ from typing import BinaryIO, TypeVar
 
 from analyzer.capture import kinds, pasted, tables
 from analyzer.capture.choices import Rendering
+from analyzer.capture.commands import silent
 from analyzer.capture.common import Common
 from analyzer.capture.decode import readable
 from analyzer.capture.elsewhere import Elsewhere
 from analyzer.capture.files import File, refusal
 from analyzer.capture.layout import Position, named_for_node, position
 from analyzer.capture.limits import Budget
+from analyzer.capture.outdated import Shown, current
 from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign, manifest, twin
 from analyzer.capture.tables import NodeRow, PodRow
 from analyzer.capture.unread import NOT_RECOGNISED, TABLE, not_read
@@ -51,10 +53,11 @@ class Loaded:
 class Collected:
     """What was loaded so far, with the folder that each source belongs to. ``pending``: parts of pasted texts whose namespace only
     the objects of the whole input tell. ``kinds``: by the name of a kind of capture, its folders, each with its first file. ``hosts``: by folder,
-    the node that it is named for, and the name that a file in it says. ``common``: what long texts of a kind have in common; ``equal``: short texts."""
+    the node that it is named for, and the name that a file in it says. ``notes``: what a text says twice. ``common``: what long texts of a kind have in common; ``equal``: short texts."""
 
     sources: list[tuple[str, Source]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    notes: list[Gap] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
     rows: list[PodRow | NodeRow] = field(default_factory=list)
     ignored: int = 0
@@ -118,7 +121,7 @@ def load(
 def lacking(collected: Collected, kept: Sequence[Source]) -> tuple[Gap, ...]:
     """What the captures of other tools lack."""
     found = {name: (min(folders.values()), len(folders)) for name, folders in collected.kinds.items()}
-    return tuple(kinds.notes(found, kept))
+    return (*kinds.notes(found, kept), *sorted(collected.notes))
 
 
 def settle(collected: Collected) -> None:
@@ -240,13 +243,8 @@ def parts_of(file: File, where: Position, known: Recognised | None, text: str, c
     known = known or manifest(text, where.name)
     if (known is None and not JSON.match(text)) or pasted.FENCED.match(text):
         sections = pasted.parts(text)
-    if known is None and not sections and (section := pasted.first_line(text)) and by_name(command_name(section.command)):
-        sections = [section]
     if sections:
-        before = (len(collected.pending), len(collected.rows))
-        found = [source for section in sections if (source := section_source(file, where, section, collected))]
-        told = found or (len(collected.pending), len(collected.rows)) > before
-        return [*found, Source(file.path, text, "pasted")] if told else []
+        return of_sections(file, where, sections, text, collected)
     known = twin(known, text) if known else by_content(text, where.name)
     if known is None or (known.parser.kind == "kubernetes" and tables.is_table(text)):
         collected.rows.extend(tables.rows(text, "") if tables.is_table(text) else ())
@@ -260,9 +258,24 @@ def parts_of(file: File, where: Position, known: Recognised | None, text: str, c
     ]
 
 
+def of_sections(file: File, where: Position, sections: list[pasted.Part], text: str, collected: Collected) -> list[Source]:
+    """The sources of a pasted text, as they hold at its end, and the text itself; none where nothing in it is known."""
+    rows = len(collected.rows)
+    made = [Shown(section, source) for section in sections if (source := section_source(file, where, section, collected))]
+    found = current(sections, made)
+    collected.gaps.extend(found.gaps)
+    collected.notes.extend(found.notes)
+    sources = []
+    for part, source in ((one.part, one.source) for one in found.shown):
+        if source.scope is not None and (part.place.pod or part.place.container or part.place.unknown):
+            collected.pending.append(Pending(where.root, source, part.place, part.line))
+        else:
+            sources.append(source)
+    return [*sources, Source(file.path, text, "pasted")] if made or len(collected.rows) > rows else []
+
+
 def section_source(file: File, where: Position, section: pasted.Part, collected: Collected) -> Source | None:
-    """The source of one part of a pasted text; None where its namespace is still to be settled, and, with a gap where it said something,
-    when nothing can read it."""
+    """The source of one part of a pasted text; None, with a gap where it said something, when nothing can read it."""
     at = Span(file.path, section.line)
     if section.path:
         inner = position(section.path, named=True)
@@ -271,10 +284,8 @@ def section_source(file: File, where: Position, section: pasted.Part, collected:
     else:
         known = by_name(command_name(section.command)) or by_content(section.text.lstrip("\n"))
     if known is None:
-        if section.text.strip() and (file.named or where.captured):
-            why = not_read(section.text)
-            words = f"what belongs to {section.path or section.command!r} is not recognised" if why == NOT_RECOGNISED else why
-            collected.gaps.append(Gap(at, words))
+        if section.text.strip() and (file.named or where.captured) and (why := unread(section)):
+            collected.gaps.append(Gap(at, why))
         return None
     if known.parser.kind == "sysctl" and WANTED.search(section.path):  # what is wanted, not what is
         return None
@@ -286,13 +297,25 @@ def section_source(file: File, where: Position, section: pasted.Part, collected:
     scope = Scope(where.scope.node if where.captured or not place.node else place.node, place.namespace or where.scope.namespace)
     subject = known.subject or file_subject(section, known.parser.kind)
     source = Source(file.path, section.text, known.parser.kind, scope_of(known, replace(where, scope=scope)), subject)
+    if section.prose:
+        reason = f"outside of the fences this looks like {source.kind}, and is not read: put what a command printed between lines of ```"
+        collected.gaps.append(Gap(at, reason, source.kind, source.scope))
+        return None
     if section.cut and section.text.strip():
         reason = f"the output went through {section.cut!r}: what it left out is not known"
         collected.gaps.append(Gap(at, reason, known.parser.kind, source.scope))
-    if source.scope is not None and (place.pod or place.container or place.unknown):
-        collected.pending.append(Pending(where.root, source, place, section.line))
-        return None
     return source
+
+
+def unread(section: pasted.Part) -> str:
+    """Why a part is not read that nothing recognises; empty where nothing is missed."""
+    if section.prose or section.opens or (section.typed and silent(section.command)):
+        return ""
+    why = not_read(section.text)
+    if why != NOT_RECOGNISED:
+        return why
+    command = section.path or section.command
+    return f"what belongs to {command!r} is not recognised" if command else ""
 
 
 def file_subject(section: pasted.Part, kind: str) -> str:

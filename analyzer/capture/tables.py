@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-TITLE = re.compile(r"[A-Z][A-Z ()/-]{0,60}")
+TITLE = re.compile(r"[A-Z][A-Z0-9 ()/-]{0,60}")
 OPTION = re.compile(r"(?:^| )(?:-n|--namespace)[ =]?(?P<namespace>[\w-]+)")
 NOTHING = frozenset({"", "<none>", "<unknown>"})
 
