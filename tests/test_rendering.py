@@ -14,6 +14,7 @@ import yaml
 from analyzer.capture import load, running
 from analyzer.capture.choices import Rendering
 from analyzer.capture.laying import laid_out
+from analyzer.capture.on_nodes import on_nodes
 from analyzer.cli import run
 
 TEMPLATE = """\
@@ -111,6 +112,7 @@ def test_a_chart_that_cannot_be_rendered_says_why(folder: Path, capsys: pytest.C
         ("head -c 99 /dev/zero", "it prints what is no text"),
         ("printf '\\377'", "it prints what is no text"),
         ("kill -9 $$", "it failed"),
+        ('echo "E1129 21:39:33.780191   $$ run.go:72] no such file" >&2; exit 1', "no such file"),
     ],
 )
 def test_a_tool_that_misbehaves_is_ended_and_loses_nothing_else(
@@ -180,6 +182,102 @@ def test_nothing_is_fetched(overlay: Path, name: str, capsys: pytest.CaptureFixt
     run(["prod", "-q", "-f", "concise"])
     assert f"would fetch {name}" in capsys.readouterr().err
     assert not (overlay / "called").exists()
+
+
+def test_kustomizations_below_are_rendered_from_the_top(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tool(overlay, "kubectl", f'echo "$2" >> {overlay}/called; cat {overlay}/rendered')
+    test = overlay / "test"
+    test.mkdir()
+    (test / "kustomization.yaml").write_text("resources: [../base, more.yaml]\npatches: [{path: less.yaml}]\n")
+    (test / "more.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
+    (test / "less.yaml").write_text(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {type: NodePort}\n"
+    )
+    assert run([".", "-q", "-f", "concise"]) == 1
+    found = capsys.readouterr().out.splitlines()
+    assert sorted((overlay / "called").read_text().split()) == ["./prod", "./test"]
+    assert [line.partition(" ")[0] for line in found if " gap " not in line] == ["base/policy.yaml:8:3:"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_patches_are_no_manifests(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("k8s").mkdir()
+    named = "resources: [https://example.org/base]\npatches: [{path: one.yaml}]\npatchesStrategicMerge: [two.yaml]\n"
+    Path("k8s/kustomization.yaml").write_text(named)
+    Path("k8s/one.yaml").write_text("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 2}\n")
+    Path("k8s/two.yaml").write_text("apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {type: NodePort}\n")
+    Path("k8s/space.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
+    assert run(["k8s", "-q", "-f", "concise", "--render", "off"]) == 0
+    assert run(["k8s", "-q", "-f", "concise"]) == 3
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("k8s/kustomization.yaml:1:1: gap not rendered: it would fetch https://example.org/base")
+
+
+def test_flux_has_another_kind_of_that_name(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tool(overlay, "kubectl", f"touch {overlay}/called")
+    flux = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps}\nspec: {path: ./apps}\n"
+    for name in ("base", "prod"):
+        (overlay / name / "kustomization.yaml").write_text(flux)
+    assert run([".", "-q", "-f", "concise"]) == 1
+    assert "base/policy.yaml:8:3:" in capsys.readouterr().out
+    assert not (overlay / "called").exists()
+
+
+def values(dice: random.Random, depth: int = 0) -> object:
+    if depth > 2 or dice.random() < 0.3:
+        return dice.choice(
+            [1, True, None, "text", "a: b", "x,y", "[1]", "- a", "nginx:1.2", "12:30", "x\ny\n", "ü", "", "yes", "'", "#"]
+        )
+    if dice.random() < 0.4:
+        return [values(dice, depth + 1) for _ in range(dice.randrange(4))]
+    return {f"k{number}": values(dice, depth + 1) for number in dice.sample(range(9), dice.randrange(5))}
+
+
+def changed(dice: random.Random, value: object) -> object:
+    if isinstance(value, dict):
+        found = {key: changed(dice, item) for key, item in value.items() if dice.random() < 0.9}
+        return {**found, **({f"n{dice.randrange(9)}": values(dice, 2)} if dice.random() < 0.4 else {})}
+    if isinstance(value, list) and dice.random() < 0.8:
+        return [changed(dice, item) for item in value]
+    return value if dice.random() < 0.8 else values(dice, 2)
+
+
+def places(text: str) -> dict[tuple[str, ...], tuple[int, int]]:
+    def walk(node: yaml.Node, path: tuple[str, ...]) -> None:
+        for key, item in node.value if isinstance(node, yaml.MappingNode) else ():
+            found[(*path, key.value)] = (key.start_mark.line, key.start_mark.column)
+            walk(item, (*path, key.value))
+
+    found: dict[tuple[str, ...], tuple[int, int]] = {}
+    if (top := yaml.compose(text)) is not None:
+        walk(top, ())
+    return found
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_a_kustomization_leaves_stands_where_it_stood(seed: int) -> None:
+    dice = random.Random(seed)
+    value = {"apiVersion": "v1", "kind": "K", **{f"a{number}": values(dice) for number in range(4)}}
+    original = "---\n" + yaml.safe_dump(value, default_flow_style=dice.choice([False, None]), sort_keys=False, width=60)
+    rendered = yaml.safe_dump(changed(dice, value))
+    found = on_nodes(rendered, original)
+    assert found is not None
+    assert yaml.safe_load(found) == yaml.safe_load(rendered)
+    mine, its = places(found), places(original)
+    assert all(line >= its[path][0] for path, (line, _) in mine.items() if path in its)
+    if yaml.safe_load(rendered) == value:
+        assert mine == its
+
+
+def test_what_a_kustomization_changes_stands_at_its_line_and_column() -> None:
+    original = (
+        "# of the team\nkind: Service\nspec:\n  selector: {app: web}  # all of them\n\n  ports:\n  - name: http\n    port: 80\n"
+    )
+    rendered = "kind: Service\nmetadata:\n  labels:\n    a: b\nspec:\n  ports:\n  - name: http\n    port: 81\n  selector:\n    app: web\n    team: a\n"
+    found = on_nodes(rendered, original) or ""
+    its = places(original)
+    assert its.items() <= {(key, place) for key, place in places(found).items()}
+    assert found.splitlines()[7] == "    port: 81}]}, metadata: {labels: {a: b}}}"
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 UNRENDERED = "not rendered: "
 """How the reason of a gap begins that says why a chart or kustomization was not rendered."""
+KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+"""The names that a kustomization's file has."""
 
 
 @dataclass(frozen=True, slots=True)

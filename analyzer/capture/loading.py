@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, TypeVar
 
 from analyzer.capture import kinds, pasted, tables
-from analyzer.capture.choices import Rendering
+from analyzer.capture.choices import KUSTOMIZATIONS, Rendering
 from analyzer.capture.commands import silent
 from analyzer.capture.common import Common
 from analyzer.capture.decode import readable
@@ -53,7 +54,8 @@ class Loaded:
 class Collected:
     """What was loaded so far, with the folder that each source belongs to. ``pending``: parts of pasted texts whose namespace only
     the objects of the whole input tell. ``kinds``: by the name of a kind of capture, its folders, each with its first file. ``hosts``: by folder,
-    the node that it is named for, and the name that a file in it says. ``notes``: what a text says twice. ``common``: what long texts of a kind have in common; ``equal``: short texts."""
+    the node that it is named for, and the name that a file in it says. ``notes``: what a text says twice. ``built_on``, ``beside``: the files that
+    kustomizations name as objects, and as what changes objects. ``common``: what long texts of a kind have in common; ``equal``: short texts."""
 
     sources: list[tuple[str, Source]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
@@ -63,6 +65,8 @@ class Collected:
     ignored: int = 0
     kinds: dict[str, dict[str, str]] = field(default_factory=dict)
     hosts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    built_on: set[str] = field(default_factory=set)
+    beside: set[str] = field(default_factory=set)
     common: dict[str, Common] = field(default_factory=dict)
     equal: dict[str, str] = field(default_factory=dict)
 
@@ -110,6 +114,7 @@ def load(
                 accept(replace(item, data=texts[item.path]) if texts and item.path in texts else item, collected)
             progress(number, 0)
     settle(collected)
+    leave_patches(collected)
     if collected.hosts:
         collected.sources = [(root, renamed(source, collected.hosts.get(root))) for root, source in collected.sources]
     names = {host[0]: host for host in collected.hosts.values()}
@@ -144,6 +149,9 @@ def accept(file: File, collected: Collected) -> None:
     where = position(file.place, file.named)
     note_kind(file, where, collected)
     note_host(file, where, collected)
+    if note_kustomization(file, collected):
+        collected.ignored += 1
+        return
     known = by_name(where.name)
     if known is None and kinds.is_log(file.place) and not file.named:
         collected.ignored += 1
@@ -182,6 +190,29 @@ def note_host(file: File, where: Position, collected: Collected) -> None:
         words = [word for word in file.data[:1000].decode("utf-8", "replace").split() if word not in ("#", "hostname", "```")]
         if len(words) == 1 and NODE_NAME.fullmatch(words[0]):
             collected.hosts[where.root] = (where.scope.node, words[0])
+
+
+def note_kustomization(file: File, collected: Collected) -> bool:
+    """Whether a file is a kustomization, which holds no objects; what it says of the files around it is remembered."""
+    folder, _, name = file.path.rpartition("/")
+    if name not in KUSTOMIZATIONS:
+        return False
+    from analyzer.capture.kustomizations import kustomization
+
+    one = kustomization(file.data.decode("utf-8", "replace"))
+    if one is None:
+        return False
+    collected.built_on.update(posixpath.normpath(posixpath.join(folder, item)) for item in one.builds_on)
+    collected.beside.update(posixpath.normpath(posixpath.join(folder, item)) for item in one.beside)
+    return True
+
+
+def leave_patches(collected: Collected) -> None:
+    """Leaves out the files that a kustomization changes objects by, which say only a part of them."""
+    if patches := collected.beside - collected.built_on:
+        kept = [item for item in collected.sources if item[1].kind != "kubernetes" or item[1].path not in patches]
+        collected.ignored += len(collected.sources) - len(kept)
+        collected.sources = kept
 
 
 T = TypeVar("T", Source, Gap)

@@ -69,7 +69,7 @@ FOREIGN = re.compile(
     re.IGNORECASE,
 )
 # The first line of a manifest that says something: no pasted session, whatever its comments and values look like.
-MANIFEST = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\n|---[ \t]*(?:#[^\n]*)?\n)*(?:apiVersion|kind|metadata):[ \t]")
+MANIFEST = re.compile(r"\A(?:[ \t]*(?:#[^\n]*)?\n|---[ \t]*(?:#[^\n]*)?\n)*(?:--- \{\s*)?(?:apiVersion|kind|metadata):[ \t]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,28 +9,29 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import yaml
 
-from analyzer.capture.choices import UNRENDERED, Rendering
+from analyzer.capture.choices import KUSTOMIZATIONS, UNRENDERED, Rendering
 from analyzer.capture.files import SKIPPED_FOLDERS, File, refusal
+from analyzer.capture.kustomizations import LOADER, in_folder, read, remote, sources, tops
 from analyzer.capture.laying import laid_out
-from analyzer.capture.limits import DEPTH, FILE_BYTES
+from analyzer.capture.limits import DEPTH
+from analyzer.capture.on_nodes import on_nodes
 from analyzer.capture.running import Failed, printed
 from analyzer.source import Gap
 
 CHART = "Chart.yaml"
-KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-REMOTE = re.compile(r"^[a-z+]+://|^git@|^github\.com/|[?&]ref=|\.git(?:/|$)", re.IGNORECASE)
 SOURCE = re.compile(r"^# Source: (\S+)$", re.MULTILINE)
 SEPARATOR = re.compile(r"^---[ \t]*$\n?", re.MULTILINE)
+CHUNK = re.compile(r"^(?=---[ \t]*$)", re.MULTILINE)
 KIND, NAME = re.compile(r"^kind:\s*(\S+)", re.MULTILINE), re.compile(r"^ {2}name:\s*['\"]?([^\s'\"]+)", re.MULTILINE)
 ALIAS = re.compile(r"(?:^|[\s\[{,])[&*][^\s,\]}]", re.MULTILINE)
-MOST_FILES = 2000
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""It makes plain values only: no tag of the text makes anything else."""
+BESIDE = 4
+"""Kustomizations that are rendered at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +45,44 @@ class Made:
 
 
 def rendered(root: str, prefix: str, how: Rendering) -> Iterator[Made]:
-    """What the charts below a directory give, and the directory itself where it is a kustomization. ``prefix`` stands before paths in the report."""
+    """What the charts and kustomizations below a directory give, or the directory itself where it is a kustomization. ``prefix`` stands before paths in
+    the report."""
     if not how.enabled:
         return
-    if any(os.path.isfile(os.path.join(root, name)) for name in KUSTOMIZATIONS):
+    if in_folder(root):
         yield Made(prefix, tuple(kustomized(root, prefix)), ("",))
         return
+    yield from every_kustomization(root, prefix)
     for folder in charts(root):
-        inside = os.path.relpath(folder, root)
-        path = prefix if inside == "." else f"{prefix}/{inside}" if prefix else inside
         if shutil.which("helm"):
+            path = shown(folder, root, prefix)
             yield Made(path, tuple(templated(folder, path, how)), ("templates/", "charts/"))
+
+
+def every_kustomization(root: str, prefix: str) -> Iterator[Made]:
+    """What the kustomizations below a directory give that no other one builds on; it stands for the files that they name."""
+    folders = tops(root)
+    paths = [shown(folder, root, prefix) for folder in folders]
+    if len(folders) < 2:
+        found: Iterable[tuple[File | Gap, ...]] = map(of_kustomization, folders, paths)
+    else:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(BESIDE) as pool:
+            found = list(pool.map(of_kustomization, folders, paths))
+    for folder, items in zip(folders, found, strict=True):
+        yield Made(prefix, items, tuple(os.path.relpath(name, root) for name in sorted(sources(folder, set()))))
+
+
+def of_kustomization(folder: str, path: str) -> tuple[File | Gap, ...]:
+    """What one kustomization gives."""
+    return tuple(kustomized(folder, path))
+
+
+def shown(folder: str, root: str, prefix: str) -> str:
+    """The path of a folder in the report."""
+    inside = os.path.relpath(folder, root)
+    return prefix if inside == "." else f"{prefix}/{inside}" if prefix else inside
 
 
 def replaced(made: Made) -> tuple[str, ...]:
@@ -94,7 +122,7 @@ def templated(folder: str, path: str, how: Rendering) -> Iterator[File | Gap]:
 
 def kustomized(folder: str, path: str) -> Iterator[File | Gap]:
     """The manifests of a kustomization, each on the lines of the file that has its object, as far as that can be told."""
-    told = path or KUSTOMIZATIONS[0]
+    told = f"{path}/{KUSTOMIZATIONS[0]}" if path else KUSTOMIZATIONS[0]
     if fetched := next(remote(folder, set()), ""):
         yield refusal(told, f"{UNRENDERED}it would fetch {fetched}; give what `kubectl kustomize` prints")
         return
@@ -105,16 +133,37 @@ def kustomized(folder: str, path: str) -> Iterator[File | Gap]:
     text = output([*command, folder], told)
     if isinstance(text, Gap):
         yield text
-        return
-    if text.strip() and not KIND.search(text):
+    elif text.strip() and not KIND.search(text):
         yield refusal(told, f"{UNRENDERED}{' '.join(command)} prints no object")
-        return
-    known = [(name, objects_in(read(name))) for name in sorted(sources(folder, set()))]
-    parts: dict[str, list[str]] = {}
+    else:
+        yield from on_files(text, folder, path)
+
+
+def on_files(text: str, folder: str, path: str) -> Iterator[File]:
+    """The documents that a kustomization gives, each in the file that has its object."""
+    known = [chunk for name in sorted(sources(folder, set())) for chunk in chunks(name)]
+    parts: dict[str, list[tuple[Chunk | None, str]]] = {}
     for document in filter(str.strip, SEPARATOR.split(text)):
-        parts.setdefault(origin(document, known) or os.path.join(folder, KUSTOMIZATIONS[0]), []).append(document)
-    for name, documents in parts.items():
-        yield laid(folder, path, os.path.relpath(name, folder), documents)
+        found = origin(document, known)
+        parts.setdefault(found.path if found else os.path.join(folder, KUSTOMIZATIONS[0]), []).append((found, document))
+    for name, pairs in parts.items():
+        pairs.sort(key=lambda pair: pair[0].line if pair[0] else sys.maxsize)
+        inside = os.path.relpath(name, folder)
+        whole = os.path.normpath(f"{path}/{inside}" if path else inside)
+        yield File(whole, whole, at_places(pairs).encode("utf-8", "surrogateescape"), named=True)
+
+
+def at_places(pairs: Iterable[tuple[Chunk | None, str]]) -> str:
+    """Documents, each where the one stands that it was made from: as that is written where rendering did not change it."""
+    lines: list[str] = []
+    for chunk, document in pairs:
+        text = f"---\n{document}"
+        if chunk:
+            lines += [""] * (chunk.line - len(lines))
+            same = (value := value_in(chunk.text)) is not None and value == value_in(document)
+            text = chunk.text if same else on_nodes(document, chunk.text) or text
+        lines += text.removesuffix("\n").split("\n")
+    return "\n".join(lines) + "\n"
 
 
 def laid(folder: str, path: str, inside: str, documents: Sequence[str]) -> File:
@@ -122,9 +171,9 @@ def laid(folder: str, path: str, inside: str, documents: Sequence[str]) -> File:
     original = read(os.path.join(folder, inside))
     written = unchanged(documents, original)
     text = "---\n".join(document if document.endswith("\n") else f"{document}\n" for document in written)
-    shown = os.path.normpath(f"{path}/{inside}" if path else inside)
+    name = os.path.normpath(f"{path}/{inside}" if path else inside)
     whole = laid_out(text, original)
-    return File(shown, shown, whole.encode("utf-8", "surrogateescape"), named=True)
+    return File(name, name, whole.encode("utf-8", "surrogateescape"), named=True)
 
 
 def unchanged(documents: Sequence[str], original: str) -> Iterator[str]:
@@ -153,59 +202,33 @@ def output(command: Sequence[str], path: str) -> str | Gap:
         return refusal(path, f"{UNRENDERED}{' '.join(command[:2])}: {problem}")
 
 
-def remote(folder: str, seen: set[str]) -> Iterator[str]:
-    """What a kustomization and those that it builds on would fetch."""
-    for name in entries(folder):
-        if REMOTE.search(name):
-            yield name
-        elif (
-            os.path.isdir(target := os.path.join(folder, name))
-            and os.path.realpath(target) not in seen
-            and len(seen) < MOST_FILES
-        ):
-            seen.add(os.path.realpath(target))
-            yield from remote(target, seen)
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A document of a file, from its ``---``: its path and text, the line that it begins at, from 0, and the objects in it by kind and name."""
+
+    path: str
+    text: str
+    line: int
+    objects: tuple[tuple[str, str], ...]
 
 
-def sources(folder: str, seen: set[str]) -> Iterator[str]:
-    """The files of a kustomization and those that it builds on."""
-    for name in entries(folder):
-        target = os.path.normpath(os.path.join(folder, name))
-        real = os.path.realpath(target)
-        if REMOTE.search(name) or real in seen or len(seen) >= MOST_FILES:
-            continue
-        seen.add(real)
-        if os.path.isdir(target):
-            yield from sources(target, seen)
-        elif os.path.isfile(target):
-            yield target
+def chunks(path: str) -> Iterator[Chunk]:
+    """The documents of a file."""
+    line = 0
+    for text in CHUNK.split(read(path)):
+        yield Chunk(path, text, line, tuple(objects_in(text)))
+        line += text.count("\n")
 
 
-def entries(folder: str) -> Iterator[str]:
-    """The resources, bases and components that a kustomization names."""
-    for name in KUSTOMIZATIONS:
-        try:
-            document = yaml.safe_load(read(os.path.join(folder, name)))
-        except (yaml.YAMLError, RecursionError):
-            continue
-        for key in ("resources", "bases", "components", "crds") if isinstance(document, dict) else ():
-            items = document.get(key)
-            yield from (item for item in items if isinstance(item, str)) if isinstance(items, list) else ()
-
-
-def origin(document: str, known: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> str:
-    """The file that has the object of a document: by its kind, and a name that the rendered one holds; empty where that is not one file."""
+def origin(document: str, known: Sequence[Chunk]) -> Chunk | None:
+    """The document that has the object of a rendered one: by its kind, and the longest name that the rendered one holds; None where that is not one."""
     own = next(iter(objects_in(document)), None)
     if own is None:
-        return ""
-    exact: list[str] = []
-    near: list[str] = []
-    for path, objects in known:
-        for kind, name in objects:
-            if kind == own[0] and name in own[1]:
-                (exact if name == own[1] else near).append(path)
-    found = set(exact) or set(near)
-    return found.pop() if len(found) == 1 else ""
+        return None
+    held = [(len(name), chunk) for chunk in known for kind, name in chunk.objects if kind == own[0] and name and name in own[1]]
+    longest = max((length for length, _ in held), default=0)
+    found = [chunk for length, chunk in held if length == longest]
+    return found[0] if len(found) == 1 else None
 
 
 def objects_in(text: str) -> list[tuple[str, str]]:
@@ -234,14 +257,3 @@ def scalar(node: yaml.Node | None, key: str) -> str:
     """The text of a key of a mapping; empty where there is none."""
     found = value_of(node, key)
     return str(found.value) if isinstance(found, yaml.ScalarNode) else ""
-
-
-def read(path: str) -> str:
-    """A file's text; empty where it cannot be read."""
-    try:
-        if os.path.getsize(path) > FILE_BYTES:
-            return ""
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""

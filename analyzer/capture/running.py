@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from analyzer.capture.limits import FILE_BYTES
 
 SECONDS = 60.0
 STEP = 0.05
+LOGGED = re.compile(r"^[EFIW]\d{4} [\d:.]+ +\d+ [^\]]+\] ")
+"""What stands before a line of klog: the time and the process, which are others each time."""
 SAID = 1 << 16
 
 
@@ -33,7 +36,7 @@ def printed(command: Sequence[str]) -> str:
         if status:
             said.seek(0)
             words = said.read(SAID).decode("utf-8", "replace").strip().splitlines() or ["it failed"]
-            raise Failed(words[-1][:300])
+            raise Failed(LOGGED.sub("", words[-1])[:300])
         out.seek(0)
         data = out.read()
     if b"\0" in data:

@@ -11,6 +11,7 @@ from analyzer.facts.kubernetes import (
     ConfigMapFact,
     EndpointsFact,
     NodeFact,
+    ObjectFact,
     OtherObjectFact,
     PodFact,
     ServiceFact,
@@ -44,7 +45,7 @@ class Setting:
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """The objects of the capture. Pods and services by (namespace, name). ``known`` holds the kinds of objects that were captured
-    (``Pod``, ``Service`` …), so that an empty list can be told from a missing one. ``names``, ``security_groups``, ``cloud_interfaces`` and
+    (``Pod``, ``Service`` …), so that an empty list can be told from a missing one. ``doubles``: what other texts say of the same objects. ``names``, ``security_groups``, ``cloud_interfaces`` and
     ``cloud_routes`` are said outside of objects."""
 
     nodes: Mapping[str, NodeFact] = field(default_factory=dict)
@@ -53,6 +54,7 @@ class Cluster:
     endpoints: Mapping[tuple[str, str], tuple[EndpointsFact, ...]] = field(default_factory=dict)
     config_maps: Mapping[tuple[str, str], ConfigMapFact] = field(default_factory=dict)
     others: tuple[OtherObjectFact, ...] = ()
+    doubles: tuple[ObjectFact, ...] = ()
     ranges: tuple[Range, ...] = ()
     known: frozenset[str] = frozenset()
     settings: tuple[Setting, ...] = ()

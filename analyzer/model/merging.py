@@ -172,8 +172,9 @@ def merged_sysctls(facts: Sequence[SysctlFact]) -> tuple[dict[str, SysctlFact], 
     return dict(sorted(result.items())), gaps
 
 
-def merged_objects(facts: Iterable[O]) -> tuple[list[O], list[Gap]]:
-    """Each object once, however many texts hold it: of two that differ the first is used, and a gap names the first difference and both places.
+def merged_objects(facts: Iterable[O], doubles: list[ObjectFact]) -> tuple[list[O], list[Gap]]:
+    """Each object once, however many texts hold it: of two that differ the first is used, a gap names the first difference and both places, and the other
+    is added to ``doubles``.
 
     The subsets of one Endpoints object are several facts of one document. What has no name (a node's component configuration, ``generateName``) is an
     object of its own in each document.
@@ -189,7 +190,9 @@ def merged_objects(facts: Iterable[O]) -> tuple[list[O], list[Gap]]:
             kept.append(fact)
         elif id(fact.document) not in seen:
             seen.add(id(fact.document))
-            gaps += object_contradiction(group[0], fact)
+            if found := object_contradiction(group[0], fact):
+                gaps += found
+                doubles.append(fact)
     return kept, gaps
 
 

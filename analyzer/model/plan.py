@@ -62,15 +62,16 @@ TEXTS: tuple[tuple[str, str, str], ...] = (
 def cluster(facts: Ordered, sources: Sequence[Source], troubled: frozenset[str]) -> tuple[Cluster, list[Gap]]:
     """The cluster, and a gap for each object that two texts state differently. ``troubled``: the paths of sources with gaps."""
     gaps: list[Gap] = []
-    nodes = unique(facts.all(NodeFact), gaps)
-    pods = unique(facts.all(PodFact), gaps)
-    services = unique(facts.all(ServiceFact), gaps)
-    maps = unique(facts.all(ConfigMapFact), gaps)
+    doubles: list[ObjectFact] = []
+    nodes = unique(facts.all(NodeFact), gaps, doubles)
+    pods = unique(facts.all(PodFact), gaps, doubles)
+    services = unique(facts.all(ServiceFact), gaps, doubles)
+    maps = unique(facts.all(ConfigMapFact), gaps, doubles)
     slices: dict[tuple[str, str], list[EndpointsFact]] = {}
-    endpoints, more = merged_objects(facts.all(EndpointsFact))
+    endpoints, more = merged_objects(facts.all(EndpointsFact), doubles)
     for fact in endpoints:
         slices.setdefault((fact.namespace, fact.service), []).append(fact)
-    others, rest = merged_objects(facts.all(OtherObjectFact))
+    others, rest = merged_objects(facts.all(OtherObjectFact), doubles)
     gaps += [*more, *rest]
     texts = {source.path: source for source in sources}
     containers = tuple(programs([*pods.values(), *others]))
@@ -90,6 +91,7 @@ def cluster(facts: Ordered, sources: Sequence[Source], troubled: frozenset[str])
             endpoints={key: tuple(found_slices) for key, found_slices in sorted(slices.items())},
             config_maps=maps,
             others=tuple(others),
+            doubles=tuple(doubles),
             ranges=tuple(dict.fromkeys(found)),
             known=frozenset(kinds),
             settings=tuple(dict.fromkeys(item for system in every_system() for item in system.settings(objects))),
@@ -108,9 +110,9 @@ def every_system() -> tuple[System, ...]:
     return package_constants(systems, "SYSTEM", System)
 
 
-def unique(facts: Sequence[O], gaps: list[Gap]) -> dict[tuple[str, str], O]:
+def unique(facts: Sequence[O], gaps: list[Gap], doubles: list[ObjectFact]) -> dict[tuple[str, str], O]:
     """Objects by namespace and name."""
-    found, differences = merged_objects(facts)
+    found, differences = merged_objects(facts, doubles)
     gaps += differences
     by_name: dict[tuple[str, str], O] = {}
     for fact in found:

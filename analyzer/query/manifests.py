@@ -15,7 +15,7 @@ from analyzer.query.policies import Identity
 from analyzer.query.schemas import Problem, meant, problems
 from analyzer.query.workloads import mapping
 
-__all__ = ["ObjectFact", "Problem", "Wrong", "meant", "named", "written", "wrong"]
+__all__ = ["ObjectFact", "Problem", "Wrong", "meant", "named", "of_policies", "written", "wrong"]
 
 
 PATCH = re.compile(r"patch", re.IGNORECASE)
@@ -44,7 +44,7 @@ def written(network: Network) -> tuple[ObjectFact, ...]:
 @lru_cache(maxsize=2)
 def written_in(key: Identity) -> tuple[ObjectFact, ...]:
     """The same, once for all who ask."""
-    return tuple(item for item in objects(key.cluster) if not seen(item))
+    return tuple(item for item in chain(objects(key.cluster), key.cluster.doubles) if not seen(item))
 
 
 def seen(item: ObjectFact) -> bool:
@@ -74,6 +74,11 @@ def found_in(key: Identity) -> tuple[Wrong, ...]:
     network = Network({}, key.cluster)
     every = ((item, problem) for item in written(network) for problem in problems(item.api_version, item.kind, item.document))
     return tuple(Wrong(item, problem) for item, problem in every)
+
+
+def of_policies(network: Network, item: ObjectFact) -> bool:
+    """Whether what is wrong with an object is told of it as a policy: of those that are read."""
+    return item.kind == "NetworkPolicy" and not any(item is other for other in network.cluster.doubles)
 
 
 def named(item: ObjectFact) -> str:

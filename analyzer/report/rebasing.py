@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
+from posixpath import normpath
 from typing import TypeVar, cast
 
 from analyzer.findings import Certainty, Report, Severity, Verdict
@@ -29,7 +30,12 @@ def renamed(report: Report, names: Mapping[str, str]) -> Report:
 
 def moved(value: T, base: str, but: frozenset[str]) -> T:
     """A value with every span and source in it moved."""
-    return called(value, lambda path: path if path in but else base + path)
+    return called(value, lambda path: path if path in but else joined(base, path))
+
+
+def joined(base: str, path: str) -> str:
+    """A path behind what stands before it; what lies outside is named without a way back."""
+    return normpath(base + path) if path.startswith("../") else base + path
 
 
 def called(value: T, name: Callable[[str], str]) -> T:

@@ -19,17 +19,15 @@ Kubernetes OpenAPI definitions (`required`). Objects that come from an API serve
 
 from collections.abc import Iterator
 
-from analyzer.query.manifests import named, wrong
+from analyzer.query.manifests import named, of_policies, wrong
 from analyzer.rule import Finding, Network, Rule, Severity
-
-OF_POLICIES = ("NetworkPolicy",)
 
 
 def check(network: Network) -> Iterator[Finding]:
     found = wrong(network)
     misspelt = {(id(item), *problem.path[:-1], problem.instead) for item, problem in found if problem.what == "unknown"}
     for item, problem in found:
-        if problem.what == "missing" and item.kind not in OF_POLICIES and (id(item), *problem.path) not in misspelt:
+        if problem.what == "missing" and not of_policies(network, item) and (id(item), *problem.path) not in misspelt:
             path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in problem.path[:-1]).lstrip(".")
             where = f"{path} of {named(item)}" if path else named(item)
             yield RULE.finding(

@@ -19,15 +19,13 @@ Kubernetes OpenAPI definitions; "Server-side field validation" (Strict is kubect
 from collections.abc import Iterator
 
 from analyzer.query.field_names import name_place
-from analyzer.query.manifests import named, wrong
+from analyzer.query.manifests import named, of_policies, wrong
 from analyzer.rule import Edit, Finding, Network, Rule, Severity
-
-OF_POLICIES = ("NetworkPolicy",)
 
 
 def check(network: Network) -> Iterator[Finding]:
     for item, problem in wrong(network):
-        if problem.what != "unknown" or item.kind in OF_POLICIES:
+        if problem.what != "unknown" or of_policies(network, item):
             continue
         at = name_place(network, item.place(*problem.path), str(problem.path[-1]))
         path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in problem.path).lstrip(".")
