@@ -13,14 +13,14 @@ from functools import lru_cache
 from analyzer.addresses import Address
 from analyzer.model.later_packets import later_answers_differ
 from analyzer.model.network import Interface, Network
-from analyzer.solve.packet import ACK, PICKED, SYN, TCP, Fate, Hop, Outcome, Packet, Trace
+from analyzer.solve.packet import ACK, PICKED, SYN, TCP, Fate, Outcome, Packet, Trace
 from analyzer.solve.walk import delivery, discovering, from_outside, internet, links, sockets
 from analyzer.solve.walk.index import Identity, WalkIndex, index_of
 from analyzer.solve.walk.netfilter.hooks import HookPacket
 from analyzer.solve.walk.netfilter.state import FOREIGN_MAC
 from analyzer.solve.walk.oracle import Oracle, explore, fate_of
 from analyzer.solve.walk.state import Answered, Delivered, Dropped, Ending, Endings, Frame, Left, Oversized, Undecided, Walk, best
-from analyzer.source import Scope, Span
+from analyzer.source import Scope
 
 REPLY = "the reply: "
 OPENING = "the packet that ends the handshake: "
@@ -172,17 +172,12 @@ def failed(state: Walk, ending: Ending, seen: Outcome | None, prefix: str = "") 
     match ending:
         case Undecided(reason, at, settle, hops):
             return base._replace(fate=Fate.UNKNOWN, reason=prefix + reason, at=at, settle=settle, hops=hops, assumptions=given)
-        case Dropped(reason, at, _, hops):
-            ended = ended_hops(state, hops, reason, at)
+        case Dropped(reason, at, _, hops, place):
+            last = place or (hops[-1].place if hops else "")
+            ended = (*hops, delivery.hop(last, "drop", reason, at, state.reply))
             return base._replace(fate=Fate.UNREACHABLE, reason=prefix + reason, at=at, hops=ended, assumptions=given)
         case Delivered() | Left() | Answered():
             return base._replace(fate=Fate.UNREACHABLE, reason=prefix + "ended elsewhere", hops=ending.hops, assumptions=given)
-
-
-def ended_hops(state: Walk, hops: tuple[Hop, ...], reason: str, at: Span | None) -> tuple[Hop, ...]:
-    """The hops with the drop as the last one."""
-    place = hops[-1].place if hops else ""
-    return (*hops, delivery.hop(place, "drop", reason, at, state.reply))
 
 
 def gone(state: Walk, flow: Flow, ending: Left) -> Outcome:

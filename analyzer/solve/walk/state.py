@@ -107,12 +107,13 @@ class Answered(NamedTuple):
 
 
 class Dropped(NamedTuple):
-    """The packet ends. ``ignored``: a copy that was not meant for where it came."""
+    """The packet ends. ``ignored``: a copy that was not meant for where it came. ``place``: which namespace ends it; empty: the one of the last hop."""
 
     reason: str
     at: Span | None = None
     ignored: bool = False
     hops: tuple[Hop, ...] = ()
+    place: str = ""
 
 
 class Undecided(NamedTuple):
@@ -235,9 +236,8 @@ class Walk:
         return found
 
     def drop(self, scope: Scope, reason: str, at: Span | None = None, ignored: bool = False) -> Endings:
-        """Ends the packet."""
-        del scope
-        return [Dropped(reason, at, ignored, tuple(self.hops))]
+        """Ends the packet in a namespace."""
+        return [Dropped(reason, at, ignored, tuple(self.hops), str(scope))]
 
     def undecided(self, reason: str, at: Span | None = None, settle: str = "") -> Endings:
         """Ends the walk since something is not known."""
