@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,13 @@ from tests.test_walk import asked, build, link, pod, vxlan
 DROPS = "# dev veth9 egress\nfilter protocol all pref 1 matchall chain 0 handle 0x1 \n\taction order 1: gact action drop\n\t random type none pass val 0\n"
 
 
-def both(network: Network, source: str, target: str, **more: object) -> tuple[set[End], set[End]]:
+def both(network: Network, source: str, target: str, family: int = 4, **more: object) -> tuple[set[End], set[End]]:
     """What the walk and the language say of one packet."""
     told = asked(network, source, target, **more)
     scope = endpoints(network, source)[0].scope
     assert told.packet is not None
     assert scope is not None
-    return walked(told), outcomes(NetworkProgram(network, 4), Flow(scope, told.packet))
+    return walked(told), outcomes(NetworkProgram(network, family), Flow(scope, told.packet))
 
 
 def bridged(drops: str) -> dict[str, str]:
@@ -96,4 +97,37 @@ def test_tunnels_whose_far_ends_a_program_sets_take_no_plain_packets(kind: str, 
     files["nodes/n2/ip_-d_addr"] += link(30, "sys0", "02:00:00:00:bb:01", kind=kind)
     told, found = both(build(tmp_path, vxlan(1, 2), files), "node:n1", "192.168.9.2", protocol="UDP", port=port)
     assert {end.fate for end in told} == {Fate.UNREACHABLE}, told
+    assert agree(found, told), found
+
+
+def six(files: dict[str, str]) -> dict[str, str]:
+    """The same node with IPv6 only."""
+    written = {"ip_route": "ip_-6_route", "ip_rule": "ip_-6_rule", "iptables-save": "ip6tables-save"}
+    found = {}
+    for path, text in files.items():
+        folder, _, name = path.rpartition("/")
+        text = re.sub(r"10\.244\.(\d+)\.(\d+)", r"fd44:\1::\2", re.sub(r"192\.168\.9\.(\d+)", r"fd09::\1", text))
+        text = re.sub(r"(::\d+/)(24|32)", lambda found: found[1] + {"24": "64", "32": "128"}[found[2]], text)
+        text = re.sub(r" scope link src \S+", "", text).replace("inet fd", "inet6 fd").replace("net.ipv4.", "net.ipv6.")
+        found[f"{folder}/{written.get(name, name)}"] = text.replace("\n32767:\tfrom all lookup default", "")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "size", "wanted"),
+    [
+        ("default/p11", "default/p21", 1150, Fate.REACHABLE),
+        ("default/p11", "default/p21", 1250, Fate.UNREACHABLE),
+        ("node:n1", "default/p21", 1250, Fate.UNREACHABLE),
+        ("default/p21", "fd44:1::1", 1250, Fate.UNREACHABLE),
+    ],
+)
+def test_packets_of_a_tunnel_over_six_are_not_cut(source: str, target: str, size: int, wanted: Fate, tmp_path: Path) -> None:
+    """Also the answer of the kernel itself, which it would cut without a tunnel: a kernel sent these, and lost all but the first."""
+    one, two = six(vxlan(1, 2)), six(vxlan(2, 1))
+    routes = "nodes/n1/ip_-6_route"
+    one[routes] = one[routes].replace("fd09::0/64 dev eth0 proto kernel", "fd09::0/64 dev eth0 mtu 1300")
+    network = build(tmp_path, one, two)
+    told, found = both(network, source, target, family=6, protocol="ICMP", port=0, size=size)
+    assert {end.fate for end in told} == {wanted}, told
     assert agree(found, told), found

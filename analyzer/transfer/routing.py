@@ -39,7 +39,7 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.netfilter.matches import masked
-from analyzer.transfer.sizes import sent
+from analyzer.transfer.sizes import sent, uncut
 from analyzer.transfer.space import Context, by_value, call, dispatch, drop, flattened, number, seq, span_of
 
 Effect = Callable[[RouteFact, NextHop], Transfer]
@@ -353,7 +353,7 @@ def input_stage(context: Context, scope: Scope, detail: str) -> Transfer:
             return End(Unknown(f"the way of the route to {route.destination} of {scope} is not modelled"), route.at)
         return done(context, scope, hop.device, route, hop, False)
 
-    return LookUp(context, space, effect).rules(drop(f"{scope} has no route to the destination"))
+    return seq(uncut(context), LookUp(context, space, effect).rules(drop(f"{scope} has no route to the destination")))
 
 
 def reverse_stage(context: Context, scope: Scope, detail: str) -> Transfer:

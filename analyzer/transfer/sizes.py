@@ -36,6 +36,18 @@ def sent(limit: int | None, what: str, at: Span | None) -> Transfer:
     return If(longer(limit), large, KEEP)
 
 
+def uncut(context: Context) -> Transfer:
+    """Who forwards a packet of IPv6 does not cut it."""
+    if context.family == 4:
+        return KEEP
+    starts = [0, *(limit + 1 for limit in thresholds(context))]
+    ends = [*(start - 1 for start in starts[1:]), FRAGMENTS - 1]
+    rows = [
+        ((FRAGMENTS + low, FRAGMENTS + high), Assign(Field.LENGTH, low)) for low, high in zip(starts, ends, strict=True) if high
+    ]
+    return If(In(Field.LENGTH, ((FRAGMENTS, 2 * FRAGMENTS - 1),)), dispatch(Field.LENGTH, rows, KEEP), KEEP)
+
+
 def taken(link: LinkFact, what: str) -> Transfer:
     """A frame comes to a device of another host, or to the port of a bridge: longer ones are not taken."""
     if not link.mtu:

@@ -66,7 +66,8 @@ def outer(
     marked = Assign(Field.IN_INTERFACE, context.names.number(label))
     scrubbed = KEEP if scope == at.scope else Assign(Field.MARK, 0)
     link = context.link(at)
-    around = wrapped(context, tuple(fields), link.kind if link is not None else None, remote, not fragmented(link), place)
+    kind = link.kind if link is not None else None
+    around = wrapped(context, tuple(fields), kind, remote, not fragmented(link, remote), place)
     on = seq(own, goto(scope, "send", "" if bound else "unbound"))
     if remote.family != context.family:
         on = around_other(on)
@@ -96,10 +97,18 @@ def local_ports(context: Context, scope: Scope) -> tuple[int, int]:
     return LOCAL_PORTS
 
 
-def fragmented(link: LinkFact | None) -> bool:
-    """Whether the outer packets may be cut into fragments: those of IP tunnels are not (pmtudisc), nor of a VXLAN device that sets DF."""
-    kind = link.kind if link is not None else None
-    return not isinstance(kind, Tunnel) and not (isinstance(kind, Vxlan) and kind.dont_fragment in ("set", "inherit"))
+def fragmented(link: LinkFact | None, remote: Address) -> bool:
+    """Whether the outer packets may be cut into fragments: those of IP tunnels are not (pmtudisc), nor of a VXLAN device that sets DF, nor those of VXLAN
+    and Geneve over IPv6, which ip6_fragment drops (``skb->ignore_df`` is lost)."""
+    match link.kind if link is not None else None:
+        case Tunnel():
+            return False
+        case Vxlan(dont_fragment="set" | "inherit"):
+            return False
+        case Vxlan() | Geneve():
+            return remote.family == 4
+        case _:
+            return True
 
 
 def vxlan(context: Context, at: Interface, kind: Vxlan) -> Transfer:

@@ -96,7 +96,7 @@ def vxlan_to(
     walk.tell(at.scope, "encapsulate", what, place, links.packet_of(frame))
     local = kind.local.value if kind.local and kind.local.family == remote.family else 0
     outer = outer_packet(frame, remote, local, scope == at.scope, UDP, port, 30)
-    if kind.dont_fragment not in ("set", "inherit"):
+    if kind.dont_fragment not in ("set", "inherit") and cut_on_the_way(remote):
         outer = outer._replace(fragments=True)
 
     def opened(end: Delivered) -> Endings:
@@ -105,6 +105,12 @@ def vxlan_to(
     if remote.value >> 28 == 14 if remote.family == 4 else remote.value >> 120 == 0xFF:
         return to_group(walk, at, kind, frame)
     return carried(walk, scope, outer, opened)
+
+
+def cut_on_the_way(remote: Address) -> bool:
+    """Whether the UDP packet of a VXLAN or Geneve device may be cut into fragments. Over IPv6 it never is: the packet inside has lost its ``skb->ignore_df``
+    (skb_scrub_packet), without which ip6_fragment of net/ipv6/ip6_output.c drops what is too long."""
+    return remote.family == 4
 
 
 def outer_packet(frame: Frame, remote: Address, local: int, same: bool, protocol: int, port: int, extra: int) -> Packet:
@@ -306,7 +312,8 @@ def encapsulate_geneve(walk: Walk, space: Space, at: Interface, kind: Geneve, fr
         return walk.undecided(f"{at} takes its tunnel's far end from whoever sends (external)", link.at, "the switch's flows")
     walk.tell(at.scope, "encapsulate", f"{at.device} sends the frame in Geneve {kind.identifier} to {kind.remote}", link.at)
     scope = walk.index.network.sockets.get(at, at.scope)
-    outer = outer_packet(frame, kind.remote, 0, scope == at.scope, UDP, kind.port, 30)._replace(fragments=True)
+    outer = outer_packet(frame, kind.remote, 0, scope == at.scope, UDP, kind.port, 30)
+    outer = outer._replace(fragments=cut_on_the_way(kind.remote))
 
     def opened(end: Delivered) -> Endings:
         for one in walk.index.tunnels.get(end.scope, ()):
