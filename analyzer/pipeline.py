@@ -113,6 +113,7 @@ def analyze(
     """The guarantees, what explains those that fail, and the findings of the rules. ``jobs``: how many processes may work.
     ``rules``: others than the shipped ones; ``tuning``: what settings make of them; ``decided``: what is known of the flows already."""
     from analyzer.query.causes import causes
+    from analyzer.query.placeholders import without_unknown
     from analyzer.query.rules import check
 
     progress("deciding the guarantees")
@@ -122,7 +123,9 @@ def analyze(
     progress("checking the rules")
     with without_cycles():
         findings = check(given.network, select, ignore, rules, tuning, beside(given.network, 1 if select else jobs))
-    return Report(guarantees, explained, findings, given.gaps, given.sources)
+    findings, more = without_unknown(findings, given.sources)
+    gaps = tuple(sorted({*given.gaps, *more})) if more else given.gaps
+    return Report(guarantees, explained, findings, gaps, given.sources)
 
 
 def verdicts(network: Network, jobs: int, known: Spread | None = None) -> tuple[tuple[Guarantee, ...], tuple[Broken, ...]]:
