@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from analyzer.addresses import Prefix
+from analyzer.addresses import Prefix, address, host_prefix
 from analyzer.parsers._view import View
 from analyzer.policy.blocks import block, has_host_bits
 from analyzer.policy.calico.selectors import GLOBAL, read_selector
@@ -139,10 +139,19 @@ def check_end(view: View) -> None:
 
 
 def blocks(view: View, key: str) -> Iterator[Prefix]:
-    """The blocks of a field."""
+    """The blocks of a field. An address stands for itself (validateIPNetwork: assumed to be fully masked)."""
     for index, text in enumerate(view.texts(key)):
-        found = block(view, text, key, index)
-        if found is not None:
+        if (found := own_block(text)) is not None:
+            yield found
+        elif (found := block(view, text, key, index)) is not None:
             yield found
             if has_host_bits(text):
                 view.wrong(f"{text} has bits beyond its length: Calico takes only {found}", key, index)
+
+
+def own_block(text: str) -> Prefix | None:
+    """The block of an address without a length; None where it is none."""
+    try:
+        return host_prefix(address(text))
+    except ValueError:
+        return None
