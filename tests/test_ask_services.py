@@ -44,21 +44,20 @@ def given_by(seed: int, sees: bool | None) -> Policies:
     source = Source("objects.json", text, "kubernetes")
     known, gaps = facts((source,))
     network = build((source,), known, gaps)
-    profile = replace(UNKNOWN_SYSTEM, egress_sees_service=sees, own_service_admitted=True)
+    profile = replace(UNKNOWN_SYSTEM, egress_sees_service=sees, own_service_admitted=random.choice((True, False, None)))
     return policies(network.cluster, profile)
 
 
 def values(found: Policies) -> dict[str, list[bool | None]]:
-    """For each pod the decision over each pod behind the service."""
+    """For each pod the decision over each pod behind the service, itself among them."""
     address = next(iter(found.world.cluster.services["n1", "s"].cluster_addresses))
     service = Entity("svc", Kind.OUTSIDE, blocks=(host_prefix(address),))
     result: dict[str, list[bool | None]] = {}
     for pod in found.world.pods():
         for item in backends(found.world, "n1", "s"):
-            if pod is not item.entity or pod.replicas > 1:
-                flow = Flow(4, item.protocol, item.target)
-                asked = Asked(service, replace(flow, port=item.port))
-                result.setdefault(pod.name, []).append(decide(found.all, pod, item.entity, flow, asked).admitted)
+            flow = Flow(4, item.protocol, item.target)
+            asked = Asked(service, replace(flow, port=item.port))
+            result.setdefault(pod.name, []).append(decide(found.all, pod, item.entity, flow, asked).admitted)
     return result
 
 
@@ -70,7 +69,7 @@ def every(given: list[bool | None]) -> Verdict:
     return Verdict.REFUTED if False in given else Verdict.UNDECIDED if None in given else Verdict.PROVED
 
 
-@pytest.mark.parametrize("sees", [True, None])
+@pytest.mark.parametrize("sees", [True, None, False])
 @pytest.mark.parametrize("seed", range(40))
 def test_answers_are_those_of_every_pair(seed: int, sees: bool | None) -> None:
     found = given_by(seed, sees)
@@ -153,3 +152,57 @@ def test_where_kube_proxy_masquerades_all_a_question_says_what_a_trace_does(send
     if len(fates) == 1:
         assert answer.verdict is SAME[fates.pop()]
     assert (answer.verdict is Verdict.UNDECIDED) == any("masqueradeAll" in text for text in answer.settle)
+
+
+SEVERAL = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: open, namespace: shop, labels: {app: s}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: shut, namespace: shop, labels: {app: s, shut: "1"}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: s, namespace: shop}
+spec: {selector: {app: s}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: p, namespace: shop}
+spec: {podSelector: {matchLabels: {shut: "1"}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "calico", "cilium"),
+    [
+        ("can shop/open reach svc:shop/s on 80", Verdict.PROVED, Verdict.PROVED),
+        ("shop/open cannot reach svc:shop/s on 80", Verdict.REFUTED, Verdict.REFUTED),
+        ("shop/shut reaches svc:shop/s on 80", Verdict.REFUTED, Verdict.PROVED),
+        ("every pod in ns:shop reaches some pod in ns:shop through svc:shop/s", Verdict.PROVED, Verdict.PROVED),
+        ("can shop/open reach shop/shut through svc:shop/s", Verdict.REFUTED, Verdict.REFUTED),
+    ],
+)
+def test_a_service_may_choose_the_pod_that_asks(question: str, calico: Verdict, cilium: Verdict) -> None:
+    """One of several pods behind a service is sent back to itself at times."""
+    source = Source("objects.yaml", SEVERAL, "kubernetes")
+    known, gaps = facts((source,))
+    cluster = build((source,), known, gaps).cluster
+    assert ask(policies(cluster, profile_named("calico")), question).verdict is calico
+    assert ask(policies(cluster, profile_named("cilium")), question).verdict is cilium
+
+
+NAMES = load(Path(__file__).parent.parent / "samples" / "policy-trace" / "services-without-address" / "manifests")
+
+
+@pytest.mark.parametrize("sender", ["web", "db-0"])
+@pytest.mark.parametrize(("service", "port"), [("db", 80), ("db", 5432), ("db-four", 5432)])
+def test_a_question_about_a_name_of_pods_says_what_a_trace_does(sender: str, service: str, port: int) -> None:
+    asked = NAMES.read_as(cni="cilium", switches={"blocks-match-pods": "yes"})
+    (outcome,) = asked.trace(f"shop/{sender}", f"svc:shop/{service}", port=port).outcomes
+    if service == "db-four":
+        assert asked.ask(f"shop/{sender} reaches svc:shop/{service} on {port}").verdict is SAME[outcome.fate]
+    elif outcome.fate is Fate.REACHABLE:
+        assert asked.ask(f"can shop/{sender} reach svc:shop/{service} on {port}").verdict is Verdict.PROVED

@@ -22,7 +22,7 @@ from analyzer.query.connectivity.entrances import OUTSIDE, Entrance, entrances
 from analyzer.query.connectivity.exposure import exposure
 from analyzer.query.policies import Policies, policies
 from analyzer.query.policy_parties import EXPECTED, entities_named
-from analyzer.query.policy_services import backends
+from analyzer.query.policy_services import reached
 from analyzer.report.connectivity import Answer, format_named, format_names
 
 PROTOCOLS = ("TCP", "UDP", "SCTP", "ICMP")
@@ -130,7 +130,7 @@ def focus_of(options: Namespace, known: Policies) -> Focus:
 def target_of(known: Policies, service: str, protocol: str, port: int) -> int:
     """The port of the pods behind a port of a service. ValueError where there is none, or where pods have several."""
     namespace, _, name = service.rpartition("/")
-    found = backends(known.world, namespace or "default", name)
+    found = reached(known.world, namespace or "default", name)
     numbers = {item.target for item in found if item.port == port and item.protocol == NUMBERS.get(protocol)}
     if not numbers:
         raise ValueError(f"service {service} has no port {port}/{protocol} that leads to a pod of the input")

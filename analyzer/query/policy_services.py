@@ -47,6 +47,12 @@ def service_named(world: World, text: str) -> tuple[str, str] | None:
     return None if held else service_at(world, own)
 
 
+def service_families(service: ServiceFact) -> tuple[int, ...]:
+    """The families of a service's own addresses, the first one first: its pods are reached in these, as no service translates between them
+    (pkg/proxy: a proxier for each family, with the endpoints of its own). Empty where there is none, or none is known."""
+    return tuple(dict.fromkeys(item.family for item in service.cluster_addresses))
+
+
 def backends(world: World, namespace: str, name: str) -> tuple[Backend, ...]:
     """The pods behind each port of a service, by its selector; by its captured endpoints where it has none, or where no pod is given that it selects. One of
     type ExternalName is a name, and nobody makes endpoints for it (pkg/controller/endpointslice, syncService)."""
@@ -57,6 +63,19 @@ def backends(world: World, namespace: str, name: str) -> tuple[Backend, ...]:
     if selected:
         return tuple(dict.fromkeys(item for port in service.ports for item in selected_backends(port, selected)))
     return tuple(dict.fromkeys(captured(world, service, world.cluster.endpoints.get((namespace, name), ()))))
+
+
+def reached(world: World, namespace: str, name: str) -> tuple[Backend, ...]:
+    """What clients reach at each port of a service. Without an address of its own nobody translates: its name means its pods' addresses, which are asked on the
+    port itself (core/v1 ServicePort.targetPort: ignored for services with clusterIP=None)."""
+    found = backends(world, namespace, name)
+    service = world.cluster.services.get((namespace, name))
+    if service is None or not service.headless:
+        return found
+    selected = [entity for entity in world.entities if entity.namespace == namespace and selects(service, entity)]
+    if selected:
+        return tuple(Backend(item, port.name, port.protocol, port.port, port.port) for port in service.ports for item in selected)
+    return tuple(dict.fromkeys(item._replace(target=item.port) for item in found))
 
 
 def selects(service: ServiceFact, entity: Entity) -> bool:

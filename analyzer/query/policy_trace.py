@@ -22,7 +22,7 @@ from analyzer.query.endpoints import OUTSIDE
 from analyzer.query.masquerading import masquerades_all, node_seen
 from analyzer.query.policies import Identity, Policies, known, on_network
 from analyzer.query.policy_parties import entities_named
-from analyzer.query.policy_services import Backend, backends, open_ended, service_meant, service_named
+from analyzer.query.policy_services import Backend, open_ended, reached, service_families, service_meant, service_named
 from analyzer.query.witness import deciding, explained
 from analyzer.solve.packet import ICMP, ICMPV6, PROTOCOL_NAMES, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.walk.oracle import fate_of
@@ -130,7 +130,7 @@ def to_service(
     name, protocol, port = f"service {'/'.join(key)}", wanted.protocol, wanted.port
     if not port and protocol == ICMP and service.ports:
         protocol, port = service.ports[0].protocol, service.ports[0].port
-    found = [item for item in backends(policies.world, *key) if (item.protocol, item.port) == (protocol, port)]
+    found = [item for item in reached(policies.world, *key) if (item.protocol, item.port) == (protocol, port)]
     if sender.kind is Kind.OUTSIDE and service.type not in FROM_OUTSIDE and not service.external_addresses:
         yield nowhere(f"{name} has no address that is reached from outside: its type is {service.type}", service.at)
     elif not any((item.protocol, item.port) == (protocol, port) for item in service.ports):
@@ -168,7 +168,12 @@ def to_name(
 
 def through(policies: Policies, sender: Entity, service: ServiceFact, backend: Backend, wanted: Wanted) -> Outcome:
     """What becomes of a flow through a service to one of its pods."""
-    flow = flow_for(sender, backend.entity, replace(wanted, protocol=backend.protocol, port=backend.target))
+    family = wanted.family or service_family(sender, service, backend.entity)
+    flow = flow_for(sender, backend.entity, replace(wanted, protocol=backend.protocol, port=backend.target, family=family))
+    if service.headless:
+        outcome = one_way(policies, sender, backend.entity, flow)
+        text = f"svc:{service.namespace}/{service.name} is a name for the address of {backend.entity.name}"
+        return outcome._replace(hops=(Hop(sender.name, "service", text, service.at), *outcome.hops))
     own = [item for item in service.cluster_addresses if item.family == flow.family] or list(service.cluster_addresses)
     blocks = tuple(host_prefix(item) for item in own[:1])
     asked = Asked(
@@ -185,6 +190,12 @@ def through(policies: Policies, sender: Entity, service: ServiceFact, backend: B
     if sender.kind is Kind.POD and sender is not backend.entity:
         hidden = masked(policies, sender, backend.entity, flow, asked, outcome)
     return hidden._replace(hops=(hop, *hidden.hops), destination_translated=True)
+
+
+def service_family(sender: Entity, service: ServiceFact, destination: Entity) -> int | None:
+    """The first family of the service's addresses in which both ends may be; None where its addresses, or one of such a family, are not there."""
+    ends = [set(families_of(end)) for end in (sender, destination)]
+    return next((item for item in service_families(service) if all(item in end or not end for end in ends)), None)
 
 
 def hides_source(

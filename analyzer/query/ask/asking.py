@@ -19,6 +19,7 @@ from analyzer.query.ask.sides import Directory, Side, host, side_of
 from analyzer.query.ask.traffic import alike, inside, mask_of, ordinary, served
 from analyzer.query.masquerading import masquerades_all
 from analyzer.query.policies import Policies
+from analyzer.query.policy_services import service_families
 
 MOST_SIDES = 256
 ADDRESS = "the address that"
@@ -135,6 +136,14 @@ class Job:
     itself: bool = True
 
 
+def families_for(asker: Asker, job: Job) -> tuple[int, ...]:
+    """The families of a job's packets: through a service those of its addresses, where it has some."""
+    if job.target.service is None:
+        return asker.families
+    own = service_families(asker.policies.world.cluster.services[job.target.service])
+    return tuple(family for family in asker.families if family in own) or asker.families
+
+
 def search(asker: Asker, job: Job, family: int) -> Search:
     """The search for a job in a family."""
     known = asker.policies.factors(family)
@@ -146,7 +155,7 @@ def search(asker: Asker, job: Job, family: int) -> Search:
 def find(asker: Asker, jobs: Iterable[Job], want: Want) -> Witness | None:
     """The first flow of the first job and family that is as wanted, replayed."""
     for job in jobs:
-        for family in asker.families:
+        for family in families_for(asker, job):
             asked = search(asker, job, family)
             if (pair := asked.first(want)) is not None:
                 return witness(asker, job, asked, pair, want)

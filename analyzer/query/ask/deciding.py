@@ -11,7 +11,7 @@ from analyzer.policy.bits import members
 from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.tiers import Action, Direction, Policy
 from analyzer.query.ask.answers import Answer, Witness
-from analyzer.query.ask.asking import Asker, Job, Unanswerable, scope, search
+from analyzer.query.ask.asking import Asker, Job, Unanswerable, families_for, scope, search
 from analyzer.query.ask.pairs import Search, meets
 from analyzer.query.ask.questions import Names, Which
 from analyzer.query.ask.reaching import targets_of
@@ -54,7 +54,7 @@ def which(asker: Asker, text: str, question: Which) -> Answer:
 def decisions(asker: Asker, jobs: list[Job]) -> Iterator[Witness]:
     """The decision over each set of flows between each two classes."""
     for job in jobs:
-        for family in asker.families:
+        for family in families_for(asker, job):
             asked = search(asker, job, family)
             for source, destination in pairs(asked, asker.policies.held):
                 for flow, mask in flows(asker, asked, job, destination):

@@ -20,7 +20,7 @@ from analyzer.query.ask.questions import Details, Mode, Names, Quantity, Reach, 
 from analyzer.query.ask.sides import NameProblem, without
 from analyzer.query.ask.through import applies, find_through
 from analyzer.query.ask.traffic import boxes, others
-from analyzer.query.policy_services import Backend, backends, service_named
+from analyzer.query.policy_services import Backend, reached, service_named
 
 ENGINE = "the factors of all policies"
 PLAIN = "the decision over each pair that policies tell apart, with the service that is asked"
@@ -168,7 +168,23 @@ def jobs_of(asker: Asker, question: Reach) -> tuple[list[Job], Wish]:
             return [*(Job(kept, target) for target in targets), Job(others_kept, back)], Wish.NONE
         case Mode.CAN | Mode.CANNOT | Mode.REACHES:
             kept_targets = [replace(target, entities=without(target.entities, left_out)) for target in targets]
-            return [Job(sources, target) for target in kept_targets], wish_of(question)
+            jobs = [Job(sources, target) for target in kept_targets]
+            return [*jobs, *(own for job in jobs for own in sent_back(job))], wish_of(question)
+
+
+def sent_back(job: Job) -> Iterator[Job]:
+    """The pods behind a service that ask it themselves: it may choose each of them for itself. One that is asked about itself alone is so already."""
+    if job.target.service is None or alone(job):
+        return
+    senders = set(job.sources)
+    for entity in job.target.entities:
+        if entity in senders and entity.replicas == 1:
+            yield Job((entity,), replace(job.target, entities=(entity,)), job.exempt, job.about)
+
+
+def alone(job: Job) -> bool:
+    """Whether one entity is asked about itself."""
+    return len(job.sources) == 1 and job.sources == job.target.entities
 
 
 def wish_of(question: Reach) -> Wish:
@@ -217,7 +233,7 @@ def of_service(asker: Asker, word: Word, details: Details, among: tuple[Entity, 
         raise NameProblem(word, f"{word.text!r} is no service: expected svc:NS/NAME")
     asker.names.of_word(word)
     found: dict[tuple[int, int, int], list[Entity]] = {}
-    for item in backends(asker.policies.world, namespace or "default", name):
+    for item in reached(asker.policies.world, namespace or "default", name):
         if asked(item, details) and (among is None or item.entity in among):
             found.setdefault((item.protocol, item.port, item.target), []).append(item.entity)
     if not found:
@@ -271,15 +287,18 @@ def some(asker: Asker, jobs: list[Job], wish: Wish) -> Found:
 
 def by_source(jobs: list[Job]) -> Iterator[list[Job]]:
     """The jobs for each source by itself; sources that policies do not tell apart together, but for what meets itself."""
-    for entity in dict.fromkeys(entity for job in jobs for entity in job.sources):
-        yield [replace(job, sources=(entity,)) for job in jobs if entity in job.sources]
+    of_each: dict[Entity, list[Job]] = {}
+    for job in jobs:
+        for entity in dict.fromkeys(job.sources):
+            of_each.setdefault(entity, []).append(replace(job, sources=(entity,)))
+    yield from of_each.values()
 
 
 def single_pairs(job: Job) -> Iterator[Job]:
     """A job for each pair."""
     for source in job.sources:
         for entity in job.target.entities:
-            if source is not entity or source.replicas > 1:
+            if source is not entity or source.replicas > 1 or alone(job):
                 yield Job((source,), replace(job.target, entities=(entity,)), job.exempt, job.about)
 
 

@@ -13,7 +13,7 @@ from analyzer.policy.decision import Decision, decide, doubt, through_service
 from analyzer.policy.entities import Asked, Entity, Flow
 from analyzer.policy.terms import Kind
 from analyzer.query.ask.answers import Witness
-from analyzer.query.ask.asking import ANSWERS, Asker, Job, Unanswerable, search
+from analyzer.query.ask.asking import ANSWERS, Asker, Job, Unanswerable, families_for, search
 from analyzer.query.ask.pairs import Want
 from analyzer.query.ask.sides import host
 from analyzer.query.masquerading import node_seen
@@ -48,7 +48,7 @@ def find_through(asker: Asker, job: Job, want: Want) -> Witness | None:
     """The first flow that is as wanted. Unanswerable where source ports matter."""
     if asker.tests_source_ports:
         raise Unanswerable(SOURCE_PORTS)
-    for family in asker.families:
+    for family in families_for(asker, job):
         for source, destination in couples(asker, job, family):
             if (found := decided(asker, job, source, destination, family)) is None:
                 continue

@@ -14,7 +14,7 @@ from analyzer.policy.terms import All, AnyOf, Box, InBlocks, Is, Kind, Named, Of
 from analyzer.policy.tiers import Action, Plane, Policy, Rule, Rules, Tier
 from analyzer.query.policies import Policies
 from analyzer.query.policy_parties import EXPECTED, entities_named, split
-from analyzer.query.policy_services import backends
+from analyzer.query.policy_services import reached
 from analyzer.source import Source, Span
 
 PODS: Peer = Is(frozenset({Kind.POD}))
@@ -118,7 +118,7 @@ def targets(
     if not (colon and kind in ("svc", "service")) or ranges is None:
         yield found, flows(protocol, ranges)
         return
-    behind = [item for item in backends(known.world, *split(rest)) if item.protocol == protocol and item.port == ranges[0]]
+    behind = [item for item in reached(known.world, *split(rest)) if item.protocol == protocol and item.port == ranges[0]]
     if not behind or ranges[0] != ranges[1]:
         raise ValueError(f"service {rest} has no port {ranges[0]} of this protocol that leads to a pod of the input")
     for item in behind:
