@@ -12,6 +12,8 @@ from typing import NamedTuple
 from analyzer.pieces import Pieces
 
 PIECE = 1 << 10
+HEAD = 1 << 16
+"""Characters of a text in pieces in which the first line with text is looked for."""
 
 
 class Span(NamedTuple):
@@ -51,7 +53,8 @@ class Source:
 
     ``kind`` names the parser (``iptables-save``, ``ip-addr``, ``kubernetes`` …). ``subject`` is what
     the file's own name adds to the text: the device of ``tc_filter_eth0``, the back end of
-    ``iptables-legacy-save`` (``legacy``), the network of a lease.
+    ``iptables-legacy-save`` (``legacy``), the network of a lease. ``command``: of a part of a pasted text, the file name that the output of its
+    command would have, as its path says nothing of it.
     """
 
     path: str
@@ -59,6 +62,12 @@ class Source:
     kind: str = ""
     scope: Scope | None = None
     subject: str = ""
+    command: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of its file, or of the file that its command would have written."""
+        return self.command or self.path.rsplit("/", 1)[-1]
 
     @property
     def text(self) -> str:
@@ -81,6 +90,11 @@ class Source:
     def length(self) -> int:
         """How many characters the text has."""
         return len(self.content)
+
+    def extent(self) -> tuple[int, int]:
+        """The first line with text and the last line. A part of a pasted text has blank lines where other parts stand."""
+        head = self.content if isinstance(self.content, str) else self.content.start(HEAD)
+        return len(head) - len(head.lstrip("\n")) + 1, sum(part.count("\n") for part in self.pieces()) + 1
 
     def line(self, number: int) -> str:
         """The text of a line, counted from 1; empty when there is no such line."""

@@ -327,7 +327,8 @@ def section_source(file: File, where: Position, section: pasted.Part, collected:
     place = section.place
     scope = Scope(where.scope.node if where.captured or not place.node else place.node, place.namespace or where.scope.namespace)
     subject = known.subject or file_subject(section, known.parser.kind)
-    source = Source(file.path, section.text, known.parser.kind, scope_of(known, replace(where, scope=scope)), subject)
+    command = section.path.rsplit("/", 1)[-1] or command_name(section.command)
+    source = Source(file.path, section.text, known.parser.kind, scope_of(known, replace(where, scope=scope)), subject, command)
     if section.prose:
         reason = f"outside of the fences this looks like {source.kind}, and is not read: put what a command printed between lines of ```"
         collected.gaps.append(Gap(at, reason, source.kind, source.scope))

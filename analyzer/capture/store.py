@@ -206,7 +206,9 @@ def name_of_texts(sources: Sequence[Source]) -> str:
     """The hash of sources: their texts and all that is said of them."""
     found = blake2b(digest_size=HASH)
     for source in sources:
-        said = repr((source.path, source.kind, source.scope, source.subject, source.length)).encode("utf-8", "surrogatepass")
+        said = repr((source.path, source.kind, source.scope, source.subject, source.command, source.length)).encode(
+            "utf-8", "surrogatepass"
+        )
         found.update(b"%d:" % len(said))
         found.update(said)
         for piece in source.pieces():

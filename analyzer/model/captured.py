@@ -38,8 +38,6 @@ FILES: Mapping[str, str] = {
     "sysctl": "sysctl_net",
     "ss": "ss_-tunlp",
 }
-HEAD = 1 << 16
-"""Characters in which the lines before the first that says something are counted."""
 NAMESPACE_KINDS = frozenset(
     {key.split("/")[0] for key in FILES if "netfilter" not in key}
     | {
@@ -85,9 +83,7 @@ class Lines:
         """Whether a source gave no fact and has a gap: what stands there is an error, not a state."""
         if source.path not in self.gaps:
             return False
-        head = source.text if isinstance(source.content, str) else source.start(HEAD)
-        first = len(head) - len(head.lstrip("\n")) + 1
-        last = sum(part.count("\n") for part in source.pieces()) + 1
+        first, last = source.extent()
         return within(self.gaps.get(source.path, ()), first, last) and not within(self.told.get(source.path, ()), first, last)
 
 
@@ -164,7 +160,7 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
     if given.has("ip-route") and not given.has("route-n") and all(source.subject for source in given.by_kind["ip-route"]):
         keys -= {"ip-route/4", "ip-route/6"}
     for source in given.by_kind.get("iptables-save", ()):
-        legacy = "legacy" in source.path.rsplit("/", 1)[-1] or source.subject == "legacy"
+        legacy = "legacy" in source.name or source.subject == "legacy"
         if legacy:
             keys.add("netfilter-legacy")
         elif whole_ruleset(source):
@@ -185,12 +181,12 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
 
 def whole_native(source: Source) -> bool:
     """Whether a listing of nft has all tables, and some: those of iptables' nft back end are then among them."""
-    return "ruleset" in source.path.rsplit("/", 1)[-1] and source.says("table")
+    return "ruleset" in source.name and source.says("table")
 
 
 def with_addresses(source: Source) -> bool:
     """Whether a listing of interfaces would have shown addresses (``ip addr``, not ``ip link``)."""
-    name = source.path.rsplit("/", 1)[-1]
+    name = source.name
     return "addr" in name or re.match(r"ip_(-\S+_)*a\b", name) is not None or source.says('"addr_info"')
 
 
@@ -212,7 +208,7 @@ def needless(facts: Sequence[Fact]) -> set[str]:
 
 def route_families(source: Source) -> tuple[int, ...]:
     """The families that a listing of routes is about, where it has none of a family: ``ip route show table all`` lists both."""
-    name = source.path.rsplit("/", 1)[-1]
+    name = source.name
     if TABLE_ALL.search(name) or name.endswith(".json"):
         return (6,) if re.search(r"(^|_)-?6[_-]|_-6", name) else (4,) if "-4" in name else (4, 6)
     return (family_of(source),)
@@ -227,5 +223,5 @@ def whole_ruleset(source: Source) -> bool:
 
 def every_table(source: Source) -> bool:
     """Whether a listing of routes has all tables: by its name, or since a route names a table."""
-    name = source.path.rsplit("/", 1)[-1]
+    name = source.name
     return bool(TABLE_ALL.search(name)) or re.search(r'\btable (local|\d+)|"table"\s*:', source.text) is not None

@@ -43,8 +43,8 @@ def switches(
     by_bridge: dict[str, list[FlowFact]] = {}
     for flow in flows:
         by_bridge.setdefault(flow.bridge or alone, []).append(flow)
-    told = {source.path: source.subject or alone for kind in ("ovs-flows", "ovs-groups") for source in sources.get(kind, ())}
-    unread = [(told[gap.at.path], gap) for gap in gaps if gap.at.path in told]
+    told = [source for kind in ("ovs-flows", "ovs-groups") for source in sources.get(kind, ())]
+    unread = [(source.subject or alone, gap) for gap in gaps for source in told if within(gap, source)]
     result = {}
     for name, fact in sorted(named.items()):
         result[name] = Switch(
@@ -99,3 +99,9 @@ def switch_port(found: Mapping[str, Switch], device: str) -> SwitchPortFact | No
         if switch.flows is not None and (port := switch.ports.get(device)) is not None:
             return port
     return None
+
+
+def within(gap: Gap, source: Source) -> bool:
+    """Whether a gap stands in a text; several parts of a session have one path."""
+    first, last = source.extent()
+    return gap.at.path == source.path and first <= gap.at.line <= last

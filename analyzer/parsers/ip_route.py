@@ -102,7 +102,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
 
 def family_of(source: Source) -> int:
     """The family that the file's name or its content tells; it decides what a bare ``default`` means."""
-    if re.search(r"(^|[_/-])-?6[_-]|ip6|v6|ipv6", source.path.rsplit("/", 1)[-1]):
+    if re.search(r"(^|[_/-])-?6[_-]|ip6|v6|ipv6", source.name):
         return 6
     sample = source.text[:4096]
     return 6 if ":" in sample and not re.search(r"\b\d+\.\d+\.\d+\.\d+", sample) else 4

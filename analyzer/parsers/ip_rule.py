@@ -66,7 +66,7 @@ def lines(source: Source) -> Iterator[RoutingRuleFact | Gap]:
 
 def family_of(source: Source) -> int:
     """6 where the file's name says so; a rule that names an address tells its family itself."""
-    return 6 if re.search(r"(^|[_-])-?6[_-]|ip6|v6", source.path.rsplit("/", 1)[-1]) else 4
+    return 6 if re.search(r"(^|[_-])-?6[_-]|ip6|v6", source.name) else 4
 
 
 def rule_of(source: Source, number: int, line: str) -> RoutingRuleFact:

@@ -111,7 +111,7 @@ def stranger(source: Source, draft: TableDraft, number: int, line: str) -> Itera
 
 def table_of(source: Source, draft: TableDraft) -> str:
     """The table, by the file's name, else by the chains that the kernel gives it."""
-    if found := TABLE.search(source.path.rsplit("/", 1)[-1]):
+    if found := TABLE.search(source.name):
         return found.group(1)
     hooks = {name for name, (policy, _) in draft.policies.items() if policy}
     if "PREROUTING" in hooks:

@@ -173,7 +173,7 @@ def unfinished(source: Source, draft: TableDraft | None, number: int, cut: bool 
 
 def family_of(source: Source) -> int:
     """6 for ip6tables, by the file's name, its header, or an IPv6 address in a rule."""
-    name = source.path.rsplit("/", 1)[-1]
+    name = source.name
     head = source.start(2048)
     if "ip6" in name or "v6" in name or "ip6tables-save" in head:
         return 6
@@ -184,7 +184,7 @@ def family_of(source: Source) -> int:
 
 def backend_of(source: Source) -> str:
     """``legacy`` or ``nft``, by the file's name, else by the header."""
-    name = source.path.rsplit("/", 1)[-1]
+    name = source.name
     if source.subject in ("legacy", "nft"):
         return source.subject
     if "legacy" in name:
