@@ -66,11 +66,11 @@ CONTRADICTIONS = {
         POD.format(version=1, node="n1"),
         POD.format(version=1, node="n2"),
     ),
-    "k8s/b.yaml:5:26 EndpointSlice shop/web-1: endpoints[0].addresses[0] here is not the same as at k8s/a.yaml:5:26; that one is used": (
+    "k8s/a.yaml:5:26 EndpointSlice shop/web-1: endpoints[0].addresses[0] here is not the same as at k8s/b.yaml:5:26; that one is used": (
         SLICE.format(address="10.244.1.5"),
         SLICE.format(address="10.244.1.6"),
     ),
-    "k8s/b.yaml:4:39 NetworkPolicy shop/deny: spec.policyTypes[0] here is not the same as at k8s/a.yaml:4:39; that one is used": (
+    "k8s/a.yaml:4:39 NetworkPolicy shop/deny: spec.policyTypes[0] here is not the same as at k8s/b.yaml:4:39; that one is used": (
         POLICY.format(types="Ingress"),
         POLICY.format(types="Egress"),
     ),
@@ -81,6 +81,28 @@ CONTRADICTIONS = {
 def test_a_contradiction_names_both_places(want: str, tmp_path: Path) -> None:
     first, second = CONTRADICTIONS[want]
     assert gaps({"k8s/a.yaml": first, "k8s/b.yaml": second}, tmp_path) == [want]
+
+
+APPLIED = {"a": "Ingress", "b": "Egress", "c": "Ingress"}
+
+
+@pytest.mark.parametrize(("versions", "last"), [("", "Egress"), ("a", "Ingress"), ("b", "Ingress"), ("ab", "Ingress")])
+def test_the_last_of_manifests_counts_and_the_first_of_what_a_server_told(versions: str, last: str, tmp_path: Path) -> None:
+    """``kubectl apply`` leaves what the last file says; ``versions`` are the files that have a resourceVersion."""
+    files = {}
+    for name in "ab":
+        text = POLICY.format(types=APPLIED[name])
+        files[f"{name}.yaml"] = text.replace("name: deny,", "name: deny, resourceVersion: '7',") if name in versions else text
+    (policy,) = (item for item in network_of(files, tmp_path).cluster.others if item.kind == "NetworkPolicy")
+    assert policy.document["spec"]["policyTypes"] == [last]
+
+
+def test_a_manifest_that_comes_again_at_the_end_counts(tmp_path: Path) -> None:
+    files = {f"{name}.yaml": POLICY.format(types=types) for name, types in APPLIED.items()}
+    network = network_of(files, tmp_path)
+    (policy,) = (item for item in network.cluster.others if item.kind == "NetworkPolicy")
+    assert policy.document["spec"]["policyTypes"] == ["Ingress"]
+    assert [str(gap.at) for gap in network.gaps] == ["b.yaml:4:39"]
 
 
 SERVERS = {"n1": "10.96.0.10", "n2": "169.254.20.10"}

@@ -92,7 +92,9 @@ def test_an_unreachable_line_says_why_and_where(network: Network) -> None:
     assert found["verdict"] == "unreachable"
     assert "no route to 203.0.113.9" in found["outcomes"][0]["reason"]
     assert found["outcomes"][0]["at"]["path"] == "nodes/n1/ip_route"
-    assert [hop["place"] for hop in found["outcomes"][0]["hops"][-2:]] == ["n1/default_p11", "n1"], "who drops it is its last place"
+    assert [hop["place"] for hop in found["outcomes"][0]["hops"][-2:]] == ["n1/default_p11", "n1"], (
+        "who drops it is its last place"
+    )
 
 
 @pytest.mark.parametrize(

@@ -173,27 +173,43 @@ def merged_sysctls(facts: Sequence[SysctlFact]) -> tuple[dict[str, SysctlFact], 
 
 
 def merged_objects(facts: Iterable[O], doubles: list[ObjectFact]) -> tuple[list[O], list[Gap]]:
-    """Each object once, however many texts hold it: of two that differ the first is used, a gap names the first difference and both places, and the other
-    is added to ``doubles``.
+    """Each object once, however many texts hold it: of texts that differ one is used, a gap names the first difference and both places, and the others
+    are added to ``doubles``.
 
     The subsets of one Endpoints object are several facts of one document. What has no name (a node's component configuration, ``generateName``) is an
     object of its own in each document.
     """
-    kept: list[O] = []
     gaps: list[Gap] = []
-    first: dict[tuple[str, str, str, str | int], list[O]] = {}
-    seen: set[int] = set()
+    texts: dict[tuple[str, str, str, str | int], list[list[O]]] = {}
     for fact in facts:
-        group = first.setdefault((fact.api_version, fact.kind, fact.namespace, fact.name or id(fact.document)), [])
-        if not group or group[0].document is fact.document:
-            group.append(fact)
-            kept.append(fact)
-        elif id(fact.document) not in seen:
-            seen.add(id(fact.document))
-            if found := object_contradiction(group[0], fact):
-                gaps += found
-                doubles.append(fact)
+        group = texts.setdefault((fact.api_version, fact.kind, fact.namespace, fact.name or id(fact.document)), [])
+        if group and group[-1][0].document is fact.document:
+            group[-1].append(fact)
+        else:
+            group.append([fact])
+    kept = [fact for group in texts.values() for fact in (group[0] if len(group) == 1 else used(group, gaps, doubles))]
     return kept, gaps
+
+
+def used(texts: list[list[O]], gaps: list[Gap], doubles: list[ObjectFact]) -> list[O]:
+    """The text of an object that is used: of manifests that differ the last, as ``kubectl apply`` of the files in their order leaves it (a later configuration
+    takes the place of the one before); of what an API server told the first, as nobody can say which is newer."""
+    first, *rest = texts
+    if not any(object_contradiction(first[0], other[0]) for other in rest):
+        return first
+    chosen = next((text for text in reversed(texts) if not told_by_server(text[0])), first)
+    chosen = first if told_by_server(first[0]) else chosen
+    for text in texts:
+        if found := object_contradiction(chosen[0], text[0]):
+            gaps += found
+            doubles.append(text[0])
+    return chosen
+
+
+def told_by_server(fact: ObjectFact) -> bool:
+    """Whether a text is an API server's, which has an identity, or a version, in its metadata."""
+    metadata = fact.document.get("metadata")
+    return isinstance(metadata, Mapping) and bool(metadata.get("uid") or metadata.get("resourceVersion"))
 
 
 def object_contradiction(first: ObjectFact, other: ObjectFact) -> list[Gap]:
