@@ -22,12 +22,31 @@ def selector(view: View, of: Of) -> Peer:
     """A LabelSelector: all of ``matchLabels`` and ``matchExpressions``; the empty one is true of everything.
 
     What the API server would reject is noted in the view."""
+    if (known := of_labels(view.value, of)) is not None:
+        return known
     terms = [*labels(view, of), *expressions(view, of)]
     for key in view.value:
         if key not in ("matchLabels", "matchExpressions"):
             near = next(iter(get_close_matches(str(key), ("matchLabels", "matchExpressions"), 1, 0.75)), "")
             view.wrong(f"unknown field {key!r} in a label selector{f'; did you mean {near}?' if near else ''}", key)
     return terms[0] if len(terms) == 1 else All(tuple(terms))
+
+
+def of_labels(value: object, of: Of) -> Peer | None:
+    """The selector that a value is, where it is one of labels alone, as most are; None where it is written otherwise, or has anything to complain of."""
+    given = value.get("matchLabels") if isinstance(value, dict) and len(value) == 1 else None
+    if not isinstance(given, dict) or not all(item.__class__ is str for item in given.values()):
+        return None
+    return all_labels(of, tuple(given.items()))
+
+
+@lru_cache(maxsize=1 << 14)
+def all_labels(of: Of, given: tuple[tuple[str, str], ...]) -> Peer | None:
+    """The test for labels: one object for equal ones. None where one is none."""
+    if not all(isinstance(key, str) and is_key(key) and is_value(value) for key, value in given):
+        return None
+    terms = tuple(label_is(of, key, value) for key, value in sorted(given))
+    return terms[0] if len(terms) == 1 else All(terms)
 
 
 @lru_cache(maxsize=1 << 12)

@@ -10,7 +10,7 @@ from analyzer.findings import Certainty, Finding
 from analyzer.source import Gap, Source, Span
 
 PLACEHOLDER = re.compile(
-    r"\$\{\{?[A-Za-z_][^{}\n]{0,200}\}|\$\([A-Za-z_][\w.-]{0,200}\)|\{\{[^\n]{1,200}?\}\}|\{%[^\n]{1,200}?%\}"
+    r"\$\{\{?[A-Za-z_][^{}\n]{0,200}\}|\$\([A-Za-z_][\w.-]{0,200}\)|\{\{[^\n]{1,200}?\}\}|\{%[^\n]{1,200}?%\}|__[A-Z][A-Z0-9_]+__"
 )
 OF_FIELDS = ("manifest-field-", "api-version-")
 """Rules whose findings do not rest on names."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analyzer.display import counted
 from analyzer.findings import Report, Verdict
 from analyzer.report import Format
 from analyzer.report.style import Style, safe
@@ -10,7 +11,10 @@ from analyzer.report.style import Style, safe
 def write(report: Report, style: Style) -> str:
     """Refuted and undecided guarantees, causes, findings and gaps, a line each; nothing when all is well."""
     del style
-    lines = [f"{safe(str(cause.at))}: error[cause] {safe(cause.message)} ({cause.pairs} broken pairs)" for cause in report.causes]
+    lines = [
+        f"{safe(str(cause.at))}: error[cause] {safe(cause.message)} ({counted(cause.pairs, 'broken pair')})"
+        for cause in report.causes
+    ]
     for guarantee in report.guarantees:
         if guarantee.fails or guarantee.verdict is Verdict.UNDECIDED:
             place = guarantee.counterexample.at if guarantee.counterexample else None

@@ -7,7 +7,7 @@ Ingress always) and the checks of pkg/apis/networking/validation/validation.go.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -18,7 +18,7 @@ from analyzer.policy.blocks import block, cidr, has_host_bits, in_blocks, withou
 from analyzer.policy.ports import NUMBERS, any_of_traffic, is_port_name, other_protocols, ports
 from analyzer.policy.profiles import Profile
 from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, unknown_fields, unreadable, view_of
-from analyzer.policy.selectors import selector
+from analyzer.policy.selectors import of_labels, selector
 from analyzer.policy.terms import (
     ALL_PORTS,
     ANY_TRAFFIC,
@@ -116,7 +116,7 @@ def types(spec: View) -> tuple[str, ...]:
     return TYPES if spec.value.get("egress") else ("Ingress",)
 
 
-@lru_cache(maxsize=1 << 12)
+@lru_cache(maxsize=1 << 16)
 def pods_in(within: Peer, pods: Peer) -> Peer:
     """Pods of namespaces: one object for equal ones."""
     return All((PODS, *(term for term in (within, pods) if term != EVERYONE)))
@@ -157,6 +157,8 @@ class Reader:
 
     def peer(self, item: View) -> Peer:
         """One peer: a block, or pods by their labels and their namespaces' labels."""
+        if (known := self.by_labels(item.value)) is not None:
+            return known
         unknown_fields(item, {"ipBlock", "podSelector", "namespaceSelector"})
         chosen = {key for key in ("ipBlock", "podSelector", "namespaceSelector") if item.value.get(key) is not None}
         if not chosen:
@@ -170,6 +172,14 @@ class Reader:
             within = selector(item.part("namespaceSelector"), Of.NAMESPACE)
         pods = selector(item.part("podSelector"), Of.POD) if "podSelector" in chosen else EVERYONE
         return pods_in(within, pods)
+
+    def by_labels(self, value: Mapping[str, object]) -> Peer | None:
+        """A peer that says nothing but labels; None where it says anything else."""
+        pods = of_labels(value.get("podSelector"), Of.POD)
+        if len(value) == 1:
+            return None if pods is None else pods_in(self.home, pods)
+        within = of_labels(value.get("namespaceSelector"), Of.NAMESPACE) if pods is not None and len(value) == 2 else None
+        return None if within is None or pods is None else pods_in(within, pods)
 
     def block(self, view: View) -> Peer:
         """An ipBlock: the addresses of ``cidr`` that are in none of ``except``."""
