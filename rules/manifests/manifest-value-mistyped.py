@@ -13,20 +13,24 @@ The API server refuses the object.
 Write it as the message says; quotes make a text.
 
 ## Sources
-Kubernetes OpenAPI definitions; sigs.k8s.io/yaml, which turns YAML into JSON before it is read. Objects that come from an API server are left out.
+Kubernetes OpenAPI definitions; sigs.k8s.io/yaml, which turns YAML into JSON before it is read. Objects that come from an API server are left out, and so is what `policy-rejected` tells at the same place.
 """
 
 from collections.abc import Iterator
 
 from analyzer.query.manifests import named, wrong
+from analyzer.query.policy_findings import complaints
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
-    for item, problem in wrong(network):
-        if problem.what == "mistyped":
+    found = [(item, problem) for item, problem in wrong(network) if problem.what == "mistyped"]
+    told = {item.at[:3] for item in complaints(network, rejected=True)} if found else set()
+    for item, problem in found:
+        at = item.place(*problem.path)
+        if at[:3] not in told:
             path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in problem.path).lstrip(".")
-            yield RULE.finding(item.place(*problem.path), f"{path} of {named(item)} must be {problem.wanted}")
+            yield RULE.finding(at, f"{path} of {named(item)} must be {problem.wanted}")
 
 
 RULE = Rule("manifest-value-mistyped", Severity.ERROR, __doc__, check)
