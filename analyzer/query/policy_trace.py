@@ -12,7 +12,7 @@ from analyzer.addresses import Address, address, host_prefix, prefix
 from analyzer.facts.kubernetes import ServiceFact
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
-from analyzer.policy.decision import Decision, Step, decide
+from analyzer.policy.decision import Decision, Step, decide, doubt, own_node_passes
 from analyzer.policy.entities import Asked, Entity, Flow
 from analyzer.policy.profiles import Profile, with_switches
 from analyzer.policy.secondary import having
@@ -28,6 +28,7 @@ from analyzer.solve.packet import ICMP, ICMPV6, PROTOCOL_NAMES, Fate, Hop, Outco
 from analyzer.solve.walk.oracle import fate_of
 from analyzer.source import Span
 
+SWITCH = ", in which network systems differ (--policy-switch {}=yes or =no)"
 ECHO = {4: (ICMP, 8 << 8), 6: (ICMPV6, 128 << 8)}
 EPHEMERAL = 40000
 TAKEN = "only manifests are given: what policies admit is taken to arrive"
@@ -273,8 +274,21 @@ def why(policies: Policies, source: Entity, destination: Entity, flow: Flow, dec
         for step in deciding(decision, direction):
             subject = source if direction is Direction.EGRESS else destination
             text, lines = explained(policies.all, subject, flow.family, step)
-            return text, lines[0].at if lines else None
+            spared = spared_perhaps(policies, source, destination) if decision.admitted is None and step.certain else ""
+            return f"{spared}; else {text}" if spared else text, lines[0].at if lines else None
     return "what decides is not known", None
+
+
+def spared_perhaps(policies: Policies, source: Entity, destination: Entity) -> str:
+    """Why policies are perhaps not asked about two ends, and what would settle it; empty where they are asked."""
+    if source is destination:
+        return f"whether policies are asked about a pod and itself through a service{SWITCH.format('own-service-admitted')}"
+    if doubt(policies.profile, source, destination) is not None:
+        return ""
+    if own_node_passes(policies.profile, source) is None:
+        return f"whether policies are asked about a pod and its own node{SWITCH.format('own-node-admitted')}"
+    pod, node = (source, destination) if source.kind is Kind.POD else (destination, source)
+    return f"whether {pod.name} runs on the node of {node.name}, which passes (nodeName)"
 
 
 def hops_of(policies: Policies, source: Entity, destination: Entity, flow: Flow, decision: Decision) -> Iterator[Hop]:
