@@ -252,3 +252,49 @@ def test_a_namespace_of_romana_without_the_annotation_is_open() -> None:
 
 def test_a_profile_of_ones_own_is_possible() -> None:
     assert Profile("own", enforces=frozenset()).enforced("networking.k8s.io", "NetworkPolicy") is False
+
+
+OWN_NODE = """
+apiVersion: v1
+kind: Node
+metadata: {name: n1}
+status: {addresses: [{type: InternalIP, address: 192.168.0.1}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p, namespace: a}
+spec: {nodeName: n1, containers: [{name: c}]}
+status: {podIPs: [{ip: 10.0.0.1}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: closed, namespace: a}
+spec: {ingress: []}
+---
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: nodes}
+spec:
+  tier: Admin
+  priority: 1
+  subject: {namespaces: {}}
+  %s
+"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "admitted"),
+    [
+        ("egress: [{action: Deny, to: [{nodes: {}}]}]", None),
+        ("egress: [{action: Deny, to: [{networks: [10.0.0.0/8]}]}]", True),
+        ("ingress: [{action: Deny, from: [{namespaces: {}}]}]", True),
+    ],
+)
+def test_whether_rules_for_nodes_hold_for_a_pod_s_own_is_open_where_no_system_is_known(rules: str, admitted: bool | None) -> None:
+    """What comes from the node is spared all the same: rules of ingress cannot name nodes."""
+    network = network_of(OWN_NODE % rules)
+    world = world_of(network.cluster, detected(network).profile)
+    policies = policy_set(world)
+    pod, node = world.by_name["a/p"], world.by_name["node:n1"]
+    assert decide(policies, pod, node, Flow(4, 6, 80, 40000)).admitted is admitted
+    assert decide(policies, node, pod, Flow(4, 6, 80, 40000)).admitted is True

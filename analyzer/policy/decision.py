@@ -135,7 +135,10 @@ def exemption(profile: Profile, source: Entity, destination: Entity) -> str:
 
 def own_node_passes(profile: Profile, source: Entity) -> bool | None:
     """Whether traffic between a pod and the node it runs on passes, when it comes from the source."""
-    return False if profile.own_node_asks_egress and source.kind is Kind.POD else profile.own_node_admitted
+    asked = profile.own_node_asks_egress if source.kind is Kind.POD else False
+    if asked:
+        return False
+    return None if asked is None and profile.own_node_admitted else profile.own_node_admitted
 
 
 class Walk:

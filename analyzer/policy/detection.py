@@ -14,7 +14,7 @@ from analyzer.facts.kubernetes import ObjectFact
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
 from analyzer.policy.cilium.settings import settings_of
-from analyzer.policy.profiles import PROFILES, UNKNOWN_SYSTEM, Profile
+from analyzer.policy.profiles import ADMIN, CLUSTER, PROFILES, UNKNOWN_SYSTEM, Profile
 from analyzer.policy.reading import group_of
 from analyzer.policy.world import mapping
 from analyzer.source import Span
@@ -130,7 +130,7 @@ def detected(network: Network) -> Recognised:
         if signs:
             name = chosen({sign.system for sign in signs})
             return Recognised(settled(PROFILES.get(name, UNKNOWN_SYSTEM), network.cluster), signs)
-    return Recognised(UNKNOWN_SYSTEM)
+    return Recognised(settled(UNKNOWN_SYSTEM, network.cluster))
 
 
 def chosen(systems: set[str]) -> str:
@@ -232,6 +232,16 @@ def settled(profile: Profile, cluster: Cluster) -> Profile:
     return replace(found, own_node_admitted=None) if guarded and found.own_node_admitted else found
 
 
+def unnamed(profile: Profile, cluster: Cluster) -> Profile:
+    """What is taken when no system is known. Documentation of NetworkPolicy: what goes to and from a pod's own node passes; network-policy-api says of
+    ClusterNetworkPolicy and AdminNetworkPolicy nothing of the kind, and lets rules of egress name nodes: whether a pod's own is spared is then open."""
+    kinds = ADMIN | CLUSTER
+    spoken = any(
+        f"{group_of(item)}/{item.kind}" in kinds and mapping(item.document.get("spec")).get("egress") for item in cluster.others
+    )
+    return replace(profile, own_node_asks_egress=None) if spoken and profile.own_node_asks_egress is False else profile
+
+
 def cilium(profile: Profile, cluster: Cluster) -> Profile:
     """What ``cilium-config`` sets; and whether rules can deny what comes from a pod's own node, which else is admitted."""
     settings = settings_of(cluster)
@@ -314,6 +324,7 @@ def variables(cluster: Cluster, name: str) -> set[tuple[str, str]]:
 
 
 SETTINGS: Mapping[str, Callable[[Profile, Cluster], Profile]] = {
+    "unknown": unnamed,
     "cilium": cilium,
     "gke-dataplane-v2": cilium,
     "kube-router": kube_router,

@@ -21,7 +21,7 @@ class Profile:
     - ``blocks_match_nodes``: the same for addresses of nodes.
     - ``host_network_pods``: pods in their node's network are selected and matched as other pods are; else they are as their node.
     - ``own_node_admitted``: traffic between a pod and the node it runs on passes whatever policies say.
-    - ``own_node_asks_egress``: of that traffic, what a pod sends to its node is held against the pod's rules of egress all the same.
+    - ``own_node_asks_egress``: of that traffic, what a pod sends to its node is held against the pod's rules of egress all the same; None where that is not known.
     - ``port_rules_admit_other_protocols``: a rule with ports lets ICMP and other protocols without ports of its peers pass.
     - ``own_service_admitted``: a pod reaches itself through a service whatever policies say, as it does directly.
     - ``own_service_by_either``: where it is not so, the rules of one direction, egress or ingress, that admit it are enough.
@@ -41,7 +41,7 @@ class Profile:
     blocks_match_nodes: bool | None = True
     host_network_pods: bool | None = False
     own_node_admitted: bool | None = True
-    own_node_asks_egress: bool = False
+    own_node_asks_egress: bool | None = False
     port_rules_admit_other_protocols: bool | None = None
     own_service_admitted: bool | None = None
     own_service_by_either: bool = False

@@ -104,7 +104,7 @@ class Asker:
         count = sum(1 for _ in self.policies.all.policies())
         ignored, system = len(self.policies.all.ignored), self.policies.profile
         parts = [several(count, "policy"), " and ".join(f"IPv{family}" for family in self.families)]
-        parts += [f"as {system.name} reads them"] if system != UNKNOWN_SYSTEM else []
+        parts += [f"as {system.name} reads them"] if system.name != UNKNOWN_SYSTEM.name else []
         parts += [f"{several(ignored, 'object')} left out that {system.name} does not enforce"] if ignored else []
         return ", ".join(parts)
 
