@@ -24,6 +24,7 @@ from analyzer.findings import (
 )
 from analyzer.plugins import package_constants
 from analyzer.report import Format
+from analyzer.report.assumptions import together
 from analyzer.report.style import Style
 from analyzer.solve.packet import ICMP, Hop, Packet
 from analyzer.source import Gap, Source, Span
@@ -138,3 +139,19 @@ def test_fingerprints_survive_moved_lines() -> None:
     finding = replace(before.findings[0], at=ENTRY._replace(line=2, end_line=2))
     after = replace(before, findings=(finding,), sources=(moved, *before.sources[1:]))
     assert document(after)["findings"][0]["fingerprint"] == document(before)["findings"][0]["fingerprint"]
+
+
+def test_what_is_taken_for_granted_of_many_is_told_once() -> None:
+    places = frozenset({"n1", "n2", "n2/default_a"})
+    texts = (
+        "no program of n1 sends (8472)",
+        "n1: no rules (nodes/n1/iptables-legacy-save was not captured)",
+        "no program of n2 sends (8472)",
+        "no program of n2 sends (4789)",
+        "n2/default_a: no rules (nodes/n2/netns/default_a/iptables-legacy-save was not captured)",
+    )
+    assert together(texts, places) == [
+        "no program of n1 sends (8472), and so of 1 more",
+        "2 namespaces: no rules (nodes/n1/iptables-legacy-save and 1 more were not captured)",
+        "no program of n2 sends (4789)",
+    ]

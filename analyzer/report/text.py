@@ -5,12 +5,12 @@ Where the input decides no guarantee, as manifests alone do not, that is said la
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from analyzer.findings import Cause, Certainty, Counterexample, Finding, Fix, Guarantee, Ignored, Report, Suppressed, Verdict
 from analyzer.report import Format
+from analyzer.report.assumptions import assumptions, together
 from analyzer.report.excerpt import excerpt, indented
 from analyzer.report.hops import hop_lines
 from analyzer.report.style import Style, safe
@@ -157,36 +157,16 @@ def suppressed_line(item: Suppressed) -> str:
     return f"  {safe(str(item.finding.at))}: {item.finding.severity}[{item.finding.rule}] {safe(item.finding.message + why)}"
 
 
-OF_NAMESPACE = re.compile(r"(\S+): (.+) \((\S+) was not captured\)")
-
-
 def assumption_lines(report: Report, style: Style) -> list[str]:
     """What the verdicts take for granted, each once."""
-    packets = (*(item.counterexample for item in report.guarantees), *(item.counterexample for item in report.causes))
-    taken = [item.assumptions for item in (*report.guarantees, *packets) if item is not None]
-    texts = dict.fromkeys(text for part in taken for text in part)
+    texts = assumptions(report)
     if not texts:
         return []
-    told = list(texts) if style.verbose else alike(texts)
+    places = frozenset(str(source.scope) for source in report.sources if source.scope)
+    told = texts if style.verbose else together(texts, places)
     shown = told if style.verbose else told[:GAPS_SHOWN]
     more = [f"  … and {len(told) - len(shown)} more (-v shows all)"] if len(told) > len(shown) else []
     return [style.paint("taken for granted", "strong"), *(f"  {safe(text)}" for text in shown), *more]
-
-
-def alike(texts: Iterable[str]) -> list[str]:
-    """The assumptions, those that are the same of several namespaces in one line."""
-    groups: dict[str, list[re.Match[str] | str]] = {}
-    for text in texts:
-        found = OF_NAMESPACE.fullmatch(text)
-        groups.setdefault(found.group(2) if found else text, []).append(found or text)
-    return [same[0] if isinstance(same[0], str) else told(what, same[0], len(same)) for what, same in groups.items()]
-
-
-def told(what: str, first: re.Match[str], count: int) -> str:
-    """One line for the namespaces of which the same is taken for granted."""
-    if count == 1:
-        return first.group()
-    return f"{count} namespaces: {what} ({first.group(3)} and {count - 1} more were not captured)"
 
 
 def gap_lines(gaps: tuple[Gap, ...], style: Style) -> list[str]:

@@ -39,9 +39,10 @@ from analyzer.model.changing import Changing, changing_sets
 from analyzer.model.network import Namespace
 from analyzer.ranges import Ranges, normalised, single
 from analyzer.source import Span
-from analyzer.transfer.ir import ALWAYS, CONFIRMED, FRAGMENTS, NEVER, All, Any, Bits, Field, In, Match, Not, Opaque
+from analyzer.transfer.ir import ALWAYS, CONFIRMED, NEVER, All, Any, Bits, Field, In, Match, Not, Opaque
 from analyzer.transfer.netfilter import conntrack
 from analyzer.transfer.netfilter.address_types import address_type
+from analyzer.transfer.netfilter.lengths import length, protocol_is
 from analyzer.transfer.netfilter.reverse_path import reverse_path
 from analyzer.transfer.netfilter.sets import Frames, set_match
 from analyzer.transfer.sockets import transparent_socket
@@ -49,9 +50,6 @@ from analyzer.transfer.space import BROADCAST, Context
 from analyzer.transfer.strangers import from_strangers, of_strangers
 
 WITH_PORTS: Ranges = normalised((number, number) for number in (6, 17, 33, 132, 136))
-HEADERS = {6: 20, 17: 8, 1: 8, 58: 8}
-LONGEST, LONGEST_TCP = 65535, 60
-"""Bytes of a packet, and of TCP's header with all options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,48 +220,9 @@ def port_named(where: Where, name: str, field: Field) -> Match:
     return named(where, name.removesuffix("+"), name.endswith("+"), field)
 
 
-def length(match: LengthMatch, where: Where) -> Match:
-    """xt_length.c: the whole packet with its IP header. LENGTH 0 is any that the packet's protocol allows."""
-    head = 20 if where.context.family == 4 else 40
-    unsized = In(Field.LENGTH, single(0))
-    found: list[Match] = [All((Not(unsized), In(Field.LENGTH, either_way(match.low, match.high))))]
-    cases = allowed(head)
-    sure = tuple(case for case, low, high in cases if match.low <= low and high <= match.high)
-    may = tuple(
-        case
-        for case, low, high in cases
-        if match.low <= high and low <= match.high and not (match.low <= low and high <= match.high)
-    )
-    if sure:
-        found.append(All((unsized, Any(sure))))
-    if may:
-        words = f"the packet's length is from {match.low} to {match.high} bytes"
-        found.append(All((unsized, Any(may), asked_of_each(words, where))))
-    return negate(Any(tuple(found)), match.negated)
-
-
-def allowed(head: int) -> tuple[tuple[Match, int, int], ...]:
-    """The least and the greatest length of packets. What opens a TCP connection has no data (but for TCP Fast Open, which programs must ask for)."""
-    syn, others = Bits(Field.TCP_FLAGS, 2, 2), Not(In(Field.PROTOCOL, normalised((number, number) for number in HEADERS)))
-    ported = ((protocol_is(number), HEADERS[number] + head, LONGEST) for number in (1, 17, 58))
-    opening, open_already = All((protocol_is(6), syn)), All((protocol_is(6), Not(syn)))
-    return (
-        (opening, HEADERS[6] + head, LONGEST_TCP + head),
-        (open_already, HEADERS[6] + head, LONGEST),
-        *ported,
-        (others, head, LONGEST),
-    )
-
-
-def either_way(low: int, high: int) -> Ranges:
-    """Lengths of packets that may be cut into fragments, and of those that may not."""
-    high = min(high, FRAGMENTS - 1)
-    return normalised(((low, high), (FRAGMENTS + low, FRAGMENTS + high)))
-
-
-def protocol_is(number: int) -> Match:
-    """The packet is of a protocol."""
-    return In(Field.PROTOCOL, single(number))
+def of_length(match: LengthMatch, where: Where) -> Match:
+    """xt_length.c."""
+    return length(match, where.context.family, lambda words: asked_of_each(words, where))
 
 
 def time_to_live(match: TimeToLiveMatch, where: Where) -> Match:
@@ -331,7 +290,7 @@ def lowered(match: Fact, where: Where) -> Match:
         case PhysdevMatch():
             return physdev(match, where)
         case LengthMatch():
-            return length(match, where)
+            return of_length(match, where)
         case TimeToLiveMatch():
             return time_to_live(match, where)
         case MacMatch():

@@ -15,7 +15,8 @@ from analyzer.transfer.ir import ALWAYS, NEVER, All, Any, Bits, Field, In, Match
 from analyzer.transfer.netfilter import conntrack
 from analyzer.transfer.netfilter.address_types import address_type
 from analyzer.transfer.netfilter.conntrack import STATES, TRACKED
-from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, length, masked, named, packet_type, protocol_is
+from analyzer.transfer.netfilter.lengths import protocol_is
+from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, masked, named, of_length, packet_type
 from analyzer.transfer.netfilter.reverse_path import reverse_path
 from analyzer.transfer.strangers import from_strangers, of_strangers
 
@@ -112,7 +113,7 @@ def payload(protocol: str, name: str, value: tuple[int, int], where: Where) -> M
     if protocol in ("ip", "ip6"):
         if name == "length":
             low, high = (one + (IP6_HEADER if protocol == "ip6" else 0) for one in value)
-            return length(LengthMatch(low, high), where)
+            return of_length(LengthMatch(low, high), where)
         if name == "version":
             return constant(where.context.family, value)
         return clipped(HEADER[name], value, where) if name in HEADER else where.opaque(f"ip {name} is {value}")
@@ -153,7 +154,7 @@ def meta(key: str, value: tuple[int, int], where: Where) -> Match:
         case "protocol":
             return constant(0x800 if family == 4 else 0x86DD, value)
         case "length":
-            return length(LengthMatch(*value), where)
+            return of_length(LengthMatch(*value), where)
         case "pkttype":
             kinds = (
                 packet_type(PacketTypeMatch(kind), where) for number, kind in KINDS.items() if value[0] <= number <= value[1]

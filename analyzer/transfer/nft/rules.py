@@ -49,7 +49,8 @@ from analyzer.transfer.ir import (
     Transfer,
 )
 from analyzer.transfer.netfilter.conntrack import TRACKED
-from analyzer.transfer.netfilter.matches import Where, open_test, protocol_is
+from analyzer.transfer.netfilter.lengths import protocol_is
+from analyzer.transfer.netfilter.matches import Where, open_test
 from analyzer.transfer.netfilter.ports import rewritten
 from analyzer.transfer.netfilter.targets import masquerade, redirect, unread
 from analyzer.transfer.nft.families import NativeFamilies
