@@ -380,14 +380,21 @@ def source_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         if route.source is not None:
             return seq(Assign(Field.SOURCE, route.source.value, route.at), End(Return(), route.at))
         if route.kind == "local":
-            return seq(Copy(Field.SOURCE, Field.DESTINATION), End(Return(), route.at))
+            same = seq(Copy(Field.SOURCE, Field.DESTINATION), End(Return(), route.at))
+            return same if context.family == 4 else If(of_interfaces(space), same, of_device(context, scope, hop.device or "lo"))
         if hop.device is None:
             return End(Unknown(f"the device of the route to {route.destination} of {scope} is not known"), route.at)
-        return seq(
-            towards(context, route, hop),
-            selection.chosen(
-                context, scope, hop.device, Field.NEXT_HOP, lambda own: seq(Assign(Field.SOURCE, own.value), End(Return()))
-            ),
-        )
+        return seq(towards(context, route, hop), of_device(context, scope, hop.device, Field.NEXT_HOP))
 
     return LookUp(context, space, effect).rules(drop(f"{scope} has no route to the destination"))
+
+
+def of_interfaces(space: Namespace) -> Match:
+    """The destinations that are IPv6 addresses of interfaces, and not of networks that are local as a whole."""
+    held = (fact.address.value for fact in space.addresses if fact.address.family == 6)
+    return In(Field.DESTINATION, normalised((value, value) for value in held))
+
+
+def of_device(context: Context, scope: Scope, device: str, towards: Field = Field.DESTINATION) -> Transfer:
+    """SOURCE as a device's addresses are chosen."""
+    return selection.chosen(context, scope, device, towards, lambda own: seq(Assign(Field.SOURCE, own.value), End(Return())))

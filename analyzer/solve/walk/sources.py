@@ -25,11 +25,12 @@ def scope_number(name: str | None) -> int:
 
 
 def source_of(space: Space, route: Route, destination: int) -> int | None:
-    """The source for a packet that has none: the route's own, else an address of its device; None: there is none."""
+    """The source for a packet that has none: the route's own, else an address of its device; None: there is none. What is sent to the host itself has
+    its destination as source, in IPv6 only where that is an address of an interface (``ip6_route_get_saddr``), not of a network that is local."""
     fact, family = route.fact, route.fact.destination.family
     if fact.source is not None:
         return fact.source.value
-    if fact.kind == "local":
+    if fact.kind == "local" and (family == 4 or any(held.address.value == destination for held in space.namespace.addresses)):
         return destination
     way = route.ways[0]
     device = way.device or "lo"

@@ -1,0 +1,32 @@
+"""What a host sends to a network that is its own as a whole (``ip route add local``): from which address, as a kernel did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analyzer.solve.packet import Fate
+from tests.lowered import agree
+from tests.test_tunnel_packets import both, six
+from tests.test_walk import build, host_gw
+
+LOCAL = {4: "local 10.99.0.0/24 dev lo table local\n", 6: "local fd99::/64 dev lo table local metric 1024 pref medium\n"}
+
+
+@pytest.mark.parametrize(
+    ("family", "target", "source"),
+    [(4, "10.99.0.7", "10.99.0.7"), (6, "fd99::7", "fd09::1"), (4, "10.244.1.1", "10.244.1.1"), (6, "fd44:1::1", "fd44:1::1")],
+)
+def test_local_networks(family: int, target: str, source: str, tmp_path: Path) -> None:
+    """IPv4 sends from the destination (fib_result_prefsrc, ``RTN_LOCAL`` of ip_route_output_key_hash_rcu); IPv6 from an address of an interface."""
+    files = host_gw(1, 2, ip_neigh="")
+    own = "local 10.244.1.1 dev cni0 table local\nlocal 192.168.9.1 dev eth0 table local\n" + LOCAL[4]
+    files["nodes/n1/ip_route"] += own if family == 4 else own.replace(LOCAL[4], "")
+    if family == 6:
+        files = six(files)
+        files["nodes/n1/ip_-6_route"] = files["nodes/n1/ip_-6_route"] + LOCAL[6]
+    network = build(tmp_path, files)
+    told, found = both(network, "node:n1", target, family)
+    assert {(end.fate, end.at, end.source) for end in told} == {(Fate.REACHABLE, "node:n1", source)}, told
+    assert agree(found, told), found
