@@ -236,7 +236,7 @@ def host_at(context: Context, at: Interface) -> Host | None:
     key = ("host", at)
     if key not in context.made:
         link = context.link(at)
-        quiet = link is None or link.mac is None or "NOARP" in link.flags
+        quiet = link is None or link.mac is None or "NOARP" in link.flags or context.without_six(at)
         mac = link.mac if link is not None and link.mac is not None else 0
         if stands_in(mac):
             context.assume(taken_for(at))

@@ -126,6 +126,8 @@ def resolved_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
 def looped_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """A packet comes back by ``lo``: its connection and its route are kept (loopback_xmit)."""
+    if context.without_six(Interface(scope, detail)):
+        return drop(f"{scope} takes no IPv6 on {detail} (disable_ipv6)")
     device = Assign(Field.IN_INTERFACE, context.names.number(detail))
     out = Assign(Field.OUT_INTERFACE, 0)
     return seq(device, out, call(scope, "hook", "PREROUTING lo"), goto(scope, "local in"))
@@ -133,6 +135,8 @@ def looped_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
 def receive_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """The host has a packet from a device."""
+    if context.without_six(Interface(scope, detail)):
+        return drop(f"{scope} takes no IPv6 on {detail} (disable_ipv6)")
     device = Assign(Field.IN_INTERFACE, context.names.number(detail))
     none = (Field.OUT_INTERFACE, Field.PHYSICAL_IN, Field.PHYSICAL_OUT, *CONNECTION)
     cleared = (Assign(name, 0) for name in none)

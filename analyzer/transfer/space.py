@@ -142,6 +142,10 @@ class Context:
         own = self.switch(scope, f"{family}.{device.replace('.', '/')}.{name}")
         return own if own is not None else self.switch(scope, f"{family}.default.{name}")
 
+    def without_six(self, at: Interface) -> bool:
+        """Whether packets are of IPv6, which the device does not take (ip6_rcv_core of net/ipv6/ip6_input.c)."""
+        return self.family == 6 and number(self.setting(at.scope, at.device, "disable_ipv6")) != 0
+
     def whole(self, scope: Scope, name: str) -> str | None:
         """A switch of all devices."""
         return self.switch(scope, f"net.ipv{self.family}.conf.all.{name}")

@@ -256,6 +256,8 @@ def receive(walk: Walk, space: Space, device: str, at: HookPacket, prerouted: bo
 def received(walk: Walk, space: Space, device: str, at: HookPacket, prerouted: bool, looped: bool) -> Endings:
     """PREROUTING and the input route."""
     before = at.packet
+    if before.family == 6 and (reason := space.without_six(device)) is not None:
+        return walk.drop(space.scope, *reason)
     if not prerouted:
         passed = run(walk, space, Hook.PREROUTING, at if at.in_device == device and not at.local else at.received(device))
         if not isinstance(passed, HookPacket):

@@ -289,6 +289,8 @@ def hear(walk: Walk, space: Space, device: str, frame: Frame, asked: Question) -
     link = space.links[device]
     if "NOARP" in link.flags:
         return walk.drop(space.scope, f"{here} does not take part in ARP (NOARP)", link.at)
+    if asked.target.family == 6 and (reason := space.without_six(device)) is not None:
+        return [silent(*reason)]
     if (refused := discovery.taken(walk, space, device, frame, asked)) is not None:
         return refused
     place = answers_six(space, device, asked) if asked.target.family == 6 else answers_four(walk, space, device, asked)
