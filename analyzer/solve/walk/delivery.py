@@ -5,7 +5,7 @@ After net/ipv4/{icmp,udp,tcp_ipv4}.c: without a socket UDP is answered by "port 
 
 from __future__ import annotations
 
-from analyzer.addresses import Address
+from analyzer.addresses import WIDTH, Address
 from analyzer.facts.routes import LOCAL
 from analyzer.facts.system import ListenerFact
 from analyzer.model.network import Attachment, Network
@@ -76,8 +76,10 @@ def unheard(walk: Walk, space: Space, end: Delivered, packet: Packet) -> Dropped
         walk.assume(f"something listens on {name} port {text} of {space.place}, whose sockets were not captured")
         return None
 
+    device = bound_device(space, end)
+
     def heard(number: int) -> bool:
-        return any(hears(fact, packet, address, number, end.device) for fact in listeners)
+        return any(hears(fact, packet, address, number, device) for fact in listeners)
 
     if (doubt := unlisted(space, packet.protocol)) and not heard(port):
         walk.assume(f"something listens on {name} port {text} of {space.place}, {doubt}")
@@ -92,6 +94,19 @@ def unheard(walk: Walk, space: Space, end: Delivered, packet: Packet) -> Dropped
     what = "it is answered by a reset" if packet.protocol == TCP else "it is answered by port unreachable"
     place = listeners[0].at if listeners else None
     return Dropped(f"nothing listens on {name} port {text} of {space.place}: {what}", place, hops=tuple(walk.hops))
+
+
+def bound_device(space: Space, end: Delivered) -> str:
+    """The device by which a socket that is bound to one knows the packet: of what the host sends to itself not the loopback device, but that of the local
+    route (``rt_iif`` of net/ipv4/route.c ip_route_output_key_hash_rcu, ``IP6CB(skb)->iif`` of net/ipv6/ip6_input.c ip6_rcv_core)."""
+    if end.device != "lo":
+        return end.device
+    packet = end.at.packet
+    for length, by_bits in space.table(packet.family, LOCAL):
+        for fact in by_bits.get(packet.destination >> (WIDTH[packet.family] - length), ()):
+            if fact.kind == "local" and fact.next_hops and fact.next_hops[0].device:
+                return fact.next_hops[0].device
+    return end.device
 
 
 def unlisted(space: Space, protocol: int) -> str:
