@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from analyzer.source import Source, Span
@@ -116,3 +116,19 @@ class Places:
         last = text.find("\n", begin, end)
         column = begin - self.start + 1
         return Span(self.source.path, self.line, column, self.line, column + (end if last < 0 else last) - begin)
+
+
+def refuse_others(words: Sequence[str], values: Container[str], flags: Container[str]) -> None:
+    """ValueError for a word that is neither a key with a value nor a flag: what it could have said is not known."""
+    position = 0
+    while position < len(words):
+        word = words[position]
+        if word not in values and word not in flags:
+            raise ValueError(f"the word {word!r} is not known")
+        position += 2 if word in values else 1
+
+
+def refuse_keys(item: Mapping[str, object], known: Set[str]) -> None:
+    """ValueError for a key of JSON that is not known, as for a word of the text form."""
+    if not item.keys() <= known:
+        raise ValueError(f"the key {min(item.keys() - known)!r} is not known")

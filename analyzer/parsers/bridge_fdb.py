@@ -10,11 +10,33 @@ from analyzer.addresses import address, hardware_address
 from analyzer.facts.base import Fact
 from analyzer.facts.neighbours import ForwardingFact
 from analyzer.parsers import UNREADABLE, Parser, by_line, reason
-from analyzer.parsers._words import is_json, json_items, refuse_errors, word_at
+from analyzer.parsers._words import is_json, json_items, refuse_errors, refuse_keys, refuse_others, word_at
 from analyzer.source import Gap, Source, Span
 
 FLAGS = frozenset(
     {"permanent", "static", "stale", "extern_learn", "offload", "sticky", "router", "noarp", "added_by_user", "locked", "dynamic"}
+)
+SILENT = frozenset({"self", "managed", "extern_valid", "added_by_ext_learn", "activity_notify", "inactive"})
+KEYS = frozenset(
+    {
+        "mac",
+        "ifname",
+        "dst",
+        "port",
+        "vlan",
+        "vni",
+        "src_vni",
+        "via",
+        "viaIf",
+        "ifIndex",
+        "master",
+        "flags",
+        "state",
+        "nhid",
+        "linkNetNsId",
+        "used",
+    }
+    | {"updated", "activity_notify", "inactive"}
 )
 VALUES = frozenset({"dev", "dst", "vlan", "vni", "port", "via", "master", "nhid", "src_vni", "link-netnsid", "used", "updated"})
 
@@ -36,6 +58,7 @@ def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
     refuse_errors(line)
     words = line.split()
     values = {key: words[i + 1] for i, key in enumerate(words[:-1]) if key in VALUES}
+    refuse_others(words[1:], VALUES, FLAGS | SILENT)
     port = values.get("port", "")
     if "dev" not in values and source.subject:
         values["dev"] = source.subject
@@ -63,6 +86,7 @@ def number(text: str | None) -> int | None:
 
 def entry_from(source: Source, item: Mapping[str, Any], at: Span) -> ForwardingFact:
     """One entry of JSON."""
+    refuse_keys(item, KEYS)
     flags = set(item.get("flags") or ())
     state = item.get("state")
     port = item.get("port")

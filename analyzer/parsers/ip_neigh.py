@@ -10,11 +10,33 @@ from analyzer.addresses import address, hardware_address
 from analyzer.facts.base import Fact
 from analyzer.facts.neighbours import NeighbourFact
 from analyzer.parsers import UNREADABLE, Parser, by_line, reason
-from analyzer.parsers._words import is_json, json_items, refuse_errors, word_at
+from analyzer.parsers._words import is_json, json_items, refuse_errors, refuse_keys, refuse_others, word_at
 from analyzer.source import Gap, Source, Span
 
 STATES = frozenset({"PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE", "FAILED", "INCOMPLETE", "NONE"})
 VALUES = frozenset({"dev", "lladdr", "nud", "vlan", "vni", "protocol", "proto", "used", "ref", "probes", "refcnt"})
+FLAGS = STATES | {"router", "proxy", "extern_learn", "offload", "managed", "extern_valid"}
+KEYS = frozenset(
+    {
+        "dst",
+        "dev",
+        "lladdr",
+        "state",
+        "router",
+        "proxy",
+        "extern_learn",
+        "offload",
+        "managed",
+        "extern_valid",
+        "nud",
+        "vlan",
+        "vni",
+        "protocol",
+    }
+    | {"used", "confirmed", "updated", "probes", "refcnt", "ref"}
+)
+PROBES = re.compile(r"(\d)probes\b")
+"""``used 0/0/0probes 1``: iproute2 sets no blank there (ip/ipneigh.c, print_cacheinfo)."""
 LENGTHS = (5, 7, 15, 19)
 """Colons in the addresses of Ethernet, FireWire, IPv6 tunnels and InfiniBand."""
 BSD = re.compile(r"^\S+ \(([^)]+)\) at (\S+)(?: \[\w+\])?\s*((?:PERM|PUP|netmask \S+|published|permanent)\s*)*on (\S+)")
@@ -38,7 +60,7 @@ def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
     if found := BSD.match(line):
         yield bsd_entry(source, line, at, found)
         return
-    words = line.split()
+    words = PROBES.sub(r"\1 probes", line).split()
     if words[0] == "Address" or words[:2] == ["IP", "address"] or words[0].startswith("Entries:"):
         return
     if len(words) == 6 and words[1].startswith("0x"):
@@ -52,6 +74,7 @@ def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
     states = STATES.intersection(words)
     if "dev" not in values and not mac and not states:
         raise ValueError(f"expected a neighbour such as '10.0.0.2 dev eth0 lladdr …', not {line.strip()[:60]!r}")
+    refuse_others(words[1:], VALUES, FLAGS)
     if mac and ":" in mac and mac.count(":") not in LENGTHS:
         raise ValueError(f"{mac!r} is no hardware address")
     yield NeighbourFact(
@@ -115,6 +138,7 @@ def table_entry(source: Source, line: str, at: Span, words: list[str]) -> Neighb
 
 def entry_from(source: Source, item: Mapping[str, Any], at: Span) -> NeighbourFact:
     """One entry of JSON."""
+    refuse_keys(item, KEYS)
     mac = item.get("lladdr")
     return NeighbourFact(
         at=at,

@@ -11,7 +11,7 @@ from analyzer.addresses import WIDTH, Address, Prefix, address, default_prefix, 
 from analyzer.facts.base import Fact
 from analyzer.facts.routes import MAIN, NextHop, RouteFact
 from analyzer.parsers import UNREADABLE, Parser, gap, reason
-from analyzer.parsers._words import is_json, json_items, refuse_errors
+from analyzer.parsers._words import is_json, json_items, refuse_errors, refuse_keys
 from analyzer.source import Gap, Source, Span
 
 KINDS = frozenset(
@@ -230,6 +230,8 @@ def destination(text: str, family: int) -> Prefix:
     host, slash, length = text.partition("/")
     if "." in host or ":" in host or host.isdecimal():
         missing = 3 - host.count(".") if ":" not in host else 0
+        if missing and not slash:
+            raise ValueError(f"expected a destination, not {text!r}")
         found = prefix(host + ".0" * missing + slash + length if missing else text)
         if slash and length.isdecimal() and int(length) > WIDTH[found.family]:
             raise ValueError(f"{text!r} is no network")
@@ -297,6 +299,47 @@ def read_json(source: Source) -> Iterator[Fact | Gap]:
             yield Gap(at, reason(problem), source.kind, source.scope)
 
 
+JSON_KEYS = frozenset(
+    [
+        "type",
+        "dst",
+        "from",
+        "tos",
+        "dsfield",
+        "via",
+        "gateway",
+        "dev",
+        "oif",
+        "table",
+        "flags",
+        "protocol",
+        "scope",
+        "prefsrc",
+        "src",
+        "metric",
+        "mark",
+        "flow",
+        "uid",
+        "cache",
+        "expires",
+        "error",
+        "used",
+        "age",
+        "users",
+        "ident",
+        "metrics",
+        "iif",
+        "pref",
+        "ttl-propagate",
+        "nexthops",
+        "nhid",
+        "nh_info",
+        "realms",
+    ]
+)
+HOP_KEYS = frozenset(["gateway", "via", "dev", "weight", "flags", "realm", "flow", "encap", "nhid", "nh_info"])
+
+
 def hop_from(item: Mapping[str, Any]) -> NextHop:
     """A next hop of JSON: ``gateway``, or ``via`` with its own family."""
     via = item.get("gateway") or (item.get("via") or {}).get("host")
@@ -306,8 +349,17 @@ def hop_from(item: Mapping[str, Any]) -> NextHop:
     )
 
 
+def listed_hop(item: Mapping[str, Any]) -> NextHop:
+    """One of several next hops."""
+    if "encap" not in item:
+        refuse_keys(item, HOP_KEYS)
+    return hop_from(item)
+
+
 def route_from(source: Source, item: Mapping[str, Any], at: Span, family: int, order: int) -> RouteFact:
     """One route of JSON."""
+    if "encap" not in item:  # The keys of an encapsulation stand among the route's own.
+        refuse_keys(item, JSON_KEYS)
     text = item["dst"]
     if text == "default":
         told = (
@@ -326,7 +378,7 @@ def route_from(source: Source, item: Mapping[str, Any], at: Span, family: int, o
         destination=destination(text, family),
         kind=item.get("type", "unicast"),
         table=table_number(item.get("table", MAIN)),
-        next_hops=tuple(hop_from(hop) for hop in hops) if hops else single,
+        next_hops=tuple(map(listed_hop, hops)) if hops else single,
         next_hop_id=item.get("nhid"),
         metric=int(item.get("metric", 0)),
         source=address(item["prefsrc"]) if "prefsrc" in item else None,

@@ -83,6 +83,9 @@ def lost_pods(network: Network) -> Iterator[str]:
         for gap in network.gaps:
             if gap.subject == "ip-addr":
                 yield f"{gap.at}: {gap.reason}"
+        for scope, space in sorted(network.namespaces.items()):
+            if scope.namespace and "ip-addr" in space.missing:
+                yield f"the addresses of {scope} are not known: {space.missing['ip-addr']}"
 
 
 def unique_pod_cidrs(network: Network) -> Answer:
