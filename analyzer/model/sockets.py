@@ -55,3 +55,11 @@ def told_by_state(space: Namespace) -> bool:
         if any(" TPROXY " in text for text in texts) and any(word in text for text in texts for word in STATEFUL):
             return True
     return False
+
+
+def proxies(space: Namespace) -> bool:
+    """Whether a rule gives packets to a transparent socket."""
+    if any("tproxy" in rule.text for table in space.nft_tables for chain in table.chains.values() for rule in chain.rules):
+        return True
+    chains = (chain for ruleset in space.rulesets for chain in ruleset.tables.get("mangle", {}).values())
+    return any(" TPROXY " in chain.rules.whole() for chain in chains)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from analyzer.facts.matches import ReversePathMatch
 from analyzer.facts.routes import LOCAL, MAIN
 from analyzer.model.network import Interface, Namespace
+from analyzer.model.sockets import proxies
 from analyzer.ranges import Ranges, normalised, single
 from analyzer.source import Scope
 from analyzer.transfer import ipvs, neighbour
@@ -58,8 +59,29 @@ def send_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """The host sends a packet: it is routed, then passes OUTPUT (which routes it again where it changed). ``unbound``: it keeps the route by which
     its source was chosen."""
     cleared = (Assign(name, 0) for name in (*EMPTY, *CONNECTION))
-    begun = seq(*cleared, connecting(context, scope), routed(context, scope, call(scope, "route output", detail)))
+    begun = seq(
+        *cleared,
+        from_own(context, scope),
+        connecting(context, scope),
+        routed(context, scope, call(scope, "route output", detail)),
+    )
     return seq(begun, call(scope, "hook", "OUTPUT"), goto(scope, "post"))
+
+
+def from_own(context: Context, scope: Scope) -> Transfer:
+    """IPv4 sends from own addresses alone, unless the socket is transparent (``ip_route_output_key_hash_rcu``). That matters where a table of the namespace's own
+    makes others local; sockets that TPROXY gives packets to are taken for transparent."""
+    space = context.space(scope)
+    tables = space.routes.get(4, {}) if context.family == 4 else {}
+    if not any(route.kind == "local" for table, routes in tables.items() if table != LOCAL for route in routes):
+        return KEEP
+    own = [(value, value) for value in own_values(context, scope)]
+    own += [(route.destination.value, route.destination.last) for route in tables.get(LOCAL, ()) if route.kind == "local"]
+    words = f"{scope} cannot send from an address that none of its interfaces has"
+    refused: Transfer = End(Drop(words))
+    answers = In(Field.PROTOCOL, normalised([(6, 6), (17, 17)]))
+    open_sockets = KEEP if proxies(space) else If(Opaque(f"the socket of {scope} that answers is transparent"), KEEP, refused)
+    return If(In(Field.SOURCE, normalised([*own, LOOPBACK])), KEEP, If(answers, open_sockets, refused))
 
 
 def node_stage(context: Context, scope: Scope, detail: str) -> Transfer:

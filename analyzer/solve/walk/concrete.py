@@ -222,6 +222,8 @@ def received(state: Walk, flow: Flow, end: Delivered) -> Outcome:
 
 def answered(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
     """The reply's way, back to who asked."""
+    if (unsent := sockets.unanswerable(state, end)) is not None:
+        return failed(state, unsent, seen, REPLY)
     found = back(state, flow, delivery.reply_to(end.at.packet), end.scope, seen, REPLY)
     return found if found.fate is not Fate.REACHABLE else opened(state, flow, end, found)
 

@@ -130,8 +130,8 @@ def sent(walk: Walk, space: Space, packet: Packet, quoted: Packet | None = None,
     passed = run(walk, space, Hook.OUTPUT, at)
     if not isinstance(passed, HookPacket):
         return passed
-    if moved(ready, passed.packet) and not source_alone(ready, passed):
-        again = route_out(walk, space, passed.packet)
+    if (new := moved(ready, passed)) is not None:
+        again = route_out(walk, space, new)
         if not isinstance(again, Route):
             return again
         route = again
@@ -152,14 +152,13 @@ def routed(walk: Walk, space: Space, packet: Packet) -> tuple[Route, Packet] | E
     return (route, packet) if isinstance(route, Route) else route
 
 
-def moved(before: Packet, after: Packet) -> bool:
-    """Whether a packet is routed again after OUTPUT (``ipt_mangle_out``, ``nf_nat_ipv4_local_fn``)."""
-    return (before.source, before.destination, before.mark) != (after.source, after.destination, after.mark)
-
-
-def source_alone(before: Packet, after: HookPacket) -> bool:
-    """Whether only IPVS changed the packet, and only its source: it keeps its route (``ip_vs_route_me_harder``)."""
-    return after.balanced and (before.destination, before.mark) == (after.packet.destination, after.packet.mark)
+def moved(before: Packet, passed: HookPacket) -> Packet | None:
+    """The packet as OUTPUT routed it again; None where it keeps its route. What IPVS alone changed is routed by its destination, and keeps its route where
+    its source changed only (``ip_vs_route_me_harder``)."""
+    after = passed.packet
+    if passed.balanced:
+        return after if (before.destination, before.mark) != (after.destination, after.mark) else None
+    return passed.routed_as
 
 
 def told(walk: Walk, space: Space, route: Route, packet: Packet) -> None:

@@ -246,12 +246,12 @@ def altered(tracked: Tracked | None, found: Balanced) -> Tracked | None:
 def sent_on(walk: Walk, space: Space, route: Route, going: HookPacket, found: Balanced) -> Endings:
     """OUTPUT, POSTROUTING and the device. The nat table's OUTPUT routes a packet again whose answers come from elsewhere (``nf_nat_ipv4_local_fn``)."""
     internet.told(walk, space, route, going.packet)
-    passed = internet.run(walk, space, Hook.OUTPUT, going)
+    passed = internet.run(walk, space, Hook.OUTPUT, going._replace(routed_as=None))
     if not isinstance(passed, HookPacket):
         return passed
     again = found.forwarding is Forwarding.MASQUERADE and translates(space, passed)
-    if again or internet.moved(going.packet, passed.packet):
-        once_more = internet.route_out(walk, space, passed.packet)
+    if again or passed.routed_as is not None:
+        once_more = internet.route_out(walk, space, passed.routed_as or passed.packet)
         if not isinstance(once_more, Route):
             return once_more
         route = once_more

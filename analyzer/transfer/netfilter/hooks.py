@@ -28,7 +28,6 @@ from analyzer.transfer.ir import (
     Field,
     Hook,
     If,
-    Not,
     Opaque,
     Seq,
     Table,
@@ -39,6 +38,7 @@ from analyzer.transfer.ir import (
 from analyzer.transfer.netfilter import zones
 from analyzer.transfer.netfilter.families import Families
 from analyzer.transfer.netfilter.matches import Where, all_of, by_chance, open_test
+from analyzer.transfer.netfilter.routing_again import routed_again
 from analyzer.transfer.netfilter.sharing import Part, shared
 from analyzer.transfer.netfilter.targets import target
 from analyzer.transfer.nft import tables as nft
@@ -202,24 +202,23 @@ def tables(context: Context, space: Namespace, hook: str, question: bool) -> Ite
     """The tables other than nat; after mangle OUTPUT a changed mark is routed again (iptable_mangle.c ``ipt_mangle_out``)."""
     for table, priority in PRIORITIES.items():
         if hook in HOOKS_OF[table]:
-            found = list(rulesets(context, space, table, hook))
-            for ruleset in found:
+            for ruleset in rulesets(context, space, table, hook):
                 late = (table, ruleset.backend) == ("security", "nft")
-                yield SECURITY_OF_NFT if late else priority, base(context, space.scope, ruleset, table, hook)
-            if found and table == "mangle" and hook == "OUTPUT" and not question:
-                again = If(Not(Bits(Field.MARK, (1 << 32) - 1, 0)), call(space.scope, "route output"), KEEP)
-                yield priority, again
+                own = base(context, space.scope, ruleset, table, hook)
+                if table == "mangle" and hook == "OUTPUT" and not question:
+                    yield from routed_again(context, space, priority, own)
+                else:
+                    yield SECURITY_OF_NFT if late else priority, own
 
 
 def native(context: Context, space: Namespace, hook: str) -> Iterator[Step]:
     """Native nft chains but those of nat, and those of devices, which are not read unless they can only accept. Where a chain of type route
     has set the mark, the packet is routed again (nft_chain_route.c ``nf_route_table_hook4``)."""
     for found in nft.natives(context, space, hook):
-        if found.base.kind != "nat":
-            yield found.base.priority, nft.entered(space.scope, found)
         if found.base.kind == "route":
-            again = If(Not(Bits(Field.MARK, (1 << 32) - 1, 0)), call(space.scope, "route output"), KEEP)
-            yield found.base.priority, again
+            yield from routed_again(context, space, found.base.priority, nft.entered(space.scope, found))
+        elif found.base.kind != "nat":
+            yield found.base.priority, nft.entered(space.scope, found)
     known = {(table.family, table.name) for table in space.nft_tables}
     for fact in space.nft_chains:
         early = fact.hook.lower() in NATIVE

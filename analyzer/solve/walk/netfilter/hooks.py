@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from analyzer.facts.netfilter import NftChainFact, RulesetFact
+from analyzer.facts.netfilter import RulesetFact
 from analyzer.model.network import Namespace
 from analyzer.solve.packet import Packet
 from analyzer.solve.walk.netfilter.captured import translates
@@ -26,10 +26,21 @@ from analyzer.solve.walk.netfilter.state import (
     Surroundings,
     Tracked,
 )
+from analyzer.solve.walk.netfilter.steps import (
+    BalanceStep,
+    ConfirmStep,
+    NativeStep,
+    Step,
+    TableStep,
+    TrackStep,
+    TranslateStep,
+    UnreadStep,
+    routes_again,
+)
 from analyzer.solve.walk.netfilter.tables import ReadyChain, Table
 from analyzer.solve.walk.netfilter.tracking import bound, clash, confirm, manipulated, track, undecided
 from analyzer.solve.walk.netfilter.visit import ACCEPTED, Sets, Stop, Visit
-from analyzer.solve.walk.nft.tables import NativeChain, native_chains
+from analyzer.solve.walk.nft.tables import native_chains
 from analyzer.solve.walk.oracle import Oracle
 
 __all__ = [
@@ -63,59 +74,6 @@ EARLY = ("ingress", "egress")
 FAMILIES = {4: ("ip", "inet", "netdev"), 6: ("ip6", "inet", "netdev")}
 Based = tuple[Table, ReadyChain]
 """A table, and its base chain at a hook."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableStep:
-    """The base chain of a table that is no nat table."""
-
-    table: Table
-    base: ReadyChain
-
-
-@dataclass(frozen=True, slots=True)
-class TrackStep:
-    """Conntrack looks at the packet."""
-
-
-@dataclass(frozen=True, slots=True)
-class NativeStep:
-    """A native base chain that is no nat chain."""
-
-    native: NativeChain
-
-
-@dataclass(frozen=True, slots=True)
-class TranslateStep:
-    """The nat chains with their priorities, in their order: whatever these are, the kernel calls all of them at one priority
-    (nf_nat_core.c ``nf_nat_register_fn``)."""
-
-    destination: bool
-    chains: tuple[tuple[int, TableStep | NativeStep], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ConfirmStep:
-    """The packet's new connection is stored."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnreadStep:
-    """Something that sees the packet and is not walked: a native nft chain of a device, or a ruleset that was not captured."""
-
-    words: str
-    settle: str
-    fact: NftChainFact | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BalanceStep:
-    """IPVS looks at the packet: whether it is a real server's answer (``ip_vs_out_hook``), or is to be balanced (``ip_vs_in_hook``)."""
-
-    answers: bool
-
-
-Step = TableStep | NativeStep | TrackStep | TranslateStep | ConfirmStep | UnreadStep | BalanceStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +221,10 @@ def run_hook(
                 resume=position + 1,
                 answers=step.answers,
             )
+        before = visit.packet
         stop = run_step(step, visit)
+        if hook is Hook.OUTPUT and before is not visit.packet and routes_again(step, before, visit.packet):
+            visit.at = visit.at._replace(routed_as=visit.packet)
         if stop is not ACCEPTED:
             break
     leaving = visit.at.after(visit.packet, visit.tracked)
