@@ -9,7 +9,7 @@ from itertools import pairwise
 from analyzer.addresses import WIDTH, Address, Prefix, prefix_of
 from analyzer.facts.links import AddressFact, Ipvlan, LinkFact, Macvlan, OtherKind, Vlan
 from analyzer.facts.neighbours import ForwardingFact, NeighbourFact
-from analyzer.facts.routes import MAIN, RouteFact
+from analyzer.facts.routes import RouteFact
 from analyzer.model.merging import is_bridge_port
 from analyzer.model.network import Interface, Namespace, Network, Wire
 from analyzer.source import Scope
@@ -91,9 +91,9 @@ def has_address(space: Namespace, device: str) -> bool:
 
 
 def leads_on(space: Namespace, device: str) -> bool:
-    """Whether the default route leaves by a device."""
-    tables = [*space.routes.get(4, {}).get(MAIN, ()), *space.routes.get(6, {}).get(MAIN, ())]
-    return any(is_default(route) and any(hop.device == device for hop in route.next_hops) for route in tables)
+    """Whether a default route leaves by a device, in whatever table: that of an interface for pods' own sources is in one of its own."""
+    tables = [table for family in space.routes.values() for table in family.values()]
+    return any(is_default(route) and any(hop.device == device for hop in route.next_hops) for table in tables for route in table)
 
 
 def is_default(route: RouteFact) -> bool:
@@ -225,6 +225,27 @@ def may_meet(network: Network, at: Interface, holder: Interface, target: Address
     return any(a.scope.node == b.scope.node and a.scope.namespace != b.scope.namespace for a in one.ends for b in two.ends)
 
 
+def may_take(network: Network, at: Interface, holder: Interface) -> bool:
+    """Whether a frame of an interface to the MAC of another may reach it by what was not captured between them. Networks with addresses on both
+    sides are taken to be apart where they share none."""
+    one, two = network.wires.get(at), network.wires.get(holder)
+    if one is None or two is None or one is two or joined(network, one, two):
+        return False
+    if one.exits and two.exits:
+        return not (one.prefixes and two.prefixes)
+    return any(a.scope.node == b.scope.node and a.scope.namespace != b.scope.namespace for a in one.ends for b in two.ends)
+
+
+def wired_macs(network: Network) -> dict[int, list[Interface]]:
+    """The devices on wires that lead outside, by their MAC."""
+    found: dict[int, list[Interface]] = {}
+    for at in network.wires:
+        link = network.namespaces[at.scope].links.get(at.device)
+        if link is not None and link.mac:
+            found.setdefault(link.mac, []).append(at)
+    return found
+
+
 def undescribed(network: Network, at: Interface) -> bool:
     """Whether all that is known of a device is that it is there (``ifconfig``, ``ip addr`` of one device): it may be a bridge, with ports that no
     text names."""
@@ -250,3 +271,10 @@ def joined(network: Network, one: Wire, two: Wire) -> bool:
 def not_known(at: Interface, holder: Interface, target: Address) -> str:
     """What is not known then."""
     return f"whether {at} reaches {holder}, which has {target}, is not known: what is between them was not captured"
+
+
+def taking_not_known(at: Interface, holder: Interface) -> str:
+    """What is not known of a frame then."""
+    return (
+        f"whether {at} reaches {holder}, which has the MAC that it sends to, is not known: what is between them was not captured"
+    )

@@ -12,7 +12,7 @@ from typing import cast
 from analyzer.addresses import Address
 from analyzer.facts.links import Ipvlan, Macvlan, Vlan
 from analyzer.model.network import Interface, Segment
-from analyzer.model.wires import may_meet, not_known, undescribed
+from analyzer.model.wires import may_meet, may_take, not_known, taking_not_known, undescribed, wired_macs
 from analyzer.ranges import normalised
 from analyzer.transfer.bridge import GROUP
 from analyzer.transfer.ir import KEEP, Assign, End, Field, If, In, Leave, Transfer, Unknown
@@ -45,7 +45,25 @@ def outside(context: Context, at: Interface) -> Transfer:
                     rows.setdefault(link.mac, arrive)
     if segment is not None:
         context.assume(segment.assumption)
+    for mac, unsure in takers(context, at):
+        rows.setdefault(mac, unsure)
     return by_value(Field.DESTINATION_MAC, rows, If(GROUP, drop(f"a frame to all leaves by {at}"), routed(context, at)))
+
+
+def takers(context: Context, at: Interface) -> Iterator[tuple[int, Transfer]]:
+    """The MACs of devices elsewhere that an interface's frames may reach, or not."""
+    if "takers" not in context.made:
+        made: dict[frozenset[int], list[tuple[int, Interface]]] = {}
+        for mac, holders in wired_macs(context.network).items():
+            for holder in holders:
+                made.setdefault(networks(context, holder), []).append((mac, holder))
+        context.made["takers"] = made
+    groups = cast(dict[frozenset[int], list[tuple[int, Interface]]], context.made["takers"])
+    own = networks(context, at)
+    for others, found in groups.items():
+        for mac, holder in found if not own & others else ():
+            if may_take(context.network, at, holder):
+                yield mac, End(Unknown(taking_not_known(at, holder)))
 
 
 def tagged(context: Context, member: Interface) -> Iterator[Interface]:

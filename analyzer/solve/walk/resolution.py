@@ -143,7 +143,7 @@ def to_mac(walk: Walk, at: Interface, next_hop: Address, frame: Frame, packet: H
     if not (isinstance(ending, Left) and ending.open_end):
         return endings
     del walk.hops[mark:]
-    return underlay.unclaimed(walk, at, next_hop, packet, route, hardware_text(frame.destination), frame.said_at)
+    return underlay.unclaimed(walk, at, next_hop, packet, route, frame.destination, frame.said_at)
 
 
 def to_outsider(walk: Walk, space: Space, at: Interface, next_hop: Address, packet: HookPacket, route: Route) -> Endings:

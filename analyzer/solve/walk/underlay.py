@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
-from analyzer.addresses import Address
+from analyzer.addresses import Address, hardware_text
 from analyzer.facts.links import Ipvlan, Macvlan, OtherKind, Vlan
 from analyzer.model.network import Interface, Segment
-from analyzer.model.wires import may_meet, not_known
+from analyzer.model.wires import may_meet, may_take, not_known, taking_not_known, wired_macs
 from analyzer.solve.walk import internet, links
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.netfilter.hooks import HookPacket
@@ -90,14 +91,25 @@ def outside(walk: Walk, at: Interface, next_hop: Address, destination: Address, 
 
 
 def unclaimed(
-    walk: Walk, at: Interface, next_hop: Address, packet: HookPacket, route: Route, mac: str, said_at: Span | None
+    walk: Walk, at: Interface, next_hop: Address, packet: HookPacket, route: Route, mac: int, said_at: Span | None
 ) -> Endings:
-    """A frame to a MAC that no captured interface has."""
-    holders = walk.index.network.owners.get(next_hop, ())
+    """A frame to a MAC that no captured interface of the same network has."""
+    network = walk.index.network
+    if (taker := next((one for one in on_wires(walk, mac) if may_take(network, at, one)), None)) is not None:
+        return walk.undecided(taking_not_known(at, taker), said_at or route.fact.at, f"what {at} and {taker} are connected to")
+    holders = network.owners.get(next_hop, ())
     if not holders:
         return leave(walk, at, next_hop, packet, route)
-    text = f"no interface in the capture has {mac}, to which {at} sends what is for {next_hop}; {holders[0]} has that address"
+    text = f"no interface in the capture has {hardware_text(mac)}, to which {at} sends what is for {next_hop}; {holders[0]} has that address"
     return walk.drop(at.scope, text, said_at)
+
+
+def on_wires(walk: Walk, mac: int) -> list[Interface]:
+    """The devices with this MAC on wires that lead outside the capture."""
+    found = walk.index.known.get(("macs on wires",))
+    if found is None:
+        found = walk.index.known["macs on wires",] = wired_macs(walk.index.network)
+    return cast(dict[int, list[Interface]], found).get(mac, [])
 
 
 def shared(walk: Walk, one: Interface, two: Interface) -> bool:
