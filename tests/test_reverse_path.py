@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from analyzer.solve.walk.oracle import Oracle
 from analyzer.solve.walk.reverse import passes
 from analyzer.solve.walk.state import Walk
 from analyzer.source import Scope
-from analyzer.transfer.ir import All, Any, Field, In, Match, Not, Opaque
+from analyzer.transfer.ir import All, Any, Bits, Field, In, Match, Not, Opaque
 from analyzer.transfer.netfilter.reverse_path import reverse_path
 from analyzer.transfer.space import Context
 from tests.captures import network_of
@@ -70,6 +71,8 @@ def holds(match: Match, values: dict[Field, int]) -> bool:
             return not holds(part, values)
         case In(field, ranges):
             return any(low <= values[field] <= high for low, high in ranges)
+        case Bits(field, mask, value):
+            return values[field] & mask == value
         case _:
             raise AssertionError(match)
 
@@ -204,9 +207,45 @@ def test_six_is_as_the_kernel_has_it(kind: str, tmp_path: Path) -> None:
             assert told == (text in passing.split(),) * 2, f"{device} {text}"
 
 
-@pytest.mark.parametrize(
-    "rule", ["100:\tfrom 10.0.0.0/8 lookup 7\n", "100:\tfrom all fwmark 0x1 lookup 7\n", "100:\tnot from all lookup main\n"]
+RULES = (
+    "512:\tfrom all to 10.1.2.3 lookup main\n512:\tfrom all to 10.1.2.4 lookup main\n1536:\tfrom 192.0.2.1 lookup 7\n",
+    "100:\tfrom 10.0.0.0/8 lookup 7\n",
+    "100:\tfrom all to 10.0.0.0/8 lookup 7\n200:\tfrom all to 10.2.0.0/16 unreachable\n",
+    "100:\tfrom all fwmark 0x1 lookup 7\n",
+    "100:\tfrom all fwmark 0/0x1 lookup 7\n",
+    "100:\tnot from all to 10.1.0.0/16 lookup 7\n",
+    "100:\tfrom all iif lo lookup 7\n",
+    "100:\tfrom all iif eth0 lookup 7\n",
+    "100:\tnot from 192.0.2.1 blackhole\n",
+    "100:\tnot from all lookup main\n",
+    "100:\tfrom all lookup 7\n",
 )
-def test_policy_routing_leaves_it_open(rule: str, tmp_path: Path) -> None:
+TABLE = "default via 198.51.100.254 dev eth1 table 7\n10.1.2.0/24 dev cali1 table 7 scope link\nblackhole 10.1.4.0/24 table 7\n"
+
+
+@pytest.mark.parametrize("valid_mark", [False, True])
+@pytest.mark.parametrize("rule", RULES)
+def test_with_rules_of_routing_both_say_the_same(rule: str, valid_mark: bool, tmp_path: Path) -> None:
+    files = {**FILES, "nodes/n1/ip_rule": rule + FILES["nodes/n1/ip_rule"]}
+    files["nodes/n1/ip_route_show_table_all"] += TABLE
+    network = network_of(files, tmp_path)
+    context, walk = Context(network, 4), Walk(index_of(network), Oracle())
+    match = ReversePathMatch(False, valid_mark, False, False)
+    said = lowered(network, context, match)
+    for device, source, destination, mark in product(
+        ("lo", "eth0", "eth1", "cali1"), SOURCES.split(), ("192.0.2.1", "10.9.9.9"), (0, 1)
+    ):
+        sent, to = address(source).value, address(destination).value
+        walked = passes(
+            walk, walk.space(NODE), match, HookPacket(Packet(4, sent, to, UDP, 40000, 53, mark=mark), in_device=device)
+        )
+        values = {Field.SOURCE: sent, Field.DESTINATION: to, Field.MARK: mark, Field.IN_INTERFACE: context.names.number(device)}
+        assert holds(said, values) == walked, f"{device} {source} {destination} {mark}"
+
+
+@pytest.mark.parametrize(
+    "rule", ["100:\tfrom all tos 0x10 lookup 7\n", "100:\tfrom 224.0.0.0/4 lookup 7\n", "100:\tfrom all uidrange 0-0 lookup 7\n"]
+)
+def test_rules_about_something_else_leave_it_open(rule: str, tmp_path: Path) -> None:
     network = network_of({**FILES, "nodes/n1/ip_rule": rule + FILES["nodes/n1/ip_rule"]}, tmp_path)
     assert isinstance(lowered(network, Context(network, 4), ReversePathMatch()), Opaque)

@@ -148,6 +148,8 @@ def passes(walk: Walk, space: Space, match: ReversePathMatch, at: HookPacket) ->
     if at.in_device == "lo" or packet.source == 0:
         return True
     query = Query(packet.family, packet.source, packet.destination, packet.mark if match.valid_mark else 0)
+    if packet.family == 4 and without_source(packet.destination):
+        query = query._replace(source=0)
     if packet.family == 6:
         asker = packet.destination if packet.destination >> 120 != 0xFF else 0
         query = query._replace(source=asker, protocol=packet.protocol)
@@ -162,6 +164,11 @@ def passes(walk: Walk, space: Space, match: ReversePathMatch, at: HookPacket) ->
     if found.kind != "unicast" and not (found.kind == "local" and match.accept_local):
         return False
     return match.loose or uses(space, found, at.in_device)
+
+
+def without_source(destination: int) -> bool:
+    """``rpfilter_get_saddr``: destinations that are nobody's own stand for no source."""
+    return destination >> 28 == 14 or destination == 0xFFFFFFFF or destination >> 24 == 0
 
 
 def passes_six(space: Space, match: ReversePathMatch, query: Query, device: str, found: Route | Refused) -> bool:

@@ -8,45 +8,154 @@ from collections.abc import Callable, Iterator
 from analyzer.addresses import WIDTH, Prefix
 from analyzer.facts.links import Vrf
 from analyzer.facts.matches import ReversePathMatch
-from analyzer.facts.routes import DEFAULT, LOCAL, MAIN, RouteFact
+from analyzer.facts.routes import DEFAULT, LOCAL, MAIN, RouteFact, RoutingRuleFact
 from analyzer.model.network import Namespace
 from analyzer.ranges import Ranges, difference, intersection, normalised, single
-from analyzer.transfer.ir import All, Any, Field, In, Match, Not
-from analyzer.transfer.space import Context, everything, flattened
+from analyzer.transfer.ir import All, Any, Bits, Field, In, Match, Not, Opaque
+from analyzer.transfer.space import Context, everything, flattened, span_of
 
 TABLES = (LOCAL, MAIN, DEFAULT)
 ZERO = single(0)
+SPECIAL = tuple(Prefix(4, value << 24, length) for value, length in ((0, 8), (224, 4), (255, 8)))
+"""Destinations for which the question has no source (``rpfilter_get_saddr``)."""
+NEVER: Match = Any(())
+Step = tuple[Match | None, tuple[int, ...]]
+"""A condition (None: always), and the tables that are asked then; none of them: refused."""
 
 
 def reverse_path(match: ReversePathMatch, context: Context, space: Namespace, open_test: Callable[[str], Match]) -> Match:
-    """Whether the way to the packet's source leaves by the device that it came in by; open where policy routing decides."""
-    if not plain(space, context.family):
-        return open_test("the reverse path of the packet is as the rule asks")
+    """Whether the way to the packet's source leaves by the device that it came in by; open where rules decide by what is not followed here."""
     if context.family == 6:
-        return reverse_path_six(match, context, space)
+        holds = reverse_path_six(match, context, space) if plain(space, 6) else None
+    else:
+        holds = reverse_path_four(match, context, space)
+    if holds is None:
+        return open_test("the reverse path of the packet is as the rule asks")
+    return Not(holds) if match.inverted else holds
+
+
+def reverse_path_four(match: ReversePathMatch, context: Context, space: Namespace) -> Match | None:
+    """By the rules, in their order: a table without a route leaves the question to the next."""
+    steps = asked(match, space)
+    if steps is None:
+        return None
+    holds: Match = Any(())
+    for condition, tables in reversed(steps):
+        found, passing = in_tables(match, context, space, tables)
+        if condition is None:
+            holds = Any((passing, All((Not(found), holds)))) if holds != Any(()) else passing
+        else:
+            holds = Any((All((condition, passing)), All((Not(All((condition, found))), holds))))
+    exempt = Any((In(Field.IN_INTERFACE, single(context.names.number("lo"))), In(Field.SOURCE, ZERO)))
+    return Any((exempt, holds))
+
+
+def in_tables(match: ReversePathMatch, context: Context, space: Namespace, tables: tuple[int, ...]) -> tuple[Match, Match]:
+    """Of tables that are asked one after the other: whether one has a route to the source, and whether that route is as the match wants it. No tables: it is refused."""
+    if not tables:
+        return All(()), Any(())
     kinds = ("unicast", "local") if match.accept_local else ("unicast",)
     by_device: dict[str, list[tuple[int, int]]] = {}
-    loose = []
-    for pair, (route, *_) in answers(space, 4):
+    every, loose = [], []
+    for pair, (route, *_) in answers(space, 4, tables):
+        every.append(pair)
         if route.kind in kinds:
             loose.append(pair)
             for device in dict.fromkeys(hop.device for hop in route.next_hops if hop.device):
                 by_device.setdefault(device, []).append(pair)
-    exempt = Any((In(Field.IN_INTERFACE, single(context.names.number("lo"))), In(Field.SOURCE, ZERO)))
     if match.loose:
-        holds: Match = Any((exempt, In(Field.SOURCE, normalised(loose))))
+        return In(Field.SOURCE, normalised(every)), In(Field.SOURCE, normalised(loose))
+    found = ((context.names.number(device), normalised(pairs)) for device, pairs in by_device.items())
+    strict = [All((In(Field.IN_INTERFACE, single(number)), In(Field.SOURCE, sources))) for number, sources in found]
+    return In(Field.SOURCE, normalised(every)), Any(tuple(strict))
+
+
+def asked(match: ReversePathMatch, space: Namespace) -> list[Step] | None:
+    """Which tables are asked under which condition, in order; None where that is not known. Rules for the same tables that follow each other are one."""
+    if {"ip-rule/4", "ip-addr"} & space.missing.keys() or space.gaps.get("ip-route") or space.gaps.get("ip-rule"):
+        return None
+    if any(isinstance(link.kind, Vrf) for link in space.links.values()):
+        return None
+    steps: list[Step] = []
+    for rule in sorted(space.rules.get(4, ()), key=lambda rule: rule.priority):
+        if rule.action == "nop":
+            continue
+        condition, table = condition_of(match, rule), rule.table
+        lost = rule.action == "lookup" and (not isinstance(table, int) or not followed(space, table))
+        if isinstance(condition, Opaque) or lost or rule.action == "goto":
+            return None
+        add(steps, condition, (table,) if rule.action == "lookup" and isinstance(table, int) else ())
+    return steps
+
+
+def add(steps: list[Step], condition: Match | None, tables: tuple[int, ...]) -> None:
+    """Adds a rule to the steps, with the one before it where both ask the same."""
+    last, before = steps[-1] if steps else (NEVER, ())
+    if steps and condition is None and last is None and tables and before:
+        steps[-1] = (None, (*before, *tables))
+    elif steps and condition is not None and last is not None and tables == before:
+        steps[-1] = (either(last, condition), tables)
     else:
-        found = ((context.names.number(device), normalised(pairs)) for device, pairs in by_device.items())
-        strict = [All((In(Field.IN_INTERFACE, single(number)), In(Field.SOURCE, sources))) for number, sources in found]
-        holds = Any((exempt, *strict))
-    return Not(holds) if match.inverted else holds
+        steps.append((condition, tables))
+
+
+def either(one: Match, two: Match) -> Match:
+    """One or the other; networks of one field are one set."""
+    match one, two:
+        case In(field, ranges), In(other, more) if field is other:
+            return In(field, normalised((*ranges, *more)))
+        case Any(parts), _:
+            return Any((*parts[:-1], either(parts[-1], two))) if parts else two
+        case _:
+            return Any((one, two))
+
+
+def condition_of(match: ReversePathMatch, rule: RoutingRuleFact) -> Match | None:
+    """The packets whose way back is asked of a rule: the question is for the packet's source, from its destination, comes from ``lo`` and has no protocol and no ports.
+    None: all; Opaque: what the rule looks at is not followed."""
+    special = rule.source is not None and any(rule.source.overlaps(item) for item in SPECIAL if rule.source.length)
+    if (
+        rule.tos
+        or rule.user_ids
+        or rule.unknown
+        or rule.l3mdev
+        or special
+        or rule.suppress_prefix_length is not None
+        or rule.suppress_group
+    ):
+        return Opaque("the rule", rule.at)
+    found: list[Match] = []
+    if (
+        rule.in_interface not in (None, "lo")
+        or rule.out_interface
+        or rule.protocol
+        or rule.source_ports
+        or rule.destination_ports
+    ):
+        found.append(NEVER)
+    if rule.mark is not None and match.valid_mark:
+        found.append(Bits(Field.MARK, rule.mask, rule.mark & rule.mask))
+    elif rule.mark is not None and rule.mark & rule.mask:
+        found.append(NEVER)
+    for prefix, name in ((rule.source, Field.DESTINATION), (rule.destination, Field.SOURCE)):
+        if prefix is not None and prefix.length:
+            found.append(In(name, (span_of(prefix),)))
+    if rule.inverted:
+        return Not(All(tuple(found)))
+    return None if not found else found[0] if len(found) == 1 else All(tuple(found))
+
+
+def followed(space: Namespace, table: int) -> bool:
+    """Whether a table is known, and its routes hold for every packet."""
+    known = f"ip-route/4/{table}" not in space.missing and "ip-route/4" not in space.missing
+    return known and all(simple(space, route) for route in space.routes.get(4, {}).get(table, ()))
 
 
 def reverse_path_six(match: ReversePathMatch, context: Context, space: Namespace) -> Match:
     """The same for IPv6: of the routes to one network the first by the device counts, else the first."""
     everywhere: list[tuple[int, int]] = []
     by_device: dict[str, dict[tuple[int, int], str]] = {}
-    for pair, routes in answers(space, 6):
+    for pair, routes in answers(space, 6, TABLES):
         if passing(match, routes[0]) and (match.loose or routes[0].kind == "local"):
             everywhere.append(pair)
         if not match.loose:
@@ -58,8 +167,7 @@ def reverse_path_six(match: ReversePathMatch, context: Context, space: Namespace
         for device, pairs in by_device.items()
     )
     strict = [All((In(Field.IN_INTERFACE, single(number)), In(Field.SOURCE, sources))) for number, sources in found if sources]
-    holds: Match = Any((exempt, In(Field.SOURCE, normalised(everywhere)), *strict))
-    return Not(holds) if match.inverted else holds
+    return Any((exempt, In(Field.SOURCE, normalised(everywhere)), *strict))
 
 
 def passing(match: ReversePathMatch, route: RouteFact) -> bool:
@@ -114,10 +222,10 @@ def simple(space: Namespace, route: RouteFact) -> bool:
     return alone and route.kind != "throw" and (up or route.kind != "unicast")
 
 
-def answers(space: Namespace, family: int) -> Iterator[tuple[tuple[int, int], tuple[RouteFact, ...]]]:
+def answers(space: Namespace, family: int, tables: tuple[int, ...]) -> Iterator[tuple[tuple[int, int], tuple[RouteFact, ...]]]:
     """Disjoint ranges of addresses, each with the routes to the narrowest network that holds them, the one of the lowest metric first."""
     left: Ranges = everything(WIDTH[family])
-    for table in TABLES:
+    for table in tables:
         best = of_each(space.routes.get(family, {}).get(table, ()))
         taken = []
         for pair, networks in flattened(tuple(best)):
