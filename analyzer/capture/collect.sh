@@ -406,7 +406,13 @@ routing_daemons() {
     for program in birdcl birdc; do
         [ -n "$client" ] || ! has "$program" || client=$program
     done
-    calico=$(in_container calico-node) && calico="$calico birdcl"
+    calico=$(in_container calico-node) && if ls /sys/fs/bpf/tc/globals/cali_v4_* >/dev/null 2>&1; then
+        # shellcheck disable=SC2086
+        save calico-node_-bpf_routes_dump $calico calico-node -bpf routes dump
+        # shellcheck disable=SC2086
+        save calico-node_-bpf_nat_dump $calico calico-node -bpf nat dump
+    fi
+    [ -z "$calico" ] || calico="$calico birdcl"
     for folder in /run/bird /run; do
         # shellcheck disable=SC2086
         [ -z "$client" ] || birds "$folder" $client
@@ -493,6 +499,9 @@ node_files() {
     if [ -f /run/flannel/subnet.env ]; then
         mkdir -p "$DIR/run/flannel" && cat /run/flannel/subnet.env >"$DIR/run/flannel/subnet.env"
     fi
+    for path in /usr/share/iproute2/rt_tables /etc/iproute2/rt_tables /etc/iproute2/rt_tables.d/*.conf; do
+        [ -f "$path" ] && cat "$path" >>"$DIR/rt_tables"
+    done
     if [ -f /etc/resolv.conf ]; then
         mkdir -p "$DIR/etc" && cat /etc/resolv.conf >"$DIR/etc/resolv.conf"
     fi

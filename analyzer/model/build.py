@@ -9,7 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from analyzer.facts.base import Fact
-from analyzer.facts.calico import BorrowedFact, IpamProblemFact, PoolUseFact, StatedBlockFact
+from analyzer.facts.calico import (
+    BorrowedFact,
+    IpamProblemFact,
+    MapFrontendFact,
+    MapRouteFact,
+    PoolUseFact,
+    StatedBlockFact,
+)
 from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
 from analyzer.facts.links import NamespaceIdFact
 from analyzer.facts.ovn import ChassisFact, LogicalObjectFact, LogicalPortFact
@@ -85,6 +92,7 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
         chassis=tuple(dict.fromkeys(known.all(ChassisFact))),
         routers=routers(known, every),
         ipam=recorded(known),
+        calico_maps=(*known.all(MapRouteFact), *known.all(MapFrontendFact)),
     )
 
 

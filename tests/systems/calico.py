@@ -23,6 +23,8 @@ SYSTEM = System(
         "bird-config",
         "calico-node-status",
         "calico-ipam",
+        "calico-bpf-routes",
+        "calico-bpf-nat",
         "bgp-summary",
         "bgp-table",
         "frr-routes",
@@ -64,6 +66,8 @@ SYSTEM = System(
         "ipam/calico-*.txt",
         "plan/calico.yaml",
         "truth/calico*.txt",
+        "parsers/calico-bpf-*/*",
+        "rules/calico-map-*.txt",
         "policies/calico-*/*",
     ),
     scenarios=(
@@ -86,5 +90,5 @@ SYSTEM = System(
         "test_enforced",
         "test_bird_lab",
     ),
-    limits="What BIRD exports is told by its listings, its counters and its peers' tables; its filters are read network by network and not run. The maps of the eBPF dataplane are not read.",
+    limits="What BIRD exports is told by its listings, its counters and its peers' tables; its filters are read network by network and not run. Of the eBPF dataplane the maps of routes and of services are read where they were dumped, and held against pods, nodes and endpoints; packets through its programs are open, and its maps of connections, neighbours, sets and policies are not read.",
 )
