@@ -14,7 +14,8 @@ from tests.lab import record
 TRUTH = Path(__file__).parent.parent / "samples" / "truth"
 UNENFORCED = frozenset({"canal-in-containers"})
 """Without policies."""
-ENFORCERS, BROKEN = ("calico-felix", "canal", "kube-router-policies", "weave-policies"), ("-lost", "-stale", "-before-policies")
+ENFORCERS = ("calico-felix", "canal", "kube-router-policies", "weave-policies", "romana-policies", "terway-felix")
+BROKEN = ("-lost", "-stale", "-before-policies", "-mixed")
 DENY = """apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:

@@ -2,7 +2,7 @@
 
 ## What it finds
 In Romana's list of blocks: blocks that share addresses, blocks of hosts that it does not know, and blocks in none of the networks of its topology; hosts whose address is no node's. And for each captured node: a block of another host that
-its routing table `romana` (number 10), or the main one, leads to another node, or has no route for but the default one. Blocks without a pod are left out, and hosts behind a router, to which
+its routing table `romana`, or another one, leads to another node, or has no route for but the default one. Blocks without a pod are left out, and hosts behind a router, to which
 Romana's agent adds no route, are told as possible.
 
 ## Why it matters
@@ -27,7 +27,7 @@ from analyzer.query.state import roots
 from analyzer.query.systems.sessions import holders
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
 
-TABLES = (10, 254)
+LOCAL = 255
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -69,8 +69,9 @@ def routed(held: dict[Address, str], root: Namespace, block: RomanaBlockFact, ho
     """Where one node sends packets for a block of another host."""
     found = [
         route
-        for table in TABLES
-        for route in root.routes.get(4, {}).get(table, ())
+        for table, routes in root.routes.get(4, {}).items()
+        if table != LOCAL
+        for route in routes
         if route.destination.length and route.destination.covers(block.prefix)
     ]
     route = max(found, key=lambda item: item.destination.length, default=None)

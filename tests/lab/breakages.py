@@ -17,6 +17,8 @@ from tests.lab import (
     netfilter_breakages,
     nft_breakages,
     overlay_breakages,
+    romana_enforcer,
+    rule_breakages,
     six_breakages,
     source_breakages,
 )
@@ -28,7 +30,9 @@ ANYWHERE: frozenset[str] = frozenset()
 OVERLAYS = frozenset({"vxlan"})
 BRIDGED, ROUTED = frozenset({"vxlan", "host-gw", "bridge", "peer-pods"}), frozenset({"vxlan", "host-gw", "ptp", "calico"})
 PEER = frozenset({"peer-pods"})
-PODS = BRIDGED | ROUTED
+BY_RULES = frozenset({"romana", "terway", "aws-vpc-cni"})
+BY_ROUTES = BY_RULES | {"azure", "gke"}
+PODS = BRIDGED | ROUTED | BY_ROUTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +310,7 @@ def dup_pod_ip(lab: Lab, random: Random) -> None:
     here = lab.pods_on(node)
     if len(here) > 1:
         one, other = random.sample(here, 2)
-        bits = 32 if lab.scenario.overlay in ("ptp", "calico", "canal") else 24
+        bits = 32 if lab.scenario.overlay in ("ptp", "calico", "canal", *BY_ROUTES) else 24
         lab.run(one.key, f"ip addr add {other.addresses[0]}/{bits} dev eth0")
 
 
@@ -365,7 +369,7 @@ _WIRED = (
     Breakage(pod_address_lost), Breakage(cni0_no_ip, BRIDGED), Breakage(cni0_wrong_subnet, BRIDGED), Breakage(cni0_down, BRIDGED),
     Breakage(veth_detached, BRIDGED), Breakage(veth_down, PODS), Breakage(port_isolated, BRIDGED), Breakage(vlan_filtering, BRIDGED),
     Breakage(learning_off, BRIDGED), Breakage(dup_pod_ip, PODS), Breakage(proxy_arp_on), Breakage(arp_ignored), Breakage(pings_ignored),
-    Breakage(proxy_arp_off, frozenset({"calico", "canal"})), Breakage(workload_route_missing, frozenset({"ptp", "calico", "canal"})),
+    Breakage(proxy_arp_off, frozenset({"calico", "canal"})), Breakage(workload_route_missing, frozenset({"ptp", "calico", "canal"}) | BY_ROUTES),
     Breakage(pod_machine_mac, PEER), Breakage(redirect_missing, PEER),
 )  # fmt: skip
 _SERVED = frozenset({"svc_no_endpoints", "svc_stale_endpoint", "etp_local_no_local", "kube_services_jump_missing", "conntrack_notrack",
@@ -380,10 +384,23 @@ _SIX = tuple(Breakage(apply, OVERLAYS, six=True) for apply in six_breakages.ALL)
 _SIX += tuple(Breakage(apply, ROUTED, peers=True, six=True) for apply in six_breakages.ROUTED)
 _SOURCES = tuple(Breakage(apply, PODS - PEER) for apply in source_breakages.WIRED)
 _SOURCES += tuple(Breakage(apply, OVERLAYS, six=True) for apply in source_breakages.SIX)
+_RULES = tuple(Breakage(apply, BY_RULES) for apply in rule_breakages.ALL)
 _RANDOM = tuple(Breakage(apply) for apply in chaos.ALL)
 
 _ENFORCED = tuple(Breakage(apply, enforced=True) for apply in enforcement_breakages.ALL)
-BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_NATIVE, *_SIX, *_HARDWARE, *_LINKS, *_RANDOM, *_SOURCES, *_ENFORCED)
+_ENFORCED += (Breakage(romana_enforcer.rules_mixed, frozenset({"romana"}), enforced=True),)
+BREAKAGES: tuple[Breakage, ...] = (
+    *_WIRED,
+    *_FILTERED,
+    *_NATIVE,
+    *_SIX,
+    *_HARDWARE,
+    *_LINKS,
+    *_RANDOM,
+    *_RULES,
+    *_SOURCES,
+    *_ENFORCED,
+)
 
 
 def choose(scenario: Scenario, random: Random, most: int = 3) -> list[Breakage]:

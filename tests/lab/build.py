@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.lab import native_proxy, overlay, peer_pods, policies, proxy
+from tests.lab import clouds, native_proxy, overlay, peer_pods, policies, proxy
 from tests.lab.machine import Machine, plugin_folder
 from tests.lab.overlay import tables
 from tests.lab.plan import GATEWAY, NODE_PORTS, NODES, OUTSIDE_PORTS, POD_PORTS, Node, Pod, Scenario, Service
@@ -30,11 +30,12 @@ POD_SYSCTLS = (
 class Lab:
     """A network as built, with the processes that hold it. ``broken`` names what was done to it; ``more`` are addresses that pods got besides
     their own, by the pod's key. ``tracked``: whether the nodes are to track connections of the probes
-    already, ``entries`` the commands that make them, by node. ``said``: what was run where, if that is to be kept."""
+    already, ``entries`` the commands that make them, by node. ``routers`` are captured too, and no nodes. ``said``: what was run where, if that is to be kept."""
 
     machine: Machine
     scenario: Scenario
     nodes: list[Node] = field(default_factory=list)
+    routers: list[Node] = field(default_factory=list)
     pods: list[Pod] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -51,6 +52,11 @@ class Lab:
     def entrance(self, address: str) -> Node:
         """The node to which the outside host sends what is for a service's address."""
         return self.nodes[int(address.rpartition(".")[2]) % len(self.nodes)]
+
+    @property
+    def machines(self) -> list[Node]:
+        """All machines that are captured."""
+        return [*self.nodes, *self.routers]
 
     @property
     def members(self) -> list[Node]:
@@ -72,8 +78,11 @@ def build(machine: Machine, scenario: Scenario, pods: list[Pod], services: list[
     """The network of a scenario, complete and unbroken; its policies, where it has any, are those of the seed."""
     lab = Lab(machine, scenario, pods=pods, services=services)
     lab.nodes = [Node(number, scenario.families) for number in range(scenario.nodes)]
-    machine.start({"name": "underlay"}, {"name": "outside"}, *({"name": node.name, "node": True} for node in lab.nodes))
+    lab.routers = clouds.routers(scenario.overlay)
+    machine.start({"name": "underlay"}, {"name": "outside"}, *({"name": node.name, "node": True} for node in lab.machines))
     _underlay(lab)
+    if lab.routers:
+        clouds.start(lab)
     for node in lab.nodes:
         lab.run(node.name, _node_script(lab, node))
         overlay.prepare(lab, node)
@@ -94,7 +103,7 @@ def build(machine: Machine, scenario: Scenario, pods: list[Pod], services: list[
 def _underlay(lab: Lab) -> None:
     """A bridge that joins the nodes and the outside host."""
     lines = ["ip link set lo up", "ip link add br0 type bridge", "ip link set br0 up"]
-    for number, name in enumerate(["outside", *(node.name for node in lab.nodes)]):
+    for number, name in enumerate(["outside", *(node.name for node in lab.machines)]):
         peer = lab.machine.agents[name].pid
         if lab.scenario.containers:
             lines += [f"ip link add port{number} type veth peer name away", f"ip link set away netns {peer} name eth0"]
@@ -156,7 +165,7 @@ def attach(lab: Lab, pod: Pod) -> None:
     peer = lab.scenario.overlay == "peer-pods" and pod is lab.pods[0]
     if not peer:
         lab.machine.start({"name": pod.key, "enter": f"/proc/{lab.machine.agents[pod.node].pid}/root{path}"})
-    if lab.scenario.overlay in ("calico", "canal"):
+    if lab.scenario.overlay in overlay.WITHOUT_PLUGINS:
         overlay.attach(lab, pod)
     else:
         add(lab, pod)

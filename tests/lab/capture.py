@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.lab import objects
+from tests.lab import clouds, objects, romana
 from tests.lab.build import Lab
 from tests.lab.machine import ROOT
 from tests.lab.plan import Node
@@ -25,8 +25,13 @@ def settle(lab: Lab) -> None:
 
 def capture(lab: Lab, folder: Path) -> None:
     """Writes the capture of every node and the Kubernetes objects below the folder."""
-    list(lab.machine.pool.map(lambda node: _collect(lab, node, folder), lab.nodes))
+    if lab.routers:
+        clouds.hear(lab)
+    list(lab.machine.pool.map(lambda node: _collect(lab, node, folder), lab.machines))
     objects.write(lab, folder)
+    if lab.scenario.overlay == "romana":
+        for name, text in romana.files(lab).items():
+            (folder / "nodes" / lab.nodes[0].name / name).write_text(text)
 
 
 def _collect(lab: Lab, node: Node, folder: Path) -> None:

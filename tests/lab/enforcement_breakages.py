@@ -10,11 +10,13 @@ from tests.lab.build import Lab
 from tests.lab.plan import Node
 
 Apply = Callable[[Lab, Random], None]
-OF_POLICIES = re.compile(r"-A (cali-p[io]-_|KUBE-NWPLCY-[A-Z2-7]{16}|WEAVE-NPC-(INGRESS|EGRESS-CUSTOM|DEFAULT|EGRESS-DEFAULT) )")
-OF_WORKLOADS = re.compile(
-    r"-A (cali-(from|to)-wl-dispatch -[io] cali\w+ |KUBE-ROUTER-FORWARD -[sd] |FORWARD -[io] \S+ .*WEAVE-NPC|cali-[ft]w-\w+ .*(End of tier|Start of tier))"
+OF_POLICIES = re.compile(
+    r"-A (cali-p[io]-_|KUBE-NWPLCY-[A-Z2-7]{16}|ROMANA-P-|ROMANA-FORWARD-IN |WEAVE-NPC-(INGRESS|EGRESS-CUSTOM|DEFAULT|EGRESS-DEFAULT) )"
 )
-OF_SETS = ("cali40s:", "cali40n:", "KUBE-", "weave-")
+OF_WORKLOADS = re.compile(
+    r"-A (cali-(from|to)-wl-dispatch -[io] cali\w+ |KUBE-ROUTER-FORWARD -[sd] |FORWARD -[io] romana-|FORWARD -[io] \S+ .*WEAVE-NPC|cali-[ft]w-\w+ .*(End of tier|Start of tier))"
+)
+OF_SETS = ("cali40s:", "cali40n:", "KUBE-", "weave-", "ROMANA-", "localBlocks")
 
 
 def set_member_lost(lab: Lab, random: Random) -> None:
@@ -31,7 +33,13 @@ def set_member_stale(lab: Lab, random: Random) -> None:
     """A set has the address of another pod, as of one that had it before."""
     pods = [pod for pod in lab.pods if not pod.host_network]
     for node in shuffled(lab, random):
-        names = sorted({name for name, member in listed(lab, node) if name.startswith(OF_SETS) and "," not in member})
+        names = sorted(
+            {
+                name
+                for name, member in listed(lab, node)
+                if name.startswith(OF_SETS) and member[:1].isdigit() and "," not in member
+            }
+        )
         if names:
             lab.run(node.name, "ipset restore -exist", f"add {random.choice(names)} {random.choice(pods).addresses[0]}\n")
             return

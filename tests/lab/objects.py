@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from tests.lab import romana_enforcer
 from tests.lab.plan import Node, Pod, Service
 from tests.lab.policies import PORTS
 from tests.lab.proxy import endpoints
@@ -28,7 +29,7 @@ def write(lab: Lab, folder: Path) -> None:
     _write(target / "endpointslices.yaml", slices)
     if lab.policies:
         _write(target / "policies.yaml", lab.policies)
-        _write(target / "namespaces.yaml", (_namespace(name) for name in sorted({pod.namespace for pod in lab.pods})))
+        _write(target / "namespaces.yaml", (_namespace(lab, name) for name in sorted({pod.namespace for pod in lab.pods})))
 
 
 def _write(path: Path, items: Iterable[dict[str, Any]]) -> None:
@@ -70,8 +71,12 @@ def _pod(lab: Lab, pod: Pod) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _namespace(name: str) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}}}
+def _namespace(lab: Lab, name: str) -> dict[str, Any]:
+    asked = romana_enforcer.asked_of(lab, name) if lab.scenario.enforcer == "romana" else {}
+    more = {"annotations": asked} if asked else {}
+    return {
+        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}, **more},
+    }  # fmt: skip
 
 
 def _service(service: Service) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 from ipaddress import IPv6Network
 from typing import TYPE_CHECKING, Any
 
+from tests.lab import clouds, romana
 from tests.lab.plan import CLUSTER_CIDR, Node, Pod
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ COMMIT
 """
 MULTICAST = {4: "224.0.0.0/4", 6: "ff00::/8"}
 CALI_MAC = "ee:ee:ee:ee:ee:ee"
+WITHOUT_PLUGINS = ("calico", "canal", "romana", "terway", "aws-vpc-cni", "azure")
+"""Networks whose plugins are no packages: what they do is done by hand."""
 
 
 def prepare(lab: Lab, node: Node) -> None:
@@ -43,7 +46,11 @@ def prepare(lab: Lab, node: Node) -> None:
         lab.run(node.name, "\n".join(_direct(lab, node)))
     elif lab.scenario.overlay == "switched":
         _switch(lab, node)
-    if lab.scenario.overlay not in ("calico", "canal"):
+    elif lab.scenario.overlay == "romana":
+        romana.prepare(lab, node)
+    elif lab.scenario.overlay in clouds.CLOUDS:
+        clouds.prepare(lab, node)
+    if lab.scenario.overlay not in WITHOUT_PLUGINS:
         text = json.dumps(configuration(lab, node), indent=2) + "\n"
         lab.run(node.name, "cat >/etc/cni/net.d/10-lab.conflist", text)
 
@@ -112,8 +119,8 @@ def configuration(lab: Lab, node: Node) -> dict[str, Any]:
     ipam: dict[str, Any] = {"type": "host-local", "ranges": ranges, "routes": routes}
     mtu = 1450 if 4 in node.families and len(node.families) == 1 else 1430
     match lab.scenario.overlay:
-        case "ptp":
-            main: dict[str, Any] = {"type": "ptp", "ipMasq": lab.scenario.masquerade, "ipam": ipam}
+        case "ptp" | "gke":
+            main: dict[str, Any] = {"type": "ptp", "ipMasq": lab.scenario.masquerade and lab.scenario.overlay == "ptp", "ipam": ipam}  # fmt: skip
         case "macvlan":
             ipam = {"type": "host-local", "ranges": [[_macvlan_range(node)]]}
             main = {"type": "macvlan", "master": "eth0", "mode": "bridge", "ipam": ipam}
@@ -142,7 +149,13 @@ def _macvlan_range(node: Node) -> dict[str, str]:
 
 
 def attach(lab: Lab, pod: Pod) -> None:
-    """Attaches a pod without a plugin, as Calico does it."""
+    """Attaches a pod without a plugin, as Calico does it, or the network's own way."""
+    if lab.scenario.overlay == "romana":
+        romana.attach(lab, pod)
+        return
+    if lab.scenario.overlay in clouds.CLOUDS:
+        clouds.attach(lab, pod)
+        return
     node = lab.node(pod.node)
     position = [one.key for one in lab.pods_on(node)].index(pod.key)
     address = node.pod_cidr().replace(".0/24", f".{position + 2}")
@@ -187,6 +200,10 @@ def finish(lab: Lab, node: Node) -> None:
         for family in node.families:
             text = FLANNEL.format(cluster=CLUSTER_CIDR[family], own=node.pod_cidr(family), multicast=MULTICAST[family])
             lab.run(node.name, f"{tables(family)}-restore --noflush", text)
+    if lab.scenario.overlay == "romana":
+        romana.finish(lab, node)
+    if lab.scenario.overlay in clouds.CLOUDS:
+        clouds.finish(lab, node)
     if lab.scenario.overlay == "calico" and lab.scenario.masquerade:
         lab.run(node.name, CALICO_NAT.format(cluster=CLUSTER_CIDR[4]))
 

@@ -94,8 +94,8 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A kind of network. ``overlay``: vxlan, host-gw, ptp, bridge, switched, macvlan, calico, canal or peer-pods; ``proxy``: kube-proxy's mode, iptables or nftables;
-    ``enforcer``: whose rules enforce policies: plain, felix, felix-nft, kube-router or weave; ``masquerade_all``: kube-proxy masquerades all that asks
+    """A kind of network. ``overlay``: vxlan, host-gw, ptp, bridge, switched, macvlan, calico, canal, romana, peer-pods, or one of the clouds terway, aws-vpc-cni, azure and gke; ``proxy``: kube-proxy's mode, iptables or nftables;
+    ``enforcer``: whose rules enforce policies: plain, felix, felix-nft, kube-router, weave or romana; ``masquerade_all``: kube-proxy masquerades all that asks
     services. ``containers``: nodes are containers, as kind's: their uplink was moved in, with the index that it had outside."""
 
     name: str

@@ -12,6 +12,7 @@ from importlib import import_module
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from tests.lab import romana_enforcer
 from tests.lab.plan import GATEWAY, NODES, Node, Pod
 
 if TYPE_CHECKING:
@@ -32,12 +33,19 @@ CHOICES: tuple[list[Document] | None, ...] = (
 DISCOVERY = (135, 136)
 PASSED = "0x10000/0x10000"
 UNKNOWN_PORTS = {"weave": frozenset({"range", "name"}), "ovn-kubernetes": frozenset({"name"})}
-ENFORCERS = {"felix": "felix", "felix-nft": "felix_nft", "kube-router": "kube_router_firewall", "weave": "weave_npc"}
+ENFORCERS = {
+    "felix": "felix",
+    "felix-nft": "felix_nft",
+    "kube-router": "kube_router_firewall",
+    "weave": "weave_npc",
+    "romana": "romana_enforcer",
+}
 
 
 def documents(lab: Lab, random: Random) -> list[Document]:
-    """One to four policies over the pods of the lab."""
-    return [document(lab, random, f"policy-{number}") for number in range(random.randint(1, 4))]
+    """One to four policies over the pods of the lab, of the kind that its enforcer can have."""
+    make = romana_enforcer.document if lab.scenario.enforcer == "romana" else document
+    return [make(lab, random, f"policy-{number}") for number in range(random.randint(1, 4))]
 
 
 def choices(lab: Lab) -> tuple[list[Document] | None, ...]:

@@ -181,4 +181,4 @@ def _result(lab: Lab, probe: Probe, token: str, answer: list[Any], seen: dict[st
 
 def endpoint(lab: Lab, agent: str) -> str:
     """An agent's endpoint as the analyzer names it."""
-    return f"node:{agent}" if any(node.name == agent for node in lab.nodes) else agent
+    return f"node:{agent}" if any(node.name == agent for node in lab.machines) else agent

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from tests.lab.plan import Pod, Scenario, Service
+from tests.lab.romana import SEGMENT
 
 SCENARIOS = (
     Scenario("flannel-vxlan"),
@@ -64,6 +65,14 @@ SCENARIOS = (
         "kube-router-masquerade", overlay="host-gw", services=True, policies=True, enforcer="kube-router", masquerade_all=True
     ),
     Scenario("canal-in-containers", overlay="canal", services=True, masquerade_all=True, containers=True),
+    Scenario("romana", overlay="romana", services=True),
+    Scenario("romana-policies", overlay="romana", services=True, masquerade=False, policies=True, enforcer="romana"),
+    Scenario("romana-tenants", overlay="romana", nodes=3, masquerade=False, policies=True, enforcer="romana"),
+    Scenario("terway", overlay="terway", services=True),
+    Scenario("terway-felix", overlay="terway", services=True, policies=True, enforcer="felix"),
+    Scenario("aws-vpc-cni", overlay="aws-vpc-cni", services=True),
+    Scenario("azure", overlay="azure", services=True),
+    Scenario("gke", overlay="gke", services=True),
     Scenario("calico-services-legacy", overlay="calico", services=True, backend="legacy", masquerade=False),
 )
 
@@ -83,6 +92,8 @@ def pods(scenario: Scenario, random: Random) -> list[Pod]:
         made.append(Pod("host", "node-a", {"app": "agent"}, host_network=True))
     for number, pod in enumerate(made if scenario.policies else ()):
         pod.labels["pod"] = pod.name
+        if scenario.enforcer == "romana":
+            pod.labels[SEGMENT] = pod.labels["app"]
         pod.namespace = "other" if number % 2 and not scenario.services else "default"
     return made
 

@@ -31,7 +31,11 @@ SYSTEM = System(
         "plan/romana.yaml",
         "rules/rule-hides-pod-routes.*.txt",
         "rules/romana-block-misrouted.*.txt",
+        "truth/romana-*.txt",
     ),
+    decided=("truth/romana-policies.txt",),
+    scenarios=("romana", "romana-policies", "romana-tenants"),
+    tests=("test_enforced",),
     real=("manifests/romana-romana/**/*.yml",),
-    limits="The project has ended; its policies are kept by its own service and are not read, its topology where a ConfigMap has it, its blocks and hosts where the answers of its service were saved; no capture of a whole cluster is among the samples: its nodes' routing rules, routes and chains are read as any node's.",
+    limits="The project has ended; policies in its own service are not read, those of Kubernetes are, its topology where a ConfigMap has it, its blocks and hosts where the answers of its service were saved. The networks of the lab have its routes, rules, sets and chains, put there by hand after its source: the agent does not run, and the gateway's device is a bridge where the kernel has no dummy devices. Routes that a publisher (BIRD, Quagga) adds are read as any routes.",
 )

@@ -31,7 +31,11 @@ SYSTEM = System(
         "plan/terway.yaml",
         "rules/gateway-mac-stale.*.txt",
         "rules/terway-pod-rule-missing.*.txt",
+        "truth/terway-*.txt",
     ),
+    decided=("truth/terway-felix.txt",),
+    scenarios=("terway", "terway-felix"),
+    tests=("test_enforced", "test_reverse_path"),
     real=("manifests/AliyunContainerService-terway/*.yml",),
-    limits="Of the cloud only what PodENIs and Terway's Node objects say of addresses is read (no route tables, no security groups); the shape of its nodes, a veth with routing rules by source, is tried with AWS VPC CNI's sample, which has the same.",
+    limits="Veth and policy routing are tried in the lab, with the cloud's network as a router that is captured; where it is not, what it does with packets to pods is open. Of the cloud only what PodENIs and Terway's Node objects say of addresses is read (no route tables, no security groups). IPVLAN and trunk interfaces with VLAN tags are not tried (the lab's kernel has neither device); what tc's programs take off and put on is open.",
 )
