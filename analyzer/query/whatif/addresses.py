@@ -87,7 +87,8 @@ def added(state: NodeState, run: Run, wanted: AddressFact) -> NodeState:
     """With another address, of IPv4 behind the others and of IPv6 before those of its scope (ipv6_link_dev_addr), and its routes where the device is up."""
     others = held(state, run, wanted.device, wanted.address.family)
     network = prefix_of(wanted.address, wanted.length)
-    first = next((one for one in others if (prefix_of(one.address, one.length)) == network), None)
+    alike = [one for one in others if prefix_of(one.address, one.length) == network]
+    first = next((one for one in alike if SECONDARY not in one.flags), None)
     later = wanted.address.family == 4 and first is not None
     made = replace(
         wanted,
@@ -95,7 +96,7 @@ def added(state: NodeState, run: Run, wanted: AddressFact) -> NodeState:
         flags=wanted.flags | ({SECONDARY} if later else frozenset()),
     )
     up = all(link.up for link in state.of(LinkFact, run.scope) if link.name == wanted.device)
-    routes = [one for one in own_routes(run, made) if up or one.kind == "local"]
+    routes = [one for one in own_routes(run, made, first if later and first is not None else made) if up or one.kind == "local"]
     known = {(fact.destination, fact.table, fact.next_hops) for fact in state.of(RouteFact, run.scope)}
     return state.joined(made, *(one for one in routes if (one.destination, one.table, one.next_hops) not in known))
 
@@ -141,7 +142,9 @@ def heir(state: NodeState, run: Run, alike: list[AddressFact]) -> NodeState:
     old = [one for one in state.of(RouteFact, run.scope) if one.protocol == "kernel" and one.destination == network]
     state = state.without([first, *(one for one in old if any(hop.device == first.device for hop in one.next_hops))]).joined(made)
     known = {(fact.destination, fact.table, fact.next_hops) for fact in state.of(RouteFact, run.scope)}
-    return state.joined(*(one for one in own_routes(run, made) if (one.destination, one.table, one.next_hops) not in known))
+    rest = [replace(one, order=place) for place, one in enumerate(alike) if one is not first]
+    routes = [route for one in (made, *rest) for route in own_routes(run, one, made)]
+    return state.joined(*(one for one in routes if (one.destination, one.table, one.next_hops) not in known))
 
 
 def routes_of(state: NodeState, run: Run, gone: AddressFact) -> Iterator[Fact]:
@@ -164,11 +167,12 @@ def routes_of(state: NodeState, run: Run, gone: AddressFact) -> Iterator[Fact]:
 
 
 def disabled(state: NodeState, run: Run, device: str) -> NodeState:
-    """With no address of IPv4 left a device has no routes and no neighbours of that family."""
+    """With no address of IPv4 left a device has no routes and no neighbours of that family; routes by next-hop objects go with these only, when the device
+    goes down (fib_sync_down_dev does not know them)."""
 
     def lost(fact: Fact) -> bool:
         match fact:
-            case RouteFact(next_hops=ways, destination=destination):
+            case RouteFact(next_hops=ways, destination=destination, next_hop_id=None):
                 return destination.family == 4 and bool(ways) and all(hop.device == device for hop in ways)
             case NeighbourFact(device=name, address=address):
                 return name == device and address.family == 4
@@ -181,7 +185,7 @@ def disabled(state: NodeState, run: Run, device: str) -> NodeState:
 def flushed(state: NodeState, run: Run, device: str, told: int | None, scope: str | None) -> NodeState:
     """Without the device's addresses, of a family or both."""
     for family in (told,) if told else (4, 6):
-        for one in held(state, run, device, family):
-            if one in held(state, run, device, family) and scope in (None, one.scope_name):
-                state = without(state, run, one)
+        # As ip does, until nothing is left: what takes the place of a first address goes as well (ip/ipaddress.c, ipaddr_flush).
+        while found := [one for one in held(state, run, device, family) if scope in (None, one.scope_name)]:
+            state = without(state, run, found[0])
     return state

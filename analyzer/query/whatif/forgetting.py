@@ -4,22 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from analyzer.addresses import address
+from analyzer.addresses import Address, address, prefix
 from analyzer.facts.system import ConnectionFact, FilterFact, QdiscFact
 from analyzer.query.whatif.state import NodeState, Run, value
 
 NUMBERS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "sctp": 132}
+FAMILIES = {"ipv4": 4, "ipv6": 6}
+
+
+def inside(found: Address, text: str) -> bool:
+    """Whether an address is the one, or in the network, that is given."""
+    return prefix(text).covers(found) if "/" in text else found == address(text)
+
+
 KEYS: Mapping[str, Callable[[ConnectionFact, str], bool]] = {
     "-p": lambda fact, text: fact.protocol == (NUMBERS[text] if text in NUMBERS else int(text)),
-    "-s": lambda fact, text: fact.original[0] == address(text),
-    "-d": lambda fact, text: fact.original[1] == address(text),
-    "-r": lambda fact, text: fact.reply[0] == address(text),
-    "-q": lambda fact, text: fact.reply[1] == address(text),
+    "-s": lambda fact, text: inside(fact.original[0], text),
+    "-d": lambda fact, text: inside(fact.original[1], text),
+    "-r": lambda fact, text: inside(fact.reply[0], text),
+    "-q": lambda fact, text: inside(fact.reply[1], text),
     "--sport": lambda fact, text: fact.original[2] == int(text),
     "--dport": lambda fact, text: fact.original[3] == int(text),
+    "--reply-port-src": lambda fact, text: fact.reply[2] == int(text),
+    "--reply-port-dst": lambda fact, text: fact.reply[3] == int(text),
+    "-f": lambda fact, text: fact.original[0].family == FAMILIES[text],
+    "-m": lambda fact, text: fact.mark == int(text, 0),
 }
 LONG = {
     "--proto": "-p",
+    "--protonum": "-p",
+    "--family": "-f",
+    "--mark": "-m",
     "--orig-src": "-s",
     "--src": "-s",
     "--orig-dst": "-d",
@@ -35,7 +50,7 @@ HOOKS = ("ingress", "egress", "root", "clsact")
 def connections(state: NodeState, run: Run) -> NodeState:
     """``conntrack -F``, and ``conntrack -D`` of those that have all of what is said of them (conntrack(8))."""
     words = [LONG.get(word, word) for word in run.words]
-    if words[:1] in (["-F"], ["--flush"]):
+    if words[:1] in (["-F"], ["--flush"]) and words[1:] in ([], ["conntrack"]):
         return state.without(list(state.of(ConnectionFact, run.scope)))
     if words[:1] not in (["-D"], ["--delete"]) or len(words) % 2 == 0 or not set(words[1::2]) <= KEYS.keys():
         raise run.wrong(f"expected conntrack -F, or -D and {', '.join(KEYS)} with their values")

@@ -5,14 +5,14 @@ A bridge whose address nobody set has the least of its ports' (net/bridge/br_stp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from analyzer.addresses import WIDTH, Address, Prefix, hardware_address, host_prefix, prefix_of
 from analyzer.facts.base import Fact
 from analyzer.facts.links import AddressFact, Bridge, LinkFact, Vxlan
 from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
-from analyzer.facts.routes import LOCAL, NextHop, RouteFact
+from analyzer.facts.routes import LOCAL, NextHop, NextHopFact, RouteFact
 from analyzer.facts.system import ListenerFact
 from analyzer.model.network import Interface
 from analyzer.query.whatif.state import NodeState, Run
@@ -37,11 +37,13 @@ def deleted(state: NodeState, run: Run, device: str) -> NodeState:
     own = next((one for one in state.of(LinkFact, run.scope) if one.name == device), None)
     if own is None:
         raise run.wrong(f"there is no device {device} in the capture of {run.scope} (Cannot find device)")
-    if any(device in (one.parent, getattr(one.kind, "device", None), one.master) for one in state.of(LinkFact, run.scope)):
+    peer = state.peers.get(Interface(run.scope, device))
+    others = [one for one in state.of(LinkFact, run.scope) if peer != Interface(run.scope, one.name)]
+    if any(device in (one.parent, getattr(one.kind, "device", None), one.master) for one in others):
         raise run.wrong(f"other links are made upon {device}, or are its ports: what becomes of them is not followed")
     if own.master is not None and own.master_kind in ("bridge", None):
         follows(state, run, own.master, own.mac)
-    ends = [Interface(run.scope, device), *filter(None, [state.peers.get(Interface(run.scope, device))])]
+    ends = [Interface(run.scope, device), *filter(None, [peer])]
     for end in ends:
         state = down(state, replace(run, scope=end.scope), end.device)
         state = state.without([fact for fact in state.facts if about(fact, end)])
@@ -50,8 +52,10 @@ def deleted(state: NodeState, run: Run, device: str) -> NodeState:
 
 def about(fact: Fact, end: Interface) -> bool:
     """Whether a fact is about a link, and of no other."""
-    if fact.scope != end.scope or isinstance(fact, RouteFact):
+    if fact.scope != end.scope:
         return False
+    if isinstance(fact, RouteFact):
+        return own_address(fact) and all(hop.device == end.device for hop in fact.next_hops)
     return getattr(fact, "name" if isinstance(fact, LinkFact) else "device", None) == end.device
 
 
@@ -171,16 +175,29 @@ def with_link(state: NodeState, scope: Scope, device: str, change: Callable[[Lin
 
 
 def down(state: NodeState, run: Run, device: str) -> NodeState:
-    """A link that is down: no routes through it, no neighbours, no IPv6 addresses (addrconf_ifdown), and its peer has no carrier."""
+    """A link that is down: no routes through it but those to its own addresses of IPv4 (fib_disable_ip), no next-hop objects (nexthop_flush_dev), no
+    neighbours, no IPv6 addresses (addrconf_ifdown), and its peer has no carrier."""
     scope, at = run.scope, run.at
     state = with_link(state, scope, device, lambda link: replace(link, flags=link.flags - GOING, state="DOWN", at=at))
     closed = sockets(state, scope, device)
     state = state.without([fact for fact in state.of(ListenerFact, scope) if heard(fact) in closed])
     state = state.changed(lambda fact: None if fact.scope == scope and lost(fact, device) else without_way(fact, scope, device))
+    state = with_port(without_objects(state, scope, device), scope, device, "disabled")
     peer = state.peers.get(Interface(scope, device))
     if peer is None:
         return state
-    return with_link(state, peer.scope, peer.device, lambda link: carrier(link, lost=True))
+    state = with_link(state, peer.scope, peer.device, lambda link: carrier(link, lost=True))
+    return with_port(state, peer.scope, peer.device, "disabled")
+
+
+def with_port(state: NodeState, scope: Scope, device: str, new: str) -> NodeState:
+    """The state of a bridge's port, which follows its link (net/bridge/br_if.c, br_port_carrier_check), or its bridge's (br_stp_disable_bridge)."""
+
+    def change(fact: Fact) -> Fact:
+        port = isinstance(fact, BridgePortFact) and fact.scope == scope and device in (fact.device, fact.master)
+        return replace(fact, state=new) if port and isinstance(fact, BridgePortFact) else fact
+
+    return state.changed(change)
 
 
 def sockets(state: NodeState, scope: Scope, device: str) -> set[tuple[int, int]]:
@@ -208,7 +225,7 @@ def lost(fact: Fact, device: str) -> bool:
     """Whether a fact goes with the link."""
     match fact:
         case RouteFact(next_hops=ways):
-            return bool(ways) and all(hop.device == device for hop in ways)
+            return bool(ways) and not own_address(fact) and all(hop.device == device for hop in ways)
         case NeighbourFact(device=name):
             return name == device
         case AddressFact(device=name, address=address):
@@ -217,9 +234,34 @@ def lost(fact: Fact, device: str) -> bool:
             return False
 
 
+def without_objects(state: NodeState, scope: Scope, device: str) -> NodeState:
+    """Without the next-hop objects of a device, and what is in no group any more (net/ipv4/nexthop.c, nexthop_flush_dev)."""
+    known = list(state.of(NextHopFact, scope))
+    gone = {fact.identifier for fact in known if fact.next_hop is not None and fact.next_hop.device == device}
+
+    def change(fact: Fact) -> Fact | None:
+        if not isinstance(fact, NextHopFact) or fact.scope != scope:
+            return fact
+        group = tuple(member for member in fact.group if member[0] not in gone)
+        empty = bool(fact.group) and not group
+        return None if fact.identifier in gone or empty else replace(fact, group=group)
+
+    return state.changed(change) if gone else state
+
+
+def own_address(fact: RouteFact) -> bool:
+    """A route to an address of this host, of IPv4: its ways are of scope nowhere, which fib_sync_down_dev leaves alone."""
+    return fact.kind == "local" and fact.destination.family == 4
+
+
 def without_way(fact: Fact, scope: Scope, device: str) -> Fact:
     """A route of several ways without those through the device, which the kernel keeps as dead."""
-    if not isinstance(fact, RouteFact) or fact.scope != scope or all(hop.device != device for hop in fact.next_hops):
+    if (
+        not isinstance(fact, RouteFact)
+        or fact.scope != scope
+        or own_address(fact)
+        or all(hop.device != device for hop in fact.next_hops)
+    ):
         return fact
     ways = tuple(replace(hop, flags=hop.flags | {"dead"}) if hop.device == device else hop for hop in fact.next_hops)
     return replace(fact, next_hops=ways)
@@ -248,15 +290,25 @@ def up(state: NodeState, run: Run, device: str) -> NodeState:
     )
     if peer is not None:
         state = with_link(state, peer.scope, peer.device, lambda link: carrier(link, lost=False))
+        state = with_port(state, peer.scope, peer.device, "forwarding")
+    if connected:
+        state = with_port(state, run.scope, device, "forwarding")
     for family, port in sorted(sockets(state, run.scope, device)):
         state = state.joined(ListenerFact(at=run.at, scope=run.scope, protocol=17, address=Address(family, 0), port=port))
-    found = [item for fact in state.of(AddressFact, run.scope) if fact.device == device for item in own_routes(run, fact)]
+    held = [fact for fact in state.of(AddressFact, run.scope) if fact.device == device]
+    found = [item for fact in held for item in own_routes(run, fact, primary(fact, held))]
     known = {(fact.destination, fact.table, fact.next_hops) for fact in state.of(RouteFact, run.scope)}
     return state.joined(*(item for item in found if (item.destination, item.table, item.next_hops) not in known))
 
 
-def own_routes(run: Run, fact: AddressFact) -> Iterator[RouteFact]:
-    """The routes that the kernel makes for an address: to itself, and to its network."""
+def primary(fact: AddressFact, held: Sequence[AddressFact]) -> AddressFact:
+    """The first address of the same network on a device, of which its other addresses are secondary."""
+    alike = (one for one in held if prefix_of(one.address, one.length) == prefix_of(fact.address, fact.length))
+    return next((one for one in alike if "secondary" not in one.flags), fact) if "secondary" in fact.flags else fact
+
+
+def own_routes(run: Run, fact: AddressFact, first: AddressFact) -> Iterator[RouteFact]:
+    """The routes that the kernel makes for an address: to itself, and to its network where it is the first there (fib_frontend.c, fib_add_ifaddr)."""
     way = (NextHop(None, fact.device),)
     at, address = run.at, fact.address
     scope = "host" if address.family == 4 else None
@@ -267,11 +319,11 @@ def own_routes(run: Run, fact: AddressFact) -> Iterator[RouteFact]:
         kind="local",
         table=LOCAL,
         next_hops=way,
-        source=address,
+        source=first.address,
         scope_name=scope,
         protocol="kernel",
     )
-    if fact.length < WIDTH[address.family] and "noprefixroute" not in fact.flags:
+    if first is fact and fact.length < WIDTH[address.family] and "noprefixroute" not in fact.flags:
         network: Prefix = prefix_of(address, fact.length)
         metric = 0 if address.family == 4 else 256
         link = "link" if address.family == 4 else None

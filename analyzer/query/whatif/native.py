@@ -14,7 +14,7 @@ from analyzer.source import Source
 FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 HOOKED = re.compile(r"\s*(type \w+ hook .*|policy \w+;?)\s*(#.*)?")
 HANDLE = re.compile(r"# handle (\d+)\s*$")
-ELEMENTS = re.compile(r"(\belements\s*=\s*\{\s*)(.*)(\s*\})", re.DOTALL)
+ELEMENTS = re.compile(r"(\belements\s*=\s*\{\s*)([^{}]*?)(\s*\})")
 EXPECTED = "nft add|insert rule FAMILY TABLE CHAIN …, delete rule FAMILY TABLE CHAIN handle N, add|delete chain|table|element …, flush chain|table …, or flush ruleset"
 Lines = list[str]
 Part = tuple[int, int]
@@ -187,7 +187,7 @@ class Ruleset:
         found = ELEMENTS.search(text)
         known = [one.strip() for one in found[2].split(",")] if found is not None else []
         given = [one.strip() for one in elements.split(",") if one.strip()]
-        if verb == "delete" and not set(given) <= {key(one) for one in known}:
+        if verb == "delete" and not set(map(key, given)) <= set(map(key, known)):
             raise self.run.wrong(f"an element is not in {name} as it is written (No such file or directory)")
         left = [one for one in known if key(one) not in map(key, given)] + (given if verb == "add" else [])
         new = f"\t\telements = {{ {', '.join(left)} }}" if left else ""

@@ -18,9 +18,11 @@ from analyzer.query.whatif.forgetting import connections, traffic_control
 from analyzer.query.whatif.links import link
 from analyzer.query.whatif.native import native
 from analyzer.query.whatif.neighbours import forwarding, neighbour
+from analyzer.query.whatif.next_hops import next_hop
 from analyzer.query.whatif.older import modern
 from analyzer.query.whatif.ports import port_set
-from analyzer.query.whatif.routes import route, routing_rule
+from analyzer.query.whatif.routes import route
+from analyzer.query.whatif.rules import routing_rule
 from analyzer.query.whatif.sets import ip_set
 from analyzer.query.whatif.state import NodeState, Run
 from analyzer.query.whatif.switches import sysctl
@@ -28,9 +30,9 @@ from analyzer.query.whatif.tables import iptables
 from analyzer.source import Scope
 
 UNDERSTOOD = (
-    "ip [-6] route add|append|replace|del …, ip [-6] rule add|del …, ip neigh add|replace|del|flush …, ip addr add|del|flush …, "
+    "ip [-6] route add|append|prepend|replace|del|flush …, ip [-6] rule add|del|flush …, ip nexthop add|replace|del|flush …, ip neigh add|replace|del|flush …, ip addr add|del|flush …, "
     "ip link set dev X up|down|mtu N|address MAC|master B|nomaster, ip link del X, bridge fdb add|append|replace|del …, bridge link set dev X hairpin on|off …, "
-    "ip[6]tables [-t TABLE] -A|-I|-R|-D|-P|-N|-X|-F …, ipset create|add|del|flush|destroy …, nft add|insert|delete|flush …, "
+    "ip[6]tables [-t TABLE] -A|-I|-R|-D|-P|-N|-X|-F …, ipset create|add|del|flush|destroy|swap|rename …, nft add|insert|delete|flush …, "
     "tc filter|qdisc del dev X …, conntrack -F|-D …, arp -s|-d …, route add|del …, sysctl -w KEY=VALUE"
 )
 UNTOLD = re.compile(r"\s*[12&]?>>?\s*/dev/null|\s*2>&1")
@@ -84,7 +86,7 @@ def dispatched(state: NodeState, run: Run, words: list[str]) -> NodeState:
         case "iptables" | "ip6tables":
             return iptables(state, replace(run, words=rest, family=6 if name == "ip6tables" else 4), words[0])
         case "arp" | "route":
-            return dispatched(state, run, modern(run, name, rest))
+            return dispatched(state, run, modern(state, run, name, rest))
         case _ if name in WHOLE:
             return WHOLE[name](state, replace(run, words=rest))
         case _:
@@ -110,6 +112,8 @@ def of_ip(state: NodeState, run: Run, words: list[str], told: int | None) -> Nod
             return route(state, run)
         case ["rule" | "ru"]:
             return routing_rule(state, run)
+        case ["nexthop" | "nh"]:
+            return next_hop(state, run)
         case ["neigh" | "neighbour" | "neighbor" | "n"]:
             return neighbour(state, run)
         case ["addr" | "address" | "a"]:

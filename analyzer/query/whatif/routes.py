@@ -1,4 +1,4 @@
-"""``ip route`` and ``ip rule`` as edits of facts."""
+"""``ip route`` as an edit of facts."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from analyzer.addresses import Address
-from analyzer.facts.routes import MAIN, NextHop, RouteFact, RoutingRuleFact
+from analyzer.facts.links import AddressFact, LinkFact
+from analyzer.facts.routes import MAIN, NextHop, NextHopFact, RouteFact
 from analyzer.parsers.ip_route import PARSER as ROUTES
 from analyzer.parsers.ip_route import table_number
-from analyzer.parsers.ip_rule import PARSER as RULES
 from analyzer.query.whatif.state import NodeState, Run, taken, value
 
 VERBS = {
     "a": "add",
     "add": "add",
     "append": "append",
+    "prepend": "prepend",
     "replace": "replace",
     "change": "change",
     "del": "del",
@@ -28,9 +29,13 @@ IPV6_METRIC = 1024
 
 def route(state: NodeState, run: Run) -> NodeState:
     """``ip route VERB …``."""
+    if run.words[:1] in (("flush",), ("f",)):
+        return flushed(state, run)
     verb = VERBS.get(run.words[0]) if run.words else None
     if verb is None or len(run.words) < 2:
-        raise run.wrong("expected ip route add, append, replace, change or del, and a route")
+        raise run.wrong(
+            "expected ip route add, append, prepend, replace, change or del, and a route, or flush table N, dev DEVICE or PREFIX"
+        )
     wanted = run.read(ROUTES, " ".join(run.words[1:]), RouteFact)
     if wanted.destination.family == 6 and wanted.metric == 0 and verb != "del":
         wanted = replace(wanted, metric=IPV6_METRIC)
@@ -51,7 +56,44 @@ def route(state: NodeState, run: Run) -> NodeState:
     wanted = completed(state, run, wanted)
     if verb in ("replace", "change") and same:
         return state.without(same[:1]).joined(replace(wanted, order=same[0].order))
+    if verb == "prepend":
+        if any(ways_of(fact) == ways_of(wanted) for fact in same):
+            raise run.wrong(f"the kernel refuses it (File exists): {same[0].at} is such a route")
+        return state.joined(replace(wanted, order=min((fact.order for fact in known), default=1) - 1))
     return state.joined(replace(wanted, order=max((fact.order for fact in known), default=-1) + 1))
+
+
+def ways_of(fact: RouteFact) -> object:
+    """What makes two routes of one destination the same."""
+    return fact.kind, [(hop.via, hop.device) for hop in fact.next_hops], fact.source
+
+
+def flushed(state: NodeState, run: Run) -> NodeState:
+    """``ip route flush [table N|all|cache] [dev DEVICE] [proto NAME] [[exact] PREFIX]``, of the main table where none is named (ip/iproute.c)."""
+    words = run.words[1:]
+    table, device, protocol = (value(words, key) for key in ("table", "dev", "proto"))
+    for key in ("table", "dev", "proto"):
+        words = taken(words, key)
+    rest = [word for word in words if word != "exact"]
+    if table == "cache" or rest == ["cache"]:
+        return state
+    if len(rest) > 1 or not run.words[1:]:
+        raise run.wrong("expected ip route flush table N, dev DEVICE, proto NAME or PREFIX")
+    prefix = run.read(ROUTES, f"unreachable {rest[0]}", RouteFact).destination if rest else None
+    number = table_number(table or "main")
+
+    def gone(fact: RouteFact) -> bool:
+        ways = device is None or any(hop.device == device for hop in fact.next_hops)
+        same = table == "all" or fact.table == number
+        return (
+            fact.destination.family == run.family
+            and ways
+            and same
+            and prefix in (None, fact.destination)
+            and protocol in (None, fact.protocol)
+        )
+
+    return state.without([fact for fact in state.of(RouteFact, run.scope) if gone(fact)])
 
 
 def alike(fact: RouteFact, wanted: RouteFact) -> bool:
@@ -86,10 +128,41 @@ def completed(state: NodeState, run: Run, wanted: RouteFact) -> RouteFact:
         return replace(wanted, protocol=wanted.protocol or "boot")
     if not wanted.next_hops and wanted.next_hop_id is None:
         raise run.wrong("a route needs a way: via ADDRESS, dev DEVICE or nexthop")
+    if wanted.next_hop_id is not None:
+        wanted = replace(wanted, next_hops=of_object(state, run, wanted.next_hop_id))
     ways = tuple(with_device(state, run, hop) for hop in wanted.next_hops)
+    for hop in ways:
+        fits(state, run, hop)
+    if wanted.source is not None and not any(fact.address == wanted.source for fact in state.of(AddressFact, run.scope)):
+        raise run.wrong(f"the kernel refuses it (Invalid prefsrc address): no device has {wanted.source}")
     direct = all(hop.via is None for hop in ways) and wanted.kind == "unicast" and wanted.destination.family == 4
     scope = wanted.scope_name or ("host" if wanted.kind == "local" else "link" if direct else None)
     return replace(wanted, next_hops=ways, protocol=wanted.protocol or "boot", scope_name=scope)
+
+
+def of_object(state: NodeState, run: Run, identifier: int) -> tuple[NextHop, ...]:
+    """The ways of a next-hop object, or of those in its group."""
+    known = {fact.identifier: fact for fact in state.of(NextHopFact, run.scope)}
+    if identifier not in known:
+        raise run.wrong(f"the kernel refuses it (Nexthop id does not exist): {identifier}")
+    fact = known[identifier]
+    if fact.blackhole:
+        raise run.wrong("a next-hop object that is a blackhole is not followed: expected ip route add blackhole PREFIX")
+    members = [(known[one], weight) for one, weight in fact.group if one in known] or [(fact, 1)]
+    return tuple(replace(one.next_hop, weight=weight) for one, weight in members if one.next_hop is not None)
+
+
+def fits(state: NodeState, run: Run, hop: NextHop) -> None:
+    """Refuses a way that the kernel would: through no device, one that is down, or to a gateway that is not beside it (fib_check_nh)."""
+    links = {link.name: link for link in state.of(LinkFact, run.scope)}
+    if hop.device is not None and links and hop.device not in links:
+        raise run.wrong(f"there is no device {hop.device} in the capture of {run.scope} (Cannot find device)")
+    if hop.device in links and not links[hop.device].up:
+        raise run.wrong(f"the kernel refuses it (Nexthop device is not up): {hop.device}")
+    if hop.via is None or "onlink" in hop.flags or (hop.via.family == 6 and hop.via.value >> 118 == 0x3FA):
+        return
+    if not any(device == hop.device for _, device in connected(state, run, hop.via, every=True)):
+        raise run.wrong(f"the kernel refuses it (Nexthop has invalid gateway): {hop.via} is not connected to {hop.device}")
 
 
 def with_device(state: NodeState, run: Run, hop: NextHop) -> NextHop:
@@ -102,53 +175,11 @@ def with_device(state: NodeState, run: Run, hop: NextHop) -> NextHop:
     return replace(hop, device=found[0][1])
 
 
-def connected(state: NodeState, run: Run, gateway: Address) -> Iterator[tuple[int, str]]:
-    """The devices with a route to the gateway that needs no other, with its length."""
+def connected(state: NodeState, run: Run, gateway: Address, *, every: bool = False) -> Iterator[tuple[int, str]]:
+    """The devices with a route to the gateway that needs no other, with its length; in the main table, or in ``every`` one."""
     for fact in state.of(RouteFact, run.scope):
-        if fact.kind == "unicast" and fact.table == MAIN and fact.destination.covers(gateway):
+        meant = every or fact.table == MAIN
+        if fact.kind == "unicast" and meant and fact.destination.covers(gateway):
             for hop in fact.next_hops:
                 if hop.via is None and hop.device is not None:
                     yield fact.destination.length, hop.device
-
-
-def routing_rule(state: NodeState, run: Run) -> NodeState:
-    """``ip rule add|del …``."""
-    verb = VERBS.get(run.words[0]) if run.words else None
-    if verb not in ("add", "del") or len(run.words) < 2:
-        raise run.wrong("expected ip rule add or del, and a rule such as from 10.0.0.0/8 lookup 100")
-    words = run.words[1:]
-    told = value(words, "pref", "priority", "preference", "order")
-    for key in ("pref", "priority", "preference", "order"):
-        words = taken(words, key)
-    if told is not None and not told.isdecimal():
-        raise run.wrong(f"the priority {told!r} is no number")
-    if not any(word in ("from", "not") for word in words[:2]):
-        words = ("from", "all", *words)
-    known = [fact for fact in state.of(RoutingRuleFact, run.scope) if fact.family == run.family]
-    text = f"{told or '0'}: {' '.join('lookup' if word == 'table' else word for word in words)}"
-    wanted = replace(run.read(RULES, text, RoutingRuleFact), family=run.family)
-    if wanted.unknown:
-        raise run.wrong(f"{' '.join(wanted.unknown)} is not understood")
-    if verb == "del":
-        return state.without([rule_gone(run, known, wanted, told)])
-    priority = int(told) if told is not None else free(known)
-    return state.joined(replace(wanted, priority=priority))
-
-
-def free(known: list[RoutingRuleFact]) -> int:
-    """The priority of a rule that states none: just before the second (net/core/fib_rules.c, fib_default_rule_pref)."""
-    priorities = sorted(fact.priority for fact in known)
-    return max(priorities[1] - 1, 0) if len(priorities) > 1 else 0
-
-
-def rule_gone(run: Run, known: list[RoutingRuleFact], wanted: RoutingRuleFact, told: str | None) -> RoutingRuleFact:
-    """The first rule that a ``del`` means."""
-    for fact in sorted(known, key=lambda item: item.priority):
-        table = wanted.table is None or table_number(wanted.table) == table_number(fact.table or MAIN)
-        same = replace(fact, priority=wanted.priority, table=wanted.table, action=wanted.action) == wanted
-        bare = told is not None and replace(wanted, priority=0, table=None) == RoutingRuleFact(
-            at=wanted.at, family=run.family, priority=0
-        )
-        if (told is None or fact.priority == int(told)) and (bare or (same and table)):
-            return fact
-    raise run.wrong("there is no such rule (No such file or directory)")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from analyzer.facts.netfilter import RulesetFact
+from analyzer.facts.netfilter import IpsetFact, RulesetFact
 from analyzer.parsers.iptables_save import PARSER as SAVED
 from analyzer.parsers.iptables_save import family_of
 from analyzer.query.whatif.state import NodeState, Run, reread, taken, value
@@ -31,6 +31,53 @@ LONG = {
     "--delete-chain": "-X",
 }
 SOURCES, DESTINATIONS = frozenset({"-s", "--source", "--src"}), frozenset({"-d", "--destination", "--dst"})
+TARGETS = frozenset(
+    [
+        "ACCEPT",
+        "DROP",
+        "RETURN",
+        "QUEUE",
+        "AUDIT",
+        "CHECKSUM",
+        "CLASSIFY",
+        "CLUSTERIP",
+        "CONNMARK",
+        "CONNSECMARK",
+        "CT",
+        "DNAT",
+        "DNPT",
+        "DSCP",
+        "ECN",
+        "HL",
+        "HMARK",
+        "IDLETIMER",
+        "LED",
+        "LOG",
+        "MARK",
+        "MASQUERADE",
+        "NETMAP",
+        "NFLOG",
+        "NFQUEUE",
+        "NOTRACK",
+        "RATEEST",
+        "REDIRECT",
+        "REJECT",
+        "SECMARK",
+        "SET",
+        "SNAT",
+        "SNPT",
+        "SYNPROXY",
+        "TCPMSS",
+        "TCPOPTSTRIP",
+        "TEE",
+        "TOS",
+        "TPROXY",
+        "TRACE",
+        "TTL",
+        "ULOG",
+    ]
+)
+"""As iptables-extensions(8) has them."""
 WAITS = frozenset({"-w", "--wait"})
 COUNTED = re.compile(r"^\[\d+:\d+\] ")
 QUOTED = re.compile(r"[\s\"'\\]")
@@ -48,8 +95,27 @@ def iptables(state: NodeState, run: Run, program: str) -> NodeState:
     lines = with_table(source.text.split("\n"), table)
     begin, end = section(lines, table)
     edited = [*lines[:begin], *Table(run, table, lines[begin:end]).after(words), *lines[end:]]
+    if words[0] in ("-A", "-I", "-R"):
+        fits(state, run, words[2:], {line[1:].split(" ")[0] for line in edited if line.startswith(":")})
     name = source.path if source.path.endswith(")") else f"{source.path} (after --node-run)"
     return reread(state, run, source, replace(source, path=name, content="\n".join(edited)), SAVED)
+
+
+def fits(state: NodeState, run: Run, words: Sequence[str], chains: set[str]) -> None:
+    """Refuses a rule that iptables would: one that jumps nowhere, matches by a set that is not there, or rejects by what its protocol has not."""
+    target = value(words, "-j", "--jump") or value(words, "-g", "--goto")
+    if target is not None and target not in chains and target not in TARGETS:
+        raise run.wrong(f"there is no chain and no target {target} (No chain/target/match by that name)")
+    name = value(words, "--match-set", "--add-set", "--del-set")
+    sets = {fact.name for fact in state.of(IpsetFact, run.scope)}
+    if name is not None and sets and name not in sets:
+        raise run.wrong(f"there is no set {name} (Set {name} doesn't exist)")
+    if value(words, "--reject-with") == "tcp-reset" and value(words, "-p", "--protocol", "--proto") not in ("tcp", "6"):
+        raise run.wrong("a rule that resets connections wants -p tcp (Invalid argument)")
+    for key in (*SOURCES, *DESTINATIONS):
+        for text in (value(words, key) or "").split(","):
+            if (":" in text) != (run.family == 6) and re.fullmatch(r"[0-9a-fA-F.:/]+", text):
+                raise run.wrong(f"{text} is no address of IPv{run.family} (host/network {text} not found)")
 
 
 def saved(state: NodeState, run: Run, program: str) -> Source:
