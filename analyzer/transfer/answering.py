@@ -12,20 +12,21 @@ from functools import cached_property
 
 from analyzer.addresses import Address, Prefix
 from analyzer.facts.links import AddressFact
-from analyzer.facts.routes import DEFAULT, LOCAL, MAIN
+from analyzer.facts.routes import LOCAL
 from analyzer.model.hardware import stands_in, taken_for
 from analyzer.model.link_filters import Judged
 from analyzer.model.network import Interface
-from analyzer.ranges import Ranges, contains, difference, intersection, normalised
+from analyzer.ranges import Ranges, contains, normalised
 from analyzer.source import Scope
 from analyzer.transfer.bridge import local
 from analyzer.transfer.bridge_filters import exchanged_on, filters
 from analyzer.transfer.cilium.programs import answers as programmed
 from analyzer.transfer.lookup import NotKnown, Way, is_own, largest, own_values, refused, routing
+from analyzer.transfer.proxying import for_another, forwards, may_stand_in, named, of_others
 from analyzer.transfer.reach import Reach, askers, crossings, flood
 from analyzer.transfer.refusing import uncertain
 from analyzer.transfer.selection import of_device
-from analyzer.transfer.space import Context, flattened, number, own_network
+from analyzer.transfer.space import Context, own_network
 from analyzer.transfer.traffic_control import redirected
 
 LINK_SCOPE = 253
@@ -290,66 +291,12 @@ def proxied(context: Context, at: Interface) -> Ranges:
     return normalised([*whole, *(of_others(context, at) if forwards(context, at) else ())])
 
 
-def of_others(context: Context, at: Interface) -> list[tuple[int, int]]:
-    """The addresses that IPv4 answers for as a proxy."""
-    ways = routed(context, at.scope)
-    found: list[tuple[int, int]] = [
-        pair for pair in named(context, at) if any(low <= pair[0] <= high and device != at.device for (low, high), device in ways)
-    ]
-    if largest(context, at, "proxy_arp"):
-        found += [pair for pair, device in ways if device != at.device]
-    if number(context.setting(at.scope, at.device, "proxy_arp_pvlan")):
-        found += [pair for pair, device in ways if device == at.device]
-    return found
-
-
-def named(context: Context, at: Interface) -> list[tuple[int, int]]:
-    """The proxies of ``ip neigh``."""
-    return [
-        (fact.address.value, fact.address.value)
-        for fact in context.space(at.scope).neighbours
-        if fact.proxy and fact.device == at.device and fact.address.family == context.family
-    ]
-
-
-def routed(context: Context, scope: Scope) -> tuple[tuple[tuple[int, int], str], ...]:
-    """The addresses that a namespace forwards, each with the device, worked out once (the tables that every namespace has)."""
-    found = context.made.get(("routed", scope))
-    if not isinstance(found, tuple):
-        found = context.made["routed", scope] = tuple(by_device(context, scope))
-    return found
-
-
-def by_device(context: Context, scope: Scope) -> Iterator[tuple[tuple[int, int], str]]:
-    """The ranges of unicast routes: the local table is asked first, then main, then default; the longest prefix of one decides."""
-    left: Ranges = ((0, (1 << 32) - 1),)
-    alive = routing(context, scope).alive
-    for table in (LOCAL, MAIN, DEFAULT):
-        routes = context.space(scope).routes.get(4, {}).get(table, ())
-        best = {route.destination: route for route in reversed(routes) if not route.tos}
-        taken: list[tuple[int, int]] = []
-        for pair, networks in flattened(tuple(best)):
-            route = best[networks[-1]]
-            taken.append(pair)
-            device = next((hop.device for hop in route.next_hops if hop.usable and alive(hop.device)), None)
-            if route.kind == "unicast" and device is not None:
-                yield from ((piece, device) for piece in intersection(left, (pair,)))
-        left = difference(left, normalised(taken))
-
-
-def forwards(context: Context, at: Interface) -> bool:
-    """Whether packets that come in at an interface are forwarded, as far as that is known."""
-    if context.family == 6:
-        return number(context.whole(at.scope, "forwarding")) > 0
-    own = context.setting(at.scope, at.device, "forwarding")
-    value = own if own is not None else context.switch(at.scope, "net.ipv4.ip_forward") or context.whole(at.scope, "forwarding")
-    return number(value) > 0
-
-
 def answers_four(context: Context, at: Interface, target: int, sender: int | None) -> bool | NotKnown:
-    """``arp_process``. A host whose routes are not known may answer for its own address. A program of Cilium answers whatever the routes are."""
+    """``arp_process``. A host whose routes are not known may answer for its own address, and for others where it is set to. A program of Cilium answers whatever the routes are."""
     if programmed(context, at) is not None:
         return True
+    if may_stand_in(context, at):
+        return NotKnown(f"the routes of {at.scope} are not known ({context.space(at.scope).missing['ip-route/4']})")
     found = routing(context, at.scope).look_up(target, sender or 0, at.device)
     if isinstance(found, NotKnown):
         return found if is_own(context, at.scope, target) else False
@@ -363,13 +310,6 @@ def answers_four(context: Context, at: Interface, target: int, sender: int | Non
     if local:
         return not keeps_silent(context, at, target, sender)
     return found.route.kind == "unicast" and forwards(context, at) and for_another(context, at, target, out)
-
-
-def for_another(context: Context, at: Interface, target: int, out: str) -> bool:
-    """``arp_fwd_proxy``, ``arp_fwd_pvlan`` and ``pneigh_lookup``."""
-    if out == at.device:
-        return number(context.setting(at.scope, at.device, "proxy_arp_pvlan")) > 0
-    return (target, target) in named(context, at) or largest(context, at, "proxy_arp") > 0
 
 
 def keeps_silent(context: Context, at: Interface, target: int, sender: int | None) -> bool:

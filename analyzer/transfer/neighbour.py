@@ -275,7 +275,10 @@ class Asking:
 
     def of_proxies(self, hosts: tuple[Host, ...], target: int, source: int | None, otherwise: Transfer) -> Transfer:
         """``by_proxies`` for one source."""
-        found = [host for host in hosts if self.wire.answers(host, target, source) is True]
+        answers = [(host, self.wire.answers(host, target, source)) for host in hosts]
+        if (doubtful := next((told for _, told in answers if isinstance(told, NotKnown)), None)) is not None:
+            return End(Unknown(doubtful.reason))
+        found = [host for host, told in answers if told is True]
         sender = self.wire.sender(source, target)
         heard, doubt = self.heard(found, None, sender)
         if found and not heard:

@@ -17,6 +17,7 @@ from analyzer.solve.walk import control, discovery, links, reverse, teaching, un
 from analyzer.solve.walk.cilium import uplink as cilium_uplink
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.netfilter.hooks import HookPacket
+from analyzer.solve.walk.proxying import internet_closed, may_stand_in, proxies, silent
 from analyzer.solve.walk.route_answers import NotKnown, Query, Refused, Route
 from analyzer.solve.walk.route_lookup import look_up
 from analyzer.solve.walk.sources import on_network, reach, select_four
@@ -320,16 +321,12 @@ def alone(walk: Walk, address: Address) -> bool:
     return len({holder.scope for holder in walk.index.network.owners.get(address, ())}) < 2
 
 
-def silent(reason: str, at: Span | None = None) -> Dropped:
-    """A host that has nothing to say about an address."""
-    return Dropped(reason, at, ignored=True)
-
-
 def answers_four(walk: Walk, space: Space, device: str, asked: Question) -> Span | Dropped | Undecided | None:
-    """``arp_process``: where it says that the host answers; Dropped when it does not. A host whose routes are not known may answer for its own."""
+    """``arp_process``: where it says that the host answers; Dropped when it does not. A host whose routes are not known may answer for its own, and
+    for others where it is set to."""
     target, sender = asked.target, asked.sender
     found = look_up(walk, space, Query(4, target.value, sender.value if sender else 0, in_device=device))
-    if isinstance(found, NotKnown) and target in space.own:
+    if isinstance(found, NotKnown) and (target in space.own or may_stand_in(space, device)):
         return Undecided(found.reason, found.at, found.settle, tuple(walk.hops))
     if not isinstance(found, Route):
         return silent(found.reason, found.at)
@@ -347,28 +344,6 @@ def answers_four(walk: Walk, space: Space, device: str, asked: Question) -> Span
     if found.kind != "unicast" or internet_closed(space, device):
         return silent(f"{space.place} does not forward")
     return proxies(space, device, target, found)
-
-
-def internet_closed(space: Space, device: str) -> bool:
-    """Whether the device does not forward IPv4, as far as that is known (what is not known does not forward)."""
-    own = space.switch(f"net.ipv4.conf.{device.replace('.', '/')}.forwarding")
-    if own is None:
-        own = space.switch("net.ipv4.ip_forward")
-    return not (own if own is not None else space.whole(4, "forwarding"))
-
-
-def proxies(space: Space, device: str, target: Address, found: Route) -> Span | Dropped | None:
-    """``arp_fwd_proxy``, ``arp_fwd_pvlan`` and ``pneigh_lookup``: where it says that the host answers for another."""
-    key = device.replace(".", "/")
-    elsewhere = found.ways[0].device != device
-    if elsewhere and space.either(4, device, "proxy_arp"):
-        return space.where(f"net.ipv4.conf.{key}.proxy_arp") or space.where("net.ipv4.conf.all.proxy_arp")
-    if not elsewhere and space.setting(4, device, "proxy_arp_pvlan"):
-        return space.where(f"net.ipv4.conf.{key}.proxy_arp_pvlan")
-    entry = space.proxied.get((device, target))
-    if elsewhere and entry is not None:
-        return entry.at
-    return silent(f"{space.place} does not answer for {target}")
 
 
 def ignored(walk: Walk, space: Space, device: str, asked: Question) -> Dropped | None:
