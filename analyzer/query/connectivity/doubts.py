@@ -56,7 +56,7 @@ def parted(peers: int, found: dict[str, int]) -> list[tuple[int, str]]:
     for text, concerned in found.items():
         split = [(have & concerned, (*known, text)) for have, known in parts]
         parts = [part for part in [*split, *((have & ~concerned, known) for have, known in parts)] if part[0]]
-    return [(have, "; ".join(known) or TIED) for have, known in parts]
+    return [(have, "; ".join(sorted(known)) or TIED) for have, known in parts]
 
 
 def unknown_in(test: Peer | Traffic) -> Iterator[str]:

@@ -6,6 +6,7 @@ No pair is written down that is like another one. What is admitted for sure has 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from analyzer.policy.bits import members
@@ -121,9 +122,12 @@ def parted_row(found: dict[str, dict[int, int]]) -> Row:
     return tuple(Part(why, *part) for why, by_flows in sorted(found.items()) for part in parted(by_flows.items()))
 
 
+@lru_cache(maxsize=1 << 12)
 def joined(first: str, second: str) -> str:
-    """Two reasons as one."""
-    return "; ".join(dict.fromkeys(text for text in (first, second) if text))
+    """Two reasons as one: each text once, in the order of the alphabet, so that reasons that say the same are equal."""
+    if not (first and second):
+        return first or second
+    return "; ".join(sorted({*first.split("; "), *second.split("; ")}))
 
 
 def parted(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
