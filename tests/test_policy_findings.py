@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from analyzer.capture.reading import facts
+from analyzer.model.build import build
 from analyzer.model.network import Network
 from analyzer.pipeline import read_input
-from analyzer.policy.redundancy import redundancies
+from analyzer.policy.redundancy import Group, Rectangle, redundancies
 from analyzer.query.policies import policies
 from analyzer.query.policy_findings import idle, redundant, unselective
 from analyzer.query.policy_tiers import never_asked
+from analyzer.source import Source
 from benchmarks.policies import Shape, cluster
+from tests.test_policy_agreement import Maker
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "policies"
 
@@ -37,6 +44,24 @@ def test_rules_that_only_admit_are_redundant_where_folding_without_them_changes_
     monkeypatch.setattr("analyzer.policy.redundancy.only_admits", lambda *_: False)
     assert known == redundancies(made.all, made.every_family())
     assert any(not item.nothing for item in known)
+
+
+def folded_whole(group: Group, _: Sequence[Rectangle]) -> bool:
+    """Whether all flows are admitted as before."""
+    return group.compiler.cells(group.key) == group.cells
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_rule_is_redundant_where_what_it_matches_goes_on_without_it_as_it_did(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of admin policies, ties and blocks: the flows that a rule matches, and all flows, say the same."""
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": Maker(Random(seed)).objects()})
+    source = Source("objects.json", text, "kubernetes")
+    made = policies(build((source,), *facts((source,))).cluster)
+    known = redundancies(made.all, made.every_family())
+    monkeypatch.setattr(Group, "equal_within", folded_whole)
+    assert known == redundancies(made.all, made.every_family())
 
 
 CALICO = """\

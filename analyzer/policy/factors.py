@@ -172,21 +172,22 @@ class Compiler:
         found = (self.universe.sides(test) for test in tests)
         return tuple((bool(sure >> position & 1), bool(may >> position & 1)) for sure, may in found)
 
-    def cells(self, key: Key) -> tuple[Cell, ...]:
-        """The cells of a group: what each plane admits, and all of them do."""
+    def cells(self, key: Key, within: Sides | None = None) -> tuple[Cell, ...]:
+        """The cells of a group: what each plane admits, and all of them do. ``within``: of some flows and peers only."""
         items, ports, own = key
+        flows, peers = within or (self.atoms.all, self.universe.all)
         values = iter(own)
         result: list[Cell] | None = None
         first = 0
         for plane, tiers in self.planes:
             inside = [item for item in items if first <= item.tier < first + len(tiers)]
             if inside or plane.default is not Action.ALLOW:
-                fold = Fold(self.atoms.all, self.universe.all)
+                fold = Fold(flows, peers)
                 self.fold(fold, tiers, first, inside, ports, values)
                 found = fold.cells(plane.default)
                 result = found if result is None else crossed(result, found)
             first += len(tiers)
-        return merged([Cell(self.atoms.all, self.universe.all, self.universe.all)] if result is None else result)
+        return merged([Cell(flows, peers, peers)] if result is None else result)
 
     def fold(
         self,

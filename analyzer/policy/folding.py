@@ -45,10 +45,12 @@ class State:
 
 
 class Fold:
-    """The state of all flows while tiers are folded: sets of flows apart from each other, each with its state."""
+    """The state of all flows while tiers are folded: sets of flows apart from each other, each with its state. ``decisions``: flows of which nothing is
+    left to decide, by the peers to or from which they are admitted and denied: later rules need not look at them."""
 
     def __init__(self, flows: int, peers: int) -> None:
         self.states: list[tuple[int, State]] = [(flows, State(peers))]
+        self.decisions: dict[Sides, int] = {}
 
     def parts(self, flows: int) -> Iterator[State]:
         """The states of the flows, after what is outside has been cut off."""
@@ -115,6 +117,19 @@ class Fold:
                     state.undecided = 0
             state.undecided |= state.passed
             state.passed = 0
+        self.united()
+
+    def united(self) -> None:
+        """Flows with equal states are together from here on."""
+        found: dict[tuple[int, int, int], tuple[int, State]] = {}
+        for flows, state in self.states:
+            if not state.undecided:
+                sides = state.allowed, state.denied
+                self.decisions[sides] = self.decisions.get(sides, 0) | flows
+                continue
+            key = state.undecided, state.allowed, state.denied
+            found[key] = (found[key][0] | flows if key in found else flows, state)
+        self.states = list(found.values())
 
     def cells(self, default: Action) -> list[Cell]:
         """The cells, what is left being decided by the plane's default."""
@@ -122,8 +137,8 @@ class Fold:
         for flows, state in self.states:
             allowed = state.allowed | (state.undecided if default is Action.ALLOW else 0)
             denied = state.denied if default is Action.ALLOW else state.denied | state.undecided
-            common = allowed & denied
-            found.append(Cell(flows, allowed ^ common if common else allowed, allowed))
+            found.append(Cell(flows, allowed & ~denied, allowed))
+        found += [Cell(flows, allowed & ~denied, allowed) for (allowed, denied), flows in self.decisions.items()]
         return found
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 
 from analyzer.policy.factors import Compiler, Factors, Key, is_everyone
-from analyzer.policy.folding import Cell
+from analyzer.policy.folding import Cell, merged
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import EVERYONE
 from analyzer.policy.tiers import Action, Direction, Policy, Rule
@@ -65,10 +67,16 @@ class Group:
         """Whether the same is admitted without a rule, which the compiler has left out."""
         own = self.matches[id(rule)]
         if self.cells is not None:
-            return self.compiler.cells(self.key) == self.cells and (bool(own.sure) or not self.open_in(own.may))
+            return self.equal_within(own.may) and (bool(own.sure) or not self.open_in(own.may))
         others = [item for number, item in self.matches.items() if number not in self.compiler.left_out]
         sure = inside(own.sure, (part for item in others for part in item.sure))
         return sure and (own.may is own.sure or inside(own.may, (part for item in others for part in item.may)))
+
+    def equal_within(self, rectangles: Sequence[Rectangle]) -> bool:
+        """Whether the same of some flows is admitted as before: what a rule does not match goes on without it as it did. One of them is tried first."""
+        flows, peers = union(flows for flows, _ in rectangles), union(peers for _, peers in rectangles)
+        parts = ((flows & -flows, peers), (flows, peers)) if flows else ()
+        return all(self.compiler.cells(self.key, part) == within(self.cells or (), *part) for part in parts)
 
     def open_in(self, rectangles: Sequence[Rectangle]) -> bool:
         """Whether it is not known of some of the flows if they are admitted: what only may match may be what decides over them."""
@@ -190,6 +198,16 @@ def covering(group: Group, rest: Sequence[Rectangle]) -> Iterator[tuple[Policy, 
 def common(own: Sequence[Rectangle], rest: Sequence[Rectangle]) -> int:
     """How much of some rectangles others have."""
     return sum((a & c).bit_count() * (b & d).bit_count() for a, b in rest for c, d in own)
+
+
+def within(cells: Iterable[Cell], flows: int, peers: int) -> tuple[Cell, ...]:
+    """The cells of some flows and peers."""
+    return merged(Cell(cell.flows & flows, cell.sure & peers, cell.may & peers) for cell in cells if cell.flows & flows)
+
+
+def union(sets: Iterable[int]) -> int:
+    """The union of sets of bits."""
+    return reduce(or_, sets, 0)
 
 
 def inside(rectangles: Sequence[Rectangle], others: Iterable[Rectangle]) -> bool:
