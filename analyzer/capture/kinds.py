@@ -48,6 +48,12 @@ def object_of(kind: str) -> Callable[[Sequence[Source]], bool]:
 
 COLLECT = "`analyze collect` on each node"
 NODES = Part("state of nodes (interfaces, routes, rulesets)", REACH, COLLECT, of_kind("ip-addr", "ifconfig"))
+REST = Part(
+    "rulesets, routing rules, neighbours and kernel switches of nodes",
+    REACH,
+    COLLECT,
+    lambda sources: not NODES.there(sources) or of_kind("iptables-save", "iptables-list", "nft")(sources),
+)
 PODS = Part(
     "pods' network namespaces",
     ("pod-to-pod", "container-to-container", "pod-sees-its-own-address"),
@@ -89,7 +95,7 @@ def kind(name: str, sign: str, *lacks: Part, per_node: bool = False) -> CaptureK
 DUMP = "cluster-info dump"
 KINDS: tuple[CaptureKind, ...] = (
     kind("sosreport", r"sos_commands/", PODS, OBJECTS, per_node=True),
-    kind("must-gather", r"(?:cluster-scoped-resources/[\w.-]+/|network_logs/)", NODES, PODS),
+    kind("must-gather", r"(?:cluster-scoped-resources/[\w.-]+/|network_logs/|sos_info/networking/)", NODES, REST, PODS),
     kind("cilium sysdump", r"cilium-sysdump-[^/]*/|k8s-(?:nodes|pods)-\d[\w-]*\.ya?ml$", NODES, PODS),
     kind(
         "cilium-bugtool archive", r"cmd/(?:ip-|iptables|cilium-|sysctl|tc-)[^/]*\.md$", PODS, FORWARDING, OBJECTS, per_node=True

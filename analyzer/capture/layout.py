@@ -33,6 +33,10 @@ OF_ONE_NODE = re.compile(r"(?:sosreport-(?P<host>.+?)(-\d+)?-\d{4}-\d\d-\d\d-\w+
 SUBMARINER = re.compile(
     r"(?P<node>[a-z0-9][a-z0-9.-]*)_(?:ip-[al]|ip-r[ou]\w+(?:-table\d+)?|sysctl-a|ipset-list|iptables(?:-nat)?|ip-xfrm-\w+)\.log"
 )
+# What must-gather keeps of each node in one folder (gather_host_network_logs, gather_sos_networking): the node's name, or its address, is in the file's.
+HOST_LOG = re.compile(r"(?P<command>ip-address|ip-route4|ip-route6)-(?P<node>[a-z0-9][a-z0-9.-]*)\.log")
+HOST_COMMANDS = {"ip-address": "ip_address", "ip-route4": "ip_-4_route", "ip-route6": "ip_-6_route"}
+SOS_INFO = re.compile(r"(?P<node>[0-9a-f][0-9a-f.:]*)-(?P<command>ip .*)\.log")
 NETNS_FILE = re.compile(
     r"ip_netns_exec_(?P<namespace>.+?)_(?P<command>(?:ip6?tables|ip|bridge|ss|netstat|nstat|tc|ethtool|sysctl|nft|conntrack|route|arp|ifconfig|cat)(?:[_-].*)?)"
 )
@@ -64,6 +68,8 @@ def position(place: str, named: bool) -> Position:
     if "k8s" in parts[:-1]:
         at = parts.index("k8s")
         return Position(Scope(UNNAMED), "/".join(parts[:at]), "/".join(parts[at:]), captured=True)
+    if (told := of_must_gather(parts)) is not None:
+        return told
     for end in range(len(parts)):
         rest = "/".join(parts[end:])
         if rest.startswith(KEPT + KEPT_OTHERS) or (parts[end] == "netns" and len(parts) >= end + 3):
@@ -75,6 +81,17 @@ def position(place: str, named: bool) -> Position:
     if named or len(parts) < 2:
         return within(UNNAMED, [], parts[-1:], captured=False)
     return within(node_name(parts[-2]), parts[:-1], parts[-1:], captured=False)
+
+
+def of_must_gather(parts: list[str]) -> Position | None:
+    """The position of an output of one node among those of all of them."""
+    if parts[-2:-1] == ["host_network_logs"] and (found := HOST_LOG.fullmatch(parts[-1])):
+        name = HOST_COMMANDS[found["command"]]
+    elif parts[-3:-1] == ["sos_info", "networking"] and (found := SOS_INFO.fullmatch(parts[-1])):
+        name = found["command"].replace(" ", "_")
+    else:
+        return None
+    return Position(Scope(found["node"]), "/".join((*parts[:-1], found["node"])), name, captured=False)
 
 
 @lru_cache(maxsize=1 << 10)

@@ -283,10 +283,10 @@ def parts_of(file: File, where: Position, known: Recognised | None, text: str, c
     if known.parser.kind == "kubernetes" and (shorter := kinds.without_logs(text)) != text:
         collected.kinds.setdefault(kinds.DUMP, {}).setdefault("", file.path)
         text = shorter
-    scope = scope_of(known, where)
-    return [
-        Source(file.path, collected.shared(text, known.parser.kind) if scope else text, known.parser.kind, scope, known.subject)
-    ]
+    scope, kind = scope_of(known, where), known.parser.kind
+    base = where.name.rsplit("/", 1)[-1]
+    command = base if file.path.rsplit("/", 1)[-1] != base else ""
+    return [Source(file.path, collected.shared(text, kind) if scope else text, kind, scope, known.subject, command)]
 
 
 def of_sections(file: File, where: Position, sections: list[pasted.Part], text: str, collected: Collected) -> list[Source]:
