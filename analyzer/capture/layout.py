@@ -33,9 +33,11 @@ OF_ONE_NODE = re.compile(r"(?:sosreport-(?P<host>.+?)(-\d+)?-\d{4}-\d\d-\d\d-\w+
 SUBMARINER = re.compile(
     r"(?P<node>[a-z0-9][a-z0-9.-]*)_(?:ip-[al]|ip-r[ou]\w+(?:-table\d+)?|sysctl-a|ipset-list|iptables(?:-nat)?|ip-xfrm-\w+)\.log"
 )
-# What must-gather keeps of each node in one folder (gather_host_network_logs, gather_sos_networking): the node's name, or its address, is in the file's.
+# What must-gather keeps of each node in one folder (gather_host_network_logs, gather_sos_networking,
+# gather_network_logs_basics): the node's name, its address, or the pod of its zone's databases is in the file's.
 HOST_LOG = re.compile(r"(?P<command>ip-address|ip-route4|ip-route6)-(?P<node>[a-z0-9][a-z0-9.-]*)\.log")
 HOST_COMMANDS = {"ip-address": "ip_address", "ip-route4": "ip_-4_route", "ip-route6": "ip_-6_route"}
+ZONE = re.compile(r"(?P<node>[a-z0-9][a-z0-9.-]*)_(?P<command>[ns]bdb)")
 SOS_INFO = re.compile(r"(?P<node>[0-9a-f][0-9a-f.:]*)-(?P<command>ip .*)\.log")
 NETNS_FILE = re.compile(
     r"ip_netns_exec_(?P<namespace>.+?)_(?P<command>(?:ip6?tables|ip|bridge|ss|netstat|nstat|tc|ethtool|sysctl|nft|conntrack|route|arp|ifconfig|cat)(?:[_-].*)?)"
@@ -89,6 +91,8 @@ def of_must_gather(parts: list[str]) -> Position | None:
         name = HOST_COMMANDS[found["command"]]
     elif parts[-3:-1] == ["sos_info", "networking"] and (found := SOS_INFO.fullmatch(parts[-1])):
         name = found["command"].replace(" ", "_")
+    elif parts[-2:-1] == ["ovnk_database_store"] and (found := ZONE.fullmatch(parts[-1])):
+        name = parts[-1]
     else:
         return None
     return Position(Scope(found["node"]), "/".join((*parts[:-1], found["node"])), name, captured=False)
