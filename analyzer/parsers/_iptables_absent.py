@@ -1,4 +1,5 @@
-"""Matches of what packets seldom have: a transparent socket, extension headers of IPv6."""
+"""Matches of what packets seldom have: a transparent socket, extension headers of IPv6; and of what ``iptables -L`` does not show, or shows in words
+that no option is known for."""
 
 from __future__ import annotations
 
@@ -25,3 +26,16 @@ def extension_header(name: str) -> Maker:
         return [ExtensionHeaderMatch(name)]
 
     return make
+
+
+def interfaces_not_shown(options: Options, family: int) -> list[Match]:
+    """What a rule of ``iptables -L`` without ``-v`` may test."""
+    del options, family
+    raise ValueError("whether this rule tests interfaces is not shown: list it with -v (iptables -nvL), or with iptables-save")
+
+
+def listed_as(options: Options, family: int) -> list[Match]:
+    """What ``iptables -L`` says of a match, where the option behind it is not known."""
+    del family
+    text = next((" ".join(option.values) for option in options), "")
+    raise ValueError(f"what iptables -L shows as {text!r} is not modelled (iptables-save has it as an option)")
