@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from analyzer.facts.base import Fact
 from analyzer.facts.matches import RateMatch, UnknownMatch
-from analyzer.facts.netfilter import Jump, NoTrack, Pass, Reject, TransparentProxy, UnknownTarget, Verdict
+from analyzer.facts.netfilter import Jump, NoTrack, Pass, Reject, SetTimeToLive, TransparentProxy, UnknownTarget, Verdict
 from analyzer.source import Span
 
 IP6_HEADER = 40
@@ -184,6 +184,7 @@ Statement = (
     | Reject
     | NoTrack
     | TransparentProxy
+    | SetTimeToLive
     | Pass
     | RateMatch
     | UnknownMatch

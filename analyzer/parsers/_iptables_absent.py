@@ -1,10 +1,10 @@
-"""Matches of what packets seldom have: a transparent socket, extension headers of IPv6; and of what ``iptables -L`` does not show, or shows in words
-that no option is known for."""
+"""Matches of what packets seldom have: a transparent socket, extension headers of IPv6, a connection that a helper expected; and of what ``iptables -L``
+does not show, or shows in words that no option is known for."""
 
 from __future__ import annotations
 
-from analyzer.facts.matches import ExtensionHeaderMatch, Match, SocketMatch
-from analyzer.parsers._iptables_options import Maker, Options
+from analyzer.facts.matches import ConntrackMatch, ExtensionHeaderMatch, Match, SocketMatch
+from analyzer.parsers._iptables_options import Maker, Options, only
 
 
 def socket(options: Options, family: int) -> list[Match]:
@@ -39,3 +39,11 @@ def listed_as(options: Options, family: int) -> list[Match]:
     del family
     text = next((" ".join(option.values) for option in options), "")
     raise ValueError(f"what iptables -L shows as {text!r} is not modelled (iptables-save has it as an option)")
+
+
+def helper(options: Options, family: int) -> list[Match]:
+    """helper: the connection was expected by that of a helper (net/netfilter/xt_helper.c ``helper_mt``: all else matches where the test is negated)."""
+    del family
+    if only(options, "helper").negated:
+        return []
+    return [ConntrackMatch(statuses=frozenset({"EXPECTED"}))]

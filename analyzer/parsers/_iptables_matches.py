@@ -29,7 +29,7 @@ from analyzer.facts.matches import (
     TimeToLiveMatch,
     UnknownMatch,
 )
-from analyzer.parsers._iptables_absent import extension_header, interfaces_not_shown, listed_as, socket
+from analyzer.parsers._iptables_absent import extension_header, helper, interfaces_not_shown, listed_as, socket
 from analyzer.parsers._iptables_names import (
     FLAG_BITS,
     ICMP_CODES,
@@ -364,5 +364,6 @@ MODULES: Mapping[str, Maker] = {
     "socket": socket,
     "interfaces-that-are-not-shown": interfaces_not_shown,
     "listed-as": listed_as,
+    "helper": helper,
     **{name: extension_header(name) for name in ("rt", "frag", "hbh", "dst")},
 }

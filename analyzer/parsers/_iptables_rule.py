@@ -36,7 +36,7 @@ OF_PROTOCOL = frozenset(
     }
 )
 PROTOCOLS = frozenset({"tcp", "udp", "udplite", "sctp", "dccp", "icmp", "icmp6", "icmpv6", "ipv6-icmp"})
-TWO = frozenset({"tcp-flags", "match-set", "add-set", "del-set", "map-set"})
+TWO = frozenset({"tcp-flags", "chunk-types", "match-set", "add-set", "del-set", "map-set"})
 LONG = {"--source": "-s", "--src": "-s", "--destination": "-d", "--dst": "-d", "--in-interface": "-i", "--out-interface": "-o", "--protocol": "-p",
         "--proto": "-p", "--match": "-m", "--jump": "-j", "--goto": "-g", "--fragment": "-f", "--append": "-A", "--insert": "-I"}  # fmt: skip
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from analyzer.parsers._nft_anonymous import CALL
 from analyzer.parsers._nft_commands import SPECIAL, Block, Line, Outcome, TableBlock, carried_out, made, table_in
 
 FAMILY = r"(?:(ip6?|inet|arp|bridge|netdev)\s+)?"
@@ -23,7 +24,7 @@ OBJECT = re.compile(
 class Blocks:
     """What a text holds so far: its tables, the lines that are none of it (``anywhere``: those that may change anything), and the blocks that are open.
 
-    ``inner``: how many braces of sets are open within a statement; ``skipped``: of blocks that are not known.
+    ``inner``: how many braces are open within a statement, ``calls`` of these the ones of chains without a name; ``skipped``: of blocks that are not known.
     """
 
     tables: dict[tuple[str, str], TableBlock] = field(default_factory=dict)
@@ -31,7 +32,17 @@ class Blocks:
     anywhere: list[Line] = field(default_factory=list)
     open: list[TableBlock | Block] = field(default_factory=list)
     inner: int = 0
+    calls: list[int] = field(default_factory=list)
     skipped: int = 0
+
+    def nested(self, word: str, head: str) -> None:
+        """A brace, or something else, within a statement."""
+        if word == "{":
+            self.inner += 1
+            self.calls += [self.inner] if CALL.search(head) else []
+        elif word == "}":
+            self.calls = [depth for depth in self.calls if depth != self.inner]
+            self.inner -= 1
 
     def in_block(self) -> bool:
         """Whether statements of a chain or another object stand here."""
@@ -85,13 +96,13 @@ def blocks_of(text: str) -> Blocks:
             continue
         number += word[-1] == "\n"
         if word[0] in "#\\" or (word == "\n" and found.inner):
-            parts += [piece, " "]
+            parts += [piece, "\n" if word == "\n" and found.inner in found.calls else " "]
             position = special.end()
             continue
         if word != "\n" and (
             found.inner or (word == "{" and not found.skipped and found.holds(("".join(parts) + piece).strip()))
         ):
-            found.inner += {"{": 1, "}": -1}.get(word, 0)
+            found.nested(word, "".join(parts) + piece)
             continue
         line = Line("".join([*parts, piece]).strip(), first)
         if word == "{":

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from analyzer.facts.matches import RateMatch, UnknownMatch
-from analyzer.facts.netfilter import NoTrack, Pass, Reject, TransparentProxy, UnknownTarget
+from analyzer.facts.netfilter import NoTrack, Pass, Reject, SetTimeToLive, TransparentProxy, UnknownTarget
 from analyzer.facts.nftables import (
     Among,
     Bitwise,
@@ -85,7 +85,26 @@ def statement(node: Node) -> list[Statement]:
     if node == {"xt": {"type": "match", "name": "comment"}}:
         return []
     made = STATEMENTS[str(name)](inner)
+    if name in ("mangle", "reset"):
+        return [*asked_first(inner), made]
     return [*implied(inner), made] if isinstance(made, UnknownMatch) and name == "match" else [made]
+
+
+def asked_first(inner: Node) -> list[Statement]:
+    """What must hold for a header's field to be changed: the rule ends where the packet has no such header (payload.c ``payload_gen_dependency`` of nft), or the
+    option is not there (nft_exthdr.c ``nft_exthdr_tcp_set_eval``; a size of segments is told by what opens a connection)."""
+    match inner:
+        case {"key": {"payload": {"protocol": "ip" | "ip6" as header}}}:
+            return [match({"op": "==", "left": {"meta": {"key": "nfproto"}}, "right": "ipv4" if header == "ip" else "ipv6"})]
+        case {"key": {"payload": {"protocol": str(header)}} as changed} if header in CARRIED:
+            return implied({"left": changed})
+        case {"key": {"tcp option": _}}:
+            opens: Node = {"op": "in", "left": {"payload": {"protocol": "tcp", "field": "flags"}}, "right": "syn"}
+            return [*implied({"left": {"payload": {"protocol": "tcp"}}}), match(opens)]
+        case {"tcp option": _}:
+            return implied({"left": {"payload": {"protocol": "tcp"}}})
+        case _:
+            return []
 
 
 def looks_up(inner: Node) -> bool:
@@ -198,6 +217,8 @@ def mangle(inner: Node) -> Statement:
             return Pass("maxseg")
         case {"key": {"payload": {"protocol": "ip" | "ip6", "field": "dscp" | "ecn"}}}:
             return Pass("dscp")
+        case {"key": {"payload": {"protocol": "ip" | "ip6", "field": "ttl" | "hoplimit"}}, "value": int() | str() as value}:
+            return SetTimeToLive(0, flags("ttl", value))
         case _:
             raise ValueError("what is set is not modelled")
 
@@ -353,4 +374,5 @@ STATEMENTS: Mapping[str, Callable[[Node], Statement]] = {
     "set": change,
     "flow": offload,
     "xt": xtables,
+    "reset": lambda _: Pass("reset"),
 }

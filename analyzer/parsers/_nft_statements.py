@@ -268,6 +268,13 @@ def comment(words: Words) -> Node:
     return {"comment": None}
 
 
+def reset(words: Words) -> Node:
+    """``reset tcp option timestamp``: the option is taken out of the header."""
+    for word in ("tcp", "option"):
+        words.need(word)
+    return {"reset": {"tcp option": {"name": words.take()}}}
+
+
 def last(words: Words) -> Node:
     """``last used 3s``."""
     if words.given("used"):
@@ -306,4 +313,5 @@ STATEMENTS: Mapping[str, Callable[[Words], Node]] = {
     "last": last,
     "meter": meter,
     "dup": copied,
+    "reset": reset,
 }

@@ -161,6 +161,15 @@ def option(words: Words, name: str) -> int:
     return int(words.take(), 0) if words.given(name) else 0
 
 
+def ipsec(words: Words) -> Node:
+    """``ipsec in spnum 0 ip saddr``."""
+    inner: dict[str, Node] = {"dir": words.take()}
+    if words.given("spnum"):
+        inner["spnum"] = words.take()
+    key = words.take()
+    return {"ipsec": {**inner, "key": f"{key} {words.take()}" if key in ("ip", "ip6") else key}}
+
+
 def named(kind: str) -> Callable[[Words], Node]:
     """An expression of two words that is not modelled."""
     return lambda words: {kind: {"key": words.take()}}
@@ -277,6 +286,7 @@ PRIMARIES: Mapping[str, Callable[[Words], Node]] = {
     "numgen": numgen,
     "jhash": jhash,
     "symhash": symhash,
+    "ipsec": ipsec,
     "rt": named("rt"),
     "socket": named("socket"),
     "osf": named("osf"),

@@ -16,6 +16,7 @@ from analyzer.facts.base import Fact
 from analyzer.facts.netfilter import Jump, NftChainFact, Pass, Verdict
 from analyzer.facts.nftables import Base, NftChain, NftRule, NftSet, NftTableFact, Statement, VerdictMap
 from analyzer.parsers import Parser, gap
+from analyzer.parsers._nft_anonymous import unfolded
 from analyzer.parsers._nft_blocks import blocks_of
 from analyzer.parsers._nft_commands import Block, Line, TableBlock
 from analyzer.parsers._nft_definitions import expanded
@@ -187,7 +188,9 @@ def table_of(source: Source, table: TableBlock, gaps: list[Gap]) -> NftTableFact
     for (kind, name), block in table.blocks.items():
         match kind:
             case "chain":
-                chains[name] = chain_of(source, table.family, block, gaps)
+                held: dict[str, list[Line]] = {}
+                chains[name] = chain_of(source, table.family, replace(block, lines=unfolded(block.lines, held)), gaps)
+                chains |= {own: nameless(source, own, lines) for own, lines in held.items()}
             case "set" | "map":
                 found = set_of(block)
                 fleeting = found.fleeting or name in changed
@@ -228,6 +231,12 @@ def chain_of(source: Source, family: str, block: Block, gaps: list[Gap]) -> NftC
         elif not re.match(r'(comment "[^"]*"|flags \S+|devices? = .*)$', line.text):
             drafts.append((line, None))
     return NftChain(block.name, Rules(source.path, drafts), base, Span(source.path, block.line))
+
+
+def nameless(source: Source, name: str, lines: list[Line]) -> NftChain:
+    """A chain that a rule holds."""
+    at = Span(source.path, lines[0].number if lines else 1)
+    return NftChain(name, Rules(source.path, [(line, None) for line in lines]), None, at)
 
 
 def devices_of(block: Block) -> tuple[str, ...]:

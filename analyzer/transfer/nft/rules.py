@@ -6,7 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from analyzer.facts.matches import RateMatch, UnknownMatch
-from analyzer.facts.netfilter import Jump, Masquerade, NoTrack, Pass, Redirect, Reject, TransparentProxy, UnknownTarget, Verdict
+from analyzer.facts.netfilter import (
+    Jump,
+    Masquerade,
+    NoTrack,
+    Pass,
+    Redirect,
+    Reject,
+    SetTimeToLive,
+    TransparentProxy,
+    UnknownTarget,
+    Verdict,
+)
 from analyzer.facts.nftables import (
     Among,
     Ct,
@@ -52,7 +63,7 @@ from analyzer.transfer.netfilter.conntrack import TRACKED
 from analyzer.transfer.netfilter.lengths import protocol_is
 from analyzer.transfer.netfilter.matches import Where, open_test
 from analyzer.transfer.netfilter.ports import rewritten
-from analyzer.transfer.netfilter.targets import masquerade, redirect, unread
+from analyzer.transfer.netfilter.targets import masquerade, redirect, time_to_live, unread
 from analyzer.transfer.nft.families import NativeFamilies
 from analyzer.transfer.nft.matches import by_choice, present
 from analyzer.transfer.nft.sets import Alike, apart, dispatched, members, numbers
@@ -118,6 +129,8 @@ def follow(todo: tuple[Statement, ...], rule: Rule) -> Transfer:
             return If(taken, follow(rest, rule), KEEP, where.at)
         case UnknownTarget(text):
             return unread(where, f"{text!r} lets the packet pass unchanged")
+        case SetTimeToLive():
+            return seq(time_to_live(first, where), follow(rest, rule))
         case Pass():
             return follow(rest, rule)
 

@@ -12,6 +12,7 @@ from analyzer.facts.netfilter import (
     Redirect,
     Reject,
     SetMark,
+    SetTimeToLive,
     Target,
     Translate,
     TransparentProxy,
@@ -88,7 +89,7 @@ def run(item: Statement, place: Place, visit: Visit) -> End:
             return proxy(port, place, visit)
         case UnknownTarget(text):
             return not_known(text, placed(item, place), place.where, visit) or BROKEN
-        case NoTrack() | Pass():
+        case NoTrack() | Pass() | SetTimeToLive():
             return target(item, place, visit)
 
 
