@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from analyzer.facts.base import Fact
 from analyzer.parsers import Parser, gap
 from analyzer.parsers._iptables_drafts import TableDraft, strange
+from analyzer.parsers._iptables_listed import EXTRAS, TARGETS
 from analyzer.parsers._iptables_names import PROTOCOLS
 from analyzer.parsers._words import refuse_errors
 from analyzer.parsers.iptables_save import Memory, told
@@ -21,49 +22,8 @@ CHAIN = re.compile(r"^Chain (\S+) \((?:policy (\w+)|\d+ references)")
 HEADER = re.compile(r"^\s*(num\s+)?(pkts\s+bytes\s+)?target\s+prot\s+opt\s+(in\s+out\s+)?source\s+destination\s*$")
 COUNTED = re.compile(r"^\s*(?:\d+[KMGTP]?\s+){2}")
 TABLE = re.compile(r"-t[_ -]*(raw|mangle|nat|filter|security)")
+COMPARED = {"==": "--{0}-eq", "!=": "! --{0}-eq", "<": "--{0}-lt", ">": "--{0}-gt"}
 OPTIONS = re.compile(r"^(--|-f|!f)$")
-
-EXTRAS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), words)
-    for pattern, words in (
-        (r"/\* .*? \*/", ""),
-        (r"\[goto\]", ""),
-        (r"(tcp|udp|sctp) (dpt|spt)s?:(!?)([\d:]+)", r"-m \1 {not3}--{port2} \4"),
-        (r"(tcp|udp|sctp)(?= |$)", ""),
-        (r"(dpt|spt)s?:(!?)([\d:]+)", r"{not2}--{port1} \3"),
-        (r"multiport (dports|sports|ports) (!?) ?([\d,:]+)", r"-m multiport {not2}--\1 \3"),
-        (r"flags:(!?)(0x[\da-fA-F]+)/(0x[\da-fA-F]+)", r"-m tcp {not1}--tcp-flags {flags2} {flags3}"),
-        (r"(! )?ctstate ([A-Z,]+)", r"-m conntrack {not1}--ctstate \2"),
-        (r"(! )?state ([A-Z,]+)", r"-m state {not1}--state \2"),
-        (r"(mark|connmark) match (! )?(0x[\da-fA-F]+(?:/0x[\da-fA-F]+)?)", r"-m \1 {not2}--mark \3"),
-        (r"ADDRTYPE match (src|dst)-type (!?) ?([A-Z,]+)", r"-m addrtype {not2}--\1-type \3"),
-        (r"(! )?match-set (\S+) ([a-z,]+)", r"-m set {not1}--match-set \2 \3"),
-        (r"statistic mode random probability ([\d.]+)", r"-m statistic --mode random --probability \1"),
-        (r"icmp ?type (\d+)(?: code (\d+))?", r"-m icmp --icmp-type {icmp}"),
-        (r"limit: (?:up to|avg) (\S+) burst (\d+)", r"-m limit --limit \1 --limit-burst \2"),
-        (r"source IP range (\S+)", r"-m iprange --src-range \1"),
-        (r"destination IP range (\S+)", r"-m iprange --dst-range \1"),
-        (r"recent: SET name: (\S+) side: source mask: (\S+)", r"-m recent --set --name \1 --mask \2 --rsource"),
-        (
-            r"recent: CHECK seconds: (\d+) reap name: (\S+) side: source mask: (\S+)",
-            r"-m recent --rcheck --seconds \1 --reap --name \2 --mask \3 --rsource",
-        ),
-    )
-)
-TARGETS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), words)
-    for pattern, words in (
-        (r"to:(\S+)", "{to}"),
-        (r"reject-with (\S+)", r"--reject-with \1"),
-        (r"(?:MARK|CONNMARK) (or|and|xor) (0x[\da-fA-F]+)", r"--\1-mark \2"),
-        (r"(?:MARK|CONNMARK) xset (0x[\da-fA-F]+/0x[\da-fA-F]+)", r"--set-xmark \1"),
-        (r"(?:MARK|CONNMARK) set (0x[\da-fA-F]+)", r"--set-mark \1"),
-        (r"CONNMARK (save|restore)", r"--\1-mark"),
-        (r"masq ports: (\S+)", r"--to-ports \1"),
-        (r"redir ports (\S+)", r"--to-ports \1"),
-        (r"random(-fully)?", r"--random\1"),
-    )
-)
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
@@ -195,6 +155,10 @@ def filled(words: str, found: re.Match[str], target: str) -> str:
         if f"{{flags{position}}}" in words:
             words = words.replace(f"{{flags{position}}}", flag_names(int(value, 16)))
         words = words.replace(f"\\{position}", value)
+    if "{than}" in words:
+        words = words.replace("{than}", COMPARED[found.group(1)].format("hl" if words.startswith("-m hl") else "ttl"))
+    if "{switches}" in words:
+        words = words.replace("{switches}", " ".join(f"--{value}" for value in found.group(1).split()))
     words = words.replace("{icmp}", "/".join(value for value in found.groups("") if value))
     side_option = {"DNAT": "--to-destination", "SNAT": "--to-source", "NETMAP": "--to"}.get(target, "--to")
     return words.replace("{to}", f"{side_option} {found.group(1)}" if found.groups() else "")
