@@ -17,10 +17,6 @@ from analyzer.query.differences.difference import Difference, difference
 from analyzer.query.differences.ways import ChangedWay, changed_ways
 from analyzer.query.policies import Identity, known, profile_of
 from analyzer.query.whatif.edits import Apply, Edit, NodeRun
-from analyzer.query.whatif.loaded import loaded
-from analyzer.query.whatif.node import ran
-from analyzer.query.whatif.objects import edited
-from analyzer.query.whatif.state import NodeState
 
 
 def compare(
@@ -51,6 +47,8 @@ def compare(
 def policies(old: Input, new: Input, profiles: tuple[Profile, Profile]) -> Difference:
     """Who may talk to whom, before and after; where the one is the other after edits, by what they change."""
     if new.before is not None and new.before[0] is old and profiles[0] == profiles[1]:
+        from analyzer.query.whatif.loaded import loaded
+
         edits = [edit for edit in new.before[1] if not isinstance(edit, NodeRun)]
         return loaded(Identity(old.network.cluster), profiles[0]).whatif(edits, new.network.cluster)
     before, after = (known(Identity(given.network.cluster), profile) for given, profile in zip((old, new), profiles, strict=True))
@@ -73,6 +71,8 @@ def unread(given: Input, name: str) -> Iterator[str]:
 
 def after(given: Input, edits: Sequence[Edit]) -> Input:
     """The input as it would be after the edits, in their order, behind those that were made before. EditError where one does not fit."""
+    from analyzer.query.whatif.objects import edited
+
     origin, made = given.before or (given, ())
     edits = (*made, *edits)
     network = origin.network
@@ -102,6 +102,9 @@ def with_cluster(network: Network, cluster: Cluster) -> Network:
 
 def node_state(given: Input, runs: Sequence[NodeRun]) -> Network:
     """The network as it would be after commands on its nodes: the facts are read again, altered, and put together again."""
+    from analyzer.query.whatif.node import ran
+    from analyzer.query.whatif.state import NodeState
+
     known, gaps = facts(given.sources)
     state = NodeState(given.sources, known, given.network.peers)
     for run in runs:
