@@ -206,3 +206,20 @@ def test_a_question_about_a_name_of_pods_says_what_a_trace_does(sender: str, ser
         assert asked.ask(f"shop/{sender} reaches svc:shop/{service} on {port}").verdict is SAME[outcome.fate]
     elif outcome.fate is Fate.REACHABLE:
         assert asked.ask(f"can shop/{sender} reach svc:shop/{service} on {port}").verdict is Verdict.PROVED
+
+
+@pytest.mark.parametrize(
+    ("question", "verdict"),
+    [
+        ("can shop/open reach svc:shop/nobody on 80", Verdict.REFUTED),
+        ("shop/open cannot reach svc:shop/nobody", Verdict.PROVED),
+        ("can shop/open reach shop/shut through svc:shop/nobody", Verdict.REFUTED),
+    ],
+)
+def test_nobody_is_reached_through_a_service_that_selects_no_pod(question: str, verdict: Verdict) -> None:
+    nobody = "---\napiVersion: v1\nkind: Service\nmetadata: {name: nobody, namespace: shop}\nspec: {selector: {app: x}, ports: [{port: 80}]}\n"
+    source = Source("objects.yaml", SEVERAL + nobody, "kubernetes")
+    known, gaps = facts((source,))
+    answer = ask(policies(build((source,), known, gaps).cluster), question)
+    assert answer.verdict is verdict
+    assert answer.notes == ("service shop/nobody selects no pod of the input",)

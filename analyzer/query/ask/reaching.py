@@ -64,6 +64,8 @@ def reach(asker: Asker, text: str, question: Reach) -> Answer:
     """The answer for parties that are all in the input."""
     assert isinstance(question.source, Names)
     assert isinstance(question.target, Names)
+    if (empty := nobody_behind(asker, text, question)) is not None:
+        return empty
     jobs, wish = jobs_of(asker, question)
     if question.mode is not Mode.REACHES_ONLY and not all(job.sources and job.target.entities for job in jobs):
         raise Unanswerable("nobody is left of those named")
@@ -84,6 +86,26 @@ def reach(asker: Asker, text: str, question: Reach) -> Answer:
         settle += (MASKED,)
     engine = PLAIN if any(applies(asker, job) for job in jobs) else ENGINE
     return Answer(text, found.verdict, text.rstrip("?"), scope(asker, jobs), engine, path, (), notes, settle)
+
+
+def nobody_behind(asker: Asker, text: str, question: Reach) -> Answer | None:
+    """The answer where all that is to be reached is a service without pods: nobody reaches anything through it. None for all else, also where it is
+    not known who is behind it."""
+    assert isinstance(question.target, Names)
+    words = question.target.words if question.details.through is None else (question.details.through,)
+    if len(words) != 1 or question.mode not in (Mode.CAN, Mode.CANNOT, Mode.REACHES):
+        return None
+    kind, _, rest = by_name(asker, words[0]).text.partition(":")
+    namespace, _, name = rest.rpartition("/")
+    key, world = (namespace or "default", name), asker.policies.world
+    service = world.cluster.services.get(key) if kind in ("svc", "service") else None
+    if service is None or not service.selector or service.type == "ExternalName" or reached(world, *key):
+        return None
+    assert isinstance(question.source, Names)
+    asker.names.named(question.source)
+    verdict = Verdict.PROVED if question.mode is Mode.CANNOT else Verdict.REFUTED
+    told = (f"service {'/'.join(key)} selects no pod of the input",)
+    return Answer(text, verdict, text.rstrip("?"), asker.about, "the service's selector", notes=told)
 
 
 def find(asker: Asker, jobs: list[Job], want: Want) -> Witness | None:
