@@ -100,10 +100,19 @@ def test_many_findings_stand_under_their_rules_and_are_found_there(tmp_path: Pat
       const shown = () => [...document.querySelectorAll('.rule')].filter(g => !g.hidden).map(g => [g.open, g.querySelectorAll('.finding:not([hidden])').length]);
       const before = shown(), box = document.getElementById('find-finding');
       box.value = 'finding 17'; box.form.dispatchEvent(new Event('input', {bubbles: true}));
-      return [before, shown()];
+      const one = shown();
+      box.value = 'rule-1'; box.form.dispatchEvent(new Event('input', {bubbles: true}));
+      return [before, one, shown()];
     }"""
     text = write(Report((), (), tuple(found), (), ()), Style())
-    assert asked(text, script, tmp_path) == [[[False, 10]] * 3, [[True, 1]]]
+    assert asked(text, script, tmp_path) == [[[False, 10]] * 3, [[True, 1]], [[True, 10]]]
+
+
+def test_errors_are_open_from_the_start_where_they_are_few() -> None:
+    at = Span("k8s/all.yaml", 1, 1)
+    found = [Finding("many" if number else "one", Severity.ERROR, f"finding {number}", at) for number in range(30)]
+    text = write(Report((), (), tuple(found), (), ()), Style())
+    assert re.findall(r'<details class="rule"( open)?>.*?<code>(\w+)</code>', text) == [("", "many"), (" open", "one")]
 
 
 @browser

@@ -3,7 +3,8 @@
   const form = document.getElementById("filter"), list = document.getElementById("finding-list");
   if (!form) return;
   const items = [...list.querySelectorAll(".finding")], groups = [...list.querySelectorAll(".rule")];
-  const texts = items.map(item => item.textContent.toLowerCase());
+  const rule = item => item.parentElement.matches(".rule") ? item.parentElement.firstElementChild.textContent + " " : "";
+  const texts = items.map(item => (rule(item) + item.textContent).toLowerCase());
   const field = document.getElementById("find-finding"), output = document.getElementById("found-findings");
   const apply = () => {
     const wanted = field.value.trim().toLowerCase();

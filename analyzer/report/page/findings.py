@@ -46,15 +46,17 @@ def by_rule(items: Sequence[Finding], sources: Sources) -> Iterator[str]:
         groups.items(), key=lambda group: (worst.index(group[0][0]), -len(group[1]), group[0][1])
     ):
         head = f"{pill(severity.value, severity.value)} {tag('code', shown(rule))} {tag('span', f'{len(found):,}', kind='dim')}"
-        inside = "".join(finding(item, sources, shown_open=False) for item in found)
-        yield tag("details", tag("summary", head) + inside, kind="rule", open=severity is Severity.ERROR)
+        inside = "".join(finding(item, sources, shown_open=False, grouped=True) for item in found)
+        shown_open = severity is Severity.ERROR and len(found) <= FEW
+        yield tag("details", tag("summary", head) + inside, kind="rule", open=shown_open)
 
 
-def finding(item: Finding, sources: Sources, *, shown_open: bool) -> str:
-    """A finding; its lines are shown when it is opened."""
+def finding(item: Finding, sources: Sources, *, shown_open: bool, grouped: bool = False) -> str:
+    """A finding; its lines are shown when it is opened. ``grouped``: it stands under its rule and severity, which need not be said again."""
     doubt = " (possible)" if item.certainty is Certainty.POSSIBLE else ""
-    where = f"{tag('code', shown(item.rule))} · {shown(item.at)}"
-    head = f"{pill(f'{item.severity.value}{doubt}', item.severity.value)} {tag('span', shown(item.message), kind='said')}"
+    where = shown(item.at) if grouped else f"{tag('code', shown(item.rule))} · {shown(item.at)}"
+    level = pill(f"{item.severity.value}{doubt}", item.severity.value) if doubt or not grouped else ""
+    head = f"{level} {tag('span', shown(item.message), kind='said')}"
     inside = places(item.at, item.related, sources, named=False)
     inside += tag("p", shown(item.note)) if item.note else ""
     inside += remedy(item.fix) + shown_packet(item.counterexample)
