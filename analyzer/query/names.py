@@ -15,13 +15,15 @@ from analyzer.policy.decision import decide
 from analyzer.policy.entities import Entity, Flow, NamedPort
 from analyzer.policy.evaluation import matches
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
-from analyzer.policy.terms import Kind
+from analyzer.policy.terms import All, AnyOf, Kind, Named, Of, Peer
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules
 from analyzer.query.name_caches import Server, has_cache, servers
 from analyzer.query.policies import Policies, of_network
 from analyzer.query.state import backends, pods_by_name
 
 SERVICES = frozenset({"kube-dns", "coredns", "rke2-coredns-rke2-coredns", "dns-default"})
+DNS_NAMESPACES = frozenset({"kube-system", "openshift-dns"})
+"""Where the cluster's DNS may be, when it is not in the input."""
 UDP = 17
 PROTOCOLS = (("UDP", 17), ("TCP", 6))
 PORTS = (53, 5353, 8053, 1053)
@@ -166,9 +168,26 @@ def sending(policies: Policies, universe: Universe) -> list[list[tuple[Policy, R
 
 
 def for_names(rule: Rule, protocol: int) -> bool:
-    """Whether a rule may be for questions to a DNS server, by its ports: its own port, or one that it answers on behind a service."""
+    """Whether a rule may be for questions to a DNS server: by its ports (its own, or one that it answers on behind a service), and by whom it lets reach."""
     asked = (matches(rule.traffic, Flow(4, protocol, port), SERVER) for port in PORTS)
-    return rule.action is not Action.DENY and any(value is not False for value in asked)
+    within = confined(rule.peer)
+    there = within is None or not within.isdisjoint(DNS_NAMESPACES)
+    return there and rule.action is not Action.DENY and any(value is not False for value in asked)
+
+
+def confined(peer: Peer) -> frozenset[str] | None:
+    """The namespaces that are named for all that a test is true of; None where it may be true of anything else."""
+    match peer:
+        case Named(Of.NAMESPACE, names):
+            return names
+        case All(terms):
+            known = [names for term in terms if (names := confined(term)) is not None]
+            return frozenset.intersection(*known) if known else None
+        case AnyOf(terms):
+            every = [confined(term) for term in terms]
+            return None if None in every else frozenset[str]().union(*(names for names in every if names is not None))
+        case _:
+            return None
 
 
 def may_ask(policies: Policies, pod: PodFact, answering: PodFact, port: int, protocol: int = UDP) -> bool:

@@ -2,7 +2,7 @@
 
 ## What it finds
 In manifests (where the cluster's DNS is not part of the input): policies with rules of egress, for pods that no rule of any policy lets send to port 53 (or the ports that DNS pods answer on), to
-whomever; as a note, where UDP is admitted and TCP is not.
+whoever may be the cluster's DNS: pods of a named namespace other than `kube-system` (and `openshift-dns`) are not; as a note, where UDP is admitted and TCP is not.
 
 ## Why it matters
 Names cannot be resolved: what the policy lists is reached by address only. Without TCP, answers that are too long for UDP fail, now and then and only for some names.
