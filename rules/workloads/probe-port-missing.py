@@ -1,0 +1,64 @@
+"""A probe asks a port by a name that its container does not declare.
+
+## What it finds
+Startup, readiness and liveness probes (HTTP and TCP) whose port is a name that is not among the ports of the same container; the names of other containers do not count.
+
+## Why it matters
+The kubelet finds no port to ask and throws the result away: with a readiness or a startup probe the pod is never ready, and no service leads to it; a liveness probe never finds anything.
+
+## Example
+    ports: [{name: http, containerPort: 8080}]
+    readinessProbe: {httpGet: {port: web}}
+
+## How to mend
+Name a port of the container, or give its number.
+
+## Sources
+kubelet, pkg/probe/util.go (ResolveContainerPort: names of the container's own ports; a text of digits is a number) and pkg/kubelet/prober/worker.go (doProbe: the result of a probe that fails to be made is thrown
+away; before the first result, readiness is a failure and startup is not known).
+"""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from analyzer.query.workloads import Template, listed, mapping, pods, workloads
+from analyzer.rule import Finding, Network, Rule, Severity
+
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+WAYS = ("httpGet", "tcpSocket")
+
+
+def check(network: Network) -> Iterator[Finding]:
+    alone = (
+        pod for pod in pods(network.cluster) if not listed(mapping(pod.owner.document.get("metadata")).get("ownerReferences"))
+    )
+    for item in (*workloads(network.cluster), *alone):
+        for key in ("containers", "initContainers"):
+            for number, container in enumerate(listed(item.spec.get(key))):
+                yield from of_container(item, (key, number), mapping(container))
+
+
+def of_container(item: Template, path: tuple[str | int, ...], container: object) -> Iterator[Finding]:
+    """The probes of a container that ask a name that it does not declare."""
+    said = mapping(container)
+    names = {str(name) for port in listed(said.get("ports")) if (name := mapping(port).get("name"))}
+    for probe in PROBES:
+        for way in WAYS:
+            name = mapping(mapping(said.get(probe)).get(way)).get("port")
+            if isinstance(name, str) and not name.isdigit() and name not in names:
+                near = next(iter(get_close_matches(name, sorted(names), 1)), "")
+                text = f"the {probe} of the container {said.get('name')} of {item} asks the port {name}, which the container does not declare"
+                has = f"it declares {', '.join(sorted(names))}" if names else "it declares none by a name"
+                at, ports = (
+                    item.place(*path, probe, way, "port"),
+                    item.place(*path, *(("ports",) if "ports" in said else ("name",))),
+                )
+                yield RULE.finding(
+                    at,
+                    text,
+                    related=[(ports, has)],
+                    help=f"did you mean {near}?" if near else "name one of its ports, or give a number",
+                )
+
+
+RULE = Rule("probe-port-missing", Severity.ERROR, __doc__, check)
