@@ -200,6 +200,20 @@ def test_what_stands_inside_of_something_misspelt_is_mended_at_once(folder: Path
     assert run(["k8s", "--diff", "--select", "policy-rejected"]) == 0
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_patch_has_what_comes_to_light_once_others_are_made(
+    folder: Path, mark: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "k8s" / "policy.yaml"
+    path.write_text(mark + DEEP)
+    assert run(["k8s", "--diff", "--select", "policy-rejected"]) == 1
+    text = capsys.readouterr().out
+    assert path.read_text() == mark + DEEP, "showing changes nothing"
+    assert text.count("--- a/k8s/policy.yaml") == 1
+    subprocess.run(["patch", "-p1", "-s", "--binary"], input=text.encode(), check=True)
+    assert path.read_text() == mark + DEEP_MENDED
+
+
 @pytest.mark.parametrize("name", ["pod.yaml", "a pod.yaml", "péd.yaml"])
 @pytest.mark.parametrize("tool", [["git", "apply"], ["patch", "-p1", "-s", "--binary"]])
 def test_a_patch_fits_files_with_marks_and_odd_characters(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser, Namespace
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzer.cli.caching import checked
 from analyzer.cli.judging import OF_INTENTS, Judging, judged, judging, judging_options, rule_folders, since
@@ -71,7 +71,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     if not isinstance(answer, Answer):
         return empty(options, outputs, answer)
     if options.diff:
-        return patch(answer.report, options)
+        return patch(answer, options, progress)
     return shown(options, outputs, answer)
 
 
@@ -183,12 +183,22 @@ def safe_edits(report: Report, options: Namespace) -> int:
     return sum(item.count for item in fixes(report, paths_from(options.paths, "."), options.paths) if not item.problem)
 
 
-def patch(report: Report, options: Namespace) -> int:
-    """Prints the edits of the findings as a patch; 1 where there are any."""
+def patch(answer: Answer, options: Namespace, progress: Progress) -> int:
+    """Prints the edits of the findings as a patch, those too that come to light once others are made; 1 where there are any."""
     from analyzer.cli import fixing
 
-    found = [item for item in fixing.fixes(report, paths_from(options.paths, "."), options.paths) if not item.problem]
-    sys.stdout.write("".join(map(fixing.patch, found)))
+    base, report = paths_from(options.paths, "."), answer.report
+    found: dict[str, fixing.Fixed] = {}
+    for _ in range(ROUNDS):
+        now = {path: item.mark + item.after for path, item in found.items()}
+        more = [item for item in fixing.fixes(report, base, options.paths, now) if not item.problem]
+        if not more:
+            break
+        found |= {item.path: replace(item, before=found.get(item.path, item).before) for item in more}
+        options.texts = {path.removeprefix(base): (item.mark + item.after).encode() for path, item in found.items()}
+        report = judged(load(options, progress, answer.call.settings), answer.call, progress, options.jobs)
+    progress.end()
+    sys.stdout.write("".join(fixing.patch(item) for _, item in sorted(found.items())))
     return 1 if found else 0
 
 

@@ -30,8 +30,8 @@ class Fixed:
     mark: str = ""
 
 
-def fixes(report: Report, base: str, paths: Iterable[str]) -> Iterator[Fixed]:
-    """The files that findings have edits for, in path order. ``base`` stands before a path of the report to find the file, which is one of ``paths`` or
+def fixes(report: Report, base: str, paths: Iterable[str], texts_now: Mapping[str, str] | None = None) -> Iterator[Fixed]:
+    """The files that findings have edits for, in path order. ``texts_now`` stand in place of the files of their paths. ``base`` stands before a path of the report to find the file, which is one of ``paths`` or
     below one: what came out of an archive or from stdin is no file."""
     given = [os.path.normpath(path) for path in paths]
     texts = {source.path: source for source in report.sources}
@@ -41,16 +41,16 @@ def fixes(report: Report, base: str, paths: Iterable[str]) -> Iterator[Fixed]:
     for path, group in groupby(ordered, key=lambda edits: edits[0].at.path):
         named = os.path.normpath(base + path)
         if any(named == one or (os.path.isdir(one) and (one == "." or named.startswith(f"{one}/"))) for one in given):
-            yield fixed(base + path, texts[path].text if path in texts else None, list(group))
+            now = (texts_now or {}).get(base + path)
+            yield fixed(base + path, texts[path].text if path in texts else None, list(group), now)
         else:
             yield Fixed(path, problem="it did not come from a file of its own")
 
 
-def fixed(path: str, read: str | None, groups: list[tuple[Edit, ...]]) -> Fixed:
-    """A file with the edits of its findings, those that overlap an earlier finding's left for the next time."""
+def fixed(path: str, read: str | None, groups: list[tuple[Edit, ...]], now: str | None = None) -> Fixed:
+    """A file, or the text that stands in its place, with the edits of its findings, those that overlap an earlier finding's left for the next time."""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            whole = file.read()
+        whole = written(path) if now is None else now
     except (OSError, UnicodeDecodeError) as problem:
         return Fixed(path, problem=f"cannot be read again: {getattr(problem, 'strerror', None) or problem}")
     before = whole.removeprefix(MARK)
@@ -63,6 +63,12 @@ def fixed(path: str, read: str | None, groups: list[tuple[Edit, ...]]) -> Fixed:
             taken += edits
             count += 1
     return Fixed(path, before, edited(before, taken), count, mark=MARK if before != whole else "")
+
+
+def written(path: str) -> str:
+    """What a file holds, with its line ends. OSError and UnicodeDecodeError where it cannot be read."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return file.read()
 
 
 def holds(text: str, edit: Edit) -> bool:

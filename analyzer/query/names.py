@@ -181,11 +181,11 @@ def confined(peer: Peer) -> frozenset[str] | None:
         case Named(Of.NAMESPACE, names):
             return names
         case All(terms):
-            known = [names for term in terms if (names := confined(term)) is not None]
+            known = [inside for term in terms if (inside := confined(term)) is not None]
             return frozenset.intersection(*known) if known else None
         case AnyOf(terms):
             every = [confined(term) for term in terms]
-            return None if None in every else frozenset[str]().union(*(names for names in every if names is not None))
+            return None if None in every else frozenset[str]().union(*filter(None, every))
         case _:
             return None
 
