@@ -209,3 +209,22 @@ def test_the_server_ends_in_silence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "analyzer", "lsp"]
     ended = subprocess.run(command, cwd=tmp_path, input=b"".join(map(framed, said)), capture_output=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_settings_that_are_wrong_are_told_in_their_file(client: Client) -> None:
+    settings = client.root / "analyzer.yaml"
+    settings.write_text("strict: true\nfial-on: error\n")
+    client.tell("textDocument/didSave", {"textDocument": document(client)})
+    (shown,) = client.diagnostics("analyzer.yaml")
+    assert shown["message"] == "there is no setting fial-on; did you mean fail-on?"
+    assert (shown["range"]["start"]["line"], shown["severity"]) == (1, 1)
+    wanted = {"textDocument": {"uri": settings.as_uri()}, "range": shown["range"], "context": {"diagnostics": [shown]}}
+    assert client.ask("textDocument/codeAction", wanted) == []
+    settings.write_text("strict: true\n")
+    client.tell("textDocument/didSave", {"textDocument": document(client)})
+    assert client.diagnostics("analyzer.yaml") == []
+
+
+def test_no_comment_is_written_into_a_text() -> None:
+    lines = ("kind: ConfigMap", "data:", "  conf: |", '    {"a": 1,', '     "b": 2}', "  other: x", "spec:", "  c: d")
+    assert [lsp.takes_comment(line, lines) for line in (1, 3, 4, 5, 8, 9)] == [True, True, False, False, True, False]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
 WAIT = 0.3
-NAME = "analyze"
+NAME, SETTINGS = "analyze", "settings"
+
+
+PLACED = re.compile(r"(?P<path>[^:\n]+):(?P<line>\d+):(?P<column>\d+): (?P<text>.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,31 @@ def analysed(root: str, texts: Mapping[str, str]) -> Found:
         given = load(options, Progress(quiet=True), call.settings)
         report = judged(given, call, Progress(quiet=True), 1)
     return by_file(report)
+
+
+def in_settings(text: str, root: str) -> Found:
+    """What is said to be wrong in settings and intents, each line with its place; nothing where a line has none."""
+    told = [PLACED.fullmatch(line) for line in text.split("\n")]
+    found: dict[str, list[Problem]] = {}
+    for one in told if all(told) else ():
+        if one is not None:
+            at = Span(one["path"], int(one["line"]), int(one["column"]))
+            found.setdefault(at.path, []).append(Problem(SETTINGS, Severity.ERROR, one["text"], at, ""))
+    lines = {path: tuple(read(Path(root, path)).split("\n")) for path in found}
+    return Found({path: tuple(items) for path, items in found.items()}, {}, lines)
+
+
+def read(path: Path) -> str:
+    """A file's text; empty where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def beside(known: Found, more: Found) -> Found:
+    """What was found before, and what is wrong now."""
+    return Found({**known.problems, **more.problems}, known.gaps, {**known.lines, **more.lines})
 
 
 def by_file(report: Report) -> Found:
@@ -156,8 +185,11 @@ class Editor:
         try:
             found = await asyncio.get_running_loop().run_in_executor(self.worker, analysed, self.root, texts)
         except ValueError as problem:
-            self.server.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"analyze: {problem}"))
-            return
+            wrong = in_settings(str(problem), self.root)
+            if not wrong.problems:
+                self.server.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"analyze: {problem}"))
+                return
+            found = beside(self.found, wrong)
         for path in sorted({*self.found.problems, *self.found.gaps, *found.problems, *found.gaps}):
             diagnostics = list(diagnostics_of(path, found, self.root))
             uri = Path(self.root, path).as_uri()
@@ -197,7 +229,7 @@ class Editor:
                 if item.fix and item.fix.edits and all(self.is_current(edit.at.path) for edit in item.fix.edits):
                     changes = self.changes(item.fix.edits)
                     yield types.CodeAction(item.fix.text, types.CodeActionKind.QuickFix, edit=changes, is_preferred=True)
-                if item.at.line <= len(lines) and "json" not in uri.rsplit(".", 1)[-1]:
+                if item.rule != SETTINGS and "json" not in uri.rsplit(".", 1)[-1] and takes_comment(item.at.line, lines):
                     end = position(item.at.line, len(lines[item.at.line - 1]) + 1, lines)
                     text = f"  # analyze: ignore[{item.rule}] "
                     changes = types.WorkspaceEdit(changes={uri: [types.TextEdit(types.Range(end, end), text)]})
@@ -248,6 +280,20 @@ def diagnostics_of(path: str, found: Found, root: str) -> Iterator[types.Diagnos
         yield types.Diagnostic(
             range_of(gap.at, lines), f"not understood: {gap.reason}", types.DiagnosticSeverity.Hint, source=NAME
         )
+
+
+def takes_comment(line: int, lines: tuple[str, ...]) -> bool:
+    """Whether a comment can end a line, from 1: inside of a text over several lines it would be text."""
+    if line > len(lines):
+        return False
+    from yaml import YAMLError
+
+    from analyzer.capture.laying import inside_scalars
+
+    try:
+        return line - 1 not in inside_scalars("\n".join(lines))
+    except YAMLError:
+        return True
 
 
 def range_of(at: Span, lines: tuple[str, ...]) -> types.Range:
