@@ -24,6 +24,7 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.neighbour import without_frames
+from analyzer.transfer.netfilter.early_chains import bridged
 from analyzer.transfer.ovs.ports import entered
 from analyzer.transfer.reach import Reach, bond_of, bridge_of, flood, flows_of, is_bridge, is_switch
 from analyzer.transfer.sizes import taken
@@ -190,7 +191,7 @@ def up_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 def within(context: Context, at: Interface, link: LinkFact) -> Transfer:
     """The device over this one that takes the frame."""
     if bridge_of(context, at) is not None:
-        return goto(at.scope, "bridge", at.device)
+        return seq(bridged(context, at), goto(at.scope, "bridge", at.device))
     if (bond := bond_of(context, at)) is not None:
         return goto(at.scope, "receive", bond.device)
     if is_switch(link) and at in context.network.peers:

@@ -13,6 +13,7 @@ from analyzer.facts.links import AddressFact, Bond, Bridge, LinkFact, OtherKind,
 from analyzer.facts.neighbours import ForwardingFact, NeighbourFact
 from analyzer.facts.system import FilterFact
 from analyzer.model import hardware
+from analyzer.model.early_chains import watched
 from analyzer.model.gaps import ignored
 from analyzer.model.network import Attachment, Interface, Namespace, Network, Segment
 from analyzer.solve.walk.cilium.maps import CiliumMaps
@@ -269,7 +270,7 @@ class Space:
     def takes_in(self, device: str) -> bool:
         """Whether what comes in on a device goes straight to its bridge or its host: up, not filtered, no port of anything else."""
         link = self.links.get(device)
-        if link is None or not link.up or self.filters.get((device, "ingress")):
+        if link is None or not link.up or self.filters.get((device, "ingress")) or device in watched(self.namespace):
             return False
         if self.switching.port(device) or (self.cilium is not None and self.cilium.programmed(device)):
             return False

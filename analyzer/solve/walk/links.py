@@ -13,7 +13,7 @@ from analyzer.facts.links import Bond, Geneve, Ipvlan, LinkFact, Macvlan, OtherK
 from analyzer.model.hardware import stands_in
 from analyzer.model.network import Interface
 from analyzer.solve.packet import Packet
-from analyzer.solve.walk import bridging, control, internet, resolution, stacked, tunnels, underlay
+from analyzer.solve.walk import bridging, control, early, internet, resolution, stacked, tunnels, underlay
 from analyzer.solve.walk.cilium import programs as cilium
 from analyzer.solve.walk.index import Pair, Space
 from analyzer.solve.walk.netfilter.hooks import HookPacket
@@ -213,7 +213,7 @@ def taken_in(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Fra
         return arrive(walk, tagged, frame._replace(vlan=0))
     master = space.master_of(at.device)
     if master is not None and space.is_bridge(master):
-        return bridging.enter(walk, space, master, at.device, frame)
+        return early.unread(walk, space, at, frame) or bridging.enter(walk, space, master, at.device, frame)
     if master is not None and space.is_bond(master):
         return arrive(walk, Interface(at.scope, master), frame)
     if underlay.switched(space, at.device) and link.master and not space.switching.port(at.device):

@@ -33,9 +33,8 @@ from analyzer.transfer.ir import (
     Table,
     Transfer,
     Translate,
-    Unknown,
 )
-from analyzer.transfer.netfilter import zones
+from analyzer.transfer.netfilter import early_chains, zones
 from analyzer.transfer.netfilter.families import Families
 from analyzer.transfer.netfilter.matches import Where, all_of, by_chance, open_test
 from analyzer.transfer.netfilter.routing_again import routed_again
@@ -225,8 +224,7 @@ def native(context: Context, space: Namespace, hook: str) -> Iterator[Step]:
         if fact.inert or fact.family not in FAMILIES[context.family] or NATIVE.get(fact.hook.lower(), fact.hook.upper()) != hook:
             continue
         if early or (fact.family, fact.table) not in known:
-            words = f"the nft chain {fact.family} {fact.table} {fact.name} of {space.scope} lets the packet pass unchanged"
-            step = If(Opaque(words, fact.at), KEEP, End(Unknown(f"it is not known whether {words}"), fact.at))
+            step = early_chains.asked(context, space, fact, Field.IN_INTERFACE if hook == "PREROUTING" else Field.OUT_INTERFACE)
             rank = -1 << 30 if early else fact.priority
             yield rank, Translate(space.scope, hook in DESTINATION_HOOKS, step) if fact.kind == "nat" else step
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from analyzer.facts.netfilter import RulesetFact
+from analyzer.model.early_chains import EARLY, FAMILIES, lets_pass, plain
 from analyzer.model.network import Namespace
 from analyzer.solve.packet import Packet
 from analyzer.solve.walk.netfilter.captured import translates
@@ -70,8 +71,6 @@ HOOKS_OF = {
     "security": (Hook.INPUT, Hook.FORWARD, Hook.OUTPUT),
 }
 NATIVE_HOOKS = {**{hook.value.lower(): hook for hook in Hook}, "ingress": Hook.PREROUTING, "egress": Hook.POSTROUTING}
-EARLY = ("ingress", "egress")
-FAMILIES = {4: ("ip", "inet", "netdev"), 6: ("ip6", "inet", "netdev")}
 Based = tuple[Table, ReadyChain]
 """A table, and its base chain at a hook."""
 
@@ -115,7 +114,7 @@ def steps_of(namespace: Namespace, tables: tuple[Table, ...], family: int, hook:
     steps += plain_steps(tables, hook)
     natives = tuple(native_chains(namespace, FAMILIES[family], hook))
     steps += [(native.base.priority, NativeStep(native)) for native in natives if native.base.kind != "nat"]
-    steps += unread_chains(namespace, family, hook, place)
+    steps += unread_chains(namespace, family, hook)
     if hook in (Hook.PREROUTING, Hook.OUTPUT):
         steps.append((TRACK, TrackStep()))
     if hook in (Hook.INPUT, Hook.POSTROUTING):
@@ -181,7 +180,7 @@ def based(tables: tuple[Table, ...], name: str, hook: Hook) -> Iterator[Based]:
             yield table, base
 
 
-def unread_chains(namespace: Namespace, family: int, hook: Hook, place: str) -> Iterator[tuple[int, Step]]:
+def unread_chains(namespace: Namespace, family: int, hook: Hook) -> Iterator[tuple[int, Step]]:
     """Native chains that are not walked and can do more than accept: those of devices, and those of which the table is not known."""
     known = {(table.family, table.name) for table in namespace.nft_tables}
     for fact in namespace.nft_chains:
@@ -189,9 +188,10 @@ def unread_chains(namespace: Namespace, family: int, hook: Hook, place: str) -> 
         if fact.inert or fact.family not in FAMILIES[family] or NATIVE_HOOKS.get(fact.hook.lower()) is not hook:
             continue
         if early or (fact.family, fact.table) not in known:
-            words = f"the nft chain {fact.family} {fact.table} {fact.name} of {place} lets the packet pass unchanged"
+            devices = plain(namespace, fact) if early else None
             priority = -1 << 30 if fact.hook.lower() == "ingress" else 0
-            yield priority or fact.priority, UnreadStep(words, "rules of native nft chains are not walked", fact)
+            step = UnreadStep(lets_pass(namespace, fact), "rules of native nft chains are not walked", fact, devices)
+            yield priority or fact.priority, step
 
 
 def run_hook(
@@ -288,6 +288,9 @@ def unread(step: UnreadStep, visit: Visit) -> Stop:
         and step.fact.kind == "nat"
         and not undecided(visit.tracked, visit.hook in (Hook.PREROUTING, Hook.OUTPUT))
     ):
+        return ACCEPTED
+    device = visit.at.in_device if visit.hook is Hook.PREROUTING else visit.at.out_device
+    if step.devices is not None and device not in step.devices:
         return ACCEPTED
     at = step.fact.at if step.fact else None
     if visit.oracle.test(step.words, at, step.settle):

@@ -46,11 +46,12 @@ class ConfirmStep:
 
 @dataclass(frozen=True, slots=True)
 class UnreadStep:
-    """Something that sees the packet and is not walked: a native nft chain of a device, or a ruleset that was not captured."""
+    """Something that sees the packet and is not walked: a native nft chain of devices (None: of any), or a ruleset that was not captured."""
 
     words: str
     settle: str
     fact: NftChainFact | None = None
+    devices: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
