@@ -42,3 +42,10 @@ def ignored(namespace: Namespace) -> dict[str, str]:
             more = f" and {len(gaps) - 1} more" if len(gaps) > 1 else ""
             found[kind] = f"{gaps[0].at}{more}, which was not understood ({gaps[0].reason}), decides nothing"
     return found
+
+
+def unlisted(namespace: Namespace, kind: str) -> str:
+    """Why a table may hold more than is known of it; empty where all of it is."""
+    if (words := namespace.missing.get(kind)) is not None:
+        return words
+    return next((f"{gap.at} was not understood" for gap in namespace.gaps.get(kind, ())), "")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from analyzer.addresses import Address, Prefix, hardware_text, prefix
 from analyzer.facts.links import Geneve, LinkFact, Tunnel, Vxlan, Wireguard, WireguardPeerFact
+from analyzer.model.gaps import unlisted
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, single
 from analyzer.source import Scope, Span
@@ -169,6 +170,8 @@ def flooded(context: Context, at: Interface, kind: Vxlan, every: list[tuple[Addr
     if any(is_group(address) for address, _, _ in every):
         return to_group(context, at, kind)
     if not every:
+        if why := unlisted(context.space(at.scope), "bridge-fdb"):
+            return End(Unknown(f"whether {at} has a forwarding entry for the frame's MAC is not known: {why}"))
         return drop(f"the forwarding table of {at} has no entry for the frame's MAC")
     rows: dict[int, Transfer] = {}
     for address, port, place in every:

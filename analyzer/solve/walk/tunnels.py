@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from analyzer.addresses import Address, hardware_text, prefix
 from analyzer.facts.links import Geneve, Tunnel, Vxlan, Wireguard, WireguardPeerFact
+from analyzer.model.gaps import unlisted
 from analyzer.model.network import Interface
 from analyzer.solve.packet import UDP, Packet
 from analyzer.solve.walk import internet, leaving, links
@@ -32,8 +33,14 @@ def encapsulate_vxlan(walk: Walk, space: Space, at: Interface, kind: Vxlan, fram
     walk.taken_for_granted(space, "bridge-fdb")
     targets = list(destinations(walk, space, at, kind, frame)) or list(maybe_heard(walk, at, kind, frame))
     if not targets:
-        text = f"{at} has no forwarding entry for {hardware_text(frame.destination)} and none for all"
-        return walk.drop(at.scope, text, link.at)
+        mac = hardware_text(frame.destination)
+        if why := unlisted(space.namespace, "bridge-fdb"):
+            return walk.undecided(
+                f"whether {at} has a forwarding entry for {mac} is not known: {why}",
+                link.at,
+                f"bridge fdb show dev {at.device} of {space.place}",
+            )
+        return walk.drop(at.scope, f"{at} has no forwarding entry for {mac} and none for all", link.at)
     return links.branches(
         walk, (vxlan_to(walk, at, kind, frame, remote, port, number, place) for remote, port, number, place in targets)
     )
