@@ -490,7 +490,17 @@ leases() {
     done
 }
 
+# Docker's own records: networks with their containers, and what is published.
+docker_records() {
+    has docker && docker version >/dev/null 2>&1 || return 0
+    found=$(docker network ls -q 2>/dev/null) && [ -n "$found" ] || return 0
+    # shellcheck disable=SC2086
+    save docker_network_inspect docker network inspect $found
+    save docker_ps_--format_json docker ps --no-trunc --format '{{json .}}'
+}
+
 node_files() {
+    docker_records
     cni_configuration
     leases /var/lib/cni/networks
     for folder in $(cat "$DIR"/etc/cni/net.d/*.conf* 2>/dev/null | grep -o '"dataDir" *: *"/[^" ]*"' | sed 's/.*"\(\/[^"]*\)"/\1/' | sort -u); do

@@ -18,6 +18,7 @@ from analyzer.facts.calico import (
     StatedBlockFact,
 )
 from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
+from analyzer.facts.docker import DockerContainerFact, DockerNetworkFact
 from analyzer.facts.links import NamespaceIdFact
 from analyzer.facts.ovn import ChassisFact, LogicalObjectFact, LogicalPortFact
 from analyzer.facts.romana import RomanaBlockFact, RomanaHostFact
@@ -92,6 +93,7 @@ def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap],
         chassis=tuple(dict.fromkeys(known.all(ChassisFact))),
         routers=routers(known, every),
         ipam=recorded(known),
+        docker=(*known.all(DockerNetworkFact), *known.all(DockerContainerFact)),
         calico_maps=(*known.all(MapRouteFact), *known.all(MapFrontendFact)),
     )
 

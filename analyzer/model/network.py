@@ -9,6 +9,7 @@ from typing import NamedTuple
 from analyzer.addresses import Address, Prefix
 from analyzer.facts.calico import BorrowedFact, IpamProblemFact, MapFrontendFact, MapRouteFact, PoolUseFact, StatedBlockFact
 from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
+from analyzer.facts.docker import DockerContainerFact, DockerNetworkFact
 from analyzer.facts.ipvs import VirtualServerFact
 from analyzer.facts.kubernetes import PodFact
 from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardPeerFact
@@ -167,7 +168,7 @@ class Network:
     ``node_names``: the captured node (the folder's name) of each Node object, by the object's name. ``pods_of``: the attachments with a
     namespace of their own, by captured node. ``routers``: the routing daemons of the nodes, by captured node.
     ``resolvers``: the nodes' own ``resolv.conf``, by captured node.
-    ``ipam``: what ``calicoctl ipam`` printed, and Romana's blocks and hosts. ``calico_maps``: entries of the maps of Calico's eBPF dataplane, each with its node.
+    ``ipam``: what ``calicoctl ipam`` printed, and Romana's blocks and hosts. ``docker``: networks and containers by Docker's records, each with its host. ``calico_maps``: entries of the maps of Calico's eBPF dataplane, each with its node.
     """
 
     namespaces: Mapping[Scope, Namespace]
@@ -192,5 +193,6 @@ class Network:
     chassis: tuple[ChassisFact, ...] = ()
     routers: Mapping[str, Router] = field(default_factory=dict)
     ipam: tuple[RecordedFact, ...] = ()
+    docker: tuple[DockerNetworkFact | DockerContainerFact, ...] = ()
     calico_maps: tuple[MapRouteFact | MapFrontendFact, ...] = ()
     resolvers: Mapping[str, ResolverFact] = field(default_factory=dict)
