@@ -175,3 +175,34 @@ def test_a_clouds_network_may_lead_to_pods_addresses(rule: str, wanted: set[Fate
         return space(f"nodes/n{number}", links, routes, ip_rule=rule + RULES) | inner
 
     assert fates(build(tmp_path, node(1), node(2))) == (wanted, wanted)
+
+
+def second_interface(own: str, table: str) -> dict[str, str]:
+    """A node with an interface that has no address, and a pod whose address is the interface's by the router's tables."""
+    links = link(2, "eth0", "02:00:00:00:00:02", "10.5.0.2/24") + own + link(4, "cali1@if2", "02:00:00:00:02:f1", kind="veth")
+    routes = f"10.5.0.0/24 dev eth0 scope link src 10.5.0.2\n10.9.0.2 dev cali1 scope link\n{table}"
+    inner = pod("n2", "p", "10.9.0.2", "169.254.1.1", MAC.format(2), 4)
+    inner["nodes/n2/netns/default_p/ip_-d_addr"] = inner["nodes/n2/netns/default_p/ip_-d_addr"].replace("/24", "/32")
+    return space("nodes/n2", links, routes) | inner
+
+
+OWN = {
+    "physical": link(3, "eth1", "02:00:00:00:00:77"),
+    "pair": link(3, "eth1@if9", "02:00:00:00:00:77", kind="veth").replace("netnsid 0", "netnsid 7"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "table", "wanted"),
+    [("physical", "", OPEN), ("pair", "default via 10.5.0.1 dev eth1 table 1003 onlink\n", OPEN), ("pair", "", NO)],
+)
+def test_a_frame_to_the_mac_of_an_interface_of_which_nobody_knows_where_it_leads(
+    kind: str, table: str, wanted: set[Fate], tmp_path: Path
+) -> None:
+    one = uplink(1, 24)
+    one["nodes/n1/ip_route"] += "10.9.0.2 dev eth0 scope link\n"
+    one["nodes/n1/ip_neigh"] = "10.9.0.2 dev eth0 lladdr 02:00:00:00:00:77 PERMANENT\n"
+    network = build(tmp_path, one, second_interface(OWN[kind], table))
+    flow = Flow(sorted(network.namespaces)[0], Packet(4, 0x0A050001, 0x0A090002, TCP, 40000, 80))
+    assert {outcome.fate for outcome in walk(network, flow).outcomes} == wanted
+    assert {end.fate for end in outcomes(NetworkProgram(network, 4), flow)} == wanted
