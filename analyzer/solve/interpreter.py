@@ -15,6 +15,7 @@ from analyzer.solve.states import (
     DESTINATION_PORT,
     DIRECTION,
     FIELDS,
+    HOPS,
     ICMP_TYPE,
     INDEX,
     MARK,
@@ -76,7 +77,7 @@ def every(ranges: Ranges) -> Iterable[int]:
 class Interpreter:
     """Runs transfers of a program. ``choose`` gives the values that are taken where any of some ranges may be."""
 
-    def __init__(self, program: ir.Program, choose: Callable[[Ranges], Iterable[int]] = every, hops: int = 256) -> None:
+    def __init__(self, program: ir.Program, choose: Callable[[Ranges], Iterable[int]] = every, hops: int = HOPS) -> None:
         self.program = program
         self.choose = choose
         self.hops = hops

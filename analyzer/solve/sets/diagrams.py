@@ -33,11 +33,11 @@ from analyzer.solve.sets.tracking import (
     track,
 )
 from analyzer.solve.sets.uniting import merged
-from analyzer.solve.states import CONNECTION_MARK, DESTINATION, DESTINATION_PORT, INDEX, MARK, NO_PAYLOAD, STATE, TAKEN
+from analyzer.solve.states import CONNECTION_MARK, DESTINATION, DESTINATION_PORT, HOPS, INDEX, MARK, NO_PAYLOAD, STATE, TAKEN
 from analyzer.source import Span
 from analyzer.transfer import ir
 
-STEPS, STATES, HOPS, NESTING = 2_000_000, 20_000, 256, 100
+STEPS, STATES, NESTING = 2_000_000, 20_000, 100
 EACH = 4_000
 """Tests that each start may take, where that is more than STEPS together."""
 TRANSLATED = (DESTINATION, DESTINATION_PORT)

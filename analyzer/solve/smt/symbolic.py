@@ -42,7 +42,6 @@ from analyzer.transfer import ir
 if TYPE_CHECKING:
     import z3
 
-HOPS = 256
 WIDTH = {4: 48, 6: 128}
 
 
@@ -109,7 +108,7 @@ class Encoder:
         while waiting:
             point = next(iter(waiting))
             for way in self.met(waiting.pop(point)):
-                if way.hops > HOPS:
+                if way.hops > at.HOPS:
                     results.append((ir.Drop("the packet goes in circles"), way))
                     continue
                 for left, after in self.run(self.program.at(point), way._replace(hops=way.hops + 1)):
