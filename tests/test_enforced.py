@@ -14,7 +14,7 @@ from tests.lab import record
 TRUTH = Path(__file__).parent.parent / "samples" / "truth"
 UNENFORCED = frozenset({"canal-in-containers"})
 """Without policies."""
-ENFORCERS = ("calico-felix", "canal", "kube-router-policies", "weave-policies", "romana-policies", "terway-felix")
+ENFORCERS = ("calico-felix", "canal", "kube-router-policies", "weave-policies", "romana-policies", "terway-felix", "kube-ovn")
 BROKEN = ("-lost", "-stale", "-before-policies", "-mixed")
 DENY = """apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy

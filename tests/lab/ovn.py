@@ -143,14 +143,7 @@ def build(machine: Machine) -> Lab:
     lab.services = [Service("web", {4: SERVICE, 6: SERVICE_SIX}, "web")]
     machine.start({"name": "underlay"}, *({"name": node.name, "node": True} for node in lab.nodes))
     wires(lab)
-    for node in lab.nodes:
-        lab.run(
-            node.name, DAEMONS.format(name=node.name, address=node.address(), six=node.address(6), central=lab.nodes[0].address())
-        )
-    lab.run(lab.nodes[0].name, CENTRAL)
-    for node in lab.nodes:
-        lab.run(node.name, CONTROLLER)
-        awaited(lab, node.name, "ovs-vsctl br-exists br-int")
+    daemons(lab)
     lab.run(lab.nodes[0].name, "\n".join(topology(lab)))
     for node in lab.nodes:
         network = network_of(node)
@@ -181,11 +174,23 @@ def running() -> Iterator[Lab]:
             stop(lab)
 
 
-def wires(lab: Lab) -> None:
-    """A bridge that joins the nodes."""
+def daemons(lab: Lab) -> None:
+    """The daemons of all nodes, and the databases on the first."""
+    for node in lab.nodes:
+        lab.run(
+            node.name, DAEMONS.format(name=node.name, address=node.address(), six=node.address(6), central=lab.nodes[0].address())
+        )
+    lab.run(lab.nodes[0].name, CENTRAL)
+    for node in lab.nodes:
+        lab.run(node.name, CONTROLLER)
+        awaited(lab, node.name, "ovs-vsctl br-exists br-int")
+
+
+def wires(lab: Lab, *more: str) -> None:
+    """A bridge that joins the nodes, and what else there is."""
     lines = ["ip link set lo up", "ip link add br0 type bridge", "ip link set br0 up"]
-    for number, node in enumerate(lab.nodes):
-        peer = lab.machine.agents[node.name].pid
+    for number, name in enumerate([*(node.name for node in lab.nodes), *more]):
+        peer = lab.machine.agents[name].pid
         lines += [f"ip link add port{number} type veth peer name eth0 netns {peer}", f"ip link set port{number} master br0 up"]
     lab.run("underlay", "sysctl -qw net.ipv6.conf.all.disable_ipv6=1\n" + "\n".join(lines))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analyzer.solve.packet import Fate, Trace
-from tests.lab import compare, ovn
+from tests.lab import compare
 from tests.lab.build import Lab
 from tests.lab.plan import NODE_PORTS, POD_PORTS
 from tests.lab.probes import Probe, Result, send
@@ -16,7 +16,10 @@ def probes(lab: Lab, turn: int = 0) -> list[Probe]:
     sources = [*(pod.key for pod in lab.pods), *(f"node:{node.name}" for node in lab.nodes)]
     targets = [(pod.key, address, port) for pod in lab.pods for address in pod.addresses for port in POD_PORTS]
     targets += [
-        (f"node:{node.name}", node.address(family), port) for node in lab.nodes for family in (4, 6) for port in NODE_PORTS
+        (f"node:{node.name}", node.address(family), port)
+        for node in lab.nodes
+        for family in lab.scenario.families
+        for port in NODE_PORTS
     ]
     found = [
         Probe(source, address, protocol, 0 if protocol == "ICMP" else port, 21000)
@@ -26,9 +29,10 @@ def probes(lab: Lab, turn: int = 0) -> list[Probe]:
         if source != name and (protocol != "ICMP" or port == POD_PORTS[0] or name.startswith("node:"))
     ]
     found += [
-        Probe(pod.key, address, "TCP", 80, 21000)
+        Probe(pod.key, address, "TCP", service.port, 21000)
         for pod in lab.pods
-        for address in (ovn.SERVICE, ovn.SERVICE_SIX)
+        for service in lab.services
+        for address in service.addresses.values()
         for _ in range(2)
     ]
     return [

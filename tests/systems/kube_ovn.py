@@ -32,7 +32,9 @@ SYSTEM = System(
         "rules/cni-config-refused.*.txt",
         "rules/kube-ovn-*.txt",
         "policies/kube-ovn-*/*",
+        "truth/kube-ovn.txt",
     ),
+    decided=("truth/kube-ovn.txt",),
     real=(
         "manifests/kubeovn-kube-ovn/yamls/*",
         "cni-conf/kubeovn-kube-ovn/**/*.conflist",
@@ -42,7 +44,9 @@ SYSTEM = System(
         "test_choices",
         "test_ovs",
         "test_ovn_lab",
+        "test_kube_ovn_lab",
+        "test_enforced",
         "test_kube_ovn_groups",
     ),
-    limits="Flows of Open vSwitch are walked and decided as for OVN-Kubernetes, with the same limits. No capture of a whole cluster is among the samples; VPC gateways, EIPs and their rules are held against each other, and their packets not walked; security groups are policies here, and held against the ACLs of the database by their names only.",
+    limits="Flows of Open vSwitch are walked and decided as for OVN-Kubernetes, with the same limits. The network of the lab has the router, subnets, policies, routes, sets and rules that its controller and daemon make, put there by hand after their source, with real OVN: neither of them runs, and gateways are distributed; centralized ones, VLAN subnets and ECMP are not tried. VPC gateways, EIPs and their rules are held against each other, and their packets not walked; security groups are policies here, and held against the ACLs of the database by their names only.",
 )
