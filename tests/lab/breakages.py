@@ -384,23 +384,11 @@ _SIX = tuple(Breakage(apply, OVERLAYS, six=True) for apply in six_breakages.ALL)
 _SIX += tuple(Breakage(apply, ROUTED, peers=True, six=True) for apply in six_breakages.ROUTED)
 _SOURCES = tuple(Breakage(apply, PODS - PEER) for apply in source_breakages.WIRED)
 _SOURCES += tuple(Breakage(apply, OVERLAYS, six=True) for apply in source_breakages.SIX)
-_RULES = tuple(Breakage(apply, BY_RULES) for apply in rule_breakages.ALL)
-_RANDOM = tuple(Breakage(apply) for apply in chaos.ALL)
-
+_OTHERS = tuple(Breakage(apply) for apply in chaos.ALL) + tuple(Breakage(apply, BY_RULES) for apply in rule_breakages.ALL)
 _ENFORCED = tuple(Breakage(apply, enforced=True) for apply in enforcement_breakages.ALL)
 _ENFORCED += (Breakage(romana_enforcer.rules_mixed, frozenset({"romana"}), enforced=True),)
-BREAKAGES: tuple[Breakage, ...] = (
-    *_WIRED,
-    *_FILTERED,
-    *_NATIVE,
-    *_SIX,
-    *_HARDWARE,
-    *_LINKS,
-    *_RANDOM,
-    *_RULES,
-    *_SOURCES,
-    *_ENFORCED,
-)
+_MORE = (*_LINKS, *_OTHERS, *_SOURCES, *_ENFORCED)
+BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_NATIVE, *_SIX, *_HARDWARE, *_MORE)
 
 
 def choose(scenario: Scenario, random: Random, most: int = 3) -> list[Breakage]:
