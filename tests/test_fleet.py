@@ -231,6 +231,48 @@ def test_a_dask_worker_that_is_killed_loses_nothing(
     assert found == locally
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="which processes there are is looked up in /proc")
+@pytest.mark.parametrize("seed", range(2))
+def test_a_process_that_is_killed_in_parts_of_a_cluster_loses_nothing(
+    seed: int, clusters: Path, locally: tuple[int, dict[str, str]], tmp_path: Path
+) -> None:
+    outputs = [word for name in fleet.FORMATS for word in ("-o", f"{name}:{tmp_path / name}")]
+    command = [
+        sys.executable,
+        "-m",
+        "analyzer",
+        "fleet",
+        str(clusters),
+        "--each",
+        "-q",
+        "--parts",
+        "3",
+        "--workers",
+        "2",
+        *outputs,
+    ]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    killed = kill_a_child(run, seed * 0.1)
+    told = run.communicate()[1]
+    assert killed
+    assert "Traceback" not in told
+    assert (run.returncode, {name: (tmp_path / name).read_text() for name in fleet.FORMATS}) == locally
+
+
+def kill_a_child(run: subprocess.Popen[str], after: float) -> int:
+    """Kills a process of the run while it works, so long after its beginning; its number."""
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
+    while run.poll() is None and not children.read_text():
+        time.sleep(0.001)
+    time.sleep(after)
+    while run.poll() is None:
+        for pid in children.read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+            return int(pid)
+        time.sleep(0.001)
+    return 0
+
+
 def kill_one(client: Any, killed: list[int]) -> None:
     """Kills the first worker that has something to do."""
     pids = client.run(os.getpid)
