@@ -244,7 +244,7 @@ def run_step(step: Step, visit: Visit) -> Stop:
             return walk_native(step.native, visit)
         case TrackStep():
             if visit.tracked is None or visit.zone:
-                zone = "" if visit.zone == "0" else visit.zone
+                zone = zone_of(visit)
                 visit.tracked = track(visit.packet, visit.at.quoted, visit.connections, zone)
                 if visit.connections.captured is not None:
                     return recognised(visit, visit.connections.captured.doubt)
@@ -260,6 +260,12 @@ def run_step(step: Step, visit: Visit) -> Stop:
         case BalanceStep():
             raise TypeError("IPVS is no step of a visit")
     return ACCEPTED
+
+
+def zone_of(visit: Visit) -> str:
+    """The zone that a packet is looked up in; ``--zone mark`` takes it from the packet (nf_conntrack_zones.h ``nf_ct_zone_tmpl``). Zone 0 is the one without a number."""
+    zone = str(visit.packet.mark & 0xFFFF) if visit.zone == "mark" else visit.zone
+    return "" if zone == "0" else zone
 
 
 def recognised(visit: Visit, doubt: str) -> Stop:
