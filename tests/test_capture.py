@@ -390,17 +390,3 @@ def test_a_manifest_is_one_source_whatever_its_comments_look_like(tmp_path: Path
     text = "---\n# kubectl apply -f web.yaml\nkind: Service\napiVersion: v1\nmetadata:\n  name: web\n"
     write(tmp_path, {"web.yaml": text})
     assert shape(load([str(tmp_path)])) == [("web.yaml", "kubernetes", "")]
-
-
-OF_MUST_GATHER = {
-    "must-gather.local.1/image/host_network_logs/ip-address-n1.example.com.log": ("n1.example.com", "ip_address"),
-    "must-gather.local.1/image/host_network_logs/ip-route6-n2.log": ("n2", "ip_-6_route"),
-    "must-gather.local.1/image/sos_info/networking/192.168.0.13-ip -6 rule.log": ("192.168.0.13", "ip_-6_rule"),
-    "must-gather.local.1/image/host_network_logs/ip-other-n2.log": ("host_network_logs", "ip-other-n2.log"),
-}
-
-
-@pytest.mark.parametrize("place", OF_MUST_GATHER)
-def test_what_must_gather_keeps_of_all_nodes_in_one_folder_is_of_each(place: str) -> None:
-    found = position(place, named=False)
-    assert (found.scope, found.name) == (Scope(OF_MUST_GATHER[place][0]), OF_MUST_GATHER[place][1])

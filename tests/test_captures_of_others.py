@@ -11,10 +11,11 @@ import pytest
 from analyzer.capture import load
 from analyzer.capture.iptables_xml import saved
 from analyzer.capture.kinds import KINDS
+from analyzer.capture.layout import position
 from analyzer.capture.reading import facts
 from analyzer.model.build import build
 from analyzer.pipeline import analyze, read_input
-from analyzer.source import Gap
+from analyzer.source import Gap, Scope
 from tests.captures import files_of
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "captures"
@@ -122,3 +123,17 @@ def test_what_is_no_xml_of_iptables_is_refused(text: str) -> None:
 def test_each_kind_of_capture_is_told_in_a_sample() -> None:
     notes = "\n".join(path.read_text() for path in SAMPLES.glob("*.expected"))
     assert [one.name for one in KINDS if one.name not in notes] == []
+
+
+OF_MUST_GATHER = {
+    "must-gather.local.1/image/host_network_logs/ip-address-n1.example.com.log": ("n1.example.com", "ip_address"),
+    "must-gather.local.1/image/host_network_logs/ip-route6-n2.log": ("n2", "ip_-6_route"),
+    "must-gather.local.1/image/sos_info/networking/192.168.0.13-ip -6 rule.log": ("192.168.0.13", "ip_-6_rule"),
+    "must-gather.local.1/image/host_network_logs/ip-other-n2.log": ("host_network_logs", "ip-other-n2.log"),
+}
+
+
+@pytest.mark.parametrize("place", OF_MUST_GATHER)
+def test_what_must_gather_keeps_of_all_nodes_in_one_folder_is_of_each(place: str) -> None:
+    found = position(place, named=False)
+    assert (found.scope, found.name) == (Scope(OF_MUST_GATHER[place][0]), OF_MUST_GATHER[place][1])

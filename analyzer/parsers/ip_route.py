@@ -11,6 +11,7 @@ from analyzer.addresses import WIDTH, Address, Prefix, address, default_prefix, 
 from analyzer.facts.base import Fact
 from analyzer.facts.routes import MAIN, NextHop, RouteFact
 from analyzer.parsers import UNREADABLE, Parser, gap, reason
+from analyzer.parsers._route_keys import HOP_KEYS, JSON_KEYS
 from analyzer.parsers._words import is_json, json_items, refuse_errors, refuse_keys
 from analyzer.source import Gap, Source, Span
 
@@ -297,47 +298,6 @@ def read_json(source: Source) -> Iterator[Fact | Gap]:
             yield route_from(source, item, at, family, order)
         except UNREADABLE as problem:
             yield Gap(at, reason(problem), source.kind, source.scope)
-
-
-JSON_KEYS = frozenset(
-    [
-        "type",
-        "dst",
-        "from",
-        "tos",
-        "dsfield",
-        "via",
-        "gateway",
-        "dev",
-        "oif",
-        "table",
-        "flags",
-        "protocol",
-        "scope",
-        "prefsrc",
-        "src",
-        "metric",
-        "mark",
-        "flow",
-        "uid",
-        "cache",
-        "expires",
-        "error",
-        "used",
-        "age",
-        "users",
-        "ident",
-        "metrics",
-        "iif",
-        "pref",
-        "ttl-propagate",
-        "nexthops",
-        "nhid",
-        "nh_info",
-        "realms",
-    ]
-)
-HOP_KEYS = frozenset(["gateway", "via", "dev", "weight", "flags", "realm", "flow", "encap", "nhid", "nh_info"])
 
 
 def hop_from(item: Mapping[str, Any]) -> NextHop:
