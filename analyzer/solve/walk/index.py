@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TypeVar
 
 from analyzer.addresses import WIDTH, Address
 from analyzer.facts.links import AddressFact, Bond, Bridge, LinkFact, OtherKind, Vrf
@@ -18,14 +17,13 @@ from analyzer.model.gaps import ignored
 from analyzer.model.network import Attachment, Interface, Namespace, Network, Segment
 from analyzer.solve.walk.cilium.maps import CiliumMaps
 from analyzer.solve.walk.claimed import claims
+from analyzer.solve.walk.grouping import by_scope, gathered
 from analyzer.solve.walk.ipvs_table import VirtualTable
 from analyzer.solve.walk.levels import Levels, levels
 from analyzer.solve.walk.netfilter.hooks import HookTables
 from analyzer.solve.walk.ovs.tables import Switches
 from analyzer.solve.walk.route_answers import Memory
 from analyzer.source import Scope, Span
-
-T = TypeVar("T")
 
 
 class Space:
@@ -364,22 +362,6 @@ class WalkIndex:
         """The link at an interface."""
         space = self.spaces.get(at.scope)
         return space.links.get(at.device) if space else None
-
-
-def by_scope(attachments: Iterable[Attachment]) -> dict[Scope, tuple[Attachment, ...]]:
-    """The pods of each namespace, in order."""
-    found: dict[Scope, list[Attachment]] = defaultdict(list)
-    for one in attachments:
-        found[one.scope].append(one)
-    return {scope: tuple(pods) for scope, pods in found.items()}
-
-
-def gathered(pairs: Iterable[tuple[Interface, T]]) -> dict[T, tuple[Interface, ...]]:
-    """Interfaces by what they point to, in order."""
-    found: dict[T, list[Interface]] = defaultdict(list)
-    for interface, target in pairs:
-        found[target].append(interface)
-    return {target: tuple(sorted(interfaces)) for target, interfaces in found.items()}
 
 
 class Identity:
