@@ -59,7 +59,7 @@ ASSUMED: Mapping[str, str] = {
     "bridge-vlan": "no VLAN filtering",
     "netfilter": "no netfilter rules",
     "netfilter-legacy": "no netfilter rules of the legacy back end",
-    "nft": "no nftables rules",
+    "nft": "no nft chains but those of iptables",
     "ipset": "no IP sets",
     "tc-filter": "no tc filters",
     "sysctl": "the kernel's defaults (no forwarding)",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from analyzer.facts.netfilter import RulesetFact
 from analyzer.model.early_chains import EARLY, FAMILIES, lets_pass, plain
+from analyzer.model.namespaces import ASSUMED
 from analyzer.model.network import Namespace
 from analyzer.solve.packet import Packet
 from analyzer.solve.walk.netfilter.captured import translates
@@ -151,9 +152,9 @@ def missing(namespace: Namespace, family: int, place: str) -> Iterator[Step]:
 def taken_for_granted(namespace: Namespace, place: str) -> Iterator[str]:
     """What is assumed of rulesets that were not captured and of which nothing tells that they exist."""
     if words := namespace.missing.get("nft"):
-        yield f"{place} has no nft chains but those of iptables ({words})"
+        yield f"{place}: {ASSUMED['nft']} ({words})"
     if (words := namespace.missing.get("netfilter-legacy")) and not namespace.gaps.get("netfilter-legacy"):
-        yield f"{place} has no rules in the legacy back end of iptables ({words})"
+        yield f"{place}: {ASSUMED['netfilter-legacy']} ({words})"
 
 
 def tables_of(namespace: Namespace, family: int) -> Iterator[Table]:
