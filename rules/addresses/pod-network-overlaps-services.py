@@ -14,7 +14,8 @@ Packets to such a pod are taken for a service and translated, or answered by nob
 Choose disjoint networks.
 
 ## Sources
-projectcalico/calico#3626; kube-controller-manager only marks the shared blocks as used (pkg/controller/nodeipam/ipam/range_allocator.go).
+projectcalico/calico#3626; flannel-io/flannel pkg/subnet/kube/kube.go (AcquireLease: with `--kube-subnet-mgr` pods get addresses of their node's podCIDR, which flannel's
+network only has to contain, as where kops gives it pods and services together); kube-controller-manager only marks the shared blocks as used (pkg/controller/nodeipam/ipam/range_allocator.go).
 """
 
 from collections.abc import Iterator
@@ -27,15 +28,16 @@ FLANNEL = "net-conf.json"
 
 def check(network: Network) -> Iterator[Finding]:
     for pods, item in shared(ranges(network, "pod"), ranges(network, "service")):
-        if not only_masqueraded(network, pods):
+        if not only_masqueraded(network, pods, item.prefix):
+            certain = FLANNEL not in pods.said_by or item.prefix.covers(pods.prefix)
             both = max(pods.prefix, item.prefix, key=lambda prefix: prefix.length)
             yield RULE.finding(
                 pods.at,
                 f"the pod network {pods.prefix} ({pods.said_by}) overlaps the service network {item.prefix} ({item.said_by})",
                 related=[(item.at, "the service network"), *inside(network, both)][:5],
-                note="flannel's network may be wider than what the nodes are given" if FLANNEL in pods.said_by else "",
+                note="" if certain else "flannel's network may be wider than what the nodes are given",
                 help="choose disjoint pod and service networks",
-                certain=FLANNEL not in pods.said_by,
+                certain=certain,
             )
 
 
@@ -47,11 +49,18 @@ def shared(pods: tuple[Range, ...], services: tuple[Range, ...]) -> Iterator[tup
             yield every[one], every[other]
 
 
-def only_masqueraded(network: Network, pods: Range) -> bool:
-    """Whether a network is only what flannel does not masquerade, as kops sets it up: where the nodes' own networks are stated, those count."""
+def only_masqueraded(network: Network, pods: Range, services: Prefix) -> bool:
+    """Whether a network is only what flannel does not masquerade, as kops sets it up: where the nodes' own networks are stated, or flanneld asks the
+    nodes for them, those count. Services that have all of it have the nodes' as well."""
+    if FLANNEL not in pods.said_by or services.covers(pods.prefix):
+        return False
     stated = [item.prefix for item in network.cluster.ranges if item.purpose == "pod" and FLANNEL not in item.said_by]
-    services = [item.prefix for item in network.cluster.ranges if item.purpose == "service"]
-    return FLANNEL in pods.said_by and bool(stated) and not any(one.overlaps(two) for one in stated for two in services)
+    every = [item.prefix for item in network.cluster.ranges if item.purpose == "service"]
+    if stated:
+        return not any(one.overlaps(two) for one in stated for two in every)
+    return any(
+        (item.system, item.key, item.value) == ("flannel", "subnets-of-nodes", "true") for item in network.cluster.settings
+    )
 
 
 def inside(network: Network, prefix: Prefix) -> list[tuple[Span, str]]:

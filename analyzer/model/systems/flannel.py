@@ -13,7 +13,7 @@ from analyzer.model.systems.reading import mapping, settings_of
 NAME = "flannel"
 KEY = "net-conf.json"
 FIELDS = {"Type": "backend", "VNI": "vni", "Port": "port", "MTU": "mtu", "ListenPort": "port", "DirectRouting": "direct-routing"}
-FLAGS = {"--iface": "interface", "--ip-masq": "masquerade", "--public-ip": "address"}
+FLAGS = {"--iface": "interface", "--ip-masq": "masquerade", "--public-ip": "address", "--kube-subnet-mgr": "subnets-of-nodes"}
 
 
 def settings(objects: Objects) -> Iterator[Setting]:
