@@ -8,6 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+import analyzer
 import analyzer.report
 from analyzer.addresses import address
 from analyzer.findings import (
@@ -155,3 +156,12 @@ def test_what_is_taken_for_granted_of_many_is_told_once() -> None:
         "2 namespaces: no rules (nodes/n1/iptables-legacy-save and 1 more were not captured)",
         "no program of n2 sends (4789)",
     ]
+
+
+def test_what_nodes_without_pods_lack_is_told(tmp_path: Path) -> None:
+    (tmp_path / "pasted.txt").write_text("root@a:~# ip r\n192.168.7.0/24 dev eth0 proto kernel scope link src 192.168.7.1\n")
+    report = analyzer.load(tmp_path).check()
+    assert "this state of nodes tells of no pod" in FORMATS["text"].write(report, Style())
+    (tmp_path / "pasted.txt").write_text("kind: Namespace\napiVersion: v1\nmetadata: {name: a}\n")
+    report = analyzer.load(tmp_path).check()
+    assert "most need the state of nodes" in FORMATS["text"].write(report, Style())

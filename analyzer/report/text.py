@@ -19,6 +19,7 @@ from analyzer.source import Gap, Source
 ROLES = {Verdict.PROVED: "good", Verdict.REFUTED: "bad", Verdict.UNDECIDED: "unsure", Verdict.NOT_APPLICABLE: "dim"}
 ORDER = {Verdict.REFUTED: 0, Verdict.UNDECIDED: 1, Verdict.PROVED: 2, Verdict.NOT_APPLICABLE: 3}
 GAPS_SHOWN, REASON = 10, 200
+OF_PODS = "their network namespaces (analyze collect) and kubectl get pods -A -o yaml do"
 
 
 def write(report: Report, style: Style) -> str:
@@ -53,6 +54,8 @@ def undecidable_lines(report: Report, style: Style) -> list[str]:
     if style.verbose or any(guarantee.verdict is not Verdict.NOT_APPLICABLE for guarantee in report.guarantees):
         return []
     text = "guarantees: none can be decided from this input; most need the state of nodes (analyze collect)"
+    if any(source.scope for source in report.sources):
+        text = f"guarantees: none can be decided, since this state of nodes tells of no pod; {OF_PODS}"
     return [style.paint(text, "dim")]
 
 
