@@ -15,7 +15,9 @@ also keeps namespaces from being deleted.
 Correct the name or the port, or add the service.
 
 ## Sources
-Kubernetes API reference WebhookClientConfig and APIServiceSpec: ServiceReference (port 443 by default); kube-apiserver asks the service's cluster IP or an endpoint of the port (staging/src/k8s.io/kube-aggregator/pkg/apiserver/resolvers.go).
+Kubernetes API reference WebhookClientConfig and APIServiceSpec: ServiceReference (port 443 by default); kubernetes/kubernetes staging/src/k8s.io/apiserver/pkg/util/webhook/client.go (HookClient has the service's name
+resolved) and pkg/util/proxy/proxy.go beside it (ResolveEndpoint, ResolveCluster: an endpoint of the port, or the cluster IP; findServicePort: a port by its number), which staging/src/k8s.io/kube-aggregator/pkg/apiserver/resolvers.go chooses between
+(port 443 of default/kubernetes is the API server itself, with or without a service: loopbackResolver).
 """
 
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ from analyzer.rule import Finding, Network, Rule, Severity
 
 WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 DEFAULT_PORT = 443
+ITSELF = ("default", "kubernetes", 443)
 
 
 class Asked(NamedTuple):
@@ -45,6 +48,8 @@ def check(network: Network) -> Iterator[Finding]:
         if not isinstance(namespace, str) or not isinstance(name, str) or not any(where == namespace for where, _ in services):
             continue
         service = services.get((namespace, name))
+        if (namespace, name, port) == ITSELF:
+            continue
         if service is None:
             text = f"{item.kind} {item.name} has the API server ask the service {namespace}/{name}, which is not there"
             yield RULE.finding(item.place(*place, "name"), text, help="correct the name, or add the service")

@@ -14,8 +14,8 @@ The kubelet finds no port to ask and throws the result away: with a readiness or
 Name a port of the container, or give its number.
 
 ## Sources
-kubelet, pkg/probe/util.go (ResolveContainerPort: names of the container's own ports; a text of digits is a number) and pkg/kubelet/prober/worker.go (doProbe: the result of a probe that fails to be made is thrown
-away; before the first result, readiness is a failure and startup is not known).
+kubernetes/kubernetes pkg/probe/util.go (ResolveContainerPort, findPortByName: names of the container's own ports alone) and pkg/kubelet/prober/worker.go (doProbe throws the result away where a probe ends in an
+error; newWorker: before the first result readiness is a failure, startup is not known, and liveness a success). A text of digits is no name: API servers refuse it (pkg/apis/core/validation, ValidatePortNumOrName).
 """
 
 from collections.abc import Iterator
