@@ -56,6 +56,7 @@ class BridgePortFact(Fact):
     multicast_flood: bool | None = None
     broadcast_flood: bool | None = None
     isolated: bool | None = None
+    locked: bool | None = None
     proxy_arp: bool | None = None
     neighbour_suppression: bool | None = None
     vlan_tunnel: bool | None = None

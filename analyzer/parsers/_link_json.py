@@ -177,6 +177,7 @@ def port_of(source: Source, item: Item, data: Item, at: Span) -> BridgePortFact:
         multicast_flood=data.get("mcast_flood"),
         broadcast_flood=data.get("bcast_flood"),
         isolated=data.get("isolated"),
+        locked=data.get("locked"),
         proxy_arp=data.get("proxy_arp"),
         neighbour_suppression=data.get("neigh_suppress"),
         vlan_tunnel=data.get("vlan_tunnel"),

@@ -251,6 +251,7 @@ def port_of(words: Words, link: LinkFact, at: Span, scope: Scope | None) -> Brid
         multicast_flood=on(tail, "mcast_flood"),
         broadcast_flood=on(tail, "bcast_flood"),
         isolated=on(tail, "isolated"),
+        locked=on(tail, "locked"),
         proxy_arp=on(tail, "proxy_arp"),
         neighbour_suppression=on(tail, "neigh_suppress"),
         vlan_tunnel=on(tail, "vlan_tunnel"),

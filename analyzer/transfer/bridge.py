@@ -19,6 +19,7 @@ from analyzer.model.network import Interface
 from analyzer.ranges import normalised, single
 from analyzer.source import Scope
 from analyzer.transfer.bridge_filters import entering, going_up, leaving
+from analyzer.transfer.bridge_table import FIXED, elsewhere, entries
 from analyzer.transfer.ir import (
     DNAT_STATUS,
     KEEP,
@@ -43,7 +44,6 @@ from analyzer.transfer.sizes import sent
 from analyzer.transfer.space import Context, by_value, call, drop, goto, number, seq, unless
 from analyzer.transfer.traffic_control import filters
 
-FIXED = frozenset({"static", "permanent", "extern_learn", "sticky"})
 GROUP = Bits(Field.DESTINATION_MAC, 1 << 40, 1 << 40)
 
 
@@ -76,6 +76,30 @@ def port_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
 
 def enters(context: Context, bridge: Interface, port: str) -> Transfer:
+    """Whether the bridge takes the frame, and its VLAN there."""
+    return seq(tagged(context, bridge, port), unlocked(context, bridge, port))
+
+
+def unlocked(context: Context, bridge: Interface, port: str) -> Transfer:
+    """A locked port takes the frames of MACs that have an entry there (BR_PORT_LOCKED in net/bridge/br_input.c ``br_handle_frame_finish``)."""
+    space = context.space(bridge.scope)
+    fact = space.ports.get(port)
+    if fact is None or not fact.locked:
+        return KEEP
+    refused = End(Drop(f"{bridge.scope} {port} is locked, and the frame's source has no entry there"), fact.at)
+    if "bridge-fdb" in (*space.missing, *space.assumed):
+        return unless(f"the table of {bridge} has the frame's source at {port}", KEEP)
+    numbers: dict[int, list[int]] = {}
+    for entry in entries(context, bridge):
+        if entry.device == port and entry.flags.isdisjoint(("permanent", "locked")):
+            numbers.setdefault(entry.vlan or 0, []).append(entry.mac)
+    rows = {vlan: In(Field.SOURCE_MAC, normalised((mac, mac) for mac in macs)) for vlan, macs in numbers.items()}
+    if not filtering(context, bridge):
+        return If(rows[0], KEEP, refused) if 0 in rows else refused
+    return by_value(Field.VLAN, {vlan: If(known, KEEP, refused) for vlan, known in rows.items()}, refused)
+
+
+def tagged(context: Context, bridge: Interface, port: str) -> Transfer:
     """The VLAN of the frame inside the bridge."""
     if not filtering(context, bridge):
         return KEEP
@@ -208,17 +232,6 @@ def up_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     )
 
 
-def entries(context: Context, bridge: Interface) -> list[ForwardingFact]:
-    """The forwarding table of a bridge."""
-    ports = {*context.ports.get(bridge, ()), bridge.device}
-    facts = context.space(bridge.scope).forwarding
-    return [
-        fact
-        for fact in facts
-        if fact.device in ports and (fact.master == bridge.device or (not fact.own and fact.destination is None))
-    ]
-
-
 def bridged_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """The port that the frame leaves by (the detail's is ``-`` where no port brought it): that of its MAC's entry, else the one behind which the MAC is (flooding)."""
     device, _, port = detail.partition(" ")
@@ -281,7 +294,7 @@ def rows_of(
     for fact in entries(context, bridge):
         if "permanent" in fact.flags or fact.device == bridge.device or (fact.vlan or 0) != (vlan or 0):
             continue
-        if fact.flags & FIXED:
+        if fact.flags & FIXED and not elsewhere(context, bridge, fact, ends.get(fact.mac, {})):
             fixed.setdefault(fact.mac, forwarded(context, bridge, came, fact.device, fact))
         else:
             heard.setdefault(fact.mac, fact)

@@ -148,5 +148,15 @@ def routed_by_service_type(lab: Lab, random: Random) -> None:
                        f"iptables -t mangle -A {random.choice(('PREROUTING', 'OUTPUT'))} {marks}")  # fmt: skip
 
 
+def port_locked(lab: Lab, random: Random) -> None:
+    """A pod's port is locked: the bridge takes its frames only where its table has the pod's MAC there."""
+    node = _node(lab, random)
+    pod = random.choice(_pods(lab, node))
+    device, other = veth_of(lab, pod), veth_of(lab, random.choice(_pods(lab, node)))
+    mac = lab.run(pod.key, "cat /sys/class/net/eth0/address").strip()
+    entry = random.choice((f"del {mac} dev {device} master", f"replace {mac} dev {random.choice((device, other))} master static"))
+    lab.run(node.name, f"bridge link set dev {device} locked on; bridge fdb {entry} || true")
+
+
 ALL: tuple[Apply, ...] = (arp_filtered, arp_native, arp_one_way, set_changed, routed_by_service_type)
-BRIDGES: tuple[Apply, ...] = (mac_spoof_check, bridge_filter)
+BRIDGES: tuple[Apply, ...] = (mac_spoof_check, bridge_filter, port_locked)

@@ -20,7 +20,9 @@ from analyzer.solve.walk.state import HEADER, Answered, Dropped, Endings, Frame,
 from analyzer.source import Span
 
 LOCAL = ""
-FIXED = frozenset({"static", "permanent", "extern_learn", "sticky"})
+FIXED = frozenset({"permanent", "sticky"})
+KEPT = FIXED | {"static", "extern_learn"}
+"""Entries that no frame changes, and those that do not age, which move to the port where their MAC is heard (br_fdb.c ``br_fdb_update``)."""
 CLOSED = frozenset({"disabled", "blocking", "listening", "learning"})
 KEYS = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
 
@@ -48,9 +50,28 @@ def enter(walk: Walk, space: Space, bridge: str, port: str, frame: Frame) -> End
         return walk.drop(
             at.scope, f"port {port} of {at} is not in VLAN {frame.vlan or 'of untagged frames'}", vlan_place(space, port)
         )
+    if fact is not None and fact.locked and not admitted(walk, space, at, port, number, frame):
+        text = f"port {port} of {at} is locked, and {hardware_text(frame.source)} has no entry there in the bridge's table"
+        return walk.drop(at.scope, text, fact.at)
     if fact is None or fact.learning is not False:
         walk.learned[at, frame.source, number] = port
     return switch(walk, space, at, port, number, frame)
+
+
+def admitted(walk: Walk, space: Space, at: Interface, port: str, number: int, frame: Frame) -> bool:
+    """Whether a locked port takes a frame: its source must have an entry there, which is no address of the host's own (BR_PORT_LOCKED in br_input.c
+    ``br_handle_frame_finish``)."""
+    learned = walk.learned.get((at, frame.source, number))
+    if learned is not None:
+        return learned == port
+    if "bridge-fdb" in (*space.namespace.missing, *space.namespace.assumed):
+        words = f"the table of {at} has {hardware_text(frame.source)} at {port}"
+        return walk.oracle.test(words, None, f"bridge fdb show br {at.device} of {space.place}")
+    wanted = number if at.device in space.filtering else 0
+    return any(
+        fact.device == port and (fact.vlan or 0) == wanted and fact.flags.isdisjoint(("permanent", "locked"))
+        for fact in space.bridged.get((at.device, frame.source), ())
+    )
 
 
 def vlan_place(space: Space, port: str) -> Span | None:
@@ -145,12 +166,12 @@ def find(walk: Walk, space: Space, at: Interface, mac: int, number: int) -> tupl
     wanted = number if at.device in space.filtering else 0
     facts = space.bridged.get((at.device, mac), ())
     facts = tuple(fact for fact in facts if (fact.vlan or 0) == wanted) if facts else ()
+    learned = walk.learned.get((at, mac, number))
     for fact in facts:
-        if not fact.flags.isdisjoint(FIXED):
+        if not fact.flags.isdisjoint(FIXED) or (learned is None and not fact.flags.isdisjoint(KEPT)):
             return (LOCAL if "permanent" in fact.flags else fact.device), fact
     if mac == space.links[at.device].mac or port_of(space, at, mac, None) != LOCAL:
         return LOCAL, None
-    learned = walk.learned.get((at, mac, number))
     if learned is not None:
         return heard_last(walk, space, at, mac, learned), None
     return (heard_last(walk, space, at, mac, facts[0].device), facts[0]) if facts else None

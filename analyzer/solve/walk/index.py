@@ -171,14 +171,6 @@ class Space:
         """``net.ipvN.conf.DEVICE.NAME``; what ``default`` says where the device's own was not captured."""
         return self._pair(family, device, name)[1]
 
-    def without_six(self, device: str) -> tuple[str, Span | None] | None:
-        """Why a device takes no packet of IPv6 (ip6_rcv_core of net/ipv6/ip6_input.c), with the switch's place; None: it takes them."""
-        if not self.setting(6, device, "disable_ipv6"):
-            return None
-        return f"{self.place} takes no IPv6 on {device} (disable_ipv6)", self.where(
-            f"net.ipv6.conf.{device.replace('.', '/')}.disable_ipv6"
-        )
-
     def whole(self, family: int, name: str) -> int:
         """``net.ipvN.conf.all.NAME``, 0 when it was not captured."""
         return self._pair(family, "all", name)[0]

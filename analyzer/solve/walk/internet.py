@@ -18,7 +18,7 @@ from analyzer.solve.walk.route_answers import NotKnown, Refused, Route
 from analyzer.solve.walk.route_lookup import chosen, route_of
 from analyzer.solve.walk.sources import select_six, source_of
 from analyzer.solve.walk.state import Delivered, Dropped, Endings, Walk
-from analyzer.source import Scope
+from analyzer.source import Scope, Span
 
 ACCEPTED = Judgement.ACCEPTED
 
@@ -252,10 +252,18 @@ def receive(walk: Walk, space: Space, device: str, at: HookPacket, prerouted: bo
     return endings
 
 
+def without_six(space: Space, device: str) -> tuple[str, Span | None] | None:
+    """Why a device takes no packet of IPv6 (ip6_rcv_core of net/ipv6/ip6_input.c), with the switch's place; None: it takes them."""
+    if not space.setting(6, device, "disable_ipv6"):
+        return None
+    key = f"net.ipv6.conf.{device.replace('.', '/')}.disable_ipv6"
+    return f"{space.place} takes no IPv6 on {device} (disable_ipv6)", space.where(key)
+
+
 def received(walk: Walk, space: Space, device: str, at: HookPacket, prerouted: bool, looped: bool) -> Endings:
     """PREROUTING and the input route."""
     before = at.packet
-    if before.family == 6 and (reason := space.without_six(device)) is not None:
+    if before.family == 6 and (reason := without_six(space, device)) is not None:
         return walk.drop(space.scope, *reason)
     if not prerouted:
         passed = run(walk, space, Hook.PREROUTING, at if at.in_device == device and not at.local else at.received(device))

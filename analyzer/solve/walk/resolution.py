@@ -13,7 +13,7 @@ from analyzer.model.gaps import could_concern
 from analyzer.model.hardware import stands_in, taken_for
 from analyzer.model.network import Interface
 from analyzer.solve.packet import Packet
-from analyzer.solve.walk import control, discovery, links, reverse, teaching, underlay
+from analyzer.solve.walk import control, discovery, internet, links, reverse, teaching, underlay
 from analyzer.solve.walk.cilium import uplink as cilium_uplink
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.netfilter.hooks import HookPacket
@@ -290,7 +290,7 @@ def hear(walk: Walk, space: Space, device: str, frame: Frame, asked: Question) -
     link = space.links[device]
     if "NOARP" in link.flags:
         return walk.drop(space.scope, f"{here} does not take part in ARP (NOARP)", link.at)
-    if asked.target.family == 6 and (reason := space.without_six(device)) is not None:
+    if asked.target.family == 6 and (reason := internet.without_six(space, device)) is not None:
         return [silent(*reason)]
     if (refused := discovery.taken(walk, space, device, frame, asked)) is not None:
         return refused
