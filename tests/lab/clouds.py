@@ -163,9 +163,12 @@ def assigned(lab: Lab, node: Node, address: str, uplink: str) -> None:
 
 
 def hear(lab: Lab) -> None:
-    """Pods ask the router, so that the nodes' tables of neighbours say which interface leads to it: one without an address says it by nothing else."""
-    keys = [pod.key for pod in lab.pods if not pod.host_network]
-    list(lab.machine.pool.map(lambda key: lab.run(key, f"ping -q -c 1 -W 1 {ROUTER.address()} >/dev/null 2>&1 || true"), keys))
+    """The nodes' tables of neighbours have the router, as after any packet: of an interface without an address nothing else says where it leads."""
+    mac = lab.run(ROUTER.name, "cat /sys/class/net/eth0/address").strip()
+    for node in lab.nodes:
+        for uplink in ("eth0", "eth1"):
+            learnt = f"ip neigh replace {ROUTER.address()} lladdr {mac} dev {uplink} nud stale"
+            lab.run(node.name, f"[ ! -e /sys/class/net/{uplink} ] || {learnt}")
 
 
 def finish(lab: Lab, node: Node) -> None:
