@@ -28,12 +28,14 @@ class Judged:
 
 @dataclass(slots=True, eq=False)
 class Index:
-    """The parts of one reading: those that several texts have, by the chains that they name, and chains that go over the ends of parts."""
+    """The parts of one reading: those that several texts have, by the chains that they name, chains that go over the ends of parts, and the names of chains by the
+    parts that name them."""
 
     texts: Texts
     judged: dict[int, Judged] = field(default_factory=dict)
     where: dict[str, list[Judged]] = field(default_factory=dict)
     joined: dict[tuple[int, ...], ChainText] = field(default_factory=dict)
+    named: dict[tuple[tuple[str, ...], ...], Mapping[str, None]] = field(default_factory=dict)
 
     def of(self, part: Part, chains: Mapping[str, Placed]) -> Judged:
         """A part, judged when it is first met. ``chains`` are those that its rules can jump to."""
@@ -124,14 +126,17 @@ class Standing(Mapping[str, Placed]):
             return policy, line, pieces[0][0] if pieces else self.index.texts.chain(name, "", ()), begin
         return policy, line, self.index.whole(pieces), numbers_of(pieces)
 
-    def names(self) -> dict[str, None]:
+    def names(self) -> Mapping[str, None]:
         """The names of the chains as they are met."""
         lines = [(base, one.part.names) for base, one in self.bases.values()]
         lines += dict.fromkeys((base, one.part.names) for found in self.own.values() for base, one in found)
         lines += [(line, (name,)) for name, (_, line) in self.declared.items()]
         lines += [(found[0][1], (name,)) for name, found in self.blocks.items() if found]
         lines.sort(key=first)
-        return dict.fromkeys(name for _, names in lines for name in names)
+        key = tuple(names for _, names in lines)
+        return self.index.named.get(key) or self.index.named.setdefault(
+            key, dict.fromkeys(name for names in key for name in names)
+        )
 
     def __contains__(self, name: object) -> bool:
         if name in self.blocks or name in self.own:

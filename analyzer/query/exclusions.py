@@ -63,9 +63,9 @@ def too_wide(network: Network) -> Iterator[Excluded]:
         if address.family == 4
     ]
     for one in (*of_agents(network), *of_cilium(network), *of_rules(network)):
-        public = one.prefix.length and not any(item.covers(one.prefix) for item in SPECIAL)
-        theirs = any(item.covers(one.prefix) or (one.prefix.covers(item) and not special(item)) for item in own)
-        if one.prefix.family == 4 and public and not theirs:
+        if one.prefix.family != 4 or not one.prefix.length or special(one.prefix):
+            continue
+        if not any(item.covers(one.prefix) or (one.prefix.covers(item) and not special(item)) for item in own):
             yield one
 
 
@@ -98,12 +98,15 @@ def of_cilium(network: Network) -> Iterator[Excluded]:
 def of_rules(network: Network) -> Iterator[Excluded]:
     """Rules that masquerade all but one network, and those of the agent's chain that return."""
     for root in roots(network):
-        for _, chain in chains(root, "nat"):
-            agent = chain.name.startswith("IP-MASQ")
-            wanted = chain.name in ("POSTROUTING", "CILIUM_POST_nat", "FLANNEL-POSTRTG") or agent
-            for rule in chain.rules if wanted else ():
-                for item in destinations(rule, agent=agent):
+        for _, chain in chains(root, "nat", wanted=excluding):
+            for rule in chain.rules:
+                for item in destinations(rule, agent=chain.name.startswith("IP-MASQ")):
                     yield Excluded(item, rule.at, f"{chain.name} on {root.scope.node}")
+
+
+def excluding(chain: str) -> bool:
+    """Whether rules of a chain of this name leave networks out of masquerading."""
+    return chain in ("POSTROUTING", "CILIUM_POST_nat", "FLANNEL-POSTRTG") or chain.startswith("IP-MASQ")
 
 
 def destinations(rule: NfRule, *, agent: bool) -> Iterator[Prefix]:

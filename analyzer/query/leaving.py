@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from functools import lru_cache
+from itertools import chain, islice
 
 from analyzer.addresses import WIDTH, Address, Prefix
 from analyzer.model.network import Interface, Namespace, Network
+from analyzer.query.once import Whole
 from analyzer.query.plan import node_of
 from analyzer.query.state import roots
 from analyzer.query.tunnels import host_ends
@@ -26,12 +28,21 @@ class Origin:
     device: str
 
 
-def origins(network: Network, family: int = 4) -> Iterator[Origin]:
+def origins(network: Network, family: int = 4) -> tuple[Origin, ...]:
     """For each node one pod that was captured, else an address of its pod network, behind the bridge that has its gateway."""
-    for root in roots(network):
-        found = next(iter(of_pods(network, root, family)), None) or next(iter(of_networks(network, root, family)), None)
-        if found is not None:
-            yield found
+    return every_origin(Whole(network), family)
+
+
+@lru_cache(maxsize=2)
+def every_origin(whole: Whole, family: int) -> tuple[Origin, ...]:
+    """The same, once for all who ask."""
+    found = (origin_of(whole.network, root, family) for root in roots(whole.network))
+    return tuple(one for one in found if one is not None)
+
+
+def origin_of(network: Network, root: Namespace, family: int) -> Origin | None:
+    """The same, of one node."""
+    return next(of_pods(network, root, family), None) or next(of_networks(network, root, family), None)
 
 
 def of_pods(network: Network, root: Namespace, family: int) -> Iterator[Origin]:
@@ -64,15 +75,21 @@ def some_host(prefix: Prefix) -> Address:
 
 def to_pods(network: Network, origin: Origin) -> Iterator[tuple[Packet, Outcome]]:
     """Packets to pods of other nodes, and what became of them."""
-    family = origin.address.family
-    others = [
-        some_host(prefix) for node in network.cluster.nodes.values() for prefix in node.pod_cidrs if prefix.family == family
-    ]
-    others += [one.address for one in origins(network, family) if one.root is not origin.root]
-    own = own_networks(network, origin.root.scope.node, family)
-    away = [one for one in dict.fromkeys(others) if not any(prefix.covers(one) for prefix in own)]
+    own = own_networks(network, origin.root.scope.node, origin.address.family)
+    away = (one for one in others(network, origin) if not any(prefix.covers(one) for prefix in own))
     for target in islice(away, PEERS):
         yield from sent(network, origin, target)
+
+
+def others(network: Network, origin: Origin) -> Iterator[Address]:
+    """Addresses of nodes' pod networks, then of other nodes' pods, each once."""
+    family = origin.address.family
+    stated = (prefix for node in network.cluster.nodes.values() for prefix in node.pod_cidrs if prefix.family == family)
+    seen: set[Address] = set()
+    for one in chain(map(some_host, stated), (one.address for one in origins(network, family) if one.root is not origin.root)):
+        if one not in seen:
+            seen.add(one)
+            yield one
 
 
 def to_outside(network: Network, origin: Origin) -> Iterator[tuple[Packet, Outcome]]:

@@ -14,7 +14,7 @@ from analyzer.facts.matches import AddressMatch, InterfaceMatch, Side
 from analyzer.facts.netfilter import Jump, NfRule
 from analyzer.model.network import Namespace, Network
 from analyzer.model.systems.reading import line_of
-from analyzer.query.state import chains
+from analyzer.query.state import Chain, chains
 from analyzer.source import Span
 
 MARK = "KUBE-MARK-MASQ"
@@ -43,17 +43,33 @@ def untold(network: Network) -> Iterator[Told]:
             yield Told(line_of(located, "clusterCIDR:", network.sources), proxy[1] if proxy is not None else "")
 
 
-def unmarked(root: Namespace, family: int = 4) -> Span | None:
-    """A chain of a service's cluster address, where no rule of such chains marks what does not come from pods; None where some do, or there are none."""
+def unmarked(root: Namespace, known: dict[str, bool], family: int = 4) -> Span | None:
+    """A chain of a service's cluster address, where no rule of such chains marks what does not come from pods; None where some do, or there are none.
+    ``known``: of which contents of chains it is known whether they mark."""
     first = None
-    for ruleset, chain in chains(root, "nat", family):
-        service = chain.name.startswith("KUBE-SVC-") and len(chain.rules) > 0
-        if not service and chain.name != "KUBE-SERVICES":
+    for ruleset, chain in chains(root, "nat", family, of_services):
+        service = chain.name != "KUBE-SERVICES"
+        if service and not len(chain.rules):
             continue
-        if any(marks(rule) for rule in chain.rules) or MARK not in ruleset.tables.get("nat", {}):
+        if marking(chain, known) or MARK not in ruleset.tables.get("nat", {}):
             return None
         first = first or (chain.at if service else None)
     return first
+
+
+def of_services(chain: str) -> bool:
+    """Whether a chain of this name is one service's, or that of all."""
+    return chain.startswith("KUBE-SVC-") or chain == "KUBE-SERVICES"
+
+
+def marking(chain: Chain, known: dict[str, bool]) -> bool:
+    """Whether a rule of a chain marks packets; nodes have mostly equal chains."""
+    found = known.get(chain.content)
+    if found is None:
+        found = any(marks(rule) for rule in chain.rules)
+        if chain.content:
+            known[chain.content] = found
+    return found
 
 
 def marks(rule: NfRule) -> bool:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from analyzer.facts.netfilter import SetMark
 from analyzer.model.network import Namespace
-from analyzer.query.state import Chain, rulesets
+from analyzer.query.state import Chain, chains, rulesets
 from analyzer.source import Span
 
 MARK = "KUBE-MARK-MASQ"
@@ -43,9 +43,13 @@ def bits(root: Namespace, family: int = 4) -> Iterator[Bit]:
 
 
 def may_mark(chain: Chain) -> bool:
-    """Whether a chain of others may set marks: told by its text, so that rules which cannot are not read."""
-    own = chain.name.startswith("KUBE-")
-    return not own and ("MARK" in chain.content if chain.content else len(chain.rules) < MOST)
+    """Whether a chain may set marks: told by its text, so that rules which cannot are not read."""
+    return "MARK" in chain.content if chain.content else len(chain.rules) < MOST
+
+
+def of_others(chain: str) -> bool:
+    """Whether a chain of this name is not kube-proxy's."""
+    return not chain.startswith("KUBE-")
 
 
 def users(root: Namespace, bit: int, family: int = 4) -> Iterator[User]:
@@ -53,10 +57,8 @@ def users(root: Namespace, bit: int, family: int = 4) -> Iterator[User]:
     for item in root.rules.get(family, ()):
         if item.mark is not None and item.mark & bit and bit & item.mask == item.mark and not item.inverted:
             yield User(item.at, "leads packets with this mark by a table of its own, and so what kube-proxy marks")
-    for ruleset in rulesets(root, family):
-        for table in TABLES:
-            for chain in ruleset.tables.get(table, {}).values():
-                for rule in chain.rules if may_mark(chain) else ():
-                    target = rule.target
-                    if isinstance(target, SetMark) and not target.connection and target.value & bit:
-                        yield User(rule.at, f"sets this bit in {chain.name}: kube-proxy masquerades what it marks so")
+    for _, chain in (found for table in TABLES for found in chains(root, table, family, of_others)):
+        for rule in chain.rules if may_mark(chain) else ():
+            target = rule.target
+            if isinstance(target, SetMark) and not target.connection and target.value & bit:
+                yield User(rule.at, f"sets this bit in {chain.name}: kube-proxy masquerades what it marks so")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from analyzer.addresses import WIDTH, Address, Prefix, network_mask
@@ -10,6 +10,7 @@ from analyzer.facts.kubernetes import ContainerPort, PodFact, ServiceFact
 from analyzer.facts.matches import AddressMatch, Side
 from analyzer.facts.netfilter import Chain, Jump, NfRule, Reject, RulesetFact, Translate, UnknownTarget, Verdict
 from analyzer.facts.routes import MAIN, RouteFact
+from analyzer.memory import Same
 from analyzer.model.network import Attachment, Namespace, Network
 from analyzer.query.once import Identity, Whole
 from analyzer.source import Scope
@@ -36,9 +37,21 @@ def pods_on(network: Network, node: str) -> Iterator[Attachment]:
 
 def main_route(namespace: Namespace, to: Address) -> RouteFact | None:
     """The route of the main table for an address by longest prefix, lowest metric, listing order; None when there is none."""
-    routes = namespace.routes.get(to.family, {}).get(MAIN, ())
-    matching = [route for route in routes if route.destination.covers(to)]
-    return min(matching, key=lambda route: (-route.destination.length, route.metric, route.order), default=None)
+    width = WIDTH[to.family]
+    for length, routes in by_length(Same(namespace.routes.get(to.family, {}).get(MAIN, ()))):
+        if (found := routes.get(to.value >> (width - length))) is not None:
+            return found
+    return None
+
+
+@lru_cache(maxsize=64)
+def by_length(routes: Same[Sequence[RouteFact]]) -> tuple[tuple[int, Mapping[int, RouteFact]], ...]:
+    """The best route to each network, by the bits of it that count; those of long prefixes first."""
+    found: dict[int, dict[int, RouteFact]] = {}
+    for route in sorted(routes.value, key=lambda route: (route.metric, route.order)):
+        family, value, length = route.destination
+        found.setdefault(length, {}).setdefault(value >> (WIDTH[family] - length), route)
+    return tuple(sorted(found.items(), reverse=True))
 
 
 def rulesets(namespace: Namespace, family: int = 4) -> Iterator[RulesetFact]:
@@ -46,16 +59,21 @@ def rulesets(namespace: Namespace, family: int = 4) -> Iterator[RulesetFact]:
     return (item for item in namespace.rulesets if item.family == family)
 
 
-def chains(namespace: Namespace, table: str, family: int = 4) -> Iterator[tuple[RulesetFact, Chain]]:
-    """The chains of a table in every back end, in the order of the text."""
+def chains(
+    namespace: Namespace, table: str, family: int = 4, wanted: Callable[[str], bool] | None = None
+) -> Iterator[tuple[RulesetFact, Chain]]:
+    """The chains of a table in every back end, in the order of the text; those whose names are wanted, since a node may have a hundred thousand."""
     for ruleset in rulesets(namespace, family):
-        for chain in ruleset.tables.get(table, {}).values():
-            yield ruleset, chain
+        held = ruleset.tables.get(table, {})
+        yield from ((ruleset, held[name]) for name in held if wanted is None or wanted(name))
 
 
 def chain(namespace: Namespace, table: str, name: str, family: int = 4) -> Iterator[tuple[RulesetFact, Chain]]:
     """The chain of this name in each back end that has it."""
-    return ((ruleset, found) for ruleset, found in chains(namespace, table, family) if found.name == name)
+    for ruleset in rulesets(namespace, family):
+        held = ruleset.tables.get(table, {})
+        if name in held:
+            yield ruleset, held[name]
 
 
 def pod_prefixes(network: Network) -> tuple[Prefix, ...]:

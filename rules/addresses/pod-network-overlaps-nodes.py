@@ -30,9 +30,10 @@ Places = list[tuple[Span, str]]
 
 def check(network: Network) -> Iterator[Finding]:
     known, networks = addresses(network), list(node_networks(network))
-    nodes = frozenset(address for address, *_ in known)
+    routes = list(static_routes(network, frozenset(address for address, *_ in known)))
     for item in ranges(network, "pod"):
-        places = [*stated(known, item.prefix), *uplinks(networks, item.prefix), *static_routes(network, item.prefix, nodes)]
+        led = [(at, words) for destination, at, words in routes if destination.overlaps(item.prefix)]
+        places = [*stated(known, item.prefix), *uplinks(networks, item.prefix), *led]
         if places:
             more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
             yield RULE.finding(
@@ -65,27 +66,21 @@ def uplinks(networks: list[OnLink], prefix: Prefix) -> Places:
     return [(item.at, f"{item.prefix}, the network of {item.interface.device} on {item.interface.scope}") for item in items]
 
 
-def static_routes(network: Network, prefix: Prefix, nodes: frozenset[Address]) -> Places:
-    """Routes by the uplink to a gateway that is no node: those to nodes carry the pod network itself."""
-    found: Places = []
+def static_routes(network: Network, nodes: frozenset[Address]) -> Iterator[tuple[Prefix, Span, str]]:
+    """Routes by the uplink to a gateway that is no node, where they lead: those to nodes carry the pod network itself."""
     for root in roots(network):
         devices = default_devices(root)
-        for route in root.routes.get(prefix.family, {}).get(254, ()):
-            if route.protocol not in ("static", "dhcp") or not route.destination.length or not route.destination.overlaps(prefix):
+        for route in (one for by_table in root.routes.values() for one in by_table.get(254, ())):
+            if route.protocol not in ("static", "dhcp") or not route.destination.length:
                 continue
             gateways = {hop.via for hop in route.next_hops if hop.device in devices}
-            if gateways and None not in gateways and not gateways & (nodes | held(network, root)):
-                found.append((route.at, f"{route.destination}, a static route of {root.scope.node}"))
-    return found
+            if gateways and not any(via is None or via in nodes or held(network, root, via) for via in gateways):
+                yield route.destination, route.at, f"{route.destination}, a static route of {root.scope.node}"
 
 
-def held(network: Network, root: Namespace) -> set[object]:
-    """The addresses of the other nodes' interfaces."""
-    return {
-        address
-        for address, at in network.owners.items()
-        if any(not one.scope.namespace and one.scope != root.scope for one in at)
-    }
+def held(network: Network, root: Namespace, address: Address) -> bool:
+    """Whether another node's interface has the address."""
+    return any(not one.scope.namespace and one.scope != root.scope for one in network.owners.get(address, ()))
 
 
 RULE = Rule("pod-network-overlaps-nodes", Severity.ERROR, __doc__, check)

@@ -21,7 +21,7 @@ br_nf_pre_routing (net/bridge/br_netfilter_hooks.c); kubernetes/kubernetes#21613
 from collections.abc import Iterator
 
 from analyzer.query.pod_devices import PodDevice, families, pod_devices
-from analyzer.query.state import chains, roots
+from analyzer.query.state import chain, roots
 from analyzer.query.tunnels import Bridge
 from analyzer.rule import Finding, Namespace, Network, Rule, Severity
 
@@ -38,7 +38,7 @@ def check(network: Network) -> Iterator[Finding]:
 
 def translated(root: Namespace, family: int) -> bool:
     """Whether iptables translates service addresses on the node."""
-    return any(chain.name == "KUBE-SERVICES" and len(chain.rules) for _, chain in chains(root, "nat", family))
+    return any(len(found.rules) for _, found in chain(root, "nat", "KUBE-SERVICES", family))
 
 
 def findings(root: Namespace, bridge: PodDevice, ends: list[PodDevice], key: str) -> Iterator[Finding]:

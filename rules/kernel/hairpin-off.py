@@ -18,7 +18,7 @@ One connection in as many as the service has endpoints leads back to the pod its
 should_deliver (net/bridge/br_forward.c), br_nf_pre_routing_finish (net/bridge/br_netfilter_hooks.c); kubernetes/kubernetes#45790, #20475.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from analyzer.query.plan import prefix_of
 from analyzer.query.pod_devices import PodDevice, pod_devices
@@ -39,18 +39,16 @@ def check(network: Network) -> Iterator[Finding]:
         for bridge, ends in found.items():
             yield of_bridge(root, bridge, ends, services_of(network, ends[0], served)[0])
         seen = {end.bridge.name for end in host_ends(network, root) if end.bridge is not None}
-        yield from unseen(network, root, {*served, *translated(root)}, seen)
+        yield from unseen(network, root, served, seen)
 
 
-def translated(root: Namespace) -> set[Address]:
+def translated(root: Namespace) -> Iterator[Address]:
     """The addresses that kube-proxy's rules lead to on the node."""
-    found = (
-        destination_of(rule, 4) for _, chain in chains(root, "nat") if chain.name.startswith("KUBE-SEP-") for rule in chain.rules
-    )
-    return {address for address in found if address is not None}
+    for _, chain in chains(root, "nat", wanted=lambda name: name.startswith("KUBE-SEP-")):
+        yield from (address for rule in chain.rules if (address := destination_of(rule, 4)) is not None)
 
 
-def unseen(network: Network, root: Namespace, served: set[Address], seen: set[str]) -> Iterator[Finding]:
+def unseen(network: Network, root: Namespace, served: Collection[Address], seen: set[str]) -> Iterator[Finding]:
     """Bridges of pods whose namespaces were not captured, by all of their ports."""
     devices = pod_devices(network, root)
     for name, link in root.links.items():
@@ -60,7 +58,7 @@ def unseen(network: Network, root: Namespace, served: set[Address], seen: set[st
             continue
         own = [fact for fact in root.addresses if fact.device == name and fact.address.family == 4]
         nets = [prefix_of(fact.address, fact.length) for fact in own]
-        local = sorted(address for address in served if any(net.covers(address) for net in nets))
+        local = sorted(address for address in {*served, *translated(root)} if any(net.covers(address) for net in nets))
         if local:
             yield of_ports(root, name, ports, local[0])
 

@@ -27,9 +27,9 @@ def check(network: Network) -> Iterator[Finding]:
         modes: dict[str, Span] = {}
         if "kube-ipvs0" in root.links:
             modes["ipvs"] = root.links["kube-ipvs0"].at
-        for _, found in chains(root, "nat"):
-            if found.name.startswith("KUBE-SVC-") and len(found.rules):
-                modes.setdefault("iptables", found.at)
+        of_services = (found for _, found in chains(root, "nat", wanted=lambda name: name.startswith("KUBE-SVC-")))
+        if (first_of_all := next((found for found in of_services if len(found.rules)), None)) is not None:
+            modes["iptables"] = first_of_all.at
         for table in root.nft_chains:
             if table.table == "kube-proxy":
                 modes.setdefault("nftables", table.at)

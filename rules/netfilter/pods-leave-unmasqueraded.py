@@ -39,9 +39,10 @@ def check(network: Network) -> Iterator[Finding]:
             certain=False,
             severity=Severity.NOTE,
         )
+    networks = [item.prefix for item in node_networks(network)]
     for origin in origins(network):
         other_means = any(name.startswith(ELSEWHERE) for name in origin.root.links)
-        if not other_means and not any(item.prefix.covers(origin.address) for item in node_networks(network)):
+        if not other_means and not any(one.covers(origin.address) for one in networks):
             yield from unchanged(network, origin)
 
 

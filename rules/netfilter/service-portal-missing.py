@@ -80,10 +80,13 @@ def installed(network: Network) -> Span | None:
 def nothing(root: Namespace) -> bool:
     """Whether a node that was captured with its rules has none of kube-proxy's, in any mode."""
     captured = not {"netfilter/4", "nft"} & root.missing.keys() and (root.rulesets or root.nft_tables)
-    made = any(
-        found.name.startswith("KUBE-") and found.name not in KUBELET for table in TABLES for _, found in chains(root, table)
-    )
+    made = any(True for table in TABLES for _ in chains(root, table, wanted=of_proxy))
     return bool(captured) and not made and not any(True for _ in tables(root, "kube-proxy")) and "kube-ipvs0" not in root.links
+
+
+def of_proxy(chain: str) -> bool:
+    """Whether kube-proxy makes chains of this name, and the kubelet does not."""
+    return chain.startswith("KUBE-") and chain not in KUBELET
 
 
 KUBELET = ("KUBE-FIREWALL", "KUBE-KUBELET-CANARY", "KUBE-IPTABLES-HINT", "KUBE-MARK-DROP")

@@ -18,7 +18,7 @@ kubernetes/kubernetes#71305, #109811, projectcalico/calico#2322, cloudnativelabs
 
 from collections.abc import Iterator
 
-from analyzer.query.state import RulesetFact, chains, destination_of, exact_destination, roots, rulesets
+from analyzer.query.state import RulesetFact, destination_of, exact_destination, roots, rulesets
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity, Span
 
 OURS = ("KUBE-", "cali-", "FLANNEL-", "CNI-", "CILIUM_", "WEAVE-", "OVN-")
@@ -59,8 +59,9 @@ def first_of_ours(ruleset: RulesetFact) -> Span | None:
 
 def strangers(root: Namespace, family: int, held: dict[str, Span], services: dict[Address, str]) -> Iterator[Finding]:
     """Translations of services' addresses in the back end that Kubernetes does not use."""
-    for ruleset, chain in chains(root, "nat", family):
-        for rule in chain.rules if ruleset.backend not in held else ():
+    others = (ruleset for ruleset in rulesets(root, family) if ruleset.backend not in held)
+    for ruleset, chain in ((one, chain) for one in others for chain in one.tables.get("nat", {}).values()):
+        for rule in chain.rules:
             address = exact_destination(rule)
             if address in services and destination_of(rule, family) is not None:
                 yield RULE.finding(

@@ -25,15 +25,14 @@ from collections.abc import Iterator
 
 from analyzer.query.pod_devices import VETH, pod_devices
 from analyzer.query.state import main_route, pods_on, roots
-from analyzer.rule import Attachment, Finding, Interface, Namespace, Network, Rule, Severity
+from analyzer.rule import Attachment, Finding, Namespace, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
+    host_ends = {(here.scope, there.scope): there for here, there in sorted(network.peers.items(), reverse=True)}
     for root in roots(network):
         ends = [
-            (pod, end)
-            for pod in pods_on(network, root.scope.node)
-            if (end := host_end(network, pod.scope, root.scope)) is not None
+            (pod, end) for pod in pods_on(network, root.scope.node) if (end := host_ends.get((pod.scope, root.scope))) is not None
         ]
         usual = Counter(root.links[end.device].master for _, end in ends if root.links[end.device].master).most_common(1)
         yield from by_node(network, root, {end.device for _, end in ends})
@@ -92,13 +91,6 @@ def led_to(root: Namespace, pod: Attachment, devices: set[str | None]) -> bool:
     """Whether the node's way to the pod is by one of these: the interface, or the bridge that it belongs to."""
     routes = [route for own in pod.addresses if (route := main_route(root, own)) is not None]
     return any(hop.device in devices for route in routes for hop in route.next_hops if hop.device)
-
-
-def host_end(network: Network, pod: object, host: object) -> Interface | None:
-    for here, there in sorted(network.peers.items()):
-        if here.scope == pod and there.scope == host:
-            return there
-    return None
 
 
 RULE = Rule("pod-interface-detached", Severity.ERROR, __doc__, check)

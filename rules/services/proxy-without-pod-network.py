@@ -28,8 +28,9 @@ from analyzer.rule import Finding, Network, Rule, Severity
 def check(network: Network) -> Iterator[Finding]:
     told = list(untold(network))
     captured = list(roots(network))
+    known: dict[str, bool] = {}
     for root in captured:
-        if (at := unmarked(root)) is not None:
+        if (at := unmarked(root, known)) is not None:
             yield RULE.finding(
                 at,
                 f"kube-proxy on {root.scope.node} marks nothing for masquerading that others than pods send to services",

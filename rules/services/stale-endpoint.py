@@ -18,7 +18,8 @@ kubernetes/kubernetes#109811, #78421; pkg/proxy/iptables/proxier.go, pkg/proxy/n
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from analyzer.query.native import destinations, reached, tables
 from analyzer.query.state import Chain, chains, destination_of, reachable_chains, roots
@@ -34,9 +35,14 @@ def check(network: Network) -> Iterator[Finding]:
     if not cluster.known & {"EndpointSlice", "Endpoints"}:
         return
     wanted = {endpoint.address for groups in cluster.endpoints.values() for group in groups for endpoint in group.endpoints}
-    sound: set[str] = set()
+    known = Known(wanted, frozenset(written for address in wanted for written in (str(address), f"[{address}]")))
+    owners = dict(services_by_address(network))
+    saved: dict[object, list[str]] = {}
+    for source in network.sources.values():
+        if source.kind == "iptables-save":
+            saved.setdefault(source.scope, []).extend(source.pieces())
     for root in roots(network):
-        found = [*in_iptables(network, root, wanted, sound), *in_nftables(root, wanted), *in_ipvs(network, root, wanted)]
+        found = [*in_iptables(root, known, saved.get(root.scope, ())), *in_nftables(root, wanted), *in_ipvs(root, wanted, owners)]
         for at, where, whose, target in found:
             if captured(network, whose):
                 yield RULE.finding(
@@ -46,18 +52,35 @@ def check(network: Network) -> Iterator[Finding]:
                 )
 
 
-def in_iptables(network: Network, root: Namespace, wanted: set[Address], sound: set[str]) -> Iterator[Stale]:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The addresses of endpoints, as they are written too; ``sound`` contents of chains, and ``texts``, that lead to no others."""
+
+    wanted: set[Address]
+    written: frozenset[str]
+    sound: set[str] = field(default_factory=set)
+    texts: set[str] = field(default_factory=set)
+
+
+def services_by_address(network: Network) -> Iterator[tuple[Address, str]]:
+    """The services' addresses, each with its service."""
+    for (namespace, name), service in network.cluster.services.items():
+        for address in (*service.cluster_addresses, *service.external_addresses, *service.load_balancer_addresses):
+            yield address, f"{namespace}/{name}"
+
+
+def in_iptables(root: Namespace, known: Known, texts: Iterable[str]) -> Iterator[Stale]:
     """kube-proxy's chains for endpoints. It leaves chains that nothing leads to until its next whole synchronisation."""
-    if all_known(network, root, wanted):
+    if all(leads_to_endpoints(text, known) for text in texts):
         return
     for family in (4, 6):
-        for ruleset, found in chains(root, "nat", family):
-            if not found.name.startswith("KUBE-SEP-") or found.content in sound:
+        for ruleset, found in chains(root, "nat", family, lambda name: name.startswith("KUBE-SEP-")):
+            if found.content in known.sound:
                 continue
             targets = [(rule, target) for rule in found.rules if (target := destination_of(rule, family)) is not None]
-            stale = [(rule, target) for rule, target in targets if target not in wanted]
+            stale = [(rule, target) for rule, target in targets if target not in known.wanted]
             if found.content and not stale:
-                sound.add(found.content)
+                known.sound.add(found.content)
             if stale and used(ruleset.tables["nat"], found.name):
                 yield from ((rule.at, ruleset.backend, rule.comment or found.name, target) for rule, target in stale)
 
@@ -79,13 +102,8 @@ def in_nftables(root: Namespace, wanted: set[Address]) -> Iterator[Stale]:
                 yield rule.at, "kube-proxy's nftables", service_of(chain.name), target
 
 
-def in_ipvs(network: Network, root: Namespace, wanted: set[Address]) -> Iterator[Stale]:
+def in_ipvs(root: Namespace, wanted: set[Address], owners: Mapping[Address, str]) -> Iterator[Stale]:
     """Real servers of services' addresses. One of weight 0 only ends what it has (kube-proxy's graceful termination)."""
-    owners = {
-        address: f"{key[0]}/{key[1]}"
-        for key, service in network.cluster.services.items()
-        for address in (*service.cluster_addresses, *service.external_addresses, *service.load_balancer_addresses)
-    }
     for server in root.virtual_servers:
         whose = owners.get(server.address) if server.address is not None else None
         for real in server.servers if whose else ():
@@ -105,11 +123,11 @@ def captured(network: Network, whose: str) -> bool:
     return found is None or any(namespace == found["namespace"] for namespace, _ in network.cluster.endpoints)
 
 
-def all_known(network: Network, root: Namespace, wanted: set[Address]) -> bool:
-    """Whether every target in the text is wanted, told without reading the rules: a node may have a hundred thousand."""
-    sources = (source for source in network.sources.values() if source.scope == root.scope and source.kind == "iptables-save")
-    targets = {found for source in sources for found in TARGET.findall(source.text)}
-    return targets <= {written for address in wanted for written in (str(address), f"[{address}]")}
+def leads_to_endpoints(text: str, known: Known) -> bool:
+    """Whether every target in whole lines of text is an endpoint, told without reading the rules: a node may have a hundred thousand, mostly as others have them."""
+    if text not in known.texts and known.written.issuperset(TARGET.findall(text)):
+        known.texts.add(text)
+    return text in known.texts
 
 
 RULE = Rule("stale-endpoint", Severity.ERROR, __doc__, check)
