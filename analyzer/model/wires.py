@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from analyzer.addresses import WIDTH, Address, Prefix, prefix_of
 from analyzer.facts.links import AddressFact, Ipvlan, LinkFact, Macvlan, OtherKind, Vlan
 from analyzer.facts.neighbours import ForwardingFact, NeighbourFact
 from analyzer.facts.routes import RouteFact
+from analyzer.memory import Same
 from analyzer.model.merging import is_bridge_port
 from analyzer.model.network import Interface, Namespace, Network, Wire
 from analyzer.source import Scope
@@ -92,8 +94,14 @@ def has_address(space: Namespace, device: str) -> bool:
 
 def leads_on(space: Namespace, device: str) -> bool:
     """Whether a default route leaves by a device, in whatever table: that of an interface for pods' own sources is in one of its own."""
-    tables = [table for family in space.routes.values() for table in family.values()]
-    return any(is_default(route) and any(hop.device == device for hop in route.next_hops) for table in tables for route in table)
+    return device in default_devices(Same(space.routes))
+
+
+@lru_cache(maxsize=1024)
+def default_devices(routes: Same[Mapping[int, Mapping[int, tuple[RouteFact, ...]]]]) -> frozenset[str | None]:
+    """The devices by which default routes leave."""
+    every = (route for by_table in routes.value.values() for table in by_table.values() for route in table)
+    return frozenset(hop.device for route in every if is_default(route) for hop in route.next_hops)
 
 
 def is_default(route: RouteFact) -> bool:
