@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from analyzer.capture.reading import Spread as ReadSpread
     from analyzer.capture.store import Store
     from analyzer.findings import Guarantee
-    from analyzer.query.causes import Broken
+    from analyzer.query.causes import Breach
     from analyzer.query.guarantees import Spread
     from analyzer.query.rules import Spread as RuleSpread
     from analyzer.query.rules import Tuning
@@ -128,8 +128,8 @@ def analyze(
     return Report(guarantees, explained, findings, gaps, given.sources)
 
 
-def verdicts(network: Network, jobs: int, known: Spread | None = None) -> tuple[tuple[Guarantee, ...], tuple[Broken, ...]]:
-    """The verdicts on the guarantees, and every pair that fails one. What packets need is loaded where there is a node that they could go through."""
+def verdicts(network: Network, jobs: int, known: Spread | None = None) -> tuple[tuple[Guarantee, ...], tuple[Breach, ...]]:
+    """The verdicts on the guarantees, and the pairs that fail one. What packets need is loaded where there is a node that they could go through."""
     if not network.namespaces:
         from analyzer.query.static import without_state
 
@@ -140,7 +140,7 @@ def verdicts(network: Network, jobs: int, known: Spread | None = None) -> tuple[
 
     with without_cycles():
         decided = decide(network, spread=spread(jobs)) if known is None else decide(network, spread=known, least=0)
-    return decided.guarantees, decided.broken
+    return decided.guarantees, decided.breaches
 
 
 def beside(network: Network, jobs: int) -> RuleSpread:

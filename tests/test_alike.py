@@ -262,7 +262,7 @@ def amount(network: Network, found: Decided) -> tuple[object, ...]:
     """What the answers come to: verdicts and counts, every broken pair with the place and kind of its reason, and the causes with their counts."""
     said = [(item.id, item.verdict, item.scope, item.broken, item.checked, item.assumptions) for item in found.guarantees]
     pairs = Counter((item.guarantee, item.source, item.target, NUMBERS.sub("", item.reason), item.at) for item in found.broken)
-    return said, pairs, sorted((item.at, item.pairs, item.guarantees) for item in causes(network, found.broken))
+    return said, pairs, sorted((item.at, item.pairs, item.guarantees) for item in causes(network, found.breaches))
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -84,7 +84,7 @@ def test_forwarding_that_is_off_is_the_cause(folder: Path) -> None:
     edit(folder / "nodes/n1/sysctl_net", "net.ipv4.ip_forward = 1", "net.ipv4.ip_forward = 0")
     network = network_of(folder)
     decided = decide(network, ("pod-to-pod",))
-    found = causes(network, decided.broken)
+    found = causes(network, decided.breaches)
     assert decided.guarantees[0].verdict is Verdict.REFUTED
     assert found[0].at.path == "nodes/n1/sysctl_net"
     assert found[0].fix is not None

@@ -29,7 +29,7 @@ def test_without_nodes_the_verdicts_need_no_packets(tmp_path: Path) -> None:
         decided = decide(found)
         answers = without_state(found)
         assert tuple(one for one, _ in answers) == decided.guarantees, path
-        assert tuple(item for _, broken in answers for item in broken) == decided.broken, path
+        assert tuple(item for _, broken in answers for item in broken) == decided.breaches, path
 
 
 def test_manifests_load_nothing_that_packets_need() -> None:

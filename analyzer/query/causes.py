@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from analyzer.findings import Cause, Counterexample, Fix, Label
 from analyzer.model.network import Network
+from analyzer.query.pair_sets import PairSet, pair_set
 from analyzer.source import Span
 
 REMEDIES: tuple[tuple[str, str], ...] = (
@@ -68,9 +71,30 @@ class Broken:
     counterexample: Counterexample | None = None
 
 
-def causes(network: Network, broken: Iterable[Broken]) -> tuple[Cause, ...]:
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """Pairs that fail a guarantee for one reason."""
+
+    guarantee: str
+    pairs: PairSet
+    reason: str
+    at: Span | None = None
+    counterexample: Counterexample | None = None
+
+    def each(self) -> Iterator[Broken]:
+        """The pairs, one by one."""
+        for source, target in self.pairs:
+            yield Broken(self.guarantee, source, target, self.reason, self.at, self.counterexample)
+
+
+def breach_of(one: Broken) -> Breach:
+    """One pair that fails."""
+    return Breach(one.guarantee, pair_set([(one.source, one.target)]), one.reason, one.at, one.counterexample)
+
+
+def causes(network: Network, broken: Iterable[Breach]) -> tuple[Cause, ...]:
     """The places that decide broken pairs, those that explain the most pairs first. A pair is explained once, by each place that breaks it."""
-    groups: dict[Span, list[Broken]] = {}
+    groups: dict[Span, list[Breach]] = {}
     for item in broken:
         if item.at is not None and item.at.path in network.sources:
             groups.setdefault(item.at, []).append(item)
@@ -78,9 +102,9 @@ def causes(network: Network, broken: Iterable[Broken]) -> tuple[Cause, ...]:
     return tuple(sorted(found, key=lambda cause: (-cause.pairs, cause.at, cause.message)))
 
 
-def cause_of(at: Span, group: Sequence[Broken]) -> Cause:
+def cause_of(at: Span, group: Sequence[Breach]) -> Cause:
     """One place and all that it breaks, told by the shortest reason."""
-    pairs = {(item.source, item.target) for item in group}
+    pairs = reduce(or_, (item.pairs for item in group))
     shown = min(
         (item for item in group if item.counterexample is not None),
         key=lambda item: (len(item.reason), item.reason),
@@ -98,7 +122,7 @@ def cause_of(at: Span, group: Sequence[Broken]) -> Cause:
     )
 
 
-def related(at: Span, item: Broken) -> tuple[Label, ...]:
+def related(at: Span, item: Breach) -> tuple[Label, ...]:
     """The last other places on the packet's way, which the deciding one is to be compared with."""
     hops = item.counterexample.hops if item.counterexample is not None else ()
     if not hops or hops[-1].stage != "drop":

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 
 from analyzer.addresses import Address
 from analyzer.findings import Guarantee, Verdict
@@ -16,7 +17,7 @@ from analyzer.model.network import Network
 from analyzer.query import tracked
 from analyzer.query.alike.callers import telling
 from analyzer.query.alike.kinds import AT_ONCE
-from analyzer.query.causes import Broken
+from analyzer.query.causes import Breach, Broken
 from analyzer.query.choosing import sendings
 from analyzer.query.encapsulated import closed
 from analyzer.query.flows import (
@@ -66,10 +67,15 @@ COSTLY = ("services", "pods", "nodes to pods", "pods to nodes")
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The verdicts, and every pair that fails one."""
+    """The verdicts, and the pairs that fail one."""
 
     guarantees: tuple[Guarantee, ...]
-    broken: tuple[Broken, ...]
+    breaches: tuple[Breach, ...]
+
+    @property
+    def broken(self) -> tuple[Broken, ...]:
+        """Every pair that fails one, by itself."""
+        return tuple(one for breach in self.breaches for one in breach.each())
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +193,10 @@ def verdict(case: Case, reaches: Mapping[int, Reach], scope: str) -> Answer:
     pairs = sum(reach.governed if case.governed else reach.pairs for reach in reaches.values())
     assumptions = tuple(dict.fromkeys(text for reach in reaches.values() for text in reach.assumptions))
     doubts = list(dict.fromkeys(text for reach in reaches.values() for text in doubts_of(reach, case)))
-    left = {pair for reach in reaches.values() for pair in reach.left}
+    left = len(reduce(or_, (reach.left for reach in reaches.values())))
     silent = sum(map(unheard, reaches.values())) if case.kinds != CUT and not case.governed else 0
     word = Verdict.REFUTED if broken else Verdict.UNDECIDED if doubts or left or silent >= pairs else Verdict.PROVED
-    reason = reason_of(case, broken, doubts, len(left), pairs) or (
-        f"{silent} of {pairs} pairs do not talk at all" if silent else ""
-    )
+    reason = reason_of(case, broken, doubts, left, pairs) or (f"{silent} of {pairs} pairs do not talk at all" if silent else "")
     shown = next((item.counterexample for item in broken if item.counterexample is not None), None)
     asked = united(tuple(reaches.values())).share.words(sum(reach.pairs for reach in reaches.values()))
     return (
@@ -203,7 +207,7 @@ def verdict(case: Case, reaches: Mapping[int, Reach], scope: str) -> Answer:
             reason,
             shown,
             assumptions,
-            len(broken),
+            sum(len(one.pairs) for one in broken),
             pairs,
             bool(broken and case.note),
             cross_checked=asked if word is Verdict.PROVED else "",
@@ -214,7 +218,7 @@ def verdict(case: Case, reaches: Mapping[int, Reach], scope: str) -> Answer:
 
 def unheard(reach: Reach) -> int:
     """How many pairs fail of which nothing arrives, so that nothing is said of what is seen of them."""
-    return len({(one.source, one.target) for one in reach.broken("", CUT)} - reach.heard)
+    return sum(len(one.pairs - reach.heard) for one in reach.broken("", CUT))
 
 
 def doubts_of(reach: Reach, case: Case) -> Iterator[str]:
@@ -224,11 +228,13 @@ def doubts_of(reach: Reach, case: Case) -> Iterator[str]:
         yield from reach.unenforced
 
 
-def reason_of(case: Case, broken: Sequence[Broken], doubts: Sequence[str], left: int, pairs: int) -> str:
+def reason_of(case: Case, broken: Sequence[Breach], doubts: Sequence[str], left: int, pairs: int) -> str:
     """The verdict's reason, in words."""
     if broken:
         note = f" ({case.note})" if case.note else ""
-        return f"{len(broken)} of {pairs} pairs fail: {broken[0].source} to {broken[0].target}: {broken[0].reason}{note}"
+        source, target = next(iter(broken[0].pairs))
+        failing = sum(len(one.pairs) for one in broken)
+        return f"{failing} of {pairs} pairs fail: {source} to {target}: {broken[0].reason}{note}"
     if doubts:
         more = f" (and {len(doubts) - 1} more)" if len(doubts) > 1 else ""
         return doubts[0] + more

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product
 
 from analyzer.addresses import Address, Prefix, prefix_of
@@ -27,6 +27,8 @@ from analyzer.query.flows import (
     spelled,
     strange,
 )
+from analyzer.query.once import Whole
+from analyzer.query.pair_sets import PairSet, pair_set
 from analyzer.query.parties import Party, Portal, decidable, nearby, nodes, owners, pods, rows_of
 from analyzer.query.plan import node_networks, on_link
 from analyzer.query.policies import may_refuse
@@ -95,7 +97,13 @@ def entrances(network: Network, family: int) -> list[Entrance]:
 
 def stranger(network: Network, family: int) -> Address:
     """An address that is on no network of the capture."""
-    own = [Prefix(item.address.family, item.prefix.value, item.prefix.length) for item in node_networks(network)]
+    return one_stranger(Whole(network), family)
+
+
+@lru_cache(maxsize=2)
+def one_stranger(whole: Whole, family: int) -> Address:
+    """The same, once for all who ask."""
+    own = [Prefix(item.address.family, item.prefix.value, item.prefix.length) for item in node_networks(whole.network)]
     address = STRANGER[family]
     return address if not any(prefix.covers(address) for prefix in own) else Address(family, address.value + 1)
 
@@ -228,7 +236,7 @@ def from_outside(network: Network, program: NetworkProgram, gate: Gate, dead: Ne
         reach.unenforced.update(dict.fromkeys(perhaps(ruling, found.lost)))
         for one in told(ruling, found.delivered, partial(sent, network, gate)):
             asked = keys(one.item.state) if isinstance(one, Told) else ()
-            keep(reach, one, frozenset(("outside", gate.names[key]) for key in asked if key in gate.names))
+            keep(reach, one, named(gate, asked))
     if not (reach.failures or reach.doubts or reach.left):
         reach.doubts.update(dict.fromkeys(unshared(network, program, gate, ports, reach)))
     return reach
@@ -311,12 +319,17 @@ def keys(state: State) -> Iterator[tuple[int, int, int]]:
         yield from product(protocols, addresses, ports)
 
 
+def named(gate: Gate, asked: Iterable[tuple[int, int, int]]) -> PairSet:
+    """The pairs of the outside and of node ports."""
+    return pair_set(("outside", gate.names[key]) for key in asked if key in gate.names)
+
+
 def settle(network: Network, reach: Reach, gate: Gate, item: Lost, ruling: Ruling | None) -> None:
     """Replays a packet of each part of a lost set that policies do not want to be lost."""
     names = {gate.names[key] for key in keys(item.state) if key in gate.names}
     asked = ruling is not None and not names.isdisjoint(gate.governed)
     for state, wanted in ruled(ruling, item) if ruling is not None and asked else (Ruled(item.state, True),):
-        mine = frozenset(("outside", gate.names[key]) for key in keys(state) if key in gate.names)
+        mine = named(gate, keys(state))
         if not wanted:
             reach.left |= mine
         elif mine:

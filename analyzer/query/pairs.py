@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import product
 
 from analyzer.query.flows import origin, spelled
 from analyzer.query.grouping import Group
+from analyzer.query.pair_sets import PairSet, of_rows, within
 from analyzer.ranges import Ranges, intersection, normalised
 from analyzer.solve.sets.regions import State, narrowed, values_of, variables
 from analyzer.solve.sets.sifting import combinations
@@ -60,10 +60,18 @@ def nodes_of_targets(group: Group) -> dict[str, Ranges]:
     return {node: normalised(pairs) for node, pairs in sorted(found.items())}
 
 
-def pairs_of(group: Group, state: State) -> Iterator[tuple[str, str]]:
+def pairs_of(group: Group, state: State) -> PairSet:
     """The pairs of names that a set is about."""
-    for own, asked in rows(state):
-        yield from product(names_of_sources(group, own), names_of_targets(group, asked))
+    targets: dict[Ranges, frozenset[str]] = {}
+    return of_rows((names_of_sources(group, own), targets_of(group, asked, targets)) for own, asked in rows(state))
+
+
+def targets_of(group: Group, asked: Ranges, known: dict[Ranges, frozenset[str]]) -> frozenset[str]:
+    """Who has these addresses and is asked, where it was not asked for before."""
+    found = known.get(asked)
+    if found is None:
+        found = known[asked] = frozenset(names_of_targets(group, asked))
+    return found
 
 
 def rows(state: State) -> Iterator[tuple[Ranges, ...]]:
@@ -81,20 +89,8 @@ def names_of_targets(group: Group, asked: Ranges) -> list[str]:
     return [name for value in spelled(asked) for name in group.targets.get(value, ())]
 
 
-def common(group: Group, pairs: Iterable[tuple[str, str]], states: Iterable[State]) -> set[tuple[str, str]]:
+def common(group: Group, pairs: PairSet, states: Iterable[State]) -> PairSet:
     """Those of the pairs that the sets are about; what the sets are about beside them is not spelled out."""
-    left: dict[str, set[str]] = {}
-    for source, target in pairs:
-        left.setdefault(source, set()).add(target)
-    found: set[tuple[str, str]] = set()
     targets: dict[Ranges, frozenset[str]] = {}
-    for own, asked in (row for state in states if left for row in rows(state)):
-        names = targets.get(asked) or targets.setdefault(asked, frozenset(names_of_targets(group, asked)))
-        for source in names_of_sources(group, own):
-            met = left[source] & names if source in left else set()
-            if met:
-                found.update((source, target) for target in met)
-                left[source] -= met
-                if not left[source]:
-                    del left[source]
-    return found
+    every = ((names_of_sources(group, own), targets_of(group, asked, targets)) for state in states for own, asked in rows(state))
+    return within(pairs, every)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 
 from analyzer.addresses import Address
 from analyzer.findings import Counterexample
@@ -14,7 +15,7 @@ from analyzer.query.admission import Admission
 from analyzer.query.agreement import Share, contradiction
 from analyzer.query.alike.exploring import Explored, Few, explored, few_of
 from analyzer.query.alike.thinning import by_one
-from analyzer.query.causes import Broken
+from analyzer.query.causes import Breach
 from analyzer.query.choosing import place
 from analyzer.query.encapsulated import closed
 from analyzer.query.flows import (
@@ -29,6 +30,7 @@ from analyzer.query.flows import (
     spelled,
 )
 from analyzer.query.grouping import Group, pairs_asked
+from analyzer.query.pair_sets import PairSet
 from analyzer.query.pairs import by_nodes, common, one_by_one, pairs_of, split
 from analyzer.query.policies import of_network
 from analyzer.query.replay import Replay, Word, replay, witness
@@ -56,7 +58,7 @@ class Failure:
     """Pairs that fail in one way and for one reason, with the packet that was replayed. ``governed``: policies say something of them."""
 
     kind: str
-    pairs: frozenset[tuple[str, str]]
+    pairs: PairSet
     reason: str
     at: Span | None
     shown: Counterexample | None
@@ -72,23 +74,25 @@ class Reach:
     failures: list[Failure] = field(default_factory=list)
     doubts: dict[str, None] = field(default_factory=dict)
     assumptions: dict[str, None] = field(default_factory=dict)
-    left: set[tuple[str, str]] = field(default_factory=set)
+    left: PairSet = field(default_factory=PairSet)
     pairs: int = 0
     rules: int = 0
     governed: int = 0
     unenforced: dict[str, None] = field(default_factory=dict)
     share: Share = field(default_factory=Share)
-    heard: set[tuple[str, str]] = field(default_factory=set)
+    heard: PairSet = field(default_factory=PairSet)
 
-    def broken(self, guarantee: str, kinds: Iterable[str], governed: bool = False) -> list[Broken]:
+    def broken(self, guarantee: str, kinds: Iterable[str], governed: bool = False) -> list[Breach]:
         """The pairs that fail in one of the ways, each once; ``governed``: of which policies say something."""
-        found: dict[tuple[str, str], Broken] = {}
+        found: list[Breach] = []
+        seen = PairSet()
         for failure in self.failures:
-            if governed and not failure.governed:
+            if failure.kind not in kinds or (governed and not failure.governed):
                 continue
-            for source, target in sorted(failure.pairs) if failure.kind in kinds else ():
-                found.setdefault((source, target), Broken(guarantee, source, target, failure.reason, failure.at, failure.shown))
-        return list(found.values())
+            if pairs := failure.pairs - seen:
+                found.append(Breach(guarantee, pairs, failure.reason, failure.at, failure.shown))
+                seen |= pairs
+        return found
 
 
 def decided(network: Network, program: NetworkProgram, group: Group, dead: Neglect) -> Reach:
@@ -118,7 +122,9 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         elif admission is not None and not group.pods:
             through_services(Deciding(network, group, aim, admission, reach), found)
         arriving.append(found)
-    reach.heard = set() if not group.pods else heard(group, {pair for one in reach.failures for pair in one.pairs}, arriving)
+    reach.heard = (
+        heard(group, reduce(or_, (one.pairs for one in reach.failures), PairSet()), arriving) if group.pods else PairSet()
+    )
     for sender in group.senders:
         reach.assumptions.update(dict.fromkeys(assumed(network, sender)))
     reach.doubts.update(dict.fromkeys(without_address(network, group)))
@@ -135,9 +141,9 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
     return reach
 
 
-def heard(group: Group, pairs: set[tuple[str, str]], arriving: Sequence[Explored]) -> set[tuple[str, str]]:
+def heard(group: Group, pairs: PairSet, arriving: Sequence[Explored]) -> PairSet:
     """Those of the pairs of which some packet arrives."""
-    return common(group, pairs, (state for one in arriving for state in one.arrived())) if pairs else set()
+    return common(group, pairs, (state for one in arriving for state in one.arrived())) if pairs else pairs
 
 
 def asked_of_z3(
@@ -233,12 +239,12 @@ def wanted(deciding: Deciding, item: Lost) -> Iterator[tuple[State, bool]]:
         return
     for part in deciding.admission.parts(group.sources, group.pods, state):
         if part.flows is None:
-            deciding.reach.left |= set(pairs_of(group, part.state))
+            deciding.reach.left |= pairs_of(group, part.state)
             continue
         for one in deciding.admission.within(deciding.aim, part.state, part.flows.sure):
             yield one, part.flows.governed
         for one in deciding.admission.within(deciding.aim, part.state, part.flows.unknown):
-            deciding.reach.left |= set(pairs_of(group, one))
+            deciding.reach.left |= pairs_of(group, one)
 
 
 def wanted_of_services(deciding: Deciding, admission: Admission, item: Lost) -> Iterator[tuple[State, bool]]:
@@ -248,7 +254,7 @@ def wanted_of_services(deciding: Deciding, admission: Admission, item: Lost) -> 
         if part.wanted:
             yield part.state, True
         else:
-            deciding.reach.left |= set(pairs_of(deciding.group, part.state))
+            deciding.reach.left |= pairs_of(deciding.group, part.state)
 
 
 def settled(deciding: Deciding, item: Lost, governed: bool) -> bool:
@@ -258,7 +264,7 @@ def settled(deciding: Deciding, item: Lost, governed: bool) -> bool:
     if deciding.few is not None and item.kind != UNKNOWN and settled_by_one(deciding, deciding.few, item, homes, governed):
         return True
     for part in one_by_one(group, item.state) if item.kind == UNKNOWN else by_nodes(group, item.state):
-        pairs = frozenset(pairs_of(group, part))
+        pairs = pairs_of(group, part)
         if not pairs:
             continue
         if len(reach.failures) + len(reach.doubts) >= REPLAYS:
@@ -277,13 +283,13 @@ def settled_by_one(deciding: Deciding, few: Few, item: Lost, homes: Mapping[int,
         return False
     if not by_one(deciding.network, kinds, item.reason, item.at, common):
         return False
-    part = next((one for one in by_nodes(group, item.state) if any(True for _ in pairs_of(group, one))), None)
+    part = next((one for one in by_nodes(group, item.state) if pairs_of(group, one)), None)
     found = replay(deciding.network, deciding.aim, item._replace(state=part), homes, group.unbound) if part is not None else None
     if found is None or found.word is not Word.CONFIRMED or not by_one(deciding.network, kinds, found.reason, found.at, common):
         return False
     if item.at is not None and item.at != found.at:
         return False
-    record(reach, item, frozenset(pairs_of(group, item.state)), found, governed)
+    record(reach, item, pairs_of(group, item.state), found, governed)
     return True
 
 
@@ -299,7 +305,7 @@ def admitted(deciding: Deciding, delivered: Sequence[Result]) -> None:
             item = Lost(ADMITTED, f"{ADMITTED} ({', '.join(map(str, found))} isolates)", found[0].at, state)
             if item.reason not in shown:
                 shown[item.reason] = replay(deciding.network, deciding.aim, item, homes, group.unbound)
-            record(own, item, frozenset(pairs_of(group, state)), shown[item.reason], governed=True)
+            record(own, item, pairs_of(group, state), shown[item.reason], governed=True)
     deciding.reach.failures += own.failures
     deciding.reach.unenforced.update(own.doubts)
 
@@ -312,7 +318,7 @@ def through_services(deciding: Deciding, found: Explored) -> None:
     reach.governed += 0 if group.unbound else governed_pairs(ruling, group.sources, group.targets)
     reach.unenforced.update(dict.fromkeys(perhaps(ruling, found.lost)))
     for one in told(ruling, found.delivered, partial(sent, deciding)):
-        keep(reach, one, frozenset(pairs_of(group, one.item.state)) if isinstance(one, Told) else frozenset())
+        keep(reach, one, pairs_of(group, one.item.state) if isinstance(one, Told) else PairSet())
 
 
 def sent(deciding: Deciding, item: Lost) -> Trace | None:
@@ -322,7 +328,7 @@ def sent(deciding: Deciding, item: Lost) -> Trace | None:
     return walk(deciding.network, Flow(parties[0].scope, packet, deciding.group.unbound)) if parties and packet else None
 
 
-def keep(reach: Reach, one: Told | Words, pairs: frozenset[tuple[str, str]]) -> None:
+def keep(reach: Reach, one: Told | Words, pairs: PairSet) -> None:
     """Keeps what the walk says of packets that arrive though policies deny them, or why that is not said."""
     own = Reach()
     if isinstance(one, Words):
@@ -362,9 +368,9 @@ def isolating(admission: Admission, group: Group, state: State) -> list[Policy]:
     return admission.selecting(group.sources[source][0], group.pods[target][0])
 
 
-def record(reach: Reach, item: Lost, pairs: frozenset[tuple[str, str]], found: Replay | None, governed: bool = False) -> None:
+def record(reach: Reach, item: Lost, pairs: PairSet, found: Replay | None, governed: bool = False) -> None:
     """Keeps what the walk says: a failure that it confirms, a doubt that it shares, or a contradiction."""
-    source, target = min(pairs)
+    source, target = next(iter(pairs))
     if found is None:
         reach.doubts[f"{source} to {target}: {item.reason}"] = None
     elif found.word is Word.CONFIRMED:

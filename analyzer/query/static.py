@@ -9,7 +9,7 @@ from itertools import combinations
 from analyzer.addresses import Address, Prefix, host_prefix, overlapping
 from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
-from analyzer.query.causes import Broken
+from analyzer.query.causes import Breach, Broken, breach_of
 from analyzer.query.networks_of_nodes import covering, indexed, of_nodes
 from analyzer.query.plan import address_place, captured_name, on_link, ranges, running_pods
 from analyzer.query.policies import of_network
@@ -18,7 +18,7 @@ from analyzer.query.tunnel_ends import annotated
 from analyzer.solve.packet import PROTOCOL_NAMES
 from analyzer.source import Scope, Span
 
-Answer = tuple[Guarantee, tuple[Broken, ...]]
+Answer = tuple[Guarantee, tuple[Breach, ...]]
 Place = Callable[[], Span | None]
 
 
@@ -26,9 +26,8 @@ def verdict(identifier: str, scope: str, broken: list[Broken], checked: int, dou
     """Refuted with the first broken pair's words; undecided where something was not captured; else proved."""
     if broken:
         more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
-        return Guarantee(identifier, Verdict.REFUTED, scope, broken[0].reason + more, broken=len(broken), checked=checked), tuple(
-            broken
-        )
+        refuted = Guarantee(identifier, Verdict.REFUTED, scope, broken[0].reason + more, broken=len(broken), checked=checked)
+        return refuted, tuple(map(breach_of, broken))
     doubt = next(iter(doubts), "")
     return Guarantee(identifier, Verdict.UNDECIDED if doubt else Verdict.PROVED, scope, doubt, checked=checked), ()
 
