@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from analyzer.addresses import Address, hardware_text
 from analyzer.facts.links import Ipvlan, Macvlan, OtherKind, Vlan
 from analyzer.model.network import Interface, Segment
 from analyzer.model.wires import may_meet, may_take, not_known, taking_not_known, wired_macs
-from analyzer.solve.walk import internet, links
+from analyzer.solve.walk import internet, links, silence
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.netfilter.hooks import HookPacket
 from analyzer.solve.walk.route_answers import Route
-from analyzer.solve.walk.state import Endings, Frame, Left, Question, Walk
+from analyzer.solve.walk.state import Answered, Endings, Frame, Left, Question, Walk
 from analyzer.source import Span
 
 
@@ -28,15 +28,23 @@ def onto_segment(walk: Walk, at: Interface, frame: Frame) -> Endings:
             if exact is not None:
                 walk.tell(at.scope, "link", f"{at} reaches {exact}", None, links.packet_of(frame))
                 return across(walk, exact, crossing)
-    members = [one for one in segment.members if one != at] if segment else []
-    return links.branches(walk, copies(walk, at, members, crossing))
+    return to_everybody(
+        walk, at, segment.members if segment else (), silence.hearing(walk, segment, crossing) if segment else (), crossing
+    )
 
 
-def copies(walk: Walk, at: Interface, members: list[Interface], frame: Frame) -> Iterator[Endings]:
-    """A frame that every member sees, and the world outside."""
-    for one in members:
-        yield across(walk, one, frame)
-    yield [Left(at, frame.load, tuple(walk.hops), True, frame.vlan)]
+def to_everybody(walk: Walk, at: Interface, members: Sequence[Interface], hearing: Sequence[Interface], frame: Frame) -> Endings:
+    """A frame that every member sees, and the world outside. Where one of those that may do something (``hearing``) answers, nothing comes of the others."""
+    found = {one: links.branches(walk, iter([across(walk, one, frame)])) for one in hearing if one != at}
+    if not any(isinstance(ending, Answered) for endings in found.values() for ending in endings):
+        hearing, first = members, found
+        found = {
+            one: first[one] if one in first else links.branches(walk, iter([across(walk, one, frame)]))
+            for one in members
+            if one != at
+        }
+    every = [ending for one in hearing if one != at for ending in found[one]]
+    return [*every, Left(at, frame.load, tuple(walk.hops), True, frame.vlan)]
 
 
 def across(walk: Walk, at: Interface, frame: Frame) -> Endings:

@@ -1,0 +1,106 @@
+"""Hosts that say nothing to a question for an address, whoever asks: on a network of many nodes nearly all of them, which need not be walked into where somebody answers.
+
+A question of ARP that comes in plainly (no VLAN, no filter, no switch) is not answered where no local route leads to the address and nothing is answered for others (``arp_process``,
+net/ipv4/arp.c). Only hosts count that take nothing for granted, and ask nothing of the oracle, by being silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from analyzer.addresses import WIDTH, Address, Prefix
+from analyzer.model.network import Interface, Segment
+from analyzer.solve.walk import reverse, stacked
+from analyzer.solve.walk.index import Space
+from analyzer.solve.walk.route_lookup import memory_of
+from analyzer.solve.walk.state import Frame, Question, Walk
+
+DEFAULTS = frozenset({"tc-filter", "ip-rule/4"})
+"""The tables that a question for an address meets, of which the kernel's default is taken where they were not captured."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRoutes:
+    """The addresses of IPv4 that a namespace takes for its own, in any of its tables."""
+
+    single: frozenset[int]
+    networks: tuple[Prefix, ...]
+
+    def hold(self, address: Address) -> bool:
+        """Whether an address is among them."""
+        return address.value in self.single or any(one.covers(address) for one in self.networks)
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """The members of a network that a question must be brought to; some only (``Space``) where they would not take who asks to come in by that way."""
+
+    members: tuple[tuple[Interface, Space | None], ...]
+
+
+def hearing(walk: Walk, segment: Segment, frame: Frame) -> Sequence[Interface]:
+    """The members of a network that may do something about a frame for all."""
+    asked = frame.load
+    if not isinstance(asked, Question) or asked.answer or asked.target.family != 4 or frame.vlan or asked.packet is not None:
+        return segment.members
+    key = ("hearing", id(segment), asked.target)
+    found = walk.index.known.get(key)
+    if not isinstance(found, Hearing):
+        found = walk.index.known[key] = Hearing(tuple(heard_by(walk, segment, asked.target)))
+    return [one for one, space in found.members if space is None or surprised(walk, space, one, asked)]
+
+
+def heard_by(walk: Walk, segment: Segment, target: Address) -> Iterator[tuple[Interface, Space | None]]:
+    """The members that may do something about a question for an address, by who asks where the space is given."""
+    for one in segment.members:
+        space = walk.space(one.scope)
+        if not silent(walk, one, target):
+            yield one, None
+        elif not reverse.told(space, one.device):
+            yield one, space
+
+
+def surprised(walk: Walk, space: Space, at: Interface, asked: Question) -> bool:
+    """Whether a host, of which it is not known how strictly it filters, would have the asker come in another way."""
+    sender = asked.sender
+    return sender is not None and reverse.would_refuse(walk, space, at.device, sender.value, asked.target.value, 0, "")
+
+
+def silent(walk: Walk, at: Interface, target: Address) -> bool:
+    """Whether what comes in at an interface is heard by its host, which says nothing to questions for the address, whoever asks."""
+    space = walk.space(at.scope)
+    return (
+        plain(walk, space, at)
+        and target not in space.own
+        and not local_routes(walk, space).hold(target)
+        and not space.either(4, at.device, "proxy_arp")
+        and not space.setting(4, at.device, "proxy_arp_pvlan")
+        and (at.device, target) not in space.proxied
+    )
+
+
+def plain(walk: Walk, space: Space, at: Interface) -> bool:
+    """Whether nothing is on the way from an interface up to the host, and nothing that the host's silence depends on is open."""
+    sure = memory_of(space, 4).plain and not space.own_rules and space.granted.keys().isdisjoint(DEFAULTS)
+    inward = space.takes_in(at.device) and space.master_of(at.device) is None and not stacked.over(walk, at)
+    apart = space.cilium is None and not space.namespace.switches and not space.namespace.nft_chains
+    return sure and inward and apart and not space.greater(4, at.device, "rp_filter")
+
+
+def local_routes(walk: Walk, space: Space) -> LocalRoutes:
+    """The local routes of a namespace, found once."""
+    key = ("local routes", space.scope)
+    found = walk.index.known.get(key)
+    if not isinstance(found, LocalRoutes):
+        every = list(locals_of(space))
+        wide = tuple(one for one in every if one.length < WIDTH[4])
+        found = LocalRoutes(frozenset(one.value for one in every if one.length == WIDTH[4]), wide)
+        walk.index.known[key] = found
+    return found
+
+
+def locals_of(space: Space) -> Iterator[Prefix]:
+    """The destinations of a namespace's local routes."""
+    for routes in space.namespace.routes.get(4, {}).values():
+        yield from (route.destination for route in routes if route.kind == "local")
