@@ -64,15 +64,19 @@ def of_rows(rows: Iterable[tuple[Iterable[str], Names]]) -> PairSet:
     return PairSet({one: united[tuple(sets)] for one, sets in found.items()})
 
 
-def within(pairs: PairSet, rows: Iterable[tuple[Iterable[str], Names]]) -> PairSet:
-    """Those of the pairs that are among the pairs of rows, which are not spelled out."""
+def within(pairs: PairSet, rows: Iterable[tuple[Iterable[str], Callable[[Names], Names]]]) -> PairSet:
+    """Those of the pairs that are among the pairs of rows, each of names that go with those of some names that a function picks."""
     left, found = dict(pairs.by_first), list[tuple[tuple[str], Names]]()
-    known: dict[tuple[int, int], tuple[Names, Names, Names, Names]] = {}
-    for one, names in ((one, names) for some, names in rows for one in some if one in left):
-        key = (id(left[one]), id(names))
-        if key not in known:  # with both sets, whose places nobody else is to have
-            known[key] = (left[one], names, left[one] & names, left[one] - names)
-        _, _, met, left[one] = known[key]
-        if met:
-            found.append(((one,), met))
+    for some, picked in rows:
+        known: dict[int, tuple[Names, Names, Names]] = {}
+        for one in some:
+            names = left.get(one)
+            if not names:
+                continue
+            if id(names) not in known:  # with the set, whose place no other is to have
+                met = picked(names)
+                known[id(names)] = (names, met, names - met if met else names)
+            _, met, left[one] = known[id(names)]
+            if met:
+                found.append(((one,), met))
     return of_rows(found)

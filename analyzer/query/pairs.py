@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from analyzer.query.flows import origin, spelled
 from analyzer.query.grouping import Group
 from analyzer.query.pair_sets import PairSet, of_rows, within
-from analyzer.ranges import Ranges, intersection, normalised
+from analyzer.ranges import Ranges, contains, intersection, normalised
 from analyzer.solve.sets.regions import State, narrowed, values_of, variables
 from analyzer.solve.sets.sifting import combinations
 from analyzer.transfer.ir import Field
@@ -91,6 +92,14 @@ def names_of_targets(group: Group, asked: Ranges) -> list[str]:
 
 def common(group: Group, pairs: PairSet, states: Iterable[State]) -> PairSet:
     """Those of the pairs that the sets are about; what the sets are about beside them is not spelled out."""
-    targets: dict[Ranges, frozenset[str]] = {}
-    every = ((names_of_sources(group, own), targets_of(group, asked, targets)) for state in states for own, asked in rows(state))
+    values: dict[str, list[int]] = {}
+    for value, names in group.targets.items():
+        for name in names:
+            values.setdefault(name, []).append(value)
+    every = ((names_of_sources(group, own), partial(asked_of, asked, values)) for state in states for own, asked in rows(state))
     return within(pairs, every)
+
+
+def asked_of(asked: Ranges, values: Mapping[str, Sequence[int]], names: frozenset[str]) -> frozenset[str]:
+    """Those of some names that have one of these addresses."""
+    return frozenset(name for name in names if any(contains(asked, value) for value in values[name]))
