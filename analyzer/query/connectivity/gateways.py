@@ -84,21 +84,35 @@ def listeners(world: World, fact: OtherObjectFact, parent: Mapping[str, Any], ho
         if takes(world, listener, fact, str(namespace)) and all(
             parent.get(wanted) in (None, listener.get(key)) for wanted, key in (("sectionName", "name"), ("port", "port"))
         ):
-            yield str(listener.get("hostname") or "").lower() if listener.get("protocol") in ("HTTP", "HTTPS", "TLS") else ""
+            yield host_of(listener)
+
+
+def host_of(listener: Mapping[str, Any]) -> str:
+    """The hosts of a listener, as a pattern; empty for all."""
+    return str(listener.get("hostname") or "").lower() if listener.get("protocol") in ("HTTP", "HTTPS", "TLS") else ""
 
 
 def takes(world: World, listener: Mapping[str, Any], fact: OtherObjectFact, namespace: str) -> bool:
     """Whether a listener lets a route attach."""
-    allowed = mapping(listener.get("allowedRoutes"))
-    kinds = [one.get("kind") for one in map(mapping, listed(allowed.get("kinds"))) if one.get("group", GROUP) == GROUP]
-    if fact.kind not in (kinds or KINDS.get(str(listener.get("protocol")), (fact.kind,))):
-        return False
-    spaces, home = mapping(allowed.get("namespaces")), fact.namespace or "default"
+    home = fact.namespace or "default"
+    return of_kind(listener, fact.kind) and of_home(listener, home, namespace, world.namespace_labels(home))
+
+
+def of_kind(listener: Mapping[str, Any], kind: str) -> bool:
+    """Whether a listener takes routes of a kind: those that it names, or those that go with its protocol."""
+    named = map(mapping, listed(mapping(listener.get("allowedRoutes")).get("kinds")))
+    kinds = [one.get("kind") for one in named if one.get("group", GROUP) == GROUP]
+    return kind in (kinds or KINDS.get(str(listener.get("protocol")), (kind,)))
+
+
+def of_home(listener: Mapping[str, Any], home: str, namespace: str, labels: Mapping[str, str]) -> bool:
+    """Whether a listener of a Gateway in a namespace takes routes of another, by its labels."""
+    spaces = mapping(mapping(listener.get("allowedRoutes")).get("namespaces"))
     match spaces.get("from") or "Same":
         case "All":
             return True
         case "Selector":
-            return "selector" in spaces and selects(mapping(spaces.get("selector")), world.namespace_labels(home))
+            return "selector" in spaces and selects(mapping(spaces.get("selector")), labels)
         case "None":
             return False
         case _:
