@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,14 @@ def test_a_source_that_a_set_of_packets_drops_is_open_and_no_contradiction(tmp_p
     verdicts = {item.id: item for item in load(tmp_path).check().guarantees}
     assert verdicts["pod-sees-its-own-address"].verdict is Verdict.UNDECIDED
     assert not any("internal error" in item.reason for item in verdicts.values())
+
+
+def test_an_endpoint_that_policies_keep_is_no_failure_where_it_is_open_whether_another_is_reached(tmp_path: Path) -> None:
+    """Nothing says where an interface without an address leads: the endpoints behind it are open, those that policies isolate are not to be reached."""
+    record.unpack((TRUTH / "terway-felix.txt").read_text(), tmp_path)
+    for path in (tmp_path / "nodes").glob("node-*/ip_neigh.json"):
+        known = json.loads(path.read_text())
+        path.write_text(json.dumps([item for item in known if item.get("dev") != "eth1"]))
+    verdicts = {item.id: item.verdict for item in load(tmp_path).check().guarantees}
+    assert verdicts["pod-to-pod"] is Verdict.UNDECIDED
+    assert (verdicts["pod-to-service"], verdicts["outside-to-service"]) == (Verdict.UNDECIDED, Verdict.UNDECIDED)

@@ -334,15 +334,15 @@ def settle(network: Network, reach: Reach, gate: Gate, item: Lost, ruling: Rulin
             reach.left |= mine
         elif mine:
             part = item._replace(state=state)
-            record(reach, part, mine, replayed(network, gate, part), asked)
+            record(reach, part, mine, replayed(network, gate, part, asked), asked)
     if asked:
         reach.assumptions[EXCUSED] = None
 
 
-def replayed(network: Network, gate: Gate, item: Lost) -> Replay | None:
+def replayed(network: Network, gate: Gate, item: Lost, spared: bool) -> Replay | None:
     """The walk's word on a packet of a lost set; None where none was found."""
     trace = sent(network, gate, item)
-    return weighed(network, gate.aim, item, trace) if trace is not None else None
+    return weighed(network, gate.aim, item, trace, spared) if trace is not None else None
 
 
 def sent(network: Network, gate: Gate, item: Lost) -> Trace | None:

@@ -270,7 +270,8 @@ def settled(deciding: Deciding, item: Lost, governed: bool) -> bool:
         if len(reach.failures) + len(reach.doubts) >= REPLAYS:
             reach.doubts[f"more than {REPLAYS} kinds of failures; the rest was not replayed"] = None
             return False
-        found = replay(deciding.network, deciding.aim, item._replace(state=part), homes, group.unbound)
+        spared = not group.pods and deciding.admission is not None
+        found = replay(deciding.network, deciding.aim, item._replace(state=part), homes, group.unbound, spared)
         record(reach, item, pairs, found, governed)
     return True
 

@@ -11,7 +11,7 @@ from analyzer.addresses import Address
 from analyzer.findings import Counterexample
 from analyzer.model.network import Network
 from analyzer.model.services import Untranslated, described, untranslated
-from analyzer.query.flows import ADMITTED, SEEN_DESTINATION, SEEN_SOURCE, UNFAMILIAR, WRONG, Aim, Lost, origin
+from analyzer.query.flows import ADMITTED, SEEN_DESTINATION, SEEN_SOURCE, UNFAMILIAR, UNKNOWN, WRONG, Aim, Lost, origin
 from analyzer.ranges import single
 from analyzer.solve.packet import SYN, TCP, UDP, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.sets.picking import points
@@ -46,27 +46,30 @@ class Replay:
     shown: Counterexample
 
 
-def replay(network: Network, aim: Aim, lost: Lost, homes: Mapping[int, Scope], unbound: bool = False) -> Replay | None:
+def replay(
+    network: Network, aim: Aim, lost: Lost, homes: Mapping[int, Scope], unbound: bool = False, spared: bool = False
+) -> Replay | None:
     """Sends a packet of the set, where ``unbound`` by the route that chose its source; None where no packet of it was found. Where nobody listens on
-    any of its ports, what would happen if somebody did: the sets do not look at sockets either."""
+    any of its ports, what would happen if somebody did: the sets do not look at sockets either. ``spared``: policies may want
+    that other endpoints of a service are not reached."""
     packet = witness(network, aim, lost.state)
     if packet is None or packet.source not in homes:
         return None
     flow = Flow(homes[packet.source], packet, unbound)
-    found = weighed(network, aim, lost, walk(network, flow))
+    found = weighed(network, aim, lost, walk(network, flow), spared)
     if found.word is Word.CONFIRMED or not found.reason.startswith(UNHEARD):
         return found
-    served = weighed(network, aim, lost, walk(network, replace(flow, served=True)))
+    served = weighed(network, aim, lost, walk(network, replace(flow, served=True)), spared)
     return found if served.word is Word.DENIED else served
 
 
-def weighed(network: Network, aim: Aim, lost: Lost, trace: Trace) -> Replay:
+def weighed(network: Network, aim: Aim, lost: Lost, trace: Trace, spared: bool = False) -> Replay:
     """What a packet's trace says of the set it is of."""
     packet = trace.packet
     assert packet is not None
     wanted = [outcome for outcome in trace.outcomes if astray(network, aim, packet, outcome)] if lost.kind == WRONG else []
     if not wanted:
-        return judged(lost, trace)
+        return judged(lost, trace, spared)
     asked = Address(packet.family, packet.destination)
     if (hop := misled(aim, packet, wanted[0])) is not None:
         seen_by = wanted[0].delivered_to if wanted[0].fate is Fate.REACHABLE else "nobody"
@@ -173,10 +176,13 @@ def packet_of(aim: Aim, found: Mapping[str, int]) -> Packet:
     )
 
 
-def judged(lost: Lost, trace: Trace) -> Replay:
-    """Compares the walk's outcomes with what the sets say: first those that end in the same place, since other endpoints may be lost by right."""
+def judged(lost: Lost, trace: Trace, spared: bool = False) -> Replay:
+    """Compares the walk's outcomes with what the sets say: first those that end in the same place, since other endpoints may be lost by right; where the sets leave open what
+    becomes of the packet, and policies may want that (``spared``), no others count."""
     assert trace.packet is not None
     wanted = [outcome for outcome in trace.outcomes if fails(lost.kind, outcome)]
+    if spared and lost.kind == UNKNOWN and any(outcome.fate is Fate.UNKNOWN for outcome in trace.outcomes):
+        wanted = [outcome for outcome in wanted if outcome.at == lost.at]
     wanted.sort(key=lambda outcome: outcome.at != lost.at)
     if wanted:
         return told(Word.CONFIRMED, wanted[0], trace.packet, lost.kind)
