@@ -288,6 +288,27 @@ def test_tools_are_told_what_is_reached_from_outside(format: str, tmp_path: Path
     assert "reaches open/open" in text
 
 
+@pytest.mark.parametrize(
+    ("named", "file", "hinted"),
+    [
+        ("json", "report.html", "report.html is written as json, as -f says; -o html:report.html writes html"),
+        ("text", "report.md", "report.md is written as text, as -f says; -o markdown:report.md writes markdown"),
+        ("html", "report.html", ""),
+        ("gitlab", "report.json", ""),
+        ("json", "report.out", ""),
+    ],
+)
+def test_a_file_with_the_ending_of_another_format_is_told(
+    named: str, file: str, hinted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for quiet in ((), ("-q",)):
+        assert run(["connectivity", str(SAMPLES / "shop" / "manifests.yaml"), "-f", named, "-o", file, *quiet]) == 0
+        errors = capsys.readouterr().err
+        assert ("is written as" in errors) == bool(hinted and not quiet)
+        assert quiet or hinted in errors
+
+
 def test_several_formats_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outputs = [f"{name}:{tmp_path / name}" for name in ("json", "csv", "html")]
     arguments = [str(SAMPLES / "shop" / "manifests.yaml"), "-q", *(word for item in outputs for word in ("-o", item))]

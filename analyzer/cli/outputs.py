@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from argparse import Namespace
 from collections.abc import Collection
 
@@ -33,6 +34,7 @@ def outputs_of(options: Namespace, known: Collection[str]) -> list[tuple[str, st
         name, colon, path = text.partition(":")
         if not colon or not WORD.fullmatch(name):
             name, path, plain = options.format or by_ending(text, known), text, True
+            hint(options, text, name, known)
         if name not in known:
             raise ValueError(
                 f"-o {text}: {name} is no format of this command ({', '.join(known)}); a file of that name is ./{text}"
@@ -41,6 +43,15 @@ def outputs_of(options: Namespace, known: Collection[str]) -> list[tuple[str, st
             raise ValueError("-o wants a file name")
         found.append((name, path))
     return found if plain else [(options.format or "text", None), *found]
+
+
+def hint(options: Namespace, path: str, name: str, known: Collection[str]) -> None:
+    """Says on stderr where a file gets another format than its ending promises, because ``-f`` is of all files without a format of their own."""
+    promised = by_ending(path, known)
+    of_json = promised == "json" and name in ("gitlab", "sarif")
+    if promised not in ("text", name) and not of_json and not options.quiet:
+        told = f"analyze: {path} is written as {name}, as -f says; -o {promised}:{path} writes {promised}"
+        print("".join(sign if sign.isprintable() else "?" for sign in told), file=sys.stderr)
 
 
 def by_ending(path: str, known: Collection[str]) -> str:

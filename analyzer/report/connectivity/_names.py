@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,16 @@ from analyzer.ranges import difference, normalised
 EVERYTHING = "everything"
 OUTSIDE = "outside"
 NODES = "nodes"
+NUMBER = re.compile(r"(\d+)")
+Natural = tuple[tuple[str | tuple[int, str], ...], str]
+
+
+@lru_cache(maxsize=1 << 16)
+def natural(name: str) -> Natural:
+    """The order of names as people count: numbers in them by their value (``team-2`` before ``team-10``)."""
+    parts = NUMBER.split(name)
+    by_value = ((len(short := part.lstrip("0")), short) if index % 2 else part for index, part in enumerate(parts))
+    return tuple(by_value), name
 
 
 def words(allow: Allow) -> str:
@@ -82,7 +93,7 @@ def known(found: Connectivity) -> Known:
     namespaces: dict[str, set[str]] = {}
     for party in found.parties:
         namespaces.setdefault(namespace_of(party.id), set()).add(local(party.id))
-    return Known(namespaces, sorted(namespaces))
+    return Known(namespaces, sorted(namespaces, key=natural))
 
 
 def described(ids: Iterable[str], there: Known, most: int = 1_000_000) -> list[str]:
@@ -97,13 +108,13 @@ def described(ids: Iterable[str], there: Known, most: int = 1_000_000) -> list[s
     for space, names in grouped.items():
         for name in names if space not in whole else ():
             by_name.setdefault(name, []).append(space)
-    for name, spaces in sorted(by_name.items(), key=lambda item: (sorted(item[1])[0], item[0])):
+    for name, spaces in sorted(by_name.items(), key=lambda item: (min(map(natural, item[1])), natural(item[0]))):
         if spaces[0] == NODES:
             result.append(name)
         elif len(spaces) > 3:
             result.append(f"{name} of {space_list(spaces, there)}")
         else:
-            result += [f"{space}/{name}" for space in sorted(spaces)]
+            result += [f"{space}/{name}" for space in sorted(spaces, key=natural)]
     result += outside
     return result if len(result) <= most else [*result[: most - 1], f"and {len(result) - most + 1} more"]
 
@@ -126,13 +137,14 @@ def networks(texts: Iterable[str]) -> list[str]:
 
 def space_list(spaces: Iterable[str], there: Known) -> str:
     """Namespaces by name, and how many they are, where they are many; ``a to b`` are all from one to the other."""
-    every = sorted(spaces)
+    every = sorted(spaces, key=natural)
     found, new = [name for name in every if name[0] != "{"], [name for name in every if name[0] == "{"]
     if len(every) <= 3:
         return ", ".join(every)
     if new:
         return f"{space_list(found, there)} and {', '.join(new)}"
-    between = bisect_left(there.order, found[-1]) - bisect_left(there.order, found[0]) + 1
+    first, last = (bisect_left(there.order, natural(name), key=natural) for name in (found[0], found[-1]))
+    between = last - first + 1
     some = f"{found[0]} to {found[-1]}" if between == len(found) else f"{found[0]}, {found[1]} … {found[-1]}"
     return f"{len(found)} namespaces ({some})"
 
@@ -186,4 +198,4 @@ def sized(ids: Iterable[str]) -> dict[str, int]:
 def spaces_of(found: Connectivity, cells: Matrix) -> list[str]:
     """The namespaces in order, nodes and the outside last."""
     names = {namespace_of(party.id) for party in found.parties} | {space for key in cells for space in key}
-    return sorted(names, key=lambda name: ((name in (NODES, OUTSIDE)) + (name == OUTSIDE), name))
+    return sorted(names, key=lambda name: ((name in (NODES, OUTSIDE)) + (name == OUTSIDE), natural(name)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from analyzer.query.connectivity.answer import Link
 from analyzer.report.connectivity import Answer, ConnectivityFormat
-from analyzer.report.connectivity._names import asked, by_namespace, namespace_of, spaces_of, words
+from analyzer.report.connectivity._names import asked, by_namespace, namespace_of, natural, spaces_of, words
 from analyzer.report.page import matrix
 from analyzer.report.page.shell import page
 from analyzer.report.page.style import MATRIX
@@ -28,7 +28,7 @@ def data(answer: Answer) -> dict[str, Any]:
     """Names once, links by the numbers of names."""
     found = answer.found
     ends = {name for link in (*found.links, *found.uncertain) for name in (*link.sources, *link.destinations)}
-    names = sorted({party.id for party in found.parties} | ends)
+    names = sorted({party.id for party in found.parties} | ends, key=natural)
     numbers = {name: number for number, name in enumerate(names)}
     cells = by_namespace(found)
     spaces = spaces_of(found, cells)

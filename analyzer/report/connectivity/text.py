@@ -18,12 +18,14 @@ from analyzer.report.connectivity._names import (
     NODES,
     OUTSIDE,
     Known,
+    Natural,
     asked,
     asked_at,
     described,
     known,
     local,
     namespace_of,
+    natural,
     space_list,
     words,
 )
@@ -40,7 +42,8 @@ def write(answer: Answer, style: Style) -> Iterable[str]:
     """The whole answer as text."""
     there = known(answer.found)
     if len(answer.found.parties) <= SMALL:
-        lines = by_source(answer.found.links, there, style)
+        in_order = sorted(answer.found.links, key=lambda link: (naturally(link.sources), naturally(link.destinations)))
+        lines = by_source(tuple(in_order), there, style)
     else:
         lines = together(answer.found.links, there, style)
     parts = [list(lines) or ["nobody may talk to anybody"], uncertain(answer, there, style)]
@@ -58,6 +61,11 @@ def by_source(links: tuple[Link, ...], there: Known, style: Style) -> Iterator[s
         yield style.paint(listed(sources, there, style), "strong")
         for link in own:
             yield from target(link, there, style)
+
+
+def naturally(names: Iterable[str]) -> list[Natural]:
+    """The order of a list of names."""
+    return sorted(map(natural, names))
 
 
 def target(link: Link, there: Known, style: Style) -> Iterator[str]:
@@ -84,7 +92,7 @@ def together(links: tuple[Link, ...], there: Known, style: Style) -> Iterator[st
             merged.setdefault((link.destinations, link.allow, link.family), (set(), link))[0].update(link.sources)
     yield from inside_lines(inside, there, style)
     heads: dict[str, list[Link]] = {}
-    for ends, link in sorted(merged.values(), key=lambda item: (sorted(item[0]), item[1].destinations)):
+    for ends, link in sorted(merged.values(), key=lambda item: (naturally(item[0]), naturally(item[1].destinations))):
         heads.setdefault(listed(sorted(ends), there, style), []).append(link)
     for head, own in heads.items():
         yield style.paint(head, "strong")
@@ -97,7 +105,7 @@ def inside_lines(inside: dict[Pattern, list[str]], there: Known, style: Style) -
     by_spaces: dict[tuple[str, ...], list[Pattern]] = {}
     for key, spaces in inside.items():
         by_spaces.setdefault(tuple(spaces), []).append(key)
-    for where, keys in sorted(by_spaces.items(), key=lambda item: (-len(item[0]), item[0])):
+    for where, keys in sorted(by_spaces.items(), key=lambda item: (-len(item[0]), naturally(item[0]))):
         which = "namespace" if len(where) == 1 else "each of"
         yield style.paint(f"inside {which} {safe(space_list(where, there))}", "strong")
         for sources, destinations, what in keys:
@@ -178,7 +186,9 @@ def telling(exposure: Exposure) -> tuple[Link, ...]:
     for (others, outwards, allow, family), ids in groups.items():
         own = tuple(sorted(name for name in ids if base[name] == name or base[name] not in ids))
         found.append(Link(own, others, allow, family) if outwards else Link(others, own, allow, family))
-    return tuple(sorted(found, key=lambda link: (link.sources[0] not in base, link.sources, link.destinations)))
+    return tuple(
+        sorted(found, key=lambda link: (link.sources[0] not in base, naturally(link.sources), naturally(link.destinations)))
+    )
 
 
 FORMAT = ConnectivityFormat("text", write)
