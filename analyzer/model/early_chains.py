@@ -42,15 +42,16 @@ def is_port(space: Namespace, device: str) -> bool:
     return master is not None and isinstance(master.kind, Bridge)
 
 
-def at_port(space: Namespace, family: int, device: str) -> Iterator[NftChainFact]:
-    """The chains that see what comes in by a port and may do more than accept."""
+def chains_of(space: Namespace, family: int, device: str, hook: str) -> Iterator[NftChainFact]:
+    """The chains that see what comes in or goes out by a device, or of which the devices are not told, and may do more than accept."""
     for fact in space.nft_chains:
-        if fact.hook.lower() == "ingress" and not fact.inert and fact.family in FAMILIES[family] and device in named(space, fact):
+        if fact.hook.lower() != hook or fact.inert or fact.family not in FAMILIES[family]:
+            continue
+        devices = named(space, fact)
+        if not devices or device in devices:
             yield fact
 
 
-def watched(space: Namespace) -> frozenset[str]:
-    """The devices of chains that see what comes in by them and may do more than accept."""
-    return frozenset(
-        device for fact in space.nft_chains if fact.hook.lower() == "ingress" and not fact.inert for device in named(space, fact)
-    )
+def watched(space: Namespace, device: str, hook: str) -> bool:
+    """Whether a chain may do more than accept with what comes in or goes out by a device."""
+    return any(True for family in FAMILIES for _ in chains_of(space, family, device, hook))

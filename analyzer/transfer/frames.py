@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from analyzer.addresses import hardware_text
 from analyzer.facts.links import Bond, Geneve, Ipvlan, LinkFact, Macvlan, OtherKind, Tunnel, Vlan, Vxlan, Wireguard
 from analyzer.model.hardware import stands_in
@@ -24,7 +26,7 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.neighbour import without_frames
-from analyzer.transfer.netfilter.early_chains import bridged
+from analyzer.transfer.netfilter.early_chains import passing
 from analyzer.transfer.ovs.ports import entered
 from analyzer.transfer.reach import Reach, bond_of, bridge_of, flood, flows_of, is_bridge, is_switch
 from analyzer.transfer.sizes import taken
@@ -47,7 +49,7 @@ def frame_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     if not link.carrier and not is_bridge(context, at):
         return End(Drop(f"{at} has no carrier"), link.at)
     fits = taken(link, str(at)) if bridge_of(context, at) is not None else KEEP
-    onward = leads(context, at, link)
+    onward = seq(passing(context, at, link, "egress"), leads(context, at, link))
     programmed = cilium.leaving(context, scope, detail, onward)
     return seq(fits, programmed or seq(filters(context, scope, detail, "egress"), onward))
 
@@ -106,13 +108,25 @@ def crossed(context: Context, at: Interface, peer: Interface) -> Transfer:
 
 
 def siblings(context: Context, at: Interface, link: LinkFact) -> Transfer:
-    """Macvlan and ipvlan devices over one device reach each other in bridge mode; else, and to others, by the device under them."""
+    """Macvlan and ipvlan devices over one device reach each other in bridge mode: macvlan devices by what comes in by the device under them
+    (``macvlan_queue_xmit``). In other modes, and to others, they send by that device."""
     under = context.network.lower[at]
     mode = link.kind.mode if isinstance(link.kind, Macvlan) else link.kind.flag if isinstance(link.kind, Ipvlan) else ""
     on = seq(forgotten(), goto(under.scope, "frame", under.device))
     if mode != "bridge":
         return on
+    if isinstance(link.kind, Macvlan):
+        inward = seq(Assign(Field.MARK, 0), forgotten(), goto(under.scope, "receive", under.device))
+        return by_value(Field.DESTINATION_MAC, dict.fromkeys(bridged_macs(context, under, at), inward), on)
     return upper_rows(context, under, at, on)
+
+
+def bridged_macs(context: Context, under: Interface, at: Interface) -> Iterator[int]:
+    """The MACs of the other macvlan devices over a device that take frames of their siblings."""
+    for upper in context.uppers.get(under, ()):
+        link = context.link(upper)
+        if upper != at and link is not None and link.mac is not None and link.kind in (Macvlan("bridge"), Macvlan("passthru")):
+            yield link.mac
 
 
 def upper_rows(context: Context, under: Interface, came: Interface | None, otherwise: Transfer) -> Transfer:
@@ -123,7 +137,7 @@ def upper_rows(context: Context, under: Interface, came: Interface | None, other
         link = context.link(upper)
         if link is None or upper == came:
             continue
-        receive = seq(Assign(Field.MARK, 0), forgotten(), goto(upper.scope, "host", upper.device))
+        receive = seq(Assign(Field.MARK, 0), forgotten(), goto(upper.scope, "receive", upper.device))
         if isinstance(link.kind, Macvlan) and link.mac is not None:
             macs.setdefault(link.mac, receive)
         elif isinstance(link.kind, Ipvlan):
@@ -174,7 +188,8 @@ def receive_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 def over(context: Context, at: Interface, link: LinkFact) -> Transfer:
     """The switch or device that takes the frame."""
     port = flows_of(context, at)
-    return within(context, at, link) if port is None else entered(context, at.scope, port, {})
+    taken = within(context, at, link) if port is None else entered(context, at.scope, port, {})
+    return seq(passing(context, at, link, "ingress"), taken)
 
 
 def up_stage(context: Context, scope: Scope, detail: str) -> Transfer:
@@ -185,13 +200,13 @@ def up_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         return End(Unknown(f"the interface {at} is not in the capture"))
     if not link.up:
         return End(Drop(f"{at} is down"), link.at)
-    return seq(filters(context, at.scope, at.device, "ingress"), within(context, at, link))
+    return seq(filters(context, at.scope, at.device, "ingress"), passing(context, at, link, "ingress"), within(context, at, link))
 
 
 def within(context: Context, at: Interface, link: LinkFact) -> Transfer:
     """The device over this one that takes the frame."""
     if bridge_of(context, at) is not None:
-        return seq(bridged(context, at), goto(at.scope, "bridge", at.device))
+        return goto(at.scope, "bridge", at.device)
     if (bond := bond_of(context, at)) is not None:
         return goto(at.scope, "receive", bond.device)
     if is_switch(link) and at in context.network.peers:

@@ -231,7 +231,7 @@ def leaving(
         yield ("frame", network.lower[at], link.kind.identifier)
     elif isinstance(link.kind, Macvlan) and at in network.lower:
         if link.kind.mode == "bridge":
-            yield from (("receive", other, tag) for other in context.uppers.get(network.lower[at], ()) if other != at)
+            yield ("receive", network.lower[at], tag)
         yield ("frame", network.lower[at], tag)
     elif isinstance(link.kind, Vxlan):
         yield from (("receive", other, tag) for other in remotes(context, at, link.kind))

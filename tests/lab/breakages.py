@@ -385,6 +385,7 @@ _SIX += tuple(Breakage(apply, ROUTED, peers=True, six=True) for apply in six_bre
 _SOURCES = tuple(Breakage(apply, PODS - PEER) for apply in source_breakages.WIRED)
 _SOURCES += tuple(Breakage(apply, OVERLAYS, six=True) for apply in source_breakages.SIX)
 _OTHERS = tuple(Breakage(apply) for apply in chaos.ALL) + tuple(Breakage(apply, BY_RULES) for apply in rule_breakages.ALL)
+_OTHERS += tuple(Breakage(apply) for apply in nft_breakages.ANYWHERE)
 _ENFORCED = tuple(Breakage(apply, enforced=True) for apply in enforcement_breakages.ALL)
 _ENFORCED += (Breakage(romana_enforcer.rules_mixed, frozenset({"romana"}), enforced=True),)
 _MORE = (*_LINKS, *_OTHERS, *_SOURCES, *_ENFORCED)

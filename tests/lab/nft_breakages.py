@@ -134,6 +134,19 @@ def nft_reverse_path(lab: Lab, random: Random) -> None:
     _add(lab, _node(lab, random), f"table ip rpf {{ chain pre {{ type filter hook prerouting priority raw + 10; policy accept; fib {flags} oif missing drop; }}\n}}\n")  # fmt: skip
 
 
+def nft_device_chain(lab: Lab, random: Random) -> None:
+    """A chain of the node's uplink, which macvlan pods have too: it drops some of what comes in, or goes out."""
+    what = random.choice(("icmp type echo-request", "tcp dport 8080", f"ip saddr {random.choice(_pods(lab) or ['192.0.2.1'])}"))
+    _add(lab, _node(lab, random), f"""table netdev uplink {{
+ chain first {{
+  type filter hook {random.choice(('ingress', 'egress'))} device "eth0" priority 0; policy accept;
+  {what} drop
+ }}
+}}
+""")  # fmt: skip
+
+
 ALL: tuple[Apply, ...] = (
     nft_host_firewall, nft_blocked_sets, nft_verdict_map, nft_masquerade, nft_translated, nft_marks, nft_untracked, nft_reverse_path,
 )  # fmt: skip
+ANYWHERE: tuple[Apply, ...] = (nft_device_chain,)

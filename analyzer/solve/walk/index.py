@@ -252,6 +252,8 @@ class Space:
         link = self.links.get(device)
         if link is None or not link.carrier or "LOOPBACK" in link.flags or self.filters.get((device, "egress")):
             return False
+        if watched(self.namespace, device, "egress"):
+            return False
         if self.cilium is not None and self.cilium.programmed(device):
             return False
         plain = link.kind is None or link.kind == OtherKind("veth")
@@ -260,7 +262,7 @@ class Space:
     def takes_in(self, device: str) -> bool:
         """Whether what comes in on a device goes straight to its bridge or its host: up, not filtered, no port of anything else."""
         link = self.links.get(device)
-        if link is None or not link.up or self.filters.get((device, "ingress")) or device in watched(self.namespace):
+        if link is None or not link.up or self.filters.get((device, "ingress")) or watched(self.namespace, device, "ingress"):
             return False
         if self.switching.port(device) or (self.cilium is not None and self.cilium.programmed(device)):
             return False

@@ -66,7 +66,8 @@ def emit(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) 
         return walk.drop(at.scope, f"{at} is down", link.at)
     if "NO-CARRIER" in link.flags:
         return walk.drop(at.scope, f"{at} has no carrier", link.at)
-    taken = cilium.leaving(walk, space, at, frame) or control.filtered(walk, space, at, frame, "egress")
+    taken = cilium.leaving(walk, space, at, frame) or early.unread(walk, space, at, link, frame, "egress")
+    taken = taken or control.filtered(walk, space, at, frame, "egress")
     return taken if taken is not None else by_kind(walk, space, at, link, frame)
 
 
@@ -196,12 +197,14 @@ def from_switch(walk: Walk, at: Interface, frame: Frame) -> Endings:
         return walk.undecided(f"{at} was not captured", None, f"ip_-d_addr of {space.place}")
     if not link.up:
         return walk.drop(at.scope, f"{at} is down", link.at, frame.to_all)
-    taken = control.filtered(walk, space, at, frame, "ingress")
+    taken = control.filtered(walk, space, at, frame, "ingress") or early.unread(walk, space, at, link, frame, "ingress")
     return taken if taken is not None else taken_in(walk, space, at, link, frame)
 
 
 def inward(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) -> Endings:
     """Who takes a frame that came in: a switch of which the device is a port, or what ``taken_in`` says."""
+    if (doubt := early.unread(walk, space, at, link, frame, "ingress")) is not None:
+        return doubt
     if (port := space.switching.port(at.device)) is not None:
         return ovs.enter(walk, space, *port, frame)
     return taken_in(walk, space, at, link, frame)
@@ -213,7 +216,7 @@ def taken_in(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Fra
         return arrive(walk, tagged, frame._replace(vlan=0))
     master = space.master_of(at.device)
     if master is not None and space.is_bridge(master):
-        return early.unread(walk, space, at, frame) or bridging.enter(walk, space, master, at.device, frame)
+        return bridging.enter(walk, space, master, at.device, frame)
     if master is not None and space.is_bond(master):
         return arrive(walk, Interface(at.scope, master), frame)
     if underlay.switched(space, at.device) and link.master and not space.switching.port(at.device):

@@ -51,7 +51,8 @@ def from_vlan(walk: Walk, at: Interface, identifier: int, frame: Frame) -> Endin
 
 
 def from_macvlan(walk: Walk, at: Interface, mode: str, frame: Frame) -> Endings:
-    """``macvlan_queue_xmit``: in bridge mode straight to a sibling, everything else out of the device under it."""
+    """``macvlan_queue_xmit``: what is for a sibling comes in by the device under both in bridge mode (``dev_forward_skb`` of ``lowerdev``), so that
+    what filters there sees it; everything else goes out of that device."""
     under = lower_of(walk, at)
     if not isinstance(under, Interface):
         return under
@@ -62,7 +63,7 @@ def from_macvlan(walk: Walk, at: Interface, mode: str, frame: Frame) -> Endings:
         for one in siblings:
             link = walk.index.link(one)
             if link is not None and link.mac == frame.destination:
-                return links.arrive(walk, one, crossing)
+                return links.arrive(walk, under, crossing)
         return links.transmit(walk, under, crossing)
     return links.branches(walk, copies(walk, siblings, under, crossing))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from analyzer.facts.links import LinkFact
 from analyzer.facts.netfilter import NftChainFact
-from analyzer.model.early_chains import EARLY, at_port, lets_pass, plain
+from analyzer.model.early_chains import EARLY, chains_of, lets_pass, plain
 from analyzer.model.network import Interface, Namespace
 from analyzer.ranges import normalised
 from analyzer.transfer.ir import KEEP, End, Field, If, In, Opaque, Transfer, Unknown
@@ -28,7 +29,9 @@ def unread(space: Namespace, fact: NftChainFact) -> Transfer:
     return If(Opaque(words, fact.at), KEEP, End(Unknown(f"it is not known whether {words}"), fact.at))
 
 
-def bridged(context: Context, at: Interface) -> Transfer:
-    """The chains of a bridge's port, which see frames that no hook of IP does."""
+def passing(context: Context, at: Interface, link: LinkFact, hook: str) -> Transfer:
+    """The chains of a port, or of a device with others over it, which see frames that no hook of IP does."""
+    if not (link.master or context.uppers.get(at)):
+        return KEEP
     space = context.space(at.scope)
-    return seq(*(unread(space, fact) for fact in at_port(space, context.family, at.device)))
+    return seq(*(unread(space, fact) for fact in chains_of(space, context.family, at.device, hook)))
