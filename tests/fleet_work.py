@@ -19,6 +19,13 @@ def slow(content: bytes) -> bytes:
     return content.upper()
 
 
+def waits(content: bytes) -> bytes:
+    """Says that it began, by a file, and waits for longer than a test does."""
+    Path(content.decode()).touch()
+    time.sleep(60)
+    return b"done"
+
+
 def stays(content: bytes) -> bytes:
     """Never answers, and hardly looks at signals meanwhile: a solver on a product of two large primes, again and again."""
     import z3

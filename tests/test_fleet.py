@@ -298,7 +298,7 @@ def test_no_scheduler_is_a_message(ran: Ran, monkeypatch: pytest.MonkeyPatch) ->
     pytest.importorskip("distributed", reason="dask.distributed is not installed: the engine dask is not tried")
     from analyzer.fleet import on_dask
 
-    monkeypatch.setattr(on_dask, "PATIENCE", 0.5)
+    monkeypatch.setattr(on_dask, "CONNECTING", 0.5)
     status, text, told = ran("samples/clusters", "--engine", "dask", "--scheduler", "tcp://127.0.0.1:1")
     assert (status, text) == (2, "")
     assert "there is no scheduler of Dask" in told
