@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from analyzer.api import load
 from analyzer.findings import Certainty, Label, Severity
 from analyzer.model.build import build
 from analyzer.model.network import Network
-from analyzer.query.rules import INTERNAL, all_rules, causes_first, check, chosen
+from analyzer.query.rules import INTERNAL, all_rules, causes_first, check, chosen, lines
 from analyzer.rule import Finding, Rule
 from analyzer.source import Span
 from tests.captures import files_of, network_of
@@ -76,6 +77,22 @@ def test_fires_at_the_wanted_lines(rule: Rule, path: Path, tmp_path: Path, updat
         return
     assert given.want, "a bad sample wants at least one line"
     assert found == list(given.want)
+
+
+FOLLOWING = [(rule, cause) for rule in all_rules() for cause in rule.follows]
+
+
+@pytest.mark.parametrize(("rule", "cause"), FOLLOWING, ids=lambda item: item if isinstance(item, str) else item.id)
+def test_what_a_rule_follows_is_shown_by_a_sample(rule: Rule, cause: str, tmp_path: Path) -> None:
+    """In a bad sample of either a finding of the rule names a line that one of its cause names, and is told behind it."""
+    pair = tuple(one for one in all_rules() if one.id in (rule.id, cause))
+    assert len(pair) == 2, f"there is no rule {cause}"
+    both = [path for one, path in samples_of("bad") if one in pair]
+    for number, path in enumerate(both):
+        told = check(network_of(sample(path).files, tmp_path / str(number)), rules=pair)
+        if any((one.rule, two.rule) == (cause, rule.id) and lines(one) & lines(two) for one, two in pairwise(told)):
+            return
+    pytest.fail(f"no sample of {rule.id} or {cause} has both for one fault")
 
 
 @pytest.mark.parametrize(("rule", "path"), samples_of("good"), ids=named)

@@ -30,6 +30,7 @@ __all__ = [
     "Template",
     "by_steps",
     "captured",
+    "every_workload",
     "is_number",
     "listed",
     "mapping",
@@ -207,6 +208,11 @@ def workloads(cluster: Cluster) -> Iterator[Template]:
     for item in templates(cluster):
         if (item.namespace, item.kind, item.name) not in made and not by_steps(item, made):
             yield workload(item)
+
+
+def every_workload(cluster: Cluster) -> Iterator[Template]:
+    """The workloads, those whose pods are in the input too; not what they made themselves, as a Deployment its ReplicaSets."""
+    return map(workload, templates(cluster))
 
 
 def by_steps(item: OtherObjectFact, made: set[tuple[str, str, str]]) -> bool:

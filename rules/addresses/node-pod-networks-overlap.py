@@ -77,4 +77,4 @@ def overlaps(items: list[tuple[Prefix, Span, str]]) -> Iterator[Finding]:
                 )
 
 
-RULE = Rule("node-pod-networks-overlap", Severity.ERROR, __doc__, check)
+RULE = Rule("node-pod-networks-overlap", Severity.ERROR, __doc__, check, follows=("flannel-subnet-file-stale",))

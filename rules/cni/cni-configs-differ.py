@@ -42,4 +42,4 @@ def check(network: Network) -> Iterator[Finding]:
             )
 
 
-RULE = Rule("cni-configs-differ", Severity.ERROR, __doc__, check)
+RULE = Rule("cni-configs-differ", Severity.ERROR, __doc__, check, follows=("several-cni-configs",))

@@ -54,4 +54,4 @@ def words(found: Impossible) -> str:
     return f"{names} {verb} for {found.wanted} addresses in ways that exclude each other; left are {there}"
 
 
-RULE = Rule("addresses-not-enough", Severity.ERROR, __doc__, check)
+RULE = Rule("addresses-not-enough", Severity.ERROR, __doc__, check, follows=("fixed-address-refused",))

@@ -45,4 +45,4 @@ def listed(item: Workload) -> tuple[str, int]:
     return CALICO_ADDRESSES, 1 if texts(item.annotations.get(CALICO_ADDRESSES, "[]")) else 0
 
 
-RULE = Rule("rolling-update-without-address", Severity.WARNING, __doc__, check)
+RULE = Rule("rolling-update-without-address", Severity.WARNING, __doc__, check, follows=("addresses-not-enough",))

@@ -20,7 +20,7 @@ arp_process, arp_fwd_proxy (net/ipv4/arp.c): proxy_arp answers for addresses tha
 from collections.abc import Iterator
 
 from analyzer.query.pod_devices import pod_devices
-from analyzer.query.state import main_route, roots
+from analyzer.query.state import RouteFact, main_route, roots
 from analyzer.query.tunnels import HostEnd, host_ends
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
 
@@ -35,7 +35,7 @@ def check(network: Network) -> Iterator[Finding]:
             if gateway is None or end.bridge is not None or gateway in network.owners or "ip-addr" in root.missing:
                 continue
             if not any(fact.address == gateway and fact.states & {"PERMANENT", "NOARP"} for fact in inside.neighbours):
-                yield from findings(root, end, gateway)
+                yield from findings(root, inside, end, gateway)
         yield from unseen(network, root)
 
 
@@ -60,11 +60,16 @@ def unseen(network: Network, root: Namespace) -> Iterator[Finding]:
 
 def gateway_of(inside: Namespace, device: str) -> Address | None:
     """The IPv4 gateway that the pod's default route names on the device."""
-    routes = (route for route in inside.routes.get(4, {}).get(254, ()) if route.destination.length == 0)
-    return next((hop.via for route in routes for hop in route.next_hops if hop.device == device and hop.via), None)
+    hops = (hop for route in default_routes(inside) for hop in route.next_hops)
+    return next((hop.via for hop in hops if hop.device == device and hop.via), None)
 
 
-def findings(root: Namespace, end: HostEnd, gateway: Address) -> Iterator[Finding]:
+def default_routes(inside: Namespace) -> tuple[RouteFact, ...]:
+    """The IPv4 default routes of a pod."""
+    return tuple(route for route in inside.routes.get(4, {}).get(254, ()) if route.destination.length == 0)
+
+
+def findings(root: Namespace, inside: Namespace, end: HostEnd, gateway: Address) -> Iterator[Finding]:
     name, node = end.end.name, root.scope.node
     own, every = root.sysctls.get(f"net.ipv4.conf.{name}.proxy_arp"), root.sysctls.get("net.ipv4.conf.all.proxy_arp")
     if own is None or every is None:
@@ -73,7 +78,10 @@ def findings(root: Namespace, end: HostEnd, gateway: Address) -> Iterator[Findin
         yield RULE.finding(
             own.at,
             f"nobody answers {end.pod.name} for its gateway {gateway}: {own.key} = 0, and no interface of {node} has that address",
-            related=[(end.inside.at, f"the pod's {end.inside.name}")],
+            related=[
+                (end.inside.at, f"the pod's {end.inside.name}"),
+                *((route.at, "its default route") for route in default_routes(inside)[:1]),
+            ],
             help=f"on {node}: sysctl -w {own.key}=1",
         )
         return

@@ -109,4 +109,4 @@ def emptied(network: Network, root: Namespace, proxy: Span) -> Iterator[Finding]
     )
 
 
-RULE = Rule("service-portal-missing", Severity.ERROR, __doc__, check)
+RULE = Rule("service-portal-missing", Severity.ERROR, __doc__, check, follows=("two-iptables-back-ends",))

@@ -100,4 +100,4 @@ def size(root: Namespace, item: Overlay, pods: list[LinkFact]) -> int:
     return min(limits) + overhead(item.kind, item.endpoint.family if item.endpoint else 4)
 
 
-RULE = Rule("mtu-differs-between-nodes", Severity.WARNING, __doc__, check)
+RULE = Rule("mtu-differs-between-nodes", Severity.WARNING, __doc__, check, follows=("tunnel-mtu-too-large",))

@@ -132,4 +132,4 @@ def absent(network: Network, items: list[Overlay], told: set[tuple[str, str]]) -
                 )
 
 
-RULE = Rule("tunnel-down", Severity.ERROR, __doc__, check, follows=("tunnel-port-taken",))
+RULE = Rule("tunnel-down", Severity.ERROR, __doc__, check, follows=("tunnel-port-taken", "cilium-nodes-differ"))

@@ -128,4 +128,4 @@ def remedy(root: Namespace, item: Overlay, mac: int, endpoint: Address | None) -
     return f"on {root.scope.node}: bridge fdb replace {hardware_text(mac)} dev {item.link.name} dst {target} self permanent; restart the CNI's agent"
 
 
-RULE = Rule("tunnel-forwarding-wrong", Severity.ERROR, __doc__, check)
+RULE = Rule("tunnel-forwarding-wrong", Severity.ERROR, __doc__, check, follows=("tunnel-mac-stale",))

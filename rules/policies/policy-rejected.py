@@ -40,4 +40,4 @@ def check(network: Network) -> Iterator[Finding]:
         yield RULE.finding(at, item.message, help=f"write {meant}" if meant else "", edits=edits)
 
 
-RULE = Rule("policy-rejected", Severity.ERROR, __doc__, check)
+RULE = Rule("policy-rejected", Severity.ERROR, __doc__, check, follows=("manifest-kind-unknown",))

@@ -85,4 +85,4 @@ def title(session: SessionFact, held: dict[Address, str]) -> str:
     return f"{session.peer}{f' ({node})' if node else ''}"
 
 
-RULE = Rule("bgp-session-down", Severity.ERROR, __doc__, check)
+RULE = Rule("bgp-session-down", Severity.ERROR, __doc__, check, follows=("bgp-as-number-wrong", "bgp-peer-missing"))

@@ -83,4 +83,4 @@ def answered(root: Namespace, inside: Namespace, gateway: Address) -> bool:
     return held or pinned or proxied or switched or not on_node
 
 
-RULE = Rule("pod-gateway-missing", Severity.ERROR, __doc__, check)
+RULE = Rule("pod-gateway-missing", Severity.ERROR, __doc__, check, follows=("proxy-arp-off",))

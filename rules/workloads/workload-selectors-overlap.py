@@ -21,7 +21,7 @@ selector of the scale subresource); pkg/controller/controller_ref_manager.go (ad
 
 from collections.abc import Iterator, Mapping
 
-from analyzer.query.workloads import ADDED, Template, listed, mapping, wanted
+from analyzer.query.workloads import ADDED, Template, every_workload, listed, mapping
 from analyzer.rule import Finding, Network, Rule, Severity
 
 KINDS = ("Deployment", "ReplicaSet", "ReplicationController", "StatefulSet")
@@ -31,7 +31,7 @@ Labels = Mapping[str, str]
 def check(network: Network) -> Iterator[Finding]:
     there = [
         item
-        for item in wanted(network).every
+        for item in every_workload(network.cluster)
         if item.owner.kind in (*KINDS, "DaemonSet", "Job", "CronJob") and item.replicas != 0
     ]
     by_label: dict[tuple[str, str, str], list[Template]] = {}
