@@ -112,9 +112,10 @@ def analyze(
 ) -> Report:
     """The guarantees, what explains those that fail, and the findings of the rules. ``jobs``: how many processes may work.
     ``rules``: others than the shipped ones; ``tuning``: what settings make of them; ``decided``: what is known of the flows already."""
+    from analyzer.environments import environments
     from analyzer.query.causes import causes
     from analyzer.query.placeholders import without_unknown
-    from analyzer.query.rules import check
+    from analyzer.query.rules import check, united
 
     progress("deciding the guarantees")
     guarantees, broken = verdicts(given.network, jobs, decided)
@@ -122,10 +123,12 @@ def analyze(
     explained = causes(given.network, broken)
     progress("checking the rules")
     with without_cycles():
-        findings = check(given.network, select, ignore, rules, tuning, beside(given.network, 1 if select else jobs))
-    findings, more = without_unknown(findings, given.sources)
-    gaps = tuple(sorted({*given.gaps, *more})) if more else given.gaps
-    return Report(guarantees, explained, findings, gaps, given.sources)
+        several = environments(given.network, given.sources)
+        networks = several.networks if several else (given.network,)
+        found = [check(one, select, ignore, rules, tuning, beside(one, 1 if select else jobs)) for one in networks]
+    findings, more = without_unknown(united(found, rules), given.sources)
+    gaps = {*given.gaps, *more} - (several.beside if several else frozenset())
+    return Report(guarantees, explained, findings, tuple(sorted(gaps)) if more or several else given.gaps, given.sources)
 
 
 def verdicts(network: Network, jobs: int, known: Spread | None = None) -> tuple[tuple[Guarantee, ...], tuple[Breach, ...]]:

@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("findings",),
     ("rule", "query"),
     ("report",),
-    ("pipeline", "capture", "api", "jobs", "comparing", "reading", "settings", "fleet"),
+    ("pipeline", "capture", "api", "jobs", "comparing", "environments", "reading", "settings", "fleet"),
     ("cli", "__main__", "__init__"),
 )
 SLOW = {

@@ -95,6 +95,14 @@ def check(
     return ordered({finding: None for found in spread(wanted, work) for finding in found}, wanted)
 
 
+def united(found: Sequence[tuple[Finding, ...]], rules: Sequence[Rule] | None) -> tuple[Finding, ...]:
+    """The findings of several networks that are read from the same texts, what is said of a place once."""
+    if len(found) == 1:
+        return found[0]
+    every = {(one.rule, one.at, one.message): one for findings in reversed(found) for one in findings}
+    return ordered(every.values(), all_rules() if rules is None else rules)
+
+
 def ordered(findings: Iterable[Finding], rules: Iterable[Rule]) -> tuple[Finding, ...]:
     """The findings, the worst first, then by place; what follows from another right behind that."""
     return tuple(causes_first(sorted(findings, key=order), {rule.id: rule.follows for rule in rules if rule.follows}))
