@@ -14,7 +14,6 @@ from analyzer.policy.decision import decide
 from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.evaluation import holds, matches
 from analyzer.policy.tiers import Direction, Policy
-from analyzer.query.connectivity.endpoints import speaks
 from analyzer.query.policies import of_network
 from analyzer.query.policy_tiers import contradictions, never_asked
 from analyzer.source import Source
@@ -50,7 +49,7 @@ def asked(
     for subject in everyone:
         for peer in everyone:
             family = random.choice(of_network(found).families())
-            speak = speaks(subject, family) and speaks(peer, family)
+            speak = all(of_network(found).speaks(end, family) for end in (subject, peer))
             if subject is not peer and speak and holds(policy.subject, subject, family):
                 ends = (peer, subject) if direction is Direction.INGRESS else (subject, peer)
                 for port in PORTS:

@@ -12,6 +12,7 @@ from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
 from analyzer.policy.bits import members, set_of
 from analyzer.policy.detection import Recognised, detected
+from analyzer.policy.entities import Entity
 from analyzer.policy.factors import Factors, factors, factors_over
 from analyzer.policy.planes import PolicySet, policy_set
 from analyzer.policy.profiles import MULTI_NETWORK_POLICY, UNKNOWN_SYSTEM, Profile
@@ -102,6 +103,17 @@ class Policies:
     def families(self) -> tuple[int, ...]:
         """The families that pods and nodes have addresses in; IPv4 where none has any."""
         return self.spoken
+
+    def speaks(self, entity: Entity, family: int) -> bool:
+        """Whether an entity has, or may have, an address of the family: of those whose addresses are not given it is what others have, where any are given."""
+        if entity.kind is Kind.OUTSIDE or entity.addresses:
+            return family in {*(item.family for item in entity.addresses), *(item.family for item in entity.blocks)}
+        return family in self.spoken or not self.addressed
+
+    @cached_property
+    def addressed(self) -> bool:
+        """Whether any pod or node has an address in the input."""
+        return any(entity.addresses for entity in self.world.entities)
 
     @cached_property
     def spoken(self) -> tuple[int, ...]:

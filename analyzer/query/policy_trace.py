@@ -234,7 +234,10 @@ def nowhere(reason: str, at: Span) -> Outcome:
 
 
 def one_way(policies: Policies, source: Entity, destination: Entity, flow: Flow, asked: Asked | None = None) -> Outcome:
-    """What policies say of one flow, as an outcome."""
+    """What policies say of one flow, as an outcome: none of a family that an end does not speak."""
+    for end in (source, destination):
+        if not policies.speaks(end, flow.family):
+            return mute(end, flow.family)
     decision = decide(policies.all, source, destination, flow, asked)
     sent = Hop(
         source.name,
@@ -266,6 +269,14 @@ def one_way(policies: Policies, source: Entity, destination: Entity, flow: Flow,
         hops=hops,
         assumptions=tuple(dict.fromkeys(assumptions)),
     )
+
+
+def mute(end: Entity, family: int) -> Outcome:
+    """No flow: an end has no address of the family."""
+    reason = f"{end.name} has no IPv{family} address"
+    if not end.addresses:
+        reason = f"no pod and no node of the input has an IPv{family} address: {end.name}, for which none is given, is taken to have none"
+    return Outcome(Fate.UNREACHABLE, reason=reason, at=end.at, hops=(Hop(end.name, "addresses", reason, end.at),))
 
 
 def why(policies: Policies, source: Entity, destination: Entity, flow: Flow, decision: Decision) -> tuple[str, Span | None]:

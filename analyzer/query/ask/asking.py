@@ -101,9 +101,13 @@ class Asker:
     @cached_property
     def about(self) -> str:
         """What is asked about, in words."""
+        return self.over(self.families)
+
+    def over(self, families: Iterable[int]) -> str:
+        """What is asked about in some families, in words."""
         count = sum(1 for _ in self.policies.all.policies())
         ignored, system = len(self.policies.all.ignored), self.policies.profile
-        parts = [several(count, "policy"), " and ".join(f"IPv{family}" for family in self.families)]
+        parts = [several(count, "policy"), " and ".join(f"IPv{family}" for family in families)]
         parts += [f"as {system.name} reads them"] if system.name != UNKNOWN_SYSTEM.name else []
         parts += [f"{several(ignored, 'object')} left out that {system.name} does not enforce"] if ignored else []
         return ", ".join(parts)
@@ -137,9 +141,13 @@ class Job:
 
 
 def families_for(asker: Asker, job: Job) -> tuple[int, ...]:
-    """The families of a job's packets: through a service those of its addresses, where it has some."""
+    """The families of a job's packets: through a service those of its addresses, where it has some; those of the addresses outside that are asked about, where no
+    address is known of anybody else."""
     if job.target.service is None:
-        return asker.families
+        ends = (job.sources, job.target.entities)
+        stated = [{block.family for end in side for block in end.blocks} for side in ends if side]
+        found = set[int].intersection(*(side for side in stated if side)) if any(stated) else set()
+        return asker.families if asker.policies.addressed or not found else tuple(sorted(found))
     own = service_families(asker.policies.world.cluster.services[job.target.service])
     return tuple(family for family in asker.families if family in own) or asker.families
 
@@ -209,7 +217,9 @@ def scope(asker: Asker, jobs: Iterable[Job]) -> str:
     jobs = list(jobs)
     sources = len({entity.name for job in jobs for entity in job.sources})
     targets = len({entity.name for job in jobs for entity in job.target.entities})
-    return f"{several(sources, 'source')}, {several(targets, 'destination')}, {asker.about}"
+    others = sorted({family for job in jobs for family in families_for(asker, job)} - set(asker.families))
+    about = asker.over(others) if others else asker.about
+    return f"{several(sources, 'source')}, {several(targets, 'destination')}, {about}"
 
 
 def several(count: int, what: str) -> str:

@@ -90,20 +90,15 @@ class Seen:
     def of(self, entity: Entity) -> tuple[object, ...]:
         """An entity's class and whether it has an address, in each family; and its number of those that are to be kept apart."""
         classes = tuple(self.policies.factors(family).universe.of[entity.name] for family in self.families)
-        return classes, tuple(speaks(entity, family) for family in self.families), self.apart.get(entity.name)
+        return classes, tuple(self.policies.speaks(entity, family) for family in self.families), self.apart.get(entity.name)
 
 
 def families_of(policies: Policies) -> tuple[int, ...]:
     """The families that are asked about: those of the addresses; where none is known, IPv4, and IPv6 if a policy has blocks of it."""
-    if any(entity.addresses for entity in policies.world.entities):
+    if policies.addressed:
         return policies.families()
     rules = (rule for policy in policies.all.policies() for direction in Direction for rule in rules_of(policy, direction))
     return (4, 6) if any(block.family == 6 for rule in rules for block in mentioned(rule.peer)) else (4,)
-
-
-def speaks(entity: Entity, family: int) -> bool:
-    """Whether an entity has an address of the family, or none is known."""
-    return not entity.addresses or any(address.family == family for address in entity.addresses)
 
 
 def named(parties: Iterable[Party], entities: Iterable[Entity]) -> int:

@@ -15,7 +15,7 @@ from analyzer.policy.entities import Entity
 from analyzer.policy.factors import Factors
 from analyzer.policy.terms import Kind
 from analyzer.query.connectivity.allowed import ANY, Allow, allowed, clipped
-from analyzer.query.connectivity.endpoints import Party, families_of, speaks
+from analyzer.query.connectivity.endpoints import Party, families_of
 from analyzer.query.connectivity.rectangles import Part, Row, columns, rows
 from analyzer.query.policies import Policies
 from analyzer.ranges import intersection, normalised
@@ -93,7 +93,7 @@ class Family:
         self.by_class = [0] * len(universe.classes)
         self.speaking = 0
         for number, party in enumerate(table.parties):
-            if speaks(party.entities[0], family):
+            if table.policies.speaks(party.entities[0], family):
                 self.speaking |= 1 << number
                 self.by_class[universe.of[party.entities[0].name]] |= 1 << number
         self.known: dict[int, int] = {}

@@ -19,7 +19,7 @@ from analyzer.policy.entities import Entity
 from analyzer.policy.factors import Factors
 from analyzer.policy.ports import WITH_PORTS
 from analyzer.policy.terms import Box, Kind
-from analyzer.query.connectivity.endpoints import families_of, speaks
+from analyzer.query.connectivity.endpoints import families_of
 from analyzer.query.connectivity.rectangles import Row, columns, rows
 from analyzer.query.policies import Policies
 from analyzer.ranges import Ranges, contains, difference, intersection, normalised, union
@@ -96,7 +96,9 @@ class Scene:
     @cached_property
     def speaking(self) -> dict[int, int]:
         """The pods that have an address of a family, or may."""
-        return {f: sum(1 << number for number, pod in enumerate(self.pods) if speaks(pod, f)) for f in self.families}
+        return {
+            f: sum(1 << number for number, pod in enumerate(self.pods) if self.policies.speaks(pod, f)) for f in self.families
+        }
 
     @cached_property
     def spaces(self) -> dict[int, Space]:

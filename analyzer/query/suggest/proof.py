@@ -23,7 +23,6 @@ from analyzer.policy.ports import WITH_PORTS
 from analyzer.policy.reading import group_of
 from analyzer.policy.terms import Box, Kind
 from analyzer.query.connectivity.allowed import allowed
-from analyzer.query.connectivity.endpoints import speaks
 from analyzer.query.policies import Policies, policies
 from analyzer.query.suggest.demands import PORTS, Scene, addresses_of
 from analyzer.ranges import Ranges, difference, intersection, normalised
@@ -92,7 +91,7 @@ class Held:
             found = intersection(normalised((b.value, b.last) for b in first.blocks), outside)
             return first.name if found else ""
         counts = (item for item in group if first.kind is Kind.POD or item.name in nodes)
-        return next((item.name for item in counts if speaks(item, self.family)), "")
+        return next((item.name for item in counts if self.scene.policies.speaks(item, self.family)), "")
 
     def pairs(self, rectangle: Rectangle) -> Iterator[Differs]:
         """The pairs of a rectangle that count, in words."""
