@@ -14,7 +14,6 @@ from analyzer.policy.detection import settled
 from analyzer.policy.factors import factors
 from analyzer.policy.planes import PolicySet, policy_set
 from analyzer.policy.profiles import CILIUM
-from analyzer.policy.terms import Kind
 from analyzer.policy.world import world_of
 from tests.naive_cilium import verdict
 from tests.naive_cilium_ends import Cilium
@@ -26,7 +25,6 @@ from tests.test_policy_agreement import (
     PROTOCOLS,
     SPACES,
     Maker,
-    Question,
     flow_of,
     questions,
     told,
@@ -254,12 +252,6 @@ def policies_in(objects: list[Object]) -> PolicySet:
     return policy_set(world_of(cluster, settled(CILIUM, cluster)))
 
 
-def enters_own_node(asked: Question) -> bool:
-    """Whether a packet may go from a node into a pod of its own."""
-    node, pod = asked.source, asked.destination
-    return node.kind is Kind.HOST and pod.kind is Kind.POD and (node.node == pod.node or "" in (node.node, pod.node))
-
-
 def agree(random: Random) -> Counter[Answers]:
     """Holds the readings of a random cluster against each other; how often each verdict came out."""
     objects = CiliumMaker(random).objects()
@@ -275,11 +267,7 @@ def agree(random: Random) -> Counter[Answers]:
             "decide": told(decide(policies, asked.source, asked.destination, flow).admitted),
             "factors": told(compiled(policies, known[flow.family], asked.source, asked.destination, flow)),
         }
-        # A rule that denies nodes leaves open what enters from the own one: it is known to be open, and no more.
-        wider = policies.world.profile.own_node_admitted is None and enters_own_node(asked)
-        assert all(found == expected or (wider and expected <= found) for found in answers.values()), asked.text(
-            objects, answers, expected
-        )
+        assert all(found == expected for found in answers.values()), asked.text(objects, answers, expected)
         counts[expected] += 1
     return counts
 

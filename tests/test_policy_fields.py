@@ -126,7 +126,7 @@ CASES: dict[tuple[str, str], tuple[list[Object], tuple[str | int, ...], Any]] = 
     ("CiliumNetworkPolicy", "`ingress.toPorts.terminatingTLS`"): ([CILIUM], (*RULE, "toPorts", 0, "terminatingTLS"), {"secret": {"name": "s"}}),
     ("CiliumNetworkPolicy", "`ingress.toPorts.originatingTLS`"): ([CILIUM], (*RULE, "toPorts", 0, "originatingTLS"), {"secret": {"name": "s"}}),
     ("CiliumNetworkPolicy", "`ingress.toPorts.serverNames`"): ([CILIUM], (*RULE, "toPorts", 0, "serverNames"), ["www.example.org"]),
-    ("CiliumNetworkPolicy", "`ingress.toPorts.listener`"): ([CILIUM], (*RULE, "toPorts", 0, "listener"), {"name": "l"}),
+    ("CiliumNetworkPolicy", "`egress.toPorts.listener`"): ([CILIUM], OUT, {"toEndpoints": [{}], "toPorts": [{"ports": [{"port": "80"}], "listener": {"name": "l"}}]}),
     ("CiliumNetworkPolicy", "`ingress.authentication.mode: required`"): ([CILIUM], (*RULE, "authentication"), {"mode": "required"}),
     (BOTH, "`ingress.http`"): ([CALICO], (*RULE, "http"), {"methods": ["GET"]}),
     ("Antrea ClusterNetworkPolicy", "`ingress.l7Protocols`"): ([ANTREA, ANTREA_TIER], (*RULE, "l7Protocols"), [{"http": {"method": "GET"}}]),

@@ -145,14 +145,17 @@ def test_a_profile_is_as_the_system_is_set(texts: list[str], switches: dict[str,
     assert {name: getattr(found, name) for name in switches} == switches
 
 
-def test_a_rule_of_cilium_that_denies_nodes_leaves_open_what_the_own_node_may() -> None:
+@pytest.mark.parametrize(("beside", "admitted", "denied"), [("", True, True), ("ClusterNetworkPolicy", None, False)])
+def test_rules_of_cilium_deny_the_own_node_what_else_is_admitted(beside: str, admitted: bool | None, denied: bool) -> None:
     policy = """
 apiVersion: cilium.io/v2
 kind: CiliumNetworkPolicy
 metadata: {name: p}
 spec: {endpointSelector: {}, ingressDeny: [{fromEntities: [all]}]}
 """
-    assert detected(network_of(config_map("cilium-config"), policy)).profile.own_node_admitted is None
+    cluster = f"apiVersion: policy.networking.k8s.io/v1alpha2\nkind: {beside}\nmetadata: {{name: c}}\n" if beside else ""
+    found = detected(network_of(config_map("cilium-config"), policy, cluster)).profile
+    assert (found.own_node_admitted, found.own_node_can_be_denied) == (admitted, denied)
 
 
 REAL = {

@@ -20,6 +20,7 @@ from analyzer.capture.reading import facts
 from analyzer.model.build import build
 from analyzer.policy import profiles
 from analyzer.policy.decision import decide
+from analyzer.policy.detection import settled
 from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.factors import factors
 from analyzer.policy.planes import PolicySet, policy_set
@@ -49,12 +50,12 @@ def system_of(folder: Path, table: str = "verdicts.txt") -> Profile:
 
 
 def policies_of(folder: Path, system: Profile) -> PolicySet:
-    """The policies of a sample as a network system reads them."""
+    """The policies of a sample as a network system reads them, as the objects set it."""
     sources = tuple(Source(name, (folder / name).read_text(), kind) for name, kind in TEXTS.items() if (folder / name).exists())
     known, gaps = facts(sources)
     assert gaps == ()
     cluster = build(sources, known, gaps).cluster
-    return policy_set(world_for(cluster, system))
+    return policy_set(world_for(cluster, system if system is UNKNOWN_SYSTEM else settled(system, cluster)))
 
 
 def end(policies: PolicySet, text: str) -> Entity:

@@ -14,14 +14,16 @@ from dataclasses import dataclass, replace
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.blocks import block, has_host_bits, in_blocks
+from analyzer.policy.evaluation import holds
 from analyzer.policy.names import NameReader, below
 from analyzer.policy.ports import any_of_traffic
 from analyzer.policy.reading import Complaint, Read, complaints_of, unknown_fields, unreadable, view_of
 from analyzer.policy.relations import Relation, spread
 from analyzer.policy.selectors import selector
-from analyzer.policy.terms import ANY_TRAFFIC, EVERYONE, NO_TRAFFIC, All, Is, Kind, Of, Peer, Traffic, either
+from analyzer.policy.terms import ANY_TRAFFIC, EVERYONE, NO_TRAFFIC, All, Is, Kind, Named, Of, Opaque, Peer, Traffic, either
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
+from analyzer.source import Span
 
 PODS: Peer = Is(frozenset({Kind.POD}))
 NODES: Peer = Is(frozenset({Kind.HOST}))
@@ -43,8 +45,8 @@ def unrelated(_: View, __: World) -> None:
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """Where the kinds differ: the versions that exist, the spec's fields, the words for actions, the list of ports with its reader and the
-    field in it that names ports, how long lists may be, the fields that ``pods`` must have, how ``namespaces`` are read, and those that are
-    ``related`` to the subject's."""
+    field in it that names ports, how long lists may be, the fields that ``pods`` must have, the peers of egress beyond pods, the versions in which networks have no
+    host bits, how ``namespaces`` are read, and those that are ``related`` to the subject's."""
 
     versions: tuple[str, ...]
     fields: frozenset[str]
@@ -54,6 +56,8 @@ class Dialect:
     named: str
     limit: int
     required: tuple[str, ...] = ("namespaceSelector", "podSelector")
+    outside: tuple[str, ...] = OUTSIDE
+    masked: frozenset[str] = frozenset()
     namespaces: Callable[[View], Peer] = namespace_labels
     related: Callable[[View, World], list[Relation] | None] = unrelated
 
@@ -71,10 +75,11 @@ def admin_policy(fact: OtherObjectFact, world: World, dialect: Dialect, place: C
     whole = replace(fact, namespace="")
     view = view_of(whole)
     spec = view.part("spec")
-    if fact.api_version.rpartition("/")[2] not in dialect.versions:
+    version = fact.api_version.rpartition("/")[2]
+    if version not in dialect.versions:
         view.wrong(f"{fact.kind} has no version {fact.api_version}: it exists in {', '.join(dialect.versions)}", "apiVersion")
     unknown_fields(spec, dialect.fields)
-    reader = Reader(world, dialect, [])
+    reader = Reader(world, dialect, version, [])
     stands = place(spec, view.part("metadata"))
     before = len(view.gaps)
     subject = reader.subject(spec)
@@ -104,6 +109,7 @@ class Reader:
 
     world: World
     dialect: Dialect
+    version: str
     advice: list[Complaint]
 
     def subject(self, spec: View) -> Peer:
@@ -186,7 +192,7 @@ class Reader:
 
     def peer(self, item: View, direction: Direction, action: Action) -> Peer | None:
         """One peer; None where it has no field that is known, which the API server would reject."""
-        fields = INSIDE if direction is Direction.INGRESS else (*INSIDE, *OUTSIDE)
+        fields = INSIDE if direction is Direction.INGRESS else (*INSIDE, *self.dialect.outside)
         chosen = given(item, fields)
         if not chosen:
             what = f"no field but {', '.join(map(repr, item.value))}, which is unknown" if item.value else "no field"
@@ -199,7 +205,8 @@ class Reader:
             item.wrong(f"a peer has exactly one field, not {', '.join(chosen)}", chosen[1])
         match chosen[0]:
             case "nodes":
-                return All((NODES, selector(item.part("nodes"), Of.NODE)))
+                nodes = All((NODES, selector(item.part("nodes"), Of.NODE)))
+                return on_nodes(nodes, self.world, item.at("nodes")) if self.world.profile.node_peers_are_pods else nodes
             case "networks":
                 return self.networks(item)
             case "domainNames":
@@ -212,7 +219,11 @@ class Reader:
         found = []
         for index, text in enumerate(texts(item, "networks")):
             network = block(item, text, "networks", index)
-            if network is not None and has_host_bits(text):
+            if ":" in text and "." in text:
+                item.wrong(f"{text!r} has an IPv4 address inside an IPv6 one, which networks cannot have", "networks", index)
+            if network is not None and has_host_bits(text) and self.version in self.dialect.masked:
+                item.wrong(f"{text} has host bits, which {self.version} does not take: it would be {network}", "networks", index)
+            elif network is not None and has_host_bits(text):
                 self.advice.append(Complaint(item.at("networks", index), f"{text} has host bits: it means {network}"))
             found += [network] if network is not None else []
         return in_blocks(tuple(found), self.world.profile, item.at("networks"))
@@ -237,11 +248,21 @@ class Reader:
         if not item.value[field]:
             item.wrong(f"{field} needs at least one entry; without the field the rule is about all traffic", field)
         found = [(self.dialect.port(port, self.advice), port.value) for port in limited(item, field, self.dialect.limit)]
-        outside = any(given(peer, OUTSIDE) for peer in item.parts(peers))
+        kinds = self.dialect.outside
+        outside = any(given(peer, kinds) for peer in item.parts(peers))
         if outside and any(self.dialect.named in value for _, value in found):
-            text = f"{self.dialect.named} cannot stand beside {', '.join(OUTSIDE)}, which have no names of ports: the API server rejects it"
+            text = f"{self.dialect.named} cannot stand beside {', '.join(kinds)}, which have no names of ports: the API server rejects it"
             self.advice.append(Complaint(item.at(field), text, rejected=True))
         return any_of_traffic(tuple(traffic for traffic, _ in found))
+
+
+def on_nodes(chosen: Peer, world: World, at: Span) -> Peer:
+    """The pods on the nodes that a test is true of; of nodes that pods name and that are not given it is not known."""
+    given_nodes = [entity for entity in world.entities if entity.name.startswith("node:")]
+    names = frozenset(entity.node for entity in given_nodes if holds(chosen, entity, 4))
+    others = frozenset(world.places) - {entity.node for entity in given_nodes}
+    doubt = All((Named(Of.PLACE, others), Opaque("the labels of nodes that are not given", at)))
+    return All((PODS, either((Named(Of.PLACE, names), *((doubt,) if others else ())))))
 
 
 def within(spaces: Peer, pods: Peer = EVERYONE) -> Peer:
@@ -263,8 +284,11 @@ def limited(view: View, key: str, limit: int) -> Iterator[View]:
 
 
 def texts(item: View, key: str) -> list[str]:
-    """The strings of a list that has at least one and not too many."""
+    """The strings of a list that has at least one and not too many, each once (x-kubernetes-list-type: set)."""
     found = item.texts(key)
+    for index, text in enumerate(found):
+        if text in found[:index]:
+            item.wrong(f"{text} stands in {key} twice: each may stand there once", key, index)
     if not 1 <= len(found) <= MOST_ADDRESSES:
         item.wrong(f"{key} needs 1 to {MOST_ADDRESSES} entries, not {len(found)}", key)
     return found

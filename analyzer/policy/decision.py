@@ -134,8 +134,8 @@ def exemption(profile: Profile, source: Entity, destination: Entity) -> str:
 
 
 def own_node_passes(profile: Profile, source: Entity) -> bool | None:
-    """Whether traffic between a pod and the node it runs on passes, when it comes from the source."""
-    asked = profile.own_node_asks_egress if source.kind is Kind.POD else False
+    """Whether traffic between a pod and the node it runs on passes whatever policies say, when it comes from the source."""
+    asked = profile.own_node_asks_egress if source.kind is Kind.POD else profile.own_node_can_be_denied
     if asked:
         return False
     return None if asked is None and profile.own_node_admitted else profile.own_node_admitted

@@ -243,12 +243,16 @@ def unnamed(profile: Profile, cluster: Cluster) -> Profile:
 
 
 def cilium(profile: Profile, cluster: Cluster) -> Profile:
-    """What ``cilium-config`` sets; and whether rules can deny what comes from a pod's own node, which else is admitted."""
+    """What ``cilium-config`` sets; and whether rules can deny what comes from a pod's own node, which else is admitted. Beside ClusterNetworkPolicy versions of
+    Cilium give the two other places (determineAllowLocalhostIngress of pkg/policy/mapstate.go, with priorities and without): which decides is then open."""
     settings = settings_of(cluster)
+    denied = settings.localhost and can_deny_nodes(cluster)
+    ranked = any(f"{group_of(item)}/{item.kind}" in CLUSTER for item in cluster.others)
     return replace(
         profile,
         blocks_match_nodes=settings.match_nodes,
-        own_node_admitted=False if not settings.localhost else None if can_deny_nodes(cluster) else True,
+        own_node_admitted=None if denied and ranked else settings.localhost,
+        own_node_can_be_denied=denied and not ranked,
         enforces=frozenset() if settings.enforcement == "never" else (profile.enforces or frozenset()) - settings.kinds_off,
     )
 

@@ -20,7 +20,9 @@ class Profile:
     - ``blocks_match_pods``: an ipBlock, a CIDR or a network matches the addresses of pods as well.
     - ``blocks_match_nodes``: the same for addresses of nodes.
     - ``host_network_pods``: pods in their node's network are selected and matched as other pods are; else they are as their node.
+    - ``node_peers_are_pods``: peers of AdminNetworkPolicy and its kin that select nodes mean the pods on these, and no nodes.
     - ``own_node_admitted``: traffic between a pod and the node it runs on passes whatever policies say.
+    - ``own_node_can_be_denied``: of that traffic, what a node sends to its pods is held against rules of ingress that deny, all the same.
     - ``own_node_asks_egress``: of that traffic, what a pod sends to its node is held against the pod's rules of egress all the same; None where that is not known.
     - ``port_rules_admit_other_protocols``: a rule with ports lets ICMP and other protocols without ports of its peers pass.
     - ``own_service_admitted``: a pod reaches itself through a service whatever policies say, as it does directly.
@@ -40,7 +42,9 @@ class Profile:
     blocks_match_pods: bool | None = True
     blocks_match_nodes: bool | None = True
     host_network_pods: bool | None = False
+    node_peers_are_pods: bool = False
     own_node_admitted: bool | None = True
+    own_node_can_be_denied: bool = False
     own_node_asks_egress: bool | None = False
     port_rules_admit_other_protocols: bool | None = None
     own_service_admitted: bool | None = None
@@ -182,9 +186,12 @@ ANTREA = Profile(
 # postrouting at srcnat - 5, before the node masquerades them; what processes of root send passes, other processes of a
 # node are asked; a chain in input asks what a pod sends to its own node, which versions before it do not: whether a pod
 # and its own node are exempt is open. pkg/networkpolicy/engine.go, EvaluatePacket: both pipelines are asked for every
-# packet, a pod's to itself too; addresses are compared whoever has them.
+# packet, a pod's to itself too; addresses are compared whoever has them. pkg/networkpolicy/adminnetworkpolicy.go and
+# clusternetworkpolicy.go: peers that select nodes are held against the labels of the node that the pod with the
+# destination's address runs on, and pkg/podinfo knows no pods in their node's network.
 KUBE_NETWORK_POLICIES = Profile(
     "kube-network-policies",
+    node_peers_are_pods=True,
     own_node_admitted=None,
     ingress_sees_masquerade=False,
     own_service_admitted=False,

@@ -8,12 +8,13 @@ reject is a policy whose selection is opaque, so that no verdict on whom it coul
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TypeAlias
 
 from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
 from analyzer.parsers._view import View
+from analyzer.policy.metadata import mislabelled, misnamed
 from analyzer.policy.terms import EVERYONE, Named, Of, Opaque, Peer, both
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
@@ -50,13 +51,16 @@ class PolicyKind:
 
     def policies(self, fact: OtherObjectFact, world: World) -> Iterator[Read]:
         """What an object says. Of a version that its kind does not have, or with a field beside its ``spec`` that no object has, it is refused, and what it would mean is
-        not known."""
+        not known; with a name or a label that is none, whether it holds."""
         refused = next(self.refused(fact), None)
-        if refused is None:
-            yield from self.read(fact, world)
+        if refused is not None:
+            yield refused
+            yield unreadable(fact, refused.message)
             return
-        yield refused
-        yield unreadable(fact, refused.message)
+        faults = [Complaint(fact.place(*path), text, rejected=True) for path, text in mislabelled(fact)]
+        yield from faults
+        reasons = [misnamed(fact), *(fault.message for fault in faults)]
+        yield from doubted(self.read(fact, world), fact, next(filter(None, reasons), ""))
 
     def refused(self, fact: OtherObjectFact) -> Iterator[Complaint]:
         """What the API server has against an object before it looks at what it says."""
@@ -95,6 +99,13 @@ def unreadable(fact: ObjectFact, reason: str, subject: Peer = EVERYONE) -> Polic
     selecting = both(both(inside, subject), doubt)
     order = (0.0, f"{fact.namespace}/{fact.name}")
     return Policy(fact.kind, fact.namespace, fact.name, fact.at, selecting, rules, rules, order=order, readable=False)
+
+
+def doubted(found: Iterable[Read], fact: ObjectFact, reason: str) -> Iterator[Read]:
+    """What was read of an object that is not taken for a reason: its policies hold once that is mended, if it is; all of it where there is no reason."""
+    doubt = Opaque(f"{fact.kind} {fact.name} is not taken: {reason}", fact.at)
+    for item in found:
+        yield replace(item, subject=both(item.subject, doubt)) if reason and isinstance(item, Policy) else item
 
 
 def unknown_fields(view: View, known: Collection[str]) -> frozenset[str]:

@@ -301,7 +301,7 @@ def named_port(view: View) -> NamedPort | None:
     """A named port of an endpoint."""
     protocol = {"tcp": 6, "udp": 17, "sctp": 132, "6": 6, "17": 17, "132": 132}.get(str(view.value.get("protocol")).lower())
     port = view.value.get("port")
-    if protocol is None or not isinstance(port, int) or isinstance(port, bool):
+    if protocol is None or not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
         return None
     return NamedPort(view.text("name"), protocol, port)
 

@@ -114,6 +114,22 @@ def check_requests(view: View, direction: Direction) -> None:
         view.wrong("http needs protocol TCP, or none", "http")
     if direction is Direction.EGRESS:
         view.wrong("http is not for rules of egress", "http")
+    match = view.part("http")
+    methods = match.texts("methods")
+    for index, method in enumerate(methods):
+        if method in methods[:index]:
+            match.wrong(f"the method {method} is named twice", "methods", index)
+    for item in match.parts("paths"):
+        check_path(item)
+
+
+def check_path(item: View) -> None:
+    """Notes what Calico refuses of a path of HTTP requests (validateHTTPPaths)."""
+    given = [text for key in ("exact", "prefix") if (text := item.text(key))]
+    if len(given) != 1:
+        item.wrong("a path needs exactly one of exact and prefix")
+    elif not given[0].startswith("/") or any(character in given[0] for character in "? #"):
+        item.wrong(f"{given[0]!r} is no path: it must begin with / and have no blank, ? or #")
 
 
 def check_end(view: View) -> None:

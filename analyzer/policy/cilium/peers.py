@@ -9,11 +9,12 @@ Whether a node is the entity "host" or "remote-node" depends on which node the s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from analyzer.addresses import Address, Prefix, default_prefix, host_prefix, prefix
+from analyzer.addresses import Address, Prefix, address, default_prefix, host_prefix, prefix
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.cilium.labels import PODS, Label, LabelReader, label_of
@@ -30,6 +31,8 @@ from analyzer.source import Span
 HOSTS: Peer = Is(frozenset({Kind.HOST}))
 OUTSIDE: Peer = Is(frozenset({Kind.OUTSIDE}))
 INSIDE: Peer = Is(frozenset({Kind.POD, Kind.HOST}))
+NAME = re.compile(r"(?=.{1,255}\Z)[-a-zA-Z0-9_]+(\.[-a-zA-Z0-9_]+)*\.?")
+PATTERN = re.compile(r"(?=.{1,255}\Z)[-a-zA-Z0-9_*]+(\.[-a-zA-Z0-9_*]+)*\.?")
 DERIVED = "io.cilium.network.policy.kind"
 UNSEEN = ("init", "health", "ingress", "unmanaged", "none")
 ENTITIES = ("all", "world", "world-ipv4", "world-ipv6", "cluster", "host", "remote-node", "kube-apiserver", *UNSEEN)
@@ -197,13 +200,24 @@ class PeerReader:
             return NOBODY
         holes = [hole for i, text in enumerate(item.texts("except")) if (hole := block(item, text, "except", i)) is not None]
         blocks = self.blocks_of(item, chosen[0])
-        for index, hole in enumerate(holes):
-            if chosen[0] == "cidr" and not any(whole.covers(hole) for whole in blocks):
-                item.wrong(f"except {hole} is not inside {blocks[0] if blocks else 'the cidr'}", "except", index)
+        self.check_set(item, chosen[0], blocks)
         if not blocks:
             return NOBODY
         whole = self.in_blocks(blocks)
         return All((whole, Not(InBlocks(tuple(holes))))) if holes else whole
+
+    def check_set(self, item: View, chosen: str, blocks: tuple[Prefix, ...]) -> None:
+        """Notes what Cilium refuses of a block with holes (CIDRRule.sanitize): each has its length, and the address of a hole is in the block."""
+        if chosen == "cidr" and blocks and "/" not in item.text("cidr"):
+            item.wrong(f"{item.text('cidr')} has no length, which it needs in a set", "cidr")
+        for index, text in enumerate(item.texts("except") if chosen == "cidr" and blocks else ()):
+            own, slash, _ = text.partition("/")
+            if block(View({}, {}, "", []), text) is None:
+                continue
+            if not slash:
+                item.wrong(f"except {text} has no length, which it needs in a set", "except", index)
+            elif not blocks[0].covers(address(own)):
+                item.wrong(f"except {text} is not inside {blocks[0]}", "except", index)
 
     def blocks_of(self, item: View, chosen: str) -> tuple[Prefix, ...]:
         """The blocks that an entry means."""
@@ -262,8 +276,7 @@ class PeerReader:
         reader = NameReader(self.world.names, cilium, lambda blocks: InBlocks(blocks, pods=False, hosts=False), OUTSIDE)
         for item in rule.parts(key):
             name = item.text("matchName") or item.text("matchPattern")
-            if not name:
-                item.wrong("must have matchName or matchPattern")
+            check_name(item)
             yield everywhere(reader.asked(name, item.at()) if name else NOBODY)
 
     def services(self, rule: View, key: str) -> Iterator[Sides]:
@@ -295,6 +308,19 @@ class PeerReader:
         slices = self.world.cluster.endpoints.get((namespace, name), ())
         blocks = tuple(sorted({host_prefix(item.address) for fact in slices for item in fact.endpoints}))
         return self.in_blocks(blocks) if blocks else NOBODY
+
+
+def check_name(item: View) -> None:
+    """Notes what Cilium refuses of a domain name (fqdn.go, FQDNSelector.sanitize, and the patterns of its CRD)."""
+    name, pattern = item.text("matchName"), item.text("matchPattern")
+    if not name and not pattern:
+        item.wrong("must have matchName or matchPattern")
+    elif name and pattern:
+        item.wrong("matchName and matchPattern cannot stand together", "matchPattern")
+    if name and not NAME.fullmatch(name):
+        item.wrong(f"{name!r} is no domain name: it has letters, digits, dashes, underscores and single dots", "matchName")
+    if pattern and not PATTERN.fullmatch(pattern):
+        item.wrong(f"{pattern!r} is no pattern: beside what names have only '*' is possible", "matchPattern")
 
 
 def addresses(found: tuple[Address, ...], hosts: bool) -> Peer:

@@ -165,6 +165,8 @@ class PortReader:
     def icmp(self, item: View) -> Part:
         """One entry of ``icmps``."""
         found = tuple(self.icmp_type(view) for view in item.parts("fields"))
+        if len(found) > MOST:
+            item.wrong(f"has {len(found)} types, of which Cilium takes {MOST} at most", "fields")
         return Part(any_of_traffic(found) if found else NO_TRAFFIC)
 
     def icmp_type(self, item: View) -> Traffic:
@@ -180,6 +182,28 @@ class PortReader:
             return NO_TRAFFIC
         return Box(single(protocol), ((number << 8, number << 8 | 255),))
 
+    def check(self, item: View, rules: View, kinds: list[str]) -> None:
+        """Notes what Cilium refuses of an entry with rules on an application (PortRule.sanitize, L7Rules.sanitize)."""
+        ports = list(item.parts("ports"))
+        into = self.direction is Direction.INGRESS
+        if "dns" in kinds and into:
+            rules.wrong("rules on DNS are for egress only", "dns")
+        elif "dns" in kinds and not ports:
+            rules.wrong("rules on DNS need a port", "dns")
+        if "l7" in kinds and not rules.text("l7proto"):
+            rules.wrong("l7 needs l7proto", "l7")
+        for port in ports if kinds else ():
+            if port.text("port") == "0":
+                port.wrong(f"rules on {kinds[0]} cannot be about port 0, which is every port", "port")
+        if item.value.get("listener") is not None and (kinds or into):
+            why = "beside rules on an application" if kinds else "in rules of ingress"
+            item.wrong(f"listener cannot stand {why}", "listener")
+        names = item.texts("serverNames")
+        if "" in names:
+            item.wrong("a server's name is empty", "serverNames", names.index(""))
+        if names and kinds and item.value.get("terminatingTLS") is None:
+            item.wrong("serverNames beside rules on an application need terminatingTLS", "serverNames")
+
     def conditions(self, item: View, protocols: list[str]) -> Iterator[str]:
         """What else is asked of allowed flows, in words."""
         rules = item.part("rules")
@@ -189,8 +213,7 @@ class PortReader:
                 rules.wrong(f"unknown field {rules.name(key)!r}", key)
         if len([key for key in kinds if key != "l7"]) > 1:
             rules.wrong(f"{kinds[0]} and {kinds[1]} cannot be in one rule", kinds[1])
-        if "dns" in kinds and self.direction is Direction.INGRESS:
-            rules.wrong("rules on DNS are for egress only", "dns")
+        self.check(item, rules, kinds)
         if kinds and "dns" not in kinds and any(name != "TCP" for name in protocols):
             rules.wrong(f"rules on {kinds[0]} need protocol TCP", kinds[0])
         yield from (words(rules, key) for key in kinds if key != "l7proto" or "l7" not in kinds)

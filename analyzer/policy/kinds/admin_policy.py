@@ -82,7 +82,18 @@ ADMIN = Dialect(
     VERSIONS, RULES | {"priority"}, ACTIONS, "ports", port, "namedPort", LIMIT, namespaces=namespaces, related=related
 )
 BASELINE_ACTIONS = {name: action for name, action in ACTIONS.items() if action is not Action.PASS}
-BASELINE = Dialect(VERSIONS, RULES, BASELINE_ACTIONS, "ports", port, "namedPort", LIMIT, namespaces=namespaces, related=related)
+BASELINE = Dialect(
+    VERSIONS,
+    RULES,
+    BASELINE_ACTIONS,
+    "ports",
+    port,
+    "namedPort",
+    LIMIT,
+    outside=("nodes", "networks"),
+    namespaces=namespaces,
+    related=related,
+)
 
 
 def admin_place(spec: View, _: View) -> Place:

@@ -190,14 +190,14 @@ class Reading:
 
     def check_stage(self) -> None:
         """Notes what Calico refuses of policies that are asked before the tiers."""
-        untracked, before = self.spec.truth("doNotTrack"), self.spec.truth("preDNAT")
+        untracked, before, forward = map(self.spec.truth, ("doNotTrack", "preDNAT", "applyOnForward"))
         if untracked and before:
             self.spec.wrong("preDNAT and doNotTrack cannot both be true", "preDNAT")
         if before and (self.spec.value.get("egress") or "Egress" in self.spec.texts("types")):
             self.spec.wrong(
                 "a preDNAT policy cannot have rules of egress", "egress" if self.spec.value.get("egress") else "types"
             )
-        if (untracked or before) and not self.spec.truth("applyOnForward"):
+        if (untracked or before) and not forward:
             self.spec.wrong("applyOnForward must be true with preDNAT or doNotTrack", "applyOnForward")
         for name, end in (("ingress", "source"), ("egress", "destination")):
             for rule in self.spec.parts(name):

@@ -24,6 +24,7 @@ from analyzer.policy.world import World
 from analyzer.source import Span
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+INTERFACE = re.compile(r"[a-zA-Z0-9_.-]{1,15}")
 TO_HOST = "endpoint to host"
 ACTION_FIELD, ACTION_VARIABLE = "defaultEndpointToHostAction", "FELIX_DEFAULTENDPOINTTOHOSTACTION"
 
@@ -65,7 +66,7 @@ def check_set(fact: OtherObjectFact, spec: View, _: World) -> None:
     for index, text in enumerate(spec.texts("nets")):
         if block_of(text) is None:
             spec.wrong(f"{text!r} is neither an address nor a CIDR", "nets", index)
-    for key, value in {**fact.labels, **dict(kept_labels(fact.annotations.get(METADATA, "")))}.items():
+    for key, value in kept_labels(fact.annotations.get(METADATA, "")):
         check_key(spec, key)
         check_value(spec, value)
 
@@ -77,6 +78,8 @@ def check_host(_: OtherObjectFact, spec: View, __: World) -> None:
         spec.wrong("no node is named", "node")
     if not spec.text("interfaceName") and not spec.texts("expectedIPs"):
         spec.wrong("neither interfaceName nor expectedIPs is given", "interfaceName")
+    if (name := spec.text("interfaceName")) not in ("", "*") and not INTERFACE.fullmatch(name):
+        spec.wrong(f"{name!r} is no name of an interface", "interfaceName")
     for index, text in enumerate(spec.texts("expectedIPs")):
         if "/" in text or block_of(text) is None:
             spec.wrong(f"{text!r} is no address", "expectedIPs", index)

@@ -18,18 +18,18 @@ from dataclasses import dataclass, replace
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.cilium.labels import PODS, LabelReader
-from analyzer.policy.cilium.peers import HOSTS, PeerReader, everywhere
+from analyzer.policy.cilium.peers import HOSTS, PeerReader, Sides, everywhere
 from analyzer.policy.cilium.places import placed
 from analyzer.policy.cilium.ports import ALL_FLOWS, Part, PortReader, ignored_fields
 from analyzer.policy.cilium.selectors import selector
 from analyzer.policy.cilium.settings import Settings, settings_of
 from analyzer.policy.reading import TOP, Complaint, PolicyKind, Read, complaints_of, unreadable, view_of
-from analyzer.policy.terms import EVERYONE, All, Named, Not, Of, Opaque, Peer, both
+from analyzer.policy.terms import EVERYONE, NOBODY, All, Named, Not, Of, Opaque, Peer, both
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
 
 CLUSTERWIDE = "CiliumClusterwideNetworkPolicy"
-DENY_ORDER, ALLOW_ORDER = 0.0, 1000.0
+DENY_ORDER, OWN_NODE_ORDER, ALLOW_ORDER = 0.0, 500.0, 1000.0
 SECTIONS = ("ingress", "ingressDeny", "egress", "egressDeny")
 FIELDS = {"endpointSelector", "nodeSelector", *SECTIONS, "labels", "enableDefaultDeny", "description", "log"}
 COMMON = {"Endpoints", "Requires", "CIDR", "CIDRSet", "Entities", "Groups", "Nodes"}
@@ -70,11 +70,27 @@ def specs_of(view: View) -> Iterator[View]:
 
 
 def standing(world: World) -> Iterator[Read]:
-    """What holds without a policy: with ``enable-policy: always`` pods are isolated in both directions."""
+    """What holds without a policy: with ``enable-policy: always`` pods are isolated in both directions; where rules can deny nodes, that a pod's own one is
+    admitted where they do not."""
     settings = settings_of(world.cluster)
+    spoken = world.profile.own_node_can_be_denied and world.profile.own_node_admitted is not False
+    if spoken and settings.enforcement != "never":
+        yield own_node(world, settings)
     if settings.enforcement == "always" and settings.at and world.profile.enforced("cilium.io", "CiliumNetworkPolicy"):
         name = "enable-policy: always"
         yield Policy("ConfigMap", "", name, settings.at, PODS, Rules(()), Rules(()), order=(ALLOW_ORDER, name))
+
+
+def own_node(world: World, settings: Settings) -> Policy:
+    """What ``allow-localhost`` admits into pods: an entry for the identity "host" behind what denies and before all else (pkg/policy/resolve.go,
+    DistillPolicy; mapstate.go, determineAllowLocalhostIngress, which inserts it as one that allows and every port)."""
+    at = settings.at or next(item.at for item in world.cluster.others if item.api_version.startswith("cilium.io/"))
+    certain = world.profile.own_node_admitted is True
+    doubt: Peer = EVERYONE if certain else Opaque("whether what comes from a pod's own node is admitted", at)
+    sides = placed(Sides(both(HOSTS, doubt), NOBODY), world, at)
+    rules = tuple(Rule(Action.ALLOW, peer, at, own=own) for own, peer in sides)
+    name = "allow-localhost: always"
+    return Policy("ConfigMap", "", name, at, PODS, Rules(rules, isolates=False), None, order=(OWN_NODE_ORDER, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +171,10 @@ class Reader:
         """Nodes by their labels, where the host firewall is on."""
         if self.fact.kind != CLUSTERWIDE:
             spec.wrong(f"nodeSelector is for {CLUSTERWIDE} only", "nodeSelector")
+        for way in Direction:
+            for entry in (entry for rule in spec.parts(way.value) for entry in rule.parts("toPorts")):
+                if any(entry.part("rules").value.get(key) for key in ("http", "kafka", "dns")):
+                    entry.wrong("a policy about nodes cannot have rules on an application", "rules")
         chosen = All((HOSTS, selector(spec.part("nodeSelector"), LabelReader(plain=Of.NODE))))
         if self.settings.host_firewall is None:
             return All((chosen, Opaque("whether Cilium's host firewall is on", spec.at("nodeSelector"))))

@@ -64,6 +64,7 @@ DIALECT = Dialect(
     named="destinationNamedPort",
     limit=25,
     required=("podSelector",),
+    masked=frozenset({"v1beta1"}),
 )
 
 

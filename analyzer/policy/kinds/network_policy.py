@@ -111,6 +111,8 @@ def types(spec: View) -> tuple[str, ...]:
     for index, name in enumerate(given):
         if name not in TYPES:
             spec.wrong(f"policyTypes[{index}] is {name!r}: it must be Ingress or Egress", "policyTypes", index)
+    if len(given) > len(TYPES):
+        spec.wrong(f"policyTypes has {len(given)} entries: at most {len(TYPES)} are possible", "policyTypes")
     if given:
         return tuple(given)
     return TYPES if spec.value.get("egress") else ("Ingress",)
