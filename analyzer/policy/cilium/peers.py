@@ -22,6 +22,7 @@ from analyzer.policy.cilium.selectors import keys_of, nobody, selector
 from analyzer.policy.cilium.settings import Settings
 from analyzer.policy.entities import Entity
 from analyzer.policy.evaluation import holds
+from analyzer.policy.metadata import PLACEHOLDER
 from analyzer.policy.names import NameReader, cilium
 from analyzer.policy.reading import Complaint, group_of, view_of
 from analyzer.policy.terms import EVERYONE, NOBODY, All, InBlocks, Is, Kind, LabelIn, Named, Not, Of, Opaque, Peer, either
@@ -311,8 +312,10 @@ class PeerReader:
 
 
 def check_name(item: View) -> None:
-    """Notes what Cilium refuses of a domain name (fqdn.go, FQDNSelector.sanitize, and the patterns of its CRD)."""
+    """Notes what Cilium refuses of a domain name (fqdn.go, FQDNSelector.sanitize, and the patterns of its CRD); placeholders of templates are passed over."""
     name, pattern = item.text("matchName"), item.text("matchPattern")
+    if PLACEHOLDER.search(name + pattern):
+        return
     if not name and not pattern:
         item.wrong("must have matchName or matchPattern")
     elif name and pattern:
