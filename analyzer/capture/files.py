@@ -24,13 +24,15 @@ UNREAD = {
 @dataclass(frozen=True, slots=True)
 class File:
     """One file's content. ``path`` is its name inside the input; ``place`` the same with the names of the folders that
-    the input lies in, from which the node is told. ``named`` when it stood on the command line; ``link`` when a link led here."""
+    the input lies in, from which the node is told. ``named`` when it stood on the command line; ``link`` when a link led here. ``again``: an
+    archive holds it a second time, with other content."""
 
     path: str
     place: str
     data: bytes
     named: bool = False
     link: bool = False
+    again: bool = False
 
 
 def refusal(path: str, reason: str) -> Gap:

@@ -20,6 +20,7 @@ from analyzer.capture.limits import Budget
 from analyzer.capture.outdated import Shown, current
 from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign, manifest, twin
 from analyzer.capture.tables import NodeRow, PodRow
+from analyzer.capture.twice import FAILED, once, without_doubled
 from analyzer.capture.unread import NOT_RECOGNISED, TABLE, not_read
 from analyzer.capture.walking import every_file, without_templates
 from analyzer.facts.system import WANTED
@@ -28,11 +29,8 @@ from analyzer.pieces import Pieces
 from analyzer.source import Gap, Scope, Source, Span
 
 Progress = Callable[[int, int], None]
-FAILED = "failed-command"
 EQUAL = 1 << 12
 """Characters of a text up to which it is looked up among the others."""
-COMPARED = 100
-"""With so many texts of one namespace and kind what was captured again is compared: what is no copy of theirs counts as something else."""
 JSON = re.compile(r"\s*(\{\s*[\"}]|\[\s*[\[{\"\]])")
 HOSTNAME = re.compile(r"(diagnostics/|systeminfo/)?hostname|cmd/hostname\.md")
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
@@ -55,7 +53,7 @@ class Collected:
     """What was loaded so far, with the folder that each source belongs to. ``pending``: parts of pasted texts whose namespace only
     the objects of the whole input tell. ``kinds``: by the name of a kind of capture, its folders, each with its first file. ``hosts``: by folder,
     the node that it is named for, and the name that a file in it says. ``notes``: what a text says twice. ``built_on``, ``beside``: the files that
-    kustomizations name as objects, and as what changes objects. ``common``: what long texts of a kind have in common; ``equal``: short texts."""
+    kustomizations name as objects, and as what changes objects. ``doubled``: files that are there twice, with other content. ``common``: what long texts of a kind have in common; ``equal``: short texts."""
 
     sources: list[tuple[str, Source]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
@@ -67,6 +65,7 @@ class Collected:
     hosts: dict[str, tuple[str, str]] = field(default_factory=dict)
     built_on: set[str] = field(default_factory=set)
     beside: set[str] = field(default_factory=set)
+    doubled: set[str] = field(default_factory=set)
     common: dict[str, Common] = field(default_factory=dict)
     equal: dict[str, str] = field(default_factory=dict)
 
@@ -114,6 +113,9 @@ def load(
                 accept(replace(item, data=texts[item.path]) if texts and item.path in texts else item, collected)
             progress(number, 0)
     settle(collected)
+    if collected.doubled:
+        collected.sources, gaps = without_doubled(collected.sources, collected.doubled)
+        collected.gaps.extend(gaps)
     leave_patches(collected)
     if collected.hosts:
         collected.sources = [(root, renamed(source, collected.hosts.get(root))) for root, source in collected.sources]
@@ -146,6 +148,8 @@ def settle(collected: Collected) -> None:
 
 def accept(file: File, collected: Collected) -> None:
     """Turns one file into its sources and gaps."""
+    if file.again:
+        collected.doubled.add(file.path)
     where = position(file.place, file.named)
     note_kind(file, where, collected)
     note_host(file, where, collected)
@@ -359,25 +363,3 @@ def file_subject(section: pasted.Part, kind: str) -> str:
 def scope_of(known: Recognised, where: Position) -> Scope | None:
     """The namespace for texts about one, None for those about the cluster."""
     return where.scope if known.parser.per == "namespace" else None
-
-
-def once(sources: list[tuple[str, Source]]) -> tuple[list[Source], list[Gap]]:
-    """Each namespace's state from one place only: the first by path is kept, and a gap names what was left out. Only what contradicts
-    the first could change an answer; a copy could not."""
-    first: dict[tuple[Scope, str], tuple[str, list[Source]]] = {}
-    kept, gaps = [], []
-    for root, source in sources:
-        if source.scope is None or source.kind in ("pasted", FAILED):
-            kept.append(source)
-            continue
-        state = (source.scope, source.kind)
-        held, same = first.setdefault(state, (root, []))
-        if held == root:
-            kept.append(source)
-            same.append(source)
-            continue
-        copy = any(source.text == other.text for other in same[:COMPARED])
-        what = "this copy" if copy else "this one, which says otherwise,"
-        reason = f"{source.scope} was captured twice: {source.kind} is taken from {same[0].path}, {what} is left out"
-        gaps.append(replace(refusal(source.path, reason), subject="" if copy else source.kind, scope=source.scope))
-    return kept, gaps

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from analyzer.capture.loading import FAILED
 from analyzer.capture.recognise import parser_of
+from analyzer.capture.twice import FAILED
 from analyzer.facts.base import Fact
 from analyzer.memory import without_cycles
 from analyzer.parsers import Parser, read

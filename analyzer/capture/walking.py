@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from hashlib import sha256
 from typing import BinaryIO
 
 from analyzer.capture import kubeskoop
@@ -21,12 +23,36 @@ def every_file(
 ) -> Iterator[File | Gap]:
     """The files of all paths, archives unpacked, charts and kustomizations rendered."""
     alone = len(paths) == 1
+    given: dict[str, str] = {}
+    read: dict[str, bytes] = {}
     for path in dict.fromkeys(paths):
+        place = path if path == "-" else os.path.realpath(path)
+        if place in given:
+            yield refusal(text_name(path), f"given twice: it is {text_name(given[place])}, and read once")
+            continue
+        given[place] = path
         found = from_stdin(stdin) if path == "-" else from_path(path, budget, alone, rendering)
         try:
-            yield from with_archives(found, budget, alone)
+            yield from with_archives(found if alone else unread(found, read, path), budget, alone)
         except Refused as problem:
             yield refusal(text_name(path), str(problem))
+
+
+def unread(items: Iterable[File | Gap], read: dict[str, bytes], given: str) -> Iterator[File | Gap]:
+    """The files that no path given earlier led to (``read``, with what tells their contents apart); a gap says how many others there are."""
+    earlier, again = dict(read), 0
+    for item in items:
+        if isinstance(item, Gap):
+            yield item
+        elif item.path not in earlier:
+            read[item.path] = digest(item)
+            yield item
+        elif earlier[item.path] != digest(item):
+            yield replace(item, again=True)
+        else:
+            again += 1
+    if again:
+        yield refusal(text_name(given), f"given twice: {counted(again, 'file')} in it, of another path that is given, read once")
 
 
 def from_path(path: str, budget: Budget, alone: bool, rendering: Rendering | None = None) -> Iterator[File | Gap]:
@@ -99,12 +125,32 @@ def with_archives(items: Iterable[File | Gap], budget: Budget, alone: bool) -> I
         if isinstance(item, File) and compression(item.data):
             from analyzer.capture import archives  # slow to import, and few captures are packed
 
-            for member in archives.unpacked(item, budget, alone=alone and item.named):
+            for member in with_doubles(archives.unpacked(item, budget, alone=alone and item.named)):
                 yield from collection(member)
         elif isinstance(item, File) and item.data[:64].lstrip()[:1] == b"{":
             yield from collection(item)
         else:
             yield item
+
+
+def with_doubles(members: Iterable[File | Gap]) -> Iterator[File | Gap]:
+    """The members of an archive. A second one of the same name is marked where it says otherwise (``File.again``), and is else a gap."""
+    first: dict[str, bytes] = {}
+    for member in members:
+        if isinstance(member, Gap):
+            yield member
+        elif member.path not in first:
+            first[member.path] = digest(member)
+            yield member
+        elif first[member.path] != digest(member):
+            yield replace(member, again=True)
+        else:
+            yield refusal(member.path, "the archive holds it twice, with the same content: it is read once")
+
+
+def digest(file: File) -> bytes:
+    """What tells contents apart."""
+    return sha256(file.data).digest()
 
 
 def collection(item: File | Gap) -> Iterator[File | Gap]:

@@ -94,7 +94,8 @@ def within(lines: Sequence[int], first: int, last: int) -> bool:
 
 
 def lines_of(facts: Iterable[Fact], gaps: Iterable[Gap]) -> Lines:
-    """Where facts and gaps stand. A ruleset stands where its chains do (one of each table will do); one without tables says nothing."""
+    """Where facts and gaps stand. A ruleset stands where its chains do (one of each table will do); one without tables says nothing. Gaps without a subject
+    are about files, and not about what stands there."""
     told: dict[str, set[int]] = {}
     for fact in facts:
         match fact:
@@ -105,7 +106,8 @@ def lines_of(facts: Iterable[Fact], gaps: Iterable[Gap]) -> Lines:
         told.setdefault(fact.at.path, set()).update(found)
     missed: dict[str, set[int]] = {}
     for gap in gaps:
-        missed.setdefault(gap.at.path, set()).add(gap.at.line)
+        if gap.subject:
+            missed.setdefault(gap.at.path, set()).add(gap.at.line)
     return Lines({path: sorted(found) for path, found in told.items()}, {path: sorted(found) for path, found in missed.items()})
 
 
