@@ -53,6 +53,22 @@ def service_families(service: ServiceFact) -> tuple[int, ...]:
     return tuple(dict.fromkeys(item.family for item in service.cluster_addresses))
 
 
+def balancer_refuses(service: ServiceFact, sender: Entity) -> bool:
+    """Whether a service's load balancer takes nothing from an address outside: it is in none of ``loadBalancerSourceRanges``, and what comes from elsewhere is dropped
+    at the load balancer's addresses, at no others (pkg/proxy/iptables, the KUBE-FW chains; pkg/proxy/ipvs, KUBE-LOAD-BALANCER-FW)."""
+    if sender.kind is not Kind.OUTSIDE or service.type != "LoadBalancer" or not service.source_ranges:
+        return False
+    return not any(block.overlaps(own) for block in service.source_ranges for own in sender.blocks)
+
+
+def other_ways(service: ServiceFact) -> bool:
+    """Whether a service of type LoadBalancer is reached from outside past its load balancer: at node ports, which it has unless
+    ``allocateLoadBalancerNodePorts`` is false, or at external addresses."""
+    spec = service.document.get("spec")
+    allocated = not isinstance(spec, dict) or spec.get("allocateLoadBalancerNodePorts") is not False
+    return allocated or bool(service.external_addresses) or any(port.node_port for port in service.ports)
+
+
 def backends(world: World, namespace: str, name: str) -> tuple[Backend, ...]:
     """The pods behind each port of a service, by its selector; by its captured endpoints where it has none, or where no pod is given that it selects. One of
     type ExternalName is a name, and nobody makes endpoints for it (pkg/controller/endpointslice, syncService)."""

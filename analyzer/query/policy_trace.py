@@ -14,7 +14,7 @@ from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
 from analyzer.policy.decision import Decision, Step, decide, doubt, own_node_passes
 from analyzer.policy.entities import Asked, Entity, Flow
-from analyzer.policy.profiles import Profile, with_switches
+from analyzer.policy.profiles import Profile
 from analyzer.policy.secondary import having
 from analyzer.policy.terms import Kind
 from analyzer.policy.tiers import Action, Direction
@@ -22,7 +22,17 @@ from analyzer.query.endpoints import OUTSIDE
 from analyzer.query.masquerading import masquerades_all, node_seen
 from analyzer.query.policies import Identity, Policies, known, on_network
 from analyzer.query.policy_parties import entities_named
-from analyzer.query.policy_services import Backend, open_ended, reached, service_families, service_meant, service_named
+from analyzer.query.policy_services import (
+    Backend,
+    balancer_refuses,
+    open_ended,
+    other_ways,
+    reached,
+    service_families,
+    service_meant,
+    service_named,
+)
+from analyzer.query.policy_switches import flipped
 from analyzer.query.witness import deciding, explained
 from analyzer.solve.packet import ICMP, ICMPV6, PROTOCOL_NAMES, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.walk.oracle import fate_of
@@ -51,16 +61,30 @@ def policy_trace(network: Network, source: str, target: str, protocol: int, port
     policies = known(Identity(network.cluster), on_network(network.cluster, told) if told else profile)
     senders, wanted = named(policies, source), Wanted(protocol, port, family_named(source, target))
     if (asked := service_named(policies.world, target)) is not None:
-        outcomes = [one for sender in senders for one in to_service(policies, sender, asked, wanted)]
+        outcomes = [one for sender in senders for one in past_balancer(policies, sender, asked, wanted, target)]
     else:
         receivers = named(policies, target)
         pairs = [(one, other) for one in senders for other in receivers if one is not other or one.replicas > 1]
         pairs = pairs or [(senders[0], receivers[0])]
-        outcomes = [one_way(policies, one, other, flow_for(one, other, wanted)) for one, other in pairs]
+        outcomes = [in_a_family(policies, one, other, wanted) for one, other in pairs]
     kept = tuple(dict.fromkeys(outcomes))
     if told:
         kept = tuple(one._replace(assumptions=(f"asked on the network {told}, by the address", *one.assumptions)) for one in kept)
     return Trace(fate_of(kept), kept)
+
+
+def in_a_family(policies: Policies, source: Entity, destination: Entity, wanted: Wanted) -> Outcome:
+    """What becomes of a flow between two ends, with a word where it is otherwise in the other family that both may speak."""
+    flow = flow_for(source, destination, wanted)
+    outcome = one_way(policies, source, destination, flow)
+    for family in policies.families() if wanted.family is None else ():
+        if family == flow.family or not all(policies.speaks(end, family) for end in (source, destination)):
+            continue
+        fate = one_way(policies, source, destination, flow_for(source, destination, replace(wanted, family=family))).fate
+        if fate is not outcome.fate:
+            text = f"asked over IPv{flow.family}: over IPv{family} it is {fate.value}"
+            outcome = outcome._replace(assumptions=(*outcome.assumptions, text))
+    return outcome
 
 
 def network_of_addresses(cluster: Cluster, *names: str) -> str | None:
@@ -118,6 +142,20 @@ def family_of(source: Entity, destination: Entity) -> int:
 def families_of(entity: Entity) -> list[int]:
     """The families of an entity's addresses, in their order."""
     return [item.family for item in entity.addresses] + [item.family for item in entity.blocks]
+
+
+def past_balancer(policies: Policies, sender: Entity, key: tuple[str, str], wanted: Wanted, target: str) -> Iterator[Outcome]:
+    """The outcomes of a service. Who is refused by its load balancer asks at a node port, where that is not the address that is asked for."""
+    service = policies.world.cluster.services[key]
+    if not balancer_refuses(service, sender):
+        yield from to_service(policies, sender, key, wanted)
+        return
+    reason = f"the load balancer of service {'/'.join(key)} takes nothing from {sender.name} (loadBalancerSourceRanges)"
+    if target.strip() in map(str, service.load_balancer_addresses) or not other_ways(service):
+        yield nowhere(reason, service.at)
+        return
+    for outcome in to_service(policies, sender, key, wanted):
+        yield outcome._replace(assumptions=(*outcome.assumptions, f"{reason}: it asks at a node port or an external address"))
 
 
 def to_service(
@@ -346,33 +384,6 @@ def address_in(entity: Entity, family: int) -> Address | None:
     own = next((item for item in entity.addresses if item.family == family), None)
     block = next((item for item in entity.blocks if item.family == family), None)
     return own or (Address(family, block.value) if block is not None else None)
-
-
-def flipped(
-    policies: Policies, source: Entity, destination: Entity, flow: Flow, asked: Asked | None, decision: Decision
-) -> Iterator[str]:
-    """The points in which network systems differ and on which the answer depends, where it is not known which system there is."""
-    if policies.profile.name != "unknown" or decision.admitted is None or decision.exempt.startswith("a pod always"):
-        return
-    for switch in relevant(source, destination, asked):
-        name, value = switch.replace("_", "-"), getattr(policies.profile, switch)
-        other = known(Identity(policies.world.cluster), with_switches(policies.profile, {name: "no" if value else "yes"}))
-        ends = [other.world.by_name.get(entity.name, entity) for entity in (source, destination)]
-        if decide(other.all, ends[0], ends[1], flow, asked).admitted is not decision.admitted:
-            yield f"network systems differ in this: {name} is taken to be {'yes' if value else 'no'} (--cni, --policy-switch)"
-
-
-def relevant(source: Entity, destination: Entity, asked: Asked | None) -> Iterator[str]:
-    """The switches that could matter for a flow, of those that have a value."""
-    kinds = {source.kind, destination.kind}
-    if Kind.POD in kinds:
-        yield "blocks_match_pods"
-    if Kind.HOST in kinds:
-        yield from ("blocks_match_nodes", "own_node_admitted")
-    if source.host_network or destination.host_network:
-        yield "host_network_pods"
-    if asked is not None:
-        yield "egress_sees_service"
 
 
 def packet(flow: Flow, source: Entity, destination: Entity) -> Packet | None:
