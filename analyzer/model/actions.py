@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from analyzer.facts.system import OtherAction
+from analyzer.facts.system import FilterFact, OtherAction
+from analyzer.model.unread import UNREAD
+from analyzer.model.unread import words as unread_words
 
 
 class Effect(StrEnum):
@@ -30,6 +32,13 @@ WORDS = {
     "drop": Effect.DROP,
     "shot": Effect.DROP,
 }
+
+
+def passing(fact: FilterFact, action: OtherAction) -> str:
+    """What has to hold for an open action to do nothing."""
+    if fact.classifier == UNREAD:
+        return unread_words(fact)
+    return f"the tc action {action.name} of {fact.scope} {fact.device} {fact.hook} lets the packet pass unchanged"
 
 
 def effect(action: OtherAction) -> Effect:

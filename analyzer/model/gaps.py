@@ -10,10 +10,12 @@ from analyzer.model.network import Namespace
 from analyzer.source import Gap, Source
 
 BEFORE_OPTIONS = re.compile(
-    r"^\s*(?:(?:unicast|local|broadcast|multicast|blackhole|unreachable|prohibit|throw|anycast)\s+)?(\S+)"
+    r"^\s*(?:(?:unicast|local|broadcast|multicast|blackhole|unreachable|prohibit|throw|anycast)\s+)?(\S+)\s+\S"
 )
 
-IGNORED = ("bridge-fdb", "bridge-link", "bridge-vlan", "tc-filter")
+
+ROUTING = ("ip-route", "route-n", "ip-rule")
+"""The kinds of text of which a line could decide about a route."""
 
 
 def could_concern(sources: Mapping[str, Source], gap: Gap, destination: Address) -> bool:
@@ -23,10 +25,15 @@ def could_concern(sources: Mapping[str, Source], gap: Gap, destination: Address)
 
 
 def network_of(sources: Mapping[str, Source], gap: Gap) -> Prefix | None:
-    """The network that a line begins with; None where it could be about any."""
+    """The network that a line begins with; None where it could be about any: a line may have been cut within its first word, and a text at its last line."""
     source = sources.get(gap.at.path)
-    found = BEFORE_OPTIONS.match(source.line(gap.at.line)) if source else None
-    if found is None or not (found.group(1)[:1].isdigit() or ":" in found.group(1)):
+    found = BEFORE_OPTIONS.match(source.line(gap.at.line)) if source and gap.subject != "route-n" else None
+    if (
+        found is None
+        or source is None
+        or last(source, gap.at.line)
+        or not (found.group(1)[:1].isdigit() or ":" in found.group(1))
+    ):
         return None
     try:
         return prefix(found.group(1))
@@ -34,14 +41,9 @@ def network_of(sources: Mapping[str, Source], gap: Gap) -> Prefix | None:
         return None
 
 
-def ignored(namespace: Namespace) -> dict[str, str]:
-    """The tables with lines that were not understood and that are taken to decide nothing, each with the words for it."""
-    found: dict[str, str] = {}
-    for kind in IGNORED:
-        if gaps := namespace.gaps.get(kind):
-            more = f" and {len(gaps) - 1} more" if len(gaps) > 1 else ""
-            found[kind] = f"{gaps[0].at}{more}, which was not understood ({gaps[0].reason}), decides nothing"
-    return found
+def last(source: Source, line: int) -> bool:
+    """Whether nothing stands behind a line: the text may break off there."""
+    return not any(part.strip() for part in source.text.split("\n")[line:])
 
 
 def unlisted(namespace: Namespace, kind: str) -> str:

@@ -64,7 +64,7 @@ def merged_links(facts: Sequence[LinkFact]) -> tuple[dict[str, LinkFact], list[G
         group.sort(key=lambda fact: (not fact.detailed, fact.index is None, fact.mac is None))
         link = group[0]
         for other in group[1:]:
-            gaps += contradiction(link, other, f"{link.name}", ("index", "mac", "mtu", "master"), "ip-addr")
+            gaps += contradiction(link, other, f"{link.name}", ("index", "mac", "mtu", "master"), "ip-addr", link.name)
             link = completed(link, other, ())
         links[link.name] = link
     return links, gaps
@@ -83,14 +83,14 @@ def completed(first: F, other: F, keep: tuple[str, ...]) -> F:
     return replace(first, **changes) if changes else first
 
 
-def contradiction(first: F, other: F, what: str, names: tuple[str, ...], subject: str) -> list[Gap]:
+def contradiction(first: F, other: F, what: str, names: tuple[str, ...], subject: str, device: str = "") -> list[Gap]:
     """A gap for each field in which two captures of one thing differ."""
     gaps = []
     for name in names:
         one, two = getattr(first, name), getattr(other, name)
         if one is not None and two is not None and one != two:
             text = f"{what}: its {name.replace('_', ' ')} here is not the same as at {first.at}; that one is used"
-            gaps.append(Gap(other.at, text, subject, other.scope))
+            gaps.append(Gap(other.at, text, subject, other.scope, device=device))
     return gaps
 
 

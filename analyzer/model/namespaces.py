@@ -37,6 +37,7 @@ from analyzer.model.network import Namespace
 from analyzer.model.ordering import Ordered
 from analyzer.model.routing import KERNEL, Routing, default_rules, local_table, routing
 from analyzer.model.switches import Switch, switches
+from analyzer.model.unread import doubts, incomplete, strays
 from analyzer.model.unseen import programs
 from analyzer.source import Gap, Scope
 
@@ -92,6 +93,7 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
     kinds: tuple[type[Fact], ...] = (BridgePortFact, RouteFact, RoutingRuleFact, QdiscFact)
     absent = missing(given, [*rulesets, *links.values(), *addresses, *(fact for kind in kinds for fact in facts.of(kind, scope))])
     filters = facts.of(FilterFact, scope)
+    stray = tuple(strays(facts.of(ForwardingFact, scope), neighbours, links)) if "ip-addr" not in absent else ()
     rules = {family: found.rules.get(family) or default_rules(family, scope) for family in (4, 6)}
     routes = with_local(found, addresses, links, scope)
     space = Namespace(
@@ -106,7 +108,9 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
         forwarding=distinct(facts.of(ForwardingFact, scope)),
         ports=ports,
         vlans=by_device(distinct(facts.of(BridgeVlanFact, scope))),
-        filters=by_device(distinct([*filters, *programs(links, filters, scope)])),
+        filters=by_device(
+            distinct([*filters, *programs(links, filters, scope), *doubts((*given.unread, *stray), links, ports, given.by_kind)])
+        ),
         qdiscs=distinct(facts.of(QdiscFact, scope)),
         rulesets=rulesets,
         nft_chains=distinct(facts.of(NftChainFact, scope)),
@@ -121,10 +125,16 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
         wireguard_peers=distinct(facts.of(WireguardPeerFact, scope)),
         offloads=tuple(facts.of(OffloadFact, scope)),
         resolver=next(iter(facts.of(ResolverFact, scope)), None),
-        missing={**absent, **unlisted_tables(given, rules, routes, scope)},
+        missing={**partly(given), **absent, **unlisted_tables(given, rules, routes, scope)},
         cilium=cilium_state(scope, facts, links, main_routes(routes), given),
     )
-    return space, [*gaps, *more, *others, *last, *found.gaps]
+    return space, [*gaps, *more, *others, *last, *found.gaps, *stray]
+
+
+def partly(given: Captured) -> dict[str, str]:
+    """The interfaces, where a line about them was not understood: one, or an address, may not be known."""
+    found = incomplete(given.unread)
+    return {"ip-addr": f"{found.at} was not understood: {found.reason}"} if found is not None else {}
 
 
 def switched(scope: Scope, facts: Ordered, given: Captured) -> dict[str, Switch]:

@@ -107,7 +107,7 @@ def pair_up(links: Links, known: dict[Token, Scope], result: Pairs) -> None:
                 text = (
                     f"the other end of {end} could be each of {names}: capture `ip netns list` and ip_-d_addr of every namespace"
                 )
-                result.gaps.append(Gap(link.at, text, "ip-addr", end.scope))
+                result.gaps.append(Gap(link.at, text, "ip-addr", end.scope, device=link.name))
 
 
 def indexed(links: Links) -> dict[tuple[str, int], list[Interface]]:

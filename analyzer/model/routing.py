@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from analyzer.addresses import WIDTH, Address, Prefix, host_prefix, prefix_of
@@ -50,7 +50,21 @@ def routing(
         objects.setdefault(fact.identifier, fact)
     gaps: list[Gap] = []
     resolved = [resolve(route, objects, names, gaps) for route in routes]
-    return Routing(tables(resolved, gaps), by_family(rules, names), dict(sorted(objects.items())), gaps)
+    gaps += unnamed(routes, rules, names)
+    return Routing(
+        tables(resolved, gaps),
+        by_family(rules, names, {route.table for route in resolved}, gaps),
+        dict(sorted(objects.items())),
+        gaps,
+    )
+
+
+def unnamed(routes: Sequence[RouteFact], rules: Sequence[RoutingRuleFact], names: Mapping[str, int]) -> Iterator[Gap]:
+    """A gap for each route in a table of a name that nothing else has."""
+    asked = {rule.table for rule in rules}
+    for route in routes:
+        if isinstance(route.table, str) and route.table not in names and route.table not in asked and rules:
+            yield Gap(route.at, f"no rule asks a table {route.table!r}, and no rt_tables has one", "ip-route", route.scope)
 
 
 def resolve(route: RouteFact, objects: Mapping[int, NextHopFact], names: Mapping[str, int], gaps: list[Gap]) -> RouteFact:
@@ -121,12 +135,18 @@ def identity(route: RouteFact) -> tuple[object, ...]:
     return route.destination, route.kind, route.metric, route.tos, route.source_prefix, hops
 
 
-def by_family(rules: Sequence[RoutingRuleFact], names: Mapping[str, int]) -> dict[int, tuple[RoutingRuleFact, ...]]:
-    """The rules by family and priority, each once; rules of one priority stay in the order of the text."""
+def by_family(
+    rules: Sequence[RoutingRuleFact], names: Mapping[str, int], listed: Container[int | str], gaps: list[Gap]
+) -> dict[int, tuple[RoutingRuleFact, ...]]:
+    """The rules by family and priority, each once; rules of one priority stay in the order of the text. A table's name that nothing else has is a gap."""
     result: dict[int, dict[RoutingRuleFact, None]] = {}
     for rule in rules:
         if isinstance(rule.table, str):
-            rule = replace(rule, table=table_number(rule.table, names))
+            number = table_number(rule.table, names)
+            if rule.table not in names and number not in listed:
+                text = f"no route of a table {rule.table!r} was captured, and no rt_tables that has one"
+                gaps.append(Gap(rule.at, text, "ip-rule", rule.scope))
+            rule = replace(rule, table=number)
         result.setdefault(rule.family, {}).setdefault(rule)
     return {family: tuple(sorted(found, key=lambda rule: rule.priority)) for family, found in sorted(result.items())}
 

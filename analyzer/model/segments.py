@@ -9,7 +9,8 @@ from analyzer.addresses import Address, Prefix
 from analyzer.facts.links import Bond, LinkFact, OtherKind, Vrf
 from analyzer.model.network import Interface, Namespace, Segment, Wire
 from analyzer.model.switches import switch_port as switch_port_of
-from analyzer.model.wires import Paths, Spaces, addresses_of, is_pair_end, reached, witnessed
+from analyzer.model.unread import incomplete
+from analyzer.model.wires import Paths, Spaces, addresses_of, has_address, is_pair_end, leads_on, reached, witnessed
 
 VIRTUAL = (
     "docker",
@@ -41,8 +42,14 @@ VIRTUAL = (
 )
 
 
+def may_be_unread(space: Namespace, link: LinkFact) -> bool:
+    """Whether the other end of a pair may be on the same node: a pod's is, and that of a node which is no way out of it."""
+    return bool(space.scope.namespace) or not (has_address(space, link.name) or leads_on(space, link.name))
+
+
 def outside(spaces: Spaces, peers: Mapping[Interface, Interface]) -> frozenset[Interface]:
-    """The interfaces whose other end is not in the capture."""
+    """The interfaces whose other end is not in the capture. Where that of a pair may stand on a line that was not understood, nobody knows where it leads."""
+    unread = {scope.node for scope, space in spaces.items() if incomplete(space.gaps.get("ip-addr", ())) is not None}
     found: set[Interface] = set()
     for scope, space in spaces.items():
         for link in space.links.values():
@@ -50,7 +57,11 @@ def outside(spaces: Spaces, peers: Mapping[Interface, Interface]) -> frozenset[I
             peer = peers.get(at)
             if peer is None:
                 inner = switch_port(link) and not modelled(space, link.name)
-                leads_out = physical(link, space) or is_pair_end(link) or inner
+                leads_out = (
+                    physical(link, space)
+                    or (is_pair_end(link) and not (scope.node in unread and may_be_unread(space, link)))
+                    or inner
+                )
             else:
                 leads_out = bool(scope.namespace) and switched(spaces, peer)
             if leads_out:

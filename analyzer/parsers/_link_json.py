@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from analyzer.addresses import Address, address, hardware_address
@@ -25,7 +26,8 @@ from analyzer.facts.links import (
 )
 from analyzer.facts.neighbours import BridgePortFact
 from analyzer.parsers import UNREADABLE, reason
-from analyzer.parsers._link_kinds import TUNNELS
+from analyzer.parsers._link_flags import flags_of, operational
+from analyzer.parsers._link_words import ALONE, KINDS, PLAIN, PORTS, TUNNELS
 from analyzer.parsers._words import json_items
 from analyzer.source import Gap, Source, Span
 
@@ -41,11 +43,33 @@ def read_json(source: Source) -> Iterator[Fact | Gap]:
             yield Gap(at, f"{item.get('ifname', 'interface')}: {reason(problem)}", source.kind, source.scope)
 
 
-def facts_of(source: Source, item: Item, at: Span) -> Iterator[Fact]:
+def port_kind(name: str | None) -> str | None:
+    """The kind of port that a link is."""
+    if name is not None and f"{name}_slave" not in PORTS:
+        raise ValueError(f"the kind {name!r} of a port is not known")
+    return name
+
+
+def facts_of(source: Source, item: Item, at: Span) -> Iterator[Fact | Gap]:
     """The facts of one item."""
     info: Item = item.get("linkinfo") or {}
     if "flags" in item or "mtu" in item:
-        yield link_of(source, item, info, at)
+        link = link_of(source, item, info, at)
+        try:
+            yield replace(
+                link,
+                master_kind=port_kind(info.get("info_slave_kind")),
+                kind=kind_of(info["info_kind"], info.get("info_data") or {}) if "info_kind" in info else None,
+            )
+        except UNREADABLE as problem:
+            yield Gap(
+                at,
+                f"{link.name}: {reason(problem)}",
+                source.kind,
+                source.scope,
+                device=link.name if info.get("info_kind") in ALONE else "",
+            )
+            yield link
     if info.get("info_slave_kind") == "bridge":
         yield port_of(source, item, info.get("info_slave_data") or {}, at)
     for order, entry in enumerate(item.get("addr_info") or ()):
@@ -61,18 +85,16 @@ def link_of(source: Source, item: Item, info: Item, at: Span) -> LinkFact:
         scope=source.scope,
         name=item["ifname"],
         index=item.get("ifindex"),
-        flags=frozenset(item.get("flags") or ()),
+        flags=flags_of(item.get("flags") or ()),
         mtu=item.get("mtu"),
         mac=hardware_address(mac) if item.get("link_type") in ("ether", "loopback") and mac else None,
         link_type=item.get("link_type", "ether"),
-        state=item.get("operstate", "UNKNOWN"),
+        state=operational(item.get("operstate", "UNKNOWN")),
         master=item.get("master"),
-        master_kind=info.get("info_slave_kind"),
         peer_index=item.get("link_index"),
         parent=item.get("link"),
         netnsid=item.get("link_netnsid"),
         netns_name=item.get("link_netns"),
-        kind=kind_of(info["info_kind"], info.get("info_data") or {}) if "info_kind" in info else None,
         detailed="promiscuity" in item or bool(info),
         promiscuity=item.get("promiscuity", 0),
         alias=item.get("ifalias"),
@@ -118,8 +140,10 @@ def kind_of(name: str, data: Item) -> Kind:
             return Vrf(data["table"])
         case "bond":
             return Bond(str(data.get("mode", "")), data.get("active_slave"))
-        case _:
+        case _ if name in KINDS or name in PLAIN:
             return OtherKind(name)
+        case _:
+            raise ValueError(f"the kind {name!r} is not known")
 
 
 def vxlan(data: Item) -> Vxlan:

@@ -5,7 +5,7 @@ Follows the print_opt functions of iproute2 (ip/iplink_*.c).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 from analyzer.addresses import Address, address
 from analyzer.facts.links import (
@@ -24,79 +24,10 @@ from analyzer.facts.links import (
     Wireguard,
 )
 from analyzer.facts.neighbours import BridgePortFact
+from analyzer.parsers._link_words import KINDS, PLAIN, PORTS, SAME, TUNNELS, own, refuse
 from analyzer.source import Scope, Span
 
 Words = Sequence[str]
-PORTS = {
-    "bridge_slave": "bridge",
-    "openvswitch_slave": "openvswitch",
-    "bond_slave": "bond",
-    "vrf_slave": "vrf",
-    "team_slave": "team",
-}
-TUNNELS = frozenset(
-    {"ipip", "sit", "gre", "gretap", "ip6tnl", "ip6gre", "ip6gretap", "erspan", "ip6erspan", "vti", "vti6", "ipip6", "any"}
-)
-PLAIN = frozenset(
-    {
-        "veth",
-        "dummy",
-        "tun",
-        "ifb",
-        "nlmon",
-        "openvswitch",
-        "netdevsim",
-        "team",
-        "netkit",
-        "vcan",
-        "can",
-        "xfrm",
-        "bareudp",
-        "amt",
-        "gtp",
-        "macsec",
-        "hsr",
-        "vsock",
-        "lowpan",
-        "dsa",
-        "ovpn",
-        "batadv",
-        "virt_wifi",
-        "wwan",
-        "rmnet",
-        "ipoib",
-        "geneve",
-        "lo",
-        "vrf",
-    }
-)
-NO_KIND = frozenset(
-    {
-        "promiscuity",
-        "allmulti",
-        "minmtu",
-        "maxmtu",
-        "addrgenmode",
-        "numtxqueues",
-        "numrxqueues",
-        "gso_max_size",
-        "gso_max_segs",
-        "tso_max_size",
-        "tso_max_segs",
-        "gro_max_size",
-        "gso_ipv4_max_size",
-        "gro_ipv4_max_size",
-        "portid",
-        "portname",
-        "switchid",
-        "parentbus",
-        "parentdev",
-        "port_name",
-        "switch_id",
-        "netns-immutable",
-        "gro_ipv4_max",
-    }
-)
 
 
 def after(words: Words, key: str) -> str | None:
@@ -107,23 +38,35 @@ def after(words: Words, key: str) -> str | None:
     return None
 
 
-def kind_of(words: Words) -> tuple[Kind | None, str | None]:
-    """The kind of the link, and the kind of port it is. A kind that is not known is ``OtherKind`` with its name."""
-    position = 0
-    while position < len(words) and words[position] in NO_KIND:
-        position += 1 if words[position] == "netns-immutable" else 2
-    master_kind = next((PORTS[word] for word in words if word in PORTS), None)
-    if position >= len(words) or words[position] in PORTS:
-        return None, master_kind
-    end = next((i for i, word in enumerate(words) if i > position and (word in PORTS or word == "addrgenmode")), len(words))
-    return build(words[position], words[position + 1 : end]), master_kind
+FURTHER = frozenset({"ingress-qos-map", "egress-qos-map"})
+"""What a VLAN's kind has on lines of its own."""
+
+
+def kind_of(lines: Sequence[Words]) -> tuple[Kind | None, str | None]:
+    """The kind of the link, and the kind of port it is: each begins a line. ValueError for a kind, or a word about one, that is not known."""
+    kind: Kind | None = None
+    master_kind: str | None = None
+    for line in lines:
+        said = own(line)
+        if not said:
+            continue
+        name, options = said[0], said[1:]
+        if name in PORTS:
+            master_kind, known = PORTS[name]
+            refuse(name, known, options)
+        elif kind is None and (name in KINDS or name in SAME or name in PLAIN):
+            refuse(name, KINDS.get(SAME.get(name, name)), options)
+            kind = build(name, options)
+        elif not (isinstance(kind, OtherKind) and kind.name in PLAIN) and name not in FURTHER:
+            raise ValueError(f"the kind {name!r} is not known")
+    return kind, master_kind
 
 
 def build(name: str, words: Words) -> Kind:
     """The kind from its name and options."""
     if name in TUNNELS:
         return tunnel(name, words)
-    maker = KINDS.get(name)
+    maker = READERS.get(name)
     return maker(words) if maker else OtherKind(name)
 
 
@@ -184,10 +127,21 @@ def geneve(words: Words) -> Geneve:
     )
 
 
+MACVLAN = ("private", "vepa", "bridge", "passthru", "source")
+
+
+def mode(words: Words, known: Container[str], otherwise: str) -> str:
+    """The mode of a device, one of those that there are."""
+    text = after(words, "mode") or otherwise
+    if text not in known:
+        raise ValueError(f"the mode {text!r} is not known")
+    return text
+
+
 def ipvlan(words: Words) -> Ipvlan:
     """``ipvlan mode l2 bridge``."""
     flag = next((word for word in words if word in ("bridge", "private", "vepa")), "bridge")
-    return Ipvlan(after(words, "mode") or "l3", flag)
+    return Ipvlan(mode(words, ("l2", "l3", "l3s"), "l3"), flag)
 
 
 def vlan(words: Words) -> Vlan:
@@ -200,7 +154,7 @@ def bridge(words: Words) -> Bridge:
 
     def flag(key: str) -> bool | None:
         text = after(words, key)
-        return None if text is None else text != "0"
+        return None if text is None else bool(int(text))
 
     vlan_text, ageing = after(words, "vlan_default_pvid"), after(words, "ageing_time")
     return Bridge(
@@ -213,12 +167,12 @@ def bridge(words: Words) -> Bridge:
     )
 
 
-KINDS: Mapping[str, Callable[[Words], Kind]] = {
+READERS: Mapping[str, Callable[[Words], Kind]] = {
     "vxlan": vxlan,
     "geneve": geneve,
     "wireguard": lambda _: Wireguard(),
-    "macvlan": lambda words: Macvlan(after(words, "mode") or "vepa"),
-    "macvtap": lambda words: Macvlan(after(words, "mode") or "vepa"),
+    "macvlan": lambda words: Macvlan(mode(words, MACVLAN, "vepa")),
+    "macvtap": lambda words: Macvlan(mode(words, MACVLAN, "vepa")),
     "ipvlan": ipvlan,
     "ipvtap": ipvlan,
     "vlan": vlan,
@@ -231,7 +185,19 @@ KINDS: Mapping[str, Callable[[Words], Kind]] = {
 def on(words: Words, key: str) -> bool | None:
     """An on/off option; None where it is not said."""
     text = after(words, key)
+    if text not in (None, "on", "off"):
+        raise ValueError(f"{key} is on or off, not {text!r}")
     return None if text is None else text == "on"
+
+
+STATES = frozenset({"disabled", "listening", "learning", "forwarding", "blocking"})
+
+
+def port_state(text: str | None) -> str | None:
+    """The state of a bridge's port, which newer kernels may have as a number."""
+    if text is not None and text not in STATES and not text.strip("()").isdecimal():
+        raise ValueError(f"{text!r} is no state of a bridge's port")
+    return text
 
 
 def port_of(words: Words, link: LinkFact, at: Span, scope: Scope | None) -> BridgePortFact | None:
@@ -244,7 +210,7 @@ def port_of(words: Words, link: LinkFact, at: Span, scope: Scope | None) -> Brid
         scope=scope,
         device=link.name,
         master=link.master,
-        state=after(tail, "state"),
+        state=port_state(after(tail, "state")),
         hairpin=on(tail, "hairpin"),
         learning=on(tail, "learning"),
         flood=on(tail, "flood"),

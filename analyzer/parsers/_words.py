@@ -73,8 +73,10 @@ def json_items(
     the items before are given first. ``pairs`` makes an object of its keys and values, where keys repeat.
     """
     text, position, decoder = source.text, 0, json.JSONDecoder(object_pairs_hook=pairs)
-    places = Places(source)
-    while (position := skip(text, position)) < len(text):
+    places, opened = Places(source), 0
+    while (after := skip(text, position)) < len(text):
+        opened -= text.count("]", position, after)
+        position = after
         if text[position] == "{":
             item, end = decoder.raw_decode(text, position)
             if "encap" in item:
@@ -83,9 +85,12 @@ def json_items(
                 yield item, places.span(position, end)
             position = end
         elif text[position] == "[":
+            opened += 1
             position += 1
         else:
             raise ValueError(f"expected a JSON object at {text[position : position + 20]!r}")
+    if opened > text.count("]", position):
+        raise ValueError("the text breaks off: the list of JSON is not closed")
 
 
 def first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

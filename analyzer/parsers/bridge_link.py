@@ -9,11 +9,20 @@ from typing import Any
 from analyzer.facts.base import Fact
 from analyzer.facts.neighbours import BridgePortFact
 from analyzer.parsers import UNREADABLE, Parser, gap, reason
-from analyzer.parsers._link_kinds import after, on
+from analyzer.parsers._link_flags import OPERATIONAL
+from analyzer.parsers._link_kinds import after, on, port_state
+from analyzer.parsers._link_words import BRIDGE_PORT, Words, refuse
 from analyzer.parsers._words import is_json, json_items, refuse_errors
 from analyzer.source import Gap, Source, Span
 
 HEAD = re.compile(r"^(\d+): ([^\s:@]+)(?:@\S+?)?:? ")
+
+
+PORT = Words(
+    {**BRIDGE_PORT.values, **dict.fromkeys(("mtu", "master", "hwmode", "learning_sync"), 1)},
+    starts=("<", ":", "@"),
+)
+"""What iproute2's bridge/link.c prints of a port; old versions have a colon on its own."""
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
@@ -23,7 +32,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
             try:
                 yield port_from(source, item, at)
             except UNREADABLE as problem:
-                yield Gap(at, reason(problem), source.kind, source.scope)
+                yield Gap(at, reason(problem), source.kind, source.scope, device=str(item.get("ifname", "")))
         return
     yield from read_text(source)
 
@@ -47,7 +56,17 @@ def read_text(source: Source) -> Iterator[Fact | Gap]:
             except ValueError as problem:
                 yield gap(source, number, str(problem))
     for number, name, words in blocks:
-        yield port_of(source, number, name, words)
+        try:
+            refuse("a bridge port", PORT, options(name, words))
+            yield port_of(source, number, name, words)
+        except UNREADABLE as problem:
+            yield gap(source, number, f"{name}: {reason(problem)}", name)
+
+
+def options(name: str, words: list[str]) -> list[str]:
+    """The words behind the name; with ``-s`` the name of the device, whose statistics follow, is the last."""
+    behind = words[2:]
+    return behind[:-1] if behind[-1:] == [name] and behind[-2:-1] != ["master"] else behind
 
 
 def port_of(source: Source, number: int, name: str, words: list[str]) -> BridgePortFact:
@@ -57,7 +76,7 @@ def port_of(source: Source, number: int, name: str, words: list[str]) -> BridgeP
         scope=source.scope,
         device=name,
         master=after(words, "master"),
-        state=after(words, "state") if after(words, "state") not in ("UP", "DOWN", "UNKNOWN") else last_state(words),
+        state=port_state(after(words, "state") if after(words, "state") not in OPERATIONAL else last_state(words)),
         hairpin=on(words, "hairpin"),
         learning=on(words, "learning"),
         flood=on(words, "flood"),

@@ -23,7 +23,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
             try:
                 yield from list(vlans_from(source, item, at))
             except UNREADABLE as problem:
-                yield Gap(at, reason(problem), source.kind, source.scope)
+                yield Gap(at, reason(problem), source.kind, source.scope, device=str(item.get("ifname", "")))
         return
     device = ""
     for number, raw in enumerate(source.text.split("\n"), 1):
@@ -38,7 +38,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
             if text and text != "None" and not OPTIONS.match(text):
                 yield vlan_of(source, number, device.strip(), text)
         except UNREADABLE as problem:
-            yield gap(source, number, reason(problem))
+            yield gap(source, number, reason(problem), device.strip())
 
 
 def vlan_of(source: Source, number: int, device: str, text: str) -> BridgeVlanFact:

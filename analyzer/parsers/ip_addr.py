@@ -6,17 +6,20 @@ The text form follows print_linkinfo and print_addrinfo of iproute2 (ip/ipaddres
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 
 from analyzer.addresses import WIDTH, Address, address, hardware_address
 from analyzer.facts.base import Fact
 from analyzer.facts.links import AddressFact, LinkFact
 from analyzer.facts.neighbours import BridgePortFact
 from analyzer.parsers import UNREADABLE, Parser, gap, reason
+from analyzer.parsers._link_flags import flags_of, operational
 from analyzer.parsers._link_json import read_json
 from analyzer.parsers._link_kinds import kind_of, port_of
-from analyzer.parsers._words import is_json, refuse_errors, span_of
+from analyzer.parsers._link_words import ALONE, ANY_DEVICE, PORTS, own
+from analyzer.parsers._words import is_json, refuse_errors, refuse_others, span_of
 from analyzer.source import Gap, Source, Span
 
 HEAD = re.compile(r"^(\d+): ([^\s:@]+)(?:@(\S+?))?:\s+<([^>]*)>\s*(.*)$")
@@ -35,6 +38,31 @@ IGNORED = (
     "EPRT",
     "RX overrun",
     "bytes",
+)
+LIFETIMES = re.compile(r"valid_lft (forever|-?\d+sec) preferred_lft (forever|-?\d+sec)\\?")
+SCOPES = frozenset({"global", "universe", "link", "host", "site", "nowhere"})
+HEAD_WORDS = frozenset({"mtu", "qdisc", "master", "state", "mode", "group", "qlen", "event", "vrf"})
+AT_LINK = frozenset({"brd", "peer", "link-netnsid", "link-netns", "permaddr", "new-netnsid", "new-netns"})
+ADDRESS_WORDS = frozenset({"peer", "brd", "any", "scope", "metric", "flags", "proto"})
+ADDRESS_FLAGS = frozenset(
+    [
+        "secondary",
+        "temporary",
+        "dynamic",
+        "permanent",
+        "mngtmpaddr",
+        "noprefixroute",
+        "tentative",
+        "dadfailed",
+        "deprecated",
+        "home",
+        "nodad",
+        "optimistic",
+        "autojoin",
+        "stable-privacy",
+        "managetempaddr",
+        "homeaddress",
+    ]
 )
 STATISTICS = re.compile(r"^[\d\s.KMGTP]+$")
 
@@ -55,6 +83,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
         yield from read_json(source)
         return
     block: Block | None = None
+    lost = False
     for number, raw in enumerate(source.text.split("\n"), 1):
         line = raw.rstrip("\r ").replace("\\    ", "\n    ")
         for part in line.split("\n"):
@@ -64,19 +93,35 @@ def read(source: Source) -> Iterator[Fact | Gap]:
             if head:
                 if block:
                     yield from finish(source, block)
-                block = Block(number, part, head)
+                block, lost = Block(number, part, head), False
             elif one := ONE_LINE.match(part):
                 yield from guarded_address(source, number, one.group(2).rstrip(":"), f"{one.group(3)} {one.group(4)}", part)
+            elif lost and part[:1] in (" ", "\t"):
+                continue
+            elif part.lstrip().startswith("valid_lft"):
+                yield from lifetimes(source, number, part)
             elif block and part[:1] in (" ", "\t"):
                 block.rest.append((number, part))
-            elif part.lstrip().startswith("valid_lft"):
-                continue
             elif brief := BRIEF.match(part):
                 yield from brief_facts(source, number, part, brief)
             else:
+                if block:
+                    yield from finish(source, block)
+                block, lost = None, True
                 yield from refused(source, number, part)
     if block:
-        yield from finish(source, block)
+        yield from map(open_ended, finish(source, block), repeat(max([block.number, *(number for number, _ in block.rest)])))
+
+
+def open_ended(item: Fact | Gap, last: int) -> Fact | Gap:
+    """A gap at the last line of the text is about any interface: the text may break off there."""
+    return replace(item, device="") if isinstance(item, Gap) and item.at.line == last else item
+
+
+def lifetimes(source: Source, number: int, line: str) -> Iterator[Gap]:
+    """How long an address is used says nothing here, but a line that breaks off may be the last of more."""
+    if not LIFETIMES.fullmatch(line.strip()):
+        yield gap(source, number, f"expected 'valid_lft forever preferred_lft forever', not {line.strip()[:60]!r}")
 
 
 def refused(source: Source, number: int, line: str) -> Iterator[Gap]:
@@ -100,7 +145,7 @@ def brief_facts(source: Source, number: int, line: str, found: re.Match[str]) ->
     )  # fmt: skip
     for word in words:
         if "/" in word:
-            yield from guarded_address(source, number, name, f"inet {word}", line)
+            yield from guarded_address(source, number, name, f"inet {word} scope global", line)
 
 
 def finish(source: Source, block: Block) -> Iterator[Fact | Gap]:
@@ -110,17 +155,17 @@ def finish(source: Source, block: Block) -> Iterator[Fact | Gap]:
     except UNREADABLE as problem:
         yield gap(source, block.number, reason(problem))
         return
-    detail: list[str] = []
+    detail: list[tuple[int, list[str]]] = []
     addresses: list[Fact | Gap] = []
     for number, raw in block.rest:
         text = raw.strip()
         if text.startswith("link/"):
             try:
-                link, tail = with_hardware(link, text)
+                link = with_hardware(link, text)
                 link = replace(link, at=span_of(source, number, raw, text.split()[1]) if len(text.split()) > 1 else link.at)
-                detail += tail
+                detail.append((number, text.split()))
             except UNREADABLE as problem:
-                yield gap(source, number, reason(problem))
+                yield gap(source, number, reason(problem), link.name)
         elif text.startswith(("inet ", "inet6 ")):
             addresses += guarded_address(source, number, link.name, text, raw)
         elif text.startswith("altname "):
@@ -128,21 +173,25 @@ def finish(source: Source, block: Block) -> Iterator[Fact | Gap]:
         elif text.startswith("alias "):
             link = replace(link, alias=text[6:])
         elif not text.startswith(IGNORED) and not STATISTICS.match(text):
-            detail += text.split()
+            detail.append((number, text.split()))
     yield from detailed(source, block, link, detail)
     yield from addresses
 
 
-def detailed(source: Source, block: Block, link: LinkFact, words: list[str]) -> Iterator[Fact | Gap]:
+def detailed(source: Source, block: Block, link: LinkFact, lines: list[tuple[int, list[str]]]) -> Iterator[Fact | Gap]:
     """The link with its kind, and the bridge port that it is, as ``-d`` prints them."""
     port: BridgePortFact | None = None
-    if words:
-        try:
-            kind, master_kind = kind_of(words)
-            link = replace(link, kind=kind, master_kind=master_kind, detailed=True, promiscuity=promiscuity(words))
-            port = port_of(words, link, Span(source.path, block.number), source.scope)
-        except UNREADABLE as problem:
-            yield gap(source, block.number, f"{link.name}: {reason(problem)}")
+    every = [word for _, line in lines for word in line]
+    if any(word in ANY_DEVICE for word in every) or any(line[0][:5] != "link/" for _, line in lines):
+        link = replace(link, detailed=True)
+    said = [(number, line) for number, line in lines if line[0][:5] != "link/"]
+    try:
+        kind, master_kind = kind_of([line for _, line in said])
+        link = replace(link, kind=kind, master_kind=master_kind, promiscuity=promiscuity(every))
+        port = port_of(every, link, Span(source.path, block.number), source.scope)
+    except UNREADABLE as problem:
+        alone = all(line[0] in PORTS or line[0] in ALONE for _, line in said)
+        yield gap(source, said[0][0] if said else block.number, f"{link.name}: {reason(problem)}", link.name if alone else "")
     yield link
     if port:
         yield port
@@ -156,21 +205,35 @@ def promiscuity(words: list[str]) -> int:
 def link_of(source: Source, block: Block) -> LinkFact:
     """The link from the head line."""
     index, name, other, flags, rest = block.head.groups()
-    words = rest.split()
-    values = dict(zip(words[::2], words[1::2], strict=False))
+    values = head_values(rest.split())
     peer = re.fullmatch(r"if(\d+)", other or "")
     return LinkFact(
         at=span_of(source, block.number, block.line, name),
         scope=source.scope,
         name=name,
         index=int(index),
-        flags=frozenset(flag for flag in flags.split(",") if flag),
+        flags=flags_of([flag for flag in flags.split(",") if flag]),
         mtu=int(values["mtu"]) if "mtu" in values else None,
         state=values.get("state", "UNKNOWN"),
-        master=after(words, "master"),
+        master=values.get("master"),
         peer_index=int(peer.group(1)) if peer else None,
         parent=other if other and not peer and other != "NONE" else None,
     )
+
+
+def head_values(words: Sequence[str]) -> dict[str, str]:
+    """``mtu 1500 xdp/id:5 qdisc noqueue master cni0 state UP mode DEFAULT group default qlen 1000``. ValueError for a word that is not known."""
+    values: dict[str, str] = {}
+    position = 0
+    while position < len(words):
+        word = words[position]
+        if word in HEAD_WORDS:
+            values[word] = words[position + 1]
+        elif not word.startswith(("xdp", "prog/", "[")):
+            raise ValueError(f"the word {word!r} is not known")
+        position += 2 if word in HEAD_WORDS else 1
+    operational(values.get("state", "UNKNOWN"))
+    return values
 
 
 def after(words: list[str], key: str) -> str | None:
@@ -178,22 +241,25 @@ def after(words: list[str], key: str) -> str | None:
     return words[words.index(key) + 1] if key in words[:-1] else None
 
 
-def with_hardware(link: LinkFact, text: str) -> tuple[LinkFact, list[str]]:
-    """The link with what its ``link/…`` line says; the words of ``-d`` behind it."""
+def with_hardware(link: LinkFact, text: str) -> LinkFact:
+    """The link with what its ``link/…`` line says. ValueError for a word that is not known before those about any device, which are not looked at."""
     words = text.split()
     kind = words[0].removeprefix("link/")
     rest = words[1:]
-    mac = hardware_address(rest[0]) if kind in ("ether", "loopback") and rest and rest[0].count(":") == 5 else None
+    mac = None
+    if not kind or (kind in ("ether", "loopback") and "brd" not in rest and "peer" not in rest):
+        raise ValueError(
+            f"expected hardware addresses such as 'link/ether 0a:58:0a:f4:02:05 brd ff:ff:ff:ff:ff:ff', not {text[:60]!r}"
+        )
+    if kind in ("ether", "loopback") and rest and rest[0] not in AT_LINK and rest[0] not in ANY_DEVICE:
+        mac = hardware_address(rest[0])
+    said = own(rest)
+    refuse_others(said[1:] if said and said[0] not in AT_LINK else said, AT_LINK, frozenset())
+    if mac is not None and (broadcast := after(rest, "brd")) is not None:
+        hardware_address(broadcast)
     netnsid, name = after(rest, "link-netnsid"), after(rest, "link-netns")
-    link = replace(link, link_type=kind, mac=mac, netnsid=int(netnsid) if netnsid else None, netns_name=name)
-    known = {"brd", "peer", "link-netnsid", "link-netns", "permaddr", "new-netnsid", "new-netns"}
-    skip, tail = True, []
-    for position, word in enumerate(rest):
-        if skip and (position == 0 or word in known or rest[position - 1] in known):
-            continue
-        skip = False
-        tail.append(word)
-    return link, tail
+    known = netnsid is not None and netnsid != "unknown"
+    return replace(link, link_type=kind, mac=mac, netnsid=int(netnsid or "") if known else None, netns_name=name)
 
 
 def guarded_address(source: Source, number: int, device: str, text: str, raw: str) -> list[Fact | Gap]:
@@ -204,20 +270,20 @@ def guarded_address(source: Source, number: int, device: str, text: str, raw: st
         return [gap(source, number, reason(problem))]
 
 
-SCOPES = ("global", "link", "host", "site", "nowhere")
-
-
 def address_of(source: Source, number: int, device: str, text: str, raw: str) -> AddressFact:
-    """``inet 10.0.0.1/24 brd 10.0.0.255 scope global dynamic eth0``."""
-    words = text.split()
-    local, peer = words[1], after(words, "peer")
+    """``inet 10.0.0.1/24 brd 10.0.0.255 scope global dynamic eth0``; the last word of an IPv4 address is its label."""
+    words = text.split()[: text.split().index("valid_lft")] if "valid_lft" in text.split() else text.split()
+    local, options = words[1], [word.rstrip("\\") for word in words[2:]]
+    if words[0] == "inet" and options and options[-1].partition(":")[0] == device:
+        options = options[:-1]
+    values, flags = options_of(options)
+    peer, broadcast, scope = values.get("peer"), values.get("brd"), values.get("scope", "")
     value, length = split_address(local)
     other = split_address(peer) if peer else None
-    scope = after(words, "scope") or "global"
-    broadcast = after(words, "brd")
-    known = {"inet", "inet6", local, "peer", peer, "brd", broadcast, "scope", scope, "metric", after(words, "metric")}
-    flags = [word.rstrip("\\") for word in words if word not in known and word != device]
-    flags = flags[: flags.index("valid_lft")] if "valid_lft" in flags else flags
+    if other is None and "/" not in local:
+        raise ValueError(f"{local!r} has no prefix length")
+    if scope not in SCOPES and not re.fullmatch(r"(0x)?[0-9a-f]+", scope):
+        raise ValueError(f"the scope {scope!r} is not known" if scope else f"{local!r} has no scope")
     return AddressFact(
         at=span_of(source, number, raw, local),
         scope=source.scope,
@@ -226,10 +292,27 @@ def address_of(source: Source, number: int, device: str, text: str, raw: str) ->
         length=other[1] if other and "/" not in local else length,
         peer=other[0] if other else None,
         peer_length=other[1] if other else None,
-        broadcast=address(broadcast) if broadcast and broadcast[0].isdigit() else None,
+        broadcast=address(broadcast) if broadcast else None,
         scope_name=scope,
         flags=frozenset(flags),
     )
+
+
+def options_of(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """What stands behind an address: values and flags. ValueError for a word that is not known; a label that is not the device's name is the last."""
+    values: dict[str, str] = {}
+    flags: list[str] = []
+    position = 0
+    while position < len(words):
+        word = words[position]
+        if word in ADDRESS_WORDS:
+            values[word] = words[position + 1]
+        elif word in ADDRESS_FLAGS or position == len(words) - 1 or re.fullmatch(r"[0-9a-f]{2,}", word):
+            flags.append(word)
+        else:
+            raise ValueError(f"the word {word!r} is not known")
+        position += 2 if word in ADDRESS_WORDS else 1
+    return values, flags
 
 
 def split_address(text: str) -> tuple[Address, int]:

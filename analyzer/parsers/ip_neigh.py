@@ -75,8 +75,7 @@ def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
     if "dev" not in values and not mac and not states:
         raise ValueError(f"expected a neighbour such as '10.0.0.2 dev eth0 lladdr …', not {line.strip()[:60]!r}")
     refuse_others(words[1:], VALUES, FLAGS)
-    if mac and ":" in mac and mac.count(":") not in LENGTHS:
-        raise ValueError(f"{mac!r} is no hardware address")
+    refuse_hardware(mac)
     yield NeighbourFact(
         at=word_at(at, line, mac) if mac else at,
         scope=source.scope,
@@ -87,6 +86,14 @@ def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
         proxy="proxy" in words,
         external="extern_learn" in words,
     )
+
+
+def refuse_hardware(text: str | None) -> None:
+    """ValueError for what is no hardware address: that of a tunnel is one of IP (iproute2 lib/ll_addr.c)."""
+    if text and ":" in text and text.count(":") not in LENGTHS:
+        raise ValueError(f"{text!r} is no hardware address")
+    if text and ":" not in text:
+        address(text)
 
 
 def bsd_entry(source: Source, line: str, at: Span, found: re.Match[str]) -> NeighbourFact:

@@ -10,10 +10,28 @@ from analyzer.addresses import address
 from analyzer.facts.base import Fact
 from analyzer.facts.routes import NextHop, NextHopFact
 from analyzer.parsers import UNREADABLE, Parser, by_line, reason
-from analyzer.parsers._words import is_json, json_items, refuse_errors
+from analyzer.parsers._words import is_json, json_items, refuse_errors, refuse_others
 from analyzer.source import Gap, Source, Span
 
 FLAGS = frozenset({"onlink", "linkdown", "dead", "offload", "trap"})
+OTHERS = frozenset({"blackhole", "fdb", "pervasive", "unresolved"})
+VALUES = frozenset(
+    {
+        "id",
+        "via",
+        "dev",
+        "group",
+        "scope",
+        "proto",
+        "protocol",
+        "type",
+        "buckets",
+        "idle_timer",
+        "unbalanced_timer",
+        "unbalanced_time",
+    }
+    | {"hw_stats", "used", "weight"}
+)
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
@@ -34,6 +52,8 @@ def one(source: Source, line: str, at: Span) -> Iterator[Fact]:
     words = line.split()
     if line[0] in " \t" or words[0] != "id":
         raise ValueError(f"expected 'id 1 via … dev …', not {line[:60]!r}")
+    if "encap" not in words:
+        refuse_others([word for word in words if word not in ("inet", "inet6")], VALUES, FLAGS | OTHERS)
     values = {words[i]: words[i + 1] for i in range(len(words) - 1)}
     flags = frozenset(word for word in words if word in FLAGS)
     via = values.get("via")

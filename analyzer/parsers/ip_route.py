@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -83,6 +83,7 @@ VALUES = frozenset(
 )
 PAIRS = VALUES - {"dsfield"}
 SPECIAL = frozenset({"lock", "inet", "inet6"})
+SCOPES = frozenset({"global", "universe", "link", "host", "site", "nowhere"})
 NAMED_TABLES = {"main": MAIN, "local": 255, "default": 253, "unspec": 0}
 
 
@@ -146,6 +147,7 @@ def route_of(source: Source, number: int, line: str, hops: tuple[str, ...], fami
     if words[0] in KINDS:
         kind, words = words[0], words[1].split(None, 1)
     told = tail(words[1] if len(words) > 1 else "", hops)
+    refuse_nowhere(kind, told.next_hops, told.next_hop_id)
     if words[0] == "default":
         family = told.family or family
     return RouteFact(
@@ -166,6 +168,15 @@ def route_of(source: Source, number: int, line: str, hops: tuple[str, ...], fami
         source_prefix=told.source_prefix,
         order=order,
     )
+
+
+WITHOUT_DEVICE = frozenset({"blackhole", "unreachable", "prohibit", "throw"})
+
+
+def refuse_nowhere(kind: str, hops: Sequence[NextHop], next_hop_id: int | None) -> None:
+    """ValueError for a route that leads nowhere: the kernel has a device for every other (iproute2 ip/iproute.c prints it)."""
+    if kind not in WITHOUT_DEVICE and next_hop_id is None and not (hops and all(hop.device for hop in hops)):
+        raise ValueError("the route has no device")
 
 
 class Tail(NamedTuple):
@@ -199,7 +210,9 @@ def tail(text: str, hops: tuple[str, ...]) -> Tail:
     if not ways and ("dev" in options or "via" in options):
         ways = [NextHop(way(options.get("via")), options.get("dev"), 1, frozenset(flags), encap)]
     told = options.get
-    origin = told("from", "default")
+    origin, scope = told("from", "default"), told("scope", "global")
+    if scope not in SCOPES and not scope.isdecimal():
+        raise ValueError(f"the scope {scope!r} is not known")
     return Tail(
         family_told(options, bool(groups)),
         tuple(ways),
@@ -330,6 +343,7 @@ def route_from(source: Source, item: Mapping[str, Any], at: Span, family: int, o
         family = (6 if ":" in told else 4) if told else 6 if "pref" in item else family
     hops = item.get("nexthops")
     single = (hop_from(item),) if "dev" in item or "gateway" in item or "via" in item else ()
+    refuse_nowhere(item.get("type", "unicast"), tuple(map(listed_hop, hops)) if hops else single, item.get("nhid"))
     metrics = (item.get("metrics") or [{}])[0]
     origin = item.get("from")
     return RouteFact(

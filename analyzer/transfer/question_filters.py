@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 from analyzer.facts.system import FilterFact, Mirred, OtherAction
 from analyzer.model.actions import Effect, effect
+from analyzer.model.unread import UNREAD
+from analyzer.model.unread import words as unread_words
 from analyzer.transfer.cilium.maps import view
 from analyzer.transfer.reach import Reach
 from analyzer.transfer.space import Context
@@ -53,5 +55,7 @@ def on_the_way(context: Context, reach: Reach, there: bool = False) -> Iterator[
 
 def words(fact: FilterFact) -> str:
     """That it lets the question and its answer pass."""
+    if fact.classifier == UNREAD:
+        return unread_words(fact).replace("the packet", "questions for neighbours")
     device = f"{fact.scope} {fact.device} {fact.hook}"
     return f"the tc filter {fact.classifier} of {device} lets questions for neighbours pass unchanged"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from analyzer.addresses import Address, Prefix
 from analyzer.facts.links import Vrf
 from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
-from analyzer.model.gaps import network_of
+from analyzer.model.gaps import ROUTING, network_of
 from analyzer.model.network import Interface, Namespace
 from analyzer.model.path_mtu import assumption, learnt
 from analyzer.model.service_types import UNCHANGED, service_type_changes
@@ -74,9 +74,9 @@ class LookUp:
     def doubts(self) -> Iterator[Transfer]:
         """The lines of routes and rules that were not understood: each could decide, where it does not name another network."""
         space, sources = self.space, self.context.network.sources
-        for kind in ("ip-route", "ip-rule"):
+        for kind in ROUTING:
             for gap in space.gaps.get(kind, ()):
-                network = network_of(sources, gap) if kind == "ip-route" else None
+                network = network_of(sources, gap) if kind != "ip-rule" else None
                 text = f"the line of {space.scope} that was not understood ({gap.reason}) does not change the route"
                 lost = End(Unknown(f"{gap.at} was not understood: {gap.reason}"), gap.at)
                 doubt = If(Opaque(text, gap.at), KEEP, lost)

@@ -9,7 +9,7 @@ from analyzer.facts.links import AddressFact
 from analyzer.model.network import Interface
 from analyzer.model.registered import in_order
 from analyzer.source import Scope
-from analyzer.transfer.ir import Field, Transfer
+from analyzer.transfer.ir import End, Field, Transfer, Unknown
 from analyzer.transfer.space import Context, Outcome, dispatch, drop, flattened, own_network
 
 SCOPES = {"global": 0, "universe": 0, "site": 200, "link": 253, "host": 254}
@@ -50,7 +50,9 @@ def chosen(context: Context, scope: Scope, device: str, towards: Field, outcome:
     """The outcome for the address that is chosen, which depends on the next hop: an address of its network, else the first."""
     facts = of_device(context, scope, device, limit)
     if not facts:
-        return drop(f"{scope} has no address to send from by {device}")
+        reason = f"{scope} has no address to send from by {device}"
+        words = context.space(scope).missing.get("ip-addr")
+        return drop(reason) if words is None else End(Unknown(f"whether {reason} is not known: {words}"))
     own = [fact for fact in facts if fact.device == device]
     networks: dict[Prefix, Address] = {}
     for fact in own[::-1]:

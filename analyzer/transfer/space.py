@@ -9,7 +9,6 @@ from functools import cached_property
 
 from analyzer.addresses import WIDTH, Address, Prefix, prefix_of
 from analyzer.facts.links import AddressFact, LinkFact
-from analyzer.model.gaps import ignored
 from analyzer.model.hardware import GROUP, held, with_mac
 from analyzer.model.link_filters import open_chain, words
 from analyzer.model.namespaces import by_default
@@ -160,9 +159,9 @@ class Context:
         self.assumptions.setdefault(text)
 
     def granted(self, scope: Scope, *keys: str) -> None:
-        """Notes the parts that were not captured and are taken to be as the kernel has them by default, and lines that decide nothing."""
+        """Notes the parts that were not captured and are taken to be as the kernel has them by default."""
         space = self.space(scope)
-        known = {**ignored(space), **by_default(space), **space.assumed} if space.gaps or space.missing or space.assumed else {}
+        known = {**by_default(space), **space.assumed}
         for key in keys:
             if (words := known.get(key)) is not None:
                 self.assume(words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analyzer.facts.system import FilterFact, Mirred, OtherAction
-from analyzer.model.actions import Effect, effect
+from analyzer.model.actions import Effect, effect, passing
 from analyzer.model.network import Interface
 from analyzer.source import Scope
 from analyzer.transfer.ir import ALWAYS, KEEP, NEVER, All, Drop, End, Field, If, Match, Opaque, Transfer, Unknown
@@ -84,9 +84,7 @@ def actions(context: Context, scope: Scope, fact: FilterFact, given: Sequence[Mi
         case Effect.DROP:
             return End(Drop(f"dropped by the tc filter of {scope} {fact.device} {fact.hook}"), fact.at)
         case Effect.OPEN:
-            words = (
-                f"the action {action.name} of the tc filter of {scope} {fact.device} {fact.hook} lets the packet pass unchanged"
-            )
+            words = passing(fact, action)
             asked = If(Opaque(words, fact.at), KEEP, End(Unknown(f"it is not known whether {words}"), fact.at))
             return seq(asked, actions(context, scope, fact, left, rest))
 

@@ -11,7 +11,6 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from analyzer.model.gaps import ignored
 from analyzer.model.namespaces import by_default
 from analyzer.model.network import Network
 from analyzer.query.alike.ends import APART, BESIDE, SELF, End, by_end, end_of, ranges
@@ -340,4 +339,4 @@ def kind_of(found: Kinds, scope: Scope) -> tuple[int, int]:
 def told(network: Network, scope: Scope) -> dict[str, str]:
     """What may be taken for granted of a namespace, by key."""
     space = network.namespaces[scope]
-    return {**ignored(space), **by_default(space), **space.assumed}
+    return {**by_default(space), **space.assumed}

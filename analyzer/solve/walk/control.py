@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from analyzer.facts.system import FilterFact, Mirred, OtherAction
-from analyzer.model.actions import Effect, effect
+from analyzer.model.actions import Effect, effect, passing
 from analyzer.model.network import Interface
+from analyzer.model.unread import UNREAD
 from analyzer.solve.packet import PICKED, Packet
 from analyzer.solve.walk import links
 from analyzer.solve.walk.index import Space
@@ -25,7 +26,7 @@ def filtered(walk: Walk, space: Space, at: Interface, frame: Frame, hook: str) -
     for fact in filters:
         if not concerns(fact, frame) or not holds(walk, space, fact, frame):
             continue
-        outcome = act(walk, space, at, fact, frame)
+        outcome = act(walk, at, fact, frame)
         if outcome is not Effect.CONTINUE:
             return None if outcome is Effect.PASS else outcome
     return None
@@ -77,9 +78,7 @@ def word(packet: Packet, offset: int) -> tuple[int, int]:
     return known.get(offset, (0, 0))
 
 
-def act(
-    walk: Walk, space: Space, at: Interface, fact: FilterFact, frame: Frame
-) -> Endings | Literal[Effect.PASS, Effect.CONTINUE]:
+def act(walk: Walk, at: Interface, fact: FilterFact, frame: Frame) -> Endings | Literal[Effect.PASS, Effect.CONTINUE]:
     """The filter's actions in order: the frame's end, or it passes, or the next filter is asked."""
     for action in fact.actions:
         match action:
@@ -91,7 +90,7 @@ def act(
             case Mirred():
                 continue
             case OtherAction():
-                ended = other(walk, space, at, fact, action)
+                ended = other(walk, at, fact, action)
                 if ended is not Effect.PIPE:
                     return ended
     return Effect.PASS if fact.actions else Effect.CONTINUE
@@ -107,17 +106,23 @@ def redirected(walk: Walk, at: Interface, device: str, ingress: bool, frame: Fra
 
 
 def other(
-    walk: Walk, space: Space, at: Interface, fact: FilterFact, action: OtherAction
+    walk: Walk, at: Interface, fact: FilterFact, action: OtherAction
 ) -> Endings | Literal[Effect.PASS, Effect.PIPE, Effect.CONTINUE]:
     """Dropping and passing are known; what else an action does is asked."""
     match effect(action):
         case Effect.DROP:
             return walk.drop(at.scope, f"a tc filter of {at} drops what comes by ({fact.hook})", fact.at)
         case Effect.OPEN:
-            name = action.name
-            question = f"the tc action {name} of {space.place} {at.device} {fact.hook} lets the packet pass unchanged"
-            if walk.oracle.test(question, fact.at, f"what {name} does"):
+            settle = f"what {action.name} does" if fact.classifier != UNREAD else f"{fact.at}: {action.text}"
+            if walk.oracle.test(passing(fact, action), fact.at, settle):
                 return Effect.PIPE
-            return walk.undecided(f"the tc action {name} of {at} may drop or change the packet", fact.at, f"what {name} does")
+            return walk.undecided(may_change(at, fact, action), fact.at, settle)
         case known:
             return known
+
+
+def may_change(at: Interface, fact: FilterFact, action: OtherAction) -> str:
+    """That an open action may do something."""
+    if fact.classifier == UNREAD:
+        return f"{fact.at} was not understood: {action.text}"
+    return f"the tc action {action.name} of {at} may drop or change the packet"

@@ -13,7 +13,6 @@ from analyzer.facts.neighbours import ForwardingFact, NeighbourFact
 from analyzer.facts.system import FilterFact
 from analyzer.model import hardware
 from analyzer.model.early_chains import watched
-from analyzer.model.gaps import ignored
 from analyzer.model.network import Attachment, Interface, Namespace, Network, Segment
 from analyzer.solve.walk.cilium.maps import CiliumMaps
 from analyzer.solve.walk.claimed import claims
@@ -71,7 +70,7 @@ class Space:
         by_default = {
             kind: f"{words}; taken as the kernel has it by default" for kind, words in self.namespace.missing.items() if words
         }
-        return {**ignored(self.namespace), **self.namespace.assumed, **by_default}
+        return {**self.namespace.assumed, **by_default}
 
     @cached_property
     def links(self) -> dict[str, LinkFact]:

@@ -73,6 +73,8 @@ def unsourced(walk: Walk, space: Space, packet: Packet) -> tuple[Route | None, P
     if source is None:
         target = Address(packet.family, packet.destination)
         reason = f"{space.place} has no address to send to {target} from (dev {device})"
+        if (words := space.namespace.missing.get("ip-addr")) is not None:
+            return walk.undecided(f"whether {reason} is not known: {words}", None, f"ip_-d_addr of {space.place}")
         return walk.drop(space.scope, reason, found.fact.at if isinstance(found, Route) else None)
     return (found if isinstance(found, Route) else None), packet.from_source(source, packet.source_port)
 

@@ -276,7 +276,10 @@ def tunnelled(walk: Walk, space: Space, route: Route, going: HookPacket, server:
         return walk.undecided(f"{space.place}: IPVS sends a packet in one of the other family, which is not walked")
     source = source_of(space, route, server.value)
     if source is None:
-        return walk.drop(space.scope, f"{space.place} has no address to send to {server} from")
+        reason = f"{space.place} has no address to send to {server} from"
+        if (words := space.namespace.missing.get("ip-addr")) is not None:
+            return walk.undecided(f"whether {reason} is not known: {words}", None, f"ip_-d_addr of {space.place}")
+        return walk.drop(space.scope, reason)
     inner = going.packet
     size = None if inner.size is None else inner.size + HEADER[inner.family]
     outer = Packet(server.family, source, server.value, 4 if server.family == 4 else 41, size=size, mark=inner.mark)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from analyzer.addresses import WIDTH, Address
 from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
-from analyzer.model.gaps import could_concern
+from analyzer.model.gaps import ROUTING, could_concern
 from analyzer.model.service_types import UNCHANGED, service_type_changes
 from analyzer.solve.packet import Packet
 from analyzer.solve.walk.index import Space
@@ -52,9 +52,7 @@ def memory_of(space: Space, family: int) -> Memory:
 def plain(space: Space, family: int) -> bool:
     """Whether the destination alone decides on the route: no rule selects, no route names a source, nothing is not known."""
     namespace = space.namespace
-    if any(key.startswith(f"ip-route/{family}") for key in namespace.missing) or any(
-        map(namespace.gaps.get, ("ip-route", "ip-rule"))
-    ):
+    if any(key.startswith(f"ip-route/{family}") for key in namespace.missing) or any(map(namespace.gaps.get, ROUTING)):
         return False
     if not all(everything(rule) for rule in namespace.rules.get(family, ())):
         return False
@@ -95,9 +93,9 @@ def place_of_routes(space: Space, query: Query) -> Span | None:
 def gap(walk: Walk, space: Space, destination: Address) -> NotKnown | None:
     """A line of the routes or rules that was not understood could decide."""
     walk.taken_for_granted(space, f"ip-rule/{destination.family}")
-    for kind in ("ip-route", "ip-rule"):
+    for kind in ROUTING:
         for found in space.namespace.gaps.get(kind, ()):
-            if kind == "ip-route" and not could_concern(walk.index.network.sources, found, destination):
+            if kind != "ip-rule" and not could_concern(walk.index.network.sources, found, destination):
                 continue
             text = f"the line of {space.place} that was not understood ({found.reason}) does not change the route"
             if not walk.oracle.test(text, found.at, f"{found.at}: {found.reason}"):

@@ -9,6 +9,7 @@ from analyzer.addresses import WIDTH, Prefix
 from analyzer.facts.links import Vrf
 from analyzer.facts.matches import ReversePathMatch
 from analyzer.facts.routes import DEFAULT, LOCAL, MAIN, RouteFact, RoutingRuleFact
+from analyzer.model.gaps import ROUTING
 from analyzer.model.network import Namespace
 from analyzer.ranges import Ranges, difference, intersection, normalised, single
 from analyzer.transfer.ir import All, Any, Bits, Field, In, Match, Not, Opaque
@@ -72,7 +73,7 @@ def in_tables(match: ReversePathMatch, context: Context, space: Namespace, table
 
 def asked(match: ReversePathMatch, space: Namespace) -> list[Step] | None:
     """Which tables are asked under which condition, in order; None where that is not known. Rules for the same tables that follow each other are one."""
-    if {"ip-rule/4", "ip-addr"} & space.missing.keys() or space.gaps.get("ip-route") or space.gaps.get("ip-rule"):
+    if {"ip-rule/4", "ip-addr"} & space.missing.keys() or any(map(space.gaps.get, ROUTING)):
         return None
     if any(isinstance(link.kind, Vrf) for link in space.links.values()):
         return None
@@ -196,11 +197,7 @@ def plain(space: Namespace, family: int) -> bool:
         for rule in rules
     )
     order = [rule.table for rule in sorted(rules, key=lambda rule: rule.priority)]
-    known = (
-        not {f"ip-route/{family}", "ip-addr"} & space.missing.keys()
-        and not space.gaps.get("ip-route")
-        and not space.gaps.get("ip-rule")
-    )
+    known = not {f"ip-route/{family}", "ip-addr"} & space.missing.keys() and not any(map(space.gaps.get, ROUTING))
     vrf = any(isinstance(link.kind, Vrf) for link in space.links.values())
     tables = list(TABLES if family == 4 else TABLES[:2])
     return known and usual and order == tables and not vrf and all(simple(space, route) for route in every_route(space, family))

@@ -1,0 +1,88 @@
+"""What lines about interfaces that were not understood leave open: each could change, take or add a frame of its device.
+
+Such a line stands as a filter that sees all that comes in and goes out, and of which nobody knows what it does. Where a line names no device, it could be
+about any, and about one that is not known at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from analyzer.facts.links import LinkFact, Vxlan
+from analyzer.facts.neighbours import BridgePortFact, ForwardingFact, NeighbourFact
+from analyzer.facts.system import FilterFact, OtherAction
+from analyzer.source import Gap, Source
+
+UNREAD = "unread"
+"""The classifier of what stands for a line that was not understood."""
+FAILED = "the command failed"
+FIXED = frozenset({"PERMANENT", "NOARP"})
+INTERFACES = frozenset({"ip-addr", "ifconfig"})
+OF_DEVICES = INTERFACES | {"tc-filter"}
+OF_PORTS = frozenset({"bridge-link", "bridge-vlan", "brctl"})
+
+
+def doubts(
+    gaps: Iterable[Gap],
+    links: Mapping[str, LinkFact],
+    ports: Mapping[str, BridgePortFact],
+    sources: Mapping[str, Sequence[Source]],
+) -> Iterator[FilterFact]:
+    """A filter for each hook of each device that a line which was not understood could be about. ``sources``: the namespace's, by kind."""
+    for gap in gaps:
+        if gap.reason.startswith(FAILED):
+            continue
+        for device in sorted(devices(gap, links, ports, sources)):
+            for hook in ("ingress", "egress"):
+                yield FilterFact(
+                    at=gap.at, scope=gap.scope, device=device, hook=hook, preference=0, protocol="all", classifier=UNREAD, everything=True,
+                    actions=(OtherAction(UNREAD, gap.reason), OtherAction("continue")),
+                )  # fmt: skip
+
+
+def strays(
+    forwarding: Iterable[ForwardingFact], neighbours: Iterable[NeighbourFact], links: Mapping[str, LinkFact]
+) -> Iterator[Gap]:
+    """Neighbours, and forwarding entries for far ends of tunnels, on devices that are none: whose they are is not known."""
+    for entry in neighbours:
+        if entry.device and entry.device not in links and links and entry.states & FIXED:
+            yield Gap(entry.at, f"{entry.device}, on which this is a neighbour, is no interface", "ip-neigh", entry.scope)
+    for fact in forwarding:
+        if fact.destination is not None and fact.device not in links and links:
+            yield Gap(fact.at, f"{fact.device}, of which this is an entry, is no interface", "bridge-fdb", fact.scope)
+
+
+def devices(
+    gap: Gap, links: Mapping[str, LinkFact], ports: Mapping[str, BridgePortFact], sources: Mapping[str, Sequence[Source]]
+) -> frozenset[str]:
+    """The devices whose frames a line could be about."""
+    if gap.subject in OF_DEVICES:
+        return frozenset((gap.device,)) if gap.device else frozenset(links)
+    if gap.subject == "bridge-fdb":
+        own = own_list(gap, links, sources.get(gap.subject, ()))
+        tunnels = frozenset(name for name, link in links.items() if isinstance(link.kind, Vxlan))
+        return tunnels | ports.keys() if own is None else tunnels & {own}
+    if gap.subject in OF_PORTS:
+        return frozenset((gap.device,)) if gap.device in ports else frozenset(ports)
+    return frozenset()
+
+
+def own_list(gap: Gap, links: Mapping[str, LinkFact], sources: Iterable[Source]) -> str | None:
+    """The device in whose own list (``self``), which no bridge looks at, a forwarding entry is; None where that cannot be read."""
+    source = next((one for one in sources if one.path == gap.at.path), None)
+    words = source.line(gap.at.line).split() if source is not None else []
+    named = [one for key, one in pairwise(words) if key == "dev" and one in links]
+    return named[0] if named and "self" in words and "master" not in words else None
+
+
+def incomplete(gaps: Iterable[Gap]) -> Gap | None:
+    """The first line of the interfaces that was not understood and could be about any: a device or an address may not be known."""
+    found = (gap for gap in gaps if gap.subject in INTERFACES and not gap.device and not gap.reason.startswith(FAILED))
+    return min(found, default=None)
+
+
+def words(fact: FilterFact) -> str:
+    """What has to hold for a line to decide nothing."""
+    reason = fact.actions[0].text if fact.actions and isinstance(fact.actions[0], OtherAction) else ""
+    return f"the line of {fact.scope} that was not understood ({reason}) does not change what {fact.device} does with the packet"

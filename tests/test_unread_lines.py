@@ -1,0 +1,57 @@
+"""A line about interfaces that was damaged is told, and no answer that it could change is certain and another: words are garbled, and lines cut, within."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from analyzer.api import Capture, load
+from tests.captures import files_of
+
+FLANNEL = files_of((Path(__file__).parent.parent / "samples" / "healthy" / "flannel-docker-nodelocaldns.txt").read_text())
+TEXTS = [name for name in FLANNEL if name.rpartition("/")[2] in ("ip_-d_addr", "bridge_link", "bridge_fdb")]
+PAIRS = [("default/web-1", "default/web-2"), ("default/web-2", "default/web-1")]
+CERTAIN = ("reachable", "unreachable")
+
+
+def captured(files: dict[str, str], folder: Path) -> Capture:
+    """The capture of files."""
+    for name, text in files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    return load(folder, assume_defaults=True)
+
+
+def answers(capture: Capture) -> list[str]:
+    """What is told of packets between two pods, either way."""
+    return [str(capture.trace(source, target, port=80).fate.value) for source, target in PAIRS]
+
+
+def garbled(line: str, chance: random.Random) -> str:
+    """A line with a word that is none in the place of one which is not the last."""
+    words = line.split(" ")
+    places = [place for place, word in enumerate(words[:-1]) if word]
+    words[chance.choice(places)] = "q7%"
+    return " ".join(words)
+
+
+def lines_of(text: str) -> list[int]:
+    """The lines that say something about how frames go, of several words."""
+    return [place for place, line in enumerate(text.split("\n")) if len(line.split()) > 2 and "valid_lft" not in line]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_garbled_word_is_told_and_changes_no_certain_answer(name: str, tmp_path: Path) -> None:
+    chance = random.Random(name)
+    whole = answers(captured(FLANNEL, tmp_path / "whole"))
+    lines = FLANNEL[name].split("\n")
+    for place in lines_of(FLANNEL[name])[:14]:
+        damaged = [*lines[:place], garbled(lines[place], chance), *lines[place + 1 :]]
+        capture = captured({**FLANNEL, name: "\n".join(damaged)}, tmp_path / f"{place}")
+        found = answers(capture)
+        assert all(one == other or one not in CERTAIN for one, other in zip(found, whole, strict=True)), damaged[place]
+        told = [gap for gap in capture.given.network.gaps if gap.at.path.endswith(name)]
+        assert told or found == whole, damaged[place]
