@@ -13,6 +13,7 @@ from analyzer.query.agreement import contradiction, representatives, spaced
 from analyzer.query.causes import causes
 from analyzer.query.flows import PORTED, PORTS, Aim, sorted_out
 from analyzer.query.guarantees import between_pods, decide, one_by_one, reaches
+from analyzer.solve.packet import SCTP
 from analyzer.solve.sets.joint import Joint
 from analyzer.solve.sets.regions import start, values_of
 from analyzer.solve.states import DESTINATION, DESTINATION_PORT
@@ -20,6 +21,7 @@ from analyzer.source import Scope
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
 from benchmarks.capture import Shape, write
+from tests.lab import record
 
 HERE = Scope("here")
 SMALL = Shape(nodes=3, pods=2, services=5, endpoints=2)
@@ -374,3 +376,22 @@ def test_a_pod_that_ignores_pings_is_not_reached_by_them(folder: Path) -> None:
 def test_a_sender_without_destinations_has_none_to_choose_from() -> None:
     assert spaced((), 3) == ()
     assert spaced((1, 2, 3, 4), 3) == (1, 3)
+
+
+def test_what_is_lost_of_one_protocol_alone_is_refuted_with_a_packet_of_it(folder: Path) -> None:
+    """Neither TCP nor UDP is lost: the packet that is shown has the protocol of the set."""
+    first = '-A FORWARD -m comment --comment "kubernetes forwarding rules"'
+    edit(folder / "nodes/n1/iptables-save", first, f"-A FORWARD -p sctp -j DROP\n{first}")
+    found = verdicts(network_of(folder))["pod-to-pod"]
+    assert found.verdict is Verdict.REFUTED
+    assert found.counterexample is not None
+    assert found.counterexample.packet.protocol == SCTP
+
+
+def test_who_has_an_address_twice_is_the_cause_that_is_told_first(tmp_path: Path) -> None:
+    """Packets to a pod whose address another has too: all pairs fail by the address of the one who gets them."""
+    sample = Path(__file__).parent.parent / "samples/truth/host-gw-dup-pod-ip.txt"
+    record.unpack(sample.read_text(), tmp_path)
+    network = network_of(tmp_path)
+    first, *_ = causes(network, decide(network).breaches)
+    assert (first.message, first.pairs) == ("default/a3 has 10.244.0.3 and gets the packet", 11)

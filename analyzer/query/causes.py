@@ -54,6 +54,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("VLAN", "give the port the VLAN (bridge vlan add vid ID dev PORT)"),
     ("hairpin", "switch on hairpin mode for the port (bridge link set dev PORT hairpin on)"),
     ("MASQUERADE", "leave pods' addresses out of the translation (! -d POD-NETWORK, or RETURN before it)"),
+    ("and gets the packet", "take the address off the one that is not to have it (ip addr del ADDRESS dev DEVICE)"),
     ("dropped by", "delete the rule, or accept this traffic before it"),
     ("sees", "leave pods' addresses out of the translation (! -d POD-NETWORK, or RETURN before it)"),
 )

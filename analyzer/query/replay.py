@@ -78,7 +78,18 @@ def weighed(network: Network, aim: Aim, lost: Lost, trace: Trace, spared: bool =
             Word.CONFIRMED, reason, hop.at, Counterexample(packet, wanted[0].hops, reason, hop.at, wanted[0].assumptions)
         )
     left = wanted[0].delivered_to == "outside" and wanted[0].destination_seen == asked
-    return escaped(network, wanted[0], packet) if left else told(Word.CONFIRMED, wanted[0], packet)
+    return escaped(network, wanted[0], packet) if left else elsewhere(wanted[0], packet)
+
+
+def elsewhere(outcome: Outcome, packet: Packet) -> Replay:
+    """A packet that somebody else has than who was asked: the address by which the receiver takes it is what decides."""
+    request = [hop for hop in outcome.hops if not hop.reply]
+    taken = next((place for place, hop in enumerate(request) if hop.stage == "deliver"), 0)
+    hop = request[taken - 1] if taken else None
+    if hop is None or hop.at is None or hop.stage != "route" or hop.place != request[taken].place:
+        return told(Word.CONFIRMED, outcome, packet)
+    reason = f"{outcome.delivered_to} has {outcome.destination_seen} and gets the packet"
+    return Replay(Word.CONFIRMED, reason, hop.at, Counterexample(packet, outcome.hops, reason, hop.at, outcome.assumptions))
 
 
 def misled(aim: Aim, packet: Packet, outcome: Outcome) -> Hop | None:
@@ -132,7 +143,8 @@ def witness(network: Network, aim: Aim, state: State) -> Packet | None:
     if target is None:
         return None
     scopes = aim.holders.get(first[variable], frozenset())
-    found = [likely(network, aim, scopes, target, protocol) for protocol in (TCP, UDP, aim.protocols[0][0])]
+    other = first.get(Field.PROTOCOL.value, aim.protocols[0][0])
+    found = [likely(network, aim, scopes, target, protocol) for protocol in (TCP, UDP, other)]
     shown = [packet for packet in found if packet is not None]
     return min(shown, key=lambda packet: not served(network, scopes, packet), default=None)
 
