@@ -14,11 +14,12 @@ import pytest
 
 from analyzer.api import Capture, load
 from analyzer.findings import Guarantee, Verdict
+from analyzer.pipeline import read_input
 from analyzer.policy.profiles import PROFILES
 from analyzer.query.agreement import Share, contradiction
 from analyzer.query.flows import PORTED, PORTS, Aim
 from analyzer.query.grouping import Group
-from analyzer.query.guarantees import GROUPS
+from analyzer.query.guarantees import GROUPS, decide
 from analyzer.query.reach import admission_of, asked_of_z3
 from analyzer.query.seen_sources import entities_at, holders_of
 from analyzer.query.service_admission import Ruling, by_strangers, verdict
@@ -194,3 +195,21 @@ def test_a_protocol_that_was_of_no_account_on_the_way_is_of_account_to_policies(
     report = load(capture, objects, tmp_path / "services.yaml").check()
     (found,) = (one for one in report.guarantees if one.id == "pod-to-service")
     assert found.verdict in (Verdict.REFUTED, Verdict.UNDECIDED, Verdict.NOT_APPLICABLE)
+
+
+NO_DB = """apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: nobody-asks-db, namespace: default}
+spec: {podSelector: {matchLabels: {app: db}}, policyTypes: [Ingress]}
+"""
+
+
+def test_services_that_are_lost_together_are_told_apart_by_what_policies_want(tmp_path: Path) -> None:
+    """A pod without a way out reaches no service: of one that policies keep from it that is excused, of all others it is refuted, its own endpoint among them."""
+    folder = recorded("flannel-vxlan-services", tmp_path)
+    (folder / "k8s" / "policies.yaml").write_text(NO_DB)
+    path = folder / "nodes" / "node-a" / "netns" / "default_a1" / "ip_route.json"
+    kept = [one for one in json.loads(path.read_text()) if "gateway" not in one]
+    path.write_text(json.dumps(kept))
+    broken = decide(read_input((str(folder),)).network, ("pod-to-service",)).broken
+    assert {one.target for one in broken if one.source == "default/a1"} == {"svc:default/web", "svc:default/one"}

@@ -102,10 +102,8 @@ def ruled(ruling: Ruling, item: Lost) -> Iterator[Ruled]:
     if item.kind not in (LOST, UNKNOWN):
         yield Ruled(item.state, True)
         return
-    state, name = item.state, origin(item.state, Field.PROTOCOL)
-    if isinstance(name, str) and name not in variables(state):  # It was of no account on the way; to policies it is.
-        state = State({**state.region, name: ruling.aim.protocols}, *state[1:])
-    protocols = values_of(state, name)
+    state = of_account(item.state, Field.PROTOCOL, ruling.aim.protocols)
+    protocols = values_of(state, origin(state, Field.PROTOCOL))
     for protocol in (value for low, high in protocols for value in range(low, high + 1)):
         of_protocol = narrow(state, Field.PROTOCOL, single(protocol))
         if of_protocol is None:
@@ -114,6 +112,14 @@ def ruled(ruling: Ruling, item: Lost) -> Iterator[Ruled]:
         for asker in ruling.askers:
             if (whole := narrow(of_protocol, Field.SOURCE, asker.addresses)) is not None:
                 yield from toward(ruling, asker.entity, protocol, whole, reached)
+
+
+def of_account(state: State, field: Field, values: Ranges) -> State:
+    """The set with all values of a field that was of no account on the way; to policies it is."""
+    name = origin(state, field)
+    if not isinstance(name, str) or name in variables(state):
+        return state
+    return State({**state.region, name: values}, *state[1:])
 
 
 def toward(ruling: Ruling, sender: Entity | None, protocol: int, state: State, reached: list[Endpoint]) -> Iterator[Ruled]:
@@ -126,13 +132,25 @@ def toward(ruling: Ruling, sender: Entity | None, protocol: int, state: State, r
             if part is not None:
                 yield from at_receivers(ruling, sender, protocol, part, end)
     else:
-        inside = cluster_addresses(Whole(ruling.network))
-        every = {
-            untranslated(ruling, sender, protocol, end, address not in inside)
-            for address, end in asked(ruling.aim, protocol, state)
-        }
-        if every != {False}:
-            yield Ruled(state, True if every == {True} else None)
+        yield from by_ports(ruling, sender, protocol, state)
+
+
+def by_ports(ruling: Ruling, sender: Entity, protocol: int, state: State) -> Iterator[Ruled]:
+    """The parts of what is lost before it has an endpoint, by the service ports that are asked: of one the policies may want what of another they deny."""
+    inside = cluster_addresses(Whole(ruling.network))
+    found: dict[tuple[int, int], set[bool | None]] = {}
+    for address, port, end in asked(ruling.aim, protocol, state):
+        said = untranslated(ruling, sender, protocol, end, address not in inside)
+        found.setdefault((address, port), set()).add(said)
+    words = {portal: True if every == {True} else None for portal, every in sorted(found.items()) if every != {False}}
+    if len(words) == len(found) and len(set(words.values())) == 1:
+        yield Ruled(state, next(iter(words.values())))
+        return
+    whole = of_account(state, Field.DESTINATION_PORT, normalised((port, port) for _, port in found))
+    for (address, port), word in words.items():
+        part = narrow(whole, Field.DESTINATION, single(address))
+        if part is not None and (part := narrow(part, Field.DESTINATION_PORT, single(port))) is not None:
+            yield Ruled(part, word)
 
 
 def at_receivers(ruling: Ruling, sender: Entity, protocol: int, state: State, end: Endpoint) -> Iterator[Ruled]:
@@ -160,11 +178,11 @@ def at_endpoint(state: State, end: Endpoint) -> State | None:
     return found
 
 
-def asked(aim: Aim, protocol: int, state: State) -> set[tuple[int, Endpoint]]:
-    """The endpoints of the service ports that packets of the set ask for, each with the address that is asked."""
+def asked(aim: Aim, protocol: int, state: State) -> set[tuple[int, int, Endpoint]]:
+    """The endpoints of the service ports that packets of the set ask for, each with the address and the port that are asked."""
     wanted = values_of(state, origin(state, Field.DESTINATION)), values_of(state, origin(state, Field.DESTINATION_PORT))
     return {
-        (address, end)
+        (address, port, end)
         for (one, address, port), ends in (aim.translated or {}).items()
         if one == protocol and intersection(wanted[0], single(address)) and intersection(wanted[1], single(port))
         for end in ends
@@ -205,7 +223,7 @@ def admits(ruling: Ruling, sender: Entity, source: int | None, receiver: Entity,
     """Whether policies admit a flow through a service from one to another; None where it is not known."""
     profile = ruling.admission.policies.profile
     if receiver.name == sender.name and profile.own_service_admitted is not False:
-        return profile.own_service_admitted
+        return profile.own_service_admitted or as_others(ruling, sender, receiver, protocol, port) or None
     if receiver.name == sender.name and profile.own_service_by_either:
         return any_of(one_way(ruling, direction, sender, receiver, protocol, port) for direction in Direction)
     if (
@@ -222,6 +240,11 @@ def admits(ruling: Ruling, sender: Entity, source: int | None, receiver: Entity,
     into = {one_way(ruling, Direction.INGRESS, peer, receiver, protocol, port) for peer in peers}
     last = into.pop() if len(into) == 1 else None
     return all_of((one_way(ruling, Direction.EGRESS, sender, receiver, protocol, port), last))
+
+
+def as_others(ruling: Ruling, sender: Entity, receiver: Entity, protocol: int, port: int) -> bool | None:
+    """Whether policies admit it from a pod to itself as from any other: then it is so however a network system reads them."""
+    return all_of(one_way(ruling, direction, sender, receiver, protocol, port) for direction in Direction)
 
 
 def one_way(ruling: Ruling, direction: Direction, sender: Entity, receiver: Entity, protocol: int, port: int) -> bool | None:

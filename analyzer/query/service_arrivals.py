@@ -266,7 +266,7 @@ def perhaps_denied(ruling: Ruling, asker: Asker, governed: frozenset[Endpoint], 
     out = any(selected(ruling, one, Direction.EGRESS) for one in senders)
     for protocol in sorted({one for one, *_ in ruling.aim.translated or {}}):
         part = narrow(state, Field.PROTOCOL, single(protocol))
-        for _, end in sorted(asked(ruling.aim, protocol, part)) if part is not None else ():
+        for _, _, end in sorted(asked(ruling.aim, protocol, part)) if part is not None else ():
             receivers = holders_of(ruling.admission, end[0])
             if (out or end in governed) and any(own_word(ruling, one, receivers, protocol, end[1]) is False for one in senders):
                 return f"{senders[0].name} to {spoken(ruling, end)} through a service, which policies deny"
