@@ -1,0 +1,77 @@
+"""Captures without one kind of file, one kind after the other: nothing refuted becomes proved, nor the other way round."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from analyzer.api import load
+from analyzer.findings import Report, Verdict
+from tests.lab.record import unpack
+
+SAMPLES = Path(__file__).parent.parent / "samples" / "truth"
+CAPTURES = ("flannel-vxlan", "host-gw-services-wrong-gateway")
+ROOT = re.compile(r"nodes/[^/]+/(?!netns/)(.+)")
+POD = re.compile(r"nodes/[^/]+/netns/[^/]+/(.+)")
+
+
+def kinds(capture: str) -> list[str]:
+    """The kinds of files of a capture: ``netns/`` before those of pods; one for all files of a folder that is kept."""
+    names = re.findall(r"^=== (\S+/\S+)$", (SAMPLES / f"{capture}.txt").read_text(), re.MULTILINE)
+    return sorted({kind_of(name) for name in names})
+
+
+def kind_of(name: str) -> str:
+    for pattern, before in ((POD, "netns/"), (ROOT, "")):
+        if found := pattern.fullmatch(name):
+            return before + (found.group(1).rsplit("/", 1)[0] if "/" in found.group(1) else found.group(1))
+    return name
+
+
+WRONG = {
+    ("flannel-vxlan", "ip_addr.json"): "a device whose addresses are not known is said to have none to masquerade by",
+    ("flannel-vxlan", "ip_neigh.json"): "a neighbour table that was not captured counts as empty where the tunnel asks nobody",
+    ("host-gw-services-wrong-gateway", "iptables-save"): "the sets miss that the masquerade of native tables changes the source",
+}
+"""Cases that are known to be wrong, each with what is."""
+CASES = [
+    pytest.param(
+        capture, kind, marks=pytest.mark.xfail(strict=True, reason=WRONG[capture, kind]) if (capture, kind) in WRONG else ()
+    )
+    for capture in CAPTURES
+    for kind in kinds(capture)
+]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
+    """The report of each whole capture."""
+    found = {}
+    for capture in CAPTURES:
+        folder = tmp_path_factory.mktemp(capture)
+        unpack((SAMPLES / f"{capture}.txt").read_text(), folder)
+        found[capture] = load(folder).check()
+    return found
+
+
+def without(capture: str, kind: str, folder: Path) -> Report:
+    """The report of a capture without the files of a kind."""
+    unpack((SAMPLES / f"{capture}.txt").read_text(), folder)
+    gone = [path for path in folder.rglob("*") if path.is_file() and kind_of(str(path.relative_to(folder))) == kind]
+    assert gone
+    for path in gone:
+        path.unlink()
+    return load(folder).check()
+
+
+def decided(report: Report, verdict: Verdict) -> set[str]:
+    return {one.id for one in report.guarantees if one.verdict is verdict}
+
+
+@pytest.mark.parametrize(("capture", "kind"), CASES)
+def test_a_missing_file_proves_nothing(capture: str, kind: str, whole: dict[str, Report], tmp_path: Path) -> None:
+    full, found = whole[capture], without(capture, kind, tmp_path)
+    assert not decided(full, Verdict.REFUTED) & decided(found, Verdict.PROVED)
+    assert not decided(full, Verdict.PROVED) & decided(found, Verdict.REFUTED)
