@@ -130,6 +130,8 @@ def refuse_others(words: Sequence[str], values: Container[str], flags: Container
         word = words[position]
         if word not in values and word not in flags:
             raise ValueError(f"the word {word!r} is not known")
+        if word in values and position + 1 == len(words):
+            raise ValueError(f"{word!r} has no value")
         position += 2 if word in values else 1
 
 

@@ -59,6 +59,8 @@ def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
     words = line.split()
     values = {key: words[i + 1] for i, key in enumerate(words[:-1]) if key in VALUES}
     refuse_others(words[1:], VALUES, FLAGS | SILENT)
+    if words[1:2] == ["dev"] and len(words) == 3:
+        raise ValueError("the entry says nothing of its device")
     port = values.get("port", "")
     if "dev" not in values and source.subject:
         values["dev"] = source.subject

@@ -75,6 +75,8 @@ def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
     if "dev" not in values and not mac and not states:
         raise ValueError(f"expected a neighbour such as '10.0.0.2 dev eth0 lladdr …', not {line.strip()[:60]!r}")
     refuse_others(words[1:], VALUES, FLAGS)
+    if not states and "proxy" not in words:
+        raise ValueError("the neighbour has no state")
     refuse_hardware(mac)
     yield NeighbourFact(
         at=word_at(at, line, mac) if mac else at,
