@@ -49,6 +49,7 @@ from analyzer.solve.sets.sifting import combinations
 from analyzer.solve.smt.symbolic import Encoder
 from analyzer.solve.smt.ways import Way
 from analyzer.solve.walk.concrete import Flow, walk
+from analyzer.source import Scope
 from analyzer.transfer import ir
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
@@ -237,9 +238,27 @@ def from_outside(network: Network, program: NetworkProgram, gate: Gate, dead: Ne
         for one in told(ruling, found.delivered, partial(sent, network, gate)):
             asked = keys(one.item.state) if isinstance(one, Told) else ()
             keep(reach, one, named(gate, asked))
+    reach.doubts.update(dict.fromkeys(rivals(network, gate)))
     if not (reach.failures or reach.doubts or reach.left):
         reach.doubts.update(dict.fromkeys(unshared(network, program, gate, ports, reach)))
     return reach
+
+
+def rivals(network: Network, gate: Gate) -> Iterator[str]:
+    """Who else answers for a node's address on the network outside (``arp_ignore`` 0): which of them a router there asks is not known."""
+    for party, at in gate.ways:
+        for other in network.owners.get(party.address, ()) if gate.asked(party) else ():
+            if other.scope not in (party.scope, at.scope) and (
+                other in network.outside or not keeps_silent(network, other.scope)
+            ):
+                yield f"{other.scope} has {party.address} of {party.name} too: which of them answers outside is not known"
+
+
+def keeps_silent(network: Network, scope: Scope) -> bool:
+    """Whether a namespace answers at its uplinks only for what these have (``arp_ignore`` from 1 on)."""
+    space = network.namespaces[scope]
+    uplinks = ("all", *(one.device for one in network.outside if one.scope == scope))
+    return any((space.sysctl(f"net.ipv4.conf.{name}.arp_ignore") or "0").strip() != "0" for name in uplinks)
 
 
 def ruling_of(network: Network, gate: Gate) -> Ruling | None:
