@@ -186,19 +186,6 @@ def test_node_ports_are_proved_for_every_packet_from_outside(ports: Path) -> Non
     assert any("is reached beyond" in text for text in found.assumptions)
 
 
-def test_which_of_two_holders_of_a_nodes_address_answers_outside_is_not_known(tmp_path: Path) -> None:
-    write(tmp_path, Shape(nodes=2, pods=1, services=1, endpoints=1, node_ports=1))
-    objects, links, switches = tmp_path / "k8s/nodes.yaml", tmp_path / "nodes/n1/ip_-d_addr", tmp_path / "nodes/n1/sysctl_net"
-    objects.write_text("---".join(part for part in objects.read_text().split("---") if "name: n1" not in part))
-    assert verdicts(network_of(tmp_path))["outside-to-service"].verdict is Verdict.PROVED
-    links.write_text(links.read_text() + "    inet 192.168.0.10/32 scope global veth0\n")
-    found = verdicts(network_of(tmp_path))["outside-to-service"]
-    assert found.verdict is Verdict.UNDECIDED
-    assert "n1 has 192.168.0.10 of node:n0 too" in found.reason
-    switches.write_text(switches.read_text() + "net.ipv4.conf.all.arp_ignore = 1\n")
-    assert verdicts(network_of(tmp_path))["outside-to-service"].verdict is Verdict.PROVED
-
-
 def test_hosts_on_the_second_networks_of_pods_are_not_outside(ports: Path) -> None:
     for number, folder in enumerate(sorted(ports.glob("nodes/*/netns/*"))):
         second = f"""3: net1@if{40 + number}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 qdisc noqueue state UP group default qlen 1000

@@ -11,10 +11,11 @@ from time import monotonic
 import pytest
 import yaml
 
-from analyzer.capture import load, running
+from analyzer.capture import load
 from analyzer.capture.choices import Rendering
-from analyzer.capture.laying import laid_out
-from analyzer.capture.on_nodes import on_nodes
+from analyzer.capture.templates import running
+from analyzer.capture.templates.laying import laid_out
+from analyzer.capture.templates.on_nodes import on_nodes
 from analyzer.cli import run
 
 TEMPLATE = """\

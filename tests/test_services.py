@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.findings import Verdict
+from analyzer.findings import Guarantee, Verdict
 from analyzer.pipeline import read_input
 from analyzer.query.guarantees import Decided, decide
+from benchmarks.capture import Shape, write
 from tests.lab import record
 from tests.mutations import Tally, doubtful, unfounded
 
@@ -105,3 +106,21 @@ def test_a_service_for_neighbours_of_nodes_alone_is_decided_for_these(rules: str
     shown = [item.counterexample.packet.source for item in gated if item.counterexample is not None]
     assert len(shown) == len(cut)
     assert all(0xC0A84280 <= source < 0xC0A842C0 for source in shown)
+
+
+def outside(folder: Path) -> Guarantee:
+    """The verdict on what comes from outside."""
+    return decide(read_input((str(folder),)).network, ("outside-to-service",)).guarantees[0]
+
+
+def test_which_of_two_holders_of_a_nodes_address_answers_outside_is_not_known(tmp_path: Path) -> None:
+    write(tmp_path, Shape(nodes=2, pods=1, services=1, endpoints=1, node_ports=1))
+    objects, links, switches = tmp_path / "k8s/nodes.yaml", tmp_path / "nodes/n1/ip_-d_addr", tmp_path / "nodes/n1/sysctl_net"
+    objects.write_text("---".join(part for part in objects.read_text().split("---") if "name: n1" not in part))
+    assert outside(tmp_path).verdict is Verdict.PROVED
+    links.write_text(links.read_text() + "    inet 192.168.0.10/32 scope global veth0\n")
+    found = outside(tmp_path)
+    assert found.verdict is Verdict.UNDECIDED
+    assert "n1 has 192.168.0.10 of node:n0 too" in found.reason
+    switches.write_text(switches.read_text() + "net.ipv4.conf.all.arp_ignore = 1\n")
+    assert outside(tmp_path).verdict is Verdict.PROVED

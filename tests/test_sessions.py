@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.capture import load
-from analyzer.capture.elsewhere import HERE, Elsewhere, followed
+from analyzer.capture.sessions.elsewhere import HERE, Elsewhere, followed
 from analyzer.source import Gap
 
 SAMPLES = sorted((Path(__file__).parent.parent / "samples" / "sessions").glob("*.txt"))

@@ -8,18 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, TypeVar
 
-from analyzer.capture import kinds, pasted, tables
+from analyzer.capture import kinds
 from analyzer.capture.choices import KUSTOMIZATIONS, Rendering
-from analyzer.capture.commands import silent
 from analyzer.capture.common import Common
 from analyzer.capture.decode import readable
-from analyzer.capture.elsewhere import Elsewhere
 from analyzer.capture.files import File, refusal
 from analyzer.capture.layout import Position, named_for_node, position
 from analyzer.capture.limits import Budget
-from analyzer.capture.outdated import Shown, current
 from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign, manifest, twin
-from analyzer.capture.tables import NodeRow, PodRow
+from analyzer.capture.sessions import pasted, tables
+from analyzer.capture.sessions.commands import silent
+from analyzer.capture.sessions.elsewhere import Elsewhere
+from analyzer.capture.sessions.outdated import Shown, current
+from analyzer.capture.sessions.tables import NodeRow, PodRow
 from analyzer.capture.twice import FAILED, once, without_doubled
 from analyzer.capture.unread import NOT_RECOGNISED, TABLE, not_read
 from analyzer.capture.walking import every_file, without_templates
@@ -135,7 +136,7 @@ def settle(collected: Collected) -> None:
     """The parts of pasted texts get the namespaces of the pods and containers that their commands ran in, or a gap says why not."""
     if not collected.pending:
         return
-    from analyzer.capture.settling import known, settled
+    from analyzer.capture.sessions.settling import known, settled
 
     given = known((source for _, source in collected.sources), collected.rows)
     for item in collected.pending:
@@ -201,7 +202,7 @@ def note_kustomization(file: File, collected: Collected) -> bool:
     folder, _, name = file.path.rpartition("/")
     if name not in KUSTOMIZATIONS:
         return False
-    from analyzer.capture.kustomizations import kustomization
+    from analyzer.capture.templates.kustomizations import kustomization
 
     one = kustomization(file.data.decode("utf-8", "replace"))
     if one is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from analyzer.capture.tables import is_table
+from analyzer.capture.sessions.tables import is_table
 
 HEAD = 1 << 14
 NOT_RECOGNISED = "not recognised: neither its name nor its content is known"

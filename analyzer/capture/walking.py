@@ -69,7 +69,7 @@ def with_rendered(root: str, prefix: str, found: Iterator[File | Gap], rendering
     if rendering is None or not rendering.enabled:
         yield from found
         return
-    from analyzer.capture.rendering import rendered, replaced
+    from analyzer.capture.templates.rendering import rendered, replaced
 
     made = list(rendered(root, prefix, rendering))
     gone = [folder for item in made for folder in replaced(item)]

@@ -288,7 +288,7 @@ def takes_comment(line: int, lines: tuple[str, ...]) -> bool:
         return False
     from yaml import YAMLError
 
-    from analyzer.capture.laying import inside_scalars
+    from analyzer.capture.templates.laying import inside_scalars
 
     try:
         return line - 1 not in inside_scalars("\n".join(lines))

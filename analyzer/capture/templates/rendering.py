@@ -17,11 +17,11 @@ import yaml
 
 from analyzer.capture.choices import KUSTOMIZATIONS, UNRENDERED, Rendering
 from analyzer.capture.files import SKIPPED_FOLDERS, File, refusal
-from analyzer.capture.kustomizations import LOADER, in_folder, read, remote, sources, tops
-from analyzer.capture.laying import laid_out
 from analyzer.capture.limits import DEPTH
-from analyzer.capture.on_nodes import on_nodes
-from analyzer.capture.running import Failed, printed
+from analyzer.capture.templates.kustomizations import LOADER, in_folder, read, remote, sources, tops
+from analyzer.capture.templates.laying import laid_out
+from analyzer.capture.templates.on_nodes import on_nodes
+from analyzer.capture.templates.running import Failed, printed
 from analyzer.source import Gap
 
 CHART = "Chart.yaml"

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 
-from analyzer.capture.commands import main_piece, scattered
-from analyzer.capture.elsewhere import HERE, Elsewhere, followed
 from analyzer.capture.limits import SECTIONS
-from analyzer.capture.prompts import Prompt, prompts
 from analyzer.capture.recognise import by_name, command_name
+from analyzer.capture.sessions.commands import main_piece, scattered
+from analyzer.capture.sessions.elsewhere import HERE, Elsewhere, followed
+from analyzer.capture.sessions.prompts import Prompt, prompts
 
 HEADER = re.compile(r"^(?:-- (?P<path>[^\n]*[^\s\n]) --|==> (?P<tail>[^\n]*[^\s\n]) <==)[ \t]*$", re.MULTILINE)
 FENCED = re.compile(r"\A# (?P<command>[^\n]+)\n\s*```[^\n]*\n")

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from analyzer.capture.commands import changed
-from analyzer.capture.pasted import Part
+from analyzer.capture.sessions.commands import changed
+from analyzer.capture.sessions.pasted import Part
 from analyzer.source import Gap, Source, Span
 
 FAILED = re.compile(

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from analyzer.capture.elsewhere import Elsewhere
-from analyzer.capture.tables import NodeRow, PodRow
+from analyzer.capture.sessions.elsewhere import Elsewhere
+from analyzer.capture.sessions.tables import NodeRow, PodRow
 from analyzer.facts.kubernetes import NodeFact, PodFact
 from analyzer.parsers import kubernetes, read
 from analyzer.source import Scope, Source
