@@ -136,9 +136,19 @@ def flush(source: Source, pending: list[tuple[int, str]], family: int, order: in
     try:
         refuse_errors(first)
         hops = tuple(line for _, line in pending[1:] if line.split()[0] == "nexthop")
-        yield route_of(source, number, first, hops, family, order)
+        fact = route_of(source, number, first, hops, family, order)
+        refuse_nowhere(fact.kind, fact.next_hops, fact.next_hop_id)
+        yield fact
     except UNREADABLE as problem:
         yield gap(source, number, f"{reason(problem)} (expected a route such as '10.0.0.0/8 via 10.0.0.1 dev eth0')")
+
+
+def asked(source: Source) -> Iterator[Fact | Gap]:
+    """The route that a command names (``ip route add …``): the kernel finds its device where none is said."""
+    try:
+        yield route_of(source, 1, source.text, (), family_of(source), 0)
+    except UNREADABLE as problem:
+        yield gap(source, 1, f"{reason(problem)} (expected a route such as '10.0.0.0/8 via 10.0.0.1 dev eth0')")
 
 
 def route_of(source: Source, number: int, line: str, hops: tuple[str, ...], family: int, order: int) -> RouteFact:
@@ -147,7 +157,6 @@ def route_of(source: Source, number: int, line: str, hops: tuple[str, ...], fami
     if words[0] in KINDS:
         kind, words = words[0], words[1].split(None, 1)
     told = tail(words[1] if len(words) > 1 else "", hops)
-    refuse_nowhere(kind, told.next_hops, told.next_hop_id)
     if words[0] == "default":
         family = told.family or family
     return RouteFact(

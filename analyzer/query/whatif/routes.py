@@ -8,8 +8,7 @@ from dataclasses import replace
 from analyzer.addresses import Address
 from analyzer.facts.links import AddressFact, LinkFact
 from analyzer.facts.routes import MAIN, NextHop, NextHopFact, RouteFact
-from analyzer.parsers.ip_route import PARSER as ROUTES
-from analyzer.parsers.ip_route import table_number
+from analyzer.parsers.ip_route import PARSER, asked, table_number
 from analyzer.query.whatif.state import NodeState, Run, taken, value
 
 VERBS = {
@@ -23,6 +22,7 @@ VERBS = {
     "delete": "del",
     "d": "del",
 }
+ROUTES = replace(PARSER, read=asked)
 NO_WAY = frozenset({"blackhole", "unreachable", "prohibit", "throw"})
 IPV6_METRIC = 1024
 
