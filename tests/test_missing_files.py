@@ -30,19 +30,7 @@ def kind_of(name: str) -> str:
     return name
 
 
-WRONG = {
-    ("flannel-vxlan", "ip_addr.json"): "a device whose addresses are not known is said to have none to masquerade by",
-    ("flannel-vxlan", "ip_neigh.json"): "a neighbour table that was not captured counts as empty where the tunnel asks nobody",
-    ("host-gw-services-wrong-gateway", "iptables-save"): "the sets miss that the masquerade of native tables changes the source",
-}
-"""Cases that are known to be wrong, each with what is."""
-CASES = [
-    pytest.param(
-        capture, kind, marks=pytest.mark.xfail(strict=True, reason=WRONG[capture, kind]) if (capture, kind) in WRONG else ()
-    )
-    for capture in CAPTURES
-    for kind in kinds(capture)
-]
+CASES = [(capture, kind) for capture in CAPTURES for kind in kinds(capture)]
 
 
 @pytest.fixture(scope="module")

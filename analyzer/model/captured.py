@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -159,8 +159,6 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
                 pass
     for source in given.by_kind.get("ip-route", ()):
         keys.update(f"ip-route/{family}" for family in route_families(source))
-    if given.has("ip-route") and not given.has("route-n") and all(source.subject for source in given.by_kind["ip-route"]):
-        keys -= {"ip-route/4", "ip-route/6"}
     for source in given.by_kind.get("iptables-save", ()):
         legacy = "legacy" in source.name or source.subject == "legacy"
         if legacy:
@@ -174,11 +172,19 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
         map(with_addresses, given.by_kind.get("ip-addr", ()))
     ):
         keys.discard("ip-addr")
-    if given.has("ip-addr") and not given.has("ifconfig") and all(source.subject for source in given.by_kind["ip-addr"]):
-        keys.discard("ip-addr")
     if given.has("tc-qdisc") and not qdiscs & {"ingress", "clsact"}:
         keys.add("tc-filter")
-    return keys
+    return keys - set(in_part(given))
+
+
+def in_part(given: Captured) -> Iterator[str]:
+    """The keys of which all listings are of one device, of one type, or of the addresses that are answered for only."""
+    if given.has("ip-route") and not given.has("route-n") and all(source.subject for source in given.by_kind["ip-route"]):
+        yield from ("ip-route/4", "ip-route/6")
+    if given.has("ip-addr") and not given.has("ifconfig") and all(source.subject for source in given.by_kind["ip-addr"]):
+        yield "ip-addr"
+    if given.has("ip-neigh") and all("proxy" in source.name for source in given.by_kind["ip-neigh"]):
+        yield "ip-neigh"
 
 
 def whole_native(source: Source) -> bool:

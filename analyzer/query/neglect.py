@@ -81,5 +81,6 @@ def ruleless(space: Namespace, family: int) -> bool:
     known = f"netfilter/{family}" not in space.missing
     chains = (chain for ruleset in space.rulesets for table in ruleset.tables.values() for chain in table.values())
     quiet = all(not len(chain.rules) for chain in chains) and all(chain.inert for chain in space.nft_chains)
+    native = any(len(chain.rules) for table in space.nft_tables for chain in table.chains.values())
     gaps = any(kind.startswith(("iptables", "nft", "netfilter")) for kind in space.gaps)
-    return known and quiet and not gaps and not space.virtual_servers and space.cilium is None
+    return known and quiet and not native and not gaps and not space.virtual_servers and space.cilium is None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from analyzer.addresses import Address
-from analyzer.facts.links import Ipvlan, LinkFact, OtherKind, Tunnel, Vrf, Wireguard
+from analyzer.facts.links import Ipvlan, LinkFact, OtherKind, Tunnel, Vrf, Vxlan, Wireguard
 from analyzer.facts.neighbours import NeighbourFact
 from analyzer.facts.routes import LOCAL
 from analyzer.facts.system import FilterFact
@@ -116,6 +116,15 @@ def groups(context: Context, at: Interface, otherwise: Transfer) -> Transfer:
             ends.append((route.destination.value, route.destination.last))
     multicast = If(In(Field.NEXT_HOP, ((0xE0000000, 0xEFFFFFFF),)), Assign(Field.DESTINATION_MAC, 0x01005E000000), otherwise)
     return If(In(Field.NEXT_HOP, normalised(ends)), Assign(Field.DESTINATION_MAC, BROADCAST), multicast)
+
+
+def nobody(context: Context, at: Interface) -> Transfer:
+    """Where nobody answers; on a tunnel the table that was not captured may say where a next hop is, as who makes it writes permanent entries."""
+    reason, link = f"nobody on the network of {at} answers for the next hop", context.link(at)
+    missing = context.space(at.scope).missing.get("ip-neigh")
+    if missing is None or link is None or not isinstance(link.kind, Vxlan):
+        return drop(reason)
+    return End(Unknown(f"{reason}, and whether an entry says where it is was not captured ({missing})"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +235,7 @@ class Asking:
     def others(self) -> Transfer:
         """An address that nobody has: who answers for others, else a router outside where the network leads there."""
         reach, at = self.wire.reach, self.wire.at
-        left: Transfer = drop(f"nobody on the network of {at} answers for the next hop")
+        left = nobody(self.context, at)
         if (fact := unread(self.context, reach)) is not None:
             left = If(Opaque(words(fact), fact.at), left, lost(fact))
         if reach.outside or reach.unknown:

@@ -7,7 +7,7 @@ and net/core/neighbour.c.
 from __future__ import annotations
 
 from analyzer.addresses import Address, hardware_text
-from analyzer.facts.links import LinkFact, Tunnel, Wireguard
+from analyzer.facts.links import LinkFact, Tunnel, Vxlan, Wireguard
 from analyzer.facts.neighbours import NeighbourFact
 from analyzer.model.gaps import could_concern
 from analyzer.model.hardware import stands_in, taken_for
@@ -260,7 +260,18 @@ def answer_of(walk: Walk, at: Interface, target: Address, endings: Endings) -> A
             return ending
     told = next((one for one in endings if isinstance(one, Dropped) and not one.ignored), None)
     because = f": {told.reason}" if told else ""
-    return Dropped(f"nobody answers for {target} on {at}{because}", told.at if told else None)
+    reason, missing = f"nobody answers for {target} on {at}{because}", fixed_elsewhere(walk, at)
+    if missing is not None:
+        return Undecided(
+            f"{reason}, and whether an entry says where it is was not captured ({missing})", told.at if told else None, missing
+        )
+    return Dropped(reason, told.at if told else None)
+
+
+def fixed_elsewhere(walk: Walk, at: Interface) -> str | None:
+    """What would say where hosts of a tunnel are: those who make tunnels that ask nobody write permanent entries."""
+    link = walk.index.link(at)
+    return walk.space(at.scope).namespace.missing.get("ip-neigh") if link is not None and isinstance(link.kind, Vxlan) else None
 
 
 def sender_of(space: Space, device: str, target: Address, packet: Packet) -> Address | None:

@@ -173,7 +173,9 @@ def redirect(given: Redirect, where: Where) -> Transfer:
             rows[context.names.number(device)] = to(facts[0].address.value)
     own = (127 << 24) + 1 if context.family == 4 else 1
     rows[0] = to(own)
-    return by_value(Field.IN_INTERFACE, rows, drop(f"{where.label}: the device has no address to redirect to"))
+    reason, lost = f"{where.label}: the device has no address to redirect to", where.space.missing.get("ip-addr")
+    nowhere = drop(reason) if lost is None else ir.End(ir.Unknown(f"whether {reason} is not known: {lost}"))
+    return by_value(Field.IN_INTERFACE, rows, nowhere)
 
 
 def network_map(given: NetworkMap, rule: NfRule, where: Where) -> Transfer:

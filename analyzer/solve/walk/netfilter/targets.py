@@ -148,7 +148,7 @@ def translated(target: Translate | Masquerade | Redirect | NetworkMap, rule: NfR
         return ACCEPTED
     addresses = addresses_of(target, before, destination, visit)
     if addresses == "none":
-        return Stop(Judgement.DROPPED, f"dropped by {where}: the device has no address to translate to", rule.at)
+        return without_address(rule, where, visit)
     wanted = before
     if isinstance(addresses, tuple):
         value = pick(addresses, rule, where, visit)
@@ -158,6 +158,15 @@ def translated(target: Translate | Masquerade | Redirect | NetworkMap, rule: NfR
     visit.change_connection(bind(connection, destination, wanted, visit.connections))
     visit.tell(f"{where}: {words(before, wanted, destination, visit)}", rule.at)
     return ACCEPTED
+
+
+def without_address(rule: NfRule, where: str, visit: Visit) -> Stop:
+    """No address is known that the packet could be translated to."""
+    reason = f"dropped by {where}: the device has no address to translate to"
+    lost = visit.sets.namespace.missing.get("ip-addr")
+    if lost is None:
+        return Stop(Judgement.DROPPED, reason, rule.at)
+    return Stop(Judgement.UNKNOWN, f"whether the packet is {reason} is not known ({lost})", rule.at, settle=lost)
 
 
 def words(before: Flow, after: Flow, destination: bool, visit: Visit) -> str:
