@@ -202,7 +202,9 @@ class Cluster:
         lines = [NODE_LINKS.format(node=node, address=10 + node)]
         if self.tunnel:
             kind = (
-                "vxlan external id 0 srcport 0 0 dstport 8472" if self.tunnel == "vxlan" else "geneve external id 0 dstport 6081"
+                "vxlan external id 0 srcport 0 0 dstport 8472 nolearning ttl auto ageing 300"
+                if self.tunnel == "vxlan"
+                else "geneve external id 0 dstport 6081 ttl auto"
             )
             lines.append(TUNNEL_LINK.format(node=node, name=f"cilium_{self.tunnel}", kind=kind))
         for pod in self.of(node):

@@ -21,7 +21,7 @@ NODE_LINKS = """\
 TUNNEL_LINK = """\
 5: {name}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default qlen 1000
     link/ether aa:00:00:00:02:{node:02x} brd ff:ff:ff:ff:ff:ff promiscuity 0 minmtu 68 maxmtu 65535
-    {kind} nolearning ttl auto ageing 300 udpcsum noudp6zerocsumtx noudp6zerocsumrx numtxqueues 1 numrxqueues 1
+    {kind} udpcsum noudp6zerocsumtx noudp6zerocsumrx numtxqueues 1 numrxqueues 1
 """
 LXC_LINK = """\
 {index}: {device}@if3: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default

@@ -143,7 +143,7 @@ class CiliumMaker(Maker):
                 spec[f"{way}Deny"] = self.many(1, 2, partial(self.cilium_rule, way, True))
         if self.chance(0.2):
             spec["enableDefaultDeny"] = {self.pick("ingress", "egress"): self.pick(True, False)}
-        return spec
+        return without_applications(spec) if hosts else spec
 
     def labels_of_pods(self) -> Object:
         found: Object = {}
@@ -244,6 +244,14 @@ class CiliumMaker(Maker):
         found: Object = {"port": self.pick("80", "53", "8080", "0", *PORT_NAMES)}
         found |= {"protocol": self.pick(*PROTOCOLS, "TCP", "ANY")} if self.chance(0.8) else {}
         return found | ({"endPort": self.pick(81, 90)} if found["port"] == "80" and self.chance(0.4) else {})
+
+
+def without_applications(spec: Object) -> Object:
+    """A policy about nodes may not speak of applications."""
+    for rule in (rule for way in ("ingress", "egress") for rule in spec.get(way, ())):
+        for entry in rule.get("toPorts", ()):
+            entry.pop("rules", None)
+    return spec
 
 
 def policies_in(objects: list[Object]) -> PolicySet:

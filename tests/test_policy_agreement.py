@@ -232,8 +232,11 @@ class Maker:
                 return {"namespaces": {self.pick("sameLabels", "notSameLabels"): self.many(0, 2, lambda: self.pick(*KEYS))}}
             return self.pods(kind)
         if self.chance(0.2) and action in ("Allow", "Accept"):
-            return {"domainNames": self.many(1, 2, lambda: self.pick("*.example.org", "api.example.org", "other.example.org"))}
-        return {"nodes": self.selector()} if self.chance(0.45) else {"networks": self.many(1, 2, lambda: self.pick(*BLOCKS))}
+            names = self.many(1, 2, lambda: self.pick("*.example.org", "api.example.org", "other.example.org"))
+            return {"domainNames": list(dict.fromkeys(names))}
+        if self.chance(0.45):
+            return {"nodes": self.selector()}
+        return {"networks": list(dict.fromkeys(self.many(1, 2, lambda: self.pick(*BLOCKS))))}
 
     def cluster_port(self, named: bool) -> Object:
         if named and self.chance(0.5):

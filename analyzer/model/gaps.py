@@ -42,8 +42,8 @@ def network_of(sources: Mapping[str, Source], gap: Gap) -> Prefix | None:
 
 
 def last(source: Source, line: int) -> bool:
-    """Whether nothing stands behind a line: the text may break off there."""
-    return not any(part.strip() for part in source.text.split("\n")[line:])
+    """Whether nothing stands behind a line, not even its end: the text may break off there."""
+    return line >= len(source.text.split("\n"))
 
 
 def unlisted(namespace: Namespace, kind: str) -> str:

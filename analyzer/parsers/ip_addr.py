@@ -247,7 +247,7 @@ def with_hardware(link: LinkFact, text: str) -> LinkFact:
     kind = words[0].removeprefix("link/")
     rest = words[1:]
     mac = None
-    if not kind or (kind in ("ether", "loopback") and "brd" not in rest and "peer" not in rest):
+    if not kind:
         raise ValueError(
             f"expected hardware addresses such as 'link/ether 0a:58:0a:f4:02:05 brd ff:ff:ff:ff:ff:ff', not {text[:60]!r}"
         )

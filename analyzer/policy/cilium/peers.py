@@ -213,7 +213,7 @@ class PeerReader:
             item.wrong(f"{item.text('cidr')} has no length, which it needs in a set", "cidr")
         for index, text in enumerate(item.texts("except") if chosen == "cidr" and blocks else ()):
             own, slash, _ = text.partition("/")
-            if block(View({}, {}, "", []), text) is None:
+            if block(View({}, {(): item.at()}, "", []), text) is None:
                 continue
             if not slash:
                 item.wrong(f"except {text} has no length, which it needs in a set", "except", index)
