@@ -21,9 +21,9 @@ projectcalico/calico felix/bpf/nat/maps.go, felix/bpf/proxy/syncer.go, felix/cmd
 from collections.abc import Iterator
 
 from analyzer.query.calico_maps import MapFrontendFact, frontends
-from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity, Span
+from analyzer.query.port_endpoints import End, endpoints
+from analyzer.rule import Finding, Namespace, Network, Rule, Severity, Span
 
-End = tuple[Address, int]
 HELP = "restart calico-node on the node"
 
 
@@ -55,20 +55,6 @@ def missing(root: Namespace, found: list[MapFrontendFact]) -> Iterator[Finding]:
         if one.lost:
             text = f"{one.lost} of the {one.count} backends of {one.address}:{one.port} are not in the map of backends of {root.scope.node}"
             yield RULE.finding(one.at, text, help=HELP)
-
-
-def endpoints(network: Network, key: tuple[str, str], name: str, protocol: int) -> tuple[dict[End, Span], dict[End, Span]]:
-    """The endpoints of a service's port: all, and those that are ready."""
-    every: dict[End, Span] = {}
-    ready: dict[End, Span] = {}
-    for item in network.cluster.endpoints.get(key, ()):
-        numbers = [number for own, kind, number in item.ports if own == name and kind == protocol and number]
-        for endpoint in item.endpoints:
-            for number in numbers:
-                every[endpoint.address, number] = endpoint.at
-                if endpoint.ready:
-                    ready[endpoint.address, number] = endpoint.at
-    return every, ready
 
 
 def unlike(

@@ -20,9 +20,8 @@ cilium/cilium pkg/loadbalancer, pkg/maps/lbmap; kubernetes/kubernetes#109286 for
 from collections.abc import Iterator
 
 from analyzer.query.cilium import CiliumState, FrontendFact, agents, whole
-from analyzer.rule import Address, Finding, Network, Rule, Severity, Span
-
-End = tuple[Address, int]
+from analyzer.query.port_endpoints import End, endpoints
+from analyzer.rule import Finding, Network, Rule, Severity, Span
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -55,20 +54,6 @@ def differing(network: Network, state: CiliumState) -> Iterator[Finding]:
                     )
                 elif frontend is not None and not frontend.proxy:
                     yield from unlike(state, frontend, word, every, own)
-
-
-def endpoints(network: Network, key: tuple[str, str], name: str, protocol: int) -> tuple[dict[End, Span], dict[End, Span]]:
-    """The endpoints of a service's port: all, and those that are ready."""
-    every: dict[End, Span] = {}
-    ready: dict[End, Span] = {}
-    for item in network.cluster.endpoints.get(key, ()):
-        numbers = [number for own, kind, number in item.ports if own == name and kind == protocol and number]
-        for endpoint in item.endpoints:
-            for number in numbers:
-                every[endpoint.address, number] = endpoint.at
-                if endpoint.ready:
-                    ready[endpoint.address, number] = endpoint.at
-    return every, ready
 
 
 def unlike(
