@@ -39,7 +39,7 @@ def tally() -> Tally:
 @pytest.mark.parametrize(("name", "seed"), NETWORKS)
 def test_the_kernel_agrees(name: str, seed: int, tally: Tally) -> None:
     before = len(tally.wrong)
-    run(scenario(name), seed, tally, Options(limit=64, most=0 if seed == WHOLE else 3, engines=True))
+    run(scenario(name), seed, tally, Options(limit=48, most=0 if seed == WHOLE else 3, engines=True))
     assert not tally.wrong[before:], "\n".join(tally.wrong[before:])
 
 
