@@ -40,11 +40,12 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class EndReader:
-    """Reads the ends of one policy's rules; ``namespace`` is empty for one of the cluster."""
+    """Reads the ends of one policy's rules; ``namespace`` is empty for one of the cluster. ``void`` has why the policy does nothing."""
 
     world: World
     namespace: str
     advice: list[Complaint]
+    void: list[Complaint] = field(default_factory=list)
 
     def ends(self, rule: View, key: str) -> Ends | None:
         """The peers of a rule; None where it names none, which means everyone."""
@@ -104,9 +105,9 @@ class EndReader:
         found: list[Peer] = []
         for item in items:
             whole = block(item, item.text("cidr"), "cidr")
-            holes = [hole for i, text in enumerate(item.texts("except")) if (hole := block(item, text, "except", i)) is not None]
             if whole is not None:
-                found.append(All((InBlocks((whole,)), Not(InBlocks(tuple(holes))))) if holes else InBlocks((whole,)))
+                holes = tuple(holes_of(item, whole))
+                found.append(All((InBlocks((whole,)), Not(InBlocks(holes)))) if holes else InBlocks((whole,)))
         return either(found) if found else NOBODY
 
     def account(self, item: View) -> Peer:
@@ -114,15 +115,15 @@ class EndReader:
         space, name = item.text("namespace"), item.text("name")
         return All((PODS, Named(Of.NAMESPACE, frozenset({space})), Named(Of.ACCOUNT, frozenset({name}))))
 
-    def group(self, item: View, name: str, depth: int = 0) -> Peer:
-        """A Group of the namespace, or a ClusterGroup."""
+    def group(self, item: View, name: str, depth: int = 0, applied: bool = False) -> Peer:
+        """A Group of the namespace, or a ClusterGroup; ``applied``: as whom a policy is about."""
         kind = "Group" if self.namespace else "ClusterGroup"
         fact = next((found for found in self.groups(kind) if found.name == name), None)
         if fact is None:
             self.advice.append(Complaint(item.at("group"), f"there is no {kind} {name!r}: it matches nothing"))
             return NOBODY
         view = view_of(fact)
-        peer = self.members(view.part("spec"), item, depth)
+        peer = self.members(view.part("spec"), item, depth, applied)
         self.advice.extend(Complaint(gap.at, gap.reason, rejected=True) for gap in view.gaps)
         return peer
 
@@ -132,14 +133,17 @@ class EndReader:
             if group_of(item) == GROUP and (not self.namespace or item.namespace == self.namespace):
                 yield item
 
-    def members(self, spec: View, item: View, depth: int) -> Peer:
+    def members(self, spec: View, item: View, depth: int, applied: bool) -> Peer:
         """Who is in a group. Groups of groups are one level deep."""
         if spec.value.get("childGroups"):
             if depth:
                 spec.wrong("a group that is a child of another cannot have childGroups itself", "childGroups")
                 return Opaque("groups of groups of groups", spec.at("childGroups"))
-            return either(self.group(item, name, depth + 1) for name in spec.texts("childGroups"))
+            return either(self.group(item, name, depth + 1, applied) for name in spec.texts("childGroups"))
         if spec.value.get("ipBlocks") or spec.value.get("ipBlock"):
+            if applied:
+                self.advice.append(Complaint(item.at("group"), "a policy is not about the blocks of a group: they are left out"))
+                return NOBODY
             single = [spec.part("ipBlock")] if spec.value.get("ipBlock") else []
             return self.blocks([*single, *spec.parts("ipBlocks")])
         if spec.value.get("serviceReference"):
@@ -201,7 +205,28 @@ class EndReader:
                 Complaint(item.at("service"), "policies of NodePort services are not part of what is decided here")
             )
             return NOBODY
-        return self.end(item)
+        return self.applied_group(item) if item.text("group") else self.end(item)
+
+    def applied_group(self, item: View) -> Peer:
+        """Whom a policy is about by a group: its pods. A policy with a Group that selects pods of other namespaces does nothing (getInternalGroupWorkloads: ``SyncError``)."""
+        found = self.group(item, item.text("group"), applied=True)
+        if not self.namespace:
+            return found
+        others = (pod for pod in self.world.pods() if pod.namespace != self.namespace)
+        if (other := next((pod for pod in others if holds(found, pod, 4) is not False), None)) is not None:
+            text = f"the Group {item.text('group')} selects {other.name}, which is in another namespace: Antrea does not enforce the policy"
+            self.void.append(Complaint(item.at("group"), text))
+        return All((Named(Of.NAMESPACE, frozenset({self.namespace})), found))
+
+
+def holes_of(item: View, whole: Prefix) -> Iterator[Prefix]:
+    """The holes of a block."""
+    for index, text in enumerate(item.texts("except")):
+        hole = block(item, text, "except", index)
+        if hole is not None and (hole == whole or not whole.covers(hole)):
+            item.wrong(f"except {text} must be strictly inside the cidr {whole}", "except", index)
+        elif hole is not None:
+            yield hole
 
 
 def addresses_of(fact: OtherObjectFact) -> Iterator[str]:

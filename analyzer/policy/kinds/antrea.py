@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.antrea.peers import GROUP, EndReader
+from analyzer.policy.antrea.refused import check
 from analyzer.policy.ports import NUMBERS, any_of_traffic
 from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, unknown_fields, unreadable, view_of
 from analyzer.policy.relations import spread
@@ -50,6 +51,7 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     view, advice = view_of(fact), list[Complaint]()
     spec = view.part("spec")
     unknown_fields(spec, FIELDS)
+    check(spec, wide)
     place = place_of(spec, world)
     reader = Reader(world, EndReader(world, fact.namespace, advice))
     subject = reader.subject(spec)
@@ -58,6 +60,9 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     yield from complaints_of(view)
     if view.gaps:
         yield replace(unreadable(fact, view.gaps[0].reason), tier=BEFORE)
+        return
+    if reader.ends.void:
+        yield from dict.fromkeys(reader.ends.void)
         return
     tier = AFTER if place >= TIERS["baseline"] else BEFORE
     order = (place * 100_000.0 + float(spec.value.get("priority") or 0), "")
