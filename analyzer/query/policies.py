@@ -24,6 +24,9 @@ from analyzer.query.once import Identity, Whole
 
 __all__ = ["Identity", "Whole"]
 
+# Stands for a node, where none is given.
+ANY_NODE = Entity("node:{any}", Kind.HOST, node_labels=None)
+
 
 @dataclass(frozen=True)
 class Policies:
@@ -99,6 +102,24 @@ class Policies:
     def held(self) -> frozenset[Address]:
         """The addresses of pods and nodes."""
         return frozenset(address for entity in self.world.entities for address in entity.addresses)
+
+    @cached_property
+    def nodes(self) -> tuple[Entity, ...]:
+        """The nodes; one that stands for any where none is given."""
+        return tuple(item for item in self.world.entities if item.kind is Kind.HOST and not item.namespace) or (ANY_NODE,)
+
+    @cached_property
+    def behind_nodes(self) -> Policies:
+        """The policies for packets with the address of the node that took them in. Systems that look at packets before a pod's own node masquerades them see such an address of other
+        nodes only, for which nothing is exempt."""
+        before = self.profile.ingress_sees_masquerade is False
+        if self.nodes != (ANY_NODE,) and not before:
+            return self
+        added = [node for node in self.nodes if node.name not in self.world.by_name]
+        entities = (*self.world.entities, *added)
+        profile = replace(self.profile, own_node_can_be_denied=True) if before else self.profile
+        world = replace(self.world, profile=profile, entities=entities, by_name={item.name: item for item in entities})
+        return Policies(world, replace(self.all, world=world, memory={}))
 
     def families(self) -> tuple[int, ...]:
         """The families that pods and nodes have addresses in; IPv4 where none has any."""

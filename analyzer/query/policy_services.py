@@ -54,19 +54,24 @@ def service_families(service: ServiceFact) -> tuple[int, ...]:
 
 
 def balancer_refuses(service: ServiceFact, sender: Entity) -> bool:
-    """Whether a service's load balancer takes nothing from an address outside: it is in none of ``loadBalancerSourceRanges``, and what comes from elsewhere is dropped
-    at the load balancer's addresses, at no others (pkg/proxy/iptables, the KUBE-FW chains; pkg/proxy/ipvs, KUBE-LOAD-BALANCER-FW)."""
-    if sender.kind is not Kind.OUTSIDE or service.type != "LoadBalancer" or not service.source_ranges:
+    """Whether a service's load balancer takes nothing from an address outside: it is in none of ``loadBalancerSourceRanges`` of its family, where there are any, and what comes from
+    elsewhere is dropped at the load balancer's addresses, at no others (pkg/proxy/iptables, the KUBE-FW chains; pkg/proxy/ipvs, KUBE-LOAD-BALANCER-FW)."""
+    if sender.kind is not Kind.OUTSIDE or service.type != "LoadBalancer":
         return False
-    return not any(block.overlaps(own) for block in service.source_ranges for own in sender.blocks)
+    ranges = [block for block in service.source_ranges if any(block.family == own.family for own in sender.blocks)]
+    return bool(ranges) and not any(block.overlaps(own) for block in ranges for own in sender.blocks)
 
 
 def other_ways(service: ServiceFact) -> bool:
-    """Whether a service of type LoadBalancer is reached from outside past its load balancer: at node ports, which it has unless
-    ``allocateLoadBalancerNodePorts`` is false, or at external addresses."""
+    """Whether a service of type LoadBalancer is reached from outside past its load balancer: at node ports or at external addresses."""
+    return has_node_ports(service) or bool(service.external_addresses)
+
+
+def has_node_ports(service: ServiceFact) -> bool:
+    """Whether a service of type LoadBalancer has node ports: unless ``allocateLoadBalancerNodePorts`` is false, or where they are given."""
     spec = service.document.get("spec")
     allocated = not isinstance(spec, dict) or spec.get("allocateLoadBalancerNodePorts") is not False
-    return allocated or bool(service.external_addresses) or any(port.node_port for port in service.ports)
+    return allocated or any(port.node_port for port in service.ports)
 
 
 def backends(world: World, namespace: str, name: str) -> tuple[Backend, ...]:

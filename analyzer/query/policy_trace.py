@@ -243,8 +243,8 @@ def hides_source(
     """From outside, with externalTrafficPolicy Cluster, the pod may see a node as the source: where that changes the answer, it is not known."""
     if sender.kind is not Kind.OUTSIDE or service.external_policy == "Local":
         return outcome
-    nodes = [entity for entity in policies.world.entities if entity.kind is Kind.HOST and not entity.namespace]
-    answers = {FATES[decide(policies.all, node, backend.entity, flow).admitted] for node in nodes} | {outcome.fate}
+    known = policies.behind_nodes.all
+    answers = {FATES[decide(known, node, backend.entity, flow).admitted] for node in policies.nodes} | {outcome.fate}
     if len(answers) == 1:
         return outcome._replace(source_translated=True)
     reason = "the node that takes the packet in may put its own address in the source's place (externalTrafficPolicy: Cluster)"

@@ -21,7 +21,7 @@ Kubernetes API reference IngressBackend ("port of the referenced service"); Gate
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from analyzer.query.workloads import Key, OtherObjectFact, is_number, listed, mapping, others
+from analyzer.query.workloads import Key, OtherObjectFact, ServiceFact, is_number, listed, mapping, others
 from analyzer.rule import Finding, Network, Rule, Severity, Span
 
 ROUTES = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
@@ -59,11 +59,21 @@ def check(network: Network) -> Iterator[Finding]:
             yield RULE.finding(backend.at, text, certain="ReferenceGrant" in network.cluster.known)
 
 
-def offered(backend: Backend, service: object) -> set[int | str]:
+def offered(backend: Backend, service: ServiceFact) -> set[int | str]:
     """The ports that a backend may name."""
-    ports = getattr(service, "ports", ())
-    found: set[int | str] = {port.port for port in ports} | {port.name for port in ports if port.name}
-    return found | {port.target or port.port for port in ports} if backend.route.kind == "Route" else found
+    names = {port.name for port in service.ports if port.name}
+    if backend.route.kind != "Route":
+        return {port.port for port in service.ports} | names
+    return names | at_pods(service, backend.port)
+
+
+def at_pods(service: ServiceFact, wanted: int | str) -> set[int | str]:
+    """The numbers of a service's pods that a Route may name, as numbers or texts (openshift/router, endpointsForAlias); any, where a target is a name."""
+    targets = [port.target or port.port for port in service.ports]
+    if str(wanted).isdecimal() and any(isinstance(target, str) for target in targets):
+        return {wanted}
+    numbers = {target for target in targets if isinstance(target, int)}
+    return {*numbers, *map(str, numbers)}
 
 
 def backends(network: Network) -> Iterator[Backend]:

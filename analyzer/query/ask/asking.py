@@ -83,6 +83,11 @@ class Asker:
         return masquerades_all(self.policies.world) is not None
 
     @cached_property
+    def behind_nodes(self) -> Asker:
+        """For packets with the address of the node that took them in."""
+        return self if self.policies.behind_nodes is self.policies else Asker(self.policies.behind_nodes)
+
+    @cached_property
     def names(self) -> Directory:
         """Who is there."""
         return Directory(self.policies)

@@ -15,6 +15,7 @@ from analyzer.policy.terms import Box, Kind
 from analyzer.query.ask import asking
 from analyzer.query.ask.answers import Answer, Witness
 from analyzer.query.ask.asking import Asker, Job, Target, Unanswerable, scope, settling
+from analyzer.query.ask.outsiders import let_in
 from analyzer.query.ask.pairs import Want
 from analyzer.query.ask.questions import Details, Mode, Names, Quantity, Reach, Word
 from analyzer.query.ask.sides import NameProblem, without
@@ -125,31 +126,31 @@ def single(jobs: list[Job]) -> bool:
 def from_outside(
     asker: Asker, jobs: list[Job], wish: Wish, many: tuple[Quantity, Quantity], found: Found
 ) -> tuple[Found, tuple[str, ...]]:
-    """What becomes of an answer about services when it is asked from outside: by a service without an address for the outside nothing comes in;
-    with externalTrafficPolicy Cluster, the pods may see a node in the place of the source."""
+    """What becomes of an answer about services when it is asked from outside: who is kept out comes to nobody; with externalTrafficPolicy Cluster, the pods may see a node in the
+    place of the source."""
     cluster = asker.policies.world.cluster
-    closed = sorted(key for key in {job.target.service for job in jobs} if key and not open_to_outside(cluster.services[key]))
-    notes = tuple(f"service {'/'.join(key)} has no address that is reached from outside" for key in closed)
-    if closed:
-        kept = [job for job in map(partial(inner, closed), jobs) if job.sources]
-        found = quantified(asker, kept, wish, *many) if kept else Found(Verdict.PROVED if wish is Wish.NONE else Verdict.REFUTED)
-        return found, notes
-    nodes = tuple(entity for entity in asker.policies.world.entities if entity.kind is Kind.HOST and not entity.namespace)
-    hidden = [replace(job, sources=nodes) for job in jobs if job.target.service and hides(cluster.services[job.target.service])]
-    if nodes and hidden and quantified(asker, hidden, wish, *many).verdict is not found.verdict:
-        return Found(Verdict.UNDECIDED, None), (HIDDEN,)
+    parts, notes = let_in(cluster, jobs)
+    if parts != jobs:
+        jobs = [job for job in parts if job.sources]
+        if wish is not Wish.NONE and many[0] is Quantity.EVERY:
+            return Found(Verdict.REFUTED), notes
+        found = quantified(asker, jobs, wish, *many) if jobs else Found(Verdict.PROVED if wish is Wish.NONE else Verdict.REFUTED)
+    outside = [replace(job, sources=tuple(item for item in job.sources if item.kind is Kind.OUTSIDE)) for job in jobs]
+    masked = [job for job in outside if job.sources and job.target.service and hides(cluster.services[job.target.service])]
+    hidden = [replace(job, sources=asker.policies.nodes) for job in masked]
+    if (
+        hidden
+        and not settled(found, wish, many)
+        and quantified(asker.behind_nodes, hidden, wish, *many).verdict is not found.verdict
+    ):
+        return Found(Verdict.UNDECIDED, None), (*notes, HIDDEN)
     return found, notes
 
 
-def inner(closed: list[tuple[str, str]], job: Job) -> Job:
-    """The job without the outside, where its service is closed to it."""
-    kept = tuple(entity for entity in job.sources if entity.kind is not Kind.OUTSIDE)
-    return replace(job, sources=kept) if job.target.service in closed else job
-
-
-def open_to_outside(service: ServiceFact) -> bool:
-    """Whether the outside has an address for a service."""
-    return service.type in ("NodePort", "LoadBalancer") or bool(service.external_addresses or service.load_balancer_addresses)
+def settled(found: Found, wish: Wish, many: tuple[Quantity, Quantity]) -> bool:
+    """Whether one flow of somebody inside decides."""
+    decisive = Verdict.REFUTED if wish is Wish.NONE else Verdict.PROVED if many == (Quantity.SOME, Quantity.SOME) else None
+    return found.verdict is decisive and found.witness is not None and found.witness.source.kind is not Kind.OUTSIDE
 
 
 def hides(service: ServiceFact) -> bool:

@@ -23,7 +23,7 @@ from analyzer.query.connectivity.endpoints import Party, families_of
 from analyzer.query.connectivity.host_ports import host_ports
 from analyzer.query.connectivity.routes import Route, routes
 from analyzer.query.policies import Policies
-from analyzer.query.policy_services import Backend, backends
+from analyzer.query.policy_services import Backend, backends, has_node_ports, service_families
 from analyzer.source import Span
 
 NUMBERS = {name: number for number, name in WITH_PORTS.items()}
@@ -35,7 +35,6 @@ NOWHERE = Span("", 1)
 UNKNOWN = "the controller's pods are not in the input, and policies look at labels or namespaces that it may have or not"
 OUTSIDE = "outside"
 STRANGER = Entity("{stranger}", Kind.POD)
-SOME_NODE = Entity("node:{any}", Kind.HOST, node_labels=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +67,6 @@ class Ways:
 
     def __init__(self, policies: Policies, party: Mapping[str, str]) -> None:
         self.policies, self.party = policies, party
-        nodes = [entity for entity in policies.world.entities if entity.kind is Kind.HOST and not entity.namespace]
-        self.hosts = nodes or [SOME_NODE]
         self.loosened: PolicySet | None = None
 
     def through_services(self) -> Iterator[Entrance]:
@@ -77,9 +74,9 @@ class Ways:
         for key, service in sorted(self.policies.world.cluster.services.items()):
             if service.type in ("LoadBalancer", "NodePort") or service.external_addresses:
                 for backend in backends(self.policies.world, *key):
-                    admitted, why = self.from_outside(service, backend)
-                    kind = service.type if service.type != "ClusterIP" else "ExternalIP"
-                    yield self.entrance(kind, "/".join(key), "/".join(key), OUTSIDE, backend, admitted, why, service.at)
+                    for kind, ranges in doors(service):
+                        admitted, why = self.from_outside(service, backend, ranges)
+                        yield self.entrance(kind, "/".join(key), "/".join(key), OUTSIDE, backend, admitted, why, service.at)
 
     def through_host_ports(self) -> Iterator[Entrance]:
         """Ways through ports of nodes that lead to pods."""
@@ -110,27 +107,31 @@ class Ways:
         destination = self.party.get(backend.entity.name, backend.entity.name)
         return Entrance(kind, name, service, source, destination, f"{backend.port}/{protocol}", allow, admitted, why, at)
 
-    def flows(self, backend: Backend) -> list[Flow]:
-        """The flow that reaches a backend, in each family."""
-        return [Flow(family, backend.protocol, backend.target) for family in families_of(self.policies)]
+    def flows(self, backend: Backend, service: ServiceFact | None = None) -> list[Flow]:
+        """The flow that reaches a backend, in each family; of a service's, where these are known."""
+        own = service_families(service) if service is not None else ()
+        families = [family for family in families_of(self.policies) if not own or family in own]
+        return [Flow(family, backend.protocol, backend.target) for family in families]
 
-    def from_outside(self, service: ServiceFact, backend: Backend) -> tuple[bool | None, str]:
+    def from_outside(self, service: ServiceFact, backend: Backend, ranges: tuple[Prefix, ...]) -> tuple[bool | None, str]:
         """Whether every address outside that may use a service is let in to a backend."""
-        seen = [self.decided(self.outside(service.source_ranges, flow), backend.entity, flow) for flow in self.flows(backend)]
+        flows = self.flows(backend, service)
+        seen = [self.decided(self.outside(ranges, flow), backend.entity, flow) for flow in flows]
         direct = one_verdict(value for values in seen for value in values)
         if service.external_policy == "Local":
             return direct, "" if direct is not None else SOME
-        masked = one_verdict(value for flow in self.flows(backend) for value in self.decided(self.hosts, backend.entity, flow))
+        known = self.policies.behind_nodes.all
+        masked = one_verdict(decide(known, node, backend.entity, flow).admitted for flow in flows for node in self.policies.nodes)
         if direct is masked:
             return direct, "" if direct is not None else SOME
         return None, MASQUERADED
 
     def outside(self, allowed: tuple[Prefix, ...], flow: Flow) -> list[Entity]:
-        """The addresses outside, of those that are allowed (none named: all)."""
+        """The addresses outside, of those that are allowed; all of a family of which none are named (pkg/proxy: ranges of the other family are not looked at)."""
         classes = self.policies.factors(flow.family).universe.classes
         ranges = [block for block in allowed if block.family == flow.family]
         found = [classes[place] for place in members(self.policies.elsewhere(flow.family))]
-        if allowed:
+        if ranges:
             found = [entity for entity in found if any(own.overlaps(block) for own in entity.blocks for block in ranges)]
         return found
 
@@ -159,6 +160,20 @@ class Ways:
             for flow in self.flows(backend)
             for walk in walks_of(self.loosened, Direction.INGRESS, STRANGER, backend.entity, flow)
         )
+
+
+def doors(service: ServiceFact) -> Iterator[tuple[str, tuple[Prefix, ...]]]:
+    """How the outside comes to a service, and who may: ``loadBalancerSourceRanges`` are held against what comes to the load balancer's addresses, not to node ports
+    or other addresses (pkg/proxy/iptables, the KUBE-FW chains)."""
+    yield (
+        service.type if service.type != "ClusterIP" else "ExternalIP",
+        service.source_ranges if service.type == "LoadBalancer" else (),
+    )
+    if service.type == "LoadBalancer" and service.source_ranges:
+        if has_node_ports(service):
+            yield "NodePort", ()
+        if service.external_addresses:
+            yield "ExternalIP", ()
 
 
 def about_strangers(policies: PolicySet) -> PolicySet:

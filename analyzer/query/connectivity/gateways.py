@@ -2,7 +2,7 @@
 
 Follows gateway.networking.k8s.io/v1: a route names Gateways (ParentReference: of its own namespace by default, perhaps a listener by ``sectionName`` or ``port``), and a listener lets routes of
 its own namespace attach unless ``allowedRoutes`` says otherwise, of the kinds that go with its protocol; hosts are those that both have (a wildcard stands for
-one label or more in front). A Gateway that is not in the input is taken to let the route attach. A parent that the Gateway's controller has not accepted
+one label or more in front). A Gateway that is not in the input is taken to let the route attach, as is one that asks for labels of a namespace that is not. A parent that the Gateway's controller has not accepted
 (RouteParentStatus) is none.
 """
 
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer.facts.kubernetes import OtherObjectFact
-from analyzer.policy.world import World, listed, mapping
+from analyzer.policy.reading import group_of
+from analyzer.policy.world import NAME_LABEL, World, listed, mapping
 
 GROUP = "gateway.networking.k8s.io"
 KINDS = {
@@ -26,6 +27,8 @@ KINDS = {
 # Whose hosts count: the others look at no names.
 NAMED = ("HTTPRoute", "GRPCRoute", "TLSRoute")
 LISTENER_SETS = ("ListenerSet", "XListenerSet")
+# Where sets of listeners stood before they were of the group itself.
+EXPERIMENTAL = "gateway.networking.x-k8s.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def attached(world: World, fact: OtherObjectFact) -> Attached | None:
     for parent in map(mapping, listed(spec.get("parentRefs"))):
         if (
             parent.get("kind", "Gateway") not in ("Gateway", *LISTENER_SETS)
-            or parent.get("group", GROUP) != GROUP
+            or parent.get("group", GROUP) not in (GROUP, EXPERIMENTAL)
             or refused(fact, parent)
         ):
             continue
@@ -75,7 +78,10 @@ def listeners(world: World, fact: OtherObjectFact, parent: Mapping[str, Any], ho
     there = [
         item
         for item in world.cluster.others
-        if item.kind == kind and (item.namespace or "default") == namespace and item.name == parent.get("name")
+        if item.kind == kind
+        and group_of(item) == GROUP
+        and (item.namespace or "default") == namespace
+        and item.name == parent.get("name")
     ]
     if not there:
         yield ""
@@ -95,7 +101,20 @@ def host_of(listener: Mapping[str, Any]) -> str:
 def takes(world: World, listener: Mapping[str, Any], fact: OtherObjectFact, namespace: str) -> bool:
     """Whether a listener lets a route attach."""
     home = fact.namespace or "default"
-    return of_kind(listener, fact.kind) and of_home(listener, home, namespace, world.namespace_labels(home))
+    if not of_kind(listener, fact.kind):
+        return False
+    return of_home(listener, home, namespace, world.namespace_labels(home)) or (home not in world.given and asks_labels(listener))
+
+
+def asks_labels(listener: Mapping[str, Any]) -> bool:
+    """Whether a listener asks for labels of namespaces that only their objects say."""
+    spaces = mapping(mapping(listener.get("allowedRoutes")).get("namespaces"))
+    selector = mapping(spaces.get("selector"))
+    keys = {
+        *mapping(selector.get("matchLabels")),
+        *(item.get("key") for item in map(mapping, listed(selector.get("matchExpressions")))),
+    }
+    return spaces.get("from") == "Selector" and bool(keys - {NAME_LABEL})
 
 
 def of_kind(listener: Mapping[str, Any], kind: str) -> bool:

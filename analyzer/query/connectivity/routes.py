@@ -37,8 +37,9 @@ GATEWAY_ROUTES = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An object that leads to a port of a service: by number or name, of the service or of its pods; None: every port. ``controllers`` are the
-    pods that send for it, as far as they are in the input; ``pseudo`` stands for them. ``requests``: which ones it takes, in words."""
+    """An object that leads to a port of a service: by number or name, of the service; ``of_pods``: by the number or name that its endpoints have (openshift/router,
+    endpointsForAlias: the pods' number, the name of the service's port); None: every port. ``controllers`` are the pods that send for it, as far as they are in the
+    input; ``pseudo`` stands for them. ``requests``: which ones it takes, in words."""
 
     kind: str
     name: str
@@ -55,9 +56,7 @@ class Route:
         if self.port is None:
             return True
         if self.of_pods:
-            return self.port in (backend.name, backend.target) or any(
-                port.name == self.port and port.port == backend.target for port in backend.entity.ports
-            )
+            return str(self.port) in (backend.name, str(backend.target))
         return self.port in (backend.name, backend.port)
 
 
@@ -162,9 +161,11 @@ def gateway_route(world: World, fact: OtherObjectFact) -> Iterator[Route]:
 def gateway_targets(fact: OtherObjectFact, hosts: tuple[str, ...]) -> Iterator[tuple[Mapping[str, Any], str]]:
     """The backends of a route with the requests that are sent to them, and to which copies are (RequestMirror). A backend of no weight gets none."""
     for rule in items(mapping(fact.document.get("spec")).get("rules")):
-        mirrors = [mapping(mapping(item.get("requestMirror")).get("backendRef")) for item in items(rule.get("filters"))]
+        targets = [target for target in items(rule.get("backendRefs")) if target.get("weight") != 0]
+        filters = (item for holder in (rule, *targets) for item in items(holder.get("filters")))
+        mirrors = [mapping(mapping(item.get("requestMirror")).get("backendRef")) for item in filters]
         for request in of_gateway(fact.kind, hosts, rule):
-            yield from ((target, request) for target in items(rule.get("backendRefs")) if target.get("weight") != 0)
+            yield from ((target, request) for target in targets)
             yield from ((target, f"copies of {request}") for target in mirrors)
 
 
