@@ -133,7 +133,7 @@ class Gap:
 
     ``subject`` names what the gap could change (a source kind such as ``ip-route``), so that the
     verdicts that rest on that part can say so. ``scope`` is the namespace that it belongs to. ``lost``: a whole document could not be read.
-    ``device``: the interface that it is about; empty where it could be about any.
+    ``device``: the interface that it is about; empty where it could be about any. ``cut``: the text breaks off here, and more may have stood behind.
     """
 
     at: Span
@@ -142,3 +142,4 @@ class Gap:
     scope: Scope | None = None
     lost: bool = False
     device: str = ""
+    cut: bool = False

@@ -15,6 +15,7 @@ from analyzer.facts.netfilter import RulesetFact
 from analyzer.facts.routes import RouteFact, RoutingRuleFact
 from analyzer.facts.system import QdiscFact
 from analyzer.parsers.ip_route import family_of
+from analyzer.parsers.iptables_save import backend_of
 from analyzer.parsers.iptables_save import family_of as ruleset_family
 from analyzer.source import Gap, Scope, Source
 
@@ -112,10 +113,12 @@ def lines_of(facts: Iterable[Fact], gaps: Iterable[Gap]) -> Lines:
 
 
 def captured(scope: Scope, sources: Sequence[Source], lines: Lines, gaps: Sequence[Gap]) -> Captured:
-    """Sorts a namespace's sources: one that failed, or is empty where that cannot be, does not count. ``gaps`` are the namespace's."""
+    """Sorts a namespace's sources: one that failed, or is empty where that cannot be (``ip -j`` and ``bridge -j`` print the brackets of no items), does not
+    count. ``gaps`` are the namespace's."""
     by_kind: dict[str, list[Source]] = {}
     for source in sources:
-        empty = source.kind in NEVER_EMPTY and not any(part.strip() for part in source.pieces())
+        never = source.kind in NEVER_EMPTY or source.name.endswith(".json")
+        empty = never and not any(part.strip() for part in source.pieces())
         if not empty and not lines.failed(source):
             by_kind.setdefault(source.kind, []).append(source)
     failed = {gap.subject: gap for gap in reversed(gaps) if gap.subject not in by_kind}
@@ -175,6 +178,22 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
     if given.has("tc-qdisc") and not qdiscs & {"ingress", "clsact"}:
         keys.add("tc-filter")
     return keys - set(in_part(given))
+
+
+def broken_off(given: Captured) -> dict[str, str]:
+    """The rulesets of which tables may be missing, since a text breaks off. What ``iptables-save`` lost of its nft back end a whole listing of nft tells."""
+    whole = any(map(whole_native, given.by_kind.get("nft", ()))) and not any(
+        gap.cut and gap.subject == "nft" for gap in given.unread
+    )
+    found: dict[str, str] = {}
+    for gap in given.unread:
+        if not gap.cut or gap.subject not in ("iptables-save", "nft"):
+            continue
+        source = next((one for one in given.by_kind.get("iptables-save", ()) if one.path == gap.at.path), None)
+        if source is None or not whole or backend_of(source) == "legacy":
+            families = (4, 6) if source is None else (ruleset_family(source),)
+            found.update((f"netfilter/{family}", f"tables may be missing: {gap.at}: {gap.reason}") for family in families)
+    return found
 
 
 def in_part(given: Captured) -> Iterator[str]:

@@ -23,7 +23,7 @@ from analyzer.facts.system import (
     SocketListFact,
     SysctlFact,
 )
-from analyzer.model.captured import Captured, every_table, folder, missing
+from analyzer.model.captured import Captured, broken_off, every_table, folder, missing
 from analyzer.model.cilium import cilium_state, main_routes
 from analyzer.model.merging import (
     grouped,
@@ -132,9 +132,10 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
 
 
 def partly(given: Captured) -> dict[str, str]:
-    """The interfaces, where a line about them was not understood: one, or an address, may not be known."""
+    """The interfaces, where a line about them was not understood: one, or an address, may not be known; and the tables behind the end of a text that breaks off."""
     found = incomplete(given.unread)
-    return {"ip-addr": f"{found.at} was not understood: {found.reason}"} if found is not None else {}
+    interfaces = {"ip-addr": f"{found.at} was not understood: {found.reason}"} if found is not None else {}
+    return {**broken_off(given), **interfaces}
 
 
 def switched(scope: Scope, facts: Ordered, given: Captured) -> dict[str, Switch]:

@@ -66,9 +66,9 @@ def by_line(source: Source, read_line: Callable[[str, Span], Iterable[Fact | Gap
             yield gap(source, number, reason(problem))
 
 
-def gap(source: Source, line: int, why: str, device: str = "") -> Gap:
-    """A gap of this source at a line, about one interface where it is known which."""
-    return Gap(Span(source.path, line), why, source.kind, source.scope, device=device)
+def gap(source: Source, line: int, why: str, device: str = "", cut: bool = False) -> Gap:
+    """A gap of this source at a line, about one interface where it is known which; ``cut``: more may have stood behind."""
+    return Gap(Span(source.path, line), why, source.kind, source.scope, device=device, cut=cut)
 
 
 def reason(problem: Exception) -> str:

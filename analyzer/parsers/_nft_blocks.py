@@ -22,7 +22,8 @@ OBJECT = re.compile(
 
 @dataclass(slots=True)
 class Blocks:
-    """What a text holds so far: its tables, the lines that are none of it (``anywhere``: those that may change anything), and the blocks that are open.
+    """What a text holds so far: its tables, the lines that are none of it (``anywhere``: those that may change anything; ``headless``: the heads of blocks
+    that are not known), and the blocks that are open.
 
     ``inner``: how many braces are open within a statement, ``calls`` of these the ones of chains without a name; ``skipped``: of blocks that are not known.
     """
@@ -30,6 +31,7 @@ class Blocks:
     tables: dict[tuple[str, str], TableBlock] = field(default_factory=dict)
     strange: list[Line] = field(default_factory=list)
     anywhere: list[Line] = field(default_factory=list)
+    headless: list[Line] = field(default_factory=list)
     open: list[TableBlock | Block] = field(default_factory=list)
     inner: int = 0
     calls: list[int] = field(default_factory=list)
@@ -56,7 +58,7 @@ class Blocks:
         """A block that begins."""
         found = OBJECT.match(head.text) if self.open else TABLE.match(head.text)
         if self.skipped or found is None:
-            self.strange += [] if self.skipped else [head]
+            self.headless += [] if self.skipped else [head]
             self.skipped += 1
         elif self.open and isinstance(self.open[-1], TableBlock):
             self.open.append(self.open[-1].block(found.group(1), found.group(2).strip('"'), head.number))

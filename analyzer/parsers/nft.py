@@ -17,6 +17,7 @@ from analyzer.facts.netfilter import Jump, NftChainFact, Pass, Verdict
 from analyzer.facts.nftables import Base, NftChain, NftRule, NftSet, NftTableFact, Statement, VerdictMap
 from analyzer.parsers import Parser, gap
 from analyzer.parsers._nft_anonymous import unfolded
+from analyzer.parsers._nft_bases import base_of, known_base, names, one_of, priority
 from analyzer.parsers._nft_blocks import blocks_of
 from analyzer.parsers._nft_commands import Block, Line, TableBlock
 from analyzer.parsers._nft_definitions import expanded
@@ -28,12 +29,14 @@ from analyzer.parsers._nft_statements import statements
 from analyzer.parsers._words import refuse_errors
 from analyzer.source import Gap, Source, Span
 
-HOOK = re.compile(r"type (\w+) hook (\w+)(?: devices? (?:= )?(\{[^}]*\}|\S+))? priority ([^;]+)$")
-PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100, "out": 100}
-BRIDGE = {"dstnat": -300, "filter": -200, "out": 100, "srcnat": 300}
 IPTABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 HOOKS = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
 EVERY, FIRST, UNREAD = ("prerouting", "input", "forward", "output", "postrouting"), -1000, "(line "
+BEGUN = re.compile(r"^table [^\n{}]*\Z", re.MULTILINE)
+OBJECTS = frozenset(
+    {"counter", "quota", "limit", "ct helper", "ct timeout", "ct expectation", "secmark", "synproxy", "tunnel", "meter"}
+)
+OF_BASE = frozenset({"type", "hook", "prio", "policy"})
 PLAIN_REJECTS = tuple({"reject": {"type": kind, "expr": "port-unreachable"}} for kind in ("icmp", "icmpv6"))
 """What the text form writes as ``reject`` alone in tables of one family."""
 NAME = re.compile(r"[^\s{}]*")
@@ -140,10 +143,13 @@ def from_text(source: Source, gaps: list[Gap]) -> list[NftTableFact]:
     text, missing = expanded(source.text)
     gaps += [gap(source, line, f"the variable ${name} is not defined before this line") for name, line in missing]
     blocks = blocks_of(text)
+    end = text.count("\n") + 1
     for line in blocks.strange:
-        gaps += stranger(source, line)
-    if blocks.open or blocks.inner or blocks.skipped:
-        gaps.append(gap(source, text.count("\n") + 1, "the ruleset breaks off here: a closing brace is missing"))
+        gaps += stranger(source, line, cut=line.number == end)
+    for line in blocks.headless:
+        gaps += stranger(source, line, cut=True)
+    if blocks.open or blocks.inner or blocks.skipped or BEGUN.search(text):
+        gaps.append(gap(source, end, "the ruleset breaks off here: a brace is missing", cut=True))
         if blocks.in_block():
             last = blocks.open[-1]
             last.lines.append(Line("the text breaks off here", last.line))
@@ -160,8 +166,8 @@ def anything(source: Source, line: Line) -> NftTableFact:
     )
 
 
-def stranger(source: Source, line: Line) -> Iterator[Gap]:
-    """A line outside of tables, or a block that is not known."""
+def stranger(source: Source, line: Line, cut: bool) -> Iterator[Gap]:
+    """A line outside of tables, or a block that is not known; ``cut``: a table or a chain may be missing."""
     if line.text.startswith("include "):
         yield gap(
             source,
@@ -172,7 +178,10 @@ def stranger(source: Source, line: Line) -> Iterator[Gap]:
     try:
         refuse_errors(line.text)
         yield gap(
-            source, line.number, f"expected 'table ip NAME {{' or a command whose effect the text tells, not {line.text[:60]!r}"
+            source,
+            line.number,
+            f"expected 'table ip NAME {{' or a command whose effect the text tells, not {line.text[:60]!r}",
+            cut=cut,
         )
     except ValueError as problem:
         yield gap(source, line.number, str(problem))
@@ -221,14 +230,14 @@ def chain_of(source: Source, family: str, block: Block, gaps: list[Gap]) -> NftC
     base: Base | None = None
     drafts: list[Draft] = []
     for line in block.lines:
-        if found := HOOK.match(line.text):
-            try:
-                base = Base(found.group(1), found.group(2), priority(found.group(4), family), devices=names(found.group(3) or ""))
-            except ValueError as problem:
-                gaps.append(gap(source, line.number, f"priority {found.group(4)!r}: {problem}"))
-        elif line.text.startswith("policy ") and base is not None:
-            base = replace(base, policy=line.text.split()[1])
-        elif not re.match(r'(comment "[^"]*"|flags \S+|devices? = .*)$', line.text):
+        try:
+            base, read = base_of(line.text, family, base)
+        except ValueError as problem:
+            gaps.append(gap(source, line.number, str(problem), cut=True))
+            continue
+        if read:
+            continue
+        if not re.match(r'(comment "[^"]*"|flags \S+|devices? = .*)$', line.text):
             drafts.append((line, None))
     return NftChain(block.name, Rules(source.path, drafts), base, Span(source.path, block.line))
 
@@ -242,24 +251,6 @@ def nameless(source: Source, name: str, lines: list[Line]) -> NftChain:
 def devices_of(block: Block) -> tuple[str, ...]:
     """The devices of a flow table."""
     return next((names(line.text) for line in block.lines if line.text.startswith("devices")), ())
-
-
-def names(text: str) -> tuple[str, ...]:
-    """Device names, in braces or alone."""
-    return tuple(sorted(re.findall(r"[^\s{},\"=]+", text.removeprefix("devices"))))
-
-
-def priority(text: str, family: str) -> int:
-    """``filter``, ``dstnat - 10``, ``-110``; names mean other numbers for bridges."""
-    known = BRIDGE if family == "bridge" else PRIORITIES
-    total, sign = 0, 1
-    for word in text.replace("+", " + ").split():
-        if word in "+-":
-            sign = -1 if word == "-" else 1
-        else:
-            total += sign * (known[word] if word in known else int(word))
-            sign = 1
-    return total
 
 
 @dataclass(slots=True)
@@ -284,7 +275,7 @@ def from_json(source: Source, document: Mapping[str, object], gaps: list[Gap]) -
             try:
                 taken(tables, kind, inner, changed)
             except UNREADABLE as problem:
-                gaps.append(gap(source, 1, f"the {kind} {inner.get('name', '')!r} is not understood: {problem}"))
+                gaps.append(gap(source, 1, f"the {kind} {inner.get('name', '')!r} is not understood: {problem}", cut=True))
     return [
         NftTableFact(
             at=Span(source.path, 1), scope=source.scope, family=family, name=name,
@@ -304,19 +295,20 @@ def taken(tables: dict[tuple[str, str], TableDraft], kind: str, inner: Mapping[s
         table = tables.setdefault((str(inner["family"]), str(inner["table"])), TableDraft())
         if (keep := KEEPERS.get(kind)) is not None:
             keep(table, inner, changed)
-        else:
-            table.objects.append((kind, str(inner["name"])))
+        elif kind != "element":
+            table.objects.append((one_of(kind, OBJECTS), str(inner["name"])))
 
 
 def keep_chain(table: TableDraft, inner: Mapping[str, object], changed: frozenset[str]) -> None:
     """A chain."""
     del changed
     base = None
-    if "hook" in inner:
+    if not inner.keys().isdisjoint(OF_BASE):
         device = inner.get("dev", inner.get("devices", ()))
         devices = (device,) if isinstance(device, str) else tuple(sorted(map(str, device if isinstance(device, list) else ())))
         rank = inner["prio"]
-        base = Base(str(inner["type"]), str(inner["hook"]), rank if isinstance(rank, int) else priority(str(rank), str(inner["family"])), str(inner.get("policy", "accept")), devices)  # fmt: skip
+        number = rank if isinstance(rank, int) else priority(str(rank), str(inner["family"]))
+        base = known_base(str(inner["type"]), str(inner["hook"]), number, devices, str(inner.get("policy", "accept")))
     known = table.chains.get(str(inner["name"]), (None, []))
     table.chains[str(inner["name"])] = (base, known[1])
 
@@ -324,7 +316,7 @@ def keep_chain(table: TableDraft, inner: Mapping[str, object], changed: frozense
 def keep_rule(table: TableDraft, inner: Mapping[str, object], changed: frozenset[str]) -> None:
     """A rule, to be read later."""
     del changed
-    given = inner.get("expr", [])
+    given = inner["expr"]
     nodes = given if isinstance(given, list) else []
     if inner["family"] in ("ip", "ip6"):
         nodes = [{"reject": None} if node in PLAIN_REJECTS else node for node in nodes]

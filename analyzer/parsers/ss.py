@@ -63,6 +63,7 @@ STATES = frozenset(
 
 
 TYPES = {"t": 6, "u": 17, "tcp": 6, "udp": 17}
+PEER = re.compile(r"\S*:(\*|[\w-]+)")
 LISTED = frozenset(TYPES.values())
 SHOWING = frozenset({"l", "a", "listening", "all"})
 FEWER = frozenset("46wxdSUM0")
@@ -109,6 +110,8 @@ def listener(source: Source, line: str, at: Span) -> Iterator[Fact]:
         local, peer, state = words[3], words[4], words[5] if protocol == 6 else "UNCONN"
     else:
         state, local, peer = words[1], words[4], words[5]
+    if not PEER.fullmatch(peer):
+        raise ValueError(f"expected the peer of a socket such as '0.0.0.0:*', not {peer[:60]!r}")
     if state not in ("LISTEN", "UNCONN") or not peer.endswith(":*"):
         return
     host, port = local.rsplit(":", 1)
