@@ -19,7 +19,7 @@ UNREAD = "unread"
 FAILED = "the command failed"
 FIXED = frozenset({"PERMANENT", "NOARP"})
 INTERFACES = frozenset({"ip-addr", "ifconfig"})
-OF_DEVICES = INTERFACES | {"tc-filter"}
+OF_DEVICES = INTERFACES | {"tc-filter", "sysctl"}
 OF_PORTS = frozenset({"bridge-link", "bridge-vlan", "brctl"})
 
 

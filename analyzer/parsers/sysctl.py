@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from analyzer.facts.base import Fact
 from analyzer.facts.system import SysctlFact
 from analyzer.parsers import Parser, by_line
+from analyzer.parsers._words import refuse_errors
 from analyzer.source import Gap, Source, Span
 
 # Without br_netfilter, whose files these are, bridged frames pass no rules, as with 0 (br_netfilter_hooks.c, brnf_sysctl_init).
 ABSENT = re.compile(r"^(?:sysctl: cannot stat|cat:) /proc/sys/(?P<key>net/bridge/bridge-nf-call-\w+): No such file or directory")
+DEVICE = re.compile(r"-?net[./](ipv[46])[./]conf[./]([^.\s]+|[^/\s]+)[./]\w+ *=")
+EVERY = frozenset({"all", "default"})
+NUMBERS = re.compile(r"net\.(ipv[46]\.conf\..*\.(?!stable_secret$)|ipv4\.ip_forward$|bridge\.)")
+NUMBER = re.compile(r"-?\d+")
 ERRORS = re.compile(r"^(sysctl: |error: |.*permission denied)")
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
     """Keys of ``net.``; a key that could not be read (``sysctl: permission denied on key …``) is passed over, since it is not there."""
-    return by_line(source, lambda line, at: value(source, line, at) if source.subject else switch(source, line, at))
+    if source.subject:
+        yield from by_line(source, lambda line, at: value(source, line, at))
+        return
+    end = source.text.count("\n") + 1
+    for item in by_line(source, lambda line, at: switch(source, line, at)):
+        if not isinstance(item, Gap):
+            yield item
+        elif item.at.line == end:
+            yield replace(item, cut=True)
+        else:
+            found = DEVICE.match(source.line(item.at.line).strip())
+            yield replace(item, device=found[2].replace("/", ".") if found and found[2] not in EVERY else "")
 
 
 def value(source: Source, line: str, at: Span) -> Iterator[Fact]:
@@ -41,12 +58,15 @@ def switch(source: Source, line: str, at: Span) -> Iterator[Fact]:
         return
     if text[0] in "#;" or ERRORS.match(text):
         return
+    refuse_errors(text)
     key, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"expected 'key = value', not {text[:60]!r}")
     key = key.strip().lstrip("-")
     if key.startswith("net/"):
         key = key.replace(".", "\0").replace("/", ".").replace("\0", "/")
+    if NUMBERS.match(key) and not NUMBER.fullmatch(value.strip()):
+        raise ValueError(f"expected the number of {key[:60]}, not {value.strip()[:60]!r}")
     if key.startswith("net."):
         yield SysctlFact(at=at, scope=source.scope, key=key, value=" ".join(value.split()))
 
