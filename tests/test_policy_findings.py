@@ -13,12 +13,17 @@ from analyzer.capture.reading import facts
 from analyzer.model.build import build
 from analyzer.model.network import Network
 from analyzer.pipeline import read_input
-from analyzer.policy.redundancy import Group, Rectangle, redundancies
+from analyzer.policy.behind import Rectangle
+from analyzer.policy.factors import factors
+from analyzer.policy.profiles import CALICO as CALICO_PROFILE
+from analyzer.policy.redundancy import Group, redundancies
 from analyzer.query.policies import policies
 from analyzer.query.policy_findings import idle, redundant, unselective
 from analyzer.query.policy_tiers import never_asked
 from analyzer.source import Source
 from benchmarks.policies import Shape, cluster
+from tests.policies import policies_of
+from tests.test_calico_agreement import Maker as Tiers
 from tests.test_policy_agreement import Maker
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "policies"
@@ -38,11 +43,12 @@ def test_a_rule_of_several_parts_is_redundant_where_all_of_them_are() -> None:
 def test_rules_that_only_admit_are_redundant_where_folding_without_them_changes_nothing(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two ways to the same rules: what others match, and the tiers folded once more."""
+    """Three ways to the same rules: what others match, what stands behind each, and the tiers folded once more."""
     made = policies(cluster(Shape(pods=60, namespaces=4, policies=50, seed=seed, admin=seed % 2)))
     known = redundancies(made.all, made.every_family())
-    monkeypatch.setattr("analyzer.policy.redundancy.only_admits", lambda *_: False)
-    assert known == redundancies(made.all, made.every_family())
+    for way, answer in (("only_admits", False), ("behind", None)):
+        monkeypatch.setattr(f"analyzer.policy.redundancy.{way}", lambda *_, answer=answer: answer)
+        assert known == redundancies(made.all, made.every_family())
     assert any(not item.nothing for item in known)
 
 
@@ -55,13 +61,25 @@ def folded_whole(group: Group, _: Sequence[Rectangle]) -> bool:
 def test_a_rule_is_redundant_where_what_it_matches_goes_on_without_it_as_it_did(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of admin policies, ties and blocks: the flows that a rule matches, and all flows, say the same."""
+    """Of admin policies, ties and blocks: what stands behind a rule, the flows that it matches, and all flows, say the same."""
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": Maker(Random(seed)).objects()})
     source = Source("objects.json", text, "kubernetes")
     made = policies(build((source,), *facts((source,))).cluster)
     known = redundancies(made.all, made.every_family())
+    monkeypatch.setattr("analyzer.policy.redundancy.behind", lambda *_: None)
+    assert known == redundancies(made.all, made.every_family())
     monkeypatch.setattr(Group, "equal_within", folded_whole)
     assert known == redundancies(made.all, made.every_family())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_stands_behind_a_rule_says_the_same_of_tiers_that_pass(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calico's tiers, with rules that pass and ends that deny."""
+    made = policies_of(Tiers(Random(seed), hosts=seed % 2 == 0).objects(), CALICO_PROFILE)
+    compiled = [factors(made, family) for family in (4, 6)]
+    known = redundancies(made, compiled)
+    monkeypatch.setattr("analyzer.policy.redundancy.behind", lambda *_: None)
+    assert known == redundancies(made, compiled)
 
 
 CALICO = """\

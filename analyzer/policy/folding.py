@@ -88,6 +88,11 @@ class Fold:
             else:
                 state.passed |= hit
 
+    def undecided(self, flows: int, peers: int) -> list[tuple[int, int]]:
+        """Of the flows, to or from the peers, those that are still undecided: flows with their peers."""
+        found = ((have & flows, state.undecided & peers) for have, state in self.states)
+        return [part for part in found if part[0] and part[1]]
+
     def each_first(self, tied: list[Applied]) -> Iterator[Applied]:
         """Policies in their order; those that are tied are each asked as if they were the first of them."""
         if len(tied) == 1:

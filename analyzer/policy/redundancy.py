@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 
+from analyzer.policy.behind import Behind, Rectangle, behind
 from analyzer.policy.factors import Compiler, Factors, Key, is_everyone
 from analyzer.policy.folding import Cell, merged
 from analyzer.policy.planes import PolicySet
@@ -19,8 +20,6 @@ from analyzer.policy.terms import EVERYONE
 from analyzer.policy.tiers import Action, Direction, Policy, Rule
 
 SHOWN = 3
-Rectangle = tuple[int, int]
-"""Flows, and peers to or from which they are meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +55,19 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Subjects to which the same rules apply: those rules by which objects they are, and what is admitted; None where rules only admit, and only in one tier."""
+    """Subjects to which the same rules apply: those rules by which objects they are, and what is admitted; None where rules only admit, and only in one tier. ``behind``: what comes of flows
+    behind each rule, where all is known for sure."""
 
     compiler: Compiler
     key: Key
     matches: dict[int, Match]
     cells: tuple[Cell, ...] | None
+    behind: Behind | None = None
 
     def same_without(self, rule: Rule) -> bool:
         """Whether the same is admitted without a rule, which the compiler has left out."""
+        if self.behind is not None:
+            return self.behind.changes_nothing(rule)
         own = self.matches[id(rule)]
         if self.cells is not None:
             return self.equal_within(own.may) and (bool(own.sure) or not self.open_in(own.may))
@@ -120,11 +123,19 @@ def groups_of(side: Side) -> Groups:
     """The groups in which each policy takes part, with what their rules match."""
     compiler, found = side.compiler, Groups()
     for key in side.first:
-        cells = None if only_admits(compiler, key) else compiler.cells(key)
-        group = Group(compiler, key, matches_of(compiler, key), cells)
+        group = group_of(compiler, key)
         for item in key[0]:
             found.setdefault((item.tier, item.policy), []).append(group)
     return found
+
+
+def group_of(compiler: Compiler, key: Key) -> Group:
+    """A group, with what its rules match and what is worked out for it."""
+    matches = matches_of(compiler, key)
+    if only_admits(compiler, key):
+        return Group(compiler, key, matches, None)
+    found = behind(compiler, key)
+    return Group(compiler, key, matches, None if found is not None else compiler.cells(key), found)
 
 
 def only_admits(compiler: Compiler, key: Key) -> bool:
@@ -178,6 +189,9 @@ def examined(
     if not all(group.same_without(rule) for group in groups):
         for compiler in compilers:
             compiler.left_out.discard(id(rule))
+        for group in groups:
+            if group.behind is not None:
+                group.behind.before(rule)
         return None
     own = [(group, match.may) for group in groups if (match := group.matches[id(rule)]).may]
     return Redundant(policy, direction, rule, tuple(covering(*own[0])) if own and told else (), not own)
