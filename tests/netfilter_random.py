@@ -163,6 +163,8 @@ class Rules:
             f"{ttl} {self.some('63', '64')}",
             f"-m pkttype {self.no()}--pkt-type {self.some('unicast', 'multicast')}",
             f"-m physdev {self.no()}--physdev-is-bridged",
+            f"-m dscp {self.no()}--dscp {self.some('0x00', '0x0a')}",
+            f"-m tos {self.no()}--tos {self.some('0x00/0x3f', '0x10/0x3f')}",
         )
 
     def types(self) -> str:

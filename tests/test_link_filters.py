@@ -9,7 +9,8 @@ import pytest
 
 from analyzer.facts.netfilter import NftChainFact
 from analyzer.facts.nftables import NftTableFact
-from analyzer.model.network import Interface, Network
+from analyzer.model.link_filters import acting
+from analyzer.model.network import Interface, Namespace, Network
 from analyzer.parsers import Parser, arptables_save, ebtables_save, nft
 from analyzer.solve.packet import Fate
 from analyzer.solve.walk.concrete import Flow, walk
@@ -151,3 +152,15 @@ def test_a_host_that_answers_nobody_is_known_by_what_it_asked(mode: int, wanted:
     assert trace.packet is not None
     found = {end.fate for end in outcomes(NetworkProgram(made, 4), Flow(Interface(Scope("n1"), "eth0"), trace.packet))}
     assert found == {wanted} or (wanted is OPEN and (OPEN in found or found == {YES, NO})), found
+
+
+def test_of_equal_priorities_the_chain_that_came_last_is_asked_first() -> None:
+    chain = "\tchain {} {{\n\t\ttype filter hook input priority 0; policy accept;\n\t\t{}\n\t}}\n"
+    text = f"table bridge t {{\n{chain.format('first', 'meta mark set 0x1')}{chain.format('second', 'meta mark != 0x0 drop')}}}\n"
+    found = facts(nft.PARSER, "n/nft_list_ruleset", text)
+    space = Namespace(
+        ROUTER,
+        nft_chains=tuple(one for one in found if isinstance(one, NftChainFact)),
+        nft_tables=tuple(one for one in found if isinstance(one, NftTableFact)),
+    )
+    assert [one.name for one in acting(space, "bridge", ("input",))] == ["second", "first"]

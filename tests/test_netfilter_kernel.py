@@ -122,6 +122,7 @@ class Router:
             lambda value, _: "LOCAL" if value in self.own() else "UNICAST",
             lambda device, _: first[device],
             lambda device: first[device],
+            service_types_change=lambda: False,
         )
 
     def hook(self, hook: Hook, at: HookPacket, connections: Connections, oracle: Oracle) -> HookPacket | None:

@@ -124,7 +124,8 @@ class LinkFact(Fact):
     after ``@`` when it is in the same namespace. ``netnsid`` is ``link-netnsid`` (None: same
     namespace). ``kind`` is None when the text was printed without ``-d`` or has no kind (a physical device).
     ``detailed`` tells whether ``-d`` was given. ``flags`` is what stands in ``<…>``; ``master_kind`` is the kind of
-    port that this link is (``bridge``, ``openvswitch``, ``vrf``, ``bond``), where printed.
+    port that this link is (``bridge``, ``openvswitch``, ``vrf``, ``bond``), where printed. ``group`` is the number of the
+    group that rules may ask for; None where it is a name that is not known, or is not printed.
     """
 
     name: str
@@ -145,6 +146,7 @@ class LinkFact(Fact):
     promiscuity: int = 0
     alias: str | None = None
     alternative_names: tuple[str, ...] = ()
+    group: int | None = 0
 
     @property
     def up(self) -> bool:
@@ -155,6 +157,11 @@ class LinkFact(Fact):
     def carrier(self) -> bool:
         """Up and with a carrier: what can carry a packet (``LOWER_UP``; the kernel prints NO-CARRIER otherwise)."""
         return self.up and "NO-CARRIER" not in self.flags
+
+
+def group_of(text: str) -> int | None:
+    """The number of a group; only ``default`` is a name that every host has (/etc/iproute2/group)."""
+    return 0 if text == "default" else int(text) if text.isdecimal() else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

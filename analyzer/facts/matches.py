@@ -48,6 +48,16 @@ class InterfaceMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceGroupMatch:
+    """``devgroup``: the group of the device that the packet comes in by, or goes out by, ``group & mask == value``."""
+
+    incoming: bool
+    value: int
+    mask: int = 0xFFFFFFFF
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FragmentMatch:
     """``-f``: second and further fragments."""
 
@@ -216,6 +226,15 @@ class TimeToLiveMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class TypeOfServiceMatch:
+    """``tos``, ``dscp`` and ``ecn``: of the byte that holds the service class and ECN's two bits, ``byte & mask == value``."""
+
+    value: int
+    mask: int
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OwnerMatch:
     """``owner``: the sending process; ``uid``/``gid`` ranges; ``text`` holds what else was asked."""
 
@@ -269,6 +288,7 @@ Match = (
     AddressMatch
     | ProtocolMatch
     | InterfaceMatch
+    | DeviceGroupMatch
     | FragmentMatch
     | PortMatch
     | TcpFlagsMatch
@@ -285,6 +305,7 @@ Match = (
     | MacMatch
     | LengthMatch
     | TimeToLiveMatch
+    | TypeOfServiceMatch
     | OwnerMatch
     | PacketTypeMatch
     | ReversePathMatch

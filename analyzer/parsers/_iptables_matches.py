@@ -41,6 +41,7 @@ from analyzer.parsers._iptables_names import (
     ports_of,
 )
 from analyzer.parsers._iptables_options import Maker, Option, Options, named, only
+from analyzer.parsers._iptables_services import congestion, device_group, service_class, type_of_service
 
 
 def matches_of(module: str, options: Options, family: int) -> list[Match]:
@@ -362,6 +363,10 @@ MODULES: Mapping[str, Maker] = {
     "pkttype": packet_type,
     "mac": mac,
     "socket": socket,
+    "tos": type_of_service,
+    "dscp": service_class,
+    "ecn": congestion,
+    "devgroup": device_group,
     "interfaces-that-are-not-shown": interfaces_not_shown,
     "listed-as": listed_as,
     "helper": helper,

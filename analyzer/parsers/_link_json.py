@@ -23,6 +23,7 @@ from analyzer.facts.links import (
     Vrf,
     Vxlan,
     Wireguard,
+    group_of,
 )
 from analyzer.facts.neighbours import BridgePortFact
 from analyzer.parsers import UNREADABLE, reason
@@ -99,6 +100,7 @@ def link_of(source: Source, item: Item, info: Item, at: Span) -> LinkFact:
         promiscuity=item.get("promiscuity", 0),
         alias=item.get("ifalias"),
         alternative_names=tuple(item.get("altnames") or ()),
+        group=group_of(str(item.get("group", "default"))),
     )
 
 

@@ -19,6 +19,7 @@ from analyzer.facts.nftables import (
     NftSet,
     Offload,
     Payload,
+    Pick,
     Remember,
     Selector,
     SetTo,
@@ -130,6 +131,8 @@ def match(inner: Node) -> Statement:
             raise ValueError("no test")
     if (traffic := traffic_of(left)) is not None:
         return RateMatch(traffic, "")
+    if (chance := by_chance(left, operator, right)) is not None:
+        return chance
     if isinstance(keys[0], Fib) and keys[0].result == "oif" and right in (True, False, "missing", "exists", "0"):
         held = right not in (False, "missing", "0")
         return Among((Fib("oif", keys[0].flags, present=True),), one("boolean", (int(held), int(held))), operator == "!=")
@@ -142,6 +145,24 @@ def match(inner: Node) -> Statement:
             return Among(keys, anonymous(keys, parts), operator == "!=")
         case _:
             return compared(keys, operator, right)
+
+
+def by_chance(left: Node, operator: str, right: Node) -> Statement | None:
+    """``meta random & 2147483647 < 1073741824``, as iptables writes its ``statistic`` for nft (nft_meta.c: ``get_random_u32``): one of two cases, where
+    neither has all the numbers."""
+    match left, operator, right:
+        case {"meta": {"key": "random"}}, "<" | ">=", int() | str():
+            most = top("mark")
+        case {"&": [{"meta": {"key": "random"}}, int() | str() as bits]}, "<" | ">=", int() | str():
+            most = flags("mark", bits)
+        case _:
+            return None
+    if most & (most + 1):
+        raise ValueError("a mask with holes")
+    below = flags("mark", right)
+    some = 0 < below <= most
+    modulus, wanted = (2, 0) if some else (1, 0 if below else 1)
+    return Among((Pick("meta random", modulus),), one("integer", (wanted, wanted)), operator == ">=")
 
 
 def traffic_of(left: Node) -> str | None:

@@ -10,7 +10,7 @@ from analyzer.facts.nftables import Bitwise, Ct, Fib, Meta, Payload, Pick, Selec
 WIDTHS: Mapping[str, int] = {
     "ipv4_addr": 32, "ipv6_addr": 128, "ether_addr": 48, "inet_service": 16, "inet_proto": 8, "mark": 32, "integer": 32, "ct_state": 32, "arp_op": 16,
     "ct_status": 32, "ct_dir": 8, "nf_proto": 8, "ether_type": 16, "pkt_type": 8, "fib_addrtype": 32, "icmp_type": 8, "icmpv6_type": 8,
-    "icmp_code": 8, "icmpv6_code": 8, "tcp_flag": 8, "boolean": 1, "uid": 32, "ttl": 8, "number": 8,
+    "icmp_code": 8, "icmpv6_code": 8, "tcp_flag": 8, "boolean": 1, "uid": 32, "ttl": 8, "number": 8, "dscp": 6, "ecn": 2, "devgroup": 32,
 }  # fmt: skip
 NAMES: Mapping[str, Mapping[str, int]] = {
     "inet_proto": {
@@ -43,6 +43,12 @@ NAMES: Mapping[str, Mapping[str, int]] = {
     "icmpv6_code": {"no-route": 0, "admin-prohibited": 1, "addr-unreachable": 3, "port-unreachable": 4, "policy-fail": 5, "reject-route": 6},
     "tcp_flag": {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128},
     "boolean": {"missing": 0, "exists": 1},
+    "dscp": {
+        **{f"cs{rank}": rank << 3 for rank in range(8)}, **{f"af{rank}{drop}": rank << 3 | drop << 1 for rank in range(1, 5) for drop in range(1, 4)},
+        "be": 0, "df": 0, "lephb": 1, "va": 44, "ef": 46,
+    },
+    "devgroup": {"default": 0},
+    "ecn": {"not-ect": 0, "ect1": 1, "ect0": 2, "ce": 3},
     "inet_service": {
         "ftp-data": 20, "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "tacacs": 49, "domain": 53, "bootps": 67, "bootpc": 68, "tftp": 69, "http": 80,
         "kerberos": 88, "pop3": 110, "sunrpc": 111, "ntp": 123, "netbios-ns": 137, "netbios-dgm": 138, "netbios-ssn": 139, "imap2": 143, "snmp": 161,
@@ -58,8 +64,10 @@ BITMASKS = frozenset({"ct_state", "ct_status", "tcp_flag"})
 DEVICES = frozenset({"ifname", "iface_index"})
 PORTS = {"sport": "inet_service", "dport": "inet_service"}
 FIELDS: Mapping[str, Mapping[str, str]] = {
-    "ip": {"saddr": "ipv4_addr", "daddr": "ipv4_addr", "protocol": "inet_proto", "ttl": "ttl", "length": "integer", "frag-off": "integer", "version": "number"},
-    "ip6": {"saddr": "ipv6_addr", "daddr": "ipv6_addr", "nexthdr": "inet_proto", "hoplimit": "ttl", "length": "integer", "version": "number"},
+    "ip": {"saddr": "ipv4_addr", "daddr": "ipv4_addr", "protocol": "inet_proto", "ttl": "ttl", "length": "integer", "frag-off": "integer", "version": "number",
+           "dscp": "dscp", "ecn": "ecn"},
+    "ip6": {"saddr": "ipv6_addr", "daddr": "ipv6_addr", "nexthdr": "inet_proto", "hoplimit": "ttl", "length": "integer", "version": "number", "dscp": "dscp",
+            "ecn": "ecn"},
     "tcp": {**PORTS, "flags": "tcp_flag"},
     "udp": PORTS, "udplite": PORTS, "sctp": PORTS, "dccp": PORTS, "th": PORTS,
     "icmp": {"type": "icmp_type", "code": "icmp_code"},
@@ -73,6 +81,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
 META: Mapping[str, str] = {
     "mark": "mark", "iif": "iface_index", "oif": "iface_index", "iifname": "ifname", "oifname": "ifname", "l4proto": "inet_proto",
     "nfproto": "nf_proto", "protocol": "ether_type", "pkttype": "pkt_type", "length": "integer", "skuid": "uid", "skgid": "uid",
+    "iifgroup": "devgroup", "oifgroup": "devgroup",
 }  # fmt: skip
 CT: Mapping[str, str] = {
     "state": "ct_state", "status": "ct_status", "mark": "mark", "direction": "ct_dir", "l3proto": "nf_proto", "protocol": "inet_proto",

@@ -123,7 +123,7 @@ def finished(source: Source, block: Block | None) -> Iterator[Fact]:
     if ":" not in block.name:
         up, running = "UP" in block.flags, "RUNNING" in block.flags
         yield LinkFact(
-            at=span_of(source, block.number, block.line, block.name), scope=source.scope, name=block.name,
+            at=span_of(source, block.number, block.line, block.name), scope=source.scope, name=block.name, group=None,
             flags=block.flags | ({"NO-CARRIER"} if up and not running else set()), mtu=block.mtu or None, mac=block.mac,
             link_type="loopback" if "LOOPBACK" in block.flags else "ether", state="UP" if running else "DOWN" if not up else "UNKNOWN",
         )  # fmt: skip

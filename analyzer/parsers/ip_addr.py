@@ -12,7 +12,7 @@ from itertools import repeat
 
 from analyzer.addresses import WIDTH, Address, address, hardware_address
 from analyzer.facts.base import Fact
-from analyzer.facts.links import AddressFact, LinkFact
+from analyzer.facts.links import AddressFact, LinkFact, group_of
 from analyzer.facts.neighbours import BridgePortFact
 from analyzer.parsers import UNREADABLE, Parser, gap, reason
 from analyzer.parsers._link_flags import flags_of, operational
@@ -140,7 +140,7 @@ def brief_facts(source: Source, number: int, line: str, found: re.Match[str]) ->
     flags = next((word.strip("<>").split(",") for word in words if word.startswith("<")), ["UP"] if state != "DOWN" else [])
     mac = next((hardware_address(word) for word in words if word.count(":") == 5 and "/" not in word), None)
     yield LinkFact(
-        at=span_of(source, number, line, name), scope=source.scope, name=name, state=state, mac=mac, flags=frozenset(flags),
+        at=span_of(source, number, line, name), scope=source.scope, name=name, state=state, mac=mac, flags=frozenset(flags), group=None,
         parent=other if other and not other.startswith("if") and other != "NONE" else None,
     )  # fmt: skip
     for word in words:
@@ -216,6 +216,7 @@ def link_of(source: Source, block: Block) -> LinkFact:
         mtu=int(values["mtu"]) if "mtu" in values else None,
         state=values.get("state", "UNKNOWN"),
         master=values.get("master"),
+        group=group_of(values.get("group", "default")),
         peer_index=int(peer.group(1)) if peer else None,
         parent=other if other and not peer and other != "NONE" else None,
     )

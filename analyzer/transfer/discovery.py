@@ -25,6 +25,7 @@ from analyzer.transfer.ir import (
     Choose,
     Copy,
     Decapsulate,
+    Drop,
     Encapsulate,
     End,
     Field,
@@ -41,8 +42,11 @@ from analyzer.transfer.space import Context, by_value, call, everything, seq, un
 ICMPV6, SOLICITATION, ADVERTISEMENT = 58, 135, 136
 ALL_NODES = 0x333300000001
 GROUP = 0xFF0200000000000000000001FF000000
+NEAR = 255
+"""The hop limit without which a host takes no neighbour discovery (ndisc.c ``ndisc_rcv``): a rule may have changed it."""
 OUTSIDER = 0
 """The MAC of a host that is not in the capture."""
+TAKEN = If(In(Field.TTL, single(NEAR)), KEEP, End(Drop(f"neighbour discovery with another hop limit than {NEAR} is not taken")))
 Visit = tuple[Scope, Transfer]
 """What happens to a packet in a namespace."""
 
@@ -125,7 +129,7 @@ def of_outsider(
         again = Copy(Field.NEXT_HOP, Field.DESTINATION)
     sent = visits((sends(context, at), (at.scope, from_mac(context, at)), *passes(context, there)))
     heard = visits((*passes(context, back), hears(context, at, back)))
-    return seq(asking, sent, answer, heard, *restored(context, at), again, Assign(Field.DESTINATION_MAC, OUTSIDER))
+    return seq(asking, sent, TAKEN, answer, heard, *restored(context, at), again, Assign(Field.DESTINATION_MAC, OUTSIDER))
 
 
 def restored(context: Context, at: Interface) -> tuple[Transfer, ...]:
@@ -157,7 +161,7 @@ def asked(source: int, value: int) -> Transfer:
         (Field.DESTINATION, single(GROUP | value & 0xFFFFFF)),
         (Field.PROTOCOL, single(ICMPV6)),
         (Field.ICMP_TYPE, single(SOLICITATION)),
-        (Field.TTL, single(255)),
+        (Field.TTL, single(NEAR)),
         (Field.STATE, single(UNTRACKED)),
     )
     return seq(Encapsulate(fields), Assign(Field.MARK, 0))
@@ -170,6 +174,7 @@ def turned(value: int, mac: int) -> Transfer:
         Assign(Field.SOURCE, value),
         Copy(Field.DESTINATION, Field.NEXT_HOP),
         Assign(Field.ICMP_TYPE, ADVERTISEMENT),
+        Assign(Field.TTL, NEAR),
         Assign(Field.DESTINATION_MAC, 0),
         Assign(Field.SOURCE_MAC, mac),
         Assign(Field.MARK, 0),
@@ -252,5 +257,5 @@ def hears(context: Context, host: Interface, between: tuple[Crossing, ...]) -> V
     """The hooks of the host that the packet is for; what its bridge showed to PREROUTING is not shown there again (ip_sabotage_in)."""
     own, last = context.names.number(host.device), between[-1] if between else None
     if last is not None and not last.port_out and called(context, last.bridge):
-        return host.scope, seq(devices(own, 0, context.names.number(last.port_in)), hook(host.scope, "INPUT"))
-    return host.scope, seq(devices(own, 0), hook(host.scope, "PREROUTING"), hook(host.scope, "INPUT"))
+        return host.scope, seq(devices(own, 0, context.names.number(last.port_in)), hook(host.scope, "INPUT"), TAKEN)
+    return host.scope, seq(devices(own, 0), hook(host.scope, "PREROUTING"), hook(host.scope, "INPUT"), TAKEN)

@@ -18,6 +18,8 @@ from analyzer.solve.walk.state import Answered, Endings, Frame, Left, Question, 
 
 SOLICITATION, ADVERTISEMENT = 135, 136
 GROUP = 0xFF0200000000000000000001FF000000
+NEAR = 255
+FORWARDED = f"neighbour discovery with another hop limit than {NEAR} is not taken"
 OUTSIDER = 0
 """The MAC of a host that was not captured."""
 
@@ -36,7 +38,14 @@ def taken(walk: Walk, space: Space, device: str, frame: Frame, load: Question) -
         return judged_arp(walk, space, "input", load, device, "")
     hooks = (Hook.INPUT,) if frame.prerouted else (Hook.PREROUTING, Hook.INPUT)
     passed = through(walk, space, hooks, load.packet.framed(device, frame.kind, frame.source))
-    return None if isinstance(passed, HookPacket) else passed
+    if not isinstance(passed, HookPacket):
+        return passed
+    return None if near(passed) else walk.drop(space.scope, f"{space.place}: {FORWARDED}")
+
+
+def near(at: HookPacket) -> bool:
+    """Whether a host takes neighbour discovery as from its own network (ndisc.c ``ndisc_rcv``): a rule may have changed the hop limit."""
+    return at.packet.ttl == NEAR
 
 
 def judged_arp(walk: Walk, space: Space, hook: str, load: Question, came: str, goes: str) -> Endings | None:
@@ -77,6 +86,8 @@ def by_outsider(walk: Walk, at: Interface, left: Left) -> Endings:
     if asked.packet is None:
         given = asked._replace(mac=OUTSIDER, answer=True)
         return judged_arp(walk, walk.space(at.scope), "input", given, at.device, "") or [Answered(OUTSIDER, None, None)]
+    if not near(asked.packet):
+        return walk.drop(at.scope, f"{at}: {FORWARDED}")
     answer = asked._replace(mac=OUTSIDER, answer=True)
     packet = HookPacket(packet_of(answer))
     link = walk.index.link(at)

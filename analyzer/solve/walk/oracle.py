@@ -16,6 +16,8 @@ from analyzer.solve.packet import PICKED, Fate, Outcome
 from analyzer.source import Span
 
 LIMIT = 4096
+FEW = 256
+"""How many walks more tell what else may happen, where it is unknown already whether all of it does."""
 Result = TypeVar("Result")
 
 
@@ -125,15 +127,54 @@ def cut(ranges: Ranges, cuts: Iterable[int]) -> Iterator[tuple[int, int]]:
 def explore(walk: Callable[[Oracle], Outcome], limit: int = LIMIT) -> tuple[Outcome, ...]:
     """The outcomes of a walk over every way to decide, each once, in the order of the decisions.
 
-    Where outcomes differ by an unknown test alone, they become one UNKNOWN outcome that names the test. After ``limit``
-    walks the rest is one UNKNOWN outcome.
+    Where outcomes differ by an unknown test alone, they become one UNKNOWN outcome that names the test: where one way to decide it ends
+    in nothing but that, the other is not walked. After ``limit`` walks the rest is one UNKNOWN outcome.
     """
-    found = list(runs(walk, limit))
-    outcomes = _fold([(tuple(oracle.met), outcome) for oracle, outcome in found], 0)
-    if len(found) == limit and _next_script(found[-1][0].met) is not None:
+    search = Search(walk, limit)
+    outcomes = search.below(search.walked(()), 0)
+    if search.broke_off:
         rest = Outcome(Fate.UNKNOWN, reason=f"the network may choose in more than {limit} ways; the rest was not walked")
         outcomes = (*outcomes, rest)
     return outcomes
+
+
+Run = tuple[list[Decision], Outcome]
+"""The decisions that a walk met, and what came of it."""
+
+
+@dataclass(slots=True)
+class Search:
+    """The ways to decide, depth first. ``left``: how many walks there may still be; ``broke_off``: one more was needed."""
+
+    walk: Callable[[Oracle], Outcome]
+    left: int
+    broke_off: bool = False
+
+    def walked(self, script: tuple[int, ...]) -> Run:
+        """One walk."""
+        self.left -= 1
+        oracle = Oracle(script)
+        outcome = self.walk(oracle)
+        return oracle.met, outcome
+
+    def below(self, run: Run, depth: int) -> tuple[Outcome, ...]:
+        """The outcomes below the decision at ``depth``, of which the run took the first way; all its decisions before that are settled."""
+        met, outcome = run
+        if len(met) <= depth:
+            return (outcome,)
+        decision, folded = met[depth], [self.below(run, depth + 1)]
+        if decision.kind is Kind.UNKNOWN and [one.fate for one in folded[0]] == [Fate.UNKNOWN]:
+            return (_unknown(decision, folded[0]),)
+        before = tuple(each.taken for each in met[:depth])
+        for way in range(1, decision.ways):
+            if not self.left:
+                self.broke_off = True
+                break
+            folded.append(self.below(self.walked((*before, way)), depth + 1))
+        found = _fold(decision, folded)
+        if all(each.kind is Kind.CHOICE for each in met[:depth]) and any(one.fate is Fate.UNKNOWN for one in found):
+            self.left = min(self.left, FEW)
+        return found
 
 
 def runs(walk: Callable[[Oracle], Result], limit: int) -> Iterator[tuple[Oracle, Result]]:
@@ -155,14 +196,8 @@ def _next_script(met: list[Decision]) -> tuple[int, ...] | None:
     return None
 
 
-def _fold(runs: list[tuple[tuple[Decision, ...], Outcome]], depth: int) -> tuple[Outcome, ...]:
-    """The outcomes below the decision at ``depth``; all runs agree on the decisions before it."""
-    met, first = runs[0]
-    if len(met) <= depth:
-        return (first,)
-    decision = met[depth]
-    groups = [[run for run in runs if run[0][depth].taken == way] for way in range(decision.ways)]
-    folded = [_fold(group, depth + 1) for group in groups if group]
+def _fold(decision: Decision, folded: list[tuple[Outcome, ...]]) -> tuple[Outcome, ...]:
+    """The outcomes of a decision, from those of each way to decide it."""
     if decision.kind is Kind.CHOICE:
         return _distinct([outcome for outcomes in folded for outcome in outcomes])
     if all({_essence(o) for o in outcomes} == {_essence(o) for o in folded[0]} for outcomes in folded[1:]):

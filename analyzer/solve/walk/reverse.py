@@ -12,7 +12,7 @@ from analyzer.facts.routes import LOCAL, MAIN, NextHop, RouteFact
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.netfilter.hooks import HookPacket, Surroundings
 from analyzer.solve.walk.route_answers import NotKnown, Query, Refused, Route
-from analyzer.solve.walk.route_lookup import look_up, plain, usable
+from analyzer.solve.walk.route_lookup import look_up, plain, service_types_change, usable
 from analyzer.solve.walk.sources import first_address, select_four, select_six
 from analyzer.solve.walk.state import Endings, Walk
 
@@ -112,6 +112,7 @@ def surroundings(walk: Walk, space: Space, family: int) -> Surroundings:
             first_address=lambda device: first_address(space, device, family),
             reverse_path=lambda match, packet: passes(walk, space, match, packet),
             captured_mac=lambda mac: walk.index.times(mac) > 0,
+            service_types_change=lambda: service_types_change(walk),
         )
     return walk.surroundings[key]
 

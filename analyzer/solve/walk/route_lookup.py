@@ -197,15 +197,20 @@ def port_match(walk: Walk, rule: RoutingRuleFact, query: Query) -> bool:
 
 def served(walk: Walk, space: Space, wanted: int, at: Span | None) -> bool:
     """Whether a packet has a type of service (``fib4_rule_match``, ``fib_table_lookup``): not where nothing sets it; else it is not followed."""
-    key = ("the type of service changes",)
-    changes = walk.index.known.get(key)
-    if changes is None:
-        changes = walk.index.known[key] = service_type_changes(walk.index.network)
-    if not changes:
+    if not service_types_change(walk):
         walk.assume(UNCHANGED)
         return False
     text = f"the packet has the type of service {wanted:#x} in {space.place}"
     return walk.oracle.test(text, at, "which type of service a packet has, where rules change it")
+
+
+def service_types_change(walk: Walk) -> bool:
+    """Whether anything in the capture changes types of service; looked for once."""
+    key = ("the type of service changes",)
+    changes = walk.index.known.get(key)
+    if changes is None:
+        changes = walk.index.known[key] = service_type_changes(walk.index.network)
+    return bool(changes)
 
 
 def in_table(walk: Walk, space: Space, table: int, query: Query, rule: RoutingRuleFact) -> Answer | None:

@@ -11,6 +11,7 @@ from analyzer.facts.matches import (
     AddressRangeMatch,
     AddressTypeMatch,
     ConntrackMatch,
+    DeviceGroupMatch,
     ExtensionHeaderMatch,
     FragmentMatch,
     IcmpMatch,
@@ -32,6 +33,7 @@ from analyzer.facts.matches import (
     StatisticMatch,
     TcpFlagsMatch,
     TimeToLiveMatch,
+    TypeOfServiceMatch,
     UnknownMatch,
 )
 from analyzer.facts.matches import Match as Fact
@@ -44,6 +46,7 @@ from analyzer.transfer.netfilter import conntrack
 from analyzer.transfer.netfilter.address_types import address_type
 from analyzer.transfer.netfilter.lengths import length, protocol_is
 from analyzer.transfer.netfilter.reverse_path import reverse_path
+from analyzer.transfer.netfilter.services import device_group, type_of_service
 from analyzer.transfer.netfilter.sets import Frames, set_match
 from analyzer.transfer.sockets import transparent_socket
 from analyzer.transfer.space import BROADCAST, Context
@@ -271,6 +274,8 @@ def lowered(match: Fact, where: Where) -> Match:
             return NEVER
         case SocketMatch(wildcard):
             return transparent_socket(wildcard, where.context, where.space, where.opaque)
+        case DeviceGroupMatch():
+            return device_group(match, where.context, where.space, where.opaque)
         case PortMatch():
             return port(match, where)
         case TcpFlagsMatch():
@@ -293,6 +298,8 @@ def lowered(match: Fact, where: Where) -> Match:
             return of_length(match, where)
         case TimeToLiveMatch():
             return time_to_live(match, where)
+        case TypeOfServiceMatch():
+            return type_of_service(match, where.context, lambda words: asked_of_each(words, where))
         case MacMatch():
             return mac(match, where)
         case PacketTypeMatch():

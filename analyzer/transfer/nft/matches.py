@@ -16,8 +16,9 @@ from analyzer.transfer.netfilter import conntrack
 from analyzer.transfer.netfilter.address_types import address_type
 from analyzer.transfer.netfilter.conntrack import STATES, TRACKED
 from analyzer.transfer.netfilter.lengths import protocol_is
-from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, masked, named, of_length, packet_type
+from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, asked_of_each, masked, named, of_length, packet_type
 from analyzer.transfer.netfilter.reverse_path import reverse_path
+from analyzer.transfer.netfilter.services import grouped, served
 from analyzer.transfer.strangers import from_strangers, of_strangers
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132, "udplite": 136, "dccp": 33, "icmp": 1, "icmpv6": 58}
@@ -31,6 +32,7 @@ SEEN = Bits(Field.STATUS, ir.SEEN_REPLY, ir.SEEN_REPLY)
 FROM_DEVICE = All((Not(In(Field.SOURCE_MAC, single(0))), Not(In(Field.IN_INTERFACE, single(0)))))
 LOCAL = In(Field.SOURCE_MAC, single(0))
 FEW = 64
+SERVICE = ("dscp", "ecn")
 
 
 def present(key: Key, where: Where) -> Match:
@@ -55,6 +57,8 @@ def has(selector: Selector, where: Where) -> Match:
             return protocol_is(PROTOCOLS[protocol])
         case Meta("skuid" | "skgid"):
             return LOCAL
+        case Meta("iifgroup" | "oifgroup" as key):
+            return Not(In(Field.IN_INTERFACE if key == "iifgroup" else Field.OUT_INTERFACE, single(0)))
         case Ct("state"):
             return ALWAYS
         case Ct(name) if name.startswith("ip"):
@@ -116,6 +120,8 @@ def payload(protocol: str, name: str, value: tuple[int, int], where: Where) -> M
             return of_length(LengthMatch(low, high), where)
         if name == "version":
             return constant(where.context.family, value)
+        if name in SERVICE:
+            return served(constant(0, value), f"ip {name} is {value}", where.context, lambda words: asked_of_each(words, where))
         return clipped(HEADER[name], value, where) if name in HEADER else where.opaque(f"ip {name} is {value}")
     if protocol == "ether":
         if name == "type":
@@ -155,6 +161,14 @@ def meta(key: str, value: tuple[int, int], where: Where) -> Match:
             return constant(0x800 if family == 4 else 0x86DD, value)
         case "length":
             return of_length(LengthMatch(*value), where)
+        case "iifgroup" | "oifgroup":
+            return grouped(
+                key == "iifgroup",
+                lambda group: value[0] <= group <= value[1],
+                where.context,
+                where.space,
+                lambda: where.opaque(f"meta {key} is {value}"),
+            )
         case "pkttype":
             kinds = (
                 packet_type(PacketTypeMatch(kind), where) for number, kind in KINDS.items() if value[0] <= number <= value[1]
@@ -235,6 +249,13 @@ def bitwise(selector: Bitwise, value: tuple[int, int], where: Where) -> Match:
             return status(mask, flip, value, where)
         case Payload("ip", "frag-off") if not mask & ~0x1FFF:
             return constant(flip, value)
+        case Payload("ip" | "ip6", "dscp" | "ecn" as name):
+            return served(
+                constant(flip, value),
+                f"ip {name} & {mask:#x} is {value}",
+                where.context,
+                lambda words: asked_of_each(words, where),
+            )
         case _:
             field = field_of(of)
     if field is None or value[1] - value[0] >= FEW:

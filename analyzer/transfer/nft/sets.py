@@ -78,12 +78,13 @@ class Rows(Sequence[Transfer]):
 
 
 def numbers(pick: Pick, of: NftSet) -> list[Element | None]:
-    """The elements of all numbers that may be picked, each once."""
-    found: dict[Element | None, None] = {}
+    """The elements of all numbers that may be picked, one of those that give the same."""
+    found: dict[object, Element | None] = {}
     stars = next((item for item in of.elements if not item.key), None)
     for number in range(pick.offset, pick.offset + min(pick.modulus, 1 << 16)):
-        found[next((item for item in of.elements if item.key and holds(item.key[0], number)), stars)] = None
-    return list(found)
+        one = next((item for item in of.elements if item.key and holds(item.key[0], number)), stars)
+        found.setdefault((one is None, one.data if one else None), one)
+    return list(found.values())
 
 
 def holds(value: Value, number: int) -> bool:

@@ -13,6 +13,7 @@ from analyzer.facts.matches import (
     AddressRangeMatch,
     AddressTypeMatch,
     ConntrackMatch,
+    DeviceGroupMatch,
     ExtensionHeaderMatch,
     FragmentMatch,
     IcmpMatch,
@@ -28,7 +29,9 @@ from analyzer.facts.matches import (
     Side,
     TcpFlagsMatch,
     TimeToLiveMatch,
+    TypeOfServiceMatch,
 )
+from analyzer.model.service_types import UNCHANGED
 from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP, Packet
 from analyzer.solve.walk.netfilter.conntrack import conntrack
 from analyzer.solve.walk.netfilter.frame_macs import is_strangers
@@ -60,6 +63,25 @@ def interface(match: InterfaceMatch, visit: Visit) -> bool:
     """ip_tables.c ``ip_packet_match``: a hook without the device has an empty name."""
     name = visit.at.in_device if match.incoming else visit.at.out_device
     return (name.startswith(match.name) if match.wildcard else name == match.name) != match.negated
+
+
+def device_group(match: DeviceGroupMatch, visit: Visit) -> bool:
+    """xt_devgroup.c ``devgroup_mt``."""
+    group = group_of(visit.at.in_device if match.incoming else visit.at.out_device, visit)
+    if group is None:
+        end = "came in" if match.incoming else "goes out"
+        text = f"{visit.place}: the group of the device that {visit.packet} {end} by is {match.value:#x}/{match.mask:#x}"
+        return visit.oracle.test(text, None, GROUPS) != match.negated
+    return (group & match.mask == match.value) != match.negated
+
+
+GROUPS = "capture ip -d link, and give groups numbers"
+
+
+def group_of(device: str, visit: Visit) -> int | None:
+    """The group of a device; None where it is not known."""
+    link = visit.sets.namespace.links.get(device)
+    return link.group if link is not None else None
 
 
 def fragment(match: FragmentMatch, visit: Visit) -> bool:
@@ -194,6 +216,23 @@ def time_to_live(match: TimeToLiveMatch, visit: Visit) -> bool:
     return operators[match.operator]
 
 
+def type_of_service(match: TypeOfServiceMatch, visit: Visit) -> bool:
+    """xt_dscp.c, xt_ecn.c: 0 where nothing sets it; else it is not followed."""
+    if not service_is_followed(visit):
+        text = f"{visit.place}: the type of service of {visit.packet} is {match.value:#x}/{match.mask:#x}"
+        return visit.oracle.test(text, None, "which type of service a packet has, where rules change it") != match.negated
+    return (match.value == 0) != match.negated
+
+
+def service_is_followed(visit: Visit) -> bool:
+    """Whether a packet's type of service is known: 0, since nothing in the capture changes it."""
+    changes = visit.surroundings.service_types_change
+    if changes is None or changes():
+        return False
+    visit.assumptions.append(UNCHANGED)
+    return True
+
+
 def mac(match: MacMatch, visit: Visit) -> bool:
     """xt_mac.c: a packet without a received frame does not match, negated or not."""
     if visit.at.source_mac is None:
@@ -224,6 +263,7 @@ TESTS: Mapping[type, Test] = {
     AddressMatch: address,
     ProtocolMatch: protocol,
     InterfaceMatch: interface,
+    DeviceGroupMatch: device_group,
     FragmentMatch: fragment,
     ExtensionHeaderMatch: extension_header,
     PortMatch: port,
@@ -236,6 +276,7 @@ TESTS: Mapping[type, Test] = {
     PhysdevMatch: physdev,
     LengthMatch: length,
     TimeToLiveMatch: time_to_live,
+    TypeOfServiceMatch: type_of_service,
     MacMatch: mac,
     PacketTypeMatch: packet_type,
     ReversePathMatch: reverse_path,

@@ -264,6 +264,7 @@ class Surroundings(NamedTuple):
     ``first_address(device)``: the device's primary address (REDIRECT); None: the packet is dropped.
     ``reverse_path(match, packet)``: the ``rpfilter`` match; None: not known.
     ``captured_mac(mac)``: whether an interface of the capture has the MAC.
+    ``service_types_change()``: whether anything in the capture changes types of service; None: not known.
     """
 
     address_type: Callable[[int, str | None], str]
@@ -271,6 +272,7 @@ class Surroundings(NamedTuple):
     first_address: Callable[[str], int | None]
     reverse_path: Callable[[ReversePathMatch, HookPacket], bool] | None = None
     captured_mac: Callable[[int], bool] | None = None
+    service_types_change: Callable[[], bool] | None = None
 
 
 class Judgement(StrEnum):

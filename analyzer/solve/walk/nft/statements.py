@@ -174,9 +174,9 @@ def with_numbers(loaded: tuple[Loaded, ...], key: Key, table: Prepared, place: P
 
 
 def picked(key: Pick, table: Prepared, place: Place, visit: Visit) -> Element:
-    """nft_numgen.c, nft_hash.c: the network's choice among the elements, and none where numbers have none."""
+    """nft_numgen.c, nft_hash.c: the network's choice among what the elements give, and none where numbers have none."""
     found = [table.find((key.offset + number,)) or MISSED for number in range(min(key.modulus, 1 << 16))]
-    options = list(dict.fromkeys(found))
+    options = list({(item is MISSED, item.data): item for item in reversed(found)}.values())[::-1]
     words = f"{visit.place}: {place.where} picks one of {len(options)}"
     return options[visit.oracle.choose(len(options), words, place.rule.at)]
 

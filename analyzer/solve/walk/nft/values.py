@@ -11,7 +11,7 @@ from analyzer.facts.matches import ReversePathMatch
 from analyzer.facts.nftables import IP6_HEADER, Bitwise, Ct, Fib, Key, Meta, Payload, Pick, Selector
 from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, TCP, UDP, Packet
 from analyzer.solve.walk.netfilter.frame_macs import known_here
-from analyzer.solve.walk.netfilter.matches import lengths
+from analyzer.solve.walk.netfilter.matches import group_of, lengths, service_is_followed
 from analyzer.solve.walk.netfilter.state import FOREIGN_MAC, Connection, Hook
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS
 from analyzer.solve.walk.netfilter.visit import Visit
@@ -25,6 +25,7 @@ TYPES = {
 }  # fmt: skip
 KINDS = {"unicast": 0, "broadcast": 1, "multicast": 2}
 FRAGMENT_OFFSET = 0x1FFF
+SERVICE = ("dscp", "ecn")
 
 
 def load_all(key: Key, visit: Visit) -> tuple[Loaded, ...] | None:
@@ -84,7 +85,11 @@ def payload(protocol: str, name: str, visit: Visit) -> Loaded | None:
     """nft_payload.c; a header's field asks for its protocol first (the dependency that nft adds and does not show)."""
     packet = visit.packet
     if protocol in ("ip", "ip6"):
-        return network(name, packet) if packet.family == (4 if protocol == "ip" else 6) else None
+        if packet.family != (4 if protocol == "ip" else 6):
+            return None
+        if name in SERVICE:
+            return 0 if service_is_followed(visit) else Unseen(f"{protocol} {name}")
+        return network(name, packet)
     if protocol == "ether":
         return ether(name, visit)
     if protocol == "arp":
@@ -144,12 +149,20 @@ def owner(visit: Visit) -> Loaded | None:
     return Unseen("the sending process") if visit.at.local else None
 
 
+def group(device: str, visit: Visit) -> Loaded | None:
+    """nft_meta.c ``nft_meta_get_eval_ifgroup``: none without a device."""
+    known = group_of(device, visit)
+    return None if not device else Unseen(f"the group of {device}") if known is None else known
+
+
 META: Mapping[str, Callable[[Visit], Loaded | None]] = {
     "mark": lambda visit: visit.packet.mark,
     "iif": lambda visit: visit.at.in_device,
     "iifname": lambda visit: visit.at.in_device,
     "oif": lambda visit: visit.at.out_device,
     "oifname": lambda visit: visit.at.out_device,
+    "iifgroup": lambda visit: group(visit.at.in_device, visit),
+    "oifgroup": lambda visit: group(visit.at.out_device, visit),
     "l4proto": lambda visit: visit.packet.protocol,
     "nfproto": lambda visit: 2 if visit.packet.family == 4 else 10,
     "protocol": lambda visit: 0x800 if visit.packet.family == 4 else 0x86DD,

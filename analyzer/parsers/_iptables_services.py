@@ -1,0 +1,68 @@
+"""The matches of iptables that look at the type of service, and at groups of devices: ``tos``, ``dscp``, ``ecn``, ``devgroup`` (iptables-extensions(8))."""
+
+from __future__ import annotations
+
+from analyzer.facts.matches import DeviceGroupMatch, Match, TcpFlagsMatch, TypeOfServiceMatch
+from analyzer.parsers._iptables_names import number
+from analyzer.parsers._iptables_options import Options, only
+
+NAMED = {
+    "Minimize-Delay": 0x10,
+    "Maximize-Throughput": 0x08,
+    "Maximize-Reliability": 0x04,
+    "Minimize-Cost": 0x02,
+    "Normal-Service": 0,
+}
+ALL_BITS, OF_NAMES, CLASS, CONGESTION = 0xFF, 0x3F, 0xFC, 0x03
+"""Masks of the byte: all of it, what the old names mean (``tos_symbol_names`` of iptables), the six bits of the class, ECN's two."""
+CLASSES = {
+    **{f"CS{rank}": rank << 3 for rank in range(8)},
+    **{f"AF{rank}{drop}": rank << 3 | drop << 1 for rank in range(1, 5) for drop in range(1, 4)},
+    "BE": 0,
+    "EF": 46,
+}
+FLAGS = {"ecn-tcp-ece": 0x40, "ecn-tcp-cwr": 0x80}
+
+
+def type_of_service(options: Options, family: int) -> list[Match]:
+    """``--tos 0x10/0x3f``, ``--tos Minimize-Delay``."""
+    del family
+    option = only(options, "tos")
+    value, slash, mask = option.value.partition("/")
+    if value in NAMED and not slash:
+        return [TypeOfServiceMatch(NAMED[value], OF_NAMES, option.negated)]
+    return [TypeOfServiceMatch(number(value), number(mask) if slash else ALL_BITS, option.negated)]
+
+
+def service_class(options: Options, family: int) -> list[Match]:
+    """``--dscp 0x0a``, ``--dscp-class AF11``."""
+    del family
+    if len(options) != 1 or options[0].name not in ("dscp", "dscp-class"):
+        raise ValueError("dscp takes one option")
+    option = options[0]
+    known = CLASSES[option.value.upper()] if option.name == "dscp-class" else number(option.value)
+    return [TypeOfServiceMatch(known << 2, CLASS, option.negated)]
+
+
+def device_group(options: Options, family: int) -> list[Match]:
+    """``--src-group 0x5``, ``--dst-group 0x0/0xf`` (xt_devgroup.c); of names only ``default`` is known."""
+    del family
+    found: list[Match] = []
+    for option in options:
+        value, slash, mask = option.value.partition("/")
+        group = 0 if value == "default" else number(value)
+        incoming = {"src-group": True, "dst-group": False}[option.name]
+        found.append(DeviceGroupMatch(incoming, group, number(mask) if slash else 0xFFFFFFFF, option.negated))
+    return found
+
+
+def congestion(options: Options, family: int) -> list[Match]:
+    """``--ecn-ip-ect 1``, ``--ecn-tcp-ece``, ``--ecn-tcp-cwr`` (xt_ecn.c)."""
+    del family
+    found: list[Match] = []
+    for option in options:
+        if option.name == "ecn-ip-ect":
+            found.append(TypeOfServiceMatch(number(option.value), CONGESTION, option.negated))
+        else:
+            found.append(TcpFlagsMatch(FLAGS[option.name], FLAGS[option.name], option.negated))
+    return found

@@ -1,0 +1,124 @@
+"""Rules that look at the type of service, at ECN's bits and at groups of devices, and rules that change the hop limit of neighbour discovery."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from analyzer.addresses import address
+from analyzer.facts.netfilter import RulesetFact
+from analyzer.facts.nftables import NftTableFact
+from analyzer.model.network import Network
+from analyzer.model.service_types import UNCHANGED
+from analyzer.parsers import iptables_save, nft
+from analyzer.solve.packet import TCP, Fate, Packet
+from analyzer.solve.walk.concrete import Flow, walk
+from analyzer.transfer.graph import NetworkProgram
+from tests.lowered import outcomes
+from tests.test_lowering_netfilter import CLIENT, ROUTER, facts, network
+from tests.test_picked_ports import BOTH
+
+MANGLE = "*mangle\n:PREROUTING ACCEPT\n:FORWARD ACCEPT\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n{}\nCOMMIT\n"
+NATIVE = "table inet t {{\n\tchain c {{\n\t\ttype filter hook forward priority 0; policy accept;\n\t\t{}\n\t}}\n}}\n"
+YES, NO, OPEN = Fate.REACHABLE, Fate.UNREACHABLE, Fate.UNKNOWN
+IPTABLES = [
+    ("-A FORWARD -m dscp --dscp 0x2e -j DROP", YES),
+    ("-A FORWARD -m dscp ! --dscp 0x2e -j DROP", NO),
+    ("-A FORWARD -m dscp --dscp-class CS0 -j DROP", NO),
+    ("-A FORWARD -m tos --tos 0x10/0x3f -j DROP", YES),
+    ("-A FORWARD -m tos --tos 0x00/0x3f -j DROP", NO),
+    ("-A FORWARD -m tos ! --tos Normal-Service -j DROP", YES),
+    ("-A FORWARD -p tcp -m ecn --ecn-ip-ect 1 -j DROP", YES),
+    ("-A FORWARD -p tcp -m ecn ! --ecn-ip-ect 1 -j DROP", NO),
+    ("-A FORWARD -p tcp -m ecn --ecn-tcp-cwr -j DROP", YES),
+    ("-A FORWARD -p tcp -m ecn ! --ecn-tcp-ece -j DROP", NO),
+    ("-A PREROUTING -j DSCP --set-dscp 0x0a\n-A FORWARD -m dscp --dscp 0x0a -j DROP", OPEN),
+    ("-A FORWARD -m devgroup --src-group 0x5 -j DROP", NO),
+    ("-A FORWARD -i near -m devgroup ! --src-group 0x5 -j DROP", YES),
+    ("-A FORWARD -m devgroup --src-group 0x4/0x4 -j DROP", NO),
+    ("-A FORWARD -i near -m devgroup --dst-group 0x5 -j DROP", YES),
+    ("-A FORWARD -m devgroup --dst-group default -j DROP", NO),
+]
+TABLES = [
+    ("ip dscp cs1 drop", YES),
+    ("ip dscp != cs1 drop", NO),
+    ("ip dscp < af11 drop", NO),
+    ("ip dscp & 0x38 == 0x8 drop", YES),
+    ("ip dscp { cs0, cs2 } drop", NO),
+    ("ip6 dscp cs0 drop", YES),
+    ("ip ecn ce drop", YES),
+    ("ip ecn not-ect drop", NO),
+    ("ip dscp vmap { cs0 : drop, cs1 : accept }", NO),
+    ("ip dscp set cs1 ip dscp cs0 drop", OPEN),
+    ("iifgroup 5 drop", NO),
+    ("iifgroup { 6, 7 } drop", YES),
+    ('iifname "near" meta oifgroup 5 drop', YES),
+    ("meta oifgroup default drop", NO),
+    ("meta random & 2147483647 < 2147483648 drop", NO),
+    ("meta random & 2147483647 >= 2147483648 drop", YES),
+    ("meta random & 2147483647 < 1073741824 drop", Fate.DEPENDS),
+]
+
+
+def given(family: int, text: str, group: int | None = 5) -> Network:
+    """A network whose router has these rules, and whose device on the client's side is of a group."""
+    native = text.startswith("table")
+    parser, name = (
+        (nft.PARSER, "n/nft_list_ruleset") if native else (iptables_save.PARSER, f"n/ip{'6' * (family == 6)}tables-save")
+    )
+    found = facts(parser, name, text)
+    one = network(family, tuple(item for item in found if isinstance(item, RulesetFact)), {})
+    space = one.namespaces[ROUTER]
+    links = {**space.links, "near": replace(space.links["near"], group=group)}
+    tables = tuple(item for item in found if isinstance(item, NftTableFact))
+    return replace(one, namespaces={**one.namespaces, ROUTER: replace(space, links=links, nft_tables=tables)})
+
+
+def flow(family: int) -> Flow:
+    """From the client to the server."""
+    ends = ("10.77.1.2", "10.77.2.2") if family == 4 else ("fd77:1::2", "fd77:2::2")
+    source, target = (address(text).value for text in ends)
+    return Flow(CLIENT, Packet(family, source, target, TCP, 40000, 80))
+
+
+def check(one: Network, family: int, wanted: Fate) -> None:
+    """The walk and the language say it."""
+    assert walk(one, flow(family)).fate is wanted
+    found = {end.fate for end in outcomes(NetworkProgram(one, family), flow(family))}
+    assert found == (BOTH if wanted in (OPEN, Fate.DEPENDS) else {wanted})
+
+
+@pytest.mark.parametrize(("rule", "wanted"), IPTABLES)
+def test_of_iptables(rule: str, wanted: Fate) -> None:
+    check(given(4, MANGLE.format(rule)), 4, wanted)
+
+
+@pytest.mark.parametrize(("rule", "wanted"), TABLES)
+def test_of_nft(rule: str, wanted: Fate) -> None:
+    check(given(4, NATIVE.format(rule)), 4, wanted)
+
+
+def test_the_type_of_service_is_taken_for_granted() -> None:
+    one = given(4, MANGLE.format("-A FORWARD -m dscp --dscp 0x2e -j DROP"))
+    assert UNCHANGED in walk(one, flow(4)).assumptions
+
+
+@pytest.mark.parametrize("rule", ["-A FORWARD -i near -m devgroup --src-group 0x5 -j DROP", "iifgroup 5 drop"])
+def test_a_group_by_a_name_is_not_known(rule: str) -> None:
+    check(given(4, (MANGLE if rule[0] == "-" else NATIVE).format(rule), None), 4, OPEN)
+
+
+HOP_LIMITS = [
+    ("-A INPUT -p ipv6-icmp -j HL --hl-dec 1", NO),
+    ("-A INPUT -p tcp -j HL --hl-dec 1", YES),
+    ("-A OUTPUT -p ipv6-icmp -m icmp6 --icmpv6-type 135 -j HL --hl-set 64", NO),
+    ("-A OUTPUT -p ipv6-icmp -m icmp6 --icmpv6-type 136 -j HL --hl-set 255", YES),
+]
+
+
+@pytest.mark.parametrize(("rule", "wanted"), HOP_LIMITS)
+def test_neighbour_discovery_keeps_its_hop_limit(rule: str, wanted: Fate) -> None:
+    one = given(6, MANGLE.format(rule))
+    spaces = {scope: replace(space, neighbours=()) for scope, space in one.namespaces.items()}
+    check(replace(one, namespaces=spaces), 6, wanted)
