@@ -16,6 +16,7 @@ from typing import Any
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.calico.endpoints import GROUPS, PODS, Endpoints, HostEndpoint, block_of
+from analyzer.policy.calico.profiles import PROFILES, of_profiles
 from analyzer.policy.calico.rules import Reader
 from analyzer.policy.reading import group_of, view_of
 from analyzer.policy.terms import (
@@ -44,10 +45,9 @@ from analyzer.source import Span
 
 HOSTS: Peer = Is(frozenset({Kind.HOST}))
 FORWARDED = "forwarded"
-FAILSAFE, PROFILES = "failsafe ports", "profiles"
+FAILSAFE = "failsafe ports"
 # Before every tier, and behind every tier, also behind those without an order.
 FIRST, NIL, LAST = float("-inf"), sys.float_info.max, float("inf")
-ALLOW_ALL = "projectcalico-default-allow"
 # Stages that are asked before the tiers, and a number that is lower than the order of any tier, and than that of the next stage.
 STAGES = {"untracked": -1e300, "before translation": -1e290}
 UNTRACKED, BEFORE_TRANSLATION = STAGES
@@ -151,7 +151,7 @@ def standing(endpoints: Endpoints, felix: Felix) -> Iterator[Policy | TierOrder]
         yield Policy("HostEndpoint", "", hosts[0].name, hosts[0].at, on_node, local, local, FAILSAFE, plane=FORWARDED)
         for host in hosts:
             reader = Reader(endpoints, "")
-            into, out = (Rules(tuple(of_profiles(host, endpoints, reader, direction))) for direction in Direction)
+            into, out = (Rules(tuple(of_profiles(host.profiles, host.at, reader, direction))) for direction in Direction)
             selected = subject([host], endpoints)
             yield Policy("HostEndpoint", "", host.name, host.at, selected, into, out, PROFILES, (0.0, host.name))
 
@@ -175,17 +175,6 @@ def passing(own: Peer, node: str, hosts: list[HostEndpoint], felix: Felix) -> It
     )
     for direction in Direction:
         yield Rules((*local, *felix.failsafe(node, direction, at)), isolates=False)
-
-
-def of_profiles(host: HostEndpoint, endpoints: Endpoints, reader: Reader, direction: Direction) -> Iterator[Rule]:
-    """The rules of an endpoint's profiles in their order."""
-    for name in host.profiles:
-        if name == ALLOW_ALL or (name.startswith("kns.") and name not in endpoints.profiles):
-            yield Rule(Action.ALLOW, EVERYONE, host.at, name=name)
-        elif name in endpoints.profiles:
-            yield from reader.rules(view_of(endpoints.profiles[name]).part("spec"), direction)
-        else:
-            yield Rule(Action.ALLOW, Opaque(f"what the profile {name} allows, which is not given", host.at), host.at, name=name)
 
 
 @dataclass(frozen=True, slots=True)

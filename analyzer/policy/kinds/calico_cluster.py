@@ -14,6 +14,7 @@ from analyzer.parsers._view import View
 from analyzer.policy.calico.endpoints import GROUPS, METADATA, PODS, block_of, endpoints_of, kept_labels, named_port
 from analyzer.policy.calico.fields import action_of
 from analyzer.policy.calico.hosts import felix_of, standing
+from analyzer.policy.calico.profiles import of_pods
 from analyzer.policy.calico.rules import Reader
 from analyzer.policy.calico.tiers import AS_TIER, BUILT_IN, ENDS, order_of, tier_orders
 from analyzer.policy.reading import Complaint, PolicyKind, Read, unknown_fields, view_of
@@ -138,6 +139,7 @@ def always(world: World) -> Iterator[Read]:
     endpoints, felix = endpoints_of(world), felix_of(world)
     yield from tier_orders(endpoints)
     yield from standing(endpoints, felix)
+    yield from of_pods(world, endpoints)
     yield TierOrder("default", 0.0, Action.PASS, TO_HOST)
     for name in sorted(world.cluster.nodes):
         spec = felix.spec(name, ACTION_FIELD)
