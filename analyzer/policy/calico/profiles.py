@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
-from analyzer.policy.calico.endpoints import ALLOWING, GROUPS, PODS, Endpoints
+from analyzer.policy.calico.endpoints import ALLOWING, GROUPS, Endpoints
 from analyzer.policy.calico.rules import Reader, itself
 from analyzer.policy.entities import Entity
 from analyzer.policy.reading import group_of, view_of
