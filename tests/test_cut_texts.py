@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,7 @@ def behind(text: str, word: str) -> str:
     return text[: text.index(word) + len(word)]
 
 
-DAMAGE = {
+DAMAGE: dict[str, Callable[[str], str]] = {
     "in the first table": lambda text: behind(text, "\n:"),
     "in the comment behind it": lambda text: behind(text, "# Compl"),
     "in the comment before the second": lambda text: behind(text, "# Completed on ") + f"{WHEN}\n# Gener",
@@ -103,3 +105,14 @@ def test_an_empty_text_in_place_of_json_says_nothing(tmp_path: Path) -> None:
     assert "wrong" not in judged
     assert "unknown" in judged
     assert not [one.id for one in capture.check().guarantees if one.verdict is Verdict.PROVED and one.id.startswith("pod-")]
+
+
+def test_the_other_end_of_a_pair_is_somewhere(tmp_path: Path) -> None:
+    _, results = record.unpack((SAMPLES / "kube-router-policies.txt").read_text(), tmp_path)
+    path = tmp_path / "nodes" / "node-a" / "ip_addr.json"
+    links = json.loads(path.read_text())
+    path.write_text(json.dumps([link for link in links if not link["ifname"].startswith("veth")]))
+    capture = load(tmp_path)
+    judged = [compare.judge(compare.predict(capture, probe), probe, result) for probe, result in results]
+    assert "wrong" not in judged
+    assert "unknown" in judged

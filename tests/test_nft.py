@@ -155,7 +155,7 @@ def test_a_match_that_older_nft_hides_in_a_comment_is_not_known() -> None:
 def test_a_ruleset_that_breaks_off_is_a_gap_and_leaves_its_last_chain_open() -> None:
     text = "table ip t {\n\tchain c {\n\t\ttype filter hook input priority 0; policy accept;\n\t\ttcp dport 22 accept\n"
     found = facts_of(text)
-    assert [item.reason for item in found if isinstance(item, Gap)] == ["the ruleset breaks off here: a closing brace is missing"]
+    assert [item.reason for item in found if isinstance(item, Gap)] == ["the ruleset breaks off here: a brace is missing"]
     assert isinstance(tables(text)["ip", "t"].chains["c"].rules[-1].statements[-1], UnknownTarget)
 
 

@@ -224,7 +224,7 @@ def may_meet(network: Network, at: Interface, holder: Interface, target: Address
     """Whether what an interface asks for an address may reach its holder by what was not captured between them. Networks of which neither has
     an address in the other's are taken to be apart."""
     one, two = network.wires.get(at), network.wires.get(holder)
-    if one is not None and two is None and undescribed(network, holder):
+    if one is not None and two is None and (undescribed(network, holder) or unpaired(network, one)):
         return at.scope.node == holder.scope.node and at.scope.namespace != holder.scope.namespace
     if one is None or two is None or one is two or joined(network, one, two):
         return False
@@ -264,6 +264,11 @@ def undescribed(network: Network, at: Interface) -> bool:
     known = link.peer_index is not None or link.parent is not None or at in network.peers or at in network.outside
     ported = any(other.master == at.device for other in space.links.values())
     return not known and not ported and not link.flags & {"LOOPBACK", "POINTOPOINT", "NOARP"}
+
+
+def unpaired(network: Network, wire: Wire) -> bool:
+    """Whether a wire leads outside by ends of pairs alone: what is lost is the line of an interface, since no pair has one end."""
+    return all(is_pair_end(network.namespaces[at.scope].links[at.device]) for at in wire.ends)
 
 
 def joined(network: Network, one: Wire, two: Wire) -> bool:
