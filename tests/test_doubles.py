@@ -98,3 +98,24 @@ def test_a_path_that_is_given_twice_is_read_once(dump: Path, tmp_path: Path, mon
         assert verdicts(found) == wanted
         assert [path for path, said in told(found) if said.startswith(reason)] == [other]
     assert told(load("dump", "dump")) == []
+
+
+@pytest.mark.parametrize("name", ["iptables-save", "nft_list_ruleset", "sysctl_net", "netns/default_a1/sysctl_net"])
+def test_another_capture_of_a_node_that_says_otherwise_leaves_verdicts_open(name: str, dump: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "nodes" / "node-a" / name
+    other.parent.mkdir(parents=True)
+    other.write_text("net.ipv4.ip_forward = 0\n" if "sysctl" in name else "# Completed\n")
+    found = load(dump, tmp_path / "other")
+    assert verdicts(found)["pod-to-pod"] is Verdict.UNDECIDED
+    assert any("which says otherwise" in reason for _, reason in told(found))
+
+
+def test_another_capture_that_counted_more_packets_is_a_copy(dump: Path, tmp_path: Path) -> None:
+    rules = (dump / "nodes" / "node-a" / "iptables-save").read_text()
+    assert "[0:0]" in rules
+    other = tmp_path / "other" / "nodes" / "node-a" / "iptables-save"
+    other.parent.mkdir(parents=True)
+    other.write_text("# Generated later\n" + rules.replace("[0:0]", "[7:420]"))
+    found = load(dump, tmp_path / "other")
+    assert verdicts(found)["pod-to-pod"] is Verdict.PROVED
+    assert any("this copy" in reason for _, reason in told(found))

@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from analyzer.capture.files import refusal
+from analyzer.model.unread import CONTRADICTED
 from analyzer.source import Gap, Scope, Source, Span
 
 FAILED = "failed-command"
 COMPARED = 100
 """With so many texts of one namespace and kind what was captured again is compared: what is no copy of theirs counts as something else."""
 TWICE = "it is there twice, with other content"
+FLEETING = re.compile(
+    r"^#.*\n?|\[\d+:\d+\] ?|^net\.netfilter\.nf_conntrack_count .*\n?|(?<=counter )packets \d+ bytes \d+ ?", re.MULTILINE
+)
+"""What differs between two captures of one state: when they were made, and how many packets rules and connection tracking have seen until then."""
+COUNTED = frozenset({"iptables-save", "nft", "sysctl"})
+OF_PARTS = frozenset(
+    {
+        "ip-addr",
+        "ifconfig",
+        "ip-route",
+        "route-n",
+        "ip-rule",
+        "ip-neigh",
+        "bridge-fdb",
+        "bridge-link",
+        "bridge-vlan",
+        "brctl",
+        "tc-filter",
+        "ipvs",
+        "conntrack",
+        "ss",
+    }
+)
+"""The kinds of state of which any line that was not understood leaves open what the whole could change."""
+OF_NO_PACKET = frozenset(
+    {"cni-config", "cni-plugins", "host-local", "flannel-subnet", "ip-netns", "resolv-conf", "rt-tables", "ethtool"}
+)
 Rooted = tuple[str, Source]
 
 
@@ -26,7 +55,8 @@ def without_doubled(sources: Sequence[Rooted], doubled: Set[str]) -> tuple[list[
         else:
             kept.append((root, source))
     lost = [
-        Gap(Span(path, 1), f"{TWICE}: neither is read; keep the one that is right", kind, scope) for path, kind, scope in gone
+        Gap(Span(path, 1), f"{TWICE}: neither is read; keep the one that is right", subject(kind), scope)
+        for path, kind, scope in gone
     ]
     others = doubled - {path for path, _, _ in gone}
     return kept, [*lost, *(refusal(path, f"{TWICE}: both are read; keep the one that is right") for path in others)]
@@ -47,8 +77,19 @@ def once(sources: list[tuple[str, Source]]) -> tuple[list[Source], list[Gap]]:
             kept.append(source)
             same.append(source)
             continue
-        copy = any(source.text == other.text for other in same[:COMPARED])
+        namesakes = [other for other in same if other.name == source.name] or same
+        copy = any(lasting(source) == lasting(other) for other in namesakes[:COMPARED])
         what = "this copy" if copy else "this one, which says otherwise,"
         reason = f"{source.scope} was captured twice: {source.kind} is taken from {same[0].path}, {what} is left out"
-        gaps.append(replace(refusal(source.path, reason), subject="" if copy else source.kind, scope=source.scope))
+        gaps.append(replace(refusal(source.path, reason), subject="" if copy else subject(source.kind), scope=source.scope))
     return kept, gaps
+
+
+def subject(kind: str) -> str:
+    """What a gap is about that says of two texts of a kind that they differ."""
+    return kind if kind in OF_PARTS | OF_NO_PACKET else CONTRADICTED
+
+
+def lasting(source: Source) -> str:
+    """A text without what differs between two captures of one state."""
+    return FLEETING.sub("", source.text) if source.kind in COUNTED else source.text

@@ -19,7 +19,10 @@ UNREAD = "unread"
 FAILED = "the command failed"
 FIXED = frozenset({"PERMANENT", "NOARP"})
 INTERFACES = frozenset({"ip-addr", "ifconfig"})
-OF_DEVICES = INTERFACES | {"tc-filter", "sysctl"}
+CONTRADICTED = "contradicted"
+"""The subject of a gap about state of which two captures say otherwise, where single lines that were not understood leave open less than that does: all of a
+namespace's devices may do otherwise."""
+OF_DEVICES = INTERFACES | {"tc-filter", "sysctl", CONTRADICTED}
 OF_PORTS = frozenset({"bridge-link", "bridge-vlan", "brctl"})
 
 

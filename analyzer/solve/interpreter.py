@@ -124,8 +124,8 @@ class Interpreter:
             case ir.Rewrite():
                 for after in self.rewrite(transfer, state):
                     yield ir.Accept(), after
-            case ir.Decapsulate():
-                yield decapsulated(state) if state.frames else (NO_PAYLOAD, state)
+            case ir.Decapsulate(marked):
+                yield decapsulated(state, marked) if state.frames else (NO_PAYLOAD, state)
             case _:
                 for after in self.step(transfer, state):
                     yield None, after
@@ -320,9 +320,9 @@ def without_connection(env: Env) -> Env:
     return tuple(0 if position in OF_CONNECTION else value for position, value in enumerate(env))
 
 
-def decapsulated(state: State) -> Result:
+def decapsulated(state: State, marked: bool) -> Result:
     """The payload is the packet again."""
-    inner = replaced(without_connection(state.frames[-1]), MARK, 0)
+    inner = replaced(without_connection(state.frames[-1]), MARK, state.env[MARK] if marked else 0)
     return None, state._replace(env=inner, frames=state.frames[:-1], current=-1)
 
 

@@ -35,6 +35,7 @@ from analyzer.transfer.lookup import own_values, routing
 from analyzer.transfer.netfilter.address_types import of_kind
 from analyzer.transfer.netfilter.reverse_path import plain
 from analyzer.transfer.netfilter.reverse_path import reverse_path as strict_way
+from analyzer.transfer.reflecting import unreflected
 from analyzer.transfer.sizes import sent
 from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, drop, goto, number, seq, span_of, unless
 from analyzer.transfer.tunnel import arrival
@@ -289,4 +290,4 @@ def deliver_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     if number(context.switch(scope, key)):
         ping = All((In(Field.PROTOCOL, single(protocol)), In(Field.ICMP_TYPE, single(kind))))
         taken = If(ping, End(Drop(f"{scope} does not answer pings ({key})"), fact.at if fact else None), taken)
-    return arrival(context, scope, If(OF_TUNNEL, lost, taken))
+    return arrival(context, scope, If(OF_TUNNEL, lost, unreflected(context, scope, taken)))

@@ -377,9 +377,9 @@ class Encapsulate:
 
 @dataclass(frozen=True, slots=True)
 class Decapsulate:
-    """The payload is the packet again; the outer packet is gone. MARK is 0, the connection is to be looked up again."""
+    """The payload is the packet again; the outer packet is gone. MARK is 0 (``marked``: the outer packet's), the connection is to be looked up again."""
 
-    at: Span | None = None
+    marked: bool = False
 
 
 Step = (

@@ -194,7 +194,7 @@ def to_group(context: Context, at: Interface, kind: Vxlan) -> Transfer:
     for member in group_members(context, at, kind):
         far = context.link(member)
         address = endpoint(context, member) if kind.learning else None
-        heard = seq(Assign(Field.MARK, 0), *(Assign(name, 0) for name in FORGOTTEN), at_devices(context, [member]))
+        heard = seq(Assign(Field.MARK, 0), *(Assign(name, 0) for name in FORGOTTEN), at_devices(context, member.scope, [member]))
         goes = heard if address is None else to_endpoint(context, at, kind, address, None, far.at if far is not None else None)
         for host in flood(context, ("receive", member, 0)).hosts:
             link = context.link(host)
@@ -331,14 +331,18 @@ def listening(context: Context, at: Interface) -> int | None:
 
 def taken_out(context: Context, scope: Scope, group: dict[int, list[Interface]]) -> Transfer:
     """The payload goes on at the device that it is for."""
-    rows = {number: at_devices(context, found) for number, found in group.items()}
+    rows = {number: at_devices(context, scope, found) for number, found in group.items()}
     lost = drop(f"no tunnel device of {scope} has the packet's identifier")
-    return seq(Decapsulate(), by_value(Field.IN_INTERFACE, rows, lost))
+    return seq(Decapsulate(marked=True), by_value(Field.IN_INTERFACE, rows, lost))
 
 
-def at_devices(context: Context, found: list[Interface]) -> Transfer:
-    """The device that takes a payload; of several with one identifier any."""
-    branches = tuple(
-        seq(hearing(context, at), Assign(Field.IN_INTERFACE, 0), goto(at.scope, "receive", at.device)) for at in found
-    )
-    return branches[0] if len(branches) == 1 else Alt(branches)
+def at_devices(context: Context, scope: Scope, found: list[Interface]) -> Transfer:
+    """The device that takes a payload; of several with one identifier any. The mark stays within one namespace (__iptunnel_pull_header of
+    net/ipv4/ip_tunnel_core.c), but not through WireGuard (wg_reset_packet)."""
+    branches = []
+    for at in found:
+        link = context.link(at)
+        kept = at.scope == scope and not (link is not None and isinstance(link.kind, Wireguard))
+        marked = KEEP if kept else Assign(Field.MARK, 0)
+        branches.append(seq(hearing(context, at), marked, Assign(Field.IN_INTERFACE, 0), goto(at.scope, "receive", at.device)))
+    return branches[0] if len(branches) == 1 else Alt(tuple(branches))

@@ -130,8 +130,8 @@ class Sets:
             case ir.Rewrite():
                 out += [Result(ACCEPT, transfer.at, after) for state in states for after in rewritten(state, transfer)]
                 return []
-            case ir.Decapsulate():
-                return run_decapsulate(states, out)
+            case ir.Decapsulate(marked):
+                return run_decapsulate(states, marked, out)
             case ir.Encapsulate(fields):
                 return [after for state in states for after in encapsulated(state, fields)]
             case ir.Track(scope) if scope in self.neglect.blind:
@@ -313,15 +313,15 @@ def free(states: list[State], out: list[Result]) -> list[State]:
     return left
 
 
-def run_decapsulate(states: list[State], out: list[Result]) -> list[State]:
+def run_decapsulate(states: list[State], marked: bool, out: list[Result]) -> list[State]:
     """The payload is the packet again."""
     out += [Result(NO_PAYLOAD, None, state) for state in states if not state.frames]
-    return [unpacked(state) for state in states if state.frames]
+    return [unpacked(state, state.env[MARK] if marked else 0) for state in states if state.frames]
 
 
-def unpacked(state: State) -> State:
-    """The payload alone; what only the outer packet spoke of is gone."""
-    after = state._replace(env=cleared(state.frames[-1], mark=True), frames=state.frames[:-1], current=-1)
+def unpacked(state: State, mark: Value) -> State:
+    """The payload alone, with a mark; what only the outer packet spoke of is gone."""
+    after = put(state._replace(env=cleared(state.frames[-1]), frames=state.frames[:-1], current=-1), MARK, mark)
     return released(after, [value for value in state.env if isinstance(value, str)])
 
 

@@ -18,7 +18,6 @@ from analyzer.solve.states import (
     DIRECTION,
     FIELDS,
     INDEX,
-    MARK,
     OF_CONNECTION,
     OPENING,
     ORIGINAL_DESTINATION,
@@ -53,9 +52,9 @@ OPENS, OPENS_ALONE = (
 )
 
 
-def cleared(env: Env, mark: bool = False) -> Env:
-    """The fields of the connection are 0, and the mark where that is asked for."""
-    return tuple(0 if i in OF_CONNECTION or (mark and i == MARK) else value for i, value in enumerate(env))
+def cleared(env: Env) -> Env:
+    """The fields of the connection are 0."""
+    return tuple(0 if i in OF_CONNECTION else value for i, value in enumerate(env))
 
 
 def is_ping(state: State, protocol: Value) -> bool:

@@ -292,9 +292,10 @@ class Encoder:
                 return [put(after, at.INDEX[name], some)] if ranges else []
             case ir.Confirm(scope):
                 return [connections.confirmed(way, scope)]
-            case ir.Decapsulate():
-                inner = tuple(0 if i in at.OF_CONNECTION or i == at.MARK else value for i, value in enumerate(way.frames[-1]))
-                return [way._replace(env=inner, frames=way.frames[:-1], current=-1)]
+            case ir.Decapsulate(marked):
+                inner = tuple(0 if i in at.OF_CONNECTION else value for i, value in enumerate(way.frames[-1]))
+                out = way._replace(env=inner, frames=way.frames[:-1], current=-1)
+                return [put(out, at.MARK, way.env[at.MARK] if marked else 0)]
             case ir.Encapsulate(fields):
                 return [self.wrapped(way, fields)] if all(ranges for _, ranges in fields) else []
 

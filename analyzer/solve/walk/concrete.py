@@ -13,6 +13,7 @@ from functools import lru_cache
 from analyzer.addresses import Address
 from analyzer.model.later_packets import later_answers_differ
 from analyzer.model.network import Interface, Network
+from analyzer.model.reflecting import reflects
 from analyzer.solve.packet import ACK, PICKED, SYN, TCP, Fate, Outcome, Packet, Trace
 from analyzer.solve.walk import delivery, discovering, from_outside, internet, links, sockets
 from analyzer.solve.walk.index import Identity, WalkIndex, index_of
@@ -224,8 +225,15 @@ def answered(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
     """The reply's way, back to who asked."""
     if (unsent := sockets.unanswerable(state, end)) is not None:
         return failed(state, unsent, seen, REPLY)
-    found = back(state, flow, delivery.reply_to(end.at.packet), end.scope, seen, REPLY)
+    found = back(state, flow, reply_of(state, end), end.scope, seen, REPLY)
     return found if found.fate is not Fate.REACHABLE else opened(state, flow, end, found)
+
+
+def reply_of(state: Walk, end: Delivered) -> Packet:
+    """What the receiver of a request sends back, with its mark where the host reflects that."""
+    packet = end.at.packet
+    reflected = reflects(state.space(end.scope).namespace, packet.protocol)
+    return delivery.reply_to(packet)._replace(mark=packet.mark if reflected else 0)
 
 
 def back(state: Walk, flow: Flow, packet: Packet, by: Scope, seen: Outcome, prefix: str) -> Outcome:
@@ -276,7 +284,7 @@ def kept_up(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
     its way is told where it does not arrive."""
     if told_apart(Identity(state.index.network)) or any(own.strayed for own in state.connections.values()):
         state.later, state.hops[:] = True, seen.hops
-        packet = delivery.reply_to(end.at.packet)._replace(tcp_flags=ACK)
+        packet = reply_of(state, end)._replace(tcp_flags=ACK)
         found = back(state, flow, packet, end.scope, seen, LATER)
         if found.fate is not Fate.REACHABLE:
             return found

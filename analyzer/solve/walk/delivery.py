@@ -92,8 +92,18 @@ def unheard(walk: Walk, space: Space, end: Delivered, packet: Packet) -> Dropped
     if end.at.packet.family == 4 and packet.destination >> 24 == 127 and end.device != "lo" and not listeners:
         return Dropped(f"nothing listens on {name} port {text} of {space.place}", hops=tuple(walk.hops))
     what = "it is answered by a reset" if packet.protocol == TCP else "it is answered by port unreachable"
+    if packet.family == 4 and not held(space, packet.destination):
+        what = f"and {Address(4, packet.destination)}, which none of its interfaces has, cannot say so"
     place = listeners[0].at if listeners else None
     return Dropped(f"nothing listens on {name} port {text} of {space.place}: {what}", place, hops=tuple(walk.hops))
+
+
+def held(space: Space, value: int) -> bool:
+    """Whether an address is of an interface, or of the local table (``__ip_dev_find``), or no single host's."""
+    if Address(4, value) in space.own or value >> 24 == 127 or value >> 28 == 14 or value == 0xFFFFFFFF:
+        return True
+    table = space.table(4, LOCAL)
+    return any(fact.kind != "unicast" for length, by_bits in table for fact in by_bits.get(value >> (32 - length), ()))
 
 
 def bound_device(space: Space, end: Delivered) -> str:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 from analyzer.addresses import Address
 from analyzer.facts.links import Geneve, Vxlan, Wireguard
-from analyzer.facts.routes import LOCAL
 from analyzer.solve.packet import TCP, UDP
-from analyzer.solve.walk.index import Space
+from analyzer.solve.walk import delivery
 from analyzer.solve.walk.ovs.tunnels import udp_port
 from analyzer.solve.walk.state import Delivered, Dropped, Walk
 from analyzer.solve.walk.tunnels import fits
@@ -61,7 +60,7 @@ def unanswerable(walk: Walk, end: Delivered) -> Dropped | None:
     """Why who took a packet cannot answer from the address that it was sent to: IPv4 sends from the namespace's own addresses alone, unless the socket is
     transparent (net/ipv4/route.c ``ip_route_output_key_hash_rcu``: ``__ip_dev_find`` where FLOWI_FLAG_ANYSRC is not set). IPv6 does not ask."""
     packet, space = end.at.packet, walk.space(end.scope)
-    if packet.family == 6 or end.at.socket is not None or held(space, packet.destination):
+    if packet.family == 6 or end.at.socket is not None or delivery.held(space, packet.destination):
         return None
     words = f"{space.place} cannot send from {Address(4, packet.destination)}, which none of its interfaces has"
     if packet.protocol not in (TCP, UDP):
@@ -71,11 +70,3 @@ def unanswerable(walk: Walk, end: Delivered) -> Dropped | None:
     ):
         return None
     return Dropped(f"{words}, and the socket is not transparent", hops=tuple(walk.hops))
-
-
-def held(space: Space, value: int) -> bool:
-    """Whether an address is of an interface, or of the local table (``__ip_dev_find``), or no single host's."""
-    if Address(4, value) in space.own or value >> 24 == 127 or value >> 28 == 14 or value == 0xFFFFFFFF:
-        return True
-    table = space.table(4, LOCAL)
-    return any(fact.kind != "unicast" for length, by_bits in table for fact in by_bits.get(value >> (32 - length), ()))

@@ -373,5 +373,5 @@ def open_wireguard(walk: Walk, end: Delivered, frame: Frame, inner: Packet) -> E
             return walk.drop(one.scope, f"{one} does not allow {source} to the peer that sent it", link.at)
         walk.assume(f"the keys of {one} and its peer fit")
         walk.tell(one.scope, "decapsulate", f"{one.device} takes the packet out", link.at, inner)
-        return links.arrive(walk, one, entering(frame, end, one))
+        return links.arrive(walk, one, frame.carrying(HookPacket(inner._replace(mark=0)), False))
     return walk.drop(end.scope, f"no WireGuard device of {end.scope} takes the packet")

@@ -33,6 +33,8 @@ from analyzer.transfer import ir, selection
 from analyzer.transfer.ir import (
     KEEP,
     Accept,
+    All,
+    Any,
     Assign,
     Bits,
     Call,
@@ -51,12 +53,15 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.netfilter import zones
-from analyzer.transfer.netfilter.conntrack import TRACKED
+from analyzer.transfer.netfilter.conntrack import BACK, TRACKED
 from analyzer.transfer.netfilter.matches import Where
 from analyzer.transfer.netfilter.ports import rewritten
 from analyzer.transfer.space import OF_TUNNEL, by_value, drop, seq
 
 LARGEST_MAP, DEFAULT_TTL = 256, 64
+
+ANSWER = 0x12
+"""The TCP flags SYN and ACK, as what answers an opening has them."""
 
 
 def target(rule: NfRule, where: Where, chains: str, known: Container[str]) -> Transfer:
@@ -210,7 +215,9 @@ def copy_mark(given: CopyMark, at: Span) -> Transfer:
 
 
 def transparent_proxy(given: TransparentProxy, at: Span) -> Transfer:
-    """xt_TPROXY.c: the mark is set and the packet accepted, so that a rule routes it to the local socket."""
-    return If(
-        In(Field.PROTOCOL, ((6, 6), (17, 17))), seq(SetBits(Field.MARK, given.mask, given.mark, at), End(Accept(), at)), KEEP
-    )
+    """xt_TPROXY.c: the mark is set and the packet accepted, so that a rule routes it to the local socket; an answer finds no transparent one."""
+    taken = seq(SetBits(Field.MARK, given.mask, given.mark, at), End(Accept(), at))
+    lost = End(Drop("TPROXY has no transparent socket for an answer"), at)
+    opened = Bits(Field.TCP_FLAGS, ANSWER, ANSWER)
+    answers = Any((BACK, All((In(Field.PROTOCOL, single(6)), opened))))
+    return If(In(Field.PROTOCOL, ((6, 6), (17, 17))), If(answers, lost, taken), KEEP)

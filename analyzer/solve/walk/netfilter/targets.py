@@ -23,7 +23,7 @@ from analyzer.facts.netfilter import (
 )
 from analyzer.model.sockets import taken_by_proxy
 from analyzer.ranges import Ranges
-from analyzer.solve.packet import ICMP, ICMPV6, PICKED, TCP, UDP
+from analyzer.solve.packet import ACK, ICMP, ICMPV6, PICKED, SYN, TCP, UDP
 from analyzer.solve.walk.netfilter.guess import change
 from analyzer.solve.walk.netfilter.state import Connection, Flow, Hook, Judgement, Tracked
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS, bind, flow_of, used
@@ -32,6 +32,7 @@ from analyzer.solve.walk.netfilter.visit import ACCEPTED, Stop, Visit
 NO_FLOW = Flow(0, 0, 0, 0, 0)
 LOCALHOST = {4: 0x7F000001, 6: 1}
 FEW = 16
+ANSWER = SYN | ACK
 """So many addresses of a range are each tried; of more, the first stands for all."""
 
 
@@ -122,10 +123,13 @@ def untracked(target: NoTrack | Zone, rule: NfRule, where: str, visit: Visit) ->
 
 
 def proxied(target: TransparentProxy, rule: NfRule, where: str, visit: Visit) -> Stop | None:
-    """xt_TPROXY.c ``tproxy_tg4``: TCP and UDP only; whether somebody listens there is the caller's question. The socket of a packet that br_netfilter
-    passes to the hook is lost where the bridge gives it to IP (``skb_orphan`` of net/ipv4/ip_input.c ``ip_rcv_core``)."""
+    """xt_TPROXY.c ``tproxy_tg4``: TCP and UDP only; whether somebody listens there is the caller's question. An answer is for who asked, whose socket is an
+    ordinary one, or is no opening for the proxy's: it is lost. The socket of a packet that br_netfilter passes to the hook is lost where the bridge gives it to
+    IP (``skb_orphan`` of net/ipv4/ip_input.c ``ip_rcv_core``)."""
     if visit.packet.protocol not in (TCP, UDP):
         return Stop(Judgement.DROPPED, f"dropped by {where}: TPROXY takes TCP and UDP only", rule.at)
+    if (visit.tracked is not None and visit.tracked.reply) or visit.packet.tcp_flags & ANSWER == ANSWER:
+        return Stop(Judgement.DROPPED, f"dropped by {where}: TPROXY has no transparent socket for an answer", rule.at)
     visit.packet = visit.packet.with_mark((visit.packet.mark & ~target.mask) ^ target.mark)
     if visit.at.physical_in:
         visit.tell(f"{where}: the packet comes over a bridge, which loses the local socket on port {target.port}", rule.at)
