@@ -31,7 +31,7 @@ from analyzer.transfer.ovs.ports import entered
 from analyzer.transfer.reach import Reach, bond_of, bridge_of, flood, flows_of, is_bridge, is_switch
 from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import Context, by_value, drop, goto, seq
-from analyzer.transfer.traffic_control import filters
+from analyzer.transfer.traffic_control import filters, unread
 from analyzer.transfer.tunnel import geneve, tunnel, vxlan, wireguard
 from analyzer.transfer.underlay import forgotten, outside
 
@@ -51,7 +51,9 @@ def frame_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     fits = taken(link, str(at)) if bridge_of(context, at) is not None else KEEP
     onward = seq(passing(context, at, link, "egress"), leads(context, at, link))
     programmed = cilium.leaving(context, scope, detail, onward)
-    return seq(fits, programmed or seq(filters(context, scope, detail, "egress"), onward))
+    if programmed is not None:
+        return seq(fits, unread(context, scope, detail, "egress"), programmed)
+    return seq(fits, filters(context, scope, detail, "egress"), onward)
 
 
 def leads(context: Context, at: Interface, link: LinkFact) -> Transfer:
@@ -182,7 +184,10 @@ def receive_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     if not link.up:
         return End(Drop(f"{at} is down"), link.at)
     onward = over(context, at, link)
-    return cilium.arriving(context, scope, detail, onward) or seq(filters(context, scope, detail, "ingress"), onward)
+    programmed = cilium.arriving(context, scope, detail, onward)
+    if programmed is not None:
+        return seq(unread(context, scope, detail, "ingress"), programmed)
+    return seq(filters(context, scope, detail, "ingress"), onward)
 
 
 def over(context: Context, at: Interface, link: LinkFact) -> Transfer:

@@ -49,8 +49,10 @@ def on_the_way(context: Context, reach: Reach, there: bool = False) -> Iterator[
     program of Cilium is walked, that is read."""
     for stage, at, _ in reach.came:
         filters = context.space(at.scope).filters.get(at.device)
-        if filters and stage in SEEN and not ((found := view(context, at.scope)) is not None and found.programmed(at.device)):
-            yield from (fact for fact in filters if fact.hook == SEEN[stage] or (not there and fact.hook in SEEN.values()))
+        if filters and stage in SEEN:
+            walked = (found := view(context, at.scope)) is not None and found.programmed(at.device)
+            met = (fact for fact in filters if fact.hook == SEEN[stage] or (not there and fact.hook in SEEN.values()))
+            yield from (fact for fact in met if not walked or fact.classifier == UNREAD)
 
 
 def words(fact: FilterFact) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from analyzer.facts.system import FilterFact, Mirred, OtherAction
 from analyzer.model.actions import Effect, effect, passing
 from analyzer.model.network import Interface
+from analyzer.model.unread import UNREAD
 from analyzer.source import Scope
 from analyzer.transfer.ir import ALWAYS, KEEP, NEVER, All, Drop, End, Field, If, Match, Opaque, Transfer, Unknown
 from analyzer.transfer.netfilter.matches import masked
@@ -19,6 +20,17 @@ def filters(context: Context, scope: Scope, device: str, hook: str) -> Transfer:
     """The device's filters at ``ingress`` or ``egress``, by preference; what matches first decides."""
     context.granted(scope, "tc-filter")
     found = [fact for fact in context.space(scope).filters.get(device, ()) if at_hook(fact, hook) and about(context, fact)]
+    return in_order(context, scope, found)
+
+
+def unread(context: Context, scope: Scope, device: str, hook: str) -> Transfer:
+    """What lines that were not understood leave open on a device with a program of Cilium, whose other filters are that program."""
+    found = [fact for fact in context.space(scope).filters.get(device, ()) if at_hook(fact, hook) and fact.classifier == UNREAD]
+    return in_order(context, scope, found)
+
+
+def in_order(context: Context, scope: Scope, found: Sequence[FilterFact]) -> Transfer:
+    """Filters by preference."""
     result: Transfer = KEEP
     for fact in sorted(found, key=lambda fact: fact.preference)[::-1]:
         result = one(context, scope, fact, result)

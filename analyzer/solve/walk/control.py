@@ -32,6 +32,18 @@ def filtered(walk: Walk, space: Space, at: Interface, frame: Frame, hook: str) -
     return None
 
 
+def unread(walk: Walk, space: Space, at: Interface, frame: Frame, hook: str) -> Endings | None:
+    """What lines that were not understood leave open on a device with a program of Cilium, whose other filters are that program; None: nothing."""
+    if space.cilium is None or not space.cilium.programmed(at.device):
+        return None
+    for fact in space.filters.get((at.device, hook), ()):
+        if fact.classifier == UNREAD:
+            outcome = act(walk, at, fact, frame)
+            if outcome is not Effect.CONTINUE:
+                return None if outcome is Effect.PASS else outcome
+    return None
+
+
 def redirects(space: Space, device: str) -> bool:
     """Whether tc takes every frame that comes in on a device elsewhere."""
     filters = space.filters.get((device, "ingress"), ())

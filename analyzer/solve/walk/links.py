@@ -66,7 +66,8 @@ def emit(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) 
         return walk.drop(at.scope, f"{at} is down", link.at)
     if "NO-CARRIER" in link.flags:
         return walk.drop(at.scope, f"{at} has no carrier", link.at)
-    taken = cilium.leaving(walk, space, at, frame) or early.unread(walk, space, at, link, frame, "egress")
+    taken = control.unread(walk, space, at, frame, "egress") or cilium.leaving(walk, space, at, frame)
+    taken = taken or early.unread(walk, space, at, link, frame, "egress")
     taken = taken or control.filtered(walk, space, at, frame, "egress")
     return taken if taken is not None else by_kind(walk, space, at, link, frame)
 
@@ -184,7 +185,8 @@ def arrive(walk: Walk, at: Interface, frame: Frame) -> Endings:
     try:
         if walk.depth > DEEP:
             return walk.drop(at.scope, f"the frame loops through {at}", link.at)
-        taken = cilium.arrived(walk, space, at, frame) or control.filtered(walk, space, at, frame, "ingress")
+        taken = control.unread(walk, space, at, frame, "ingress") or cilium.arrived(walk, space, at, frame)
+        taken = taken or control.filtered(walk, space, at, frame, "ingress")
         return taken if taken is not None else inward(walk, space, at, link, frame)
     finally:
         walk.depth -= 1
