@@ -122,3 +122,21 @@ def test_neighbour_discovery_keeps_its_hop_limit(rule: str, wanted: Fate) -> Non
     one = given(6, MANGLE.format(rule))
     spaces = {scope: replace(space, neighbours=()) for scope, space in one.namespaces.items()}
     check(replace(one, namespaces=spaces), 6, wanted)
+
+
+NAT = "table inet t {{\n\tchain c {{\n\t\ttype nat hook {} priority 0; policy accept;\n\t\t{}\n\t}}\n}}\n"
+MOVED = [
+    ("prerouting", "dnat ip prefix to 10.77.2.3/32", "10.77.1.2", "10.77.2.3"),
+    ("prerouting", "dnat ip prefix to 10.77.2.0/24", "10.77.1.2", "10.77.2.2"),
+    ("prerouting", "dnat ip6 prefix to fd77:2::/120", "10.77.1.2", "10.77.2.2"),
+    ("postrouting", "snat ip prefix to 10.77.2.9/32", "10.77.2.9", "10.77.2.2"),
+]
+
+
+@pytest.mark.parametrize(("hook", "rule", "source", "destination"), MOVED)
+def test_addresses_move_to_a_network(hook: str, rule: str, source: str, destination: str) -> None:
+    one = given(4, NAT.format(hook, rule))
+    (outcome,) = walk(one, flow(4)).outcomes
+    assert (outcome.fate, str(outcome.source_seen), str(outcome.destination_seen)) == (YES, source, destination)
+    (end,) = outcomes(NetworkProgram(one, 4), flow(4))
+    assert (end.fate, end.source) == (YES, source)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from analyzer.addresses import Prefix
 from analyzer.facts.base import Fact
 from analyzer.facts.matches import RateMatch, UnknownMatch
 from analyzer.facts.netfilter import Jump, NoTrack, Pass, Reject, SetTimeToLive, TransparentProxy, UnknownTarget, Verdict
@@ -145,7 +146,7 @@ class SetTo:
 class Translation:
     """``dnat``, ``snat``, ``masquerade``, ``redirect`` (``kind``): to an address range and a port range, each None when unchanged, or to the
     data of a map (an address, to which ``ports`` belong, or an address and a port). ``family`` is 4 or 6 where the statement is for one.
-    ``random``: the port is picked."""
+    ``random``: the port is picked. ``network``: the address moves to this network and keeps its host part."""
 
     kind: str
     family: int | None = None
@@ -153,6 +154,7 @@ class Translation:
     ports: tuple[int, int] | None = None
     look_up: LookUp | None = None
     random: bool = False
+    network: Prefix | None = None
 
 
 @dataclass(frozen=True, slots=True)

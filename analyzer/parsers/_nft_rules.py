@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 
+from analyzer.addresses import prefix
 from analyzer.facts.matches import RateMatch, UnknownMatch
 from analyzer.facts.netfilter import NoTrack, Pass, Reject, SetTimeToLive, TransparentProxy, UnknownTarget
 from analyzer.facts.nftables import (
@@ -271,6 +272,8 @@ def translation(kind: str) -> Callable[[Node], Statement]:
 
     def read(inner: Node) -> Statement:
         given = inner if isinstance(inner, Mapping) else {}
+        if given.get("type_flags") in ("prefix", ["prefix"]) and "port" not in given and kind in ("dnat", "snat"):
+            return moved(kind, given)
         if given.get("type_flags", "concat") not in ("concat", ["concat"]) or not set(given) <= KNOWN:
             raise ValueError("a translation of networks")
         family = {"ip": 4, "ip6": 6}.get(str(given.get("family")))
@@ -286,6 +289,18 @@ def translation(kind: str) -> Callable[[Node], Statement]:
                 return Translation(kind, family, addresses(addr), ports, random=random)
 
     return read
+
+
+def moved(kind: str, given: Mapping[str, Node]) -> Statement:
+    """``dnat ip prefix to 10.2.0.0/24`` (nft_nat.c ``nft_nat_setup_netmap``); by a map it is not modelled."""
+    match given.get("addr"):
+        case str() as text:
+            network = prefix(text)
+        case {"prefix": {"addr": str(first), "len": int(length)}}:
+            network = prefix(f"{first}/{length}")
+        case _:
+            raise ValueError("a translation of networks by a map")
+    return Translation(kind, network.family, network=network)
 
 
 def map_data(inner: Node, family: int | None) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from analyzer.addresses import Address, network_mask
+from analyzer.addresses import Address, Prefix, network_mask
 from analyzer.facts.matches import Side
 from analyzer.facts.netfilter import (
     ChangeSet,
@@ -79,8 +79,8 @@ def target(rule: NfRule, where: Where, chains: str, known: Container[str]) -> Tr
             return masquerade(rule.target, where)
         case Redirect():
             return redirect(rule.target, where)
-        case NetworkMap():
-            return network_map(rule.target, rule, where)
+        case NetworkMap(to):
+            return network_map(to, {(True, False): True, (False, True): False}.get(where.hooks()), where)
         case SetMark(value, mask, connection):
             change = SetBits(Field.CONNECTION_MARK if connection else Field.MARK, mask, value, rule.at)
             return If(TRACKED, change, KEEP) if connection else change
@@ -183,28 +183,21 @@ def redirect(given: Redirect, where: Where) -> Transfer:
     return by_value(Field.IN_INTERFACE, rows, nowhere)
 
 
-def network_map(given: NetworkMap, rule: NfRule, where: Where) -> Transfer:
-    """xt_NETMAP.c: the host part stays. A network with many hosts is not taken apart: what follows is not known."""
-    prefix, context = given.to, where.context
+def network_map(prefix: Prefix, destination: bool | None, where: Where) -> Transfer:
+    """xt_NETMAP.c, nft_nat.c ``nft_nat_setup_netmap``: the host part stays. A network with many hosts is not taken apart: what follows is not known, nor
+    where it is not told (None) whether the destination or the source is meant."""
+    context = where.context
     hosts = 1 << (context.width - prefix.length)
     if prefix.family != context.family or hosts > LARGEST_MAP:
         return unread(where, f"NETMAP to {prefix} changes nothing")
+    if destination is None:
+        return unread(where, f"NETMAP to {prefix}, in a chain of both kinds of hooks, changes nothing")
     mask = network_mask(context.family, prefix.length) ^ ((1 << context.width) - 1)
-
-    def side(destination: bool) -> Transfer:
-        field = Field.DESTINATION if destination else Field.SOURCE
-        found: Transfer = KEEP
-        for host in range(hosts):
-            found = If(Bits(field, mask, host), Rewrite(destination, single(prefix.value | host), None, rule.at), found)
-        return found
-
-    match where.hooks():
-        case (True, False):
-            return side(True)
-        case (False, True):
-            return side(False)
-        case _:
-            return unread(where, f"NETMAP to {prefix}, in a chain of both kinds of hooks, changes nothing")
+    field = Field.DESTINATION if destination else Field.SOURCE
+    found: Transfer = KEEP
+    for host in range(hosts):
+        found = If(Bits(field, mask, host), Rewrite(destination, single(prefix.value | host), None, where.at), found)
+    return found
 
 
 def copy_mark(given: CopyMark, at: Span) -> Transfer:

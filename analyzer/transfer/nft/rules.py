@@ -63,7 +63,7 @@ from analyzer.transfer.netfilter.conntrack import TRACKED
 from analyzer.transfer.netfilter.lengths import protocol_is
 from analyzer.transfer.netfilter.matches import Where, open_test
 from analyzer.transfer.netfilter.ports import rewritten
-from analyzer.transfer.netfilter.targets import masquerade, redirect, time_to_live, unread
+from analyzer.transfer.netfilter.targets import masquerade, network_map, redirect, time_to_live, unread
 from analyzer.transfer.nft.families import NativeFamilies
 from analyzer.transfer.nft.matches import by_choice, present
 from analyzer.transfer.nft.sets import Alike, apart, dispatched, members, numbers
@@ -254,6 +254,8 @@ def translation(item: Translation, rest: tuple[Statement, ...], rule: Rule) -> T
     other = item.addresses is not None and (item.addresses[1] >> 32 != 0) != (family == 6)
     if item.family not in (None, family) or other:
         return follow(rest, rule)
+    if item.network is not None:
+        return network_map(item.network, item.kind == "dnat", where)
     if item.kind == "masquerade":
         return masquerade(Masquerade(item.ports, item.random), where)
     if item.kind == "redirect":

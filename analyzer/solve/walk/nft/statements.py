@@ -6,6 +6,7 @@ from analyzer.facts.matches import RateMatch, Side, UnknownMatch
 from analyzer.facts.netfilter import (
     Jump,
     Masquerade,
+    NetworkMap,
     NfRule,
     NoTrack,
     Pass,
@@ -240,6 +241,8 @@ def translation(item: Translation, place: Place, visit: Visit) -> End:
     family = visit.packet.family
     if item.family not in (None, family) or (item.addresses is not None and (item.addresses[1] >> 32 != 0) != (family == 6)):
         return None
+    if item.network is not None:
+        return target(NetworkMap(item.network), place, visit)
     if item.kind == "masquerade":
         return target(Masquerade(item.ports, item.random), place, visit)
     if item.kind == "redirect":
