@@ -51,7 +51,7 @@ class Asker:
         if known is None or known[0] is not entities:
             if len(self.sides) >= MOST_SIDES:
                 self.sides.clear()
-            known = self.sides[key] = entities, side_of(factors, entities)
+            known = self.sides[key] = entities, side_of(self.policies, factors, entities)
         return known[1]
 
     @cached_property
@@ -155,6 +155,18 @@ def families_for(asker: Asker, job: Job) -> tuple[int, ...]:
         return asker.families if asker.policies.addressed or not found else tuple(sorted(found))
     own = service_families(asker.policies.world.cluster.services[job.target.service])
     return tuple(family for family in asker.families if family in own) or asker.families
+
+
+def apart(asker: Asker, job: Job) -> bool:
+    """Whether two ends have no family of addresses in common."""
+    families = families_for(asker, job)
+    if len(asker.families) < 2:
+        return False
+    spoken = [
+        {frozenset(one for one in families if asker.policies.speaks(end, one)) for end in ends}
+        for ends in (job.sources, job.target.entities)
+    ]
+    return any(not own & theirs for own in spoken[0] for theirs in spoken[1])
 
 
 def search(asker: Asker, job: Job, family: int) -> Search:

@@ -178,7 +178,7 @@ def alike(asker: Asker, given: tuple[End, ...]) -> tuple[End, ...]:
     entities = [end for end in given if isinstance(end, Entity)]
     found: dict[str, Entity] = {end.name: end for end in entities if end.kind is Kind.HOST}
     for family in asker.families if entities else ():
-        for group in side_of(asker.policies.factors(family), entities).members.values():
+        for group in side_of(asker.policies, asker.policies.factors(family), entities).members.values():
             found.setdefault(group[0].name, group[0])
     return (*(end for end in given if isinstance(end, Possible)), *found.values())
 

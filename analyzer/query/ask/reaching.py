@@ -14,7 +14,7 @@ from analyzer.policy.entities import Entity
 from analyzer.policy.terms import Box, Kind
 from analyzer.query.ask import asking
 from analyzer.query.ask.answers import Answer, Witness
-from analyzer.query.ask.asking import Asker, Job, Target, Unanswerable, scope, settling
+from analyzer.query.ask.asking import Asker, Job, Target, Unanswerable, apart, scope, settling
 from analyzer.query.ask.outsiders import let_in
 from analyzer.query.ask.pairs import Want
 from analyzer.query.ask.questions import Details, Mode, Names, Quantity, Reach, Word
@@ -26,6 +26,8 @@ from analyzer.query.policy_services import Backend, reached, service_named
 ENGINE = "the factors of all policies"
 PLAIN = "the decision over each pair that policies tell apart, with the service that is asked"
 SELF = "a pod and itself, and a pod and its own node, are left out: policies are not asked about them"
+
+APART = "ends that have addresses of different families only do not reach each other"
 
 SEES = (
     "whether rules of egress are held against the service's own address, or the pods behind it, in which network systems differ: "
@@ -79,6 +81,8 @@ def reach(asker: Asker, text: str, question: Reach) -> Answer:
         notes += more
     if found.witness is None and found.verdict is Verdict.PROVED and single(jobs):
         found = Found(found.verdict, find(asker, jobs, wish.value[0]))
+    elif found.witness is None and found.verdict is Verdict.REFUTED and any(apart(asker, job) for job in jobs):
+        notes += (APART,)
     path = (found.witness,) if found.witness is not None else ()
     settle = settling(asker.policies, path) if found.verdict is Verdict.UNDECIDED else ()
     if found.verdict is Verdict.UNDECIDED and asker.policies.profile.egress_sees_service is None and services:
@@ -287,6 +291,8 @@ def quantified(asker: Asker, jobs: list[Job], wish: Wish, first: Quantity, secon
 
 def every(asker: Asker, jobs: list[Job], wish: Wish) -> Found:
     """Whether the wish holds for every pair: a pair of which it does not refutes it."""
+    if wish is not Wish.NONE and any(apart(asker, job) for job in jobs):
+        return Found(Verdict.REFUTED)
     sure, perhaps = wish.against
     if (shown := find(asker, jobs, sure)) is not None:
         return Found(Verdict.REFUTED, shown)

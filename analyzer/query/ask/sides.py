@@ -48,10 +48,13 @@ class Side:
         return found
 
 
-def side_of(factors: Factors, entities: Iterable[Entity]) -> Side:
-    """The entities by class; those without an address of the family, where others of their kind have one, are left out."""
+def side_of(policies: Policies, factors: Factors, entities: Iterable[Entity]) -> Side:
+    """The entities by class; those that have addresses of the other family only are left out."""
     members: dict[int, list[Entity]] = {}
+    several, family = len(policies.families()) > 1, factors.universe.family
     for entity in entities:
+        if several and not policies.speaks(entity, family):
+            continue
         position = class_of(factors, entity)
         if position is not None:
             members.setdefault(position, []).append(entity)

@@ -32,9 +32,9 @@ class Ways:
 
     def __init__(self, asker: Asker, job: Job, family: int, sure: bool) -> None:
         self.sure, self.factors = sure, asker.policies.factors(family)
-        self.sources = side_of(self.factors, job.sources)
-        self.targets = side_of(self.factors, job.target.entities)
-        self.pods = side_of(self.factors, asker.policies.world.pods())
+        self.sources = side_of(asker.policies, self.factors, job.sources)
+        self.targets = side_of(asker.policies, self.factors, job.target.entities)
+        self.pods = side_of(asker.policies, self.factors, asker.policies.world.pods())
         self.flows = mask_of(self.factors.atoms, job.target.flows)
         self.relays: dict[int, Reached] = {}
         self.ends: dict[int, Reached] = {}
@@ -145,11 +145,12 @@ def of_source(asker: Asker, job: Job, question: Reach) -> tuple[Verdict, tuple[W
     """The verdict with the way that shows it."""
     every = question.mode is Mode.REACHES
     for sure in (True, False):
+        left = set(job.target.entities)
         for family in asker.families:
             ways = Ways(asker, job, family, sure)
             found = ways.run(question.details.hops, not every)
-            complete = found == ways.targets.bits and bool(ways.targets.bits)
-            if complete if every else found:
+            left -= {entity for place in members(found) for entity in ways.targets.members[place]}
+            if found and not (every and left):
                 path = steps(asker, job, ways, next(members(found)))
                 shown = Verdict.REFUTED if question.mode is Mode.CANNOT else Verdict.PROVED
                 return (shown if sure else Verdict.UNDECIDED), path
@@ -186,7 +187,7 @@ def one_way(asker: Asker, text: str, question: OneWay) -> Answer:
 def first_one_way(asker: Asker, job: Job, family: int, sure: bool) -> Pair | None:
     """The first pair; ``sure``: certainly so."""
     factors = asker.policies.factors(family)
-    pods, flows = side_of(factors, job.sources), mask_of(factors.atoms, job.target.flows)
+    pods, flows = side_of(asker.policies, factors, job.sources), mask_of(factors.atoms, job.target.flows)
     profile = asker.policies.profile
     for place, group in pods.members.items():
         alone = Side({place: group}, 1 << place)
