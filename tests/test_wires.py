@@ -206,3 +206,16 @@ def test_a_frame_to_the_mac_of_an_interface_of_which_nobody_knows_where_it_leads
     flow = Flow(sorted(network.namespaces)[0], Packet(4, 0x0A050001, 0x0A090002, TCP, 40000, 80))
     assert {outcome.fate for outcome in walk(network, flow).outcomes} == wanted
     assert {end.fate for end in outcomes(NetworkProgram(network, 4), flow)} == wanted
+
+
+@pytest.mark.parametrize(("flags", "wanted"), [("UP,LOWER_UP", YES), ("NO-CARRIER,UP", OPEN)])
+def test_routers_outside_lead_to_nodes_by_devices_with_a_carrier(flags: str, wanted: set[Fate], tmp_path: Path) -> None:
+    parts = []
+    for number, router, state in ((1, 254, "UP,LOWER_UP"), (2, 254, flags)):
+        links = link(2, "eth0", f"02:00:00:00:00:0{number}", f"10.5.{number}.2/24", flags=state)
+        own = f"10.5.{number}.0/24 dev eth0 scope link src 10.5.{number}.2\ndefault via 10.5.{number}.{router} dev eth0\n"
+        parts.append(space(f"nodes/n{number}", links, own))
+    network = build(tmp_path, *parts)
+    flow = Flow(sorted(network.namespaces)[0], Packet(4, 0x0A050102, 0x0A050202, TCP, 40000, 80))
+    assert {outcome.fate for outcome in walk(network, flow).outcomes} == wanted
+    assert {end.fate for end in outcomes(NetworkProgram(network, 4), flow)} == wanted

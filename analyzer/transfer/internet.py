@@ -251,13 +251,14 @@ def way_back(context: Context, space: Namespace, device: str) -> Match:
 
 
 def forwards(context: Context, scope: Scope, device: str) -> Transfer:
-    """The forwarding switch: of the device in IPv4, of all in IPv6."""
+    """The forwarding switch: of the device in IPv4, of all in IPv6, where the device's ``force_forwarding`` does not ask for it (ip6_forward)."""
     space = context.space(scope)
     if context.family == 4:
         own = context.setting(scope, device, "forwarding")
         value = own if own is not None else context.switch(scope, "net.ipv4.ip_forward") or context.whole(scope, "forwarding")
     else:
-        value = context.whole(scope, "forwarding")
+        forced = context.switch(scope, f"net.ipv6.conf.{device.replace('.', '/')}.force_forwarding")
+        value = forced if number(forced) else context.whole(scope, "forwarding")
     if value is None:
         why = space.missing.get("sysctl", "the switch is not in the capture")
         return seq(unless(f"{scope} forwards packets ({why})", KEEP), goto(scope, "forward"))

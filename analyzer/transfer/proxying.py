@@ -70,9 +70,10 @@ def by_device(context: Context, scope: Scope) -> Iterator[tuple[tuple[int, int],
 
 
 def forwards(context: Context, at: Interface) -> bool:
-    """Whether packets that come in at an interface are forwarded, as far as that is known."""
+    """Whether packets that come in at an interface are forwarded, as far as that is known; in IPv6, whether its host answers there as a router does."""
     if context.family == 6:
-        return number(context.whole(at.scope, "forwarding")) > 0
+        own = context.switch(at.scope, f"net.ipv6.conf.{at.device.replace('.', '/')}.forwarding")
+        return number(own if own is not None else context.whole(at.scope, "forwarding")) > 0
     own = context.setting(at.scope, at.device, "forwarding")
     value = own if own is not None else context.switch(at.scope, "net.ipv4.ip_forward") or context.whole(at.scope, "forwarding")
     return number(value) > 0

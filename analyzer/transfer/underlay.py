@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from analyzer.addresses import Address
-from analyzer.facts.links import Ipvlan, Macvlan, Vlan
+from analyzer.facts.links import Ipvlan, LinkFact, Macvlan, Vlan
 from analyzer.model.network import Interface, Segment
 from analyzer.model.wires import may_meet, may_take, not_known, taking_not_known, undescribed, wired_macs
 from analyzer.ranges import normalised
@@ -155,8 +155,13 @@ def claims(context: Context) -> list[tuple[str, Address]]:
 
 
 def leads_out(context: Context, at: Interface) -> bool:
-    """Whether an interface, the device under it or a port of it leads out of the capture."""
-    return any(place in context.network.outside for place in places(context, at))
+    """Whether an interface, the device under it or a port of it leads out of the capture, and has a carrier."""
+    return any(place in context.network.outside and carried(context.link(place)) for place in places(context, at))
+
+
+def carried(link: LinkFact | None) -> bool:
+    """Whether an interface is not known to be without a carrier."""
+    return link is None or link.carrier
 
 
 def places(context: Context, at: Interface) -> list[Interface]:

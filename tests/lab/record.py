@@ -19,7 +19,7 @@ from tests.lab.probes import Probe, Result
 MARK = "=== "
 PROBES = "probes"
 SWITCHES = re.compile(
-    r"net\.(ipv[46]\.(ip_forward |conf\.[^ ]*\.(forwarding|rp_filter|proxy_arp|proxy_arp_pvlan|arp_ignore|arp_announce|arp_filter|accept_local|route_localnet"
+    r"net\.(ipv[46]\.(ip_forward |conf\.[^ ]*\.(forwarding|force_forwarding|rp_filter|proxy_arp|proxy_arp_pvlan|arp_ignore|arp_announce|arp_filter|accept_local|route_localnet"
     r"|src_valid_mark|proxy_ndp|disable_ipv6|medium_id|bc_forwarding|accept_ra|disable_policy|ignore_routes_with_linkdown) |fib_multipath[^ ]* |icmp_echo_ignore_all |ip_nonlocal_bind |ip_local_port_range |fwmark_reflect |tcp_fwmark_accept )"
     r"|bridge\.|netfilter\.nf_conntrack_(tcp_(loose|be_liberal)|max|count) |ipv6\.icmp\.echo_ignore_all )"
 )

@@ -337,7 +337,10 @@ def input_six(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
 
 
 def forwarding(walk: Walk, space: Space, device: str, family: int) -> Endings | None:
-    """Whether packets that come in on the device are forwarded: IN_DEV_FORWARD (its own switch) for IPv4, the switch of all for IPv6."""
+    """Whether packets that come in on the device are forwarded: IN_DEV_FORWARD (its own switch) for IPv4, the switch of all for
+    IPv6, unless the device's ``force_forwarding`` asks for it (net/ipv6/ip6_output.c ``ip6_forward``)."""
+    if family == 6 and space.switch(f"net.ipv6.conf.{device.replace('.', '/')}.force_forwarding"):
+        return None
     whole = f"net.ipv{family}.conf.all.forwarding"
     own = f"net.ipv4.conf.{device.replace('.', '/')}.forwarding"
     keys = [own, "net.ipv4.ip_forward", whole] if family == 4 else [whole]

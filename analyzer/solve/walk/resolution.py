@@ -376,11 +376,13 @@ def ignored(walk: Walk, space: Space, device: str, asked: Question) -> Dropped |
 
 
 def answers_six(space: Space, device: str, asked: Question) -> Span | Dropped | None:
-    """``ndisc_recv_ns``: only the device's own addresses, and those of ``ip neigh show proxy``."""
+    """``ndisc_recv_ns``: only the device's own addresses, and those of ``ip neigh show proxy``, where the device's own switch makes it a router's."""
     for fact in space.addresses.get(device, ()):
         if fact.address == asked.target and not fact.flags & {"tentative", "dadfailed"}:
             return fact.at
     entry = space.proxied.get((device, asked.target))
-    if entry is not None and space.either(6, device, "proxy_ndp") and space.whole(6, "forwarding"):
+    own = space.switch(f"net.ipv6.conf.{device.replace('.', '/')}.forwarding")
+    router = space.whole(6, "forwarding") if own is None else own
+    if entry is not None and space.either(6, device, "proxy_ndp") and router:
         return entry.at
     return silent(f"{space.place} does not have {asked.target} on {device}")

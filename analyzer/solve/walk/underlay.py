@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import cast
 
 from analyzer.addresses import Address, hardware_text
-from analyzer.facts.links import Ipvlan, Macvlan, OtherKind, Vlan
+from analyzer.facts.links import Ipvlan, LinkFact, Macvlan, OtherKind, Vlan
 from analyzer.model.network import Interface, Segment
 from analyzer.model.wires import may_meet, may_take, not_known, taking_not_known, wired_macs
 from analyzer.solve.walk import internet, links, silence
@@ -139,11 +139,17 @@ def ports_of(walk: Walk, at: Interface) -> list[Interface]:
 
 
 def leads_out(walk: Walk, at: Interface) -> bool:
-    """Whether an interface, the device under it (not that of a tunnel), or a port of it leads outside the capture."""
-    outside = walk.index.network.outside
+    """Whether an interface, the device under it (not that of a tunnel), or a port of it leads outside the capture, and has a carrier: without one no frame of a
+    router comes in there, and how it would reach the address otherwise is not known."""
     link = walk.index.link(at)
     under = walk.index.network.lower.get(at) if link is None or isinstance(link.kind, Vlan | Macvlan | Ipvlan) else None
-    return at in outside or under in outside or any(port in outside for port in ports_of(walk, at))
+    places = [at, *ports_of(walk, at), *([under] if under is not None else [])]
+    return any(place in walk.index.network.outside and carried(walk.index.link(place)) for place in places)
+
+
+def carried(link: LinkFact | None) -> bool:
+    """Whether an interface is not known to be without a carrier."""
+    return link is None or link.carrier
 
 
 def switched(space: Space, device: str) -> bool:
