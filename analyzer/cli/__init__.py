@@ -10,6 +10,7 @@ from importlib import import_module
 from analyzer import __version__
 from analyzer.cli.commands import COMMANDS, EPILOG
 from analyzer.cli.parsers import flags, parser_of
+from analyzer.cli.telling import tell, tell_lines
 
 DESCRIPTION = """\
 Proves the Kubernetes network guarantees on captured node state, or shows the packet that breaks them.
@@ -44,7 +45,7 @@ def command_of(arguments: list[str]) -> tuple[str | None, list[str]]:
     if arguments[0] in COMMANDS:
         return arguments[0], arguments[1:]
     if near := misspelt(arguments[0]):
-        print(f"analyze: there is no file or command {arguments[0]!r}; did you mean {near}?", file=sys.stderr)
+        tell(f"analyze: there is no file or command {arguments[0]!r}; did you mean {near}?")
         raise SystemExit(2)
     return "check", arguments
 
@@ -92,7 +93,7 @@ def guarded(command: object, parser: ArgumentParser, arguments: list[str]) -> in
     options: Namespace
     options, strange = parser.parse_known_intermixed_args(arguments)
     if strange:
-        print(no_option(parser, strange[0]), file=sys.stderr)
+        tell(no_option(parser, strange[0]))
         return 2
     try:
         status = command(options, parser)
@@ -105,13 +106,13 @@ def guarded(command: object, parser: ArgumentParser, arguments: list[str]) -> in
         if not is_full(problem):
             raise
         forget_output()
-        print(f"analyze: not all was written: {problem.strerror}", file=sys.stderr)
+        tell(f"analyze: not all was written: {problem.strerror}")
         return 2
     except (Unusable, Unwritable) as problem:
-        print(f"analyze: {problem}", file=sys.stderr)
+        tell_lines(f"analyze: {problem}")
         return 2
     except KeyboardInterrupt:
-        print("analyze: interrupted", file=sys.stderr)
+        tell("analyze: interrupted")
         return 2
     assert isinstance(status, int)
     return status

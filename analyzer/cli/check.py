@@ -13,6 +13,7 @@ from analyzer.cli.outputs import outputs_of
 from analyzer.cli.parsers import section
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import elsewhere, fail, input_options, load, nothing, output_options, paths_from, sources, style_for
+from analyzer.cli.telling import tell
 from analyzer.cli.writing import write
 from analyzer.display import counted
 from analyzer.findings import Report, Severity, Verdict
@@ -113,9 +114,9 @@ def mended(given: Input, report: Report, options: Namespace, call: Judging, prog
         given = load(options, progress, call.settings)
         report = judged(given, call, progress, options.jobs)
     for problem in problems:
-        print(f"analyze: {problem}", file=sys.stderr)
+        tell(f"analyze: {problem}")
     if not options.quiet:
-        print(f"analyze: {counted(done, 'finding')} mended", file=sys.stderr)
+        tell(f"analyze: {counted(done, 'finding')} mended")
     return given, report
 
 
@@ -127,11 +128,11 @@ def shown(options: Namespace, outputs: Outputs, answer: Answer) -> int:
         style = style_for(options, to_file=path is not None)
         write(path, format.draw(ours, given.network, style) if format.draw else format.write(ours, style))
     if not options.quiet:
-        print(counts(report, given, call.settings.path), file=sys.stderr)
+        tell(counts(report, given, call.settings.path))
         if (more := explained(report, call)) and not options.rules:
-            print(more, file=sys.stderr)
+            tell(more)
         if not options.fix and (safe := safe_edits(report, options)):
-            print(f"`--fix` mends {counted(safe, 'finding')}, `--diff` shows how", file=sys.stderr)
+            tell(f"`--fix` mends {counted(safe, 'finding')}, `--diff` shows how")
     return status(
         report, given, options.fail_on or call.settings.fail_on or "error", options.strict or bool(call.settings.strict)
     )

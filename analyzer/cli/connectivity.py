@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 
 from analyzer.cli.outputs import outputs_of
@@ -10,6 +9,7 @@ from analyzer.cli.policy_options import policy_options, profile_for, with_names
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, input_options, load, nothing, output_options, paths_from, style_for, tell_unread
 from analyzer.cli.suggest import run_suggest, suggest_option
+from analyzer.cli.telling import tell
 from analyzer.cli.writing import write_pieces
 from analyzer.display import counted
 from analyzer.memory import without_cycles
@@ -76,7 +76,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     for format, path in outputs:
         write_pieces(path, format.write(answer, style_for(options, to_file=path is not None)))
     if not options.quiet:
-        print(counts(answer, given), file=sys.stderr)
+        tell(counts(answer, given))
     tell_unread(given.unreadable)
     return 3 if given.unreadable or (options.strict and (given.gaps or answer.found.uncertain)) else 0
 
@@ -88,7 +88,7 @@ def answered(options: Namespace, given: Input, profile: Profile) -> Answer:
     found = connectivity(known, focus)
     ways = tuple(item for item in entrances(known, found.parties) if is_within(item, found, focus))
     if known.all.complaints and not options.quiet:
-        print(f"analyze: {len(known.all.complaints)} complaints about policies: analyze check tells them", file=sys.stderr)
+        tell(f"analyze: {len(known.all.complaints)} complaints about policies: analyze check tells them")
     return Answer(
         found,
         ways,

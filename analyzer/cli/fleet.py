@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from analyzer.cli.judging import counting_options, judging, own_rules
 from analyzer.cli.outputs import outputs_of
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import elsewhere, fail, output_options, reading_options, style_for
+from analyzer.cli.telling import tell
 from analyzer.cli.writing import write
 from analyzer.fleet import local
 from analyzer.fleet.limits import Limits, Lost
@@ -100,7 +100,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
         style = style_for(options, to_file=path is not None)
         write(path, in_format(name, found, style))
     if not options.quiet:
-        print(counts(found), file=sys.stderr)
+        tell(counts(found))
     return found.status
 
 
@@ -135,7 +135,7 @@ def clusters(options: Namespace) -> Iterator[tuple[str, str]]:
         chosen = [name for name in names if os.path.isdir(os.path.join(path, name)) or name.lower().endswith(ENDINGS)]
         if others := [name for name in names if name not in chosen]:
             listed = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
-            print(f"analyze: {path}: no clusters, and not looked at: {listed}", file=sys.stderr)
+            tell(f"analyze: {path}: no clusters, and not looked at: {listed}")
         for name in chosen:
             whole = os.path.join(path, name)
             yield name if len(options.inputs) == 1 else whole, whole
@@ -169,7 +169,7 @@ def answers(tasks: Sequence[Task], options: Namespace, progress: Progress) -> It
             )
             yield missing(task.name, found.reason) if isinstance(found, Lost) else found
     except KeyboardInterrupt:
-        print(f"analyze: interrupted: {len(left)} of {len(tasks)} clusters have no answer", file=sys.stderr)
+        tell(f"analyze: interrupted: {len(left)} of {len(tasks)} clusters have no answer")
     yield from (missing(task.name, INTERRUPTED) for task in left.values())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from analyzer.cli.parsers import section
 from analyzer.cli.progress import Progress
 from analyzer.cli.settings import settings_for
 from analyzer.cli.shared import elsewhere, load, paths_from, style_for
+from analyzer.cli.telling import tell
 from analyzer.cli.texts import text_of
 from analyzer.findings import Report
 from analyzer.pipeline import Input, analyze
@@ -177,7 +177,7 @@ def own_rules(options: Namespace, settings: Settings) -> list[Path]:
     named = named_folders(settings)
     if named and not options.config:
         listed = " ".join(f"--rules {folder}" for folder in named)
-        print(f"analyze: {settings.path}: rules-from is run with --config {settings.path} or {listed} only", file=sys.stderr)
+        tell(f"analyze: {settings.path}: rules-from is run with --config {settings.path} or {listed} only")
     return [*(Path(folder) for folder in options.rules), *(named if options.config else ())]
 
 

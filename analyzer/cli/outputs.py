@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from argparse import Namespace
 from collections.abc import Collection
+
+from analyzer.cli.telling import tell
 
 ENDINGS = {
     ".csv": "csv",
@@ -50,8 +51,7 @@ def hint(options: Namespace, path: str, name: str, known: Collection[str]) -> No
     promised = by_ending(path, known)
     of_json = promised == "json" and name in ("gitlab", "sarif")
     if promised not in ("text", name) and not of_json and not options.quiet:
-        told = f"analyze: {path} is written as {name}, as -f says; -o {promised}:{path} writes {promised}"
-        print("".join(sign if sign.isprintable() else "?" for sign in told), file=sys.stderr)
+        tell(f"analyze: {path} is written as {name}, as -f says; -o {promised}:{path} writes {promised}")
 
 
 def by_ending(path: str, known: Collection[str]) -> str:

@@ -6,6 +6,8 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+from analyzer.cli.telling import tell
+
 
 @dataclass(slots=True)
 class Progress:
@@ -27,7 +29,7 @@ class Progress:
             self._rewrite(f"{stage} {done}/{total}" if total else stage)
             self.last = now
         elif not terminal and stage != self.stage:
-            print(f"analyze: {stage}", file=sys.stderr)
+            tell(f"analyze: {stage}")
         self.stage = stage
 
     def _rewrite(self, text: str) -> None:

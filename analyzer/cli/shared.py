@@ -14,6 +14,7 @@ from analyzer.capture.choices import Rendering
 from analyzer.cli.parsers import section
 from analyzer.cli.progress import Progress
 from analyzer.cli.settings import settings_for, settings_options
+from analyzer.cli.telling import tell, tell_lines
 from analyzer.pipeline import Input, built
 from analyzer.query.ignoring.ignore import glob
 from analyzer.report.style import Style
@@ -135,7 +136,7 @@ def elsewhere(settings: Settings) -> tuple[Source, ...]:
             raise Unusable(f"{settings.path}: assume: paths: {name}: {why}")
         found += [replace(source, path=name) for source in loaded.sources]
         for gap in loaded.gaps:
-            print(f"analyze: {settings.path}: assume: {name}: {gap.reason}", file=sys.stderr)
+            tell(f"analyze: {settings.path}: assume: {name}: {gap.reason}")
     return tuple(found)
 
 
@@ -180,17 +181,17 @@ def terminal_width() -> int:
 def tell_unread(unreadable: Iterable[Gap]) -> None:
     """Says on stderr what of the input could not be read."""
     for gap in unreadable:
-        print(f"analyze: {gap.at.path}: {gap.reason}", file=sys.stderr)
+        tell(f"analyze: {gap.at.path}: {gap.reason}")
 
 
 def nothing(unreadable: Iterable[Gap], where: str = "the input") -> int:
     """Says on stderr that there is nothing to analyse, and what could not be read; the exit status for it."""
     tell_unread(unreadable)
-    print(f"analyze: nothing to analyse was found in {where}", file=sys.stderr)
+    tell(f"analyze: nothing to analyse was found in {where}")
     return 3
 
 
 def fail(message: str) -> int:
     """Says on stderr what is wrong with the call; the exit status for it."""
-    print(f"analyze: {message}", file=sys.stderr)
+    tell_lines(f"analyze: {message}")
     return 2

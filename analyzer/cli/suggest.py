@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 
 from analyzer.cli.policy_options import profile_for
 from analyzer.cli.shared import fail
+from analyzer.cli.telling import tell, tell_lines
 from analyzer.cli.writing import write
 from analyzer.display import counted
 from analyzer.memory import without_cycles
@@ -43,18 +43,18 @@ def run_suggest(options: Namespace, given: Input) -> int:
         return fail(str(problem))
     if isinstance(found, Refused):
         first, *rest = found.reasons
-        print("\n".join([f"analyze: {first}", *(f"  {line}" for line in rest)]), file=sys.stderr)
+        tell_lines("\n".join([f"analyze: {first}", *(f"  {line}" for line in rest)]))
         return 3
     write(options.output[0] if options.output else None, found.text)
     if not options.quiet:
         for line in found.notes:
-            print(f"analyze: {line}", file=sys.stderr)
+            tell(f"analyze: {line}")
         parts = (
             counted(len(given.sources), "file"),
             counted(len(found.policies), "policy", "policies"),
             counted(len(given.gaps), "gap"),
         )
-        print("{}; {}, proved; {}".format(*parts), file=sys.stderr)
+        tell("{}; {}, proved; {}".format(*parts))
     return 3 if given.unreadable or (options.strict and given.gaps) else 0
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from analyzer.cli.settings import NAMES
 from analyzer.cli.shared import fail
+from analyzer.cli.telling import tell
 from analyzer.findings import Finding, Report, fingerprint
 from analyzer.report.style import safe
 from analyzer.source import Source
@@ -32,7 +33,7 @@ def watch(options: Namespace, look: Callable[[], Report | None], others: Collect
     try:
         follow(look, files)
     except KeyboardInterrupt:
-        print("analyze: no longer watching", file=sys.stderr)
+        tell("analyze: no longer watching")
     return 0
 
 
@@ -40,7 +41,7 @@ def follow(look: Callable[[], Report | None], files: Collection[str]) -> None:
     """Looks at the input, and again after each change."""
     state = state_of(files)
     before = look()
-    print("analyze: watching; Ctrl-C ends it", file=sys.stderr, flush=True)
+    tell("analyze: watching; Ctrl-C ends it")
     while True:
         state = next_change(state, files)
         now = look()

@@ -16,8 +16,10 @@ from analyzer.parsers._kubernetes_objects import READERS, common, namespaced
 from analyzer.parsers._view import View, shown
 from analyzer.source import Gap, Source, Span
 
-# A template may begin with ``{{`` or ``{%``, which is no JSON.
-JSON = re.compile(r"\s*(\{(?![{%])|\[)")
+# A mapping of YAML may begin with ``{``, too, but not with a quoted key, and a template with ``{{`` or ``{%``.
+JSON = re.compile(r"\s*(\{\s*([\"}]|\Z)|\[)")
+# No string of JSON goes over lines, so that this ends a document of YAML, whatever stands before it (kubectl reads such files).
+NEXT = "\n---"
 # Kinds that live in a namespace: a manifest that names none means ``default``, as kubectl does.
 NAMESPACED = frozenset(
     {
@@ -52,7 +54,7 @@ def together() -> Callable[[Source], Iterator[Fact | Gap]]:
 
 def documents(source: Source, shapes: Shapes | None) -> Iterator[Document | Gap]:
     """The documents of the text, JSON or YAML."""
-    if JSON.match(source.text):
+    if JSON.match(source.text) and NEXT not in source.text:
         from analyzer.parsers._json_documents import documents
 
         return documents(source)
@@ -125,7 +127,7 @@ PARSER = Parser(
     kind="kubernetes",
     read=read,
     names=(r"k8s/.+\.(ya?ml|json)", r"k8s-\S+\.ya?ml", r"kubectl_(-\S+_)*get_\S+"),
-    content=re.compile(r"^(-\s+|  )?\"?apiVersion\"?:\s*\S|^[\[{][\s\S]*\"apiVersion\"\s*:\s*\"", re.MULTILINE),
+    content=re.compile(r"^(-\s+|  |\{\s*)?\"?apiVersion\"?:\s*\S|^[\[{][\s\S]*\"apiVersion\"\s*:\s*\"", re.MULTILINE),
     per="cluster",
     together=together,
     kept=True,
