@@ -227,3 +227,42 @@ def test_a_patch_fits_files_with_marks_and_odd_characters(
     text = capsys.readouterr().out
     subprocess.run(tool, input=text.encode(), check=True)
     assert path.read_bytes() == ("\ufeff# a\u2028b\x85\r\n" + MENDED.replace("\n", "\r\n").rstrip("\r\n")).encode()
+
+
+UNFIT = """\
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: a, namespace: shop}
+spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {serviceName: web, servicePort: 80}}]}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: a, namespace: shop}
+spec:
+  selector: {app: web}
+  selectr: {app: web}
+  port: 80
+  ports: [{port: 80, prt: 80, porrt: 80}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: a, namespace: shop}
+spec:
+  podSelector: {app: web}
+  podSelecter: {matchLabels: {app: web}, matchLabel: {app: web}}
+  ingress: [{port: 80}]
+"""
+
+
+def test_no_field_is_written_that_is_there_already_or_cannot_hold_the_value(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "k8s" / "pod.yaml").unlink()
+    (folder / "k8s" / "unfit.yaml").write_text(UNFIT)
+    assert run(["k8s", "--diff", "-q"]) == 0
+    run(["k8s", "-q", "--select", "manifest-field-unknown,policy-rejected"])
+    told = capsys.readouterr().out
+    assert "write service: {name: …}" in told
+    assert "unknown field 'app' in a label selector: labels stand below matchLabels" in told
+    assert "did you mean port?" not in told
+    assert "did you mean ports, a list?" in told

@@ -169,3 +169,24 @@ def test_hostile_text_stays_text(text: str) -> None:
     assert [tag for tag, _ in elements.found] == [tag for tag, _ in plain.found]
     assert not any(key.startswith("on") for _, attributes in elements.found for key in attributes)
     assert any(safe(text) in shown for shown in elements.texts)
+
+
+@browser
+def test_very_many_findings_become_elements_when_their_rule_is_opened(tmp_path: Path) -> None:
+    at = Span("k8s/all.yaml", 1, 1)
+    found = [Finding(f"rule-{number % 3}", Severity.WARNING, f"finding <{number}>", at) for number in range(600)]
+    script = """async function test() {
+      const count = () => [...document.querySelectorAll('.rule')].map(g => g.querySelectorAll('.finding').length);
+      const before = count(), box = document.getElementById('find-finding'), told = () => document.getElementById('found-findings').textContent;
+      box.value = 'finding <17>'; box.form.dispatchEvent(new Event('input', {bubbles: true}));
+      const one = [told(), document.querySelector('.finding:not([hidden]) .said').textContent, count()];
+      const first = document.querySelectorAll('.rule')[0];
+      first.open = true; await new Promise(done => setTimeout(done, 100));
+      const opened = [count(), first.querySelectorAll('.finding:not([hidden])').length];
+      box.value = ''; box.form.dispatchEvent(new Event('input', {bubbles: true}));
+      return [before, one, opened, told(), first.querySelectorAll('.finding:not([hidden])').length];
+    }"""
+    text = write(Report((), (), tuple(found), (), ()), Style())
+    assert text.count('class="finding"') == 600, "without the script all of them are there"
+    one = ["1 of 600 shown", "finding <17>", [0, 0, 200]]
+    assert asked(text, script, tmp_path) == [[0, 0, 0], one, [[200, 0, 200], 0], "", 200]

@@ -51,6 +51,24 @@ def test_bash_completes(line: str, wanted: list[str], tmp_path: Path, capsys: py
     assert completed(line, capsys, tmp_path) == wanted
 
 
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish is there")
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("analyze tr", ["trace"]),
+        ("kubectl-analyze tr", ["trace"]),
+        ("analyze trace --fr", ["--from"]),
+        ("analyze check --fail-on ", ["error", "never", "note", "warning"]),
+        ("analyze ask -f m", ["markdown", "mermaid"]),
+        ("analyze completion z", ["zsh"]),
+    ],
+)
+def test_fish_completes(line: str, wanted: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = printed(["completion", "fish"], capsys) + f"complete -C '{line}'\n"
+    done = subprocess.run(["fish", "--no-config"], input=script.encode(), capture_output=True, check=True, cwd=tmp_path)
+    assert sorted(row.split("\t")[0] for row in done.stdout.decode().splitlines()) == wanted
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_names_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     script = printed(["completion", shell], capsys)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from argparse import ArgumentParser, Namespace, _AppendAction
+from collections.abc import Iterable, Iterator
 
 from analyzer.cli.commands import COMMANDS
 from analyzer.cli.parsers import arguments, flags, parser_of, placeholder
@@ -39,6 +39,34 @@ _analyze() {
     COMPREPLY+=($(compgen -f -- "$word"))
 }
 complete -o filenames -F _analyze analyze kubectl-analyze
+"""
+
+ZSH = """\
+#compdef analyze kubectl-analyze
+# completion of analyze for zsh: source <(analyze completion zsh)
+_analyze() {
+    local -a commands specs
+    commands=(
+@COMMANDS@
+    )
+    if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then
+        _describe -t commands command commands
+        _files
+        return
+    fi
+    case $words[2] in
+        @NAMES@) ;;
+        *) words=($words[1] check "${(@)words[2,-1]}"); (( CURRENT++ )) ;;
+    esac
+    local command=$words[2]
+    shift words
+    (( CURRENT-- ))
+    case $command in
+@CASES@
+    esac
+    _arguments -s $specs
+}
+if [[ $funcstack[1] == _analyze ]]; then _analyze "$@"; else compdef _analyze analyze kubectl-analyze; fi
 """
 
 
@@ -78,9 +106,44 @@ def bash() -> str:
 
 
 def zsh() -> str:
-    """The script for zsh: that for bash, through its compatibility."""
-    head = "#compdef analyze kubectl-analyze\n# completion of analyze for zsh: source <(analyze completion zsh)\n"
-    return head + "autoload -U +X bashcompinit && bashcompinit\n" + bash().partition("\n")[2]
+    """The script for zsh."""
+    cases = "\n".join(f"        {name}) specs+=(\n{indented(zsh_lines(name))}\n        ) ;;" for name in COMMANDS)
+    listed = indented(worded(f"{name}:{summary}") for name, summary in COMMANDS.items())
+    return ZSH.replace("@COMMANDS@", listed).replace("@NAMES@", "|".join(COMMANDS)).replace("@CASES@", cases)
+
+
+def indented(lines: Iterable[str]) -> str:
+    """Lines inside of a list of zsh."""
+    return "\n".join(f"            {line}" for line in lines)
+
+
+def zsh_lines(name: str) -> Iterator[str]:
+    """What _arguments is told of a command: its options, each by all its names, and the words that it chooses among."""
+    parser = parser_of(name)
+    for action in flags(parser):
+        many = isinstance(action, _AppendAction)
+        start = "*" if many else f"({' '.join(action.option_strings)})"
+        takes = "" if action.nargs == 0 else f":{placeholder(action).replace(':', ' ')}:{among(action.choices) or '_files'}"
+        for text in action.option_strings:
+            yield worded(f"{start}{text}[{in_brackets(action.help or '')}]{takes}")
+    chosen = [str(choice) for action in arguments(parser) for choice in action.choices or ()]
+    yield worded(f"*:word:{among(chosen)}" if chosen else "*:path:_files")
+
+
+def among(choices: Iterable[object] | None) -> str:
+    """The words of a choice, as _arguments takes them; empty for none."""
+    words = " ".join(map(str, choices or ()))
+    return f"({words})" if words else ""
+
+
+def in_brackets(text: str) -> str:
+    """A description, which ends at a bracket."""
+    return text.replace("%%", "%").replace("[", "\\[").replace("]", "\\]")
+
+
+def worded(text: str) -> str:
+    """A text as one word of zsh."""
+    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def fish() -> str:
@@ -89,7 +152,8 @@ def fish() -> str:
 
 
 def fish_lines() -> Iterator[str]:
-    """A line for each command and each option."""
+    """A line for each command, each option, and the words that a command chooses among."""
+    yield "complete -c kubectl-analyze -w analyze"
     first = f'"not __fish_seen_subcommand_from {" ".join(COMMANDS)}"'
     for name, summary in COMMANDS.items():
         yield f"complete -c analyze -n {first} -a {name} -d {quoted(summary)}"
@@ -98,9 +162,11 @@ def fish_lines() -> Iterator[str]:
             takes = (
                 ""
                 if action.nargs == 0
-                else f" -r{f' -xa {quoted(placeholder(action).replace(chr(124), chr(32)))}' if action.choices else ' -F'}"
+                else f" -r{f' -xa {quoted(chr(32).join(map(str, action.choices)))}' if action.choices else ' -F'}"
             )
             yield f'complete -c analyze -n "__fish_seen_subcommand_from {name}" {names}{takes} -d {quoted(action.help or "")}'
+        if chosen := " ".join(str(choice) for action in arguments(parser_of(name)) for choice in action.choices or ()):
+            yield f'complete -c analyze -n "__fish_seen_subcommand_from {name}" -fa {quoted(chosen)}'
 
 
 def quoted(text: str) -> str:

@@ -88,7 +88,7 @@ def answered(options: Namespace, given: Input, profile: Profile) -> Answer:
     found = connectivity(known, focus)
     ways = tuple(item for item in entrances(known, found.parties) if is_within(item, found, focus))
     if known.all.complaints and not options.quiet:
-        tell(f"analyze: {len(known.all.complaints)} complaints about policies: analyze check tells them")
+        tell(f"analyze: {counted(len(known.all.complaints), 'complaint')} about policies: analyze check tells them")
     return Answer(
         found,
         ways,

@@ -109,13 +109,19 @@ def doubted(found: Iterable[Read], fact: ObjectFact, reason: str) -> Iterator[Re
 
 
 def unknown_fields(view: View, known: Collection[str]) -> frozenset[str]:
-    """Notes the fields that an object cannot have, with the one that may be meant; gives those that are meant."""
+    """Notes the fields that an object cannot have, with the one that may be meant and is not there yet; gives those that are meant."""
     if all(key in known for key in view.value):
         return frozenset()
-    found = {key: nearest(str(key), known) for key in view.value if key not in known}
+    free = [name for name in known if name not in view.value]
+    found = {key: nearest(str(key), free) for key in view.value if key not in known}
     for key, near in found.items():
-        view.wrong(f"unknown field {view.name(key)!r}{f'; did you mean {near}?' if near else ''}", key)
+        view.wrong(f"unknown field {view.name(key)!r}{asked(str(key), near, view.value[key]) if near else ''}", key)
     return frozenset(near for near in found.values() if near)
+
+
+def asked(key: str, near: str, value: object) -> str:
+    """Whether a field is meant; a list, as its name says, does not take the value of one item."""
+    return f"; did you mean {near}, a list?" if near == f"{key}s" and not isinstance(value, list) else f"; did you mean {near}?"
 
 
 def meant(key: str, known: Iterable[str]) -> str:

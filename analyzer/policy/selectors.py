@@ -15,6 +15,7 @@ from analyzer.policy.terms import All, AnyOf, HasLabel, LabelIn, Not, Of, Peer
 
 NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+FIELDS = ("matchLabels", "matchExpressions")
 OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
@@ -26,9 +27,12 @@ def selector(view: View, of: Of) -> Peer:
         return known
     terms = [*labels(view, of), *expressions(view, of)]
     for key in view.value:
-        if key not in ("matchLabels", "matchExpressions"):
-            near = next(iter(get_close_matches(str(key), ("matchLabels", "matchExpressions"), 1, 0.75)), "")
-            view.wrong(f"unknown field {key!r} in a label selector{f'; did you mean {near}?' if near else ''}", key)
+        if key not in FIELDS:
+            near = next(iter(get_close_matches(str(key), [name for name in FIELDS if name not in view.value], 1, 0.75)), "")
+            meant = (
+                f"; did you mean {near}?" if near else f": labels stand below {FIELDS[0]}" if FIELDS[0] not in view.value else ""
+            )
+            view.wrong(f"unknown field {key!r} in a label selector{meant}", key)
     return terms[0] if len(terms) == 1 else All(tuple(terms))
 
 

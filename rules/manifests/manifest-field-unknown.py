@@ -22,6 +22,12 @@ from analyzer.query.field_names import name_place
 from analyzer.query.manifests import named, of_policies, wrong
 from analyzer.rule import Edit, Finding, Network, Rule, Severity
 
+# What fields are called since the version that the object is of (networking.k8s.io/v1: "Deprecated API Migration Guide").
+MOVED = {
+    ("Ingress", "serviceName"): "write service: {name: …}, as networking.k8s.io/v1 has it",
+    ("Ingress", "servicePort"): "write service: {port: {number: …}}, or {port: {name: …}}, as networking.k8s.io/v1 has it",
+}
+
 
 def check(network: Network) -> Iterator[Finding]:
     for item, problem in wrong(network):
@@ -33,7 +39,8 @@ def check(network: Network) -> Iterator[Finding]:
             edits = [Edit(at, problem.instead, str(problem.path[-1]))] if at.end_column else []
             yield RULE.finding(at, f"{named(item)} has no field {path}", help=f"did you mean {problem.instead}?", edits=edits)
         else:
-            yield RULE.finding(at, f"{named(item)} has no field {path}", note=f"there are: {problem.wanted}")
+            moved = MOVED.get((item.kind, str(problem.path[-1])), "")
+            yield RULE.finding(at, f"{named(item)} has no field {path}", note=f"there are: {problem.wanted}", help=moved)
 
 
 RULE = Rule("manifest-field-unknown", Severity.ERROR, __doc__, check)

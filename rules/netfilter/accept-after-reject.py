@@ -33,7 +33,7 @@ def check(network: Network) -> Iterator[Finding]:
                         following = found.rules[position + 1]
                         yield RULE.finding(
                             rule.at,
-                            f"{name} rule {rule.number} on {root.scope.node} ({ruleset.backend}) drops everything; the {behind} rules behind it never see a packet",
+                            f"{name} rule {rule.number} on {root.scope.node} ({ruleset.backend}) drops everything; {'a rule' if behind == 1 else f'{behind} rules'} behind it never {'sees' if behind == 1 else 'see'} a packet",
                             related=[(following.at, "the first rule that has no effect")],
                             help=f"iptables -D {name} {rule.number}",
                         )

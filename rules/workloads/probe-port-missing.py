@@ -1,10 +1,12 @@
-"""A probe asks a port by a name that its container does not declare.
+"""A probe, or a handler at a container's start or end, asks a port by a name that the container does not declare.
 
 ## What it finds
-Startup, readiness and liveness probes (HTTP and TCP) whose port is a name that is not among the ports of the same container; the names of other containers do not count.
+Startup, readiness and liveness probes (HTTP and TCP) whose port is a name that is not among the ports of the same container; the names of other containers do not count. So
+do `postStart` and `preStop` handlers that send a request.
 
 ## Why it matters
-The kubelet finds no port to ask and throws the result away: with a readiness or a startup probe the pod is never ready, and no service leads to it; a liveness probe never finds anything.
+The kubelet finds no port to ask and throws the result away: with a readiness or a startup probe the pod is never ready, and no service leads to it; a liveness probe never finds anything. A container
+whose `postStart` fails is killed, again and again; a `preStop` that fails is skipped.
 
 ## Example
     ports: [{name: http, containerPort: 8080}]
@@ -15,17 +17,21 @@ Name a port of the container, or give its number.
 
 ## Sources
 kubernetes/kubernetes pkg/probe/util.go (ResolveContainerPort, findPortByName: names of the container's own ports alone) and pkg/kubelet/prober/worker.go (doProbe throws the result away where a probe ends in an
-error; newWorker: before the first result readiness is a failure, startup is not known, and liveness a success). A text of digits is no name: API servers refuse it (pkg/apis/core/validation, ValidatePortNumOrName).
+error; newWorker: before the first result readiness is a failure, startup is not known, and liveness a success); pkg/kubelet/lifecycle/handlers.go (runHTTPHandler
+resolves its port in the same way). A text of digits is no name: API servers refuse it (pkg/apis/core/validation, ValidatePortNumOrName).
 """
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import reduce
 
 from analyzer.query.workloads import Template, listed, mapping, pods, workloads
 from analyzer.rule import Finding, Network, Rule, Severity
 
-PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
-WAYS = ("httpGet", "tcpSocket")
+ASKED = (
+    *((name, (name, way)) for name in ("startupProbe", "readinessProbe", "livenessProbe") for way in ("httpGet", "tcpSocket")),
+    *((f"{event} handler", ("lifecycle", event, "httpGet")) for event in ("postStart", "preStop")),
+)
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -42,23 +48,22 @@ def of_container(item: Template, path: tuple[str | int, ...], container: object)
     """The probes of a container that ask a name that it does not declare."""
     said = mapping(container)
     names = {str(name) for port in listed(said.get("ports")) if (name := mapping(port).get("name"))}
-    for probe in PROBES:
-        for way in WAYS:
-            name = mapping(mapping(said.get(probe)).get(way)).get("port")
-            if isinstance(name, str) and not name.isdigit() and name not in names:
-                near = next(iter(get_close_matches(name, sorted(names), 1)), "")
-                text = f"the {probe} of the container {said.get('name')} of {item} asks the port {name}, which the container does not declare"
-                has = f"it declares {', '.join(sorted(names))}" if names else "it declares none by a name"
-                at, ports = (
-                    item.place(*path, probe, way, "port"),
-                    item.place(*path, *(("ports",) if "ports" in said else ("name",))),
-                )
-                yield RULE.finding(
-                    at,
-                    text,
-                    related=[(ports, has)],
-                    help=f"did you mean {near}?" if near else "name one of its ports, or give a number",
-                )
+    for asks, inside in ASKED:
+        name = reduce(lambda found, key: mapping(found.get(key)), inside, said).get("port")
+        if isinstance(name, str) and not name.isdigit() and name not in names:
+            near = next(iter(get_close_matches(name, sorted(names), 1)), "")
+            text = f"the {asks} of the container {said.get('name')} of {item} asks the port {name}, which the container does not declare"
+            has = f"it declares {', '.join(sorted(names))}" if names else "it declares none by a name"
+            at, ports = (
+                item.place(*path, *inside, "port"),
+                item.place(*path, *(("ports",) if "ports" in said else ("name",))),
+            )
+            yield RULE.finding(
+                at,
+                text,
+                related=[(ports, has)],
+                help=f"did you mean {near}?" if near else "name one of its ports, or give a number",
+            )
 
 
 RULE = Rule("probe-port-missing", Severity.ERROR, __doc__, check)

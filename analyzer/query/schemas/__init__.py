@@ -138,16 +138,23 @@ def is_string(value: Any) -> bool:
 def of_object(types: Types, number: int, value: Mapping[str, Any], path: tuple[Key, ...]) -> Iterator[Problem]:
     """The problems of an object of a type."""
     fields = types[number]["fields"]
+    near: dict[str, None] = {}
     for key, inside in value.items():
         found = fields.get(key)
         if found is None:
-            near = get_close_matches(str(key), fields, 1, 0.75)
-            yield Problem((*path, key), "unknown", ", ".join(sorted(fields)[:12]), near[0] if near else "")
+            free = [name for name in fields if name not in value and name not in near and takes(types, fields[name][0], inside)]
+            near.update(dict.fromkeys(instead := get_close_matches(str(key), free, 1, 0.75)))
+            yield Problem((*path, key), "unknown", ", ".join(sorted(fields)[:12]), "".join(instead))
         elif inside is not None:
             yield from of_value(types, found[0], inside, (*path, key))
     for key in types[number]["required"]:
         if value.get(key) is None:
             yield Problem((*path, key), "missing", key)
+
+
+def takes(types: Types, kind: Any, value: Any) -> bool:
+    """Whether a value may be one of a type, as far as its outside says it: what another field is to be called has to be right there."""
+    return value is None or not any(not problem.path for problem in of_value(types, kind, value, ()))
 
 
 def of_value(types: Types, kind: Any, value: Any, path: tuple[Key, ...]) -> Iterator[Problem]:

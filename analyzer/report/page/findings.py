@@ -9,8 +9,9 @@ from analyzer.findings import Certainty, Finding, Report, Severity
 from analyzer.report.page.evidence import Sources, places, remedy, shown_packet
 from analyzer.report.page.text import count, pill, section, shown, table, tag
 
-FEW, VERY_FEW = 20, 5
-"""More findings than FEW are put together by rule; up to VERY_FEW are open from the start."""
+FEW, VERY_FEW, MANY = 20, 5, 500
+"""More findings than FEW are put together by rule; up to VERY_FEW are open from the start. Of more than MANY those of closed rules stand in ``noscript``:
+without the page's script they are there as ever, with it they are no elements before their rule is opened."""
 
 
 def findings(report: Report, sources: Sources) -> str:
@@ -48,6 +49,7 @@ def by_rule(items: Sequence[Finding], sources: Sources) -> Iterator[str]:
         head = f"{pill(severity.value, severity.value)} {tag('code', shown(rule))} {tag('span', f'{len(found):,}', kind='dim')}"
         inside = "".join(finding(item, sources, shown_open=False, grouped=True) for item in found)
         shown_open = severity is Severity.ERROR and len(found) <= FEW
+        inside = tag("noscript", inside) if len(items) > MANY and not shown_open else inside
         yield tag("details", tag("summary", head) + inside, kind="rule", open=shown_open)
 
 

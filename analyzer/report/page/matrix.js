@@ -21,6 +21,12 @@
     detail.append(rows.length ? table : make("p", "nothing"));
     if (rows.length > MOST) detail.append(make("p", "and " + (rows.length - MOST) + " more pairs"));
   }
+  let chosen = null;
+  function choose(button) {
+    if (chosen) chosen.removeAttribute("aria-pressed");
+    (chosen = button).setAttribute("aria-pressed", "true");
+    detail.scrollIntoView({ block: "nearest" });
+  }
   const table = make("table"), head = make("tr"), headers = [];
   head.append(make("th"));
   data.spaces.forEach((name, n) => { const h = make("th", name, "column"); headers[n] = [h]; head.append(h); });
@@ -36,7 +42,7 @@
       const button = make("button", "", kindOf(c));
       button.title = name + " to " + other + ": " + c[2] + " pairs" + (c[4] ? ", " + c[4] + " not certain" : "");
       button.setAttribute("aria-label", button.title);
-      button.addEventListener("click", () => show(a, b));
+      button.addEventListener("click", () => { show(a, b); choose(button); });
       cell.append(button);
     });
     table.append(line);
