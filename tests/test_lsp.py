@@ -225,6 +225,27 @@ def test_settings_that_are_wrong_are_told_in_their_file(client: Client) -> None:
     assert client.diagnostics("analyzer.yaml") == []
 
 
+def test_settings_and_intents_are_read_as_they_are_typed(client: Client) -> None:
+    texts = {"analyzer.yaml": "intents: [intents.yaml]\n", "intents.yaml": "intents: [shop/web reaches shop/db]\n"}
+    for name, text in texts.items():
+        (client.root / name).write_text(text)
+        shown = {"uri": (client.root / name).as_uri(), "languageId": "yaml", "version": 1, "text": text}
+        client.tell("textDocument/didOpen", {"textDocument": shown})
+
+    def typed(name: str, version: int, text: str, *wanted: tuple[int, str]) -> None:
+        place = {"uri": (client.root / name).as_uri(), "version": version}
+        client.tell("textDocument/didChange", {"textDocument": place, "contentChanges": [{"text": text}]})
+        while [(one["range"]["start"]["line"], one["message"]) for one in client.diagnostics(name)] != [*wanted]:
+            pass  # What was analysed before the change may still come.
+
+    misspelt = "there is no setting fial-on; did you mean fail-on?"
+    typed("analyzer.yaml", 2, "# what counts\nfial-on: error\nintents: [intents.yaml]\n", (1, misspelt))
+    typed("analyzer.yaml", 3, texts["analyzer.yaml"])
+    reaches = "column 10: 'reches' is not understood: did you mean 'reach'?"
+    typed("intents.yaml", 2, "intents:\n- shop/web reches shop/db\n", (1, reaches))
+    assert all((client.root / name).read_text() == text for name, text in texts.items())
+
+
 def test_no_comment_is_written_into_a_text() -> None:
     lines = ("kind: ConfigMap", "data:", "  conf: |", '    {"a": 1,', '     "b": 2}', "  other: x", "spec:", "  c: d")
     assert [lsp.takes_comment(line, lines) for line in (1, 3, 4, 5, 8, 9)] == [True, True, False, False, True, False]

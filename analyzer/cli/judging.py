@@ -15,7 +15,7 @@ from analyzer.cli.progress import Progress
 from analyzer.cli.settings import settings_for
 from analyzer.cli.shared import elsewhere, load, paths_from, style_for
 from analyzer.cli.telling import tell
-from analyzer.cli.texts import text_of
+from analyzer.cli.texts import text_now, text_of
 from analyzer.findings import Report
 from analyzer.pipeline import Input, analyze
 from analyzer.query.ignoring.about import UNEXPLAINED, UNUSED
@@ -123,7 +123,7 @@ def intent_files(options: Namespace, settings: Settings) -> Iterator[Source]:
         from analyzer.settings.intents import intents_in
 
         try:
-            text = text_of(path, LARGEST)
+            text = text_now(options, path, LARGEST)
         except OSError as problem:
             raise ValueError(f"{path}: the intents cannot be read: {problem.strerror or problem}") from None
         intents_in(path, text)

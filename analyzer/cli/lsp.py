@@ -74,15 +74,16 @@ def analysed(root: str, texts: Mapping[str, str]) -> Found:
     return by_file(report)
 
 
-def in_settings(text: str, root: str) -> Found:
+def in_settings(text: str, root: str, texts: Mapping[str, str]) -> Found:
     """What is said to be wrong in settings and intents, each line with its place; nothing where a line has none."""
-    told = [PLACED.fullmatch(line) for line in text.split("\n")]
+    told = [PLACED.fullmatch(line) for line in text.split("\n") if not line.startswith("  ")]  # A question's line with its caret.
     found: dict[str, list[Problem]] = {}
     for one in told if all(told) else ():
         if one is not None:
             at = Span(one["path"], int(one["line"]), int(one["column"]))
             found.setdefault(at.path, []).append(Problem(SETTINGS, Severity.ERROR, one["text"], at, ""))
-    lines = {path: tuple(read(Path(root, path)).split("\n")) for path in found}
+    now = {path: texts[path] if path in texts else read(Path(root, path)) for path in found}
+    lines = {path: tuple(text.replace("\r\n", "\n").split("\n")) for path, text in now.items()}
     return Found({path: tuple(items) for path, items in found.items()}, {}, lines)
 
 
@@ -95,8 +96,9 @@ def read(path: Path) -> str:
 
 
 def beside(known: Found, more: Found) -> Found:
-    """What was found before, and what is wrong now."""
-    return Found({**known.problems, **more.problems}, known.gaps, {**known.lines, **more.lines})
+    """What was found before in the manifests, and what is wrong in settings now."""
+    kept = {path: items for path, items in known.problems.items() if not any(item.rule == SETTINGS for item in items)}
+    return Found({**kept, **more.problems}, known.gaps, {**known.lines, **more.lines})
 
 
 def by_file(report: Report) -> Found:
@@ -185,7 +187,7 @@ class Editor:
         try:
             found = await asyncio.get_running_loop().run_in_executor(self.worker, analysed, self.root, texts)
         except ValueError as problem:
-            wrong = in_settings(str(problem), self.root)
+            wrong = in_settings(str(problem), self.root, texts)
             if not wrong.problems:
                 self.server.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"analyze: {problem}"))
                 return

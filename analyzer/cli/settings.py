@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from analyzer.cli.parsers import section
-from analyzer.cli.texts import text_of
+from analyzer.cli.texts import text_now
 from analyzer.settings import Settings
 
 NAMES = ("analyzer.yaml", ".analyzer.yaml", "pyproject.toml")
@@ -31,7 +31,7 @@ def settings_for(options: Namespace) -> Settings:
     from analyzer.settings.reading import settings_in
 
     try:
-        text = text_of(str(path), LARGEST, errors="strict")
+        text = text_now(options, str(path), LARGEST, errors="strict")
     except OSError as problem:
         raise ValueError(f"{path}: the settings cannot be read: {problem.strerror or problem}") from None
     except UnicodeDecodeError:

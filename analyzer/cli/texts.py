@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from argparse import Namespace
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -15,6 +17,12 @@ def text_of(path: str, largest: int, *, errors: str = "replace") -> str:
     if len(text) > largest:
         raise ValueError(f"{path}: not read: it has more than {largest >> 20} million characters")
     return text
+
+
+def text_now(options: Namespace, path: str, largest: int, *, errors: str = "replace") -> str:
+    """The text that an editor has open in place of a file (``options.texts``, by paths from here), else the file's."""
+    opened: bytes | None = (getattr(options, "texts", None) or {}).get(os.path.relpath(path))
+    return text_of(path, largest, errors=errors) if opened is None else opened.decode("utf-8", errors)
 
 
 def lines_of(path: str, file: TextIO) -> Iterator[str]:
