@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.facts.netfilter import NftChainFact
 from analyzer.facts.nftables import NftTableFact
-from analyzer.model.link_filters import acting
+from analyzer.model.link_filters import REQUEST, Asked, Refused, acting, judged
 from analyzer.model.network import Interface, Namespace, Network
 from analyzer.parsers import Parser, arptables_save, ebtables_save, nft
 from analyzer.solve.packet import Fate
@@ -164,3 +164,26 @@ def test_of_equal_priorities_the_chain_that_came_last_is_asked_first() -> None:
         nft_tables=tuple(one for one in found if isinstance(one, NftTableFact)),
     )
     assert [one.name for one in acting(space, "bridge", ("input",))] == ["second", "first"]
+
+
+MARKED = "table bridge t {{\n\tchain c {{\n\t\ttype filter hook input priority 0; policy accept;\n\t\t{}\n\t}}\n}}\n"
+
+
+@pytest.mark.parametrize(
+    ("rules", "wanted"),
+    [
+        ("meta mark 0x0 drop", Refused),
+        ("meta mark != 0x0 drop", type(None)),
+        ("meta mark & 0x4 == 0x4 drop", type(None)),
+        ("ip ttl 1 meta mark set 0x1\n\t\tmeta mark 0x1 drop", NftChainFact),
+        ("meta mark set 0x1\n\t\tether type ip drop", type(None)),
+    ],
+)
+def test_questions_have_no_mark_where_nothing_sets_one(rules: str, wanted: type) -> None:
+    found = facts(nft.PARSER, "n/nft_list_ruleset", MARKED.format(rules))
+    space = Namespace(
+        ROUTER,
+        nft_chains=tuple(one for one in found if isinstance(one, NftChainFact)),
+        nft_tables=tuple(one for one in found if isinstance(one, NftTableFact)),
+    )
+    assert isinstance(judged(space, "bridge", ("input",), Asked(REQUEST, 1, 2, 3, 0)), wanted)

@@ -59,6 +59,7 @@ class Asked(NamedTuple):
     out_device: str | None = ""
     source_mac: int | None = None
     destination_mac: int | None = None
+    mark: int | None = None
 
 
 class Refused(NamedTuple):
@@ -155,7 +156,9 @@ def jumps(item: VerdictMap, table: NftTableFact) -> set[str]:
 def judged(space: Namespace, family: str, hooks: tuple[str, ...], asked: Asked) -> Judged:
     """What the chains at the hooks do to an ARP packet. Whether one is open does not matter where another drops it."""
     doubt: NftChainFact | None = None
-    for chain in acting(space, family, hooks):
+    chains = tuple(acting(space, family, hooks))
+    asked = asked._replace(mark=mark_of(space)) if chains else asked
+    for chain in chains:
         table = next((one for one in space.nft_tables if (one.family, one.name) == (family, chain.table)), None)
         end = chain_end(table, chain.name, asked, Ends()) if table is not None and chain.name in table.chains else None
         if end == "continue":
@@ -164,6 +167,20 @@ def judged(space: Namespace, family: str, hooks: tuple[str, ...], asked: Asked) 
             return Refused(f"the chain {family} {chain.table} {chain.name} of {space.scope} drops ARP", chain.at)
         doubt = doubt or (chain if end is None else None)
     return doubt
+
+
+def mark_of(space: Namespace) -> int | None:
+    """The mark of an ARP packet: 0, which each starts with; None where a filter of a device or a chain that such packets may meet sets one."""
+    met = (
+        chain
+        for table in space.nft_tables
+        if table.family in ("arp", "bridge", "netdev") or any(one.base and one.base.devices for one in table.chains.values())
+        for chain in table.chains.values()
+    )
+    sets = any(
+        isinstance(item, SetTo) and not item.connection for chain in met for rule in chain.rules for item in rule.statements
+    )
+    return None if sets or space.filters or "tc-filter" in space.missing else 0
 
 
 def asked_by_outsider(space: Namespace, device: str, own: int, mac: int | None, sender: int | None) -> Judged:
@@ -224,7 +241,7 @@ def rule_end(statements: tuple[Statement, ...], table: NftTableFact, asked: Aske
                 return act_end(found, table, asked, ends)
             case Verdict() | Jump():
                 return act_end(item, table, asked, ends)
-            case Pass():
+            case Pass() | SetTo(connection=False):
                 continue
             case _:
                 return None
@@ -282,6 +299,8 @@ def value_of(selector: Selector, asked: Asked) -> int | str | None:
             return asked.out_device
         case Meta("protocol"):
             return ARP
+        case Meta("mark"):
+            return asked.mark
         case Bitwise(of, mask, flip):
             own = value_of(of, asked)
             return own if not isinstance(own, int) else own & mask ^ flip

@@ -100,7 +100,7 @@ def link_of(source: Source, item: Item, info: Item, at: Span) -> LinkFact:
         promiscuity=item.get("promiscuity", 0),
         alias=item.get("ifalias"),
         alternative_names=tuple(item.get("altnames") or ()),
-        group=group_of(str(item.get("group", "default"))),
+        group=group_of(str(item.get("group", ""))),
     )
 
 

@@ -216,7 +216,7 @@ def link_of(source: Source, block: Block) -> LinkFact:
         mtu=int(values["mtu"]) if "mtu" in values else None,
         state=values.get("state", "UNKNOWN"),
         master=values.get("master"),
-        group=group_of(values.get("group", "default")),
+        group=group_of(values.get("group", "")),
         peer_index=int(peer.group(1)) if peer else None,
         parent=other if other and not peer and other != "NONE" else None,
     )

@@ -23,7 +23,7 @@ SWITCHES = re.compile(
     r"|src_valid_mark|proxy_ndp|disable_ipv6|medium_id|bc_forwarding|accept_ra|disable_policy|ignore_routes_with_linkdown) |fib_multipath[^ ]* |icmp_echo_ignore_all |ip_nonlocal_bind |ip_local_port_range |fwmark_reflect |tcp_fwmark_accept )"
     r"|bridge\.|netfilter\.nf_conntrack_(tcp_(loose|be_liberal)|max|count) |ipv6\.icmp\.echo_ignore_all )"
 )
-LINK_KEYS = ("num_tx_queues", "num_rx_queues", "gso_max_size", "gso_max_segs", "tso_max_size", "tso_max_segs", "gro_max_size", "group", "txqlen",
+LINK_KEYS = ("num_tx_queues", "num_rx_queues", "gso_max_size", "gso_max_segs", "tso_max_size", "tso_max_segs", "gro_max_size", "txqlen",
              "inet6_addr_gen_mode", "min_mtu", "max_mtu", "parentbus", "parentdev", "gso_ipv4_max_size", "gro_ipv4_max_size")  # fmt: skip
 
 
