@@ -59,12 +59,12 @@ def rule(item: View, names: NameReader) -> Rule:
     return Rule(action or Action.DENY, destination(item.part("to"), names), item.at(), traffic(item))
 
 
-def destination(to: View, names: NameReader) -> Peer:
+def destination(to: View, names: NameReader, choices: tuple[str, ...] = CHOICES) -> Peer:
     """Where to: addresses, a name, or nodes by their labels."""
-    unknown_fields(to, set(CHOICES))
-    chosen = [name for name in CHOICES if to.value.get(name) is not None]
+    unknown_fields(to, set(choices))
+    chosen = [name for name in choices if to.value.get(name) is not None]
     if len(chosen) != 1:
-        to.wrong(f"must have one of {', '.join(CHOICES)}")
+        to.wrong(f"must have one of {', '.join(choices)}")
         return NOBODY
     if chosen == ["cidrSelector"]:
         found = block(to, to.text("cidrSelector"), "cidrSelector")
