@@ -127,6 +127,13 @@ HEXADECIMAL = frozenset("0123456789abcdefABCDEF:")
 @lru_cache(maxsize=1 << 14)
 def hardware_address(text: str) -> int:
     """Reads a 48-bit MAC address such as ``0a:58:0a:84:02:2e``; ValueError when it is none."""
+    if len(text) != 17:
+        raise ValueError(f"{text!r} is not a MAC address")
+    return short_hardware_address(text)
+
+
+def short_hardware_address(text: str) -> int:
+    """Reads a MAC address of which leading zeros may be left out, as people and ebtables (``ether_ntoa``) write it; ValueError when it is none."""
     parts = text.split(":")
     if len(parts) != 6 or any(not 1 <= len(part) <= 2 for part in parts) or not HEXADECIMAL.issuperset(text):
         raise ValueError(f"{text!r} is not a MAC address")

@@ -37,7 +37,7 @@ from analyzer.model.network import Namespace
 from analyzer.model.ordering import Ordered
 from analyzer.model.routing import KERNEL, Routing, default_rules, local_table, routing
 from analyzer.model.switches import Switch, switches
-from analyzer.model.unread import doubts, incomplete, strays
+from analyzer.model.unread import doubts, headless, incomplete, strays, without_device
 from analyzer.model.unseen import programs
 from analyzer.source import Gap, Scope
 
@@ -94,6 +94,8 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
     absent = missing(given, [*rulesets, *links.values(), *addresses, *(fact for kind in kinds for fact in facts.of(kind, scope))])
     filters = facts.of(FilterFact, scope)
     stray = tuple(strays(facts.of(ForwardingFact, scope), neighbours, links)) if "ip-addr" not in absent else ()
+    lost = [*headless(facts.of(RoutingRuleFact, scope))]
+    lost += without_device(facts.of(RouteFact, scope), links) if "ip-addr" not in absent else ()
     rules = {family: found.rules.get(family) or default_rules(family, scope) for family in (4, 6)}
     routes = with_local(found, addresses, links, scope)
     space = Namespace(
@@ -128,7 +130,7 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
         missing={**partly(given), **absent, **unlisted_tables(given, rules, routes, scope)},
         cilium=cilium_state(scope, facts, links, main_routes(routes), given),
     )
-    return space, [*gaps, *more, *others, *last, *found.gaps, *stray]
+    return space, [*gaps, *more, *others, *last, *found.gaps, *stray, *lost]
 
 
 def partly(given: Captured) -> dict[str, str]:

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from analyzer.facts.links import LinkFact, Vxlan
 from analyzer.facts.neighbours import BridgePortFact, ForwardingFact, NeighbourFact
+from analyzer.facts.routes import LOCAL, RouteFact, RoutingRuleFact
 from analyzer.facts.system import FilterFact, OtherAction
 from analyzer.source import Gap, Source
 
@@ -54,6 +55,25 @@ def strays(
     for fact in forwarding:
         if fact.destination is not None and fact.device not in links and links:
             yield Gap(fact.at, f"{fact.device}, of which this is an entry, is no interface", "bridge-fdb", fact.scope)
+
+
+def without_device(routes: Iterable[RouteFact], links: Mapping[str, LinkFact]) -> Iterator[Gap]:
+    """Routes by devices that are none: a word of theirs is another, or the device's own line is missing."""
+    for route in routes:
+        device = next((hop.device for hop in route.next_hops if hop.device is not None and hop.device not in links), None)
+        if device is not None and links:
+            yield Gap(route.at, f"{device}, by which this route leads, is no interface", "ip-route", route.scope)
+
+
+def headless(rules: Iterable[RoutingRuleFact]) -> Iterator[Gap]:
+    """Listings of rules of which none looks up the kernel's own addresses: a line is missing, or was damaged. Nobody lives without that rule."""
+    found: dict[int, list[RoutingRuleFact]] = {}
+    for rule in rules:
+        found.setdefault(rule.family, []).append(rule)
+    for _, of_family in sorted(found.items()):
+        if not any(rule.table in (LOCAL, "local") for rule in of_family):
+            first = of_family[0]
+            yield Gap(first.at, "no rule looks up the table local: the listing is not whole", "ip-rule", first.scope)
 
 
 def devices(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from analyzer.addresses import hardware_address, prefix
+from analyzer.addresses import prefix, short_hardware_address
 from analyzer.facts.matches import UnknownMatch
 from analyzer.facts.netfilter import Jump, Pass, UnknownTarget, Verdict
 from analyzer.facts.nftables import Among, Bitwise, Element, Meta, NftSet, Payload, Selector, Statement, Value
@@ -93,7 +93,7 @@ def mac(name: str) -> Read:
 
     def read(value: str) -> tuple[Selector, str, Value]:
         first, _, mask = value.partition("/")
-        own, kept = hardware_address(first), hardware_address(mask) if mask else MAC
+        own, kept = short_hardware_address(first), short_hardware_address(mask) if mask else MAC
         selector: Selector = Payload("arp", name) if kept == MAC else Bitwise(Payload("arp", name), kept)
         return selector, "ether_addr", (own & kept, own & kept)
 

@@ -42,6 +42,13 @@ IGNORED = (
 LIFETIMES = re.compile(r"valid_lft (forever|-?\d+sec) preferred_lft (forever|-?\d+sec)\\?")
 SCOPES = frozenset({"global", "universe", "link", "host", "site", "nowhere"})
 HEAD_WORDS = frozenset({"mtu", "qdisc", "master", "state", "mode", "group", "qlen", "event", "vrf"})
+TYPES = (
+    "generic netrom ether eether ax25 pronet chaos ieee802 arcnet atalk dlci atm metricom ieee1394 infiniband slip cslip slip6 cslip6 rsrvd adapt rose x25"
+    " hwx25 can ppp hdlc lapb ddcmp rawhdlc ipip tunnel6 frad skip loopback ltalk fddi bif sit ip/ddp gre pimreg hippi ash econet irda fcpp fcal fcpl tr"
+    " ieee802.11 ieee802.11/prism ieee802.11/radiotap ieee802.15.4 ieee802.15.4/monitor phonet phonet_pipe caif gre6 netlink 6lowpan vsockmon mctp none void"
+)
+LINK_TYPES = frozenset(TYPES.split())
+"""iproute2 lib/ll_types.c; others are numbers in brackets."""
 AT_LINK = frozenset({"brd", "peer", "link-netnsid", "link-netns", "permaddr", "new-netnsid", "new-netns"})
 ADDRESS_WORDS = frozenset({"peer", "brd", "any", "scope", "metric", "flags", "proto"})
 ADDRESS_FLAGS = frozenset(
@@ -248,7 +255,7 @@ def with_hardware(link: LinkFact, text: str) -> LinkFact:
     kind = words[0].removeprefix("link/")
     rest = words[1:]
     mac = None
-    if not kind:
+    if kind not in LINK_TYPES and not re.fullmatch(r"\[\d+\]", kind):
         raise ValueError(
             f"expected hardware addresses such as 'link/ether 0a:58:0a:f4:02:05 brd ff:ff:ff:ff:ff:ff', not {text[:60]!r}"
         )

@@ -138,6 +138,8 @@ def flush(source: Source, pending: list[tuple[int, str]], family: int, order: in
         hops = tuple(line for _, line in pending[1:] if line.split()[0] == "nexthop")
         fact = route_of(source, number, first, hops, family, order)
         refuse_nowhere(fact.kind, fact.next_hops, fact.next_hop_id)
+        if fact.kind == "unicast" and (fact.scope_name, fact.protocol, fact.table) == ("host", "kernel", 255):
+            raise ValueError("the kind of the route, local, is missing")
         yield fact
     except UNREADABLE as problem:
         yield gap(source, number, f"{reason(problem)} (expected a route such as '10.0.0.0/8 via 10.0.0.1 dev eth0')")
@@ -266,7 +268,10 @@ def options_of(words: list[str]) -> tuple[dict[str, str], set[str], str | None]:
     """The options behind a destination: values by key, flags, and the text of an encapsulation. ValueError for what is not known."""
     keys, values = words[::2], words[1::2]
     if len(keys) == len(values) and PAIRS.issuperset(keys) and SPECIAL.isdisjoint(values):
-        return dict(zip(keys, values, strict=True)), set(), None
+        found = dict(zip(keys, values, strict=True))
+        if len(found) < len(keys):
+            raise ValueError("an option of the route is said twice")
+        return found, set(), None
     options: dict[str, str] = {}
     flags: set[str] = set()
     encap: str | None = None
@@ -283,6 +288,8 @@ def options_of(words: list[str]) -> tuple[dict[str, str], set[str], str | None]:
         elif word == "via" and words[position + 1] in ("inet", "inet6"):
             options["via"] = words[position + 2]
             position += 3
+        elif word in options:
+            raise ValueError(f"the route's option {word!r} is said twice")
         elif word in VALUES:
             value = words[position + 1]
             step = 3 if value == "lock" else 2

@@ -30,6 +30,7 @@ PROTOCOLS = {
     "sctp": 132,
 }
 LINE = re.compile(r"^(\d+):\s*(.*)$")
+TABLE = re.compile(r"[\w.+-]+")
 SILENT = frozenset({"proto", "protocol"})
 
 
@@ -122,6 +123,8 @@ def values_of(words: list[str]) -> tuple[dict[str, str], set[str], list[str]]:
         elif word in FLAGS:
             flags.add(word)
             position += 1
+        elif word in KEYS and SYNONYMS.get(word, word) in values:
+            raise ValueError(f"{word!r} is said twice")
         elif word in KEYS:
             values[SYNONYMS.get(word, word)] = words[position + 1]
             position += 2
@@ -183,6 +186,8 @@ def make(
         "goto" if "goto" in values else "lookup",
     )
     table: int | str | None = table_number(values["lookup"]) if "lookup" in values else None
+    if isinstance(table, str) and not TABLE.fullmatch(table):
+        raise ValueError(f"expected a routing table, not {table[:60]!r}")
     if action == "lookup" and table is None and "l3mdev" not in flags:
         raise ValueError("the rule has no action: expected lookup, goto, blackhole, unreachable, prohibit or nop")
     return RoutingRuleFact(

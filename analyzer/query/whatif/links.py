@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from analyzer.addresses import WIDTH, Address, Prefix, hardware_address, host_prefix, prefix_of
+from analyzer.addresses import WIDTH, Address, Prefix, host_prefix, prefix_of, short_hardware_address
 from analyzer.facts.base import Fact
 from analyzer.facts.links import AddressFact, Bridge, LinkFact, Vxlan
 from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
@@ -76,7 +76,7 @@ def link_set(state: NodeState, run: Run) -> NodeState:
             case ["mtu", number, *behind] if number.isdecimal() and 68 <= int(number) <= 65535:
                 state = resized(state, run, device, int(number))
             case ["address", mac, *behind]:
-                state = renamed(state, run, device, hardware_address(mac))
+                state = renamed(state, run, device, short_hardware_address(mac))
             case ["master", bridge, *behind]:
                 state = joining(leaving(state, run, device), run, device, bridge)
             case ["nomaster", *behind]:
