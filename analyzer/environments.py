@@ -6,7 +6,7 @@ those of each folder stand in another one too; where they do not, or one folder 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from analyzer.capture.reading import facts
@@ -19,6 +19,7 @@ from analyzer.source import Gap, Source
 MOST = 8
 """How many environments are looked at; of more, the objects are taken as those of one cluster."""
 Key = tuple[str, str, str, str]
+Known = tuple[Sequence[Fact], Sequence[Gap]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +30,17 @@ class Environments:
     beside: frozenset[Gap]
 
 
-def environments(network: Network, sources: tuple[Source, ...]) -> Environments | None:
-    """The environments of manifests; None where there is one, or they cannot be told."""
+def environments(network: Network, sources: tuple[Source, ...], read: Known | None = None) -> Environments | None:
+    """The environments of manifests; None where there is one, or they cannot be told. ``read``: the facts and gaps of the sources, where they are at hand."""
     if network.namespaces or not network.cluster.doubles:
         return None
-    known, gaps = facts(sources, None, None)
+    known, gaps = read or facts(sources)
     folders = folders_of(places_of(known))
     names = sorted(set(folders.values()))
     if not names:
         return None
-    read = [(whose(fact.at.path, folders), fact) for fact in known]
-    networks = tuple(part(sources, read, gaps, folders, name) for name in names)
+    owned = [(whose(fact.at.path, folders), fact) for fact in known]
+    networks = tuple(part(sources, owned, gaps, folders, name) for name in names)
     together = build(sources, known, gaps)
     return Environments(networks, frozenset(together.gaps) - {gap for one in networks for gap in one.gaps})
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from analyzer.capture.choices import Rendering
     from analyzer.capture.reading import Spread as ReadSpread
     from analyzer.capture.store import Store
+    from analyzer.environments import Known
     from analyzer.findings import Guarantee
     from analyzer.query.causes import Breach
     from analyzer.query.guarantees import Spread
@@ -35,7 +36,8 @@ MANY, MOST = 8 << 20, 128 << 20
 @dataclass(frozen=True, slots=True)
 class Input:
     """What was read: the network, the sources, the gaps, and of these the ones that kept input from being read at all. ``assume_defaults``:
-    whether what was not captured is as the kernel has it by default; ``before`` is the input before the edits that were made on it."""
+    whether what was not captured is as the kernel has it by default; ``before`` is the input before the edits that were made on it; ``read``: the facts of
+    manifests that state an object twice, which may be those of several environments."""
 
     network: Network
     sources: tuple[Source, ...]
@@ -43,6 +45,7 @@ class Input:
     unreadable: tuple[Gap, ...]
     assume_defaults: bool = False
     before: tuple[Input, tuple[Edit, ...]] | None = None
+    read: Known | None = None
 
 
 def quiet(*_: object) -> None:
@@ -87,7 +90,8 @@ def built(
     progress("building the network")
     network = build(sources, known, (*loaded.gaps, *gaps, *loaded.notes), assume_defaults=assume_defaults)
     unreadable = (*loaded.gaps, *(gap for gap in gaps if gap.lost))
-    return Input(network, sources, network.gaps, unreadable, assume_defaults)
+    twice = bool(network.cluster.doubles) and not network.namespaces
+    return Input(network, sources, network.gaps, unreadable, assume_defaults, read=(known, gaps) if twice else None)
 
 
 def reading_beside(jobs: int) -> ReadSpread | None:
@@ -123,7 +127,7 @@ def analyze(
     explained = causes(given.network, broken)
     progress("checking the rules")
     with without_cycles():
-        several = environments(given.network, given.sources)
+        several = environments(given.network, given.sources, given.read)
         networks = several.networks if several else (given.network,)
         found = [check(one, select, ignore, rules, tuning, beside(one, 1 if select else jobs)) for one in networks]
     findings, more = without_unknown(united(found, rules), given.sources)
