@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from analyzer.pieces import Pieces
 
-PIECE = 1 << 10
+PIECE, SHORT = 1 << 10, 1 << 17
 HEAD = 1 << 16
 """Characters of a text in pieces in which the first line with text is looked for."""
 
@@ -120,9 +120,26 @@ def line_start(text: str, number: int) -> int:
     return at + 1
 
 
-@lru_cache(maxsize=4)
 def line_ends(text: str) -> tuple[int, ...]:
-    """How many lines end before each piece of a text: lines of a text of a hundred megabytes are looked up by the thousand."""
+    """How many lines end before each piece of a text: lines of a text of a hundred megabytes, and of a thousand texts in turns, are looked up by the
+    thousand."""
+    return ends_of_short(text) if len(text) <= SHORT else ends_of_long(text)
+
+
+@lru_cache(maxsize=512)
+def ends_of_short(text: str) -> tuple[int, ...]:
+    """The same of a text of which many can be kept."""
+    return ends_of(text)
+
+
+@lru_cache(maxsize=4)
+def ends_of_long(text: str) -> tuple[int, ...]:
+    """The same of a text of which few can be kept."""
+    return ends_of(text)
+
+
+def ends_of(text: str) -> tuple[int, ...]:
+    """The same, counted."""
     counts = (text.count("\n", start, start + PIECE) for start in range(0, len(text), PIECE))
     return (0, *accumulate(counts))
 

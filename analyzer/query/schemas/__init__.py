@@ -47,6 +47,7 @@ def schemas() -> Schemas:
 STABLE = re.compile(r"(?:.+/)?v\d+")
 
 
+@lru_cache(maxsize=1024)
 def meant(version: str, kind: str) -> tuple[str, str] | None:
     """The version and kind that an object is probably meant to be of, where Kubernetes has none such in that version; None where it has, or nothing is near.
 
