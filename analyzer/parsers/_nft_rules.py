@@ -20,7 +20,6 @@ from analyzer.facts.nftables import (
     NftSet,
     Offload,
     Payload,
-    Pick,
     Remember,
     Selector,
     SetTo,
@@ -30,6 +29,7 @@ from analyzer.facts.nftables import (
     Value,
     VerdictMap,
 )
+from analyzer.parsers._nft_chance import by_chance, traffic_of
 from analyzer.parsers._nft_keys import UNREADABLE, Node, act, anonymous, key, plain, said, selector
 from analyzer.parsers._nft_types import BITMASKS, constant, datatype, flags, top
 
@@ -146,33 +146,6 @@ def match(inner: Node) -> Statement:
             return Among(keys, anonymous(keys, parts), operator == "!=")
         case _:
             return compared(keys, operator, right)
-
-
-def by_chance(left: Node, operator: str, right: Node) -> Statement | None:
-    """``meta random & 2147483647 < 1073741824``, as iptables writes its ``statistic`` for nft (nft_meta.c: ``get_random_u32``): one of two cases, where
-    neither has all the numbers."""
-    match left, operator, right:
-        case {"meta": {"key": "random"}}, "<" | ">=", int() | str():
-            most = top("mark")
-        case {"&": [{"meta": {"key": "random"}}, int() | str() as bits]}, "<" | ">=", int() | str():
-            most = flags("mark", bits)
-        case _:
-            return None
-    if most & (most + 1):
-        raise ValueError("a mask with holes")
-    below = flags("mark", right)
-    some = 0 < below <= most
-    modulus, wanted = (2, 0) if some else (1, 0 if below else 1)
-    return Among((Pick("meta random", modulus),), one("integer", (wanted, wanted)), operator == ">=")
-
-
-def traffic_of(left: Node) -> str | None:
-    """What is counted or timed, where that is looked at."""
-    match left:
-        case {"ct": {"key": "packets" | "bytes" | "avgpkt" | "expiration" as name}}:
-            return f"ct {name}"
-        case _:
-            return None
 
 
 def compared(keys: Key, operator: str, right: Node) -> Statement:

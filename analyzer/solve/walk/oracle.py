@@ -133,7 +133,7 @@ def explore(walk: Callable[[Oracle], Outcome], limit: int = LIMIT) -> tuple[Outc
     search = Search(walk, limit)
     outcomes = search.below(search.walked(()), 0)
     if search.broke_off:
-        rest = Outcome(Fate.UNKNOWN, reason=f"the network may choose in more than {limit} ways; the rest was not walked")
+        rest = Outcome(Fate.UNKNOWN, reason="there are more ways to decide than are walked; the rest was not")
         outcomes = (*outcomes, rest)
     return outcomes
 
@@ -144,7 +144,8 @@ Run = tuple[list[Decision], Outcome]
 
 @dataclass(slots=True)
 class Search:
-    """The ways to decide, depth first. ``left``: how many walks there may still be; ``broke_off``: one more was needed."""
+    """The ways to decide, depth first. ``left``: how many walks there may still be, of which one that meets many unknown tests counts as several, since so many
+    seldom all do not matter; ``broke_off``: one more was needed."""
 
     walk: Callable[[Oracle], Outcome]
     left: int
@@ -152,9 +153,10 @@ class Search:
 
     def walked(self, script: tuple[int, ...]) -> Run:
         """One walk."""
-        self.left -= 1
         oracle = Oracle(script)
         outcome = self.walk(oracle)
+        unknown = sum(each.kind is Kind.UNKNOWN for each in oracle.met)
+        self.left = max(0, self.left - 1 - unknown // 2)
         return oracle.met, outcome
 
     def below(self, run: Run, depth: int) -> tuple[Outcome, ...]:
