@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from analyzer.facts.links import Vxlan
 from analyzer.model.later_packets import later_answers_differ
 from analyzer.model.network import Namespace, Network
 from analyzer.query.once import Whole
@@ -49,7 +50,7 @@ def neglect(network: Network, family: int) -> Neglect:
     untested = tuple(
         name for words, names in TESTS if not tested(network, words) and not (balanced and names is ORIGINAL) for name in names
     )
-    hidden = tuple(name for name in untested if name is Field.SOURCE_MAC)
+    hidden = tuple(name for name in untested if name is Field.SOURCE_MAC and not any(map(learns, network.namespaces.values())))
     fields = {**dict.fromkeys(ABOVE_FRAMES, untested), **dict.fromkeys(FRAMES, hidden)}
     for stage in ("receive", "host", "ip receive", "local in", "deliver"):
         fields[stage] += (Field.NEXT_HOP,)
@@ -63,6 +64,13 @@ def neglect(network: Network, family: int) -> Neglect:
     linked = {stage: tuple(INDEX[name] for name in names) for stage, names in LINKED.items()}
     blind = frozenset(scope for scope, space in network.namespaces.items() if ruleless(space, family))
     return Neglect(places, blind, linked, saved, not told_apart(Whole(network)))
+
+
+def learns(space: Namespace) -> bool:
+    """Whether a device looks at who sent a frame: a port that is locked, or a VXLAN device that asks nobody and learns."""
+    flooding = {fact.device for fact in space.forwarding if not fact.mac}
+    heard = (isinstance(link.kind, Vxlan) and link.kind.learning and name not in flooding for name, link in space.links.items())
+    return any(port.locked for port in space.ports.values()) or any(heard)
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""Which address the kernel sends from: ``inet_select_addr`` (net/ipv4/devinet.c) and, simplified, RFC 6724 for IPv6 (``ipv6_dev_get_saddr``)."""
+"""Which address the kernel sends from: ``inet_select_addr`` (net/ipv4/devinet.c); for IPv6 see ``selection_six``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from analyzer.facts.links import AddressFact
 from analyzer.model.network import Interface
 from analyzer.model.registered import in_order
 from analyzer.source import Scope
+from analyzer.transfer import selection_six
 from analyzer.transfer.ir import End, Field, Transfer, Unknown
 from analyzer.transfer.space import Context, Outcome, dispatch, drop, flattened, own_network
 
@@ -48,11 +49,14 @@ def others(context: Context, scope: Scope, limit: int) -> tuple[AddressFact, ...
 
 def chosen(context: Context, scope: Scope, device: str, towards: Field, outcome: Outcome, limit: int = 0) -> Transfer:
     """The outcome for the address that is chosen, which depends on the next hop: an address of its network, else the first."""
+    reason = f"{scope} has no address to send from by {device}"
+    words = context.space(scope).missing.get("ip-addr")
+    nothing = drop(reason) if words is None else End(Unknown(f"whether {reason} is not known: {words}"))
+    if context.family == 6:
+        return selection_six.chosen(context, scope, device, outcome, nothing)
     facts = of_device(context, scope, device, limit)
     if not facts:
-        reason = f"{scope} has no address to send from by {device}"
-        words = context.space(scope).missing.get("ip-addr")
-        return drop(reason) if words is None else End(Unknown(f"whether {reason} is not known: {words}"))
+        return nothing
     own = [fact for fact in facts if fact.device == device]
     networks: dict[Prefix, Address] = {}
     for fact in own[::-1]:
@@ -60,10 +64,10 @@ def chosen(context: Context, scope: Scope, device: str, towards: Field, outcome:
     if len(facts) == 1:
         return outcome(facts[0].address)
     order = {own_network(fact): -place for place, fact in enumerate(reversed(own))}
-    rows = [(pair, outcome(networks[best(holders, order, context.family)])) for pair, holders in flattened(tuple(networks))]
+    rows = [(pair, outcome(networks[best(holders, order)])) for pair, holders in flattened(tuple(networks))]
     return dispatch(towards, rows, outcome(facts[0].address))
 
 
-def best(holders: Sequence[Prefix], order: Mapping[Prefix, int], family: int) -> Prefix:
-    """Of the networks that hold the next hop: IPv4 takes the first listed (``order``: the places), IPv6 the longest match."""
-    return holders[-1] if family == 6 else min(holders, key=lambda network: order[network])
+def best(holders: Sequence[Prefix], order: Mapping[Prefix, int]) -> Prefix:
+    """Of the networks that hold the next hop the first listed (``order``: the places)."""
+    return min(holders, key=lambda network: order[network])

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from analyzer.addresses import Address, prefix_of
 from analyzer.facts.links import AddressFact
+from analyzer.model.address_labels import label
 from analyzer.model.registered import in_order
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.route_answers import Route
@@ -136,16 +137,6 @@ def better(one: AddressFact, two: AddressFact, device: str, destination: int) ->
 def suitability(own: int, wanted: int) -> int:
     """Rule 2: the smallest scope that is enough, else the largest."""
     return 100 - own if own >= wanted else own - 100
-
-
-def label(value: int) -> int:
-    """The policy table of RFC 6724, 2.1, as net/ipv6/addrlabel.c has it."""
-    if value == 1:
-        return 0
-    for top, shift, found in ((0xFC >> 1, 121, 5), (0x20010000, 96, 6), (0x2002, 112, 2), (0xFFFF, 32, 4), (0x3FFE, 112, 12)):
-        if value >> shift == top:
-            return found
-    return 3 if value >> 32 == 0 else 1
 
 
 def common(fact: AddressFact, destination: int) -> int:
