@@ -69,6 +69,7 @@ UPSTREAM = frozenset({"networking.k8s.io/NetworkPolicy", "extensions/NetworkPoli
 ADMIN = frozenset(f"policy.networking.k8s.io/{kind}" for kind in ("AdminNetworkPolicy", "BaselineAdminNetworkPolicy"))
 CLUSTER = frozenset({"policy.networking.k8s.io/ClusterNetworkPolicy"})
 
+AMAZON_KINDS = frozenset(f"networking.k8s.aws/{kind}" for kind in ("ApplicationNetworkPolicy", "ClusterNetworkPolicy"))
 CILIUM_KINDS = frozenset({"cilium.io/CiliumNetworkPolicy", "cilium.io/CiliumClusterwideNetworkPolicy"})
 OVN_KINDS = frozenset(f"k8s.ovn.org/{kind}" for kind in ("EgressFirewall", "UserDefinedNetwork", "ClusterUserDefinedNetwork"))
 ANTREA_KINDS = frozenset(f"crd.antrea.io/{kind}" for kind in ("ClusterNetworkPolicy", "NetworkPolicy", "Tier"))
@@ -98,6 +99,9 @@ BESIDE = frozenset(
         "security.istio.io/PeerAuthentication",
         "k8s.cni.cncf.io/MultiNetworkPolicy",
         "vpcresources.k8s.aws/SecurityGroupPolicy",
+        "policy.linkerd.io/Server",
+        "kuma.io/MeshTrafficPermission",
+        "consul.hashicorp.com/ServiceIntentions",
     }
 )
 
@@ -123,7 +127,8 @@ CILIUM = Profile(
 )
 # cloud.google.com/kubernetes-engine/docs/concepts/dataplane-v2: Cilium that enforces NetworkPolicy, and CiliumClusterwideNetworkPolicy
 # where that is turned on.
-GKE_DATAPLANE_V2 = replace(CILIUM, name="gke-dataplane-v2", enforces=UPSTREAM | {"cilium.io/CiliumClusterwideNetworkPolicy"})
+GKE_KINDS = frozenset({"cilium.io/CiliumClusterwideNetworkPolicy", "networking.gke.io/FQDNNetworkPolicy"})
+GKE_DATAPLANE_V2 = replace(CILIUM, name="gke-dataplane-v2", enforces=UPSTREAM | GKE_KINDS)
 # pkg/controllers/netpol: ipsets hold the addresses of pods and blocks alike; chains per pod in FORWARD, INPUT and OUTPUT, which begin with
 # what comes from the node itself. ICMP: see kinds/kube_router.py. pod.go, setupPodNetpolRules: a pod's one chain asks its policies of ingress for
 # what comes to it, those of egress for what it sends, or KUBE-NWPLCY-DEFAULT, which admits; the mark of any of them is enough.
@@ -208,7 +213,7 @@ AWS_VPC_CNI = Profile(
     ingress_sees_masquerade=True,
     port_rules_admit_other_protocols=False,
     egress_sees_service=None,
-    enforces=UPSTREAM | CLUSTER,
+    enforces=UPSTREAM | CLUSTER | AMAZON_KINDS,
 )
 # Azure/azure-container-networking, npm/pkg/dataplane/policies/chain-management_linux.go. positionAzureChainJumpRule:
 # new connections in FORWARD only, so that neither way between a node and its pods is policed; addLinesForInitChains:
