@@ -13,10 +13,11 @@ from analyzer.cli.parsers import flags, parser_of
 from analyzer.cli.telling import tell, tell_lines
 
 DESCRIPTION = """\
-Proves the Kubernetes network guarantees on captured node state, or shows the packet that breaks them.
+Says what packets do in a Kubernetes cluster, from files alone: proves its network guarantees, or shows the packet that breaks them.
 
-  analyze PATH…                    check captures: directories, archives, files, - for stdin
-  analyze trace PATH… --from NS/POD --to NS/POD --port 80/TCP
+  analyze k8s/                     manifests, charts, kustomizations: what is wrong before anything runs
+  analyze dump/                    a capture of a cluster: directories, archives, files, - for stdin
+  analyze trace dump/ --from NS/POD --to NS/POD --port 80/TCP
   analyze collect > collect.sh     the script to run as root on each node
 """
 

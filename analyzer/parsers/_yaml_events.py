@@ -122,7 +122,9 @@ class Builder:
             merge(frame, value, mark)
             return
         if key in frame.value and where and key not in frame.merged:
-            self.gaps.append(Gap(Span(self.source.path, *where[:4]), f"the key {key!r} stands here twice", self.source.kind))
+            missing = ": a line with --- is missing before it" if key == "apiVersion" and len(self.stack) == 1 else ""
+            reason = f"the key {key!r} stands here twice{missing}"
+            self.gaps.append(Gap(Span(self.source.path, *where[:4]), reason, self.source.kind))
         frame.value[key] = value
         if frame.mark[4] is not None:
             frame.mark[4][key] = mark
