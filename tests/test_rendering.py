@@ -302,3 +302,11 @@ def test_laying_out_says_the_same(seed: int) -> None:
 def test_the_tools_are_not_needed(folder: Path) -> None:
     assert not os.path.exists(folder / "bin" / "helm")
     assert load(("deploy",), rendering=Rendering()).sources
+
+
+def test_the_last_thing_that_a_tool_said_is_told() -> None:
+    longer = 'E1130 02:37:43.164943    7201 run.go:72] "command failed" err=<\n\ttrouble with `\n\tpath: patch.yaml`\n >\n'
+    assert running.reason(longer) == "trouble with ` path: patch.yaml`"
+    assert running.reason("warning: old\nE1130 02:37:43.164943    7201 run.go:72] it failed\n") == "it failed"
+    assert running.reason("") == "it failed"
+    assert running.reason(">") == ">"

@@ -35,8 +35,7 @@ def printed(command: Sequence[str]) -> str:
             raise Failed(problem.strerror or str(problem)) from None
         if status:
             said.seek(0)
-            words = said.read(SAID).decode("utf-8", "replace").strip().splitlines() or ["it failed"]
-            raise Failed(LOGGED.sub("", words[-1])[:300])
+            raise Failed(reason(said.read(SAID).decode("utf-8", "replace"))[:300])
         out.seek(0)
         data = out.read()
     if b"\0" in data:
@@ -45,6 +44,15 @@ def printed(command: Sequence[str]) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         raise Failed("it prints what is no text") from None
+
+
+def reason(said: str) -> str:
+    """The last thing that a program said: a line, or of klog the lines between ``<`` and ``>`` that it writes a longer text in."""
+    words = said.strip().splitlines() or ["it failed"]
+    begins = [number for number, line in enumerate(words) if line.endswith("=<")]
+    if words[-1].strip() == ">" and begins:
+        return " ".join(line.strip() for line in words[begins[-1] + 1 : -1])
+    return LOGGED.sub("", words[-1])
 
 
 def ended(command: Sequence[str], out: IO[bytes], said: IO[bytes]) -> int:
