@@ -45,6 +45,14 @@ def test_samples_that_say_otherwise_fail(folder: Path, capsys: pytest.CaptureFix
     assert "wanted, not found: service-name-temporary service.yaml:3" in capsys.readouterr().out
 
 
+def test_samples_of_rules_are_no_input_of_a_whole_repository(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "k8s" / "service.yaml").unlink()
+    assert run([".", "-q", "--rules", "team"]) == 3
+    assert "nothing to analyse" in capsys.readouterr().err
+    assert run(["team/samples", "-q", "-f", "concise", "--rules", "team", "--fail-on", "warning"]) == 1
+    assert "[service-name-temporary]" in capsys.readouterr().out
+
+
 def test_settings_that_were_merely_found_run_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "analyzer.yaml").write_text("rules-from: team\n")
     run(["k8s", "-q", "-f", "concise"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -16,6 +17,8 @@ from analyzer.display import counted
 from analyzer.source import Gap
 
 STDIN = "<stdin>"
+SAMPLE = re.compile(r"(.*/)?samples/[^/]+\.(bad|good)(-[^/]+)?\.txt")
+WANTED = b"\n-- want --"
 
 
 def every_file(
@@ -60,8 +63,14 @@ def from_path(path: str, budget: Budget, alone: bool, rendering: Rendering | Non
     shown = text_name(os.path.normpath(path))
     if os.path.isdir(path):
         prefix = "" if alone or shown == "." else shown
-        return with_rendered(path, prefix, directory(path, prefix, budget), rendering)
+        found = (item for item in directory(path, prefix, budget) if isinstance(item, Gap) or not of_rule(item))
+        return with_rendered(path, prefix, found, rendering)
     return iter((regular(path, shown, shown, budget, named=True),))
+
+
+def of_rule(item: File) -> bool:
+    """Whether a file is a sample of a rule of the team's own (``analyze rules new``), in which things are wrong on purpose."""
+    return SAMPLE.fullmatch(item.path) is not None and WANTED in item.data
 
 
 def with_rendered(root: str, prefix: str, found: Iterator[File | Gap], rendering: Rendering | None) -> Iterator[File | Gap]:
