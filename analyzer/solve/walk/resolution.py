@@ -177,12 +177,19 @@ def ask(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet
         answer = answer_of(walk, at, target, discovery.by_outsider(walk, at, found))
         if not isinstance(answer, Answered):
             found = answer
+    if isinstance(found, Dropped) and walk.reply and target.family == 6 and outsider_asked(walk, at, target):
+        return Left(at, Question(target, None, at))
     if isinstance(found, Dropped) and teaching.is_barred(walk, at, target) and teaching.from_outside(walk, space, at, target):
         told = underlay.leads_out(walk, at) and (walk.reply or not teaching.untaught(walk, at, target))
         return Left(at, Question(target, None, at)) if told else found
     if isinstance(found, Answered):
         walk.macs[at, target] = (found.mac, found.by, found.at)
     return found
+
+
+def outsider_asked(walk: Walk, at: Interface, target: Address) -> bool:
+    """Whether who is outside the capture asked before what it sent came in, so that its address is known without a question (ndisc_recv_ns)."""
+    return target not in walk.index.network.owners and underlay.leads_out(walk, at)
 
 
 def by_others(walk: Walk, space: Space, at: Interface, target: Address) -> Answered | None:
