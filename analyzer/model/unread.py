@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from analyzer.facts.links import LinkFact, Vxlan
 from analyzer.facts.neighbours import BridgePortFact, ForwardingFact, NeighbourFact
-from analyzer.facts.routes import LOCAL, RouteFact, RoutingRuleFact
+from analyzer.facts.routes import LOCAL, MAIN, RouteFact, RoutingRuleFact
 from analyzer.facts.system import FilterFact, OtherAction
 from analyzer.source import Gap, Source
 
@@ -66,14 +66,15 @@ def without_device(routes: Iterable[RouteFact], links: Mapping[str, LinkFact]) -
 
 
 def headless(rules: Iterable[RoutingRuleFact]) -> Iterator[Gap]:
-    """Listings of rules of which none looks up the kernel's own addresses: a line is missing, or was damaged. Nobody lives without that rule."""
+    """Listings of rules of which none looks up the kernel's own addresses, or the main table: a line is missing, or was damaged. Nobody lives without them."""
     found: dict[int, list[RoutingRuleFact]] = {}
     for rule in rules:
         found.setdefault(rule.family, []).append(rule)
     for _, of_family in sorted(found.items()):
-        if not any(rule.table in (LOCAL, "local") for rule in of_family):
-            first = of_family[0]
-            yield Gap(first.at, "no rule looks up the table local: the listing is not whole", "ip-rule", first.scope)
+        first, asked = of_family[0], {rule.table for rule in of_family}
+        for name, number in (("local", LOCAL), ("main", MAIN)):
+            if asked.isdisjoint((name, number)):
+                yield Gap(first.at, f"no rule looks up the table {name}: the listing is not whole", "ip-rule", first.scope)
 
 
 def devices(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,9 @@ PORTS: Mapping[str, tuple[str, Words | None]] = {
     "hsr_slave": ("hsr", None),
     "batadv_slave": ("batadv", None),
 }
+NUMBERED = frozenset(
+    {"promiscuity", "allmulti", "minmtu", "maxmtu", "numtxqueues", "numrxqueues", "gso_max_size", "gso_max_segs", "tso_max_size", "tso_max_segs", "gro_max_size"}
+)  # fmt: skip
 ANY_DEVICE = frozenset(
     [
         "promiscuity",
@@ -174,8 +178,20 @@ ANY_DEVICE = frozenset(
 
 
 def own(line: Sequence[str]) -> Sequence[str]:
-    """The words of a line that are about its kind: those before the first about any device."""
-    return line[: next((i for i, word in enumerate(line) if word in ANY_DEVICE), len(line))]
+    """The words of a line that are about its kind: those before the first about any device. ValueError where these are not such as are printed."""
+    end = next((i for i, word in enumerate(line) if word in ANY_DEVICE), len(line))
+    refuse_values(line[end:])
+    return line[:end]
+
+
+def refuse_values(line: Sequence[str]) -> None:
+    """ValueError for a word about any device without its number, and for a last word that is neither known nor the value of one: what stood behind it may
+    be lost."""
+    for word, value in pairwise((*line, "")):
+        if word in NUMBERED and not value.isdecimal():
+            raise ValueError(f"expected the number of {word}, not {value[:60]!r}")
+    if line and not line[-1].isdecimal() and ANY_DEVICE.isdisjoint(line[-2:]):
+        raise ValueError(f"the line may break off at {line[-1][:60]!r}")
 
 
 def refuse(kind: str, known: Words | None, line: Sequence[str]) -> None:

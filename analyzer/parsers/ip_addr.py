@@ -118,6 +118,19 @@ def read(source: Source) -> Iterator[Fact | Gap]:
                 yield from refused(source, number, part)
     if block:
         yield from map(open_ended, finish(source, block), repeat(max([block.number, *(number for number, _ in block.rest)])))
+    if broken_off(source):
+        yield gap(
+            source, source.text.count("\n") + 1, "the text breaks off here: addresses and interfaces may be missing", cut=True
+        )
+
+
+def broken_off(source: Source) -> bool:
+    """Whether the text ends within what it says of an interface, and within a line: behind a whole listing of addresses stands how long the last is used."""
+    last = source.text.rpartition("\n")[2].strip()
+    if not last or last.startswith("valid_lft") or ONE_LINE.match(last) or BRIEF.match(last):
+        return False
+    lasting = source.says("valid_lft")
+    return HEAD.match(last) is not None or lasting or (not last.startswith("inet") and "addr" in source.name)
 
 
 def open_ended(item: Fact | Gap, last: int) -> Fact | Gap:

@@ -13,6 +13,7 @@ from analyzer.parsers._ipset_xml import listed_sets
 from analyzer.parsers._words import refuse_errors
 from analyzer.source import Gap, Source, Span
 
+TYPE = re.compile(r"bitmap:(ip|ip,mac|port)|list:set|hash:(ip|net|mac)(,(ip|net|port|mac|iface|mark|proto)){0,2}")
 FIELDS = ("Type:", "Revision:", "Header:", "Size in memory:", "References:", "Number of entries:", "Members:")
 
 
@@ -50,7 +51,11 @@ def read(source: Source) -> Iterator[Fact | Gap]:
             current.members.append(" ".join(words))
         else:
             yield from stranger(source, number, raw)
-    yield from (finished(source, draft) for draft in drafts.values())
+    for draft in drafts.values():
+        if TYPE.fullmatch(draft.type):
+            yield finished(source, draft)
+        else:
+            yield gap(source, draft.line, f"expected a type of sets such as 'hash:ip,port', not {draft.type[:60]!r}")
 
 
 def listed_field(draft: Draft, line: str) -> None:
