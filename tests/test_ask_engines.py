@@ -173,12 +173,14 @@ def test_no_pod_is_outside_of_the_cases(seed: int) -> None:
 def expected(
     policies: Policies, sources: list[Entity], targets: list[Entity], flows: tuple[Box, ...]
 ) -> dict[str, list[list[bool | None]]]:
-    """The plain verdict over each flow of each pair, in each family."""
-    found: dict[str, list[list[bool | None]]] = {}
+    """The plain verdict over each flow of each pair, in each family that both speak; none is admitted where there is no such."""
+    found: dict[str, list[list[bool | None]]] = {
+        "none": [[False] for pair in product(sources, targets) if apart(policies, *pair)]
+    }
     for family in policies.families():
         known = policies.factors(family)
         for one, other in product(sources, targets):
-            if not meets(one, other) or not all(in_family(end, family) for end in (one, other)):
+            if not meets(one, other) or not all(policies.speaks(end, family) for end in (one, other)):
                 continue
             left, right = host(one, family), host(other, family)
             wanted = list(members(union(known.atoms.of_box(box) for box in flows)))
@@ -198,7 +200,14 @@ def union(masks: Iterator[int]) -> int:
 
 
 def in_family(entity: Entity, family: int) -> bool:
+    """Whether an end may have an address of the family, whatever it has now."""
     return entity.kind is not Kind.OUTSIDE or any(block.family == family for block in entity.blocks)
+
+
+def apart(policies: Policies, one: Entity, other: Entity) -> bool:
+    """Whether two ends of the cluster have no family of addresses in common."""
+    inner = Kind.OUTSIDE not in (one.kind, other.kind)
+    return inner and not any(policies.speaks(one, family) and policies.speaks(other, family) for family in policies.families())
 
 
 def every(values: list[bool | None]) -> bool | None:

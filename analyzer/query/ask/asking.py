@@ -11,7 +11,7 @@ from analyzer.policy.decision import Decision, Step, decide, doubt
 from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.factors import Factors
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
-from analyzer.policy.terms import ALL_PORTS, Box, InBlocks, Named, Of, Peer, Traffic, leaves, opaque_in
+from analyzer.policy.terms import ALL_PORTS, Box, InBlocks, Kind, Named, Of, Peer, Traffic, leaves, opaque_in
 from analyzer.policy.tiers import Direction, Rule
 from analyzer.query.ask.answers import Disagreement, Witness
 from analyzer.query.ask.pairs import Pair, Search, Want
@@ -158,15 +158,19 @@ def families_for(asker: Asker, job: Job) -> tuple[int, ...]:
 
 
 def apart(asker: Asker, job: Job) -> bool:
-    """Whether two ends have no family of addresses in common."""
-    families = families_for(asker, job)
+    """Whether two ends have no family of addresses in common; all of the outside that is asked about is one end."""
     if len(asker.families) < 2:
         return False
-    spoken = [
-        {frozenset(one for one in families if asker.policies.speaks(end, one)) for end in ends}
-        for ends in (job.sources, job.target.entities)
-    ]
-    return any(not own & theirs for own in spoken[0] for theirs in spoken[1])
+    families = families_for(asker, job)
+    own, theirs = (spoken(asker, ends, families) for ends in (job.sources, job.target.entities))
+    return any(not one & other for one in own for other in theirs)
+
+
+def spoken(asker: Asker, ends: Iterable[Entity], families: Iterable[int]) -> set[frozenset[int]]:
+    """The families that ends speak."""
+    known = [(end.kind is Kind.OUTSIDE, frozenset(one for one in families if asker.policies.speaks(end, one))) for end in ends]
+    outer = [found for outside, found in known if outside]
+    return {found for outside, found in known if not outside} | ({frozenset[int]().union(*outer)} if outer else set())
 
 
 def search(asker: Asker, job: Job, family: int) -> Search:
