@@ -5,9 +5,13 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer.query.grouping import Group
 from analyzer.query.pair_sets import of_rows, pair_set, within
+from analyzer.query.pairs import asked_of
+from analyzer.ranges import normalised
 
-NAMES = st.sampled_from("abcdef")
+NAMES_OF_ALL = "abcdef"
+NAMES = st.sampled_from(NAMES_OF_ALL)
 PAIRS = st.sets(st.tuples(NAMES, NAMES))
 ROWS = st.lists(st.tuples(st.lists(NAMES, max_size=4), st.frozensets(NAMES, max_size=4)), max_size=6)
 
@@ -32,3 +36,18 @@ def test_rows_are_all_their_pairs(rows: list[tuple[list[str], frozenset[str]]], 
     assert list(of_rows(rows)) == sorted(plain)
     picking = [(names, others.intersection) for names, others in rows]
     assert list(within(pair_set(some), picking)) == sorted(plain & some)
+
+
+@settings(derandomize=True, database=None, deadline=None)  # type: ignore[untyped-decorator]
+@given(  # type: ignore[untyped-decorator]
+    st.dictionaries(st.integers(0, 9), st.lists(NAMES, min_size=1, max_size=2).map(tuple)),
+    st.sets(st.integers(0, 9)),
+    st.frozensets(NAMES),
+)
+def test_who_of_some_has_one_of_the_addresses_is_told_by_either(
+    targets: dict[int, tuple[str, ...]], asked: set[int], names: frozenset[str]
+) -> None:
+    group = Group((), (), {}, targets)
+    values: dict[str, list[int]] = {name: [value for value, held in targets.items() if name in held] for name in NAMES_OF_ALL}
+    wanted = {name for value in asked for name in targets.get(value, ()) if name in names}
+    assert asked_of(group, values, normalised((value, value) for value in asked), names) == wanted

@@ -15,6 +15,8 @@ from analyzer.solve.packet import UDP, Packet
 from analyzer.solve.walk import index, silence
 from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.solve.walk.state import Frame, Walk
+from analyzer.transfer.answering import wire
+from analyzer.transfer.space import Context
 from benchmarks.capture import Shape, write
 
 SHAPE = Shape(6, 2, 0)
@@ -55,6 +57,15 @@ def told(network: Network) -> list[str]:
     return [repr(walk(network, flow)) for flow in flows]
 
 
+def changed(folder: Path, random: Random) -> None:
+    """A node with other settings and routes, at random."""
+    for name, lines in (("sysctl_net", SETTINGS), ("ip_route_show_table_all", ROUTES)):
+        more = "".join(line + "\n" for line in lines if random.random() < 0.25)
+        (folder / name).write_text((folder / name).read_text() + more)
+    if random.random() < 0.2:
+        (folder / "sysctl_net").unlink()
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_what_becomes_of_packets_is_the_same_where_everybody_is_walked_into(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -62,16 +73,27 @@ def test_what_becomes_of_packets_is_the_same_where_everybody_is_walked_into(
     random = Random(seed)
     write(tmp_path, SHAPE)
     for node in range(SHAPE.nodes):
-        folder = tmp_path / "nodes" / f"n{node}"
-        for name, lines in (("sysctl_net", SETTINGS), ("ip_route_show_table_all", ROUTES)):
-            more = "".join(line + "\n" for line in lines if random.random() < 0.25)
-            (folder / name).write_text((folder / name).read_text() + more)
-        if random.random() < 0.2:
-            (folder / "sysctl_net").unlink()
+        changed(tmp_path / "nodes" / f"n{node}", random)
     network = read_input((str(tmp_path),)).network
     found = told(network)
     monkeypatch.setattr(silence, "hearing", everybody)
+    monkeypatch.setattr(silence, "taking", everybody)
     assert found == told(network)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_who_learns_what_from_whom_is_the_same_asked_for_one_address_or_for_all(seed: int, tmp_path: Path) -> None:
+    random = Random(seed)
+    write(tmp_path, SHAPE)
+    for node in range(SHAPE.nodes):
+        changed(tmp_path / "nodes" / f"n{node}", random)
+    network = read_input((str(tmp_path),)).network
+    for at in [Interface(scope, device) for scope, space in network.namespaces.items() for device in space.links]:
+        whole, apart = (wire(Context(network, 4), at) for _ in range(2))
+        values = {value for host in whole.everybody for value in host.targets}
+        macs = {host.mac for host in whole.everybody}
+        assert all(apart.learns(value, mac) == (mac in whole.learnable.get(value, ())) for value, mac in product(values, macs))
+        assert "learnable" not in apart.__dict__
 
 
 def test_most_hosts_are_not_walked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from analyzer.query.flows import origin, spelled
 from analyzer.query.grouping import Group
 from analyzer.query.pair_sets import PairSet, of_rows, within
-from analyzer.ranges import Ranges, contains, intersection, normalised
+from analyzer.ranges import Ranges, contains, intersection, normalised, size
 from analyzer.solve.sets.regions import State, narrowed, values_of, variables
 from analyzer.solve.sets.sifting import combinations
 from analyzer.transfer.ir import Field
@@ -96,10 +96,13 @@ def common(group: Group, pairs: PairSet, states: Iterable[State]) -> PairSet:
     for value, names in group.targets.items():
         for name in names:
             values.setdefault(name, []).append(value)
-    every = ((names_of_sources(group, own), partial(asked_of, asked, values)) for state in states for own, asked in rows(state))
+    picked = partial(asked_of, group, values)
+    every = ((names_of_sources(group, own), partial(picked, asked)) for state in states for own, asked in rows(state))
     return within(pairs, every)
 
 
-def asked_of(asked: Ranges, values: Mapping[str, Sequence[int]], names: frozenset[str]) -> frozenset[str]:
-    """Those of some names that have one of these addresses."""
+def asked_of(group: Group, values: Mapping[str, Sequence[int]], asked: Ranges, names: frozenset[str]) -> frozenset[str]:
+    """Those of some names that have one of these addresses, by whichever of the two are fewer."""
+    if size(asked) < len(names):
+        return names.intersection(names_of_targets(group, asked))
     return frozenset(name for name in names if any(contains(asked, value) for value in values[name]))

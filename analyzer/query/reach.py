@@ -278,15 +278,13 @@ def settled(deciding: Deciding, item: Lost, governed: bool) -> bool:
 
 def settled_by_one(deciding: Deciding, few: Few, item: Lost, homes: Mapping[int, Scope], governed: bool) -> bool:
     """Replays one packet for all that are alike, where somebody decides who is like nobody else; whether that settles it."""
-    group, reach, kinds = deciding.group, deciding.reach, few.kinds
-    common = frozenset[Scope]() if by_one(deciding.network, kinds, item.reason, item.at) else few.common(item.state)
-    if len(reach.failures) + len(reach.doubts) >= REPLAYS:
-        return False
-    if not by_one(deciding.network, kinds, item.reason, item.at, common):
+    group, reach = deciding.group, deciding.reach
+    whole = partial(by_one, deciding.network, few.kinds, shared=partial(few.shares, item.state))
+    if len(reach.failures) + len(reach.doubts) >= REPLAYS or not whole(item.reason, item.at):
         return False
     part = next((one for one in by_nodes(group, item.state) if pairs_of(group, one)), None)
     found = replay(deciding.network, deciding.aim, item._replace(state=part), homes, group.unbound) if part is not None else None
-    if found is None or found.word is not Word.CONFIRMED or not by_one(deciding.network, kinds, found.reason, found.at, common):
+    if found is None or found.word is not Word.CONFIRMED or not whole(found.reason, found.at):
         return False
     if item.at is not None and item.at != found.at:
         return False

@@ -6,9 +6,10 @@ The question is asked from an address of the asker (``arp_announce``), and the a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import cast
 
 from analyzer.addresses import Address, Prefix
 from analyzer.facts.links import AddressFact
@@ -146,15 +147,39 @@ class Wire:
                 found.setdefault(value, {}).setdefault(host.mac)
         return {value: tuple(macs) for value, macs in found.items()}
 
+    def learns(self, value: int, mac: int) -> bool:
+        """Whether a MAC is among those of an address that are ``learnable``: without a look at who has other addresses."""
+        if self.context.family == 6 or "learnable" in self.__dict__:
+            return mac in self.learnable.get(value, ())
+        some = [host for scope in holders(self.context, value) for host in self.by_scope.get(scope, ()) if host.mac == mac]
+        taught = any(own == value for host in some for _, own in self.taught_by(host))
+        return taught and (alone(self.context, value) or not contested(self.context, value))
+
+    @cached_property
+    def by_scope(self) -> dict[Scope, list[Host]]:
+        """Everybody by namespace."""
+        found: dict[Scope, list[Host]] = {}
+        for host in self.everybody:
+            found.setdefault(host.at.scope, []).append(host)
+        return found
+
+    @cached_property
+    def hearing(self) -> frozenset[Interface]:
+        """Where the hosts are whom questions reach."""
+        return frozenset(host.at for host in self.hosts)
+
     def teaching(self) -> Iterator[tuple[Host, int]]:
         """Who may ask from which address, where asking for it might bring another MAC."""
-        for host in self.everybody:
-            values = senders(self.context, host.at.scope)
-            cases = (None, *self.own) if filters(self.context) else ()
-            kept = [value for value in values if any(self.judged(host, value, self.sender(case, value)) for case in cases)]
-            sure = host in self.hosts and self.plain(host) and not self.proxies and not kept
-            if not sure or doubled(self.context, host.at.scope):
-                yield from ((host, value) for value in values if value in kept or self.told(value) != {host.mac})
+        return (pair for host in self.everybody for pair in self.taught_by(host))
+
+    def taught_by(self, host: Host) -> Iterator[tuple[Host, int]]:
+        """A host with each address that it may ask from, where asking for it might bring another MAC."""
+        values = senders(self.context, host.at.scope)
+        cases = (None, *self.own) if filters(self.context) else ()
+        kept = [value for value in values if any(self.judged(host, value, self.sender(case, value)) for case in cases)]
+        sure = host.at in self.hearing and self.plain(host) and not self.proxies and not kept
+        if not sure or doubled(self.context, host.at.scope):
+            yield from ((host, value) for value in values if value in kept or self.told(value) != {host.mac})
 
     def judged(self, host: Host, target: int | None, sender: int | None) -> Judged:
         """What the chains of ARP and of bridges do to a question for an address (None: one of many) and to its answer."""
@@ -183,6 +208,17 @@ class Wire:
 def senders(context: Context, scope: Scope) -> tuple[int, ...]:
     """The addresses that a namespace's questions may come from."""
     return tuple(sorted(value for value in own_values(context, scope) if value >> 24 != 127))
+
+
+def holders(context: Context, value: int) -> Sequence[Scope]:
+    """The namespaces whose questions may come from an address, worked out once for all."""
+    if "holders" not in context.made:
+        found: dict[int, list[Scope]] = {}
+        for scope in context.network.namespaces:
+            for own in senders(context, scope):
+                found.setdefault(own, []).append(scope)
+        context.made["holders"] = found
+    return cast(dict[int, list[Scope]], context.made["holders"]).get(value, ())
 
 
 def doubled(context: Context, scope: Scope) -> bool:

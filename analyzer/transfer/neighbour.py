@@ -229,7 +229,7 @@ class Asking:
         """Those who answer note who asks, where that can matter."""
         if sender is None or self.quiet or self.context.family == 6:
             return KEEP
-        noting = (host.at for host in hosts if self.own in wire(self.context, host.at).learnable.get(sender, ()))
+        noting = (host.at for host in hosts if wire(self.context, host.at).learns(sender, self.own))
         return seq(*(remember(self.context, at, sender, self.own, self.own) for at in noting))
 
     def others(self) -> Transfer:

@@ -121,13 +121,39 @@ def flood(context: Context, start: Step, asking: bool = False) -> Reach:
     less = False
     while waiting and len(came) < LIMIT:
         step = waiting.popleft()
-        for further in onwards(context, step, hosts, outside, unknown):
+        goes = onward(context, step)
+        hosts |= goes.hosts
+        outside |= goes.outside
+        unknown |= goes.unknown
+        for further in goes.steps:
             if asking and kept_back(context, step, further):
                 less = True
             elif further not in came:
                 came[further] = step
                 waiting.append(further)
     return Reach(tuple(hosts), tuple(outside), tuple(unknown), came, less)
+
+
+class Onward(NamedTuple):
+    """What a step of a frame leads to: the next ones, and what it adds to a ``Reach``."""
+
+    steps: tuple[Step, ...]
+    hosts: dict[Interface, None]
+    outside: dict[Interface, None]
+    unknown: dict[str, None]
+
+
+def onward(context: Context, step: Step) -> Onward:
+    """What a step leads to; of those who receive worked out once, as every member of a network floods to all others."""
+    key = ("onward", step)
+    known = context.made.get(key)
+    if isinstance(known, Onward):
+        return known
+    hosts, outside, unknown = dict[Interface, None](), dict[Interface, None](), dict[str, None]()
+    found = Onward(tuple(onwards(context, step, hosts, outside, unknown)), hosts, outside, unknown)
+    if step[0] == "receive":
+        context.made[key] = found
+    return found
 
 
 def kept_back(context: Context, step: Step, further: Step) -> bool:

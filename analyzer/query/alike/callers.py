@@ -36,8 +36,8 @@ Like = tuple[object, ...]
 FIELDS_ASKED = (Field.SOURCE, Field.PROTOCOL, Field.DESTINATION, Field.DESTINATION_PORT)
 
 
-OWN, HOME = 0, 1
-"""The first roles: who asks, and its node."""
+OWN, HOME, OTHERS = 0, 1, 2
+"""The first roles: who asks, and its node; then those whom chains speak of."""
 
 
 class Some(NamedTuple):
@@ -178,20 +178,18 @@ class FewCallers:
         said = self.services.at(self.callers.tables.get(Scope(scope.node), 0), Address(self.aim.family, address))
         return tuple(part for one in (scope, *said.others) for part in (one, Scope(one.node)))
 
-    def common(self, state: State) -> frozenset[Scope]:
-        """Who has one role for all packets of a set (``roles``), and no other for some."""
-        columns: dict[int, set[Scope | None]] = {}
-        lengths: set[int] = set()
+    def shares(self, state: State, scope: Scope) -> bool:
+        """Whether somebody has one role at least (``roles``), and the same ones, for all packets of a set."""
+        found: set[tuple[bool | int, ...]] = set()
         for sources, targets in combinations(state, (origin(state, Field.SOURCE), origin(state, Field.DESTINATION))):
-            for value, address in product(spelled(sources), spelled(targets)):
-                every = self.roles(value, address)
-                lengths.add(len(every))
-                for role, scope in enumerate(every):
-                    columns.setdefault(role, set()).add(scope)
-        for role in range(min(lengths, default=0), len(columns)):
-            columns[role].add(None)  # not everybody has the role
-        one, several = ([found for found in columns.values() if (len(found) == 1) == alone] for alone in (True, False))
-        return frozenset(scope for found in one for scope in found if scope is not None).difference(*several)
+            own = (self.callers.ends[value][1] for value in spelled(sources))
+            asking = {(one == scope, one.node == scope.node, self.callers.tables.get(Scope(one.node), 0)) for one in own}
+            for address, (itself, near, table) in product(spelled(targets), asking):
+                others = self.services.at(table, Address(self.aim.family, address)).others
+                found.add((itself, near and not scope.namespace, *roles_among(others, scope)))
+                if len(found) > 1:
+                    return False
+        return any(any(roles[:2]) or len(roles) > OTHERS for roles in found)
 
     def like(self, value: int, asked: Asked) -> int:
         """What a sender and what it asks for are like."""
@@ -200,6 +198,15 @@ class FewCallers:
         said = self.services.at(self.callers.tables.get(Scope(scope.node), 0), address)
         ports = (said.form, asked[0], asked[2], self.services.held[address], self.meant(asked, said))
         return self.number((*ports, self.pattern(end, scope, said)))
+
+
+def roles_among(others: Sequence[Scope], scope: Scope) -> Iterator[int]:
+    """The places of somebody among those whom chains speak of, each of whom has a second one for its node."""
+    for place, one in enumerate(others):
+        if one == scope:
+            yield 2 * place
+        if one.node == scope.node and not scope.namespace:
+            yield 2 * place + 1
 
 
 def telling(network: Network, portals: Sequence[Portal]) -> tuple[tuple[Portal, ...], tuple[Portal, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache
+from types import NoneType
 
 from analyzer.addresses import WIDTH, Address, Prefix
 from analyzer.facts.matches import (
@@ -61,6 +62,8 @@ ENDS = (CopyMark, Jump, Masquerade, NoTrack, Pass, Reject, SetMark, SetTimeToLiv
 HIDDEN = frozenset(
     {"at", "scope", "order", "index", "peer_index", "netnsid", "netns_name", "alias", "alternative_names", "promiscuity"}
 )
+SAME = frozenset({int, bool, NoneType})
+"""The types of most values, which are nobody's."""
 Form = object
 
 
@@ -69,8 +72,10 @@ class Untold(Exception):
 
 
 @lru_cache(maxsize=256)
-def shown(kind: type) -> tuple[str, ...]:
-    """The fields of a record that say something of packets."""
+def shown(kind: type) -> tuple[str, ...] | None:
+    """The fields of a kind of record that say something of packets; None: it is no record."""
+    if not is_dataclass(kind) or issubclass(kind, Mapping):
+        return None
     return tuple(item.name for item in fields(kind) if item.name not in HIDDEN)
 
 
@@ -87,6 +92,11 @@ class Writer:
     others: list[Scope] = field(default_factory=list)
     services: frozenset[Address] = frozenset()
     spoken: set[Address] = field(default_factory=set)
+    home: Scope = field(init=False)
+    devices: Mapping[str, Owned] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.home, self.devices = Scope(self.own.node), self.known.devices.get(self.own, {})
 
     def record(self, value: object) -> Form:
         """The form of one record, and in ``others`` whom it speaks of."""
@@ -98,7 +108,7 @@ class Writer:
         scope, role = item
         if scope == self.own:
             return ("own", role)
-        if scope == Scope(self.own.node):
+        if scope == self.home:
             return ("home", role)
         if scope not in self.others:
             self.others.append(scope)
@@ -106,6 +116,9 @@ class Writer:
 
     def form(self, value: object) -> Form:
         """The form of any value of a record."""
+        kind: type = type(value)
+        if kind in SAME:
+            return value
         match value:
             case Address():
                 item = self.known.addresses.get(value)
@@ -113,20 +126,20 @@ class Writer:
             case Prefix():
                 return self.network(value)
             case str():
-                item = self.known.devices.get(self.own, {}).get(value)
+                item = self.devices.get(value)
                 return value if item is None else self.owned(item)
             case tuple():
                 return tuple(map(self.form, value))
-            case Mapping():
-                return tuple((self.form(key), self.form(item)) for key, item in value.items())
             case SysctlFact(key=key):
                 return (tuple(self.form(part.replace("/", ".")) for part in key.split(".")), value.value)
             case AddressMatch():
                 return self.address_match(value)
             case NfRule():
                 return self.rule(value)
-            case _ if is_dataclass(value) and not isinstance(value, type):
-                return (type(value).__name__, *(self.part(name, getattr(value, name)) for name in shown(type(value))))
+            case _ if (names := shown(kind)) is not None:
+                return (kind.__name__, *[self.part(name, getattr(value, name)) for name in names])
+            case Mapping():
+                return tuple((self.form(key), self.form(item)) for key, item in value.items())
             case _:
                 return value
 

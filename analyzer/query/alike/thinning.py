@@ -7,7 +7,7 @@ other that is like it, since nothing else in the network tells them apart (``kin
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -51,14 +51,14 @@ class Thin:
     order: tuple[Scope, ...]
     rows: dict[Pairs, tuple[tuple[Ranges, Ranges], ...]] = field(default_factory=dict)
 
-    def common(self, state: State) -> frozenset[Scope]:
-        """Who sends, who receives, and their nodes, where these are the same for all packets of a set, and nothing else for some."""
+    def shares(self, state: State, scope: Scope) -> bool:
+        """Whether somebody sends, or receives, or is the node of who does, for all packets of a set, and is nothing else for some."""
         columns: list[set[Scope]] = []
         for values in (senders_of(state), asked(state)):
             scopes = {self.ends[value][1] for value in spelled(values)}
-            columns += [scopes, {Scope(scope.node) for scope in scopes}]
-        one, several = ([found for found in columns if (len(found) == 1) == alone] for alone in (True, False))
-        return frozenset(scope for found in one for scope in found).difference(*several)
+            columns += [scopes, {Scope(one.node) for one in scopes}]
+        held = [found for found in columns if scope in found]
+        return bool(held) and all(len(found) == 1 for found in held)
 
     def for_z3(self, group: Group) -> tuple[Sender, ...]:
         """Who is asked of Z3: the few."""
@@ -197,10 +197,10 @@ def decides(network: Network, item: Lost, scope: Scope) -> bool:
     return (place is not None and place.scope == scope) or str(scope) in WORD.findall(item.reason)
 
 
-def by_one(network: Network, found: Kinds, reason: str, at: Span | None, common: Container[Scope] = ()) -> bool:
-    """Whether whoever decides something, in words or by the place, is like nobody else, or is ``common`` to all packets: it is then the same of all that are alike."""
+def by_one(network: Network, found: Kinds, reason: str, at: Span | None, shared: Callable[[Scope], bool]) -> bool:
+    """Whether whoever decides something, in words or by the place, is like nobody else, or ``shared`` by all packets: it is then the same of all that are alike."""
     scopes = deciding(network, found, reason, at)
-    return bool(scopes) and all(scope in common or single_of_kind(found, scope) for scope in scopes)
+    return bool(scopes) and all(single_of_kind(found, scope) or shared(scope) for scope in scopes)
 
 
 def deciding(network: Network, found: Kinds, reason: str, at: Span | None) -> list[Scope]:

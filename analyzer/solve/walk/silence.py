@@ -10,9 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from analyzer.addresses import WIDTH, Address, Prefix
+from analyzer.facts.links import Vrf
+from analyzer.model.hardware import stands_in
 from analyzer.model.network import Interface, Segment
 from analyzer.solve.walk import reverse, stacked
 from analyzer.solve.walk.index import Space
+from analyzer.solve.walk.netfilter.hooks import HookPacket
 from analyzer.solve.walk.route_lookup import memory_of
 from analyzer.solve.walk.state import Frame, Question, Walk
 
@@ -49,6 +52,29 @@ def hearing(walk: Walk, segment: Segment, frame: Frame) -> Sequence[Interface]:
     if not isinstance(found, Hearing):
         found = walk.index.known[key] = Hearing(tuple(heard_by(walk, segment, asked.target)))
     return [one for one, space in found.members if space is None or surprised(walk, space, one, asked)]
+
+
+def taking(walk: Walk, segment: Segment, frame: Frame) -> Sequence[Interface]:
+    """The members of a network that may do something about a frame to a MAC that none of them has: the others see that it is another host's, and nothing comes of
+    that where the frame goes on to the world outside too."""
+    if frame.vlan or not isinstance(frame.load, HookPacket) or frame.load.packet.size is not None:
+        return segment.members
+    key = ("taking", id(segment))
+    found = walk.index.known.get(key)
+    if not isinstance(found, Hearing):
+        some = (one for one in segment.members if not strict(walk, one))
+        found = walk.index.known[key] = Hearing(tuple((one, None) for one in some))
+    return [one for one, _ in found.members]
+
+
+def strict(walk: Walk, at: Interface) -> bool:
+    """Whether an interface drops whatever is for another MAC than its own, by what was captured alone (``arrive_up``)."""
+    space, link = walk.space(at.scope), walk.index.link(at)
+    if link is None or link.mac is None or stands_in(link.mac) or link.link_type != "ether" or "LOOPBACK" in link.flags:
+        return False
+    alone = space.takes_in(at.device) and space.master_of(at.device) is None and not walk.index.uppers.get(at)
+    apart = space.cilium is None and not space.namespace.switches and "tc-filter" not in space.granted
+    return alone and apart and not isinstance(link.kind, Vrf)
 
 
 def heard_by(walk: Walk, segment: Segment, target: Address) -> Iterator[tuple[Interface, Space | None]]:

@@ -28,6 +28,8 @@ def onto_segment(walk: Walk, at: Interface, frame: Frame) -> Endings:
             if exact is not None:
                 walk.tell(at.scope, "link", f"{at} reaches {exact}", None, links.packet_of(frame))
                 return across(walk, exact, crossing)
+            some = silence.taking(walk, segment, crossing)
+            return to_everybody(walk, at, some, some, crossing)
     return to_everybody(
         walk, at, segment.members if segment else (), silence.hearing(walk, segment, crossing) if segment else (), crossing
     )
