@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from analyzer.model.network import Interface, Network
 from analyzer.source import Scope
-from analyzer.transfer import bridge, discovery, frames, internet, ipvs, routing, teaching
+from analyzer.transfer import bridge, discovery, frames, internet, ipvs, routing, teaching, underlay
 from analyzer.transfer.cilium import ports as cilium_ports
 from analyzer.transfer.cilium import programs as cilium
 from analyzer.transfer.cilium import uplink as cilium_uplink
@@ -44,6 +44,7 @@ STAGES: Mapping[str, Stage] = {
     "bridge up": bridge.up_stage,
     "bridged": bridge.bridged_stage,
     "bridge forward": bridge.forward_stage,
+    "behind routers": underlay.behind_stage,
     "looped": internet.looped_stage,
     "ip receive": internet.receive_stage,
     "arrived": internet.arrived_stage,

@@ -7,18 +7,20 @@ is not known; packets to addresses that nobody in the capture has leave it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from operator import itemgetter
+from typing import NamedTuple, cast
 
 from analyzer.addresses import Address
 from analyzer.facts.links import Ipvlan, LinkFact, Macvlan, Vlan
 from analyzer.model.network import Interface, Segment
 from analyzer.model.wires import may_meet, may_take, not_known, taking_not_known, undescribed, wired_macs
-from analyzer.ranges import normalised
+from analyzer.ranges import Ranges, normalised
+from analyzer.source import Scope
 from analyzer.transfer.bridge import GROUP
 from analyzer.transfer.ir import KEEP, Assign, End, Field, If, In, Leave, Transfer, Unknown
 from analyzer.transfer.reach import flood, inner_hosts
 from analyzer.transfer.sizes import taken
-from analyzer.transfer.space import OF_TUNNEL, Context, by_value, drop, goto, seq
+from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, dispatch, drop, goto, seq
 
 Groups = dict[frozenset[int], list[tuple[Interface, Address]]]
 """The holders of addresses by the networks that their wires lead to."""
@@ -75,32 +77,63 @@ def tagged(context: Context, member: Interface) -> Iterator[Interface]:
 
 def routed(context: Context, at: Interface) -> Transfer:
     """A frame to a MAC that no captured interface has. Where a captured one has the next hop's address, nobody takes it."""
-    nodes: dict[int, Transfer] = {}
-    held: list[tuple[int, int]] = []
-    assigned: list[tuple[int, int]] = []
     open_ended: dict[int, Transfer] = {
         address.value: End(Unknown(not_known(at, holder, address)))
         for holder, address in reversed(elsewhere(context, at))
         if may_meet(context.network, at, holder, address)
     }
-    for address, owners in context.network.owners.items():
-        if address.family == context.family:
-            of_pod = bool(context.network.fabric) and bool(owners[0].scope.namespace)
-            (assigned if of_pod else held).append((address.value, address.value))
-            nodes[address.value] = by_router(context, at, address, owners)
     nobody = drop(
         f"no interface on the network of {at} takes what is for the next hop, which another interface of the capture has"
     )
     gone = End(Leave(at.scope, f"an address that nobody in the capture has is reached beyond {at}"))
     leave = If(OF_TUNNEL, End(Unknown(f"the packet of a tunnel leaves the capture by {at}")), gone)
     lost, behind = claimed(context, at)
-    beyond = by_value(Field.DESTINATION, {**behind, **nodes}, leave)
-    ways: Transfer = If(In(Field.NEXT_HOP, normalised(held)), nobody, by_value(Field.NEXT_HOP, lost, beyond))
+    owned = owners_of(context)
+    rows = {value: by_router(context, at, Address(context.family, value)) for value in owned.nodes} | behind
+    single_ones = [((value, value), row) for value, row in rows.items()]
+    runs = [((low, high), call(at.scope, "behind routers", f"{at.device} {low} {high}")) for low, high in owned.pods]
+    beyond = dispatch(Field.DESTINATION, sorted((*single_ones, *runs), key=itemgetter(0)), leave)
+    ways: Transfer = If(In(Field.NEXT_HOP, owned.held), nobody, by_value(Field.NEXT_HOP, lost, beyond))
     ways = by_value(Field.NEXT_HOP, open_ended, ways) if open_ended else ways
-    if not assigned:
+    if not owned.assigned:
         return ways
     cloud = End(Unknown(f"whether the network of {context.network.fabric} leads from {at} to a pod's address is not known"))
-    return If(In(Field.NEXT_HOP, normalised(assigned)), cloud, ways)
+    return If(In(Field.NEXT_HOP, owned.assigned), cloud, ways)
+
+
+def behind_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """Pods' addresses, from one to another, behind routers that were not captured: made where packets to them get there."""
+    device, low, high = detail.rsplit(" ", 2)
+    at, values = Interface(scope, device), range(int(low), int(high) + 1)
+    return by_value(Field.DESTINATION, {one: by_router(context, at, Address(context.family, one)) for one in values}, KEEP)
+
+
+class Owned(NamedTuple):
+    """The addresses that the capture has: those of nodes, those that pods alone have, those that next hops do not lead out to, and those that a cloud's network
+    has assigned."""
+
+    nodes: tuple[int, ...]
+    pods: Ranges
+    held: Ranges
+    assigned: Ranges
+
+
+def owners_of(context: Context) -> Owned:
+    """Whose the addresses are, worked out once."""
+    found = context.made.get("owned")
+    if not isinstance(found, Owned):
+        nodes: list[int] = []
+        pods, held, assigned = list[tuple[int, int]](), list[tuple[int, int]](), list[tuple[int, int]]()
+        for address, owners in context.network.owners.items():
+            if address.family == context.family:
+                own = (address.value, address.value)
+                (assigned if context.network.fabric and owners[0].scope.namespace else held).append(own)
+                if all(owner.scope.namespace for owner in owners):
+                    pods.append(own)
+                else:
+                    nodes.append(address.value)
+        found = context.made["owned"] = Owned(tuple(nodes), normalised(pods), normalised(held), normalised(assigned))
+    return found
 
 
 def elsewhere(context: Context, at: Interface) -> list[tuple[Interface, Address]]:
@@ -123,9 +156,9 @@ def networks(context: Context, at: Interface) -> frozenset[int]:
     return frozenset(id(found[end]) for end in wire.ends if end in found) if wire is not None else frozenset()
 
 
-def by_router(context: Context, at: Interface, address: Address, owners: tuple[Interface, ...]) -> Transfer:
+def by_router(context: Context, at: Interface, address: Address) -> Transfer:
     """To an address of a captured interface."""
-    for owner in owners:
+    for owner in context.network.owners[address]:
         if not owner.scope.namespace and leads_out(context, owner) and not shared(context, at, owner):
             context.assume(f"the routers beyond {at}, which were not captured, lead to the captured nodes of other networks")
             arrived = (Assign(Field.MARK, 0), forgotten(), Assign(Field.VLAN, 0))

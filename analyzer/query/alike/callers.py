@@ -180,13 +180,17 @@ class FewCallers:
 
     def shares(self, state: State, scope: Scope) -> bool:
         """Whether somebody has one role at least (``roles``), and the same ones, for all packets of a set."""
+        asking: dict[Ranges, set[tuple[bool, bool, int]]] = {}
         found: set[tuple[bool | int, ...]] = set()
         for sources, targets in combinations(state, (origin(state, Field.SOURCE), origin(state, Field.DESTINATION))):
-            own = (self.callers.ends[value][1] for value in spelled(sources))
-            asking = {(one == scope, one.node == scope.node, self.callers.tables.get(Scope(one.node), 0)) for one in own}
-            for address, (itself, near, table) in product(spelled(targets), asking):
+            if sources not in asking:
+                own = (self.callers.ends[value][1] for value in spelled(sources))
+                asking[sources] = {
+                    (one == scope, Scope(one.node) == scope, self.callers.tables.get(Scope(one.node), 0)) for one in own
+                }
+            for address, (itself, home, table) in product(spelled(targets), asking[sources]):
                 others = self.services.at(table, Address(self.aim.family, address)).others
-                found.add((itself, near and not scope.namespace, *roles_among(others, scope)))
+                found.add((itself, home, *roles_among(others, scope)))
                 if len(found) > 1:
                     return False
         return any(any(roles[:2]) or len(roles) > OTHERS for roles in found)
@@ -205,7 +209,7 @@ def roles_among(others: Sequence[Scope], scope: Scope) -> Iterator[int]:
     for place, one in enumerate(others):
         if one == scope:
             yield 2 * place
-        if one.node == scope.node and not scope.namespace:
+        if Scope(one.node) == scope:
             yield 2 * place + 1
 
 

@@ -214,15 +214,19 @@ def asked_apart(
     walk: Walk, space: Space, at: Interface, target: Address, packet: Packet, key: tuple[Interface, Address, int, int]
 ) -> Known:
     """Asks, whatever the walk learned before; what this teaches is kept for later walks, unless a decision was used, or a question that waits
-    for this one."""
+    for this one. Of the packet it depends on the address that is asked from alone."""
+    sender = sender_of(space, at.device, target, packet)
+    if isinstance(known := walk.index.known.get((at, target, sender)), Known):
+        walk.index.known[key] = known
+        return known
     used, circles, waiting = walk.oracle.used, walk.circles, bool(walk.asking)
     before = (walk.learned, walk.remotes, walk.macs, walk.assumptions)
     walk.learned, walk.remotes, walk.macs, walk.assumptions = {}, {}, {}, {}
-    found = asked_anew(walk, space, at, target, packet)
+    found = asked_anew(walk, space, at, target, sender)
     taught = Known(found, walk.learned, walk.remotes, walk.macs, tuple(walk.assumptions))
     walk.learned, walk.remotes, walk.macs, walk.assumptions = before
     if walk.oracle.used == used and not (waiting and walk.circles != circles):
-        walk.index.known[key] = taught
+        walk.index.known[key] = walk.index.known[at, target, sender] = taught
     return taught
 
 
@@ -238,20 +242,22 @@ def recalled(walk: Walk, remembered: Known) -> Answered | Left | Dropped | Undec
     return remembered.answer
 
 
-def asked_anew(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet) -> Answered | Left | Dropped | Undecided:
+def asked_anew(
+    walk: Walk, space: Space, at: Interface, target: Address, sender: Address | None
+) -> Answered | Left | Dropped | Undecided:
     """Sends the question and gathers what comes back; its own hops are not told."""
     walk.asking.add((at, target))
     hops, walk.quiet, depth = list(walk.hops), walk.quiet + 1, walk.depth
-    found = answer_of(walk, at, target, question(walk, space, at, target, packet))
+    found = answer_of(walk, at, target, question(walk, space, at, target, sender))
     walk.asking.discard((at, target))
     walk.hops[:], walk.quiet, walk.depth = hops, walk.quiet - 1, depth
     return found
 
 
-def question(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet) -> Endings:
+def question(walk: Walk, space: Space, at: Interface, target: Address, sender: Address | None) -> Endings:
     """The endings of the question: the answers that came back among them."""
     link = space.links[at.device]
-    load = discovery.sent(walk, space, at.device, Question(target, sender_of(space, at.device, target, packet), at))
+    load = discovery.sent(walk, space, at.device, Question(target, sender, at))
     return links.transmit(walk, at, Frame(link.mac or 0, BROADCAST, load)) if isinstance(load, Question) else load
 
 

@@ -72,9 +72,7 @@ def strict(walk: Walk, at: Interface) -> bool:
     space, link = walk.space(at.scope), walk.index.link(at)
     if link is None or link.mac is None or stands_in(link.mac) or link.link_type != "ether" or "LOOPBACK" in link.flags:
         return False
-    alone = space.takes_in(at.device) and space.master_of(at.device) is None and not walk.index.uppers.get(at)
-    apart = space.cilium is None and not space.namespace.switches and "tc-filter" not in space.granted
-    return alone and apart and not isinstance(link.kind, Vrf)
+    return inward(walk, space, at) and "tc-filter" not in space.granted and not isinstance(link.kind, Vrf)
 
 
 def heard_by(walk: Walk, segment: Segment, target: Address) -> Iterator[tuple[Interface, Space | None]]:
@@ -109,9 +107,13 @@ def silent(walk: Walk, at: Interface, target: Address) -> bool:
 def plain(walk: Walk, space: Space, at: Interface) -> bool:
     """Whether nothing is on the way from an interface up to the host, and nothing that the host's silence depends on is open."""
     sure = memory_of(space, 4).plain and not space.own_rules and space.granted.keys().isdisjoint(DEFAULTS)
-    inward = space.takes_in(at.device) and space.master_of(at.device) is None and not stacked.over(walk, at)
-    apart = space.cilium is None and not space.namespace.switches and not space.namespace.nft_chains
-    return sure and inward and apart and not space.greater(4, at.device, "rp_filter")
+    return sure and inward(walk, space, at) and not space.greater(4, at.device, "rp_filter")
+
+
+def inward(walk: Walk, space: Space, at: Interface) -> bool:
+    """Whether what comes in at an interface goes up to the host, and nothing else sees it."""
+    alone = space.takes_in(at.device) and space.master_of(at.device) is None and not stacked.over(walk, at)
+    return alone and space.cilium is None and not space.namespace.switches and not space.namespace.nft_chains
 
 
 def local_routes(walk: Walk, space: Space) -> LocalRoutes:
