@@ -13,11 +13,11 @@ from analyzer.facts.links import LinkFact, Vxlan
 from analyzer.facts.neighbours import BridgePortFact, ForwardingFact, NeighbourFact
 from analyzer.facts.routes import LOCAL, MAIN, RouteFact, RoutingRuleFact
 from analyzer.facts.system import FilterFact, OtherAction
+from analyzer.parsers._words import FAILED
 from analyzer.source import Gap, Source
 
 UNREAD = "unread"
 """The classifier of what stands for a line that was not understood."""
-FAILED = "the command failed"
 FIXED = frozenset({"PERMANENT", "NOARP"})
 INTERFACES = frozenset({"ip-addr", "ifconfig"})
 CONTRADICTED = "contradicted"

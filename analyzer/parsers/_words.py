@@ -27,10 +27,14 @@ UNKNOWN = re.compile(r"Object \".*\" is unknown")
 WORD = re.compile(r"\S+")
 
 
+FAILED = "the command failed"
+"""How the words of a gap begin that is a command's error."""
+
+
 def refuse_errors(line: str) -> None:
     """Raises ValueError where a line is a command's error and not its output."""
     if line.startswith(BEGINNINGS) or line.endswith(": not found") or UNKNOWN.match(line) or says(line):
-        raise ValueError(f"the command failed: {line.strip()}")
+        raise ValueError(f"{FAILED}: {line.strip()}")
 
 
 def says(line: str) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analyzer.facts.base import Fact
 from analyzer.facts.netfilter import IpsetFact
 from analyzer.parsers import Parser, gap
 from analyzer.parsers._ipset_xml import listed_sets
-from analyzer.parsers._words import refuse_errors
+from analyzer.parsers._words import FAILED, refuse_errors
 from analyzer.source import Gap, Source, Span
 
 TYPE = re.compile(r"bitmap:(ip|ip,mac|port)|list:set|hash:(ip|net|mac)(,(ip|net|port|mac|iface|mark|proto)){0,2}")
@@ -50,7 +50,10 @@ def read(source: Source) -> Iterator[Fact | Gap]:
         elif current is not None and current.type:
             current.members.append(" ".join(words))
         else:
-            yield from stranger(source, number, raw)
+            found = stranger(source, number, raw)
+            yield found
+            if not found.reason.startswith(FAILED):
+                unsure(drafts, words)
     for draft in drafts.values():
         if TYPE.fullmatch(draft.type):
             yield finished(source, draft)
@@ -67,13 +70,20 @@ def listed_field(draft: Draft, line: str) -> None:
         draft.options = value.split()
 
 
-def stranger(source: Source, number: int, line: str) -> Iterator[Gap]:
+def unsure(drafts: Mapping[str, Draft], words: Sequence[str]) -> None:
+    """A line that is not understood may be a member of the set that it names, or else of any: as one that is not understood."""
+    named = [drafts[word] for word in words if word in drafts]
+    for draft in named or drafts.values():
+        draft.members.append(f"?{words[0]}")
+
+
+def stranger(source: Source, number: int, line: str) -> Gap:
     """A line that belongs to no set."""
     try:
         refuse_errors(line)
-        yield gap(source, number, f"expected 'create NAME TYPE' or 'add NAME MEMBER', not {line.strip()[:60]!r}")
     except ValueError as problem:
-        yield gap(source, number, str(problem))
+        return gap(source, number, str(problem))
+    return gap(source, number, f"expected 'create NAME TYPE' or 'add NAME MEMBER', not {line.strip()[:60]!r}")
 
 
 def finished(source: Source, draft: Draft) -> IpsetFact:
