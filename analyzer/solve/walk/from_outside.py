@@ -7,8 +7,8 @@ from analyzer.addresses import Address
 from analyzer.model.link_filters import asked_by_outsider
 from analyzer.model.network import Interface
 from analyzer.solve.packet import Packet
+from analyzer.solve.walk.answering import ignored
 from analyzer.solve.walk.index import Space
-from analyzer.solve.walk.resolution import ignored
 from analyzer.solve.walk.sources import on_network
 from analyzer.solve.walk.state import Endings, Question, Walk
 from analyzer.source import Span

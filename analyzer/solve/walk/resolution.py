@@ -1,7 +1,6 @@
 """From a next hop to a frame: neighbour entries, and who answers for an address on the wire.
 
-After net/ipv4/arp.c (``arp_solicit``, ``arp_process``, ``arp_ignore``, ``arp_filter``, ``arp_fwd_proxy``), net/ipv6/ndisc.c (``ndisc_recv_ns``)
-and net/core/neighbour.c.
+After net/ipv4/arp.c (``arp_solicit``), net/ipv6/ndisc.c (``ndisc_solicit``, ``ndisc_recv_ns``) and net/core/neighbour.c.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from analyzer.model.gaps import could_concern
 from analyzer.model.hardware import stands_in, taken_for
 from analyzer.model.network import Interface
 from analyzer.solve.packet import Packet
-from analyzer.solve.walk import control, discovery, internet, links, reverse, teaching, underlay
+from analyzer.solve.walk import control, discovery, internet, links, teaching, underlay
+from analyzer.solve.walk.answering import answers_four, answers_six
 from analyzer.solve.walk.cilium import uplink as cilium_uplink
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.netfilter.hooks import HookPacket
-from analyzer.solve.walk.proxying import internet_closed, may_stand_in, proxies, silent
-from analyzer.solve.walk.route_answers import NotKnown, Query, Refused, Route
-from analyzer.solve.walk.route_lookup import look_up
+from analyzer.solve.walk.proxying import silent
+from analyzer.solve.walk.route_answers import Route
 from analyzer.solve.walk.sources import on_network, reach, select_four
 from analyzer.solve.walk.state import (
     BROADCAST,
@@ -34,7 +33,6 @@ from analyzer.solve.walk.state import (
     Walk,
     best,
 )
-from analyzer.source import Span
 
 USED = frozenset({"PERMANENT", "NOARP", "REACHABLE", "STALE", "DELAY", "PROBE"})
 
@@ -343,59 +341,3 @@ def noted(walk: Walk, here: Interface, frame: Frame, asked: Question) -> None:
 def alone(walk: Walk, address: Address) -> bool:
     """Whether at most one host of the capture has the address."""
     return len({holder.scope for holder in walk.index.network.owners.get(address, ())}) < 2
-
-
-def answers_four(walk: Walk, space: Space, device: str, asked: Question) -> Span | Dropped | Undecided | None:
-    """``arp_process``: where it says that the host answers; Dropped when it does not. A host whose routes are not known may answer for its own, and
-    for others where it is set to."""
-    target, sender = asked.target, asked.sender
-    found = look_up(walk, space, Query(4, target.value, sender.value if sender else 0, in_device=device))
-    if isinstance(found, NotKnown) and (target in space.own or may_stand_in(space, device)):
-        return Undecided(found.reason, found.at, found.settle, tuple(walk.hops))
-    if not isinstance(found, Route):
-        return silent(found.reason, found.at)
-    refused = None
-    if sender is not None:
-        out_device = found.ways[0].device or "" if found.kind == "unicast" else ""
-        refused = reverse.refuse_source(walk, space, device, sender.value, target.value, 0, out_device)
-    if refused:
-        told = refused[0]
-        if isinstance(told, Undecided) and target in space.own:
-            return told
-        return Dropped(told.reason, told.at) if isinstance(told, Dropped) else silent("its routes are not known")
-    if found.kind == "local":
-        return ignored(walk, space, device, asked) or found.fact.at
-    if found.kind != "unicast" or internet_closed(space, device):
-        return silent(f"{space.place} does not forward")
-    return proxies(space, device, target, found)
-
-
-def ignored(walk: Walk, space: Space, device: str, asked: Question) -> Dropped | None:
-    """``arp_ignore`` and ``arp_filter``: whether the host keeps silent about its own address."""
-    target, sender = asked.target, asked.sender
-    mode = space.greater(4, device, "arp_ignore")
-    here = next((fact for fact in space.addresses.get(device, ()) if fact.address == target), None)
-    key = f"net.ipv4.conf.{device.replace('.', '/')}.arp_ignore"
-    quiet = mode == 8 or (mode in (1, 2) and here is None)
-    quiet = quiet or (mode == 2 and sender is not None and here is not None and not on_network(here, sender.value))
-    quiet = quiet or (mode == 3 and here is not None and here.scope_name == "host")
-    if quiet:
-        return Dropped(f"{space.place} keeps silent about {target} on {device} (arp_ignore {mode})", space.where(key))
-    if sender is not None and space.either(4, device, "arp_filter"):
-        back = look_up(walk, space, Query(4, sender.value, target.value))
-        if isinstance(back, Refused) or (isinstance(back, Route) and back.ways[0].device != device):
-            return Dropped(f"{space.place} keeps silent about {target} on {device} (arp_filter)")
-    return None
-
-
-def answers_six(space: Space, device: str, asked: Question) -> Span | Dropped | None:
-    """``ndisc_recv_ns``: only the device's own addresses, and those of ``ip neigh show proxy``, where the device's own switch makes it a router's."""
-    for fact in space.addresses.get(device, ()):
-        if fact.address == asked.target and not fact.flags & {"tentative", "dadfailed"}:
-            return fact.at
-    entry = space.proxied.get((device, asked.target))
-    own = space.switch(f"net.ipv6.conf.{device.replace('.', '/')}.forwarding")
-    router = space.whole(6, "forwarding") if own is None else own
-    if entry is not None and space.either(6, device, "proxy_ndp") and router:
-        return entry.at
-    return silent(f"{space.place} does not have {asked.target} on {device}")
