@@ -97,6 +97,17 @@ def test_a_text_tells_that_tables_may_be_missing(parser: str, text: str, missing
     assert bool(cuts(parser, text)) is missing
 
 
+def test_rules_of_a_chain_that_is_not_declared_may_be_of_any(tmp_path: Path) -> None:
+    _, results = record.unpack((SAMPLES / "host-gw-services-published.txt").read_text(), tmp_path)
+    for path in tmp_path.glob("nodes/*/iptables-save"):
+        path.write_text(path.read_text().replace("-A KUBE-SERVICES ", "-A KUBE-SERV ", 1))
+        path.with_name("nft_list_ruleset").unlink()
+    capture = load(tmp_path)
+    assert [gap for gap in capture.given.network.gaps if "KUBE-SERV is not declared" in gap.reason]
+    judged = [compare.judge(compare.predict(capture, probe), probe, result) for probe, result in results]
+    assert "wrong" not in judged
+
+
 def test_an_empty_text_in_place_of_json_says_nothing(tmp_path: Path) -> None:
     _, results = record.unpack((SAMPLES / "host-gw-services-wrong-gateway.txt").read_text(), tmp_path)
     (tmp_path / "nodes" / "node-b" / "ip_route.json").write_text("")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from analyzer.addresses import Address, Prefix, prefix
 from analyzer.model.network import Namespace
@@ -14,6 +14,8 @@ BEFORE_OPTIONS = re.compile(
 )
 
 
+ONCE = ("dev", "lladdr", "proto", "table", "scope", "metric")
+"""What a line of routes or neighbours says once."""
 ROUTING = ("ip-route", "route-n", "ip-rule")
 """The kinds of text of which a line could decide about a route."""
 
@@ -32,6 +34,7 @@ def network_of(sources: Mapping[str, Source], gap: Gap) -> Prefix | None:
         found is None
         or source is None
         or last(source, gap.at.line)
+        or of_several(source.line(gap.at.line).split())
         or not (found.group(1)[:1].isdigit() or ":" in found.group(1))
     ):
         return None
@@ -39,6 +42,11 @@ def network_of(sources: Mapping[str, Source], gap: Gap) -> Prefix | None:
         return prefix(found.group(1))
     except ValueError:
         return None
+
+
+def of_several(words: Sequence[str]) -> bool:
+    """Whether a line says something twice, as what is left of several lines does: it could be about what any of them named."""
+    return any(words.count(key) > 1 for key in ONCE)
 
 
 def last(source: Source, line: int) -> bool:

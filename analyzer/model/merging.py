@@ -42,7 +42,7 @@ BESIDE_NETWORKS = frozenset(
 )
 # Groups of kinds that can be about networks: Kubernetes' own, and those with such a word. Of others nothing is read.
 OF_NETWORKS = re.compile(
-    r"(?:[a-z]*|apps|batch|extensions|policy|.*(?:net|k8s|vpc|calico|cilium|antrea|istio|ovn|cni|gateway|route|whereabouts|kube-?adm|weave|amazonaws|submariner|alibaba|openshift|operator).*)"
+    r"(?:[a-z]*|apps|batch|extensions|policy|.*(?:net|k8s|vpc|calico|cilium|antrea|istio|ovn|cni|gateway|route|whereabouts|kube-?adm|weave|amazonaws|submariner|alibaba|openshift|operator|linkerd|kuma|consul|nsx).*)"
 )
 NOT_OF_NETWORKS = frozenset({"kustomize.config.k8s.io", "builtin"})
 DEVICE_KEY = re.compile(r"(?P<head>net\.ipv[46]\.(?:conf|neigh)\.)(?P<device>.+)(?P<tail>\.[^./]+)")

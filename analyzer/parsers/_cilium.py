@@ -114,6 +114,8 @@ def pairs(text: str) -> dict[str, str]:
     last = ""
     for word in text.split():
         name, equals, value = word.partition("=")
+        if equals and name in found:
+            raise ValueError(f"{name} is said twice")
         if equals:
             found[name], last = value, name
         elif last:

@@ -25,13 +25,14 @@ Block = tuple[str, int]
 @dataclass(slots=True, eq=False)
 class Part:
     """A piece inside a table that has whole lines of chains only: what it declares and the rules of each chain, with lines counted from 0.
-    ``names`` are its chains as they are met; ``ends``: how many lines it has, and ``rules`` how many of rules."""
+    ``names`` are its chains as they are met, ``ruled`` those with rules; ``ends``: how many lines it has, and ``rules`` how many of rules."""
 
     declared: dict[str, Declared]
     blocks: dict[str, tuple[str, int]]
     names: tuple[str, ...]
     ends: int
     rules: int
+    ruled: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -78,6 +79,25 @@ class TableDraft:
     def begun(self, chain: str, number: int) -> None:
         """Notes the first line of a chain that is declared twice."""
         self.again[chain] = min(self.again.get(chain, number), number)
+
+    def undeclared(self) -> list[tuple[int, str]]:
+        """The first lines of chains that have rules and no declaration, while others have one: the command declares every chain, and the kernel has its own."""
+        known = set(self.policies).union(HOOKS, *(part.declared for part, _ in self.parts))
+        if len(known) == len(HOOKS) and not self.policies:
+            return []
+        found = [(line, name) for name, blocks in self.blocks.items() for _, line in blocks if name not in known]
+        found += [(number + part.blocks[name][1], name) for part, number in self.parts for name in part.ruled - known]
+        first: dict[str, int] = {}
+        for line, name in sorted(found):
+            first.setdefault(name, line)
+        return [(line, name) for name, line in first.items()]
+
+    def open_undeclared(self) -> None:
+        """Begins the kernel's own chains with a rule that is not known, where rules stand in a chain that is not declared: they may be of any."""
+        for line, lost in self.undeclared()[:1]:
+            self.settle()
+            for name in sorted(HOOKS):
+                self.before(name, line, f"(the chain {lost} is not declared)")
 
     def settle(self) -> None:
         """Sorts the lines of the parts in among the others."""
@@ -128,7 +148,7 @@ def part_of(piece: Piece) -> Part | None:
         return None
     blocks = {intern(name): found[0] for name, found in draft.blocks.items() if found}
     names, declared = tuple(map(intern, draft.blocks)), {intern(name): found for name, found in draft.policies.items()}
-    return Part(declared, blocks, names, piece.ends, sum(text.count("\n") + 1 for text, _ in blocks.values()))
+    return Part(declared, blocks, names, piece.ends, sum(text.count("\n") + 1 for text, _ in blocks.values()), frozenset(blocks))
 
 
 def block(draft: TableDraft, text: str, position: int, number: int) -> tuple[int, int] | None:

@@ -25,6 +25,7 @@ HEADING = re.compile(r"(POLICY\s+)?DIRECTION\s")
 PASSED = re.compile(r"Path: |Policy stats empty|no maps found|$")
 STATIC_BITS, PROTOCOL_BITS, PORT_BITS = 40, 8, 16
 NAMES = {f"reserved:{name}": number for number, name in RESERVED.items()}
+COLUMN = re.compile(r"[A-Z][A-Z /]*( \(source:key\[=value\]\))?")
 UNPROXIED = ("NONE", "0", "")
 
 
@@ -77,7 +78,10 @@ def heading(source: Source, draft: Draft | None, line: str, at: Span) -> Draft:
         if not source.subject.isdecimal():
             raise ValueError("whose policy map this is, is not said: the file is to be named for the endpoint, or use --all")
         draft = Draft(int(source.subject[:9]), at)
-    draft.columns = [name.strip() for name in COLUMNS.split(line.strip())]
+    columns = [name.strip() for name in COLUMNS.split(line.strip())]
+    draft.columns = columns if all(map(COLUMN.fullmatch, columns)) else ()
+    if not draft.columns:
+        raise ValueError(f"expected the heading of a policy map, not {line.strip()[:60]!r}")
     return draft
 
 
@@ -93,7 +97,10 @@ def entered(draft: Draft | None, line: str, at: Span) -> Draft:
         last = draft.entries[-1]
         draft.entries[-1] = with_label(last, line.strip())
         return draft
-    draft.entries.append(entry(dict(zip(draft.columns, COLUMNS.split(line.strip()), strict=False)), at))
+    values = COLUMNS.split(line.strip())
+    if len(values) > len(draft.columns):
+        raise ValueError(f"expected {len(draft.columns)} columns, not {len(values)}")
+    draft.entries.append(entry(dict(zip(draft.columns, values, strict=False)), at))
     return draft
 
 

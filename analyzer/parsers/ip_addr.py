@@ -71,7 +71,7 @@ ADDRESS_FLAGS = frozenset(
         "homeaddress",
     ]
 )
-STATISTICS = re.compile(r"^[\d\s.KMGTP]+$")
+STATISTICS = re.compile(r"\d[\d.KMGTP]*(\s+\d[\d.KMGTP]*){3,}")
 
 
 @dataclass(slots=True)
@@ -126,8 +126,11 @@ def read(source: Source) -> Iterator[Fact | Gap]:
 
 def broken_off(source: Source) -> bool:
     """Whether the text ends within what it says of an interface, and within a line: behind a whole listing of addresses stands how long the last is used."""
-    last = source.text.rpartition("\n")[2].strip()
-    if not last or last.startswith("valid_lft") or ONE_LINE.match(last) or BRIEF.match(last):
+    end = source.text.rpartition("\n")[2]
+    last = end.strip()
+    if not last:
+        return end[:1] == " "
+    if last.startswith("valid_lft") or ONE_LINE.match(last) or BRIEF.match(last):
         return False
     lasting = source.says("valid_lft")
     return HEAD.match(last) is not None or lasting or (not last.startswith("inet") and "addr" in source.name)
@@ -192,7 +195,7 @@ def finish(source: Source, block: Block) -> Iterator[Fact | Gap]:
             link = replace(link, alternative_names=(*link.alternative_names, text.split()[1]))
         elif text.startswith("alias "):
             link = replace(link, alias=text[6:])
-        elif not text.startswith(IGNORED) and not STATISTICS.match(text):
+        elif not text.startswith(IGNORED) and not STATISTICS.fullmatch(text):
             detail.append((number, text.split()))
     yield from detailed(source, block, link, detail)
     yield from addresses

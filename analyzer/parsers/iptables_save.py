@@ -73,8 +73,11 @@ def remembering(source: Source, memory: Memory) -> Iterator[Fact | Gap]:
 
 def told(source: Source, drafts: list[TableDraft], gaps: list[Gap], memory: Memory) -> Iterator[Fact | Gap]:
     """The ruleset of the tables, the gaps, and those of lines that are not understood."""
+    undeclared = [item for draft in drafts for item in draft.undeclared()]
     yield ruleset(source, drafts, memory)
     yield from gaps
+    for number, name in undeclared:
+        yield gap(source, number, f"the chain {name} is not declared: whose rules these are is not known")
     for draft in drafts:
         if draft.name not in TABLES:
             yield gap(source, draft.line, f"{draft.name!r} is no table of iptables")
@@ -215,6 +218,8 @@ def backend_of(source: Source) -> str:
 def ruleset(source: Source, drafts: list[TableDraft], memory: Memory) -> RulesetFact:
     """The fact of the whole text."""
     family = family_of(source)
+    for draft in drafts:
+        draft.open_undeclared()
     index = memory.of(family, drafts)
     tables: dict[str, Mapping[str, Placed]] = {}
     for draft in drafts:
