@@ -23,6 +23,7 @@ from analyzer.parsers._words import is_json, refuse_errors, refuse_others, span_
 from analyzer.source import Gap, Source, Span
 
 HEAD = re.compile(r"^(\d+): ([^\s:@]+)(?:@(\S+?))?:\s+<([^>]*)>\s*(.*)$")
+HEADS = re.compile(r"^\d+: ", re.MULTILINE)
 ONE_LINE = re.compile(r"^(\d+): (\S+)\s+(inet6?)\s+(.*)$")
 BRIEF = re.compile(r"^([^\s:@]+)(?:@(\S+))?\s+(UP|DOWN|UNKNOWN|LOWERLAYERDOWN|DORMANT|NOTPRESENT)(\s.*)?$")
 IGNORED = (
@@ -125,15 +126,17 @@ def read(source: Source) -> Iterator[Fact | Gap]:
 
 
 def broken_off(source: Source) -> bool:
-    """Whether the text ends within what it says of an interface, and within a line: behind a whole listing of addresses stands how long the last is used."""
+    """Whether the text ends within what it says of an interface, and within a line: an address whose lifetime is not told, details that are not all there, or a
+    loopback device that is up without an address. Parts of pasted texts end within a line too, where what they say is whole."""
     end = source.text.rpartition("\n")[2]
-    last = end.strip()
-    if not last:
-        return end[:1] == " "
-    if last.startswith("valid_lft") or ONE_LINE.match(last) or BRIEF.match(last):
-        return False
-    lasting = source.says("valid_lft")
-    return HEAD.match(last) is not None or lasting or (not last.startswith("inet") and "addr" in source.name)
+    last, lasting = end.strip(), source.says("valid_lft")
+    if not last or last.startswith("valid_lft") or ONE_LINE.match(last) or BRIEF.match(last):
+        return not last and end != ""
+    if HEAD.match(last) or last.startswith("inet"):
+        return lasting or not last.startswith("inet")
+    block = source.text[max((head.start() for head in HEADS.finditer(source.text)), default=0) :]
+    silent = "LOOPBACK,UP" in block and "inet" not in block and "addr" in source.name
+    return silent or (source.says("numtxqueues") and "numtxqueues" not in block)
 
 
 def open_ended(item: Fact | Gap, last: int) -> Fact | Gap:
