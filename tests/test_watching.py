@@ -77,7 +77,7 @@ def test_a_change_is_told_and_an_interrupt_ends_it(watching: subprocess.Popen[st
     told = until(watching.stdout, "findings")
     assert told[0].endswith("service.yaml")
     watching.send_signal(signal.SIGINT)
-    out, err = watching.communicate(timeout=20)
+    out, err = watching.communicate(timeout=60)
     assert (watching.returncode, out) == (0, "")
     assert err == "analyze: no longer watching\n"
 

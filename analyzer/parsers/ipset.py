@@ -39,6 +39,8 @@ def read(source: Source) -> Iterator[Fact | Gap]:
         words = raw.split()
         if not words or words[0].startswith("#"):
             continue
+        if words[1:2] in (["-exist"], ["-!"]):
+            del words[1]
         if words[0] == "create" and len(words) >= 3:
             drafts[words[1]] = Draft(words[1], words[2], number, words[3:])
         elif words[0] == "add" and len(words) >= 3 and words[1] in drafts:
