@@ -79,6 +79,13 @@ def cuts(parser: str, text: str) -> list[str]:
         ("iptables-save", as_printed(SAVED).rstrip("\n"), False),
         ("iptables-save", SAVED + "# a note\n", False),
         ("iptables-save", as_printed(SAVED)[:-6], True),
+        ("iptables-save", as_printed(SAVED) + "# Gener", True),
+        (
+            "iptables-save",
+            as_printed(SAVED) + "# Warning: iptables-legacy tables present, use iptables-legacy-save to see them",
+            False,
+        ),
+        ("iptables-save", "# no nf_tables tables of iptables", False),
         ("iptables-save", SAVED + "root@node:~# \n", False),
         ("iptables-save", SAVED + ":PREROUTING ACCEPT [0:0]\nCOMMIT\n", True),
         ("nft", RULESET, False),

@@ -108,7 +108,8 @@ def broken_off(source: Source) -> str:
     """Why more tables may have stood behind the last one; empty where nothing says so. ``iptables-save`` prints a comment before and behind each table, or
     somebody left out all of one kind."""
     tail = next((part for part in reversed(tuple(source.pieces())) if part), "").rpartition("\n")[2]
-    if tail[:1] == "#" and not COMPLETED.fullmatch(tail.strip()):
+    framing = tail.startswith((BEGIN, END)) or (tail != "" and (BEGIN.startswith(tail) or END.startswith(tail)))
+    if framing and not COMPLETED.fullmatch(tail.strip()):
         return "the text breaks off in a comment: a table may have followed"
     begun = [part.rfind(BEGIN) - part.rfind(END) for part in source.pieces() if BEGIN in part or END in part]
     if begun and begun[-1] > 0 and source.says(END):
