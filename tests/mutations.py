@@ -29,7 +29,7 @@ from analyzer.query.causes import Broken
 from analyzer.query.guarantees import decide
 from analyzer.query.parties import nodes, pods
 from analyzer.query.policies import of_network
-from analyzer.solve.packet import Packet
+from analyzer.solve.packet import ICMP, ICMPV6, Packet
 from analyzer.solve.walk.concrete import Flow
 from benchmarks.capture import Shape, write
 from tests.captures import files_of
@@ -320,7 +320,7 @@ def chooses_another(network: Network, source: str, packet: Packet) -> bool:
 
 
 def unfounded(network: Network, broken: Broken) -> Iterator[str]:
-    """Where the packet that is to show a broken pair does nothing of the kind."""
+    """Where the packet that is to show a broken pair does nothing of the kind, were its port listened on."""
     example = broken.counterexample
     if example is None or broken.guarantee not in KINDS:
         return
@@ -329,7 +329,8 @@ def unfounded(network: Network, broken: Broken) -> Iterator[str]:
     homes = [ask for ask in asks(network, broken.guarantee) if ask.target.split(" ")[0] == broken.target.split(" ")[0]]
     for start in starts(network, example.packet, broken.source):
         for ask in homes[:1]:
-            again = replace(ask, flow=Flow(start, example.packet), source=broken.source, target=broken.target)
+            sent = Flow(start, example.packet, served=example.packet.protocol not in (ICMP, ICMPV6))
+            again = replace(ask, flow=sent, source=broken.source, target=broken.target)
             if example.packet.destination != ask.flow.packet.destination:
                 continue
             if not any(one.kind in KINDS[broken.guarantee] for one in said(network, again)):

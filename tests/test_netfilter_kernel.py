@@ -218,12 +218,12 @@ def foretold(found: tuple[object, ...], expected: set[tuple[object, ...]]) -> bo
 def fits(found: tuple[object, ...], item: tuple[object, ...]) -> bool:
     """Where the kernel picks a port, or a ping's identifier, any is what the walk says; whether somebody answers is asked only of the ports
     that are listened on."""
-    if item[3] == PICKED:
+    if isinstance(item[3], int) and item[3] >= PICKED:
         return item[:3] == found[:3]
     if item[:4] == found[:4] and found[3] not in (0, None, *PORTS):
         return True
     replier, _, port = str(item[4]).partition(" ")
-    return port == str(PICKED) and item[:4] == found[:4] and str(found[4]).partition(" ")[0] == replier
+    return port.isdigit() and int(port) >= PICKED and item[:4] == found[:4] and str(found[4]).partition(" ")[0] == replier
 
 
 Load = Callable[[Lab, int, int], tuple[Namespace, str]]
