@@ -234,7 +234,10 @@ def test_the_reason_names_the_base_rule_and_the_inner_rule() -> None:
     [
         ("-m set --match-set gone src -j DROP", "n1: the set gone holds src of TCP 10.0.0.1:40000 -> 10.0.0.2:80"),
         ("-m fancy --option 3 -j DROP", "n1: filter -m fancy --option 3 holds"),
-        ("-j NFQUEUE --queue-num 1", "n1: filter FORWARD rule 1 (NFQUEUE --queue-num 1) lets the packet pass unchanged"),
+        (
+            "-j NFQUEUE --queue-num 1",
+            "n1: filter FORWARD rule 1: whoever listens on queue 1 of n1, if anybody does, lets the packet pass unchanged",
+        ),
         ("-j CUT-OFF", "n1: the chain CUT-OFF of table filter, which is not in the text, lets the packet pass unchanged"),
     ],
 )

@@ -230,7 +230,17 @@ netfilter() {
     else
         save ipvsadm-save ipvsadm -S -n
     fi
+    queues
     connections
+}
+
+# The queues that programs listen on. A kernel without the module has none: nobody does.
+queues() {
+    if in_namespace test -e /proc/net/netfilter/nfnetlink_queue; then
+        save nfnetlink_queue cat /proc/net/netfilter/nfnetlink_queue
+    elif in_namespace test -d /proc/net/netfilter; then
+        : >"$DIR/nfnetlink_queue"
+    fi
 }
 
 connections() {

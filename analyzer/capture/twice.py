@@ -21,6 +21,7 @@ FLEETING = re.compile(
 COUNTED = frozenset({"iptables-save", "nft", "sysctl"})
 OF_PARTS = frozenset(
     {
+        "nfnetlink-queue",
         "ip-addr",
         "ifconfig",
         "ip-route",

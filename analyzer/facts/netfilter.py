@@ -133,6 +133,21 @@ class ChangeSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Queue:
+    """``NFQUEUE`` and nft's ``queue``: a program decides that listens on a queue of these numbers, first and last (None: they are computed). ``bypass``: without a
+    listener the base chain accepts the packet, which is lost otherwise."""
+
+    numbers: tuple[int, int] | None
+    bypass: bool = False
+
+    def __str__(self) -> str:
+        if self.numbers is None:
+            return "a queue that is computed"
+        low, high = self.numbers
+        return f"queue {low}" if low == high else f"one of the queues {low} to {high}"
+
+
+@dataclass(frozen=True, slots=True)
 class Pass:
     """A target that lets the packet go on as far as delivery is concerned: LOG, NFLOG, TCPMSS, CHECKSUM, CLASSIFY … (or no target)."""
 
@@ -161,6 +176,7 @@ Target = (
     | Zone
     | TransparentProxy
     | ChangeSet
+    | Queue
     | Pass
     | UnknownTarget
 )

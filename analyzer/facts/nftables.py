@@ -13,7 +13,7 @@ from typing import NamedTuple
 from analyzer.addresses import Prefix
 from analyzer.facts.base import Fact
 from analyzer.facts.matches import RateMatch, UnknownMatch
-from analyzer.facts.netfilter import Jump, NoTrack, Pass, Reject, SetTimeToLive, TransparentProxy, UnknownTarget, Verdict
+from analyzer.facts.netfilter import Jump, NoTrack, Pass, Queue, Reject, SetTimeToLive, TransparentProxy, UnknownTarget, Verdict
 from analyzer.source import Span
 
 IP6_HEADER = 40
@@ -187,6 +187,7 @@ Statement = (
     | NoTrack
     | TransparentProxy
     | SetTimeToLive
+    | Queue
     | Pass
     | RateMatch
     | UnknownMatch

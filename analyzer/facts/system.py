@@ -83,6 +83,14 @@ class QdiscFact(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFact(Fact):
+    """A queue of netfilter that a program listens on; ``mode``: what it gets of a packet, 0 nothing, 1 what is known of it, 2 (also) its bytes."""
+
+    number: int
+    mode: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionFact(Fact):
     """An entry of ``conntrack -L``: original and reply tuples as (source, destination, source port, destination port);
     for ICMP the ports are type and identifier as printed, and ``code`` is its code. ``status`` holds ASSURED, UNREPLIED, OFFLOAD …

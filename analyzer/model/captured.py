@@ -53,6 +53,7 @@ NAMESPACE_KINDS = frozenset(
         "route-n",
         "brctl",
         "wg",
+        "nfnetlink-queue",
     }
 )
 NEVER_EMPTY = frozenset({"ip-addr", "ip-rule", "sysctl"})

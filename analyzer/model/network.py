@@ -24,6 +24,7 @@ from analyzer.facts.system import (
     FilterFact,
     ListenerFact,
     QdiscFact,
+    QueueFact,
     ResolverFact,
     SubnetFileFact,
     SysctlFact,
@@ -55,7 +56,7 @@ class Namespace:
     ``routes`` by family and table number, in listing order (a route without a table number that is known is under its name's
     hash only if rt_tables named it; otherwise it is a gap). ``rules`` by family, by priority; the kernel's default
     rules stand there when ``ip rule`` was not captured. ``ports`` and ``vlans`` by device. ``sets`` by name.
-    ``listeners`` None: sockets were not captured; ``listed``: the protocols of which all of them were.
+    ``listeners`` None: sockets were not captured; ``listed``: the protocols of which all of them were. ``queues``: those that programs listen on; None: not captured.
 
     ``missing`` maps what was not captured to the words for it, such as ``"ip-route/4": "nodes/n1: ip route was not captured"``.
     Keys: ``ip-addr``, ``ip-route/4``, ``ip-route/6``, ``ip-rule/4``, ``ip-rule/6``, ``ip-neigh``, ``bridge-fdb``, ``bridge-link``, ``bridge-vlan``,
@@ -87,6 +88,7 @@ class Namespace:
     sysctls: Mapping[str, SysctlFact] = field(default_factory=dict)
     listeners: tuple[ListenerFact, ...] | None = None
     listed: frozenset[int] = frozenset()
+    queues: tuple[QueueFact, ...] | None = None
     connections: tuple[ConnectionFact, ...] = ()
     wireguard_peers: tuple[WireguardPeerFact, ...] = ()
     offloads: tuple[OffloadFact, ...] = ()

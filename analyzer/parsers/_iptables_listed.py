@@ -80,5 +80,7 @@ TARGETS = patterns(
     (r"CT notrack|NOTRACK", "--notrack"),
     (r"CT zone (\d+)", r"--zone \1"),
     (r"DSCP set (0x[\da-fA-F]+)", r"--set-dscp \1"),
-    (r"NFQUEUE num (\d+) bypass", r"--queue-num \1 --queue-bypass"),
+    (r"NFQUEUE num (\d+)", r"--queue-num \1"),
+    (r"NFQUEUE balance (\d+:\d+)", r"--queue-balance \1"),
+    (r"(bypass|cpu-fanout)(?= |$)", r"--queue-\1"),
 )

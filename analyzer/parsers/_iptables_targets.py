@@ -14,6 +14,7 @@ from analyzer.facts.netfilter import (
     NetworkMap,
     NoTrack,
     Pass,
+    Queue,
     Redirect,
     Reject,
     SetMark,
@@ -69,7 +70,7 @@ def target_of(name: str, options: Options, goto: bool, family: int) -> Target:
     return UnknownTarget(" ".join((name, *(option.text for option in options)))) if name in OTHERS or options else Jump(name)
 
 
-OTHERS = frozenset({"NFQUEUE", "QUEUE", "SYNPROXY", "HMARK", "DNPT", "SNPT", "CLUSTERIP", "MIRROR", "SAME"})
+OTHERS = frozenset({"SYNPROXY", "HMARK", "DNPT", "SNPT", "CLUSTERIP", "MIRROR", "SAME"})
 
 
 def values_of(options: Options) -> dict[str, str]:
@@ -205,6 +206,14 @@ def change_set(options: Options, family: int) -> Target:
     return ChangeSet(changes.get("add-set"), changes.get("del-set"))
 
 
+def queue(options: Options, family: int) -> Target:
+    """NFQUEUE (xt_NFQUEUE.c): ``--queue-num 1``, ``--queue-balance 0:3``. QUEUE is queue 0 (x_tables.c, verdicts of the standard target)."""
+    del family
+    values = values_of(options)
+    low, colon, high = values.get("queue-balance", values.get("queue-num", "0")).partition(":")
+    return Queue((number(low), number(high) if colon else number(low)), "queue-bypass" in values)
+
+
 def reject(options: Options, family: int) -> Target:
     """REJECT."""
     return Reject(values_of(options).get("reject-with", "icmp-port-unreachable" if family == 4 else "icmp6-port-unreachable"))
@@ -224,5 +233,7 @@ TARGETS: Mapping[str, Callable[[Options, int], Target]] = {
     "CT": connection_target,
     "TPROXY": transparent_proxy,
     "SET": change_set,
+    "NFQUEUE": queue,
+    "QUEUE": queue,
     "REJECT": reject,
 }

@@ -31,6 +31,7 @@ from analyzer.facts.nftables import (
 )
 from analyzer.parsers._nft_chance import by_chance, traffic_of
 from analyzer.parsers._nft_keys import UNREADABLE, Node, act, anonymous, key, plain, said, selector
+from analyzer.parsers._nft_queue import queue
 from analyzer.parsers._nft_types import BITMASKS, constant, datatype, flags, top
 
 PASSES = frozenset({"counter", "log", "last", "comment", "dup", "ct helper", "ct timeout", "ct expectation"})
@@ -380,6 +381,7 @@ STATEMENTS: Mapping[str, Callable[[Node], Statement]] = {
     "reject": reject,
     "notrack": lambda _: NoTrack(),
     "tproxy": transparent_proxy,
+    "queue": queue,
     "set": change,
     "flow": offload,
     "xt": xtables,

@@ -24,6 +24,7 @@ from analyzer.parsers._nft_words import (
 )
 
 PLACE = re.compile(r"(?:\[([^\]]*)\]|([0-9a-fA-F.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.\-/]*|[0-9./-]*))?(?::([\d-]+))?")
+NUMBERS = re.compile(r"\d+(-\d+)?")
 PORT = re.compile(r":\d+(-\d+)?")
 LIMITS = frozenset({"limit", "quota", "ct"})
 UNITS = ("/second", "/minute", "/hour", "/day", "/week")
@@ -202,12 +203,15 @@ def tproxy(words: Words) -> Node:
 
 
 def queue(words: Words) -> Node:
-    """``queue flags bypass to 1-3``."""
-    start = words.at
+    """``queue flags bypass to 1-3``, ``queue num 1-3 bypass,fanout``, ``queue to symhash mod 2``."""
+    found: list[Node] = []
+    inner: dict[str, Node] = {"flags": found}
     while words.given("num", "to", "flags", "bypass", "fanout", ","):
-        if words.peek(-1) in ("num", "to", "flags"):
-            words.take()
-    return {"queue": " ".join(words.tokens[start : words.at])}
+        if words.peek(-1) in ("bypass", "fanout"):
+            found.append(words.peek(-1))
+        elif words.peek(-1) in ("num", "to"):
+            inner["num"] = words.take() if NUMBERS.fullmatch(words.peek()) else expression(words)
+    return {"queue": inner}
 
 
 def change(operation: str) -> Callable[[Words], Node]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.addresses import Address
-from analyzer.facts.netfilter import Jump, Reject, UnknownTarget, Verdict
+from analyzer.facts.netfilter import Jump, Queue, Reject, UnknownTarget, Verdict
 from analyzer.facts.nftables import NftChain, NftRule, NftTableFact, Statement, Translation, VerdictMap
 from analyzer.model.network import Namespace
 
@@ -52,7 +52,7 @@ def effect(table: NftTableFact, start: str) -> str:
 def refuses(table: NftTableFact, item: Statement) -> bool:
     """Whether a statement can end a packet's way, or is not understood."""
     match item:
-        case Verdict("DROP") | Reject() | UnknownTarget():
+        case Verdict("DROP") | Reject() | Queue() | UnknownTarget():
             return True
         case VerdictMap(_, values):
             known = table.sets.get(values) if isinstance(values, str) else values

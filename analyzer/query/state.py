@@ -8,7 +8,7 @@ from functools import lru_cache
 from analyzer.addresses import WIDTH, Address, Prefix, network_mask
 from analyzer.facts.kubernetes import ContainerPort, PodFact, ServiceFact
 from analyzer.facts.matches import AddressMatch, Side
-from analyzer.facts.netfilter import Chain, Jump, NfRule, Reject, RulesetFact, Translate, UnknownTarget, Verdict
+from analyzer.facts.netfilter import Chain, Jump, NfRule, Queue, Reject, RulesetFact, Translate, UnknownTarget, Verdict
 from analyzer.facts.routes import MAIN, RouteFact
 from analyzer.memory import Same
 from analyzer.model.network import Attachment, Namespace, Network
@@ -99,8 +99,8 @@ def reachable_chains(table: Mapping[str, Chain], start: Chain) -> list[Chain]:
 
 
 def accepts(rule: NfRule) -> bool:
-    """Whether the rule can accept a packet: ACCEPT, or a target that is not understood."""
-    return isinstance(rule.target, UnknownTarget) or (isinstance(rule.target, Verdict) and rule.target.name == "ACCEPT")
+    """Whether the rule can accept a packet: ACCEPT, a program, or a target that is not understood."""
+    return isinstance(rule.target, UnknownTarget | Queue) or (isinstance(rule.target, Verdict) and rule.target.name == "ACCEPT")
 
 
 def drops(rule: NfRule) -> bool:

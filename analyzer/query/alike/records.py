@@ -53,7 +53,15 @@ def records(network: Network, space: Namespace, reached: Reached) -> Iterator[Re
     yield (
         "others",
         None,
-        (space.rules, space.next_hops, space.route_answers, tuple(sorted(space.missing)), late(space), native_tables(space)),
+        (
+            space.rules,
+            space.next_hops,
+            space.route_answers,
+            tuple(sorted(space.missing)),
+            late(space),
+            native_tables(space),
+            space.queues,
+        ),
     )
     for ruleset in space.rulesets:
         yield from rules(ruleset, reached)

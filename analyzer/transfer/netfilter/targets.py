@@ -15,6 +15,7 @@ from analyzer.facts.netfilter import (
     NfRule,
     NoTrack,
     Pass,
+    Queue,
     Redirect,
     Reject,
     SetMark,
@@ -26,6 +27,7 @@ from analyzer.facts.netfilter import (
     Zone,
 )
 from analyzer.model.network import Interface
+from analyzer.model.queues import Handed, asked, handed
 from analyzer.model.sockets import taken_by_proxy
 from analyzer.ranges import Ranges, single
 from analyzer.source import Span
@@ -34,6 +36,7 @@ from analyzer.transfer.ir import (
     KEEP,
     Accept,
     All,
+    Alt,
     Any,
     Assign,
     Bits,
@@ -98,6 +101,8 @@ def target(rule: NfRule, where: Where, chains: str, known: Container[str]) -> Tr
             return transparent_proxy(rule.target, rule.at)
         case ChangeSet() | Pass():
             return KEEP
+        case Queue():
+            return queued(rule.target, where, chains.endswith("/nat"))
         case UnknownTarget(text):
             return unread(where, f"the target {text!r} lets the packet pass unchanged")
 
@@ -108,6 +113,25 @@ def time_to_live(given: SetTimeToLive, where: Where) -> Transfer:
     rows: dict[int, Transfer] = {old: Assign(Field.TTL, max(1, given.after(old)), where.at) for old in range(1, 256)}
     outer = KEEP if given.after(DEFAULT_TTL) >= DEFAULT_TTL // 2 else unread(where, "a tunnel's packet keeps enough of its TTL")
     return If(OF_TUNNEL, outer, by_value(Field.TTL, rows, KEEP))
+
+
+def queued(given: Queue, where: Where, translating: bool) -> Transfer:
+    """xt_NFQUEUE.c, nft_queue.c: who listens decides, and where nobody does, whether the rule bypasses."""
+    ways = tuple(handed_over(given, way, where) for way in handed(where.space, given, translating))
+    return ways[0] if len(ways) == 1 else Alt(ways, where.at)
+
+
+def handed_over(given: Queue, way: Handed, where: Where) -> Transfer:
+    """What becomes of a packet for a queue."""
+    match way:
+        case Handed.LOST:
+            return End(Drop(f"dropped by {where.label}: nobody takes packets from {given}"), where.at)
+        case Handed.BYPASSED:
+            return End(Accept(), where.at)
+        case Handed.OPEN:
+            said = f"{where.label}: {asked(where.space, given)} lets the packet pass unchanged"
+            end = End(Unknown(f"it is not known whether {said}"), where.at)
+            return If(Opaque(said, where.at), End(Accept(), where.at), end)
 
 
 def unread(where: Where, words: str) -> Transfer:

@@ -11,6 +11,7 @@ from analyzer.facts.netfilter import (
     Masquerade,
     NoTrack,
     Pass,
+    Queue,
     Redirect,
     Reject,
     SetTimeToLive,
@@ -37,6 +38,7 @@ from analyzer.facts.nftables import (
     Value,
     VerdictMap,
 )
+from analyzer.model.queues import translates
 from analyzer.ranges import Ranges, single
 from analyzer.transfer import ir
 from analyzer.transfer.ir import (
@@ -63,7 +65,7 @@ from analyzer.transfer.netfilter.conntrack import TRACKED
 from analyzer.transfer.netfilter.lengths import protocol_is
 from analyzer.transfer.netfilter.matches import Where, open_test
 from analyzer.transfer.netfilter.ports import rewritten
-from analyzer.transfer.netfilter.targets import masquerade, network_map, redirect, time_to_live, unread
+from analyzer.transfer.netfilter.targets import masquerade, network_map, queued, redirect, time_to_live, unread
 from analyzer.transfer.nft.families import NativeFamilies
 from analyzer.transfer.nft.matches import by_choice, present
 from analyzer.transfer.nft.sets import Alike, apart, dispatched, members, numbers
@@ -129,6 +131,8 @@ def follow(todo: tuple[Statement, ...], rule: Rule) -> Transfer:
             return If(taken, follow(rest, rule), KEEP, where.at)
         case UnknownTarget(text):
             return unread(where, f"{text!r} lets the packet pass unchanged")
+        case Queue():
+            return queued(first, where, translates(rule.table))
         case SetTimeToLive():
             return seq(time_to_live(first, where), follow(rest, rule))
         case Pass():

@@ -10,6 +10,7 @@ from analyzer.facts.netfilter import (
     NetworkMap,
     NfRule,
     NoTrack,
+    Queue,
     Redirect,
     Reject,
     SetMark,
@@ -21,6 +22,7 @@ from analyzer.facts.netfilter import (
     Verdict,
     Zone,
 )
+from analyzer.model.queues import Handed, asked, handed, settle
 from analyzer.model.sockets import taken_by_proxy
 from analyzer.ranges import Ranges
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, PICKED, SYN, TCP, UDP
@@ -65,6 +67,8 @@ def apply(target: Target, rule: NfRule, where: str, visit: Visit) -> Stop | None
             return untracked(target, rule, where, visit)
         case TransparentProxy():
             return proxied(target, rule, where, visit)
+        case Queue():
+            return queued(target, rule, where, visit, visit.table == "nat")
         case UnknownTarget(text):
             return not_known(text, rule, where, visit)
         case _:
@@ -79,6 +83,24 @@ def not_known(text: str, rule: NfRule, where: str, visit: Visit) -> Stop | None:
     return Stop(
         Judgement.UNKNOWN, f"{where} ({text}) may drop or change the packet", rule.at, settle="the target is not modelled"
     )
+
+
+def queued(target: Queue, rule: NfRule, where: str, visit: Visit, translating: bool) -> Stop | None:
+    """xt_NFQUEUE.c, nft_queue.c: who listens decides, and where nobody does, whether the rule bypasses."""
+    space = visit.sets.namespace
+    ways = handed(space, target, translating)
+    match ways[visit.oracle.choose(len(ways), f"{visit.place}: {where} hands the packet to {target}", rule.at)]:
+        case Handed.LOST:
+            return Stop(Judgement.DROPPED, f"dropped by {where}: nobody takes packets from {target}", rule.at)
+        case Handed.BYPASSED:
+            visit.tell(f"accepted by {where}: nobody listens on {target}, and the rule has bypass", rule.at)
+            return ACCEPTED
+        case Handed.OPEN:
+            words = f"{visit.place}: {where}: {asked(space, target)} lets the packet pass unchanged"
+            if visit.oracle.test(words, rule.at, settle(space)):
+                return ACCEPTED
+            reason = words.replace("lets the packet pass unchanged", "may drop or change the packet")
+            return Stop(Judgement.UNKNOWN, reason, rule.at, settle=settle(space))
 
 
 def marked(target: SetMark | CopyMark, rule: NfRule, where: str, visit: Visit) -> None:

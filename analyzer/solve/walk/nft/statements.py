@@ -10,6 +10,7 @@ from analyzer.facts.netfilter import (
     NfRule,
     NoTrack,
     Pass,
+    Queue,
     Redirect,
     Reject,
     SetMark,
@@ -35,9 +36,10 @@ from analyzer.facts.nftables import (
     Value,
     VerdictMap,
 )
+from analyzer.model.queues import translates
 from analyzer.solve.packet import PICKED, TCP, UDP
 from analyzer.solve.walk.netfilter.matches import SIZE
-from analyzer.solve.walk.netfilter.targets import apply, not_known
+from analyzer.solve.walk.netfilter.targets import apply, not_known, queued
 from analyzer.solve.walk.netfilter.tracking import flow_of
 from analyzer.solve.walk.netfilter.visit import Stop, Visit
 from analyzer.solve.walk.nft.sets import Loaded, Prepared, Unseen, surely
@@ -90,6 +92,8 @@ def run(item: Statement, place: Place, visit: Visit) -> End:
             return proxy(port, place, visit)
         case UnknownTarget(text):
             return not_known(text, placed(item, place), place.where, visit) or BROKEN
+        case Queue():
+            return queued(item, placed(item, place), place.where, visit, translates(place.table.fact))
         case NoTrack() | Pass() | SetTimeToLive():
             return target(item, place, visit)
 
