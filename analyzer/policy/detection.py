@@ -234,7 +234,10 @@ def settled(profile: Profile, cluster: Cluster) -> Profile:
 
 def unnamed(profile: Profile, cluster: Cluster) -> Profile:
     """What is taken when no system is known. Documentation of NetworkPolicy: what goes to and from a pod's own node passes; network-policy-api says of
-    ClusterNetworkPolicy and AdminNetworkPolicy nothing of the kind, and lets rules of egress name nodes: whether a pod's own is spared is then open."""
+    ClusterNetworkPolicy and AdminNetworkPolicy nothing of the kind, and lets rules of egress name nodes: whether a pod's own is spared is then open.
+    EgressNetworkPolicy is of OpenShift SDN, whose flows hold what a pod sends to its own node against it as well."""
+    if any(f"{group_of(item)}/{item.kind}" == "network.openshift.io/EgressNetworkPolicy" for item in cluster.others):
+        return replace(profile, own_node_asks_egress=True)
     kinds = ADMIN | CLUSTER
     spoken = any(
         f"{group_of(item)}/{item.kind}" in kinds and mapping(item.document.get("spec")).get("egress") for item in cluster.others

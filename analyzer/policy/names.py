@@ -48,22 +48,23 @@ def resolved(fact: OtherObjectFact) -> Iterable[tuple[str, list[Address]]]:
 
 @dataclass(frozen=True, slots=True)
 class NameReader:
-    """Reads names in one kind of policy. ``test`` makes the test of addresses that count there, ``whom`` says who could have one that is not known."""
+    """Reads names in one kind of policy. ``test`` makes the test of addresses that count there, ``whom`` says who could have one that is not known;
+    ``inside``: who else could, of names of the cluster's own domain (which pods have through headless services)."""
 
     names: Names
     style: Style
     test: Callable[[tuple[Prefix, ...]], Peer]
     whom: Peer = EVERYONE
+    inside: Peer = NOBODY
 
     def asked(self, pattern: str, at: Span) -> Peer:
         """The addresses of the names that a pattern asks for."""
         wanted = pattern.rstrip(".").lower()
         if "*" not in wanted:
             known = self.names.get(wanted)
-            return self.having(known) if known is not None else self.opened(f"which addresses {pattern} has", at)
-        rest = self.opened(
-            f"which addresses other names have that are like {pattern}" if self.names else f"which addresses {pattern} has", at
-        )
+            return self.having(known) if known is not None else self.opened(wanted, f"which addresses {pattern} has", at)
+        text = f"which addresses other names have that are like {pattern}" if self.names else f"which addresses {pattern} has"
+        rest = self.opened(wanted, text, at)
         if not self.names:
             return rest
         own = [one for name, known in self.names.items() if self.style(wanted, name) for one in known]
@@ -75,9 +76,17 @@ class NameReader:
         blocks = blocks_of(known)
         return self.test(blocks) if blocks else NOBODY
 
-    def opened(self, what: str, at: Span) -> Peer:
+    def opened(self, pattern: str, what: str, at: Span) -> Peer:
         """Whoever could have an address that is not known."""
-        return both(self.whom, Opaque(f"{what}{SETTLES}", at))
+        whom = either((self.whom, self.inside)) if may_be_inside(pattern) else self.whom
+        return both(whom, Opaque(f"{what}{SETTLES}", at))
+
+
+def may_be_inside(pattern: str) -> bool:
+    """Whether a name, or one that is like a pattern, could be of a service or pod of the cluster (its DNS specification: ``.svc.`` or ``.pod.`` and the cluster's domain)."""
+    tail = pattern.rpartition("*")[2]
+    whole = any(f".{part}." in f".{pattern}." for part in ("svc", "pod"))
+    return whole or ("*" in pattern and any(f".{part}.cluster.local".endswith(tail) for part in ("svc", "pod")))
 
 
 def blocks_of(known: Iterable[Address]) -> tuple[Prefix, ...]:

@@ -181,11 +181,12 @@ KUBE_OVN = Profile(
     "kube-ovn", port_rules_admit_other_protocols=False, enforces=UPSTREAM | ADMIN | CLUSTER | {"kubeovn.io/SecurityGroup"}
 )
 # pkg/agent/openflow/pipeline.go, localProbeFlows: what the node sends to its pods passes by rules of ingress; nothing exempts the way back.
+# pkg/controller/networkpolicy/k8sclusternetworkpolicy.go, since v2.7: ClusterNetworkPolicy.
 ANTREA = Profile(
     "antrea",
     own_node_asks_egress=True,
     port_rules_admit_other_protocols=False,
-    enforces=UPSTREAM | ADMIN | ANTREA_KINDS,
+    enforces=UPSTREAM | ADMIN | CLUSTER | ANTREA_KINDS,
 )
 # kubernetes-sigs/kube-network-policies. pkg/dataplane/controller.go, syncNFTablesRules: packets are queued in
 # postrouting at srcnat - 5, before the node masquerades them; what processes of root send passes, other processes of a

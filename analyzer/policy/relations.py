@@ -35,6 +35,13 @@ def same_namespace(world: World, at: Span) -> Iterator[Relation]:
     yield Relation(both(PODS, other), All((other, Opaque("whether both are in one namespace", at))))
 
 
+def same_node(world: World) -> Iterator[Relation]:
+    """The node that the subject runs on, and what is on it."""
+    for name in world.places:
+        here: Peer = Named(Of.PLACE, frozenset({name}))
+        yield Relation(here, here)
+
+
 def same_labels(world: World, keys: Sequence[str], at: Span) -> Iterator[Relation]:
     """Namespaces that have all of the labels, with the values that they have on the subject's; of no labels: none."""
     for values in values_of(world, keys):

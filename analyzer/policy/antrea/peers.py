@@ -25,7 +25,7 @@ from analyzer.policy.world import World
 GROUP = "crd.antrea.io"
 PODS: Peer = Is(frozenset({Kind.POD}))
 HOSTS: Peer = Is(frozenset({Kind.HOST}))
-OUTSIDE: Peer = Is(frozenset({Kind.OUTSIDE}))
+ELSEWHERE: Peer = Is(frozenset({Kind.HOST, Kind.OUTSIDE}))
 CHOICES = ("podSelector", "namespaceSelector", "namespaces", "ipBlock", "group", "fqdn", "serviceAccount", "nodeSelector")
 APPLIED = ("podSelector", "namespaceSelector", "group", "serviceAccount", "service", "nodeSelector")
 
@@ -79,7 +79,7 @@ class EndReader:
         if name := item.text("group"):
             return self.group(item, name)
         if name := item.text("fqdn"):
-            return NameReader(self.world.names, any_text, InBlocks, OUTSIDE).asked(name, item.at("fqdn"))
+            return NameReader(self.world.names, any_text, InBlocks, ELSEWHERE, PODS).asked(name, item.at("fqdn"))
         if item.value.get("serviceAccount") is not None:
             return self.account(item.part("serviceAccount"))
         if item.value.get("nodeSelector") is not None:

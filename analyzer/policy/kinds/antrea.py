@@ -31,7 +31,7 @@ from analyzer.policy.terms import (
 )
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
-from analyzer.ranges import Ranges, single
+from analyzer.ranges import Ranges, normalised, single
 
 # Tiers that are always there; those of objects are added.
 TIERS = {"emergency": 50, "securityops": 100, "networkops": 150, "platform": 200, "application": 250, "baseline": 253}
@@ -154,17 +154,15 @@ def span(item: View, first: str, last: str) -> Ranges:
 
 
 def protocol(item: View) -> Traffic:
-    """ICMP by type and code, or IGMP."""
+    """ICMP by type and code, each where it is given (getServiceMatchPairs in pkg/agent/openflow/network_policy.go), or IGMP."""
     unknown_fields(item, {"icmp", "igmp"})
     if item.value.get("igmp") is not None:
         return Box(single(IGMP))
     part = item.part("icmp")
-    kind, code = part.value.get("icmpType"), part.value.get("icmpCode")
-    if kind is None:
-        return AnyOf((Box(single(NUMBERS["ICMP"])), Box(single(NUMBERS["ICMPv6"]))))
-    low = part.number("icmpType") * 256
-    codes = (low, low + 255) if code is None else (low + part.number("icmpCode"),) * 2
-    return AnyOf(tuple(Box(single(NUMBERS[name]), (codes,)) for name in ("ICMP", "ICMPv6")))
+    kinds = range(256) if part.value.get("icmpType") is None else (part.number("icmpType"),)
+    first, last = (0, 255) if part.value.get("icmpCode") is None else (part.number("icmpCode"),) * 2
+    wanted = normalised((kind * 256 + first, kind * 256 + last) for kind in kinds)
+    return AnyOf(tuple(Box(single(NUMBERS[name]), wanted) for name in ("ICMP", "ICMPv6")))
 
 
 def words(item: View) -> Iterator[str]:

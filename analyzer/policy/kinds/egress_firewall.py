@@ -26,7 +26,7 @@ ACTIONS = {"Allow": Action.ALLOW, "Deny": Action.DENY}
 CHOICES = ("cidrSelector", "dnsName", "nodeSelector")
 MOST = 8000
 HOSTS: Peer = Is(frozenset({Kind.HOST}))
-OUTSIDE: Peer = Is(frozenset({Kind.OUTSIDE}))
+ELSEWHERE: Peer = Is(frozenset({Kind.HOST, Kind.OUTSIDE}))
 
 
 def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
@@ -37,7 +37,7 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     unknown_fields(spec, {"egress"})
     if fact.name != "default":
         view.part("metadata").wrong(f"an EgressFirewall must be named 'default', not {fact.name!r}", "name")
-    names = NameReader(world.names, one_label, lambda blocks: InBlocks(blocks, pods=False), OUTSIDE)
+    names = NameReader(world.names, one_label, lambda blocks: InBlocks(blocks, pods=False), ELSEWHERE)
     found = tuple(rule(item, names) for item in spec.parts("egress"))
     if len(found) > MOST:
         spec.wrong(f"has {len(found)} rules, of which OVN-Kubernetes takes {MOST} at most", "egress")
@@ -45,7 +45,7 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     subject: Peer = Named(Of.NAMESPACE, frozenset({fact.namespace}))
     if view.gaps:
         doubt = Opaque(f"{fact.kind} {fact.name} cannot be read: {view.gaps[0].reason}", fact.at)
-        found = (Rule(Action.DENY, All((Is(frozenset({Kind.HOST, Kind.OUTSIDE})), doubt)), fact.at),)
+        found = (Rule(Action.DENY, All((ELSEWHERE, doubt)), fact.at),)
     order = (0.0, f"{fact.namespace}/{fact.name}")
     yield Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, None, Rules(found, isolates=False), TIER, order, PLANE)
 

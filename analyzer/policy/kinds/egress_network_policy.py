@@ -1,8 +1,8 @@
 """EgressNetworkPolicy of OpenShift SDN (network.openshift.io/v1): what pods of a namespace may send out of the cluster.
 
-Follows openshift/api network/v1 and openshift/sdn pkg/network/node/ovscontroller.go (UpdateEgressNetworkPolicyRules): rules in their order, the first that matches decides, what none matches passes; what
-goes to pods is not asked. Where a namespace has several, everything is dropped; in the namespace "default", whose network is that of all, they are ignored. A plane of its own: it is asked beside
-NetworkPolicy. Whether namespaces share a network (a NetNamespace's ``netid``), which drops everything too, is not looked at.
+Follows openshift/api network/v1 and openshift/sdn pkg/network/node/ovscontroller.go (SetupOVS, UpdateEgressNetworkPolicyRules): rules in their order, the first that matches decides, what none matches
+passes; what goes to pods, and DNS of a pod's own node, is not asked. Where a namespace has several, or its network is that of others too (a NetNamespace's ``netid``), everything is dropped; where that
+network is the global one, as of the namespace "default", they are ignored. A plane of its own: it is asked beside NetworkPolicy.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from analyzer.addresses import prefix
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
-from analyzer.policy.kinds.egress_firewall import ACTIONS, OUTSIDE, destination
+from analyzer.policy.kinds.egress_firewall import ACTIONS, ELSEWHERE, HOSTS, destination
 from analyzer.policy.names import NameReader, one_label
+from analyzer.policy.ports import NUMBERS, ports
 from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, group_of, unknown_fields, view_of
-from analyzer.policy.terms import All, InBlocks, Is, Kind, Named, Of, Opaque, Peer
+from analyzer.policy.relations import same_node, spread
+from analyzer.policy.terms import All, AnyOf, InBlocks, Named, Of, Opaque, Peer, Traffic
 from analyzer.policy.tiers import Action, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
 
@@ -23,7 +26,9 @@ GROUP, PLANE, TIER = "network.openshift.io", "egress-network-policy", "rules"
 GLOBAL = "default"
 MOST = 1000
 CHOICES = ("cidrSelector", "dnsName")
-ELSEWHERE: Peer = Is(frozenset({Kind.HOST, Kind.OUTSIDE}))
+# What it takes "0.0.0.0/32" for, and what passes to a pod's own node whatever the rules say.
+EVERYWHERE = prefix("0.0.0.0/0")
+DNS: Traffic = AnyOf((ports(NUMBERS["TCP"], 53, 53), ports(NUMBERS["UDP"], 53, 53)))
 
 
 def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
@@ -32,24 +37,40 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     view = view_of(fact)
     spec = view.part("spec")
     unknown_fields(spec, {"egress"})
-    names = NameReader(world.names, one_label, lambda blocks: InBlocks(blocks, pods=False), OUTSIDE)
+    names = NameReader(world.names, one_label, lambda blocks: InBlocks(blocks, pods=False), ELSEWHERE)
     found = tuple(rule(item, names) for item in spec.parts("egress"))
+    sharing = spaces_with(fact.namespace, world)
     if len(found) > MOST:
         spec.wrong(f"has {len(found)} rules, of which OpenShift SDN takes {MOST} at most", "egress")
     yield from complaints_of(view)
-    if fact.namespace == GLOBAL:
-        yield Complaint(fact.at, f"OpenShift SDN ignores it: the network of the namespace {GLOBAL} is that of all")
+    if GLOBAL in sharing:
+        yield Complaint(fact.at, f"OpenShift SDN ignores it: the network of the namespace {fact.namespace} is that of all")
         return
     if view.gaps:
         doubt = Opaque(f"{fact.kind} {fact.name} cannot be read: {view.gaps[0].reason}", fact.at)
         found = (Rule(Action.DENY, All((ELSEWHERE, doubt)), fact.at),)
-    elif others := others_of(fact, world):
-        text = f"its namespace has another one, {others[0].name}: OpenShift SDN drops all that pods send out of the cluster"
-        yield Complaint(fact.at, text)
+    elif why := dropped(fact, sharing, world):
+        yield Complaint(fact.at, f"{why}: OpenShift SDN drops all that pods send out of the cluster")
         found = (Rule(Action.DENY, ELSEWHERE, fact.at),)
-    subject: Peer = Named(Of.NAMESPACE, frozenset({fact.namespace}))
+    found = (*spread(Rule(Action.ALLOW, HOSTS, fact.at, DNS), (), [(HOSTS, tuple(same_node(world)))]), *found)
+    subject: Peer = Named(Of.NAMESPACE, frozenset(sharing))
     order = (0.0, f"{fact.namespace}/{fact.name}")
     yield Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, None, Rules(found, isolates=False), TIER, order, PLANE)
+
+
+def dropped(fact: OtherObjectFact, sharing: set[str], world: World) -> str:
+    """Why nothing may leave the cluster, whatever the rules say."""
+    if others := others_of(fact, world):
+        return f"its namespace has another one, {others[0].name}"
+    return f"its namespace shares the network of {min(sharing - {fact.namespace})}" if len(sharing) > 1 else ""
+
+
+def spaces_with(namespace: str, world: World) -> set[str]:
+    """The namespaces whose network is that of a namespace, itself among them; ``default``, where it is the global one."""
+    every = (item for item in world.by_kind.get("NetNamespace", ()) if group_of(item) == GROUP)
+    numbers = {item.name: item.document.get("netid") for item in every} | {GLOBAL: 0}
+    own = numbers.get(namespace)
+    return {namespace, *(name for name, number in numbers.items() if number == own and own is not None)}
 
 
 def others_of(fact: OtherObjectFact, world: World) -> list[OtherObjectFact]:
@@ -64,11 +85,17 @@ def rule(item: View, names: NameReader) -> Rule:
     action = ACTIONS.get(item.text("type"))
     if action is None:
         item.wrong(f"type {item.text('type')!r} must be Allow or Deny", "type")
-    return Rule(action or Action.DENY, destination(item.part("to"), names, CHOICES), item.at())
+    to = item.part("to")
+    if "*" in to.text("dnsName"):
+        to.wrong("dnsName cannot have a wildcard", "dnsName")
+    every = to.text("cidrSelector") == "0.0.0.0/32"
+    peer: Peer = InBlocks((EVERYWHERE,), pods=False) if every else destination(to, names, CHOICES)
+    return Rule(action or Action.DENY, peer, item.at())
 
 
 KIND = PolicyKind(
     names=(f"{GROUP}/EgressNetworkPolicy",),
+    supporting=(f"{GROUP}/NetNamespace",),
     read=read,
     tiers=(TierOrder(TIER, 0.0, Action.PASS, PLANE),),
     versions={GROUP: ("v1",)},
