@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from analyzer.addresses import Address
 from analyzer.facts.kubernetes import NodeFact, ObjectFact, OtherObjectFact, PodFact
 from analyzer.model.cluster import Cluster
 from analyzer.policy.entities import Entity, NamedPort
+from analyzer.policy.made_pods import job_labels, ordinals, told_apart
 from analyzer.policy.names import names_of
 from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
 from analyzer.policy.terms import Kind
@@ -57,7 +58,9 @@ def world_of(cluster: Cluster, profile: Profile = UNKNOWN_SYSTEM, before: World 
     known = (maker.same(fact, owners, before) if before is not None else None for fact in facts)
     found = [entity or maker.pod(fact, owners) for fact, entity in zip(facts, known, strict=True)]
     have_pods = {(entity.namespace, *entity.workload) for entity in found}
-    found += [maker.template(item) for item in templates(cluster) if (item.namespace, item.kind, item.name) not in have_pods]
+    wanted = [item for item in templates(cluster) if (item.namespace, item.kind, item.name) not in have_pods]
+    apart = any(item.kind == "StatefulSet" for item in wanted) and told_apart(cluster)
+    found += [entity for item in wanted for entity in (maker.each(item, cluster) if apart else (maker.template(item),))]
     found += [maker.node(fact) for _, fact in sorted(cluster.nodes.items())]
     by_name = {entity.name: entity for entity in found}
     places = tuple(sorted({*cluster.nodes, *(entity.node for entity in found if entity.node)}))
@@ -219,7 +222,10 @@ class Maker:
             name=f"{namespace}/{item.name}[{item.kind}]",
             kind=self.kind(host),
             namespace=namespace,
-            labels={str(key): value for key, value in labels.items() if isinstance(value, str)},
+            labels={
+                **{str(key): value for key, value in labels.items() if isinstance(value, str)},
+                **job_labels(item, mapping(item.document.get("spec"))),
+            },
             namespace_labels=self.labels_of(namespace),
             account=account,
             account_labels=self.accounts.get((namespace, account), {}),
@@ -231,6 +237,15 @@ class Maker:
             replicas=replicas_of(item),
             at=item.at,
         )
+
+    def each(self, item: OtherObjectFact, cluster: Cluster) -> Iterator[Entity]:
+        """The pods that a workload would make, a StatefulSet's one by one, as services or policies tell them apart."""
+        every = self.template(item)
+        own = tuple(ordinals(item, mapping(item.document.get("spec")), every.replicas, cluster))
+        for name, labels in own:
+            yield replace(every, name=f"{every.namespace}/{name}", labels={**every.labels, **labels}, replicas=1)
+        if not own:
+            yield every
 
     def node(self, fact: NodeFact) -> Entity:
         """A node: its own network namespace."""
