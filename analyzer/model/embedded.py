@@ -87,6 +87,16 @@ def inside(text: str, at: Span, source: Source | None, read: str | None = None) 
     return Inside(first.value, InnerPlaces(first.places, text, source, at))
 
 
+def part_of(text: str, at: Span, source: Source | None, begin: int, end: int) -> Span:
+    """The place of some characters of a text inside a file, from ``begin`` to before ``end``; the text's own place where they are not found."""
+    places = characters(source.text, at, text) if source is not None and len(text) <= LIMIT else None
+    if places is None or not begin < end <= len(places):
+        return at
+    line, column = places[begin]
+    end_line, end_column = places[end - 1]
+    return Span(at.path, line, column, end_line, end_column + 1)
+
+
 def characters(text: str, at: Span, inner: str) -> list[tuple[int, int]] | None:
     """Line and column of each character of the inner text; blanks have the place of what precedes them. None where the two do not match."""
     raw = raw_characters(text, offset_of(text, at))

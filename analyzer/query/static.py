@@ -156,7 +156,7 @@ def container_to_container(network: Network) -> Answer:
     spaces: dict[str, list[tuple[PodFact, ContainerPort]]] = {}
     for pod in pods_by_name(network):
         if not pod.finished:
-            space = f"node {pod.node}" if pod.host_network else f"{pod.namespace}/{pod.name}"
+            space = f"node {pod.node}" if pod.host_network and pod.node else f"{pod.namespace}/{pod.name}"
             spaces.setdefault(space, []).extend((pod, port) for port in pod.ports)
     if not spaces:
         return inapplicable("container-to-container", "no Pod object is in the capture")

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
-from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact, PodFact, ServiceFact, ServicePort
+from analyzer.facts.kubernetes import Located, ObjectFact, OtherObjectFact, PodFact, ServiceFact, ServicePort
 from analyzer.model.cluster import Cluster
+from analyzer.model.embedded import part_of
 from analyzer.model.network import Network
 from analyzer.policy.world import MADE_BY, pod_template, replicas_of, templates
 from analyzer.query.once import Identity, Whole
@@ -21,6 +22,7 @@ from analyzer.source import Span
 __all__ = [
     "PROTOCOLS",
     "Key",
+    "Located",
     "ObjectFact",
     "OtherObjectFact",
     "PodFact",
@@ -36,6 +38,7 @@ __all__ = [
     "mapping",
     "matches",
     "others",
+    "part_of_text",
     "pods",
     "pods_wanted",
     "populated",
@@ -248,6 +251,11 @@ def populated(network: Network, namespace: str) -> bool:
 def others(network: Network, *kinds: str) -> Iterator[OtherObjectFact]:
     """The further objects of some kinds."""
     return (item for item in network.cluster.others if item.kind in kinds)
+
+
+def part_of_text(network: Network, text: Located, begin: int, end: int) -> Span:
+    """The place of some characters of a ConfigMap's text."""
+    return part_of(text.value, text.at, network.sources.get(text.at.path), begin, end)
 
 
 def captured(network: Network) -> bool:

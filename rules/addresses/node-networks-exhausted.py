@@ -2,7 +2,7 @@
 
 ## What it finds
 Pod networks that the controller manager, or Cilium's operator, cuts into fewer networks than there are nodes (an error), or into just as many (a note); and nodes whose network has fewer addresses than
-the kubelet may start pods.
+the kubelet may start pods, or will have, by the length that is stated.
 
 ## Why it matters
 A node without a network gets the event CIDRNotAvailable and no pods; a node whose network is used up leaves pods in ContainerCreating.
@@ -24,6 +24,7 @@ from analyzer.query.plan import NodeFact
 from analyzer.query.systems.kubernetes import allocations, settings
 from analyzer.rule import Finding, Network, Rule, Severity
 
+WIDTH = {4: 32, 6: 128}
 DEFAULT_PODS = 110
 OVERHEAD = 3
 MOST = 5
@@ -52,6 +53,7 @@ def check(network: Network) -> Iterator[Finding]:
                 severity=None if full else Severity.NOTE,
             )
     yield from small(network)
+    yield from planned(network)
 
 
 def takes_networks(network: Network) -> bool:
@@ -81,6 +83,37 @@ def small(network: Network) -> Iterator[Finding]:
                     help="lower maxPods, or give nodes larger networks",
                     severity=Severity.WARNING,
                 )
+
+
+def planned(network: Network) -> Iterator[Finding]:
+    """Where no node is given: the length that nodes' networks will have. Only a network system that is known to use them makes it certain."""
+    told = settings(network, "kubernetes", "max-pods")
+    most = {item.value for item in told}
+    if network.cluster.nodes or len(most) > 1 or not all(value.isdecimal() and len(value) < 7 for value in most):
+        return
+    pods = int(next(iter(most))) if most else DEFAULT_PODS
+    for item in allocations(network):
+        size = (
+            (1 << WIDTH[item.network.prefix.family] - item.length) - OVERHEAD
+            if item.length <= WIDTH[item.network.prefix.family]
+            else 0
+        )
+        own = "cluster-pool" in item.network.said_by
+        if (
+            item.mask is None
+            or size >= pods
+            or item.length < item.network.prefix.length
+            or not (own or takes_node_networks(network))
+        ):
+            continue
+        yield RULE.finding(
+            item.mask.at,
+            f"nodes' networks of length {item.length} have {max(size, 0)} addresses for pods, and the kubelet may start {pods}",
+            related=[(told[0].at, f"{told[0].said_by} says {pods}")] if told else [],
+            help="lower maxPods, or give nodes larger networks",
+            severity=Severity.WARNING,
+            certain=own or any(one.purpose == "pod" and one.system != "kubernetes" for one in network.cluster.ranges),
+        )
 
 
 def capacity(node: NodeFact) -> int | None:

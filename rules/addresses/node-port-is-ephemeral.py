@@ -1,7 +1,8 @@
 """The node may take a service's node port for a connection of its own.
 
 ## What it finds
-A node port inside `net.ipv4.ip_local_port_range` of a node and not in `ip_local_reserved_ports`; a `hostPort` of a pod that is a node port of a service.
+A node port inside `net.ipv4.ip_local_port_range` of a node and not in `ip_local_reserved_ports`; a `hostPort` of a pod that is a node port of a service; a range of node ports
+(`service-node-port-range`) that reaches into the kernel's usual range.
 
 ## Why it matters
 A connection that the node itself opens from that port keeps the port busy, and its replies are taken for the service's traffic; a hostPort and a node port on one number hide one another.
@@ -20,8 +21,10 @@ from collections.abc import Iterator
 
 from analyzer.query.plan import ServicePort, running_pods
 from analyzer.query.state import roots
+from analyzer.query.systems.kubernetes import settings
 from analyzer.rule import Finding, Namespace, Network, Rule, Severity
 
+USUAL = (32768, 60999)
 Ports = list[tuple[str, ServicePort]]
 
 
@@ -34,6 +37,7 @@ def check(network: Network) -> Iterator[Finding]:
     ]
     for root in roots(network):
         yield from ephemeral(root, ports)
+    yield from ranges(network)
     first: dict[tuple[int, int], tuple[str, ServicePort]] = {}
     for item in ports:
         first.setdefault((item[1].node_port, item[1].protocol), item)
@@ -66,6 +70,20 @@ def ephemeral(root: Namespace, ports: Ports) -> Iterator[Finding]:
             related=[(port.at, f"node port {port.node_port} of {name}")],
             help=f"on {root.scope.node}: sysctl -w net.ipv4.ip_local_reserved_ports=30000-32767",
         )
+
+
+def ranges(network: Network) -> Iterator[Finding]:
+    """Ranges of node ports that reach into the range that kernels use if nobody tells them another (net/ipv4/af_inet.c, inet_init_net)."""
+    told = any("net.ipv4.ip_local_port_range" in root.sysctls for root in roots(network))
+    for item in settings(network, "kubernetes", "node-ports") if not told else ():
+        low, _, high = item.value.partition("-")
+        if low.isdecimal() and high.isdecimal() and int(low) <= USUAL[1] and int(high) >= USUAL[0]:
+            yield RULE.finding(
+                item.at,
+                f"node ports from {low} to {high} ({item.said_by}): from {max(int(low), USUAL[0])} on nodes open their own connections, if they have the kernel's usual range",
+                help="end the range below 32768, or reserve its ports by net.ipv4.ip_local_reserved_ports on every node",
+                certain=False,
+            )
 
 
 def reserved(root: Namespace, port: int) -> bool:

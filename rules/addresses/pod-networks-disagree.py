@@ -2,7 +2,7 @@
 
 ## What it finds
 A network of the CNI (flannel's `Network`, Calico's IPPools, Cilium's cluster pool, Weave's range, OVN-Kubernetes' networks, Nodes' `podCIDRs`) that lies outside what kube-proxy (`clusterCIDR`), the
-controller manager (`--cluster-cidr`) or kubeadm (`podSubnet`) call the pod network.
+controller manager (`--cluster-cidr`) or kubeadm (`podSubnet`) call the pod network; a `podSubnet` of kubeadm that lies outside kube-proxy's `clusterCIDR`.
 
 ## Why it matters
 kube-proxy takes pods outside its `clusterCIDR` for strangers and masquerades them; flannel masquerades or drops what lies outside its `Network`; nodes get blocks that the CNI refuses.
@@ -23,13 +23,9 @@ from collections.abc import Iterator
 from analyzer.query.plan import Range
 from analyzer.rule import Finding, Network, Rule, Severity
 
-KUBERNETES = (
-    "--cluster-cidr",
-    "ConfigMap kubeadm-config",
-    "ConfigMap kube-proxy",
-    "ClusterConfiguration ",
-    "KubeProxyConfiguration ",
-)
+KUBEADM = ("ConfigMap kubeadm-config", "ClusterConfiguration ")
+KUBE_PROXY = ("ConfigMap kube-proxy", "KubeProxyConfiguration ")
+KUBERNETES = ("--cluster-cidr", *KUBEADM, *KUBE_PROXY)
 # Systems whose pods all have addresses of the network that Kubernetes is told. Kube-OVN and Cilium may have further pools.
 WHOLE = ("calico", "ovn-kubernetes", "romana", "weave")
 FLANNEL = "ConfigMap kube-flannel-cfg"
@@ -42,6 +38,8 @@ def check(network: Network) -> Iterator[Finding]:
     plugin = [item for item in pods if (item.said_by.startswith(PLUGINS) or item.system in WHOLE) and item not in told]
     yield from outside(plugin, told, Severity.ERROR)
     yield from outside(told, [item for item in told if item.said_by.startswith(KUBERNETES[0])], Severity.ERROR)
+    kubeadm = [item for item in told if item.said_by.startswith(KUBEADM)]
+    yield from outside(kubeadm, [item for item in told if item.said_by.startswith(KUBE_PROXY)], Severity.ERROR)
     if not plugin or any(item.said_by.startswith(FLANNEL) for item in plugin):
         yield from nodes(pods, [*told, *plugin])
 

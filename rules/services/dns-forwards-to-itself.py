@@ -21,12 +21,13 @@ import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 
-from analyzer.query.workloads import others
+from analyzer.query.workloads import Located, others, part_of_text
 from analyzer.rule import Address, Finding, Network, Rule, Severity, Span
 
 FORWARD = re.compile(r"^[ \t]*(?:forward|proxy)[ \t]+\S+[ \t]+([^{}#\n]+)", re.MULTILINE)
 HEAD = re.compile(r"^[ \t]*(?:dns://)?\S*?(?::(\d+))?[ \t]*\{", re.MULTILINE)
 SERVER = re.compile(r"(?:dns://)?\[?([0-9a-fA-F.:]+?)\]?(?::(\d+))?")
+WORD = re.compile(r"\S+")
 STUB = "/etc/resolv.conf"
 
 
@@ -40,11 +41,18 @@ def check(network: Network) -> Iterator[Finding]:
     ]
     own = {address: key for key, item in network.cluster.services.items() for address in item.cluster_addresses if of_dns(key)}
     for key, found in files:
-        for target in FORWARD.findall(found.value):
-            for server in target.split():
-                yield from to_itself(found.at, f"ConfigMap {key[0]}/{key[1]}", server, port_of(found.value), own)
+        for targets in FORWARD.finditer(found.value):
+            for server in WORD.finditer(targets[1]):
+                at = part_of_text(network, found, targets.start(1) + server.start(), targets.start(1) + server.end())
+                yield from to_itself(at, f"ConfigMap {key[0]}/{key[1]}", server[0], port_of(found.value), own)
     asked = [found for _, found in files if STUB in found.value]
-    yield from by_the_node(network, asked[0].at) if asked else ()
+    yield from by_the_node(network, stub(network, asked[0])) if asked else ()
+
+
+def stub(network: Network, found: Located) -> Span:
+    """Where a Corefile names the node's resolv.conf."""
+    start = found.value.index(STUB)
+    return part_of_text(network, found, start, start + len(STUB))
 
 
 def by_the_node(network: Network, corefile: Span) -> Iterator[Finding]:

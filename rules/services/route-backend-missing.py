@@ -24,6 +24,8 @@ from typing import NamedTuple
 from analyzer.query.workloads import Key, OtherObjectFact, ServiceFact, is_number, listed, mapping, others
 from analyzer.rule import Finding, Network, Rule, Severity, Span
 
+# The AWS load balancer controller looks up an annotation by the "service's" name (pkg/ingress/enhanced_backend_builder.go, magicServicePortUseAnnotation).
+IN_ANNOTATION = "use-annotation"
 ROUTES = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
 
 
@@ -103,6 +105,8 @@ def of_ingress(item: OtherObjectFact) -> Iterator[Backend]:
             key = ("service", "name") if service.get("name") else ("serviceName",)
             port_key = ("service", "port", "number" if port.get("number") else "name") if port else ("servicePort",)
             wanted = port.get("number") or port.get("name") or backend.get("servicePort") or ""
+            if wanted == IN_ANNOTATION:
+                continue
             number_or_name = wanted if isinstance(wanted, int | str) else ""
             places_of = item.place(*place, *key), item.place(*place, *port_key)
             yield Backend(item, item.namespace or "default", name, number_or_name, *places_of)

@@ -21,10 +21,12 @@ import re
 from collections.abc import Iterator
 
 from analyzer.query.plan import Range
+from analyzer.query.systems.kubernetes import settings
 from analyzer.query.workloads import ServiceFact, listed, mapping
 from analyzer.rule import Address, Finding, Network, Rule, Severity, Span
 
 RANGE = re.compile(r"--service-node-port-range=(\d{1,5})-(\d{1,5})")
+NUMBERS = re.compile(r"(\d{1,5})-(\d{1,5})")
 USUAL = (30000, 32767)
 WIDTH = {4: 32, 6: 128}
 HELP = "leave it out, so that the API server chooses, or choose another"
@@ -110,6 +112,9 @@ def port_range(network: Network) -> tuple[int, int, list[tuple[Span, str]]]:
                     if found := RANGE.fullmatch(str(word)):
                         at = pod.place("spec", "containers", number, key, index)
                         return int(found[1]), int(found[2]), [(at, "the range of the API server")]
+    for item in settings(network, "kubernetes", "node-ports"):
+        if found := NUMBERS.fullmatch(item.value):
+            return int(found[1]), int(found[2]), [(item.at, "the range of the API server")]
     return *USUAL, []
 
 

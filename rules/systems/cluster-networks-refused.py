@@ -2,7 +2,7 @@
 
 ## What it finds
 Nodes' networks that do not fit into the pod network or of which too many fit, service networks that are too large (20 bits of IPv4; as a warning
-where the API server is told, since 1.33 it takes larger ones) or too small.
+where the API server is told, since 1.33 it takes larger ones) or too small; a mode that kube-proxy does not have.
 
 ## Why it matters
 kubeadm, the API server or the controller manager ends at its start.
@@ -14,7 +14,7 @@ kubeadm, the API server or the controller manager ends at its start.
 Choose a longer prefix for nodes than for the pod network, and a service network from /12 to /28.
 
 ## Sources
-kubernetes cmd/kubeadm/app/apis/kubeadm/validation/validation.go, cmd/kube-apiserver/app/options/validation.go, pkg/controller/nodeipam/ipam/cidrset/cidr_set.go.
+kubernetes cmd/kubeadm/app/apis/kubeadm/validation/validation.go, cmd/kube-apiserver/app/options/validation.go, pkg/controller/nodeipam/ipam/cidrset/cidr_set.go, pkg/proxy/apis/config/validation.
 """
 
 from collections.abc import Iterator

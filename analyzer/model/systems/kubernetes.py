@@ -11,10 +11,12 @@ from collections.abc import Iterator
 
 from analyzer.facts.kubernetes import ConfigMapFact, Located, OtherObjectFact
 from analyzer.model.cluster import Range, Setting
+from analyzer.model.embedded import part_of
 from analyzer.model.systems import Objects, System
-from analyzer.model.systems.reading import line_of, line_value, listing, mapping, prefixes, ranges_of, settings_of
+from analyzer.model.systems.reading import LIMIT, line_of, line_value, listing, mapping, prefixes, ranges_of, settings_of
 
 NAME = "kubernetes"
+MASKS = ("node-cidr-mask-size", "node-cidr-mask-size-ipv4", "node-cidr-mask-size-ipv6")
 FLAGS = {
     "--node-cidr-mask-size": "node-mask",
     "--node-cidr-mask-size-ipv4": "node-mask-4",
@@ -31,6 +33,8 @@ FLAGS = {
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "k3s")
 RANGES = {"--cluster-cidr": "pod", "--service-cluster-ip-range": "service"}
 KUBEADM = {"dnsDomain": "cluster-domain"}
+EXTRA_ARGUMENTS = {"controllerManager": ("allocate-node-cidrs", *MASKS), "apiServer": ("service-node-port-range",)}
+"""Flags that kubeadm hands on to its parts (``extraArgs``: by name in v1beta3, a list of names and values in v1beta4)."""
 KUBELET = {"clusterDomain": "cluster-domain", "maxPods": "max-pods"}
 PROXY = {"mode": "proxy-mode"}
 MASQUERADES = ("iptables", "nftables")
@@ -79,6 +83,8 @@ def settings(objects: Objects) -> Iterator[Setting]:
                     (word, line_value(fact, key, line, objects.texts), f"ConfigMap {fact.name}") for line, word in fields.items()
                 )
                 yield from settings_of(NAME, lines)
+                if name == "kubeadm-config":
+                    yield from settings_of(NAME, extra_in_text(fact, objects))
                 if name == "kubelet-config":
                     yield from settings_of(NAME, [("cluster-dns", first_server(fact, objects), f"ConfigMap {fact.name}")])
     for item in objects.others:
@@ -90,6 +96,35 @@ def first_server(fact: ConfigMapFact, objects: Objects) -> Located | None:
     located = fact.data.get("kubelet")
     found = re.search(r"^clusterDNS:\s*\n\s*-\s*(\S+)", located.value[:65536], re.MULTILINE) if located is not None else None
     return Located(found[1].strip("\"'"), line_of(located, found[1], objects.texts)) if located is not None and found else None
+
+
+def extra_in_text(fact: ConfigMapFact, objects: Objects) -> Iterator[tuple[str, Located | None, str]]:
+    """The flags that kubeadm's ConfigMap hands on."""
+    located = fact.data.get("ClusterConfiguration")
+    if located is None:
+        return
+    for flag in (flag for flags in EXTRA_ARGUMENTS.values() for flag in flags):
+        found = line_value(fact, "ClusterConfiguration", flag, objects.texts)
+        listed = re.search(rf"^\s*-\s*name:\s*[\"']?{flag}[\"']?\s*\n\s*value:\s*(\S+)\s*$", located.value[:LIMIT], re.MULTILINE)
+        if listed is not None:
+            place = part_of(located.value, located.at, objects.texts.get(located.at.path), *listed.span(1))
+            found = Located(listed[1].strip("\"'"), place)
+        yield FLAGS[f"--{flag}"], found, f"ConfigMap {fact.name} {flag}"
+
+
+def extra_arguments(fact: OtherObjectFact) -> Iterator[tuple[str, Located, str]]:
+    """The flags that a file of kubeadm's hands on."""
+    for part, flags in EXTRA_ARGUMENTS.items():
+        given = mapping(fact.document.get(part)).get("extraArgs")
+        found: dict[str, tuple[object, tuple[str | int, ...]]] = {
+            str(name): (value, (name,)) for name, value in mapping(given).items()
+        }
+        for index, item in enumerate(listing(given)):
+            found[str(mapping(item).get("name"))] = (mapping(item).get("value"), (index, "value"))
+        for flag in flags:
+            value, path = found.get(flag, (None, ()))
+            if isinstance(value, str):
+                yield FLAGS[f"--{flag}"], Located(value, fact.place(part, "extraArgs", *path)), f"{fact.kind} {flag}"
 
 
 def component(fact: OtherObjectFact) -> Iterator[Setting]:
@@ -108,7 +143,7 @@ def component(fact: OtherObjectFact) -> Iterator[Setting]:
     if fact.kind == "ClusterConfiguration":
         domain = mapping(fact.document.get("networking")).get("dnsDomain")
         located = Located(domain, fact.place("networking", "dnsDomain")) if isinstance(domain, str) else None
-        yield from settings_of(NAME, [("cluster-domain", located, "ClusterConfiguration dnsDomain")])
+        yield from settings_of(NAME, [("cluster-domain", located, "ClusterConfiguration dnsDomain"), *extra_arguments(fact)])
 
 
 SYSTEM = System(NAME, ranges, settings)

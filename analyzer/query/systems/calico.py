@@ -13,6 +13,7 @@ from analyzer.model.network import Network
 from analyzer.policy.calico.endpoints import selects
 from analyzer.policy.calico.selectors import read_selector
 from analyzer.query.refusals import Refusal, host_bits, network_in, number_of, objects, spec_of, word_of
+from analyzer.source import Span
 
 GROUP = "projectcalico.org"
 MODES = ("Always", "CrossSubnet", "Never")
@@ -132,14 +133,18 @@ def block_size(fact: ObjectFact, found: Prefix) -> Iterator[Refusal]:
 
 
 def overlapping(network: Network) -> Iterator[Refusal]:
-    """Pools that share addresses; a pool that comes later is refused."""
-    found = sorted(pools(network), key=lambda item: (item.prefix, item.fact.name))
-    widest: Pool | None = None
-    for item in found:
-        if widest is not None and widest.prefix.overlaps(item.prefix):
-            yield Refusal(item.fact.place("spec", "cidr"), f"{item.prefix} overlaps {widest.prefix} of IPPool {widest.fact.name}")
+    """Pools that share addresses, those that the operator is told to make among them; a pool that comes later is refused (libcalico-go
+    lib/clientv3/ippool.go, validateAndSetDefaults). The operator's pool may be there as an object, too: it has the same network then."""
+    found = [(item.prefix, f"IPPool {item.fact.name}", item.fact.place("spec", "cidr")) for item in pools(network)]
+    there = {prefix for prefix, _, _ in found}
+    told = (item for item in network.cluster.ranges if item.purpose == "pod" and item.said_by.startswith("Installation "))
+    found += [(item.prefix, item.said_by, item.at) for item in told if item.prefix not in there]
+    widest: tuple[Prefix, str, Span] | None = None
+    for one in sorted(found):
+        if widest is not None and widest[0].overlaps(one[0]):
+            yield Refusal(one[2], f"{one[0]} overlaps {widest[0]} of {widest[1]}")
         else:
-            widest = item
+            widest = one
 
 
 def peer(fact: ObjectFact) -> Iterator[Refusal]:

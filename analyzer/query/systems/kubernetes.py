@@ -13,10 +13,13 @@ from analyzer.addresses import WIDTH, Prefix
 from analyzer.model.cluster import Range, Setting
 from analyzer.model.network import Network
 from analyzer.query.refusals import Refusal
+from analyzer.query.validation.values import PLACEHOLDER
 
 SERVICE_BITS = {4: 20, 6: 64}
 MASK = {4: 24, 6: 64}
 MOST_DIFFERENCE = 16
+# pkg/proxy/apis/config/validation, validateProxyMode; `userspace` went with 1.26, `kernelspace` is of Windows.
+MODES = ("iptables", "ipvs", "nftables", "userspace", "kernelspace")
 KUBERNETES = ("--cluster-cidr", "ClusterConfiguration ", "ConfigMap kubeadm-config")
 KUBEADM = ("ClusterConfiguration ", "ConfigMap kubeadm-config")
 SERVICES = ("--service-cluster-ip-range of kube-apiserver", "--service-cluster-ip-range of kube-controller-manager", *KUBEADM)
@@ -88,6 +91,9 @@ def refusals(network: Network) -> Iterator[Refusal]:
             words = f"more than 2^{MOST_DIFFERENCE} of them fit into {prefix} of {item.network.said_by}"
             yield Refusal(place, f"nodes' networks of length {item.length} are too small: {words}")
     yield from services(network)
+    for one in settings(network, "kubernetes", "proxy-mode"):
+        if one.value not in MODES and not PLACEHOLDER.search(one.value):
+            yield Refusal(one.at, f"kube-proxy has no mode {one.value}: it must be iptables, ipvs or nftables")
 
 
 def services(network: Network) -> Iterator[Refusal]:

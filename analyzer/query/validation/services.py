@@ -1,4 +1,5 @@
-"""What the API server refuses of a Service (pkg/apis/core/validation ValidateService, ValidateServiceClusterIPsRelatedFields, validateServicePort)."""
+"""What the API server refuses of a Service (pkg/apis/core/validation ValidateService, ValidateServiceClusterIPsRelatedFields, validateServicePort;
+pkg/registry/core/service/storage/alloc.go, initIPFamilyFields)."""
 
 from __future__ import annotations
 
@@ -56,6 +57,11 @@ def addresses(spec: Mapping[str, Any]) -> Iterator[Refused]:
     given: list[tuple[Any, tuple[Key, ...]]] = [
         (value, ("spec", "clusterIPs", index)) for index, value in enumerate(listed(spec.get("clusterIPs")))
     ]
+    if spec.get("ipFamilyPolicy") == "SingleStack":
+        for key in ("ipFamilies", "clusterIPs"):
+            if len(listed(spec.get(key))) > 1:
+                wanted = "SingleStack is for one family: it must be RequireDualStack or PreferDualStack"
+                yield Refused(("spec", "ipFamilyPolicy"), wanted, (("spec", key), "two of them"))
     given = given or [(spec.get("clusterIP"), ("spec", "clusterIP"))]
     for index, (value, path) in enumerate(given):
         if value == "None":
