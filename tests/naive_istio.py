@@ -62,10 +62,31 @@ class Cluster(NamedTuple):
         sidecar = wanted and own.get(INJECT) != "false" and labels.get("istio-injection") != "disabled"
         return sidecar or (own.get(MODE) != "none" and "ambient" in (own.get(MODE), labels.get(MODE)))
 
+    def by_node(self, end: End) -> bool:
+        """Whether only the node's proxy stands for a pod."""
+        if end.pod is None:
+            return False
+        own, labels = end.labels, self.namespaces.get(end.namespace, {})
+        wanted = own.get(INJECT) == "true" or labels.get("istio-injection") == "enabled"
+        sidecar = wanted and own.get(INJECT) != "false" and labels.get("istio-injection") != "disabled"
+        return own.get(MODE) != "none" and "ambient" in (own.get(MODE), labels.get(MODE)) and not sidecar
+
+    def unseen(self, end: End, port: int) -> bool:
+        """Whether what comes to a port is not led to the proxy."""
+        notes = end.pod["metadata"].get("annotations", {}) if end.pod else {}
+        if self.by_node(end):
+            return bool(notes.get("ambient.istio.io/bypass-inbound-capture") == "true")
+        only, without = (notes.get(f"traffic.sidecar.istio.io/{word}InboundPorts") for word in ("include", "exclude"))
+        if port in (15020, 15021, 15090):
+            return True
+        if only not in (None, "*"):
+            return str(port) not in only.split(",")
+        return str(port) in (without or "").split(",")
+
 
 def verdict(cluster: Cluster, source: End, destination: End, protocol: int, port: int) -> Answers:
     """Whether a connection is let in by the destination's proxy, which sees TCP only."""
-    if protocol != 6 or not cluster.in_mesh(destination):
+    if protocol != 6 or not cluster.in_mesh(destination) or cluster.unseen(destination, port):
         return YES
     return both(authenticated(cluster, source, destination, port), authorized(cluster, source, destination, port))
 
@@ -118,6 +139,8 @@ def mode(levels: tuple[Object | None, ...], port: int) -> str:
 def authorized(cluster: Cluster, source: End, destination: End, port: int) -> Answers:
     """CUSTOM, then DENY, then ALLOW."""
     given = [item for item in cluster.policies if item["kind"] == "AuthorizationPolicy" and selects(item, destination)]
+    if cluster.by_node(destination):
+        given = [item for item in given if item["spec"]["action"] != "CUSTOM"]
     matches = {
         action: [
             rule_matches(cluster, item, rule, source, destination, port) for item in of for rule in item["spec"].get("rules", [])
@@ -139,7 +162,12 @@ def selects(item: Object, destination: End) -> bool:
 
 def rule_matches(cluster: Cluster, item: Object, rule: Object, source: End, destination: End, port: int) -> Answers:
     """One of the sources, one of the operations, and all conditions."""
-    unseen = YES if item["spec"]["action"] == "ALLOW" else OPEN
+    allows = item["spec"]["action"] == "ALLOW"
+    unseen = YES if allows else OPEN
+    if cluster.by_node(destination):
+        if allows and about_requests(rule):
+            return NO
+        unseen = YES
     home = item["metadata"]["namespace"]
     readers: dict[str, Callable[[str], bool]] = {
         "principals": lambda text: cluster.in_mesh(source) and is_principal(source, text),
@@ -177,6 +205,13 @@ def rule_matches(cluster: Cluster, item: Object, rule: Object, source: End, dest
         else:
             found.append(unseen)
     return both(either(*sources) if sources else YES, either(*operations) if operations else YES, *found)
+
+
+def about_requests(rule: Object) -> bool:
+    """Whether a rule says anything of requests."""
+    parts = [one["source"] for one in rule.get("from", [])] + [one["operation"] for one in rule.get("to", [])]
+    keys = [key[3].lower() + key[4:] if key.startswith("not") else key for part in parts for key in part]
+    return any(key in OF_REQUESTS for key in keys) or any(one["key"].startswith("request.") for one in rule.get("when", []))
 
 
 def fields(item: Object, readers: dict[str, Callable[[str], bool]], unseen: Answers) -> Answers:

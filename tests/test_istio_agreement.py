@@ -24,7 +24,12 @@ SPACES = ("a", "b", ROOT)
 OUTSIDE = ("203.0.113.9", "198.51.100.1")
 BLOCKS = ("0.0.0.0/0", "10.0.0.0/30", "10.0.0.2/32", "203.0.113.0/24")
 PRINCIPALS = ("*", "cluster.local/ns/a/sa/x", "cluster.local/ns/b/*", "*/ns/a/sa/default", "cluster.local/ns/b/sa/x")
-FLOWS = ((6, 80), (6, 443), (17, 53))
+FLOWS = ((6, 80), (6, 443), (6, 15021), (17, 53))
+NOTES = {
+    "traffic.sidecar.istio.io/excludeInboundPorts": ("80", "443,80", ""),
+    "traffic.sidecar.istio.io/includeInboundPorts": ("*", "443", ""),
+    "ambient.istio.io/bypass-inbound-capture": ("true", "false"),
+}
 VALUES = {
     "principals": PRINCIPALS,
     "namespaces": ("a", "b", "*", "istio-*"),
@@ -60,11 +65,13 @@ def pods(random: Random) -> list[dict[str, Any]]:
             labels[INJECT] = random.choice(("true", "false"))
         if random.random() < 0.1:
             labels[MODE] = random.choice(("ambient", "none"))
+        notes = {key: random.choice(values) for key, values in NOTES.items() if random.random() < 0.1}
+        metadata = {"name": f"p{number}", "namespace": SPACES[number % 3], "labels": labels, "annotations": notes}
         found.append(
             {
                 "apiVersion": "v1",
                 "kind": "Pod",
-                "metadata": {"name": f"p{number}", "namespace": SPACES[number % 3], "labels": labels},
+                "metadata": metadata,
                 "spec": {"containers": [{"name": "c"}], "serviceAccountName": random.choice(("x", "default"))},
                 "status": {"podIP": f"10.0.0.{number + 1}", "podIPs": [{"ip": f"10.0.0.{number + 1}"}]},
             }

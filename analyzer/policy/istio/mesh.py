@@ -38,12 +38,13 @@ OF_ANY_DOMAIN = re.compile(r"\*/ns/([^/*]+)/sa/([^/*]+)")
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """The settings of a mesh: policies of ``root`` are about every namespace, identities begin with ``domain``."""
+    """The settings of a mesh: policies of ``root`` are about every namespace, identities begin with ``domain``; pods ``by_nodes`` have no proxy but their node's."""
 
     world: World
     root: str = "istio-system"
     domain: str = "cluster.local"
     inside: Peer = PODS
+    by_nodes: Peer = NOBODY
 
     def principal(self, text: str, at: Span) -> Peer:
         """A principal: ``domain/ns/namespace/sa/account``, with a star at its beginning or end."""
@@ -82,14 +83,19 @@ def mesh_of(world: World) -> Mesh:
     fact = world.cluster.config_maps.get(CONFIG)
     text = fact.data["mesh"].value if fact is not None and "mesh" in fact.data else ""
     root, domain = set_to(text, "rootNamespace") or "istio-system", set_to(text, "trustDomain") or "cluster.local"
-    return Mesh(world, root, domain, inside(world))
+    return Mesh(world, root, domain, inside(world), All((PODS, AMBIENT, Not(BESIDE))) if labelled(world) else NOBODY)
 
 
 def inside(world: World) -> Peer:
     """The pods that are in the mesh."""
-    if any(map(choosing, world.namespaces.values())) or any(opting(pod.labels) for pod in world.pods()):
+    if labelled(world):
         return All((PODS, either((BESIDE, AMBIENT))))
     return All((PODS, Not(OPTED_OUT), Not(CLOSED), Not(UNDIVERTED)))
+
+
+def labelled(world: World) -> bool:
+    """Whether labels of the input say who is in the mesh."""
+    return any(map(choosing, world.namespaces.values())) or any(opting(pod.labels) for pod in world.pods())
 
 
 def choosing(labels: Mapping[str, str]) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.istio.mesh import Mesh, all_together, mesh_of
+from analyzer.policy.istio.passing import passing
 from analyzer.policy.istio.rules import TCP
 from analyzer.policy.reading import Complaint, Read, complaints_of, group_of, view_of
 from analyzer.policy.terms import EVERYONE, NOBODY, All, Box, LabelIn, Named, Not, Of, Opaque, Peer, Traffic
@@ -39,7 +40,7 @@ def peer_authentication(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     ports = spec.part("portLevelMtls")
     if ports.value and not chosen:
         spec.wrong("portLevelMtls needs a selector", "portLevelMtls")
-    rules = [rule for key in ports.value for rule in of_port(ports, str(key), mesh)]
+    rules = [*passing(mesh, fact.at), *(rule for key in ports.value for rule in of_port(ports, str(key), mesh))]
     rules += of_mode(mode(spec.part("mtls")), TCP, mesh, spec.at("mtls"))
     yield from complaints_of(view)
     if chosen and fact.namespace == mesh.root:

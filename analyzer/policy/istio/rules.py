@@ -1,12 +1,13 @@
 """Rules of an AuthorizationPolicy: sources, operations and conditions, as far as they are about connections.
 
-What is about requests (methods, paths, hosts, headers, tokens) is a condition in words where the policy allows, and leaves open where it denies.
+What is about requests (methods, paths, hosts, headers, tokens) is a condition in words where the policy allows, and leaves open where it denies. A node's proxy (ztunnel) sees no requests: it leaves
+out such a rule of a policy that allows, and what the rule says of requests where the policy denies (pilot/pkg/serviceregistry/ambient, handleRule).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from analyzer.addresses import prefix
@@ -84,8 +85,19 @@ class RuleReader:
     mesh: Mesh
     namespace: str
 
-    def meanings(self, rule: View) -> Iterator[Meaning]:
-        """A rule: what it says of connections alone, and what it says with words about requests."""
+    def meanings(self, rule: View, denies: bool) -> Iterator[Meaning]:
+        """A rule: what it says of connections alone, and what it says with words about requests; apart for pods that only their node's proxy stands for."""
+        found = list(self.of_sidecar(rule))
+        by_nodes = self.mesh.by_nodes
+        if by_nodes == NOBODY or not any(item.words for item in found):
+            yield from found
+            return
+        yield from (joined([item, Meaning(own=[Not(by_nodes)])]) for item in found)
+        if denies:
+            yield joined([replace(found[-1], words=[]), Meaning(own=[by_nodes])])
+
+    def of_sidecar(self, rule: View) -> Iterator[Meaning]:
+        """What a rule says of connections alone, and what it says with words about requests."""
         known(rule, ("from", "to", "when"))
         sources = [self.source(item.part("source")) for item in rule.parts("from")] or [Meaning()]
         operations = [self.operation(item.part("operation")) for item in rule.parts("to")] or [Meaning()]

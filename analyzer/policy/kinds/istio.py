@@ -1,7 +1,8 @@
 """AuthorizationPolicy (security.istio.io), the part that is about connections, and PeerAuthentication (``istio/peers.py``).
 
 Follows istio.io/docs/reference/config/security/authorization-policy: CUSTOM, then DENY, then ALLOW; a workload with a policy that allows
-is closed to what no such policy allows; policies of the root namespace are about every namespace. A sidecar sees TCP only: all else passes.
+is closed to what no such policy allows; policies of the root namespace are about every namespace. A sidecar sees TCP only: all else passes. A
+node's proxy knows no CUSTOM (convertAuthorizationPolicy of pilot/pkg/serviceregistry/ambient).
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.evaluation import holds
 from analyzer.policy.istio.mesh import Mesh, all_together, mesh_of
+from analyzer.policy.istio.passing import passing
 from analyzer.policy.istio.peers import PEER_TIERS, peer_authentication
 from analyzer.policy.istio.rules import TCP, Meaning, RuleReader, denying
-from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, view_of
-from analyzer.policy.terms import EVERYONE, All, Box, LabelIn, Named, Of, Opaque, Peer, either
+from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, group_of, view_of
+from analyzer.policy.terms import EVERYONE, NOBODY, All, Box, LabelIn, Named, Not, Of, Opaque, Peer, either
 from analyzer.policy.tiers import Action, Policy, Rule, Rules, TierOrder
-from analyzer.policy.world import World
+from analyzer.policy.world import World, mapping
 from analyzer.ranges import difference, single
 
 PLANE, TIER = "istio", "authorization"
@@ -45,6 +47,8 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     if action not in ACTIONS:
         spec.wrong(f"action {action!r} must be one of {', '.join(ACTIONS)}", "action")
     subject, rules = subject_of(fact, spec, mesh), rules_of(fact, spec, mesh, action)
+    if action == "CUSTOM" and mesh.by_nodes != NOBODY:
+        subject = All((subject, Not(mesh.by_nodes)))
     yield from complaints_of(view)
     if view.gaps:
         doubt = Opaque(f"{fact.kind} {fact.name} cannot be read: {view.gaps[0].reason}", fact.at)
@@ -91,17 +95,31 @@ def target(fact: OtherObjectFact, item: View, mesh: Mesh) -> Peer:
     name, kind = item.text("name"), item.text("kind")
     pods: Peer = either(LabelIn(Of.POD, label, frozenset({name})) for label in OF_GATEWAY)
     home = Named(Of.NAMESPACE, frozenset({fact.namespace}))
-    if kind == "Gateway" and any(holds(All((home, pods)), pod, 4) for pod in mesh.world.pods()):
+    if kind == "Gateway" and (
+        at_the_edge(fact.namespace, name, mesh) or any(holds(All((home, pods)), pod, 4) for pod in mesh.world.pods())
+    ):
         return All((home, pods))
     return Opaque(f"which proxies stand for {kind} {name}", item.at())
+
+
+def at_the_edge(namespace: str, name: str, mesh: Mesh) -> bool:
+    """Whether a Gateway is given, and is no waypoint: then its proxies alone are meant, which have its label."""
+    every = (item for item in mesh.world.by_kind.get("Gateway", ()) if group_of(item) == "gateway.networking.k8s.io")
+    classes = [
+        mapping(item.document.get("spec")).get("gatewayClassName")
+        for item in every
+        if (item.namespace, item.name) == (namespace, name)
+    ]
+    return any(isinstance(found, str) and "waypoint" not in found for found in classes)
 
 
 def rules_of(fact: OtherObjectFact, spec: View, mesh: Mesh, action: str) -> tuple[Rule, ...]:
     """The rules. A policy that allows lets pass whatever is not TCP."""
     reader = RuleReader(mesh, fact.namespace)
-    found = [rule(item, meaning, action) for item in spec.parts("rules") for meaning in reader.meanings(item)]
-    passing = (Rule(Action.ALLOW, EVERYONE, fact.at, NOT_TCP, name="not TCP"),) if action == "ALLOW" else ()
-    return (*found, *passing)
+    denies = action != "ALLOW"
+    found = [rule(item, meaning, action) for item in spec.parts("rules") for meaning in reader.meanings(item, denies)]
+    other = () if denies else (Rule(Action.ALLOW, EVERYONE, fact.at, NOT_TCP, name="not TCP"),)
+    return (*passing(mesh, fact.at), *found, *other)
 
 
 def rule(item: View, meaning: Meaning, action: str) -> Rule:
