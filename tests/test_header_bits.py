@@ -1,4 +1,4 @@
-"""Rules that look at the type of service, at ECN's bits and at groups of devices, and rules that change the hop limit of neighbour discovery."""
+"""Rules that look at the type of service, at bits of a connection's status, at ECN's bits and at groups of devices, and rules that change the hop limit of neighbour discovery."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ IPTABLES = [
     ("-A FORWARD -p tcp -m ecn --ecn-tcp-cwr -j DROP", YES),
     ("-A FORWARD -p tcp -m ecn ! --ecn-tcp-ece -j DROP", NO),
     ("-A PREROUTING -j DSCP --set-dscp 0x0a\n-A FORWARD -m dscp --dscp 0x0a -j DROP", OPEN),
+    ("-A FORWARD -m conntrack --ctstatus NONE -j DROP", YES),
+    ("-A FORWARD -m conntrack ! --ctstatus NONE -j DROP", NO),
     ("-A FORWARD -m devgroup --src-group 0x5 -j DROP", NO),
     ("-A FORWARD -i near -m devgroup ! --src-group 0x5 -j DROP", YES),
     ("-A FORWARD -m devgroup --src-group 0x4/0x4 -j DROP", NO),

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from analyzer.addresses import address
 from analyzer.facts.ipvs import VirtualServerFact
 from analyzer.facts.links import AddressFact, LinkFact, OtherKind
+from analyzer.facts.netfilter import RulesetFact
 from analyzer.facts.routes import LOCAL
 from analyzer.facts.system import SysctlFact
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Interface, Namespace, Network
 from analyzer.model.routing import local_table
-from analyzer.parsers import ipvsadm_save, read
+from analyzer.parsers import iptables_save, ipvsadm_save, read
 from analyzer.ranges import Ranges, normalised
 from analyzer.solve import interpreter
 from analyzer.solve.interpreter import Interpreter
@@ -30,14 +31,14 @@ from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP, Fate, Packet
 from analyzer.solve.sets import regions
 from analyzer.solve.sets.diagrams import Sets
 from analyzer.solve.walk.concrete import Flow, walk
-from analyzer.source import Scope, Source
+from analyzer.source import Gap, Scope, Source
 from analyzer.transfer import ipvs, ir, virtual
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
 from analyzer.transfer.virtual import Parts
 from tests.engines import interpreted, members, named
 from tests.lowered import agree, outcomes, walked
-from tests.test_lowering_netfilter import AT, CLIENT, HELD, ROUTER, SERVER, random_network
+from tests.test_lowering_netfilter import AT, CLIENT, HELD, ROUTER, SERVER, network, random_network
 
 COUNT, SEED = int(os.environ.get("LOWERING_TABLES", "120")), int(os.environ.get("LOWERING_SEED", "1"))
 VIRTUAL = {4: ("10.96.0.1", "10.96.0.2", "10.77.1.1", "10.77.2.9"), 6: ("fd96::1", "fd96::2", "fd77:1::1", "fd77:2::9")}
@@ -146,6 +147,53 @@ def test_random_tables() -> None:
     assert not wrong, f"{len(wrong)} of {tried} wrong\n" + "\n".join(wrong[:2])
     assert lowered > tried * 0.6
     assert balanced > tried * 0.2
+
+
+def asking(random: Random, family: int) -> str:
+    """Rules that ask for packets of IPVS and for their connections, as kube-router's do, and what sends their answers elsewhere."""
+    near, far = HELD[family][ROUTER]["near"][0], HELD[family][ROUTER]["far"][-1]
+    tests = [
+        *("--ipvs", "! --ipvs", "--vdir ORIGINAL --vmethod MASQ", "--vmethod GATE", "--vdir REPLY", "! --vproto 6"),
+        *(f"{no}--vaddr {random.choice(VIRTUAL[family])}" for no in ("", "! ")),
+        *(f"{no}--vport {random.choice(PORTS)} --vproto {protocol}" for no, protocol in (("", 6), ("! ", 17))),
+    ]
+    rules = [
+        f"-A POSTROUTING -m ipvs {random.choice(tests)} -j {random.choice((f'SNAT --to-source {far}', f'SNAT --to-source {near}', 'ACCEPT', 'SHUT', 'MASQUERADE'))}"
+        for _ in range(random.randint(1, 4))
+    ]
+    filters = "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\n"
+    return "*nat\n:PREROUTING ACCEPT\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n:POSTROUTING ACCEPT\n:SHUT -\n-A SHUT -j DROP\n{}\nCOMMIT\n{}".format(
+        "\n".join(rules), filters
+    )
+
+
+def test_rules_that_ask_for_connections() -> None:
+    wrong, met = [], 0
+    for seed in range(SEED, SEED + COUNT // 4):
+        random, family = Random(seed), 4 if seed % 3 else 6
+        text, rules = table(random, family), asking(random, family)
+        made = balancing(network(family, ruled(rules, family), {}), family, text)
+        program = NetworkProgram(made, family)
+        for flow in flows(random, made, family):
+            trace = walk(made, flow)
+            told, found = walked(trace), outcomes(program, flow)
+            if any(end.open or end.fate is Fate.UNKNOWN for end in found) or any(end.fate is Fate.UNKNOWN for end in told):
+                continue
+            hops = [hop for outcome in trace.outcomes for hop in outcome.hops]
+            met += any(hop.stage == "ipvs" for hop in hops) and any("nat POSTROUTING" in hop.what for hop in hops)
+            if not agree(found, told):
+                wrong.append(
+                    f"seed {seed}: {flow}\n  walked: {sorted(map(str, told))}\n  lowered: {sorted(map(str, found))}\n{text}\n{rules}"
+                )
+    assert not wrong, f"{len(wrong)} wrong\n" + "\n".join(wrong[:2])
+    assert met > COUNT // 4
+
+
+def ruled(text: str, family: int) -> tuple[RulesetFact, ...]:
+    """The ruleset of a text, all of which is understood."""
+    found = list(read(iptables_save.PARSER, Source(f"n/ip{'6' * (family == 6)}tables-save", text, "iptables-save", ROUTER)))
+    assert not [item for item in found if isinstance(item, Gap)], found
+    return tuple(item for item in found if isinstance(item, RulesetFact))
 
 
 HERE = Scope("n")

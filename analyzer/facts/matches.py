@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from analyzer.facts.ipvs import Forwarding
 from analyzer.ranges import Ranges
 
 
@@ -271,6 +272,22 @@ class SocketMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class BalancedMatch:
+    """``ipvs``: that IPVS has handled the packet (``what`` is empty), or one test of the connection that it is of: ``protocol`` and ``port`` (a number, twice),
+    ``address`` (value and mask), ``replies`` (it is one), ``method``. Without a connection the tests of one do not hold, negated or not."""
+
+    what: str
+    value: tuple[int, int] | Forwarding | None = None
+    negated: bool = False
+
+    def __str__(self) -> str:
+        own = (
+            f"is of a connection of IPVS with the {self.what} {self.value or ''}".rstrip() if self.what else "was handled by IPVS"
+        )
+        return f"is not one that {own}" if self.negated else own
+
+
+@dataclass(frozen=True, slots=True)
 class ExtensionHeaderMatch:
     """``rt``, ``frag``, ``hbh``, ``dst`` of ip6tables: what an IPv6 extension header says. A packet without one does not match, negated or not."""
 
@@ -310,6 +327,7 @@ Match = (
     | PacketTypeMatch
     | ReversePathMatch
     | SocketMatch
+    | BalancedMatch
     | ExtensionHeaderMatch
     | UnknownMatch
 )

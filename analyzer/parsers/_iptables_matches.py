@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from analyzer.addresses import WIDTH, address, hardware_address, network_mask
+from analyzer.addresses import address, hardware_address
 from analyzer.facts.matches import (
-    AddressMatch,
     AddressRangeMatch,
     AddressTypeMatch,
     ConntrackMatch,
@@ -30,12 +29,13 @@ from analyzer.facts.matches import (
     UnknownMatch,
 )
 from analyzer.parsers._iptables_absent import extension_header, helper, interfaces_not_shown, listed_as, socket
+from analyzer.parsers._iptables_addresses import address_match, protocol
+from analyzer.parsers._iptables_ipvs import balanced
 from analyzer.parsers._iptables_names import (
     FLAG_BITS,
     ICMP_CODES,
     ICMP_TYPES,
     ICMPV6_TYPES,
-    PROTOCOLS,
     number,
     port_range,
     ports_of,
@@ -55,21 +55,6 @@ def matches_of(module: str, options: Options, family: int) -> list[Match]:
 def unknown(module: str, options: Options) -> UnknownMatch:
     """The match as text."""
     return UnknownMatch(" ".join((f"-m {module}", *(option.text for option in options))))
-
-
-def address_match(side: Side, text: str, negated: bool, family: int) -> AddressMatch:
-    """``10.0.0.0/8``, ``10.0.0.0/255.0.255.0``, ``10.0.0.1``."""
-    host, _, tail = text.partition("/")
-    value = address(host).value
-    if not tail:
-        mask = network_mask(family, WIDTH[family])
-    elif tail.isdecimal():
-        if int(tail) > WIDTH[family]:
-            raise ValueError(f"{text!r} is no network")
-        mask = network_mask(family, int(tail))
-    else:
-        mask = address(tail).value
-    return AddressMatch(side, family, value & mask, mask, negated)
 
 
 PORT_OPTIONS: Mapping[str, Side | None] = {
@@ -148,11 +133,6 @@ def conntrack(options: Options, family: int) -> list[Match]:
             case _:
                 raise ValueError(f"the option {option.text!r} of conntrack is not modelled")
     return [ConntrackMatch(addresses=tuple(addresses), ports=tuple(ports), **values)]  # type: ignore[arg-type]
-
-
-def protocol(text: str) -> int:
-    """A protocol's number, or its name of ``/etc/protocols``."""
-    return int(text) if text.isdecimal() else PROTOCOLS[text.lower()]
 
 
 def masked(text: str) -> tuple[int, int]:
@@ -370,5 +350,6 @@ MODULES: Mapping[str, Maker] = {
     "interfaces-that-are-not-shown": interfaces_not_shown,
     "listed-as": listed_as,
     "helper": helper,
+    "ipvs": balanced,
     **{name: extension_header(name) for name in ("rt", "frag", "hbh", "dst")},
 }

@@ -9,7 +9,8 @@ from functools import lru_cache
 from analyzer.facts.matches import FragmentMatch, InterfaceMatch, Match, ProtocolMatch, Side, UnknownMatch
 from analyzer.facts.netfilter import Pass, Target, UnknownTarget
 from analyzer.parsers import UNREADABLE, reason
-from analyzer.parsers._iptables_matches import address_match, matches_of, protocol, unknown
+from analyzer.parsers._iptables_addresses import address_match, protocol
+from analyzer.parsers._iptables_matches import matches_of, unknown
 from analyzer.parsers._iptables_options import Option
 from analyzer.parsers._iptables_targets import target_of
 
@@ -18,7 +19,7 @@ COUNTERS = re.compile(r"^\[\d+:\d+\]\s+")
 FLAGS = frozenset(
     {"syn", "random", "random-fully", "persistent", "rcheck", "update", "set", "remove", "rsource", "rdest", "reap", "rttl", "loose", "invert", "validmark",
      "accept-local", "physdev-is-in", "physdev-is-out", "physdev-is-bridged", "notrack", "save-mark", "restore-mark", "clamp-mss-to-pmtu", "limit-iface-in",
-     "limit-iface-out", "transparent", "nowildcard", "restore-skmark", "socket-exists", "queue-bypass", "queue-cpu-fanout", "return-nomatch", "log-tcp-sequence",
+     "limit-iface-out", "transparent", "nowildcard", "restore-skmark", "socket-exists", "queue-bypass", "queue-cpu-fanout", "ipvs", "return-nomatch", "log-tcp-sequence",
      "log-tcp-options", "log-ip-options", "log-uid", "log-macdecode", "checksum-fill", "exist", "next", "strict", "kerneltz", "contiguous", "rfc", "tcp-option-any", "ecn-tcp-remove", "ecn-tcp-cwr", "ecn-tcp-ece", "fragres", "fragfirst", "fragmore", "fraglast", "rt-0-res", "ahres"}
 )  # fmt: skip
 OF_PROTOCOL = frozenset(

@@ -70,6 +70,8 @@ def target_of(name: str, options: Options, goto: bool, family: int) -> Target:
     return UnknownTarget(" ".join((name, *(option.text for option in options)))) if name in OTHERS or options else Jump(name)
 
 
+OF_NO_PACKET = frozenset({"helper", "ctevents", "expevents", "timeout"})
+"""What CT says of a connection that no rule asks for."""
 OTHERS = frozenset({"SYNPROXY", "HMARK", "DNPT", "SNPT", "CLUSTERIP", "MIRROR", "SAME"})
 
 
@@ -172,8 +174,8 @@ def connection_target(options: Options, family: int) -> Target:
     names = {option.name for option in options}
     if names == {"notrack"}:
         return NoTrack()
-    text = " ".join(option.text for option in options)
-    return Zone(text) if any(name.startswith("zone") for name in names) else Zone("--zone 0")
+    text = " ".join(option.text for option in options if option.name not in OF_NO_PACKET)
+    return Zone(text or "--zone 0")
 
 
 def time_to_live(options: Options, family: int) -> Target:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from analyzer.facts.matches import BalancedMatch
 from analyzer.facts.netfilter import Chain, ChangeSet, Jump, NfRule, Pass, RulesetFact
 from analyzer.model.network import Namespace
 from analyzer.ranges import Ranges
@@ -108,7 +109,7 @@ class Parts(Sequence[Transfer]):
         """The rule's effect where its matches hold."""
         name = self.table.rpartition("/")[2]
         label = f"{self.scope} {name} {self.chain.name} rule {rule.number}"
-        where = Where(self.context, self.context.space(self.scope), rule.at, label, self.hooks)
+        where = Where(self.context, self.context.space(self.scope), rule.at, label, self.hooks, name)
         own = key_of(rule, where)
         match = self.context.matches.get(own)
         if match is None:
@@ -153,7 +154,8 @@ def key_of(rule: NfRule, where: Where) -> object:
     local = any(
         type(match).__name__ in ("SetMatch", "AddressTypeMatch", "ReversePathMatch", "SocketMatch") for match in rule.matches
     )
-    return (where.space.scope if local else None, rule.matches)
+    alone = where.label if any(isinstance(match, BalancedMatch) for match in rule.matches) else ""
+    return (where.space.scope if local else None, alone, rule.matches)
 
 
 def chain_stage(context: Context, scope: Scope, detail: str) -> Transfer:

@@ -10,6 +10,7 @@ from analyzer.facts.matches import (
     AddressMatch,
     AddressRangeMatch,
     AddressTypeMatch,
+    BalancedMatch,
     ConntrackMatch,
     DeviceGroupMatch,
     ExtensionHeaderMatch,
@@ -44,6 +45,7 @@ from analyzer.source import Span
 from analyzer.transfer.ir import ALWAYS, CONFIRMED, NEVER, All, Any, Bits, Field, In, Match, Not, Opaque
 from analyzer.transfer.netfilter import conntrack
 from analyzer.transfer.netfilter.address_types import address_type
+from analyzer.transfer.netfilter.balancing import balanced
 from analyzer.transfer.netfilter.lengths import length, protocol_is
 from analyzer.transfer.netfilter.reverse_path import reverse_path
 from analyzer.transfer.netfilter.services import device_group, type_of_service
@@ -58,13 +60,14 @@ WITH_PORTS: Ranges = normalised((number, number) for number in (6, 17, 33, 132, 
 @dataclass(frozen=True, slots=True)
 class Where:
     """The rule that is lowered: its namespace and its place. ``hooks`` tells whether its chain is entered from PREROUTING or OUTPUT, and
-    whether from another hook."""
+    whether from another hook; ``table`` is iptables' of the chain."""
 
     context: Context
     space: Namespace
     at: Span
     label: str
     hooks: Callable[[], tuple[bool, bool]] = lambda: (False, False)
+    table: str = ""
 
     def opaque(self, text: str) -> Match:
         """A test that is not modelled."""
@@ -274,6 +277,8 @@ def lowered(match: Fact, where: Where) -> Match:
             return NEVER
         case SocketMatch(wildcard):
             return transparent_socket(wildcard, where.context, where.space, where.opaque)
+        case BalancedMatch():
+            return balanced(match, where.table == "nat" and where.hooks() == (False, True), where.space, where.opaque)
         case DeviceGroupMatch():
             return device_group(match, where.context, where.space, where.opaque)
         case PortMatch():

@@ -34,9 +34,9 @@ def in_state(state: str, connection: Connection | None, states: frozenset[str]) 
 
 
 def statuses(connection: Connection) -> frozenset[str]:
-    """The status bits."""
+    """The status bits; NONE is none of them, which a connection never has (``conntrack_mt`` asks for bits in common)."""
     held = ("SEEN_REPLY",) * connection.seen_reply + ("CONFIRMED",) * connection.confirmed + ("ASSURED",) * connection.assured
-    return frozenset(held or ("NONE",))
+    return frozenset(held)
 
 
 def tuples(match: ConntrackMatch, connection: Connection, visit: Visit) -> bool:

@@ -12,6 +12,7 @@ from analyzer.facts.matches import (
     AddressMatch,
     AddressRangeMatch,
     AddressTypeMatch,
+    BalancedMatch,
     ConntrackMatch,
     DeviceGroupMatch,
     ExtensionHeaderMatch,
@@ -33,6 +34,7 @@ from analyzer.facts.matches import (
 )
 from analyzer.model.service_types import UNCHANGED
 from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP, Packet
+from analyzer.solve.walk.netfilter.balanced import balanced
 from analyzer.solve.walk.netfilter.conntrack import conntrack
 from analyzer.solve.walk.netfilter.frame_macs import is_strangers
 from analyzer.solve.walk.netfilter.state import FOREIGN_MAC, Hook
@@ -272,6 +274,7 @@ TESTS: Mapping[type, Test] = {
     ConntrackMatch: conntrack,
     MarkMatch: mark,
     AddressTypeMatch: address_type,
+    BalancedMatch: balanced,
     AddressRangeMatch: address_range,
     PhysdevMatch: physdev,
     LengthMatch: length,
