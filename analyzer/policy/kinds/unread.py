@@ -1,18 +1,25 @@
 """Kinds of policies that are known to stand between pods and that are not read: what they could concern is not known, and never taken for allowed.
 
-Linkerd (policy.linkerd.io: a Server closes ports of the pods that it selects to what nobody authorizes), Kuma (MeshTrafficPermission), Consul (ServiceIntentions), GKE (FQDNNetworkPolicy: egress by names), Amazon EKS
-(networking.k8s.aws) and NSX (SecurityPolicy).
+Linkerd (policy.linkerd.io: a Server closes a port of the pods that it selects to what nobody authorizes), Kuma (MeshTrafficPermission), Consul (ServiceIntentions), GKE (FQDNNetworkPolicy: egress by names), Amazon EKS
+(networking.k8s.aws) and NSX (SecurityPolicy). Whom they are about is read where they say it as the API does: linkerd2 policy-controller/k8s/api/src/policy/server.rs; amazon-network-policy-controller-k8s
+api/v1alpha1 (ApplicationNetworkPolicy as NetworkPolicy, ClusterNetworkPolicy as that of the network policy API). Proxies of meshes see TCP only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from analyzer.facts.kubernetes import OtherObjectFact
-from analyzer.policy.reading import Complaint, PolicyKind, Read, group_of
-from analyzer.policy.terms import EVERYONE, All, Is, Kind, Named, Of, Opaque, Peer
-from analyzer.policy.tiers import Action, Policy, Rule, Rules
+from analyzer.parsers._view import View
+from analyzer.policy.kinds.network_policy import TYPES, types
+from analyzer.policy.ports import NUMBERS, ports
+from analyzer.policy.reading import Complaint, PolicyKind, Read, group_of, view_of
+from analyzer.policy.selectors import selector
+from analyzer.policy.terms import ANY_TRAFFIC, EVERYONE, All, Is, Kind, Named, Of, Opaque, Peer, PortName, Traffic
+from analyzer.policy.tiers import Action, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
+from analyzer.ranges import single
 
 # In which directions they decide.
 KINDS: Mapping[str, tuple[bool, bool]] = {
@@ -25,22 +32,79 @@ KINDS: Mapping[str, tuple[bool, bool]] = {
     "crd.nsx.vmware.com/SecurityPolicy": (True, True),
 }
 EVERYWHERE = frozenset({"kuma.io/MeshTrafficPermission", "networking.k8s.aws/ClusterNetworkPolicy"})
+BY_PODS = frozenset(
+    {"policy.linkerd.io/Server", "networking.gke.io/FQDNNetworkPolicy", "networking.k8s.aws/ApplicationNetworkPolicy"}
+)
+OF_MESHES = frozenset({"policy.linkerd.io/Server", "kuma.io/MeshTrafficPermission", "consul.hashicorp.com/ServiceIntentions"})
 PODS: Peer = Is(frozenset({Kind.POD}))
+# Proxies decide beside the network system.
+PLANE, TIER = "proxies", "not read"
+TCP = ports(NUMBERS["TCP"])
 
 
 def read(fact: OtherObjectFact, _: World) -> Iterator[Read]:
-    """An object as a policy that may be about any pod of its namespace, and may admit and deny it anything."""
+    """An object as a policy that may be about the pods that it selects, and may admit and deny them anything."""
     name = f"{group_of(fact)}/{fact.kind}"
     home = "" if name in EVERYWHERE else fact.namespace or "default"
     yield Complaint(
         fact.at, f"{fact.kind} is not read: what pods {f'of {home} ' if home else ''}may do is not known where it could decide"
     )
     where: Peer = Named(Of.NAMESPACE, frozenset({home})) if home else PODS
-    subject = All((where, Opaque(f"what {fact.kind} {fact.name} says, a kind of policy that is not read", fact.at)))
-    doubtful = Rules((Rule(Action.ALLOW, EVERYONE, fact.at), Rule(Action.DENY, EVERYONE, fact.at)))
-    into, out = (doubtful if decides else None for decides in KINDS[name])
+    doubt = Opaque(f"what {fact.kind} {fact.name} says, a kind of policy that is not read", fact.at)
+    traffic = traffic_of(fact, name)
+    beside = name in OF_MESHES
+    rules = tuple(Rule(action, EVERYONE, fact.at, traffic) for action in (Action.ALLOW, Action.DENY))
+    doubtful = Rules(rules, isolates=not beside)
+    into, out = (doubtful if decides else None for decides in directions(fact, name))
     order = (0.0, f"{home}/{fact.name}")
-    yield Policy(fact.kind, home, fact.name, fact.at, subject, into, out, order=order, readable=False)
+    subject = All((where, selected(fact, name), doubt))
+    one = Policy(fact.kind, home, fact.name, fact.at, subject, into, out, order=order, readable=False)
+    yield replace(one, plane=PLANE, tier=TIER) if beside else one
 
 
-KIND = PolicyKind(names=tuple(KINDS), read=read)
+def selected(fact: OtherObjectFact, name: str) -> Peer:
+    """Whom it selects; everyone where that cannot be read."""
+    view = view_of(fact)
+    spec = view.part("spec")
+    found: Peer = EVERYONE
+    if name in BY_PODS and isinstance(spec.value.get("podSelector"), Mapping):
+        found = selector(spec.part("podSelector"), Of.POD)
+    elif name == "networking.k8s.aws/ClusterNetworkPolicy":
+        found = subject_of(spec.part("subject"))
+    return EVERYONE if view.gaps else found
+
+
+def subject_of(view: View) -> Peer:
+    """A subject: namespaces, or pods, by labels."""
+    if isinstance(view.value.get("namespaces"), Mapping):
+        return selector(view.part("namespaces"), Of.NAMESPACE)
+    pods = view.part("pods")
+    if all(isinstance(pods.value.get(key), Mapping) for key in ("namespaceSelector", "podSelector")):
+        return All((selector(pods.part("namespaceSelector"), Of.NAMESPACE), selector(pods.part("podSelector"), Of.POD)))
+    return EVERYONE
+
+
+def directions(fact: OtherObjectFact, name: str) -> tuple[bool, bool]:
+    """In which directions it may decide."""
+    view = view_of(fact)
+    spec = view.part("spec")
+    into, out = KINDS[name]
+    if name == "networking.k8s.aws/ApplicationNetworkPolicy":
+        named = types(spec)
+        into, out = TYPES[0] in named, TYPES[1] in named
+    elif name == "networking.k8s.aws/ClusterNetworkPolicy":
+        into, out = bool(spec.value.get("ingress")), bool(spec.value.get("egress"))
+    return KINDS[name] if view.gaps else (into, out)
+
+
+def traffic_of(fact: OtherObjectFact, name: str) -> Traffic:
+    """Which flows it may be about."""
+    port = view_of(fact).part("spec").value.get("port") if name == "policy.linkerd.io/Server" else None
+    if isinstance(port, int) and not isinstance(port, bool) and 0 < port < 65536:
+        return ports(NUMBERS["TCP"], port, port)
+    if isinstance(port, str) and port and not port.isdecimal():
+        return PortName(port, single(NUMBERS["TCP"]))
+    return TCP if name in OF_MESHES else ANY_TRAFFIC
+
+
+KIND = PolicyKind(names=tuple(KINDS), read=read, tiers=(TierOrder(TIER, 0.0, Action.PASS, PLANE),))

@@ -2,7 +2,8 @@
 
 Follows go-controller/pkg/crd/userdefinednetwork/v1 and docs/features/user-defined-networks: a namespace takes part when it has the label
 ``k8s.ovn.org/primary-user-defined-network``; the cluster's DNS and API stay within reach through their services, nodes reach their own pods
-for probes. Secondary networks do not change who reaches whom by the primary one.
+for probes. Secondary networks do not change who reaches whom by the primary one. Which networks a ClusterNetworkConnect joins
+(go-controller/pkg/crd/clusternetworkconnect/v1) is not read: with one, whether pods of two networks reach each other is open.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.entities import Entity
 from analyzer.policy.evaluation import holds
-from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, view_of
+from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, group_of, view_of
 from analyzer.policy.selectors import selector
-from analyzer.policy.terms import All, HasLabel, Is, Kind, LabelIn, Named, Not, Of, Opaque, Peer
+from analyzer.policy.terms import All, HasLabel, Is, Kind, LabelIn, Named, Not, Of, Opaque, Peer, either
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
 from analyzer.source import Span
@@ -27,7 +28,11 @@ TOPOLOGIES = ("Layer2", "Layer3", "Localnet")
 ROLES = ("Primary", "Secondary")
 PODS: Peer = Is(frozenset({Kind.POD}))
 HOSTS: Peer = Is(frozenset({Kind.HOST}))
-DNS: Peer = LabelIn(Of.POD, "k8s-app", frozenset({"kube-dns"}))
+# Kubernetes' own, and that of OpenShift.
+DNS: Peer = either(
+    (LabelIn(Of.POD, "k8s-app", frozenset({"kube-dns"})), HasLabel(Of.POD, "dns.operator.openshift.io/daemonset-dns"))
+)
+CONNECTING = "ClusterNetworkConnect"
 
 
 def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
@@ -49,7 +54,8 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
         yield Complaint(spec.at("namespaceSelector"), f"{fact.kind} {fact.name} is for no namespace of the input")
     taking = frozenset(name for name in spaces if name not in world.given or LABEL in world.namespace_labels(name))
     if taking:
-        yield isolating(fact, taking)
+        joined = next((item for item in world.by_kind.get(CONNECTING, ()) if group_of(item) == "k8s.ovn.org"), None)
+        yield isolating(fact, taking, joined)
 
 
 def role(network: View) -> str:
@@ -71,11 +77,11 @@ def chosen(spec: View, world: World) -> set[str]:
     return {name for name in names if holds(test, Entity("", Kind.POD, name, namespace_labels=world.namespace_labels(name)), 4)}
 
 
-def isolating(fact: OtherObjectFact, spaces: frozenset[str]) -> Policy:
+def isolating(fact: OtherObjectFact, spaces: frozenset[str], joined: OtherObjectFact | None) -> Policy:
     """Whoever is of the network reaches, and is reached by, only pods of it and what is outside the cluster."""
     here: Peer = Named(Of.NAMESPACE, spaces)
     order = (0.0, f"{fact.namespace}/{fact.name}")
-    ways = [Rules(tuple(refusals(here, way, fact.at)), isolates=False) for way in (Direction.INGRESS, Direction.EGRESS)]
+    ways = [Rules(tuple(refusals(here, way, fact.at, joined)), isolates=False) for way in (Direction.INGRESS, Direction.EGRESS)]
     subject = All((here, Not(unlabelled(spaces, fact.at)))) if spaces else here
     return Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, ways[0], ways[1], TIER, order, PLANE)
 
@@ -86,9 +92,12 @@ def unlabelled(spaces: frozenset[str], at: Span) -> Peer:
     return All((Named(Of.NAMESPACE, spaces), Not(HasLabel(Of.NAMESPACE, LABEL)), doubt))
 
 
-def refusals(here: Peer, way: Direction, at: Span) -> Iterator[Rule]:
-    """Pods of other networks, for sure but for the cluster's DNS; and nodes, of which it is not known."""
+def refusals(here: Peer, way: Direction, at: Span, joined: OtherObjectFact | None) -> Iterator[Rule]:
+    """Pods of other networks, for sure but for the cluster's DNS and where networks are joined; and nodes, of which it is not known."""
     others: Peer = All((PODS, Not(here)))
+    if joined is not None:
+        doubt = Opaque(f"which networks {CONNECTING} {joined.name} joins", joined.at)
+        others = All((others, either((Not(HasLabel(Of.NAMESPACE, LABEL)), doubt))))
     if way is Direction.EGRESS:
         yield Rule(Action.DENY, All((others, DNS, Opaque("whether the cluster's DNS is asked through its service", at))), at)
         yield Rule(Action.DENY, All((others, Not(DNS))), at)
@@ -101,5 +110,6 @@ KIND = PolicyKind(
     names=("k8s.ovn.org/UserDefinedNetwork", "k8s.ovn.org/ClusterUserDefinedNetwork"),
     read=read,
     tiers=(TierOrder(TIER, 0.0, Action.PASS, PLANE),),
+    supporting=(f"k8s.ovn.org/{CONNECTING}",),
     versions={"k8s.ovn.org": ("v1",)},
 )
