@@ -8,7 +8,7 @@ import pytest
 
 from analyzer.solve.packet import Fate
 from tests.test_tunnel_packets import both
-from tests.test_walk import build, host_gw
+from tests.test_walk import build, host_gw, link, space
 
 OWN = "02:00:00:00:01:e1"
 YES, NO = Fate.REACHABLE, Fate.UNREACHABLE
@@ -46,3 +46,18 @@ def test_entries(locked: bool, entries: str, wanted: Fate, forth: bool, tmp_path
     told, found = both(network, *ends)
     assert {end.fate for end in told} == {wanted}, told
     assert Fate.UNKNOWN in {end.fate for end in found} or wanted in {end.fate for end in found}, found
+
+
+def test_a_frame_that_goes_around_is_flooded_once(tmp_path: Path) -> None:
+    """A switch whose ports all seem to be on one segment: what it floods comes back by the others, and each copy would be flooded again."""
+    slave = "bridge_slave state forwarding priority 32 cost 2"
+    ports = "".join(
+        link(port + 2, f"eth{port}", f"02:00:00:00:0f:0{port}", more="master br0", kind=slave) for port in range(1, 5)
+    )
+    bridge = link(2, "br0", "02:00:00:00:0f:01", kind="bridge forward_delay 1500 vlan_filtering 0")
+    switch = space("nodes/sw", bridge + ports, "")
+    switch["nodes/sw/bridge_fdb"] = "".join(f"02:00:00:00:00:0{port} dev eth{port} master br0 \n" for port in range(1, 5))
+    network = build(tmp_path, *(host_gw(number, 1 + number % 4) for number in range(1, 5)), switch)
+    assert "sw eth4" in {str(member) for member in network.segment_of}
+    told, found = both(network, "node:n2", "node:n1")
+    assert {end.fate for end in told} == {end.fate for end in found} == {YES}

@@ -138,7 +138,7 @@ def values_of(words: list[str]) -> tuple[dict[str, str], set[str], list[str]]:
 
 def rule_from(source: Source, item: Mapping[str, Any], at: Span) -> RoutingRuleFact:
     """One rule of JSON, through the same words."""
-    flags = {key for key in ("not", "l3mdev") if item.get(key, 0) is None or item.get(key)}
+    flags = {key for key in ("not", "l3mdev", "nop") if item.get(key, 0) is None or item.get(key)}
     if item.get("action") in FLAGS:
         flags.add(str(item["action"]))
     unknown = [key for key in item if JSON_NAMES.get(key, key) not in KEYS and key not in JSON_KNOWN]
@@ -154,7 +154,7 @@ JSON_RANGES = {
 JSON_KNOWN = frozenset(
     (
         *(key for ends in JSON_RANGES.values() for key in ends),
-        *("priority", "srclen", "dstlen", "fwmask", "action", "protocol", "not", "l3mdev"),
+        *("priority", "srclen", "dstlen", "fwmask", "action", "protocol", "not", "l3mdev", "nop"),
         *("iif_detached", "oif_detached", "unresolved", "flow"),
     )
 )

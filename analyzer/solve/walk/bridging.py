@@ -105,7 +105,19 @@ def everywhere(walk: Walk, space: Space, at: Interface, port: str, number: int, 
 
 
 def flooded(walk: Walk, space: Space, at: Interface, port: str | None, number: int, frame: Frame) -> Iterator[Endings]:
-    """``br_flood``: every port that takes such frames, but the one it came by."""
+    """``br_flood``: every port that takes such frames, but the one it came by. A frame that comes back to a bridge while that floods it goes around for ever, and
+    its later copies come to nobody else."""
+    lap = at, number, frame.source, frame.destination, frame.load
+    if lap in walk.flooding:
+        yield walk.drop(at.scope, f"the frame loops through {at}", space.links[at.device].at, True)
+        return
+    walk.flooding.add(lap)
+    yield from to_ports(walk, space, at, port, number, frame)
+    walk.flooding.discard(lap)
+
+
+def to_ports(walk: Walk, space: Space, at: Interface, port: str | None, number: int, frame: Frame) -> Iterator[Endings]:
+    """Every port that takes a flooded frame, but the one it came by."""
     for name in space.ports.get(at.device, ()):
         fact = space.namespace.ports.get(name)
         wanted = True if fact is None or (frame.to_all and port is None) else floods(fact, frame)

@@ -195,6 +195,7 @@ class Walk:
     circles: int = 0
     oversized: Oversized | None = None
     seen: set[tuple[object, ...]] = field(default_factory=set)
+    flooding: set[tuple[object, ...]] = field(default_factory=set)
     reply: bool = False
     later: bool = False
     quiet: int = 0

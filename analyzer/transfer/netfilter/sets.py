@@ -92,11 +92,12 @@ class Reader:
             texts.append("")
         if len(texts) != len(parts):
             raise ValueError(f"{member!r} does not have {len(parts)} parts")
-        read = [self.part(kind, text, side) for kind, text, side in zip(parts, texts, self.sides, strict=False)]
+        begins = "wildcard" in words[1:]
+        read = [self.part(kind, text, side, begins) for kind, text, side in zip(parts, texts, self.sides, strict=False)]
         return Element(tuple(item[0] for item in read), tuple(item[1] for item in read), "nomatch" not in words[1:])
 
-    def part(self, kind: str, text: str, side: Side) -> tuple[Match, int]:
-        """One dimension, with the length of its network."""
+    def part(self, kind: str, text: str, side: Side, begins: bool) -> tuple[Match, int]:
+        """One dimension, with the length of its network. ``begins``: a device is told by the beginning of its name."""
         source = side is Side.SOURCE
         match kind:
             case "ip" | "net":
@@ -110,7 +111,8 @@ class Reader:
                 return In(Field.MARK, single(int(text, 0))), 0
             case "iface" if not text.startswith("physdev:"):
                 device = Field.IN_INTERFACE if source else Field.OUT_INTERFACE
-                return In(device, single(self.names.number(text))), 0
+                begun = [number for name, number in self.names.numbers.items() if name.startswith(text)] if begins else []
+                return In(device, normalised((number, number) for number in begun or [self.names.number(text)])), 0
             case _:
                 raise ValueError(f"{text!r} is not understood")
 
@@ -193,7 +195,7 @@ def set_match(
             unread = True
     if nomatch and "net" in parts:
         elements = [replace(element, matches=not element.matches) for element in elements]
-    known = held(elements)
+    known = at_devices(elements) if parts == ["net", "iface"] else held(elements)
     return (
         Any((known, Opaque(f"{place}: a member of the set {name} that is not understood holds the packet", at)))
         if unread
@@ -223,6 +225,24 @@ def held(elements: Sequence[Element]) -> Match:
     if any(not element.matches for element in elements):
         return first_found(sorted(elements, key=lambda element: tuple(-length for length in element.lengths)))
     return joined(elements)
+
+
+def at_devices(elements: Sequence[Element]) -> Match:
+    """Networks at devices: members of the most specific network decide, wider ones are not looked at (``multi`` of ip_set_hash_gen.h ``mtype_test_cidrs``)."""
+    groups: dict[tuple[int, Match], list[Element]] = {}
+    for element in elements:
+        groups.setdefault((-element.lengths[0], element.parts[0]), []).append(element)
+    found: list[Match] = []
+    seen: Ranges = ()
+    for (_, network), own in sorted(groups.items(), key=lambda item: item[0][0]):
+        if isinstance(network, In):
+            left = difference(network.ranges, seen)
+            seen = union(seen, network.ranges)
+            if left:
+                found.append(
+                    All((In(network.field, left), first_found([Element(one.parts[1:], (), one.matches) for one in own])))
+                )
+    return any_of(found)
 
 
 def joined(elements: Sequence[Element]) -> Match:

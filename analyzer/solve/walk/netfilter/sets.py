@@ -37,6 +37,8 @@ ICMPV6_NAMES = {
     "neighbour-solicitation": 0x8700, "neigbour-solicitation": 0x8700, "neighbour-advertisement": 0x8800, "neigbour-advertisement": 0x8800,
 }  # fmt: skip
 LIMIT = 65536
+BEGINS = "/"
+"""What follows the beginning of a name that stands for all devices whose names begin so (``wildcard``): no device's name holds it."""
 ANY_MAC = -1
 """The MAC of a member of a bitmap that has none yet: the first frame from its address gives it one (ip_set_bitmap_ipmac.c)."""
 
@@ -93,7 +95,9 @@ def add(draft: Draft, parts: tuple[str, ...], member: str, family: int, netmask:
         keys = [
             ((*key, value), (*lengths, length))
             for key, lengths in keys
-            for value, length in component(part, text, family, netmask, kind)
+            for value, length in component(
+                part, text + BEGINS * (part == "iface" and "wildcard" in words[1:]), family, netmask, kind
+            )
         ]
         if len(keys) > LIMIT:
             raise ValueError("a range of too many members")
@@ -166,6 +170,8 @@ def icmp_kind(protocol: int, text: str) -> int:
 
 def holds(table: LookUp, values: Key) -> bool | None:
     """Whether the set holds the packet's values (one for each part); None where the member that decides is a ``nomatch``, which ends the search."""
+    if table.parts == DEVICES:
+        return holds_device(table, values)
     for lengths, members in table.by_lengths:
         key = tuple(
             value & network_mask(table.family, length) if length >= 0 and isinstance(value, int) else value
@@ -175,3 +181,23 @@ def holds(table: LookUp, values: Key) -> bool | None:
         if found is not None:
             return found or None
     return False
+
+
+DEVICES = ("net", "iface")
+
+
+def holds_device(table: LookUp, values: Key) -> bool | None:
+    """The same for networks at devices: where the most specific network of members has none with the packet's device, the wider ones are not looked at
+    (``multi`` of ip_set_hash_netiface.c ``hash_netiface4_data_equal`` and ip_set_hash_gen.h ``mtype_test_cidrs``)."""
+    address, device = values
+    for (length, _), members in table.by_lengths:
+        network = int(address) & network_mask(table.family, length)
+        own = [(str(name), matches) for (other, name), matches in members.items() if other == network]
+        if own:
+            return next((matches or None for name, matches in own if names(name, str(device))), False)
+    return False
+
+
+def names(member: str, device: str) -> bool:
+    """Whether a member's device is this one, or the beginning of its name."""
+    return device.startswith(member[:-1]) if member.endswith(BEGINS) else device == member
