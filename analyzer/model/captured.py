@@ -140,6 +140,8 @@ def missing(given: Captured, facts: Sequence[Fact]) -> dict[str, str]:
         failure = given.failed.get("iptables-save" if kind.startswith("netfilter") else kind)
         if failure is not None:
             result[key] = f"{failure.at.path} cannot be used: {failure.reason}"
+    if "bridge-link" in result and given.has("bridge-link"):
+        result["bridge-link"] = f"{folder(given.scope)}/{FILES['bridge-link']} has no options of ports (bridge -d link show)"
     return result
 
 
@@ -178,7 +180,18 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
         keys.discard("ip-addr")
     if given.has("tc-qdisc") and not qdiscs & {"ingress", "clsact"}:
         keys.add("tc-filter")
+    if not all(port_options(facts).values()):
+        keys.discard("bridge-link")
     return keys - set(in_part(given))
+
+
+def port_options(facts: Sequence[Fact]) -> dict[str, bool]:
+    """Of each port of a bridge, whether a text shows its options, as ``bridge -d link`` and ``ip -d link`` do and the same without ``-d`` do not."""
+    found: dict[str, bool] = {}
+    for fact in facts:
+        if isinstance(fact, BridgePortFact):
+            found[fact.device] = found.get(fact.device, False) or fact.hairpin is not None
+    return found
 
 
 def broken_off(given: Captured) -> dict[str, str]:

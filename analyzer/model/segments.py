@@ -47,6 +47,11 @@ def may_be_unread(space: Namespace, link: LinkFact) -> bool:
     return bool(space.scope.namespace) or not (has_address(space, link.name) or leads_on(space, link.name))
 
 
+def of_no_kind(space: Namespace, link: LinkFact) -> bool:
+    """Whether a pod's device may be over another one of the node (macvlan, ipvlan), which looks like the end of a pair without ``-d``."""
+    return bool(space.scope.namespace) and link.kind is None and not link.detailed
+
+
 def outside(spaces: Spaces, peers: Mapping[Interface, Interface]) -> frozenset[Interface]:
     """The interfaces whose other end is not in the capture. Where that of a pair may stand on a line that was not understood, nobody knows where it leads."""
     unread = {scope.node for scope, space in spaces.items() if incomplete(space.gaps.get("ip-addr", ())) is not None}
@@ -57,11 +62,8 @@ def outside(spaces: Spaces, peers: Mapping[Interface, Interface]) -> frozenset[I
             peer = peers.get(at)
             if peer is None:
                 inner = switch_port(link) and not modelled(space, link.name)
-                leads_out = (
-                    physical(link, space)
-                    or (is_pair_end(link) and not (scope.node in unread and may_be_unread(space, link)))
-                    or inner
-                )
+                hidden = of_no_kind(space, link) or (scope.node in unread and may_be_unread(space, link))
+                leads_out = physical(link, space) or (is_pair_end(link) and not hidden) or inner
             else:
                 leads_out = bool(scope.namespace) and switched(spaces, peer)
             if leads_out:

@@ -61,7 +61,7 @@ def is_pair_end(link: LinkFact) -> bool:
     """Whether a link is an end of a veth pair, by its kind or its ``@if``."""
     if isinstance(link.kind, OtherKind):
         return link.kind.name in ("veth", "netkit")
-    return link.kind is None and link.peer_index is not None and link.peer_index != link.index
+    return link.kind is None and link.peer_index is not None and (link.peer_index != link.index or link.netnsid is not None)
 
 
 def stacked(spaces: Spaces, upper: Interface) -> bool:
@@ -224,8 +224,10 @@ def may_meet(network: Network, at: Interface, holder: Interface, target: Address
     """Whether what an interface asks for an address may reach its holder by what was not captured between them. Networks of which neither has
     an address in the other's are taken to be apart."""
     one, two = network.wires.get(at), network.wires.get(holder)
-    if one is not None and two is None and (undescribed(network, holder) or unpaired(network, one)):
-        return at.scope.node == holder.scope.node and at.scope.namespace != holder.scope.namespace
+    hidden = one is not None and two is None and loose(network, holder)
+    if one is not None and two is None and (hidden or undescribed(network, holder) or unpaired(network, one)):
+        near = at.scope.node == holder.scope.node and at.scope.namespace != holder.scope.namespace
+        return near or (hidden and bool(one.exits) and at.scope.node != holder.scope.node)
     if one is None or two is None or one is two or joined(network, one, two):
         return False
     if one.exits and two.exits:
@@ -264,6 +266,12 @@ def undescribed(network: Network, at: Interface) -> bool:
     known = link.peer_index is not None or link.parent is not None or at in network.peers or at in network.outside
     ported = any(other.master == at.device for other in space.links.values())
     return not known and not ported and not link.flags & {"LOOPBACK", "POINTOPOINT", "NOARP"}
+
+
+def loose(network: Network, at: Interface) -> bool:
+    """Whether a pod's device is over or opposite to one that no text tells (without ``-d`` a macvlan of an uplink looks like an end of a pair)."""
+    link = network.namespaces[at.scope].links.get(at.device)
+    return link is not None and not link.detailed and bool(at.scope.namespace) and is_pair_end(link) and at not in network.peers
 
 
 def unpaired(network: Network, wire: Wire) -> bool:

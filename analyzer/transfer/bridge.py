@@ -244,11 +244,11 @@ def bridged_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     ends: dict[int, dict[str, None]] = {}
     for other in context.ports.get(bridge, ()):
         passes = may_pass(context, scope, came, other)
-        if not passes and other != came:
+        if passes is False and other != came:
             continue
         behind = beyond(context, Interface(scope, other))
         for mac in behind.macs:
-            if passes or context.hardware[mac] > 1:
+            if passes is not False or context.hardware[mac] > 1:
                 ends.setdefault(mac, {})[other] = None
         if passes and behind.further:
             outside = forwarded(context, bridge, came, other, None)
@@ -339,7 +339,13 @@ def everywhere(context: Context, bridge: Interface, came: str | None) -> Transfe
 
 def forwarded(context: Context, bridge: Interface, came: str | None, port: str, fact: ForwardingFact | None) -> Transfer:
     """Out of a port, through FORWARD and POSTROUTING where br_netfilter has them (br_nf_forward_ip, br_nf_post_routing)."""
-    if not may_pass(context, bridge.scope, came, port):
+    passes = may_pass(context, bridge.scope, came, port)
+    if passes is None:
+        return End(
+            Unknown(f"whether hairpin is on at port {port} of {bridge} is not known (bridge -d link show)"),
+            fact.at if fact else None,
+        )
+    if not passes:
         why = "it came from there and hairpin is off" if port == came else "the port is isolated or does not forward"
         return End(drop(f"{bridge} does not send the frame to {port}: {why}").exit, fact.at if fact else None)
     if context.space(bridge.scope).nft_chains:

@@ -57,10 +57,8 @@ def is_bridge(context: Context, at: Interface) -> bool:
     if link is None or at.device == SWITCH_DEVICE:
         return False
     if link.kind is None:
-        ports = context.ports.get(at, ())
-        return (
-            bool(ports) and "MASTER" not in link.flags and not any(slave(context.space(at.scope).links[port]) for port in ports)
-        )
+        ports = [context.space(at.scope).links[port] for port in context.ports.get(at, ())]
+        return bool(ports) and "MASTER" not in link.flags and not any(map(slave, ports))
     return isinstance(link.kind, Bridge)
 
 
@@ -312,15 +310,17 @@ def ports_of(context: Context, bridge: Interface, came: str | None, vlan: int) -
             yield ("frame", Interface(bridge.scope, port), tag)
 
 
-def may_pass(context: Context, scope: Scope, came: str | None, port: str) -> bool:
-    """Whether a bridge may send a frame out of a port (br_forward.c ``should_deliver``): hairpin, isolation, state."""
+def may_pass(context: Context, scope: Scope, came: str | None, port: str) -> bool | None:
+    """Whether a bridge may send a frame out of a port (br_forward.c ``should_deliver``): hairpin (None: not shown, as without ``-d``), isolation, state."""
     ports = context.space(scope).ports
     goes, from_port = ports.get(port), ports.get(came) if came else None
     if goes is not None and goes.state in ("disabled", "blocking", "listening", "learning"):
         return False
-    if port == came:
-        return goes is not None and bool(goes.hairpin) and not goes.isolated
-    return not (goes is not None and goes.isolated and from_port is not None and from_port.isolated)
+    if port != came:
+        return not (goes is not None and goes.isolated and from_port is not None and from_port.isolated)
+    if goes is None or goes.hairpin is None:
+        return False if "bridge-link" in context.space(scope).assumed else None
+    return goes.hairpin and not goes.isolated
 
 
 def owner_scopes(context: Context, address: Address) -> tuple[Scope, ...]:

@@ -121,7 +121,7 @@ def to_ports(walk: Walk, space: Space, at: Interface, port: str | None, number: 
     for name in space.ports.get(at.device, ()):
         fact = space.namespace.ports.get(name)
         wanted = True if fact is None or (frame.to_all and port is None) else floods(fact, frame)
-        if wanted is False or (name == port and not hairpin(space, name)):
+        if wanted is False or (name == port and not returned(space, name, frame)):
             continue
         yield to_port(walk, space, at, port, name, number, frame, True)
 
@@ -131,10 +131,26 @@ def floods(fact: BridgePortFact, frame: Frame) -> bool | None:
     return {"unicast": fact.flood, "multicast": fact.multicast_flood, "broadcast": fact.broadcast_flood}[frame.kind]
 
 
-def hairpin(space: Space, port: str) -> bool:
-    """Whether a port sends back what came by it."""
+def hairpin(space: Space, port: str) -> bool | None:
+    """Whether a port sends back what came by it; None: it is not known, as only `bridge -d link` and `ip -d link` show it."""
     fact = space.namespace.ports.get(port)
-    return bool(fact and fact.hairpin)
+    return fact.hairpin if fact is not None else None
+
+
+def returned(space: Space, port: str, frame: Frame) -> bool:
+    """Whether a flooded frame may go back to the port that it came by. Nobody there answers to a broadcast of its own segment."""
+    found = hairpin(space, port)
+    return found is True or (found is None and not frame.to_all)
+
+
+def turns_back(walk: Walk, space: Space, at: Interface, port: str) -> bool:
+    """``hairpin``, where it decides: not known is the kernel's default (off) only where defaults are assumed."""
+    known = hairpin(space, port)
+    if known is not None or "bridge-link" in space.namespace.assumed:
+        return bool(known)
+    return walk.oracle.test(
+        f"hairpin is on at port {port} of {at}", space.address_at(port), f"bridge -d link show of {space.place}"
+    )
 
 
 def pass_up(walk: Walk, space: Space, at: Interface, port: str, number: int, frame: Frame) -> Endings:
@@ -224,7 +240,7 @@ def to_port(
     if link is None or not link.up or (fact is not None and fact.state in CLOSED):
         state = fact.state if fact is not None and fact.state in CLOSED else "down"
         return walk.drop(at.scope, f"port {target} of {at} is {state}", fact.at if fact else None, copy)
-    if port == target and not hairpin(space, target):
+    if port == target and not turns_back(walk, space, at, target):
         text = f"{at} does not send a frame back to port {target}, by which it came (hairpin is off)"
         return walk.drop(at.scope, text, fact.at if fact else link.at, copy)
     if port is not None and isolated(space, port) and isolated(space, target):

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.addresses import Address
-from analyzer.facts.links import Geneve, Vxlan, Wireguard
+from analyzer.facts.links import Geneve, LinkFact, Vxlan, Wireguard
+from analyzer.model.segments import physical
 from analyzer.solve.packet import TCP, UDP
 from analyzer.solve.walk import delivery
 from analyzer.solve.walk.ovs.tunnels import udp_port
@@ -25,7 +26,29 @@ def of_tunnel(walk: Walk, end: Delivered) -> Dropped | None:
             f"UDP port {packet.destination_port} of {end.scope} is that of the tunnel {name}, and this is no packet of a tunnel"
         )
         return Dropped(words, at, hops=tuple(walk.hops))
+    device = hidden(walk, end) if packet.protocol == UDP else None
+    if device is not None and walk.oracle.test(
+        f"UDP port {packet.destination_port} of {end.scope} is that of a tunnel {device.name}",
+        device.at,
+        f"ip -d link show of {end.scope}",
+    ):
+        words = f"UDP port {packet.destination_port} of {end.scope} may be that of the tunnel {device.name}, and this is no packet of a tunnel"
+        return Dropped(words, device.at, hops=tuple(walk.hops))
     return None
+
+
+def hidden(walk: Walk, end: Delivered) -> LinkFact | None:
+    """A device that may be a tunnel, of which no text shows the kind (``ip addr`` without ``-d``), where the port's socket is no process's, as those of tunnels
+    are."""
+    space, port = walk.space(end.scope).namespace, end.at.packet.destination_port
+    known = [fact for fact in space.listeners or () if fact.protocol == UDP and fact.port == port]
+    if not known or any(fact.process for fact in known):
+        return None
+    masters = {link.master for link in space.links.values()}
+    kindless = (
+        link for link in space.links.values() if link.up and link.kind is None and not link.detailed and link.name not in masters
+    )
+    return next((link for link in kindless if link.peer_index is None and link.name != "lo" and not physical(link, space)), None)
 
 
 def holders(walk: Walk, end: Delivered) -> Iterator[tuple[str, Span | None]]:

@@ -1,0 +1,51 @@
+"""What ``ip addr`` and ``bridge link`` do not show without ``-d`` is not taken for the kernel's default: hairpin, macvlan, the ports of tunnels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.test_walk import OPEN, SWITCHES, asked, build, host_gw, link, node, only, space
+
+DETAIL = re.compile(r"^    (?!link/|inet).*\n", re.MULTILINE)
+HAIRPIN = "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A PREROUTING -d 10.96.0.10/32 -p tcp -j DNAT --to-destination 10.244.1.2\n-A POSTROUTING -s 10.244.1.2/32 -d 10.244.1.2/32 -j MASQUERADE\nCOMMIT\n"
+BRIDGED = SWITCHES + "net.bridge.bridge-nf-call-iptables = 1\n"
+SOCKETS = "Netid State Recv-Q Send-Q Local Address:Port Peer Address:Port Process\nudp UNCONN 0 0 0.0.0.0:8472 0.0.0.0:*\n"
+PROCESS = SOCKETS.rstrip("\n") + ' users:(("agent",pid=7,fd=3))\n'
+
+
+def plain(files: Mapping[str, str]) -> dict[str, str]:
+    """The files as ``ip addr`` writes them without ``-d``."""
+    found = {name.replace("ip_-d_addr", "ip_addr"): text for name, text in files.items()}
+    return {
+        name: DETAIL.sub("", text).replace(" promiscuity 0", "") if name.endswith("ip_addr") else text
+        for name, text in found.items()
+    }
+
+
+def test_pairs_of_plain_texts_are_known(tmp_path: Path) -> None:
+    network = build(tmp_path, plain(host_gw(1, 2)), plain(host_gw(2, 1)))
+    assert only(asked(network, "default/p11", "default/p12")) == "reachable"
+    assert only(asked(network, "default/p11", "default/p22")) == "reachable"
+
+
+def test_whether_a_port_turns_frames_back_is_not_known(tmp_path: Path) -> None:
+    files = host_gw(1, 2, iptables__save=OPEN + HAIRPIN, sysctl_net=BRIDGED)
+    assert only(asked(build(tmp_path / "told", files), "default/p11", "10.96.0.10")) == "reachable"
+    found = asked(build(tmp_path / "plain", plain(files)), "default/p11", "10.96.0.10")
+    assert only(found).startswith("unknown hairpin is on at port veth1 of n1 cni0")
+
+
+def test_a_macvlan_of_an_uplink_is_no_end_of_a_pair(tmp_path: Path) -> None:
+    address, routes = "192.168.9.50", "192.168.9.0/24 dev eth0 proto kernel scope link src 192.168.9.50\n"
+    far = space("nodes/n2/netns/default_p21", link(2, "eth0@if2", "02:00:00:00:0c:01", f"{address}/24"), routes)
+    network = build(tmp_path, plain(node(1)), plain(node(2) | far))
+    assert only(asked(network, "node:n1", address)).startswith("unknown whether n1 eth0 reaches n2/default_p21 eth0")
+
+
+def test_a_socket_without_a_process_may_be_a_tunnels(tmp_path: Path) -> None:
+    device = link(9, "flannel.1", "02:00:00:00:aa:01", "10.244.1.0/32")
+    for text, expected in ((SOCKETS, "unknown UDP port 8472 of n1 is that of a tunnel flannel.1"), (PROCESS, "reachable")):
+        network = build(tmp_path / expected[:7], plain(node(1, extra=device, **{"ss_-tunlp": text})))
+        assert only(asked(network, "default/p11", "192.168.9.1", protocol="UDP", port=8472)).startswith(expected)
