@@ -32,6 +32,7 @@ class Profile:
       with which it came to the node.
     - ``enforces_egress``: rules of egress are enforced; else only those of ingress are.
     - ``port_names``: ports in a NetworkPolicy may be names; else a policy with one has no effect at all.
+    - ``sidecar_port_names``: init containers that go on running give names to ports for policies too; else other containers only.
     - ``protocol_for_names``: a port's name in a NetworkPolicy means all ports of its protocol.
     - ``port_ranges``: endPort in a NetworkPolicy is heeded; else the port alone counts.
     - ``enforces``: the kinds that the system enforces, by group and kind; None: all that are given.
@@ -53,6 +54,7 @@ class Profile:
     ingress_sees_masquerade: bool | None = None
     enforces_egress: bool = True
     port_names: bool = True
+    sidecar_port_names: bool = True
     protocol_for_names: bool = False
     port_ranges: bool = True
     enforces: frozenset[str] | None = None
@@ -181,10 +183,12 @@ KUBE_OVN = Profile(
     "kube-ovn", port_rules_admit_other_protocols=False, enforces=UPSTREAM | ADMIN | CLUSTER | {"kubeovn.io/SecurityGroup"}
 )
 # pkg/agent/openflow/pipeline.go, localProbeFlows: what the node sends to its pods passes by rules of ingress; nothing exempts the way back.
-# pkg/controller/networkpolicy/k8sclusternetworkpolicy.go, since v2.7: ClusterNetworkPolicy.
+# pkg/controller/networkpolicy/k8sclusternetworkpolicy.go, since v2.7: ClusterNetworkPolicy. networkpolicy_controller.go,
+# podToGroupMember: the ports of containers, not of init containers.
 ANTREA = Profile(
     "antrea",
     own_node_asks_egress=True,
+    sidecar_port_names=False,
     port_rules_admit_other_protocols=False,
     enforces=UPSTREAM | ADMIN | CLUSTER | ANTREA_KINDS,
 )
@@ -194,10 +198,12 @@ ANTREA = Profile(
 # and its own node are exempt is open. pkg/networkpolicy/engine.go, EvaluatePacket: both pipelines are asked for every
 # packet, a pod's to itself too; addresses are compared whoever has them. pkg/networkpolicy/adminnetworkpolicy.go and
 # clusternetworkpolicy.go: peers that select nodes are held against the labels of the node that the pod with the
-# destination's address runs on, and pkg/podinfo knows no pods in their node's network.
+# destination's address runs on, and pkg/podinfo knows no pods in their node's network. pkg/api/helper.go, NewPodInfo: the
+# ports of containers, not of init containers.
 KUBE_NETWORK_POLICIES = Profile(
     "kube-network-policies",
     node_peers_are_pods=True,
+    sidecar_port_names=False,
     own_node_admitted=None,
     ingress_sees_masquerade=False,
     own_service_admitted=False,

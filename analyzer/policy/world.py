@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from analyzer.addresses import Address
-from analyzer.facts.kubernetes import NodeFact, ObjectFact, OtherObjectFact, PodFact
+from analyzer.facts.kubernetes import ContainerPort, NodeFact, ObjectFact, OtherObjectFact, PodFact
 from analyzer.model.cluster import Cluster
 from analyzer.policy.entities import Entity, NamedPort
 from analyzer.policy.made_pods import job_labels, ordinals, told_apart
@@ -161,6 +161,9 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, (dict, Mapping)) else {}
 
 
+Known = dict[tuple[tuple[str, int, int], ...], tuple[NamedPort, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Maker:
     """Makes entities of facts."""
@@ -169,12 +172,13 @@ class Maker:
     namespaces: Mapping[str, Mapping[str, str]]
     accounts: Mapping[tuple[str, str], Mapping[str, str]]
     nodes: Mapping[str, NodeFact]
-    known_ports: dict[tuple[tuple[str, int, int], ...], tuple[NamedPort, ...]] = field(default_factory=dict)
+    known_ports: Known = field(default_factory=dict)
 
     def pod(self, fact: PodFact, owners: Mapping[tuple[str, str, str], tuple[str, str]]) -> Entity:
         """A pod."""
         account = str(mapping(fact.document.get("spec")).get("serviceAccountName") or "default")
-        kind, ports = self.kind(fact.host_network), self.named_ports(fact) if fact.ports else ()
+        kind, ports = self.kind(fact.host_network), named_ports(self.known_ports, fact.ports) if fact.ports else ()
+        apart = () if self.profile.sidecar_port_names else self.of_sidecars(fact)
         return Entity(
             name=f"{fact.namespace}/{fact.name}",
             kind=kind,
@@ -186,8 +190,8 @@ class Maker:
             node=fact.node,
             node_labels=self.node_labels(fact.node),
             addresses=fact.addresses or self.node_addresses(fact),
-            ports=() if kind is Kind.HOST else ports,
-            served=ports if kind is Kind.HOST else (),
+            ports=() if kind is Kind.HOST else tuple(port for port in ports if port not in apart) if apart else ports,
+            served=ports if kind is Kind.HOST else apart,
             workload=workload_of(fact, owners),
             host_network=fact.host_network,
             at=fact.at,
@@ -202,13 +206,14 @@ class Maker:
         around = (found.namespace_labels, found.account_labels) == labels and found.node_labels == self.node_labels(fact.node)
         return found if around and found.workload == workload_of(fact, owners) else None
 
-    def named_ports(self, fact: PodFact) -> tuple[NamedPort, ...]:
-        """The ports that have a name; equal ones are the same object."""
-        key = tuple([(port.name, port.protocol, port.port) for port in fact.ports if port.name])
-        found = self.known_ports.get(key)
-        if found is None:
-            found = self.known_ports[key] = tuple(NamedPort(*port) for port in key)
-        return found
+    def of_sidecars(self, fact: PodFact) -> tuple[NamedPort, ...]:
+        """The named ports of a pod that init containers alone declare."""
+        spec = mapping(fact.document.get("spec"))
+        names = {mapping(item).get("name") for item in listed(spec.get("initContainers"))} if "initContainers" in spec else set()
+        if not names:
+            return ()
+        others = named_ports(self.known_ports, tuple(port for port in fact.ports if port.container not in names))
+        return tuple(port for port in named_ports(self.known_ports, fact.ports) if port not in others)
 
     def template(self, item: OtherObjectFact) -> Entity:
         """The pods that a workload would make."""
@@ -218,6 +223,8 @@ class Maker:
         host = spec.get("hostNetwork") is True
         account = str(spec.get("serviceAccountName") or "default")
         namespace = item.namespace or "default"
+        found = tuple(declared(spec))
+        named = found if self.profile.sidecar_port_names else tuple(declared(spec, ("containers",)))
         return Entity(
             name=f"{namespace}/{item.name}[{item.kind}]",
             kind=self.kind(host),
@@ -230,8 +237,8 @@ class Maker:
             account=account,
             account_labels=self.accounts.get((namespace, account), {}),
             node_labels=None,
-            ports=() if self.kind(host) is Kind.HOST else tuple(declared(spec)),
-            served=tuple(declared(spec)) if self.kind(host) is Kind.HOST else (),
+            ports=() if self.kind(host) is Kind.HOST else named,
+            served=found if self.kind(host) is Kind.HOST else tuple(port for port in found if port not in named),
             workload=(item.kind, item.name),
             host_network=host,
             replicas=replicas_of(item),
@@ -278,6 +285,15 @@ class Maker:
         return self.namespaces.get(namespace) or {NAME_LABEL: namespace}
 
 
+def named_ports(known: Known, declared: Iterable[ContainerPort]) -> tuple[NamedPort, ...]:
+    """The ports that have a name; equal ones are the same object."""
+    key = tuple([(port.name, port.protocol, port.port) for port in declared if port.name])
+    found = known.get(key)
+    if found is None:
+        found = known[key] = tuple(NamedPort(*port) for port in key)
+    return found
+
+
 def workload_of(fact: PodFact, owners: Mapping[tuple[str, str, str], tuple[str, str]]) -> tuple[str, str]:
     """The workload that a pod belongs to. A ReplicaSet or Job that is not given is named after what made it, by the suffix it has."""
     if fact.owner is None:
@@ -290,9 +306,9 @@ def workload_of(fact: PodFact, owners: Mapping[tuple[str, str, str], tuple[str, 
     return kind, name
 
 
-def declared(spec: Mapping[str, Any]) -> Iterator[NamedPort]:
+def declared(spec: Mapping[str, Any], kinds: tuple[str, ...] = ("containers", "initContainers")) -> Iterator[NamedPort]:
     """The named ports of a template's containers (also of init containers that go on running, ``restartPolicy: Always``)."""
-    for key in ("containers", "initContainers"):
+    for key in kinds:
         for container in listed(spec.get(key)):
             if key == "initContainers" and mapping(container).get("restartPolicy") != "Always":
                 continue
