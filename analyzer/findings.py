@@ -202,5 +202,5 @@ class Report:
 def fingerprint(item: Finding, sources: Mapping[str, Source]) -> str:
     """What stays the same when lines move: the rule, the file, and the text of the line."""
     source = sources.get(item.at.path)
-    line = " ".join(source.line(item.at.line).split()) if source else ""
+    line = " ".join(source.shown(item.at).split()) if source else ""
     return sha256("\0".join((item.rule, item.at.path, line, item.message)).encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -119,7 +119,9 @@ def analyze(
     from analyzer.environments import environments
     from analyzer.query.causes import causes
     from analyzer.query.placeholders import without_unknown
+    from analyzer.query.rendered import told_once
     from analyzer.query.rules import check, united
+    from analyzer.report.rebasing import as_written
 
     progress("deciding the guarantees")
     guarantees, broken = verdicts(given.network, jobs, decided)
@@ -130,9 +132,10 @@ def analyze(
         several = environments(given.network, given.sources, given.read)
         networks = several.networks if several else (given.network,)
         found = [check(one, select, ignore, rules, tuning, beside(one, 1 if select else jobs)) for one in networks]
-    findings, more = without_unknown(united(found, rules), given.sources)
+    findings, more = without_unknown(told_once(united(found, rules), given.sources), given.sources)
     gaps = {*given.gaps, *more} - (several.beside if several else frozenset())
-    return Report(guarantees, explained, findings, tuple(sorted(gaps)) if more or several else given.gaps, given.sources)
+    report = Report(guarantees, explained, findings, tuple(sorted(gaps)) if more or several else given.gaps, given.sources)
+    return as_written(report)
 
 
 def verdicts(network: Network, jobs: int, known: Spread | None = None) -> tuple[tuple[Guarantee, ...], tuple[Breach, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ from analyzer.pieces import Pieces
 PIECE, SHORT = 1 << 10, 1 << 17
 HEAD = 1 << 16
 """Characters of a text in pieces in which the first line with text is looked for."""
+
+FLOW = str.maketrans("", "", " {}[],\"'")
+COMMENT = re.compile(r"\s#.*$")
+DASHES = re.compile(r"^\s*(?:- +)*")
+"""What block and flow style write differently, the comment of a line, and the dashes before its items."""
 
 
 class Span(NamedTuple):
@@ -54,7 +60,7 @@ class Source:
     ``kind`` names the parser (``iptables-save``, ``ip-addr``, ``kubernetes`` …). ``subject`` is what
     the file's own name adds to the text: the device of ``tc_filter_eth0``, the back end of
     ``iptables-legacy-save`` (``legacy``), the network of a lease. ``command``: of a part of a pasted text, the file name that the output of its
-    command would have, as its path says nothing of it.
+    command would have, as its path says nothing of it. ``origin``: the text of the file, where ``content`` was rendered from it and stands at its lines.
     """
 
     path: str
@@ -63,6 +69,7 @@ class Source:
     scope: Scope | None = None
     subject: str = ""
     command: str = ""
+    origin: str = ""
 
     @property
     def name(self) -> str:
@@ -104,6 +111,31 @@ class Source:
             return ""
         end = text.find("\n", start)
         return text[start : end if end >= 0 else None].rstrip("\r")
+
+    def shown(self, at: Span) -> str:
+        """The line of a place as people know it: as the file has it, where rendering only added to what stands there."""
+        line, own = self.line(at.line), self.own_line(at.line)
+        return own if own and at.column <= len(own) and bare(line).startswith(bare(own)) else line
+
+    def own_line(self, number: int) -> str:
+        """The text of a line of the file that the text was rendered from; empty where there is none."""
+        start = line_start(self.origin, number) if self.origin else -1
+        return "" if start < 0 else self.origin[start:].partition("\n")[0].rstrip("\r")
+
+    def placed(self, at: Span) -> Span:
+        """A place of a text that was rendered, as the file has it: without the brackets that only the rendered text has around it."""
+        line, own = self.line(at.line), self.own_line(at.line)
+        start, end = at.column - 1, at.end_column - 1
+        if line[start : start + 1] in ("{", "[") and own[start : start + 1] in (" ", "-") and own[start + 1 : start + 2].strip():
+            start += 1
+        while at.end_line == at.line and end > start + 1 and line[end - 1] in "}]" and own[end - 1 : end] != line[end - 1]:
+            end -= 1
+        return at if (start, end) == (at.column - 1, at.end_column - 1) else at._replace(column=start + 1, end_column=end + 1)
+
+
+def bare(line: str) -> str:
+    """What a line of YAML says, without what block and flow style write differently, and without a comment."""
+    return DASHES.sub("", COMMENT.sub("", line)).translate(FLOW)
 
 
 def line_start(text: str, number: int) -> int:

@@ -176,6 +176,36 @@ def test_a_kustomization_is_rendered_and_found_in_its_base(overlay: Path, capsys
     assert (overlay / "called").read_text().split() == ["kustomize", "prod"]
 
 
+def test_a_base_is_shown_as_it_is_written_and_its_comments_count(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = (
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: web\nspec:\n  podSelector: {}\n  ingress:\n"
+        "  - from:  # only these\n    - podSelector: {matchLabels: {app: none}}\n"
+        "  - from: [{podSelector: {matchLabels: {app: none}}}]  # analyze: ignore[policy-peer-matches-nothing] it comes later\n"
+    )
+    pod = (
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\nspec: {containers: [{name: web, image: web}]}\n"
+    )
+    (overlay / "base" / "policy.yaml").write_text(policy + pod)
+    (overlay / "rendered").write_text(policy.replace("  name: web\n", "  name: prod-web\n  namespace: shop\n") + pod)
+    tool(overlay, "kubectl", f"cat {overlay}/rendered")
+    run(["prod", "-q", "--select", "policy-peer-matches-nothing", "--select", "unused-ignore"])
+    found = capsys.readouterr().out
+    assert "--> base/policy.yaml:8:5\n8 |   - from:  # only these\n  |     ^" in found
+    assert found.count("warning[") == 1 and "ignored: 1 beside the lines" in found
+
+
+def test_what_overlays_have_of_one_base_is_told_once(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (overlay / "test").mkdir()
+    (overlay / "test" / "kustomization.yaml").write_text("namespace: test\nresources: [../base]\n")
+    service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n  ports: [{port: 80, targetport: 80}]\n"
+    (overlay / "base" / "policy.yaml").write_text(service)
+    (overlay / "rendered").write_text(service.replace("  name: web", "  name: web\n  namespace: NAME"))
+    tool(overlay, "kubectl", f'sed "s|NAME|$(basename $2)|" {overlay}/rendered')
+    run([".", "-q", "--select", "manifest-field-unknown"])
+    found = capsys.readouterr().out
+    assert found.count("--> base/policy.yaml:6:22") == 1 and "note: likewise in 1 other rendering of this file" in found
+
+
 @pytest.mark.parametrize("name", ["https://example.org/base", "github.com/org/repo//base?ref=v1", "git@example.org:repo.git"])
 def test_nothing_is_fetched(overlay: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     tool(overlay, "kubectl", f"touch {overlay}/called")

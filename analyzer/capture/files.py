@@ -25,7 +25,7 @@ UNREAD = {
 class File:
     """One file's content. ``path`` is its name inside the input; ``place`` the same with the names of the folders that
     the input lies in, from which the node is told. ``named`` when it stood on the command line; ``link`` when a link led here. ``again``: an
-    archive holds it a second time, with other content."""
+    archive holds it a second time, with other content. ``origin``: the text of the file that it was rendered from and is laid out on, where it was."""
 
     path: str
     place: str
@@ -33,6 +33,7 @@ class File:
     named: bool = False
     link: bool = False
     again: bool = False
+    origin: str = ""
 
 
 def refusal(path: str, reason: str) -> Gap:

@@ -177,6 +177,7 @@ def accept(file: File, collected: Collected) -> None:
     collected.gaps.extend(replace(gap, scope=where.scope) for gap in text[1])
     sources = parts_of(file, where, known, text[0], collected)
     if sources:
+        sources = [replace(source, origin=file.origin) for source in sources] if file.origin else sources
         collected.sources.extend((where.root, source) for source in sources)
     elif wanted(file, where) and text[0].strip() and not foreign(where.name):
         collected.gaps.append(refusal(file.path, not_read(text[0])))

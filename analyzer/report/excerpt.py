@@ -26,7 +26,7 @@ def place(sources: Mapping[str, Source], at: Span, text: str, width: int, style:
     arrow = "-->" if first else ":::"
     lines = [f"{' ' * width}{style.paint(arrow, 'place')} {safe(str(at))}"]
     source = sources.get(at.path)
-    line = source.line(at.line) if source else ""
+    line = source.shown(at) if source else ""
     if not line.strip():
         return [*lines, f"{' ' * width} {style.paint('=', 'place')} {safe(text)}"] if text else lines
     shown, start, length = window(line, at)

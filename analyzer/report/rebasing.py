@@ -38,21 +38,43 @@ def joined(base: str, path: str) -> str:
     return normpath(base + path) if path.startswith("../") else base + path
 
 
+def as_written(report: Report) -> Report:
+    """The report with places as files have them that were rendered before they were read."""
+    rendered = {source.path: source for source in reversed(report.sources) if source.origin}
+    return (
+        mapped(report, lambda at: rendered[at.path].placed(at) if at.path in rendered else at, lambda source: source)
+        if rendered
+        else report
+    )
+
+
 def called(value: T, name: Callable[[str], str]) -> T:
     """A value whose spans and sources have the paths that a function gives theirs."""
+
+    def span(at: Span) -> Span:
+        path = name(at.path)
+        return at if path == at.path else at._replace(path=path)
+
+    def source(one: Source) -> Source:
+        path = name(one.path)
+        return one if path == one.path else replace(one, path=path)
+
+    return mapped(value, span, source)
+
+
+def mapped(value: T, span: Callable[[Span], Span], source: Callable[[Source], Source]) -> T:
+    """A value with every span and source in it changed by functions."""
     if type(value) in PLAIN:
         return value
     if isinstance(value, Span):
-        path = name(value.path)
-        return value if path == value.path else cast(T, value._replace(path=path))
+        return cast(T, span(value))
     if isinstance(value, Source):
-        path = name(value.path)
-        return value if path == value.path else cast(T, replace(value, path=path))
+        return cast(T, source(value))
     if isinstance(value, tuple) and type(value) is tuple:
-        return cast(T, tuple(called(item, name) for item in value))
+        return cast(T, tuple(mapped(item, span, source) for item in value))
     if names := names_of(type(value)):  # type: ignore[arg-type]  # A class has its own hash.
         inside = ((one, getattr(value, one)) for one in names)
-        changed = {one: there for one, given in inside if (there := called(given, name)) is not given}
+        changed = {one: there for one, given in inside if (there := mapped(given, span, source)) is not given}
         return replace(value, **changed) if changed else value  # type: ignore[type-var]  # It is a dataclass.
     return value
 

@@ -150,7 +150,7 @@ def on_files(text: str, folder: str, path: str) -> Iterator[File]:
         pairs.sort(key=lambda pair: pair[0].line if pair[0] else sys.maxsize)
         inside = os.path.relpath(name, folder)
         whole = os.path.normpath(f"{path}/{inside}" if path else inside)
-        yield File(whole, whole, at_places(pairs).encode("utf-8", "surrogateescape"), named=True)
+        yield File(whole, whole, at_places(pairs).encode("utf-8", "surrogateescape"), named=True, origin=read(name))
 
 
 def at_places(pairs: Iterable[tuple[Chunk | None, str]]) -> str:

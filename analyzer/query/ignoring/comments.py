@@ -20,14 +20,14 @@ def of_texts(sources: Iterable[Source]) -> Iterator[Ignore]:
     """The ignores in the comments of the texts, once for each file."""
     seen: set[str] = set()
     for source in sources:
-        if source.says(SIGN) and source.path not in seen:
+        if (SIGN in source.origin if source.origin else source.says(SIGN)) and source.path not in seen:
             seen.add(source.path)
             yield from of_text(source)
 
 
 def of_text(source: Source) -> Iterator[Ignore]:
     """The ignores of one text."""
-    lines = source.text.split("\n")
+    lines = (source.origin or source.text).split("\n")
     for number, line in enumerate(lines, 1):
         found = COMMENT.match(line.rstrip("\r")) if SIGN in line else None
         if found is None:

@@ -23,7 +23,7 @@ def places(at: Span, related: Iterable[Label], sources: Sources, *, named: bool 
 def line(at: Span, text: str, sources: Sources, *, named: bool = True) -> str:
     """A line of the input with the part that matters marked, under its place where that is to be named."""
     source = sources.get(at.path)
-    words = source.line(at.line) if source else ""
+    words = source.shown(at) if source else ""
     head = (tag("span", shown(str(at)), kind="dim") if named else "") + (f" {shown(text)}" if text else "")
     if not words.strip():
         return tag("div", head)
