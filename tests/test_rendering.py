@@ -191,7 +191,8 @@ def test_a_base_is_shown_as_it_is_written_and_its_comments_count(overlay: Path, 
     run(["prod", "-q", "--select", "policy-peer-matches-nothing", "--select", "unused-ignore"])
     found = capsys.readouterr().out
     assert "--> base/policy.yaml:8:5\n8 |   - from:  # only these\n  |     ^" in found
-    assert found.count("warning[") == 1 and "ignored: 1 beside the lines" in found
+    assert found.count("warning[") == 1
+    assert "ignored: 1 beside the lines" in found
 
 
 def test_what_overlays_have_of_one_base_is_told_once(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -203,7 +204,8 @@ def test_what_overlays_have_of_one_base_is_told_once(overlay: Path, capsys: pyte
     tool(overlay, "kubectl", f'sed "s|NAME|$(basename $2)|" {overlay}/rendered')
     run([".", "-q", "--select", "manifest-field-unknown"])
     found = capsys.readouterr().out
-    assert found.count("--> base/policy.yaml:6:22") == 1 and "note: likewise in 1 other rendering of this file" in found
+    assert found.count("--> base/policy.yaml:6:22") == 1
+    assert "note: likewise in 1 other rendering of this file" in found
 
 
 @pytest.mark.parametrize("name", ["https://example.org/base", "github.com/org/repo//base?ref=v1", "git@example.org:repo.git"])
