@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "analyzer"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("source", "pieces", "addresses", "ranges", "display", "plugins", "memory"),
+    ("source", "pieces", "copies", "addresses", "ranges", "display", "plugins", "memory"),
     ("facts",),
     ("parsers",),
     ("model",),

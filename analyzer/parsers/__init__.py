@@ -9,12 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache, wraps
+from typing import TypeVar
 
+from analyzer.copies import altered
 from analyzer.facts.base import Fact
 from analyzer.parsers._types import mistyped
 from analyzer.source import Gap, Source, Span
 
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+KNOWN, SHORT = 1 << 13, 1 << 9
+"""How many texts a parser remembers, more than the lines that one node writes of all others, which the next one writes again; and how long they may be."""
+F = TypeVar("F", bound=Fact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,39 @@ def by_line(source: Source, read_line: Callable[[str, Span], Iterable[Fact | Gap
             yield from list(read_line(line.rstrip("\r"), Span(source.path, number)))
         except UNREADABLE as problem:
             yield gap(source, number, reason(problem))
+
+
+def remembered(read: Callable[[str, str], tuple[F, ...]]) -> Callable[[str, str], tuple[F, ...]]:
+    """What a short text and a word say, worked out once; the function has to rest on these two alone."""
+    known = lru_cache(maxsize=KNOWN)(read)
+
+    @wraps(read)
+    def found(text: str, word: str) -> tuple[F, ...]:
+        return known(text, word) if len(text) <= SHORT else read(text, word)
+
+    return found
+
+
+def by_known_line(source: Source, read_line: Callable[[str, str], tuple[Fact, ...]]) -> Iterator[Fact | Gap]:
+    """``by_line``, where what a line says rests on the line and the source's subject alone: ``read_line`` may remember the facts of a line, which have the
+    place that they would have on the first line."""
+    path, scope, subject = source.path, source.scope, source.subject
+    for number, line in enumerate(source.text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            found = read_line(line.rstrip("\r"), subject)
+        except UNREADABLE as problem:
+            yield gap(source, number, reason(problem))
+            continue
+        for fact in found:
+            yield altered(fact, at=below(fact.at, path, number - 1), scope=scope)
+
+
+def below(at: Span, path: str, lines: int) -> Span:
+    """A place, so many lines further down in a file."""
+    _, line, column, end_line, end_column = at
+    return Span(path, line + lines, column, end_line + lines if end_line else 0, end_column)
 
 
 def gap(source: Source, line: int, why: str, device: str = "", cut: bool = False) -> Gap:

@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+FLAGS = frozenset(
+    {
+        "onlink",
+        "linkdown",
+        "dead",
+        "pervasive",
+        "offload",
+        "trap",
+        "rt_offload",
+        "rt_trap",
+        "unresolved",
+        "rt_offload_failed",
+        "offload_failed",
+        "notify",
+        "cloned",
+    }
+)
 JSON_KEYS = frozenset(
     [
         "type",

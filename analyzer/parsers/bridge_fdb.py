@@ -9,7 +9,7 @@ from typing import Any
 from analyzer.addresses import address, hardware_address
 from analyzer.facts.base import Fact
 from analyzer.facts.neighbours import ForwardingFact
-from analyzer.parsers import UNREADABLE, Parser, by_line, reason
+from analyzer.parsers import UNREADABLE, Parser, by_known_line, reason, remembered
 from analyzer.parsers._words import is_json, json_items, refuse_errors, refuse_keys, refuse_others, word_at
 from analyzer.source import Gap, Source, Span
 
@@ -44,13 +44,19 @@ VALUES = frozenset({"dev", "dst", "vlan", "vni", "port", "via", "master", "nhid"
 def read(source: Source) -> Iterator[Fact | Gap]:
     """Entries by line or item."""
     if not is_json(source.text):
-        yield from by_line(source, lambda line, at: entry_of(source, line, at))
+        yield from by_known_line(source, known)
         return
     for item, at in json_items(source):
         try:
             yield entry_from(source, item, at)
         except UNREADABLE as problem:
             yield Gap(at, reason(problem), source.kind, source.scope)
+
+
+@remembered
+def known(line: str, subject: str) -> tuple[Fact, ...]:
+    """What a line says, remembered."""
+    return tuple(entry_of(Source("", line, subject=subject), line, Span("", 1)))
 
 
 def entry_of(source: Source, line: str, at: Span) -> Iterator[Fact]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import repeat
 
 from analyzer.addresses import WIDTH, Address, address, hardware_address
+from analyzer.copies import altered
 from analyzer.facts.base import Fact
 from analyzer.facts.links import AddressFact, LinkFact, group_of
 from analyzer.facts.neighbours import BridgePortFact
-from analyzer.parsers import UNREADABLE, Parser, gap, reason
+from analyzer.parsers import KNOWN, UNREADABLE, Parser, below, gap, reason
 from analyzer.parsers._link_flags import flags_of, operational
 from analyzer.parsers._link_json import read_json
 from analyzer.parsers._link_kinds import kind_of, port_of
@@ -72,6 +74,8 @@ ADDRESS_FLAGS = frozenset(
         "homeaddress",
     ]
 )
+BLOCK = 1 << 11
+"""Characters of an interface up to which it is looked up among the others."""
 STATISTICS = re.compile(r"\d[\d.KMGTP]*(\s+\d[\d.KMGTP]*){3,}")
 
 
@@ -100,7 +104,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
             head = HEAD.match(part)
             if head:
                 if block:
-                    yield from finish(source, block)
+                    yield from of_block(source, block)
                 block, lost = Block(number, part, head), False
             elif one := ONE_LINE.match(part):
                 yield from guarded_address(source, number, one.group(2).rstrip(":"), f"{one.group(3)} {one.group(4)}", part)
@@ -114,11 +118,11 @@ def read(source: Source) -> Iterator[Fact | Gap]:
                 yield from brief_facts(source, number, part, brief)
             else:
                 if block:
-                    yield from finish(source, block)
+                    yield from of_block(source, block)
                 block, lost = None, True
                 yield from refused(source, number, part)
     if block:
-        yield from map(open_ended, finish(source, block), repeat(max([block.number, *(number for number, _ in block.rest)])))
+        yield from map(open_ended, of_block(source, block), repeat(max([block.number, *(number for number, _ in block.rest)])))
     if broken_off(source):
         yield gap(
             source, source.text.count("\n") + 1, "the text breaks off here: addresses and interfaces may be missing", cut=True
@@ -174,6 +178,28 @@ def brief_facts(source: Source, number: int, line: str, found: re.Match[str]) ->
             yield from guarded_address(source, number, name, f"inet {word} scope global", line)
 
 
+def of_block(source: Source, block: Block) -> Iterator[Fact | Gap]:
+    """The facts of one interface; those of a block that reads as an earlier one, as the loopback of most pods does, are made once."""
+    lines = tuple((number - block.number, text) for number, text in block.rest)
+    found = known_block(block.line, lines) if sum(map(len, (block.line, *(text for _, text in lines)))) <= BLOCK else None
+    if found is None:
+        yield from finish(source, block)
+        return
+    for fact in found:
+        yield altered(fact, at=below(fact.at, source.path, block.number - 1), scope=source.scope)
+
+
+@lru_cache(maxsize=KNOWN)
+def known_block(line: str, rest: tuple[tuple[int, str], ...]) -> tuple[Fact, ...] | None:
+    """The facts of an interface as if its head were the first line; None where something in it is not understood."""
+    head = HEAD.match(line)
+    if head is None:
+        return None
+    found = tuple(finish(Source("", ""), Block(1, line, head, [(number + 1, text) for number, text in rest])))
+    facts = tuple(item for item in found if not isinstance(item, Gap))
+    return facts if len(facts) == len(found) else None
+
+
 def finish(source: Source, block: Block) -> Iterator[Fact | Gap]:
     """The facts of one interface."""
     try:
@@ -188,16 +214,16 @@ def finish(source: Source, block: Block) -> Iterator[Fact | Gap]:
         if text.startswith("link/"):
             try:
                 link = with_hardware(link, text)
-                link = replace(link, at=span_of(source, number, raw, text.split()[1]) if len(text.split()) > 1 else link.at)
+                link = altered(link, at=span_of(source, number, raw, text.split()[1]) if len(text.split()) > 1 else link.at)
                 detail.append((number, text.split()))
             except UNREADABLE as problem:
                 yield gap(source, number, reason(problem), link.name)
         elif text.startswith(("inet ", "inet6 ")):
             addresses += guarded_address(source, number, link.name, text, raw)
         elif text.startswith("altname "):
-            link = replace(link, alternative_names=(*link.alternative_names, text.split()[1]))
+            link = altered(link, alternative_names=(*link.alternative_names, text.split()[1]))
         elif text.startswith("alias "):
-            link = replace(link, alias=text[6:])
+            link = altered(link, alias=text[6:])
         elif not text.startswith(IGNORED) and not STATISTICS.fullmatch(text):
             detail.append((number, text.split()))
     yield from detailed(source, block, link, detail)
@@ -209,11 +235,11 @@ def detailed(source: Source, block: Block, link: LinkFact, lines: list[tuple[int
     port: BridgePortFact | None = None
     every = [word for _, line in lines for word in line]
     if any(word in ANY_DEVICE for word in every) or any(line[0][:5] != "link/" for _, line in lines):
-        link = replace(link, detailed=True)
+        link = altered(link, detailed=True)
     said = [(number, line) for number, line in lines if line[0][:5] != "link/"]
     try:
         kind, master_kind = kind_of([line for _, line in said])
-        link = replace(link, kind=kind, master_kind=master_kind, promiscuity=promiscuity(every))
+        link = altered(link, kind=kind, master_kind=master_kind, promiscuity=promiscuity(every))
         port = port_of(every, link, Span(source.path, block.number), source.scope)
     except UNREADABLE as problem:
         alone = all(line[0] in PORTS or line[0] in ALONE for _, line in said)
@@ -286,7 +312,7 @@ def with_hardware(link: LinkFact, text: str) -> LinkFact:
         hardware_address(broadcast)
     netnsid, name = after(rest, "link-netnsid"), after(rest, "link-netns")
     known = netnsid is not None and netnsid != "unknown"
-    return replace(link, link_type=kind, mac=mac, netnsid=int(netnsid or "") if known else None, netns_name=name)
+    return altered(link, link_type=kind, mac=mac, netnsid=int(netnsid or "") if known else None, netns_name=name)
 
 
 def guarded_address(source: Source, number: int, device: str, text: str, raw: str) -> list[Fact | Gap]:

@@ -8,32 +8,16 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from analyzer.addresses import WIDTH, Address, Prefix, address, default_prefix, prefix
+from analyzer.copies import altered
 from analyzer.facts.base import Fact
 from analyzer.facts.routes import MAIN, NextHop, RouteFact
-from analyzer.parsers import UNREADABLE, Parser, gap, reason
-from analyzer.parsers._route_keys import HOP_KEYS, JSON_KEYS
+from analyzer.parsers import KNOWN, SHORT, UNREADABLE, Parser, below, gap, reason
+from analyzer.parsers._route_keys import FLAGS, HOP_KEYS, JSON_KEYS
 from analyzer.parsers._words import is_json, json_items, refuse_errors, refuse_keys
 from analyzer.source import Gap, Source, Span
 
 KINDS = frozenset(
     {"unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit", "throw", "nat"}
-)
-FLAGS = frozenset(
-    {
-        "onlink",
-        "linkdown",
-        "dead",
-        "pervasive",
-        "offload",
-        "trap",
-        "rt_offload",
-        "rt_trap",
-        "unresolved",
-        "rt_offload_failed",
-        "offload_failed",
-        "notify",
-        "cloned",
-    }
 )
 VALUES = frozenset(
     {
@@ -122,27 +106,34 @@ def read_text(source: Source) -> Iterator[Fact | Gap]:
         if line[0] in " \t" and line.split()[0] in ("nexthop", "cache", "nh_info") and pending:
             pending.append((number, line))
             continue
-        yield from flush(source, pending, family, order)
+        if pending:
+            yield collected(source, pending, family, order)
         order += 1
         pending = [(number, line)]
-    yield from flush(source, pending, family, order)
+    if pending:
+        yield collected(source, pending, family, order)
 
 
-def flush(source: Source, pending: list[tuple[int, str]], family: int, order: int) -> Iterator[Fact | Gap]:
+def collected(source: Source, pending: list[tuple[int, str]], family: int, order: int) -> Fact | Gap:
     """The route of the lines that were collected."""
-    if not pending:
-        return
     number, first = pending[0]
     try:
-        refuse_errors(first)
         hops = tuple(line for _, line in pending[1:] if line.split()[0] == "nexthop")
-        fact = route_of(source, number, first, hops, family, order)
-        refuse_nowhere(fact.kind, fact.next_hops, fact.next_hop_id)
-        if fact.kind == "unicast" and (fact.scope_name, fact.protocol, fact.table) == ("host", "kernel", 255):
-            raise ValueError("the kind of the route, local, is missing")
-        yield fact
+        fact = (route_on_line if len(first) <= SHORT and not hops else route_on_line.__wrapped__)(first, hops, family)
+        return altered(fact, at=below(fact.at, source.path, number - 1), scope=source.scope, order=order)
     except UNREADABLE as problem:
-        yield gap(source, number, f"{reason(problem)} (expected a route such as '10.0.0.0/8 via 10.0.0.1 dev eth0')")
+        return gap(source, number, f"{reason(problem)} (expected a route such as '10.0.0.0/8 via 10.0.0.1 dev eth0')")
+
+
+@lru_cache(maxsize=KNOWN)
+def route_on_line(line: str, hops: tuple[str, ...], family: int) -> RouteFact:
+    """A line's route, as if it stood on the first line; nodes have most of their lines in common. ValueError for what is no route."""
+    refuse_errors(line)
+    fact = route_of(Source("", line), 1, line, hops, family, 0)
+    refuse_nowhere(fact.kind, fact.next_hops, fact.next_hop_id)
+    if fact.kind == "unicast" and (fact.scope_name, fact.protocol, fact.table) == ("host", "kernel", 255):
+        raise ValueError("the kind of the route, local, is missing")
+    return fact
 
 
 def asked(source: Source) -> Iterator[Fact | Gap]:

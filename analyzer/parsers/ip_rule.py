@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from analyzer.addresses import Prefix, prefix
+from analyzer.copies import altered
 from analyzer.facts.base import Fact
 from analyzer.facts.routes import RoutingRuleFact
-from analyzer.parsers import UNREADABLE, Parser, gap, reason
+from analyzer.parsers import UNREADABLE, Parser, by_known_line, reason, remembered
 from analyzer.parsers._words import is_json, json_items, refuse_errors
 from analyzer.parsers.ip_route import table_number
-from analyzer.source import Gap, Source, Span
+from analyzer.source import Gap, Scope, Source, Span
 
 PROTOCOLS = {
     "icmp": 1,
@@ -41,7 +41,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
     for found in items(source) if is_json(source.text) else lines(source):
         if isinstance(found, RoutingRuleFact):
             if found in seen and found.family == 4 and found.source is None and found.destination is None:
-                found = replace(found, family=6)
+                found = altered(found, family=6)
             seen.add(found)
         yield found
 
@@ -55,14 +55,23 @@ def items(source: Source) -> Iterator[RoutingRuleFact | Gap]:
             yield Gap(at, reason(problem), source.kind, source.scope)
 
 
-def lines(source: Source) -> Iterator[RoutingRuleFact | Gap]:
+def lines(source: Source) -> Iterator[Fact | Gap]:
     """The rules of the text form."""
-    for number, raw in enumerate(source.text.split("\n"), 1):
-        if raw.strip():
-            try:
-                yield rule_of(source, number, raw.rstrip("\r "))
-            except UNREADABLE as problem:
-                yield gap(source, number, reason(problem))
+    return by_known_line(source, rules_of_6 if family_of(source) == 6 else rules_of_4)
+
+
+@remembered
+def rules_of_4(line: str, subject: str) -> tuple[RoutingRuleFact, ...]:
+    """The rule of a line of a listing whose name does not speak of IPv6."""
+    del subject
+    return (rule_of(line.rstrip("\r "), 4),)
+
+
+@remembered
+def rules_of_6(line: str, subject: str) -> tuple[RoutingRuleFact, ...]:
+    """The rule of a line of one of IPv6."""
+    del subject
+    return (rule_of(line.rstrip("\r "), 6),)
 
 
 def family_of(source: Source) -> int:
@@ -70,14 +79,14 @@ def family_of(source: Source) -> int:
     return 6 if re.search(r"(^|[_-])-?6[_-]|ip6|v6", source.name) else 4
 
 
-def rule_of(source: Source, number: int, line: str) -> RoutingRuleFact:
+def rule_of(line: str, family: int) -> RoutingRuleFact:
     """``1000: not from 10.0.0.0/8 fwmark 0x1/0xff iif eth0 lookup 100 suppress_prefixlength 0``."""
     refuse_errors(line)
     found = LINE.match(line)
     if not found:
         raise ValueError(f"expected a rule such as '32766: from all lookup main', not {line[:60]!r}")
     values, flags, unknown = values_of(found.group(2).split())
-    return make(source, Span(source.path, number, 1, number, len(line) + 1), int(found.group(1)), values, flags, unknown)
+    return make(None, Span("", 1, 1, 1, len(line) + 1), int(found.group(1)), values, flags, unknown, family)
 
 
 FLAGS = frozenset({"not", "l3mdev", "nop", "blackhole", "unreachable", "prohibit", "[detached]", "unresolved"})
@@ -142,7 +151,7 @@ def rule_from(source: Source, item: Mapping[str, Any], at: Span) -> RoutingRuleF
     if item.get("action") in FLAGS:
         flags.add(str(item["action"]))
     unknown = [key for key in item if JSON_NAMES.get(key, key) not in KEYS and key not in JSON_KNOWN]
-    return make(source, at, int(item["priority"]), json_values(item), flags, unknown)
+    return make(source.scope, at, int(item["priority"]), json_values(item), flags, unknown, family_of(source))
 
 
 JSON_NAMES = {"src": "from", "dst": "to", "table": "lookup", "suppress_prefixlen": "suppress_prefixlength"}
@@ -175,9 +184,15 @@ def json_values(item: Mapping[str, Any]) -> dict[str, str]:
 
 
 def make(
-    source: Source, at: Span, priority: int, values: Mapping[str, str], flags: set[str], unknown: list[str]
+    scope: Scope | None,
+    at: Span,
+    priority: int,
+    values: Mapping[str, str],
+    flags: set[str],
+    unknown: list[str],
+    family: int,
 ) -> RoutingRuleFact:
-    """The rule from its parts."""
+    """The rule from its parts; ``family`` is that of one that names no address."""
     origin, target = network(values.get("from")), network(values.get("to"))
     told = next((item.family for item in (origin, target) if item), None)
     mark, mask = marked(values.get("fwmark"))
@@ -192,8 +207,8 @@ def make(
         raise ValueError("the rule has no action: expected lookup, goto, blackhole, unreachable, prohibit or nop")
     return RoutingRuleFact(
         at=at,
-        scope=source.scope,
-        family=told or family_of(source),
+        scope=scope,
+        family=told or family,
         priority=priority,
         inverted="not" in flags,
         source=origin,

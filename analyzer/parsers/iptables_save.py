@@ -107,14 +107,24 @@ def sorted_lines(source: Source, drafts: list[TableDraft], memory: Memory) -> It
 def broken_off(source: Source) -> str:
     """Why more tables may have stood behind the last one; empty where nothing says so. ``iptables-save`` prints a comment before and behind each table, or
     somebody left out all of one kind."""
-    tail = next((part for part in reversed(tuple(source.pieces())) if part), "").rpartition("\n")[2]
+    last = ""
+    for part in source.pieces():
+        last = part or last
+    tail = last.rpartition("\n")[2]
     framing = tail.startswith((BEGIN, END)) or (tail != "" and (BEGIN.startswith(tail) or END.startswith(tail)))
     if framing and not COMPLETED.fullmatch(tail.strip()):
         return "the text breaks off in a comment: a table may have followed"
-    begun = [part.rfind(BEGIN) - part.rfind(END) for part in source.pieces() if BEGIN in part or END in part]
-    if begun and begun[-1] > 0 and source.says(END):
+    if source.says(END) and begun_last(source):
         return "the text breaks off here: the comment behind the last table is missing"
     return ""
+
+
+def begun_last(source: Source) -> bool:
+    """Whether the last comment around a table is the one before it."""
+    if isinstance(source.content, str):
+        return source.content.rfind(BEGIN) > source.content.rfind(END)
+    last = next((one for one in reversed(source.content.parts) if one.says(BEGIN) or one.says(END)), None)
+    return last is not None and last.text.rfind(BEGIN) > last.text.rfind(END)
 
 
 def sorted_piece(

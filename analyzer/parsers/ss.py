@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from analyzer.addresses import Address, address
 from analyzer.facts.base import Fact
 from analyzer.facts.system import ListenerFact, SocketListFact
-from analyzer.parsers import Parser, by_line
+from analyzer.parsers import Parser, by_known_line, remembered
 from analyzer.parsers._words import refuse_errors, word_at
 from analyzer.source import Gap, Source, Span
 
@@ -71,7 +71,7 @@ FEWER = frozenset("46wxdSUM0")
 
 def read(source: Source) -> Iterator[Fact | Gap]:
     """Which protocols are listed, and the listeners by line."""
-    listeners = list(by_line(source, lambda line, at: listener(source, line, at)))
+    listeners = list(by_known_line(source, known))
     yield SocketListFact(at=Span(source.path, 1), scope=source.scope, protocols=listed(source, listeners))
     yield from listeners
 
@@ -93,6 +93,12 @@ def by_options(words: list[str]) -> frozenset[int]:
         return frozenset()
     chosen = frozenset(TYPES[letter] for letter in letters if letter in TYPES)
     return chosen or (frozenset() if letters & FEWER else LISTED)
+
+
+@remembered
+def known(line: str, subject: str) -> tuple[Fact, ...]:
+    """What a line says, remembered."""
+    return tuple(listener(Source("", line, subject=subject), line, Span("", 1)))
 
 
 def listener(source: Source, line: str, at: Span) -> Iterator[Fact]:

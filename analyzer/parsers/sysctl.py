@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from analyzer.facts.base import Fact
 from analyzer.facts.system import SysctlFact
-from analyzer.parsers import Parser, by_line
+from analyzer.parsers import Parser, by_known_line, by_line, remembered
 from analyzer.parsers._words import refuse_errors
 from analyzer.source import Gap, Source, Span
 
@@ -27,7 +27,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
         yield from by_line(source, lambda line, at: value(source, line, at))
         return
     end = source.text.count("\n") + 1
-    for item in by_line(source, lambda line, at: switch(source, line, at)):
+    for item in by_known_line(source, known):
         if not isinstance(item, Gap):
             yield item
         elif item.at.line == end:
@@ -48,6 +48,12 @@ def value(source: Source, line: str, at: Span) -> Iterator[Fact]:
     if "=" in line or len(line) > 200:
         raise ValueError(f"expected the value of {key}, not {line.strip()[:60]!r}")
     yield SysctlFact(at=at, scope=source.scope, key=key, value=" ".join(line.split()))
+
+
+@remembered
+def known(line: str, subject: str) -> tuple[Fact, ...]:
+    """What a line says, remembered."""
+    return tuple(switch(Source("", line, subject=subject), line, Span("", 1)))
 
 
 def switch(source: Source, line: str, at: Span) -> Iterator[Fact]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from analyzer.addresses import Address
 from analyzer.facts.links import Bridge, Geneve, LinkFact, OtherKind, Tunnel, Vxlan, Wireguard
@@ -11,8 +12,10 @@ from analyzer.facts.neighbours import ForwardingFact
 from analyzer.facts.routes import MAIN, RouteFact
 from analyzer.facts.system import Mirred
 from analyzer.model.network import Attachment, Interface, Namespace, Network
+from analyzer.query.once import Whole
 from analyzer.query.plan import uplinks
 from analyzer.query.state import pods_on, roots
+from analyzer.source import Scope
 
 __all__ = ["Bridge", "ForwardingFact", "Geneve", "LinkFact", "Overlay", "RouteTable", "Tunnel", "Vxlan", "Wireguard"]
 NAMES = (
@@ -171,6 +174,18 @@ class HostEnd:
 
 def host_ends(network: Network, root: Namespace) -> Iterator[HostEnd]:
     """The ends of the node's pods' interfaces, by pod."""
+    return iter(every_host_end(Whole(network)).get(root.scope, ()))
+
+
+@lru_cache(maxsize=2)
+def every_host_end(whole: Whole) -> Mapping[Scope, tuple[HostEnd, ...]]:
+    """The same of every node, once for all who ask."""
+    spaces = whole.network.namespaces
+    return {scope: tuple(ends_on(whole.network, root)) for scope, root in spaces.items() if not scope.namespace}
+
+
+def ends_on(network: Network, root: Namespace) -> Iterator[HostEnd]:
+    """The same of one node, found."""
     for pod in pods_on(network, root.scope.node):
         inside = network.namespaces.get(pod.scope)
         for link in inside.links.values() if inside else ():

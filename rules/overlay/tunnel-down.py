@@ -17,11 +17,11 @@ Nothing reaches pods on other nodes; routes over the device are gone or dead.
 kubeovn/kube-ovn#423, flannel-io/flannel#1243.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from analyzer.query.state import roots
 from analyzer.query.tunnels import Geneve, Overlay, Vxlan, expected_tunnel, host_ends, overlays
-from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity, Span
+from analyzer.rule import Address, Finding, Namespace, Network, Rule, Scope, Severity, Span
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -48,13 +48,14 @@ def check(network: Network) -> Iterator[Finding]:
 def pointed_at(network: Network, items: list[Overlay]) -> Iterator[tuple[Finding, str, str]]:
     """Nodes to which the tunnel of another leads, with no device that could take its packets; each once for a name."""
     seen: set[tuple[str, str]] = set()
+    kinds: set[tuple[Scope, type]] = {(one.interface.scope, type(one.kind)) for one in items}
     for item in items:
         routed = external(item) or in_use(network, item)
         for address, place in ends(network, item) if routed and expected_tunnel(item.link.name) and item.link.up else ():
             for owner in network.owners.get(address, ()):
                 root = network.namespaces[owner.scope]
                 key = (owner.scope.node, item.link.name)
-                if owner.scope.namespace or owner.scope == item.interface.scope or key in seen or takes(items, root, item):
+                if owner.scope.namespace or owner.scope == item.interface.scope or key in seen or takes(kinds, root, item):
                     continue
                 seen.add(key)
                 message = f"{item.link.name} on {item.interface.scope.node} sends to {address} of {root.scope.node}, which has no such tunnel"
@@ -79,9 +80,9 @@ def ends(network: Network, item: Overlay) -> Iterator[tuple[Address, Span]]:
         yield from ((fact.tunnel, fact.at) for fact in root.cilium.ipcache if fact.tunnel is not None and fact.tunnel.value)
 
 
-def takes(items: list[Overlay], root: Namespace, item: Overlay) -> bool:
-    """Whether a node has the device, one of the same kind, or may have: its devices were not all captured."""
-    same = any(one.interface.scope == root.scope and type(one.kind) is type(item.kind) for one in items)
+def takes(kinds: Container[tuple[Scope, type]], root: Namespace, item: Overlay) -> bool:
+    """Whether a node has the device, one of the same kind (``kinds`` of tunnels by node), or may have: its devices were not all captured."""
+    same = (root.scope, type(item.kind)) in kinds
     return item.link.name in root.links or same or not root.links or "ip-addr" in root.missing
 
 

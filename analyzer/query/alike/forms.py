@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache
+from operator import attrgetter
 from types import NoneType
+from typing import NamedTuple
 
 from analyzer.addresses import WIDTH, Address, Prefix
 from analyzer.facts.matches import (
@@ -71,12 +73,23 @@ class Untold(Exception):
     """Something whose owners cannot be told: nothing is taken to be alike."""
 
 
+class Shown(NamedTuple):
+    """What gives the values of the fields of a kind of record that say something of packets, and which of them is a MAC."""
+
+    values: Callable[[object], tuple[object, ...]]
+    mac: int | None
+
+
 @lru_cache(maxsize=256)
-def shown(kind: type) -> tuple[str, ...] | None:
+def shown(kind: type) -> Shown | None:
     """The fields of a kind of record that say something of packets; None: it is no record."""
     if not is_dataclass(kind) or issubclass(kind, Mapping):
         return None
-    return tuple(item.name for item in fields(kind) if item.name not in HIDDEN)
+    names = [item.name for item in fields(kind) if item.name not in HIDDEN]
+    mac = names.index("mac") if "mac" in names else None
+    if len(names) > 1:
+        return Shown(attrgetter(*names), mac)
+    return Shown(lambda record: tuple(getattr(record, name) for name in names), mac)
 
 
 @dataclass(slots=True)
@@ -136,19 +149,20 @@ class Writer:
                 return self.address_match(value)
             case NfRule():
                 return self.rule(value)
-            case _ if (names := shown(kind)) is not None:
-                return (kind.__name__, *[self.part(name, getattr(value, name)) for name in names])
+            case _ if (fields := shown(kind)) is not None:
+                return (kind.__name__, *self.parts(fields, value))
             case Mapping():
                 return tuple((self.form(key), self.form(item)) for key, item in value.items())
             case _:
                 return value
 
-    def part(self, name: str, value: object) -> Form:
-        """The form of a field: numbers that are MACs belong to somebody."""
-        if name != "mac" or not isinstance(value, int):
-            return self.form(value)
-        item = self.known.macs.get(value)
-        return value if item is None else self.owned(item)
+    def parts(self, fields: Shown, record: object) -> list[Form]:
+        """The forms of a record's fields, most of which are nobody's; numbers that are MACs belong to somebody."""
+        found = [value if type(value) in SAME else self.form(value) for value in fields.values(record)]
+        if fields.mac is not None:
+            item = self.known.macs.get(value) if isinstance(value := found[fields.mac], int) else None
+            found[fields.mac] = value if item is None else self.owned(item)
+        return found
 
     def network(self, value: Prefix) -> Form:
         """The form of a network."""

@@ -13,7 +13,7 @@ from analyzer.solve.walk import internet, links, silence
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.netfilter.hooks import HookPacket
 from analyzer.solve.walk.route_answers import Route
-from analyzer.solve.walk.state import Answered, Endings, Frame, Left, Question, Walk
+from analyzer.solve.walk.state import Endings, Frame, Left, Question, Walk
 from analyzer.source import Span
 
 
@@ -28,25 +28,15 @@ def onto_segment(walk: Walk, at: Interface, frame: Frame) -> Endings:
             if exact is not None:
                 walk.tell(at.scope, "link", f"{at} reaches {exact}", None, links.packet_of(frame))
                 return across(walk, exact, crossing)
-            some = silence.taking(walk, segment, crossing)
-            return to_everybody(walk, at, some, some, crossing)
-    return to_everybody(
-        walk, at, segment.members if segment else (), silence.hearing(walk, segment, crossing) if segment else (), crossing
-    )
+            return to_everybody(walk, at, silence.taking(walk, segment, crossing), crossing)
+    return to_everybody(walk, at, silence.hearing(walk, segment, crossing) if segment else (), crossing)
 
 
-def to_everybody(walk: Walk, at: Interface, members: Sequence[Interface], hearing: Sequence[Interface], frame: Frame) -> Endings:
-    """A frame that every member sees, and the world outside. Where one of those that may do something (``hearing``) answers, nothing comes of the others."""
-    found = {one: links.branches(walk, iter([across(walk, one, frame)])) for one in hearing if one != at}
-    if not any(isinstance(ending, Answered) for endings in found.values() for ending in endings):
-        hearing, first = members, found
-        found = {
-            one: first[one] if one in first else links.branches(walk, iter([across(walk, one, frame)]))
-            for one in members
-            if one != at
-        }
-    every = [ending for one in hearing if one != at for ending in found[one]]
-    return [*every, Left(at, frame.load, tuple(walk.hops), True, frame.vlan)]
+def to_everybody(walk: Walk, at: Interface, hearing: Sequence[Interface], frame: Frame) -> Endings:
+    """A frame that every member sees, and the world outside. Nothing comes of those that do nothing about it (all but ``hearing``): what they drop says nothing
+    where the frame goes on to the world outside too."""
+    ways = (across(walk, one, frame) for one in hearing if one != at)
+    return [*links.branches(walk, ways), Left(at, frame.load, tuple(walk.hops), True, frame.vlan)]
 
 
 def across(walk: Walk, at: Interface, frame: Frame) -> Endings:
