@@ -1,0 +1,99 @@
+"""Services that manifests name in their texts, and what is monitored: what is to be there, and whether it is sure that it is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
+
+from analyzer.model.network import Network
+from analyzer.policy.planes import kinds
+from analyzer.policy.reading import group_of
+from analyzer.query.connectivity.gateways import selects
+from analyzer.query.workloads import Located, OtherObjectFact, listed, mapping, part_of_text, wanted
+from analyzer.source import Span
+
+__all__ = ["API_SERVER", "Named", "complete", "named", "selects"]
+# Groups, or kinds of them, whose objects make no pods and services: they speak of those that are there.
+SPEAKING = ("gateway.networking.k8s.io", "cert-manager.io", "external-secrets.io", "bitnami.com/SealedSecret", "keda.sh")
+SPEAKING_KINDS = ("ServiceMonitor", "PodMonitor", "PrometheusRule", "ScrapeConfig", "AlertmanagerConfig")
+# What installs further objects, in any namespace.
+INSTALLING = ("HelmRelease", "HelmChart", "Application", "ApplicationSet", "Kustomization")
+API_SERVER = ("default", "kubernetes")
+"""The service that the API server makes of itself (pkg/controlplane/controller/kubernetesservice)."""
+NAME = re.compile(
+    r"(?<![\w.$}-])((?:[a-z0-9](?:[-a-z0-9]*[a-z0-9])?\.){2,3})svc(?:\.cluster\.local\.?)?(?![\w-]|\.[\w$])(?::(\d{1,5})(?!\d))?"
+)
+SIGN = ".svc"
+LONGEST = 1 << 16
+COMMENT = re.compile(r"^\s*(?:#|//|;)|\s#\s")
+
+
+class Named(NamedTuple):
+    """A service that a text names, with the port where it has one (0: none), the pod of it where it is one's name, and their places."""
+
+    namespace: str
+    name: str
+    pod: str
+    port: int
+    at: Span
+    said_by: str
+
+
+def complete(network: Network, namespaces: Collection[str]) -> bool:
+    """Whether what is not in the input is likely not to be there: each namespace has services here, and neither charts that were not rendered nor objects of
+    other kinds than Kubernetes' own, whose operators may make more. What is in ``kube-system`` comes with the cluster."""
+    there = {namespace for namespace, _ in network.cluster.services} - {"kube-system"}
+    if not namespaces or not set(namespaces) <= there or any("Helm chart" in gap.reason for gap in network.gaps):
+        return False
+    foreign = (item for item in network.cluster.others if "." in group_of(item) and not group_of(item).endswith(".k8s.io"))
+    return not any(
+        item.kind in INSTALLING or ((not item.namespace or item.namespace in namespaces) and makes_more(item)) for item in foreign
+    )
+
+
+def makes_more(item: OtherObjectFact) -> bool:
+    """Whether an object of another kind may have its operator make pods and services."""
+    group, kind = group_of(item), item.kind
+    return (
+        f"{group}/{kind}" not in kinds()
+        and not group.endswith(SPEAKING)
+        and f"{group}/{kind}" not in SPEAKING
+        and kind not in SPEAKING_KINDS
+    )
+
+
+def named(network: Network) -> Iterator[Named]:
+    """The services that environment variables, commands and ConfigMaps name in full: ``NAME.NAMESPACE.svc``."""
+    for text, said_by in texts(network):
+        for found in NAME.finditer(text.value) if len(text.value) <= LONGEST else ():
+            before = text.value[text.value.rfind("\n", 0, found.start()) + 1 : found.start()]
+            labels = found[1].split(".")[:-1]
+            if not COMMENT.search(before):
+                at = part_of_text(network, text, *found.span())
+                yield Named(labels[-1], labels[-2], labels[0] if len(labels) > 2 else "", int(found[2] or 0), at, said_by)
+
+
+def texts(network: Network) -> Iterator[tuple[Located, str]]:
+    """The texts in which a service is named, and what has them."""
+    for item in wanted(network).every:
+        for key in ("containers", "initContainers"):
+            for number, container in enumerate(listed(item.spec.get(key))):
+                for path, value in of_container(mapping(container)):
+                    yield Located(value, item.place(key, number, *path)), str(item)
+    for fact in network.cluster.config_maps.values():
+        for located in fact.data.values():
+            if SIGN in located.value:
+                yield located, f"ConfigMap {fact.namespace}/{fact.name}"
+
+
+def of_container(container: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The texts of a container with their paths in it."""
+    for index, one in enumerate(listed(container.get("env"))):
+        value = mapping(one).get("value")
+        if isinstance(value, str) and SIGN in value:
+            yield ("env", index, "value"), value
+    for key in ("command", "args"):
+        for index, value in enumerate(listed(container.get(key))):
+            if isinstance(value, str) and SIGN in value:
+                yield (key, index), value
