@@ -9,7 +9,7 @@ first, then the pod's own label) with istio.io/docs/ambient/usage/add-workloads 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from analyzer.policy.terms import EVERYONE, NOBODY, All, HasLabel, Is, Kind, LabelIn, Named, Not, Of, Opaque, Peer, either
@@ -18,6 +18,7 @@ from analyzer.source import Span
 
 CONFIG = ("istio-system", "istio")
 INJECT = "sidecar.istio.io/inject"
+WAYPOINT = "istio.io/use-waypoint"
 INJECTION, REVISION, DATAPLANE, MODE = "istio-injection", "istio.io/rev", "istio.io/dataplane-mode", "security.istio.io/tlsMode"
 PODS: Peer = Is(frozenset({Kind.POD}))
 # A proxy beside the pod.
@@ -38,13 +39,15 @@ OF_ANY_DOMAIN = re.compile(r"\*/ns/([^/*]+)/sa/([^/*]+)")
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """The settings of a mesh: policies of ``root`` are about every namespace, identities begin with ``domain``; pods ``by_nodes`` have no proxy but their node's."""
+    """The settings of a mesh: policies of ``root`` are about every namespace, identities begin with ``domain``; pods ``by_nodes`` have no proxy but their node's, and
+    those ``behind`` a waypoint may be reached through it, with its identity (istio.io/docs/ambient/usage/waypoint)."""
 
     world: World
     root: str = "istio-system"
     domain: str = "cluster.local"
     inside: Peer = PODS
     by_nodes: Peer = NOBODY
+    behind: Peer = NOBODY
 
     def principal(self, text: str, at: Span) -> Peer:
         """A principal: ``domain/ns/namespace/sa/account``, with a star at its beginning or end."""
@@ -83,7 +86,22 @@ def mesh_of(world: World) -> Mesh:
     fact = world.cluster.config_maps.get(CONFIG)
     text = fact.data["mesh"].value if fact is not None and "mesh" in fact.data else ""
     root, domain = set_to(text, "rootNamespace") or "istio-system", set_to(text, "trustDomain") or "cluster.local"
-    return Mesh(world, root, domain, inside(world), All((PODS, AMBIENT, Not(BESIDE))) if labelled(world) else NOBODY)
+    if not labelled(world):
+        return Mesh(world, root, domain, inside(world))
+    by_nodes: Peer = All((PODS, AMBIENT, Not(BESIDE)))
+    behind = either(using_waypoints(world))
+    return Mesh(world, root, domain, inside(world), by_nodes, All((by_nodes, behind)) if behind != NOBODY else NOBODY)
+
+
+def using_waypoints(world: World) -> Iterator[Peer]:
+    """Pods that a waypoint stands before, by their own label, their namespace's or that of a service there."""
+    if any(WAYPOINT in pod.labels for pod in world.pods()):
+        yield All((HasLabel(Of.POD, WAYPOINT), Not(LabelIn(Of.POD, WAYPOINT, frozenset({"none"})))))
+    named = {name for name, own in world.namespaces.items() if own.get(WAYPOINT, "none") != "none"}
+    services = world.cluster.services.items()
+    named |= {space for (space, _), service in services if service.labels.get(WAYPOINT, "none") != "none"}
+    if named:
+        yield Named(Of.NAMESPACE, frozenset(named))
 
 
 def inside(world: World) -> Peer:

@@ -87,6 +87,16 @@ class RuleReader:
 
     def meanings(self, rule: View, denies: bool) -> Iterator[Meaning]:
         """A rule: what it says of connections alone, and what it says with words about requests; apart for pods that only their node's proxy stands for."""
+        for item in self.by_proxies(rule, denies):
+            if self.mesh.behind == NOBODY or all(peer == EVERYONE for peer in item.peers):
+                yield item
+                continue
+            doubt = Opaque("whether it comes through a waypoint, with the identity that the waypoint has", rule.at())
+            yield joined([item, Meaning(own=[Not(self.mesh.behind)])])
+            yield joined([replace(item, peers=[doubt]), Meaning(own=[self.mesh.behind])])
+
+    def by_proxies(self, rule: View, denies: bool) -> Iterator[Meaning]:
+        """What a rule says to sidecars, and to the proxies of nodes."""
         found = list(self.of_sidecar(rule))
         by_nodes = self.mesh.by_nodes
         if by_nodes == NOBODY or not any(item.words for item in found):
