@@ -75,7 +75,7 @@ def pods(random: Random) -> list[Object]:
 def test_what_leaves_a_cluster_is_decided_as_the_plain_reading_says(ovn: bool) -> None:
     counts = Counter[str]()
     profile = OVN_KUBERNETES if ovn else replace(UNKNOWN_SYSTEM, own_node_asks_egress=True)
-    for seed in range(80):
+    for seed in range(50):
         random = Random(seed)
         given, there = policies(random, ovn), [*pods(random), *nodes()]
         read = policies_of([*there, *given], profile)

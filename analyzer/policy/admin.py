@@ -17,6 +17,7 @@ from analyzer.policy.blocks import block, has_host_bits, in_blocks
 from analyzer.policy.evaluation import holds
 from analyzer.policy.names import NameReader, below
 from analyzer.policy.ports import any_of_traffic
+from analyzer.policy.profiles import Profile
 from analyzer.policy.reading import Complaint, Read, complaints_of, unknown_fields, unreadable, view_of
 from analyzer.policy.relations import Relation, spread
 from analyzer.policy.selectors import selector
@@ -80,7 +81,7 @@ def admin_policy(fact: OtherObjectFact, world: World, dialect: Dialect, place: C
         view.wrong(f"{fact.kind} has no version {fact.api_version}: it exists in {', '.join(dialect.versions)}", "apiVersion")
     unknown_fields(spec, dialect.fields)
     reader = Reader(world, dialect, version, [])
-    stands = place(spec, view.part("metadata"))
+    stands = within_others(place(spec, view.part("metadata")), world.profile)
     before = len(view.gaps)
     subject = reader.subject(spec)
     selecting = subject if len(view.gaps) == before else EVERYONE
@@ -92,6 +93,12 @@ def admin_policy(fact: OtherObjectFact, world: World, dialect: Dialect, place: C
         return
     rules = (found[Direction.INGRESS], found[Direction.EGRESS])
     yield Policy(fact.kind, "", fact.name, fact.at, subject, *rules, tier=stands.tier, order=(stands.priority, ""))
+
+
+def within_others(place: Place, profile: Profile) -> Place:
+    """The place of a policy where the system has its tier within others."""
+    found = (Place(tier, first + place.priority) for name, tier, first in profile.admin_places if name == place.tier)
+    return next(found, place)
 
 
 def priority(spec: View) -> float:

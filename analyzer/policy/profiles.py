@@ -35,6 +35,7 @@ class Profile:
     - ``sidecar_port_names``: init containers that go on running give names to ports for policies too; else other containers only.
     - ``protocol_for_names``: a port's name in a NetworkPolicy means all ports of its protocol.
     - ``port_ranges``: endPort in a NetworkPolicy is heeded; else the port alone counts.
+    - ``admin_places``: tiers of the network policy API that the system has within others: the name, the tier in which its policies are, and what their priority is behind there.
     - ``enforces``: the kinds that the system enforces, by group and kind; None: all that are given.
     - ``network``: the secondary network of pods that is asked about (``namespace/name``); empty: the default one.
     """
@@ -57,6 +58,7 @@ class Profile:
     sidecar_port_names: bool = True
     protocol_for_names: bool = False
     port_ranges: bool = True
+    admin_places: tuple[tuple[str, str, float], ...] = ()
     enforces: frozenset[str] | None = None
     network: str = ""
 
@@ -183,13 +185,15 @@ KUBE_OVN = Profile(
     "kube-ovn", port_rules_admit_other_protocols=False, enforces=UPSTREAM | ADMIN | CLUSTER | {"kubeovn.io/SecurityGroup"}
 )
 # pkg/agent/openflow/pipeline.go, localProbeFlows: what the node sends to its pods passes by rules of ingress; nothing exempts the way back.
-# pkg/controller/networkpolicy/k8sclusternetworkpolicy.go, since v2.7: ClusterNetworkPolicy. networkpolicy_controller.go,
+# pkg/controller/networkpolicy/k8sclusternetworkpolicy.go, since v2.7: ClusterNetworkPolicy, and as adminnetworkpolicy.go
+# in tiers of Antrea, 251 and 254, so that what Antrea's own policies pass to NetworkPolicy passes these too. networkpolicy_controller.go,
 # podToGroupMember: the ports of containers, not of init containers.
 ANTREA = Profile(
     "antrea",
     own_node_asks_egress=True,
     sidecar_port_names=False,
     port_rules_admit_other_protocols=False,
+    admin_places=(("admin", "antrea", 251e5), ("baseline", "antrea-baseline", 254e5)),
     enforces=UPSTREAM | ADMIN | CLUSTER | ANTREA_KINDS,
 )
 # kubernetes-sigs/kube-network-policies. pkg/dataplane/controller.go, syncNFTablesRules: packets are queued in
@@ -278,7 +282,9 @@ SYSTEMS = (
 )
 PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in SYSTEMS}
 SWITCHES: Mapping[str, str] = {
-    item.name.replace("_", "-"): item.name for item in fields(Profile) if item.name not in ("name", "enforces", "network")
+    item.name.replace("_", "-"): item.name
+    for item in fields(Profile)
+    if item.name not in ("name", "admin_places", "enforces", "network")
 }
 TWO_WAY = frozenset(item.name for item in fields(Profile) if item.type == "bool")
 VALUES = {"yes": True, "no": False, "unknown": None}
