@@ -6,8 +6,6 @@ from collections import Counter
 from random import Random
 from typing import Any
 
-import pytest
-
 from analyzer.policy.decision import decide
 from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.factors import factors
@@ -78,7 +76,7 @@ def peer(random: Random, own: str, side: str) -> Object:
         return {"serviceAccount": {"name": random.choice(("x", "y")), "namespace": random.choice(SPACES)}}
     if dice < 0.78:
         return {"nodeSelector": selector(random)}
-    if dice < 0.86 and side == "egress":
+    if dice < 0.92 and side == "egress":
         return {"fqdn": random.choice(("*.example.org", "*.a.svc.cluster.local"))}
     return selectors(random)
 
@@ -173,10 +171,9 @@ def cluster(seed: int) -> tuple[list[Object], list[Object]]:
     return ends, [*spaces, *services, *tiers, *groups(random), *policies, *more]
 
 
-@pytest.mark.parametrize("half", range(2))
-def test_policies_of_antrea_decide_as_the_plain_reading_says(half: int) -> None:
+def test_policies_of_antrea_decide_as_the_plain_reading_says() -> None:
     counts = Counter[str]()
-    for seed in range(half * 25, half * 25 + 25):
+    for seed in range(50):
         agree(seed, counts)
     assert min(counts[word] for word in ("True", "False", "None")) > 5, counts
 
