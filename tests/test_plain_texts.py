@@ -1,10 +1,13 @@
-"""What ``ip addr`` and ``bridge link`` do not show without ``-d`` is not taken for the kernel's default: hairpin, macvlan, the ports of tunnels."""
+"""What ``ip addr`` and ``bridge link`` do not show without ``-d`` is not taken for the kernel's default: hairpin, macvlan, the ports of tunnels;
+nor what nft leaves out for nothing."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
 
 from tests.test_walk import OPEN, SWITCHES, asked, build, host_gw, link, node, only, space
 
@@ -49,3 +52,19 @@ def test_a_socket_without_a_process_may_be_a_tunnels(tmp_path: Path) -> None:
     for text, expected in ((SOCKETS, "unknown UDP port 8472 of n1 is that of a tunnel flannel.1"), (PROCESS, "reachable")):
         network = build(tmp_path / expected[:7], plain(node(1, extra=device, **{"ss_-tunlp": text})))
         assert only(asked(network, "default/p11", "192.168.9.1", protocol="UDP", port=8472)).startswith(expected)
+
+
+RULESET = "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy accept;\n\t\t@\n\t}\n}\n"
+LEFT_OUT = {
+    "ip daddr 10.244.1.3 counter packets 0 bytes 0 drop": "unreachable",
+    " counter packets 0 bytes 0 drop": "unknown",
+    "ip daddr 10.244.1.3  counter packets 0 bytes 0 drop": "unknown",
+    "ip daddr 10.244.1.3 counter packets 0 bytes 0 ": "unknown",
+    "ip daddr 10.244.1.9  counter packets 0 bytes 0 ": "reachable",
+}
+
+
+@pytest.mark.parametrize("rule", LEFT_OUT)
+def test_what_nft_leaves_out_of_the_rules_of_iptables_is_not_known(tmp_path: Path, rule: str) -> None:
+    own = {"nft_list_ruleset": RULESET.replace("@", rule), "sysctl_net": BRIDGED, "iptables__save": "absent"}
+    assert only(asked(build(tmp_path, node(1, **own)), "default/p11", "default/p12")).split()[0] == LEFT_OUT[rule]

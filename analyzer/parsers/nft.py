@@ -26,6 +26,7 @@ from analyzer.parsers._nft_rules import typed
 from analyzer.parsers._nft_sets import from_json as set_from_json
 from analyzer.parsers._nft_sets import set_of
 from analyzer.parsers._nft_statements import statements
+from analyzer.parsers._nft_unshown import completed
 from analyzer.parsers._words import refuse_errors
 from analyzer.source import Gap, Source, Span
 
@@ -190,6 +191,7 @@ def stranger(source: Source, line: Line, cut: bool) -> Iterator[Gap]:
 def table_of(source: Source, table: TableBlock, gaps: list[Gap]) -> NftTableFact:
     """A table from its block."""
     changed = changed_sets(source.text)
+    text = source.text.split("\n") if table.family in ("ip", "ip6") and table.name in IPTABLES else ()
     chains: dict[str, NftChain] = {}
     sets: dict[str, NftSet] = {}
     flowtables: dict[str, tuple[str, ...]] = {}
@@ -198,8 +200,9 @@ def table_of(source: Source, table: TableBlock, gaps: list[Gap]) -> NftTableFact
         match kind:
             case "chain":
                 held: dict[str, list[Line]] = {}
-                chains[name] = chain_of(source, table.family, replace(block, lines=unfolded(block.lines, held)), gaps)
-                chains |= {own: nameless(source, own, lines) for own, lines in held.items()}
+                lines = unfolded(list(completed(block.lines, text)), held)
+                chains[name] = chain_of(source, table.family, replace(block, lines=lines), gaps)
+                chains |= {own: nameless(source, own, inner) for own, inner in held.items()}
             case "set" | "map":
                 found = set_of(block)
                 fleeting = found.fleeting or name in changed
