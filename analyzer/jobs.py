@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
-from typing import TypeVar
+from tempfile import TemporaryFile
+from typing import IO, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,6 +30,34 @@ def spread(jobs: int) -> Callable[[Sequence[Item], Callable[[Item], Result]], Se
         return [found[place] if place in found else work(item) for place, item in enumerate(items)]
 
     return run
+
+
+def beside(work: Callable[[], Result]) -> Callable[[], Result]:
+    """Begins work in another process, where the system can fork; what waits for its result. Where that process dies (killed, out of memory, a full disk), or
+    cannot be begun, the work is done here then. Its result is put down in a file, so that it need not wait, with its memory, for whoever asks."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return work
+    try:
+        file = TemporaryFile()  # noqa: SIM115  # It is open until its result is asked for.
+        process = multiprocessing.get_context("fork").Process(target=put_down, args=(file, work), daemon=True)
+        process.start()
+    except OSError:
+        return work
+
+    def result() -> Result:
+        process.join()
+        with file:
+            file.seek(0)
+            found: Result = pickle.load(file) if process.exitcode == 0 else work()
+        return found
+
+    return result
+
+
+def put_down(file: IO[bytes], work: Callable[[], object]) -> None:
+    """Works in the other process, and writes what comes of it."""
+    pickle.dump(work(), file)
+    file.flush()
 
 
 def taken(counter: Synchronized[int], items: Sequence[Item], work: Callable[[Item], Result]) -> dict[int, Result]:

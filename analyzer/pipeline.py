@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from analyzer.capture import Loaded, load
 from analyzer.capture.reading import facts
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from analyzer.capture.choices import Rendering
     from analyzer.capture.reading import Spread as ReadSpread
     from analyzer.capture.store import Store
-    from analyzer.environments import Known
-    from analyzer.findings import Guarantee
+    from analyzer.environments import Environments, Known
+    from analyzer.findings import Finding, Guarantee
     from analyzer.query.causes import Breach
     from analyzer.query.guarantees import Spread
     from analyzer.query.rules import Spread as RuleSpread
@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from analyzer.rule import Rule
 
 Progress = Callable[..., None]
+Work = TypeVar("Work")
 MANY, MOST = 8 << 20, 128 << 20
 """Characters of manifests from which on, and up to which, their rules run side by side."""
+SPACES = 1000
+"""Network namespaces from which on the rules run beside the guarantees: of fewer there is little to gain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +126,20 @@ def analyze(
     from analyzer.query.rules import check, united
     from analyzer.report.rebasing import as_written
 
+    def checked() -> tuple[Environments | None, list[tuple[Finding, ...]]]:
+        with without_cycles():
+            several = environments(given.network, given.sources, given.read)
+            networks = several.networks if several else (given.network,)
+            spread = 1 if select else jobs
+            return several, [check(one, select, ignore, rules, tuning, side_by_side(one, spread)) for one in networks]
+
     progress("deciding the guarantees")
+    checking = ahead(given.network, checked, jobs)
     guarantees, broken = verdicts(given.network, jobs, decided)
     progress("explaining")
     explained = causes(given.network, broken)
     progress("checking the rules")
-    with without_cycles():
-        several = environments(given.network, given.sources, given.read)
-        networks = several.networks if several else (given.network,)
-        found = [check(one, select, ignore, rules, tuning, beside(one, 1 if select else jobs)) for one in networks]
+    several, found = checking()
     findings, more = without_unknown(told_once(united(found, rules), given.sources), given.sources)
     gaps = {*given.gaps, *more} - (several.beside if several else frozenset())
     report = Report(guarantees, explained, findings, tuple(sorted(gaps)) if more or several else given.gaps, given.sources)
@@ -153,7 +161,16 @@ def verdicts(network: Network, jobs: int, known: Spread | None = None) -> tuple[
     return decided.guarantees, decided.breaches
 
 
-def beside(network: Network, jobs: int) -> RuleSpread:
+def ahead(network: Network, work: Callable[[], Work], jobs: int) -> Callable[[], Work]:
+    """What gives the findings of the rules. Of a capture of many nodes another process looks for them while the guarantees are decided here."""
+    if jobs < 2 or len(network.namespaces) < SPACES:
+        return work
+    from analyzer.jobs import beside
+
+    return beside(work)
+
+
+def side_by_side(network: Network, jobs: int) -> RuleSpread:
     """What runs the rules: side by side over many manifests, once the policies that most of them ask are compiled. Of little there is nothing to gain, and of
     very much each process would come to hold a copy."""
     from analyzer.query.rules import FAILURES, one_by_one

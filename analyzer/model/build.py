@@ -6,8 +6,8 @@ The order in which facts arrive does not matter, and no fact makes it raise.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
+from analyzer.copies import altered
 from analyzer.facts.base import Fact
 from analyzer.facts.calico import (
     BorrowedFact,
@@ -142,7 +142,10 @@ def with_gaps(spaces: Mapping[Scope, Namespace], gaps: Sequence[Gap]) -> dict[Sc
     found: dict[Scope | None, list[Gap]] = {}
     for gap in gaps:
         found.setdefault(gap.scope, []).append(gap)
-    return {scope: replace(space, gaps=by_subject(found.get(scope, ()))) for scope, space in spaces.items()}
+    return {
+        scope: altered(space, gaps=by_subject(found.get(scope, ()))) if scope in found or space.gaps else space
+        for scope, space in spaces.items()
+    }
 
 
 def resolvers(facts: Ordered) -> dict[str, ResolverFact]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from analyzer.copies import altered
 from analyzer.facts.base import Fact
 from analyzer.facts.ipvs import VirtualServerFact
 from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardPeerFact
@@ -79,7 +80,7 @@ def namespace(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str,
     space, gaps = tables(scope, facts, given, names)
     if assume:
         space = with_defaults(space)
-    return replace(space, gaps=by_subject(gaps))
+    return altered(space, gaps=by_subject(gaps)) if gaps else space
 
 
 def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, int]) -> tuple[Namespace, list[Gap]]:
@@ -236,4 +237,4 @@ def with_defaults(space: Namespace) -> Namespace:
         for key, value in DEFAULTS.items():
             sysctls.setdefault(key, SysctlFact(at=KERNEL, scope=space.scope, key=key, value=value))
     rest = {key: text for key, text in space.missing.items() if key not in assumed}
-    return replace(space, missing=rest, assumed=assumed, sysctls=sysctls)
+    return altered(space, missing=rest, assumed=assumed, sysctls=sysctls)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from itertools import pairwise
+from typing import TypeVar, cast
 
 from analyzer.facts.base import Fact
 from analyzer.source import Scope, Span
@@ -22,11 +23,11 @@ class Ordered:
 
     def all(self, kind: type[F]) -> list[F]:
         """Every fact of the type."""
-        return [fact for fact in self.by_type.get(kind, ()) if isinstance(fact, kind)]
+        return cast(list[F], list(self.by_type.get(kind, ())))
 
     def of(self, kind: type[F], scope: Scope) -> list[F]:
         """The facts of the type about one namespace."""
-        return [fact for fact in self.by_scope.get((kind, scope), ()) if isinstance(fact, kind)]
+        return cast(list[F], list(self.by_scope.get((kind, scope), ())))
 
     def scopes(self) -> set[Scope]:
         """Every namespace that a fact is about."""
@@ -55,7 +56,9 @@ def ordered(facts: Iterable[Fact]) -> Ordered:
 
 
 def settle(group: list[Fact]) -> None:
-    """Sorts by place, and facts of one place by their text."""
+    """Sorts by place, and facts of one place by their text. Files are read in the order of their names, so that most are in order already."""
+    if all(one < two for one, two in pairwise(map(place, group))):
+        return
     group.sort(key=place)
     start = 0
     while start < len(group):

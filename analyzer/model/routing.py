@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from analyzer.addresses import WIDTH, Address, Prefix, host_prefix, prefix_of
+from analyzer.copies import altered
 from analyzer.facts.links import AddressFact, LinkFact, Vrf
 from analyzer.facts.routes import DEFAULT, LOCAL, MAIN, NextHop, NextHopFact, RouteFact, RoutingRuleFact, TableNameFact
 from analyzer.source import Gap, Scope, Span
@@ -126,7 +127,7 @@ def one_listing(by_path: Mapping[str, list[RouteFact]], gaps: list[Gap]) -> tupl
                 seen.add(identity(route))
                 chosen.append(route)
         del path
-    return tuple(route if route.order == order else replace(route, order=order) for order, route in enumerate(chosen))
+    return tuple(route if route.order == order else altered(route, order=order) for order, route in enumerate(chosen))
 
 
 def identity(route: RouteFact) -> tuple[object, ...]:
@@ -177,7 +178,7 @@ def local_table(
             ends = (Address(4, network.last), *((Address(4, network.value),)))
             found += [local_route(fact, host_prefix(end), "broadcast", scope) for end in ends]
     unique = {(route.destination, route.kind, route.next_hops): route for route in reversed(found)}
-    return tuple(replace(route, order=order) for order, route in enumerate(reversed(unique.values())))
+    return tuple(altered(route, order=order) for order, route in enumerate(reversed(unique.values())))
 
 
 def in_vrf(device: str, links: Mapping[str, LinkFact]) -> bool:
