@@ -7,6 +7,7 @@ only connect (flannel, a cloud's plugin) give way to one that enforces policies 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from analyzer.facts.kubernetes import ObjectFact
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
 from analyzer.policy.cilium.settings import settings_of
-from analyzer.policy.profiles import ADMIN, CLUSTER, PROFILES, UNKNOWN_SYSTEM, Profile
+from analyzer.policy.profiles import ADMIN, ANTREA_KINDS, CLUSTER, PROFILES, UNKNOWN_SYSTEM, Profile
 from analyzer.policy.reading import group_of
 from analyzer.policy.world import mapping
 from analyzer.source import Span
@@ -310,6 +311,29 @@ def aws(profile: Profile, cluster: Cluster) -> Profile:
     return profile if enabled or by_map or not (seen or asked) else replace(profile, enforces=frozenset())
 
 
+# Kinds that Antrea's controller does not look at unless a gate is open, and whether it is by default (docs/feature-gates.md).
+GATES = {
+    "AntreaPolicy": (ANTREA_KINDS | ADMIN | CLUSTER, True),
+    "AdminNetworkPolicy": (ADMIN, False),
+    "ClusterNetworkPolicy": (CLUSTER, False),
+}
+
+
+def antrea(profile: Profile, cluster: Cluster) -> Profile:
+    """The gates that its controller's configuration opens, where that is given."""
+    texts = (
+        fact.data.get("antrea-controller.conf")
+        for (_, name), fact in sorted(cluster.config_maps.items())
+        if name == "antrea-config"
+    )
+    text = next((found.value for found in texts if found is not None), None)
+    if text is None:
+        return profile
+    given = {name: value == "true" for name, value in re.findall(r"^[ \t]+(\w+): *(true|false)", text, re.MULTILINE)}
+    off = frozenset[str]().union(*(kinds for gate, (kinds, usual) in GATES.items() if not given.get(gate, usual)))
+    return replace(profile, enforces=(profile.enforces or frozenset()) - off)
+
+
 def containers(cluster: Cluster, name: str) -> Iterator[Mapping[str, object]]:
     """The containers of an agent."""
     for item in workloads(cluster):
@@ -337,4 +361,5 @@ SETTINGS: Mapping[str, Callable[[Profile, Cluster], Profile]] = {
     "kube-router": kube_router,
     "weave": weave,
     "aws-vpc-cni": aws,
+    "antrea": antrea,
 }
