@@ -32,6 +32,7 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.lookup import own_values, routing
+from analyzer.transfer.loopback import LOOPBACK
 from analyzer.transfer.netfilter.address_types import of_kind
 from analyzer.transfer.netfilter.reverse_path import plain
 from analyzer.transfer.netfilter.reverse_path import reverse_path as strict_way
@@ -53,7 +54,6 @@ CONNECTION = (Field.STATE, Field.STATUS, Field.DIRECTION)
 """What is cleared where a packet comes new to a namespace; a change of CONNECTION_MARK would be one of the connection's."""
 ECHO = {4: (1, 8, "net.ipv4.icmp_echo_ignore_all"), 6: (58, 128, "net.ipv6.icmp.echo_ignore_all")}
 """Pings: protocol, type, and the switch by which a host leaves them unanswered."""
-LOOPBACK = (127 << 24, (128 << 24) - 1)
 
 
 def send_stage(context: Context, scope: Scope, detail: str) -> Transfer:
@@ -194,10 +194,10 @@ def checked(context: Context, scope: Scope, device: str) -> Transfer:
 
 
 def checked_six(scope: Scope, device: str) -> Transfer:
-    """Groups send nothing, and ``::1`` is not to be had from a wire, whatever was translated to it (ip6_input.c ``ip6_rcv_core``, route.c ``ip6_route_input``)."""
+    """Groups send nothing, and ``::1`` neither comes from a wire nor is to be had from one, whatever was translated to it (ip6_input.c ``ip6_rcv_core``, route.c ``ip6_route_input``)."""
     tests: list[Match] = [In(Field.SOURCE, ((0xFF << 120, (1 << 128) - 1),))]
     if device != "lo":
-        tests.append(In(Field.DESTINATION, single(1)))
+        tests += [In(Field.SOURCE, single(1)), In(Field.DESTINATION, single(1))]
     return If(Any(tuple(tests)), drop(f"{scope} drops the packet from {device}: its addresses may not come in there"), KEEP)
 
 

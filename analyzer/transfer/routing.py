@@ -17,7 +17,7 @@ from analyzer.model.path_mtu import assumption, learnt
 from analyzer.model.service_types import UNCHANGED, service_type_changes
 from analyzer.ranges import normalised, single
 from analyzer.source import Scope, Span
-from analyzer.transfer import selection, six_routers
+from analyzer.transfer import loopback, selection, six_routers
 from analyzer.transfer.first_ttl import by_route
 from analyzer.transfer.ir import (
     KEEP,
@@ -299,7 +299,7 @@ def done(context: Context, scope: Scope, device: str, route: RouteFact, hop: Nex
     """The packet, which this host sends itself (``own``) or forwards, leaves by a device."""
     fits = seq(sent(route.mtu, f"the route to {route.destination}", route.at), on_the_path(context, scope, device, route, own))
     way = Assign(Field.OUT_INTERFACE, context.names.number(device), route.at)
-    begun = by_route(context, scope, route) if own else KEEP
+    begun = seq(loopback.kept_in(context, scope, device), by_route(context, scope, route)) if own else KEEP
     return seq(fits, begun, way, towards(context, route, hop), End(Return(), route.at))
 
 

@@ -12,7 +12,7 @@ from analyzer.solve.packet import Packet
 from analyzer.solve.walk import ipvs, resolution, reverse
 from analyzer.solve.walk.cilium import uplink as cilium_uplink
 from analyzer.solve.walk.index import Space
-from analyzer.solve.walk.leaving import begun, fitted
+from analyzer.solve.walk.leaving import begun, fitted, kept_in
 from analyzer.solve.walk.netfilter.hooks import Hook, HookPacket, Judgement, run_hook
 from analyzer.solve.walk.route_answers import NotKnown, Refused, Route
 from analyzer.solve.walk.route_lookup import chosen, route_of
@@ -84,7 +84,9 @@ def route_out(walk: Walk, space: Space, packet: Packet) -> Route | Endings:
     found = route_of(walk, space, packet)
     match found:
         case Route():
-            return choose(walk, space, found, packet)
+            route = choose(walk, space, found, packet)
+            refused = kept_in(space, packet, route)
+            return route if refused is None else walk.drop(space.scope, refused, route.fact.at)
         case NotKnown(reason, at, settle):
             return walk.undecided(reason, at, settle)
         case Refused(reason, at):
@@ -320,7 +322,7 @@ def input_four(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings
 def input_six(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
     """``ip6_route_input``: local delivery or forwarding; IPv6 does not check the source's way."""
     packet = at.packet
-    if packet.source >> 120 == 0xFF or (packet.destination == 1 and device != "lo"):
+    if packet.source >> 120 == 0xFF or (1 in (packet.source, packet.destination) and device != "lo"):
         return walk.drop(space.scope, f"{space.place}: the addresses of {packet} may not come in on {device}")
     found = route_of(walk, space, packet, device)
     if isinstance(found, NotKnown):

@@ -1,11 +1,12 @@
-"""Whether a packet fits into what it leaves by, and the TTL that a host's own packets start with.
+"""Whether a packet fits into what it leaves by, whether it may leave at all, and the TTL that a host's own packets start with.
 
-After ``ip_finish_output``, ``ip_exceeds_mtu`` and ``ip_select_ttl`` (net/ipv4/ip_output.c, ip_forward.c) and ``ip6_dst_hoplimit`` (net/ipv6/output_core.c).
+After ``__mkroute_output`` (net/ipv4/route.c), ``ip_finish_output``, ``ip_exceeds_mtu`` and ``ip_select_ttl`` (net/ipv4/ip_output.c, ip_forward.c) and ``ip6_dst_hoplimit`` (net/ipv6/output_core.c).
 """
 
 from __future__ import annotations
 
 from analyzer.addresses import Address
+from analyzer.facts.links import Vrf
 from analyzer.model.first_ttl import enough, first_ttl, short
 from analyzer.model.path_mtu import assumption, learnt
 from analyzer.solve.packet import Packet
@@ -18,6 +19,15 @@ def begun(space: Space, packet: Packet, route: Route) -> Packet:
     """The packet with the TTL that it starts with."""
     ttl = route.fact.hop_limit or first_ttl(space.namespace, packet.family, route.device)
     return packet if ttl == packet.ttl else packet.with_ttl(ttl)
+
+
+def kept_in(space: Space, packet: Packet, route: Route) -> str | None:
+    """Why a packet with a source of the loopback network may not be sent by a device (``__mkroute_output``); it may by ``lo`` and by a VRF's."""
+    link = space.links.get(route.device)
+    inner = link is None or "LOOPBACK" in link.flags or isinstance(link.kind, Vrf)
+    if packet.family == 6 or packet.source >> 24 != 127 or inner or space.either(4, route.device, "route_localnet"):
+        return None
+    return f"{space.place} sends nothing from {Address(4, packet.source)} by {route.device} (route_localnet is 0)"
 
 
 def too_short(walk: Walk, space: Space, family: int) -> Endings | None:
