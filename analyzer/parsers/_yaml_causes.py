@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 TEMPLATE = re.compile(r"^[ \t]*(?:-[ \t]+)*(?:[\w./-]+:[ \t]+)?(\{\{[^\n]{0,60}|\{%[^\n]{0,60})", re.MULTILINE)
+IN_FLOW = re.compile(r"[:,\[{][ \t]*(\{\{[^\n}]{0,60}(?:\}\})?)")
 TAB = re.compile(r"[ ]*\t")
 MESSAGE = re.compile(r"(?:error|fatal|panic)(?:\[\w+\])?:", re.IGNORECASE)
 HINTS = (
@@ -33,7 +34,7 @@ def cause(text: str, row: int, words: str) -> str:
         return f"this is the message of a program that failed, no YAML: {line[:120]}"
     if TAB.match(line):
         return "a tab stands where the line is indented; YAML takes blanks only"
-    if found := TEMPLATE.search(text):
+    if found := TEMPLATE.search(text) or IN_FLOW.search(line):
         return f"it is a template that was not rendered ({found[1].strip()}); give what `helm template` or `kubectl kustomize` prints"
     hint = next((hint for sign, hint in HINTS if sign in words), "")
     return f"{hint} ({words})" if hint else words
