@@ -260,4 +260,10 @@ def part_of_text(network: Network, text: Located, begin: int, end: int) -> Span:
 
 def captured(network: Network) -> bool:
     """Whether the input is of a running cluster, whose own objects say what its services lead to."""
-    return bool({"EndpointSlice", "Endpoints"} & network.cluster.known)
+    return bool({"EndpointSlice", "Endpoints"} & network.cluster.known) and not by_hand(network.cluster)
+
+
+def by_hand(cluster: Cluster) -> bool:
+    """Whether somebody wrote all endpoints of the input, as manifests have them for services without a selector: a cluster has those of others too."""
+    services = (cluster.services.get(key) for key, group in cluster.endpoints.items() if group)
+    return not cluster.nodes and bool(cluster.endpoints) and all(one is not None and not one.selector for one in services)

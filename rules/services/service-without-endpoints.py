@@ -20,6 +20,7 @@ kubernetes/kubernetes pkg/proxy (no endpoints: reject); Kubernetes documentation
 from collections.abc import Iterator, Mapping
 
 from analyzer.query.state import backends
+from analyzer.query.workloads import captured
 from analyzer.rule import Finding, Network, Rule, Severity
 
 WORKLOADS = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController")
@@ -27,7 +28,7 @@ WORKLOADS = ("Deployment", "StatefulSet", "ReplicaSet", "ReplicationController")
 
 def check(network: Network) -> Iterator[Finding]:
     cluster = network.cluster
-    if not cluster.known & {"EndpointSlice", "Endpoints"}:
+    if not captured(network):
         return
     unused = scaled_to_zero(network)
     for (namespace, name), service in sorted(cluster.services.items()):
