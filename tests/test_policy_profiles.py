@@ -126,7 +126,7 @@ SET = [
     ([config_map("cilium-config", enable_policy="never")], {"enforces": frozenset()}),
     ([config_map("cilium-config", policy_audit_mode="true")], {"enforces": frozenset()}),
     (
-        [config_map("cilium-config", enable_k8s_networkpolicy="false")],
+        [config_map("cilium-config", enable_k8s_networkpolicy="false", enable_k8s_cluster_network_policy="true")],
         {"enforces": (PROFILES["cilium"].enforces or frozenset()) - {"networking.k8s.io/NetworkPolicy"}},
     ),
     ([config_map("cilium-config", policy_cidr_match_mode="nodes")], {"blocks_match_nodes": True}),

@@ -25,6 +25,8 @@ KINDS = {
     "enable-cilium-network-policy": "cilium.io/CiliumNetworkPolicy",
     "enable-cilium-clusterwide-network-policy": "cilium.io/CiliumClusterwideNetworkPolicy",
 }
+# Kinds that are off unless they are turned on, since v1.20 (daemon/cmd/daemon_main.go).
+ASKED_FOR = {"enable-k8s-cluster-network-policy": "policy.networking.k8s.io/ClusterNetworkPolicy"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,12 @@ def settings_in(key: Whole) -> Settings:
         label_filter=bool(text(data, "labels") or text(data, "label-prefix-file")),
         non_default_deny=truth(data, "enable-non-default-deny-policies", True),
         localhost=text(data, "allow-localhost", "auto").lower() != "policy",
-        kinds_off=frozenset(kind for key, kind in KINDS.items() if not truth(data, key, True)),
+        kinds_off=frozenset(
+            kind
+            for known, usual in ((KINDS, True), (ASKED_FOR, False))
+            for key, kind in known.items()
+            if not truth(data, key, usual)
+        ),
         api_servers=servers,
         at=fact.at,
         version=version,
