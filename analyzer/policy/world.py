@@ -209,7 +209,9 @@ class Maker:
     def of_sidecars(self, fact: PodFact) -> tuple[NamedPort, ...]:
         """The named ports of a pod that init containers alone declare."""
         spec = mapping(fact.document.get("spec"))
-        names = {mapping(item).get("name") for item in listed(spec.get("initContainers"))} if "initContainers" in spec else set()
+        names = (
+            {str(mapping(item).get("name")) for item in listed(spec.get("initContainers"))} if "initContainers" in spec else set()
+        )
         if not names:
             return ()
         others = named_ports(self.known_ports, tuple(port for port in fact.ports if port.container not in names))
