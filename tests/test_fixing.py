@@ -163,7 +163,7 @@ kind: NetworkPolicy
 metadata: {name: web, namespace: shop}
 spec:
   podSelecter: {matchLables: {app: web}}
-  policyTypes: [Ingress]
+  policyTypes: [ingress]
   ingres: [{form: [{podSelecter: {matchLables: {app: web}}}], portz: [{protcol: tcp, port: 80}, {"protocol": "udp", port: 53}]}]
 """
 DEEP_MENDED = """\
@@ -195,7 +195,7 @@ def test_what_stands_inside_of_something_misspelt_is_mended_at_once(folder: Path
     assert run(["k8s", "other.tar", "--fix", "-f", "concise", "--select", "policy-rejected"]) == 1
     assert path.read_text() == DEEP_MENDED
     error = capsys.readouterr().err
-    assert "10 findings mended" in error
+    assert "11 findings mended" in error
     assert error.count("not mended: it did not come from a file of its own") == 1
     assert run(["k8s", "--diff", "--select", "policy-rejected"]) == 0
 

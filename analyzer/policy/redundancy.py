@@ -193,20 +193,21 @@ def examined(
             if group.behind is not None:
                 group.behind.before(rule)
         return None
-    own = [(group, match.may) for group in groups if (match := group.matches[id(rule)]).may]
+    own = [(group, match.sure or match.may) for group in groups if (match := group.matches[id(rule)]).may]
     return Redundant(policy, direction, rule, tuple(covering(*own[0])) if own and told else (), not own)
 
 
 def covering(group: Group, rest: Sequence[Rectangle]) -> Iterator[tuple[Policy, Rule]]:
-    """Rules of the group that match what is given, those that match most of it first, until it is covered."""
+    """Rules of the group that match what is given, those that match most of it for sure first, then those that may, until it is covered."""
     others = [item for item in group.matches.values() if id(item.rule) not in group.compiler.left_out]
     for _ in range(SHOWN):
-        ranked = [(common(item.may, rest), -number) for number, item in enumerate(others)]
-        size, number = max(ranked, default=(0, 0))
-        if not size:
+        ranked = [(common(item.sure, rest), common(item.may, rest), -number) for number, item in enumerate(others)]
+        sure, may, number = max(ranked, default=(0, 0, 0))
+        if not may:
             return
-        yield others[-number].policy, others[-number].rule
-        rest = [part for one in rest for part in minus(one, others[-number].may)]
+        found = others[-number]
+        yield found.policy, found.rule
+        rest = [part for one in rest for part in minus(one, found.sure if sure else found.may)]
 
 
 def common(own: Sequence[Rectangle], rest: Sequence[Rectangle]) -> int:

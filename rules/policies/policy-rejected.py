@@ -27,17 +27,24 @@ UNKNOWN = re.compile(
     r"unknown field '(?:[^']*\.)?(?P<field>[^'.]+)'(?: in a label selector)?(?:; did you mean (?P<meant>\w+)\?)?"
 )
 
-PROTOCOL = re.compile(r"protocol '(?P<written>tcp|udp|sctp)' must be ", re.IGNORECASE)
+WORD = re.compile(r"^(?:protocol|action|\w*[tT]ypes\[\d+\])(?: is)? '(?P<written>\w+)'(?:: it)? must be (?P<among>.+)")
+"""A word that is none of those that are known, which may be written in other letters."""
 
 
 def check(network: Network) -> Iterator[Finding]:
     for item in complaints(network, rejected=True):
         found = UNKNOWN.search(item.message)
         at = name_place(network, item.at, found["field"]) if found else item.at
-        protocol = PROTOCOL.search(item.message)
-        meant = (found and found["meant"]) or (protocol and protocol["written"].upper()) or ""
+        meant = (found and found["meant"]) or known_word(item.message)
         edits = [Edit(at, meant, found["field"] if found else None)] if meant and at.end_column else []
         yield RULE.finding(at, item.message, help=f"write {meant}" if meant else "", edits=edits)
+
+
+def known_word(message: str) -> str:
+    """The word that is meant, where it was written with other capital letters; empty where none is."""
+    found = WORD.search(message)
+    among = re.findall(r"\w+", found["among"]) if found else []
+    return next((word for word in among if found and word.lower() == found["written"].lower()), "")
 
 
 RULE = Rule("policy-rejected", Severity.ERROR, __doc__, check, follows=("manifest-kind-unknown",))
