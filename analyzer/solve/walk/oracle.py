@@ -16,6 +16,12 @@ from analyzer.solve.packet import PICKED, Fate, Outcome
 from analyzer.source import Span
 
 LIMIT = 4096
+MANY = 6
+"""With more unknown tests than this in the first walk, it is looked first whether they matter by walks that meet again."""
+MOST, LEAST = 12_288, 24
+"""How much walks that meet again may cost together, and what one costs at least: a sixteenth of its decisions. Where nothing is left behind, there is a walk for each."""
+DEEP = 200
+"""So many decisions are taken the other way within one another: Python's own stack ends soon after."""
 FEW = 256
 """How many walks more tell what else may happen, where it is unknown already whether all of it does."""
 Result = TypeVar("Result")
@@ -40,16 +46,38 @@ class Decision(NamedTuple):
 
 
 @dataclass(slots=True)
+class Trail:
+    """A number for the decisions of a walk so far: two walks with the same one have met again, and what they do from there on is the same. Chains say by
+    ``meet`` what state they are in, which is all that the decisions since their start have left behind. ``numbers`` are shared by the walks of one search; ``met``:
+    the number before each decision."""
+
+    numbers: dict[Hashable, int]
+    now: int = 0
+    met: list[int] = field(default_factory=list)
+
+    def decided(self, text: str, taken: int) -> None:
+        """One more decision."""
+        self.met.append(self.now)
+        self.meet(self.now, (text, taken))
+
+    def meet(self, start: int, state: Hashable) -> None:
+        """All that happened since ``start`` has come to a state, which names its place too."""
+        self.now = self.numbers.setdefault((start, state), len(self.numbers) + 1)
+
+
+@dataclass(slots=True)
 class Oracle:
     """Replays the decisions of its script, then takes the first way of each further one. ``used``: how often one was asked for, also one
     that was made before. ``picked`` are the ports that kernels picked at random, each with what it may be as far as anybody looked, and the
-    one to show: a packet has the number of its place, from PICKED, instead of a port, so that what nothing looks at costs no decision."""
+    one to show: a packet has the number of its place, from PICKED, instead of a port, so that what nothing looks at costs no decision. With a ``trail`` a test
+    may be answered otherwise each time: no way is lost, and some are walked that there are not."""
 
     script: tuple[int, ...] = ()
     met: list[Decision] = field(default_factory=list)
     answers: dict[str, bool] = field(default_factory=dict)
     used: int = 0
     picked: list[tuple[Ranges, int]] = field(default_factory=list)
+    trail: Trail | None = None
 
     def pick(self, ranges: Ranges, usual: int) -> int:
         """A port of the ranges that a kernel picks at random; ``usual`` is shown for it where it may be that one."""
@@ -99,6 +127,8 @@ class Oracle:
         True is tried first. ``settle`` says what would settle it.
         """
         self.used += 1
+        if self.trail is not None:
+            return self._decide(Kind.UNKNOWN, 2, text, at, settle) == 0
         if text not in self.answers:
             self.answers[text] = self._decide(Kind.UNKNOWN, 2, text, at, settle) == 0
         return self.answers[text]
@@ -110,6 +140,8 @@ class Oracle:
         position = len(self.met)
         taken = self.script[position] if position < len(self.script) else 0
         self.met.append(Decision(kind, text, at, ways, taken, settle))
+        if self.trail is not None:
+            self.trail.decided(text, taken)
         return taken
 
 
@@ -128,51 +160,89 @@ def explore(walk: Callable[[Oracle], Outcome], limit: int = LIMIT) -> tuple[Outc
     """The outcomes of a walk over every way to decide, each once, in the order of the decisions.
 
     Where outcomes differ by an unknown test alone, they become one UNKNOWN outcome that names the test: where one way to decide it ends
-    in nothing but that, the other is not walked. After ``limit`` walks the rest is one UNKNOWN outcome.
+    in nothing but that, the other is not walked. After ``limit`` walks the rest is one UNKNOWN outcome. Where there are many unknown tests, walks that meet
+    again are walked once from there: what comes of that is told where nothing of it is unknown.
     """
     search = Search(walk, limit)
-    outcomes = search.below(search.walked(()), 0)
+    run = search.walked(())
+    many = sum(each.kind is Kind.UNKNOWN for each in run.met) > MANY
+    if many and (found := merged(walk)):
+        return found
+    outcomes = search.below(run, 0)
+    open_yet = any(one.fate is Fate.UNKNOWN for one in outcomes)
+    if search.broke_off and not many and not open_yet and (found := merged(walk)):
+        return found
     if search.broke_off:
         rest = Outcome(Fate.UNKNOWN, reason="there are more ways to decide than are walked; the rest was not")
         outcomes = (*outcomes, rest)
     return outcomes
 
 
-Run = tuple[list[Decision], Outcome]
-"""The decisions that a walk met, and what came of it."""
+def merged(walk: Callable[[Oracle], Outcome]) -> tuple[Outcome, ...]:
+    """The outcomes where nothing of them is unknown, by walks that meet again; none where something is, or too many do not.
+
+    Each test may come out otherwise each time. So there are ways to decide that do not exist, beside all that do: where all of both end alike, those do."""
+    search = Search(walk, MOST, known={})
+    found = search.below(search.walked(()), 0)
+    return () if search.broke_off or any(one.fate is Fate.UNKNOWN for one in found) else found
+
+
+class Run(NamedTuple):
+    """The decisions that a walk met, what came of it, and the number of its trail before each decision."""
+
+    met: list[Decision]
+    outcome: Outcome
+    trail: list[int]
 
 
 @dataclass(slots=True)
 class Search:
     """The ways to decide, depth first. ``left``: how many walks there may still be, of which one that meets many unknown tests counts as several, since so many
-    seldom all do not matter; ``broke_off``: one more was needed."""
+    seldom all do not matter; ``broke_off``: one more was needed. ``known``: what comes of the decisions at which walks meet; None: they do not."""
 
     walk: Callable[[Oracle], Outcome]
     left: int
     broke_off: bool = False
+    known: dict[tuple[int, str], tuple[Outcome, ...]] | None = None
+    numbers: dict[Hashable, int] = field(default_factory=dict)
+    nested: int = 0
 
     def walked(self, script: tuple[int, ...]) -> Run:
         """One walk."""
-        oracle = Oracle(script)
+        oracle = Oracle(script, trail=None if self.known is None else Trail(self.numbers))
         outcome = self.walk(oracle)
         unknown = sum(each.kind is Kind.UNKNOWN for each in oracle.met)
-        self.left = max(0, self.left - 1 - unknown // 2)
-        return oracle.met, outcome
+        cost = 1 + unknown // 2 if self.known is None else max(LEAST, len(oracle.met) // 16)
+        self.left = max(0, self.left - cost)
+        return Run(oracle.met, outcome, oracle.trail.met if oracle.trail is not None else [])
 
     def below(self, run: Run, depth: int) -> tuple[Outcome, ...]:
-        """The outcomes below the decision at ``depth``, of which the run took the first way; all its decisions before that are settled."""
-        met, outcome = run
-        if len(met) <= depth:
-            return (outcome,)
-        decision, folded = met[depth], [self.below(run, depth + 1)]
-        if decision.kind is Kind.UNKNOWN and [one.fate for one in folded[0]] == [Fate.UNKNOWN]:
-            return (_unknown(decision, folded[0]),)
-        before = tuple(each.taken for each in met[:depth])
+        """The outcomes below the decision at ``depth``, of which the run took the first way, as of all after it; all its decisions before that are settled."""
+        found: tuple[Outcome, ...] = (run.outcome,)
+        if self.known is None:
+            for place in range(len(run.met) - 1, depth - 1, -1):
+                found = self.decided(run, place, found)
+            return found
+        keys = [(trail, each.text) for trail, each in zip(run.trail, run.met, strict=True)]
+        end = next((place for place in range(depth, len(keys)) if keys[place] in self.known), len(keys))
+        found = self.known[keys[end]] if end < len(keys) else found
+        for place in range(end - 1, depth - 1, -1):
+            found = self.known[keys[place]] = self.decided(run, place, found)
+        return found
+
+    def decided(self, run: Run, depth: int, first: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+        """The outcomes of a decision, from those of its first way."""
+        met, decision = run.met, run.met[depth]
+        if decision.kind is Kind.UNKNOWN and [one.fate for one in first] == [Fate.UNKNOWN]:
+            return (_unknown(decision, first),)
+        before, folded = tuple(each.taken for each in met[:depth]), [first]
         for way in range(1, decision.ways):
-            if not self.left:
+            if not self.left or self.nested > DEEP:
                 self.broke_off = True
                 break
+            self.nested += 1
             folded.append(self.below(self.walked((*before, way)), depth + 1))
+            self.nested -= 1
         found = _fold(decision, folded)
         if all(each.kind is Kind.CHOICE for each in met[:depth]) and any(one.fate is Fate.UNKNOWN for one in found):
             self.left = min(self.left, FEW)

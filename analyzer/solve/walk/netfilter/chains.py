@@ -16,14 +16,23 @@ JUMPS = 10_000
 
 
 class Frame(NamedTuple):
-    """A chain that is being walked: the indexes of the rules that could match and were not looked at yet."""
+    """A chain that is being walked: the indexes of the rules that could match and were not looked at yet, and the rules that jumped here."""
 
     chain: ReadyChain
     rest: Iterator[int]
+    came: tuple[object, ...] = ()
 
 
 def walk(table: Table, base: ReadyChain, visit: Visit) -> Stop:
-    """Walks a base chain to its end. A chain that returns from its base, or ends, leaves it to the policy."""
+    """Walks a base chain to its end."""
+    start = visit.start = visit.oracle.trail.now if visit.oracle.trail is not None else 0
+    stop = walked(table, base, visit)
+    visit.met(start, stop)
+    return stop
+
+
+def walked(table: Table, base: ReadyChain, visit: Visit) -> Stop:
+    """A base chain rule by rule. A chain that returns from its base, or ends, leaves it to the policy."""
     frames: list[Frame] = [enter(base, visit)]
     outermost = 0
     while frames:
@@ -47,15 +56,15 @@ def walk(table: Table, base: ReadyChain, visit: Visit) -> Stop:
     return policy(base.chain, visit)
 
 
-def enter(chain: ReadyChain, visit: Visit) -> Frame:
+def enter(chain: ReadyChain, visit: Visit, came: tuple[object, ...] = ()) -> Frame:
     """A chain from its start, with the rules that this destination could match."""
     packet = visit.packet
-    return Frame(chain, iter(chain.candidates(packet.family, packet.destination)))
+    return Frame(chain, iter(chain.candidates(packet.family, packet.destination)), came)
 
 
 def next_match(frame: Frame, visit: Visit) -> NfRule | None:
     """The chain's next rule that matches; None at its end."""
-    chain, rest = frame
+    chain, rest, came = frame
     rules = chain.rules
     for index in rest:
         rule = rules[index] or chain.read(index)
@@ -63,13 +72,14 @@ def next_match(frame: Frame, visit: Visit) -> NfRule | None:
             if not test(match, visit):
                 break
         else:
-            if not rule.guesses or guessed(rule, visit):
+            if not rule.guesses or guessed(rule, (*came, chain.chain.name, index), visit):
                 return rule.rule
     return None
 
 
-def guessed(rule: Prepared, visit: Visit) -> bool:
+def guessed(rule: Prepared, place: tuple[object, ...], visit: Visit) -> bool:
     """Whether the matches hold that need the oracle."""
+    visit.met(visit.start, place)
     return all(guess(match, rule.rule, visit) for guess, match in rule.guesses)
 
 
@@ -85,9 +95,10 @@ def jump(target: Jump, rule: NfRule, frames: list[Frame], table: Table, visit: V
         if visit.oracle.test(words, rule.at, settle):
             return None
         return Stop(Judgement.UNKNOWN, f"the chain {target.chain} is not in the text", rule.at, settle=settle)
+    came = (*frames[-1].came, frames[-1].chain.chain.name, rule.number)
     if target.goto:
-        frames.pop()
-    frames.append(enter(chain, visit))
+        came = frames.pop().came
+    frames.append(enter(chain, visit, came))
     return None
 
 

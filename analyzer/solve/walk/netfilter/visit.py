@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from analyzer.model.changing import Changing, changing_sets
+from analyzer.model.marks import ALL, asked_for
 from analyzer.model.network import Namespace
 from analyzer.solve.packet import Hop, Packet
 from analyzer.solve.walk.netfilter.sets import LookUp, look_up_of
@@ -21,6 +23,14 @@ class Sets:
     namespace: Namespace
     prepared: dict[str, LookUp | None] = field(default_factory=dict)
     _changing: dict[str, Changing] | None = None
+    _marks: int | None = None
+
+    @property
+    def marks(self) -> int:
+        """The bits of marks that something asks for."""
+        if self._marks is None:
+            self._marks = asked_for(self.namespace)
+        return self._marks
 
     @property
     def changing(self) -> dict[str, Changing]:
@@ -52,6 +62,7 @@ class Visit:
     oracle: Oracle
     table: str = ""
     zone: str = ""
+    start: int = 0
     hops: list[Hop] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
     recent: dict[tuple[str, object], bool] = field(default_factory=dict)
@@ -68,6 +79,19 @@ class Visit:
             self.tracked = Tracked(self.tracked.state, connection, self.tracked.reply)
             if connection.confirmed:
                 self.connections.store(connection)
+
+    def met(self, start: int, place: Hashable) -> None:
+        """Tells the oracle that the decisions since a chain's start have led to this state, at this place."""
+        trail = self.oracle.trail
+        if trail is None or trail.now == start:
+            return
+        mask = (
+            ALL if self.hook is Hook.OUTPUT else self.sets.marks
+        )  # There, that a mark changes is seen: the packet is routed again.
+        packet, at = self.packet.with_mark(self.packet.mark & mask), self.at.packet.with_mark(self.at.packet.mark & mask)
+        remembered, proxied = frozenset(self.recent.items()), frozenset(self.connections.proxied)
+        state = (packet, self.at.with_packet(at), self.tracked, self.zone, remembered, proxied, tuple(self.oracle.picked))
+        trail.meet(start, (place, state))
 
     def tell(self, what: str, at: Span | None) -> None:
         """Adds a hop."""

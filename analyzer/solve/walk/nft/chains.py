@@ -29,7 +29,15 @@ class Frame:
 
 
 def walk_native(native: NativeChain, visit: Visit) -> Stop:
-    """Walks a base chain to its end. What its rules do not end is left to the policy."""
+    """Walks a base chain to its end."""
+    start = visit.start = visit.oracle.trail.now if visit.oracle.trail is not None else 0
+    stop = walked(native, visit)
+    visit.met(start, stop)
+    return stop
+
+
+def walked(native: NativeChain, visit: Visit) -> Stop:
+    """A base chain rule by rule. What its rules do not end is left to the policy."""
     table, frames = native.table, [Frame(native.chain)]
     visit.table = table.label
     while frames:
@@ -40,6 +48,8 @@ def walk_native(native: NativeChain, visit: Visit) -> Stop:
         index = frame.step()
         if not (todo := table.statements(frame.chain, index)):
             continue
+        if visit.oracle.trail is not None:
+            visit.met(visit.start, tuple((one.chain.name, one.next) for one in frames))
         place = Place(table, frame.chain.rules[index], name_of(table, frames))
         found = run_rule(todo, place, visit)
         match found:
