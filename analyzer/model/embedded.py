@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from analyzer.parsers._json_documents import documents
-from analyzer.source import Gap, Source, Span
+from analyzer.source import Gap, Source, Span, line_start
 
 Path = tuple[str | int, ...]
 LIMIT = 1 << 18
@@ -119,13 +119,9 @@ def characters(text: str, at: Span, inner: str) -> list[tuple[int, int]] | None:
 
 
 def offset_of(text: str, at: Span) -> int:
-    """The offset of a place."""
-    position = 0
-    for _ in range(at.line - 1):
-        position = text.find("\n", position) + 1
-        if not position:
-            return len(text)
-    return position + at.column - 1
+    """The offset of a place; the text's end where there is no such line."""
+    start = line_start(text, at.line)
+    return len(text) if start < 0 else start + at.column - 1
 
 
 def raw_characters(text: str, position: int) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from analyzer.model.network import Network
 from analyzer.policy.planes import kinds
 from analyzer.policy.reading import group_of
 from analyzer.query.connectivity.gateways import selects
+from analyzer.query.once import Whole
 from analyzer.query.workloads import Located, OtherObjectFact, listed, mapping, part_of_text, wanted
 from analyzer.source import Span
 
@@ -30,26 +32,45 @@ COMMENT = re.compile(r"^\s*(?:#|//|;)|\s#\s")
 
 
 class Named(NamedTuple):
-    """A service that a text names, with the port where it has one (0: none), the pod of it where it is one's name, and their places."""
+    """A service that a text names, with the port where it has one (0: none), where in the text that is, and what has the text."""
 
     namespace: str
     name: str
-    pod: str
     port: int
-    at: Span
+    text: Located
+    begin: int
+    end: int
     said_by: str
+
+    def at(self, network: Network) -> Span:
+        """The place of the name."""
+        return part_of_text(network, self.text, self.begin, self.end)
 
 
 def complete(network: Network, namespaces: Collection[str]) -> bool:
     """Whether what is not in the input is likely not to be there: each namespace has services here, and neither charts that were not rendered nor objects of
     other kinds than Kubernetes' own, whose operators may make more. What is in ``kube-system`` comes with the cluster."""
-    there = {namespace for namespace, _ in network.cluster.services} - {"kube-system"}
-    if not namespaces or not set(namespaces) <= there or any("Helm chart" in gap.reason for gap in network.gaps):
-        return False
-    foreign = (item for item in network.cluster.others if "." in group_of(item) and not group_of(item).endswith(".k8s.io"))
-    return not any(
-        item.kind in INSTALLING or ((not item.namespace or item.namespace in namespaces) and makes_more(item)) for item in foreign
-    )
+    return bool(namespaces) and set(namespaces) <= complete_ones(Whole(network))
+
+
+@lru_cache(maxsize=2)
+def complete_ones(whole: Whole) -> frozenset[str]:
+    """The namespaces that are so, once for all who ask."""
+    network = whole.network
+    if any("Helm chart" in gap.reason for gap in network.gaps):
+        return frozenset()
+    makers = {
+        item.namespace for item in network.cluster.others if foreign(item) and (item.kind in INSTALLING or makes_more(item))
+    }
+    installed = any(item.kind in INSTALLING and foreign(item) for item in network.cluster.others)
+    there = {namespace for namespace, _ in network.cluster.services}
+    return frozenset() if installed or "" in makers else frozenset(there - makers - {"kube-system"})
+
+
+def foreign(item: OtherObjectFact) -> bool:
+    """Whether an object is of a kind that is not Kubernetes' own."""
+    group = group_of(item)
+    return "." in group and not group.endswith(".k8s.io")
 
 
 def makes_more(item: OtherObjectFact) -> bool:
@@ -64,14 +85,13 @@ def makes_more(item: OtherObjectFact) -> bool:
 
 
 def named(network: Network) -> Iterator[Named]:
-    """The services that environment variables, commands and ConfigMaps name in full: ``NAME.NAMESPACE.svc``."""
+    """The services that environment variables, commands and ConfigMaps name in full: ``NAME.NAMESPACE.svc``, or a pod's name before that."""
     for text, said_by in texts(network):
         for found in NAME.finditer(text.value) if len(text.value) <= LONGEST else ():
             before = text.value[text.value.rfind("\n", 0, found.start()) + 1 : found.start()]
             labels = found[1].split(".")[:-1]
             if not COMMENT.search(before):
-                at = part_of_text(network, text, *found.span())
-                yield Named(labels[-1], labels[-2], labels[0] if len(labels) > 2 else "", int(found[2] or 0), at, said_by)
+                yield Named(labels[-1], labels[-2], int(found[2] or 0), text, *found.span(), said_by)
 
 
 def texts(network: Network) -> Iterator[tuple[Located, str]]:
