@@ -164,7 +164,10 @@ def cluster(seed: int) -> tuple[list[Object], list[Object]]:
     node = thing("Node", "n2", {}, "", "v1", labels=labels(random))
     ends.append(node | {"status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.1"}]}})
     spaces = [thing("Namespace", name, {}, "", "v1", labels=labels(random)) for name in SPACES]
-    services = [thing("Service", "web", {"selector": {"app": "1"}, "ports": [{"port": 80}]}, space, "v1") for space in "ab"]
+    services = [
+        thing("Service", "web", {"selector": {"app": "1"}, "ports": [{"port": 80}]}, space, "v1")
+        for space in "ab"[: random.randint(0, 2)]
+    ]
     tiers = [thing("Tier", "custom", {"priority": random.choice((10, 120, 249))})]
     policies = [native(random, number) for number in range(random.randint(1, 4))]
     more = [upstream(random)] if random.random() < 0.7 else []

@@ -161,11 +161,13 @@ class EndReader:
         return Named(Of.SERVICE, frozenset({name}))
 
     def service(self, item: View) -> Peer:
-        """The pods that a service selects."""
+        """The pods that a service selects; nobody where there is none, or it selects by no labels (serviceToGroupSelector in pkg/controller/networkpolicy/clustergroup.go)."""
         space = item.text("namespace") or self.namespace
         service = self.world.cluster.services.get((space, item.text("name")))
         if service is None or not service.selector:
-            return Opaque(f"who is behind the service {space}/{item.text('name')}", item.at())
+            what = "there is no service" if service is None else "no labels select the pods of the service"
+            self.advice.append(Complaint(item.at(), f"{what} {space}/{item.text('name')}: the group has no members"))
+            return NOBODY
         own = (LabelIn(Of.POD, key, frozenset({value})) for key, value in sorted(service.selector.items()))
         return All((PODS, Named(Of.NAMESPACE, frozenset({space})), *own))
 

@@ -48,6 +48,8 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
         spec.wrong(f"action {action!r} must be one of {', '.join(ACTIONS)}", "action")
     subject, rules = subject_of(fact, spec, mesh), rules_of(fact, spec, mesh, action)
     if action == "CUSTOM" and mesh.by_nodes != NOBODY:
+        if any(holds(All((subject, mesh.by_nodes)), pod, 4) for pod in world.pods()):
+            yield Complaint(fact.at, "proxies of nodes know no action CUSTOM: of pods without a sidecar it decides nothing")
         subject = All((subject, Not(mesh.by_nodes)))
     yield from complaints_of(view)
     if view.gaps:
