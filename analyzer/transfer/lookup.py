@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 
 from analyzer.facts.links import Vrf
 from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
-from analyzer.model.network import Interface
-from analyzer.source import Scope
+from analyzer.model.network import Interface, Namespace
+from analyzer.ranges import single
+from analyzer.source import Scope, Span
+from analyzer.transfer.ir import All, Field, In, Match, Opaque
 from analyzer.transfer.space import Context, number
 
 Levels = tuple[tuple[int, dict[int, tuple[RouteFact, ...]]], ...]
@@ -213,3 +215,11 @@ def own_values(context: Context, scope: Scope) -> frozenset[int]:
         found = frozenset(fact.address.value for fact in facts if fact.address.family == context.family)
         context.made["own", scope] = found
     return found
+
+
+def bound_to(space: Namespace, device: str, at: Span | None) -> Match:
+    """What a routing rule's ``oif`` asks: packets of sockets that are bound to the device; of others, and of what is forwarded, only a VRF's device is asked for
+    (``flowi_oif`` and ``flowi_l3mdev``, net/core/fib_rules.c ``fib_rule_match``)."""
+    link = space.links.get(device)
+    own = All(()) if link is None or isinstance(link.kind, Vrf) else In(Field.IN_INTERFACE, single(0))
+    return All((own, Opaque(f"{space.scope}: the packet's socket is bound to {device}", at)))

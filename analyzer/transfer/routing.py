@@ -17,7 +17,7 @@ from analyzer.model.path_mtu import assumption, learnt
 from analyzer.model.service_types import UNCHANGED, service_type_changes
 from analyzer.ranges import normalised, single
 from analyzer.source import Scope, Span
-from analyzer.transfer import loopback, selection, six_routers
+from analyzer.transfer import lookup, loopback, selection, six_routers
 from analyzer.transfer.first_ttl import by_route
 from analyzer.transfer.ir import (
     KEEP,
@@ -125,7 +125,7 @@ class LookUp:
             device = 0 if rule.in_interface == "lo" else names.number(rule.in_interface)
             found.append(In(Field.IN_INTERFACE, single(device)))
         if rule.out_interface is not None:
-            return All((Opaque(f"{self.space.scope}: the packet's socket is bound to {rule.out_interface}", rule.at),))
+            found.append(lookup.bound_to(self.space, rule.out_interface, rule.at))
         if rule.protocol is not None:
             found.append(In(Field.PROTOCOL, single(rule.protocol)))
         for ports, name in ((rule.source_ports, Field.SOURCE_PORT), (rule.destination_ports, Field.DESTINATION_PORT)):
