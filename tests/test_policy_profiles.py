@@ -154,7 +154,8 @@ metadata: {name: p}
 spec: {endpointSelector: {}, ingressDeny: [{fromEntities: [all]}]}
 """
     cluster = f"apiVersion: policy.networking.k8s.io/v1alpha2\nkind: {beside}\nmetadata: {{name: c}}\n" if beside else ""
-    found = detected(network_of(config_map("cilium-config"), policy, cluster)).profile
+    settings = config_map("cilium-config", enable_k8s_cluster_network_policy="true")
+    found = detected(network_of(settings, policy, cluster)).profile
     assert (found.own_node_admitted, found.own_node_can_be_denied) == (admitted, denied)
 
 

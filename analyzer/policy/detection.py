@@ -251,7 +251,7 @@ def cilium(profile: Profile, cluster: Cluster) -> Profile:
     Cilium give the two other places (determineAllowLocalhostIngress of pkg/policy/mapstate.go, with priorities and without): which decides is then open."""
     settings = settings_of(cluster)
     denied = settings.localhost and can_deny_nodes(cluster)
-    ranked = any(f"{group_of(item)}/{item.kind}" in CLUSTER for item in cluster.others)
+    ranked = any(f"{group_of(item)}/{item.kind}" in CLUSTER - settings.kinds_off for item in cluster.others)
     return replace(
         profile,
         blocks_match_nodes=settings.match_nodes,

@@ -1,7 +1,7 @@
 """EgressFirewall of OVN-Kubernetes (k8s.ovn.org/v1): what pods of a namespace may send out of the cluster.
 
 Follows go-controller/pkg/crd/egressfirewall/v1/types.go and go-controller/pkg/ovn/egressfirewall.go: rules in their order, the first that
-matches decides, what none matches passes; the cluster's own networks of pods are never matched, nodes are; one object a namespace, named
+matches decides, what none matches passes; blocks never match the cluster's own networks of pods, but nodes; one object a namespace, named
 "default". A plane of its own: it is asked beside NetworkPolicy.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from analyzer.addresses import Prefix
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
 from analyzer.policy.blocks import block
@@ -17,7 +18,21 @@ from analyzer.policy.names import NameReader, one_label
 from analyzer.policy.ports import NUMBERS, any_of_traffic, ports
 from analyzer.policy.reading import PolicyKind, Read, complaints_of, unknown_fields, view_of
 from analyzer.policy.selectors import selector
-from analyzer.policy.terms import ANY_TRAFFIC, NO_TRAFFIC, NOBODY, All, InBlocks, Is, Kind, Named, Of, Opaque, Peer, Traffic
+from analyzer.policy.terms import (
+    ANY_TRAFFIC,
+    NO_TRAFFIC,
+    NOBODY,
+    All,
+    InBlocks,
+    Is,
+    Kind,
+    Named,
+    Of,
+    Opaque,
+    Peer,
+    Traffic,
+    either,
+)
 from analyzer.policy.tiers import Action, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
 
@@ -25,6 +40,7 @@ PLANE, TIER = "egress-firewall", "rules"
 ACTIONS = {"Allow": Action.ALLOW, "Deny": Action.DENY}
 CHOICES = ("cidrSelector", "dnsName", "nodeSelector")
 MOST = 8000
+PODS: Peer = Is(frozenset({Kind.POD}))
 HOSTS: Peer = Is(frozenset({Kind.HOST}))
 ELSEWHERE: Peer = Is(frozenset({Kind.HOST, Kind.OUTSIDE}))
 
@@ -37,7 +53,10 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     unknown_fields(spec, {"egress"})
     if fact.name != "default":
         view.part("metadata").wrong(f"an EgressFirewall must be named 'default', not {fact.name!r}", "name")
-    names = NameReader(world.names, one_label, lambda blocks: InBlocks(blocks, pods=False), ELSEWHERE)
+    inside = All(
+        (PODS, Opaque("whether addresses of pods count for names, which versions of OVN-Kubernetes do not agree on", fact.at))
+    )
+    names = NameReader(world.names, one_label, lambda blocks: counting(blocks, inside), ELSEWHERE, inside)
     found = tuple(rule(item, names) for item in spec.parts("egress"))
     if len(found) > MOST:
         spec.wrong(f"has {len(found)} rules, of which OVN-Kubernetes takes {MOST} at most", "egress")
@@ -48,6 +67,11 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
         found = (Rule(Action.DENY, All((ELSEWHERE, doubt)), fact.at),)
     order = (0.0, f"{fact.namespace}/{fact.name}")
     yield Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, None, Rules(found, isolates=False), TIER, order, PLANE)
+
+
+def counting(blocks: tuple[Prefix, ...], inside: Peer) -> Peer:
+    """The addresses of a name: those outside and of nodes (toExpr: sets of a name's addresses are compared as they are; before, all but the networks of pods)."""
+    return either((InBlocks(blocks, pods=False), All((InBlocks(blocks), inside))))
 
 
 def rule(item: View, names: NameReader) -> Rule:
