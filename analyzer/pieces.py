@@ -11,11 +11,12 @@ from itertools import accumulate
 @dataclass(slots=True, eq=False)
 class Piece:
     """Whole lines of a text (the last piece of a text may end otherwise). ``ends``: how many lines end in it. ``said``: whether words stand in it, as far
-    as that was asked."""
+    as that was asked; ``digest``: a hash of it, once that was asked for."""
 
     text: str
     ends: int
     said: dict[str, bool] = field(default_factory=dict)
+    digest: bytes = b""
 
     def says(self, word: str) -> bool:
         """Whether a word stands in the piece."""

@@ -16,6 +16,7 @@ from analyzer.model.network import Network
 from analyzer.source import Gap, Source
 
 if TYPE_CHECKING:
+    from analyzer.capture.again import Again
     from analyzer.capture.choices import Rendering
     from analyzer.capture.reading import Spread as ReadSpread
     from analyzer.capture.store import Store
@@ -84,14 +85,17 @@ def built(
     progress: Progress = quiet,
     store: Store | None = None,
     jobs: int = 1,
+    again: Again | None = None,
 ) -> Input:
     """Parse and build what was captured: sources -> facts -> network. ``store`` has the facts of texts that were read before; ``jobs``: how many
-    processes may read."""
+    processes may read; ``again`` has what an earlier look at the same input came to."""
     progress("parsing")
     sources = (*loaded.sources, *more)
-    known, gaps = facts(sources, store, reading_beside(jobs))
+    known, gaps = facts(sources, store, reading_beside(jobs), again)
     progress("building the network")
-    network = build(sources, known, (*loaded.gaps, *gaps, *loaded.notes), assume_defaults=assume_defaults)
+    network = build(
+        sources, known, (*loaded.gaps, *gaps, *loaded.notes), assume_defaults, again.built if again is not None else None
+    )
     unreadable = (*loaded.gaps, *(gap for gap in gaps if gap.lost))
     twice = bool(network.cluster.doubles) and not network.namespaces
     return Input(network, sources, network.gaps, unreadable, assume_defaults, read=(known, gaps) if twice else None)

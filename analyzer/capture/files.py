@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from analyzer.capture.limits import DEPTH, FILE_BYTES, Budget, Refused, too_large
-from analyzer.source import Gap, Span
+from analyzer.source import Gap, Source, Span
+
+Earlier = Callable[[str, str], tuple[Source, int] | None]
 
 SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv", ".tox", ".cache"})
 PIECE = 1 << 20
@@ -25,7 +28,8 @@ UNREAD = {
 class File:
     """One file's content. ``path`` is its name inside the input; ``place`` the same with the names of the folders that
     the input lies in, from which the node is told. ``named`` when it stood on the command line; ``link`` when a link led here. ``again``: an
-    archive holds it a second time, with other content. ``origin``: the text of the file that it was rendered from and is laid out on, where it was."""
+    archive holds it a second time, with other content. ``origin``: the text of the file that it was rendered from and is laid out on, where it was. ``known``: of a file that was not
+    opened, as it is what an earlier look read, what was read then."""
 
     path: str
     place: str
@@ -34,6 +38,7 @@ class File:
     link: bool = False
     again: bool = False
     origin: str = ""
+    known: Source | None = None
 
 
 def refusal(path: str, reason: str) -> Gap:
@@ -46,8 +51,8 @@ def text_name(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
-def directory(root: str, prefix: str, budget: Budget) -> Iterator[File | Gap]:
-    """Every file below a directory, in path order. Links out of it, devices, pipes and sockets are gaps."""
+def directory(root: str, prefix: str, budget: Budget, earlier: Earlier | None = None) -> Iterator[File | Gap]:
+    """Every file below a directory, in path order. Links out of it, devices, pipes and sockets are gaps. ``earlier``: what is known of a file that is as it was."""
     real = os.path.realpath(root)
     stack = [(real, prefix, text_name(folder_place(real)), 0)]
     while stack:
@@ -68,14 +73,16 @@ def directory(root: str, prefix: str, budget: Budget) -> Iterator[File | Gap]:
                     yield refusal(path, f"not read: more than {DEPTH} folders deep")
                     continue
                 folders.append((entry.path, path, f"{place}/{shown}", depth + 1))
-            elif (found := entry_file(real, entry, path, f"{place}/{shown}", budget)) is not None:
+            elif (found := entry_file(real, entry, path, f"{place}/{shown}", budget, earlier)) is not None:
                 yield found
                 if budget.spent():
                     return
         stack.extend(reversed(folders))
 
 
-def entry_file(root: str, entry: os.DirEntry[str], path: str, place: str, budget: Budget) -> File | Gap | None:
+def entry_file(
+    root: str, entry: os.DirEntry[str], path: str, place: str, budget: Budget, earlier: Earlier | None = None
+) -> File | Gap | None:
     """One entry that is no folder: read, or refused. A link to a folder inside is passed over: that folder is read at its own place."""
     target, link = entry.path, entry.is_symlink()
     if link:
@@ -84,7 +91,21 @@ def entry_file(root: str, entry: os.DirEntry[str], path: str, place: str, budget
             return refusal(path, "a link out of the directory is not followed")
         if os.path.isdir(target):
             return None
+    elif (
+        earlier is not None and entry.is_file(follow_symlinks=False) and (found := unopened(earlier, entry, path, place, budget))
+    ):
+        return found
     return regular(target, path, place, budget, link=link, listed=entry.is_file(follow_symlinks=False))
+
+
+def unopened(earlier: Earlier, entry: os.DirEntry[str], path: str, place: str, budget: Budget) -> File | None:
+    """A file that is as it was when it was read before, by its source; None where it has to be opened."""
+    with suppress(OSError, Refused):
+        if (known := earlier(path, entry.path)) is not None:
+            budget.member()
+            budget.take(known[1])
+            return File(path, place, b"", known=known[0])
+    return None
 
 
 def folder_place(root: str) -> str:

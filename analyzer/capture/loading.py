@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from analyzer.capture import kinds
 from analyzer.capture.choices import KUSTOMIZATIONS, Rendering
@@ -28,6 +28,9 @@ from analyzer.facts.system import WANTED
 from analyzer.memory import without_cycles
 from analyzer.pieces import Pieces
 from analyzer.source import Gap, Scope, Source, Span
+
+if TYPE_CHECKING:
+    from analyzer.capture.again import Again
 
 Progress = Callable[[int, int], None]
 EQUAL = 1 << 12
@@ -54,7 +57,8 @@ class Collected:
     """What was loaded so far, with the folder that each source belongs to. ``pending``: parts of pasted texts whose namespace only
     the objects of the whole input tell. ``kinds``: by the name of a kind of capture, its folders, each with its first file. ``hosts``: by folder,
     the node that it is named for, and the name that a file in it says. ``notes``: what a text says twice. ``built_on``, ``beside``: the files that
-    kustomizations name as objects, and as what changes objects. ``doubled``: files that are there twice, with other content. ``common``: what long texts of a kind have in common; ``equal``: short texts."""
+    kustomizations name as objects, and as what changes objects. ``doubled``: files that are there twice, with other content. ``common``: what long texts of a kind have in common; ``equal``: short texts. ``again``: what an earlier look
+    read."""
 
     sources: list[tuple[str, Source]] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
@@ -69,6 +73,7 @@ class Collected:
     doubled: set[str] = field(default_factory=set)
     common: dict[str, Common] = field(default_factory=dict)
     equal: dict[str, str] = field(default_factory=dict)
+    again: Again | None = None
 
     def shared(self, text: str, kind: str) -> str | Pieces:
         """A text of a namespace's state, held once with those that are equal, or in pieces where it is long."""
@@ -96,16 +101,19 @@ def load(
     skip: Callable[[str], bool] | None = None,
     rendering: Rendering | None = None,
     texts: Mapping[str, bytes] | None = None,
+    again: Again | None = None,
 ) -> Loaded:
     """Reads files, directories, archives and ``-``; nothing in them raises. Files whose path ``skip`` is true of are left out. Charts and kustomizations
     are rendered as ``rendering`` says; without it they are read as they lie there. ``texts`` stand in place of the files of their paths.
 
     A path in a source is its name inside the input where one directory or archive is given, else it begins with the path as given.
+    Files that are as they were are taken from ``again``, which what is read now is put into.
     ``progress`` is called with the number of files done and 0, as the total is not known before.
     """
-    collected, budget = Collected(), Budget()
+    collected, budget = begun(again), Budget()
+    earlier = again.known if again is not None and not texts else None
     with without_cycles():
-        for number, item in enumerate(without_templates(every_file(paths, stdin, budget, rendering)), 1):
+        for number, item in enumerate(without_templates(every_file(paths, stdin, budget, rendering, earlier)), 1):
             if skip and skip(item.at.path if isinstance(item, Gap) else item.path):
                 collected.ignored += 1
             elif isinstance(item, Gap):
@@ -123,7 +131,16 @@ def load(
     names = {host[0]: host for host in collected.hosts.values()}
     collected.gaps = [renamed(gap, names.get(gap.scope.node) if gap.scope else None) for gap in collected.gaps]
     kept, doubled = once(sorted(collected.sources, key=lambda pair: (pair[1].path, pair[1].kind == "pasted")))
-    return Loaded(tuple(kept), tuple(sorted([*collected.gaps, *doubled])), collected.ignored, lacking(collected, kept))
+    sources = tuple(kept) if again is None else again.same(kept)
+    return Loaded(sources, tuple(sorted([*collected.gaps, *doubled])), collected.ignored, lacking(collected, kept))
+
+
+def begun(again: Again | None) -> Collected:
+    """Nothing yet, beside what texts of an earlier look had in common."""
+    if again is None:
+        return Collected()
+    again.begin()
+    return Collected(common=again.common, equal=again.equal, again=again)
 
 
 def lacking(collected: Collected, kept: Sequence[Source]) -> tuple[Gap, ...]:
@@ -153,6 +170,9 @@ def accept(file: File, collected: Collected) -> None:
         collected.doubled.add(file.path)
     where = position(file.place, file.named)
     note_kind(file, where, collected)
+    if file.known is not None:
+        collected.sources.append((where.root, file.known))
+        return
     note_host(file, where, collected)
     if note_kustomization(file, collected):
         collected.ignored += 1
@@ -176,6 +196,8 @@ def accept(file: File, collected: Collected) -> None:
         return
     collected.gaps.extend(replace(gap, scope=where.scope) for gap in text[1])
     sources = parts_of(file, where, known, text[0], collected)
+    if collected.again and len(sources) == 1 and known and where.captured and not text[1] and plain(file, sources[0]):
+        collected.again.keep(file.path, len(file.data), sources[0])
     if sources:
         sources = [replace(source, origin=file.origin) for source in sources] if file.origin else sources
         collected.sources.extend((where.root, source) for source in sources)
@@ -183,6 +205,12 @@ def accept(file: File, collected: Collected) -> None:
         collected.gaps.append(refusal(file.path, not_read(text[0])))
     else:
         collected.ignored += 1
+
+
+def plain(file: File, source: Source) -> bool:
+    """Whether what a file is read as rests on its content alone: state of one namespace, as the file says it."""
+    simple = not (file.again or file.link or file.named or file.origin) and HOSTNAME.search(file.place) is None
+    return simple and source.scope is not None and source.path == file.path and b"{{" not in file.data
 
 
 def wanted(file: File, where: Position) -> bool:

@@ -13,6 +13,7 @@ from analyzer.parsers import Parser, read
 from analyzer.source import Gap, Source, Span
 
 if TYPE_CHECKING:
+    from analyzer.capture.again import Again
     from analyzer.capture.store import Store
 
 Reader = Callable[[Source], Iterable[Fact | Gap]]
@@ -29,10 +30,12 @@ Spread = Callable[[Sequence[Sequence[Source]], Callable[[Sequence[Source]], Read
 
 
 def facts(
-    sources: Sequence[Source], store: Store | None = None, spread: Spread | None = None
+    sources: Sequence[Source], store: Store | None = None, spread: Spread | None = None, again: Again | None = None
 ) -> tuple[tuple[Fact, ...], tuple[Gap, ...]]:
     """The facts of all sources in their order, and the gaps; nothing in a source raises. ``store`` has those of texts that were read before; ``spread``
-    may read parts of many manifests side by side."""
+    may read parts of many manifests side by side; ``again`` has those of the sources of an earlier look."""
+    if again is not None:
+        return facts_again(sources, store, again)
     known = {kind: (parser, parser.reader()) for kind in {source.kind for source in sources} if (parser := parser_of(kind))}
 
     def work(part: Sequence[Source]) -> Read:
@@ -42,6 +45,25 @@ def facts(
         parts = parts_of(sources) if spread and known.keys() == {"kubernetes"} else [sources]
         read = spread(parts, work) if spread and len(parts) > 1 else [work(part) for part in parts]
     return tuple(fact for found, _ in read for fact in found), tuple(gap for _, gaps in read for gap in gaps)
+
+
+def facts_again(sources: Sequence[Source], store: Store | None, again: Again) -> tuple[tuple[Fact, ...], tuple[Gap, ...]]:
+    """The same, where the facts of a source that is still there are those of the earlier look: the same objects."""
+    for kind in {source.kind for source in sources} - again.parsers.keys():
+        if parser := parser_of(kind):
+            again.parsers[kind] = (parser, parser.reader())
+    found: list[Fact | Gap] = []
+    held: dict[int, tuple[Source, tuple[Fact | Gap, ...]]] = {}
+    with without_cycles():
+        for source in sources:
+            before = again.facts.get(id(source))
+            if before is None or before[0] is not source:
+                facts, gaps = read_part((source,), again.parsers, store)
+                before = (source, (*facts, *gaps))
+            held[id(source)] = before
+            found += before[1]
+    again.facts = held
+    return tuple(item for item in found if not isinstance(item, Gap)), tuple(item for item in found if isinstance(item, Gap))
 
 
 def parts_of(sources: Sequence[Source]) -> list[Sequence[Source]]:

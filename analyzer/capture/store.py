@@ -24,6 +24,7 @@ from secrets import token_bytes, token_hex
 from typing import Any, BinaryIO
 
 from analyzer import __version__
+from analyzer.pieces import Piece
 from analyzer.source import Source
 
 MEBIBYTE = 1 << 20
@@ -211,9 +212,18 @@ def name_of_texts(sources: Sequence[Source]) -> str:
         )
         found.update(b"%d:" % len(said))
         found.update(said)
-        for piece in source.pieces():
-            found.update(piece.encode("utf-8", "surrogatepass"))
+        if isinstance(source.content, str):
+            found.update(b"text" + source.content.encode("utf-8", "surrogatepass"))
+        else:
+            found.update(b"".join([b"pieces", *map(digest, source.content.parts)]))
     return found.hexdigest()
+
+
+def digest(piece: Piece) -> bytes:
+    """The hash of a piece, worked out once for all texts that have it."""
+    if not piece.digest:
+        piece.digest = blake2b(piece.text.encode("utf-8", "surrogatepass"), digest_size=HASH).digest()
+    return piece.digest
 
 
 @lru_cache(maxsize=1)

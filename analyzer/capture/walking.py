@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from analyzer.capture import kubeskoop
 from analyzer.capture.choices import UNRENDERED, Rendering
-from analyzer.capture.files import File, compression, directory, refusal, regular, text_name
+from analyzer.capture.files import Earlier, File, compression, directory, refusal, regular, text_name
 from analyzer.capture.limits import FILE_BYTES, Budget, Refused, too_large
 from analyzer.display import counted
 from analyzer.source import Gap
@@ -22,9 +22,13 @@ WANTED = b"\n-- want --"
 
 
 def every_file(
-    paths: Sequence[str], stdin: BinaryIO | None, budget: Budget, rendering: Rendering | None = None
+    paths: Sequence[str],
+    stdin: BinaryIO | None,
+    budget: Budget,
+    rendering: Rendering | None = None,
+    earlier: Earlier | None = None,
 ) -> Iterator[File | Gap]:
-    """The files of all paths, archives unpacked, charts and kustomizations rendered."""
+    """The files of all paths, archives unpacked, charts and kustomizations rendered. ``earlier``: what is known of the files of the one path."""
     alone = len(paths) == 1
     given: dict[str, str] = {}
     read: dict[str, bytes] = {}
@@ -34,7 +38,7 @@ def every_file(
             yield refusal(text_name(path), f"given twice: it is {text_name(given[place])}, and read once")
             continue
         given[place] = path
-        found = from_stdin(stdin) if path == "-" else from_path(path, budget, alone, rendering)
+        found = from_stdin(stdin) if path == "-" else from_path(path, budget, alone, rendering, earlier if alone else None)
         try:
             yield from with_archives(found if alone else unread(found, read, path), budget, alone)
         except Refused as problem:
@@ -58,12 +62,14 @@ def unread(items: Iterable[File | Gap], read: dict[str, bytes], given: str) -> I
         yield refusal(text_name(given), f"given twice: {counted(again, 'file')} in it, of another path that is given, read once")
 
 
-def from_path(path: str, budget: Budget, alone: bool, rendering: Rendering | None = None) -> Iterator[File | Gap]:
+def from_path(
+    path: str, budget: Budget, alone: bool, rendering: Rendering | None = None, earlier: Earlier | None = None
+) -> Iterator[File | Gap]:
     """The files of one path."""
     shown = text_name(os.path.normpath(path))
     if os.path.isdir(path):
         prefix = "" if alone or shown == "." else shown
-        found = (item for item in directory(path, prefix, budget) if isinstance(item, Gap) or not of_rule(item))
+        found = (item for item in directory(path, prefix, budget, earlier) if isinstance(item, Gap) or not of_rule(item))
         return with_rendered(path, prefix, found, rendering)
     return iter((regular(path, shown, shown, budget, named=True),))
 

@@ -18,7 +18,9 @@ from analyzer.source import Source
 SMALLEST = 1 << 18
 """Characters of input from which on something is kept: what is smaller is checked in about the time that it takes to look."""
 # Options that say how a report is shown, and not what is in it.
-SHOWING = frozenset({"color", "fail_on", "format", "jobs", "looked", "output", "quiet", "strict", "verbose", "settings", "watch"})
+SHOWING = frozenset(
+    {"color", "fail_on", "format", "jobs", "looked", "again", "output", "quiet", "strict", "verbose", "settings", "watch"}
+)
 
 
 def store_for(options: Namespace, loaded: Loaded) -> Store | None:
@@ -40,7 +42,8 @@ def checked(
     if store and name and isinstance(report := store.get(name, known), Report):
         empty = built(Loaded((), ()))
         return replace(empty, sources=(*loaded.sources, *more), gaps=report.gaps, unreadable=loaded.gaps), report
-    given = built(loaded, more, assume_defaults=assumed, progress=progress, store=store, jobs=options.jobs)
+    again = getattr(options, "again", None)
+    given = built(loaded, more, assume_defaults=assumed, progress=progress, store=store, jobs=options.jobs, again=again)
     report = judged(given, call, progress, options.jobs)
     if store and name:
         store.put(name, report, known)

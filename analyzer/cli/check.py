@@ -54,8 +54,10 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     except ValueError as problem:
         return fail(str(problem))
     if options.watch:
+        from analyzer.capture.again import Again
         from analyzer.cli.watching import watch
 
+        options.again = Again()
         try:
             call = judging(options)
             others = (*call.not_in_input, *rule_folders(options, call.settings))

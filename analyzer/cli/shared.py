@@ -114,6 +114,7 @@ def sources(options: Namespace, progress: Progress, settings: Settings) -> Loade
         excluded(settings, paths_from(options.paths, settings.folder)),
         Rendering(tuple(options.values), options.render == "auto"),
         getattr(options, "texts", None),
+        getattr(options, "again", None),
     )
 
 

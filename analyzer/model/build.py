@@ -24,6 +24,7 @@ from analyzer.facts.ovn import ChassisFact, LogicalObjectFact, LogicalPortFact
 from analyzer.facts.romana import RomanaBlockFact, RomanaHostFact
 from analyzer.facts.routes import TableNameFact
 from analyzer.facts.system import ResolverFact, SubnetFileFact
+from analyzer.model.again import Built, Made
 from analyzer.model.attachments import attachments, by_node, node_names, owners
 from analyzer.model.captured import NAMESPACE_KINDS, captured, lines_of
 from analyzer.model.cilium_pods import pods_unseen
@@ -40,16 +41,22 @@ from analyzer.model.wires import paths, wires
 from analyzer.source import Gap, Scope, Source
 
 
-def build(sources: Sequence[Source], facts: Iterable[Fact], gaps: Iterable[Gap], assume_defaults: bool = False) -> Network:
+def build(
+    sources: Sequence[Source],
+    facts: Iterable[Fact],
+    gaps: Iterable[Gap],
+    assume_defaults: bool = False,
+    earlier: Built | None = None,
+) -> Network:
     """The network and the cluster. ``gaps`` are those of reading; the network's own are added to them.
 
     ``assume_defaults``: netfilter, switches and the like that were not captured are as the kernel has them by default
-    (``Namespace.assumed``); without it they are ``missing``.
+    (``Namespace.assumed``); without it they are ``missing``. ``earlier``: the namespaces of an earlier look at the same capture, for the next.
     """
     known = ordered(facts)
     texts = tuple(sorted(sources, key=lambda source: (source.path, source.kind)))
     read = sorted(set(gaps))
-    spaces = namespaces(texts, known, read, assume_defaults)
+    spaces = namespaces(texts, known, read, assume_defaults, earlier)
     connected = pairs({scope: space.links for scope, space in spaces.items()}, known.all(NamespaceIdFact))
     for at, unseen in pods_unseen(spaces, connected.peers, known, assume_defaults):
         other = Interface(unseen.scope, "eth0")
@@ -114,7 +121,9 @@ def recorded(facts: Ordered) -> tuple[RecordedFact, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def namespaces(sources: Sequence[Source], facts: Ordered, gaps: Sequence[Gap], assume: bool) -> dict[Scope, Namespace]:
+def namespaces(
+    sources: Sequence[Source], facts: Ordered, gaps: Sequence[Gap], assume: bool, earlier: Built | None = None
+) -> dict[Scope, Namespace]:
     """Every namespace that a text of the kernel's state is about."""
     lines = lines_of((fact for group in facts.by_type.values() for fact in group), gaps)
     by_gap: dict[Scope | None, list[Gap]] = {}
@@ -125,16 +134,19 @@ def namespaces(sources: Sequence[Source], facts: Ordered, gaps: Sequence[Gap], a
         if source.scope is not None and source.kind:
             by_scope.setdefault(source.scope, []).append(source)
     scopes = sorted(scope for scope, found in by_scope.items() if any(source.kind in NAMESPACE_KINDS for source in found))
-    return {
-        scope: namespace(
-            scope,
-            facts,
-            captured(scope, by_scope.get(scope, ()), lines, by_gap.get(scope, ())),
-            table_names(facts.of(TableNameFact, Scope(scope.node))),
-            assume,
-        )
-        for scope in scopes
-    }
+    given = {scope: captured(scope, by_scope.get(scope, ()), lines, by_gap.get(scope, ())) for scope in scopes}
+    names = {scope: table_names(facts.of(TableNameFact, Scope(scope.node))) for scope in scopes}
+    if earlier is None:
+        return {scope: namespace(scope, facts, given[scope], names[scope], assume) for scope in scopes}
+    before, by_kind, made = earlier.spaces, facts.by_namespace(), dict[Scope, Made]()
+    for scope in scopes:
+        own, last = by_kind.get(scope, {}), before.get(scope)
+        if last is None or not last.of(own, given[scope], names[scope], assume):
+            space = namespace(scope, facts, given[scope], names[scope], assume)
+            last = Made(space, own, given[scope], names[scope], assume)
+        made[scope] = last
+    earlier.spaces = made
+    return {scope: one.space for scope, one in made.items()}
 
 
 def with_gaps(spaces: Mapping[Scope, Namespace], gaps: Sequence[Gap]) -> dict[Scope, Namespace]:

@@ -29,6 +29,14 @@ class Ordered:
         """The facts of the type about one namespace."""
         return cast(list[F], list(self.by_scope.get((kind, scope), ())))
 
+    def by_namespace(self) -> dict[Scope, dict[type[Fact], list[Fact]]]:
+        """The facts about each namespace, by type."""
+        found: dict[Scope, dict[type[Fact], list[Fact]]] = {}
+        for (kind, scope), facts in self.by_scope.items():
+            if scope is not None:
+                found.setdefault(scope, {})[kind] = facts
+        return found
+
     def scopes(self) -> set[Scope]:
         """Every namespace that a fact is about."""
         return {scope for _, scope in self.by_scope if scope is not None}
