@@ -14,9 +14,9 @@ from analyzer.facts.neighbours import BridgePortFact
 from analyzer.facts.netfilter import RulesetFact
 from analyzer.facts.routes import RouteFact, RoutingRuleFact
 from analyzer.facts.system import QdiscFact
+from analyzer.parsers._iptables_origin import backend_of
+from analyzer.parsers._iptables_origin import family_of as ruleset_family
 from analyzer.parsers.ip_route import family_of
-from analyzer.parsers.iptables_save import backend_of
-from analyzer.parsers.iptables_save import family_of as ruleset_family
 from analyzer.source import Gap, Scope, Source
 
 FILES: Mapping[str, str] = {

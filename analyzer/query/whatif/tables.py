@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from analyzer.facts.netfilter import IpsetFact, RulesetFact
+from analyzer.parsers._iptables_origin import family_of
 from analyzer.parsers.iptables_save import PARSER as SAVED
-from analyzer.parsers.iptables_save import family_of
 from analyzer.query.whatif.state import NodeState, Run, reread, taken, value
 from analyzer.source import Source
 
