@@ -35,11 +35,14 @@ def same_namespace(world: World, at: Span) -> Iterator[Relation]:
     yield Relation(both(PODS, other), All((other, Opaque("whether both are in one namespace", at))))
 
 
-def same_node(world: World) -> Iterator[Relation]:
-    """The node that the subject runs on, and what is on it."""
-    for name in world.places:
+def same_node(world: World, spaces: set[str], at: Span) -> Iterator[Relation]:
+    """The node that the subject runs on, a pod of the namespaces, and what is on it; of nodes without such pods it is not known."""
+    names = sorted({pod.node for pod in world.pods() if pod.namespace in spaces and pod.node})
+    for name in names:
         here: Peer = Named(Of.PLACE, frozenset({name}))
         yield Relation(here, here)
+    other: Peer = Not(Named(Of.PLACE, frozenset(names)))
+    yield Relation(both(PODS, other), All((other, Opaque("whether both are on one node", at))))
 
 
 def same_labels(world: World, keys: Sequence[str], at: Span) -> Iterator[Relation]:

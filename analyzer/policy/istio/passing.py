@@ -7,11 +7,12 @@ listeners; and cni/pkg of ambient (``ambient.istio.io/bypass-inbound-capture``).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
-from analyzer.policy.istio.mesh import Mesh
-from analyzer.policy.terms import EVERYONE, All, Box, Named, Not, Of, Peer, Traffic, either
+from analyzer.policy.istio.mesh import Mesh, Same
+from analyzer.policy.terms import EVERYONE, NOBODY, All, Box, Named, Not, Of, Peer, Traffic, both, either
 from analyzer.policy.tiers import Action, Rule
-from analyzer.policy.world import mapping, pod_template
+from analyzer.policy.world import World, mapping, pod_template
 from analyzer.ranges import Ranges, difference, normalised, single
 from analyzer.source import Span
 
@@ -25,16 +26,22 @@ EVERY: Ranges = ((0, 65535),)
 def passing(mesh: Mesh, at: Span) -> tuple[Rule, ...]:
     """The rules that let pass what no proxy sees."""
     beside: Peer = Not(mesh.by_nodes)
-    rules = [allowed(beside, OWN, at)]
+    names, bypassing = annotated_in(Same(mesh.world))
+    rules = [allowed(beside, OWN, at), *(allowed(both(beside, pods), found, at) for found, pods in names)]
+    return (*rules, *([allowed(both(mesh.by_nodes, bypassing), EVERY, at)] if bypassing != NOBODY else ()))
+
+
+@lru_cache(maxsize=2)
+def annotated_in(key: Same) -> tuple[tuple[tuple[Ranges, Peer], ...], Peer]:
+    """The pods that annotations open ports of, by the ports, and those that nothing is captured of; worked out once."""
     names: dict[Ranges, list[Peer]] = {}
     bypassing = []
-    for pod, notes in annotated(mesh):
+    for pod, notes in annotated(key.world):
         if found := past_sidecar(notes):
             names.setdefault(found, []).append(pod)
         if notes.get(BYPASS) == "true":
             bypassing.append(pod)
-    rules += [allowed(All((beside, either(pods))), found, at) for found, pods in sorted(names.items(), key=lambda item: item[0])]
-    return (*rules, *([allowed(All((mesh.by_nodes, either(bypassing))), EVERY, at)] if bypassing else ()))
+    return tuple((found, either(names[found])) for found in sorted(names)), either(bypassing)
 
 
 def allowed(own: Peer, ports: Ranges, at: Span) -> Rule:
@@ -43,12 +50,12 @@ def allowed(own: Peer, ports: Ranges, at: Span) -> Rule:
     return Rule(Action.ALLOW, EVERYONE, at, traffic, own, name="past the proxy")
 
 
-def annotated(mesh: Mesh) -> Iterator[tuple[Peer, Mapping[str, str]]]:
+def annotated(world: World) -> Iterator[tuple[Peer, Mapping[str, str]]]:
     """Pods, and those of workloads, with their annotations."""
-    for (space, name), fact in sorted(mesh.world.cluster.pods.items()):
+    for (space, name), fact in sorted(world.cluster.pods.items()):
         if fact.annotations:
             yield named(space, name), fact.annotations
-    for item in mesh.world.cluster.others:
+    for item in world.cluster.others:
         template = pod_template(item)
         if template is not None and (found := mapping(mapping(template.get("metadata")).get("annotations"))):
             yield named(item.namespace or "default", f"{item.name}[{item.kind}]"), found

@@ -52,7 +52,7 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     elif why := dropped(fact, sharing, world):
         yield Complaint(fact.at, f"{why}: OpenShift SDN drops all that pods send out of the cluster")
         found = (Rule(Action.DENY, ELSEWHERE, fact.at),)
-    found = (*spread(Rule(Action.ALLOW, HOSTS, fact.at, DNS), (), [(HOSTS, tuple(same_node(world)))]), *found)
+    found = (*spread(Rule(Action.ALLOW, HOSTS, fact.at, DNS), (), [(HOSTS, tuple(same_node(world, sharing, fact.at)))]), *found)
     subject: Peer = Named(Of.NAMESPACE, frozenset(sharing))
     order = (0.0, f"{fact.namespace}/{fact.name}")
     yield Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, None, Rules(found, isolates=False), TIER, order, PLANE)
