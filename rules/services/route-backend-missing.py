@@ -1,7 +1,7 @@
 """An Ingress, a Gateway route or an OpenShift Route leads to a service or port that is not there.
 
 ## What it finds
-Backends of Ingress, HTTPRoute, GRPCRoute, TLSRoute, TCPRoute, UDPRoute and OpenShift Route objects whose service is not in the input (where the input holds services of that namespace) or has no such port;
+Backends of Ingress, HTTPRoute, GRPCRoute, TLSRoute, TCPRoute, UDPRoute, OpenShift Route, Traefik's IngressRoute (and its kinds for TCP and UDP) and Contour's HTTPProxy objects whose service is not in the input (where the input holds services of that namespace) or has no such port;
 backends in another namespace that no ReferenceGrant allows.
 
 ## Why it matters
@@ -15,7 +15,7 @@ Name the port of the service, not that of the container; add the service, or a R
 
 ## Sources
 Kubernetes API reference IngressBackend ("port of the referenced service"); Gateway API BackendRef and ReferenceGrant (gateway.networking.k8s.io); OpenShift route.openshift.io/v1 RouteSpec.to and port.targetPort
-(a port of the endpoints: a number or a name of the service's ports).
+(a port of the endpoints: a number or a name of the service's ports); Traefik pkg/provider/kubernetes/crd/traefikio/v1alpha1 (LoadBalancerSpec), Contour apis/projectcontour/v1 (Service).
 """
 
 from collections.abc import Iterator
@@ -26,6 +26,14 @@ from analyzer.rule import Finding, Network, Rule, Severity, Span
 
 # The AWS load balancer controller looks up an annotation by the "service's" name (pkg/ingress/enhanced_backend_builder.go, magicServicePortUseAnnotation).
 IN_ANNOTATION = "use-annotation"
+TRAEFIK = ("traefik.io/", "traefik.containo.us/")
+# Kinds of controllers' own, with the groups that they are of.
+CONTROLLERS = {
+    "IngressRoute": TRAEFIK,
+    "IngressRouteTCP": TRAEFIK,
+    "IngressRouteUDP": TRAEFIK,
+    "HTTPProxy": ("projectcontour.io/",),
+}
 ROUTES = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
 
 
@@ -56,7 +64,8 @@ def check(network: Network) -> Iterator[Finding]:
                 f"{route} leads to port {backend.port} of the service {backend.namespace}/{backend.name}, which has no such port"
             )
             yield RULE.finding(backend.port_at, text, related=related, help="name a port of the service, not of its containers")
-        if backend.namespace != (backend.route.namespace or "default") and not granted(network, backend):
+        abroad = backend.namespace != (backend.route.namespace or "default") and backend.route.kind in ROUTES
+        if abroad and not granted(network, backend):
             text = f"{route} leads to a service of another namespace, which no ReferenceGrant in {backend.namespace} allows"
             yield RULE.finding(backend.at, text, certain="ReferenceGrant" in network.cluster.known)
 
@@ -80,9 +89,11 @@ def at_pods(service: ServiceFact, wanted: int | str) -> set[int | str]:
 
 def backends(network: Network) -> Iterator[Backend]:
     """The backends of all routes."""
-    for item in others(network, "Ingress", *ROUTES, "Route"):
+    for item in others(network, "Ingress", *ROUTES, "Route", *CONTROLLERS):
         if item.kind == "Ingress":
             yield from of_ingress(item)
+        elif item.kind in CONTROLLERS and item.api_version.startswith(CONTROLLERS[item.kind]):
+            yield from of_controller(item)
         elif item.kind in ROUTES:
             yield from of_gateway(item)
         elif item.api_version.startswith("route.openshift.io/"):
@@ -122,6 +133,20 @@ def of_gateway(item: OtherObjectFact) -> Iterator[Backend]:
                 port = one["port"] if is_number(one.get("port")) else ""
                 place = ("spec", "rules", number, "backendRefs", index)
                 yield Backend(item, str(namespace), one["name"], port, item.place(*place, "name"), item.place(*place, "port"))
+
+
+def of_controller(item: OtherObjectFact) -> Iterator[Backend]:
+    """The services of the routes of Traefik (IngressRoute, IngressRouteTCP, IngressRouteUDP) and Contour (HTTPProxy): each by its name and port."""
+    spec = mapping(item.document.get("spec"))
+    places: list[tuple[Key, ...]] = [("spec", "routes", number) for number, _ in enumerate(listed(spec.get("routes")))]
+    for place in [*places, ("spec", "tcpproxy")]:
+        for index, reference in enumerate(listed(mapping(at(item, place)).get("services"))):
+            one = mapping(reference)
+            if one.get("kind", "Service") == "Service" and isinstance(one.get("name"), str):
+                namespace = one.get("namespace") if isinstance(one.get("namespace"), str) else item.namespace or "default"
+                port = one["port"] if isinstance(one.get("port"), str) or is_number(one.get("port")) else ""
+                own = (*place, "services", index)
+                yield Backend(item, str(namespace), one["name"], port, item.place(*own, "name"), item.place(*own, "port"))
 
 
 def of_openshift(item: OtherObjectFact) -> Iterator[Backend]:

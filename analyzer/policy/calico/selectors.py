@@ -195,7 +195,7 @@ def wrong(text: str, position: int, expected: set[str]) -> SelectorError:
         expected = expected - {"RPAR"}
     wanted = sorted(WORDS.get(name, name) for name in expected)
     listed = ", ".join(wanted[:-1]) + " or " + wanted[-1] if len(wanted) > 1 else "".join(wanted)
-    return SelectorError(f"expected {listed}, but here is {found}", position + 1)
+    return SelectorError(f"the selector cannot be read: expected {listed}, but here is {found}", position + 1)
 
 
 def mapped(peer: Peer, leaf: Callable[[Peer], Peer]) -> Peer:
