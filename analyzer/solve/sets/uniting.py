@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import insort
+from collections.abc import Iterable, Mapping, Sequence
 
 from analyzer.ranges import EMPTY, Ranges, union
 from analyzer.solve.sets.joint import together
 from analyzer.solve.sets.regions import State
 
+Answers = frozenset[tuple[str, bool]]
 Dimension = str | int
 """What states may differ in: a variable of the region, or one of the joints."""
 
@@ -47,20 +49,29 @@ def by_connections(states: list[State]) -> list[list[State]]:
 
 
 def forgotten(group: list[State]) -> list[State]:
-    """Drops the answer to a test where both answers led to the same states."""
-    texts = sorted({text for state in group for text, _ in state.answers})
-    for text in texts:
-        seen: dict[object, State] = {}
-        for state in group:
-            rest = frozenset(item for item in state.answers if item[0] != text)
-            key = (frozenset(state.region.items()), state.joints, rest)
-            before = seen.get(key) if len(rest) < len(state.answers) else None
-            if before is not None and before.answers != state.answers:
-                seen[key] = before._replace(answers=rest)
-            else:
-                seen.setdefault(key if len(rest) < len(state.answers) else (key, "whole"), state)
-        group = list(seen.values())
-    return group
+    """Drops the answers to tests where both answers led to the same states."""
+    if not any(state.answers for state in group):
+        return group
+    alike: dict[object, dict[Answers, State]] = {}
+    for state in group:
+        same = alike.setdefault((frozenset(state.region.items()), state.joints), {})
+        same.setdefault(state.answers, state)
+    return [state for same in alike.values() for state in (fewer(same) if len(same) > 1 else same).values()]
+
+
+def fewer(states: Mapping[Answers, State]) -> dict[Answers, State]:
+    """States that differ in their answers only, in fewer: two whose answers differ in one test are one without it, the longest first."""
+    found, waiting = dict(states), sorted(states, key=len)
+    while waiting:
+        own = waiting.pop()
+        other = next((flipped for item in sorted(own) if (flipped := own ^ {item, (item[0], not item[1])}) in found), None)
+        if own not in found or other is None:
+            continue
+        rest = own & other
+        one, two = found.pop(own), found.pop(other)
+        found.setdefault(rest, one._replace(answers=rest, hops=max(one.hops, two.hops)))
+        insort(waiting, rest, key=len)
+    return {frozenset(): found[frozenset()]} if frozenset() in found else found
 
 
 def united(group: list[State]) -> list[State]:
