@@ -175,6 +175,18 @@ def named(kind: str) -> Callable[[Words], Node]:
     return lambda words: {kind: {"key": words.take()}}
 
 
+def fingerprint(words: Words) -> Node:
+    """``osf name``, ``osf ttl loose version``: which system sent a SYN."""
+    inner: dict[str, Node] = {"ttl": words.take()} if words.given("ttl") else {}
+    return {"osf": {"key": words.take(), **inner}}
+
+
+def socket(words: Words) -> Node:
+    """``socket transparent``, ``socket cgroupv2 level 1``."""
+    inner: dict[str, Node] = {"key": words.take()}
+    return {"socket": {**inner, "level": words.take()} if words.given("level") else inner}
+
+
 def constant(words: Words) -> Node:
     """One constant; alternatives in parentheses or between bars are flags set together."""
     if words.given("("):
@@ -288,7 +300,7 @@ PRIMARIES: Mapping[str, Callable[[Words], Node]] = {
     "symhash": symhash,
     "ipsec": ipsec,
     "rt": named("rt"),
-    "socket": named("socket"),
-    "osf": named("osf"),
+    "socket": socket,
+    "osf": fingerprint,
     "exthdr": named("exthdr"),
 }
