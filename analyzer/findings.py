@@ -199,8 +199,10 @@ class Report:
         )
 
 
-def fingerprint(item: Finding, sources: Mapping[str, Source]) -> str:
-    """What stays the same when lines move: the rule, the file, and the text of the line."""
+def fingerprint(item: Finding, sources: Mapping[str, Source], path: str = "") -> str:
+    """What stays the same when lines move: the rule, the file (``path``: the name that it had), and the text of the line."""
     source = sources.get(item.at.path)
     line = " ".join(source.shown(item.at).split()) if source else ""
-    return sha256("\0".join((item.rule, item.at.path, line, item.message)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return sha256("\0".join((item.rule, path or item.at.path, line, item.message)).encode("utf-8", "surrogatepass")).hexdigest()[
+        :32
+    ]

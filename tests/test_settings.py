@@ -80,6 +80,22 @@ def test_a_baseline_hides_what_it_has_and_no_more(
     assert sorted(result["baselineState"] for result in results) == ["new", "unchanged"]
 
 
+def test_a_baseline_follows_a_file_that_gets_another_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = (
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: one, namespace: shop}\nspec: {podSelecter: {}}\n"
+    )
+    (tmp_path / "k8s").mkdir()
+    (tmp_path / "k8s" / "app.yaml").write_text(policy)
+    monkeypatch.chdir(tmp_path)
+    assert run(["k8s", "-q", "-f", "json", "-o", "known.json"]) == 1
+    (tmp_path / "k8s" / "app.yaml").rename(tmp_path / "k8s" / "policy.yaml")
+    assert run(["k8s", "-q", "--baseline", "known.json"]) == 0
+    (tmp_path / "k8s" / "app.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
+    assert run(["k8s", "-q", "--baseline", "known.json"]) == 1, (
+        "the old file is still there: the new one has a finding of its own"
+    )
+
+
 def test_a_baseline_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x.json").write_text("[]")
     assert run([str(tmp_path), "--baseline", str(tmp_path / "x.json")]) == 2

@@ -107,13 +107,20 @@ def unused(ignores: Iterable[Ignore], used: Used, what: Ignoring) -> Iterator[Fi
             yield UNUSED.finding(item.at, text, help=help, edits=item.removal if whole else ())
 
 
+MOST_GONE = 100
+"""Files that are gone under whose names findings of new files are looked for."""
+
+
 def against(baseline: Baseline, report: Report) -> Report:
-    """The report with what the baseline has apart. A refuted guarantee is known where it was refuted there and each cause that names it is known."""
+    """The report with what the baseline has apart, what it has of a file that has another name now, too. A refuted guarantee is known where it was refuted there and each cause that names it is known."""
     sources = {source.path: source for source in report.sources}
     left = Counter(baseline.fingerprints)
+    gone = sorted(baseline.found_in - sources.keys())[:MOST_GONE]
     kept, apart = [], []
     for finding in report.findings:
         mark = fingerprint(finding, sources)
+        if not left[mark] and finding.at.path not in baseline.read:
+            mark = next((old for path in gone if left[old := fingerprint(finding, sources, path)]), mark)
         if left[mark] and finding.rule != INTERNAL:
             left[mark] -= 1
             apart.append(Suppressed(finding, Ignored.BASELINE, baseline.name))

@@ -14,12 +14,15 @@ SCHEMA = "analyzer.report/1"
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What an earlier report has: the fingerprints of its findings, how often each; the guarantees that it refutes; its causes by path and message."""
+    """What an earlier report has: the fingerprints of its findings, how often each; the guarantees that it refutes; its causes by path and message;
+    the files that it read, and those in which it found something."""
 
     name: str
     fingerprints: Mapping[str, int] = field(default_factory=dict)
     refuted: frozenset[str] = frozenset()
     causes: frozenset[tuple[str, str]] = frozenset()
+    read: frozenset[str] = frozenset()
+    found_in: frozenset[str] = frozenset()
 
     def has(self, cause: Cause) -> bool:
         """Whether the cause is known."""
@@ -35,13 +38,16 @@ def baseline(name: str, text: str) -> Baseline:
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise ValueError(f'{name} is no report: expected what `analyze PATH -f json -o {name}` writes ("schema": "{SCHEMA}")')
     counts: dict[str, int] = {}
-    for item in [*objects(document, "findings"), *suppressed(document)]:
+    every = [*objects(document, "findings"), *suppressed(document)]
+    for item in every:
         mark = str(item.get("fingerprint", ""))
         counts[mark] = counts.get(mark, 0) + 1
     refuted = (item for item in objects(document, "guarantees") if item.get("verdict") == "refuted")
     causes = ((part(item, "at").get("path"), item.get("message")) for item in objects(document, "causes"))
     known = frozenset((str(path), str(message)) for path, message in causes)
-    return Baseline(name, counts, frozenset(str(item.get("id")) for item in refuted), known)
+    read = frozenset(str(item.get("path")) for item in objects(document, "inputs"))
+    found_in = frozenset(str(part(item, "at").get("path")) for item in every)
+    return Baseline(name, counts, frozenset(str(item.get("id")) for item in refuted), known, read, found_in)
 
 
 def suppressed(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
