@@ -39,8 +39,8 @@ def split(state: State, field: Field, parts: Mapping[str, Ranges]) -> Iterator[S
         return
     own = values_of(state, variable)
     for ranges in parts.values():
-        after = narrowed(state, variable, intersection(own, ranges))
-        if after is not None:
+        part = intersection(own, ranges)
+        if part and (after := narrowed(state, variable, part)) is not None:
             yield after
 
 

@@ -58,6 +58,30 @@ class Joint:
             inside.seen[name], outside.seen[name] = intersection(own, held), difference(own, held)
         return inside, outside
 
+    def within(self, name: str, held: Ranges) -> Joint | None:
+        """The rows whose variable is in the ranges: what ``divided`` gives first, where nobody asks for the others."""
+        place, few = self.names.index(name), self.few(name)
+        kept = frozenset(ranges for ranges in few if intersection(ranges, held) == ranges)
+        parted = not few or any(intersection(ranges, held) for ranges in few - kept)
+        found = self.of(self.kept(place, held) if parted else [row for row in self.rows if row[place] in kept])
+        if found is not None and not parted:
+            found.values[name] = kept
+        if found is not None and (own := self.seen.get(name)) is not None:
+            found.seen[name] = intersection(own, held)
+        return found
+
+    def kept(self, place: int, held: Ranges) -> list[Row]:
+        """The rows whose value at a place is in the ranges, as far as it is."""
+        if not held:
+            return []
+        found: list[Row] = []
+        first, last = held[0][0], held[-1][1]
+        for row in self.rows:
+            own = row[place]
+            if own[0][0] <= last and own[-1][1] >= first and (ranges := intersection(own, held)):
+                found.append(row if ranges == own else put(row, place, ranges))
+        return found
+
     def few(self, name: str) -> frozenset[Ranges]:
         """What stands at a variable, where many rows have few different things there; else nothing."""
         found = self.values.get(name)

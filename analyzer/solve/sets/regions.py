@@ -100,7 +100,10 @@ def narrowed(state: State, variable: str, ranges: Ranges) -> State | None:
     """The states whose variable is in the ranges (which are within its own); None when there are none."""
     if variable in state.region:
         return within(state, variable, ranges)
-    return state if ranges == values_of(state, variable) else divided(state, variable, ranges)[0]
+    if ranges == values_of(state, variable):
+        return state
+    place = place_of(state, variable)
+    return with_joint(state, place, state.joints[place].within(variable, ranges), variable)
 
 
 def within(state: State, variable: str, ranges: Ranges) -> State | None:
