@@ -1,7 +1,7 @@
 """KubeSkoop's collector writes one JSON file for each node (``pkg/skoop/netstack``, ``pkg/skoop/collector/podcollector``): it is unpacked into the texts that commands would have printed.
 
 Of each namespace it has interfaces, IPv4 routes of the tables that rules name, IPv4 rules, neighbours, forwarding entries, switches, ``iptables-save | iptables-xml``, IP sets,
-virtual servers and sockets. It has no hardware addresses of interfaces, no settings of tunnels, nothing of IPv6's routes, no ways of multipath routes and no negations of rules:
+virtual servers and sockets. Sets and virtual servers are objects, or, from other versions of the collector, what ``ipset list -o xml`` and ``ipvsadm-save -n`` printed. It has no hardware addresses of interfaces, no settings of tunnels, nothing of IPv6's routes, no ways of multipath routes and no negations of rules:
 a route without a way stays a line that is not understood.
 """
 
@@ -29,6 +29,8 @@ ROUTE_TYPES = {
     8: "prohibit",
     9: "throw",
 }
+# Local and broadcast routes, which stay where a device is set down; any other of it is flushed (net/ipv4/fib_semantics.c, fib_sync_down_dev).
+KEPT_WHEN_DOWN = (2, 3)
 SCOPES = {200: "site", 253: "link", 254: "host", 255: "nowhere"}
 PROTOCOLS = {1: "redirect", 2: "kernel", 3: "boot", 4: "static", 12: "bird", 16: "dhcp"}
 TABLES = {255: "local", 254: "main", 253: "default"}
@@ -42,6 +44,7 @@ STATES = {
     0x40: "NOARP",
     0x80: "PERMANENT",
 }
+IPV6 = re.compile(r"(?!(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$)[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*(?:/\d+)?$", re.IGNORECASE)
 SELF, MASTER, PERMANENT = 0x02, 0x04, 0x80
 Json = Mapping[str, Any]
 
@@ -89,13 +92,15 @@ def network(value: Json | None) -> str:
 def interfaces(space: Json) -> str:
     """As ``ip -d addr`` prints them, without what the collector has not."""
     names = {one["i"]: one["n"] for one in space["if"]}
+    routed = {item.get("o") for item in space.get("r") or () if item["t"] not in KEPT_WHEN_DOWN}
     lines = []
     for one in space["if"]:
         up = one["st"] == 1
+        flags = "UP" if up else "NO-CARRIER,UP" if one["n"] in routed else ""
         peer = f"@if{one['p']}" if one.get("p") and one["d"] == "veth" else ""
         master = f" master {names.get(one['mi'], 'if' + str(one['mi']))}" if one.get("mi") else ""
         lines.append(
-            f"{one['i']}: {one['n']}{peer}: <{'UP' if up else ''}> mtu {one['m']}{master} state {'UP' if up else 'DOWN' if one['st'] == 2 else 'UNKNOWN'}"
+            f"{one['i']}: {one['n']}{peer}: <{flags}> mtu {one['m']}{master} state {'UP' if up else 'DOWN' if one['st'] == 2 else 'UNKNOWN'}"
         )
         lines += [f"    {one['d']}"] if one["d"] in ("veth", "bridge", "dummy") else []
         lines += [
@@ -180,19 +185,25 @@ def switches(space: Json) -> str:
 
 
 def sets(space: Json) -> str:
-    """As ``ipset save`` prints them."""
+    """As ``ipset save`` prints them, or the XML that the collector has of them."""
+    given = space.get("is") or ()
+    if isinstance(given, str):
+        return given
     lines = []
-    for one in space.get("is") or ():
+    for one in given:
         members = sorted(one.get("m") or {})
-        family = " family inet6" if any("::" in member for member in members) else ""
+        family = " family inet6" if any(IPV6.match(part) for member in members for part in member.split(",")) else ""
         lines += [f"create {one['n']} {one['t']}{family}", *(f"add {one['n']} {member}" for member in members)]
     return written(lines)
 
 
 def virtual_servers(space: Json) -> str:
     """As ``ipvsadm-save -n`` prints them."""
+    given = space.get("vs") or {}
+    if isinstance(given, list):
+        return written([str(line) for line in given if line])
     lines = []
-    for one in (space.get("vs") or {}).values():
+    for one in given.values():
         at = f"-{'u' if str(one['pro']).lower() == 'udp' else 't'} {one['ip']}:{one['p']}"
         lines.append(f"-A {at} -s {one['s']}")
         lines += [

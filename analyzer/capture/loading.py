@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
-from analyzer.capture import kinds
+from analyzer.capture import kinds, kubectl_ko
 from analyzer.capture.choices import KUSTOMIZATIONS, Rendering
 from analyzer.capture.common import Common
 from analyzer.capture.decode import readable
@@ -304,6 +304,8 @@ def parts_of(file: File, where: Position, known: Recognised | None, text: str, c
     """The sources that a text gives: one, several where it is a pasted session, none where it is not recognised."""
     sections: list[pasted.Part] = []
     text = kinds.with_kind(file.place, text)
+    if (several := kubectl_ko.session(file.place, text)) is not None:
+        known, text = None, several
     text = pasted.outdented(text) if known is None else text
     known = known or manifest(text, where.name)
     if (known is None and not JSON.match(text)) or pasted.FENCED.match(text):

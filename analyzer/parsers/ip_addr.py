@@ -386,7 +386,7 @@ PARSER = Parser(
         r"ip_(-\S+_)*(a|ad|addr|addre|addres|address)_(show|list|ls|s|sh)_(?P<subject>\S+?)(\.json)?",
         r"ip_(-\S+_)*(l|li|lin|link)(_(show|list|ls|s|sh))?(\.json)?",
         r"ip_(-\S+_)*(l|li|lin|link)(_(show|list|ls|s|sh))?_(?!(?:show|list|ls|s|sh)(?:\.json)?$)(?P<subject>\S+?)(\.json)?",
-        r"(ip)?(addr|address|link|addrshow|linkshow|ipaddrshow|iplinkshow|ipv[46]_addr|ip-addr|ip-link|ip-a|ip--d--s-l|ip--d-a)(\.json)?",
+        r"(ip)?(addr|address|link|addrshow|linkshow|ipaddrshow|ipv6addrshow|iplinkshow|ipv[46]_addr|ip-addr|ip-link|ip-a|ip--d--s-l|ip--d-a)(\.json)?",
     ),
     content=re.compile(
         r'^\d+: [^\s:]+:\s+<[A-Z0-9_,-]*>(?![^\n]* state [a-z])|^\s*\[\s*\{\s*"(?:ifindex|link_index)"|^\d+: \S+\s+inet6? '

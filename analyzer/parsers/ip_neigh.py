@@ -174,7 +174,7 @@ PARSER = Parser(
         r"ip_(-\S+_)*(n|ne|nei|neig|neigh|neighbor|neighbour)(_(show|list|ls|s))?(_(nud|proxy)(_\S+)?)?(\.json)?",
         r"ip_(-\S+_)*(n|ne|nei|neig|neigh|neighbor|neighbour)(_(show|list|ls|s))?(_nud_\w+)?_dev_(?P<subject>[^_\s]+?)(_nud_\w+)?(\.json)?",
         r"arp(_-\S+)*",
-        r"(ip--[46]-n|neigh|ipneighbour|ip-neigh|ipv[46]_neigh|ip_-6_neigh_proxy|ip_neigh_proxy)(\.json)?",
+        r"(ip--[46]-n|neigh|ip(v6)?neighbour|ip-neigh|ipv[46]_neigh|ip_-6_neigh_proxy|ip_neigh_proxy)(\.json)?",
     ),
     content=re.compile(
         r"^[0-9a-f.:]+ dev \S+ (lladdr|(FAILED|INCOMPLETE|NOARP))|^\? \([0-9.]+\) at |^(Address\s+HWtype|IP address\s+HW type)|^\s*\[\s*\{\s*\"dst\":\s*\"[^\"]+\",\s*\"dev\":\s*\"[^\"]+\",\s*\"lladdr\"",

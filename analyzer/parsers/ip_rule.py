@@ -263,6 +263,9 @@ def protocol(text: str | None) -> int | None:
 PARSER = Parser(
     kind="ip-rule",
     read=read,
-    names=(r"ip_(-\S+_)*(ru|rul|rule|rules)(_(show|list|ls|s))?(\.json)?", r"(ip)?6?(rules?|iprule|ip6rule|ip-rules?)(\.json)?"),
+    names=(
+        r"ip_(-\S+_)*(ru|rul|rule|rules)(_(show|list|ls|s))?(\.json)?",
+        r"(ip)?6?(rules?|iprule|ip6rule|ipv6rule|ip-rules?)(\.json)?",
+    ),
     content=re.compile(r"^\d+:\s+(not )?from |^\s*\[\s*\{\s*\"priority\"", re.MULTILINE),
 )

@@ -42,6 +42,15 @@ OTHERS = frozenset(
         "vsock",
         "igmp",
         "packet",
+        "Total:",
+        "TCP:",
+        "Transport",
+        "*",
+        "RAW",
+        "UDP",
+        "TCP",
+        "INET",
+        "FRAG",
     }
 )
 STATES = frozenset(
@@ -63,6 +72,14 @@ STATES = frozenset(
 
 
 TYPES = {"t": 6, "u": 17, "tcp": 6, "udp": 17}
+# The options that choose a type of socket (ss(8)), and its protocol; None where it has no ports of one.
+CHOSEN = {
+    **dict.fromkeys(("t", "tcp"), 6),
+    **dict.fromkeys(("u", "udp"), 17),
+    **dict.fromkeys(("S", "sctp"), 132),
+    **dict.fromkeys(("w", "raw", "x", "unix", "d", "dccp", "0", "packet", "vsock", "tipc", "xdp"), None),
+}
+GLUED = re.compile(r"[46]?[a-z]+[46]?")
 PEER = re.compile(r"\S*:(\*|[\w-]+)")
 LISTED = frozenset(TYPES.values())
 SHOWING = frozenset({"l", "a", "listening", "all"})
@@ -80,15 +97,36 @@ def listed(source: Source, found: Iterable[Fact | Gap]) -> frozenset[int]:
     """The protocols of which all listeners are there: by the command's options (ss(8), netstat(8)), else, where ``Netid`` tells several apart, TCP and
     UDP, else those that are seen. Of one family, or of a filter, nothing is all."""
     if source.subject:
-        return by_options([word for word in source.subject.split("_") if word])
+        return by_options(options_of(source.subject))
     seen = frozenset(fact.protocol for fact in found if isinstance(fact, ListenerFact))
     return LISTED if seen and re.search(r"^Netid\s", source.text, re.MULTILINE) else seen
 
 
+def options_of(subject: str) -> list[str]:
+    """The options that a file is named for: ``_-tlnp_-4``; ``tunlp4`` as Rancher's collector writes it, ``--t--a`` as cilium-bugtool does."""
+    if GLUED.fullmatch(subject):
+        return [f"-{subject}"]
+    if subject.startswith("-"):
+        return [f"-{word}" if "-" not in word else word for word in subject.split("--") if word]
+    return [word for word in subject.split("_") if word]
+
+
+def letters_of(words: list[str]) -> set[str]:
+    """The letters of short options, and the long options without their dashes."""
+    letters = {letter for word in words if word[:1] == "-" and word[:2] != "--" for letter in word[1:]}
+    return letters | {word[2:] for word in words if word[:2] == "--"}
+
+
+def only_type(subject: str) -> int | None:
+    """The protocol of sockets whose lines do not name one, which ss leaves out where a single type was asked for; None where that has no ports.
+    TCP and UDP, which their states tell apart, where the command is not known."""
+    found = {CHOSEN[letter] for letter in letters_of(options_of(subject)) if letter in CHOSEN} if subject else set()
+    return found.pop() if len(found) == 1 else 0
+
+
 def by_options(words: list[str]) -> frozenset[int]:
     """``-tlnp``, ``--tcp -l``: what listens is shown with l or a; without a type, all types."""
-    letters = {letter for word in words if word[:1] == "-" and word[:2] != "--" for letter in word[1:]}
-    letters |= {word[2:] for word in words if word[:2] == "--"}
+    letters = letters_of(words)
     if not all(word.startswith("-") for word in words) or not letters & SHOWING or letters & FEWER & {"4", "6"}:
         return frozenset()
     chosen = frozenset(TYPES[letter] for letter in letters if letter in TYPES)
@@ -108,7 +146,10 @@ def listener(source: Source, line: str, at: Span) -> Iterator[Fact]:
     if line[0] in " \t" or words[0] in OTHERS:
         return
     if words[0] in STATES:
-        words = ["udp" if words[0] == "UNCONN" else "tcp", *words]
+        only = only_type(source.subject)
+        if only is None:
+            return
+        words = ["sctp" if only == PROTOCOLS["sctp"] else "udp" if words[0] == "UNCONN" else "tcp", *words]
     if words[0] not in PROTOCOLS:
         raise ValueError(f"expected a socket such as 'tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*', not {line[:60]!r}")
     protocol = PROTOCOLS[words[0]]
@@ -146,7 +187,8 @@ PARSER = Parser(
     read=read,
     names=(
         r"ss(?P<subject>(_-\S+)*)",
-        r"(ssanp\S*|ss-\S+|netstat(?P<subject>(_-(?![A-Za-z]*[gsri]|-[gsri])[^_\s]+)*)|socket-stats)",
+        r"ss(?P<subject>[46]?[itaunlpewxmo]{3,8}[46]?|-\S+)",
+        r"(ssanp\S+|netstat(?P<subject>(_-(?![A-Za-z]*[gsri]|-[gsri])[^_\s]+)*)|socket-stats)",
     ),
     content=re.compile(
         r"^(Netid\s+)?State\s+Recv-Q\s+Send-Q|^Proto Recv-Q Send-Q Local Address|^(tcp|udp)\s+(LISTEN|UNCONN)\s", re.MULTILINE
