@@ -192,6 +192,7 @@ def node_netfilter(shape: Shape, node: int, services: list[str]) -> Iterator[str
     yield from (":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", ":POSTROUTING ACCEPT [0:0]", "COMMIT")
     yield from FILTER
     yield from ("*nat", ":PREROUTING ACCEPT [0:0]", ":INPUT ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", ":POSTROUTING ACCEPT [0:0]")
+    yield ":FLANNEL-POSTRTG - [0:0]"
     yield from services
     if services:
         yield '-A POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING'
@@ -227,7 +228,6 @@ FILTER = [
 def kube_proxy(shape: Shape) -> Iterator[str]:
     """kube-proxy's lines of the nat table, the same on every node."""
     yield from (
-        ":FLANNEL-POSTRTG - [0:0]",
         ":KUBE-MARK-MASQ - [0:0]",
         ":KUBE-NODEPORTS - [0:0]",
         ":KUBE-POSTROUTING - [0:0]",

@@ -81,12 +81,14 @@ def open_chain(space: Namespace, family: str, hooks: tuple[str, ...] = ()) -> Nf
 def acting(space: Namespace, family: str, hooks: tuple[str, ...] = ()) -> Iterator[NftChainFact]:
     """The chains of a family, at one of the hooks, that may do more than accept, in their order: of equal priorities the one that was registered
     last comes first (core.c ``nf_hook_entries_grow``), and tables and chains are listed in the order in which they were made."""
-    found = (
+    found = [
         chain
         for chain in space.nft_chains
         if chain.family == family and not chain.inert and (not hooks or chain.hook.lower() in hooks)
-    )
-    listed = [(table.family, table.name, name) for table in space.nft_tables for name in table.chains]
+    ]
+    if len(found) < 2:
+        return iter(found)
+    listed = [(table.family, table.name, name) for table in space.nft_tables if table.family == family for name in table.chains]
     places = {key: -place for place, key in enumerate(listed)}
     return iter(sorted(found, key=lambda chain: (chain.priority, places.get((chain.family, chain.table, chain.name), 0))))
 
