@@ -13,10 +13,11 @@ from analyzer.capture.iptables_xml import saved
 from analyzer.capture.kinds import KINDS
 from analyzer.capture.layout import position
 from analyzer.capture.reading import facts
+from analyzer.facts.netfilter import Verdict
 from analyzer.model.build import build
 from analyzer.pipeline import analyze, read_input
 from analyzer.source import Gap, Scope
-from tests.captures import files_of
+from tests.captures import files_of, network_of
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "captures"
 NAMES = sorted(path.stem for path in SAMPLES.glob("*.txt"))
@@ -89,6 +90,26 @@ def damage(number: int, text: str) -> str:
             return ""
 
 
+def test_a_table_that_is_there_twice_is_the_one_that_is_understood(tmp_path: Path) -> None:
+    """cilium-bugtool keeps ``iptables -L -v``, with names, beside ``iptables -S``."""
+    chains = "".join(f"Chain {name} (policy ACCEPT 0 packets, 0 bytes)\n{HEAD_OF_LIST}\n" for name in ("FORWARD", "OUTPUT"))
+    named = f"Chain INPUT (policy ACCEPT 0 packets, 0 bytes)\n{HEAD_OF_LIST}    0     0 DROP  all  --  any    any  !localhost  anywhere\n"
+    saved = "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n-A INPUT ! -s 127.0.0.1/32 -j DROP\n"
+    links = "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN\n    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00\n"
+    files = {
+        "cmd/ip-a.md": ("ip a", links),
+        "cmd/iptables--L--v.md": ("iptables -L -v", f"{named}\n{chains}"),
+        "cmd/iptables--S.md": ("iptables -S", saved),
+    }
+    network = network_of(
+        {path: f"# {command}\n\n```\n{text}```\n" for path, (command, text) in files.items()}, tmp_path / "given"
+    )
+    (space,) = network.namespaces.values()
+    (rule,) = space.rulesets[0].tables["filter"]["INPUT"].rules
+    assert rule.target == Verdict("DROP")
+
+
+HEAD_OF_LIST = " pkts bytes target     prot opt in     out     source               destination\n"
 XML = '<iptables-rules version="1.0">{}</iptables-rules>'
 RULE = '<table name="filter"><chain name="INPUT" policy="DROP"><rule>{}</rule></chain></table>'
 

@@ -144,7 +144,7 @@ LOGS = re.compile(
     r"(?:^|/)(?:namespaces/[^/]+/pods/[^/]+/.+/logs/[^/]+|host_service_logs/.+|audit_logs/.+|[^/]+_logs_[^/]+|[^/]+/[^/]+/logs\.txt"
     r"|logs/(?:agent|ovs|controller|calico)[^/]*/.+|diagnostics/logs/.+|journal_calico_node|journalctl_calico_node"
     r"|(?:journal|kubelet|containerd|kubernetes|serial|alternatives)\.log|kubectl-ko-log[^/]*/[^/]+/(?:kube-ovn|ovn|openvswitch)/.+"
-    r"|hubble-flows[^/]*|[^/]+_ip-rules-table150\.log|logs-[^/]+\.log|cilium-events-[^/]+|cni/log/.+)$"
+    r"|hubble-flows[^/]*|k8s-metrics-\d[^/]*|[^/]+_ip-rules-table150\.log|logs-[^/]+\.log|cilium-events-[^/]+|cni/log/.+)$"
 )
 # What the collectors leave beside a node's tables and is no table of the network.
 BESIDE = re.compile(

@@ -26,6 +26,7 @@ KEPT = (
     "ipamd/",
     "sysctls/",
     "systeminfo/",
+    "system/netstat.txt",
     "cmd/",
 )
 KEPT_OTHERS = ("collector/", "diagnostics/", "linux/", "cni/", "opt/cni/")

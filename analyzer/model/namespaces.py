@@ -10,8 +10,9 @@ from analyzer.copies import altered
 from analyzer.facts.base import Fact
 from analyzer.facts.ipvs import VirtualServerFact
 from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardPeerFact
+from analyzer.facts.matches import UnknownMatch
 from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
-from analyzer.facts.netfilter import Chain, IpsetFact, NftChainFact, RulesetFact
+from analyzer.facts.netfilter import Chain, IpsetFact, NftChainFact, RulesetFact, UnknownTarget
 from analyzer.facts.nftables import NftTableFact
 from analyzer.facts.openvswitch import FlowFact, GroupFact, SwitchFact, SwitchPortFact
 from analyzer.facts.routes import LOCAL, NextHopFact, RouteAnswerFact, RouteFact, RoutingRuleFact
@@ -197,16 +198,27 @@ def unlisted_tables(
 
 
 def merged_rulesets(facts: Sequence[RulesetFact]) -> tuple[RulesetFact, ...]:
-    """One ruleset for each family and back end; a table that several texts list is taken from the text with the most tables."""
+    """One ruleset for each family and back end; a table that several texts list is taken from the text with the most tables, of those with as many from
+    that with the fewest rules that are not understood (``iptables -L`` shows names where ``-S`` has addresses)."""
     result = []
     for group in grouped(facts, lambda fact: (fact.family, fact.backend)).values():
         group.sort(key=lambda fact: (-len(fact.tables), fact.at))
         joined: dict[str, Mapping[str, Chain]] = {}
+        most: dict[str, int] = {}
         for fact in group:
             for name, chains in fact.tables.items():
-                joined.setdefault(name, chains)
+                if name not in joined or (len(fact.tables) == most[name] and unclear(chains) < unclear(joined[name])):
+                    joined[name], most[name] = chains, len(fact.tables)
         result.append(group[0] if len(group) == 1 else replace(group[0], tables=joined))
     return tuple(sorted(result, key=lambda fact: (fact.family, fact.backend)))
+
+
+def unclear(chains: Mapping[str, Chain]) -> int:
+    """How many rules of a table have a part that is not understood."""
+    rules = (rule for chain in chains.values() for rule in chain.rules)
+    return sum(
+        isinstance(rule.target, UnknownTarget) or any(isinstance(match, UnknownMatch) for match in rule.matches) for rule in rules
+    )
 
 
 def merged_tables(facts: Sequence[NftTableFact]) -> tuple[NftTableFact, ...]:

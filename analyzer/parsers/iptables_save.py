@@ -17,7 +17,7 @@ from analyzer.parsers import Parser, gap
 from analyzer.parsers._iptables_chains import Chains, ChainText, Placed, Texts
 from analyzer.parsers._iptables_commands import carried_out
 from analyzer.parsers._iptables_drafts import HOOKS, Block, Part, TableDraft, block, break_off, declared, part_of, strange
-from analyzer.parsers._iptables_origin import backend_of, family_of
+from analyzer.parsers._iptables_origin import by_origin
 from analyzer.parsers._iptables_parts import Index, Standing
 from analyzer.parsers._iptables_rule import COUNTERS
 from analyzer.pieces import Piece
@@ -74,7 +74,8 @@ def remembering(source: Source, memory: Memory) -> Iterator[Fact | Gap]:
 def told(source: Source, drafts: list[TableDraft], gaps: list[Gap], memory: Memory) -> Iterator[Fact | Gap]:
     """The ruleset of the tables, the gaps, and those of lines that are not understood."""
     undeclared = [item for draft in drafts for item in draft.undeclared()]
-    yield ruleset(source, drafts, memory)
+    for origin, line, found in by_origin(source, drafts, [draft.line for draft in drafts]):
+        yield ruleset(source, found, memory, origin, line)
     yield from gaps
     for number, name in undeclared:
         yield gap(source, number, f"the chain {name} is not declared: whose rules these are is not known")
@@ -204,9 +205,9 @@ def unfinished(source: Source, draft: TableDraft | None, number: int, cut: bool 
     yield gap(source, number, f"the table {draft.name} breaks off here: COMMIT is missing", cut=True)
 
 
-def ruleset(source: Source, drafts: list[TableDraft], memory: Memory) -> RulesetFact:
-    """The fact of the whole text."""
-    family = family_of(source)
+def ruleset(source: Source, drafts: list[TableDraft], memory: Memory, origin: tuple[int, str], line: int) -> RulesetFact:
+    """The fact of the tables of one family and back end."""
+    family, backend = origin
     for draft in drafts:
         draft.open_undeclared()
     index = memory.of(family, drafts)
@@ -225,7 +226,7 @@ def ruleset(source: Source, drafts: list[TableDraft], memory: Memory) -> Ruleset
             draft.settle()
             tables[name] = {**tables.get(name, {}), **dict(placed(draft, index.texts))}
     made = {name: Chains(source.path, chains) for name, chains in tables.items()}
-    return RulesetFact(at=Span(source.path, 1), scope=source.scope, family=family, backend=backend_of(source), tables=made)
+    return RulesetFact(at=Span(source.path, line), scope=source.scope, family=family, backend=backend, tables=made)
 
 
 def placed(draft: TableDraft, texts: Texts) -> Iterator[tuple[str, Placed]]:

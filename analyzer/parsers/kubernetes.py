@@ -126,7 +126,7 @@ def untold(value: dict[str, Any], key: str) -> str:
 PARSER = Parser(
     kind="kubernetes",
     read=read,
-    names=(r"k8s/.+\.(ya?ml|json)", r"k8s-\S+\.ya?ml", r"kubectl_(-\S+_)*get_\S+"),
+    names=(r"k8s/.+\.(ya?ml|json)", r"k8s-(?!metrics-)\S+\.ya?ml", r"kubectl_(-\S+_)*get_\S+"),
     content=re.compile(r"^(-\s+|  |\{\s*)?\"?apiVersion\"?:\s*\S|^[\[{][\s\S]*\"apiVersion\"\s*:\s*\"", re.MULTILINE),
     per="cluster",
     together=together,
