@@ -76,7 +76,7 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The lines of each path that gave facts, and those with gaps. Several parts of a pasted text have one path."""
+    """The lines with gaps of each path, and of these paths those that gave facts. Several parts of a pasted text have one path."""
 
     told: Mapping[str, Sequence[int]]
     gaps: Mapping[str, Sequence[int]]
@@ -96,20 +96,22 @@ def within(lines: Sequence[int], first: int, last: int) -> bool:
 
 
 def lines_of(facts: Iterable[Fact], gaps: Iterable[Gap]) -> Lines:
-    """Where facts and gaps stand. A ruleset stands where its chains do (one of each table will do); one without tables says nothing. Gaps without a subject
-    are about files, and not about what stands there."""
+    """Where gaps stand, and facts in the same texts. A ruleset stands where its chains do (one of each table will do); one without tables says nothing. Gaps
+    without a subject are about files, and not about what stands there."""
+    missed: dict[str, set[int]] = {}
+    for gap in gaps:
+        if gap.subject:
+            missed.setdefault(gap.at.path, set()).add(gap.at.line)
     told: dict[str, set[int]] = {}
     for fact in facts:
+        if fact.at.path not in missed:
+            continue
         match fact:
             case RulesetFact(tables=tables):
                 found = {chain.at.line for chains in tables.values() for chain in islice(chains.values(), 1)}
             case _:
                 found = {fact.at.line}
         told.setdefault(fact.at.path, set()).update(found)
-    missed: dict[str, set[int]] = {}
-    for gap in gaps:
-        if gap.subject:
-            missed.setdefault(gap.at.path, set()).add(gap.at.line)
     return Lines({path: sorted(found) for path, found in told.items()}, {path: sorted(found) for path, found in missed.items()})
 
 

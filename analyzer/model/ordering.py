@@ -58,8 +58,13 @@ def ordered(facts: Iterable[Fact]) -> Ordered:
         by_type[type(fact)].append(fact)
     for kind, group in by_type.items():
         settle(group)
+        scope, own = None, by_scope[kind, None]
         for fact in group:
-            by_scope[kind, fact.scope].append(fact)
+            if fact.scope is not scope:
+                scope, own = fact.scope, by_scope[kind, fact.scope]
+            own.append(fact)
+        if not by_scope[kind, None]:
+            del by_scope[kind, None]
     return Ordered(dict(by_type), dict(by_scope))
 
 
