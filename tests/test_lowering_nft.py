@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 
+from analyzer.facts.netfilter import NftChainFact
 from analyzer.facts.nftables import NftTableFact
 from analyzer.model.network import Network
 from analyzer.parsers import nft
@@ -17,18 +18,21 @@ from analyzer.solve.packet import Fate
 from analyzer.solve.walk.concrete import walk
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import agree, outcomes, walked
+from tests.nft_early_random import EarlyRules
 from tests.nft_random import NftRules
 from tests.test_lowering_netfilter import COUNT, ROUTER, SEED, facts, flows, network
 
 
-def native_network(seed: int, picked: bool = True) -> tuple[Network, int, str]:
+def native_network(seed: int, picked: bool = True, of: type[NftRules] = NftRules) -> tuple[Network, int, str]:
     """A network with random native tables on its router. The language leaves ways back open in IPv6; of several nat
     chains at a hook it takes one that translates to what the packet has already for one that does not decide."""
     random, family = Random(seed), 4 if seed % 3 else 6
-    text = NftRules(random, family, ways=family == 4, alone=True, picked=picked).ruleset()
-    tables = tuple(item for item in facts(nft.PARSER, "n/nft_list_ruleset", text) if isinstance(item, NftTableFact))
+    text = of(random, family, ways=family == 4, alone=True, picked=picked).ruleset()
+    read = tuple(facts(nft.PARSER, "n/nft_list_ruleset", text))
+    tables = tuple(item for item in read if isinstance(item, NftTableFact))
+    early = tuple(item for item in read if isinstance(item, NftChainFact) and item.hook in ("ingress", "egress"))
     made = network(family, (), {})
-    router = dataclasses.replace(made.namespaces[ROUTER], nft_tables=tables)
+    router = dataclasses.replace(made.namespaces[ROUTER], nft_tables=tables, nft_chains=early)
     return dataclasses.replace(made, namespaces={**made.namespaces, ROUTER: router}), family, text
 
 
@@ -36,6 +40,19 @@ def native_network(seed: int, picked: bool = True) -> tuple[Network, int, str]:
 def test_random_tables(seed: int) -> None:
     """What only the walk looks at, the third packet of a handshake, is left out."""
     made, family, text = native_network(seed)
+    assert not (wrong := differing(made, family, seed)), f"seed {seed}, {len(wrong)} wrong\n" + "\n".join(wrong[:3]) + f"\n{text}"
+
+
+@pytest.mark.parametrize("seed", range(SEED, SEED + COUNT // 5))
+def test_random_chains_of_devices(seed: int) -> None:
+    made, family, text = native_network(seed, of=EarlyRules)
+    assert not (wrong := differing(made, family, seed)), f"seed {seed}, {len(wrong)} wrong\n" + "\n".join(wrong[:3]) + f"\n{text}"
+    flow = next(flows(Random(-seed), family))
+    assert not any("the nft chain" in end.reason for end in walk(made, flow).outcomes)
+
+
+def differing(made: Network, family: int, seed: int) -> list[str]:
+    """The random flows of which walk and language say different things."""
     program = NetworkProgram(made, family)
     wrong = []
     for flow in flows(Random(-seed), family):
@@ -44,4 +61,4 @@ def test_random_tables(seed: int) -> None:
         later = any(end.reason.startswith("the packet that ends the handshake") for end in told)
         if not undecided and not later and not agree(found, told):
             wrong.append(f"{flow}\n  walked:  {sorted(map(str, told))}\n  lowered: {sorted(map(str, found))}")
-    assert not wrong, f"seed {seed}, {len(wrong)} wrong\n" + "\n".join(wrong[:3]) + f"\n{text}"
+    return wrong

@@ -13,7 +13,9 @@ from random import Random
 
 import pytest
 
+from analyzer.facts.links import LinkFact
 from analyzer.facts.matches import ReversePathMatch
+from analyzer.facts.netfilter import NftChainFact
 from analyzer.facts.nftables import NftTableFact
 from analyzer.model.network import Namespace
 from analyzer.parsers import nft
@@ -21,6 +23,7 @@ from analyzer.solve.packet import Packet
 from analyzer.solve.walk.netfilter.hooks import Connections, Hook, HookPacket, Surroundings, Tracked
 from analyzer.solve.walk.oracle import Oracle
 from tests.netfilter_lab import CLIENT, ROUTER, SERVER, Lab, can_run, lab, run
+from tests.nft_early_random import EarlyRules
 from tests.nft_random import NftRules
 from tests.test_netfilter_kernel import SCOPE, Router, disagreements, facts
 
@@ -55,15 +58,28 @@ class NativeRouter(Router):
 
 def load(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
     """Loads random tables on the router and reads them back, in both forms."""
-    text = NftRules(Random(seed), family).ruleset()
+    read, listed, listed_json = loaded(built, NftRules(Random(seed), family).ruleset())
+    again = [item for item in facts(nft.PARSER, "n/nft_list_ruleset.json", listed_json) if isinstance(item, NftTableFact)]
+    assert [item for item in read if isinstance(item, NftTableFact)] == again, listed
+    return Namespace(SCOPE, nft_tables=tuple(item for item in read if isinstance(item, NftTableFact))), listed
+
+
+def load_early(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
+    """The same with chains of devices, which the other form does not name in nft 1.0.6."""
+    read, listed, _ = loaded(built, EarlyRules(Random(seed), family).ruleset())
+    tables = tuple(item for item in read if isinstance(item, NftTableFact))
+    chains = tuple(item for item in read if isinstance(item, NftChainFact))
+    links = {device: LinkFact(at=chains[0].at, scope=SCOPE, name=device, flags=frozenset({"UP"})) for device in ("near", "far")}
+    return Namespace(SCOPE, nft_tables=tables, nft_chains=chains, links=links), listed
+
+
+def loaded(built: Lab, text: str) -> tuple[list[object], str, str]:
+    """Loads tables: what is read of them, and both forms."""
     with built.inside(ROUTER):
         run("nft", "flush", "ruleset")
         run("nft", "-f", "-", text=text)
         listed, listed_json = run("nft", "list", "ruleset"), run("nft", "-j", "list", "ruleset")
-    read = [item for item in facts(nft.PARSER, "n/nft_list_ruleset", listed) if isinstance(item, NftTableFact)]
-    again = [item for item in facts(nft.PARSER, "n/nft_list_ruleset.json", listed_json) if isinstance(item, NftTableFact)]
-    assert read == again, listed
-    return Namespace(SCOPE, nft_tables=tuple(read)), listed
+    return list(facts(nft.PARSER, "n/nft_list_ruleset", listed)), listed, listed_json
 
 
 def test_random_tables(built: Lab) -> None:
@@ -73,3 +89,9 @@ def test_random_tables(built: Lab) -> None:
         assert not wrong, "\n".join(wrong)
         tried += 1
     assert tried == COUNT
+
+
+def test_random_chains_of_devices(built: Lab) -> None:
+    for seed in range(SEED, SEED + COUNT // 5):
+        wrong = disagreements(built, seed, load_early, NativeRouter)
+        assert not wrong, "\n".join(wrong)

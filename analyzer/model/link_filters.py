@@ -22,6 +22,7 @@ from analyzer.facts.nftables import (
     Fib,
     Key,
     Meta,
+    NftChain,
     NftRule,
     NftSet,
     NftTableFact,
@@ -60,6 +61,12 @@ class Asked(NamedTuple):
     source_mac: int | None = None
     destination_mac: int | None = None
     mark: int | None = None
+
+
+class Solicited(NamedTuple):
+    """A solicitation of IPv6, or an advertisement (RFC 4861: by its type), from and to whom it may be."""
+
+    type: int
 
 
 class Refused(NamedTuple):
@@ -102,27 +109,39 @@ def decided(space: Namespace, hook: str) -> Iterator[tuple[NftChainFact, NftTabl
 
 def table_of(space: Namespace, chain: NftChainFact) -> NftTableFact | None:
     """The table of a chain that is decided; None: it is open."""
+    table = table_named(space, chain)
+    return table if table is not None and (chain.family == "arp" or follows(table, chain)) else None
+
+
+def table_named(space: Namespace, chain: NftChainFact) -> NftTableFact | None:
+    """The table of a chain, where it was read with the chain."""
     table = next((one for one in space.nft_tables if (one.family, one.name) == (chain.family, chain.table)), None)
-    if table is None or chain.name not in table.chains:
-        return None
-    return table if chain.family == "arp" or follows(table, chain) else None
+    return table if table is not None and chain.name in table.chains else None
 
 
 def follows(table: NftTableFact, start: NftChainFact) -> bool:
     """Whether a chain of a bridge, with all that it goes to, does what chains of IP do too: nothing with connections, of which a bridge has its own
     (nf_conntrack_bridge.c), and on the way out nothing with the frame's header, which the packet does not have yet."""
-    seen, waiting = {start.name}, [start.name]
+    chains, leaving = together(table, start.name), start.hook in SENT
+    return chains is not None and all(
+        simple(item, leaving) for chain in chains for rule in chain.rules for item in rule.statements
+    )
+
+
+def together(table: NftTableFact, start: str) -> list[NftChain] | None:
+    """A chain with all that it goes to; None where one of them was not read."""
+    found: list[NftChain] = []
+    seen, waiting = {start}, [start]
     while waiting:
         chain = table.chains.get(waiting.pop())
         if chain is None:
-            return False
+            return None
+        found.append(chain)
         for item in (one for rule in chain.rules for one in rule.statements):
-            if not simple(item, start.hook in SENT):
-                return False
             to = {item.chain} if isinstance(item, Jump) else jumps(item, table) if isinstance(item, VerdictMap) else set()
             waiting += sorted(to - seen)
             seen |= to
-    return True
+    return found
 
 
 def simple(item: Statement, leaving: bool) -> bool:
@@ -202,7 +221,7 @@ class Ends:
     depth: int = 0
 
 
-def chain_end(table: NftTableFact, name: str, asked: Asked, ends: Ends) -> str | None:
+def chain_end(table: NftTableFact, name: str, asked: Asked | Solicited, ends: Ends) -> str | None:
     """``accept``, ``drop`` or ``continue``; None: not known (nf_tables_core.c ``nft_do_chain``)."""
     if name in ends.known or ends.depth >= DEPTH:
         return ends.known.get(name)
@@ -213,7 +232,7 @@ def chain_end(table: NftTableFact, name: str, asked: Asked, ends: Ends) -> str |
     return found
 
 
-def rules_end(rules: Sequence[NftRule], table: NftTableFact, asked: Asked, ends: Ends) -> str | None:
+def rules_end(rules: Sequence[NftRule], table: NftTableFact, asked: Asked | Solicited, ends: Ends) -> str | None:
     """What the rules of a chain say."""
     for rule in rules:
         match rule_end(rule.statements, table, asked, ends):
@@ -226,7 +245,7 @@ def rules_end(rules: Sequence[NftRule], table: NftTableFact, asked: Asked, ends:
     return "continue"
 
 
-def rule_end(statements: tuple[Statement, ...], table: NftTableFact, asked: Asked, ends: Ends) -> str | None:
+def rule_end(statements: tuple[Statement, ...], table: NftTableFact, asked: Asked | Solicited, ends: Ends) -> str | None:
     """What a rule says: the end of a chain, ``return``, or ``continue``."""
     for item in statements:
         match item:
@@ -250,7 +269,7 @@ def rule_end(statements: tuple[Statement, ...], table: NftTableFact, asked: Aske
     return "continue"
 
 
-def act_end(act: object, table: NftTableFact, asked: Asked, ends: Ends) -> str | None:
+def act_end(act: object, table: NftTableFact, asked: Asked | Solicited, ends: Ends) -> str | None:
     """What a verdict says."""
     match act:
         case Verdict(name):
@@ -265,7 +284,7 @@ def act_end(act: object, table: NftTableFact, asked: Asked, ends: Ends) -> str |
 ABSENT, MISSED, HELD = "the packet has no such value", "no element holds it", "an element holds it"
 
 
-def among(key: Key, values: NftSet | str, table: NftTableFact, asked: Asked) -> object:
+def among(key: Key, values: NftSet | str, table: NftTableFact, asked: Asked | Solicited) -> object:
     """The verdict of the element that holds the key's values, or HELD; MISSED, ABSENT; None: not known."""
     of = table.sets.get(values) if isinstance(values, str) else values
     own = [value_of(part, asked) for part in key]
@@ -286,8 +305,10 @@ def holds(value: Value, own: object) -> bool:
     return isinstance(own, int) and value[0] <= own <= value[1]
 
 
-def value_of(selector: Selector, asked: Asked) -> int | str | None:
-    """What an ARP packet has; ABSENT: nothing such; None: not known."""
+def value_of(selector: Selector, asked: Asked | Solicited) -> int | str | None:
+    """What an ARP packet, or neighbour discovery, has; ABSENT: nothing such; None: not known."""
+    if isinstance(asked, Solicited):
+        return value_of_six(selector, asked)
     match selector:
         case Payload("arp", name):
             return {**CONSTANT, **fields(asked)}.get(name)
@@ -305,6 +326,24 @@ def value_of(selector: Selector, asked: Asked) -> int | str | None:
             return asked.mark
         case Bitwise(of, mask, flip):
             own = value_of(of, asked)
+            return own if not isinstance(own, int) else own & mask ^ flip
+        case _:
+            return None
+
+
+def value_of_six(selector: Selector, asked: Solicited) -> int | str | None:
+    """What neighbour discovery has (net/ipv6/ndisc.c ``ndisc_send_skb``)."""
+    match selector:
+        case Payload("ip6" | "icmpv6", name):
+            return {"version": 6, "nexthdr": 58, "hoplimit": 255, "type": asked.type, "code": 0}.get(name)
+        case Payload("ether" | "th"):
+            return None
+        case Payload():
+            return ABSENT
+        case Meta(key):
+            return {"l4proto": 58, "protocol": 0x86DD}.get(key)
+        case Bitwise(of, mask, flip):
+            own = value_of_six(of, asked)
             return own if not isinstance(own, int) else own & mask ^ flip
         case _:
             return None

@@ -39,7 +39,7 @@ TESTS = (
         HARDWARE,
     ),
     ({"iptables-save": ("--ctorig",), "nft": ("--ctorig", "ct original", '"original"'), "ovs-flows": ("ct(",)}, ORIGINAL),
-    ({"iptables-save": ("physdev",), "nft": ("physdev", "ibrname", "obrname")}, PHYSICAL),
+    ({"iptables-save": ("physdev",), "nft": ("physdev", "ibrname", "obrname", "ingress", "egress")}, PHYSICAL),
 )
 """Words of each kind of rules, and the fields that nothing tests where no rule has one."""
 

@@ -67,9 +67,11 @@ def emit(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) 
     if "NO-CARRIER" in link.flags:
         return walk.drop(at.scope, f"{at} has no carrier", link.at)
     taken = control.unread(walk, space, at, frame, "egress") or cilium.leaving(walk, space, at, frame)
-    taken = taken or early.unread(walk, space, at, link, frame, "egress")
-    taken = taken or control.filtered(walk, space, at, frame, "egress")
-    return taken if taken is not None else by_kind(walk, space, at, link, frame)
+    passed = taken or early.passed(walk, space, at, link, frame, "egress")
+    if not isinstance(passed, Frame):
+        return passed
+    taken = control.filtered(walk, space, at, passed, "egress")
+    return taken if taken is not None else by_kind(walk, space, at, link, passed)
 
 
 def by_kind(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) -> Endings:
@@ -199,14 +201,16 @@ def from_switch(walk: Walk, at: Interface, frame: Frame) -> Endings:
         return walk.undecided(f"{at} was not captured", None, f"ip_-d_addr of {space.place}")
     if not link.up:
         return walk.drop(at.scope, f"{at} is down", link.at, frame.to_all)
-    taken = control.filtered(walk, space, at, frame, "ingress") or early.unread(walk, space, at, link, frame, "ingress")
-    return taken if taken is not None else taken_in(walk, space, at, link, frame)
+    passed = control.filtered(walk, space, at, frame, "ingress") or early.passed(walk, space, at, link, frame, "ingress")
+    return taken_in(walk, space, at, link, passed) if isinstance(passed, Frame) else passed
 
 
 def inward(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Frame) -> Endings:
     """Who takes a frame that came in: a switch of which the device is a port, or what ``taken_in`` says."""
-    if (doubt := early.unread(walk, space, at, link, frame, "ingress")) is not None:
-        return doubt
+    passed = early.passed(walk, space, at, link, frame, "ingress")
+    if not isinstance(passed, Frame):
+        return passed
+    frame = passed
     if (port := space.switching.port(at.device)) is not None:
         return ovs.enter(walk, space, *port, frame)
     return taken_in(walk, space, at, link, frame)

@@ -56,7 +56,6 @@ HOOKS_OF = {
 }
 DESTINATION_HOOKS = ("PREROUTING", "OUTPUT")
 FAMILIES = {4: ("ip", "inet", "netdev"), 6: ("ip6", "inet", "netdev")}
-NATIVE = {"ingress": "PREROUTING", "egress": "POSTROUTING"}
 SHORT = 8
 Step = tuple[int, Transfer]
 
@@ -213,7 +212,7 @@ def tables(context: Context, space: Namespace, hook: str, question: bool) -> Ite
 
 
 def native(context: Context, space: Namespace, hook: str) -> Iterator[Step]:
-    """Native nft chains but those of nat, and those of devices, which are not read unless they can only accept. Where a chain of type route
+    """Native nft chains but those of nat, with those of devices. Where a chain of type route
     has set the mark, the packet is routed again (nft_chain_route.c ``nf_route_table_hook4``)."""
     for found in nft.natives(context, space, hook):
         if found.base.kind == "route":
@@ -222,13 +221,11 @@ def native(context: Context, space: Namespace, hook: str) -> Iterator[Step]:
             yield found.base.priority, nft.entered(space.scope, found)
     known = {(table.family, table.name) for table in space.nft_tables}
     for fact in space.nft_chains:
-        early = fact.hook.lower() in NATIVE
-        if fact.inert or fact.family not in FAMILIES[context.family] or NATIVE.get(fact.hook.lower(), fact.hook.upper()) != hook:
-            continue
-        if early or (fact.family, fact.table) not in known:
-            step = early_chains.asked(context, space, fact, Field.IN_INTERFACE if hook == "PREROUTING" else Field.OUT_INTERFACE)
-            rank = -1 << 30 if early else fact.priority
-            yield rank, Translate(space.scope, hook in DESTINATION_HOOKS, step) if fact.kind == "nat" else step
+        here = fact.hook.upper() == hook and not fact.inert and fact.family in FAMILIES[context.family]
+        if here and (fact.family, fact.table) not in known:
+            step = early_chains.unread(space, fact)
+            yield fact.priority, Translate(space.scope, hook in DESTINATION_HOOKS, step) if fact.kind == "nat" else step
+    yield from early_chains.at_hook(context, space, hook)
 
 
 def missing(context: Context, space: Namespace) -> Iterator[Step]:

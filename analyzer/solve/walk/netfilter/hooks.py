@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from analyzer.facts.netfilter import RulesetFact
-from analyzer.model.early_chains import EARLY, FAMILIES, lets_pass, plain
+from analyzer.facts.netfilter import NftChainFact, RulesetFact
+from analyzer.model.early_chains import EARLY, FAMILIES, lets_pass, ordered, plain, read
 from analyzer.model.namespaces import ASSUMED
 from analyzer.model.network import Namespace
 from analyzer.solve.packet import Packet
@@ -31,6 +31,7 @@ from analyzer.solve.walk.netfilter.state import (
 from analyzer.solve.walk.netfilter.steps import (
     BalanceStep,
     ConfirmStep,
+    EarlyStep,
     NativeStep,
     Step,
     TableStep,
@@ -42,7 +43,7 @@ from analyzer.solve.walk.netfilter.steps import (
 from analyzer.solve.walk.netfilter.tables import ReadyChain, Table
 from analyzer.solve.walk.netfilter.tracking import bound, clash, confirm, manipulated, track, undecided
 from analyzer.solve.walk.netfilter.visit import ACCEPTED, Sets, Stop, Visit
-from analyzer.solve.walk.nft.tables import native_chains
+from analyzer.solve.walk.nft.tables import NativeChain, NativeTable, native_chains
 from analyzer.solve.walk.oracle import Oracle
 
 __all__ = [
@@ -60,6 +61,9 @@ __all__ = [
 ]
 
 TRACK, CONFIRM, TRANSLATE_DESTINATION, TRANSLATE_SOURCE = -200, 1 << 31, -100, 100
+FIRST = -1 << 33
+"""The chains of devices are before all others at ingress, and behind all at egress."""
+NOT_WALKED = "rules of native nft chains are not walked"
 NOT_CAPTURED = "that were not captured let the packet pass unchanged"
 PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
 # The nft back end puts this table behind source NAT (iptables/nft.c ``xtables_ipv4``); ``nft list ruleset`` shows it.
@@ -104,7 +108,7 @@ class HookTables:
 
 def acts(step: Step) -> bool:
     """Whether a step has chains, or may have some that are not known."""
-    return isinstance(step, TableStep | NativeStep | UnreadStep | BalanceStep) or (
+    return isinstance(step, TableStep | NativeStep | UnreadStep | EarlyStep | BalanceStep) or (
         isinstance(step, TranslateStep) and bool(step.chains)
     )
 
@@ -182,17 +186,26 @@ def based(tables: tuple[Table, ...], name: str, hook: Hook) -> Iterator[Based]:
 
 
 def unread_chains(namespace: Namespace, family: int, hook: Hook) -> Iterator[tuple[int, Step]]:
-    """Native chains that are not walked and can do more than accept: those of devices, and those of which the table is not known."""
+    """Native chains that can do more than accept: those of which the table is not known, which are not walked, and those of devices."""
     known = {(table.family, table.name) for table in namespace.nft_tables}
     for fact in namespace.nft_chains:
-        early = fact.hook.lower() in EARLY
-        if fact.inert or fact.family not in FAMILIES[family] or NATIVE_HOOKS.get(fact.hook.lower()) is not hook:
-            continue
-        if early or (fact.family, fact.table) not in known:
-            devices = plain(namespace, fact) if early else None
-            priority = -1 << 30 if fact.hook.lower() == "ingress" else 0
-            step = UnreadStep(lets_pass(namespace, fact), "rules of native nft chains are not walked", fact, devices)
-            yield priority or fact.priority, step
+        here = fact.hook.lower() not in EARLY and NATIVE_HOOKS.get(fact.hook.lower()) is hook
+        if here and not fact.inert and fact.family in FAMILIES[family] and (fact.family, fact.table) not in known:
+            yield fact.priority, UnreadStep(lets_pass(namespace, fact), NOT_WALKED, fact)
+    for fact in ordered(namespace):
+        if not fact.inert and fact.family in FAMILIES[family] and NATIVE_HOOKS[fact.hook.lower()] is hook:
+            first = FIRST if hook is Hook.PREROUTING else -FIRST
+            yield first + fact.priority, early_step(namespace, fact, family)
+
+
+def early_step(namespace: Namespace, fact: NftChainFact, family: int) -> Step:
+    """A chain of devices: walked where its rules decide, and where what it sees comes to the IP layer too."""
+    devices, table = plain(namespace, fact), read(namespace, fact, family)
+    doubt = UnreadStep(lets_pass(namespace, fact), NOT_WALKED, fact, devices)
+    chain = table.chains[fact.name] if table is not None else None
+    if devices is None or table is None or chain is None or chain.base is None:
+        return doubt
+    return EarlyStep(NativeChain(NativeTable(table), chain, chain.base), devices, doubt)
 
 
 def run_hook(
@@ -258,6 +271,8 @@ def run_step(step: Step, visit: Visit) -> Stop:
             visit.tracked = confirm(visit.tracked, visit.connections)
         case UnreadStep():
             return unread(step, visit)
+        case EarlyStep():
+            return early(step, visit)
         case BalanceStep():
             raise TypeError("IPVS is no step of a visit")
     return ACCEPTED
@@ -309,6 +324,14 @@ def unread(step: UnreadStep, visit: Visit) -> Stop:
         at,
         settle=step.settle,
     )
+
+
+def early(step: EarlyStep, visit: Visit) -> Stop:
+    """A chain of devices that is decided."""
+    if visit.at.physical_in or visit.at.physical_out:
+        return unread(step.doubt, visit)
+    device = visit.at.in_device if visit.hook is Hook.PREROUTING else visit.at.out_device
+    return run_step(NativeStep(step.native), visit) if device in step.devices else ACCEPTED
 
 
 def translate(step: TranslateStep, visit: Visit) -> Stop:

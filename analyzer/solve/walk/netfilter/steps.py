@@ -55,13 +55,22 @@ class UnreadStep:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlyStep:
+    """A native nft chain of devices that is decided; what a bridge's ports bring is asked about."""
+
+    native: NativeChain
+    devices: frozenset[str]
+    doubt: UnreadStep
+
+
+@dataclass(frozen=True, slots=True)
 class BalanceStep:
     """IPVS looks at the packet: whether it is a real server's answer (``ip_vs_out_hook``), or is to be balanced (``ip_vs_in_hook``)."""
 
     answers: bool
 
 
-Step = TableStep | NativeStep | TrackStep | TranslateStep | ConfirmStep | UnreadStep | BalanceStep
+Step = TableStep | NativeStep | TrackStep | TranslateStep | ConfirmStep | UnreadStep | EarlyStep | BalanceStep
 
 
 def routes_again(step: Step, before: Packet, after: Packet) -> bool:
