@@ -8,11 +8,11 @@ from random import Random
 
 import pytest
 
-from analyzer.facts.netfilter import RulesetFact
+from analyzer.facts.netfilter import IpsetFact, RulesetFact
 from analyzer.facts.nftables import NftTableFact
 from analyzer.model.marks import ALL, of_rules
 from analyzer.model.network import Network
-from analyzer.parsers import Parser, iptables_save, nft, read
+from analyzer.parsers import Parser, ipset, iptables_save, nft, read
 from analyzer.solve.packet import SYN, TCP, Fate, Outcome
 from analyzer.solve.walk.concrete import one_way, walk
 from analyzer.solve.walk.index import index_of
@@ -34,15 +34,27 @@ def read_back(parser: Parser, name: str, text: str) -> list[object]:
 
 def iptables(random: Random) -> Network:
     """A router with rules of iptables, some of which ask what is not known."""
-    text = Rules(random, 4, frozenset(kind for kind, _ in SETS.values())).ruleset(
-        tuple(table for table in HOOKS if random.random() < 0.8)
-    )
-    lines = [line for line in text.splitlines() if "--zone" not in line and "--match-set" not in line]
+    rules = Rules(random, 4, frozenset(kind for kind, _ in SETS.values()))
+    sets, text = rules.sets(), rules.ruleset(tuple(table for table in HOOKS if random.random() < 0.8))
     asked = [
-        line.replace(" -j ", f" -m u32 --u32 {random.randrange(9)}=1 -j ") if random.random() < 0.35 else line for line in lines
+        line.replace(" -j ", f" -m u32 --u32 {random.randrange(9)}=1 -j ") if random.random() < 0.35 else line
+        for line in text.splitlines()
     ]
-    facts = read_back(iptables_save.PARSER, "n/iptables-save", "\n".join(asked) + "\n")
-    return network(4, tuple(item for item in facts if isinstance(item, RulesetFact)), {})
+    changed = [
+        line.rpartition(" -j ")[0] + random.choice(CHANGES) if random.random() < 0.1 and " -j " in line else line
+        for line in asked
+    ]
+    return router("\n".join(changed) + "\n", sets)
+
+
+CHANGES = (" -j SET --add-set s-ip src", " -j SET --del-set s-ip dst", " -j SET --add-set s-ip dst")
+
+
+def router(text: str, sets: str = "") -> Network:
+    """A router with rules of iptables, and with sets."""
+    facts = read_back(iptables_save.PARSER, "n/iptables-save", text)
+    named = {item.name: item for item in read_back(ipset.PARSER, "n/ipset_save", sets) if isinstance(item, IpsetFact)}
+    return network(4, tuple(item for item in facts if isinstance(item, RulesetFact)), named)
 
 
 def native(random: Random) -> Network:
@@ -120,6 +132,10 @@ LEFT = [
         "-A FORWARD -m u32 --u32 9=2 -m recent --set --name a\n-A FORWARD -m u32 --u32 8=3 -j NOTHING\n-A FORWARD -m recent --rcheck --name a -j DROP",
         OPEN,
     ),
+    (
+        "-A FORWARD -m u32 --u32 9=2 -j SET --add-set s src\n-A FORWARD -m u32 --u32 8=3 -j NOTHING\n-A FORWARD -m set --match-set s src -j DROP",
+        OPEN,
+    ),
     ("-A FORWARD -m u32 --u32 9=2 -g NOTHING\n-A FORWARD -j DROP", OPEN),
     ("-A FORWARD -m u32 --u32 9=2 -g NOTHING\n-A FORWARD -j ACCEPT", YES),
     ("-A FORWARD -m u32 --u32 0=1 -j DROP", OPEN),
@@ -130,9 +146,7 @@ LEFT = [
 @pytest.mark.parametrize(("rules", "wanted"), LEFT)
 def test_many_rules_that_leave_nothing_behind_are_walked(rules: str, wanted: Fate) -> None:
     text = f"*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\n:NOTHING -\n-A NOTHING -j LOG\n{JUMPS}{rules}\nCOMMIT\n"
-    facts = read_back(iptables_save.PARSER, "n/iptables-save", text)
-    made = network(4, tuple(item for item in facts if isinstance(item, RulesetFact)), {})
-    assert walk(made, flow(4)).fate is wanted
+    assert walk(router(text, "create s hash:ip family inet\n"), flow(4)).fate is wanted
 
 
 MARKS = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -159,6 +159,10 @@ class Connections:
         there, back = keys(connection)
         self._by_original[there] = connection
         self._original_of[back] = there
+
+    def left_behind(self) -> Hashable:
+        """What rules have changed for later packets, beside connections."""
+        return frozenset(self.members.items()), frozenset(self.unsettled), frozenset(self.proxied)
 
     def test(self, words: str, at: Span | None) -> bool:
         """Whether something is so of a captured connection of which that is not known."""

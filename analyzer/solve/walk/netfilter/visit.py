@@ -89,9 +89,8 @@ class Visit:
             ALL if self.hook is Hook.OUTPUT else self.sets.marks
         )  # There, that a mark changes is seen: the packet is routed again.
         packet, at = self.packet.with_mark(self.packet.mark & mask), self.at.packet.with_mark(self.at.packet.mark & mask)
-        remembered, proxied = frozenset(self.recent.items()), frozenset(self.connections.proxied)
-        state = (packet, self.at.with_packet(at), self.tracked, self.zone, remembered, proxied, tuple(self.oracle.picked))
-        trail.meet(start, (place, state))
+        state = (packet, self.at.with_packet(at), self.tracked, self.zone, tuple(self.oracle.picked))
+        trail.meet(start, (place, state, frozenset(self.recent.items()), self.connections.left_behind()))
 
     def tell(self, what: str, at: Span | None) -> None:
         """Adds a hop."""
