@@ -67,9 +67,10 @@ class Capture:
         from analyzer.query.ignoring.about import UNEXPLAINED, UNUSED
         from analyzer.query.ignoring.apart import Ignoring, without_ignored
         from analyzer.query.ignoring.baseline import baseline as known
-        from analyzer.query.rules import all_rules, unheard
+        from analyzer.query.needed import needed_rules
+        from analyzer.query.rules import unheard
 
-        if wrong := "; ".join(unheard((*select, *ignore), {rule.id for rule in (*all_rules(), UNUSED, UNEXPLAINED)})):
+        if wrong := "; ".join(unheard((*select, *ignore), {rule.id for rule in (*needed_rules(), UNUSED, UNEXPLAINED)})):
             raise ValueError(wrong)
         earlier = known(str(baseline), Path(baseline).read_text(encoding="utf-8-sig")) if baseline else None
         report = self.with_intents(self.of_here(analyze(self.given, select, ignore)), intents)

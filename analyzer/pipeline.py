@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from analyzer.rule import Rule
 
 Progress = Callable[..., None]
+Item = TypeVar("Item")
 Work = TypeVar("Work")
 MANY, MOST = 8 << 20, 128 << 20
 """Characters of manifests from which on, and up to which, their rules run side by side."""
@@ -105,9 +106,13 @@ def reading_beside(jobs: int) -> ReadSpread | None:
     """What reads many manifests side by side."""
     if jobs < 2:
         return None
-    from analyzer.jobs import spread
 
-    return spread(jobs)
+    def beside(items: Sequence[Item], work: Callable[[Item], Work]) -> Sequence[Work]:
+        from analyzer.jobs import spread
+
+        return spread(jobs)(items, work)
+
+    return beside
 
 
 def analyze(

@@ -41,7 +41,8 @@ class Rule:
 
     ``check`` yields findings; what it cannot know it does not claim: a part that was not captured (``Namespace.missing``) or has gaps yields no certain
     finding. ``options`` are what settings may tell it, with their defaults; ``tuned`` is ``check`` with other values of them (``tunable`` makes both).
-    ``follows`` names rules whose findings explain this one's where they name one line: they are told together, the cause first.
+    ``follows`` names rules whose findings explain this one's where they name one line: they are told together, the cause first. ``looks_at``: the parts of a
+    network without which nothing can be found (``query/needed.py``); empty where that is not known.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Rule:
     options: Options = field(default_factory=dict)
     tuned: Callable[[Network, Options], Iterable[Finding]] | None = None
     follows: tuple[str, ...] = ()
+    looks_at: tuple[str, ...] = ()
 
     def finding(
         self,

@@ -16,6 +16,9 @@ PIECE, SHORT = 1 << 10, 1 << 17
 HEAD = 1 << 16
 """Characters of a text in pieces in which the first line with text is looked for."""
 
+CONTRADICTED = "contradicted"
+"""The subject of a gap about state of which two captures say otherwise, where single lines that were not understood leave open less than that does: all of a
+namespace's devices may do otherwise."""
 FLOW = str.maketrans("", "", " {}[],\"'")
 COMMENT = re.compile(r"\s#.*$")
 DASHES = re.compile(r"^\s*(?:- +)*")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.facts.kubernetes import ObjectFact
-from analyzer.model.merging import of_networks
+from analyzer.model.merging_objects import of_networks
 from analyzer.policy.planes import kinds
 from analyzer.source import Span
 from tests.captures import network_of

@@ -22,9 +22,8 @@ from analyzer.capture.sessions.elsewhere import Elsewhere
 from analyzer.capture.sessions.outdated import Shown, current
 from analyzer.capture.sessions.tables import NodeRow, PodRow
 from analyzer.capture.twice import FAILED, once, without_doubled
-from analyzer.capture.unread import NOT_RECOGNISED, TABLE, not_read
+from analyzer.capture.unread import NOT_RECOGNISED, TABLE, not_read, only_wanted
 from analyzer.capture.walking import every_file, without_templates
-from analyzer.facts.system import WANTED
 from analyzer.memory import without_cycles
 from analyzer.pieces import Pieces
 from analyzer.source import Gap, Scope, Source, Span
@@ -354,7 +353,7 @@ def section_source(file: File, where: Position, section: pasted.Part, collected:
         if section.text.strip() and (file.named or where.captured) and (why := unread(section)):
             collected.gaps.append(Gap(at, why))
         return None
-    if known.parser.kind == "sysctl" and WANTED.search(section.path):  # what is wanted, not what is
+    if known.parser.kind == "sysctl" and only_wanted(section.path):
         return None
     if known.parser.kind == "kubernetes" and tables.is_table(section.text):
         collected.rows.extend(tables.rows(section.text, section.command))

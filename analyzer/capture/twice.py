@@ -7,8 +7,7 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from analyzer.capture.files import refusal
-from analyzer.model.unread import CONTRADICTED
-from analyzer.source import Gap, Scope, Source, Span
+from analyzer.source import CONTRADICTED, Gap, Scope, Source, Span
 
 FAILED = "failed-command"
 COMPARED = 100

@@ -48,3 +48,10 @@ def not_read(text: str) -> str:
         kind = next((kind for pattern, kind in KINDS if pattern.search(head)), "OBJECTS")
         return f"kubectl describe is written for readers and is not read; kubectl get {kind} -A -o yaml has what is needed"
     return next((words for pattern, words in KNOWN if pattern.match(head)), NOT_RECOGNISED)
+
+
+def only_wanted(path: str) -> bool:
+    """Whether a file of switches says what is wanted, not what is."""
+    from analyzer.facts.system import WANTED
+
+    return WANTED.search(path) is not None

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import BinaryIO
 
 from analyzer.capture import kubeskoop
-from analyzer.capture.choices import UNRENDERED, Rendering
+from analyzer.capture.choices import UNRENDERED, Rendering, to_render
 from analyzer.capture.files import Earlier, File, compression, directory, refusal, regular, text_name
 from analyzer.capture.limits import FILE_BYTES, Budget, Refused, too_large
 from analyzer.display import counted
@@ -81,7 +81,7 @@ def of_rule(item: File) -> bool:
 
 def with_rendered(root: str, prefix: str, found: Iterator[File | Gap], rendering: Rendering | None) -> Iterator[File | Gap]:
     """The files of a directory; in place of what was rendered, what came of it. Where rendering failed, the files are read as they lie there."""
-    if rendering is None or not rendering.enabled:
+    if rendering is None or not rendering.enabled or not to_render(root):
         yield from found
         return
     from analyzer.capture.templates.rendering import rendered, replaced

@@ -16,6 +16,7 @@ from analyzer.cli.shared import excluded, paths_from
 from analyzer.memory import without_cycles
 from analyzer.pipeline import built, status
 from analyzer.query.fleet.answers import Answer, answer, missing, told
+from analyzer.query.needed import needed_rules
 from analyzer.query.parts import Found, Part, of_part, whole
 from analyzer.query.rules import with_own
 from analyzer.source import Source
@@ -85,7 +86,7 @@ def checked(item: Content) -> Answer:
     if not item.loaded.sources:
         found = "; ".join(told(item.loaded.gaps))
         return missing(item.name, f"nothing to analyse was found{f': {found}' if found else ''}")
-    judging = replace(call.judging, ignoring=replace(call.judging.ignoring, rules=with_own(call.rules)))
+    judging = replace(call.judging, ignoring=replace(call.judging.ignoring, rules=with_own(call.rules, needed_rules())))
     given = built(item.loaded, call.more, assume_defaults=call.assume_defaults)
     report = judged(given, judging, Progress(quiet=True), 1, whole(item.found) if item.found else None)
     return answer(item.name, report, given.network, given.unreadable, status(report, given, call.fail_on, call.strict))

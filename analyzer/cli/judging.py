@@ -21,6 +21,7 @@ from analyzer.pipeline import Input, analyze
 from analyzer.query.ignoring.about import UNEXPLAINED, UNUSED
 from analyzer.query.ignoring.apart import Ignoring, without_ignored
 from analyzer.query.ignoring.baseline import Baseline, baseline
+from analyzer.query.needed import needed_rules
 from analyzer.query.rules import INTERNAL, Tuning, unheard, untold, with_own
 from analyzer.report.json import write as as_json
 from analyzer.report.rebasing import renamed
@@ -146,7 +147,7 @@ def since(options: Namespace, call: Judging, progress: Progress) -> Judging:
 
 def ignoring(options: Namespace, settings: Settings) -> Ignoring:
     """What runs and what does not count, by the options and the settings. ValueError, in words, where they say what cannot be."""
-    rules = with_own(own_rules(options, settings))
+    rules = with_own(own_rules(options, settings), needed_rules())
     tuning = Tuning(settings.severities, settings.options)
     if wrong := "\n".join(f"{settings.path}: {problem}" for problem in untold(tuning, rules)):
         raise ValueError(wrong)

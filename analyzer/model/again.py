@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import is_
+from typing import TYPE_CHECKING
 
 from analyzer.facts.base import Fact
-from analyzer.model.captured import Captured
 from analyzer.model.network import Namespace
 from analyzer.source import Scope
+
+if TYPE_CHECKING:
+    from analyzer.model.captured import Captured
 
 Facts = Mapping[type[Fact], Sequence[Fact]]
 

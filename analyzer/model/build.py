@@ -5,40 +5,23 @@ The order in which facts arrive does not matter, and no fact makes it raise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from analyzer.copies import altered
 from analyzer.facts.base import Fact
-from analyzer.facts.calico import (
-    BorrowedFact,
-    IpamProblemFact,
-    MapFrontendFact,
-    MapRouteFact,
-    PoolUseFact,
-    StatedBlockFact,
-)
-from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
-from analyzer.facts.docker import DockerContainerFact, DockerNetworkFact
-from analyzer.facts.links import NamespaceIdFact
-from analyzer.facts.ovn import ChassisFact, LogicalObjectFact, LogicalPortFact
-from analyzer.facts.romana import RomanaBlockFact, RomanaHostFact
-from analyzer.facts.routes import TableNameFact
-from analyzer.facts.system import ResolverFact, SubnetFileFact
-from analyzer.model.again import Built, Made
-from analyzer.model.attachments import attachments, by_node, node_names, owners
-from analyzer.model.captured import NAMESPACE_KINDS, captured, lines_of
-from analyzer.model.cilium_pods import pods_unseen
-from analyzer.model.namespaces import by_subject, namespace
-from analyzer.model.network import Interface, Namespace, Network, NodeFiles, RecordedFact
+from analyzer.facts.clouds import CloudInterfaceFact, CloudRouteFact, NameFact, SecurityGroupFact
+from analyzer.facts.kubernetes import ObjectFact
+from analyzer.model.fabric import fabric
+from analyzer.model.network import Network
 from analyzer.model.ordering import Ordered, ordered
-from analyzer.model.pairs import pairs
 from analyzer.model.plan import cluster
-from analyzer.model.routers import routers
-from analyzer.model.routing import table_names
-from analyzer.model.segments import outside, segments
-from analyzer.model.unseen import fabric
-from analyzer.model.wires import paths, wires
-from analyzer.source import Gap, Scope, Source
+from analyzer.source import Gap, Source
+
+if TYPE_CHECKING:
+    from analyzer.model.again import Built
+
+OF_CLUSTERS = (ObjectFact, CloudInterfaceFact, CloudRouteFact, NameFact, SecurityGroupFact)
+"""The facts that no node is needed for."""
 
 
 def build(
@@ -52,57 +35,26 @@ def build(
 
     ``assume_defaults``: netfilter, switches and the like that were not captured are as the kernel has them by default
     (``Namespace.assumed``); without it they are ``missing``. ``earlier``: the namespaces of an earlier look at the same capture, for the next.
+    What is installed is read, and all that reads it imported, only where a text or a fact is about a node.
     """
     known = ordered(facts)
     texts = tuple(sorted(sources, key=lambda source: (source.path, source.kind)))
-    read = sorted(set(gaps))
-    spaces = namespaces(texts, known, read, assume_defaults, earlier)
-    connected = pairs({scope: space.links for scope, space in spaces.items()}, known.all(NamespaceIdFact))
-    for at, unseen in pods_unseen(spaces, connected.peers, known, assume_defaults):
-        other = Interface(unseen.scope, "eth0")
-        spaces[unseen.scope], connected.peers[at], connected.peers[other] = unseen, other, at
+    read = set(gaps)
     wanted, contradictions = cluster(known, texts, frozenset(gap.at.path for gap in read))
-    more = [
-        *connected.gaps,
-        *contradictions,
-        *(gap for space in spaces.values() for group in space.gaps.values() for gap in group),
-    ]
-    every = tuple(sorted({*read, *more}))
-    spaces = with_gaps(spaces, every)
-    owned = owners(spaces)
-    names = node_names(wanted, spaces, owned)
-    pods = attachments(wanted, spaces, owned, names)
-    edge = outside(spaces, connected.peers)
-    joined = paths(spaces, connected.peers, connected.lower)
-    wired = wires(joined, edge)
-    found = segments(joined, edge, wired)
-    return Network(
-        namespaces=spaces,
-        cluster=wanted,
-        peers=dict(sorted(connected.peers.items())),
-        outside=edge,
-        lower=dict(sorted(connected.lower.items())),
-        sockets=dict(sorted(connected.sockets.items())),
-        owners=owned,
-        segments=found,
-        segment_of={at: segment for segment in found for at in segment.members},
-        wires=wired,
-        attachments=pods,
-        files=files(known, texts),
-        resolvers=resolvers(known),
-        sources=by_path(texts),
-        gaps=every,
-        node_names=names,
-        pods_of=by_node(pods),
-        fabric=fabric(wanted, known.all(CniConfigFact), spaces),
-        logical_ports=tuple(dict.fromkeys(known.all(LogicalPortFact))),
-        logical_objects=tuple(dict.fromkeys(known.all(LogicalObjectFact))),
-        chassis=tuple(dict.fromkeys(known.all(ChassisFact))),
-        routers=routers(known, every),
-        ipam=recorded(known),
-        docker=(*known.all(DockerNetworkFact), *known.all(DockerContainerFact)),
-        calico_maps=(*known.all(MapRouteFact), *known.all(MapFrontendFact)),
-    )
+    every = tuple(sorted({*read, *contradictions}))
+    objects = Network({}, wanted, sources=by_path(texts), gaps=every, fabric=fabric(wanted, (), {}))
+    if of_clusters(texts, known):
+        if earlier is not None:
+            earlier.spaces = {}
+        return objects
+    from analyzer.model.installed import installed
+
+    return installed(objects, texts, known, sorted(read), assume_defaults, earlier)
+
+
+def of_clusters(texts: Iterable[Source], facts: Ordered) -> bool:
+    """Whether everything is about the cluster's objects, and nothing about a node."""
+    return all(issubclass(kind, OF_CLUSTERS) for kind in facts.by_type) and all(source.scope is None for source in texts)
 
 
 def by_path(texts: Iterable[Source]) -> dict[str, Source]:
@@ -112,76 +64,3 @@ def by_path(texts: Iterable[Source]) -> dict[str, Source]:
         if source.path not in found or found[source.path].kind != "pasted":
             found[source.path] = source
     return found
-
-
-def recorded(facts: Ordered) -> tuple[RecordedFact, ...]:
-    """What texts say of systems' address management."""
-    found: list[RecordedFact] = [*facts.all(PoolUseFact), *facts.all(BorrowedFact), *facts.all(StatedBlockFact)]
-    found += [*facts.all(IpamProblemFact), *facts.all(RomanaBlockFact), *facts.all(RomanaHostFact)]
-    return tuple(dict.fromkeys(found))
-
-
-def namespaces(
-    sources: Sequence[Source], facts: Ordered, gaps: Sequence[Gap], assume: bool, earlier: Built | None = None
-) -> dict[Scope, Namespace]:
-    """Every namespace that a text of the kernel's state is about."""
-    lines = lines_of((fact for group in facts.by_type.values() for fact in group), gaps)
-    by_gap: dict[Scope | None, list[Gap]] = {}
-    for gap in gaps:
-        by_gap.setdefault(gap.scope, []).append(gap)
-    by_scope: dict[Scope, list[Source]] = {}
-    for source in sources:
-        if source.scope is not None and source.kind:
-            by_scope.setdefault(source.scope, []).append(source)
-    scopes = sorted(scope for scope, found in by_scope.items() if any(source.kind in NAMESPACE_KINDS for source in found))
-    given = {scope: captured(scope, by_scope.get(scope, ()), lines, by_gap.get(scope, ())) for scope in scopes}
-    names = {scope: table_names(facts.of(TableNameFact, Scope(scope.node))) for scope in scopes}
-    if earlier is None:
-        return {scope: namespace(scope, facts, given[scope], names[scope], assume) for scope in scopes}
-    before, by_kind, made = earlier.spaces, facts.by_namespace(), dict[Scope, Made]()
-    for scope in scopes:
-        own, last = by_kind.get(scope, {}), before.get(scope)
-        if last is None or not last.of(own, given[scope], names[scope], assume):
-            space = namespace(scope, facts, given[scope], names[scope], assume)
-            last = Made(space, own, given[scope], names[scope], assume)
-        made[scope] = last
-    earlier.spaces = made
-    return {scope: one.space for scope, one in made.items()}
-
-
-def with_gaps(spaces: Mapping[Scope, Namespace], gaps: Sequence[Gap]) -> dict[Scope, Namespace]:
-    """The namespaces, each with the gaps that belong to it, by kind."""
-    found: dict[Scope | None, list[Gap]] = {}
-    for gap in gaps:
-        found.setdefault(gap.scope, []).append(gap)
-    return {
-        scope: altered(space, gaps=by_subject(found.get(scope, ()))) if scope in found or space.gaps else space
-        for scope, space in spaces.items()
-    }
-
-
-def resolvers(facts: Ordered) -> dict[str, ResolverFact]:
-    """The nodes' own resolv.conf."""
-    found: dict[str, ResolverFact] = {}
-    for fact in facts.all(ResolverFact):
-        if fact.scope is not None and not fact.scope.namespace:
-            found.setdefault(fact.scope.node, fact)
-    return dict(sorted(found.items()))
-
-
-def files(facts: Ordered, sources: Sequence[Source]) -> dict[str, NodeFiles]:
-    """What each node keeps in files. The runtime reads configuration in the order of the files' names (libcni, ConfFiles)."""
-    kinds = (CniConfigFact, LeaseFact, LeaseCursorFact, PluginFact, SubnetFileFact)
-    nodes = {fact.scope for kind in kinds for fact in facts.all(kind) if fact.scope is not None}
-    listed = {source.scope for source in sources if source.scope and source.path.endswith("opt_cni_bin")}
-    result = {}
-    for scope in sorted({Scope(scope.node) for scope in nodes | listed}):
-        plugins = tuple(facts.of(PluginFact, scope))
-        result[scope.node] = NodeFiles(
-            configs=tuple(sorted(facts.of(CniConfigFact, scope), key=lambda fact: fact.file)),
-            leases=tuple(facts.of(LeaseFact, scope)),
-            cursors=tuple(facts.of(LeaseCursorFact, scope)),
-            plugins=plugins if plugins or scope in listed else None,
-            subnet_file=next(iter(facts.of(SubnetFileFact, scope)), None),
-        )
-    return result

@@ -4,38 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from analyzer.addresses import Address, Prefix
-from analyzer.facts.calico import BorrowedFact, IpamProblemFact, MapFrontendFact, MapRouteFact, PoolUseFact, StatedBlockFact
-from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
-from analyzer.facts.docker import DockerContainerFact, DockerNetworkFact
-from analyzer.facts.ipvs import VirtualServerFact
 from analyzer.facts.kubernetes import PodFact
-from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardPeerFact
-from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
-from analyzer.facts.netfilter import IpsetFact, NftChainFact, RulesetFact
-from analyzer.facts.nftables import NftTableFact
-from analyzer.facts.ovn import ChassisFact, LogicalObjectFact, LogicalPortFact
-from analyzer.facts.romana import RomanaBlockFact, RomanaHostFact
-from analyzer.facts.routes import NextHopFact, RouteAnswerFact, RouteFact, RoutingRuleFact
-from analyzer.facts.system import (
-    ConnectionFact,
-    FilterFact,
-    ListenerFact,
-    QdiscFact,
-    QueueFact,
-    ResolverFact,
-    SubnetFileFact,
-    SysctlFact,
-)
-from analyzer.model.cilium import CiliumState
 from analyzer.model.cluster import Cluster
-from analyzer.model.routers import Router
-from analyzer.model.switches import Switch
 from analyzer.source import Gap, Scope, Source
 
-RecordedFact = PoolUseFact | BorrowedFact | StatedBlockFact | IpamProblemFact | RomanaBlockFact | RomanaHostFact
+if TYPE_CHECKING:
+    from analyzer.facts.calico import BorrowedFact, IpamProblemFact, MapFrontendFact, MapRouteFact, PoolUseFact, StatedBlockFact
+    from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
+    from analyzer.facts.docker import DockerContainerFact, DockerNetworkFact
+    from analyzer.facts.ipvs import VirtualServerFact
+    from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardPeerFact
+    from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
+    from analyzer.facts.netfilter import IpsetFact, NftChainFact, RulesetFact
+    from analyzer.facts.nftables import NftTableFact
+    from analyzer.facts.ovn import ChassisFact, LogicalObjectFact, LogicalPortFact
+    from analyzer.facts.romana import RomanaBlockFact, RomanaHostFact
+    from analyzer.facts.routes import NextHopFact, RouteAnswerFact, RouteFact, RoutingRuleFact
+    from analyzer.facts.system import (
+        ConnectionFact,
+        FilterFact,
+        ListenerFact,
+        QdiscFact,
+        QueueFact,
+        ResolverFact,
+        SubnetFileFact,
+        SysctlFact,
+    )
+    from analyzer.model.cilium import CiliumState
+    from analyzer.model.routers import Router
+    from analyzer.model.switches import Switch
+
+RecordedFact: TypeAlias = "PoolUseFact | BorrowedFact | StatedBlockFact | IpamProblemFact | RomanaBlockFact | RomanaHostFact"
 """What texts say of systems' address management."""
 
 

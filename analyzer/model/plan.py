@@ -20,7 +20,7 @@ from analyzer.facts.kubernetes import (
 )
 from analyzer.model import systems
 from analyzer.model.cluster import Cluster, Range
-from analyzer.model.merging import merged_objects
+from analyzer.model.merging_objects import merged_objects
 from analyzer.model.ordering import Ordered
 from analyzer.model.systems import Objects, System
 from analyzer.model.systems.programs import programs

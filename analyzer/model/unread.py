@@ -14,15 +14,12 @@ from analyzer.facts.neighbours import BridgePortFact, ForwardingFact, NeighbourF
 from analyzer.facts.routes import LOCAL, MAIN, RouteFact, RoutingRuleFact
 from analyzer.facts.system import FilterFact, OtherAction
 from analyzer.parsers._words import FAILED
-from analyzer.source import Gap, Source
+from analyzer.source import CONTRADICTED, Gap, Source
 
 UNREAD = "unread"
 """The classifier of what stands for a line that was not understood."""
 FIXED = frozenset({"PERMANENT", "NOARP"})
 INTERFACES = frozenset({"ip-addr", "ifconfig"})
-CONTRADICTED = "contradicted"
-"""The subject of a gap about state of which two captures say otherwise, where single lines that were not understood leave open less than that does: all of a
-namespace's devices may do otherwise."""
 OF_DEVICES = INTERFACES | {"tc-filter", "sysctl", CONTRADICTED}
 OF_PORTS = frozenset({"bridge-link", "bridge-vlan", "brctl"})
 

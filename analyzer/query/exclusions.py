@@ -17,7 +17,8 @@ from analyzer.facts.netfilter import Masquerade, NfRule, Translate, Verdict
 from analyzer.model.network import Network
 from analyzer.model.systems.reading import line_of, prefixes
 from analyzer.query.plan import node_networks
-from analyzer.query.state import chains, roots
+from analyzer.query.state import roots
+from analyzer.query.tables import chains
 from analyzer.source import Span
 
 SPECIAL = tuple(

@@ -12,7 +12,6 @@ from analyzer.model.network import Interface, Namespace, Network
 from analyzer.query.once import Whole
 from analyzer.query.plan import node_of
 from analyzer.query.state import roots
-from analyzer.query.tunnels import host_ends
 from analyzer.solve.packet import UDP, Hop, Outcome, Packet
 
 PEERS = 4
@@ -47,6 +46,8 @@ def origin_of(network: Network, root: Namespace, family: int) -> Origin | None:
 
 def of_pods(network: Network, root: Namespace, family: int) -> Iterator[Origin]:
     """Captured pods whose interface ends on the node."""
+    from analyzer.query.tunnels import host_ends
+
     for end in host_ends(network, root):
         for address in end.pod.addresses:
             if address.family == family:

@@ -14,7 +14,7 @@ from analyzer.facts.matches import AddressMatch, InterfaceMatch, Side
 from analyzer.facts.netfilter import Jump, NfRule
 from analyzer.model.network import Namespace, Network
 from analyzer.model.systems.reading import line_of
-from analyzer.query.state import Chain, chains
+from analyzer.query.tables import Chain, chains
 from analyzer.source import Span
 
 MARK = "KUBE-MARK-MASQ"

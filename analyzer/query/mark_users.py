@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from analyzer.facts.netfilter import SetMark
 from analyzer.model.network import Namespace
-from analyzer.query.state import Chain, chains, rulesets
+from analyzer.query.tables import Chain, chains, rulesets
 from analyzer.source import Span
 
 MARK = "KUBE-MARK-MASQ"

@@ -16,11 +16,10 @@ from analyzer.facts.links import LinkFact
 from analyzer.model.network import Namespace, Network
 from analyzer.query.once import Whole
 from analyzer.query.plan import PodFact, captured_name, local_bridge, running_pods
-from analyzer.query.state import roots
+from analyzer.query.state import BRIDGES, roots
 from analyzer.query.tunnels import host_ends
 from analyzer.source import Scope, Span
 
-BRIDGES = frozenset({"cni0", "cbr0", "kube-bridge"})
 ENDS = re.compile(r"(cali\w+|lxc(?!br)\w+|eni[0-9a-f]+|azv[0-9a-f]+|gke[0-9a-f]+)")
 VETH = re.compile(r"veth\w+")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from analyzer.findings import Certainty, Finding, Severity
 from analyzer.model.network import Network
 from analyzer.plugins import folder_constants, shipped
+from analyzer.query.needed import concerned, needed_rules, there
 from analyzer.rule import Options, Rule
 from analyzer.source import Span
 
@@ -55,9 +56,10 @@ def by_id(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     return tuple(found)
 
 
-def with_own(folders: Iterable[Path]) -> tuple[Rule, ...]:
-    """The shipped rules and those of a team's folders, by id. ValueError, in words, where a folder or a file in it cannot be taken."""
-    rules = list(all_rules())
+def with_own(folders: Iterable[Path], shipped: Iterable[Rule] | None = None) -> tuple[Rule, ...]:
+    """The shipped rules (those given, or all with their files) and those of a team's folders, by id. ValueError, in words, where a folder or a file in it
+    cannot be taken."""
+    rules = list(all_rules() if shipped is None else shipped)
     for folder in folders:
         if not folder.is_dir():
             raise ValueError(f"{folder}: there is no such folder of rules")
@@ -87,7 +89,12 @@ def check(
     ``spread`` may run rules side by side.
     """
     tuning = tuning or Tuning()
-    wanted = [rule for rule in (all_rules() if rules is None else rules) if chosen(rule.id, select, ignore)]
+    parts = there(network)
+    wanted = [
+        rule
+        for rule in (needed_rules() if rules is None else rules)
+        if chosen(rule.id, select, ignore) and (rule.id in tuning.options or concerned(rule, parts))
+    ]
 
     def work(rule: Rule) -> list[Finding]:
         return [tuning.severity(finding) for finding in run(rule, network, tuning.options.get(rule.id))]
@@ -100,7 +107,7 @@ def united(found: Sequence[tuple[Finding, ...]], rules: Sequence[Rule] | None) -
     if len(found) == 1:
         return found[0]
     every = {(one.rule, one.at, one.message): one for findings in reversed(found) for one in findings}
-    return ordered(every.values(), all_rules() if rules is None else rules)
+    return ordered(every.values(), needed_rules() if rules is None else rules)
 
 
 def ordered(findings: Iterable[Finding], rules: Iterable[Rule]) -> tuple[Finding, ...]:

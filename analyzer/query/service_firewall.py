@@ -12,7 +12,7 @@ from typing import NamedTuple
 from analyzer.facts.matches import MarkMatch
 from analyzer.facts.netfilter import Jump, NfRule
 from analyzer.model.network import Namespace
-from analyzer.query.state import accepts, rulesets
+from analyzer.query.tables import accepts, rulesets
 from analyzer.source import Span
 
 ADMITTED = 0x20000

@@ -14,7 +14,7 @@ from analyzer.query.networks_of_nodes import covering, indexed, of_nodes
 from analyzer.query.plan import address_place, captured_name, on_link, ranges, running_pods
 from analyzer.query.policies import of_network
 from analyzer.query.state import ContainerPort, PodFact, pods_by_name, roots
-from analyzer.query.tunnel_ends import annotated
+from analyzer.query.told_ends import annotated
 from analyzer.solve.packet import PROTOCOL_NAMES
 from analyzer.source import Scope, Span
 

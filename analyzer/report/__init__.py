@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer.report.style import Style
@@ -33,7 +33,7 @@ class Format:
 @lru_cache(maxsize=1)
 def formats() -> dict[str, str]:
     """The modules of the formats by the formats' names, told from their text: a format is imported when it is asked for."""
-    here = sorted((item for item in files(__name__).iterdir() if item.name.endswith(".py")), key=lambda item: item.name)
+    here = sorted(Path(__file__).parent.glob("*.py"), key=lambda item: item.name)
     found = ((SIGN.search(item.read_text(encoding="utf-8")), item.name.removesuffix(".py")) for item in here)
     return {sign[1]: name for sign, name in found if sign}
 

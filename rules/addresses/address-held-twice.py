@@ -21,8 +21,7 @@ projectcalico/calico#3589, cilium/cilium#19581, flannel-io/flannel#721.
 from collections.abc import Iterator
 
 from analyzer.query.plan import PodFact, address_place, running_pods
-from analyzer.query.tunnel_ends import annotated
-from analyzer.query.tunnels import redirected_to
+from analyzer.query.told_ends import annotated
 from analyzer.rule import Address, Finding, Interface, Namespace, Network, Rule, Severity, Span
 
 Holder = tuple[str, Span]
@@ -103,6 +102,8 @@ def node_interfaces(network: Network, address: Address) -> Iterator[Holder]:
 def namespaces(network: Network, found: tuple[Interface, ...], first: set[Interface]) -> list[Interface]:
     """The pods' namespaces that hold the address themselves, one interface of each. Only a pod's first address of a family
     counts: further networks may be each node's own."""
+    from analyzer.query.tunnels import redirected_to  # Manifests have no namespaces, and are not to wait for it.
+
     own = [at for at in found if at.scope.namespace and not redirected_to(network.namespaces[at.scope], at.device)]
     return list({at.scope: at for at in reversed(own) if at in first}.values())[::-1]
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 from analyzer.query.networks_of_nodes import of_nodes
 from analyzer.query.plan import OnLink, node_of, on_link, prefix
-from analyzer.query.pod_devices import BRIDGES
+from analyzer.query.state import BRIDGES
 from analyzer.rule import Finding, Network, Prefix, Rule, Severity, Span
 
 REMEDY = "let one of the nodes join the cluster anew, without its old subnet.env and bridge"

@@ -21,7 +21,8 @@ import re
 from collections.abc import Iterator
 
 from analyzer.query.plan import node_networks, of_one_node, ranges
-from analyzer.query.state import RouteFact, roots
+from analyzer.query.state import roots
+from analyzer.query.tables import RouteFact
 from analyzer.rule import Finding, Network, Prefix, Rule, Severity, Span
 
 FOREIGN = re.compile(r"(tun|tap|ppp|wg|eth|en[opsxPv]|em|bond|team|vlan)\w*([.]\d+)?")

@@ -21,14 +21,17 @@ from collections.abc import Iterator
 
 from analyzer.query.ipam.borrowed import Borrowed, borrowed
 from analyzer.query.plan import captured_name
-from analyzer.query.state import main_route, roots
+from analyzer.query.state import roots
 from analyzer.query.systems.sessions import holders
+from analyzer.query.tables import main_route
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
 
 NOWHERE = ("blackhole", "unreachable", "prohibit")
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.namespaces:
+        return
     found = list(borrowed(network))
     held = holders(network) if found else {}
     for root in roots(network) if found else ():

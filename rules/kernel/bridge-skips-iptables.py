@@ -21,7 +21,8 @@ br_nf_pre_routing (net/bridge/br_netfilter_hooks.c); kubernetes/kubernetes#21613
 from collections.abc import Iterator
 
 from analyzer.query.pod_devices import PodDevice, families, pod_devices
-from analyzer.query.state import chain, roots
+from analyzer.query.state import roots
+from analyzer.query.tables import chain
 from analyzer.query.tunnels import Bridge
 from analyzer.rule import Finding, Namespace, Network, Rule, Severity
 

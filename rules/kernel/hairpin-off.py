@@ -22,7 +22,8 @@ from collections.abc import Collection, Iterator
 
 from analyzer.query.plan import prefix_of
 from analyzer.query.pod_devices import PodDevice, pod_devices
-from analyzer.query.state import chains, destination_of, roots
+from analyzer.query.state import roots
+from analyzer.query.tables import chains, destination_of
 from analyzer.query.tunnels import HostEnd, LinkFact, addresses_by, host_ends
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
 

@@ -18,7 +18,8 @@ ip_route_input_slow (net/ipv4/route.c, IN_DEV_NET_ROUTE_LOCALNET); CVE-2020-8558
 
 from collections.abc import Iterator
 
-from analyzer.query.state import chains, roots
+from analyzer.query.state import roots
+from analyzer.query.tables import chains
 from analyzer.rule import Finding, Namespace, Network, Rule, Severity
 
 

@@ -20,7 +20,8 @@ arp_process, arp_fwd_proxy (net/ipv4/arp.c): proxy_arp answers for addresses tha
 from collections.abc import Iterator
 
 from analyzer.query.pod_devices import pod_devices
-from analyzer.query.state import RouteFact, main_route, roots
+from analyzer.query.state import roots
+from analyzer.query.tables import RouteFact, main_route
 from analyzer.query.tunnels import HostEnd, host_ends
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
 

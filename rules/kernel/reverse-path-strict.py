@@ -22,7 +22,8 @@ the destination, and with the packet's mark only where `src_valid_mark` is 1; ci
 from collections.abc import Iterator
 
 from analyzer.query.plan import default_devices
-from analyzer.query.state import main_route, pods_on, roots
+from analyzer.query.state import pods_on, roots
+from analyzer.query.tables import main_route
 from analyzer.query.tunnels import RouteTable, Vxlan, addresses_by, host_ends
 from analyzer.rule import Address, Attachment, Finding, Interface, Namespace, Network, Rule, Severity, Span
 

@@ -19,7 +19,8 @@ cloudnativelabs/kube-router#596, kubernetes/kubeadm#1056.
 
 from collections.abc import Iterator
 
-from analyzer.query.state import chain, drops, roots
+from analyzer.query.state import roots
+from analyzer.query.tables import chain, drops
 from analyzer.rule import Finding, Network, Rule, Severity
 
 

@@ -19,7 +19,8 @@ kubernetes/kubernetes#40182, moby/moby#39439, flannel-io/flannel#872. DROP with 
 
 from collections.abc import Iterator
 
-from analyzer.query.state import accepts, chain, reachable_chains, roots
+from analyzer.query.state import roots
+from analyzer.query.tables import accepts, chain, reachable_chains
 from analyzer.rule import Finding, Network, Rule, Severity
 
 

@@ -18,7 +18,8 @@ kubernetes/kubernetes#112477.
 
 from collections.abc import Iterator
 
-from analyzer.query.state import chain, drops, roots
+from analyzer.query.state import roots
+from analyzer.query.tables import chain, drops
 from analyzer.rule import Finding, Network, Rule, Severity
 
 

@@ -20,7 +20,8 @@ cilium/cilium#17292, #8990, kubernetes-retired/bootkube#698, kubernetes-sigs/kub
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from analyzer.query.state import roots, rulesets
+from analyzer.query.state import roots
+from analyzer.query.tables import rulesets
 from analyzer.rule import Finding, Namespace, Network, Rule, Severity, Span
 
 

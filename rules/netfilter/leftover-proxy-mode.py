@@ -18,7 +18,8 @@ kubernetes/kubernetes#102314, #109286, #107662, cloudnativelabs/kube-router#278.
 
 from collections.abc import Iterator
 
-from analyzer.query.state import chains, roots
+from analyzer.query.state import roots
+from analyzer.query.tables import chains
 from analyzer.rule import Finding, Network, Rule, Severity, Span
 
 

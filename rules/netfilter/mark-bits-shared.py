@@ -20,7 +20,6 @@ projectcalico/calico felix/config (IptablesMarkMask 0xffff0000); cloudnativelabs
 from collections.abc import Iterator
 from itertools import combinations
 
-from analyzer.query.mark_users import bits, users
 from analyzer.query.state import roots
 from analyzer.query.systems.marks import marks
 from analyzer.rule import Finding, Network, Rule, Severity
@@ -36,6 +35,14 @@ def check(network: Network) -> Iterator[Finding]:
                 related=[(one.at, f"{one.system} uses {hex(one.bits)}")],
                 help="give one of them other bits",
             )
+    if network.namespaces:
+        yield from used(network)
+
+
+def used(network: Network) -> Iterator[Finding]:
+    """Rules of nodes that use kube-proxy's bits otherwise; what reads them is imported where there are any."""
+    from analyzer.query.mark_users import bits, users
+
     for root in roots(network):
         for bit in bits(root):
             for user in users(root, bit.value):

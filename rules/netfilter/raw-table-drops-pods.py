@@ -19,11 +19,14 @@ moby/moby#49518, #48392.
 
 from collections.abc import Iterator
 
-from analyzer.query.state import chain, drops, exact_destination, roots
+from analyzer.query.state import roots
+from analyzer.query.tables import chain, drops, exact_destination
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.namespaces:
+        return
     owners = {address: f"pod {pod.name}" for pod in network.attachments for address in pod.addresses}
     owners |= {
         address: f"service {key[0]}/{key[1]}"

@@ -20,8 +20,9 @@ projectcalico/calico#10538, kubernetes/kubernetes#80407, #61005, coreos/fedora-c
 from collections.abc import Iterator
 
 from analyzer.query.native import reached, tables
-from analyzer.query.state import chain, chains, roots
+from analyzer.query.state import roots
 from analyzer.query.systems.kubernetes import settings
+from analyzer.query.tables import chain, chains
 from analyzer.query.workloads import pods_wanted
 from analyzer.rule import Finding, Namespace, Network, Rule, Severity, Span
 
@@ -29,6 +30,8 @@ HOOKS = (("PREROUTING", "pods"), ("OUTPUT", "processes of the node"))
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.namespaces:
+        return
     proxy = installed(network)
     for root in roots(network):
         yield from in_iptables(root)

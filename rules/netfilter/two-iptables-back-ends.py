@@ -18,7 +18,8 @@ kubernetes/kubernetes#71305, #109811, projectcalico/calico#2322, cloudnativelabs
 
 from collections.abc import Iterator
 
-from analyzer.query.state import RulesetFact, destination_of, exact_destination, roots, rulesets
+from analyzer.query.state import roots
+from analyzer.query.tables import RulesetFact, destination_of, exact_destination, rulesets
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity, Span
 
 OURS = ("KUBE-", "cali-", "FLANNEL-", "CNI-", "CILIUM_", "WEAVE-", "OVN-")
@@ -26,6 +27,8 @@ HINTS = ("KUBE-KUBELET-CANARY", "KUBE-IPTABLES-HINT", "KUBE-PROXY-CANARY")
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.namespaces:
+        return
     services = {
         address: f"{service.namespace}/{service.name}"
         for service in network.cluster.services.values()

@@ -19,7 +19,7 @@ kubernetes/kubernetes#88986, projectcalico/calico#3145, flannel-io/flannel#1282;
 
 from collections.abc import Iterator
 
-from analyzer.query.state import chain
+from analyzer.query.tables import chain
 from analyzer.query.tunnels import vxlans
 from analyzer.rule import Finding, Network, Rule, Severity
 

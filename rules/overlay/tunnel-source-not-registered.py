@@ -21,7 +21,8 @@ projectcalico/calico#4234, #1480; net/ipv4/ip_tunnel.c (ip_tunnel_xmit: the rout
 from collections.abc import Iterator
 
 from analyzer.query.plan import CALICO_ADDRESS, NodeFact, captured_name, registered_address
-from analyzer.query.state import main_route, root_of
+from analyzer.query.state import root_of
+from analyzer.query.tables import main_route
 from analyzer.query.tunnels import Overlay, Tunnel, overlays
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity, Span
 

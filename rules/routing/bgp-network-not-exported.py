@@ -28,6 +28,8 @@ Tables = dict[str, tuple[Listed, ...]]
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.routers:
+        return
     own_of = own_networks(network)
     held = holders(network) if own_of else {}
     tables: Tables = {

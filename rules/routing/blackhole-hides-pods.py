@@ -20,13 +20,16 @@ projectcalico/calico#3246, #3635, #1578. The blackhole of a node's own block alo
 from collections.abc import Iterator
 
 from analyzer.query.plan import captured_name, running_pods
-from analyzer.query.state import main_route, roots
+from analyzer.query.state import roots
+from analyzer.query.tables import main_route
 from analyzer.rule import Address, Finding, Network, Rule, Severity
 
 DISCARDING = frozenset({"blackhole", "unreachable", "prohibit"})
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.namespaces:
+        return
     pods = list(placed(network))
     for root in roots(network):
         if not any(route.kind in DISCARDING for route in root.routes.get(4, {}).get(254, ())):

@@ -21,11 +21,14 @@ from collections.abc import Iterator
 
 from analyzer.query.ipam.records import Block, blocks
 from analyzer.query.plan import NodeFact, captured_name, registered_address
-from analyzer.query.state import main_route, root_of
+from analyzer.query.state import root_of
+from analyzer.query.tables import main_route
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.namespaces:
+        return
     found = [block for block in blocks(network) if block.prefix.family == 4 and block.node in network.cluster.nodes]
     for name in sorted(network.cluster.nodes):
         root = root_of(network, captured_name(network, name))

@@ -19,14 +19,17 @@ kubeovn/kube-ovn pkg/daemon/gateway_linux.go (reconcileRouters).
 from collections.abc import Iterator
 
 from analyzer.query.refusals import spec_of
-from analyzer.query.state import main_route, roots
+from analyzer.query.state import roots
 from analyzer.query.systems.kube_ovn import DEFAULT_VPC, Subnet, subnets
+from analyzer.query.tables import main_route
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
 
 DEVICE = "ovn0"
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.namespaces:
+        return
     known = [item for item in subnets(network) if item.vpc == DEFAULT_VPC and not item.vlan and overlay(item)]
     for root in roots(network):
         if DEVICE not in root.links or "ip-route/4" in root.missing:

@@ -20,7 +20,8 @@ cilium/cilium#19581, kubernetes/kubernetes#67183. 169.254.1.1 with proxy ARP (Ca
 
 from collections.abc import Iterator
 
-from analyzer.query.state import main_route, root_of
+from analyzer.query.state import root_of
+from analyzer.query.tables import main_route
 from analyzer.rule import Address, Attachment, Finding, Namespace, Network, Rule, Severity
 
 OUTSIDE = {4: Address(4, 0x08080808), 6: Address(6, 0x2001 << 112 | 1)}

@@ -24,7 +24,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from analyzer.query.pod_devices import VETH, pod_devices
-from analyzer.query.state import main_route, pods_on, roots
+from analyzer.query.state import pods_on, roots
+from analyzer.query.tables import main_route
 from analyzer.rule import Attachment, Finding, Namespace, Network, Rule, Severity
 
 

@@ -22,11 +22,14 @@ from collections.abc import Iterator
 
 from analyzer.query.networks_of_nodes import NodeNetwork, of_nodes
 from analyzer.query.plan import captured_name
-from analyzer.query.state import main_route, root_of
+from analyzer.query.state import root_of
+from analyzer.query.tables import main_route
 from analyzer.rule import Address, Finding, Namespace, Network, Prefix, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.namespaces:
+        return
     every = of_nodes(network, blocks=False)
     for family in (4, 6):
         mine = [item for item in every if item.prefix.family == family]

@@ -22,7 +22,8 @@ projectcalico/calico#2471, poseidon/typhoon#1007, coreos/fedora-coreos-tracker#9
 from collections.abc import Iterator, Mapping
 
 from analyzer.query.pod_devices import PodDevice, objects_on, pod_devices
-from analyzer.query.state import RouteFact, main_route, roots
+from analyzer.query.state import roots
+from analyzer.query.tables import RouteFact, main_route
 from analyzer.query.tunnels import Bridge, HostEnd, host_ends, redirected_to, switched
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
 

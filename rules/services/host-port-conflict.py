@@ -19,19 +19,24 @@ containernetworking/plugins#275, #683, rancher/rke#3440, projectcalico/calico#34
 
 from collections.abc import Iterator
 
-from analyzer.query.native import destinations, tables
-from analyzer.query.state import chain, destination_of, pods_by_name, roots
-from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity, Span
-
-Lead = tuple[Span, Span, Address, str]
+from analyzer.query.state import pods_by_name, roots
+from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
     yield from objects(network)
+    if network.namespaces:
+        yield from leading_nowhere(network)
+
+
+def leading_nowhere(network: Network) -> Iterator[Finding]:
+    """Rules on nodes for the port of a pod that is not there; what reads them is imported where there are any."""
+    from analyzer.query.host_ports import leads
+
     pods = {address for pod in network.attachments for address in pod.addresses}
     told = {address for pod in pods_by_name(network) if not pod.finished for address in pod.addresses}
     for root in roots(network) if pods | told else ():
-        for at, inner, target, help in (*chained(root), *native(root)):
+        for at, inner, target, help in leads(root):
             if target not in pods | told:
                 yield RULE.finding(
                     at,
@@ -60,27 +65,6 @@ def objects(network: Network) -> Iterator[Finding]:
                 )
             else:
                 taken[slot] = f"{pod.namespace}/{pod.name}"
-
-
-def chained(root: Namespace) -> Iterator[Lead]:
-    """The chains of the portmap plugin, each of one pod."""
-    for ruleset, dispatch in chain(root, "nat", "CNI-HOSTPORT-DNAT"):
-        for rule in dispatch.rules:
-            target = ruleset.tables["nat"].get(getattr(rule.target, "chain", ""))
-            for inner in target.rules if target is not None else ():
-                found = destination_of(inner, 4)
-                if found is not None and target is not None:
-                    help = f"iptables -t nat -D CNI-HOSTPORT-DNAT {rule.number}, then delete the chain {target.name}"
-                    yield rule.at, inner.at, found, help
-                    break
-
-
-def native(root: Namespace) -> Iterator[Lead]:
-    """The rules of the portmap plugin in its table of nftables."""
-    for table in tables(root, "cni_hostport"):
-        for found, rule, target in destinations(table):
-            help = f"delete the rule from chain {found.name} of table {table.family} {table.name} (nft -a list ruleset shows its handle)"
-            yield rule.at, rule.at, target, help
 
 
 RULE = Rule("host-port-conflict", Severity.ERROR, __doc__, check)

@@ -22,7 +22,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from analyzer.query.native import destinations, reached, tables
-from analyzer.query.state import Chain, chains, destination_of, reachable_chains, roots
+from analyzer.query.state import roots
+from analyzer.query.tables import Chain, chains, destination_of, reachable_chains
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity, Span
 
 TARGET = re.compile(r"-A KUBE-SEP-\S+ [^\n]*--to-destination (\S+?)(?::\d+)?(?=\s)")
@@ -31,6 +32,8 @@ Stale = tuple[Span, str, str, Address]
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.namespaces:
+        return
     cluster = network.cluster
     if not cluster.known & {"EndpointSlice", "Endpoints"}:
         return

@@ -21,7 +21,8 @@ vswitch.xml (Interface: `df_default`, true by default); RFC 8926, 3.4; OVN lib/o
 from collections.abc import Iterator
 
 from analyzer.query.logical import Namespace, Switch, SwitchPortFact, address, interfaces
-from analyzer.query.state import main_route, roots
+from analyzer.query.state import roots
+from analyzer.query.tables import main_route
 from analyzer.query.tunnels import HostEnd, LinkFact, host_ends
 from analyzer.rule import Finding, Network, Rule, Severity
 

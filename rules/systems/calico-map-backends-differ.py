@@ -28,6 +28,8 @@ HELP = "restart calico-node on the node"
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.namespaces:
+        return
     if "EndpointSlice" not in network.cluster.known and "Endpoints" not in network.cluster.known:
         return
     for root, found in frontends(network):

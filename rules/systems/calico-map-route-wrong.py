@@ -20,8 +20,8 @@ projectcalico/calico felix/bpf/routes/map.go, felix/bpf-gpl/routes.h, felix/cmd/
 from collections.abc import Iterator
 
 from analyzer.query.calico_maps import MapRouteFact, entry_for, map_routes, pods
-from analyzer.query.state import main_route
 from analyzer.query.systems.sessions import holders
+from analyzer.query.tables import main_route
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity, Span
 
 

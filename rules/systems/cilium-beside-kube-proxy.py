@@ -19,7 +19,7 @@ cilium/cilium Documentation/network/kubernetes/kubeproxy-free.rst; kubernetes/ku
 from collections.abc import Iterator
 
 from analyzer.query.cilium import agents
-from analyzer.query.state import chains
+from analyzer.query.tables import chains
 from analyzer.rule import Finding, Network, Rule, Severity
 
 

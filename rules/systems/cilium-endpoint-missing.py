@@ -23,6 +23,8 @@ from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.namespaces:
+        return
     for pod, address, state in missing_pods(network):
         if not state.entries:
             continue

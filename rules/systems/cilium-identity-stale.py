@@ -25,6 +25,8 @@ from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.namespaces:
+        return
     for known in known_pods(network):
         own = known.entry.identity
         for state in agents(network):

@@ -24,6 +24,8 @@ from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.namespaces:
+        return
     whole_ones = [state for state in agents(network) if whole(network, state, "cilium-ipcache") and state.ipcache]
     for known in known_pods(network):
         for state in whole_ones:

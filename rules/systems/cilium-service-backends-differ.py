@@ -25,6 +25,8 @@ from analyzer.rule import Finding, Network, Rule, Severity, Span
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.namespaces:
+        return
     if "EndpointSlice" not in network.cluster.known and "Endpoints" not in network.cluster.known:
         return
     for state in agents(network):

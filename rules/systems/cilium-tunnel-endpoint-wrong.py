@@ -25,6 +25,8 @@ from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
+    if not network.namespaces:
+        return
     tunnelling = [
         state for state in agents(network) if state.setup.tunnel and whole(network, state, "cilium-ipcache") and state.ipcache
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from analyzer.facts.links import Bridge
 from analyzer.model.network import Network
 from analyzer.query.state import roots
 
@@ -21,6 +20,10 @@ class Device:
 
 def devices(network: Network) -> Iterator[Device]:
     """The nodes whose interfaces were captured without a gap."""
+    if not network.namespaces:
+        return
+    from analyzer.facts.links import Bridge
+
     for root in roots(network):
         if root.links and "ip-addr" not in root.missing and not root.gaps.get("ip-addr"):
             others = {

@@ -15,7 +15,8 @@ from analyzer.query.ignoring.annotations import Objects, of_objects
 from analyzer.query.ignoring.baseline import Baseline
 from analyzer.query.ignoring.comments import of_texts
 from analyzer.query.ignoring.ignore import Ignore, Subject, covers
-from analyzer.query.rules import INTERNAL, Tuning, all_rules, chosen, ordered
+from analyzer.query.needed import needed_rules
+from analyzer.query.rules import INTERNAL, Tuning, chosen, ordered
 from analyzer.rule import Rule
 
 Used = set[tuple[Ignore, str]]
@@ -34,7 +35,7 @@ class Ignoring:
     in_source: bool = True
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
-    rules: tuple[Rule, ...] = field(default_factory=all_rules)
+    rules: tuple[Rule, ...] = field(default_factory=needed_rules)
     tuning: Tuning = field(default_factory=Tuning)
     prefix: str = ""
 

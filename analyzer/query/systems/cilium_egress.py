@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analyzer.addresses import Address
-from analyzer.facts.cilium import EgressEntryFact
 from analyzer.facts.kubernetes import Located, NodeFact, ObjectFact
 from analyzer.model.network import Namespace, Network
-from analyzer.query.cilium import agents
 from analyzer.query.connectivity.gateways import selects
 from analyzer.query.refusals import Refusal, address_in, network_in, objects, spec_of
 from analyzer.query.state import node_addresses, root_of
 from analyzer.source import Span
+
+if TYPE_CHECKING:
+    from analyzer.facts.cilium import EgressEntryFact
 
 KIND, GROUP = "CiliumEgressGatewayPolicy", "cilium.io"
 SWITCHES = ("enable-egress-gateway", "enable-ipv4-egress-gateway")
@@ -140,6 +141,10 @@ def targets(fact: ObjectFact) -> str:
 
 def lost(network: Network) -> Iterator[tuple[EgressEntryFact, str]]:
     """Entries of nodes' maps by which packets are lost, one for each node and destination, with why."""
+    if not network.namespaces:
+        return
+    from analyzer.query.cilium import agents
+
     addresses: Mapping[Address, str] = node_addresses(network)
     for state in agents(network):
         seen: set[tuple[str, str]] = set()

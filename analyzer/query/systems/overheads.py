@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from analyzer.facts.routes import MAIN
 from analyzer.model.cluster import Setting
 from analyzer.model.network import Namespace, Network
 from analyzer.model.systems.reading import listing, mapping
@@ -15,8 +15,10 @@ from analyzer.query.refusals import spec_of
 from analyzer.query.state import root_of
 from analyzer.query.systems.calico import pools
 from analyzer.query.systems.kubernetes import settings
-from analyzer.query.tunnels import LinkFact, overlays
 from analyzer.source import Span
+
+if TYPE_CHECKING:
+    from analyzer.facts.links import LinkFact
 
 OVERHEAD = {"vxlan": 50, "ipip": 20, "wireguard": 60, "udp": 28, "geneve": 50, "ovn": 100, "stt": 72, "weave": 84, "none": 0}
 FOR_PODS = ("bridge", "ptp", "calico", "cilium-cni")
@@ -96,6 +98,10 @@ def operator_encapsulation(network: Network) -> tuple[str, ...]:
 def of_files(network: Network) -> Iterator[FileMtu]:
     """The MTUs for pods in the CNI configuration of nodes that are larger than that of a tunnel which the node's routes to other pods lead to,
     or, where it has no tunnel, of its uplinks."""
+    if not network.namespaces:
+        return
+    from analyzer.query.tunnels import overlays
+
     items = [item for item in overlays(network, by_name=True) if item.link.up and item.link.mtu]
     for config in configs(network):
         root = root_of(network, config.node) if config.holder is Holder.FILE else None
@@ -112,6 +118,8 @@ def of_files(network: Network) -> Iterator[FileMtu]:
 
 def in_use(root: Namespace, device: str) -> bool:
     """Whether a route of the main table by way of a node leads to a network system's device."""
+    from analyzer.facts.routes import MAIN
+
     routes = root.routes.get(4, {}).get(MAIN, ())
     return any(hop.device == device and route.protocol != "kernel" for route in routes for hop in route.next_hops)
 
