@@ -42,6 +42,9 @@ def rows(folder: Path, size: str, environment: Mapping[str, str], limit: int) ->
     yield measured(f"{size}: read", (*question, "read"), environment, limit)
     for one in ("pod-to-pod", "node-to-pod", "pod-to-service"):
         yield measured(f"{size}: {one}", (*question, one), environment, limit)
+    yield measured(
+        f"{size}: read, and again after a change on one node, as --watch does", (*question, "again"), environment, limit
+    )
     yield measured(f"{size}: everything, cold", answered, environment, limit)
     with (folder / "nodes" / "n0" / "ip_neigh").open("a") as file:
         file.write("192.168.0.1 dev eth0 lladdr 02:ff:00:00:00:01 REACHABLE\n")
