@@ -1,7 +1,8 @@
 """``birdc show route``, also ``all``, ``primary``, ``export NAME``: BIRD's tables.
 
 BIRD 1.6: ``192.168.82.0/26    via 172.17.0.4 on eth0 [Mesh_172_17_0_4 20:11:00] * (100/0) [i]`` (nest/rt-table.c ``rt_show_rte``); BIRD 2: ``10.0.0.0/26  unicast
-[static1 09:23:20.123] * (200)`` and the ways on lines of their own, under ``Table master4:`` (nest/rt-show.c).
+[static1 09:23:20.123] * (200)`` and the ways on lines of their own, under ``Table master4:`` (nest/rt-show.c). BIRD 3 names the details of ``all`` in small letters,
+as its configuration does: ``source: BGP``, ``bgp_path: 64512``. ``!`` in the place of ``*`` is the best route too, which the kernel did not take.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ COUNT = re.compile(r"(Total: )?\d+ of \d+ routes for \d+ networks.*|Network (not
 TABLE = re.compile(r"Table (?P<name>\S+):")
 ENTRY = re.compile(
     r" ?(?P<prefix>[0-9a-fA-F.:]+/\d+)?\s+(?P<how>\S.*?)\s*\[(?P<protocol>\S+) (?P<since>[^\]\s]+(?: \d\d:\d\d:\d\d(?:\.\d+)?)?)"
-    r"(?: from (?P<peer>[^\]\s]+))?\](?P<best> \*)?(?P<rest>.*)"
+    r"(?: from (?P<peer>[^\]\s]+))?\](?P<best> [*!])?(?P<rest>.*)"
 )
 WAY = re.compile(
     r"(?:via (?P<via>\S+?)(?:%\S+)?(?: on (?P<on>\S+))?|dev (?P<dev>\S+))(?: mpls \S+)?(?P<onlink> onlink)?(?: weight (?P<weight>\d+))?"
@@ -40,7 +41,7 @@ SOURCES = {
     "babel": "babel",
 }
 DETAILS = re.compile(
-    r"(Type|BGP\.\w+|Kernel\.\w+|OSPF\.\w+|RIP\.\w+|Babel\.\w+|Preference|Path \w+|Internal route|Local metric|IGP_metric|MPLS\.\w+|\w+\.\w+): ?"
+    r"(Type|BGP\.\w+|Kernel\.\w+|OSPF\.\w+|RIP\.\w+|Babel\.\w+|Preference|Path \w+|Internal route handling values|Local metric|IGP_metric|MPLS\.\w+|\w+\.\w+|[a-z][a-z0-9_]*): ?"
 )
 TYPES = {
     "BGP": "bgp",
@@ -50,6 +51,9 @@ TYPES = {
     "OSPF": "ospf",
     "RIP": "rip",
     "Babel": "babel",
+    "OSPF-IA": "ospf",
+    "OSPF-E1": "ospf",
+    "OSPF-E2": "ospf",
 }
 EXPORT = re.compile(r"show_route(?:_all)?_export_(?P<name>\S+)")
 PART = re.compile(r"show_route\S*_(?:protocol|for|where|filter|filtered|in|count|stats|noexport|preexport)_")
@@ -169,9 +173,11 @@ def way(state: Reading, found: re.Match[str]) -> None:
 
 
 def detail(state: Reading, line: str) -> None:
-    """A detail of the last route: ``Type: BGP univ`` says where it comes from."""
+    """A detail of the last route: ``Type: BGP univ``, in BIRD 3 ``source: BGP``, says where it comes from."""
     key, _, value = line.partition(":")
-    if key == "Type" and value.strip():
+    if not state.tables.get(state.table):
+        raise ValueError(f"expected a route of BIRD's, not {line[:60]!r}")
+    if key in ("Type", "source") and value.strip():
         routes = state.tables[state.table]
         routes[-1] = replace(routes[-1], source=TYPES.get(value.split()[0], routes[-1].source))
 

@@ -25,6 +25,8 @@ HEADING = re.compile(r"(POLICY\s+)?DIRECTION\s")
 PASSED = re.compile(r"Path: |Policy stats empty|no maps found|$")
 STATIC_BITS, PROTOCOL_BITS, PORT_BITS = 40, 8, 16
 NAMES = {f"reserved:{name}": number for number, name in RESERVED.items()}
+LABELLED: Mapping[int | None, tuple[str, ...]] = {number: (name,) for name, number in NAMES.items()} | {0: ("ANY",)}
+API_SERVER_NODE = frozenset({"reserved:kube-apiserver", "reserved:remote-node"})
 COLUMN = re.compile(r"[A-Z][A-Z /]*( \(source:key\[=value\]\))?")
 UNPROXIED = ("NONE", "0", "")
 
@@ -105,19 +107,29 @@ def entered(draft: Draft | None, line: str, at: Span) -> Draft:
 
 
 def with_label(last: PolicyEntry, label: str) -> PolicyEntry:
-    """The entry with one more label: identities of several labels are told by all of them."""
+    """The entry with one more label: identities of several labels are told by all of them. A node with an API server has ``reserved:host`` and
+    ``reserved:kube-apiserver``, which is the host all the same; other nodes with one are told by ``reserved:remote-node`` beside it
+    (pkg/identity/reserved.go, ``LookupReservedIdentityByLabels``)."""
+    labels = (*(last.labels or LABELLED.get(last.identity, ())), label)
     return PolicyEntry(
         last.deny,
         last.ingress,
-        None,
+        told_by(frozenset(labels)),
         last.protocol,
         last.low,
         last.high,
         last.proxy,
         last.authenticated,
-        (*last.labels, label),
+        labels,
         at=last.at,
     )
+
+
+def told_by(labels: frozenset[str]) -> int | None:
+    """The reserved identity of several labels. The host keeps its own whatever labels it gets."""
+    if "reserved:host" in labels:
+        return NAMES["reserved:host"]
+    return NAMES["reserved:kube-apiserver"] if labels == API_SERVER_NODE else None
 
 
 def entry(found: Mapping[str, str], at: Span) -> PolicyEntry:

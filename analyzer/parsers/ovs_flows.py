@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from analyzer.facts.base import Fact
 from analyzer.facts.openvswitch import FlowFact
-from analyzer.parsers import Parser, by_line
+from analyzer.parsers import Parser, by_line, gap
 from analyzer.parsers._openflow_actions import actions_of
 from analyzer.parsers._openflow_fields import number
 from analyzer.parsers._openflow_match import match_of
@@ -34,9 +34,19 @@ BARE = frozenset(
 WORDS = re.compile(r'(?:[^\s,("]|\([^)]*\)|"[^"]*")+')
 
 
+FILTERED = re.compile(r"(?P<bridge>.+?)_(?:\w+=|(?:ip|ipv6|tcp6?|udp6?|icmp6?|sctp6?|r?arp)(?:_|$)).*")
+
+
 def read(source: Source) -> Iterator[Fact | Gap]:
-    """Flows by line."""
+    """Flows by line; none of those that a match chose, as what the others do to a packet is not known."""
     bridge = source.subject
+    if found := FILTERED.fullmatch(bridge):
+        yield gap(
+            source,
+            source.extent()[0],
+            f"only the flows of {found['bridge']} that match are listed: what the others do is not known",
+        )
+        return
     yield from by_line(source, lambda line, at: flow_of(source, bridge, line, at))
 
 
@@ -88,7 +98,7 @@ PARSER = Parser(
     read=read,
     names=(
         r"ovs-ofctl(_-\S+?)*_dump-flows_(?P<subject>\S+?)",
-        r"ovs-ofctl(_-O_\S+?)?(_--\S+)*_dump-flows(_-\S+)*_(?P<subject>[A-Za-z]\S*?)(_\d+)?",
+        r"ovs-ofctl(_-O_\S+?)?(_--\S+)*_dump-flows(_-\S+)*_(?P<subject>[A-Za-z]\S*?)(_\d+)?(_-O_?\w+|_--?[\w-]+)*",
         r"(ovs[/_])?(flows|openflow|ovs-flows|dump-flows)([-_](?P<subject>\S+))?",
     ),
     content=re.compile(

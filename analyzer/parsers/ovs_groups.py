@@ -69,7 +69,7 @@ PARSER = Parser(
     kind="ovs-groups",
     read=read,
     names=(
-        r"ovs-ofctl(_-O_\S+?|_-\S+?)*_dump-groups_(?P<subject>[A-Za-z]\S*)",
+        r"ovs-ofctl(_-O_\S+?|_-\S+?)*_dump-groups_(?P<subject>[A-Za-z]\S*?)(_-O_?\w+|_--?[\w-]+)*",
         r"(ovs[/_])?(groups|ovs-groups)([-_](?P<subject>\S+))?",
     ),
     content=re.compile(r"^\s*group_id=\d+,type=", re.MULTILINE),

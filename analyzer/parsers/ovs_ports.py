@@ -46,6 +46,9 @@ def port_of(source: Source, line: str, at: Span) -> Iterator[Fact]:
 PARSER = Parser(
     kind="ovs-ports",
     read=read,
-    names=(r"ovs-ofctl(_-O_\S+?|_-\S+?)*_show_(?P<subject>[A-Za-z]\S*)", r"(ovs[/_])?ovsports([-_](?P<subject>\S+))?"),
+    names=(
+        r"ovs-ofctl(_-O_\S+?|_-\S+?)*_show_(?P<subject>[A-Za-z]\S*?)(_-O_?\w+|_--?[\w-]+)*",
+        r"(ovs[/_])?ovsports([-_](?P<subject>\S+))?",
+    ),
     content=re.compile(r"^OFPT_FEATURES_REPLY", re.MULTILINE),
 )
