@@ -25,7 +25,7 @@ HEADING = re.compile(r"(POLICY\s+)?DIRECTION\s")
 PASSED = re.compile(r"Path: |Policy stats empty|no maps found|$")
 STATIC_BITS, PROTOCOL_BITS, PORT_BITS = 40, 8, 16
 NAMES = {f"reserved:{name}": number for number, name in RESERVED.items()}
-LABELLED: Mapping[int | None, tuple[str, ...]] = {number: (name,) for name, number in NAMES.items()} | {0: ("ANY",)}
+LABELLED = {**{number: name for name, number in NAMES.items()}, 0: "ANY"}
 API_SERVER_NODE = frozenset({"reserved:kube-apiserver", "reserved:remote-node"})
 COLUMN = re.compile(r"[A-Z][A-Z /]*( \(source:key\[=value\]\))?")
 UNPROXIED = ("NONE", "0", "")
@@ -110,7 +110,8 @@ def with_label(last: PolicyEntry, label: str) -> PolicyEntry:
     """The entry with one more label: identities of several labels are told by all of them. A node with an API server has ``reserved:host`` and
     ``reserved:kube-apiserver``, which is the host all the same; other nodes with one are told by ``reserved:remote-node`` beside it
     (pkg/identity/reserved.go, ``LookupReservedIdentityByLabels``)."""
-    labels = (*(last.labels or LABELLED.get(last.identity, ())), label)
+    first = () if last.identity not in LABELLED else (LABELLED[last.identity],)
+    labels = (*(last.labels or first), label)
     return PolicyEntry(
         last.deny,
         last.ingress,
