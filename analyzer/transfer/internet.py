@@ -10,7 +10,7 @@ from analyzer.facts.matches import ReversePathMatch
 from analyzer.facts.routes import LOCAL, MAIN
 from analyzer.model.network import Interface, Namespace
 from analyzer.model.sockets import proxies
-from analyzer.ranges import Ranges, normalised, single
+from analyzer.ranges import Ranges, difference, normalised, single, union
 from analyzer.source import Scope
 from analyzer.transfer import ipvs, neighbour
 from analyzer.transfer.cilium.uplink import connecting
@@ -291,4 +291,19 @@ def deliver_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     if number(context.switch(scope, key)):
         ping = All((In(Field.PROTOCOL, single(protocol)), In(Field.ICMP_TYPE, single(kind))))
         taken = If(ping, End(Drop(f"{scope} does not answer pings ({key})"), fact.at if fact else None), taken)
+    if context.family == 4:
+        taken = If(
+            In(Field.DESTINATION, to_all(context.space(scope))),
+            drop(f"nobody answers from a broadcast address of {scope}"),
+            taken,
+        )
     return arrival(context, scope, If(OF_TUNNEL, lost, unreflected(context, scope, taken)))
+
+
+def to_all(space: Namespace) -> Ranges:
+    """The broadcast addresses of a host: what is sent there opens no connection (tcp_ipv4.c ``tcp_v4_conn_request``), and what answers it does so from another address."""
+    found: Ranges = ()
+    for route in sorted(space.routes.get(4, {}).get(LOCAL, ()), key=lambda route: route.destination.length):
+        own = ((route.destination.value, route.destination.last),)
+        found = union(found, own) if route.kind == "broadcast" else difference(found, own)
+    return union(found, single(0xFFFFFFFF))
