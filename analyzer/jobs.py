@@ -55,9 +55,12 @@ def beside(work: Callable[[], Result]) -> Callable[[], Result]:
 
 
 def put_down(file: IO[bytes], work: Callable[[], object]) -> None:
-    """Works in the other process, and writes what comes of it."""
-    pickle.dump(work(), file)
-    file.flush()
+    """Works in the other process, and writes what comes of it; without a word where there is no room for it."""
+    try:
+        pickle.dump(work(), file)
+        file.flush()
+    except (OSError, MemoryError):
+        raise SystemExit(1) from None
 
 
 def taken(counter: Synchronized[int], items: Sequence[Item], work: Callable[[Item], Result]) -> dict[int, Result]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer import pipeline
+from analyzer import jobs, pipeline
 from analyzer.findings import Finding
 from analyzer.jobs import beside
 from analyzer.model.network import Network
@@ -37,6 +37,22 @@ def test_the_report_is_the_same_whoever_runs_the_rules(monkeypatch: pytest.Monke
         report = pipeline.analyze(given, jobs=2, rules=rules)
         assert report.findings
         assert write(report, Style(color=False, verbose=True, width=120)) == alone
+
+
+def test_without_room_for_its_result_the_work_is_done_here(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(jobs, "TemporaryFile", lambda: open("/dev/full", "wb+"))  # noqa: SIM115
+    assert beside(os.getpid)() == os.getpid()
+
+    def without_memory() -> int:
+        if os.getpid() != own:
+            raise MemoryError
+        return own
+
+    own = os.getpid()
+    assert beside(without_memory)() == own
+    assert capfd.readouterr().err == ""
 
 
 def test_work_begins_at_once_and_elsewhere() -> None:
