@@ -1,7 +1,7 @@
 """Address management has given one address to two.
 
 ## What it finds
-One address in two records that must not share addresses: two IPs of Kube-OVN in one VPC, two pools of whereabouts of one network (possible only: segments may be apart), the used addresses of two Cilium nodes, a block
+One address in two records that must not share addresses: two IPs or Vips of Kube-OVN in one VPC, two pools of whereabouts of one network (possible only: segments may be apart), the used addresses of two Cilium nodes, a block
 of Calico and another, and leases of host-local for one network on two nodes.
 
 ## Why it matters

@@ -20,6 +20,7 @@ from analyzer.query.systems.kube_ovn import GROUP as KUBE_OVN
 from analyzer.source import Span
 
 WHEREABOUTS, TERWAY = "whereabouts.cni.cncf.io", "network.alibabacloud.com"
+VIP, RESERVED = "ovn.kubernetes.io/vip", "ovn.kubernetes.io/ip_reserved"
 LIMIT = 1 << 16
 
 
@@ -134,7 +135,7 @@ def whereabouts(network: Network) -> Iterator[Record]:
 
 
 def kube_ovn(network: Network) -> Iterator[Record]:
-    """IPs of pods and nodes, each in the VPC of its subnet. A reserved IP, and one of a StatefulSet or machine, stays with its name."""
+    """IPs of pods and nodes, and Vips, each in the VPC of its subnet. A reserved IP, and one of a StatefulSet or machine, stays with its name."""
     vpcs = {fact.name: str(spec_of(fact).get("vpc") or DEFAULT_VPC) for fact in objects(network, "Subnet", KUBE_OVN)}
     for fact in objects(network, "IP", KUBE_OVN):
         spec = spec_of(fact)
@@ -151,9 +152,23 @@ def kube_ovn(network: Network) -> Iterator[Record]:
                 (str(namespace), str(name)) if name and namespace else None,
                 str(name or ""),
                 str(spec.get("nodeName") or ""),
-                fact.labels.get("ovn.kubernetes.io/ip_reserved") == "true"
-                or spec.get("podType") in ("StatefulSet", "VirtualMachine"),
+                fact.labels.get(RESERVED) == "true" or spec.get("podType") in ("StatefulSet", "VirtualMachine"),
             )
+    yield from virtual(network, vpcs)
+
+
+def virtual(network: Network, vpcs: Mapping[str, str]) -> Iterator[Record]:
+    """Addresses that are Vips': the controller takes them out of the subnet as it does a pod's (pkg/controller/vip.go, ``handleAddVirtualIP``; ``status`` says which).
+    A pod that is annotated with a Vip has its address as its own: that is the pod's record then."""
+    used = {pod.annotations.get(VIP, "") for pod in network.cluster.pods.values()}
+    for fact in objects(network, "Vip", KUBE_OVN):
+        status = fact.document.get("status")
+        if fact.name in used or fact.labels.get(RESERVED) or not isinstance(status, Mapping):
+            continue
+        space = f"kube-ovn/{vpcs.get(str(spec_of(fact).get('subnet')), DEFAULT_VPC)}"
+        for key in ("v4ip", "v6ip"):
+            if (found := address_in(status.get(key))) is not None:
+                yield Record(space, found, fact.place("status", key), f"Vip {fact.name}", holder=f"Vip {fact.name}")
 
 
 def cilium(network: Network) -> Iterator[Record]:
