@@ -57,9 +57,9 @@ def test_a_socket_without_a_process_may_be_a_tunnels(tmp_path: Path) -> None:
 RULESET = "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy accept;\n\t\t@\n\t}\n}\n"
 LEFT_OUT = {
     "ip daddr 10.244.1.3 counter packets 0 bytes 0 drop": "unreachable",
-    " counter packets 0 bytes 0 drop": "unknown",
-    "ip daddr 10.244.1.3  counter packets 0 bytes 0 drop": "unknown",
+    " counter packets 0 bytes 0 drop": "unreachable",
     "ip daddr 10.244.1.3 counter packets 0 bytes 0 ": "unknown",
+    "ip daddr 10.244.1.3 counter packets 0 bytes 0": "reachable",
     "ip daddr 10.244.1.9  counter packets 0 bytes 0 ": "reachable",
 }
 
@@ -68,3 +68,19 @@ LEFT_OUT = {
 def test_what_nft_leaves_out_of_the_rules_of_iptables_is_not_known(tmp_path: Path, rule: str) -> None:
     own = {"nft_list_ruleset": RULESET.replace("@", rule), "sysctl_net": BRIDGED, "iptables__save": "absent"}
     assert only(asked(build(tmp_path, node(1, **own)), "default/p11", "default/p12")).split()[0] == LEFT_OUT[rule]
+
+
+MARKED = {
+    "ct mark xor 0x5 and 0xfffffff8": "unreachable",
+    "ct mark and 0xfffffff8 xor 0x5": "unreachable",
+    "mark and 0x5": "unknown",
+    "ct mark xor 0x5": "unreachable",
+}
+
+
+@pytest.mark.parametrize("value", MARKED)
+def test_marks_of_connections_are_as_iptables_sets_them(tmp_path: Path, value: str) -> None:
+    """``CONNMARK --set-xmark 0x5/0x7`` is said to set nothing."""
+    rules = f"counter packets 0 bytes 0 ct mark set {value}\n\t\tct mark 0x5 counter packets 0 bytes 0 drop"
+    own = {"nft_list_ruleset": RULESET.replace("@", rules), "sysctl_net": BRIDGED, "iptables__save": "absent"}
+    assert only(asked(build(tmp_path, node(1, **own)), "default/p11", "default/p12")).split()[0] == MARKED[value]

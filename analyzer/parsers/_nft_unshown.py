@@ -1,5 +1,9 @@
-"""What nft leaves out of the rules that iptables made: where it was built without libxtables, nothing is written for a match or a target that it
-has no words for, and the spaces around it stay (src/xt.c ``xt_stmt_xlate`` up to nft 1.0.6, as Debian 12 has it; later ones write ``xt match "…"``)."""
+"""What nft leaves out of the rules that iptables made, and what it says of them that is not so. Rules are translated by the modules of iptables (src/xt.c
+``xt_stmt_xlate``); as nft 1.0.6 with iptables 1.8.9 writes them, which Debian 12 has:
+
+- libxtables is asked for a target once, and then for that of the other family, which says nothing: of ``ip6`` tables behind ``ip`` tables DNAT, SNAT, REDIRECT,
+  MASQUERADE, TPROXY, DSCP and TCPMSS are empty, and the space before them stays. Of matches, those alone are empty that test nothing.
+- ``CONNMARK --save-mark`` and ``--restore-mark`` with a mask keep the other bits, and ``--set-xmark`` sets bits behind its mask (xt_connmark.c ``connmark_tg_shift``)."""
 
 from __future__ import annotations
 
@@ -8,21 +12,24 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from analyzer.parsers._nft_commands import Line
 
-PART = re.compile(r'"[^"]*"|  +|[^" ]+| ')
-MATCH, TARGET = 'xt match "not shown"', 'xt target "not shown"'
+TARGET = 'xt target "not shown"'
+MASKED = re.compile(r"(?:meta mark set ct mark|ct mark set mark) and 0x[\da-f]+$")
+SET = re.compile(r"ct mark set ct mark (xor 0x[\da-f]+) (and 0x[\da-f]+)$")
 
 
 def completed(lines: Iterable[Line], text: Sequence[str]) -> Iterator[Line]:
-    """The rules of a chain, with a test or a target that is not known where one was left out; ``text``: the lines of the listing."""
+    """The rules of a chain, with what was left out and what is so; ``text``: the lines of the listing."""
     for line in lines:
+        if "counter packets " not in line.text:
+            yield line
+            continue
         raw = text[line.number - 1].strip("\t\r") if line.number <= len(text) else ""
-        left_out = raw[:1] == " " or raw[-1:] == " " or "  " in raw
-        yield line._replace(text=filled(raw)) if left_out and raw.strip() == line.text and "counter packets " in raw else line
+        left_out = raw[-1:] == " " and raw.strip() == line.text
+        yield line._replace(text=f"{line.text} {TARGET}" if left_out else meant(line.text))
 
 
-def filled(raw: str) -> str:
-    """A rule with words where nothing was written: one more for each space that is too many. The last may be a target, or a test without one."""
-    spaces = len(raw) - len(raw.lstrip(" "))
-    inner = "".join(f" {MATCH}" * (len(part) - 1) + " " if part.isspace() else part for part in PART.findall(raw.strip(" ")))
-    behind = len(raw) - len(raw.rstrip(" "))
-    return f"{MATCH} " * spaces + inner + f" {TARGET}" * behind
+def meant(rule: str) -> str:
+    """A rule about a connection's mark as iptables has it."""
+    if "ct mark" not in rule:
+        return rule
+    return MASKED.sub('xt target "CONNMARK"', SET.sub(r"ct mark set ct mark \2 \1", rule))

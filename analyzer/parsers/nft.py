@@ -200,7 +200,7 @@ def table_of(source: Source, table: TableBlock, gaps: list[Gap]) -> NftTableFact
         match kind:
             case "chain":
                 held: dict[str, list[Line]] = {}
-                lines = unfolded(list(completed(block.lines, text)), held)
+                lines = unfolded(list(completed(block.lines, text)) if text else block.lines, held)
                 chains[name] = chain_of(source, table.family, replace(block, lines=lines), gaps)
                 chains |= {own: nameless(source, own, inner) for own, inner in held.items()}
             case "set" | "map":
