@@ -13,16 +13,28 @@ from pathlib import Path
 POLICY, POD, SERVICE = 30, 50, 20
 PER_FILE = 50
 TEAMS = ("payments", "search", "shop", "media", "billing", "auth", "data", "edge")
+MEASURED = ("api", "web", "cache", "gateway")
+"""The applications with a sidecar for their metrics."""
 APPS = ("api", "web", "db", "cache", "worker", "queue", "gateway", "cron")
 
 
 def documents(count: int, seed: int = 0) -> Iterator[str]:
     """The documents, one after the other: 30 % NetworkPolicy, 50 % Pod, 20 % Service."""
     draw = random.Random(seed)
-    kinds = (policy, pod, service)
-    for number in range(count):
-        make = draw.choices(kinds, (POLICY, POD, SERVICE))[0]
-        yield make(number, draw)
+    kinds = draw.choices(("policy", "pod", "service"), (POLICY, POD, SERVICE), k=count)
+    places = [place(draw) for _ in range(count)]
+    databases = {
+        namespace: f"{app}-{number}.{namespace}.svc.cluster.local"
+        for number, (kind, (namespace, app)) in enumerate(zip(kinds, places, strict=True))
+        if kind == "service" and app == "db"
+    }
+    for number, (kind, (namespace, app)) in enumerate(zip(kinds, places, strict=True)):
+        if kind == "policy":
+            yield policy(number, namespace, app, draw)
+        elif kind == "pod":
+            yield pod(number, namespace, app, databases.get(namespace, "db.example.org"), draw)
+        else:
+            yield service(number, namespace, app)
 
 
 def place(draw: random.Random) -> tuple[str, str]:
@@ -30,9 +42,8 @@ def place(draw: random.Random) -> tuple[str, str]:
     return f"{draw.choice(TEAMS)}-{draw.randrange(25)}", draw.choice(APPS)
 
 
-def policy(number: int, draw: random.Random) -> str:
+def policy(number: int, namespace: str, app: str, draw: random.Random) -> str:
     """A NetworkPolicy with a few peers."""
-    namespace, app = place(draw)
     peers = "".join(
         f"""  - from:
     - namespaceSelector:
@@ -89,9 +100,8 @@ spec:
 """
 
 
-def pod(number: int, draw: random.Random) -> str:
-    """A Pod with one or two containers."""
-    namespace, app = place(draw)
+def pod(number: int, namespace: str, app: str, database: str, draw: random.Random) -> str:
+    """A Pod with one or two containers, which asks a database that is there."""
     sidecar = f"""  - name: metrics
     image: registry.example.org/tools/exporter:1.{draw.randrange(30)}.0
     args: ["--listen=:9090", "--target=localhost:8080"]
@@ -121,7 +131,7 @@ spec:
       protocol: TCP
     env:
     - name: DATABASE_URL
-      value: postgres://db.{namespace}.svc.cluster.local:5432/{app}
+      value: postgres://{database}:80/{app}
     - name: LOG_LEVEL
       value: info
     resources:
@@ -138,14 +148,18 @@ spec:
     securityContext:
       allowPrivilegeEscalation: false
       runAsNonRoot: true
-{sidecar if draw.random() < 0.5 else ""}  restartPolicy: Always
+{sidecar if app in MEASURED else ""}  restartPolicy: Always
   terminationGracePeriodSeconds: 30
 """
 
 
-def service(number: int, draw: random.Random) -> str:
+def service(number: int, namespace: str, app: str) -> str:
     """A Service of one or two ports."""
-    namespace, app = place(draw)
+    metrics = """  - name: metrics
+    port: 9090
+    targetPort: metrics
+    protocol: TCP
+"""
     return f"""apiVersion: v1
 kind: Service
 metadata:
@@ -167,11 +181,7 @@ spec:
     port: 80
     targetPort: http
     protocol: TCP
-  - name: metrics
-    port: 9090
-    targetPort: metrics
-    protocol: TCP
-"""
+{metrics if app in MEASURED else ""}"""
 
 
 def write(folder: Path, count: int, seed: int = 0) -> int:

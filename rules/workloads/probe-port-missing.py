@@ -21,9 +21,10 @@ error; newWorker: before the first result readiness is a failure, startup is not
 resolves its port in the same way). A text of digits is no name: API servers refuse it (pkg/apis/core/validation, ValidatePortNumOrName).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import reduce
+from typing import Any
 
 from analyzer.query.workloads import Template, listed, mapping, pods, workloads
 from analyzer.rule import Finding, Network, Rule, Severity
@@ -47,10 +48,11 @@ def check(network: Network) -> Iterator[Finding]:
 def of_container(item: Template, path: tuple[str | int, ...], container: object) -> Iterator[Finding]:
     """The probes of a container that ask a name that it does not declare."""
     said = mapping(container)
-    names = {str(name) for port in listed(said.get("ports")) if (name := mapping(port).get("name"))}
     for asks, inside in ASKED:
+        if inside[0] not in said:
+            continue
         name = reduce(lambda found, key: mapping(found.get(key)), inside, said).get("port")
-        if isinstance(name, str) and not name.isdigit() and name not in names:
+        if isinstance(name, str) and not name.isdigit() and name not in (names := declared(said)):
             near = next(iter(get_close_matches(name, sorted(names), 1)), "")
             text = f"the {asks} of the container {said.get('name')} of {item} asks the port {name}, which the container does not declare"
             has = f"it declares {', '.join(sorted(names))}" if names else "it declares none by a name"
@@ -64,6 +66,11 @@ def of_container(item: Template, path: tuple[str | int, ...], container: object)
                 related=[(ports, has)],
                 help=f"did you mean {near}?" if near else "name one of its ports, or give a number",
             )
+
+
+def declared(container: Mapping[str, Any]) -> set[str]:
+    """The names of a container's ports."""
+    return {str(name) for port in listed(container.get("ports")) if (name := mapping(port).get("name"))}
 
 
 RULE = Rule("probe-port-missing", Severity.ERROR, __doc__, check)
