@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from analyzer.addresses import WIDTH, Address, Prefix, address
+from analyzer.facts.kubernetes import ObjectFact
 from analyzer.model.network import Network
 from analyzer.query.plan import prefix, registered_address
 from analyzer.source import Span
@@ -66,6 +67,19 @@ def cilium(network: Network) -> Iterator[NodeNetwork]:
             if item is not None and (fact.name, item) not in known:
                 at = fact.place("spec", "ipam", "podCIDRs", index)
                 yield NodeNetwork(fact.name, item, at, f"CiliumNode {fact.name}")
+        yield from of_pools(fact, ipam.get("pools") if isinstance(ipam, Mapping) else None)
+
+
+def of_pools(fact: ObjectFact, pools: object) -> Iterator[NodeNetwork]:
+    """The blocks that a CiliumNode has of each pool (``ipam: multi-pool``)."""
+    allocated = pools.get("allocated") if isinstance(pools, Mapping) else None
+    for number, entry in enumerate(allocated if isinstance(allocated, list) else ()):
+        listed = entry.get("cidrs") if isinstance(entry, Mapping) else None
+        for index, text in enumerate(listed if isinstance(listed, list) else ()):
+            item = prefix(str(text))
+            if item is not None:
+                at = fact.place("spec", "ipam", "pools", "allocated", number, "cidrs", index)
+                yield NodeNetwork(fact.name, item, at, f"pool {entry.get('pool')} of CiliumNode {fact.name}")
 
 
 def affinities(network: Network) -> Iterator[NodeNetwork]:

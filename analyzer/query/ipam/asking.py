@@ -18,6 +18,8 @@ from analyzer.query.cni.address_ranges import excluded as excluded_networks
 from analyzer.query.cni.address_ranges import whereabouts
 from analyzer.query.cni.attachments import requests
 from analyzer.query.cni.configs import Holder, configs
+from analyzer.query.ipam.cilium_pools import several_pools
+from analyzer.query.ipam.cilium_pools import wanted as cilium_addresses
 from analyzer.query.plan import running_pods
 from analyzer.query.refusals import address_in, objects, spec_of
 from analyzer.query.systems.calico import Pool, pools
@@ -62,6 +64,8 @@ def asks(network: Network) -> list[Ask]:
         return second
     if known:
         return [*second, *(ask for item in wanted for ask in of_kube_ovn(network, item, known))]
+    if several_pools(network):
+        return [*second, *(ask for item in wanted for ask in of_cilium(network, item))]
     if calico and not by_nodes_networks(network):
         return [*second, *(ask for item in wanted for ask in of_calico(network, item, calico))]
     if calico or in_nodes_networks(network):
@@ -215,6 +219,13 @@ def of_subnets(network: Network, base: Ask, item: Workload, home: list[Subnet]) 
             free = union(free, one.free(family))
         domain = bound[family] or difference(free, kept[family])
         yield replace(base, family=family, domain=domain, source="subnet")
+
+
+def of_cilium(network: Network, item: Workload) -> Iterator[Ask]:
+    """What a workload asks of Cilium's pools."""
+    for family, domain, key in cilium_addresses(network, item):
+        at = item.annotation_place(key) if key else item.fact.at
+        yield Ask("cilium", item.title, missing(item), at, family, domain, source="pool")
 
 
 def of_calico(network: Network, item: Workload, known: list[Pool]) -> Iterator[Ask]:
