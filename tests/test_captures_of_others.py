@@ -95,9 +95,8 @@ def test_a_table_that_is_there_twice_is_the_one_that_is_understood(tmp_path: Pat
     chains = "".join(f"Chain {name} (policy ACCEPT 0 packets, 0 bytes)\n{HEAD_OF_LIST}\n" for name in ("FORWARD", "OUTPUT"))
     named = f"Chain INPUT (policy ACCEPT 0 packets, 0 bytes)\n{HEAD_OF_LIST}    0     0 DROP  all  --  any    any  !localhost  anywhere\n"
     saved = "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n-A INPUT ! -s 127.0.0.1/32 -j DROP\n"
-    links = "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN\n    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00\n"
     files = {
-        "cmd/ip-a.md": ("ip a", links),
+        "cmd/ip-a.md": ("ip a", LINKS),
         "cmd/iptables--L--v.md": ("iptables -L -v", f"{named}\n{chains}"),
         "cmd/iptables--S.md": ("iptables -S", saved),
     }
@@ -107,6 +106,18 @@ def test_a_table_that_is_there_twice_is_the_one_that_is_understood(tmp_path: Pat
     (space,) = network.namespaces.values()
     (rule,) = space.rulesets[0].tables["filter"]["INPUT"].rules
     assert rule.target == Verdict("DROP")
+
+
+LINKS = "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536\n    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00\n"
+BOTH = (SAMPLES.parent / "parsers" / "iptables-save" / "both-families.txt").read_text()
+
+
+@pytest.mark.parametrize(("legacy", "known"), [("", True), ("error: unable to upgrade connection: container not found\n", False)])
+def test_rulesets_are_known_by_what_their_commands_printed(legacy: str, known: bool, tmp_path: Path) -> None:
+    """antctl writes both families into one file; calicoctl writes what ``kubectl exec`` complains of into the command's."""
+    files = {"nodes/n1/ip_addr": LINKS, "nodes/n1/iptables-save": BOTH, "nodes/n1/iptables-legacy-save": legacy}
+    (space,) = network_of(files, tmp_path / "given").namespaces.values()
+    assert {key for key in space.missing if key.startswith("netfilter")} == (set() if known else {"netfilter-legacy"})
 
 
 HEAD_OF_LIST = " pkts bytes target     prot opt in     out     source               destination\n"

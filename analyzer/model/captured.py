@@ -15,7 +15,7 @@ from analyzer.facts.netfilter import RulesetFact
 from analyzer.facts.routes import RouteFact, RoutingRuleFact
 from analyzer.facts.system import QdiscFact
 from analyzer.parsers._iptables_origin import backend_of
-from analyzer.parsers._iptables_origin import family_of as ruleset_family
+from analyzer.parsers._iptables_origin import families_of as ruleset_families
 from analyzer.parsers.ip_route import family_of
 from analyzer.source import Gap, Scope, Source
 
@@ -172,7 +172,7 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
         if legacy:
             keys.add("netfilter-legacy")
         elif whole_ruleset(source):
-            keys.add(f"netfilter/{ruleset_family(source)}")
+            keys.update(f"netfilter/{family}" for family in ruleset_families(source))
     if any(map(whole_native, given.by_kind.get("nft", ()))):
         keys |= {"netfilter/4", "netfilter/6"}
     keys |= needless(facts)
@@ -207,7 +207,7 @@ def broken_off(given: Captured) -> dict[str, str]:
             continue
         source = next((one for one in given.by_kind.get("iptables-save", ()) if one.path == gap.at.path), None)
         if source is None or not whole or backend_of(source) == "legacy":
-            families = (4, 6) if source is None else (ruleset_family(source),)
+            families = (4, 6) if source is None else sorted(ruleset_families(source))
             found.update((f"netfilter/{family}", f"tables may be missing: {gap.at}: {gap.reason}") for family in families)
     return found
 

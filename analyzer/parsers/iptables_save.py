@@ -72,7 +72,10 @@ def remembering(source: Source, memory: Memory) -> Iterator[Fact | Gap]:
 
 
 def told(source: Source, drafts: list[TableDraft], gaps: list[Gap], memory: Memory) -> Iterator[Fact | Gap]:
-    """The ruleset of the tables, the gaps, and those of lines that are not understood."""
+    """The ruleset of the tables, the gaps, and those of lines that are not understood. A text of gaps alone is what a command said that failed."""
+    if not drafts and gaps:
+        yield from gaps
+        return
     undeclared = [item for draft in drafts for item in draft.undeclared()]
     for origin, line, found in by_origin(source, drafts, [draft.line for draft in drafts]):
         yield ruleset(source, found, memory, origin, line)
