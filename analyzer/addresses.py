@@ -86,7 +86,11 @@ def address(text: str) -> Address:
     """Reads an address; a zone (``fe80::1%eth0``) is dropped. ValueError when it is none."""
     if (value := dotted(text)) is not None:
         return Address(4, value)
-    parsed = ip_address(text.partition("%")[0])
+    written = text.partition("%")[0]
+    try:
+        parsed = ip_address(written)
+    except ValueError:
+        raise ValueError(f"{written!r} is no address") from None
     return Address(parsed.version, int(parsed))
 
 
@@ -96,7 +100,10 @@ def prefix(text: str) -> Prefix:
     first, _, length = text.partition("/")
     if length in OCTETS and (bits := OCTETS[length]) <= WIDTH[4] and (value := dotted(first)) is not None:
         return prefix_of(Address(4, value), bits)
-    network = ip_interface(text).network
+    try:
+        network = ip_interface(text).network
+    except ValueError:
+        raise ValueError(f"{text!r} is no network") from None
     return Prefix(network.version, int(network.network_address), network.prefixlen)
 
 

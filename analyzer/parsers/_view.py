@@ -114,5 +114,7 @@ class View(NamedTuple):
 
 def shown(value: object) -> str:
     """A value of the wrong type, shortly."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     kinds = {dict: "an object", list: "a list", type(None): "null"}
     return kinds.get(type(value)) or repr(value)[:40]

@@ -110,6 +110,8 @@ class Universe:
             case _:
                 sure = self.exact(peer)
                 unknown = 0 if isinstance(peer, Is) else self.unknown(peer.of)
+                if isinstance(peer, LabelTest) and peer.of is Of.POD and (made := self.made.get(peer.key)):
+                    sure, unknown = sure | made[0] if isinstance(peer, HasLabel) else sure, unknown | made[1]
                 return (sure, sure | unknown) if unknown else (sure, sure)
 
     def exact(self, leaf: Is | Named | LabelTest) -> int:
@@ -126,6 +128,18 @@ class Universe:
             case HasLabel(of, key) | LabelText(of, key):
                 index = self.index("label", of, key)
                 return united(bits for value, bits in index.items() if label_holds(leaf, {key: value}))
+
+    @cached_property
+    def made(self) -> dict[str, Sides]:
+        """The classes that a controller gives labels of values that nobody knows, by key: for sure, and perhaps."""
+        found = [(key, 1 << i, sure) for i, item in enumerate(self.classes) for key, sure in item.made.items()]
+        return {
+            key: (
+                united(bit for one, bit, sure in found if one == key and sure),
+                united(bit for one, bit, _ in found if one == key),
+            )
+            for key in {one for one, _, _ in found}
+        }
 
     @cached_property
     def kinds(self) -> dict[Kind, int]:
@@ -244,6 +258,7 @@ class Sight:
             *around,
             node,
             bool(entity.addresses or entity.blocks),
+            *(tuple(map(entity.made.get, self.own)) if entity.made else ()),
         )
 
     def labels_of(self, entity: Entity, of: Of, keys: tuple[str, ...]) -> tuple[str | None, ...]:

@@ -31,7 +31,8 @@ class Entity:
     known. ``blocks`` are the addresses of an OUTSIDE entity, of each family, all of which policies treat alike. Without any
     ``addresses`` it is not known which a pod or a node has. ``replicas``: how many pods it stands for, where it stands for several.
     ``ports`` have names for policies and services, ``served`` for services only (of pods in their node's network).
-    ``asked``: the service by which it is reached, where a flow goes through one.
+    ``asked``: the service by which it is reached, where a flow goes through one. ``made``: labels that controllers will give the pods and whose values
+    nobody knows yet, with whether they do so for sure.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Entity:
     host_network: bool = False
     replicas: int = 1
     asked: str = ""
+    made: Mapping[str, bool] = field(default_factory=dict)
     at: Span | None = field(default=None, repr=False)
 
     @property

@@ -53,7 +53,14 @@ def holds(peer: Peer, entity: Entity, family: int) -> bool | None:
         case Named(of, names):
             return name_of(entity, of) in names if known(entity, of) else None
         case LabelIn() | HasLabel() | LabelText():
+            if entity.made and peer.of is Of.POD and peer.key in entity.made:
+                return of_made(peer, entity.made[peer.key])
             return label_holds(peer, labels_of(entity, peer.of)) if known(entity, peer.of) else None
+
+
+def of_made(test: LabelIn | HasLabel | LabelText, sure: bool) -> bool | None:
+    """A test of a label that a controller will give, ``sure`` or perhaps, with a value that nobody knows."""
+    return True if sure and isinstance(test, HasLabel) else None
 
 
 def known(entity: Entity, of: Of) -> bool:

@@ -10,7 +10,7 @@ from analyzer.addresses import Address
 from analyzer.facts.kubernetes import ContainerPort, NodeFact, ObjectFact, OtherObjectFact, PodFact
 from analyzer.model.cluster import Cluster
 from analyzer.policy.entities import Entity, NamedPort
-from analyzer.policy.made_pods import job_labels, ordinals, told_apart
+from analyzer.policy.made_pods import job_labels, ordinals, told_apart, unknown_labels
 from analyzer.policy.names import names_of
 from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile
 from analyzer.policy.terms import Kind
@@ -222,6 +222,7 @@ class Maker:
         template = pod_template(item) or {}
         spec = mapping(template.get("spec"))
         labels = mapping(mapping(template.get("metadata")).get("labels"))
+        made = unknown_labels(item, mapping(item.document.get("spec")))
         host = spec.get("hostNetwork") is True
         account = str(spec.get("serviceAccountName") or "default")
         namespace = item.namespace or "default"
@@ -232,7 +233,7 @@ class Maker:
             kind=self.kind(host),
             namespace=namespace,
             labels={
-                **{str(key): value for key, value in labels.items() if isinstance(value, str)},
+                **{str(key): value for key, value in labels.items() if isinstance(value, str) and key not in made},
                 **job_labels(item, mapping(item.document.get("spec"))),
             },
             namespace_labels=self.labels_of(namespace),
@@ -244,6 +245,7 @@ class Maker:
             workload=(item.kind, item.name),
             host_network=host,
             replicas=replicas_of(item),
+            made=made,
             at=item.at,
         )
 
@@ -252,7 +254,8 @@ class Maker:
         every = self.template(item)
         own = tuple(ordinals(item, mapping(item.document.get("spec")), every.replicas, cluster))
         for name, labels in own:
-            yield replace(every, name=f"{every.namespace}/{name}", labels={**every.labels, **labels}, replicas=1)
+            made = {key: sure for key, sure in every.made.items() if key not in labels}
+            yield replace(every, name=f"{every.namespace}/{name}", labels={**every.labels, **labels}, replicas=1, made=made)
         if not own:
             yield every
 
