@@ -16,9 +16,12 @@ INCOMING, OUTGOING = ("prerouting", "input", "forward", "postrouting"), ("forwar
 
 class NftRules:
     """A generator of tables for one family; ``ways``: with rules about the way back; ``alone``: with one nat chain at a hook;
-    ``picked``: with source ports of which the kernel may pick any."""
+    ``picked``: with source ports of which the kernel may pick any; ``zones``: with zones of conntrack."""
 
-    def __init__(self, random: Random, family: int, ways: bool = True, alone: bool = False, picked: bool = True) -> None:
+    def __init__(
+        self, random: Random, family: int, ways: bool = True, alone: bool = False, picked: bool = True, zones: bool = True
+    ) -> None:
+        self.zones: tuple[str, ...] = ("ct zone set 1", "ct zone set 2") if zones else ()
         self.ways, self.alone, self.picked, self.translated = ways, alone, picked, set[str]()
         self.random, self.family = random, family
         known = ADDRESSES[family]
@@ -181,7 +184,7 @@ class NftRules:
 
     def target(self, kind: str, hook: str, below: list[str]) -> str:
         common = ["accept", "return", "counter", "continue", "drop"] if kind == "filter" else ["accept", "return", "counter"]
-        raw = ["notrack"] if kind == "filter" and hook in ("prerouting", "output") else []
+        raw = ["notrack", *self.zones] if kind == "filter" and hook in ("prerouting", "output") else []
         own = (
             self.translations(hook) * 3
             if kind == "nat"

@@ -56,12 +56,17 @@ class NativeRouter(Router):
         return (CLIENT if out == "near" else SERVER, done.packet, done.tracked) if done else None
 
 
-def load(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
+def load(built: Lab, seed: int, family: int, zones: bool = False) -> tuple[Namespace, str]:
     """Loads random tables on the router and reads them back, in both forms."""
-    read, listed, listed_json = loaded(built, NftRules(Random(seed), family).ruleset())
+    read, listed, listed_json = loaded(built, NftRules(Random(seed), family, zones=zones).ruleset())
     again = [item for item in facts(nft.PARSER, "n/nft_list_ruleset.json", listed_json) if isinstance(item, NftTableFact)]
     assert [item for item in read if isinstance(item, NftTableFact)] == again, listed
     return Namespace(SCOPE, nft_tables=tuple(item for item in read if isinstance(item, NftTableFact))), listed
+
+
+def load_zones(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
+    """The same with zones of conntrack."""
+    return load(built, seed, family, True)
 
 
 def load_early(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
@@ -89,6 +94,12 @@ def test_random_tables(built: Lab) -> None:
         assert not wrong, "\n".join(wrong)
         tried += 1
     assert tried == COUNT
+
+
+def test_random_zones(built: Lab) -> None:
+    for seed in range(SEED, SEED + COUNT // 5):
+        wrong = disagreements(built, seed, load_zones, NativeRouter)
+        assert not wrong, "\n".join(wrong)
 
 
 def test_random_chains_of_devices(built: Lab) -> None:

@@ -13,7 +13,18 @@ from typing import NamedTuple
 from analyzer.addresses import Prefix
 from analyzer.facts.base import Fact
 from analyzer.facts.matches import RateMatch, UnknownMatch
-from analyzer.facts.netfilter import Jump, NoTrack, Pass, Queue, Reject, SetTimeToLive, TransparentProxy, UnknownTarget, Verdict
+from analyzer.facts.netfilter import (
+    Jump,
+    NoTrack,
+    Pass,
+    Queue,
+    Reject,
+    SetTimeToLive,
+    TransparentProxy,
+    UnknownTarget,
+    Verdict,
+    Zone,
+)
 from analyzer.source import Span
 
 IP6_HEADER = 40
@@ -185,6 +196,7 @@ Statement = (
     | Jump
     | Reject
     | NoTrack
+    | Zone
     | TransparentProxy
     | SetTimeToLive
     | Queue

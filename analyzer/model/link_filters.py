@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from analyzer.facts.netfilter import Jump, NftChainFact, Pass, Verdict
+from analyzer.facts.netfilter import Jump, NftChainFact, NoTrack, Pass, Verdict, Zone
 from analyzer.facts.nftables import (
     Among,
     Bitwise,
@@ -147,7 +147,7 @@ def together(table: NftTableFact, start: str) -> list[NftChain] | None:
 def simple(item: Statement, leaving: bool) -> bool:
     """Whether a statement does the same to a frame as to a packet."""
     match item:
-        case SetTo(connection=True) | Translation() | Offload() | Remember():
+        case SetTo(connection=True) | Translation() | Offload() | Remember() | NoTrack() | Zone():
             return False
         case Among(key) | VerdictMap(key):
             return not any(strange(part, leaving) for part in key)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from analyzer.addresses import prefix
 from analyzer.facts.matches import RateMatch, UnknownMatch
-from analyzer.facts.netfilter import NoTrack, Pass, Reject, SetTimeToLive, TransparentProxy, UnknownTarget
+from analyzer.facts.netfilter import NoTrack, Pass, Reject, SetTimeToLive, TransparentProxy, UnknownTarget, Zone
 from analyzer.facts.nftables import (
     Among,
     Bitwise,
@@ -205,6 +205,8 @@ def mangle(inner: Node) -> Statement:
             return set_to(False, value)
         case {"key": {"ct": {"key": "mark"}}, "value": value}:
             return set_to(True, value)
+        case {"key": {"ct": {"key": "zone", **rest}}, "value": int() | str() as value} if not rest:
+            return Zone(f"--zone {int(str(value), 0)}")
         case {"key": {"meta": {"key": str(name)}}} if name in HARMLESS_META - {"pkttype"}:
             return Pass(f"meta {name}")
         case {"key": {"ct": {"key": str(name)}}} if name in HARMLESS_CT:

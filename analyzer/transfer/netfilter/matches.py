@@ -60,7 +60,7 @@ WITH_PORTS: Ranges = normalised((number, number) for number in (6, 17, 33, 132, 
 @dataclass(frozen=True, slots=True)
 class Where:
     """The rule that is lowered: its namespace and its place. ``hooks`` tells whether its chain is entered from PREROUTING or OUTPUT, and
-    whether from another hook; ``table`` is iptables' of the chain."""
+    whether from another hook; ``table`` is iptables' of the chain. ``template``: of nft, and what it sees may have a template for a connection (``zones.py``)."""
 
     context: Context
     space: Namespace
@@ -68,6 +68,7 @@ class Where:
     label: str
     hooks: Callable[[], tuple[bool, bool]] = lambda: (False, False)
     table: str = ""
+    template: bool = False
 
     def opaque(self, text: str) -> Match:
         """A test that is not modelled."""

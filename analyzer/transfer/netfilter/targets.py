@@ -93,9 +93,8 @@ def target(rule: NfRule, where: Where, chains: str, known: Container[str]) -> Tr
             return time_to_live(rule.target, where)
         case NoTrack():
             return If(In(Field.STATE, single(0)), Assign(Field.STATE, ir.UNTRACKED, rule.at), KEEP)
-        case Zone(text):
-            zone = zones.number_of(text)
-            return unread(where, f"{text} changes nothing") if zone is None else zones.put(zone, rule.at)
+        case Zone() as zone:
+            return in_zone(zone, where)
         case TransparentProxy():
             where.context.assume(taken_by_proxy(where.space, rule.target.port))
             return transparent_proxy(rule.target, rule.at)
@@ -138,6 +137,12 @@ def unread(where: Where, words: str) -> Transfer:
     """A target of which the effect is not known."""
     said = f"{where.label}: {words}"
     return If(Opaque(said, where.at), KEEP, End(Unknown(f"it is not known whether {said}"), where.at))
+
+
+def in_zone(given: Zone, where: Where) -> Transfer:
+    """CT's zone, and nft's."""
+    number = zones.template_of(given, where.context, where.space.scope)
+    return unread(where, f"{given.text} changes nothing") if number is None else zones.put(number, where.at)
 
 
 def verdict(name: str, rule: NfRule, where: Where) -> Transfer:

@@ -6,11 +6,24 @@ in ORIGINAL_DESTINATION_PORT, which means nothing without a connection.
 
 from __future__ import annotations
 
-from analyzer.facts.netfilter import Zone
+import re
+from collections.abc import Iterator
+from typing import cast
+
+from analyzer.facts.netfilter import CopyMark, SetMark, TransparentProxy, UnknownTarget, Zone
+from analyzer.facts.nftables import SetTo
+from analyzer.model.marks import saved
+from analyzer.model.network import Namespace
+from analyzer.parsers.nft import Rules
 from analyzer.ranges import single
 from analyzer.source import Scope, Span
-from analyzer.transfer.ir import KEEP, NEW, Assign, Confirm, Field, If, In, Track, Transfer
+from analyzer.transfer.ir import KEEP, NEW, Assign, Confirm, End, Field, If, In, Track, Transfer, Unknown
+from analyzer.transfer.netfilter.matches import masked
 from analyzer.transfer.space import Context, by_value, seq
+
+MOST = 32
+"""How many zones may follow from marks."""
+BY_MARK = "--zone mark"
 
 
 def number_of(text: str) -> int | None:
@@ -20,18 +33,86 @@ def number_of(text: str) -> int | None:
     return int(words[1]) if known else None
 
 
+def given(context: Context, space: Namespace) -> tuple[str, ...]:
+    """The zones that rules give, in words."""
+    key = ("zones in words", space.scope)
+    if key not in context.made:
+        found = (one.text for one in rulings(space, context.family, ZONES) if isinstance(one, Zone))
+        context.made[key] = tuple(dict.fromkeys(found))
+    return cast(tuple[str, ...], context.made[key])
+
+
+ZONES, MARKS = re.compile(r"--zone|\bzone set\b"), re.compile(r"mark", re.IGNORECASE)
+"""Words without which a chain gives no zone, or sets no mark."""
+
+
+def rulings(space: Namespace, family: int, words: re.Pattern[str]) -> Iterator[object]:
+    """What the rules of a namespace do to packets of a family, in the chains that have one of the words."""
+    own = [fact for fact in space.rulesets if fact.family == family]
+    for chain in (chain for fact in own for table in fact.tables.values() for chain in table.values()):
+        if words.search(chain.rules.whole()):
+            yield from (rule.target for rule in chain.rules)
+    native = (chain for table in space.nft_tables if not saved(space, table) for chain in table.chains.values())
+    for rules in (chain.rules for chain in native):
+        text = rules.text() if isinstance(rules, Rules) else None
+        if text is None or words.search(text):
+            yield from (item for rule in rules for item in rule.statements)
+
+
 def zones(context: Context, scope: Scope) -> tuple[int, ...]:
-    """The zones that the raw tables of a namespace put packets into."""
-    rulesets = [fact for fact in context.space(scope).rulesets if fact.family == context.family]
-    chains = [chain for fact in rulesets for chain in fact.tables.get("raw", {}).values()]
-    targets = [rule.target for chain in chains for rule in chain.rules]
-    found = {number_of(target.text) for target in targets if isinstance(target, Zone)}
-    return tuple(sorted(zone for zone in found if zone))
+    """The zones that rules of a namespace put packets into."""
+    key = ("zones", scope)
+    if key not in context.made:
+        space = context.space(scope)
+        texts = given(context, space)
+        found = {number_of(text) for text in texts} | (marked(space, context.family) if BY_MARK in texts else set())
+        context.made[key] = tuple(sorted(zone for zone in found if zone))
+    return cast(tuple[int, ...], context.made[key])
+
+
+def marked(space: Namespace, family: int) -> set[int]:
+    """The zones that packets may get by their marks, which begin with 0 and are what rules set; none where that is not known."""
+    changes = [one for one in rulings(space, family, MARKS) if sets_mark(one)]
+    if space.filters or not all(isinstance(one, SetMark) for one in changes):
+        return set()
+    found, waiting = {0}, [0]
+    while waiting and len(found) <= MOST:
+        own = waiting.pop()
+        for change in changes:
+            if isinstance(change, SetMark) and (after := own & ~change.mask ^ change.value) not in found:
+                found.add(after)
+                waiting.append(after)
+    return {mark & 0xFFFF for mark in found} if len(found) <= MOST else set()
+
+
+def sets_mark(one: object) -> bool:
+    """Whether something may set the mark of packets."""
+    match one:
+        case SetMark(connection=connection) | SetTo(connection=connection):
+            return not connection
+        case CopyMark(save):
+            return not save
+        case TransparentProxy() | UnknownTarget():
+            return True
+        case _:
+            return False
 
 
 def of_zone(scope: Scope, zone: int) -> Scope:
     """The namespace that stands for a zone; zone 0 is the namespace's own."""
     return Scope(scope.node, f"{scope.namespace} zone {zone}") if zone else scope
+
+
+def template_of(given: Zone, context: Context, scope: Scope) -> int | None:
+    """The number that a template carries: the zone, or what stands for the packet's mark; None: neither is followed."""
+    if given.text == BY_MARK:
+        return marker(context, scope) if marked(context.space(scope), context.family) else None
+    return number_of(given.text)
+
+
+def marker(context: Context, scope: Scope) -> int:
+    """A number that is no zone's."""
+    return next(number for number in range(0xFFFF, 0, -1) if number not in zones(context, scope))
 
 
 def put(zone: int, at: Span) -> Transfer:
@@ -42,14 +123,24 @@ def put(zone: int, at: Span) -> Transfer:
 
 def none(context: Context, scope: Scope) -> Transfer:
     """Before the raw table a packet has no template."""
-    return Assign(Field.ORIGINAL_DESTINATION_PORT, 0) if zones(context, scope) else KEEP
+    return Assign(Field.ORIGINAL_DESTINATION_PORT, 0) if given(context, context.space(scope)) else KEEP
 
 
 def tracked(context: Context, scope: Scope) -> Transfer:
-    """Conntrack, in the zone of the template."""
+    """Conntrack, in the zone of the template (nf_conntrack_zones.h ``nf_ct_zone_tmpl``: the mark is that of now)."""
     strict = context.space(scope).strict
     rows: dict[int, Transfer] = {zone: Track(of_zone(scope, zone), strict) for zone in zones(context, scope)}
+    if BY_MARK in given(context, context.space(scope)):
+        rows[marker(context, scope)] = by_mark(context, scope, strict)
     return by_value(Field.ORIGINAL_DESTINATION_PORT, rows, Track(scope, strict))
+
+
+def by_mark(context: Context, scope: Scope, strict: bool) -> Transfer:
+    """Conntrack in the zone of the packet's mark."""
+    found: Transfer = End(Unknown(f"the zone of a mark of {scope} is not followed"))
+    for zone in sorted(marked(context.space(scope), context.family)):
+        found = If(masked(Field.MARK, zone, 0xFFFF, 32), Track(of_zone(scope, zone), strict), found)
+    return found
 
 
 def confirmed(context: Context, scope: Scope) -> Transfer:

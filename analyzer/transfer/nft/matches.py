@@ -12,7 +12,7 @@ from analyzer.facts.nftables import IP6_HEADER, Bitwise, Ct, Fib, Key, Meta, Pay
 from analyzer.ranges import single
 from analyzer.transfer import ir
 from analyzer.transfer.ir import ALWAYS, NEVER, All, Any, Bits, Field, In, Match, Not, width
-from analyzer.transfer.netfilter import conntrack
+from analyzer.transfer.netfilter import conntrack, zones
 from analyzer.transfer.netfilter.address_types import address_type
 from analyzer.transfer.netfilter.conntrack import STATES, TRACKED
 from analyzer.transfer.netfilter.lengths import protocol_is
@@ -75,6 +75,8 @@ def part(selector: Selector, value: Value, where: Where) -> Match:
     """When the value is the name, or in the range."""
     if isinstance(value, str):
         return device(selector, value, where)
+    if where.template and of_connection(selector):
+        return where.opaque(f"{selector} of a template is {value}")
     match selector:
         case Payload(protocol, name):
             return payload(protocol, name, value, where)
@@ -88,6 +90,12 @@ def part(selector: Selector, value: Value, where: Where) -> Match:
             return fib(selector, value, where)
         case _:
             return where.opaque(f"{selector} is {value}")
+
+
+def of_connection(selector: Selector) -> bool:
+    """Whether a value is of a connection, which a template is none of (net/netfilter/nf_conntrack_core.c ``nf_ct_tmpl_alloc``)."""
+    of = selector.of if isinstance(selector, Bitwise) else selector
+    return isinstance(of, Ct) and of.key not in ("state", "direction")
 
 
 def device(selector: Selector, name: str, where: Where) -> Match:
@@ -195,7 +203,7 @@ def connection(selector: Ct, value: tuple[int, int], where: Where) -> Match:
         case "protocol":
             return clipped(Field.PROTOCOL, value, where)
         case "zone":
-            return where.opaque(f"ct zone is {value}") if where.space.rulesets else constant(0, value)
+            return where.opaque(f"ct zone is {value}") if zones.given(where.context, where.space) else constant(0, value)
         case _:
             return end(selector, value, where)
 

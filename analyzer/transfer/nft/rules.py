@@ -18,6 +18,7 @@ from analyzer.facts.netfilter import (
     TransparentProxy,
     UnknownTarget,
     Verdict,
+    Zone,
 )
 from analyzer.facts.nftables import (
     Among,
@@ -65,7 +66,7 @@ from analyzer.transfer.netfilter.conntrack import TRACKED
 from analyzer.transfer.netfilter.lengths import protocol_is
 from analyzer.transfer.netfilter.matches import Where, open_test
 from analyzer.transfer.netfilter.ports import rewritten
-from analyzer.transfer.netfilter.targets import masquerade, network_map, queued, redirect, time_to_live, unread
+from analyzer.transfer.netfilter.targets import in_zone, masquerade, network_map, queued, redirect, time_to_live, unread
 from analyzer.transfer.nft.families import NativeFamilies
 from analyzer.transfer.nft.matches import by_choice, present
 from analyzer.transfer.nft.sets import Alike, apart, dispatched, members, numbers
@@ -116,6 +117,8 @@ def follow(todo: tuple[Statement, ...], rule: Rule) -> Transfer:
             return guarded(answers(answer, where), End(Drop(f"rejected with {answer} by {where.label}"), where.at), where)
         case NoTrack():
             return seq(If(In(Field.STATE, single(0)), Assign(Field.STATE, ir.UNTRACKED, where.at), KEEP), follow(rest, rule))
+        case Zone():
+            return seq(in_zone(first, where), follow(rest, rule))
         case Remember():
             return remembered(first, rest, rule)
         case Offload(name):
@@ -234,7 +237,7 @@ def set_to(item: SetTo, rest: tuple[Statement, ...], rule: Rule) -> Transfer:
             return mapped(
                 key, values, rule, lambda found: changed(SetBits(field, FULL, number_of(found) & item.mask ^ item.flip, where.at))
             )
-        case origin if (own := mark_of(origin)) is not None:
+        case origin if (own := mark_of(origin)) is not None and not (own is Field.CONNECTION_MARK and where.template):
             done = changed(seq(Merge(field, FULL, own, item.mask, where.at), SetBits(field, 0, item.flip) if item.flip else KEEP))
             return If(TRACKED, done, KEEP) if own is Field.CONNECTION_MARK else done
         case _:

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from analyzer.facts.nftables import Base, NftChain, NftTableFact
+from analyzer.model.link_filters import together
 from analyzer.model.network import Namespace
 from analyzer.source import Scope
 from analyzer.transfer.ir import KEEP, Drop, End, Hook, Seq, Transfer
 from analyzer.transfer.netfilter.matches import Where
+from analyzer.transfer.netfilter.zones import given
 from analyzer.transfer.nft.rules import lowered
 from analyzer.transfer.space import Context, call, seq
 
 FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
+TRACKING = -200
 IPTABLES = frozenset({"raw", "mangle", "nat", "filter", "security"})
 
 
@@ -62,10 +65,19 @@ def chain_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     table = next((fact for fact in space.nft_tables if (fact.family, fact.name) == (family, name)), None)
     if table is None or chain not in table.chains:
         return KEEP
-    parts = []
+    parts, template = [], before_tracking(context, space, table, chain)
     for rule in table.chains[chain].rules:
         label = f"{scope} {family} {name} {chain} rule {rule.number}"
-        made = lowered(rule, table, Where(context, space, rule.at, label))
+        made = lowered(rule, table, Where(context, space, rule.at, label, template=template))
         if made != KEEP:
             parts.append(made)
     return parts[0] if len(parts) == 1 else Seq(tuple(parts))
+
+
+def before_tracking(context: Context, space: Namespace, table: NftTableFact, chain: str) -> bool:
+    """Whether a chain may see packets that have a zone, and no connection yet."""
+    if not given(context, space):
+        return False
+    early = [name for name, one in table.chains.items() if one.base is not None and one.base.priority < TRACKING]
+    reached = [together(table, name) for name in early]
+    return any(found is None or any(one.name == chain for one in found) for found in reached)

@@ -50,6 +50,10 @@ class Flow(NamedTuple):
         return Flow(protocol, destination, source, source_port, kind << 8 | destination_port & 0xFF)
 
 
+NO_FLOW = Flow(0, 0, 0, 0, 0)
+"""The tuples of a template, which carries a zone to conntrack and is no connection."""
+
+
 class Entry(NamedTuple):
     """What the capture says of a connection that a node already tracks: TCP's state as far as it is the captured one (SYN_SENT …; REOPENED:
     a SYN has passed that conntrack could only ignore; empty: as of one that the walk opened), whether a flow table passes its packets on before the hooks,

@@ -27,11 +27,10 @@ from analyzer.model.sockets import taken_by_proxy
 from analyzer.ranges import Ranges
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, PICKED, SYN, TCP, UDP
 from analyzer.solve.walk.netfilter.guess import change
-from analyzer.solve.walk.netfilter.state import Connection, Flow, Hook, Judgement, Tracked
+from analyzer.solve.walk.netfilter.state import NO_FLOW, Connection, Flow, Hook, Judgement, Tracked
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS, bind, flow_of, used
 from analyzer.solve.walk.netfilter.visit import ACCEPTED, Stop, Visit
 
-NO_FLOW = Flow(0, 0, 0, 0, 0)
 LOCALHOST = {4: 0x7F000001, 6: 1}
 FEW = 16
 ANSWER = SYN | ACK

@@ -20,6 +20,7 @@ from analyzer.facts.netfilter import (
     TransparentProxy,
     UnknownTarget,
     Verdict,
+    Zone,
 )
 from analyzer.facts.nftables import (
     Among,
@@ -39,6 +40,7 @@ from analyzer.facts.nftables import (
 from analyzer.model.queues import translates
 from analyzer.solve.packet import PICKED, TCP, UDP
 from analyzer.solve.walk.netfilter.matches import SIZE
+from analyzer.solve.walk.netfilter.state import NO_FLOW
 from analyzer.solve.walk.netfilter.targets import apply, not_known, queued
 from analyzer.solve.walk.netfilter.tracking import flow_of
 from analyzer.solve.walk.netfilter.visit import Stop, Visit
@@ -94,7 +96,7 @@ def run(item: Statement, place: Place, visit: Visit) -> End:
             return not_known(text, placed(item, place), place.where, visit) or BROKEN
         case Queue():
             return queued(item, placed(item, place), place.where, visit, translates(place.table.fact))
-        case NoTrack() | Pass() | SetTimeToLive():
+        case NoTrack() | Zone() | Pass() | SetTimeToLive():
             return target(item, place, visit)
 
 
@@ -237,6 +239,8 @@ def set_to(item: SetTo, place: Place, visit: Visit) -> End:
             if loaded is None:
                 return BROKEN
             value = loaded if isinstance(loaded, int) else 0
+    if item.connection and visit.connection is not None and visit.connection.original == NO_FLOW:
+        return None  # A template keeps no mark.
     return target(SetMark((value & item.mask) ^ item.flip, 0xFFFFFFFF, item.connection), place, visit)
 
 

@@ -12,7 +12,7 @@ from analyzer.facts.nftables import IP6_HEADER, Bitwise, Ct, Fib, Key, Meta, Pay
 from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, TCP, UDP, Packet
 from analyzer.solve.walk.netfilter.frame_macs import known_here
 from analyzer.solve.walk.netfilter.matches import group_of, lengths, service_is_followed
-from analyzer.solve.walk.netfilter.state import FOREIGN_MAC, Connection, Hook
+from analyzer.solve.walk.netfilter.state import FOREIGN_MAC, NO_FLOW, Connection, Hook
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS
 from analyzer.solve.walk.netfilter.visit import Visit
 from analyzer.solve.walk.nft.sets import Loaded, Unseen
@@ -173,6 +173,13 @@ META: Mapping[str, Callable[[Visit], Loaded | None]] = {
 }
 
 
+def of_template(key: str) -> Loaded | None:
+    """What a template has (``nf_ct_tmpl_alloc``): empty tuples, which are of no family. Its status is not the same in all kernels."""
+    if "addr" in key:
+        return None
+    return Unseen("ct status of a template") if key == "status" else 0
+
+
 def connection(selector: Ct, visit: Visit) -> Loaded | None:
     """nft_ct.c ``nft_ct_get_eval``: without a connection only the state can be read."""
     if selector.key == "state":
@@ -180,6 +187,8 @@ def connection(selector: Ct, visit: Visit) -> Loaded | None:
     found = visit.connection
     if found is None or visit.tracked is None:
         return None
+    if found.original == NO_FLOW and selector.key not in ("mark", "direction", "zone"):
+        return of_template(selector.key)
     match selector.key:
         case "status":
             return status(found)
@@ -192,7 +201,7 @@ def connection(selector: Ct, visit: Visit) -> Loaded | None:
         case "protocol":
             return found.original.protocol
         case "zone":
-            return int(found.zone or 0)
+            return int(found.zone) if found.zone.isdecimal() else 0
         case _:
             return end(selector, found, visit.packet.family)
 
