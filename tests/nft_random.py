@@ -138,6 +138,7 @@ class NftRules:
             f"meta l4proto {self.no()}{self.some('tcp', 'udp', kind.replace('icmpv6', 'ipv6-icmp'), '{ tcp, udp }')}",
             f"meta l4proto {{ tcp, udp }} th dport {self.no()}{self.port()}",
             f"{kind} type {self.no()}{self.some(request, reply, '{ ' + request + ', ' + reply + ' }')}",
+            f"th sport {self.no()}{self.some('2048', '32768', '2000-33000')} {self.ip} {'protocol' if self.family == 4 else 'nexthdr'} {kind.replace('icmpv6', 'ipv6-icmp')}",
             f"tcp flags {self.some('syn', 'syn / syn,ack', '!= syn', 'syn,ack', '& (syn | rst) == syn')}",
         )
 

@@ -146,7 +146,24 @@ def payload(protocol: str, name: str, value: tuple[int, int], where: Where) -> M
     if protocol in ("icmp", "icmpv6"):
         return clipped(ICMP[name], value, where)
     own = clipped(TRANSPORT[name], value, where)
+    if protocol == "th" and name == "sport":
+        kinds = protocol_is(1 if where.context.family == 4 else 58)
+        rest = ported(own, where, f"the bytes at the place of th {name} are {value}")
+        return Any((All((kinds, of_kind(value))), All((Not(kinds), rest))))
     return own if protocol != "th" else ported(own, where, f"the bytes at the place of th {name} are {value}")
+
+
+def of_kind(value: tuple[int, int]) -> Match:
+    """Where others have their source port, ICMP has its type and code (RFC 792)."""
+    (first, low), (last, high) = divmod(value[0], 256), divmod(value[1], 256)
+    if first == last:
+        return All((In(Field.ICMP_TYPE, single(first)), In(Field.ICMP_CODE, ((low, high),))))
+    ends = [
+        (In(Field.ICMP_TYPE, single(first)), In(Field.ICMP_CODE, ((low, 255),))),
+        (In(Field.ICMP_TYPE, single(last)), In(Field.ICMP_CODE, ((0, high),))),
+    ]
+    between = [In(Field.ICMP_TYPE, ((first + 1, last - 1),))] if last - first > 1 else []
+    return Any((*map(All, ends), *between))
 
 
 def ported(own: Match, where: Where, words: str) -> Match:

@@ -17,6 +17,7 @@ from analyzer.solve.walk.netfilter.tracking import WITH_PORTS
 from analyzer.solve.walk.netfilter.visit import Visit
 from analyzer.solve.walk.nft.sets import Loaded, Unseen
 
+ECHOES = {4: ICMP, 6: ICMPV6}
 PROTOCOLS = {"tcp": TCP, "udp": UDP, "sctp": SCTP, "udplite": 136, "dccp": 33}
 STATES = {"INVALID": 1, "ESTABLISHED": 2, "RELATED": 4, "NEW": 8, "UNTRACKED": 64}
 ASSURED, SEEN_REPLY, CONFIRMED, SOURCE, DESTINATION = 4, 2, 8, 16, 32
@@ -97,6 +98,8 @@ def payload(protocol: str, name: str, visit: Visit) -> Loaded | None:
     if protocol in ("icmp", "icmpv6"):
         wanted = ICMP if protocol == "icmp" else ICMPV6
         return (packet.icmp_type if name == "type" else packet.icmp_code) if packet.protocol == wanted else None
+    if protocol == "th" and name == "sport" and packet.protocol == ECHOES[packet.family]:
+        return packet.icmp_type << 8 | packet.icmp_code
     if protocol == "th" and packet.protocol not in WITH_PORTS:
         return Unseen(f"the bytes of {packet} where others have their {name}")
     if protocol != "th" and packet.protocol != PROTOCOLS[protocol]:
