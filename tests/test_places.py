@@ -108,7 +108,7 @@ def test_the_action_annotates_and_writes_sarif(folder: str, status: int, tmp_pat
         "PYTHONPATH": str(ROOT),
         "RUNNER_TEMP": str(tmp_path / "runner"),
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-        "PATHS": folder,
+        "PATHS": f"nothing-wrong\n{folder}",
         "ARGUMENTS": "--fail-on error",
         "SARIF": "out.sarif",
     }

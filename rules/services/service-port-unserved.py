@@ -57,7 +57,13 @@ def numbered(service: ServiceFact, port: ServicePort, found: list[Template], at:
     protocol = NAMES.get(port.protocol, "")
     target = port.target or port.port
     declared = [one for item in found for one in item.ports]
-    if protocol not in PROTOCOLS or not declared or any((one.number, one.protocol) == (target, protocol) for one in declared):
+    refused = not 0 < target < 1 << 16  # The error of manifest-value-refused says enough.
+    if (
+        refused
+        or protocol not in PROTOCOLS
+        or not declared
+        or any((one.number, one.protocol) == (target, protocol) for one in declared)
+    ):
         return
     first = declared[0]
     yield RULE.finding(
