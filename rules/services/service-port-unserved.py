@@ -57,7 +57,7 @@ def numbered(service: ServiceFact, port: ServicePort, found: list[Template], at:
     protocol = NAMES.get(port.protocol, "")
     target = port.target or port.port
     declared = [one for item in found for one in item.ports]
-    refused = not 0 < target < 1 << 16  # The error of manifest-value-refused says enough.
+    refused = isinstance(target, int) and not 0 < target < 1 << 16  # The error of manifest-value-refused says enough.
     if (
         refused
         or protocol not in PROTOCOLS
