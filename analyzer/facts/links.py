@@ -11,7 +11,7 @@ from analyzer.facts.base import Fact
 @dataclass(frozen=True, slots=True)
 class Vxlan:
     """``ip -d link``: a VXLAN device. ``port`` is the UDP destination port, ``source_ports`` the range of the others (0, 0: the host's);
-    ``external`` is collect-metadata mode."""
+    ``external`` is collect-metadata mode; ``zero_checksums``: whether it sends over IPv6 without UDP checksums (``udp6zerocsumtx``), and takes such packets."""
 
     identifier: int | None
     local: Address | None = None
@@ -27,6 +27,7 @@ class Vxlan:
     ttl: str = ""
     dont_fragment: str = ""
     source_ports: tuple[int, int] = (0, 0)
+    zero_checksums: tuple[bool, bool] = (False, False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,7 @@ def vxlan(data: Item) -> Vxlan:
         ttl="auto" if data.get("ttl") == 0 else str(data.get("ttl", "")),
         dont_fragment="" if data.get("df") == "unset" else str(data.get("df", "")),
         source_ports=source_ports(data.get("port_range")),
+        zero_checksums=(bool(data.get("udp_zero_csum6_tx")), bool(data.get("udp_zero_csum6_rx"))),
     )
 
 

@@ -94,6 +94,7 @@ def vxlan(words: Words) -> Vxlan:
         ttl=after(words, "ttl") or "",
         dont_fragment=after(words, "df") or "",
         source_ports=source_ports(words),
+        zero_checksums=("udp6zerocsumtx" in words, "udp6zerocsumrx" in words),
     )
 
 

@@ -37,6 +37,7 @@ from analyzer.transfer.netfilter.address_types import of_kind
 from analyzer.transfer.netfilter.reverse_path import plain
 from analyzer.transfer.netfilter.reverse_path import reverse_path as strict_way
 from analyzer.transfer.reflecting import unreflected
+from analyzer.transfer.scoped import unforwarded
 from analyzer.transfer.sizes import sent
 from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, drop, goto, number, seq, span_of, unless
 from analyzer.transfer.tunnel import arrival
@@ -269,10 +270,10 @@ def forwards(context: Context, scope: Scope, device: str) -> Transfer:
 
 def forward_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """FORWARD for a packet that lives on; a TTL that was not given (0) is not counted down."""
-    del context, detail
+    del detail
     rows: dict[int, Transfer] = {value: Assign(Field.TTL, value - 1) for value in range(2, 256)}
     rows[1] = drop(f"{scope} does not forward a packet whose TTL is 1")
-    return seq(by_value(Field.TTL, rows, KEEP), call(scope, "hook", "FORWARD"), goto(scope, "post"))
+    return seq(unforwarded(context, scope), by_value(Field.TTL, rows, KEEP), call(scope, "hook", "FORWARD"), goto(scope, "post"))
 
 
 def local_stage(context: Context, scope: Scope, detail: str) -> Transfer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analyzer.facts.links import Vrf
+from analyzer.facts.routes import NextHop
 from analyzer.model.network import Namespace
 from analyzer.source import Scope
 from analyzer.transfer.ir import KEEP, Field, If, In, Transfer
@@ -27,3 +28,10 @@ def translates(space: Namespace) -> bool:
     legacy = any(table == "nat" for ruleset in space.rulesets for table in ruleset.tables)
     native = (chain.base for table in space.nft_tables for chain in table.chains.values())
     return legacy or any(base is not None and base.kind == "nat" for base in native) or bool(space.virtual_servers)
+
+
+def vrf_or_own(context: Context, scope: Scope, hop: NextHop) -> str:
+    """The device that brings a packet to this host itself."""
+    master = context.master(scope, hop.device) if hop.device else None
+    link = context.space(scope).links.get(master or "")
+    return link.name if link is not None and isinstance(link.kind, Vrf) else "lo"

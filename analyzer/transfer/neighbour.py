@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from analyzer.addresses import Address
+from analyzer.addresses import Address, hardware_text
 from analyzer.facts.links import Ipvlan, LinkFact, OtherKind, Tunnel, Vrf, Vxlan, Wireguard
 from analyzer.facts.neighbours import NeighbourFact
 from analyzer.facts.routes import LOCAL
@@ -59,7 +59,7 @@ def resolve(context: Context, at: Interface, link: LinkFact, quiet: bool = False
     context.granted(at.scope, "ip-neigh")
     if (asked := resolution(context, at, link)) is not None:
         pinned: dict[int, Transfer] = {
-            fact.address.value: Assign(Field.DESTINATION_MAC, fact.mac or 0, fact.at)
+            fact.address.value: noted(fact)
             for fact in reversed(context.space(at.scope).neighbours)
             if fact.device == at.device and fact.address.family == context.family and usable(fact)
         }
@@ -70,17 +70,26 @@ def resolve(context: Context, at: Interface, link: LinkFact, quiet: bool = False
     for fact in context.space(at.scope).neighbours:
         if fact.device != at.device or fact.address.family != context.family or not usable(fact):
             continue
-        value, noted = fact.address.value, Assign(Field.DESTINATION_MAC, fact.mac or 0, fact.at)
+        value = fact.address.value
         if fact.states & FIXED:
-            fixed.setdefault(value, noted)
+            fixed.setdefault(value, noted(fact))
         elif not contested(context, value):
-            fixed.setdefault(value, asking.recalled(value, asking.wire.learnable.get(value, ()), noted))
+            fixed.setdefault(value, asking.recalled(value, asking.wire.learnable.get(value, ()), noted(fact)))
     rows, others = asking.rows(), asking.others()
     if (found := of_questions(context, asking.wire.reach)) is not None:
         rows = {value: If(Opaque(words(found), found.at), row, lost(found)) for value, row in rows.items()}
         others = If(Opaque(words(found), found.at), others, lost(found))
     known = by_value(Field.NEXT_HOP, {**rows, **six_routers.rows(context, asking.wire, at), **fixed}, others)
     return seq(Assign(Field.SOURCE_MAC, own), groups(context, at, seq(*doubts(context, at), known)))
+
+
+def noted(fact: NeighbourFact) -> Transfer:
+    """What an entry says. A MAC of many is that of groups; frames to it are not followed where a single host is meant."""
+    mac, value = fact.mac or 0, fact.address.value
+    group = value >> 28 >= 14 if fact.address.family == 4 else value >> 120 == 0xFF
+    if mac >> 40 & 1 and not group:
+        return End(Unknown(f"frames to {hardware_text(mac)}, which is no single host's, are not followed"), fact.at)
+    return Assign(Field.DESTINATION_MAC, mac, fact.at)
 
 
 def lost(fact: FilterFact) -> Transfer:
@@ -238,6 +247,8 @@ class Asking:
         left = nobody(self.context, at)
         if (fact := unread(self.context, reach)) is not None:
             left = If(Opaque(words(fact), fact.at), left, lost(fact))
+        if reach.proxies:
+            return End(Unknown(reach.proxies[0]))
         if reach.outside or reach.unknown:
             left = Assign(Field.DESTINATION_MAC, OUTSIDER) if self.quiet else outsider(self.context, at, reach)
             if self.context.family == 4 and filters(self.context):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from analyzer.facts.links import Vxlan
 from analyzer.facts.routes import DEFAULT, LOCAL, MAIN
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, difference, intersection, normalised
@@ -84,3 +85,12 @@ def for_another(context: Context, at: Interface, target: int, out: str) -> bool:
     if out == at.device:
         return number(context.setting(at.scope, at.device, "proxy_arp_pvlan")) > 0
     return (target, target) in named(context, at) or largest(context, at, "proxy_arp") > 0
+
+
+def answered(context: Context, at: Interface) -> tuple[str, ...] | None:
+    """A VXLAN device with ``proxy`` carries no questions: it answers by the host's entries for it (``arp_reduce``, ``neigh_reduce``), if there are any. None: it carries them."""
+    link, space = context.link(at), context.space(at.scope)
+    if link is None or not isinstance(link.kind, Vxlan) or not link.kind.proxy:
+        return None
+    known = "ip-neigh" in space.missing or any(fact.device == at.device for fact in space.neighbours)
+    return (f"{at} answers questions by its neighbours (proxy)",) if known else ()

@@ -14,6 +14,7 @@ from analyzer.facts.openvswitch import SwitchPortFact
 from analyzer.model.network import Interface
 from analyzer.model.switches import switch_port
 from analyzer.source import Scope
+from analyzer.transfer.proxying import answered
 from analyzer.transfer.space import Context
 from analyzer.transfer.traffic_control import redirected
 
@@ -25,13 +26,15 @@ Step = tuple[str, Interface, int]
 @dataclass(frozen=True, slots=True)
 class Reach:
     """The interfaces whose hosts see the frame, in the order of their finding, and the devices by which it leaves the capture. ``came``: each step
-    with the one before it; the first has none. ``kept_back``: a bridge did not flood it to every port."""
+    with the one before it; the first has none. ``kept_back``: a bridge did not flood it to every port.
+    ``proxies``: tunnel devices that answer questions themselves."""
 
     hosts: tuple[Interface, ...]
     outside: tuple[Interface, ...]
     unknown: tuple[str, ...] = ()
     came: Mapping[Step, Step | None] = field(default_factory=dict, compare=False, repr=False)
     kept_back: bool = False
+    proxies: tuple[str, ...] = ()
 
     def step(self, stage: str, at: Interface) -> Step | None:
         """The step at an interface, with its VLAN tag."""
@@ -113,12 +116,14 @@ def flood(context: Context, start: Step, asking: bool = False) -> Reach:
     ``asking``: the frame is a question for a neighbour, and goes only where bridges flood such."""
     waiting: deque[Step] = deque((start,))
     came: dict[Step, Step | None] = {start: None}
-    hosts: dict[Interface, None] = {}
-    outside: dict[Interface, None] = {}
+    hosts, outside = dict[Interface, None](), dict[Interface, None]()
     unknown: dict[str, None] = {}
-    less = False
+    less, proxies = False, tuple[str, ...]()
     while waiting and len(came) < LIMIT:
         step = waiting.popleft()
+        if asking and step[0] == "frame" and (words := answered(context, step[1])) is not None:
+            proxies += words
+            continue
         goes = onward(context, step)
         hosts |= goes.hosts
         outside |= goes.outside
@@ -129,7 +134,7 @@ def flood(context: Context, start: Step, asking: bool = False) -> Reach:
             elif further not in came:
                 came[further] = step
                 waiting.append(further)
-    return Reach(tuple(hosts), tuple(outside), tuple(unknown), came, less)
+    return Reach(tuple(hosts), tuple(outside), tuple(unknown), came, less, proxies)
 
 
 class Onward(NamedTuple):
@@ -323,11 +328,6 @@ def may_pass(context: Context, scope: Scope, came: str | None, port: str) -> boo
     return goes.hairpin and not goes.isolated
 
 
-def owner_scopes(context: Context, address: Address) -> tuple[Scope, ...]:
-    """The namespaces that hold an address."""
-    return tuple(dict.fromkeys(at.scope for at in context.network.owners.get(address, ())))
-
-
 def remotes(context: Context, at: Interface, kind: Vxlan) -> Iterator[Interface]:
     """The VXLAN devices that a broadcast of one reaches: by the entries for all MACs, or the remote address."""
     found = [
@@ -360,7 +360,7 @@ def group_members(context: Context, at: Interface, kind: Vxlan) -> Iterator[Inte
 
 def at_endpoint(context: Context, address: Address, identifier: int | None) -> Iterator[Interface]:
     """The VXLAN devices with an identifier at an endpoint."""
-    scopes = owner_scopes(context, address)
+    scopes = {owner.scope for owner in context.network.owners.get(address, ())}
     for other, scope in context.network.sockets.items():
         link = context.link(other)
         if scope in scopes and link is not None and isinstance(link.kind, Vxlan) and link.kind.identifier == identifier:

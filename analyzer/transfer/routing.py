@@ -39,6 +39,7 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.netfilter.matches import masked
+from analyzer.transfer.scoped import of_several_links
 from analyzer.transfer.sizes import sent, uncut
 from analyzer.transfer.space import Context, by_value, call, dispatch, drop, flattened, number, seq, span_of
 
@@ -317,10 +318,13 @@ def output_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """The route of a packet that this host sends (ip_route_output_key_hash_rcu in net/ipv4/route.c). ``unbound``: the one by which the kernel
     chose its source; IPv6 makes nothing of a refusal, and asks again with the source (``ip6_dst_lookup_tail`` of net/ipv6/ip6_output.c)."""
     space = context.space(scope)
+    several = of_several_links(space, context.family)
 
     def effect(route: RouteFact, hop: NextHop) -> Transfer:
+        if route in several:
+            return End(Unknown(f"by which device {scope} sends to a link-local address is up to the socket"), route.at)
         if route.kind in ("local", "anycast"):
-            return done(context, scope, vrf_or_loopback(context, scope, hop), route, NextHop(), True)
+            return done(context, scope, loopback.vrf_or_own(context, scope, hop), route, NextHop(), True)
         if hop.device is None:
             return End(Unknown(f"the device of the route to {route.destination} of {scope} is not known"), route.at)
         if hop.encap is not None:
@@ -332,13 +336,6 @@ def output_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         return LookUp(context, space, effect).rules(nothing)
     again = seq(call(scope, "route output"), End(Return())) if context.family == 6 else None
     return LookUp(context, space, effect, refuse=again, unbound=True).rules(again or nothing)
-
-
-def vrf_or_loopback(context: Context, scope: Scope, hop: NextHop) -> str:
-    """The device that brings a packet to this host itself."""
-    master = context.master(scope, hop.device) if hop.device else None
-    link = context.space(scope).links.get(master or "")
-    return link.name if link is not None and isinstance(link.kind, Vrf) else "lo"
 
 
 def input_stage(context: Context, scope: Scope, detail: str) -> Transfer:

@@ -31,12 +31,15 @@ from analyzer.transfer.other_version import outer as around_other
 from analyzer.transfer.ovs.ports import arrivals
 from analyzer.transfer.reach import at_endpoint, bridge_of, flood, group_members, is_group, teachers
 from analyzer.transfer.remembering import hear, if_heard
+from analyzer.transfer.shut_out import let_in
 from analyzer.transfer.sizes import wrapped
 from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, dispatch, drop, flattened, goto, seq, unless
 
 UDP, SIT = 17, 41
 PROTOCOLS = {"ipip": 4, "sit": 41, "gre": 47, "gretap": 47, "ip6tnl": 41, "ip6gre": 47}
 EVERY_PORT: Ranges = ((1, 65535),)
+BARE = " without a checksum"
+"""Of packets of VXLAN over IPv6 that have no UDP checksum, which not every device takes (``udp6_csum_init``)."""
 LOCAL_PORTS = (32768, 60999)
 """ip_local_port_range, as the kernel has it by default (net/ipv4/af_inet.c)."""
 PLAIN = "it is sent to the port of a tunnel, and is no packet of one"
@@ -72,7 +75,8 @@ def outer(
     on = seq(own, goto(scope, "send", "" if bound else "unbound"))
     if remote.family != context.family:
         on = around_other(on)
-    return seq(scrubbed, *(Assign(name, 0) for name in FORGOTTEN), marked, around, on)
+    asked = let_in(context, at, scope, local, remote)
+    return seq(asked, scrubbed, *(Assign(name, 0) for name in FORGOTTEN), marked, around, on)
 
 
 def source_ports(context: Context, at: Interface) -> Ranges:
@@ -214,7 +218,7 @@ def endpoint(context: Context, at: Interface) -> Address | None:
 
 def to_endpoint(context: Context, at: Interface, kind: Vxlan, address: Address, port: int | None, place: Span | None) -> Transfer:
     """One remote end."""
-    label = f"vni {kind.identifier}"
+    label = f"vni {kind.identifier}{BARE if address.family == 6 and kind.zero_checksums[0] else ''}"
     return outer(context, at, label, UDP, port or kind.port, kind.local, address, place)
 
 
@@ -290,6 +294,8 @@ def arrival(context: Context, scope: Scope, otherwise: Transfer) -> Transfer:
             case _:
                 continue
         group.setdefault(context.names.number(label), []).append(at)
+        if isinstance(link.kind, Vxlan) and link.kind.zero_checksums[1]:
+            group.setdefault(context.names.number(label + BARE), []).append(at)
     rows_of: dict[int, Transfer] = {port: taken_out(context, scope, group) for port, group in ports.items()}
     rows_of |= {port: seq(Decapsulate(), goto(scope, "cilium overlay", at.device)) for port, at in of_programs(context, scope)}
     rows_of |= arrivals(context, scope)

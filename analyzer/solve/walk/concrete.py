@@ -16,10 +16,12 @@ from analyzer.model.network import Interface, Network
 from analyzer.model.reflecting import reflects
 from analyzer.solve.packet import ACK, PICKED, SYN, TCP, Fate, Outcome, Packet, Trace
 from analyzer.solve.walk import delivery, discovering, from_outside, internet, links, sockets
-from analyzer.solve.walk.index import Identity, WalkIndex, index_of
+from analyzer.solve.walk.index import Identity, Space, WalkIndex, index_of
 from analyzer.solve.walk.netfilter.hooks import HookPacket
 from analyzer.solve.walk.netfilter.state import FOREIGN_MAC
 from analyzer.solve.walk.oracle import Oracle, explore, fate_of
+from analyzer.solve.walk.route_answers import Query, Route
+from analyzer.solve.walk.route_lookup import look_up
 from analyzer.solve.walk.state import Answered, Delivered, Dropped, Ending, Endings, Frame, Left, Oversized, Undecided, Walk, best
 from analyzer.source import Scope
 
@@ -231,9 +233,17 @@ def answered(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
 
 def reply_of(state: Walk, end: Delivered) -> Packet:
     """What the receiver of a request sends back, with its mark where the host reflects that."""
-    packet = end.at.packet
-    reflected = reflects(state.space(end.scope).namespace, packet.protocol)
-    return delivery.reply_to(packet)._replace(mark=packet.mark if reflected else 0)
+    packet, space = end.at.packet, state.space(end.scope)
+    reply = delivery.reply_to(packet)._replace(mark=packet.mark if reflects(space.namespace, packet.protocol) else 0)
+    bound(state, space, reply, end.device)
+    return reply
+
+
+def bound(walk: Walk, space: Space, packet: Packet, device: str) -> None:
+    """An answer to a link-local address goes by the device at which was asked (``ir_iif`` of a TCP socket, ``sin6_scope_id``, ``icmpv6_echo_reply``)."""
+    if packet.family == 6 and packet.destination >> 118 == internet.LINK_LOCAL:
+        found = look_up(walk, space, Query.of(packet, out_device=device))
+        internet.keep(walk, space, packet, found if isinstance(found, Route) else None)
 
 
 def back(state: Walk, flow: Flow, packet: Packet, by: Scope, seen: Outcome, prefix: str) -> Outcome:

@@ -35,6 +35,9 @@ def taken(walk: Walk, end: Delivered) -> Dropped | Undecided | None:
         return None
     if packet.protocol not in (TCP, UDP, SCTP):
         return None
+    if packet.protocol != UDP and end.at.packet_type != "unicast":
+        words = f"{space.place} takes no connection from a {end.at.packet_type} frame"  # tcp_v4_rcv, sctp_rcv
+        return Dropped(words, hops=tuple(walk.hops))
     return unheard(walk, space, end, packet)
 
 

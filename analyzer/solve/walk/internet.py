@@ -21,6 +21,7 @@ from analyzer.solve.walk.state import Delivered, Dropped, Endings, Walk
 from analyzer.source import Scope, Span
 
 ACCEPTED = Judgement.ACCEPTED
+LINK_LOCAL = 0xFE80 >> 6
 
 
 def prepared(walk: Walk, space: Space, packet: Packet) -> Packet | Endings:
@@ -228,6 +229,8 @@ def output(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
         return passed
     passed = passed.between("", passed.out_device)
     if device == "lo" and route.kind == "local":
+        if (link := space.links.get(device)) is not None and not link.up:
+            return walk.drop(space.scope, f"{Interface(space.scope, device)} is down", link.at)
         return receive(walk, space, "lo", passed._replace(out_device="", next_hop=None, local=False), looped=True)
     sized = fitted(walk, space, device, route, passed.packet, at.local)
     if not isinstance(sized, Packet):
@@ -359,10 +362,12 @@ def forwarding(walk: Walk, space: Space, device: str, family: int) -> Endings | 
 
 
 def forward(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
-    """``ip_forward``: only frames to this host, TTL, size, FORWARD."""
+    """``ip_forward``, ``ip6_forward``: only frames to this host, TTL, size, FORWARD."""
     packet = at.packet
     if at.packet_type != "unicast":
         return walk.drop(space.scope, f"{space.place} does not forward a packet from a {at.packet_type} frame", None, True)
+    if packet.family == 6 and packet.source >> 118 == LINK_LOCAL:
+        return walk.drop(space.scope, f"{space.place} does not forward a packet from a link-local address")
     if packet.ttl <= 1:
         return walk.drop(space.scope, f"{space.place}: the TTL of {packet} is used up")
     told(walk, space, route, packet)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from analyzer.addresses import Address
 from analyzer.facts.links import Vrf
 from analyzer.model.first_ttl import enough, first_ttl, short
-from analyzer.model.path_mtu import assumption, learnt
+from analyzer.model.path_mtu import PathMtu, assumption, learnt
 from analyzer.solve.packet import Packet
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.route_answers import Route
@@ -44,15 +44,23 @@ def limit_of(space: Space, device: str, route: Route) -> int | None:
     return route.fact.mtu or (link.mtu if link else None)
 
 
+def path_limit(
+    walk: Walk, space: Space, device: str, route: Route, packet: Packet, own: bool
+) -> tuple[int | None, PathMtu | None]:
+    """What a path carries: by the route and the device, or what was learnt of it where that is less."""
+    limit = limit_of(space, device, route)
+    path = learnt(space.namespace, device, packet.family, own).get(packet.destination)
+    if path is None or (limit is not None and path.limit >= limit):
+        return limit, None
+    walk.assume(assumption(space.namespace, str(Address(packet.family, packet.destination)), path.limit))
+    return path.limit, path
+
+
 def fitted(walk: Walk, space: Space, device: str, route: Route, packet: Packet, own: bool) -> Packet | Endings:
     """The packet, or the longest of its fragments. With Don't Fragment, and for IPv6 on its way, "fragmentation needed" goes back instead."""
     if packet.size is None:
         return packet
-    limit = limit_of(space, device, route)
-    path = learnt(space.namespace, device, packet.family, own).get(packet.destination)
-    if path is not None and (limit is None or path.limit < limit):
-        walk.assume(assumption(space.namespace, str(Address(packet.family, packet.destination)), path.limit))
-        limit = path.limit
+    limit, path = path_limit(walk, space, device, route, packet, own)
     if limit is None or packet.size + HEADER[packet.family] <= limit:
         return packet
     if packet.fragments and (own or packet.family == 4):
@@ -60,7 +68,7 @@ def fitted(walk: Walk, space: Space, device: str, route: Route, packet: Packet, 
         return packet._replace(size=limit - HEADER[packet.family])
     size = packet.size + HEADER[packet.family]
     link = space.links.get(device)
-    place = path.at if path and path.limit == limit else route.fact.at if route.fact.mtu else link.at if link else None
+    place = path.at if path else route.fact.at if route.fact.mtu else link.at if link else None
     reason = f"{space.place}: the packet of {size} bytes must not be fragmented and {device} carries {limit}"
     walk.oversized = Oversized(space.scope, packet, limit, reason, own, True)
     return walk.drop(space.scope, reason, place)

@@ -13,7 +13,7 @@ from analyzer.facts.links import Geneve, Tunnel, Vxlan, Wireguard, WireguardPeer
 from analyzer.model.gaps import unlisted
 from analyzer.model.network import Interface
 from analyzer.solve.packet import UDP, Packet
-from analyzer.solve.walk import internet, leaving, links
+from analyzer.solve.walk import internet, leaving, links, shut_out
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.netfilter.hooks import HookPacket
 from analyzer.solve.walk.state import HEADER, Delivered, Dropped, Ending, Endings, Frame, Undecided, Walk
@@ -30,6 +30,8 @@ def encapsulate_vxlan(walk: Walk, space: Space, at: Interface, kind: Vxlan, fram
     if kind.external or kind.identifier is None:
         text = f"{at} takes its tunnel's far end from whoever sends (external)"
         return walk.undecided(text, link.at, "the program or the routes that set the tunnel of each packet")
+    if (refused := shut_out.unasked(walk, space, at, kind, frame)) is not None:
+        return refused
     walk.taken_for_granted(space, "bridge-fdb")
     targets = list(destinations(walk, space, at, kind, frame)) or list(maybe_heard(walk, at, kind, frame))
     if not targets:
@@ -107,8 +109,10 @@ def vxlan_to(
         outer = outer._replace(fragments=True)
 
     def opened(end: Delivered) -> Endings:
-        return open_vxlan(walk, end, number, frame)
+        return open_vxlan(walk, end, number, frame, remote.family == 6 and kind.zero_checksums[0])
 
+    if (refused := shut_out.foreign(walk, at, scope, outer) or shut_out.too_long(walk, at, scope, frame, outer)) is not None:
+        return refused
     if remote.value >> 28 == 14 if remote.family == 4 else remote.value >> 120 == 0xFF:
         return to_group(walk, at, kind, frame)
     return carried(walk, scope, outer, opened)
@@ -179,8 +183,9 @@ def lost(ending: Ending, outer: Packet) -> Ending:
             return Undecided(text, None, f"the state of {target}", ending.hops)
 
 
-def open_vxlan(walk: Walk, end: Delivered, number: int, frame: Frame) -> Endings:
-    """``vxlan_rcv``: the device of the socket's namespace with this VNI and port takes the inner frame."""
+def open_vxlan(walk: Walk, end: Delivered, number: int, frame: Frame, bare: bool) -> Endings:
+    """``vxlan_rcv``: the device of the socket's namespace with this VNI and port takes the inner frame. ``bare``: over IPv6 without a checksum, which
+    its socket must be set to take (``udp6_csum_init``)."""
     packet = end.at.packet
     for one in walk.index.tunnels.get(end.scope, ()):
         link = walk.index.link(one)
@@ -188,6 +193,8 @@ def open_vxlan(walk: Walk, end: Delivered, number: int, frame: Frame) -> Endings
         if isinstance(kind, Vxlan) and link is not None and link.up and fits(kind, packet):
             if kind.external:
                 return walk.undecided(f"{one} takes any VXLAN (external): what follows is not known", link.at)
+            if bare and not kind.zero_checksums[1]:
+                return walk.drop(one.scope, f"{one} takes no packets without a UDP checksum (noudp6zerocsumrx)", link.at)
             if kind.identifier == number:
                 return taken_out(walk, end, one, kind, frame)
     seen = Address(packet.family, packet.destination)
@@ -281,6 +288,8 @@ def encapsulate_ip(walk: Walk, space: Space, at: Interface, kind: Tunnel, frame:
     extra = (8 if kind.key else 4) if "gre" in kind.kind else 0
     protocol = PROTOCOLS.get(kind.kind, 4)
     outer = outer_packet(frame, remote, kind.local.value if kind.local else 0, scope == at.scope, protocol, 0, extra)
+    if (refused := shut_out.foreign(walk, at, scope, outer)) is not None:
+        return refused
     return carried(walk, scope, outer, lambda end: open_ip(walk, end, kind, frame))
 
 
@@ -321,6 +330,8 @@ def encapsulate_geneve(walk: Walk, space: Space, at: Interface, kind: Geneve, fr
     scope = walk.index.network.sockets.get(at, at.scope)
     outer = outer_packet(frame, kind.remote, 0, scope == at.scope, UDP, kind.port, 30)
     outer = outer._replace(fragments=cut_on_the_way(kind.remote))
+    if (refused := shut_out.too_long(walk, at, scope, frame, outer)) is not None:
+        return refused
 
     def opened(end: Delivered) -> Endings:
         for one in walk.index.tunnels.get(end.scope, ()):

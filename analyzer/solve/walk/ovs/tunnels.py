@@ -93,7 +93,7 @@ def taken_out(walk: Walk, sender: SwitchPortFact, end: Delivered, frame: Frame, 
     source = Address(outer.family, outer.source)
     if found is None:
         if sender.kind == "vxlan":
-            return tunnels.open_vxlan(walk, end, key, frame)
+            return tunnels.open_vxlan(walk, end, key, frame, False)
         text = f"no {sender.kind} port of Open vSwitch on {end.scope} takes key {key} from {source}"
         return walk.drop(end.scope, text, space.switching.at)
     _, tables, port = found
