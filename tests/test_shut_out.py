@@ -162,3 +162,13 @@ def test_no_connection_by_a_frame_for_many(protocol: str, wanted: Fate, tmp_path
     assert scope is not None
     assert packet is not None
     assert {end.fate for end in outcomes(NetworkProgram(network, 4), Flow(scope, packet))} == {Fate.UNKNOWN}
+
+
+def test_no_answer_is_taken_for_an_address_of_ones_own(tmp_path: Path) -> None:
+    folder = written(tmp_path, (FOUR, FOUR))
+    node = folder / "nodes" / "n1"
+    links = (node / "ip_-d_addr").read_text()
+    (node / "ip_-d_addr").write_text(
+        links.replace("    inet6 fd09::1/64", "    inet6 fd09::2/64 scope global dadfailed tentative\n    inet6 fd09::1/64")
+    )
+    assert asked(folder, "fd09::2", "TCP") is Fate.UNREACHABLE

@@ -79,8 +79,15 @@ def resolve(context: Context, at: Interface, link: LinkFact, quiet: bool = False
     if (found := of_questions(context, asking.wire.reach)) is not None:
         rows = {value: If(Opaque(words(found), found.at), row, lost(found)) for value, row in rows.items()}
         others = If(Opaque(words(found), found.at), others, lost(found))
+    rows |= {value: drop(f"{at} has the next hop's address itself, and takes no answer for it") for value in own_six(context, at)}
     known = by_value(Field.NEXT_HOP, {**rows, **six_routers.rows(context, asking.wire, at), **fixed}, others)
     return seq(Assign(Field.SOURCE_MAC, own), groups(context, at, seq(*doubts(context, at), known)))
+
+
+def own_six(context: Context, at: Interface) -> Iterator[int]:
+    """The IPv6 addresses of a device: those that are not its own in the end (``dadfailed``, ``tentative``) are asked for, and no answer is taken (``ndisc_recv_na``)."""
+    facts = context.space(at.scope).addresses if context.family == 6 else ()
+    return (fact.address.value for fact in facts if fact.device == at.device and fact.address.family == 6)
 
 
 def noted(fact: NeighbourFact) -> Transfer:

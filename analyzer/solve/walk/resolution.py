@@ -160,6 +160,8 @@ def ask(walk: Walk, space: Space, at: Interface, target: Address, packet: Packet
     known = walk.macs.get((at, target))
     if known is not None:
         return Answered(*known)
+    if target.family == 6 and any(fact.address == target for fact in space.addresses.get(at.device, ())):
+        return Dropped(f"{at} has {target} itself, and takes no answer for it")  # ndisc_recv_na
     if (at, target) in walk.asking:
         walk.circles += 1
         return Dropped(f"{space.place} must know {target} to ask for it")
