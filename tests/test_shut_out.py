@@ -60,11 +60,11 @@ def written(folder: Path, kinds: tuple[str, str], mtu: int = 1500, path: str = "
     return folder
 
 
-def asked(folder: Path, target: str, protocol: str = "UDP", size: int | None = None) -> Fate:
+def asked(folder: Path, target: str, protocol: str = "UDP", size: int | None = None, by: str = "node:n1") -> Fate:
     """What becomes of a packet between the nodes, of which both say the same."""
     network = load(folder, assume_defaults=True).given.network
-    told = trace(network, Question("node:n1", target, protocol, 0 if protocol == "ICMP" else 80, 40000, size))
-    scope = endpoints(network, "node:n1")[0].scope
+    told = trace(network, Question(by, target, protocol, 0 if protocol == "ICMP" else 80, 40000, size))
+    scope = endpoints(network, by)[0].scope
     assert told.packet is not None
     assert scope is not None
     found = outcomes(NetworkProgram(network, 6 if ":" in target else 4), Flow(scope, told.packet))
@@ -172,3 +172,58 @@ def test_no_answer_is_taken_for_an_address_of_ones_own(tmp_path: Path) -> None:
         links.replace("    inet6 fd09::1/64", "    inet6 fd09::2/64 scope global dadfailed tentative\n    inet6 fd09::1/64")
     )
     assert asked(folder, "fd09::2", "TCP") is Fate.UNREACHABLE
+
+
+STACKED = """\
+1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN group default
+    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00 promiscuity 0
+    inet 127.0.0.1/8 scope host lo
+2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default
+    link/ether 02:00:00:00:00:02 brd ff:ff:ff:ff:ff:ff promiscuity 0
+    inet 192.168.0.2/24 scope global eth0
+3: mv0@eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default
+    link/ether 02:00:00:00:00:03 brd ff:ff:ff:ff:ff:ff promiscuity 0
+    macvlan mode bridge bcqueuelen 1000 usedbcqueuelen 1000
+    inet 192.168.0.3/32 scope global mv0
+"""
+INSIDE = """\
+1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN group default
+    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00 promiscuity 0
+    inet 127.0.0.1/8 scope host lo
+4: eth0@if2: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default
+    link/ether 02:00:00:00:00:04 brd ff:ff:ff:ff:ff:ff link-netnsid 0 promiscuity 0
+    macvlan mode {mode} bcqueuelen 1000 usedbcqueuelen 1000
+    inet 192.168.0.4/24 scope global eth0
+"""
+STACKED_ROUTES = """\
+192.168.0.0/24 dev eth0 proto kernel scope link src 192.168.0.2
+192.168.0.4 dev mv0 scope link src 192.168.0.3
+local 192.168.0.2 dev eth0 table local proto kernel scope host src 192.168.0.2
+local 192.168.0.3 dev mv0 table local proto kernel scope host src 192.168.0.3
+"""
+INSIDE_ROUTES = """\
+192.168.0.0/24 dev eth0 proto kernel scope link src 192.168.0.4
+local 192.168.0.4 dev eth0 table local proto kernel scope host src 192.168.0.4
+"""
+
+
+def stacked(folder: Path, mode: str) -> Path:
+    """A node with a pod beside a macvlan device of its own, and one more."""
+    node, pod = folder / "nodes" / "n2", folder / "nodes" / "n2" / "netns" / "default_p"
+    written(folder, (FOUR, FOUR))
+    pod.mkdir(parents=True)
+    (node / "ip_-d_addr").write_text(STACKED)
+    (node / "ip_route_show_table_all").write_text(STACKED_ROUTES)
+    (pod / "ip_-d_addr").write_text(INSIDE.format(mode=mode))
+    (pod / "ip_route_show_table_all").write_text(INSIDE_ROUTES)
+    return folder
+
+
+@pytest.mark.parametrize(("mode", "wanted"), [("bridge", Fate.REACHABLE), ("private", Fate.UNREACHABLE)])
+def test_the_host_under_macvlan_devices_hears_by_a_sibling_alone(mode: str, wanted: Fate, tmp_path: Path) -> None:
+    assert asked(stacked(tmp_path, mode), "192.168.0.4", "TCP", by="node:n2") is wanted
+
+
+@pytest.mark.parametrize(("mode", "wanted"), [("bridge", Fate.REACHABLE), ("source", Fate.UNKNOWN)])
+def test_which_frames_a_macvlan_device_takes_by_their_source_is_open(mode: str, wanted: Fate, tmp_path: Path) -> None:
+    assert asked(stacked(tmp_path, mode), "192.168.0.4", "TCP") is wanted

@@ -31,6 +31,7 @@ from analyzer.transfer.ovs.ports import entered
 from analyzer.transfer.reach import Reach, bond_of, bridge_of, flood, flows_of, is_bridge, is_switch
 from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import Context, by_value, drop, goto, seq
+from analyzer.transfer.stacked import siblings as over_the_same
 from analyzer.transfer.traffic_control import filters, unread
 from analyzer.transfer.tunnel import geneve, tunnel, vxlan, wireguard
 from analyzer.transfer.underlay import forgotten, outside
@@ -119,16 +120,14 @@ def siblings(context: Context, at: Interface, link: LinkFact) -> Transfer:
         return on
     if isinstance(link.kind, Macvlan):
         inward = seq(Assign(Field.MARK, 0), forgotten(), goto(under.scope, "receive", under.device))
-        return by_value(Field.DESTINATION_MAC, dict.fromkeys(bridged_macs(context, under, at), inward), on)
+        return by_value(Field.DESTINATION_MAC, dict.fromkeys(bridged_macs(context, at, link.kind), inward), on)
     return upper_rows(context, under, at, on)
 
 
-def bridged_macs(context: Context, under: Interface, at: Interface) -> Iterator[int]:
+def bridged_macs(context: Context, at: Interface, kind: Macvlan) -> Iterator[int]:
     """The MACs of the other macvlan devices over a device that take frames of their siblings."""
-    for upper in context.uppers.get(under, ()):
-        link = context.link(upper)
-        if upper != at and link is not None and link.mac is not None and link.kind in (Macvlan("bridge"), Macvlan("passthru")):
-            yield link.mac
+    links = (context.link(one) for one in over_the_same(context, at, kind))
+    return (link.mac for link in links if link is not None and link.mac is not None)
 
 
 def upper_rows(context: Context, under: Interface, came: Interface | None, otherwise: Transfer) -> Transfer:
@@ -224,6 +223,10 @@ def within(context: Context, at: Interface, link: LinkFact) -> Transfer:
         if isinstance(kind, Vlan)
     }
     lost = drop(f"{at} has no VLAN device for the frame's tag")
+    if (
+        sourced := next((upper for upper, kind in kinds.items() if isinstance(kind, Macvlan) and kind.mode == "source"), None)
+    ) is not None:
+        host = End(Unknown(f"which frames {sourced} takes is up to their sources"))
     own = upper_rows(context, at, None, host) if any(isinstance(kind, Macvlan | Ipvlan) for kind in kinds.values()) else host
     return If(In(Field.VLAN, single(0)), own, by_value(Field.VLAN, tagged, lost))
 

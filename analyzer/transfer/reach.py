@@ -16,6 +16,7 @@ from analyzer.model.switches import switch_port
 from analyzer.source import Scope
 from analyzer.transfer.proxying import answered
 from analyzer.transfer.space import Context
+from analyzer.transfer.stacked import siblings
 from analyzer.transfer.traffic_control import redirected
 
 LIMIT = 20_000
@@ -50,8 +51,7 @@ class Crossing(NamedTuple):
     port_out: str
 
 
-SWITCH_DEVICE = "ovs-system"
-"""The datapath of Open vSwitch: the master of its ports, and no bridge."""
+SWITCH_DEVICE = "ovs-system"  # the datapath of Open vSwitch: the master of its ports, and no bridge
 
 
 def is_bridge(context: Context, at: Interface) -> bool:
@@ -116,8 +116,7 @@ def flood(context: Context, start: Step, asking: bool = False) -> Reach:
     ``asking``: the frame is a question for a neighbour, and goes only where bridges flood such."""
     waiting: deque[Step] = deque((start,))
     came: dict[Step, Step | None] = {start: None}
-    hosts, outside = dict[Interface, None](), dict[Interface, None]()
-    unknown: dict[str, None] = {}
+    hosts, outside, unknown = dict[Interface, None](), dict[Interface, None](), dict[str, None]()
     less, proxies = False, tuple[str, ...]()
     while waiting and len(came) < LIMIT:
         step = waiting.popleft()
@@ -259,8 +258,7 @@ def leaving(
     elif isinstance(link.kind, Vlan) and at in network.lower:
         yield ("frame", network.lower[at], link.kind.identifier)
     elif isinstance(link.kind, Macvlan) and at in network.lower:
-        if link.kind.mode == "bridge":
-            yield ("receive", network.lower[at], tag)
+        yield from (("receive", one, tag) for one in siblings(context, at, link.kind))
         yield ("frame", network.lower[at], tag)
     elif isinstance(link.kind, Vxlan):
         yield from (("receive", other, tag) for other in remotes(context, at, link.kind))

@@ -117,6 +117,10 @@ def demultiplex(walk: Walk, space: Space, at: Interface, above: tuple[Interface,
             return links.arrive_up(walk, space, at, frame)
         link = walk.index.link(holder)
         return links.arrive(walk, holder, crossing._replace(destination=(link.mac if link else 0) or 0))
+    if (sourced := next((one for one in above if kind_of(walk, one) == Macvlan("source")), None)) is not None:
+        link = walk.index.link(sourced)
+        words, settle = f"which frames {sourced} takes is up to their sources", "the sources of a macvlan device in source mode"
+        return walk.undecided(words, link.at if link else None, settle)
     if not frame.to_all:
         for one in above:
             link = walk.index.link(one)
