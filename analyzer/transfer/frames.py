@@ -223,11 +223,9 @@ def within(context: Context, at: Interface, link: LinkFact) -> Transfer:
         if isinstance(kind, Vlan)
     }
     lost = drop(f"{at} has no VLAN device for the frame's tag")
-    if (
-        sourced := next((upper for upper, kind in kinds.items() if isinstance(kind, Macvlan) and kind.mode == "source"), None)
-    ) is not None:
-        host = End(Unknown(f"which frames {sourced} takes is up to their sources"))
     own = upper_rows(context, at, None, host) if any(isinstance(kind, Macvlan | Ipvlan) for kind in kinds.values()) else host
+    if (sourced := next((upper for upper, kind in kinds.items() if kind == Macvlan("source")), None)) is not None:
+        own = End(Unknown(f"which frames {sourced} takes is up to their sources"))
     return If(In(Field.VLAN, single(0)), own, by_value(Field.VLAN, tagged, lost))
 
 
