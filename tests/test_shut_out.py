@@ -213,6 +213,7 @@ def stacked(folder: Path, mode: str) -> Path:
     written(folder, (FOUR, FOUR))
     pod.mkdir(parents=True)
     (node / "ip_-d_addr").write_text(STACKED)
+    (node / "bridge_fdb").write_text("")
     (node / "ip_route_show_table_all").write_text(STACKED_ROUTES)
     (pod / "ip_-d_addr").write_text(INSIDE.format(mode=mode))
     (pod / "ip_route_show_table_all").write_text(INSIDE_ROUTES)
@@ -227,3 +228,30 @@ def test_the_host_under_macvlan_devices_hears_by_a_sibling_alone(mode: str, want
 @pytest.mark.parametrize(("mode", "wanted"), [("bridge", Fate.REACHABLE), ("source", Fate.UNKNOWN)])
 def test_which_frames_a_macvlan_device_takes_by_their_source_is_open(mode: str, wanted: Fate, tmp_path: Path) -> None:
     assert asked(stacked(tmp_path, mode), "192.168.0.4", "TCP") is wanted
+
+
+OVER_A_BRIDGE = (
+    STACKED.replace("3: mv0@eth0", "5: mv0@br0")
+    .replace(
+        "    inet 192.168.0.2/24 scope global eth0\n",
+        "    bridge_slave state forwarding\n3: br0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP group default\n"
+        "    link/ether 02:00:00:00:00:05 brd ff:ff:ff:ff:ff:ff promiscuity 1\n    bridge forward_delay 1500 vlan_filtering 0\n"
+        "    inet 192.168.0.2/24 scope global br0\n",
+    )
+    .replace(
+        "state UP group default\n    link/ether 02:00:00:00:00:02",
+        "master br0 state UP group default\n    link/ether 02:00:00:00:00:02",
+    )
+)
+
+
+@pytest.mark.parametrize("by", ["node:n1", "default/p"])
+def test_a_bridge_takes_up_what_is_for_a_macvlan_device_over_it(by: str, tmp_path: Path) -> None:
+    folder = stacked(tmp_path, "bridge")
+    node = folder / "nodes" / "n2"
+    (node / "ip_-d_addr").write_text(OVER_A_BRIDGE)
+    (node / "ip_route_show_table_all").write_text(STACKED_ROUTES.replace("eth0", "br0"))
+    pod = node / "netns" / "default_p" / "ip_-d_addr"
+    pod.write_text(pod.read_text().replace("eth0@if2", "eth0@if3"))
+    target = "192.168.0.4" if by == "node:n1" else "192.168.0.1"
+    assert asked(folder, target, "TCP", by=by) is Fate.REACHABLE

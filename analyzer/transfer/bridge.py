@@ -42,6 +42,7 @@ from analyzer.transfer.lookup import own_values
 from analyzer.transfer.reach import bridge_of, filtering, flood, inner_vlan, may_pass, vlans_of
 from analyzer.transfer.sizes import sent
 from analyzer.transfer.space import Context, by_value, call, drop, goto, number, seq, unless
+from analyzer.transfer.stacked import macs_above, upper_rows
 from analyzer.transfer.traffic_control import filters
 
 GROUP = Bits(Field.DESTINATION_MAC, 1 << 40, 1 << 40)
@@ -135,7 +136,7 @@ def filter_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     by_port = by_value(Field.PHYSICAL_IN, rows, lost)
     up = goto(scope, "bridge up", detail)
     link = context.link(bridge)
-    own_mac = of_macs((link.mac if link is not None else None,))
+    own_mac = of_macs((link.mac if link is not None else None, *macs_above(context, bridge)))
     return seq(call(scope, "hook", "PREROUTING"), translated(context, bridge), If(own_mac, up, by_port))
 
 
@@ -176,6 +177,7 @@ def own(context: Context, bridge: Interface, port: str) -> Transfer:
     up = goto(bridge.scope, "bridge up", f"{bridge.device}")
     on = goto(bridge.scope, "bridged", f"{bridge.device} {port}")
     mine = {link.mac for at in (bridge, Interface(bridge.scope, port)) if (link := context.link(at)) is not None}
+    mine |= macs_above(context, bridge)
     others = set(local(context, bridge)) - mine
     return If(of_macs(mine), up, If(of_macs(others), foreign(context, bridge), If(GROUP, Alt((up, on)), on)))
 
@@ -228,7 +230,7 @@ def up_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     return seq(
         leaves(context, bridge, detail),
         going_up(context, bridge),
-        If(In(Field.VLAN, single(0)), here, by_value(Field.VLAN, tagged, lost)),
+        If(In(Field.VLAN, single(0)), upper_rows(context, bridge, None, here), by_value(Field.VLAN, tagged, lost)),
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from analyzer.addresses import hardware_text
 from analyzer.facts.links import Bond, Geneve, Ipvlan, LinkFact, Macvlan, OtherKind, Tunnel, Vlan, Vxlan, Wireguard
 from analyzer.model.hardware import stands_in
@@ -31,10 +29,10 @@ from analyzer.transfer.ovs.ports import entered
 from analyzer.transfer.reach import Reach, bond_of, bridge_of, flood, flows_of, is_bridge, is_switch
 from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import Context, by_value, drop, goto, seq
-from analyzer.transfer.stacked import siblings as over_the_same
+from analyzer.transfer.stacked import bridged_macs, forgotten, upper_rows
 from analyzer.transfer.traffic_control import filters, unread
 from analyzer.transfer.tunnel import geneve, tunnel, vxlan, wireguard
-from analyzer.transfer.underlay import forgotten, outside
+from analyzer.transfer.underlay import outside
 
 SWITCH = "the ports of Open vSwitch on one node are taken to form one learning switch"
 
@@ -124,29 +122,6 @@ def siblings(context: Context, at: Interface, link: LinkFact) -> Transfer:
     return upper_rows(context, under, at, on)
 
 
-def bridged_macs(context: Context, at: Interface, kind: Macvlan) -> Iterator[int]:
-    """The MACs of the other macvlan devices over a device that take frames of their siblings."""
-    links = (context.link(one) for one in over_the_same(context, at, kind))
-    return (link.mac for link in links if link is not None and link.mac is not None)
-
-
-def upper_rows(context: Context, under: Interface, came: Interface | None, otherwise: Transfer) -> Transfer:
-    """The macvlan device with the frame's MAC, or the ipvlan device that holds the packet's address."""
-    macs: dict[int, Transfer] = {}
-    addresses: dict[int, Transfer] = {}
-    for upper in context.uppers.get(under, ()):
-        link = context.link(upper)
-        if link is None or upper == came:
-            continue
-        receive = seq(Assign(Field.MARK, 0), forgotten(), goto(upper.scope, "receive", upper.device))
-        if isinstance(link.kind, Macvlan) and link.mac is not None:
-            macs.setdefault(link.mac, receive)
-        elif isinstance(link.kind, Ipvlan):
-            for fact in context.held.get(upper, ()):
-                addresses.setdefault(fact.address.value, receive)
-    return by_value(Field.DESTINATION_MAC, macs, by_value(Field.DESTINATION, addresses, otherwise))
-
-
 def switched(context: Context, at: Interface) -> Transfer:
     """Into an Open vSwitch: the port behind which the MAC is."""
     context.assume(SWITCH)
@@ -223,9 +198,7 @@ def within(context: Context, at: Interface, link: LinkFact) -> Transfer:
         if isinstance(kind, Vlan)
     }
     lost = drop(f"{at} has no VLAN device for the frame's tag")
-    own = upper_rows(context, at, None, host) if any(isinstance(kind, Macvlan | Ipvlan) for kind in kinds.values()) else host
-    if (sourced := next((upper for upper, kind in kinds.items() if kind == Macvlan("source")), None)) is not None:
-        own = End(Unknown(f"which frames {sourced} takes is up to their sources"))
+    own = upper_rows(context, at, None, host)
     return If(In(Field.VLAN, single(0)), own, by_value(Field.VLAN, tagged, lost))
 
 

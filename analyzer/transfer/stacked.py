@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from analyzer.facts.links import Macvlan
+from collections.abc import Iterator
+
+from analyzer.facts.links import Ipvlan, Macvlan
 from analyzer.model.network import Interface
-from analyzer.transfer.space import Context
+from analyzer.transfer.ir import Assign, End, Field, Transfer, Unknown
+from analyzer.transfer.space import Context, by_value, goto, seq
+
+KNOWN = (Field.STATE, Field.STATUS, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
 
 
 def siblings(context: Context, at: Interface, kind: Macvlan) -> tuple[Interface, ...]:
@@ -13,3 +18,49 @@ def siblings(context: Context, at: Interface, kind: Macvlan) -> tuple[Interface,
         return ()
     found = ((one, context.link(one)) for one in context.uppers.get(context.network.lower[at], ()) if one != at)
     return tuple(one for one, link in found if link is not None and link.kind in (Macvlan("bridge"), Macvlan("passthru")))
+
+
+def bridged_macs(context: Context, at: Interface, kind: Macvlan) -> Iterator[int]:
+    """The MACs of the other macvlan devices over a device that take frames of their siblings."""
+    links = (context.link(one) for one in siblings(context, at, kind))
+    return (link.mac for link in links if link is not None and link.mac is not None)
+
+
+def forgotten() -> Transfer:
+    """What the stack knew of the packet is gone."""
+    return seq(*(Assign(name, 0) for name in KNOWN))
+
+
+def upper_rows(context: Context, under: Interface, came: Interface | None, otherwise: Transfer) -> Transfer:
+    """The macvlan device with the frame's MAC, or the ipvlan device that holds the packet's address."""
+    sourced = [one for one, kind in above(context, under) if kind == Macvlan("source")]
+    if sourced and came is None:
+        return End(Unknown(f"which frames {sourced[0]} takes is up to their sources"))
+    macs: dict[int, Transfer] = {}
+    addresses: dict[int, Transfer] = {}
+    for upper in context.uppers.get(under, ()):
+        link = context.link(upper)
+        if link is None or upper == came:
+            continue
+        receive = seq(Assign(Field.MARK, 0), forgotten(), goto(upper.scope, "receive", upper.device))
+        if isinstance(link.kind, Macvlan) and link.mac is not None:
+            macs.setdefault(link.mac, receive)
+        elif isinstance(link.kind, Ipvlan):
+            for fact in context.held.get(upper, ()):
+                addresses.setdefault(fact.address.value, receive)
+    rest = by_value(Field.DESTINATION, addresses, otherwise) if addresses else otherwise
+    return by_value(Field.DESTINATION_MAC, macs, rest) if macs else rest
+
+
+def above(context: Context, under: Interface) -> Iterator[tuple[Interface, Macvlan | Ipvlan]]:
+    """The macvlan and ipvlan devices over a device."""
+    for one in context.uppers.get(under, ()):
+        link = context.link(one)
+        if link is not None and isinstance(link.kind, Macvlan | Ipvlan):
+            yield one, link.kind
+
+
+def macs_above(context: Context, under: Interface) -> set[int]:
+    """The MACs of the macvlan devices over a bridge: they make it promiscuous (``__dev_set_rx_mode``), so that it takes their frames up."""
+    links = (context.link(one) for one, kind in above(context, under) if isinstance(kind, Macvlan))
+    return {link.mac for link in links if link is not None and link.mac is not None}

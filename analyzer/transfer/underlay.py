@@ -21,15 +21,10 @@ from analyzer.transfer.ir import KEEP, Assign, End, Field, If, In, Leave, Transf
 from analyzer.transfer.reach import flood, inner_hosts
 from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, dispatch, drop, goto, seq
+from analyzer.transfer.stacked import forgotten
 
 Groups = dict[frozenset[int], list[tuple[Interface, Address]]]
 """The holders of addresses by the networks that their wires lead to."""
-KNOWN = (Field.STATE, Field.STATUS, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
-
-
-def forgotten() -> Transfer:
-    """What the stack knew of the packet is gone."""
-    return seq(*(Assign(name, 0) for name in KNOWN))
 
 
 def outside(context: Context, at: Interface) -> Transfer:

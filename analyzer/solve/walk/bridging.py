@@ -11,7 +11,7 @@ from analyzer.addresses import Address, hardware_text
 from analyzer.facts.links import Bridge, LinkFact
 from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact
 from analyzer.model.network import Interface
-from analyzer.solve.walk import bridge_filters, discovery, internet, links, resolution
+from analyzer.solve.walk import bridge_filters, discovery, internet, links, resolution, stacked
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.netfilter.hooks import Hook, HookPacket
 from analyzer.solve.walk.route_answers import Route
@@ -89,7 +89,8 @@ def switch(walk: Walk, space: Space, at: Interface, port: str, number: int, fram
         frame = frame.towards(link.mac or frame.destination, frame.said, frame.said_at)
     found = find(walk, space, at, frame.destination, number)
     if found is None:
-        return links.branches(walk, flooded(walk, space, at, port, number, frame))
+        spread = everywhere if stacked.takes(walk, at, frame.destination) else flooded
+        return links.branches(walk, spread(walk, space, at, port, number, frame))
     target, fact = found
     if target == LOCAL:
         return pass_up(walk, space, at, port, number, frame)
@@ -99,7 +100,7 @@ def switch(walk: Walk, space: Space, at: Interface, port: str, number: int, fram
 
 
 def everywhere(walk: Walk, space: Space, at: Interface, port: str, number: int, frame: Frame) -> Iterator[Endings]:
-    """A broadcast is for the host and for every other port."""
+    """A broadcast, and what a bridge that devices made promiscuous does not know, is for the host and for every other port."""
     yield pass_up(walk, space, at, port, number, frame)
     yield from flooded(walk, space, at, port, number, frame)
 

@@ -18,6 +18,13 @@ def over(walk: Walk, at: Interface) -> tuple[Interface, ...]:
     return tuple(one for one in found if isinstance(kind_of(walk, one), Macvlan | Ipvlan))
 
 
+def takes(walk: Walk, at: Interface, mac: int) -> bool:
+    """Whether a macvlan device over a bridge has a MAC: it makes the bridge promiscuous, so that this takes such frames up (``__dev_set_rx_mode``,
+    ``br_handle_frame_finish``)."""
+    links_above = (walk.index.link(one) for one in over(walk, at))
+    return any(link is not None and link.mac == mac and isinstance(link.kind, Macvlan) for link in links_above)
+
+
 def kind_of(walk: Walk, at: Interface) -> object:
     """The kind of an interface."""
     link = walk.index.link(at)

@@ -8,7 +8,7 @@ from analyzer.transfer.cilium.maps import View
 from analyzer.transfer.ir import KEEP, Assign, Drop, End, Field, Transfer, Unknown
 from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import goto, seq
-from analyzer.transfer.underlay import forgotten
+from analyzer.transfer.stacked import forgotten
 
 
 def handed(found: View, entry: EndpointEntryFact) -> Transfer:

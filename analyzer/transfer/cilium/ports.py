@@ -34,7 +34,7 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.space import Context, by_value, call, goto, seq, span_of
-from analyzer.transfer.underlay import forgotten
+from analyzer.transfer.stacked import forgotten
 
 PORTS, TCP = "(cilium: node ports)", 6
 MODES = ("snat", "dsr", "hybrid")

@@ -42,8 +42,8 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.space import Context, by_value, call, dispatch, drop, everything, goto, seq
+from analyzer.transfer.stacked import forgotten
 from analyzer.transfer.tunnel import outer
-from analyzer.transfer.underlay import forgotten
 
 READ = "Cilium's programs on {} do what their maps say; the programs were not read"
 REPLY = In(Field.DIRECTION, single(1))

@@ -27,7 +27,7 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.space import Context, by_value, call, goto, seq, span_of
-from analyzer.transfer.underlay import forgotten
+from analyzer.transfer.stacked import forgotten
 
 MASQUERADED = "(cilium: masqueraded)"
 PORTS: Ranges = ((32768, 65535),)

@@ -23,7 +23,7 @@ from analyzer.transfer.ovs.spots import CAME, Spot, flows_of, place
 from analyzer.transfer.reach import flood
 from analyzer.transfer.sizes import wrapped
 from analyzer.transfer.space import Context, by_value, call, goto, seq
-from analyzer.transfer.underlay import forgotten
+from analyzer.transfer.stacked import forgotten
 
 if TYPE_CHECKING:
     from analyzer.transfer.ovs.pipeline import Lowering, Now
