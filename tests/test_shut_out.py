@@ -255,3 +255,28 @@ def test_a_bridge_takes_up_what_is_for_a_macvlan_device_over_it(by: str, tmp_pat
     pod.write_text(pod.read_text().replace("eth0@if2", "eth0@if3"))
     target = "192.168.0.4" if by == "node:n1" else "192.168.0.1"
     assert asked(folder, target, "TCP", by=by) is Fate.REACHABLE
+
+
+IFB = """\
+9: ifb0: <BROADCAST,NOARP,{up}> mtu 1500 qdisc noqueue state UP group default
+    link/ether 02:00:00:00:00:09 brd ff:ff:ff:ff:ff:ff promiscuity 0
+    ifb
+"""
+TAKEN = """\
+# dev eth0 ingress
+filter parent ffff: protocol all pref 49152 u32 chain 0
+filter parent ffff: protocol all pref 49152 u32 chain 0 fh 800: ht divisor 1
+filter parent ffff: protocol all pref 49152 u32 chain 0 fh 800::800 order 2048 key ht 800 bkt 0 terminal flowid not_in_hw
+  match 00000000/00000000 at 0
+\taction order 1: mirred (Egress Redirect to device ifb0) stolen
+ \tindex 1 ref 1 bind 1
+"""
+
+
+@pytest.mark.parametrize(("up", "wanted"), [("UP,LOWER_UP", Fate.REACHABLE), ("LOWER_UP", Fate.UNREACHABLE)], ids=["up", "down"])
+def test_what_goes_to_an_ifb_device_comes_back(up: str, wanted: Fate, tmp_path: Path) -> None:
+    folder = written(tmp_path, (FOUR, FOUR))
+    node = folder / "nodes" / "n2"
+    (node / "ip_-d_addr").write_text((node / "ip_-d_addr").read_text() + IFB.format(up=up))
+    (node / "tc_filter").write_text(TAKEN)
+    assert asked(folder, "192.168.0.2", "TCP") is wanted

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from analyzer.facts.links import OtherKind
 from analyzer.facts.system import FilterFact, OtherAction
+from analyzer.model.network import Namespace
 from analyzer.model.unread import UNREAD
 from analyzer.model.unread import words as unread_words
 
@@ -32,6 +34,14 @@ WORDS = {
     "drop": Effect.DROP,
     "shot": Effect.DROP,
 }
+
+
+def gives_back(space: Namespace, device: str) -> bool:
+    """Whether what is redirected out of a device comes back to where it was taken, past the filters there: an ``ifb`` device does that, on which CNI's
+    bandwidth plugin delays what pods send (drivers/net/ifb.c ``ifb_ri_tasklet``: ``skb_iif``, ``tc_skip_classify``)."""
+    link = space.links.get(device)
+    plain = all(fact.hook == "ingress" or not fact.actions for fact in space.filters.get(device, ()))
+    return link is not None and link.up and isinstance(link.kind, OtherKind) and link.kind.name == "ifb" and plain
 
 
 def passing(fact: FilterFact, action: OtherAction) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analyzer.facts.system import FilterFact, Mirred, OtherAction
-from analyzer.model.actions import Effect, effect, passing
+from analyzer.model.actions import Effect, effect, gives_back, passing
 from analyzer.model.network import Interface
 from analyzer.model.unread import UNREAD
 from analyzer.source import Scope
@@ -83,6 +83,8 @@ def actions(context: Context, scope: Scope, fact: FilterFact, given: Sequence[Mi
         return KEEP
     action, left = given[0], given[1:]
     if isinstance(action, Mirred):
+        if action.redirect and not action.ingress and gives_back(context.space(scope), action.device):
+            return KEEP
         if action.redirect:
             return redirect(context, scope, action.ingress, action.device)
         return actions(context, scope, fact, left, rest)
@@ -121,5 +123,7 @@ def redirected(context: Context, at: Interface, hook: str) -> tuple[str, Interfa
             and isinstance(fact.actions[0], Mirred)
             and fact.actions[0].redirect
         ):
+            if not fact.actions[0].ingress and gives_back(context.space(at.scope), fact.actions[0].device):
+                return None
             return ("receive" if fact.actions[0].ingress else "frame"), Interface(at.scope, fact.actions[0].device)
     return None

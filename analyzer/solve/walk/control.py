@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from analyzer.facts.system import FilterFact, Mirred, OtherAction
-from analyzer.model.actions import Effect, effect, passing
+from analyzer.model.actions import Effect, effect, gives_back, passing
 from analyzer.model.network import Interface
 from analyzer.model.unread import UNREAD
 from analyzer.solve.packet import PICKED, Packet
@@ -48,7 +48,11 @@ def redirects(space: Space, device: str) -> bool:
     """Whether tc takes every frame that comes in on a device elsewhere."""
     filters = space.filters.get((device, "ingress"), ())
     return any(
-        fact.everything and fact.protocol == "all" and isinstance(action, Mirred) and action.redirect
+        fact.everything
+        and fact.protocol == "all"
+        and isinstance(action, Mirred)
+        and action.redirect
+        and not gives_back(space.namespace, action.device)
         for fact in filters
         for action in fact.actions
     )
@@ -98,6 +102,8 @@ def act(walk: Walk, at: Interface, fact: FilterFact, frame: Frame) -> Endings | 
                 way = "into" if ingress else "out of"
                 what = f"tc takes what comes {'in on' if fact.hook == 'ingress' else 'out of'} {at.device} {way} {device}"
                 walk.tell(at.scope, "tc", what, fact.at, links.packet_of(frame))
+                if not ingress and gives_back(walk.space(at.scope).namespace, device):
+                    return Effect.PASS
                 return redirected(walk, at, device, ingress, frame)
             case Mirred():
                 continue
