@@ -51,6 +51,7 @@ SYSTEM = System(
     decided=("healthy/cilium-vxlan.txt", "healthy/cilium-maps.txt", "healthy/cilium-native-policies.txt"),
     samples=(
         "plan/cilium.yaml",
+        "ipam/cilium-*.txt",
         "policies/cilium-*/*",
         "clusters/cilium-vxlan",
         "parsers/cilium-*",
