@@ -64,7 +64,7 @@ ENDS = (CopyMark, Jump, Masquerade, NoTrack, Pass, Reject, SetMark, SetTimeToLiv
 HIDDEN = frozenset(
     {"at", "scope", "order", "index", "peer_index", "netnsid", "netns_name", "alias", "alternative_names", "promiscuity"}
 )
-SAME = frozenset({int, bool, NoneType})
+SAME = frozenset({int, bool, frozenset, NoneType})
 """The types of most values, which are nobody's."""
 Form = object
 
@@ -158,7 +158,11 @@ class Writer:
 
     def parts(self, fields: Shown, record: object) -> list[Form]:
         """The forms of a record's fields, most of which are nobody's; numbers that are MACs belong to somebody."""
-        found = [value if type(value) in SAME else self.form(value) for value in fields.values(record)]
+        devices = self.devices
+        found = [
+            value if (kind := type(value)) in SAME or (kind is str and value not in devices) else self.form(value)
+            for value in fields.values(record)
+        ]
         if fields.mac is not None:
             item = self.known.macs.get(value) if isinstance(value := found[fields.mac], int) else None
             found[fields.mac] = value if item is None else self.owned(item)
