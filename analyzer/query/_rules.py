@@ -12,7 +12,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...]]] = {
     'accept-before-service-firewall': ('warning', (), {}, ('namespaces',)),
     'address-held-twice': ('error', (), {}, ('attachments', 'cluster.nodes', 'cluster.pods', 'owners')),
     'address-record-without-pod': ('warning', (), {}, ('cluster.known',)),
-    'address-recorded-twice': ('error', (), {}, ('cluster.others', 'files')),
+    'address-recorded-twice': ('error', (), {}, ('cluster.others', 'cluster.pods', 'files')),
     'addresses-not-enough': ('error', ('fixed-address-refused',), {}, ('cluster.nodes', 'cluster.others', 'cluster.pods', 'files')),
     'api-version-removed': ('error', (), {}, ('cluster.config_maps', 'cluster.doubles', 'cluster.endpoints', 'cluster.nodes', 'cluster.others', 'cluster.pods', 'cluster.services')),
     'aws-pod-rule-missing': ('error', (), {}, ('namespaces',)),
