@@ -14,6 +14,7 @@ from analyzer.api import load
 from analyzer.findings import Certainty, Label, Severity
 from analyzer.model.build import build
 from analyzer.model.network import Network
+from analyzer.query.needed import concerned, needed_rules, there
 from analyzer.query.rules import INTERNAL, all_rules, causes_first, check, chosen, lines
 from analyzer.rule import Finding, Rule
 from analyzer.source import Span
@@ -53,6 +54,9 @@ def more(rule: Rule, suffix: str) -> list[Path]:
     return sorted(SAMPLES.glob(f"{rule.id}.{suffix}-*.txt"))
 
 
+NEEDED = {rule.id: rule for rule in needed_rules()}
+
+
 def named(value: Rule | Path) -> str:
     return value.id if isinstance(value, Rule) else value.name.removesuffix(".txt").rpartition(".")[2]
 
@@ -71,7 +75,9 @@ def test_a_rule_has_its_page_its_name_and_both_samples(rule: Rule) -> None:
 @pytest.mark.parametrize(("rule", "path"), samples_of("bad"), ids=named)
 def test_fires_at_the_wanted_lines(rule: Rule, path: Path, tmp_path: Path, update: bool) -> None:
     given = sample(path)
-    found = [f"{one.rule} {one.at.path}:{one.at.line}" for one in check(network_of(given.files, tmp_path), rules=(rule,))]
+    network = network_of(given.files, tmp_path)
+    found = [f"{one.rule} {one.at.path}:{one.at.line}" for one in check(network, rules=(rule,))]
+    assert concerned(NEEDED[rule.id], there(network)), "pytest --update tests/test_rule_index.py: it looks at something else now"
     if update:
         path.write_text(path.read_text().partition("-- want --\n")[0] + "-- want --\n" + "".join(f"{line}\n" for line in found))
         return
