@@ -246,15 +246,19 @@ def rules_end(rules: Sequence[NftRule], table: NftTableFact, asked: Asked | Soli
 
 
 def rule_end(statements: tuple[Statement, ...], table: NftTableFact, asked: Asked | Solicited, ends: Ends) -> str | None:
-    """What a rule says: the end of a chain, ``return``, or ``continue``."""
+    """What a rule says: the end of a chain, ``return``, or ``continue``. What is not known does not matter where a test after it does not hold."""
+    doubt = False
     for item in statements:
         match item:
             case Among(key, values, negated):
                 found = among(key, values, table, asked)
-                if found is None:
-                    return None
-                if found is ABSENT or (found is not MISSED) == negated:
+                doubt |= found is None
+                if found is ABSENT or (found is not None and (found is not MISSED) == negated):
                     return "continue"
+            case Pass() | SetTo(connection=False):
+                continue
+            case _ if doubt:
+                return None
             case VerdictMap(key, values):
                 found = among(key, values, table, asked)
                 if found is None or found in (ABSENT, MISSED):
@@ -262,8 +266,6 @@ def rule_end(statements: tuple[Statement, ...], table: NftTableFact, asked: Aske
                 return act_end(found, table, asked, ends)
             case Verdict() | Jump():
                 return act_end(item, table, asked, ends)
-            case Pass() | SetTo(connection=False):
-                continue
             case _:
                 return None
     return "continue"

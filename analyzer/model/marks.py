@@ -1,9 +1,11 @@
-"""Which bits of a packet's mark anything in a namespace asks for. A mark leaves its namespace with no packet (net/core/skbuff.c ``skb_scrub_packet``)."""
+"""Which bits of a packet's mark anything in a namespace asks for. A mark leaves its namespace with no packet (net/core/skbuff.c ``skb_scrub_packet``), but by
+a device over one that is elsewhere, where what goes out has it still (``macvlan_queue_xmit``, ``vlan_dev_hard_start_xmit``)."""
 
 from __future__ import annotations
 
 import re
 
+from analyzer.facts.links import Ipvlan, Macvlan, Vlan
 from analyzer.facts.nftables import NftTableFact
 from analyzer.model.network import Namespace
 from analyzer.model.reflecting import REFLECTED, reflects
@@ -20,7 +22,8 @@ SET = re.compile(
 def asked_for(space: Namespace) -> int:
     """The bits; all of them where not every use is understood: what has more than rules of iptables, sets with marks, or answers that have a packet's."""
     others = (space.virtual_servers, space.switches, space.filters, space.cilium, space.route_answers)
-    if any(others) or any(reflects(space, protocol) for protocol in REFLECTED):
+    stacked = any(isinstance(link.kind, Macvlan | Ipvlan | Vlan) for link in space.links.values())
+    if stacked or any(others) or any(reflects(space, protocol) for protocol in REFLECTED):
         return ALL
     if any("mark" in fact.type for fact in space.sets.values()) or any("mark" in text for text in native(space)):
         return ALL

@@ -59,7 +59,7 @@ def from_vlan(walk: Walk, at: Interface, identifier: int, frame: Frame) -> Endin
 
 def from_macvlan(walk: Walk, at: Interface, mode: str, frame: Frame) -> Endings:
     """``macvlan_queue_xmit``: what is for a sibling comes in by the device under both in bridge mode (``dev_forward_skb`` of ``lowerdev``), so that
-    what filters there sees it; everything else goes out of that device."""
+    what filters there sees it; everything else goes out of that device, where its mark is still the same."""
     under = lower_of(walk, at)
     if not isinstance(under, Interface):
         return under
@@ -71,15 +71,15 @@ def from_macvlan(walk: Walk, at: Interface, mode: str, frame: Frame) -> Endings:
             link = walk.index.link(one)
             if link is not None and link.mac == frame.destination:
                 return links.arrive(walk, under, crossing)
-        return links.transmit(walk, under, crossing)
-    return links.branches(walk, copies(walk, siblings, under, crossing))
+        return links.transmit(walk, under, links.crossed(frame, False))
+    return links.branches(walk, copies(walk, siblings, under, frame))
 
 
 def copies(walk: Walk, siblings: tuple[Interface, ...], under: Interface, frame: Frame) -> Iterator[Endings]:
     """A broadcast goes to every sibling and out."""
     for one in siblings:
-        yield links.arrive(walk, one, frame)
-    yield links.transmit(walk, under, frame)
+        yield links.arrive(walk, one, links.crossed(frame, True))
+    yield links.transmit(walk, under, links.crossed(frame, False))
 
 
 def siblings_of(walk: Walk, at: Interface, under: Interface) -> tuple[Interface, ...]:
