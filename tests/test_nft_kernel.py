@@ -96,13 +96,19 @@ def test_random_tables(built: Lab) -> None:
     assert tried == COUNT
 
 
+def others(place: int) -> range:
+    """Seeds that no other test has: a seed's packets are of connections that the kernel knows afterwards."""
+    first = SEED + place * COUNT
+    return range(first, first + COUNT // 5)
+
+
 def test_random_zones(built: Lab) -> None:
-    for seed in range(SEED, SEED + COUNT // 5):
+    for seed in others(2):
         wrong = disagreements(built, seed, load_zones, NativeRouter)
         assert not wrong, "\n".join(wrong)
 
 
 def test_random_chains_of_devices(built: Lab) -> None:
-    for seed in range(SEED, SEED + COUNT // 5):
+    for seed in others(3):
         wrong = disagreements(built, seed, load_early, NativeRouter)
         assert not wrong, "\n".join(wrong)
