@@ -278,9 +278,10 @@ def doubtful(network: Network, guarantee: Guarantee, tally: Tally) -> Iterator[s
         return
     bad = (*KINDS[guarantee.id], *(("unknown",) if guarantee.verdict is Verdict.PROVED else ()))
     for ask in asks(network, guarantee.id):
-        if guarantee.id in GOVERNED and not admitted(network, ask):
+        wanted = admitted(network, ask)
+        if guarantee.id in GOVERNED and not wanted:
             continue
-        found = next((one for one in said(network, ask) if one.kind in bad), None)
+        found = next((one for one in said(network, ask) if one.kind in bad and (wanted or one.kind != "unknown")), None)
         if found is not None and guarantee.verdict is Verdict.PROVED:
             yield f"{guarantee.id} is proved, but {shown(ask, found)}"
             return

@@ -12,10 +12,11 @@ from typing import NamedTuple, cast
 
 from analyzer.addresses import Address
 from analyzer.facts.links import Ipvlan, LinkFact, Macvlan, Vlan
-from analyzer.model.network import Interface, Segment
-from analyzer.model.wires import may_meet, may_take, not_known, taking_not_known, undescribed, wired_macs
-from analyzer.ranges import Ranges, normalised
-from analyzer.source import Scope
+from analyzer.model.gaps import ROUTING, could_concern
+from analyzer.model.network import Interface, Namespace, Segment
+from analyzer.model.wires import loose, may_meet, may_take, not_known, taking_not_known, undescribed, wired_macs
+from analyzer.ranges import Ranges, normalised, union
+from analyzer.source import Gap, Scope
 from analyzer.transfer.bridge import GROUP
 from analyzer.transfer.ir import KEEP, Assign, End, Field, If, In, Leave, Transfer, Unknown
 from analyzer.transfer.reach import flood, inner_hosts
@@ -44,7 +45,10 @@ def outside(context: Context, at: Interface) -> Transfer:
         context.assume(segment.assumption)
     for mac, unsure in takers(context, at):
         rows.setdefault(mac, unsure)
-    return by_value(Field.DESTINATION_MAC, rows, If(GROUP, drop(f"a frame to all leaves by {at}"), routed(context, at)))
+    whoever = End(Unknown(f"who takes what is in a frame to all that leaves by {at} is not followed"))
+    owned = owners_of(context)
+    flooded = If(In(Field.DESTINATION, union(owned.held, owned.assigned)), whoever, drop(f"a frame to all leaves by {at}"))
+    return by_value(Field.DESTINATION_MAC, rows, If(GROUP, flooded, routed(context, at)))
 
 
 def takers(context: Context, at: Interface) -> Iterator[tuple[int, Transfer]]:
@@ -77,6 +81,7 @@ def routed(context: Context, at: Interface) -> Transfer:
         for holder, address in reversed(elsewhere(context, at))
         if may_meet(context.network, at, holder, address)
     }
+    open_ended |= unread_answers(context)
     nobody = drop(
         f"no interface on the network of {at} takes what is for the next hop, which another interface of the capture has"
     )
@@ -94,6 +99,27 @@ def routed(context: Context, at: Interface) -> Transfer:
         return ways
     cloud = End(Unknown(f"whether the network of {context.network.fabric} leads from {at} to a pod's address is not known"))
     return If(In(Field.NEXT_HOP, owned.assigned), cloud, ways)
+
+
+def unread_answers(context: Context) -> dict[int, Transfer]:
+    """The addresses of hosts of whose routes a line was not understood: it could be the one by which they answer for them. Worked out once."""
+    found = context.made.get("unread answers")
+    if found is None:
+        made: dict[int, Transfer] = {}
+        doubtful = {scope: gaps for scope, space in context.network.namespaces.items() if (gaps := about_routes(space))}
+        for address, owners in context.network.owners.items() if doubtful else ():
+            for holder in owners if address.family == context.family else ():
+                for gap in doubtful.get(holder.scope, ()):
+                    if could_concern(context.network.sources, gap, address):
+                        text = f"whether {holder} answers for {address} is not known: {gap.at} was not understood: {gap.reason}"
+                        made[address.value] = End(Unknown(text), gap.at)
+        found = context.made["unread answers"] = made
+    return cast(dict[int, Transfer], found)
+
+
+def about_routes(space: Namespace) -> tuple[Gap, ...]:
+    """The lines about routes that were not understood."""
+    return tuple(gap for kind in ROUTING for gap in space.gaps.get(kind, ()))
 
 
 def behind_stage(context: Context, scope: Scope, detail: str) -> Transfer:
@@ -137,7 +163,7 @@ def elsewhere(context: Context, at: Interface) -> list[tuple[Interface, Address]
         made: Groups = {}
         for address, owners in context.network.owners.items():
             for holder in owners if address.family == context.family else ():
-                if holder in context.network.wires or undescribed(context.network, holder):
+                if holder in context.network.wires or undescribed(context.network, holder) or loose(context.network, holder):
                     made.setdefault(networks(context, holder), []).append((holder, address))
         context.made["on wires"] = made
     groups = cast(Groups, context.made["on wires"])
