@@ -231,8 +231,13 @@ def may_meet(network: Network, at: Interface, holder: Interface, target: Address
     if one is None or two is None or one is two or joined(network, one, two):
         return False
     if one.exits and two.exits:
-        return not (one.prefixes and two.prefixes) or any(prefix.covers(target) for prefix in one.prefixes)
+        return not (networks(one) and networks(two)) or any(prefix.covers(target) for prefix in one.prefixes)
     return any(a.scope.node == b.scope.node and a.scope.namespace != b.scope.namespace for a in one.ends for b in two.ends)
+
+
+def networks(wire: Wire) -> bool:
+    """Whether a wire's addresses tell which network it leads to: those of single hosts do not."""
+    return any(prefix.length < WIDTH[prefix.family] for prefix in wire.prefixes)
 
 
 def may_take(network: Network, at: Interface, holder: Interface) -> bool:
@@ -242,7 +247,7 @@ def may_take(network: Network, at: Interface, holder: Interface) -> bool:
     if one is None or two is None or one is two or joined(network, one, two):
         return False
     if one.exits and two.exits:
-        return not (one.prefixes and two.prefixes)
+        return not (networks(one) and networks(two))
     return any(a.scope.node == b.scope.node and a.scope.namespace != b.scope.namespace for a in one.ends for b in two.ends)
 
 
