@@ -84,3 +84,13 @@ def test_marks_of_connections_are_as_iptables_sets_them(tmp_path: Path, value: s
     rules = f"counter packets 0 bytes 0 ct mark set {value}\n\t\tct mark 0x5 counter packets 0 bytes 0 drop"
     own = {"nft_list_ruleset": RULESET.replace("@", rules), "sysctl_net": BRIDGED, "iptables__save": "absent"}
     assert only(asked(build(tmp_path, node(1, **own)), "default/p11", "default/p12")).split()[0] == MARKED[value]
+
+
+def test_an_uplink_with_the_address_of_a_single_host_leads_out(tmp_path: Path) -> None:
+    """Also where it is the end of a pair, and no default route leaves by it: a route by a router does."""
+    routes = "10.128.0.254 dev eth0 scope link\n10.244.0.0/16 via 10.128.0.254 dev eth0\n"
+    near = space("nodes/n1", link(2, "eth0@if18", "02:00:00:00:00:12", "10.128.0.5/32", kind="veth"), routes)
+    own = "10.128.0.0/24 dev eth0 proto kernel scope link src 10.128.0.254\n"
+    router = space("nodes/gw", link(2, "eth0@if17", "02:00:00:00:00:11", "10.128.0.254/24", kind="veth"), own)
+    found = asked(build(tmp_path, near, router), "node:n1", "10.128.0.254")
+    assert only(found).startswith("unknown whether n1 eth0 reaches gw eth0")

@@ -97,11 +97,25 @@ def leads_on(space: Namespace, device: str) -> bool:
     return device in default_devices(Same(space.routes))
 
 
+Routes = Same[Mapping[int, Mapping[int, tuple[RouteFact, ...]]]]
+"""The routes of a namespace by family and table."""
+
+
 @lru_cache(maxsize=1024)
-def default_devices(routes: Same[Mapping[int, Mapping[int, tuple[RouteFact, ...]]]]) -> frozenset[str | None]:
+def default_devices(routes: Routes) -> frozenset[str | None]:
     """The devices by which default routes leave."""
-    every = (route for by_table in routes.value.values() for table in by_table.values() for route in table)
-    return frozenset(hop.device for route in every if is_default(route) for hop in route.next_hops)
+    return frozenset(hop.device for route in every(routes) if is_default(route) for hop in route.next_hops)
+
+
+@lru_cache(maxsize=1024)
+def to_routers(routes: Routes) -> frozenset[str | None]:
+    """The devices by which routes lead to other hosts that pass packets on."""
+    return frozenset(hop.device for route in every(routes) for hop in route.next_hops if hop.via is not None)
+
+
+def every(routes: Routes) -> Iterator[RouteFact]:
+    """The routes of all tables."""
+    return (route for by_table in routes.value.values() for table in by_table.values() for route in table)
 
 
 def is_default(route: RouteFact) -> bool:
@@ -125,7 +139,8 @@ def is_uplink(known: Paths, at: Interface) -> bool:
         return True
     if bridge is not None:
         return leads_on(space, bridge) or not has_address(space, bridge)
-    return bool(known.above.get(at)) or has_address(space, at.device) or leads_on(space, at.device)
+    beyond = leads_on(space, at.device) or at.device in to_routers(Same(space.routes))
+    return bool(known.above.get(at)) or has_address(space, at.device) or beyond
 
 
 def reached(known: Paths, start: Interface, across: bool = True) -> Iterator[Interface]:
