@@ -128,6 +128,13 @@ class Among:
 
 
 @dataclass(frozen=True, slots=True)
+class Negations:
+    """Negated tests of which it is not known whether all must hold or one: what is known is a packet that passes all, or none."""
+
+    parts: tuple[Among, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictMap:
     """``key vmap …``: the verdict of the element that holds the key; the rule ends where there is none."""
 
@@ -187,6 +194,7 @@ class Offload:
 
 Statement = (
     Among
+    | Negations
     | VerdictMap
     | SetTo
     | Translation

@@ -18,6 +18,7 @@ from analyzer.facts.nftables import (
     Bitwise,
     LookUp,
     Meta,
+    Negations,
     NftTableFact,
     Payload,
     Pick,
@@ -58,6 +59,8 @@ def lets_ask(table: NftTableFact, fact: NftChainFact, family: int) -> bool:
 def plainly(item: Statement) -> bool:
     """Whether a statement does for a device what it does at the hooks of IP."""
     match item:
+        case Negations(parts):
+            return all(map(plainly, parts))
         case Among(key) | VerdictMap(key) | SetTo(connection=False, origin=LookUp(key)):
             return all(map(seen, key))
         case SetTo(connection, origin):

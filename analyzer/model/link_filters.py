@@ -22,6 +22,7 @@ from analyzer.facts.nftables import (
     Fib,
     Key,
     Meta,
+    Negations,
     NftChain,
     NftRule,
     NftSet,
@@ -149,6 +150,8 @@ def simple(item: Statement, leaving: bool) -> bool:
     match item:
         case SetTo(connection=True) | Translation() | Offload() | Remember() | NoTrack() | Zone():
             return False
+        case Negations(parts):
+            return all(simple(part, leaving) for part in parts)
         case Among(key) | VerdictMap(key):
             return not any(strange(part, leaving) for part in key)
         case _:

@@ -31,6 +31,7 @@ from analyzer.facts.nftables import (
 )
 from analyzer.parsers._nft_chance import by_chance, traffic_of
 from analyzer.parsers._nft_keys import UNREADABLE, Node, act, anonymous, key, plain, said, selector
+from analyzer.parsers._nft_negations import paired
 from analyzer.parsers._nft_queue import queue
 from analyzer.parsers._nft_types import BITMASKS, constant, datatype, flags, top
 
@@ -63,7 +64,7 @@ def typed(nodes: Sequence[Node]) -> tuple[Statement, ...]:
             found += statement(node)
         except UNREADABLE:
             found.append(unread(node))
-    return tuple(found)
+    return paired(found)
 
 
 def unread(node: Node) -> Statement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 from analyzer.facts.matches import RateMatch, UnknownMatch
 from analyzer.facts.netfilter import (
@@ -27,6 +28,7 @@ from analyzer.facts.nftables import (
     Key,
     LookUp,
     Meta,
+    Negations,
     NftRule,
     NftSet,
     NftTableFact,
@@ -72,7 +74,7 @@ from analyzer.transfer.nft.matches import by_choice, present
 from analyzer.transfer.nft.sets import Alike, apart, dispatched, members, numbers
 from analyzer.transfer.space import call, seq
 
-TESTS = (Among, RateMatch, UnknownMatch, Pass)
+TESTS = (Among, Negations, RateMatch, UnknownMatch, Pass)
 FULL = 0xFFFFFFFF
 
 
@@ -105,6 +107,8 @@ def follow(todo: tuple[Statement, ...], rule: Rule) -> Transfer:
     match first:
         case Among():
             return among(first, rest, rule)
+        case Negations(parts):
+            return negations(parts, follow(rest, rule), rule)
         case VerdictMap(key, values):
             return mapped(key, values, rule, lambda item: verdict(item.data, rule), lambda of: alike(of, key, rule))
         case Verdict() | Jump():
@@ -168,9 +172,23 @@ def among(item: Among, rest: tuple[Statement, ...], rule: Rule) -> Transfer:
     if of is not None and of.fleeting:
         return guarded(there, Alt((then, KEEP), where.at), where)
     own = NEVER if there == NEVER else members(item.values, item.key, rule.table, where)
-    if item.negated:
-        own = NEVER if own == ALWAYS else ALWAYS if own == NEVER else Not(own)
+    own = turned(own) if item.negated else own
     return guarded(both(there, own), then, where)
+
+
+def negations(parts: tuple[Among, ...], then: Transfer, rule: Rule) -> Transfer:
+    """Negated tests of which it is not known whether all must hold or one."""
+    where = rule.where
+    held = [both(present(part.key, where), turned(members(part.values, part.key, rule.table, where))) for part in parts]
+    perhaps = guarded(where.opaque("one of two negated tests is enough, as nft up to 1.0.6 has it"), then, where)
+    some = guarded(turned(reduce(both, map(turned, held))), perhaps, where)
+    every = reduce(both, held)
+    return some if every == NEVER else then if every == ALWAYS else If(every, then, some, where.at)
+
+
+def turned(match: Match) -> Match:
+    """The opposite of a match."""
+    return NEVER if match == ALWAYS else ALWAYS if match == NEVER else Not(match)
 
 
 def picked(pick: Pick, item: Among, then: Transfer, rule: Rule) -> Transfer:

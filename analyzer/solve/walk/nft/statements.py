@@ -27,6 +27,7 @@ from analyzer.facts.nftables import (
     Element,
     Key,
     LookUp,
+    Negations,
     NftSet,
     Offload,
     Pick,
@@ -74,6 +75,8 @@ def run(item: Statement, place: Place, visit: Visit) -> End:
     match item:
         case Among(key, values, negated):
             return None if among(key, values, place, visit) is (not negated) else BROKEN
+        case Negations(parts):
+            return None if passed(parts, place, visit) else BROKEN
         case VerdictMap(key, values):
             return verdict_map(key, values, place, visit)
         case Verdict("ACCEPT" | "DROP"):
@@ -119,6 +122,16 @@ def among(key: Key, values: NftSet | str, place: Place, visit: Visit) -> bool | 
     """nft_cmp.c, nft_lookup.c: whether the set holds the key; None where the packet has no such values."""
     found = looked_up(key, values, place, visit)
     return None if found is None else found is not MISSED
+
+
+def passed(parts: tuple[Among, ...], place: Place, visit: Visit) -> bool:
+    """Whether negated tests hold of which it is not known whether all must hold or one."""
+    held = {among(part.key, part.values, place, visit) is False for part in parts}
+    if len(held) == 1:
+        return held == {True}
+    return asked(
+        "one of two negated tests is enough, as nft up to 1.0.6 has it", place, visit, "nft --debug=netlink list ruleset"
+    )
 
 
 MISSED, UNREAD = Element(("no element",)), Element(("an element that is not known",))

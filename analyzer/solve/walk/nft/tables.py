@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from analyzer.facts.matches import RateMatch, UnknownMatch
 from analyzer.facts.netfilter import Pass
-from analyzer.facts.nftables import Among, Base, NftChain, NftRule, NftSet, NftTableFact, Statement
+from analyzer.facts.nftables import Among, Base, Negations, NftChain, NftRule, NftSet, NftTableFact, Statement
 from analyzer.model.network import Namespace
 from analyzer.solve.walk.netfilter.state import Hook
 from analyzer.solve.walk.nft.sets import Prepared, prepared
 
 IPTABLES = frozenset({"raw", "mangle", "nat", "filter", "security"})
-TESTS = (Among, RateMatch, UnknownMatch, Pass)
+TESTS = (Among, Negations, RateMatch, UnknownMatch, Pass)
 
 
 @dataclass(slots=True)
