@@ -1,6 +1,6 @@
 """The walk through the netfilter hooks against the kernel: random rulesets on a router between two namespaces, real packets across it.
 
-``pytest -m lab`` runs it; it needs root. ``NETFILTER_RULESETS`` sets how many rulesets are tried (200), ``NETFILTER_SEED`` the first seed (1).
+``pytest -m lab`` runs it; it needs root. ``NETFILTER_RULESETS`` sets how many rulesets are tried (140), ``NETFILTER_SEED`` the first seed (1).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.netfilter_lab import ADDRESSES, CLIENT, ECHO, PORTS, ROUTER, SERVER, 
 from tests.netfilter_random import HOOKS, Rules
 
 pytestmark = pytest.mark.lab
-COUNT, SEED = int(os.environ.get("NETFILTER_RULESETS", "200")), int(os.environ.get("NETFILTER_SEED", "1"))
+COUNT, SEED = int(os.environ.get("NETFILTER_RULESETS", "140")), int(os.environ.get("NETFILTER_SEED", "1"))
 SAVERS = {4: "iptables", 6: "ip6tables"}
 SCOPE = Scope(ROUTER)
 

@@ -60,7 +60,7 @@ def ends(capture: Capture) -> tuple[str, list[str | None], list[str]]:
 BREAKING = {
     "ip addr flush dev flannel.1": "the router 192.168.0.1 was not captured",
     "ip link set veth10000001 nomaster": "rp_filter refuses",
-    "ip addr del 192.168.0.11/24 dev eth0": "192.168.0.12",
+    "ip addr del 192.168.0.11/24 dev eth0": "flannel.1 sends from 192.168.0.11, which no interface of n1 has",
     "ip link set eth0 address 52:54:00:00:09:09; ip link set dev flannel.1 address d6:02:00:00:09:09": "",
     "ip link del flannel.1": "the router 192.168.0.1 was not captured",
     "default_web-1: ip addr flush dev eth0": "no route",
