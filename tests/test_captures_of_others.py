@@ -169,3 +169,9 @@ OF_MUST_GATHER = {
 def test_what_must_gather_keeps_of_all_nodes_in_one_folder_is_of_each(place: str) -> None:
     found = position(place, named=False)
     assert (found.scope, found.name) == (Scope(OF_MUST_GATHER[place][0]), OF_MUST_GATHER[place][1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_capture_is_answered(name: str, tmp_path: Path) -> None:
+    report = analyze(read_input((str(written(files_of((SAMPLES / f"{name}.txt").read_text()), tmp_path)),)))
+    assert report.guarantees or report.gaps

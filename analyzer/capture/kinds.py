@@ -64,7 +64,7 @@ OBJECTS = Part(
     "objects of Kubernetes",
     ("pod-to-service", "unique-pod-addresses", "unique-pod-cidrs", "policy-enforced"),
     "`kubectl get … -A -o yaml`",
-    of_kind("kubernetes"),
+    object_of("(?:Node|Pod|Service)"),
 )
 NEIGHBOURS = Part("neighbours", ("pod-to-pod",), "`ip neigh`", of_kind("ip-neigh"))
 FORWARDING = Part("forwarding entries of bridges and tunnels", ("pod-to-pod",), "`bridge fdb`", of_kind("bridge-fdb"))
@@ -141,14 +141,20 @@ KINDS: tuple[CaptureKind, ...] = (
 SIGNS = re.compile(f"{BEGIN}(?:{'|'.join(one.sign.pattern.removeprefix(BEGIN) for one in KINDS)})")
 # Logs and listings for people: whatever stands in them is no state.
 LOGS = re.compile(
-    r"(?:^|/)(?:namespaces/[^/]+/pods/[^/]+/.+/logs/[^/]+|host_service_logs/.+|audit_logs/.+|[^/]+_logs_[^/]+|[^/]+/[^/]+/logs\.txt"
+    r"(?:^|/)(?:namespaces/[^/]+/pods/[^/]+/.+/logs/(?!dump_frr$)[^/]+|host_service_logs/.+|audit_logs/.+|[^/]+_logs_[^/]+|[^/]+/[^/]+/logs\.txt"
     r"|logs/(?:agent|ovs|controller|calico)[^/]*/.+|diagnostics/logs/.+|journal_calico_node|journalctl_calico_node"
     r"|(?:journal|kubelet|containerd|kubernetes|serial|alternatives)\.log|kubectl-ko-log[^/]*/[^/]+/(?:kube-ovn|ovn|openvswitch)/.+"
     r"|hubble-flows[^/]*|k8s-metrics-\d[^/]*|[^/]+_ip-rules-table150\.log|logs-[^/]+\.log|cilium-events-[^/]+|cni/log/.+)$"
 )
 # What the collectors leave beside a node's tables and is no table of the network.
 BESIDE = re.compile(
-    r"(?:^|/)nodes/[^/]+/(?:bpf-[^/]+(?:/.+)?|[^/]+/[^/]+\.(?:log|txt)|[^/]+\.log|lspci|lscpu|dmesg|proc_cmdline|sysinfo\.\w+|[a-z_]+\.json|version)$"
+    r"(?:^|/)nodes/[^/]+/(?:bpf-[^/]+(?:/.+)?|[^/]+/[^/]+\.(?:log|txt)|[^/]+\.log|lspci|lscpu|dmesg|proc_cmdline|ethtool_channels|sysinfo\.\w+|[a-z_]+\.json|version)$"
+)
+
+# What a node's tables are set to when it starts, as its own files say: what they are now may differ (nftables.service(8), iptables-persistent(8)).
+SETTINGS = re.compile(
+    r"etc/(?:nftables(?:\.conf|/.+)|(?:sysconfig|iptables|default|firewalld|ufw|network|netplan|NetworkManager|systemd)/.+"
+    r"|(?:ip6?tables|ipset|ipvsadm|ebtables|arptables)[./][^/]+)"
 )
 
 
@@ -181,6 +187,11 @@ def kind_of(place: str) -> CaptureKind | None:
 def is_log(place: str) -> bool:
     """Whether a file is a log by its place in a capture."""
     return LOGS.search(place) is not None
+
+
+def setting(name: str) -> bool:
+    """Whether a file, by its name from the node's folder, is a setting of tables and not what these hold."""
+    return SETTINGS.fullmatch(name) is not None
 
 
 def beside(place: str) -> bool:

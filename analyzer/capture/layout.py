@@ -15,12 +15,14 @@ from analyzer.source import Scope
 
 UNNAMED = "node"
 KEPT = (
-    "etc/cni/",
-    "etc/resolv.conf",
+    "etc/",
     "proc/sys/net/",
     "proc/net/",
-    "var/lib/cni/",
+    "var/lib/",
     "run/flannel/",
+    "run/sysctl.d/",
+    "usr/lib/sysctl.d/",
+    "usr/share/iproute2/",
     "sos_commands/",
     "networking/",
     "ipamd/",

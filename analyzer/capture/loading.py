@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
-from analyzer.capture import kinds, kubectl_ko
+from analyzer.capture import kinds, kubectl_ko, must_gather
 from analyzer.capture.choices import KUSTOMIZATIONS, Rendering
-from analyzer.capture.common import Common
+from analyzer.capture.collected import Collected, Pending
 from analyzer.capture.decode import readable
 from analyzer.capture.files import File, refusal
 from analyzer.capture.layout import Position, named_for_node, position
@@ -20,20 +20,16 @@ from analyzer.capture.sessions import pasted, tables
 from analyzer.capture.sessions.commands import silent
 from analyzer.capture.sessions.elsewhere import Elsewhere
 from analyzer.capture.sessions.outdated import Shown, current
-from analyzer.capture.sessions.tables import NodeRow, PodRow
 from analyzer.capture.twice import FAILED, once, without_doubled
 from analyzer.capture.unread import NOT_RECOGNISED, TABLE, not_read, only_wanted
 from analyzer.capture.walking import every_file, without_templates
 from analyzer.memory import without_cycles
-from analyzer.pieces import Pieces
 from analyzer.source import Gap, Scope, Source, Span
 
 if TYPE_CHECKING:
     from analyzer.capture.again import Again
 
 Progress = Callable[[int, int], None]
-EQUAL = 1 << 12
-"""Characters of a text up to which it is looked up among the others."""
 JSON = re.compile(r"\s*(\{\s*[\"}]|\[\s*[\[{\"\]])")
 HOSTNAME = re.compile(r"(diagnostics/|systeminfo/)?hostname|cmd/hostname\.md")
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
@@ -49,44 +45,6 @@ class Loaded:
     gaps: tuple[Gap, ...]
     ignored: int = 0
     notes: tuple[Gap, ...] = ()
-
-
-@dataclass(slots=True)
-class Collected:
-    """What was loaded so far, with the folder that each source belongs to. ``pending``: parts of pasted texts whose namespace only
-    the objects of the whole input tell. ``kinds``: by the name of a kind of capture, its folders, each with its first file. ``hosts``: by folder,
-    the node that it is named for, and the name that a file in it says. ``notes``: what a text says twice. ``built_on``, ``beside``: the files that
-    kustomizations name as objects, and as what changes objects. ``doubled``: files that are there twice, with other content. ``common``: what long texts of a kind have in common; ``equal``: short texts. ``again``: what an earlier look
-    read."""
-
-    sources: list[tuple[str, Source]] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    notes: list[Gap] = field(default_factory=list)
-    pending: list[Pending] = field(default_factory=list)
-    rows: list[PodRow | NodeRow] = field(default_factory=list)
-    ignored: int = 0
-    kinds: dict[str, dict[str, str]] = field(default_factory=dict)
-    hosts: dict[str, tuple[str, str]] = field(default_factory=dict)
-    built_on: set[str] = field(default_factory=set)
-    beside: set[str] = field(default_factory=set)
-    doubled: set[str] = field(default_factory=set)
-    common: dict[str, Common] = field(default_factory=dict)
-    equal: dict[str, str] = field(default_factory=dict)
-    again: Again | None = None
-
-    def shared(self, text: str, kind: str) -> str | Pieces:
-        """A text of a namespace's state, held once with those that are equal, or in pieces where it is long."""
-        return self.equal.setdefault(text, text) if len(text) < EQUAL else self.common.setdefault(kind, Common()).cut(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A source without its namespace, the place where its command ran, and the line it begins at."""
-
-    root: str
-    source: Source
-    place: Elsewhere
-    line: int
 
 
 def quiet(done: int, total: int) -> None:
@@ -157,6 +115,8 @@ def settle(collected: Collected) -> None:
     given = known((source for _, source in collected.sources), collected.rows)
     for item in collected.pending:
         scope = settled(item.place, given)
+        if not isinstance(scope, Scope) and item.source.kind == must_gather.DATABASE:
+            scope = item.source.scope or scope
         if isinstance(scope, Scope):
             collected.sources.append((item.root, replace(item.source, scope=scope)))
         else:
@@ -177,7 +137,7 @@ def accept(file: File, collected: Collected) -> None:
         collected.ignored += 1
         return
     known = by_name(where.name)
-    if known is None and kinds.is_log(file.place) and not file.named:
+    if not file.named and (kinds.setting(where.name) or (known is None and kinds.is_log(file.place))):
         collected.ignored += 1
         return
     if where.name.endswith(".error"):
@@ -199,11 +159,22 @@ def accept(file: File, collected: Collected) -> None:
         collected.again.keep(file.path, len(file.data), sources[0])
     if sources:
         sources = [replace(source, origin=file.origin) for source in sources] if file.origin else sources
-        collected.sources.extend((where.root, source) for source in sources)
+        add(sources, file, where, collected)
     elif wanted(file, where) and text[0].strip() and not foreign(where.name):
         collected.gaps.append(refusal(file.path, not_read(text[0])))
     else:
         collected.ignored += 1
+
+
+def add(sources: Sequence[Source], file: File, where: Position, collected: Collected) -> None:
+    """Keeps the sources of a file; those that are named for a pod wait until its object says the node."""
+    pod = must_gather.pod_of(file.place)
+    for source in sources:
+        if pod and source.scope is not None:
+            place = Elsewhere(pod=pod, namespace=source.scope.namespace)
+            collected.pending.append(Pending(where.root, source, place, 1))
+        else:
+            collected.sources.append((where.root, source))
 
 
 def plain(file: File, source: Source) -> bool:
@@ -303,7 +274,7 @@ def parts_of(file: File, where: Position, known: Recognised | None, text: str, c
     """The sources that a text gives: one, several where it is a pasted session, none where it is not recognised."""
     sections: list[pasted.Part] = []
     text = kinds.with_kind(file.place, text)
-    if (several := kubectl_ko.session(file.place, text)) is not None:
+    if (several := kubectl_ko.session(file.place, text) or must_gather.session(file.place, text)) is not None:
         known, text = None, several
     text = pasted.outdented(text) if known is None else text
     known = known or manifest(text, where.name)

@@ -17,6 +17,8 @@ FLEETING = re.compile(
     r"^#.*\n?|\[\d+:\d+\] ?|^net\.netfilter\.nf_conntrack_count .*\n?|(?<=counter )packets \d+ bytes \d+ ?", re.MULTILINE
 )
 """What differs between two captures of one state: when they were made, and how many packets rules and connection tracking have seen until then."""
+LINK = re.compile(r"\d+: |    link/")
+MODE = re.compile(r" mode \w+")
 COUNTED = frozenset({"iptables-save", "nft", "sysctl"})
 OF_PARTS = frozenset(
     {
@@ -78,7 +80,7 @@ def once(sources: list[tuple[str, Source]]) -> tuple[list[Source], list[Gap]]:
             same.append(source)
             continue
         namesakes = [other for other in same if other.name == source.name] or same
-        copy = any(lasting(source) == lasting(other) for other in namesakes[:COMPARED])
+        copy = any(lasting(source) == lasting(other) or links_of(source, other) for other in namesakes[:COMPARED])
         what = "this copy" if copy else "this one, which says otherwise,"
         reason = f"{source.scope} was captured twice: {source.kind} is taken from {same[0].path}, {what} is left out"
         gaps.append(replace(refusal(source.path, reason), subject="" if copy else subject(source.kind), scope=source.scope))
@@ -88,6 +90,18 @@ def once(sources: list[tuple[str, Source]]) -> tuple[list[Source], list[Gap]]:
 def subject(kind: str) -> str:
     """What a gap is about that says of two texts of a kind that they differ."""
     return kind if kind in OF_PARTS | OF_NO_PACKET else CONTRADICTED
+
+
+def links_of(source: Source, other: Source) -> bool:
+    """Whether a text is ``ip link``'s of the interfaces of which the other is ``ip addr``'s."""
+    if source.kind != "ip-addr" or source.says("    inet"):
+        return False
+    return interfaces(source) == interfaces(other)
+
+
+def interfaces(source: Source) -> list[str]:
+    """The lines that say an interface, its flags, its state and its hardware address (ip-link(8) adds the mode)."""
+    return [MODE.sub("", line).rstrip() for line in source.text.split("\n") if LINK.match(line)]
 
 
 def lasting(source: Source) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +11,7 @@ from analyzer.source import Gap, Source, Span
 
 INTEGRATION = "br-int"
 SHORT = 15
+VERSION = re.compile(r"OpenFlow(\d\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,15 @@ def switches(
     for fact in bridges:
         named.setdefault(fact.name, fact)
     alone = INTEGRATION if INTEGRATION in named else next(iter(named)) if len(named) == 1 else ""
+    gaps = tuple(gaps)
+    again = {path for kind in ("ovs-flows", "ovs-groups") for path in listed_again(sources.get(kind, ()), gaps, alone)}
+    flows = [flow for flow in flows if flow.at.path not in again]
+    groups = [group for group in groups if group.at.path not in again]
     listed = {source.subject or alone for source in sources.get("ovs-flows", ())}
     by_bridge: dict[str, list[FlowFact]] = {}
     for flow in flows:
         by_bridge.setdefault(flow.bridge or alone, []).append(flow)
-    told = [source for kind in ("ovs-flows", "ovs-groups") for source in sources.get(kind, ())]
+    told = [source for kind in ("ovs-flows", "ovs-groups") for source in sources.get(kind, ()) if source.path not in again]
     unread = [(source.subject or alone, gap) for gap in gaps for source in told if within(gap, source)]
     result = {}
     for name, fact in sorted(named.items()):
@@ -58,6 +64,26 @@ def switches(
             tuple(sorted(gap for bridge, gap in unread if bridge == name)),
         )
     return result
+
+
+def listed_again(sources: Sequence[Source], gaps: Sequence[Gap], alone: str) -> set[str]:
+    """The files that list what another of the same bridge does, in another version of OpenFlow: sos asks in all that a bridge speaks
+    (``plugins/openvswitch.py``), and ``ovs-ofctl`` fails in those that it does not. The one kept was understood, of the newest version."""
+    troubled = {gap.at.path for gap in gaps}
+    paths: dict[str, list[str]] = {}
+    for source in sources:
+        paths.setdefault(source.subject or alone, []).append(source.path)
+    left: set[str] = set()
+    for found in (set(names) for names in paths.values()):
+        kept = min(found, key=lambda path: (path in troubled, -version(path), path))
+        left |= found - {kept}
+    return left
+
+
+def version(path: str) -> int:
+    """The version of OpenFlow that a file's name says, as ``OpenFlow13`` does; 0 where it says none."""
+    found = VERSION.search(path)
+    return int(found[1]) if found else 0
 
 
 def ports_of(bridge: str, facts: Sequence[SwitchPortFact], alone: str) -> dict[str, SwitchPortFact]:

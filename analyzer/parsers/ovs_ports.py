@@ -1,4 +1,4 @@
-"""``ovs-ofctl show BRIDGE``: the numbers of its ports (lib/ofp-print.c, ``ofp_print_phy_port``); names are cut off at 15 characters."""
+"""``ovs-ofctl show BRIDGE`` and ``dump-ports-desc BRIDGE``: the numbers of its ports (lib/ofp-print.c, ``ofp_print_phy_port``); names are cut off at 15 characters."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ PARSER = Parser(
     kind="ovs-ports",
     read=read,
     names=(
-        r"ovs-ofctl(_-O_\S+?|_-\S+?)*_show_(?P<subject>[A-Za-z]\S*?)(_-O_?\w+|_--?[\w-]+)*",
+        r"ovs-ofctl(_-O_\S+?|_-\S+?)*_(?:show|dump-ports-desc)_(?P<subject>[A-Za-z]\S*?)(_-O_?\w+|_--?[\w-]+)*",
         r"(ovs[/_])?ovsports([-_](?P<subject>\S+))?",
     ),
-    content=re.compile(r"^OFPT_FEATURES_REPLY", re.MULTILINE),
+    content=re.compile(r"^OFPT_FEATURES_REPLY|^OFPST_PORT_DESC reply", re.MULTILINE),
 )

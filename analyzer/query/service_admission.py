@@ -21,7 +21,7 @@ from analyzer.query.admission import Admission, Parties, addresses, narrow
 from analyzer.query.flows import LOST, UNKNOWN, Aim, Lost, origin
 from analyzer.query.once import Whole
 from analyzer.query.seen_sources import carried, entities_at, holders_of, later_sources, seen
-from analyzer.ranges import Ranges, difference, intersection, normalised, single
+from analyzer.ranges import LAST, Ranges, difference, intersection, normalised, single
 from analyzer.solve.sets.regions import State, narrowed, values_of, variables
 from analyzer.solve.states import DESTINATION, DESTINATION_PORT
 from analyzer.transfer.ir import Field
@@ -117,9 +117,17 @@ def ruled(ruling: Ruling, item: Lost) -> Iterator[Ruled]:
 def of_account(state: State, field: Field, values: Ranges) -> State:
     """The set with all values of a field that was of no account on the way; to policies it is."""
     name = origin(state, field)
-    if not isinstance(name, str) or name in variables(state):
-        return state
-    return State({**state.region, name: values}, *state[1:])
+    return State({**state.region, name: values}, *state[1:]) if isinstance(name, str) and forgotten(state, name) else state
+
+
+def forgotten(state: State, value: int | str) -> bool:
+    """Whether a value is a variable that was of no account on the way: it may be anything."""
+    return isinstance(value, str) and value not in variables(state)
+
+
+def possible(state: State, value: int | str) -> Ranges:
+    """The values of a constant or a variable; all, where it was of no account."""
+    return ((0, LAST),) if forgotten(state, value) else values_of(state, value)
 
 
 def toward(ruling: Ruling, sender: Entity | None, protocol: int, state: State, reached: list[Endpoint]) -> Iterator[Ruled]:
@@ -165,7 +173,7 @@ def at_receivers(ruling: Ruling, sender: Entity, protocol: int, state: State, en
 def is_now(state: State, end: Endpoint) -> bool:
     """Whether some packet of the set has the endpoint as its destination now."""
     places = ((DESTINATION, end[0]), (DESTINATION_PORT, end[1]))
-    return all(intersection(values_of(state, carried(state)[place]), single(value)) for place, value in places)
+    return all(intersection(possible(state, carried(state)[place]), single(value)) for place, value in places)
 
 
 def at_endpoint(state: State, end: Endpoint) -> State | None:
@@ -173,14 +181,16 @@ def at_endpoint(state: State, end: Endpoint) -> State | None:
     found: State | None = state
     for place, value in ((DESTINATION, end[0]), (DESTINATION_PORT, end[1])):
         name = carried(state)[place]
-        if found is not None and isinstance(name, str):
+        if found is not None and forgotten(found, name):
+            found = State({**found.region, str(name): single(value)}, *found[1:])
+        elif found is not None and isinstance(name, str):
             found = narrowed(found, name, single(value))
     return found
 
 
 def asked(aim: Aim, protocol: int, state: State) -> set[tuple[int, int, Endpoint]]:
     """The endpoints of the service ports that packets of the set ask for, each with the address and the port that are asked."""
-    wanted = values_of(state, origin(state, Field.DESTINATION)), values_of(state, origin(state, Field.DESTINATION_PORT))
+    wanted = possible(state, origin(state, Field.DESTINATION)), possible(state, origin(state, Field.DESTINATION_PORT))
     return {
         (address, port, end)
         for (one, address, port), ends in (aim.translated or {}).items()

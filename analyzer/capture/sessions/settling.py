@@ -41,14 +41,13 @@ def known(sources: Iterable[Source], rows: Sequence[PodRow | NodeRow] = ()) -> K
 
 
 def settled(place: Elsewhere, given: Known) -> Scope | str:
-    """The namespace, or why it cannot be known."""
+    """The namespace, or why it cannot be known; one that was entered from a pod or a container is on the same node."""
     if place.unknown:
         return place.unknown
-    if place.container:
-        return of_container(place, given)
-    if place.pod:
-        return of_pod(place.pod, given)
-    return Scope(place.node, place.namespace)
+    if not place.container and not place.pod:
+        return Scope(place.node, place.namespace)
+    found = of_container(place, given) if place.container else of_pod(place.pod, given)
+    return Scope(found.node, place.namespace) if isinstance(found, Scope) and place.namespace else found
 
 
 def of_container(place: Elsewhere, given: Known) -> Scope | str:
