@@ -21,7 +21,6 @@ from analyzer.cli import run
 from analyzer.policy.entities import Entity
 from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import Kind
-from analyzer.query.connectivity.endpoints import families_of
 from analyzer.query.policies import Policies
 from analyzer.query.suggest import suggestion
 from analyzer.query.suggest.boards import MOST, stage
@@ -48,7 +47,7 @@ POLICIES = ("NetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy",
 
 def asked(policies: PolicySet, objects: list[dict[str, Any]], random: Random) -> Iterator[Question]:
     """The packets that a suggestion is about."""
-    families = families_of(Policies(policies.world, policies))
+    families = Policies(policies.world, policies).families()
     for question in questions(policies, objects, random):
         kinds = question.source.kind, question.destination.kind
         counts = all(end.kind is not Kind.HOST or end.addresses for end in (question.source, question.destination))

@@ -10,15 +10,16 @@ from analyzer.facts.kubernetes import PodFact
 from analyzer.memory import without_cycles
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
+from analyzer.policy.addressing import mentioned
 from analyzer.policy.bits import members, set_of
 from analyzer.policy.detection import Recognised, detected
 from analyzer.policy.entities import Entity
-from analyzer.policy.factors import Factors, factors, factors_over
+from analyzer.policy.factors import Factors, factors, factors_over, rules_of
 from analyzer.policy.planes import PolicySet, policy_set
 from analyzer.policy.profiles import MULTI_NETWORK_POLICY, UNKNOWN_SYSTEM, Profile
 from analyzer.policy.secondary import networks, world_for
 from analyzer.policy.terms import Kind
-from analyzer.policy.tiers import Direction
+from analyzer.policy.tiers import Direction, Policy
 from analyzer.policy.world import World
 from analyzer.query.once import Identity, Whole
 
@@ -122,7 +123,7 @@ class Policies:
         return Policies(world, replace(self.all, world=world, memory={}))
 
     def families(self) -> tuple[int, ...]:
-        """The families that pods and nodes have addresses in; IPv4 where none has any."""
+        """The families that pods and nodes have addresses in; where none has any, IPv4, and IPv6 if a policy has blocks of it."""
         return self.spoken
 
     def speaks(self, entity: Entity, family: int) -> bool:
@@ -140,7 +141,13 @@ class Policies:
     def spoken(self) -> tuple[int, ...]:
         """The same, once."""
         found = {address.family for entity in self.world.entities for address in entity.addresses}
-        return tuple(sorted(found)) or (4,)
+        return tuple(sorted(found)) or ((4, 6) if any(map(mentions_six, self.all.policies())) else (4,))
+
+
+def mentions_six(policy: Policy) -> bool:
+    """Whether a policy has blocks of IPv6."""
+    rules = (rule for direction in Direction for rule in rules_of(policy, direction))
+    return any(block.family == 6 for rule in rules for block in mentioned(rule.peer))
 
 
 def prefix_of(block: Prefix, length: int) -> Prefix:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
+from analyzer.findings import Verdict
 from analyzer.query.ask.answers import Answer
 from analyzer.query.ask.asking import Asker, Unanswerable
 from analyzer.query.ask.questions import Compare, Names, OneWay, Question, Reach, Which
@@ -50,11 +52,24 @@ def answer(known: Asker, text: str, question: Question) -> Answer:
 
     shown = " ".join(text.split())
     try:
-        return answered(known, shown, question)
+        found = answered(known, shown, question)
+        if not known.open_families or isinstance(question, (Compare, Which)):
+            return found
+        return in_both(found, answered(known.without_six, shown, question))
     except NameProblem as problem:
         raise QuestionError(shown, problem.word.column, f"column {problem.word.column}: {problem}") from None
     except Unanswerable as problem:
         raise QuestionError(shown, 1, str(problem)) from None
+
+
+def in_both(found: Answer, alone: Answer) -> Answer:
+    """The answer where it is not known whether there is IPv6: ``alone`` is the one without it."""
+    if found.verdict is alone.verdict:
+        return found
+    text = (
+        f"whether there is IPv6, in which policies have blocks: no address is given, and without it the answer is {alone.verdict}"
+    )
+    return replace(found, verdict=Verdict.UNDECIDED, settle=(*found.settle, text))
 
 
 def answered(known: Asker, text: str, question: Question) -> Answer:

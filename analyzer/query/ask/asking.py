@@ -39,9 +39,10 @@ class Unanswerable(ValueError):
 
 @dataclass(frozen=True)
 class Asker:
-    """The policies, with what was worked out of them for earlier questions."""
+    """The policies, with what was worked out of them for earlier questions. ``only``: families that are asked about alone."""
 
     policies: Policies
+    only: tuple[int, ...] = ()
     sides: dict[tuple[int, int], tuple[tuple[Entity, ...], Side]] = field(default_factory=dict, repr=False, compare=False)
 
     def side(self, factors: Factors, entities: tuple[Entity, ...]) -> Side:
@@ -85,7 +86,7 @@ class Asker:
     @cached_property
     def behind_nodes(self) -> Asker:
         """For packets with the address of the node that took them in."""
-        return self if self.policies.behind_nodes is self.policies else Asker(self.policies.behind_nodes)
+        return self if self.policies.behind_nodes is self.policies else Asker(self.policies.behind_nodes, self.only)
 
     @cached_property
     def names(self) -> Directory:
@@ -95,7 +96,17 @@ class Asker:
     @cached_property
     def families(self) -> tuple[int, ...]:
         """The families that are asked about."""
-        return self.policies.families()
+        return self.only or self.policies.families()
+
+    @property
+    def open_families(self) -> bool:
+        """Whether it is not known which families there are: no address is given, and policies have blocks of both."""
+        return not self.only and not self.policies.addressed and len(self.families) > 1
+
+    @cached_property
+    def without_six(self) -> Asker:
+        """The same, for IPv4 alone."""
+        return Asker(self.policies, (4,))
 
     @cached_property
     def networks(self) -> tuple[Prefix, ...] | None:
@@ -152,16 +163,18 @@ def families_for(asker: Asker, job: Job) -> tuple[int, ...]:
         ends = (job.sources, job.target.entities)
         stated = [{block.family for end in side for block in end.blocks} for side in ends if side]
         found = set[int].intersection(*(side for side in stated if side)) if any(stated) else set()
-        return asker.families if asker.policies.addressed or not found else tuple(sorted(found))
+        known = () if asker.policies.addressed else tuple(sorted(found.intersection(asker.families) or found))
+        return known or asker.families
     own = service_families(asker.policies.world.cluster.services[job.target.service])
     return tuple(family for family in asker.families if family in own) or asker.families
 
 
 def apart(asker: Asker, job: Job) -> bool:
     """Whether two ends have no family of addresses in common; all of the outside that is asked about is one end."""
-    if len(asker.families) < 2:
-        return False
     families = families_for(asker, job)
+    outer = any(end.kind is Kind.OUTSIDE for end in (*job.sources, *job.target.entities))
+    if len(families) < 2 and not outer:
+        return False
     own, theirs = (spoken(asker, ends, families) for ends in (job.sources, job.target.entities))
     return any(not one & other for one in own for other in theirs)
 

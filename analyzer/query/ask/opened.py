@@ -18,6 +18,7 @@ from analyzer.query.ask.answers import Alike, Disagreement, Witness
 from analyzer.query.ask.asking import Asker
 from analyzer.query.ask.sides import host
 from analyzer.query.ask.traffic import alike, inside, ordinary, served
+from analyzer.query.policies import Policies
 from analyzer.solve.smt.labels import Frame, Sought
 from analyzer.solve.smt.symbolic_labels import Example, GaveUp, NoExample, exists
 
@@ -94,7 +95,7 @@ class Hunt:
         distinct = self.frames.setdefault(family, [])
         for number, job in enumerate(jobs):
             concerned, shut = dict[int, bool](), dict[tuple[object, ...], bool]()
-            for frame in frames(job, family):
+            for frame in frames(self.asker.policies, job, family):
                 if (exempt := self.exempt(job, frame, family)) is not None:
                     return exempt
                 reader = Reader(self.asker.policies.all, frame.source, frame.destination, family, job.flows, concerned)
@@ -243,18 +244,18 @@ def by_job(found: list[tuple[OpenJob, Frame]]) -> Iterator[tuple[OpenJob, list[F
     yield from groups.values()
 
 
-def frames(job: OpenJob, family: int) -> Iterator[Frame]:
+def frames(policies: Policies, job: OpenJob, family: int) -> Iterator[Frame]:
     """Every pair of ends of a job about which policies are asked in the family."""
     for source in job.sources:
         for destination in job.targets:
             own = [end.base if isinstance(end, Possible) and not end.free else end for end in (source, destination)]
-            if own[0] is not own[1] and all(in_family(end, family) for end in (source, destination)):
+            if own[0] is not own[1] and all(in_family(policies, end, family) for end in (source, destination)):
                 yield Frame(source, destination)
 
 
-def in_family(end: End, family: int) -> bool:
-    """Whether an end can have an address of the family."""
-    return isinstance(end, Possible) or end.kind is not Kind.OUTSIDE or any(block.family == family for block in end.blocks)
+def in_family(policies: Policies, end: End, family: int) -> bool:
+    """Whether an end can have an address of the family: a pod whose labels alone are changed keeps its own."""
+    return policies.speaks(end.base if isinstance(end, Possible) else end, family)
 
 
 def ends_of(hit: Hit) -> tuple[Entity, Entity]:

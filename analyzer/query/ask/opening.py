@@ -10,11 +10,11 @@ from analyzer.policy.entities import Entity
 from analyzer.policy.possible import End, Possible
 from analyzer.policy.terms import Kind
 from analyzer.query.ask.answers import Answer, Witness
-from analyzer.query.ask.asking import ADDRESS, Asker, Job, Target, Unanswerable, find, settling, several
+from analyzer.query.ask.asking import ADDRESS, Asker, Job, Target, Unanswerable, apart, find, settling, several
 from analyzer.query.ask.opened import MOST_FRAMES, Hunt, OpenJob
 from analyzer.query.ask.pairs import Want
 from analyzer.query.ask.questions import AnyChange, AnyPod, Mode, Names, Party, Quantity, Reach, Word
-from analyzer.query.ask.reaching import ENGINE, targets_of, unsaid
+from analyzer.query.ask.reaching import APART, ENGINE, targets_of, unsaid
 from analyzer.query.ask.sides import NameProblem, side_of, without
 from analyzer.query.ask.traffic import boxes
 
@@ -25,16 +25,26 @@ def open_reach(asker: Asker, text: str, question: Reach) -> Answer:
     """The answer where one of the parties, or both, could be created or changed."""
     check(question)
     refused = question.mode is Mode.REACHES
-    known = real(asker, question, refused)
+    existing, jobs = list(real_jobs(asker, question)), list(jobs_of(asker, question))
+    known = find(asker, existing, Want.REFUSED if refused else Want.ADMITTED)
     if known is not None:
         return answered(asker, text, question, Verdict.REFUTED, known, ENGINE, ())
-    jobs = list(jobs_of(asker, question))
     count = sum(len(job.sources) * len(job.targets) for job in jobs)
     if count > MOST_FRAMES:
         settle = ("name fewer pods, or a namespace for the pods that could be created",)
         return Answer(text, Verdict.UNDECIDED, text.rstrip("?"), f"{count:,} combinations of ends", "", settle=settle)
+    if refused and any(apart(asker, job) for job in (*existing, *map(settled, jobs))):
+        return answered(asker, text, question, Verdict.REFUTED, None, ENGINE, (APART,), count)
     verdict, witness, engine, notes = Hunt(asker, refused).run(jobs)
     return answered(asker, text, question, verdict, witness, engine, notes, count)
+
+
+def settled(job: OpenJob) -> Job:
+    """The same with what is settled of pods that could be."""
+    sources, targets = (
+        tuple(end.base if isinstance(end, Possible) else end for end in side) for side in (job.sources, job.targets)
+    )
+    return Job(sources, Target(targets, job.flows))
 
 
 def check(question: Reach) -> None:
@@ -79,16 +89,11 @@ def answered(
     return Answer(text, verdict, text.rstrip("?"), over, engine, path, (), notes, settle)
 
 
-def real(asker: Asker, question: Reach, refused: bool) -> Witness | None:
-    """A flow between ends of the input, which are among those that could be: it is shown rather than one that needs a new pod."""
+def real_jobs(asker: Asker, question: Reach) -> Iterator[Job]:
+    """The same question between ends of the input, which are among those that could be: a flow of theirs is shown rather than one that needs a new pod."""
     source, target = (of_input(asker, party) for party in (question.source, question.target))
     if not source or (not target and not isinstance(question.target, Names)):
-        return None
-    return find(asker, list(real_jobs(asker, question, source, target)), Want.REFUSED if refused else Want.ADMITTED)
-
-
-def real_jobs(asker: Asker, question: Reach, source: tuple[Entity, ...], target: tuple[Entity, ...]) -> Iterator[Job]:
-    """The same question about pods of the input."""
+        return
     for one in targets(asker, question, source, target):
         yield Job(
             tuple(end for end in one.sources if isinstance(end, Entity)), as_target(one), not only(question), one.about, False

@@ -11,7 +11,7 @@ from analyzer.policy.factors import Factors
 from analyzer.policy.folding import Cell
 from analyzer.policy.terms import Kind
 from analyzer.query.ask.answers import Answer, Witness
-from analyzer.query.ask.asking import Asker, Job, Target, Unanswerable, scope, settling, witness
+from analyzer.query.ask.asking import Asker, Job, Target, Unanswerable, families_for, scope, settling, witness
 from analyzer.query.ask.pairs import Pair, Search, Want
 from analyzer.query.ask.questions import Mode, Names, OneWay, Quantity, Reach
 from analyzer.query.ask.sides import Side, side_of, without
@@ -146,7 +146,7 @@ def of_source(asker: Asker, job: Job, question: Reach) -> tuple[Verdict, tuple[W
     every = question.mode is Mode.REACHES
     for sure in (True, False):
         left = set(job.target.entities)
-        for family in asker.families:
+        for family in families_for(asker, job):
             ways = Ways(asker, job, family, sure)
             found = ways.run(question.details.hops, not every)
             left -= {entity for place in members(found) for entity in ways.targets.members[place]}

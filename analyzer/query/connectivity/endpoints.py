@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from analyzer.policy.addressing import mentioned
 from analyzer.policy.entities import Entity
-from analyzer.policy.factors import rules_of
 from analyzer.policy.terms import Kind
-from analyzer.policy.tiers import Direction
 from analyzer.query.policies import Policies
 
 
@@ -59,7 +56,7 @@ def parties(
             groups.setdefault((entity.namespace, *(entity.workload if entity.workload[1] else ("Pod", entity.name))), []).append(
                 entity
             )
-    seen = Seen(policies, families_of(policies), apart or {})
+    seen = Seen(policies, policies.families(), apart or {})
     found = [party for key, members in groups.items() for party in of_workload(seen, key, members, per_pod)]
     return tuple(sorted(found, key=lambda party: party.id))
 
@@ -91,14 +88,6 @@ class Seen:
         """An entity's class and whether it has an address, in each family; and its number of those that are to be kept apart."""
         classes = tuple(self.policies.factors(family).universe.of[entity.name] for family in self.families)
         return classes, tuple(self.policies.speaks(entity, family) for family in self.families), self.apart.get(entity.name)
-
-
-def families_of(policies: Policies) -> tuple[int, ...]:
-    """The families that are asked about: those of the addresses; where none is known, IPv4, and IPv6 if a policy has blocks of it."""
-    if policies.addressed:
-        return policies.families()
-    rules = (rule for policy in policies.all.policies() for direction in Direction for rule in rules_of(policy, direction))
-    return (4, 6) if any(block.family == 6 for rule in rules for block in mentioned(rule.peer)) else (4,)
 
 
 def named(parties: Iterable[Party], entities: Iterable[Entity]) -> int:

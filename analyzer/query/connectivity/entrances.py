@@ -19,7 +19,7 @@ from analyzer.policy.planes import PolicySet
 from analyzer.policy.terms import All, AnyOf, Is, Kind, Not, Opaque, Peer, all_of
 from analyzer.policy.tiers import Direction, Rules, Tier
 from analyzer.query.connectivity.allowed import WITH_PORTS, Allow, Allowed
-from analyzer.query.connectivity.endpoints import Party, families_of
+from analyzer.query.connectivity.endpoints import Party
 from analyzer.query.connectivity.host_ports import host_ports
 from analyzer.query.connectivity.routes import Route, routes
 from analyzer.query.policies import Policies
@@ -110,7 +110,7 @@ class Ways:
     def flows(self, backend: Backend, service: ServiceFact | None = None) -> list[Flow]:
         """The flow that reaches a backend, in each family; of a service's, where these are known."""
         own = service_families(service) if service is not None else ()
-        families = [family for family in families_of(self.policies) if not own or family in own]
+        families = [family for family in self.policies.families() if not own or family in own]
         return [Flow(family, backend.protocol, backend.target) for family in families]
 
     def from_outside(self, service: ServiceFact, backend: Backend, ranges: tuple[Prefix, ...]) -> tuple[bool | None, str]:

@@ -19,7 +19,7 @@ from analyzer.policy.terms import All, AnyOf, HasLabel, InBlocks, Is, Kind, Labe
 from analyzer.policy.tiers import Direction
 from analyzer.policy.world import NAME_LABEL
 from analyzer.query.connectivity.answer import Focus, Link, inside_links, order
-from analyzer.query.connectivity.endpoints import Party, families_of, named, parties
+from analyzer.query.connectivity.endpoints import Party, named, parties
 from analyzer.query.connectivity.table import Table
 from analyzer.query.policies import Policies
 
@@ -89,7 +89,7 @@ def exposure(policies: Policies, focus: Focus) -> Exposure:
     )
     links = sorted((link for table in tables for link in inside_links(table)), key=order)
     sure, doubtful = tuple(link for link in links if not link.why), tuple(link for link in links if link.why)
-    family = families_of(policies)[0]
+    family = policies.families()[0]
     into, out_of = (
         tuple(everyone[n].id for n in members(known) if not selecting(policies, family, everyone[n].entities[0], way))
         for way in (Direction.INGRESS, Direction.EGRESS)

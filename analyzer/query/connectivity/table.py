@@ -15,7 +15,7 @@ from analyzer.policy.entities import Entity
 from analyzer.policy.factors import Factors
 from analyzer.policy.terms import Kind
 from analyzer.query.connectivity.allowed import ANY, Allow, allowed, clipped
-from analyzer.query.connectivity.endpoints import Party, families_of
+from analyzer.query.connectivity.endpoints import Party
 from analyzer.query.connectivity.rectangles import Part, Row, columns, rows
 from analyzer.query.policies import Policies
 from analyzer.ranges import intersection, normalised
@@ -57,7 +57,7 @@ class Table:
     @cached_property
     def families(self) -> tuple[int, ...]:
         """The families in which endpoints may talk to each other."""
-        return families_of(self.policies)
+        return self.policies.families()
 
     def allow(self, factors: Factors, flows: int) -> Allow:
         """Flows in words, no more of them than is asked about."""

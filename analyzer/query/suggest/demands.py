@@ -19,7 +19,6 @@ from analyzer.policy.entities import Entity
 from analyzer.policy.factors import Factors
 from analyzer.policy.ports import WITH_PORTS
 from analyzer.policy.terms import Box, Kind
-from analyzer.query.connectivity.endpoints import families_of
 from analyzer.query.connectivity.rectangles import Row, columns, rows
 from analyzer.query.policies import Policies
 from analyzer.ranges import Ranges, contains, difference, intersection, normalised, union
@@ -85,7 +84,7 @@ class Scene:
     @cached_property
     def families(self) -> tuple[int, ...]:
         """The families that are asked about."""
-        return families_of(self.policies)
+        return self.policies.families()
 
     @cached_property
     def nodes(self) -> tuple[Entity, ...]:
