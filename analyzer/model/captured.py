@@ -12,10 +12,11 @@ from analyzer.facts.base import Fact
 from analyzer.facts.links import AddressFact, Bridge, LinkFact, Vxlan
 from analyzer.facts.neighbours import BridgePortFact
 from analyzer.facts.netfilter import RulesetFact
-from analyzer.facts.routes import RouteFact, RoutingRuleFact
+from analyzer.facts.routes import MAIN, RouteFact, RoutingRuleFact
 from analyzer.facts.system import QdiscFact
 from analyzer.parsers._iptables_origin import backend_of
 from analyzer.parsers._iptables_origin import families_of as ruleset_families
+from analyzer.parsers._route_tables import table_told
 from analyzer.parsers.ip_route import family_of
 from analyzer.source import Gap, Scope, Source
 
@@ -151,11 +152,12 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
     """The keys of ``FILES`` that the texts answer. Listings of interfaces and routes with a subject are of some of them: of one device, of one type."""
     keys = {kind for kind in given.by_kind if kind in FILES}
     qdiscs: set[str] = set()
+    partial = tuple(filter(of_another, given.by_kind.get("ip-route", ())))
     for fact in facts:
         match fact:
             case LinkFact():
                 keys.add("ip-addr")
-            case RouteFact():
+            case RouteFact() if not any(stands_in(source, fact) for source in partial):
                 keys.add(f"ip-route/{fact.destination.family}")
             case RoutingRuleFact():
                 keys.add(f"ip-rule/{fact.family}")
@@ -166,7 +168,7 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
             case _:
                 pass
     for source in given.by_kind.get("ip-route", ()):
-        keys.update(f"ip-route/{family}" for family in route_families(source))
+        keys.update(f"ip-route/{family}" for family in (() if source in partial else route_families(source)))
     for source in given.by_kind.get("iptables-save", ()):
         legacy = "legacy" in source.name or source.subject == "legacy"
         if legacy:
@@ -214,12 +216,24 @@ def broken_off(given: Captured) -> dict[str, str]:
 
 def in_part(given: Captured) -> Iterator[str]:
     """The keys of which all listings are of one device, of one type, or of the addresses that are answered for only."""
-    if given.has("ip-route") and not given.has("route-n") and all(source.subject for source in given.by_kind["ip-route"]):
+    listed = given.by_kind.get("ip-route", ())
+    if listed and not given.has("route-n") and all(source.subject or of_another(source) for source in listed):
         yield from ("ip-route/4", "ip-route/6")
     if given.has("ip-addr") and not given.has("ifconfig") and all(source.subject for source in given.by_kind["ip-addr"]):
         yield "ip-addr"
     if given.has("ip-neigh") and all("proxy" in source.name for source in given.by_kind["ip-neigh"]):
         yield "ip-neigh"
+
+
+def of_another(source: Source) -> bool:
+    """Whether a listing of routes is of one table that is not the main one."""
+    return table_told(source.name) not in (None, MAIN)
+
+
+def stands_in(source: Source, fact: Fact) -> bool:
+    """Whether a fact stands in a text."""
+    first, last = source.extent()
+    return fact.at.path == source.path and first <= fact.at.line <= last
 
 
 def whole_native(source: Source) -> bool:

@@ -13,6 +13,7 @@ from analyzer.facts.base import Fact
 from analyzer.facts.routes import MAIN, NextHop, RouteFact
 from analyzer.parsers import KNOWN, SHORT, UNREADABLE, Parser, below, gap, reason
 from analyzer.parsers._route_keys import FLAGS, HOP_KEYS, JSON_KEYS
+from analyzer.parsers._route_tables import table_number, table_told, vrf_told
 from analyzer.parsers._words import is_json, json_items, refuse_errors, refuse_keys
 from analyzer.source import Gap, Source, Span
 
@@ -68,22 +69,17 @@ VALUES = frozenset(
 PAIRS = VALUES - {"dsfield"}
 SPECIAL = frozenset({"lock", "inet", "inet6"})
 SCOPES = frozenset({"global", "universe", "link", "host", "site", "nowhere"})
-NAMED_TABLES = {"main": MAIN, "local": 255, "default": 253, "unspec": 0}
-
-
-def table_number(text: str | int) -> int | str:
-    """The number of a table, or its name where only rt_tables knows the number."""
-    if isinstance(text, int):
-        return text
-    return NAMED_TABLES[text] if text in NAMED_TABLES else int(text) if text.isdecimal() else text
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
-    """Routes in listing order."""
-    if is_json(source.text):
-        yield from read_json(source)
-    else:
-        yield from read_text(source)
+    """Routes in listing order. Of one table a listing does not say which: its command does; of a VRF's only the device would."""
+    if vrf := vrf_told(source.name):
+        yield gap(source, source.extent()[0], f"the table of VRF {vrf} is not named here: ip route show table all would say it")
+        return
+    table = table_told(source.name)
+    for item in read_json(source) if is_json(source.text) else read_text(source):
+        of_another = table is not None and isinstance(item, RouteFact) and item.table == MAIN
+        yield altered(item, table=table) if of_another else item
 
 
 def family_of(source: Source) -> int:

@@ -10,9 +10,9 @@ from analyzer.addresses import Prefix, prefix
 from analyzer.copies import altered
 from analyzer.facts.base import Fact
 from analyzer.facts.routes import RoutingRuleFact
-from analyzer.parsers import UNREADABLE, Parser, by_known_line, reason, remembered
+from analyzer.parsers import UNREADABLE, Parser, by_known_line, gap, reason, remembered
+from analyzer.parsers._route_tables import table_number
 from analyzer.parsers._words import is_json, json_items, refuse_errors
-from analyzer.parsers.ip_route import table_number
 from analyzer.source import Gap, Scope, Source, Span
 
 PROTOCOLS = {
@@ -32,11 +32,15 @@ PROTOCOLS = {
 LINE = re.compile(r"^(\d+):\s*(.*)$")
 TABLE = re.compile(r"[\w.+-]+")
 SILENT = frozenset({"proto", "protocol"})
+CHOSEN = re.compile(r"ip_(?:-\S+_)*(?:ru|rul|rules?)_(?:show|list|ls|lst|s|l)_(?!\.)\w")
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
     """Rules by line or item. A rule without an address belongs to the family of the file's name; in a file of both families the
-    second of two equal rules is IPv6's."""
+    second of two equal rules is IPv6's. None of those that a selector chose, as the others decide too (ip-rule(8), ``ip rule list SELECTOR``)."""
+    if CHOSEN.match(source.name):
+        yield gap(source, source.extent()[0], "only the rules that a selector chose are listed: what the others say is not known")
+        return
     seen: set[RoutingRuleFact] = set()
     for found in items(source) if is_json(source.text) else lines(source):
         if isinstance(found, RoutingRuleFact):

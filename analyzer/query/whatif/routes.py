@@ -8,7 +8,8 @@ from dataclasses import replace
 from analyzer.addresses import Address
 from analyzer.facts.links import AddressFact, LinkFact
 from analyzer.facts.routes import MAIN, NextHop, NextHopFact, RouteFact
-from analyzer.parsers.ip_route import PARSER, asked, table_number
+from analyzer.parsers._route_tables import table_number
+from analyzer.parsers.ip_route import PARSER, asked
 from analyzer.query.whatif.state import NodeState, Run, taken, value
 
 VERBS = {

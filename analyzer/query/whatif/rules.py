@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 from analyzer.facts.routes import MAIN, RoutingRuleFact
-from analyzer.parsers.ip_route import table_number
+from analyzer.parsers._route_tables import table_number
 from analyzer.parsers.ip_rule import PARSER as RULES
 from analyzer.query.whatif.state import NodeState, Run, taken, value
 

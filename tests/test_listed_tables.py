@@ -1,0 +1,52 @@
+"""Listings of one routing table: ``ip route show table 100`` does not print the table again, and says nothing of the main one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.captures import network_of
+
+LINKS = """$ ip addr
+1: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP
+    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff
+    inet 192.168.0.11/24 brd 192.168.0.255 scope global eth0
+"""
+ROUTE = "10.50.0.0/16 via 192.168.0.1 dev eth0\n"
+
+
+@pytest.mark.parametrize(
+    ("listing", "table"),
+    [
+        ("ip route show table 100", 100),
+        ("ip r s t 100", 100),
+        ("ip -4 route list table local", 255),
+        ("ip route show", 254),
+        ("ip route show table main", 254),
+        ("ip route show table all", 254),
+    ],
+)
+def test_a_listing_is_of_the_table_that_its_command_says(listing: str, table: int, tmp_path: Path) -> None:
+    (space,) = network_of({"n1.txt": f"{LINKS}$ {listing}\n{ROUTE}"}, tmp_path).namespaces.values()
+    assert "10.50.0.0/16" in {str(route.destination) for route in space.routes[4][table]}
+    assert ("ip-route/4" in space.missing) is (table != 254)
+
+
+def test_of_the_table_of_a_vrf_nothing_is_known(tmp_path: Path) -> None:
+    (space,) = network_of({"n1.txt": f"{LINKS}$ ip route show vrf blue\n{ROUTE}"}, tmp_path).namespaces.values()
+    assert "ip-route/4" in space.missing
+    assert not space.routes.get(4, {}).get(254)
+
+
+def test_several_listings_are_of_their_tables(tmp_path: Path) -> None:
+    text = f"{LINKS}$ ip route show table 7\n{ROUTE}$ ip route\ndefault via 192.168.0.1 dev eth0\n$ ip -6 route show table 8\nfd00::/64 dev eth0\n"
+    (space,) = network_of({"n1.txt": text}, tmp_path).namespaces.values()
+    assert {family: sorted({*tables} - {255}) for family, tables in space.routes.items()} == {4: [7, 254], 6: [8]}
+    assert {key for key in space.missing if key.startswith("ip-route")} == {"ip-route/6"}
+
+
+def test_rules_that_a_selector_chose_are_not_all(tmp_path: Path) -> None:
+    text = f"{LINKS}$ ip rule list from 10.0.0.1\n32765:\tfrom 10.0.0.1 lookup 100\n"
+    (space,) = network_of({"n1.txt": text}, tmp_path).namespaces.values()
+    assert "ip-rule/4" in space.missing
