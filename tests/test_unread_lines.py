@@ -63,3 +63,14 @@ def test_a_garbled_word_is_told_and_changes_no_certain_answer(sample: str, name:
         assert all(one == other or one not in CERTAIN for one, other in zip(found, whole, strict=True)), damaged[place]
         told = [gap for gap in capture.given.network.gaps if gap.at.path.endswith(name)]
         assert told or found == whole, damaged[place]
+
+
+@pytest.mark.parametrize(("filtering", "certain"), [("0", True), ("1", False)])
+def test_lines_about_vlans_say_nothing_where_no_bridge_looks_at_them(filtering: str, certain: bool, tmp_path: Path) -> None:
+    """``bridge -j vlan`` writes a bracket alone where the kernel has no VLAN filtering."""
+    files = {
+        name: text.replace("vlan_filtering 0", f"vlan_filtering {filtering}")
+        for name, text in CAPTURES["flannel-docker-nodelocaldns"].items()
+    }
+    broken = {name.replace("ip_-d_addr", "bridge_vlan.json"): "[\n" for name in files if name.endswith("ip_-d_addr")}
+    assert (set(answers(captured(files | broken, tmp_path))) <= set(CERTAIN)) is certain

@@ -219,3 +219,53 @@ def test_routers_outside_lead_to_nodes_by_devices_with_a_carrier(flags: str, wan
     flow = Flow(sorted(network.namespaces)[0], Packet(4, 0x0A050102, 0x0A050202, TCP, 40000, 80))
     assert {outcome.fate for outcome in walk(network, flow).outcomes} == wanted
     assert {end.fate for end in outcomes(NetworkProgram(network, 4), flow)} == wanted
+
+
+BARE, RULESET = "198.51.100.{}", "*filter\nCOMMIT\n"
+
+
+def bare(number: int, peer: int, route: str, **more: str) -> dict[str, str]:
+    """A node that has its address on lo, and an uplink that is the end of a pair, without one."""
+    end = link(7, "up@if7", f"02:00:00:00:0a:0{number}", f"fe80::{number}/64", kind="veth").replace(
+        "netnsid 0", f"netnsid {peer}"
+    )
+    own = space(f"nodes/n{number}", end, route, **{"ip6tables__save": RULESET, "ip6tables__legacy__save": "", **more})
+    name = f"nodes/n{number}/ip_-d_addr"
+    return own | {name: own[name].replace("    inet 127", f"    inet {BARE.format(number)}/32 scope global lo\n    inet 127", 1)}
+
+
+DIRECT = f"{BARE} dev up scope link\n"
+GATEWAYS = [
+    ("a route for the address itself", DIRECT, YES),
+    ("a router by its address", f"{BARE} via {BARE} dev up onlink\n", YES),
+    ("a router by its link-local address", f"{BARE} via inet6 fe80::{{}} dev up\n", YES),
+    ("another's link-local address", f"{BARE} via inet6 fe80::9 dev up\n", OPEN),
+]
+
+
+@pytest.mark.parametrize(("words", "route", "wanted"), GATEWAYS, ids=[case[0] for case in GATEWAYS])
+def test_ends_without_networks_that_lead_to_each_others_nodes_face_each_other(
+    words: str, route: str, wanted: set[Fate], tmp_path: Path
+) -> None:
+    one, two = (bare(own, other, route.replace("{}", str(other))) for own, other in ((1, 2), (2, 1)))
+    assert across_ends(build(tmp_path, one, two)) == wanted, words
+
+
+def test_an_end_without_a_network_may_lead_to_any_node_that_has_one_too(tmp_path: Path) -> None:
+    """No route leads back by it; who was heard there tells."""
+    back = DIRECT.format(3)
+    assert across_ends(build(tmp_path / "alone", bare(1, 2, DIRECT.format(2)), bare(2, 1, back), bare(3, 2, ""))) == OPEN
+    heard = f"{BARE.format(2)} dev up lladdr 02:00:00:00:0a:02 REACHABLE\n"
+    told = bare(1, 2, DIRECT.format(2), ip_neigh=heard)
+    network = build(tmp_path / "heard", told, bare(2, 1, DIRECT.format(3) + "default dev up\n"), bare(3, 2, ""))
+    assert across_ends(network) == YES
+    lost = bare(1, 2, DIRECT.format(2), ip_neigh=heard.replace("REACHABLE", "PERMANENT"))
+    assert across_ends(build(tmp_path / "written", lost, bare(2, 1, back), bare(3, 2, ""))) == OPEN
+
+
+def across_ends(network: Network) -> set[Fate]:
+    """What becomes of a packet from the first of these nodes to the second, by both readings."""
+    flow = Flow(sorted(network.namespaces)[0], Packet(4, 0xC6336401, 0xC6336402, TCP, 40000, 80))
+    told = {outcome.fate for outcome in walk(network, flow).outcomes}
+    assert {end.fate for end in outcomes(NetworkProgram(network, 4), flow)} == told
+    return told

@@ -10,7 +10,7 @@ from analyzer.facts.links import Bond, LinkFact, OtherKind, Vrf
 from analyzer.model.network import Interface, Namespace, Segment, Wire
 from analyzer.model.switches import switch_port as switch_port_of
 from analyzer.model.unread import incomplete
-from analyzer.model.wires import Paths, Spaces, addresses_of, has_address, is_pair_end, leads_on, reached, witnessed
+from analyzer.model.wires import Paths, Spaces, addresses_of, facing, has_address, is_pair_end, leads_on, reached, witnessed
 
 VIRTUAL = (
     "docker",
@@ -114,7 +114,7 @@ def segments(known: Paths, edge: Iterable[Interface], found: Mapping[Interface, 
     Interfaces that hold the same address share nothing: they are private networks that look alike.
     """
     held = {at: tuple(item for one in reached(known, at, False) for item in addresses_of(known, one)) for at in sorted(edge)}
-    heard = {(one, two): text for one, two, text in witnessed(known, found)}
+    heard = {(one, two): text for one, two, text in chain(witnessed(known, found), facing(known, found))}
     result: list[Segment] = []
     for members in connected(held, heard):
         prefixes = sorted({prefix for at in members for _, prefix in held[at]})

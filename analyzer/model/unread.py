@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from analyzer.facts.links import LinkFact, Vxlan
+from analyzer.facts.links import Bridge, LinkFact, Vxlan
 from analyzer.facts.neighbours import BridgePortFact, ForwardingFact, NeighbourFact
 from analyzer.facts.routes import LOCAL, MAIN, RouteFact, RoutingRuleFact
 from analyzer.facts.system import FilterFact, OtherAction
@@ -85,8 +85,16 @@ def devices(
         tunnels = frozenset(name for name, link in links.items() if isinstance(link.kind, Vxlan))
         return tunnels | ports.keys() if own is None else tunnels & {own}
     if gap.subject in OF_PORTS:
-        return frozenset((gap.device,)) if gap.device in ports else frozenset(ports)
+        named = frozenset((gap.device,)) if gap.device in ports else frozenset(ports)
+        return named - without_vlans(links, ports) if gap.subject == "bridge-vlan" else named
     return frozenset()
+
+
+def without_vlans(links: Mapping[str, LinkFact], ports: Mapping[str, BridgePortFact]) -> frozenset[str]:
+    """The ports of bridges that do not look at VLANs (``br_allowed_ingress`` and ``br_allowed_egress`` of net/bridge/br_vlan.c)."""
+    kinds = {name: link.kind for name, link in links.items()}
+    plain = {name for name, kind in kinds.items() if isinstance(kind, Bridge) and kind.vlan_filtering is False}
+    return frozenset(name for name, port in ports.items() if port.master in plain)
 
 
 def own_list(gap: Gap, links: Mapping[str, LinkFact], sources: Iterable[Source]) -> str | None:

@@ -23,13 +23,15 @@ CONFIGURED = frozenset({"permanent", "static", "extern_learn", "sticky"})
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """What joins devices: the devices over each, the ports of each bridge by its namespace, the other ends of pairs, and the own ports of switches."""
+    """What joins devices: the devices over each, the ports of each bridge by its namespace, the other ends of pairs, and the own ports of switches.
+    ``hosts`` are the nodes that have an address themselves."""
 
     spaces: Spaces
     above: Mapping[Interface, list[Interface]]
     ports: Mapping[Interface, list[Interface]]
     peers: Mapping[Interface, Interface]
     by_device: Mapping[Interface, list[AddressFact]]
+    hosts: Mapping[Address, set[str]]
 
 
 def paths(spaces: Spaces, peers: Mapping[Interface, Interface], lower: Mapping[Interface, Interface]) -> Paths:
@@ -43,10 +45,13 @@ def paths(spaces: Spaces, peers: Mapping[Interface, Interface], lower: Mapping[I
             if (bridge := bridge_of(space, name)) is not None:
                 ports.setdefault(Interface(scope, bridge), []).append(Interface(scope, name))
     by_device: dict[Interface, list[AddressFact]] = {}
+    hosts: dict[Address, set[str]] = {}
     for scope, space in spaces.items():
         for fact in space.addresses:
             by_device.setdefault(Interface(scope, fact.device), []).append(fact)
-    return Paths(spaces, above, ports, peers, by_device)
+            if not scope.namespace:
+                hosts.setdefault(fact.address, set()).add(scope.node)
+    return Paths(spaces, above, ports, peers, by_device, hosts)
 
 
 def bridge_of(space: Namespace, device: str) -> str | None:
@@ -113,6 +118,43 @@ def to_routers(routes: Routes) -> frozenset[str | None]:
     return frozenset(hop.device for route in every(routes) for hop in route.next_hops if hop.via is not None)
 
 
+def leads_to_node(known: Paths, at: Interface) -> bool:
+    """Whether a route by a device is for an address that another node has itself: what is at its other end is no pod."""
+    return any(known.hosts.get(one, set()) - {at.scope.node} for one in asked_for(known, at))
+
+
+def asked_for(known: Paths, at: Interface) -> Iterator[Address]:
+    """The addresses that routes by a device are for, or lead to next: who has them is asked for there."""
+    for route in every(Same(known.spaces[at.scope].routes)):
+        for hop in route.next_hops if route.kind == "unicast" else ():
+            if hop.device == at.device and hop.via is not None:
+                yield hop.via
+            elif hop.device == at.device and route.destination.length == WIDTH[route.destination.family]:
+                yield Address(route.destination.family, route.destination.value)
+
+
+def facing(known: Paths, found: Mapping[Interface, Wire]) -> Iterator[tuple[Interface, Interface, str]]:
+    """Pairs of uplinks without networks of which each leads to an address of the other's node, or of the other itself, and to no other's."""
+    bare = {at for at, wire in found.items() if at in wire.exits and not networks(wire) and not at.scope.namespace}
+    by_node: dict[str, list[Interface]] = {}
+    for at in sorted(bare):
+        by_node.setdefault(at.scope.node, []).append(at)
+    beyond = {at: {other for one in asked_for(known, at) for other in holding(known, by_node, at, one)} for at in sorted(bare)}
+    mutual = {at: [other for other in sorted(others) if at in beyond[other]] for at, others in beyond.items()}
+    for at, others in mutual.items():
+        if len(others) == 1 and mutual[others[0]] == [at] and at < others[0]:
+            yield at, others[0], f"routes of {at} lead to {others[0].scope}, and routes of {others[0]} to {at.scope}"
+
+
+def holding(known: Paths, by_node: Mapping[str, list[Interface]], at: Interface, target: Address) -> Iterator[Interface]:
+    """The uplinks at which an address answers: that which has it where it is link-local, else all of its node."""
+    local = target.family == 6 and target.value >> (WIDTH[6] - 10) == 0xFE80 >> 6
+    for node in sorted(known.hosts.get(target, set()) - {at.scope.node}):
+        for other in by_node.get(node, ()):
+            if not local or any(fact.address == target for fact in known.by_device.get(other, ())):
+                yield other
+
+
 def every(routes: Routes) -> Iterator[RouteFact]:
     """The routes of all tables."""
     return (route for by_table in routes.value.values() for table in by_table.values() for route in table)
@@ -139,7 +181,7 @@ def is_uplink(known: Paths, at: Interface) -> bool:
         return True
     if bridge is not None:
         return leads_on(space, bridge) or not has_address(space, bridge)
-    beyond = leads_on(space, at.device) or at.device in to_routers(Same(space.routes))
+    beyond = leads_on(space, at.device) or at.device in to_routers(Same(space.routes)) or leads_to_node(known, at)
     return bool(known.above.get(at)) or has_address(space, at.device) or beyond
 
 
@@ -239,6 +281,8 @@ def may_meet(network: Network, at: Interface, holder: Interface, target: Address
     """Whether what an interface asks for an address may reach its holder by what was not captured between them. Networks of which neither has
     an address in the other's are taken to be apart."""
     one, two = network.wires.get(at), network.wires.get(holder)
+    if one is not None and unnumbered(network, at, one, holder):
+        return True
     hidden = one is not None and two is None and loose(network, holder)
     if one is not None and two is None and (hidden or undescribed(network, holder) or unpaired(network, one)):
         near = at.scope.node == holder.scope.node and at.scope.namespace != holder.scope.namespace
@@ -248,6 +292,36 @@ def may_meet(network: Network, at: Interface, holder: Interface, target: Address
     if one.exits and two.exits:
         return not (networks(one) and networks(two)) or any(prefix.covers(target) for prefix in one.prefixes)
     return any(a.scope.node == b.scope.node and a.scope.namespace != b.scope.namespace for a in one.ends for b in two.ends)
+
+
+def unnumbered(network: Network, at: Interface, wire: Wire, holder: Interface) -> bool:
+    """Whether an uplink without a network may lead to one of another node that has an address on whatever device: a host answers for all of its addresses on
+    every device (``arp_process`` of net/ipv4/arp.c)."""
+    if (
+        not hosted(network, holder)
+        or at.scope.node == holder.scope.node
+        or at.scope.namespace
+        or not wire.exits
+        or networks(wire)
+    ):
+        return False
+    found = without_networks(Same(network)).get(holder.scope, ())
+    return any(other is not wire and not joined(network, wire, other) for other in found)
+
+
+def hosted(network: Network, holder: Interface) -> bool:
+    """Whether a device, which leads outside by no wire itself, is a node's with an uplink that has no network."""
+    return holder not in network.wires and holder.scope in without_networks(Same(network))
+
+
+@lru_cache(maxsize=8)
+def without_networks(network: Same[Network]) -> Mapping[Scope, tuple[Wire, ...]]:
+    """The wires of each node that lead to other hosts and on which no network is known."""
+    found: dict[Scope, dict[int, Wire]] = {}
+    for at, wire in network.value.wires.items():
+        if wire.exits and not at.scope.namespace and not networks(wire):
+            found.setdefault(at.scope, {})[id(wire)] = wire
+    return {scope: tuple(one.values()) for scope, one in found.items()}
 
 
 def networks(wire: Wire) -> bool:

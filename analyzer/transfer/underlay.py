@@ -13,8 +13,8 @@ from typing import NamedTuple, cast
 from analyzer.addresses import Address
 from analyzer.facts.links import Ipvlan, LinkFact, Macvlan, Vlan
 from analyzer.model.gaps import ROUTING, could_concern
-from analyzer.model.network import Interface, Namespace, Segment
-from analyzer.model.wires import loose, may_meet, may_take, not_known, taking_not_known, undescribed, wired_macs
+from analyzer.model.network import Interface, Namespace, Network, Segment
+from analyzer.model.wires import hosted, loose, may_meet, may_take, not_known, taking_not_known, undescribed, wired_macs
 from analyzer.ranges import Ranges, normalised, union
 from analyzer.source import Gap, Scope
 from analyzer.transfer.bridge import GROUP
@@ -163,12 +163,17 @@ def elsewhere(context: Context, at: Interface) -> list[tuple[Interface, Address]
         made: Groups = {}
         for address, owners in context.network.owners.items():
             for holder in owners if address.family == context.family else ():
-                if holder in context.network.wires or undescribed(context.network, holder) or loose(context.network, holder):
+                if may_be_met(context.network, holder):
                     made.setdefault(networks(context, holder), []).append((holder, address))
         context.made["on wires"] = made
     groups = cast(Groups, context.made["on wires"])
     own = networks(context, at)
     return [item for others, found in groups.items() if not own & others for item in found]
+
+
+def may_be_met(network: Network, holder: Interface) -> bool:
+    """Whether there is any uplink from which a device may be met."""
+    return holder in network.wires or undescribed(network, holder) or loose(network, holder) or hosted(network, holder)
 
 
 def networks(context: Context, at: Interface) -> frozenset[int]:
