@@ -50,3 +50,16 @@ def test_rules_that_a_selector_chose_are_not_all(tmp_path: Path) -> None:
     text = f"{LINKS}$ ip rule list from 10.0.0.1\n32765:\tfrom 10.0.0.1 lookup 100\n"
     (space,) = network_of({"n1.txt": text}, tmp_path).namespaces.values()
     assert "ip-rule/4" in space.missing
+
+
+TUNNEL = """2: vxlan.1: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 qdisc noqueue state UNKNOWN
+    link/ether 02:00:00:00:00:05 brd ff:ff:ff:ff:ff:ff
+    vxlan id 1 local 192.168.0.11 dev eth0 srcport 0 0 dstport 8472 nolearning
+"""
+
+
+@pytest.mark.parametrize(("option", "known"), [("dev vxlan.1", True), ("", True), ("dev eth0", False), ("br cni0", False)])
+def test_entries_of_other_devices_are_not_those_of_a_tunnel(option: str, known: bool, tmp_path: Path) -> None:
+    text = f"{LINKS.replace('ip addr', 'ip -d addr')}{TUNNEL}$ bridge fdb show {option}\n02:00:00:00:00:07 dst 192.168.0.3 dev vxlan.1 self permanent\n"
+    (space,) = network_of({"n1.txt": text}, tmp_path).namespaces.values()
+    assert ("bridge-fdb" not in space.missing) is known

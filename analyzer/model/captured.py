@@ -58,6 +58,7 @@ NAMESPACE_KINDS = frozenset(
     }
 )
 NEVER_EMPTY = frozenset({"ip-addr", "ip-rule", "sysctl"})
+OF_DEVICE = re.compile(r"_(?:dev|br|brport)_(?P<device>[^_\s]+?)(?:_|\.(?:txt|json|log)$|$)")
 TABLE_ALL = re.compile(r"table[_ -](all|0)\b|route-table-all")
 
 
@@ -186,7 +187,7 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
         keys.add("tc-filter")
     if not all(port_options(facts).values()):
         keys.discard("bridge-link")
-    return keys - set(in_part(given))
+    return keys - set(in_part(given)) - set(of_devices(given, facts))
 
 
 def port_options(facts: Sequence[Fact]) -> dict[str, bool]:
@@ -223,6 +224,16 @@ def in_part(given: Captured) -> Iterator[str]:
         yield "ip-addr"
     if given.has("ip-neigh") and all("proxy" in source.name for source in given.by_kind["ip-neigh"]):
         yield "ip-neigh"
+
+
+def of_devices(given: Captured, facts: Sequence[Fact]) -> Iterator[str]:
+    """The keys of which all listings are of one device or bridge each (``ip neigh show dev DEVICE``), where a tunnel that lives by its entries is not among them."""
+    tunnels = {fact.name for fact in facts if isinstance(fact, LinkFact) and isinstance(fact.kind, Vxlan)}
+    for kind in ("ip-neigh", "bridge-fdb"):
+        listed = [OF_DEVICE.search(source.name) for source in given.by_kind.get(kind, ())]
+        told = {found["device"] for found in listed if found is not None}
+        if listed and all(listed) and tunnels - told:
+            yield kind
 
 
 def of_another(source: Source) -> bool:

@@ -8,7 +8,7 @@ from analyzer.facts.routes import MAIN
 
 NAMES = r"(?P<table>\d+|(?<=[_-])[A-Za-z][\w.-]*?)(?:_(?:dev|via|proto|scope|type|root|match|exact)_\S*)?(?:\.(?:json|txt|log|out|md))?$"
 TABLE = re.compile(r"(?:(?:^|[_-])table[_-]?|^ip_\S*_t(?:ab?l?)?_)" + NAMES)
-VRF = re.compile(r"_vrf_(?P<name>[\w-]+)")
+VRF = re.compile(r"_(?:r|ro|rou|rout|route)_(?:\S+_)?vrf_(?P<name>[\w-]+)")
 EVERY = frozenset({"all", "0", "unspec", "cache"})
 NAMED_TABLES = {"main": MAIN, "local": 255, "default": 253, "unspec": 0}
 

@@ -18,7 +18,7 @@ def options_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-WORD = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'|\S+")
+WORD = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'|(?:\$\([^()\n]*\)|`[^`\n]*`|\S)+")
 DEPTH = 8
 SHELLS = frozenset({"sh", "bash", "ash", "zsh", "dash"})
 REMOTE_SHELLS = frozenset({"kubectl", "oc", "kubectl.exe", "ssh", "docker", "podman", "nerdctl", "crictl"})
