@@ -13,7 +13,8 @@ from analyzer.source import Gap, Source, Span
 
 HEAD = re.compile(r'\s*Datapath: (?:"([^"]*)"|(\S+))(?: aka "[^"]*")? *(?:\(([0-9a-f-]+)\))? +Pipeline: (ingress|egress)\s*')
 FLOW = re.compile(r"\s*(?:uuid=0x[0-9a-f]+, )?table=(\d+) ?\(([^)]*?) *\), priority=(\d+) *, match=\((.*)\), action=\((.*)\)\s*")
-PASSED = re.compile(r"\s*(#.*|\$ .*|\.\.\.)\s*")
+# ``--ovs`` puts the flows of the switch below each logical flow (``print_datapath_flows``).
+PASSED = re.compile(r"\s*(#.*|\$ .*|\.\.\.|(?:cookie=\S+ )?table=\d+ .*actions=.*|no OpenFlow flows.*)\s*")
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:

@@ -105,7 +105,7 @@ def parts(text: str) -> list[Part]:
     typed = list(islice(prompts(text), SECTIONS))
     if len(blocks) > 1:
         return list(documented(text, blocks, typed))
-    return list(prompted(text, typed, blocks)) if typed else list(unprompted(text, blocks[0]))
+    return [above(text, typed), *prompted(text, typed, blocks)] if typed else list(unprompted(text, blocks[0]))
 
 
 def headed(text: str) -> Iterator[Part]:
@@ -192,6 +192,14 @@ def prompted(text: str, typed: list[Prompt], blocks: list[Block]) -> Iterator[Pa
         yield replace(found, text=LEFT.sub("", found.text), sure=sure, opens=opened.shell)
         if LEFT.search(found.text):
             shells = shells[:-1]
+
+
+def above(text: str, typed: list[Prompt]) -> Part:
+    """What stands above the first prompt: the output of a command that was not copied, which may have run elsewhere; or all, where the last prompt was copied too."""
+    found = part(text, 0, typed[0].begin, place=Elsewhere(node=typed[0].host))
+    if not any(prompt.command for prompt in typed):
+        return found
+    return replace(found, place=replace(found.place, unknown="its command was not copied: where it ran is not told"))
 
 
 def end_of_block(at: int, blocks: list[Block]) -> int:
