@@ -69,6 +69,7 @@ FIREWALL = thing(
     "k8s.ovn.org/v1", "EgressFirewall", {"egress": [{"type": "Allow", "to": {"cidrSelector": "10.0.0.0/8"}}]}, "default"
 )
 ISTIO = thing("security.istio.io/v1", "AuthorizationPolicy", {"rules": [{"to": [{"operation": {"ports": ["80"]}}]}]})
+LINKERD = thing("policy.linkerd.io/v1beta3", "Server", {"podSelector": {}, "port": 80})
 PEERS = thing("security.istio.io/v1", "PeerAuthentication", {})
 MULTI = thing(
     "k8s.cni.cncf.io/v1beta1",
@@ -118,6 +119,7 @@ CASES: dict[tuple[str, str], tuple[list[Object], tuple[str | int, ...], Any]] = 
     ("security group (JSON)", "`GroupName`"): ([GROUP, AMAZON], ("GroupName",), "web"),
     ("security group (JSON)", "`Tags`"): ([GROUP, AMAZON], ("Tags",), [{"Key": "a", "Value": "b"}]),
     ("Istio AuthorizationPolicy", "`provider`"): ([ISTIO], ("spec", "provider"), {"name": "p"}),
+    ("Linkerd Server", "`externalWorkloadSelector`"): ([LINKERD], ("spec", "externalWorkloadSelector"), {"matchLabels": {"a": "b"}}),
     ("Istio PeerAuthentication", "`mtls.mode: UNSET`"): ([PEERS], ("spec", "mtls"), {"mode": "UNSET"}),
     ("CiliumNetworkPolicy", "`ingress.toPorts.rules.http`"): ([CILIUM], (*RULE, "toPorts", 0, "rules"), {"http": [{"method": "GET"}]}),
     ("CiliumNetworkPolicy", "`ingress.toPorts.rules.kafka`"): ([CILIUM], (*RULE, "toPorts", 0, "rules"), {"kafka": [{"topic": "t"}]}),

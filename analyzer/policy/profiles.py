@@ -103,7 +103,16 @@ BESIDE = frozenset(
         "security.istio.io/PeerAuthentication",
         "k8s.cni.cncf.io/MultiNetworkPolicy",
         "vpcresources.k8s.aws/SecurityGroupPolicy",
-        "policy.linkerd.io/Server",
+        *(
+            f"policy.linkerd.io/{kind}"
+            for kind in (
+                "Server",
+                "ServerAuthorization",
+                "AuthorizationPolicy",
+                "MeshTLSAuthentication",
+                "NetworkAuthentication",
+            )
+        ),
         "kuma.io/MeshTrafficPermission",
         "consul.hashicorp.com/ServiceIntentions",
     }

@@ -1,7 +1,7 @@
 """Kinds of policies that are known to stand between pods and that are not read: what they could concern is not known, and never taken for allowed.
 
-Linkerd (policy.linkerd.io: a Server closes a port of the pods that it selects to what nobody authorizes), Kuma (MeshTrafficPermission), Consul (ServiceIntentions), GKE (FQDNNetworkPolicy: egress by names), Amazon EKS
-(networking.k8s.aws) and NSX (SecurityPolicy). Whom they are about is read where they say it as the API does: linkerd2 policy-controller/k8s/api/src/policy/server.rs; amazon-network-policy-controller-k8s
+Kuma (MeshTrafficPermission), Consul (ServiceIntentions), GKE (FQDNNetworkPolicy: egress by names), Amazon EKS
+(networking.k8s.aws) and NSX (SecurityPolicy). Whom they are about is read where they say it as the API does: amazon-network-policy-controller-k8s
 api/v1alpha1 (ApplicationNetworkPolicy as NetworkPolicy, ClusterNetworkPolicy as that of the network policy API). Proxies of meshes see TCP only.
 """
 
@@ -16,14 +16,12 @@ from analyzer.policy.kinds.network_policy import TYPES, types
 from analyzer.policy.ports import NUMBERS, ports
 from analyzer.policy.reading import Complaint, PolicyKind, Read, group_of, view_of
 from analyzer.policy.selectors import selector
-from analyzer.policy.terms import ANY_TRAFFIC, EVERYONE, All, Is, Kind, Named, Of, Opaque, Peer, PortName, Traffic
+from analyzer.policy.terms import ANY_TRAFFIC, EVERYONE, All, Is, Kind, Named, Of, Opaque, Peer, Traffic
 from analyzer.policy.tiers import Action, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
-from analyzer.ranges import single
 
 # In which directions they decide.
 KINDS: Mapping[str, tuple[bool, bool]] = {
-    "policy.linkerd.io/Server": (True, False),
     "kuma.io/MeshTrafficPermission": (True, False),
     "consul.hashicorp.com/ServiceIntentions": (True, False),
     "networking.gke.io/FQDNNetworkPolicy": (False, True),
@@ -32,10 +30,8 @@ KINDS: Mapping[str, tuple[bool, bool]] = {
     "crd.nsx.vmware.com/SecurityPolicy": (True, True),
 }
 EVERYWHERE = frozenset({"kuma.io/MeshTrafficPermission", "networking.k8s.aws/ClusterNetworkPolicy"})
-BY_PODS = frozenset(
-    {"policy.linkerd.io/Server", "networking.gke.io/FQDNNetworkPolicy", "networking.k8s.aws/ApplicationNetworkPolicy"}
-)
-OF_MESHES = frozenset({"policy.linkerd.io/Server", "kuma.io/MeshTrafficPermission", "consul.hashicorp.com/ServiceIntentions"})
+BY_PODS = frozenset({"networking.gke.io/FQDNNetworkPolicy", "networking.k8s.aws/ApplicationNetworkPolicy"})
+OF_MESHES = frozenset({"kuma.io/MeshTrafficPermission", "consul.hashicorp.com/ServiceIntentions"})
 PODS: Peer = Is(frozenset({Kind.POD}))
 # Proxies decide beside the network system.
 PLANE, TIER = "proxies", "not read"
@@ -51,7 +47,7 @@ def read(fact: OtherObjectFact, _: World) -> Iterator[Read]:
     )
     where: Peer = Named(Of.NAMESPACE, frozenset({home})) if home else PODS
     doubt = Opaque(f"what {fact.kind} {fact.name} says, a kind of policy that is not read", fact.at)
-    traffic = traffic_of(fact, name)
+    traffic = traffic_of(name)
     beside = name in OF_MESHES
     rules = tuple(Rule(action, EVERYONE, fact.at, traffic) for action in (Action.ALLOW, Action.DENY))
     doubtful = Rules(rules, isolates=not beside)
@@ -97,13 +93,8 @@ def directions(fact: OtherObjectFact, name: str) -> tuple[bool, bool]:
     return KINDS[name] if view.gaps else (into, out)
 
 
-def traffic_of(fact: OtherObjectFact, name: str) -> Traffic:
+def traffic_of(name: str) -> Traffic:
     """Which flows it may be about."""
-    port = view_of(fact).part("spec").value.get("port") if name == "policy.linkerd.io/Server" else None
-    if isinstance(port, int) and not isinstance(port, bool) and 0 < port < 65536:
-        return ports(NUMBERS["TCP"], port, port)
-    if isinstance(port, str) and port and not port.isdecimal():
-        return PortName(port, single(NUMBERS["TCP"]))
     return TCP if name in OF_MESHES else ANY_TRAFFIC
 
 

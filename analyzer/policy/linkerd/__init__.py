@@ -1,0 +1,1 @@
+"""Linkerd's policies: who is in its mesh, and whom a server's authorizations admit."""
