@@ -138,7 +138,7 @@ CASES: dict[tuple[str, str], tuple[list[Object], tuple[str | int, ...], Any]] = 
     ("Istio AuthorizationPolicy", "`rules.from.source.requestPrincipals`"): ([ISTIO], (*FIRST, "from"), [{"source": {"requestPrincipals": ["a"]}}]),
     ("Istio AuthorizationPolicy", "`rules.from.source.remoteIpBlocks`"): ([ISTIO], (*FIRST, "from"), [{"source": {"remoteIpBlocks": ["10.0.0.0/8"]}}]),
     ("Istio AuthorizationPolicy", "`rules.when` of requests"): ([ISTIO], (*FIRST, "when"), [{"key": "request.headers[x-user]", "values": ["a"]}]),
-    ("AdminNetworkPolicy, ClusterNetworkPolicy", "`egress.to.domainNames`"): ([ANP], (*OUT, "to"), [{"domainNames": ["www.example.org"]}]),
+    ("AdminNetworkPolicy, ClusterNetworkPolicy, ApplicationNetworkPolicy", "`egress.to.domainNames`"): ([ANP], (*OUT, "to"), [{"domainNames": ["www.example.org"]}]),
     ("CiliumNetworkPolicy", "`egress.toFQDNs`"): ([CILIUM], OUT, {"toFQDNs": [{"matchName": "www.example.org"}]}),
     ("Antrea ClusterNetworkPolicy", "`egress.to.fqdn`"): ([ANTREA, ANTREA_TIER], (*OUT, "to"), [{"fqdn": "www.example.org"}]),
     ("EgressFirewall", "`egress.to.dnsName`"): ([FIREWALL], (*OUT, "to"), {"dnsName": "www.example.org"}),

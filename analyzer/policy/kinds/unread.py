@@ -1,8 +1,7 @@
 """Kinds of policies that are known to stand between pods and that are not read: what they could concern is not known, and never taken for allowed.
 
-Kuma (MeshTrafficPermission), Consul (ServiceIntentions), GKE (FQDNNetworkPolicy: egress by names), Amazon EKS
-(networking.k8s.aws) and NSX (SecurityPolicy). Whom they are about is read where they say it as the API does: amazon-network-policy-controller-k8s
-api/v1alpha1 (ApplicationNetworkPolicy as NetworkPolicy, ClusterNetworkPolicy as that of the network policy API). Proxies of meshes see TCP only.
+Kuma (MeshTrafficPermission), Consul (ServiceIntentions), GKE (FQDNNetworkPolicy: egress by names) and NSX
+(SecurityPolicy). Whom they are about is read where they say it as the API does. Proxies of meshes see TCP only.
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from analyzer.facts.kubernetes import OtherObjectFact
-from analyzer.parsers._view import View
-from analyzer.policy.kinds.network_policy import TYPES, types
 from analyzer.policy.ports import NUMBERS, ports
 from analyzer.policy.reading import Complaint, PolicyKind, Read, group_of, view_of
 from analyzer.policy.selectors import selector
@@ -25,12 +22,10 @@ KINDS: Mapping[str, tuple[bool, bool]] = {
     "kuma.io/MeshTrafficPermission": (True, False),
     "consul.hashicorp.com/ServiceIntentions": (True, False),
     "networking.gke.io/FQDNNetworkPolicy": (False, True),
-    "networking.k8s.aws/ApplicationNetworkPolicy": (True, True),
-    "networking.k8s.aws/ClusterNetworkPolicy": (True, True),
     "crd.nsx.vmware.com/SecurityPolicy": (True, True),
 }
-EVERYWHERE = frozenset({"kuma.io/MeshTrafficPermission", "networking.k8s.aws/ClusterNetworkPolicy"})
-BY_PODS = frozenset({"networking.gke.io/FQDNNetworkPolicy", "networking.k8s.aws/ApplicationNetworkPolicy"})
+EVERYWHERE = frozenset({"kuma.io/MeshTrafficPermission"})
+BY_PODS = frozenset({"networking.gke.io/FQDNNetworkPolicy"})
 OF_MESHES = frozenset({"kuma.io/MeshTrafficPermission", "consul.hashicorp.com/ServiceIntentions"})
 PODS: Peer = Is(frozenset({Kind.POD}))
 # Proxies decide beside the network system.
@@ -51,7 +46,7 @@ def read(fact: OtherObjectFact, _: World) -> Iterator[Read]:
     beside = name in OF_MESHES
     rules = tuple(Rule(action, EVERYONE, fact.at, traffic) for action in (Action.ALLOW, Action.DENY))
     doubtful = Rules(rules, isolates=not beside)
-    into, out = (doubtful if decides else None for decides in directions(fact, name))
+    into, out = (doubtful if decides else None for decides in KINDS[name])
     order = (0.0, f"{home}/{fact.name}")
     subject = All((where, selected(fact, name), doubt))
     one = Policy(fact.kind, home, fact.name, fact.at, subject, into, out, order=order, readable=False)
@@ -65,32 +60,7 @@ def selected(fact: OtherObjectFact, name: str) -> Peer:
     found: Peer = EVERYONE
     if name in BY_PODS and isinstance(spec.value.get("podSelector"), Mapping):
         found = selector(spec.part("podSelector"), Of.POD)
-    elif name == "networking.k8s.aws/ClusterNetworkPolicy":
-        found = subject_of(spec.part("subject"))
     return EVERYONE if view.gaps else found
-
-
-def subject_of(view: View) -> Peer:
-    """A subject: namespaces, or pods, by labels."""
-    if isinstance(view.value.get("namespaces"), Mapping):
-        return selector(view.part("namespaces"), Of.NAMESPACE)
-    pods = view.part("pods")
-    if all(isinstance(pods.value.get(key), Mapping) for key in ("namespaceSelector", "podSelector")):
-        return All((selector(pods.part("namespaceSelector"), Of.NAMESPACE), selector(pods.part("podSelector"), Of.POD)))
-    return EVERYONE
-
-
-def directions(fact: OtherObjectFact, name: str) -> tuple[bool, bool]:
-    """In which directions it may decide."""
-    view = view_of(fact)
-    spec = view.part("spec")
-    into, out = KINDS[name]
-    if name == "networking.k8s.aws/ApplicationNetworkPolicy":
-        named = types(spec)
-        into, out = TYPES[0] in named, TYPES[1] in named
-    elif name == "networking.k8s.aws/ClusterNetworkPolicy":
-        into, out = bool(spec.value.get("ingress")), bool(spec.value.get("egress"))
-    return KINDS[name] if view.gaps else (into, out)
 
 
 def traffic_of(name: str) -> Traffic:
