@@ -37,6 +37,7 @@ JSON_KEYS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("cloud-routes", frozenset({"disableBgpRoutePropagation", "routes"}), frozenset({"apiVersion"})),
     ("cloud-routes", frozenset({"addressPrefix", "nextHopType"}), frozenset({"apiVersion"})),
     ("cloud-routes", frozenset({"destRange", "network"}), frozenset({"apiVersion"})),
+    ("docker-containers", frozenset({"Id", "Created", "Path", "State"}), frozenset({"apiVersion"})),
     ("dns-names", frozenset({"fqdn", "ips"}), frozenset({"apiVersion"})),
     ("dns-names", frozenset({"fqdnName", "ipAddress"}), frozenset({"apiVersion"})),
     ("cilium-policy", frozenset({"EndpointID", "Content"}), frozenset({"apiVersion"})),

@@ -18,10 +18,6 @@ KINDS = (
 )
 KNOWN = (
     (
-        re.compile(r'\A\s*\[\s*\{\s*"Id"\s*:[\s\S]*?"(?:State|HostConfig|NetworkSettings)"\s*:'),
-        "docker inspect (and podman inspect) does not tell what a network namespace holds; with the PID that it names: nsenter -t PID -n ip addr, and ip route",
-    ),
-    (
         re.compile(r'\A\s*\[\s*\{\s*"[Nn]ame"\s*:[\s\S]*?"(?:IPAM|network_interface)"\s*:'),
         "docker network inspect (and podman network inspect) says what was asked for; ip -d addr on the host says which bridge has which address",
     ),

@@ -44,10 +44,11 @@ class PublishedPort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DockerContainerFact(Fact):
-    """A container that ``docker ps`` lists: its names, its networks, and the ports that it publishes."""
+    """A container of ``docker ps`` or ``docker inspect``: its name, its networks, the ports that it publishes, and (of the latter) its addresses."""
 
     identifier: str
     name: str
     networks: tuple[str, ...] = ()
     published: tuple[PublishedPort, ...] = ()
     running: bool = True
+    addresses: tuple[Address, ...] = ()

@@ -66,6 +66,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...]]] = {
     'container-ports-clash': ('error', (), {}, ('cluster.others', 'cluster.pods')),
     'dns-forwards-to-itself': ('warning', (), {}, ('cluster.config_maps', 'cluster.services')),
     'docker-network-differs': ('error', (), {}, ('namespaces',)),
+    'docker-port-leads-nowhere': ('error', (), {}, ('docker',)),
     'dual-stack-incomplete': ('warning', (), {}, ('cluster.nodes',)),
     'egress-without-dns': ('warning', (), {}, ('cluster.config_maps', 'cluster.endpoints', 'cluster.names', 'cluster.nodes', 'cluster.others', 'cluster.pods', 'files', 'namespaces')),
     'endpoint-is-service-address': ('error', (), {}, ('cluster.endpoints', 'cluster.others', 'cluster.pods', 'cluster.services')),
