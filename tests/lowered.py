@@ -42,11 +42,14 @@ class End(NamedTuple):
 TOLD_APART = (53, 80, 443, 8080, 40000)
 OF_TUNNELS: tuple[Ranges, ...] = (EVERY_PORT, ((LOCAL_PORTS[0], LOCAL_PORTS[1] - 1),))
 """The source ports of a tunnel's packets: a hash of the packet inside picks one, the same for all packets of a connection."""
+ANY_SERVICE: Ranges = ((0, 255),)
 ELSEWHERE = End(Fate.UNREACHABLE, reason="the reply: from elsewhere")
 
 
 def some(ranges: Ranges, own: int = 0, place: int = 0) -> Iterable[int]:
     """A few values, or of many (a source port) those that random rules tell apart, and the packet's own."""
+    if ranges == ANY_SERVICE:
+        return (0, 0x28, 0x20, 0x13)
     values = [value for low, high in ranges[:16] for value in range(low, min(high, low + 16) + 1)]
     if ranges in OF_TUNNELS:
         return values[place : place + 1]
@@ -87,6 +90,7 @@ def answer(state: State) -> State:
         Field.ICMP_TYPE: ANSWERS.get(value(state, Field.ICMP_TYPE), 0),
         Field.TCP_FLAGS: SYN | ACK if value(state, Field.PROTOCOL) == TCP else 0,
         Field.TTL: 64,
+        Field.SERVICE: value(state, Field.SERVICE) if ping else 0,
         Field.LENGTH: ir.FRAGMENTS + (length & (ir.FRAGMENTS - 1)) if ping and length else 0,
     }
     return state._replace(env=start(fields).env, frames=(), current=-1)

@@ -163,8 +163,9 @@ class Rules:
             f"{ttl} {self.some('63', '64')}",
             f"-m pkttype {self.no()}--pkt-type {self.some('unicast', 'multicast')}",
             f"-m physdev {self.no()}--physdev-is-bridged",
-            f"-m dscp {self.no()}--dscp {self.some('0x00', '0x0a')}",
-            f"-m tos {self.no()}--tos {self.some('0x00/0x3f', '0x10/0x3f')}",
+            f"-m dscp {self.no()}--dscp {self.some('0x00', '0x0a', '0x04')}",
+            f"-m tos {self.no()}--tos {self.some('0x00/0x3f', '0x10/0x3f', '0x10', '0x28/0xfc')}",
+            f"-m ecn {self.no()}--ecn-ip-ect {self.some('0', '1')}",
         )
 
     def types(self) -> str:
@@ -185,12 +186,17 @@ class Rules:
         )
         own = {
             "raw": ["-j NOTRACK", "-j CT --notrack", "-j DROP", "-j CT --zone 1", "-j CT --zone 2"],
-            "mangle": [*marks, *connection, "-j DROP"],
+            "mangle": [*marks, *connection, "-j DROP", *self.services()],
             "nat": self.translations(hook) * 2,
             "filter": ["-j DROP", "-j REJECT", "-j DROP", "-j ACCEPT", *marks],
             "security": ["-j DROP", *connection],
         }[table]
         return self.random.choice([*common, *jumps, *jumps, *own, *marks])
+
+    def services(self) -> list[str]:
+        """Types of service are set in mangle alone."""
+        tos = self.some("--set-tos 0x10", "--set-tos 0x10/0x3f", "--and-tos 0xfc", "--or-tos 0x28", "--xor-tos 0x11")
+        return [f"-j DSCP --set-dscp {self.some('0x0a', '0x04', '0x00')}", f"-j TOS {tos}"]
 
     def translations(self, hook: str) -> list[str]:
         bracket = (lambda host: f"[{host}]") if self.family == 6 else (lambda host: host)

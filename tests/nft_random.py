@@ -174,13 +174,15 @@ class NftRules:
             f"meta pkttype {self.no()}{self.some('unicast', 'multicast')}",
             f"{self.ip} {'protocol' if self.family == 4 else 'nexthdr'} {self.no()}{self.some('tcp', 'udp')}",
             f"meta protocol {self.ip}",
+            f"{self.ip} dscp {self.some('cs0', '!= cs0', '0x0a', '{ cs1, af11 }', '0x08-0x10', '@s-dscp')}",
+            f"{self.ip} ecn {self.no()}{self.some('not-ect', 'ect1')}",
         )
 
     def mark(self) -> str:
         return self.some(
             "meta mark set 0x1", "meta mark set meta mark | 0x2", "meta mark set meta mark & 0xfffffffe", "meta mark set meta mark ^ 0x3",
             "ct mark set meta mark", "meta mark set ct mark", "ct mark set 0x2", "meta mark set ct mark & 0x3",
-            f"meta mark set {self.ip} daddr map @m-mark",
+            f"meta mark set {self.ip} daddr map @m-mark", f"{self.ip} dscp set {self.some('cs1', 'af11', 'cs0')}", f"{self.ip} ecn set {self.some('ect1', 'not-ect')}",
         )  # fmt: skip
 
     def target(self, kind: str, hook: str, below: list[str]) -> str:
@@ -248,6 +250,7 @@ class NftRules:
                 f"\tset s-net {{ type {self.kind}; flags interval; elements = {{ {', '.join(nets)} }}; }}",
                 f"\tset s-svc {{ type {self.kind} . inet_proto . inet_service; elements = {{ {', '.join(self.several(service))} }}; }}",
                 "\tset s-port { type inet_service; flags interval; elements = { 53, 80-443 }; }",
+                "\tset s-dscp { type dscp; elements = { cs1, af11 }; }",
                 '\tset s-if { type ifname; elements = { "near" }; }',
                 f"\tmap m-nat {{ type {self.kind} . inet_service : {self.kind} . inet_service; elements = {{ {', '.join(rows)} }}; }}",
                 f"\tmap m-mark {{ type {self.kind} : mark; elements = {{ {self.hosts[0]} : 0x1, {self.servers[0]} : 0x2 }}; }}",

@@ -10,7 +10,7 @@ from analyzer.addresses import address
 from analyzer.facts.netfilter import RulesetFact
 from analyzer.facts.nftables import NftTableFact
 from analyzer.model.network import Network
-from analyzer.model.service_types import UNCHANGED
+from analyzer.model.service_types import SENT
 from analyzer.parsers import iptables_save, nft
 from analyzer.solve.packet import TCP, Fate, Packet
 from analyzer.solve.walk.concrete import Flow, walk
@@ -33,7 +33,13 @@ IPTABLES = [
     ("-A FORWARD -p tcp -m ecn ! --ecn-ip-ect 1 -j DROP", NO),
     ("-A FORWARD -p tcp -m ecn --ecn-tcp-cwr -j DROP", YES),
     ("-A FORWARD -p tcp -m ecn ! --ecn-tcp-ece -j DROP", NO),
-    ("-A PREROUTING -j DSCP --set-dscp 0x0a\n-A FORWARD -m dscp --dscp 0x0a -j DROP", OPEN),
+    ("-A PREROUTING -j DSCP --set-dscp 0x0a\n-A FORWARD -m dscp --dscp 0x0a -j DROP", NO),
+    ("-A PREROUTING -j TOS --set-tos 0x12/0xff\n-A FORWARD -m tos --tos 0x12 -j DROP", NO),
+    ("-A PREROUTING -j TOS --set-tos 0x12/0xff\n-A FORWARD -m tos --tos 0x10 -j DROP", YES),
+    ("-A PREROUTING -j TOS --set-tos 0x13/0xff\n-A PREROUTING -j DSCP --set-dscp 0x0a\n-A FORWARD -m tos --tos 0x2b -j DROP", NO),
+    ("-A PREROUTING -s 10.77.9.9 -j DSCP --set-dscp 0x0a\n-A FORWARD -m dscp --dscp 0x0a -j DROP", YES),
+    ("-A PREROUTING -j DSCP --set-dscp 0x0a\n-A FORWARD -s 10.77.2.0/24 -m dscp ! --dscp 0x00 -j DROP", NO),
+    ("-A FORWARD -i near -j DSCP --set-dscp 0x0a\n-A FORWARD -i far -m dscp ! --dscp 0x00 -j DROP", YES),
     ("-A FORWARD -m conntrack --ctstatus NONE -j DROP", YES),
     ("-A FORWARD -m conntrack ! --ctstatus NONE -j DROP", NO),
     ("-A FORWARD -m devgroup --src-group 0x5 -j DROP", NO),
@@ -52,7 +58,12 @@ TABLES = [
     ("ip ecn ce drop", YES),
     ("ip ecn not-ect drop", NO),
     ("ip dscp vmap { cs0 : drop, cs1 : accept }", NO),
-    ("ip dscp set cs1 ip dscp cs0 drop", OPEN),
+    ("ip dscp set cs1 ip dscp cs0 drop", YES),
+    ("ip dscp set cs1 ip dscp cs1 drop", NO),
+    ("ip ecn set ce ip dscp cs0 ip ecn ce drop", NO),
+    ("ip6 dscp set cs1 drop", YES),
+    ('xt target "TOS"\n\t\tip dscp cs1 drop', OPEN),
+    ('xt target "DSCP"\n\t\tip ecn ce drop', OPEN),
     ("iifgroup 5 drop", NO),
     ("iifgroup { 6, 7 } drop", YES),
     ('iifname "near" meta oifgroup 5 drop', YES),
@@ -104,9 +115,14 @@ def test_of_nft(rule: str, wanted: Fate) -> None:
     check(given(4, NATIVE.format(rule)), 4, wanted)
 
 
+def test_what_iptables_sets_is_not_listed() -> None:
+    text = NATIVE.format("counter packets 0 bytes 0 ip6 dscp set 0x0a\n\t\tip dscp cs1 drop")
+    check(given(4, text.replace("table inet t", "table ip mangle")), 4, OPEN)
+
+
 def test_the_type_of_service_is_taken_for_granted() -> None:
     one = given(4, MANGLE.format("-A FORWARD -m dscp --dscp 0x2e -j DROP"))
-    assert UNCHANGED in walk(one, flow(4)).assumptions
+    assert SENT in walk(one, flow(4)).assumptions
 
 
 @pytest.mark.parametrize("rule", ["-A FORWARD -i near -m devgroup --src-group 0x5 -j DROP", "iifgroup 5 drop"])

@@ -122,7 +122,6 @@ class Router:
             lambda value, _: "LOCAL" if value in self.own() else "UNICAST",
             lambda device, _: first[device],
             lambda device: first[device],
-            service_types_change=lambda: False,
         )
 
     def hook(self, hook: Hook, at: HookPacket, connections: Connections, oracle: Oracle) -> HookPacket | None:
@@ -177,7 +176,7 @@ def answer(packet: Packet) -> Packet:
     ports = (packet.destination_port, packet.source_port)
     if packet.icmp_type:
         ports = (packet.source_port, 0)
-    return packet._replace(source=packet.destination, destination=packet.source, source_port=ports[0], destination_port=ports[1], icmp_type=kind, tcp_flags=flags, ttl=64, size=size, mark=0)  # fmt: skip
+    return packet._replace(source=packet.destination, destination=packet.source, source_port=ports[0], destination_port=ports[1], icmp_type=kind, tcp_flags=flags, ttl=64, size=size, mark=0, service=packet.service if packet.icmp_type else 0)  # fmt: skip
 
 
 def predict(router: Router, probe: Probe, oracle: Oracle) -> Outcome:

@@ -11,7 +11,8 @@ from analyzer.facts.base import Fact
 @dataclass(frozen=True, slots=True)
 class Vxlan:
     """``ip -d link``: a VXLAN device. ``port`` is the UDP destination port, ``source_ports`` the range of the others (0, 0: the host's);
-    ``external`` is collect-metadata mode; ``zero_checksums``: whether it sends over IPv6 without UDP checksums (``udp6zerocsumtx``), and takes such packets."""
+    ``external`` is collect-metadata mode; ``zero_checksums``: whether it sends over IPv6 without UDP checksums (``udp6zerocsumtx``), and takes such packets;
+    ``service`` is the type of service of what it sends: a number as it is written, ``inherit`` for that of the packet inside, so too of the others."""
 
     identifier: int | None
     local: Address | None = None
@@ -28,6 +29,7 @@ class Vxlan:
     dont_fragment: str = ""
     source_ports: tuple[int, int] = (0, 0)
     zero_checksums: tuple[bool, bool] = (False, False)
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Tunnel:
     device: str | None = None
     external: bool = False
     key: str | None = None
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Geneve:
     remote: Address | None = None
     port: int = 6081
     external: bool = False
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,20 @@ class SetTimeToLive:
 
 
 @dataclass(frozen=True, slots=True)
+class SetService:
+    """``TOS``, ``DSCP`` and nft's ``ip dscp set``: of the byte that holds the service class and ECN's two bits, ``(old & ~mask) ^ value``.
+    ``value`` None: not known what the bits become. ``family``: of packets of this family alone; None: of both."""
+
+    value: int | None
+    mask: int
+    family: int | None = None
+
+    def after(self, old: int | None) -> int | None:
+        """What the byte becomes; None where that is not known."""
+        return None if old is None or self.value is None else (old & ~self.mask) ^ self.value
+
+
+@dataclass(frozen=True, slots=True)
 class NoTrack:
     """``NOTRACK`` and ``CT --notrack``."""
 
@@ -171,6 +185,7 @@ Target = (
     | NetworkMap
     | SetMark
     | CopyMark
+    | SetService
     | SetTimeToLive
     | NoTrack
     | Zone

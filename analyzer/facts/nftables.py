@@ -19,6 +19,7 @@ from analyzer.facts.netfilter import (
     Pass,
     Queue,
     Reject,
+    SetService,
     SetTimeToLive,
     TransparentProxy,
     UnknownTarget,
@@ -206,6 +207,7 @@ Statement = (
     | NoTrack
     | Zone
     | TransparentProxy
+    | SetService
     | SetTimeToLive
     | Queue
     | Pass

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from analyzer.facts.links import Bridge
 from analyzer.facts.matches import RateMatch, UnknownMatch
-from analyzer.facts.netfilter import Jump, NftChainFact, Pass, Verdict
+from analyzer.facts.netfilter import Jump, NftChainFact, Pass, SetService, Verdict
 from analyzer.facts.nftables import (
     Among,
     Bitwise,
@@ -65,7 +65,7 @@ def plainly(item: Statement) -> bool:
             return all(map(seen, key))
         case SetTo(connection, origin):
             return not connection and origin in (None, Meta("mark"))
-        case Verdict() | Jump() | Pass() | RateMatch() | UnknownMatch():
+        case Verdict() | Jump() | Pass() | SetService() | RateMatch() | UnknownMatch():
             return True
         case _:
             return False

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from analyzer.facts.netfilter import Jump, NftChainFact, NoTrack, Pass, Verdict, Zone
+from analyzer.facts.netfilter import Jump, NftChainFact, NoTrack, Pass, SetService, Verdict, Zone
 from analyzer.facts.nftables import (
     Among,
     Bitwise,
@@ -258,7 +258,9 @@ def rule_end(statements: tuple[Statement, ...], table: NftTableFact, asked: Aske
                 doubt |= found is None
                 if found is ABSENT or (found is not None and (found is not MISSED) == negated):
                     return "continue"
-            case Pass() | SetTo(connection=False):
+            case SetService(_, _, family) if isinstance(asked, Asked) or family == 4:
+                return "continue"
+            case Pass() | SetTo(connection=False) | SetService():
                 continue
             case _ if doubt:
                 return None

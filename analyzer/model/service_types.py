@@ -1,21 +1,47 @@
-"""Whether anything in a capture gives packets a type of service, which routing rules, routes and rules of netfilter may ask for.
+"""Types of service, which routing rules, routes and rules of netfilter may ask for: with which packets are sent, which bits routes look at, and who changes them.
 
 Packets are taken to be sent with type 0 (``IP_TOS`` of a socket is); the targets TOS and DSCP (net/netfilter/xt_DSCP.c) and nft's ``ip dscp set``
-change it, as do flows of Open vSwitch. ECN's two bits are none that routes look at (``INET_DSCP_MASK`` of include/net/inet_dscp.h).
+change it, as do flows of Open vSwitch. Who answers a ping does so with its type (net/ipv4/icmp.c ``icmp_reply``, net/ipv6/icmp.c ``icmpv6_echo_reply``), and
+so does who accepts a connection where ``tcp_reflect_tos`` is set (net/ipv4/tcp_ipv4.c ``tcp_v4_send_synack``).
 """
 
 from __future__ import annotations
 
-from analyzer.facts.netfilter import Pass
+from analyzer.facts.netfilter import SetService
 from analyzer.model.network import Namespace, Network
 
-WORDS = (" TOS", " DSCP")
-UNCHANGED = "packets are sent with the type of service 0, and nothing in the capture changes it"
+WORDS = (" TOS", " DSCP", " ECN")
+SENT = "packets are sent with the type of service 0"
+ROUTED = {4: 0x1C, 6: 0xFC}
+"""The bits of the byte that routes and routing rules look at: three in IPv4 (``INET_DSCP_LEGACY_TOS_MASK`` of include/net/ip_fib.h ``fib_dscp_masked_match``,
+IPTOS_RT_MASK before), the whole class in IPv6 (net/ipv6/fib6_rules.c ``fib6_rule_match``)."""
+REFLECTING = "net.ipv4.tcp_reflect_tos"
+TCP, CONGESTION, INHERIT = 6, 3, "inherit"
+
+
+def outer_service(written: str, inside: int | None) -> int | None:
+    """The type of service of what a tunnel sends, of which ECN's bits are those of the packet inside (include/net/inet_ecn.h ``INET_ECN_encapsulate``): CE
+    becomes ECT(0). ``written`` is the device's, ``inherit`` that of the packet inside; None: not known."""
+    if inside is None:
+        return None
+    own = inside if written == INHERIT else int(written or "0", 16)
+    return own & ~CONGESTION | (2 if inside & CONGESTION == CONGESTION else inside & CONGESTION)
+
+
+def reflects_service(space: Namespace, protocol: int) -> bool:
+    """Whether who accepts a connection answers with the type of service of what opened it."""
+    value = space.sysctl(REFLECTING) if protocol == TCP else None
+    return value is not None and value.strip() not in ("", "0")
 
 
 def service_type_changes(network: Network) -> bool:
     """Whether a rule or a flow of any namespace changes the type of service."""
-    return any(in_rulesets(space) or in_tables(space) or in_switches(space) for space in network.namespaces.values())
+    return any(map(changes_service, network.namespaces.values()))
+
+
+def changes_service(space: Namespace) -> bool:
+    """Whether a rule or a flow of a namespace does."""
+    return in_rulesets(space) or in_tables(space) or in_switches(space)
 
 
 def in_rulesets(space: Namespace) -> bool:
@@ -36,4 +62,4 @@ def in_switches(space: Namespace) -> bool:
 def in_tables(space: Namespace) -> bool:
     """Whether a native rule does."""
     chains = (chain for table in space.nft_tables for chain in table.chains.values())
-    return any(Pass("dscp") in rule.statements for chain in chains for rule in chain.rules)
+    return any(isinstance(item, SetService) for chain in chains for rule in chain.rules for item in rule.statements)

@@ -1,10 +1,12 @@
-"""The matches of iptables that look at the type of service, and at groups of devices: ``tos``, ``dscp``, ``ecn``, ``devgroup`` (iptables-extensions(8))."""
+"""What of iptables looks at the type of service, and at groups of devices: ``tos``, ``dscp``, ``ecn``, ``devgroup``; and the targets that change it: ``TOS``,
+``DSCP``, ``ECN`` (iptables-extensions(8))."""
 
 from __future__ import annotations
 
 from analyzer.facts.matches import DeviceGroupMatch, Match, TcpFlagsMatch, TypeOfServiceMatch
+from analyzer.facts.netfilter import Pass, SetService, Target
 from analyzer.parsers._iptables_names import number
-from analyzer.parsers._iptables_options import Options, only
+from analyzer.parsers._iptables_options import Options, named, only
 
 NAMED = {
     "Minimize-Delay": 0x10,
@@ -66,3 +68,30 @@ def congestion(options: Options, family: int) -> list[Match]:
         else:
             found.append(TcpFlagsMatch(FLAGS[option.name], FLAGS[option.name], option.negated))
     return found
+
+
+def set_type(options: Options, family: int) -> Target:
+    """TOS (xt_DSCP.c ``tos_tg``): ``--set-tos 0x10/0x3f``, ``--set-tos Minimize-Delay``, ``--and-tos``, ``--or-tos``, ``--xor-tos``."""
+    del family
+    option = named(options, *(f"{word}-tos" for word in ("set", "and", "or", "xor")))
+    value, slash, mask = option.value.partition("/")
+    if option.name == "set-tos" and value in NAMED and not slash:
+        return SetService(NAMED[value], OF_NAMES)
+    bits = number(value) & ALL_BITS
+    changes = {"and-tos": (0, ~bits & ALL_BITS), "or-tos": (bits, bits), "xor-tos": (bits, 0)}
+    return SetService(*changes.get(option.name, (bits, number(mask) & ALL_BITS if slash else ALL_BITS)))
+
+
+def set_class(options: Options, family: int) -> Target:
+    """DSCP (xt_DSCP.c ``dscp_tg``): ``--set-dscp 0x0a``, ``--set-dscp-class AF11``."""
+    del family
+    option = named(options, "set-dscp", "set-dscp-class")
+    known = CLASSES[option.value.upper()] if option.name == "set-dscp-class" else number(option.value)
+    return SetService(known << 2, CLASS)
+
+
+def set_congestion(options: Options, family: int) -> Target:
+    """ECN (ipt_ECN.c ``ecn_tg``): ``--ecn-ip-ect``; ``--ecn-tcp-remove`` is about flags of TCP that are not followed."""
+    del family
+    found = [option for option in options if option.name == "ecn-ip-ect"]
+    return SetService(number(found[0].value), CONGESTION) if found else Pass("ECN")

@@ -29,6 +29,7 @@ from analyzer.facts.netfilter import (
 from analyzer.parsers._iptables_matches import masked
 from analyzer.parsers._iptables_names import number, port
 from analyzer.parsers._iptables_options import Options
+from analyzer.parsers._iptables_services import set_class, set_congestion, set_type
 
 ALL = 0xFFFFFFFF
 PASSING = frozenset(
@@ -41,9 +42,6 @@ PASSING = frozenset(
         "TCPMSS",
         "CHECKSUM",
         "CLASSIFY",
-        "TOS",
-        "DSCP",
-        "ECN",
         "TCPOPTSTRIP",
         "SECMARK",
         "CONNSECMARK",
@@ -231,6 +229,9 @@ TARGETS: Mapping[str, Callable[[Options, int], Target]] = {
     "CONNMARK": set_mark(True),
     "TTL": time_to_live,
     "HL": time_to_live,
+    "TOS": set_type,
+    "DSCP": set_class,
+    "ECN": set_congestion,
     "NOTRACK": lambda _options, _family: NoTrack(),
     "CT": connection_target,
     "TPROXY": transparent_proxy,

@@ -28,7 +28,7 @@ from analyzer.facts.links import (
 from analyzer.facts.neighbours import BridgePortFact
 from analyzer.parsers import UNREADABLE, reason
 from analyzer.parsers._link_flags import flags_of, operational
-from analyzer.parsers._link_words import ALONE, KINDS, PLAIN, PORTS, TUNNELS
+from analyzer.parsers._link_words import ALONE, KINDS, PLAIN, PORTS, TUNNELS, written
 from analyzer.parsers._words import json_items
 from analyzer.source import Gap, Source, Span
 
@@ -120,14 +120,14 @@ def kind_of(name: str, data: Item) -> Kind:
             data.get("link"),
             bool(data.get("external")),
             data.get("ikey"),
+            service(data),
         )
     match name:
         case "vxlan":
             return vxlan(data)
         case "geneve":
-            return Geneve(
-                data.get("id"), addressed(data, "remote", "remote6"), data.get("port", 6081), bool(data.get("external"))
-            )
+            remote, external = addressed(data, "remote", "remote6"), bool(data.get("external"))
+            return Geneve(data.get("id"), remote, data.get("port", 6081), external, service(data))
         case "wireguard":
             return Wireguard()
         case "macvlan" | "macvtap":
@@ -148,6 +148,12 @@ def kind_of(name: str, data: Item) -> Kind:
             raise ValueError(f"the kind {name!r} is not known")
 
 
+def service(data: Item) -> str:
+    """The type of service of what a tunnel sends; 1 is that of the packet inside."""
+    found = data.get("tos") or data.get("tclass") or ""
+    return written(hex(found) if isinstance(found, int) and 0 <= found < 256 else str(found))
+
+
 def vxlan(data: Item) -> Vxlan:
     """A VXLAN device."""
     return Vxlan(
@@ -166,6 +172,7 @@ def vxlan(data: Item) -> Vxlan:
         dont_fragment="" if data.get("df") == "unset" else str(data.get("df", "")),
         source_ports=source_ports(data.get("port_range")),
         zero_checksums=(bool(data.get("udp_zero_csum6_tx")), bool(data.get("udp_zero_csum6_rx"))),
+        service=service(data),
     )
 
 

@@ -24,7 +24,7 @@ from analyzer.facts.links import (
     Wireguard,
 )
 from analyzer.facts.neighbours import BridgePortFact
-from analyzer.parsers._link_words import KINDS, PLAIN, PORTS, SAME, TUNNELS, own, refuse
+from analyzer.parsers._link_words import KINDS, PLAIN, PORTS, SAME, TUNNELS, own, refuse, written
 from analyzer.source import Scope, Span
 
 Words = Sequence[str]
@@ -95,6 +95,7 @@ def vxlan(words: Words) -> Vxlan:
         dont_fragment=after(words, "df") or "",
         source_ports=source_ports(words),
         zero_checksums=("udp6zerocsumtx" in words, "udp6zerocsumrx" in words),
+        service=service(words),
     )
 
 
@@ -114,7 +115,13 @@ def tunnel(name: str, words: Words) -> Tunnel:
         after(words, "dev"),
         "external" in words,
         after(words, "key") or after(words, "ikey"),
+        service(words),
     )
+
+
+def service(words: Words) -> str:
+    """``tos 0x10``, ``tclass inherit``."""
+    return written(after(words, "tos") or after(words, "tclass") or "")
 
 
 def geneve(words: Words) -> Geneve:
@@ -125,6 +132,7 @@ def geneve(words: Words) -> Geneve:
         addressed(words, "remote"),
         int(after(words, "dstport") or 6081),
         "external" in words,
+        service(words),
     )
 
 

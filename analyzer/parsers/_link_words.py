@@ -207,3 +207,9 @@ def refuse(kind: str, known: Words | None, line: Sequence[str]) -> None:
         if position + step >= len(line):
             raise ValueError(f"{word!r} of {kind} has no value")
         position += 1 + step
+
+
+def written(text: str) -> str:
+    """A type of service as it is written: a number, or else, and for 1, that of the packet inside."""
+    number = text.lower().removeprefix("0x")
+    return text if set(number) <= set("0123456789abcdef") and number not in ("1", "01") and len(number) < 3 else "inherit"

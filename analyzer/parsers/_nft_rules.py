@@ -33,6 +33,7 @@ from analyzer.parsers._nft_chance import by_chance, traffic_of
 from analyzer.parsers._nft_keys import UNREADABLE, Node, act, anonymous, key, plain, said, selector
 from analyzer.parsers._nft_negations import paired
 from analyzer.parsers._nft_queue import queue
+from analyzer.parsers._nft_services import set_service, unshown
 from analyzer.parsers._nft_types import BITMASKS, constant, datatype, flags, top
 
 PASSES = frozenset({"counter", "log", "last", "comment", "dup", "ct helper", "ct timeout", "ct expectation"})
@@ -98,6 +99,8 @@ def asked_first(inner: Node) -> list[Statement]:
     """What must hold for a header's field to be changed: the rule ends where the packet has no such header (payload.c ``payload_gen_dependency`` of nft), or the
     option is not there (nft_exthdr.c ``nft_exthdr_tcp_set_eval``; a size of segments is told by what opens a connection)."""
     match inner:
+        case {"key": {"payload": {"protocol": "ip" | "ip6", "field": "dscp" | "ecn"}}}:
+            return []
         case {"key": {"payload": {"protocol": "ip" | "ip6" as header}}}:
             return [match({"op": "==", "left": {"meta": {"key": "nfproto"}}, "right": "ipv4" if header == "ip" else "ipv6"})]
         case {"key": {"payload": {"protocol": str(header)}} as changed} if header in CARRIED:
@@ -214,8 +217,8 @@ def mangle(inner: Node) -> Statement:
             return Pass(f"ct {name}")
         case {"key": {"tcp option": {"name": "maxseg"}}}:
             return Pass("maxseg")
-        case {"key": {"payload": {"protocol": "ip" | "ip6", "field": "dscp" | "ecn"}}}:
-            return Pass("dscp")
+        case {"key": {"payload": {"protocol": "ip" | "ip6" as protocol, "field": "dscp" | "ecn" as name}}, "value": value}:
+            return set_service(protocol, name, value)
         case {"key": {"payload": {"protocol": "ip" | "ip6", "field": "ttl" | "hoplimit"}}, "value": int() | str() as value}:
             return SetTimeToLive(0, flags("ttl", value))
         case _:
@@ -368,6 +371,8 @@ def xtables(inner: Node) -> Statement:
     match inner:
         case {"type": "match", "name": str(name)}:
             return UnknownMatch(f"xt match {name}")
+        case {"type": "target", "name": "TOS" | "DSCP" as name}:
+            return unshown(name)
         case {"type": "target", "name": str(name)} if name in PASSING:
             return Pass(name)
         case _:

@@ -3,7 +3,8 @@
 
 - libxtables is asked for a target once, and then for that of the other family, which says nothing: of ``ip6`` tables behind ``ip`` tables DNAT, SNAT, REDIRECT,
   MASQUERADE, TPROXY, DSCP and TCPMSS are empty, and the space before them stays. Of matches, those alone are empty that test nothing.
-- ``CONNMARK --save-mark`` and ``--restore-mark`` with a mask keep the other bits, and ``--set-xmark`` sets bits behind its mask (xt_connmark.c ``connmark_tg_shift``)."""
+- ``CONNMARK --save-mark`` and ``--restore-mark`` with a mask keep the other bits, and ``--set-xmark`` sets bits behind its mask (xt_connmark.c ``connmark_tg_shift``).
+- ``TOS`` is ``ip6 dscp set`` in tables of either family, without its mask and ECN's bits; so is DSCP in those of ``ip6``. nft itself writes few classes as numbers."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from analyzer.parsers._nft_commands import Line
 
 TARGET = 'xt target "not shown"'
 MASKED = re.compile(r"(?:meta mark set ct mark|ct mark set mark) and 0x[\da-f]+$")
+SERVICE = re.compile(r"ip6 dscp set (?:ip6 dscp (?:and|or|xor) )?0x[\da-f]+$")
 SET = re.compile(r"ct mark set ct mark (xor 0x[\da-f]+) (and 0x[\da-f]+)$")
 
 
@@ -29,7 +31,9 @@ def completed(lines: Iterable[Line], text: Sequence[str]) -> Iterator[Line]:
 
 
 def meant(rule: str) -> str:
-    """A rule about a connection's mark as iptables has it."""
+    """A rule about a connection's mark, or about the type of service, as iptables has it."""
+    if "ip6 dscp set" in rule:
+        return SERVICE.sub('xt target "TOS"', rule)
     if "ct mark" not in rule:
         return rule
     return MASKED.sub('xt target "CONNMARK"', SET.sub(r"ct mark set ct mark \2 \1", rule))

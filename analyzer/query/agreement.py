@@ -157,6 +157,7 @@ def turned(aim: Aim, way: Way, flags: int) -> Way:
         at.DESTINATION_PORT: 0 if aim.ping else way.env[at.SOURCE_PORT],
         at.INDEX[Field.ICMP_TYPE]: (0 if aim.family == 4 else 129) if aim.ping else 0,
         at.INDEX[Field.TCP_FLAGS]: 0 if aim.ping else flags,
+        at.INDEX[Field.SERVICE]: way.env[at.INDEX[Field.SERVICE]] if aim.ping else 0,
     }
     return way._replace(env=tuple(fields.get(place, 0) for place in range(len(at.FIELDS))), frames=(), current=-1, hops=0)
 

@@ -131,13 +131,13 @@ def asking(state: State, rows: tuple[tuple[Ranges, ...], ...]) -> State:
 
 
 def answer(aim: Aim, state: State) -> State:
-    """What the receiver sends back: source and destination changed, the ports too; a ping's answer keeps its identifier."""
+    """What the receiver sends back: source and destination changed, the ports too; a ping's answer keeps its identifier and its type of service."""
     env: list[Value] = [0] * len(FIELDS)
     env[SOURCE], env[DESTINATION], env[PROTOCOL] = state.env[DESTINATION], state.env[SOURCE], state.env[PROTOCOL]
     env[INDEX[Field.TTL]] = 64
     if aim.ping:
         env[SOURCE_PORT] = state.env[SOURCE_PORT]
-        env[INDEX[Field.ICMP_TYPE]] = 0 if aim.family == 4 else 129
+        env[INDEX[Field.ICMP_TYPE]], env[INDEX[Field.SERVICE]] = (0 if aim.family == 4 else 129), state.env[INDEX[Field.SERVICE]]
     else:
         env[SOURCE_PORT], env[DESTINATION_PORT] = state.env[DESTINATION_PORT], state.env[SOURCE_PORT]
         env[INDEX[Field.TCP_FLAGS]] = SYN | ACK

@@ -23,6 +23,7 @@ class Packet(NamedTuple):
     For ICMP echo ``source_port`` is the identifier and ``destination_port`` is 0; type and code stand apart.
     ``size`` is the length of the IP payload in bytes (what follows the IP header), None when it does not matter (small);
     with a size, Don't Fragment is set, unless ``fragments``: it then is cut where it must be. ``mark`` is the packet mark of the namespace that it is in.
+    ``service`` is the byte of the service class and ECN's two bits; None where it is not known.
     """
 
     family: int
@@ -38,6 +39,7 @@ class Packet(NamedTuple):
     size: int | None = None
     mark: int = 0
     fragments: bool = False
+    service: int | None = 0
 
     def from_source(self, source: int, port: int) -> Packet:
         """The same from another address and port."""
@@ -49,7 +51,7 @@ class Packet(NamedTuple):
 
     def with_mark(self, mark: int) -> Packet:
         """The same with another mark."""
-        return tuple.__new__(Packet, (*self[:11], mark, self.fragments))
+        return tuple.__new__(Packet, (*self[:11], mark, *self[12:]))
 
     def with_ttl(self, ttl: int) -> Packet:
         """The same with another time to live."""

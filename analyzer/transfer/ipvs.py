@@ -249,7 +249,7 @@ def server_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     nothing = drop(f"{scope} has no route to the real server")
     return seq(
         Assign(Field.PHYSICAL_OUT, 0),
-        LookUp(context, space, effect, Field.NEXT_HOP, Field.PHYSICAL_OUT, None, True).rules(nothing),
+        LookUp(context, space, effect, Field.NEXT_HOP, Field.PHYSICAL_OUT, None, True, classless=True).rules(nothing),
     )
 
 

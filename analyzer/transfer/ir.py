@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 class Field(StrEnum):
     """A packet's fields. Addresses have the family's width; a program is about one family.
 
-    Interfaces are numbers that the program gives to names, the same in every namespace (0: none). LENGTH is the whole packet's with its IP
-    header in bytes (0: small, and of no interest); FRAGMENTS is added to it where the packet may be cut into fragments. TTL 0 is a tunnel's packet; every other one starts with a TTL.
+    Interfaces are numbers that the program gives to names, the same in every namespace (0: none). LENGTH is the whole packet's with its IP header in bytes (0: small, and of no interest); FRAGMENTS is added to it where the packet may be cut into fragments. TTL 0 is a tunnel's packet; every other one starts with a TTL. SERVICE is the byte of the service class and ECN's bits.
     """
 
     SOURCE = "source"
@@ -55,13 +54,14 @@ class Field(StrEnum):
     DESTINATION_MAC = "destination MAC"
     NEXT_HOP = "next hop"
     VLAN = "VLAN"
+    SERVICE = "type of service"
 
 
 NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED = 1, 2, 3, 4, 5
 SNAT_STATUS, DNAT_STATUS, SEEN_REPLY, CONFIRMED, BALANCED_STATUS, EARLIER = 1, 2, 4, 8, 16, 32
 FRAGMENTS = 1 << 16
 WIDTHS: Mapping[Field, int] = {
-    **dict.fromkeys((Field.PROTOCOL, Field.ICMP_TYPE, Field.ICMP_CODE, Field.TTL), 8),
+    **dict.fromkeys((Field.PROTOCOL, Field.ICMP_TYPE, Field.ICMP_CODE, Field.TTL, Field.SERVICE), 8),
     **dict.fromkeys((Field.SOURCE_PORT, Field.DESTINATION_PORT, Field.ORIGINAL_DESTINATION_PORT), 16),
     **dict.fromkeys((Field.IN_INTERFACE, Field.OUT_INTERFACE, Field.PHYSICAL_IN, Field.PHYSICAL_OUT), 16),
     **dict.fromkeys((Field.MARK, Field.CONNECTION_MARK), 32),

@@ -14,7 +14,7 @@ from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
 from analyzer.model.gaps import ROUTING, network_of
 from analyzer.model.network import Interface, Namespace
 from analyzer.model.path_mtu import assumption, learnt
-from analyzer.model.service_types import UNCHANGED, service_type_changes
+from analyzer.model.service_types import ROUTED, SENT
 from analyzer.ranges import normalised, single
 from analyzer.source import Scope, Span
 from analyzer.transfer import lookup, loopback, selection, six_routers
@@ -24,7 +24,9 @@ from analyzer.transfer.ir import (
     NEVER,
     All,
     Alt,
+    Any,
     Assign,
+    Bits,
     Copy,
     Drop,
     End,
@@ -50,9 +52,8 @@ REFUSALS = {"blackhole": "is discarded", "unreachable": "is refused as unreachab
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """One kind of look-up: the fields that stand for source and destination, and what a route's way does. ``refuse`` is what a route
-    that refuses does (None: it drops). ``back``: the question of rp_filter, which has no device, port or (by default) mark. ``unbound``: the
-    packet's source was not chosen yet when this was asked."""
+    """One kind of look-up: the fields that stand for source and destination, and what a route's way does. ``refuse`` is what a route that refuses does (None: it
+    drops). ``back``: rp_filter's question, without device, port or (by default) mark. ``unbound``: the source was not chosen yet. ``classless``: without type of service."""
 
     context: Context
     space: Namespace
@@ -62,6 +63,7 @@ class LookUp:
     refuse: Transfer | None = None
     back: bool = False
     unbound: bool = False
+    classless: bool = False
     made: dict[tuple[int, int], Transfer] = field(default_factory=dict)
 
     def rules(self, nothing: Transfer) -> Transfer:
@@ -140,14 +142,15 @@ class LookUp:
         return Not(match) if rule.inverted else match
 
     def served(self, wanted: int, at: Span) -> Match:
-        """The packets with a type of service: none where nothing sets it; else it is not followed."""
-        made = self.context.made
-        if "the type of service changes" not in made:
-            made["the type of service changes"] = service_type_changes(self.context.network)
-        if not made["the type of service changes"]:
-            self.context.assume(UNCHANGED)
+        """The packets with a type of service. In IPv6 it is open of what a host sends itself (``icmpv6_echo_reply``, ``ip6_route_me_harder``)."""
+        self.context.assume(SENT)
+        if self.classless or wanted & ~(mask := ROUTED[self.context.family]):
             return NEVER
-        return Opaque(f"{self.space.scope}: the packet has the type of service {wanted:#x}", at)
+        own, words = (
+            Bits(Field.SERVICE, mask, wanted),
+            f"{self.space.scope}: the packet is routed by its type of service {wanted:#x}",
+        )
+        return own if self.context.family == 4 else All((own, Any((Not(In(Field.IN_INTERFACE, single(0))), Opaque(words, at)))))
 
     def within(self, prefix: Prefix, name: Field) -> Match:
         """The packets whose address is in a network; a source that was not chosen yet is 0."""

@@ -26,6 +26,7 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
+from analyzer.transfer.netfilter.services import in_a_tunnel
 from analyzer.transfer.other_version import carried
 from analyzer.transfer.other_version import outer as around_other
 from analyzer.transfer.ovs.ports import arrivals
@@ -72,6 +73,8 @@ def outer(
     link = context.link(at)
     kind = link.kind if link is not None else None
     around = wrapped(context, tuple(fields), kind, remote, not fragmented(link, remote), place)
+    written = kind.service if isinstance(kind, Vxlan | Tunnel | Geneve) else ""
+    around = in_a_tunnel(around, written, context, str(at))
     on = seq(own, goto(scope, "send", "" if bound else "unbound"))
     if remote.family != context.family:
         on = around_other(on)

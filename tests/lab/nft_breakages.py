@@ -119,6 +119,29 @@ def nft_marks(lab: Lab, random: Random) -> None:
 """)  # fmt: skip
 
 
+def nft_service_class(lab: Lab, random: Random) -> None:
+    """What some send gets a class, which another node drops, or routes elsewhere; tunnels keep it inside."""
+    one, other = _node(lab, random), _node(lab, random)
+    hook = random.choice(("prerouting", "forward", "output", "postrouting"))
+    kind = "route" if hook == "output" else "filter"
+    what = random.choice(("", f"ip saddr {random.choice(_pods(lab))}", "meta l4proto { tcp, udp }", "icmp type echo-request"))
+    _add(lab, one, f"table ip classes {{ chain c {{ type {kind} hook {hook} priority mangle; policy accept; {what} ip dscp set 0x04; }}\n}}\n")  # fmt: skip
+    if random.random() < 0.3:
+        lab.run(one.name, "ip link set flannel.1 type vxlan tos inherit 2>/dev/null || true")
+    match random.choice(("drop", "route", "accept")):
+        case "drop":
+            test = random.choice(("ip dscp 0x04", "ip dscp != 0x00", "ip dscp { cs1, 0x04 }"))
+            _add(lab, other, f"table ip classed {{ chain c {{ type filter hook {random.choice(('input', 'forward', 'prerouting', 'postrouting'))} priority 0; policy accept; {test} drop; }}\n}}\n")  # fmt: skip
+        case "route":
+            lab.run(other.name, "ip rule add tos 0x10 priority 90 lookup 990\nip route add blackhole default table 990")
+        case _:
+            _add(
+                lab,
+                other,
+                "table inet classed { chain c { type filter hook forward priority 0; policy accept; ip dscp 0x0a drop; }\n}\n",
+            )
+
+
 def nft_untracked(lab: Lab, random: Random) -> None:
     """Packets of some ports are not tracked, and what is not tracked is let through or is not."""
     _add(lab, _node(lab, random), f"""table inet raw-rules {{
@@ -147,6 +170,6 @@ def nft_device_chain(lab: Lab, random: Random) -> None:
 
 
 ALL: tuple[Apply, ...] = (
-    nft_host_firewall, nft_blocked_sets, nft_verdict_map, nft_masquerade, nft_translated, nft_marks, nft_untracked, nft_reverse_path,
+    nft_host_firewall, nft_blocked_sets, nft_verdict_map, nft_masquerade, nft_translated, nft_marks, nft_service_class, nft_untracked, nft_reverse_path,
 )  # fmt: skip
 ANYWHERE: tuple[Apply, ...] = (nft_device_chain,)

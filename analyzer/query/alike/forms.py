@@ -36,6 +36,7 @@ from analyzer.facts.netfilter import (
     Pass,
     Reject,
     SetMark,
+    SetService,
     SetTimeToLive,
     Translate,
     Verdict,
@@ -60,7 +61,7 @@ PLAIN = (
     TcpFlagsMatch,
     TimeToLiveMatch,
 )
-ENDS = (CopyMark, Jump, Masquerade, NoTrack, Pass, Reject, SetMark, SetTimeToLive, Verdict)
+ENDS = (CopyMark, Jump, Masquerade, NoTrack, Pass, Reject, SetMark, SetService, SetTimeToLive, Verdict)
 HIDDEN = frozenset(
     {"at", "scope", "order", "index", "peer_index", "netnsid", "netns_name", "alias", "alternative_names", "promiscuity"}
 )

@@ -27,7 +27,7 @@ def answers_four(walk: Walk, space: Space, device: str, asked: Question) -> Span
     refused = None
     if sender is not None:
         out_device = found.ways[0].device or "" if found.kind == "unicast" else ""
-        refused = reverse.refuse_source(walk, space, device, sender.value, target.value, 0, out_device)
+        refused = reverse.refuse_source(walk, space, device, Query(4, sender.value, target.value, 0, out_device or "lo"))
     if refused:
         told = refused[0]
         if isinstance(told, Undecided) and target in space.own:

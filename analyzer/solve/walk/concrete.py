@@ -14,6 +14,7 @@ from analyzer.addresses import Address
 from analyzer.model.later_packets import later_answers_differ
 from analyzer.model.network import Interface, Network
 from analyzer.model.reflecting import reflects
+from analyzer.model.service_types import reflects_service
 from analyzer.solve.packet import ACK, PICKED, SYN, TCP, Fate, Outcome, Packet, Trace
 from analyzer.solve.walk import delivery, discovering, from_outside, internet, links, sockets
 from analyzer.solve.walk.index import Identity, Space, WalkIndex, index_of
@@ -232,9 +233,11 @@ def answered(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
 
 
 def reply_of(state: Walk, end: Delivered) -> Packet:
-    """What the receiver of a request sends back, with its mark where the host reflects that."""
+    """What the receiver of a request sends back, with its mark and its type of service where the host reflects them."""
     packet, space = end.at.packet, state.space(end.scope)
     reply = delivery.reply_to(packet)._replace(mark=packet.mark if reflects(space.namespace, packet.protocol) else 0)
+    if reflects_service(space.namespace, packet.protocol):
+        reply = reply._replace(service=packet.service)
     bound(state, space, reply, end.device)
     return reply
 

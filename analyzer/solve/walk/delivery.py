@@ -161,7 +161,9 @@ def attached(index: WalkIndex, scope: Scope, packet: Packet) -> Attachment | Non
 
 def reply_to(packet: Packet) -> Packet:
     """What the receiver of a packet sends back."""
-    family, source, destination, protocol, source_port, destination_port, kind, code, flags, _, size, _, fragments = packet
+    family, source, destination, protocol, source_port, destination_port, kind, code, flags, _, size, _, fragments, service = (
+        packet
+    )
     if protocol == TCP:
         flags = SYN | ACK
     answer = ANSWERS.get((protocol, kind))
@@ -171,7 +173,18 @@ def reply_to(packet: Packet) -> Packet:
         )
     echoed = size is not None
     return Packet(
-        family, destination, source, protocol, source_port, destination_port, answer, code, flags, size=size, fragments=echoed
+        family,
+        destination,
+        source,
+        protocol,
+        source_port,
+        destination_port,
+        answer,
+        code,
+        flags,
+        size=size,
+        fragments=echoed,
+        service=service,
     )
 
 

@@ -282,7 +282,9 @@ def tunnelled(walk: Walk, space: Space, route: Route, going: HookPacket, server:
         return walk.drop(space.scope, reason)
     inner = going.packet
     size = None if inner.size is None else inner.size + HEADER[inner.family]
-    outer = Packet(server.family, source, server.value, 4 if server.family == 4 else 41, size=size, mark=inner.mark)
+    outer = Packet(
+        server.family, source, server.value, 4 if server.family == 4 else 41, size=size, mark=inner.mark, service=inner.service
+    )
     kind = Tunnel("ipip" if server.family == 4 else "ip6tnl")
     frame = Frame(0, 0, HookPacket(inner))
     return tunnels.carried(walk, space.scope, outer, lambda end: tunnels.open_ip(walk, end, kind, frame))

@@ -12,7 +12,7 @@ from analyzer.facts.routes import LOCAL, MAIN, NextHop, RouteFact
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.netfilter.hooks import HookPacket, Surroundings
 from analyzer.solve.walk.route_answers import NotKnown, Query, Refused, Route
-from analyzer.solve.walk.route_lookup import look_up, plain, service_types_change, usable
+from analyzer.solve.walk.route_lookup import look_up, plain, usable
 from analyzer.solve.walk.sources import first_address, select_four, select_six
 from analyzer.solve.walk.state import Endings, Walk
 
@@ -20,15 +20,16 @@ from analyzer.solve.walk.state import Endings, Walk
 def refuse(walk: Walk, space: Space, device: str, at: HookPacket, route: Route) -> Endings | None:
     """The endings when the source may not come in by the device; None: it may."""
     out_device = "" if route.kind != "unicast" else route.ways[0].device or ""
-    return refuse_source(walk, space, device, at.packet.source, at.packet.destination, at.packet.mark, out_device)
+    packet = at.packet
+    asked = Query(4, packet.source, packet.destination, packet.mark, out_device or "lo", service=packet.service)
+    return refuse_source(walk, space, device, asked)
 
 
-def refuse_source(
-    walk: Walk, space: Space, device: str, source: int, destination: int, mark: int, out_device: str
-) -> Endings | None:
-    """``fib_validate_source`` for addresses."""
+def refuse_source(walk: Walk, space: Space, device: str, asked: Query) -> Endings | None:
+    """``fib_validate_source``: ``asked`` is the way back, with the mark of the packet."""
+    source, query = asked.destination, asked._replace(mark=vmark(space, device, asked.mark))
     strictness = space.greater(4, device, "rp_filter")
-    if not strictness and not told(space, device) and would_refuse(walk, space, device, source, destination, mark, out_device):
+    if not strictness and not told(space, device) and would_refuse(walk, space, device, query):
         words = f"{space.place}: rp_filter of {device} lets {Address(4, source)} come in, which is reached another way"
         if not walk.oracle.test(words, None, f"net.ipv4.conf.{device}.rp_filter"):
             return walk.undecided(
@@ -41,9 +42,7 @@ def refuse_source(
             text = f"{space.place}: the source {address} is an address of its own and comes in on {device}"
             return walk.drop(space.scope, text, fact.at if fact else None)
         return None
-    return looked_back(
-        walk, space, device, Query(4, source, destination, vmark(space, device, mark), out_device or "lo"), strictness
-    )
+    return looked_back(walk, space, device, query, strictness)
 
 
 def told(space: Space, device: str) -> bool:
@@ -51,9 +50,9 @@ def told(space: Space, device: str) -> bool:
     return space.setting(4, device, "rp_filter") is not None
 
 
-def would_refuse(walk: Walk, space: Space, device: str, source: int, destination: int, mark: int, out_device: str) -> bool:
+def would_refuse(walk: Walk, space: Space, device: str, query: Query) -> bool:
     """Whether a strict rp_filter would refuse a source that routes lead to by another device."""
-    found = look_up(walk, space, Query(4, source, destination, vmark(space, device, mark), out_device or "lo"))
+    found = look_up(walk, space, query)
     return isinstance(found, Refused) or (isinstance(found, Route) and found.kind == "unicast" and not uses(space, found, device))
 
 
@@ -112,7 +111,6 @@ def surroundings(walk: Walk, space: Space, family: int) -> Surroundings:
             first_address=lambda device: first_address(space, device, family),
             reverse_path=lambda match, packet: passes(walk, space, match, packet),
             captured_mac=lambda mac: walk.index.times(mac) > 0,
-            service_types_change=lambda: service_types_change(walk),
         )
     return walk.surroundings[key]
 
@@ -148,7 +146,9 @@ def passes(walk: Walk, space: Space, match: ReversePathMatch, at: HookPacket) ->
     packet = at.packet
     if at.in_device == "lo" or packet.source == 0:
         return True
-    query = Query(packet.family, packet.source, packet.destination, packet.mark if match.valid_mark else 0)
+    query = Query(
+        packet.family, packet.source, packet.destination, packet.mark if match.valid_mark else 0, service=packet.service
+    )
     if packet.family == 4 and without_source(packet.destination):
         query = query._replace(source=0)
     if packet.family == 6:

@@ -23,7 +23,8 @@ REFUSALS = {
 class Query(NamedTuple):
     """What is looked up: ``in_device`` is ``lo`` for packets that this namespace sends. Addresses are integers, 0 where not known yet.
 
-    ``link_state``: whether ways without a carrier are left out where the switch says so."""
+    ``link_state``: whether ways without a carrier are left out where the switch says so. ``service`` is the type of service; None: not known, as of what a
+    host sends itself in IPv6, where sockets and answers ask for other routes than what is routed again."""
 
     family: int
     destination: int
@@ -35,11 +36,13 @@ class Query(NamedTuple):
     source_port: int = 0
     destination_port: int = 0
     link_state: bool = True
+    service: int | None = 0
 
     @staticmethod
     def of(packet: Packet, in_device: str = "lo", out_device: str = "") -> Query:
         """The query of a packet."""
         ports = packet.protocol in (TCP, UDP, SCTP)
+        hidden = packet.family == 6 and in_device == "lo" and packet.service != 0
         return Query(
             packet.family,
             packet.destination,
@@ -50,6 +53,7 @@ class Query(NamedTuple):
             packet.protocol,
             packet.source_port if ports else 0,
             packet.destination_port if ports else 0,
+            service=None if hidden else packet.service,
         )
 
 

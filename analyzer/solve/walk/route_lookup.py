@@ -9,7 +9,7 @@ from __future__ import annotations
 from analyzer.addresses import WIDTH, Address
 from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
 from analyzer.model.gaps import ROUTING, could_concern
-from analyzer.model.service_types import UNCHANGED, service_type_changes
+from analyzer.model.service_types import ROUTED, SENT
 from analyzer.solve.packet import Packet
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.route_answers import REFUSALS, Answer, Memory, NotKnown, Query, Refused, Route
@@ -138,7 +138,7 @@ def matches(walk: Walk, space: Space, rule: RoutingRuleFact, query: Query) -> bo
         return not rule.inverted
     hit = plain_match(space, rule, query) and port_match(walk, rule, query)
     if hit and rule.tos:
-        hit = served(walk, space, rule.tos, rule.at)
+        hit = served(walk, space, rule.tos, query, rule.at)
     if hit and rule.user_ids is not None:
         low, high = rule.user_ids
         text = f"the user that sends is within {low}-{high}, as routing rule {rule.priority} of {space.place} wants"
@@ -195,22 +195,13 @@ def port_match(walk: Walk, rule: RoutingRuleFact, query: Query) -> bool:
     return True
 
 
-def served(walk: Walk, space: Space, wanted: int, at: Span | None) -> bool:
-    """Whether a packet has a type of service (``fib4_rule_match``, ``fib_table_lookup``): not where nothing sets it; else it is not followed."""
-    if not service_types_change(walk):
-        walk.assume(UNCHANGED)
-        return False
+def served(walk: Walk, space: Space, wanted: int, query: Query, at: Span | None) -> bool:
+    """Whether a packet has a type of service (``fib4_rule_match``, ``fib_table_lookup``)."""
+    walk.assume(SENT)
+    if query.service is not None:
+        return query.service & ROUTED[query.family] == wanted
     text = f"the packet has the type of service {wanted:#x} in {space.place}"
     return walk.oracle.test(text, at, "which type of service a packet has, where rules change it")
-
-
-def service_types_change(walk: Walk) -> bool:
-    """Whether anything in the capture changes types of service; looked for once."""
-    key = ("the type of service changes",)
-    changes = walk.index.known.get(key)
-    if changes is None:
-        changes = walk.index.known[key] = service_type_changes(walk.index.network)
-    return bool(changes)
 
 
 def in_table(walk: Walk, space: Space, table: int, query: Query, rule: RoutingRuleFact) -> Answer | None:
@@ -220,7 +211,7 @@ def in_table(walk: Walk, space: Space, table: int, query: Query, rule: RoutingRu
         for fact in by_bits.get(query.destination >> (width - length), ()):
             if fact.source_prefix and not fact.source_prefix.covers(Address(query.family, query.source)):
                 continue
-            if fact.tos and not served(walk, space, fact.tos, fact.at):
+            if fact.tos and not served(walk, space, fact.tos, query, fact.at):
                 continue
             if fact.kind == "throw":
                 return None

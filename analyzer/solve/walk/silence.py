@@ -16,6 +16,7 @@ from analyzer.model.network import Interface, Segment
 from analyzer.solve.walk import reverse, stacked
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.netfilter.hooks import HookPacket
+from analyzer.solve.walk.route_answers import Query
 from analyzer.solve.walk.route_lookup import memory_of
 from analyzer.solve.walk.state import Frame, Question, Walk
 
@@ -88,7 +89,7 @@ def heard_by(walk: Walk, segment: Segment, target: Address) -> Iterator[tuple[In
 def surprised(walk: Walk, space: Space, at: Interface, asked: Question) -> bool:
     """Whether a host, of which it is not known how strictly it filters, would have the asker come in another way."""
     sender = asked.sender
-    return sender is not None and reverse.would_refuse(walk, space, at.device, sender.value, asked.target.value, 0, "")
+    return sender is not None and reverse.would_refuse(walk, space, at.device, Query(4, sender.value, asked.target.value))
 
 
 def silent(walk: Walk, at: Interface, target: Address) -> bool:

@@ -12,6 +12,7 @@ from analyzer.addresses import Address, hardware_text, prefix
 from analyzer.facts.links import Geneve, Tunnel, Vxlan, Wireguard, WireguardPeerFact
 from analyzer.model.gaps import unlisted
 from analyzer.model.network import Interface
+from analyzer.model.service_types import outer_service
 from analyzer.solve.packet import UDP, Packet
 from analyzer.solve.walk import internet, leaving, links, shut_out
 from analyzer.solve.walk.index import Space
@@ -104,7 +105,7 @@ def vxlan_to(
     what = f"{at.device} sends the frame to {hardware_text(frame.destination)} in VXLAN {number} to {remote} port {port}"
     walk.tell(at.scope, "encapsulate", what, place, links.packet_of(frame))
     local = kind.local.value if kind.local and kind.local.family == remote.family else 0
-    outer = outer_packet(frame, remote, local, scope == at.scope, UDP, port, 30)
+    outer = outer_packet(frame, remote, local, scope == at.scope, UDP, port, 30, kind.service)
     if kind.dont_fragment not in ("set", "inherit") and cut_on_the_way(remote):
         outer = outer._replace(fragments=True)
 
@@ -124,13 +125,17 @@ def cut_on_the_way(remote: Address) -> bool:
     return remote.family == 4
 
 
-def outer_packet(frame: Frame, remote: Address, local: int, same: bool, protocol: int, port: int, extra: int) -> Packet:
-    """The outer packet: its payload is the inner packet and ``extra`` bytes."""
+def outer_packet(
+    frame: Frame, remote: Address, local: int, same: bool, protocol: int, port: int, extra: int, service: str = ""
+) -> Packet:
+    """The outer packet: its payload is the inner packet and ``extra`` bytes; ``service`` is its type as it is written."""
     inner = links.packet_of(frame)
     size = None if inner is None or inner.size is None else inner.size + HEADER[inner.family] + extra
     mark = inner.mark if inner is not None and same else 0
     source_port = SOURCE_PORT if protocol == UDP else 0
-    return Packet(remote.family, local, remote.value, protocol, source_port, port if protocol == UDP else 0, size=size, mark=mark)
+    ports = source_port, port if protocol == UDP else 0
+    outside = outer_service(service, inner.service if inner is not None else 0)
+    return Packet(remote.family, local, remote.value, protocol, *ports, size=size, mark=mark, service=outside)
 
 
 def carried(walk: Walk, scope: Scope, outer: Packet, opened: Opened) -> Endings:
@@ -287,7 +292,9 @@ def encapsulate_ip(walk: Walk, space: Space, at: Interface, kind: Tunnel, frame:
     scope = walk.index.network.sockets.get(at, at.scope)
     extra = (8 if kind.key else 4) if "gre" in kind.kind else 0
     protocol = PROTOCOLS.get(kind.kind, 4)
-    outer = outer_packet(frame, remote, kind.local.value if kind.local else 0, scope == at.scope, protocol, 0, extra)
+    outer = outer_packet(
+        frame, remote, kind.local.value if kind.local else 0, scope == at.scope, protocol, 0, extra, kind.service
+    )
     if (refused := shut_out.foreign(walk, at, scope, outer)) is not None:
         return refused
     return carried(walk, scope, outer, lambda end: open_ip(walk, end, kind, frame))
@@ -328,7 +335,7 @@ def encapsulate_geneve(walk: Walk, space: Space, at: Interface, kind: Geneve, fr
         return walk.undecided(f"{at} takes its tunnel's far end from whoever sends (external)", link.at, "the switch's flows")
     walk.tell(at.scope, "encapsulate", f"{at.device} sends the frame in Geneve {kind.identifier} to {kind.remote}", link.at)
     scope = walk.index.network.sockets.get(at, at.scope)
-    outer = outer_packet(frame, kind.remote, 0, scope == at.scope, UDP, kind.port, 30)
+    outer = outer_packet(frame, kind.remote, 0, scope == at.scope, UDP, kind.port, 30, kind.service)
     outer = outer._replace(fragments=cut_on_the_way(kind.remote))
     if (refused := shut_out.too_long(walk, at, scope, frame, outer)) is not None:
         return refused

@@ -305,7 +305,7 @@ def lowered(match: Fact, where: Where) -> Match:
         case TimeToLiveMatch():
             return time_to_live(match, where)
         case TypeOfServiceMatch():
-            return type_of_service(match, where.context, lambda words: asked_of_each(words, where))
+            return type_of_service(match, where.context)
         case MacMatch():
             return mac(match, where)
         case PacketTypeMatch():

@@ -1,12 +1,13 @@
-"""When a chain of OUTPUT routes a packet again whose mark it changed."""
+"""When a chain of OUTPUT routes a packet again whose mark or type of service it changed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from analyzer.model.network import Namespace
+from analyzer.model.service_types import changes_service
 from analyzer.ranges import single
-from analyzer.transfer.ir import KEEP, Assign, Bits, Copy, Field, If, In, Merge, Not, Transfer
+from analyzer.transfer.ir import KEEP, Any, Assign, Bits, Copy, Field, If, In, Match, Merge, Not, Transfer
 from analyzer.transfer.space import Context, call, seq
 
 FULL = (1 << 32) - 1
@@ -17,15 +18,20 @@ Step = tuple[int, Transfer]
 def routed_again(context: Context, space: Namespace, priority: int, chain: Transfer) -> Iterator[Step]:
     """A chain of mangle or of type route at OUTPUT: what it marks is routed again (iptable_mangle.c ``ipt_mangle_out``, nft_chain_route.c
     ``nf_route_table_hook4``). What a chain before it may have marked must differ from then; DESTINATION_MAC, of which OUTPUT knows nothing, has the mark
-    of before meanwhile."""
+    of before meanwhile, and VLAN the type of service."""
     again = call(space.scope, "route output")
-    if not marked_before(context, space, priority):
+    marked, classed = marked_before(context, space, priority), changes_service(space)
+    if not marked and not classed:
         yield priority, seq(chain, If(MARKED, again, KEEP))
         return
-    changed = Not(In(Field.DESTINATION_MAC, single(0)))
-    difference = Merge(Field.DESTINATION_MAC, 0, Field.MARK, FULL)
-    routed = If(changed, again, KEEP)
-    yield priority, seq(Copy(Field.DESTINATION_MAC, Field.MARK), chain, difference, routed, Assign(Field.DESTINATION_MAC, 0))
+    before = [Copy(Field.DESTINATION_MAC, Field.MARK), *([Copy(Field.VLAN, Field.SERVICE)] if classed else [])]
+    difference = [
+        Merge(Field.DESTINATION_MAC, 0, Field.MARK, FULL),
+        *([Merge(Field.VLAN, 0, Field.SERVICE, 255)] if classed else []),
+    ]
+    changed: tuple[Match, ...] = tuple(Not(In(item.field, single(0))) for item in difference)
+    routed = If(Any(changed), again, KEEP)
+    yield priority, seq(*before, chain, *difference, routed, *(Assign(item.field, 0) for item in difference))
 
 
 def marked_before(context: Context, space: Namespace, priority: int) -> bool:

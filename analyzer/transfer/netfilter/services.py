@@ -5,35 +5,65 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from analyzer.facts.matches import DeviceGroupMatch, TypeOfServiceMatch
+from analyzer.facts.netfilter import SetService
 from analyzer.model.network import Namespace
-from analyzer.model.service_types import UNCHANGED, service_type_changes
+from analyzer.model.service_types import SENT, service_type_changes
 from analyzer.ranges import normalised
-from analyzer.transfer.ir import ALWAYS, NEVER, All, Any, Field, In, Match, Not
-from analyzer.transfer.space import Context
+from analyzer.source import Span
+from analyzer.transfer.ir import KEEP, NEVER, All, Any, Assign, Bits, Choose, Field, If, In, Match, Not, SetBits, Transfer
+from analyzer.transfer.space import Context, seq
 
-Opaquely = Callable[[str], Match]
-"""A test that is not known, from its words."""
+PARTS = {"dscp": (2, 0x3F), "ecn": (0, 0x03)}
+"""Where the two parts of the byte are: shifts and masks."""
+ALL_BITS, CLASS, CONGESTION, INHERIT = 0xFF, 0xFC, 0x03, "inherit"
 
 
-def type_of_service(match: TypeOfServiceMatch, context: Context, asked: Opaquely) -> Match:
+def type_of_service(match: TypeOfServiceMatch, context: Context) -> Match:
     """``tos``, ``dscp``, ``ecn``."""
-    words = f"the type of service is {match.value:#x}/{match.mask:#x}"
-    own = served(ALWAYS if match.value == 0 else NEVER, words, context, asked)
+    own = served(match.value, match.mask, context)
     return Not(own) if match.negated else own
 
 
-def served(plain: Match, words: str, context: Context, asked: Opaquely) -> Match:
-    """A test of the type of service: as of packets with 0, where nothing sets it; else it is not followed."""
+def served(value: int, mask: int, context: Context) -> Match:
+    """Bits of the type of service, with which packets are sent as 0."""
+    context.assume(SENT)
+    return Bits(Field.SERVICE, mask, value) if not value & ~mask else NEVER
+
+
+def part_of_service(name: str, values: tuple[int, int], context: Context, mask: int = 0x3F, flip: int = 0) -> Match:
+    """nft's ``dscp`` and ``ecn``, of which some bits are asked for."""
+    shift, whole = PARTS[name]
+    numbers = (number for number in range(whole + 1) if not number & ~(mask & whole))
+    held = [number for number in numbers if values[0] <= number ^ flip <= values[1]]
+    return Any(tuple(served(number << shift, (mask & whole) << shift, context) for number in held))
+
+
+def changed_service(given: SetService, context: Context, label: str, at: Span | None) -> Transfer:
+    """xt_DSCP.c ``tos_tg`` and ``dscp_tg``, nft_payload.c."""
+    if given.family not in (None, context.family):
+        return KEEP
+    if given.value is None:
+        words = f"{label}: which type of service the packet gets is not known"
+        return Choose(Field.SERVICE, ((0, 255),), at, words)
+    return SetBits(Field.SERVICE, given.mask, given.value, at)
+
+
+def in_a_tunnel(around: Transfer, written: str, context: Context, label: str) -> Transfer:
+    """What a tunnel sends, with its type of service: ECN's bits are those of the packet inside (include/net/inet_ecn.h ``INET_ECN_encapsulate``). What that of
+    the packet inside is then is not followed, but that it is 0."""
     made = context.made
     if "the type of service changes" not in made:
         made["the type of service changes"] = service_type_changes(context.network)
-    if made["the type of service changes"]:
-        return asked(words)
-    context.assume(UNCHANGED)
-    return plain
+    own = 0 if written in ("", INHERIT) else int(written, 16) & CLASS
+    known = seq(around, Assign(Field.SERVICE, own)) if own else around
+    if not made["the type of service changes"]:
+        return known
+    open_one = Choose(Field.SERVICE, ((0, 255),), None, f"the type of service of what {label} sends is that of the packet inside")
+    asked = ALL_BITS if written == INHERIT else CONGESTION
+    return If(Bits(Field.SERVICE, asked, 0), known, seq(around, open_one))
 
 
-def device_group(match: DeviceGroupMatch, context: Context, space: Namespace, asked: Opaquely) -> Match:
+def device_group(match: DeviceGroupMatch, context: Context, space: Namespace, asked: Callable[[str], Match]) -> Match:
     """``devgroup``."""
     words = f"the group of the device is {match.value:#x}/{match.mask:#x}"
     own = grouped(match.incoming, lambda group: group & match.mask == match.value, context, space, lambda: asked(words))

@@ -19,6 +19,7 @@ from analyzer.facts.netfilter import (
     Redirect,
     Reject,
     SetMark,
+    SetService,
     SetTimeToLive,
     Translate,
     TransparentProxy,
@@ -59,6 +60,7 @@ from analyzer.transfer.netfilter import zones
 from analyzer.transfer.netfilter.conntrack import BACK, TRACKED
 from analyzer.transfer.netfilter.matches import Where
 from analyzer.transfer.netfilter.ports import rewritten
+from analyzer.transfer.netfilter.services import changed_service
 from analyzer.transfer.space import OF_TUNNEL, by_value, drop, seq
 
 LARGEST_MAP, DEFAULT_TTL = 256, 64
@@ -89,6 +91,8 @@ def target(rule: NfRule, where: Where, chains: str, known: Container[str]) -> Tr
             return If(TRACKED, change, KEEP) if connection else change
         case CopyMark():
             return If(TRACKED, copy_mark(rule.target, rule.at), KEEP)
+        case SetService():
+            return changed_service(rule.target, where.context, where.label, where.at)
         case SetTimeToLive():
             return time_to_live(rule.target, where)
         case NoTrack():

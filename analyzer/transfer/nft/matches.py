@@ -16,9 +16,9 @@ from analyzer.transfer.netfilter import conntrack, zones
 from analyzer.transfer.netfilter.address_types import address_type
 from analyzer.transfer.netfilter.conntrack import STATES, TRACKED
 from analyzer.transfer.netfilter.lengths import protocol_is
-from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, asked_of_each, masked, named, of_length, packet_type
+from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, masked, named, of_length, packet_type
 from analyzer.transfer.netfilter.reverse_path import reverse_path
-from analyzer.transfer.netfilter.services import grouped, served
+from analyzer.transfer.netfilter.services import grouped, part_of_service
 from analyzer.transfer.strangers import from_strangers, of_strangers
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132, "udplite": 136, "dccp": 33, "icmp": 1, "icmpv6": 58}
@@ -32,7 +32,6 @@ SEEN = Bits(Field.STATUS, ir.SEEN_REPLY, ir.SEEN_REPLY)
 FROM_DEVICE = All((Not(In(Field.SOURCE_MAC, single(0))), Not(In(Field.IN_INTERFACE, single(0)))))
 LOCAL = In(Field.SOURCE_MAC, single(0))
 FEW = 64
-SERVICE = ("dscp", "ecn")
 
 
 def present(key: Key, where: Where) -> Match:
@@ -128,8 +127,8 @@ def payload(protocol: str, name: str, value: tuple[int, int], where: Where) -> M
             return of_length(LengthMatch(low, high), where)
         if name == "version":
             return constant(where.context.family, value)
-        if name in SERVICE:
-            return served(constant(0, value), f"ip {name} is {value}", where.context, lambda words: asked_of_each(words, where))
+        if name in ("dscp", "ecn"):
+            return part_of_service(name, value, where.context)
         return clipped(HEADER[name], value, where) if name in HEADER else where.opaque(f"ip {name} is {value}")
     if protocol == "ether":
         if name == "type":
@@ -275,12 +274,7 @@ def bitwise(selector: Bitwise, value: tuple[int, int], where: Where) -> Match:
         case Payload("ip", "frag-off") if not mask & ~0x1FFF:
             return constant(flip, value)
         case Payload("ip" | "ip6", "dscp" | "ecn" as name):
-            return served(
-                constant(flip, value),
-                f"ip {name} & {mask:#x} is {value}",
-                where.context,
-                lambda words: asked_of_each(words, where),
-            )
+            return part_of_service(name, value, where.context, mask, flip)
         case _:
             field = field_of(of)
     if field is None or value[1] - value[0] >= FEW:

@@ -15,6 +15,7 @@ from analyzer.facts.netfilter import (
     Queue,
     Redirect,
     Reject,
+    SetService,
     SetTimeToLive,
     TransparentProxy,
     UnknownTarget,
@@ -68,6 +69,7 @@ from analyzer.transfer.netfilter.conntrack import TRACKED
 from analyzer.transfer.netfilter.lengths import protocol_is
 from analyzer.transfer.netfilter.matches import Where, open_test
 from analyzer.transfer.netfilter.ports import rewritten
+from analyzer.transfer.netfilter.services import changed_service
 from analyzer.transfer.netfilter.targets import in_zone, masquerade, network_map, queued, redirect, time_to_live, unread
 from analyzer.transfer.nft.families import NativeFamilies
 from analyzer.transfer.nft.matches import by_choice, present
@@ -140,6 +142,9 @@ def follow(todo: tuple[Statement, ...], rule: Rule) -> Transfer:
             return unread(where, f"{text!r} lets the packet pass unchanged")
         case Queue():
             return queued(first, where, translates(rule.table))
+        case SetService(_, _, family):
+            own = family in (None, where.context.family)
+            return seq(changed_service(first, where.context, where.label, where.at), follow(rest, rule)) if own else KEEP
         case SetTimeToLive():
             return seq(time_to_live(first, where), follow(rest, rule))
         case Pass():

@@ -44,6 +44,7 @@ OF_PACKET: Mapping[str, Field] = {
     "icmp_code": Field.ICMP_CODE,
     "tcp_flags": Field.TCP_FLAGS,
     "nw_ttl": Field.TTL,
+    "nw_tos": Field.SERVICE,
     "pkt_mark": Field.MARK,
     "vlan_tci": Field.VLAN,
 }

@@ -32,7 +32,7 @@ from analyzer.facts.matches import (
     TimeToLiveMatch,
     TypeOfServiceMatch,
 )
-from analyzer.model.service_types import UNCHANGED
+from analyzer.model.service_types import SENT
 from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP, Packet
 from analyzer.solve.walk.netfilter.balanced import balanced
 from analyzer.solve.walk.netfilter.conntrack import conntrack
@@ -219,20 +219,13 @@ def time_to_live(match: TimeToLiveMatch, visit: Visit) -> bool:
 
 
 def type_of_service(match: TypeOfServiceMatch, visit: Visit) -> bool:
-    """xt_dscp.c, xt_ecn.c: 0 where nothing sets it; else it is not followed."""
-    if not service_is_followed(visit):
+    """xt_dscp.c, xt_ecn.c."""
+    own = visit.packet.service
+    visit.assumptions.append(SENT)
+    if own is None:
         text = f"{visit.place}: the type of service of {visit.packet} is {match.value:#x}/{match.mask:#x}"
         return visit.oracle.test(text, None, "which type of service a packet has, where rules change it") != match.negated
-    return (match.value == 0) != match.negated
-
-
-def service_is_followed(visit: Visit) -> bool:
-    """Whether a packet's type of service is known: 0, since nothing in the capture changes it."""
-    changes = visit.surroundings.service_types_change
-    if changes is None or changes():
-        return False
-    visit.assumptions.append(UNCHANGED)
-    return True
+    return (own & match.mask == match.value) != match.negated
 
 
 def mac(match: MacMatch, visit: Visit) -> bool:

@@ -280,7 +280,6 @@ class Surroundings(NamedTuple):
     first_address: Callable[[str], int | None]
     reverse_path: Callable[[ReversePathMatch, HookPacket], bool] | None = None
     captured_mac: Callable[[int], bool] | None = None
-    service_types_change: Callable[[], bool] | None = None
 
 
 class Judgement(StrEnum):

@@ -74,8 +74,8 @@ Step = TableStep | NativeStep | TrackStep | TranslateStep | ConfirmStep | Unread
 
 
 def routes_again(step: Step, before: Packet, after: Packet) -> bool:
-    """Whether a step of OUTPUT routes the packet again (``ip_route_me_harder``): mangle and nft's chains of type route where its addresses or its mark changed
-    (iptable_mangle.c ``ipt_mangle_out``, nft_chain_route.c ``nf_route_table_hook4``), address translation where its destination did (nf_nat_proto.c
+    """Whether a step of OUTPUT routes the packet again (``ip_route_me_harder``): mangle and nft's chains of type route where its addresses, its mark or its type of
+    service changed (iptable_mangle.c ``ipt_mangle_out``, nft_chain_route.c ``nf_route_table_hook4``), address translation where its destination did (nf_nat_proto.c
     ``nf_nat_ipv4_local_fn``). A mark that another chain sets changes no route."""
     match step:
         case TranslateStep():
@@ -86,4 +86,9 @@ def routes_again(step: Step, before: Packet, after: Packet) -> bool:
             acts = native.base.kind == "route"
         case _:
             return False
-    return acts and (before.source, before.destination, before.mark) != (after.source, after.destination, after.mark)
+    return acts and routed_by(before) != routed_by(after)
+
+
+def routed_by(packet: Packet) -> tuple[int, int, int, int | None]:
+    """What of a packet is looked at for whether it is routed again."""
+    return packet.source, packet.destination, packet.mark, packet.service

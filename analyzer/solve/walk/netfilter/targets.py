@@ -14,6 +14,7 @@ from analyzer.facts.netfilter import (
     Redirect,
     Reject,
     SetMark,
+    SetService,
     SetTimeToLive,
     Target,
     Translate,
@@ -54,6 +55,9 @@ def apply(target: Target, rule: NfRule, where: str, visit: Visit) -> Stop | None
             after = target.after(visit.packet.ttl)
             visit.packet = visit.packet._replace(ttl=after)
             visit.tell(f"{where}: the TTL becomes {after}", rule.at)
+            return None
+        case SetService():
+            service(target, rule, where, visit)
             return None
         case Translate() | Masquerade() | Redirect() | NetworkMap():
             return translated(target, rule, where, visit)
@@ -119,6 +123,15 @@ def marked(target: SetMark | CopyMark, rule: NfRule, where: str, visit: Visit) -
             visit.tell(f"{where}: the mark becomes {visit.packet.mark:#x}, from the connection", rule.at)
         case _:
             pass
+
+
+def service(target: SetService, rule: NfRule, where: str, visit: Visit) -> None:
+    """xt_DSCP.c ``tos_tg`` and ``dscp_tg``, nft_payload.c."""
+    if target.family in (None, visit.packet.family):
+        after = target.after(visit.packet.service)
+        visit.packet = visit.packet._replace(service=after)
+        text = f"becomes {after:#x}" if after is not None else "becomes one that is not known"
+        visit.tell(f"{where}: the type of service {text}", rule.at)
 
 
 def change_mark(visit: Visit, connection: Connection, mark: int, rule: NfRule, where: str) -> None:

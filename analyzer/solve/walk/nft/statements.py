@@ -14,6 +14,7 @@ from analyzer.facts.netfilter import (
     Redirect,
     Reject,
     SetMark,
+    SetService,
     SetTimeToLive,
     Target,
     Translate,
@@ -99,6 +100,8 @@ def run(item: Statement, place: Place, visit: Visit) -> End:
             return not_known(text, placed(item, place), place.where, visit) or BROKEN
         case Queue():
             return queued(item, placed(item, place), place.where, visit, translates(place.table.fact))
+        case SetService(_, _, family):
+            return target(item, place, visit) if family in (None, visit.packet.family) else BROKEN
         case NoTrack() | Zone() | Pass() | SetTimeToLive():
             return target(item, place, visit)
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 
 from analyzer.facts.matches import ReversePathMatch
 from analyzer.facts.nftables import IP6_HEADER, Bitwise, Ct, Fib, Key, Meta, Payload, Pick, Selector
+from analyzer.model.service_types import SENT
 from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, TCP, UDP, Packet
 from analyzer.solve.walk.netfilter.frame_macs import known_here
-from analyzer.solve.walk.netfilter.matches import group_of, lengths, service_is_followed
+from analyzer.solve.walk.netfilter.matches import group_of, lengths
 from analyzer.solve.walk.netfilter.state import FOREIGN_MAC, NO_FLOW, Connection, Hook
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS
 from analyzer.solve.walk.netfilter.visit import Visit
@@ -26,7 +27,8 @@ TYPES = {
 }  # fmt: skip
 KINDS = {"unicast": 0, "broadcast": 1, "multicast": 2}
 FRAGMENT_OFFSET = 0x1FFF
-SERVICE = ("dscp", "ecn")
+SERVICE = {"dscp": (2, 0x3F), "ecn": (0, 3)}
+"""Where the two parts of the byte are: shifts and masks."""
 
 
 def load_all(key: Key, visit: Visit) -> tuple[Loaded, ...] | None:
@@ -89,7 +91,9 @@ def payload(protocol: str, name: str, visit: Visit) -> Loaded | None:
         if packet.family != (4 if protocol == "ip" else 6):
             return None
         if name in SERVICE:
-            return 0 if service_is_followed(visit) else Unseen(f"{protocol} {name}")
+            visit.assumptions.append(SENT)
+            shift, mask = SERVICE[name]
+            return Unseen(f"{protocol} {name}") if packet.service is None else packet.service >> shift & mask
         return network(name, packet)
     if protocol == "ether":
         return ether(name, visit)

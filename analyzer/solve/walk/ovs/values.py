@@ -54,6 +54,7 @@ def of_packet(packet: Packet) -> Values:
         "nw_dst" if four else "ipv6_dst": packet.destination,
         "ip_proto": packet.protocol,
         "nw_ttl": packet.ttl,
+        "nw_tos": packet.service or 0,
         "pkt_mark": packet.mark,
     }
     if packet.protocol in PORTED:
@@ -82,6 +83,7 @@ def packet_of(values: Mapping[str, int], before: Packet) -> Packet:
         source_port=values.get("tp_src", 0) if ported else before.source_port,
         destination_port=values.get("tp_dst", 0) if ported else before.destination_port,
         ttl=values.get("nw_ttl", before.ttl),
+        service=values.get("nw_tos", 0) if before.service is not None else None,
         mark=values.get("pkt_mark", 0) & 0xFFFFFFFF,
         icmp_type=values.get("icmp_type", before.icmp_type),
         icmp_code=values.get("icmp_code", before.icmp_code),
