@@ -22,6 +22,11 @@ ONE = (
     "ip ttl != 63 ip protocol != udp drop",
     "icmp type != echo-request icmp code != 3 drop",
     "ip6 nexthdr != tcp ip6 hoplimit != 3 drop",
+    "ip protocol != udp ip checksum != 5 drop",
+    "tcp flags != syn tcp window != 5 drop",
+    "tcp window != 5 tcp checksum != 0 drop",
+    "udp dport != 53 udp length != 6 drop",
+    "ip id != 3 ip frag-off != 5 drop",
     "ether daddr != 02:00:00:00:00:01 ether saddr != 02:00:00:00:00:02 drop",
 )
 """As ``nft --debug=netlink`` shows; so are the others."""
@@ -30,6 +35,9 @@ SEVERAL = (
     "tcp sport != 80 tcp dport 443 drop",
     "tcp sport != 80-90 tcp dport != 443 drop",
     "tcp sport != { 80, 81 } tcp dport != 443 drop",
+    "ip dscp != cs1 ip length != 60 drop",
+    "tcp doff != 5 tcp flags != syn drop",
+    "tcp flags != syn tcp window > 5 drop",
     "ip protocol != udp ip saddr != 10.0.0.1 drop",
 )
 
@@ -37,6 +45,27 @@ SEVERAL = (
 @pytest.mark.parametrize("rule", [*ONE, *SEVERAL])
 def test_what_nft_makes_one_comparison_of(rule: str) -> None:
     assert any(isinstance(item, Negations) for item in typed(statements(rule))) is (rule in ONE)
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        ("ip protocol != udp ip checksum != 5 drop", Fate.UNKNOWN),
+        ("ip protocol != tcp ip checksum != 5 drop", Fate.UNKNOWN),
+        ("ct direction original tcp flags != syn tcp window != 5 drop", Fate.UNKNOWN),
+        ("udp dport != 53 udp length != 6 drop", Fate.REACHABLE),
+        ("tcp window != 5 tcp checksum != 0 accept", Fate.REACHABLE),
+    ],
+)
+def test_of_fields_that_are_not_modelled(tmp_path: Path, rule: str, wanted: Fate) -> None:
+    text = RULESET.replace("ct direction original tcp sport != 40000 tcp dport != 81 drop", rule)
+    network = build(tmp_path, host_gw(1, 2, nft_list_ruleset=text), host_gw(2, 1))
+    found = asked(network, "default/p11", "default/p21", protocol="TCP", port=80)
+    assert found.fate is wanted
+    assert found.packet is not None
+    start = next(scope for scope in network.namespaces if scope.namespace == "default_p11")
+    ends = {end.fate for end in outcomes(NetworkProgram(network, 4), Flow(start, found.packet))}
+    assert (len(ends) > 1 or Fate.UNKNOWN in ends) is (wanted is Fate.UNKNOWN)
 
 
 @pytest.mark.parametrize("ports", PACKETS)

@@ -130,9 +130,10 @@ class Among:
 
 @dataclass(frozen=True, slots=True)
 class Negations:
-    """Negated tests of which it is not known whether all must hold or one: what is known is a packet that passes all, or none."""
+    """Negated tests of which it is not known whether all must hold or one: what is known is a packet that passes all, or none; nothing where one of them is not
+    modelled, but of a packet without their header."""
 
-    parts: tuple[Among, ...]
+    parts: tuple[Among | UnknownMatch, ...]
 
 
 @dataclass(frozen=True, slots=True)

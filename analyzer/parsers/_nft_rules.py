@@ -59,13 +59,15 @@ CARRIED = {
 
 def typed(nodes: Sequence[Node]) -> tuple[Statement, ...]:
     """A rule's statements. One that is not understood stays as a test where it can be no more, else as a target."""
-    found: list[Statement] = []
-    for node in nodes:
-        try:
-            found += statement(node)
-        except UNREADABLE:
-            found.append(unread(node))
-    return paired(found)
+    return paired((said_by(node), node) for node in nodes)
+
+
+def said_by(node: Node) -> list[Statement]:
+    """What a node comes to."""
+    try:
+        return statement(node)
+    except UNREADABLE:
+        return [unread(node)]
 
 
 def unread(node: Node) -> Statement:

@@ -142,6 +142,21 @@ def nft_service_class(lab: Lab, random: Random) -> None:
             )
 
 
+def nft_negations(lab: Lab, random: Random) -> None:
+    """Negated tests of fields side by side, which nft 1.0.6 makes one comparison of and lists as two."""
+    tests = random.sample(("tcp sport != 5 tcp dport != 7", "udp dport != 9090 udp length != 7", "icmp type != 9 icmp code != 3",
+                           "ip ttl != 9 ip protocol != sctp", "ip protocol != icmp ip checksum != 9", "tcp flags != fin tcp window != 9"), 2)  # fmt: skip
+    narrow = (f"ip saddr {random.choice(_pods(lab))}", f"ip daddr {random.choice(_pods(lab))}", 'iifname "eth0"')
+    rules = "\n".join(f"  {random.choice(narrow)} {test} {random.choice(('drop', 'accept', 'reject'))}" for test in tests)
+    _add(lab, _node(lab, random), f"""table ip negated {{
+ chain forward {{
+  type filter hook {random.choice(('forward', 'forward', 'input'))} priority filter; policy accept;
+{rules}
+ }}
+}}
+""")  # fmt: skip
+
+
 def nft_untracked(lab: Lab, random: Random) -> None:
     """Packets of some ports are not tracked, and what is not tracked is let through or is not."""
     _add(lab, _node(lab, random), f"""table inet raw-rules {{
@@ -170,6 +185,6 @@ def nft_device_chain(lab: Lab, random: Random) -> None:
 
 
 ALL: tuple[Apply, ...] = (
-    nft_host_firewall, nft_blocked_sets, nft_verdict_map, nft_masquerade, nft_translated, nft_marks, nft_service_class, nft_untracked, nft_reverse_path,
+    nft_host_firewall, nft_blocked_sets, nft_verdict_map, nft_masquerade, nft_translated, nft_marks, nft_service_class, nft_negations, nft_untracked, nft_reverse_path,
 )  # fmt: skip
 ANYWHERE: tuple[Apply, ...] = (nft_device_chain,)

@@ -181,11 +181,15 @@ def among(item: Among, rest: tuple[Statement, ...], rule: Rule) -> Transfer:
     return guarded(both(there, own), then, where)
 
 
-def negations(parts: tuple[Among, ...], then: Transfer, rule: Rule) -> Transfer:
+def negations(parts: tuple[Among | UnknownMatch, ...], then: Transfer, rule: Rule) -> Transfer:
     """Negated tests of which it is not known whether all must hold or one."""
-    where = rule.where
-    held = [both(present(part.key, where), turned(members(part.values, part.key, rule.table, where))) for part in parts]
+    where, known = rule.where, [part for part in parts if isinstance(part, Among)]
+    always: Match = ALWAYS
+    there = reduce(both, (present(part.key, where) for part in known), always)
     perhaps = guarded(where.opaque("one of two negated tests is enough, as nft up to 1.0.6 has it"), then, where)
+    if len(known) < len(parts):
+        return guarded(there, perhaps, where)
+    held = [both(present(part.key, where), turned(members(part.values, part.key, rule.table, where))) for part in known]
     some = guarded(turned(reduce(both, map(turned, held))), perhaps, where)
     every = reduce(both, held)
     return some if every == NEVER else then if every == ALWAYS else If(every, then, some, where.at)

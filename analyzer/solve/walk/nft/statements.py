@@ -127,11 +127,13 @@ def among(key: Key, values: NftSet | str, place: Place, visit: Visit) -> bool | 
     return None if found is None else found is not MISSED
 
 
-def passed(parts: tuple[Among, ...], place: Place, visit: Visit) -> bool:
-    """Whether negated tests hold of which it is not known whether all must hold or one."""
-    held = {among(part.key, part.values, place, visit) is False for part in parts}
-    if len(held) == 1:
-        return held == {True}
+def passed(parts: tuple[Among | UnknownMatch, ...], place: Place, visit: Visit) -> bool:
+    """Whether negated tests hold of which it is not known whether all must hold or one; a packet without their header passes none."""
+    found = [among(part.key, part.values, place, visit) for part in parts if isinstance(part, Among)]
+    if None in found:
+        return False
+    if len(found) == len(parts) and len(set(found)) == 1:
+        return found[0] is False
     return asked(
         "one of two negated tests is enough, as nft up to 1.0.6 has it", place, visit, "nft --debug=netlink list ruleset"
     )
