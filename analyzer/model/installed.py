@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from analyzer.copies import altered
+from analyzer.facts.amazon import AmazonAddressFact
 from analyzer.facts.calico import (
     BorrowedFact,
     IpamProblemFact,
@@ -94,7 +95,7 @@ def installed(
 def recorded(facts: Ordered) -> tuple[RecordedFact, ...]:
     """What texts say of systems' address management."""
     found: list[RecordedFact] = [*facts.all(PoolUseFact), *facts.all(BorrowedFact), *facts.all(StatedBlockFact)]
-    found += [*facts.all(IpamProblemFact), *facts.all(RomanaBlockFact), *facts.all(RomanaHostFact)]
+    found += [*facts.all(IpamProblemFact), *facts.all(RomanaBlockFact), *facts.all(RomanaHostFact), *facts.all(AmazonAddressFact)]
     return tuple(dict.fromkeys(found))
 
 

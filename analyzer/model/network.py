@@ -12,6 +12,7 @@ from analyzer.model.cluster import Cluster
 from analyzer.source import Gap, Scope, Source
 
 if TYPE_CHECKING:
+    from analyzer.facts.amazon import AmazonAddressFact
     from analyzer.facts.calico import BorrowedFact, IpamProblemFact, MapFrontendFact, MapRouteFact, PoolUseFact, StatedBlockFact
     from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
     from analyzer.facts.docker import DockerContainerFact, DockerNetworkFact
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
     from analyzer.model.routers import Router
     from analyzer.model.switches import Switch
 
-RecordedFact: TypeAlias = "PoolUseFact | BorrowedFact | StatedBlockFact | IpamProblemFact | RomanaBlockFact | RomanaHostFact"
+RecordedFact: TypeAlias = (
+    "PoolUseFact | BorrowedFact | StatedBlockFact | IpamProblemFact | RomanaBlockFact | RomanaHostFact | AmazonAddressFact"
+)
 """What texts say of systems' address management."""
 
 
@@ -172,7 +175,7 @@ class Network:
     ``node_names``: the captured node (the folder's name) of each Node object, by the object's name. ``pods_of``: the attachments with a
     namespace of their own, by captured node. ``routers``: the routing daemons of the nodes, by captured node.
     ``resolvers``: the nodes' own ``resolv.conf``, by captured node.
-    ``ipam``: what ``calicoctl ipam`` printed, and Romana's blocks and hosts. ``docker``: networks and containers by Docker's records, each with its host. ``calico_maps``: entries of the maps of Calico's eBPF dataplane, each with its node.
+    ``ipam``: what ``calicoctl ipam`` printed, Romana's blocks and hosts, and what the AWS VPC CNI's agents have given. ``docker``: networks and containers by Docker's records, each with its host. ``calico_maps``: entries of the maps of Calico's eBPF dataplane, each with its node.
     """
 
     namespaces: Mapping[Scope, Namespace]

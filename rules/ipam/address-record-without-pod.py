@@ -1,7 +1,7 @@
 """Addresses stay taken for pods that no longer exist.
 
 ## What it finds
-Records of Calico's blocks, whereabouts' pools, Kube-OVN and Cilium that name a pod which was not captured although all pods were; one finding for each pool, with how many there are.
+Records of Calico's blocks, whereabouts' pools, Kube-OVN, Cilium and the AWS VPC CNI's agents that name a pod which was not captured although all pods were; one finding for each pool, with how many there are.
 What is kept on purpose is left out: tunnels' addresses, reserved IPs, those of StatefulSets.
 
 ## Why it matters

@@ -1,4 +1,4 @@
-"""What address management has recorded: Calico's blocks, whereabouts' pools, Kube-OVN's IPs, Cilium's nodes, Terway's interfaces, host-local's files.
+"""What address management has recorded: Calico's blocks, whereabouts' pools, Kube-OVN's IPs, Cilium's nodes, Terway's interfaces, AWS's agents, host-local's files.
 
 Shapes: projectcalico/calico libcalico-go/lib/backend/model (AllocationBlock: ``allocations`` holds an index into ``attributes`` or null),
 k8snetworkplumbingwg/whereabouts pkg/api (``allocations`` by offset from the first address of ``range``), kubeovn/kube-ovn pkg/apis/kubeovn/v1/ip.go,
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from analyzer.addresses import WIDTH, Address, Prefix, prefix_of
+from analyzer.facts.amazon import AmazonAddressFact
 from analyzer.facts.kubernetes import ObjectFact
 from analyzer.model.network import Network, NodeFiles
 from analyzer.query.refusals import address_in, network_in, objects, spec_of
@@ -57,6 +58,7 @@ def records(network: Network) -> Iterator[Record]:
     yield from kube_ovn(network)
     yield from cilium(network)
     yield from terway(network)
+    yield from amazon(network)
     for node, files in sorted(network.files.items()):
         name = cluster_network(files)
         for lease in files.leases if name else ():
@@ -64,6 +66,21 @@ def records(network: Network) -> Iterator[Record]:
                 continue
             title = f"lease of network {lease.network} on {node}"
             yield Record(f"host-local/{lease.network}", lease.address, lease.at, title, holder=lease.container, node=node)
+
+
+def amazon(network: Network) -> Iterator[Record]:
+    """What the AWS VPC CNI's agents have given, which tell it twice: under ``/v1/enis`` and in the checkpoint. The VPC has each address once."""
+    told: set[tuple[Address, str, str]] = set()
+    names = {folder: name for name, folder in network.node_names.items()}
+    for fact in network.ipam:
+        if not isinstance(fact, AmazonAddressFact) or fact.scope is None:
+            continue
+        node = names.get(fact.scope.node, fact.scope.node)
+        if (fact.address, fact.container, node) not in told:
+            told.add((fact.address, fact.container, node))
+            namespace, _, name = fact.pod.partition("/")
+            title = f"{fact.interface or 'the checkpoint'} of {node}"
+            yield Record("aws", fact.address, fact.at, title, (namespace, name) if name else None, fact.container, node)
 
 
 def cluster_network(files: NodeFiles) -> str:
