@@ -55,6 +55,7 @@ def records(network: Network) -> Iterator[Record]:
     for block in blocks(network):
         yield from block.records
     yield from whereabouts(network)
+    yield from reservations(network)
     yield from kube_ovn(network)
     yield from cilium(network)
     yield from terway(network)
@@ -148,6 +149,22 @@ def whereabouts(network: Network) -> Iterator[Record]:
                 f"IPPool {fact.name}",
                 (namespace, name) if name else None,
                 str(inner.get("id") or ""),
+            )
+
+
+def reservations(network: Network) -> Iterator[Record]:
+    """What whereabouts holds across overlapping ranges: an object for each address, named for its network, where that has a name, and for it (``normalizeIP``)."""
+    for fact in objects(network, "OverlappingRangeIPReservation", WHEREABOUTS):
+        parts = fact.name.split("-")
+        ends = ((start, address_in(":".join(parts[start:]))) for start in range(len(parts)))
+        start, found = next(((start, one) for start, one in ends if one is not None), (0, None))
+        spec = spec_of(fact)
+        namespace, _, name = str(spec.get("podref") or "").partition("/")
+        if found is not None:
+            space = f"whereabouts-reservations/{'-'.join(parts[:start])}"
+            pod = (namespace, name) if name else None
+            yield Record(
+                space, found, fact.place("spec", "podref"), "whereabouts' reservations", pod, str(spec.get("containerid") or "")
             )
 
 
