@@ -26,6 +26,25 @@ KNOWN = (
         "crictl inspectp and inspect do not tell what a network namespace holds; with the path that it names: nsenter --net=PATH ip addr, and ip route",
     ),
     (
+        re.compile(
+            r"\A\s*(?:ufid:\S+,? ?)?(?:flow-dump from.*\s+)?recirc_id\(|^(?:ufid:\S+ )?(?:recirc_id|tunnel|in_port)\(.*actions:",
+            re.MULTILINE,
+        ),
+        "flows that a datapath has cached tell what packets did, not what becomes of others; ovs-ofctl dump-flows of each bridge is read",
+    ),
+    (
+        re.compile(r"\A\s*port +VLAN +MAC +Age"),
+        "what a bridge of Open vSwitch has learned says where frames came from lately; ovs-ofctl show and dump-flows of it are read",
+    ),
+    (
+        re.compile(r"^(?:ConntrackKey\{.* -> |(?:TCP|UDP|ICMP6?|UNKNOWN) \S+:\d+ -> \S+:\d+ .* Active ago )", re.MULTILINE),
+        "connections of Calico's eBPF dataplane are not read: verdicts are about new ones; calico-node -bpf routes dump and nat dump are",
+    ),
+    (
+        re.compile(r"^dev +\d+: +[0-9a-f.:]+ : (?:[0-9a-f]{2}:){5}[0-9a-f]{2} -> ", re.MULTILINE),
+        "the neighbours of Calico's eBPF dataplane are not read: ip neigh has those of the kernel",
+    ),
+    (
         re.compile(r"\A\s*(?:total \d+\s*\n)?(?:[-dl][-rwxsStT]{9}[.+@]? .*\n?)+\Z"),
         "a listing of files: what stands in them is read (cat FILE; of /opt/cni/bin, the names: ls /opt/cni/bin)",
     ),
@@ -43,7 +62,7 @@ def not_read(text: str) -> str:
     if DESCRIBED.match(head):
         kind = next((kind for pattern, kind in KINDS if pattern.search(head)), "OBJECTS")
         return f"kubectl describe is written for readers and is not read; kubectl get {kind} -A -o yaml has what is needed"
-    return next((words for pattern, words in KNOWN if pattern.match(head)), NOT_RECOGNISED)
+    return next((words for pattern, words in KNOWN if pattern.search(head)), NOT_RECOGNISED)
 
 
 def only_wanted(path: str) -> bool:

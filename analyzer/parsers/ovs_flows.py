@@ -1,4 +1,5 @@
-"""``ovs-ofctl dump-flows BRIDGE`` (every version of OpenFlow, with and without statistics and names), and flows as ``add-flows`` takes them.
+"""``ovs-ofctl dump-flows BRIDGE`` (every version of OpenFlow, with and without statistics and names), ``ovs-appctl bridge/dump-flows`` (ofproto/ofproto.c,
+``flow_stats_ds``), and flows as ``add-flows`` takes them.
 
 The bridge is the file's (``ovs-ofctl_dump-flows_br-int``).
 """
@@ -25,7 +26,7 @@ ACTIONS = re.compile(r"[,\s]actions?=")
 TOLD = frozenset(
     {
         *("duration", "n_bytes", "idle_age", "hard_age", "idle_timeout", "hard_timeout", "importance", "out_port", "out_group"),
-        *("flags", "ofp_version", "packet_count", "byte_count"),
+        *("flags", "ofp_version", "packet_count", "byte_count", "n_offload_packets", "n_offload_bytes"),
     }
 )
 BARE = frozenset(
@@ -69,12 +70,14 @@ def flow_of(source: Source, bridge: str, line: str, at: Span) -> Iterator[Fact]:
             continue
         else:
             tests.append(word)
+    if told.get("table_id") == HIDDEN:
+        return
     packets = told.get("n_packets")
     yield FlowFact(
         at=at,
         scope=source.scope,
         bridge=bridge,
-        table=told.get("table", "0").strip('"'),
+        table=told.get("table", told.get("table_id", "0")).strip('"'),
         priority=int(told.get("priority", "32768")),
         in_port=port(told.get("in_port", "")),
         match=match_of(tests),
@@ -84,7 +87,9 @@ def flow_of(source: Source, bridge: str, line: str, at: Span) -> Iterator[Fact]:
     )
 
 
-KEPT = frozenset({"cookie", "table", "n_packets", "priority", "in_port"})
+KEPT = frozenset({"cookie", "table", "table_id", "n_packets", "priority", "in_port"})
+HIDDEN = "254"
+"""The table of Open vSwitch's own flows, which ``bridge/dump-flows`` shows too (ofproto/ofproto-dpif.h, ``TBL_INTERNAL``)."""
 
 
 def port(text: str) -> str:
@@ -99,6 +104,7 @@ PARSER = Parser(
     names=(
         r"ovs-ofctl(_-\S+?)*_dump-flows_(?P<subject>\S+?)",
         r"ovs-ofctl(_-O_\S+?)?(_--\S+)*_dump-flows(_-\S+)*_(?P<subject>[A-Za-z]\S*?)(_\d+)?(_-O_?\w+|_--?[\w-]+)*",
+        r"ovs-appctl(_-\S+)*_bridge[._]dump-flows(_--?[\w-]+)*_(?P<subject>[A-Za-z]\S*?)",
         r"(ovs[/_])?(flows|openflow|ovs-flows|dump-flows)([-_](?P<subject>\S+))?",
     ),
     content=re.compile(
