@@ -63,3 +63,21 @@ def test_entries_of_other_devices_are_not_those_of_a_tunnel(option: str, known: 
     text = f"{LINKS.replace('ip addr', 'ip -d addr')}{TUNNEL}$ bridge fdb show {option}\n02:00:00:00:00:07 dst 192.168.0.3 dev vxlan.1 self permanent\n"
     (space,) = network_of({"n1.txt": text}, tmp_path).namespaces.values()
     assert ("bridge-fdb" not in space.missing) is known
+
+
+CHAIN = "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n\t}\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("listing", "lacks"),
+    [
+        ("nft list ruleset", set()),
+        ("nft -a list ruleset", set()),
+        ("nft list ruleset ip", {"nft", "netfilter/6"}),
+        ("nft list table ip filter", {"nft", "netfilter/6"}),
+        ("nft -n list chain ip filter FORWARD", {"nft", "netfilter/6"}),
+    ],
+)
+def test_tables_that_were_not_listed_are_not_known(listing: str, lacks: set[str], tmp_path: Path) -> None:
+    (space,) = network_of({"n1.txt": f"{LINKS}$ {listing}\n{CHAIN}"}, tmp_path).namespaces.values()
+    assert {key for key in space.missing if key in ("nft", "netfilter/6")} == lacks

@@ -59,6 +59,8 @@ NAMESPACE_KINDS = frozenset(
 )
 NEVER_EMPTY = frozenset({"ip-addr", "ip-rule", "sysctl"})
 OF_DEVICE = re.compile(r"_(?:dev|br|brport)_(?P<device>[^_\s]+?)(?:_|\.(?:txt|json|log)$|$)")
+OF_SOME_TABLES = re.compile(r"nft_(?:-\S+_)*list_(?:ruleset_(?!-)\w|(?!ruleset)\w)")
+"""The listing of one table, chain or set, or of one family's tables (nft(8), ``list``)."""
 TABLE_ALL = re.compile(r"table[_ -](all|0)\b|route-table-all")
 
 
@@ -222,6 +224,8 @@ def in_part(given: Captured) -> Iterator[str]:
         yield from ("ip-route/4", "ip-route/6")
     if given.has("ip-addr") and not given.has("ifconfig") and all(source.subject for source in given.by_kind["ip-addr"]):
         yield "ip-addr"
+    if given.has("nft") and all(OF_SOME_TABLES.match(source.name) for source in given.by_kind["nft"]):
+        yield "nft"
     if given.has("ip-neigh") and all("proxy" in source.name for source in given.by_kind["ip-neigh"]):
         yield "ip-neigh"
 
@@ -249,7 +253,7 @@ def stands_in(source: Source, fact: Fact) -> bool:
 
 def whole_native(source: Source) -> bool:
     """Whether a listing of nft has all tables, and some: those of iptables' nft back end are then among them."""
-    return "ruleset" in source.name and source.says("table")
+    return "ruleset" in source.name and source.says("table") and OF_SOME_TABLES.match(source.name) is None
 
 
 def with_addresses(source: Source) -> bool:
