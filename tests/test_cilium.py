@@ -15,6 +15,7 @@ import pytest
 from analyzer.addresses import Address, address
 from analyzer.api import Capture, load
 from analyzer.findings import Verdict
+from analyzer.model.cilium import setup
 from analyzer.model.network import Interface
 from analyzer.query.guarantees import decide
 from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP, Fate, Packet
@@ -345,3 +346,8 @@ def test_what_is_not_modelled_is_open(cluster: Cluster, words: str, tmp_path: Pa
     found = {one.id: one for one in decide(network_of(cluster.files(), tmp_path)).guarantees}
     assert found["pod-to-pod"].verdict is Verdict.UNDECIDED
     assert words in found["pod-to-pod"].reason
+
+
+@pytest.mark.parametrize(("said", "mode"), [({}, "snat"), ({"bpf-lb-mode": ""}, "snat"), ({"bpf-lb-mode": "DSR"}, "dsr")])
+def test_the_mode_of_services_is_told_or_the_default(said: dict[str, str], mode: str) -> None:
+    assert setup((), said, "", False).mode == mode

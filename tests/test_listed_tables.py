@@ -81,3 +81,10 @@ CHAIN = "table ip filter {\n\tchain FORWARD {\n\t\ttype filter hook forward prio
 def test_tables_that_were_not_listed_are_not_known(listing: str, lacks: set[str], tmp_path: Path) -> None:
     (space,) = network_of({"n1.txt": f"{LINKS}$ {listing}\n{CHAIN}"}, tmp_path).namespaces.values()
     assert {key for key in space.missing if key in ("nft", "netfilter/6")} == lacks
+
+
+@pytest.mark.parametrize(("option", "known"), [("-Ln", True), ("-Ln -t 10.96.0.1:443", False)])
+def test_a_service_of_ipvs_is_not_all(option: str, known: bool, tmp_path: Path) -> None:
+    text = f"{LINKS}$ ipvsadm {option}\nTCP  10.96.0.1:443 rr\n  -> 192.168.0.11:6443            Masq    1      2          0\n"
+    (space,) = network_of({"n1.txt": text}, tmp_path).namespaces.values()
+    assert ("ipvs" not in space.missing) is known

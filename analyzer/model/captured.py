@@ -61,6 +61,7 @@ NEVER_EMPTY = frozenset({"ip-addr", "ip-rule", "sysctl"})
 OF_DEVICE = re.compile(r"_(?:dev|br|brport)_(?P<device>[^_\s]+?)(?:_|\.(?:txt|json|log)$|$)")
 OF_SOME_TABLES = re.compile(r"nft_(?:-\S+_)*list_(?:ruleset_(?!-)\w|(?!ruleset)\w)")
 """The listing of one table, chain or set, or of one family's tables (nft(8), ``list``)."""
+OF_ONE_SERVICE = re.compile(r"^ipvsadm_\S*-(?:t|u|f|-tcp-service|-udp-service|-fwmark-service)_[\w\[]")
 TABLE_ALL = re.compile(r"table[_ -](all|0)\b|route-table-all")
 
 
@@ -226,6 +227,8 @@ def in_part(given: Captured) -> Iterator[str]:
         yield "ip-addr"
     if given.has("nft") and all(OF_SOME_TABLES.match(source.name) for source in given.by_kind["nft"]):
         yield "nft"
+    if given.has("ipvs") and all(OF_ONE_SERVICE.search(source.name) for source in given.by_kind["ipvs"]):
+        yield "ipvs"
     if given.has("ip-neigh") and all("proxy" in source.name for source in given.by_kind["ip-neigh"]):
         yield "ip-neigh"
 

@@ -297,7 +297,7 @@ def setup(agents: Sequence[AgentFact], data: Mapping[str, str], device: str, by_
         firewall=switch(said.get("Host firewall"), data.get("enable-host-firewall"), False if data else None),
         audit=data.get("policy-audit-mode") in TRUE,
         encryption=encrypted(said.get("Encryption", ""), data),
-        mode=said.get("KubeProxyReplacement Details/Mode", data.get("bpf-lb-mode", "snat")).split()[0].lower() or "snat",
+        mode=(said.get("KubeProxyReplacement Details/Mode") or data.get("bpf-lb-mode") or "snat").partition(" ")[0].lower(),
     )
 
 
