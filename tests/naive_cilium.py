@@ -318,7 +318,11 @@ def own_node_enters(cilium: Cilium, pod: End, node: End) -> Answers:
 
 
 def verdict(cilium: Cilium, source: End, destination: End, packet: Packet) -> Answers:
-    """Whether a packet is admitted: out of its source, and into its destination. A pod reaches itself."""
+    """Whether a packet is admitted: out of its source, and into its destination. A pod reaches itself. Endpoints know no SCTP unless it is turned on."""
+    taken = cilium.config is None or cilium.setting("enable-sctp", "false") == "true"
+    between = (is_pod(source) or is_pod(destination)) and source.object is not destination.object
+    if packet.protocol == "SCTP" and between and not taken:
+        return NO
     if cilium.setting("enable-policy", "default") == "never" or source.object is destination.object is not None:
         return YES
     out = direction(cilium, source, destination, packet, False, destination)

@@ -85,6 +85,7 @@ class CiliumMaker(Maker):
         }.items():
             data |= {key: self.pick(*values)} if self.chance(0.4) else {}
         data.setdefault("enable-node-selector-labels", "true")
+        data |= {"enable-sctp": self.pick("true", "true", "false")} if self.chance(0.9) else {}
         metadata = {"name": "cilium-config", "namespace": "kube-system"}
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 

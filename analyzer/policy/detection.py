@@ -247,17 +247,19 @@ def unnamed(profile: Profile, cluster: Cluster) -> Profile:
 
 
 def cilium(profile: Profile, cluster: Cluster) -> Profile:
-    """What ``cilium-config`` sets; and whether rules can deny what comes from a pod's own node, which else is admitted. Beside ClusterNetworkPolicy versions of
+    """What ``cilium-config`` sets; and whether rules can deny what comes from a pod's own node (as SCTP is, where it is off), which else is admitted. Beside ClusterNetworkPolicy versions of
     Cilium give the two other places (determineAllowLocalhostIngress of pkg/policy/mapstate.go, with priorities and without): which decides is then open."""
     settings = settings_of(cluster)
+    silent = settings.at is not None and not settings.sctp
     denied = settings.localhost and can_deny_nodes(cluster)
     ranked = any(f"{group_of(item)}/{item.kind}" in CLUSTER - settings.kinds_off for item in cluster.others)
     return replace(
         profile,
         blocks_match_nodes=settings.match_nodes,
         own_node_admitted=None if denied and ranked else settings.localhost,
-        own_node_can_be_denied=denied and not ranked,
+        own_node_can_be_denied=(denied or (silent and settings.localhost)) and not ranked,
         enforces=frozenset() if settings.enforcement == "never" else (profile.enforces or frozenset()) - settings.kinds_off,
+        supposed=() if settings.at else profile.supposed,
     )
 
 
@@ -331,7 +333,23 @@ def antrea(profile: Profile, cluster: Cluster) -> Profile:
         return profile
     given = {name: value == "true" for name, value in re.findall(r"^[ \t]+(\w+): *(true|false)", text, re.MULTILINE)}
     off = frozenset[str]().union(*(kinds for gate, (kinds, usual) in GATES.items() if not given.get(gate, usual)))
-    return replace(profile, enforces=(profile.enforces or frozenset()) - off)
+    return replace(profile, enforces=(profile.enforces or frozenset()) - off, supposed=())
+
+
+def kube_ovn(profile: Profile, cluster: Cluster) -> Profile:
+    """``--enable-anp`` of its controller, where that is given: it is off unless it is turned on (pkg/controller/config.go)."""
+    found = arguments(cluster, "kube-ovn-controller")
+    if not found:
+        return profile
+    on = bool({"--enable-anp", "--enable-anp=true"} & found)
+    return replace(profile, enforces=(profile.enforces or frozenset()) - (frozenset() if on else ADMIN | CLUSTER), supposed=())
+
+
+def ovn_kubernetes(profile: Profile, cluster: Cluster) -> Profile:
+    """What is said of AdminNetworkPolicy in the environment of its pods (dist/images/ovnkube.sh)."""
+    return (
+        replace(profile, supposed=()) if ("OVN_ADMIN_NETWORK_POLICY_ENABLE", "true") in variables(cluster, "ovnkube") else profile
+    )
 
 
 def containers(cluster: Cluster, name: str) -> Iterator[Mapping[str, object]]:
@@ -362,4 +380,6 @@ SETTINGS: Mapping[str, Callable[[Profile, Cluster], Profile]] = {
     "weave": weave,
     "aws-vpc-cni": aws,
     "antrea": antrea,
+    "kube-ovn": kube_ovn,
+    "ovn-kubernetes": ovn_kubernetes,
 }

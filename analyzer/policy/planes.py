@@ -125,9 +125,18 @@ def policy_set(world: World) -> PolicySet:
     return PolicySet(
         world,
         planes,
-        (*complaints, *ties(planes), *unknown_kinds(world.cluster, names), *strangers(world.cluster, names)),
+        (*complaints, *ties(planes), *supposed(world), *unknown_kinds(world.cluster, names), *strangers(world.cluster, names)),
         tuple(ignored),
     )
+
+
+def supposed(world: World) -> Iterator[Complaint]:
+    """A complaint about the first object of each kind that is taken to be enforced, without that the input says so."""
+    for name, _ in world.profile.supposed:
+        kind = name.rpartition("/")[2]
+        first = next((item for item in world.by_kind.get(kind, ()) if f"{group_of(item)}/{kind}" == name), None)
+        if first is not None:
+            yield Complaint(first.at, world.profile.supposition(kind))
 
 
 def ties(planes: tuple[Plane, ...]) -> Iterator[Complaint]:

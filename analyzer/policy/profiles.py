@@ -37,6 +37,7 @@ class Profile:
     - ``port_ranges``: endPort in a NetworkPolicy is heeded; else the port alone counts.
     - ``admin_places``: tiers of the network policy API that the system has within others: the name, the tier in which its policies are, and what their priority is behind there.
     - ``enforces``: the kinds that the system enforces, by group and kind; None: all that are given.
+    - ``supposed``: kinds that the system enforces only where it is set so, with the setting in words; where the input does not say, they are taken to be enforced.
     - ``network``: the secondary network of pods that is asked about (``namespace/name``); empty: the default one.
     """
 
@@ -60,6 +61,7 @@ class Profile:
     port_ranges: bool = True
     admin_places: tuple[tuple[str, str, float], ...] = ()
     enforces: frozenset[str] | None = None
+    supposed: tuple[tuple[str, str], ...] = ()
     network: str = ""
 
     def enforced(self, group: str, kind: str) -> bool:
@@ -68,10 +70,21 @@ class Profile:
             return f"{group}/{kind}" in ON_NETWORKS
         return self.enforces is None or f"{group}/{kind}" in self.enforces | BESIDE
 
+    def supposition(self, kind: str) -> str:
+        """Under which setting alone the system enforces a kind, of which the input says nothing; empty where there is none."""
+        words = next((words for name, words in self.supposed if name.rpartition("/")[2] == kind), "")
+        return f"{kind} is taken to be enforced: {self.name} does so where {words}, which the input does not say" if words else ""
+
 
 UPSTREAM = frozenset({"networking.k8s.io/NetworkPolicy", "extensions/NetworkPolicy"})
 ADMIN = frozenset(f"policy.networking.k8s.io/{kind}" for kind in ("AdminNetworkPolicy", "BaselineAdminNetworkPolicy"))
 CLUSTER = frozenset({"policy.networking.k8s.io/ClusterNetworkPolicy"})
+
+
+def only_where(words: str, *kinds: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """Kinds with the setting that they need."""
+    return tuple((name, words) for name in sorted(frozenset[str]().union(*kinds)))
+
 
 AMAZON_KINDS = frozenset(f"networking.k8s.aws/{kind}" for kind in ("ApplicationNetworkPolicy", "ClusterNetworkPolicy"))
 CILIUM_KINDS = frozenset({"cilium.io/CiliumNetworkPolicy", "cilium.io/CiliumClusterwideNetworkPolicy"})
@@ -137,11 +150,12 @@ CILIUM = Profile(
     port_rules_admit_other_protocols=False,
     own_service_admitted=True,
     enforces=UPSTREAM | CLUSTER | CILIUM_KINDS,
+    supposed=only_where("enable-k8s-cluster-network-policy of cilium-config is true", CLUSTER),
 )
 # cloud.google.com/kubernetes-engine/docs/concepts/dataplane-v2: Cilium that enforces NetworkPolicy, and CiliumClusterwideNetworkPolicy
 # where that is turned on.
 GKE_KINDS = frozenset({"cilium.io/CiliumClusterwideNetworkPolicy", "networking.gke.io/FQDNNetworkPolicy"})
-GKE_DATAPLANE_V2 = replace(CILIUM, name="gke-dataplane-v2", enforces=UPSTREAM | GKE_KINDS)
+GKE_DATAPLANE_V2 = replace(CILIUM, name="gke-dataplane-v2", enforces=UPSTREAM | GKE_KINDS, supposed=())
 # pkg/controllers/netpol: ipsets hold the addresses of pods and blocks alike; chains per pod in FORWARD, INPUT and OUTPUT, which begin with
 # what comes from the node itself. ICMP: see kinds/kube_router.py. pod.go, setupPodNetpolRules: a pod's one chain asks its policies of ingress for
 # what comes to it, those of egress for what it sends, or KUBE-NWPLCY-DEFAULT, which admits; the mark of any of them is enough.
@@ -188,10 +202,14 @@ OVN_KUBERNETES = Profile(
     own_node_asks_egress=True,
     port_rules_admit_other_protocols=False,
     enforces=UPSTREAM | ADMIN | OVN_KINDS,
+    supposed=only_where("--enable-admin-network-policy is set", ADMIN),
 )
 # pkg/ovs/ovn-nb-acl.go, CreateNodeACL: the node into its pods and they to it, before all policies.
 KUBE_OVN = Profile(
-    "kube-ovn", port_rules_admit_other_protocols=False, enforces=UPSTREAM | ADMIN | CLUSTER | {"kubeovn.io/SecurityGroup"}
+    "kube-ovn",
+    port_rules_admit_other_protocols=False,
+    enforces=UPSTREAM | ADMIN | CLUSTER | {"kubeovn.io/SecurityGroup"},
+    supposed=only_where("--enable-anp of kube-ovn-controller is true", ADMIN, CLUSTER),
 )
 # pkg/agent/openflow/pipeline.go, localProbeFlows: what the node sends to its pods passes by rules of ingress; nothing exempts the way back.
 # pkg/controller/networkpolicy/k8sclusternetworkpolicy.go, since v2.7: ClusterNetworkPolicy, and as adminnetworkpolicy.go
@@ -204,6 +222,10 @@ ANTREA = Profile(
     port_rules_admit_other_protocols=False,
     admin_places=(("admin", "antrea", 251e5), ("baseline", "antrea-baseline", 254e5)),
     enforces=UPSTREAM | ADMIN | CLUSTER | ANTREA_KINDS,
+    supposed=(
+        *only_where("the feature gate AdminNetworkPolicy of antrea-controller.conf is open", ADMIN),
+        *only_where("the feature gate ClusterNetworkPolicy of antrea-controller.conf is open", CLUSTER),
+    ),
 )
 # kubernetes-sigs/kube-network-policies. pkg/dataplane/controller.go, syncNFTablesRules: packets are queued in
 # postrouting at srcnat - 5, before the node masquerades them; what processes of root send passes, other processes of a
@@ -293,7 +315,7 @@ PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in SYSTEMS}
 SWITCHES: Mapping[str, str] = {
     item.name.replace("_", "-"): item.name
     for item in fields(Profile)
-    if item.name not in ("name", "admin_places", "enforces", "network")
+    if item.name not in ("name", "admin_places", "enforces", "supposed", "network")
 }
 TWO_WAY = frozenset(item.name for item in fields(Profile) if item.type == "bool")
 VALUES = {"yes": True, "no": False, "unknown": None}

@@ -291,8 +291,10 @@ def one_way(policies: Policies, source: Entity, destination: Entity, flow: Flow,
     if fate is not Fate.REACHABLE:
         reason, at = why(policies, source, destination, flow, decision)
     provided = [text for step in decision.steps if step.rule is not None for text in step.rule.provided]
+    kinds = dict.fromkeys(step.policy.kind for step in decision.steps if step.policy is not None)
     assumptions = (
         *((TAKEN,) if decision.admitted else ()),
+        *filter(None, map(policies.profile.supposition, kinds)),
         *provided,
         *flipped(policies, source, destination, flow, asked, decision),
     )

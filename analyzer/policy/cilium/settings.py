@@ -33,7 +33,7 @@ ASKED_FOR = {"enable-k8s-cluster-network-policy": "policy.networking.k8s.io/Clus
 class Settings:
     """``enforcement``: default, always or never (as in audit mode, which only tells). ``kinds_off``: kinds that are not enforced. ``match_nodes``: CIDRs match nodes. ``host_firewall``: policies with a nodeSelector are
     enforced. ``node_labels``: fromNodes and toNodes are allowed. ``cluster``: this cluster's name. ``label_filter``: labels are chosen by
-    other rules than the default ones. ``non_default_deny``: ``enableDefaultDeny`` is heeded. ``version``: of the agent, where it is known."""
+    other rules than the default ones. ``non_default_deny``: ``enableDefaultDeny`` is heeded. ``version``: of the agent, where it is known. ``sctp``: it takes SCTP at all."""
 
     enforcement: str = "default"
     match_nodes: bool = False
@@ -47,6 +47,7 @@ class Settings:
     api_servers: tuple[Address, ...] | None = None
     at: Span | None = None
     version: tuple[int, int] | None = None
+    sctp: bool = True
 
 
 def config_map(cluster: Cluster) -> ConfigMapFact | None:
@@ -105,6 +106,7 @@ def settings_in(key: Whole) -> Settings:
         api_servers=servers,
         at=fact.at,
         version=version,
+        sctp=truth(data, "enable-sctp"),
     )
 
 

@@ -24,9 +24,11 @@ from analyzer.policy.cilium.ports import ALL_FLOWS, Part, PortReader, ignored_fi
 from analyzer.policy.cilium.selectors import selector
 from analyzer.policy.cilium.settings import Settings, settings_of
 from analyzer.policy.reading import TOP, Complaint, PolicyKind, Read, complaints_of, unreadable, view_of
-from analyzer.policy.terms import EVERYONE, NOBODY, All, Named, Not, Of, Opaque, Peer, both
+from analyzer.policy.terms import EVERYONE, NOBODY, All, Box, Named, Not, Of, Opaque, Peer, both
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
+from analyzer.ranges import single
+from analyzer.source import Span
 
 CLUSTERWIDE = "CiliumClusterwideNetworkPolicy"
 DENY_ORDER, OWN_NODE_ORDER, ALLOW_ORDER = 0.0, 500.0, 1000.0
@@ -34,6 +36,9 @@ SECTIONS = ("ingress", "ingressDeny", "egress", "egressDeny")
 FIELDS = {"endpointSelector", "nodeSelector", *SECTIONS, "labels", "enableDefaultDeny", "description", "log"}
 COMMON = {"Endpoints", "Requires", "CIDR", "CIDRSet", "Entities", "Groups", "Nodes"}
 WITHOUT_REQUIREMENTS = (1, 19)
+SYSTEMS = ("cilium", "gke-dataplane-v2")
+# What the programs of endpoints do whatever policies say.
+DATAPATH = "datapath"
 MODES = ("required", "disabled", "test-always-fail")
 
 
@@ -70,15 +75,23 @@ def specs_of(view: View) -> Iterator[View]:
 
 
 def standing(world: World) -> Iterator[Read]:
-    """What holds without a policy: with ``enable-policy: always`` pods are isolated in both directions; where rules can deny nodes, that a pod's own one is
+    """What holds without a policy: SCTP is for nobody unless it is turned on; with ``enable-policy: always`` pods are isolated in both directions; where rules can deny nodes, that a pod's own one is
     admitted where they do not."""
     settings = settings_of(world.cluster)
+    if settings.at and not settings.sctp and world.profile.name in SYSTEMS:
+        yield without_sctp(settings.at)
     spoken = world.profile.own_node_can_be_denied and world.profile.own_node_admitted is not False
     if spoken and settings.enforcement != "never":
         yield own_node(world, settings)
     if settings.enforcement == "always" and settings.at and world.profile.enforced("cilium.io", "CiliumNetworkPolicy"):
         name = "enable-policy: always"
         yield Policy("ConfigMap", "", name, settings.at, PODS, Rules(()), Rules(()), order=(ALLOW_ORDER, name))
+
+
+def without_sctp(at: Span) -> Policy:
+    """Endpoints send and are sent no SCTP where ``enable-sctp`` is not true (bpf/lib/conntrack.h, ct_extract_ports4: such packets are of an unknown protocol to it)."""
+    rules = Rules((Rule(Action.DENY, EVERYONE, at, Box(single(132))),), isolates=False)
+    return Policy("ConfigMap", "", "enable-sctp: false", at, PODS, rules, rules, plane=DATAPATH)
 
 
 def own_node(world: World, settings: Settings) -> Policy:
@@ -256,7 +269,7 @@ def mode(item: View) -> str:
 KIND = PolicyKind(
     names=("cilium.io/CiliumNetworkPolicy", f"cilium.io/{CLUSTERWIDE}"),
     read=read,
-    tiers=(TierOrder("default", 1_000_000.0),),
+    tiers=(TierOrder("default", 1_000_000.0), TierOrder("default", 0.0, Action.PASS, DATAPATH)),
     supporting=("cilium.io/CiliumCIDRGroup",),
     standing=standing,
     versions={"cilium.io": ("v2",)},

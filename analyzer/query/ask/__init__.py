@@ -53,6 +53,7 @@ def answer(known: Asker, text: str, question: Question) -> Answer:
     shown = " ".join(text.split())
     try:
         found = answered(known, shown, question)
+        found = replace(found, notes=(*found.notes, *known.suppositions))
         if not known.open_families or isinstance(question, (Compare, Which)):
             return found
         return in_both(found, answered(known.without_six, shown, question))

@@ -73,6 +73,14 @@ class Asker:
         return any(isinstance(leaf, Named) and leaf.of is Of.SERVICE for peer in peers for leaf in leaves(peer))
 
     @cached_property
+    def suppositions(self) -> tuple[str, ...]:
+        """What is taken for granted of kinds of policies that are there."""
+        if not self.policies.profile.supposed:
+            return ()
+        kinds = sorted({policy.kind for policy in self.policies.all.policies()})
+        return tuple(filter(None, map(self.policies.profile.supposition, kinds)))
+
+    @cached_property
     def tests_source_ports(self) -> bool:
         """Whether a rule tests source ports."""
         found = (leaf for _, rule in self.rules for leaf in leaves(rule.traffic))
