@@ -35,10 +35,9 @@ def chosen(context: Context, scope: Scope, device: str, outcome: Outcome, nothin
 
 
 def candidates(space: Namespace, device: str) -> tuple[AddressFact, ...]:
-    """The addresses that are neither tentative nor of a device that is down, in the kernel's order: the device's own alone where it has one that goes before
+    """The addresses that are not tentative, in the kernel's order, whether their devices are up or not: the device's own alone where it has one that goes before
     all others to everywhere but to the others themselves, which are no way out."""
-    facts = (fact for fact in space.addresses if fact.address.family == 6 and not fact.flags & {"tentative", "dadfailed"})
-    usable = tuple(fact for fact in facts if (link := space.links.get(fact.device)) is None or link.up)
+    usable = tuple(fact for fact in space.addresses if fact.address.family == 6 and not fact.flags & {"tentative", "dadfailed"})
     own = tuple(fact for fact in usable if fact.device == device)
     whole = any(reach(fact.address.value) == GLOBAL and "deprecated" not in fact.flags for fact in own)
     return own if whole else usable

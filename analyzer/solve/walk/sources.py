@@ -87,9 +87,7 @@ def elsewhere(space: Space, device: str, scope: int) -> int | None:
 
 def select_six(space: Space, device: str, destination: int) -> int | None:
     """RFC 6724: the destination itself, its scope, not deprecated, the outgoing device, the label, not temporary before, the longest prefix."""
-    candidates = [
-        fact for fact in space.namespace.addresses if fact.address.family == 6 and fit(space, fact, device, destination)
-    ]
+    candidates = [fact for fact in space.namespace.addresses if fact.address.family == 6 and fit(fact, device, destination)]
     best: AddressFact | None = None
     for fact in candidates:
         if best is None or better(fact, best, device, destination):
@@ -97,10 +95,10 @@ def select_six(space: Space, device: str, destination: int) -> int | None:
     return best.address.value if best else None
 
 
-def fit(space: Space, fact: AddressFact, device: str, destination: int) -> bool:
-    """Whether an address can be a source at all: usable, up, and for a link-local destination on the device."""
-    link = space.links.get(fact.device)
-    if fact.flags & {"tentative", "dadfailed"} or (link is not None and not link.up):
+def fit(fact: AddressFact, device: str, destination: int) -> bool:
+    """Whether an address can be a source at all: usable, and for a link-local destination on the device. The kernel does not ask whether the device is up
+    (``__ipv6_dev_get_saddr``): an address is tentative while it is down, but of devices without ARP as kube-ipvs0."""
+    if fact.flags & {"tentative", "dadfailed"}:
         return False
     if reach(destination) == 2 or reach(fact.address.value) == 2:
         return fact.device == device
