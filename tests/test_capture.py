@@ -346,12 +346,16 @@ def test_peer_layouts(tmp_path: Path) -> None:
             "sosreport-n6-2020-01-02-abcdefg/sos_commands/networking/ip_netns_exec_qrouter-9_ip_route_show_table_all": ROUTE,
             "diags/nodes/n8/ip-route.txt": ROUTE,
             "rancher-n9/networking/iproute": ROUTE,
+            "mine/n10/network/ip_route": ROUTE,
+            "n11/Firewall/nft/ip_route": ROUTE,
         },
     )
     scopes = {source.path.split("/")[0]: str(source.scope) for source in load([str(tmp_path)]).sources}
     assert scopes == {
         "diags": "n8",
         "rancher-n9": "rancher-n9",
+        "mine": "n10",
+        "n11": "n11",
         "sosreport-n7-2026-01-02-abcdefg": "n7/x",
         "sosreport-n6-2020-01-02-abcdefg": "n6/qrouter-9",
     }

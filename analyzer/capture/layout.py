@@ -32,6 +32,33 @@ KEPT = (
     "cmd/",
 )
 KEPT_OTHERS = ("collector/", "diagnostics/", "linux/", "cni/", "opt/cni/")
+SUBJECTS = frozenset(
+    [
+        "network",
+        "net",
+        "firewall",
+        "netfilter",
+        "iptables",
+        "nftables",
+        "nft",
+        "ipset",
+        "ipvs",
+        "routing",
+        "routes",
+        "bridge",
+        "ovs",
+        "openvswitch",
+        "ovn",
+        "cni",
+        "tc",
+        "sysctl",
+        "conntrack",
+        "commands",
+        "cmds",
+        "outputs",
+        "output",
+    ]
+)
 OF_ONE_NODE = re.compile(r"(?:sosreport-(?P<host>.+?)(-\d+)?-\d{4}-\d\d-\d\d-\w+|agent_(?P<agent>[a-z0-9][a-z0-9.-]*))")
 SUBMARINER = re.compile(
     r"(?P<node>[a-z0-9][a-z0-9.-]*)_(?:ip-[al]|ip-r[ou]\w+(?:-table\d+)?|sysctl-a|ipset-list|iptables(?:-nat)?|ip-xfrm-\w+)\.log"
@@ -85,7 +112,15 @@ def position(place: str, named: bool) -> Position:
         return Position(Scope(found["node"]), root, parts[-1], captured=False)
     if named or len(parts) < 2:
         return within(UNNAMED, [], parts[-1:], captured=False)
-    return within(node_name(parts[-2]), parts[:-1], parts[-1:], captured=False)
+    return sorted_away(parts)
+
+
+def sorted_away(parts: list[str]) -> Position:
+    """The position in a folder of one node: that around those that are named for what is in them and not for a node (``n1/network/ip_addr``)."""
+    end = len(parts) - 1
+    while end and parts[end - 1].lower() in SUBJECTS:
+        end -= 1
+    return within(node_name(parts[end - 1]) if end else UNNAMED, parts[:end], parts[end:], captured=False)
 
 
 def of_must_gather(parts: list[str]) -> Position | None:
