@@ -39,7 +39,7 @@ Read: TypeAlias = Policy | TierOrder | Complaint
 class PolicyKind:
     """Kinds of objects that say who may talk to whom. ``names`` are ``group/kind``; ``supporting`` are kinds that ``read`` looks up in the
     cluster (network sets, address groups) and that are no policies themselves. ``standing`` gives what holds without any object. ``versions``: those that
-    a group has of them; empty where ``read`` looks at the version itself. ``fields``: those of an object."""
+    a group has of them; empty where ``read`` looks at the version itself. ``fields``: those of an object. ``denies``: whether one can deny what others admit."""
 
     names: tuple[str, ...]
     read: Callable[[OtherObjectFact, World], Iterator[Read]]
@@ -48,6 +48,7 @@ class PolicyKind:
     standing: Callable[[World], Iterator[Read]] | None = None
     versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fields: tuple[str, ...] = TOP
+    denies: bool = True
 
     def policies(self, fact: OtherObjectFact, world: World) -> Iterator[Read]:
         """What an object says. Of a version that its kind does not have, or with a field beside its ``spec`` that no object has, it is refused, and what it would mean is
@@ -55,7 +56,7 @@ class PolicyKind:
         refused = next(self.refused(fact), None)
         if refused is not None:
             yield refused
-            yield unreadable(fact, refused.message)
+            yield unreadable(fact, refused.message, denies=self.denies)
             return
         faults = [Complaint(fact.place(*path), text, rejected=True) for path, text in mislabelled(fact)]
         yield from faults
@@ -90,12 +91,13 @@ def complaints_of(view: View) -> Iterator[Complaint]:
         yield Complaint(gap.at, gap.reason, rejected=True)
 
 
-def unreadable(fact: ObjectFact, reason: str, subject: Peer = EVERYONE) -> Policy:
+def unreadable(fact: ObjectFact, reason: str, subject: Peer = EVERYONE, *, denies: bool = True) -> Policy:
     """What stands for a policy that cannot be read: it may select any pod of its namespace (of the cluster, where it has none) that
-    ``subject`` selects, and may admit and deny it anything."""
+    ``subject`` selects, and may admit and deny it anything; one of a kind that never ``denies`` what others admit may only admit, and isolate."""
     doubt = Opaque(f"{fact.kind} {fact.name} cannot be read: {reason}", fact.at)
     inside = Named(Of.NAMESPACE, frozenset({fact.namespace})) if fact.namespace else EVERYONE
-    rules = Rules((Rule(Action.ALLOW, EVERYONE, fact.at), Rule(Action.DENY, EVERYONE, fact.at)))
+    actions = (Action.ALLOW, Action.DENY) if denies else (Action.ALLOW,)
+    rules = Rules(tuple(Rule(action, EVERYONE, fact.at) for action in actions))
     selecting = both(both(inside, subject), doubt)
     order = (0.0, f"{fact.namespace}/{fact.name}")
     return Policy(fact.kind, fact.namespace, fact.name, fact.at, selecting, rules, rules, order=order, readable=False)

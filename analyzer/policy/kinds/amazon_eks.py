@@ -64,7 +64,7 @@ def application(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     yield from advice
     yield from complaints_of(view)
     if view.gaps:
-        yield unreadable(fact, view.gaps[0].reason, selected)
+        yield unreadable(fact, view.gaps[0].reason, selected, denies=False)
         return
     subject, order = both(reader.home, pods), (ORDER, f"{fact.namespace}/{fact.name}")
     yield Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, found["Ingress"], found["Egress"], order=order)

@@ -56,7 +56,7 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     yield from dict.fromkeys(advice)
     yield from complaints_of(view)
     if view.gaps:
-        yield unreadable(fact, view.gaps[0].reason)
+        yield unreadable(fact, view.gaps[0].reason, denies="deny" in str(fact.document).lower())
     elif settings.enforcement == "never":
         yield Complaint(fact.at, "Cilium enforces no policies: enable-policy is never, or policy-audit-mode is on")
     elif f"cilium.io/{fact.kind}" in settings.kinds_off:

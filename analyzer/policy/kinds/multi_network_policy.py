@@ -50,7 +50,7 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     if world.profile.network not in named:
         return
     if view.gaps:
-        yield unreadable(fact, view.gaps[0].reason, pods)
+        yield unreadable(fact, view.gaps[0].reason, pods, denies=False)
         return
     subject = both(Named(Of.NAMESPACE, frozenset({fact.namespace})), pods)
     into, out = (enforced(found.get(name), world.cluster, fact.at) for name in TYPES)
@@ -107,4 +107,5 @@ KIND = PolicyKind(
     tiers=(TierOrder("default", 1_000_000.0),),
     supporting=("k8s.cni.cncf.io/NetworkAttachmentDefinition",),
     versions={"k8s.cni.cncf.io": ("v1beta1", "v1beta2")},
+    denies=False,
 )

@@ -73,7 +73,7 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     yield from advice
     yield from complaints_of(view)
     if view.gaps:
-        yield unreadable(fact, view.gaps[0].reason, selected)
+        yield unreadable(fact, view.gaps[0].reason, selected, denies=False)
         return
     if not world.profile.port_names and (place := port_name(spec)) is not None:
         yield Complaint(place, f"{world.profile.name} does not know names of ports: the whole policy has no effect there")
@@ -297,4 +297,5 @@ KIND = PolicyKind(
     names=("networking.k8s.io/NetworkPolicy", "extensions/NetworkPolicy"),
     read=read,
     tiers=(TierOrder("default", 1_000_000.0),),
+    denies=False,
 )
