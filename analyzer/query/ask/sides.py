@@ -16,7 +16,9 @@ from analyzer.query.policies import Policies
 from analyzer.query.policy_parties import class_of, entities_named
 
 HINTS = dict.fromkeys(("everybody", "everyone", "anybody", "all"), ": did you mean anyone?") | {
-    "who": ": a question is answered by yes or no; `analyze connectivity PATH --to NAME` lists who"
+    **dict.fromkeys(("internet", "world", "external"), ": did you mean outside?"),
+    **dict.fromkeys(("nobody", "nothing", "none"), ': did you mean "no pod"?'),
+    "who": ": a question is answered by yes or no; `analyze connectivity PATH --to NAME` lists who",
 }
 
 
@@ -104,7 +106,21 @@ class Directory:
                 return (*self.policies.world.entities, *entities_named(self.policies, "outside"))
             return entities_named(self.policies, word.text)
         except ValueError as problem:
-            raise NameProblem(word, f"{problem}{HINTS.get(word.text.lower(), '')}") from None
+            raise NameProblem(word, f"{problem}{self.hint(word.text)}") from None
+
+    def hint(self, text: str) -> str:
+        """What may be meant by a name that means nobody."""
+        if (name := HINTS.get(text.lower())) is not None:
+            return name
+        if f"ns:{text}" in self.spaces:
+            return f": did you mean ns:{text}?"
+        plain, colon, port = text.rpartition(":")
+        if colon and port.isdecimal() and "/" in plain:
+            return f': ports stand behind "on", as in "{plain} on {port}"'
+        kind, _, rest = text.partition(":")
+        return (
+            f": did you mean {rest}?" if rest and kind not in ("svc", "service") and rest in self.policies.world.by_name else ""
+        )
 
     @property
     def everyone(self) -> tuple[Entity, ...]:

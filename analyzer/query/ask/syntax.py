@@ -54,6 +54,15 @@ WORDS = {
     "_LABELS": "labels",
     "_HOPS": "hops",
     "_DECIDE": "decide",
+    "_DOES": "does",
+}
+# What questions begin with that are not answered by yes or no, and what answers them.
+ELSEWHERE = {
+    "who": "`analyze connectivity PATH --to NAME` lists who",
+    "what": "`analyze connectivity PATH --from NAME` lists what",
+    "which": '`analyze connectivity PATH --to NAME` lists who; "which policies decide NAME to NAME" is a question',
+    "why": 'ask "can NAME reach NAME", which says why; `analyze trace` shows each step',
+    "how": "`analyze trace PATH --from NAME --to NAME` shows each step",
 }
 EXAMPLES = "can NS/POD reach NS/POD on 80/TCP"
 
@@ -104,6 +113,10 @@ def explained(text: str, problem: Exception) -> QuestionError:
         sorted({WORDS.get(name, name.lower().removeprefix("_")) for name in names}, key=lambda word: (word == "the end", word))
     )
     found = "the question ends" if at_end else f"{word_at(text, column)!r} is not understood"
+    if elsewhere := ELSEWHERE.get(word_at(text, 1).lower()):
+        return QuestionError(
+            text, column, f"column {column}: {found}: a question is answered by yes or no; {elsewhere}", expected
+        )
     near = [] if at_end else get_close_matches(word_at(text, column).lower(), expected, 1, 0.6)
     hint = f": did you mean {near[0]!r}?" if near else f": expected {listed(expected)}"
     return QuestionError(text, column, f"column {column}: {found}{hint}", expected)
@@ -246,7 +259,7 @@ def ports(text: str, tree: Tree[Token]) -> tuple[Ports, ...]:
             text, given[1].column, f"column {given[1].column}: expected a comma or a protocol before {given[1].text!r}"
         )
     for word in given if len(given) == 1 else (Word("/".join(item.text for item in given), given[0].column),):
-        number, slash, name = word.text.partition("/")
+        number, slash, name = word.text.replace(":", "/").partition("/")
         if slash and not number[:1].isdigit():
             number, name = name, number
         elif not slash and not number[:1].isdigit():
@@ -260,7 +273,11 @@ def port_range(text: str, word: Word, number: str, name: str) -> Ports:
     protocol = {key.upper(): value for key, value in NUMBERS.items()}.get(name.upper())
     if protocol is None:
         known = ", ".join(NUMBERS)
-        raise QuestionError(text, word.column, f"column {word.column}: {name!r} is no protocol: expected {known}")
+        raise QuestionError(
+            text,
+            word.column,
+            f"column {word.column}: {name!r} is no protocol: expected {known}{'' if number else ', or a port such as 80, 80/TCP or 1-1024/UDP'}",
+        )
     icmp = protocol in (1, 58)
     low, dash, high = number.partition("-")
     if not number:
