@@ -88,3 +88,25 @@ def test_a_service_of_ipvs_is_not_all(option: str, known: bool, tmp_path: Path) 
     text = f"{LINKS}$ ipvsadm {option}\nTCP  10.96.0.1:443 rr\n  -> 192.168.0.11:6443            Masq    1      2          0\n"
     (space,) = network_of({"n1.txt": text}, tmp_path).namespaces.values()
     assert ("ipvs" not in space.missing) is known
+
+
+RULES = "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\nCOMMIT\n"
+
+
+@pytest.mark.parametrize(
+    ("listing", "known"),
+    [
+        ("iptables-save", True),
+        ("iptables-save -c", True),
+        ("iptables-save -t nat", False),
+        ("iptables-nft-save -tnat -c", False),
+        ("iptables-save -ct nat", False),
+        ("iptables-save --table=nat", False),
+        ("iptables-legacy-save", True),
+        ("iptables-legacy-save -t nat", False),
+    ],
+)
+def test_one_table_of_iptables_is_not_all(listing: str, known: bool, tmp_path: Path) -> None:
+    (space,) = network_of({"n1.txt": f"{LINKS}$ {listing}\n{RULES}"}, tmp_path).namespaces.values()
+    key = "netfilter-legacy" if "legacy" in listing else "netfilter/4"
+    assert (key not in space.missing) is known

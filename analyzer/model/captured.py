@@ -62,6 +62,7 @@ OF_DEVICE = re.compile(r"_(?:dev|br|brport)_(?P<device>[^_\s]+?)(?:_|\.(?:txt|js
 OF_SOME_TABLES = re.compile(r"nft_(?:-\S+_)*list_(?:ruleset_(?!-)\w|(?!ruleset)\w)")
 """The listing of one table, chain or set, or of one family's tables (nft(8), ``list``)."""
 OF_ONE_SERVICE = re.compile(r"^ipvsadm_\S*-(?:t|u|f|-tcp-service|-udp-service|-fwmark-service)_[\w\[]")
+OF_ONE_TABLE = re.compile(r"_-\w*t_?(?:raw|mangle|nat|filter|security)(?![a-z])|_--table[_=]")
 TABLE_ALL = re.compile(r"table[_ -](all|0)\b|route-table-all")
 
 
@@ -165,8 +166,6 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
                 keys.add(f"ip-route/{fact.destination.family}")
             case RoutingRuleFact():
                 keys.add(f"ip-rule/{fact.family}")
-            case RulesetFact() if fact.backend == "legacy":
-                keys.add("netfilter-legacy")
             case QdiscFact():
                 qdiscs.add(fact.kind)
             case _:
@@ -174,10 +173,11 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
     for source in given.by_kind.get("ip-route", ()):
         keys.update(f"ip-route/{family}" for family in (() if source in partial else route_families(source)))
     for source in given.by_kind.get("iptables-save", ()):
-        legacy = "legacy" in source.name or source.subject == "legacy"
-        if legacy:
+        if not whole_ruleset(source):
+            continue
+        if "legacy" in source.name or source.subject == "legacy":
             keys.add("netfilter-legacy")
-        elif whole_ruleset(source):
+        else:
             keys.update(f"netfilter/{family}" for family in ruleset_families(source))
     if any(map(whole_native, given.by_kind.get("nft", ()))):
         keys |= {"netfilter/4", "netfilter/6"}
@@ -290,7 +290,9 @@ def route_families(source: Source) -> tuple[int, ...]:
 
 
 def whole_ruleset(source: Source) -> bool:
-    """Whether a text lists every table (``iptables-save``), not one of them (``iptables -S``)."""
+    """Whether a text lists every table (``iptables-save``), not one of them (``iptables -S``, ``iptables-save -t nat``)."""
+    if OF_ONE_TABLE.search(source.name):
+        return False
     return any(re.search(r"^\*", part, re.MULTILINE) for part in source.pieces()) or not any(
         re.search(r"^-[AP] ", part, re.MULTILINE) for part in source.pieces()
     )
