@@ -52,13 +52,14 @@ class Bounds:
         return f"; no fewer than {found} can say it where {way} decides between pods: proved" if found > least else ""
 
     def least(self, count: int) -> int:
-        """How many policies there are at least in any set, of which one has so many."""
-        if not count:
-            return 0
-        side = Side(self.scene, self.scene.families[0])
-        found = stage(side)
-        least = self.by_board(found, 0, count) if found is not None else 0
-        return least if least == count else max(least, self.each(side, count))
+        """How many policies there are at least in any set, of which one has so many: as many as what is wanted in one of the families needs."""
+        sides, least = [Side(self.scene, family) for family in self.scene.families], 0
+        for side in sides if count else ():
+            found = stage(side)
+            least = max(least, self.by_board(found, 0, count)) if found is not None else least
+            if least == count:
+                return least
+        return max(least, *(self.each(side, count) for side in sides)) if count else 0
 
     def briefly(self, count: int) -> str:
         """The same of policies that were not looked for, by what addresses alone need."""
