@@ -41,21 +41,23 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     fact = fact if wide else replace(fact, namespace=fact.namespace or "default")
     view = view_of(fact)
     spec = view.part("spec")
-    primary = role(spec.part("network") if wide else spec) == "Primary"
+    secondary = role(spec.part("network") if wide else spec) == "Secondary"
     spaces = chosen(spec, world) if wide else {fact.namespace}
     yield from complaints_of(view)
-    if not primary or view.gaps:
+    if secondary:
         return
     for name in sorted(spaces & world.given):
         if LABEL not in world.namespace_labels(name):
             text = f"namespace {name} does not take part: it was not made with the label {LABEL}"
             yield Complaint(fact.at, text)
-    if not spaces:
+    if not spaces and not view.gaps:
         yield Complaint(spec.at("namespaceSelector"), f"{fact.kind} {fact.name} is for no namespace of the input")
     taking = frozenset(name for name in spaces if name not in world.given or LABEL in world.namespace_labels(name))
     if taking:
         joined = next((item for item in world.by_kind.get(CONNECTING, ()) if group_of(item) == "k8s.ovn.org"), None)
-        yield isolating(fact, taking, joined)
+        found = isolating(fact, taking, joined)
+        doubt = Opaque(f"{fact.kind} {fact.name} cannot be read: {view.gaps[0].reason}", fact.at) if view.gaps else None
+        yield found if doubt is None else replace(found, subject=All((found.subject, doubt)), readable=False)
 
 
 def role(network: View) -> str:
