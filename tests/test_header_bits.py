@@ -110,6 +110,26 @@ def test_of_iptables(rule: str, wanted: Fate) -> None:
     check(given(4, MANGLE.format(rule)), 4, wanted)
 
 
+RAW = "*raw\n:PREROUTING ACCEPT\n-A PREROUTING -i near -j CT --zone 80\n-A PREROUTING {}\nCOMMIT\n"
+TEMPLATES = [
+    ("-m conntrack --ctorigdstport 80 -j DROP", YES),
+    ("-m conntrack --ctorigdstport 0 -i near -j DROP", NO),
+    ("-m conntrack --ctorigdst 10.77.2.2 -j DROP", YES),
+    ("-m conntrack --ctproto 6 -j DROP", YES),
+    ("-m conntrack --ctstate NEW -j DROP", NO),
+    ("-i near -m conntrack --ctstatus CONFIRMED -j DROP", OPEN),
+]
+"""A template has empty tuples, and stands for a new connection (xt_CT.c)."""
+
+
+@pytest.mark.parametrize(("rule", "wanted"), TEMPLATES)
+def test_of_templates(rule: str, wanted: Fate) -> None:
+    one = given(4, RAW.format(rule))
+    assert walk(one, flow(4)).fate is wanted
+    found = {end.fate for end in outcomes(NetworkProgram(one, 4), flow(4))}
+    assert wanted is OPEN or wanted in found
+
+
 @pytest.mark.parametrize(("rule", "wanted"), TABLES)
 def test_of_nft(rule: str, wanted: Fate) -> None:
     check(given(4, NATIVE.format(rule)), 4, wanted)

@@ -25,8 +25,8 @@ UNCHANGED, KEPT = Bits(Field.STATUS, ir.SNAT_STATUS, 0), Bits(Field.STATUS, ir.D
 CONFIRMED = Bits(Field.STATUS, ir.CONFIRMED, ir.CONFIRMED)
 
 
-def conntrack(match: ConntrackMatch, width: int, open_test: Open) -> Match:
-    """Every given part; without a connection only the state can match."""
+def conntrack(match: ConntrackMatch, width: int, open_test: Open, template: bool = False) -> Match:
+    """Every given part; without a connection only the state can match. Of a ``template`` the rest is open: it has no addresses, and stands for a connection."""
     state = Any(tuple(STATES[name] for name in sorted(match.states) if name in STATES))
     states = [Not(state) if match.states_negated else state] if match.states else []
     rest = [
@@ -37,6 +37,8 @@ def conntrack(match: ConntrackMatch, width: int, open_test: Open) -> Match:
         *([FORTH if match.original_direction else BACK] if match.original_direction is not None else []),
         *([open_test("the connection expires then")] if match.expire else []),
     ]
+    if template and rest:
+        rest = [open_test("what is asked of the connection holds of a template")]
     if not rest:
         return All(tuple(states)) if states else TRACKED
     with_connection = All((TRACKED, *states, *rest))

@@ -108,7 +108,9 @@ class Parts(Sequence[Transfer]):
         """The rule's effect where its matches hold."""
         name = self.table.rpartition("/")[2]
         label = f"{self.scope} {name} {self.chain.name} rule {rule.number}"
-        where = Where(self.context, self.context.space(self.scope), rule.at, label, self.hooks, name)
+        space = self.context.space(self.scope)
+        template = name == "raw" and bool(zones.given(self.context, space))
+        where = Where(self.context, space, rule.at, label, self.hooks, name, template)
         own = key_of(rule, where)
         match = self.context.matches.get(own)
         if match is None:
@@ -154,7 +156,7 @@ def key_of(rule: NfRule, where: Where) -> object:
         type(match).__name__ in ("SetMatch", "AddressTypeMatch", "ReversePathMatch", "SocketMatch") for match in rule.matches
     )
     alone = where.label if any(isinstance(match, BalancedMatch) for match in rule.matches) else ""
-    return (where.space.scope if local else None, alone, rule.matches)
+    return (where.space.scope if local else None, alone, where.template, rule.matches)
 
 
 def chain_stage(context: Context, scope: Scope, detail: str) -> Transfer:

@@ -60,7 +60,7 @@ WITH_PORTS: Ranges = normalised((number, number) for number in (6, 17, 33, 132, 
 @dataclass(frozen=True, slots=True)
 class Where:
     """The rule that is lowered: its namespace and its place. ``hooks`` tells whether its chain is entered from PREROUTING or OUTPUT, and
-    whether from another hook; ``table`` is iptables' of the chain. ``template``: of nft, and what it sees may have a template for a connection (``zones.py``)."""
+    whether from another hook; ``table`` is iptables' of the chain. ``template``: what it sees may have a template for a connection (``zones.py``)."""
 
     context: Context
     space: Namespace
@@ -289,7 +289,7 @@ def lowered(match: Fact, where: Where) -> Match:
         case IcmpMatch():
             return icmp(match, where)
         case ConntrackMatch():
-            return conntrack.conntrack(match, where.context.width, where.opaque)
+            return conntrack.conntrack(match, where.context.width, where.opaque, where.template)
         case MarkMatch():
             return mark(match, where)
         case SetMatch():

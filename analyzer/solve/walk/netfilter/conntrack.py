@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analyzer.facts.matches import ConntrackMatch
-from analyzer.solve.walk.netfilter.state import Connection, Tracked
+from analyzer.solve.walk.netfilter.state import NO_FLOW, Connection, Tracked
 from analyzer.solve.walk.netfilter.visit import Visit
 
 
@@ -19,7 +19,7 @@ def conntrack(match: ConntrackMatch, visit: Visit) -> bool:
         return False
     if match.protocol is not None and (connection.original.protocol == match.protocol) == match.protocol_negated:
         return False
-    if match.statuses and bool(match.statuses & statuses(connection)) == match.statuses_negated:
+    if match.statuses and bool(match.statuses & statuses(connection, visit)) == match.statuses_negated:
         return False
     return tuples(match, connection, visit) and expire(match, visit)
 
@@ -33,8 +33,12 @@ def in_state(state: str, connection: Connection | None, states: frozenset[str]) 
     return (connection.source_translated and "SNAT" in states) or (connection.destination_translated and "DNAT" in states)
 
 
-def statuses(connection: Connection) -> frozenset[str]:
-    """The status bits; NONE is none of them, which a connection never has (``conntrack_mt`` asks for bits in common)."""
+def statuses(connection: Connection, visit: Visit) -> frozenset[str]:
+    """The status bits; NONE is none of them, which a connection never has (``conntrack_mt`` asks for bits in common). Whether a template is CONFIRMED is not the
+    same in all kernels (xt_CT.c ``xt_ct_tg_check``)."""
+    if connection.original == NO_FLOW:
+        words = f"{visit.place}: a template is CONFIRMED"
+        return frozenset({"CONFIRMED"} if visit.oracle.test(words, None, "the kernel's version") else ())
     held = ("SEEN_REPLY",) * connection.seen_reply + ("CONFIRMED",) * connection.confirmed + ("ASSURED",) * connection.assured
     return frozenset(held)
 
