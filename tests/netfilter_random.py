@@ -32,10 +32,10 @@ SETS = {
 
 
 class Rules:
-    """A generator of rules for one family."""
+    """A generator of rules for one family; ``shifted``: with ranges of ports that have a base, which the language does not take round."""
 
-    def __init__(self, random: Random, family: int, kinds: frozenset[str]) -> None:
-        self.random, self.family = random, family
+    def __init__(self, random: Random, family: int, kinds: frozenset[str], shifted: bool = False) -> None:
+        self.random, self.family, self.shifted = random, family, shifted
         self.known_sets = {name: sides for name, (kind, sides) in SETS.items() if kind in kinds}
         known = ADDRESSES[family]
         self.hosts = [*known[CLIENT], *known[SERVER], *known["near"], *known["far"]]
@@ -214,6 +214,8 @@ class Rules:
             ]
         result = [f"-j DNAT --to-destination {server}", f"-j DNAT --to-destination {bracket(server)}:{self.some('80', '53')}"]
         result.append(f"-j NETMAP --to {server}")
+        if self.shifted:
+            result.append(f"-j DNAT --to-destination {bracket(server)}:{self.some('80-83/53', '8080-8081/80', '50-59/440')}")
         if hook == "PREROUTING":
             result += ["-j REDIRECT --to-ports 80", "-j REDIRECT", f"-j DNAT --to-destination {self.router[0]}"]
             result.append(f"-j DNAT --to-destination {self.servers[0]}-{self.servers[1]}")

@@ -57,7 +57,7 @@ def destroy_sets() -> None:
 def load(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
     """Loads a random ruleset on the router, each table into one back end by chance, and reads it back."""
     random = Random(seed)
-    rules = Rules(random, family, built.set_kinds)
+    rules = Rules(random, family, built.set_kinds, shifted=True)
     tool = SAVERS[family]
     share = {table: random.choice(("nft", "nft", "legacy")) for table in HOOKS}
     written = []
@@ -153,7 +153,7 @@ class Router:
     def leave(
         self, at: HookPacket, out: str, connections: Connections, oracle: Oracle
     ) -> tuple[str, Packet, Tracked | None] | None:
-        done = self.hook(Hook.POSTROUTING, at._replace(in_device="", out_device=out), connections, oracle)
+        done = self.hook(Hook.POSTROUTING, at._replace(out_device=out), connections, oracle)
         return (CLIENT if out == "near" else SERVER, done.packet, done.tracked) if done else None
 
 

@@ -19,10 +19,8 @@ from analyzer.facts.netfilter import NftChainFact
 from analyzer.facts.nftables import NftTableFact
 from analyzer.model.network import Namespace
 from analyzer.parsers import nft
-from analyzer.solve.packet import Packet
-from analyzer.solve.walk.netfilter.hooks import Connections, Hook, HookPacket, Surroundings, Tracked
-from analyzer.solve.walk.oracle import Oracle
-from tests.netfilter_lab import CLIENT, ROUTER, SERVER, Lab, can_run, lab, run
+from analyzer.solve.walk.netfilter.hooks import HookPacket, Surroundings
+from tests.netfilter_lab import ROUTER, Lab, can_run, lab, run
 from tests.nft_early_random import EarlyRules
 from tests.nft_random import NftRules
 from tests.test_netfilter_kernel import SCOPE, Router, disagreements, facts
@@ -41,19 +39,13 @@ def built() -> Iterator[Lab]:
 
 @dataclass(frozen=True)
 class NativeRouter(Router):
-    """The router with the way back of nft's ``fib``; in POSTROUTING nft sees the device that a forwarded packet came in by."""
+    """The router with the way back of nft's ``fib``."""
 
     def surroundings(self) -> Surroundings:
         def back(_: ReversePathMatch, at: HookPacket) -> bool:
             return at.in_device == "lo" or (at.packet.source not in self.own() and self.device(at.packet.source) == at.in_device)
 
         return super().surroundings()._replace(reverse_path=back)
-
-    def leave(
-        self, at: HookPacket, out: str, connections: Connections, oracle: Oracle
-    ) -> tuple[str, Packet, Tracked | None] | None:
-        done = self.hook(Hook.POSTROUTING, at._replace(out_device=out), connections, oracle)
-        return (CLIENT if out == "near" else SERVER, done.packet, done.tracked) if done else None
 
 
 def load(built: Lab, seed: int, family: int, zones: bool = False) -> tuple[Namespace, str]:

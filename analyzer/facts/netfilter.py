@@ -40,13 +40,20 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Translate:
-    """``DNAT`` (``side`` DESTINATION), ``SNAT`` (SOURCE): to an address range and a port range, each None when unchanged."""
+    """``DNAT`` (``side`` DESTINATION), ``SNAT`` (SOURCE): to an address range and a port range, each None when unchanged. With a ``base`` the port
+    is as far into the range as the old one is behind the base (nf_nat_core.c ``nf_nat_l4proto_unique_tuple``, NF_NAT_RANGE_PROTO_OFFSET)."""
 
     side: Side
     addresses: tuple[int, int] | None = None
     ports: tuple[int, int] | None = None
     random: bool = False
     persistent: bool = False
+    base: int | None = None
+
+    def shifted(self, old: int) -> int:
+        """The port of a range with a base; it goes round."""
+        low, high = self.ports or (0, 0xFFFF)
+        return low + ((old - (self.base or 0)) & 0xFFFF) % (high - low + 1)
 
 
 @dataclass(frozen=True, slots=True)

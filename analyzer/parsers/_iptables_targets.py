@@ -79,17 +79,18 @@ def values_of(options: Options) -> dict[str, str]:
 
 
 def translate(side: Side) -> Callable[[Options, int], Target]:
-    """DNAT and SNAT: ``10.0.0.1-10.0.0.9:80-90``, ``[fd00::1]:80``, ``:8080``, ``10.0.0.1``."""
+    """DNAT and SNAT: ``10.0.0.1-10.0.0.9:80-90``, ``[fd00::1]:80``, ``:8080``, ``10.0.0.1``, ``10.0.0.1:8000-8009/80``."""
     key = "to-destination" if side is Side.DESTINATION else "to-source"
 
     def make(options: Options, family: int) -> Target:
         values = values_of(options)
         text = values[key]
-        if [option.name for option in options].count(key) > 1 or (port_text := text.rpartition(":")[2]).count("/"):
+        if [option.name for option in options].count(key) > 1:
             return UnknownTarget(" ".join(option.text for option in options))
+        text, _, base = text.partition("/")
         hosts, ports = split(text, family)
-        del port_text
-        return Translate(side, hosts, ports, "random" in values or "random-fully" in values, "persistent" in values)
+        random, first = "random" in values or "random-fully" in values, port(base) if base else None
+        return Translate(side, hosts, ports, random, "persistent" in values, first)
 
     return make
 

@@ -58,7 +58,7 @@ from analyzer.transfer.ir import (
 )
 from analyzer.transfer.netfilter import zones
 from analyzer.transfer.netfilter.conntrack import BACK, TRACKED
-from analyzer.transfer.netfilter.matches import Where
+from analyzer.transfer.netfilter.matches import WITH_PORTS, Where
 from analyzer.transfer.netfilter.ports import rewritten
 from analyzer.transfer.netfilter.services import changed_service
 from analyzer.transfer.space import OF_TUNNEL, by_value, drop, seq
@@ -172,7 +172,21 @@ def pair(values: tuple[int, int] | None) -> Ranges | None:
 
 def translate(given: Translate, at: Span) -> Transfer:
     """xt_nat.c."""
+    if given.base is not None and given.side is Side.DESTINATION:
+        return shifted(given, at)
     return rewritten(given.side is Side.DESTINATION, pair(given.addresses), given.ports, given.random, at)
+
+
+def shifted(given: Translate, at: Span) -> Transfer:
+    """Ports that are moved by as much as the range's first is from the base; those that go round the range are open."""
+    addresses, base, (low, high) = pair(given.addresses), given.base or 0, given.ports or (0, 0xFFFF)
+    words = f"the port that {at} translates to, behind the end of its range, is not worked out"
+    if high - low >= LARGEST_MAP:
+        return End(Unknown(words), at)
+    last = min(high - low, 0xFFFF - base)
+    rows: dict[int, Transfer] = {base + step: Rewrite(True, addresses, single(low + step), at) for step in range(last + 1)}
+    moved = by_value(Field.DESTINATION_PORT, rows, End(Unknown(words), at))
+    return If(In(Field.PROTOCOL, WITH_PORTS), moved, Rewrite(True, addresses, None, at), at)
 
 
 def masquerade(given: Masquerade, where: Where) -> Transfer:

@@ -191,11 +191,21 @@ def translated(target: Translate | Masquerade | Redirect | NetworkMap, rule: NfR
     if isinstance(addresses, tuple):
         value = pick(addresses, rule, where, visit)
         wanted = wanted._replace(destination=value) if destination else wanted._replace(source=value)
-    if not isinstance(target, NetworkMap):
+    shift = target if isinstance(target, Translate) and target.base is not None and wanted.protocol in WITH_PORTS else None
+    if shift is not None and destination:
+        wanted = shifted(wanted, shift, visit)
+    elif not isinstance(target, NetworkMap):
         wanted = with_port(wanted, target.ports, target.random, destination, connection, visit)
     visit.change_connection(bind(connection, destination, wanted, visit.connections))
     visit.tell(f"{where}: {words(before, wanted, destination, visit)}", rule.at)
     return ACCEPTED
+
+
+def shifted(wanted: Flow, target: Translate, visit: Visit) -> Flow:
+    """The tuple with the port that is as far into the range as the old one is behind the base; of one that was picked at random any."""
+    old = wanted.destination_port
+    port = target.shifted(old) if old < PICKED else visit.oracle.pick((target.ports or (0, 0xFFFF),), old)
+    return wanted._replace(destination_port=port)
 
 
 def without_address(rule: NfRule, where: str, visit: Visit) -> Stop:
