@@ -33,6 +33,29 @@ def test_a_listing_is_of_the_table_that_its_command_says(listing: str, table: in
     assert ("ip-route/4" in space.missing) is (table != 254)
 
 
+@pytest.mark.parametrize(
+    "listing",
+    [
+        "ip route show default",
+        "ip r s 10.50.0.0/16",
+        "ip route list table main proto bird",
+        "ip -4 route show table all scope link",
+    ],
+)
+def test_routes_that_a_selector_chose_are_not_all(listing: str, tmp_path: Path) -> None:
+    (space,) = network_of({"n1.txt": f"{LINKS}$ {listing}\n{ROUTE}"}, tmp_path).namespaces.values()
+    assert "ip-route/4" in space.missing
+
+
+@pytest.mark.parametrize(
+    ("listing", "known"), [("tc qdisc show", True), ("tc -s qdisc", True), ("tc qdisc show dev eth0", False)]
+)
+def test_the_disciplines_of_one_device_say_nothing_of_filters_elsewhere(listing: str, known: bool, tmp_path: Path) -> None:
+    text = f"{LINKS}$ {listing}\nqdisc fq_codel 0: {'' if 'eth0' in listing else 'dev eth0 '}root refcnt 2\n"
+    (space,) = network_of({"n1.txt": text}, tmp_path).namespaces.values()
+    assert ("tc-filter" not in space.missing) is known
+
+
 def test_of_the_table_of_a_vrf_nothing_is_known(tmp_path: Path) -> None:
     (space,) = network_of({"n1.txt": f"{LINKS}$ ip route show vrf blue\n{ROUTE}"}, tmp_path).namespaces.values()
     assert "ip-route/4" in space.missing

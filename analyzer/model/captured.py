@@ -63,6 +63,9 @@ OF_SOME_TABLES = re.compile(r"nft_(?:-\S+_)*list_(?:ruleset_(?!-)\w|(?!ruleset)\
 """The listing of one table, chain or set, or of one family's tables (nft(8), ``list``)."""
 OF_ONE_SERVICE = re.compile(r"^ipvsadm_\S*-(?:t|u|f|-tcp-service|-udp-service|-fwmark-service)_[\w\[]")
 OF_ONE_TABLE = re.compile(r"_-\w*t_?(?:raw|mangle|nat|filter|security)(?![a-z])|_--table[_=]")
+CHOSEN_ROUTES = re.compile(
+    r"ip_(?:-\S+_)*(?:r|ro|rou|rout|route)_(?:show|list|ls|lst|s|l)_(?:(?!-|t(?:ab?l?e?)?_)[\w:]|t(?:ab?l?e?)?_[^_]+_(?!-)\w)"
+)
 TABLE_ALL = re.compile(r"table[_ -](all|0)\b|route-table-all")
 
 
@@ -186,7 +189,10 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
         map(with_addresses, given.by_kind.get("ip-addr", ()))
     ):
         keys.discard("ip-addr")
-    if given.has("tc-qdisc") and not qdiscs & {"ingress", "clsact"}:
+    if not all(OF_DEVICE.search(source.name) for source in given.by_kind.get("tc-qdisc", ())) and not qdiscs & {
+        "ingress",
+        "clsact",
+    }:
         keys.add("tc-filter")
     if not all(port_options(facts).values()):
         keys.discard("bridge-link")
@@ -244,8 +250,8 @@ def of_devices(given: Captured, facts: Sequence[Fact]) -> Iterator[str]:
 
 
 def of_another(source: Source) -> bool:
-    """Whether a listing of routes is of one table that is not the main one."""
-    return table_told(source.name) not in (None, MAIN)
+    """Whether a listing of routes is of one table that is not the main one, or of those that a selector chose (ip-route(8), ``ip route show SELECTOR``)."""
+    return table_told(source.name) not in (None, MAIN) or CHOSEN_ROUTES.match(source.name) is not None
 
 
 def stands_in(source: Source, fact: Fact) -> bool:
@@ -301,4 +307,6 @@ def whole_ruleset(source: Source) -> bool:
 def every_table(source: Source) -> bool:
     """Whether a listing of routes has all tables: by its name, or since a route names a table."""
     name = source.name
+    if CHOSEN_ROUTES.match(name):
+        return False
     return bool(TABLE_ALL.search(name)) or re.search(r'\btable (local|\d+)|"table"\s*:', source.text) is not None
