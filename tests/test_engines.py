@@ -67,6 +67,18 @@ def sets_agree(program: Parts, chosen: tuple[dict[Field, int], ...], neglect: Ne
             assert by_answers(found) == by_answers(wanted)
 
 
+@agree  # type: ignore[untyped-decorator]
+@given(flows(), packets())  # type: ignore[untyped-decorator]
+def test_sets_that_forget_answers_lose_nothing_and_say_so(program: Parts, packet: dict[Field, int]) -> None:
+    """Each test may be answered otherwise each time: all ways that there are, and some more, which are none of what is certain."""
+    results = Sets(program, neglect=Neglect(answered=0)).explore([(POINTS[0], regions.start(whole()))])
+    wanted = {interpreted(state, way) for way, state in Interpreter(program).walk(POINTS[0], interpreter.start(packet))}
+    found = {item for result in results if not result.beyond for item in members(result, named(packet))}
+    if not any(True for result in results if result.beyond for _ in members(result, named(packet))):
+        assert {seen for seen, _ in wanted} <= {seen for seen, _ in found}
+        assert {seen for seen, answers in found if not answers} <= {seen for seen, _ in wanted}
+
+
 COMPARED = (
     Field.SOURCE,
     Field.DESTINATION,

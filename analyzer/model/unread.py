@@ -30,16 +30,18 @@ def doubts(
     ports: Mapping[str, BridgePortFact],
     sources: Mapping[str, Sequence[Source]],
 ) -> Iterator[FilterFact]:
-    """A filter for each hook of each device that a line which was not understood could be about. ``sources``: the namespace's, by kind."""
+    """A filter for each hook of each device that lines which were not understood could be about. ``sources``: the namespace's, by kind. The first line of each
+    stands for the others too: what any of them could do is not known, and the more of them are asked one by one, the more ways there are to decide."""
+    first: dict[str, Gap] = {}
     for gap in gaps:
-        if gap.reason.startswith(FAILED):
-            continue
-        for device in sorted(devices(gap, links, ports, sources)):
-            for hook in ("ingress", "egress"):
-                yield FilterFact(
-                    at=gap.at, scope=gap.scope, device=device, hook=hook, preference=0, protocol="all", classifier=UNREAD, everything=True,
-                    actions=(OtherAction(UNREAD, gap.reason), OtherAction("continue")),
-                )  # fmt: skip
+        if not gap.reason.startswith(FAILED):
+            first = {**dict.fromkeys(sorted(devices(gap, links, ports, sources)), gap), **first}
+    for device, gap in sorted(first.items()):
+        for hook in ("ingress", "egress"):
+            yield FilterFact(
+                at=gap.at, scope=gap.scope, device=device, hook=hook, preference=0, protocol="all", classifier=UNREAD, everything=True,
+                actions=(OtherAction(UNREAD, gap.reason), OtherAction("continue")),
+            )  # fmt: skip
 
 
 def strays(

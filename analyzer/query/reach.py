@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial, reduce
+from functools import lru_cache, partial, reduce
 from operator import or_
 
 from analyzer.addresses import Address
@@ -33,7 +33,7 @@ from analyzer.query.grouping import Group, pairs_asked
 from analyzer.query.pair_sets import PairSet
 from analyzer.query.pairs import by_nodes, common, one_by_one, pairs_of, split
 from analyzer.query.policies import of_network
-from analyzer.query.replay import Replay, Word, replay, witness
+from analyzer.query.replay import Replay, Walked, Word, replay, witness
 from analyzer.query.sending import assumed
 from analyzer.query.service_admission import by_pods, ruled
 from analyzer.query.service_agreement import unwanted_arrivals, wanted_losses
@@ -51,6 +51,8 @@ from analyzer.transfer.ir import Field
 
 EXCUSED = "packets to services that policies keep from their endpoints may be lost"
 REPLAYS, BUDGET = 400, 1_500_000
+REMEMBERED = 256
+"""Flows of which is kept what became of them: sets that differ in what is not known alone are shown by one packet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
     reach.pairs = 0 if group.unbound else pairs_asked(group)
     reach.governed = 0 if group.unbound else admission.pairs_governed(group.sources, group.pods) if admission is not None else 0
     arriving: list[Explored] = []
+    walked = lru_cache(maxsize=REMEMBERED)(partial(walk, network))
     for aim in group.aims:
         if reach.rules > (most := max(BUDGET, EACH * len(group.senders))):
             words = f"what {group.senders[0].scope.node} and others send was not decided: more than {most} tests"
@@ -114,13 +117,12 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         found = explored(program, group, aim, dead, begin, few)
         reach.assumptions.update(found.assumptions)
         reach.rules += found.rules
-        settle(
-            Deciding(network, group, aim, admission, reach, few), [*found.lost, *unrecognised(network, group, found.delivered)]
-        )
+        deciding = Deciding(network, group, aim, admission, reach, walked, few)
+        settle(deciding, [*found.lost, *unrecognised(network, group, found.delivered)])
         if admission is not None and between_pods(group):
-            admitted(Deciding(network, group, aim, admission, reach), found.delivered)
+            admitted(deciding, found.delivered)
         elif admission is not None and not group.pods:
-            through_services(Deciding(network, group, aim, admission, reach), found)
+            through_services(deciding, found)
         arriving.append(found)
     reach.heard = (
         heard(group, reduce(or_, (one.pairs for one in reach.failures), PairSet()), arriving) if group.pods else PairSet()
@@ -197,13 +199,14 @@ def united(parts: Sequence[Reach]) -> Reach:
 
 @dataclass(frozen=True, slots=True)
 class Deciding:
-    """Flows that are being decided: whose, which, what policies say of them, and what is known so far."""
+    """Flows that are being decided: whose, which, what policies say of them, what is known so far, and the walk."""
 
     network: Network
     group: Group
     aim: Aim
     admission: Admission | None
     reach: Reach
+    walked: Walked
     few: Few | None = None
 
 
@@ -271,7 +274,7 @@ def settled(deciding: Deciding, item: Lost, governed: bool) -> bool:
             reach.doubts[f"more than {REPLAYS} kinds of failures; the rest was not replayed"] = None
             return False
         spared = not group.pods and deciding.admission is not None
-        found = replay(deciding.network, deciding.aim, item._replace(state=part), homes, group.unbound, spared)
+        found = replay(deciding.network, deciding.aim, item._replace(state=part), homes, deciding.walked, group.unbound, spared)
         record(reach, item, pairs, found, governed)
     return True
 
@@ -283,7 +286,9 @@ def settled_by_one(deciding: Deciding, few: Few, item: Lost, homes: Mapping[int,
     if len(reach.failures) + len(reach.doubts) >= REPLAYS or not whole(item.reason, item.at):
         return False
     part = next((one for one in by_nodes(group, item.state) if pairs_of(group, one)), None)
-    found = replay(deciding.network, deciding.aim, item._replace(state=part), homes, group.unbound) if part is not None else None
+    if part is None:
+        return False
+    found = replay(deciding.network, deciding.aim, item._replace(state=part), homes, deciding.walked, group.unbound)
     if found is None or found.word is not Word.CONFIRMED or not whole(found.reason, found.at):
         return False
     if item.at is not None and item.at != found.at:
@@ -303,7 +308,7 @@ def admitted(deciding: Deciding, delivered: Sequence[Result]) -> None:
             found = isolating(deciding.admission, group, state)
             item = Lost(ADMITTED, f"{ADMITTED} ({', '.join(map(str, found))} isolates)", found[0].at, state)
             if item.reason not in shown:
-                shown[item.reason] = replay(deciding.network, deciding.aim, item, homes, group.unbound)
+                shown[item.reason] = replay(deciding.network, deciding.aim, item, homes, deciding.walked, group.unbound)
             record(own, item, pairs_of(group, state), shown[item.reason], governed=True)
     deciding.reach.failures += own.failures
     deciding.reach.unenforced.update(own.doubts)
@@ -324,7 +329,7 @@ def sent(deciding: Deciding, item: Lost) -> Trace | None:
     """What becomes of a packet of a set."""
     packet = witness(deciding.network, deciding.aim, item.state)
     parties = deciding.group.sources.get(packet.source) if packet is not None else None
-    return walk(deciding.network, Flow(parties[0].scope, packet, deciding.group.unbound)) if parties and packet else None
+    return deciding.walked(Flow(parties[0].scope, packet, deciding.group.unbound)) if parties and packet else None
 
 
 def keep(reach: Reach, one: Told | Words, pairs: PairSet) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -16,11 +16,13 @@ from analyzer.ranges import single
 from analyzer.solve.packet import SYN, TCP, UDP, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.sets.picking import points
 from analyzer.solve.sets.regions import State, narrowed
-from analyzer.solve.walk.concrete import Flow, walk
+from analyzer.solve.walk.concrete import Flow
 from analyzer.solve.walk.delivery import name
 from analyzer.source import Scope, Span
 from analyzer.transfer.ir import Field
 
+Walked = Callable[[Flow], Trace]
+"""What becomes of a flow."""
 UNHEARD = "nothing listens on "
 NOT_TRACKED = "the packet is not tracked"
 TRANSLATES = ("netfilter", "ipvs")
@@ -47,7 +49,13 @@ class Replay:
 
 
 def replay(
-    network: Network, aim: Aim, lost: Lost, homes: Mapping[int, Scope], unbound: bool = False, spared: bool = False
+    network: Network,
+    aim: Aim,
+    lost: Lost,
+    homes: Mapping[int, Scope],
+    walked: Walked,
+    unbound: bool = False,
+    spared: bool = False,
 ) -> Replay | None:
     """Sends a packet of the set, where ``unbound`` by the route that chose its source; None where no packet of it was found. Where nobody listens on
     any of its ports, what would happen if somebody did: the sets do not look at sockets either. ``spared``: policies may want
@@ -56,10 +64,10 @@ def replay(
     if packet is None or packet.source not in homes:
         return None
     flow = Flow(homes[packet.source], packet, unbound)
-    found = weighed(network, aim, lost, walk(network, flow), spared)
+    found = weighed(network, aim, lost, walked(flow), spared)
     if found.word is Word.CONFIRMED or not found.reason.startswith(UNHEARD):
         return found
-    served = weighed(network, aim, lost, walk(network, replace(flow, served=True)), spared)
+    served = weighed(network, aim, lost, walked(replace(flow, served=True)), spared)
     return found if served.word is Word.DENIED else served
 
 

@@ -123,8 +123,8 @@ def requested(context: Context, scope: Scope, hook: str) -> Transfer:
 
 
 def doubts(space: Namespace) -> Iterator[Transfer]:
-    """The lines of the table that were not understood: each could be about the packet."""
-    for gap in space.gaps.get("ipvs", ()):
+    """The lines of the table that were not understood could be about the packet; the first stands for all."""
+    for gap in space.gaps.get("ipvs", ())[:1]:
         text = f"the line of {space.scope} that was not understood ({gap.reason}) is about no virtual server of the packet"
         yield If(Opaque(text, gap.at), KEEP, End(Unknown(f"{gap.at} was not understood: {gap.reason}"), gap.at))
 

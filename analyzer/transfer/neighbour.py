@@ -105,7 +105,8 @@ def lost(fact: FilterFact) -> Transfer:
 
 
 def doubts(context: Context, at: Interface) -> Iterator[Transfer]:
-    """The lines of the table that were not understood: each could say where a next hop is, where it does not name another."""
+    """The lines of the table that were not understood: each could say where a next hop is, where it does not name another. Behind one that could be about any,
+    no other is asked: it stands for them."""
     space = context.space(at.scope)
     for gap in space.gaps.get("ip-neigh", ()):
         network = network_of(context.network.sources, gap)
@@ -113,7 +114,8 @@ def doubts(context: Context, at: Interface) -> Iterator[Transfer]:
         doubt = If(Opaque(text, gap.at), KEEP, End(Unknown(f"{gap.at} was not understood: {gap.reason}"), gap.at))
         if network is None:
             yield doubt
-        elif network.family == context.family:
+            return
+        if network.family == context.family:
             yield If(In(Field.NEXT_HOP, (span_of(network),)), doubt, KEEP)
 
 

@@ -75,7 +75,8 @@ class LookUp:
         return seq(*self.doubts(), self.after(space.rules.get(context.family, ()), 0, nothing))
 
     def doubts(self) -> Iterator[Transfer]:
-        """The lines of routes and rules that were not understood: each could decide, where it does not name another network."""
+        """The lines of routes and rules that were not understood: each could decide, where it does not name another network. Behind one that could be about
+        any, no other is asked: it stands for them."""
         space, sources = self.space, self.context.network.sources
         for kind in ROUTING:
             for gap in space.gaps.get(kind, ()):
@@ -85,7 +86,8 @@ class LookUp:
                 doubt = If(Opaque(text, gap.at), KEEP, lost)
                 if network is None:
                     yield doubt
-                elif network.family == self.context.family:
+                    return
+                if network.family == self.context.family:
                     yield If(In(self.destination, (span_of(network),)), doubt, KEEP)
 
     def after(self, rules: Sequence[RoutingRuleFact], start: int, nothing: Transfer) -> Transfer:

@@ -14,6 +14,10 @@ from analyzer.source import Scope
 from analyzer.transfer import ir
 from analyzer.transfer.other_version import OUTER
 
+ANSWERED = 64
+"""States with answers to opaque tests that may meet at a point; of more the answers are forgotten."""
+FORGOTTEN = frozenset({("what was answered before", True)})
+
 
 @dataclass(frozen=True, slots=True)
 class Neglect:
@@ -21,7 +25,8 @@ class Neglect:
 
     ``fields`` are the positions of fields that are dead at a stage (where that is the state of the connection, the packet has none there),
     ``blind`` the namespaces whose connections no rule can tell, ``linked`` the positions of fields in which sets that meet at a stage may
-    differ, ``saved`` those that are dead in a packet that became a payload; ``later`` says that no rule tells later answers of a connection from the first.
+    differ, ``saved`` those that are dead in a packet that became a payload; ``later`` says that no rule tells later answers of a connection from the first;
+    ``answered`` is how many sets with answers to opaque tests may meet.
     """
 
     fields: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -29,6 +34,7 @@ class Neglect:
     linked: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     saved: tuple[int, ...] = ()
     later: bool = False
+    answered: int = ANSWERED
 
     def at(self, point: ir.Point, state: State) -> State:
         """The state as it matters at a point."""
@@ -38,9 +44,17 @@ class Neglect:
 
     def met(self, point: ir.Point, states: list[State]) -> list[State]:
         """The states that meet at a point, in fewer sets."""
-        found = merged(states)
+        found = unanswered(merged(states), self.answered)
         places = self.linked.get(point.stage.removeprefix(OUTER), ())
         return pooled(linked(found, places) if places else found)
+
+
+def unanswered(states: list[State], most: int) -> list[State]:
+    """The states without what opaque tests were answered, where there are many that differ in that: each such test may come out otherwise from then on. There are then
+    ways that do not exist beside all that do, so that what is lost on one of them is not known to be (``answers`` is not empty)."""
+    if sum(bool(state.answers) for state in states) <= most:
+        return states
+    return merged([state._replace(answers=FORGOTTEN) if state.answers else state for state in states])
 
 
 def blank(state: State, places: Sequence[int]) -> State:

@@ -67,13 +67,15 @@ def send(walk: Walk, space: Space, at: Interface, next_hop: Address, packet: Hoo
 
 
 def unread(walk: Walk, space: Space, next_hop: Address) -> Endings | None:
-    """A line of the neighbours that was not understood could say where the next hop is."""
-    for gap in space.namespace.gaps.get("ip-neigh", ()):
-        if could_concern(walk.index.network.sources, gap, next_hop):
-            text = f"the line of {space.place} that was not understood ({gap.reason}) does not change the neighbour"
-            if not walk.oracle.test(text, gap.at, f"{gap.at}: {gap.reason}"):
-                return walk.undecided(f"{gap.at} was not understood: {gap.reason}", gap.at, f"{gap.at}: {gap.reason}")
-    return None
+    """Lines of the neighbours that were not understood could say where the next hop is; the first of them stands for all."""
+    found = space.namespace.gaps.get("ip-neigh", ())
+    gap = next((one for one in found if could_concern(walk.index.network.sources, one, next_hop)), None)
+    if gap is None:
+        return None
+    text = f"the line of {space.place} that was not understood ({gap.reason}) does not change the neighbour"
+    if walk.oracle.test(text, gap.at, f"{gap.at}: {gap.reason}"):
+        return None
+    return walk.undecided(f"{gap.at} was not understood: {gap.reason}", gap.at, f"{gap.at}: {gap.reason}")
 
 
 def relied_on(walk: Walk, at: Interface, next_hop: Address, entry: NeighbourFact) -> bool:

@@ -91,16 +91,17 @@ def place_of_routes(space: Space, query: Query) -> Span | None:
 
 
 def gap(walk: Walk, space: Space, destination: Address) -> NotKnown | None:
-    """A line of the routes or rules that was not understood could decide."""
+    """Lines of the routes or rules that were not understood could decide; the first of them stands for all."""
     walk.taken_for_granted(space, f"ip-rule/{destination.family}")
-    for kind in ROUTING:
-        for found in space.namespace.gaps.get(kind, ()):
-            if kind != "ip-rule" and not could_concern(walk.index.network.sources, found, destination):
-                continue
-            text = f"the line of {space.place} that was not understood ({found.reason}) does not change the route"
-            if not walk.oracle.test(text, found.at, f"{found.at}: {found.reason}"):
-                return NotKnown(f"{found.at} was not understood: {found.reason}", found.at)
-    return None
+    sources = walk.index.network.sources
+    lines = ((kind, one) for kind in ROUTING for one in space.namespace.gaps.get(kind, ()))
+    found = next((one for kind, one in lines if kind == "ip-rule" or could_concern(sources, one, destination)), None)
+    if found is None:
+        return None
+    text = f"the line of {space.place} that was not understood ({found.reason}) does not change the route"
+    if walk.oracle.test(text, found.at, f"{found.at}: {found.reason}"):
+        return None
+    return NotKnown(f"{found.at} was not understood: {found.reason}", found.at)
 
 
 def by_rule(walk: Walk, space: Space, rule: RoutingRuleFact, query: Query) -> Answer | None:

@@ -22,7 +22,8 @@ def known(view: View, then: Transfer) -> Transfer:
 
 
 def doubts(view: View) -> Iterator[Transfer]:
-    """The lines that were not understood: each could be about one of the packet's ends, where it does not begin with another network."""
+    """The lines that were not understood: each could be about one of the packet's ends, where it does not begin with another network. Behind one that could be
+    about any packet, no other is asked: it stands for them."""
     for kind in NEEDED:
         for gap in view.context.space(view.scope).gaps.get(kind, ()):
             text = f"the line of {view.scope} that was not understood ({gap.reason}) says nothing of the packet's ends"
@@ -30,7 +31,8 @@ def doubts(view: View) -> Iterator[Transfer]:
             network = network_of(view.context.network.sources, gap)
             if network is None:
                 yield doubt
-            elif network.family == view.context.family:
+                return
+            if network.family == view.context.family:
                 ranges = (span_of(network),)
                 yield If(Any((In(Field.DESTINATION, ranges), In(Field.SOURCE, ranges))), doubt, KEEP)
 

@@ -13,19 +13,20 @@ NEEDED = ("cilium-endpoint-map", "cilium-ipcache")
 
 
 def unknown(walk: Walk, space: Space, maps: CiliumMaps, packet: Packet) -> Endings | None:
-    """The endings of a packet of which it is not known what the programs of a node do; None: all that they need is known."""
+    """The endings of a packet of which it is not known what the programs of a node do; None: all that they need is known. The first line that was not
+    understood and could be about the packet stands for all."""
     missing = next((maps.state.missing[kind] for kind in NEEDED if kind in maps.state.missing), None)
     if missing is not None:
         return walk.undecided(f"what Cilium of {space.place} does is not known: {missing}", None, missing)
     ends = Address(packet.family, packet.source), Address(packet.family, packet.destination)
-    for kind in NEEDED:
-        for gap in space.namespace.gaps.get(kind, ()):
-            if not any(could_concern(walk.index.network.sources, gap, one) for one in ends):
-                continue
-            text = f"the line of {space.place} that was not understood ({gap.reason}) says nothing of the packet's ends"
-            if not walk.oracle.test(text, gap.at, f"{gap.at}: {gap.reason}"):
-                return walk.undecided(f"{gap.at} was not understood: {gap.reason}", gap.at, f"{gap.at}: {gap.reason}")
-    return None
+    lines = (gap for kind in NEEDED for gap in space.namespace.gaps.get(kind, ()))
+    gap = next((one for one in lines if any(could_concern(walk.index.network.sources, one, end) for end in ends)), None)
+    if gap is None:
+        return None
+    text = f"the line of {space.place} that was not understood ({gap.reason}) says nothing of the packet's ends"
+    if walk.oracle.test(text, gap.at, f"{gap.at}: {gap.reason}"):
+        return None
+    return walk.undecided(f"{gap.at} was not understood: {gap.reason}", gap.at, f"{gap.at}: {gap.reason}")
 
 
 def encrypted(walk: Walk, space: Space, maps: CiliumMaps) -> Endings | None:
