@@ -34,8 +34,8 @@ def doubts(
     stands for the others too: what any of them could do is not known, and the more of them are asked one by one, the more ways there are to decide."""
     first: dict[str, Gap] = {}
     for gap in gaps:
-        if not gap.reason.startswith(FAILED):
-            first = {**dict.fromkeys(sorted(devices(gap, links, ports, sources)), gap), **first}
+        for device in devices(gap, links, ports, sources) if not gap.reason.startswith(FAILED) else ():
+            first.setdefault(device, gap)
     for device, gap in sorted(first.items()):
         for hook in ("ingress", "egress"):
             yield FilterFact(
