@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
+from analyzer.policy.linkerd import PLANE
 from analyzer.policy.linkerd.authorizations import (
     GROUP,
     Admission,
@@ -48,7 +49,7 @@ from analyzer.policy.world import World
 from analyzer.ranges import Ranges, single
 from analyzer.source import Span
 
-PLANE, TIER = "linkerd", "servers"
+TIER = "servers"
 TCP: Traffic = Box(single(6))
 HOSTS: Peer = Is(frozenset({Kind.HOST}))
 PROTOCOLS = ("", "unknown", "HTTP/1", "HTTP/2", "gRPC", "opaque", "TLS")

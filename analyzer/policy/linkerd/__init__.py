@@ -1,1 +1,3 @@
 """Linkerd's policies: who is in its mesh, and whom a server's authorizations admit."""
+
+PLANE = "linkerd"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from analyzer.findings import Verdict
 from analyzer.policy.entities import Entity
+from analyzer.policy.linkerd import PLANE as LINKERD
 from analyzer.policy.possible import End, Possible
 from analyzer.policy.terms import Kind
 from analyzer.query.ask.answers import Answer, Witness
@@ -19,6 +20,9 @@ from analyzer.query.ask.sides import NameProblem, side_of, without
 from analyzer.query.ask.traffic import boxes
 
 NOTE = "a pod that could be created is taken to be in a network of its own (no hostNetwork)"
+BARE = (
+    "a pod that could be created is taken to say nothing of Linkerd's proxy itself (annotations): what its namespace says holds"
+)
 
 
 def open_reach(asker: Asker, text: str, question: Reach) -> Answer:
@@ -85,7 +89,8 @@ def answered(
         settle += ("the pods' networks (Node objects with podCIDRs)",)
     over = f"{several(count, 'pair')} of ends with any labels, {asker.about}" if count else asker.about
     created = any(isinstance(party, AnyPod) for party in (question.source, question.target))
-    notes = tuple(dict.fromkeys((NOTE, *notes) if created else notes))
+    meshed = any(plane.name == LINKERD for plane in asker.policies.all.planes)
+    notes = tuple(dict.fromkeys((NOTE, *((BARE,) if meshed else ()), *notes) if created else notes))
     return Answer(text, verdict, text.rstrip("?"), over, engine, path, (), notes, settle)
 
 
