@@ -6,7 +6,7 @@ what a policy may want to be cut is neither.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from operator import or_
@@ -38,7 +38,21 @@ from analyzer.query.flows import (
 from analyzer.query.grouping import Group, addresses_of, grouped, node_groups
 from analyzer.query.neglect import neglect
 from analyzer.query.outside import Gate, entrances, from_outside, gates
-from analyzer.query.parties import Party, Portal, addresses, captured, decidable, families, nearby, nodes, owners, pods, portals
+from analyzer.query.parties import (
+    Party,
+    Portal,
+    absent_nodes,
+    absent_pods,
+    addresses,
+    captured,
+    decidable,
+    families,
+    nearby,
+    nodes,
+    owners,
+    pods,
+    portals,
+)
 from analyzer.query.policies import of_network
 from analyzer.query.published import at_published_addresses, by_sources
 from analyzer.query.reach import Reach, decided, united
@@ -184,19 +198,30 @@ def flow_answer(network: Network, case: Case, found: Mapping[int, Reach], throug
     if not reaches:
         return nobody(case.id)
     scope = f"{size(network, case, tuple(reaches))}{through}, {' and '.join(NAMES[family] for family in reaches)}"
-    return verdict(case, reaches, scope)
+    return verdict(case, reaches, scope, unseen(network, case, reaches))
 
 
-def verdict(case: Case, reaches: Mapping[int, Reach], scope: str) -> Answer:
-    """What the flows of each family amount to."""
+def unseen(network: Network, case: Case, found: Iterable[int]) -> str:
+    """In words: who is a party too by the API, and was not captured."""
+    every = dict.fromkeys(name for family in found for name in absent_pods(network, family))
+    every |= dict.fromkeys(name for name in absent_nodes(network) if case.flows in ("nodes to pods", "pods to nodes"))
+    names = list(every)
+    more = f" and {len(names) - 1} more were" if len(names) > 1 else " was"
+    return f"{names[0]}{more} not captured; between the others it holds" if names else ""
+
+
+def verdict(case: Case, reaches: Mapping[int, Reach], scope: str, absent: str = "") -> Answer:
+    """What the flows of each family amount to. ``absent``: of whom nothing is known."""
     broken = [item for reach in reaches.values() for item in reach.broken(case.id, case.kinds, case.governed)]
     pairs = sum(reach.governed if case.governed else reach.pairs for reach in reaches.values())
     assumptions = tuple(dict.fromkeys(text for reach in reaches.values() for text in reach.assumptions))
     doubts = list(dict.fromkeys(text for reach in reaches.values() for text in doubts_of(reach, case)))
     left = len(reduce(or_, (reach.left for reach in reaches.values())))
     silent = sum(map(unheard, reaches.values())) if case.kinds != CUT and not case.governed else 0
-    word = Verdict.REFUTED if broken else Verdict.UNDECIDED if doubts or left or silent >= pairs else Verdict.PROVED
-    reason = reason_of(case, broken, doubts, left, pairs) or (f"{silent} of {pairs} pairs do not talk at all" if silent else "")
+    open_ended = doubts or left or silent >= pairs
+    word = Verdict.REFUTED if broken else Verdict.UNDECIDED if open_ended or absent else Verdict.PROVED
+    unheard_of = f"{silent} of {pairs} pairs do not talk at all" if silent else ""
+    reason = reason_of(case, broken, doubts, left, pairs) or (unheard_of if open_ended else absent or unheard_of)
     shown = next((item.counterexample for item in broken if item.counterexample is not None), None)
     asked = united(tuple(reaches.values())).share.words(sum(reach.pairs for reach in reaches.values()))
     return (

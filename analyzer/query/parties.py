@@ -58,6 +58,22 @@ def pods(network: Network, family: int) -> tuple[Party, ...]:
     return tuple(sorted(found, key=lambda party: (party.name, party.address)))
 
 
+def absent_pods(network: Network, family: int) -> Iterator[str]:
+    """The pods that have an address of the family by the API, and no captured namespace, by name."""
+    known = {party.name for party in pods(network, family)}
+    for pod in sorted(network.cluster.pods.values(), key=lambda one: (one.namespace, one.name)):
+        name = f"{pod.namespace}/{pod.name}"
+        addressed = any(address.family == family for address in pod.addresses)
+        if addressed and name not in known and not (pod.finished or pod.host_network):
+            yield name
+
+
+def absent_nodes(network: Network) -> Iterator[str]:
+    """The nodes of the API of which nothing was captured, by name."""
+    known = {node.name for root in roots(network) if (node := node_of(network, root.scope.node)) is not None}
+    yield from (f"node:{name}" for name in sorted(network.cluster.nodes) if name not in known)
+
+
 def nodes(network: Network, family: int) -> tuple[Party, ...]:
     """Every captured node with the address that its object states (InternalIP), else the one of its uplink. Where the Node objects
     were captured, a machine without one (the VM of a peer pod) is no node of the cluster."""
