@@ -248,5 +248,6 @@ class Rules:
                 kind_of, f" family {'inet' if self.family == 4 else 'inet6'}"
             )
             lines.append(f"create {name}{self.family} {kind_of}{options}")
-            lines += [f"add -exist {name}{self.family} {member}" for member in dict.fromkeys(members[name])]
+            last = {member.removesuffix(" nomatch"): member for member in members[name]}
+            lines += [f"add -exist {name}{self.family} {member}" for member in last.values()]
         return "\n".join(lines) + "\n"

@@ -230,6 +230,35 @@ def test_which_frames_a_macvlan_device_takes_by_their_source_is_open(mode: str, 
     assert asked(stacked(tmp_path, mode), "192.168.0.4", "TCP") is wanted
 
 
+def of_ipvlan(folder: Path, kind: str) -> Path:
+    """The same with ipvlan devices, which have the MAC of the device under them."""
+    stacked(folder, "bridge")
+    node = folder / "nodes" / "n2"
+    for place in (node, node / "netns" / "default_p"):
+        text = (place / "ip_-d_addr").read_text()
+        for mac in ("02:00:00:00:00:03", "02:00:00:00:00:04"):
+            text = text.replace(mac, "02:00:00:00:00:02")
+        (place / "ip_-d_addr").write_text(
+            text.replace("macvlan mode bridge bcqueuelen 1000 usedbcqueuelen 1000", f"ipvlan {kind}")
+        )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "sibling", "outside"),
+    [
+        ("mode l2 bridge", Fate.REACHABLE, Fate.REACHABLE),
+        ("mode l2 private", Fate.UNREACHABLE, Fate.REACHABLE),
+        ("mode l3 bridge", Fate.REACHABLE, Fate.UNKNOWN),
+        ("mode l3s private", Fate.UNREACHABLE, Fate.UNKNOWN),
+    ],
+)
+def test_where_ipvlan_devices_send(kind: str, sibling: Fate, outside: Fate, tmp_path: Path) -> None:
+    folder = of_ipvlan(tmp_path, kind)
+    assert asked(folder, "192.168.0.4", "TCP", by="node:n2") is sibling
+    assert asked(folder, "192.168.0.1", "TCP", by="default/p") is outside
+
+
 OVER_A_BRIDGE = (
     STACKED.replace("3: mv0@eth0", "5: mv0@br0")
     .replace(

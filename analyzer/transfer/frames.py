@@ -29,7 +29,7 @@ from analyzer.transfer.ovs.ports import entered
 from analyzer.transfer.reach import Reach, bond_of, bridge_of, flood, flows_of, is_bridge, is_switch
 from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import Context, by_value, drop, goto, seq
-from analyzer.transfer.stacked import bridged_macs, forgotten, upper_rows
+from analyzer.transfer.stacked import bridged_macs, forgotten, from_ipvlan, upper_rows
 from analyzer.transfer.traffic_control import filters, unread
 from analyzer.transfer.tunnel import geneve, tunnel, vxlan, wireguard
 from analyzer.transfer.underlay import outside
@@ -112,14 +112,15 @@ def siblings(context: Context, at: Interface, link: LinkFact) -> Transfer:
     """Macvlan and ipvlan devices over one device reach each other in bridge mode: macvlan devices by what comes in by the device under them
     (``macvlan_queue_xmit``). In other modes, and to others, they send by that device."""
     under = context.network.lower[at]
-    mode = link.kind.mode if isinstance(link.kind, Macvlan) else link.kind.flag if isinstance(link.kind, Ipvlan) else ""
     on = seq(forgotten(), goto(under.scope, "frame", under.device))
-    if mode != "bridge":
-        return on
-    if isinstance(link.kind, Macvlan):
-        inward = seq(Assign(Field.MARK, 0), forgotten(), goto(under.scope, "receive", under.device))
-        return by_value(Field.DESTINATION_MAC, dict.fromkeys(bridged_macs(context, at, link.kind), inward), on)
-    return upper_rows(context, under, at, on)
+    match link.kind:
+        case Macvlan("bridge") as kind:
+            inward = seq(Assign(Field.MARK, 0), forgotten(), goto(under.scope, "receive", under.device))
+            return by_value(Field.DESTINATION_MAC, dict.fromkeys(bridged_macs(context, at, kind), inward), on)
+        case Ipvlan() as kind:
+            return from_ipvlan(context, at, kind, on)
+        case _:
+            return on
 
 
 def switched(context: Context, at: Interface) -> Transfer:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 from analyzer.addresses import Address
-from analyzer.facts.links import Bond, Bridge, LinkFact, Macvlan, OtherKind, Vlan, Vrf, Vxlan
+from analyzer.facts.links import Bond, Bridge, LinkFact, OtherKind, Vlan, Vrf, Vxlan
 from analyzer.facts.neighbours import BridgeVlanFact
 from analyzer.facts.openvswitch import SwitchPortFact
 from analyzer.model.network import Interface
@@ -16,7 +16,7 @@ from analyzer.model.switches import switch_port
 from analyzer.source import Scope
 from analyzer.transfer.proxying import answered
 from analyzer.transfer.space import Context
-from analyzer.transfer.stacked import siblings
+from analyzer.transfer.stacked import hears, siblings
 from analyzer.transfer.traffic_control import redirected
 
 LIMIT = 20_000
@@ -224,7 +224,7 @@ def arriving(
         kind = above.kind if (above := context.link(upper)) else None
         if isinstance(kind, Vlan) and kind.identifier == tag:
             yield ("receive", upper, 0)
-        elif isinstance(kind, Macvlan):
+        elif hears(kind):
             yield ("receive", upper, tag)
 
 
@@ -257,7 +257,7 @@ def leaving(
         yield from ports_of(context, at, None, inner_vlan(context, at, at.device, tag) or 0)
     elif isinstance(link.kind, Vlan) and at in network.lower:
         yield ("frame", network.lower[at], link.kind.identifier)
-    elif isinstance(link.kind, Macvlan) and at in network.lower:
+    elif hears(link.kind) and at in network.lower:
         yield from (("receive", one, tag) for one in siblings(context, at, link.kind))
         yield ("frame", network.lower[at], tag)
     elif isinstance(link.kind, Vxlan):

@@ -6,17 +6,25 @@ from collections.abc import Iterator
 
 from analyzer.facts.links import Ipvlan, Macvlan
 from analyzer.model.network import Interface
-from analyzer.transfer.ir import Assign, End, Field, Transfer, Unknown
+from analyzer.transfer.ir import Assign, Drop, End, Field, Transfer, Unknown
 from analyzer.transfer.space import Context, by_value, goto, seq
 
 KNOWN = (Field.STATE, Field.STATUS, Field.DIRECTION, Field.PHYSICAL_IN, Field.PHYSICAL_OUT)
 
 
-def siblings(context: Context, at: Interface, kind: Macvlan) -> tuple[Interface, ...]:
-    """The macvlan devices that take frames of one of bridge mode over the same device, whose host does not hear them (``macvlan_queue_xmit``)."""
-    if kind.mode != "bridge":
+def hears(kind: object) -> bool:
+    """Whether a device over another hears what is sent to all: an ipvlan device in mode ``l2`` alone (``ipvlan_handle_mode_l2``), as the others have no ARP."""
+    return isinstance(kind, Macvlan) or (isinstance(kind, Ipvlan) and kind.mode == "l2")
+
+
+def siblings(context: Context, at: Interface, kind: object) -> tuple[Interface, ...]:
+    """The devices over the same device that take what one of them sends to all, as macvlan devices of bridge mode do, whose host does not hear it
+    (``macvlan_queue_xmit``), and ipvlan devices (``ipvlan_process_multicast``)."""
+    found = [(one, context.link(one)) for one in context.uppers.get(context.network.lower[at], ()) if one != at]
+    if isinstance(kind, Ipvlan):
+        return tuple(one for one, link in found if link is not None and isinstance(link.kind, Ipvlan) and hears(link.kind))
+    if kind != Macvlan("bridge"):
         return ()
-    found = ((one, context.link(one)) for one in context.uppers.get(context.network.lower[at], ()) if one != at)
     return tuple(one for one, link in found if link is not None and link.kind in (Macvlan("bridge"), Macvlan("passthru")))
 
 
@@ -64,3 +72,21 @@ def macs_above(context: Context, under: Interface) -> set[int]:
     """The MACs of the macvlan devices over a bridge: they make it promiscuous (``__dev_set_rx_mode``), so that it takes their frames up."""
     links = (context.link(one) for one, kind in above(context, under) if isinstance(kind, Macvlan))
     return {link.mac for link in links if link is not None and link.mac is not None}
+
+
+def from_ipvlan(context: Context, at: Interface, kind: Ipvlan, on: Transfer) -> Transfer:
+    """``ipvlan_queue_xmit``: to the sibling that has the address, unless the devices are private or VEPA; else ``on`` in mode ``l2``, in others by the routes and
+    hooks of the host, which is not lowered (drivers/net/ipvlan/ipvlan_core.c)."""
+    under = context.network.lower[at]
+    out = (
+        on
+        if kind.mode == "l2"
+        else End(Unknown(f"{at} sends by the routes and hooks of {under.scope} (ipvlan mode {kind.mode})"))
+    )
+    if kind.flag == "vepa":
+        return out
+    if kind.flag != "private":
+        return upper_rows(context, under, at, out)
+    lost = End(Drop(f"{at} is private: it does not reach others over {under}"))
+    held = (fact for one, _ in above(context, under) if one != at for fact in context.held.get(one, ()))
+    return by_value(Field.DESTINATION, {fact.address.value: lost for fact in held if fact.address.family == context.family}, out)

@@ -88,17 +88,25 @@ def siblings_of(walk: Walk, at: Interface, under: Interface) -> tuple[Interface,
 
 
 def from_ipvlan(walk: Walk, at: Interface, frame: Frame) -> Endings:
-    """``ipvlan_queue_xmit``: to the sibling that has the address, else out of the device under it."""
-    under = lower_of(walk, at)
+    """``ipvlan_queue_xmit``: to the sibling that has the address, unless the devices are private or VEPA, else out of the device under it: in mode ``l2`` as it is,
+    with its mark (``ipvlan_xmit_mode_l2``), in the others by the routes and hooks of the host (``ipvlan_process_v4_outbound``), which is not walked."""
+    under, link = lower_of(walk, at), walk.index.link(at)
     if not isinstance(under, Interface):
         return under
+    kind, place = (link.kind, link.at) if link is not None else (None, None)
+    mode, flag = (kind.mode, kind.flag) if isinstance(kind, Ipvlan) else ("", "")
     walk.tell(at.scope, "link", f"{at.device} is an ipvlan over {under}", None, links.packet_of(frame))
-    crossing = links.crossed(frame, True)
-    holder = holding(walk, over(walk, under), wanted(frame), at)
+    holder = holding(walk, over(walk, under), wanted(frame), at) if flag != "vepa" else None
+    if holder is not None and flag == "private":
+        return walk.drop(at.scope, f"{at} and {holder} are private: they do not reach each other", place)
     if holder is not None:
-        link = walk.index.link(holder)
-        return links.arrive(walk, holder, crossing._replace(destination=(link.mac if link else 0) or 0))
-    return links.transmit(walk, under, crossing)
+        other = walk.index.link(holder)
+        return links.arrive(walk, holder, links.crossed(frame, True)._replace(destination=(other.mac if other else 0) or 0))
+    if mode != "l2":
+        return walk.undecided(
+            f"{at} sends by the routes and hooks of {under.scope} (ipvlan mode {mode})", place, "this is not walked"
+        )
+    return links.transmit(walk, under, links.crossed(frame, frame.to_all))
 
 
 def wanted(frame: Frame) -> Address:
