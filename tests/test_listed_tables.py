@@ -133,3 +133,11 @@ def test_one_table_of_iptables_is_not_all(listing: str, known: bool, tmp_path: P
     (space,) = network_of({"n1.txt": f"{LINKS}$ {listing}\n{RULES}"}, tmp_path).namespaces.values()
     key = "netfilter-legacy" if "legacy" in listing else "netfilter/4"
     assert (key not in space.missing) is known
+
+
+@pytest.mark.parametrize("listing", ["ip route show cache", "ip -d route show cache", "ip route list table cache"])
+def test_what_the_kernel_learned_of_paths_is_no_table(listing: str, tmp_path: Path) -> None:
+    text = f"{LINKS}$ ip route\ndefault via 192.168.0.1 dev eth0\n$ {listing}\n10.9.0.1 via 192.168.0.7 dev eth0\n    cache expires 500sec mtu 1400\n"
+    (space,) = network_of({"n1.txt": text}, tmp_path).namespaces.values()
+    assert [str(route.destination) for route in space.routes[4][254]] == ["0.0.0.0/0"]
+    assert [answer.mtu for answer in space.route_answers] == [1400]

@@ -373,7 +373,7 @@ PARSER = Parser(
     kind="ip-route",
     read=read,
     names=(
-        r"ip_(-\S+_)*(r|ro|rou|rout|route)(_(show|list|ls|s))?(_table_\S+)?(_(main|local|default))?(\.json)?",
+        r"ip_(-\S+_)*(r|ro|rou|rout|route)(_(show|list|ls|s))?(_table_(?!cache)\S+)?(_(main|local|default))?(\.json)?",
         r"ip_(-\S+_)*(r|ro|rou|rout|route)_(show|list|ls|s)_(?P<subject>(to|root|match|exact|via|dev|proto|protocol|type|scope|src|realm|vrf)_\S+?)(\.json)?",
         r"(ipv[46]_route|ip6?route|ipv6route|routes?|route-table-all|ip-route(-v6)?|ip--[46]-r|ip--[46]-route-show-table-\d+|ip-routes(-table\d+)?)(\.json)?",
     ),

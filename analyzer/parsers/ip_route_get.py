@@ -1,4 +1,4 @@
-"""``ip route get``: what the kernel answered for one destination."""
+"""``ip route get``: what the kernel answered for one destination; and ``ip route show cache``, what it learned of some of them (net/ipv4/route.c, ``fnhe_dump_bucket``)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from analyzer.parsers.ip_route import hop_from, next_hop
 from analyzer.source import Gap, Source, Span
 
 CACHED = re.compile(r"\bmtu (?:lock )?(\d{1,9})\b")
-KINDS = frozenset({"local", "broadcast", "multicast", "unreachable", "prohibit", "blackhole", "anycast"})
+KINDS = frozenset({"unicast", "local", "broadcast", "multicast", "unreachable", "prohibit", "blackhole", "anycast"})
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
@@ -91,6 +91,9 @@ def answer(source: Source, line: str, at: Span, mtu: int | None) -> Iterator[Fac
 PARSER = Parser(
     kind="ip-route-get",
     read=read,
-    names=(r"ip_(-\S+_)*(r|ro|route)_(get|g)(_\S+?)?(\.json)?",),
+    names=(
+        r"ip_(-\S+_)*(r|ro|route)_(get|g)(_\S+?)?(\.json)?",
+        r"ip_(-\S+_)*(r|ro|rou|rout|route)_(show|list|ls|s)_(table_)?cached?(\.json)?",
+    ),
     content=re.compile(r"^(local )?[0-9a-f.:]+ (from \S+ )?(via \S+ )?dev \S+ .*uid \d+", re.MULTILINE),
 )
