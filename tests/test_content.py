@@ -33,6 +33,7 @@ KINDS = (
 )
 UNTOLD = {
     "ip-neigh/one-device.txt",
+    "ip-route-get/ip_-d_route_show_cache.txt",
     "ip-neigh/unknown-words.txt",
     "ip-neigh/proxy.txt",
     "ipset/declares.txt",
