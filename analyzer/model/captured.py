@@ -151,6 +151,10 @@ def missing(given: Captured, facts: Sequence[Fact]) -> dict[str, str]:
         failure = given.failed.get("iptables-save" if kind.startswith("netfilter") else kind)
         if failure is not None:
             result[key] = f"{failure.at.path} cannot be used: {failure.reason}"
+        elif kind == "ip-route" and given.has(kind):
+            result[key] = (
+                f"{folder(given.scope)}/{FILES[key]} is to be captured: what was has no route, not even the kernel's own of the addresses"
+            )
     if "bridge-link" in result and given.has("bridge-link"):
         result["bridge-link"] = f"{folder(given.scope)}/{FILES['bridge-link']} has no options of ports (bridge -d link show)"
     return result
@@ -196,7 +200,21 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
         keys.add("tc-filter")
     if not all(port_options(facts).values()):
         keys.discard("bridge-link")
-    return keys - set(in_part(given)) - set(of_devices(given, facts))
+    return keys - set(in_part(given)) - set(of_devices(given, facts)) - set(emptied(given, facts))
+
+
+def emptied(given: Captured, facts: Sequence[Fact]) -> Iterator[str]:
+    """The families of which listings of all tables have no route, while an interface has an address: the kernel keeps a local route for each
+    (``fib_add_ifaddr`` in net/ipv4/fib_frontend.c, ``addrconf_dad_completed`` in net/ipv6/addrconf.c), so that the text is of something else."""
+    up = {fact.name for fact in facts if isinstance(fact, LinkFact) and fact.up and fact.carrier}
+    held = [fact for fact in facts if isinstance(fact, AddressFact) and fact.device in up]
+    listed = {fact.destination.family for fact in facts if isinstance(fact, RouteFact)}
+    whole = [
+        source for source in given.by_kind.get("ip-route", ()) if TABLE_ALL.search(source.name) or source.name.endswith(".json")
+    ]
+    for family in sorted({family for source in whole for family in route_families(source)} - listed):
+        if any(fact.address.family == family and fact.flags.isdisjoint(("tentative", "dadfailed")) for fact in held):
+            yield f"ip-route/{family}"
 
 
 def port_options(facts: Sequence[Fact]) -> dict[str, bool]:
