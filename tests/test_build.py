@@ -236,19 +236,6 @@ def test_parts_of_one_pasted_text_fail_one_by_one(tmp_path: Path) -> None:
     assert not {"ip-addr", "nft"} & set(space.missing)
 
 
-@pytest.mark.parametrize(("name", "text", "missing"), [
-    ("ip_route.json", "[]", True), ("ip_route_show_table_all", "", True), ("ip_route", "", False),
-    ("ip_route.json", '[{"type":"local","dst":"10.0.0.1","dev":"eth0","table":"local"}]', False),
-])  # fmt: skip
-def test_a_listing_of_all_tables_without_a_route_is_of_something_else(
-    name: str, text: str, missing: bool, tmp_path: Path
-) -> None:
-    """The kernel keeps a local route for each address."""
-    own = f"{LO}2: eth0: <UP,LOWER_UP> mtu 1500 state UP\n    link/ether 52:54:00:00:00:11 brd ff:ff:ff:ff:ff:ff\n    inet 10.0.0.1/24 scope global eth0\n"
-    network = network_of({"nodes/n1/ip_-d_addr": own, f"nodes/n1/{name}": text}, tmp_path)
-    assert ("ip-route/4" in network.namespaces[N1].missing) is missing
-
-
 def test_what_ip_shows_to_be_without_bridges_needs_no_listing_of_ports(tmp_path: Path) -> None:
     text = f"-- nodes/n1/ip_-d_addr --\n{LO}2: eth0: <UP> mtu 1500 state UP\n    link/ether 52:54:00:00:00:11 brd ff:ff:ff:ff:ff:ff promiscuity 0\n"
     space = network_of(files_of(text), tmp_path).namespaces[N1]

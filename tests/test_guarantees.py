@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shutil import rmtree
 
 import pytest
 
@@ -337,17 +336,6 @@ def test_z3_is_asked_about_each_kind_of_tables(tmp_path: Path) -> None:
 def test_what_was_not_captured_is_not_proved(folder: Path) -> None:
     (folder / "nodes/n1/iptables-save").unlink()
     assert verdicts(network_of(folder))["pod-to-pod"].verdict is Verdict.UNDECIDED
-
-
-def test_nothing_is_proved_of_pods_and_nodes_that_were_not_captured(folder: Path) -> None:
-    """The API has them; between the others it holds."""
-    rmtree(folder / "nodes/n1/netns/default_p1-0")
-    found = verdicts(network_of(folder))
-    assert {found[name].verdict for name in ("pod-to-pod", "node-to-pod", "pod-sees-its-own-address")} == {Verdict.UNDECIDED}
-    assert found["pod-to-pod"].reason == "default/p1-0 was not captured; between the others it holds"
-    rmtree(folder / "nodes/n2")
-    found = verdicts(network_of(folder))
-    assert found["pod-to-pod"].verdict is found["node-to-pod"].verdict is Verdict.UNDECIDED
 
 
 def test_the_number_of_rules_does_not_grow_with_the_services(tmp_path: Path) -> None:

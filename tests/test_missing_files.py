@@ -9,7 +9,9 @@ import pytest
 
 from analyzer.api import load
 from analyzer.findings import Report, Verdict
+from tests.captures import network_of
 from tests.lab.record import unpack
+from tests.test_build import LO, N1
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "truth"
 CAPTURES = ("flannel-vxlan", "host-gw-services-wrong-gateway")
@@ -65,3 +67,16 @@ def test_a_missing_file_proves_nothing(capture: str, kind: str, whole: dict[str,
     full, found = whole[capture], without(capture, kind, tmp_path)
     assert not decided(full, Verdict.REFUTED) & decided(found, Verdict.PROVED)
     assert not decided(full, Verdict.PROVED) & decided(found, Verdict.REFUTED)
+
+
+@pytest.mark.parametrize(("name", "text", "missing"), [
+    ("ip_route.json", "[]", True), ("ip_route_show_table_all", "", True), ("ip_route", "", False),
+    ("ip_route.json", '[{"type":"local","dst":"10.0.0.1","dev":"eth0","table":"local"}]', False),
+])  # fmt: skip
+def test_a_listing_of_all_tables_without_a_route_is_of_something_else(
+    name: str, text: str, missing: bool, tmp_path: Path
+) -> None:
+    """The kernel keeps a local route for each address."""
+    own = f"{LO}2: eth0: <UP,LOWER_UP> mtu 1500 state UP\n    link/ether 52:54:00:00:00:11 brd ff:ff:ff:ff:ff:ff\n    inet 10.0.0.1/24 scope global eth0\n"
+    network = network_of({"nodes/n1/ip_-d_addr": own, f"nodes/n1/{name}": text}, tmp_path)
+    assert ("ip-route/4" in network.namespaces[N1].missing) is missing

@@ -38,7 +38,7 @@ from analyzer.model.merging import (
 )
 from analyzer.model.network import Namespace
 from analyzer.model.ordering import Ordered
-from analyzer.model.routing import KERNEL, Routing, default_rules, local_table, routing
+from analyzer.model.routing import KERNEL, UNMERGED, Routing, default_rules, local_table, routing, searched_as_one
 from analyzer.model.switches import Switch, switches
 from analyzer.model.unread import doubts, headless, incomplete, strays, without_device
 from analyzer.model.unseen import programs
@@ -101,6 +101,8 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
     lost += without_device(facts.of(RouteFact, scope), links) if "ip-addr" not in absent else ()
     rules = {family: found.rules.get(family) or default_rules(family, scope) for family in (4, 6)}
     routes = with_local(found, addresses, links, scope)
+    as_one = searched_as_one(routes.get(4, {}), rules[4])
+    routes = routes if as_one is None else {**routes, 4: dict(as_one)}
     space = Namespace(
         scope=scope,
         links=dict(sorted(links.items())),
@@ -132,6 +134,7 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
         offloads=tuple(facts.of(OffloadFact, scope)),
         resolver=next(iter(facts.of(ResolverFact, scope)), None),
         missing={**partly(given), **absent, **unlisted_tables(given, rules, routes, scope)},
+        assumed={} if as_one is None else {"ip-rule/4": f"{scope}: {UNMERGED}"},
         cilium=cilium_state(scope, facts, links, main_routes(routes), given),
     )
     return space, [*gaps, *more, *others, *last, *found.gaps, *stray, *lost]
@@ -249,4 +252,4 @@ def with_defaults(space: Namespace) -> Namespace:
         for key, value in DEFAULTS.items():
             sysctls.setdefault(key, SysctlFact(at=KERNEL, scope=space.scope, key=key, value=value))
     rest = {key: text for key, text in space.missing.items() if key not in assumed}
-    return altered(space, missing=rest, assumed=assumed, sysctls=sysctls)
+    return altered(space, missing=rest, assumed={**space.assumed, **assumed}, sysctls=sysctls)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from analyzer.addresses import WIDTH, Address, Prefix, host_prefix, prefix_of
@@ -169,10 +169,10 @@ def local_table(
         width = WIDTH[family]
         if fact.address.family != family or not 0 <= fact.length <= width or in_vrf(fact.device, links):
             continue
-        loopback = family == 4 and fact.address.value >> 24 == 127
+        link = links.get(fact.device)
+        loopback = family == 4 and (fact.address.value >> 24 == 127 or (link is not None and "LOOPBACK" in link.flags))
         own = prefix_of(fact.address, fact.length) if loopback else host_prefix(fact.address)
         found.append(local_route(fact, own, "local", scope))
-        link = links.get(fact.device)
         if family == 4 and fact.length < 31 and not loopback and link is not None and link.up:
             network = prefix_of(fact.address, fact.length)
             ends = (Address(4, network.last), *((Address(4, network.value),)))
@@ -201,3 +201,59 @@ def local_route(fact: AddressFact, destination: Prefix, kind: str, scope: Scope)
         scope_name="host" if kind == "local" else "link",
         protocol="kernel",
     )
+
+
+def own_local_routes(routes: Mapping[int, Sequence[RouteFact]]) -> bool:
+    """Whether somebody made a local route of IPv4: sources are then looked up, and not held against addresses alone (``fib_has_custom_local_routes``,
+    which ``inet_rtm_newroute`` of net/ipv4/fib_frontend.c sets). Routes without a protocol are ``boot`` ones."""
+    return any(route.kind == "local" and route.protocol != "kernel" for table in routes.values() for route in table)
+
+
+UNMERGED = "no routing rule but the kernel's own was ever added, so that its tables local and main are searched as one"
+
+
+def searched_as_one(
+    routes: Mapping[int, tuple[RouteFact, ...]], rules: Sequence[RoutingRuleFact]
+) -> Mapping[int, tuple[RouteFact, ...]] | None:
+    """The tables of IPv4 as they are searched until a rule is added: ``local`` and ``main`` are one trie then, in which the longest prefix wins
+    (``fib_lookup`` in include/net/ip_fib.h, ``fib_trie_table`` and ``fib_unmerge`` in net/ipv4). A route of ``local`` is without what routes of ``main``
+    within it are for. None: it makes no difference, or there are other rules."""
+    own = [(rule.priority, rule.table) for rule in rules if rule.action == "lookup" and rule.family == 4]
+    if own != [(0, LOCAL), (32766, MAIN), (32767, DEFAULT)] or len(own) != len(rules):
+        return None
+    wide = [route for route in routes.get(LOCAL, ()) if route.destination.length < WIDTH[4] and route.kind != "throw"]
+    inner = {route: within(route.destination, routes.get(MAIN, ())) for route in wide}
+    if not any(inner.values()):
+        return None
+    found = [part for route in routes[LOCAL] for part in parts_of(route, inner.get(route, []))]
+    return {**routes, LOCAL: tuple(altered(route, order=order) for order, route in enumerate(found))}
+
+
+def within(outer: Prefix, routes: Iterable[RouteFact]) -> list[Prefix]:
+    """The networks of routes that are parts of another."""
+    return sorted(
+        {one.destination for one in routes if one.destination.length > outer.length and outer.overlaps(one.destination)}
+    )
+
+
+def parts_of(route: RouteFact, inner: Sequence[Prefix]) -> Iterator[RouteFact]:
+    """A route for its network without those within it."""
+    if not inner:
+        yield route
+        return
+    left = [route.destination]
+    for one in inner:
+        left = [part for outer in left for part in without(outer, one)]
+    yield from (altered(route, destination=part) for part in left)
+
+
+def without(outer: Prefix, inner: Prefix) -> Iterator[Prefix]:
+    """The networks that are left of one without another: its halves on the way to that."""
+    if not outer.overlaps(inner):
+        yield outer
+        return
+    width = WIDTH[outer.family]
+    for length in range(outer.length + 1, inner.length + 1):
+        bit = 1 << (width - length)
+        other = (inner.value ^ bit) >> (width - length) << (width - length)
+        yield Prefix(outer.family, other, length)

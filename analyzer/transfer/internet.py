@@ -235,7 +235,7 @@ def own_source(context: Context, scope: Scope, device: str) -> Transfer:
     if largest(context, scope, device, "accept_local"):
         return KEEP
     plainly = normalised((value, value) for value in own_values(context, scope))
-    own = of_kind(4, "local", None, context.space(scope)) if routing(context, scope).custom else plainly
+    own = of_kind(4, "local", None, context.space(scope)) if routing(context, scope).whole else plainly
     return If(In(Field.SOURCE, own), drop(f"{scope} drops the packet from {device}: its source is the host's own address"), KEEP)
 
 

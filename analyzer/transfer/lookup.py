@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from analyzer.facts.links import Vrf
 from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
 from analyzer.model.network import Interface, Namespace
+from analyzer.model.routing import own_local_routes
 from analyzer.ranges import single
 from analyzer.source import Scope, Span
 from analyzer.transfer.ir import All, Field, In, Match, Opaque
@@ -50,7 +51,8 @@ Found = Way | NotKnown | None
 
 @dataclass
 class Routing:
-    """The IPv4 routing of a namespace. ``found`` are the answers that the destination alone decides."""
+    """The IPv4 routing of a namespace. ``found`` are the answers that the destination alone decides. ``custom``: it has rules of its own;
+    ``whole``: or local routes, so that every source is looked up."""
 
     context: Context
     scope: Scope
@@ -61,6 +63,7 @@ class Routing:
         space = self.context.space(self.scope)
         self.rules = space.rules.get(4, ())
         self.custom = any(rule.priority not in PLAIN for rule in self.rules)
+        self.whole = self.custom or own_local_routes(space.routes.get(4, {}))
         sourced = (route.source_prefix for routes in space.routes.get(4, {}).values() for route in routes)
         self.plain = not self.custom and not any(sourced)
 
@@ -190,7 +193,7 @@ def refused(context: Context, at: Interface, source: int, destination: int, out:
     """Whether a source may not come in by an interface (fib_validate_source); ``out``: the device by which the answer's packet would go on."""
     own, strict = routing(context, at.scope), largest(context, at, "rp_filter")
     local = largest(context, at, "accept_local") > 0
-    if not strict and not own.custom:
+    if not strict and not own.whole:
         return not local and is_own(context, at.scope, source)
     found = own.look_up(source, destination, out or "lo")
     if not isinstance(found, Way):

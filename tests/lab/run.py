@@ -116,7 +116,7 @@ def second_opinions(
             verdict = engines.judge(ends, trace, result)
             tally.lowered[verdict] += 1
             if verdict == "wrong":
-                tally.wrong.append(f"{head}{probe}\n  kernel: {result}\n  language: {sorted(ends)}")
+                tally.wrong.append(f"{head}{probe}\n  kernel: {result}\n  language: {sorted(ends, key=str)}")
     asked = opening(told, chosen, results)
     tally.wrong += [head + text for text in engines.contradictions(lab, loaded, *asked, service_check.denied)]
     return len(tally.wrong) > before

@@ -53,5 +53,16 @@ def pod_rule_from(lab: Lab, random: Random) -> None:
         lab.run(one.key, f"ip {six}rule add pref 500 from {address} {action}; ip {six}route add unreachable default table 77")
 
 
-WIRED: tuple[Apply, ...] = (pod_source_chosen, pod_rule_from)
+def network_of_its_own(lab: Lab, random: Random) -> None:
+    """A node or a pod takes a network of pods for its own, by a route or by an address of lo: routes to single pods are within it, and count as long as no rule was added."""
+    one = random.choice([pod for pod in lab.pods if not pod.host_network])
+    where = random.choice((one.node, one.node, one.key))
+    network = ip_network(f"{one.addresses[0]}/{random.choice((22, 24, 29))}", strict=False)
+    own = random.choice(
+        (f"ip route add local {network} dev lo table local", f"ip addr add {network[-3]}/{network.prefixlen} dev lo")
+    )
+    lab.run(where, own + random.choice(("", "", "; ip rule add pref 700 from 192.0.2.1 lookup 78")))
+
+
+WIRED: tuple[Apply, ...] = (pod_source_chosen, pod_rule_from, network_of_its_own)
 SIX: tuple[Apply, ...] = (pod_addresses_six,)

@@ -14,6 +14,7 @@ from analyzer.facts.system import FilterFact
 from analyzer.model import hardware
 from analyzer.model.early_chains import watched
 from analyzer.model.network import Attachment, Interface, Namespace, Network, Segment
+from analyzer.model.routing import own_local_routes
 from analyzer.solve.walk.cilium.maps import CiliumMaps
 from analyzer.solve.walk.claimed import claims
 from analyzer.solve.walk.grouping import by_scope, gathered
@@ -158,6 +159,11 @@ class Space:
     def own_rules(self) -> bool:
         """Whether there are IPv4 routing rules besides those that the kernel makes."""
         return any(rule.priority not in (0, 32766, 32767) for rule in self.namespace.rules.get(4, ()))
+
+    @cached_property
+    def own_locals(self) -> bool:
+        """Whether there are local routes of IPv4 besides those that the kernel makes."""
+        return own_local_routes(self.namespace.routes.get(4, {}))
 
     def switch(self, key: str) -> int | None:
         """A kernel switch as a number; None when it was not captured or is none."""

@@ -63,7 +63,7 @@ def vmark(space: Space, device: str, mark: int) -> int:
 
 def full_check(space: Space) -> bool:
     """Whether the namespace has rules or local routes of its own: the source is then always looked up."""
-    return space.own_rules
+    return space.own_rules or space.own_locals
 
 
 def is_own(space: Space, address: Address) -> bool:
