@@ -224,7 +224,7 @@ class Asking:
         if self.quiet and len({host.mac for host in hosts}) > 1:
             who = Address(self.context.family, target)
             return End(Unknown(f"which of the {len(hosts)} hosts that answer for {who} on {self.wire.at} was heard is not known"))
-        kept = bool(self.several(target))
+        kept = bool(self.several(target)) and not self.quiet
         told = self.learnt(hosts, sender)
         return settled(self.context, self.wire.at.scope, doubt, seq(told, self.chosen(target, hosts, kept)))
 
