@@ -14,7 +14,7 @@ from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.source import Scope
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import outcomes
-from tests.test_walk import RULES, build, host_gw
+from tests.test_walk import OPEN, RULES, SWITCHES, build, host_gw
 
 LOCAL = "local 10.244.0.0/16 dev lo table local scope host\n"
 KERNEL = "local 10.244.1.1 dev cni0 table local proto kernel scope host src 10.244.1.1\nlocal 192.168.9.1 dev eth0 table local proto kernel scope host src 192.168.9.1\n"
@@ -61,6 +61,28 @@ def test_where_somebody_made_a_local_route_sources_are_looked_up(tmp_path: Path)
         assert told.fate is Fate.UNREACHABLE
         assert told.reason.startswith(words)
         assert {(end.fate, bool(end.at)) for end in outcomes(NetworkProgram(network, 4), flow)} == {(told.fate, name == "kernel")}
+
+
+SERVED = (
+    OPEN
+    + "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A PREROUTING -d 10.96.0.10/32 -p tcp -j DNAT --to-destination 10.244.1.3\n-A POSTROUTING -s 10.244.1.2/32 -j MASQUERADE\nCOMMIT\n"
+)
+
+
+def test_a_frame_that_a_bridge_translates_keeps_its_connection(tmp_path: Path) -> None:
+    """A pod that has its network for its own does not answer its node, which knows it all the same, since the pod has asked."""
+    one = host_gw(1, 2, iptables__save=SERVED, sysctl_net=SWITCHES + "net.bridge.bridge-nf-call-iptables = 1\n")
+    own = "local 10.244.1.0/24 dev lo table local scope host\nlocal 10.244.1.2 dev eth0 table local proto kernel scope host\n"
+    folder = "nodes/n1/netns/default_p11"
+    one[f"{folder}/ip_route_show_table_all"] = one.pop(f"{folder}/ip_route").partition("\n")[0] + "\n" + own
+    one[f"{folder}/ip_rule"] = ADDED
+    network = build(tmp_path, one)
+    flow = Flow(Scope("n1", "default_p11"), Packet(4, FIRST, 0x0A60000A, TCP, 40000, 80))
+    (told,) = walk(network, flow).outcomes
+    assert (told.fate, told.delivered_to, str(told.source_seen)) == (Fate.REACHABLE, "default/p12", "10.244.1.1")
+    assert ("default/p12", "10.244.1.1") in {
+        (end.at, end.source) for end in outcomes(NetworkProgram(network, 4), flow) if end.fate is Fate.REACHABLE
+    }
 
 
 @pytest.mark.parametrize(("outer", "inner", "left"), [

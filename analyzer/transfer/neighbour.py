@@ -192,7 +192,7 @@ class Asking:
         }
         default = asked.pop(None)
         apart: dict[int, Transfer] = {case: then for case, then in asked.items() if case is not None and then != default}
-        macs = dict.fromkeys((*self.wire.learnable.get(target, ()), *self.several(target)))
+        macs = dict.fromkeys((*self.wire.learnable.get(target, ()), *(() if self.quiet else self.several(target))))
         return self.recalled(target, tuple(macs), by_value(Field.SOURCE, apart, default))
 
     def several(self, target: int) -> tuple[int, ...]:
@@ -201,8 +201,14 @@ class Asking:
         return macs if len(macs) > 1 else ()
 
     def recalled(self, target: int, macs: tuple[int, ...], otherwise: Transfer) -> Transfer:
-        """What was learnt before."""
-        return otherwise if self.quiet else recall(self.context, self.wire.at, target, macs, self.own, otherwise)
+        """What was learnt before; where nothing is remembered, whether something was is open."""
+        if not self.quiet:
+            return recall(self.context, self.wire.at, target, macs, self.own, otherwise)
+        ways = tuple(one for mac in macs if (one := Assign(Field.DESTINATION_MAC, mac)) != otherwise)
+        if not ways or self.context.family == 6:
+            return otherwise
+        text = f"{self.wire.at} has not learnt before where {Address(4, target)} is"
+        return If(Opaque(text), otherwise, ways[0] if len(ways) == 1 else Alt(ways))
 
     def asked(self, target: int, case: int | None) -> Transfer:
         """What the question for a packet of one of the asker's own addresses (None: of another) brings."""
