@@ -141,3 +141,10 @@ def test_what_the_kernel_learned_of_paths_is_no_table(listing: str, tmp_path: Pa
     (space,) = network_of({"n1.txt": text}, tmp_path).namespaces.values()
     assert [str(route.destination) for route in space.routes[4][254]] == ["0.0.0.0/0"]
     assert [answer.mtu for answer in space.route_answers] == [1400]
+
+
+@pytest.mark.parametrize(("listing", "known"), [("bridge vlan show", True), ("bridge vlan show dev eth0", False)])
+def test_vlans_of_one_port_are_not_all(listing: str, known: bool, tmp_path: Path) -> None:
+    text = f"{LINKS}$ {listing}\nport              vlan-id\neth0              1 PVID Egress Untagged\n"
+    (space,) = network_of({"n1.txt": text}, tmp_path).namespaces.values()
+    assert ("bridge-vlan" not in space.missing) is known

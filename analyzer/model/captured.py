@@ -258,12 +258,16 @@ def in_part(given: Captured) -> Iterator[str]:
 
 
 def of_devices(given: Captured, facts: Sequence[Fact]) -> Iterator[str]:
-    """The keys of which all listings are of one device or bridge each (``ip neigh show dev DEVICE``), where a tunnel that lives by its entries is not among them."""
+    """The keys of which all listings are of one device or bridge each (``ip neigh show dev DEVICE``): of ports, and of entries where a tunnel that lives by
+    them is not among the devices."""
     tunnels = {fact.name for fact in facts if isinstance(fact, LinkFact) and isinstance(fact.kind, Vxlan)}
     for kind in ("ip-neigh", "bridge-fdb"):
         listed = [OF_DEVICE.search(source.name) for source in given.by_kind.get(kind, ())]
         told = {found["device"] for found in listed if found is not None}
         if listed and all(listed) and tunnels - told:
+            yield kind
+    for kind in {"bridge-link", "bridge-vlan"} & set(given.by_kind) - needless(facts):
+        if all(OF_DEVICE.search(source.name) for source in given.by_kind[kind]):
             yield kind
 
 
