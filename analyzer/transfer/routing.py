@@ -369,8 +369,7 @@ def reverse_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         through = mode == "loose" or any(way.device == device for way in route.next_hops)
         return End(Return(), route.at) if through else End(Drop(reason), route.at)
 
-    look_up = LookUp(context, context.space(scope), effect, Field.SOURCE, Field.DESTINATION, drop(reason), True)
-    return look_up.rules(drop(reason))
+    return LookUp(context, context.space(scope), effect, Field.SOURCE, Field.DESTINATION, drop(reason), True).rules(drop(reason))
 
 
 def source_stage(context: Context, scope: Scope, detail: str) -> Transfer:
@@ -393,8 +392,7 @@ def source_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
 def of_interfaces(space: Namespace) -> Match:
     """The destinations that are IPv6 addresses of interfaces, and not of networks that are local as a whole."""
-    held = (fact.address.value for fact in space.addresses if fact.address.family == 6)
-    return In(Field.DESTINATION, normalised((value, value) for value in held))
+    return In(Field.DESTINATION, normalised((fact.address.value,) * 2 for fact in space.addresses if fact.address.family == 6))
 
 
 def of_device(context: Context, scope: Scope, device: str, towards: Field = Field.DESTINATION) -> Transfer:
