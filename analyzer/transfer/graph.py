@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from analyzer.model.network import Interface, Network
 from analyzer.source import Scope
-from analyzer.transfer import bridge, discovery, frames, internet, ipvs, routing, teaching, underlay
+from analyzer.transfer import bridge, discovery, frames, internet, ipvs, neighbour, routing, teaching, tunnel, underlay
 from analyzer.transfer.cilium import ports as cilium_ports
 from analyzer.transfer.cilium import programs as cilium
 from analyzer.transfer.cilium import uplink as cilium_uplink
@@ -29,8 +29,10 @@ STAGES: Mapping[str, Stage] = {
     "leave": internet.leave_stage,
     "transmit": internet.transmit_stage,
     "resolved": internet.resolved_stage,
+    "answers": neighbour.answers_stage,
     "asked": discovery.asked_stage,
     "frame": frames.frame_stage,
+    "far end": tunnel.far_stage,
     "receive": frames.receive_stage,
     "host": frames.host_stage,
     "switch table": ovs.table_stage,

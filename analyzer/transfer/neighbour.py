@@ -17,6 +17,7 @@ from analyzer.model.gaps import network_of
 from analyzer.model.link_filters import Judged, Refused
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, difference, intersection, normalised, single
+from analyzer.source import Scope
 from analyzer.transfer import six_routers
 from analyzer.transfer.answering import Host, Wire, contested, wire
 from analyzer.transfer.bridge_filters import filters, neighbours, of_outsiders, settled
@@ -26,7 +27,7 @@ from analyzer.transfer.lookup import NotKnown
 from analyzer.transfer.ovs.asking import resolution
 from analyzer.transfer.question_filters import of_questions, unread, words
 from analyzer.transfer.remembering import recall, remember
-from analyzer.transfer.space import BROADCAST, Context, by_value, drop, seq, span_of
+from analyzer.transfer.space import BROADCAST, Context, by_value, call, drop, seq, span_of
 from analyzer.transfer.teaching import told_from_outside, unless_taught
 from analyzer.transfer.teaching import words as not_taught
 
@@ -82,6 +83,15 @@ def resolve(context: Context, at: Interface, link: LinkFact, quiet: bool = False
     rows |= {value: drop(f"{at} has the next hop's address itself, and takes no answer for it") for value in own_six(context, at)}
     known = by_value(Field.NEXT_HOP, {**rows, **six_routers.rows(context, asking.wire, at), **fixed}, others)
     return seq(Assign(Field.SOURCE_MAC, own), groups(context, at, seq(*doubts(context, at), known)))
+
+
+def answers_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """Comes back with the MAC that answers for one address."""
+    device, target, quiet = detail.rsplit(" ", 2)
+    at = Interface(scope, device)
+    link = context.link(at)
+    own = link.mac or 0 if link is not None else 0
+    return Asking(context, wire(context, at), own, quiet == str(True)).row(int(target))
 
 
 def own_six(context: Context, at: Interface) -> Iterator[int]:
@@ -158,7 +168,8 @@ class Asking:
         """By the next hop: what was learnt of it before, else who answers."""
         wire = self.wire
         plain = {value for _, values in self.plain() for value in values}
-        found = {value: self.row(value) for value in wire.by_target if value not in plain}
+        asked = [value for value in wire.by_target if value not in plain]
+        found = {value: self.asking(value) if len(asked) > MANY else self.row(value) for value in asked}
         for value, macs in wire.learnable.items():
             if value not in found:
                 found[value] = self.recalled(value, macs, self.others())
@@ -184,6 +195,10 @@ class Asking:
                 continue
             mine = self.wire.by_target
             yield host, [value for value in host.targets if len(mine[value]) == 1 and value not in self.wire.learnable]
+
+    def asking(self, target: int) -> Transfer:
+        """The answers for one address of many, made where packets to it get there."""
+        return call(self.wire.at.scope, "answers", f"{self.wire.at.device} {target} {self.quiet}")
 
     def row(self, target: int) -> Transfer:
         """The answers for one address."""

@@ -25,13 +25,15 @@ def of_others(context: Context, at: Interface) -> list[tuple[int, int]]:
     """The addresses that IPv4 answers for as a proxy."""
     if may_stand_in(context, at):
         return [(0, (1 << 32) - 1)]
-    ways = routed(context, at.scope)
+    entries, others = named(context, at), largest(context, at, "proxy_arp")
+    same = number(context.setting(at.scope, at.device, "proxy_arp_pvlan"))
+    ways = routed(context, at.scope) if entries or others or same else ()
     found: list[tuple[int, int]] = [
-        pair for pair in named(context, at) if any(low <= pair[0] <= high and device != at.device for (low, high), device in ways)
+        pair for pair in entries if any(low <= pair[0] <= high and device != at.device for (low, high), device in ways)
     ]
-    if largest(context, at, "proxy_arp"):
+    if others:
         found += [pair for pair, device in ways if device != at.device]
-    if number(context.setting(at.scope, at.device, "proxy_arp_pvlan")):
+    if same:
         found += [pair for pair, device in ways if device == at.device]
     return found
 

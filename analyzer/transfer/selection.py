@@ -41,10 +41,13 @@ def own6(facts: Sequence[AddressFact]) -> tuple[AddressFact, ...]:
 
 
 def others(context: Context, scope: Scope, limit: int) -> tuple[AddressFact, ...]:
-    """The addresses of the other devices, in the kernel's order of devices (not those of ``link`` scope)."""
-    links = in_order(context.space(scope))
-    found = (fact for link in links for fact in primary(context, Interface(scope, link.name)))
-    return tuple(fact for fact in found if rank(fact) <= limit and fact.scope_name != "link")
+    """The addresses of the other devices, in the kernel's order of devices (not those of ``link`` scope), worked out once."""
+
+    def found() -> tuple[AddressFact, ...]:
+        facts = (fact for link in in_order(context.space(scope)) for fact in primary(context, Interface(scope, link.name)))
+        return tuple(fact for fact in facts if rank(fact) <= limit and fact.scope_name != "link")
+
+    return context.once(("others", scope, limit), found)
 
 
 def chosen(context: Context, scope: Scope, device: str, towards: Field, outcome: Outcome, limit: int = 0) -> Transfer:

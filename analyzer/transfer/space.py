@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar, cast
 
 from analyzer.addresses import WIDTH, Address, Prefix, prefix_of
 from analyzer.facts.links import AddressFact, LinkFact
@@ -34,6 +35,7 @@ from analyzer.transfer.ir import (
 )
 from analyzer.transfer.netfilter.sharing import Sharing
 
+Found = TypeVar("Found")
 BROADCAST = (1 << 48) - 1
 OF_TUNNEL = In(Field.TTL, single(0))
 """A tunnel's packet: its TTL is left at 0, and every other packet starts with one."""
@@ -157,6 +159,17 @@ class Context:
     def assume(self, text: str) -> None:
         """Notes what is taken for granted."""
         self.assumptions.setdefault(text)
+
+    def once(self, key: object, work: Callable[[], Found]) -> Found:
+        """What some work comes to, done once; what it takes for granted is noted each time."""
+        known = cast(tuple[Found, tuple[str, ...]] | None, self.made.get(key))
+        if known is None:
+            before, self.assumptions = self.assumptions, {}
+            made = work()
+            known = self.made[key] = (made, tuple(self.assumptions))
+            self.assumptions = before
+        self.assumptions.update(dict.fromkeys(known[1]))
+        return known[0]
 
     def granted(self, scope: Scope, *keys: str) -> None:
         """Notes the parts that were not captured and are taken to be as the kernel has them by default."""

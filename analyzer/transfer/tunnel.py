@@ -5,10 +5,12 @@ What tells tunnels of one port apart (the VNI, the sending device's kind) travel
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 from analyzer.addresses import Address, Prefix, hardware_text, prefix
 from analyzer.facts.links import Geneve, LinkFact, Tunnel, Vxlan, Wireguard, WireguardPeerFact
+from analyzer.facts.neighbours import ForwardingFact
 from analyzer.model.gaps import unlisted
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, single
@@ -36,7 +38,7 @@ from analyzer.transfer.shut_out import let_in
 from analyzer.transfer.sizes import wrapped
 from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, dispatch, drop, flattened, goto, seq, unless
 
-UDP, SIT = 17, 41
+UDP, SIT, MANY = 17, 41, 32
 PROTOCOLS = {"ipip": 4, "sit": 41, "gre": 47, "gretap": 47, "ip6tnl": 41, "ip6gre": 47}
 EVERY_PORT: Ranges = ((1, 65535),)
 BARE = " without a checksum"
@@ -125,10 +127,8 @@ def vxlan(context: Context, at: Interface, kind: Vxlan) -> Transfer:
         return End(Unknown(f"the VXLAN device {at} takes its remote ends from elsewhere (external)"))
     context.granted(at.scope, "bridge-fdb")
     facts = [fact for fact in context.space(at.scope).forwarding if fact.device == at.device and fact.destination is not None]
-    rows: dict[int, Transfer] = {}
-    for fact in facts:
-        if fact.mac and fact.destination is not None and fact.destination.value:
-            rows.setdefault(fact.mac, to_endpoint(context, at, kind, fact.destination, fact.port, fact.at))
+    entries = context.once(("entries", at), partial(entries_of, context, at))
+    rows = {mac: entered(context, at, mac, len(entries)) for mac in entries}
     every: list[tuple[Address, int | None, Span | None]] = [
         (fact.destination, fact.port, fact.at) for fact in facts if not fact.mac and fact.destination is not None
     ]
@@ -138,6 +138,29 @@ def vxlan(context: Context, at: Interface, kind: Vxlan) -> Transfer:
     rest = flooded(context, at, kind, every)
     learnt = {mac: row for mac, row in heard(context, at, kind, rest) if mac not in rows} if kind.learning and not every else {}
     return by_value(Field.DESTINATION_MAC, {**rows, **learnt}, rest)
+
+
+def entries_of(context: Context, at: Interface) -> Mapping[int, ForwardingFact]:
+    """The entry of each single MAC that says behind which far end it is: the first."""
+    facts = (fact for fact in context.space(at.scope).forwarding if fact.device == at.device and fact.mac)
+    known = [fact for fact in facts if fact.destination is not None and fact.destination.value]
+    return {fact.mac: fact for fact in reversed(known)}
+
+
+def entered(context: Context, at: Interface, mac: int, count: int) -> Transfer:
+    """To the far end of a MAC's entry; of many entries each is made where frames to it get there."""
+    return call(at.scope, "far end", f"{at.device} {mac}") if count > MANY else far_stage(context, at.scope, f"{at.device} {mac}")
+
+
+def far_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """A frame of a VXLAN device to the far end of its MAC's entry."""
+    device, mac = detail.rsplit(" ", 1)
+    at = Interface(scope, device)
+    entries = context.once(("entries", at), partial(entries_of, context, at))
+    link, fact = context.link(at), entries.get(int(mac))
+    if link is None or not isinstance(link.kind, Vxlan) or fact is None or fact.destination is None:
+        return End(Unknown(f"{at} has no entry for the frame's MAC"))
+    return to_endpoint(context, at, link.kind, fact.destination, fact.port, fact.at)
 
 
 def heard(context: Context, at: Interface, kind: Vxlan, otherwise: Transfer) -> Iterator[tuple[int, Transfer]]:

@@ -7,6 +7,7 @@ is not known; packets to addresses that nobody in the capture has leave it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from operator import itemgetter
 from typing import NamedTuple, cast
 
@@ -34,13 +35,9 @@ def outside(context: Context, at: Interface) -> Transfer:
     rows: dict[int, Transfer] = {}
     for member in segment.members if segment else ():
         if member != at:
-            own = context.link(member)
-            fits = taken(own, str(member)) if own is not None else KEEP
-            arrive = seq(fits, Assign(Field.MARK, 0), forgotten(), goto(member.scope, "receive", member.device))
-            for host in (*flood(context, ("receive", member, 0)).hosts, *inner_hosts(context, member), *tagged(context, member)):
-                link = context.link(host)
-                if link is not None and link.mac is not None:
-                    rows.setdefault(link.mac, arrive)
+            arrive, macs = context.once(("arriving", member), partial(arriving, context, member))
+            for mac in macs:
+                rows.setdefault(mac, arrive)
     if segment is not None:
         context.assume(segment.assumption)
     for mac, unsure in takers(context, at):
@@ -49,6 +46,16 @@ def outside(context: Context, at: Interface) -> Transfer:
     owned = owners_of(context)
     flooded = If(In(Field.DESTINATION, union(owned.held, owned.assigned)), whoever, drop(f"a frame to all leaves by {at}"))
     return by_value(Field.DESTINATION_MAC, rows, If(GROUP, flooded, routed(context, at)))
+
+
+def arriving(context: Context, member: Interface) -> tuple[Transfer, tuple[int, ...]]:
+    """How frames arrive at a member of a network, and those to which MACs do."""
+    own = context.link(member)
+    fits = taken(own, str(member)) if own is not None else KEEP
+    arrive = seq(fits, Assign(Field.MARK, 0), forgotten(), goto(member.scope, "receive", member.device))
+    hosts = (*flood(context, ("receive", member, 0)).hosts, *inner_hosts(context, member), *tagged(context, member))
+    links = (context.link(host) for host in hosts)
+    return arrive, tuple(dict.fromkeys(link.mac for link in links if link is not None and link.mac is not None))
 
 
 def takers(context: Context, at: Interface) -> Iterator[tuple[int, Transfer]]:
@@ -196,10 +203,9 @@ def claimed(context: Context, at: Interface) -> tuple[dict[int, Transfer], dict[
     """Addresses that the API gives to pods and nodes while no captured interface has them: on the link, and behind a router."""
     on_link: dict[int, Transfer] = {}
     behind: dict[int, Transfer] = {}
-    captured = {attachment.name for attachment in context.network.attachments}
-    for who, address in claims(context):
-        if address.family != context.family or address in context.network.owners:
-            continue
+    known = claims(context)
+    captured = {attachment.name for attachment in context.network.attachments} if known else set[str]()
+    for who, address in known:
         behind.setdefault(address.value, End(Unknown(f"where {who} is, which should have {address}, is not known")))
         if who in captured:
             on_link.setdefault(address.value, drop(f"nobody answers for {address} on {at}: {who} does not have its address"))
@@ -207,10 +213,16 @@ def claimed(context: Context, at: Interface) -> tuple[dict[int, Transfer], dict[
 
 
 def claims(context: Context) -> list[tuple[str, Address]]:
-    """The addresses of pods and nodes by the API."""
-    cluster = context.network.cluster
-    found = [(f"{pod.namespace}/{pod.name}", own) for pod in cluster.pods.values() for own in pod.addresses]
-    return [*found, *((f"node:{node.name}", own) for node in cluster.nodes.values() for _, own in node.addresses)]
+    """The addresses of pods and nodes by the API that no captured interface has, worked out once."""
+    return context.once("claims", lambda: list(unheld(context)))
+
+
+def unheld(context: Context) -> Iterator[tuple[str, Address]]:
+    """``claims``, worked out."""
+    cluster, owners = context.network.cluster, context.network.owners
+    every = [(f"{pod.namespace}/{pod.name}", own) for pod in cluster.pods.values() for own in pod.addresses]
+    every += [(f"node:{node.name}", own) for node in cluster.nodes.values() for _, own in node.addresses]
+    return ((who, own) for who, own in every if own.family == context.family and own not in owners)
 
 
 def leads_out(context: Context, at: Interface) -> bool:

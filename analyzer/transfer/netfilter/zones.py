@@ -37,7 +37,8 @@ def given(context: Context, space: Namespace) -> tuple[str, ...]:
     """The zones that rules give, in words."""
     key = ("zones in words", space.scope)
     if key not in context.made:
-        found = (one.text for one in rulings(space, context.family, ZONES) if isinstance(one, Zone))
+        own = rulings(space, context.family, ZONES, lines=said(context))
+        found = (one.text for one in own if isinstance(one, Zone))
         context.made[key] = tuple(dict.fromkeys(found))
     return cast(tuple[str, ...], context.made[key])
 
@@ -46,9 +47,17 @@ ZONES, MARKS = re.compile(r"--zone|\bzone set\b"), re.compile(r"mark", re.IGNORE
 """Words without which a chain gives no zone, or sets no mark."""
 
 
-def rulings(space: Namespace, family: int, words: re.Pattern[str]) -> Iterator[object]:
-    """What the rules of a namespace do to packets of a family, in the chains that have one of the words."""
-    own = [fact for fact in space.rulesets if fact.family == family]
+def said(context: Context) -> bool:
+    """Whether a text of iptables anywhere speaks of zones, looked at once: of many chains on many nodes that is sooner told than of each."""
+    if "zones said" not in context.made:
+        texts = (source for source in context.network.sources.values() if source.kind.startswith("iptables"))
+        context.made["zones said"] = any(source.says("zone") for source in texts)
+    return bool(context.made["zones said"])
+
+
+def rulings(space: Namespace, family: int, words: re.Pattern[str], *, lines: bool = True) -> Iterator[object]:
+    """What the rules of a namespace do to packets of a family, in the chains that have one of the words. ``lines``: of iptables too."""
+    own = [fact for fact in space.rulesets if fact.family == family and lines]
     for chain in (chain for fact in own for table in fact.tables.values() for chain in table.values()):
         if words.search(chain.rules.whole()):
             yield from (rule.target for rule in chain.rules)
