@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from analyzer.capture.store import Store
     from analyzer.environments import Environments, Known
     from analyzer.findings import Finding, Guarantee
+    from analyzer.query.alike.told import Kept
     from analyzer.query.causes import Breach
     from analyzer.query.guarantees import Spread
     from analyzer.query.rules import Spread as RuleSpread
@@ -42,7 +43,7 @@ SPACES = 1000
 class Input:
     """What was read: the network, the sources, the gaps, and of these the ones that kept input from being read at all. ``assume_defaults``:
     whether what was not captured is as the kernel has it by default; ``before`` is the input before the edits that were made on it; ``read``: the facts of
-    manifests that state an object twice, which may be those of several environments."""
+    manifests that state an object twice, which may be those of several environments; ``alike`` has what an earlier look knew of who is alike."""
 
     network: Network
     sources: tuple[Source, ...]
@@ -51,6 +52,7 @@ class Input:
     assume_defaults: bool = False
     before: tuple[Input, tuple[Edit, ...]] | None = None
     read: Known | None = None
+    alike: Kept | None = None
 
 
 def quiet(*_: object) -> None:
@@ -99,7 +101,8 @@ def built(
     )
     unreadable = (*loaded.gaps, *(gap for gap in gaps if gap.lost))
     twice = bool(network.cluster.doubles) and not network.namespaces
-    return Input(network, sources, network.gaps, unreadable, assume_defaults, read=(known, gaps) if twice else None)
+    kept = again.alike if again is not None else None
+    return Input(network, sources, network.gaps, unreadable, assume_defaults, read=(known, gaps) if twice else None, alike=kept)
 
 
 def reading_beside(jobs: int) -> ReadSpread | None:
@@ -144,7 +147,7 @@ def analyze(
 
     progress("deciding the guarantees")
     checking = ahead(given.network, checked, jobs)
-    guarantees, broken = verdicts(given.network, jobs, decided)
+    guarantees, broken = verdicts(given.network, jobs, decided, given.alike)
     progress("explaining")
     explained = causes(given.network, broken)
     progress("checking the rules")
@@ -155,17 +158,23 @@ def analyze(
     return as_written(report)
 
 
-def verdicts(network: Network, jobs: int, known: Spread | None = None) -> tuple[tuple[Guarantee, ...], tuple[Breach, ...]]:
-    """The verdicts on the guarantees, and the pairs that fail one. What packets need is loaded where there is a node that they could go through."""
+def verdicts(
+    network: Network, jobs: int, known: Spread | None = None, kept: Kept | None = None
+) -> tuple[tuple[Guarantee, ...], tuple[Breach, ...]]:
+    """The verdicts on the guarantees, and the pairs that fail one. What packets need is loaded where there is a node that they could go through. ``kept``: what
+    an earlier look knew of who is alike."""
     if not network.namespaces:
         from analyzer.query.static import without_state
 
         answers = without_state(network)
         return tuple(one for one, _ in answers), tuple(item for _, broken in answers for item in broken)
     from analyzer.jobs import spread
+    from analyzer.query.alike.kinds import kinds
     from analyzer.query.guarantees import decide
 
     with without_cycles():
+        if kept is not None:
+            kinds(network, kept)
         decided = decide(network, spread=spread(jobs)) if known is None else decide(network, spread=known, least=0)
     return decided.guarantees, decided.breaches
 

@@ -15,6 +15,7 @@ from analyzer.capture.common import Common
 from analyzer.facts.base import Fact
 from analyzer.model.again import Built
 from analyzer.parsers import Parser
+from analyzer.query.alike.told import Kept
 from analyzer.source import Gap, Source
 
 Stamp = tuple[int, ...]
@@ -33,7 +34,7 @@ def stamp(status: os.stat_result) -> Stamp:
 @dataclass(slots=True)
 class Again:
     """What was read: by path the source of a file, with its stamp; texts of no namespace; the facts of each source; the parsers with what they know of the capture; the
-    namespaces. ``begun``: the stamps of the files that are being read now, of those that can be kept."""
+    namespaces, and what is known of who is alike. ``begun``: the stamps of the files that are being read now, of those that can be kept."""
 
     files: dict[str, tuple[Stamp, Source]] = field(default_factory=dict)
     texts: dict[tuple[str, str, str, str], Source] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Again:
     common: dict[str, Common] = field(default_factory=dict)
     equal: dict[str, str] = field(default_factory=dict)
     built: Built = field(default_factory=Built)
+    alike: Kept = field(default_factory=Kept)
     begun: dict[str, Stamp] = field(default_factory=dict)
     looks: int = 0
 
@@ -52,7 +54,7 @@ class Again:
         if self.looks % LOOKS == 0:
             for held in (self.files, self.texts, self.facts, self.parsers, self.common, self.equal):
                 held.clear()
-            self.built = Built()
+            self.built, self.alike = Built(), Kept()
 
     def known(self, path: str, target: str) -> tuple[Source, int] | None:
         """The source of a file that is as it was, and its size. OSError where it is not there."""

@@ -16,7 +16,7 @@ from analyzer.findings import Guarantee, Verdict
 from analyzer.model.network import Network
 from analyzer.query import tracked
 from analyzer.query.alike.callers import telling
-from analyzer.query.alike.kinds import AT_ONCE
+from analyzer.query.alike.told import AT_ONCE
 from analyzer.query.causes import Breach, Broken
 from analyzer.query.choosing import sendings
 from analyzer.query.encapsulated import closed

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from analyzer.model.network import Network
 from analyzer.query.alike.callers import FewCallers, few_callers, granted_to_callers, spread_over_callers
-from analyzer.query.alike.kinds import AT_ONCE
 from analyzer.query.alike.thinning import Thin, granted, spread, thinned, widely
+from analyzer.query.alike.told import AT_ONCE
 from analyzer.query.flows import Aim, Analysis, Lost, Sender, analyse
 from analyzer.query.grouping import Group
 from analyzer.ranges import difference, intersection

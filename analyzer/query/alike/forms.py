@@ -97,7 +97,7 @@ def shown(kind: type) -> Shown | None:
 class Writer:
     """Writes the forms of one namespace's records: what is its own, and its node's, by role; all else by the order in which others are met.
     ``others`` are those of the record that was written last; ``wide`` and ``wild`` the networks and beginnings of names that are nobody's own; ``spoken`` those of the
-    addresses of ``services`` that are spoken of."""
+    addresses of ``services`` that are spoken of; ``asked`` the hashes of all addresses, networks and MACs of which it was asked whose they are."""
 
     known: Identities
     own: Scope
@@ -106,6 +106,7 @@ class Writer:
     others: list[Scope] = field(default_factory=list)
     services: frozenset[Address] = frozenset()
     spoken: set[Address] = field(default_factory=set)
+    asked: set[int] = field(default_factory=set)
     home: Scope = field(init=False)
     devices: Mapping[str, Owned] = field(init=False)
 
@@ -135,6 +136,7 @@ class Writer:
             return value
         match value:
             case Address():
+                self.asked.add(hash(value))
                 item = self.known.addresses.get(value)
                 return self.nobodys(value) if item is None else self.owned(item)
             case Prefix():
@@ -164,13 +166,15 @@ class Writer:
             value if (kind := type(value)) in SAME or (kind is str and value not in devices) else self.form(value)
             for value in fields.values(record)
         ]
-        if fields.mac is not None:
-            item = self.known.macs.get(value) if isinstance(value := found[fields.mac], int) else None
+        if fields.mac is not None and isinstance(value := found[fields.mac], int):
+            self.asked.add(hash(value))
+            item = self.known.macs.get(value)
             found[fields.mac] = value if item is None else self.owned(item)
         return found
 
     def network(self, value: Prefix) -> Form:
         """The form of a network."""
+        self.asked.add(asked_of(value))
         item = self.known.network_of(value)
         if item is not None:
             return self.owned(item)
@@ -205,6 +209,11 @@ class Writer:
         """The form of a test of an address."""
         length = WIDTH[match.family] - free_bits(match).bit_length()
         return (match.side, match.negated, self.network(Prefix(match.family, match.value, length)))
+
+
+def asked_of(value: Prefix) -> int:
+    """The hash of a network, or of the one address of it."""
+    return hash(Address(value.family, value.value) if value.length == WIDTH[value.family] else value)
 
 
 def readable(rule: NfRule) -> bool:

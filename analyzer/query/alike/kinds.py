@@ -10,25 +10,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from analyzer.addresses import Address, Prefix
 from analyzer.model.network import Network
-from analyzer.query.alike.chains import Reached
-from analyzer.query.alike.forms import Form, Untold, Writer
+from analyzer.query.alike.forms import Untold
 from analyzer.query.alike.identities import Identities, identities
-from analyzer.query.alike.records import Entered, records
-from analyzer.query.alike.services import NOBODY, Reader, Services, service_addresses
+from analyzer.query.alike.services import Services
+from analyzer.query.alike.told import Kept, Told, networks, read
 from analyzer.query.once import Whole
-from analyzer.ranges import EMPTY, Ranges, normalised
+from analyzer.ranges import EMPTY, Ranges
 from analyzer.source import Scope
 
-SEVERAL, FEW, ENOUGH, AT_ONCE = 3, 2, 2, 7
+SEVERAL, FEW, ENOUGH = 3, 2, 2
 """How many pods of a kind a node has is of no account from three on: one that sends, one that receives, and one that does neither.
-All are asked where the few are not at most one of ``ENOUGH``. ``AT_ONCE`` are the nodes whose pods ask services together."""
-ABOUT_PEERS = frozenset({"route", "neighbour", "forwarding"})
-ABOUT_PODS = frozenset({"link", "route", "neighbour", "forwarding", "vlan", "filter", "sysctl"})
+All are asked where the few are not at most one of ``ENOUGH``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,34 +48,37 @@ class Kinds:
         return len(self.few) * ENOUGH <= len(self.of)
 
 
-@dataclass(slots=True)
-class Told:
-    """What the records say: of each namespace in general, of each pod at its node, of each node at another; and who is alone."""
-
-    common: dict[Scope, list[Form]] = field(default_factory=dict)
-    pods: dict[Scope, list[Form]] = field(default_factory=dict)
-    peers: dict[Scope, dict[Scope, list[Form]]] = field(default_factory=dict)
-    alone: set[Scope] = field(default_factory=set)
-    wide: set[Prefix] = field(default_factory=set)
-    wild: set[str] = field(default_factory=set)
-    spoken: set[Address] = field(default_factory=set)
-    entered: dict[Scope, list[Entered]] = field(default_factory=dict)
-    services: Services | None = None
-    unread: frozenset[str] = frozenset()
-    ports: Ranges = EMPTY
+def kinds(network: Network, kept: Kept | None = None) -> Kinds | None:
+    """The kinds of a network's nodes and pods; None where nothing can be told. Who asks first of a network may have ``kept`` what is known of an earlier state of it."""
+    return of_whole(Whole(network), Once(kept))
 
 
-def kinds(network: Network) -> Kinds | None:
-    """The kinds of a network's nodes and pods; None where nothing can be told."""
-    return of_whole(Whole(network))
+class Once:
+    """What an earlier look kept, which makes no difference to what is found: all are equal. It is given once, so that no memory holds it."""
+
+    __slots__ = ("kept",)
+
+    def __init__(self, kept: Kept | None) -> None:
+        self.kept = kept
+
+    def taken(self) -> Kept:
+        """What was kept; something empty afterwards."""
+        kept, self.kept = self.kept or Kept(), None
+        return kept
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Once)
+
+    def __hash__(self) -> int:
+        return 0
 
 
 @lru_cache(maxsize=2)
-def of_whole(key: Whole) -> Kinds | None:
+def of_whole(key: Whole, once: Once) -> Kinds | None:
     """``kinds``, once."""
     network, known = key.network, identities(key.network)
     try:
-        told = read(network, known)
+        told = read(network, known, once.taken())
     except Untold:
         return None
     strangers(network, known, told)
@@ -86,89 +86,6 @@ def of_whole(key: Whole) -> Kinds | None:
     pods = {scope: numbers.setdefault(shape, len(numbers)) for scope, shape in pod_shapes(network, known, told)}
     nodes = parted(told, dict(node_shapes(network, known, told, pods)), numbers)
     return collected(known, nodes, pods, told)
-
-
-def read(network: Network, known: Identities) -> Told:
-    """What all records say."""
-    told = Told()
-    values: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
-    for address in network.owners:
-        values[address.family].append((address.value, address.value))
-    # To tell which services are alike all their rules are read, which is more than asking all pods of a few nodes at once.
-    few = sum(not scope.namespace for scope in network.namespaces) <= AT_ONCE
-    services = frozenset() if few else service_addresses(network)
-    for address in services:
-        values[address.family].append((address.value, address.value))
-    reached = Reached({family: normalised(pairs) for family, pairs in values.items()}, services)
-    for scope, space in network.namespaces.items():
-        if space.gaps or space.assumed:
-            told.alone.add(scope)
-        writer = Writer(known, scope, told.wide, told.wild, services=services, spoken=told.spoken)
-        common = told.common[scope] = []
-        for kind, about, record in records(network, space, reached):
-            if isinstance(record, Entered):
-                told.entered.setdefault(scope, []).append(record)
-                continue
-            form = (kind, writer.record(record))
-            others = writer.others
-            if not others:
-                common.append(form)
-            elif len(others) == 1 and (held := holder(told, known, scope, others[0], kind, about)) is not None:
-                held.append(form)
-            else:
-                told.alone.update(others)
-                common.append((form, tuple(others)))
-    told.services = services_of(network, known, told, reached)
-    told.unread = frozenset(reached.unread)
-    told.ports = normalised(pair for ports in reached.ports for pair in ports)
-    return told
-
-
-def services_of(network: Network, known: Identities, told: Told, reached: Reached) -> Services | None:
-    """What nodes say of services' addresses; None where that is not known."""
-    if reached.hidden or not reached.services:
-        return None
-    devices = frozenset(name for held in known.devices.values() for name in held)
-    reader = Reader(network, Writer(known, NOBODY, told.wide, told.wild), devices)
-    tables = {scope: reader.table(entered) for scope, entered in told.entered.items() if not scope.namespace}
-    of_pods = {
-        one.address for scope, entered in told.entered.items() if scope.namespace for rules in entered for one in rules.entries
-    }
-    untold = told.spoken | reader.untold | of_pods
-    wide = sorted(told.wide)
-    held = {
-        address: tuple(prefix for prefix in wide if prefix.covers(address))
-        for address in sorted(reached.services - untold)
-        if not networks(known, address)
-    }
-    return Services(tables, reader.said, held, frozenset(reader.chains - reached.entered))
-
-
-def holder(told: Told, known: Identities, scope: Scope, other: Scope, kind: str, about: object) -> list[Form] | None:
-    """Where a record that speaks of one other is kept: with its pod's or with its peer's records, if it is about packets to these alone."""
-    if scope.namespace or owner(known, scope, about) != other:
-        return None
-    if other.namespace and other.node == scope.node and kind in ABOUT_PODS:
-        return told.pods.setdefault(other, [])
-    if not other.namespace and kind in ABOUT_PEERS:
-        return told.peers.setdefault(scope, {}).setdefault(other, [])
-    return None
-
-
-def owner(known: Identities, scope: Scope, about: object) -> Scope | None:
-    """Whose it is that a record is about."""
-    match about:
-        case Address():
-            found = known.addresses.get(about)
-        case Prefix():
-            found = known.network_of(about)
-        case int():
-            found = known.macs.get(about)
-        case str():
-            found = known.devices.get(scope, {}).get(about)
-        case _:
-            found = None
-    return found[0] if found is not None else None
 
 
 def strangers(network: Network, known: Identities, told: Told) -> None:
@@ -191,7 +108,7 @@ def pod_shapes(network: Network, known: Identities, told: Told) -> Iterator[tupl
         if not scope.namespace:
             continue
         names = tuple(name.startswith(start) for name, (pod, _) in ends(known, scope) if pod == scope for start in wild)
-        records = (tuple(told.common[scope]), tuple(told.pods.get(scope, ())))
+        records = (told.common[scope], told.pods.get(scope, ()))
         shape = ("pod", records, placed(known, held.get(scope, ()), wide), names)
         yield scope, ("alone", scope) if scope in told.alone else shape
 
@@ -219,13 +136,6 @@ def placed(known: Identities, addresses: Iterable[Address], wide: Iterable[Prefi
     return tuple(sorted(found, key=repr))
 
 
-def networks(known: Identities, address: Address) -> tuple[object, ...]:
-    """The networks of nodes that hold an address: such a network holds addresses of its node and its pods only."""
-    width = 32 if address.family == 4 else 128
-    found = (Prefix(address.family, address.value >> low << low, width - low) for low in range(1, width))
-    return tuple(role for prefix in found if (item := known.prefixes.get(prefix)) is not None for role in (item[1],))
-
-
 def node_shapes(network: Network, known: Identities, told: Told, pods: Mapping[Scope, int]) -> Iterator[tuple[Scope, object]]:
     """What a node is like: its own records, its pods, and which networks hold it."""
     counts: dict[Scope, Counter[int]] = {}
@@ -235,7 +145,7 @@ def node_shapes(network: Network, known: Identities, told: Told, pods: Mapping[S
     for scope in network.namespaces:
         if not scope.namespace:
             some = frozenset((shape, min(count, SEVERAL)) for shape, count in counts.get(scope, Counter()).items())
-            node = ("node", tuple(told.common[scope]), some, placed(known, held.get(scope, ()), wide))
+            node = ("node", told.common[scope], some, placed(known, held.get(scope, ()), wide))
             yield scope, ("alone", scope) if scope in told.alone else node
 
 
@@ -244,7 +154,7 @@ def parted(told: Told, shapes: Mapping[Scope, object], numbers: dict[object, int
     kind = {scope: numbers.setdefault(shape, len(numbers)) for scope, shape in shapes.items()}
     said: dict[object, int] = {}
     peers = {
-        scope: {other: said.setdefault(tuple(forms), len(said) + 1) for other, forms in told.peers.get(scope, {}).items()}
+        scope: {other: said.setdefault(forms, len(said) + 1) for other, forms in told.peers.get(scope, {}).items()}
         for scope in shapes
     }
     while unlike := odd(kind, peers):

@@ -35,8 +35,8 @@ class Entered(NamedTuple):
     entries: tuple[Entry, ...]
 
 
-def records(network: Network, space: Namespace, reached: Reached) -> Iterator[Record]:
-    """All records of a namespace; raises ``Untold`` where there is something else that packets may depend on."""
+def records(network: Network, space: Namespace) -> Iterator[Record]:
+    """All records of a namespace but rules of iptables; raises ``Untold`` where there is something else that packets may depend on."""
     if space.switches or space.cilium is not None or space.virtual_servers or space.wireguard_peers or native(space):
         raise Untold
     yield from links(network, space)
@@ -63,8 +63,6 @@ def records(network: Network, space: Namespace, reached: Reached) -> Iterator[Re
             space.queues,
         ),
     )
-    for ruleset in space.rulesets:
-        yield from rules(ruleset, reached)
 
 
 def native(space: Namespace) -> bool:

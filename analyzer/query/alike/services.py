@@ -71,6 +71,8 @@ class Known(NamedTuple):
     names: tuple[str, ...]
     contents: tuple[str, ...]
     said: Said | None
+    wide: frozenset[Prefix]
+    wild: frozenset[str]
 
 
 class Chained(NamedTuple):
@@ -82,11 +84,16 @@ class Chained(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The number of what a node says of all addresses, the chains that decide it, and the tables that these are in."""
+    """The number of what a node says of all addresses, the chains that decide it, and the tables that these are in; ``entered``: the chains as points of the program name
+    them; ``untold``: the addresses of which it cannot be told; ``wide`` and ``wild``: the networks and beginnings of names that are nobody's own."""
 
     number: int
     chains: frozenset[str]
     tables: tuple[Chained, ...]
+    entered: frozenset[str]
+    untold: frozenset[Address]
+    wide: frozenset[Prefix]
+    wild: frozenset[str]
 
 
 def same(mine: Chained, its: Chained, names: frozenset[str]) -> bool:
@@ -105,42 +112,45 @@ class Reader:
     network: Network
     writer: Writer
     devices: frozenset[str]
-    untold: set[Address] = field(default_factory=set)
-    chains: set[str] = field(default_factory=set)
     memory: dict[object, list[Known]] = field(default_factory=dict)
     tables: dict[object, list[Table]] = field(default_factory=dict)
     numbers: dict[object, int] = field(default_factory=dict)
     said: dict[tuple[int, Address], Said] = field(default_factory=dict)
 
-    def table(self, entered: Sequence[Entered]) -> int:
-        """The number of what a node says of all addresses. Where it is put together of what another is, only what is apart from that is compared."""
+    def table(self, entered: Sequence[Entered]) -> Table:
+        """What a node says of all addresses. Where it is put together of what another is, only what is apart from that is compared."""
         parts = {id(chains): Chained(chains, *contents_of(chains).shared()) for chains in map(chains_of, entered)}
         own = tuple(parts.values())
         key = tuple((place_of(one), id(one.entries), parts[id(chains_of(one))].parts) for one in entered)
         for known in self.tables.get(key, ()):
             if all(same(mine, its, known.chains) for mine, its in zip(own, known.tables, strict=True)):
-                return known.number
-        number, names = self.whole(entered)
+                return known
+        found = self.whole(entered, own)
         if all(one.parts is not None for one in own):
-            self.tables.setdefault(key, []).append(Table(number, names, own))
-        return number
+            self.tables.setdefault(key, []).append(found)
+        return found
 
-    def whole(self, entered: Sequence[Entered]) -> tuple[int, frozenset[str]]:
-        """The number of what a node says of all addresses, and the chains that decide it."""
+    def whole(self, entered: Sequence[Entered], tables: tuple[Chained, ...]) -> Table:
+        """``table``, worked out."""
         parts: dict[Address, list[Rule]] = {}
         for one in entered:
             for before, address, rule in one.entries:
                 parts.setdefault(address, []).append((one, before, rule))
-        found: dict[Address, Said] = {}
-        names: set[str] = set()
-        for address, own in parts.items():
-            known = self.remembered(address, own)
-            names.update(known.names)
-            found[address] = known.said or NOTHING
+        every = {address: self.remembered(address, own) for address, own in parts.items()}
+        found = {address: known.said or NOTHING for address, known in every.items()}
         number = self.number(("table", tuple(sorted((address, said.form, said.others) for address, said in found.items()))))
         if (number, next(iter(found))) not in self.said:
             self.said.update({(number, address): said for address, said in found.items()})
-        return number, frozenset(names)
+        points = {(place, name) for address, own in parts.items() for place in places(own) for name in every[address].names}
+        return Table(
+            number,
+            frozenset(name for known in every.values() for name in known.names),
+            tables,
+            frozenset(f"{family}/{backend}/{table}/{name}" for (family, backend, table), name in points),
+            frozenset(address for address, known in every.items() if known.said is None),
+            frozenset(prefix for known in every.values() for prefix in known.wide),
+            frozenset(start for known in every.values() for start in known.wild),
+        )
 
     def number(self, form: object) -> int:
         """The number of a form."""
@@ -154,12 +164,11 @@ class Reader:
             if texts_of(own, found.names) == found.contents:
                 return found
         names = tuple(dict.fromkeys(name for one, _, rule in own for name in led_to(chains_of(one), rule)))
-        found = Known(names, texts_of(own, names), self.written(address, own))
-        known.append(found)
-        if found.said is None:
-            self.untold.add(address)
-        self.chains.update(f"{one.fact.family}/{one.fact.backend}/{one.table}/{name}" for one, _, _ in own for name in names)
-        return found
+        self.writer.wide, self.writer.wild = set(), set()
+        said = self.written(address, own)
+        wide, wild = frozenset(self.writer.wide), frozenset(self.writer.wild)
+        known.append(Known(names, texts_of(own, names), said, wide, wild))
+        return known[-1]
 
     def written(self, address: Address, own: Sequence[Rule]) -> Said | None:
         """What rules say of an address; None where that cannot be told."""
@@ -213,6 +222,11 @@ class Reader:
 def place_of(one: Entered) -> tuple[int, str, str, str]:
     """Where rules stand, whatever node it is."""
     return one.fact.family, one.fact.backend, one.table, one.chain
+
+
+def places(own: Sequence[Rule]) -> set[tuple[int, str, str]]:
+    """The tables that rules stand in."""
+    return {place_of(one)[:3] for one, _, _ in own}
 
 
 def chains_of(one: Entered) -> Chains:
