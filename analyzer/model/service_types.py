@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from analyzer.facts.netfilter import SetService
 from analyzer.model.network import Namespace, Network
+from analyzer.model.texts import may_say
 
 WORDS = (" TOS", " DSCP", " ECN")
 SENT = "packets are sent with the type of service 0"
@@ -36,17 +37,18 @@ def reflects_service(space: Namespace, protocol: int) -> bool:
 
 def service_type_changes(network: Network) -> bool:
     """Whether a rule or a flow of any namespace changes the type of service."""
-    return any(map(changes_service, network.namespaces.values()))
+    return any(changes_service(network, space) for space in network.namespaces.values())
 
 
-def changes_service(space: Namespace) -> bool:
+def changes_service(network: Network, space: Namespace) -> bool:
     """Whether a rule or a flow of a namespace does."""
-    return in_rulesets(space) or in_tables(space) or in_switches(space)
+    return in_rulesets(network, space) or in_tables(space) or in_switches(space)
 
 
-def in_rulesets(space: Namespace) -> bool:
+def in_rulesets(network: Network, space: Namespace) -> bool:
     """Whether a rule of iptables does."""
-    chains = (chain for ruleset in space.rulesets for table in ruleset.tables.values() for chain in table.values())
+    rulesets = (ruleset for ruleset in space.rulesets if may_say(network, ruleset, map(str.strip, WORDS)))
+    chains = (chain for ruleset in rulesets for table in ruleset.tables.values() for chain in table.values())
     return any(f"-j{word}" in text for chain in chains for text in (chain.rules.whole(),) for word in WORDS)
 
 

@@ -257,7 +257,7 @@ def reason_of(case: Case, broken: Sequence[Breach], doubts: Sequence[str], left:
     """The verdict's reason, in words."""
     if broken:
         note = f" ({case.note})" if case.note else ""
-        source, target = next(iter(broken[0].pairs))
+        source, target = broken[0].pairs.first()
         failing = sum(len(one.pairs) for one in broken)
         return f"{failing} of {pairs} pairs fail: {source} to {target}: {broken[0].reason}{note}"
     if doubts:

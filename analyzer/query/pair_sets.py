@@ -21,12 +21,39 @@ class PairSet:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((one, other) for one in sorted(self.by_first) for other in sorted(self.by_first[one]))
 
+    def first(self) -> tuple[str, str]:
+        """The first pair; there is one."""
+        one = min(self.by_first)
+        return one, min(self.by_first[one])
+
     def __sub__(self, other: PairSet) -> PairSet:
         return PairSet({one: names for one, names in combined(self, other, Names.difference) if names})
 
     def __or__(self, other: PairSet) -> PairSet:
         few, many = sorted((self, other), key=lambda pairs: len(pairs.by_first))
         return PairSet({**many.by_first, **dict(combined(few, many, Names.union))})
+
+
+def whole(sets: Iterable[PairSet]) -> PairSet:
+    """The pairs of all sets."""
+    found: dict[str, Names] = {}
+    for pairs in sets:
+        added(found, pairs)
+    return PairSet(found)
+
+
+def added(found: dict[str, Names], pairs: PairSet) -> None:
+    """Puts some pairs to those that were found; the same sets once."""
+    known: dict[tuple[int, int], tuple[Names, Names]] = {}  # with the set, whose place no other is to have
+    for one, names in pairs.by_first.items():
+        before = found.get(one)
+        if before is None or before is names:
+            found[one] = names
+            continue
+        key = (id(before), id(names))
+        if key not in known:
+            known[key] = (before, before | names)
+        found[one] = known[key][1]
 
 
 def combined(pairs: PairSet, others: PairSet, how: Combined) -> Iterator[tuple[str, Names]]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial, reduce
-from operator import or_
+from functools import lru_cache, partial
 
 from analyzer.addresses import Address
 from analyzer.findings import Counterexample
@@ -30,7 +29,7 @@ from analyzer.query.flows import (
     spelled,
 )
 from analyzer.query.grouping import Group, pairs_asked
-from analyzer.query.pair_sets import PairSet
+from analyzer.query.pair_sets import Names, PairSet, added, whole
 from analyzer.query.pairs import by_nodes, common, one_by_one, pairs_of, split
 from analyzer.query.policies import of_network
 from analyzer.query.replay import Replay, Walked, Word, replay, witness
@@ -87,13 +86,13 @@ class Reach:
     def broken(self, guarantee: str, kinds: Iterable[str], governed: bool = False) -> list[Breach]:
         """The pairs that fail in one of the ways, each once; ``governed``: of which policies say something."""
         found: list[Breach] = []
-        seen = PairSet()
+        seen: dict[str, Names] = {}
         for failure in self.failures:
             if failure.kind not in kinds or (governed and not failure.governed):
                 continue
-            if pairs := failure.pairs - seen:
+            if pairs := failure.pairs - PairSet(seen):
                 found.append(Breach(guarantee, pairs, failure.reason, failure.at, failure.shown))
-                seen |= pairs
+                added(seen, pairs)
         return found
 
 
@@ -124,9 +123,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
         elif admission is not None and not group.pods:
             through_services(deciding, found)
         arriving.append(found)
-    reach.heard = (
-        heard(group, reduce(or_, (one.pairs for one in reach.failures), PairSet()), arriving) if group.pods else PairSet()
-    )
+    reach.heard = heard(group, whole(one.pairs for one in reach.failures), arriving) if group.pods else PairSet()
     for sender in group.senders:
         reach.assumptions.update(dict.fromkeys(assumed(network, sender)))
     reach.doubts.update(dict.fromkeys(without_address(network, group)))
@@ -374,7 +371,7 @@ def isolating(admission: Admission, group: Group, state: State) -> list[Policy]:
 
 def record(reach: Reach, item: Lost, pairs: PairSet, found: Replay | None, governed: bool = False) -> None:
     """Keeps what the walk says: a failure that it confirms, a doubt that it shares, or a contradiction."""
-    source, target = next(iter(pairs))
+    source, target = pairs.first()
     if found is None:
         reach.doubts[f"{source} to {target}: {item.reason}"] = None
     elif found.word is Word.CONFIRMED:

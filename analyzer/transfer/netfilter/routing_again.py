@@ -20,7 +20,7 @@ def routed_again(context: Context, space: Namespace, priority: int, chain: Trans
     ``nf_route_table_hook4``). What a chain before it may have marked must differ from then; DESTINATION_MAC, of which OUTPUT knows nothing, has the mark
     of before meanwhile, and VLAN the type of service."""
     again = call(space.scope, "route output")
-    marked, classed = marked_before(context, space, priority), changes_service(space)
+    marked, classed = marked_before(context, space, priority), changes_service(context.network, space)
     if not marked and not classed:
         yield priority, seq(chain, If(MARKED, again, KEEP))
         return

@@ -7,13 +7,14 @@ in ORIGINAL_DESTINATION_PORT, which means nothing without a connection.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import cast
 
-from analyzer.facts.netfilter import CopyMark, SetMark, TransparentProxy, UnknownTarget, Zone
+from analyzer.facts.netfilter import CopyMark, RulesetFact, SetMark, TransparentProxy, UnknownTarget, Zone
 from analyzer.facts.nftables import SetTo
 from analyzer.model.marks import saved
 from analyzer.model.network import Namespace
+from analyzer.model.texts import may_say
 from analyzer.parsers.nft import Rules
 from analyzer.ranges import single
 from analyzer.source import Scope, Span
@@ -37,8 +38,8 @@ def given(context: Context, space: Namespace) -> tuple[str, ...]:
     """The zones that rules give, in words."""
     key = ("zones in words", space.scope)
     if key not in context.made:
-        own = rulings(space, context.family, ZONES, lines=said(context))
-        found = (one.text for one in own if isinstance(one, Zone))
+        own = tuple(fact for fact in space.rulesets if may_say(context.network, fact, ("zone",)))
+        found = (one.text for one in rulings(space, own, context.family, ZONES) if isinstance(one, Zone))
         context.made[key] = tuple(dict.fromkeys(found))
     return cast(tuple[str, ...], context.made[key])
 
@@ -47,17 +48,9 @@ ZONES, MARKS = re.compile(r"--zone|\bzone set\b"), re.compile(r"mark", re.IGNORE
 """Words without which a chain gives no zone, or sets no mark."""
 
 
-def said(context: Context) -> bool:
-    """Whether a text of iptables anywhere speaks of zones, looked at once: of many chains on many nodes that is sooner told than of each."""
-    if "zones said" not in context.made:
-        texts = (source for source in context.network.sources.values() if source.kind.startswith("iptables"))
-        context.made["zones said"] = any(source.says("zone") for source in texts)
-    return bool(context.made["zones said"])
-
-
-def rulings(space: Namespace, family: int, words: re.Pattern[str], *, lines: bool = True) -> Iterator[object]:
-    """What the rules of a namespace do to packets of a family, in the chains that have one of the words. ``lines``: of iptables too."""
-    own = [fact for fact in space.rulesets if fact.family == family and lines]
+def rulings(space: Namespace, rulesets: Iterable[RulesetFact], family: int, words: re.Pattern[str]) -> Iterator[object]:
+    """What rules of iptables, and those of nft in a namespace, do to packets of a family, in the chains that have one of the words."""
+    own = [fact for fact in rulesets if fact.family == family]
     for chain in (chain for fact in own for table in fact.tables.values() for chain in table.values()):
         if words.search(chain.rules.whole()):
             yield from (rule.target for rule in chain.rules)
@@ -81,7 +74,7 @@ def zones(context: Context, scope: Scope) -> tuple[int, ...]:
 
 def marked(space: Namespace, family: int) -> set[int]:
     """The zones that packets may get by their marks, which begin with 0 and are what rules set; none where that is not known."""
-    changes = [one for one in rulings(space, family, MARKS) if sets_mark(one)]
+    changes = [one for one in rulings(space, space.rulesets, family, MARKS) if sets_mark(one)]
     if space.filters or not all(isinstance(one, SetMark) for one in changes):
         return set()
     found, waiting = {0}, [0]
