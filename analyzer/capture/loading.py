@@ -320,6 +320,7 @@ def section_source(file: File, where: Position, section: pasted.Part, collected:
         known = by_name(section.path) or by_name(where.name) or by_content(section.text.lstrip("\n"), where.name)
     else:
         known = by_name(command_name(section.command)) or by_content(section.text.lstrip("\n"))
+        known = twin(known, section.text.lstrip("\n")) if known else None
     if known is None:
         if section.text.strip() and (file.named or where.captured) and (why := unread(section)):
             collected.gaps.append(Gap(at, why))
