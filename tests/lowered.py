@@ -104,7 +104,7 @@ def outcomes(program: NetworkProgram, flow: Flow) -> set[End]:
     if flow.tracked:
         sent = sent._replace(connections=tuple(tracked(network, family)))
     found: set[End] = set()
-    for way, state in machine.walk(beginning(program, flow), sent):
+    for way, state in dict.fromkeys(machine.walk(beginning(program, flow), sent)):
         source = str(Address(family, value(state, Field.SOURCE)))
         match way:
             case ir.Deliver(scope):
@@ -159,7 +159,7 @@ def beginning(program: NetworkProgram, flow: Flow) -> ir.Point:
 def replied(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Scope, state: State) -> set[End]:
     """What becomes of the reply."""
     found: set[End] = set()
-    for way, after in machine.walk(program.start(scope), answer(state)):
+    for way, after in dict.fromkeys(machine.walk(program.start(scope), answer(state))):
         match way:
             case ir.Deliver(where) if where == flow.start and value(after, Field.DESTINATION_PORT) == reply_port(flow.packet):
                 back = value(after, Field.SOURCE) == flow.packet.destination
@@ -201,7 +201,7 @@ def opened(
     flags = states.INDEX[Field.TCP_FLAGS]
     third = third._replace(env=(*third.env[:flags], ACK, *third.env[flags + 1 :]))
     found: set[End] = set()
-    for way, after in machine.walk(beginning(program, flow), third):
+    for way, after in dict.fromkeys(machine.walk(beginning(program, flow), third)):
         end = third_end(way, scope, ends(after) == first)._replace(open=bool(after.answers))
         found |= kept_up(program, flow, scope, after) if end.fate is Fate.REACHABLE else {end}
     return found
