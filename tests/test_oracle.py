@@ -17,6 +17,27 @@ def test_what_does_not_matter_is_not_told() -> None:
     assert explore(walk) == (YES,)
 
 
+def test_what_every_way_takes_for_granted_is_told() -> None:
+    """A verdict for all ways to decide rests on what each of them takes for granted."""
+
+    def walk(oracle: Oracle) -> Outcome:
+        if oracle.test("the packet is of the first kind"):
+            return YES._replace(assumptions=("one",))
+        way = oracle.choose(2, "one of two")
+        return YES._replace(assumptions=("two", f"way {way}"))
+
+    assert explore(walk) == (YES._replace(assumptions=("one", "two", "way 0", "way 1")),)
+
+
+def test_what_a_refusal_in_every_way_takes_for_granted_is_told() -> None:
+    def walk(oracle: Oracle) -> Outcome:
+        first = oracle.test("the packet is of the first kind")
+        return NO._replace(reason=f"{first}", assumptions=(f"it is so in {first}",))
+
+    (found,) = explore(walk)
+    assert found.assumptions == ("it is so in True", "it is so in False")
+
+
 def test_what_is_undecided_already_is_not_walked_in_all_ways() -> None:
     walks = []
 

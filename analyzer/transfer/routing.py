@@ -14,7 +14,6 @@ from analyzer.facts.routes import NextHop, RouteFact, RoutingRuleFact
 from analyzer.model.gaps import ROUTING, network_of
 from analyzer.model.network import Interface, Namespace
 from analyzer.model.path_mtu import assumption, learnt
-from analyzer.model.service_types import ROUTED, SENT
 from analyzer.ranges import normalised, single
 from analyzer.source import Scope, Span
 from analyzer.transfer import lookup, loopback, selection, six_routers
@@ -24,9 +23,7 @@ from analyzer.transfer.ir import (
     NEVER,
     All,
     Alt,
-    Any,
     Assign,
-    Bits,
     Copy,
     Drop,
     End,
@@ -41,6 +38,7 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.netfilter.matches import masked
+from analyzer.transfer.netfilter.services import routed_by_service
 from analyzer.transfer.scoped import of_several_links
 from analyzer.transfer.sizes import sent, uncut
 from analyzer.transfer.space import Context, by_value, call, dispatch, drop, flattened, number, seq, span_of
@@ -144,15 +142,8 @@ class LookUp:
         return Not(match) if rule.inverted else match
 
     def served(self, wanted: int, at: Span) -> Match:
-        """The packets with a type of service. In IPv6 it is open of what a host sends itself (``icmpv6_echo_reply``, ``ip6_route_me_harder``)."""
-        self.context.assume(SENT)
-        if self.classless or wanted & ~(mask := ROUTED[self.context.family]):
-            return NEVER
-        own, words = (
-            Bits(Field.SERVICE, mask, wanted),
-            f"{self.space.scope}: the packet is routed by its type of service {wanted:#x}",
-        )
-        return own if self.context.family == 4 else All((own, Any((Not(In(Field.IN_INTERFACE, single(0))), Opaque(words, at)))))
+        """The packets with a type of service."""
+        return NEVER if self.classless else routed_by_service(self.context, self.space, wanted, at)
 
     def within(self, prefix: Prefix, name: Field) -> Match:
         """The packets whose address is in a network; a source that was not chosen yet is 0."""

@@ -272,11 +272,29 @@ def _fold(decision: Decision, folded: list[tuple[Outcome, ...]]) -> tuple[Outcom
     """The outcomes of a decision, from those of each way to decide it."""
     if decision.kind is Kind.CHOICE:
         return _distinct([outcome for outcomes in folded for outcome in outcomes])
-    if all({_essence(o) for o in outcomes} == {_essence(o) for o in folded[0]} for outcomes in folded[1:]):
-        return folded[0]
-    if all(o.fate is Fate.UNREACHABLE for outcomes in folded for o in outcomes):
-        return folded[0]
+    groups = [_alike(outcomes) for outcomes in folded]
+    if all(group.keys() == groups[0].keys() for group in groups[1:]):
+        return tuple(_granted(o, [one for group in groups for one in group[_essence(o)]]) for o in folded[0])
+    every = [outcome for outcomes in folded for outcome in outcomes]
+    if all(o.fate is Fate.UNREACHABLE for o in every):
+        return tuple(_granted(o, every) for o in folded[0])
     return (_unknown(decision, folded[0]),)
+
+
+def _alike(outcomes: tuple[Outcome, ...]) -> dict[Outcome, list[Outcome]]:
+    """The outcomes by what makes them differ."""
+    found: dict[Outcome, list[Outcome]] = {}
+    for outcome in outcomes:
+        found.setdefault(_essence(outcome), []).append(outcome)
+    return found
+
+
+def _granted(outcome: Outcome, alike: list[Outcome]) -> Outcome:
+    """An outcome that stands for others too, with what all of them take for granted: it holds where each way to decide leads to it."""
+    if all(one.assumptions == outcome.assumptions for one in alike):
+        return outcome
+    texts = (text for one in (outcome, *alike) for text in one.assumptions)
+    return outcome._replace(assumptions=tuple(dict.fromkeys(texts)))
 
 
 def _unknown(decision: Decision, believed: tuple[Outcome, ...]) -> Outcome:
@@ -295,10 +313,10 @@ def _essence(outcome: Outcome) -> Outcome:
 def _distinct(outcomes: list[Outcome]) -> tuple[Outcome, ...]:
     if len(outcomes) == 1:
         return (outcomes[0],)
-    seen: dict[Outcome, Outcome] = {}
+    seen: dict[Outcome, list[Outcome]] = {}
     for outcome in outcomes:
-        seen.setdefault(outcome._replace(hops=(), assumptions=()), outcome)
-    return tuple(seen.values())
+        seen.setdefault(outcome._replace(hops=(), assumptions=()), []).append(outcome)
+    return tuple(_granted(alike[0], alike) for alike in seen.values())
 
 
 def fate_of(outcomes: tuple[Outcome, ...]) -> Fate:

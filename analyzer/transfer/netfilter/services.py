@@ -7,10 +7,10 @@ from collections.abc import Callable
 from analyzer.facts.matches import DeviceGroupMatch, TypeOfServiceMatch
 from analyzer.facts.netfilter import SetService
 from analyzer.model.network import Namespace
-from analyzer.model.service_types import SENT, service_type_changes
-from analyzer.ranges import normalised
+from analyzer.model.service_types import ROUTED, SENT, service_type_changes
+from analyzer.ranges import normalised, single
 from analyzer.source import Span
-from analyzer.transfer.ir import KEEP, NEVER, All, Any, Assign, Bits, Choose, Field, If, In, Match, Not, SetBits, Transfer
+from analyzer.transfer.ir import KEEP, NEVER, All, Any, Assign, Bits, Choose, Field, If, In, Match, Not, Opaque, SetBits, Transfer
 from analyzer.transfer.space import Context, seq
 
 PARTS = {"dscp": (2, 0x3F), "ecn": (0, 0x03)}
@@ -28,6 +28,16 @@ def served(value: int, mask: int, context: Context) -> Match:
     """Bits of the type of service, with which packets are sent as 0."""
     context.assume(SENT)
     return Bits(Field.SERVICE, mask, value) if not value & ~mask else NEVER
+
+
+def routed_by_service(context: Context, space: Namespace, wanted: int, at: Span) -> Match:
+    """The packets that are routed by a type of service. In IPv6 that is open of what a host sends itself: sockets and answers ask for other routes than what is
+    routed again (net/ipv6/icmp.c ``icmpv6_echo_reply``, net/ipv6/netfilter.c ``ip6_route_me_harder``)."""
+    own = served(wanted, ROUTED[context.family], context)
+    if context.family == 4:
+        return own
+    words = f"{space.scope}: the packet is routed by its type of service {wanted:#x}"
+    return All((own, Any((Not(In(Field.IN_INTERFACE, single(0))), Opaque(words, at)))))
 
 
 def part_of_service(name: str, values: tuple[int, int], context: Context, mask: int = 0x3F, flip: int = 0) -> Match:
