@@ -30,7 +30,7 @@ class Share(NamedTuple):
 
 AT_LEAST = {
     "bgp": Share(451, 997),
-    "clusters": Share(247, 999),
+    "clusters": Share(251, 999),
     "iproute": Share(84, 952),
     "iptables": Share(228, 522),
     "ipvs": Share(2, 1000),
