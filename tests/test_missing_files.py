@@ -12,6 +12,7 @@ from analyzer.findings import Report, Verdict
 from tests.captures import network_of
 from tests.lab.record import unpack
 from tests.test_build import LO, N1
+from tests.test_walk import OPEN, asked, build, node, only
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "truth"
 CAPTURES = ("flannel-vxlan", "host-gw-services-wrong-gateway")
@@ -80,3 +81,24 @@ def test_a_listing_of_all_tables_without_a_route_is_of_something_else(
     own = f"{LO}2: eth0: <UP,LOWER_UP> mtu 1500 state UP\n    link/ether 52:54:00:00:00:11 brd ff:ff:ff:ff:ff:ff\n    inet 10.0.0.1/24 scope global eth0\n"
     network = network_of({"nodes/n1/ip_-d_addr": own, f"nodes/n1/{name}": text}, tmp_path)
     assert ("ip-route/4" in network.namespaces[N1].missing) is missing
+
+
+SERVICE = """apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: default}
+spec: {type: NodePort, clusterIP: 10.96.0.10, clusterIPs: [10.96.0.10], selector: {app: web}, ports: [{port: 80, targetPort: 80, nodePort: 30080}]}
+"""
+KUBE_PROXY = "-A PREROUTING -j KUBE-SERVICES\n-A KUBE-SERVICES -d 10.96.0.11/32 -j ACCEPT\n"
+
+
+@pytest.mark.parametrize("gone", ["nft_list_ruleset", "iptables-legacy-save", ""])
+@pytest.mark.parametrize("served", [False, True])
+def test_rules_that_were_not_captured_may_be_those_of_services(gone: str, served: bool, tmp_path: Path) -> None:
+    """Nothing else on the node knows services; where kube-proxy's chain stands, it decides."""
+    rules = OPEN + f"*nat\n:PREROUTING ACCEPT [0:0]\n:KUBE-SERVICES - [0:0]\n{KUBE_PROXY}COMMIT\n" if served else OPEN
+    files = {name: text for name, text in node(1, iptables__save=rules).items() if name != f"nodes/n1/{gone}"}
+    network = build(tmp_path, files, {"k8s/services.yaml": SERVICE})
+    verdict = "unknown" if gone and not served else "reachable"
+    assert only(asked(network, "default/p11", "192.168.9.1", port=30080)).split()[0] == verdict
+    verdict = "unknown" if gone and not served else "unreachable"
+    assert only(asked(network, "default/p11", "10.96.0.10")).split()[0] == verdict

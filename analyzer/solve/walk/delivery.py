@@ -11,6 +11,7 @@ from analyzer.facts.system import ListenerFact
 from analyzer.model.network import Attachment, Network
 from analyzer.ranges import single
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, PICKED, PROTOCOL_NAMES, SCTP, SYN, TCP, UDP, Hop, Packet, port_text
+from analyzer.solve.walk import unserved
 from analyzer.solve.walk.index import Space, WalkIndex, index_of
 from analyzer.solve.walk.state import Delivered, Dropped, Undecided, Walk
 from analyzer.source import Scope, Span
@@ -38,7 +39,7 @@ def taken(walk: Walk, end: Delivered) -> Dropped | Undecided | None:
     if packet.protocol != UDP and end.at.packet_type != "unicast":
         words = f"{space.place} takes no connection from a {end.at.packet_type} frame"  # tcp_v4_rcv, sctp_rcv
         return Dropped(words, hops=tuple(walk.hops))
-    return unheard(walk, space, end, packet)
+    return unserved.at_node_port(walk, space, packet) or unheard(walk, space, end, packet)
 
 
 def not_to_all(walk: Walk, space: Space, packet: Packet) -> Dropped | None:

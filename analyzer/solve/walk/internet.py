@@ -9,7 +9,7 @@ from __future__ import annotations
 from analyzer.addresses import Address
 from analyzer.model.network import Interface
 from analyzer.solve.packet import Packet
-from analyzer.solve.walk import ipvs, resolution, reverse
+from analyzer.solve.walk import ipvs, resolution, reverse, unserved
 from analyzer.solve.walk.cilium import uplink as cilium_uplink
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.leaving import begun, fitted, kept_in
@@ -90,8 +90,8 @@ def route_out(walk: Walk, space: Space, packet: Packet) -> Route | Endings:
             return route if refused is None else walk.drop(space.scope, refused, route.fact.at)
         case NotKnown(reason, at, settle):
             return walk.undecided(reason, at, settle)
-        case Refused(reason, at):
-            return walk.drop(space.scope, reason, at)
+        case Refused():
+            return unserved.no_route(walk, space, packet, found)
 
 
 def choose(walk: Walk, space: Space, found: Route, packet: Packet) -> Route:
@@ -306,7 +306,7 @@ def input_four(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings
     if isinstance(found, NotKnown):
         return walk.undecided(found.reason, found.at, found.settle)
     if isinstance(found, Refused):
-        return walk.drop(space.scope, found.reason, found.at)
+        return unserved.no_route(walk, space, packet, found)
     route = choose(walk, space, found, packet)
     if route.kind in ("local", "broadcast", "multicast", "anycast") or (
         at.packet_type == "broadcast" and packet.destination == 0xFFFFFFFF
@@ -331,7 +331,7 @@ def input_six(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
     if isinstance(found, NotKnown):
         return walk.undecided(found.reason, found.at, found.settle)
     if isinstance(found, Refused):
-        return walk.drop(space.scope, found.reason, found.at)
+        return unserved.no_route(walk, space, packet, found)
     route = choose(walk, space, found, packet)
     if route.kind != "unicast":
         told(walk, space, route, packet)
