@@ -20,7 +20,8 @@ PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP"}
 ORDER = (6, 17, 132)
 USUAL = (80, 443, 53, 8080)
 EPHEMERAL = 40000
-REST = Prefix(4, 1 << 24, 8)
+# What hosts outside have begins here: behind 0.0.0.0/8, and with 2000::/3 (RFC 4291).
+REST = {4: Prefix(4, 1 << 24, 8), 6: Prefix(6, 1 << 125, 3)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,12 @@ def address_of(entity: Entity, family: int) -> Address | None:
     if own or entity.kind is not Kind.OUTSIDE:
         return own[0] if own else None
     blocks = [block for block in entity.blocks if block.family == family]
-    usual = [block for block in blocks if family == 6 or block.last > REST.value]
+    rest = REST[family].value
+    usual = [block for block in blocks if block.last > rest]
     if not blocks:
         return None
     block = (usual or blocks)[0]
-    first = REST.value if family == 4 and block.value < REST.value <= block.last else block.value
+    first = rest if block.value < rest <= block.last else block.value
     return Address(family, first + (1 if WIDTH[family] - block.length > 1 else 0))
 
 
