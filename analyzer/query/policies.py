@@ -19,7 +19,7 @@ from analyzer.policy.planes import PolicySet, policy_set
 from analyzer.policy.profiles import MULTI_NETWORK_POLICY, UNKNOWN_SYSTEM, Profile
 from analyzer.policy.secondary import networks, world_for
 from analyzer.policy.terms import Kind
-from analyzer.policy.tiers import Direction, Policy
+from analyzer.policy.tiers import Action, Direction, Policy
 from analyzer.policy.world import World
 from analyzer.query.once import Identity, Whole
 
@@ -57,8 +57,8 @@ class Policies:
 
     @property
     def none(self) -> bool:
-        """Whether there are no policies at all."""
-        return not any(True for _ in self.all.policies())
+        """Whether no policy keeps anything from anybody."""
+        return not any(map(closes, self.all.policies()))
 
     def readings(self, family: int) -> tuple[Factors, Factors]:
         """The factors with what the API leaves open read one way and the other: as denied, and as admitted; over the same classes and flows."""
@@ -142,6 +142,12 @@ class Policies:
         """The same, once."""
         found = {address.family for entity in self.world.entities for address in entity.addresses}
         return tuple(sorted(found)) or ((4, 6) if any(map(mentions_six, self.all.policies())) else (4,))
+
+
+def closes(policy: Policy) -> bool:
+    """Whether a policy isolates somebody or denies something."""
+    sides = (rules for direction in Direction if (rules := policy.direction(direction)) is not None)
+    return any(rules.isolates or any(rule.action is Action.DENY for rule in rules.rules) for rules in sides)
 
 
 def mentions_six(policy: Policy) -> bool:

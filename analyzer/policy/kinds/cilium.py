@@ -78,7 +78,8 @@ def standing(world: World) -> Iterator[Read]:
     """What holds without a policy: SCTP is for nobody unless it is turned on; with ``enable-policy: always`` pods are isolated in both directions; where rules can deny nodes, that a pod's own one is
     admitted where they do not."""
     settings = settings_of(world.cluster)
-    if settings.at and not settings.sctp and world.profile.name in SYSTEMS:
+    # What nodes are held against is what policies say (``enforces`` is None there), and this is none.
+    if settings.at and not settings.sctp and world.profile.name in SYSTEMS and world.profile.enforces is not None:
         yield without_sctp(settings.at)
     spoken = world.profile.own_node_can_be_denied and world.profile.own_node_admitted is not False
     if spoken and settings.enforcement != "never":
