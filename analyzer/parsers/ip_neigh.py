@@ -155,6 +155,7 @@ def entry_from(source: Source, item: Mapping[str, Any], at: Span) -> NeighbourFa
     """One entry of JSON."""
     refuse_keys(item, KEYS)
     mac = item.get("lladdr")
+    refuse_hardware(mac)
     return NeighbourFact(
         at=at,
         scope=source.scope,

@@ -80,6 +80,8 @@ CHOSEN = {
     **dict.fromkeys(("w", "raw", "x", "unix", "d", "dccp", "0", "packet", "vsock", "tipc", "xdp"), None),
 }
 GLUED = re.compile(r"[46]?[a-z]+[46]?")
+CUT = re.compile(r"users:(?!\(.*\)\))")
+"""The processes of a socket without their end."""
 PEER = re.compile(r"\S*:(\*|[\w-]+)")
 LISTED = frozenset(TYPES.values())
 SHOWING = frozenset({"l", "a", "listening", "all"})
@@ -159,6 +161,8 @@ def listener(source: Source, line: str, at: Span) -> Iterator[Fact]:
         state, local, peer = words[1], words[4], words[5]
     if not PEER.fullmatch(peer):
         raise ValueError(f"expected the peer of a socket such as '0.0.0.0:*', not {peer[:60]!r}")
+    if CUT.search(line):
+        raise ValueError("the processes of the socket break off: lines may be missing behind it")
     if state not in ("LISTEN", "UNCONN") or not peer.endswith(":*"):
         return
     host, port = local.rsplit(":", 1)
