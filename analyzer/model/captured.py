@@ -204,9 +204,9 @@ def found_keys(given: Captured, facts: Sequence[Fact]) -> set[str]:
 
 
 def emptied(given: Captured, facts: Sequence[Fact]) -> Iterator[str]:
-    """The families of which listings of all tables have no route, while an interface has an address: the kernel keeps a local route for each
+    """The families of which listings of all tables have no route, while an interface that leads somewhere has an address: the kernel keeps a local route for each
     (``fib_add_ifaddr`` in net/ipv4/fib_frontend.c, ``addrconf_dad_completed`` in net/ipv6/addrconf.c), so that the text is of something else."""
-    up = {fact.name for fact in facts if isinstance(fact, LinkFact) and fact.up and fact.carrier}
+    up = {fact.name for fact in facts if isinstance(fact, LinkFact) and fact.up and fact.carrier and "LOOPBACK" not in fact.flags}
     held = [fact for fact in facts if isinstance(fact, AddressFact) and fact.device in up]
     listed = {fact.destination.family for fact in facts if isinstance(fact, RouteFact)}
     whole = [
