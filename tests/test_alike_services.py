@@ -160,7 +160,7 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> list[FewCallers | None]:
 def test_a_few_ask_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """With faults here and there, the answers by a few are those by all; what is taken for granted is that and no less."""
     network = harmed(tmp_path, seed)
-    monkeypatch.setattr("analyzer.query.alike.kinds.AT_ONCE", 0)  # Also of few nodes.
+    monkeypatch.setattr("analyzer.query.alike.told.AT_ONCE", 0)  # Also of few nodes.
     if seed % 2:  # Also where it is not worth it.
         monkeypatch.setattr("analyzer.query.alike.kinds.ENOUGH", 1)
         monkeypatch.setattr(callers, "ENOUGH", 0)
