@@ -10,7 +10,7 @@ from analyzer.facts.netfilter import RulesetFact
 from analyzer.facts.nftables import NftTableFact
 from analyzer.facts.routes import MAIN, RouteFact, RoutingRuleFact
 from analyzer.model.network import Network
-from analyzer.model.service_types import SENT
+from analyzer.model.service_types import SENT, service_type_changes
 from analyzer.parsers import ip_route, ip_rule, iptables_save, nft
 from analyzer.solve.packet import Fate
 from analyzer.solve.walk.concrete import walk
@@ -20,20 +20,21 @@ from tests.test_lowering_netfilter import ROUTER, facts, network
 from tests.test_picked_ports import request
 
 RULES = "0:\tfrom all lookup local\n50:\t{}\n32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n"
-CHANGE = "*mangle\n:PREROUTING ACCEPT\n-A PREROUTING -i near -j {}\nCOMMIT\n"
+CHANGE = "*mangle\n:PREROUTING ACCEPT\n-A PREROUTING -i near {}\nCOMMIT\n"
 NATIVE = "table ip t {\n\tchain c {\n\t\ttype filter hook prerouting priority 0; policy accept;\n\t\tip dscp set cs1\n\t}\n}\n"
 CASES = [
     ("nothing changes it", "from all tos 0x10 blackhole", "", "", Fate.REACHABLE),
-    ("a rule changes it", "from all tos 0x10 blackhole", "", "TOS --set-tos 0x10/0xff", Fate.UNREACHABLE),
-    ("a rule changes the class", "from all tos 0x10 blackhole", "", "DSCP --set-dscp 0x04", Fate.UNREACHABLE),
+    ("a rule changes it", "from all tos 0x10 blackhole", "", "-j TOS --set-tos 0x10/0xff", Fate.UNREACHABLE),
+    ("a rule in long words changes it", "from all tos 0x10 blackhole", "", "--jump TOS --set-tos 0x10/0xff", Fate.UNREACHABLE),
+    ("a rule changes the class", "from all tos 0x10 blackhole", "", "-j DSCP --set-dscp 0x04", Fate.UNREACHABLE),
     ("a native rule changes the class", "from all tos 0x10 blackhole", "", NATIVE, Fate.REACHABLE),
-    ("for others", "from 10.9.9.9 tos 0x10 blackhole", "", "TOS --set-tos 0x10/0xff", Fate.REACHABLE),
+    ("for others", "from 10.9.9.9 tos 0x10 blackhole", "", "-j TOS --set-tos 0x10/0xff", Fate.REACHABLE),
     ("a route, and nothing changes it", "from all lookup main", "blackhole 10.77.2.2 tos 0x10", "", Fate.REACHABLE),
     (
         "a route, and a rule changes it",
         "from all lookup main",
         "blackhole 10.77.2.2 tos 0x10",
-        "TOS --set-tos 0x10/0xff",
+        "-j TOS --set-tos 0x10/0xff",
         Fate.UNREACHABLE,
     ),
 ]
@@ -63,6 +64,7 @@ def made(rule: str, route: str, change: str) -> Network:
 @pytest.mark.parametrize(("words", "rule", "route", "change", "wanted"), CASES, ids=[case[0] for case in CASES])
 def test_types(words: str, rule: str, route: str, change: str, wanted: Fate) -> None:
     one = made(rule, route, change)
+    assert service_type_changes(one) is bool(change), words
     trace = walk(one, request())
     assert trace.fate is wanted, words
     assert SENT in trace.assumptions or rule.startswith("from 10.9")

@@ -46,10 +46,10 @@ def changes_service(network: Network, space: Namespace) -> bool:
 
 
 def in_rulesets(network: Network, space: Namespace) -> bool:
-    """Whether a rule of iptables does."""
+    """Whether a rule of iptables may: its text has the name of such a target (behind ``-j`` or ``--jump``)."""
     rulesets = (ruleset for ruleset in space.rulesets if may_say(network, ruleset, map(str.strip, WORDS)))
     chains = (chain for ruleset in rulesets for table in ruleset.tables.values() for chain in table.values())
-    return any(f"-j{word}" in text for chain in chains for text in (chain.rules.whole(),) for word in WORDS)
+    return any(word in text for chain in chains for text in (chain.rules.whole(),) for word in WORDS)
 
 
 def in_switches(space: Namespace) -> bool:

@@ -23,8 +23,8 @@ REOPENED, ENDED, STRAY = "REOPENED", "ended", "stray"
 OPENING = frozenset({"SYN_SENT", "SYN_SENT2"})
 FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
 USES = re.compile(
-    r"-m (conntrack|state|connmark|connbytes|connlabel|connlimit|cluster|helper)\b"
-    r"|-j (CT --(?!notrack)|CONNMARK|CONNSECMARK|DNAT|SNAT|MASQUERADE|REDIRECT|NETMAP|SYNPROXY)"
+    r"(?:-m|--match) (conntrack|state|connmark|connbytes|connlabel|connlimit|cluster|helper)\b"
+    r"|(?:-j|--jump) (CT --(?!notrack)|CONNMARK|CONNSECMARK|DNAT|SNAT|MASQUERADE|REDIRECT|NETMAP|SYNPROXY)"
 )
 NATIVE_USES = re.compile(r"\b(ct|dnat|snat|masquerade|redirect|synproxy)\b")
 
