@@ -14,6 +14,7 @@ from operator import and_, or_
 
 from analyzer.addresses import Prefix, host_prefix, prefix
 from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
+from analyzer.memory import Same
 from analyzer.parsers._view import View
 from analyzer.policy.calico.selectors import NAMESPACE_KEY, mapped
 from analyzer.policy.entities import NamedPort
@@ -204,28 +205,15 @@ def selects(selector: Peer, labels: Mapping[str, str]) -> bool:
             return False
 
 
-class Same:
-    """A world as what it is, whatever it holds: the key of what is worked out once for it."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and other.world is self.world
-
-    def __hash__(self) -> int:
-        return id(self.world)
-
-
 def endpoints_of(world: World) -> Endpoints:
     """What Calico's selectors can select in a world; worked out once."""
     return endpoints_in(Same(world))
 
 
 @lru_cache(maxsize=1)
-def endpoints_in(key: Same) -> Endpoints:
+def endpoints_in(key: Same[World]) -> Endpoints:
     """What Calico's selectors can select in a world."""
-    world = key.world
+    world = key.value
     objects: dict[str, list[OtherObjectFact]] = {}
     for item in world.cluster.others:
         if group_of(item) in GROUPS:

@@ -14,6 +14,7 @@ from typing import Any
 
 from analyzer.addresses import Address
 from analyzer.facts.kubernetes import ConfigMapFact, Located
+from analyzer.memory import Same
 from analyzer.model.cluster import Cluster
 from analyzer.source import Span
 
@@ -58,30 +59,15 @@ def config_map(cluster: Cluster) -> ConfigMapFact | None:
     return min(found, key=lambda pair: pair[0])[1] if found else None
 
 
-class Whole:
-    """A cluster as a key by which object it is."""
-
-    __slots__ = ("cluster",)
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Whole) and self.cluster is other.cluster
-
-    def __hash__(self) -> int:
-        return id(self.cluster)
-
-
 def settings_of(cluster: Cluster) -> Settings:
     """The settings of the cluster's Cilium, worked out once."""
-    return settings_in(Whole(cluster))
+    return settings_in(Same(cluster))
 
 
 @lru_cache(maxsize=4)
-def settings_in(key: Whole) -> Settings:
+def settings_in(key: Same[Cluster]) -> Settings:
     """The settings of a cluster's Cilium."""
-    cluster = key.cluster
+    cluster = key.value
     servers, version = api_servers(cluster), version_of(cluster)
     fact = config_map(cluster)
     if fact is None:

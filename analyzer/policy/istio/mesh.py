@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from analyzer.memory import Same
 from analyzer.policy.terms import EVERYONE, NOBODY, All, HasLabel, Is, Kind, LabelIn, Named, Not, Of, Opaque, Peer, either
 from analyzer.policy.world import World
 from analyzer.source import Span
@@ -82,30 +83,15 @@ class Mesh:
         return All((self.inside, Named(Of.NAMESPACE, frozenset({namespace})), Named(Of.ACCOUNT, frozenset({name}))))
 
 
-class Same:
-    """A world as a key by which object it is."""
-
-    __slots__ = ("world",)
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and self.world is other.world
-
-    def __hash__(self) -> int:
-        return id(self.world)
-
-
 def mesh_of(world: World) -> Mesh:
     """The mesh of a world, worked out once."""
     return mesh_in(Same(world))
 
 
 @lru_cache(maxsize=2)
-def mesh_in(key: Same) -> Mesh:
+def mesh_in(key: Same[World]) -> Mesh:
     """The mesh as its ConfigMap sets it."""
-    world = key.world
+    world = key.value
     fact = world.cluster.config_maps.get(CONFIG)
     text = fact.data["mesh"].value if fact is not None and "mesh" in fact.data else ""
     root, domain = set_to(text, "rootNamespace") or "istio-system", set_to(text, "trustDomain") or "cluster.local"

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from analyzer.policy.istio.mesh import Mesh, Same
+from analyzer.memory import Same
+from analyzer.policy.istio.mesh import Mesh
 from analyzer.policy.terms import EVERYONE, NOBODY, All, Box, Named, Not, Of, Peer, Traffic, both, either
 from analyzer.policy.tiers import Action, Rule
 from analyzer.policy.world import World, mapping, pod_template
@@ -32,11 +33,11 @@ def passing(mesh: Mesh, at: Span) -> tuple[Rule, ...]:
 
 
 @lru_cache(maxsize=2)
-def annotated_in(key: Same) -> tuple[tuple[tuple[Ranges, Peer], ...], Peer]:
+def annotated_in(key: Same[World]) -> tuple[tuple[tuple[Ranges, Peer], ...], Peer]:
     """The pods that annotations open ports of, by the ports, and those that nothing is captured of; worked out once."""
     names: dict[Ranges, list[Peer]] = {}
     bypassing = []
-    for pod, notes in annotated(key.world):
+    for pod, notes in annotated(key.value):
         if found := past_sidecar(notes):
             names.setdefault(found, []).append(pod)
         if notes.get(BYPASS) == "true":

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from analyzer.facts.kubernetes import OtherObjectFact
+from analyzer.memory import Same
 from analyzer.parsers._view import View
-from analyzer.policy.cilium.settings import Whole
 from analyzer.policy.kube_ovn.groups import Members, RuleReader, members_of
 from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, group_of, unknown_fields, unreadable, view_of
 from analyzer.policy.terms import EVERYONE, NOBODY, All, AnyOf, Box, Named, Of, Opaque, Peer, Traffic, either
@@ -40,7 +40,7 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     tier = spec.number("tier")
     if not 0 <= tier < len(TIERS):
         spec.wrong(f"tier {tier} must be 0 or 1", "tier")
-    members = members_of(Whole(world.cluster))
+    members = members_of(Same(world.cluster))
     own = members[fact.name].pods if fact.name in members else NOBODY
     together = members[fact.name].together if fact.name in members else fact.name
     reader = RuleReader(members, given(world), through(world))
@@ -86,7 +86,7 @@ def always(way: Direction, at: Span) -> Iterator[Rule]:
 
 def port_group(known: frozenset[str], world: World, tier: str) -> Policy:
     """The port group of all pods that have a group: nothing but what is always admitted passes."""
-    found = [members for name, members in members_of(Whole(world.cluster)).items() if name in known]
+    found = [members for name, members in members_of(Same(world.cluster)).items() if name in known]
     at = found[0].at if found else next(item.at for item in world.by_kind[KIND_NAME] if group_of(item) == GROUP)
     into, out = (Rules(tuple(always(way, at))) for way in SIDES)
     return Policy("port group", "", DENY_ALL, at, either(members.pods for members in found), into, out, tier, (LAST, DENY_ALL))
@@ -109,7 +109,7 @@ def standing(world: World) -> Iterator[Read]:
     if not world.profile.enforced(GROUP, KIND_NAME):
         return
     yield from (port_group(known, world, tier) for tier in TIERS if known)
-    for name, members in members_of(Whole(world.cluster)).items():
+    for name, members in members_of(Same(world.cluster)).items():
         if name not in known:
             yield Complaint(members.at, f"there is no SecurityGroup {name} among the objects: what it admits is not known")
             yield missing(name, members)

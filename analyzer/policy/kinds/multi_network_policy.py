@@ -12,8 +12,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from analyzer.facts.kubernetes import OtherObjectFact
+from analyzer.memory import Same
 from analyzer.model.cluster import Cluster
-from analyzer.policy.cilium.settings import Whole
 from analyzer.policy.detection import arguments
 from analyzer.policy.kinds.network_policy import TYPES, Reader, types
 from analyzer.policy.ports import NUMBERS
@@ -72,16 +72,16 @@ def about(fact: OtherObjectFact, named: list[str], world: World) -> Iterator[Com
 
 
 @lru_cache(maxsize=2)
-def arguments_of(key: Whole) -> frozenset[str]:
+def arguments_of(key: Same[Cluster]) -> frozenset[str]:
     """The arguments of the daemon that enforces them."""
-    return frozenset(arguments(key.cluster, DAEMON))
+    return frozenset(arguments(key.value, DAEMON))
 
 
 def enforced(rules: Rules | None, cluster: Cluster, at: Span) -> Rules | None:
     """The rules of a direction as they are enforced: names of ports may not be understood, ICMP may be let in by an argument of the daemon."""
     if rules is None:
         return None
-    given = arguments_of(Whole(cluster))
+    given = arguments_of(Same(cluster))
     always = [Rule(Action.ALLOW, EVERYONE, at, Box(single(NUMBERS[name]))) for flag, name in ICMP.items() if flag in given]
     return replace(rules, rules=(*(replace(rule, traffic=doubted(rule.traffic, rule.at)) for rule in rules.rules), *always))
 

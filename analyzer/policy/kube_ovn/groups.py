@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from analyzer.addresses import Prefix, address, prefix_of
+from analyzer.memory import Same
 from analyzer.model.cluster import Cluster
 from analyzer.parsers._view import View
 from analyzer.policy.blocks import cidr
-from analyzer.policy.cilium.settings import Whole
 from analyzer.policy.reading import unknown_fields
 from analyzer.policy.terms import (
     ALL_PORTS,
@@ -83,11 +83,11 @@ def named(names: Mapping[str, set[str]]) -> Peer:
 
 
 @lru_cache(maxsize=2)
-def members_of(key: Whole) -> Mapping[str, Members]:
+def members_of(key: Same[Cluster]) -> Mapping[str, Members]:
     """Who has each group that a pod, or the template of pods, names."""
     found: dict[str, Naming] = {}
     first: dict[str, str] = {}
-    for space, pod, given, at in annotated(key.cluster):
+    for space, pod, given, at in annotated(key.value):
         names = [name for name in given[ANNOTATION].replace(" ", "").split(",") if name]
         joined = {first.get(name, name) for name in names}
         first |= {name: min(joined) for name in (*names, *(one for one, top in first.items() if top in joined))}

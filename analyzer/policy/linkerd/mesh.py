@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias
 
+from analyzer.memory import Same
 from analyzer.policy.linkerd.settings import DefaultPolicy, default_of, mode_of
 from analyzer.policy.terms import NOBODY, All, HasLabel, Is, Kind, Named, Not, Of, Opaque, Peer, either
 from analyzer.policy.world import World, mapping, pod_template
@@ -68,30 +69,15 @@ def of_domain(domain: str, peer: Peer, at: Span) -> Peer:
     return peer if domain == DOMAIN else All((peer, Opaque(f"whether {domain} is the mesh's trust domain", at)))
 
 
-class Same:
-    """A world as a key by which object it is."""
-
-    __slots__ = ("world",)
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and self.world is other.world
-
-    def __hash__(self) -> int:
-        return id(self.world)
-
-
 def mesh_of(world: World) -> Mesh:
     """The mesh of a world, worked out once."""
     return mesh_in(Same(world))
 
 
 @lru_cache(maxsize=2)
-def mesh_in(key: Same) -> Mesh:
+def mesh_in(key: Same[World]) -> Mesh:
     """The mesh as annotations and labels have it."""
-    world = key.world
+    world = key.value
     notes = list(annotated(world))
     spaces = {item.name: (item.annotations, item.at) for item in world.by_kind.get("Namespace", ())}
     skipping = [(peer, own[SKIPPED]) for peer, own, _ in notes if SKIPPED in own]

@@ -15,6 +15,7 @@ from functools import lru_cache
 from analyzer.addresses import Address
 from analyzer.facts.netfilter import Chain
 from analyzer.facts.system import ConnectionFact
+from analyzer.memory import Same
 from analyzer.model.network import Namespace
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, RST, SYN, TCP, Packet
 from analyzer.solve.walk.netfilter.state import Captured, Connection, Connections, Entry, Flow
@@ -29,30 +30,15 @@ USES = re.compile(
 NATIVE_USES = re.compile(r"\b(ct|dnat|snat|masquerade|redirect|synproxy)\b")
 
 
-class Same:
-    """A namespace as a key: two are the same when they are one object."""
-
-    __slots__ = ("namespace",)
-
-    def __init__(self, namespace: Namespace) -> None:
-        self.namespace = namespace
-
-    def __hash__(self) -> int:
-        return id(self.namespace)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and other.namespace is self.namespace
-
-
 def captured_of(namespace: Namespace) -> Captured | None:
     """The connections that a namespace was captured with; None where it has none to follow."""
     return prepared(Same(namespace)) if namespace.connections or namespace.gaps.get("conntrack") else None
 
 
 @lru_cache(maxsize=64)
-def prepared(key: Same) -> Captured | None:
+def prepared(key: Same[Namespace]) -> Captured | None:
     """The connections by zone and tuple."""
-    namespace = key.namespace
+    namespace = key.value
     followed = {family for family in FAMILIES if tracks(namespace, family)}
     translating = {family for family in FAMILIES if translates(namespace, family)}
     found: dict[tuple[str, Flow], tuple[Connection, bool]] = {}
