@@ -5,7 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 APT := python3-venv iproute2 iptables nftables ipset conntrack containernetworking-plugins iputils-ping procps busybox-static dash \
-	openvswitch-switch ovn-central ovn-host ethtool bird2
+	openvswitch-switch ovn-central ovn-host ethtool bird2 ipvsadm
+# Not every distribution has these; the tests that need them are skipped, aloud.
+MORE := chromium user-mode-linux
 
 # Tests that build networks share one worker (xdist's loadgroup).
 .PHONY: demo test site packages format clean
@@ -39,8 +41,9 @@ packages:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  dpkg -s $(APT) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(APT) >/dev/null; }; \
 	else echo "not root or no apt-get: the lab wants $(APT)"; fi
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v chromium >/dev/null; then \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1 || echo "no chromium: the page is not opened in a browser"; fi
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then for package in $(MORE); do dpkg -s $$package >/dev/null 2>&1 || \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$package >/dev/null 2>&1 || \
+	  echo "no $$package: the tests that need it are skipped"; done; fi
 
 format:
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .

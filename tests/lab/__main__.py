@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from pathlib import Path
 from random import Random
 
+from tests.lab import guest
 from tests.lab.compare import Tally
 from tests.lab.machine import missing
 from tests.lab.run import Options, run
-from tests.lab.scenarios import SCENARIOS, scenario
+from tests.lab.scenarios import GUEST_SCENARIOS, SCENARIOS, scenario
+
+LONGEST = 24 * 3600
 
 
 def arguments() -> argparse.Namespace:
@@ -28,12 +32,17 @@ def arguments() -> argparse.Namespace:
         "--engines", action="store_true", help="hold the language and the guarantees' verdicts against the kernel too"
     )
     parser.add_argument("--record", type=Path, help="record the first network in this file, and stop")
+    parser.add_argument(
+        "--guest", action="store_true", help="run in the guest kernel: its own kinds of networks, or those of --scenario"
+    )
     return parser.parse_args()
 
 
 def main() -> int:
     """Runs networks until there are enough predictions; the exit status is 1 when one was wrong."""
     given = arguments()
+    if given.guest:
+        return in_guest(given)
     if (reason := missing()) is not None:
         print(reason, file=sys.stderr)
         return 2
@@ -55,6 +64,19 @@ def main() -> int:
     for text, times in tally.unknown.most_common(12):
         print(f"  unknown {times} times: {text}")
     return 1 if tally.wrong else 0
+
+
+def in_guest(given: argparse.Namespace) -> int:
+    """Runs the same command line in the guest kernel; what it is to keep is written here."""
+    if (reason := guest.missing()) is not None:
+        print(reason, file=sys.stderr)
+        return 2
+    kinds = [] if given.scenario else [f"--scenario={one.name}" for one in GUEST_SCENARIOS]
+    words = [word for word in sys.argv[1:] if word != "--guest"]
+    writable = [given.record.resolve().parent] if given.record else [Path(tempfile.gettempdir())] if given.keep else []
+    done = guest.run([sys.executable, "-m", "tests.lab", *kinds, *words], LONGEST, writable)
+    print(done.output, end="")
+    return 2 if done.status is None else done.status
 
 
 if __name__ == "__main__":

@@ -76,6 +76,9 @@ SCENARIOS = (
     Scenario("calico-services-legacy", overlay="calico", services=True, backend="legacy", masquerade=False),
 )
 
+GUEST_SCENARIOS = (Scenario("guest-host-gw", overlay="host-gw", services=True, backend="legacy"),)
+"""Networks of what most kernels have as modules, and small ones have not: they run in the guest kernel of guest.py."""
+
 
 def pods(scenario: Scenario, random: Random) -> list[Pod]:
     """The pods of a scenario: two to three on each node; a host port and a host-network pod where the scenario has them."""
@@ -134,4 +137,4 @@ def _service(scenario: Scenario, name: str, number: int, selector: str, **more: 
 
 def scenario(name: str) -> Scenario:
     """The scenario of that name."""
-    return next(one for one in SCENARIOS if one.name == name)
+    return next(one for one in (*SCENARIOS, *GUEST_SCENARIOS) if one.name == name)
