@@ -49,6 +49,7 @@ class Parts:
 
     transfers: tuple[ir.Transfer, ...]
     family: int = 4
+    address_bits: int = 32
 
     def at(self, point: ir.Point) -> ir.Transfer:
         return self.transfers[POINTS.index(point)]

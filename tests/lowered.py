@@ -105,13 +105,14 @@ def outcomes(program: NetworkProgram, flow: Flow) -> set[End]:
         sent = sent._replace(connections=tuple(tracked(network, family)))
     found: set[End] = set()
     for way, state in dict.fromkeys(machine.walk(beginning(program, flow), sent)):
-        source = str(Address(family, value(state, Field.SOURCE)))
         match way:
             case ir.Deliver(scope):
                 packet = Packet(family, value(state, Field.SOURCE), value(state, Field.DESTINATION), 0)
+                source = str(Address(family, packet.source))
                 ends = replied(machine, program, flow, scope, state)
                 found |= {end._replace(at=name(network, scope, packet), source=source) for end in ends}
             case ir.Leave():
+                source = str(Address(family, value(state, Field.SOURCE)))
                 found.add(End(Fate.REACHABLE, "outside", source, open=bool(state.answers)))
             case ir.Unknown(reason):
                 found.add(End(Fate.UNKNOWN, reason=reason))

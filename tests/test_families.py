@@ -45,6 +45,7 @@ class Program:
         facts = tuple(item for item in found if isinstance(item, RulesetFact))
         self.backend = facts[0].backend
         self.inner = NetworkProgram(Network({HERE: Namespace(HERE, rulesets=facts)}, cluster=Cluster()), self.family)
+        self.address_bits = self.inner.address_bits
 
     @property
     def main(self) -> ir.Point:

@@ -214,6 +214,7 @@ class Program:
         switch = SysctlFact(at=AT, key="net.ipv4.vs.conntrack", value="1")
         space = Namespace(HERE, virtual_servers=facts, sysctls={"net.ipv4.vs.conntrack": switch})
         self.inner = NetworkProgram(Network({HERE: space}, cluster=Cluster()), self.family)
+        self.address_bits = self.inner.address_bits
 
     def at(self, point: ir.Point) -> ir.Transfer:
         if point == START:

@@ -34,6 +34,7 @@ class Native:
         found = list(read(nft.PARSER, Source("n/nft", self.text)))
         facts = tuple(item for item in found if isinstance(item, NftTableFact))
         self.inner = NetworkProgram(Network({HERE: Namespace(HERE, nft_tables=facts)}, cluster=Cluster()), self.family)
+        self.address_bits = self.inner.address_bits
 
     @property
     def main(self) -> ir.Point:

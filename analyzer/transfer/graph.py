@@ -13,7 +13,7 @@ from analyzer.transfer.cilium import uplink as cilium_uplink
 from analyzer.transfer.ir import End, Point, Transfer, Unknown
 from analyzer.transfer.netfilter import hooks as netfilter
 from analyzer.transfer.nft import tables as nft
-from analyzer.transfer.other_version import OUTER, outer
+from analyzer.transfer.other_version import OUTER, address_bits, outer
 from analyzer.transfer.ovs import asking as ovs_asking
 from analyzer.transfer.ovs import pipeline as ovs
 from analyzer.transfer.ovs import ports as ovs_ports
@@ -92,6 +92,7 @@ class NetworkProgram:
     def __init__(self, network: Network, family: int) -> None:
         self.network = network
         self.family = family
+        self.address_bits = address_bits(network, family)
         self.context = Context(network, family)
         self._made: dict[Point, Transfer] = {}
         self._granted: dict[Point, tuple[str, ...]] = {}

@@ -382,18 +382,18 @@ class Decapsulate:
     marked: bool = False
 
 
-Step = (
-    Assign | Copy | SetBits | Merge | Choose | Track | Note | Translate | Rewrite | Retrace | Confirm | Encapsulate | Decapsulate
-)
+Wrap = Encapsulate | Decapsulate
+Step = Assign | Copy | SetBits | Merge | Choose | Track | Note | Translate | Rewrite | Retrace | Confirm | Wrap
 Transfer = If | IfNoted | Seq | Table | Alt | Call | Hook | End | Step
 KEEP = Seq(())
 DROP = Alt(())
 
 
 class Program(Protocol):
-    """Transfers by point, made when they are first asked for."""
+    """Transfers by point, made when they are first asked for. ``address_bits``: how wide addresses get, those of packets around packets too."""
 
     family: int
+    address_bits: int
 
     def at(self, point: Point) -> Transfer:
         """The transfer of a point. The same point gives the same term each time."""

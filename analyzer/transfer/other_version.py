@@ -1,14 +1,17 @@
-"""Packets around packets of the other IP version: Geneve and VXLAN between IPv4 addresses carry IPv6 as well.
+"""Packets around packets of the other IP version: VXLAN, Geneve, GRE and WireGuard between addresses of one version carry the other as well.
 
 A program is about one family. What a packet of the other family does on its way is lowered for that family, and every point there has a name of its own
-(``outer ...``); where the payload is taken out, the names are the program's own again. Its addresses are smaller numbers in the same fields, or wider ones,
-which the engines hold as those of the family's width: so only IPv4 around IPv6 is said this way.
+(``outer ...``); where the payload is taken out, the names are the program's own again. Its addresses are smaller numbers in the same fields, or wider ones:
+``address_bits`` says how wide they get.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from analyzer.addresses import Address
+from analyzer.facts.links import Geneve, Tunnel, Vxlan
+from analyzer.model.network import Namespace, Network
 from analyzer.transfer.ir import (
     Alt,
     Call,
@@ -33,9 +36,25 @@ from analyzer.transfer.ir import (
 OUTER = "outer "
 
 
-def carried(payload: int, remote: int) -> bool:
-    """Whether packets of one family in packets of another are said."""
-    return payload == remote or (payload, remote) == (6, 4)
+def address_bits(network: Network, family: int) -> int:
+    """How wide addresses get in a program of a family: packets of IPv4 may be carried between addresses of IPv6."""
+    return 128 if family == 6 or any(map(between_six, network.namespaces.values())) else 32
+
+
+def between_six(space: Namespace) -> bool:
+    """Whether a tunnel of a namespace leads to an address of IPv6."""
+    found: list[Address | None] = [fact.destination for fact in space.forwarding]
+    found += [fact.endpoint for fact in space.wireguard_peers]
+    for link in space.links.values():
+        match link.kind:
+            case Vxlan(remote=remote, group=group):
+                found += [remote, group]
+            case Geneve(remote=remote) | Tunnel(remote=remote):
+                found.append(remote)
+            case _:
+                pass
+    ports = (port for switch in space.switches.values() for port in switch.ports.values())
+    return any(end is not None and end.family == 6 for end in found) or any(":" in port.option("remote_ip") for port in ports)
 
 
 def outer(transfer: Transfer) -> Transfer:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 from analyzer.addresses import Address
-from analyzer.facts.links import Bond, Bridge, LinkFact, OtherKind, Vlan, Vrf, Vxlan
+from analyzer.facts.links import Bond, Bridge, Geneve, LinkFact, OtherKind, Vlan, Vrf, Vxlan
 from analyzer.facts.neighbours import BridgeVlanFact
 from analyzer.facts.openvswitch import SwitchPortFact
 from analyzer.model.network import Interface
@@ -262,6 +262,8 @@ def leaving(
         yield ("frame", network.lower[at], tag)
     elif isinstance(link.kind, Vxlan):
         yield from (("receive", other, tag) for other in remotes(context, at, link.kind))
+    elif isinstance(link.kind, Geneve) and link.kind.remote is not None:
+        yield from (("receive", one, tag) for one in at_endpoint(context, link.kind.remote, link.kind.identifier, Geneve))
     elif at in network.outside:
         outside.setdefault(at)
         segment = network.segment_of.get(at)
@@ -356,12 +358,12 @@ def group_members(context: Context, at: Interface, kind: Vxlan) -> Iterator[Inte
             yield other
 
 
-def at_endpoint(context: Context, address: Address, identifier: int | None) -> Iterator[Interface]:
-    """The VXLAN devices with an identifier at an endpoint."""
+def at_endpoint(context: Context, address: Address, vni: int | None, kind: type[Vxlan | Geneve] = Vxlan) -> Iterator[Interface]:
+    """The VXLAN (or Geneve) devices with an identifier at an endpoint."""
     scopes = {owner.scope for owner in context.network.owners.get(address, ())}
     for other, scope in context.network.sockets.items():
         link = context.link(other)
-        if scope in scopes and link is not None and isinstance(link.kind, Vxlan) and link.kind.identifier == identifier:
+        if scope in scopes and link is not None and isinstance(link.kind, kind) and link.kind.identifier == vni:
             yield other
 
 

@@ -29,7 +29,6 @@ from analyzer.transfer.ir import (
     Unknown,
 )
 from analyzer.transfer.netfilter.services import in_a_tunnel
-from analyzer.transfer.other_version import carried
 from analyzer.transfer.other_version import outer as around_other
 from analyzer.transfer.ovs.ports import arrivals
 from analyzer.transfer.reach import at_endpoint, bridge_of, flood, group_members, is_group, teachers
@@ -38,7 +37,7 @@ from analyzer.transfer.shut_out import let_in
 from analyzer.transfer.sizes import wrapped
 from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, dispatch, drop, flattened, goto, seq, unless
 
-UDP, SIT, MANY = 17, 41, 32
+UDP, SIT, GRE, MANY = 17, 41, 47, 32
 PROTOCOLS = {"ipip": 4, "sit": 41, "gre": 47, "gretap": 47, "ip6tnl": 41, "ip6gre": 47}
 EVERY_PORT: Ranges = ((1, 65535),)
 BARE = " without a checksum"
@@ -61,7 +60,7 @@ def outer(
 ) -> Transfer:
     """Puts the packet into another for the remote end and sends that."""
     scope = context.network.sockets.get(at, at.scope)
-    if remote.family != context.family and (protocol not in (UDP, SIT) or not carried(context.family, remote.family)):
+    if remote.family != context.family and protocol not in (UDP, GRE) and (protocol, remote.family) != (SIT, 4):
         return End(Unknown(f"the outer packets of {at} are of the other IP version"), place)
     fields: list[tuple[Field, Ranges]] = [(Field.DESTINATION, single(remote.value)), (Field.PROTOCOL, single(protocol))]
     if port:
@@ -217,9 +216,6 @@ def flooded(context: Context, at: Interface, kind: Vxlan, every: list[tuple[Addr
 def to_group(context: Context, at: Interface, kind: Vxlan) -> Transfer:
     """A frame whose MAC has no entry and that goes to a multicast group: it matters at the member behind which the MAC is. Whose frames a
     member has seen it answers directly (vxlan_snoop); a device that does not learn sends to the group each time."""
-    group = kind.group or kind.remote
-    if group is not None and group.family != context.family:
-        return End(Unknown(f"the outer packets of {at} to a group are of the other IP version"))
     rows: dict[int, Transfer] = {}
     for member in group_members(context, at, kind):
         far = context.link(member)
@@ -238,7 +234,9 @@ def endpoint(context: Context, at: Interface) -> Address | None:
     link, under = context.link(at), context.network.lower.get(at)
     if link is not None and isinstance(link.kind, Vxlan) and link.kind.local is not None and link.kind.local.value:
         return link.kind.local
-    facts = context.held.get(under, ()) if under is not None else ()
+    given = link.kind.remote or link.kind.group if link is not None and isinstance(link.kind, Vxlan) else None
+    inside = context if given is None or given.family == context.family else context.other
+    facts = inside.held.get(under, ()) if under is not None else ()
     return next((fact.address for fact in facts), None)
 
 
@@ -313,7 +311,7 @@ def arrival(context: Context, scope: Scope, otherwise: Transfer) -> Transfer:
                 group, label = ports.setdefault(port, {}), f"vni {identifier}"
             case Geneve(identifier=int(identifier), port=port):
                 group, label = ports.setdefault(port, {}), f"geneve {identifier}"
-            case Tunnel(kind=kind, key=key) if kind in PROTOCOLS:
+            case Tunnel(kind=kind, key=key) if kind in PROTOCOLS and kind.startswith("ip6") == (context.family == 6):
                 group, label = protocols.setdefault(PROTOCOLS[kind], {}), f"tunnel {PROTOCOLS[kind]} {key or ''}"
             case Wireguard() if (known := listening(context, at)) is not None:
                 group, label = ports.setdefault(known, {}), "wireguard"

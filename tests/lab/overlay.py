@@ -41,7 +41,7 @@ def prepare(lab: Lab, node: Node) -> None:
     """What a node has before its first pod: tunnel devices, routes, CNI configuration."""
     if lab.scenario.overlay in ("vxlan", "canal"):
         lab.run(node.name, "\n".join(line for family in node.families for line in vxlan(lab, node, family)))
-        node.annotations.update(_flannel_annotations(node))
+        node.annotations.update({} if lab.scenario.crossed else _flannel_annotations(node))
     elif lab.scenario.overlay in ("host-gw", "ptp", "calico"):
         lab.run(node.name, "\n".join(_direct(lab, node)))
     elif lab.scenario.overlay == "switched":
@@ -58,8 +58,9 @@ def prepare(lab: Lab, node: Node) -> None:
 def vxlan(lab: Lab, node: Node, family: int) -> list[str]:
     """The commands that flanneld's work amounts to, on one node, for one family."""
     device, bits = ("flannel.1", 32) if family == 4 else ("flannel-v6.1", 128)
+    outside = 10 - family if lab.scenario.crossed else family
     lines = [
-        f"ip link add {device} address {node.vtep_mac()} type vxlan id 1 local {node.address(family)} dev eth0 dstport 8472 nolearning",
+        f"ip link add {device} address {node.vtep_mac()} type vxlan id 1 local {node.address(outside)} dev eth0 dstport 8472 nolearning",
         f"ip addr add {node.pod_network(family)}/{bits} dev {device}",
         f"ip link set {device} up",
     ]
@@ -68,7 +69,7 @@ def vxlan(lab: Lab, node: Node, family: int) -> list[str]:
             lines += [
                 f"ip -{family} route add {peer.pod_cidr(family)} via {peer.pod_network(family)} dev {device} onlink",
                 f"ip -{family} neigh add {peer.pod_network(family)} lladdr {peer.vtep_mac()} dev {device} nud permanent",
-                f"bridge fdb add {peer.vtep_mac()} dev {device} dst {peer.address(family)} self permanent",
+                f"bridge fdb add {peer.vtep_mac()} dev {device} dst {peer.address(outside)} self permanent",
             ]
     return lines
 

@@ -96,7 +96,8 @@ class Service:
 class Scenario:
     """A kind of network. ``overlay``: vxlan, host-gw, ptp, bridge, switched, macvlan, calico, canal, romana, peer-pods, or one of the clouds terway, aws-vpc-cni, azure and gke; ``proxy``: kube-proxy's mode, iptables or nftables;
     ``enforcer``: whose rules enforce policies: plain, felix, felix-nft, kube-router, weave or romana; ``masquerade_all``: kube-proxy masquerades all that asks
-    services. ``containers``: nodes are containers, as kind's: their uplink was moved in, with the index that it had outside."""
+    services. ``containers``: nodes are containers, as kind's: their uplink was moved in, with the index that it had outside. ``crossed``: the tunnels of
+    each IP version lead to the nodes' addresses of the other."""
 
     name: str
     overlay: str = "vxlan"
@@ -114,3 +115,4 @@ class Scenario:
     enforcer: str = "plain"
     masquerade_all: bool = False
     containers: bool = False
+    crossed: bool = False

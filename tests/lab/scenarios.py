@@ -74,6 +74,7 @@ SCENARIOS = (
     Scenario("azure", overlay="azure", services=True),
     Scenario("gke", overlay="gke", services=True),
     Scenario("calico-services-legacy", overlay="calico", services=True, backend="legacy", masquerade=False),
+    Scenario("vxlan-crossed", families=(4, 6), services=True, crossed=True),
 )
 
 GUEST_SCENARIOS = (Scenario("guest-host-gw", overlay="host-gw", services=True, backend="legacy"),)

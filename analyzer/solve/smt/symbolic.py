@@ -42,7 +42,8 @@ from analyzer.transfer import ir
 if TYPE_CHECKING:
     import z3
 
-WIDTH = {4: 48, 6: 128}
+WIDTH = {32: 48, 128: 128}
+"""Bits of all terms: those of an address, or of a MAC."""
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class Encoder:
         import z3
 
         self.context = z3.Context()
-        self.formulas = Formulas(self.context, WIDTH[self.program.family])
+        self.formulas = Formulas(self.context, WIDTH[self.program.address_bits])
 
     def solve(self, found: list[tuple[Formula, ...]], rlimit: int) -> Answer:
         """Whether one of the conjunctions can hold."""
@@ -82,7 +83,7 @@ class Encoder:
         """The conditions of a question, over the fields at the end."""
         import z3
 
-        wide = 128 if self.program.family == 6 else 32
+        wide = self.program.address_bits
         for condition in where:
             match condition:
                 case Began(name, ranges):
@@ -124,7 +125,7 @@ class Encoder:
 
         if any(item.guards for item in state.connections):
             raise TooMuch("connections of united sets are not given to Z3")
-        wide = 128 if self.program.family == 6 else 32
+        wide = self.program.address_bits
         box = regions.variables(state)
         terms = {name: self.formulas.variable(name, wide) for name in box}
         terms |= {pair.right: self.formulas.variable(pair.right, wide) for pair in state.together if pair.equal}
@@ -314,7 +315,7 @@ class Encoder:
 
         if len(ranges) != 1 or ranges[0][0] != ranges[0][1]:
             name = f"choice {way.fresh}"
-            term = self.formulas.variable(name, 128 if self.program.family == 6 else 32)
+            term = self.formulas.variable(name, self.program.address_bits)
             guard = z3.And(way.guard, self.formulas.among(term.bits, ranges))
             return way._replace(guard=guard, box={**way.box, name: ranges}, fresh=way.fresh + 1), term
         return way, ranges[0][0]
@@ -323,7 +324,7 @@ class Encoder:
         """``(value & ~mask) ^ (other & other_mask)``."""
         if isinstance(value, int) and isinstance(other, int):
             return (value & ~mask) ^ (other & other_mask)
-        all_ones = (1 << WIDTH[self.program.family]) - 1
+        all_ones = (1 << WIDTH[self.program.address_bits]) - 1
         left = self.formulas.number(value) if isinstance(value, int) else value.bits
         right = self.formulas.number(other) if isinstance(other, int) else other.bits
         return Term("", (left & self.formulas.number(~mask & all_ones)) ^ (right & self.formulas.number(other_mask & all_ones)))

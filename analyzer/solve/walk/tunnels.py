@@ -74,7 +74,7 @@ def maybe_heard(walk: Walk, at: Interface, kind: Vxlan, frame: Frame) -> Iterato
             link = walk.index.link(other)
             if link is None or not isinstance(link.kind, Vxlan) or other == at or link.kind.identifier != kind.identifier:
                 continue
-            address = link.kind.local or own_address(walk, other)
+            address = link.kind.local or own_address(walk, other, link.kind)
             if address is None or not sends_to(walk, other, at) or not has_behind(walk, other, frame.destination):
                 continue
             text = f"no frame of another packet has told {at} behind which far end {hardware_text(frame.destination)} is"
@@ -252,8 +252,8 @@ def to_group(walk: Walk, at: Interface, kind: Vxlan, frame: Frame) -> Endings:
 
     def copies() -> Iterator[Endings]:
         for one, other in same:
-            source = kind.local or own_address(walk, at)
-            packet = Packet(4, source.value if source else 0, 0, UDP)
+            source = kind.local or own_address(walk, at, kind)
+            packet = Packet(source.family if source else 4, source.value if source else 0, 0, UDP)
             yield taken_out(walk, Delivered(one.scope, one.device, HookPacket(packet)), one, other, links.crossed(frame, True))
 
     if not same:
@@ -266,11 +266,13 @@ def same_group(one: Vxlan, two: Vxlan) -> bool:
     return (one.identifier, one.port, one.group or one.remote) == (two.identifier, two.port, two.group or two.remote)
 
 
-def own_address(walk: Walk, at: Interface) -> Address | None:
-    """The address of the device under a tunnel."""
+def own_address(walk: Walk, at: Interface, kind: Vxlan) -> Address | None:
+    """The address of the device under a tunnel, of the IP version of its far ends."""
+    given = kind.remote or kind.group
+    family = given.family if given is not None else 4
     under = walk.index.network.lower.get(at)
     facts = walk.space(under.scope).addresses.get(under.device, ()) if under else ()
-    return next((fact.address for fact in facts if fact.address.family == 4), None)
+    return next((fact.address for fact in facts if fact.address.family == family), None)
 
 
 def encapsulate_ip(walk: Walk, space: Space, at: Interface, kind: Tunnel, frame: Frame) -> Endings:

@@ -16,7 +16,6 @@ from analyzer.model.switches import switch_port
 from analyzer.ranges import Ranges, single
 from analyzer.source import Scope
 from analyzer.transfer.ir import KEEP, Assign, Decapsulate, Drop, End, Field, If, In, Transfer, Unknown
-from analyzer.transfer.other_version import carried as carried_in
 from analyzer.transfer.other_version import outer
 from analyzer.transfer.ovs.knowledge import ETHERNET_TYPE, Known, Value, frozen
 from analyzer.transfer.ovs.spots import CAME, Spot, flows_of, place
@@ -157,8 +156,6 @@ def tunnelled(context: Context, scope: Scope, port: SwitchPortFact, now: Now) ->
         return End(Unknown(f"the far end of tunnel port {port.name} of {scope} is not known"), port.at)
     if not isinstance(key, int) or not isinstance(carried, int) or carried >> 32:
         return End(Unknown(f"what tunnel port {port.name} of {scope} carries beside the packet is not followed"), port.at)
-    if not carried_in(context.family, remote.family):
-        return End(Unknown(f"the outer packets of {port.name} of {scope} are of the other IP version"), port.at)
     number = udp_port(port)
     fields: list[tuple[Field, Ranges]] = [
         (Field.DESTINATION, single(remote.value)),
