@@ -148,3 +148,31 @@ def test_vlans_of_one_port_are_not_all(listing: str, known: bool, tmp_path: Path
     text = f"{LINKS}$ {listing}\nport              vlan-id\neth0              1 PVID Egress Untagged\n"
     (space,) = network_of({"n1.txt": text}, tmp_path).namespaces.values()
     assert ("bridge-vlan" not in space.missing) is known
+
+
+SIX = (
+    "fd01::/64 via fd00::2 dev eth0 metric 1024 pref medium\n",
+    '[{"dst":"fd01::/64","gateway":"fd00::%d","dev":"eth0","metric":1024}]\n',
+)
+FOUR = ("10.1.0.0/16 via 192.168.0.2 dev eth0\n", '[{"dst":"10.1.0.0/16","gateway":"192.168.0.%d","dev":"eth0"}]\n')
+
+
+@pytest.mark.parametrize("far", [2, 3])
+@pytest.mark.parametrize(("option", "forms"), [("-4 ", FOUR), ("-6 ", SIX)])
+def test_listings_of_one_table_in_one_text_are_held_against_each_other(
+    option: str, forms: tuple[str, str], far: int, tmp_path: Path
+) -> None:
+    text = f"{LINKS}$ ip {option}route\n{forms[0]}$ ip {option}-j route\n{forms[1] % far}"
+    (space,) = network_of({"n1.txt": text}, tmp_path).namespaces.values()
+    ways = [str(route.next_hops[0].via)[-1] for route in space.routes[int(option[1])][254]]
+    assert ways == ["2", "3"][: far - 1]
+    assert [gap.reason.split(";")[1] for gap in space.gaps.get("ip-route", ())] == [" both are kept"] * (far - 2)
+
+
+@pytest.mark.parametrize("more", ["src 192.168.0.12", "mtu 1300"])
+def test_what_two_listings_say_of_one_route_is_held_against_each_other(more: str, tmp_path: Path) -> None:
+    known = more.replace("12", "11") if "src" in more else "mtu 1400"
+    text = f"{LINKS}$ ip route\n{ROUTE.strip()} {known}\n$ ip -4 route\n{ROUTE.strip()} {more}\n"
+    (space,) = network_of({"n1.txt": text}, tmp_path).namespaces.values()
+    (gap,) = space.gaps["ip-route"]
+    assert "the route to 10.50.0.0/16" in gap.reason

@@ -10,11 +10,14 @@ from analyzer.addresses import WIDTH, Address, Prefix, host_prefix, prefix_of
 from analyzer.copies import altered
 from analyzer.facts.links import AddressFact, LinkFact, Vrf
 from analyzer.facts.routes import DEFAULT, LOCAL, MAIN, NextHop, NextHopFact, RouteFact, RoutingRuleFact, TableNameFact
+from analyzer.model.merging import contradiction
 from analyzer.source import Gap, Scope, Span
 
 KERNEL = Span("(kernel default)", 1)
 NAMES = {"main": MAIN, "local": LOCAL, "default": DEFAULT, "unspec": 0}
 Tables = dict[int, dict[int, tuple[RouteFact, ...]]]
+Listings = Mapping[tuple[str, int], list[RouteFact]]
+"""The routes of one table by path and number of their listing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,40 +97,53 @@ def ways(fact: NextHopFact, objects: Mapping[int, NextHopFact]) -> tuple[NextHop
 
 def tables(routes: Sequence[RouteFact], gaps: list[Gap]) -> Tables:
     """The routes by family and table. Of several listings of one table the longest decides about the order."""
-    listings: dict[tuple[int, int], dict[str, list[RouteFact]]] = {}
-    for route in routes:
+    found: dict[tuple[int, int], dict[tuple[str, int], list[RouteFact]]] = {}
+    for listing, route in by_listing(routes):
         key = (route.destination.family, route.table if isinstance(route.table, int) else 0)
-        listings.setdefault(key, {}).setdefault(route.at.path, []).append(route)
+        found.setdefault(key, {}).setdefault(listing, []).append(route)
     result: Tables = {}
-    for (family, table), by_path in sorted(listings.items()):
-        result.setdefault(family, {})[table] = one_listing(with_made(by_path), gaps)
+    for (family, table), listings in sorted(found.items()):
+        result.setdefault(family, {})[table] = one_listing(with_made(listings), gaps)
     return result
 
 
-def with_made(by_path: Mapping[str, list[RouteFact]]) -> Mapping[str, list[RouteFact]]:
+def by_listing(routes: Iterable[RouteFact]) -> Iterator[tuple[tuple[str, int], RouteFact]]:
+    """Each route with its listing: the path, and which of those that stand there (a session's, say), as each numbers its routes from 0."""
+    last: dict[str, tuple[int, int]] = {}
+    for route in routes:
+        number, order = last.get(route.at.path, (0, -1))
+        number += route.order <= order
+        last[route.at.path] = number, route.order
+        yield (route.at.path, number), route
+
+
+def with_made(listings: Listings) -> Listings:
     """The listings, with what stands in no text (routes that an edit makes, whose place is in brackets) behind the routes of the longest."""
-    listed = {path: routes for path, routes in by_path.items() if not path.startswith("(")}
-    made = [route for path, routes in by_path.items() if path not in listed for route in routes]
+    listed = {key: routes for key, routes in listings.items() if not key[0].startswith("(")}
+    made = [route for key, routes in listings.items() if key not in listed for route in routes]
     if not listed or not made:
-        return by_path
-    longest = min(listed, key=lambda path: (-len(listed[path]), path))
+        return listings
+    longest = min(listed, key=lambda key: (-len(listed[key]), key))
     return {**listed, longest: [*listed[longest], *made]}
 
 
-def one_listing(by_path: Mapping[str, list[RouteFact]], gaps: list[Gap]) -> tuple[RouteFact, ...]:
+def one_listing(listings: Listings, gaps: list[Gap]) -> tuple[RouteFact, ...]:
     """One table from all listings of it, its routes numbered from 0."""
-    ranked = sorted(by_path.items(), key=lambda item: (-len(item[1]), item[0]))
-    chosen = list(ranked[0][1])
-    seen = {identity(route) for route in chosen}
-    for path, others in ranked[1:]:
-        for route in others:
-            if identity(route) not in seen:
-                text = f"the route to {route.destination} stands here and not in {ranked[0][0]}; both are kept"
+    ranked = sorted(listings.items(), key=lambda item: (-len(item[1]), item[0]))
+    (path, _), first = ranked[0]
+    chosen = {identity(route): route for route in reversed(first)} if ranked[1:] else {}
+    more: list[RouteFact] = []
+    for (other, _), routes in ranked[1:]:
+        where = path if path != other else f"the listing at {first[0].at}"
+        for route in routes:
+            known = chosen.setdefault(identity(route), route)
+            if known is route:
+                text = f"the route to {route.destination} stands here and not in {where}; both are kept"
                 gaps.append(Gap(route.at, text, "ip-route", route.scope))
-                seen.add(identity(route))
-                chosen.append(route)
-        del path
-    return tuple(route if route.order == order else altered(route, order=order) for order, route in enumerate(chosen))
+                more.append(route)
+            gaps += contradiction(known, route, f"the route to {route.destination}", ("source", "mtu"), "ip-route")
+    ordered = enumerate((*first, *more))
+    return tuple(route if route.order == order else altered(route, order=order) for order, route in ordered)
 
 
 def identity(route: RouteFact) -> tuple[object, ...]:
