@@ -7,7 +7,10 @@ so does who accepts a connection where ``tcp_reflect_tos`` is set (net/ipv4/tcp_
 
 from __future__ import annotations
 
+import re
+
 from analyzer.facts.netfilter import SetService
+from analyzer.facts.openvswitch import SwitchPortFact
 from analyzer.model.network import Namespace, Network
 from analyzer.model.texts import may_say
 
@@ -17,7 +20,8 @@ ROUTED = {4: 0x1C, 6: 0xFC}
 """The bits of the byte that routes and routing rules look at: three in IPv4 (``INET_DSCP_LEGACY_TOS_MASK`` of include/net/ip_fib.h ``fib_dscp_masked_match``,
 IPTOS_RT_MASK before), the whole class in IPv6 (net/ipv6/fib6_rules.c ``fib6_rule_match``)."""
 REFLECTING = "net.ipv4.tcp_reflect_tos"
-TCP, CONGESTION, INHERIT = 6, 3, "inherit"
+TCP, CONGESTION, CLASS, INHERIT = 6, 3, 0xFC, "inherit"
+NUMBERS = {8: re.compile("[0-7]{1,5}"), 10: re.compile("[0-9]{1,5}"), 16: re.compile("0[xX][0-9a-fA-F]{1,5}")}
 
 
 def outer_service(written: str, inside: int | None) -> int | None:
@@ -27,6 +31,17 @@ def outer_service(written: str, inside: int | None) -> int | None:
         return None
     own = inside if written == INHERIT else int(written or "0", 16)
     return own & ~CONGESTION | (2 if inside & CONGESTION == CONGESTION else inside & CONGESTION)
+
+
+def service_of(port: SwitchPortFact) -> str:
+    """The type of service of a tunnel port of Open vSwitch, as ``outer_service`` takes it: its option ``tos``, which is ``inherit`` or a class in any of C's bases
+    without bits of ECN; what is anything else is not set (lib/netdev-vport.c ``set_tunnel_config``, vswitchd/vswitch.xml)."""
+    text = port.option("tos")
+    if text == INHERIT:
+        return INHERIT
+    base = 16 if NUMBERS[16].fullmatch(text) else 8 if text[:1] == "0" else 10
+    value = int(text, base) if NUMBERS[base].fullmatch(text) else 0
+    return f"{value:x}" if value and not value & ~CLASS else ""
 
 
 def reflects_service(space: Namespace, protocol: int) -> bool:

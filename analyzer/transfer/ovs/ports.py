@@ -12,10 +12,12 @@ from analyzer.addresses import Address, address
 from analyzer.facts.openflow import Load
 from analyzer.facts.openvswitch import FlowFact, SwitchPortFact
 from analyzer.model.network import Interface
+from analyzer.model.service_types import service_of
 from analyzer.model.switches import switch_port
 from analyzer.ranges import Ranges, single
 from analyzer.source import Scope
 from analyzer.transfer.ir import KEEP, Assign, Decapsulate, Drop, End, Field, If, In, Transfer, Unknown
+from analyzer.transfer.netfilter.services import in_a_tunnel
 from analyzer.transfer.other_version import outer
 from analyzer.transfer.ovs.knowledge import ETHERNET_TYPE, Known, Value, frozen
 from analyzer.transfer.ovs.spots import CAME, Spot, flows_of, place
@@ -175,6 +177,7 @@ def tunnelled(context: Context, scope: Scope, port: SwitchPortFact, now: Now) ->
         Assign(Field.IN_INTERFACE, context.names.number(LABEL + port.kind)),
     )
     around = wrapped(context, tuple(fields), extra, remote, port.option("df_default") != "false", port.at)
+    around = in_a_tunnel(around, service_of(port), context, f"{port.name} of {scope}")
     cleared = tuple(Assign(name, 0) for name in (Field.STATE, Field.STATUS, Field.DIRECTION))
     own = KEEP if bound else call(scope, "choose source")
     on = seq(own, goto(scope, "send", "" if bound else "unbound"))

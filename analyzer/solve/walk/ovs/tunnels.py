@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from analyzer.addresses import Address, address
 from analyzer.facts.openvswitch import SwitchPortFact
 from analyzer.model.network import Interface
+from analyzer.model.service_types import service_of
 from analyzer.solve.packet import UDP
 from analyzer.solve.walk import links, tunnels
 from analyzer.solve.walk.index import Space
@@ -37,7 +38,8 @@ def encapsulated(walk: Walk, space: Space, port: SwitchPortFact, frame: Frame, v
     what = f"{port.name} sends the frame in {port.kind} {key} to {remote}" + (f" port {number}" if udp else "")
     walk.tell(space.scope, "encapsulate", what, port.at, links.packet_of(frame))
     extra = TUNNELLED_BYTES.get(port.kind, 30) + options
-    outer = tunnels.outer_packet(frame, remote, local_of(port, values), True, UDP if udp else GRE, number, extra)
+    protocol, service = UDP if udp else GRE, service_of(port)
+    outer = tunnels.outer_packet(frame, remote, local_of(port, values), True, protocol, number, extra, service)
     if port.option("df_default") == "false":
         outer = outer._replace(fragments=True)
     carried = {name: value for name, value in values.items() if name.startswith("tun_metadata")}
