@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.addresses import Address, address
+from analyzer.api import load
 from analyzer.findings import Verdict
 from analyzer.model.network import Network
 from analyzer.pipeline import read_input
@@ -16,7 +17,9 @@ from analyzer.query.parties import addresses, nodes, pods
 from analyzer.query.trace import Question, trace
 from analyzer.solve.walk.index import index_of
 from benchmarks.capture import Shape, write
+from tests.lab.record import unpack
 
+SAMPLES = Path(__file__).parent.parent / "samples" / "truth"
 SMALL = Shape(nodes=3, pods=2, services=5, endpoints=2)
 POD = "nodes/n0/netns/default_p0-0"
 SECOND = "10.64.0.77"
@@ -175,3 +178,19 @@ def test_nodes_send_from_every_address_that_their_routes_choose(folder: Path) ->
     for party in nodes(network, 4):
         seen = {trace(network, Question(party.name, one.name, "TCP", 80)).outcomes[0].hops[0].packet for one in every}
         assert found[party.name] == {packet.source for packet in seen if packet is not None}
+
+
+def test_a_masquerade_that_leaves_a_nodes_address_is_no_translation_of_addresses(tmp_path: Path) -> None:
+    unpack((SAMPLES / "host-gw-services-no-hairpin.txt").read_text(), tmp_path)
+    found = {item.id: item.verdict for item in load(tmp_path).check().guarantees}
+    assert {found["node-to-pod"], found["node-to-pod-without-nat"]} == {Verdict.PROVED}
+
+
+def test_a_masquerade_that_gives_another_address_is_one(tmp_path: Path) -> None:
+    unpack((SAMPLES / "host-gw-services-no-hairpin.txt").read_text(), tmp_path)
+    rules = tmp_path / "nodes" / "node-a" / "iptables-save"
+    text = rules.read_text()
+    rules.write_text(text.replace("-j MASQUERADE --random-fully", "-j SNAT --to-source 192.168.66.77 --random-fully"))
+    assert rules.read_text() != text
+    found = {item.id: item.verdict for item in load(tmp_path).check().guarantees}
+    assert found["node-to-pod-without-nat"] is Verdict.REFUTED

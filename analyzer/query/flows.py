@@ -338,10 +338,10 @@ def spelled(ranges: Ranges) -> Iterator[int]:
 
 
 def translations(result: Result) -> Iterator[Lost]:
-    """Delivered packets whose addresses or ports are not those that were sent."""
+    """Delivered packets from or to other addresses, or to another port, than were sent: a node may keep its own behind a masquerade that picks a port."""
     _, at, state, _ = result
     for kind, fields in (
-        (SEEN_SOURCE, (Field.SOURCE, Field.SOURCE_PORT)),
+        (SEEN_SOURCE, (Field.SOURCE,)),
         (SEEN_DESTINATION, (Field.DESTINATION, Field.DESTINATION_PORT)),
     ):
         parts = (part for field in fields if field.value in variables(state) and (part := changed(state, field)) is not None)
