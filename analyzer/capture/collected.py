@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from analyzer.capture.common import Common
 from analyzer.capture.sessions.elsewhere import Elsewhere
-from analyzer.capture.sessions.tables import NodeRow, PodRow
 from analyzer.pieces import Pieces
 from analyzer.source import Gap, Source
 
@@ -30,7 +29,6 @@ class Collected:
     gaps: list[Gap] = field(default_factory=list)
     notes: list[Gap] = field(default_factory=list)
     pending: list[Pending] = field(default_factory=list)
-    rows: list[PodRow | NodeRow] = field(default_factory=list)
     ignored: int = 0
     kinds: dict[str, dict[str, str]] = field(default_factory=dict)
     hosts: dict[str, tuple[str, str]] = field(default_factory=dict)

@@ -15,13 +15,13 @@ from analyzer.capture.decode import readable
 from analyzer.capture.files import File, refusal
 from analyzer.capture.layout import Position, named_for_node, position
 from analyzer.capture.limits import Budget
-from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign, manifest, twin
-from analyzer.capture.sessions import pasted, tables
+from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign, listing, manifest, twin
+from analyzer.capture.sessions import pasted
 from analyzer.capture.sessions.commands import silent
 from analyzer.capture.sessions.elsewhere import Elsewhere
 from analyzer.capture.sessions.outdated import Shown, current
 from analyzer.capture.twice import FAILED, once, without_doubled
-from analyzer.capture.unread import NOT_RECOGNISED, TABLE, not_read, only_wanted
+from analyzer.capture.unread import NOT_RECOGNISED, not_read, only_wanted
 from analyzer.capture.walking import every_file, without_templates
 from analyzer.memory import without_cycles
 from analyzer.source import Gap, Scope, Source, Span
@@ -112,7 +112,7 @@ def settle(collected: Collected) -> None:
         return
     from analyzer.capture.sessions.settling import known, settled
 
-    given = known((source for _, source in collected.sources), collected.rows)
+    given = known(source for _, source in collected.sources)
     for item in collected.pending:
         scope = settled(item.place, given)
         if not isinstance(scope, Scope) and item.source.kind == must_gather.DATABASE:
@@ -283,8 +283,8 @@ def parts_of(file: File, where: Position, known: Recognised | None, text: str, c
     if sections:
         return of_sections(file, where, sections, text, collected)
     known = twin(known, text) if known else by_content(text, where.name)
-    if known is None or (known.parser.kind == "kubernetes" and tables.is_table(text)):
-        collected.rows.extend(tables.rows(text, "") if tables.is_table(text) else ())
+    known = listing(known, text, where.name)
+    if known is None:
         return []
     if known.parser.kind == "kubernetes" and (shorter := kinds.without_logs(text)) != text:
         collected.kinds.setdefault(kinds.DUMP, {}).setdefault("", file.path)
@@ -297,7 +297,6 @@ def parts_of(file: File, where: Position, known: Recognised | None, text: str, c
 
 def of_sections(file: File, where: Position, sections: list[pasted.Part], text: str, collected: Collected) -> list[Source]:
     """The sources of a pasted text, as they hold at its end, and the text itself; none where nothing in it is known."""
-    rows = len(collected.rows)
     made = [Shown(section, source) for section in sections if (source := section_source(file, where, section, collected))]
     found = current(sections, made)
     collected.gaps.extend(found.gaps)
@@ -308,7 +307,7 @@ def of_sections(file: File, where: Position, sections: list[pasted.Part], text: 
             collected.pending.append(Pending(where.root, source, part.place, part.line))
         else:
             sources.append(source)
-    return [*sources, Source(file.path, text, "pasted")] if made or len(collected.rows) > rows else []
+    return [*sources, Source(file.path, text, "pasted")] if made else []
 
 
 def section_source(file: File, where: Position, section: pasted.Part, collected: Collected) -> Source | None:
@@ -321,15 +320,12 @@ def section_source(file: File, where: Position, section: pasted.Part, collected:
     else:
         known = by_name(command_name(section.command)) or by_content(section.text.lstrip("\n"))
         known = twin(known, section.text.lstrip("\n")) if known else None
+    known = listing(known, section.text, section.command)
     if known is None:
         if section.text.strip() and (file.named or where.captured) and (why := unread(section)):
             collected.gaps.append(Gap(at, why))
         return None
     if known.parser.kind == "sysctl" and only_wanted(section.path):
-        return None
-    if known.parser.kind == "kubernetes" and tables.is_table(section.text):
-        collected.rows.extend(tables.rows(section.text, section.command))
-        collected.gaps.append(Gap(at, TABLE))
         return None
     place = section.place
     scope = Scope(where.scope.node if where.captured or not place.node else place.node, place.namespace or where.scope.namespace)

@@ -58,6 +58,8 @@ JSON_KEYS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("ip-route-get", frozenset({"dst", "uid"}), frozenset()),
     ("ip-route", frozenset({"dst", "flags"}), frozenset()),
 )
+# The titles of a table of kubectl get.
+TABLE = re.compile(r"NAME(?:SPACE)?(?: {2,}[A-Z][A-Z0-9 ()/-]{0,60})+[ \t]*(?:\n|\Z)")
 # Kinds whose output has a file's name in common with another command's.
 TWINS = {"iptables-save": "iptables-list", "ip-route": "route-n", "ip-addr": "ifconfig"}
 JSON_OBJECT = re.compile(r"\s*(?:\[\s*(?:\{\s*\}\s*,\s*)*)?(?=\{\s*\")")
@@ -170,6 +172,17 @@ def twin(known: Recognised, text: str) -> Recognised:
         return known
     own = known.parser.content
     return known if own is not None and own.search(head) else Recognised(other, known.subject)
+
+
+def listing(known: Recognised | None, text: str, command: str) -> Recognised | None:
+    """The parser of kubectl's tables and descriptions in the place of that of objects, where a text is one; none of tables of other kinds. ``command`` says of which namespace they are."""
+    if known is None or known.parser.kind not in ("kubernetes", "kubernetes-listing"):
+        return known
+    other = parser_of("kubernetes-listing")
+    head = text[:HEAD].lstrip("\n")
+    if other is None or other.content is None or not other.content.match(head):
+        return None if TABLE.match(head) else known
+    return Recognised(other, command)
 
 
 def by_content(text: str, name: str = "") -> Recognised | None:

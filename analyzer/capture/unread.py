@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import re
 
-from analyzer.capture.sessions.tables import is_table
-
 HEAD = 1 << 14
 NOT_RECOGNISED = "not recognised: neither its name nor its content is known"
-TABLE = "of a table of kubectl get only the places of pods are used; -o yaml says the rest"
-KINDS = (
-    (re.compile(r"^(?:Node|Node-Selectors):\s", re.MULTILINE), "pods"),
-    (re.compile(r"^(?:PodCIDRs?|Roles|Capacity):", re.MULTILINE), "nodes"),
-    (re.compile(r"^(?:TargetPort|Session Affinity|IP Families):", re.MULTILINE), "services"),
-    (re.compile(r"^Subsets:|^AddressType:", re.MULTILINE), "endpointslices"),
-    (re.compile(r"^\s+PodSelector:|Allowing (?:in|e)gress traffic:", re.MULTILINE), "networkpolicies"),
-)
 KNOWN = (
+    (
+        re.compile(r"\ANAME(?:SPACE)?(?: {2,}[A-Z][A-Z0-9 ()/-]{0,60})+[ \t]*(?:\n|\Z)"),
+        "this table of kubectl get is not read: -o yaml gives the objects",
+    ),
     (
         re.compile(r'\A\s*\[\s*\{\s*"[Nn]ame"\s*:[\s\S]*?"(?:IPAM|network_interface)"\s*:'),
         "docker network inspect (and podman network inspect) says what was asked for; ip -d addr on the host says which bridge has which address",
@@ -49,19 +43,11 @@ KNOWN = (
         "a listing of files: what stands in them is read (cat FILE; of /opt/cni/bin, the names: ls /opt/cni/bin)",
     ),
 )
-DESCRIBED = re.compile(
-    r"\A\s*Name:[ \t]+\S+[ \t]*\n(?:Namespace|Labels|Roles|Priority|Annotations|API Version|Created on|Spec):?", re.MULTILINE
-)
 
 
 def not_read(text: str) -> str:
     """Why a text is not read, in words, where it is known what it is; else that it is not."""
     head = text[:HEAD].lstrip("\n")
-    if is_table(head):
-        return TABLE
-    if DESCRIBED.match(head):
-        kind = next((kind for pattern, kind in KINDS if pattern.search(head)), "OBJECTS")
-        return f"kubectl describe is written for readers and is not read; kubectl get {kind} -A -o yaml has what is needed"
     return next((words for pattern, words in KNOWN if pattern.search(head)), NOT_RECOGNISED)
 
 

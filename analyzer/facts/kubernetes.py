@@ -22,7 +22,7 @@ class Located:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectFact(Fact):
     """What every object has. ``document`` is the whole object as plain dicts, lists and scalars, ``places`` the span of each
-    value by its path, such as ``("spec", "ports", 0, "port")``."""
+    value by its path, such as ``("spec", "ports", 0, "port")``. ``unsaid``: what a listing does not show of the object (``parsers/_kubectl_policies.py``)."""
 
     api_version: str
     kind: str
@@ -32,6 +32,7 @@ class ObjectFact(Fact):
     annotations: Mapping[str, str] = field(default_factory=dict)
     document: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     places: Mapping[tuple[str | int, ...], Span] = field(default_factory=dict, compare=False, repr=False)
+    unsaid: frozenset[str] = frozenset()
 
     def place(self, *path: str | int) -> Span:
         """The place of a value, or of its nearest enclosing value that is there."""

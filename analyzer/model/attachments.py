@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from analyzer.addresses import Address
 from analyzer.facts.kubernetes import PodFact
+from analyzer.facts.listings import PodListing
 from analyzer.facts.system import Mirred
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Attachment, Interface, Namespace
@@ -43,17 +44,29 @@ def node_names(cluster: Cluster, spaces: Spaces, owned: Owners) -> dict[str, str
     captured = {scope.node for scope in spaces}
     result = {name: name for name in cluster.nodes if name in captured}
     for name, node in sorted(cluster.nodes.items()):
-        if name not in result:
-            holders = (at.scope for _, address in node.addresses for at in owned.get(address, ()))
-            free = [scope.node for scope in holders if not scope.namespace and scope.node not in result.values()]
-            if free:
-                result[name] = free[0]
+        if name not in result and (free := free_holder((own for _, own in node.addresses), owned, result)):
+            result[name] = free
     if len(captured) == 1 and len(cluster.nodes) == 1 and not result:
         result = {next(iter(cluster.nodes)): next(iter(captured))}
-    for pod in cluster.pods.values():
-        if pod.node in captured:
-            result.setdefault(pod.node, pod.node)
+    for name in (*(pod.node for pod in cluster.pods.values()), *listed_nodes(cluster)):
+        if name in captured:
+            result.setdefault(name, name)
+    for listed in cluster.listed.nodes:
+        if listed.name not in result and (free := free_holder(listed.addresses, owned, result)):
+            result[listed.name] = free
     return dict(sorted(result.items()))
+
+
+def free_holder(addresses: Iterable[Address], owned: Owners, taken: Mapping[str, str]) -> str:
+    """The captured node whose root namespace holds one of the addresses, and that no other Node is; empty where there is none."""
+    holders = (at.scope for address in addresses for at in owned.get(address, ()))
+    return next((scope.node for scope in holders if not scope.namespace and scope.node not in taken.values()), "")
+
+
+def listed_nodes(cluster: Cluster) -> Iterator[str]:
+    """The names of nodes that listings have."""
+    yield from (listed.name for listed in cluster.listed.nodes)
+    yield from (pod.node for pod in cluster.listed.pods)
 
 
 def redirected(space: Namespace, device: str) -> bool:
@@ -75,6 +88,8 @@ def attachments(cluster: Cluster, spaces: Spaces, owned: Owners, names: Mapping[
     for scope in sorted(spaces):
         folders.setdefault(scope.namespace, []).append(scope)
     found = [item for pod in cluster.pods.values() for item in attached(pod, spaces, owned, names, folders)]
+    for listed in cluster.listed.pods:
+        found += attached_by_listing(listed, cluster, spaces, owned, names, folders)
     taken = {item.scope for item in found}
     claimed = frozenset(address for item in found for address in item.addresses)
     rest = [scope for scope in sorted(spaces) if scope.namespace and scope not in taken]
@@ -98,6 +113,41 @@ def attached(
     scope = home(pod, node, spaces, owned, named)
     if scope is not None:
         yield Attachment(name, scope, pod.addresses or own_addresses(spaces[scope]), pod)
+
+
+def attached_by_listing(
+    listed: PodListing,
+    cluster: Cluster,
+    spaces: Spaces,
+    owned: Owners,
+    names: Mapping[str, str],
+    folders: Mapping[str, list[Scope]],
+) -> Iterator[Attachment]:
+    """The attachment of a pod that is only listed: it has no object. Where it has its node's address, it is in its node's namespace; where no listing says
+    the namespace of its name, its own folder does."""
+    host = in_node(listed, cluster)
+    stand_in = PodFact(
+        at=listed.at,
+        api_version="v1",
+        kind="Pod",
+        name=listed.name,
+        namespace=listed.namespace,
+        node=listed.node,
+        addresses=listed.addresses,
+        host_network=host,
+    )
+    for item in attached(stand_in, spaces, owned, names, folders):
+        folder = item.scope.namespace.replace("_", "/", 1)
+        name = item.name if listed.namespace else folder if folder.endswith(f"/{listed.name}") else listed.name
+        yield Attachment(name, item.scope, item.addresses)
+
+
+def in_node(listed: PodListing, cluster: Cluster) -> bool:
+    """Whether a listed pod has the address of its node, as pods in their node's network have."""
+    known = cluster.nodes.get(listed.node)
+    own = {address for _, address in known.addresses} if known is not None else set()
+    own |= {address for item in cluster.listed.nodes if item.name == listed.node for address in item.addresses}
+    return listed.host_address in listed.addresses or not own.isdisjoint(listed.addresses)
 
 
 def home(pod: PodFact, node: str, spaces: Spaces, owned: Owners, by_name: list[Scope]) -> Scope | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from analyzer.facts.base import Fact
 from analyzer.facts.clouds import CloudInterfaceFact, CloudRouteFact, NameFact, SecurityGroupFact
 from analyzer.facts.kubernetes import ObjectFact
+from analyzer.facts.listings import Listing
 from analyzer.model.fabric import fabric
 from analyzer.model.network import Network
 from analyzer.model.ordering import Ordered, ordered
@@ -20,7 +21,7 @@ from analyzer.source import Gap, Source
 if TYPE_CHECKING:
     from analyzer.model.again import Built
 
-OF_CLUSTERS = (ObjectFact, CloudInterfaceFact, CloudRouteFact, NameFact, SecurityGroupFact)
+OF_CLUSTERS = (ObjectFact, Listing, CloudInterfaceFact, CloudRouteFact, NameFact, SecurityGroupFact)
 """The facts that no node is needed for."""
 
 

@@ -16,6 +16,7 @@ from analyzer.facts.kubernetes import (
     PodFact,
     ServiceFact,
 )
+from analyzer.model.listed import Listed
 from analyzer.source import Span
 
 
@@ -46,7 +47,7 @@ class Setting:
 class Cluster:
     """The objects of the capture. Pods and services by (namespace, name). ``known`` holds the kinds of objects that were captured
     (``Pod``, ``Service`` …), so that an empty list can be told from a missing one. ``doubles``: what other texts say of the same objects. ``names``, ``security_groups``, ``cloud_interfaces`` and
-    ``cloud_routes`` are said outside of objects."""
+    ``cloud_routes`` are said outside of objects. ``listed``: what listings say of objects that are not there whole, which stand in no other field."""
 
     nodes: Mapping[str, NodeFact] = field(default_factory=dict)
     pods: Mapping[tuple[str, str], PodFact] = field(default_factory=dict)
@@ -62,3 +63,4 @@ class Cluster:
     security_groups: tuple[SecurityGroupFact, ...] = ()
     cloud_interfaces: tuple[CloudInterfaceFact, ...] = ()
     cloud_routes: tuple[CloudRouteFact, ...] = ()
+    listed: Listed = field(default_factory=Listed)

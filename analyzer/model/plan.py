@@ -20,6 +20,7 @@ from analyzer.facts.kubernetes import (
 )
 from analyzer.model import systems
 from analyzer.model.cluster import Cluster, Range
+from analyzer.model.listings import listed, most_said
 from analyzer.model.merging_objects import merged_objects
 from analyzer.model.ordering import Ordered
 from analyzer.model.systems import Objects, System
@@ -71,7 +72,7 @@ def cluster(facts: Ordered, sources: Sequence[Source], troubled: frozenset[str])
     endpoints, more = merged_objects(facts.all(EndpointsFact), doubles)
     for fact in endpoints:
         slices.setdefault((fact.namespace, fact.service), []).append(fact)
-    others, rest = merged_objects(facts.all(OtherObjectFact), doubles)
+    others, rest = merged_objects(most_said(facts.all(OtherObjectFact)), doubles)
     gaps += [*more, *rest]
     texts = {source.path: source for source in sources}
     containers = tuple(programs([*pods.values(), *others]))
@@ -99,6 +100,9 @@ def cluster(facts: Ordered, sources: Sequence[Source], troubled: frozenset[str])
             security_groups=tuple(facts.all(SecurityGroupFact)),
             cloud_interfaces=tuple(facts.all(CloudInterfaceFact)),
             cloud_routes=tuple(facts.all(CloudRouteFact)),
+            listed=listed(
+                facts, {"Pod": pods.values(), "Node": nodes.values(), "Service": services.values(), "Endpoints": endpoints}
+            ),
         ),
         gaps,
     )

@@ -13,8 +13,10 @@ from difflib import get_close_matches
 from typing import TypeAlias
 
 from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
+from analyzer.parsers._kubectl_policies import RULES, SELECTOR
 from analyzer.parsers._view import View
 from analyzer.policy.metadata import mislabelled, misnamed
+from analyzer.policy.selectors import selector
 from analyzer.policy.terms import EVERYONE, Named, Of, Opaque, Peer, both
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules, TierOrder
 from analyzer.policy.world import World
@@ -53,6 +55,9 @@ class PolicyKind:
     def policies(self, fact: OtherObjectFact, world: World) -> Iterator[Read]:
         """What an object says. Of a version that its kind does not have, or with a field beside its ``spec`` that no object has, it is refused, and what it would mean is
         not known; with a name or a label that is none, whether it holds."""
+        if RULES in fact.unsaid:
+            yield listed(fact, denies=self.denies)
+            return
         refused = next(self.refused(fact), None)
         if refused is not None:
             yield refused
@@ -89,6 +94,14 @@ def complaints_of(view: View) -> Iterator[Complaint]:
     """What a view noted, each as something the API server would reject."""
     for gap in view.gaps:
         yield Complaint(gap.at, gap.reason, rejected=True)
+
+
+def listed(fact: ObjectFact, *, denies: bool) -> Policy:
+    """What stands for a policy of which a listing shows at most whom it selects."""
+    view = view_of(fact)
+    subject = EVERYONE if SELECTOR in fact.unsaid else selector(view.part("spec").part("podSelector"), Of.POD)
+    words = "a listing does not show what it admits (kubectl get networkpolicies -A -o yaml does)"
+    return unreadable(fact, words, EVERYONE if view.gaps else subject, denies=denies)
 
 
 def unreadable(fact: ObjectFact, reason: str, subject: Peer = EVERYONE, *, denies: bool = True) -> Policy:

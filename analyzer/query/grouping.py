@@ -23,7 +23,8 @@ NO_PARTIES: Mapping[int, tuple[Party, ...]] = {}
 class Group:
     """Senders, receivers and packets that are decided together. ``sources`` names the parties by source address, ``targets`` by destination;
     ``unfamiliar`` are those who send from an address that is not known to be theirs. ``unbound``: who sends has bound no address, and its packets
-    keep the route by which their source was chosen; the pairs are those of the other group then. ``homes`` keeps the addresses by node."""
+    keep the route by which their source was chosen; the pairs are those of the other group then. ``homes`` keeps the addresses by node.
+    ``excuse``: why it may be wanted that flows fail, where that is not known."""
 
     aims: tuple[Aim, ...]
     senders: tuple[Sender, ...]
@@ -33,6 +34,7 @@ class Group:
     unfamiliar: tuple[Sending, ...] = ()
     unbound: bool = False
     homes: dict[str, dict[str, Ranges]] = field(default_factory=dict, compare=False, repr=False)
+    excuse: str = ""
 
 
 def grouped(

@@ -36,6 +36,7 @@ from analyzer.query.flows import (
     aims,
 )
 from analyzer.query.grouping import Group, addresses_of, grouped, node_groups
+from analyzer.query.listed_services import UNSAID, excused, listed_portals, unshown
 from analyzer.query.neglect import neglect
 from analyzer.query.outside import Gate, entrances, from_outside, gates
 from analyzer.query.parties import (
@@ -160,7 +161,7 @@ def reaches(network: Network, keys: Sequence[Key], spread: Spread, least: int = 
         (_, family), group = task
         if isinstance(group, Gate):
             return from_outside(network, programs[family], group, dead[family])
-        return decided(network, programs[family], group, dead[family])
+        return excused(decided(network, programs[family], group, dead[family]), group)
 
     many = sum(len(group.senders) for _, group in tasks) >= least
     parts = (spread if many else one_by_one)(tasks, work)
@@ -274,10 +275,10 @@ def size(network: Network, case: Case, found: tuple[int, ...]) -> str:
     some_nodes = {party.name for family in found for party in nodes(network, family)}
     text = f"{counted(len(some_pods), 'pod')} on {counted(len({p.scope.node for f in found for p in pods(network, f)}), 'node')}"
     if case.flows == "services":
-        every = [(family, portals(network, family, EVERY)) for family in found]
+        every = [(family, (*portals(network, family, EVERY), *listed_portals(network, family))) for family in found]
         decided = [(family, captured(network, family, some)) for family, some in every]
         decided_ports = sum(len(some) for _, some in decided)
-        rest = sum(len(some) for _, some in every) - decided_ports
+        rest = sum(len(some) + unshown(network, family) for family, some in every) - decided_ports
         outer = sum(1 for family, some in decided for _ in at_published_addresses(some, family))
         more = f", {outer} of them at addresses for outside too" if outer else ""
         why = f" ({rest} more are left out: their endpoints were not captured)" if rest else ""
@@ -319,7 +320,8 @@ def pods_to_services(network: Network, family: int) -> Iterator[Group]:
     of a node to the endpoints there: where there is none, packets are dropped by design. To addresses for the world outside, who may ask there."""
     found, every = pods(network, family), decidable(network, family, EVERY)
     hosts, outer = sorted({party.scope.node for party in found}), list(at_published_addresses(every, family))
-    cluster, local = (tuple(one for one in every if one.service and one.service.internal_policy == policy) for policy in EVERY)
+    shown = captured(network, family, tuple(listed_portals(network, family)))
+    cluster, local = (tuple(one for one in (*every, *shown) if one.internal_policy == policy) for policy in EVERY)
     everyone = (*cluster, *(one.portal for one in outer if not one.sources))
     by_few, rest = telling(network, everyone) if of_network(network).none else ((), everyone)
     if by_few:
@@ -331,6 +333,8 @@ def pods_to_services(network: Network, family: int) -> Iterator[Group]:
         mine = tuple(replace(portal, endpoints=own) for portal in local if (own := nearby(network, portal, host)))
         if mine:
             yield from to_portals(network, family, tuple(party for party in found if party.scope.node == host), mine)
+    if unsaid := tuple(one for one in shown if not one.internal_policy):
+        yield from (replace(group, excuse=UNSAID) for group in to_portals(network, family, found, unsaid))
     for first, portals_of_some in by_sources([one for one in outer if one.sources]):
         yield from to_portals(network, family, found, portals_of_some, first.admits)
 

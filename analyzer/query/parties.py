@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from analyzer.addresses import Address
 from analyzer.facts.kubernetes import EndpointsFact, PodFact, ServiceFact, ServicePort
+from analyzer.facts.listings import NodeListing
+from analyzer.model.attachments import in_node
+from analyzer.model.listings import endpoints_of
 from analyzer.model.network import Network
 from analyzer.query.plan import node_networks, node_of
 from analyzer.query.state import roots
@@ -30,7 +33,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """A port of a service at one of its cluster addresses, and the endpoints (address, port) that answer it."""
+    """A port of a service at one of its cluster addresses, and the endpoints (address, port) that answer it. ``service`` is None for one that is only listed."""
 
     name: str
     address: Address
@@ -40,6 +43,12 @@ class Portal:
     at: Span
     node_port: int = 0
     service: ServiceFact | None = field(default=None, compare=False, repr=False)
+    shown_policy: str = ""
+
+    @property
+    def internal_policy(self) -> str:
+        """Whose pods are led to endpoints: ``Cluster``, ``Local``, or empty where a listing does not show it."""
+        return self.service.internal_policy if self.service is not None else self.shown_policy
 
 
 def families(network: Network) -> tuple[int, ...]:
@@ -66,26 +75,42 @@ def absent_pods(network: Network, family: int) -> Iterator[str]:
         addressed = any(address.family == family for address in pod.addresses)
         if addressed and name not in known and not (pod.finished or pod.host_network):
             yield name
+    yield from listed_and_absent(network, family)
+
+
+def listed_and_absent(network: Network, family: int) -> Iterator[str]:
+    """The pods that a listing shows an address of the family of, with no captured namespace, by name."""
+    known = {address for item in network.attachments for address in item.addresses}
+    for listed in network.cluster.listed.pods:
+        addressed = any(address.family == family for address in listed.addresses)
+        if addressed and known.isdisjoint(listed.addresses) and not in_node(listed, network.cluster):
+            yield f"{listed.namespace}/{listed.name}" if listed.namespace else listed.name
 
 
 def absent_nodes(network: Network) -> Iterator[str]:
     """The nodes of the API of which nothing was captured, by name."""
     known = {node.name for root in roots(network) if (node := node_of(network, root.scope.node)) is not None}
     yield from (f"node:{name}" for name in sorted(network.cluster.nodes) if name not in known)
+    listed = {item.name for item in network.cluster.listed.nodes} - {*known, *network.node_names}
+    yield from (f"node:{name}" for name in sorted(listed))
 
 
 def nodes(network: Network, family: int) -> tuple[Party, ...]:
     """Every captured node with the address that its object states (InternalIP), else the one of its uplink. Where the Node objects
     were captured, a machine without one (the VM of a peer pod) is no node of the cluster."""
     found = []
+    shown: dict[str, list[NodeListing]] = {}
+    for listed in network.cluster.listed.nodes:
+        shown.setdefault(network.node_names.get(listed.name, listed.name), []).append(listed)
     uplinks: dict[Scope, list[Address]] = {}
     for item in node_networks(network):
         uplinks.setdefault(item.interface.scope, []).append(item.address)
     for root in roots(network):
         fact = node_of(network, root.scope.node)
-        if fact is None and "Node" in network.cluster.known:
+        if fact is None and "Node" in network.cluster.known and root.scope.node not in shown:
             continue
         stated = [address for kind, address in (fact.addresses if fact else ()) if kind == "InternalIP"]
+        stated = stated or [own for item in shown.get(root.scope.node, ()) for own in item.addresses]
         owned = {item.address for item in root.addresses}
         for address in [*(one for one in stated if one in owned), *uplinks.get(root.scope, ())]:
             if address.family == family:
@@ -134,11 +159,19 @@ def portals_of(network: Network, key: tuple[str, str], family: int, policies: tu
     """The ports of one service."""
     service = network.cluster.services[key]
     slices = network.cluster.endpoints.get(key, ())
+    listed = None if slices else network.cluster.listed.endpoints.get(key)
     own = [address for address in service.cluster_addresses if address.family == family]
     for port in service.ports if own and service.internal_policy in policies and service.type != "ExternalName" else ():
         found = frozenset(targets(slices, service, port, family))
+        if listed is not None:
+            found = of_family(endpoints_of(listed, port, len(service.ports) == 1), family)
         if found:
             yield Portal(f"{key[0]}/{key[1]}", own[0], port.protocol, port.port, found, port.at, port.node_port, service)
+
+
+def of_family(ends: Iterable[tuple[Address, int]] | None, family: int) -> frozenset[tuple[int, int]]:
+    """The endpoints of a family, as numbers."""
+    return frozenset((address.value, port) for address, port in ends or () if address.family == family)
 
 
 def targets(slices: Iterable[EndpointsFact], service: ServiceFact, port: ServicePort, family: int) -> Iterator[tuple[int, int]]:

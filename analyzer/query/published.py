@@ -39,10 +39,11 @@ def published(network: Network, family: int) -> Iterator[Published]:
 
 
 def at_published_addresses(portals: Sequence[Portal], family: int) -> Iterator[Published]:
-    """The service ports at each of their addresses for the world outside."""
+    """The service ports at each of their addresses for the world outside, which listings do not show."""
     for portal in portals:
         service = portal.service
-        assert service is not None
+        if service is None:
+            continue
         balanced = [one for one in service.load_balancer_addresses if one.family == family]
         ranges = tuple(prefix for prefix in service.source_ranges if prefix.family == family)
         for one in dict.fromkeys((*(one for one in service.external_addresses if one.family == family), *balanced)):

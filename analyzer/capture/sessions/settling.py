@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from analyzer.addresses import Address
 from analyzer.capture.sessions.elsewhere import Elsewhere
-from analyzer.capture.sessions.tables import NodeRow, PodRow
+from analyzer.facts.base import Fact
 from analyzer.facts.kubernetes import NodeFact, PodFact
-from analyzer.parsers import kubernetes, read
+from analyzer.facts.listings import NodeListing, PodListing
+from analyzer.parsers import kubernetes, kubernetes_listing, read
 from analyzer.source import Scope, Source
 
 SHORT = 6
@@ -17,27 +19,42 @@ SHORT = 6
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the input tells of pods: the objects, the names of nodes, the namespaces that other texts are about, and the rows of tables."""
+    """What the input tells of pods: the objects, the names of nodes, the namespaces that other texts are about, and the pods of listings."""
 
     pods: Sequence[PodFact]
     nodes: frozenset[str]
     scopes: frozenset[Scope]
-    rows: Sequence[PodRow] = ()
-    addresses: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    rows: Sequence[PodListing] = ()
+    addresses: Mapping[str, frozenset[Address]] = field(default_factory=dict)
 
 
-def known(sources: Iterable[Source], rows: Sequence[PodRow | NodeRow] = ()) -> Known:
-    """Reads the objects among the sources; only asked where something must be settled. ``rows`` are those of kubectl's tables."""
+PARSERS = {parser.kind: parser for parser in (kubernetes.PARSER, kubernetes_listing.PARSER)}
+
+
+def known(sources: Iterable[Source]) -> Known:
+    """Reads the objects, and kubectl's listings of them, among the sources; only asked where something must be settled."""
     every = list(sources)
-    facts = [fact for source in every if source.kind == "kubernetes" for fact in read(kubernetes.PARSER, source)]
+    facts = [fact for source in every if source.kind in PARSERS for fact in read(PARSERS[source.kind], source)]
     pods = [fact for fact in facts if isinstance(fact, PodFact)]
     nodes = {fact.name for fact in facts if isinstance(fact, NodeFact)} | {pod.node for pod in pods if pod.node}
-    addresses: dict[str, frozenset[str]] = {}
-    own = [(fact.name, str(address)) for fact in facts if isinstance(fact, NodeFact) for _, address in fact.addresses]
-    for name, address in [*own, *((row.name, row.address) for row in rows if isinstance(row, NodeRow))]:
+    addresses: dict[str, frozenset[Address]] = {}
+    for name, address in of_nodes(fact for fact in facts if isinstance(fact, Fact)):
         addresses[name] = addresses.get(name, frozenset()) | {address}
     scopes = frozenset(source.scope for source in every if source.scope is not None)
-    return Known(pods, frozenset({*nodes, *addresses}), scopes, [row for row in rows if isinstance(row, PodRow)], addresses)
+    return Known(
+        pods, frozenset({*nodes, *addresses}), scopes, [fact for fact in facts if isinstance(fact, PodListing)], addresses
+    )
+
+
+def of_nodes(facts: Iterable[Fact]) -> Iterator[tuple[str, Address]]:
+    """The nodes with their addresses."""
+    for fact in facts:
+        if isinstance(fact, NodeFact):
+            yield from ((fact.name, address) for _, address in fact.addresses)
+        elif isinstance(fact, NodeListing):
+            yield from ((fact.name, address) for address in fact.addresses)
+        elif isinstance(fact, PodListing) and fact.host_address:
+            yield fact.node, fact.host_address
 
 
 def settled(place: Elsewhere, given: Known) -> Scope | str:
@@ -82,7 +99,7 @@ def of_pod(text: str, given: Known) -> Scope | str:
     if len(folders) == 1:
         return next(iter(folders))
     listed = [row for row in given.rows if row.name == name and (not namespace or row.namespace in ("", namespace))]
-    if len({(row.address, row.node) for row in listed}) == 1 and listed[0].node in given.addresses:
+    if len({(row.addresses, row.node) for row in listed}) == 1 and listed[0].node in given.addresses:
         return of_row(listed[0], namespace, given)
     option = f" -n {namespace}" if namespace else ""
     return (
@@ -91,9 +108,9 @@ def of_pod(text: str, given: Known) -> Scope | str:
     )
 
 
-def of_row(row: PodRow, namespace: str, given: Known) -> Scope:
-    """The namespace of a pod of a table: its node's own where it has the node's address."""
-    if row.address in given.addresses[row.node]:
+def of_row(row: PodListing, namespace: str, given: Known) -> Scope:
+    """The namespace of a pod of a listing: its node's own where it has the node's address."""
+    if not given.addresses[row.node].isdisjoint(row.addresses):
         return Scope(row.node)
     title = row.namespace or namespace
     return Scope(row.node, f"{title}_{row.name}" if title else row.name)

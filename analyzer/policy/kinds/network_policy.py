@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from analyzer.addresses import Prefix
 from analyzer.facts.kubernetes import OtherObjectFact
+from analyzer.parsers._kubectl_policies import LAST_PORTS
 from analyzer.parsers._view import View
 from analyzer.policy.blocks import block, cidr, has_host_bits, in_blocks, without
 from analyzer.policy.ports import NUMBERS, any_of_traffic, is_port_name, other_protocols, ports
@@ -66,7 +67,7 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     version(fact, view)
     pods = selector(spec.part("podSelector"), Of.POD)
     selected = EVERYONE if view.gaps else pods
-    reader, named = Reader(fact.namespace, world.profile, advice), types(spec)
+    reader, named = Reader(fact.namespace, world.profile, advice, last_ports=LAST_PORTS not in fact.unsaid), types(spec)
     subject = both(reader.home, pods)
     unknown_fields(spec, FIELDS)
     found = {name: reader.section(spec, name, named=name in named) for name in TYPES}
@@ -127,9 +128,9 @@ def pods_in(within: Peer, pods: Peer) -> Peer:
 class Reader:
     """Reads the rules of one policy."""
 
-    def __init__(self, namespace: str, profile: Profile, advice: list[Complaint]) -> None:
+    def __init__(self, namespace: str, profile: Profile, advice: list[Complaint], *, last_ports: bool = True) -> None:
         self.home: Peer = Named(Of.NAMESPACE, frozenset({namespace}))
-        self.profile, self.advice = profile, advice
+        self.profile, self.advice, self.last_ports = profile, advice, last_ports
 
     def section(self, spec: View, name: str, *, named: bool) -> Rules | None:
         """The rules of a type of policy; of one that policyTypes does not name they are checked, and do nothing."""
@@ -234,7 +235,9 @@ class Reader:
         of one protocol are put together (go-controller/pkg/libovsdb/util/acl.go, getL4Match); before that, they did (gress_policy.go, a match for each): open."""
         numbers = {term.protocols for term in found if isinstance(term, Box) and term.destinations != ALL_PORTS}
         for index, term in enumerate(found):
-            assert isinstance(term, Box | PortName)
+            if not isinstance(term, Box | PortName):
+                yield term
+                continue
             if isinstance(term, PortName):
                 meant = (
                     "adds all ports of its protocol to the numbers there, or none"
@@ -275,10 +278,17 @@ class Reader:
                 text = f"{self.profile.name} does not heed endPort: only port {port} counts there"
                 self.advice.append(Complaint(item.at("endPort"), text))
                 last = port
+            if not self.last_ports and self.profile.port_ranges and port < 65535:
+                return AnyOf((ports(number, port, port), All((ports(number, port + 1), unsaid_range(item, port)))))
             return ports(number, port, last or port)
         if not isinstance(port, str) or not is_port_name(port):
             item.wrong(f"port {port!r} must be a number, or a name of at most 15 lower-case letters, digits and dashes", "port")
         return PortName(str(port), single(number))
+
+
+def unsaid_range(item: View, port: int) -> Opaque:
+    """That a listing shows no ends of ranges."""
+    return Opaque(f"whether a range of ports begins at {port}, which a listing does not show", item.at())
 
 
 def port_name(spec: View) -> Span | None:
