@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.lab import clouds, native_proxy, overlay, peer_pods, policies, proxy
+from tests.lab import clouds, native_proxy, overlay, peer_pods, policies, proxy, uplinks
 from tests.lab.machine import Machine, plugin_folder
 from tests.lab.overlay import tables
 from tests.lab.plan import GATEWAY, NODE_PORTS, NODES, OUTSIDE_PORTS, POD_PORTS, Node, Pod, Scenario, Service
@@ -108,9 +108,11 @@ def _underlay(lab: Lab) -> None:
         if lab.scenario.containers:
             lines += [f"ip link add port{number} type veth peer name away", f"ip link set away netns {peer} name eth0"]
         else:
-            lines.append(f"ip link add port{number} type veth peer name eth0 netns {peer}")
+            name = uplinks.card(lab.scenario, 0)
+            lines.append(f"ip link add port{number} type veth peer name {name} netns {peer}")
         lines.append(f"ip link set port{number} master br0 up")
     lab.run("underlay", "sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1\n" + "\n".join(lines))
+    uplinks.raise_all(lab)
     lab.run("outside", _outside_script(lab))
 
 

@@ -77,7 +77,14 @@ SCENARIOS = (
     Scenario("vxlan-crossed", families=(4, 6), services=True, crossed=True),
 )
 
-GUEST_SCENARIOS = (Scenario("guest-host-gw", overlay="host-gw", services=True, backend="legacy"),)
+GUEST_SCENARIOS = (
+    Scenario("vlan-uplink", services=True, backend="legacy", uplink="vlan"),
+    Scenario("bond-uplink", overlay="host-gw", backend="legacy", uplink="bond"),
+    Scenario("bridge-uplink", backend="legacy", uplink="bridge"),
+    Scenario("ipvlan", overlay="ipvlan", backend="legacy"),
+    Scenario("ipvlan-l3", overlay="ipvlan-l3", backend="legacy"),
+    Scenario("vlan", overlay="vlan", backend="legacy"),
+)
 """Networks of what most kernels have as modules, and small ones have not: they run in the guest kernel of guest.py."""
 
 
