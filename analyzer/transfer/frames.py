@@ -150,6 +150,15 @@ def macs_of(context: Context, reach: Reach) -> list[int]:
     return [link.mac for link in links if link is not None and link.mac is not None]
 
 
+def wire_stage(context: Context, scope: Scope, detail: str) -> Transfer:
+    """A frame comes in from outside, for the host: with the MAC of the interface, or of the bridge that it is a port of."""
+    at = Interface(scope, detail)
+    bridge = bridge_of(context, at)
+    link = context.link(at if bridge is None else bridge)
+    mac = link.mac if link is not None and link.mac is not None else 0
+    return seq(Assign(Field.DESTINATION_MAC, mac), goto(scope, "receive", detail))
+
+
 def receive_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """A frame arrives at a device: ingress filters, then the bridge or bond over it, VLAN, macvlan and ipvlan devices, the host."""
     at = Interface(scope, detail)

@@ -33,6 +33,7 @@ STAGES: Mapping[str, Stage] = {
     "asked": discovery.asked_stage,
     "frame": frames.frame_stage,
     "far end": tunnel.far_stage,
+    "from wire": frames.wire_stage,
     "receive": frames.receive_stage,
     "host": frames.host_stage,
     "switch table": ovs.table_stage,
@@ -63,7 +64,6 @@ STAGES: Mapping[str, Stage] = {
     "chain": netfilter.chain_stage,
     "nft chain": nft.chain_stage,
     "from outside": teaching.outside_stage,
-    "cilium arrived": cilium.arrived_stage,
     "cilium sockets": cilium_uplink.sockets_stage,
     "cilium port": cilium_ports.port_stage,
     "cilium remote": cilium.remote_stage,
@@ -147,7 +147,5 @@ class NetworkProgram:
 
     def arrival(self, at: Interface) -> Point:
         """Where a packet starts that arrives at an interface as one for its host: with the frame's MAC as it should be."""
-        stage = "cilium arrived" if cilium.meets(self.context, at) else "ip receive"
-        if teaching.doubts_outside(self.context, at):
-            return Point(at.scope, "from outside", f"{stage} {at.device}")
+        stage = "from outside" if teaching.doubts_outside(self.context, at) else "from wire"
         return Point(at.scope, stage, at.device)

@@ -96,9 +96,9 @@ def unheard(context: Context, at: Interface) -> dict[tuple[int, bool], bool]:
 
 
 def outside_stage(context: Context, scope: Scope, detail: str) -> Transfer:
-    """A packet from outside comes to a device in a frame for this host, whose MAC its sender knows or not (``STAGE`` of its own, and the device)."""
-    stage, _, device = detail.rpartition(" ")
-    at, on = Interface(scope, device), goto(scope, stage, device)
+    """A packet from outside comes to a device in a frame for this host, whose MAC its sender knows or not."""
+    device = detail
+    at, on = Interface(scope, device), goto(scope, "from wire", device)
     found = unheard(context, at)
     own = context.held.get(Interface(scope, context.master(scope, device) or device), ())
 

@@ -63,18 +63,6 @@ def arriving(context: Context, scope: Scope, device: str, onward: Transfer) -> T
     return seq(from_outside(found, device), onward) if found.leads_out(device) else onward
 
 
-def meets(context: Context, at: Interface) -> bool:
-    """Whether a program of Cilium looks at what comes in at a device from outside."""
-    found = view(context, at.scope)
-    return found is not None and found.leads_out(at.device)
-
-
-def arrived_stage(context: Context, scope: Scope, detail: str) -> Transfer:
-    """A packet comes in from outside, in a frame for the host."""
-    context.assume(READ.format(scope))
-    return seq(from_outside(of(context, scope), detail), goto(scope, "ip receive", detail))
-
-
 def leaving(context: Context, scope: Scope, device: str, onward: Transfer) -> Transfer | None:
     """A packet leaves by a device with a program of Cilium; None: there is none, or not one that is lowered."""
     found = view(context, scope)
