@@ -107,6 +107,17 @@ def ports_of(server: Object, pod: Object) -> list[int]:
     return [port] if isinstance(port, int) else [number for name, number in named if name == port]
 
 
+def asked_by_probe(pod: Object, port: int) -> bool:
+    """Whether a probe of the pod gets a path on a port; probe networks are all."""
+    for container in pod["spec"]["containers"]:
+        names = {one["name"]: one["containerPort"] for one in container["ports"]}
+        for key in ("livenessProbe", "readinessProbe"):
+            given = container.get(key, {}).get("httpGet", {}).get("port")
+            if given is not None and names.get(given, given) == port:
+                return True
+    return False
+
+
 def verdict(objects: list[Object], client: Object | str, pod: Object | str, protocol: int, port: int) -> Answers:
     """Whether a connection is let through by the proxy of a pod."""
     if isinstance(pod, str) or not proxied(pod) or protocol != 6 or pod is client:
@@ -122,5 +133,8 @@ def verdict(objects: list[Object], client: Object | str, pod: Object | str, prot
     if len(found) > 1:
         return OPEN
     if found:
-        return YES if admitted_by(objects, found[0], client) else NO
+        paths = found[0]["spec"].get("proxyProtocol", "unknown") != "opaque" and asked_by_probe(pod, port)
+        return YES if paths or admitted_by(objects, found[0], client) else NO
+    if asked_by_probe(pod, port):
+        return YES
     return YES if by_word(note(pod, "config.linkerd.io/default-inbound-policy") or "all-unauthenticated", client) else NO

@@ -70,7 +70,11 @@ class Maker:
         ports = [
             {"name": self.some("web", "admin"), "containerPort": self.some(*PORTS), "protocol": self.some("TCP", "TCP", "UDP")}
         ]
-        spec = {"serviceAccountName": self.some(*ACCOUNTS), "containers": [{"name": "c", "ports": ports}]}
+        container: Object = {"name": "c", "ports": ports}
+        for key in ("livenessProbe", "readinessProbe") if self.chance(0.4) else ():
+            port = self.some(*PORTS, ports[0]["name"])
+            container |= {key: self.some({"httpGet": {"path": "/", "port": port}}, {"tcpSocket": {"port": port}})}
+        spec = {"serviceAccountName": self.some(*ACCOUNTS), "containers": [container]}
         notes = {"linkerd.io/inject": "enabled"} if self.chance(0.7) else {}
         notes |= {"config.linkerd.io/default-inbound-policy": self.some(*WORDS)} if self.chance(0.3) else {}
         notes |= {"config.linkerd.io/skip-inbound-ports": "81,9000"} if self.chance(0.1) else {}
@@ -81,7 +85,7 @@ class Maker:
         spec = {
             "podSelector": self.some({}, {"matchLabels": {"app": "x"}}),
             "port": self.some(*PORTS, "web"),
-            "proxyProtocol": "opaque",
+            "proxyProtocol": self.some("opaque", "HTTP/1", "unknown"),
         }
         spec |= {"accessPolicy": self.some(*WORDS)} if self.chance(0.3) else {}
         return self.of_mesh("Server", f"s{number}", spec, labels={"of": self.some("x", "y")})

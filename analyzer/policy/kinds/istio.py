@@ -47,6 +47,7 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     if action not in ACTIONS:
         spec.wrong(f"action {action!r} must be one of {', '.join(ACTIONS)}", "action")
     subject, rules = subject_of(fact, spec, mesh), rules_of(fact, spec, mesh, action)
+    yield from without_waypoints(fact, spec, mesh)
     if action == "CUSTOM" and mesh.by_nodes != NOBODY:
         if any(holds(All((subject, mesh.by_nodes)), pod, 4) for pod in world.pods()):
             yield Complaint(fact.at, "proxies of nodes know no action CUSTOM: of pods without a sidecar it decides nothing")
@@ -93,8 +94,12 @@ def targets(fact: OtherObjectFact, spec: View, key: str, mesh: Mesh) -> Peer:
 
 
 def target(fact: OtherObjectFact, item: View, mesh: Mesh) -> Peer:
-    """The proxies of one target; those of a service stand elsewhere (a waypoint), and are not known."""
+    """The proxies of one target. Those of a service are waypoints: of pods behind it, it is not known what goes through one. Proxies beside pods, and those of
+    nodes, leave out policies with targets (pilot/pkg/model, WorkloadPolicyMatcher.ShouldAttachPolicy)."""
     name, kind = item.text("name"), item.text("kind")
+    if kind == "Service" and not item.text("group"):
+        doubt = Opaque(f"whether it goes through the waypoint of Service {name}", item.at())
+        return all_together([*behind_service(fact.namespace, name, mesh), doubt])
     pods: Peer = either(LabelIn(Of.POD, label, frozenset({name})) for label in OF_GATEWAY)
     home = Named(Of.NAMESPACE, frozenset({fact.namespace}))
     if kind == "Gateway" and (
@@ -102,6 +107,28 @@ def target(fact: OtherObjectFact, item: View, mesh: Mesh) -> Peer:
     ):
         return All((home, pods))
     return Opaque(f"which proxies stand for {kind} {name}", item.at())
+
+
+def without_waypoints(fact: OtherObjectFact, spec: View, mesh: Mesh) -> Iterator[Complaint]:
+    """Services that a policy is for, and before whose pods no waypoint stands: nobody enforces it there."""
+    if mesh.by_nodes == NOBODY:
+        return
+    for item in [spec.part("targetRef")] if spec.value.get("targetRef") else spec.parts("targetRefs"):
+        name = item.text("name")
+        if item.text("kind") != "Service" or item.text("group") or (fact.namespace, name) not in mesh.world.cluster.services:
+            continue
+        if not any(holds(All(tuple(behind_service(fact.namespace, name, mesh))), pod, 4) for pod in mesh.world.pods()):
+            yield Complaint(item.at(), f"no pod behind Service {name} has a waypoint: only waypoints heed policies for services")
+
+
+def behind_service(namespace: str, name: str, mesh: Mesh) -> Iterator[Peer]:
+    """The pods that a service leads to, and that a waypoint stands before, as far as the input says either."""
+    yield Named(Of.NAMESPACE, frozenset({namespace}))
+    if mesh.by_nodes != NOBODY:
+        yield mesh.behind
+    service = mesh.world.cluster.services.get((namespace, name))
+    if service is not None and service.selector:
+        yield from (LabelIn(Of.POD, key, frozenset({value})) for key, value in sorted(service.selector.items()))
 
 
 def at_the_edge(namespace: str, name: str, mesh: Mesh) -> bool:

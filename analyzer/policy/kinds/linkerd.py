@@ -17,12 +17,14 @@ from analyzer.policy.linkerd.authorizations import (
     Admission,
     admissions,
     client,
+    has_routes,
     identified,
     networks_of,
     objects,
     required,
 )
 from analyzer.policy.linkerd.mesh import USUALLY_SKIPPED, Mesh, mesh_of
+from analyzer.policy.linkerd.probes import probe_rules
 from analyzer.policy.linkerd.settings import MODES, OPEN, mode_of
 from analyzer.policy.ports import is_port_name
 from analyzer.policy.reading import PolicyKind, Read, complaints_of, unknown_fields, view_of
@@ -34,8 +36,6 @@ from analyzer.policy.terms import (
     All,
     Box,
     InBlocks,
-    Is,
-    Kind,
     Named,
     Not,
     Of,
@@ -51,9 +51,8 @@ from analyzer.source import Span
 
 TIER = "servers"
 TCP: Traffic = Box(single(6))
-HOSTS: Peer = Is(frozenset({Kind.HOST}))
 PROTOCOLS = ("", "unknown", "HTTP/1", "HTTP/2", "gRPC", "opaque", "TLS")
-WITHOUT_PATHS = ("opaque", "TLS")
+WITHOUT_PATHS, OF_CALLS = ("opaque", "TLS"), "gRPC"
 PAST, OF_SERVER, OF_PODS, OF_REST = 0.0, 1.0, 2.0, 3.0
 FIELDS = {
     "Server": ("podSelector", "externalWorkloadSelector", "port", "proxyProtocol", "accessPolicy"),
@@ -107,9 +106,11 @@ def server(fact: OtherObjectFact, spec: View, mesh: Mesh) -> Policy:
         spec.wrong(f"accessPolicy {access!r} must be one of {', '.join(MODES)}", "accessPolicy")
     rules = [*shared(fact, traffic, mesh), *(admitted(item, traffic) for item in admissions(fact, mesh))]
     rules += by_default(access, traffic, mesh, spec.at())
-    if protocol not in WITHOUT_PATHS:
-        probe = Opaque("whether it is a request of a probe, by its path", fact.at)
-        rules.append(Rule(Action.ALLOW, All((HOSTS, probe)), fact.at, traffic, name="probes"))
+    if protocol == OF_CALLS:
+        probe = Opaque("whether the proxy knows paths of probes beside calls of gRPC", fact.at)
+        rules += [replace(rule, peer=All((rule.peer, probe))) for rule in probe_rules(mesh.world, traffic, fact.at)]
+    elif protocol not in WITHOUT_PATHS and not has_routes(fact, mesh.world):
+        rules += probe_rules(mesh.world, traffic, fact.at)
     rules.append(Rule(Action.DENY, EVERYONE, fact.at, traffic))
     return of_mesh(fact, pods, rules, OF_SERVER)
 
@@ -180,7 +181,7 @@ def standing(world: World) -> Iterator[Read]:
     if servers or closing:
         yield past_proxies(mesh, servers[0].at if servers else closing[0][2])
     for number, (mode, peer, at) in enumerate(closing):
-        rules = [*by_default(mode, TCP, mesh, at), Rule(Action.DENY, EVERYONE, at, TCP)]
+        rules = [*by_default(mode, TCP, mesh, at), *probe_rules(world, TCP, at), Rule(Action.DENY, EVERYONE, at, TCP)]
         name = f"default-inbound-policy: {mode}"
         key = (OF_PODS, f"{number:06}")
         subject: Peer = All((mesh.inside, peer))

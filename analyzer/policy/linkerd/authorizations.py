@@ -66,6 +66,11 @@ def meant(view: View, server: OtherObjectFact) -> bool:
     return holds(chosen, Entity("", Kind.POD, labels=server.labels), 4) is True
 
 
+def has_routes(server: OtherObjectFact, world: World) -> bool:
+    """Whether a route is attached to a server: then no other requests are known there, not those of probes either."""
+    return any(routes(server, world, kind) for kind in ROUTES)
+
+
 def routes(server: OtherObjectFact, world: World, kind: str) -> set[str]:
     """The names of the routes that are attached to a server."""
     return {
