@@ -204,13 +204,13 @@ def opened(
     found: set[End] = set()
     for way, after in dict.fromkeys(machine.walk(beginning(program, flow), third)):
         end = third_end(way, scope, ends(after) == first)._replace(open=bool(after.answers))
-        found |= kept_up(program, flow, scope, after) if end.fate is Fate.REACHABLE else {end}
+        found |= kept_up(machine, program, flow, scope, after) if end.fate is Fate.REACHABLE else {end}
     return found
 
 
-def kept_up(program: NetworkProgram, flow: Flow, scope: Scope, state: State) -> set[End]:
+def kept_up(machine: Interpreter, program: NetworkProgram, flow: Flow, scope: Scope, state: State) -> set[End]:
     """What becomes of the answer in the open connection, which leaves tunnels' ends by another source port than the first answer."""
-    if not later_answers_differ(program.network):
+    if not (later_answers_differ(program.network) or machine.strayed):
         return {End(Fate.REACHABLE, open=bool(state.answers))}
     flags = states.INDEX[Field.TCP_FLAGS]
     later = answer(state)

@@ -32,10 +32,11 @@ SETS = {
 
 
 class Rules:
-    """A generator of rules for one family; ``shifted``: with ranges of ports that have a base, which the language does not take round."""
+    """A generator of rules for one family; ``shifted``: with ranges of ports that have a base, which the language does not take round;
+    ``directed``: with zones of conntrack that are for one direction, or named by marks."""
 
-    def __init__(self, random: Random, family: int, kinds: frozenset[str], shifted: bool = False) -> None:
-        self.random, self.family, self.shifted = random, family, shifted
+    def __init__(self, random: Random, family: int, kinds: frozenset[str], shifted: bool = False, directed: bool = False) -> None:
+        self.random, self.family, self.shifted, self.directed = random, family, shifted, directed
         self.known_sets = {name: sides for name, (kind, sides) in SETS.items() if kind in kinds}
         known = ADDRESSES[family]
         self.hosts = [*known[CLIENT], *known[SERVER], *known["near"], *known["far"]]
@@ -185,13 +186,24 @@ class Rules:
             else []
         )
         own = {
-            "raw": ["-j NOTRACK", "-j CT --notrack", "-j DROP", "-j CT --zone 1", "-j CT --zone 2"],
+            "raw": [
+                "-j NOTRACK",
+                "-j CT --notrack",
+                "-j DROP",
+                "-j CT --zone 1",
+                self.zone(),
+            ],
             "mangle": [*marks, *connection, "-j DROP", *self.services()],
             "nat": self.translations(hook) * 2,
             "filter": ["-j DROP", "-j REJECT", "-j DROP", "-j ACCEPT", *marks],
             "security": ["-j DROP", *connection],
         }[table]
         return self.random.choice([*common, *jumps, *jumps, *own, *marks])
+
+    def zone(self) -> str:
+        if not self.directed:
+            return "-j CT --zone 2"
+        return f"-j CT {self.some('--zone', '--zone-orig', '--zone-reply')} {self.some('1', '2', 'mark')}"
 
     def services(self) -> list[str]:
         """Types of service are set in mangle alone."""

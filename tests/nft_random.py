@@ -14,6 +14,12 @@ PROTOCOL = re.compile(r"\b(tcp|udp|icmp|icmpv6|l4proto|th|protocol|nexthdr)\b")
 INCOMING, OUTGOING = ("prerouting", "input", "forward", "postrouting"), ("forward", "output", "postrouting")
 
 
+ZONES = (
+    *("ct zone set 1", "ct zone set 2", "ct original zone set 1", "ct reply zone set 2", "ct original zone set 2"),
+    *('ct zone set iifname map { "near" : 1, "far" : 2 }', "ct original zone set meta mark map { 0 : 1, 1 : 2, 2 : 0 }"),
+)
+
+
 class NftRules:
     """A generator of tables for one family; ``ways``: with rules about the way back; ``alone``: with one nat chain at a hook;
     ``picked``: with source ports of which the kernel may pick any; ``zones``: with zones of conntrack."""
@@ -21,7 +27,7 @@ class NftRules:
     def __init__(
         self, random: Random, family: int, ways: bool = True, alone: bool = False, picked: bool = True, zones: bool = True
     ) -> None:
-        self.zones: tuple[str, ...] = ("ct zone set 1", "ct zone set 2") if zones else ()
+        self.zones: tuple[str, ...] = ZONES if zones else ()
         self.ways, self.alone, self.picked, self.translated = ways, alone, picked, set[str]()
         self.random, self.family = random, family
         known = ADDRESSES[family]
@@ -146,6 +152,8 @@ class NftRules:
         return f"{self.some('meta mark', 'ct mark')} {self.some('0x1', '& 0x1 == 0x1', '& 0x2 != 0x0', '!= 0x0', '0x1-0x3', '& 0xc == 0x4', '{ 0x0, 0x2 }')}"
 
     def states(self) -> str:
+        if self.zones and self.random.random() < 0.2:
+            return f"ct {self.some('', 'original ', 'reply ')}zone {self.some('0', '1', '!= 1', '{ 1, 2 }', '1-2')}"
         return self.some(
             f"ct state {self.some('new', 'established', 'established,related', 'invalid', 'untracked', '!= new', '{ new, established }', '!= { new, untracked }', 'new,invalid')}",
             f"ct status {self.some('dnat', 'snat', 'dnat,snat', 'confirmed', 'seen-reply', '& dnat == 0')}",

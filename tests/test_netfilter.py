@@ -26,6 +26,7 @@ from analyzer.solve.walk.netfilter.hooks import (
     run_hook,
 )
 from analyzer.solve.walk.netfilter.hooks import Flow as NetfilterFlow
+from analyzer.solve.walk.netfilter.state import ConntrackZone
 from analyzer.solve.walk.oracle import Kind, Oracle
 from analyzer.source import Gap, Scope, Source, Span
 
@@ -83,7 +84,7 @@ def test_copies_change_what_they_name_and_nothing_else() -> None:
     sent = Packet(4, 1, 2, TCP, 3, 4, 5, 6, 7, 8, 9, 10, True)
     tracked, flow, address_six = Tracked("NEW"), NetfilterFlow(TCP, 1, 2, 3, 4), Address(6, 5)
     at = HookPacket(sent, "in", "out", "port", "ports", 1, "multicast", True, 2, tracked, (address_six, 3), sent)
-    known = Connection(flow, flow.inverse, 1, False, False, True, False, False, False, "zone")
+    known = Connection(flow, flow.inverse, 1, False, False, True, False, False, False, ConntrackZone(1))
     told = Hop("place", "stage", "what", Span("path", 1), sent)
     other, later = sent._replace(mark=0), Tracked("ESTABLISHED")
     pairs: list[tuple[object, object]] = [

@@ -17,7 +17,16 @@ from analyzer.facts.netfilter import IpsetFact, RulesetFact
 from analyzer.model.network import Namespace
 from analyzer.parsers import Parser, ipset, iptables_save, read
 from analyzer.solve.packet import ACK, PICKED, SYN, Fate, Outcome, Packet
-from analyzer.solve.walk.netfilter.hooks import Connections, Hook, HookPacket, HookTables, Surroundings, Tracked, run_hook
+from analyzer.solve.walk.netfilter.hooks import (
+    MIRRORED,
+    Connections,
+    Hook,
+    HookPacket,
+    HookTables,
+    Surroundings,
+    Tracked,
+    run_hook,
+)
 from analyzer.solve.walk.oracle import Oracle, explore
 from analyzer.source import Gap, Scope, Source
 from tests.netfilter_lab import ADDRESSES, CLIENT, ECHO, PORTS, ROUTER, SERVER, TCP, UDP, Lab, Probe, Seen, can_run, lab, run
@@ -57,7 +66,7 @@ def destroy_sets() -> None:
 def load(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
     """Loads a random ruleset on the router, each table into one back end by chance, and reads it back."""
     random = Random(seed)
-    rules = Rules(random, family, built.set_kinds, shifted=True)
+    rules = Rules(random, family, built.set_kinds, shifted=True, directed=True)
     tool = SAVERS[family]
     share = {table: random.choice(("nft", "nft", "legacy")) for table in HOOKS}
     written = []
@@ -99,6 +108,10 @@ def probes(random: Random, family: int, start: int) -> list[Probe]:
     return result
 
 
+class Unsettled(Exception):
+    """What becomes of the packet depends on the kernel's version."""
+
+
 @dataclass(frozen=True)
 class Router:
     """The router's hooks with its addresses and routes."""
@@ -126,6 +139,8 @@ class Router:
 
     def hook(self, hook: Hook, at: HookPacket, connections: Connections, oracle: Oracle) -> HookPacket | None:
         result = run_hook(self.tables, hook, at, self.surroundings(), connections, oracle)
+        if result.reason == MIRRORED:
+            raise Unsettled
         assert result.judgement.value != "unknown", result.reason
         return result.packet if result.accepted else None
 
@@ -237,7 +252,10 @@ def disagreements(built: Lab, seed: int, load: Load, of: type[Router]) -> list[s
     seen = built.probe(sent)
     result = []
     for probe in sent:
-        expected = {essence(outcome) for outcome in explore(lambda oracle, probe=probe: predict(router, probe, oracle))}  # type: ignore[misc]
+        try:
+            expected = {essence(outcome) for outcome in explore(lambda oracle, probe=probe: predict(router, probe, oracle))}  # type: ignore[misc]
+        except Unsettled:
+            continue
         if not foretold(observed(seen[probe.number]), expected):
             result.append(f"seed {seed}: {probe}\n  kernel {observed(seen[probe.number])}\n  walk   {expected}")
     return [*result, text] if result else []

@@ -130,9 +130,11 @@ class NoTrack:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """``CT --zone``: the connection is looked up in a table of its own."""
+    """``CT --zone``, ``--zone-orig``, ``--zone-reply``: connections are looked up in a table of their own, in one ``direction`` (``original``, ``reply``) or
+    in both (empty). ``number``: which, 0 to 65535; None: what the lowest 16 bits of the packet's mark say. In the other direction it is zone 0."""
 
-    text: str
+    number: int | None = 0
+    direction: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,14 @@ class SetTo:
 
 
 @dataclass(frozen=True, slots=True)
+class SetZone:
+    """``ct zone set … map``: the connection is looked up in the zone that the map gives, in one ``direction`` or in both (empty)."""
+
+    look_up: LookUp
+    direction: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Translation:
     """``dnat``, ``snat``, ``masquerade``, ``redirect`` (``kind``): to an address range and a port range, each None when unchanged, or to the
     data of a map (an address, to which ``ports`` belong, or an address and a port). ``family`` is 4 or 6 where the statement is for one.
@@ -199,6 +207,7 @@ Statement = (
     | Negations
     | VerdictMap
     | SetTo
+    | SetZone
     | Translation
     | Remember
     | Offload

@@ -32,6 +32,7 @@ from analyzer.facts.nftables import (
     Remember,
     Selector,
     SetTo,
+    SetZone,
     Statement,
     Translation,
     Value,
@@ -148,7 +149,7 @@ def together(table: NftTableFact, start: str) -> list[NftChain] | None:
 def simple(item: Statement, leaving: bool) -> bool:
     """Whether a statement does the same to a frame as to a packet."""
     match item:
-        case SetTo(connection=True) | Translation() | Offload() | Remember() | NoTrack() | Zone():
+        case SetTo(connection=True) | Translation() | Offload() | Remember() | NoTrack() | Zone() | SetZone():
             return False
         case Negations(parts):
             return all(simple(part, leaving) for part in parts)

@@ -81,7 +81,7 @@ TARGETS = patterns(
     (r"(add|del)-set (\S+) ([a-z,]+)", r"--\1-set \2 \3"),
     (r"exist(?= |$)", "--exist"),
     (r"timeout (\d+)", r"--timeout \1"),
-    (r"CT zone (\d+)", r"--zone \1"),
+    (r"CT (zone|zone-orig|zone-reply) (\d+|mark)", r"--\1 \2"),
     (r"TOS (set|and|or|xor) ?(0x[\da-fA-F]+(?:/0x[\da-fA-F]+)?|[A-Z][\w-]+)", r"--\1-tos \2"),
     (r"DSCP set (0x[\da-fA-F]+)", r"--set-dscp \1"),
     (r"NFQUEUE num (\d+)", r"--queue-num \1"),

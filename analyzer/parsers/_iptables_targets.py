@@ -26,6 +26,7 @@ from analyzer.facts.netfilter import (
     Verdict,
     Zone,
 )
+from analyzer.parsers._conntrack_values import bounded
 from analyzer.parsers._iptables_matches import masked
 from analyzer.parsers._iptables_names import number, port
 from analyzer.parsers._iptables_options import Options
@@ -173,8 +174,14 @@ def connection_target(options: Options, family: int) -> Target:
     names = {option.name for option in options}
     if names == {"notrack"}:
         return NoTrack()
-    text = " ".join(option.text for option in options if option.name not in OF_NO_PACKET)
-    return Zone(text or "--zone 0")
+    zones = [option for option in options if option.name not in OF_NO_PACKET]
+    directions = {"zone": "", "zone-orig": "original", "zone-reply": "reply"}
+    if not zones:
+        return Zone()
+    if len(zones) > 1 or zones[0].name not in directions:
+        return UnknownTarget(" ".join(("CT", *(option.text for option in zones))))
+    value = zones[0].values[0]
+    return Zone(None if value == "mark" else bounded("zone", value, 16), directions[zones[0].name])
 
 
 def time_to_live(options: Options, family: int) -> Target:

@@ -132,6 +132,25 @@ def bitwise(operator: str, of: Selector, operand: Node, node: Node) -> Selector:
             return Bitwise(inner, mask, flip ^ value)
 
 
+def looked_up(inner: Node, data: tuple[str, ...]) -> tuple[Key, NftSet | str]:
+    """A key and the map it is looked up in."""
+    match inner:
+        case {"key": looked, "data": str(name)} if name.startswith("@"):
+            return known(key(looked)), name[1:]
+        case {"key": looked, "data": {"set": [*parts]}}:
+            keys = known(key(looked))
+            return keys, anonymous(keys, parts, data)
+        case _:
+            raise ValueError("no map")
+
+
+def known(keys: Key) -> Key:
+    """A key of which every part is modelled."""
+    for part in keys:
+        datatype(part)
+    return keys
+
+
 def anonymous(keys: Key, parts: Sequence[Node], data: tuple[str, ...] = ()) -> NftSet:
     """The set or map that a rule holds."""
     types = tuple(datatype(part) for part in keys)

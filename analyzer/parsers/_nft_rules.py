@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from analyzer.addresses import prefix
 from analyzer.facts.matches import RateMatch, UnknownMatch
-from analyzer.facts.netfilter import NoTrack, Pass, Reject, SetTimeToLive, TransparentProxy, UnknownTarget, Zone
+from analyzer.facts.netfilter import NoTrack, Pass, Reject, SetTimeToLive, TransparentProxy, UnknownTarget
 from analyzer.facts.nftables import (
     Among,
     Bitwise,
@@ -30,11 +30,12 @@ from analyzer.facts.nftables import (
     VerdictMap,
 )
 from analyzer.parsers._nft_chance import by_chance, traffic_of
-from analyzer.parsers._nft_keys import UNREADABLE, Node, act, anonymous, key, plain, said, selector
+from analyzer.parsers._nft_keys import UNREADABLE, Node, act, anonymous, key, looked_up, plain, said, selector
 from analyzer.parsers._nft_negations import paired
 from analyzer.parsers._nft_queue import queue
 from analyzer.parsers._nft_services import set_service, unshown
 from analyzer.parsers._nft_types import BITMASKS, constant, datatype, flags, top
+from analyzer.parsers._nft_zones import set_zone
 
 PASSES = frozenset({"counter", "log", "last", "comment", "dup", "ct helper", "ct timeout", "ct expectation"})
 SILENT = frozenset({"counter", "comment", "last"})
@@ -185,25 +186,6 @@ def verdict_map(inner: Node) -> Statement:
     return VerdictMap(keys, values)
 
 
-def looked_up(inner: Node, data: tuple[str, ...]) -> tuple[Key, NftSet | str]:
-    """A key and the map it is looked up in."""
-    match inner:
-        case {"key": looked, "data": str(name)} if name.startswith("@"):
-            return known(key(looked)), name[1:]
-        case {"key": looked, "data": {"set": [*parts]}}:
-            keys = known(key(looked))
-            return keys, anonymous(keys, parts, data)
-        case _:
-            raise ValueError("no map")
-
-
-def known(keys: Key) -> Key:
-    """A key of which every part is modelled."""
-    for part in keys:
-        datatype(part)
-    return keys
-
-
 def mangle(inner: Node) -> Statement:
     """``meta mark set``, ``ct mark set``; what else is set does not matter for delivery, or is not understood."""
     match inner:
@@ -211,8 +193,8 @@ def mangle(inner: Node) -> Statement:
             return set_to(False, value)
         case {"key": {"ct": {"key": "mark"}}, "value": value}:
             return set_to(True, value)
-        case {"key": {"ct": {"key": "zone", **rest}}, "value": int() | str() as value} if not rest:
-            return Zone(f"--zone {int(str(value), 0)}")
+        case {"key": {"ct": {"key": "zone", **rest}}, "value": value}:
+            return set_zone(str(rest.get("dir", "")), value)
         case {"key": {"meta": {"key": str(name)}}} if name in HARMLESS_META - {"pkttype"}:
             return Pass(f"meta {name}")
         case {"key": {"ct": {"key": str(name)}}} if name in HARMLESS_CT:

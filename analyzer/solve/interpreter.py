@@ -75,12 +75,14 @@ def every(ranges: Ranges) -> Iterable[int]:
 
 
 class Interpreter:
-    """Runs transfers of a program. ``choose`` gives the values that are taken where any of some ranges may be."""
+    """Runs transfers of a program. ``choose`` gives the values that are taken where any of some ranges may be.
+    ``strayed``: a packet was INVALID."""
 
     def __init__(self, program: ir.Program, choose: Callable[[Ranges], Iterable[int]] = every, hops: int = HOPS) -> None:
         self.program = program
         self.choose = choose
         self.hops = hops
+        self.strayed = False
 
     def walk(self, point: ir.Point, state: State) -> Iterator[tuple[ir.Exit, State]]:
         """Every way from a point to an exit that is not ``Goto``. After ``hops`` points a packet is taken to go in circles."""
@@ -169,7 +171,9 @@ class Interpreter:
             case ir.Choose(field, ranges):
                 yield from (put(state, field, value) for value in self.choose(ranges))
             case ir.Track():
-                yield track(state, transfer)
+                after = track(state, transfer)
+                self.strayed |= after.env[STATE] == ir.INVALID
+                yield after
             case ir.Note(scope, values):
                 own = entry(state, scope, values)
                 yield state if own in state.connections else state._replace(connections=(*state.connections, own))
@@ -200,6 +204,8 @@ class Interpreter:
                 known = [answer for asked, answer in state.answers if asked == text]
                 for answer in known or (True, False):
                     yield answer, state._replace(answers=state.answers | {(text, answer)})
+            case ir.Belongs(scope, replies):
+                yield state.current >= 0 and state.connections[state.current].ends == (scope, replies), state
             case ir.Not(inner):
                 for holds, after in self.test(inner, state):
                     yield not holds, after
@@ -284,18 +290,18 @@ def track(state: State, transfer: ir.Track) -> State:
     own = Tuple(*(state.env[position] for position in TUPLE))
     ping = own.protocol in (ICMP, ICMPV6)
     request = not ping or contains(REQUESTS, state.env[ICMP_TYPE])
+    replies = transfer.replies or transfer.scope
     for position, item in enumerate(kept):
-        if item.scope != transfer.scope:
-            continue
-        if item.original == own and request:
+        if item.original == own and item.scope == transfer.scope and request:
             early = own.protocol == TCP and not item.status & ir.SEEN_REPLY and contains(CONTINUING, state.env[TCP_FLAGS])
             return invalid(state, kept) if early else joined(state, kept, position, 0)
-        if item.reply == own and not (ping and request):
+        if item.reply == own and item.ends[1] == replies and not (ping and request):
             seen = item._replace(status=item.status | ir.SEEN_REPLY)
             return joined(state, (*kept[:position], seen, *kept[position + 1 :]), position, 1)
     if not request or (own.protocol == TCP and not contains(ALONE if transfer.strict else OPENING, state.env[TCP_FLAGS])):
         return invalid(state, kept)
-    return joined(state, (*kept, Connection(transfer.scope, own, inverted(own, ping), 0)), len(kept), 0)
+    new = Connection(transfer.scope, own, inverted(own, ping), 0, replies=transfer.replies)
+    return joined(state, (*kept, new), len(kept), 0)
 
 
 def invalid(state: State, kept: tuple[Connection[int], ...]) -> State:
@@ -336,9 +342,12 @@ def confirmed(state: State, scope: Scope) -> State:
 def taken(state: State) -> bool:
     """Whether another connection has the tuple of the answers of the packet's own."""
     own = state.connections[state.current]
-    others = (item for place, item in enumerate(state.connections) if place != state.current and item.scope == own.scope)
     ping = own.original.protocol in (ICMP, ICMPV6)
-    return any(own.reply == item.reply or (not ping and own.reply == item.original) for item in others)
+    for item in (item for place, item in enumerate(state.connections) if place != state.current):
+        there, back = own.clashing(item)
+        if (back and own.reply == item.reply) or (there and not ping and own.reply == item.original):
+            return True
+    return False
 
 
 def decide(state: State, destination: bool) -> State:

@@ -59,7 +59,8 @@ class Tuple(NamedTuple, Generic[V]):
 
 class Connection(NamedTuple, Generic[V]):
     """A connection of a namespace. ``confirmed``: its first packet has passed; ``status`` has SNAT_STATUS, DNAT_STATUS and SEEN_REPLY.
-    ``guards``: in a set of states it is there only where each of these variables is in its ranges."""
+    ``guards``: in a set of states it is there only where each of these variables is in its ranges. ``replies``: where its answers are looked up, if that is
+    not its ``scope``."""
 
     scope: Scope
     original: Tuple[V]
@@ -70,6 +71,18 @@ class Connection(NamedTuple, Generic[V]):
     destination_decided: bool = False
     confirmed: bool = False
     guards: tuple[tuple[str, Ranges], ...] = ()
+    replies: Scope | None = None
+
+    @property
+    def ends(self) -> tuple[Scope, Scope]:
+        """Where either direction is looked up."""
+        return self.scope, self.replies or self.scope
+
+    def clashing(self, other: Connection[V]) -> tuple[bool, bool]:
+        """Whether another connection's own tuple, and its answers', keep this one from having answers with the same (``nf_conntrack_tuple_taken``)."""
+        own, replies = self.ends
+        theirs, answers = other.ends
+        return theirs == replies == own, answers == replies
 
 
 def inverted(pair: Tuple[V], ping: bool) -> Tuple[V]:

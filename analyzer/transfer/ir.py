@@ -126,7 +126,15 @@ class Any:
     matches: tuple[Match, ...]
 
 
-Match = In | Bits | Opaque | Not | All | Any
+@dataclass(frozen=True, slots=True)
+class Belongs:
+    """The packet has a connection, whose own direction is looked up in ``scope`` and whose answers are in ``replies``."""
+
+    scope: Scope
+    replies: Scope
+
+
+Match = In | Bits | Opaque | Belongs | Not | All | Any
 ALWAYS, NEVER = All(()), Any(())
 
 
@@ -302,11 +310,13 @@ class Track:
     Where STATE is UNTRACKED already, nothing. The packet's (protocol, source, destination, ports) equal a connection's original tuple: DIRECTION 0,
     and STATE NEW until a reply was seen, then ESTABLISHED. Equal its reply tuple: DIRECTION 1, STATE ESTABLISHED, and the connection has seen a
     reply. Neither: STATE INVALID for a packet that cannot open a connection (TCP with SYN and ACK or RST, where it is ``strict`` any without SYN, ICMP but the
-    requests of nf_conntrack_proto_icmp.c), else a new one, STATE NEW. CONNECTION_MARK, STATUS and the ORIGINAL fields are the connection's.
+    requests of nf_conntrack_proto_icmp.c), else a new one, STATE NEW. CONNECTION_MARK, STATUS and the ORIGINAL fields are the connection's. ``replies``: where
+    answers are looked up, if that is elsewhere; a new connection is in both.
     """
 
     scope: Scope
     strict: bool = False
+    replies: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)

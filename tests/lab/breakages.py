@@ -14,6 +14,7 @@ from tests.lab import (
     enforcement_breakages,
     hardware_breakages,
     link_breakages,
+    matching_breakages,
     netfilter_breakages,
     nft_breakages,
     overlay_breakages,
@@ -385,11 +386,10 @@ _SIX += tuple(Breakage(apply, ROUTED, peers=True, six=True) for apply in six_bre
 _SOURCES = tuple(Breakage(apply, PODS - PEER) for apply in source_breakages.WIRED)
 _SOURCES += tuple(Breakage(apply, OVERLAYS, six=True) for apply in source_breakages.SIX)
 _OTHERS = tuple(Breakage(apply) for apply in chaos.ALL) + tuple(Breakage(apply, BY_RULES) for apply in rule_breakages.ALL)
-_OTHERS += tuple(Breakage(apply) for apply in nft_breakages.ANYWHERE)
+_OTHERS += tuple(Breakage(apply) for apply in (*nft_breakages.ANYWHERE, *matching_breakages.ALL))
 _ENFORCED = tuple(Breakage(apply, enforced=True) for apply in enforcement_breakages.ALL)
 _ENFORCED += (Breakage(romana_enforcer.rules_mixed, frozenset({"romana"}), enforced=True),)
-_MORE = (*_LINKS, *_OTHERS, *_SOURCES, *_ENFORCED)
-BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_NATIVE, *_SIX, *_HARDWARE, *_MORE)
+BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_NATIVE, *_SIX, *_HARDWARE, *_LINKS, *_OTHERS, *_SOURCES, *_ENFORCED)
 
 
 def choose(scenario: Scenario, random: Random, most: int = 3) -> list[Breakage]:

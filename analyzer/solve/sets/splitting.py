@@ -23,6 +23,9 @@ def split(match: ir.Match, state: State, yes: list[State], no: list[State]) -> N
             split_bits(match, state, yes, no)
         case ir.Opaque():
             split_opaque(match, state, yes, no)
+        case ir.Belongs(scope, replies):
+            held = state.current >= 0 and state.connections[state.current].ends == (scope, replies)
+            (yes if held else no).append(state)
 
 
 def split_in(match: ir.In, state: State, yes: list[State], no: list[State]) -> None:

@@ -83,10 +83,11 @@ def found_or_made(state: State, transfer: ir.Track, ping: bool) -> list[State]:
     """The connections are asked in order; what is in none makes one, or is invalid."""
     result: list[State] = []
     left = [state]
+    looked = transfer.scope, transfer.replies or transfer.scope
     for position, own in enumerate(state.connections):
-        if own.scope != transfer.scope:
-            continue
         for direction in (0, 1):
+            if own.ends[direction] != looked[direction]:
+                continue
             missed: list[State] = []
             for item in left:
                 found = belonging(item, position, direction, ping, missed)
@@ -98,7 +99,7 @@ def found_or_made(state: State, transfer: ir.Track, ping: bool) -> list[State]:
         opening: list[State] = []
         lost: list[State] = []
         split(OPENS_ALONE if transfer.strict else OPENS, item, opening, lost)
-        result += [made(one, transfer.scope, ping) for one in opening]
+        result += [made(one, transfer, ping) for one in opening]
         result += map(invalid, lost)
     return result
 
@@ -210,10 +211,10 @@ def joined(state: State, position: int, direction: int) -> State:
     return stored(state._replace(env=tuple(env), current=position), own)
 
 
-def made(state: State, scope: Scope, ping: bool) -> State:
+def made(state: State, transfer: ir.Track, ping: bool) -> State:
     """The packets open a connection."""
     pair = Tuple(*(state.env[place] for place in TUPLE))
-    own: Connection[Value] = Connection(scope, pair, inverted(pair, ping), 0)
+    own: Connection[Value] = Connection(transfer.scope, pair, inverted(pair, ping), 0, replies=transfer.replies)
     return joined(state._replace(connections=(*state.connections, own)), len(state.connections), 0)
 
 
@@ -235,9 +236,10 @@ def freed(state: State, clashing: list[State]) -> list[State]:
     own = state.connections[state.current]
     left = [state]
     for position, other in enumerate(state.connections):
-        if position == state.current or other.scope != own.scope:
+        if position == state.current:
             continue
-        for direction in (1,) if is_ping(state, own.original.protocol) else (0, 1):
+        there, back = own.clashing(other)
+        for direction in [0] * (there and not is_ping(state, own.original.protocol)) + [1] * back:
             missed: list[State] = []
             for item in left:
                 clashing += same_tuples(item, position, direction, missed)

@@ -73,9 +73,10 @@ def find(engine: Encoder, transfer: ir.Track, way: Way, ping: bool) -> list[Way]
     """Each connection of the namespace in turn, then a new one."""
     result: list[Way] = []
     left: Way | None = way
+    looked = transfer.scope, transfer.replies or transfer.scope
     for position, item in enumerate(way.connections):
         for reply, pair in ((False, item.original), (True, item.reply)):
-            if left is None or item.scope != transfer.scope:
+            if left is None or item.ends[reply] != looked[reply]:
                 continue
             parts = [engine.formulas.same(left, mine, other) for mine, other in zip(of_packet(left.env), pair, strict=True)]
             parts += [engine.formulas.of(ir.Not(ASKS) if reply else ASKS, left)] if ping else []
@@ -88,7 +89,7 @@ def find(engine: Encoder, transfer: ir.Track, way: Way, ping: bool) -> list[Way]
         return result
     invalid, fresh = engine.branch(NOT_ALONE if transfer.strict else BREAKS_IN, left)
     result += [without(invalid)] if invalid is not None else []
-    return result + ([opened(fresh, transfer.scope, ping)] if fresh is not None else [])
+    return result + ([opened(fresh, transfer, ping)] if fresh is not None else [])
 
 
 def without(way: Way) -> Way:
@@ -98,10 +99,10 @@ def without(way: Way) -> Way:
     return way._replace(env=tuple(env))
 
 
-def opened(way: Way, scope: Scope, ping: bool) -> Way:
+def opened(way: Way, transfer: ir.Track, ping: bool) -> Way:
     """A new connection."""
     pair = of_packet(way.env)
-    own: at.Connection[Value] = at.Connection(scope, pair, at.inverted(pair, ping), 0)
+    own: at.Connection[Value] = at.Connection(transfer.scope, pair, at.inverted(pair, ping), 0, replies=transfer.replies)
     return join(way._replace(connections=(*way.connections, own)), len(way.connections), False)
 
 
@@ -154,8 +155,8 @@ def translate(engine: Encoder, transfer: ir.Translate, way: Way) -> list[tuple[i
 def taken(engine: Encoder, way: Way) -> tuple[Way | None, Way | None]:
     """The way where another connection has the tuple of the answers of the packet's own, and where none has."""
     own = way.connections[way.current]
-    others = [item for place, item in enumerate(way.connections) if place != way.current and item.scope == own.scope]
-    tuples = [pair for item in others for pair in (item.original, item.reply)]
+    others = [(item, own.clashing(item)) for place, item in enumerate(way.connections) if place != way.current]
+    tuples = [pair for item, on in others for pair, there in zip((item.original, item.reply), on, strict=True) if there]
     same = engine.formulas.same
     each = [engine.formulas.joined([same(way, *one) for one in zip(own.reply, pair, strict=True)], True) for pair in tuples]
     return engine.fork(way, engine.formulas.joined(each, False)) if each else (None, way)

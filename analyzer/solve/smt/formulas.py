@@ -33,9 +33,11 @@ class Formulas:
         """The match as a formula over the fields."""
         if not isinstance(match, ir.All | ir.Any):
             return self.made_of(match, way)
-        values = [way.env[place] for place in self.places(match)]
+        places = self.places(match)
+        values = [way.env[place] for place in places]
         boxes = tuple([way.box.get(value.name) for value in values if not isinstance(value, int)])
-        key = id(match), marks_of(values), boxes
+        ends = way.connections[way.current].ends if places[:1] == OF_CONNECTION and way.current >= 0 else None
+        key = id(match), marks_of(values), boxes, ends
         known = self.made.get(key)
         if known is None:
             # What the key speaks of lives as long as the entry: nothing else gets its identity.
@@ -95,6 +97,8 @@ class Formulas:
             case ir.Bits(name, mask, wanted):
                 value = way.env[at.INDEX[name]]
                 return value & mask == wanted if isinstance(value, int) else value.bits & self.number(mask) == self.number(wanted)
+            case ir.Belongs(scope, replies):
+                return way.current >= 0 and way.connections[way.current].ends == (scope, replies)
             case ir.Opaque(text):
                 return z3.Bool(f"opaque: {text}", self.context)
             case ir.Not(inner):
@@ -121,6 +125,10 @@ class Formulas:
         return z3.BitVecVal(value, self.width, self.context)
 
 
+OF_CONNECTION = (-1,)
+"""The place, before all fields, of what only the packet's connection tells."""
+
+
 def fields_of(match: ir.Match) -> Iterator[int]:
     """The places of the fields that a match reads."""
     match match:
@@ -131,5 +139,7 @@ def fields_of(match: ir.Match) -> Iterator[int]:
         case ir.All(matches) | ir.Any(matches):
             for item in matches:
                 yield from fields_of(item)
+        case ir.Belongs():
+            yield from OF_CONNECTION
         case ir.Opaque():
             pass

@@ -146,7 +146,7 @@ def unread(where: Where, words: str) -> Transfer:
 def in_zone(given: Zone, where: Where) -> Transfer:
     """CT's zone, and nft's."""
     number = zones.template_of(given, where.context, where.space.scope)
-    return unread(where, f"{given.text} changes nothing") if number is None else zones.put(number, where.at)
+    return unread(where, "the zone that the mark names changes nothing") if number is None else zones.put(number, where.at)
 
 
 def verdict(name: str, rule: NfRule, where: Where) -> Transfer:

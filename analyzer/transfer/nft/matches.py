@@ -94,7 +94,7 @@ def part(selector: Selector, value: Value, where: Where) -> Match:
 def of_connection(selector: Selector) -> bool:
     """Whether a value is of a connection, which a template is none of (net/netfilter/nf_conntrack_core.c ``nf_ct_tmpl_alloc``)."""
     of = selector.of if isinstance(selector, Bitwise) else selector
-    return isinstance(of, Ct) and of.key not in ("state", "direction")
+    return isinstance(of, Ct) and of.key not in ("state", "direction", "zone")
 
 
 def device(selector: Selector, name: str, where: Where) -> Match:
@@ -219,7 +219,7 @@ def connection(selector: Ct, value: tuple[int, int], where: Where) -> Match:
         case "protocol":
             return clipped(Field.PROTOCOL, value, where)
         case "zone":
-            return where.opaque(f"ct zone is {value}") if zones.given(where.context, where.space) else constant(0, value)
+            return zones.in_zone(selector.direction, value, where.context, where.space.scope, where.template)
         case _:
             return end(selector, value, where)
 

@@ -37,6 +37,7 @@ from analyzer.facts.nftables import (
     Pick,
     Remember,
     SetTo,
+    SetZone,
     Statement,
     Translation,
     Value,
@@ -117,6 +118,9 @@ def follow(todo: tuple[Statement, ...], rule: Rule) -> Transfer:
             return verdict(first, rule)
         case SetTo():
             return set_to(first, rest, rule)
+        case SetZone(LookUp(key, values), direction):
+            then = follow(rest, rule)
+            return mapped(key, values, rule, lambda found: seq(in_zone(Zone(number_of(found), direction), where), then))
         case Translation():
             return translation(first, rest, rule)
         case Reject(answer):

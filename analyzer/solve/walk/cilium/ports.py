@@ -37,7 +37,7 @@ def known(walk: Walk, space: Space) -> Connections:
 
 def answered(walk: Walk, space: Space, maps: CiliumMaps, packet: Packet) -> Packet | None:
     """A backend's answer, as its client is to see it; None: it is none."""
-    tracked = track(packet, None, known(walk, space), "") if served(maps) else None
+    tracked = track(packet, None, known(walk, space)) if served(maps) else None
     if tracked is None or not tracked.reply or tracked.connection is None:
         return None
     found = manipulated(manipulated(packet, tracked, tracked.connection, False), tracked, tracked.connection, True)
@@ -54,7 +54,7 @@ def asked(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, packet: Pac
         words = f"what Cilium of {space.place} does from outside for {frontend} is not walked"
         return walk.undecided(words, frontend.at) if frontend is not None else None
     own = known(walk, space)
-    tracked = track(packet, None, own, "")
+    tracked = track(packet, None, own)
     if tracked.connection is None or (frontend is None and not tracked.connection.destination_translated):
         return None
     if frontend is not None and undecided(tracked, True):
@@ -69,7 +69,7 @@ def asked(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, packet: Pac
 
 def of_host(walk: Walk, space: Space, packet: Packet) -> bool:
     """Whether a packet answers a socket of the host: none is bound to a port of a service (``cil_sock4_post_bind``)."""
-    tracked = track(packet, None, walk.connections_of(space.scope), "")
+    tracked = track(packet, None, walk.connections_of(space.scope))
     return tracked.reply and (tracked.connection is None or not tracked.connection.source_translated)
 
 

@@ -118,7 +118,7 @@ def from_container(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, fr
             f"{space.place}: Cilium drops the packet (Invalid source ip): {source} is none of endpoint {endpoint}",
             said,
         )
-    if track(packet, load.quoted, connections(walk, space, INCOMING), "").reply:
+    if track(packet, load.quoted, connections(walk, space, INCOMING)).reply:
         if (answer := ports.answered(walk, space, maps, packet)) is not None:
             return uplink.past_stack(walk, space, at, answer)
         return routed(walk, space, maps, at, frame, identity)
@@ -135,7 +135,7 @@ def opened(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, frame: Fra
     load = frame.load
     assert isinstance(load, HookPacket)
     known = connections(walk, space, OUTGOING)
-    tracked = track(load.packet, load.quoted, known, "")
+    tracked = track(load.packet, load.quoted, known)
     packet = load.packet
     if tracked.connection is not None:
         balanced = to_backend(walk, space, maps, packet, tracked, known)
@@ -213,14 +213,14 @@ def delivered(
         if packet.ttl <= 1:
             return walk.drop(space.scope, f"{space.place}: the TTL of {packet} is used up")
         packet = packet.with_ttl(packet.ttl - 1)
-    answer = track(packet, None, connections(walk, space, OUTGOING), "")
+    answer = track(packet, None, connections(walk, space, OUTGOING))
     if answer.reply and answer.connection is not None:
         packet = manipulated(packet, answer, answer.connection, False)
         packet = manipulated(packet, answer, answer.connection, True)
         walk.tell(space.scope, "cilium", f"an answer for endpoint {entry.identifier}", entry.at, packet)
         return handed(walk, space, maps, packet, entry)
     known = connections(walk, space, INCOMING)
-    tracked = track(packet, None, known, "")
+    tracked = track(packet, None, known)
     if not looped(packet, packet.source) or identity != entry.identity:
         refused = policed(walk, space, maps, entry.identifier, True, identity, packet)
         if refused is not None:

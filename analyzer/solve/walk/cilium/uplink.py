@@ -31,9 +31,9 @@ def masqueraded(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, packe
         return packet
     known = walk.connections_of(Scope(space.scope.node, MASQUERADED))
     answers = walk.connections_of(Scope(space.scope.node, INCOMING))
-    if track(packet, None, answers, "").reply or not of_endpoint(maps, packet):
+    if track(packet, None, answers).reply or not of_endpoint(maps, packet):
         return packet
-    tracked = track(packet, None, known, "")
+    tracked = track(packet, None, known)
     connection = tracked.connection
     if connection is None:
         return packet
@@ -67,7 +67,7 @@ def of_endpoint(maps: CiliumMaps, packet: Packet) -> bool:
 def unmasqueraded(walk: Walk, space: Space, packet: Packet) -> Packet:
     """An answer to a masqueraded connection, for the endpoint that asked."""
     known = walk.connections_of(Scope(space.scope.node, MASQUERADED))
-    tracked = track(packet, None, known, "")
+    tracked = track(packet, None, known)
     if not tracked.reply or tracked.connection is None:
         return packet
     found = manipulated(packet, tracked, tracked.connection, True)

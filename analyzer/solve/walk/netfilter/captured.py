@@ -18,7 +18,7 @@ from analyzer.facts.system import ConnectionFact
 from analyzer.memory import Same
 from analyzer.model.network import Namespace
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, RST, SYN, TCP, Packet
-from analyzer.solve.walk.netfilter.state import Captured, Connection, Connections, Entry, Flow
+from analyzer.solve.walk.netfilter.state import Captured, Connection, Connections, ConntrackZone, Entry, Flow, Place, keys
 
 REOPENED, ENDED, STRAY = "REOPENED", "ended", "stray"
 OPENING = frozenset({"SYN_SENT", "SYN_SENT2"})
@@ -41,13 +41,14 @@ def prepared(key: Same[Namespace]) -> Captured | None:
     namespace = key.value
     followed = {family for family in FAMILIES if tracks(namespace, family)}
     translating = {family for family in FAMILIES if translates(namespace, family)}
-    found: dict[tuple[str, Flow], tuple[Connection, bool]] = {}
+    found: dict[Place, tuple[Connection, bool]] = {}
     for fact in namespace.connections:
         family = fact.original[0].family
         if family in followed:
             connection = connection_of(fact, family in translating and not balanced(namespace, fact))
-            found.setdefault((zone_text(fact.zone), connection.original), (connection, False))
-            found.setdefault((zone_text(fact.reply_zone), connection.reply), (connection, True))
+            there, back = keys(connection)
+            found.setdefault(there, (connection, False))
+            found.setdefault(back, (connection, True))
     liberal = namespace.sysctl("net.netfilter.nf_conntrack_tcp_be_liberal") == "1"
     doubt = doubt_of(namespace) if followed else ""
     return Captured(found, str(namespace.scope), liberal, doubt) if found or doubt else None
@@ -108,7 +109,7 @@ def connection_of(fact: ConnectionFact, translated: bool) -> Connection:
     source = translated and (original.source, original.source_port) != (now.source, now.source_port)
     ends = (original.destination, original.destination_port), (now.destination, now.destination_port)
     state = fact.state if fact.protocol == TCP else ""
-    entry = Entry(fact.at, state, bool(fact.status & {"OFFLOAD", "HW_OFFLOAD"}), zone_text(fact.reply_zone))
+    entry = Entry(fact.at, state, bool(fact.status & {"OFFLOAD", "HW_OFFLOAD"}))
     return Connection(
         original,
         reply,
@@ -119,7 +120,7 @@ def connection_of(fact: ConnectionFact, translated: bool) -> Connection:
         source_decided=True,
         destination_decided=True,
         confirmed=True,
-        zone=zone_text(fact.zone),
+        zone=zone_of(fact),
         entry=entry,
         assured="ASSURED" in fact.status,
     )
@@ -133,9 +134,11 @@ def flow_of(fact: ConnectionFact, side: tuple[Address, Address, int, int]) -> Fl
     return Flow(fact.protocol, source.value, destination.value, first, second)
 
 
-def zone_text(zone: int) -> str:
-    """A zone as connections have it."""
-    return str(zone) if zone else ""
+def zone_of(fact: ConnectionFact) -> ConntrackZone:
+    """The zone of an entry: its listing names the direction that has one (nf_conntrack_netlink.c ``ctnetlink_dump_zone_id``)."""
+    if fact.zone == fact.reply_zone:
+        return ConntrackZone(fact.zone)
+    return ConntrackZone(fact.zone, "original") if fact.zone else ConntrackZone(fact.reply_zone, "reply")
 
 
 def met(packet: Packet, connection: Connection, reply: bool, known: Connections) -> str:

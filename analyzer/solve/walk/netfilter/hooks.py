@@ -18,8 +18,10 @@ from analyzer.solve.packet import Packet
 from analyzer.solve.walk.netfilter.captured import translates
 from analyzer.solve.walk.netfilter.chains import walk
 from analyzer.solve.walk.netfilter.state import (
+    NO_ZONE,
     Connection,
     Connections,
+    ConntrackZone,
     Flow,
     Hook,
     HookPacket,
@@ -41,7 +43,7 @@ from analyzer.solve.walk.netfilter.steps import (
     routes_again,
 )
 from analyzer.solve.walk.netfilter.tables import ReadyChain, Table
-from analyzer.solve.walk.netfilter.tracking import bound, clash, confirm, manipulated, track, undecided
+from analyzer.solve.walk.netfilter.tracking import bound, clash, confirm, manipulated, mirrored, track, undecided
 from analyzer.solve.walk.netfilter.visit import ACCEPTED, Sets, Stop, Visit
 from analyzer.solve.walk.nft.tables import NativeChain, NativeTable, native_chains
 from analyzer.solve.walk.oracle import Oracle
@@ -64,6 +66,10 @@ TRACK, CONFIRM, TRANSLATE_DESTINATION, TRANSLATE_SOURCE = -200, 1 << 31, -100, 1
 FIRST = -1 << 33
 """The chains of devices are before all others at ingress, and behind all at egress."""
 NOT_WALKED = "rules of native nft chains are not walked"
+MIRRORED = (
+    "answers to the packet would be those of a connection whose zone is for one direction: up to Linux 6.11 it gets another source port, "
+    "later it is dropped (nf_nat_core.c nf_nat_used_tuple_new)"
+)
 NOT_CAPTURED = "that were not captured let the packet pass unchanged"
 PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
 # The nft back end puts this table behind source NAT (iptables/nft.c ``xtables_ipv4``); ``nft list ruleset`` shows it.
@@ -257,7 +263,7 @@ def run_step(step: Step, visit: Visit) -> Stop:
 
             return walk_native(step.native, visit)
         case TrackStep():
-            if visit.tracked is None or visit.zone:
+            if visit.tracked is None or visit.zone is not None:
                 zone = zone_of(visit)
                 visit.tracked = track(visit.packet, visit.at.quoted, visit.connections, zone)
                 if visit.connections.captured is not None:
@@ -265,9 +271,9 @@ def run_step(step: Step, visit: Visit) -> Stop:
         case TranslateStep():
             return translate(step, visit)
         case ConfirmStep():
-            if visit.connections.captured is not None and (taken := clash(visit.tracked, visit.connections)) is not None:
+            if (taken := clash(visit.tracked, visit.connections)) is not None:
                 words = "conntrack drops the packet: a connection with the tuple of its answers is tracked already"
-                return Stop(Judgement.DROPPED, words, taken.at)
+                return Stop(Judgement.DROPPED, words, taken.entry.at if taken.entry is not None else None)
             visit.tracked = confirm(visit.tracked, visit.connections)
         case UnreadStep():
             return unread(step, visit)
@@ -278,10 +284,13 @@ def run_step(step: Step, visit: Visit) -> Stop:
     return ACCEPTED
 
 
-def zone_of(visit: Visit) -> str:
-    """The zone that a packet is looked up in; ``--zone mark`` takes it from the packet (nf_conntrack_zones.h ``nf_ct_zone_tmpl``). Zone 0 is the one without a number."""
-    zone = str(visit.packet.mark & 0xFFFF) if visit.zone == "mark" else visit.zone
-    return "" if zone == "0" else zone
+def zone_of(visit: Visit) -> ConntrackZone:
+    """The zone that a packet is looked up in; ``--zone mark`` takes it from the packet (nf_conntrack_zones.h ``nf_ct_zone_tmpl``)."""
+    given = visit.zone
+    if given is None:
+        return NO_ZONE
+    number = visit.packet.mark & 0xFFFF if given.number is None else given.number
+    return ConntrackZone(number, given.direction)
 
 
 def recognised(visit: Visit, doubt: str) -> Stop:
@@ -371,6 +380,8 @@ def decide(step: TranslateStep, visit: Visit) -> Stop:
             first, before = visit.tracked, visit.packet
     visit.tracked, visit.packet = chosen(options, visit) if options else (first, before)
     if visit.tracked is not None and undecided(visit.tracked, step.destination) and visit.tracked.connection is not None:
+        if not step.destination and mirrored(visit.tracked.connection, visit.connections):
+            return Stop(Judgement.UNKNOWN, MIRRORED, settle="uname -r")
         visit.change_connection(bound(visit.tracked.connection, step.destination, visit.connections))
     return ACCEPTED
 

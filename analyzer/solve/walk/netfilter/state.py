@@ -50,19 +50,30 @@ class Flow(NamedTuple):
         return Flow(protocol, destination, source, source_port, kind << 8 | destination_port & 0xFF)
 
 
+class ConntrackZone(NamedTuple):
+    """A zone of conntrack (``struct nf_conntrack_zone``): a number, and the directions that it is for (``original``, ``reply``, empty: both)."""
+
+    number: int = 0
+    direction: str = ""
+
+    def of(self, reply: bool) -> int:
+        """The zone that packets of one direction are in (``nf_ct_zone_id``)."""
+        return 0 if self.direction == ("original" if reply else "reply") else self.number
+
+
+NO_ZONE = ConntrackZone()
 NO_FLOW = Flow(0, 0, 0, 0, 0)
 """The tuples of a template, which carries a zone to conntrack and is no connection."""
 
 
 class Entry(NamedTuple):
     """What the capture says of a connection that a node already tracks: TCP's state as far as it is the captured one (SYN_SENT …; REOPENED:
-    a SYN has passed that conntrack could only ignore; empty: as of one that the walk opened), whether a flow table passes its packets on before the hooks,
-    and the zone of its answers."""
+    a SYN has passed that conntrack could only ignore; empty: as of one that the walk opened), and whether a flow table passes its packets on before the
+    hooks."""
 
     at: Span
     state: str = ""
     offloaded: bool = False
-    reply_zone: str = ""
 
 
 class Connection(NamedTuple):
@@ -78,7 +89,7 @@ class Connection(NamedTuple):
     source_decided: bool = False
     destination_decided: bool = False
     confirmed: bool = False
-    zone: str = ""
+    zone: ConntrackZone = NO_ZONE
     entry: Entry | None = None
     assured: bool = False
 
@@ -104,6 +115,10 @@ class Connection(NamedTuple):
         return tuple.__new__(Connection, (*self[:8], True, *self[9:]))
 
 
+Place = tuple[int, Flow]
+"""Where a direction of a connection is found: the number of its zone, and its tuple."""
+
+
 class Balanced(NamedTuple):
     """A connection of IPVS (``struct ip_vs_conn``): the packet's tuple as its client sends it, and the real server that has it."""
 
@@ -119,7 +134,7 @@ class Captured:
     """The connections that a namespace tracked when it was captured, by zone and tuple, with whether it is the reply's. ``liberal``:
     nf_conntrack_tcp_be_liberal. ``doubt``: what is taken for granted where some were not understood."""
 
-    entries: Mapping[tuple[str, Flow], tuple[Connection, bool]]
+    entries: Mapping[Place, tuple[Connection, bool]]
     place: str
     liberal: bool = False
     doubt: str = ""
@@ -134,11 +149,11 @@ class Connections:
     followed; ``ended``: the tuples of which such a connection is gone, ``oracle``: who is asked what is not known of them,
     ``misfit``: the one in which the last packet was INVALID."""
 
-    _by_original: dict[tuple[str, Flow], Connection] = field(default_factory=dict)
-    _original_of: dict[tuple[str, Flow], tuple[str, Flow]] = field(default_factory=dict)
+    _by_original: dict[Place, Connection] = field(default_factory=dict)
+    _original_of: dict[Place, Place] = field(default_factory=dict)
     captured: Captured | None = None
     oracle: Oracle | None = None
-    ended: set[tuple[str, Flow]] = field(default_factory=set)
+    ended: set[Place] = field(default_factory=set)
     misfit: Span | None = None
     balanced: dict[tuple[bool, Flow], Balanced] = field(default_factory=dict)
     members: dict[tuple[str, tuple[int | str, ...]], bool] = field(default_factory=dict)
@@ -147,16 +162,34 @@ class Connections:
     strayed: bool = False
     strict: bool = False
 
-    def find(self, flow: Flow, zone: str = "") -> tuple[Connection, bool] | None:
-        """The connection with this tuple, and whether it is the reply's."""
+    def find(self, flow: Flow, zone: ConntrackZone = NO_ZONE) -> tuple[Connection, bool] | None:
+        """The connection with this tuple, and whether it is the reply's (nf_conntrack_core.c ``nf_ct_key_equal``, by the zone of either direction)."""
         if self._by_original:
-            if (found := self._by_original.get((zone, flow))) is not None:
+            if (found := self._by_original.get((zone.of(False), flow))) is not None:
                 return found, False
-            if (original := self._original_of.get((zone, flow))) is not None:
+            if (original := self._original_of.get((zone.of(True), flow))) is not None:
                 return self._by_original[original], True
-        if self.captured is None or (zone, flow) in self.ended:
-            return None
-        return self.captured.entries.get((zone, flow))
+        return None if self.captured is None else self.found_captured(self.captured, flow, zone)
+
+    def found_captured(self, captured: Captured, flow: Flow, zone: ConntrackZone) -> tuple[Connection, bool] | None:
+        """The captured connection with this tuple, and whether it is the reply's."""
+        for reply in (False, True):
+            place = zone.of(reply), flow
+            found = captured.entries.get(place)
+            if found is not None and found[1] is reply and place not in self.ended:
+                return found
+        return None
+
+    def taken(self, flow: Flow, zone: ConntrackZone) -> tuple[Connection, bool] | None:
+        """The connection that keeps another of the zone from having answers with this tuple: it is looked for in the zone of answers, and those of the
+        other direction in both (``nf_conntrack_tuple_taken``)."""
+        if zone.of(False) == zone.of(True):
+            return self.find(flow, zone)
+        place = zone.of(True), flow
+        if (original := self._original_of.get(place)) is not None:
+            return self._by_original[original], True
+        found = self.captured.entries.get(place) if self.captured is not None and place not in self.ended else None
+        return found if found is not None and found[1] else None
 
     def store(self, connection: Connection) -> None:
         """Stores a connection, or its new state."""
@@ -181,10 +214,10 @@ class Connections:
         self.ended |= {there, back}
 
 
-def keys(connection: Connection) -> tuple[tuple[str, Flow], tuple[str, Flow]]:
-    """Zone and tuple of either direction."""
-    zone, entry = connection.zone, connection.entry
-    return (zone, connection.original), (zone if entry is None else entry.reply_zone, connection.reply)
+def keys(connection: Connection) -> tuple[Place, Place]:
+    """ConntrackZone and tuple of either direction."""
+    zone = connection.zone
+    return (zone.of(False), connection.original), (zone.of(True), connection.reply)
 
 
 class Tracked(NamedTuple):

@@ -28,7 +28,7 @@ from analyzer.model.sockets import taken_by_proxy
 from analyzer.ranges import Ranges
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, PICKED, SYN, TCP, UDP
 from analyzer.solve.walk.netfilter.guess import change
-from analyzer.solve.walk.netfilter.state import NO_FLOW, Connection, Flow, Hook, Judgement, Tracked
+from analyzer.solve.walk.netfilter.state import NO_FLOW, Connection, ConntrackZone, Flow, Hook, Judgement, Tracked
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS, bind, flow_of, used
 from analyzer.solve.walk.netfilter.visit import ACCEPTED, Stop, Visit
 
@@ -148,11 +148,8 @@ def untracked(target: NoTrack | Zone, rule: NfRule, where: str, visit: Visit) ->
         visit.tracked = Tracked("UNTRACKED")
         visit.tell(f"{where}: the packet is not tracked", rule.at)
         return None
-    words = target.text.split()
-    if len(words) != 2 or words[0] != "--zone":
-        return not_known(f"CT {target.text}", rule, where, visit)
-    visit.zone = words[1]
-    visit.tracked = Tracked("NEW", Connection(NO_FLOW, NO_FLOW, zone=visit.zone))
+    visit.zone = target
+    visit.tracked = Tracked("NEW", Connection(NO_FLOW, NO_FLOW, zone=ConntrackZone(target.number or 0, target.direction)))
     return None
 
 

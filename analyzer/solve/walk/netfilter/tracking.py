@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from analyzer.solve.packet import ACK, FIN, ICMP, ICMPV6, RST, SCTP, SYN, TCP, UDP, Packet
 from analyzer.solve.walk.netfilter.captured import ENDED, STRAY, met
-from analyzer.solve.walk.netfilter.state import Connection, Connections, Entry, Flow, Tracked
+from analyzer.solve.walk.netfilter.state import NO_ZONE, Connection, Connections, ConntrackZone, Flow, Tracked
 
 UDPLITE, DCCP = 136, 33
 WITH_PORTS = frozenset({TCP, UDP, SCTP, UDPLITE, DCCP})
@@ -57,7 +57,7 @@ def assures(packet: Packet, connection: Connection) -> bool:
     )
 
 
-def track(packet: Packet, quoted: Packet | None, connections: Connections, zone: str) -> Tracked:
+def track(packet: Packet, quoted: Packet | None, connections: Connections, zone: ConntrackZone = NO_ZONE) -> Tracked:
     """The state of a packet that conntrack has not seen, and its connection (a new one is not stored before it is confirmed)."""
     if packet.protocol == ICMPV6 and packet.icmp_type in ICMPV6_UNTRACKED:
         return Tracked("UNTRACKED")
@@ -99,7 +99,7 @@ def now(found: tuple[Connection, bool], state: str, connections: Connections) ->
     return connection, reply
 
 
-def related(quoted: Packet | None, connections: Connections, zone: str) -> Tracked:
+def related(quoted: Packet | None, connections: Connections, zone: ConntrackZone) -> Tracked:
     """An ICMP error belongs to the connection of the packet that it quotes, in the other direction (``nf_conntrack_inet_error``)."""
     found = connections.find(flow_of(quoted).inverse, zone) if quoted else None
     return Tracked("RELATED", found[0], found[1]) if found else Tracked("INVALID")
@@ -114,12 +114,20 @@ def confirm(tracked: Tracked | None, connections: Connections) -> Tracked | None
     return Tracked(tracked.state, connection, tracked.reply)
 
 
-def clash(tracked: Tracked | None, connections: Connections) -> Entry | None:
-    """The captured connection that keeps a new one from being stored (``nf_ct_resolve_clash``); address translation finds a free tuple before."""
+def clash(tracked: Tracked | None, connections: Connections) -> Connection | None:
+    """The connection that keeps a new one from being stored (``nf_ct_resolve_clash``): a captured one, or one whose zone is for one direction. Of all
+    others address translation finds a free tuple before."""
     if tracked is None or tracked.connection is None or tracked.connection.confirmed:
         return None
-    found = connections.find(tracked.connection.reply, tracked.connection.zone)
-    return found[0].entry if found is not None else None
+    own = tracked.connection
+    found = connections.taken(own.reply, own.zone)
+    return found[0] if found is not None and (found[0].entry is not None or found[0].zone != own.zone) else None
+
+
+def mirrored(connection: Connection, connections: Connections) -> bool:
+    """Whether the answers of a connection have the tuple that another one's own packets have, which the zone of one direction hides from its packets."""
+    found = connections.taken(connection.reply, connection.zone)
+    return found is not None and not found[1] and found[0].zone != connection.zone
 
 
 def undecided(tracked: Tracked | None, destination: bool) -> bool:
@@ -144,7 +152,7 @@ def bind(connection: Connection, destination: bool, wanted: Flow, connections: C
 
 def bound(connection: Connection, destination: bool, connections: Connections) -> Connection:
     """A connection of which no chain decided this side: it keeps what it has (``nf_nat_alloc_null_binding``)."""
-    found = None if destination else connections.find(connection.reply, connection.zone)
+    found = None if destination else connections.taken(connection.reply, connection.zone)
     if found is not None and found[0].original != connection.original:
         return bind(connection, destination, connection.reply.inverse, connections)
     return connection.decided(destination)
@@ -167,7 +175,7 @@ def unique(connection: Connection, wanted: Flow, connections: Connections) -> Fl
 
 def used(connection: Connection, flow: Flow, connections: Connections) -> bool:
     """Whether another connection has this tuple's answers (``nf_nat_used_tuple``)."""
-    found = connections.find(flow.inverse, connection.zone)
+    found = connections.taken(flow.inverse, connection.zone)
     return found is not None and found[0].original != connection.original
 
 

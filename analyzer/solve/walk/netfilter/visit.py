@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from analyzer.facts.netfilter import Zone
 from analyzer.model.changing import Changing, changing_sets
 from analyzer.model.marks import ALL, asked_for
 from analyzer.model.network import Namespace
@@ -61,7 +62,7 @@ class Visit:
     connections: Connections
     oracle: Oracle
     table: str = ""
-    zone: str = ""
+    zone: Zone | None = None
     start: int = 0
     hops: list[Hop] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)

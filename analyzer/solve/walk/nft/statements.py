@@ -34,6 +34,7 @@ from analyzer.facts.nftables import (
     Pick,
     Remember,
     SetTo,
+    SetZone,
     Statement,
     Translation,
     Value,
@@ -86,6 +87,8 @@ def run(item: Statement, place: Place, visit: Visit) -> End:
             return item
         case SetTo():
             return set_to(item, place, visit)
+        case SetZone():
+            return set_zone(item, place, visit)
         case Translation():
             return translation(item, place, visit)
         case Remember():
@@ -260,6 +263,14 @@ def set_to(item: SetTo, place: Place, visit: Visit) -> End:
     if item.connection and visit.connection is not None and visit.connection.original == NO_FLOW:
         return None  # A template keeps no mark.
     return target(SetMark((value & item.mask) ^ item.flip, 0xFFFFFFFF, item.connection), place, visit)
+
+
+def set_zone(item: SetZone, place: Place, visit: Visit) -> End:
+    """nft_ct.c ``nft_ct_set_zone_eval``, by a map."""
+    data = data_of(item.look_up, place, visit)
+    if not isinstance(data, tuple):
+        return data
+    return target(Zone((numbers(data[0]) or (0, 0))[0], item.direction), place, visit)
 
 
 def translation(item: Translation, place: Place, visit: Visit) -> End:

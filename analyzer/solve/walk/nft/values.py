@@ -208,7 +208,7 @@ def connection(selector: Ct, visit: Visit) -> Loaded | None:
         case "protocol":
             return found.original.protocol
         case "zone":
-            return int(found.zone) if found.zone.isdecimal() else 0
+            return found.zone.of(selector.direction == "reply") if selector.direction else found.zone.number
         case _:
             return end(selector, found, visit.packet.family)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from analyzer.addresses import Address
 from analyzer.facts.openflow import CT_STATES, Conntrack, Nat, Subfield
 from analyzer.solve.packet import ICMP, ICMPV6, Packet
-from analyzer.solve.walk.netfilter.state import Connection, Connections, Flow, Tracked
+from analyzer.solve.walk.netfilter.state import Connection, Connections, ConntrackZone, Flow, Tracked
 from analyzer.solve.walk.netfilter.tracking import bind, bound, manipulated, track, undecided
 from analyzer.solve.walk.ovs.values import Values, read
 from analyzer.solve.walk.state import Walk
@@ -42,7 +42,7 @@ def passed(
     zone; the packet is not looked up again then (``skb_nfct_cached``)."""
     zone = zone_of(action, values)
     connections = walk.connections_of(scope)
-    tracked = before if before is not None else track(packet, None, connections, str(zone) if zone else "")
+    tracked = before if before is not None else track(packet, None, connections, ConntrackZone(zone))
     if action.commit and action.force and tracked.reply and tracked.connection is not None:
         tracked = anew(packet, tracked.connection.zone)
     flags = 0
@@ -54,7 +54,7 @@ def passed(
     return packet, known, tracked
 
 
-def anew(packet: Packet, zone: str) -> Tracked:
+def anew(packet: Packet, zone: ConntrackZone) -> Tracked:
     """A connection that begins with this packet (``force``)."""
     flow = Flow(packet.protocol, packet.source, packet.destination, packet.source_port, packet.destination_port)
     return Tracked("NEW", Connection(flow, flow.inverse, zone=zone))
