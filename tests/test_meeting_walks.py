@@ -99,7 +99,7 @@ def test_walks_that_meet_lose_nothing(make) -> None:  # type: ignore[no-untyped-
         index = index_of(made)
         for given in list(flows(Random(-seed), 4))[:5]:
             packet = given.packet._replace(tcp_flags=SYN if given.packet.protocol == TCP else 0)
-            ready = replace(given, packet=packet)
+            ready = given._replace(packet=packet)
             search = Search(lambda oracle, ready=ready, index=index: one_way(index, ready, oracle), ENOUGH)  # type: ignore[misc]
             run = search.walked(())
             unknown = sum(each.kind == "unknown" for each in run.met)

@@ -83,7 +83,7 @@ def tracking(seed: int) -> tuple[Network, list[Flow], str]:
     table = "\n".join(line(flow.packet, random) for flow in asked if random.random() < 0.7)
     spaces = dict(made.namespaces)
     spaces[ROUTER] = replace(spaces[ROUTER], connections=entries(table))
-    return replace(made, namespaces=spaces), [replace(flow, tracked=True) for flow in asked], f"{text}\n{table}"
+    return replace(made, namespaces=spaces), [flow._replace(tracked=True) for flow in asked], f"{text}\n{table}"
 
 
 @pytest.mark.parametrize("seed", range(1, 81))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
@@ -67,7 +67,7 @@ def replay(
     found = weighed(network, aim, lost, walked(flow), spared)
     if found.word is Word.CONFIRMED or not found.reason.startswith(UNHEARD):
         return found
-    served = weighed(network, aim, lost, walked(replace(flow, served=True)), spared)
+    served = weighed(network, aim, lost, walked(flow._replace(served=True)), spared)
     return found if served.word is Word.DENIED else served
 
 

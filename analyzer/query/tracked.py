@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 
 from analyzer.facts.system import ConnectionFact
@@ -76,7 +75,7 @@ def notes_of(network: Network, flow: Flow, found: Trace) -> Iterator[str]:
     usual, told = set(map(end, found.outcomes)), set[object]()
     for scope, fact in entries:
         port = port_of(fact)
-        other = walk(network, replace(flow, packet=packet._replace(source_port=port, size=None), tracked=True))
+        other = walk(network, flow._replace(packet=packet._replace(source_port=port, size=None), tracked=True))
         ends = frozenset(map(end, other.outcomes))
         if ends <= usual or ends in told:
             continue

@@ -53,6 +53,10 @@ class Packet(NamedTuple):
         """The same with another mark."""
         return tuple.__new__(Packet, (*self[:11], mark, *self[12:]))
 
+    def with_flags(self, flags: int) -> Packet:
+        """The same with other flags of TCP."""
+        return tuple.__new__(Packet, (*self[:8], flags, *self[9:]))
+
     def with_ttl(self, ttl: int) -> Packet:
         """The same with another time to live."""
         return tuple.__new__(Packet, (*self[:9], ttl, *self[10:]))

@@ -7,8 +7,8 @@ underlay.py (what was not captured), delivery.py (who listens); the netfilter ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from analyzer.addresses import Address
 from analyzer.model.later_packets import later_answers_differ
@@ -31,8 +31,7 @@ OPENING = "the packet that ends the handshake: "
 LATER = "the answer in the open connection: "
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """A packet and where it starts: the namespace that sends it, or the interface by which it comes in from outside the capture.
 
     The packet's source 0 means: the address that the kernel chooses. ``unbound``: it has chosen the packet's, and keeps the route by which it did.
@@ -52,7 +51,8 @@ def walk(network: Network, flow: Flow) -> Trace:
     packet = flow.packet
     if packet.protocol == TCP and not packet.tcp_flags:
         packet = packet._replace(tcp_flags=SYN)
-    outcomes = explore(lambda oracle: one_way(index, replace(flow, packet=packet), oracle))
+    asked = flow._replace(packet=packet)
+    outcomes = explore(lambda oracle: one_way(index, asked, oracle))
     return Trace(fate_of(outcomes), outcomes, sent(outcomes, packet))
 
 
@@ -77,7 +77,7 @@ def one_way(index: WalkIndex, flow: Flow, oracle: Oracle) -> Outcome:
 def noticed(index: WalkIndex, flow: Flow, oracle: Oracle, end: Oversized, outcome: Outcome) -> Outcome:
     """The outcome of a packet that was too long, with what its sender hears of it once short ones have made the connection."""
     state, sender = Walk(index, oracle, followed=flow.tracked, served=flow.served), flow.start
-    there_and_back(state, replace(flow, packet=flow.packet._replace(size=None)))
+    there_and_back(state, flow._replace(packet=flow.packet._replace(size=None)))
     if outcome.reason.startswith(REPLY):
         places = {space.place: scope for scope, space in index.spaces.items()}
         sent = next((hop.place for hop in outcome.hops if hop.reply and hop.stage == "send"), "")
@@ -110,7 +110,7 @@ def there_and_back(state: Walk, flow: Flow) -> Outcome:
         ready = internet.prepared(state, space, flow.packet)
         if not isinstance(ready, Packet):
             return failed(state, best(ready), None)
-        flow = replace(flow, packet=ready, unbound=False)
+        flow = Flow(flow.start, ready, False, flow.tracked, flow.served)
     return concluded(state, flow, best(begun(state, flow)))
 
 
@@ -235,7 +235,9 @@ def answered(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
 def reply_of(state: Walk, end: Delivered) -> Packet:
     """What the receiver of a request sends back, with its mark and its type of service where the host reflects them."""
     packet, space = end.at.packet, state.space(end.scope)
-    reply = delivery.reply_to(packet)._replace(mark=packet.mark if reflects(space.namespace, packet.protocol) else 0)
+    reply = delivery.reply_to(packet)
+    if packet.mark and reflects(space.namespace, packet.protocol):
+        reply = reply.with_mark(packet.mark)
     if reflects_service(space.namespace, packet.protocol):
         reply = reply._replace(service=packet.service)
     bound(state, space, reply, end.device)
@@ -277,7 +279,7 @@ def opened(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
     if flow.packet.protocol != TCP:
         return seen._replace(assumptions=tuple(state.assumptions))
     state.reply, state.hops[:] = False, seen.hops
-    third = replace(flow, packet=flow.packet._replace(tcp_flags=ACK))
+    third = Flow(flow.start, flow.packet.with_flags(ACK), flow.unbound, flow.tracked, flow.served)
     ending = best(begun(state, third))
     match ending:
         case Delivered(scope, _, at, hops) if scope != end.scope or ends(at.packet, state) != ends(end.at.packet, state):
@@ -297,7 +299,7 @@ def kept_up(state: Walk, flow: Flow, end: Delivered, seen: Outcome) -> Outcome:
     its way is told where it does not arrive."""
     if told_apart(Identity(state.index.network)) or any(own.strayed for own in state.connections.values()):
         state.later, state.hops[:] = True, seen.hops
-        packet = reply_of(state, end)._replace(tcp_flags=ACK)
+        packet = reply_of(state, end).with_flags(ACK)
         found = back(state, flow, packet, end.scope, seen, LATER)
         if found.fate is not Fate.REACHABLE:
             return found

@@ -13,6 +13,7 @@ from analyzer.facts.neighbours import ForwardingFact, NeighbourFact
 from analyzer.facts.system import FilterFact
 from analyzer.model import hardware
 from analyzer.model.early_chains import watched
+from analyzer.model.first_ttl import first_ttl
 from analyzer.model.network import Attachment, Interface, Namespace, Network, Segment
 from analyzer.model.routing import own_local_routes
 from analyzer.solve.walk.cilium.maps import CiliumMaps
@@ -38,6 +39,7 @@ class Space:
         self._virtual: dict[int, VirtualTable] = {}
         self._switches: dict[str, int | None] = {}
         self._settings: dict[tuple[int, str, str], tuple[int, int | None]] = {}
+        self._ttls: dict[tuple[int, str], int] = {}
         self.memories: dict[int, Memory] = {}
 
     def table(self, family: int, table: int) -> Levels:
@@ -199,6 +201,13 @@ class Space:
             own = self.switch(f"{base}.{device.replace('.', '/')}.{name}")
             own = own if own is not None else self.switch(f"{base}.default.{name}")
             found = self._settings[key] = (self.switch(f"{base}.all.{name}") or 0, own)
+        return found
+
+    def first_ttl(self, family: int, device: str) -> int:
+        """What a packet starts with that leaves by a device, where the route says nothing."""
+        found = self._ttls.get((family, device))
+        if found is None:
+            found = self._ttls[family, device] = first_ttl(self.namespace, family, device)
         return found
 
     def where(self, key: str) -> Span | None:

@@ -383,11 +383,10 @@ def forward(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
 
 def local(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:
     """INPUT, and to whoever is there."""
-    address = Address(at.packet.family, at.packet.destination)
-    fact = space.own.get(address)
-    if fact is not None and fact.device in ipvs.DUMMIES and not space.namespace.virtual_servers:
-        missing = space.namespace.missing.get("ipvs")
-        if missing is not None:
+    if not space.namespace.virtual_servers and (missing := space.namespace.missing.get("ipvs")) is not None:
+        address = Address(at.packet.family, at.packet.destination)
+        fact = space.own.get(address)
+        if fact is not None and fact.device in ipvs.DUMMIES:
             return walk.undecided(f"{address} of {space.place} is IPVS's, whose table is not known: {missing}", fact.at, missing)
     passed = run(walk, space, Hook.INPUT, at.between(at.in_device, ""))
     if not isinstance(passed, HookPacket):

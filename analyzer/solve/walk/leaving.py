@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from analyzer.addresses import Address
 from analyzer.facts.links import Vrf
-from analyzer.model.first_ttl import enough, first_ttl, short
+from analyzer.model.first_ttl import enough, short
 from analyzer.model.path_mtu import PathMtu, assumption, learnt
 from analyzer.solve.packet import Packet
 from analyzer.solve.walk.index import Space
@@ -17,7 +17,7 @@ from analyzer.solve.walk.state import HEADER, Endings, Oversized, Walk
 
 def begun(space: Space, packet: Packet, route: Route) -> Packet:
     """The packet with the TTL that it starts with."""
-    ttl = route.fact.hop_limit or first_ttl(space.namespace, packet.family, route.device)
+    ttl = route.fact.hop_limit or space.first_ttl(packet.family, route.device)
     return packet if ttl == packet.ttl else packet.with_ttl(ttl)
 
 

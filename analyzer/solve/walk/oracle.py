@@ -244,7 +244,7 @@ class Search:
             folded.append(self.below(self.walked((*before, way)), depth + 1))
             self.nested -= 1
         found = _fold(decision, folded)
-        if all(each.kind is Kind.CHOICE for each in met[:depth]) and any(one.fate is Fate.UNKNOWN for one in found):
+        if any(one.fate is Fate.UNKNOWN for one in found) and all(each.kind is Kind.CHOICE for each in met[:depth]):
             self.left = min(self.left, FEW)
         return found
 

@@ -21,14 +21,15 @@ def refuse(walk: Walk, space: Space, device: str, at: HookPacket, route: Route) 
     """The endings when the source may not come in by the device; None: it may."""
     out_device = "" if route.kind != "unicast" else route.ways[0].device or ""
     packet = at.packet
-    asked = Query(4, packet.source, packet.destination, packet.mark, out_device or "lo", service=packet.service)
-    return refuse_source(walk, space, device, asked)
+    mark = packet.mark and vmark(space, device, packet.mark)
+    return refuse_source(
+        walk, space, device, Query(4, packet.source, packet.destination, mark, out_device or "lo", service=packet.service)
+    )
 
 
-def refuse_source(walk: Walk, space: Space, device: str, asked: Query) -> Endings | None:
-    """``fib_validate_source``: ``asked`` is the way back, with the mark of the packet."""
-    source, query = asked.destination, asked._replace(mark=vmark(space, device, asked.mark))
-    strictness = space.greater(4, device, "rp_filter")
+def refuse_source(walk: Walk, space: Space, device: str, query: Query) -> Endings | None:
+    """``fib_validate_source``: ``query`` is the way back, with the mark of the packet where that takes part."""
+    source, strictness = query.destination, space.greater(4, device, "rp_filter")
     if not strictness and not told(space, device) and would_refuse(walk, space, device, query):
         words = f"{space.place}: rp_filter of {device} lets {Address(4, source)} come in, which is reached another way"
         if not walk.oracle.test(words, None, f"net.ipv4.conf.{device}.rp_filter"):
@@ -37,10 +38,10 @@ def refuse_source(walk: Walk, space: Space, device: str, asked: Query) -> Ending
             )
     if not strictness and not full_check(space):
         address = Address(4, source)
-        if not space.setting(4, device, "accept_local") and not space.whole(4, "accept_local") and is_own(space, address):
-            fact = space.own.get(address)
+        fact = space.own.get(address)  # ``inet_lookup_ifaddr_rcu``
+        if fact is not None and not space.either(4, device, "accept_local"):
             text = f"{space.place}: the source {address} is an address of its own and comes in on {device}"
-            return walk.drop(space.scope, text, fact.at if fact else None)
+            return walk.drop(space.scope, text, fact.at)
         return None
     return looked_back(walk, space, device, query, strictness)
 
@@ -64,11 +65,6 @@ def vmark(space: Space, device: str, mark: int) -> int:
 def full_check(space: Space) -> bool:
     """Whether the namespace has rules or local routes of its own: the source is then always looked up."""
     return space.own_rules or space.own_locals
-
-
-def is_own(space: Space, address: Address) -> bool:
-    """Whether an address is the namespace's own (``inet_lookup_ifaddr_rcu``)."""
-    return address in space.own
 
 
 def looked_back(walk: Walk, space: Space, device: str, query: Query, strictness: int) -> Endings | None:
@@ -104,15 +100,16 @@ def uses(space: Space, route: Route, device: str) -> bool:
 def surroundings(walk: Walk, space: Space, family: int) -> Surroundings:
     """What netfilter asks of the namespace."""
     key = (space.scope, family)
-    if key not in walk.surroundings:
-        walk.surroundings[key] = Surroundings(
+    found = walk.surroundings.get(key)
+    if found is None:
+        found = walk.surroundings[key] = Surroundings(
             address_type=lambda value, device: address_type(walk, space, family, value, device),
             source_for=lambda device, next_hop: masquerade_source(space, family, device, next_hop),
             first_address=lambda device: first_address(space, device, family),
             reverse_path=lambda match, packet: passes(walk, space, match, packet),
             captured_mac=lambda mac: walk.index.times(mac) > 0,
         )
-    return walk.surroundings[key]
+    return found
 
 
 def masquerade_source(space: Space, family: int, device: str, next_hop: int) -> int | None:

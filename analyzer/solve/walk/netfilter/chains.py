@@ -25,7 +25,9 @@ class Frame(NamedTuple):
 
 def walk(table: Table, base: ReadyChain, visit: Visit) -> Stop:
     """Walks a base chain to its end."""
-    start = visit.start = visit.oracle.trail.now if visit.oracle.trail is not None else 0
+    if visit.oracle.trail is None:
+        return walked(table, base, visit)
+    start = visit.start = visit.oracle.trail.now
     stop = walked(table, base, visit)
     visit.met(start, stop)
     return stop
@@ -58,13 +60,16 @@ def walked(table: Table, base: ReadyChain, visit: Visit) -> Stop:
 
 def enter(chain: ReadyChain, visit: Visit, came: tuple[object, ...] = ()) -> Frame:
     """A chain from its start, with the rules that this destination could match."""
-    packet = visit.packet
-    return Frame(chain, iter(chain.candidates(packet.family, packet.destination)), came)
+    rules = chain.all
+    if rules is None:
+        packet = visit.packet
+        rules = chain.chain.rules.candidates(packet.family, ((packet.destination, packet.destination),))
+    return Frame(chain, iter(rules), came)
 
 
 def next_match(frame: Frame, visit: Visit) -> NfRule | None:
     """The chain's next rule that matches; None at its end."""
-    chain, rest, came = frame
+    chain, rest, _ = frame
     rules = chain.rules
     for index in rest:
         rule = rules[index] or chain.read(index)
@@ -72,14 +77,15 @@ def next_match(frame: Frame, visit: Visit) -> NfRule | None:
             if not test(match, visit):
                 break
         else:
-            if not rule.guesses or guessed(rule, (*came, chain.chain.name, index), visit):
+            if not rule.guesses or guessed(rule, frame, index, visit):
                 return rule.rule
     return None
 
 
-def guessed(rule: Prepared, place: tuple[object, ...], visit: Visit) -> bool:
+def guessed(rule: Prepared, frame: Frame, index: int, visit: Visit) -> bool:
     """Whether the matches hold that need the oracle."""
-    visit.met(visit.start, place)
+    if visit.oracle.trail is not None:
+        visit.met(visit.start, (*frame.came, frame.chain.chain.name, index))
     return all(guess(match, rule.rule, visit) for guess, match in rule.guesses)
 
 

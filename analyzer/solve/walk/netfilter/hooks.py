@@ -229,7 +229,8 @@ def run_hook(
         return HookResult(Judgement.ACCEPTED, arriving, assumptions=tables.assumptions)
     visit = Visit(tables.place, hook, arriving.packet, arriving, arriving.tracked, tables.sets, surroundings, connections, oracle)
     stop = ACCEPTED
-    for position, step in enumerate(tables.steps[hook][first:], first):
+    steps = tables.steps[hook]
+    for position, step in enumerate(steps[first:] if first else steps, first):
         if isinstance(step, BalanceStep):
             at = visit.at.after(visit.packet, visit.tracked)
             given = (*tables.assumptions, *visit.assumptions)

@@ -49,6 +49,14 @@ class Flow(NamedTuple):
         kind = kinds.get(destination_port >> 8, destination_port >> 8)
         return Flow(protocol, destination, source, source_port, kind << 8 | destination_port & 0xFF)
 
+    def sent_from(self, source: int, port: int) -> Flow:
+        """The same from another address and port."""
+        return Flow(self.protocol, source, self.destination, port, self.destination_port)
+
+    def sent_to(self, destination: int, port: int) -> Flow:
+        """The same to another address and port."""
+        return Flow(self.protocol, self.source, destination, self.source_port, port)
+
 
 class ConntrackZone(NamedTuple):
     """A zone of conntrack (``struct nf_conntrack_zone``): a number, and the directions that it is for (``original``, ``reply``, empty: both)."""

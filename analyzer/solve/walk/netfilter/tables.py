@@ -53,12 +53,6 @@ class ReadyChain:
         count = len(chain.rules)
         return ReadyChain(chain, [None] * count, range(count) if count <= FEW else None)
 
-    def candidates(self, family: int, destination: int) -> Sequence[int]:
-        """The rules that a packet to this address could match."""
-        if self.all is not None:
-            return self.all
-        return self.chain.rules.candidates(family, ((destination, destination),))
-
     def read(self, index: int) -> Prepared:
         """A rule that was not looked at yet."""
         found = self.rules[index] = prepared(self.chain.rules[index])

@@ -187,7 +187,7 @@ def translated(target: Translate | Masquerade | Redirect | NetworkMap, rule: NfR
     wanted = before
     if isinstance(addresses, tuple):
         value = pick(addresses, rule, where, visit)
-        wanted = wanted._replace(destination=value) if destination else wanted._replace(source=value)
+        wanted = wanted.sent_to(value, wanted.destination_port) if destination else wanted.sent_from(value, wanted.source_port)
     shift = target if isinstance(target, Translate) and target.base is not None and wanted.protocol in WITH_PORTS else None
     if shift is not None and destination:
         wanted = shifted(wanted, shift, visit)
@@ -283,7 +283,7 @@ def with_port(
         port = old
     else:
         port = visit.oracle.pick((ports,), old) if random or not destination else ports[0]
-    return wanted._replace(destination_port=port) if destination else wanted._replace(source_port=port)
+    return wanted.sent_to(wanted.destination, port) if destination else wanted.sent_from(wanted.source, port)
 
 
 CLASSES = (((1, 511), ((0, 511),)), ((600, 1023), ((512, 1023),)), ((1024, 65535), ((1024, 65535),)))
