@@ -69,6 +69,12 @@ FIREWALL = thing(
     "k8s.ovn.org/v1", "EgressFirewall", {"egress": [{"type": "Allow", "to": {"cidrSelector": "10.0.0.0/8"}}]}, "default"
 )
 ISTIO = thing("security.istio.io/v1", "AuthorizationPolicy", {"rules": [{"to": [{"operation": {"ports": ["80"]}}]}]})
+BY_NAMES = thing("networking.gke.io/v1alpha1", "FQDNNetworkPolicy", {"podSelector": {}, "egress": [{"matches": []}]})
+NSX = thing(
+    "crd.nsx.vmware.com/v1alpha1",
+    "SecurityPolicy",
+    {"appliedTo": [{"podSelector": {}}], "rules": [{"action": "allow", "direction": "in", "sources": []}]},
+)
 LINKERD = thing("policy.linkerd.io/v1beta3", "Server", {"podSelector": {}, "port": 80})
 PEERS = thing("security.istio.io/v1", "PeerAuthentication", {})
 MULTI = thing(
@@ -142,6 +148,12 @@ CASES: dict[tuple[str, str], tuple[list[Object], tuple[str | int, ...], Any]] = 
     ("CiliumNetworkPolicy", "`egress.toFQDNs`"): ([CILIUM], OUT, {"toFQDNs": [{"matchName": "www.example.org"}]}),
     ("Antrea ClusterNetworkPolicy", "`egress.to.fqdn`"): ([ANTREA, ANTREA_TIER], (*OUT, "to"), [{"fqdn": "www.example.org"}]),
     ("EgressFirewall", "`egress.to.dnsName`"): ([FIREWALL], (*OUT, "to"), {"dnsName": "www.example.org"}),
+    ("GKE FQDNNetworkPolicy", "`egress.matches.name`"): (
+        [BY_NAMES],
+        ("spec", "egress", 0, "matches"),
+        [{"name": "www.example.org"}],
+    ),
+    ("NSX SecurityPolicy", "`rules.sources.vmSelector`"): ([NSX], ("spec", "rules", 0, "sources"), [{"vmSelector": {}}]),
     ("CiliumNetworkPolicy", "`egress.toGroups`"): ([CILIUM], OUT, {"toGroups": [{"aws": {"securityGroupsIds": ["sg-1"]}}]}),
     ("CiliumNetworkPolicy", "`ingress.fromRequires`"): ([CILIUM], (*RULE, "fromRequires"), [{"matchLabels": {"a": "b"}}]),
     ("CiliumNetworkPolicy", "`ingress.fromEntities: kube-apiserver`"): ([CILIUM], RULE, {"fromEntities": ["kube-apiserver"]}),

@@ -127,6 +127,7 @@ BESIDE = frozenset(
             )
         ),
         "kuma.io/MeshTrafficPermission",
+        "kuma.io/TrafficPermission",
         "consul.hashicorp.com/ServiceIntentions",
     }
 )
