@@ -18,6 +18,7 @@ SETS = {
     "KUBE-LOAD-BALANCER-FW": "hash:ip,port family inet hashsize 1024 maxelem 65536",
     "KUBE-LOAD-BALANCER-LOCAL": "hash:ip,port family inet hashsize 1024 maxelem 65536",
     "KUBE-LOAD-BALANCER-SOURCE-CIDR": "hash:ip,port,net family inet hashsize 1024 maxelem 65536",
+    "KUBE-LOAD-BALANCER-SOURCE-IP": "hash:ip,port,ip family inet hashsize 1024 maxelem 65536",
     "KUBE-LOOP-BACK": "hash:ip,port,ip family inet hashsize 1024 maxelem 65536",
     "KUBE-NODE-PORT-LOCAL-TCP": "bitmap:port range 0-65535",
     "KUBE-NODE-PORT-LOCAL-UDP": "bitmap:port range 0-65535",
@@ -45,6 +46,8 @@ NAT = f"""\
 -A KUBE-SERVICES -m set --match-set KUBE-EXTERNAL-IP dst,dst -j KUBE-MARK-MASQ
 -A KUBE-SERVICES -m set --match-set KUBE-EXTERNAL-IP dst,dst -m physdev ! --physdev-is-in -m addrtype ! --src-type LOCAL -j ACCEPT
 -A KUBE-SERVICES -m set --match-set KUBE-EXTERNAL-IP dst,dst -m addrtype --dst-type LOCAL -j ACCEPT
+-A KUBE-SERVICES -m set --match-set KUBE-EXTERNAL-IP-LOCAL dst,dst -m physdev ! --physdev-is-in -m addrtype ! --src-type LOCAL -j ACCEPT
+-A KUBE-SERVICES -m set --match-set KUBE-EXTERNAL-IP-LOCAL dst,dst -m addrtype --dst-type LOCAL -j ACCEPT
 -A KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODE-PORT
 -A KUBE-SERVICES -m set --match-set KUBE-CLUSTER-IP dst,dst -j ACCEPT
 -A KUBE-SERVICES -m set --match-set KUBE-LOAD-BALANCER dst,dst -j ACCEPT
@@ -53,6 +56,7 @@ FILTER = """\
 -A INPUT -m comment --comment "kubernetes ipvs access filter" -j KUBE-IPVS-FILTER
 -A INPUT -m comment --comment "kube-proxy firewall rules" -j KUBE-PROXY-FIREWALL
 -A INPUT -m comment --comment "kubernetes health check rules" -j KUBE-NODE-PORT
+-A OUTPUT -m comment --comment "kubernetes ipvs access filter" -j KUBE-IPVS-OUT-FILTER
 -A FORWARD -m comment --comment "kube-proxy firewall rules" -j KUBE-PROXY-FIREWALL
 -A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD
 -A KUBE-FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT
@@ -66,11 +70,19 @@ FILTER = """\
 -A KUBE-NODE-PORT -m set --match-set KUBE-HEALTH-CHECK-NODE-PORT dst -j ACCEPT
 -A KUBE-PROXY-FIREWALL -m set --match-set KUBE-LOAD-BALANCER-FW dst,dst -j KUBE-SOURCE-RANGES-FIREWALL
 -A KUBE-SOURCE-RANGES-FIREWALL -m set --match-set KUBE-LOAD-BALANCER-SOURCE-CIDR dst,dst,src -j RETURN
+-A KUBE-SOURCE-RANGES-FIREWALL -m set --match-set KUBE-LOAD-BALANCER-SOURCE-IP dst,dst,src -j RETURN
 -A KUBE-SOURCE-RANGES-FIREWALL -j DROP
 """
 CHAINS = {
     "nat": ("KUBE-LOAD-BALANCER", "KUBE-MARK-MASQ", "KUBE-NODE-PORT", "KUBE-POSTROUTING", "KUBE-SERVICES"),
-    "filter": ("KUBE-FORWARD", "KUBE-IPVS-FILTER", "KUBE-NODE-PORT", "KUBE-PROXY-FIREWALL", "KUBE-SOURCE-RANGES-FIREWALL"),
+    "filter": (
+        "KUBE-FORWARD",
+        "KUBE-IPVS-FILTER",
+        "KUBE-IPVS-OUT-FILTER",
+        "KUBE-NODE-PORT",
+        "KUBE-PROXY-FIREWALL",
+        "KUBE-SOURCE-RANGES-FIREWALL",
+    ),
 }
 
 

@@ -371,10 +371,12 @@ def forward_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     """The IP hooks of a bridged packet, which then must fit the port, or is cut (br_nf_dev_queue_xmit)."""
     device, _, port = detail.partition(" ")
     names, link = context.names, context.link(Interface(scope, port))
+    out = Assign(Field.OUT_INTERFACE, names.number(device))
     return seq(
-        Assign(Field.OUT_INTERFACE, names.number(device)),
+        out,
         Assign(Field.PHYSICAL_OUT, names.number(port)),
         call(scope, "hook", "FORWARD"),
+        out if context.space(scope).virtual_servers else KEEP,
         Assign(Field.IN_INTERFACE, 0),
         call(scope, "hook", "POSTROUTING"),
         sent(link.mtu, f"{scope} {port}", link.at) if link is not None else KEEP,

@@ -54,6 +54,7 @@ REMARKED = "what the mangle table of {} does to packets that IPVS sends on is no
 TCP, UDP, SCTP, FTP_DATA = 6, 17, 132, 20
 SYN, RST = 2, 4
 SWITCH = "net.ipv4.vs.conntrack"
+REROUTES = "net.ipv4.vs.snat_reroute"
 DUMMIES = ("kube-ipvs0", "kube-dummy-if")
 LOOPBACK = {4: ((127 << 24, (128 << 24) - 1),), 6: ((1, 1),)}
 IS_BALANCED = Bits(Field.STATUS, BALANCED_STATUS, BALANCED_STATUS)
@@ -81,6 +82,7 @@ def steps(context: Context, scope: Scope, hook: str) -> Iterator[Step]:
         return
     if hook == "FORWARD":
         yield 100, answered(context, scope)
+        yield 1 << 30, routed_back(context, scope)
     elif hook == "INPUT":
         looped = All((IS_BALANCED, context.is_device("lo")))
         yield 98, If(looped, KEEP, answered(context, scope))
@@ -88,7 +90,7 @@ def steps(context: Context, scope: Scope, hook: str) -> Iterator[Step]:
     elif hook == "OUTPUT":
         yield -99, answered(context, scope)
         yield -98, If(ANSWER, KEEP, requested(context, scope, hook))
-        yield 1 << 30, If(TAKEN, call(scope, "route output"), KEEP)
+        yield 1 << 30, routed_back(context, scope)
 
 
 def answered(context: Context, scope: Scope) -> Transfer:
@@ -104,6 +106,17 @@ def answered(context: Context, scope: Scope) -> Transfer:
     )
     restored = seq(Copy(Field.SOURCE, Field.ORIGINAL_DESTINATION), Copy(Field.SOURCE_PORT, Field.ORIGINAL_DESTINATION_PORT))
     return If(ANSWER, restored, dark)
+
+
+def routed_back(context: Context, scope: Scope) -> Transfer:
+    """``ip_vs_route_me_harder``: an answer to another host is routed again, as one that this host sends from the virtual server."""
+    value = context.switch(scope, REROUTES)
+    if value is None:
+        context.assume(f"{REROUTES} of {scope} is 1, as the kernel sets it (it was not captured)")
+    if value is not None and not number(value):
+        return KEEP
+    stays = In(Field.OUT_INTERFACE, single(context.names.number("lo")))
+    return If(All((ANSWER, Not(stays))), call(scope, "route output"), KEEP)
 
 
 def requested(context: Context, scope: Scope, hook: str) -> Transfer:

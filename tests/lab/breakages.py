@@ -13,6 +13,7 @@ from tests.lab import (
     chaos,
     enforcement_breakages,
     hardware_breakages,
+    ipvs_breakages,
     link_breakages,
     matching_breakages,
     netfilter_breakages,
@@ -34,12 +35,13 @@ PEER = frozenset({"peer-pods"})
 BY_RULES = frozenset({"romana", "terway", "aws-vpc-cni"})
 BY_ROUTES = BY_RULES | {"azure", "gke"}
 PODS = BRIDGED | ROUTED | BY_ROUTES
+PROXIES = (("nftables", nft_breakages.ALL), ("ipvs", ipvs_breakages.ALL))
 
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
     """A breakage, and which scenarios it fits: ``overlays`` (none: all), ``services`` by kube-proxy's iptables mode needed, more than
-    one node (``peers``) needed, IPv6 (``six``) needed, kube-proxy in nftables mode (``native``) needed, policies in the
+    one node (``peers``) needed, IPv6 (``six``) needed, kube-proxy in the mode ``proxy`` needed, policies in the
     shape of a network system (``enforced``) needed."""
 
     apply: Apply
@@ -47,7 +49,7 @@ class Breakage:
     services: bool = False
     peers: bool = False
     six: bool = False
-    native: bool = False
+    proxy: str = ""
     enforced: bool = False
 
     @property
@@ -56,11 +58,9 @@ class Breakage:
 
     def fits(self, scenario: Scenario) -> bool:
         """Whether the scenario has what this breaks."""
-        if (self.six and 6 not in scenario.families) or (self.native and scenario.proxy != "nftables"):
+        if (self.six and 6 not in scenario.families) or self.proxy not in ("", scenario.proxy):
             return False
-        if self.enforced and scenario.enforcer == "plain":
-            return False
-        if self.overlays and scenario.overlay not in self.overlays:
+        if (self.enforced and scenario.enforcer == "plain") or (self.overlays and scenario.overlay not in self.overlays):
             return False
         served = scenario.services and scenario.proxy == "iptables"
         return (served or not self.services) and (scenario.nodes > 1 or not self.peers)
@@ -377,7 +377,7 @@ _SERVED = frozenset({"svc_no_endpoints", "svc_stale_endpoint", "etp_local_no_loc
                      "no_clustercidr_masq", "legacy_stale_rules", "external_ip_is_node_ip", "postrouting_jump_missing", "itp_local_no_local", "firewall_chain_emptied",
                      "external_jump_missing", "connections_tracked"})  # fmt: skip
 _FILTERED = tuple(Breakage(apply, services=apply.__name__ in _SERVED) for apply in netfilter_breakages.ALL)
-_NATIVE = tuple(Breakage(apply, native=True) for apply in nft_breakages.ALL)
+_PROXIED = tuple(Breakage(apply, proxy=name) for name, found in PROXIES for apply in found)
 _HARDWARE = tuple(Breakage(apply, BRIDGED - PEER) for apply in hardware_breakages.ALL)
 _LINKS = tuple(Breakage(apply, PODS - PEER) for apply in link_breakages.ALL)
 _LINKS += tuple(Breakage(apply, BRIDGED - PEER) for apply in link_breakages.BRIDGES)
@@ -389,7 +389,7 @@ _OTHERS = tuple(Breakage(apply) for apply in chaos.ALL) + tuple(Breakage(apply, 
 _OTHERS += tuple(Breakage(apply) for apply in (*nft_breakages.ANYWHERE, *matching_breakages.ALL))
 _ENFORCED = tuple(Breakage(apply, enforced=True) for apply in enforcement_breakages.ALL)
 _ENFORCED += (Breakage(romana_enforcer.rules_mixed, frozenset({"romana"}), enforced=True),)
-BREAKAGES: tuple[Breakage, ...] = (*_WIRED, *_FILTERED, *_NATIVE, *_SIX, *_HARDWARE, *_LINKS, *_OTHERS, *_SOURCES, *_ENFORCED)
+BREAKAGES: tuple[Breakage, ...] = _WIRED + _FILTERED + _PROXIED + _SIX + _HARDWARE + _LINKS + _OTHERS + _SOURCES + _ENFORCED
 
 
 def choose(scenario: Scenario, random: Random, most: int = 3) -> list[Breakage]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.lab import clouds, native_proxy, overlay, peer_pods, policies, proxy, uplinks
+from tests.lab import clouds, ipvs_proxy, native_proxy, overlay, peer_pods, policies, proxy, uplinks
 from tests.lab.machine import Machine, plugin_folder
 from tests.lab.overlay import tables
 from tests.lab.plan import GATEWAY, NODE_PORTS, NODES, OUTSIDE_PORTS, POD_PORTS, Node, Pod, Scenario, Service
@@ -20,6 +20,7 @@ sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tab
 sysctl -qw net.ipv6.conf.eth0.accept_dad=0 2>/dev/null || true
 ip link set lo up
 """
+PROXIES = {"iptables": proxy, "nftables": native_proxy, "ipvs": ipvs_proxy}
 POD_SYSCTLS = (
     "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 "
     "net.ipv4.conf.all.accept_redirects=0 net.ipv4.conf.default.accept_redirects=0"
@@ -96,7 +97,7 @@ def build(machine: Machine, scenario: Scenario, pods: list[Pod], services: list[
             policies.install(lab, node)
         overlay.finish(lab, node)
         if scenario.services:
-            (native_proxy if scenario.proxy == "nftables" else proxy).install(lab, node)
+            PROXIES[scenario.proxy].install(lab, node)
     return lab
 
 

@@ -34,6 +34,8 @@ COMMANDS = (
 )
 PACKAGES = "iproute2 iptables nftables ipset conntrack containernetworking-plugins procps util-linux"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+SECONDS = 240
+"""After so many a command hangs: the guest kernel is slow on a busy machine."""
 
 
 class CommandError(RuntimeError):
@@ -151,7 +153,9 @@ class Machine:
         """Runs a shell script in the namespaces of an agent; raises CommandError with what it said when it fails."""
         kinds = ["--net", "--mount", "--uts"]
         command = ["nsenter", "-t", str(self.agents[name].pid), *kinds, "sh", "-ec", script]
-        done = subprocess.run(command, input=text, capture_output=True, text=True, env={"PATH": PATH, **environment}, timeout=60)
+        done = subprocess.run(
+            command, input=text, capture_output=True, text=True, env={"PATH": PATH, **environment}, timeout=SECONDS
+        )
         if done.returncode:
             raise CommandError(f"{name}: {script.strip()[:300]}\n{done.stdout[-500:]}{done.stderr[-1000:]}")
         return done.stdout

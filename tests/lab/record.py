@@ -21,6 +21,7 @@ PROBES = "probes"
 SWITCHES = re.compile(
     r"net\.(ipv[46]\.(ip_forward |conf\.[^ ]*\.(forwarding|force_forwarding|rp_filter|proxy_arp|proxy_arp_pvlan|arp_ignore|arp_announce|arp_filter|accept_local|route_localnet"
     r"|src_valid_mark|proxy_ndp|disable_ipv6|medium_id|bc_forwarding|accept_ra|disable_policy|ignore_routes_with_linkdown) |fib_multipath[^ ]* |icmp_echo_ignore_all |ip_nonlocal_bind |ip_local_port_range |fwmark_reflect |tcp_fwmark_accept )"
+    r"|ipv4\.vs\.(conntrack|sloppy_tcp|sloppy_sctp|schedule_icmp|ignore_tunneled|snat_reroute|cache_bypass|backup_only|conn_reuse_mode|nat_icmp_send|drop_packet|drop_entry|secure_tcp) "
     r"|bridge\.|netfilter\.nf_conntrack_(tcp_(loose|be_liberal)|max|count) |ipv6\.icmp\.echo_ignore_all )"
 )
 LINK_KEYS = ("num_tx_queues", "num_rx_queues", "gso_max_size", "gso_max_segs", "tso_max_size", "tso_max_segs", "gro_max_size", "txqlen",

@@ -84,8 +84,20 @@ GUEST_SCENARIOS = (
     Scenario("ipvlan", overlay="ipvlan", backend="legacy"),
     Scenario("ipvlan-l3", overlay="ipvlan-l3", backend="legacy"),
     Scenario("vlan", overlay="vlan", backend="legacy"),
+    Scenario("ipvs", overlay="host-gw", services=True, backend="legacy", proxy="ipvs"),
+    Scenario("ipvs-dual-stack", overlay="ptp", families=(4, 6), services=True, masquerade=False, backend="legacy", proxy="ipvs"),
 )
-"""Networks of what most kernels have as modules, and small ones have not: they run in the guest kernel of guest.py."""
+"""Networks of what most kernels have as modules, and small ones have not: they run in the guest kernel of guest.py, each in its tests too."""
+MORE_IN_GUEST = (
+    Scenario("ipvs-vxlan", services=True, backend="legacy", proxy="ipvs", hairpin=False),
+    Scenario("ipvs-ptp", overlay="ptp", services=True, backend="legacy", proxy="ipvs"),
+    Scenario("ipvs-calico", overlay="calico", services=True, backend="legacy", proxy="ipvs", nodes=3),
+    Scenario("ipvs-vxlan-dual-stack", families=(4, 6), services=True, backend="legacy", proxy="ipvs"),
+    Scenario("ipvs-masquerade", overlay="host-gw", services=True, backend="legacy", proxy="ipvs", masquerade_all=True),
+    Scenario("ipvs-source-hashing", overlay="ptp", services=True, backend="legacy", proxy="ipvs", scheduler="sh"),
+    Scenario("ipvs-policies", overlay="host-gw", services=True, backend="legacy", proxy="ipvs", policies=True),
+)
+"""More of them, for ``--scenario``."""
 
 
 def pods(scenario: Scenario, random: Random) -> list[Pod]:
@@ -133,6 +145,8 @@ def services(scenario: Scenario, pods: list[Pod], random: Random) -> list[Servic
             source_ranges=random.choice((("192.168.66.254/32", "10.244.0.0/24"), ("10.244.1.0/24", "198.51.100.82/32"))),
         ),
     ]
+    if scenario.proxy == "ipvs":
+        made.append(_service(scenario, "same", 58, "web", port=8080))
     if any(pod.host_network for pod in pods):
         made.append(_service(scenario, "agent", 54, "agent", node_port=30084))
     return made
@@ -145,4 +159,4 @@ def _service(scenario: Scenario, name: str, number: int, selector: str, **more: 
 
 def scenario(name: str) -> Scenario:
     """The scenario of that name."""
-    return next(one for one in (*SCENARIOS, *GUEST_SCENARIOS) if one.name == name)
+    return next(one for one in (*SCENARIOS, *GUEST_SCENARIOS, *MORE_IN_GUEST) if one.name == name)

@@ -135,8 +135,8 @@ def sent(walk: Walk, space: Space, packet: Packet, quoted: Packet | None = None,
     passed = run(walk, space, Hook.OUTPUT, at)
     if not isinstance(passed, HookPacket):
         return passed
-    if (new := moved(ready, passed)) is not None:
-        again = route_out(walk, space, new)
+    if passed.routed_as is not None:
+        again = route_out(walk, space, passed.routed_as)
         if not isinstance(again, Route):
             return again
         route = again
@@ -155,15 +155,6 @@ def routed(walk: Walk, space: Space, packet: Packet) -> tuple[Route, Packet] | E
         kept, packet = first
     route = kept if kept is not None else route_out(walk, space, packet)
     return (route, packet) if isinstance(route, Route) else route
-
-
-def moved(before: Packet, passed: HookPacket) -> Packet | None:
-    """The packet as OUTPUT routed it again; None where it keeps its route. What IPVS alone changed is routed by its destination, and keeps its route where
-    its source changed only (``ip_vs_route_me_harder``)."""
-    after = passed.packet
-    if passed.balanced:
-        return after if (before.destination, before.mark) != (after.destination, after.mark) else None
-    return passed.routed_as
 
 
 def told(walk: Walk, space: Space, route: Route, packet: Packet) -> None:
@@ -374,11 +365,14 @@ def forward(walk: Walk, space: Space, at: HookPacket, route: Route) -> Endings:
     sized = fitted(walk, space, route.device, route, packet, False)
     if not isinstance(sized, Packet):
         return sized
-    going = at.with_packet(packet.with_ttl(packet.ttl - 1)).between(at.in_device, route.device)
+    going = at.with_packet(packet.with_ttl(packet.ttl - 1)).between(at.in_device, route.device)._replace(routed_as=None)
     passed = run(walk, space, Hook.FORWARD, going)
     if not isinstance(passed, HookPacket):
         return passed
-    return output(walk, space, passed, route)
+    if passed.routed_as is None:
+        return output(walk, space, passed, route)
+    again = route_out(walk, space, passed.routed_as)
+    return output(walk, space, passed, again) if isinstance(again, Route) else again
 
 
 def local(walk: Walk, space: Space, device: str, at: HookPacket) -> Endings:

@@ -24,6 +24,7 @@ from analyzer.solve.walk.sources import source_of
 from analyzer.solve.walk.state import HEADER, Endings, Frame, Walk
 
 SWITCH = "net.ipv4.vs.conntrack"
+REROUTES = "net.ipv4.vs.snat_reroute"
 DUMMIES = ("kube-ipvs0", "kube-dummy-if")
 """The devices of kube-proxy and kube-router, which set the switch to 1 when they start."""
 
@@ -34,7 +35,7 @@ def looked_at(walk: Walk, space: Space, hook: Hook, result: HookResult) -> HookP
     if at.balanced:
         return at
     if result.answers:
-        return answered(walk, space, at)
+        return answered(walk, space, hook, at)
     if hook is Hook.INPUT and at.packet_type != "unicast":
         return at
     return requested(walk, space, hook, at)
@@ -60,23 +61,30 @@ def opened(walk: Walk, packet: Packet) -> bool:
     return not walk.oracle.within(packet.source_port, ((FTP_DATA, FTP_DATA),)) and opens(packet)
 
 
-def answered(walk: Walk, space: Space, at: HookPacket) -> HookPacket | Endings:
-    """A real server's answer comes from the virtual server (``handle_response``); what it is no answer to passes."""
+def answered(walk: Walk, space: Space, hook: Hook, at: HookPacket) -> HookPacket | Endings:
+    """A real server's answer comes from the virtual server (``handle_response``); what it is no answer to passes, and answers that come another way."""
     found = walk.connections_of(space.scope).balanced.get((True, flow_of(at.packet)))
-    if found is None:
+    if found is None or found.forwarding is not Forwarding.MASQUERADE:
         return at
-    packet = at.packet
-    if found.forwarding is Forwarding.MASQUERADE:
-        packet = packet.from_source(found.virtual.destination, found.virtual.destination_port)
-        walk.tell(
-            space.scope,
-            "ipvs",
-            f"the answer comes from {ending(Address(packet.family, packet.source), packet.source_port)}",
-            found.at,
-            packet,
-        )
+    packet = at.packet.from_source(found.virtual.destination, found.virtual.destination_port)
+    words = f"the answer comes from {ending(Address(packet.family, packet.source), packet.source_port)}"
+    walk.tell(space.scope, "ipvs", words, found.at, packet)
     tracked = kept(walk, space, at)
-    return tracked if isinstance(tracked, list) else at.after(packet, tracked)._replace(balanced=True)
+    if isinstance(tracked, list):
+        return tracked
+    going = at.after(packet, tracked)._replace(balanced=True)
+    return going if hook is Hook.INPUT or at.out_device == "lo" else routed_back(walk, space, going)
+
+
+def routed_back(walk: Walk, space: Space, going: HookPacket) -> HookPacket | Endings:
+    """``ip_vs_route_me_harder``: an answer to another host is routed again, as one that this host sends from the virtual server."""
+    value = space.switch(REROUTES)
+    if value is None:
+        walk.assume(f"{REROUTES} of {space.place} is 1, as the kernel sets it (it was not captured)")
+    if value == 0:
+        return going
+    route = internet.route_out(walk, space, going.packet)
+    return going._replace(routed_as=going.packet) if isinstance(route, Route) else route
 
 
 def kept(walk: Walk, space: Space, at: HookPacket) -> Tracked | Endings | None:

@@ -245,7 +245,7 @@ class HookPacket(NamedTuple):
     ``local`` when a process of this namespace sent it. ``next_hop`` is the address it will be sent to next (POSTROUTING; None: the destination).
     ``tracked`` is None until conntrack has seen the packet; give what the previous hook of the same namespace gave back, and None after the packet
     entered a namespace. ``socket`` is where TPROXY sent it. ``quoted`` is, for an ICMP error, the packet that it quotes.
-    ``balanced``: IPVS has handled it in this namespace (``skb->ipvs_property``). ``routed_as`` is how OUTPUT last routed it again; None: it did not.
+    ``balanced``: IPVS has handled it in this namespace (``skb->ipvs_property``). ``routed_as`` is how OUTPUT, or IPVS in FORWARD, last routed it again; None: neither did.
 
     TCP packets must carry their flags: without any, the kernel calls them INVALID.
     """
