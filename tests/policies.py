@@ -13,6 +13,7 @@ import pytest
 from analyzer.addresses import address
 from analyzer.capture.reading import facts
 from analyzer.model.build import build
+from analyzer.model.cluster import Cluster
 from analyzer.pipeline import read_input
 from analyzer.policy.decision import doubt, exemption
 from analyzer.policy.entities import Entity, Flow
@@ -36,10 +37,14 @@ def needs(folder: Path) -> pytest.MarkDecorator:
 
 def policies_of(objects: Iterable[dict[str, Any]], profile: Profile) -> PolicySet:
     """The policies of objects."""
+    return policy_set(world_of(cluster_of(objects), profile))
+
+
+def cluster_of(objects: Iterable[dict[str, Any]]) -> Cluster:
+    """The cluster of objects."""
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}, indent=1)
     source = Source("objects.json", text, "kubernetes")
-    known, gaps = facts((source,))
-    return policy_set(world_of(build((source,), known, gaps).cluster, profile))
+    return build((source,), *facts((source,))).cluster
 
 
 def policies_at(paths: Iterable[Path], profile: Profile) -> PolicySet:

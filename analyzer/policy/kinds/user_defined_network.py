@@ -55,9 +55,9 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     taking = frozenset(name for name in spaces if name not in world.given or LABEL in world.namespace_labels(name))
     if taking:
         joined = next((item for item in world.by_kind.get(CONNECTING, ()) if group_of(item) == "k8s.ovn.org"), None)
-        found = isolating(fact, taking, joined)
         doubt = Opaque(f"{fact.kind} {fact.name} cannot be read: {view.gaps[0].reason}", fact.at) if view.gaps else None
-        yield found if doubt is None else replace(found, subject=All((found.subject, doubt)), readable=False)
+        for found in isolating(fact, taking, world, joined):
+            yield found if doubt is None else replace(found, subject=All((found.subject, doubt)), readable=False)
 
 
 def role(network: View) -> str:
@@ -79,24 +79,32 @@ def chosen(spec: View, world: World) -> set[str]:
     return {name for name in names if holds(test, Entity("", Kind.POD, name, namespace_labels=world.namespace_labels(name)), 4)}
 
 
-def isolating(fact: OtherObjectFact, spaces: frozenset[str], joined: OtherObjectFact | None) -> Policy:
-    """Whoever is of the network reaches, and is reached by, only pods of it and what is outside the cluster."""
-    here: Peer = Named(Of.NAMESPACE, spaces)
-    order = (0.0, f"{fact.namespace}/{fact.name}")
-    ways = [Rules(tuple(refusals(here, way, fact.at, joined)), isolates=False) for way in (Direction.INGRESS, Direction.EGRESS)]
-    subject = All((here, Not(unlabelled(spaces, fact.at)))) if spaces else here
-    return Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, ways[0], ways[1], TIER, order, PLANE)
+def isolating(fact: OtherObjectFact, spaces: frozenset[str], world: World, joined: OtherObjectFact | None) -> Iterator[Policy]:
+    """Whoever is of the network reaches, and is reached by, only pods of it and what is outside the cluster. Of each namespace that is not given it is not known
+    whether it takes part, apart from the others."""
+    unsure = spaces - world.given
+    groups = [(spaces - unsure, frozenset[str]())] if spaces - unsure else []
+    groups += [(frozenset({name}), frozenset({name})) for name in sorted(unsure)]
+    for own, doubted in groups:
+        rest = unsure - own
+        other: Peer = Not(Named(Of.NAMESPACE, spaces))
+        others = either((other, *([unlabelled(rest, fact.at)] if rest else [])))
+        ways = [
+            Rules(tuple(refusals(others, way, fact.at, joined)), isolates=False) for way in (Direction.INGRESS, Direction.EGRESS)
+        ]
+        subject: Peer = unlabelled(own, fact.at) if doubted else Named(Of.NAMESPACE, own)
+        order = (0.0, f"{fact.namespace}/{fact.name}/{'/'.join(sorted(doubted))}")
+        yield Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, ways[0], ways[1], TIER, order, PLANE)
 
 
 def unlabelled(spaces: frozenset[str], at: Span) -> Peer:
     """Pods of namespaces that are not given: whether they take part is not known."""
-    doubt = Opaque("whether namespaces that are not given take part in the network", at)
-    return All((Named(Of.NAMESPACE, spaces), Not(HasLabel(Of.NAMESPACE, LABEL)), doubt))
+    return All((Named(Of.NAMESPACE, spaces), Opaque("whether namespaces that are not given take part in the network", at)))
 
 
-def refusals(here: Peer, way: Direction, at: Span, joined: OtherObjectFact | None) -> Iterator[Rule]:
+def refusals(others: Peer, way: Direction, at: Span, joined: OtherObjectFact | None) -> Iterator[Rule]:
     """Pods of other networks, for sure but for the cluster's DNS and where networks are joined; and nodes, of which it is not known."""
-    others: Peer = All((PODS, Not(here)))
+    others = All((PODS, others))
     if joined is not None:
         doubt = Opaque(f"which networks {CONNECTING} {joined.name} joins", joined.at)
         others = All((others, either((Not(HasLabel(Of.NAMESPACE, LABEL)), doubt))))
