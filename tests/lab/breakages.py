@@ -11,6 +11,7 @@ from random import Random
 
 from tests.lab import (
     chaos,
+    device_breakages,
     enforcement_breakages,
     hardware_breakages,
     ipvs_breakages,
@@ -42,7 +43,7 @@ PROXIES = (("nftables", nft_breakages.ALL), ("ipvs", ipvs_breakages.ALL))
 class Breakage:
     """A breakage, and which scenarios it fits: ``overlays`` (none: all), ``services`` by kube-proxy's iptables mode needed, more than
     one node (``peers``) needed, IPv6 (``six``) needed, kube-proxy in the mode ``proxy`` needed, policies in the
-    shape of a network system (``enforced``) needed."""
+    shape of a network system (``enforced``) needed, the ``guest`` kernel needed, an ``uplink`` of that kind needed."""
 
     apply: Apply
     overlays: frozenset[str] = ANYWHERE
@@ -51,6 +52,8 @@ class Breakage:
     six: bool = False
     proxy: str = ""
     enforced: bool = False
+    guest: bool = False
+    uplink: str = ""
 
     @property
     def name(self) -> str:
@@ -59,6 +62,8 @@ class Breakage:
     def fits(self, scenario: Scenario) -> bool:
         """Whether the scenario has what this breaks."""
         if (self.six and 6 not in scenario.families) or self.proxy not in ("", scenario.proxy):
+            return False
+        if (self.guest and not scenario.guest) or self.uplink not in ("", scenario.uplink):
             return False
         if (self.enforced and scenario.enforcer == "plain") or (self.overlays and scenario.overlay not in self.overlays):
             return False
@@ -389,7 +394,9 @@ _OTHERS = tuple(Breakage(apply) for apply in chaos.ALL) + tuple(Breakage(apply, 
 _OTHERS += tuple(Breakage(apply) for apply in (*nft_breakages.ANYWHERE, *matching_breakages.ALL))
 _ENFORCED = tuple(Breakage(apply, enforced=True) for apply in enforcement_breakages.ALL)
 _ENFORCED += (Breakage(romana_enforcer.rules_mixed, frozenset({"romana"}), enforced=True),)
-BREAKAGES: tuple[Breakage, ...] = _WIRED + _FILTERED + _PROXIED + _SIX + _HARDWARE + _LINKS + _OTHERS + _SOURCES + _ENFORCED
+_DEVICES = tuple(Breakage(apply, BRIDGED - PEER, peers=True, guest=True) for apply in device_breakages.BRIDGES)
+_DEVICES += tuple(Breakage(apply, peers=True, guest=True, uplink=uplink) for uplink, apply in device_breakages.UPLINKS)
+BREAKAGES = _WIRED + _FILTERED + _PROXIED + _SIX + _HARDWARE + _LINKS + _OTHERS + _SOURCES + _ENFORCED + _DEVICES
 
 
 def choose(scenario: Scenario, random: Random, most: int = 3) -> list[Breakage]:

@@ -42,7 +42,7 @@ def prepare(lab: Lab, node: Node) -> None:
     if lab.scenario.overlay in ("vxlan", "canal"):
         lab.run(node.name, "\n".join(line for family in node.families for line in vxlan(lab, node, family)))
         node.annotations.update({} if lab.scenario.crossed else _flannel_annotations(node))
-    elif lab.scenario.overlay in ("host-gw", "ptp", "calico", "ipvlan-l3"):
+    elif lab.scenario.overlay in ("host-gw", "ptp", "calico"):
         lab.run(node.name, "\n".join(_direct(lab, node)))
     elif lab.scenario.overlay == "switched":
         _switch(lab, node)
@@ -128,11 +128,6 @@ def configuration(lab: Lab, node: Node) -> dict[str, Any]:
         case "ipvlan":
             ipam = {"type": "host-local", "ranges": [[_macvlan_range(node)]]}
             main = {"type": "ipvlan", "master": "eth0", "mode": "l2", "ipam": ipam}
-        case "ipvlan-l3":
-            main = {"type": "ipvlan", "master": "eth0", "mode": "l3", "ipam": ipam}
-        case "vlan":
-            ipam = {"type": "host-local", "ranges": [[_switched_range(family, node)] for family in node.families]}
-            main = {"type": "vlan", "master": "eth0", "vlanId": 5, "ipam": ipam}
         case "switched":
             ipam = {"type": "host-local", "ranges": [[_switched_range(family, node)] for family in node.families]}
             main = {"type": "bridge", "bridge": "br2", "isGateway": False, "hairpinMode": lab.scenario.hairpin, "ipam": ipam}
