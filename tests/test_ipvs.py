@@ -171,7 +171,7 @@ COMMIT
 ONE = "-A -t 10.96.0.1:80 -s rr\n-a -t 10.96.0.1:80 -r 192.168.0.50:8080 -m -w 1\n"
 
 
-def director(folder: Path, table: str, conntrack: int = 1) -> Network:
+def director(folder: Path, table: str, conntrack: int = 1, switches: str = "") -> Network:
     """One node that balances."""
     place = folder / "nodes" / "n1"
     place.mkdir(parents=True, exist_ok=True)
@@ -182,7 +182,7 @@ def director(folder: Path, table: str, conntrack: int = 1) -> Network:
         "iptables-save": RULES,
         "nft_list_ruleset": "",
         "ipvsadm-save": table,
-        "sysctl_net": f"net.ipv4.ip_forward = 1\nnet.ipv4.conf.all.rp_filter = 0\nnet.ipv4.conf.eth0.forwarding = 1\nnet.ipv4.vs.conntrack = {conntrack}\n",
+        "sysctl_net": f"net.ipv4.ip_forward = 1\nnet.ipv4.conf.all.rp_filter = 0\nnet.ipv4.conf.eth0.forwarding = 1\nnet.ipv4.vs.conntrack = {conntrack}\n{switches}",
         "ss_-tunlp": "",
     }
     for name, text in files.items():
@@ -247,6 +247,39 @@ def test_direct_routing_keeps_the_destination(tmp_path: Path) -> None:
     (outcome,) = asked(director(tmp_path, ONE.replace("-m", "-g")))
     assert outcome.reason == "the router 192.168.0.50 was not captured: how it reaches 10.96.0.1 is not known"
     assert last(outcome) == "TCP 192.168.0.11:40000 -> 10.96.0.1:80"
+
+
+@pytest.mark.parametrize("kind", ["gue --tun-port 5555", "gre"])
+def test_what_goes_through_other_tunnels_is_open(kind: str, tmp_path: Path) -> None:
+    (outcome,) = asked(director(tmp_path, ONE.replace("-m", f"-i --tun-type {kind}")))
+    assert (outcome.fate, outcome.reason) == (
+        Fate.UNKNOWN,
+        f"n1: what IPVS sends through a tunnel of {kind[:3].upper()} is not walked",
+    )
+
+
+@pytest.mark.parametrize(
+    ("sloppy", "flags", "fate"), [(0, 16, Fate.UNREACHABLE), (1, 16, Fate.REACHABLE), (1, 4, Fate.UNREACHABLE)]
+)
+def test_sloppy_tcp_schedules_what_opens_no_connection(sloppy: int, flags: int, fate: Fate, tmp_path: Path) -> None:
+    network = director(tmp_path, ONE, switches=f"net.ipv4.vs.sloppy_tcp = {sloppy}\n")
+    assert [one.fate for one in asked(network, flags=flags)] == [fate]
+
+
+RULED = "0:\tfrom all lookup local\n100:\tfrom 10.96.0.0/16 unreachable\n32766:\tfrom all lookup main\n"
+ANSWERED = "-A -t 10.96.0.1:80 -s rr\n-a -t 10.96.0.1:80 -r 192.168.0.11:8080 -m -w 1\n"
+
+
+@pytest.mark.parametrize(("reroute", "fate"), [("1", Fate.UNREACHABLE), ("0", Fate.REACHABLE)])
+def test_answers_are_routed_as_from_the_virtual_server(reroute: str, fate: Fate, tmp_path: Path) -> None:
+    director(tmp_path, ANSWERED, switches=f"net.ipv4.vs.snat_reroute = {reroute}\nnet.ipv4.conf.eth0.rp_filter = 0\n")
+    place = tmp_path / "nodes" / "n1"
+    (place / "ip_rule").write_text(RULED)
+    (place / "ss_-tunlp").write_text(
+        "Netid State Recv-Q Send-Q Local Address:Port Peer Address:Port\ntcp LISTEN 0 5 0.0.0.0:8080 0.0.0.0:*\n"
+    )
+    (outcome,) = asked(network_of(tmp_path))
+    assert outcome.fate is fate, outcome.reason
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,14 @@ from analyzer.parsers import Parser
 from analyzer.plugins import package_constants
 from analyzer.policy.profiles import PROFILES
 from analyzer.query.cni.configs import plugins
-from tests.lab.scenarios import SCENARIOS
+from tests.lab.scenarios import GUEST_SCENARIOS, MORE_IN_GUEST, SCENARIOS
 from tests.systems import System
 from tests.systems.document import document, guarantees, rules, systems
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("ANALYZER_DATA", ROOT.parent / "shared" / "data"))
 PAGE = ROOT / "docs" / "systems.md"
+SCENARIO_NAMES = frozenset(one.name for one in (*SCENARIOS, *GUEST_SCENARIOS, *MORE_IN_GUEST))
 NAMED = (
     *("Flannel", "Calico", "Canal", "Cilium", "Kube-router", "Romana", "Weave Net", "OVN-Kubernetes", "Kube-OVN", "Terway"),
     *(
@@ -50,7 +51,7 @@ def missing(item: System) -> Iterator[str]:
     yield from (f"plugin {name}" for name in item.plugins if name not in plugins())
     yield from (f"settings {name}" for name in item.settings if not (ROOT / "analyzer/model/systems" / f"{name}.py").exists())
     yield from (f"rule {pattern}" for pattern in item.rules if not rules((pattern,)))
-    yield from (f"scenario {name}" for name in item.scenarios if name not in {one.name for one in SCENARIOS})
+    yield from (f"scenario {name}" for name in item.scenarios if name not in SCENARIO_NAMES)
     yield from (f"test {name}" for name in item.tests if not (ROOT / "tests" / f"{name}.py").exists())
     yield from (f"sample {name}" for name in (*item.decided, *item.samples) if not list((ROOT / "samples").glob(name)))
     yield from [f"profile {item.profile}"] if item.profile and item.profile not in PROFILES else []

@@ -11,12 +11,20 @@ from analyzer.source import Span
 
 
 class Forwarding(StrEnum):
-    """How a packet gets to a real server (IP_VS_CONN_F_FWD_MASK of include/uapi/linux/ip_vs.h)."""
+    """How a packet gets to a real server (IP_VS_CONN_F_FWD_MASK of include/uapi/linux/ip_vs.h); a tunnel is of IP in IP, GUE or GRE
+    (IP_VS_CONN_F_TUNNEL_TYPE_*), of which listings say nothing."""
 
     MASQUERADE = "masq"
     DIRECT = "direct"
     TUNNEL = "tunnel"
+    GUE = "tunnel of GUE"
+    GRE = "tunnel of GRE"
     LOCAL = "local"
+
+    @property
+    def tunnels(self) -> bool:
+        """Whether the packet goes inside another."""
+        return self in (Forwarding.TUNNEL, Forwarding.GUE, Forwarding.GRE)
 
 
 @dataclass(frozen=True, slots=True)

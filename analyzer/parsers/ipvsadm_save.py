@@ -55,6 +55,7 @@ LONG: Mapping[str, str] = {
     "--ipv6": "-6",
 }
 UNUSED = frozenset({"-M", "-y", "--pe", "--tun-type", "--tun-port"})
+TUNNELS = {"ipip": Forwarding.TUNNEL, "gue": Forwarding.GUE, "gre": Forwarding.GRE}
 BARE = frozenset({"-o", "-6", "--tun-nocsum", "--tun-csum", "--tun-remcsum", "-n", "--numeric"})
 SCHEDULER_FLAGS: Mapping[str, int] = {
     "flag-1": 1,
@@ -214,6 +215,9 @@ def saved_server(reading: Reading, line: str, at: Span) -> None:
         raise ValueError("expected -r and the real server")
     found, port = ends(given["-r"]) if ":" in given["-r"] else (address(given["-r"]), 0)
     method = next((METHODS[option] for option in given if option in METHODS), Forwarding.DIRECT)
+    if method is Forwarding.TUNNEL and (kind := given.get("--tun-type", "ipip")) not in TUNNELS:
+        raise ValueError(f"expected ipip, gue or gre as the type of a tunnel, not {kind!r}")
+    method = TUNNELS[given.get("--tun-type", "ipip")] if method is Forwarding.TUNNEL else method
     weight, most = number(given.get("-w", "1")), number(given.get("-x", "0"))
     draft.servers.append(RealServer(found, port, method, weight, most, at=at))
 

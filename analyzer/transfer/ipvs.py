@@ -54,21 +54,27 @@ REMARKED = "what the mangle table of {} does to packets that IPVS sends on is no
 TCP, UDP, SCTP, FTP_DATA = 6, 17, 132, 20
 SYN, RST = 2, 4
 SWITCH = "net.ipv4.vs.conntrack"
-REROUTES = "net.ipv4.vs.snat_reroute"
+REROUTES, SLOPPY = "net.ipv4.vs.snat_reroute", "net.ipv4.vs.sloppy_tcp"
 DUMMIES = ("kube-ipvs0", "kube-dummy-if")
 LOOPBACK = {4: ((127 << 24, (128 << 24) - 1),), 6: ((1, 1),)}
 IS_BALANCED = Bits(Field.STATUS, BALANCED_STATUS, BALANCED_STATUS)
 REQUEST, REPLY = In(Field.DIRECTION, single(0)), In(Field.DIRECTION, single(1))
 TAKEN, ANSWER = All((IS_BALANCED, REQUEST)), All((IS_BALANCED, REPLY))
-OPENS = All(
-    (
-        In(Field.PROTOCOL, normalised((one, one) for one in (TCP, UDP, SCTP))),
-        Not(In(Field.SOURCE_PORT, single(FTP_DATA))),
-        Any((Not(In(Field.PROTOCOL, single(TCP))), Bits(Field.TCP_FLAGS, SYN | RST, SYN))),
-    )
-)
-"""What is scheduled without a connection: TCP with SYN and without RST, nothing from FTP's data port (``tcp_conn_schedule``, ``ip_vs_schedule``)."""
 Step = tuple[int, Transfer]
+
+
+def opens(context: Context, scope: Scope) -> Match:
+    """What is scheduled without a connection: TCP with SYN and without RST (``tcp_conn_schedule``; with sloppy_tcp all without RST), nothing from FTP's
+    data port (``ip_vs_schedule``)."""
+    sloppy = number(context.switch(scope, SLOPPY))
+    flags = Bits(Field.TCP_FLAGS, RST, 0) if sloppy else Bits(Field.TCP_FLAGS, SYN | RST, SYN)
+    return All(
+        (
+            In(Field.PROTOCOL, normalised((one, one) for one in (TCP, UDP, SCTP))),
+            Not(In(Field.SOURCE_PORT, single(FTP_DATA))),
+            Any((Not(In(Field.PROTOCOL, single(TCP))), flags)),
+        )
+    )
 
 
 def own(context: Context, scope: Scope) -> tuple[VirtualServerFact, ...]:
@@ -130,7 +136,7 @@ def requested(context: Context, scope: Scope, hook: str) -> Transfer:
     first = table(own(context, scope), lambda fact: taken(context, scope, hook, fact, test), test is None)
     others = table(own(context, scope), lambda fact: unlike(scope, fact), False)
     return seq(
-        If(TAKEN, Retrace(), If(OPENS, Hook(seq(If(fresh, first, others), *doubts(space))), KEEP)),
+        If(TAKEN, Retrace(), If(opens(context, scope), Hook(seq(If(fresh, first, others), *doubts(space))), KEEP)),
         If(TAKEN, leaving(context, scope, hook), KEEP),
     )
 

@@ -140,6 +140,27 @@ def vs_switch(lab: Lab, random: Random) -> None:
     lab.run(node_of(lab, random).name, f"sysctl -qw net.ipv4.vs.{random.choice(names)}")
 
 
+def answers_routed_apart(lab: Lab, random: Random) -> None:
+    """Routing rules about services' addresses meet the answers of real servers, where IPVS routes these again."""
+    node, peer = random.sample(lab.nodes, 2)
+    where = random.choice(("unreachable default", "blackhole default", f"default via {peer.address()} dev eth0"))
+    switch = random.choice((1, 1, 0))
+    lab.run(
+        node.name,
+        f"sysctl -qw net.ipv4.vs.snat_reroute={switch}\nip route add {where} table 77\n"
+        "ip rule add from 10.96.0.0/16 lookup 77 priority 1000\nip rule add from 192.168.66.0/24 sport 30080-30090 ipproto tcp lookup 77 priority 1000",
+    )
+
+
+def service_address_of_another(lab: Lab, random: Random) -> None:
+    """The device lacks the address of a virtual server, whose real server is the node."""
+    node = node_of(lab, random)
+    place, servers = virtual(lab, node, random, "-t 10.96." if random.random() < 0.7 else "-u 10.96.")
+    lines = [f"ipvsadm -d {place} -r {one}" for one in servers]
+    lines += [f"ipvsadm -a {place} -r {node.address()}:10250 -m -w 1", f"ip addr del {address_of(place)}/32 dev {DEVICE}"]
+    lab.run(node.name, "\n".join(lines))
+
+
 def service_address_missing(lab: Lab, random: Random) -> None:
     node = node_of(lab, random)
     place, _ = virtual(lab, node, random)
@@ -281,7 +302,7 @@ def balanced_translated(lab: Lab, random: Random) -> None:
 
 ALL: tuple[Apply, ...] = (
     virtual_server_missing, real_server_missing, real_servers_missing, real_server_weight_0, real_server_elsewhere, real_server_on_node,
-    real_server_direct, real_server_tunnelled, vs_conntrack_off, vs_switch, service_address_missing, service_device, set_entry_missing,
+    real_server_direct, real_server_tunnelled, vs_conntrack_off, vs_switch, answers_routed_apart, service_address_of_another, service_address_missing, service_device, set_entry_missing,
     set_emptied, proxy_chain_emptied, scheduler_changed, persistence, mark_service, one_packet, balanced_filtered, real_servers_dropped,
     real_servers_marked, balanced_translated,
 )  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from tests.lab.proxy import FILTER_HEAD, endpoints, outer_addresses
 if TYPE_CHECKING:
     from tests.lab.build import Lab
 
-DEVICE = "kube-ipvs0"
+DEVICE, NAME = "kube-ipvs0", 31
 OPTION = {"tcp": "-t", "udp": "-u", "sctp": "--sctp-service"}
 SWITCHES = (
     "net.ipv4.vs.conntrack=1 net.ipv4.vs.expire_nodest_conn=1 net.ipv4.vs.expire_quiescent_template=1 net.ipv4.ip_forward=1 "
@@ -184,8 +185,11 @@ def write(lab: Lab, node: Node, family: int, state: State) -> None:
 
 
 def in_family(text: str, family: int) -> str:
-    """Sets as they are called in an IP version."""
-    return text if family == 4 else text.replace("KUBE-", "KUBE-6-").replace(" family inet ", " family inet6 ")
+    """Sets as they are called in an IP version: IPv6's have names of their own, as long as names may be (ipset.go ``NewIPSet``)."""
+    if family == 4:
+        return text
+    text = re.sub(r"KUBE-[A-Z-]+", lambda name: name.group().replace("KUBE-", "KUBE-6-")[:NAME], text)
+    return text.replace(" family inet ", " family inet6 ")
 
 
 def ruleset(state: State, family: int, masquerade_all: bool) -> str:
@@ -209,5 +213,5 @@ def _table(name: str, lines: tuple[str, ...] | list[str], family: int) -> Iterat
 def _rule(line: str, family: int) -> str:
     if family == 4:
         return line
-    line = line.replace("--match-set KUBE-", "--match-set KUBE-6-").replace(PODS, CLUSTER_CIDR[6])
+    line = re.sub(r"(?<=--match-set )\S+", lambda name: in_family(name.group(), 6), line).replace(PODS, CLUSTER_CIDR[6])
     return line.replace("127.0.0.0/8", "::1/128").replace("icmp-port-unreachable", "icmp6-port-unreachable")

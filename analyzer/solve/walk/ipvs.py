@@ -24,7 +24,7 @@ from analyzer.solve.walk.sources import source_of
 from analyzer.solve.walk.state import HEADER, Endings, Frame, Walk
 
 SWITCH = "net.ipv4.vs.conntrack"
-REROUTES = "net.ipv4.vs.snat_reroute"
+REROUTES, SLOPPY = "net.ipv4.vs.snat_reroute", "net.ipv4.vs.sloppy_tcp"
 DUMMIES = ("kube-ipvs0", "kube-dummy-if")
 """The devices of kube-proxy and kube-router, which set the switch to 1 when they start."""
 
@@ -54,11 +54,12 @@ def asked(walk: Walk, space: Space, packet: Packet) -> VirtualServerFact | None:
     return found(walk.oracle.number(port, (*cuts, FTP_DATA, FTP_DATA + 1, UNPRIVILEGED), found))
 
 
-def opened(walk: Walk, packet: Packet) -> bool:
+def opened(walk: Walk, space: Space, packet: Packet) -> bool:
     """Whether a packet without a connection is scheduled; one from a port that was picked at random may be from FTP's data port."""
+    sloppy = bool(space.switch(SLOPPY))
     if packet.source_port < PICKED:
-        return opens(packet)
-    return not walk.oracle.within(packet.source_port, ((FTP_DATA, FTP_DATA),)) and opens(packet)
+        return opens(packet, sloppy)
+    return not walk.oracle.within(packet.source_port, ((FTP_DATA, FTP_DATA),)) and opens(packet, sloppy)
 
 
 def answered(walk: Walk, space: Space, hook: Hook, at: HookPacket) -> HookPacket | Endings:
@@ -115,7 +116,7 @@ def requested(walk: Walk, space: Space, hook: Hook, at: HookPacket) -> HookPacke
     flow = flow_of(at.packet)
     found = connections.balanced.get((False, flow))
     if found is None:
-        if not opened(walk, at.packet):
+        if not opened(walk, space, at.packet):
             return at
         fact = asked(walk, space, at.packet)
         if fact is None:
@@ -219,6 +220,8 @@ def forwarded(walk: Walk, space: Space, hook: Hook, at: HookPacket, found: Balan
     going = handled(walk, space, at, found, packet.with_ttl(packet.ttl - 1), words)
     if not isinstance(going, HookPacket):
         return going
+    if found.forwarding in (Forwarding.GUE, Forwarding.GRE):
+        return walk.undecided(f"{space.place}: what IPVS sends through a {found.forwarding.value} is not walked", found.at)
     if found.forwarding is Forwarding.TUNNEL:
         return tunnelled(walk, space, route, going, server)
     return sent_on(walk, space, route, going.between("", route.device), found)

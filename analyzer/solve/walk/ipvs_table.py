@@ -54,11 +54,12 @@ class VirtualTable:
         return found if found is not None else self.by_place.get((protocol, address, 0))
 
 
-def opens(packet: Packet) -> bool:
-    """Whether a packet without a connection is scheduled: TCP with SYN and without RST (``tcp_conn_schedule``), nothing from FTP's data port."""
+def opens(packet: Packet, sloppy: bool) -> bool:
+    """Whether a packet without a connection is scheduled: TCP with SYN and without RST (``tcp_conn_schedule``; where ``sloppy``, all without RST), nothing
+    from FTP's data port."""
     if packet.protocol not in BALANCED or packet.source_port == FTP_DATA:
         return False
-    return packet.protocol != TCP or packet.tcp_flags & (SYN | RST) == SYN
+    return packet.protocol != TCP or packet.tcp_flags & (RST if sloppy else SYN | RST) == (0 if sloppy else SYN)
 
 
 def choice(fact: VirtualServerFact) -> Choice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analyzer.facts.ipvs import Forwarding
 from analyzer.facts.matches import BalancedMatch
 from analyzer.solve.walk.netfilter.state import Balanced
 from analyzer.solve.walk.netfilter.tracking import flow_of
@@ -37,4 +38,4 @@ def holds(match: BalancedMatch, found: Balanced, visit: Visit) -> bool:
         case "replies", _:
             return visit.tracked is not None and visit.tracked.reply
         case _:
-            return found.forwarding is match.value
+            return found.forwarding is match.value or (match.value is Forwarding.TUNNEL and found.forwarding.tunnels)
