@@ -136,38 +136,6 @@ def neigh_missing(lab: Lab, random: Random) -> None:
     lab.run(node.name, f"ip neigh del {peer.pod_network()} dev flannel.1")
 
 
-def fdb_missing(lab: Lab, random: Random) -> None:
-    node, peer = nodes(lab, random)
-    lab.run(node.name, f"bridge fdb del {peer.vtep_mac()} dev flannel.1 dst {peer.address()}")
-
-
-def fdb_wrong_dst(lab: Lab, random: Random) -> None:
-    node, peer = nodes(lab, random)
-    lab.run(
-        node.name,
-        f"bridge fdb del {peer.vtep_mac()} dev flannel.1 dst {peer.address()}; "
-        f"bridge fdb add {peer.vtep_mac()} dev flannel.1 dst 192.168.66.{random.choice((77, 254))} self permanent",
-    )
-
-
-def fdb_default(lab: Lab, random: Random) -> None:
-    """No entry for the peer's MAC, but one for all."""
-    node, peer = nodes(lab, random)
-    lab.run(
-        node.name,
-        f"bridge fdb del {peer.vtep_mac()} dev flannel.1 dst {peer.address()}; "
-        f"bridge fdb append 00:00:00:00:00:00 dev flannel.1 dst {peer.address()} self permanent",
-    )
-
-
-def flannel_dev_down(lab: Lab, random: Random) -> None:
-    lab.run(nodes(lab, random)[0].name, "ip link set flannel.1 down")
-
-
-def flannel_dev_missing(lab: Lab, random: Random) -> None:
-    lab.run(nodes(lab, random)[0].name, "ip link del flannel.1")
-
-
 def mtu_pod_too_big(lab: Lab, random: Random) -> None:
     one = pod(lab, random)
     lab.run(one.key, "ip link set eth0 mtu 1500")
@@ -363,10 +331,10 @@ _WIRED = (
     Breakage(rp_filter_strict_asym, frozenset({"vxlan"}), peers=True), Breakage(asym_no_rpf, frozenset({"vxlan"}), peers=True),
     Breakage(br_nf_off, BRIDGED), Breakage(hairpin_off, BRIDGED),
     Breakage(vtep_mac_changed, OVERLAYS), Breakage(stale_neigh, OVERLAYS, peers=True), Breakage(neigh_missing, OVERLAYS, peers=True),
-    Breakage(fdb_missing, OVERLAYS, peers=True), Breakage(fdb_wrong_dst, OVERLAYS, peers=True), Breakage(fdb_default, OVERLAYS, peers=True),
+    Breakage(overlay_breakages.fdb_missing, OVERLAYS, peers=True), Breakage(overlay_breakages.fdb_wrong_dst, OVERLAYS, peers=True), Breakage(overlay_breakages.fdb_default, OVERLAYS, peers=True),
     Breakage(overlay_breakages.vni_mismatch, OVERLAYS), Breakage(overlay_breakages.vxlan_port_mismatch, OVERLAYS), Breakage(overlay_breakages.multicast_group, OVERLAYS, peers=True),
     Breakage(overlay_breakages.asks_nobody, OVERLAYS, peers=True),
-    Breakage(flannel_dev_down, OVERLAYS), Breakage(flannel_dev_missing, OVERLAYS),
+    Breakage(overlay_breakages.flannel_dev_down, OVERLAYS), Breakage(overlay_breakages.flannel_dev_missing, OVERLAYS),
     Breakage(mtu_pod_too_big, OVERLAYS), Breakage(underlay_mtu_small, OVERLAYS),
     Breakage(route_missing, ROUTED, peers=True), Breakage(route_wrong_via, ROUTED, peers=True), Breakage(route_blackhole, ROUTED, peers=True),
     Breakage(route_throw, ROUTED, peers=True), Breakage(nm_cloud_rule), Breakage(rule_unreachable, ROUTED, peers=True),

@@ -1,4 +1,4 @@
-"""Ways to break an overlay by making its device anew."""
+"""Ways to break an overlay: its entries for peers, its device, and the device made anew."""
 
 from __future__ import annotations
 
@@ -10,6 +10,38 @@ from tests.lab.plan import Node
 
 def _one(lab: Lab, random: Random) -> Node:
     return random.sample(lab.nodes, min(2, len(lab.nodes)))[0]
+
+
+def fdb_missing(lab: Lab, random: Random) -> None:
+    node, peer = random.sample(lab.nodes, 2)
+    lab.run(node.name, f"bridge fdb del {peer.vtep_mac()} dev flannel.1 dst {peer.address()}")
+
+
+def fdb_wrong_dst(lab: Lab, random: Random) -> None:
+    node, peer = random.sample(lab.nodes, 2)
+    lab.run(
+        node.name,
+        f"bridge fdb del {peer.vtep_mac()} dev flannel.1 dst {peer.address()}; "
+        f"bridge fdb add {peer.vtep_mac()} dev flannel.1 dst 192.168.66.{random.choice((77, 254))} self permanent",
+    )
+
+
+def fdb_default(lab: Lab, random: Random) -> None:
+    """No entry for the peer's MAC, but one for all."""
+    node, peer = random.sample(lab.nodes, 2)
+    lab.run(
+        node.name,
+        f"bridge fdb del {peer.vtep_mac()} dev flannel.1 dst {peer.address()}; "
+        f"bridge fdb append 00:00:00:00:00:00 dev flannel.1 dst {peer.address()} self permanent",
+    )
+
+
+def flannel_dev_down(lab: Lab, random: Random) -> None:
+    lab.run(_one(lab, random).name, "ip link set flannel.1 down")
+
+
+def flannel_dev_missing(lab: Lab, random: Random) -> None:
+    lab.run(_one(lab, random).name, "ip link del flannel.1")
 
 
 def _remade(lab: Lab, node: Node, options: str) -> None:
