@@ -27,6 +27,7 @@ from analyzer.source import Scope, Source, Span
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import agree, outcomes, walked, within
 from tests.netfilter_random import HOOKS, SETS, Rules
+from tests.words_random import WordRules
 
 COUNT, SEED = int(os.environ.get("LOWERING_RULESETS", "150")), int(os.environ.get("LOWERING_SEED", "1"))
 AT = Span("test", 1)
@@ -147,10 +148,10 @@ def facts(parser: Parser, name: str, text: str) -> list[object]:
     return list(read(parser, Source(name, text, parser.kind, ROUTER)))
 
 
-def random_network(seed: int, zones: bool = False) -> tuple[Network, int, str]:
+def random_network(seed: int, zones: bool = False, of: type[Rules] = Rules) -> tuple[Network, int, str]:
     """A network with a random ruleset on its router; ``zones``: with zones of conntrack."""
     random, family = Random(seed), 4 if seed % 3 else 6
-    rules = Rules(random, family, frozenset(kind for kind, _ in SETS.values()), directed=zones)
+    rules = of(random, family, frozenset(kind for kind, _ in SETS.values()), directed=zones)
     text = rules.ruleset(tuple(table for table in HOOKS if random.random() < 0.8))
     text = "".join(line for line in text.splitlines(keepends=True) if zones or "--zone" not in line)
     sets = rules.sets()
@@ -192,7 +193,16 @@ def test_random_rulesets(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(SEED, SEED + COUNT // 5))
 def test_random_zones(seed: int) -> None:
     """What the language leaves open of a template, and of answers in another zone, is enough."""
-    made, family, text = random_network(seed, zones=True)
+    said_within(seed, *random_network(seed, zones=True))
+
+
+@pytest.mark.parametrize("seed", range(SEED, SEED + COUNT // 5))
+def test_random_words(seed: int) -> None:
+    said_within(seed, *random_network(seed, of=WordRules))
+
+
+def said_within(seed: int, made: Network, family: int, text: str) -> None:
+    """Holds the walk against the language, which may leave more open."""
     program = NetworkProgram(made, family)
     wrong = []
     for flow in flows(Random(-seed), family):

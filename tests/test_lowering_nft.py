@@ -21,6 +21,7 @@ from tests.lowered import agree, outcomes, walked, within
 from tests.nft_early_random import EarlyRules
 from tests.nft_random import NftRules
 from tests.test_lowering_netfilter import COUNT, ROUTER, SEED, facts, flows, network
+from tests.words_random import RawRules
 
 
 def native_network(
@@ -51,6 +52,13 @@ def test_random_chains_of_devices(seed: int) -> None:
     assert not (wrong := differing(made, family, seed)), f"seed {seed}, {len(wrong)} wrong\n" + "\n".join(wrong[:3]) + f"\n{text}"
     flow = next(flows(Random(-seed), family))
     assert not any("the nft chain" in end.reason for end in walk(made, flow).outcomes)
+
+
+@pytest.mark.parametrize("seed", range(SEED, SEED + COUNT // 5))
+def test_random_raw_payloads(seed: int) -> None:
+    made, family, text = native_network(seed, picked=False, of=RawRules)
+    wrong = differing(made, family, seed, True)
+    assert not wrong, f"seed {seed}, {len(wrong)} wrong\n" + "\n".join(wrong[:3]) + f"\n{text}"
 
 
 @pytest.mark.parametrize("seed", range(SEED, SEED + COUNT // 5))

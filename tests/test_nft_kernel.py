@@ -24,6 +24,7 @@ from tests.netfilter_lab import ROUTER, Lab, can_run, lab, run
 from tests.nft_early_random import EarlyRules
 from tests.nft_random import NftRules
 from tests.test_netfilter_kernel import SCOPE, Router, disagreements, facts
+from tests.words_random import RawRules
 
 pytestmark = pytest.mark.lab
 COUNT, SEED = int(os.environ.get("NFT_RULESETS", "150")), int(os.environ.get("NFT_SEED", "1"))
@@ -59,6 +60,12 @@ def load(built: Lab, seed: int, family: int, zones: bool = False) -> tuple[Names
 def load_zones(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
     """The same with zones of conntrack."""
     return load(built, seed, family, True)
+
+
+def load_raw(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
+    """The same with raw payloads."""
+    read, listed, _ = loaded(built, RawRules(Random(seed), family).ruleset())
+    return Namespace(SCOPE, nft_tables=tuple(item for item in read if isinstance(item, NftTableFact))), listed
 
 
 def load_early(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
@@ -97,6 +104,12 @@ def others(place: int) -> range:
 def test_random_zones(built: Lab) -> None:
     for seed in others(2):
         wrong = disagreements(built, seed, load_zones, NativeRouter)
+        assert not wrong, "\n".join(wrong)
+
+
+def test_random_raw_payloads(built: Lab) -> None:
+    for seed in others(4):
+        wrong = disagreements(built, seed, load_raw, NativeRouter, open_too=True)
         assert not wrong, "\n".join(wrong)
 
 

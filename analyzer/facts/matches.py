@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from analyzer.facts.ipvs import Forwarding
 from analyzer.ranges import Ranges
@@ -235,6 +236,26 @@ class TypeOfServiceMatch:
     negated: bool = False
 
 
+class WordTest(NamedTuple):
+    """One test of ``u32``: of the 32 bits that begin ``offset`` bytes into the IP header (``base`` of nh) or the one behind it (th), moved to the right by
+    ``shift`` bits (to the left where it is negative), those of ``mask`` are in one of the ranges."""
+
+    base: str
+    offset: int
+    shift: int
+    mask: int
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WordMatch:
+    """``u32``: all tests hold, or, ``negated``, not all do; ``text`` is what was written."""
+
+    tests: tuple[WordTest, ...]
+    text: str
+    negated: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class OwnerMatch:
     """``owner``: the sending process; ``uid``/``gid`` ranges; ``text`` holds what else was asked."""
@@ -323,6 +344,7 @@ Match = (
     | LengthMatch
     | TimeToLiveMatch
     | TypeOfServiceMatch
+    | WordMatch
     | OwnerMatch
     | PacketTypeMatch
     | ReversePathMatch

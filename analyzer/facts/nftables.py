@@ -41,6 +41,18 @@ class Payload:
 
 
 @dataclass(frozen=True, slots=True)
+class Raw:
+    """``@nh,96,32``: bits by their place in the IP header (nh), the one behind it (th) or the frame's (ll)."""
+
+    base: str
+    offset: int
+    length: int
+
+    def __str__(self) -> str:
+        return f"@{self.base},{self.offset},{self.length}"
+
+
+@dataclass(frozen=True, slots=True)
 class Meta:
     """``meta mark``, ``iifname`` …"""
 
@@ -77,7 +89,7 @@ class Pick:
 class Bitwise:
     """``(of & mask) ^ flip``."""
 
-    of: Payload | Meta | Ct
+    of: Payload | Raw | Meta | Ct
     mask: int
     flip: int = 0
 
@@ -89,7 +101,7 @@ class Unread:
     text: str
 
 
-Selector = Payload | Meta | Ct | Fib | Pick | Bitwise | Unread
+Selector = Payload | Raw | Meta | Ct | Fib | Pick | Bitwise | Unread
 Key = tuple[Selector, ...]
 Value = tuple[int, int] | str
 """An inclusive range of numbers, or the name of an interface, which may end in ``*``."""

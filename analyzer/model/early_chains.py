@@ -22,6 +22,7 @@ from analyzer.facts.nftables import (
     NftTableFact,
     Payload,
     Pick,
+    Raw,
     Selector,
     SetTo,
     Statement,
@@ -76,6 +77,8 @@ def seen(selector: Selector) -> bool:
     match selector:
         case Payload(protocol):
             return protocol != "ether"
+        case Raw(base):
+            return base != "ll"
         case Meta(key):
             return key in SEEN
         case Bitwise(of):

@@ -29,6 +29,7 @@ from analyzer.facts.nftables import (
     NftTableFact,
     Offload,
     Payload,
+    Raw,
     Remember,
     Selector,
     SetTo,
@@ -163,6 +164,8 @@ def strange(selector: Selector, leaving: bool) -> bool:
     """Whether a value is another one for frames than for packets."""
     match selector:
         case Ct() | Fib() | Meta("pkttype" | "length" | "skuid" | "skgid"):
+            return True
+        case Raw("ll"):
             return True
         case Payload("ether"):
             return leaving

@@ -42,6 +42,7 @@ from analyzer.parsers._iptables_names import (
 )
 from analyzer.parsers._iptables_options import Maker, Option, Options, named, only
 from analyzer.parsers._iptables_services import congestion, device_group, service_class, type_of_service
+from analyzer.parsers._iptables_words import word
 
 
 def matches_of(module: str, options: Options, family: int) -> list[Match]:
@@ -347,6 +348,7 @@ MODULES: Mapping[str, Maker] = {
     "dscp": service_class,
     "ecn": congestion,
     "devgroup": device_group,
+    "u32": word,
     "interfaces-that-are-not-shown": interfaces_not_shown,
     "listed-as": listed_as,
     "helper": helper,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from analyzer.facts.netfilter import Jump, Verdict
-from analyzer.facts.nftables import Act, Bitwise, Ct, Element, Fib, Key, Meta, NftSet, Payload, Pick, Selector, Unread, Value
+from analyzer.facts.nftables import Act, Bitwise, Ct, Element, Fib, Key, Meta, NftSet, Payload, Pick, Raw, Selector, Unread, Value
 from analyzer.parsers._nft_types import CT, FIELDS, META, constant, datatype, flags, top
 
 Node = object
@@ -57,9 +57,9 @@ def option_said(option: Mapping[object, object]) -> str:
             return " ".join(map(said, option.values()))
 
 
-def plain(selector: Selector) -> Payload | Meta | Ct:
+def plain(selector: Selector) -> Payload | Raw | Meta | Ct:
     """An expression without operators."""
-    if not isinstance(selector, Payload | Meta | Ct):
+    if not isinstance(selector, Payload | Raw | Meta | Ct):
         raise ValueError("an operator on what is no field")
     return selector
 
@@ -78,6 +78,8 @@ def selector(node: Node) -> Selector:
     match node:
         case {"payload": {"protocol": str(protocol), "field": str(name)}} if name in FIELDS.get(protocol, {}):
             return Payload(protocol, name)
+        case {"payload": {"base": "nh" | "th" | "ll" as base, "offset": int(offset), "len": int(length)}}:
+            return Raw(base, offset, length)
         case {"meta": {"key": str(name)}} if name in META:
             return Meta(name)
         case {"ct": {"key": str(name), **rest}}:
@@ -117,7 +119,7 @@ def connection(name: str, rest: Mapping[object, object], node: Node) -> Selector
 
 def bitwise(operator: str, of: Selector, operand: Node, node: Node) -> Selector:
     """An operator with a constant, put together with those below it."""
-    if isinstance(of, Unread) or not isinstance(of, Payload | Meta | Ct | Bitwise):
+    if isinstance(of, Unread) or not isinstance(of, Payload | Raw | Meta | Ct | Bitwise):
         return Unread(said(node))
     kind = datatype(of)
     full = top(kind)

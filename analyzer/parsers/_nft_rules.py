@@ -223,7 +223,7 @@ def set_to(connection_mark: bool, value: Node) -> Statement:
 def computed(connection_mark: bool, value: Selector) -> Statement:
     """A new mark made of one."""
     match value:
-        case Bitwise(of, mask, flip) if datatype(of) == "mark":
+        case Bitwise(Payload() | Meta() | Ct() as of, mask, flip) if datatype(of) == "mark":
             return SetTo(connection_mark, of, mask, flip)
         case Payload() | Meta() | Ct() as of if datatype(of) == "mark":
             return SetTo(connection_mark, of, 0xFFFFFFFF)

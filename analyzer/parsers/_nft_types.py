@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from analyzer.addresses import address, hardware_address, prefix
-from analyzer.facts.nftables import Bitwise, Ct, Fib, Meta, Payload, Pick, Selector, Value
+from analyzer.facts.nftables import Bitwise, Ct, Fib, Meta, Payload, Pick, Raw, Selector, Value
 
 WIDTHS: Mapping[str, int] = {
     "ipv4_addr": 32, "ipv6_addr": 128, "ether_addr": 48, "inet_service": 16, "inet_proto": 8, "mark": 32, "integer": 32, "ct_state": 32, "arp_op": 16,
@@ -95,6 +95,8 @@ def datatype(selector: Selector) -> str:
     match selector:
         case Payload(protocol, name):
             return FIELDS[protocol][name]
+        case Raw(_, _, length):
+            return f"bits {length}"
         case Meta(key):
             return META[key]
         case Ct(key):
@@ -113,7 +115,8 @@ def datatype(selector: Selector) -> str:
 
 def top(kind: str) -> int:
     """The largest value of a type."""
-    return (1 << WIDTHS[kind]) - 1
+    name, _, bits = kind.partition(" ")
+    return (1 << (int(bits) if name == "bits" else WIDTHS[kind])) - 1
 
 
 def constant(kind: str, value: object) -> Value:

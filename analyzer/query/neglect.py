@@ -32,7 +32,7 @@ TESTS = (
     (
         {
             "iptables-save": OF_SENDERS,
-            "nft": (*OF_SENDERS, "ether ", '"ether"', "skuid", "skgid"),
+            "nft": (*OF_SENDERS, "ether ", '"ether"', "@ll", '"ll"', "skuid", "skgid"),
             "ipset": (",mac", "hash:mac"),
             "ovs-flows": ("actions",),
         },

@@ -10,7 +10,7 @@ Both symbolic engines and the interpreter of the language read these terms; the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -60,24 +60,6 @@ class Field(StrEnum):
 NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED = 1, 2, 3, 4, 5
 SNAT_STATUS, DNAT_STATUS, SEEN_REPLY, CONFIRMED, BALANCED_STATUS, EARLIER = 1, 2, 4, 8, 16, 32
 FRAGMENTS = 1 << 16
-WIDTHS: Mapping[Field, int] = {
-    **dict.fromkeys((Field.PROTOCOL, Field.ICMP_TYPE, Field.ICMP_CODE, Field.TTL, Field.SERVICE), 8),
-    **dict.fromkeys((Field.SOURCE_PORT, Field.DESTINATION_PORT, Field.ORIGINAL_DESTINATION_PORT), 16),
-    **dict.fromkeys((Field.IN_INTERFACE, Field.OUT_INTERFACE, Field.PHYSICAL_IN, Field.PHYSICAL_OUT), 16),
-    **dict.fromkeys((Field.MARK, Field.CONNECTION_MARK), 32),
-    **dict.fromkeys((Field.SOURCE_MAC, Field.DESTINATION_MAC), 48),
-    Field.TCP_FLAGS: 6,
-    Field.LENGTH: 17,
-    Field.STATE: 3,
-    Field.STATUS: 6,
-    Field.DIRECTION: 1,
-    Field.VLAN: 12,
-}
-
-
-def width(field: Field, family: int) -> int:
-    """The field's width in bits; addresses have the family's."""
-    return WIDTHS.get(field, 32 if family == 4 else 128)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""Ways to break a network of the lab by what rules look at beside addresses and ports: zones of conntrack."""
+"""Ways to break a network of the lab by what rules look at beside addresses and ports: zones of conntrack, bits by their place."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -45,4 +46,35 @@ def nft_zones(lab: Lab, random: Random) -> None:
 """)  # fmt: skip
 
 
-ALL: tuple[Apply, ...] = (directed_zone, nft_zones)
+def _pod(lab: Lab, random: Random) -> int:
+    """The IPv4 address of a pod as a number."""
+    own = [address for pod in lab.pods if not pod.host_network for address in pod.addresses if ":" not in address]
+    return int(ip_address(random.choice(own)))
+
+
+def words_tested(lab: Lab, random: Random) -> None:
+    """Rules of iptables that look at words of headers (u32): of an address, of ports behind the header, of TCP's flags, of the kind of ICMP."""
+    address, sign = _pod(lab, random), random.choice(("", "", "! "))
+    test = random.choice((
+        f"12={address:#x}", f"16&0xFFFFFF00={address & 0xFFFFFF00:#x}", f"16>>8={address >> 8:#x}&&6&0xFF=17", "6&0xFF=1",
+        "6&0xFF=6&&4&0x1FFF=0&&0>>22&0x3C@0&0xFFFF=8080", "6&0xFF=17&&0>>22&0x3C@0>>16=0:1023,20000:60000",
+        "6&0xFF=6&&0>>22&0x3C@12>>16&0x12=0x12", "6&0xFF=1&&0>>22&0x3C@0>>24=0", "0>>22&0x3C@4=0x1234",
+    ))  # fmt: skip
+    chain = random.choice(("FORWARD", "FORWARD", "INPUT", "-t mangle PREROUTING")).rpartition(" ")
+    lab.run(_node(lab, random).name, f'iptables {chain[0]} -I {chain[2]} -m u32 {sign}--u32 "{test}" -j {random.choice(("DROP", "DROP", "ACCEPT"))}')  # fmt: skip
+
+
+def raw_payloads(lab: Lab, random: Random) -> None:
+    """Rules of nft that look at bits by their place, of which nft has no name for what is there."""
+    address = _pod(lab, random)
+    test = random.choice((
+        f"@nh,96,32 {address:#x}", f"@nh,128,24 {address >> 8:#x} @nh,72,8 17", f"@nh,152,8 & 0x3 == {address & 3}", "@th,0,32 & 0xffff == 8080",
+        "@nh,72,8 { 1, 17 }", "meta l4proto tcp @th,104,8 & 0x12 == 0x12", "@th,0,8 8", "@ll,96,16 0x800", "@th,64,16 0x1234",
+    ))  # fmt: skip
+    lab.run(_node(lab, random).name, "nft -f -", f"""table inet places {{
+ chain c {{ type filter hook {random.choice(("forward", "input", "prerouting", "postrouting"))} priority {random.choice(("raw", "mangle", "5"))}; policy accept; meta nfproto ipv4 {test} {random.choice(("drop", "drop", "accept"))}; }}
+}}
+""")  # fmt: skip
+
+
+ALL: tuple[Apply, ...] = (directed_zone, nft_zones, words_tested, raw_payloads)

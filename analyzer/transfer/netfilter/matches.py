@@ -36,6 +36,7 @@ from analyzer.facts.matches import (
     TimeToLiveMatch,
     TypeOfServiceMatch,
     UnknownMatch,
+    WordMatch,
 )
 from analyzer.facts.matches import Match as Fact
 from analyzer.model.changing import Changing, changing_sets
@@ -304,6 +305,10 @@ def lowered(match: Fact, where: Where) -> Match:
             return of_length(match, where)
         case TimeToLiveMatch():
             return time_to_live(match, where)
+        case WordMatch():
+            from analyzer.transfer.netfilter.header_words import word  # few rulesets have any
+
+            return word(match, where)
         case TypeOfServiceMatch():
             return type_of_service(match, where.context)
         case MacMatch():

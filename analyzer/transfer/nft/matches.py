@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from itertools import product
 
+from analyzer.facts.headers import blocks
 from analyzer.facts.matches import AddressTypeMatch, LengthMatch, PacketTypeMatch, ReversePathMatch, Side
-from analyzer.facts.nftables import IP6_HEADER, Bitwise, Ct, Fib, Key, Meta, Payload, Pick, Selector, Value
+from analyzer.facts.nftables import IP6_HEADER, Bitwise, Ct, Fib, Key, Meta, Payload, Pick, Raw, Selector, Value
 from analyzer.ranges import single
 from analyzer.transfer import ir
-from analyzer.transfer.ir import ALWAYS, NEVER, All, Any, Bits, Field, In, Match, Not, width
+from analyzer.transfer.ir import ALWAYS, NEVER, All, Any, Bits, Field, In, Match, Not
 from analyzer.transfer.netfilter import conntrack, zones
 from analyzer.transfer.netfilter.address_types import address_type
 from analyzer.transfer.netfilter.conntrack import STATES, TRACKED
+from analyzer.transfer.netfilter.header_words import in_word
 from analyzer.transfer.netfilter.lengths import protocol_is
 from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, masked, named, of_length, packet_type
 from analyzer.transfer.netfilter.reverse_path import reverse_path
 from analyzer.transfer.netfilter.services import grouped, part_of_service
 from analyzer.transfer.strangers import from_strangers, of_strangers
+from analyzer.transfer.widths import width
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132, "udplite": 136, "dccp": 33, "icmp": 1, "icmpv6": 58}
 STATE_BITS = {1: "INVALID", 2: "ESTABLISHED", 4: "RELATED", 8: "NEW", 64: "UNTRACKED"}
@@ -54,6 +57,8 @@ def has(selector: Selector, where: Where) -> Match:
             return NEVER
         case Payload(protocol):
             return protocol_is(PROTOCOLS[protocol])
+        case Raw("ll"):
+            return Not(All((LOCAL, In(Field.IN_INTERFACE, single(0)))))
         case Meta("skuid" | "skgid"):
             return LOCAL
         case Meta("iifgroup" | "oifgroup" as key):
@@ -79,6 +84,8 @@ def part(selector: Selector, value: Value, where: Where) -> Match:
     match selector:
         case Payload(protocol, name):
             return payload(protocol, name, value, where)
+        case Raw():
+            return raw(selector, value, (1 << selector.length) - 1, 0, where)
         case Meta(key):
             return meta(key, value, where)
         case Ct():
@@ -150,6 +157,22 @@ def payload(protocol: str, name: str, value: tuple[int, int], where: Where) -> M
         rest = ported(own, where, f"the bytes at the place of th {name} are {value}")
         return Any((All((kinds, of_kind(value))), All((Not(kinds), rest))))
     return own if protocol != "th" else ported(own, where, f"the bytes at the place of th {name} are {value}")
+
+
+def raw(of: Raw, value: tuple[int, int], mask: int, flip: int, where: Where) -> Match:
+    """Bits by their place in a header, of which those of ``mask`` are asked for."""
+    words = f"{of} & {mask:#x} ^ {flip:#x} is {value}"
+    if of.base != "ll":
+        moved = (((low ^ flip) & bits, bits) for low, bits in blocks(*value, of.length))
+        wanted = ((own & mask, bits & mask) for own, bits in moved if not own & ~mask)
+        return in_word(of.base, of.offset, of.length, wanted, words, where)
+    name = OF_FRAME.get((of.offset, of.length))
+    whole = not flip and mask == (1 << of.length) - 1
+    own = payload("ether", name, value, where) if name and whole else where.opaque(words)
+    return Any((All((FROM_DEVICE, own)), All((Not(FROM_DEVICE), where.opaque(words)))))
+
+
+OF_FRAME = {(48, 48): "saddr", (96, 16): "type"}
 
 
 def of_kind(value: tuple[int, int]) -> Match:
@@ -271,6 +294,8 @@ def bitwise(selector: Bitwise, value: tuple[int, int], where: Where) -> Match:
             return Any(tuple(STATES[name] for bit, name in STATE_BITS.items() if value[0] <= (bit & mask) ^ flip <= value[1]))
         case Ct("status"):
             return status(mask, flip, value, where)
+        case Raw():
+            return raw(of, value, mask, flip, where)
         case Payload("ip", "frag-off") if not mask & ~0x1FFF:
             return constant(flip, value)
         case Payload("ip" | "ip6", "dscp" | "ecn" as name):
@@ -286,7 +311,7 @@ def bitwise(selector: Bitwise, value: tuple[int, int], where: Where) -> Match:
     return found[0] if len(found) == 1 else Any(tuple(found))
 
 
-def field_of(of: Payload | Meta | Ct) -> Field | None:
+def field_of(of: Payload | Raw | Meta | Ct) -> Field | None:
     """The field that an expression is, where it is one."""
     match of:
         case Payload("ip" | "ip6", name):

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from analyzer.facts.openflow import WIDTHS, FieldTest, Subfield
 from analyzer.ranges import single
-from analyzer.transfer.ir import KEEP, NEVER, Assign, Bits, Copy, Field, In, Match, Not, Opaque, Seq, SetBits, Transfer, width
+from analyzer.transfer.ir import KEEP, NEVER, Assign, Bits, Copy, Field, In, Match, Not, Opaque, Seq, SetBits, Transfer
+from analyzer.transfer.widths import width
 
 
 class Lost(Enum):

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from analyzer.facts.openflow import Action, FieldTest, Learn, Load, Output, Subfield
 from analyzer.facts.openvswitch import FlowFact
 from analyzer.source import Scope
-from analyzer.transfer.ir import End, Field, If, IfNoted, Note, Opaque, Transfer, Unknown, width
+from analyzer.transfer.ir import End, Field, If, IfNoted, Note, Opaque, Transfer, Unknown
 from analyzer.transfer.ovs.index import Flows
 from analyzer.transfer.ovs.knowledge import ADDRESSES, ETHERNET_TYPE, OF_PACKET, read
 from analyzer.transfer.ovs.spots import Rest, Spot
+from analyzer.transfer.widths import width
 
 if TYPE_CHECKING:
     from analyzer.transfer.ovs.pipeline import Lowering, Now

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from analyzer.facts.matches import ReversePathMatch
-from analyzer.facts.nftables import IP6_HEADER, Bitwise, Ct, Fib, Key, Meta, Payload, Pick, Selector
+from analyzer.facts.nftables import IP6_HEADER, Bitwise, Ct, Fib, Key, Meta, Payload, Pick, Raw, Selector
 from analyzer.model.service_types import SENT
 from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, TCP, UDP, Packet
 from analyzer.solve.walk.netfilter.frame_macs import known_here
+from analyzer.solve.walk.netfilter.header_words import word
 from analyzer.solve.walk.netfilter.matches import group_of, lengths
 from analyzer.solve.walk.netfilter.state import FOREIGN_MAC, NO_FLOW, Connection, Hook
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS
@@ -47,6 +48,8 @@ def load(selector: Selector, visit: Visit) -> Loaded | None:
     match selector:
         case Payload(protocol, name):
             return payload(protocol, name, visit)
+        case Raw():
+            return raw(selector, visit)
         case Meta(key):
             return META[key](visit)
         case Ct():
@@ -61,11 +64,28 @@ def load(selector: Selector, visit: Visit) -> Loaded | None:
             return Unseen(selector.text)
 
 
-def masked(of: Payload | Meta | Ct, mask: int, flip: int, visit: Visit) -> Loaded | None:
+def raw(of: Raw, visit: Visit, mask: int = -1) -> Loaded | None:
+    """nft_payload.c: bits by their place, of which those of ``mask`` are asked for. Of what the host sends itself there is no frame."""
+    if of.base == "ll":
+        name = OF_FRAME.get((of.offset, of.length))
+        if visit.at.local:
+            return None
+        known = ether(name, visit) if name and visit.at.in_device else None
+        return Unseen(f"the bits {of} of a frame") if known is None else known
+    value, known = word(of.base, of.offset, of.length, visit.packet)
+    if mask & ~known & ((1 << of.length) - 1):
+        return Unseen(f"the bits {of} of {visit.packet}")
+    return value
+
+
+OF_FRAME = {(0, 48): "daddr", (48, 48): "saddr", (96, 16): "type"}
+
+
+def masked(of: Payload | Raw | Meta | Ct, mask: int, flip: int, visit: Visit) -> Loaded | None:
     """Some bits of a value. Packets are whole: their fragment offset is 0, whatever the flags beside it are."""
     if of == Payload("ip", "frag-off") and not mask & ~FRAGMENT_OFFSET:
         return flip if visit.packet.family == 4 else None
-    value = load(of, visit)
+    value = raw(of, visit, mask) if isinstance(of, Raw) else load(of, visit)
     if isinstance(value, int) and value >= PICKED and is_port(of):
         return Unseen("the port that was picked at random")
     if isinstance(value, int):
@@ -139,8 +159,8 @@ def whole(packet: Packet, without: int = 0) -> Loaded:
 
 
 def ether(name: str, visit: Visit) -> Loaded | None:
-    """The frame that brought the packet: none where no device did (``meta iiftype ether`` is asked first)."""
-    if visit.at.local or not visit.at.in_device:
+    """The frame that brought the packet: none where no device of Ethernet did (``meta iiftype ether`` is asked first; that of ``lo`` is another)."""
+    if visit.at.local or visit.at.in_device in ("", "lo"):
         return None
     if name == "type":
         return 0x800 if visit.packet.family == 4 else 0x86DD
