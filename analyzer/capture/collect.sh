@@ -6,7 +6,8 @@
 # Writes DIR/nodes/NAME/… (default: the host's name, ./analyzer-dump). It reads and changes nothing else: no table, no module
 # option, no namespace. It copies no token, no private key and no environment. What a command says when it fails is
 # kept in FILE.error. Needs a POSIX shell (dash, BusyBox ash) and whichever of ip, bridge, tc, iptables, nft, ipset, ipvsadm,
-# conntrack, ss, ethtool, ovs-vsctl, ovs-ofctl, ovn-nbctl, ovn-sbctl, cilium-dbg, birdcl, vtysh and crictl the node has.
+# conntrack, ss, ethtool, nmcli, networkctl, ovs-vsctl, ovs-ofctl, ovn-nbctl, ovn-sbctl, cilium-dbg, birdcl, vtysh and crictl the
+# node has.
 
 set -u
 umask 077
@@ -234,6 +235,18 @@ netfilter() {
     connections
 }
 
+# Which devices the host's own programs for networks manage.
+managers() {
+    [ -z "$NS" ] || return
+    # Where one does not run, it manages nothing.
+    if has nmcli; then
+        save nmcli_device_status nmcli device status || rm -f "$DIR/nmcli_device_status" "$DIR/nmcli_device_status.error"
+    fi
+    if has networkctl; then
+        save networkctl_list networkctl --no-pager list || rm -f "$DIR/networkctl_list" "$DIR/networkctl_list.error"
+    fi
+}
+
 # The queues that programs listen on. A kernel without the module has none: nobody does.
 queues() {
     if in_namespace test -e /proc/net/netfilter/nfnetlink_queue; then
@@ -448,6 +461,7 @@ namespace_state() {
     bridges
     netfilter
     sockets
+    managers
     traffic_control
     kernel_switches
     tunnels

@@ -91,6 +91,17 @@ class QueueFact(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ManagedDeviceFact(Fact):
+    """A device as NetworkManager or systemd-networkd (``manager``) lists it: its state in their words, whether they set it up, and by which ``profile``."""
+
+    device: str
+    manager: str
+    state: str
+    managed: bool
+    profile: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionFact(Fact):
     """An entry of ``conntrack -L``: original and reply tuples as (source, destination, source port, destination port);
     for ICMP the ports are type and identifier as printed, and ``code`` is its code. ``status`` holds ASSURED, UNREPLIED, OFFLOAD …

@@ -55,6 +55,7 @@ NAMESPACE_KINDS = frozenset(
         "brctl",
         "wg",
         "nfnetlink-queue",
+        "device-managers",
     }
 )
 NEVER_EMPTY = frozenset({"ip-addr", "ip-rule", "sysctl"})

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         ConnectionFact,
         FilterFact,
         ListenerFact,
+        ManagedDeviceFact,
         QdiscFact,
         QueueFact,
         ResolverFact,
@@ -62,6 +63,7 @@ class Namespace:
     hash only if rt_tables named it; otherwise it is a gap). ``rules`` by family, by priority; the kernel's default
     rules stand there when ``ip rule`` was not captured. ``ports`` and ``vlans`` by device. ``sets`` by name.
     ``listeners`` None: sockets were not captured; ``listed``: the protocols of which all of them were. ``queues``: those that programs listen on; None: not captured.
+    ``managed``: devices as the host's own programs for networks list them.
 
     ``missing`` maps what was not captured to the words for it, such as ``"ip-route/4": "nodes/n1: ip route was not captured"``.
     Keys: ``ip-addr``, ``ip-route/4``, ``ip-route/6``, ``ip-rule/4``, ``ip-rule/6``, ``ip-neigh``, ``bridge-fdb``, ``bridge-link``, ``bridge-vlan``,
@@ -94,6 +96,7 @@ class Namespace:
     listeners: tuple[ListenerFact, ...] | None = None
     listed: frozenset[int] = frozenset()
     queues: tuple[QueueFact, ...] | None = None
+    managed: tuple[ManagedDeviceFact, ...] = ()
     connections: tuple[ConnectionFact, ...] = ()
     wireguard_peers: tuple[WireguardPeerFact, ...] = ()
     offloads: tuple[OffloadFact, ...] = ()

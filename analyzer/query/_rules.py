@@ -131,6 +131,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...]]] = {
     'overlay-mtu-configured-too-large': ('warning', (), {}, ('cluster.nodes', 'cluster.others', 'cluster.settings', 'namespaces')),
     'overlay-port-shared': ('warning', (), {}, ('cluster.others', 'cluster.settings')),
     'pod-address-not-recorded': ('error', (), {}, ('cluster.others', 'cluster.pods', 'files', 'ipam', 'node_names')),
+    'pod-device-managed': ('warning', (), {}, ('namespaces',)),
     'pod-gateway-missing': ('error', ('proxy-arp-off',), {}, ('pods_of',)),
     'pod-interface-detached': ('error', (), {}, ('namespaces', 'peers')),
     'pod-machine-mac-differs': ('error', (), {}, ('owners',)),
