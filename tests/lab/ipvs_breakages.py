@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.lab.ipvs_proxy import DEVICE, socket
 from tests.lab.machine import CommandError
-from tests.lab.plan import Node, Pod
+from tests.lab.plan import NODES, SERVICE_CIDR, Node, Pod
 
 if TYPE_CHECKING:
     from tests.lab.build import Lab
@@ -143,13 +143,16 @@ def vs_switch(lab: Lab, random: Random) -> None:
 def answers_routed_apart(lab: Lab, random: Random) -> None:
     """Routing rules about services' addresses meet the answers of real servers, where IPVS routes these again."""
     node, peer = random.sample(lab.nodes, 2)
-    where = random.choice(("unreachable default", "blackhole default", f"default via {peer.address()} dev eth0"))
-    switch = random.choice((1, 1, 0))
-    lab.run(
-        node.name,
-        f"sysctl -qw net.ipv4.vs.snat_reroute={switch}\nip route add {where} table 77\n"
-        "ip rule add from 10.96.0.0/16 lookup 77 priority 1000\nip rule add from 192.168.66.0/24 sport 30080-30090 ipproto tcp lookup 77 priority 1000",
-    )
+    way = random.choice(("unreachable", "blackhole", "via"))
+    lines = [f"sysctl -qw net.ipv4.vs.snat_reroute={random.choice((1, 1, 0))}"]
+    for family in lab.scenario.families:
+        where = f"default via {peer.address(family)} dev eth0" if way == "via" else f"{way} default"
+        nodes_port = f"from {NODES[family]} sport 30080-30090 ipproto tcp"
+        lines += [f"ip -{family} route add {where} table 77"]
+        lines += [
+            f"ip -{family} rule add {source} lookup 77 priority 1000" for source in (f"from {SERVICE_CIDR[family]}", nodes_port)
+        ]
+    lab.run(node.name, "\n".join(lines))
 
 
 def service_address_of_another(lab: Lab, random: Random) -> None:
