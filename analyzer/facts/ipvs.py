@@ -12,19 +12,20 @@ from analyzer.source import Span
 
 class Forwarding(StrEnum):
     """How a packet gets to a real server (IP_VS_CONN_F_FWD_MASK of include/uapi/linux/ip_vs.h); a tunnel is of IP in IP, GUE or GRE
-    (IP_VS_CONN_F_TUNNEL_TYPE_*), of which listings say nothing."""
+    (IP_VS_CONN_F_TUNNEL_TYPE_*), of which most listings say nothing."""
 
     MASQUERADE = "masq"
     DIRECT = "direct"
     TUNNEL = "tunnel"
     GUE = "tunnel of GUE"
     GRE = "tunnel of GRE"
+    UNTOLD = "tunnel of some kind"
     LOCAL = "local"
 
     @property
     def tunnels(self) -> bool:
         """Whether the packet goes inside another."""
-        return self in (Forwarding.TUNNEL, Forwarding.GUE, Forwarding.GRE)
+        return self in (Forwarding.TUNNEL, Forwarding.GUE, Forwarding.GRE, Forwarding.UNTOLD)
 
 
 @dataclass(frozen=True, slots=True)

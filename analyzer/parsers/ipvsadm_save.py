@@ -126,12 +126,18 @@ def read(source: Source) -> Iterator[Fact | Gap]:
     yield from (finished(source, draft) for draft in reading.drafts.values())
 
 
+def family_of(draft: Draft) -> int:
+    """The IP version; /proc says it of no mark, but of its real servers, which only a tunnel gives another one."""
+    own = {server.address.family for server in draft.servers if not server.forwarding.tunnels}
+    return own.pop() if draft.name.mark and len(own) == 1 else draft.name.family
+
+
 def finished(source: Source, draft: Draft) -> VirtualServerFact:
     """The fact of a virtual server with all its real servers."""
     return VirtualServerFact(
         at=draft.at,
         scope=source.scope,
-        family=draft.name.family,
+        family=family_of(draft),
         protocol=draft.name.protocol,
         address=draft.name.address,
         port=draft.name.port,
@@ -266,11 +272,24 @@ def listed_server(reading: Reading, line: str, at: Span) -> None:
     """``-> 10.244.1.2:6443  Masq  1  0  0``."""
     if reading.last is None:
         raise ValueError("a real server of no virtual server that was read")
-    _, name, method, weight = line.split()[:4]
+    _, name, method, *rest = line.split()
     found, port = ends(name)
     if method not in METHODS or method.startswith("-"):
         raise ValueError(f"the forwarding {method!r} is not understood")
-    reading.last.servers.append(RealServer(found, port, METHODS[method], number(weight), at=at))
+    kind = rest.pop(0).partition(":")[0] if rest and not rest[0].isdecimal() else ""
+    way = METHODS[method]
+    if way is Forwarding.TUNNEL or kind not in ("", "n/a"):
+        way = listed_tunnel(kind)
+    if not rest:
+        raise ValueError("expected the weight of the real server")
+    reading.last.servers.append(RealServer(found, port, way, number(rest[0]), at=at))
+
+
+def listed_tunnel(kind: str) -> Forwarding:
+    """The tunnel of a column of ``--tun-info`` (``gue:5555:-c``); other listings leave its kind open."""
+    if kind and kind not in TUNNELS:
+        raise ValueError(f"the tunnel {kind!r} is not understood")
+    return TUNNELS[kind] if kind else Forwarding.UNTOLD
 
 
 def ends(text: str) -> tuple[Address, int]:

@@ -222,7 +222,11 @@ def forwarded(walk: Walk, space: Space, hook: Hook, at: HookPacket, found: Balan
         return going
     if found.forwarding in (Forwarding.GUE, Forwarding.GRE):
         return walk.undecided(f"{space.place}: what IPVS sends through a {found.forwarding.value} is not walked", found.at)
-    if found.forwarding is Forwarding.TUNNEL:
+    if found.forwarding is Forwarding.UNTOLD:
+        walk.assume(
+            f"the tunnel of {space.place} to the real server {server} is of IP in IP, as they are by default (the listing does not say)"
+        )
+    if found.forwarding.tunnels:
         return tunnelled(walk, space, route, going, server)
     return sent_on(walk, space, route, going.between("", route.device), found)
 
