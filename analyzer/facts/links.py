@@ -34,7 +34,10 @@ class Vxlan:
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """An IP-in-IP, SIT or GRE device; ``kind`` is as ``ip -d link`` prints it (``ipip``, ``sit``, ``gre``, ``gretap``, ``ip6tnl`` …)."""
+    """An IP-in-IP, SIT or GRE device; ``kind`` is as ``ip -d link`` prints it (``ipip``, ``sit``, ``gre``, ``gretap``, ``ip6tnl`` …), ``mode`` what it carries
+    (``any``, ``ip6ip`` …) where that is printed. ``key`` is that of the packets that it takes, ``key_sent`` of those that it sends; ``checksums`` and ``numbered`` (GRE's
+    sequence numbers): whether it takes such packets, and sends them. ``may_be_cut``: the packets that it sends, where those inside may (``nopmtudisc``), or all of them
+    (``ignores_fragmenting``, ``ignore-df``); ``limited``: they have IPv6's option that limits encapsulation; ``local_remote``: the far end may be the host itself."""
 
     kind: str
     local: Address | None = None
@@ -43,17 +46,50 @@ class Tunnel:
     external: bool = False
     key: str | None = None
     service: str = ""
+    mode: str = ""
+    key_sent: str | None = None
+    checksums: tuple[bool, bool] = (False, False)
+    numbered: tuple[bool, bool] = (False, False)
+    may_be_cut: bool = False
+    ignores_fragmenting: bool = False
+    limited: bool = False
+    local_remote: bool = False
+
+    @property
+    def family(self) -> int:
+        """The IP version of the outer packets."""
+        return 6 if self.kind.startswith("ip6") else 4
+
+    @property
+    def frames(self) -> bool:
+        """Whether it carries frames."""
+        return self.kind in ("gretap", "ip6gretap", "erspan", "ip6erspan")
+
+    @property
+    def carries(self) -> tuple[int, ...]:
+        """The IP versions that it carries (``ipip_tunnel_xmit``, ``sit_tunnel_xmit``, ``ip6_tnl_start_xmit``; GRE: all)."""
+        own = {"ipip": "ipip", "sit": "ip6ip", "ip6tnl": "any"}.get(self.kind, "any")
+        modes = {"ipip": (4,), "ipip6": (4,), "ip6ip": (6,), "ip6ip6": (6,), "any": (4,) if self.kind == "ipip" else (4, 6)}
+        return modes.get(self.mode or own, ())
+
+    @property
+    def header(self) -> int:
+        """The bytes between the outer IP header and the packet inside: GRE's (RFC 2890), an Ethernet header, IPv6's option (RFC 2473 section 4.1.1)."""
+        more = (self.key_sent is not None) + self.checksums[1] + self.numbered[1]
+        return ("gre" in self.kind) * (4 + 4 * more) + 14 * self.frames + 8 * self.limited
 
 
 @dataclass(frozen=True, slots=True)
 class Geneve:
-    """A Geneve device."""
+    """A Geneve device; ``dont_fragment`` and ``zero_checksums`` are as of VXLAN."""
 
     identifier: int | None
     remote: Address | None = None
     port: int = 6081
     external: bool = False
     service: str = ""
+    dont_fragment: str = ""
+    zero_checksums: tuple[bool, bool] = (False, False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,21 +113,12 @@ def addressed(data: Item, *keys: str) -> Address | None:
 def kind_of(name: str, data: Item) -> Kind:
     """The kind from ``info_kind`` and ``info_data``."""
     if name in TUNNELS:
-        return Tunnel(
-            name,
-            addressed(data, "local"),
-            addressed(data, "remote"),
-            data.get("link"),
-            bool(data.get("external")),
-            data.get("ikey"),
-            service(data),
-        )
+        return tunnel(name, data)
     match name:
         case "vxlan":
             return vxlan(data)
         case "geneve":
-            remote, external = addressed(data, "remote", "remote6"), bool(data.get("external"))
-            return Geneve(data.get("id"), remote, data.get("port", 6081), external, service(data))
+            return geneve(data)
         case "wireguard":
             return Wireguard()
         case "macvlan" | "macvtap":
@@ -146,6 +137,45 @@ def kind_of(name: str, data: Item) -> Kind:
             return OtherKind(name)
         case _:
             raise ValueError(f"the kind {name!r} is not known")
+
+
+def tunnel(name: str, data: Item) -> Tunnel:
+    """An IP-in-IP, SIT or GRE device."""
+    return Tunnel(
+        name,
+        addressed(data, "local"),
+        addressed(data, "remote"),
+        data.get("link"),
+        bool(data.get("external")),
+        data.get("ikey"),
+        service(data),
+        str(data.get("proto", "")),
+        data.get("okey"),
+        (bool(data.get("icsum")), bool(data.get("ocsum"))),
+        (bool(data.get("iseq")), bool(data.get("oseq"))),
+        data.get("pmtudisc") is False,
+        bool(data.get("ignore_df")),
+        "encap_limit" in data,
+        bool(data.get("allow_localremote")),
+    )
+
+
+def geneve(data: Item) -> Geneve:
+    """A Geneve device."""
+    return Geneve(
+        data.get("id"),
+        addressed(data, "remote", "remote6"),
+        data.get("port", 6081),
+        bool(data.get("external")),
+        service(data),
+        fragmenting(data),
+        (bool(data.get("udp_zero_csum6_tx")), bool(data.get("udp_zero_csum6_rx"))),
+    )
+
+
+def fragmenting(data: Item) -> str:
+    """``df``."""
+    return "" if data.get("df") == "unset" else str(data.get("df", ""))
 
 
 def service(data: Item) -> str:
@@ -169,7 +199,7 @@ def vxlan(data: Item) -> Vxlan:
         l2miss=bool(data.get("l2miss")),
         l3miss=bool(data.get("l3miss")),
         ttl="auto" if data.get("ttl") == 0 else str(data.get("ttl", "")),
-        dont_fragment="" if data.get("df") == "unset" else str(data.get("df", "")),
+        dont_fragment=fragmenting(data),
         source_ports=source_ports(data.get("port_range")),
         zero_checksums=(bool(data.get("udp_zero_csum6_tx")), bool(data.get("udp_zero_csum6_rx"))),
         service=service(data),

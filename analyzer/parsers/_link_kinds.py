@@ -6,6 +6,7 @@ Follows the print_opt functions of iproute2 (ip/iplink_*.c).
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
+from itertools import takewhile
 
 from analyzer.addresses import Address, address
 from analyzer.facts.links import (
@@ -107,16 +108,28 @@ def source_ports(words: Words) -> tuple[int, int]:
 
 
 def tunnel(name: str, words: Words) -> Tunnel:
-    """``ipip remote any local 10.0.0.1 dev eth0 ttl inherit pmtudisc``."""
+    """``ipip any remote any local 10.0.0.1 dev eth0 ttl inherit pmtudisc``."""
+    given = frozenset(words)
     return Tunnel(
         name,
         addressed(words, "local"),
         addressed(words, "remote"),
         after(words, "dev"),
-        "external" in words,
+        "external" in given,
         after(words, "key") or after(words, "ikey"),
         service(words),
+        next((word for word in takewhile("remote".__ne__, words) if word in MODES), ""),
+        after(words, "key") or after(words, "okey"),
+        ("icsum" in given or "csum" in given, "ocsum" in given or "csum" in given),
+        ("iseq" in given or "seq" in given, "oseq" in given or "seq" in given),
+        "nopmtudisc" in given,
+        "ignore-df" in given,
+        (after(words, "encaplimit") or "none") != "none",
+        "allow-localremote" in given,
     )
+
+
+MODES = frozenset({"ipip", "ip6ip", "ipip6", "ip6ip6", "mplsip", "any"})
 
 
 def service(words: Words) -> str:
@@ -133,6 +146,8 @@ def geneve(words: Words) -> Geneve:
         int(after(words, "dstport") or 6081),
         "external" in words,
         service(words),
+        after(words, "df") or "",
+        ("udp6zerocsumtx" in words, "udp6zerocsumrx" in words),
     )
 
 

@@ -120,12 +120,8 @@ def overhead(kind: Vxlan | Tunnel | Geneve | Wireguard, family: int) -> int:
             return outer + 8 + 8 + 14
         case Wireguard():
             return outer + 8 + 32
-        case Tunnel(kind="gre" | "ip6gre", key=key):
-            return outer + (8 if key else 4)
-        case Tunnel(kind="gretap" | "ip6gretap", key=key):
-            return outer + (8 if key else 4) + 14
         case Tunnel():
-            return outer
+            return outer + kind.header
 
 
 def expected_tunnel(name: str) -> bool:

@@ -10,6 +10,7 @@ from analyzer.ranges import normalised, single
 from analyzer.source import Scope
 from analyzer.transfer.bridge import GROUP
 from analyzer.transfer.cilium import programs as cilium
+from analyzer.transfer.ip_tunnels import tunnel
 from analyzer.transfer.ir import (
     KEEP,
     Any,
@@ -31,8 +32,9 @@ from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import Context, by_value, drop, goto, seq
 from analyzer.transfer.stacked import bridged_macs, forgotten, from_ipvlan, upper_rows
 from analyzer.transfer.traffic_control import filters, unread
-from analyzer.transfer.tunnel import geneve, tunnel, vxlan, wireguard
+from analyzer.transfer.tunnel import geneve, vxlan
 from analyzer.transfer.underlay import outside
+from analyzer.transfer.wireguard import wireguard
 
 SWITCH = "the ports of Open vSwitch on one node are taken to form one learning switch"
 

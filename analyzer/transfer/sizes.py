@@ -66,23 +66,33 @@ def overhead(kind: object) -> int:
             return 40
         case int(more):
             return more
-        case Tunnel(kind=name, key=key) if "gre" in name:
-            return 8 if key else 4
+        case Tunnel():
+            return kind.header
         case _:
             return 0
 
 
+def tunnels_more(kind: object) -> bool:
+    """Whether a device puts packets into others."""
+    return isinstance(kind, Vxlan | Geneve | Wireguard | Tunnel)
+
+
 def wrapped(
-    context: Context, fields: tuple[tuple[Field, Ranges], ...], kind: object, remote: Address, whole: bool, place: Span | None
+    context: Context,
+    fields: tuple[tuple[Field, Ranges], ...],
+    kind: object,
+    remote: Address,
+    cut: tuple[bool, bool],
+    place: Span | None,
 ) -> Transfer:
-    """The packet becomes the payload of one with these fields, which is longer; ``whole``: that one must not be cut into fragments."""
+    """The packet becomes the payload of one with these fields, which is longer; ``cut``: whether that one may be cut into fragments, for a packet that must not be cut, and
+    for one that may."""
     more, cuts = overhead(kind) + HEADERS[remote.family], thresholds(context)
     starts = [1, *(cut - more + 1 for cut in cuts if cut > more)]
     ends = [*(start - 1 for start in starts[1:]), FRAGMENTS - 1]
-    base = 0 if whole else FRAGMENTS
     rows = [
-        ((flag + low, flag + high), Encapsulate((*fields, (Field.LENGTH, single(base + low + more))), place))
-        for flag in (0, FRAGMENTS)
+        ((flag + low, flag + high), Encapsulate((*fields, (Field.LENGTH, single(FRAGMENTS * base + low + more))), place))
+        for flag, base in zip((0, FRAGMENTS), cut, strict=True)
         for low, high in zip(starts, ends, strict=True)
     ]
     return If(In(Field.LENGTH, single(0)), Encapsulate(fields, place), dispatch(Field.LENGTH, rows, Encapsulate(fields, place)))
@@ -104,7 +114,7 @@ def thresholds(context: Context) -> tuple[int, ...]:
             if route.mtu
         }
         limits |= {fact.mtu for space in spaces for fact in space.route_answers if fact.mtu}
-        tunnels = {overhead(link.kind) + header for link in links if overhead(link.kind) for header in HEADERS.values()}
+        tunnels = {overhead(link.kind) + header for link in links if tunnels_more(link.kind) for header in HEADERS.values()}
         if any(space.switches for space in spaces):
             tunnels |= {30 + option + header for option in (0, 8) for header in HEADERS.values()}
         limits |= {limit - more for limit in limits for more in tunnels}

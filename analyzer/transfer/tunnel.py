@@ -5,25 +5,27 @@ What tells tunnels of one port apart (the VNI, the sending device's kind) travel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
-from analyzer.addresses import Address, Prefix, hardware_text, prefix
-from analyzer.facts.links import Geneve, LinkFact, Tunnel, Vxlan, Wireguard, WireguardPeerFact
+from analyzer.addresses import Address, hardware_text
+from analyzer.facts.links import Geneve, LinkFact, Tunnel, Vxlan, Wireguard
 from analyzer.facts.neighbours import ForwardingFact
 from analyzer.model.gaps import unlisted
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, single
 from analyzer.source import Scope, Span
+from analyzer.transfer import ip_tunnels, wireguard
 from analyzer.transfer.ir import (
     KEEP,
     Alt,
     Assign,
     Decapsulate,
-    Drop,
     End,
     Field,
     If,
+    In,
     Opaque,
     Transfer,
     Unknown,
@@ -35,10 +37,9 @@ from analyzer.transfer.reach import at_endpoint, bridge_of, flood, group_members
 from analyzer.transfer.remembering import hear, if_heard
 from analyzer.transfer.shut_out import let_in
 from analyzer.transfer.sizes import wrapped
-from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, dispatch, drop, flattened, goto, seq, unless
+from analyzer.transfer.space import OF_TUNNEL, Context, by_value, call, drop, goto, seq, unless
 
-UDP, SIT, GRE, MANY = 17, 41, 47, 32
-PROTOCOLS = {"ipip": 4, "sit": 41, "gre": 47, "gretap": 47, "ip6tnl": 41, "ip6gre": 47}
+UDP, MANY = 17, 32
 EVERY_PORT: Ranges = ((1, 65535),)
 BARE = " without a checksum"
 """Of packets of VXLAN over IPv6 that have no UDP checksum, which not every device takes (``udp6_csum_init``)."""
@@ -60,8 +61,6 @@ def outer(
 ) -> Transfer:
     """Puts the packet into another for the remote end and sends that."""
     scope = context.network.sockets.get(at, at.scope)
-    if remote.family != context.family and protocol not in (UDP, GRE) and (protocol, remote.family) != (SIT, 4):
-        return End(Unknown(f"the outer packets of {at} are of the other IP version"), place)
     fields: list[tuple[Field, Ranges]] = [(Field.DESTINATION, single(remote.value)), (Field.PROTOCOL, single(protocol))]
     if port:
         fields += [(Field.SOURCE_PORT, source_ports(context, at)), (Field.DESTINATION_PORT, single(port))]
@@ -73,7 +72,7 @@ def outer(
     scrubbed = KEEP if scope == at.scope else Assign(Field.MARK, 0)
     link = context.link(at)
     kind = link.kind if link is not None else None
-    around = wrapped(context, tuple(fields), kind, remote, not fragmented(link, remote), place)
+    around = wrapped(context, tuple(fields), kind, remote, fragmented(context, link, remote), place)
     written = kind.service if isinstance(kind, Vxlan | Tunnel | Geneve) else ""
     around = in_a_tunnel(around, written, context, str(at))
     on = seq(own, goto(scope, "send", "" if bound else "unbound"))
@@ -91,7 +90,7 @@ def source_ports(context: Context, at: Interface) -> Ranges:
         case Vxlan(source_ports=(low, high)):
             low, high = (low, high) if low < high else local_ports(context, at.scope)
             return ((low, max(low, high - 1)),)
-        case Wireguard() if (known := listening(context, at)) is not None:
+        case Wireguard() if (known := wireguard.listening(context, at)) is not None:
             return single(known)
         case _:
             return EVERY_PORT
@@ -106,18 +105,22 @@ def local_ports(context: Context, scope: Scope) -> tuple[int, int]:
     return LOCAL_PORTS
 
 
-def fragmented(link: LinkFact | None, remote: Address) -> bool:
-    """Whether the outer packets may be cut into fragments: those of IP tunnels are not (pmtudisc), nor of a VXLAN device that sets DF, nor those of VXLAN
-    and Geneve over IPv6, which ip6_fragment drops (``skb->ignore_df`` is lost)."""
+def fragmented(context: Context, link: LinkFact | None, remote: Address) -> tuple[bool, bool]:
+    """Whether the outer packets may be cut into fragments: of packets that must not be cut, and of those that may. Those of IP tunnels are not with ``pmtudisc``, and
+    else as the packet inside, where ``ignore-df`` does not say otherwise; those of VXLAN and Geneve are, without ``df``, but over IPv6 ip6_fragment drops them
+    (``skb->ignore_df`` is lost)."""
+    six = context.family == 6
     match link.kind if link is not None else None:
-        case Tunnel():
-            return False
-        case Vxlan(dont_fragment="set" | "inherit"):
-            return False
+        case Tunnel() as kind:
+            return kind.may_be_cut and (six or kind.ignores_fragmenting), kind.may_be_cut
+        case Vxlan(dont_fragment="set") | Geneve(dont_fragment="set"):
+            return False, False
+        case Vxlan(dont_fragment="inherit") | Geneve(dont_fragment="inherit"):
+            return False, remote.family == 4 and not six
         case Vxlan() | Geneve():
-            return remote.family == 4
+            return remote.family == 4, remote.family == 4
         case _:
-            return True
+            return True, True
 
 
 def vxlan(context: Context, at: Interface, kind: Vxlan) -> Transfer:
@@ -250,48 +253,8 @@ def geneve(context: Context, at: Interface, kind: Geneve) -> Transfer:
     """drivers/net/geneve.c."""
     if kind.external or kind.remote is None or kind.identifier is None:
         return End(Unknown(f"the Geneve device {at} takes its remote ends from elsewhere (external)"))
-    return outer(context, at, f"geneve {kind.identifier}", UDP, kind.port, None, kind.remote, None)
-
-
-def tunnel(context: Context, at: Interface, kind: Tunnel) -> Transfer:
-    """net/ipv4/ip_tunnel.c ip_tunnel_xmit: the remote end, for a device without one the next hop."""
-    protocol = PROTOCOLS.get(kind.kind)
-    if protocol is None or kind.external:
-        return End(Unknown(f"the tunnel {at} of kind {kind.kind} is not modelled"))
-    label = f"tunnel {protocol} {kind.key or ''}"
-    if kind.remote is not None and kind.remote.value:
-        return outer(context, at, label, protocol, 0, kind.local, kind.remote, None)
-    known = sorted({own.value for own in context.network.owners if own.family == context.family})
-    rows = {value: outer(context, at, label, protocol, 0, kind.local, Address(context.family, value), None) for value in known}
-    return by_value(Field.NEXT_HOP, rows, End(Unknown(f"the remote end of {at} is not a node of the capture")))
-
-
-def wireguard(context: Context, at: Interface) -> Transfer:
-    """drivers/net/wireguard/allowedips.c: the peer with the longest prefix that holds the destination."""
-    peers = [fact for fact in context.space(at.scope).wireguard_peers if fact.device == at.device]
-    if not peers:
-        return End(Unknown(f"the peers of the WireGuard device {at} are not in the capture"))
-    holders = {network: peer for peer in peers for network in allowed(peer, context.family)}
-    rows = [(pair, to_peer(context, at, holders[networks[-1]])) for pair, networks in flattened(tuple(holders))]
-    return dispatch(Field.DESTINATION, rows, drop(f"no peer of {at} may have the destination (AllowedIPs)"))
-
-
-def allowed(peer: WireguardPeerFact, family: int) -> Iterator[Prefix]:
-    """A peer's prefixes."""
-    for text in peer.allowed:
-        try:
-            found = prefix(text)
-        except ValueError:
-            continue
-        if found.family == family:
-            yield found
-
-
-def to_peer(context: Context, at: Interface, peer: WireguardPeerFact) -> Transfer:
-    """To a peer's endpoint."""
-    if peer.endpoint is None:
-        return End(Drop(f"the peer {peer.public_key} of {at} has no endpoint"), peer.at)
-    return outer(context, at, "wireguard", UDP, peer.port or 0, None, peer.endpoint, peer.at)
+    bare = BARE if kind.remote.family == 6 and kind.zero_checksums[0] else ""
+    return outer(context, at, f"geneve {kind.identifier}{bare}", UDP, kind.port, None, kind.remote, None)
 
 
 def devices(context: Context, scope: Scope) -> Iterator[tuple[Interface, LinkFact]]:
@@ -303,38 +266,56 @@ def devices(context: Context, scope: Scope) -> Iterator[tuple[Interface, LinkFac
 
 def arrival(context: Context, scope: Scope, otherwise: Transfer) -> Transfer:
     """A packet for the host itself: tunnels take theirs, else ``otherwise``."""
-    ports: dict[int, dict[int, list[Interface]]] = {}
-    protocols: dict[int, dict[int, list[Interface]]] = {}
+    ports: dict[int, list[Socket]] = {}
     for at, link in devices(context, scope):
         match link.kind:
             case Vxlan(identifier=int(identifier), port=port) if of_family(link.kind, context.family):
-                group, label = ports.setdefault(port, {}), f"vni {identifier}"
-            case Geneve(identifier=int(identifier), port=port):
-                group, label = ports.setdefault(port, {}), f"geneve {identifier}"
-            case Tunnel(kind=kind, key=key) if kind in PROTOCOLS and kind.startswith("ip6") == (context.family == 6):
-                group, label = protocols.setdefault(PROTOCOLS[kind], {}), f"tunnel {PROTOCOLS[kind]} {key or ''}"
-            case Wireguard() if (known := listening(context, at)) is not None:
-                group, label = ports.setdefault(known, {}), "wireguard"
+                own = Socket(f"vni {identifier}", at, None, link.kind.zero_checksums[1])
+            case Geneve(identifier=int(identifier), port=port, remote=Address() as remote) if remote.family == context.family:
+                own = Socket(f"geneve {identifier}", at, remote.value, link.kind.zero_checksums[1])
+            case Wireguard() if (known := wireguard.listening(context, at)) is not None:
+                own, port = Socket("wireguard", at), known
             case _:
                 continue
-        group.setdefault(context.names.number(label), []).append(at)
-        if isinstance(link.kind, Vxlan) and link.kind.zero_checksums[1]:
-            group.setdefault(context.names.number(label + BARE), []).append(at)
-    rows_of: dict[int, Transfer] = {port: taken_out(context, scope, group) for port, group in ports.items()}
+        ports.setdefault(port, []).append(own)
+    rows_of: dict[int, Transfer] = {port: by_source(context, scope, found) for port, found in ports.items()}
     rows_of |= {port: seq(Decapsulate(), goto(scope, "cilium overlay", at.device)) for port, at in of_programs(context, scope)}
     rows_of |= arrivals(context, scope)
     rows_of = {**dict.fromkeys(set_elsewhere(context, scope), If(OF_TUNNEL, otherwise, drop(PLAIN))), **rows_of}
     by_port = by_value(Field.DESTINATION_PORT, rows_of, otherwise)
-    rows: dict[int, Transfer] = {number: taken_out(context, scope, group) for number, group in protocols.items()}
+    rows = ip_tunnels.arrivals(context, scope)
     if rows_of:
         rows[UDP] = by_port
     return by_value(Field.PROTOCOL, rows, otherwise)
 
 
+class Socket(NamedTuple):
+    """A device that a port's packets are for: the label of those that it takes, from where (None: from anywhere), and whether also ``bare`` ones."""
+
+    label: str
+    at: Interface
+    source: int | None = None
+    bare: bool = False
+
+
+def by_source(context: Context, scope: Scope, found: Sequence[Socket]) -> Transfer:
+    """By the packet's source, where a device takes those of its far end only (``geneve_lookup``)."""
+
+    def taking(source: int | None) -> Transfer:
+        group: dict[int, list[Interface]] = {}
+        for one in found:
+            for label in (one.label, one.label + BARE) if one.bare else (one.label,):
+                if one.source in (None, source):
+                    group.setdefault(context.names.number(label), []).append(one.at)
+        return taken_out(context, scope, group)
+
+    return by_value(Field.SOURCE, {one.source: taking(one.source) for one in found if one.source is not None}, taking(None))
+
+
 def set_elsewhere(context: Context, scope: Scope) -> Iterator[int]:
     """The ports of tunnel devices whose far ends a program sets: what is no packet of a tunnel ends there too (``vxlan_rcv``, ``geneve_udp_encap_recv``)."""
     for _, link in devices(context, scope):
-        if isinstance(link.kind, Geneve) or (isinstance(link.kind, Vxlan) and of_family(link.kind, context.family)):
+        if isinstance(link.kind, Vxlan | Geneve) and of_family(link.kind, context.family):
             yield link.kind.port
 
 
@@ -346,17 +327,10 @@ def of_programs(context: Context, scope: Scope) -> Iterator[tuple[int, Interface
                 yield link.kind.port, at
 
 
-def of_family(kind: Vxlan, family: int) -> bool:
-    """Whether a VXLAN device's socket is of the IP version (``vxlan_sock_add``: that of its addresses; both without any)."""
-    known = kind.local or kind.remote or kind.group
+def of_family(kind: Vxlan | Geneve, family: int) -> bool:
+    """Whether a device's socket is of the IP version (``vxlan_sock_add``, ``geneve_open``: that of its addresses; both without any)."""
+    known = kind.remote if isinstance(kind, Geneve) else kind.local or kind.remote or kind.group
     return known is None or known.family == family
-
-
-def listening(context: Context, at: Interface) -> int | None:
-    """The port of a WireGuard device, as its peers know it."""
-    own = {address for address, owners in context.network.owners.items() if any(owner.scope == at.scope for owner in owners)}
-    spaces = context.network.namespaces.values()
-    return next((fact.port for space in spaces for fact in space.wireguard_peers if fact.endpoint in own and fact.port), None)
 
 
 def taken_out(context: Context, scope: Scope, group: dict[int, list[Interface]]) -> Transfer:
@@ -373,6 +347,15 @@ def at_devices(context: Context, scope: Scope, found: list[Interface]) -> Transf
     for at in found:
         link = context.link(at)
         kept = at.scope == scope and not (link is not None and isinstance(link.kind, Wireguard))
-        marked = KEEP if kept else Assign(Field.MARK, 0)
-        branches.append(seq(hearing(context, at), marked, Assign(Field.IN_INTERFACE, 0), goto(at.scope, "receive", at.device)))
+        marked = seq(not_own(at, link), KEEP if kept else Assign(Field.MARK, 0))
+        branches.append(seq(marked, hearing(context, at), Assign(Field.IN_INTERFACE, 0), goto(at.scope, "receive", at.device)))
     return branches[0] if len(branches) == 1 else Alt(tuple(branches))
+
+
+def not_own(at: Interface, link: LinkFact | None) -> Transfer:
+    """VXLAN and Geneve drop frames from the device's own MAC (``vxlan_set_mac``, ``geneve_rx``)."""
+    if link is None or link.mac is None or not isinstance(link.kind, Vxlan | Geneve):
+        return KEEP
+    return If(
+        In(Field.SOURCE_MAC, single(link.mac)), drop(f"{at} drops a frame from its own MAC {hardware_text(link.mac)}"), KEEP
+    )

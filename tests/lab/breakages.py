@@ -24,6 +24,7 @@ from tests.lab import (
     rule_breakages,
     six_breakages,
     source_breakages,
+    tunnel_breakages,
 )
 from tests.lab.build import Lab
 from tests.lab.plan import GATEWAY, Node, Pod, Scenario
@@ -364,7 +365,8 @@ _ENFORCED = tuple(Breakage(apply, enforced=True) for apply in enforcement_breaka
 _ENFORCED += (Breakage(romana_enforcer.rules_mixed, frozenset({"romana"}), enforced=True),)
 _DEVICES = tuple(Breakage(apply, BRIDGED - PEER, peers=True, guest=True) for apply in device_breakages.BRIDGES)
 _DEVICES += tuple(Breakage(apply, peers=True, guest=True, uplink=uplink) for uplink, apply in device_breakages.UPLINKS)
-BREAKAGES = _WIRED + _FILTERED + _PROXIED + _SIX + _HARDWARE + _LINKS + _OTHERS + _SOURCES + _ENFORCED + _DEVICES
+_TUNNELS = tuple(Breakage(one, some, peers=True) for one, some in tunnel_breakages.FITTING)
+BREAKAGES = _WIRED + _FILTERED + _PROXIED + _SIX + _HARDWARE + _LINKS + _OTHERS + _SOURCES + _ENFORCED + _DEVICES + _TUNNELS
 
 
 def choose(scenario: Scenario, random: Random, most: int = 3) -> list[Breakage]:

@@ -1,5 +1,5 @@
 """How pods of different nodes reach each other: flannel-like vxlan and host-gw, plain bridges, bridges without an address that lead to the other nodes,
-ptp, macvlan, Calico-like routes, and Canal, which has flannel's tunnel and Calico's interfaces."""
+ptp, macvlan, Calico-like routes, the tunnels of tunnelled.py, and Canal, which has flannel's tunnel and Calico's interfaces."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 from ipaddress import IPv6Network
 from typing import TYPE_CHECKING, Any
 
-from tests.lab import clouds, romana
+from tests.lab import clouds, romana, tunnelled
 from tests.lab.plan import CLUSTER_CIDR, Node, Pod
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ COMMIT
 """
 MULTICAST = {4: "224.0.0.0/4", 6: "ff00::/8"}
 CALI_MAC = "ee:ee:ee:ee:ee:ee"
-WITHOUT_PLUGINS = ("calico", "canal", "romana", "terway", "aws-vpc-cni", "azure")
+WITHOUT_PLUGINS = ("calico", "canal", "ipip", "romana", "terway", "aws-vpc-cni", "azure")
 """Networks whose plugins are no packages: what they do is done by hand."""
 
 
@@ -50,6 +50,8 @@ def prepare(lab: Lab, node: Node) -> None:
         romana.prepare(lab, node)
     elif lab.scenario.overlay in clouds.CLOUDS:
         clouds.prepare(lab, node)
+    elif lab.scenario.overlay in tunnelled.TUNNELLED:
+        tunnelled.prepare(lab, node)
     if lab.scenario.overlay not in WITHOUT_PLUGINS:
         text = json.dumps(configuration(lab, node), indent=2) + "\n"
         lab.run(node.name, "cat >/etc/cni/net.d/10-lab.conflist", text)
@@ -128,9 +130,10 @@ def configuration(lab: Lab, node: Node) -> dict[str, Any]:
         case "ipvlan":
             ipam = {"type": "host-local", "ranges": [[_macvlan_range(node)]]}
             main = {"type": "ipvlan", "master": "eth0", "mode": "l2", "ipam": ipam}
-        case "switched":
+        case name if name == "switched" or name in tunnelled.BRIDGED:
             ipam = {"type": "host-local", "ranges": [[_switched_range(family, node)] for family in node.families]}
             main = {"type": "bridge", "bridge": "br2", "isGateway": False, "hairpinMode": lab.scenario.hairpin, "ipam": ipam}
+            main |= {"mtu": tunnelled.MTU[name]} if name in tunnelled.MTU else {}
         case "bridge":
             del ipam["routes"]
             main = {"type": "bridge", "bridge": "cni0", "isDefaultGateway": True, "hairpinMode": lab.scenario.hairpin,
@@ -138,7 +141,7 @@ def configuration(lab: Lab, node: Node) -> dict[str, Any]:
         case _:
             ipam["routes"] = [{"dst": CLUSTER_CIDR[family]} for family in node.families]
             main = {"type": "bridge", "bridge": "cni0", "isDefaultGateway": True, "hairpinMode": lab.scenario.hairpin, "ipMasq": False,
-                    "mtu": mtu if lab.scenario.overlay == "vxlan" else 1500, "ipam": ipam}  # fmt: skip
+                    "mtu": mtu if lab.scenario.overlay == "vxlan" else tunnelled.MTU.get(lab.scenario.overlay, 1500), "ipam": ipam}  # fmt: skip
     plugins = [main]
     if lab.scenario.host_ports:
         plugins.append({"type": "portmap", "capabilities": {"portMappings": True}})
@@ -160,6 +163,7 @@ def attach(lab: Lab, pod: Pod) -> None:
     if lab.scenario.overlay in clouds.CLOUDS:
         clouds.attach(lab, pod)
         return
+    mtu = 1450 if lab.scenario.overlay == "canal" else tunnelled.MTU.get(lab.scenario.overlay, 1500)
     node = lab.node(pod.node)
     position = [one.key for one in lab.pods_on(node)].index(pod.key)
     address = node.pod_cidr().replace(".0/24", f".{position + 2}")
@@ -169,7 +173,7 @@ def attach(lab: Lab, pod: Pod) -> None:
         f"ip link add {device} address {CALI_MAC} type veth peer name eth0 netns {pod.netns}\n"
         f"sysctl -qw net.ipv4.conf.{device}.proxy_arp=1 net.ipv4.neigh.{device}.proxy_delay=0 net.ipv4.conf.{device}.route_localnet=1\n"
         f"ip link set {device} up\nip route add {address} dev {device} scope link\n"
-        f"ip -n {pod.netns} link set eth0 up{' mtu 1450' if lab.scenario.overlay == 'canal' else ''}\nip -n {pod.netns} addr add {address}/32 dev eth0\n"
+        f"ip -n {pod.netns} link set eth0 up mtu {mtu}\nip -n {pod.netns} addr add {address}/32 dev eth0\n"
         f"ip -n {pod.netns} route add 169.254.1.1 dev eth0 scope link\nip -n {pod.netns} route add default via 169.254.1.1 dev eth0\n",
     )
     pod.addresses = [address]
@@ -197,10 +201,10 @@ def workload_device(pod: Pod) -> str:
 
 def finish(lab: Lab, node: Node) -> None:
     """The overlay's own rules, after the pods; the bridges that lead to other nodes hear every pod."""
-    if lab.scenario.overlay == "switched":
+    if lab.scenario.overlay == "switched" or lab.scenario.overlay in tunnelled.BRIDGED:
         for pod in lab.pods_on(node):
             lab.run(pod.key, "ping -q -b -c 1 -w 1 10.244.255.255 >/dev/null 2>&1 || true")
-    if lab.scenario.overlay in ("vxlan", "host-gw", "canal"):
+    if lab.scenario.overlay in ("vxlan", "host-gw", "canal", "flannel-ipip"):
         for family in node.families:
             text = FLANNEL.format(cluster=CLUSTER_CIDR[family], own=node.pod_cidr(family), multicast=MULTICAST[family])
             lab.run(node.name, f"{tables(family)}-restore --noflush", text)

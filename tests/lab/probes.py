@@ -10,11 +10,12 @@ from typing import Any
 
 from tests.lab.build import Lab
 from tests.lab.plan import GATEWAY, NODE_PORTS, POD_PORTS, Node
+from tests.lab.tunnelled import BRIDGED
 
 OUTSIDE = "outside"
 SIZES = (100, 1272, 1380, 1381, 1410, 1430, 1431, 1452, 1480, 1481, 3000)
 SIZED = 0.25
-WITHOUT_ROUTES = ("macvlan", "peer-pods", "switched")
+WITHOUT_ROUTES = ("macvlan", "peer-pods", "switched", *BRIDGED)
 """Networks whose nodes do not lead to their pods."""
 VXLAN_PORT = 8472
 """That of flannel's tunnels, whose socket the kernel reads itself."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from tests.lab import tunnelled
 from tests.lab.plan import Pod, Scenario, Service
 from tests.lab.romana import SEGMENT
 
@@ -82,6 +83,7 @@ GUEST_SCENARIOS = (
     Scenario("host-gw-guest", overlay="host-gw", services=True, backend="legacy", guest=True),
     Scenario("ipvs", overlay="host-gw", services=True, backend="legacy", proxy="ipvs"),
     Scenario("ipvs-dual-stack", overlay="ptp", families=(4, 6), services=True, masquerade=False, backend="legacy", proxy="ipvs"),
+    *tunnelled.TRIED,
 )
 """Networks of what most kernels have as modules, and small ones have not: they run in the guest kernel of guest.py, each in its tests too."""
 MORE_IN_GUEST = (
@@ -95,16 +97,17 @@ MORE_IN_GUEST = (
     Scenario("ipvs-masquerade", overlay="host-gw", services=True, backend="legacy", proxy="ipvs", masquerade_all=True),
     Scenario("ipvs-source-hashing", overlay="ptp", services=True, backend="legacy", proxy="ipvs", scheduler="sh"),
     Scenario("ipvs-policies", overlay="host-gw", services=True, backend="legacy", proxy="ipvs", policies=True),
+    *(one for one in tunnelled.SCENARIOS if one not in tunnelled.TRIED),
 )
 """More of them, for ``--scenario``."""
 
 
 def pods(scenario: Scenario, random: Random) -> list[Pod]:
-    """The pods of a scenario: two to three on each node; a host port and a host-network pod where the scenario has them."""
+    """The pods of a scenario: two to three on each node, one beside tunnels; a host port and a host-network pod where the scenario has them."""
     made = [
         Pod(f"{chr(97 + node)}{number}", f"node-{chr(97 + node)}", {"app": "web" if number < 3 else "db"})
         for node in range(scenario.nodes)
-        for number in range(1, 4 if scenario.nodes < 3 else 3)
+        for number in range(1, 2 if scenario.overlay in tunnelled.TUNNELLED else 4 if scenario.nodes < 3 else 3)
     ]
     if scenario.overlay == "peer-pods":
         made = made[:3]

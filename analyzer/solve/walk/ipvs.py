@@ -13,7 +13,7 @@ from analyzer.addresses import Address
 from analyzer.facts.ipvs import Forwarding, VirtualServerFact, ending
 from analyzer.facts.links import Tunnel
 from analyzer.solve.packet import PICKED, Packet
-from analyzer.solve.walk import internet, tunnels
+from analyzer.solve.walk import internet, ip_tunnels, tunnels
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.ipvs_table import FTP, FTP_DATA, UNPRIVILEGED, Choice, choice, opens, port_of
 from analyzer.solve.walk.netfilter.hooks import Flow, Hook, HookPacket, Tracked
@@ -302,4 +302,4 @@ def tunnelled(walk: Walk, space: Space, route: Route, going: HookPacket, server:
     )
     kind = Tunnel("ipip" if server.family == 4 else "ip6tnl")
     frame = Frame(0, 0, HookPacket(inner))
-    return tunnels.carried(walk, space.scope, outer, lambda end: tunnels.open_ip(walk, end, kind, frame))
+    return tunnels.carried(walk, space.scope, outer, lambda end: ip_tunnels.opened(walk, end, kind, frame))

@@ -13,7 +13,7 @@ from analyzer.facts.links import Bond, Geneve, Ipvlan, LinkFact, Macvlan, OtherK
 from analyzer.model.hardware import stands_in
 from analyzer.model.network import Interface
 from analyzer.solve.packet import Packet
-from analyzer.solve.walk import bridging, control, early, internet, resolution, stacked, tunnels, underlay
+from analyzer.solve.walk import bridging, control, early, geneve, internet, ip_tunnels, resolution, stacked, tunnels, underlay
 from analyzer.solve.walk.cilium import programs as cilium
 from analyzer.solve.walk.index import Pair, Space
 from analyzer.solve.walk.netfilter.hooks import HookPacket
@@ -82,9 +82,9 @@ def by_kind(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Fram
         case Vxlan() as kind:
             return tunnels.encapsulate_vxlan(walk, space, at, kind, frame)
         case Tunnel() as kind:
-            return tunnels.encapsulate_ip(walk, space, at, kind, frame)
+            return ip_tunnels.encapsulate(walk, space, at, kind, frame)
         case Geneve() as kind:
-            return tunnels.encapsulate_geneve(walk, space, at, kind, frame)
+            return geneve.encapsulate(walk, space, at, kind, frame)
         case Wireguard():
             return tunnels.encapsulate_wireguard(walk, space, at, frame)
         case Macvlan(mode):

@@ -59,7 +59,9 @@ def holders(walk: Walk, end: Delivered) -> Iterator[tuple[str, Span | None]]:
         match link.kind if link is not None and link.up else None:
             case Vxlan() as kind if fits(kind, packet):
                 yield one.device, link.at if link else None
-            case Geneve(port=port) if port == packet.destination_port:
+            case Geneve(port=port, remote=far) if port == packet.destination_port and (
+                far is None or far.family == packet.family
+            ):
                 yield one.device, link.at if link else None
             case Wireguard() if packet.destination_port == listening(walk, end.scope):
                 yield one.device, link.at if link else None

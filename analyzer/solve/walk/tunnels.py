@@ -1,6 +1,6 @@
 """Tunnels: the outer packet of a frame or packet, its own walk, and what comes out at the far end.
 
-After drivers/net/vxlan/vxlan_core.c, net/ipv4/{ip_tunnel,ip_tunnel_core,ipip,ip_gre}.c, net/ipv6/sit.c, drivers/net/geneve.c and drivers/net/wireguard.
+After drivers/net/vxlan/vxlan_core.c, net/ipv4/ip_tunnel_core.c and drivers/net/wireguard; other kinds stand in ip_tunnels.py and geneve.py.
 The connection of the inner packet is forgotten, its mark is kept within one namespace (``skb_scrub_packet``).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from analyzer.addresses import Address, hardware_text, prefix
-from analyzer.facts.links import Geneve, Tunnel, Vxlan, Wireguard, WireguardPeerFact
+from analyzer.facts.links import Geneve, Vxlan, Wireguard, WireguardPeerFact
 from analyzer.model.gaps import unlisted
 from analyzer.model.network import Interface
 from analyzer.model.service_types import outer_service
@@ -21,7 +21,6 @@ from analyzer.solve.walk.state import HEADER, Delivered, Dropped, Ending, Ending
 from analyzer.source import Scope, Span
 
 SOURCE_PORT = 49152
-PROTOCOLS = {"ipip": 4, "sit": 41, "gre": 47, "gretap": 47, "ip6tnl": 41, "ip6gre": 47, "ip6gretap": 47}
 Opened = Callable[[Delivered], Endings]
 
 
@@ -106,8 +105,7 @@ def vxlan_to(
     walk.tell(at.scope, "encapsulate", what, place, links.packet_of(frame))
     local = kind.local.value if kind.local and kind.local.family == remote.family else 0
     outer = outer_packet(frame, remote, local, scope == at.scope, UDP, port, 30, kind.service)
-    if kind.dont_fragment not in ("set", "inherit") and cut_on_the_way(remote):
-        outer = outer._replace(fragments=True)
+    outer = outer._replace(fragments=cut_on_the_way(kind, frame, remote))
 
     def opened(end: Delivered) -> Endings:
         return open_vxlan(walk, end, number, frame, remote.family == 6 and kind.zero_checksums[0])
@@ -119,10 +117,12 @@ def vxlan_to(
     return carried(walk, scope, outer, opened)
 
 
-def cut_on_the_way(remote: Address) -> bool:
-    """Whether the UDP packet of a VXLAN or Geneve device may be cut into fragments. Over IPv6 it never is: the packet inside has lost its ``skb->ignore_df``
-    (skb_scrub_packet), without which ip6_fragment of net/ipv6/ip6_output.c drops what is too long."""
-    return remote.family == 4
+def cut_on_the_way(kind: Vxlan | Geneve, frame: Frame, remote: Address) -> bool:
+    """Whether the UDP packet of a VXLAN or Geneve device may be cut into fragments: not where ``df`` sets Don't Fragment, or takes over that of the packet inside. Over
+    IPv6 it never is: the packet inside has lost its ``skb->ignore_df`` (skb_scrub_packet), without which ip6_fragment of net/ipv6/ip6_output.c drops what is too long."""
+    inner = links.packet_of(frame)
+    inherited = kind.dont_fragment == "inherit" and inner is not None and (inner.family == 6 or not inner.fragments)
+    return remote.family == 4 and kind.dont_fragment != "set" and not inherited
 
 
 def outer_packet(
@@ -273,84 +273,6 @@ def own_address(walk: Walk, at: Interface, kind: Vxlan) -> Address | None:
     under = walk.index.network.lower.get(at)
     facts = walk.space(under.scope).addresses.get(under.device, ()) if under else ()
     return next((fact.address for fact in facts if fact.address.family == family), None)
-
-
-def encapsulate_ip(walk: Walk, space: Space, at: Interface, kind: Tunnel, frame: Frame) -> Endings:
-    """``ip_tunnel_xmit``: to the remote, or, where there is none, to the next hop of the inner packet."""
-    link = space.links[at.device]
-    packet = frame.load
-    if not isinstance(packet, HookPacket):
-        return walk.drop(at.scope, f"{at} carries no questions for neighbours", link.at, True)
-    if kind.external:
-        return walk.undecided(f"{at} takes its tunnel's far end from the route (external)", link.at, "the encap of the routes")
-    remote = kind.remote if kind.remote is not None and kind.remote.value else None
-    family = 6 if kind.kind.startswith("ip6") else 4
-    inner = packet.packet
-    if remote is None and inner.family == family:
-        remote = Address(family, packet.next_hop if packet.next_hop is not None else inner.destination)
-    if remote is None:
-        return walk.drop(at.scope, f"{at} has no far end", link.at)
-    walk.tell(at.scope, "encapsulate", f"{at.device} sends the packet in {kind.kind} to {remote}", link.at, inner)
-    scope = walk.index.network.sockets.get(at, at.scope)
-    extra = (8 if kind.key else 4) if "gre" in kind.kind else 0
-    protocol = PROTOCOLS.get(kind.kind, 4)
-    outer = outer_packet(
-        frame, remote, kind.local.value if kind.local else 0, scope == at.scope, protocol, 0, extra, kind.service
-    )
-    if (refused := shut_out.foreign(walk, at, scope, outer)) is not None:
-        return refused
-    return carried(walk, scope, outer, lambda end: open_ip(walk, end, kind, frame))
-
-
-def open_ip(walk: Walk, end: Delivered, sender: Tunnel, frame: Frame) -> Endings:
-    """``ip_tunnel_lookup``: the device that fits remote and local best takes the inner packet."""
-    packet = end.at.packet
-    source, destination = Address(packet.family, packet.source), Address(packet.family, packet.destination)
-    best: tuple[int, Interface] | None = None
-    for one in walk.index.tunnels.get(end.scope, ()):
-        link = walk.index.link(one)
-        if link is None or not link.up or not isinstance(link.kind, Tunnel) or link.kind.kind != sender.kind:
-            continue
-        if link.kind.key == sender.key and (score := closeness(link.kind, source, destination)) >= 0:
-            best = max(best or (-1, one), (score, one), key=lambda item: item[0])
-    if best is None:
-        text = f"no {sender.kind} device of {end.scope} takes a packet from {source} to {destination}"
-        return walk.drop(end.scope, text, nearest(walk, end.scope))
-    at = best[1]
-    walk.tell(at.scope, "decapsulate", f"{at.device} takes the packet out", None, links.packet_of(frame))
-    return links.arrive(walk, at, entering(frame, end, at))
-
-
-def closeness(kind: Tunnel, source: Address, destination: Address) -> int:
-    """How well a device fits the outer addresses; -1: not at all."""
-    remote = kind.remote if kind.remote and kind.remote.value else None
-    local = kind.local if kind.local and kind.local.value else None
-    if remote not in (None, source) or local not in (None, destination):
-        return -1
-    return 2 * (remote is not None) + (local is not None)
-
-
-def encapsulate_geneve(walk: Walk, space: Space, at: Interface, kind: Geneve, frame: Frame) -> Endings:
-    """``geneve_xmit``: to the one remote."""
-    link = space.links[at.device]
-    if kind.external or kind.remote is None:
-        return walk.undecided(f"{at} takes its tunnel's far end from whoever sends (external)", link.at, "the switch's flows")
-    walk.tell(at.scope, "encapsulate", f"{at.device} sends the frame in Geneve {kind.identifier} to {kind.remote}", link.at)
-    scope = walk.index.network.sockets.get(at, at.scope)
-    outer = outer_packet(frame, kind.remote, 0, scope == at.scope, UDP, kind.port, 30, kind.service)
-    outer = outer._replace(fragments=cut_on_the_way(kind.remote))
-    if (refused := shut_out.too_long(walk, at, scope, frame, outer)) is not None:
-        return refused
-
-    def opened(end: Delivered) -> Endings:
-        for one in walk.index.tunnels.get(end.scope, ()):
-            far = walk.index.link(one)
-            if far is not None and far.up and isinstance(far.kind, Geneve) and far.kind.identifier == kind.identifier:
-                walk.tell(one.scope, "decapsulate", f"{one.device} takes the frame out", far.at, links.packet_of(frame))
-                return links.arrive(walk, one, entering(frame, end, one))
-        return walk.drop(end.scope, f"no Geneve device of {end.scope} has VNI {kind.identifier}", nearest(walk, end.scope))
-
-    return carried(walk, scope, outer, opened)
 
 
 def encapsulate_wireguard(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:

@@ -176,7 +176,8 @@ def tunnelled(context: Context, scope: Scope, port: SwitchPortFact, now: Now) ->
         Assign(Field.PHYSICAL_OUT, carried & 0xFFFF),
         Assign(Field.IN_INTERFACE, context.names.number(LABEL + port.kind)),
     )
-    around = wrapped(context, tuple(fields), extra, remote, port.option("df_default") != "false", port.at)
+    cut = port.option("df_default") == "false"
+    around = wrapped(context, tuple(fields), extra, remote, (cut, cut), port.at)
     around = in_a_tunnel(around, service_of(port), context, f"{port.name} of {scope}")
     cleared = tuple(Assign(name, 0) for name in (Field.STATE, Field.STATUS, Field.DIRECTION))
     own = KEEP if bound else call(scope, "choose source")
