@@ -76,6 +76,7 @@ SYSTEM = System(
         "calico-policies",
         "calico-felix",
         "calico-services-legacy",
+        "tunnel-ipip",
     ),
     real=(
         "manifests/projectcalico-calico/**/*.yaml",

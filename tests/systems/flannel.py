@@ -71,7 +71,8 @@ SYSTEM = System(
         "host-gw-services-no-hairpin",
         "host-gw-policies",
         "flannel-vxlan-nftables",
+        "tunnel-flannel-ipip",
     ),
     real=("manifests/flannel-io-flannel/**/*.yml",),
-    limits="The udp backend's forwarding happens in flanneld and is not seen in any table; ipip and wireguard are modelled as the kernel's devices and not tried in the lab, whose kernel may lack them; keys in etcd are not read.",
+    limits="The udp backend's forwarding happens in flanneld and is not seen in any table; wireguard is modelled as the kernel's device and not tried in the lab, whose kernel may lack it; keys in etcd are not read.",
 )

@@ -48,7 +48,7 @@ SYSTEM = System(
         "healthy/k3s-kube-router.txt",
         "truth/kube-router-policies*.txt",
     ),
-    scenarios=("kube-router-policies",),
+    scenarios=("kube-router-policies", "tunnel-kube-router"),
     tests=("test_enforced",),
     real=("manifests/cloudnativelabs-kube-router/**/*.yaml",),
     limits="Sessions and routes of GoBGP are read where they were captured, its policies are not; FoU tunnels are read as devices and not as packets; the sample has kube-router's firewall beside flannel's tunnels, as k3s ships it.",
