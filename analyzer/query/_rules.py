@@ -24,6 +24,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...]]] = {
     'bgp-route-not-in-kernel': ('error', (), {}, ('routers',)),
     'bgp-session-down': ('error', ('bgp-as-number-wrong', 'bgp-peer-missing'), {}, ('cluster.nodes', 'owners', 'routers')),
     'blackhole-hides-pods': ('error', (), {}, ('namespaces',)),
+    'bridge-address-of-a-port': ('note', (), {}, ('namespaces',)),
     'bridge-address-stale': ('error', (), {}, ('namespaces',)),
     'bridge-skips-iptables': ('error', (), {}, ('namespaces',)),
     'calico-block-misplaced': ('error', (), {}, ('cluster.nodes', 'cluster.others')),
