@@ -10,7 +10,7 @@ import pytest
 from analyzer.api import load
 from analyzer.findings import Verdict
 from analyzer.solve.packet import Fate, Trace
-from tests.lab import breakages, compare, peer_pods
+from tests.lab import compare, peer_pods
 from tests.lab.build import Lab, build
 from tests.lab.capture import capture, settle
 from tests.lab.compare import Tally
@@ -59,7 +59,7 @@ def test_the_incident_before_and_after_its_remedy(tmp_path: Path) -> None:
     random = Random(1)
     with Machine() as machine:
         lab = build(machine, one, pods(one, random), [])
-        breakages.pod_machine_mac(lab, random)
+        peer_pods.pod_machine_mac(lab, random)
         told, result, verdict = asked(lab, tmp_path / "before")
         assert not result.answered
         assert told.fate is Fate.UNREACHABLE

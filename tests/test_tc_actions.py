@@ -12,7 +12,7 @@ from analyzer.facts.system import FilterFact
 from analyzer.model.network import Network
 from analyzer.parsers import iptables_save, tc_filter
 from analyzer.query.endpoints import endpoints
-from analyzer.solve.packet import Fate
+from analyzer.solve.packet import ICMP, Fate
 from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import agree, outcomes, walked
@@ -102,3 +102,32 @@ def test_filters_that_see_questions_alone(protocol: str, action: str, wanted: Fa
     assert walk(made, request()).fate is wanted
     found = {end.fate for end in outcomes(NetworkProgram(made, 4), request())}
     assert Fate.UNKNOWN in found or found == {wanted}
+
+
+FLOWERS = [
+    ("flower", "  eth_type ipv4\n  ip_proto tcp\n  dst_port 80", Fate.UNREACHABLE, Fate.REACHABLE),
+    ("flower", "  eth_type ipv4\n  ip_proto tcp\n  dst_port 81", Fate.REACHABLE, Fate.REACHABLE),
+    ("flower", "  eth_type ipv4\n  src_ip 0.0.0.0/0", Fate.UNREACHABLE, Fate.UNREACHABLE),
+    ("flower", "  eth_type ipv4\n  dst_ip 203.0.113.0/24", Fate.REACHABLE, Fate.REACHABLE),
+    ("flower", "  eth_type ipv4\n  ip_proto icmp", Fate.REACHABLE, Fate.UNREACHABLE),
+    ("flower", "  eth_type ipv4\n  ip_flags nofrag", Fate.UNKNOWN, Fate.UNKNOWN),
+    ("flower", "  eth_type ipv4\n  ip_proto udp\n  dst_port 80-90", Fate.UNKNOWN, Fate.UNKNOWN),
+    ("u32", "  match 08000000/ff000000 at 20", Fate.REACHABLE, Fate.UNREACHABLE),
+    ("u32", "  match 00000050/0000ffff at 20", Fate.UNREACHABLE, Fate.UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("classifier", "keys", "port", "ping"), FLOWERS)
+def test_keys_of_classifiers(classifier: str, keys: str, port: Fate, ping: Fate) -> None:
+    words = "key ht 800 bkt 0 terminal flowid not_in_hw" if classifier == "u32" else ""
+    head = f"# dev near ingress\nfilter protocol ip pref 9 {classifier} chain 0 \nfilter protocol ip pref 9 {classifier} chain 0 handle 0x1 {words}\n"
+    read = facts(tc_filter.PARSER, "n/tc_filter", f"{head}{keys}\n  not_in_hw\n\taction order 1: {DROP}\n")
+    found = tuple(item for item in read if isinstance(item, FilterFact))
+    assert len(found) == len(read) == 1
+    made = network(4, (), {})
+    made = replace(made, namespaces={**made.namespaces, ROUTER: replace(made.namespaces[ROUTER], filters={"near": found})})
+    for asked_for, wanted in ((request(), port), (request(ICMP), ping)):
+        assert walk(made, asked_for).fate is wanted
+        ends = outcomes(NetworkProgram(made, 4), asked_for)
+        assert wanted is Fate.UNKNOWN or wanted in {end.fate for end in ends}
+        assert {end.fate for end in ends if not end.open} <= {wanted, Fate.UNKNOWN}

@@ -10,6 +10,7 @@ from typing import Any
 from analyzer.facts.base import Fact
 from analyzer.facts.system import FilterFact, Mirred, OtherAction
 from analyzer.parsers import Parser, gap
+from analyzer.parsers._tc_flower import Keys, flower_keys
 from analyzer.parsers._words import is_json, json_items, refuse_errors
 from analyzer.source import Gap, Source, Span
 
@@ -17,6 +18,7 @@ HEADER = re.compile(r"^#.*?\bdev (\S+)(?:\s+(ingress|egress|root|parent \S+))?\s
 FILTER = re.compile(r"^filter\s+(?:dev (\S+)\s+)?(?:(ingress|egress)\s+|parent (\S+)\s+)?(.*)$")
 MATCH = re.compile(r"^\s+match ([0-9a-f]{8})/([0-9a-f]{8}) at (-?\d+)")
 ACTION = re.compile(r"^\s+action order \d+:\s*(\S+)\s*(.*)$")
+FLOWER = re.compile(r"^  (eth_type|ip_proto|(?:src|dst)_(?:ip|port)|[a-z_]+) (\S+)$")
 CHANCE = re.compile(r"^\s+random type ((?!none\b)\S.*)")
 MIRRED = re.compile(r"\((Egress|Ingress) (Redirect|Mirror) to device (\S+?)\)")
 NAMED = re.compile(
@@ -47,6 +49,7 @@ class Draft:
     words: list[str]
     keys: list[tuple[int, int, int]] = field(default_factory=list)
     actions: list[Mirred | OtherAction] = field(default_factory=list)
+    flower: dict[str, str] = field(default_factory=dict)
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
@@ -68,6 +71,8 @@ def read(source: Source) -> Iterator[Fact | Gap]:
             )
         elif draft and (match := MATCH.match(line)):
             draft.keys.append((int(match.group(1), 16), int(match.group(2), 16), int(match.group(3))))
+        elif draft and not draft.actions and "flower" in draft.words and (named_key := FLOWER.match(line)):
+            draft.flower[named_key.group(1)] = named_key.group(2)
         elif draft and (action := ACTION.match(line)):
             draft.actions.append(action_of(action.group(1), action.group(2)))
         elif draft and draft.actions and (chance := CHANCE.match(line)):
@@ -123,10 +128,7 @@ def finished(source: Source, draft: Draft | None) -> Iterator[Fact | Gap]:
     if not draft.device:
         yield gap(source, draft.number, "the filter's device is not named: expected a line '# dev eth0 ingress' before it")
         return
-    everything = classifier == "matchall" or (
-        classifier == "u32" and bool(draft.keys) and all(mask == 0 for _, mask, _ in draft.keys)
-    )
-    understood = classifier == "matchall" or (classifier == "u32" and bool(draft.keys))
+    keys = flower_keys(draft.flower) if classifier == "flower" else tuple(draft.keys)
     yield FilterFact(
         at=Span(source.path, draft.number),
         scope=source.scope,
@@ -135,10 +137,17 @@ def finished(source: Source, draft: Draft | None) -> Iterator[Fact | Gap]:
         preference=int(words[3]) if len(words) > 3 and words[2] == "pref" else 0,
         protocol=words[1] if len(words) > 1 else "all",
         classifier=classifier,
-        everything=everything if understood else None,
-        keys=tuple(draft.keys),
+        everything=everything(classifier, keys),
+        keys=keys or (),
         actions=(*draft.actions, *program(classifier, "direct-action" in words)),
     )
+
+
+def everything(classifier: str, keys: Keys | None) -> bool | None:
+    """Whether a filter matches all packets; None where that is not known."""
+    if classifier == "matchall":
+        return True
+    return all(mask == 0 for _, mask, _ in keys) if keys and classifier in ("u32", "flower") else None
 
 
 def chain_of(words: Sequence[str]) -> str:
@@ -167,8 +176,9 @@ def read_json(source: Source) -> Iterator[Fact | Gap]:
     for item, at in json_items(source, pairs=every_match):
         options: Mapping[str, Any] = item.get("options") or {}
         actions = options.get("actions") or []
-        keys = tuple(key_of(match) for match in options.get("match", ()))
         classifier = item.get("kind", "")
+        matches = options.get("match", ())
+        keys: Keys | None = tuple(key_of(match) for match in matches) if classifier != "flower" else of_flower(options)
         own = program(classifier, "direct-action" in options)
         if (not actions and not keys and not own) or item.get("chain", 0) != 0:
             continue
@@ -176,7 +186,6 @@ def read_json(source: Source) -> Iterator[Fact | Gap]:
         if not device:
             yield Gap(at, "the filter's device is not named", source.kind, source.scope)
             continue
-        understood = classifier == "matchall" or (classifier == "u32" and bool(keys))
         yield FilterFact(
             at=at,
             scope=source.scope,
@@ -185,8 +194,8 @@ def read_json(source: Source) -> Iterator[Fact | Gap]:
             preference=int(item.get("pref", 0)),
             protocol=str(item.get("protocol", "all")),
             classifier=classifier,
-            everything=(classifier == "matchall" or all(mask == 0 for _, mask, _ in keys)) if understood else None,
-            keys=keys,
+            everything=everything(classifier, keys),
+            keys=keys or (),
             actions=(*(action_from(action) for action in actions), *own),
         )
 
@@ -195,6 +204,12 @@ def every_match(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose ``match`` holds all of them: tc prints the key once for each (print_opt, tc/f_u32.c)."""
     matches = [value for key, value in pairs if key == "match"]
     return {**dict(pairs), "match": matches} if matches else dict(pairs)
+
+
+def of_flower(options: Mapping[str, Any]) -> Keys | None:
+    """The words of flower's keys (``{"keys": {"eth_type": "ipv4", "dst_port": 80}}``)."""
+    keys = options.get("keys")
+    return flower_keys({name: str(value) for name, value in keys.items()}) if isinstance(keys, Mapping) else None
 
 
 def key_of(match: Mapping[str, Any]) -> tuple[int, int, int]:

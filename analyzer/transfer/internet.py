@@ -6,6 +6,7 @@ or ``forward`` › ``post`` for what it gets.
 
 from __future__ import annotations
 
+from analyzer.facts.links import Vrf
 from analyzer.facts.matches import ReversePathMatch
 from analyzer.facts.routes import LOCAL, MAIN
 from analyzer.model.network import Interface, Namespace
@@ -53,6 +54,7 @@ EMPTY = (
 )
 CONNECTION = (Field.STATE, Field.STATUS, Field.DIRECTION)
 """What is cleared where a packet comes new to a namespace; a change of CONNECTION_MARK would be one of the connection's."""
+ACCEPTING = {6: "net.ipv4.tcp_l3mdev_accept", 17: "net.ipv4.udp_l3mdev_accept"}
 ECHO = {4: (1, 8, "net.ipv4.icmp_echo_ignore_all"), 6: (58, 128, "net.ipv6.icmp.echo_ignore_all")}
 """Pings: protocol, type, and the switch by which a host leaves them unanswered."""
 
@@ -298,7 +300,26 @@ def deliver_stage(context: Context, scope: Scope, detail: str) -> Transfer:
             drop(f"nobody answers from a broadcast address of {scope}"),
             taken,
         )
-    return arrival(context, scope, If(OF_TUNNEL, lost, unreflected(context, scope, taken)))
+    return arrival(context, scope, If(OF_TUNNEL, lost, by_vrf(context, scope, unreflected(context, scope, taken))))
+
+
+def by_vrf(context: Context, scope: Scope, taken: Transfer) -> Transfer:
+    """What came in by a VRF: sockets that are bound to no device take nothing of it, unless a switch says so (include/net/inet_sock.h
+    ``inet_bound_dev_eq``); whether others are bound to it, and what is answered by its table, is not followed."""
+    space = context.space(scope)
+    vrfs = {name for name, link in space.links.items() if isinstance(link.kind, Vrf)}
+    members = [name for name, link in space.links.items() if name in vrfs or link.master in vrfs]
+    if not members:
+        return taken
+    inside = In(Field.IN_INTERFACE, normalised((one, one) for one in map(context.names.number, members)))
+    free = space.listed if space.listeners is not None and not any(fact.device for fact in space.listeners) else frozenset[int]()
+    kept = [
+        one for one, key in ACCEPTING.items() if one in free and "ss" not in space.gaps and not number(context.switch(scope, key))
+    ]
+    lost = drop(f"no socket of {scope} is bound to the VRF that the packet came by")
+    whoever = End(Unknown(f"who takes what came in by a VRF of {scope}, and its answer's way, is not followed"))
+    barred = In(Field.PROTOCOL, normalised((one, one) for one in kept))
+    return If(inside, If(barred, lost, whoever) if kept else whoever, taken)
 
 
 def to_all(space: Namespace) -> Ranges:

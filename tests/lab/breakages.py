@@ -20,6 +20,7 @@ from tests.lab import (
     netfilter_breakages,
     nft_breakages,
     overlay_breakages,
+    peer_pods,
     romana_enforcer,
     rule_breakages,
     six_breakages,
@@ -302,17 +303,6 @@ def arp_ignored(lab: Lab, random: Random) -> None:
     lab.run(nodes(lab, random)[0].name, f"sysctl -qw net.ipv4.conf.all.arp_ignore={random.choice((1, 2, 8))}")
 
 
-def pod_machine_mac(lab: Lab, _: Random) -> None:
-    """The incident: the tunnel's device in the pod's machine has a MAC of its own."""
-    lab.run(lab.pods[0].key, "ip link set vxlan0 address 7e:e5:f7:e6:f5:1a")
-
-
-def redirect_missing(lab: Lab, _: Random) -> None:
-    """What comes back out of the tunnel stays on the worker."""
-    one = lab.pods[0]
-    lab.run(one.node, f"ip netns exec {one.netns} tc filter del dev vxlan1 ingress")
-
-
 def workload_route_missing(lab: Lab, random: Random) -> None:
     one = pod(lab, random)
     lab.run(one.node, f"ip route del {one.addresses[0]}")
@@ -345,7 +335,7 @@ _WIRED = (
     Breakage(veth_detached, BRIDGED), Breakage(veth_down, PODS), Breakage(port_isolated, BRIDGED), Breakage(vlan_filtering, BRIDGED),
     Breakage(learning_off, BRIDGED), Breakage(dup_pod_ip, PODS), Breakage(proxy_arp_on), Breakage(arp_ignored), Breakage(pings_ignored),
     Breakage(proxy_arp_off, frozenset({"calico", "canal"})), Breakage(workload_route_missing, frozenset({"ptp", "calico", "canal"}) | BY_ROUTES),
-    Breakage(pod_machine_mac, PEER), Breakage(redirect_missing, PEER),
+    Breakage(peer_pods.pod_machine_mac, PEER), Breakage(peer_pods.redirect_missing, PEER),
 )  # fmt: skip
 _SERVED = frozenset({"svc_no_endpoints", "svc_stale_endpoint", "etp_local_no_local", "kube_services_jump_missing", "conntrack_notrack",
                      "no_clustercidr_masq", "legacy_stale_rules", "external_ip_is_node_ip", "postrouting_jump_missing", "itp_local_no_local", "firewall_chain_emptied",

@@ -6,6 +6,7 @@ sockets stay, and moved into the pod's namespaces; on the worker, tc redirects e
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING
 
 from tests.lab.plan import Pod
@@ -43,3 +44,14 @@ def move(lab: Lab, pod: Pod) -> None:
 def mac(lab: Lab, pod: Pod) -> str:
     """The MAC of the pod's interface on the worker."""
     return lab.run(pod.node, f"ip -n {pod.netns} -o link show eth0").split("link/ether ")[1].split()[0]
+
+
+def pod_machine_mac(lab: Lab, _: Random) -> None:
+    """The incident: the tunnel's device in the pod's machine has a MAC of its own."""
+    lab.run(lab.pods[0].key, "ip link set vxlan0 address 7e:e5:f7:e6:f5:1a")
+
+
+def redirect_missing(lab: Lab, _: Random) -> None:
+    """What comes back out of the tunnel stays on the worker."""
+    one = lab.pods[0]
+    lab.run(one.node, f"ip netns exec {one.netns} tc filter del dev vxlan1 ingress")

@@ -16,7 +16,7 @@ from analyzer.model.network import Interface, Network
 from analyzer.model.reflecting import reflects
 from analyzer.model.service_types import reflects_service
 from analyzer.solve.packet import ACK, PICKED, SYN, TCP, Fate, Outcome, Packet, Trace
-from analyzer.solve.walk import delivery, discovering, from_outside, internet, links, sockets
+from analyzer.solve.walk import delivery, discovering, from_outside, internet, links, sockets, vrf
 from analyzer.solve.walk.index import Identity, Space, WalkIndex, index_of
 from analyzer.solve.walk.netfilter.hooks import HookPacket
 from analyzer.solve.walk.netfilter.state import FOREIGN_MAC
@@ -245,8 +245,11 @@ def reply_of(state: Walk, end: Delivered) -> Packet:
 
 
 def bound(walk: Walk, space: Space, packet: Packet, device: str) -> None:
-    """An answer to a link-local address goes by the device at which was asked (``ir_iif`` of a TCP socket, ``sin6_scope_id``, ``icmpv6_echo_reply``)."""
-    if packet.family == 6 and packet.destination >> 118 == internet.LINK_LOCAL:
+    """An answer to a link-local address goes by the device at which was asked (``ir_iif`` of a TCP socket, ``sin6_scope_id``, ``icmpv6_echo_reply``),
+    one to what came in by a VRF by that."""
+    if (own := vrf.answering(space, packet, device)) != "":
+        internet.keep(walk, space, packet, look_up(walk, space, Query.of(packet, out_device=own)))
+    elif packet.family == 6 and packet.destination >> 118 == internet.LINK_LOCAL:
         found = look_up(walk, space, Query.of(packet, out_device=device))
         internet.keep(walk, space, packet, found if isinstance(found, Route) else None)
 
@@ -258,7 +261,7 @@ def back(state: Walk, flow: Flow, packet: Packet, by: Scope, seen: Outcome, pref
     wanted = delivery.reply_to(flow.packet)
     match ending:
         case Delivered(scope, _, at, hops) if scope == flow.start:
-            reason = delivery.mismatch(state, at.packet, wanted)
+            reason = delivery.mismatch(state, at.packet, wanted) or vrf.unknown_to(state.space(scope), ending)
         case Left(_, HookPacket() as at, hops) if isinstance(flow.start, Interface):
             reason = delivery.mismatch(state, at.packet, wanted)
         case Delivered(scope, _, _, hops):

@@ -11,7 +11,7 @@ from analyzer.facts.system import ListenerFact
 from analyzer.model.network import Attachment, Network
 from analyzer.ranges import single
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, PICKED, PROTOCOL_NAMES, SCTP, SYN, TCP, UDP, Hop, Packet, port_text
-from analyzer.solve.walk import unserved
+from analyzer.solve.walk import unserved, vrf
 from analyzer.solve.walk.index import Space, WalkIndex, index_of
 from analyzer.solve.walk.state import Delivered, Dropped, Undecided, Walk
 from analyzer.source import Scope, Span
@@ -75,15 +75,15 @@ def unheard(walk: Walk, space: Space, end: Delivered, packet: Packet) -> Dropped
     if end.at.socket is not None:
         address, port = end.at.socket
     name, text = PROTOCOL_NAMES[packet.protocol], port_text(port)
-    listeners = space.namespace.listeners
+    listeners, bindings = space.namespace.listeners, vrf.bindings(space, bound_device(space, end), packet.protocol)
+    if (listeners is None or unlisted(space, packet.protocol)) and (refused := vrf.unbound(walk, space, end)) is not None:
+        return refused
     if listeners is None:
         walk.assume(f"something listens on {name} port {text} of {space.place}, whose sockets were not captured")
         return None
 
-    device = bound_device(space, end)
-
     def heard(number: int) -> bool:
-        return any(hears(fact, packet, address, number, device) for fact in listeners)
+        return any(hears(fact, packet, address, number, bindings) for fact in listeners)
 
     if (doubt := unlisted(space, packet.protocol)) and not heard(port):
         walk.assume(f"something listens on {name} port {text} of {space.place}, {doubt}")
@@ -131,9 +131,9 @@ def unlisted(space: Space, protocol: int) -> str:
     return f"of whose sockets {gaps[0].at} was not understood" if gaps else ""
 
 
-def hears(fact: ListenerFact, packet: Packet, address: Address | None, port: int, device: str) -> bool:
-    """Whether a socket takes the packet."""
-    if fact.protocol != packet.protocol or fact.port != port or (fact.device and fact.device != device):
+def hears(fact: ListenerFact, packet: Packet, address: Address | None, port: int, bindings: tuple[str, ...]) -> bool:
+    """Whether a socket takes the packet; ``bindings`` are the devices that it may be bound to, or none."""
+    if fact.protocol != packet.protocol or fact.port != port or fact.device not in bindings:
         return False
     if fact.address is None or address is None:
         return True

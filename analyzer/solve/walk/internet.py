@@ -14,7 +14,7 @@ from analyzer.solve.walk.cilium import uplink as cilium_uplink
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.leaving import begun, fitted, kept_in
 from analyzer.solve.walk.netfilter.hooks import Hook, HookPacket, Judgement, run_hook
-from analyzer.solve.walk.route_answers import NotKnown, Refused, Route
+from analyzer.solve.walk.route_answers import Answer, NotKnown, Refused, Route
 from analyzer.solve.walk.route_lookup import chosen, route_of
 from analyzer.solve.walk.sources import select_six, source_of
 from analyzer.solve.walk.state import Delivered, Dropped, Endings, Walk
@@ -37,7 +37,7 @@ def prepared(walk: Walk, space: Space, packet: Packet) -> Packet | Endings:
     return ready
 
 
-def keep(walk: Walk, space: Space, packet: Packet, route: Route | None) -> None:
+def keep(walk: Walk, space: Space, packet: Packet, route: Answer | None) -> None:
     """Remembers the route of a packet that was routed before it had its source: it is not routed again, nor are the packets that follow it
     (``sk_dst_get``). None: it is routed with its source."""
     if route is not None:
@@ -82,7 +82,11 @@ def unsourced(walk: Walk, space: Space, packet: Packet) -> tuple[Route | None, P
 
 def route_out(walk: Walk, space: Space, packet: Packet) -> Route | Endings:
     """The route of a packet that the namespace itself sends."""
-    found = route_of(walk, space, packet)
+    return taken(walk, space, packet, route_of(walk, space, packet))
+
+
+def taken(walk: Walk, space: Space, packet: Packet, found: Answer) -> Route | Endings:
+    """What a packet's lookup leads to."""
     match found:
         case Route():
             route = choose(walk, space, found, packet)
@@ -153,7 +157,9 @@ def routed(walk: Walk, space: Space, packet: Packet) -> tuple[Route, Packet] | E
         if isinstance(first, list):
             return first
         kept, packet = first
-    route = kept if kept is not None else route_out(walk, space, packet)
+    route = (
+        kept if isinstance(kept, Route) else taken(walk, space, packet, route_of(walk, space, packet) if kept is None else kept)
+    )
     return (route, packet) if isinstance(route, Route) else route
 
 

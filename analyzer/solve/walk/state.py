@@ -15,7 +15,7 @@ from analyzer.solve.walk.index import Space, WalkIndex
 from analyzer.solve.walk.netfilter.captured import captured_of
 from analyzer.solve.walk.netfilter.hooks import Connections, HookPacket, Surroundings
 from analyzer.solve.walk.oracle import Oracle
-from analyzer.solve.walk.route_answers import Route
+from analyzer.solve.walk.route_answers import Answer
 from analyzer.source import Scope, Span
 
 BROADCAST = (1 << 48) - 1
@@ -190,7 +190,7 @@ class Walk:
     macs: dict[tuple[Interface, Address], Neighbour] = field(default_factory=dict)
     flows: dict[tuple[Scope, str], list[FlowFact]] = field(default_factory=dict)
     ways: dict[tuple[object, ...], NextHop] = field(default_factory=dict)
-    kept: dict[tuple[object, ...], Route] = field(default_factory=dict)
+    kept: dict[tuple[object, ...], Answer] = field(default_factory=dict)
     asking: set[tuple[Interface, Address]] = field(default_factory=set)
     circles: int = 0
     oversized: Oversized | None = None
