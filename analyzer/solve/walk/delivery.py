@@ -133,7 +133,7 @@ def unlisted(space: Space, protocol: int) -> str:
 
 def hears(fact: ListenerFact, packet: Packet, address: Address | None, port: int, bindings: tuple[str, ...]) -> bool:
     """Whether a socket takes the packet; ``bindings`` are the devices that it may be bound to, or none."""
-    if fact.protocol != packet.protocol or fact.port != port or fact.device not in bindings:
+    if fact.protocol != packet.protocol or fact.port != port or (fact.device or "") not in bindings:
         return False
     if fact.address is None or address is None:
         return True
