@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,8 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 MEMORY = "2048M"
 FIRST = Path(__file__).with_name("guest.sh")
 ROOT = Path(__file__).parents[2]
+ENDING = ("setpriv", "--pdeathsig", "SIGKILL", "unshare", "--mount-proc", "--pid", "--fork", "--kill-child")
+"""A guest and its processes end with whoever started it."""
 KEPT = ("PATH", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
 
 
@@ -62,17 +63,16 @@ def run(command: Sequence[str], timeout: float, writable: Sequence[Path] = ()) -
         ]
         # The guest's memory is a file in TMPDIR.
         with subprocess.Popen(
-            [KERNEL, *options, "init=/bin/sh", "--", str(FIRST)],
+            [*ENDING, KERNEL, *options, "init=/bin/sh", "--", str(FIRST)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={"TMPDIR": "/dev/shm", "HOME": folder, "PATH": PATH},
-            start_new_session=True,
         ) as kernel:
             try:
                 said, _ = kernel.communicate(timeout=timeout)
             except subprocess.TimeoutExpired:
-                os.killpg(kernel.pid, signal.SIGKILL)
+                kernel.kill()
                 said, _ = kernel.communicate()
         return _done(Path(folder), said.decode(errors="replace"))
 
