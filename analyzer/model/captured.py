@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -18,7 +18,7 @@ from analyzer.parsers._iptables_origin import backend_of
 from analyzer.parsers._iptables_origin import families_of as ruleset_families
 from analyzer.parsers._route_tables import table_told
 from analyzer.parsers.ip_route import family_of
-from analyzer.source import Gap, Scope, Source
+from analyzer.source import Gap, Scope, Source, Span
 
 FILES: Mapping[str, str] = {
     "ip-addr": "ip_-d_addr",
@@ -325,6 +325,15 @@ def whole_ruleset(source: Source) -> bool:
     return any(re.search(r"^\*", part, re.MULTILINE) for part in source.pieces()) or not any(
         re.search(r"^-[AP] ", part, re.MULTILINE) for part in source.pieces()
     )
+
+
+def with_every_table(given: Captured, local: Container[int]) -> dict[int, Span]:
+    """The families of which listings have a table ``local`` (``local``), with the first's place; none where a selector chose some of their routes."""
+    listed = given.by_kind.get("ip-route", ())
+    if any(source.subject or CHOSEN_ROUTES.match(source.name) for source in listed):
+        return {}
+    found = ((family, source) for source in reversed(listed) for family in route_families(source) if family in local)
+    return {family: Span(source.path, source.extent()[0]) for family, source in found}
 
 
 def every_table(source: Source) -> bool:

@@ -27,7 +27,7 @@ from analyzer.facts.system import (
     SocketListFact,
     SysctlFact,
 )
-from analyzer.model.captured import Captured, broken_off, every_table, folder, missing
+from analyzer.model.captured import Captured, broken_off, every_table, folder, missing, with_every_table
 from analyzer.model.cilium import cilium_state, main_routes
 from analyzer.model.merging import (
     grouped,
@@ -41,6 +41,7 @@ from analyzer.model.network import Namespace
 from analyzer.model.ordering import Ordered
 from analyzer.model.routing import KERNEL, UNMERGED, Routing, default_rules, local_table, routing, searched_as_one
 from analyzer.model.switches import Switch, switches
+from analyzer.model.unlike import of_no_device, of_others, without_local
 from analyzer.model.unread import doubts, headless, incomplete, strays, without_device
 from analyzer.model.unseen import programs
 from analyzer.source import Gap, Scope
@@ -97,9 +98,17 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
     kinds: tuple[type[Fact], ...] = (BridgePortFact, RouteFact, RoutingRuleFact, QdiscFact)
     absent = missing(given, [*rulesets, *links.values(), *addresses, *(fact for kind in kinds for fact in facts.of(kind, scope))])
     filters = facts.of(FilterFact, scope)
-    stray = tuple(strays(facts.of(ForwardingFact, scope), neighbours, links)) if "ip-addr" not in absent else ()
+    stray = (
+        (*strays(neighbours, links), *of_no_device(facts.of(ForwardingFact, scope), ports, links))
+        if "ip-addr" not in absent
+        else ()
+    )
     lost = [*headless(facts.of(RoutingRuleFact, scope))]
-    lost += without_device(facts.of(RouteFact, scope), links) if "ip-addr" not in absent else ()
+    of_local = [family for family, by_table in found.routes.items() if LOCAL in by_table]
+    if "ip-addr" not in absent:
+        lost += without_device(facts.of(RouteFact, scope), links)
+        lost += without_local(found.routes, addresses, links, with_every_table(given, of_local))
+        lost += of_others(found.routes, addresses)
     rules = {family: found.rules.get(family) or default_rules(family, scope) for family in (4, 6)}
     routes = with_local(found, addresses, links, scope)
     as_one = searched_as_one(routes.get(4, {}), rules[4])

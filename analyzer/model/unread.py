@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from analyzer.facts.links import Bridge, LinkFact, Vxlan
-from analyzer.facts.neighbours import BridgePortFact, ForwardingFact, NeighbourFact
+from analyzer.facts.neighbours import BridgePortFact, NeighbourFact
 from analyzer.facts.routes import LOCAL, MAIN, RouteFact, RoutingRuleFact
 from analyzer.facts.system import FilterFact, OtherAction
 from analyzer.parsers._words import FAILED
@@ -44,16 +44,11 @@ def doubts(
             )  # fmt: skip
 
 
-def strays(
-    forwarding: Iterable[ForwardingFact], neighbours: Iterable[NeighbourFact], links: Mapping[str, LinkFact]
-) -> Iterator[Gap]:
-    """Neighbours, and forwarding entries for far ends of tunnels, on devices that are none: whose they are is not known."""
+def strays(neighbours: Iterable[NeighbourFact], links: Mapping[str, LinkFact]) -> Iterator[Gap]:
+    """Neighbours on devices that are none: whose they are is not known."""
     for entry in neighbours:
         if entry.device and entry.device not in links and links and entry.states & FIXED:
             yield Gap(entry.at, f"{entry.device}, on which this is a neighbour, is no interface", "ip-neigh", entry.scope)
-    for fact in forwarding:
-        if fact.destination is not None and fact.device not in links and links:
-            yield Gap(fact.at, f"{fact.device}, of which this is an entry, is no interface", "bridge-fdb", fact.scope)
 
 
 def without_device(routes: Iterable[RouteFact], links: Mapping[str, LinkFact]) -> Iterator[Gap]:
