@@ -105,10 +105,14 @@ OPEN = (Allowed(0), Allowed(HOST), Allowed(0, ingress=False))
 CLOSED = (Allowed(HOST), Allowed(10002, "5432/TCP"), Allowed(0, ingress=False))
 
 
+CONFIG = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: cilium-config, namespace: kube-system}}\ndata: {{enable-sctp: "{sctp}"}}\n'
+
+
 @dataclass
 class Cluster:
     """What the cluster is like. ``policies`` by endpoint, OPEN for those without. ``without`` are (node, file) pairs that were not captured.
-    ``mode``: how backends of other nodes are reached; ``sources``: who may ask frontends that check it; ``egress``: entries of the egress map. ``published``: the first service has the node port 30080. ``isolated``: a NetworkPolicy admits web to db alone."""
+    ``mode``: how backends of other nodes are reached; ``sources``: who may ask frontends that check it; ``egress``: entries of the egress map. ``published``: the first service has the node port 30080. ``isolated``: a NetworkPolicy admits web to db alone.
+    ``sctp``: what the ConfigMap says of SCTP; without, there is none."""
 
     pods: Sequence[Pod] = PODS
     services: Sequence[Service] = SERVICES
@@ -121,6 +125,7 @@ class Cluster:
     tunnel_map: bool = False
     without: frozenset[tuple[int, str]] = frozenset()
     nodes: int = 2
+    sctp: str = ""
     isolated: bool = True
     published: bool = False
     firewall: bool = False
@@ -133,7 +138,13 @@ class Cluster:
         """Every file of the capture."""
         found = {
             "k8s/all.yaml": "---\n".join(
-                [*self.node_objects(), *self.pod_objects(), *self.service_objects(), *([POLICY] if self.isolated else [])]
+                [
+                    *self.node_objects(),
+                    *self.pod_objects(),
+                    *self.service_objects(),
+                    *([POLICY] if self.isolated else []),
+                    *([CONFIG.format(sctp=self.sctp)] if self.sctp else []),
+                ]
             )
         }
         for node in range(1, self.nodes + 1):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -18,7 +19,7 @@ from analyzer.findings import Verdict
 from analyzer.model.cilium import setup
 from analyzer.model.network import Interface
 from analyzer.query.guarantees import decide
-from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP, Fate, Packet
+from analyzer.solve.packet import ICMP, ICMPV6, SCTP, SYN, TCP, UDP, Fate, Packet
 from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.source import Scope
 from analyzer.transfer.graph import NetworkProgram
@@ -163,6 +164,23 @@ def test_random_clusters(tmp_path: Path) -> None:
     assert not wrong, f"{len(wrong)} of {tried} wrong\n" + "\n".join(wrong[:2])
     assert lowered > tried * 0.5
     assert min(fates[Fate.REACHABLE], fates[Fate.UNREACHABLE]) > tried * 0.2
+
+
+def test_random_clusters_that_take_no_sctp(tmp_path: Path) -> None:
+    lost = 0
+    for seed in range(SEED, SEED + COUNT // 3):
+        random = Random(seed)
+        cluster = replace(random_cluster(random), sctp="false")
+        made = network_of(damaged(random, cluster.files()), tmp_path / str(seed))
+        program = NetworkProgram(made, 4)
+        for flow in flows(random, cluster):
+            sent = flow._replace(packet=flow.packet._replace(protocol=SCTP, tcp_flags=0, icmp_type=0))
+            trace = walk(made, sent)
+            told, found = walked(trace), outcomes(program, sent)
+            lost += any("Unknown L4 protocol" in end.reason for end in told)
+            unknown = any(end.fate is Fate.UNKNOWN for end in found)
+            assert (unknown and trace.fate is Fate.UNKNOWN) or agree(found, told), f"seed {seed}: {sent}\n{told}\n{found}"
+    assert lost
 
 
 def in_six(flow: Flow) -> Flow:
@@ -329,6 +347,18 @@ def test_packets_of_the_sample_fare_as_the_sources_say(row: list[str], capture: 
     found = capture.trace(source, target, port=int(number), protocol=protocol)
     assert {str(one.fate) for one in found.outcomes} == {fate}
     assert not seen or {str(one.source_seen) for one in found.outcomes} == {seen}
+
+
+@pytest.mark.parametrize(("told", "fate"), [("", Fate.REACHABLE), ("true", Fate.REACHABLE), ("false", Fate.UNREACHABLE)])
+def test_packets_of_sctp_are_dropped_where_it_is_off_and_left_out_of_verdicts(told: str, fate: Fate, tmp_path: Path) -> None:
+    for name, text in Cluster(sctp=told).files().items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = load(tmp_path)
+    assert {one.fate for one in found.trace("default/client", "default/web-1", port=8080, protocol="SCTP").outcomes} == {fate}
+    decided = {item.id: item for item in found.check().guarantees}["pod-to-pod"]
+    assert decided.verdict is Verdict.PROVED
+    assert any("SCTP is left out" in text for text in decided.assumptions) is (told == "false")
 
 
 def test_pods_may_not_send_to_the_tunnel(capture: Capture) -> None:

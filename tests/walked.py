@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from analyzer.addresses import Address
 from analyzer.model.network import Interface, Network
+from analyzer.query.encapsulated import untaken
 from analyzer.query.outside import answering, entrances, stranger
 from analyzer.query.parties import Party, decidable, families, nearby, nodes, owners, pods
 from analyzer.query.published import published
+from analyzer.ranges import contains
 from analyzer.solve.packet import ICMP, ICMPV6, SCTP, SYN, TCP, UDP, Fate, Outcome, Packet
 from analyzer.solve.walk.concrete import Flow, walk
 from analyzer.solve.walk.delivery import name
@@ -64,17 +66,22 @@ def asks(network: Network, guarantee: str) -> Iterator[Ask]:
         some_pods, some_nodes = pods(network, family), nodes(network, family)
         match guarantee.removesuffix("-without-nat"):
             case "pod-to-pod" | "pod-sees-its-own-address":
-                yield from between(some_pods, some_pods)
+                yield from taken(network, between(some_pods, some_pods))
             case "node-to-pod":
-                yield from between(some_nodes, some_pods, chosen=True)
+                yield from taken(network, between(some_nodes, some_pods, chosen=True))
             case "pod-to-node":
-                yield from between(some_pods, some_nodes)
+                yield from taken(network, between(some_pods, some_nodes))
             case "pod-to-service":
                 yield from to_services(network, some_pods, family)
             case "outside-to-service":
                 yield from from_outside(network, family)
             case _:
                 raise ValueError(f"{guarantee} is about no packets")
+
+
+def taken(network: Network, found: Iterable[Ask]) -> Iterator[Ask]:
+    """Those of a protocol that the network takes at all."""
+    return (ask for ask in found if not contains(untaken(network).protocols, ask.flow.packet.protocol))
 
 
 def between(sources: tuple[Party, ...], targets: tuple[Party, ...], chosen: bool = False) -> Iterator[Ask]:

@@ -57,7 +57,7 @@ class Setup:
 
     ``tunnel``: vxlan, geneve, or empty for native routing. ``replacement``: it is the service proxy. ``sockets``: services are translated when sockets connect. ``host_routing``:
     packets between pods and the node's devices pass by the host's stack. ``masquerade``: ``iptables``, ``bpf`` or empty. ``native``: the addresses
-    that are not masqueraded towards; both for IPv6 apart. ``firewall``: host policies are enforced. ``audit``: policies only tell. ``encryption``: wireguard, ipsec or empty.
+    that are not masqueraded towards; both for IPv6 apart. ``firewall``: host policies are enforced. ``audit``: policies only tell. ``encryption``: wireguard, ipsec or empty. ``sctp``: packets of SCTP are taken.
     """
 
     tunnel: str | None = None
@@ -73,6 +73,7 @@ class Setup:
     audit: bool = False
     encryption: str = ""
     mode: str = "snat"
+    sctp: bool | None = None
 
     def masquerading(self, family: int) -> str | None:
         """How packets of a family are masqueraded."""
@@ -297,6 +298,7 @@ def setup(agents: Sequence[AgentFact], data: Mapping[str, str], device: str, by_
         firewall=switch(said.get("Host firewall"), data.get("enable-host-firewall"), False if data else None),
         audit=data.get("policy-audit-mode") in TRUE,
         encryption=encrypted(said.get("Encryption", ""), data),
+        sctp=switch(None, data.get("enable-sctp"), False if data else None),
         mode=(said.get("KubeProxyReplacement Details/Mode") or data.get("bpf-lb-mode") or "snat").partition(" ")[0].lower(),
     )
 

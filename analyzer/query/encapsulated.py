@@ -1,4 +1,4 @@
-"""What workloads may not send by design: packets that look like those of the overlay, which Felix drops whatever policies say.
+"""What workloads may not send by design: packets that look like those of the overlay, which Felix drops whatever policies say; SCTP, where Cilium takes none.
 
 After felix/rules/endpoints.go (``endpointIptablesChain``), unless ``allowVXLANPacketsFromWorkloads`` is set. What such rules drop fails no guarantee: it is left out, and
 the verdicts say so.
@@ -12,8 +12,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from analyzer.model.network import Network
+from analyzer.query.flows import PORTED
 from analyzer.query.once import Whole
-from analyzer.ranges import EMPTY, Ranges, normalised
+from analyzer.ranges import EMPTY, Ranges, difference, normalised, single
+from analyzer.solve.packet import SCTP
 from analyzer.source import Span
 
 MARK = "Drop VXLAN encapped packets originating in workloads"
@@ -32,6 +34,32 @@ class Closed(NamedTuple):
 def closed(network: Network) -> Closed:
     """The ports at which rules of Felix drop what workloads send."""
     return of_whole(Whole(network))
+
+
+class Untaken(NamedTuple):
+    """The protocols that the network takes from nobody, and the words for it."""
+
+    protocols: Ranges = EMPTY
+    words: str = ""
+
+
+def untaken(network: Network) -> Untaken:
+    """SCTP, where Cilium drops it to and from each pod (``enable-sctp``)."""
+    return untaken_of(Whole(network))
+
+
+def taken(network: Network) -> Ranges:
+    """The protocols with ports that verdicts between pods and nodes are about."""
+    return difference(PORTED, untaken(network).protocols)
+
+
+@lru_cache(maxsize=4)
+def untaken_of(key: Whole) -> Untaken:
+    """The same, once."""
+    states = (space.cilium for space in key.network.namespaces.values())
+    if not any(state is not None and state.setup.sctp is False for state in states):
+        return Untaken()
+    return Untaken(single(SCTP), "SCTP is left out: Cilium drops it to and from pods where it is not turned on (enable-sctp)")
 
 
 @lru_cache(maxsize=4)

@@ -96,12 +96,12 @@ class Aim:
         return self.protocols[0][0] in (ICMP, ICMPV6)
 
 
-def aims(family: int, holders: Mapping[int, frozenset[Scope]], closed: Ranges = EMPTY) -> tuple[Aim, ...]:
-    """Every packet of the protocols that Kubernetes knows, all ports, and pings; but for some ports of UDP."""
+def aims(family: int, holders: Mapping[int, frozenset[Scope]], closed: Ranges = EMPTY, of: Ranges = PORTED) -> tuple[Aim, ...]:
+    """Every packet of the protocols (by default those that Kubernetes knows), all ports, and pings; but for some ports of UDP."""
     ping = Aim(family, single(ICMP if family == 4 else ICMPV6), EMPTY, holders)
     if not closed:
-        return ping, Aim(family, PORTED, PORTS, holders)
-    others = Aim(family, difference(PORTED, single(UDP)), PORTS, holders)
+        return ping, Aim(family, of, PORTS, holders)
+    others = Aim(family, difference(of, single(UDP)), PORTS, holders)
     return ping, others, Aim(family, single(UDP), difference(PORTS, closed), holders)
 
 

@@ -19,7 +19,7 @@ from analyzer.query.alike.callers import telling
 from analyzer.query.alike.told import AT_ONCE
 from analyzer.query.causes import Breach, Broken
 from analyzer.query.choosing import sendings
-from analyzer.query.encapsulated import closed
+from analyzer.query.encapsulated import closed, taken
 from analyzer.query.flows import (
     ADMITTED,
     LATER,
@@ -300,7 +300,7 @@ def pods_to(
     holders = {value: frozenset(party.scope for party in found) for value, found in targets.items()}
     names = {value: tuple(party.name for party in found) for value, found in targets.items()}
     sent = sendings(network, sources, addresses(party for found in targets.values() for party in found), tuple(targets))
-    return grouped(network, sent, aims(family, holders, closed(network).ports), names, targets, PORTS)
+    return grouped(network, sent, aims(family, holders, closed(network).ports, taken(network)), names, targets, PORTS)
 
 
 def pods_to_nodes(network: Network, family: int) -> Iterator[Group]:

@@ -16,7 +16,7 @@ from analyzer.query.alike.exploring import Explored, Few, explored, few_of
 from analyzer.query.alike.thinning import by_one
 from analyzer.query.causes import Breach
 from analyzer.query.choosing import place
-from analyzer.query.encapsulated import closed
+from analyzer.query.encapsulated import closed, untaken
 from analyzer.query.flows import (
     ADMITTED,
     LOST,
@@ -103,6 +103,8 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
     admission = admission_of(network, group.aims[0].family)
     few = few_of(network, group) if admission is None else None
     if any(aim.protocols == single(UDP) and aim.translated is None for aim in group.aims) and (words := closed(network).words):
+        reach.assumptions[words] = None
+    if group.aims[0].translated is None and (words := untaken(network).words):
         reach.assumptions[words] = None
     reach.pairs = 0 if group.unbound else pairs_asked(group)
     reach.governed = 0 if group.unbound else admission.pairs_governed(group.sources, group.pods) if admission is not None else 0

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analyzer.model.gaps import network_of
-from analyzer.ranges import normalised
+from analyzer.ranges import normalised, single
 from analyzer.transfer.cilium.maps import View
-from analyzer.transfer.ir import KEEP, Any, End, Field, If, In, Opaque, Transfer, Unknown
+from analyzer.transfer.ir import KEEP, Any, Drop, End, Field, If, In, Opaque, Transfer, Unknown
 from analyzer.transfer.space import seq, span_of
 
+SCTP = 132
 NEEDED = ("cilium-endpoint-map", "cilium-ipcache")
 
 
@@ -35,6 +36,14 @@ def doubts(view: View) -> Iterator[Transfer]:
             if network.family == view.context.family:
                 ranges = (span_of(network),)
                 yield If(Any((In(Field.DESTINATION, ranges), In(Field.SOURCE, ranges))), doubt, KEEP)
+
+
+def foreign(view: View) -> Transfer:
+    """The end of packets of SCTP where Cilium does not take them (bpf/lib/conntrack.h ``ct_extract_ports4``)."""
+    if view.state.setup.sctp is not False:
+        return KEEP
+    words = f"{view.scope}: Cilium drops the packet (CT: Unknown L4 protocol): SCTP is off (enable-sctp)"
+    return If(In(Field.PROTOCOL, single(SCTP)), End(Drop(words)), KEEP)
 
 
 def encrypted(view: View, then: Transfer) -> Transfer:

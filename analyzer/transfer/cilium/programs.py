@@ -20,7 +20,7 @@ from analyzer.transfer.cilium import ports as cilium_ports
 from analyzer.transfer.cilium import services as cilium_services
 from analyzer.transfer.cilium import uplink as cilium_uplink
 from analyzer.transfer.cilium.delivery import handed
-from analyzer.transfer.cilium.doubts import at_host, encrypted, if_of_host, known
+from analyzer.transfer.cilium.doubts import at_host, encrypted, foreign, if_of_host, known
 from analyzer.transfer.cilium.maps import View, numbers, view
 from analyzer.transfer.cilium.services import LOOPBACK
 from analyzer.transfer.ir import (
@@ -112,7 +112,7 @@ def from_stage(context: Context, scope: Scope, detail: str) -> Transfer:
             seq(forgotten(), opened(found, endpoint), onward),
         ),
     )
-    return known(found, ready)
+    return known(found, seq(foreign(found), ready))
 
 
 def opened(found: View, endpoint: int) -> Transfer:
@@ -342,7 +342,7 @@ def endpoint_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     policy = cilium_policy.of(found, endpoint, identity)
     if identity == entry.identity:
         policy = unless_looped(found, policy)
-    asked = seq(forgotten(), Track(found.incoming), policy, Confirm(found.incoming), forgotten())
+    asked = seq(foreign(found), forgotten(), Track(found.incoming), policy, Confirm(found.incoming), forgotten())
     return seq(
         KEEP if routed else call(scope, "cilium hop"),
         forgotten(),

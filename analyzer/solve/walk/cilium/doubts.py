@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analyzer.addresses import Address
 from analyzer.model.gaps import could_concern
-from analyzer.solve.packet import Packet
+from analyzer.solve.packet import SCTP, Packet
 from analyzer.solve.walk.cilium.maps import CiliumMaps
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.state import Endings, Walk
@@ -27,6 +27,13 @@ def unknown(walk: Walk, space: Space, maps: CiliumMaps, packet: Packet) -> Endin
     if walk.oracle.test(text, gap.at, f"{gap.at}: {gap.reason}"):
         return None
     return walk.undecided(f"{gap.at} was not understood: {gap.reason}", gap.at, f"{gap.at}: {gap.reason}")
+
+
+def foreign(walk: Walk, space: Space, maps: CiliumMaps, packet: Packet) -> Endings | None:
+    """The end of a packet of SCTP where Cilium does not take it (bpf/lib/conntrack.h ``ct_extract_ports4``, which has the case under ENABLE_SCTP alone)."""
+    if packet.protocol != SCTP or maps.state.setup.sctp is not False:
+        return None
+    return walk.drop(space.scope, f"{space.place}: Cilium drops the packet (CT: Unknown L4 protocol): SCTP is off (enable-sctp)")
 
 
 def encrypted(walk: Walk, space: Space, maps: CiliumMaps) -> Endings | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analyzer.addresses import Address
 from analyzer.solve.packet import UDP, Packet
+from analyzer.solve.walk.cilium.doubts import foreign
 from analyzer.solve.walk.cilium.maps import CiliumMaps
 from analyzer.solve.walk.index import Space
 from analyzer.solve.walk.state import Endings, Walk
@@ -21,6 +22,8 @@ def policed(
 ) -> Endings | None:
     """The endings of a packet that the policy map of an endpoint does not let pass; None: it passes."""
     state = maps.state
+    if (lost := foreign(walk, space, maps, packet)) is not None:
+        return lost
     if not ingress and state.setup.tunnel and packet.protocol == UDP and packet.destination_port == state.port:
         words = f"{space.place}: Cilium drops the packet (Encapsulation traffic is prohibited): endpoint {endpoint} sends to the tunnel's port"
         return walk.drop(space.scope, words, space.address_at(state.tunnel_device))

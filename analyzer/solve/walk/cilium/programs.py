@@ -18,7 +18,7 @@ from analyzer.solve.packet import UDP, Packet
 from analyzer.solve.walk import internet, links, tunnels
 from analyzer.solve.walk.cilium import egress as cilium_egress
 from analyzer.solve.walk.cilium import ports, uplink
-from analyzer.solve.walk.cilium.doubts import at_host, encrypted, unknown
+from analyzer.solve.walk.cilium.doubts import at_host, encrypted, foreign, unknown
 from analyzer.solve.walk.cilium.maps import CiliumMaps, Node, router_of
 from analyzer.solve.walk.cilium.policy import peer_of, policed
 from analyzer.solve.walk.cilium.services import looped, to_backend
@@ -105,7 +105,7 @@ def from_container(walk: Walk, space: Space, maps: CiliumMaps, at: Interface, fr
     packet = load.packet
     source = Address(packet.family, packet.source)
     identity = maps.state.identity_of(endpoint)
-    if (doubt := unknown(walk, space, maps, packet)) is not None:
+    if (doubt := unknown(walk, space, maps, packet) or foreign(walk, space, maps, packet)) is not None:
         return doubt
     if identity is None:
         words = f"{maps.state.settles}/cilium_endpoint_list names no identity of endpoint {endpoint}"
