@@ -17,6 +17,8 @@ from analyzer.policy.planes import policy_set
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
 from analyzer.policy.secondary import world_for
 from analyzer.query.guarantees import decide
+from analyzer.query.policies import of_network
+from analyzer.query.policy_parties import entities_named
 from analyzer.source import Source
 from tests import kubectl_texts as kubectl
 from tests import test_policy_samples as samples
@@ -165,6 +167,30 @@ def test_an_object_that_is_there_whole_stands_for_its_listing(tmp_path: Path) ->
     table = kubectl.pods([yaml.safe_load(pod) | {"status": {"podIP": "10.244.1.5"}}])
     cluster = network_of({"k8s/pod.yaml": pod, "t.txt": f"$ kubectl get pods -A -o wide\n{table}"}, tmp_path).cluster
     assert (cluster.listed.pods, [pod.labels for pod in cluster.pods.values()]) == ((), [{"app": "web"}])
+
+
+@pytest.mark.parametrize("name", ["10.244.1.5", "shop/web"])
+def test_policies_are_not_asked_about_a_pod_that_is_only_listed(name: str, tmp_path: Path) -> None:
+    """Neither as an address outside, nor as a pod without labels."""
+    pod = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"nodeName": "n1"}, "status": {"podIP": "10.244.1.5"}}
+    policy = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: closed, namespace: shop}\nspec: {podSelector: {}}\n"
+    table = f"$ kubectl get pods -A -o wide\n{kubectl.pods([pod])}"
+    network = network_of({"k8s/policy.yaml": policy, "t.txt": table}, tmp_path)
+    with pytest.raises(ValueError, match="only listed"):
+        entities_named(of_network(network), name)
+
+
+def test_endpoints_of_a_table_are_those_of_a_service_that_is_there_whole(tmp_path: Path) -> None:
+    """Of the endpoints of a service with one port it is known whose they are, unless some are not shown."""
+    given = files_of((ROOT / "healthy" / "cilium-maps.txt").read_text())
+    every = objects(given)
+    slices = [item for item in every if item["kind"] in ("EndpointSlice", "Endpoints")]
+    rest = yaml.safe_dump_all(item for item in every if item not in slices)
+    shown = {name: text for name, text in given.items() if not is_objects(name)} | {"k8s/all.yaml": rest}
+    shown["session.txt"] = f"$ kubectl get endpoints -A\n{kubectl.endpoints(slices)}"
+    found = {one.id: one for one in decide(network_of(shown, tmp_path)).guarantees}
+    whole = {one.id: one for one in decide(network_of(given, tmp_path / "whole")).guarantees}
+    assert (found["pod-to-service"].verdict, found["pod-to-service"].scope) == (Verdict.PROVED, whole["pod-to-service"].scope)
 
 
 def test_a_pod_that_is_listed_and_not_captured_is_a_party_too(tmp_path: Path) -> None:

@@ -109,6 +109,8 @@ def pods_named(policies: Policies, text: str) -> Iterator[Entity]:
         if f"node:{text}" in policies.world.by_name:
             raise ValueError(f"there is no pod {namespace}/{name} in the input: did you mean node:{text}?")
         fact = policies.world.cluster.pods.get((namespace, name))
+        if any((item.namespace, item.name) == (namespace, name) for item in policies.world.cluster.listed.pods):
+            raise ValueError(listed_alone(f"{namespace}/{name}"))
         if fact is not None and fact.finished:
             raise ValueError(f"pod {namespace}/{name} has finished ({fact.phase}): it has no traffic any more")
         raise ValueError(missing("pod", f"{namespace}/{name}", policies.world.by_name))
@@ -197,6 +199,9 @@ def of_network(policies: Policies, network: Prefix, several: bool) -> list[Entit
         return [*owners, *outside_in(policies, network)]
     if owners:
         return owners
+    for item in policies.world.cluster.listed.pods:
+        if Address(network.family, network.value) in item.addresses:
+            raise ValueError(f"{network} is {listed_alone(f'{item.namespace}/{item.name}' if item.namespace else item.name)}")
     service = service_at(policies.world, Address(network.family, network.value))
     if service is None and (elsewhere := having(policies.world.cluster, Address(network.family, network.value))) is not None:
         pod, name = elsewhere
@@ -221,6 +226,11 @@ def outside_in(policies: Policies, network: Prefix) -> Iterator[Entity]:
             if all(map(policies.taken, inside)):
                 continue
             yield entity if inside == entity.blocks else Entity(", ".join(map(str, inside)), Kind.OUTSIDE, blocks=inside)
+
+
+def listed_alone(name: str) -> str:
+    """That policies cannot be asked about a pod."""
+    return f"pod {name}, which is only listed: policies look at more than a listing shows (kubectl get pods -A -o yaml)"
 
 
 def common(block: Prefix, network: Prefix) -> Prefix | None:
