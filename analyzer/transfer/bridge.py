@@ -259,7 +259,9 @@ def bridged_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         return by_value(Field.DESTINATION_MAC, rows_of(context, bridge, came, None, ends), rest)
     numbers = dict.fromkeys(fact.vlan or 0 for fact in entries(context, bridge))
     tables = {n: by_value(Field.DESTINATION_MAC, rows_of(context, bridge, came, n, ends), rest) for n in numbers}
-    return by_value(Field.VLAN, tables, by_value(Field.DESTINATION_MAC, rows_of(context, bridge, came, -1, ends), rest))
+    unheard = by_value(Field.DESTINATION_MAC, rows_of(context, bridge, came, -1, ends), rest)
+    # What the host sends is in the VLAN of the bridge's own port (br_dev_xmit).
+    return seq(KEEP if came is not None else tagged(context, bridge, device), by_value(Field.VLAN, tables, unheard))
 
 
 class Beyond(NamedTuple):
