@@ -383,3 +383,14 @@ def test_equal_chains_of_several_nodes_have_one_content_and_their_own_places() -
         [f"n{i}/iptables-save:{line}:1" for line in lines] for i, lines in enumerate(([3, 4], [4, 5], [3, 4]))
     ]
     assert [str(items[1].at) for items in read_all] == [f"n{i}/iptables-save:{line}:1" for i, line in enumerate((4, 5, 4))]
+
+
+def test_policies_of_ipsec_are_asked_where_some_were_captured() -> None:
+    text = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -m policy --dir in --pol ipsec -j DROP\nCOMMIT\n"
+    at, gap = HookPacket(Packet(4, 1, 2, TCP, 3, 4), "a", "b"), Gap(Span("n/ip_xfrm_policy", 1), "policies", "ip-xfrm")
+    told = at_hook(text, Hook.FORWARD, at)
+    assert told.accepted
+    assert any("no policy of IPsec" in words for words in told.assumptions)
+    oracle = Oracle()
+    at_hook(text, Hook.FORWARD, at, oracle, gaps={"ip-xfrm": (gap,)})
+    assert [decision.kind for decision in oracle.met] == [Kind.UNKNOWN]

@@ -1,4 +1,4 @@
-"""Random rules that look at bits by their place in headers: ``u32`` of iptables, raw payloads of nft."""
+"""Random rules that look at bits by their place in headers (``u32`` of iptables, raw payloads of nft), and at policies of IPsec."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ class WordRules(Rules):
     """Rules of iptables, some with ``u32``."""
 
     def match(self, table: str, hook: str, protocol_given: bool) -> str:
-        return (
-            f"-m u32 {self.no()}--u32 {self.word()}" if self.random.random() < 0.4 else super().match(table, hook, protocol_given)
-        )
+        if self.random.random() < 0.4:
+            return f"-m u32 {self.no()}--u32 {self.word()}"
+        if self.random.random() < 0.15:
+            way = "in" if hook in ("PREROUTING", "INPUT", "FORWARD") else "out"
+            return f"-m policy --dir {way} --pol {self.some('none', 'none', 'ipsec', 'ipsec --proto esp')}"
+        return super().match(table, hook, protocol_given)
 
     def word(self) -> str:
         """One to three tests."""
@@ -49,6 +52,8 @@ class RawRules(NftRules):
     """Tables of nft, some of whose rules have raw payloads."""
 
     def match(self, hook: str) -> str:
+        if hook in ("prerouting", "input", "forward") and self.random.random() < 0.1:
+            return f"meta ipsec {self.some('exists', 'missing')}"
         return self.raw(hook) if self.random.random() < 0.4 else super().match(hook)
 
     def raw(self, hook: str) -> str:

@@ -316,6 +316,13 @@ class ExtensionHeaderMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class IpsecMatch:
+    """``policy``: IPsec transformed the packet, or will (``--pol ipsec``, with whatever else is said of the policies), or does not (``--pol none``)."""
+
+    transformed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownMatch:
     """A match that is not understood, with its text: it may hold or not."""
 
@@ -351,5 +358,6 @@ Match = (
     | SocketMatch
     | BalancedMatch
     | ExtensionHeaderMatch
+    | IpsecMatch
     | UnknownMatch
 )

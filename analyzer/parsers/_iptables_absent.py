@@ -3,8 +3,8 @@ does not show, or shows in words that no option is known for."""
 
 from __future__ import annotations
 
-from analyzer.facts.matches import ConntrackMatch, ExtensionHeaderMatch, Match, SocketMatch
-from analyzer.parsers._iptables_options import Maker, Options, only
+from analyzer.facts.matches import ConntrackMatch, ExtensionHeaderMatch, IpsecMatch, Match, SocketMatch
+from analyzer.parsers._iptables_options import Maker, Options, named, only
 
 
 def socket(options: Options, family: int) -> list[Match]:
@@ -26,6 +26,15 @@ def extension_header(name: str) -> Maker:
         return [ExtensionHeaderMatch(name)]
 
     return make
+
+
+def ipsec(options: Options, family: int) -> list[Match]:
+    """policy, of which ``--pol`` decides where no packet is transformed (net/netfilter/xt_policy.c ``policy_mt``)."""
+    del family
+    wanted = named(options, "pol").value
+    if wanted not in ("none", "ipsec"):
+        raise ValueError(f"--pol {wanted!r} is none of none and ipsec")
+    return [IpsecMatch(wanted == "ipsec")]
 
 
 def interfaces_not_shown(options: Options, family: int) -> list[Match]:

@@ -52,6 +52,10 @@ EXTRAS = patterns(
     (r"HL match HL (==|!=|<|>) (\d+)", r"-m hl {than} \2"),
     (r"MAC ?(! ?)?([\da-fA-F]{2}(?::[\da-fA-F]{2}){5})", r"-m mac {not1}--mac-source \2"),
     (r"PKTTYPE (!?=) (\w+)", r"-m pkttype {not1}--pkt-type \2"),
+    (
+        r"policy match dir (in|out) pol (none|ipsec)(?: (?:! )?(?:strict|\[\d+\]|(?:reqid|spi|proto|mode|tunnel-dst|tunnel-src) \S+))*",
+        r"-m policy --dir \1 --pol \2",
+    ),
     (r"(! )?cgroup (\d+)", r"-m cgroup {not1}--cgroup \2"),
     (r"(! )?owner UID match (\d+(?:-\d+)?)(?= |$)", r"-m owner {not1}--uid-owner \2"),
     (r"(! )?owner GID match (\d+(?:-\d+)?)(?= |$)", r"-m owner {not1}--gid-owner \2"),

@@ -28,7 +28,7 @@ from analyzer.facts.matches import (
     TimeToLiveMatch,
     UnknownMatch,
 )
-from analyzer.parsers._iptables_absent import extension_header, helper, interfaces_not_shown, listed_as, socket
+from analyzer.parsers._iptables_absent import extension_header, helper, interfaces_not_shown, ipsec, listed_as, socket
 from analyzer.parsers._iptables_addresses import address_match, protocol
 from analyzer.parsers._iptables_ipvs import balanced
 from analyzer.parsers._iptables_names import (
@@ -349,6 +349,7 @@ MODULES: Mapping[str, Maker] = {
     "ecn": congestion,
     "devgroup": device_group,
     "u32": word,
+    "policy": ipsec,
     "interfaces-that-are-not-shown": interfaces_not_shown,
     "listed-as": listed_as,
     "helper": helper,

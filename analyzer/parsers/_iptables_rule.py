@@ -101,7 +101,7 @@ def collect(draft: Draft, words: list[str]) -> None:
     """Sorts the words into matches, module groups and the target."""
     position, negated = 0, False
     while position < len(words):
-        word = LONG.get(words[position], words[position])
+        word = LONG.get(words[position], words[position]) if words[position] != "--proto" or not of_policy(draft) else "--proto"
         if word == "!":
             negated, position = True, position + 1
             continue
@@ -121,6 +121,11 @@ def collect(draft: Draft, words: list[str]) -> None:
         else:
             raise ValueError(f"unexpected word {word!r}")
         negated = False
+
+
+def of_policy(draft: Draft) -> bool:
+    """Whether the options are the match policy's, which has a ``--proto`` of its own."""
+    return bool(draft.groups) and draft.groups[-1].module == "policy" and not draft.target
 
 
 def short_option(draft: Draft, word: str, words: list[str], position: int, negated: bool) -> int:

@@ -81,7 +81,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
 META: Mapping[str, str] = {
     "mark": "mark", "iif": "iface_index", "oif": "iface_index", "iifname": "ifname", "oifname": "ifname", "l4proto": "inet_proto",
     "nfproto": "nf_proto", "protocol": "ether_type", "pkttype": "pkt_type", "length": "integer", "skuid": "uid", "skgid": "uid",
-    "iifgroup": "devgroup", "oifgroup": "devgroup",
+    "iifgroup": "devgroup", "oifgroup": "devgroup", "ipsec": "boolean",
 }  # fmt: skip
 CT: Mapping[str, str] = {
     "state": "ct_state", "status": "ct_status", "mark": "mark", "direction": "ct_dir", "l3proto": "nf_proto", "protocol": "inet_proto",

@@ -77,4 +77,15 @@ def raw_payloads(lab: Lab, random: Random) -> None:
 """)  # fmt: skip
 
 
-ALL: tuple[Apply, ...] = (directed_zone, nft_zones, words_tested, raw_payloads)
+def ipsec_only(lab: Lab, random: Random) -> None:
+    """A node lets through, or drops, what IPsec transforms, which is nothing, or what it does not."""
+    way, wanted = random.choice((("in", "none"), ("in", "ipsec"), ("out", "none"), ("out", "ipsec --proto esp")))
+    chain = random.choice(("FORWARD", "INPUT" if way == "in" else "OUTPUT"))
+    end = random.choice(("DROP", "DROP", "ACCEPT"))
+    lines = [f"iptables -I {chain} {random.choice(('-p udp', '-p tcp --dport 8080', '-p icmp', ''))} -m policy --dir {way} --pol {wanted} -j {end}"]  # fmt: skip
+    lines += ["nft add table ip plain", "nft 'add chain ip plain c { type filter hook forward priority 7; policy accept; }'",
+              f"nft add rule ip plain c ip protocol {random.choice(('icmp', 'udp'))} meta ipsec {random.choice(('exists', 'missing'))} drop"] if random.random() < 0.4 else []  # fmt: skip
+    lab.run(_node(lab, random).name, "\n".join(lines))
+
+
+ALL: tuple[Apply, ...] = (directed_zone, nft_zones, words_tested, raw_payloads, ipsec_only)

@@ -17,6 +17,7 @@ from analyzer.facts.matches import (
     FragmentMatch,
     IcmpMatch,
     InterfaceMatch,
+    IpsecMatch,
     LengthMatch,
     MacMatch,
     MarkMatch,
@@ -40,6 +41,7 @@ from analyzer.facts.matches import (
 )
 from analyzer.facts.matches import Match as Fact
 from analyzer.model.changing import Changing, changing_sets
+from analyzer.model.ipsec import transformed
 from analyzer.model.network import Namespace
 from analyzer.ranges import Ranges, normalised, single
 from analyzer.source import Span
@@ -264,6 +266,15 @@ def packet_type(match: PacketTypeMatch, where: Where) -> Match:
     return negate(own, match.negated)
 
 
+def through_ipsec(where: Where) -> Match:
+    """Whether a policy of IPsec is for the packet (xt_policy.c ``policy_mt``)."""
+    words, some = transformed(where.space)
+    if some:
+        return Opaque(words)
+    where.context.assume(words)
+    return NEVER
+
+
 def lowered(match: Fact, where: Where) -> Match:
     """One match."""
     match match:
@@ -277,6 +288,8 @@ def lowered(match: Fact, where: Where) -> Match:
             return ALWAYS if negated else NEVER
         case ExtensionHeaderMatch():
             return NEVER
+        case IpsecMatch(wanted):
+            return negate(through_ipsec(where), not wanted)
         case SocketMatch(wildcard):
             return transparent_socket(wildcard, where.context, where.space, where.opaque)
         case BalancedMatch():

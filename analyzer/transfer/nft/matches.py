@@ -18,7 +18,7 @@ from analyzer.transfer.netfilter.address_types import address_type
 from analyzer.transfer.netfilter.conntrack import STATES, TRACKED
 from analyzer.transfer.netfilter.header_words import in_word
 from analyzer.transfer.netfilter.lengths import protocol_is
-from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, masked, named, of_length, packet_type
+from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, masked, named, of_length, packet_type, through_ipsec
 from analyzer.transfer.netfilter.reverse_path import reverse_path
 from analyzer.transfer.netfilter.services import grouped, part_of_service
 from analyzer.transfer.strangers import from_strangers, of_strangers
@@ -208,6 +208,9 @@ def meta(key: str, value: tuple[int, int], where: Where) -> Match:
             return constant(0x800 if family == 4 else 0x86DD, value)
         case "length":
             return of_length(LengthMatch(*value), where)
+        case "ipsec":
+            own = through_ipsec(where)
+            return Any(tuple(one for number, one in ((0, Not(own)), (1, own)) if value[0] <= number <= value[1]))
         case "iifgroup" | "oifgroup":
             return grouped(
                 key == "iifgroup",

@@ -19,6 +19,7 @@ from analyzer.facts.matches import (
     FragmentMatch,
     IcmpMatch,
     InterfaceMatch,
+    IpsecMatch,
     LengthMatch,
     MacMatch,
     MarkMatch,
@@ -33,6 +34,7 @@ from analyzer.facts.matches import (
     TypeOfServiceMatch,
     WordMatch,
 )
+from analyzer.model.ipsec import transformed
 from analyzer.model.service_types import SENT
 from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP, Packet
 from analyzer.solve.walk.netfilter.balanced import balanced
@@ -97,6 +99,20 @@ def fragment(match: FragmentMatch, visit: Visit) -> bool:
 def extension_header(match: ExtensionHeaderMatch, visit: Visit) -> bool:
     """ip6t_rt.c ``rt_mt6``, ip6t_frag.c, ip6t_hbh.c: packets here have none."""
     del match, visit
+    return False
+
+
+def ipsec(match: IpsecMatch, visit: Visit) -> bool:
+    """xt_policy.c ``policy_mt``."""
+    return through_ipsec(visit) == match.transformed
+
+
+def through_ipsec(visit: Visit) -> bool:
+    """Whether a policy of IPsec is for the packet."""
+    words, some = transformed(visit.sets.namespace)
+    if some:
+        return visit.oracle.test(words, None, "ip xfrm policy is not followed")
+    visit.assumptions.append(words)
     return False
 
 
@@ -263,6 +279,7 @@ TESTS: Mapping[type, Test] = {
     DeviceGroupMatch: device_group,
     FragmentMatch: fragment,
     ExtensionHeaderMatch: extension_header,
+    IpsecMatch: ipsec,
     PortMatch: port,
     TcpFlagsMatch: tcp_flags,
     IcmpMatch: icmp,

@@ -13,7 +13,7 @@ from analyzer.model.service_types import SENT
 from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, TCP, UDP, Packet
 from analyzer.solve.walk.netfilter.frame_macs import known_here
 from analyzer.solve.walk.netfilter.header_words import word
-from analyzer.solve.walk.netfilter.matches import group_of, lengths
+from analyzer.solve.walk.netfilter.matches import group_of, lengths, through_ipsec
 from analyzer.solve.walk.netfilter.state import FOREIGN_MAC, NO_FLOW, Connection, Hook
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS
 from analyzer.solve.walk.netfilter.visit import Visit
@@ -196,6 +196,7 @@ META: Mapping[str, Callable[[Visit], Loaded | None]] = {
     "pkttype": lambda visit: KINDS.get(visit.at.packet_type, 3),
     "length": lambda visit: whole(visit.packet),
     "skuid": owner,
+    "ipsec": lambda visit: int(through_ipsec(visit)),
     "skgid": owner,
 }
 
