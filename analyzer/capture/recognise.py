@@ -59,7 +59,7 @@ JSON_KEYS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("ip-route", frozenset({"dst", "flags"}), frozenset()),
 )
 # The titles of a table of kubectl get.
-TABLE = re.compile(r"NAME(?:SPACE)?(?: {2,}[A-Z][A-Z0-9 ()/-]{0,60})+[ \t]*(?:\n|\Z)")
+TABLE = re.compile(r"NAME(?:SPACE)?(?: {2,}[A-Z][A-Z0-9()/-]*(?: [A-Z0-9()/-]+)*)+[ \t]*(?:\n|\Z)")
 # Kinds whose output has a file's name in common with another command's.
 TWINS = {"iptables-save": "iptables-list", "ip-route": "route-n", "ip-addr": "ifconfig"}
 JSON_OBJECT = re.compile(r"\s*(?:\[\s*(?:\{\s*\}\s*,\s*)*)?(?=\{\s*\")")

@@ -8,7 +8,7 @@ HEAD = 1 << 14
 NOT_RECOGNISED = "not recognised: neither its name nor its content is known"
 KNOWN = (
     (
-        re.compile(r"\ANAME(?:SPACE)?(?: {2,}[A-Z][A-Z0-9 ()/-]{0,60})+[ \t]*(?:\n|\Z)"),
+        re.compile(r"\ANAME(?:SPACE)?(?: {2,}[A-Z][A-Z0-9()/-]*(?: [A-Z0-9()/-]+)*)+[ \t]*(?:\n|\Z)"),
         "this table of kubectl get is not read: -o yaml gives the objects",
     ),
     (

@@ -6,7 +6,7 @@ Of a pod the names of ports and hostNetwork are not shown, of a service not whic
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from analyzer.addresses import Address, address
 from analyzer.facts.base import Fact
@@ -19,34 +19,36 @@ from analyzer.source import Gap, Source
 
 PORT = re.compile(r"(?P<name>\S+)\s+(?P<port>\d{1,5})/(?P<protocol>TCP|UDP|SCTP)")
 ROW = re.compile(r"(?P<name>\S+)\s+(?P<port>\d{1,5})\s+(?P<protocol>TCP|UDP|SCTP)")
-FAMILIES = {4: "IPv4", 6: "IPv6"}
+OTHER = "kubectl describe of this kind is not read: kubectl get with -o yaml gives the object"
 
 
 def texts(source: Source) -> Iterator[Fact | Gap]:
-    """What is said of each object."""
+    """What is said of each object; of kinds that are not read the first is told."""
+    told = False
     for item in objects(source):
         try:
-            yield from of_object(item, source)
+            found = of_object(item, source)
+            if found is None and not told:
+                yield gap(source, item.at.line, OTHER)
+            told = told or found is None
+            yield from found or ()
         except UNREADABLE as problem:
             yield gap(source, item.at.line, reason(problem))
 
 
-def of_object(item: Described, source: Source) -> Iterator[Fact | Gap]:
-    """What is said of one object."""
+def of_object(item: Described, source: Source) -> Iterable[Fact | Gap] | None:
+    """What is said of one object; None of a kind that is not read."""
     if item.lines[0].key != "Name":
-        yield gap(source, item.at.line, "what stands here is about no object: expected a line that begins with Name:")
-    elif any(line.key == "PodSelector" for line in item.inside("Spec")):
-        yield described_policy(item.at, item.value("Namespace"), item.value("Name"), item.inside("Spec"))
-    elif item.has("Node", "Status", "IP") or item.has("Node", "Status", "IPs"):
-        yield from pod(item)
-    elif item.has("Addresses", "Capacity"):
-        yield node(item)
-    elif item.has("Type", "Session Affinity"):
-        yield from service(item, source)
-    elif item.has("Subsets"):
-        yield endpoints(item)
-    elif " " in source.subject:
-        yield gap(source, item.at.line, "kubectl describe of this kind is not read: kubectl get with -o yaml gives the object")
+        return [gap(source, item.at.line, "what stands here is about no object: expected a line that begins with Name:")]
+    if any(line.key == "PodSelector" for line in item.inside("Spec")):
+        return [described_policy(item.at, item.value("Namespace"), item.value("Name"), item.inside("Spec"))]
+    if item.has("Node", "Status", "IP") or item.has("Node", "Status", "IPs"):
+        return pod(item)
+    if item.has("Addresses", "Capacity"):
+        return [node(item)]
+    if item.has("Type", "Session Affinity"):
+        return service(item, source)
+    return [endpoints(item)] if item.has("Subsets") else None
 
 
 def pod(item: Described) -> Iterator[Fact]:
