@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.lab.ipvs_proxy import DEVICE, socket
 from tests.lab.machine import CommandError
-from tests.lab.plan import NODES, SERVICE_CIDR, Node, Pod
+from tests.lab.plan import SERVICE_CIDR, Node, Pod
 
 if TYPE_CHECKING:
     from tests.lab.build import Lab
@@ -116,7 +116,8 @@ def rerouted(lab: Lab, random: Random, way: str, prepare: str) -> None:
         place, servers = virtual(lab, node, random, f"-t {socket(random.choice(same).addresses[family], 8080)}")
     if random.random() < 0.3:
         servers = servers[:1]
-    lab.run(node.name, "\n".join(f"ipvsadm -e {place} -r {one} {way} -w 1" for one in servers))
+    # Such a real server has the port of the virtual one, whatever is said (ipvsadm.c ``process_options``).
+    lab.run(node.name, "\n".join(f"ipvsadm -d {place} -r {one}\nipvsadm -a {place} -r {one} {way} -w 1" for one in servers))
     address, six = address_of(place), "[" in place
     for pod in ends(lab, servers) if random.random() < 0.7 else ():
         script = prepare.format(address=f"{address}/{128 if six else 32}", tunnel="ip6tnl0" if six else "tunl0")
@@ -147,7 +148,7 @@ def answers_routed_apart(lab: Lab, random: Random) -> None:
     lines = [f"sysctl -qw net.ipv4.vs.snat_reroute={random.choice((1, 1, 0))}"]
     for family in lab.scenario.families:
         where = f"default via {peer.address(family)} dev eth0" if way == "via" else f"{way} default"
-        nodes_port = f"from {NODES[family]} sport 30080-30090 ipproto tcp"
+        nodes_port = f"from {node.address(family)} sport 30080-30090 ipproto tcp"
         lines += [f"ip -{family} route add {where} table 77"]
         lines += [
             f"ip -{family} rule add {source} lookup 77 priority 1000" for source in (f"from {SERVICE_CIDR[family]}", nodes_port)

@@ -22,7 +22,7 @@ SYSTEM = System(
         "leftover-proxy-mode",
         "two-service-proxies",
     ),
-    decided=("healthy/ipvs-metallb.txt",),
+    decided=("healthy/ipvs-metallb.txt", "truth/ipvs-answers-routed-again.txt"),
     samples=("parsers/ipvs/*.txt",),
     real=(
         "kubeproxy/kubernetes-kubernetes/ipvs-state-v1.28/**/*",
