@@ -11,7 +11,7 @@ from tests.lab import guest, machine
 from tests.lab.scenarios import GUEST_SCENARIOS
 
 REASON = machine.missing() or guest.missing()
-PREDICTIONS, SECONDS = 40, 240
+PREDICTIONS, SECONDS = 40, 600
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("guest"), pytest.mark.skipif(REASON is not None, reason=REASON or "")]
 
