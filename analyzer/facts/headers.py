@@ -58,3 +58,9 @@ def blocks(low: int, high: int, width: int) -> list[tuple[int, int]]:
         found.append((low, full & ~(size - 1)))
         low += size
     return found
+
+
+def beneath(family: int, offset: int) -> tuple[str, int]:
+    """The header of an IP packet without options that a byte is in, and its place there."""
+    size = 20 if family == 4 else 40
+    return ("nh", offset) if offset < size else ("th", offset - size)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from analyzer.facts.headers import beneath
 from analyzer.facts.system import FilterFact, Mirred, OtherAction
 from analyzer.model.actions import Effect, effect, gives_back, passing
 from analyzer.model.network import Interface
 from analyzer.model.unread import UNREAD
 from analyzer.source import Scope
-from analyzer.transfer.ir import ALWAYS, KEEP, NEVER, All, Drop, End, Field, If, Match, Opaque, Transfer, Unknown
-from analyzer.transfer.netfilter.matches import masked
+from analyzer.transfer.ir import ALWAYS, KEEP, NEVER, All, Drop, End, If, Match, Opaque, Transfer, Unknown
+from analyzer.transfer.netfilter.header_words import in_word
 from analyzer.transfer.space import Context, goto, seq
 
 PROTOCOLS = {4: ("all", "ip", "800", "0x800", "0x0800"), 6: ("all", "ipv6", "86dd", "0x86dd")}
@@ -66,15 +67,13 @@ def matches(context: Context, scope: Scope, fact: FilterFact) -> Match:
 
 
 def key(context: Context, scope: Scope, fact: FilterFact, item: tuple[int, int, int]) -> Match:
-    """One u32 word: the addresses and the protocol of an IPv4 header are read, others are open."""
+    """One u32 word: bits that are fields of the packet are read, others are open."""
     value, mask, offset = item
     if mask == 0:
         return ALWAYS
-    if context.family == 4 and offset in (12, 16):
-        return masked(Field.SOURCE if offset == 12 else Field.DESTINATION, value, mask, 32)
-    if context.family == 4 and offset == 8 and mask == 0x00FF0000:
-        return masked(Field.PROTOCOL, value >> 16, 0xFF, 8)
-    return Opaque(f"{scope}: the u32 key {value:08x}/{mask:08x} at {offset} of {fact.device} matches the packet", fact.at)
+    words = f"{scope}: the u32 key {value:08x}/{mask:08x} at {offset} of {fact.device} matches the packet"
+    base, place = beneath(context.family, offset)
+    return in_word(base, 8 * place, 32, ((value & mask, mask),), context.family, Opaque(words, fact.at))
 
 
 def actions(context: Context, scope: Scope, fact: FilterFact, given: Sequence[Mirred | OtherAction], rest: Transfer) -> Transfer:

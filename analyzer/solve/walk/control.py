@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
+from analyzer.facts.headers import beneath
 from analyzer.facts.system import FilterFact, Mirred, OtherAction
 from analyzer.model.actions import Effect, effect, gives_back, passing
 from analyzer.model.network import Interface
 from analyzer.model.unread import UNREAD
-from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, TCP, UDP, Packet
+from analyzer.solve.packet import Packet
 from analyzer.solve.walk import links
 from analyzer.solve.walk.index import Space
+from analyzer.solve.walk.netfilter.header_words import word
 from analyzer.solve.walk.netfilter.hooks import HookPacket
 from analyzer.solve.walk.state import Endings, Frame, Question, Walk
 
@@ -71,7 +73,7 @@ def holds(walk: Walk, space: Space, fact: FilterFact, frame: Frame) -> bool:
     if fact.everything:
         return True
     if fact.everything is False and isinstance(frame.load, HookPacket):
-        known = [(word(frame.load.packet, offset), wanted, mask) for wanted, mask, offset in fact.keys]
+        known = [(word_at(frame.load.packet, offset), wanted, mask) for wanted, mask, offset in fact.keys]
         if any((value ^ wanted) & mask & valid for (value, valid), wanted, mask in known):
             return False
         if not any(mask & ~valid for (_, valid), _, mask in known):
@@ -80,26 +82,10 @@ def holds(walk: Walk, space: Space, fact: FilterFact, frame: Frame) -> bool:
     return not walk.oracle.test(text, fact.at, "a classifier that is not walked")
 
 
-def word(packet: Packet, offset: int) -> tuple[int, int]:
+def word_at(packet: Packet, offset: int) -> tuple[int, int]:
     """The 32-bit word of an IP packet at an offset, and which of its bits are known."""
-    if packet.family == 4:
-        known = {8: (packet.protocol << 16, 0x00FF0000), 12: (packet.source, 0xFFFFFFFF), 16: (packet.destination, 0xFFFFFFFF)}
-        known[20] = behind(packet)
-    else:
-        known = {4: (packet.protocol << 8, 0x0000FF00), 40: behind(packet)}
-        for start, value in ((8, packet.source), (24, packet.destination)):
-            for part in range(4):
-                known[start + 4 * part] = (value >> (96 - 32 * part) & 0xFFFFFFFF, 0xFFFFFFFF)
-    return known.get(offset, (0, 0))
-
-
-def behind(packet: Packet) -> tuple[int, int]:
-    """The first word behind the IP header, which has no options: ports, or the type and code of ICMP, whose checksum is not known."""
-    if packet.protocol in (TCP, UDP, SCTP) and packet.source_port < PICKED and packet.destination_port < PICKED:
-        return packet.source_port << 16 | packet.destination_port, 0xFFFFFFFF
-    if packet.protocol in (ICMP, ICMPV6):
-        return packet.icmp_type << 24 | packet.icmp_code << 16, 0xFFFF0000
-    return 0, 0
+    base, place = beneath(packet.family, offset)
+    return word(base, 8 * place, 32, packet)
 
 
 def act(walk: Walk, at: Interface, fact: FilterFact, frame: Frame) -> Endings | Literal[Effect.PASS, Effect.CONTINUE]:

@@ -16,20 +16,20 @@ Block = tuple[int, int]
 """Bits that a word must have: their values, and a mask of them."""
 
 
-def in_word(base: str, offset: int, length: int, wanted: Iterable[Block], words: str, where: Where) -> Match:
-    """When the bits from a place on are as one of the blocks says; ``words`` say so where it is not known."""
+def in_word(base: str, offset: int, length: int, wanted: Iterable[Block], family: int, unknown: Match) -> Match:
+    """When the bits from a place on are as one of the blocks says; ``unknown`` stands for bits of which that is not known."""
     found = tuple(wanted)
     cases = [
-        All((protocol, Any(tuple(as_wanted(block, pieces(layout, offset, length), words, where) for block in found))))
-        for protocol, layout in layouts(base, where)
+        All((protocol, Any(tuple(as_wanted(block, pieces(layout, offset, length), family, unknown) for block in found))))
+        for protocol, layout in layouts(base, family)
     ]
     return Any(tuple(cases))
 
 
-def layouts(base: str, where: Where) -> Iterator[tuple[Match, Layout]]:
+def layouts(base: str, family: int) -> Iterator[tuple[Match, Layout]]:
     """Where the fields of a header are, by the packet's protocol."""
     if base == "nh":
-        yield ALWAYS, FOUR if where.context.family == 4 else SIX
+        yield ALWAYS, FOUR if family == 4 else SIX
         return
     known: dict[int, tuple[Layout, list[int]]] = {}
     for protocol, layout in BEHIND.items():
@@ -39,16 +39,16 @@ def layouts(base: str, where: Where) -> Iterator[tuple[Match, Layout]]:
     yield Not(In(Field.PROTOCOL, normalised((number, number) for number in BEHIND))), {}
 
 
-def as_wanted(block: Block, found: tuple[Piece, ...], words: str, where: Where) -> Match:
+def as_wanted(block: Block, found: tuple[Piece, ...], family: int, unknown: Match) -> Match:
     """When bits are as a block says."""
     value, mask = block
-    parts = [one for piece in found if (one := of_piece(piece, value, mask, where)) != ALWAYS]
+    parts = [one for piece in found if (one := of_piece(piece, value, mask, family)) != ALWAYS]
     if NEVER in parts:
         return NEVER
-    return All((*parts, where.opaque(words))) if mask & ~covered(found) else All(tuple(parts))
+    return All((*parts, unknown)) if mask & ~covered(found) else All(tuple(parts))
 
 
-def of_piece(piece: Piece, value: int, mask: int, where: Where) -> Match:
+def of_piece(piece: Piece, value: int, mask: int, family: int) -> Match:
     """When the bits that are a field's are as they must be."""
     ones = (1 << piece.size) - 1
     own, asked = value >> piece.place & ones, mask >> piece.place & ones
@@ -57,7 +57,7 @@ def of_piece(piece: Piece, value: int, mask: int, where: Where) -> Match:
     if piece.field == ZERO:
         return NEVER if own else ALWAYS
     field = Field(piece.field)
-    return masked(field, own << piece.shift, asked << piece.shift, width(field, where.context.family))
+    return masked(field, own << piece.shift, asked << piece.shift, width(field, family))
 
 
 def word(match: WordMatch, where: Where) -> Match:
@@ -76,7 +76,7 @@ def holds(test: WordTest, text: str, where: Where) -> Match:
         for value, mask in blocks(low, high, 32)
         if not value & mask & ~asked
     ]
-    return in_word(test.base, test.offset * 8, 32, wanted, f"u32 {text!r} holds", where)
+    return in_word(test.base, test.offset * 8, 32, wanted, where.context.family, where.opaque(f"u32 {text!r} holds"))
 
 
 def back(value: int, shift: int) -> int:

@@ -165,7 +165,7 @@ def raw(of: Raw, value: tuple[int, int], mask: int, flip: int, where: Where) -> 
     if of.base != "ll":
         moved = (((low ^ flip) & bits, bits) for low, bits in blocks(*value, of.length))
         wanted = ((own & mask, bits & mask) for own, bits in moved if not own & ~mask)
-        return in_word(of.base, of.offset, of.length, wanted, words, where)
+        return in_word(of.base, of.offset, of.length, wanted, where.context.family, where.opaque(words))
     name = OF_FRAME.get((of.offset, of.length))
     whole = not flip and mask == (1 << of.length) - 1
     own = payload("ether", name, value, where) if name and whole else where.opaque(words)
