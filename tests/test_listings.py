@@ -19,6 +19,7 @@ from analyzer.policy.secondary import world_for
 from analyzer.query.guarantees import decide
 from analyzer.query.policies import of_network
 from analyzer.query.policy_parties import entities_named
+from analyzer.query.rules import check
 from analyzer.source import Source
 from tests import kubectl_texts as kubectl
 from tests import test_policy_samples as samples
@@ -202,3 +203,33 @@ def test_a_pod_that_is_listed_and_not_captured_is_a_party_too(tmp_path: Path) ->
     found = {one.id: one for one in decide(network_of(shown, tmp_path)).guarantees}
     assert found["pod-to-pod"].verdict is Verdict.UNDECIDED
     assert "shop/far" in found["pod-to-pod"].reason
+
+
+def test_rules_say_nothing_of_whom_a_listed_pod_may_be(tmp_path: Path) -> None:
+    """A policy or a service that selects none of the pods that are there whole may select one that is only listed."""
+    objects_text = """apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: closed, namespace: shop}
+spec: {podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {matchLabels: {app: front}}}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {clusterIP: 10.96.0.9, selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: other, namespace: shop, labels: {app: other}}
+spec: {nodeName: n1, containers: [{name: c}]}
+status: {phase: Running, podIP: 10.244.1.9}
+"""
+    pod = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"nodeName": "n1"}, "status": {"podIP": "10.244.1.5"}}
+    table = f"$ kubectl get pods -A -o wide\n{kubectl.pods([pod])}"
+    alone = network_of({"k8s/all.yaml": objects_text}, tmp_path / "alone")
+    listed_too = network_of({"k8s/all.yaml": objects_text, "t.txt": table}, tmp_path / "listed")
+    assert {one.rule for one in check(alone)} >= {
+        "policy-selects-nothing",
+        "policy-peer-matches-nothing",
+        "service-selects-nothing",
+    }
+    assert [one.rule for one in check(listed_too) if "nothing" in one.rule] == []

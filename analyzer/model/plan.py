@@ -83,7 +83,7 @@ def cluster(facts: Ordered, sources: Sequence[Source], troubled: frozenset[str])
     found += [item for system in every_system() for item in system.ranges(objects)]
     if not any(item.purpose == "service" for item in found):
         found += service_addresses(services.values())
-    kinds = {fact.kind for kind in TYPES for fact in facts.all(kind)} | empty_lists(sources, troubled)
+    kinds = {fact.kind for kind in TYPES for fact in facts.all(kind) if not fact.unsaid} | empty_lists(sources, troubled)
     return (
         Cluster(
             nodes={node.name: node for node in nodes.values()},

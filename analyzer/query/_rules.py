@@ -182,7 +182,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...]]] = {
     'service-networks-disagree': ('error', (), {}, ('cluster.ranges',)),
     'service-port-unserved': ('error', (), {}, ('cluster.others', 'cluster.pods', 'cluster.services')),
     'service-portal-missing': ('error', ('two-iptables-back-ends',), {}, ('namespaces',)),
-    'service-selects-nothing': ('error', (), {}, ('cluster.known', 'cluster.others', 'cluster.pods', 'cluster.services')),
+    'service-selects-nothing': ('error', (), {}, ('cluster.known', 'cluster.listed', 'cluster.others', 'cluster.pods', 'cluster.services')),
     'service-selects-too-much': ('warning', (), {}, ('cluster.known', 'cluster.others', 'cluster.pods', 'cluster.services')),
     'service-setting-ignored': ('warning', (), {}, ('cluster.services',)),
     'service-without-endpoints': ('warning', (), {}, ('cluster.known',)),

@@ -88,8 +88,8 @@ def homeless(network: Network) -> Iterator[OtherObjectFact]:
 
 
 def operated(network: Network) -> bool:
-    """Whether objects of kinds that are not Kubernetes' own are in the input, whose operators may make pods that are not."""
-    return has_foreign(Identity(network.cluster))
+    """Whether objects of kinds that are not Kubernetes' own are in the input, whose operators may make pods that are not; or pods are only listed."""
+    return bool(network.cluster.listed.pods) or has_foreign(Identity(network.cluster))
 
 
 @lru_cache(maxsize=4)
@@ -101,8 +101,8 @@ def has_foreign(key: Identity) -> bool:
 
 
 def captured(network: Network) -> bool:
-    """Whether the input is of a whole cluster, so that who is not in it is not there."""
-    return {"Node", "Pod"} <= network.cluster.known
+    """Whether the input is of a whole cluster, so that who is not in it is not there; not where pods are only listed, of whose labels nothing is shown."""
+    return {"Node", "Pod"} <= network.cluster.known and not network.cluster.listed.pods
 
 
 def on_hosts(network: Network, policy: Policy) -> tuple[Entity, ...]:

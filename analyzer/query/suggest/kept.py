@@ -32,10 +32,12 @@ class Kept:
 
 
 def kept(known: Policies, families: tuple[int, ...]) -> tuple[tuple[Kept, ...], int] | None:
-    """The policies, and how many rules went; None where not all that decides is a NetworkPolicy of the input."""
+    """The policies, and how many rules went; None where not all that decides is a NetworkPolicy that the input has whole."""
     facts = {item.at: item for item in known.world.cluster.others if f"{group_of(item)}/{item.kind}" in KIND.names}
     every = tuple(known.all.policies())
     if not every or any(policy.at not in facts or policy.kind != "NetworkPolicy" for policy in every):
+        return None
+    if any(facts[policy.at].unsaid for policy in every):
         return None
     gone = {id(item.rule) for item in redundancies(known.all, [known.factors(family) for family in families], ())}
     found = (Kept(policy.namespace, policy.name, document(policy, facts, gone)) for policy in every)
