@@ -119,6 +119,7 @@ def test_an_address_that_the_dummy_device_lacks_is_refuted(tmp_path: Path) -> No
     folder = prepared("host-gw-services-published", tmp_path)
     edited(folder / "nodes/node-b/ip_addr.json", '"local": "10.96.0.51"', '"local": "10.96.99.51"')
     edited(folder / "nodes/node-b/ip_route.json", '"dst": "10.96.0.51"', '"dst": "10.96.99.51"')
+    edited(folder / "nodes/node-b/ip_route.json", '"prefsrc": "10.96.0.51"', '"prefsrc": "10.96.99.51"')
     found = decided(folder)
     assert to_services(found).verdict is Verdict.REFUTED
     assert {item.target for item in found.broken if item.guarantee == IDS[0]} == {"svc:default/db"}
@@ -334,7 +335,7 @@ def test_kube_proxys_own_states(path: Path, tmp_path: Path) -> None:
         )
     )
     (place / "ip_route_show_table_all").write_text(
-        "default via 192.168.0.1 dev eth0\n"
+        ROUTES.replace("local 10.96.0.1 dev kube-ipvs0 table local proto kernel scope host src 10.96.0.1\n", "")
         + "".join(f"local {host} dev kube-ipvs0 table local proto kernel scope host\n" for _, host in held if ":" not in host)
     )
     (place / "ip_-6_route_show_table_all").write_text(
