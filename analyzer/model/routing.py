@@ -233,16 +233,18 @@ def searched_as_one(
 ) -> Mapping[int, tuple[RouteFact, ...]] | None:
     """The tables of IPv4 as they are searched until a rule is added: ``local`` and ``main`` are one trie then, in which the longest prefix wins
     (``fib_lookup`` in include/net/ip_fib.h, ``fib_trie_table`` and ``fib_unmerge`` in net/ipv4). A route of ``local`` is without what routes of ``main``
-    within it are for. None: it makes no difference, or there are other rules."""
+    within it are for; where it throws, it throws in ``main`` too, before an equal route there. None: it makes no difference, or there are other rules."""
     own = [(rule.priority, rule.table) for rule in rules if rule.action == "lookup" and rule.family == 4]
     if own != [(0, LOCAL), (32766, MAIN), (32767, DEFAULT)] or len(own) != len(rules):
         return None
     wide = [route for route in routes.get(LOCAL, ()) if route.destination.length < WIDTH[4] and route.kind != "throw"]
     inner = {route: within(route.destination, routes.get(MAIN, ())) for route in wide}
-    if not any(inner.values()):
+    thrown = tuple(altered(route, order=-1, metric=0) for route in routes.get(LOCAL, ()) if route.kind == "throw")
+    if not any(inner.values()) and not thrown:
         return None
     found = [part for route in routes[LOCAL] for part in parts_of(route, inner.get(route, []))]
-    return {**routes, LOCAL: tuple(altered(route, order=order) for order, route in enumerate(found))}
+    local = tuple(altered(route, order=order) for order, route in enumerate(found))
+    return {**routes, LOCAL: local, MAIN: (*thrown, *routes.get(MAIN, ()))}
 
 
 def within(outer: Prefix, routes: Iterable[RouteFact]) -> list[Prefix]:

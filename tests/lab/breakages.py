@@ -166,8 +166,12 @@ def route_blackhole(lab: Lab, random: Random) -> None:
 
 
 def route_throw(lab: Lab, random: Random) -> None:
-    """A rule sends pods' packets to a table that throws them back."""
+    """A rule sends pods' packets to a table that throws them back; or the table of local routes throws, which no rule parts from the main one."""
     node, peer = nodes(lab, random)
+    if random.random() < 0.4:
+        narrow = random.choice((peer.pod_cidr(), peer.pod_cidr().replace("/24", "/23"), f"{peer.address()}/32"))
+        lab.run(node.name, f"ip route add throw {narrow} table local")
+        return
     lab.run(node.name, f"ip rule add pref 900 from {node.pod_cidr()} lookup 90; ip route add throw {peer.pod_cidr()} table 90")
 
 
