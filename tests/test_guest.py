@@ -10,10 +10,16 @@ import pytest
 from tests.lab import guest, machine
 from tests.lab.scenarios import GUEST_SCENARIOS
 
-REASON = machine.missing() or guest.missing()
 PREDICTIONS, SECONDS = 40, 600
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("guest"), pytest.mark.skipif(REASON is not None, reason=REASON or "")]
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("guest"), pytest.mark.usefixtures("kernel")]
+
+
+@pytest.fixture(scope="module")
+def kernel() -> None:
+    """A guest kernel starts here; else the tests are skipped, and say why not."""
+    if (reason := machine.missing() or guest.missing()) is not None:
+        pytest.skip(reason)
 
 
 @pytest.mark.parametrize("name", [one.name for one in GUEST_SCENARIOS])
