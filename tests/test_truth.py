@@ -34,7 +34,14 @@ def test_what_the_kernel_did_is_predicted(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ptp-hostport-answers-in-one-direction", "host-gw-arp-ignored", "kube-router-policies-set-lost", "locked-ports"]
+    "name",
+    [
+        "ptp-hostport-answers-in-one-direction",
+        "host-gw-arp-ignored",
+        "kube-router-policies-set-lost",
+        "locked-ports",
+        "tunnel-sit-any-masqueraded",
+    ],
 )
 def test_sets_and_walk_do_not_contradict_each_other(name: str, tmp_path: Path) -> None:
     record.unpack(next(path for path in TRUTH if path.stem == name).read_text(), tmp_path)

@@ -131,3 +131,14 @@ def test_packets_of_a_tunnel_over_six_are_not_cut(source: str, target: str, size
     told, found = both(network, source, target, family=6, protocol="ICMP", port=0, size=size)
     assert {end.fate for end in told} == {wanted}, told
     assert agree(found, told), found
+
+
+@pytest.mark.parametrize("mark", ["", "-A PREROUTING -s 10.244.1.2 -j MARK --set-xmark 0x4000/0xffffffff\n"])
+def test_marks_that_a_tunnel_takes_along_are_not_followed(mark: str, tmp_path: Path) -> None:
+    """A kernel sent both with ``gbp``: a far end without it dropped the one with a mark."""
+    files = vxlan(1, 2)
+    files["nodes/n1/ip_-d_addr"] = files["nodes/n1/ip_-d_addr"].replace("ageing 300", "ageing 300 gbp")
+    files["nodes/n1/iptables-save"] = f"*mangle\n:PREROUTING ACCEPT [0:0]\n{mark}COMMIT\n" + files["nodes/n1/iptables-save"]
+    told, found = both(build(tmp_path, files, vxlan(2, 1)), "default/p11", "default/p21")
+    assert {end.fate for end in told} == {Fate.UNKNOWN if mark else Fate.REACHABLE}, told
+    assert agree(found, told), found

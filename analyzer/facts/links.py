@@ -12,7 +12,7 @@ from analyzer.facts.base import Fact
 class Vxlan:
     """``ip -d link``: a VXLAN device. ``port`` is the UDP destination port, ``source_ports`` the range of the others (0, 0: the host's);
     ``external`` is collect-metadata mode; ``zero_checksums``: whether it sends over IPv6 without UDP checksums (``udp6zerocsumtx``), and takes such packets;
-    ``service`` is the type of service of what it sends: a number as it is written, ``inherit`` for that of the packet inside, so too of the others."""
+    ``service`` is the type of service of what it sends: a number as it is written, ``inherit`` for that of the packet inside, so too of the others. ``marked``: packets take their marks along (``gbp``)."""
 
     identifier: int | None
     local: Address | None = None
@@ -30,6 +30,7 @@ class Vxlan:
     source_ports: tuple[int, int] = (0, 0)
     zero_checksums: tuple[bool, bool] = (False, False)
     service: str = ""
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

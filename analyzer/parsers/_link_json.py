@@ -203,6 +203,7 @@ def vxlan(data: Item) -> Vxlan:
         source_ports=source_ports(data.get("port_range")),
         zero_checksums=(bool(data.get("udp_zero_csum6_tx")), bool(data.get("udp_zero_csum6_rx"))),
         service=service(data),
+        marked=bool(data.get("gbp")),
     )
 
 

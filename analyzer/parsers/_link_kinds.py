@@ -97,6 +97,7 @@ def vxlan(words: Words) -> Vxlan:
         source_ports=source_ports(words),
         zero_checksums=("udp6zerocsumtx" in words, "udp6zerocsumrx" in words),
         service=service(words),
+        marked="gbp" in words,
     )
 
 

@@ -6,7 +6,8 @@ After ``ip_tunnel_lookup`` (net/ipv4/ip_tunnel.c), ``ipip6_tunnel_lookup`` (net/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
@@ -107,13 +108,21 @@ def end(address: Address | None) -> Address | None:
     return address if address is not None and address.value else None
 
 
+class Taking(NamedTuple):
+    """Whose packets are taken out: a namespace's, of a protocol, by devices of these kinds."""
+
+    scope: Scope
+    protocol: int
+    lists: tuple[tuple[str, ...], ...]
+
+
 def arrivals(context: Context, scope: Scope) -> dict[int, Transfer]:
     """By protocol: the payload goes on at the device that the packet is for."""
     rows: dict[int, Transfer] = {}
     for (family, protocol), lists in LISTS.items():
         known = [one for kinds in lists for one in tunnels_of(context, scope, kinds)] if family == context.family else []
         if any(link.up for _, link, _ in known):
-            rows[protocol] = by_device(context, scope, protocol, lists, known)
+            rows[protocol] = by_device(context, Taking(scope, protocol, lists), known)
     return rows
 
 
@@ -122,82 +131,78 @@ Device = tuple[Interface, LinkFact, Tunnel]
 
 def tunnels_of(context: Context, scope: Scope, kinds: tuple[str, ...]) -> Iterator[Device]:
     """The devices of some kinds whose packets a namespace gets, in the order in which they were made."""
-    found = ((at, context.link(at)) for at, owner in context.network.sockets.items() if owner == scope)
+    found = ((at, context.link(at)) for at in tunnels.of_scope(context, scope))
     known = [(link.index or 0, at, link, link.kind) for at, link in found if link is not None and isinstance(link.kind, Tunnel)]
     return ((at, link, kind) for _, at, link, kind in sorted(known, key=lambda item: item[:2]) if kind.kind in kinds)
 
 
-def by_device(context: Context, scope: Scope, protocol: int, lists: tuple[tuple[str, ...], ...], known: list[Device]) -> Transfer:
-    """By the device by which the packet came, where some tunnel is over one, and then by its ends."""
+def by_device(context: Context, taking: Taking, known: list[Device]) -> Transfer:
+    """By the device by which the packet came, where some tunnel is over one, and then by its source."""
     over = sorted({kind.device for _, _, kind in known if kind.device is not None})
-
-    def taking(by: str | None) -> Transfer:
-        return by_remote(context, scope, protocol, lists, known, by)
-
-    return by_value(Field.IN_INTERFACE, {context.names.number(name): taking(name) for name in over}, taking(None))
+    rows = {context.names.number(name): by_remote(context, taking, known, name) for name in over}
+    return by_value(Field.IN_INTERFACE, rows, by_remote(context, taking, known, None))
 
 
-def by_remote(
-    context: Context, scope: Scope, protocol: int, lists: tuple[tuple[str, ...], ...], known: list[Device], by: str | None
-) -> Transfer:
-    """By the packet's source and then its destination."""
-
-    def leaf(remote: Address | None, local: Address | None) -> Transfer:
-        return by_label(context, scope, protocol, lists, known, Asked(remote, local, by))
+def by_remote(context: Context, taking: Taking, known: list[Device], by: str | None) -> Transfer:
+    """By the packet's source and then its destination. Of the devices those matter that have that far end, or none."""
+    of_one: dict[Address | None, list[Device]] = {None: []}
+    for one in known:
+        of_one.setdefault(end(one[2].remote), []).append(one)
 
     def by_local(remote: Address | None) -> Transfer:
-        may = [kind for _, _, kind in known if end(kind.remote) in (None, remote)]
-        locals_ = {own for kind in may if (own := end(kind.local)) is not None}
-        return by_value(Field.DESTINATION, {own.value: leaf(remote, own) for own in locals_}, leaf(remote, None))
+        may = of_one[None] if remote is None else [*of_one[remote], *of_one[None]]
+        owns = {own for _, _, kind in may if (own := end(kind.local)) is not None}
+        rows = {own.value: by_label(context, taking, may, Asked(remote, own, by)) for own in owns}
+        return by_value(Field.DESTINATION, rows, by_label(context, taking, may, Asked(remote, None, by)))
 
-    remotes = {far for _, _, kind in known if (far := end(kind.remote)) is not None}
-    return by_value(Field.SOURCE, {far.value: by_local(far) for far in remotes}, by_local(None))
+    rows = {remote.value: by_local(remote) for remote in of_one if remote is not None}
+    return by_value(Field.SOURCE, rows, by_local(None))
 
 
-def by_label(
-    context: Context, scope: Scope, protocol: int, lists: tuple[tuple[str, ...], ...], known: list[Device], asked: Asked
-) -> Transfer:
+def by_label(context: Context, taking: Taking, known: list[Device], asked: Asked) -> Transfer:
     """By what the packet says besides."""
     rows: dict[int, Transfer] = {}
-    for sent in labels(context, protocol):
+    for sent in sayings(context, taking.protocol, known):
         found: Device | None = None
-        for kinds in lists:
-            if protocol == GRE and sent.frame != kinds[0].endswith("tap"):
-                continue
-            found = found or look_up([one for one in known if one[2].kind in kinds], asked, sent)
+        for kinds in taking.lists:
+            if taking.protocol != GRE or sent.frame == kinds[0].endswith("tap"):
+                found = found or look_up([one for one in known if one[2].kind in kinds], asked, sent)
         if found is not None:
-            rows[context.names.number(sent.label(protocol))] = at_device(context, scope, protocol, sent, asked, found)
-    lost = drop(f"no tunnel device of {scope} takes the packet")
+            rows[context.names.number(sent.label(taking.protocol))] = at_device(context, taking, sent, asked, found)
+    lost = drop(f"no tunnel device of {taking.scope} takes the packet")
     return seq(Decapsulate(marked=True), by_value(Field.IN_INTERFACE, rows, lost))
 
 
-def labels(context: Context, protocol: int) -> list[Sent]:
-    """What packets of tunnels may say, in the whole network; worked out once."""
-
-    def made() -> list[Sent]:
-        links = [link for space in context.network.namespaces.values() for link in space.links.values() if link.up]
-        kinds = {link.kind for link in links if isinstance(link.kind, Tunnel)}
-        found = {sent_by(kind) for kind in kinds if ("gre" in kind.kind) == (protocol == GRE)}
-        return sorted(found, key=lambda sent: sent.label(protocol))
-
-    return context.once(("labels of tunnels", protocol), made)
+def sayings(context: Context, protocol: int, known: list[Device]) -> Iterator[Sent]:
+    """What packets may say that some of the devices could take: by their keys, and anything where one takes all."""
+    every = context.once(("labels of tunnels", protocol), partial(labels, context, protocol))
+    open_ones = any(kind.external or at.device in FALLBACK for at, link, kind in known if link.up)
+    numbers = sorted(every) if open_ones else sorted({as_number(kind.key) for _, _, kind in known})
+    return (sent for number in numbers for sent in every.get(number, ()))
 
 
-def at_device(context: Context, scope: Scope, protocol: int, sent: Sent, asked: Asked, found: Device) -> Transfer:
+def labels(context: Context, protocol: int) -> Mapping[int, list[Sent]]:
+    """What packets of tunnels may say, in the whole network, by their keys."""
+    links = [link for space in context.network.namespaces.values() for link in space.links.values() if link.up]
+    kinds = {link.kind for link in links if isinstance(link.kind, Tunnel)}
+    said = {sent_by(kind) for kind in kinds if ("gre" in kind.kind) == (protocol == GRE)}
+    found: dict[int, list[Sent]] = {}
+    for sent in sorted(said, key=lambda sent: sent.label(protocol)):
+        found.setdefault(as_number(sent.key), []).append(sent)
+    return found
+
+
+def at_device(context: Context, taking: Taking, sent: Sent, asked: Asked, found: Device) -> Transfer:
     """The device takes the payload, or drops it (``ip_tunnel_rcv``, ``ip6_tnl_rcv_ctl``)."""
     at, link, kind = found
     if kind.external:
         return End(Unknown(f"{at} takes any packets of its kind (external)"), link.at)
-    inner = {4: 4, 41: 6}.get(protocol)
-    own = {fact.address for fact in context.space(scope).addresses}
-    wrong = (
-        (inner is not None and inner not in kind.carries)
-        or kind.checksums[0] != sent.checksum
-        or (kind.numbered[0] and not sent.numbered)
-    )
-    if wrong or (kind.family == 6 and asked.remote in own and not kind.local_remote):
-        return End(Drop(f"{at} takes no such packets"), link.at)
-    return tunnels.at_devices(context, scope, [at])
+    inner = {4: 4, 41: 6}.get(taking.protocol)
+    wrong = inner is not None and inner not in kind.carries
+    wrong = wrong or kind.checksums[0] != sent.checksum or (kind.numbered[0] and not sent.numbered)
+    if kind.family == 6 and not kind.local_remote:
+        wrong = wrong or asked.remote in {fact.address for fact in context.space(taking.scope).addresses}
+    return End(Drop(f"{at} takes no such packets"), link.at) if wrong else tunnels.at_devices(context, taking.scope, [at])
 
 
 def look_up(known: list[Device], asked: Asked, sent: Sent) -> Device | None:

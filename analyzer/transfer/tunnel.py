@@ -6,6 +6,7 @@ What tells tunnels of one port apart (the VNI, the sending device's kind) travel
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -127,6 +128,9 @@ def vxlan(context: Context, at: Interface, kind: Vxlan) -> Transfer:
     """drivers/net/vxlan vxlan_xmit: the entry of the frame's MAC, else the entries for all MACs, else the remote address, else a drop."""
     if kind.external or kind.identifier is None:
         return End(Unknown(f"the VXLAN device {at} takes its remote ends from elsewhere (external)"))
+    if kind.marked:
+        words = f"{at} takes the packet's mark along (gbp), which is not followed"
+        return If(In(Field.MARK, single(0)), vxlan(context, at, replace(kind, marked=False)), End(Unknown(words)))
     context.granted(at.scope, "bridge-fdb")
     facts = [fact for fact in context.space(at.scope).forwarding if fact.device == at.device and fact.destination is not None]
     entries = context.once(("entries", at), partial(entries_of, context, at))
@@ -258,10 +262,21 @@ def geneve(context: Context, at: Interface, kind: Geneve) -> Transfer:
 
 
 def devices(context: Context, scope: Scope) -> Iterator[tuple[Interface, LinkFact]]:
+    """The tunnel devices that are up and whose socket is in the namespace."""
+    links = ((at, context.link(at)) for at in of_scope(context, scope))
+    return ((at, link) for at, link in links if link is not None and link.up)
+
+
+def of_scope(context: Context, scope: Scope) -> Sequence[Interface]:
     """The tunnel devices whose socket is in the namespace."""
-    for at, owner in context.network.sockets.items():
-        if owner == scope and (link := context.link(at)) is not None and link.up:
-            yield at, link
+
+    def made() -> dict[Scope, list[Interface]]:
+        found: dict[Scope, list[Interface]] = {}
+        for at, owner in context.network.sockets.items():
+            found.setdefault(owner, []).append(at)
+        return found
+
+    return context.once("tunnels by namespace", made).get(scope, ())
 
 
 def arrival(context: Context, scope: Scope, otherwise: Transfer) -> Transfer:

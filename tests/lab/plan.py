@@ -94,7 +94,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A kind of network. ``overlay``: vxlan, host-gw, ptp, bridge, switched, macvlan, calico, canal, romana, peer-pods, or one of the clouds terway, aws-vpc-cni, azure and gke; ``proxy``: kube-proxy's mode, iptables, nftables or ipvs (with its ``scheduler``);
+    """A kind of network. ``overlay``: vxlan, host-gw, ptp, bridge, switched, macvlan, calico, canal, romana, peer-pods, one of the clouds terway, aws-vpc-cni, azure and gke, or of the tunnels of tunnelled.py; ``proxy``: kube-proxy's mode, iptables, nftables or ipvs (with its ``scheduler``);
     ``enforcer``: whose rules enforce policies: plain, felix, felix-nft, kube-router, weave or romana; ``masquerade_all``: kube-proxy masquerades all that asks
     services. ``containers``: nodes are containers, as kind's: their uplink was moved in, with the index that it had outside. ``crossed``: the tunnels of
     each IP version lead to the nodes' addresses of the other. ``uplink``: what eth0 of a node is: plain, or a vlan, a bond or a bridge over cards.

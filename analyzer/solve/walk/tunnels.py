@@ -30,6 +30,9 @@ def encapsulate_vxlan(walk: Walk, space: Space, at: Interface, kind: Vxlan, fram
     if kind.external or kind.identifier is None:
         text = f"{at} takes its tunnel's far end from whoever sends (external)"
         return walk.undecided(text, link.at, "the program or the routes that set the tunnel of each packet")
+    load = links.packet_of(frame)
+    if kind.marked and load is not None and load.mark:
+        return walk.undecided(f"{at} takes the packet's mark along (gbp), which is not followed", link.at)
     if (refused := shut_out.unasked(walk, space, at, kind, frame)) is not None:
         return refused
     walk.taken_for_granted(space, "bridge-fdb")
