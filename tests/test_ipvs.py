@@ -267,6 +267,16 @@ def test_sloppy_tcp_schedules_what_opens_no_connection(sloppy: int, flags: int, 
     assert [one.fate for one in asked(network, flags=flags)] == [fate]
 
 
+MARKED = "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 10.96.0.1/32 -j MARK --set-mark 7\nCOMMIT\n"
+
+
+@pytest.mark.parametrize(("bypass", "fate"), [(0, Fate.UNREACHABLE), (1, Fate.UNKNOWN)])
+def test_what_a_mark_without_real_servers_sends_past_them_is_open(bypass: int, fate: Fate, tmp_path: Path) -> None:
+    director(tmp_path, "-A -f 7 -s rr\n", switches=f"net.ipv4.vs.cache_bypass = {bypass}\n")
+    (tmp_path / "nodes" / "n1" / "iptables-save").write_text(MARKED + RULES)
+    assert [one.fate for one in asked(network_of(tmp_path))] == [fate]
+
+
 RULED = "0:\tfrom all lookup local\n100:\tfrom 10.96.0.0/16 unreachable\n32766:\tfrom all lookup main\n"
 ANSWERED = "-A -t 10.96.0.1:80 -s rr\n-a -t 10.96.0.1:80 -r 192.168.0.11:8080 -m -w 1\n"
 

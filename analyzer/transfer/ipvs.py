@@ -55,6 +55,7 @@ TCP, UDP, SCTP, FTP_DATA = 6, 17, 132, 20
 SYN, RST = 2, 4
 SWITCH = "net.ipv4.vs.conntrack"
 REROUTES, SLOPPY = "net.ipv4.vs.snat_reroute", "net.ipv4.vs.sloppy_tcp"
+BYPASS = "net.ipv4.vs.cache_bypass"
 DUMMIES = ("kube-ipvs0", "kube-dummy-if")
 LOOPBACK = {4: ((127 << 24, (128 << 24) - 1),), 6: ((1, 1),)}
 IS_BALANCED = Bits(Field.STATUS, BALANCED_STATUS, BALANCED_STATUS)
@@ -176,6 +177,10 @@ def taken(context: Context, scope: Scope, hook: str, fact: VirtualServerFact, te
     if found is None:
         return End(Unknown(f"the scheduler {fact.scheduler} of the virtual server {fact} of {scope} is not known"), fact.at)
     nobody = End(Drop(f"refused with icmp-port-unreachable: the virtual server {fact} of {scope} has no real server"), fact.at)
+    if fact.mark and number(context.switch(scope, BYPASS)):
+        nobody = End(
+            Unknown(f"where {scope} sends a packet that no real server of {fact} gets is not lowered ({BYPASS})"), fact.at
+        )
     branches = [to(context, scope, hook, fact, server) for server in found.servers] + [nobody] * found.none
     ready = branches[0] if len(branches) == 1 else Alt(tuple(branches), fact.at)
     if not found.servers or test is None:

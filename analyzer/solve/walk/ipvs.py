@@ -25,6 +25,7 @@ from analyzer.solve.walk.state import HEADER, Endings, Frame, Walk
 
 SWITCH = "net.ipv4.vs.conntrack"
 REROUTES, SLOPPY = "net.ipv4.vs.snat_reroute", "net.ipv4.vs.sloppy_tcp"
+BYPASS = "net.ipv4.vs.cache_bypass"
 DUMMIES = ("kube-ipvs0", "kube-dummy-if")
 """The devices of kube-proxy and kube-router, which set the switch to 1 when they start."""
 
@@ -172,6 +173,9 @@ def scheduled(walk: Walk, space: Space, fact: VirtualServerFact, at: HookPacket)
         walk.assume(f"the real servers of {fact} of {space.place} have not reached their limits of connections")
     ways = len(found.servers) + found.none
     taken = walk.oracle.choose(ways, f"the real server of {fact}", fact.at)
+    if taken == len(found.servers) and fact.mark and space.switch(BYPASS):
+        reason = f"where {space.place} sends a packet that no real server of {fact} gets is not walked ({BYPASS})"
+        return walk.undecided(reason, fact.at)
     if taken == len(found.servers):
         said = (
             "no real server"
