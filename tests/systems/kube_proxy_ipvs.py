@@ -31,8 +31,8 @@ SYSTEM = System(
     scenarios=(
         "ipvs",
         "ipvs-dual-stack",
-        "ipvs-vxlan",
-        "ipvs-calico",
+        "ipvs-vxlan-dual-stack",
+        "ipvs-ptp",
     ),
     limits="What IPVS sends through tunnels, packet by packet, and without telling conntrack is walked; the language leaves it open.",
 )
