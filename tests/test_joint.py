@@ -47,12 +47,12 @@ def test_many_rows_are_divided_as_few_are(rows: list[Row], held: Ranges, name: s
 @given(rows=ROWS, others=ROWS)  # type: ignore[untyped-decorator]
 def test_rows_together_say_what_they_said(rows: list[Row], others: list[Row]) -> None:
     wanted = set(points((*rows, *others)))
-    assert set(points(together([Joint(NAMES, tuple(rows)), Joint(NAMES, tuple(others))]).rows)) == wanted
-    assert set(points(together([many(rows), many(others)]).rows)) == wanted
-    assert set(points(together([many([*rows, *others])]).rows)) == wanted
+    assert set(points(together((Joint(NAMES, tuple(rows)), Joint(NAMES, tuple(others)))).rows)) == wanted
+    assert set(points(together((many(rows), many(others))).rows)) == wanted
+    assert set(points(together((many([*rows, *others]),)).rows)) == wanted
 
 
 def test_rows_with_ranges_that_say_each_other_stay_as_they_are() -> None:
     ports: tuple[Ranges, ...] = (((1, 511),), ((512, 1023),), ((1024, 65535),))
     rows = tuple((port, port, ((number, number),)) for number in range(100) for port in ports)
-    assert together([Joint(NAMES, rows), Joint(NAMES, rows)]).rows == rows
+    assert together((Joint(NAMES, rows), Joint(NAMES, rows))).rows == rows

@@ -18,13 +18,14 @@ from analyzer.source import Span
 
 COMMENT = re.compile(r' -m comment --comment (?:"[^"\\\n]*"|\w[^\s"\\]*)(?= |$)', re.MULTILINE)
 JUMP = " -j "
+# Each way begins with its first character: the search goes from one to the next of these.
 WORDS = {
     4: re.compile(
-        r"( -[sd] (?=[\d.]+/32 )| --dport | --to-destination |(?<=\d):(?=\d+$)| -j (?=[\w.-]+$))([\w.-]+)",
+        r"( -[sd] (?=[\d.]+/32 )| --dport | --to-destination |:(?<=\d:)(?=\d+$)| -j (?=[\w.-]+$))([\w.-]+)",
         re.MULTILINE | re.ASCII,
     ),
     6: re.compile(
-        r"( -[sd] (?=[\da-f:]+/128 )| --dport | --to-destination \[|(?<=\]):(?=\d+$)| -j (?=[\w.-]+$))([\w.:-]+)",
+        r"( -[sd] (?=[\da-f:]+/128 )| --dport | --to-destination \[|:(?<=\]:)(?=\d+$)| -j (?=[\w.-]+$))([\w.:-]+)",
         re.MULTILINE | re.ASCII,
     ),
 }

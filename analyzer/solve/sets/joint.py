@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain, compress
 from itertools import product as combined
 from operator import itemgetter, not_
@@ -42,7 +43,12 @@ class Joint:
         return found
 
     def divided(self, name: str, held: Ranges) -> tuple[Joint | None, Joint | None]:
-        """The rows whose variable is in the ranges, and those where it is not."""
+        """The rows whose variable is in the ranges, and those where it is not. Of many rows the last answers are remembered: sets that come to a test
+        together often have equal rows, and then share what the test makes of them."""
+        return remembered(self, name, held) if len(self.rows) >= MANY else self.apart(name, held)
+
+    def apart(self, name: str, held: Ranges) -> tuple[Joint | None, Joint | None]:
+        """``divided``, worked out."""
         own, few = self.seen.get(name), self.few(name)
         kept = frozenset(ranges for ranges in few if intersection(ranges, held) == ranges)
         if few and not any(intersection(ranges, held) for ranges in few - kept):
@@ -161,6 +167,12 @@ class Joint:
         return ((row, row[first], row[second]) for row in self.rows)
 
 
+@lru_cache(maxsize=2)
+def remembered(joint: Joint, name: str, held: Ranges) -> tuple[Joint | None, Joint | None]:
+    """``Joint.divided``, of the joints that were last asked."""
+    return joint.apart(name, held)
+
+
 def put(row: Row, place: int, ranges: Ranges) -> Row:
     """The row with other ranges at one place."""
     return (*row[:place], ranges, *row[place + 1 :])
@@ -182,7 +194,8 @@ def column(rows: Iterable[Row], place: int) -> Ranges:
     return normalised(chain.from_iterable(set(map(itemgetter(place), rows))))
 
 
-def together(joints: Sequence[Joint]) -> Joint:
+@lru_cache(maxsize=2)
+def together(joints: tuple[Joint, ...]) -> Joint:
     """The rows of joints that have the same variables, those of several each once; rows that differ in one variable only are one, where there are few or
     the first have ranges, which may have been taken apart."""
     rows = list(joints[0].rows if len(joints) == 1 else dict.fromkeys(chain.from_iterable(joint.rows for joint in joints)))

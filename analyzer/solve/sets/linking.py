@@ -12,7 +12,7 @@ from math import prod
 from analyzer.ranges import single
 from analyzer.solve.sets.joint import Joint, together
 from analyzer.solve.sets.regions import State, Value, entered, place_of, stored
-from analyzer.solve.sets.uniting import Dimension, differences, names_of
+from analyzer.solve.sets.uniting import Dimension, differences, names_of, value
 from analyzer.solve.states import DESTINATION, DESTINATION_PORT, FIELDS
 
 LARGEST = 200_000
@@ -27,7 +27,8 @@ def linked(states: list[State], places: Sequence[int]) -> list[State]:
     groups: dict[object, list[State]] = {}
     for state in states:
         groups.setdefault(apart(state, places), []).append(state)
-    return [one for group in groups.values() for one in (whole(group, places) if len(group) > 1 else group)]
+    known: dict[object, Joint] = {}
+    return [one for group in groups.values() for one in (whole(group, places, known) if len(group) > 1 else group)]
 
 
 def apart(state: State, places: Sequence[int]) -> object:
@@ -37,8 +38,9 @@ def apart(state: State, places: Sequence[int]) -> object:
     return env, kinds, state.frames, state.current >= 0, *state[5:8], frozenset(state.region), names_of(state)
 
 
-def whole(group: list[State], places: Sequence[int]) -> list[State]:
-    """The sets in one form, united where their connections are alike; as they are where no field differs, or that would be too many rows."""
+def whole(group: list[State], places: Sequence[int], known: dict[object, Joint]) -> list[State]:
+    """The sets in one form, united where their connections are alike; as they are where no field differs, or that would be too many rows.
+    ``known``: what sets of several groups differ in from their own group is often the same, and is made once."""
     first, found = group[0], differences(group)
     changing = [place for place in places if any(state.env[place] != first.env[place] for state in group)]
     rows = sum(prod(len(state.joints[one].rows) for one in found if isinstance(one, int)) for state in group)
@@ -49,13 +51,13 @@ def whole(group: list[State], places: Sequence[int]) -> list[State]:
     for state in group:
         own = with_reply(state, names)
         alike.setdefault((own.connections, own.current), []).append(state)
-    return [formed(some, found, names) for some in alike.values()]
+    return [formed(some, found, names, known) for some in alike.values()]
 
 
-def formed(alike: Sequence[State], found: Sequence[Dimension], names: Mapping[int, str]) -> State:
+def formed(alike: Sequence[State], found: Sequence[Dimension], names: Mapping[int, str], known: dict[object, Joint]) -> State:
     """One set for sets with the same connections, with a variable for each of the fields."""
     first = with_reply(alike[0], names)
-    joint = together([rows_of(state, found, names) for state in alike])
+    joint = together(tuple(rows_of(state, found, names, known) for state in alike))
     kept = tuple(own for place, own in enumerate(first.joints) if place not in found)
     region = {name: ranges for name, ranges in first.region.items() if name not in found}
     env = tuple(names.get(place, one) for place, one in enumerate(first.env))
@@ -76,8 +78,16 @@ def with_reply(state: State, names: Mapping[int, str]) -> State:
     return stored(state, own._replace(reply=pair._replace(source=source, source_port=port)))
 
 
-def rows_of(state: State, found: Sequence[Dimension], fields: Mapping[int, str]) -> Joint:
+def rows_of(state: State, found: Sequence[Dimension], fields: Mapping[int, str], known: dict[object, Joint]) -> Joint:
     """What the state differs in from the others, with the constants of the fields."""
+    key = tuple((one, value(state, one)) for one in found), tuple((name, state.env[place]) for place, name in fields.items())
+    if key not in known:
+        known[key] = rows_with(state, found, fields)
+    return known[key]
+
+
+def rows_with(state: State, found: Sequence[Dimension], fields: Mapping[int, str]) -> Joint:
+    """``rows_of``, made."""
     variables = [name for one in found for name in ((one,) if isinstance(one, str) else state.joints[one].names)]
     own = entered(state, variables).joints[-1] if variables else Joint((), ((),))
     constants = tuple(single(one) for place in fields if isinstance(one := state.env[place], int))
@@ -94,7 +104,7 @@ def released(state: State, names: Sequence[str]) -> State:
             if len(joint.names) == 1:
                 state = state._replace(joints=others)
                 continue
-            rest = together([joint.without(name)])
+            rest = together((joint.without(name),))
             if len(rest.names) == 1:
                 state = state._replace(region={**state.region, rest.names[0]: rest.column(rest.names[0])}, joints=others)
             else:

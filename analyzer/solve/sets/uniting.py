@@ -120,7 +120,7 @@ def one_of(same: Sequence[State], dimension: Dimension) -> State:
     """One state for several that are equal but for this."""
     first, hops = same[0], max(state.hops for state in same)
     if isinstance(dimension, int):
-        joint = together([state.joints[dimension] for state in same])
+        joint = together(tuple(state.joints[dimension] for state in same))
         return first._replace(joints=(*first.joints[:dimension], joint, *first.joints[dimension + 1 :]), hops=hops)
     ranges = all_of(state.region.get(dimension, EMPTY) for state in same)
     region = {**first.region, dimension: ranges} if ranges else first.region
