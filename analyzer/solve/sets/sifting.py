@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import product, repeat
 from operator import itemgetter
 
+from analyzer.memory import Same
 from analyzer.ranges import Ranges, single
 from analyzer.solve.sets.joint import Joint, Row
 from analyzer.solve.sets.regions import State, Value, entered, values_of
 
 Test = Callable[[Sequence[Ranges]], bool]
+
+
+def certain(state: State, values: Sequence[Value], sure: frozenset[tuple[Ranges, ...]]) -> bool:
+    """Whether all that the values may be together is among what is sure: many states have one set of rows, which is looked at once."""
+    names = {value for value in values if isinstance(value, str)}
+    for joint in state.joints:
+        if names and names.issubset(joint.names):
+            places = tuple(joint.names.index(value) if isinstance(value, str) else single(value) for value in values)
+            return among(Same(joint.rows), places, Same(sure))
+    return sure.issuperset(combinations(state, values))
+
+
+@lru_cache(maxsize=8)
+def among(rows: Same[tuple[Row, ...]], places: tuple[int | Ranges, ...], sure: Same[frozenset[tuple[Ranges, ...]]]) -> bool:
+    """Whether these places of all rows, and values, are among what is sure."""
+    columns = (map(itemgetter(place), rows.value) if isinstance(place, int) else repeat(place) for place in places)
+    return sure.value.issuperset(zip(*columns, strict=False))
 
 
 def combinations(state: State, values: Sequence[Value]) -> Iterator[tuple[Ranges, ...]]:
@@ -32,7 +51,7 @@ def sifted(
 ) -> tuple[list[State], list[State]]:
     """The states whose values are wanted together, and the others. ``wanted`` is asked of products, and says yes where all of one is; ``sure``
     are products that are."""
-    if sure.issuperset(combinations(state, values)) or all(map(wanted, combinations(state, values))):
+    if certain(state, values, sure) or all(map(wanted, combinations(state, values))):
         return [state], []
     names = tuple(dict.fromkeys(value for value in values if isinstance(value, str)))
     if not names:
