@@ -26,7 +26,7 @@ PARSERS = {parser.kind: parser for parser in package_constants(parsers, "PARSER"
 FILES = sorted(path for path in SAMPLES.rglob("*") if path.suffix in (".txt", ".json"))
 PAIRS = [path for path in FILES if path.suffix == ".txt" and path.with_suffix(".json").exists()]
 
-NAMED = ("ethtool", "tc-filter")
+NAMED = ("ethtool", "tc-filter", "wg")
 
 
 def facts_of(path: Path, kind: str) -> list[Fact | Gap]:

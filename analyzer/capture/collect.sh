@@ -322,6 +322,9 @@ tunnels() {
         # Only what names no private or preshared key.
         save wg_show_all_endpoints wg show all endpoints
         save wg_show_all_allowed-ips wg show all allowed-ips
+        save wg_show_all_public-key wg show all public-key
+        save wg_show_all_listen-port wg show all listen-port
+        save wg_show_all_fwmark wg show all fwmark
     fi
 }
 

@@ -233,13 +233,25 @@ class NamespaceIdFact(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireguardPeerFact(Fact):
-    """A WireGuard peer as ``wg show`` prints it, without keys' secrets."""
+    """A WireGuard peer as ``wg show`` prints it, without keys' secrets. ``allowed`` None: what it may have was not listed (``wg show endpoints``);
+    ``located``: whether its endpoint was (not by ``wg show allowed-ips``)."""
 
     device: str
     public_key: str
     endpoint: Address | None
     port: int | None
-    allowed: tuple[str, ...] = ()
+    allowed: tuple[str, ...] | None = ()
+    located: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireguardFact(Fact):
+    """What ``wg show`` says of a device itself: its public key, the port that it listens on, the mark of what it sends; None: not said."""
+
+    device: str
+    public_key: str | None = None
+    port: int | None = None
+    mark: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from analyzer.copies import altered
 from analyzer.facts.base import Fact
 from analyzer.facts.ipvs import VirtualServerFact
-from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardPeerFact
+from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardFact, WireguardPeerFact
 from analyzer.facts.matches import UnknownMatch
 from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
 from analyzer.facts.netfilter import Chain, IpsetFact, NftChainFact, RulesetFact, UnknownTarget
@@ -44,6 +44,7 @@ from analyzer.model.switches import Switch, switches
 from analyzer.model.unlike import of_no_device, of_others, without_local
 from analyzer.model.unread import doubts, headless, incomplete, strays, without_device
 from analyzer.model.unseen import programs
+from analyzer.model.wireguard import merged_devices, merged_peers
 from analyzer.source import Gap, Scope
 
 T = TypeVar("T")
@@ -141,7 +142,8 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
         queues=distinct(facts.of(QueueFact, scope)) if given.has("nfnetlink-queue") else None,
         managed=distinct(facts.of(ManagedDeviceFact, scope)),
         connections=tuple(facts.of(ConnectionFact, scope)),
-        wireguard_peers=distinct(facts.of(WireguardPeerFact, scope)),
+        wireguard_peers=merged_peers(facts.of(WireguardPeerFact, scope)),
+        wireguard=merged_devices(facts.of(WireguardFact, scope)),
         offloads=tuple(facts.of(OffloadFact, scope)),
         resolver=next(iter(facts.of(ResolverFact, scope)), None),
         missing={**partly(given), **absent, **unlisted_tables(given, rules, routes, scope)},

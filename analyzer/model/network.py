@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analyzer.facts.cni import CniConfigFact, LeaseCursorFact, LeaseFact, PluginFact
     from analyzer.facts.docker import DockerContainerFact, DockerNetworkFact
     from analyzer.facts.ipvs import VirtualServerFact
-    from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardPeerFact
+    from analyzer.facts.links import AddressFact, LinkFact, OffloadFact, WireguardFact, WireguardPeerFact
     from analyzer.facts.neighbours import BridgePortFact, BridgeVlanFact, ForwardingFact, NeighbourFact
     from analyzer.facts.netfilter import IpsetFact, NftChainFact, RulesetFact
     from analyzer.facts.nftables import NftTableFact
@@ -99,6 +99,7 @@ class Namespace:
     managed: tuple[ManagedDeviceFact, ...] = ()
     connections: tuple[ConnectionFact, ...] = ()
     wireguard_peers: tuple[WireguardPeerFact, ...] = ()
+    wireguard: Mapping[str, WireguardFact] = field(default_factory=dict)
     offloads: tuple[OffloadFact, ...] = ()
     resolver: ResolverFact | None = None
     missing: Mapping[str, str] = field(default_factory=dict)

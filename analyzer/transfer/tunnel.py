@@ -289,7 +289,8 @@ def arrival(context: Context, scope: Scope, otherwise: Transfer) -> Transfer:
             case Geneve(identifier=int(identifier), port=port, remote=Address() as remote) if remote.family == context.family:
                 own = Socket(f"geneve {identifier}", at, remote.value, link.kind.zero_checksums[1])
             case Wireguard() if (known := wireguard.listening(context, at)) is not None:
-                own, port = Socket("wireguard", at), known
+                ports.setdefault(known, []).extend(Socket(name, at) for name in wireguard.labels(context, at))
+                continue
             case _:
                 continue
         ports.setdefault(port, []).append(own)
@@ -363,7 +364,10 @@ def at_devices(context: Context, scope: Scope, found: list[Interface]) -> Transf
         link = context.link(at)
         kept = at.scope == scope and not (link is not None and isinstance(link.kind, Wireguard))
         marked = seq(not_own(at, link), KEEP if kept else Assign(Field.MARK, 0))
-        branches.append(seq(marked, hearing(context, at), Assign(Field.IN_INTERFACE, 0), goto(at.scope, "receive", at.device)))
+        cleared = seq(Assign(Field.IN_INTERFACE, 0), goto(at.scope, "receive", at.device))
+        if link is not None and isinstance(link.kind, Wireguard):
+            cleared = goto(at.scope, "wireguard in", at.device)
+        branches.append(seq(marked, hearing(context, at), cleared))
     return branches[0] if len(branches) == 1 else Alt(tuple(branches))
 
 

@@ -26,6 +26,7 @@ from tests.lab import (
     six_breakages,
     source_breakages,
     tunnel_breakages,
+    wireguard,
 )
 from tests.lab.build import Lab
 from tests.lab.plan import GATEWAY, Node, Pod, Scenario
@@ -358,6 +359,7 @@ _OTHERS += tuple(Breakage(apply) for apply in (*nft_breakages.ANYWHERE, *matchin
 _ENFORCED = tuple(Breakage(apply, enforced=True) for apply in enforcement_breakages.ALL)
 _ENFORCED += (Breakage(romana_enforcer.rules_mixed, frozenset({"romana"}), enforced=True),)
 _DEVICES = tuple(Breakage(apply, BRIDGED - PEER, peers=True, guest=True) for apply in device_breakages.BRIDGES)
+_DEVICES += (Breakage(wireguard.wireguard_peer, frozenset({"wireguard"}), peers=True),)
 _DEVICES += tuple(Breakage(apply, peers=True, guest=True, uplink=uplink) for uplink, apply in device_breakages.UPLINKS)
 _TUNNELS = tuple(Breakage(one, some, peers=True) for one, some in tunnel_breakages.FITTING)
 BREAKAGES = _WIRED + _FILTERED + _PROXIED + _SIX + _HARDWARE + _LINKS + _OTHERS + _SOURCES + _ENFORCED + _DEVICES + _TUNNELS

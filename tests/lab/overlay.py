@@ -8,7 +8,7 @@ import json
 from ipaddress import IPv6Network
 from typing import TYPE_CHECKING, Any
 
-from tests.lab import clouds, romana, tunnelled
+from tests.lab import clouds, romana, tunnelled, wireguard
 from tests.lab.plan import CLUSTER_CIDR, Node, Pod
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def prepare(lab: Lab, node: Node) -> None:
         lab.run(node.name, "\n".join(_direct(lab, node)))
     elif lab.scenario.overlay == "switched":
         _switch(lab, node)
+    elif lab.scenario.overlay == "wireguard":
+        wireguard.prepare(lab, node)
     elif lab.scenario.overlay == "romana":
         romana.prepare(lab, node)
     elif lab.scenario.overlay in clouds.CLOUDS:
@@ -204,7 +206,7 @@ def finish(lab: Lab, node: Node) -> None:
     if lab.scenario.overlay == "switched" or lab.scenario.overlay in tunnelled.BRIDGED:
         for pod in lab.pods_on(node):
             lab.run(pod.key, "ping -q -b -c 1 -w 1 10.244.255.255 >/dev/null 2>&1 || true")
-    if lab.scenario.overlay in ("vxlan", "host-gw", "canal", "flannel-ipip"):
+    if lab.scenario.overlay in ("vxlan", "host-gw", "canal", "flannel-ipip", "wireguard"):
         for family in node.families:
             text = FLANNEL.format(cluster=CLUSTER_CIDR[family], own=node.pod_cidr(family), multicast=MULTICAST[family])
             lab.run(node.name, f"{tables(family)}-restore --noflush", text)

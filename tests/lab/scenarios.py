@@ -97,6 +97,8 @@ MORE_IN_GUEST = (
     Scenario("ipvs-masquerade", overlay="host-gw", services=True, backend="legacy", proxy="ipvs", masquerade_all=True),
     Scenario("ipvs-source-hashing", overlay="ptp", services=True, backend="legacy", proxy="ipvs", scheduler="sh"),
     Scenario("ipvs-policies", overlay="host-gw", services=True, backend="legacy", proxy="ipvs", policies=True),
+    Scenario("wireguard", overlay="wireguard"),
+    Scenario("wireguard-services", overlay="wireguard", nodes=3, services=True),
     *(one for one in tunnelled.SCENARIOS if one not in tunnelled.TRIED),
 )
 """More of them, for ``--scenario``."""

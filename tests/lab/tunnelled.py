@@ -52,6 +52,7 @@ MTU = {
     "ipip": 1480,
     "flannel-ipip": 1480,
     **{name: 1500 - one.overhead for name, one in PAIRWISE.items()},
+    "wireguard": 1420,
     **dict.fromkeys(BRIDGED, 1400),
 }
 """That of the pods."""

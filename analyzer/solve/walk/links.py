@@ -13,7 +13,19 @@ from analyzer.facts.links import Bond, Geneve, Ipvlan, LinkFact, Macvlan, OtherK
 from analyzer.model.hardware import stands_in
 from analyzer.model.network import Interface
 from analyzer.solve.packet import Packet
-from analyzer.solve.walk import bridging, control, early, geneve, internet, ip_tunnels, resolution, stacked, tunnels, underlay
+from analyzer.solve.walk import (
+    bridging,
+    control,
+    early,
+    geneve,
+    internet,
+    ip_tunnels,
+    resolution,
+    stacked,
+    tunnels,
+    underlay,
+    wireguard,
+)
 from analyzer.solve.walk.cilium import programs as cilium
 from analyzer.solve.walk.index import Pair, Space
 from analyzer.solve.walk.netfilter.hooks import HookPacket
@@ -86,7 +98,7 @@ def by_kind(walk: Walk, space: Space, at: Interface, link: LinkFact, frame: Fram
         case Geneve() as kind:
             return geneve.encapsulate(walk, space, at, kind, frame)
         case Wireguard():
-            return tunnels.encapsulate_wireguard(walk, space, at, frame)
+            return wireguard.encapsulate(walk, space, at, frame)
         case Macvlan(mode):
             return stacked.from_macvlan(walk, at, mode, frame)
         case Ipvlan():

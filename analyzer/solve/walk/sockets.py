@@ -74,7 +74,10 @@ def holders(walk: Walk, end: Delivered) -> Iterator[tuple[str, Span | None]]:
 
 
 def listening(walk: Walk, scope: Scope) -> int | None:
-    """The port of a namespace's WireGuard devices, as their peers know it."""
+    """The port of a namespace's WireGuard devices: their own, or as their peers know it."""
+    said = [fact.port for fact in walk.space(scope).namespace.wireguard.values() if fact.port]
+    if said:
+        return said[0]
     network = walk.index.network
     own = {address for address, owners in network.owners.items() if any(owner.scope == scope for owner in owners)}
     peers = (fact for space in network.namespaces.values() for fact in space.wireguard_peers)

@@ -187,6 +187,7 @@ class Walk:
     surroundings: dict[tuple[Scope, int], Surroundings] = field(default_factory=dict)
     learned: dict[tuple[Interface, int, int], str] = field(default_factory=dict)
     remotes: dict[tuple[Interface, int], Address] = field(default_factory=dict)
+    endpoints: dict[tuple[Interface, str], tuple[Address, int]] = field(default_factory=dict)
     macs: dict[tuple[Interface, Address], Neighbour] = field(default_factory=dict)
     flows: dict[tuple[Scope, str], list[FlowFact]] = field(default_factory=dict)
     ways: dict[tuple[object, ...], NextHop] = field(default_factory=dict)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from analyzer.addresses import Address, hardware_text, prefix
-from analyzer.facts.links import Geneve, Vxlan, Wireguard, WireguardPeerFact
+from analyzer.addresses import Address, hardware_text
+from analyzer.facts.links import Geneve, Vxlan
 from analyzer.model.gaps import unlisted
 from analyzer.model.network import Interface
 from analyzer.model.service_types import outer_service
@@ -276,47 +276,3 @@ def own_address(walk: Walk, at: Interface, kind: Vxlan) -> Address | None:
     under = walk.index.network.lower.get(at)
     facts = walk.space(under.scope).addresses.get(under.device, ()) if under else ()
     return next((fact.address for fact in facts if fact.address.family == family), None)
-
-
-def encapsulate_wireguard(walk: Walk, space: Space, at: Interface, frame: Frame) -> Endings:
-    """``wg_xmit``: to the peer whose allowed addresses hold the destination by the longest prefix."""
-    packet = frame.load
-    if not isinstance(packet, HookPacket):
-        return walk.drop(at.scope, f"{at} carries no questions for neighbours", None, True)
-    target = Address(packet.packet.family, packet.packet.destination)
-    peer = peer_for(space, at.device, target)
-    if peer is None:
-        return walk.drop(at.scope, f"no peer of {at} is allowed {target}", space.address_at(at.device))
-    if peer.endpoint is None:
-        return walk.undecided(f"the endpoint of the peer of {at} for {target} is not known", peer.at, "wg show")
-    walk.tell(at.scope, "encapsulate", f"{at.device} sends the packet in WireGuard to {peer.endpoint}", peer.at, packet.packet)
-    scope = walk.index.network.sockets.get(at, at.scope)
-    outer = outer_packet(frame, peer.endpoint, 0, False, UDP, peer.port or 51820, 40)
-    return carried(walk, scope, outer._replace(fragments=True), lambda end: open_wireguard(walk, end, frame, packet.packet))
-
-
-def peer_for(space: Space, device: str, target: Address) -> WireguardPeerFact | None:
-    """The peer that is allowed an address."""
-    best: tuple[int, WireguardPeerFact] | None = None
-    for fact in space.namespace.wireguard_peers:
-        for text in fact.allowed if fact.device == device else ():
-            allowed = prefix(text)
-            if allowed.covers(target) and (best is None or allowed.length > best[0]):
-                best = (allowed.length, fact)
-    return best[1] if best else None
-
-
-def open_wireguard(walk: Walk, end: Delivered, frame: Frame, inner: Packet) -> Endings:
-    """``wg_packet_consume_data_done``: the inner source must be allowed to the peer that sent it."""
-    source = Address(inner.family, inner.source)
-    for one in walk.index.tunnels.get(end.scope, ()):
-        link = walk.index.link(one)
-        if link is None or not link.up or not isinstance(link.kind, Wireguard):
-            continue
-        peer = peer_for(walk.space(one.scope), one.device, source)
-        if peer is None or (peer.endpoint is not None and peer.endpoint.value != end.at.packet.source):
-            return walk.drop(one.scope, f"{one} does not allow {source} to the peer that sent it", link.at)
-        walk.assume(f"the keys of {one} and its peer fit")
-        walk.tell(one.scope, "decapsulate", f"{one.device} takes the packet out", link.at, inner)
-        return links.arrive(walk, one, frame.carrying(HookPacket(inner._replace(mark=0)), False))
-    return walk.drop(end.scope, f"no WireGuard device of {end.scope} takes the packet")
