@@ -12,7 +12,7 @@ from tests.lab.plan import Node
 if TYPE_CHECKING:
     from tests.lab.build import Lab
 
-DEVICE, PORT = "flannel-wg", 51820
+DEVICE, PORT, KEY = "flannel-wg", 51820, "/run/wireguard.key"
 
 
 def private_key(node: Node) -> str:
@@ -29,7 +29,7 @@ def prepare(lab: Lab, node: Node) -> None:
     """A node's device, its peers and the routes to their pods."""
     lines = [
         f"ip link add {DEVICE} mtu 1420 type wireguard",
-        f"echo {private_key(node)} | wg set {DEVICE} listen-port {PORT} private-key /dev/stdin",
+        f"echo {private_key(node)} >{KEY}; wg set {DEVICE} listen-port {PORT} private-key {KEY}",
         f"ip addr add {node.pod_network()}/32 dev {DEVICE}",
         f"ip link set {DEVICE} up",
     ]
@@ -51,7 +51,7 @@ def wireguard_peer(lab: Lab, random: Random) -> None:
         f"wg set {DEVICE} peer {key} allowed-ips {peer.pod_cidr().replace('.0/24', '.0/30')}", f"wg set {DEVICE} peer {key} allowed-ips 0.0.0.0/0",
         f"wg set {DEVICE} peer {key} endpoint 192.168.66.77:{PORT}", f"wg set {DEVICE} peer {key} endpoint {peer.address()}:51821",
         f"wg set {DEVICE} listen-port 51821", f"ip link set {DEVICE} down", f"wg set {DEVICE} peer {public_key(lab, node)} allowed-ips {peer.pod_cidr()}",
-        f"echo {base64.b64encode(random.randbytes(32)).decode()} | wg set {DEVICE} private-key /dev/stdin", f"iptables -I INPUT -p udp --dport {PORT} -j DROP",
+        f"echo {base64.b64encode(random.randbytes(32)).decode()} >{KEY}; wg set {DEVICE} private-key {KEY}", f"iptables -I INPUT -p udp --dport {PORT} -j DROP",
         f"iptables -I OUTPUT -p udp --dport {PORT} -j DROP", f"wg set {DEVICE} fwmark 0x77",
         f"wg set {DEVICE} peer {base64.b64encode(random.randbytes(32)).decode()} allowed-ips {peer.pod_cidr().replace('.0/24', '.2/32')}",
     )))  # fmt: skip
