@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from analyzer.facts.links import Vrf
 from analyzer.facts.netfilter import RulesetFact
 from analyzer.model.hardware import GROUP
 from analyzer.model.network import Interface, Namespace, Network
@@ -20,6 +21,7 @@ NEGLECTED = {
     "qdiscs": "queues delay packets, and what else they do is that of filters",
     "offloads": "they change how packets are cut, and not where they go",
     "resolver": "names are no packets",
+    "managed": "programs of the host change its devices, and not packets",
 }
 """What of a namespace no packet depends on; all else is among the records, or makes those who have it alone (``kinds.py``)."""
 Record = tuple[str, object, object]
@@ -35,9 +37,15 @@ class Entered(NamedTuple):
     entries: tuple[Entry, ...]
 
 
+def alone(space: Namespace) -> bool:
+    """Whether a namespace has something that no record tells: with a VRF its sockets count, too."""
+    known = space.switches or space.virtual_servers or space.wireguard_peers or space.wireguard or space.cilium is not None
+    return bool(known) or native(space) or any(isinstance(link.kind, Vrf) for link in space.links.values())
+
+
 def records(network: Network, space: Namespace) -> Iterator[Record]:
     """All records of a namespace but rules of iptables; raises ``Untold`` where there is something else that packets may depend on."""
-    if space.switches or space.cilium is not None or space.virtual_servers or space.wireguard_peers or native(space):
+    if alone(space):
         raise Untold
     yield from links(network, space)
     for fact in space.addresses:
