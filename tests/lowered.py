@@ -39,7 +39,7 @@ class End(NamedTuple):
     open: bool = False
 
 
-TOLD_APART = (53, 80, 443, 8080, 40000)
+TOLD_APART = (53, 80, 443, 8080, 30085, 40000)
 OF_TUNNELS: tuple[Ranges, ...] = (EVERY_PORT, ((LOCAL_PORTS[0], LOCAL_PORTS[1] - 1),))
 """The source ports of a tunnel's packets: a hash of the packet inside picks one, the same for all packets of a connection."""
 ANY_SERVICE: Ranges = ((0, 255),)

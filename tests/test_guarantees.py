@@ -188,16 +188,16 @@ def test_node_ports_are_proved_for_every_packet_from_outside(ports: Path) -> Non
 
 def test_hosts_on_the_second_networks_of_pods_are_not_outside(ports: Path) -> None:
     for number, folder in enumerate(sorted(ports.glob("nodes/*/netns/*"))):
+        local = f"local 172.20.1.{number + 2} dev net1 table local proto kernel scope host\n"
         second = f"""3: net1@if{40 + number}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 qdisc noqueue state UP group default qlen 1000
     link/ether 02:05:00:02:00:{number:02x} brd ff:ff:ff:ff:ff:ff link-netnsid 0 promiscuity 0 minmtu 68 maxmtu 65535
     veth
     inet 172.20.1.{number + 2}/24 scope global net1
        valid_lft forever preferred_lft forever
 """
-        for name, text in (
-            ("ip_-d_addr", second),
-            ("ip_route_show_table_all", "172.20.1.0/24 dev net1 proto kernel scope link\n"),
-        ):
+        routes = f"172.20.1.0/24 dev net1 proto kernel scope link
+{local}"
+        for name, text in (("ip_-d_addr", second), ("ip_route_show_table_all", routes)):
             (folder / name).write_text((folder / name).read_text() + text)
     found = verdicts(network_of(ports))["outside-to-service"]
     assert found.verdict is Verdict.PROVED, found.reason
@@ -272,10 +272,10 @@ def test_a_line_that_was_not_understood_and_could_decide_leaves_it_open(file: st
 
 
 def test_a_pod_that_lost_its_address_is_not_proved(folder: Path) -> None:
-    without(folder / "nodes/n1/netns/default_p1-0/ip_-d_addr", f"inet {SMALL.pod_address(1, 0)}/24")
-    found = verdicts(network_of(folder))["pod-to-pod"]
-    assert found.verdict is Verdict.UNDECIDED
-    assert "does not have that address" in found.reason
+    pod = folder / "nodes/n1/netns/default_p1-0"
+    without(pod / "ip_-d_addr", f"inet {SMALL.pod_address(1, 0)}/24")
+    without(pod / "ip_route_show_table_all", f"src {SMALL.pod_address(1, 0)}")
+    assert verdicts(network_of(folder))["pod-to-pod"].verdict is Verdict.REFUTED
 
 
 @pytest.mark.parametrize(

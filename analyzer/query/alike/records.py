@@ -15,8 +15,6 @@ from analyzer.transfer.nft.tables import saved
 
 HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 NEGLECTED = {
-    "listeners": "packets that are delivered have arrived, whoever listens",
-    "listed": "the same",
     "connections": "verdicts are about packets that open new connections (query/tracked.py)",
     "qdiscs": "queues delay packets, and what else they do is that of filters",
     "offloads": "they change how packets are cut, and not where they go",
@@ -38,9 +36,10 @@ class Entered(NamedTuple):
 
 
 def alone(space: Namespace) -> bool:
-    """Whether a namespace has something that no record tells: with a VRF its sockets count, too."""
+    """Whether a namespace has something that no record tells: with a VRF its sockets count, else packets that are delivered have arrived, whoever listens."""
+    heard = space.listeners is not None or bool(space.listed)
     known = space.switches or space.virtual_servers or space.wireguard_peers or space.wireguard or space.cilium is not None
-    return bool(known) or native(space) or any(isinstance(link.kind, Vrf) for link in space.links.values())
+    return bool(known) or native(space) or (heard and any(isinstance(link.kind, Vrf) for link in space.links.values()))
 
 
 def records(network: Network, space: Namespace) -> Iterator[Record]:

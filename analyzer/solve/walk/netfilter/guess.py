@@ -15,11 +15,13 @@ from analyzer.facts.matches import (
     SocketMatch,
     StatisticMatch,
     UnknownMatch,
+    WordMatch,
 )
 from analyzer.facts.netfilter import NfRule
 from analyzer.model.sockets import maybe_transparent, taken_for_granted
 from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, SYN, TCP, UDP, Packet
 from analyzer.solve.walk.netfilter.frame_macs import frame_mac, holds_frame
+from analyzer.solve.walk.netfilter.header_words import words
 from analyzer.solve.walk.netfilter.sets import Key, LookUp
 from analyzer.solve.walk.netfilter.sets import holds as holds_key
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS, flow_of
@@ -245,4 +247,5 @@ DEFERRED: Mapping[type, Guess] = {
     SocketMatch: socket,
     RateMatch: rate,
     UnknownMatch: unknown,
+    WordMatch: words,
 }

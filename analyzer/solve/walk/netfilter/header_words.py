@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analyzer.facts.headers import BEHIND, FOUR, SIX, ZERO, Layout, pieces
 from analyzer.facts.matches import WordMatch, WordTest
+from analyzer.facts.netfilter import NfRule
 from analyzer.solve.packet import PICKED, Packet
 from analyzer.solve.walk.netfilter.visit import Visit
 
@@ -46,14 +47,14 @@ def field(name: str, packet: Packet) -> int | None:
     return None if name.endswith("port") and number >= PICKED else number
 
 
-def words(match: WordMatch, visit: Visit) -> bool:
+def words(match: WordMatch, rule: NfRule, visit: Visit) -> bool:
     """xt_u32.c ``u32_match_it``: what is not known of the packet is asked."""
     answers = [holds(test, visit.packet) for test in match.tests]
     if False in answers:
         return match.negated
     if None not in answers:
         return not match.negated
-    return visit.oracle.test(f"{visit.place}: u32 {match.text!r} holds of {visit.packet}") != match.negated
+    return visit.oracle.test(f"{visit.place}: u32 {match.text!r} holds of {visit.packet}", rule.at) != match.negated
 
 
 def holds(test: WordTest, packet: Packet) -> bool | None:

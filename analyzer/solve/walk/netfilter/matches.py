@@ -32,7 +32,6 @@ from analyzer.facts.matches import (
     TcpFlagsMatch,
     TimeToLiveMatch,
     TypeOfServiceMatch,
-    WordMatch,
 )
 from analyzer.model.ipsec import transformed
 from analyzer.model.service_types import SENT
@@ -40,7 +39,6 @@ from analyzer.solve.packet import ICMP, ICMPV6, SYN, TCP, UDP, Packet
 from analyzer.solve.walk.netfilter.balanced import balanced
 from analyzer.solve.walk.netfilter.conntrack import conntrack
 from analyzer.solve.walk.netfilter.frame_macs import is_strangers
-from analyzer.solve.walk.netfilter.header_words import words
 from analyzer.solve.walk.netfilter.state import FOREIGN_MAC, Hook
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS
 from analyzer.solve.walk.netfilter.visit import Visit
@@ -292,7 +290,6 @@ TESTS: Mapping[type, Test] = {
     LengthMatch: length,
     TimeToLiveMatch: time_to_live,
     TypeOfServiceMatch: type_of_service,
-    WordMatch: words,
     MacMatch: mac,
     PacketTypeMatch: packet_type,
     ReversePathMatch: reverse_path,
