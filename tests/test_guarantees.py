@@ -195,8 +195,7 @@ def test_hosts_on_the_second_networks_of_pods_are_not_outside(ports: Path) -> No
     inet 172.20.1.{number + 2}/24 scope global net1
        valid_lft forever preferred_lft forever
 """
-        routes = f"172.20.1.0/24 dev net1 proto kernel scope link
-{local}"
+        routes = f"172.20.1.0/24 dev net1 proto kernel scope link\n{local}"
         for name, text in (("ip_-d_addr", second), ("ip_route_show_table_all", routes)):
             (folder / name).write_text((folder / name).read_text() + text)
     found = verdicts(network_of(ports))["outside-to-service"]
