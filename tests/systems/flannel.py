@@ -74,5 +74,5 @@ SYSTEM = System(
         "tunnel-flannel-ipip",
     ),
     real=("manifests/flannel-io-flannel/**/*.yml",),
-    limits="The udp backend's forwarding happens in flanneld and is not seen in any table; wireguard is modelled as the kernel's device and not tried in the lab, whose kernel may lack it; keys in etcd are not read.",
+    limits="The udp backend's forwarding happens in flanneld and is not seen in any table; wireguard is held against a recording of a kernel that has it (wireguard.txt), and tried where the lab's has it; keys in etcd are not read.",
 )
