@@ -45,6 +45,7 @@ local 127.0.0.0/8 dev lo table local proto kernel scope host src 127.0.0.1
 local 192.0.2.1 dev eth0 table local proto kernel scope host src 192.0.2.1
 broadcast 192.0.2.255 dev eth0 table local proto kernel scope link src 192.0.2.1
 local 198.51.100.1 dev eth1 table local proto kernel scope host src 198.51.100.1
+local 203.0.113.1 dev cali1 table local proto kernel scope host src 203.0.113.1
 """,
     "nodes/n1/ip_rule": "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n32767:\tfrom all lookup default\n",
 }

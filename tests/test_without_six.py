@@ -32,7 +32,8 @@ def test_without_six(device: str, source: str, target: str, wanted: Fate, known:
     """A bridge takes what goes from port to port; ``all`` alone says nothing, as writing it sets each device's own."""
     one, two = six(host_gw(1, 2)), six(host_gw(2, 1))
     one["nodes/n1/sysctl_net"] += f"net.ipv6.conf.{device}.disable_ipv6 = 1\n"
-    one["nodes/n1/ip_-6_route"] += "local fd44:1::1 dev cni0 table local proto kernel metric 0 pref medium\n"
+    for own in ("fd44:1::1 dev cni0", "fd09::1 dev eth0"):
+        one["nodes/n1/ip_-6_route"] += f"local {own} table local proto kernel metric 0 pref medium\n"
     if known:
         one["nodes/n1/netns/default_p11/ip_neigh"] = "fd44:1::1 dev eth0 lladdr 02:00:00:00:01:01 PERMANENT\n"
         two["nodes/n2/ip_neigh"] = "fd09::1 dev eth0 lladdr 02:00:00:00:00:01 PERMANENT\n"
