@@ -20,7 +20,8 @@ from pathlib import Path
 KERNEL = "linux.uml"
 PACKAGE = "user-mode-linux"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-MEMORY = "2048M"
+MEMORY, FOLDERS = 2048, ("/dev/shm", "/var/tmp")
+"""Its memory in megabytes, which is a file: where the first of these has room for it, else in the second."""
 FIRST = Path(__file__).with_name("guest.sh")
 ROOT = Path(__file__).parents[2]
 ENDING = ("setpriv", "--pdeathsig", "SIGKILL", "unshare", "--mount-proc", "--pid", "--fork", "--kill-child")
@@ -30,7 +31,8 @@ KEPT = ("PATH", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE", 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a command in the guest ended: its exit ``status`` (None: the guest did not come to its end), what it printed, and the kernel too where it did not come to its end."""
+    """How a command in the guest ended: its exit ``status`` (None: the guest did not come to its end), what it printed, and the kernel too
+    where it did not come to its end."""
 
     status: int | None
     output: str
@@ -52,7 +54,7 @@ def run(command: Sequence[str], timeout: float, writable: Sequence[Path] = ()) -
     with tempfile.TemporaryDirectory(prefix="guest-", dir="/var/tmp") as folder:
         Path(folder, "command").write_text(_script(command, writable))
         options = [
-            f"mem={MEMORY}",
+            f"mem={MEMORY}M",
             "rootfstype=hostfs",
             "ro",
             "con=null",
@@ -61,13 +63,12 @@ def run(command: Sequence[str], timeout: float, writable: Sequence[Path] = ()) -
             f"uml_dir={folder}",
             f"guest={folder}",
         ]
-        # The guest's memory is a file in TMPDIR.
         with subprocess.Popen(
             [*ENDING, KERNEL, *options, "init=/bin/sh", "--", str(FIRST)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={"TMPDIR": "/dev/shm", "HOME": folder, "PATH": PATH},
+            env={"TMPDIR": _roomy(), "HOME": folder, "PATH": PATH},
         ) as kernel:
             try:
                 said, _ = kernel.communicate(timeout=timeout)
@@ -75,6 +76,12 @@ def run(command: Sequence[str], timeout: float, writable: Sequence[Path] = ()) -
                 kernel.kill()
                 said, _ = kernel.communicate()
         return _done(Path(folder), said.decode(errors="replace"))
+
+
+def _roomy() -> str:
+    """Where the guest's memory is."""
+    first, second = FOLDERS
+    return first if os.path.isdir(first) and shutil.disk_usage(first).free > MEMORY << 20 else second
 
 
 def _script(command: Sequence[str], writable: Sequence[Path]) -> str:
