@@ -103,10 +103,14 @@ def taken_stage(context: Context, scope: Scope, detail: str) -> Transfer:
         return End(Unknown(f"which addresses the peers of {at} are allowed was not captured"))
     known = by_address(peers, context.family)
     lost = drop(f"{at} does not allow the source to the peer that sent it")
+    whoever = End(Unknown(f"which peer of {at} sends is not known: the public key of the device that does was not captured"))
+    own = context.space(scope).wireguard.get(detail)
+    if own is None or own.public_key is None:
+        context.assume(f"the keys of {at} and its peers fit")
 
     def allowing(sender: str) -> Transfer:
         sources: Ranges = normalised(pair for pair, peer in known if sender in ("", peer.public_key))
-        return If(In(Field.SOURCE, sources), KEEP, lost)
+        return If(In(Field.SOURCE, sources), KEEP if sender else whoever, lost)
 
     rows = {context.names.number(name): allowing(name.split(" ")[1]) for name in labels(context, at)}
     return seq(by_value(Field.IN_INTERFACE, rows, lost), Assign(Field.IN_INTERFACE, 0), goto(scope, "receive", detail))

@@ -91,7 +91,8 @@ def taken(walk: Walk, one: Interface, sender: Interface, frame: Frame, inner: Pa
     if key is None and allowed.endpoint not in (None, Address(outer.family, outer.source)):
         text = f"whether {sender} is the peer {allowed.public_key} of {one} is not known"
         return walk.undecided(text, allowed.at, f"wg show all public-key of {sender.scope}")
-    if key is None or space.namespace.wireguard.get(one.device) is None:
+    far = space.namespace.wireguard.get(one.device)
+    if key is None or far is None or far.public_key is None:
         walk.assume(f"the keys of {one} and its peer fit")
     walk.endpoints[one, allowed.public_key] = Address(outer.family, outer.source), outer.source_port
     walk.tell(one.scope, "decapsulate", f"{one.device} takes the packet out", allowed.at, inner)
