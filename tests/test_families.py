@@ -20,9 +20,9 @@ from analyzer.solve.sets import regions
 from analyzer.solve.sets.diagrams import Sets
 from analyzer.source import Scope, Source
 from analyzer.transfer import ir
+from analyzer.transfer.family import Family
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
-from analyzer.transfer.netfilter.families import Family
 from tests.engines import interpreted, members, named
 
 HERE = Scope("n")

@@ -15,8 +15,8 @@ from analyzer.solve.sets import regions
 from analyzer.solve.sets.diagrams import Sets
 from analyzer.source import Source
 from analyzer.transfer import ir
+from analyzer.transfer.family import Family
 from analyzer.transfer.graph import NetworkProgram
-from analyzer.transfer.netfilter.families import Family
 from tests.engines import members, named
 from tests.test_families import ADDRESSES, HERE, PORTS, START, packets, space, wanted
 

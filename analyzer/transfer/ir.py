@@ -19,7 +19,7 @@ from analyzer.ranges import Ranges
 from analyzer.source import Scope, Span
 
 if TYPE_CHECKING:
-    from analyzer.transfer.netfilter.families import Family
+    from analyzer.transfer.family import Family
 
 
 class Field(StrEnum):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from analyzer.facts.ipvs import Forwarding, RealServer, VirtualServerFact
 from analyzer.ranges import Ranges, normalised, single
+from analyzer.transfer.family import FEW, Enter, Family, Into, Row, Same, Step
 from analyzer.transfer.ir import (
     ALWAYS,
     BALANCED_STATUS,
@@ -31,7 +32,6 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
-from analyzer.transfer.netfilter.families import FEW, Enter, Family, Into, Row, Same, Step
 
 TCP, UDP, FTP = 6, 17, 21
 DATA_PORTS: Ranges = ((20, 20), (1024, 65535))

@@ -13,7 +13,7 @@ from analyzer.solve.sets.splitting import split
 from analyzer.solve.sets.tracking import Change, rewritten
 from analyzer.solve.states import DESTINATION, DESTINATION_PORT, FIELDS, INDEX
 from analyzer.transfer import ir
-from analyzer.transfer.netfilter.families import FEW, Enter, Family, Into, Step
+from analyzer.transfer.family import FEW, Enter, Family, Into, Step
 
 
 class Engine(Protocol):

@@ -20,56 +20,13 @@ from analyzer.facts.netfilter import Chain, Jump, Translate
 from analyzer.parsers._iptables_chains import Chains
 from analyzer.parsers._iptables_outline import JUMP, Marked, Outline, is_chain, marked, outlined, value_of
 from analyzer.ranges import Ranges, normalised
-from analyzer.transfer import ir
+from analyzer.transfer.family import FEW, Enter, Family, Into, Row, Same, Step
 from analyzer.transfer.ir import KEEP, NEVER, All, Field, In, Transfer
 from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, all_of, by_chance, ends, open_test
 from analyzer.transfer.netfilter.sharing import shared
 from analyzer.transfer.netfilter.targets import target
 
 DEEPEST, WIDEST = 6, 4096
-FEW = 8
-Row = tuple[Ranges, ...]
-
-
-class Same(NamedTuple):
-    """Whether a field has the value of a hole."""
-
-    field: Field
-    hole: int
-    negated: bool
-
-
-class Into(NamedTuple):
-    """The destination becomes the address of a hole; the port is that of a hole, one that is given, or stays. ``status``: the bit that the connection gets."""
-
-    address: int
-    port: int | Ranges | None
-    status: int = ir.DNAT_STATUS
-
-
-class Enter(NamedTuple):
-    """Another chain, whose first hole is this one. ``goto``: at its end the chain is left from which it was entered."""
-
-    steps: tuple[Step, ...]
-    first: int
-    goto: bool = False
-
-
-class Step(NamedTuple):
-    """A rule: its tests, whether it also may be passed by, and what it does."""
-
-    known: ir.Match
-    same: tuple[Same, ...]
-    chance: bool
-    then: Transfer | Into | Enter
-
-
-class Family(NamedTuple):
-    """What happens to packets to any of the members, in order: steps with their first hole, or a rule of the table by its index."""
-
-    parts: tuple[Enter | int, ...]
-    members: Mapping[int, Row]
-    addresses: Ranges
 
 
 class Drawn(NamedTuple):

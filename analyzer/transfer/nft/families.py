@@ -33,21 +33,9 @@ from analyzer.parsers._iptables_outline import Outline
 from analyzer.parsers._nft_outline import JUMPS, Marked, marked, outlined, value_of
 from analyzer.parsers.nft import Rules
 from analyzer.ranges import Ranges, contains, normalised, single
+from analyzer.transfer.family import FEW, Enter, Family, Into, Row, Same, Step
 from analyzer.transfer.ir import ALWAYS, NEVER, All, Field, In, Match, Not, Transfer
-from analyzer.transfer.netfilter.families import (
-    DEEPEST,
-    FEW,
-    WIDEST,
-    Drawn,
-    Enter,
-    Family,
-    Into,
-    Row,
-    Same,
-    Shape,
-    Step,
-    one_at_most,
-)
+from analyzer.transfer.netfilter.families import DEEPEST, WIDEST, Drawn, Shape, one_at_most
 from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, open_test
 from analyzer.transfer.nft.matches import by_choice, present
 from analyzer.transfer.nft.sets import DESTINATIONS, members, numbers

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from analyzer.facts.nftables import Bitwise, Ct, Element, Key, Meta, NftSet, NftTableFact, Payload, Pick, Value
 from analyzer.ranges import Ranges
+from analyzer.transfer.family import Family
 from analyzer.transfer.ir import ALWAYS, KEEP, NEVER, All, Any, If, Match, Not, Opaque, Table, Transfer
 from analyzer.transfer.netfilter import sets
-from analyzer.transfer.netfilter.families import Family
 from analyzer.transfer.netfilter.matches import Where
 from analyzer.transfer.netfilter.targets import unread as open_target
 from analyzer.transfer.nft.matches import part
