@@ -19,10 +19,10 @@ from analyzer.solve.walk.delivery import name
 from analyzer.solve.walk.netfilter import captured
 from analyzer.source import Scope
 from analyzer.transfer import ir
+from analyzer.transfer.carried import EVERY_PORT, LOCAL_PORTS
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
 from analyzer.transfer.netfilter.zones import of_zone
-from analyzer.transfer.tunnel import EVERY_PORT, LOCAL_PORTS
 
 ANSWERS = {8: 0, 13: 14, 128: 129}
 HEADER = {4: 20, 6: 40}

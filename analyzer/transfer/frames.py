@@ -32,8 +32,9 @@ from analyzer.transfer.sizes import taken
 from analyzer.transfer.space import Context, by_value, drop, goto, seq
 from analyzer.transfer.stacked import bridged_macs, forgotten, from_ipvlan, upper_rows
 from analyzer.transfer.traffic_control import filters, unread
-from analyzer.transfer.tunnel import geneve, vxlan
+from analyzer.transfer.tunnel import geneve
 from analyzer.transfer.underlay import outside
+from analyzer.transfer.vxlan import vxlan
 from analyzer.transfer.wireguard import wireguard
 
 SWITCH = "the ports of Open vSwitch on one node are taken to form one learning switch"

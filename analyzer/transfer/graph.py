@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from analyzer.model.network import Interface, Network
 from analyzer.source import Scope
-from analyzer.transfer import bridge, discovery, frames, internet, ipvs, neighbour, routing, teaching, tunnel, underlay, wireguard
+from analyzer.transfer import bridge, discovery, frames, internet, ipvs, neighbour, routing, teaching, underlay, vxlan, wireguard
 from analyzer.transfer.cilium import ports as cilium_ports
 from analyzer.transfer.cilium import programs as cilium
 from analyzer.transfer.cilium import uplink as cilium_uplink
@@ -32,7 +32,7 @@ STAGES: Mapping[str, Stage] = {
     "answers": neighbour.answers_stage,
     "asked": discovery.asked_stage,
     "frame": frames.frame_stage,
-    "far end": tunnel.far_stage,
+    "far end": vxlan.far_stage,
     "wireguard in": wireguard.taken_stage,
     "from wire": frames.wire_stage,
     "receive": frames.receive_stage,

@@ -16,7 +16,7 @@ from analyzer.facts.links import LinkFact, Tunnel
 from analyzer.model.network import Interface
 from analyzer.model.registered import FALLBACK
 from analyzer.source import Scope
-from analyzer.transfer import tunnel as tunnels
+from analyzer.transfer.carried import at_devices, of_scope, outer
 from analyzer.transfer.ir import Decapsulate, Drop, End, Field, Transfer, Unknown
 from analyzer.transfer.space import Context, by_value, drop, seq
 
@@ -72,18 +72,16 @@ def tunnel(context: Context, at: Interface, kind: Tunnel) -> Transfer:
     protocol = GRE if "gre" in kind.kind else WITHIN[context.family]
     label = sent_by(kind).label(protocol)
     if (remote := end(kind.remote)) is not None:
-        return tunnels.outer(context, at, label, protocol, 0, kind.local, remote, None)
+        return outer(context, at, label, protocol, 0, kind.local, remote, None)
     if "gre" in kind.kind and not kind.frames:
         own = end(kind.local)
-        return drop(f"{at} has no far end") if own is None else tunnels.outer(context, at, label, protocol, 0, own, own, None)
+        return drop(f"{at} has no far end") if own is None else outer(context, at, label, protocol, 0, own, own, None)
     if kind.family == 4 and context.family == 6:
         return drop(f"{at} has no far end for packets of IPv6")
     if kind.family == 6 and context.family == 4:
         return drop(f"{at} has no far end for packets of IPv4")
     known = sorted({own.value for own in context.network.owners if own.family == context.family})
-    rows = {
-        value: tunnels.outer(context, at, label, protocol, 0, kind.local, Address(context.family, value), None) for value in known
-    }
+    rows = {value: outer(context, at, label, protocol, 0, kind.local, Address(context.family, value), None) for value in known}
     return by_value(Field.NEXT_HOP, rows, End(Unknown(f"the remote end of {at} is not a node of the capture")))
 
 
@@ -131,7 +129,7 @@ Device = tuple[Interface, LinkFact, Tunnel]
 
 def tunnels_of(context: Context, scope: Scope, kinds: tuple[str, ...]) -> Iterator[Device]:
     """The devices of some kinds whose packets a namespace gets, in the order in which they were made."""
-    found = ((at, context.link(at)) for at in tunnels.of_scope(context, scope))
+    found = ((at, context.link(at)) for at in of_scope(context, scope))
     known = [(link.index or 0, at, link, link.kind) for at, link in found if link is not None and isinstance(link.kind, Tunnel)]
     return ((at, link, kind) for _, at, link, kind in sorted(known, key=lambda item: item[:2]) if kind.kind in kinds)
 
@@ -202,7 +200,7 @@ def at_device(context: Context, taking: Taking, sent: Sent, asked: Asked, found:
     wrong = wrong or kind.checksums[0] != sent.checksum or (kind.numbered[0] and not sent.numbered)
     if kind.family == 6 and not kind.local_remote:
         wrong = wrong or asked.remote in {fact.address for fact in context.space(taking.scope).addresses}
-    return End(Drop(f"{at} takes no such packets"), link.at) if wrong else tunnels.at_devices(context, taking.scope, [at])
+    return End(Drop(f"{at} takes no such packets"), link.at) if wrong else at_devices(context, taking.scope, [at])
 
 
 def look_up(known: list[Device], asked: Asked, sent: Sent) -> Device | None:

@@ -9,11 +9,9 @@ from analyzer.facts.links import WireguardPeerFact
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, normalised
 from analyzer.source import Scope
-from analyzer.transfer import tunnel as tunnels
+from analyzer.transfer.carried import UDP, listening, outer
 from analyzer.transfer.ir import KEEP, Assign, End, Field, If, In, Transfer, Unknown
 from analyzer.transfer.space import Context, by_value, dispatch, drop, flattened, goto, seq
-
-UDP = 17
 
 
 def wireguard(context: Context, at: Interface) -> Transfer:
@@ -60,7 +58,7 @@ def to_peer(context: Context, at: Interface, peer: WireguardPeerFact) -> Transfe
     if own is not None and own.mark:
         return End(Unknown(f"the way of what {at} sends with a mark is not followed"), peer.at)
     name = label(own.public_key or "" if own is not None else "", peer.public_key)
-    return tunnels.outer(context, at, name, UDP, peer.port or 0, None, peer.endpoint, peer.at)
+    return outer(context, at, name, UDP, peer.port or 0, None, peer.endpoint, peer.at)
 
 
 def found_there(context: Context, peer: WireguardPeerFact) -> bool:
@@ -114,13 +112,3 @@ def taken_stage(context: Context, scope: Scope, detail: str) -> Transfer:
 
     rows = {context.names.number(name): allowing(name.split(" ")[1]) for name in labels(context, at)}
     return seq(by_value(Field.IN_INTERFACE, rows, lost), Assign(Field.IN_INTERFACE, 0), goto(scope, "receive", detail))
-
-
-def listening(context: Context, at: Interface) -> int | None:
-    """The port of a WireGuard device: its own, or as its peers know it."""
-    said = context.space(at.scope).wireguard.get(at.device)
-    if said is not None and said.port:
-        return said.port
-    own = {address for address, owners in context.network.owners.items() if any(owner.scope == at.scope for owner in owners)}
-    spaces = context.network.namespaces.values()
-    return next((fact.port for space in spaces for fact in space.wireguard_peers if fact.endpoint in own and fact.port), None)

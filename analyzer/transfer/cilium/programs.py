@@ -14,6 +14,7 @@ from analyzer.model.cilium import HOST_DEVICE
 from analyzer.model.network import Interface
 from analyzer.ranges import Ranges, difference, single, union
 from analyzer.source import Scope, Span
+from analyzer.transfer.carried import outer
 from analyzer.transfer.cilium import egress as cilium_egress
 from analyzer.transfer.cilium import policy as cilium_policy
 from analyzer.transfer.cilium import ports as cilium_ports
@@ -43,7 +44,6 @@ from analyzer.transfer.ir import (
 )
 from analyzer.transfer.space import Context, by_value, call, dispatch, drop, everything, goto, seq
 from analyzer.transfer.stacked import forgotten
-from analyzer.transfer.tunnel import outer
 
 READ = "Cilium's programs on {} do what their maps say; the programs were not read"
 REPLY = In(Field.DIRECTION, single(1))
