@@ -11,6 +11,8 @@ import re
 from ipaddress import ip_address, ip_network
 
 from tests.naive_cilium_ends import (
+    NAMESPACE,
+    SPACE_LABELS,
     UNKNOWN,
     Cilium,
     Labels,
@@ -282,12 +284,22 @@ def kubernetes(item: Object) -> Object:
 
 
 def translated(rule: Object, key: str) -> Object:
-    found: Object = {f"{key}Endpoints": [peer.get("podSelector") or {} for peer in rule[key]]} if rule.get(key) else {}
+    found: Object = {f"{key}Endpoints": [endpoints(peer) for peer in rule[key]]} if rule.get(key) else {}
     if rule.get("ports"):
         found["toPorts"] = [
             {"ports": [{"port": str(item["port"]), "protocol": item.get("protocol", "TCP")} for item in rule["ports"]]}
         ]
     return found or {f"{key}Entities": ["all"]}
+
+
+def endpoints(peer: Object) -> Object:
+    """A peer by labels: those of namespaces have a prefix, and a selector of namespaces that is empty asks that there is one."""
+    pods = peer.get("podSelector") or {}
+    if peer.get("namespaceSelector") is None:
+        return pods
+    spaces = [(f"k8s:{SPACE_LABELS}{key}", operator, values) for key, operator, values in requirements(peer["namespaceSelector"])]
+    asked = [*(spaces or [(f"k8s:{NAMESPACE}", "Exists", [])]), *requirements(pods)]
+    return {"matchExpressions": [{"key": key, "operator": operator, "values": values} for key, operator, values in asked]}
 
 
 def direction(cilium: Cilium, subject: End, other: End, packet: Packet, into: bool, destination: End) -> Answers:

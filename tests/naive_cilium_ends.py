@@ -187,9 +187,18 @@ def endpoint(cilium: Cilium, selector: Object, side: Side, space: str) -> Answer
         chosen = selector
     else:
         chosen = selector | {"matchLabels": {**(selector.get("matchLabels") or {}), f"k8s:{NAMESPACE}": space}}
-    if not any(key.startswith("reserved:") for key in written) and not is_pod(side.end):
+    found = in_any_place(side, lambda labels: selects(cilium, chosen, labels))
+    if is_pod(side.end) or any(key.startswith("reserved:") for key in written):
+        return found
+    return beyond_pods(cilium, chosen, side)
+
+
+def beyond_pods(cilium: Cilium, chosen: Object, side: Side) -> Answers:
+    """What is no pod has no labels that a selector could ask for. One that asks for none, as it only excludes, holds for it in releases, which is
+    said to be a fault of theirs (cilium issue 46949); the label of the cluster, which nothing outside has, is asked for with a setting."""
+    if any(operator in ("In", "Exists") for _, operator, _ in requirements(chosen)):
         return NO
-    return in_any_place(side, lambda labels: selects(cilium, chosen, labels))
+    return NO if side.end.object is None and cilium.setting("policy-default-local-cluster", "false") == "true" else OPEN
 
 
 def in_any_place(side: Side, ask) -> Answers:  # type: ignore[no-untyped-def]

@@ -80,6 +80,7 @@ class CiliumMaker(Maker):
             "policy-cidr-match-mode": ("nodes", ""),
             "enable-host-firewall": ("true", "false"),
             "enable-node-selector-labels": ("true",),
+            "policy-default-local-cluster": ("true", "false"),
             "enable-policy": ("default", "always", "never"),
             "allow-localhost": ("auto", "always", "policy"),
         }.items():
@@ -118,11 +119,17 @@ class CiliumMaker(Maker):
             "policyTypes": self.pick(["Ingress"], ["Egress"]),
         }
         way, key = ("ingress", "from") if spec["policyTypes"] == ["Ingress"] else ("egress", "to")
-        peer = {"podSelector": {"matchLabels": {"b": self.pick("1", "2")}}}
+        peer = self.plain_peer()
         spec[way] = self.pick(
             [], [{}], [{key: [peer]}], [{key: [peer], "ports": [{"port": 80}]}], [{"ports": [{"port": 53, "protocol": "UDP"}]}]
         )
         return self.object("NetworkPolicy", f"np{number}", spec=spec, namespace=self.pick(*SPACES))
+
+    def plain_peer(self) -> Object:
+        if self.chance(0.5):
+            return {"podSelector": {"matchLabels": {"b": self.pick("1", "2")}}}
+        spaces = {"matchExpressions": [{"key": "a", "operator": self.pick("DoesNotExist", "Exists")}]}
+        return {"namespaceSelector": self.pick({}, spaces)} | ({"podSelector": self.selector()} if self.chance(0.4) else {})
 
     def policy(self, kind: str, number: int) -> Object:
         metadata = {"name": f"{kind[6].lower()}{number}"} | (
@@ -172,12 +179,20 @@ class CiliumMaker(Maker):
         if self.chance(0.5):
             key = self.pick(*special)
             found["matchLabels"] = {**found.get("matchLabels", {}), key: special[key]}
+        elif self.chance(0.3):
+            found["matchExpressions"] = [*found.get("matchExpressions", []), self.about_namespaces()]
         elif self.chance(0.2):
             found["matchLabels"] = {**found.get("matchLabels", {}), f"reserved:{self.pick(*RESERVED[:4])}": ""}
         elif self.chance(0.1):
             key = f"reserved:{self.pick(*RESERVED[:4])}"
             found["matchExpressions"] = [{"key": key, "operator": self.pick("Exists", "DoesNotExist")}]
         return found
+
+    def about_namespaces(self) -> Object:
+        key = self.pick("io.kubernetes.pod.namespace", "io.cilium.k8s.namespace.labels.a")
+        item: Object = {"key": key, "operator": self.pick("NotIn", "DoesNotExist", "Exists")}
+        values = [self.pick(*SPACES) if key.endswith("namespace") else self.pick("1", "2")]
+        return item | ({"values": values} if item["operator"] == "NotIn" else {})
 
     def cilium_rule(self, way: str, denies: bool) -> Object:
         found: Object = {}

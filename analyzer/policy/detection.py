@@ -15,6 +15,7 @@ from analyzer.facts.kubernetes import ObjectFact
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
 from analyzer.policy.cilium.settings import settings_of
+from analyzer.policy.exclusions import only_excludes
 from analyzer.policy.profiles import ADMIN, ANTREA_KINDS, CLUSTER, PROFILES, UNKNOWN_SYSTEM, Profile
 from analyzer.policy.reading import group_of
 from analyzer.policy.world import mapping
@@ -247,7 +248,7 @@ def unnamed(profile: Profile, cluster: Cluster) -> Profile:
 
 
 def cilium(profile: Profile, cluster: Cluster) -> Profile:
-    """What ``cilium-config`` sets; and whether rules can deny what comes from a pod's own node (as SCTP is, where it is off), which else is admitted. Beside ClusterNetworkPolicy versions of
+    """What ``cilium-config`` sets (with policy-default-local-cluster selectors ask for the label of the cluster, which nothing outside has); and whether rules can deny what comes from a pod's own node (as SCTP is, where it is off), which else is admitted. Beside ClusterNetworkPolicy versions of
     Cilium give the two other places (determineAllowLocalhostIngress of pkg/policy/mapstate.go, with priorities and without): which decides is then open."""
     settings = settings_of(cluster)
     silent = settings.at is not None and not settings.sctp
@@ -256,6 +257,7 @@ def cilium(profile: Profile, cluster: Cluster) -> Profile:
     return replace(
         profile,
         blocks_match_nodes=settings.match_nodes,
+        exclusions_match_outside=False if settings.local_cluster else profile.exclusions_match_outside,
         own_node_admitted=None if denied and ranked else settings.localhost,
         own_node_can_be_denied=(denied or (silent and settings.localhost)) and not ranked,
         enforces=frozenset() if settings.enforcement == "never" else (profile.enforces or frozenset()) - settings.kinds_off,
@@ -280,11 +282,17 @@ def leaves_nodes(spec: Mapping[str, object]) -> bool:
 
 
 def hits_nodes(rule: Mapping[str, object]) -> bool:
-    """Whether a rule's peers may be the own node: it names none, or addresses, or entities and labels that nodes have."""
+    """Whether a rule's peers may be the own node: it names none, or addresses, or entities and labels that nodes have, or asks for no label."""
     named = {name for name in rule if name.startswith("from")}
     entities = {str(name) for name in listed(rule.get("fromEntities"))}
     by_address = named & {"fromCIDR", "fromCIDRSet", "fromGroups"}
-    return not named or bool(by_address or {"all", "cluster", "host", "kube-apiserver"} & entities) or "reserved" in str(rule)
+    chosen = [mapping(item) for item in listed(rule.get("fromEndpoints"))]
+    excluding = any(item.get("matchExpressions") and only_excludes(item) for item in chosen)
+    return (
+        not named
+        or bool(by_address or excluding or {"all", "cluster", "host", "kube-apiserver"} & entities)
+        or "reserved" in str(rule)
+    )
 
 
 def listed(value: object) -> list[object]:

@@ -19,6 +19,9 @@ class Profile:
 
     - ``blocks_match_pods``: an ipBlock, a CIDR or a network matches the addresses of pods as well.
     - ``blocks_match_nodes``: the same for addresses of nodes.
+    - ``exclusions_match_outside``: a peer whose selectors of namespaces and pods only exclude (NotIn, DoesNotExist) matches addresses outside as well,
+      which are in no namespace.
+    - ``exclusions_match_nodes``: the same for nodes.
     - ``host_network_pods``: pods in their node's network are selected and matched as other pods are; else they are as their node.
     - ``node_peers_are_pods``: peers of AdminNetworkPolicy and its kin that select nodes mean the pods on these, and no nodes.
     - ``own_node_admitted``: traffic between a pod and the node it runs on passes whatever policies say.
@@ -44,6 +47,8 @@ class Profile:
     name: str
     blocks_match_pods: bool | None = True
     blocks_match_nodes: bool | None = True
+    exclusions_match_outside: bool | None = False
+    exclusions_match_nodes: bool | None = False
     host_network_pods: bool | None = False
     node_peers_are_pods: bool = False
     own_node_admitted: bool | None = True
@@ -147,6 +152,8 @@ CILIUM = Profile(
     "cilium",
     blocks_match_pods=False,
     blocks_match_nodes=False,
+    exclusions_match_outside=None,
+    exclusions_match_nodes=None,
     own_node_asks_egress=True,
     port_rules_admit_other_protocols=False,
     own_service_admitted=True,
@@ -275,6 +282,8 @@ TERWAY = Profile(
     "terway",
     blocks_match_pods=None,
     blocks_match_nodes=None,
+    exclusions_match_outside=None,
+    exclusions_match_nodes=None,
     own_node_asks_egress=True,
     port_rules_admit_other_protocols=False,
     enforces=UPSTREAM,

@@ -31,7 +31,9 @@ def relevant(source: Entity, destination: Entity, asked: Asked | None) -> Iterat
     if Kind.POD in kinds:
         yield "blocks_match_pods"
     if Kind.HOST in kinds:
-        yield from ("blocks_match_nodes", "own_node_admitted")
+        yield from ("blocks_match_nodes", "own_node_admitted", "exclusions_match_nodes")
+    if Kind.OUTSIDE in kinds:
+        yield "exclusions_match_outside"
     if source.host_network or destination.host_network:
         yield "host_network_pods"
     if asked is not None:

@@ -22,6 +22,7 @@ from analyzer.policy.cilium.selectors import keys_of, nobody, selector
 from analyzer.policy.cilium.settings import Settings
 from analyzer.policy.entities import Entity
 from analyzer.policy.evaluation import holds
+from analyzer.policy.exclusions import beside, only_excludes
 from analyzer.policy.metadata import PLACEHOLDER
 from analyzer.policy.names import NameReader, cilium
 from analyzer.policy.reading import Complaint, group_of, view_of
@@ -119,11 +120,19 @@ class PeerReader:
         if any(label.reserved for label in keys):
             labels = replace(self.labels, nodes=self.settings.node_labels)
             return Sides(selector(item, labels, self.own_entity), selector(item, labels, self.other_entity))
-        return everywhere(All((PODS, *self.within(keys), selector(item, self.labels, nobody))))
+        pods = All((PODS, *self.within(keys), selector(item, self.labels, nobody)))
+        if not self.says_namespace(keys) or not only_excludes(item.value):
+            return everywhere(pods)
+        return everywhere(beside(pods, self.world.profile, item.at()))
+
+    def says_namespace(self, keys: list[Label]) -> bool:
+        """Whether Cilium adds no requirement of a namespace to a selector (getEndpointSelector)."""
+        spoken = any(label.chooses_namespace for label in keys)
+        return spoken or (bool(self.fact.namespace) and any(label.about_namespace_labels for label in keys))
 
     def within(self, keys: list[Label]) -> Iterator[Peer]:
         """The namespace that a selector is about where it does not say so."""
-        if self.fact.namespace and not any(label.chooses_namespace or label.about_namespace_labels for label in keys):
+        if self.fact.namespace and not self.says_namespace(keys):
             yield Named(Of.NAMESPACE, frozenset({self.fact.namespace}))
 
     def entities(self, rule: View, key: str) -> Iterator[Sides]:

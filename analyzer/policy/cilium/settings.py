@@ -34,7 +34,8 @@ ASKED_FOR = {"enable-k8s-cluster-network-policy": "policy.networking.k8s.io/Clus
 class Settings:
     """``enforcement``: default, always or never (as in audit mode, which only tells). ``kinds_off``: kinds that are not enforced. ``match_nodes``: CIDRs match nodes. ``host_firewall``: policies with a nodeSelector are
     enforced. ``node_labels``: fromNodes and toNodes are allowed. ``cluster``: this cluster's name. ``label_filter``: labels are chosen by
-    other rules than the default ones. ``non_default_deny``: ``enableDefaultDeny`` is heeded. ``version``: of the agent, where it is known. ``sctp``: it takes SCTP at all."""
+    other rules than the default ones. ``non_default_deny``: ``enableDefaultDeny`` is heeded. ``version``: of the agent, where it is known. ``sctp``: it takes SCTP at all.
+    ``local_cluster``: selectors of endpoints mean this cluster's unless they say otherwise."""
 
     enforcement: str = "default"
     match_nodes: bool = False
@@ -49,6 +50,7 @@ class Settings:
     at: Span | None = None
     version: tuple[int, int] | None = None
     sctp: bool = True
+    local_cluster: bool = False
 
 
 def config_map(cluster: Cluster) -> ConfigMapFact | None:
@@ -93,6 +95,7 @@ def settings_in(key: Same[Cluster]) -> Settings:
         at=fact.at,
         version=version,
         sctp=truth(data, "enable-sctp"),
+        local_cluster=truth(data, "policy-default-local-cluster"),
     )
 
 

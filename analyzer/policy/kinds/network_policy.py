@@ -16,6 +16,7 @@ from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._kubectl_policies import LAST_PORTS
 from analyzer.parsers._view import View
 from analyzer.policy.blocks import block, cidr, has_host_bits, in_blocks, without
+from analyzer.policy.exclusions import beside, only_excludes
 from analyzer.policy.ports import NUMBERS, any_of_traffic, is_port_name, other_protocols, ports
 from analyzer.policy.profiles import Profile
 from analyzer.policy.reading import Complaint, PolicyKind, Read, complaints_of, unknown_fields, unreadable, view_of
@@ -174,7 +175,14 @@ class Reader:
         if "namespaceSelector" in chosen:
             within = selector(item.part("namespaceSelector"), Of.NAMESPACE)
         pods = selector(item.part("podSelector"), Of.POD) if "podSelector" in chosen else EVERYONE
-        return pods_in(within, pods)
+        return self.with_others(item, pods_in(within, pods))
+
+    def with_others(self, item: View, pods: Peer) -> Peer:
+        """The pods of a peer by labels, and who else it is where a system takes what only excludes namespaces for more than pods."""
+        spaces = item.part("namespaceSelector").value
+        if not spaces.get("matchExpressions") or not all(map(only_excludes, (spaces, item.part("podSelector").value))):
+            return pods
+        return beside(pods, self.profile, item.at())
 
     def by_labels(self, value: Mapping[str, object]) -> Peer | None:
         """A peer that says nothing but labels; None where it says anything else."""
