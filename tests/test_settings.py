@@ -125,7 +125,7 @@ def test_since_shows_what_a_change_causes(
     capsys.readouterr()
     run(["k8s", "--since", "HEAD", "-q", "-f", "concise"])
     found = capsys.readouterr().out.splitlines()
-    assert [line.split(" ", 1)[0] for line in found] == ["k8s/policy.yaml:4:8:"], (
+    assert [line.split(" ", 1)[0] for line in found] == ["k8s/policy.yaml:4:41:"], (
         "the file that breaks has not changed, and what was wrong before does not count"
     )
     assert run(["k8s", "--since", "nothing", "-q"]) == 2
@@ -135,7 +135,7 @@ def test_since_shows_what_a_change_causes(
     for paths in (["k8s"], ["."], ["k8s", "analyzer.yaml"]):
         run([*paths, "--since", "HEAD", "-q", "-f", "concise"])
         found = [line for line in capsys.readouterr().out.splitlines() if "policy-" in line]
-        assert [line.split(": ")[0] for line in found] == ["k8s/other \u00fc.yaml:5:8"], (
+        assert [line.split(": ")[0] for line in found] == ["k8s/other \u00fc.yaml:5:41"], (
             "what was wrong before does not count under the file's new name either"
         )
 

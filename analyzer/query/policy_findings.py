@@ -16,18 +16,18 @@ from analyzer.policy.evaluation import holds
 from analyzer.policy.planes import kinds
 from analyzer.policy.reading import Complaint, group_of
 from analyzer.policy.redundancy import Redundant, redundancies
-from analyzer.policy.terms import EVERYONE, All, AnyOf, Kind, Named, Not, Of, Peer, PortName, Traffic, leaves
+from analyzer.policy.terms import EVERYONE, All, AnyOf, Kind, LabelIn, Named, Not, Of, Peer, PortName, Traffic, leaves
 from analyzer.policy.tiers import Action, Direction, Policy, Rule
 from analyzer.policy.words import peer_words, traffic_words
+from analyzer.query.near_labels import BUILT_IN, Near, asked, near_namespace, near_pod, place_of
 from analyzer.query.policies import Identity, Policies, Whole, known, of_network, profile_of
 from analyzer.query.workloads import pods_wanted
 from analyzer.source import Span
 
-__all__ = ["Action", "Complaint", "Redundant", "peer_words", "traffic_words"]
+__all__ = ["BUILT_IN", "Action", "Complaint", "Redundant", "peer_words", "traffic_words"]
 
 
 SELECTORS = ("podSelector", "endpointSelector", "nodeSelector", "selector", "subject", "appliedTo")
-BUILT_IN = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 
 
 class Idle(NamedTuple):
@@ -126,7 +126,7 @@ def unselective(network: Network) -> Iterator[Policy]:
         if name_of(policy) in selecting:
             continue
         there = captured(network) or (populated[policy.namespace] and not operated(network) if policy.namespace else False)
-        if there or on_hosts(network, policy):
+        if there or on_hosts(network, policy) or near_namespace(network, policy.subject):
             selecting.add(name_of(policy))
             yield policy
 
@@ -170,10 +170,30 @@ def matches_nobody(network: Network, found: Policies, peer: Peer) -> bool:
         return False
     if any(isinstance(leaf, Named) and leaf.of is Of.SERVICE for leaf in leaves(peer)):
         return False
+    if near_namespace(network, peer) is not None:
+        return True
     within = All(tuple(term for term in terms_of(peer) if about_namespaces(term)))
     universe = found.factors(found.families()[0]).universe
     there = within != EVERYONE and bool(universe.sides(within)[1] & universe.kinds[Kind.POD])
     return captured(network) or (there and not operated(network))
+
+
+def near(network: Network, peer: Peer) -> Near | None:
+    """What a peer or a subject that matches nobody is probably meant to say."""
+    return near_namespace(network, peer) or near_pod(of_network(network), peer)
+
+
+def told(found: Near | None) -> str:
+    """What is there, as the end of a sentence: of namespaces, which might be elsewhere if none were almost so."""
+    return f"; {found.words}" if found and found.asked.of is Of.NAMESPACE else ""
+
+
+def place_asked(network: Network, policy: Policy, around: Span, peer: Peer, found: Near | None) -> Span:
+    """Where a policy asks for what is almost there, or else for the one label that it asks for, below a place; that place, where it is not found."""
+    item = policy_objects_by_name(Whole(network)).get(name_of(policy))
+    labels = [test for test in asked(peer) if isinstance(test, LabelIn)]
+    test = found.asked if found else labels[0] if len(labels) == 1 else None
+    return (place_of(item, around, test) if item and test else None) or around
 
 
 def terms_of(peer: Peer) -> tuple[Peer, ...]:

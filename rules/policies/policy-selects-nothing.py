@@ -1,7 +1,7 @@
 """A policy selects no pod.
 
 ## What it finds
-A policy whose selector matches no pod or workload of the input. Where only manifests are given: only if the policy's namespace has pods there, and no objects whose operators may make others, since pods
+A policy whose selector matches no pod or workload of the input. Where only manifests are given: only if the policy's namespace has pods there (or where the policy names its namespaces: if none is so labelled, and one almost is), and no objects whose operators may make others, since pods
 may be in another repository. Pods in their node's network (hostNetwork) are selected by no policy.
 
 ## Why it matters
@@ -19,20 +19,24 @@ Kubernetes documentation, Network Policies. A policy for pods that come and go (
 
 from collections.abc import Iterator
 
-from analyzer.query.policy_findings import on_hosts, peer_words, selector_place, unselective
+from analyzer.query.policy_findings import near, on_hosts, peer_words, place_asked, selector_place, told, unselective
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
     for policy in unselective(network):
         hosts = on_hosts(network, policy)
-        why = f"there are no {peer_words(policy.subject)}"
+        meant = None if hosts else near(network, policy.subject)
+        why = f"there are no {peer_words(policy.subject)}" + told(meant)
         if hosts:
             why = f"{hosts[0].name} is in its node's network, to which policies do not apply"
+        related = [(one.at, "in its node's network") for one in hosts[:3] if one.at]
+        if meant and meant.at:
+            related.append((meant.at, f"did you mean {meant.meant}?"))
         yield RULE.finding(
-            selector_place(network, policy),
+            place_asked(network, policy, selector_place(network, policy), policy.subject, meant),
             f"{policy} selects nobody: {why}",
-            related=[(one.at, "in its node's network") for one in hosts[:3] if one.at],
+            related=related,
             help="" if hosts else "correct the selector, or delete the policy",
         )
 
