@@ -27,6 +27,7 @@ from analyzer.source import Scope, Source, Span
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import agree, outcomes, walked, within
 from tests.netfilter_random import HOOKS, SETS, Rules
+from tests.open_random import OpenRules
 from tests.words_random import WordRules
 
 COUNT, SEED = int(os.environ.get("LOWERING_RULESETS", "150")), int(os.environ.get("LOWERING_SEED", "1"))
@@ -199,6 +200,11 @@ def test_random_zones(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(SEED, SEED + COUNT // 5))
 def test_random_words(seed: int) -> None:
     said_within(seed, *random_network(seed, of=WordRules))
+
+
+@pytest.mark.parametrize("seed", range(SEED, SEED + COUNT // 10))
+def test_random_open_matches(seed: int) -> None:
+    said_within(seed, *random_network(seed, of=OpenRules))
 
 
 def said_within(seed: int, made: Network, family: int, text: str) -> None:

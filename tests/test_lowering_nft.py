@@ -20,6 +20,7 @@ from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import agree, outcomes, walked, within
 from tests.nft_early_random import EarlyRules
 from tests.nft_random import NftRules
+from tests.open_random import OpenNftRules
 from tests.test_lowering_netfilter import COUNT, ROUTER, SEED, facts, flows, network
 from tests.words_random import RawRules
 
@@ -57,6 +58,13 @@ def test_random_chains_of_devices(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(SEED, SEED + COUNT // 5))
 def test_random_raw_payloads(seed: int) -> None:
     made, family, text = native_network(seed, picked=False, of=RawRules)
+    wrong = differing(made, family, seed, True)
+    assert not wrong, f"seed {seed}, {len(wrong)} wrong\n" + "\n".join(wrong[:3]) + f"\n{text}"
+
+
+@pytest.mark.parametrize("seed", range(SEED, SEED + COUNT // 5))
+def test_random_open_tests(seed: int) -> None:
+    made, family, text = native_network(seed, picked=False, of=OpenNftRules)
     wrong = differing(made, family, seed, True)
     assert not wrong, f"seed {seed}, {len(wrong)} wrong\n" + "\n".join(wrong[:3]) + f"\n{text}"
 

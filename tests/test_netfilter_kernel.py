@@ -31,6 +31,7 @@ from analyzer.solve.walk.oracle import Oracle, explore
 from analyzer.source import Gap, Scope, Source
 from tests.netfilter_lab import ADDRESSES, CLIENT, ECHO, PORTS, ROUTER, SERVER, TCP, UDP, Lab, Probe, Seen, can_run, lab, run
 from tests.netfilter_random import HOOKS, Rules
+from tests.open_random import OpenRules
 from tests.words_random import WordRules
 
 pytestmark = pytest.mark.lab
@@ -67,6 +68,11 @@ def destroy_sets() -> None:
 def load_words(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
     """The same with ``u32``."""
     return load(built, seed, family, WordRules)
+
+
+def load_open(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
+    """The same with matches that ask what no capture tells."""
+    return load(built, seed, family, OpenRules)
 
 
 def load(built: Lab, seed: int, family: int, of: type[Rules] = Rules) -> tuple[Namespace, str]:
@@ -201,7 +207,7 @@ def answer(packet: Packet) -> Packet:
 
 
 def predict(router: Router, probe: Probe, oracle: Oracle) -> Outcome:
-    """What the walk says of a probe and its answer."""
+    """What the walk says of a probe and its answer, which stands behind the place: outcomes that differ there only are not the same."""
     connections = Connections()
     sent = first_packet(probe)
     found = (
@@ -215,12 +221,12 @@ def predict(router: Router, probe: Probe, oracle: Oracle) -> Outcome:
     arrived = router.sent(back, connections, oracle) if place == ROUTER else router.through(back, "far", connections, oracle)
     reply = arrived[1] if arrived and arrived[0] == probe.origin else None
     told = f"{Address(reply.family, reply.source)} {reply.source_port}" if reply else ""
-    return Outcome(Fate.REACHABLE if reply else Fate.DEPENDS, place, *seen, settle=told, assumptions=())
+    return Outcome(Fate.REACHABLE if reply else Fate.DEPENDS, f"{place}|{told}", *seen)
 
 
 def essence(outcome: Outcome) -> tuple[object, ...]:
-    port = outcome.port_seen
-    return (outcome.delivered_to, outcome.source_seen, outcome.destination_seen, port, outcome.settle)
+    place, _, told = (outcome.delivered_to or "").partition("|")
+    return (place or None, outcome.source_seen, outcome.destination_seen, outcome.port_seen, told)
 
 
 def observed(seen: Seen) -> tuple[object, ...]:
@@ -283,4 +289,10 @@ def test_random_rulesets(built: Lab) -> None:
 def test_random_words(built: Lab) -> None:
     for seed in range(SEED + 5 * COUNT, SEED + 5 * COUNT + COUNT // 4):
         wrong = disagreements(built, seed, load_words, Router, open_too=True)
+        assert not wrong, "\n".join(wrong)
+
+
+def test_random_open_matches(built: Lab) -> None:
+    for seed in range(SEED + 7 * COUNT, SEED + 7 * COUNT + COUNT // 4):
+        wrong = disagreements(built, seed, load_open, Router, open_too=True)
         assert not wrong, "\n".join(wrong)

@@ -23,6 +23,7 @@ from analyzer.solve.walk.netfilter.hooks import HookPacket, Surroundings
 from tests.netfilter_lab import ROUTER, Lab, can_run, lab, run
 from tests.nft_early_random import EarlyRules
 from tests.nft_random import NftRules
+from tests.open_random import OpenNftRules
 from tests.test_netfilter_kernel import SCOPE, Router, disagreements, facts
 from tests.words_random import RawRules
 
@@ -68,6 +69,12 @@ def load_raw(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
     return Namespace(SCOPE, nft_tables=tuple(item for item in read if isinstance(item, NftTableFact))), listed
 
 
+def load_open(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
+    """The same with tests that ask what no capture tells."""
+    read, listed, _ = loaded(built, OpenNftRules(Random(seed), family).ruleset())
+    return Namespace(SCOPE, nft_tables=tuple(item for item in read if isinstance(item, NftTableFact))), listed
+
+
 def load_early(built: Lab, seed: int, family: int) -> tuple[Namespace, str]:
     """The same with chains of devices, which the other form does not name in nft 1.0.6."""
     read, listed, _ = loaded(built, EarlyRules(Random(seed), family).ruleset())
@@ -104,6 +111,12 @@ def others(place: int) -> range:
 def test_random_zones(built: Lab) -> None:
     for seed in others(2):
         wrong = disagreements(built, seed, load_zones, NativeRouter)
+        assert not wrong, "\n".join(wrong)
+
+
+def test_random_open_tests(built: Lab) -> None:
+    for seed in others(7):
+        wrong = disagreements(built, seed, load_open, NativeRouter, open_too=True)
         assert not wrong, "\n".join(wrong)
 
 

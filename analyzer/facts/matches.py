@@ -266,6 +266,12 @@ class OwnerMatch:
     group_negated: bool = False
     text: str = ""
 
+    @property
+    def without_socket(self) -> bool:
+        """Whether a packet matches that no socket of this host sent: where every test is negated (net/netfilter/xt_owner.c ``owner_mt``)."""
+        told = ((self.user_ids, self.user_negated), (self.group_ids, self.group_negated))
+        return self.text.count("--") == self.text.count("! --") and all(negated or ids is None for ids, negated in told)
+
 
 @dataclass(frozen=True, slots=True)
 class PacketTypeMatch:
@@ -322,6 +328,25 @@ class IpsecMatch:
     transformed: bool
 
 
+class Concerned(StrEnum):
+    """The packets that a match may hold for of which no capture tells whether it does."""
+
+    EVERY = "every packet"
+    OWN = "packets that have a socket of this host: what it sent, and, in INPUT, what a socket was already found for"
+    FOUND = "packets that a socket of this host is looked for"
+    OPENING = "packets of TCP with SYN"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMatch:
+    """A match of which no capture tells whether it holds for the packets that it concerns; of all others it is known (``otherwise``). ``settle``: what tells."""
+
+    text: str
+    settle: str
+    concerned: Concerned = Concerned.EVERY
+    otherwise: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class UnknownMatch:
     """A match that is not understood, with its text: it may hold or not."""
@@ -359,5 +384,6 @@ Match = (
     | BalancedMatch
     | ExtensionHeaderMatch
     | IpsecMatch
+    | OpenMatch
     | UnknownMatch
 )

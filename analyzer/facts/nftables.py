@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from analyzer.addresses import Prefix
 from analyzer.facts.base import Fact
-from analyzer.facts.matches import RateMatch, UnknownMatch
+from analyzer.facts.matches import OpenMatch, RateMatch, UnknownMatch
 from analyzer.facts.netfilter import (
     Jump,
     NoTrack,
@@ -234,6 +234,7 @@ Statement = (
     | Queue
     | Pass
     | RateMatch
+    | OpenMatch
     | UnknownMatch
     | UnknownTarget
 )

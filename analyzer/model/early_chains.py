@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from analyzer.facts.links import Bridge
-from analyzer.facts.matches import RateMatch, UnknownMatch
+from analyzer.facts.matches import OpenMatch, RateMatch, UnknownMatch
 from analyzer.facts.netfilter import Jump, NftChainFact, Pass, SetService, Verdict
 from analyzer.facts.nftables import (
     Among,
@@ -66,7 +66,7 @@ def plainly(item: Statement) -> bool:
             return all(map(seen, key))
         case SetTo(connection, origin):
             return not connection and origin in (None, Meta("mark"))
-        case Verdict() | Jump() | Pass() | SetService() | RateMatch() | UnknownMatch():
+        case Verdict() | Jump() | Pass() | SetService() | RateMatch() | OpenMatch() | UnknownMatch():
             return True
         case _:
             return False

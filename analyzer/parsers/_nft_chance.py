@@ -1,4 +1,4 @@
-"""Tests of nft that the packet does not decide: numbers picked at random, and what is counted or timed."""
+"""Tests of nft that the packet does not decide: numbers picked at random."""
 
 from __future__ import annotations
 
@@ -25,12 +25,3 @@ def by_chance(left: Node, operator: str, right: Node) -> Statement | None:
     return Among(
         (Pick("meta random", modulus),), NftSet("", ("integer",), elements=(Element(((wanted, wanted),)),)), operator == ">="
     )
-
-
-def traffic_of(left: Node) -> str | None:
-    """What is counted or timed, where that is looked at."""
-    match left:
-        case {"ct": {"key": "packets" | "bytes" | "avgpkt" | "expiration" as name}}:
-            return f"ct {name}"
-        case _:
-            return None

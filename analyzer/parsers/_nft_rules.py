@@ -29,9 +29,10 @@ from analyzer.facts.nftables import (
     Value,
     VerdictMap,
 )
-from analyzer.parsers._nft_chance import by_chance, traffic_of
+from analyzer.parsers._nft_chance import by_chance
 from analyzer.parsers._nft_keys import UNREADABLE, Node, act, anonymous, key, looked_up, plain, said, selector
 from analyzer.parsers._nft_negations import paired
+from analyzer.parsers._nft_open import undecided_of
 from analyzer.parsers._nft_queue import queue
 from analyzer.parsers._nft_services import set_service, unshown
 from analyzer.parsers._nft_types import BITMASKS, constant, datatype, flags, top
@@ -138,8 +139,8 @@ def match(inner: Node) -> Statement:
             keys = key(left)
         case _:
             raise ValueError("no test")
-    if (traffic := traffic_of(left)) is not None:
-        return RateMatch(traffic, "")
+    if (undecided := undecided_of(left, operator, right)) is not None:
+        return undecided
     if (chance := by_chance(left, operator, right)) is not None:
         return chance
     if isinstance(keys[0], Fib) and keys[0].result == "oif" and right in (True, False, "missing", "exists", "0"):

@@ -136,7 +136,7 @@ def harmless(table: NftTableFact, item: Statement) -> set[str] | None:
             found = [harmless(table, act) if isinstance(act, Verdict | Jump) else None for act in acts]
             return None if None in found else {name for names in found for name in names or ()}
         case _:
-            return set() if type(item).__name__ in ("Among", "Negations", "RateMatch", "UnknownMatch") else None
+            return set() if type(item).__name__ in ("Among", "Negations", "RateMatch", "OpenMatch", "UnknownMatch") else None
 
 
 def from_text(source: Source, gaps: list[Gap]) -> list[NftTableFact]:

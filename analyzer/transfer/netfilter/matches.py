@@ -21,6 +21,7 @@ from analyzer.facts.matches import (
     LengthMatch,
     MacMatch,
     MarkMatch,
+    OpenMatch,
     OwnerMatch,
     PacketTypeMatch,
     PhysdevMatch,
@@ -53,6 +54,7 @@ from analyzer.transfer.netfilter.lengths import length, protocol_is
 from analyzer.transfer.netfilter.reverse_path import reverse_path
 from analyzer.transfer.netfilter.services import device_group, type_of_service
 from analyzer.transfer.netfilter.sets import Frames, set_match
+from analyzer.transfer.netfilter.socket_of import SENT, concerned_packets, open_for
 from analyzer.transfer.sockets import transparent_socket
 from analyzer.transfer.space import BROADCAST, Context
 from analyzer.transfer.strangers import from_strangers, of_strangers
@@ -329,7 +331,10 @@ def lowered(match: Fact, where: Where) -> Match:
         case PacketTypeMatch():
             return packet_type(match, where)
         case OwnerMatch():
-            return All((In(Field.SOURCE_MAC, single(0)), where.opaque("the sending process is the rule's")))
+            return open_for(SENT, where.opaque("the sending process is the rule's"), match.without_socket)
+        case OpenMatch(text, _, concerned, otherwise):
+            some = concerned_packets(concerned, where.context.family, where.space)
+            return open_for(some, where.opaque(f"`{text}` holds"), otherwise)
         case ReversePathMatch():
             return reverse_path(match, where.context, where.space, where.opaque)
         case RateMatch(module, text):

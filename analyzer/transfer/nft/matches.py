@@ -21,6 +21,7 @@ from analyzer.transfer.netfilter.lengths import protocol_is
 from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, masked, named, of_length, packet_type, through_ipsec
 from analyzer.transfer.netfilter.reverse_path import reverse_path
 from analyzer.transfer.netfilter.services import grouped, part_of_service
+from analyzer.transfer.netfilter.socket_of import may_have_socket
 from analyzer.transfer.strangers import from_strangers, of_strangers
 from analyzer.transfer.widths import width
 
@@ -60,7 +61,7 @@ def has(selector: Selector, where: Where) -> Match:
         case Raw("ll"):
             return Not(All((LOCAL, In(Field.IN_INTERFACE, single(0)))))
         case Meta("skuid" | "skgid"):
-            return LOCAL
+            return may_have_socket(where.space)
         case Meta("iifgroup" | "oifgroup" as key):
             return Not(In(Field.IN_INTERFACE if key == "iifgroup" else Field.OUT_INTERFACE, single(0)))
         case Ct("state"):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 
-from analyzer.facts.matches import RateMatch, UnknownMatch
+from analyzer.facts.matches import OpenMatch, RateMatch, UnknownMatch
 from analyzer.facts.netfilter import (
     Jump,
     Masquerade,
@@ -71,13 +71,14 @@ from analyzer.transfer.netfilter.lengths import protocol_is
 from analyzer.transfer.netfilter.matches import Where, open_test
 from analyzer.transfer.netfilter.ports import rewritten
 from analyzer.transfer.netfilter.services import changed_service
+from analyzer.transfer.netfilter.socket_of import concerned_packets, open_for
 from analyzer.transfer.netfilter.targets import in_zone, masquerade, network_map, queued, redirect, time_to_live, unread
 from analyzer.transfer.nft.families import NativeFamilies
 from analyzer.transfer.nft.matches import by_choice, present
 from analyzer.transfer.nft.sets import Alike, apart, dispatched, members, numbers
 from analyzer.transfer.space import call, seq
 
-TESTS = (Among, Negations, RateMatch, UnknownMatch, Pass)
+TESTS = (Among, Negations, RateMatch, OpenMatch, UnknownMatch, Pass)
 FULL = 0xFFFFFFFF
 
 
@@ -137,6 +138,9 @@ def follow(todo: tuple[Statement, ...], rule: Rule) -> Transfer:
             return If(where.opaque(words), follow(rest, rule), KEEP, where.at) if rest else KEEP
         case RateMatch(module):
             return If(where.opaque(f"the traffic is such that {module} holds"), follow(rest, rule), KEEP, where.at)
+        case OpenMatch(text, _, concerned, otherwise):
+            some = concerned_packets(concerned, where.context.family, where.space)
+            return If(open_for(some, where.opaque(f"`{text}` holds"), otherwise), follow(rest, rule), KEEP, where.at)
         case UnknownMatch(text):
             return If(where.opaque(f"{text!r} holds"), follow(rest, rule), KEEP, where.at)
         case TransparentProxy(port):

@@ -7,6 +7,7 @@ from typing import Any
 
 from analyzer.addresses import Address
 from analyzer.facts.matches import (
+    OpenMatch,
     OwnerMatch,
     RateMatch,
     RecentMatch,
@@ -24,6 +25,7 @@ from analyzer.solve.walk.netfilter.frame_macs import frame_mac, holds_frame
 from analyzer.solve.walk.netfilter.header_words import words
 from analyzer.solve.walk.netfilter.sets import Key, LookUp
 from analyzer.solve.walk.netfilter.sets import holds as holds_key
+from analyzer.solve.walk.netfilter.socket_of import concerns
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS, flow_of
 from analyzer.solve.walk.netfilter.visit import Visit
 
@@ -69,11 +71,17 @@ def unknown(match: UnknownMatch, rule: NfRule, visit: Visit) -> bool:
     return visit.oracle.test(f"{visit.place}: {visit.table} {match.text} holds", rule.at, "the match is not modelled")
 
 
+def open_match(match: OpenMatch, rule: NfRule, visit: Visit) -> bool:
+    """A match that no capture decides for the packets that it concerns."""
+    if not concerns(match.concerned, visit):
+        return match.otherwise
+    return visit.oracle.test(f"{visit.place}: `{match.text}` holds ({rule.at.path}:{rule.at.line})", rule.at, match.settle)
+
+
 def owner(match: OwnerMatch, rule: NfRule, visit: Visit) -> bool:
     """xt_owner.c ``owner_mt``: without a local socket, only a rule whose every test is negated matches."""
     if not visit.at.local:
-        told = ((match.user_ids, match.user_negated), (match.group_ids, match.group_negated))
-        return not match.text and all(negated or ids is None for ids, negated in told)
+        return match.without_socket
     return visit.oracle.test(f"{visit.place}: the sending process is the one that {rule.text} asks for", rule.at)
 
 
@@ -246,6 +254,7 @@ DEFERRED: Mapping[type, Guess] = {
     RecentMatch: recent,
     SocketMatch: socket,
     RateMatch: rate,
+    OpenMatch: open_match,
     UnknownMatch: unknown,
     WordMatch: words,
 }

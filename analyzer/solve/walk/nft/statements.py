@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analyzer.facts.matches import RateMatch, Side, UnknownMatch
+from analyzer.facts.matches import OpenMatch, RateMatch, Side, UnknownMatch
 from analyzer.facts.netfilter import (
     Jump,
     Masquerade,
@@ -43,6 +43,7 @@ from analyzer.facts.nftables import (
 from analyzer.model.queues import translates
 from analyzer.solve.packet import PICKED, TCP, UDP
 from analyzer.solve.walk.netfilter.matches import SIZE
+from analyzer.solve.walk.netfilter.socket_of import concerns
 from analyzer.solve.walk.netfilter.state import NO_FLOW
 from analyzer.solve.walk.netfilter.targets import apply, not_known, queued
 from analyzer.solve.walk.netfilter.tracking import flow_of
@@ -95,7 +96,7 @@ def run(item: Statement, place: Place, visit: Visit) -> End:
             return remember(item, place, visit)
         case Reject(answer):
             return target(item, place, visit) if answers(answer, visit) else BROKEN
-        case RateMatch() | UnknownMatch() | Offload():
+        case RateMatch() | OpenMatch() | UnknownMatch() | Offload():
             return guess(item, place, visit)
         case TransparentProxy(port):
             return proxy(port, place, visit)
@@ -317,13 +318,15 @@ def answers(answer: str, visit: Visit) -> bool:
     return family in (None, visit.packet.family)
 
 
-def guess(item: RateMatch | UnknownMatch | Offload, place: Place, visit: Visit) -> End:
+def guess(item: RateMatch | OpenMatch | UnknownMatch | Offload, place: Place, visit: Visit) -> End:
     """What the traffic decides, and what is not modelled. A connection goes to a flow table once it is established."""
     match item:
         case Offload(name):
             held = asked(f"the connection goes to the flow table {name}", place, visit, "only the traffic decides it")
         case RateMatch(module):
             held = asked(f"the traffic is such that `{module}` holds", place, visit, "only the traffic decides it")
+        case OpenMatch(text, settle, concerned, otherwise):
+            held = asked(f"`{text}` holds", place, visit, settle) if concerns(concerned, visit) else otherwise
         case UnknownMatch(text):
             held = asked(f"`{text}` holds", place, visit)
     return None if held else BROKEN

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from analyzer.facts.matches import RateMatch, UnknownMatch
+from analyzer.facts.matches import OpenMatch, RateMatch, UnknownMatch
 from analyzer.facts.netfilter import Pass
 from analyzer.facts.nftables import Among, Base, Negations, NftChain, NftRule, NftSet, NftTableFact, Statement
 from analyzer.model.network import Namespace
@@ -13,7 +13,7 @@ from analyzer.solve.walk.netfilter.state import Hook
 from analyzer.solve.walk.nft.sets import Prepared, prepared
 
 IPTABLES = frozenset({"raw", "mangle", "nat", "filter", "security"})
-TESTS = (Among, Negations, RateMatch, UnknownMatch, Pass)
+TESTS = (Among, Negations, RateMatch, OpenMatch, UnknownMatch, Pass)
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from analyzer.solve.packet import ICMP, ICMPV6, PICKED, SCTP, TCP, UDP, Packet
 from analyzer.solve.walk.netfilter.frame_macs import known_here
 from analyzer.solve.walk.netfilter.header_words import word
 from analyzer.solve.walk.netfilter.matches import group_of, lengths, through_ipsec
+from analyzer.solve.walk.netfilter.socket_of import may_have_socket
 from analyzer.solve.walk.netfilter.state import FOREIGN_MAC, NO_FLOW, Connection, Hook
 from analyzer.solve.walk.netfilter.tracking import WITH_PORTS
 from analyzer.solve.walk.netfilter.visit import Visit
@@ -173,7 +174,7 @@ def ether(name: str, visit: Visit) -> Loaded | None:
 
 def owner(visit: Visit) -> Loaded | None:
     """nft_meta.c ``nft_meta_get_eval_skugid``: a packet without a local socket has none."""
-    return Unseen("the sending process") if visit.at.local else None
+    return Unseen("the process whose socket it is") if may_have_socket(visit) else None
 
 
 def group(device: str, visit: Visit) -> Loaded | None:
