@@ -100,7 +100,7 @@ def test_chains_are_called_in_the_order_of_their_priorities() -> None:
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        ("meta cgroup 5 drop", "n1: inet t c rule 1: `meta cgroup 5` holds"),
+        ("meta cpu 5 drop", "n1: inet t c rule 1: `meta cpu 5` holds"),
         ("limit rate 3/minute drop", "n1: inet t c rule 1: the traffic is such that `limit` holds"),
         ("tcp dport 80 frobnicate drop", "n1: inet t c rule 1 (frobnicate drop) lets the packet pass unchanged"),
         ("queue num 1", "n1: inet t c rule 1: whoever listens on queue 1 of n1, if anybody does, lets the packet pass unchanged"),
