@@ -61,7 +61,7 @@ SUBJECTS = frozenset(
 )
 OF_ONE_NODE = re.compile(r"(?:sosreport-(?P<host>.+?)(-\d+)?-\d{4}-\d\d-\d\d-\w+|agent_(?P<agent>[a-z0-9][a-z0-9.-]*))")
 SUBMARINER = re.compile(
-    r"(?P<node>[a-z0-9][a-z0-9.-]*)_(?:ip-[al]|ip-r[ou]\w+(?:-table\d+)?|sysctl-a|ipset-list|iptables(?:-nat)?|ip-xfrm-\w+)\.log"
+    r"(?P<node>[a-z0-9][a-z0-9.-]*)_(?:ip-[al]|ip-r[ou]\w+(?:-table\d+)?|sysctl-a|ipset-list|(?:ip6?|nf)tables(?:-\w+)*|ip-xfrm-\w+)\.log"
 )
 # What must-gather keeps of each node in one folder (gather_host_network_logs, gather_sos_networking,
 # gather_network_logs_basics): the node's name, its address, or the pod of its zone's databases is in the file's.
@@ -159,11 +159,6 @@ def node_name(folder: str) -> str:
     """The node that a folder is named for."""
     found = OF_ONE_NODE.fullmatch(folder)
     return (found["host"] or found["agent"]) if found else folder
-
-
-def named_for_node(root: str) -> bool:
-    """Whether a node's folder is named for the node: in a sosreport and an antctl bundle."""
-    return OF_ONE_NODE.fullmatch(root.rsplit("/", 1)[-1]) is not None
 
 
 def within(node: str, root: list[str], rest: list[str], *, captured: bool) -> Position:

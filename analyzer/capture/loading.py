@@ -13,7 +13,7 @@ from analyzer.capture.choices import KUSTOMIZATIONS, Rendering
 from analyzer.capture.collected import Collected, Pending
 from analyzer.capture.decode import readable
 from analyzer.capture.files import File, refusal
-from analyzer.capture.layout import Position, named_for_node, position
+from analyzer.capture.layout import Position, position
 from analyzer.capture.limits import Budget
 from analyzer.capture.recognise import Recognised, by_content, by_name, command_name, foreign, listing, manifest, twin
 from analyzer.capture.sessions import pasted
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 JSON = re.compile(r"\s*(\{\s*[\"}]|\[\s*[\[{\"\]])")
-HOSTNAME = re.compile(r"(diagnostics/|systeminfo/)?hostname|cmd/hostname\.md")
+HOSTNAME = re.compile(r"(diagnostics/|systeminfo/|sos_commands/(host|general)/|etc/)?hostname|cmd/hostname\.md")
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
@@ -189,8 +189,9 @@ def wanted(file: File, where: Position) -> bool:
 
 
 def note_host(file: File, where: Position, collected: Collected) -> None:
-    """Remembers a node's own name where a capture keeps it in a file, and its folder is named for something else."""
-    if "hostname" in where.name and HOSTNAME.fullmatch(where.name) and not (where.captured or named_for_node(where.root)):
+    """Remembers a node's own name where a capture keeps it in a file: its folder may be named for something else, or without the domain that the
+    node is called by (sosreport)."""
+    if "hostname" in where.name and HOSTNAME.fullmatch(where.name) and not where.captured:
         words = [word for word in file.data[:1000].decode("utf-8", "replace").split() if word not in ("#", "hostname", "```")]
         if len(words) == 1 and NODE_NAME.fullmatch(words[0]):
             collected.hosts[where.root] = (where.scope.node, words[0])

@@ -18,7 +18,8 @@ from analyzer.parsers._cilium import COLUMNS, ENDING, PROGRAM, failure, listed, 
 from analyzer.parsers._words import is_json
 from analyzer.source import Gap, Source, Span
 
-OWNER = re.compile(r"Endpoint ID: (\d+)")
+# Older listings of all maps name each by its path alone (listAllMaps).
+OWNER = re.compile(r"(?:Endpoint ID: |/\S*/cilium_policy_(?:v\d+_)?0*)(\d+)")
 PORTS = re.compile(r"((?P<low>\d+)(-(?P<high>\d+)|/(?P<length>\d+))?/)?(?P<protocol>[A-Za-z]\w*|\d+)")
 HEXADECIMAL = re.compile(r"0x(?P<port>[0-9a-f]+)/(?P<length>\d+)/(?P<protocol>\w+)")
 HEADING = re.compile(r"(POLICY\s+)?DIRECTION\s")

@@ -46,6 +46,7 @@ PARSER = Parser(
     read=read,
     names=(r"ip(_-\S+)*_x(f(rm?)?)?_(p|pol|policy|s|st|state)(_\S*)?", r"(.*_)?ip-xfrm-(policy|state)"),
     content=re.compile(
-        r"^src \S+ dst \S+ ?\n\s+(?:dir (?:in|out|fwd) |socket (?:in|out) |proto (?:esp|ah|comp) spi )", re.MULTILINE
+        r"^src \S+ dst \S+(?: (?:proto|sport|dport|type|code|dev) \S+)* ?\n\s+(?:dir (?:in|out|fwd) |socket (?:in|out) |proto (?:esp|ah|comp) spi )",
+        re.MULTILINE,
     ),
 )
