@@ -25,6 +25,13 @@ def veth_mtu(call: Call) -> Iterator[Problem]:
         yield Problem(("mtu",), f"mtu {mtu} is not between 68 and 65535, which are a veth pair's least and most")
 
 
+def masquerade_backend(call: Call) -> Iterator[Problem]:
+    """A back end that ``SetupIPMasqForNetworks`` does not know; it is asked with ``ipMasq`` alone, and an empty text is one it does not know."""
+    backend = call.get("ipMasqBackend")
+    if call.truth("ipMasq") and isinstance(backend, str) and backend not in ("iptables", "nftables"):
+        yield Problem(("ipMasqBackend",), f"ipMasqBackend {backend!r} is none of iptables, nftables")
+
+
 def device_name(call: Call, key: str) -> Iterator[Problem]:
     """A name that no device can have (``dev_valid_name``, IFNAMSIZ): too long, with a slash, a colon or a blank."""
     text = call.text(key)

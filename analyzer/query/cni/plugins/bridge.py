@@ -7,7 +7,7 @@ from typing import Any
 
 from analyzer.query.cni.fields import NUMBER, TEXT, TRUTH, Fields, Many, Problem
 from analyzer.query.cni.plugin import Call, Plugin, Role
-from analyzer.query.cni.shared import device_name, veth_mtu
+from analyzer.query.cni.shared import device_name, masquerade_backend, veth_mtu
 
 HIGHEST_VLAN = 4094
 TRUNK = Fields({"minID": NUMBER, "maxID": NUMBER, "id": NUMBER})
@@ -16,6 +16,7 @@ TRUNK = Fields({"minID": NUMBER, "maxID": NUMBER, "id": NUMBER})
 def refusals(call: Call) -> Iterator[Problem]:
     """``loadNetConf``, ``collectVlanTrunk`` and ``cmdAdd``."""
     yield from veth_mtu(call)
+    yield from masquerade_backend(call)
     yield from device_name(call, "bridge")
     vlan = call.number("vlan")
     if not 0 <= vlan <= HIGHEST_VLAN:

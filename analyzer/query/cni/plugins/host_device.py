@@ -16,10 +16,18 @@ def refusals(call: Call) -> Iterator[Problem]:
         yield Problem((), f"host-device needs one of {', '.join(NAMES)}, or the capability deviceID")
 
 
+def advice(call: Call) -> Iterator[Problem]:
+    """``getLink``: the first that is named, in this order."""
+    given = [name for name in NAMES if call.text(name)]
+    for name in given[1:]:
+        yield Problem((name,), f"{name} is not heeded: {given[0]} names the device already")
+
+
 PLUGIN = Plugin(
     types=("host-device",),
     role=Role.MAIN,
     source="containernetworking/plugins plugins/main/host-device/host-device.go",
     fields={"device": TEXT, "hwaddr": TEXT, "kernelpath": TEXT, "pciBusID": TEXT, "dpdkMode": TRUTH},
     refusals=refusals,
+    advice=advice,
 )

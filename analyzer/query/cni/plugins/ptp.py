@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from analyzer.query.cni.fields import NUMBER, TEXT, TRUTH, Problem
 from analyzer.query.cni.plugin import Call, Plugin, Role
-from analyzer.query.cni.shared import needs_ipam, veth_mtu
+from analyzer.query.cni.shared import masquerade_backend, needs_ipam, veth_mtu
 
 
 def refusals(call: Call) -> Iterator[Problem]:
     """``setupContainerVeth`` and ``cmdAdd``."""
     yield from needs_ipam(call)
     yield from veth_mtu(call)
+    yield from masquerade_backend(call)
 
 
 PLUGIN = Plugin(
