@@ -2,7 +2,7 @@
 
 ## What it finds
 A `projectcalico.org/IPv4Address` that is on a bridge that container or machine tools made for themselves (`docker0`, `virbr0`), or that is none of the node's own addresses
-and not in the network in which the other nodes registered theirs.
+and not in the network in which the other nodes registered theirs, or in which the others and the node itself have their addresses.
 
 ## Why it matters
 BGP sessions and tunnels go to that address: the other nodes reach something else, or nothing. All pods of the node are cut off from the other nodes.
@@ -56,10 +56,17 @@ def problem(network: Network, node: NodeFact, address: Address, subnet: Prefix, 
     held = [fact.device for fact in root.addresses if fact.address == address] if root is not None else []
     if any(local_bridge(device) for device in held):
         return f"on {held[0]}, a bridge of its own"
-    apart = len(others) > 1 and not any(subnet.covers(other) for other, _ in others)
+    apart = bool(others) and not any(subnet.covers(other) for other, _ in others)
     networks = [found for _, found in others]
-    together = any(networks.count(one) > 1 for one in networks)
+    together = any(networks.count(one) > 1 for one in networks) or beside(network, node, others)
     return f"in {subnet}, apart from the other nodes" if node.addresses and apart and together else ""
+
+
+def beside(network: Network, node: NodeFact, others: list[tuple[Address, Prefix]]) -> bool:
+    """Whether all others registered addresses of their objects, in networks that an address of this node's object is in, too."""
+    objects = {address for one in network.cluster.nodes.values() for _, address in one.addresses}
+    own = [address for _, address in node.addresses]
+    return all(found in objects and any(subnet.covers(address) for address in own) for found, subnet in others)
 
 
 RULE = Rule("registered-address-wrong", Severity.ERROR, __doc__, check)

@@ -1,7 +1,7 @@
 """A node's routes do not lead to the blocks of Calico's other nodes, or not to their own node.
 
 ## What it finds
-For each captured node and each block of another node: no route but the default one (an error), or one by a gateway that is neither that node's address nor its tunnel's address; for the node's own blocks: no blackhole,
+For each captured node and each block of another node: no route but the default one (an error), or one by a gateway that is another node's, or, through `tunl0`, one that is no address of that node; for the node's own blocks: no blackhole,
 so that packets for addresses without a pod leave by the default route (a note).
 
 ## Why it matters
@@ -20,10 +20,12 @@ projectcalico/calico felix/dataplane/linux (route managers), confd templates bir
 from collections.abc import Iterator
 
 from analyzer.query.ipam.records import Block, blocks
-from analyzer.query.plan import NodeFact, captured_name, registered_address
+from analyzer.query.plan import CALICO_ADDRESS, NodeFact, captured_name, registered_address
 from analyzer.query.state import root_of
 from analyzer.query.tables import main_route
 from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
+
+TUNNEL = "tunl0"
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -54,17 +56,24 @@ def other(network: Network, root: Namespace, name: str, block: Block) -> Iterato
             certain=not root.gaps.get("ip-route"),
         )
         return
-    gateways = {hop.via for hop in route.next_hops if hop.via is not None}
-    wrong = sorted(gateways - set(addresses(network, owner)))
+    gateways = {hop.via: hop.device for hop in route.next_hops if hop.via is not None}
+    wrong = sorted(set(gateways) - set(addresses(network, owner)))
     known = {address: other for other, node in network.cluster.nodes.items() for address in addresses(network, node)}
-    misled = [gateway for gateway in wrong if known.get(gateway) not in (None, block.node)]
-    if misled:
+    whose = {gateway: known[gateway] for gateway in wrong if known.get(gateway) not in (None, block.node)}
+    nobody = told(network, owner) and [gateway for gateway in wrong if gateway not in known and gateways[gateway] == TUNNEL]
+    for gateway in [*whose, *(nobody or ())][:1]:
         yield RULE.finding(
             route.at,
-            f"{name} routes {block.prefix}, a block of {block.node}, by {misled[0]}, which is {known[misled[0]]}",
+            f"{name} routes {block.prefix}, a block of {block.node}, by {gateway}, which is {whose.get(gateway, 'no address of it')}",
             related=[(place, f"block {block.prefix} belongs to {block.node}")],
             help="compare the block with calicoctl ipam check: it may have moved",
         )
+
+
+def told(network: Network, owner: NodeFact) -> bool:
+    """Whether the address that IPIP's packets to a node have is known: BIRD and Felix take the one that Calico registered."""
+    root = root_of(network, captured_name(network, owner.name))
+    return CALICO_ADDRESS in owner.annotations or (root is not None and bool(root.addresses))
 
 
 def addresses(network: Network, node: NodeFact) -> Iterator[Address]:

@@ -2,7 +2,7 @@
 
 ## What it finds
 IPPools without a network, with both IPIP and VXLAN, IPIP for IPv6, blocks out of range or larger than the pool, overlapping pools; peerings with fields that exclude each other; AS numbers,
-ports, VNIs and words that are none. As warnings: pools whose network has host bits, which Calico clears.
+ports, VNIs, selectors, reserved networks and words that are none. As warnings: pools whose network has host bits, which Calico clears.
 
 ## Why it matters
 The API server of Calico refuses the object; where it came in by kubectl and a CRD, components fail or leave it out: nodes get no routes or pods no addresses.

@@ -22,7 +22,7 @@ from analyzer.query.ipam.cilium_pools import several_pools
 from analyzer.query.ipam.cilium_pools import wanted as cilium_addresses
 from analyzer.query.plan import running_pods
 from analyzer.query.refusals import address_in, objects, spec_of
-from analyzer.query.systems.calico import Pool, pools
+from analyzer.query.systems.calico import Pool, pools, reserved
 from analyzer.query.systems.kube_ovn import GROUP as KUBE_OVN
 from analyzer.query.systems.kube_ovn import Subnet, excluded, subnets
 from analyzer.query.wanted_pods import Workload, workloads
@@ -245,6 +245,7 @@ def of_calico(network: Network, item: Workload, known: list[Pool]) -> Iterator[A
         ]
         if not usable:
             continue
+        kept = reserved(network, family)
         key = CALICO_POOLS[family]
         named = item.annotations.get(key) or spaces.get(item.namespace, {}).get(key, "")
         if named:
@@ -255,9 +256,10 @@ def of_calico(network: Network, item: Workload, known: list[Pool]) -> Iterator[A
                 if not one.disabled and {one.fact.name, str(one.prefix)} & names and one.prefix.family == family
             ]
             at = item.annotation_place(key) if key in item.annotations else base.at
-            yield replace(base, family=family, domain=covered(chosen), at=at, source="pools")
+            yield replace(base, family=family, domain=covered(chosen, kept), at=at, source="pools")
         else:
-            yield replace(base, family=family, domain=covered(usable), by_node=by_node(network, item, usable), source="pool")
+            nodes = by_node(network, item, usable, kept)
+            yield replace(base, family=family, domain=covered(usable, kept), by_node=nodes, source="pool")
 
 
 def texts(text: str) -> list[str]:
@@ -269,18 +271,19 @@ def texts(text: str) -> list[str]:
     return [str(item) for item in found] if isinstance(found, list) else [str(found)]
 
 
-def covered(chosen: list[Pool]) -> Ranges:
-    """The addresses of pools."""
-    return normalised((one.prefix.value, one.prefix.last) for one in chosen)
+def covered(chosen: list[Pool], kept: Ranges) -> Ranges:
+    """The addresses of pools, without those that are kept back."""
+    return difference(normalised((one.prefix.value, one.prefix.last) for one in chosen), kept)
 
 
-def by_node(network: Network, item: Workload, usable: list[Pool]) -> tuple[tuple[str, Ranges], ...]:
+def by_node(network: Network, item: Workload, usable: list[Pool], kept: Ranges) -> tuple[tuple[str, Ranges], ...]:
     """The addresses that a pod can get on each node that it may run on; nothing where the node makes no difference."""
     if all(one.selector.strip() in ("", "all()") for one in usable):
         return ()
     nodes = [node for _, node in sorted(network.cluster.nodes.items()) if may_run(item, node.name, node.labels)]
-    found = tuple((node.name, covered([one for one in usable if one.serves(node) is not False])) for node in nodes)
-    return found if len({domain for _, domain in found}) > 1 or any(domain != covered(usable) for _, domain in found) else ()
+    found = tuple((node.name, covered([one for one in usable if one.serves(node) is not False], kept)) for node in nodes)
+    whole = covered(usable, kept)
+    return found if len({domain for _, domain in found}) > 1 or any(domain != whole for _, domain in found) else ()
 
 
 def may_run(item: Workload, node: str, labels: Mapping[str, str]) -> bool:

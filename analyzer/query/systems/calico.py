@@ -12,7 +12,8 @@ from analyzer.facts.kubernetes import NodeFact, ObjectFact
 from analyzer.model.network import Network
 from analyzer.policy.calico.endpoints import selects
 from analyzer.policy.calico.selectors import read_selector
-from analyzer.query.refusals import Refusal, host_bits, network_in, number_of, objects, spec_of, word_of
+from analyzer.query.refusals import Refusal, address_in, host_bits, network_in, number_of, objects, spec_of, word_of
+from analyzer.ranges import Ranges, normalised
 from analyzer.source import Span
 
 GROUP = "projectcalico.org"
@@ -35,6 +36,7 @@ FELIX_WORDS = {
     "routeSource": ("CalicoIPAM", "WorkloadIPs"),
     "natOutgoingExclusions": ("IPPoolsOnly", "IPPoolsAndHostIPs"),
 }
+SELECTORS = {"IPPool": ("nodeSelector", "namespaceSelector"), "BGPPeer": ("nodeSelector", "peerSelector")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,12 @@ def refusals(network: Network) -> Iterator[Refusal]:
     yield from overlapping(network)
     for fact in objects(network, "BGPPeer", GROUP):
         yield from peer(fact)
+    for kind, keys in SELECTORS.items():
+        for fact in objects(network, kind, GROUP):
+            yield from (found for key in keys if (found := selector_of(fact, key)) is not None)
+    for place, text, told in reservations(network):
+        if told is None:
+            yield Refusal(place, f"{text!r} of reservedCIDRs is no network and no address")
     for fact in objects(network, "BGPConfiguration", GROUP):
         yield from as_number(fact)
         yield from number_of(fact, "listenPort", 1, 65535)
@@ -95,8 +103,9 @@ def refusals(network: Network) -> Iterator[Refusal]:
             yield from number_of(fact, key, low, high)
         for key, known in FELIX_WORDS.items():
             yield from word_of(fact, key, known)
-    for fact in objects(network, "IPAMConfiguration", GROUP):
-        yield from number_of(fact, "maxBlocksPerHost", 0, 2**31 - 1)
+    for kind in ("IPAMConfiguration", "IPAMConfig"):
+        for fact in objects(network, kind, GROUP):
+            yield from number_of(fact, "maxBlocksPerHost", 0, 2**31 - 1)
 
 
 def pool(fact: ObjectFact) -> Iterator[Refusal]:
@@ -154,6 +163,35 @@ def peer(fact: ObjectFact) -> Iterator[Refusal]:
         if spec.get(one) and spec.get(two):
             yield Refusal(fact.place("spec", two), f"{one} and {two} cannot both be set")
     yield from as_number(fact)
+
+
+def selector_of(fact: ObjectFact, key: str) -> Refusal | None:
+    """A selector that Calico cannot read (``validateSelector``)."""
+    text = spec_of(fact).get(key)
+    if not isinstance(text, str) or not text.strip():
+        return None
+    try:
+        read_selector(text)
+    except ValueError as problem:
+        return Refusal(fact.place("spec", key), f"{key} {text!r} is no selector: {problem}")
+    return None
+
+
+def reservations(network: Network) -> Iterator[tuple[Span, str, Prefix | None]]:
+    """The networks and addresses that IPReservations keep from pods that name none themselves (libcalico-go lib/ipam/ipam.go, AutoAssign): each with its
+    place and text; None where it is neither."""
+    for fact in objects(network, "IPReservation", GROUP):
+        given = spec_of(fact).get("reservedCIDRs")
+        for index, text in enumerate(given if isinstance(given, list) else ()):
+            single = address_in(text)
+            found = read_prefix(str(single)) if single is not None else network_in(text)
+            yield fact.place("spec", "reservedCIDRs", index), str(text), found
+
+
+def reserved(network: Network, family: int) -> Ranges:
+    """What IPReservations keep back of a family."""
+    kept = (found for _, _, found in reservations(network) if found is not None and found.family == family)
+    return normalised((found.value, found.last) for found in kept)
 
 
 def as_number(fact: ObjectFact) -> Iterator[Refusal]:
