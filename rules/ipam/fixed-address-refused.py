@@ -2,7 +2,7 @@
 
 ## What it finds
 Annotations `cni.projectcalico.org/ipAddrs`, `ipv4pools`, `ovn.kubernetes.io/ip_address`, `ip_pool` and `logical_switch` that cannot be read, that name addresses outside every enabled pool or outside the
-subnet of the pod's namespace, the network's first, last or gateway address, or pools and subnets that do not exist.
+subnet of the pod's namespace, the network's first, last or gateway address, or pools and subnets that do not exist. Beside them `ovn.kubernetes.io/mac_address`, `ingress_rate` and `egress_rate` that are none.
 
 ## Why it matters
 The pod stays in ContainerCreating or Pending: address management refuses the request.

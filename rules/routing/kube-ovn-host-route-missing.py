@@ -1,7 +1,7 @@
 """A node has no route to one of Kube-OVN's subnets.
 
 ## What it finds
-Nodes with `ovn0` whose main table lacks a route by it for an overlay subnet of the default VPC, while another subnet has one.
+Nodes with `ovn0` whose main table lacks a route by it for an overlay subnet of the default VPC. Where no subnet has one, it is a possibility: Kube-OVN may be there for second networks alone.
 
 ## Why it matters
 The node and its kubelet do not reach the pods of that subnet: probes fail, and host-network pods and node ports too.
@@ -22,7 +22,7 @@ from analyzer.query.refusals import spec_of
 from analyzer.query.state import roots
 from analyzer.query.systems.kube_ovn import DEFAULT_VPC, Subnet, subnets
 from analyzer.query.tables import main_route
-from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity
+from analyzer.rule import Address, Finding, Namespace, Network, Rule, Severity, Span
 
 DEVICE = "ovn0"
 
@@ -32,19 +32,30 @@ def check(network: Network) -> Iterator[Finding]:
         return
     known = [item for item in subnets(network) if item.vpc == DEFAULT_VPC and not item.vlan and overlay(item)]
     for root in roots(network):
-        if DEVICE not in root.links or "ip-route/4" in root.missing:
+        at = device(root)
+        if at is None or "ip-route/4" in root.missing:
             continue
         by_device = [item for item in known if reached(root, item)]
         for item in known:
             prefix = next((one for one in item.networks if one.family == 4), None)
-            if by_device and item not in by_device and prefix is not None:
+            if item not in by_device and prefix is not None:
                 yield RULE.finding(
-                    root.links[DEVICE].at,
+                    at,
                     f"{root.scope.node} has no route to {prefix} of subnet {item.fact.name} by {DEVICE}",
                     related=[(item.fact.place("spec", "cidrBlock"), f"subnet {item.fact.name}")],
                     help="restart kube-ovn-cni on the node",
-                    certain=not root.gaps.get("ip-route"),
+                    certain=bool(by_device) and not root.gaps.get("ip-route"),
                 )
+
+
+def device(root: Namespace) -> Span | None:
+    """Where the device is told: by its link, or by a route through it where links were not captured."""
+    if DEVICE in root.links:
+        return root.links[DEVICE].at
+    if root.links:
+        return None
+    every = (route for tables in root.routes.values() for table in tables.values() for route in table)
+    return next((route.at for route in every if any(hop.device == DEVICE for hop in route.next_hops)), None)
 
 
 def overlay(item: Subnet) -> bool:

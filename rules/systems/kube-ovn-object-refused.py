@@ -2,7 +2,8 @@
 
 ## What it finds
 Subnets whose `cidrBlock` is none or a single address, a gateway outside or at its edge, `excludeIps` that cannot be read, fields that exclude each other, addresses outside the subnet; IPPools of a subnet that does not exist,
-with addresses outside it, or that share addresses with another pool. VPCs with routes and peerings that cannot be; NAT gateways, external addresses
+with addresses outside it, or that share addresses with another pool. External gateways, ACLs, rules of NAT and MTUs of a subnet that cannot be, centralized gateways
+without a node; VLANs and provider networks that are named and not there. VPCs with routes and peerings that cannot be; NAT gateways, external addresses
 (IptablesEIP, OvnEip) and their rules that name what is not there, addresses outside their subnet or given twice, ports that two rules share or that a floating address hides.
 
 ## Why it matters

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 
 from analyzer.addresses import Address
 from analyzer.model.network import Network
+from analyzer.query.cni.shared import HARDWARE
 from analyzer.query.ipam.asking import CALICO_ADDRESSES, CALICO_POOLS, OVN_ADDRESS, OVN_POOL, OVN_SWITCH, home_subnets, texts
 from analyzer.query.refusals import Refusal, address_in, objects
 from analyzer.query.systems.calico import Pool, pools
 from analyzer.query.systems.kube_ovn import GROUP as KUBE_OVN
 from analyzer.query.systems.kube_ovn import Subnet, subnets
 from analyzer.query.wanted_pods import Workload, workloads
+
+OVN_MAC = "ovn.kubernetes.io/mac_address"
+OVN_RATES = ("ovn.kubernetes.io/ingress_rate", "ovn.kubernetes.io/egress_rate")
 
 
 def fixed_refusals(network: Network) -> Iterator[Refusal]:
@@ -60,6 +64,7 @@ def of_kube_ovn(network: Network, item: Workload, known: list[Subnet]) -> Iterat
     """Kube-OVN's annotations, where its subnets were captured."""
     if not known:
         return
+    yield from hardware_and_rates(item)
     named = item.annotations.get(OVN_SWITCH, "")
     if named and not any(one.fact.name == named for one in known):
         yield Refusal(item.annotation_place(OVN_SWITCH), f"{item.title} asks for the subnet {named}, which does not exist")
@@ -81,6 +86,17 @@ def of_kube_ovn(network: Network, item: Workload, known: list[Subnet]) -> Iterat
                 yield Refusal(at, f"{item.title} asks for {part!r}, which is no address")
             elif home:
                 yield from (Refusal(at, f"{item.title} asks for {found}, {reason}") for reason in misplaced(found, home))
+
+
+def hardware_and_rates(item: Workload) -> Iterator[Refusal]:
+    """What is neither a hardware address nor a rate in Mbit/s (``ValidatePodNetwork``)."""
+    mac = item.annotations.get(OVN_MAC, "")
+    if mac and HARDWARE.fullmatch(mac) is None:
+        yield Refusal(item.annotation_place(OVN_MAC), f"{item.title} asks for {mac!r}, which is no hardware address")
+    for key in OVN_RATES:
+        rate = item.annotations.get(key, "")
+        if rate and not (rate.isascii() and rate.isdecimal()):
+            yield Refusal(item.annotation_place(key), f"{item.title} asks for the rate {rate!r}, which is no whole number")
 
 
 def misplaced(found: Address, home: list[Subnet]) -> Iterator[str]:

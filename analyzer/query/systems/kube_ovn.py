@@ -10,11 +10,10 @@ from analyzer.addresses import WIDTH, Address, Prefix
 from analyzer.facts.kubernetes import ObjectFact
 from analyzer.model.network import Network
 from analyzer.query.refusals import Refusal, address_in, network_in, objects, spec_of, word_of
-from analyzer.query.systems import kube_ovn_nat
+from analyzer.query.systems import kube_ovn_fields, kube_ovn_nat
 from analyzer.ranges import Ranges, difference, normalised
 
-GROUP = "kubeovn.io"
-DEFAULT_VPC = "ovn-cluster"
+GROUP, DEFAULT_VPC = kube_ovn_fields.GROUP, kube_ovn_fields.DEFAULT_VPC
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +85,7 @@ def refusals(network: Network) -> Iterator[Refusal]:
     for fact in objects(network, "IPPool", GROUP):
         yield from pool(fact, by_name)
     yield from shared_addresses(network)
+    yield from kube_ovn_fields.named(network)
     yield from kube_ovn_nat.refusals(network)
 
 
@@ -112,6 +112,7 @@ def subnet(fact: ObjectFact) -> Iterator[Refusal]:
     yield from word_of(fact, "gatewayType", ("distributed", "centralized"))
     yield from word_of(fact, "protocol", ("IPv4", "IPv6", "Dual"))
     yield from combined(fact, known)
+    yield from kube_ovn_fields.fields(fact, known)
 
 
 def gateway(fact: ObjectFact, known: list[Prefix]) -> Iterator[Refusal]:
