@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from analyzer.plugins import shipped
 from analyzer.policy.ports import NUMBERS
+from analyzer.policy.selectors import is_key, is_value
 from analyzer.query.ask.questions import (
     AnyChange,
     AnyPod,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from lark import Lark, Token, Tree
 
 LONGEST, MOST_HOPS = 4000, 64
+COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 T = TypeVar("T")
 MODES = {
     "can": Mode.CAN,
@@ -45,6 +47,7 @@ WORDS = {
     "$END": "the end",
     "NAME": "a name",
     "NUMBER": "a number",
+    "COUNT": "a number",
     "COMMA": "a comma",
     "QMARK": "?",
     "_REACH": "reach",
@@ -191,6 +194,8 @@ def party(text: str, tree: Tree[Token]) -> Party:
         return any_pod(text, inner)
     if tree.data == "any_namespace":
         return AnyPod(new=True, labels=pairs(text, inner[0].children) if inner else ())
+    if tree.data == "internet":
+        return Names((Word("outside", column_of(tree)),))
     if tree.data == "any_change":
         return AnyChange(words(text, tree.children)[0])
     quantity = {"every": Quantity.EVERY, "some": Quantity.SOME}.get(tree.data, Quantity.UNSAID)
@@ -221,8 +226,8 @@ def pairs(text: str, tokens: Iterable[object]) -> tuple[tuple[str, str], ...]:
         column = int(getattr(token, "column", 1) or 1)
         for part in str(token).split(","):
             key, equals, value = part.partition("=")
-            if not key or not equals:
-                raise QuestionError(text, column, f"column {column}: {part!r} is no label: expected key=value")
+            if not equals or not is_key(key) or not is_value(value):
+                raise QuestionError(text, column, f"column {column}: {part!r} is no label that a pod can have: expected key=value")
             found[key] = value
             column += len(part) + 1
     return tuple(sorted(found.items()))
@@ -238,7 +243,7 @@ def details(text: str, modifiers: list[Tree[Token]]) -> Details:
         found[key] = item
     on, through, without, within = (found.get(key) for key in ("on", "through", "except_for", "within"))
     asked = () if on is None or on.data == "on_all" else tuple(item for port in branches(on) for item in ports(text, port))
-    hops = int(str(within.children[0])) if within else 1
+    hops = count(str(within.children[0])) if within else 1
     if not 1 <= hops <= MOST_HOPS:
         raise QuestionError(text, column_of(within) if within else 1, f"hops must be from 1 to {MOST_HOPS}")
     return Details(
@@ -248,6 +253,11 @@ def details(text: str, modifiers: list[Tree[Token]]) -> Details:
         words(text, branches(without)[0].children) if without else (),
         hops,
     )
+
+
+def count(written: str) -> int:
+    """A number in digits or, up to ten, in words."""
+    return int(written) if written.isdecimal() else COUNTS.index(written.lower()) + 1
 
 
 def ports(text: str, tree: Tree[Token]) -> tuple[Ports, ...]:
