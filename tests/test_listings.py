@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from analyzer.__main__ import main
 from analyzer.capture.reading import facts
 from analyzer.findings import Verdict
 from analyzer.model.build import build
@@ -16,6 +18,7 @@ from analyzer.policy.detection import settled
 from analyzer.policy.planes import policy_set
 from analyzer.policy.profiles import UNKNOWN_SYSTEM
 from analyzer.policy.secondary import world_for
+from analyzer.query.ask import ask
 from analyzer.query.guarantees import decide
 from analyzer.query.policies import of_network
 from analyzer.query.policy_parties import entities_named
@@ -179,6 +182,58 @@ def test_policies_are_not_asked_about_a_pod_that_is_only_listed(name: str, tmp_p
     network = network_of({"k8s/policy.yaml": policy, "t.txt": table}, tmp_path)
     with pytest.raises(ValueError, match="only listed"):
         entities_named(of_network(network), name)
+
+
+LISTED = """NAMESPACE   NAME   READY   STATUS    RESTARTS   AGE   IP           NODE   NOMINATED NODE   READINESS GATES
+shop        cl     1/1     Running   0          5d    10.244.2.7   n2     <none>           <none>
+"""
+SHOP = "".join(
+    f"apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: a, labels: {{app: {name}}}}}\n"
+    f"spec: {{nodeName: n1}}\nstatus: {{podIP: {own}}}\n---\n"
+    for name, own in (("web", "10.244.1.5"), ("db", "10.244.1.6"))
+) + (
+    "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: db, namespace: a}\nspec:\n  podSelector: {matchLabels: {app: db}}\n"
+    "  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}, {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}}]}]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "alone", "beside"),
+    [
+        ("only a/web reaches a/db", Verdict.PROVED, Verdict.UNDECIDED),
+        ("a/web reaches only a/db, outside", Verdict.PROVED, Verdict.UNDECIDED),
+        ("every pod reaches a/web", Verdict.PROVED, Verdict.UNDECIDED),
+        ("labels:app=web reaches a/db", Verdict.PROVED, Verdict.UNDECIDED),
+        ("outside cannot reach a/db", Verdict.PROVED, Verdict.PROVED),
+        ("outside cannot reach a/db in at most 3 hops", Verdict.REFUTED, Verdict.REFUTED),
+        ("can a/db reach a/web in at most 2 hops on 80", Verdict.PROVED, Verdict.PROVED),
+        ("is there a pair in ns:a that can talk in one direction only on tcp", Verdict.REFUTED, Verdict.REFUTED),
+        ("is there a pair that can talk in one direction only on tcp", Verdict.REFUTED, Verdict.UNDECIDED),
+        ("only a/web reaches a/web", Verdict.REFUTED, Verdict.REFUTED),
+        ("a/web reaches a/db", Verdict.PROVED, Verdict.PROVED),
+        ("ns:a reaches a/web", Verdict.PROVED, Verdict.PROVED),
+        ("can any pod in ns:a reach a/web on 80", Verdict.PROVED, Verdict.PROVED),
+        ("policies a/db are contained in a/db", Verdict.PROVED, Verdict.UNDECIDED),
+    ],
+)
+def test_nothing_is_proved_of_all_where_pods_are_only_listed(
+    question: str, alone: Verdict, beside: Verdict, tmp_path: Path
+) -> None:
+    """What one flow shows stays so."""
+    whole = network_of({"k8s/a.yaml": SHOP}, tmp_path / "whole")
+    more = network_of({"k8s/a.yaml": SHOP, "t.txt": f"$ kubectl get pods -A -o wide\n{LISTED}"}, tmp_path / "more")
+    found = [ask(of_network(network), question) for network in (whole, more)]
+    assert [item.verdict for item in found] == [alone, beside]
+    if alone is not beside:
+        assert any("shop/cl" in text for text in found[1].settle)
+
+
+def test_connectivity_says_of_which_pods_it_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "t.txt").write_text(f"$ kubectl get pods -A -o wide\n{LISTED}")
+    assert main(["connectivity", str(tmp_path), "-q"]) == 0
+    assert "nothing is said of pods that are only listed\n  shop/cl: " in capsys.readouterr().out
+    assert main(["connectivity", str(tmp_path), "-q", "-f", "json", "--strict"]) == 3
+    assert json.loads(capsys.readouterr().out)["left_out"] == ["shop/cl"]
 
 
 def test_endpoints_of_a_table_are_those_of_a_service_that_is_there_whole(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ NSX = thing(
     {"appliedTo": [{"podSelector": {}}], "rules": [{"action": "allow", "direction": "in", "sources": []}]},
 )
 LINKERD = thing("policy.linkerd.io/v1beta3", "Server", {"podSelector": {}, "port": 80})
+SIDECAR = thing("networking.istio.io/v1", "Sidecar", {})
 PEERS = thing("security.istio.io/v1", "PeerAuthentication", {})
 MULTI = thing(
     "k8s.cni.cncf.io/v1beta1",
@@ -125,6 +126,8 @@ CASES: dict[tuple[str, str], tuple[list[Object], tuple[str | int, ...], Any]] = 
     ("security group (JSON)", "`GroupName`"): ([GROUP, AMAZON], ("GroupName",), "web"),
     ("security group (JSON)", "`Tags`"): ([GROUP, AMAZON], ("Tags",), [{"Key": "a", "Value": "b"}]),
     ("Istio AuthorizationPolicy", "`provider`"): ([ISTIO], ("spec", "provider"), {"name": "p"}),
+    ("Istio Sidecar", "`egress.hosts`"): ([SIDECAR], ("spec", "egress"), [{"hosts": ["./*"]}]),
+    ("Istio Sidecar", "`ingress`"): ([SIDECAR], ("spec", "ingress"), [{"port": {"number": 80}, "defaultEndpoint": "127.0.0.1:80"}]),
     ("Linkerd Server", "`externalWorkloadSelector`"): ([LINKERD], ("spec", "externalWorkloadSelector"), {"matchLabels": {"a": "b"}}),
     ("Istio PeerAuthentication", "`mtls.mode: UNSET`"): ([PEERS], ("spec", "mtls"), {"mode": "UNSET"}),
     ("CiliumNetworkPolicy", "`ingress.toPorts.rules.http`"): ([CILIUM], (*RULE, "toPorts", 0, "rules"), {"http": [{"method": "GET"}]}),
@@ -163,6 +166,11 @@ CASES: dict[tuple[str, str], tuple[list[Object], tuple[str | int, ...], Any]] = 
     ("Istio AuthorizationPolicy", "`action: CUSTOM`"): ([ISTIO], ("spec", "action"), "CUSTOM"),
     ("Istio AuthorizationPolicy", "`rules.to.operation.paths`"): ([ISTIO], ("spec",), {"action": "DENY", "rules": [{"to": [{"operation": {"paths": ["/"]}}]}]}),
     ("Istio AuthorizationPolicy", "`targetRefs` of a Service"): ([ISTIO], ("spec", "targetRefs"), [{"kind": "Service", "name": "s"}]),
+    ("Istio Sidecar", "`outboundTrafficPolicy.mode: REGISTRY_ONLY`"): (
+        [SIDECAR],
+        ("spec", "outboundTrafficPolicy"),
+        {"mode": "REGISTRY_ONLY"},
+    ),
     ("MultiNetworkPolicy", "`ingress.ports.port` by name"): ([MULTI], (*RULE, "ports", 0, "port"), "web"),
     ("SecurityGroupPolicy", "`securityGroups.groupIds`"): ([AMAZON], ("spec", "securityGroups", "groupIds"), ["sg-2"]),
     ("security group (JSON)", "`IpPermissions.PrefixListIds`"): ([GROUP, AMAZON], ("IpPermissions", 0, "PrefixListIds"), [{"PrefixListId": "pl-1"}]),

@@ -21,7 +21,7 @@ from analyzer.query.connectivity.answer import Connectivity, Focus, connectivity
 from analyzer.query.connectivity.entrances import OUTSIDE, Entrance, entrances
 from analyzer.query.connectivity.exposure import exposure
 from analyzer.query.policies import Policies, policies
-from analyzer.query.policy_parties import EXPECTED, entities_named
+from analyzer.query.policy_parties import EXPECTED, entities_named, pod_name
 from analyzer.query.policy_services import reached
 from analyzer.report.connectivity import Answer, format_named, format_names
 
@@ -78,7 +78,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     if not options.quiet:
         tell(counts(answer, given))
     tell_unread(given.unreadable)
-    return 3 if given.unreadable or (options.strict and (given.gaps or answer.found.uncertain)) else 0
+    return 3 if given.unreadable or (options.strict and (given.gaps or answer.found.uncertain or answer.left_out)) else 0
 
 
 def answered(options: Namespace, given: Input, profile: Profile) -> Answer:
@@ -96,6 +96,7 @@ def answered(options: Namespace, given: Input, profile: Profile) -> Answer:
         profile.name,
         given.sources,
         paths_from(options.paths, "."),
+        tuple(sorted({pod_name(item) for item in known.world.cluster.listed.pods})),
     )
 
 

@@ -119,6 +119,7 @@ BESIDE = frozenset(
     {
         "security.istio.io/AuthorizationPolicy",
         "security.istio.io/PeerAuthentication",
+        "networking.istio.io/Sidecar",
         "k8s.cni.cncf.io/MultiNetworkPolicy",
         "vpcresources.k8s.aws/SecurityGroupPolicy",
         *(

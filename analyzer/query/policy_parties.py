@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from analyzer.addresses import Address, Prefix, host_prefix, prefix
 from analyzer.facts.kubernetes import ServiceFact
+from analyzer.facts.listings import PodListing
 from analyzer.policy.bits import members
 from analyzer.policy.entities import Entity
 from analyzer.policy.factors import Factors
@@ -132,6 +133,8 @@ def in_namespace(policies: Policies, name: str) -> list[Entity]:
         raise ValueError(missing("namespace", name, policies.world.namespaces))
     found = [entity for entity in policies.world.entities if entity.namespace == name]
     if not found:
+        if (listed := next((item for item in policies.world.cluster.listed.pods if item.namespace == name), None)) is not None:
+            raise ValueError(f"namespace {name} has no pods in full in the input, but {listed_alone(f'{name}/{listed.name}')}")
         raise ValueError(f"namespace {name} has no pods in the input")
     return found
 
@@ -148,6 +151,14 @@ def with_labels(policies: Policies, text: str) -> list[Entity]:
         if entity.namespace and all(entity.labels.get(key) == value for key, value in wanted.items())
     ]
     if not found:
+        unsure = next(
+            (item for item in policies.world.cluster.listed.pods if item.labels is None or wanted.items() <= item.labels.items()),
+            None,
+        )
+        if unsure is not None:
+            raise ValueError(
+                f"no pod has the labels {text} for sure, but may have {listed_alone(f'{unsure.namespace}/{unsure.name}')}"
+            )
         raise ValueError(f"no pod has the labels {text}")
     return found
 
@@ -226,6 +237,11 @@ def outside_in(policies: Policies, network: Prefix) -> Iterator[Entity]:
             if all(map(policies.taken, inside)):
                 continue
             yield entity if inside == entity.blocks else Entity(", ".join(map(str, inside)), Kind.OUTSIDE, blocks=inside)
+
+
+def pod_name(item: PodListing) -> str:
+    """A listed pod in words."""
+    return f"{item.namespace}/{item.name}" if item.namespace else item.name
 
 
 def listed_alone(name: str) -> str:

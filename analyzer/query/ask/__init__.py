@@ -11,6 +11,7 @@ from analyzer.query.ask.asking import Asker, Unanswerable
 from analyzer.query.ask.questions import Compare, Names, OneWay, Question, Reach, Which
 from analyzer.query.ask.sides import NameProblem
 from analyzer.query.ask.syntax import QuestionError, parse
+from analyzer.query.ask.unseen import with_unseen
 from analyzer.query.policies import Policies
 
 __all__ = ["Answer", "Asker", "QuestionError", "answer", "ask", "asker_of", "parse"]
@@ -54,9 +55,9 @@ def answer(known: Asker, text: str, question: Question) -> Answer:
     try:
         found = answered(known, shown, question)
         found = replace(found, notes=(*found.notes, *known.suppositions))
-        if not known.open_families or isinstance(question, (Compare, Which)):
-            return found
-        return in_both(found, answered(known.without_six, shown, question))
+        if known.open_families and not isinstance(question, (Compare, Which)):
+            found = in_both(found, answered(known.without_six, shown, question))
+        return with_unseen(known.policies, question, found)
     except NameProblem as problem:
         raise QuestionError(shown, problem.word.column, f"column {problem.word.column}: {problem}") from None
     except Unanswerable as problem:

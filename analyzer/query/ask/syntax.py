@@ -227,7 +227,9 @@ def pairs(text: str, tokens: Iterable[object]) -> tuple[tuple[str, str], ...]:
         for part in str(token).split(","):
             key, equals, value = part.partition("=")
             if not equals or not is_key(key) or not is_value(value):
-                raise QuestionError(text, column, f"column {column}: {part!r} is no label that a pod can have: expected key=value")
+                raise QuestionError(
+                    text, column, f"column {column}: {part!r} is no label that a pod can have: expected key=value"
+                )
             found[key] = value
             column += len(part) + 1
     return tuple(sorted(found.items()))

@@ -17,7 +17,8 @@ from analyzer.source import Source
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What there is to tell. ``profile`` is the name of the network system as which policies were read; ``exposure`` is None where it was not asked.
-    ``base`` stands before the paths of the ``sources`` to reach them from the current folder."""
+    ``base`` stands before the paths of the ``sources`` to reach them from the current folder. ``left_out`` are the pods that are only listed, of which
+    nothing is said."""
 
     found: Connectivity
     entrances: tuple[Entrance, ...] = ()
@@ -25,6 +26,7 @@ class Answer:
     profile: str = "unknown"
     sources: tuple[Source, ...] = field(default=(), repr=False)
     base: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

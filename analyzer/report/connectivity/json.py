@@ -30,6 +30,8 @@ def write(answer: Answer, style: Style) -> Iterator[str]:
     yield from section("through", (json.dumps(entrance(item)) for item in answer.entrances))
     if answer.exposure is not None:
         yield from exposed(answer.exposure)
+    if answer.left_out:
+        yield from section("left_out", map(json.dumps, answer.left_out))
     yield "\n}\n"
 
 

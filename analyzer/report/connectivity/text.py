@@ -46,7 +46,7 @@ def write(answer: Answer, style: Style) -> Iterable[str]:
         lines = by_source(tuple(in_order), there, style)
     else:
         lines = together(answer.found.links, there, style)
-    parts = [list(lines) or ["nobody may talk to anybody"], uncertain(answer, there, style)]
+    parts = [list(lines) or ["nobody may talk to anybody"], uncertain(answer, there, style), left_out(answer, style)]
     parts += [entrance_lines(answer.entrances, style), exposure_lines(answer.exposure, there, style)]
     parts.append([f"policies read as by the network system: {safe(answer.profile)}"])
     return ["\n\n".join("\n".join(part) for part in parts if part) + "\n"]
@@ -125,6 +125,17 @@ def only_namespace(link: Link) -> str | None:
     if found in (OUTSIDE, NODES) or link.family or namespace_of(link.destinations[-1]) != found:
         return None
     return found if all(namespace_of(name) == found for name in (*link.sources, *link.destinations)) else None
+
+
+def left_out(answer: Answer, style: Style) -> list[str]:
+    """The pods that are only listed."""
+    if not answer.left_out:
+        return []
+    names = answer.left_out if style.verbose else answer.left_out[:MOST]
+    more = f" and {len(answer.left_out) - len(names)} more" if len(names) < len(answer.left_out) else ""
+    said = f"{safe(', '.join(names))}{more}: policies look at more than a listing shows (kubectl get pods -A -o yaml)"
+    lines = wrap(said, style.width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    return [style.paint("nothing is said of pods that are only listed", "unsure"), *lines]
 
 
 def uncertain(answer: Answer, there: Known, style: Style) -> list[str]:
