@@ -5,9 +5,7 @@ Of manifests, whoever matches may live elsewhere; a text that differs by one sli
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import NamedTuple
 
 from analyzer.facts.kubernetes import OtherObjectFact
@@ -17,16 +15,14 @@ from analyzer.policy.entities import Entity
 from analyzer.policy.terms import All, AnyOf, LabelIn, Named, Of, Peer
 from analyzer.policy.world import NAME_LABEL
 from analyzer.query.policies import Policies, of_network
+from analyzer.query.slips import slip
 from analyzer.source import Span
 
 BUILT_IN = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 NAMING = ("name", "namespace", "metadata.name")
 """Keys of labels by which people take a namespace's name, beside the one that each namespace has."""
-WORDS = re.compile(r"[-_./]")
-LEAST = 5
-"""Of how many letters the longer of two words is, at least: shorter ones are often alike by chance."""
 FEWEST = 3
-"""The same where it is known that nobody else is meant."""
+"""Of how many letters the longer of two words is, at least, where it is known that nobody else is meant."""
 
 
 class Near(NamedTuple):
@@ -123,28 +119,6 @@ def near(network: Network, test: LabelIn | Named, name: str, key: str, value: st
     words = f"there is the namespace {name}" if key == NAME_LABEL else f"namespace {name} has {key}={value}"
     path = ("name",) if key == NAME_LABEL else ("labels", key)
     return Near(test, words, f"{key}: {value}", item.place("metadata", *path) if item else None)
-
-
-@lru_cache(maxsize=1 << 14)
-def slip(asked: str, there: str, least: int = LEAST) -> bool:
-    """Whether a text is another one with a slip in one of its words: one letter too many, too few, another one, or two changed over; or letters in another case."""
-    if asked == there or asked.casefold() == there.casefold():
-        return asked != there
-    mine, other = WORDS.split(asked), WORDS.split(there)
-    differing = [pair for pair in zip(mine, other, strict=False) if pair[0] != pair[1]]
-    return len(mine) == len(other) and len(differing) == 1 and slipped(*differing[0], least)
-
-
-def slipped(one: str, other: str, least: int) -> bool:
-    """The same of a word."""
-    if max(len(one), len(other)) < least:
-        return False
-    start = next((index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    one, other = one[start:], other[start:]
-    while one and other and one[-1] == other[-1]:
-        one, other = one[:-1], other[:-1]
-    changed_over = len(one) == 2 and one == other[::-1]
-    return (changed_over or max(len(one), len(other)) == 1) and not any(letter.isdigit() for letter in one + other)
 
 
 def place_of(item: OtherObjectFact, around: Span, test: LabelIn | Named) -> Span | None:

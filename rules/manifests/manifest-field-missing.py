@@ -1,7 +1,7 @@
 """A field that the kind requires is not there.
 
 ## What it finds
-Objects of Kubernetes' own kinds without a field that every release requires.
+Objects of Kubernetes' own kinds, and of those kinds of others that `manifest-field-unknown` names, without a field that every release requires.
 
 ## Why it matters
 The API server refuses the object.
@@ -14,7 +14,7 @@ The API server refuses the object.
 Add the field.
 
 ## Sources
-Kubernetes OpenAPI definitions (`required`). Objects that come from an API server are left out; an empty list or object is there. A field that is only misspelt is told by manifest-field-unknown.
+Kubernetes OpenAPI definitions and the projects' CustomResourceDefinitions (`required`). Objects that come from an API server are left out; an empty list or object is there. A field that is only misspelt is told by manifest-field-unknown.
 """
 
 from collections.abc import Iterator

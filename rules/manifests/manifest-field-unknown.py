@@ -1,7 +1,9 @@
 """A field that the kind does not have.
 
 ## What it finds
-Fields of Kubernetes' own kinds (releases 1.25 to 1.37) that no release has; the field that is probably meant is named, and `--fix` writes it.
+Fields of Kubernetes' own kinds (releases 1.25 to 1.37) that no release has; the field that is probably meant is named, and `--fix` writes it. Likewise of the kinds of Gateway API, Calico, Cilium, MetalLB,
+Istio and the Prometheus operator that are read here, and of kubeadm's, the kubelet's and kube-proxy's configuration: there only where a field is
+misspelt for sure (a letter too many, too few, another one, two changed over, or another case), as any other may be of a release that is not known here.
 
 ## Why it matters
 `kubectl apply` refuses the object; where validation is off, or a controller applies it, the field is dropped silently: a misspelt selector selects nothing, or everything.
@@ -13,7 +15,7 @@ Fields of Kubernetes' own kinds (releases 1.25 to 1.37) that no release has; the
 Correct the field's name, or its place: fields of a pod belong below `spec.template.spec` in a workload.
 
 ## Sources
-Kubernetes OpenAPI definitions; "Server-side field validation" (Strict is kubectl's default since 1.27). Objects that come from an API server are left out: it has taken them. Of policies, see policy-rejected.
+Kubernetes OpenAPI definitions; the projects' CustomResourceDefinitions; "Server-side field validation" (Strict is kubectl's default since 1.27). Objects that come from an API server are left out: it has taken them. Of policies, see policy-rejected.
 """
 
 from collections.abc import Iterator
@@ -40,7 +42,12 @@ def check(network: Network) -> Iterator[Finding]:
             yield RULE.finding(at, f"{named(item)} has no field {path}", help=f"did you mean {problem.instead}?", edits=edits)
         else:
             moved = MOVED.get((item.kind, str(problem.path[-1])), "")
-            yield RULE.finding(at, f"{named(item)} has no field {path}", note=f"there are: {problem.wanted}", help=moved)
+            yield RULE.finding(
+                at,
+                f"{named(item)} has no field {path}",
+                note=f"there are: {problem.wanted}",
+                help=moved,
+            )
 
 
 RULE = Rule("manifest-field-unknown", Severity.ERROR, __doc__, check)

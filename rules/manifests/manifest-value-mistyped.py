@@ -1,7 +1,7 @@
 """A value of the wrong type.
 
 ## What it finds
-Values of Kubernetes' own kinds that are not of the type that the field has, as the API server reads YAML: a number where a text is wanted (`"8080"` for annotations and labels, `'true'` for environment variables), a text for a number, one value for a list.
+Values of Kubernetes' own kinds, and of those kinds of others that `manifest-field-unknown` names, that are not of the type that the field has, as the API server reads YAML: a number where a text is wanted (`"8080"` for annotations and labels, `'true'` for environment variables), a text for a number, one value for a list.
 
 ## Why it matters
 The API server refuses the object.
@@ -13,7 +13,7 @@ The API server refuses the object.
 Write it as the message says; quotes make a text.
 
 ## Sources
-Kubernetes OpenAPI definitions; sigs.k8s.io/yaml, which turns YAML into JSON before it is read. Objects that come from an API server are left out, and so is what `policy-rejected` tells at the same place.
+Kubernetes OpenAPI definitions and the projects' CustomResourceDefinitions; sigs.k8s.io/yaml, which turns YAML into JSON before it is read. Objects that come from an API server are left out, and so is what `policy-rejected` tells at the same place.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,8 @@
-"""The schemas of Kubernetes' own kinds, 1.25 to 1.37, and what an object says that they do not allow.
+"""The schemas of Kubernetes' own kinds, 1.25 to 1.37, and of those that projects define beside them, and what an object says that they do not allow.
 
-``kubernetes.json`` beside this file was made by ``making.py`` from the published OpenAPI definitions (Apache-2.0). ``kinds`` names the type of each ``apiVersion/kind``;
+``kubernetes.json`` beside this file was made by ``making.py`` from the published OpenAPI definitions (Apache-2.0). ``custom.json`` has the
+kinds of Gateway API, Calico, Cilium, MetalLB, Istio and the Prometheus operator that are read here and are no policies, and kubeadm's, the kubelet's and kube-proxy's configuration;
+``making_custom.py`` made it. ``kinds`` names the type of each ``apiVersion/kind``;
 a type has the fields, each with its type and, where it is not in all releases, the first and the last minor release that has it, and the required fields.
 A type is ``string``, ``integer``, ``number``, ``boolean``, ``text-or-number`` (ports, quantities), ``any``, ``[T]`` for a list, ``{T}`` for a map, or the number of another type.
 """
@@ -14,6 +16,8 @@ from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from analyzer.query.slips import slip
 
 Key = str | int
 Types = list[dict[str, Any]]
@@ -44,6 +48,13 @@ def schemas() -> Schemas:
     return Schemas(tuple(document["releases"]), document["kinds"], document["types"])
 
 
+@lru_cache(maxsize=1)
+def custom() -> Schemas:
+    """The table of kinds that projects define beside Kubernetes' own, and of its configuration files."""
+    document = json.loads((Path(__file__).parent / "custom.json").read_text(encoding="utf-8"))
+    return Schemas((0, 0), document["kinds"], document["types"])
+
+
 STABLE = re.compile(r"(?:.+/)?v\d+")
 
 
@@ -64,11 +75,30 @@ def meant(version: str, kind: str) -> tuple[str, str] | None:
 
 
 def problems(version: str, kind: str, document: Mapping[str, Any]) -> Iterator[Problem]:
-    """What an object says that its kind does not allow; nothing for kinds that are not Kubernetes' own."""
-    table = schemas()
+    """What an object says that its kind does not allow; nothing for kinds whose schema is not here."""
+    other = is_custom(version)
+    table = custom() if other else schemas()
     number = table.kinds.get(f"{version}/{kind}")
     if number is not None and not allowed(table.types, number, document):
-        yield from of_object(table.types, number, document, ())
+        found = of_object(table.types, number, document, ())
+        yield from (problem for problem in found if not other or problem.what != "unknown" or is_slip(problem))
+
+
+def is_slip(problem: Problem) -> bool:
+    """Whether a field is misspelt for sure. Projects add fields with each release: others may be of one that is not here."""
+    return slip(str(problem.path[-1]), problem.instead, LEAST)
+
+
+LEAST = 4
+
+
+def is_custom(version: str) -> bool:
+    """Whether an ``apiVersion`` is none of the API server's own: its group is of a domain that is not Kubernetes', or of what serves no objects."""
+    group = version.rpartition("/")[0]
+    return "." in group and (not group.endswith(".k8s.io") or group.endswith(OUTSIDE))
+
+
+OUTSIDE = ("gateway.networking.k8s.io", ".config.k8s.io", "kubeadm.k8s.io")
 
 
 def allowed(types: Types, number: int, value: Any) -> bool:
@@ -144,13 +174,18 @@ def of_object(types: Types, number: int, value: Mapping[str, Any], path: tuple[K
         found = fields.get(key)
         if found is None:
             free = [name for name in fields if name not in value and name not in near and takes(types, fields[name][0], inside)]
-            near.update(dict.fromkeys(instead := get_close_matches(str(key), free, 1, 0.75)))
+            near.update(dict.fromkeys(instead := nearest(str(key), free)))
             yield Problem((*path, key), "unknown", ", ".join(sorted(fields)[:12]), "".join(instead))
         elif inside is not None:
             yield from of_value(types, found[0], inside, (*path, key))
     for key in types[number]["required"]:
-        if value.get(key) is None:
+        if value.get(key) is None and key not in near:
             yield Problem((*path, key), "missing", key)
+
+
+def nearest(key: str, free: list[str]) -> list[str]:
+    """The field that is meant by a misspelt one, if any."""
+    return [name for name in free if name.casefold() == key.casefold()][:1] or get_close_matches(key, free, 1, 0.75)
 
 
 def takes(types: Types, kind: Any, value: Any) -> bool:

@@ -116,7 +116,7 @@ def pool(fact: ObjectFact) -> Iterator[Refusal]:
     text = spec.get("cidr")
     found = network_in(text)
     if found is None:
-        yield Refusal(place("spec", "cidr"), f"cidr {text!r} is no network")
+        yield Refusal(place("spec", "cidr"), f"cidr {text!r} is no network" if text is not None else "there is no cidr")
         return
     if host_bits(str(text)):
         yield Refusal(place("spec", "cidr"), f"cidr {text} is not the address of a network: Calico takes {found}", certain=False)
