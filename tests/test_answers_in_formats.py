@@ -110,6 +110,21 @@ def test_the_picture_shows_where_the_packet_is_lost(tmp_path: Path) -> None:
     assert [item.get("class") for item in way.iter("{http://www.w3.org/2000/svg}g")][-1] == "bad"
 
 
+NODE = "---\napiVersion: v1\nkind: Node\nmetadata: {name: n1}\nstatus: {addresses: [{type: InternalIP, address: 192.0.2.1}]}\n"
+
+
+def test_of_manifests_the_picture_is_who_may_talk_to_whom_and_no_packet_is_lost(tmp_path: Path) -> None:
+    """Also where a node is declared, on which nobody is known to be."""
+    folder = tmp_path / "input"
+    shutil.copytree("samples/start/k8s", folder)
+    (folder / "node.yaml").write_text(NODE)
+    for paths in (["samples/start/k8s"], [str(folder)]):
+        picture = written(["check", *paths], "svg", tmp_path)
+        assert picture == written(["connectivity", *paths], "svg", tmp_path)
+        assert 'class="some"' in picture
+        assert "packets that are lost" not in written(["check", *paths], "html", tmp_path)
+
+
 @browser
 @pytest.mark.parametrize("name", CALLS)
 def test_pages_open_and_keep_nobody_out(name: str, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ It is what the team has agreed on: what may talk, and what must never.
 Change the policies at the places that are named, or the intent.
 
 ## Sources
-The intents themselves; docs/intents.md and docs/ask.md say what a question means.
+The intents themselves; docs/lint.md and docs/ask.md say what a question means.
 """
 UNDECIDED_PAGE = """An intent that cannot be decided.
 

@@ -15,7 +15,7 @@ from analyzer.report.page import topology as page_topology
 from analyzer.report.page.shell import page
 from analyzer.report.page.style import FILTER, MATRIX
 from analyzer.report.style import Style
-from analyzer.report.topology import topology
+from analyzer.report.topology import has_nodes, topology
 
 
 def write(report: Report, style: Style) -> str:
@@ -35,7 +35,7 @@ def draw(report: Report, network: Network, style: Style) -> str:
         answers.intents(report),
         findings.changed(report),
         findings.findings(report, sources),
-        page_topology.part(topology(network, report)) if network.namespaces or network.cluster.nodes else "",
+        page_topology.part(topology(network, report)) if has_nodes(network) else "",
         matrix.part() if talk else "",
         cluster.addresses(network),
         cluster.nodes(network, report),

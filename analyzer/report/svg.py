@@ -1,4 +1,4 @@
-"""The topology as a picture."""
+"""The topology as a picture; of manifests, which say nothing of nodes, the matrix of who may talk to whom."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from analyzer.model.network import Network
 from analyzer.report import Format
 from analyzer.report.page.topology import alone
 from analyzer.report.style import Style
-from analyzer.report.topology import topology
+from analyzer.report.topology import flows, has_nodes, topology
 
 
 def write(report: Report, style: Style) -> str:
@@ -19,7 +19,12 @@ def write(report: Report, style: Style) -> str:
 def draw(report: Report, network: Network, style: Style) -> str:
     """The picture."""
     del style
-    return alone(topology(network, report))
+    known = None if has_nodes(network) else flows(network)
+    if known is None:
+        return alone(topology(network, report))
+    from analyzer.report.connectivity.svg import picture
+
+    return picture(known)
 
 
 FORMAT = Format("svg", write, draw=draw)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from analyzer.facts.links import Geneve, Tunnel, Vxlan, Wireguard
 from analyzer.findings import Counterexample, Report
 from analyzer.model.network import Attachment, Network
 from analyzer.report.graphs import Edge, Graph, Node, Tone
 from analyzer.source import Scope
+
+if TYPE_CHECKING:
+    from analyzer.query.connectivity.answer import Connectivity
 
 MOST = 40
 HOST = "host"
@@ -24,7 +28,8 @@ def topology(network: Network, report: Report) -> Graph:
     pods = pods_by_node(network)
     names = sorted({*pods, *(scope.node for scope in network.namespaces)})
     if not names:
-        return by_policies(network)
+        talk = flows(network)
+        return of_flows(talk) if talk else Graph((), ())
     lost = list(losses(network, report))
     shown = [name for name in names if any(name in (one.node, other.node) for one, other, _ in lost)]
     shown = sorted([*shown, *(name for name in names if name not in shown)][:MOST])
@@ -40,14 +45,25 @@ def topology(network: Network, report: Report) -> Graph:
     return Graph((*nodes, *networks), (*wires, *kept))
 
 
-def by_policies(network: Network) -> Graph:
-    """Who may talk to whom."""
+def has_nodes(network: Network) -> bool:
+    """Whether anything is known of nodes that can be drawn: what is on them, or their own state."""
+    return bool(network.namespaces or pods_by_node(network))
+
+
+def flows(network: Network) -> Connectivity | None:
+    """Who may talk to whom; None where nobody is there."""
     from analyzer.query.connectivity.answer import connectivity
     from analyzer.query.policies import of_network
-    from analyzer.report.connectivity._graph import graph
 
     known = of_network(network)
-    return graph(connectivity(known)) if known.world.entities else Graph((), ())
+    return connectivity(known) if known.world.entities else None
+
+
+def of_flows(found: Connectivity) -> Graph:
+    """The same as a graph."""
+    from analyzer.report.connectivity._graph import graph
+
+    return graph(found)
 
 
 def pods_by_node(network: Network) -> Mapping[str, Counter[str]]:

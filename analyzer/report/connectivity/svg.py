@@ -20,7 +20,12 @@ text { font: 12px sans-serif; fill: #222 } .none { fill: #eceff1 } .all { fill: 
 def write(answer: Answer, style: Style) -> Iterable[str]:
     """The picture."""
     del style
-    return ["\n".join(lines(answer.found)) + "\n"]
+    return [picture(answer.found)]
+
+
+def picture(found: Connectivity) -> str:
+    """The picture as one text."""
+    return "\n".join(lines(found)) + "\n"
 
 
 def lines(found: Connectivity) -> Iterator[str]:
