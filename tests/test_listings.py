@@ -236,6 +236,13 @@ def test_connectivity_says_of_which_pods_it_says_nothing(tmp_path: Path, capsys:
     assert json.loads(capsys.readouterr().out)["left_out"] == ["shop/cl"]
 
 
+def test_suggested_policies_say_which_pods_they_leave_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.yaml").write_text(SHOP)
+    (tmp_path / "t.txt").write_text(f"$ kubectl get pods -A -o wide\n{LISTED}")
+    assert main(["connectivity", str(tmp_path), "-q", "--suggest", "current"]) == 0
+    assert "# pods that are only listed are left aside, and the policies may close them: shop/cl\n" in capsys.readouterr().out
+
+
 def test_endpoints_of_a_table_are_those_of_a_service_that_is_there_whole(tmp_path: Path) -> None:
     """Of the endpoints of a service with one port it is known whose they are, unless some are not shown."""
     given = files_of((ROOT / "healthy" / "cilium-maps.txt").read_text())

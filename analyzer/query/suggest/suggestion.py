@@ -15,6 +15,7 @@ from itertools import islice
 
 from analyzer.model.network import Network
 from analyzer.query.policies import Policies
+from analyzer.query.policy_parties import pod_name
 from analyzer.query.suggest.demands import Scene
 from analyzer.query.suggest.fewest import Bounds, fewer_than
 from analyzer.query.suggest.kept import Kept, kept
@@ -175,6 +176,8 @@ def heading(scene: Scene, wanted: Wanted, count: int) -> Iterator[str]:
     yield f"policies read as by the network system: {scene.policies.profile.name}"
     if not scene.nodes:
         yield "nodes are left aside"
+    if unseen := sorted({pod_name(item) for item in scene.policies.world.cluster.listed.pods}):
+        yield f"pods that are only listed are left aside, and the policies may close them: {', '.join(unseen[:SHOWN])}{', …' if len(unseen) > SHOWN else ''}"
     if any(scene.spaces[family].aside for family in scene.families):
         networks = sorted({item.prefix for item in scene.policies.world.cluster.ranges if item.purpose == "pod"})
         yield f"addresses of {', '.join(map(str, networks))} that no pod has are left aside"
