@@ -16,7 +16,10 @@ from analyzer.query.differences.comparison import Comparison, finding_changes, v
 from analyzer.query.differences.difference import Difference, difference
 from analyzer.query.differences.ways import ChangedWay, changed_ways
 from analyzer.query.policies import Identity, known, profile_of
+from analyzer.query.policy_parties import pod_name
 from analyzer.query.whatif.edits import Apply, Edit, NodeRun
+
+ENOUGH = 10
 
 
 def compare(
@@ -36,7 +39,7 @@ def compare(
     read = profiles or (profile_of(old.network), profile_of(new.network))
     found = policies(old, new, read)
     ways = through_services(old, new, read)
-    incomplete = tuple(unread(old, names[0])) + tuple(unread(new, names[1]))
+    incomplete = (*unread(old, names[0]), *unread(new, names[1]), *unseen(old.network.cluster, new.network.cluster))
     if policies_only or not (old.network.namespaces and new.network.namespaces):
         return Comparison(found, ways=ways, incomplete=incomplete, old=names[0], new=names[1])
     before, after = analyze(old, progress=progress, jobs=jobs), analyze(new, progress=progress, jobs=jobs)
@@ -67,6 +70,19 @@ def unread(given: Input, name: str) -> Iterator[str]:
     """What of an input could not be read, in words."""
     for gap in given.unreadable:
         yield f"{name}: {gap.at.path}: {gap.reason}"
+
+
+def unseen(old: Cluster, new: Cluster) -> Iterator[str]:
+    """The pods that are only listed, where objects that could be about them differ: policies are not asked about such."""
+    names = sorted({pod_name(item) for cluster in (old, new) for item in cluster.listed.pods})
+    if names and documents(old) != documents(new):
+        more = f" and {len(names) - ENOUGH} more" if len(names) > ENOUGH else ""
+        yield f"what changes for pods that are only listed is not known (kubectl get pods -A -o yaml): {', '.join(names[:ENOUGH])}{more}"
+
+
+def documents(cluster: Cluster) -> dict[tuple[str, ...], object]:
+    """What is said of objects, wherever it stands."""
+    return {(item.api_version, item.kind, item.namespace or "", item.name): item.document for item in cluster.others}
 
 
 def after(given: Input, edits: Sequence[Edit]) -> Input:

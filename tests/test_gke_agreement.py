@@ -34,18 +34,18 @@ class NamesMaker(Maker):
         return found | {"spec": {"containers": [{"name": "c"}]}, "status": {"podIPs": [{"ip": f"10.0.1.{number}"}]}}
 
     def by_names(self, number: int) -> Object:
-        spec = {"podSelector": self.selector(), "egress": self.many(0, 2, self.rule)}
+        spec = {"podSelector": self.selector(), "egress": self.many(0, 2, self.rule_of_names)}
         found = self.object("FQDNNetworkPolicy", f"f{number}", spec=spec, namespace=self.pick(*SPACES))
         return found | {"apiVersion": "networking.gke.io/v1alpha1"}
 
-    def rule(self) -> Object:
+    def rule_of_names(self) -> Object:
         found: Object = {"matches": self.many(0 if self.chance(0.2) else 1, 2, self.match)}
-        return found | ({"ports": self.many(0, 2, self.port)} if self.chance(0.6) else {})
+        return found | ({"ports": self.many(0, 2, self.named_port)} if self.chance(0.6) else {})
 
     def match(self) -> Object:
         return {"name": self.pick(*NAMES)} if self.chance(0.6) else {"pattern": self.pick(*PATTERNS)}
 
-    def port(self) -> Object:
+    def named_port(self) -> Object:
         found: Object = {"protocol": self.pick("TCP", "UDP", "SCTP")} if self.chance(0.7) else {}
         return found | ({"port": self.pick(443, 53)} if self.chance(0.7) else {})
 

@@ -196,6 +196,10 @@ SHOP = "".join(
     "  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}, {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}}]}]\n"
 )
 
+DENIED = (
+    "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: closed, namespace: shop}\nspec: {podSelector: {}}\n"
+)
+
 
 @pytest.mark.parametrize(
     ("question", "alone", "beside"),
@@ -241,6 +245,19 @@ def test_suggested_policies_say_which_pods_they_leave_aside(tmp_path: Path, caps
     (tmp_path / "t.txt").write_text(f"$ kubectl get pods -A -o wide\n{LISTED}")
     assert main(["connectivity", str(tmp_path), "-q", "--suggest", "current"]) == 0
     assert "# pods that are only listed are left aside, and the policies may close them: shop/cl\n" in capsys.readouterr().out
+
+
+def test_what_changes_for_pods_that_are_only_listed_is_not_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in {"old": SHOP, "moved": f"# moved\n{SHOP}", "new": f"{SHOP}---\n{DENIED}"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.yaml").write_text(text)
+        (tmp_path / name / "t.txt").write_text(f"$ kubectl get pods -A -o wide\n{LISTED}")
+    assert main(["diff", str(tmp_path / "old"), str(tmp_path / "moved"), "-q"]) == 0
+    assert capsys.readouterr().out == "nothing changes\n"
+    assert main(["diff", str(tmp_path / "old"), str(tmp_path / "new"), "-q"]) == 3
+    out = capsys.readouterr().out
+    assert out.startswith("nothing is known to change\n")
+    assert "shop/cl" in out
 
 
 def test_endpoints_of_a_table_are_those_of_a_service_that_is_there_whole(tmp_path: Path) -> None:
