@@ -149,7 +149,7 @@ def ignoring(options: Namespace, settings: Settings) -> Ignoring:
     """What runs and what does not count, by the options and the settings. ValueError, in words, where they say what cannot be."""
     rules = with_own(own_rules(options, settings), needed_rules())
     tuning = Tuning(settings.severities, settings.options)
-    if wrong := "\n".join(f"{settings.path}: {problem}" for problem in untold(tuning, rules)):
+    if wrong := "\n".join(f"{settings.place('rules', *path)}: {problem}" for path, problem in untold(tuning, rules)):
         raise ValueError(wrong)
     refuse_unheard(options, settings, rules)
     return Ignoring(
@@ -168,7 +168,8 @@ def refuse_unheard(options: Namespace, settings: Settings, rules: Sequence[Rule]
     """ValueError, in words, where rules are chosen that are not there: a check that is misspelt would pass without a word."""
     known = {*(rule.id for rule in (*rules, UNUSED, UNEXPLAINED)), INTERNAL, *OF_INTENTS}
     told = [("--select", options.select), ("--ignore", options.ignore)]
-    told += [(f"{settings.path}: select", settings.select), (f"{settings.path}: ignore", settings.ignore)]
+    for key, texts in (("select", settings.select), ("ignore", settings.ignore)):
+        told += [(f"{settings.place(key, index)}: {key}", [text]) for index, text in enumerate(texts)]
     if wrong := "\n".join(f"{where}: {problem}" for where, texts in told for problem in unheard(texts, known)):
         raise ValueError(wrong)
 

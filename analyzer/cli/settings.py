@@ -37,7 +37,21 @@ def settings_for(options: Namespace) -> Settings:
     except UnicodeDecodeError:
         raise ValueError(f"{path}: not read: it is no UTF-8 text") from None
     shown = os.path.relpath(path)
-    return settings_in(shown if not shown.startswith("..") else str(path), os.path.relpath(path.parent), text)
+    found = settings_in(shown if not shown.startswith("..") else str(path), os.path.relpath(path.parent), text)
+    refuse_unknown_system(found)
+    return found
+
+
+def refuse_unknown_system(settings: Settings) -> None:
+    """ValueError, in words, where the settings name a network system that there is not."""
+    if not settings.cni:
+        return
+    from analyzer.policy.profiles import profile_named
+
+    try:
+        profile_named(settings.cni)
+    except ValueError as problem:
+        raise ValueError(f"{settings.place('cni')}: cni: {problem}") from None
 
 
 def nearest(folder: Path) -> Path | None:

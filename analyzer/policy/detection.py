@@ -127,12 +127,23 @@ class Recognised:
 
 def detected(network: Network) -> Recognised:
     """The profile of the system that the input shows; ``UNKNOWN_SYSTEM`` where it shows none, or several that enforce policies."""
-    for look in (running, chains, plugins, config_maps, objects):
+    for look in (running, chains, plugins, config_maps, objects, named):
         signs = first_of_each(look(network))
         if signs:
             name = chosen({sign.system for sign in signs})
             return Recognised(settled(PROFILES.get(name, UNKNOWN_SYSTEM), network.cluster), signs)
     return Recognised(settled(UNKNOWN_SYSTEM, network.cluster))
+
+
+NAMED_SYSTEM = ("analyzer/v1", "NetworkSystem")
+"""The version and kind of the object by which settings name the network system."""
+
+
+def named(network: Network) -> Iterator[Sign]:
+    """The system that settings name."""
+    for item in network.cluster.others:
+        if (item.api_version, item.kind) == NAMED_SYSTEM and item.name in PROFILES:
+            yield Sign(item.name, "the settings", item.at)
 
 
 def chosen(systems: set[str]) -> str:

@@ -153,21 +153,34 @@ def lines(finding: Finding) -> frozenset[tuple[str, int]]:
     return frozenset((at.path, at.line) for at in (finding.at, *(label.at for label in finding.related)))
 
 
-def untold(tuning: Tuning, rules: Sequence[Rule]) -> Iterator[str]:
-    """What is wrong with a tuning, in words: rules that are not there, options that a rule does not have, values of another type."""
+def untold(tuning: Tuning, rules: Sequence[Rule]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is wrong with a tuning, by rule and option, in words: rules that are not there, options that a rule does not have, values of another type."""
     known = {rule.id: rule for rule in rules}
     for name in [*(name for name, _ in tuning.severities), *tuning.options]:
         if "*" not in name and name not in known:
             near = get_close_matches(name, known, 1)
-            yield f"there is no rule {name}" + (f"; did you mean {near[0]}?" if near else "")
+            yield (name,), f"there is no rule {name}" + (f"; did you mean {near[0]}?" if near else "")
     for name, options in tuning.options.items():
         for key, value in options.items() if name in known else ():
             default = known[name].options.get(key)
             if default is None:
                 has = ", ".join(known[name].options) or "none"
-                yield f"the rule {name} has no option {key}; it has: {has}"
+                yield (name, key), f"the rule {name} has no option {key}; it has: {has}"
             elif type(value) is not type(default):
-                yield f"the option {key} of the rule {name} must be like {default!r}, not {value!r}"
+                yield (name, key), f"the option {key} of the rule {name} must be {like(default)}, not {value!r}"
+
+
+def like(default: object) -> str:
+    """Of which type an option is, in words."""
+    match default:
+        case bool():
+            return "true or false"
+        case int():
+            return "a whole number"
+        case str():
+            return "a text"
+        case _:
+            return "a list of texts"
 
 
 def chosen(identifier: str, select: Sequence[str], ignore: Sequence[str]) -> bool:

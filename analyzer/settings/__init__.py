@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from analyzer.findings import Severity
 from analyzer.query.ignoring.ignore import Ignore
-from analyzer.source import Source
+from analyzer.source import Source, Span
 
 Option = bool | int | str | tuple[str, ...]
 
@@ -19,7 +19,7 @@ class Settings:
     ``fail_on`` empty and ``strict``, ``assume_defaults`` None: not said. ``severities`` by patterns of rule ids, the last that fits counts; ``options``
     by rule id. ``exclude`` are patterns of paths that are not read. ``elsewhere`` are texts of objects that live elsewhere, ``elsewhere_paths`` files of
     such objects: they take part, and nothing is reported of them. ``intents`` are files, ``rules_from`` folders
-    of the team's own rules, which are run only where ``--rules`` or ``--config`` names them: nothing that is merely found is run. ``source``: the text."""
+    of the team's own rules, which are run only where ``--rules`` or ``--config`` names them: nothing that is merely found is run. ``source``: the text; ``places``: where its values stand."""
 
     path: str = ""
     folder: str = "."
@@ -39,3 +39,9 @@ class Settings:
     intents: tuple[str, ...] = ()
     rules_from: tuple[str, ...] = ()
     source: Source | None = None
+    places: Mapping[tuple[str | int, ...], Span] = field(default_factory=dict, compare=False, repr=False)
+
+    def place(self, *path: str | int) -> str:
+        """Where a value stands, or the nearest around it that is there; the file, where that is not known."""
+        ends = range(len(path), -1, -1)
+        return next((str(self.places[path[:end]]) for end in ends if path[:end] in self.places), self.path)

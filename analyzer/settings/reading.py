@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ from analyzer.findings import Ignored, Severity
 from analyzer.parsers._documents import Document
 from analyzer.parsers._view import View
 from analyzer.parsers._yaml import documents
+from analyzer.policy.detection import NAMED_SYSTEM
 from analyzer.query.ignoring.ignore import Ignore
 from analyzer.settings import Option, Settings
 from analyzer.source import Gap, Source, Span
@@ -42,15 +44,16 @@ class Wrong(ValueError):
 
 def settings_in(path: str, folder: str, text: str) -> Settings:
     """The settings of a file. Wrong where it cannot be read or says what settings cannot say."""
-    view = View(*table(path, text), "settings", [])
-    found = replace(read(view, path, folder), source=Source(path, text, "settings"))
+    value, places = table(path, text)
+    view = View(value, places, "settings", [])
+    found = replace(read(view, path, folder), source=Source(path, text, "settings"), places=places)
     if view.gaps:
         raise Wrong("\n".join(f"{gap.at}: {gap.reason}" for gap in sorted(view.gaps)))
     return found
 
 
 def table(path: str, text: str) -> tuple[dict[str, Any], Mapping[tuple[str | int, ...], Span]]:
-    """The table of settings with the places of its values (TOML: the place of the table)."""
+    """The table of settings with the places of its values."""
     if path.endswith(".toml"):
         return toml(path, text)
     found = list(documents(Source(path, text)))
@@ -78,7 +81,25 @@ def toml(path: str, text: str) -> tuple[dict[str, Any], Mapping[tuple[str | int,
     line = next((number for number, line in enumerate(text.split("\n"), 1) if line.startswith("[tool.analyzer")), 1)
     if not isinstance(found, dict):
         raise Wrong(f"{path}:{line}:1: there is no table [tool.analyzer]")
-    return found, {(): Span(path, line)}
+    return found, {(): Span(path, line), **dict(toml_places(path, text))}
+
+
+HEADER = re.compile(r"\s*\[tool\.analyzer(?:\.([^\]]+))?\]")
+KEY = re.compile(r"\s*(\"[^\"]+\"|'[^']+'|[\w-]+)\s*=\s*")
+PART = re.compile(r"\"[^\"]+\"|'[^']+'|[\w-]+")
+
+
+def toml_places(path: str, text: str) -> Iterator[tuple[tuple[str | int, ...], Span]]:
+    """Where the values of the tables stand: by line, as ``tomllib`` says none. What is inside of a value has the value's place."""
+    above: tuple[str, ...] | None = None
+    for number, line in enumerate(text.split("\n"), 1):
+        if (header := HEADER.match(line)) is not None:
+            above = tuple(part.strip("\"'") for part in PART.findall(header[1] or ""))
+            yield above, Span(path, number)
+        elif line.lstrip().startswith("["):
+            above = None
+        elif above is not None and (key := KEY.match(line)) is not None:
+            yield (*above, key[1].strip("\"'")), Span(path, number, key.end() + 1)
 
 
 def read(view: View, path: str, folder: str) -> Settings:
@@ -100,7 +121,7 @@ def read(view: View, path: str, folder: str) -> Settings:
         severities=tuple(severities(rules)),
         options=options(rules),
         ignores=tuple(filter(None, (ignore(item) for item in view.parts("ignores")))),
-        elsewhere=tuple(elsewhere(assumed, path)),
+        elsewhere=(*elsewhere(assumed, path), *system_named(view, path)),
         elsewhere_paths=listed(assumed, "paths"),
         intents=listed(view, "intents"),
         rules_from=listed(view, "rules-from"),
@@ -182,6 +203,13 @@ def elsewhere(view: View, path: str) -> Iterator[Source]:
             if not item.text(key):
                 item.wrong(f"an object that is assumed has {key}")
         yield declared(item, path, item.value)
+
+
+def system_named(view: View, path: str) -> Iterator[Source]:
+    """The network system that is named, as an object: it says how policies are read where nothing else of the input does."""
+    if name := view.text("cni"):
+        value = {"apiVersion": NAMED_SYSTEM[0], "kind": NAMED_SYSTEM[1], "metadata": {"name": name}}
+        yield declared(view, path, value)
 
 
 def declared(view: View, path: str, value: Mapping[str, Any]) -> Source:
