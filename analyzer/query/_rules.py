@@ -13,6 +13,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...]]] = {
     'address-held-twice': ('error', (), {}, ('attachments', 'cluster.nodes', 'cluster.pods', 'owners')),
     'address-record-without-pod': ('warning', (), {}, ('cluster.known',)),
     'address-recorded-twice': ('error', (), {}, ('cluster.others', 'cluster.pods', 'files', 'ipam', 'node_names')),
+    'address-set-incomplete': ('error', (), {}, ('namespaces',)),
     'addresses-not-enough': ('error', ('fixed-address-refused',), {}, ('cluster.nodes', 'cluster.others', 'cluster.pods', 'files', 'ipam', 'node_names')),
     'api-version-removed': ('error', (), {}, ('cluster.config_maps', 'cluster.doubles', 'cluster.endpoints', 'cluster.nodes', 'cluster.others', 'cluster.pods', 'cluster.services')),
     'aws-pod-rule-missing': ('error', (), {}, ('namespaces',)),

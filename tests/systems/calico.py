@@ -39,6 +39,7 @@ SYSTEM = System(
     profile="calico",
     settings=("calico",),
     rules=(
+        "address-set-incomplete",
         "calico-*",
         "proxy-arp-off",
         "blackhole-hides-pods",

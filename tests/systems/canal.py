@@ -28,6 +28,7 @@ SYSTEM = System(
         "calico",
     ),
     rules=(
+        "address-set-incomplete",
         "tunnel-*",
         "proxy-arp-off",
         "pod-networks-disagree",

@@ -38,6 +38,7 @@ SYSTEM = System(
     profile="cilium",
     settings=("cilium",),
     rules=(
+        "address-set-incomplete",
         "cilium-*",
         "bgp-session-down",
         "two-service-proxies",

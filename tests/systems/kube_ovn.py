@@ -12,6 +12,7 @@ SYSTEM = System(
     profile="kube-ovn",
     settings=("kube_ovn",),
     rules=(
+        "address-set-incomplete",
         "cni-config-refused",
         "kube-ovn-*",
         "switch-*",

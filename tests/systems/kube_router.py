@@ -27,6 +27,7 @@ SYSTEM = System(
     profile="kube-router",
     settings=("kube_router",),
     rules=(
+        "address-set-incomplete",
         "leftover-cni",
         "ipvs-address-missing",
         "bgp-*",
