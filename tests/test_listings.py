@@ -312,3 +312,11 @@ status: {phase: Running, podIP: 10.244.1.9}
         "service-selects-nothing",
     }
     assert [one.rule for one in check(listed_too) if "nothing" in one.rule] == []
+
+
+def test_a_table_of_endpoint_slices_is_told_to_leave_open_whose_they_are(tmp_path: Path) -> None:
+    text = "$ kubectl get endpointslices -n shop\nNAME        ADDRESSTYPE   PORTS   ENDPOINTS    AGE\nweb-abcde   IPv4          8080    10.244.0.5   5d\n"
+    network = network_of({"pasted.txt": text}, tmp_path)
+    assert [(gap.at.line, gap.reason.partition(":")[0]) for gap in network.gaps] == [
+        (2, "a table of kubectl get does not show of which services slices are, and which endpoints are ready")
+    ]

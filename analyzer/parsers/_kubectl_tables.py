@@ -29,6 +29,7 @@ LACKS: Mapping[str, str] = {
     "nodes": "labels, podCIDRs and further addresses of nodes",
     "services": "names of ports, targets, traffic policies and further addresses of services",
     "endpoints": "names of ports and endpoints that are not ready",
+    "endpointslices": "of which services slices are, and which endpoints are ready",
     "networkpolicies": "what policies admit",
 }
 
@@ -75,6 +76,7 @@ def kind_of(titles: frozenset[str]) -> str:
         ("pods", {"READY", "STATUS", "RESTARTS"}),
         ("services", {"TYPE", "CLUSTER-IP", "PORT(S)"}),
         ("networkpolicies", {"POD-SELECTOR", "AGE"}),
+        ("endpointslices", {"ADDRESSTYPE", "PORTS", "ENDPOINTS"}),
     )
     found = next((kind for kind, has in forms if has <= titles), "")
     return found or ("endpoints" if titles - {"NAMESPACE"} == {"NAME", "ENDPOINTS", "AGE"} else "")
@@ -109,6 +111,12 @@ def cells_of(line: str, starts: list[tuple[str, int]]) -> Mapping[str, str]:
     """The cells of a row by the columns' titles: kubectl pads them to one width (tabwriter)."""
     ends = [start for _, start in starts[1:]] + [len(line)]
     return {title: line[start:end].strip() for (title, start), end in zip(starts, ends, strict=True)}
+
+
+def slices(_: Row) -> Iterator[Fact]:
+    """Nothing: a slice's name has its service's name before a part that was picked, which may be cut off, and all its endpoints stand there, also those
+    that are not ready (``printEndpointSlice``)."""
+    yield from ()
 
 
 def pods(row: Row) -> Iterator[Fact]:
@@ -170,4 +178,11 @@ def policies(row: Row) -> Iterator[Fact]:
     yield network_policy(row.at, row.namespace, row.name, row.cells["POD-SELECTOR"] if row.namespace else "")
 
 
-READERS = {"pods": pods, "nodes": nodes, "services": services, "endpoints": endpoints, "networkpolicies": policies}
+READERS = {
+    "pods": pods,
+    "nodes": nodes,
+    "services": services,
+    "endpoints": endpoints,
+    "endpointslices": slices,
+    "networkpolicies": policies,
+}

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from analyzer.addresses import address, hardware_address
 from analyzer.facts.base import Fact
 from analyzer.facts.cilium import EndpointEntryFact
-from analyzer.parsers import Parser
+from analyzer.parsers import Parser, gap
 from analyzer.parsers._cilium import ENDING, PROGRAM, Row, numbered, pairs, read_rows
 from analyzer.source import Gap, Source
 
 HEADING = re.compile(r"IP ADDRESS\s+LOCAL ENDPOINT INFO")
 HOST_FLAG = 1
+EMPTY = "the endpoint map has no entry: that of a running agent has the node's own addresses; the listing was cut off, or made while the agent began"
 BLANKS = re.compile(r"(\w+)=\s+(?=\S)")
 
 
@@ -38,7 +39,10 @@ def read(source: Source) -> Iterator[Fact | Gap]:
             node_mac=hardware_address(found["nodemac"]) if "nodemac" in found else None,
         )
 
-    return read_rows(source, HEADING, entry)
+    found = list(read_rows(source, HEADING, entry))
+    yield from found
+    if not found:
+        yield gap(source, 1, EMPTY)
 
 
 PARSER = Parser(

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from analyzer.addresses import address, prefix
 from analyzer.facts.base import Fact
 from analyzer.facts.cilium import IpcacheFact
-from analyzer.parsers import Parser
+from analyzer.parsers import Parser, gap
 from analyzer.parsers._cilium import ENDING, PROGRAM, Row, numbered, pairs, read_rows
 from analyzer.source import Gap, Source
 
 HEADING = re.compile(r"IP PREFIX/ADDRESS\s")
 KNOWN = frozenset({"identity", "encryptkey", "tunnelendpoint", "nodeid", "flags"})
+
+EMPTY = "the ipcache has no entry: that of a running agent has the node's own addresses at least; the listing was cut off, or made while the agent began"
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
@@ -34,7 +36,10 @@ def read(source: Source) -> Iterator[Fact | Gap]:
             flags=frozenset(word for word in re.split(r"[ ,]+", found.get("flags", "")) if word and word != "<none>"),
         )
 
-    return read_rows(source, HEADING, entry)
+    found = list(read_rows(source, HEADING, entry))
+    yield from found
+    if not found:
+        yield gap(source, 1, EMPTY)
 
 
 PARSER = Parser(

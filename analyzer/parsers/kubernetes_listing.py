@@ -30,7 +30,7 @@ PARSER = Parser(
     read=read,
     names=(r"(?P<subject>(kubectl|oc)_(-\S+_)*describe_\S+)",),
     content=re.compile(
-        r"\A\s*(?:NAMESPACE  +)?NAME  +(?:READY  +STATUS  +RESTARTS|STATUS  +ROLES|TYPE  +CLUSTER-IP|ENDPOINTS  +AGE|POD-SELECTOR  +AGE)\b"
+        r"\A\s*(?:NAMESPACE  +)?NAME  +(?:READY  +STATUS  +RESTARTS|STATUS  +ROLES|TYPE  +CLUSTER-IP|ENDPOINTS  +AGE|POD-SELECTOR  +AGE|ADDRESSTYPE  +PORTS  +ENDPOINTS)\b"
         r"|\A\s*Name:[ \t]+\S+[ \t]*\n(?:Namespace|Labels|Roles|Priority|Annotations|API Version|Created on|Spec):"
     ),
     per="cluster",

@@ -27,7 +27,7 @@ class Member:
     at: Span
 
 
-def pod_networks(network: Network, root: Namespace) -> Iterator[Member]:
+def pod_networks(network: Network, _: Namespace) -> Iterator[Member]:
     """The networks that nodes' pods are in."""
     for node in network.cluster.nodes.values():
         for found in node.pod_cidrs:
@@ -43,20 +43,20 @@ def node_addresses(network: Network, root: Namespace) -> Iterator[Member]:
                     yield Member(found, f"the InternalIP of {node.name}", node.place("status", "addresses"))
 
 
-def every_pool(network: Network, root: Namespace) -> Iterator[Member]:
+def every_pool(network: Network, _: Namespace) -> Iterator[Member]:
     """Calico's pools."""
     for pool in pools(network):
         yield Member(pool.prefix, f"IPPool {pool.fact.name}", pool.fact.place("spec", "cidr"))
 
 
-def masqueraded_pools(network: Network, root: Namespace) -> Iterator[Member]:
+def masqueraded_pools(network: Network, _: Namespace) -> Iterator[Member]:
     """Calico's pools whose pods leave with the node's address."""
     for pool in pools(network):
         if spec_of(pool.fact).get("natOutgoing") is True:
             yield Member(pool.prefix, f"IPPool {pool.fact.name}", pool.fact.place("spec", "natOutgoing"))
 
 
-def overlay_subnets(network: Network, root: Namespace) -> Iterator[Member]:
+def overlay_subnets(network: Network, _: Namespace) -> Iterator[Member]:
     """Kube-OVN's subnets on the overlay of its default VPC."""
     for item in subnets(network):
         if item.vpc == DEFAULT_VPC and not item.vlan and spec_of(item.fact).get("provider") in (None, "", "ovn"):
