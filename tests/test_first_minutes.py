@@ -58,7 +58,7 @@ def test_a_setting_that_selects_a_rule_that_is_not_there_is_told(tmp_path: Path,
     settings = tmp_path / "analyzer.yaml"
     settings.write_text("select: [policy-*, servise-port-unserved]\n")
     assert run([str(START), "--config", str(settings)]) == 2
-    assert "analyzer.yaml: select: there is no rule servise-port-unserved; did you mean" in capsys.readouterr().err
+    assert "analyzer.yaml:1:20: select: there is no rule servise-port-unserved; did you mean" in capsys.readouterr().err
 
 
 def test_findings_of_intents_can_be_left_out() -> None:

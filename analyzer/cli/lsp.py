@@ -280,7 +280,7 @@ def diagnostics_of(path: str, found: Found, root: str) -> Iterator[types.Diagnos
         )
     for gap in found.gaps.get(path, ()):
         yield types.Diagnostic(
-            range_of(gap.at, lines), f"not understood: {gap.reason}", types.DiagnosticSeverity.Hint, source=NAME
+            range_of(gap.at, lines), f"not understood: {gap.reason}", types.DiagnosticSeverity.Information, source=NAME
         )
 
 

@@ -16,6 +16,7 @@ from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
 from analyzer.policy.cilium.settings import settings_of
 from analyzer.policy.exclusions import only_excludes
+from analyzer.policy.named_system import systems_named
 from analyzer.policy.profiles import ADMIN, ANTREA_KINDS, CLUSTER, PROFILES, UNKNOWN_SYSTEM, Profile
 from analyzer.policy.reading import group_of
 from analyzer.policy.world import mapping
@@ -135,15 +136,9 @@ def detected(network: Network) -> Recognised:
     return Recognised(settled(UNKNOWN_SYSTEM, network.cluster))
 
 
-NAMED_SYSTEM = ("analyzer/v1", "NetworkSystem")
-"""The version and kind of the object by which settings name the network system."""
-
-
 def named(network: Network) -> Iterator[Sign]:
     """The system that settings name."""
-    for item in network.cluster.others:
-        if (item.api_version, item.kind) == NAMED_SYSTEM and item.name in PROFILES:
-            yield Sign(item.name, "the settings", item.at)
+    return (Sign(item.name, "the settings", item.at) for item in systems_named(network.cluster) if item.name in PROFILES)
 
 
 def chosen(systems: set[str]) -> str:

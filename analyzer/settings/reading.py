@@ -14,7 +14,7 @@ from analyzer.findings import Ignored, Severity
 from analyzer.parsers._documents import Document
 from analyzer.parsers._view import View
 from analyzer.parsers._yaml import documents
-from analyzer.policy.detection import NAMED_SYSTEM
+from analyzer.policy.named_system import NAMED_SYSTEM
 from analyzer.query.ignoring.ignore import Ignore
 from analyzer.settings import Option, Settings
 from analyzer.source import Gap, Source, Span
