@@ -14,6 +14,7 @@ from analyzer.parsers import iptables_save, tc_filter
 from analyzer.query.endpoints import endpoints
 from analyzer.solve.packet import ICMP, Fate
 from analyzer.solve.walk.concrete import Flow, walk
+from analyzer.source import Gap
 from analyzer.transfer.graph import NetworkProgram
 from tests.lowered import agree, outcomes, walked
 from tests.test_lowering_netfilter import ROUTER, facts, network
@@ -32,6 +33,16 @@ CASES = [
     ("to another chain", [(0, ["gact action goto chain 5"]), (5, [DROP])], Fate.UNKNOWN),
     ("another chain", [(5, [DROP])], Fate.REACHABLE),
     ("changes, then drops", [(0, ["skbedit  mark 1 pipe", DROP])], Fate.UNKNOWN),
+    ("copies and drops", [(0, ["mirred (Egress Mirror to device far) drop"])], Fate.UNREACHABLE),
+    (
+        "copies and goes on with the next filter",
+        [(0, ["mirred (Egress Mirror to device far) continue"]), (0, [DROP])],
+        Fate.UNREACHABLE,
+    ),
+    ("copies and ends", [(0, ["mirred (Egress Mirror to device far) pass"]), (0, [DROP])], Fate.REACHABLE),
+    ("copies and gives back what is not known", [(0, ["mirred (Egress Mirror to device far) xyz"])], Fate.UNKNOWN),
+    ("another action in the words of mirred", [(0, ["xyz (Egress Redirect to device far) stolen"])], Fate.UNKNOWN),
+    ("has no actions, which ends the search", [(0, []), (0, [DROP])], Fate.REACHABLE),
     ("trapped", [(0, ["gact action trap"])], Fate.UNKNOWN),
 ]
 
@@ -44,6 +55,11 @@ def filtered(given: list[tuple[int, list[str]]]) -> Network:
         lines += [f"\taction order {place}: {text}" for place, text in enumerate(actions, 1)]
     read = facts(tc_filter.PARSER, "n/tc_filter", "\n".join(lines) + "\n")
     assert all(isinstance(item, FilterFact) for item in read)
+    return installed(read)
+
+
+def installed(read: list[object]) -> Network:
+    """A network whose router has these filters where the client's packets come in."""
     found = tuple(item for item in read if isinstance(item, FilterFact))
     made = network(4, (), {})
     router = replace(made.namespaces[ROUTER], filters={"near": found})
@@ -57,6 +73,42 @@ def test_actions(words: str, given: list[tuple[int, list[str]]], wanted: Fate) -
     found = {end.fate for end in outcomes(NetworkProgram(made, 4), request())}
     assert wanted in found
     assert wanted is Fate.UNKNOWN or found <= {wanted, Fate.UNKNOWN}
+
+
+U32 = "filter protocol ip pref 1 u32 chain 0 fh 800::800 order 2048 key ht 800 bkt 0 {}not_in_hw \n  match 00000000/00000000 at 12\n"
+LINKED = "filter protocol ip pref 1 u32 chain 0 fh 1::800 order 2048 key ht 1 bkt 0 terminal flowid not_in_hw \n  match 00000000/00000000 at 12\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "wanted"),
+    [
+        ("the end by its class", U32.format("*flowid 1:1 "), Fate.REACHABLE),
+        ("no end", U32.format(""), Fate.UNREACHABLE),
+        ("in a table that others lead to", f"{LINKED}\taction order 1: {DROP}\n", Fate.UNKNOWN),
+    ],
+)
+def test_filters_of_u32_without_actions(words: str, text: str, wanted: Fate) -> None:
+    behind = f"filter protocol all pref 2 matchall chain 0 handle 0x1 \n\taction order 1: {DROP}\n"
+    text = f"# dev near ingress\n{text}" + (behind if wanted is not Fate.UNKNOWN else "")
+    made = installed(facts(tc_filter.PARSER, "n/tc_filter", text))
+    assert walk(made, request()).fate is wanted, words
+    either = {Fate.REACHABLE, Fate.UNREACHABLE}
+    assert {end.fate for end in outcomes(NetworkProgram(made, 4), request())} == (either if wanted is Fate.UNKNOWN else {wanted})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "filter protocol xyzzy pref 1 u32 chain 0",
+        "filter protocol ip xyzzy 1 u32 chain 0",
+        "filter protocol ip pref 1 u32 chain 0 fh 800::800 xyzzy 2048 key ht 800 bkt 0 terminal flowid",
+        "filter protocol all pref 1 bpf chain 0 handle 0x1 program xyzzy not_in_hw",
+        "xyzzy protocol ip pref 1 u32 chain 0",
+    ],
+)
+def test_words_that_are_not_known_are_gaps(line: str) -> None:
+    read = facts(tc_filter.PARSER, "n/tc_filter", f"# dev near ingress\n{line}\n")
+    assert [(gap.at.line, "xyzzy" in gap.reason) for gap in read if isinstance(gap, Gap)] == [(2, True)]
 
 
 def test_marks_that_are_shifted_are_not_followed() -> None:

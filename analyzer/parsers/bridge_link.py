@@ -1,4 +1,4 @@
-"""``bridge link show``, text with ``-d`` and JSON (iproute2 bridge/link.c)."""
+"""``bridge link show``, text with ``-d``, on one line with ``-o``, and JSON (iproute2 bridge/link.c)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read_text(source: Source) -> Iterator[Fact | Gap]:
     """The text form: a head line, then options on indented lines."""
     blocks: list[tuple[int, str, list[str]]] = []
     for number, raw in enumerate(source.text.split("\n"), 1):
-        line = raw.rstrip("\r")
+        line = raw.rstrip("\r").replace("\\", " ")
         if not line.strip():
             continue
         found = HEAD.match(line)

@@ -1,10 +1,11 @@
-"""``tc filter show``, text and JSON: u32, matchall and others, with their actions (iproute2 tc/tc_filter.c, f_u32.c, m_mirred.c)."""
+"""``tc filter show``, text (also on one line, ``-o``) and JSON: u32, matchall and others, with their actions (iproute2 tc/tc_filter.c, f_u32.c, m_mirred.c)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from analyzer.facts.base import Fact
@@ -20,7 +21,9 @@ MATCH = re.compile(r"^\s+match ([0-9a-f]{8})/([0-9a-f]{8}) at (-?\d+)")
 ACTION = re.compile(r"^\s+action order \d+:\s*(\S+)\s*(.*)$")
 FLOWER = re.compile(r"^  (eth_type|ip_proto|(?:src|dst)_(?:ip|port)|[a-z_]+) (\S+)$")
 CHANCE = re.compile(r"^\s+random type ((?!none\b)\S.*)")
-MIRRED = re.compile(r"\((Egress|Ingress) (Redirect|Mirror) to device (\S+?)\)")
+MIRRED = re.compile(r"\((Egress|Ingress) (Redirect|Mirror) to device (\S+?)\)(?: (\w+))?\s*$")
+TAKEN = ("stolen", "")
+"""What ``mirred redirect`` gives back: tc takes no other word for it (parse_direction, tc/m_mirred.c)."""
 NAMED = re.compile(
     r"(?:(?:(?P<before>ingress|egress|root)|parent_(?P<above>[^_]+))_dev_)?(?P<device>\S+?)"
     r"(?:_(?P<hook>ingress|egress|root)|_parent_(?P<parent>[^_]+))?(?:_-\S+)?"
@@ -34,6 +37,36 @@ PARENTS = {
     "ingress": "ingress",
     "egress": "egress",
 }
+WORDS = {
+    **dict.fromkeys(("chain", "fh", "order", "ht", "bkt", "flowid", "*flowid", "classid", "handle", "tag", "id"), 1),
+    **dict.fromkeys(("divisor", "link", "in_hw_count", "name"), 1),
+    **dict.fromkeys(("key", "terminal", "not_in_hw", "in_hw", "skip_hw", "skip_sw", "direct-action", "jited"), 0),
+}
+"""The words behind a filter's classifier that are known, with how many follow each (print_opt of f_u32.c, f_matchall.c, f_flower.c, f_bpf.c)."""
+PROTOCOLS = frozenset(
+    [
+        "all",
+        "ip",
+        "ipv6",
+        "arp",
+        "rarp",
+        "802.1Q",
+        "802.1ad",
+        "802_3",
+        "802_2",
+        "mpls_uc",
+        "mpls_mc",
+        "ppp_disc",
+        "ppp_ses",
+        "aoe",
+        "tipc",
+        "loop",
+        "lldp",
+    ]
+)
+"""Protocols that tc has a name for, as far as they are met (lib/ll_proto.c); others are numbers in brackets."""
+ROOTS = 0x800
+"""Hash tables of u32 that are a preference's own begin here; others are come to by a ``link`` alone (gen_new_htid, net/sched/cls_u32.c)."""
 KNOWN = re.compile(
     r"^\s+(index|Action statistics|Sent|backlog|installed|used|not_in_hw|random type|rule hit|police|key|skip|in_hw|eth_type|ip_proto|dst|src|chain|direct-action|jited|id |tag|limit|match IP)\b|^\s*$|success\b"
 )
@@ -59,27 +92,65 @@ def read(source: Source) -> Iterator[Fact | Gap]:
         return
     device, hook = named(source)
     draft: Draft | None = None
-    for number, raw in enumerate(source.text.split("\n"), 1):
-        line = raw.rstrip("\r")
+    for number, line in lines(source.text):
         if header := HEADER.match(line):
             yield from finished(source, draft)
             draft, device, hook = None, header.group(1), PARENTS.get(header.group(2) or "", "")
         elif found := FILTER.match(line):
             yield from finished(source, draft)
-            draft = Draft(
-                number, found.group(1) or device, hook_of(found.group(2) or found.group(3), hook), found.group(4).split()
-            )
+            words = found.group(4).split()
+            draft = Draft(number, found.group(1) or device, hook_of(found.group(2) or found.group(3), hook), words)
+            yield from strange_words(source, draft)
         elif draft and (match := MATCH.match(line)):
             draft.keys.append((int(match.group(1), 16), int(match.group(2), 16), int(match.group(3))))
         elif draft and not draft.actions and "flower" in draft.words and (named_key := FLOWER.match(line)):
             draft.flower[named_key.group(1)] = named_key.group(2)
         elif draft and (action := ACTION.match(line)):
-            draft.actions.append(action_of(action.group(1), action.group(2)))
+            draft.actions.extend(actions_of(action.group(1), action.group(2)))
         elif draft and draft.actions and (chance := CHANCE.match(line)):
             draft.actions[-1] = by_chance(draft.actions[-1], chance.group(1))
         elif not KNOWN.match(line) and not line.startswith("#"):
             yield from stranger(source, number, line)
+            if not line.startswith((" ", "\t")):
+                yield from finished(source, draft)
+                draft = None
     yield from finished(source, draft)
+
+
+def lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers; ``-o`` has a backslash where they would end."""
+    for number, raw in enumerate(text.split("\n"), 1):
+        for line in raw.rstrip("\r").split("\\"):
+            yield number, line
+
+
+def strange_words(source: Source, draft: Draft) -> Iterator[Gap]:
+    """A gap where a filter's line is not of the known words: it might be of other packets, or do something else."""
+    words = draft.words
+    if draft.hook == "root":
+        return
+    if (words[0:1], words[2:3]) != (["protocol"], ["pref"]) or not protocol_known(words[1]) or not "".join(words[3:4]).isdigit():
+        yield gap(source, draft.number, f"expected 'filter … protocol P pref N KIND …', not {' '.join(words)[:60]!r}")
+    elif word := strange_word(words):
+        yield gap(source, draft.number, f"the word {word!r} of a tc filter is not known")
+
+
+def protocol_known(word: str) -> bool:
+    """Whether a filter's protocol is one that tc has a name for, or a number."""
+    return word in PROTOCOLS or (word.startswith("[") and word.endswith("]"))
+
+
+def strange_word(words: Sequence[str]) -> str:
+    """The first word behind the classifier that is not known, if any; a program of BPF has any name."""
+    at = 5
+    while at < len(words):
+        named = words[4] == "bpf" and words[at - 2] == "handle"
+        if words[at] == "(rule":
+            return ""
+        if words[at] not in WORDS and not named:
+            return words[at]
+        at += 1 + WORDS.get(words[at], 0) * (words[at : at + 2] != ["ht", "divisor"])
+    return ""
 
 
 def hook_of(text: str | None, default: str) -> str:
@@ -101,11 +172,19 @@ def by_chance(action: Mirred | OtherAction, text: str) -> Mirred | OtherAction:
     return OtherAction(action.name, f"{action.text} random {text}") if isinstance(action, OtherAction) else action
 
 
-def action_of(name: str, text: str) -> Mirred | OtherAction:
+def actions_of(name: str, text: str) -> tuple[Mirred | OtherAction, ...]:
     """``mirred (Egress Redirect to device vxlan1) stolen``."""
-    if found := MIRRED.search(text):
-        return Mirred(found.group(2) == "Redirect", found.group(1) == "Ingress", found.group(3))
-    return OtherAction(name, text.removeprefix("action ").strip())
+    if name == "mirred" and (found := MIRRED.fullmatch(text)):
+        way, what, device, control = found.groups()
+        return mirrored(Mirred(what == "Redirect", way == "Ingress", device), control or "")
+    return (OtherAction(name, text.removeprefix("action ").strip()),)
+
+
+def mirrored(action: Mirred, control: str) -> tuple[Mirred | OtherAction, ...]:
+    """What a mirror gives back decides like a ``gact`` behind it (``tcf_mirred_act``, net/sched/act_mirred.c); of a redirect only ``stolen`` is known."""
+    if action.redirect:
+        return (action,) if control in TAKEN else (OtherAction("mirred", f"redirect {control}"),)
+    return (action,) if control in ("pipe", "") else (action, OtherAction("gact", f"action {control}"))
 
 
 def finished(source: Source, draft: Draft | None) -> Iterator[Fact | Gap]:
@@ -128,7 +207,7 @@ def finished(source: Source, draft: Draft | None) -> Iterator[Fact | Gap]:
     if not draft.device:
         yield gap(source, draft.number, "the filter's device is not named: expected a line '# dev eth0 ingress' before it")
         return
-    keys = flower_keys(draft.flower) if classifier == "flower" else tuple(draft.keys)
+    keys = flower_keys(draft.flower) if classifier == "flower" else None if elsewhere(words) else tuple(draft.keys)
     yield FilterFact(
         at=Span(source.path, draft.number),
         scope=source.scope,
@@ -139,15 +218,28 @@ def finished(source: Source, draft: Draft | None) -> Iterator[Fact | Gap]:
         classifier=classifier,
         everything=everything(classifier, keys),
         keys=keys or (),
-        actions=(*draft.actions, *program(classifier, "direct-action" in words)),
+        actions=(*draft.actions, *program(classifier, "direct-action" in words)) or ending(classifier, words),
     )
+
+
+def ending(classifier: str, words: Sequence[str]) -> tuple[OtherAction, ...]:
+    """What a filter without actions does: the packet passes, and no other filter is asked (``tcf_exts_exec`` gives ``TC_ACT_OK``); only u32 goes on where it
+    is not the end (``u32_classify``; tc prints ``*flowid`` where it is, and in JSON a ``flowid``, with which it sets this)."""
+    ends = classifier != "u32" or not {"*flowid", "terminal"}.isdisjoint(words) or ("flowid" in words and "key_ht" in words)
+    return (OtherAction("gact", "action pass"),) if ends else ()
 
 
 def everything(classifier: str, keys: Keys | None) -> bool | None:
     """Whether a filter matches all packets; None where that is not known."""
     if classifier == "matchall":
-        return True
+        return True if keys is not None else None
     return all(mask == 0 for _, mask, _ in keys) if keys and classifier in ("u32", "flower") else None
+
+
+def elsewhere(words: Sequence[str]) -> bool:
+    """Whether more decides about a filter than its keys: it leads to another hash table of u32, stands in one, or is in hardware alone."""
+    tables = [word for before, word in pairwise(words) if before == "ht" and word != "divisor"]
+    return "link" in words or "skip_sw" in words or any(int(table.rstrip(":"), 16) < ROOTS for table in tables)
 
 
 def chain_of(words: Sequence[str]) -> str:
@@ -179,6 +271,8 @@ def read_json(source: Source) -> Iterator[Fact | Gap]:
         classifier = item.get("kind", "")
         matches = options.get("match", ())
         keys: Keys | None = tuple(key_of(match) for match in matches) if classifier != "flower" else of_flower(options)
+        if elsewhere(words_of(options)):
+            keys = None
         own = program(classifier, "direct-action" in options)
         if (not actions and not keys and not own) or item.get("chain", 0) != 0:
             continue
@@ -196,8 +290,14 @@ def read_json(source: Source) -> Iterator[Fact | Gap]:
             classifier=classifier,
             everything=everything(classifier, keys),
             keys=keys or (),
-            actions=(*(action_from(action) for action in actions), *own),
+            actions=(*(one for action in actions for one in actions_from(action)), *own) or ending(classifier, tuple(options)),
         )
+
+
+def words_of(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """What ``elsewhere`` looks at, in the words of the text."""
+    table = str(options.get("key_ht", ""))
+    return (*(("ht", table) if table else ()), *(word for word in ("link", "skip_sw") if word in options))
 
 
 def every_match(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -217,14 +317,16 @@ def key_of(match: Mapping[str, Any]) -> tuple[int, int, int]:
     return int(str(match["value"]), 16), int(str(match["mask"]), 16), int(match.get("off", 0))
 
 
-def action_from(action: Mapping[str, Any]) -> Mirred | OtherAction:
-    """One action of JSON."""
-    if action.get("kind") == "mirred":
-        return Mirred(action.get("mirred_action") == "redirect", action.get("direction") == "ingress", str(action["to_dev"]))
-    found = OtherAction(str(action.get("kind", "")), str((action.get("control_action") or {}).get("type", "")))
+def actions_from(action: Mapping[str, Any]) -> tuple[Mirred | OtherAction, ...]:
+    """One action of JSON, as in text."""
+    control = str((action.get("control_action") or {}).get("type", ""))
+    if action.get("kind") == "mirred" and action.get("mirred_action") in ("redirect", "mirror") and "to_dev" in action:
+        taken = Mirred(action["mirred_action"] == "redirect", action.get("direction") == "ingress", str(action["to_dev"]))
+        return mirrored(taken, control)
+    found = OtherAction(str(action.get("kind", "")), control)
     chance = action.get("prob")
     kind = chance.get("random_type", "none") if isinstance(chance, Mapping) else "none"
-    return found if kind == "none" else by_chance(found, str(kind))
+    return (found,) if kind == "none" else (by_chance(found, str(kind)),)
 
 
 PARSER = Parser(

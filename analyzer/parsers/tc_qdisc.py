@@ -1,4 +1,4 @@
-"""``tc qdisc show``, text and JSON."""
+"""``tc qdisc show``, text (also on one line, ``-o``) and JSON."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def read(source: Source) -> Iterator[Fact | Gap]:
                 parent=parent,
             )
         return
-    yield from by_line(source, lambda line, at: qdisc(source, line, at))
+    yield from by_line(source, lambda line, at: (fact for part in line.split("\\") for fact in qdisc(source, part, at)))
 
 
 def qdisc(source: Source, line: str, at: Span) -> Iterator[Fact]:
     """``qdisc ingress ffff: dev eth0 parent ffff:fff1 ----------------``; statistics on indented lines are passed over."""
-    if line[0] in " \t" or line.startswith("#"):
+    if line[:1] in ("", " ", "\t") or line.startswith("#"):
         return
     refuse_errors(line)
     words = line.split()
