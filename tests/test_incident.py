@@ -70,3 +70,15 @@ def test_after_the_remedy_the_guarantee_holds(remedied: Capture) -> None:
 def test_the_rule_names_the_mismatch_and_falls_silent(incident: Capture, remedied: Capture) -> None:
     assert [item.rule for item in incident.check().findings if item.rule == "pod-machine-mac-differs"]
     assert not [item.rule for item in remedied.check().findings if item.rule == "pod-machine-mac-differs"]
+
+
+@pytest.mark.parametrize("spoilt", ["match 00000000", "(Egress Redirect", "mirred"])
+def test_what_tc_does_in_front_of_the_machine_is_not_guessed(spoilt: str, remedied: Capture, tmp_path: Path) -> None:
+    """Where the filter that leads to the pod's machine is not understood, nobody says that the address is held twice."""
+    shutil.copytree(INCIDENT, tmp_path / "peer-pods")
+    for path in tmp_path.rglob("tc_filter"):
+        path.write_text(path.read_text().replace(spoilt, "xyzzy"))
+    assert guarantee(remedied, "unique-pod-addresses").verdict is Verdict.PROVED
+    found = load(tmp_path / "peer-pods")
+    assert guarantee(found, "unique-pod-addresses").verdict is Verdict.UNDECIDED
+    assert [item.certainty.value for item in found.check().findings if item.rule == "address-held-twice"] == ["possible"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -38,7 +39,19 @@ def test_a_listing_of_another_node_proves_and_refutes_nothing_by_itself(name: st
     found = load(tmp_path).check()
     assert any(gap.at.path.startswith("nodes/node-b/") for gap in found.gaps)
     verdicts = {item.id: item.verdict for item in found.guarantees}
-    assert verdicts["pod-to-pod"] is not Verdict.PROVED
+    assert verdicts["pod-to-pod"] is Verdict.UNDECIDED
+    assert [name for name, verdict in verdicts.items() if verdict is Verdict.REFUTED] in ([], ["pod-to-node-without-nat"])
+
+
+def test_an_entry_at_a_port_that_is_no_interface_loses_no_frame(tmp_path: Path) -> None:
+    unpack(SAMPLE.read_text(), tmp_path)
+    path = tmp_path / "nodes" / "node-a" / "bridge_fdb.json"
+    path.write_text(
+        re.sub(r'"ifname":"veth\w+"(,"flags":\[\],"master":"cni0","state":"")', r'"ifname":"gone"\1', path.read_text())
+    )
+    found = load(tmp_path).check()
+    assert {item.verdict for item in found.guarantees if item.id == "node-to-pod"} == {Verdict.UNDECIDED}
+    assert [gap.reason for gap in found.gaps] == ["gone, of which this is an entry, is no interface"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from analyzer.addresses import Address
 from analyzer.facts.kubernetes import PodFact
 from analyzer.facts.listings import PodListing
-from analyzer.facts.system import Mirred
+from analyzer.facts.system import Mirred, OtherAction
+from analyzer.model.actions import Effect, effect
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Attachment, Interface, Namespace
 from analyzer.source import Scope
@@ -76,6 +77,21 @@ def redirected(space: Namespace, device: str) -> bool:
         if fact.hook == "ingress" and fact.everything and fact.protocol in ("all", "ip"):
             return any(isinstance(action, Mirred) and action.redirect for action in fact.actions)
     return False
+
+
+def may_be_redirected(space: Namespace, device: str) -> str:
+    """Why tc may take every packet that comes in on the device elsewhere, though it is not known to; empty where it does not, or has no other device to lead it to."""
+    if redirected(space, device) or not set(space.links) - {"lo", device}:
+        return ""
+    unknown = (
+        space.missing.get("tc-filter")
+        or space.assumed.get("tc-filter")
+        or next((gap.reason for gap in space.gaps.get("tc-filter", ())), "")
+    )
+    filters = [fact for fact in space.filters.get(device, ()) if fact.hook == "ingress"]
+    opened = any(isinstance(one, OtherAction) and effect(one) is Effect.OPEN for fact in filters for one in fact.actions)
+    what = unknown or ("what a filter there does" if opened else "")
+    return f"whether tc takes what comes in on {device} of {space.scope} elsewhere is not known: {what}" if what else ""
 
 
 def attachments(cluster: Cluster, spaces: Spaces, owned: Owners, names: Mapping[str, str]) -> tuple[Attachment, ...]:

@@ -105,11 +105,12 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
         else ()
     )
     lost = [*headless(facts.of(RoutingRuleFact, scope))]
+    unlike: list[Gap] = []
     of_local = [family for family, by_table in found.routes.items() if LOCAL in by_table]
     if "ip-addr" not in absent:
         lost += without_device(facts.of(RouteFact, scope), links)
-        lost += without_local(found.routes, addresses, links, with_every_table(given, of_local))
-        lost += of_others(found.routes, addresses)
+        unlike += without_local(found.routes, addresses, links, with_every_table(given, of_local))
+        unlike += of_others(found.routes, addresses)
     rules = {family: found.rules.get(family) or default_rules(family, scope) for family in (4, 6)}
     routes = with_local(found, addresses, links, scope)
     as_one = searched_as_one(routes.get(4, {}), rules[4])
@@ -146,11 +147,11 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
         wireguard=merged_devices(facts.of(WireguardFact, scope)),
         offloads=tuple(facts.of(OffloadFact, scope)),
         resolver=next(iter(facts.of(ResolverFact, scope)), None),
-        missing={**partly(given), **absent, **unlisted_tables(given, rules, routes, scope)},
+        missing={**partly(given), **contradicted(unlike), **absent, **unlisted_tables(given, rules, routes, scope)},
         assumed={} if as_one is None else {"ip-rule/4": f"{scope}: {UNMERGED}"},
         cilium=cilium_state(scope, facts, links, main_routes(routes), given),
     )
-    return space, [*gaps, *more, *others, *last, *found.gaps, *stray, *lost]
+    return space, [*gaps, *more, *others, *last, *found.gaps, *stray, *lost, *unlike]
 
 
 def partly(given: Captured) -> dict[str, str]:
@@ -158,6 +159,11 @@ def partly(given: Captured) -> dict[str, str]:
     found = incomplete(given.unread)
     interfaces = {"ip-addr": f"{found.at} was not understood: {found.reason}"} if found is not None else {}
     return {**broken_off(given), **interfaces}
+
+
+def contradicted(unlike: Sequence[Gap]) -> dict[str, str]:
+    """The addresses, where the routes are not theirs: which of the two listings is of another namespace, or of another time, is not known."""
+    return {"ip-addr": f"{unlike[0].at}: {unlike[0].reason}"} if unlike else {}
 
 
 def switched(scope: Scope, facts: Ordered, given: Captured) -> dict[str, Switch]:

@@ -75,7 +75,9 @@ def objects(source: Source, value: Any, places: Mapping[tuple[Key, ...], Span]) 
         yield from objects(source, value["object"], below(places, ("object",)))
     elif isinstance(value.get("items"), list) and str(value.get("kind", "List")).endswith("List"):
         if "kind" not in value:
-            yield Gap(places[()], "the list breaks off: its kind, which stands behind the items, is missing", source.kind)
+            yield Gap(
+                places[()], "the list breaks off: its kind, which stands behind the items, is missing", source.kind, lost=True
+            )
         yield from listed(
             source, value["items"], places, ("items",), str(value.get("kind", "")), str(value.get("apiVersion", ""))
         )

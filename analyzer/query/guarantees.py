@@ -69,6 +69,7 @@ from analyzer.query.static import (
     counted,
     inapplicable,
     nobody,
+    unread,
 )
 from analyzer.transfer.graph import NetworkProgram
 
@@ -208,7 +209,7 @@ def unseen(network: Network, case: Case, found: Iterable[int]) -> str:
     every |= dict.fromkeys(name for name in absent_nodes(network) if case.flows in ("nodes to pods", "pods to nodes"))
     names = list(every)
     more = f" and {len(names) - 1} more were" if len(names) > 1 else " was"
-    return f"{names[0]}{more} not captured; between the others it holds" if names else ""
+    return f"{names[0]}{more} not captured; between the others it holds" if names else next(unread(network), "")
 
 
 def verdict(case: Case, reaches: Mapping[int, Reach], scope: str, absent: str = "") -> Answer:
@@ -385,7 +386,6 @@ GROUPS: Mapping[str, Callable[[Network, int], Iterator[Group] | Iterator[Gate]]]
 
 def outside(network: Network, found: Mapping[Key, Reach]) -> Answer:
     """Node ports from outside, on every node that is to answer."""
-    case = Case(OUTSIDE, OUTSIDE, CUT)
     reaches = {family: reach for (flows, family), reach in sorted(found.items()) if flows == OUTSIDE and reach.pairs}
     if not reaches:
         known = any(portal.node_port for family in families(network) for portal in portals(network, family, EVERY))
@@ -396,4 +396,5 @@ def outside(network: Network, found: Mapping[Key, Reach]) -> Answer:
     every = sum(bool(one.node_port) for family in reaches for one in portals(network, family, EVERY))
     rest = every - sum(bool(one.node_port) for family in reaches for one in decidable(network, family, EVERY))
     why = f" ({counted(rest, 'service port')} left out: their endpoints were not captured)" if rest else ""
-    return verdict(case, reaches, f"{scope}{why}, {' and '.join(NAMES[family] for family in reaches)}")
+    scope += f"{why}, {' and '.join(NAMES[family] for family in reaches)}"
+    return verdict(Case(OUTSIDE, OUTSIDE, CUT), reaches, scope, next(unread(network), ""))

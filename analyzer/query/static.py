@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import partial
-from itertools import combinations
+from itertools import chain, combinations
 
 from analyzer.addresses import Address, Prefix, host_prefix, overlapping
 from analyzer.findings import Guarantee, Verdict
-from analyzer.model.network import Network
+from analyzer.model.attachments import may_be_redirected
+from analyzer.model.network import Attachment, Namespace, Network
 from analyzer.query.causes import Breach, Broken, breach_of
 from analyzer.query.networks_of_nodes import covering, indexed, of_nodes
 from analyzer.query.plan import address_place, captured_name, on_link, ranges, running_pods
@@ -32,6 +33,13 @@ def verdict(identifier: str, scope: str, broken: list[Broken], checked: int, dou
     return Guarantee(identifier, Verdict.UNDECIDED if doubt else Verdict.PROVED, scope, doubt, checked=checked), ()
 
 
+def unread(network: Network) -> Iterator[str]:
+    """Documents with objects that could not be read: more pods, nodes or services may be there."""
+    for gap in network.gaps:
+        if gap.lost and gap.subject == "kubernetes":
+            yield f"{gap.at} could not be read, and may have other objects; among those that were it holds"
+
+
 def inapplicable(identifier: str, reason: str) -> Answer:
     """Nothing of the kind is in the capture."""
     return Guarantee(identifier, Verdict.NOT_APPLICABLE, "", reason), ()
@@ -50,7 +58,8 @@ def unique_pod_addresses(network: Network) -> Answer:
         for (one, _), (other, at) in combinations(found.items(), 2):
             if not (one.startswith("node:") and other.startswith("node:")):
                 broken.append(Broken("unique-pod-addresses", one, other, f"{address} belongs to {one} and to {other}", at()))
-    return verdict("unique-pod-addresses", counted(count, "pod"), broken, count, lost_pods(network))
+    doubts = chain(lost_pods(network), (why for _, _, why in elsewhere(network)), unread(network))
+    return verdict("unique-pod-addresses", counted(count, "pod"), broken, count, doubts)
 
 
 def holdings(network: Network) -> Iterator[tuple[str, Address, Place]]:
@@ -65,9 +74,36 @@ def holdings(network: Network) -> Iterator[tuple[str, Address, Place]]:
     for pod in running_pods(network):
         for position, address in enumerate(pod.addresses):
             yield f"{pod.namespace}/{pod.name}", address, partial(address_place, pod, position)
+    doubted = {(name, address) for name, address, _ in elsewhere(network)}
     for item in network.attachments:
         for address in item.addresses if item.scope.namespace and item.pod is None else ():
-            yield item.name, address, partial(place_of, network, item.scope, address)
+            if (item.name, address) not in doubted:
+                yield item.name, address, partial(place_of, network, item.scope, address)
+
+
+def elsewhere(network: Network) -> Iterator[tuple[str, Address, str]]:
+    """Namespaces of no Pod object that have a pod's address: tc may lead what comes for it to where the pod is, as in front of the machines of peer pods."""
+    pods = {address for pod in running_pods(network) for address in pod.addresses}
+    doubts: dict[Address, str] = {}
+    for item in network.attachments:
+        for address, why in arrivals(network, item, pods) if item.pod is not None else ():
+            doubts.setdefault(address, why)
+    for item in network.attachments:
+        for address, why in arrivals(network, item, pods) if item.pod is None else ():
+            if why or doubts.get(address):
+                yield item.name, address, why or doubts[address]
+
+
+def arrivals(network: Network, item: Attachment, wanted: Container[Address]) -> Iterator[tuple[Address, str]]:
+    """The wanted addresses of a pod's namespace, and why what comes for each may be led elsewhere."""
+    space = network.namespaces.get(item.scope)
+    if space is not None and item.scope.namespace:
+        yield from ((one.address, not_known_to_arrive(space, one.device)) for one in space.addresses if one.address in wanted)
+
+
+def not_known_to_arrive(space: Namespace, device: str) -> str:
+    """Why tc may take what comes in on a device elsewhere; empty where that is known."""
+    return may_be_redirected(space, device)
 
 
 def place_of(network: Network, scope: Scope, address: Address) -> Span | None:
@@ -113,7 +149,21 @@ def unique_pod_cidrs(network: Network) -> Answer:
             broken.append(Broken("unique-pod-cidrs", one, other, f"{other} overlaps {one}", at))
     broken += [*foreign(network), *nodes_inside(network)]
     count = len(stated) + len(services)
-    return verdict("unique-pod-cidrs", counted(len(stated), "pod network"), broken, count)
+    return verdict(
+        "unique-pod-cidrs", counted(len(stated), "pod network"), broken, count, chain(contradicted(network), unread(network))
+    )
+
+
+def contradicted(network: Network) -> Iterator[str]:
+    """Why the networks that nodes are on may be those of others: their addresses are not those of their routes."""
+    for root in roots(network):
+        if of_another(root):
+            yield f"the addresses of {root.scope} may be another's: {root.missing['ip-addr']}"
+
+
+def of_another(root: Namespace) -> bool:
+    """Whether addresses were captured, all of whose lines were understood, and yet are not known: routes contradict them."""
+    return bool(root.addresses) and "ip-addr" in root.missing and not root.gaps.get("ip-addr")
 
 
 def nodes_inside(network: Network) -> Iterator[Broken]:
@@ -140,7 +190,10 @@ def foreign(network: Network) -> Iterator[Broken]:
     """Networks that nodes are on by interfaces that have no part in the pods' network, and that overlap the pods' or the services'."""
     own = {captured_name(network, node.name): node.pod_cidrs for node in network.cluster.nodes.values()}
     cluster = [*ranges(network, "pod"), *ranges(network, "service")]
+    doubtful = {root.scope for root in roots(network) if of_another(root)}
     for item in on_link(network):
+        if item.interface.scope in doubtful:
+            continue
         inside = any(cidr.covers(item.address) for cidr in own.get(item.interface.scope.node, ()))
         if not inside and not any(
             one.prefix.covers(item.prefix) for one in cluster if one.purpose == "pod" and not own.get(item.interface.scope.node)
@@ -171,9 +224,8 @@ def container_to_container(network: Network) -> Answer:
                     f"{one} and {other} both want port {port.port}/{PROTOCOL_NAMES.get(port.protocol, port.protocol)} of {space}"
                 )
                 broken.append(Broken("container-to-container", one, other, text, port.at))
-    return verdict(
-        "container-to-container", f"{counted(len(spaces), 'pod')}, by the ports that they declare", broken, len(spaces)
-    )
+    scope = f"{counted(len(spaces), 'pod')}, by the ports that they declare"
+    return verdict("container-to-container", scope, broken, len(spaces), unread(network))
 
 
 def counted(number: int, word: str) -> str:

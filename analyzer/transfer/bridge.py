@@ -344,6 +344,8 @@ def everywhere(context: Context, bridge: Interface, came: str | None) -> Transfe
 def forwarded(context: Context, bridge: Interface, came: str | None, port: str, fact: ForwardingFact | None) -> Transfer:
     """Out of a port, through FORWARD and POSTROUTING where br_netfilter has them (br_nf_forward_ip, br_nf_post_routing)."""
     passes = may_pass(context, bridge.scope, came, port)
+    if context.link(Interface(bridge.scope, port)) is None:
+        return End(Unknown(f"port {port} of {bridge} is no interface of the capture"), fact.at if fact else None)
     if passes is None:
         return End(
             Unknown(f"whether hairpin is on at port {port} of {bridge} is not known (bridge -d link show)"),

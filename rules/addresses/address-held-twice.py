@@ -21,6 +21,7 @@ projectcalico/calico#3589, cilium/cilium#19581, flannel-io/flannel#721.
 from collections.abc import Iterator
 
 from analyzer.query.plan import PodFact, address_place, running_pods
+from analyzer.query.static import not_known_to_arrive
 from analyzer.query.told_ends import annotated
 from analyzer.rule import Address, Finding, Interface, Namespace, Network, Rule, Severity, Span
 
@@ -55,8 +56,7 @@ def check(network: Network) -> Iterator[Finding]:
 
 def redirection_known(space: Namespace, device: str) -> bool:
     """Whether it is known that tc takes no packet of a device elsewhere: its filters were read, or there is no other device to go to."""
-    unread = space.missing.get("tc-filter") or space.assumed.get("tc-filter") or space.gaps.get("tc-filter")
-    return not unread or not set(space.links) - {"lo", device}
+    return not not_known_to_arrive(space, device)
 
 
 def finding(address: Address, holders: list[Holder], certain: bool = True) -> Finding:

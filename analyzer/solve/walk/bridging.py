@@ -238,7 +238,9 @@ def to_port(
     """``__br_forward``: whether a port takes the frame, br_netfilter, the tag, and out."""
     fact = space.namespace.ports.get(target)
     link = space.links.get(target)
-    if link is None or not link.up or (fact is not None and fact.state in CLOSED):
+    if link is None:
+        return walk.undecided(f"port {target} of {at} is no interface of the capture", fact.at if fact else None, "ip -d link")
+    if not link.up or (fact is not None and fact.state in CLOSED):
         state = fact.state if fact is not None and fact.state in CLOSED else "down"
         return walk.drop(at.scope, f"port {target} of {at} is {state}", fact.at if fact else None, copy)
     if port == target and not turns_back(walk, space, at, target):
