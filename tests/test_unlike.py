@@ -74,6 +74,24 @@ def test_routes_are_held_against_the_addresses(links: str, routes: str, words: l
     assert all(any(reason.startswith(one) for reason in told) for one in words)
 
 
+@pytest.mark.parametrize(
+    ("devices", "words"),
+    [
+        (("all", "default", "eth0", "lo"), []),
+        (("all", "default", "lo"), ["net.ipv4.conf.eth0.forwarding is not listed"]),
+        (("all", "default", "eth0", "lo", "veth5"), ["veth5, whose switch"]),
+        (("all", "default", "veth5"), []),
+    ],
+)
+def test_switches_are_those_of_the_interfaces(devices: tuple[str, ...], words: list[str], tmp_path: Path) -> None:
+    switches = "".join(f"net.ipv4.conf.{name}.forwarding = 1\n" for name in devices)
+    files = {"nodes/n1/ip_addr": LINKS.format(flags="").split("\n", 1)[1], "nodes/n1/sysctl_net": switches}
+    (space,) = network_of(files, tmp_path).namespaces.values()
+    told = [gap.reason for gap in space.gaps.get("sysctl", ())]
+    assert len(told) == len(words)
+    assert all(reason.startswith(one) for reason, one in zip(told, words, strict=True))
+
+
 def test_routes_that_a_selector_chose_need_not_have_all_addresses(tmp_path: Path) -> None:
     text = f"{LINKS.format(flags='')}$ ip route show table local dev lo\nlocal 127.0.0.1 dev lo proto kernel scope host src 127.0.0.1\n"
     (space,) = network_of({"n1.txt": text}, tmp_path).namespaces.values()

@@ -41,7 +41,7 @@ from analyzer.model.network import Namespace
 from analyzer.model.ordering import Ordered
 from analyzer.model.routing import KERNEL, UNMERGED, Routing, default_rules, local_table, routing, searched_as_one
 from analyzer.model.switches import Switch, switches
-from analyzer.model.unlike import of_no_device, of_others, without_local
+from analyzer.model.unlike import of_no_device, of_others, without_local, without_switches
 from analyzer.model.unread import doubts, headless, incomplete, strays, without_device
 from analyzer.model.unseen import programs
 from analyzer.model.wireguard import merged_devices, merged_peers
@@ -100,7 +100,11 @@ def tables(scope: Scope, facts: Ordered, given: Captured, names: Mapping[str, in
     absent = missing(given, [*rulesets, *links.values(), *addresses, *(fact for kind in kinds for fact in facts.of(kind, scope))])
     filters = facts.of(FilterFact, scope)
     stray = (
-        (*strays(neighbours, links), *of_no_device(facts.of(ForwardingFact, scope), ports, links))
+        (
+            *strays(neighbours, links),
+            *of_no_device(facts.of(ForwardingFact, scope), ports, links),
+            *without_switches(sysctls, links),
+        )
         if "ip-addr" not in absent
         else ()
     )

@@ -12,10 +12,16 @@ from analyzer.addresses import Address
 from analyzer.facts.links import AddressFact, LinkFact
 from analyzer.facts.neighbours import BridgePortFact, ForwardingFact
 from analyzer.facts.routes import RouteFact
+from analyzer.facts.system import SysctlFact
 from analyzer.source import Gap, Span
 
 UNSETTLED = frozenset({"tentative", "dadfailed", "optimistic"})
 """IPv6 addresses that have no route yet, or none any more (net/ipv6/addrconf.c)."""
+CONF, PER_DEVICE = (
+    "net.ipv4.conf.",
+    ("forwarding", "rp_filter", "proxy_arp", "arp_ignore", "accept_local", "route_localnet", "arp_filter"),
+)
+"""Switches of interfaces that decide about packets."""
 Routes = Mapping[int, Mapping[int, tuple[RouteFact, ...]]]
 
 
@@ -57,6 +63,34 @@ def of_others(routes: Routes, addresses: Sequence[AddressFact]) -> Iterator[Gap]
         if source is not None and source not in held and not any(one.covers(source) for one in local):
             words = f"{source}, from which this route sends, is no address of an interface: the listing is of another namespace, or of another time"
             yield Gap(route.at, words, "ip-route", route.scope)
+
+
+def without_switches(sysctls: Mapping[str, SysctlFact], links: Mapping[str, LinkFact]) -> Iterator[Gap]:
+    """Listings that have switches of ``lo``, as ``sysctl -a`` has, and none of another interface, or those of one that is none: the kernel makes them for each
+    (``inetdev_init`` and ``devinet_sysctl_register``, net/ipv4/devinet.c; not below an MTU of 68). What ``default`` says is for interfaces to come."""
+    for name in PER_DEVICE:
+        first = sysctls.get(f"{CONF}lo.{name}")
+        if first is None or not links:
+            continue
+        lost = [
+            one
+            for one, link in links.items()
+            if f"{CONF}{one.replace('.', '/')}.{name}" not in sysctls and (link.mtu or 68) >= 68
+        ]
+        if lost:
+            words = f"{CONF}{lost[0]}.{name} is not listed, as that of lo is: the listing is not whole, or not of this namespace"
+            yield Gap(first.at, words, "sysctl", first.scope, device=lost[0] if len(lost) == 1 else "")
+            return
+    for key, fact in sysctls.items():
+        device = key[len(CONF) : -len(".forwarding")] if key.startswith(CONF) and key.endswith(".forwarding") else ""
+        if (
+            device
+            and device.replace("/", ".") not in links
+            and device not in ("all", "default")
+            and f"{CONF}lo.forwarding" in sysctls
+        ):
+            yield Gap(fact.at, f"{device}, whose switch this is, is no interface", "sysctl", fact.scope)
+            return
 
 
 def of_no_device(
