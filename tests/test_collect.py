@@ -120,17 +120,21 @@ def test_no_secret_is_left(tmp_path: Path) -> None:
     source = tmp_path / "net.d"
     source.mkdir()
     (source / "10-calico.conflist").write_text(
-        '{"name": "k8s",\n "policy": {"type": "k8s", "k8s_auth_token": "s3cr3t"}, "client-key-data": "s3cr3t"}\n'
+        '{"name": "k8s",\n "policy": {"type": "k8s", "k8s_auth_token": "s3cr3t"}, "client-key-data": "s3cr3t", "etcd": "https://u:s3cr3t@10.0.0.1",\n'
+        ' "password":\n  "a\\"s3cr3t", "tokens": ["x", "s3cr3t"], "pass_token": 5, "apiKey": "s3cr3t",'
+        ' "key": "-----BEGIN PRIVATE KEY-----\\ns3cr3t\\n-----END PRIVATE KEY-----\\n",\n "subnet": "10.0.0.0/24"}\n'
     )
     (source / "calico-kubeconfig").write_text("token: s3cr3t\n")
     (source / "key.conf").write_text("-----BEGIN RSA PRIVATE KEY-----\ns3cr3t\n")
     text = SCRIPT.read_text().replace("/etc/cni/net.d /var", f"{source} /var")
-    functions = text[text.index("redacted() {") : text.index("# leases FOLDER")]
+    functions = text[text.index("blanked() {") : text.index("# leases FOLDER")]
     subprocess.run(["sh", "-c", f'DIR="{tmp_path}/out"; mkdir "$DIR"\n{functions}\ncni_configuration'], check=True)
     written = [path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.name != "opt_cni_bin"]
-    assert [path.name for path in written] == ["10-calico.conflist"]
-    assert "s3cr3t" not in written[0].read_text()
-    assert '"k8s_auth_token": "redacted"' in written[0].read_text()
+    assert sorted(path.name for path in written) == ["10-calico.conflist", "key.conf.error"]
+    assert not [path for path in written if "s3cr3t" in path.read_text()]
+    kept = next(path for path in written if path.suffix == ".conflist").read_text()
+    assert '"k8s_auth_token": "redacted"' in kept
+    assert json.loads(kept)["subnet"] == "10.0.0.0/24"
 
 
 @pytest.mark.parametrize("options", [["--node"], ["--node", "../x"], ["--frobnicate"]])

@@ -454,6 +454,7 @@ routing_daemons() {
     if router=$(in_container kube-router); then
         # shellcheck disable=SC2086
         save gobgp_neighbor_-j $router gobgp neighbor -j
+        without_secrets gobgp_neighbor_-j
         # shellcheck disable=SC2086
         save gobgp_global_rib_-j $router gobgp global rib -j
     fi
@@ -470,19 +471,31 @@ namespace_state() {
     tunnels
 }
 
-# redacted FILE TARGET: a copy in which the values of keys such as "k8s_auth_token" are blanked.
+# blanked: standard input without secrets: the values of JSON keys such as "k8s_auth_token" (a text, a list or a number, also on
+# the next line), lines of YAML with such keys, private keys, and the user and password of URLs.
+blanked() {
+    secret='([Tt][Oo][Kk][Ee][Nn]|[Pp][Aa][Ss][Ss]([Ww]|[Pp][Hh][Rr])|[Ss][Ee][Cc][Rr][Ee][Tt]|[Cc][Rr][Ee][Dd][Ee][Nn][Tt][Ii][Aa][Ll]|[Bb][Ee][Aa][Rr][Ee][Rr]|[Aa][Uu][Tt][Hh][Oo][Rr][Ii][Zz]|([Cc][Ll][Ii][Ee][Nn][Tt]|[Aa][Pp][Ii]|[Pp][Rr][Ii][Vv][Aa][Tt][Ee]|[Aa][Cc][Cc][Ee][Ss][Ss])[-_]*[Kk][Ee][Yy])'
+    text='"([^"\\]|\\.)*"'
+    sed -E -e ':a' -e "/\"[^\"]*$secret[^\"]*\"[[:space:]]*:?[[:space:]]*\$/{" -e '$!{' -e 'N' -e 'ba' -e '}' -e '}' \
+        -e "s/(\"[^\"]*$secret[^\"]*\"[[:space:]]*:[[:space:]]*)($text|\\[[^]]*\\]|[0-9][^],}[:space:]]*)/\\1\"redacted\"/g" \
+        -e "s/^([[:space:]]*[^\":[:space:]]*$secret[^\":]*:).*/\\1 redacted/" \
+        -e 's/-----BEGIN [A-Z ]*PRIVATE KEY[^"]*/redacted/g' \
+        -e 's,(://)[^/"@[:space:]]*@,\1redacted@,g'
+}
+
+# redacted FILE TARGET: a copy without secrets. A private key on lines of its own is no JSON: such a file is left out, which is said.
 redacted() {
-    if grep -e 'PRIVATE KEY' "$1" >/dev/null 2>&1; then
+    mkdir -p "${2%/*}" || return
+    if [ "$(grep -c -e 'BEGIN .*PRIVATE KEY' "$1")" != "$(grep -c -e 'BEGIN .*PRIVATE KEY.*END .*PRIVATE KEY' "$1")" ]; then
+        echo "left out, since a private key is in it" >"$2.error"
         return
     fi
-    mkdir -p "${2%/*}" || return
-    sed -e 's/\("[^"]*[Tt][Oo][Kk][Ee][Nn][^"]*"[[:space:]]*:[[:space:]]*\)"[^"]*"/\1"redacted"/g' \
-        -e 's/\("[^"]*[Pp][Aa][Ss][Ss][Ww][Oo][Rr][Dd][^"]*"[[:space:]]*:[[:space:]]*\)"[^"]*"/\1"redacted"/g' \
-        -e 's/\("[^"]*[Ss][Ee][Cc][Rr][Ee][Tt][^"]*"[[:space:]]*:[[:space:]]*\)"[^"]*"/\1"redacted"/g' \
-        -e 's/\("[^"]*[Cc][Ll][Ii][Ee][Nn][Tt][-_]*[Kk][Ee][Yy][^"]*"[[:space:]]*:[[:space:]]*\)"[^"]*"/\1"redacted"/g' \
-        -e 's/^\([[:space:]]*[^":[:space:]]*[Tt][Oo][Kk][Ee][Nn][^":]*:\).*/\1 redacted/' \
-        -e 's/^\([[:space:]]*[^":[:space:]]*[Cc][Ll][Ii][Ee][Nn][Tt]-[Kk][Ee][Yy][^":]*:\).*/\1 redacted/' \
-        "$1" >"$2" 2>"$2.error" && rm -f "$2.error"
+    blanked <"$1" >"$2" 2>"$2.error" && rm -f "$2.error"
+}
+
+# without_secrets FILE: what was saved as FILE, blanked.
+without_secrets() {
+    [ ! -f "$DIR/$1" ] || { blanked <"$DIR/$1" >"$DIR/.$1" && mv "$DIR/.$1" "$DIR/$1"; }
 }
 
 # Where CNI configuration lies: the standard place, else that of k3s, RKE2, MicroK8s and OpenShift.
@@ -523,7 +536,10 @@ docker_records() {
     found=$(docker network ls -q 2>/dev/null) && [ -n "$found" ] || return 0
     # shellcheck disable=SC2086
     save docker_network_inspect docker network inspect $found
-    save docker_ps_--format_json docker ps --no-trunc --format '{{json .}}'
+    without_secrets docker_network_inspect
+    # Not the command lines and labels, which may have secrets.
+    save docker_ps_--format_json docker ps --no-trunc \
+        --format '{"ID":{{json .ID}},"Names":{{json .Names}},"Networks":{{json .Networks}},"Ports":{{json .Ports}},"State":{{json .State}}}'
 }
 
 node_files() {
