@@ -2,7 +2,7 @@
 
 ## What it finds
 A network of the CNI (flannel's `Network`, Calico's IPPools, Cilium's cluster pool, Weave's range, OVN-Kubernetes' networks, Nodes' `podCIDRs`) that lies outside what kube-proxy (`clusterCIDR`), the
-controller manager (`--cluster-cidr`) or kubeadm (`podSubnet`) call the pod network; a `podSubnet` of kubeadm that lies outside kube-proxy's `clusterCIDR`.
+controller manager (`--cluster-cidr`, also in kubeadm's `extraArgs`) or kubeadm (`podSubnet`) call the pod network; a `podSubnet` of kubeadm that lies outside kube-proxy's `clusterCIDR`.
 
 ## Why it matters
 kube-proxy takes pods outside its `clusterCIDR` for strangers and masquerades them; flannel masquerades or drops what lies outside its `Network`; nodes get blocks that the CNI refuses.

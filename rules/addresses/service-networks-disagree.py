@@ -1,7 +1,8 @@
 """Components are told different service networks.
 
 ## What it finds
-Service networks of kubeadm, the API server, the controller manager, kube-router, Kube-OVN, OVN-Kubernetes and Terway of one family, none of which holds the other.
+Service networks of kubeadm, the API server, the controller manager, kube-router, Kube-OVN, OVN-Kubernetes and Terway of one family, none of which holds the other; kubeadm's `serviceSubnet`, and what
+its `extraArgs` tell the API server instead.
 
 ## Why it matters
 Addresses of services outside what the network system is told are not routed to its proxy, or its firewall rejects them.
@@ -30,12 +31,16 @@ SERVER = (
 )
 
 
+BY_KUBEADM = "--service-cluster-ip-range of kube-apiserver by ClusterConfiguration"
+
+
 def check(network: Network) -> Iterator[Finding]:
     found = [item for item in network.cluster.ranges if item.purpose == "service" and not item.said_by.startswith("Service ")]
     server = [item for item in found if item.said_by.startswith(SERVER)]
     for item in found:
-        same = [one for one in server if one.prefix.family == item.prefix.family]
-        if item not in server and same and not any(holds(one, item) for one in same):
+        told = server if item not in server else [one for one in server if one.said_by == BY_KUBEADM and one is not item]
+        same = [one for one in told if one.prefix.family == item.prefix.family]
+        if same and not any(holds(one, item) for one in same):
             yield RULE.finding(
                 item.at,
                 f"{item.said_by} says {item.prefix}, and {same[0].said_by} says {same[0].prefix}",

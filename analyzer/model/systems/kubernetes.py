@@ -35,6 +35,7 @@ RANGES = {"--cluster-cidr": "pod", "--service-cluster-ip-range": "service"}
 KUBEADM = {"dnsDomain": "cluster-domain"}
 EXTRA_ARGUMENTS = {"controllerManager": ("allocate-node-cidrs", *MASKS), "apiServer": ("service-node-port-range",)}
 """Flags that kubeadm hands on to its parts (``extraArgs``: by name in v1beta3, a list of names and values in v1beta4)."""
+PARTS = {"apiServer": "kube-apiserver", "controllerManager": "kube-controller-manager"}
 KUBELET = {"clusterDomain": "cluster-domain", "maxPods": "max-pods"}
 PROXY = {"mode": "proxy-mode"}
 MASQUERADES = ("iptables", "nftables")
@@ -56,6 +57,7 @@ def ranges(objects: Objects) -> Iterator[Range]:
         if fact.kind == "ClusterConfiguration":
             yield from field(fact, "pod", "networking", "podSubnet")
             yield from field(fact, "service", "networking", "serviceSubnet")
+            yield from extra_ranges(fact)
         elif fact.kind == "KubeProxyConfiguration":
             yield from field(fact, "pod", "clusterCIDR")
 
@@ -115,16 +117,28 @@ def extra_in_text(fact: ConfigMapFact, objects: Objects) -> Iterator[tuple[str, 
 def extra_arguments(fact: OtherObjectFact) -> Iterator[tuple[str, Located, str]]:
     """The flags that a file of kubeadm's hands on."""
     for part, flags in EXTRA_ARGUMENTS.items():
-        given = mapping(fact.document.get(part)).get("extraArgs")
-        found: dict[str, tuple[object, tuple[str | int, ...]]] = {
-            str(name): (value, (name,)) for name, value in mapping(given).items()
-        }
-        for index, item in enumerate(listing(given)):
-            found[str(mapping(item).get("name"))] = (mapping(item).get("value"), (index, "value"))
-        for flag in flags:
-            value, path = found.get(flag, (None, ()))
-            if isinstance(value, str):
-                yield FLAGS[f"--{flag}"], Located(value, fact.place(part, "extraArgs", *path)), f"{fact.kind} {flag}"
+        given = handed_on(fact, part)
+        yield from ((FLAGS[f"--{flag}"], given[flag], f"{fact.kind} {flag}") for flag in flags if flag in given)
+
+
+def extra_ranges(fact: OtherObjectFact) -> Iterator[Range]:
+    """The networks among them, which count for the part that they are handed to in place of those that kubeadm derives."""
+    for part, program in PARTS.items():
+        given = handed_on(fact, part)
+        for flag, purpose in RANGES.items():
+            yield from ranges_of(purpose, given.get(flag.removeprefix("--")), f"{flag} of {program} by {fact.kind}", NAME)
+
+
+def handed_on(fact: OtherObjectFact, part: str) -> dict[str, Located]:
+    """The flags of a part by their names."""
+    given = mapping(fact.document.get(part)).get("extraArgs")
+    found: dict[str, tuple[object, tuple[str | int, ...]]] = {
+        str(name): (value, (name,)) for name, value in mapping(given).items()
+    }
+    for index, item in enumerate(listing(given)):
+        found[str(mapping(item).get("name"))] = (mapping(item).get("value"), (index, "value"))
+    texts = ((name, value, path) for name, (value, path) in found.items())
+    return {name: Located(value, fact.place(part, "extraArgs", *path)) for name, value, path in texts if isinstance(value, str)}
 
 
 def component(fact: OtherObjectFact) -> Iterator[Setting]:
