@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from analyzer.addresses import Address
+from analyzer.facts.base import Fact
 from analyzer.facts.links import Geneve, Tunnel, Vxlan, Wireguard
 from analyzer.facts.routes import MAIN
-from analyzer.model.network import Interface, Network
+from analyzer.model.network import Interface, Namespace, Network
 from analyzer.query.plan import default_devices, node_of, registered_address
 from analyzer.query.tunnels import Overlay, overlays
 from analyzer.solve.packet import UDP, Fate, Packet
@@ -134,6 +135,21 @@ def dropped(network: Network, leg: Leg) -> Loss | None:
 
 
 def at_rule(network: Network, at: Span) -> bool:
-    """Whether a place is a line of a ruleset."""
+    """Whether a place is a line of a ruleset. Of pasted texts, which are of all kinds, it is what no record of interfaces, routes and switches stands on."""
     source = network.sources.get(at.path)
-    return source is not None and (source.kind in RULES or source.kind == "pasted")
+    return source is not None and (
+        source.kind in RULES or (source.kind == "pasted" and at.line not in lines_of_others(network, at.path))
+    )
+
+
+def lines_of_others(network: Network, path: str) -> frozenset[int]:
+    """The lines of a text that records other than those of rules stand on."""
+    return frozenset(fact.at.line for space in network.namespaces.values() for fact in records(space) if fact.at.path == path)
+
+
+def records(space: Namespace) -> Iterator[Fact]:
+    """What is no rule."""
+    yield from chain(
+        space.links.values(), space.addresses, space.neighbours, space.forwarding, space.ports.values(), space.sysctls.values()
+    )
+    yield from (route for by_table in space.routes.values() for found in by_table.values() for route in found)
