@@ -43,6 +43,9 @@ CASES = [
     ("copies and gives back what is not known", [(0, ["mirred (Egress Mirror to device far) xyz"])], Fate.UNKNOWN),
     ("another action in the words of mirred", [(0, ["xyz (Egress Redirect to device far) stolen"])], Fate.UNKNOWN),
     ("has no actions, which ends the search", [(0, []), (0, [DROP])], Fate.REACHABLE),
+    ("another queue, then drops", [(0, ["skbedit  priority 1:5 pipe", DROP])], Fate.UNREACHABLE),
+    ("another queue", [(0, ["skbedit queue_mapping 2 priority :7 continue"]), (0, [DROP])], Fate.UNREACHABLE),
+    ("another queue and a mark", [(0, ["skbedit queue_mapping 2 mark 1/0x3 continue"]), (0, [DROP])], Fate.UNKNOWN),
     ("trapped", [(0, ["gact action trap"])], Fate.UNKNOWN),
 ]
 

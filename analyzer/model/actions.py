@@ -34,6 +34,7 @@ WORDS = {
     "drop": Effect.DROP,
     "shot": Effect.DROP,
 }
+OF_QUEUES = ("priority", "queue_mapping")
 
 
 def gives_back(space: Namespace, device: str) -> bool:
@@ -51,7 +52,16 @@ def passing(fact: FilterFact, action: OtherAction) -> str:
     return f"the tc action {action.name} of {fact.scope} {fact.device} {fact.hook} lets the packet pass unchanged"
 
 
+def behind_priority(words: list[str]) -> list[str]:
+    """What ``skbedit`` does apart from the queue that the packet waits in (net/sched/act_skbedit.c ``tcf_skbedit_act``), which routes and rules do not ask for."""
+    while len(words) > 1 and words[0] in OF_QUEUES:
+        words = words[2:]
+    return words
+
+
 def effect(action: OtherAction) -> Effect:
     """The effect of an action that is no ``mirred``."""
     words = [word for word in f"{action.name} {action.text}".split() if word not in ("gact", "action")]
+    if words[:1] == ["skbedit"]:
+        words = behind_priority(words[1:])
     return WORDS.get(words[0], Effect.OPEN) if len(words) == 1 else Effect.OPEN

@@ -300,6 +300,10 @@ def words_of(options: Mapping[str, Any]) -> tuple[str, ...]:
     return (*(("ht", table) if table else ()), *(word for word in ("link", "skip_sw") if word in options))
 
 
+EDITS = ("queue_mapping", "priority", "ptype", "mark", "mask", "inheritdsfield")
+"""What ``skbedit`` sets (print_skbedit, tc/m_skbedit.c)."""
+
+
 def every_match(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose ``match`` holds all of them: tc prints the key once for each (print_opt, tc/f_u32.c)."""
     matches = [value for key, value in pairs if key == "match"]
@@ -323,7 +327,8 @@ def actions_from(action: Mapping[str, Any]) -> tuple[Mirred | OtherAction, ...]:
     if action.get("kind") == "mirred" and action.get("mirred_action") in ("redirect", "mirror") and "to_dev" in action:
         taken = Mirred(action["mirred_action"] == "redirect", action.get("direction") == "ingress", str(action["to_dev"]))
         return mirrored(taken, control)
-    found = OtherAction(str(action.get("kind", "")), control)
+    edits = " ".join(f"{key} {action[key]}" for key in EDITS if key in action)
+    found = OtherAction(str(action.get("kind", "")), f"{edits} {control}".strip())
     chance = action.get("prob")
     kind = chance.get("random_type", "none") if isinstance(chance, Mapping) else "none"
     return (found,) if kind == "none" else (by_chance(found, str(kind)),)
