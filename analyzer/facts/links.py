@@ -200,6 +200,18 @@ class LinkFact(Fact):
         """Up and with a carrier: what can carry a packet (``LOWER_UP``; the kernel prints NO-CARRIER otherwise)."""
         return self.up and "NO-CARRIER" not in self.flags
 
+    @property
+    def hardware_type(self) -> int | None:
+        """The number of the type of device that rules may ask for (include/uapi/linux/if_arp.h); None where it is not known."""
+        if "LOOPBACK" in self.flags:
+            return LOOPBACK
+        return HARDWARE.get(self.link_type) if self.link_type != "ether" or self.mac is not None else None
+
+
+LOOPBACK = 772
+HARDWARE = {"ether": 1, "ppp": 512, "rawip": 519, "ipip": 768, "tunnel6": 769, "sit": 776, "gre": 778, "gre6": 823, "none": 65534}
+"""``link/…`` of ip, by the names of iproute2 (lib/ll_types.c)."""
+
 
 def group_of(text: str) -> int | None:
     """The number of a group; only ``default`` is a name that every host has (/etc/iproute2/group)."""

@@ -10,7 +10,7 @@ from analyzer.facts.nftables import Bitwise, Ct, Fib, Meta, Payload, Pick, Raw, 
 WIDTHS: Mapping[str, int] = {
     "ipv4_addr": 32, "ipv6_addr": 128, "ether_addr": 48, "inet_service": 16, "inet_proto": 8, "mark": 32, "integer": 32, "ct_state": 32, "arp_op": 16,
     "ct_status": 32, "ct_dir": 8, "nf_proto": 8, "ether_type": 16, "pkt_type": 8, "fib_addrtype": 32, "icmp_type": 8, "icmpv6_type": 8,
-    "icmp_code": 8, "icmpv6_code": 8, "tcp_flag": 8, "boolean": 1, "uid": 32, "ttl": 8, "number": 8, "dscp": 6, "ecn": 2, "devgroup": 32,
+    "icmp_code": 8, "icmpv6_code": 8, "tcp_flag": 8, "boolean": 1, "uid": 32, "ttl": 8, "number": 8, "dscp": 6, "ecn": 2, "devgroup": 32, "iface_type": 16,
 }  # fmt: skip
 NAMES: Mapping[str, Mapping[str, int]] = {
     "inet_proto": {
@@ -48,6 +48,7 @@ NAMES: Mapping[str, Mapping[str, int]] = {
         "be": 0, "df": 0, "lephb": 1, "va": 44, "ef": 46,
     },
     "devgroup": {"default": 0},
+    "iface_type": {"ether": 1, "ppp": 512, "ipip": 768, "ipip6": 769, "loopback": 772, "sit": 776, "ipgre": 778},
     "ecn": {"not-ect": 0, "ect1": 1, "ect0": 2, "ce": 3},
     "inet_service": {
         "ftp-data": 20, "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "tacacs": 49, "domain": 53, "bootps": 67, "bootpc": 68, "tftp": 69, "http": 80,
@@ -81,7 +82,7 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
 META: Mapping[str, str] = {
     "mark": "mark", "iif": "iface_index", "oif": "iface_index", "iifname": "ifname", "oifname": "ifname", "l4proto": "inet_proto",
     "nfproto": "nf_proto", "protocol": "ether_type", "pkttype": "pkt_type", "length": "integer", "skuid": "uid", "skgid": "uid",
-    "iifgroup": "devgroup", "oifgroup": "devgroup", "ipsec": "boolean",
+    "iifgroup": "devgroup", "oifgroup": "devgroup", "iiftype": "iface_type", "oiftype": "iface_type", "ipsec": "boolean",
 }  # fmt: skip
 CT: Mapping[str, str] = {
     "state": "ct_state", "status": "ct_status", "mark": "mark", "direction": "ct_dir", "l3proto": "nf_proto", "protocol": "inet_proto",

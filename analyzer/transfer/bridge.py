@@ -325,7 +325,7 @@ def towards(
         return End(Unknown(text), fact.at if fact is not None else None)
     (port,) = ports
     own_port = context.space(bridge.scope).ports.get(port)
-    if fact is None and own_port is not None and own_port.flood is False:
+    if fact is None and own_port is not None and (own_port.flood is False or own_port.proxy_arp):
         if own_port.learning is False:
             return End(Drop(f"{bridge} neither learns at {port} nor floods to it"), own_port.at)
         text = f"whether {bridge} has heard {hardware_text(mac)} at {port}, to which it does not flood, is not known"

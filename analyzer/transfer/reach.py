@@ -123,6 +123,8 @@ def flood(context: Context, start: Step, asking: bool = False) -> Reach:
         if asking and step[0] == "frame" and (words := answered(context, step[1])) is not None:
             proxies += words
             continue
+        if asking and (itself := answers_itself(context, step)):
+            unknown[itself] = None
         goes = onward(context, step)
         hosts |= goes.hosts
         outside |= goes.outside
@@ -159,11 +161,25 @@ def onward(context: Context, step: Step) -> Onward:
 
 
 def kept_back(context: Context, step: Step, further: Step) -> bool:
-    """Whether a bridge does not flood a question to a port (``br_flood``): what the bridge's own host asks it always does."""
-    if step[0] != "receive" or further[0] != "frame":
+    """Whether a bridge does not flood a question to a port (``br_flood``): what the bridge's own host asks it always does, but to ports with proxy_arp, to which
+    it floods nothing."""
+    link = context.link(further[1])
+    if further[0] != "frame" or (step[0] == "frame" and (link is None or link.master != step[1].device)):
         return False
     port = context.space(further[1].scope).ports.get(further[1].device)
-    return port is not None and (port.broadcast_flood if context.family == 4 else port.multicast_flood) is False
+    if port is None or port.proxy_arp:
+        return port is not None
+    return step[0] == "receive" and (port.broadcast_flood if context.family == 4 else port.multicast_flood) is False
+
+
+def answers_itself(context: Context, step: Step) -> str:
+    """That a bridge may answer what a port with proxy_arp asks, from its host's neighbours (br_arp_nd_proxy.c ``br_do_proxy_suppress_arp``); else empty."""
+    if step[0] != "receive" or context.family != 4:
+        return ""
+    port = context.space(step[1].scope).ports.get(step[1].device)
+    return (
+        f"whether the bridge of {step[1]}, a port with proxy_arp, answers itself is not known" if port and port.proxy_arp else ""
+    )
 
 
 def crossings(context: Context, reach: Reach, goal: Step | None) -> tuple[Crossing, ...] | None:

@@ -55,7 +55,15 @@ def enter(walk: Walk, space: Space, bridge: str, port: str, frame: Frame) -> End
         return walk.drop(at.scope, text, fact.at)
     if fact is None or fact.learning is not False:
         walk.learned[at, frame.source, number] = port
+    if fact is not None and fact.proxy_arp and isinstance(frame.load, Question) and frame.load.target.family == 4:
+        return answered_here(walk, at, port, frame.load, fact)
     return switch(walk, space, at, port, number, frame)
+
+
+def answered_here(walk: Walk, at: Interface, port: str, asked: Question, fact: BridgePortFact) -> Endings:
+    """What a port with proxy_arp asks, the bridge may answer from its host's neighbours (br_arp_nd_proxy.c ``br_do_proxy_suppress_arp``)."""
+    words = f"{at} answers for {asked.target} at its port {port}, which has proxy_arp"
+    return walk.undecided(words, fact.at, f"ip neigh show dev {at.device} of {at.scope}, and the frames that follow")
 
 
 def admitted(walk: Walk, space: Space, at: Interface, port: str, number: int, frame: Frame) -> bool:
@@ -121,14 +129,16 @@ def to_ports(walk: Walk, space: Space, at: Interface, port: str | None, number: 
     """Every port that takes a flooded frame, but the one it came by."""
     for name in space.ports.get(at.device, ()):
         fact = space.namespace.ports.get(name)
-        wanted = True if fact is None or (frame.to_all and port is None) else floods(fact, frame)
+        wanted = floods(fact, frame, port is None) if fact is not None else True
         if wanted is False or (name == port and not returned(space, name, frame)):
             continue
         yield to_port(walk, space, at, port, name, number, frame, True)
 
 
-def floods(fact: BridgePortFact, frame: Frame) -> bool | None:
-    """The port's switch for such frames; what the host sends to all goes to every port."""
+def floods(fact: BridgePortFact, frame: Frame, own: bool) -> bool | None:
+    """The port's switch for such frames; what the host sends to all (``own``) goes to every port, but to none with proxy_arp, to which nothing is flooded."""
+    if fact.proxy_arp or (frame.to_all and own):
+        return not fact.proxy_arp
     return {"unicast": fact.flood, "multicast": fact.multicast_flood, "broadcast": fact.broadcast_flood}[frame.kind]
 
 

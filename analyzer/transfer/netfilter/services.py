@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from analyzer.facts.links import LinkFact
 from analyzer.facts.matches import DeviceGroupMatch, TypeOfServiceMatch
 from analyzer.facts.netfilter import SetService
 from analyzer.model.network import Namespace
@@ -76,17 +77,38 @@ def in_a_tunnel(around: Transfer, written: str, context: Context, label: str) ->
 def device_group(match: DeviceGroupMatch, context: Context, space: Namespace, asked: Callable[[str], Match]) -> Match:
     """``devgroup``."""
     words = f"the group of the device is {match.value:#x}/{match.mask:#x}"
-    own = grouped(match.incoming, lambda group: group & match.mask == match.value, context, space, lambda: asked(words))
+    wanted = of_devices(group_number, lambda group: group & match.mask == match.value)
+    own = numbered(match.incoming, wanted, context, space, lambda: asked(words))
     return Not(own) if match.negated else own
 
 
-def grouped(
-    incoming: bool, wanted: Callable[[int], bool], context: Context, space: Namespace, asked: Callable[[], Match]
+def group_number(link: LinkFact) -> int | None:
+    """The group of a device."""
+    return link.group
+
+
+def type_number(link: LinkFact) -> int | None:
+    """The type of a device (nft_meta.c ``nft_meta_get_eval_iftype``)."""
+    return link.hardware_type
+
+
+def of_devices(number: Callable[[LinkFact], int | None], wanted: Callable[[int], bool]) -> Callable[[LinkFact], bool | None]:
+    """Whether a device has one of the numbers that are asked for; None where its number is not known."""
+
+    def told(link: LinkFact) -> bool | None:
+        found = number(link)
+        return None if found is None else wanted(found)
+
+    return told
+
+
+def numbered(
+    incoming: bool, wanted: Callable[[LinkFact], bool | None], context: Context, space: Namespace, asked: Callable[[], Match]
 ) -> Match:
-    """The devices of some groups; of those whose group is not known it is open."""
+    """The devices of some groups, or types; of those of which that is not known it is open."""
     field, names = (Field.IN_INTERFACE if incoming else Field.OUT_INTERFACE), context.names
     links = space.links.values()
-    known = [names.number(link.name) for link in links if link.group is not None and wanted(link.group)]
-    others = [names.number(link.name) for link in links if link.group is None]
+    known = [names.number(link.name) for link in links if wanted(link)]
+    others = [names.number(link.name) for link in links if wanted(link) is None]
     own = In(field, normalised((number, number) for number in known)) if known else NEVER
     return Any((own, All((In(field, normalised((one, one) for one in others)), asked())))) if others else own

@@ -20,7 +20,7 @@ from analyzer.transfer.netfilter.header_words import in_word
 from analyzer.transfer.netfilter.lengths import protocol_is
 from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, masked, named, of_length, packet_type, through_ipsec
 from analyzer.transfer.netfilter.reverse_path import reverse_path
-from analyzer.transfer.netfilter.services import grouped, part_of_service
+from analyzer.transfer.netfilter.services import group_number, numbered, of_devices, part_of_service, type_number
 from analyzer.transfer.netfilter.socket_of import may_have_socket
 from analyzer.transfer.strangers import from_strangers, of_strangers
 from analyzer.transfer.widths import width
@@ -62,8 +62,8 @@ def has(selector: Selector, where: Where) -> Match:
             return Not(All((LOCAL, In(Field.IN_INTERFACE, single(0)))))
         case Meta("skuid" | "skgid"):
             return may_have_socket(where.space)
-        case Meta("iifgroup" | "oifgroup" as key):
-            return Not(In(Field.IN_INTERFACE if key == "iifgroup" else Field.OUT_INTERFACE, single(0)))
+        case Meta("iifgroup" | "oifgroup" | "iiftype" | "oiftype" as key):
+            return Not(In(Field.IN_INTERFACE if key[0] == "i" else Field.OUT_INTERFACE, single(0)))
         case Ct("state"):
             return ALWAYS
         case Ct(name) if name.startswith("ip"):
@@ -212,14 +212,10 @@ def meta(key: str, value: tuple[int, int], where: Where) -> Match:
         case "ipsec":
             own = through_ipsec(where)
             return Any(tuple(one for number, one in ((0, Not(own)), (1, own)) if value[0] <= number <= value[1]))
-        case "iifgroup" | "oifgroup":
-            return grouped(
-                key == "iifgroup",
-                lambda group: value[0] <= group <= value[1],
-                where.context,
-                where.space,
-                lambda: where.opaque(f"meta {key} is {value}"),
-            )
+        case "iifgroup" | "oifgroup" | "iiftype" | "oiftype":
+            number = group_number if key.endswith("group") else type_number
+            wanted = of_devices(number, lambda found: value[0] <= found <= value[1])
+            return numbered(key[0] == "i", wanted, where.context, where.space, lambda: where.opaque(f"meta {key} is {value}"))
         case "pkttype":
             kinds = (
                 packet_type(PacketTypeMatch(kind), where) for number, kind in KINDS.items() if value[0] <= number <= value[1]

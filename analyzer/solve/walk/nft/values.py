@@ -183,6 +183,13 @@ def group(device: str, visit: Visit) -> Loaded | None:
     return None if not device else Unseen(f"the group of {device}") if known is None else known
 
 
+def hardware_type(device: str, visit: Visit) -> Loaded | None:
+    """nft_meta.c ``nft_meta_get_eval_iftype``: none without a device."""
+    link = visit.sets.namespace.links.get(device)
+    known = link.hardware_type if link is not None else None
+    return None if not device else Unseen(f"the type of {device}") if known is None else known
+
+
 META: Mapping[str, Callable[[Visit], Loaded | None]] = {
     "mark": lambda visit: visit.packet.mark,
     "iif": lambda visit: visit.at.in_device,
@@ -191,6 +198,8 @@ META: Mapping[str, Callable[[Visit], Loaded | None]] = {
     "oifname": lambda visit: visit.at.out_device,
     "iifgroup": lambda visit: group(visit.at.in_device, visit),
     "oifgroup": lambda visit: group(visit.at.out_device, visit),
+    "iiftype": lambda visit: hardware_type(visit.at.in_device, visit),
+    "oiftype": lambda visit: hardware_type(visit.at.out_device, visit),
     "l4proto": lambda visit: visit.packet.protocol,
     "nfproto": lambda visit: 2 if visit.packet.family == 4 else 10,
     "protocol": lambda visit: 0x800 if visit.packet.family == 4 else 0x86DD,
