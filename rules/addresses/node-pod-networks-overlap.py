@@ -1,7 +1,7 @@
 """Two nodes have the same pod network, or parts of one.
 
 ## What it finds
-`spec.podCIDRs` of two Nodes, or `spec.ipam.podCIDRs` of two CiliumNodes, that overlap; where nothing is stated, the networks of pods' bridges (`cni0`) on two nodes; `FLANNEL_SUBNET` in `/run/flannel/subnet.env` of two nodes that overlap, or that is not the Node's pod network.
+`spec.podCIDRs` of two Nodes, `spec.ipam.podCIDRs` of two CiliumNodes, or `k8s.ovn.org/node-subnets` of two Nodes, that overlap; where nothing is stated, the networks of pods' bridges (`cni0`) on two nodes; `FLANNEL_SUBNET` in `/run/flannel/subnet.env` of two nodes that overlap, or that is not the Node's pod network.
 
 ## Why it matters
 Both nodes give out the same addresses, and the other nodes can send to only one of them: half of the traffic is lost.
@@ -19,6 +19,7 @@ flannel-io/flannel#1224, #1550, coreos/bugs#2223.
 from collections.abc import Iterator
 
 from analyzer.query.networks_of_nodes import of_nodes
+from analyzer.query.ovn_annotations import node_subnets
 from analyzer.query.plan import OnLink, node_of, on_link, prefix
 from analyzer.query.state import BRIDGES
 from analyzer.rule import Finding, Network, Prefix, Rule, Severity, Span
@@ -34,6 +35,7 @@ def check(network: Network) -> Iterator[Finding]:
             [(item.prefix, item.at, f"{item.interface.device} on {item.interface.scope}") for item in bridges(network)]
         )
     yield from overlaps(stated)
+    yield from overlaps(list(node_subnets(network)))
     yield from overlaps([(item, at, f"subnet.env of {node}") for item, at, node in files])
     for item, at, name in files:
         node = node_of(network, name)

@@ -12,6 +12,7 @@ SYSTEM = System(
     profile="ovn-kubernetes",
     settings=("ovn_kubernetes",),
     rules=(
+        "node-pod-networks-overlap",
         "tunnel-*",
         "switch-*",
         "chassis-*",
