@@ -14,6 +14,7 @@ from analyzer.facts.openvswitch import SwitchPortFact
 from analyzer.model.network import Interface
 from analyzer.model.switches import switch_port
 from analyzer.source import Scope
+from analyzer.transfer.flooding import answers_itself, kept_back
 from analyzer.transfer.proxying import answered
 from analyzer.transfer.space import Context
 from analyzer.transfer.stacked import hears, siblings
@@ -158,28 +159,6 @@ def onward(context: Context, step: Step) -> Onward:
     if step[0] == "receive":
         context.made[key] = found
     return found
-
-
-def kept_back(context: Context, step: Step, further: Step) -> bool:
-    """Whether a bridge does not flood a question to a port (``br_flood``): what the bridge's own host asks it always does, but to ports with proxy_arp, to which
-    it floods nothing."""
-    link = context.link(further[1])
-    if further[0] != "frame" or (step[0] == "frame" and (link is None or link.master != step[1].device)):
-        return False
-    port = context.space(further[1].scope).ports.get(further[1].device)
-    if port is None or port.proxy_arp:
-        return port is not None
-    return step[0] == "receive" and (port.broadcast_flood if context.family == 4 else port.multicast_flood) is False
-
-
-def answers_itself(context: Context, step: Step) -> str:
-    """That a bridge may answer what a port with proxy_arp asks, from its host's neighbours (br_arp_nd_proxy.c ``br_do_proxy_suppress_arp``); else empty."""
-    if step[0] != "receive" or context.family != 4:
-        return ""
-    port = context.space(step[1].scope).ports.get(step[1].device)
-    return (
-        f"whether the bridge of {step[1]}, a port with proxy_arp, answers itself is not known" if port and port.proxy_arp else ""
-    )
 
 
 def crossings(context: Context, reach: Reach, goal: Step | None) -> tuple[Crossing, ...] | None:
