@@ -179,7 +179,7 @@ def test_a_kustomization_is_rendered_and_found_in_its_base(overlay: Path, capsys
 def test_a_base_is_shown_as_it_is_written_and_its_comments_count(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
     policy = (
         "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: web\nspec:\n  podSelector: {}\n  ingress:\n"
-        "  - from:  # only these\n    - podSelector: {matchLabels: {app: none}}\n"
+        "  - from:\n    - podSelector: {matchLabels: {app: none}}  # only these\n"
         "  - from: [{podSelector: {matchLabels: {app: none}}}]  # analyze: ignore[policy-peer-matches-nothing] it comes later\n"
     )
     pod = (
@@ -190,7 +190,10 @@ def test_a_base_is_shown_as_it_is_written_and_its_comments_count(overlay: Path, 
     tool(overlay, "kubectl", f"cat {overlay}/rendered")
     run(["prod", "-q", "--select", "policy-peer-matches-nothing", "--select", "unused-ignore"])
     found = capsys.readouterr().out
-    assert "--> base/policy.yaml:8:5\n8 |   - from:  # only these\n  |     ^" in found
+    assert (
+        "--> base/policy.yaml:9:40\n9 |     - podSelector: {matchLabels: {app: none}}  # only these\n  |                                        ^^^^"
+        in found
+    )
     assert found.count("warning[") == 1
     assert "ignored: 1 beside the lines" in found
 
