@@ -260,7 +260,7 @@ def harmed(folder: Path, seed: int, node_ports: int = 0, faults: tuple[Fault, ..
 
 def amount(network: Network, found: Decided) -> tuple[object, ...]:
     """What the answers come to: verdicts and counts, every broken pair with the place and kind of its reason, and the causes with their counts."""
-    said = [(item.id, item.verdict, item.scope, item.broken, item.checked, item.assumptions) for item in found.guarantees]
+    said = [(item.id, item.verdict, item.scope, item.broken, item.checked, sorted(item.assumptions)) for item in found.guarantees]
     pairs = Counter((item.guarantee, item.source, item.target, NUMBERS.sub("", item.reason), item.at) for item in found.broken)
     return said, pairs, sorted((item.at, item.pairs, item.guarantees) for item in causes(network, found.breaches))
 

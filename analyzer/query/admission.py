@@ -14,7 +14,7 @@ from analyzer.policy.tiers import Direction, Policy
 from analyzer.query.flows import Aim, origin
 from analyzer.query.parties import Party
 from analyzer.query.policies import Policies
-from analyzer.ranges import Ranges, difference, intersection, normalised, single
+from analyzer.ranges import Ranges, contains, difference, intersection, normalised, single, size
 from analyzer.solve.packet import ICMP, ICMPV6
 from analyzer.solve.sets.regions import State, narrowed, values_of, variables
 from analyzer.transfer.ir import Field
@@ -53,6 +53,7 @@ class Admission:
 
     def parts(self, sources: Parties, targets: Parties, state: State) -> Iterator[Part]:
         """The parts of a set, by who its packets are from and to. What a pod sends to itself is in none: it always arrives."""
+        sources, targets = held(state, Field.SOURCE, sources), held(state, Field.DESTINATION, targets)
         for sender, values in self.senders(sources, targets).items():
             whole = narrow(state, Field.SOURCE, addresses(values))
             if whole is None:
@@ -167,6 +168,17 @@ class Admission:
         for box in self.factors.atoms.boxes_of(flows):
             if (part := in_box(state, box)) is not None:
                 yield part
+
+
+def held(state: State, field: Field, parties: Parties) -> Parties:
+    """Those of some parties whose address a set's requests may have in a field."""
+    value = origin(state, field)
+    if isinstance(value, str) and value not in variables(state):
+        return parties
+    found = values_of(state, value)
+    if size(found) >= len(parties):
+        return {one: own for one, own in parties.items() if contains(found, one)}
+    return {one: parties[one] for low, high in found for one in range(low, high + 1) if one in parties}
 
 
 def in_box(state: State, box: Box) -> State | None:

@@ -101,7 +101,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
     reach = Reach()
     begin = program.start_unbound if group.unbound else program.start
     admission = admission_of(network, group.aims[0].family)
-    few = few_of(network, group) if admission is None else None
+    few = few_of(network, group) if admission is None or group.pods else None
     if any(aim.protocols == single(UDP) and aim.translated is None for aim in group.aims) and (words := closed(network).words):
         reach.assumptions[words] = None
     if group.aims[0].translated is None and (words := untaken(network).words):
@@ -115,7 +115,7 @@ def decided(network: Network, program: NetworkProgram, group: Group, dead: Negle
             words = f"what {group.senders[0].scope.node} and others send was not decided: more than {most} tests"
             reach.doubts[words] = reach.unenforced[words] = None
             break
-        found = explored(program, group, aim, dead, begin, few)
+        found = explored(program, group, aim, dead, begin, few, admission is not None)
         reach.assumptions.update(found.assumptions)
         reach.rules += found.rules
         deciding = Deciding(network, group, aim, admission, reach, walked, few)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from analyzer.addresses import WIDTH, Address
-from analyzer.facts.matches import AddressMatch, AddressTypeMatch, InterfaceMatch, PortMatch, ProtocolMatch, Side
+from analyzer.facts.matches import AddressMatch, AddressTypeMatch, InterfaceMatch, PortMatch, ProtocolMatch, SetMatch, Side
 from analyzer.facts.netfilter import Chain, Jump, NfRule, RulesetFact, Translate
 from analyzer.query.alike.forms import Untold, readable
 from analyzer.ranges import Ranges, intersection
@@ -49,11 +49,12 @@ class Led(NamedTuple):
 @dataclass(slots=True)
 class Reached:
     """The rules that packets to the addresses of the capture and its services may meet, by the text of the chain; ``unread``: the chains that are not read, as
-    points of the program name them, ``entered`` those of them that a rule of a read chain leads to; ``ports``: those of packets that rules send there.
+    points of the program name them, ``sets`` the IP sets of which it can be told whom they hold, ``entered`` those of them that a rule of a read chain leads to; ``ports``: those of packets that rules send there.
     ``hidden``: a chain that is not read has rules for single services' addresses, or one that is read leads by a single address to one that is not."""
 
     destinations: Mapping[int, Ranges]
     services: frozenset[Address] = frozenset()
+    sets: frozenset[str] = frozenset()
     unread: set[str] = field(default_factory=set)
     entered: set[str] = field(default_factory=set)
     hidden: bool = False
@@ -124,7 +125,7 @@ class Reached:
         said = tuple((rule.matches, rule.target) for rule in rules)
         number = self.number(said) if rules and all(map(everywhere, rules)) else 0
         ports = tuple(port for rule in rules for port in ports_of(rule))
-        return Met(rules, all(map(readable, rules)), jumps, ports, number, entries)
+        return Met(rules, all(readable(rule, self.sets) for rule in rules), jumps, ports, number, entries)
 
     def possible(self, family: int, rule: NfRule) -> bool:
         """Whether a packet to one of the addresses may match."""
@@ -170,7 +171,7 @@ def ports_of(rule: NfRule) -> Iterator[tuple[str, Ranges]]:
 def everywhere(rule: NfRule) -> bool:
     """Whether a rule speaks of nobody: it then has the same form in all namespaces."""
     return not isinstance(rule.target, Translate) and not any(
-        isinstance(one, AddressMatch | InterfaceMatch) for one in rule.matches
+        isinstance(one, AddressMatch | InterfaceMatch | SetMatch) for one in rule.matches
     )
 
 

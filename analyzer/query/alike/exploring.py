@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from analyzer.model.network import Network
 from analyzer.query.alike.callers import FewCallers, few_callers, granted_to_callers, spread_over_callers
-from analyzer.query.alike.thinning import Thin, granted, spread, thinned, widely
+from analyzer.query.alike.thinning import Thin, delivered_to_all, granted, spread, thinned, widely
 from analyzer.query.alike.told import AT_ONCE
 from analyzer.query.flows import Aim, Analysis, Lost, Sender, analyse
 from analyzer.query.grouping import Group
@@ -27,7 +27,7 @@ Few = Thin | FewCallers
 
 
 class Explored(NamedTuple):
-    """What is lost and what arrives, what that takes for granted, and how many tests it took. What arrives is told where everybody was asked about;
+    """What is lost and what arrives, what that takes for granted, and how many tests it took. What arrives is told where everybody was asked about, or all of it is wanted;
     ``arrived`` says of which flows between pods and nodes something does."""
 
     lost: Sequence[Lost]
@@ -45,11 +45,17 @@ def few_of(network: Network, group: Group) -> Few | None:
 
 
 def explored(
-    program: NetworkProgram, group: Group, aim: Aim, dead: Neglect, begin: Callable[[Scope], Point], few: Few | None
+    program: NetworkProgram,
+    group: Group,
+    aim: Aim,
+    dead: Neglect,
+    begin: Callable[[Scope], Point],
+    few: Few | None,
+    whole: bool = False,
 ) -> Explored:
     """What becomes of the packets of a group; what is sent to ports by which packets get to chains that are not read is asked of everybody, where the rest
-    is not."""
-    asking = Asking(program, dead, begin)
+    is not. ``whole``: all that arrives is to be told."""
+    asking = Asking(program, dead, begin, whole)
     if few is None:
         return of_all(asking, group, aim)
     found = of_few(asking, few, aim)
@@ -63,11 +69,12 @@ def explored(
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What is asked, where what senders send starts, and what may be forgotten."""
+    """What is asked, where what senders send starts, and what may be forgotten; ``whole``: all that arrives is to be told."""
 
     program: NetworkProgram
     dead: Neglect
     begin: Callable[[Scope], Point]
+    whole: bool = False
 
 
 def of_all(asking: Asking, group: Group, aim: Aim) -> Explored:
@@ -97,8 +104,11 @@ def of_few(asking: Asking, few: Few, aim: Aim) -> Explored | None:
     if astray(few, found):
         return None
     lost, texts = said_of_all(few, found.lost, asking.program.assumptions_at(found.points))
+    told = delivered_to_all(few, found.delivered) if asking.whole and isinstance(few, Thin) else ()
+    if lost is None or texts is None or told is None:
+        return None
     arrived = partial(widely, few, found.delivered) if isinstance(few, Thin) else partial(iter, ())
-    return None if lost is None or texts is None else Explored(lost, (), texts, found.count.rules, arrived)
+    return Explored(lost, told, texts, found.count.rules, arrived)
 
 
 def said_of_all(few: Few, lost: Sequence[Lost], texts: Iterable[str]) -> tuple[list[Lost] | None, dict[str, None] | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache
 from operator import attrgetter
@@ -22,6 +22,7 @@ from analyzer.facts.matches import (
     PortMatch,
     ProtocolMatch,
     ReversePathMatch,
+    SetMatch,
     Side,
     StatisticMatch,
     TcpFlagsMatch,
@@ -96,7 +97,7 @@ def shown(kind: type) -> Shown | None:
 @dataclass(slots=True)
 class Writer:
     """Writes the forms of one namespace's records: what is its own, and its node's, by role; all else by the order in which others are met.
-    ``others`` are those of the record that was written last; ``wide`` and ``wild`` the networks and beginnings of names that are nobody's own; ``spoken`` those of the
+    ``sets`` are the forms of its IP sets; ``others`` are those of the record that was written last; ``wide`` and ``wild`` the networks and beginnings of names that are nobody's own; ``spoken`` those of the
     addresses of ``services`` that are spoken of; ``asked`` the hashes of all addresses, networks and MACs of which it was asked whose they are."""
 
     known: Identities
@@ -105,6 +106,7 @@ class Writer:
     wild: set[str] = field(default_factory=set)
     others: list[Scope] = field(default_factory=list)
     services: frozenset[Address] = frozenset()
+    sets: Mapping[str, Form] = field(default_factory=dict)
     spoken: set[Address] = field(default_factory=set)
     asked: set[int] = field(default_factory=set)
     home: Scope = field(init=False)
@@ -150,6 +152,8 @@ class Writer:
                 return (tuple(self.form(part.replace("/", ".")) for part in key.split(".")), value.value)
             case AddressMatch():
                 return self.address_match(value)
+            case SetMatch(name=name):
+                return ("set", self.sets.get(name, name), value.sides, value.negated)
             case NfRule():
                 return self.rule(value)
             case _ if (fields := shown(kind)) is not None:
@@ -216,9 +220,14 @@ def asked_of(value: Prefix) -> int:
     return hash(Address(value.family, value.value) if value.length == WIDTH[value.family] else value)
 
 
-def readable(rule: NfRule) -> bool:
-    """Whether it can be told whom a rule speaks of."""
-    return all(isinstance(match, PLAIN) and told(match) for match in rule.matches) and simple(rule)
+def readable(rule: NfRule, sets: Container[str] = ()) -> bool:
+    """Whether it can be told whom a rule speaks of. ``sets``: the IP sets of which that can be told."""
+    return all(told(match) if isinstance(match, PLAIN) else asks(match, sets) for match in rule.matches) and simple(rule)
+
+
+def asks(match: object, sets: Container[str]) -> bool:
+    """Whether a test asks one of some IP sets, and nothing else."""
+    return isinstance(match, SetMatch) and match.name in sets and len(match.sides) == 1 and not match.options
 
 
 def told(match: object) -> bool:

@@ -9,21 +9,23 @@ cannot be told (``Untold`` says so of a whole network; of single chains ``chains
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from analyzer.addresses import Address, Prefix
 from analyzer.model.network import Network
+from analyzer.query.alike.choosing import some_of
 from analyzer.query.alike.forms import Untold
 from analyzer.query.alike.identities import Identities, identities
+from analyzer.query.alike.ip_sets import Held, held_by
 from analyzer.query.alike.services import Services
 from analyzer.query.alike.told import Kept, Told, networks, read
 from analyzer.query.once import Whole
 from analyzer.ranges import EMPTY, Ranges
 from analyzer.source import Scope
 
-SEVERAL, FEW, ENOUGH = 3, 2, 2
+SEVERAL, ENOUGH = 3, 2
 """How many pods of a kind a node has is of no account from three on: one that sends, one that receives, and one that does neither.
 All are asked where the few are not at most one of ``ENOUGH``."""
 
@@ -83,8 +85,13 @@ def of_whole(key: Whole, once: Once) -> Kinds | None:
         return None
     strangers(network, known, told)
     numbers: dict[object, int] = {}
-    pods = {scope: numbers.setdefault(shape, len(numbers)) for scope, shape in pod_shapes(network, known, told)}
-    nodes = parted(told, dict(node_shapes(network, known, told, pods)), numbers)
+    held, inside = by_owner(known), held_by(told.sets, known.addresses)
+    plain = {scope: numbers.setdefault(shape, len(numbers)) for scope, shape in pod_shapes(network, known, told, held)}
+    pods = {
+        scope: numbers.setdefault((number, told.ruled.get(scope, ()), sets_of(known, held.get(scope, ()), inside)), len(numbers))
+        for scope, number in plain.items()
+    }
+    nodes = parted(told, dict(node_shapes(network, known, told, plain, inside)), numbers)
     return collected(known, nodes, pods, told)
 
 
@@ -101,9 +108,11 @@ def strangers(network: Network, known: Identities, told: Told) -> None:
     told.alone.update(scope for scope in network.namespaces if scope.namespace and scope not in seen)
 
 
-def pod_shapes(network: Network, known: Identities, told: Told) -> Iterator[tuple[Scope, object]]:
-    """What a pod is like: its own records, those at its node, and which networks hold it."""
-    held, wide, wild = by_owner(known), sorted(told.wide), sorted(told.wild)
+def pod_shapes(
+    network: Network, known: Identities, told: Told, held: Mapping[Scope, Sequence[Address]]
+) -> Iterator[tuple[Scope, object]]:
+    """What a pod is like, but for rules about its own packets and IP sets: its own records, those at its node, and which networks hold it."""
+    wide, wild = sorted(told.wide), sorted(told.wild)
     for scope in network.namespaces:
         if not scope.namespace:
             continue
@@ -136,8 +145,16 @@ def placed(known: Identities, addresses: Iterable[Address], wide: Iterable[Prefi
     return tuple(sorted(found, key=repr))
 
 
-def node_shapes(network: Network, known: Identities, told: Told, pods: Mapping[Scope, int]) -> Iterator[tuple[Scope, object]]:
-    """What a node is like: its own records, its pods, and which networks hold it."""
+def sets_of(known: Identities, addresses: Iterable[Address], inside: Held) -> tuple[object, ...]:
+    """The IP sets that somebody's addresses are in, each by what the address is to its owner."""
+    return tuple(sorted(((known.addresses[one][1], inside[one]) for one in addresses if one in inside), key=repr))
+
+
+def node_shapes(
+    network: Network, known: Identities, told: Told, pods: Mapping[Scope, int], inside: Held
+) -> Iterator[tuple[Scope, object]]:
+    """What a node is like: its own records, its pods but for what rules say of single ones, and which networks and IP sets hold it. Rules and sets about a pod matter to
+    packets of this pod alone (``dispatch.py``)."""
     counts: dict[Scope, Counter[int]] = {}
     for scope, shape in pods.items():
         counts.setdefault(Scope(scope.node), Counter())[shape] += 1
@@ -145,7 +162,8 @@ def node_shapes(network: Network, known: Identities, told: Told, pods: Mapping[S
     for scope in network.namespaces:
         if not scope.namespace:
             some = frozenset((shape, min(count, SEVERAL)) for shape, count in counts.get(scope, Counter()).items())
-            node = ("node", told.common[scope], some, placed(known, held.get(scope, ()), wide))
+            own = held.get(scope, ())
+            node = ("node", told.common[scope], some, placed(known, own, wide), sets_of(known, own, inside))
             yield scope, ("alone", scope) if scope in told.alone else node
 
 
@@ -185,21 +203,19 @@ def odd(kind: Mapping[Scope, int], peers: Mapping[Scope, Mapping[Scope, int]]) -
 
 
 def collected(known: Identities, nodes: Mapping[Scope, int], pods: Mapping[Scope, int], told: Told) -> Kinds:
-    """The kinds with their members, and the first two of each."""
+    """The kinds with their members, and who stands for all."""
     members: dict[int, list[Scope]] = {}
     for scope, number in nodes.items():
         members.setdefault(number, []).append(scope)
-    inside: dict[tuple[Scope, int], list[Scope]] = {}
+    inside: dict[Scope, dict[int, list[Scope]]] = {}
     for scope, number in pods.items():
-        inside.setdefault((Scope(scope.node), number), []).append(scope)
-    few = {scope for found in members.values() for scope in found[:FEW]}
-    few |= {scope for (home, _), found in inside.items() if home in few for scope in found[:FEW]}
+        inside.setdefault(Scope(scope.node), {}).setdefault(number, []).append(scope)
     return Kinds(
         known,
         {**nodes, **pods},
         {number: tuple(found) for number, found in members.items()},
-        {key: tuple(found) for key, found in inside.items()},
-        frozenset(few),
+        {(home, number): tuple(found) for home, held in inside.items() for number, found in held.items()},
+        some_of(members, inside),
         told.unread,
         told.ports,
         told.services,

@@ -10,7 +10,9 @@ from analyzer.facts.netfilter import RulesetFact
 from analyzer.model.hardware import GROUP
 from analyzer.model.network import Interface, Namespace, Network
 from analyzer.query.alike.chains import Entry, Reached
+from analyzer.query.alike.dispatch import Dispatching
 from analyzer.query.alike.forms import Untold
+from analyzer.query.alike.identities import Identities
 from analyzer.transfer.nft.tables import saved
 
 HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
@@ -113,7 +115,7 @@ def links(network: Network, space: Namespace) -> Iterator[Record]:
         yield "link", link.name, (link, beside, space.ports.get(link.name))
 
 
-def rules(fact: RulesetFact, reached: Reached) -> Iterator[Record]:
+def rules(fact: RulesetFact, reached: Reached, space: Namespace, known: Identities) -> Iterator[Record]:
     """The rules that packets may meet, and the policies of the base chains. Of chains that are not read it is told where packets get there."""
     for table, chains in fact.tables.items():
         for name in HOOKS:
@@ -122,10 +124,13 @@ def rules(fact: RulesetFact, reached: Reached) -> Iterator[Record]:
             yield "rules", None, (fact.family, fact.backend, table, name, chains[name].policy)
             led = reached.chains(fact, table, name)
             yield "rules", None, led.unread
-            for chain, met in led.read.items():
+            parted = Dispatching(space, known, led.read, name)
+            for chain in sorted(parted.common):
+                met = led.read[chain]
                 if met.entries:
                     yield "services", None, Entered(fact, table, chain, met.entries)
                 if met.common:
                     yield "rules", None, (chain, met.common)
                 else:
-                    yield from (("rules", None, (chain, rule)) for rule in met.rules)
+                    yield from (("rules", None, (chain, rule)) for rule in parted.for_all(chain))
+                    yield from (("dispatch", about, said) for about, said in parted.for_pods(chain))

@@ -39,11 +39,11 @@ NOTHING = Said(0, ())
 @dataclass(frozen=True, slots=True)
 class Services:
     """What each node says of the services' addresses. ``tables``: a number for each node, equal where all is the same; ``held``: the networks that rules and routes
-    speak of and that hold an address, for each that can be told; ``chains``: those entered for packets to one address, as points of the program name them."""
+    speak of, and the IP sets, that hold an address, for each that can be told; ``chains``: those entered for packets to one address, as points of the program name them."""
 
     tables: Mapping[Scope, int]
     said: Mapping[tuple[int, Address], Said]
-    held: Mapping[Address, tuple[Prefix, ...]]
+    held: Mapping[Address, tuple[Hashable, ...]]
     chains: frozenset[str]
 
     def at(self, table: int, address: Address) -> Said:

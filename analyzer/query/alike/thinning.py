@@ -86,8 +86,29 @@ def thinned(network: Network, group: Group) -> Thin | None:
         for sender in group.senders
         if sender.scope in found.few and (wanted := intersection(sender.destinations, few))
     )
+    all_pairs = kinds_of_pairs(ends, group.sources, group.pods)
+    if all_pairs != kinds_of_pairs(ends, *(held_by_few(found, ends, values) for values in (group.sources, group.pods))):
+        return None
     order = tuple(in_order(group))
     return Thin(network, found, senders, ends, by_end(ends, group.sources), by_end(ends, group.pods), order)
+
+
+def held_by_few(found: Kinds, ends: Mapping[int, tuple[End, Scope]], values: Iterable[int]) -> list[int]:
+    """Those of some addresses that are of those who stand for all."""
+    return [value for value in values if ends[value][1] in found.few]
+
+
+def kinds_of_pairs(ends: dict[int, tuple[End, Scope]], sources: Iterable[int], targets: Iterable[int]) -> set[Pairs]:
+    """The kinds of the pairs that there are."""
+    found: set[Pairs] = set()
+    for (source, homes), (target, others) in product(by_end(ends, sources).items(), by_end(ends, targets).items()):
+        if len(homes) > 1 or len(others) > 1 or homes.keys() != others.keys():
+            found.add(Pairs(source, target, APART))
+        for home in homes.keys() & others.keys():
+            own, its = ({ends[value][1] for value in held[home]} for held in (homes, others))
+            found |= {Pairs(source, target, SELF)} if own & its else set()
+            found |= {Pairs(source, target, BESIDE)} if len(own | its) > 1 else set()
+    return found
 
 
 def in_order(group: Group) -> Iterator[Scope]:
@@ -175,6 +196,18 @@ def widely(thin: Thin, delivered: Sequence[Result]) -> Iterator[State]:
         state = widened(thin, Lost("", "", None, one.state), seen)
         if state is not None and state.joints:
             yield state
+
+
+def delivered_to_all(thin: Thin, delivered: Sequence[Result]) -> list[Result] | None:
+    """What arrives, of all that are like those who were asked about; None where that cannot be said."""
+    seen: set[object] = set()
+    found = []
+    for one in delivered:
+        state = None if one.state.answers else widened(thin, Lost("", "", None, one.state), seen)
+        if state is None:
+            return None
+        found += [one._replace(state=state)] if state.joints else []
+    return found
 
 
 def apart(thin: Thin, item: Lost, state: State) -> list[State]:

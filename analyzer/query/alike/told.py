@@ -17,21 +17,23 @@ from analyzer.model.network import Interface, Namespace, Network
 from analyzer.query.alike.chains import Reached
 from analyzer.query.alike.forms import Writer
 from analyzer.query.alike.identities import Identities
+from analyzer.query.alike.ip_sets import forms, held_by, tellable
 from analyzer.query.alike.records import Entered, Record, records, rules
 from analyzer.query.alike.services import NOBODY, Reader, Services, Table, service_addresses
 from analyzer.ranges import EMPTY, Ranges, normalised
+from analyzer.solve.walk.netfilter.sets import LookUp
 from analyzer.source import Scope
 
 AT_ONCE = 7
 """The nodes whose pods ask services together."""
 Key = TypeVar("Key")
 ABOUT_PEERS = frozenset({"route", "neighbour", "forwarding"})
-ABOUT_PODS = frozenset({"link", "route", "neighbour", "forwarding", "vlan", "filter", "sysctl"})
+ABOUT_PODS = frozenset({"link", "route", "neighbour", "forwarding", "vlan", "filter", "sysctl", "dispatch"})
 
 
 class Share(NamedTuple):
     """What some records of a namespace say: the numbers of their forms, in general, by pod and by peer; who is alone; what is nobody's own (``Writer``); the chains with rules
-    for single services' addresses; which chains are not read (``Reached``). ``asked``: the hashes of all of which it was asked whose they are."""
+    for single services' addresses; the IP sets that are told by their members; which chains are not read (``Reached``). ``asked``: the hashes of all of which it was asked whose they are."""
 
     common: tuple[int, ...] = ()
     pods: Mapping[Scope, tuple[int, ...]] = {}
@@ -42,6 +44,7 @@ class Share(NamedTuple):
     spoken: frozenset[Address] = frozenset()
     entered: tuple[Entered, ...] = ()
     unread: frozenset[str] = frozenset()
+    sets: frozenset[int] = frozenset()
     led: frozenset[str] = frozenset()
     ports: frozenset[Ranges] = frozenset()
     hidden: bool = False
@@ -49,6 +52,7 @@ class Share(NamedTuple):
 
 
 NOTHING = Share()
+NO_SETS: Mapping[str, Hashable] = {}
 
 
 class Part(NamedTuple):
@@ -60,7 +64,7 @@ class Part(NamedTuple):
 
 
 class Ground(NamedTuple):
-    """What forms rest on beside a namespace's own records; ``owned``: the addresses that somebody has."""
+    """What forms rest on beside a namespace's own records; ``owned``: the addresses that somebody has; ``sets``: the IP sets of which it can be told whom they hold."""
 
     known: Identities
     services: frozenset[Address]
@@ -70,11 +74,12 @@ class Ground(NamedTuple):
     outside: frozenset[Interface]
     paired: frozenset[Interface]
     segments: Mapping[Interface, str]
+    sets: frozenset[str]
 
 
 class Changes(NamedTuple):
     """What is another ground than before: hashes of addresses, networks and MACs, and the namespaces that something else leads to; ``ownership``: whether any of this is
-    about whose something is."""
+    about whose something is, or which IP sets can be told."""
 
     keys: frozenset[int]
     scopes: frozenset[Scope]
@@ -87,10 +92,11 @@ class Changes(NamedTuple):
 
 @dataclass(slots=True)
 class Kept:
-    """What an earlier look came to; numbers of forms mean the same in all looks. ``tables``: what nodes say of services, with the rules by which they do."""
+    """What an earlier look came to; numbers of forms mean the same in all looks. ``tables``: what nodes say of services, with the rules by which they do; ``sets``: IP sets by number."""
 
     numbers: dict[Hashable, int] = field(default_factory=dict)
     said: dict[object, int] = field(default_factory=dict)
+    sets: dict[int, LookUp] = field(default_factory=dict)
     parts: dict[Scope, Part] = field(default_factory=dict)
     tables: dict[Scope, tuple[Share, Table]] = field(default_factory=dict)
     ground: Ground | None = None
@@ -100,14 +106,16 @@ class Kept:
 
 @dataclass(slots=True)
 class Told:
-    """What the records say: of each namespace in general, of each pod at its node, of each node at another; and who is alone."""
+    """What the records say: of each namespace in general, of each pod at its node (``ruled``: by rules), of each node at another; who is alone; and the IP sets that are asked."""
 
     common: dict[Scope, tuple[int, ...]] = field(default_factory=dict)
     pods: dict[Scope, tuple[int, ...]] = field(default_factory=dict)
+    ruled: dict[Scope, tuple[int, ...]] = field(default_factory=dict)
     peers: dict[Scope, Mapping[Scope, tuple[int, ...]]] = field(default_factory=dict)
     alone: set[Scope] = field(default_factory=set)
     wide: set[Prefix] = field(default_factory=set)
     wild: set[str] = field(default_factory=set)
+    sets: dict[int, LookUp] = field(default_factory=dict)
     spoken: set[Address] = field(default_factory=set)
     entered: dict[Scope, tuple[Entered, ...]] = field(default_factory=dict)
     services: Services | None = None
@@ -130,6 +138,8 @@ def read(network: Network, known: Identities, kept: Kept) -> Told:
         parts[scope] = part_of(network, space, kept, before.get(scope), changes)
         add(told, scope, parts[scope])
     kept.parts = parts
+    numbers = frozenset().union(*(part.rules.sets for part in parts.values()))
+    told.sets = {number: kept.sets[number] for number in sorted(numbers)}
     shares = [part.rules for part in parts.values() if part.rules is not NOTHING]
     told.services = services_of(network, told, kept, shares)
     told.unread = frozenset().union(*(share.unread for share in shares))
@@ -149,6 +159,7 @@ def ground_of(network: Network, known: Identities) -> Ground:
         network.outside,
         frozenset(network.peers),
         {at: segment.name for at, segment in network.segment_of.items()},
+        tellable(network),
     )
 
 
@@ -165,7 +176,9 @@ def changes_of(old: Ground, new: Ground) -> Changes:
     homes = unlike(mine.devices, its.devices)
     led = chain(unlike(old.lower, new.lower), unlike(old.sockets, new.sockets), unlike(old.segments, new.segments))
     places = {at.scope for at in chain(led, old.outside ^ new.outside, old.paired ^ new.paired)}
-    return Changes(frozenset(keys), frozenset(homes | places), bool(keys or homes or old.owned != new.owned))
+    return Changes(
+        frozenset(keys), frozenset(homes | places), bool(keys or homes) or (old.owned, old.sets) != (new.owned, new.sets)
+    )
 
 
 def unlike(old: Mapping[Key, object], new: Mapping[Key, object]) -> set[Key]:
@@ -177,13 +190,17 @@ def unlike(old: Mapping[Key, object], new: Mapping[Key, object]) -> set[Key]:
 def reached_by(kept: Kept, ground: Ground) -> Reached:
     """What rules the packets to the addresses of the capture may meet; that of an earlier look where these are the same."""
     old = kept.ground
-    if kept.reached is not None and old is not None and (old.owned, old.services) == (ground.owned, ground.services):
+    if (
+        kept.reached is not None
+        and old is not None
+        and (old.owned, old.services, old.sets) == (ground.owned, ground.services, ground.sets)
+    ):
         return kept.reached
     values: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
     for address in chain(ground.owned, ground.services):
         values[address.family].append((address.value, address.value))
     destinations = {family: normalised(pairs) for family, pairs in values.items()}
-    return Reached(destinations, ground.services, numbers=kept.said)
+    return Reached(destinations, ground.services, ground.sets, numbers=kept.said)
 
 
 def part_of(network: Network, space: Namespace, kept: Kept, before: Part | None, changes: Changes | None) -> Part:
@@ -203,16 +220,27 @@ def part_of(network: Network, space: Namespace, kept: Kept, before: Part | None,
 def share_of_rules(kept: Kept, space: Namespace) -> Share:
     """What rules say."""
     assert kept.reached is not None
+    assert kept.ground is not None
+    known = kept.ground.known
     own = replace(kept.reached, unread=set(), entered=set(), hidden=False, ports=set())
-    found = share_of(kept, space, (record for ruleset in space.rulesets for record in rules(ruleset, own)))
-    return found._replace(unread=frozenset(own.unread), led=frozenset(own.entered), ports=frozenset(own.ports), hidden=own.hidden)
+    tables: dict[int, LookUp] = {}
+    sets = forms(space, known, kept.said, tables)
+    kept.sets.update(tables)
+    found = share_of(kept, space, (one for ruleset in space.rulesets for one in rules(ruleset, own, space, known)), sets)
+    return found._replace(
+        sets=frozenset(tables),
+        unread=frozenset(own.unread),
+        led=frozenset(own.entered),
+        ports=frozenset(own.ports),
+        hidden=own.hidden,
+    )
 
 
-def share_of(kept: Kept, space: Namespace, said: Iterable[Record]) -> Share:
-    """What some records say."""
+def share_of(kept: Kept, space: Namespace, said: Iterable[Record], sets: Mapping[str, Hashable] = NO_SETS) -> Share:
+    """What some records say; ``sets``: the forms of IP sets."""
     assert kept.ground is not None
     known, scope, numbers = kept.ground.known, space.scope, kept.numbers
-    writer = Writer(known, scope, services=kept.ground.services)
+    writer = Writer(known, scope, services=kept.ground.services, sets=sets)
     common: list[int] = []
     alone: set[Scope] = set()
     pods, peers = dict[Scope, list[int]](), dict[Scope, list[int]]()
@@ -247,7 +275,8 @@ def add(told: Told, scope: Scope, part: Part) -> None:
         told.alone.add(scope)
     told.common[scope] = (*part.others.common, *part.rules.common)
     told.peers[scope] = merged(part.others.peers, part.rules.peers)
-    told.pods.update(merged(part.others.pods, part.rules.pods))
+    told.pods.update(part.others.pods)
+    told.ruled.update(part.rules.pods)
     for share in (part.others, part.rules):
         told.alone |= share.alone
         told.wide |= share.wide
@@ -283,8 +312,9 @@ def services_of(network: Network, told: Told, kept: Kept, shares: Iterable[Share
     }
     untold = told.spoken.union(of_pods, *(table.untold for table in tables))
     wide = sorted(told.wide)
+    inside = held_by(told.sets, services)
     held = {
-        address: tuple(prefix for prefix in wide if prefix.covers(address))
+        address: (*(prefix for prefix in wide if prefix.covers(address)), *inside.get(address, ()))
         for address in sorted(services - untold)
         if not networks(known, address)
     }
