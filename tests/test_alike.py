@@ -250,7 +250,7 @@ FAULTS_OF_SERVICES: tuple[Fault, ...] = (stale_endpoint, no_node_port, no_transl
 def harmed(folder: Path, seed: int, node_ports: int = 0, faults: tuple[Fault, ...] = FAULTS) -> Network:
     """A cluster with faults in some of its nodes."""
     random = Random(seed)
-    shape = Shape(nodes=random.randrange(6, 10), pods=random.randrange(3, 5), services=3, node_ports=node_ports)
+    shape = Shape(nodes=random.randrange(7, 10), pods=3, services=3, node_ports=node_ports)
     write(folder, shape)
     for _ in range(random.randrange(4)):
         node, other = random.sample(range(shape.nodes), 2)
