@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
+from analyzer.addresses import address
 from analyzer.model.network import Network
 from analyzer.pipeline import read_input
 from analyzer.query import reach
@@ -156,3 +157,17 @@ def test_nodes_without_faults_are_alike(tmp_path: Path, policies: int) -> None:
     assert [len(members) for members in found.nodes.values()] == [8]
     assert len({found.of[pod] for members in found.pods.values() for pod in members}) == (4 if policies else 1)
     assert found.many
+
+
+def test_a_set_that_holds_a_service_tells_it_from_others(tmp_path: Path) -> None:
+    """Also where it holds each node's own addresses beside."""
+    shape = Shape(nodes=8, pods=3, services=3)
+    write(tmp_path, Applications(shape, 4, 0))
+    for number in range(shape.nodes):
+        with (tmp_path / "nodes" / f"n{number}" / "ipset_save").open("a") as file:
+            file.write(f"add cali40this-host {shape.service_address(0)}\n")
+    found = kinds(read_input((str(tmp_path),)).network)
+    assert found is not None
+    assert found.services is not None
+    held = [found.services.held[address(shape.service_address(number))] for number in range(3)]
+    assert held[0] != held[1] == held[2]

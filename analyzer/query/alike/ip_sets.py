@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from analyzer.addresses import WIDTH, Address
 from analyzer.facts.netfilter import IpsetFact
+from analyzer.model.attachments import of_one_host
 from analyzer.model.network import Namespace, Network
 from analyzer.query.alike.identities import Identities
 from analyzer.solve.walk.netfilter.sets import LookUp, holds, look_up_of
@@ -61,14 +62,15 @@ def contents(content: LookUp) -> Hashable:
 
 
 def of_own(content: LookUp, known: Identities, scope: Scope) -> Hashable | None:
-    """A set by the roles of its members; None where it holds anything but single addresses of one namespace, and of nobody."""
+    """A set by the roles of its members; None where it holds anything but single addresses of one namespace, and those that each host has for itself."""
     found: list[object] = []
     for lengths, members in content.by_lengths:
         if lengths != (WIDTH[content.family],):
             return None
         for (value,), matches in members.items():
-            owned = known.addresses.get(Address(content.family, int(value)))
-            if owned is not None and owned[0] != scope:
+            address = Address(content.family, int(value))
+            owned = known.addresses.get(address)
+            if not of_one_host(address) if owned is None else owned[0] != scope:
                 return None
             found.append((value if owned is None else owned[1], matches))
     return ("own", frozenset(found))
