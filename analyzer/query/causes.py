@@ -40,7 +40,6 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ),
     ("does not translate", "restart kube-proxy on the node, and find in its log why its rules are not brought up to date"),
     ("leads to the chain", "restart kube-proxy on the node, and find what removed the jump"),
-    ("does not have", "restart kube-proxy on the node"),
     ("prohibit", "delete the prohibiting route or rule"),
     ("MAC", "make the entry carry the MAC address that the interface really has (ip neigh replace, bridge fdb replace)"),
     (

@@ -43,10 +43,13 @@ def tellable(network: Network) -> frozenset[str]:
     return frozenset(fact.name for fact in every) - strange
 
 
-def forms(space: Namespace, known: Identities, numbers: dict[object, int], tables: dict[int, LookUp]) -> Mapping[str, Hashable]:
-    """The form of each set of a namespace; those that are told by their members are put into ``tables`` by the number that is their form."""
+def forms(
+    space: Namespace, known: Identities, names: frozenset[str], numbers: dict[object, int], tables: dict[int, LookUp]
+) -> Mapping[str, Hashable]:
+    """The form of each set of a namespace that is ``tellable``; those that are told by their members are put into ``tables`` by the number that is their form."""
     found: dict[str, Hashable] = {}
-    for name, fact in space.sets.items():
+    for name in sorted(names & space.sets.keys()):
+        fact = space.sets[name]
         content = table(fact)
         own = of_own(content, known, space.scope)
         if own is None:

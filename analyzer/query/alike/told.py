@@ -224,7 +224,7 @@ def share_of_rules(kept: Kept, space: Namespace) -> Share:
     known = kept.ground.known
     own = replace(kept.reached, unread=set(), entered=set(), hidden=False, ports=set())
     tables: dict[int, LookUp] = {}
-    sets = forms(space, known, kept.said, tables)
+    sets = forms(space, known, kept.ground.sets, kept.said, tables)
     kept.sets.update(tables)
     found = share_of(kept, space, (one for ruleset in space.rulesets for one in rules(ruleset, own, space, known)), sets)
     return found._replace(
