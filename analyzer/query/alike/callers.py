@@ -17,7 +17,7 @@ from analyzer.model.network import Network
 from analyzer.query.alike.ends import End, end_of, ranges
 from analyzer.query.alike.kinds import ENOUGH, Kinds, kinds
 from analyzer.query.alike.services import Said, Services
-from analyzer.query.alike.thinning import REQUEST, WORD, decides, deciding, kind_of, renamed, single_of_kind, told
+from analyzer.query.alike.thinning import REQUEST, WORD, by_pods_chain, decides, deciding, kind_of, renamed, single_of_kind, told
 from analyzer.query.flows import UNKNOWN, Aim, Lost, Sender, origin, spelled
 from analyzer.query.grouping import Group
 from analyzer.query.parties import Portal
@@ -303,7 +303,8 @@ def apart(few: FewCallers, item: Lost, state: State) -> Iterator[Lost]:
     that decides, by itself where it is not known how who decides stands to who asks."""
     named = deciding(few.network, few.kinds, item.reason, item.at)
     others = [one for one in named if not single_of_kind(few.kinds, one)]
-    if named and not others:
+    of_pod = by_pods_chain(few.kinds, item.reason)
+    if named and not others and not of_pod:
         yield item._replace(state=state)
         return
     source, target = (
@@ -311,7 +312,7 @@ def apart(few: FewCallers, item: Lost, state: State) -> Iterator[Lost]:
     )
     known = few.roles(source, target)
     roles = [known.index(one) for one in others if one in known]
-    if len(roles) < len(others) or not others:
+    if len(roles) < len(others) or not others or of_pod:
         yield from by_services(few, item, state)
         return
     *rest, joint = state.joints
@@ -346,7 +347,9 @@ def by_services(few: FewCallers, item: Lost, state: State) -> Iterator[Lost]:
     """A set of packets by service, and by who asks where one of these decides."""
     *others, joint = state.joints
     source = joint.names[0]
-    pods = any(decides(few.network, item, few.callers.ends[value][1]) for value in spelled(values_of(item.state, source)))
+    pods = any(
+        decides(few.network, few.kinds, item, few.callers.ends[value][1]) for value in spelled(values_of(item.state, source))
+    )
     services: dict[Ranges, list[Row]] = {}
     for row in joint.rows:
         services.setdefault(row[2], []).append(row)

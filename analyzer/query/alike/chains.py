@@ -50,7 +50,8 @@ class Led(NamedTuple):
 class Reached:
     """The rules that packets to the addresses of the capture and its services may meet, by the text of the chain; ``unread``: the chains that are not read, as
     points of the program name them, ``sets`` the IP sets of which it can be told whom they hold, ``entered`` those of them that a rule of a read chain leads to; ``ports``: those of packets that rules send there.
-    ``hidden``: a chain that is not read has rules for single services' addresses, or one that is read leads by a single address to one that is not."""
+    ``hidden``: a chain that is not read has rules for single services' addresses, or one that is read leads by a single address to one that is not.
+    ``apart``: the chains of single pods (``dispatch.py``)."""
 
     destinations: Mapping[int, Ranges]
     services: frozenset[Address] = frozenset()
@@ -59,6 +60,7 @@ class Reached:
     entered: set[str] = field(default_factory=set)
     hidden: bool = False
     ports: set[Ranges] = field(default_factory=set)
+    apart: set[str] = field(default_factory=set)
     met: dict[tuple[int, str], Met] = field(default_factory=dict)
     numbers: dict[object, int] = field(default_factory=dict)
 

@@ -56,6 +56,11 @@ class Dispatching:
                 waiting += (rule.target.chain for rule in self.for_all(name) if isinstance(rule.target, Jump))
         return frozenset(found)
 
+    @property
+    def apart(self) -> set[str]:
+        """The chains with rules for single pods, and those that only such rules lead to."""
+        return {*self.looks, *(name for name in self.read if name not in self.common)}
+
     def look(self, rule: NfRule) -> Looks | None:
         """What a rule about pods looks at; None: it is about everybody."""
         for match in rule.matches:

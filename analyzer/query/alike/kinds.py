@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from analyzer.addresses import Address, Prefix
@@ -33,7 +33,8 @@ All are asked where the few are not at most one of ``ENOUGH``."""
 @dataclass(frozen=True, slots=True)
 class Kinds:
     """The kind of each node and pod, by namespace, and the members of each kind; ``few``: those that stand for all, where their packets enter none of the
-    chains that are ``unread``; ``ports``: those by which packets get there. ``services``: what is said of services' addresses, where that is known."""
+    chains that are ``unread``; ``ports``: those by which packets get there. ``apart``: the chains of each node that are single
+    pods' (``dispatch.py``), and of all. ``services``: what is said of services' addresses, where that is known."""
 
     known: Identities
     of: Mapping[Scope, int]
@@ -42,6 +43,8 @@ class Kinds:
     few: frozenset[Scope]
     unread: frozenset[str] = frozenset()
     ports: Ranges = EMPTY
+    apart: Mapping[Scope, frozenset[str]] = field(default_factory=dict)
+    apart_anywhere: frozenset[str] = frozenset()
     services: Services | None = None
 
     @property
@@ -218,5 +221,7 @@ def collected(known: Identities, nodes: Mapping[Scope, int], pods: Mapping[Scope
         some_of(members, inside),
         told.unread,
         told.ports,
+        told.apart,
+        frozenset().union(*told.apart.values()),
         told.services,
     )

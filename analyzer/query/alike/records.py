@@ -125,6 +125,7 @@ def rules(fact: RulesetFact, reached: Reached, space: Namespace, known: Identiti
             led = reached.chains(fact, table, name)
             yield "rules", None, led.unread
             parted = Dispatching(space, known, led.read, name)
+            reached.apart.update(parted.apart)
             for chain in sorted(parted.common):
                 met = led.read[chain]
                 if met.entries:

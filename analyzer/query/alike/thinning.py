@@ -145,7 +145,7 @@ def shared_out(thin: Thin, item: Lost, state: State) -> list[Lost]:
     others = [one for one in deciding(thin.network, thin.kinds, item.reason, item.at) if not single_of_kind(thin.kinds, one)]
     ways = [role_to(thin, item.state, one) for one in others]
     roles = [way for way in ways if way is not None]
-    if not others or len(roles) < len(others) or item.kind in TRANSLATED:
+    if not others or len(roles) < len(others) or item.kind in TRANSLATED or by_pods_chain(thin.kinds, item.reason):
         return []
     *rest, joint = state.joints
     parts: dict[tuple[Scope, ...], list[Row]] = {}
@@ -215,25 +215,36 @@ def apart(thin: Thin, item: Lost, state: State) -> list[State]:
     source, target = state.joints[-1].names[:2]
     found = by_home(thin, state, target) if item.kind in TRANSLATED else [state]
     for name, values in ((source, senders_of(item.state)), (target, asked(item.state))):
-        if any(decides(thin.network, item, thin.ends[value][1]) for value in spelled(values)):
+        if any(decides(thin.network, thin.kinds, item, thin.ends[value][1]) for value in spelled(values)):
             found = [
                 one for part in found for value in spelled(values_of(part, name)) if (one := narrowed(part, name, single(value)))
             ]
     return found
 
 
-def decides(network: Network, item: Lost, scope: Scope) -> bool:
-    """Whether something is decided in a pod."""
+def decides(network: Network, found: Kinds, item: Lost, scope: Scope) -> bool:
+    """Whether something is decided in a pod, or by a chain that is one pod's, on a pod's node."""
     if not scope.namespace:
         return False
     place = network.sources.get(item.at.path) if item.at is not None else None
-    return (place is not None and place.scope == scope) or str(scope) in WORD.findall(item.reason)
+    here = place is not None and place.scope == scope
+    return here or str(scope) in WORD.findall(item.reason) or by_pods_chain(found, item.reason, Scope(scope.node))
+
+
+def by_pods_chain(found: Kinds, reason: str, home: Scope | None = None) -> bool:
+    """Whether a reason names a chain that is one pod's, of a node or of any."""
+    names = found.apart_anywhere if home is None else found.apart.get(home, frozenset())
+    return not names.isdisjoint(WORD.findall(reason))
 
 
 def by_one(network: Network, found: Kinds, reason: str, at: Span | None, shared: Callable[[Scope], bool]) -> bool:
     """Whether whoever decides something, in words or by the place, is like nobody else, or ``shared`` by all packets: it is then the same of all that are alike."""
     scopes = deciding(network, found, reason, at)
-    return bool(scopes) and all(single_of_kind(found, scope) or shared(scope) for scope in scopes)
+    return (
+        bool(scopes)
+        and not by_pods_chain(found, reason)
+        and all(single_of_kind(found, scope) or shared(scope) for scope in scopes)
+    )
 
 
 def deciding(network: Network, found: Kinds, reason: str, at: Span | None) -> list[Scope]:

@@ -33,7 +33,7 @@ ABOUT_PODS = frozenset({"link", "route", "neighbour", "forwarding", "vlan", "fil
 
 class Share(NamedTuple):
     """What some records of a namespace say: the numbers of their forms, in general, by pod and by peer; who is alone; what is nobody's own (``Writer``); the chains with rules
-    for single services' addresses; the IP sets that are told by their members; which chains are not read (``Reached``). ``asked``: the hashes of all of which it was asked whose they are."""
+    for single services' addresses; the IP sets that are told by their members; the chains of single pods (``apart``); which chains are not read (``Reached``). ``asked``: the hashes of all of which it was asked whose they are."""
 
     common: tuple[int, ...] = ()
     pods: Mapping[Scope, tuple[int, ...]] = {}
@@ -45,6 +45,7 @@ class Share(NamedTuple):
     entered: tuple[Entered, ...] = ()
     unread: frozenset[str] = frozenset()
     sets: frozenset[int] = frozenset()
+    apart: frozenset[str] = frozenset()
     led: frozenset[str] = frozenset()
     ports: frozenset[Ranges] = frozenset()
     hidden: bool = False
@@ -116,6 +117,7 @@ class Told:
     wide: set[Prefix] = field(default_factory=set)
     wild: set[str] = field(default_factory=set)
     sets: dict[int, LookUp] = field(default_factory=dict)
+    apart: dict[Scope, frozenset[str]] = field(default_factory=dict)
     spoken: set[Address] = field(default_factory=set)
     entered: dict[Scope, tuple[Entered, ...]] = field(default_factory=dict)
     services: Services | None = None
@@ -222,13 +224,14 @@ def share_of_rules(kept: Kept, space: Namespace) -> Share:
     assert kept.reached is not None
     assert kept.ground is not None
     known = kept.ground.known
-    own = replace(kept.reached, unread=set(), entered=set(), hidden=False, ports=set())
+    own = replace(kept.reached, unread=set(), entered=set(), hidden=False, ports=set(), apart=set())
     tables: dict[int, LookUp] = {}
     sets = forms(space, known, kept.ground.sets, kept.said, tables)
     kept.sets.update(tables)
     found = share_of(kept, space, (one for ruleset in space.rulesets for one in rules(ruleset, own, space, known)), sets)
     return found._replace(
         sets=frozenset(tables),
+        apart=frozenset(own.apart),
         unread=frozenset(own.unread),
         led=frozenset(own.entered),
         ports=frozenset(own.ports),
@@ -277,6 +280,8 @@ def add(told: Told, scope: Scope, part: Part) -> None:
     told.peers[scope] = merged(part.others.peers, part.rules.peers)
     told.pods.update(part.others.pods)
     told.ruled.update(part.rules.pods)
+    if part.rules.apart:
+        told.apart[scope] = part.rules.apart
     for share in (part.others, part.rules):
         told.alone |= share.alone
         told.wide |= share.wide
