@@ -20,6 +20,10 @@ from tests.lab.ipvs_proxy import DEVICE, Served, State
 NAME = {6: "tcp", 17: "udp", 132: "sctp"}
 
 
+DEFAULT = "net.ipv4.conf.default."
+"""What interfaces that are made get for their own."""
+
+
 def convert(folder: Path) -> None:
     """Puts the IPVS mode in the place of the iptables mode on every node of a capture."""
     network = read_input((str(folder),)).network
@@ -33,8 +37,10 @@ def convert(folder: Path) -> None:
         (place / "nft_list_ruleset").write_text("")
         rules = place / "iptables-save"
         rules.write_text(ruleset(rules.read_text()))
-        with (place / "sysctl_net").open("a") as file:
-            file.write("net.ipv4.vs.conntrack = 1\n")
+        switches = (place / "sysctl_net").read_text()
+        own = [line for line in switches.splitlines(keepends=True) if line.startswith(DEFAULT)]
+        new = "".join(line.replace(DEFAULT, "net.ipv4.conf.kube-ipvs0.") for line in own)
+        (place / "sysctl_net").write_text(f"{switches}{new}net.ipv4.vs.conntrack = 1\n")
         dummy(place, state)
 
 

@@ -3,7 +3,8 @@
 ## What it finds
 `externalTrafficPolicy` on a service that nothing outside reaches, `loadBalancerSourceRanges` and `loadBalancerClass` on one that is no load balancer,
 `healthCheckNodePort` without `externalTrafficPolicy: Local`, `sessionAffinityConfig` without `sessionAffinity: ClientIP`, a selector on an ExternalName, `internalTrafficPolicy` and
-session affinity on a headless service, and a `targetPort` there that is another number than the port (a note).
+session affinity on a headless service, and a `targetPort` there that is another number than the port (a note). Of the `loadBalancerSourceRanges` of a load balancer one that another holds,
+and one with bits behind its length, of which only the network counts.
 
 ## Why it matters
 What the author wanted is not there: a range of sources that keeps nobody out, a policy that keeps no address.
@@ -21,6 +22,7 @@ Kubernetes pkg/apis/core/validation ValidateService, pkg/registry/core/service s
 
 from collections.abc import Iterator, Mapping
 
+from analyzer.query.plan import prefix
 from analyzer.query.workloads import ServiceFact, is_number, listed, mapping
 from analyzer.rule import Finding, Network, Rule, Severity
 
@@ -29,6 +31,7 @@ def check(network: Network) -> Iterator[Finding]:
     for _, service in sorted(network.cluster.services.items()):
         spec = mapping(service.document.get("spec"))
         yield from untranslated(service, spec)
+        yield from ranges(service, spec) if service.type == "LoadBalancer" else ()
         for key, why, severity in wrong(service, spec):
             text = f"{key} of service {service.namespace}/{service.name}: {why}"
             help = "remove it, or give the service the type that it belongs to"
@@ -67,6 +70,29 @@ def untranslated(service: ServiceFact, spec: Mapping[str, object]) -> Iterator[F
             note = f"who looks up the name gets the pods' addresses, and meets port {number} there; SRV records say {target}"
             at = service.place("spec", "ports", index, "targetPort")
             yield RULE.finding(at, text, note=note, help=help, severity=Severity.NOTE)
+
+
+def ranges(service: ServiceFact, spec: Mapping[str, object]) -> Iterator[Finding]:
+    """Ranges of sources that keep nobody out, or let more in than they seem to (kube-proxy and clouds mask them)."""
+    texts = [str(text).strip() for text in listed(spec.get("loadBalancerSourceRanges"))]
+    known = [prefix(text) for text in texts]
+    name = f"service {service.namespace}/{service.name}"
+    for index, (text, own) in enumerate(zip(texts, known, strict=True)):
+        at = service.place("spec", "loadBalancerSourceRanges", index)
+        wider = next(
+            (one for other, one in enumerate(known) if own and one and one.covers(own) and (one != own or other < index)), None
+        )
+        if wider is not None:
+            yield RULE.finding(
+                at, f"source range {text} of {name} does nothing: {wider} beside it holds it", help="leave one of the two out"
+            )
+        elif own is not None and (first := prefix(text.partition("/")[0])) is not None and first.value != own.value:
+            yield RULE.finding(
+                at,
+                f"source range {text} of {name} is all of {own}",
+                help=f"write {own}, or the one address",
+                severity=Severity.NOTE,
+            )
 
 
 RULE = Rule("service-setting-ignored", Severity.WARNING, __doc__, check)
