@@ -1,6 +1,6 @@
-"""Writes the capture of a healthy Calico cluster (BGP, iptables) with policies: ``python -m benchmarks.calico DIR --nodes 20``.
+"""Writes the capture of a Calico cluster (BGP, iptables) with policies: ``python -m benchmarks.calico DIR --nodes 20``.
 
-Deterministic. The shapes are those that Calico leaves on a node (felix/rules of Calico's source): a /32 route and a veth for each pod, proxy ARP, a route for each other
+Deterministic; ``--faults`` is the part of the nodes that have one (no route to another's pods, no forwarding, no rule for a pod, a set without a member). The shapes are those that Calico leaves on a node (felix/rules of Calico's source): a /32 route and a veth for each pod, proxy ARP, a route for each other
 node's block, chains for each pod, chains and IP sets for each policy, on the nodes that have a pod which it selects.
 """
 
@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 from benchmarks.capture import (
     LISTENERS,
@@ -27,6 +29,7 @@ from benchmarks.capture import (
     put,
     service_objects,
 )
+from benchmarks.generate import changed
 
 GATEWAY = "169.254.1.1"
 HOST_MAC = "ee:ee:ee:ee:ee:ee"
@@ -89,6 +92,31 @@ def write(folder: Path, known: Applications) -> None:
     put(folder / "k8s" / "pods.yaml", pods(known))
     put(folder / "k8s" / "services.yaml", service_objects(shape))
     put(folder / "k8s" / "policies.yaml", policies(known))
+
+
+def harm(folder: Path, known: Applications, part: float) -> None:
+    """Gives a fault to some nodes."""
+    for node in range(known.shape.nodes):
+        random = Random(f"calico/{node}")
+        if random.random() < part:
+            name, old, new = random.choice(faults(known.shape, node))
+            changed(folder / "nodes" / f"n{node}" / name, partial(written, old, new))
+
+
+def faults(shape: Shape, node: int) -> tuple[tuple[str, str, str], ...]:
+    """What a node may have wrong: a file, what stands in a line of it, and what stands there instead; empty: the line is not there."""
+    other = (node + 1) % shape.nodes
+    return (
+        ("ip_route_show_table_all", f"{shape.subnet(other)}.0/24 via", ""),
+        ("sysctl_net", "ip_forward = 1", "ip_forward = 0"),
+        ("iptables-save", f"-g cali-tw-{device(node, 0)}", ""),
+        ("ipset_save", f" {shape.pod_address(other, 0)}\n", ""),
+    )
+
+
+def written(old: str, new: str, line: str) -> str:
+    """A line as it is to be."""
+    return line if old not in line else line.replace(old, new) if new else ""
 
 
 def links(shape: Shape, node: int) -> Iterator[str]:
@@ -306,9 +334,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     for name, value in (("nodes", 20), ("pods", 10), ("services", 100), ("endpoints", 2), ("applications", 12), ("policies", 8)):
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--faults", type=float, default=0.0)
     options = parser.parse_args()
-    shape = Shape(options.nodes, options.pods, options.services, options.endpoints)
-    write(options.folder, Applications(shape, options.applications, options.policies))
+    known = Applications(
+        Shape(options.nodes, options.pods, options.services, options.endpoints), options.applications, options.policies
+    )
+    write(options.folder, known)
+    harm(options.folder, known, options.faults)
 
 
 if __name__ == "__main__":
