@@ -40,7 +40,7 @@ from tests.engines import interpreted, members, named
 from tests.lowered import agree, outcomes, walked
 from tests.test_lowering_netfilter import AT, CLIENT, HELD, ROUTER, SERVER, network, random_network
 
-COUNT, SEED = int(os.environ.get("LOWERING_TABLES", "80")), int(os.environ.get("LOWERING_SEED", "1"))
+COUNT, SEED = int(os.environ.get("LOWERING_TABLES", "60")), int(os.environ.get("LOWERING_SEED", "1"))
 VIRTUAL = {4: ("10.96.0.1", "10.96.0.2", "10.77.1.1", "10.77.2.9"), 6: ("fd96::1", "fd96::2", "fd77:1::1", "fd77:2::9")}
 PORTS = (53, 80, 443, 8080)
 OPTIONS = {TCP: "-t", UDP: "-u"}

@@ -80,13 +80,13 @@ SCENARIOS = (
 
 GUEST_SCENARIOS = (
     Scenario("vlan-uplink", services=True, backend="legacy", uplink="vlan", guest=True),
-    Scenario("host-gw-guest", overlay="host-gw", services=True, backend="legacy", guest=True),
     Scenario("ipvs", overlay="host-gw", services=True, backend="legacy", proxy="ipvs"),
     *tunnelled.TRIED,
 )
 """Networks of what most kernels have as modules, and small ones have not: they run in the guest kernel of guest.py, each in its tests too."""
 MORE_IN_GUEST = (
     Scenario("ipvs-dual-stack", overlay="ptp", families=(4, 6), services=True, masquerade=False, backend="legacy", proxy="ipvs"),
+    Scenario("host-gw-guest", overlay="host-gw", services=True, backend="legacy", guest=True),
     Scenario("bond-uplink", overlay="host-gw", backend="legacy", uplink="bond", guest=True),
     Scenario("bridge-uplink", backend="legacy", uplink="bridge", guest=True),
     Scenario("ipvlan", overlay="ipvlan", backend="legacy", guest=True),
