@@ -26,6 +26,7 @@ from benchmarks.capture import (
     link,
     mac,
     node_objects,
+    pod_objects,
     put,
     service_objects,
 )
@@ -47,6 +48,10 @@ class Applications:
     def of_pod(self, node: int, pod: int) -> int:
         """The application of a pod."""
         return (node * self.shape.pods + pod) % self.applications
+
+    def labels(self, node: int, pod: int) -> tuple[str, ...]:
+        """The lines of a pod's labels."""
+        return ("  labels:", f"    app: a{self.of_pod(node, pod)}")
 
     def on_node(self, node: int) -> list[int]:
         """The applications of which a node has a pod."""
@@ -89,7 +94,7 @@ def write(folder: Path, known: Applications) -> None:
         for pod in range(shape.pods):
             write_pod(root / "netns" / f"default_p{node}-{pod}", shape, node, pod)
     put(folder / "k8s" / "nodes.yaml", node_objects(shape))
-    put(folder / "k8s" / "pods.yaml", pods(known))
+    put(folder / "k8s" / "pods.yaml", pod_objects(shape, known.labels))
     put(folder / "k8s" / "services.yaml", service_objects(shape))
     put(folder / "k8s" / "policies.yaml", policies(known))
 
@@ -293,25 +298,6 @@ def of_pod(name: str, application: int, policies: int) -> Iterator[str]:
         yield f"-A {chain} -j {profile}"
         yield f'-A {chain} -m comment --comment "Return if profile accepted" -m mark --mark {ACCEPT}/{ACCEPT} -j RETURN'
         yield f'-A {chain} -m comment --comment "Drop if no profiles matched" -j DROP'
-
-
-def pods(known: Applications) -> Iterator[str]:
-    """The pods, with the label of their application."""
-    shape = known.shape
-    for node in range(shape.nodes):
-        for pod in range(shape.pods):
-            yield from (
-                "---",
-                "apiVersion: v1",
-                "kind: Pod",
-                "metadata:",
-                f"  name: p{node}-{pod}",
-                "  namespace: default",
-                "  labels:",
-            )
-            yield from (f"    app: a{known.of_pod(node, pod)}", "spec:", f"  nodeName: n{node}", "  containers:", "  - name: c")
-            yield from ("    ports:", "    - containerPort: 8080", "status:", "  phase: Running")
-            yield f"  podIP: {shape.pod_address(node, pod)}"
 
 
 def policies(known: Applications) -> Iterator[str]:

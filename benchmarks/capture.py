@@ -6,7 +6,7 @@ Deterministic; every file is written line by line. The shapes are those that fla
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -317,8 +317,14 @@ def node_objects(shape: Shape) -> Iterator[str]:
         )
 
 
-def pod_objects(shape: Shape) -> Iterator[str]:
-    """The pods, with the labels that services select."""
+def unlabelled(node: int, pod: int) -> tuple[str, ...]:
+    """The lines of a pod's labels, where it has none."""
+    del node, pod
+    return ()
+
+
+def pod_objects(shape: Shape, labels: Callable[[int, int], tuple[str, ...]] = unlabelled) -> Iterator[str]:
+    """The pods, with the lines of their labels."""
     for node in range(shape.nodes):
         for pod in range(shape.pods):
             yield from (
@@ -328,6 +334,7 @@ def pod_objects(shape: Shape) -> Iterator[str]:
                 "metadata:",
                 f"  name: p{node}-{pod}",
                 "  namespace: default",
+                *labels(node, pod),
                 "spec:",
                 f"  nodeName: n{node}",
             )

@@ -265,20 +265,27 @@ def amount(network: Network, found: Decided) -> tuple[object, ...]:
     return said, pairs, sorted((item.at, item.pairs, item.guarantees) for item in causes(network, found.breaches))
 
 
-@pytest.mark.parametrize("seed", range(8))
+def asked_by_few(network: Network) -> bool:
+    """Whether a few are asked at all."""
+    found = kinds(network)
+    return found is not None and found.many
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 5, 6, 7, 10, 11])
 def test_a_few_stand_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """With faults here and there, the answers by a few are those by all pairs."""
     network = harmed(tmp_path, seed)
+    assert asked_by_few(network)
     by_few = amount(network, decide(network, only=FLOWS))
     monkeypatch.setattr(reach, "few_of", lambda *_: None)
     assert by_few == amount(network, decide(network, only=FLOWS))
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4, 6, 7, 8])
 def test_a_few_stand_for_all_where_services_have_node_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """The same with chains that translate destinations, faults in these among them."""
     network = harmed(tmp_path, seed, 2, (*FAULTS, *FAULTS_OF_SERVICES * 3))
-    assert kinds(network) is not None
+    assert asked_by_few(network)
     by_few = amount(network, decide(network, only=FLOWS))
     monkeypatch.setattr(reach, "few_of", lambda *_: None)
     assert by_few == amount(network, decide(network, only=FLOWS))

@@ -17,7 +17,7 @@ from analyzer.query.guarantees import decide
 from benchmarks.calico import Applications, device, named, write
 from benchmarks.capture import Shape
 from benchmarks.generate import changed
-from tests.test_alike import FLOWS, Fault, Harm, amount, instead, no_forwarding, without
+from tests.test_alike import FLOWS, Fault, Harm, amount, asked_by_few, instead, no_forwarding, without
 
 ASKED = (*FLOWS, "policy-enforced")
 
@@ -143,6 +143,7 @@ def harmed(folder: Path, seed: int) -> Network:
 def test_a_few_stand_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """With faults here and there, the answers by a few are those by all pairs."""
     network = harmed(tmp_path, seed)
+    assert asked_by_few(network)
     by_few = amount(network, decide(network, only=ASKED))
     monkeypatch.setattr(reach, "few_of", lambda *_: None)
     assert by_few == amount(network, decide(network, only=ASKED))

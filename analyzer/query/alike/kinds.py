@@ -2,7 +2,8 @@
 
 A node's records are those that hold for all packets, those about one of its pods, and those about one other node (its route, the neighbour, the forwarding entry).
 Nodes of one kind have equal records of the first sort, pods of the same kinds, and equal records about each node of a kind; so any two of them, with their pods, can
-change places, and nothing else in the network would be different. Whoever is spoken of in any other way is alone of its kind, and so is whoever has something that
+change places, and nothing else in the network would be different. What rules and IP sets say of single pods counts for the kind of the pod and not for its node's: it matters to
+packets of that pod alone. Whoever is spoken of in any other way is alone of its kind, and so is whoever has something that
 cannot be told (``Untold`` says so of a whole network; of single chains ``chains.py`` does).
 """
 
