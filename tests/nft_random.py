@@ -28,6 +28,7 @@ class NftRules:
         self, random: Random, family: int, ways: bool = True, alone: bool = False, picked: bool = True, zones: bool = True
     ) -> None:
         self.zones: tuple[str, ...] = ZONES if zones else ()
+        self.late = False
         self.ways, self.alone, self.picked, self.translated = ways, alone, picked, set[str]()
         self.random, self.family = random, family
         known = ADDRESSES[family]
@@ -79,6 +80,7 @@ class NftRules:
         priority = self.random.choice(
             PRIORITIES if kind != "nat" else tuple(value + place for value in (-150, -100, 0, 100, 110))
         )
+        self.late = priority > -200
         head = f"\t\ttype {kind} hook {hook} priority {priority}; policy {policy};\n"
         below = [f"{name}-x", f"{name}-y"]
         found = []
@@ -195,7 +197,8 @@ class NftRules:
 
     def target(self, kind: str, hook: str, below: list[str]) -> str:
         common = ["accept", "return", "counter", "continue", "drop"] if kind == "filter" else ["accept", "return", "counter"]
-        raw = ["notrack", *self.zones] if kind == "filter" and hook in ("prerouting", "output") else []
+        zones = () if self.late else self.zones  # What the kernel does to a packet that conntrack has looked at is not known.
+        raw = ["notrack", *zones] if kind == "filter" and hook in ("prerouting", "output") else []
         own = (
             self.translations(hook) * 3
             if kind == "nat"

@@ -243,7 +243,7 @@ class Interpreter:
                 yield way, after
 
     def rewrite(self, transfer: ir.Rewrite, state: State) -> Iterator[State]:
-        """The translations of a new connection that may be made. To its own address is none (nf_nat_setup_info of nf_nat_core.c)."""
+        """The translations of a new connection that may be made. To its own address and port is none (nf_nat_setup_info of nf_nat_core.c)."""
         if state.current < 0:
             yield state
             return
@@ -252,7 +252,7 @@ class Interpreter:
         ported = contains(WITH_PORTS, protocol) or (protocol in (ICMP, ICMPV6) and not transfer.destination)
         for address in (env[at],) if transfer.addresses is None else self.choose(transfer.addresses):
             for port in (env[port_at],) if transfer.ports is None or not ported else self.choose(transfer.ports):
-                if transfer.ports is None and address == env[at]:
+                if (address, port) == (env[at], env[port_at]):
                     yield state
                 else:
                     yield translated(state, transfer, address, port)

@@ -33,17 +33,30 @@ def directed_zone(lab: Lab, random: Random) -> None:
 
 
 def nft_zones(lab: Lab, random: Random) -> None:
-    """Zones by a map of devices or marks, in one direction or in both, and a chain that looks at them."""
+    """Zones by a map of devices or marks, in one direction or in both, also of packets that were not to be tracked, and a chain that looks at them."""
     way = random.choice(("", "original ", "reply "))
     zone = random.choice(("5", 'iifname map { "eth0" : 5, "cni0" : 6 }', "meta mark map { 0 : 7 }"))
     test = random.choice(("5", "!= 0", "{ 5, 6 }", "0", "vmap { 5 : drop, 7 : drop }"))
     end = "" if "vmap" in test else random.choice(("drop", "accept"))
+    before = random.choice(("", "", "notrack; ", "ip protocol udp notrack; "))
     lab.run(_node(lab, random).name, "nft -f -", f"""table ip zones {{
- chain first {{ type filter hook prerouting priority raw; policy accept; {random.choice(("", "ip protocol udp", "ip protocol tcp"))} ct {way}zone set {zone}; }}
+ chain first {{ type filter hook prerouting priority raw; policy accept; {before}{random.choice(("", "ip protocol udp", "ip protocol tcp"))} ct {way}zone set {zone}; }}
  chain own {{ type filter hook output priority raw; policy accept; ct {random.choice((way, ""))}zone set {random.choice((5, 6))}; }}
  chain last {{ type filter hook {random.choice(("forward", "input", "postrouting"))} priority 5; policy accept; ct {random.choice(("", "original ", "reply "))}zone {test} {end}; }}
 }}
 """)  # fmt: skip
+
+
+def own_translation(lab: Lab, random: Random) -> None:
+    """A destination is translated to what it is, to another port, or to any of some, and a rule drops what was translated."""
+    address = ip_address(_pod(lab, random))
+    port = random.choice((":8080", ":8080", ":8080-8090", ":80", ""))
+    state = random.choice(("DNAT", "DNAT", "SNAT"))
+    way = f"PREROUTING -d {address} {{}} -j DNAT --to-destination {address}{port}"
+    if state == "SNAT":
+        way = f"POSTROUTING -d {address} {{}} -j MASQUERADE{random.choice((' --to-ports 8080', '', ' --random-fully'))}"
+    rules = [f"iptables -t nat -I {way}".format(f"-p {kind} --dport 8080") for kind in ("tcp", "udp")]
+    lab.run(_node(lab, random).name, "\n".join([*rules, f"iptables -I FORWARD -m conntrack --ctstate {state} -j DROP"]))
 
 
 def _pod(lab: Lab, random: Random) -> int:
@@ -88,4 +101,4 @@ def ipsec_only(lab: Lab, random: Random) -> None:
     lab.run(_node(lab, random).name, "\n".join(lines))
 
 
-ALL: tuple[Apply, ...] = (directed_zone, nft_zones, words_tested, raw_payloads, ipsec_only)
+ALL: tuple[Apply, ...] = (directed_zone, nft_zones, own_translation, words_tested, raw_payloads, ipsec_only)

@@ -56,12 +56,19 @@ class Host:
         self.selector.register(watched, selectors.EVENT_READ, handler)
 
     def _accept(self, listener: socket.socket) -> None:
-        """Answers a connection at once, with the name of the namespace and the address that it came from."""
+        """Answers a connection at once, with the name of the namespace and the address that it came from. The client ends it: sent again together with the
+        end, conntrack would call the answer INVALID where it is to open a connection."""
         with contextlib.suppress(OSError):
             connection, peer = listener.accept()
             local = connection.getsockname()
-            with connection:
-                connection.send(json.dumps([self.name, plain(peer[0]), plain(local[0]), local[1]]).encode() + b"\n")
+            connection.send(json.dumps([self.name, plain(peer[0]), plain(local[0]), local[1]]).encode() + b"\n")
+            self._watch(connection, self._ended)
+
+    def _ended(self, connection: socket.socket) -> None:
+        """The client's end, or a reset; told again where a request was served in between."""
+        if connection.fileno() >= 0:
+            self.selector.unregister(connection)
+            connection.close()
 
     def _datagram(self, bound: socket.socket) -> None:
         """Answers a datagram from the address that it was sent to, which a plain server on all addresses would not."""

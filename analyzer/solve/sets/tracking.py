@@ -287,7 +287,7 @@ class Change(NamedTuple):
 
 
 def rewritten(state: State, transfer: ir.Rewrite | Change) -> list[State]:
-    """The translations of the connection that may be made. To its own address is none (nf_nat_setup_info of nf_nat_core.c)."""
+    """The translations of the connection that may be made. To its own address and port is none (nf_nat_setup_info of nf_nat_core.c)."""
     if state.current < 0:
         return [state]
     if transfer.ports is None:
@@ -296,11 +296,11 @@ def rewritten(state: State, transfer: ir.Rewrite | Change) -> list[State]:
     own = values_of(state, protocol)
     ported = intersection(own, WITH_PORTS) or (is_ping(state, protocol) and not transfer.destination)
     if not ported:
-        return address_rewritten(state, transfer, True)
+        return address_rewritten(state, transfer)
     if isinstance(protocol, str) and intersection(own, WITH_PORTS) and intersection(own, WITH_PORTS) != own:
         return by_ports(state, transfer, protocol)
     found = chosen(state, transfer.ports)
-    return address_rewritten(found[0], transfer, True, found[1]) if found is not None else []
+    return address_rewritten(found[0], transfer, found[1]) if found is not None else []
 
 
 def by_ports(state: State, transfer: ir.Rewrite | Change, protocol: str) -> list[State]:
@@ -311,10 +311,8 @@ def by_ports(state: State, transfer: ir.Rewrite | Change, protocol: str) -> list
     return [after for item in states if item is not None for after in rewritten(item, transfer)]
 
 
-def address_rewritten(
-    state: State, transfer: ir.Rewrite | Change, always: bool = False, port: Value | None = None
-) -> list[State]:
-    """The address (and the port, where one was chosen) is translated; ``always``: also to the address that it has."""
+def address_rewritten(state: State, transfer: ir.Rewrite | Change, port: Value | None = None) -> list[State]:
+    """The address (and the port, where one was chosen) is translated."""
     place, port_place = (DESTINATION, DESTINATION_PORT) if transfer.destination else (SOURCE, SOURCE_PORT)
     old = state.env[place]
     new: Value = old
@@ -324,11 +322,11 @@ def address_rewritten(
             return []
         state, new = found
     port = state.env[port_place] if port is None else port
-    if always:
-        return [translated(state, transfer, new, port)]
     same, other = compared(state, old, new)
-    result = [same] if same is not None else []
-    return result + ([translated(other, transfer, new, port)] if other is not None else [])
+    result = [translated(other, transfer, new, port)] if other is not None else []
+    kept, moved = compared(same, same.env[port_place], port) if same is not None else (None, None)
+    result += [translated(moved, transfer, moved.env[place], port)] if moved is not None else []
+    return [kept, *result] if kept is not None else result
 
 
 def translated(state: State, transfer: ir.Rewrite | Change, address: Value, port: Value) -> State:

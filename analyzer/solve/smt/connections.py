@@ -209,7 +209,7 @@ def with_side(env: Env, destination: bool, address: Value, port: Value) -> Env:
 
 
 def rewrite(engine: Encoder, transfer: ir.Rewrite, way: Way) -> list[Way]:
-    """The translations that may be made; to its own address without ports is none."""
+    """The translations that may be made; to its own address and port is none."""
     if way.current < 0:
         return [way]
     if transfer.addresses == () or (transfer.ports == () and engine.formulas.of(HAS_PORTS, way) is True):
@@ -219,16 +219,24 @@ def rewrite(engine: Encoder, transfer: ir.Rewrite, way: Way) -> list[Way]:
     if transfer.addresses is not None:
         way, address = engine.chosen(way, transfer.addresses)
     if transfer.ports is None:
-        same, other = engine.fork(way, engine.formulas.same(way, way.env[place], address))
-        kept = [same] if same is not None else []
-        return kept + ([] if other is None else translated(engine, other, transfer, address, other.env[port_place]))
+        return moved(engine, way, transfer, address, way.env[port_place])
     ported = HAS_PORTS if transfer.destination else ir.Any((HAS_PORTS, IS_PING))
     with_ports, without_ports = engine.branch(ported, way)
-    result = [] if without_ports is None else translated(engine, without_ports, transfer, address, way.env[port_place])
+    result = [] if without_ports is None else moved(engine, without_ports, transfer, address, way.env[port_place])
     if with_ports is not None:
         with_ports, port = engine.chosen(with_ports, transfer.ports)
-        result += translated(engine, with_ports, transfer, address, port)
+        result += moved(engine, with_ports, transfer, address, port)
     return result
+
+
+def moved(engine: Encoder, way: Way, transfer: ir.Rewrite, address: Value, port: Value) -> list[Way]:
+    """The translation to an address and a port, where these are not the packet's own."""
+    place, port_place = (at.DESTINATION, at.DESTINATION_PORT) if transfer.destination else (at.SOURCE, at.SOURCE_PORT)
+    same, other = engine.fork(way, engine.formulas.same(way, way.env[place], address))
+    result = [] if other is None else translated(engine, other, transfer, address, port)
+    kept, changed = (None, None) if same is None else engine.fork(same, engine.formulas.same(same, way.env[port_place], port))
+    result += [] if changed is None else translated(engine, changed, transfer, address, port)
+    return [kept, *result] if kept is not None else result
 
 
 def translated(engine: Encoder, way: Way, transfer: ir.Rewrite, address: Value, port: Value) -> list[Way]:

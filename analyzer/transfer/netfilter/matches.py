@@ -65,7 +65,8 @@ WITH_PORTS: Ranges = normalised((number, number) for number in (6, 17, 33, 132, 
 @dataclass(frozen=True, slots=True)
 class Where:
     """The rule that is lowered: its namespace and its place. ``hooks`` tells whether its chain is entered from PREROUTING or OUTPUT, and
-    whether from another hook; ``table`` is iptables' of the chain. ``template``: what it sees may have a template for a connection (``zones.py``)."""
+    whether from another hook; ``table`` is iptables' of the chain. ``template``: what it sees may have a template for a connection (``zones.py``);
+    ``late``: conntrack may have looked at it."""
 
     context: Context
     space: Namespace
@@ -74,6 +75,7 @@ class Where:
     hooks: Callable[[], tuple[bool, bool]] = lambda: (False, False)
     table: str = ""
     template: bool = False
+    late: bool = True
 
     def opaque(self, text: str) -> Match:
         """A test that is not modelled."""

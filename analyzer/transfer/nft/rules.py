@@ -44,7 +44,7 @@ from analyzer.facts.nftables import (
     VerdictMap,
 )
 from analyzer.model.queues import translates
-from analyzer.ranges import Ranges, single
+from analyzer.ranges import Ranges, normalised, single
 from analyzer.transfer import ir
 from analyzer.transfer.ir import (
     ALWAYS,
@@ -121,7 +121,7 @@ def follow(todo: tuple[Statement, ...], rule: Rule) -> Transfer:
             return set_to(first, rest, rule)
         case SetZone(LookUp(key, values), direction):
             then = follow(rest, rule)
-            return mapped(key, values, rule, lambda found: seq(in_zone(Zone(number_of(found), direction), where), then))
+            return mapped(key, values, rule, lambda found: seq(put_in(Zone(number_of(found), direction), where), then))
         case Translation():
             return translation(first, rest, rule)
         case Reject(answer):
@@ -129,7 +129,7 @@ def follow(todo: tuple[Statement, ...], rule: Rule) -> Transfer:
         case NoTrack():
             return seq(If(In(Field.STATE, single(0)), Assign(Field.STATE, ir.UNTRACKED, where.at), KEEP), follow(rest, rule))
         case Zone():
-            return seq(in_zone(first, where), follow(rest, rule))
+            return seq(put_in(first, where), follow(rest, rule))
         case Remember():
             return remembered(first, rest, rule)
         case Offload(name):
@@ -157,6 +157,15 @@ def follow(todo: tuple[Statement, ...], rule: Rule) -> Transfer:
             return seq(time_to_live(first, where), follow(rest, rule))
         case Pass():
             return follow(rest, rule)
+
+
+def put_in(given: Zone, where: Where) -> Transfer:
+    """nft_ct.c ``nft_ct_set_zone_eval``: unlike iptables' CT it looks for a connection only, so that conntrack tracks a packet of which ``notrack`` said
+    not to. What becomes of one that conntrack has looked at, and has no connection, is not known."""
+    untracked, nowhere = single(ir.UNTRACKED), normalised([(ir.INVALID, ir.INVALID), (ir.UNTRACKED, ir.UNTRACKED)])
+    again = If(In(Field.STATE, untracked), seq(Assign(Field.STATE, 0), in_zone(given, where)), in_zone(given, where), where.at)
+    open_ = unread(where, "a zone that is given after conntrack changes nothing")
+    return If(In(Field.STATE, nowhere), open_, in_zone(given, where), where.at) if where.late else again
 
 
 def guarded(match: Match, then: Transfer, where: Where) -> Transfer:

@@ -65,19 +65,34 @@ def chain_stage(context: Context, scope: Scope, detail: str) -> Transfer:
     table = next((fact for fact in space.nft_tables if (fact.family, fact.name) == (family, name)), None)
     if table is None or chain not in table.chains:
         return KEEP
-    parts, template = [], before_tracking(context, space, table, chain)
+    parts, (template, late) = [], around_tracking(context, space, table, chain)
     for rule in table.chains[chain].rules:
         label = f"{scope} {family} {name} {chain} rule {rule.number}"
-        made = lowered(rule, table, Where(context, space, rule.at, label, template=template))
+        made = lowered(rule, table, Where(context, space, rule.at, label, template=template, late=late))
         if made != KEEP:
             parts.append(made)
     return parts[0] if len(parts) == 1 else Seq(tuple(parts))
 
 
-def before_tracking(context: Context, space: Namespace, table: NftTableFact, chain: str) -> bool:
-    """Whether a chain may see packets that have a zone, and no connection yet."""
+def around_tracking(context: Context, space: Namespace, table: NftTableFact, chain: str) -> tuple[bool, bool]:
+    """Whether a chain may see packets that have a zone, and no connection yet; and whether it may see those that conntrack has looked at."""
     if not given(context, space):
-        return False
-    early = [name for name, one in table.chains.items() if one.base is not None and one.base.priority < TRACKING]
-    reached = [together(table, name) for name in early]
-    return any(found is None or any(one.name == chain for one in found) for found in reached)
+        return False, True
+    found = {before(base) for name, base in bases(table) if leads(table, name, chain)}
+    return True in found, False in found
+
+
+def bases(table: NftTableFact) -> Iterator[tuple[str, Base]]:
+    """The chains of a table that hooks call."""
+    return ((name, one.base) for name, one in table.chains.items() if one.base is not None)
+
+
+def before(base: Base) -> bool:
+    """Whether a base chain is asked before conntrack looks."""
+    return base.hook.upper() in ("PREROUTING", "OUTPUT") and base.priority < TRACKING
+
+
+def leads(table: NftTableFact, start: str, chain: str) -> bool:
+    """Whether packets may come from one chain to another."""
+    reached = together(table, start)
+    return reached is None or any(one.name == chain for one in reached)

@@ -18,10 +18,8 @@ from analyzer.solve.packet import Packet
 from analyzer.solve.walk.netfilter.captured import translates
 from analyzer.solve.walk.netfilter.chains import walk
 from analyzer.solve.walk.netfilter.state import (
-    NO_ZONE,
     Connection,
     Connections,
-    ConntrackZone,
     Flow,
     Hook,
     HookPacket,
@@ -264,9 +262,9 @@ def run_step(step: Step, visit: Visit) -> Stop:
 
             return walk_native(step.native, visit)
         case TrackStep():
+            visit.looked_up = True
             if visit.tracked is None or visit.zone is not None:
-                zone = zone_of(visit)
-                visit.tracked = track(visit.packet, visit.at.quoted, visit.connections, zone)
+                visit.tracked = track(visit.packet, visit.at.quoted, visit.connections, visit.looked_up_in())
                 if visit.connections.captured is not None:
                     return recognised(visit, visit.connections.captured.doubt)
         case TranslateStep():
@@ -283,15 +281,6 @@ def run_step(step: Step, visit: Visit) -> Stop:
         case BalanceStep():
             raise TypeError("IPVS is no step of a visit")
     return ACCEPTED
-
-
-def zone_of(visit: Visit) -> ConntrackZone:
-    """The zone that a packet is looked up in; ``--zone mark`` takes it from the packet (nf_conntrack_zones.h ``nf_ct_zone_tmpl``)."""
-    given = visit.zone
-    if given is None:
-        return NO_ZONE
-    number = visit.packet.mark & 0xFFFF if given.number is None else given.number
-    return ConntrackZone(number, given.direction)
 
 
 def recognised(visit: Visit, doubt: str) -> Stop:

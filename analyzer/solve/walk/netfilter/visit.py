@@ -12,7 +12,17 @@ from analyzer.model.marks import ALL, asked_for
 from analyzer.model.network import Namespace
 from analyzer.solve.packet import Hop, Packet
 from analyzer.solve.walk.netfilter.sets import LookUp, look_up_of
-from analyzer.solve.walk.netfilter.state import Connection, Connections, Hook, HookPacket, Judgement, Surroundings, Tracked
+from analyzer.solve.walk.netfilter.state import (
+    NO_ZONE,
+    Connection,
+    Connections,
+    ConntrackZone,
+    Hook,
+    HookPacket,
+    Judgement,
+    Surroundings,
+    Tracked,
+)
 from analyzer.solve.walk.oracle import Oracle
 from analyzer.source import Span
 
@@ -63,6 +73,7 @@ class Visit:
     oracle: Oracle
     table: str = ""
     zone: Zone | None = None
+    looked_up: bool = False
     start: int = 0
     hops: list[Hop] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
@@ -80,6 +91,14 @@ class Visit:
             self.tracked = Tracked(self.tracked.state, connection, self.tracked.reply)
             if connection.confirmed:
                 self.connections.store(connection)
+
+    def looked_up_in(self) -> ConntrackZone:
+        """The zone that the packet is looked up in; ``--zone mark`` takes it from the packet (nf_conntrack_zones.h ``nf_ct_zone_tmpl``)."""
+        given = self.zone
+        if given is None:
+            return NO_ZONE
+        number = self.packet.mark & 0xFFFF if given.number is None else given.number
+        return ConntrackZone(number, given.direction)
 
     def met(self, start: int, place: Hashable) -> None:
         """Tells the oracle that the decisions since a chain's start have led to this state, at this place."""

@@ -44,7 +44,7 @@ from analyzer.model.queues import translates
 from analyzer.solve.packet import PICKED, TCP, UDP
 from analyzer.solve.walk.netfilter.matches import SIZE
 from analyzer.solve.walk.netfilter.socket_of import concerns
-from analyzer.solve.walk.netfilter.state import NO_FLOW
+from analyzer.solve.walk.netfilter.state import NO_FLOW, Hook
 from analyzer.solve.walk.netfilter.targets import apply, not_known, queued
 from analyzer.solve.walk.netfilter.tracking import flow_of
 from analyzer.solve.walk.netfilter.visit import Stop, Visit
@@ -106,7 +106,9 @@ def run(item: Statement, place: Place, visit: Visit) -> End:
             return queued(item, placed(item, place), place.where, visit, translates(place.table.fact))
         case SetService(_, _, family):
             return target(item, place, visit) if family in (None, visit.packet.family) else BROKEN
-        case NoTrack() | Zone() | Pass() | SetTimeToLive():
+        case Zone():
+            return zone(item, place, visit)
+        case NoTrack() | Pass() | SetTimeToLive():
             return target(item, place, visit)
 
 
@@ -271,7 +273,18 @@ def set_zone(item: SetZone, place: Place, visit: Visit) -> End:
     data = data_of(item.look_up, place, visit)
     if not isinstance(data, tuple):
         return data
-    return target(Zone((numbers(data[0]) or (0, 0))[0], item.direction), place, visit)
+    return zone(Zone((numbers(data[0]) or (0, 0))[0], item.direction), place, visit)
+
+
+def zone(item: Zone, place: Place, visit: Visit) -> End:
+    """nft_ct.c ``nft_ct_set_zone_eval``: unlike iptables' CT it looks for a connection only, so that conntrack tracks a packet of which ``notrack`` said
+    not to."""
+    if visit.tracked is None or visit.connection is not None:
+        return target(item, place, visit)
+    if visit.looked_up or visit.hook not in (Hook.PREROUTING, Hook.OUTPUT):
+        return not_known("a zone that is given after conntrack", placed(item, place), place.where, visit) or None
+    visit.tracked = None
+    return target(item, place, visit)
 
 
 def translation(item: Translation, place: Place, visit: Visit) -> End:
