@@ -38,6 +38,8 @@ for port in sys.argv[2:]:
     one.bind(("", int(port)))
     one.settimeout(2)
     one.connect((sys.argv[1], 80))
+    one.recv(512)
+    one.send(b"enough")
     while one.recv(512):
         pass
     one.close()

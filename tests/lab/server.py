@@ -56,7 +56,7 @@ class Host:
         self.selector.register(watched, selectors.EVENT_READ, handler)
 
     def _accept(self, listener: socket.socket) -> None:
-        """Answers a connection at once, with the name of the namespace and the address that it came from. The client ends it: sent again together with the
+        """Answers a connection at once, with the name of the namespace and the address that it came from. It ends when the client wishes: sent again together with the
         end, conntrack would call the answer INVALID where it is to open a connection."""
         with contextlib.suppress(OSError):
             connection, peer = listener.accept()
@@ -65,8 +65,10 @@ class Host:
             self._watch(connection, self._ended)
 
     def _ended(self, connection: socket.socket) -> None:
-        """The client's end, or a reset; told again where a request was served in between."""
+        """The client's end, a reset, or its word that it has the answer; told again where a request was served in between."""
         if connection.fileno() >= 0:
+            with contextlib.suppress(OSError):
+                connection.recv(16)
             self.selector.unregister(connection)
             connection.close()
 
