@@ -14,7 +14,7 @@ from analyzer.source import Span
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CniConfigFact(Fact):
     """One file of ``/etc/cni/net.d``. ``file`` is its name; ``plugins`` the plugin objects in order (a single-plugin
-    file is one); ``problem`` says why the runtime would reject the file (it then goes on to the next)."""
+    file is one); ``problem`` says why the runtime would reject the file (it then goes on to the next), ``problem_path`` which value is meant."""
 
     file: str
     name: str
@@ -22,6 +22,13 @@ class CniConfigFact(Fact):
     plugins: tuple[Mapping[str, Any], ...]
     places: Mapping[tuple[str | int, ...], Span] = field(default_factory=dict, compare=False, repr=False)
     problem: str = ""
+    problem_path: tuple[str | int, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def problem_at(self) -> Span:
+        """The place of the value that the problem is about, or of the nearest around it."""
+        path = self.problem_path
+        return next((self.places[path[:end]] for end in range(len(path), -1, -1) if path[:end] in self.places), self.at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

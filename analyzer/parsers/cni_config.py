@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from analyzer.facts.base import Fact
@@ -20,7 +21,16 @@ from analyzer.source import Gap, Source, Span
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 ENDINGS = (".conf", ".conflist", ".json")
 VERSIONS = ("", "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
+Path = tuple[str | int, ...]
 SWITCHES = ("disableCheck", "disableGC", "loadOnlyInlinedPlugins")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a runtime passes over a file, and the path of the value."""
+
+    words: str
+    path: Path = ()
 
 
 def read(source: Source) -> Iterator[Fact | Gap]:
@@ -33,7 +43,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
     document = next((item for item in found if not isinstance(item, Gap)), None)
     if broken or document is None or not isinstance(document.value, dict):
         reason = broken.reason if broken else "the file holds no JSON object"
-        yield config(source, {}, {(): broken.at if broken else Span(source.path, 1)}, reason)
+        yield config(source, {}, {(): broken.at if broken else Span(source.path, 1)}, Refusal(reason))
         return
     yield config(source, document.value, document.places, problem(source, document.value))
 
@@ -51,7 +61,7 @@ def file_name(source: Source) -> str:
     return source.subject or source.path.rsplit("/", 1)[-1]
 
 
-def config(source: Source, value: Mapping[str, Any], places: Mapping[tuple[str | int, ...], Span], reason: str) -> CniConfigFact:
+def config(source: Source, value: Mapping[str, Any], places: Mapping[Path, Span], reason: Refusal | None) -> CniConfigFact:
     """The fact for a file."""
     plugins = value.get("plugins", [value] if "type" in value else [])
     return CniConfigFact(
@@ -62,7 +72,8 @@ def config(source: Source, value: Mapping[str, Any], places: Mapping[tuple[str |
         version=version_of(value),
         plugins=tuple(item for item in plugins if isinstance(item, dict)) if isinstance(plugins, list) else (),
         places=places,
-        problem=reason,
+        problem=reason.words if reason else "",
+        problem_path=reason.path if reason else (),
     )
 
 
@@ -79,57 +90,67 @@ def text(value: Mapping[str, Any], key: str) -> str:
     return found if isinstance(found, str) else ""
 
 
-def problem(source: Source, value: Mapping[str, Any]) -> str:
-    """Why a runtime would not take the file; empty where it would."""
-    for key in ("name", "cniVersion"):
-        if key in value and not isinstance(value[key], str):
-            return f"{key} must be a string"
-    if not value.get("name"):
-        return "the configuration has no name"
-    if not NAME.fullmatch(value["name"]):
-        return f"the name {value['name']!r} must begin with a letter or digit and hold only letters, digits, '_', '.' and '-'"
+def problem(source: Source, value: Mapping[str, Any]) -> Refusal | None:
+    """Why a runtime would not take the file; None where it would."""
+    if reason := name_problem(value):
+        return reason
     if version_of(value) not in VERSIONS:
-        return f"cniVersion {value['cniVersion']!r} is not known"
+        return Refusal(f"cniVersion {value['cniVersion']!r} is not known", ("cniVersion",))
     if reason := switch_problem(value):
         return reason
     if file_name(source).endswith(".conflist") or "plugins" in value:
         return list_problem(source, value)
-    return plugin_problem(value, "the configuration")
+    return plugin_problem(value, "the configuration", ())
 
 
-def switch_problem(value: Mapping[str, Any]) -> str:
+def name_problem(value: Mapping[str, Any]) -> Refusal | None:
+    """What is wrong with the name, or with the type of the version."""
+    for key in ("name", "cniVersion"):
+        if key in value and not isinstance(value[key], str):
+            return Refusal(f"{key} must be a string", (key,))
+    if not value.get("name"):
+        return Refusal("the configuration has no name", ("name",))
+    if not NAME.fullmatch(value["name"]):
+        reason = f"the name {value['name']!r} must begin with a letter or digit and hold only letters, digits, '_', '.' and '-'"
+        return Refusal(reason, ("name",))
+    return None
+
+
+def switch_problem(value: Mapping[str, Any]) -> Refusal | None:
     """What is wrong with the switches of a list and with its versions."""
     versions = value.get("cniVersions", [])
     if not isinstance(versions, list) or not all(isinstance(item, str) for item in versions):
-        return "cniVersions must be a list of strings"
+        return Refusal("cniVersions must be a list of strings", ("cniVersions",))
     for key in SWITCHES:
         found = value.get(key, False)
         if not isinstance(found, bool) and str(found).lower() not in ("true", "false"):
-            return f"{key} must be true or false"
-    return ""
+            return Refusal(f"{key} must be true or false", (key,))
+    return None
 
 
-def list_problem(source: Source, value: Mapping[str, Any]) -> str:
+def list_problem(source: Source, value: Mapping[str, Any]) -> Refusal | None:
     """What is wrong with a list of plugins."""
     if file_name(source).endswith((".conf", ".json")) and "type" not in value:
-        return "a list of plugins is read only from a .conflist file; as a single configuration it has no type"
+        return Refusal(
+            "a list of plugins is read only from a .conflist file; as a single configuration it has no type", ("plugins",)
+        )
     plugins = value.get("plugins")
     if not isinstance(plugins, list) or not plugins:
-        return "the list of plugins is empty" if plugins in (None, []) else "plugins must be a list"
+        return Refusal("the list of plugins is empty" if plugins in (None, []) else "plugins must be a list", ("plugins",))
     for index, item in enumerate(plugins):
         if not isinstance(item, dict):
-            return f"plugins[{index}] must be an object"
-        if reason := plugin_problem(item, f"plugins[{index}]"):
+            return Refusal(f"plugins[{index}] must be an object", ("plugins", index))
+        if reason := plugin_problem(item, f"plugins[{index}]", ("plugins", index)):
             return reason
-    return ""
+    return None
 
 
-def plugin_problem(item: Mapping[str, Any], name: str) -> str:
+def plugin_problem(item: Mapping[str, Any], name: str, path: Path) -> Refusal | None:
     """What is wrong with one plugin."""
     kind = item.get("type")
     if not isinstance(kind, str) or not kind:
-        return f"{name} has no type"
-    return f"the type {kind!r} of {name} must be a plain file name" if "/" in kind else ""
+        return Refusal(f"{name} has no type", (*path, "type"))
+    return Refusal(f"the type {kind!r} of {name} must be a plain file name", (*path, "type")) if "/" in kind else None
 
 
 PARSER = Parser(

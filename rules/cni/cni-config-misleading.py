@@ -31,6 +31,7 @@ def check(network: Network) -> Iterator[Finding]:
             one.at,
             f"{one.config.title}: {one.fault.message}",
             note=f"the same on {', '.join(one.others)}" if one.others else "",
+            help=one.fault.help,
             severity=Severity.NOTE if passed_over else None,
         )
 

@@ -41,6 +41,7 @@ def check(network: Network) -> Iterator[Finding]:
             f"{one.config.title}: {one.fault.message}",
             note=f"{one.fault.plugin} refuses it ({one.fault.source})"
             + (f"; the same on {', '.join(one.others)}" if one.others else ""),
+            help=one.fault.help,
             severity=Severity.NOTE if passed_over else None,
         )
 

@@ -2,7 +2,7 @@
 
 ## What it finds
 Types of the winning configuration (its plugins, their `ipam.type` and `delegate.type`) that the list of /opt/cni/bin lacks, also of networks that pods ask for; and files that a runtime would reject. A
-rejected file behind the one that wins is a note: it is not read.
+rejected file behind the one that wins is a note: it is not read. Also types, installed nowhere, that differ in one letter from a plugin that is known.
 
 ## Why it matters
 No pod gets a network: they stay in ContainerCreating. containerd stops at the first file that it rejects, and the node has no network at all; CRI-O goes on to the next.
@@ -21,13 +21,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analyzer.query.cni.attachments import requests
+from analyzer.query.cni.checks import misspelt_types, told
 from analyzer.query.cni.configs import CniConfigFact, Holder, configs
+from analyzer.query.cni.names import near_type, proper_name
 from analyzer.query.wanted_pods import workloads
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
-    yield from attached(network)
+    found = [*attached(network), *of_files(network)]
+    yield from found
+    told_already = {one.at for one in found}
+    yield from (one for one in misspelt(network) if one.at not in told_already)
+
+
+def of_files(network: Network) -> Iterator[Finding]:
+    """The files of nodes: what their runtimes reject, and plugins that they lack."""
     for node, files in sorted(network.files.items()):
         winner = next((config for config in files.configs if not config.problem), None)
         for config in files.configs:
@@ -40,10 +49,10 @@ def check(network: Network) -> Iterator[Finding]:
 def refused(node: str, config: CniConfigFact, *, behind: bool) -> Finding:
     """A file that the runtime does not take; ``behind``: another comes first, so that it does not matter."""
     return RULE.finding(
-        config.at,
+        config.problem_at,
         f"{node} rejects {config.file}: {config.problem}",
         note="it is not read, since another file comes first" if behind else "containerd stops here, CRI-O takes the next file",
-        help="correct or remove the file",
+        help=proper_name(config.name) if config.problem.startswith("the name ") else "correct or remove the file",
         severity=Severity.NOTE if behind else None,
     )
 
@@ -57,7 +66,7 @@ def lacking(node: str, winner: CniConfigFact, installed: set[str]) -> Iterator[F
                     winner.places.get(("plugins", index, *path)) or winner.places.get(path) or winner.at,
                     f"{winner.file} on {node} names the plugin {kind!r}, which is not installed",
                     note="containerd takes the file all the same; CRI-O passes over it to the next",
-                    help=f"install {kind} into the plugin folder of {node}",
+                    help=meant(kind) or f"install {kind} into the plugin folder of {node}",
                 )
 
 
@@ -79,9 +88,30 @@ def attached(network: Network) -> Iterator[Finding]:
                     yield RULE.finding(
                         config.place((*path, *inner)),
                         f"{config.title} names the plugin {kind!r}, which is not installed on {', '.join(lacking[:4])}",
-                        help=f"install {kind} into the plugin folder",
+                        help=meant(kind) or f"install {kind} into the plugin folder",
                         certain=len(lacking) == len(listed),
                     )
+
+
+def misspelt(network: Network) -> Iterator[Finding]:
+    """Types that are nearly those of known plugins, of which no node that was listed has one."""
+    installed = {plugin.name for files in network.files.values() for plugin in files.plugins or ()}
+    for one in told(network, misspelt_types):
+        if one.fault.plugin in installed:
+            continue
+        yield RULE.finding(
+            one.at,
+            f"{one.config.title}: {one.fault.message}",
+            note=f"the same on {', '.join(one.others[:4])}" if one.others else "",
+            help=one.fault.help,
+            severity=Severity.NOTE if one.config.holder is Holder.PASSED_OVER else None,
+            certain=False,
+        )
+
+
+def meant(kind: str) -> str:
+    """What to write for a type that is nearly that of a known plugin; empty where it is not."""
+    return f"did you mean {near!r}?" if (near := near_type(kind)) else ""
 
 
 def types(plugin: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from analyzer.model.embedded import Path
 from analyzer.model.network import Network
-from analyzer.query.cni.configs import Config, Holder, configs, known, plugins, version_key
+from analyzer.parsers.cni_config import NAME
+from analyzer.query.cni.configs import FILLED_IN, Config, Holder, configs, known, plugins, version_key
 from analyzer.query.cni.fields import Fields, Problem, lookup, unfit
+from analyzer.query.cni.names import close, near_type, proper_name
 from analyzer.query.cni.plugin import COMMON, RESERVED, Call, Plugin, Role
 from analyzer.source import Span
 
@@ -25,6 +27,7 @@ class Fault:
     message: str
     source: str = ""
     plugin: str = ""
+    help: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,42 @@ def told(network: Network, check: Checker) -> list[Told]:
 
 def refused(config: Config) -> Iterator[Fault]:
     """What makes a plugin end with an error, whatever pod it is called for."""
+    yield from name_refused(config)
     for call, path in config.calls:
         for plugin in known(call):
             wrong = list(unfit(dict(call.value), plugin.decoded()))
             yield from faults(wrong, path, plugin)
             if not wrong:
                 yield from faults(plugin.refusals(call), path, plugin)
+
+
+def name_refused(config: Config) -> Iterator[Fault]:
+    """A name that libcni refuses when a pod is to get this network (``addNetwork``). Of a node's file the runtime says so before."""
+    at_once = config.holder in (Holder.FILE, Holder.PASSED_OVER)
+    if (
+        at_once
+        or ("name",) not in config.places
+        or not config.name
+        or FILLED_IN.search(config.name)
+        or NAME.fullmatch(config.name)
+    ):
+        return
+    yield Fault(
+        ("name",),
+        f"the name {config.name!r} must begin with a letter or digit and hold only letters, digits, '_', '.' and '-'",
+        "containernetworking/cni pkg/utils/utils.go ValidateNetworkName",
+        "libcni",
+        proper_name(config.name),
+    )
+
+
+def misspelt_types(config: Config) -> Iterator[Fault]:
+    """Types of plugins that differ in one letter from one that is known."""
+    for call, path in config.calls:
+        for inner in (("type",), ("ipam", "type")):
+            if near := near_type(kind := call.text(*inner)):
+                message = f"no plugin is known by the name {kind!r}"
+                yield Fault((*path, *inner), message, plugin=kind, help=f"did you mean {near!r}?")
 
 
 def doubtful(config: Config) -> Iterator[Fault]:
@@ -74,7 +107,7 @@ def doubtful(config: Config) -> Iterator[Fault]:
 def faults(found: Iterable[Problem], path: Path, plugin: Plugin) -> Iterator[Fault]:
     """Problems at their places in the whole configuration."""
     for problem in found:
-        yield Fault((*path, *problem.path), problem.message, plugin.source, plugin.types[0])
+        yield Fault((*path, *problem.path), problem.message, plugin.source, plugin.types[0], problem.help)
 
 
 def misspelt(call: Call, plugin: Plugin) -> Iterator[Problem]:
@@ -89,17 +122,7 @@ def misspelt(call: Call, plugin: Plugin) -> Iterator[Problem]:
         near = [name for name in free if isinstance(key, str) and key.lower() not in read and close(key.lower(), name.lower())]
         if near:
             path: Path = ("ipam", key) if plugin.role is Role.IPAM else (key,)
-            yield Problem(path, f"{key!r} is read by no one: {near[0]!r} may be meant")
-
-
-def close(one: str, two: str) -> bool:
-    """Whether two words of some length differ by one letter too many, too few or another, or by two neighbours swapped."""
-    if min(len(one), len(two)) < 4 or abs(len(one) - len(two)) > 1:
-        return False
-    start = next((index for index, pair in enumerate(zip(one, two, strict=False)) if pair[0] != pair[1]), min(len(one), len(two)))
-    rest = one[start:], two[start:]
-    swapped = rest[0][:2] == rest[1][:2][::-1] and rest[0][2:] == rest[1][2:]
-    return one != two and (swapped or any(rest[0][a:] == rest[1][b:] for a, b in ((1, 1), (0, 1), (1, 0))))
+            yield Problem(path, f"{key!r} is read by no one: {near[0]!r} may be meant", f"did you mean {near[0]!r}?")
 
 
 def chained(config: Config) -> Iterator[Fault]:
@@ -156,4 +179,16 @@ def active(network: Network) -> Iterator[Config]:
     return (item for item in configs(network) if item.holder in (Holder.FILE, Holder.ATTACHMENT) and not item.problem)
 
 
-__all__ = ["Fault", "Fields", "Told", "active", "chained", "doubtful", "refused", "told", "too_old", "without_capability"]
+__all__ = [
+    "Fault",
+    "Fields",
+    "Told",
+    "active",
+    "chained",
+    "doubtful",
+    "misspelt_types",
+    "refused",
+    "told",
+    "too_old",
+    "without_capability",
+]

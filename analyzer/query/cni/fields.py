@@ -75,10 +75,11 @@ TEXTS = Many(TEXT)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong, and at which path."""
+    """What is wrong, at which path, and what would mend it."""
 
     path: Path
     message: str
+    help: str = ""
 
 
 def lookup(value: Mapping[str, Any], name: str) -> tuple[str, Any] | None:
