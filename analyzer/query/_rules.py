@@ -172,6 +172,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...]]] = {
     'reverse-path-strict': ('error', (), {}, ('namespaces',)),
     'rolling-update-without-address': ('warning', ('addresses-not-enough',), {}, ('cluster.others', 'cluster.pods')),
     'romana-block-misrouted': ('error', (), {}, ('cluster.ranges', 'ipam')),
+    'romana-config-refused': ('error', (), {}, ('cluster.config_maps',)),
     'route-backend-missing': ('error', (), {}, ('cluster.others', 'cluster.services')),
     'route-not-attached': ('error', (), {}, ('cluster.others',)),
     'router-advertisements-ignored': ('error', (), {}, ('namespaces',)),

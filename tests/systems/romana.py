@@ -30,7 +30,7 @@ SYSTEM = System(
     samples=(
         "plan/romana.yaml",
         "rules/rule-hides-pod-routes.*.txt",
-        "rules/romana-block-misrouted.*.txt",
+        "rules/romana-*.txt",
         "truth/romana-*.txt",
     ),
     decided=("truth/romana-policies.txt",),
