@@ -1,8 +1,8 @@
 """A field that the kind does not have.
 
 ## What it finds
-Fields of Kubernetes' own kinds (releases 1.25 to 1.37) that no release has; the field that is probably meant is named, and `--fix` writes it. Likewise of the kinds of Gateway API, Calico, Cilium, MetalLB,
-Istio and the Prometheus operator that are read here, and of kubeadm's, the kubelet's and kube-proxy's configuration: there only where a field is
+Fields of Kubernetes' own kinds (releases 1.25 to 1.37) that no release has; the field that is probably meant is named, and `--fix` writes it. Likewise of the kinds of Gateway API, Calico, Cilium, Kube-OVN, MetalLB,
+Istio, NetworkAttachmentDefinition and the Prometheus operator that are read here, and of kubeadm's, the kubelet's and kube-proxy's configuration: there only where a field is
 misspelt for sure (a letter too many, too few, another one, two changed over, or another case), as any other may be of a release that is not known here.
 
 ## Why it matters

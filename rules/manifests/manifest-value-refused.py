@@ -2,7 +2,8 @@
 
 ## What it finds
 Of services: numbers of ports out of range, two alike, several without names, node ports of type ClusterIP, words that are none of the field's (`externalTrafficPolicy: local`), addresses and source ranges that cannot be read or are of another family, an ExternalName without a DNS name, headless services of other types, the timeout of session affinity.
-Of pods and their templates: numbers, names and protocols of ports, two ports or containers of one name, host ports that differ from the container's in the node's network, DNS policies and name servers; a workload whose selector does not match its own pods. Of an Ingress: hosts, paths and backends.
+Of pods and their templates: numbers, names and protocols of ports, two ports or containers of one name, host ports that differ from the container's in the node's network, DNS policies and name servers; a workload whose selector does not match its own pods. Of an Ingress: hosts, paths and backends. Of workloads, EndpointSlices and Gateways: words that are none of the field's
+(`restartPolicy`, `imagePullPolicy`, `strategy.type`, operators, `whenUnsatisfiable`, `addressType` and their like).
 
 ## Why it matters
 The API server refuses the object: what was there before stays, or nothing is.
@@ -15,7 +16,7 @@ The API server refuses the object: what was there before stays, or nothing is.
 Write what the message says.
 
 ## Sources
-Kubernetes pkg/apis/core/validation (ValidateService, ValidatePodSpec, validateContainerPorts, validateHostNetwork), pkg/apis/apps/validation, pkg/apis/networking/validation (ValidateIngress). Objects that come from an API server are left out. Of policies, see policy-rejected; of two services at odds, service-address-taken.
+Kubernetes pkg/apis/core/validation (ValidateService, ValidatePodSpec, validateContainerPorts, validateHostNetwork), pkg/apis/apps/validation, pkg/apis/networking/validation (ValidateIngress), pkg/apis/batch/validation, pkg/apis/discovery/validation. Objects that come from an API server are left out. Of policies, see policy-rejected; of two services at odds, service-address-taken.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """The schemas of Kubernetes' own kinds, 1.25 to 1.37, and of those that projects define beside them, and what an object says that they do not allow.
 
 ``kubernetes.json`` beside this file was made by ``making.py`` from the published OpenAPI definitions (Apache-2.0). ``custom.json`` has the
-kinds of Gateway API, Calico, Cilium, MetalLB, Istio and the Prometheus operator that are read here and are no policies, and kubeadm's, the kubelet's and kube-proxy's configuration;
+kinds of Gateway API, Calico, Cilium, Kube-OVN, MetalLB, Istio and the Prometheus operator that are read here and are no policies, NetworkAttachmentDefinition, and kubeadm's, the kubelet's and kube-proxy's configuration;
 ``making_custom.py`` made it. ``kinds`` names the type of each ``apiVersion/kind``;
 a type has the fields, each with its type and, where it is not in all releases, the first and the last minor release that has it, and the required fields.
 A type is ``string``, ``integer``, ``number``, ``boolean``, ``text-or-number`` (ports, quantities), ``any``, ``[T]`` for a list, ``{T}`` for a map, or the number of another type.

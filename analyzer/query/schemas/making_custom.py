@@ -1,5 +1,5 @@
 """Makes ``custom.json``: ``python -m analyzer.query.schemas.making_custom FOLDER…``, where the folders hold CustomResourceDefinitions as their projects publish them
-(``*.yaml``), and the types of Kubernetes' configuration files as Go sources (``types.go`` in a folder named for the version).
+(``*.yaml``), and the types of Kubernetes' configuration files and of Kube-OVN as Go sources (``*.go`` in a folder named for the version).
 
 Several releases of a project may be given: a kind then has the fields of all of them, and requires what all require. In Go, and in fields with a default, nothing is required.
 """
@@ -20,7 +20,7 @@ KINDS = frozenset(
         "BGPAdvertisement", "BGPConfiguration", "BGPFilter", "BGPPeer", "CiliumBGPAdvertisement", "CiliumBGPClusterConfig", "CiliumBGPPeerConfig",
         "CiliumBGPPeeringPolicy", "CiliumEgressGatewayPolicy", "CiliumL2AnnouncementPolicy", "CiliumLoadBalancerIPPool", "CiliumPodIPPool", "DestinationRule",
         "FelixConfiguration", "GRPCRoute", "Gateway", "GatewayClass", "HTTPRoute", "IPAMConfig", "IPAddressPool", "IPPool", "IPReservation",
-        "KubeControllersConfiguration", "L2Advertisement", "PodMonitor", "ReferenceGrant", "ServiceEntry", "ServiceMonitor", "TCPRoute", "TLSRoute",
+        "KubeControllersConfiguration", "L2Advertisement", "NetworkAttachmentDefinition", "PodMonitor", "ReferenceGrant", "ServiceEntry", "ServiceMonitor", "TCPRoute", "TLSRoute",
         "UDPRoute", "VirtualService",
     }
 )  # fmt: skip
@@ -36,7 +36,15 @@ CONFIGURATIONS = {
         for version in ("v1beta3", "v1beta4")
         for kind in ("ClusterConfiguration", "InitConfiguration", "JoinConfiguration")
     },
-}
+    **{
+        f"v1/{kind}": "kubeovn.io/v1"
+        for kind in (
+            "IP", "IPPool", "IptablesDnatRule", "IptablesEIP", "IptablesFIPRule", "IptablesSnatRule", "OvnEip", "ProviderNetwork", "Subnet", "Vlan", "Vpc",
+            "VpcNatGateway",
+        )
+    },
+}  # fmt: skip
+"""The types in Go, by the folder of their source, with the group that serves them: Kubernetes' configuration files, and Kube-OVN's pkg/apis/kubeovn/v1."""
 STRUCT = re.compile(r"^type (\w+) struct \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 FIELD = re.compile(r'^\t(?:\w+\s+)?([\w.*\[\]]+)\s+`json:"(\w*)[\w,]*"', re.MULTILINE)
 SIMPLE = {"string": "string", "bool": "boolean", "metav1.Duration": "string", "float64": "number"}
@@ -81,8 +89,9 @@ def main(folders: list[Path]) -> None:
     types = Types()
     kinds = {key: of_schema(schema, types) for key, schema in sorted(schemas.items())}
     for folder in folders:
-        for path in sorted(folder.rglob("types.go")):
-            kinds.update(of_go(path.parent.name, path.read_text(encoding="utf-8"), types))
+        for place in sorted({path.parent for path in folder.rglob("*.go")}):
+            text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(place.glob("*.go")))
+            kinds.update(of_go(place.name, text, types))
     table = {"kinds": dict(sorted(kinds.items())), "types": types.every}
     target = Path(__file__).parent / "custom.json"
     target.write_text(json.dumps(table, separators=(",", ":"), sort_keys=True) + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from analyzer.query.validation.routes import ingress
 from analyzer.query.validation.services import service
 from analyzer.query.validation.templates import template, workload_selector
 from analyzer.query.validation.values import Refused
+from analyzer.query.validation.words import of_document, of_pod
 from analyzer.query.workloads import Template, mapping, pods_wanted
 
 __all__ = ["Refused", "named", "refused"]
@@ -30,12 +31,15 @@ def refused(network: Network) -> Iterator[tuple[ObjectFact, Refused]]:
 def of_object(item: ObjectFact, made: Template | None) -> Iterator[Refused]:
     """The same of one object; ``made`` are the pods that it would make."""
     spec = mapping(item.document.get("spec"))
+    yield from of_document(item.api_version, item.kind, item.document)
     if isinstance(item, ServiceFact):
         yield from service(spec)
     elif isinstance(item, PodFact):
         yield from template(spec, ("spec",))
+        yield from of_pod(spec, ("spec",), item.kind)
     elif item.kind == "Ingress" and item.api_version == "networking.k8s.io/v1":
         yield from ingress(spec)
     elif made is not None and item.api_version in ("apps/v1", "batch/v1"):
         yield from template(made.spec, made.path)
+        yield from of_pod(made.spec, made.path, item.kind)
         yield from workload_selector(item.api_version, spec, made)

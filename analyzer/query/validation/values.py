@@ -36,6 +36,8 @@ def word(value: Any, among: Sequence[str], path: tuple[Key, ...]) -> Iterator[Re
 
 def alternatives(words: Sequence[str]) -> str:
     """Words to choose from."""
+    if len(words) == 1:
+        return words[0]
     return ", ".join(words[:-1]) + f" or {words[-1]}"
 
 
