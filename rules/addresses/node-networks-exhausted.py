@@ -1,7 +1,7 @@
 """The pod network has no room for the networks of more nodes, or a node's network none for its pods.
 
 ## What it finds
-Pod networks that the controller manager, or Cilium's operator, cuts into fewer networks than there are nodes (an error), or into just as many (a note); and nodes whose network has fewer addresses than
+Pod networks that the controller manager, or Cilium's operator, cuts into fewer networks than there are nodes (an error), or into just as many (a note), also where no node has one yet; and nodes whose network has fewer addresses than
 the kubelet may start pods, or will have, by the length that is stated.
 
 ## Why it matters
@@ -14,14 +14,14 @@ A node without a network gets the event CIDRNotAvailable and no pods; a node who
 Add a second, larger pod network or use longer prefixes for nodes, before the nodes join; lower `maxPods`.
 
 ## Sources
-kubernetes pkg/controller/nodeipam/ipam/cidrset/cidr_set.go; kubernetes/kubernetes#114560, flannel-io/flannel#728.
+kubernetes pkg/controller/nodeipam/ipam/cidrset/cidr_set.go, cmd/kube-controller-manager/app/core.go (startNodeIpamController); kubernetes/kubernetes#114560, flannel-io/flannel#728.
 """
 
 from collections.abc import Iterator
 
 from analyzer.query.ipam.asking import takes_node_networks
 from analyzer.query.plan import NodeFact
-from analyzer.query.systems.kubernetes import allocations, settings
+from analyzer.query.systems.kubernetes import allocations, cuts, settings
 from analyzer.rule import Finding, Network, Rule, Severity
 
 WIDTH = {4: 32, 6: 128}
@@ -37,8 +37,13 @@ def check(network: Network) -> Iterator[Finding]:
             one.prefix.family == item.network.prefix.family
             for one in {found.network.prefix: found.network for found in allocations(network)}.values()
         )
-        own = takes_networks(network) or "cluster-pool" in item.network.said_by
-        if same > 1 or not nodes or item.length < item.network.prefix.length or not own:
+        sure = takes_networks(network) or "cluster-pool" in item.network.said_by
+        asked = (
+            not any(node.pod_cidrs for node in network.cluster.nodes.values())
+            and cuts(network, item)
+            and takes_node_networks(network)
+        )
+        if same > 1 or not nodes or item.length < item.network.prefix.length or not (sure or asked):
             continue
         if item.nodes <= nodes:
             full = item.nodes < nodes
@@ -51,6 +56,7 @@ def check(network: Network) -> Iterator[Finding]:
                 note="" if full else "one more node gets no network",
                 help="add a second, larger pod network, or give nodes longer prefixes",
                 severity=None if full else Severity.NOTE,
+                certain=sure or known_system(network),
             )
     yield from small(network)
     yield from planned(network)
@@ -112,8 +118,13 @@ def planned(network: Network) -> Iterator[Finding]:
             related=[(told[0].at, f"{told[0].said_by} says {pods}")] if told else [],
             help="lower maxPods, or give nodes larger networks",
             severity=Severity.WARNING,
-            certain=own or any(one.purpose == "pod" and one.system != "kubernetes" for one in network.cluster.ranges),
+            certain=own or known_system(network),
         )
+
+
+def known_system(network: Network) -> bool:
+    """Whether a network system says which pod network it has: one that takes nodes' networks, where this is asked."""
+    return any(one.purpose == "pod" and one.system != "kubernetes" for one in network.cluster.ranges)
 
 
 def capacity(node: NodeFact) -> int | None:

@@ -22,6 +22,7 @@ FLAGS = {
     "--node-cidr-mask-size-ipv4": "node-mask-4",
     "--node-cidr-mask-size-ipv6": "node-mask-6",
     "--allocate-node-cidrs": "allocate-node-networks",
+    "--cidr-allocator-type": "node-networks-by",
     "--service-node-port-range": "node-ports",
     "--proxy-mode": "proxy-mode",
     "--cluster-dns": "cluster-dns",
@@ -33,7 +34,10 @@ FLAGS = {
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "k3s")
 RANGES = {"--cluster-cidr": "pod", "--service-cluster-ip-range": "service"}
 KUBEADM = {"dnsDomain": "cluster-domain"}
-EXTRA_ARGUMENTS = {"controllerManager": ("allocate-node-cidrs", *MASKS), "apiServer": ("service-node-port-range",)}
+EXTRA_ARGUMENTS = {
+    "controllerManager": ("allocate-node-cidrs", "cidr-allocator-type", *MASKS),
+    "apiServer": ("service-node-port-range",),
+}
 """Flags that kubeadm hands on to its parts (``extraArgs``: by name in v1beta3, a list of names and values in v1beta4)."""
 PARTS = {"apiServer": "kube-apiserver", "controllerManager": "kube-controller-manager"}
 KUBELET = {"clusterDomain": "cluster-domain", "maxPods": "max-pods"}

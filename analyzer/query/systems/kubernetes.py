@@ -22,6 +22,8 @@ MOST_DIFFERENCE = 16
 MODES = ("iptables", "ipvs", "nftables", "userspace", "kernelspace")
 KUBERNETES = ("--cluster-cidr", "ClusterConfiguration ", "ConfigMap kubeadm-config")
 KUBEADM = ("ClusterConfiguration ", "ConfigMap kubeadm-config")
+# --cidr-allocator-type: with any other the cloud gives nodes their networks (cmd/kube-controller-manager/app/core.go, startNodeIpamController).
+RANGES = "RangeAllocator"
 SERVICES = ("--service-cluster-ip-range of kube-apiserver", "--service-cluster-ip-range of kube-controller-manager", *KUBEADM)
 
 
@@ -54,10 +56,18 @@ def allocations(network: Network) -> Iterator[Allocation]:
     """The pod networks with the length of a node's: those of the controller manager, and of Cilium's operator."""
     yield from cilium(network)
     off = any(item.value == "false" for item in settings(network, "kubernetes", "allocate-node-networks"))
+    off = off or any(item.value != RANGES for item in settings(network, "kubernetes", "node-networks-by"))
     for item in pod_networks(network) if not off else ():
         mask = mask_of(network, item.prefix)
         length = int(mask.value) if mask is not None and mask.value.isdecimal() else MASK[item.prefix.family]
         yield Allocation(item, length, mask)
+
+
+def cuts(network: Network, item: Allocation) -> bool:
+    """Whether the controller manager is told to cut a pod network: it does not by itself (``--allocate-node-cidrs`` is false), kubeadm tells it so
+    where there is a podSubnet (cmd/kubeadm/app/phases/controlplane/manifests.go, getControllerManagerCommand)."""
+    told = any(one.value in ("true", "") for one in settings(network, "kubernetes", "allocate-node-networks"))
+    return told or item.network.said_by.startswith(KUBEADM)
 
 
 def cilium(network: Network) -> Iterator[Allocation]:
