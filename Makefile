@@ -9,7 +9,7 @@ APT := python3-venv iproute2 iptables nftables ipset conntrack containernetworki
 # Not every distribution has these; the tests that need them are skipped, aloud.
 MORE := chromium user-mode-linux
 
-# Tests that build networks share one worker (xdist's loadgroup).
+# Each worker begins with half of the files, so that what a file builds for its tests is built once.
 .PHONY: demo test site packages format clean
 
 demo: $(VENV)/run
@@ -20,7 +20,7 @@ test: packages $(VENV)/test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy $$(find rules -name '*.py' | sort)
-	$(BIN)/pytest -n 2 --dist loadgroup -rs
+	$(BIN)/pytest -n 2 --dist worksteal -rs
 
 # The documents as pages for a browser.
 site: $(VENV)/test

@@ -9,7 +9,7 @@ from tests.lab.machine import Machine, missing
 
 REASON = missing()
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab"), pytest.mark.skipif(REASON is not None, reason=REASON or "")]
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(REASON is not None, reason=REASON or "")]
 
 
 @pytest.mark.parametrize("group", commands.DONE, ids=lambda group: group[0].split(";")[-1].strip().replace(" ", "-"))

@@ -17,7 +17,7 @@ from tests.lab.scenarios import scenario
 
 REASON = missing()
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab"), pytest.mark.skipif(REASON is not None, reason=REASON or "")]
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(REASON is not None, reason=REASON or "")]
 
 
 def test_connections_of_real_packets_are_followed(tmp_path: Path) -> None:

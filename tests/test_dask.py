@@ -20,7 +20,6 @@ from benchmarks.generate import main as generate
 
 pytest.importorskip("distributed", reason="dask.distributed is not installed: the engine dask is not tried")
 pytestmark = [
-    pytest.mark.xdist_group("fleet"),
     pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="which processes there are is looked up in /proc"),
 ]
 NODES = ["--nodes", "2", "--pods", "2", "--services", "1", "--captures", "--faults", "1"]

@@ -18,7 +18,7 @@ from tests.lab.probes import Probe, send
 from tests.lab.scenarios import pods, scenario
 
 REASON = missing()
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab"), pytest.mark.skipif(REASON is not None, reason=REASON or "")]
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(REASON is not None, reason=REASON or "")]
 SMALL_UPLINK = "ip link set eth0 mtu 1400"
 NARROW = "ip route change 10.244.1.0/24 dev cni0 proto kernel scope link src 10.244.1.1 mtu lock 1300"
 NARROW_SIX = "ip -6 route change fd00:10:244:1::/64 via fd00:10:244:1:: dev flannel-v6.1 onlink mtu 1300"

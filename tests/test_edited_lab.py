@@ -9,7 +9,7 @@ from tests.lab.machine import missing
 
 REASON = missing()
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab"), pytest.mark.skipif(REASON is not None, reason=REASON or "")]
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(REASON is not None, reason=REASON or "")]
 
 NETWORKS = {
     "flannel-vxlan-services": ("vtep_mac_changed", "conntrack_notrack", "neigh_missing", "set_changed"),

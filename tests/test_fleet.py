@@ -36,7 +36,6 @@ from benchmarks.generate import main as generate
 from tests import fleet_work
 from tests.format_checks import check_github, check_gitlab, check_junit, check_sarif
 
-pytestmark = pytest.mark.xdist_group("fleet")
 ROOT = Path(__file__).parent.parent
 SCHEMA = jsonschema.Draft202012Validator(
     json.loads((Path(analyzer.report.__file__).parent / "schemas" / "fleet.json").read_text())

@@ -12,7 +12,7 @@ from tests.lab.scenarios import GUEST_SCENARIOS
 
 PREDICTIONS, SECONDS = 40, 600
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("guest"), pytest.mark.usefixtures("kernel")]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("kernel")]
 
 
 @pytest.fixture(scope="module")

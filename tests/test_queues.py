@@ -113,7 +113,6 @@ REASON = missing()
 
 
 @pytest.mark.lab
-@pytest.mark.xdist_group("lab")
 @pytest.mark.skipif(REASON is not None, reason=REASON or "")
 @pytest.mark.parametrize("back_end", ["nft", "legacy"])
 def test_the_kernel_says_the_same(back_end: str, tmp_path: Path) -> None:

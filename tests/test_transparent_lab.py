@@ -12,7 +12,7 @@ from tests.lab.machine import ROOT, Machine, missing
 
 REASON = missing()
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab"), pytest.mark.skipif(REASON is not None, reason=REASON or "")]
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(REASON is not None, reason=REASON or "")]
 
 PROXY = ROOT / "tests" / "lab" / "transparent_proxy.py"
 SETUP = """
