@@ -220,6 +220,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...]]] = {
     'tunnel-source-not-registered': ('error', (), {}, ('cluster.nodes', 'namespaces')),
     'two-iptables-back-ends': ('warning', (), {}, ('namespaces',)),
     'two-service-proxies': ('warning', (), {}, ('cluster.others', 'cluster.pods', 'cluster.settings')),
+    'weave-config-refused': ('error', (), {}, ('cluster.settings',)),
     'weave-connection-down': ('error', (), {}, ('routers',)),
     'weave-rings-differ': ('error', (), {}, ('routers',)),
     'weave-share-unreachable': ('warning', (), {}, ('routers',)),

@@ -25,12 +25,15 @@ WORD = re.compile(r"(?<![\w-])(--?[A-Za-z0-9][\w-]*)(?:=(\"[^\"]*\"|'[^']*'|[^\s
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A container: the object it is of, its name, its flags (``--cluster-cidr``) and its environment."""
+    """A container: the object it is of, its name and where that stands, its flags (``--cluster-cidr``) and its environment. ``elsewhere``:
+    the variables whose values come from other objects; None where all of these may (``envFrom``)."""
 
     fact: ObjectFact = field(compare=False, repr=False)
     container: str
     flags: Mapping[str, Located]
     environment: Mapping[str, Located]
+    at: Span = field(compare=False, repr=False)
+    elsewhere: frozenset[str] | None = frozenset()
 
     @property
     def title(self) -> str:
@@ -63,7 +66,8 @@ def program(fact: ObjectFact, item: Mapping[str, Any], path: tuple[str | int, ..
         for index, word in enumerate(words):
             at = fact.place(*path, part, index)
             flags.update(flags_of(word, words[index + 1 :], at, fact.place(*path, part, index + 1)))
-    return Program(fact, str(item.get("name")), flags, environment(fact, item, path))
+    name, written = str(item.get("name")), environment(fact, item, path)
+    return Program(fact, name, flags, written, fact.place(*path, "name"), elsewhere(item, written))
 
 
 def flags_of(word: str, rest: list[str], at: Span, after: Span) -> Iterator[tuple[str, Located]]:
@@ -88,3 +92,10 @@ def environment(fact: ObjectFact, item: Mapping[str, Any], path: tuple[str | int
         if isinstance(one, Mapping) and isinstance(one.get("value"), str):
             found[str(one.get("name"))] = Located(one["value"], fact.place(*path, "env", index, "value"))
     return found
+
+
+def elsewhere(item: Mapping[str, Any], written: Mapping[str, Located]) -> frozenset[str] | None:
+    """The variables that are set, and not written out; None where any may be."""
+    listed = item.get("env")
+    names = {str(one.get("name")) for one in listed if isinstance(one, Mapping)} if isinstance(listed, list) else set()
+    return None if item.get("envFrom") else frozenset(names - written.keys())
