@@ -1,7 +1,7 @@
 """A CNI configuration holds what its plugin takes and what is yet hardly meant.
 
 ## What it finds
-Misspelt fields that no plugin reads; a gateway that pods cannot reach, or that a pod can get as its address; ranges that hand out the broadcast address; bounds that whereabouts silently does not heed;
+Misspelt fields that no plugin reads; a gateway, of addresses or of a route, that pods cannot reach, or that a pod can get as its address; whereabouts without any range; ranges that hand out the broadcast address; bounds that whereabouts silently does not heed;
 settings that keep pods of a node from each other; a mark that kube-proxy uses as well.
 
 ## Why it matters

@@ -15,7 +15,7 @@ The plugin ends with an error for every pod: they stay in ContainerCreating.
 Correct the field that is named.
 
 ## Sources
-containernetworking/plugins v1.9.1, flannel-io/cni-plugin, projectcalico/calico, k8snetworkplumbingwg/whereabouts and multus-cni: the file that each finding names;
+containernetworking/plugins v1.9.1 (`gateways` of sbr: its main branch), flannel-io/cni-plugin, projectcalico/calico, k8snetworkplumbingwg/whereabouts and multus-cni: the file that each finding names;
 encoding/json for types.
 """
 

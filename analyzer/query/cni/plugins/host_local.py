@@ -12,6 +12,7 @@ from analyzer.model.embedded import Path
 from analyzer.query.cni.address_ranges import addressed, host_local, of
 from analyzer.query.cni.fields import ADDRESS, NETWORK, NUMBER, TEXT, Fields, Kind, Many, Problem, is_network
 from analyzer.query.cni.plugin import Call, Plugin, Role
+from analyzer.query.cni.route_gateways import astray
 
 ROUTE = Fields(
     {"dst": NETWORK, "gw": ADDRESS, "mtu": NUMBER, "advmss": NUMBER, "priority": NUMBER, "table": NUMBER, "scope": NUMBER}
@@ -108,7 +109,10 @@ def per_family(call: Call, ipam: Mapping[str, Any]) -> Iterator[Problem]:
 def advice(call: Call) -> Iterator[Problem]:
     """What host-local takes and what yet breaks the pods' network."""
     ipam = call.get("ipam")
-    for item in host_local(ipam) if isinstance(ipam, Mapping) else ():
+    ranges = list(host_local(ipam)) if isinstance(ipam, Mapping) and not pod_cidr(ipam) else []
+    if call.get("capabilities", "ipRanges") is not True:
+        yield from astray(call, list(dict.fromkeys(item.subnet for item in ranges)))
+    for item in ranges:
         if item.first > item.last:
             words = f"rangeStart {Address(item.subnet.family, item.first)} lies behind the last address"
             yield Problem((*item.path, "rangeStart"), f"{words}: host-local hands out addresses beyond {item.subnet}")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from analyzer.addresses import prefix as read_prefix
+from analyzer.query.cni.address_ranges import addressed
 from analyzer.query.cni.fields import ADDRESS, NETWORK, NUMBER, TEXT, TEXTS, Fields, Many, Problem, is_network
 from analyzer.query.cni.plugin import Call, Plugin, Role
+from analyzer.query.cni.route_gateways import astray, near
 
 ROUTE = Fields(
     {"dst": NETWORK, "gw": ADDRESS, "mtu": NUMBER, "advmss": NUMBER, "priority": NUMBER, "table": NUMBER, "scope": NUMBER}
@@ -38,6 +41,21 @@ def texts(call: Call) -> Iterator[tuple[int, str]]:
             yield index, text if isinstance(text, str) else ""
 
 
+def advice(call: Call) -> Iterator[Problem]:
+    """Gateways outside the networks of all addresses. Where a runtime may give more addresses, more may be near."""
+    found = {index: read_prefix(text) for index, text in texts(call) if is_network(text)}
+    networks = list(dict.fromkeys(found.values()))
+    if call.get("capabilities", "ips") is True or not networks:
+        return
+    for index, prefix in found.items():
+        gateway = addressed(call.get("ipam", "addresses")[index], "gateway")
+        if gateway is not None and not near(call, networks, gateway):
+            yield Problem(
+                ("ipam", "addresses", index, "gateway"), f"the gateway {gateway} is not in {prefix}: pods cannot reach it"
+            )
+    yield from astray(call, networks)
+
+
 PLUGIN = Plugin(
     types=("static",),
     role=Role.IPAM,
@@ -48,4 +66,5 @@ PLUGIN = Plugin(
         "dns": Fields({"nameservers": TEXTS, "domain": TEXT, "search": TEXTS, "options": TEXTS}),
     },
     refusals=refusals,
+    advice=advice,
 )

@@ -34,6 +34,8 @@ def refusals(call: Call) -> Iterator[Problem]:
         text = of(item, "range")
         if isinstance(text, str) and text:
             yield from wrong_range(text, (*path, "range"))
+        elif "ipRanges" in path:
+            yield Problem(path, "this item of ipRanges has no range: each needs a network such as 10.0.0.0/24")
         found = of(item, "exclude")
         for index, one in enumerate(found if isinstance(found, list) else ()):
             if isinstance(one, str) and not is_network(one) and not is_address(one):
@@ -68,7 +70,12 @@ def wrong_range(text: str, path: Path) -> Iterator[Problem]:
 
 def advice(call: Call) -> Iterator[Problem]:
     """What is not heeded, silently (``GetIPRange``), and a gateway that pods can get."""
-    found = {item.path: item for item in whereabouts(ipam)} if isinstance(ipam := call.get("ipam"), Mapping) else {}
+    ipam = call.get("ipam")
+    found = {item.path: item for item in whereabouts(ipam)} if isinstance(ipam, Mapping) else {}
+    if isinstance(ipam, Mapping) and not any(of(ipam, key) for key in ("range", "ipRanges", "configuration_path", "addresses")):
+        yield Problem(
+            ("ipam",), "whereabouts has no range and no ipRanges: pods get no address, unless its whereabouts.conf has one"
+        )
     for path, item in items(call):
         known = found.get(path)
         if known is None:
