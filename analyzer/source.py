@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
@@ -186,6 +186,7 @@ class Gap:
     ``subject`` names what the gap could change (a source kind such as ``ip-route``), so that the
     verdicts that rest on that part can say so. ``scope`` is the namespace that it belongs to. ``lost``: a whole document could not be read.
     ``device``: the interface that it is about; empty where it could be about any. ``cut``: the text breaks off here, and more may have stood behind.
+    ``first``: where the same stands already.
     """
 
     at: Span
@@ -195,3 +196,4 @@ class Gap:
     lost: bool = False
     device: str = ""
     cut: bool = False
+    first: Span | None = field(default=None, compare=False, repr=False)

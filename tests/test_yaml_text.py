@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.facts.kubernetes import ServiceFact
+from analyzer.facts.kubernetes import ObjectFact, ServiceFact
 from analyzer.parsers import (
     _json_documents,
     _yaml,
@@ -258,7 +258,8 @@ CHANGE = st.tuples(st.integers(0, len(BLOCKS)), st.sampled_from(PIECES), st.inte
 def told(text: str) -> list[str]:
     """All that a text says: facts with their documents and every place, and gaps."""
     known, gaps = facts_of(text)
-    return sorted(map(repr, [*gaps, *((fact, fact.at, fact.document, list(fact.places.items())) for fact in known)]))
+    objects = [(fact, fact.at, fact.document, list(fact.places.items())) for fact in known if isinstance(fact, ObjectFact)]
+    return sorted(map(repr, [*gaps, *objects, *((fact, fact.at) for fact in known if not isinstance(fact, ObjectFact))]))
 
 
 @given(st.lists(CHANGE, max_size=3), st.booleans())  # type: ignore[untyped-decorator]

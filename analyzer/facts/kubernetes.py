@@ -20,6 +20,14 @@ class Located:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatedKeyFact(Fact):
+    """A key that a mapping of an object has twice; its later value counts. ``first``: the earlier one. ``reason``: what is wrong, in words."""
+
+    reason: str
+    first: Span = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectFact(Fact):
     """What every object has. ``document`` is the whole object as plain dicts, lists and scalars, ``places`` the span of each
     value by its path, such as ``("spec", "ports", 0, "port")``. ``unsaid``: what a listing does not show of the object (``parsers/_kubectl_policies.py``)."""

@@ -14,6 +14,7 @@ from analyzer.facts.kubernetes import (
     ObjectFact,
     OtherObjectFact,
     PodFact,
+    RepeatedKeyFact,
     ServiceFact,
 )
 from analyzer.model.listed import Listed
@@ -47,7 +48,7 @@ class Setting:
 class Cluster:
     """The objects of the capture. Pods and services by (namespace, name). ``known`` holds the kinds of objects that were captured
     (``Pod``, ``Service`` …), so that an empty list can be told from a missing one. ``doubles``: what other texts say of the same objects. ``names``, ``security_groups``, ``cloud_interfaces`` and
-    ``cloud_routes`` are said outside of objects. ``listed``: what listings say of objects that are not there whole, which stand in no other field."""
+    ``cloud_routes`` are said outside of objects. ``repeated``: keys that objects have twice. ``listed``: what listings say of objects that are not there whole, which stand in no other field."""
 
     nodes: Mapping[str, NodeFact] = field(default_factory=dict)
     pods: Mapping[tuple[str, str], PodFact] = field(default_factory=dict)
@@ -64,3 +65,4 @@ class Cluster:
     cloud_interfaces: tuple[CloudInterfaceFact, ...] = ()
     cloud_routes: tuple[CloudRouteFact, ...] = ()
     listed: Listed = field(default_factory=Listed)
+    repeated: tuple[RepeatedKeyFact, ...] = ()

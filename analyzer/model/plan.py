@@ -16,6 +16,7 @@ from analyzer.facts.kubernetes import (
     ObjectFact,
     OtherObjectFact,
     PodFact,
+    RepeatedKeyFact,
     ServiceFact,
 )
 from analyzer.model import systems
@@ -100,6 +101,7 @@ def cluster(facts: Ordered, sources: Sequence[Source], troubled: frozenset[str])
             security_groups=tuple(facts.all(SecurityGroupFact)),
             cloud_interfaces=tuple(facts.all(CloudInterfaceFact)),
             cloud_routes=tuple(facts.all(CloudRouteFact)),
+            repeated=tuple(facts.all(RepeatedKeyFact)),
             listed=listed(
                 facts, {"Pod": pods.values(), "Node": nodes.values(), "Service": services.values(), "Endpoints": endpoints}
             ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -19,6 +19,7 @@ EVENTS: Any = getattr(yaml, "CLoader", yaml.Loader)
 DEPTH = 100
 EXPANSION = 1_000_000
 MERGE = "<<"
+MISSING = ": a line with --- is missing before it"
 
 
 @dataclass(slots=True)
@@ -36,7 +37,8 @@ class Frame:
 
 @dataclass(slots=True)
 class Builder:
-    """Turns events into values and marks. ``offset`` is the number of lines before the text that the events come from."""
+    """Turns events into values and marks. ``offset`` is the number of lines before the text that the events come from.
+    ``outer`` are keys that the document itself has twice, ``joined`` that another object seems to begin with one."""
 
     source: Source
     offset: int
@@ -44,6 +46,8 @@ class Builder:
     anchors: dict[str, tuple[Any, Mark, int]] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
     result: tuple[Any, Mark] | None = None
+    outer: list[Gap] = field(default_factory=list)
+    joined: bool = False
 
     def event(self, event: Any) -> None:
         """One event of a document."""
@@ -122,12 +126,24 @@ class Builder:
             merge(frame, value, mark)
             return
         if key in frame.value and where and key not in frame.merged:
-            missing = ": a line with --- is missing before it" if key == "apiVersion" and len(self.stack) == 1 else ""
-            reason = f"the key {key!r} stands here twice{missing}"
-            self.gaps.append(Gap(Span(self.source.path, *where[:4]), reason, self.source.kind))
+            self.repeated(frame, key, where)
         frame.value[key] = value
         if frame.mark[4] is not None:
             frame.mark[4][key] = mark
+
+    def repeated(self, frame: Frame, key: str, where: Mark) -> None:
+        """A key that stands there already."""
+        first = (frame.mark[4] or {}).get(key)
+        place = Span(self.source.path, *first[:4]) if first else None
+        found = Gap(Span(self.source.path, *where[:4]), f"the key {key!r} stands here twice", self.source.kind, first=place)
+        (self.outer if len(self.stack) == 1 else self.gaps).append(found)
+        self.joined = self.joined or (len(self.stack) == 1 and key == "apiVersion")
+
+    def all_gaps(self) -> list[Gap]:
+        """The gaps of the document. Two objects without ``---`` between them are told once, and not for each key of the second."""
+        if not self.joined:
+            return sorted([*self.gaps, *self.outer])
+        return sorted([*self.gaps, replace(self.outer[0], reason=f"{self.outer[0].reason}{MISSING}")])
 
 
 def merge(frame: Frame, value: Any, mark: Mark) -> None:
@@ -192,7 +208,7 @@ def events(source: Source, chunk: str, line: int) -> Iterator[Document | Gap]:
             event = loader.get_event()
             take(builder, event)
             if isinstance(event, yaml.DocumentEndEvent):
-                yield from builder.gaps
+                yield from builder.all_gaps()
                 if builder.result is not None:
                     value, mark = builder.result
                     yield Document(value, Places(source.path, mark))

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from analyzer.facts.base import Fact
-from analyzer.facts.kubernetes import OtherObjectFact
+from analyzer.facts.kubernetes import OtherObjectFact, RepeatedKeyFact
 from analyzer.parsers import Parser
 from analyzer.parsers._block_yaml import Shapes
 from analyzer.parsers._documents import Document, Key, below, kind_of_items
@@ -40,11 +40,26 @@ NAMESPACED = frozenset(
 
 def read(source: Source, shapes: Shapes | None = None) -> Iterator[Fact | Gap]:
     """The objects of the text in order. ``shapes``: those of objects that were met in other texts."""
+    waiting: list[Gap] = []
     for item in documents(source, shapes):
         if isinstance(item, Gap):
-            yield item
-        else:
-            yield from objects(source, item.value, item.places)
+            waiting.append(item)
+            continue
+        yield from repeated(waiting) if is_object(item.value) else waiting
+        waiting.clear()
+        yield from objects(source, item.value, item.places)
+    yield from waiting
+
+
+def is_object(value: Any) -> bool:
+    """Whether a document says what it is, as Kubernetes' objects do."""
+    return isinstance(value, dict) and not any(untold(value, key) for key in ("apiVersion", "kind"))
+
+
+def repeated(gaps: list[Gap]) -> Iterator[Fact | Gap]:
+    """Keys that stand twice in an object are no gap: what counts is known (sigs.k8s.io/yaml ``YAMLToJSON``: the later)."""
+    for item in gaps:
+        yield RepeatedKeyFact(at=item.at, reason=item.reason, first=item.first) if item.first is not None else item
 
 
 def together() -> Callable[[Source], Iterator[Fact | Gap]]:

@@ -111,6 +111,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...]]] = {
     'loopback-routable': ('warning', (), {}, ('namespaces',)),
     'manifest-field-missing': ('error', (), {}, ('cluster.config_maps', 'cluster.doubles', 'cluster.endpoints', 'cluster.nodes', 'cluster.others', 'cluster.pods', 'cluster.services')),
     'manifest-field-unknown': ('error', (), {}, ('cluster.config_maps', 'cluster.doubles', 'cluster.endpoints', 'cluster.nodes', 'cluster.others', 'cluster.pods', 'cluster.services')),
+    'manifest-key-twice': ('error', (), {}, ('cluster.repeated',)),
     'manifest-kind-unknown': ('error', (), {}, ('cluster.config_maps', 'cluster.doubles', 'cluster.endpoints', 'cluster.nodes', 'cluster.others', 'cluster.pods', 'cluster.services')),
     'manifest-value-mistyped': ('error', (), {}, ('cluster.config_maps', 'cluster.doubles', 'cluster.endpoints', 'cluster.nodes', 'cluster.others', 'cluster.pods', 'cluster.services')),
     'manifest-value-refused': ('error', (), {}, ('cluster.config_maps', 'cluster.doubles', 'cluster.endpoints', 'cluster.nodes', 'cluster.others', 'cluster.pods', 'cluster.services')),
