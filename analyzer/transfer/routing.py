@@ -37,8 +37,8 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
-from analyzer.transfer.netfilter.matches import masked
 from analyzer.transfer.netfilter.services import routed_by_service
+from analyzer.transfer.netfilter.where import masked
 from analyzer.transfer.scoped import of_several_links
 from analyzer.transfer.sizes import sent, uncut
 from analyzer.transfer.space import Context, by_value, call, dispatch, drop, flattened, number, seq, span_of

@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from analyzer.addresses import WIDTH, network_mask
 from analyzer.facts.matches import AddressMatch, Match, PortMatch, Side
@@ -22,9 +22,10 @@ from analyzer.parsers._iptables_outline import JUMP, Marked, Outline, is_chain, 
 from analyzer.ranges import Ranges, normalised
 from analyzer.transfer.family import FEW, Enter, Family, Into, Row, Same, Step
 from analyzer.transfer.ir import KEEP, NEVER, All, Field, In, Transfer
-from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, all_of, by_chance, ends, open_test
+from analyzer.transfer.netfilter.matches import all_of, by_chance
 from analyzer.transfer.netfilter.sharing import shared
 from analyzer.transfer.netfilter.targets import target
+from analyzer.transfer.netfilter.where import WITH_PORTS, Where, ends, open_test
 
 DEEPEST, WIDEST = 6, 4096
 
@@ -60,7 +61,8 @@ class Families:
     def __call__(self) -> tuple[Family, ...]:
         """The families with several members; those of a chain with the same text, where all that it jumps to is the same too."""
         if self.made is None:
-            alike = self.where.context.sharing.families.setdefault((self.table, self.chain.content), [])
+            made = self.where.context.made.setdefault(("families", self.table, self.chain.content), [])
+            alike = cast(list[Families], made)
             self.made = next((one.made for one in alike if one.holds_for(self.known)), None)
         if self.made is None:
             self.made = tuple(self.found())

@@ -8,7 +8,7 @@ from analyzer.facts.headers import BEHIND, FOUR, SIX, ZERO, Layout, Piece, block
 from analyzer.facts.matches import WordMatch, WordTest
 from analyzer.ranges import normalised
 from analyzer.transfer.ir import ALWAYS, NEVER, All, Any, Field, In, Match, Not
-from analyzer.transfer.netfilter.matches import Where, masked
+from analyzer.transfer.netfilter.where import Where, masked
 from analyzer.transfer.widths import width
 
 FULL = 0xFFFFFFFF

@@ -37,10 +37,11 @@ from analyzer.transfer.ir import (
 )
 from analyzer.transfer.netfilter import early_chains, zones
 from analyzer.transfer.netfilter.families import Families
-from analyzer.transfer.netfilter.matches import Where, all_of, by_chance, open_test
+from analyzer.transfer.netfilter.matches import all_of, by_chance
 from analyzer.transfer.netfilter.routing_again import routed_again
 from analyzer.transfer.netfilter.sharing import Part, shared
 from analyzer.transfer.netfilter.targets import target
+from analyzer.transfer.netfilter.where import Where, open_test
 from analyzer.transfer.nft import tables as nft
 from analyzer.transfer.space import Context, call, seq, unless
 

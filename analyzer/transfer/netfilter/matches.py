@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from analyzer.addresses import WIDTH
 from analyzer.facts.matches import (
     AddressMatch,
@@ -43,62 +40,21 @@ from analyzer.facts.matches import (
 from analyzer.facts.matches import Match as Fact
 from analyzer.model.changing import Changing, changing_sets
 from analyzer.model.ipsec import transformed
-from analyzer.model.network import Namespace
-from analyzer.ranges import Ranges, normalised, single
-from analyzer.source import Span
+from analyzer.ranges import normalised, single
 from analyzer.transfer.ir import ALWAYS, CONFIRMED, NEVER, All, Any, Bits, Field, In, Match, Not, Opaque
 from analyzer.transfer.netfilter import conntrack
 from analyzer.transfer.netfilter.address_types import address_type
 from analyzer.transfer.netfilter.balancing import balanced
+from analyzer.transfer.netfilter.header_words import word
 from analyzer.transfer.netfilter.lengths import length, protocol_is
 from analyzer.transfer.netfilter.reverse_path import reverse_path
 from analyzer.transfer.netfilter.services import device_group, type_of_service
 from analyzer.transfer.netfilter.sets import Frames, set_match
 from analyzer.transfer.netfilter.socket_of import SENT, concerned_packets, open_for
+from analyzer.transfer.netfilter.where import WITH_PORTS, Where, ends, masked, negate, open_test
 from analyzer.transfer.sockets import transparent_socket
-from analyzer.transfer.space import BROADCAST, Context
+from analyzer.transfer.space import BROADCAST
 from analyzer.transfer.strangers import from_strangers, of_strangers
-
-WITH_PORTS: Ranges = normalised((number, number) for number in (6, 17, 33, 132, 136))
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """The rule that is lowered: its namespace and its place. ``hooks`` tells whether its chain is entered from PREROUTING or OUTPUT, and
-    whether from another hook; ``table`` is iptables' of the chain. ``template``: what it sees may have a template for a connection (``zones.py``);
-    ``late``: conntrack may have looked at it."""
-
-    context: Context
-    space: Namespace
-    at: Span
-    label: str
-    hooks: Callable[[], tuple[bool, bool]] = lambda: (False, False)
-    table: str = ""
-    template: bool = False
-    late: bool = True
-
-    def opaque(self, text: str) -> Match:
-        """A test that is not modelled."""
-        return Opaque(f"{self.label}: {text}", self.at)
-
-
-def negate(match: Match, negated: bool) -> Match:
-    """The match, or that it does not hold."""
-    return Not(match) if negated else match
-
-
-def masked(field: Field, value: int, mask: int, width: int) -> Match:
-    """``field & mask == value``; a range where the mask is a prefix's."""
-    full = (1 << width) - 1
-    hole = full ^ (mask & full)
-    if hole & (hole + 1) == 0:
-        return In(field, ((value, value | hole),)) if value & hole == 0 else NEVER
-    return Bits(field, mask, value)
-
-
-def ends(side: Side) -> Field:
-    """The address of a side."""
-    return Field.SOURCE if side is Side.SOURCE else Field.DESTINATION
 
 
 def address(match: AddressMatch, where: Where) -> Match:
@@ -323,8 +279,6 @@ def lowered(match: Fact, where: Where) -> Match:
         case TimeToLiveMatch():
             return time_to_live(match, where)
         case WordMatch():
-            from analyzer.transfer.netfilter.header_words import word  # few rulesets have any
-
             return word(match, where)
         case TypeOfServiceMatch():
             return type_of_service(match, where.context)
@@ -385,16 +339,3 @@ def all_of(matches: tuple[Fact, ...], where: Where) -> Match:
     unknown = [match for match in found if open_test(match)]
     parts = (*known, *unknown)
     return parts[0] if len(parts) == 1 else All(parts)
-
-
-def open_test(match: Match) -> bool:
-    """Whether a match asks what is not known."""
-    match match:
-        case Opaque():
-            return True
-        case Not(inner):
-            return open_test(inner)
-        case All(parts) | Any(parts):
-            return any(open_test(part) for part in parts)
-        case _:
-            return False

@@ -10,7 +10,7 @@ from __future__ import annotations
 from analyzer.ranges import Ranges, single, union
 from analyzer.source import Span
 from analyzer.transfer.ir import Field, If, In, Rewrite, Transfer
-from analyzer.transfer.netfilter.matches import WITH_PORTS
+from analyzer.transfer.netfilter.where import WITH_PORTS
 
 PINGS: Ranges = ((1, 1), (58, 58))
 ANY_NUMBER: Ranges = ((0, 65535),)

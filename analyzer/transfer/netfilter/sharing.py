@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from analyzer.facts.matches import (
     AddressMatch,
@@ -39,9 +38,6 @@ from analyzer.model.network import Network
 from analyzer.source import Scope
 from analyzer.transfer.ir import Transfer
 
-if TYPE_CHECKING:
-    from analyzer.transfer.netfilter.families import Families
-
 OF_PACKETS = (
     AddressMatch,
     AddressRangeMatch,
@@ -69,7 +65,7 @@ class Part:
 
 @dataclass(slots=True)
 class Sharing:
-    """Which chains of a network are the same, and the rules that were lowered for all of them; the families of chains with one text.
+    """Which chains of a network are the same, and the rules that were lowered for all of them.
     ``alone``: one namespace alone has rules."""
 
     network: Network
@@ -79,7 +75,6 @@ class Sharing:
     tables: dict[str, list[tuple[Scope, Mapping[str, Chain]]]] = field(default_factory=dict)
     jumps: dict[tuple[str, str], tuple[str, ...] | None] = field(default_factory=dict)
     known: dict[tuple[Scope, Scope, Place], bool] = field(default_factory=dict)
-    families: dict[tuple[str, str], list[Families]] = field(default_factory=dict)
     alone: bool = False
 
     def __post_init__(self) -> None:

@@ -58,9 +58,9 @@ from analyzer.transfer.ir import (
 )
 from analyzer.transfer.netfilter import zones
 from analyzer.transfer.netfilter.conntrack import BACK, TRACKED
-from analyzer.transfer.netfilter.matches import WITH_PORTS, Where
 from analyzer.transfer.netfilter.ports import rewritten
 from analyzer.transfer.netfilter.services import changed_service
+from analyzer.transfer.netfilter.where import WITH_PORTS, Where
 from analyzer.transfer.space import OF_TUNNEL, by_value, drop, seq
 
 LARGEST_MAP, DEFAULT_TTL = 256, 64

@@ -38,7 +38,7 @@ from analyzer.transfer.ir import (
     Transfer,
     Unknown,
 )
-from analyzer.transfer.netfilter.matches import masked
+from analyzer.transfer.netfilter.where import masked
 from analyzer.transfer.space import Context, by_value, seq
 
 MOST = 32

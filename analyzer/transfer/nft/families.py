@@ -36,7 +36,7 @@ from analyzer.ranges import Ranges, contains, normalised, single
 from analyzer.transfer.family import FEW, Enter, Family, Into, Row, Same, Step
 from analyzer.transfer.ir import ALWAYS, NEVER, All, Field, In, Match, Not, Transfer
 from analyzer.transfer.netfilter.families import DEEPEST, WIDEST, Drawn, Shape, one_at_most
-from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, open_test
+from analyzer.transfer.netfilter.where import WITH_PORTS, Where, open_test
 from analyzer.transfer.nft.matches import by_choice, present
 from analyzer.transfer.nft.sets import DESTINATIONS, members, numbers
 

@@ -18,10 +18,11 @@ from analyzer.transfer.netfilter.address_types import address_type
 from analyzer.transfer.netfilter.conntrack import STATES, TRACKED
 from analyzer.transfer.netfilter.header_words import in_word
 from analyzer.transfer.netfilter.lengths import protocol_is
-from analyzer.transfer.netfilter.matches import WITH_PORTS, Where, masked, named, of_length, packet_type, through_ipsec
+from analyzer.transfer.netfilter.matches import named, of_length, packet_type, through_ipsec
 from analyzer.transfer.netfilter.reverse_path import reverse_path
 from analyzer.transfer.netfilter.services import group_number, numbered, of_devices, part_of_service, type_number
 from analyzer.transfer.netfilter.socket_of import may_have_socket
+from analyzer.transfer.netfilter.where import WITH_PORTS, Where, masked
 from analyzer.transfer.strangers import from_strangers, of_strangers
 from analyzer.transfer.widths import width
 

@@ -68,11 +68,11 @@ from analyzer.transfer.ir import (
 )
 from analyzer.transfer.netfilter.conntrack import TRACKED
 from analyzer.transfer.netfilter.lengths import protocol_is
-from analyzer.transfer.netfilter.matches import Where, open_test
 from analyzer.transfer.netfilter.ports import rewritten
 from analyzer.transfer.netfilter.services import changed_service
 from analyzer.transfer.netfilter.socket_of import concerned_packets, open_for
 from analyzer.transfer.netfilter.targets import in_zone, masquerade, network_map, queued, redirect, time_to_live, unread
+from analyzer.transfer.netfilter.where import Where, open_test
 from analyzer.transfer.nft.families import NativeFamilies
 from analyzer.transfer.nft.matches import by_choice, present
 from analyzer.transfer.nft.sets import Alike, apart, dispatched, members, numbers

@@ -11,8 +11,8 @@ from analyzer.ranges import Ranges
 from analyzer.transfer.family import Family
 from analyzer.transfer.ir import ALWAYS, KEEP, NEVER, All, Any, If, Match, Not, Opaque, Table, Transfer
 from analyzer.transfer.netfilter import sets
-from analyzer.transfer.netfilter.matches import Where
 from analyzer.transfer.netfilter.targets import unread as open_target
+from analyzer.transfer.netfilter.where import Where
 from analyzer.transfer.nft.matches import part
 from analyzer.transfer.space import seq
 

@@ -10,7 +10,7 @@ from analyzer.model.link_filters import together
 from analyzer.model.network import Namespace
 from analyzer.source import Scope
 from analyzer.transfer.ir import KEEP, Drop, End, Hook, Seq, Transfer
-from analyzer.transfer.netfilter.matches import Where
+from analyzer.transfer.netfilter.where import Where
 from analyzer.transfer.netfilter.zones import given
 from analyzer.transfer.nft.rules import lowered
 from analyzer.transfer.space import Context, call, seq
