@@ -164,7 +164,7 @@ def test_every_command_reads_by_the_settings(
     (tmp_path / "analyzer.yaml").write_text("assume: {paths: [gone.yaml]}\n")
     for command in (["ask", ".", "can a/b reach c/d"], ["connectivity", "."], ["diff", ".", "."], ["."], ["fleet", "."]):
         assert run(command) == 2
-        assert "analyzer.yaml: assume: paths: gone.yaml: cannot be read" in capsys.readouterr().err
+        assert "analyzer.yaml:1:18: gone.yaml: cannot be read" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

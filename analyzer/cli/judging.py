@@ -119,14 +119,16 @@ def with_intents(report: Report, given: Input, call: Judging) -> Report:
 
 def intent_files(options: Namespace, settings: Settings) -> Iterator[Source]:
     """The files of intents; each is read once, so that it says the same of both sides of a comparison. ValueError, in words, for what is no file of intents."""
-    from_settings = (os.path.join(settings.folder, name) for name in settings.intents)
-    for path in dict.fromkeys(os.path.normpath(path) for path in (*options.intents, *from_settings)):
+    asked = {os.path.normpath(path): "" for path in options.intents}
+    for index, name in enumerate(settings.intents):
+        asked.setdefault(os.path.normpath(os.path.join(settings.folder, name)), f"{settings.place('intents', index)}: ")
+    for path, by in asked.items():
         from analyzer.settings.intents import intents_in
 
         try:
             text = text_now(options, path, LARGEST)
         except OSError as problem:
-            raise ValueError(f"{path}: the intents cannot be read: {problem.strerror or problem}") from None
+            raise ValueError(f"{by}{path}: the intents cannot be read: {problem.strerror or problem}") from None
         intents_in(path, text)
         yield Source(path, text, "intents")
 
@@ -180,12 +182,21 @@ def own_rules(options: Namespace, settings: Settings) -> list[Path]:
     if named and not options.config:
         listed = " ".join(f"--rules {folder}" for folder in named)
         tell(f"analyze: {settings.path}: rules-from is run with --config {settings.path} or {listed} only")
+    if options.config:
+        refuse_no_folder(settings, named)
     return [*(Path(folder) for folder in options.rules), *(named if options.config else ())]
 
 
 def named_folders(settings: Settings) -> list[Path]:
     """The folders of rules that the settings name."""
     return [Path(settings.folder, folder) for folder in settings.rules_from]
+
+
+def refuse_no_folder(settings: Settings, folders: Sequence[Path]) -> None:
+    """ValueError, in words, where a folder of rules that the settings name is none."""
+    for index, folder in enumerate(folders):
+        if not folder.is_dir():
+            raise ValueError(f"{settings.place('rules-from', index)}: {folder}: there is no such folder of rules")
 
 
 def rule_folders(options: Namespace, settings: Settings) -> list[str]:

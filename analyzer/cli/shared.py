@@ -130,14 +130,14 @@ def elsewhere(settings: Settings) -> tuple[Source, ...]:
     """The objects that live elsewhere, those in files too; what of these cannot be read is said on stderr. Unusable where nothing of a path can:
     what it has would count as missing."""
     found = list(settings.elsewhere)
-    for name in settings.elsewhere_paths:
+    for index, name in enumerate(settings.elsewhere_paths):
         loaded = read_sources((os.path.join(settings.folder, name),))
         if not loaded.sources:
             why = "; ".join(dict.fromkeys(gap.reason for gap in loaded.gaps)) or "there is nothing in it that is read"
-            raise Unusable(f"{settings.path}: assume: paths: {name}: {why}")
+            raise Unusable(f"{settings.place('assume', 'paths', index)}: {name}: {why}")
         found += [replace(source, path=name) for source in loaded.sources]
         for gap in loaded.gaps:
-            tell(f"analyze: {settings.path}: assume: {name}: {gap.reason}")
+            tell(f"analyze: {settings.place('assume', 'paths', index)}: {name}: {gap.reason}")
     return tuple(found)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from posixpath import normpath
@@ -18,14 +19,38 @@ WORDS = frozenset(("str", "int", "bool", "Severity", "Certainty", "Verdict"))
 """The same as annotations say them."""
 
 
+# A place in words, as a Span is written: a path, a line and perhaps a column.
+PLACE = re.compile(r"([^\s'\"`(),;]+?)(:\d+(?::\d+)?)(?![\w.:/])")
+
+
 def rebased(report: Report, base: str, but: frozenset[str] = frozenset()) -> Report:
     """The report with ``base`` before the path of everything in it ``but`` some, which do."""
-    return moved(report, base, but) if base else report
+    if not base:
+        return report
+    return reworded(moved(report, base, but), report.sources, lambda path: path if path in but else joined(base, path))
 
 
 def renamed(report: Report, names: Mapping[str, str]) -> Report:
     """The report with other names for some of its files."""
-    return called(report, lambda path: names.get(path, path)) if names else report
+    if not names:
+        return report
+    return reworded(called(report, lambda path: names.get(path, path)), report.sources, lambda path: names.get(path, path))
+
+
+def reworded(report: Report, sources: Sequence[Source], name: Callable[[str], str]) -> Report:
+    """The report with other names for its files where the words of gaps and guarantees name places in them."""
+    known = {source.path for source in sources}
+
+    def text(words: str) -> str:
+        return PLACE.sub(lambda found: (name(found[1]) if found[1] in known else found[1]) + found[2], words)
+
+    return replace(
+        report,
+        gaps=tuple(replace(gap, reason=text(gap.reason)) for gap in report.gaps),
+        guarantees=tuple(
+            replace(item, reason=text(item.reason), assumptions=tuple(map(text, item.assumptions))) for item in report.guarantees
+        ),
+    )
 
 
 def moved(value: T, base: str, but: frozenset[str]) -> T:

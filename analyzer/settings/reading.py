@@ -48,7 +48,7 @@ def settings_in(path: str, folder: str, text: str) -> Settings:
     view = View(value, places, "settings", [])
     found = replace(read(view, path, folder), source=Source(path, text, "settings"), places=places)
     if view.gaps:
-        raise Wrong("\n".join(f"{gap.at}: {gap.reason}" for gap in sorted(view.gaps)))
+        raise Wrong("\n".join(dict.fromkeys(f"{gap.at}: {gap.reason}" for gap in sorted(view.gaps))))
     return found
 
 
