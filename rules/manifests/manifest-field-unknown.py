@@ -22,6 +22,7 @@ from collections.abc import Iterator
 
 from analyzer.query.field_names import name_place
 from analyzer.query.manifests import named, of_policies, wrong
+from analyzer.query.schemas.elsewhere import belongs
 from analyzer.rule import Edit, Finding, Network, Rule, Severity
 
 # What fields are called since the version that the object is of (networking.k8s.io/v1: "Deprecated API Migration Guide").
@@ -41,13 +42,22 @@ def check(network: Network) -> Iterator[Finding]:
             edits = [Edit(at, problem.instead, str(problem.path[-1]))] if at.end_column else []
             yield RULE.finding(at, f"{named(item)} has no field {path}", help=f"did you mean {problem.instead}?", edits=edits)
         else:
-            moved = MOVED.get((item.kind, str(problem.path[-1])), "")
+            value = value_at(item.document, problem.path)
+            place = belongs(item.api_version, item.kind, problem.path, value)
+            moved = MOVED.get((item.kind, str(problem.path[-1])), "") or (f"it belongs into {place}" if place else "")
             yield RULE.finding(
                 at,
                 f"{named(item)} has no field {path}",
                 note=f"there are: {problem.wanted}",
                 help=moved,
             )
+
+
+def value_at(document: object, path: tuple[str | int, ...]) -> object:
+    """The value at a path that is there."""
+    for key in path:
+        document = document[key] if isinstance(document, dict | list) else None  # type: ignore[call-overload]
+    return document
 
 
 RULE = Rule("manifest-field-unknown", Severity.ERROR, __doc__, check)

@@ -27,6 +27,9 @@ from analyzer.query.workloads import ServiceFact, is_number, listed, mapping
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
+TYPES = ("ClusterIP", "NodePort", "LoadBalancer", "ExternalName")
+
+
 def check(network: Network) -> Iterator[Finding]:
     for _, service in sorted(network.cluster.services.items()):
         spec = mapping(service.document.get("spec"))
@@ -39,8 +42,10 @@ def check(network: Network) -> Iterator[Finding]:
 
 
 def wrong(service: ServiceFact, spec: Mapping[str, object]) -> Iterator[tuple[str, str, Severity]]:
-    """The settings that do not fit, why, and how bad that is: an error where the API server refuses the object."""
-    balancer = service.type == "LoadBalancer"
+    """The settings that do not fit, why, and how bad that is: an error where the API server refuses the object. Of a word that is none (manifest-value-refused
+    tells it) what is meant is not known: it fits."""
+    unclear = service.type not in TYPES
+    balancer = service.type == "LoadBalancer" or unclear
     outside = balancer or service.type == "NodePort" or bool(service.external_addresses)
     if spec.get("externalTrafficPolicy") == "Local" and not outside:
         yield "externalTrafficPolicy", "refused: nothing outside reaches a service of this type", Severity.ERROR
@@ -48,9 +53,9 @@ def wrong(service: ServiceFact, spec: Mapping[str, object]) -> Iterator[tuple[st
         yield "loadBalancerSourceRanges", "does nothing: only load balancers look at it", Severity.WARNING
     if spec.get("loadBalancerClass") and not balancer:
         yield "loadBalancerClass", "refused: only load balancers have it", Severity.ERROR
-    if spec.get("healthCheckNodePort") and not (balancer and spec.get("externalTrafficPolicy") == "Local"):
+    if spec.get("healthCheckNodePort") and not (balancer and spec.get("externalTrafficPolicy") not in (None, "Cluster")):
         yield "healthCheckNodePort", "refused without type LoadBalancer and externalTrafficPolicy: Local", Severity.ERROR
-    if spec.get("sessionAffinityConfig") and spec.get("sessionAffinity") != "ClientIP":
+    if spec.get("sessionAffinityConfig") and spec.get("sessionAffinity") in (None, "None"):
         yield "sessionAffinityConfig", "refused without sessionAffinity: ClientIP", Severity.ERROR
     if service.type == "ExternalName" and spec.get("selector"):
         yield "selector", "does nothing: an ExternalName has no endpoints", Severity.NOTE
