@@ -67,6 +67,32 @@ def test_what_policies_admit_and_a_node_cuts_is_refuted(tmp_path: Path) -> None:
     assert "dropped by filter FORWARD" in found.reason
 
 
+def test_what_a_rule_drops_and_no_policy_is_about_any_more_is_refuted(tmp_path: Path) -> None:
+    """As where an agent has not taken the rules of a policy away that was deleted: no other policy is about the pod."""
+    folder = cut(capture(tmp_path, ALLOW.replace("podSelector: {}", "podSelector: {matchLabels: {app: other}}")), DROPS)
+    pods = folder / "k8s" / "pods.yaml"
+    other = "  name: p1-1\n"
+    assert other in pods.read_text()
+    pods.write_text(pods.read_text().replace(other, f"{other}  labels: {{app: other}}\n"))
+    found = verdict(folder)
+    assert found.verdict is Verdict.REFUTED
+    assert (found.broken, found.checked) == (6, 8)
+    assert "dropped by filter FORWARD" in found.reason
+
+
+def test_a_packet_that_tells_policies_and_rules_apart_is_told_with_both_places(tmp_path: Path) -> None:
+    lost, passed = (
+        load(cut(capture(tmp_path / name, text), DROPS + "-A FORWARD -d 10.64.0.0/16 -j ACCEPT\n")).check()
+        for name, text in (("a", ALLOW), ("d", DENY))
+    )
+    for report, policy in ((lost, False), (passed, True)):
+        cause = next(one for one in report.causes if "policy-enforced" in one.guarantees)
+        places = {cause.at.path, *(label.at.path for label in cause.related)}
+        assert "k8s/policies.yaml" in places
+        assert any(path.endswith("iptables-save") for path in places)
+        assert (cause.at.path == "k8s/policies.yaml") is policy
+
+
 def test_rules_that_do_what_a_policy_says_are_proved(tmp_path: Path) -> None:
     assert verdict(cut(capture(tmp_path, WEB), ENFORCING)).verdict is Verdict.PROVED
 

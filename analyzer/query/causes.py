@@ -9,6 +9,7 @@ from operator import or_
 
 from analyzer.findings import Cause, Counterexample, Fix, Label
 from analyzer.model.network import Network
+from analyzer.query.flows import ADMITTED
 from analyzer.query.pair_sets import PairSet, pair_set
 from analyzer.source import Span
 
@@ -57,6 +58,8 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("dropped by", "delete the rule, or accept this traffic before it"),
     ("sees", "leave pods' addresses out of the translation (! -d POD-NETWORK, or RETURN before it)"),
 )
+POLICY, DECIDES = "policy", ("netfilter", "cilium", "ovs")
+"""The stages of a packet's way that name policies, and those at which these are enforced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +126,17 @@ def cause_of(at: Span, group: Sequence[Breach]) -> Cause:
 
 
 def related(at: Span, item: Breach) -> tuple[Label, ...]:
-    """The last other places on the packet's way, which the deciding one is to be compared with."""
+    """The last other places on the packet's way, which the deciding one is to be compared with, and the policies that say otherwise; of a packet
+    that no policy admits, the rules that let it pass."""
     hops = item.counterexample.hops if item.counterexample is not None else ()
-    if not hops or hops[-1].stage != "drop":
+    others = [hop for hop in hops if hop.at is not None and hop.at != at]
+    if item.reason.startswith(ADMITTED):
+        others = [hop for hop in others if hop.stage in DECIDES and not hop.reply]
+    elif not hops or hops[-1].stage != "drop":
         return ()
-    found = {hop.at: Label(hop.at, hop.what) for hop in hops if hop.at is not None and hop.at != at}
-    return tuple(found.values())[-2:]
+    found = {hop.at: Label(hop.at, hop.what) for hop in others if hop.at is not None}
+    policies = {hop.at: found[hop.at] for hop in others if hop.stage == POLICY and hop.at is not None}
+    return (*policies.values(), *[label for place, label in found.items() if place not in policies][-2:])
 
 
 def remedy(reason: str) -> Fix | None:

@@ -215,7 +215,7 @@ def unseen(network: Network, case: Case, found: Iterable[int]) -> str:
 def verdict(case: Case, reaches: Mapping[int, Reach], scope: str, absent: str = "") -> Answer:
     """What the flows of each family amount to. ``absent``: of whom nothing is known."""
     broken = [item for reach in reaches.values() for item in reach.broken(case.id, case.kinds, case.governed)]
-    pairs = sum(reach.governed if case.governed else reach.pairs for reach in reaches.values())
+    pairs = sum(reach.ruled if case.governed else reach.pairs for reach in reaches.values())
     assumptions = tuple(dict.fromkeys(text for reach in reaches.values() for text in reach.assumptions))
     doubts = list(dict.fromkeys(text for reach in reaches.values() for text in doubts_of(reach, case)))
     left = len(reduce(or_, (reach.left for reach in reaches.values())))

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 
-from analyzer.addresses import Address
 from analyzer.findings import Counterexample
 from analyzer.model.network import Network
 from analyzer.policy.tiers import Policy
@@ -15,7 +14,6 @@ from analyzer.query.agreement import Share, contradiction
 from analyzer.query.alike.exploring import Explored, Few, explored, few_of
 from analyzer.query.alike.thinning import by_one
 from analyzer.query.causes import Breach
-from analyzer.query.choosing import place
 from analyzer.query.encapsulated import closed, untaken
 from analyzer.query.flows import (
     ADMITTED,
@@ -30,15 +28,16 @@ from analyzer.query.flows import (
 )
 from analyzer.query.grouping import Group, pairs_asked
 from analyzer.query.pair_sets import Names, PairSet, added, whole
-from analyzer.query.pairs import by_nodes, common, one_by_one, pairs_of, split
+from analyzer.query.pairs import by_nodes, common, one_by_one, pairs_of
 from analyzer.query.policies import of_network
 from analyzer.query.replay import Replay, Walked, Word, replay, witness
+from analyzer.query.sender_addresses import unrecognised, without_address
 from analyzer.query.sending import assumed
 from analyzer.query.service_admission import by_pods, ruled
 from analyzer.query.service_agreement import unwanted_arrivals, wanted_losses
 from analyzer.query.service_arrivals import Told, Words, governed_pairs, perhaps, told
 from analyzer.ranges import single
-from analyzer.solve.packet import TCP, UDP, Trace
+from analyzer.solve.packet import TCP, UDP, Hop, Trace
 from analyzer.solve.sets.diagrams import EACH
 from analyzer.solve.sets.neglected import Neglect
 from analyzer.solve.sets.regions import Result, State, values_of, variables
@@ -56,7 +55,7 @@ REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Pairs that fail in one way and for one reason, with the packet that was replayed. ``governed``: policies say something of them."""
+    """Pairs that fail in one way and for one reason, with the packet that was replayed. ``governed``: policies say something of them; ``filtered``: rules alone do."""
 
     kind: str
     pairs: PairSet
@@ -64,6 +63,7 @@ class Failure:
     at: Span | None
     shown: Counterexample | None
     governed: bool = False
+    filtered: bool = False
 
 
 @dataclass(slots=True)
@@ -83,12 +83,17 @@ class Reach:
     share: Share = field(default_factory=Share)
     heard: PairSet = field(default_factory=PairSet)
 
+    @property
+    def ruled(self) -> int:
+        """How many pairs there are of which policies say something, or rules that drop packets though they do not."""
+        return self.governed + len(whole(one.pairs for one in self.failures if one.filtered))
+
     def broken(self, guarantee: str, kinds: Iterable[str], governed: bool = False) -> list[Breach]:
-        """The pairs that fail in one of the ways, each once; ``governed``: of which policies say something."""
+        """The pairs that fail in one of the ways, each once; ``governed``: of which policies say something, or rules do though they do not."""
         found: list[Breach] = []
         seen: dict[str, Names] = {}
         for failure in self.failures:
-            if failure.kind not in kinds or (governed and not failure.governed):
+            if failure.kind not in kinds or (governed and not (failure.governed or failure.filtered)):
                 continue
             if pairs := failure.pairs - PairSet(seen):
                 found.append(Breach(guarantee, pairs, failure.reason, failure.at, failure.shown))
@@ -156,26 +161,6 @@ def asked_of_z3(
     ruling = by_pods(network, admission, aim, sources)
     yield from wanted_losses(ruling)
     yield from unwanted_arrivals(ruling) if enforced else ()
-
-
-def without_address(network: Network, group: Group) -> Iterator[str]:
-    """Senders that do not have the address that they are known by: what they send from is not what was decided."""
-    for parties in group.sources.values():
-        for party in parties:
-            space = network.namespaces[party.scope]
-            held = any(at.scope == party.scope for at in network.owners.get(party.address, ()))
-            if not held and "ip-addr" not in space.missing:
-                yield f"{party.name} is known by {party.address}, and its namespace does not have that address"
-
-
-def unrecognised(network: Network, group: Group, delivered: Sequence[Result]) -> Iterator[Lost]:
-    """The packets that arrive from an address that their sender is not known by."""
-    for one in group.unfamiliar:
-        own = Address(one.party.address.family, one.source)
-        reason = f"{one.party.name} sends from {own}, and is known by {one.party.address}"
-        for result in delivered:
-            for state in split(result.state, Field.SOURCE, {one.party.name: single(one.source)}):
-                yield Lost(UNFAMILIAR, reason, place(network, one), state)
 
 
 def united(parts: Sequence[Reach]) -> Reach:
@@ -274,7 +259,7 @@ def settled(deciding: Deciding, item: Lost, governed: bool) -> bool:
             return False
         spared = not group.pods and deciding.admission is not None
         found = replay(deciding.network, deciding.aim, item._replace(state=part), homes, deciding.walked, group.unbound, spared)
-        record(reach, item, pairs, found, governed)
+        record(reach, item, pairs, admitting(deciding, found, part) if governed else found, governed)
     return True
 
 
@@ -292,8 +277,17 @@ def settled_by_one(deciding: Deciding, few: Few, item: Lost, homes: Mapping[int,
         return False
     if item.at is not None and item.at != found.at:
         return False
-    record(reach, item, pairs_of(group, item.state), found, governed)
+    record(reach, item, pairs_of(group, item.state), admitting(deciding, found, part) if governed else found, governed)
     return True
+
+
+def admitting(deciding: Deciding, found: Replay | None, state: State) -> Replay | None:
+    """What was replayed of a lost packet between pods, with the policies that select its ends and admit it."""
+    if found is None or deciding.admission is None or not between_pods(deciding.group):
+        return found
+    selecting = isolating(deciding, deciding.admission, state)
+    hops = (Hop("policies", "policy", f"policies admit it; {one} is for one of its ends", one.at) for one in selecting)
+    return replace(found, shown=replace(found.shown, hops=(*hops, *found.shown.hops)))
 
 
 def admitted(deciding: Deciding, delivered: Sequence[Result]) -> None:
@@ -304,7 +298,7 @@ def admitted(deciding: Deciding, delivered: Sequence[Result]) -> None:
     shown: dict[str, Replay | None] = {}
     for result in delivered:
         for state in refused(deciding.admission, group, deciding.aim, result.state):
-            found = isolating(deciding.admission, group, state)
+            found = isolating(deciding, deciding.admission, state)
             item = Lost(ADMITTED, f"{ADMITTED} ({', '.join(map(str, found))} isolates)", found[0].at, state)
             if item.reason not in shown:
                 shown[item.reason] = replay(deciding.network, deciding.aim, item, homes, deciding.walked, group.unbound)
@@ -364,11 +358,12 @@ def parted(admission: Admission | None, group: Group, aim: Aim, state: State) ->
     return wanted, denied
 
 
-def isolating(admission: Admission, group: Group, state: State) -> list[Policy]:
-    """The policies that select the ends of a set's first pair."""
+def isolating(deciding: Deciding, admission: Admission, state: State) -> list[Policy]:
+    """The policies that select the ends of a set's first pair; what systems do without any is told only where it is alone."""
     source = next(spelled(values_of(state, origin(state, Field.SOURCE))))
     target = next(spelled(values_of(state, origin(state, Field.DESTINATION))))
-    return admission.selecting(group.sources[source][0], group.pods[target][0])
+    found = admission.selecting(deciding.group.sources[source][0], deciding.group.pods[target][0])
+    return [one for one in found if one.at.path in deciding.network.sources] or found
 
 
 def record(reach: Reach, item: Lost, pairs: PairSet, found: Replay | None, governed: bool = False) -> None:
@@ -381,7 +376,9 @@ def record(reach: Reach, item: Lost, pairs: PairSet, found: Replay | None, gover
         if item.kind in (ADMITTED, UNFAMILIAR):
             shown = replace(found.shown, reason=item.reason, at=item.at)
             found = replace(found, reason=item.reason, at=item.at, shown=shown)
-        reach.failures.append(Failure(kind, pairs, found.reason, found.at, found.shown, governed))
+        reach.failures.append(
+            Failure(kind, pairs, found.reason, found.at, found.shown, governed, not governed and found.filtered)
+        )
     elif found.word is Word.UNKNOWN or item.kind == UNKNOWN:
         reason = found.reason if found.word is Word.UNKNOWN else item.reason
         reach.doubts[f"{source} to {target}: {reason}"] = None

@@ -28,6 +28,8 @@ NOT_TRACKED = "the packet is not tracked"
 TRANSLATES = ("netfilter", "ipvs")
 USUAL = (80, 443, 53, 8080, 22)
 TRANSLATED = (SEEN_SOURCE, SEEN_DESTINATION)
+FILTERED = ("dropped by ", "rejected by ", "drops the packet")
+"""What reasons say where rules, flows or maps of policies end a packet."""
 
 
 class Word(StrEnum):
@@ -46,6 +48,11 @@ class Replay:
     reason: str
     at: Span | None
     shown: Counterexample
+
+    @property
+    def filtered(self) -> bool:
+        """Whether a rule, a flow or a map of policies ends the packet, as those do that enforce policies."""
+        return any(words in self.reason for words in FILTERED)
 
 
 def replay(
