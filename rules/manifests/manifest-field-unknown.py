@@ -56,7 +56,10 @@ def check(network: Network) -> Iterator[Finding]:
 def value_at(document: object, path: tuple[str | int, ...]) -> object:
     """The value at a path that is there."""
     for key in path:
-        document = document[key] if isinstance(document, dict | list) else None  # type: ignore[call-overload]
+        if isinstance(document, list) and isinstance(key, int):
+            document = document[key]
+        else:
+            document = document.get(key) if isinstance(document, dict) else None
     return document
 
 

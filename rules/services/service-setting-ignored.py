@@ -26,7 +26,6 @@ from analyzer.query.plan import prefix
 from analyzer.query.workloads import ServiceFact, is_number, listed, mapping
 from analyzer.rule import Finding, Network, Rule, Severity
 
-
 TYPES = ("ClusterIP", "NodePort", "LoadBalancer", "ExternalName")
 
 
