@@ -44,6 +44,11 @@ def completed(line: str, capsys: pytest.CaptureFixture[str], folder: Path) -> li
         ("analyze ask -f m", ["markdown", "mermaid"]),
         ("analyze completion z", ["zsh"]),
         ("analyze trace du", ["dump"]),
+        ("analyze check --select manifest-key", ["manifest-key-twice"]),
+        ("analyze rules manifest-key", ["manifest-key-twice"]),
+        ("analyze ask --cni cili", ["cilium"]),
+        ("analyze check --config du", ["dump"]),
+        ("analyze check --jobs du", []),
     ],
 )
 def test_bash_completes(line: str, wanted: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace, _AppendAction
+from argparse import Action, ArgumentParser, Namespace, _AppendAction
 from collections.abc import Iterable, Iterator
 
 from analyzer.cli.commands import COMMANDS
 from analyzer.cli.parsers import arguments, flags, parser_of, placeholder
+from analyzer.policy.profiles import PROFILES
+from analyzer.query._rules import INDEX
 
 BASH = """\
 # completion of analyze for bash: source <(analyze completion bash)
@@ -90,12 +92,12 @@ def bash() -> str:
         for action in flags(parser):
             if action.nargs != 0:
                 keys = "|".join(f"{name}:{text}" for text in action.option_strings)
-                reply = f'-W "{" ".join(map(str, action.choices))}"' if action.choices else "-f"
+                known = choices_of(action)
+                reply = "-f" if known is None else f'-W "{" ".join(known)}"'
                 values.append(f'        {keys}) COMPREPLY=($(compgen {reply} -- "$word")); return ;;')
         words = " ".join(text for action in flags(parser) for text in action.option_strings)
         options.append(f'            {name}) COMPREPLY=($(compgen -W "{words}" -- "$word")) ;;')
-        chosen = " ".join(str(choice) for action in arguments(parser) for choice in action.choices or ())
-        if chosen:
+        if chosen := " ".join(chosen_by(name)):
             choices.append(f'        {name}) COMPREPLY=($(compgen -W "{chosen}" -- "$word")); return ;;')
     script = BASH.replace("@COMMANDS@", "|".join(COMMANDS)).replace("@WORDS@", " ".join(COMMANDS))
     return (
@@ -103,6 +105,25 @@ def bash() -> str:
         .replace("@OPTIONS@", "\n".join(options))
         .replace("@CHOICES@", "\n".join(choices))
     )
+
+
+def choices_of(action: Action) -> list[str] | None:
+    """The words that an option is given one of; empty where they are not known, None where it is given a file."""
+    if action.choices:
+        return [str(choice) for choice in action.choices]
+    match placeholder(action):
+        case "RULE":
+            return sorted(INDEX)
+        case "NAME":
+            return sorted(PROFILES)
+        case words:
+            return None if "FILE" in words or "FOLDER" in words else []
+
+
+def chosen_by(name: str) -> list[str]:
+    """The words that a command itself is given one of."""
+    found = [str(choice) for action in arguments(parser_of(name)) for choice in action.choices or ()]
+    return [*found, *sorted(INDEX)] if name == "rules" else found
 
 
 def zsh() -> str:
@@ -123,11 +144,17 @@ def zsh_lines(name: str) -> Iterator[str]:
     for action in flags(parser):
         many = isinstance(action, _AppendAction)
         start = "*" if many else f"({' '.join(action.option_strings)})"
-        takes = "" if action.nargs == 0 else f":{placeholder(action).replace(':', ' ')}:{among(action.choices) or '_files'}"
+        takes = "" if action.nargs == 0 else f":{placeholder(action).replace(':', ' ')}:{completed(action)}"
         for text in action.option_strings:
             yield worded(f"{start}{text}[{in_brackets(action.help or '')}]{takes}")
-    chosen = [str(choice) for action in arguments(parser) for choice in action.choices or ()]
+    chosen = chosen_by(name)
     yield worded(f"*:word:{among(chosen)}" if chosen else "*:path:_files")
+
+
+def completed(action: Action) -> str:
+    """What follows an option, as _arguments takes it: words, files, or a blank for what is not known."""
+    known = choices_of(action)
+    return "_files" if known is None else among(known) or " "
 
 
 def among(choices: Iterable[object] | None) -> str:
@@ -159,14 +186,15 @@ def fish_lines() -> Iterator[str]:
         yield f"complete -c analyze -n {first} -a {name} -d {quoted(summary)}"
         for action in flags(parser_of(name)):
             names = " ".join(f"-l {text[2:]}" if text.startswith("--") else f"-s {text[1:]}" for text in action.option_strings)
-            takes = (
-                ""
-                if action.nargs == 0
-                else f" -r{f' -xa {quoted(chr(32).join(map(str, action.choices)))}' if action.choices else ' -F'}"
-            )
+            takes = "" if action.nargs == 0 else " -r" + in_fish(choices_of(action))
             yield f'complete -c analyze -n "__fish_seen_subcommand_from {name}" {names}{takes} -d {quoted(action.help or "")}'
-        if chosen := " ".join(str(choice) for action in arguments(parser_of(name)) for choice in action.choices or ()):
+        if chosen := " ".join(chosen_by(name)):
             yield f'complete -c analyze -n "__fish_seen_subcommand_from {name}" -fa {quoted(chosen)}'
+
+
+def in_fish(known: list[str] | None) -> str:
+    """What follows an option, as ``complete`` takes it."""
+    return " -F" if known is None else f" -xa {quoted(' '.join(known))}" if known else " -x"
 
 
 def quoted(text: str) -> str:
