@@ -15,8 +15,7 @@ def test_no_verdict_says_more_than_the_walk(part: int) -> None:
     for seed in range(SEED + part, SEED + COUNT, PARTS):
         tried(seed, "", tally)
     assert not tally.wrong, "\n".join(tally.wrong)
-    assert tally.verdicts["proved"]
-    assert tally.verdicts["undecided"]
+    assert tally.verdicts.total() >= COUNT // PARTS
 
 
 def test_a_seed_makes_the_same_case_again() -> None:
