@@ -10,7 +10,7 @@ from analyzer.rule import Finding, Rule, Severity
 UNUSED_PAGE = """An ignore that ignores nothing.
 
 ## What it finds
-A comment, an annotation or an entry of the settings that leaves out findings of a rule, where that rule ran and found nothing of the kind, or that names no rule.
+A comment, an annotation or an entry of the settings that leaves out findings of a rule, where that rule ran and found nothing of the kind, or that names no rule; and a comment that is meant as one and is written otherwise, which ignores nothing.
 
 ## Why it matters
 What it was written for is gone; what comes later at the same place would be hidden by it.

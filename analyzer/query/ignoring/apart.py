@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,12 +14,13 @@ from analyzer.model.network import Network
 from analyzer.query.ignoring.about import UNEXPLAINED, UNUSED
 from analyzer.query.ignoring.annotations import Objects, of_objects
 from analyzer.query.ignoring.baseline import Baseline
-from analyzer.query.ignoring.comments import of_texts
+from analyzer.query.ignoring.comments import SIGN, of_texts
 from analyzer.query.ignoring.ignore import Ignore, Subject, covers
 from analyzer.query.needed import needed_rules
 from analyzer.query.rules import INTERNAL, Tuning, chosen, ordered
 from analyzer.rule import Rule
 
+WORD = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
 Used = set[tuple[Ignore, str]]
 """Ignores with those of their names that left something out."""
 NOT_IGNORED = frozenset({INTERNAL, UNUSED.id, UNEXPLAINED.id})
@@ -94,6 +96,10 @@ def unused(ignores: Iterable[Ignore], used: Used, what: Ignoring) -> Iterator[Fi
     """A finding for each ignore of which something came to nothing though its rule ran, and for each name that no rule has."""
     names = [rule.id for rule in what.rules]
     for item in ignores:
+        if not item.rules:
+            named = next((word for word in WORD.findall(item.reason) if word in names), "RULE")
+            text = "this comment ignores nothing: it is not written as an ignore"
+            yield UNUSED.finding(item.at, text, help=f"write # {SIGN}: ignore[{named}] and the reason")
         left = [name for name in item.rules if (item, name) not in used]
         strange = [name for name in left if "*" not in name and name not in names]
         for name in strange:

@@ -9,10 +9,11 @@ from analyzer.findings import Edit, Ignored
 from analyzer.query.ignoring.ignore import Ignore
 from analyzer.source import Source, Span
 
-SIGN = "analyze:"
+SIGN = "analyze"
 COMMENT = re.compile(
     r"^(?P<before>.*?)(?:#|//|;)[ \t]*analyze:[ \t]*ignore(?P<file>-file)?[ \t]*\[(?P<rules>[^\]\n]{1,1000})\][ \t]*:?[ \t]*(?P<reason>.*)$"
 )
+MEANT = re.compile(r"^(?P<before>.*?)(?:#|//|;)[ \t]*analyzer?[ \t]*:[ \t]*(?P<said>ignore\b.*)$")
 EMPTY = re.compile(r"\s*(?:#.*)?$")
 
 
@@ -31,6 +32,7 @@ def of_text(source: Source) -> Iterator[Ignore]:
     for number, line in enumerate(lines, 1):
         found = COMMENT.match(line.rstrip("\r")) if SIGN in line else None
         if found is None:
+            yield from otherwise(source, number, line.rstrip("\r")) if SIGN in line else ()
             continue
         rules = tuple(name.strip() for name in found["rules"].split(",") if name.strip())
         reason = found["reason"].strip()
@@ -42,6 +44,13 @@ def of_text(source: Source) -> Iterator[Ignore]:
         if rules:
             removal = (Edit(removed(source.path, number, found["before"], at), ""),)
             yield Ignore(Ignored.IN_SOURCE, rules, reason, at, file=source.path, first=first, last=last, removal=removal)
+
+
+def otherwise(source: Source, number: int, line: str) -> Iterator[Ignore]:
+    """A comment that is meant as one and is written otherwise: it names no rule, and its reason is what it says."""
+    if found := MEANT.match(line):
+        at = Span(source.path, number, len(found["before"]) + 1, number, len(line) + 1)
+        yield Ignore(Ignored.IN_SOURCE, (), found["said"], at, file=source.path, first=number, last=number)
 
 
 def removed(path: str, number: int, before: str, at: Span) -> Span:

@@ -14,7 +14,7 @@ from analyzer.source import Span
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """Findings of ``rules`` (ids, with ``*`` for the rest of a name) do not count where all else fits that is not empty: the
+    """Findings of ``rules`` (ids, with ``*`` for the rest of a name; none: it is written in a way that ignores nothing, and ``reason`` is what it says) do not count where all else fits that is not empty: the
     ``file`` as the report names it, the ``first`` to the ``last`` line, the ``path`` as a pattern of the settings (``*`` within a folder, ``**``
     across), and the object by ``kind``, ``namespace`` and ``name`` (with ``*``). ``at`` is where it is said; ``removal``
     takes it away."""
