@@ -110,8 +110,6 @@ CASES: dict[tuple[str, str], tuple[list[Object], tuple[str | int, ...], Any]] = 
             "ipv6Support": False,
             "chainInsertMode": "Append",
             "iptablesFilterAllowAction": "Return",
-            "allowVXLANPacketsFromWorkloads": True,
-            "allowIPIPPacketsFromWorkloads": True,
         }.items()
     },
     ("CiliumNetworkPolicy", "`description`"): ([CILIUM], ("spec", "description"), "words"),

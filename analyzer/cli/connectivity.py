@@ -14,6 +14,7 @@ from analyzer.cli.writing import write_pieces
 from analyzer.display import counted
 from analyzer.memory import without_cycles
 from analyzer.pipeline import Input
+from analyzer.policy.calico.encapsulation import left_out
 from analyzer.policy.profiles import Profile
 from analyzer.policy.terms import Kind
 from analyzer.query.connectivity.allowed import NUMBERS, clipped
@@ -97,6 +98,7 @@ def answered(options: Namespace, given: Input, profile: Profile) -> Answer:
         given.sources,
         paths_from(options.paths, "."),
         tuple(sorted({pod_name(item) for item in known.world.cluster.listed.pods})),
+        left_out(known.world),
     )
 
 

@@ -41,6 +41,7 @@ class Profile:
     - ``admin_places``: tiers of the network policy API that the system has within others: the name, the tier in which its policies are, and what their priority is behind there.
     - ``enforces``: the kinds that the system enforces, by group and kind; None: all that are given.
     - ``supposed``: kinds that the system enforces only where it is set so, with the setting in words; where the input does not say, they are taken to be enforced.
+    - ``encapsulated``: packets of pods that look like those of an overlay are asked about.
     - ``network``: the secondary network of pods that is asked about (``namespace/name``); empty: the default one.
     """
 
@@ -67,6 +68,7 @@ class Profile:
     admin_places: tuple[tuple[str, str, float], ...] = ()
     enforces: frozenset[str] | None = None
     supposed: tuple[tuple[str, str], ...] = ()
+    encapsulated: bool = False
     network: str = ""
 
     def enforced(self, group: str, kind: str) -> bool:
@@ -326,7 +328,7 @@ PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in SYSTEMS}
 SWITCHES: Mapping[str, str] = {
     item.name.replace("_", "-"): item.name
     for item in fields(Profile)
-    if item.name not in ("name", "admin_places", "enforces", "supposed", "network")
+    if item.name not in ("name", "admin_places", "enforces", "supposed", "encapsulated", "network")
 }
 TWO_WAY = frozenset(item.name for item in fields(Profile) if item.type == "bool")
 VALUES = {"yes": True, "no": False, "unknown": None}

@@ -12,6 +12,7 @@ from analyzer.addresses import Address, address, host_prefix, prefix
 from analyzer.facts.kubernetes import ServiceFact
 from analyzer.model.cluster import Cluster
 from analyzer.model.network import Network
+from analyzer.policy.calico.encapsulation import profile_for
 from analyzer.policy.decision import Decision, Step, decide, doubt, own_node_passes
 from analyzer.policy.entities import Asked, Entity, Flow
 from analyzer.policy.profiles import Profile
@@ -59,6 +60,7 @@ def policy_trace(network: Network, source: str, target: str, protocol: int, port
     """What policies say of a flow from each of the sources to each of the targets. ValueError when a name means nobody."""
     told = network_of_addresses(network.cluster, source, target) if not profile.network else None
     policies = known(Identity(network.cluster), on_network(network.cluster, told) if told else profile)
+    policies = known(Identity(network.cluster), profile_for(policies.world, [(protocol, port, port)]))
     senders, wanted = named(policies, source), Wanted(protocol, port, family_named(source, target))
     if (asked := service_named(policies.world, target)) is not None:
         outcomes = [one for sender in senders for one in past_balancer(policies, sender, asked, wanted, target)]

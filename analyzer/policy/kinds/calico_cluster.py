@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._view import View
+from analyzer.policy.calico.encapsulation import encapsulation
 from analyzer.policy.calico.endpoints import GROUPS, METADATA, PODS, block_of, endpoints_of, kept_labels, named_port
 from analyzer.policy.calico.fields import action_of
 from analyzer.policy.calico.hosts import felix_of, standing
@@ -140,6 +141,7 @@ def always(world: World) -> Iterator[Read]:
     yield from tier_orders(endpoints)
     yield from standing(endpoints, felix)
     yield from of_pods(world, endpoints)
+    yield from encapsulation(world)
     yield TierOrder("default", 0.0, Action.PASS, TO_HOST)
     for name in sorted(world.cluster.nodes):
         spec = felix.spec(name, ACTION_FIELD)

@@ -6,13 +6,16 @@ from dataclasses import replace
 from functools import lru_cache
 
 from analyzer.findings import Verdict
+from analyzer.policy.calico.encapsulation import profile_for
 from analyzer.query.ask.answers import Answer
 from analyzer.query.ask.asking import Asker, Unanswerable
 from analyzer.query.ask.questions import Compare, Names, OneWay, Question, Reach, Which
 from analyzer.query.ask.sides import NameProblem
 from analyzer.query.ask.syntax import QuestionError, parse
 from analyzer.query.ask.unseen import with_unseen
+from analyzer.query.once import Identity as OfCluster
 from analyzer.query.policies import Policies
+from analyzer.query.policies import known as compiled
 
 __all__ = ["Answer", "Asker", "QuestionError", "answer", "ask", "asker_of", "parse"]
 
@@ -51,7 +54,7 @@ def ask(policies: Policies, text: str) -> Answer:
 def answer(known: Asker, text: str, question: Question) -> Answer:
     """The answer to a question that was read."""
 
-    shown = " ".join(text.split())
+    shown, known = " ".join(text.split()), for_overlays(known, question)
     try:
         found = answered(known, shown, question)
         found = replace(found, notes=(*found.notes, *known.suppositions))
@@ -62,6 +65,14 @@ def answer(known: Asker, text: str, question: Question) -> Answer:
         raise QuestionError(shown, problem.word.column, f"column {problem.word.column}: {problem}") from None
     except Unanswerable as problem:
         raise QuestionError(shown, 1, str(problem)) from None
+
+
+def for_overlays(known: Asker, question: Question) -> Asker:
+    """Who answers a question about packets that look like those of an overlay, which some systems drop; else the same."""
+    asked = () if isinstance(question, Compare) else question.details.ports
+    world = known.policies.world
+    profile = profile_for(world, asked)
+    return known if profile == world.profile else asker_of(compiled(OfCluster(world.cluster), profile))
 
 
 def in_both(found: Answer, alone: Answer) -> Answer:

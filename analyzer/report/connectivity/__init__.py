@@ -18,7 +18,7 @@ from analyzer.source import Source
 class Answer:
     """What there is to tell. ``profile`` is the name of the network system as which policies were read; ``exposure`` is None where it was not asked.
     ``base`` stands before the paths of the ``sources`` to reach them from the current folder. ``left_out`` are the pods that are only listed, of which
-    nothing is said."""
+    nothing is said, and ``aside`` says of which flows nothing is."""
 
     found: Connectivity
     entrances: tuple[Entrance, ...] = ()
@@ -27,6 +27,7 @@ class Answer:
     sources: tuple[Source, ...] = field(default=(), repr=False)
     base: str = ""
     left_out: tuple[str, ...] = ()
+    aside: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ def write(answer: Answer, style: Style) -> Iterator[str]:
         yield from exposed(answer.exposure)
     if answer.left_out:
         yield from section("left_out", map(json.dumps, answer.left_out))
+    if answer.aside:
+        yield f'{SEPARATOR}"aside": {json.dumps(answer.aside)}'
     yield "\n}\n"
 
 

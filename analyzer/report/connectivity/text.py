@@ -48,7 +48,7 @@ def write(answer: Answer, style: Style) -> Iterable[str]:
         lines = together(answer.found.links, there, style)
     parts = [list(lines) or ["nobody may talk to anybody"], uncertain(answer, there, style), left_out(answer, style)]
     parts += [entrance_lines(answer.entrances, style), exposure_lines(answer.exposure, there, style)]
-    parts.append([f"policies read as by the network system: {safe(answer.profile)}"])
+    parts.append([f"policies read as by the network system: {safe(answer.profile)}", *([answer.aside] if answer.aside else ())])
     return ["\n\n".join("\n".join(part) for part in parts if part) + "\n"]
 
 
