@@ -107,6 +107,13 @@ def test_a_finding_is_shown_explained_mended_and_gone(client: Client) -> None:
     assert client.diagnostics("policy.yaml") == []
 
 
+def test_findings_about_ignores_cannot_be_ignored(client: Client) -> None:
+    text = POLICY.replace("podSelecter: {}", "podSelector: {}  # analyze: ignore policy-rejected: later")
+    client.tell("textDocument/didOpen", {"textDocument": document(client) | {"languageId": "yaml", "version": 1, "text": text}})
+    assert [one["code"] for one in client.diagnostics("policy.yaml")] == ["unused-ignore"]
+    assert actions_of(client) == []
+
+
 def test_columns_are_those_of_the_protocol(client: Client) -> None:
     text = POLICY.replace("  podSelecter: {}", "  ? '😀'\n  : {}")
     client.tell("textDocument/didOpen", {"textDocument": document(client) | {"languageId": "yaml", "version": 1, "text": text}})

@@ -23,6 +23,7 @@ from analyzer.cli.parsers import parser_of
 from analyzer.cli.progress import Progress
 from analyzer.cli.shared import fail, load
 from analyzer.findings import Edit, Report, Severity
+from analyzer.query.ignoring.apart import NOT_IGNORED
 from analyzer.report.pages import page
 from analyzer.report.problems import Problem, problems
 from analyzer.source import Gap, Span
@@ -231,7 +232,11 @@ class Editor:
                 if item.fix and item.fix.edits and all(self.is_current(edit.at.path) for edit in item.fix.edits):
                     changes = self.changes(item.fix.edits)
                     yield types.CodeAction(item.fix.text, types.CodeActionKind.QuickFix, edit=changes, is_preferred=True)
-                if item.rule != SETTINGS and "json" not in uri.rsplit(".", 1)[-1] and takes_comment(item.at.line, lines):
+                if (
+                    item.rule not in (SETTINGS, *NOT_IGNORED)
+                    and "json" not in uri.rsplit(".", 1)[-1]
+                    and takes_comment(item.at.line, lines)
+                ):
                     end = position(item.at.line, len(lines[item.at.line - 1]) + 1, lines)
                     text = f"  # analyze: ignore[{item.rule}] "
                     changes = types.WorkspaceEdit(changes={uri: [types.TextEdit(types.Range(end, end), text)]})
