@@ -8,6 +8,7 @@ what Cilium's versions differ in, or what the objects do not tell, has both.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 
 from tests.naive_cilium_ends import (
@@ -74,13 +75,19 @@ def api_server(cilium: Cilium, side: Side, family: int) -> Answers:
     known = endpoints_of_api(cilium)
     if is_pod(side.end):
         return NO
-    return OPEN if known is None else either(*(block(cilium, text, side, family, True) for text in known))
+    return OPEN if known is None else either(*(block(cilium, text, side, family, ("nodes",)) for text in known))
 
 
-def block(cilium: Cilium, cidr: str, side: Side, family: int, nodes: bool) -> Answers:
-    """Whether an end is in a block, which never is one of Cilium's own endpoints."""
+def compared(cilium: Cilium) -> list[str]:
+    """What of the cluster CIDRs are held against: nodes, pods."""
+    return cilium.setting("policy-cidr-match-mode", "").split(",")
+
+
+def block(cilium: Cilium, cidr: str, side: Side, family: int, held: Sequence[str]) -> Answers:
+    """Whether an end is in a block, which of the cluster only what it is held against can be."""
     network = ip_network(cidr, strict=False)
-    if network.version != family or is_pod(side.end) or (is_host(side.end) and not nodes):
+    kind = "pods" if is_pod(side.end) else "nodes" if is_host(side.end) else ""
+    if network.version != family or (kind and kind not in held):
         return NO
     own = addresses_of(cilium, side.end)
     if not own:
@@ -89,10 +96,10 @@ def block(cilium: Cilium, cidr: str, side: Side, family: int, nodes: bool) -> An
 
 
 def cidr_set(cilium: Cilium, item: Object, side: Side, family: int) -> Answers:
-    nodes = cilium.setting("policy-cidr-match-mode", "") == "nodes"
+    held = compared(cilium)
     blocks = [item["cidr"]] if "cidr" in item else blocks_of_groups(cilium, item)
-    inside = either(*(block(cilium, text, side, family, nodes) for text in blocks))
-    holes = either(*(block(cilium, text, side, family, True) for text in item.get("except") or []))
+    inside = either(*(block(cilium, text, side, family, held) for text in blocks))
+    holes = either(*(block(cilium, text, side, family, ("nodes", "pods")) for text in item.get("except") or []))
     return both(inside, opposite(holes))
 
 
@@ -134,8 +141,8 @@ def backends(cilium: Cilium, found: Object, side: Side, family: int) -> Answers:
     name = found["metadata"]["name"]
     slices = [s for s in cilium.of_kind("EndpointSlice") if labels_of(s).get("kubernetes.io/service-name") == name]
     texts = [text for s in slices if namespace_of(s) == namespace_of(found) for e in s["endpoints"] for text in e["addresses"]]
-    nodes = cilium.setting("policy-cidr-match-mode", "") == "nodes"
-    return either(*(block(cilium, text, side, family, nodes) for text in texts))
+    held = compared(cilium)
+    return either(*(block(cilium, text, side, family, held) for text in texts))
 
 
 def node_peer(cilium: Cilium, selector: Object, side: Side) -> Answers:
@@ -160,10 +167,10 @@ def peers(cilium: Cilium, rule: Object, side: Side, space: str, family: int) -> 
     prefix = "from" if any(key.startswith("from") for key in rule) else "to"
     if not any(key.startswith(prefix) and key not in ("toPorts", "fromRequires", "toRequires") for key in rule):
         return None
-    nodes = cilium.setting("policy-cidr-match-mode", "") == "nodes"
+    held = compared(cilium)
     found = [endpoint(cilium, item, side, space) for item in rule.get(prefix + "Endpoints", [])]
     found += [entity(cilium, name, side, family) for name in rule.get(prefix + "Entities", [])]
-    found += [block(cilium, text, side, family, nodes) for text in rule.get(prefix + "CIDR", [])]
+    found += [block(cilium, text, side, family, held) for text in rule.get(prefix + "CIDR", [])]
     found += [cidr_set(cilium, item, side, family) for item in rule.get(prefix + "CIDRSet", [])]
     found += [node_peer(cilium, item, side) for item in rule.get(prefix + "Nodes", [])]
     found += [service(cilium, item, side, family) for item in rule.get("toServices", [])]

@@ -77,7 +77,7 @@ class CiliumMaker(Maker):
     def config(self) -> Object:
         data = {"cluster-name": self.pick("east", "default")} if self.chance(0.5) else {}
         for key, values in {
-            "policy-cidr-match-mode": ("nodes", ""),
+            "policy-cidr-match-mode": ("nodes", "", "pods", "nodes,pods"),
             "enable-host-firewall": ("true", "false"),
             "enable-node-selector-labels": ("true",),
             "policy-default-local-cluster": ("true", "false"),

@@ -262,6 +262,7 @@ def cilium(profile: Profile, cluster: Cluster) -> Profile:
     ranked = any(f"{group_of(item)}/{item.kind}" in CLUSTER - settings.kinds_off for item in cluster.others)
     return replace(
         profile,
+        blocks_match_pods=settings.match_pods,
         blocks_match_nodes=settings.match_nodes,
         exclusions_match_outside=False if settings.local_cluster else profile.exclusions_match_outside,
         own_node_admitted=None if denied and ranked else settings.localhost,

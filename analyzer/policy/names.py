@@ -8,6 +8,7 @@ A name that is given has the addresses that are given, and no others. What a pat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -94,10 +95,15 @@ def blocks_of(known: Iterable[Address]) -> tuple[Prefix, ...]:
     return tuple(sorted({host_prefix(one) for one in known}))
 
 
+MANY, LONE = re.compile(r"^\*{2,}\."), re.compile(r"(?<=.)\*{2,}")
+
+
 def cilium(pattern: str, name: str) -> bool:
-    """``*`` is any text within a label, alone every name; ``**.`` in front one label or more."""
-    if pattern == "*":
+    """``*`` is any text within a label, alone every name; ``**.`` in front one label or more; any number of stars in a row is one, in front of a
+    dot two (pkg/fqdn/matchpattern)."""
+    if not pattern.strip("*"):
         return True
+    pattern = LONE.sub("*", MANY.sub("**.", pattern))
     if pattern.startswith("**."):
         tail = pattern.removeprefix("**.").split(".")
         labels = name.split(".")

@@ -194,8 +194,8 @@ class PeerReader:
                 yield everywhere(self.in_blocks((found,)))
 
     def in_blocks(self, blocks: tuple[Prefix, ...]) -> Peer:
-        """Addresses in blocks: never those of pods, those of nodes where ``policy-cidr-match-mode`` says so."""
-        return InBlocks(blocks, pods=False, hosts=self.settings.match_nodes)
+        """Addresses in blocks: those of pods and of nodes where ``policy-cidr-match-mode`` says so (pkg/policy/types/selector.go, CIDRSelector)."""
+        return InBlocks(blocks, pods=self.settings.match_pods, hosts=self.settings.match_nodes)
 
     def cidr_sets(self, rule: View, key: str) -> Iterator[Sides]:
         """Blocks with holes, or groups of blocks."""

@@ -32,13 +32,14 @@ ASKED_FOR = {"enable-k8s-cluster-network-policy": "policy.networking.k8s.io/Clus
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``enforcement``: default, always or never (as in audit mode, which only tells). ``kinds_off``: kinds that are not enforced. ``match_nodes``: CIDRs match nodes. ``host_firewall``: policies with a nodeSelector are
+    """``enforcement``: default, always or never (as in audit mode, which only tells). ``kinds_off``: kinds that are not enforced. ``match_nodes``, ``match_pods``: CIDRs match nodes, and pods (since v1.20). ``host_firewall``: policies with a nodeSelector are
     enforced. ``node_labels``: fromNodes and toNodes are allowed. ``cluster``: this cluster's name. ``label_filter``: labels are chosen by
     other rules than the default ones. ``non_default_deny``: ``enableDefaultDeny`` is heeded. ``version``: of the agent, where it is known. ``sctp``: it takes SCTP at all.
     ``local_cluster``: selectors of endpoints mean this cluster's unless they say otherwise."""
 
     enforcement: str = "default"
     match_nodes: bool = False
+    match_pods: bool = False
     host_firewall: bool | None = None
     node_labels: bool | None = None
     cluster: str | None = None
@@ -76,9 +77,11 @@ def settings_in(key: Same[Cluster]) -> Settings:
         return Settings(api_servers=servers, version=version)
     data = fact.data
     enforcement = "never" if truth(data, "policy-audit-mode") else text(data, "enable-policy", "default").lower()
+    matched = text(data, "policy-cidr-match-mode").replace(",", " ").split()
     return Settings(
         enforcement=enforcement if enforcement in MODES else "default",
-        match_nodes="nodes" in text(data, "policy-cidr-match-mode").replace(",", " ").split(),
+        match_nodes="nodes" in matched,
+        match_pods="pods" in matched,
         host_firewall=truth(data, "enable-host-firewall"),
         node_labels=truth(data, "enable-node-selector-labels"),
         cluster=text(data, "cluster-name", "default"),
