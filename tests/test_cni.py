@@ -146,7 +146,7 @@ def test_real_configurations_are_neither_refused_nor_doubted() -> None:
     assert found == [
         "isolate.conflist: ingressPolicy 'same-bridge' keeps pods of the node from each other",
         "99-do-not-use-google-subnets.conflist: bridge 'do-not-use-google-subnets' can be no device's name",
-        "10-romana.conf: this JSON is broken here: Expecting value",
+        "10-romana.conf: this JSON is broken here: a value was expected",
     ]
 
 

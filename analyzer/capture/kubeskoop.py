@@ -15,6 +15,7 @@ from typing import Any
 
 from analyzer.capture.files import File, refusal
 from analyzer.capture.iptables_xml import saved
+from analyzer.parsers import reason
 from analyzer.source import Gap
 
 HEAD = re.compile(rb'\s*\{\s*"p"\s*:\s*(\[|null)')
@@ -59,7 +60,7 @@ def unpacked(file: File) -> Iterator[File | Gap]:
     try:
         spaces = [space for space in json.loads(file.data)["n"] if isinstance(space, dict)]
     except BROKEN as problem:
-        yield refusal(file.path, f"a file of KubeSkoop's collector was expected: {problem}")
+        yield refusal(file.path, f"a file of KubeSkoop's collector was expected: {reason(problem)}")
         return
     node = node_of(file)
     for space in spaces:
@@ -69,7 +70,7 @@ def unpacked(file: File) -> Iterator[File | Gap]:
             try:
                 text = write(space)
             except BROKEN as problem:
-                yield refusal(path, f"this part of the collector's file is not as expected: {problem}")
+                yield refusal(path, f"this part of the collector's file is not as expected: {reason(problem)}")
                 continue
             yield File(path, f"{file.place}/kubeskoop/nodes/{node}/{folder}{name}", text.encode())
 

@@ -1,6 +1,6 @@
 """Parsers: one file per kind of text, each ending in ``PARSER``; the driver here makes them total.
 
-A parser reads a source into facts. What it raises (ValueError, LookupError, TypeError, AttributeError, RecursionError) becomes a
+A parser reads a source into facts. What it raises (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) becomes a
 gap: for the line when it reads by ``by_line``, else for the rest of the source.
 """
 
@@ -14,10 +14,13 @@ from typing import TypeVar
 
 from analyzer.copies import altered
 from analyzer.facts.base import Fact
+from analyzer.parsers._reasons import broken_at, reason
 from analyzer.parsers._types import mistyped
 from analyzer.source import Gap, Source, Span
 
-UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+__all__ = ["UNREADABLE", "Parser", "below", "by_known_line", "by_line", "gap", "read", "reason", "remembered"]
+
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
 KNOWN, SHORT = 1 << 13, 1 << 9
 """How many texts a parser remembers, more than the lines that one node writes of all others, which the next one writes again; and how long they may be."""
 F = TypeVar("F", bound=Fact)
@@ -58,7 +61,9 @@ def read(parser: Parser, source: Source, reader: Callable[[Source], Iterable[Fac
             wrong = "" if typed or isinstance(item, Gap) else mistyped(item)
             yield Gap(item.at, wrong, source.kind, source.scope) if wrong else item
     except UNREADABLE as problem:
-        yield gap(source, 1, f"could not be read as {parser.kind}: {reason(problem)}")
+        line, column = broken_at(problem, source.text)
+        why = f"could not be read as {parser.kind}: {reason(problem)}"
+        yield Gap(Span(source.path, line, column), why, source.kind, source.scope)
 
 
 def by_line(source: Source, read_line: Callable[[str, Span], Iterable[Fact | Gap]]) -> Iterator[Fact | Gap]:
@@ -108,10 +113,3 @@ def below(at: Span, path: str, lines: int) -> Span:
 def gap(source: Source, line: int, why: str, device: str = "", cut: bool = False) -> Gap:
     """A gap of this source at a line, about one interface where it is known which; ``cut``: more may have stood behind."""
     return Gap(Span(source.path, line), why, source.kind, source.scope, device=device, cut=cut)
-
-
-def reason(problem: Exception) -> str:
-    """A parser's exception in words."""
-    if isinstance(problem, KeyError):
-        return f"missing {problem.args[0]!r}" if problem.args else "missing value"
-    return str(problem) or type(problem).__name__

@@ -70,7 +70,7 @@ def failure(line: str) -> str:
     try:
         refuse_errors(line)
     except ValueError as problem:
-        return str(problem)
+        return reason(problem)
     return f"the command failed: {line.strip()[:200]}" if any(one.search(line) for one in ERRORS) else ""
 
 

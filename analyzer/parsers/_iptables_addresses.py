@@ -5,6 +5,7 @@ from __future__ import annotations
 from analyzer.addresses import WIDTH, address, network_mask
 from analyzer.facts.matches import AddressMatch, Side
 from analyzer.parsers._iptables_names import PROTOCOLS
+from analyzer.parsers._words import of_table
 
 
 def address_match(side: Side, text: str, negated: bool, family: int) -> AddressMatch:
@@ -24,4 +25,4 @@ def address_match(side: Side, text: str, negated: bool, family: int) -> AddressM
 
 def protocol(text: str) -> int:
     """A protocol's number, or its name of ``/etc/protocols``."""
-    return int(text) if text.isdecimal() else PROTOCOLS[text.lower()]
+    return int(text) if text.isdecimal() else of_table(PROTOCOLS, text.lower(), "protocol")

@@ -6,6 +6,7 @@ from analyzer.facts.ipvs import Forwarding
 from analyzer.facts.matches import BalancedMatch, Match, Side
 from analyzer.parsers._iptables_addresses import address_match, protocol
 from analyzer.parsers._iptables_options import Option, Options
+from analyzer.parsers._words import of_table
 
 METHODS = {"GATE": Forwarding.DIRECT, "IPIP": Forwarding.TUNNEL, "MASQ": Forwarding.MASQUERADE}
 
@@ -34,6 +35,6 @@ def part(option: Option, family: int) -> Match:
             replies = {"ORIGINAL": False, "REPLY": True}[option.value.upper()]
             return BalancedMatch("replies", None, replies == option.negated)
         case "vmethod":
-            return BalancedMatch("method", METHODS[option.value.upper()], option.negated)
+            return BalancedMatch("method", of_table(METHODS, option.value.upper(), "way of IPVS"), option.negated)
         case _:
             raise ValueError(f"the option {option.text!r} of ipvs is not modelled")

@@ -44,6 +44,7 @@ from analyzer.parsers._iptables_open import OPEN_MODULES
 from analyzer.parsers._iptables_options import Maker, Option, Options, named, only
 from analyzer.parsers._iptables_services import congestion, device_group, service_class, type_of_service
 from analyzer.parsers._iptables_words import word
+from analyzer.parsers._words import of_table
 
 
 def matches_of(module: str, options: Options, family: int) -> list[Match]:
@@ -86,7 +87,7 @@ def flags(text: str) -> int:
     """``SYN,ACK``."""
     value = 0
     for part in text.split(","):
-        value |= FLAG_BITS[part]
+        value |= of_table(FLAG_BITS, part, "flag of TCP")
     return value
 
 

@@ -123,7 +123,9 @@ def number(text: str) -> int:
 
 def port(text: str) -> int:
     """A port's number, or a well-known name of ``/etc/services``."""
-    value = int(text) if text.isdecimal() else SERVICES[text]
+    value = int(text) if text.isdecimal() else SERVICES.get(text)
+    if value is None:
+        raise ValueError(f"{text!r} is no port, and no name of a service that is known")
     if value > 65535:
         raise ValueError(f"{text} is no port")
     return value

@@ -7,6 +7,7 @@ from analyzer.facts.matches import DeviceGroupMatch, Match, TcpFlagsMatch, TypeO
 from analyzer.facts.netfilter import Pass, SetService, Target
 from analyzer.parsers._iptables_names import number
 from analyzer.parsers._iptables_options import Options, named, only
+from analyzer.parsers._words import of_table
 
 NAMED = {
     "Minimize-Delay": 0x10,
@@ -42,7 +43,7 @@ def service_class(options: Options, family: int) -> list[Match]:
     if len(options) != 1 or options[0].name not in ("dscp", "dscp-class"):
         raise ValueError("dscp takes one option")
     option = options[0]
-    known = CLASSES[option.value.upper()] if option.name == "dscp-class" else number(option.value)
+    known = of_table(CLASSES, option.value.upper(), "class of DSCP") if option.name == "dscp-class" else number(option.value)
     return [TypeOfServiceMatch(known << 2, CLASS, option.negated)]
 
 
@@ -86,7 +87,7 @@ def set_class(options: Options, family: int) -> Target:
     """DSCP (xt_DSCP.c ``dscp_tg``): ``--set-dscp 0x0a``, ``--set-dscp-class AF11``."""
     del family
     option = named(options, "set-dscp", "set-dscp-class")
-    known = CLASSES[option.value.upper()] if option.name == "set-dscp-class" else number(option.value)
+    known = of_table(CLASSES, option.value.upper(), "class of DSCP") if option.name == "set-dscp-class" else number(option.value)
     return SetService(known << 2, CLASS)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator, Mapping
 
 from analyzer.parsers._documents import Document, Key, Mark, Marks, Places, kind_of_items
 from analyzer.parsers._json_shapes import DECODER, JsonShapes
+from analyzer.parsers._reasons import json_words, reason
 from analyzer.source import Gap, Source, Span
 
 TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+)')
@@ -100,9 +101,9 @@ def documents(source: Source) -> Iterator[Document | Gap]:
                 position = yield from one(source, position, finder)
     except (ValueError, RecursionError) as problem:
         where = getattr(problem, "pos", position)
-        reason = getattr(problem, "msg", "") or str(problem)
+        words = json_words(problem.msg) if isinstance(problem, json.JSONDecodeError) else reason(problem)
         yield Gap(
-            finder.span(max(where, finder.seen)), f"this JSON is broken here: {reason}", source.kind, source.scope, lost=True
+            finder.span(max(where, finder.seen)), f"this JSON is broken here: {words}", source.kind, source.scope, lost=True
         )
 
 

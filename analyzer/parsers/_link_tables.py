@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from analyzer.facts.base import Fact
 from analyzer.facts.netfilter import NftChainFact
 from analyzer.facts.nftables import Base, NftChain, NftRule, NftTableFact
-from analyzer.parsers import gap
+from analyzer.parsers import gap, reason
 from analyzer.parsers._arp_rules import statements
 from analyzer.parsers._words import refuse_errors
 from analyzer.source import Gap, Source, Span
@@ -82,7 +82,7 @@ def stranger(source: Source, number: int, text: str) -> Gap:
     try:
         refuse_errors(text)
     except ValueError as problem:
-        return gap(source, number, str(problem))
+        return gap(source, number, reason(problem))
     return gap(source, number, f"expected '*TABLE', ':CHAIN POLICY' or '-A CHAIN …', not {text[:60]!r}")
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence, Set
-from typing import Any
+from typing import Any, TypeVar
 
 from analyzer.source import Source, Span
+
+T = TypeVar("T")
 
 BEGINNINGS = (
     *(
@@ -143,3 +145,10 @@ def refuse_keys(item: Mapping[str, object], known: Set[str]) -> None:
     """ValueError for a key of JSON that is not known, as for a word of the text form."""
     if not item.keys() <= known:
         raise ValueError(f"the key {min(item.keys() - known)!r} is not known")
+
+
+def of_table(table: Mapping[str, T], word: str, what: str) -> T:
+    """What a table has for a word; ValueError that says what the word should be, where it has none."""
+    if word not in table:
+        raise ValueError(f"{word[:40]!r} is no {what} that is known")
+    return table[word]

@@ -49,7 +49,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
                 refuse_errors(line)
                 yield gap(source, number, f"expected a protocol of BIRD's, not {line.strip()[:60]!r}")
             except ValueError as problem:
-                yield gap(source, number, str(problem))
+                yield gap(source, number, reason(problem))
     yield from finished(source, block)
 
 

@@ -168,7 +168,9 @@ def next_hop(found: re.Match[str]) -> NextHop:
 
 def way(state: Reading, found: re.Match[str]) -> None:
     """A further way of the last route."""
-    routes = state.tables[state.table]
+    routes = state.tables.get(state.table)
+    if not routes:
+        raise ValueError("a way of a route, and no route before it was understood")
     routes[-1] = replace(routes[-1], next_hops=(*routes[-1].next_hops, next_hop(found)))
 
 

@@ -54,7 +54,7 @@ def read_text(source: Source) -> Iterator[Fact | Gap]:
                 refuse_errors(line)
                 yield gap(source, number, f"expected a bridge port, not {line[:60]!r}")
             except ValueError as problem:
-                yield gap(source, number, str(problem))
+                yield gap(source, number, reason(problem))
     for number, name, words in blocks:
         try:
             refuse("a bridge port", PORT, options(name, words))

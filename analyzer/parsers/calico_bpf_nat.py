@@ -66,9 +66,8 @@ def frontend(source: Source, found: Mapping[str, Any], at: Span) -> MapFrontendF
 
 def with_backends(front: MapFrontendFact, known: Mapping[int, MapBackend | None]) -> MapFrontendFact:
     """A frontend with those of the backends that its count names."""
-    listed = [known.get(number) for number in range(max(front.count, 0))]
-    found = tuple(one for one in listed if one is not None)
-    return replace(front, backends=found, lost=len(listed) - len(found))
+    found = tuple(one for number, one in sorted(known.items()) if number < front.count and one is not None)
+    return replace(front, backends=found, lost=max(front.count, 0) - len(found))
 
 
 def read_json(source: Source) -> Iterator[Fact | Gap]:

@@ -108,7 +108,7 @@ def of_json(source: Source) -> Iterator[Fact | Gap]:
     places = Places(source)
     position = 0
     for item in listed(document if isinstance(document, list) else [document]):
-        found = re.compile(rf'"id"\s*:\s*{item.get("id", -1)}\b').search(source.text, position)
+        found = re.compile(rf'"id"\s*:\s*{re.escape(str(item.get("id", -1)))}\b').search(source.text, position)
         position = found.start() if found else position
         at = places.span(position, found.end() if found else position + 1)
         try:

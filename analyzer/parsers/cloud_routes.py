@@ -53,7 +53,10 @@ def routes(value: object, path: Path, table: str) -> Iterator[tuple[Path, Mappin
 
 def route(source: Source, item: Mapping[str, Any], table: str, at: Span) -> CloudRouteFact | None:
     """One route; None where it leads to no machine. LookupError, ValueError or TypeError where it is none."""
-    provider, text = next((provider, item[key]) for provider, keys in KEYS.items() for key in keys if item.get(key))
+    told = ((provider, item[key]) for provider, keys in KEYS.items() for key in keys if item.get(key))
+    provider, text = next(told, ("", None))
+    if text is None:
+        raise ValueError("its destination is empty")
     via: Address | None = None
     machine = ""
     if provider == AWS:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from analyzer.addresses import Address, address
 from analyzer.facts.base import Fact
 from analyzer.facts.clouds import NameFact
-from analyzer.parsers import Parser, gap
+from analyzer.parsers import Parser, gap, reason
 from analyzer.source import Gap, Source, Span
 
 NAME = re.compile(r"[A-Za-z0-9_]([-A-Za-z0-9_]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([-A-Za-z0-9_]*[A-Za-z0-9_])?)*\.?")
@@ -48,7 +48,7 @@ def lines(source: Source) -> Iterator[Entry | Gap]:
             try:
                 yield from entries(columns, text.partition("#")[0].split(), Span(source.path, number))
             except ValueError as problem:
-                yield gap(source, number, str(problem))
+                yield gap(source, number, reason(problem))
 
 
 def entries(columns: str, words: list[str], at: Span) -> Iterator[Entry]:
@@ -80,7 +80,7 @@ def objects(source: Source) -> Iterator[Entry | Gap]:
             try:
                 yield at, *of_object(item)
             except ValueError as problem:
-                yield Gap(at, str(problem), source.kind, source.scope)
+                yield Gap(at, reason(problem), source.kind, source.scope)
 
 
 def of_object(item: object) -> tuple[str, tuple[Address, ...]]:

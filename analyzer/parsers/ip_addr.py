@@ -160,7 +160,7 @@ def refused(source: Source, number: int, line: str) -> Iterator[Gap]:
         refuse_errors(line)
         yield gap(source, number, f"expected an interface such as '2: eth0: <UP> mtu 1500', not {line.strip()[:60]!r}")
     except ValueError as problem:
-        yield gap(source, number, str(problem))
+        yield gap(source, number, reason(problem))
 
 
 def brief_facts(source: Source, number: int, line: str, found: re.Match[str]) -> Iterator[Fact | Gap]:

@@ -12,7 +12,7 @@ from analyzer.facts.base import Fact
 from analyzer.facts.routes import RoutingRuleFact
 from analyzer.parsers import UNREADABLE, Parser, by_known_line, gap, reason, remembered
 from analyzer.parsers._route_tables import table_number
-from analyzer.parsers._words import is_json, json_items, refuse_errors
+from analyzer.parsers._words import is_json, json_items, of_table, refuse_errors
 from analyzer.source import Gap, Scope, Source, Span
 
 PROTOCOLS = {
@@ -261,7 +261,11 @@ def protocol(text: str | None) -> int | None:
     """A protocol's number."""
     if text is None:
         return None
-    return int(text.removeprefix("ipproto-")) if text.removeprefix("ipproto-").isdecimal() else PROTOCOLS[text.lower()]
+    return (
+        int(text.removeprefix("ipproto-"))
+        if text.removeprefix("ipproto-").isdecimal()
+        else of_table(PROTOCOLS, text.lower(), "protocol")
+    )
 
 
 PARSER = Parser(

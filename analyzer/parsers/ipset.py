@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from analyzer.facts.base import Fact
 from analyzer.facts.netfilter import IpsetFact
-from analyzer.parsers import Parser, gap
+from analyzer.parsers import Parser, gap, reason
 from analyzer.parsers._ipset_xml import listed_sets
 from analyzer.parsers._words import FAILED, refuse_errors
 from analyzer.source import Gap, Source, Span
@@ -84,7 +84,7 @@ def stranger(source: Source, number: int, line: str) -> Gap:
     try:
         refuse_errors(line)
     except ValueError as problem:
-        return gap(source, number, str(problem))
+        return gap(source, number, reason(problem))
     return gap(source, number, f"expected 'create NAME TYPE' or 'add NAME MEMBER', not {line.strip()[:60]!r}")
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from analyzer.facts.base import Fact
-from analyzer.parsers import Parser, gap
+from analyzer.parsers import Parser, gap, reason
 from analyzer.parsers._iptables_drafts import TableDraft, strange
 from analyzer.parsers._iptables_listed import EXTRAS, TARGETS
 from analyzer.parsers._iptables_names import PROTOCOLS
@@ -66,7 +66,7 @@ def stranger(source: Source, draft: TableDraft, number: int, line: str) -> Itera
         refuse_errors(line)
         yield gap(source, number, f"expected a chain or a rule of iptables -L or -S, not {line[:60]!r}")
     except ValueError as problem:
-        yield gap(source, number, str(problem))
+        yield gap(source, number, reason(problem))
 
 
 def table_of(source: Source, draft: TableDraft) -> str:

@@ -14,7 +14,7 @@ from analyzer.addresses import Address, address
 from analyzer.facts.base import Fact
 from analyzer.facts.ipvs import Forwarding, RealServer, VirtualServerFact
 from analyzer.parsers import UNREADABLE, Parser, gap, reason
-from analyzer.parsers._words import refuse_errors
+from analyzer.parsers._words import of_table, refuse_errors
 from analyzer.source import Gap, Source, Span
 
 PROTOCOLS: Mapping[str, int] = {
@@ -188,7 +188,7 @@ def options(words: Sequence[str]) -> dict[str, str]:
 def saved_service(reading: Reading, line: str, at: Span) -> None:
     """``-A -t 10.96.0.1:443 -s rr``."""
     given = options(line.split()[1:])
-    flags = frozenset(SCHEDULER_FLAGS[word] for word in given.get("-b", "").split(",") if word)
+    flags = frozenset(of_table(SCHEDULER_FLAGS, word, "flag of a scheduler") for word in given.get("-b", "").split(",") if word)
     persistent = number(given["-p"] or PERSISTENCE) if "-p" in given else 0
     reading.begin(Draft(named(given), at, given.get("-s", "wlc"), persistent, "-o" in given, flags))
 
@@ -223,7 +223,7 @@ def saved_server(reading: Reading, line: str, at: Span) -> None:
     method = next((METHODS[option] for option in given if option in METHODS), Forwarding.DIRECT)
     if method is Forwarding.TUNNEL and (kind := given.get("--tun-type", "ipip")) not in TUNNELS:
         raise ValueError(f"expected ipip, gue or gre as the type of a tunnel, not {kind!r}")
-    method = TUNNELS[given.get("--tun-type", "ipip")] if method is Forwarding.TUNNEL else method
+    method = of_table(TUNNELS, given.get("--tun-type", "ipip"), "kind of tunnel") if method is Forwarding.TUNNEL else method
     weight, most = number(given.get("-w", "1")), number(given.get("-x", "0"))
     draft.servers.append(RealServer(found, port, method, weight, most, at=at))
 
@@ -262,7 +262,7 @@ def listed_flags(words: Sequence[str]) -> tuple[int, bool, frozenset[int]]:
         elif word == "ops":
             one_packet = True
         elif word.startswith("(") and word.endswith(")"):
-            flags = frozenset(SCHEDULER_FLAGS[one] for one in word[1:-1].split(",") if one)
+            flags = frozenset(of_table(SCHEDULER_FLAGS, one, "flag of a scheduler") for one in word[1:-1].split(",") if one)
         else:
             raise ValueError(f"the flag {word!r} is not understood")
     return persistent, one_packet, flags

@@ -15,7 +15,7 @@ from typing import overload
 from analyzer.facts.base import Fact
 from analyzer.facts.netfilter import Jump, NftChainFact, Pass, Verdict
 from analyzer.facts.nftables import Base, NftChain, NftRule, NftSet, NftTableFact, Statement, VerdictMap
-from analyzer.parsers import Parser, gap
+from analyzer.parsers import Parser, gap, reason
 from analyzer.parsers._nft_anonymous import unfolded
 from analyzer.parsers._nft_bases import base_of, known_base, names, one_of, priority
 from analyzer.parsers._nft_blocks import blocks_of
@@ -185,7 +185,7 @@ def stranger(source: Source, line: Line, cut: bool) -> Iterator[Gap]:
             cut=cut,
         )
     except ValueError as problem:
-        yield gap(source, line.number, str(problem))
+        yield gap(source, line.number, reason(problem))
 
 
 def table_of(source: Source, table: TableBlock, gaps: list[Gap]) -> NftTableFact:
@@ -236,7 +236,7 @@ def chain_of(source: Source, family: str, block: Block, gaps: list[Gap]) -> NftC
         try:
             base, read = base_of(line.text, family, base)
         except ValueError as problem:
-            gaps.append(gap(source, line.number, str(problem), cut=True))
+            gaps.append(gap(source, line.number, reason(problem), cut=True))
             continue
         if read:
             continue
@@ -278,7 +278,9 @@ def from_json(source: Source, document: Mapping[str, object], gaps: list[Gap]) -
             try:
                 taken(tables, kind, inner, changed)
             except UNREADABLE as problem:
-                gaps.append(gap(source, 1, f"the {kind} {inner.get('name', '')!r} is not understood: {problem}", cut=True))
+                gaps.append(
+                    gap(source, 1, f"the {kind} {inner.get('name', '')!r} is not understood: {reason(problem)}", cut=True)
+                )
     return [
         NftTableFact(
             at=Span(source.path, 1), scope=source.scope, family=family, name=name,

@@ -75,9 +75,9 @@ def records(source: Source) -> Iterator[tuple[int, str | Gap]]:
 
 
 def replay(transaction: object, number: int, rows: Rows) -> None:
-    """Applies a transaction to the rows. TypeError where it is none."""
+    """Applies a transaction to the rows. ValueError where it is none."""
     if not isinstance(transaction, dict):
-        raise TypeError("an object")
+        raise ValueError("an object")
     for table, changed in transaction.items():
         if table.startswith("_"):
             continue

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from analyzer.addresses import Address, address
 from analyzer.facts.base import Fact
 from analyzer.facts.system import ResolverFact
-from analyzer.parsers import Parser, gap
+from analyzer.parsers import Parser, gap, reason
 from analyzer.source import Gap, Source, Span
 
 KNOWN = ("sortlist", "lookup", "family")
@@ -37,7 +37,7 @@ def read(source: Source) -> Iterator[Fact | Gap]:
                     if other not in KNOWN:
                         yield gap(source, number, f"{other[:40]!r} is no keyword of resolv.conf")
         except (ValueError, IndexError) as problem:
-            yield gap(source, number, f"no name server: {problem}")
+            yield gap(source, number, f"no name server: {reason(problem)}")
     yield ResolverFact(
         at=Span(source.path, first), scope=source.scope, servers=tuple(servers), search=tuple(search), options=tuple(options)
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from analyzer.facts.base import Fact
 from analyzer.facts.system import FilterFact, Mirred, OtherAction
-from analyzer.parsers import Parser, gap
+from analyzer.parsers import Parser, gap, reason
 from analyzer.parsers._tc_flower import Keys, flower_keys
 from analyzer.parsers._words import is_json, json_items, refuse_errors
 from analyzer.source import Gap, Source, Span
@@ -164,7 +164,7 @@ def stranger(source: Source, number: int, line: str) -> Iterator[Gap]:
         refuse_errors(line)
         yield gap(source, number, f"not understood in a tc filter: {line.strip()[:60]!r}")
     except ValueError as problem:
-        yield gap(source, number, str(problem))
+        yield gap(source, number, reason(problem))
 
 
 def by_chance(action: Mirred | OtherAction, text: str) -> Mirred | OtherAction:

@@ -59,7 +59,7 @@ def stranger(source: Source, number: int, raw: str) -> Iterator[Gap]:
         refuse_errors(raw)
         yield gap(source, number, f"expected a line of wg show, not {raw.strip()[:60]!r}")
     except ValueError as problem:
-        yield gap(source, number, str(problem))
+        yield gap(source, number, reason(problem))
 
 
 def dumped(line: str, subject: str) -> list[str] | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from analyzer.parsers import reason
 from analyzer.query.wanted_pods import Workload
 from analyzer.source import Span
 
@@ -54,7 +55,7 @@ def of_json(text: str, namespace: str, at: Span) -> Iterator[Request]:
     try:
         found: Any = json.loads(text)
     except (ValueError, RecursionError) as problem:
-        yield Request(namespace, "", "", at, problem=f"the annotation is no JSON: {problem}")
+        yield Request(namespace, "", "", at, problem=f"the annotation is no JSON: {reason(problem)}")
         return
     for item in found if isinstance(found, list) else [found]:
         if not isinstance(item, dict) or not isinstance(item.get("name"), str):

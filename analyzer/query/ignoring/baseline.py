@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analyzer.findings import Cause
+from analyzer.parsers import reason
 
 SCHEMA = "analyzer.report/1"
 
@@ -34,7 +35,7 @@ def baseline(name: str, text: str) -> Baseline:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as problem:
-        raise ValueError(f"{name} is no JSON: {problem}") from None
+        raise ValueError(f"{name} is no JSON: {reason(problem)}") from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise ValueError(f'{name} is no report: expected what `analyze PATH -f json -o {name}` writes ("schema": "{SCHEMA}")')
     counts: dict[str, int] = {}
