@@ -10,7 +10,7 @@ from analyzer.addresses import WIDTH, Address, Prefix
 from analyzer.facts.kubernetes import ObjectFact
 from analyzer.model.network import Network
 from analyzer.query.refusals import Refusal, address_in, network_in, objects, spec_of, word_of
-from analyzer.query.systems import kube_ovn_fields, kube_ovn_nat
+from analyzer.query.systems import kube_ovn_bindings, kube_ovn_egress, kube_ovn_fields, kube_ovn_nat
 from analyzer.ranges import Ranges, difference, normalised
 
 GROUP, DEFAULT_VPC = kube_ovn_fields.GROUP, kube_ovn_fields.DEFAULT_VPC
@@ -87,6 +87,8 @@ def refusals(network: Network) -> Iterator[Refusal]:
     yield from shared_addresses(network)
     yield from kube_ovn_fields.named(network)
     yield from kube_ovn_nat.refusals(network)
+    yield from kube_ovn_bindings.refusals(network)
+    yield from kube_ovn_egress.refusals(network)
 
 
 def subnet(fact: ObjectFact) -> Iterator[Refusal]:
