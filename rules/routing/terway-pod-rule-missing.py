@@ -1,8 +1,9 @@
 """Terway's routing rules for a pod are incomplete, or lead to another network interface than the pod's.
 
 ## What it finds
-On nodes where Terway routes by source (rules 512 `to <pod>` and 2048 `from <pod>`): a pod's address with one of the two rules and not the other; a table without a default route; and a table
-whose number is not 1000 and the index of the device that its default route goes by. Pods in VPC-route mode have neither rule and are left out.
+On nodes where Terway routes by source (rules 512 `to <pod>` and 2048 `from <pod>`; also where all of the latter are gone, and its plugin's configuration or the table of an interface show
+it): a pod's address with one of the two rules and not the other; a table without a default route; and a table
+whose number is not 1000 and the index of the device that its default route goes by. Pods in VPC-route mode have neither rule and are left out, as are nodes with IPvlan.
 
 ## Why it matters
 Without the first rule packets to the pod may leave the node again; without the second, or with another interface's table, what the pod sends leaves by an interface that does not own its address: the VPC drops it.
@@ -14,12 +15,13 @@ Without the first rule packets to the pod may leave the node again; without the 
 Recreate the pod, or restart terway on the node; where the interface was detached and attached anew, its old rules and table have to go.
 
 ## Sources
-AliyunContainerService/terway plugin/datapath/policy_router_linux.go (rule priorities 512 and 2048), plugin/driver/utils/utils_linux.go (GetRouteTableID: 1000 and the link's index).
+AliyunContainerService/terway plugin/datapath/policy_router_linux.go (rule priorities 512 and 2048), plugin/driver/utils/utils_linux.go (GetRouteTableID: 1000 and the link's index), plugin/driver/types/types.go (eniip_virtual_type), plugin/datapath/ipvlan_linux.go.
 """
 
 from collections.abc import Iterator
 
 from analyzer.query.state import roots
+from analyzer.query.systems.terway_modes import Sign, policy_routed
 from analyzer.rule import Finding, Namespace, Network, Prefix, Rule, Severity
 
 TO_POD, FROM_POD, MAIN, BASE = 512, 2048, 254, 1000
@@ -27,13 +29,17 @@ TO_POD, FROM_POD, MAIN, BASE = 512, 2048, 254, 1000
 
 def check(network: Network) -> Iterator[Finding]:
     for root in roots(network):
-        if "ip-rule/4" not in root.missing and any(rule.priority == FROM_POD for rule in root.rules.get(4, ())):
+        if "ip-rule/4" in root.missing:
+            continue
+        if any(rule.priority == FROM_POD for rule in root.rules.get(4, ())):
             yield from alone(root)
             yield from tables(root)
+        elif sign := policy_routed(network, root):
+            yield from alone(root, sign)
 
 
-def alone(root: Namespace) -> Iterator[Finding]:
-    """Pods with one rule only."""
+def alone(root: Namespace, sign: Sign | None = None) -> Iterator[Finding]:
+    """Pods with one rule only; the sign that they are Terway's, where no rule shows it."""
     to = {
         rule.destination: rule
         for rule in root.rules.get(4, ())
@@ -47,6 +53,7 @@ def alone(root: Namespace) -> Iterator[Finding]:
             yield RULE.finding(
                 there.at,
                 f"{root.scope.node} has no rule '{word} {str(pod).removesuffix('/32')}' beside this one of the pod",
+                related=[(sign.at, f"Terway routes by source here: {sign.words}")] if sign else [],
                 certain=not root.gaps.get("ip-rule"),
             )
 
