@@ -133,6 +133,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...]]] = {
     'object-name-invalid': ('error', (), {}, ('cluster.config_maps', 'cluster.doubles', 'cluster.endpoints', 'cluster.nodes', 'cluster.others', 'cluster.pods', 'cluster.services')),
     'overlay-mtu-configured-too-large': ('warning', (), {}, ('cluster.nodes', 'cluster.others', 'cluster.settings', 'namespaces')),
     'overlay-port-shared': ('warning', (), {}, ('cluster.others', 'cluster.settings')),
+    'ovn-node-annotation-wrong': ('error', (), {}, ('chassis', 'cluster.nodes', 'namespaces')),
     'pod-address-not-recorded': ('error', (), {}, ('cluster.others', 'cluster.pods', 'files', 'ipam', 'node_names')),
     'pod-device-managed': ('warning', (), {}, ('namespaces',)),
     'pod-gateway-missing': ('error', ('proxy-arp-off',), {}, ('pods_of',)),

@@ -12,6 +12,7 @@ SYSTEM = System(
     profile="ovn-kubernetes",
     settings=("ovn_kubernetes",),
     rules=(
+        "ovn-node-annotation-wrong",
         "node-pod-networks-overlap",
         "tunnel-*",
         "switch-*",
@@ -23,6 +24,7 @@ SYSTEM = System(
     ),
     decided=("healthy/ovn-kubernetes.txt", "truth/ovn.txt"),
     samples=(
+        "rules/ovn-node-annotation-wrong.*.txt",
         "plan/ovn-kubernetes.yaml",
         "policies/ovn-kubernetes-*/*",
     ),
