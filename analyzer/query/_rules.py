@@ -86,7 +86,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...]]] = {
     'host-network-without-cluster-dns': ('note', (), {}, ('cluster.others', 'cluster.pods')),
     'host-port-conflict': ('error', (), {}, ('cluster.pods', 'namespaces')),
     'host-ports-clash': ('error', (), {}, ('cluster.others', 'cluster.pods')),
-    'ingress-path-taken': ('warning', (), {}, ('cluster.others',)),
+    'ingress-path-taken': ('warning', (), {}, ('cluster.others', 'cluster.services')),
     'inner-network-overlaps': ('error', (), {}, ('cluster.ranges',)),
     'ipvs-address-missing': ('error', (), {}, ('namespaces',)),
     'kube-firewall-drops-everything': ('error', (), {}, ('namespaces',)),

@@ -42,9 +42,15 @@ class Path(NamedTuple):
 
 def check(network: Network) -> Iterator[Finding]:
     first: dict[tuple[str, str, str, str], Path] = {}
+    numbers = {
+        f"{where}/{named}:{port.name}": f"{where}/{named}:{port.port}"
+        for (where, named), service in network.cluster.services.items()
+        for port in service.ports
+        if port.name
+    }
     for path in (path for item in others(network, "Ingress") for path in paths(item)):
         other = first.setdefault(path.matches, path)
-        if other.backend != path.backend:
+        if numbers.get(other.backend, other.backend) != numbers.get(path.backend, path.backend):
             yield finding(path, other)
 
 

@@ -57,7 +57,11 @@ def check(network: Network) -> Iterator[Finding]:
             if any(where == backend.namespace for where, _ in services):
                 text = f"{route} leads to the service {backend.namespace}/{backend.name}, which is not there"
                 yield RULE.finding(backend.at, text, help="correct the name, or add the service")
-        elif backend.port and service.type != "ExternalName" and backend.port not in offered(backend, service):
+        elif (
+            backend.port
+            and service.type != "ExternalName"
+            and not any(backend.port in offered(backend, one) for one in (service, *stated_too(network, service)))
+        ):
             has = ", ".join(f"{port.port} ({port.name})" if port.name else str(port.port) for port in service.ports) or "none"
             related = [(service.place("spec", "ports"), f"it has {has}")]
             text = (
@@ -68,6 +72,13 @@ def check(network: Network) -> Iterator[Finding]:
         if abroad and not granted(network, backend):
             text = f"{route} leads to a service of another namespace, which no ReferenceGrant in {backend.namespace} allows"
             yield RULE.finding(backend.at, text, certain="ReferenceGrant" in network.cluster.known)
+
+
+def stated_too(network: Network, service: ServiceFact) -> Iterator[ServiceFact]:
+    """The same service as other texts have it: which of them counts is not known."""
+    for item in network.cluster.doubles:
+        if isinstance(item, ServiceFact) and (item.namespace, item.name) == (service.namespace, service.name):
+            yield item
 
 
 def offered(backend: Backend, service: ServiceFact) -> set[int | str]:
