@@ -82,12 +82,14 @@ def own(network: Network, found: Prefix) -> bool:
 
 
 def domains(network: Network) -> Iterator[Finding]:
-    """Domains that differ."""
+    """Domains that differ: from that of the cluster whose file states both, else from those of all that are stated."""
     found = settings(network, "kubernetes", "cluster-domain")
     kubeadm = [item for item in found if "kubeadm" in item.said_by or item.said_by.startswith("ClusterConfiguration")]
     for item in found:
-        other = next((one for one in kubeadm if one.value.strip(".") != item.value.strip(".")), None)
-        if item not in kubeadm and other is not None:
+        theirs = [one for one in kubeadm if one.at.path == item.at.path] or kubeadm
+        other = next(iter(theirs), None)
+        same = any(one.value.strip(".") == item.value.strip(".") for one in theirs)
+        if item not in kubeadm and other is not None and not same:
             yield RULE.finding(
                 item.at,
                 f"the kubelet's domain is {item.value}, the cluster's is {other.value}",
