@@ -1,7 +1,7 @@
 """An object without a name, or whose name or namespace is none.
 
 ## What it finds
-Objects of Kubernetes' own kinds, and of the networking kinds that are read here, without `metadata.name` (and without `generateName`); with a name that is no DNS subdomain, a Namespace whose name is no DNS label, and a `metadata.namespace` that is none.
+Objects of Kubernetes' own kinds, and of the networking kinds that are read here, without `metadata.name` (and without `generateName`); with a name that is no DNS subdomain, a Namespace or a Service whose name is no DNS label, a Service whose name begins with a digit (before 1.36), and a `metadata.namespace` that is none.
 
 ## Why it matters
 The API server refuses the object. In a folder of manifests, several objects without a name also look like one.
@@ -11,10 +11,10 @@ The API server refuses the object. In a folder of manifests, several objects wit
     metadata: {name: Default_Deny}       # upper case and underscores are in no name
 
 ## How to mend
-Give a name of lower-case letters, digits, `-` and (but for namespaces) `.`, which begins and ends with a letter or a digit.
+Give a name of lower-case letters, digits, `-` and (but for namespaces and services) `.`, which begins and ends with a letter or a digit.
 
 ## Sources
-Kubernetes "Object Names and IDs"; apimachinery/pkg/api/validation (ValidateObjectMeta, NameIsDNSSubdomain), pkg/apis/core/validation (ValidateNamespaceName). Objects that come from an API server are left out, and names with placeholders (`{{ }}`, `${ }`, `< >`).
+Kubernetes "Object Names and IDs"; apimachinery/pkg/api/validation (ValidateObjectMeta, NameIsDNSSubdomain), pkg/apis/core/validation (ValidateNamespaceName, ValidateServiceName), KEP-5311. Objects that come from an API server are left out, and names with placeholders (`{{ }}`, `${ }`, `< >`).
 """
 
 import re
@@ -49,6 +49,16 @@ def check(network: Network) -> Iterator[Finding]:
             continue
         for at, text in wrong(item):
             yield RULE.finding(at, text)
+        name = mapping(item.document.get("metadata")).get("name")
+        if is_service(item) and isinstance(name, str) and LABEL.fullmatch(name) and name[0].isdecimal():
+            text = f"{name!r} is no name for a Service before Kubernetes 1.36: it must begin with a letter"
+            yield RULE.finding(item.place("metadata", "name"), text, certain=False)
+
+
+def is_service(item: ObjectFact) -> bool:
+    """Whether an object is a Service: its name is that of a host, without dots (ValidateServiceName; RelaxedServiceNameValidation lets it begin with a
+    digit, from 1.36 on without being asked to)."""
+    return item.kind == "Service" and item.api_version == "v1"
 
 
 def known(item: ObjectFact) -> bool:
@@ -64,7 +74,7 @@ def wrong(item: ObjectFact) -> Iterator[tuple[Span, str]]:
     if name is None and not metadata.get("generateName"):
         where = f" in namespace {namespace}" if namespace else ""
         yield item.at, f"a {item.kind}{where} has no name"
-    pattern, what = (LABEL, "DNS label") if item.kind == "Namespace" else (SUBDOMAIN, "DNS subdomain")
+    pattern, what = (LABEL, "DNS label") if item.kind == "Namespace" or is_service(item) else (SUBDOMAIN, "DNS subdomain")
     if isinstance(name, str) and not pattern.fullmatch(name) and not PLACEHOLDER.search(name):
         yield item.place("metadata", "name"), f"{name!r} is no name for a {item.kind}: it must be a {what}, in lower case"
     if isinstance(namespace, str) and namespace and not (LABEL.fullmatch(namespace) or PLACEHOLDER.search(namespace)):

@@ -31,13 +31,18 @@ WORD = re.compile(r"^(?:protocol|action|\w*[tT]ypes\[\d+\])(?: is)? '(?P<written
 """A word that is none of those that are known, which may be written in other letters."""
 
 
+QUOTED = re.compile(r"port '(\d{1,5})' must be a number")
+RANGE = re.compile(r"port '(\d{1,5})\s*[-:]\s*(\d{1,5})' must be a number")
+MOST = 65535
+
+
 def check(network: Network) -> Iterator[Finding]:
     for item in complaints(network, rejected=True):
         found = UNKNOWN.search(item.message)
         at = name_place(network, item.at, found["field"]) if found else item.at
-        meant = (found and found["meant"]) or known_word(item.message)
+        meant = (found and found["meant"]) or known_word(item.message) or unquoted(item.message)
         edits = [Edit(at, meant, found["field"] if found else None)] if meant and at.end_column else []
-        yield RULE.finding(at, item.message, help=f"write {meant}" if meant else "", edits=edits)
+        yield RULE.finding(at, item.message, help=f"write {meant}" if meant else ports(item.message), edits=edits)
 
 
 def known_word(message: str) -> str:
@@ -45,6 +50,18 @@ def known_word(message: str) -> str:
     found = WORD.search(message)
     among = re.findall(r"\w+", found["among"]) if found else []
     return next((word for word in among if found and word.lower() == found["written"].lower()), "")
+
+
+def unquoted(message: str) -> str:
+    """The number of a port that is written as a text; empty where it is none."""
+    found = QUOTED.match(message)
+    return found[1] if found and 1 <= int(found[1]) <= MOST else ""
+
+
+def ports(message: str) -> str:
+    """What to write for a range of ports that is written as one; empty where it is none."""
+    found = RANGE.match(message)
+    return f"write port: {found[1]} and endPort: {found[2]}" if found and int(found[1]) <= int(found[2]) <= MOST else ""
 
 
 RULE = Rule("policy-rejected", Severity.ERROR, __doc__, check, follows=("manifest-kind-unknown",))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
-from analyzer.findings import Cause, Finding, Guarantee, Ignored, Report, Suppressed, Verdict, fingerprint
+from analyzer.findings import Cause, Finding, Guarantee, Ignored, Report, Severity, Suppressed, Verdict, fingerprint
 from analyzer.model.network import Network
 from analyzer.query.ignoring.about import UNEXPLAINED, UNUSED
 from analyzer.query.ignoring.annotations import Objects, of_objects
@@ -19,6 +19,7 @@ from analyzer.query.ignoring.ignore import Ignore, Subject, covers
 from analyzer.query.needed import needed_rules
 from analyzer.query.rules import INTERNAL, Tuning, chosen, ordered
 from analyzer.rule import Rule
+from analyzer.source import Gap
 
 WORD = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
 Used = set[tuple[Ignore, str]]
@@ -51,8 +52,19 @@ def without_ignored(report: Report, network: Network, what: Ignoring) -> Report:
     accepted = [accepted_by(item, what.settings, used) for item in report.guarantees]
     about = (*unexplained(ignores), *unused(ignores, used, what))
     kept += [what.tuning.severity(item) for item in about if chosen(item.rule, what.select, what.ignore)]
-    result = replace(report, findings=ordered(kept, what.rules), guarantees=tuple(accepted), suppressed=tuple(apart))
+    gaps = tuple(untold(report.gaps, kept))
+    result = replace(report, findings=ordered(kept, what.rules), guarantees=tuple(accepted), suppressed=tuple(apart), gaps=gaps)
     return against(what.baseline, result) if what.baseline else result
+
+
+def untold(gaps: Iterable[Gap], findings: Iterable[Finding]) -> Iterator[Gap]:
+    """The gaps but for those about a value that a finding calls wrong: what is told there would be told twice. A document that could not be read stays."""
+    told = {
+        (item.at.path, item.at.line, item.at.column)
+        for item in findings
+        if item.severity is Severity.ERROR and item.at.column > 1
+    }
+    return (gap for gap in gaps if gap.lost or (gap.at.path, gap.at.line, gap.at.column) not in told)
 
 
 def sorted_out(
