@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from analyzer.capture import load
 from analyzer.capture.reading import facts
+from analyzer.capture.recognise import beginning, command_name, name_patterns, normal
 from analyzer.facts.base import Fact
 from analyzer.facts.netfilter import RulesetFact
 from analyzer.facts.routes import RouteFact, RoutingRuleFact
@@ -85,3 +87,21 @@ def test_a_flow_that_is_not_read_is_of_its_own_bridge(tmp_path: Path) -> None:
     _, network = read(BRIDGES, tmp_path)
     switches = next(iter(network.namespaces.values())).switches
     assert [len(switches[name].unread) for name in ("br-int", "br-ex")] == [1, 0]
+
+
+def test_names_begin_as_their_pattern_says() -> None:
+    """A pattern is compiled for names alone that begin as it does: no other name matches it."""
+    samples = Path(__file__).parent.parent / "samples"
+    texts = [
+        path.read_text() for folder in ("captures", "sessions", "truth") for path in sorted((samples / folder).glob("*.txt"))
+    ]
+    names = {
+        normal(part)
+        for text in texts
+        for line in re.findall(r"^=== (\S+)", text, re.M)
+        for part in (line, line.rsplit("/", 1)[-1])
+    }
+    names |= {command_name(line) for text in texts for line in re.findall(r"[#$] (.+)$", text, re.M)}
+    matched = {(pattern, name) for pattern, _ in name_patterns() for name in names if re.fullmatch(pattern, name)}
+    assert len(matched) > 100
+    assert not [(pattern, name) for pattern, name in matched if not name.startswith(beginning(pattern))]

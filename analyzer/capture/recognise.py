@@ -59,6 +59,7 @@ JSON_KEYS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("ip-route", frozenset({"dst", "flags"}), frozenset()),
 )
 # The titles of a table of kubectl get.
+PLAIN, ALTERNATIVES = re.compile(r"[-\w/]*"), re.compile(r"\|(?![^(]*\))")
 TABLE = re.compile(r"NAME(?:SPACE)?(?: {2,}[A-Z][A-Z0-9()/-]*(?: [A-Z0-9()/-]+)*)+[ \t]*(?:\n|\Z)")
 # Kinds whose output has a file's name in common with another command's.
 TWINS = {"iptables-save": "iptables-list", "ip-route": "route-n", "ip-addr": "ifconfig"}
@@ -137,6 +138,15 @@ def name_patterns() -> tuple[tuple[str, str], ...]:
 compiled = cache(re.compile)
 
 
+@cache
+def beginning(pattern: str) -> str:
+    """What all names begin with that a pattern matches, so that it is not compiled for others: its plain characters before the first that is none."""
+    plain = PLAIN.match(pattern)
+    if plain is None or ALTERNATIVES.search(pattern):
+        return ""
+    return plain[0][: -1 if pattern[plain.end() : plain.end() + 1] in ("?", "*", "{") else None]
+
+
 def normal(name: str) -> str:
     """A file name as the patterns expect it: without ``.txt`` and the like, other characters as ``_``."""
     return NOT_A_WORD.sub("_", ENDINGS.sub("", name)).strip("_")
@@ -158,7 +168,11 @@ def by_name(name: str) -> Recognised | None:
 def by_normal_name(name: str) -> Recognised | None:
     """The parser whose pattern matches the whole name."""
     for pattern, kind in name_patterns():
-        if (found := compiled(pattern).fullmatch(name)) and (parser := parser_of(kind)) is not None:
+        if (
+            name.startswith(beginning(pattern))
+            and (found := compiled(pattern).fullmatch(name))
+            and (parser := parser_of(kind)) is not None
+        ):
             return Recognised(parser, found.groupdict().get("subject") or "")
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from analyzer.cli.policy_options import profile_for
 from analyzer.cli.shared import fail
@@ -12,8 +13,10 @@ from analyzer.display import counted
 from analyzer.memory import without_cycles
 from analyzer.pipeline import Input
 from analyzer.query.policies import Policies, policies
-from analyzer.query.suggest.suggestion import Refused, Wanted, suggest, wanted_as_observed, wanted_in, wanted_now
 from analyzer.source import Source
+
+if TYPE_CHECKING:
+    from analyzer.query.suggest.suggestion import Wanted
 
 LARGEST = 64 << 20
 
@@ -30,6 +33,8 @@ def suggest_option(parser: ArgumentParser) -> None:
 
 def run_suggest(options: Namespace, given: Input) -> int:
     """Writes proved policies; 3, and why, where there are none."""
+    from analyzer.query.suggest.suggestion import Refused, suggest
+
     if options.format or len(options.output) > 1:
         return fail("--suggest writes YAML, to stdout or to one -o FILE")
     if options.source or options.target or options.port or options.exposure:
@@ -60,6 +65,8 @@ def run_suggest(options: Namespace, given: Input) -> int:
 
 def wanted_of(text: str, given: Input, known: Policies) -> Wanted:
     """What is wanted. ValueError for a file that cannot be read or understood."""
+    from analyzer.query.suggest.suggestion import wanted_as_observed, wanted_in, wanted_now
+
     match text:
         case "current":
             return wanted_now(known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from analyzer.addresses import default_prefix, prefix
@@ -77,10 +77,11 @@ def local(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The endpoints of each namespace, and the namespaces in order."""
+    """The endpoints of each namespace, and the namespaces in order; ``said`` is what was said of some of them, as many links have the same ends."""
 
     by_namespace: Mapping[str, set[str]]
     order: list[str]
+    said: dict[tuple[str, ...], list[str]] = field(default_factory=dict, repr=False, compare=False)
 
     def has_all(self, space: str, names: Collection[str]) -> bool:
         """Whether the local names are all endpoints of a namespace."""
@@ -98,10 +99,19 @@ def known(found: Connectivity) -> Known:
 
 def described(ids: Iterable[str], there: Known, most: int = 1_000_000) -> list[str]:
     """Endpoints in few words: whole namespaces as ``shop/*``, one name in many namespaces as one item, many networks by what is missing."""
+    names = tuple(ids)
+    result = there.said.get(names)
+    if result is None:
+        result = there.said[names] = items_of(names, there)
+    return result if len(result) <= most else [*result[: most - 1], f"and {len(result) - most + 1} more"]
+
+
+def items_of(ids: Iterable[str], there: Known) -> list[str]:
+    """The same, one by one."""
     grouped: dict[str, set[str]] = {}
     for name in ids:
         grouped.setdefault(namespace_of(name), set()).add(local(name))
-    outside = networks(grouped.pop(OUTSIDE, set()))
+    outside = networks(frozenset(grouped.pop(OUTSIDE, ())))
     whole = [space for space, names in grouped.items() if len(names) > 2 and there.has_all(space, names)]
     result = [f"{whole[0]}/*"] if len(whole) == 1 else [f"all of {space_list(whole, there)}"] if whole else []
     by_name: dict[str, list[str]] = {}
@@ -115,14 +125,14 @@ def described(ids: Iterable[str], there: Known, most: int = 1_000_000) -> list[s
             result.append(f"{name} of {space_list(spaces, there)}")
         else:
             result += [f"{space}/{name}" for space in sorted(spaces, key=natural)]
-    result += outside
-    return result if len(result) <= most else [*result[: most - 1], f"and {len(result) - most + 1} more"]
+    return [*result, *outside]
 
 
-def networks(texts: Iterable[str]) -> list[str]:
+@lru_cache(maxsize=1 << 12)
+def networks(texts: frozenset[str]) -> tuple[str, ...]:
     """Networks of each family in order; as all addresses but some where that is shorter."""
     found = sorted(map(prefix, texts))
-    result = []
+    result: list[str] = []
     for family in (4, 6):
         own = [item for item in found if item.family == family]
         whole = default_prefix(family)
@@ -132,7 +142,7 @@ def networks(texts: Iterable[str]) -> list[str]:
             result.append(f"{whole} but for {' and '.join(holes)}")
         else:
             result += map(str, own)
-    return result
+    return tuple(result)
 
 
 def space_list(spaces: Iterable[str], there: Known) -> str:
