@@ -131,7 +131,12 @@ class Source:
         start, end = at.column - 1, at.end_column - 1
         if line[start : start + 1] in ("{", "[") and own[start : start + 1] in (" ", "-") and own[start + 1 : start + 2].strip():
             start += 1
-        while at.end_line == at.line and end > start + 1 and line[end - 1] in "}]" and own[end - 1 : end] != line[end - 1]:
+        while (
+            at.end_line == at.line
+            and end > start + 1
+            and line[end - 1 : end] in ("}", "]")
+            and own[end - 1 : end] != line[end - 1]
+        ):
             end -= 1
         return at if (start, end) == (at.column - 1, at.end_column - 1) else at._replace(column=start + 1, end_column=end + 1)
 

@@ -211,6 +211,17 @@ def test_what_overlays_have_of_one_base_is_told_once(overlay: Path, capsys: pyte
     assert "note: likewise in 1 other rendering of this file" in found
 
 
+def test_what_a_rendering_puts_into_a_base_is_not_written_there(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n  ports: [{port: 80}]\n"
+    (overlay / "base" / "policy.yaml").write_text(service)
+    (overlay / "rendered").write_text(service + "  type: Loadbalancer\n")
+    tool(overlay, "kubectl", f"[ $2 = base ] && cat {overlay}/base/policy.yaml || cat {overlay}/rendered")
+    for paths in (["prod"], ["prod", "base/policy.yaml"], ["base", "prod"]):
+        run([*paths, "-q", "--fix"])
+        assert "'Loadbalancer' must be LoadBalancer" in capsys.readouterr().out
+        assert (overlay / "base" / "policy.yaml").read_text() == service
+
+
 @pytest.mark.parametrize("name", ["https://example.org/base", "github.com/org/repo//base?ref=v1", "git@example.org:repo.git"])
 def test_nothing_is_fetched(overlay: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     tool(overlay, "kubectl", f"touch {overlay}/called")

@@ -32,9 +32,12 @@ class Fixed:
 
 def fixes(report: Report, base: str, paths: Iterable[str], texts_now: Mapping[str, str] | None = None) -> Iterator[Fixed]:
     """The files that findings have edits for, in path order. ``texts_now`` stand in place of the files of their paths. ``base`` stands before a path of the report to find the file, which is one of ``paths`` or
-    below one: what came out of an archive or from stdin is no file."""
+    below one: what came out of an archive or from stdin is no file. A file whose text was read in several ways (as it is, and rendered) is left alone: whose
+    places the findings have is not known."""
     given = [os.path.normpath(path) for path in paths]
-    texts = {source.path: source for source in report.sources}
+    texts: dict[str, set[str]] = {}
+    for source in report.sources:
+        texts.setdefault(source.path, set()).add(source.text)
     wanted = [finding.fix.edits for finding in report.findings if finding.fix and finding.fix.edits]
     whole = [edits for edits in wanted if len({edit.at.path for edit in edits}) == 1]
     ordered = sorted(dict.fromkeys(whole), key=lambda edits: edits[0].at)
@@ -42,7 +45,8 @@ def fixes(report: Report, base: str, paths: Iterable[str], texts_now: Mapping[st
         named = os.path.normpath(base + path)
         if any(named == one or (os.path.isdir(one) and (one == "." or named.startswith(f"{one}/"))) for one in given):
             now = (texts_now or {}).get(base + path)
-            yield fixed(base + path, texts[path].text if path in texts else None, list(group), now)
+            read = texts.get(path, set())
+            yield fixed(base + path, min(read) if len(read) == 1 else None, list(group), now)
         else:
             yield Fixed(path, problem="it did not come from a file of its own")
 
