@@ -134,12 +134,14 @@ class Reader:
         self.profile, self.advice, self.last_ports = profile, advice, last_ports
 
     def section(self, spec: View, name: str, *, named: bool) -> Rules | None:
-        """The rules of a type of policy; of one that policyTypes does not name they are checked, and do nothing."""
+        """The rules of a type of policy; of one that policyTypes does not name they are checked, and do nothing: which is told, unless a word that is
+        none may be meant for it."""
         key = name.lower()
         found = self.rules(spec, Direction(key))
         if named:
             return found
-        if found.rules:
+        given = spec.value.get("policyTypes")
+        if found.rules and all(word in TYPES for word in (given if isinstance(given, list) else ())):
             text = f"the rules of {key} do nothing: policyTypes does not name {name}"
             self.advice.append(Complaint(spec.at(key), text))
         return None
