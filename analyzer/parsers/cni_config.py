@@ -134,6 +134,11 @@ def list_problem(source: Source, value: Mapping[str, Any]) -> Refusal | None:
         return Refusal(
             "a list of plugins is read only from a .conflist file; as a single configuration it has no type", ("plugins",)
         )
+    return list_of_plugins(value)
+
+
+def list_of_plugins(value: Mapping[str, Any]) -> Refusal | None:
+    """What is wrong with the plugins themselves."""
     plugins = value.get("plugins")
     if not isinstance(plugins, list) or not plugins:
         return Refusal("the list of plugins is empty" if plugins in (None, []) else "plugins must be a list", ("plugins",))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from analyzer.model.embedded import Path
 from analyzer.model.network import Network
-from analyzer.parsers.cni_config import NAME
-from analyzer.query.cni.configs import FILLED_IN, Config, Holder, configs, known, plugins, version_key
+from analyzer.parsers.cni_config import NAME, VERSIONS
+from analyzer.query.cni.configs import Config, Holder, configs, known, plugins, to_be_filled, version_key
 from analyzer.query.cni.fields import Fields, Problem, lookup, unfit
 from analyzer.query.cni.names import close, near_type, proper_name
 from analyzer.query.cni.plugin import COMMON, RESERVED, Call, Plugin, Role
@@ -57,7 +57,7 @@ def told(network: Network, check: Checker) -> list[Told]:
 
 def refused(config: Config) -> Iterator[Fault]:
     """What makes a plugin end with an error, whatever pod it is called for."""
-    yield from name_refused(config)
+    yield from refused_before(config)
     for call, path in config.calls:
         for plugin in known(call):
             wrong = list(unfit(dict(call.value), plugin.decoded()))
@@ -66,24 +66,24 @@ def refused(config: Config) -> Iterator[Fault]:
                 yield from faults(plugin.refusals(call), path, plugin)
 
 
-def name_refused(config: Config) -> Iterator[Fault]:
-    """A name that libcni refuses when a pod is to get this network (``addNetwork``). Of a node's file the runtime says so before."""
-    at_once = config.holder in (Holder.FILE, Holder.PASSED_OVER)
-    if (
-        at_once
-        or ("name",) not in config.places
-        or not config.name
-        or FILLED_IN.search(config.name)
-        or NAME.fullmatch(config.name)
-    ):
+def refused_before(config: Config) -> Iterator[Fault]:
+    """What libcni refuses when a pod is to get this network (``addNetwork``), and a version that no plugin supports. Of a node's file the runtime says
+    so before."""
+    if config.holder in (Holder.FILE, Holder.PASSED_OVER):
         return
-    yield Fault(
-        ("name",),
-        f"the name {config.name!r} must begin with a letter or digit and hold only letters, digits, '_', '.' and '-'",
-        "containernetworking/cni pkg/utils/utils.go ValidateNetworkName",
-        "libcni",
-        proper_name(config.name),
-    )
+    if config.version not in VERSIONS and not to_be_filled(config.version):
+        source = "containernetworking/cni pkg/version/reconcile.go"
+        help = f"write one of {', '.join(VERSIONS[1:])}"
+        yield Fault(("cniVersion",), f"cniVersion {config.version!r} is not known", source, "every plugin", help)
+    own = ("name",) in config.places and config.name and not to_be_filled(config.name)
+    if own and not NAME.fullmatch(config.name):
+        yield Fault(
+            ("name",),
+            f"the name {config.name!r} must begin with a letter or digit and hold only letters, digits, '_', '.' and '-'",
+            "containernetworking/cni pkg/utils/utils.go ValidateNetworkName",
+            "libcni",
+            proper_name(config.name),
+        )
 
 
 def misspelt_types(config: Config) -> Iterator[Fault]:
@@ -122,7 +122,7 @@ def misspelt(call: Call, plugin: Plugin) -> Iterator[Problem]:
         near = [name for name in free if isinstance(key, str) and key.lower() not in read and close(key.lower(), name.lower())]
         if near:
             path: Path = ("ipam", key) if plugin.role is Role.IPAM else (key,)
-            yield Problem(path, f"{key!r} is read by no one: {near[0]!r} may be meant", f"did you mean {near[0]!r}?")
+            yield Problem(path, f"{key!r} is read by no one", f"did you mean {near[0]!r}?")
 
 
 def chained(config: Config) -> Iterator[Fault]:

@@ -13,6 +13,7 @@ from analyzer.facts.cni import CniConfigFact as CniConfigFact
 from analyzer.facts.kubernetes import ConfigMapFact, OtherObjectFact
 from analyzer.model.embedded import Path, inside
 from analyzer.model.network import Network
+from analyzer.parsers.cni_config import list_of_plugins
 from analyzer.plugins import package_constants
 from analyzer.query.cni.plugin import Call, Plugin, Role
 from analyzer.source import Source, Span
@@ -52,10 +53,7 @@ class Config:
 
     def place(self, path: Path) -> Span:
         """The place of a value, or of the nearest around it."""
-        for end in range(len(path), -1, -1):
-            if (span := self.places.get(path[:end])) is not None:
-                return span
-        return self.at
+        return nearest(self.places, path, self.at)
 
 
 @cache
@@ -106,6 +104,9 @@ def of_attachment(item: OtherObjectFact, source: Source | None) -> Iterator[Conf
     value = found.value if isinstance(found.value, dict) else {}
     if not problem and not isinstance(value.get("type"), str) and not isinstance(value.get("plugins"), list):
         problem = "it has neither a type nor plugins"
+    wrong = None if problem or value.get("type") else list_of_plugins(value)
+    at = nearest(found.places, wrong.path, at) if wrong else at
+    problem = wrong.words if wrong else problem
     name = value.get("name") if isinstance(value.get("name"), str) else item.name
     yield Config(
         Holder.ATTACHMENT,
@@ -118,6 +119,11 @@ def of_attachment(item: OtherObjectFact, source: Source | None) -> Iterator[Conf
         namespace=item.namespace or "default",
         problem=problem,
     )
+
+
+def nearest(places: Mapping[Path, Span], path: Path, otherwise: Span) -> Span:
+    """The place of a value, or of the nearest around it."""
+    return next((places[path[:end]] for end in range(len(path), -1, -1) if path[:end] in places), otherwise)
 
 
 def of_map(fact: ConfigMapFact, sources: Mapping[str, Source]) -> Iterator[Config]:
@@ -150,6 +156,11 @@ def unfilled(value: Any) -> bool:
     if isinstance(value, list):
         return any(unfilled(item) for item in value)
     return isinstance(value, str) and FILLED_IN.search(value) is not None
+
+
+def to_be_filled(text: str) -> bool:
+    """Whether a text is a placeholder, or has one."""
+    return FILLED_IN.search(text) is not None or TEMPLATE.search(text) is not None
 
 
 def version_of(value: Mapping[str, Any]) -> str:
