@@ -93,7 +93,7 @@ def test_names_begin_as_their_pattern_says() -> None:
     """A pattern is compiled for names alone that begin as it does: no other name matches it."""
     samples = Path(__file__).parent.parent / "samples"
     texts = [
-        path.read_text() for folder in ("captures", "sessions", "truth") for path in sorted((samples / folder).glob("*.txt"))
+        path.read_text() for folder in ("captures", "sessions") for path in sorted((samples / folder).glob("*.txt"))
     ]
     names = {
         normal(part)
@@ -103,5 +103,5 @@ def test_names_begin_as_their_pattern_says() -> None:
     }
     names |= {command_name(line) for text in texts for line in re.findall(r"[#$] (.+)$", text, re.M)}
     matched = {(pattern, name) for pattern, _ in name_patterns() for name in names if re.fullmatch(pattern, name)}
-    assert len(matched) > 100
+    assert len(matched) > 40
     assert not [(pattern, name) for pattern, name in matched if not name.startswith(beginning(pattern))]
