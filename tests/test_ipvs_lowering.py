@@ -1,6 +1,6 @@
 """Random tables of IPVS behind random rulesets: the lowered network says what the concrete walk says, and families of virtual servers do what each of them does.
 
-``LOWERING_TABLES`` sets how many tables are tried (120), ``LOWERING_SEED`` the first seed (1).
+``LOWERING_TABLES`` sets how many tables are tried (40), ``LOWERING_SEED`` the first seed (1).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from tests.engines import interpreted, members, named
 from tests.lowered import agree, outcomes, walked
 from tests.test_lowering_netfilter import AT, CLIENT, HELD, ROUTER, SERVER, network, random_network
 
-COUNT, SEED = int(os.environ.get("LOWERING_TABLES", "60")), int(os.environ.get("LOWERING_SEED", "1"))
+COUNT, SEED = int(os.environ.get("LOWERING_TABLES", "40")), int(os.environ.get("LOWERING_SEED", "1"))
 VIRTUAL = {4: ("10.96.0.1", "10.96.0.2", "10.77.1.1", "10.77.2.9"), 6: ("fd96::1", "fd96::2", "fd77:1::1", "fd77:2::9")}
 PORTS = (53, 80, 443, 8080)
 OPTIONS = {TCP: "-t", UDP: "-u"}
@@ -272,7 +272,7 @@ def packets() -> Iterator[dict[Field, int]]:
             yield {**fields, Field.SOURCE_PORT: 4000, Field.TTL: 64, Field.TCP_FLAGS: 2}
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))  # type: ignore[untyped-decorator]
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))  # type: ignore[untyped-decorator]
 @given(programs())  # type: ignore[untyped-decorator]
 def test_sets_of_packets_are_balanced_as_each_of_them(program: Program) -> None:
     results = Sets(program).explore([(START, regions.start(space()))])

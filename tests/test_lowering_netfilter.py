@@ -1,6 +1,6 @@
 """Random rulesets on a router between two namespaces: the lowered network and the concrete walk say the same of random flows.
 
-``LOWERING_RULESETS`` sets how many rulesets are tried (100), ``LOWERING_SEED`` the first seed (1).
+``LOWERING_RULESETS`` sets how many rulesets are tried (60), ``LOWERING_SEED`` the first seed (1).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.netfilter_random import HOOKS, SETS, Rules
 from tests.open_random import OpenRules
 from tests.words_random import WordRules
 
-COUNT, SEED = int(os.environ.get("LOWERING_RULESETS", "100")), int(os.environ.get("LOWERING_SEED", "1"))
+COUNT, SEED = int(os.environ.get("LOWERING_RULESETS", "60")), int(os.environ.get("LOWERING_SEED", "1"))
 AT = Span("test", 1)
 CLIENT, ROUTER, SERVER = Scope("n", "client"), Scope("n"), Scope("n", "server")
 HELD: dict[int, dict[Scope, dict[str, tuple[str, ...]]]] = {

@@ -1,6 +1,6 @@
 """Random native nft tables on a router between two namespaces: the lowered network and the concrete walk say the same of random flows.
 
-``LOWERING_RULESETS`` sets how many rulesets are tried (150), ``LOWERING_SEED`` the first seed (1).
+``LOWERING_RULESETS`` sets how many rulesets are tried (60), ``LOWERING_SEED`` the first seed (1).
 """
 
 from __future__ import annotations

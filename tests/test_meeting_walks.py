@@ -23,7 +23,7 @@ from tests.nft_random import NftRules
 from tests.test_header_bits import NO, OPEN, YES, flow
 from tests.test_lowering_netfilter import ROUTER, flows, network
 
-COUNT, SEED = int(os.environ.get("MEETING_RULESETS", "16")), int(os.environ.get("MEETING_SEED", "1"))
+COUNT, SEED = int(os.environ.get("MEETING_RULESETS", "8")), int(os.environ.get("MEETING_SEED", "1"))
 ENOUGH = 500
 
 

@@ -1,6 +1,6 @@
 """The walk through the netfilter hooks against the kernel: random rulesets on a router between two namespaces, real packets across it.
 
-``pytest -m lab`` runs it; it needs root. ``NETFILTER_RULESETS`` sets how many rulesets are tried (110), ``NETFILTER_SEED`` the first seed (1).
+``pytest -m lab`` runs it; it needs root. ``NETFILTER_RULESETS`` sets how many rulesets are tried (70), ``NETFILTER_SEED`` the first seed (1).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.open_random import OpenRules
 from tests.words_random import WordRules
 
 pytestmark = pytest.mark.lab
-COUNT, SEED = int(os.environ.get("NETFILTER_RULESETS", "110")), int(os.environ.get("NETFILTER_SEED", "1"))
+COUNT, SEED = int(os.environ.get("NETFILTER_RULESETS", "70")), int(os.environ.get("NETFILTER_SEED", "1"))
 SAVERS = {4: "iptables", 6: "ip6tables"}
 SCOPE = Scope(ROUTER)
 

@@ -137,7 +137,7 @@ def table(family: int, known: list[str], elements: list[str], chains: dict[str, 
     return "\n".join([*texts, "}", ""])
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))  # type: ignore[untyped-decorator]
+@settings(max_examples=70, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))  # type: ignore[untyped-decorator]
 @given(programs())  # type: ignore[untyped-decorator]
 def test_families_do_what_their_elements_do(program: Native) -> None:
     results = Sets(program).explore([(START, regions.start(space(program.family)))])

@@ -1,6 +1,6 @@
 """The walk through native nft chains against the kernel: random tables on a router between two namespaces, real packets across it.
 
-``pytest -m lab`` runs it; it needs root. ``NFT_RULESETS`` sets how many rulesets are tried (110), ``NFT_SEED`` the first seed (1).
+``pytest -m lab`` runs it; it needs root. ``NFT_RULESETS`` sets how many rulesets are tried (70), ``NFT_SEED`` the first seed (1).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.test_netfilter_kernel import SCOPE, Router, disagreements, facts
 from tests.words_random import RawRules
 
 pytestmark = pytest.mark.lab
-COUNT, SEED = int(os.environ.get("NFT_RULESETS", "110")), int(os.environ.get("NFT_SEED", "1"))
+COUNT, SEED = int(os.environ.get("NFT_RULESETS", "70")), int(os.environ.get("NFT_SEED", "1"))
 
 
 @pytest.fixture(scope="module")

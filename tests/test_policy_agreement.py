@@ -374,7 +374,7 @@ def test_every_verdict_is_the_naive_one(system: str) -> None:
     assert counts[OPEN] > (300 if system == "unknown" else 0), counts
 
 
-@settings(max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))  # type: ignore[untyped-decorator]
+@settings(max_examples=30, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))  # type: ignore[untyped-decorator]
 @given(random=st.randoms(use_true_random=False), system=st.sampled_from(sorted(READINGS)))  # type: ignore[untyped-decorator]
 def test_verdicts_agree_where_they_would_be_shrunk(random: Random, system: str) -> None:
     agree(random, system)

@@ -74,7 +74,7 @@ def test_an_entry_of_somebody_else_is_never_unpickled(store: Store, tmp_path: Pa
 
 
 @given(st.data())  # type: ignore[untyped-decorator]
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # type: ignore[untyped-decorator]
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # type: ignore[untyped-decorator]
 def test_a_damaged_entry_is_none(store: Store, data: st.DataObject) -> None:
     store.put(NAME, ["value", 1])
     content = bytearray((store.folder / NAME).read_bytes())
@@ -131,7 +131,7 @@ def test_what_a_killed_program_left_goes_too(store: Store) -> None:
 
 
 @given(st.data())  # type: ignore[untyped-decorator]
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # type: ignore[untyped-decorator]
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # type: ignore[untyped-decorator]
 def test_an_edit_is_always_seen(store: Store, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(TEXT) - 1))
     changed = TEXT[:place] + data.draw(st.characters(exclude_categories=["Cs"])) + TEXT[place + data.draw(st.integers(0, 1)) :]

@@ -107,7 +107,7 @@ def edit_of(random: Random, objects: list[Item]) -> tuple[Edit, list[Item]]:
     return applied(new), after
 
 
-@settings(max_examples=80, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))  # type: ignore[untyped-decorator]
+@settings(max_examples=40, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))  # type: ignore[untyped-decorator]
 @given(random=st.randoms(use_true_random=False))  # type: ignore[untyped-decorator]
 def test_an_edit_is_as_if_the_input_had_been_written_so(random: Random) -> None:
     objects = Maker(random).objects()
@@ -146,7 +146,7 @@ def flows_at(found: Factors, entity: Any) -> int:
 
 def test_what_is_compiled_anew_is_what_a_full_compile_gives() -> None:
     counts = Counter[str]()
-    for seed in range(250):
+    for seed in range(100):
         random = Random(seed)
         objects = Maker(random).objects()
         chosen = [item for item in objects if "Policy" in item["kind"]]
@@ -168,7 +168,7 @@ def test_what_is_compiled_anew_is_what_a_full_compile_gives() -> None:
         counts["compiled whole" if quick is None else "quick"] += 1
         if quick is not None:
             same(quick, factors(policy_set(world_of(after, UNKNOWN_SYSTEM)), 4))
-    assert counts["quick"] > 80, counts
+    assert counts["quick"] > 50, counts
     assert counts["compiled whole"] > 10, counts
 
 
@@ -188,7 +188,7 @@ def many_edits(random: Random, objects: list[Item]) -> list[Edit]:
 
 def test_further_positions_are_what_a_full_compile_gives() -> None:
     counts = Counter[str]()
-    for seed in range(250):
+    for seed in range(100):
         random = Random(seed)
         objects = Maker(random).objects()
         before = Loaded(cluster_of(objects))
@@ -207,7 +207,7 @@ def test_further_positions_are_what_a_full_compile_gives() -> None:
             counts["fresh"] += len(both.new.egress.cells) > len(both.old.egress.cells)
             same(both.old, before.policies.factors(family))
             same(both.new, factors(policy_set(world_of(cluster, UNKNOWN_SYSTEM)), family))
-    assert min(counts["quick"], counts["fresh"]) > 60, counts
+    assert min(counts["quick"], counts["fresh"]) > 22, counts
 
 
 def test_who_is_the_first_that_a_policy_admits_is_told() -> None:

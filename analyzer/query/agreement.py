@@ -27,7 +27,7 @@ from analyzer.transfer import ir
 from analyzer.transfer.graph import NetworkProgram
 from analyzer.transfer.ir import Field
 
-WAYS, SOME, FEW, MOST, ALL, LONG = 1_000, 6, 3, 12, 64, 1 << 20
+WAYS, SOME, FEW, MOST, ALL, LONG = 1_000, 6, 3, 12, 16, 1 << 20
 DECIDING = frozenset({"iptables-save", "nft", "ipset", "ip-rule", "ip-route", "sysctl", "tc-filter", "ipvs"})
 NUMBER = re.compile(r"[0-9a-f]*[0-9][0-9a-f:./]*")
 IS_TCP = ir.In(Field.PROTOCOL, single(TCP))

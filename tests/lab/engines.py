@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from analyzer.addresses import Address
 from analyzer.api import Capture
-from analyzer.findings import Verdict
+from analyzer.findings import Guarantee, Verdict
 from analyzer.query.endpoints import endpoints, entrance
 from analyzer.solve.packet import Fate, Trace
 from analyzer.solve.walk.concrete import Flow
@@ -51,11 +51,16 @@ def agrees(end: End, result: Result) -> bool:
 
 
 def contradictions(
-    lab: Lab, capture: Capture, probes: list[Probe], results: list[Result], denied: Callable[[Lab, Capture, Probe], bool]
+    lab: Lab,
+    capture: Capture,
+    verdicts: Sequence[Guarantee],
+    probes: list[Probe],
+    results: list[Result],
+    denied: Callable[[Lab, Capture, Probe], bool],
 ) -> Iterator[str]:
     """Where a guarantee is said to be proved and the kernel broke it, or where the analyzer contradicts itself; what policies deny, or may, is
     let pass."""
-    for guarantee in capture.check().guarantees:
+    for guarantee in verdicts:
         if "internal error" in guarantee.reason:
             yield f"{guarantee.id}: {guarantee.reason}"
         if guarantee.verdict is not Verdict.PROVED:

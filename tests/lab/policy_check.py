@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from analyzer.api import Capture
-from analyzer.findings import Verdict
+from analyzer.findings import Guarantee, Verdict
 from analyzer.policy.profiles import UNKNOWN_SYSTEM, Profile, profile_named, with_switches
 from analyzer.query.policy_trace import policy_trace
 from analyzer.solve.packet import Fate, Trace
@@ -24,13 +24,15 @@ def profile(lab: Lab) -> Profile:
     return with_switches(UNKNOWN_SYSTEM, {"port-rules-admit-other-protocols": "no", "own-service-admitted": "no"})
 
 
-def contradictions(lab: Lab, loaded: Capture, chosen: list[Probe], results: list[Result]) -> Iterator[str]:
+def contradictions(
+    lab: Lab, loaded: Capture, told: Sequence[Guarantee], chosen: list[Probe], results: list[Result]
+) -> Iterator[str]:
     """What policies say against what the kernel did, on a network that nothing else breaks; and the verdict on ``policy-enforced``."""
     wrong = []
     for probe, result in zip(chosen, results, strict=True):
         if decides(lab, probe) and (answer := differs(said(lab, loaded, probe), result)):
             wrong.append(f"{probe}\n  kernel: {result}\n  policies: {answer}")
-    verdicts = {item.id: item for item in loaded.check().guarantees}
+    verdicts = {item.id: item for item in told}
     verdict, services = verdicts["policy-enforced"], verdicts["pod-to-service"]
     if not lab.broken:
         yield from wrong

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from analyzer.api import Capture, load
+from analyzer.findings import Guarantee
 from analyzer.solve.packet import Trace
 from analyzer.transfer.graph import NetworkProgram
 from tests.lab import breakages, compare, engines, entries, policy_check, probes, record, scenarios, service_check
@@ -84,13 +86,14 @@ def examine(lab: Lab, random: Random, seed: int, folder: Path, tally: Tally, opt
             options.truth, f"{lab.scenario.name}, seed {seed}: {', '.join(lab.broken) or 'unbroken'}", folder, chosen, results
         )
     wrong = count(lab, seed, told, chosen, results, folder, tally)
+    verdicts = loaded.check().guarantees if lab.policies or options.engines else ()
     if lab.policies:
         asked = opening(told, chosen, results)
-        found = list(policy_check.contradictions(lab, loaded, *asked))
-        found += service_check.contradictions(lab, loaded, *asked)
+        found = list(policy_check.contradictions(lab, loaded, verdicts, *asked))
+        found += service_check.contradictions(lab, loaded, verdicts, *asked)
         tally.wrong += [f"{lab.scenario.name} seed {seed}, {', '.join(lab.broken) or 'unbroken'}: {text}" for text in found]
         wrong = wrong or bool(found)
-    return (options.engines and second_opinions(lab, seed, loaded, told, chosen, results, tally)) or wrong
+    return (options.engines and second_opinions(lab, seed, loaded, verdicts, told, chosen, results, tally)) or wrong
 
 
 def asked_again(lab: Lab, told: list[Trace], chosen: list[Probe], results: list[Result], alone: bool) -> None:
@@ -104,7 +107,14 @@ def asked_again(lab: Lab, told: list[Trace], chosen: list[Probe], results: list[
 
 
 def second_opinions(
-    lab: Lab, seed: int, loaded: Capture, told: list[Trace], chosen: list[Probe], results: list[Result], tally: Tally
+    lab: Lab,
+    seed: int,
+    loaded: Capture,
+    verdicts: Sequence[Guarantee],
+    told: list[Trace],
+    chosen: list[Probe],
+    results: list[Result],
+    tally: Tally,
 ) -> bool:
     """Adds what the other readings of the network say wrong; True when there was any."""
     head = f"{lab.scenario.name} seed {seed}, broken by {', '.join(lab.broken) or 'nothing'}: "
@@ -118,7 +128,7 @@ def second_opinions(
             if verdict == "wrong":
                 tally.wrong.append(f"{head}{probe}\n  kernel: {result}\n  language: {sorted(ends, key=str)}")
     asked = opening(told, chosen, results)
-    tally.wrong += [head + text for text in engines.contradictions(lab, loaded, *asked, service_check.denied)]
+    tally.wrong += [head + text for text in engines.contradictions(lab, loaded, verdicts, *asked, service_check.denied)]
     return len(tally.wrong) > before
 
 

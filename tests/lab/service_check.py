@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from analyzer.addresses import address as read_address
 from analyzer.api import Capture
-from analyzer.findings import Verdict
+from analyzer.findings import Guarantee, Verdict
 from analyzer.query.flows import PORTED, PORTS, Aim
 from analyzer.query.reach import admission_of
 from analyzer.query.seen_sources import entities_at, holders_of
@@ -23,14 +23,16 @@ from tests.lab.probes import Probe, Result
 NUMBERS = {"TCP": 6, "UDP": 17}
 
 
-def contradictions(lab: Lab, loaded: Capture, chosen: list[Probe], results: list[Result]) -> Iterator[str]:
+def contradictions(
+    lab: Lab, loaded: Capture, verdicts: Sequence[Guarantee], chosen: list[Probe], results: list[Result]
+) -> Iterator[str]:
     """Probes to services whose endpoints policies admit or deny otherwise than the kernel did, or than the API's text says; and verdicts that should be proofs. Of networks that
     nothing breaks, whose enforcer is known; of those in which what enforces policies is broken, what arrives through services and is proved not to."""
     if lab.broken:
-        yield from passed_over(lab, loaded, chosen, results)
+        yield from passed_over(lab, loaded, verdicts, chosen, results)
     if lab.broken or lab.scenario.enforcer == "plain":
         return
-    yield from unproved(loaded)
+    yield from unproved(verdicts)
     for probe, result in zip(chosen, results, strict=True):
         if (service := asked(lab, probe)) is None:
             continue
@@ -46,11 +48,13 @@ def contradictions(lab: Lab, loaded: Capture, chosen: list[Probe], results: list
             yield f"{probe}\n  kernel: {result}\n  policies of its endpoints: {said}"
 
 
-def passed_over(lab: Lab, loaded: Capture, chosen: list[Probe], results: list[Result]) -> Iterator[str]:
+def passed_over(
+    lab: Lab, loaded: Capture, verdicts: Sequence[Guarantee], chosen: list[Probe], results: list[Result]
+) -> Iterator[str]:
     """Probes that every endpoint of a service is to be kept from, under whatever source, and that are answered although ``policy-enforced`` is proved."""
     if not {one.__name__ for one in enforcement_breakages.ALL}.issuperset(lab.broken):
         return
-    proved = any(one.id == "policy-enforced" and one.verdict is Verdict.PROVED for one in loaded.check().guarantees)
+    proved = any(one.id == "policy-enforced" and one.verdict is Verdict.PROVED for one in verdicts)
     for probe, result in zip(chosen, results, strict=True) if proved else ():
         if not result.answered or (service := asked(lab, probe)) is None:
             continue
@@ -77,9 +81,9 @@ def denied(lab: Lab, loaded: Capture, probe: Probe) -> bool:
     return any(analysed(lab, loaded, probe, service, own, source) is not True for _, own, source in found)
 
 
-def unproved(loaded: Capture) -> Iterator[str]:
+def unproved(verdicts: Sequence[Guarantee]) -> Iterator[str]:
     """Verdicts on services that are left open, or refuted."""
-    for one in loaded.check().guarantees:
+    for one in verdicts:
         if one.id in ("pod-to-service", "outside-to-service") and one.verdict in (Verdict.UNDECIDED, Verdict.REFUTED):
             yield f"{one.id} is {one.verdict} on a network that does what its policies say: {one.reason}"
 
