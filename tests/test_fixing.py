@@ -47,6 +47,17 @@ def test_a_fix_leaves_nothing_to_mend(folder: Path, capsys: pytest.CaptureFixtur
     assert run(["k8s", "--diff"]) == 0
 
 
+@pytest.mark.parametrize(
+    "paths", [["{here}/k8s"], ["{here}/k8s/pod.yaml"], ["{here}"], ["../{name}/k8s"], ["./k8s/"]], ids=lambda paths: paths[0]
+)
+def test_a_fix_is_made_by_whatever_path_the_file_is_named(
+    folder: Path, paths: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run([*(path.format(here=folder, name=folder.name) for path in paths), "--fix"])
+    assert (folder / "k8s" / "pod.yaml").read_text() == MENDED
+    assert "2 findings mended" in capsys.readouterr().err
+
+
 def test_a_fix_keeps_line_ends_marks_and_permissions(folder: Path) -> None:
     path = folder / "k8s" / "pod.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + POD.replace("\n", "\r\n").encode())

@@ -34,7 +34,7 @@ def fixes(report: Report, base: str, paths: Iterable[str], texts_now: Mapping[st
     """The files that findings have edits for, in path order. ``texts_now`` stand in place of the files of their paths. ``base`` stands before a path of the report to find the file, which is one of ``paths`` or
     below one: what came out of an archive or from stdin is no file. A file whose text was read in several ways (as it is, and rendered) is left alone: whose
     places the findings have is not known."""
-    given = [os.path.normpath(path) for path in paths]
+    given = [os.path.relpath(path) for path in paths]
     texts: dict[str, set[str]] = {}
     for source in report.sources:
         texts.setdefault(source.path, set()).add(source.text)
@@ -42,7 +42,7 @@ def fixes(report: Report, base: str, paths: Iterable[str], texts_now: Mapping[st
     whole = [edits for edits in wanted if len({edit.at.path for edit in edits}) == 1]
     ordered = sorted(dict.fromkeys(whole), key=lambda edits: edits[0].at)
     for path, group in groupby(ordered, key=lambda edits: edits[0].at.path):
-        named = os.path.normpath(base + path)
+        named = os.path.relpath(base + path)
         if any(named == one or (os.path.isdir(one) and (one == "." or named.startswith(f"{one}/"))) for one in given):
             now = (texts_now or {}).get(base + path)
             read = texts.get(path, set())

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 
 from analyzer.query.field_names import name_place
 from analyzer.query.manifests import named, of_policies, wrong
-from analyzer.query.schemas.elsewhere import belongs
+from analyzer.query.schemas.elsewhere import belongs, value_at
 from analyzer.rule import Edit, Finding, Network, Rule, Severity
 
 # What fields are called since the version that the object is of (networking.k8s.io/v1: "Deprecated API Migration Guide").
@@ -51,16 +51,6 @@ def check(network: Network) -> Iterator[Finding]:
                 note=f"there are: {problem.wanted}",
                 help=moved,
             )
-
-
-def value_at(document: object, path: tuple[str | int, ...]) -> object:
-    """The value at a path that is there."""
-    for key in path:
-        if isinstance(document, list) and isinstance(key, int):
-            document = document[key]
-        else:
-            document = document.get(key) if isinstance(document, dict) else None
-    return document
 
 
 RULE = Rule("manifest-field-unknown", Severity.ERROR, __doc__, check)

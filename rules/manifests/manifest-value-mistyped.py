@@ -20,7 +20,9 @@ from collections.abc import Iterator
 
 from analyzer.query.manifests import named, wrong
 from analyzer.query.policy_findings import complaints
-from analyzer.rule import Finding, Network, Rule, Severity
+from analyzer.query.schemas import WORDS
+from analyzer.query.schemas.elsewhere import value_at
+from analyzer.rule import Edit, Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
@@ -30,7 +32,20 @@ def check(network: Network) -> Iterator[Finding]:
         at = item.place(*problem.path)
         if at[:3] not in told:
             path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in problem.path).lstrip(".")
-            yield RULE.finding(at, f"{path} of {named(item)} must be {problem.wanted}")
+            instead = meant(value_at(item.document, problem.path), problem.wanted, at.end_column - at.column)
+            edits = [Edit(at, instead)] if instead and at.end_column else []
+            text = f"{path} of {named(item)} must be {problem.wanted}"
+            yield RULE.finding(at, text, help=f"write {instead}" if instead else "", edits=edits)
+
+
+def meant(value: object, wanted: str, width: int) -> str:
+    """A number or a truth that was written in quotes, without them; a whole number that is to be a text, with them; empty for all else, as what a number
+    was written as (``1.10``, ``0755``) is not known, but by its ``width``."""
+    if isinstance(value, str):
+        number = "number" in wanted and value.isdecimal() and value == str(int(value))
+        return value if number or (wanted == WORDS["boolean"] and value in ("true", "false")) else ""
+    whole = isinstance(value, int) and not isinstance(value, bool) and wanted == WORDS["string"] and width == len(str(value)) < 7
+    return f'"{value}"' if whole else ""
 
 
 RULE = Rule("manifest-value-mistyped", Severity.ERROR, __doc__, check)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from analyzer.parsers._view import View
 from analyzer.policy.ports import NUMBERS, WITH_PORTS, any_of_traffic
-from analyzer.policy.reading import Complaint
+from analyzer.policy.reading import Complaint, meant
 from analyzer.policy.terms import ALL_PORTS, ANY_TRAFFIC, NO_TRAFFIC, All, Box, Not, Opaque, PortName, Traffic
 from analyzer.policy.tiers import Direction
 from analyzer.policy.world import World
@@ -140,6 +140,8 @@ class PortReader:
             return NO_TRAFFIC
         if SERVICE_NAME.fullmatch(text):
             return self.named(item, text.lower(), protocols)
+        if not isinstance(item.value.get("port", ""), str | None):
+            return NO_TRAFFIC  # That it is no text is told.
         if not text.isdecimal() or not int(text) <= 65535 or (len(text) > 1 and text[0] == "0"):
             item.wrong(f"port {text!r} must be a number up to 65535 or a name of at most 15 letters, digits and dashes", "port")
             return NO_TRAFFIC
@@ -247,7 +249,12 @@ def ignored_fields(view: View, known: Collection[str], advice: list[Complaint]) 
     """Notes the fields that the API does not have and that it drops without a word."""
     for key in view.value:
         if key not in known:
-            advice.append(Complaint(view.at(key), f"unknown field {view.name(key)!r}: the API server drops it, it has no effect"))
+            advice.append(
+                Complaint(
+                    view.at(key),
+                    f"unknown field {view.name(key)!r}: the API server drops it, it has no effect{meant(str(key), known)}",
+                )
+            )
 
 
 def box(protocols: Ranges, port: int, last: int) -> Box:

@@ -26,6 +26,16 @@ def belongs(version: str, kind: str, path: tuple[Key, ...], value: Any) -> str:
     return "" if found is None else dotted(found) or "the object itself"
 
 
+def value_at(document: object, path: tuple[Key, ...]) -> object:
+    """The value at a path that is there."""
+    for key in path:
+        if isinstance(document, list) and isinstance(key, int):
+            document = document[key]
+        else:
+            document = document.get(key) if isinstance(document, dict) else None
+    return document
+
+
 def along(types: Types, number: int, path: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], int]]:
     """The types of the objects that a path leads through, each with the path to it."""
     yield (), number
