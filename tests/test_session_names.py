@@ -92,9 +92,7 @@ def test_a_flow_that_is_not_read_is_of_its_own_bridge(tmp_path: Path) -> None:
 def test_names_begin_as_their_pattern_says() -> None:
     """A pattern is compiled for names alone that begin as it does: no other name matches it."""
     samples = Path(__file__).parent.parent / "samples"
-    texts = [
-        path.read_text() for folder in ("captures", "sessions") for path in sorted((samples / folder).glob("*.txt"))
-    ]
+    texts = [path.read_text() for folder in ("captures", "sessions") for path in sorted((samples / folder).glob("*.txt"))]
     names = {
         normal(part)
         for text in texts

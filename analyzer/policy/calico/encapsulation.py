@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 
+from analyzer.memory import Same
 from analyzer.policy.calico.endpoints import PODS
 from analyzer.policy.calico.hosts import Felix, felix_of
 from analyzer.policy.profiles import CALICO, CANAL, Profile
@@ -40,11 +42,18 @@ def felix_enforces(profile: Profile) -> bool:
 
 def profile_for(world: World, asked: Iterable[tuple[int, int, int]]) -> Profile:
     """How policies are read for flows by their protocol and range of ports."""
-    if not felix_enforces(world.profile):
+    found = [one for one in asked if one[0] in (UDP, IPIP)] if felix_enforces(world.profile) else []
+    if not found:
         return world.profile
-    port = vxlan_port(felix_of(world))
-    looks = any(protocol == IPIP or (protocol == UDP and low <= port <= high) for protocol, low, high in asked)
+    port = port_in(Same(world))
+    looks = any(protocol == IPIP or low <= port <= high for protocol, low, high in found)
     return replace(world.profile, encapsulated=True) if looks else world.profile
+
+
+@lru_cache(maxsize=4)
+def port_in(key: Same[World]) -> int:
+    """The port of the overlay of a cluster, worked out once."""
+    return vxlan_port(felix_of(key.value))
 
 
 def vxlan_port(felix: Felix) -> int:
