@@ -170,7 +170,7 @@ INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...]]] = {
     'proxy-without-pod-network': ('note', (), {}, ('cluster.config_maps', 'cluster.ranges', 'namespaces')),
     'raw-table-drops-pods': ('error', (), {}, ('namespaces',)),
     'registered-address-wrong': ('error', (), {}, ('cluster.nodes',)),
-    'resolver-is-not-cluster-dns': ('error', (), {}, ('cluster.services',)),
+    'resolver-is-not-cluster-dns': ('error', (), {}, ('attachments', 'cluster.services', 'namespaces')),
     'reverse-path-strict': ('error', (), {}, ('namespaces',)),
     'rolling-update-without-address': ('warning', ('addresses-not-enough',), {}, ('cluster.others', 'cluster.pods')),
     'romana-block-misrouted': ('error', (), {}, ('cluster.ranges', 'ipam')),
