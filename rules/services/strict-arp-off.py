@@ -3,7 +3,7 @@
 ## What it finds
 kube-proxy in mode `ipvs` without `strictARP: true`, and MetalLB in layer 2 mode (an `L2Advertisement`, or an address pool of `protocol: layer2`) or kube-vip that
 announces services by ARP, where no node is known to have
-`arp_ignore` set.
+`arp_ignore` set. Where `strictARP` is set, nodes on which `arp_ignore` is 0 all the same, and whose `kube-ipvs0` has a load balancer's address.
 
 ## Why it matters
 IPVS puts the addresses of load balancers on `kube-ipvs0` of every node, and Linux answers ARP for any address that it has: all nodes answer, and traffic goes to whichever was fastest.
@@ -29,12 +29,21 @@ from analyzer.rule import Finding, Network, Rule, Severity, Span
 MODE = re.compile(r"""^[^#\n]*?(?<![\w.])["']?mode["']?\s*:\s*["']?ipvs\b""", re.MULTILINE)
 STRICT = re.compile(r"""^[^#\n]*?\bstrictARP["']?\s*:\s*["']?true\b""", re.MULTILINE)
 KUBE_VIP = re.compile(r"(^|/)kube-vip(:|@|-|$)")
+DUMMY = "kube-ipvs0"
 IGNORED = "net.ipv4.conf.all.arp_ignore"
 
 
 def check(network: Network) -> Iterator[Finding]:
     announcer = layer_two(network)
-    if announcer is None or any((root.sysctl(IGNORED) or "0") != "0" for root in roots(network)):
+    if announcer is None:
+        return
+    found = list(configured(network, announcer))
+    yield from found or answering(network, announcer)
+
+
+def configured(network: Network, announcer: Span) -> Iterator[Finding]:
+    """kube-proxy's configuration, where no node is known to do otherwise."""
+    if any((root.sysctl(IGNORED) or "0") != "0" for root in roots(network)):
         return
     for (_, name), config in sorted(network.cluster.config_maps.items()):
         for located in config.data.values():
@@ -45,6 +54,22 @@ def check(network: Network) -> Iterator[Finding]:
                     related=[(announcer, "announces addresses by ARP")],
                     help="set ipvs.strictARP: true in kube-proxy's configuration",
                 )
+
+
+def answering(network: Network, announcer: Span) -> Iterator[Finding]:
+    """Nodes that answer for the addresses all the same. The larger of a device's own setting and that of all counts (``IN_DEV_MAXCONF``)."""
+    shown = {address for service in network.cluster.services.values() for address in service.load_balancer_addresses}
+    for root in roots(network):
+        held = sorted(fact.address for fact in root.addresses if fact.device == DUMMY and fact.address in shown)
+        fact = root.sysctls.get(IGNORED)
+        own = any(key.endswith(".arp_ignore") and item.value != "0" for key, item in root.sysctls.items())
+        if held and fact is not None and not own:
+            yield RULE.finding(
+                fact.at,
+                f"{root.scope.node} answers ARP for {held[0]}, which is on its {DUMMY}: arp_ignore is 0, whatever kube-proxy's strictARP says",
+                related=[(announcer, "announces addresses by ARP")],
+                help=f"restart kube-proxy on {root.scope.node}, and find what sets arp_ignore back (/etc/sysctl.d)",
+            )
 
 
 def layer_two(network: Network) -> Span | None:
