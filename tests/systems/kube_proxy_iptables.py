@@ -22,6 +22,7 @@ SYSTEM = System(
         "leftover-proxy-mode",
         "two-iptables-back-ends",
         "two-service-proxies",
+        "endpoint-not-served",
         "proxy-without-pod-network",
         "endpoint-is-service-address",
         "mark-bits-shared",

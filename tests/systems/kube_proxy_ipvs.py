@@ -21,6 +21,7 @@ SYSTEM = System(
         "strict-arp-off",
         "leftover-proxy-mode",
         "two-service-proxies",
+        "endpoint-not-served",
     ),
     decided=("healthy/ipvs-metallb.txt", "truth/ipvs-answers-routed-again.txt"),
     samples=("parsers/ipvs/*.txt",),

@@ -17,6 +17,7 @@ SYSTEM = System(
         "service-without-endpoints",
         "stale-*",
         "two-service-proxies",
+        "endpoint-not-served",
     ),
     decided=("truth/ptp-nftables.txt",),
     samples=("parsers/nft/*.txt",),
