@@ -28,6 +28,8 @@ MISTYPED = (
     (["rules", "nothing-*"], "there is no rule 'nothing-*'; `analyze rules` lists them"),
     (["K8S", "--selct", "policy-*"], "analyze check: there is no option --selct; did you mean --select?"),
     (["K8S", "--nothing-like-it"], "there is no option --nothing-like-it; `analyze check --help` lists the options"),
+    (["K8S", "-f", "sarfi"], "did you mean sarif?"),
+    (["K8S", "--fail-on", "errors"], "did you mean error?"),
     (["trase", "K8S"], "there is no file or command 'trase'; did you mean trace?"),
     (["ask", "SHOP", "can everybody reach shop/db-0"], "there is no pod default/everybody in the input: did you mean anyone?"),
     (["ask", "SHOP", "who can reach shop/db-0"], "`analyze connectivity PATH --to NAME` lists who"),

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Action, ArgumentParser, HelpFormatter, _ArgumentGroup
 from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
+from typing import NoReturn
 
 from analyzer.cli.commands import COMMANDS, EPILOG
 
 LOOK = partial(HelpFormatter, max_help_position=30)
 
 
+CHOICE = re.compile(r"invalid choice: '?([^'\s]+)'? \(choose from (.*)\)")
+
+
+class Parser(ArgumentParser):
+    """A parser that says which word is probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with the usage and a message."""
+        if found := CHOICE.search(message):
+            from difflib import get_close_matches
+
+            near = get_close_matches(found[1], re.findall(r"[\w.-]+", found[2]), 1)
+            message += f"; did you mean {near[0]}?" if near else ""
+        super().error(message)
+
+
 def parser_of(name: str) -> ArgumentParser:
     """The parser of a command."""
     summary = COMMANDS[name]
     description = f"{summary[:1].upper()}{summary[1:]}."
-    parser = ArgumentParser(prog=f"analyze {name}", description=description, epilog=EPILOG, formatter_class=LOOK)
+    parser = Parser(prog=f"analyze {name}", description=description, epilog=EPILOG, formatter_class=LOOK)
     parser._positionals.title = "arguments"
     import_module(f"analyzer.cli.{name}").options(parser)
     if parser.usage is None:
