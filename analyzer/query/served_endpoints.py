@@ -7,15 +7,15 @@ chains of iptables/proxier.go and nftables/proxier.go by their names, and the vi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from analyzer.addresses import Address
 from analyzer.facts.kubernetes import EndpointsFact, ServiceFact, ServicePort
 from analyzer.model.network import Namespace, Network
 from analyzer.query.native import goals, tables
-from analyzer.source import Source, Span
+from analyzer.source import Scope, Span
 
 Place = tuple[Address, int, int]
 """An address, a protocol by number, and a port."""
@@ -32,11 +32,12 @@ END_NAME = re.compile(rf"endpoint-\w+-{NAME}__(?P<to>[^/]+)/")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A port of a service, and its endpoints that are ready."""
+    """A port of a service, and its endpoints that are ready; ``written``: the same by their texts."""
 
     service: ServiceFact
     port: ServicePort
     endpoints: Mapping[Address, Span]
+    written: Mapping[str, Address]
 
     @property
     def name(self) -> str:
@@ -68,7 +69,7 @@ def wanted(network: Network) -> dict[Place, Wanted]:
             for address in service.cluster_addresses:
                 ready = of_port(port, slices, address.family)
                 if ready:
-                    found[address, port.protocol, port.port] = Wanted(service, port, ready)
+                    found[address, port.protocol, port.port] = Wanted(service, port, ready, {str(one): one for one in ready})
     return found
 
 
@@ -102,24 +103,88 @@ class Piece(NamedTuple):
     ends: dict[str, str]
 
 
-@dataclass(slots=True)
-class Texts:
-    """What pieces of iptables' texts say, each read once, however many nodes have it."""
+class Lack(NamedTuple):
+    """What a node's rules lack of a port of a service: endpoints, or (``mode`` empty) every rule for it."""
 
-    read: dict[str, Piece]
+    place: Place
+    item: Wanted
+    mode: str = ""
+    missing: tuple[Address, ...] = ()
 
-    def of(self, pieces: Iterable[str]) -> Piece:
-        """The pieces of one node together."""
-        whole = Piece({}, {}, {})
-        for text in pieces:
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The ports that are asked about, also by their texts; the texts of iptables by their scope, what each piece of these says, read once, and
+    what nodes lack that have the same pieces."""
+
+    wanted: Mapping[Place, Wanted]
+    written: Mapping[tuple[str, str, str], Place]
+    texts: Mapping[Scope | None, Sequence[str]]
+    read: dict[str, Piece] = field(default_factory=dict)
+    known: dict[tuple[int, ...], list[Lack]] = field(default_factory=dict)
+
+    def pieces(self, scope: Scope) -> list[Piece]:
+        """The pieces of a node that say something of services."""
+        found = []
+        for text in self.texts.get(scope, ()):
             one = self.read.get(text)
             if one is None:
                 one = self.read[text] = read_piece(text)
-            whole.portals.update(one.portals)
-            whole.ends.update(one.ends)
-            for chain, ends in one.led.items():
-                whole.led[chain] = whole.led.get(chain, set()) | ends
-        return whole
+            if one.portals or one.led or one.ends:
+                found.append(one)
+        return found
+
+
+def asked(network: Network) -> Asked:
+    """What is asked of every node."""
+    found = wanted(network)
+    written = {(str(address), WORDS.get(protocol, ""), str(port)): (address, protocol, port) for address, protocol, port in found}
+    texts: dict[Scope | None, list[str]] = {}
+    for source in network.sources.values() if found else ():
+        if source.kind == "iptables-save":
+            texts.setdefault(source.scope, []).extend(source.pieces())
+    return Asked(found, written, texts)
+
+
+def lacks(root: Namespace, question: Asked) -> list[Lack]:
+    """What the rules of a node lack; nothing where it has none of kube-proxy's."""
+    pieces = question.pieces(root.scope)
+    key = tuple(map(id, pieces))
+    alone = not root.virtual_servers and not any(True for _ in tables(root, "kube-proxy"))
+    if alone and key in question.known:
+        return question.known[key]
+    found: dict[Place, list[Served]] = {}
+    for place, one in (*in_iptables(together(pieces), question), *in_nftables(root, question.wanted), *in_ipvs(root)):
+        found.setdefault(place, []).append(one)
+    result = list(lacking(found, question.wanted))
+    if alone:
+        question.known[key] = result
+    return result
+
+
+def lacking(found: Mapping[Place, list[Served]], wanted: Mapping[Place, Wanted]) -> Iterator[Lack]:
+    """Endpoints to which no rule leads, and ports without any where others of their family have one."""
+    families = {address.family for address, _, _ in found}
+    for place, item in wanted.items():
+        told = found.get(place)
+        if told is None:
+            if place[0].family in families:
+                yield Lack(place, item)
+        elif missing := set(item.endpoints).difference(*(one.endpoints for one in told)):
+            yield Lack(place, item, told[0].mode, tuple(sorted(missing)))
+
+
+def together(pieces: list[Piece]) -> Piece:
+    """The pieces of one node as one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    whole = Piece({}, {}, {})
+    for one in pieces:
+        whole.portals.update(one.portals)
+        whole.ends.update(one.ends)
+        for chain, ends in one.led.items():
+            whole.led[chain] = whole.led.get(chain, set()) | ends
+    return whole
 
 
 def read_piece(text: str) -> Piece:
@@ -131,20 +196,6 @@ def read_piece(text: str) -> Piece:
     return Piece(portals, led, dict(END.findall(text)))
 
 
-def served(network: Network, root: Namespace, texts: Texts, asked: Mapping[Place, Wanted]) -> dict[Place, list[Served]]:
-    """Whom the rules of a node send packets to, for the ports of services that have any."""
-    found: dict[Place, list[Served]] = {}
-    pieces = [piece for source in network.sources.values() if of_node(source, root) for piece in source.pieces()]
-    for place, one in (*in_iptables(texts.of(pieces), asked), *in_nftables(root, asked), *in_ipvs(root)):
-        found.setdefault(place, []).append(one)
-    return found
-
-
-def of_node(source: Source, root: Namespace) -> bool:
-    """Whether a source has the rules of iptables of a node itself."""
-    return source.kind == "iptables-save" and source.scope == root.scope
-
-
 def in_ipvs(root: Namespace) -> Iterator[tuple[Place, Served]]:
     """The virtual servers with an address."""
     for server in root.virtual_servers:
@@ -153,17 +204,17 @@ def in_ipvs(root: Namespace) -> Iterator[tuple[Place, Served]]:
             yield (server.address, server.protocol, server.port), Served("IPVS", ends)
 
 
-def in_iptables(piece: Piece, asked: Mapping[Place, Wanted]) -> Iterator[tuple[Place, Served]]:
+def in_iptables(piece: Piece, question: Asked) -> Iterator[tuple[Place, Served]]:
     """The endpoints to which the chains of services lead."""
-    for place, item in asked.items() if piece.portals else ():
-        address, protocol, port = place
-        chain = piece.portals.get((str(address), WORDS.get(protocol, ""), str(port)))
-        if chain is not None:
-            told = {piece.ends.get(end, "") for end in piece.led.get(chain, ())}
-            yield place, Served("iptables", frozenset(one for one in item.endpoints if str(one) in told or f"[{one}]" in told))
+    for words, chain in piece.portals.items():
+        place = question.written.get(words)
+        if place is not None:
+            ends = {piece.ends.get(end, "").strip("[]") for end in piece.led.get(chain, ())}
+            known = question.wanted[place].written
+            yield place, Served("iptables", frozenset(known[end] for end in ends if end in known))
 
 
-def in_nftables(root: Namespace, asked: Mapping[Place, Wanted]) -> Iterator[tuple[Place, Served]]:
+def in_nftables(root: Namespace, wanted: Mapping[Place, Wanted]) -> Iterator[tuple[Place, Served]]:
     """The chains of endpoints to which those of services in kube-proxy's own tables go, by the names of both."""
     for table in tables(root, "kube-proxy"):
         family = {"ip": 4, "ip6": 6}.get(table.family)
@@ -174,8 +225,8 @@ def in_nftables(root: Namespace, asked: Mapping[Place, Wanted]) -> Iterator[tupl
                 ends[start["name"], start["protocol"], start["port"]] = {
                     end["to"] for goal in led if (end := END_NAME.search(goal))
                 }
-        for place, wanted_one in asked.items():
+        for place, wanted_one in wanted.items():
             word = WORDS.get(place[1], "")
             told = ends.get((wanted_one.name, word, wanted_one.port.name), ends.get((wanted_one.name, word, "")))
             if place[0].family == family and told is not None:
-                yield place, Served("nftables", frozenset(one for one in wanted_one.endpoints if str(one) in told))
+                yield place, Served("nftables", frozenset(one for text, one in wanted_one.written.items() if text in told))

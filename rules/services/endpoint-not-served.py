@@ -19,7 +19,7 @@ kubernetes pkg/proxy/topology.go (CategorizeEndpoints), pkg/proxy/iptables/proxi
 
 from collections.abc import Iterator
 
-from analyzer.query.served_endpoints import Served, Texts, Wanted, served, wanted
+from analyzer.query.served_endpoints import Lack, asked, lacks
 from analyzer.query.state import roots
 from analyzer.query.systems.kubernetes import settings
 from analyzer.rule import Finding, Namespace, Network, Rule, Severity
@@ -31,41 +31,23 @@ def check(network: Network) -> Iterator[Finding]:
     replaced = any(item.value in ("true", "strict") for item in settings(network, "cilium", "kube-proxy-replacement"))
     if replaced or not network.cluster.known & {"EndpointSlice", "Endpoints"}:
         return
-    asked, texts = wanted(network), Texts({})
-    for root in roots(network) if asked else ():
-        found = served(network, root, texts, asked)
-        if not found or any(root.gaps.get(kind) for kind in CHANGING):
-            continue
-        families = {address.family for address, _, _ in found}
-        for place, item in asked.items():
-            if place in found:
-                yield from lacking(root, item, found[place])
-            elif place[0].family in families:
-                yield RULE.finding(
-                    item.port.at,
-                    f"{root.scope.node} has no rule for {item.title} at {place[0]}, which has {count(item)}",
-                    help=f"look into the log of kube-proxy on {root.scope.node}",
-                    certain=False,
-                )
+    question = asked(network)
+    for root in roots(network) if question.wanted else ():
+        if not any(root.gaps.get(kind) for kind in CHANGING):
+            yield from (told(root, one) for one in lacks(root, question))
 
 
-def count(item: Wanted) -> str:
-    """How many endpoints are ready."""
-    return f"{len(item.endpoints)} ready endpoint{'s' if len(item.endpoints) > 1 else ''}"
-
-
-def lacking(root: Namespace, item: Wanted, told: list[Served]) -> Iterator[Finding]:
-    """Endpoints to which no rule leads. A service with rules of two kinds is told by another rule."""
-    missing = sorted(set(item.endpoints).difference(*(one.endpoints for one in told)))
-    if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        yield RULE.finding(
-            item.endpoints[missing[0]],
-            f"{root.scope.node} ({told[0].mode}) sends nothing of {item.title} to {missing[0]}{more}, which is ready",
-            related=[(item.port.at, "the service's port")],
-            help=f"look into the log of kube-proxy on {root.scope.node}",
-            certain=False,
-        )
+def told(root: Namespace, one: Lack) -> Finding:
+    """Endpoints to which no rule leads, or a port without any."""
+    node, item = root.scope.node, one.item
+    if not one.mode:
+        many = f"{len(item.endpoints)} ready endpoint{'s' if len(item.endpoints) > 1 else ''}"
+        text, at, related = f"{node} has no rule for {item.title} at {one.place[0]}, which has {many}", item.port.at, []
+    else:
+        first, more = one.missing[0], f" and {len(one.missing) - 1} more" if len(one.missing) > 1 else ""
+        text = f"{node} ({one.mode}) sends nothing of {item.title} to {first}{more}, which is ready"
+        at, related = item.endpoints[first], [(item.port.at, "the service's port")]
+    return RULE.finding(at, text, related=related, help=f"look into the log of kube-proxy on {node}", certain=False)
 
 
 RULE = Rule("endpoint-not-served", Severity.WARNING, __doc__, check)
