@@ -9,7 +9,7 @@ from operator import or_
 
 from analyzer.findings import Cause, Counterexample, Fix, Label
 from analyzer.model.network import Network
-from analyzer.query.flows import ADMITTED
+from analyzer.query.failures import ADMITTED
 from analyzer.query.pair_sets import PairSet, pair_set
 from analyzer.source import Span
 

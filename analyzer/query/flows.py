@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import NamedTuple
 
+from analyzer.query.failures import LATER, LOST, OPENING, REPLY, SEEN_DESTINATION, SEEN_SOURCE, UNKNOWN, WRONG
 from analyzer.query.parties import Ends, Rows, meant_for, rows_of
 from analyzer.ranges import EMPTY, Ranges, contains, difference, intersection, normalised, single
 from analyzer.solve.packet import ACK, ICMP, ICMPV6, SCTP, SYN, TCP, UDP
@@ -28,17 +29,6 @@ from analyzer.transfer.ir import Field
 NOTHING = Neglect()
 PORTS: Ranges = ((1, 65535),)
 PORTED: Ranges = ((TCP, TCP), (UDP, UDP), (SCTP, SCTP))
-LOST, UNKNOWN, WRONG, REPLY, OPENING, LATER, SEEN_SOURCE, SEEN_DESTINATION = (
-    "does not arrive",
-    "it is not known whether it arrives",
-    "is delivered elsewhere",
-    "the reply does not come back",
-    "the packet that ends the handshake does not arrive",
-    "the answer in the open connection does not come back",
-    "the source is translated",
-    "the destination is translated",
-)
-ADMITTED, UNFAMILIAR = "arrives, which no policy admits", "the source is none that the sender is known by"
 
 
 class Sender(NamedTuple):

@@ -20,21 +20,8 @@ from analyzer.query.alike.told import AT_ONCE
 from analyzer.query.causes import Breach, Broken
 from analyzer.query.choosing import sendings
 from analyzer.query.encapsulated import closed, taken
-from analyzer.query.flows import (
-    ADMITTED,
-    LATER,
-    LOST,
-    OPENING,
-    PORTED,
-    PORTS,
-    REPLY,
-    SEEN_DESTINATION,
-    SEEN_SOURCE,
-    UNFAMILIAR,
-    WRONG,
-    Aim,
-    aims,
-)
+from analyzer.query.failures import ADMITTED, LATER, LOST, OPENING, REPLY, SEEN_DESTINATION, SEEN_SOURCE, UNFAMILIAR, WRONG
+from analyzer.query.flows import PORTED, PORTS, Aim, aims
 from analyzer.query.grouping import Group, addresses_of, grouped, node_groups
 from analyzer.query.listed_services import UNSAID, excused, listed_portals, unshown
 from analyzer.query.neglect import neglect

@@ -12,21 +12,8 @@ from analyzer.addresses import prefix as read_prefix
 from analyzer.model.network import Interface, Network
 from analyzer.model.wires import shareable
 from analyzer.query.agreement import ALL, FEW, differing, slim, spaced
-from analyzer.query.flows import (
-    PORTED,
-    PORTS,
-    REPLY,
-    Aim,
-    Analysis,
-    Back,
-    Lost,
-    asking,
-    failure,
-    followed,
-    origin,
-    spelled,
-    strange,
-)
+from analyzer.query.failures import REPLY
+from analyzer.query.flows import PORTED, PORTS, Aim, Analysis, Back, Lost, asking, failure, followed, origin, spelled, strange
 from analyzer.query.once import Whole
 from analyzer.query.pair_sets import PairSet, pair_set
 from analyzer.query.parties import Party, Portal, decidable, nearby, nodes, owners, pods, rows_of

@@ -15,17 +15,8 @@ from analyzer.query.alike.exploring import Explored, Few, explored, few_of
 from analyzer.query.alike.thinning import by_one
 from analyzer.query.causes import Breach
 from analyzer.query.encapsulated import closed, untaken
-from analyzer.query.flows import (
-    ADMITTED,
-    LOST,
-    UNFAMILIAR,
-    UNKNOWN,
-    Aim,
-    Lost,
-    Sender,
-    origin,
-    spelled,
-)
+from analyzer.query.failures import ADMITTED, LOST, UNFAMILIAR, UNKNOWN
+from analyzer.query.flows import Aim, Lost, Sender, origin, spelled
 from analyzer.query.grouping import Group, pairs_asked
 from analyzer.query.pair_sets import Names, PairSet, added, whole
 from analyzer.query.pairs import by_nodes, common, one_by_one, pairs_of

@@ -11,7 +11,8 @@ from analyzer.addresses import Address
 from analyzer.findings import Counterexample
 from analyzer.model.network import Network
 from analyzer.model.services import Untranslated, described, untranslated
-from analyzer.query.flows import ADMITTED, SEEN_DESTINATION, SEEN_SOURCE, UNFAMILIAR, UNKNOWN, WRONG, Aim, Lost, origin
+from analyzer.query.failures import ADMITTED, SEEN_DESTINATION, SEEN_SOURCE, UNFAMILIAR, UNKNOWN, WRONG
+from analyzer.query.flows import Aim, Lost, origin
 from analyzer.ranges import single
 from analyzer.solve.packet import SYN, TCP, UDP, Fate, Hop, Outcome, Packet, Trace
 from analyzer.solve.sets.picking import points

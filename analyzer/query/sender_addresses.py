@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from analyzer.addresses import Address
 from analyzer.model.network import Network
 from analyzer.query.choosing import place
-from analyzer.query.flows import UNFAMILIAR, Lost
+from analyzer.query.failures import UNFAMILIAR
+from analyzer.query.flows import Lost
 from analyzer.query.grouping import Group
 from analyzer.query.pairs import split
 from analyzer.ranges import single

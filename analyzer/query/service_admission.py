@@ -18,7 +18,8 @@ from analyzer.policy.entities import Entity, Flow
 from analyzer.policy.terms import Box, Kind, all_of, any_of
 from analyzer.policy.tiers import Direction
 from analyzer.query.admission import Admission, Parties, addresses, narrow
-from analyzer.query.flows import LOST, UNKNOWN, Aim, Lost, origin
+from analyzer.query.failures import LOST, UNKNOWN
+from analyzer.query.flows import Aim, Lost, origin
 from analyzer.query.once import Whole
 from analyzer.query.seen_sources import carried, entities_at, holders_of, later_sources, seen
 from analyzer.ranges import LAST, Ranges, difference, intersection, normalised, single

@@ -21,7 +21,8 @@ from analyzer.policy.entities import Entity
 from analyzer.policy.terms import Box, Kind, all_of
 from analyzer.policy.tiers import Direction, Policy
 from analyzer.query.admission import Parties, narrow
-from analyzer.query.flows import ADMITTED, SEEN_DESTINATION, SEEN_SOURCE, UNKNOWN, Lost, origin
+from analyzer.query.failures import ADMITTED, SEEN_DESTINATION, SEEN_SOURCE, UNKNOWN
+from analyzer.query.flows import Lost, origin
 from analyzer.query.replay import Replay, Word, translation, weighed
 from analyzer.query.seen_sources import entities_at, holders_of, seen
 from analyzer.query.service_admission import SOURCE_PORTS, Asker, Endpoint, Ruling, asked, at_endpoint, by_rules, is_now, one_way

@@ -18,7 +18,8 @@ from analyzer.query.alike.ends import End, end_of, ranges
 from analyzer.query.alike.kinds import ENOUGH, Kinds, kinds
 from analyzer.query.alike.services import Said, Services
 from analyzer.query.alike.thinning import REQUEST, WORD, by_pods_chain, decides, deciding, kind_of, renamed, single_of_kind, told
-from analyzer.query.flows import UNKNOWN, Aim, Lost, Sender, origin, spelled
+from analyzer.query.failures import UNKNOWN
+from analyzer.query.flows import Aim, Lost, Sender, origin, spelled
 from analyzer.query.grouping import Group
 from analyzer.query.parties import Portal
 from analyzer.ranges import Ranges, single

@@ -15,7 +15,8 @@ from analyzer.model.namespaces import by_default
 from analyzer.model.network import Network
 from analyzer.query.alike.ends import APART, BESIDE, SELF, End, by_end, end_of, ranges
 from analyzer.query.alike.kinds import Kinds, kinds
-from analyzer.query.flows import SEEN_DESTINATION, SEEN_SOURCE, UNKNOWN, Lost, Sender, asked, origin, senders_of, spelled
+from analyzer.query.failures import SEEN_DESTINATION, SEEN_SOURCE, UNKNOWN
+from analyzer.query.flows import Lost, Sender, asked, origin, senders_of, spelled
 from analyzer.query.grouping import Group
 from analyzer.ranges import Ranges, difference, intersection, normalised, single
 from analyzer.solve.sets.joint import Joint, Row
