@@ -1,6 +1,6 @@
 """Clusters with Cilium: random states of its maps, in which the lowered network says what the concrete walk says; and what states of known kinds lead to.
 
-``CILIUM_CLUSTERS`` sets how many clusters are tried (40), ``CILIUM_SEED`` the first seed (1).
+``CILIUM_CLUSTERS`` sets how many clusters are tried (24), ``CILIUM_SEED`` the first seed (1).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.cilium_cluster import CLOSED, HOST, OPEN, PODS, Allowed, Cluster, Ser
 from tests.cilium_six import dual, six
 from tests.lowered import agree, outcomes, walked
 
-COUNT, SEED = int(os.environ.get("CILIUM_CLUSTERS", "40")), int(os.environ.get("CILIUM_SEED", "1"))
+COUNT, SEED = int(os.environ.get("CILIUM_CLUSTERS", "24")), int(os.environ.get("CILIUM_SEED", "1"))
 CHECKED = ("LoadBalancer, check source-range", "LoadBalancer, check source-range, deny")
 LISTINGS = ("cilium_bpf_ipcache_list", "cilium_bpf_endpoint_list", "cilium_bpf_policy_get_--all_--numeric", "cilium_bpf_lb_list")
 IDENTITIES = (0, 1, 2, 6, 10001, 10002, 10003)

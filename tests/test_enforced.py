@@ -9,6 +9,7 @@ import pytest
 
 from analyzer.api import load
 from analyzer.findings import Guarantee, Verdict
+from analyzer.query.guarantees import decide
 from benchmarks.capture import Shape, write
 from tests.lab import record
 
@@ -39,7 +40,7 @@ DROPS = "-A FORWARD -d 10.64.1.2/32 -p tcp -j DROP\n"
 
 
 def verdict(folder: Path) -> Guarantee:
-    return next(item for item in load(folder).check().guarantees if item.id == "policy-enforced")
+    return decide(load(folder).given.network, ["policy-enforced"]).guarantees[0]
 
 
 def capture(folder: Path, policy: str) -> Path:
@@ -131,7 +132,7 @@ def test_what_policies_deny_and_a_rule_lets_through_to_services_alone_is_refuted
 
 def test_what_a_pod_may_send_to_itself_through_a_service_says_nothing_of_pods_like_it(tmp_path: Path) -> None:
     folder = cut(capture(tmp_path, WEB), ENFORCING)
-    found = next(item for item in load(folder).check().guarantees if item.id == "pod-to-service")
+    found = decide(load(folder).given.network, ["pod-to-service"]).guarantees[0]
     assert found.reason == "1 pairs are cut, and it is not known whether policies want it"
 
 
@@ -160,7 +161,7 @@ def test_what_network_systems_install_is_what_policies_say(name: str, tmp_path: 
 def test_a_source_that_a_set_of_packets_drops_is_open_and_no_contradiction(tmp_path: Path) -> None:
     """A pod sends from an address that it is not known by, and a rule drops whom packets have put into a set: the sets leave open what the walk follows."""
     record.unpack((TRUTH.parent / "undecided" / "ptp-policies-source-chosen.txt").read_text(), tmp_path)
-    verdicts = {item.id: item for item in load(tmp_path).check().guarantees}
+    verdicts = {item.id: item for item in decide(load(tmp_path).given.network).guarantees}
     assert verdicts["pod-sees-its-own-address"].verdict is Verdict.UNDECIDED
     assert not any("internal error" in item.reason for item in verdicts.values())
 
@@ -171,6 +172,6 @@ def test_an_endpoint_that_policies_keep_is_no_failure_where_it_is_open_whether_a
     for path in (tmp_path / "nodes").glob("node-*/ip_neigh.json"):
         known = json.loads(path.read_text())
         path.write_text(json.dumps([item for item in known if item.get("dev") != "eth1"]))
-    verdicts = {item.id: item.verdict for item in load(tmp_path).check().guarantees}
+    verdicts = {item.id: item.verdict for item in decide(load(tmp_path).given.network).guarantees}
     assert verdicts["pod-to-pod"] is Verdict.UNDECIDED
     assert (verdicts["pod-to-service"], verdicts["outside-to-service"]) == (Verdict.UNDECIDED, Verdict.UNDECIDED)

@@ -30,7 +30,7 @@ def lab() -> Iterator[Lab]:
         yield built
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0])
 def test_what_ovn_does_about_policies_is_what_they_say(lab: Lab, tmp_path: Path, seed: int) -> None:
     lab.policies = policies.documents(lab, Random(seed))
     ovn_policies.install(lab)
@@ -43,7 +43,7 @@ def test_what_ovn_does_about_policies_is_what_they_say(lab: Lab, tmp_path: Path,
         for probe, result in zip(chosen, happened, strict=True)
         if judge(told := compare.predict(loaded, probe), probe, result) == "wrong"
     ]
-    wrong += policy_check.contradictions(lab, loaded, loaded.check().guarantees, chosen, happened)
+    wrong += policy_check.contradictions(lab, loaded, decide(loaded.given.network).guarantees, chosen, happened)
     assert not wrong, "\n".join(wrong)
 
 

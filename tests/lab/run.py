@@ -11,6 +11,7 @@ from random import Random
 
 from analyzer.api import Capture, load
 from analyzer.findings import Guarantee
+from analyzer.query.guarantees import decide
 from analyzer.solve.packet import Trace
 from analyzer.transfer.graph import NetworkProgram
 from tests.lab import breakages, compare, engines, entries, policy_check, probes, record, scenarios, service_check
@@ -86,7 +87,7 @@ def examine(lab: Lab, random: Random, seed: int, folder: Path, tally: Tally, opt
             options.truth, f"{lab.scenario.name}, seed {seed}: {', '.join(lab.broken) or 'unbroken'}", folder, chosen, results
         )
     wrong = count(lab, seed, told, chosen, results, folder, tally)
-    verdicts = loaded.check().guarantees if lab.policies or options.engines else ()
+    verdicts = decide(loaded.given.network).guarantees if lab.policies or options.engines else ()
     if lab.policies:
         asked = opening(told, chosen, results)
         found = list(policy_check.contradictions(lab, loaded, verdicts, *asked))
