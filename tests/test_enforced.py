@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from analyzer.api import load
-from analyzer.findings import Guarantee, Verdict
+from analyzer.findings import Counterexample, Guarantee, Verdict
 from analyzer.query.guarantees import decide
+from analyzer.query.replay import Replay, Word
+from analyzer.solve.packet import TCP, Packet
 from benchmarks.capture import Shape, write
 from tests.lab import record
 
@@ -175,3 +177,18 @@ def test_an_endpoint_that_policies_keep_is_no_failure_where_it_is_open_whether_a
     verdicts = {item.id: item.verdict for item in decide(load(tmp_path).given.network).guarantees}
     assert verdicts["pod-to-pod"] is Verdict.UNDECIDED
     assert (verdicts["pod-to-service"], verdicts["outside-to-service"]) == (Verdict.UNDECIDED, Verdict.UNDECIDED)
+
+
+@pytest.mark.parametrize(
+    ("reason", "by_policies"),
+    [
+        ("n1: dropped by filter FORWARD rule 3", True),
+        ("n1: Cilium drops the packet (Policy denied): egress of endpoint 7 admits no identity 9", True),
+        ("n1: Cilium drops the packet (No tunnel/encapsulation endpoint): 10.0.0.9 is of no node", False),
+        ("n1: conntrack drops the packet: a connection with the tuple of its answers is tracked already", False),
+        ("br-int of n1 drops the packet: no flow takes it", False),
+    ],
+)
+def test_what_is_lost_elsewhere_is_not_laid_to_policies(reason: str, by_policies: bool) -> None:
+    shown = Counterexample(Packet(4, 1, 2, TCP), (), reason)
+    assert Replay(Word.CONFIRMED, reason, None, shown).filtered is by_policies

@@ -29,8 +29,14 @@ NOT_TRACKED = "the packet is not tracked"
 TRANSLATES = ("netfilter", "ipvs")
 USUAL = (80, 443, 53, 8080, 22)
 TRANSLATED = (SEEN_SOURCE, SEEN_DESTINATION)
-FILTERED = ("dropped by ", "rejected by ", "drops the packet")
-"""What reasons say where rules, flows or maps of policies end a packet."""
+FILTERED = (
+    "dropped by ",
+    "rejected by ",
+    "drops the packet (Policy denied",
+    "drops the packet: the flow",
+    "controller refuse it",
+)
+"""What reasons say where rules, flows or maps of policies end a packet; not what routing, conntrack, tunnels or services drop."""
 
 
 class Word(StrEnum):
