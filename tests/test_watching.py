@@ -111,7 +111,7 @@ def test_rules_of_the_team_are_read_again_as_they_change(folder: Path) -> None:
 @pytest.mark.parametrize("option", [["--fix"], ["--diff"], ["--since", "HEAD"]])
 def test_what_makes_no_sense_is_refused(option: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(folder), "--watch", *option]) == 2
-    assert "--watch is for files and folders" in capsys.readouterr().err
+    assert "--watch is without --fix" in capsys.readouterr().err
 
 
 def test_what_moved_is_the_same_and_verdicts_are_compared() -> None:

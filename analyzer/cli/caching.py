@@ -19,7 +19,21 @@ SMALLEST = 1 << 18
 """Characters of input from which on something is kept: what is smaller is checked in about the time that it takes to look."""
 # Options that say how a report is shown, and not what is in it.
 SHOWING = frozenset(
-    {"color", "fail_on", "format", "jobs", "looked", "again", "output", "quiet", "strict", "verbose", "settings", "watch"}
+    {
+        "color",
+        "fail_on",
+        "format",
+        "jobs",
+        "looked",
+        "again",
+        "output",
+        "quiet",
+        "streamed",
+        "strict",
+        "verbose",
+        "settings",
+        "watch",
+    }
 )
 
 

@@ -37,7 +37,9 @@ def options(parser: ArgumentParser) -> None:
     work.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes that may work at once")
     work.add_argument("--no-cache", action="store_true", help="keep nothing on the disk, and take nothing from there")
     work.add_argument(
-        "--watch", action="store_true", help="check again when a file changes, and say what appeared and disappeared"
+        "--watch",
+        action="store_true",
+        help="check again when a file changes, or another tar archive comes on stdin, and say what appeared and disappeared",
     )
     fixing = section(parser, "mending").add_mutually_exclusive_group()
     fixing.add_argument("--fix", action="store_true", help="make the edits that are safe in the files, and report what is left")
@@ -54,16 +56,7 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     except ValueError as problem:
         return fail(str(problem))
     if options.watch:
-        from analyzer.capture.again import Again
-        from analyzer.cli.watching import watch
-
-        options.again = Again()
-        try:
-            call = judging(options)
-            others = (*call.not_in_input, *rule_folders(options, call.settings))
-        except ValueError as problem:
-            return fail(str(problem))
-        return watch(options, lambda: looked(options, outputs), others)
+        return watching(options, outputs)
     progress = Progress(options.quiet)
     try:
         answer = answered(options, outputs, progress)
@@ -76,6 +69,25 @@ def run(options: Namespace, parser: ArgumentParser) -> int:
     if options.diff:
         return patch(answer, options, progress)
     return shown(options, outputs, answer)
+
+
+def watching(options: Namespace, outputs: Outputs) -> int:
+    """``--watch``: looks again and again, at files as they change or at what comes on stdin."""
+    from analyzer.capture.again import Again
+    from analyzer.cli.streaming import stream
+    from analyzer.cli.watching import watch
+
+    if options.fix or options.diff or options.since:
+        return fail("--watch is without --fix, --diff and --since")
+    if "-" in options.paths:
+        return stream(options, lambda: looked(options, outputs))
+    options.again = Again()
+    try:
+        call = judging(options)
+        others = (*call.not_in_input, *rule_folders(options, call.settings))
+    except ValueError as problem:
+        return fail(str(problem))
+    return watch(options, lambda: looked(options, outputs), others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +166,12 @@ def looked(options: Namespace, outputs: Outputs) -> Report | None:
     try:
         answer = answered(options, outputs, Progress(quiet=True))
     except ValueError as problem:
-        fail(str(problem))
+        options.status = fail(str(problem))
         return None
     if not isinstance(answer, Answer):
-        nothing(answer)
+        options.status = nothing(answer)
         return Report((), (), (), answer, ())
-    shown(options, wanted, answer)
+    options.status = shown(options, wanted, answer)
     options.looked = True
     return rebased(answer.report, paths_from(options.paths, "."), answer.call.not_in_input)
 

@@ -109,7 +109,7 @@ def sources(options: Namespace, progress: Progress, settings: Settings) -> Loade
     """The texts of the command's input."""
     return read_sources(
         tuple(options.paths),
-        sys.stdin.buffer if "-" in options.paths else None,
+        getattr(options, "streamed", sys.stdin.buffer) if "-" in options.paths else None,
         lambda done, total: progress("reading files", done, total),
         excluded(settings, paths_from(options.paths, settings.folder)),
         Rendering(tuple(options.values), options.render == "auto"),

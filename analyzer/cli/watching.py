@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from analyzer.cli.settings import NAMES
-from analyzer.cli.shared import fail
 from analyzer.cli.telling import tell
 from analyzer.findings import Finding, Report, fingerprint
 from analyzer.report.style import safe
@@ -28,8 +27,6 @@ State = Mapping[str, tuple[int, int, int]]
 
 def watch(options: Namespace, look: Callable[[], Report | None], others: Collection[str]) -> int:
     """Reports what each change brings until it is interrupted. ``look`` checks the input; None: it could not be, as was told. ``others`` are files that count beside the input."""
-    if options.fix or options.diff or options.since or "-" in options.paths:
-        return fail("--watch is for files and folders, without --fix, --diff and --since")
     files = (*options.paths, *NAMES, *others, *options.intents, *filter(None, (options.config, options.baseline)))
     try:
         follow(look, files)
@@ -45,11 +42,15 @@ def follow(look: Callable[[], Report | None], files: Collection[str]) -> None:
     tell("analyze: watching; Ctrl-C ends it")
     while True:
         state = next_change(state, files)
-        now = look()
-        if now is not None:
-            sys.stdout.writelines(f"{line}\n" for line in differences(before or Report((), (), (), (), ()), now))
-            sys.stdout.flush()
-        before = now or before
+        before = told(before, look())
+
+
+def told(before: Report | None, now: Report | None) -> Report | None:
+    """Tells how an answer differs from the one before; the one that the next is compared with. None: there is no answer."""
+    if now is not None:
+        sys.stdout.writelines(f"{line}\n" for line in differences(before or Report((), (), (), (), ()), now))
+        sys.stdout.flush()
+    return now or before
 
 
 def next_change(state: State, files: Collection[str]) -> State:
@@ -60,10 +61,14 @@ def next_change(state: State, files: Collection[str]) -> State:
         begun = time.monotonic()
     while (later := settled(files)) != now:
         now = later
-    names = sorted(path for path in {*state, *now} if state.get(path) != now.get(path))
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    print(f"changed: {safe(', '.join(names[:SHOWN]))}{more}", flush=True)
+    changed({path for path in {*state, *now} if state.get(path) != now.get(path)})
     return now
+
+
+def changed(names: Collection[str]) -> None:
+    """Says what changed."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    print(f"changed: {safe(', '.join(sorted(names)[:SHOWN]))}{more}", flush=True)
 
 
 def settled(files: Collection[str]) -> State:
