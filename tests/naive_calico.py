@@ -213,7 +213,16 @@ class Cluster:
         policies = [item for item in self.objects if item["kind"] in ("NetworkPolicy", "GlobalNetworkPolicy")]
         for name, (_, end) in sorted(known.items(), key=lambda item: (item[1][0], item[0])):
             own = [item for item in policies if item["spec"].get("tier", "default") == name]
-            yield end, sorted(own, key=lambda item: (item["spec"].get("order", math.inf), full_name(item)))
+            yield end, sorted(own, key=lambda item: (item["spec"].get("order", math.inf), self.compared(item)))
+
+    def compared(self, policy: Object) -> str:
+        """What decides which of two policies of one order is asked first."""
+        (about,) = self.of("ClusterInformation")
+        name, namespace = policy["metadata"]["name"], policy["metadata"].get("namespace", "")
+        if about["spec"]["calicoVersion"] == "v3.31.0":
+            return f"{name}/{namespace}/{policy['kind']}"
+        stored = f"{policy['spec'].get('tier', 'default')}.{name}"
+        return f"{namespace}/{stored}" if namespace else stored
 
     def chain(self, labels: dict[str, str], direction: str, packet: Packet, kind: str) -> str:
         """What an endpoint's policies do with a packet: allow, deny, or nothing."""
@@ -326,8 +335,3 @@ def chains(spec: Object) -> tuple[str, ...]:
     if spec.get("preDNAT"):
         return ("preDNAT",)
     return ("normal", "forward") if spec.get("applyOnForward") else ("normal",)
-
-
-def full_name(item: Object) -> str:
-    namespace = item["metadata"].get("namespace")
-    return f"{namespace}/{item['metadata']['name']}" if namespace else str(item["metadata"]["name"])

@@ -56,6 +56,7 @@ class Maker:
         found += [self.pod(number) for number in range(self.random.randint(2, 4))]
         found += [self.service(name) for name in SPACES]
         found.append(self.thing(V3, "IPPool", "pool", {"cidr": "10.0.0.0/8", "natOutgoing": False}))
+        found.append(self.thing(V3, "ClusterInformation", "default", {"calicoVersion": self.pick("v3.30.4", "v3.31.0")}))
         found += [self.thing(V3, "Tier", name, self.tier()) for name in ("early", "late") if self.chance(0.7)]
         found += [self.network_set(number) for number in range(self.random.randint(0, 2))]
         if self.hosts:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from analyzer.facts.kubernetes import ObjectFact, OtherObjectFact
 from analyzer.policy.atoms import Atoms, boxes_in, names_in
 from analyzer.policy.bits import members
+from analyzer.policy.calico.ordering import beside_kubernetes
 from analyzer.policy.classes import Mentioned, Universe, mentioned_in
 from analyzer.policy.factors import Compiler, Factor, Factors, Key, rules_of
 from analyzer.policy.folding import Applied, Cell
@@ -22,7 +23,7 @@ from analyzer.policy.terms import HasLabel, InBlocks, LabelIn, LabelText, Named,
 from analyzer.policy.tiers import Direction, Plane, Policy, Tier
 from analyzer.source import Span
 
-# Kinds whose reading looks at the object and at the profile only, and which give policies alone.
+# Kinds whose reading looks at the object and at the profile only, unless Calico's policies stand beside them, and which give policies alone.
 ALONE = frozenset(
     {
         "networking.k8s.io/NetworkPolicy",
@@ -69,6 +70,8 @@ def changed_set(policies: PolicySet, gone: Sequence[ObjectFact], new: Sequence[O
     for item in (*gone, *new):
         if not isinstance(item, OtherObjectFact) or f"{group_of(item)}/{item.kind}" not in ALONE:
             return None
+    if beside_kubernetes(policies.world.cluster):
+        return None
     for item in new:
         assert isinstance(item, OtherObjectFact)
         if policies.world.profile.enforced(group_of(item), item.kind):

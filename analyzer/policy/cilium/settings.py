@@ -7,15 +7,15 @@ defaults of the chart are taken for what it always sets, and None (not known) fo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from analyzer.addresses import Address
 from analyzer.facts.kubernetes import ConfigMapFact, Located
 from analyzer.memory import Same
 from analyzer.model.cluster import Cluster
+from analyzer.policy.images import images_of
 from analyzer.source import Span
 
 CONFIG_MAP = "cilium-config"
@@ -104,23 +104,8 @@ def settings_in(key: Same[Cluster]) -> Settings:
 
 def version_of(cluster: Cluster) -> tuple[int, int] | None:
     """The agent's version by the tag of its image; None where it is not given, or where agents differ."""
-    sets = [mapping(mapping(item.document.get("spec")).get("template")) for item in cluster.others if item.kind == "DaemonSet"]
-    pods = [fact.document for (_, name), fact in cluster.pods.items() if name.startswith("cilium")]
-    images = (image for item in (*sets, *pods) for image in images_in(mapping(item.get("spec"))))
-    found = {(int(match[1]), int(match[2])) for image in images if (match := IMAGE.search(image))}
+    found = {(int(match[1]), int(match[2])) for image in images_of(cluster, "cilium") if (match := IMAGE.search(image))}
     return found.pop() if len(found) == 1 else None
-
-
-def images_in(spec: Mapping[str, Any]) -> Iterator[str]:
-    """The images of a pod's containers."""
-    containers = spec.get("containers")
-    for item in containers if isinstance(containers, list) else ():
-        yield str(mapping(item).get("image") or "")
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    """The value if it is an object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
 
 
 def text(data: Mapping[str, Located], key: str, default: str = "") -> str:

@@ -1,7 +1,7 @@
 """Calico's NetworkPolicy, GlobalNetworkPolicy and their staged kinds (projectcalico.org/v3 and crd.projectcalico.org/v1).
 
 Follows api/pkg/apis/projectcalico/v3 (networkpolicy.go, globalnetworkpolicy.go), libcalico-go lib/validator/v3 and
-lib/backend/syncersv1/updateprocessors (whom a policy selects), felix/calc/policy_sorter.go (order, then name; no order is last).
+lib/backend/syncersv1/updateprocessors (whom a policy selects), felix/calc/policy_sorter.go (by order, of which none is last).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.policy.calico.endpoints import ACCOUNT_KEY, GROUPS, PODS, Endpoints, HostEndpoint, endpoints_of
 from analyzer.policy.calico.fields import selector
 from analyzer.policy.calico.hosts import BEFORE_TRANSLATION, FIRST, FORWARDED, LAST, UNTRACKED, Place, of_policy
+from analyzer.policy.calico.ordering import place_in_order
 from analyzer.policy.calico.rules import Reader, of_account, of_namespace
 from analyzer.policy.calico.selectors import NAMESPACE_KEY, mapped
 from analyzer.policy.calico.tiers import AS_TIER, order_of, ranked
@@ -79,7 +80,6 @@ class Reading:
         chosen = self.subject()
         found = {name: self.rules(name) for name in TYPES}
         place, doubt, orders = self.place()
-        name = f"{self.namespace}/{self.fact.name}" if self.namespace else self.fact.name
         policy = Policy(
             self.fact.kind,
             self.namespace,
@@ -89,7 +89,7 @@ class Reading:
             found["Ingress"],
             found["Egress"],
             place.tier,
-            (self.order(), name),
+            (self.order(), place_in_order(self.endpoints.world.cluster, self.fact, self.namespace, self.spec)),
         )
         yield from orders
         if not place.stage:
@@ -221,7 +221,9 @@ KIND = PolicyKind(
     names=tuple(f"{group}/{name}" for group in GROUPS for name in NAMES),
     read=read,
     supporting=tuple(
-        f"{group}/{name}" for group in GROUPS for name in ("NetworkSet", "GlobalNetworkSet", "HostEndpoint", "Tier")
+        f"{group}/{name}"
+        for group in GROUPS
+        for name in ("NetworkSet", "GlobalNetworkSet", "HostEndpoint", "Tier", "ClusterInformation")
     ),
     versions={"projectcalico.org": ("v3",), "crd.projectcalico.org": ("v1",)},
 )

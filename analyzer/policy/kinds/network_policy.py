@@ -16,6 +16,7 @@ from analyzer.facts.kubernetes import OtherObjectFact
 from analyzer.parsers._kubectl_policies import LAST_PORTS
 from analyzer.parsers._view import View
 from analyzer.policy.blocks import block, cidr, has_host_bits, in_blocks, without
+from analyzer.policy.calico.ordering import place_of_kubernetes
 from analyzer.policy.exclusions import beside, only_excludes
 from analyzer.policy.ports import NUMBERS, any_of_traffic, is_port_name, other_protocols, ports
 from analyzer.policy.profiles import Profile
@@ -80,7 +81,7 @@ def read(fact: OtherObjectFact, world: World) -> Iterator[Read]:
     if not world.profile.port_names and (place := port_name(spec)) is not None:
         yield Complaint(place, f"{world.profile.name} does not know names of ports: the whole policy has no effect there")
         return
-    order = (ORDER, f"{fact.namespace}/{fact.name}")
+    order = (ORDER, place_of_kubernetes(world.cluster, fact.namespace, fact.name))
     yield Policy(fact.kind, fact.namespace, fact.name, fact.at, subject, found["Ingress"], found["Egress"], order=order)
 
 
