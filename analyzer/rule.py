@@ -42,7 +42,8 @@ class Rule:
     ``check`` yields findings; what it cannot know it does not claim: a part that was not captured (``Namespace.missing``) or has gaps yields no certain
     finding. ``options`` are what settings may tell it, with their defaults; ``tuned`` is ``check`` with other values of them (``tunable`` makes both).
     ``follows`` names rules whose findings explain this one's where they name one line: they are told together, the cause first. ``looks_at``: the parts of a
-    network without which nothing can be found (``query/needed.py``); empty where that is not known.
+    network without which nothing can be found (``query/needed.py``); empty where that is not known. ``absence``: it says what is not there, and so nothing
+    where a document of the input could not be read, as that may be where it stands.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Rule:
     tuned: Callable[[Network, Options], Iterable[Finding]] | None = None
     follows: tuple[str, ...] = ()
     looks_at: tuple[str, ...] = ()
+    absence: bool = False
 
     def finding(
         self,

@@ -16,7 +16,7 @@ from tests.captures import files_of, network_of
 
 INDEX = Path(analyzer.query.__file__).with_name("_rules.py")
 SAMPLES = Path(__file__).parent.parent / "samples" / "rules"
-HEAD = '''"""The shipped rules by id: severity, what each follows, its options, and the parts of an empty network that it looks at. Made from the rules by ``pytest --update``.
+HEAD = '''"""The shipped rules by id: severity, what each follows, its options, the parts of an empty network that it looks at, and whether it says what is not there. Made from the rules by ``pytest --update``.
 
 So that a rule is imported only where something is there that it looks at (``needed.py``).
 """
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from analyzer.rule import Options
 
-INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...]]] = {
+INDEX: dict[str, tuple[str, tuple[str, ...], Options, tuple[str, ...], bool]] = {
 '''
 SEEN: set[str] = set()
 
@@ -65,7 +65,8 @@ def looked_at(rule: Rule) -> tuple[str, ...]:
 def made() -> str:
     """The text of the index."""
     rows = (
-        f"    {rule.id!r}: {(str(rule.severity), rule.follows, dict(rule.options), looked_at(rule))!r},\n" for rule in all_rules()
+        f"    {rule.id!r}: {(str(rule.severity), rule.follows, dict(rule.options), looked_at(rule), rule.absence)!r},\n"
+        for rule in all_rules()
     )
     return HEAD + "".join(rows) + "}  # fmt: skip\n"
 

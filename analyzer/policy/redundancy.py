@@ -70,10 +70,20 @@ class Group:
             return self.behind.changes_nothing(rule)
         own = self.matches[id(rule)]
         if self.cells is not None:
-            return self.equal_within(own.may) and (bool(own.sure) or not self.open_in(own.may))
+            return self.equal_within(own.may) and (
+                not self.open_in(own.may) or (self.admits_only() and self.matched_by_others(own))
+            )
+        return self.matched_by_others(own)
+
+    def matched_by_others(self, own: Match) -> bool:
+        """Whether other rules match all that a rule matches for sure, for sure, and may match all that it may."""
         others = [item for number, item in self.matches.items() if number not in self.compiler.left_out]
         sure = inside(own.sure, (part for item in others for part in item.sure))
         return sure and (own.may is own.sure or inside(own.may, (part for item in others for part in item.may)))
+
+    def admits_only(self) -> bool:
+        """Whether no rule of the group does anything but admit: what is known of one then does not rest on the others."""
+        return all(item.rule.action is Action.ALLOW for item in self.matches.values())
 
     def equal_within(self, rectangles: Sequence[Rectangle]) -> bool:
         """Whether the same of some flows is admitted as before: what a rule does not match goes on without it as it did. One of them is tried first."""
@@ -82,7 +92,7 @@ class Group:
         return all(self.compiler.cells(self.key, part) == within(self.cells or (), *part) for part in parts)
 
     def open_in(self, rectangles: Sequence[Rectangle]) -> bool:
-        """Whether it is not known of some of the flows if they are admitted: what only may match may be what decides over them."""
+        """Whether it is not known of some of the flows if they are admitted: what is not known may be what the rule is for."""
         return any(c.flows & flows and c.may & ~c.sure & peers for c in self.cells or () for flows, peers in rectangles)
 
 

@@ -45,25 +45,25 @@ def near_namespace(network: Network, peer: Peer) -> Near | None:
     return None
 
 
-def near_pod(policies: Policies, peer: Peer) -> Near | None:
-    """What the tests of pods' labels in a peer are probably meant to say, among the pods that meet its other tests."""
+def near_pod(policies: Policies, peer: Peer, least: int = FEWEST) -> Near | None:
+    """What the tests of pods' labels in a peer are probably meant to say, among the pods that meet its other tests. ``least``: of how many letters slips are, at least."""
     universe = policies.factors(policies.families()[0]).universe
     terms = flat(peer)
     for test in asked(peer):
         if test.of is not Of.POD or not isinstance(test, LabelIn):
             continue
         others = universe.sides(All(tuple(term for term in terms if term is not test)))[0]
-        alike = (alike_of(test, next(iter(universe.members[position]))) for position in members(others))
+        alike = (alike_of(test, next(iter(universe.members[position])), least) for position in members(others))
         if (found := next(filter(None, alike), None)) is not None:
             return found
     return None
 
 
-def alike_of(test: LabelIn, entity: Entity) -> Near | None:
+def alike_of(test: LabelIn, entity: Entity, least: int) -> Near | None:
     """A label of a pod that is almost the one that is asked for."""
     for value in sorted(test.values):
         for key, has in sorted(entity.labels.items()):
-            if (key == test.key and slip(value, has, FEWEST)) or (value == has and slip(test.key, key, FEWEST)):
+            if (key == test.key and slip(value, has, least)) or (value == has and slip(test.key, key, least)):
                 return Near(test, f"{entity.name} has {key}={has}", f"{key}: {has}", entity.at)
     return None
 

@@ -37,7 +37,7 @@ def loaded(path: Path, folder: Path) -> Rule:
 @lru_cache(maxsize=1024)
 def by_index(path: Path, folder: Path) -> Rule:
     """The rule of a file, which is imported when it is run."""
-    severity, follows, options, looks_at = INDEX[path.stem]
+    severity, follows, options, looks_at, absence = INDEX[path.stem]
 
     def check(network: Network) -> Iterable[Finding]:
         return loaded(path, folder).check(network)
@@ -46,7 +46,7 @@ def by_index(path: Path, folder: Path) -> Rule:
         rule = loaded(path, folder)
         return rule.tuned(network, values) if rule.tuned else rule.check(network)
 
-    return Rule(path.stem, Severity(severity), "", check, options, tuned if options else None, follows, looks_at)
+    return Rule(path.stem, Severity(severity), "", check, options, tuned if options else None, follows, looks_at, absence)
 
 
 def there(network: Network) -> frozenset[str]:

@@ -20,7 +20,9 @@ from analyzer.policy.terms import EVERYONE, All, AnyOf, Kind, LabelIn, Named, No
 from analyzer.policy.tiers import Action, Direction, Policy, Rule
 from analyzer.policy.words import peer_words, traffic_words
 from analyzer.query.near_labels import BUILT_IN, Near, asked, near_namespace, near_pod, place_of
+from analyzer.query.operators import operated
 from analyzer.query.policies import Identity, Policies, Whole, known, of_network, profile_of
+from analyzer.query.slips import LEAST
 from analyzer.query.workloads import pods_wanted
 from analyzer.source import Span
 
@@ -87,19 +89,6 @@ def homeless(network: Network) -> Iterator[OtherObjectFact]:
     return (item for item in policy_objects(network) if there and item.namespace and item.namespace not in there)
 
 
-def operated(network: Network) -> bool:
-    """Whether objects of kinds that are not Kubernetes' own are in the input, whose operators may make pods that are not; or pods are only listed."""
-    return bool(network.cluster.listed.pods) or has_foreign(Identity(network.cluster))
-
-
-@lru_cache(maxsize=4)
-def has_foreign(key: Identity) -> bool:
-    """The same of a cluster, once."""
-    known = kinds()
-    groups = dict.fromkeys((group_of(item), item.kind) for item in key.cluster.others)
-    return any("." in group and not group.endswith(".k8s.io") and f"{group}/{kind}" not in known for group, kind in groups)
-
-
 def captured(network: Network) -> bool:
     """Whether the input is of a whole cluster, so that who is not in it is not there; not where pods are only listed, of whose labels nothing is shown."""
     return {"Node", "Pod"} <= network.cluster.known and not network.cluster.listed.pods
@@ -125,7 +114,8 @@ def unselective(network: Network) -> Iterator[Policy]:
     for policy in written(network):
         if name_of(policy) in selecting:
             continue
-        there = captured(network) or (populated[policy.namespace] and not operated(network) if policy.namespace else False)
+        here = policy.namespace and populated[policy.namespace]
+        there = captured(network) or (here and (not operated(network, policy.namespace) or misspelt(found, policy.subject)))
         if there or on_hosts(network, policy) or near_namespace(network, policy.subject):
             selecting.add(name_of(policy))
             yield policy
@@ -174,8 +164,15 @@ def matches_nobody(network: Network, found: Policies, peer: Peer) -> bool:
         return True
     within = All(tuple(term for term in terms_of(peer) if about_namespaces(term)))
     universe = found.factors(found.families()[0]).universe
-    there = within != EVERYONE and bool(universe.sides(within)[1] & universe.kinds[Kind.POD])
-    return captured(network) or (there and not operated(network))
+    there = universe.sides(within)[1] & universe.kinds[Kind.POD] if within != EVERYONE else 0
+    spaces = {entity.namespace for position in members(there) for entity in universe.members[position]}
+    made = any(operated(network, namespace) for namespace in spaces)
+    return captured(network) or bool(there and (not made or misspelt(found, peer)))
+
+
+def misspelt(found: Policies, peer: Peer) -> bool:
+    """Whether a test of pods' labels is a slip of one that pods have: so it is, whatever operators make beside them."""
+    return near_pod(found, peer, LEAST) is not None
 
 
 def near(network: Network, peer: Peer) -> Near | None:

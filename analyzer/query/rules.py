@@ -90,10 +90,13 @@ def check(
     """
     tuning = tuning or Tuning()
     parts = there(network)
+    unread = any(gap.lost and gap.subject == "kubernetes" for gap in network.gaps)
     wanted = [
         rule
         for rule in (needed_rules() if rules is None else rules)
-        if chosen(rule.id, select, ignore) and (rule.id in tuning.options or concerned(rule, parts))
+        if chosen(rule.id, select, ignore)
+        and (rule.id in tuning.options or concerned(rule, parts))
+        and not (rule.absence and unread)
     ]
 
     def work(rule: Rule) -> list[Finding]:

@@ -70,4 +70,4 @@ def isolation(network: Network) -> frozenset[str] | None:
     return None
 
 
-RULE = Rule("network-attachment-missing", Severity.ERROR, __doc__, check)
+RULE = Rule("network-attachment-missing", Severity.ERROR, __doc__, check, absence=True)

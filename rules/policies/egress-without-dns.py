@@ -42,4 +42,4 @@ def check(network: Network) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("egress-without-dns", Severity.WARNING, __doc__, check)
+RULE = Rule("egress-without-dns", Severity.WARNING, __doc__, check, absence=True)

@@ -31,4 +31,4 @@ def check(network: Network) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("policy-namespace-missing", Severity.NOTE, __doc__, check)
+RULE = Rule("policy-namespace-missing", Severity.NOTE, __doc__, check, absence=True)

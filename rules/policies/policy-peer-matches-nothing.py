@@ -36,4 +36,4 @@ def check(network: Network) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("policy-peer-matches-nothing", Severity.WARNING, __doc__, check)
+RULE = Rule("policy-peer-matches-nothing", Severity.WARNING, __doc__, check, absence=True)

@@ -33,4 +33,4 @@ def check(network: Network) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("policy-rule-ineffective", Severity.NOTE, __doc__, check)
+RULE = Rule("policy-rule-ineffective", Severity.NOTE, __doc__, check, absence=True)

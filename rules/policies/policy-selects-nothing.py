@@ -41,4 +41,4 @@ def check(network: Network) -> Iterator[Finding]:
         )
 
 
-RULE = Rule("policy-selects-nothing", Severity.WARNING, __doc__, check)
+RULE = Rule("policy-selects-nothing", Severity.WARNING, __doc__, check, absence=True)

@@ -156,4 +156,4 @@ def value_at(item: OtherObjectFact, path: tuple[Key, ...]) -> object:
     return found
 
 
-RULE = Rule("mesh-destination-missing", Severity.ERROR, __doc__, check)
+RULE = Rule("mesh-destination-missing", Severity.ERROR, __doc__, check, absence=True)

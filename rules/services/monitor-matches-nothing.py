@@ -111,4 +111,4 @@ def words(labels: Mapping[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in sorted(labels.items())[:3]) or "no labels"
 
 
-RULE = Rule("monitor-matches-nothing", Severity.WARNING, __doc__, check)
+RULE = Rule("monitor-matches-nothing", Severity.WARNING, __doc__, check, absence=True)

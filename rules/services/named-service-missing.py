@@ -71,4 +71,4 @@ def of_service(network: Network, service: ServiceFact | None, port: int, items: 
 
 
 MISSING = "correct the name; what lives elsewhere is declared under assume in the settings"
-RULE = Rule("named-service-missing", Severity.WARNING, __doc__, check)
+RULE = Rule("named-service-missing", Severity.WARNING, __doc__, check, absence=True)

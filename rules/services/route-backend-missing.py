@@ -200,4 +200,4 @@ def granted(network: Network, backend: Backend) -> bool:
     return False
 
 
-RULE = Rule("route-backend-missing", Severity.ERROR, __doc__, check)
+RULE = Rule("route-backend-missing", Severity.ERROR, __doc__, check, absence=True)

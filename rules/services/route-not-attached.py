@@ -124,4 +124,4 @@ def titled(route: OtherObjectFact) -> str:
     return f"{route.kind} {route.namespace or 'default'}/{route.name}"
 
 
-RULE = Rule("route-not-attached", Severity.ERROR, __doc__, check)
+RULE = Rule("route-not-attached", Severity.ERROR, __doc__, check, absence=True)

@@ -14,19 +14,20 @@ Correct the selector or the pods' labels.
 
 ## Sources
 Kubernetes documentation "Service" (selector); pkg/controller/endpointslice. Services of captured clusters are judged by their endpoints (service-without-endpoints). Operators
-make pods that are not in the input: where objects of other API groups are there, nothing is said.
+make pods that are not in the input: in a namespace where objects of such kinds are, only slips of a label that a pod has are told.
 """
 
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from analyzer.query.policy_findings import operated
+from analyzer.query.operators import operated
+from analyzer.query.slips import slip
 from analyzer.query.workloads import Template, captured, wanted
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
-    if captured(network) or operated(network):
+    if captured(network):
         return
     there = wanted(network)
     for (namespace, name), service in sorted(network.cluster.services.items()):
@@ -34,6 +35,8 @@ def check(network: Network) -> Iterator[Finding]:
         if service.selector and here and service.type != "ExternalName" and not there.selected(service):
             labels = service.selector
             near = max(here, key=partial(shared, labels))
+            if operated(network, namespace) and not any(misspelt(labels, item) for item in here):
+                continue
             text = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
             alike = any(shared(labels, near))
             wrong = next((key for key, value in labels.items() if near.labels.get(key) != value), "")
@@ -51,10 +54,16 @@ def shared(selector: Mapping[str, str], item: Template) -> tuple[int, int]:
     return sum(item.labels.get(key) == value for key, value in selector.items()), sum(key in item.labels for key in selector)
 
 
+def misspelt(selector: Mapping[str, str], item: Template) -> bool:
+    """Whether a pod has what a selector asks for, but for a slip in one value."""
+    wrong = [(value, item.labels.get(key, "")) for key, value in selector.items() if item.labels.get(key) != value]
+    return len(wrong) == 1 and slip(*wrong[0])
+
+
 def differs(selector: Mapping[str, str], item: Template) -> str:
     """How the nearest pod differs."""
     has = ", ".join(f"{key}={item.labels[key]}" if key in item.labels else f"no {key}" for key in sorted(selector))
     return f"{item} has {has}"
 
 
-RULE = Rule("service-selects-nothing", Severity.ERROR, __doc__, check)
+RULE = Rule("service-selects-nothing", Severity.ERROR, __doc__, check, absence=True)

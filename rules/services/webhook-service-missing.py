@@ -76,4 +76,4 @@ def asked(network: Network) -> Iterator[Asked]:
         yield Asked(item, place, mapping(conversion.get("clientConfig")).get("service"))
 
 
-RULE = Rule("webhook-service-missing", Severity.ERROR, __doc__, check)
+RULE = Rule("webhook-service-missing", Severity.ERROR, __doc__, check, absence=True)

@@ -50,4 +50,4 @@ def problems(network: Network, item: Template, name: str) -> Iterator[Finding]:
         yield RULE.finding(at, f"the service {name} of {item} does not select its pods: they have no names", related=related)
 
 
-RULE = Rule("stateful-set-without-service", Severity.WARNING, __doc__, check, follows=("service-selects-nothing",))
+RULE = Rule("stateful-set-without-service", Severity.WARNING, __doc__, check, follows=("service-selects-nothing",), absence=True)
