@@ -8,19 +8,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from analyzer.model.network import Network
-from analyzer.policy.planes import kinds
-from analyzer.policy.reading import group_of
 from analyzer.query.connectivity.gateways import selects
 from analyzer.query.once import Whole
-from analyzer.query.workloads import Located, OtherObjectFact, listed, mapping, part_of_text, wanted
+from analyzer.query.operators import operated
+from analyzer.query.workloads import Located, listed, mapping, part_of_text, wanted
 from analyzer.source import Span
 
 __all__ = ["API_SERVER", "Named", "complete", "named", "selects"]
-# Groups, or kinds of them, whose objects make no pods and services: they speak of those that are there.
-SPEAKING = ("gateway.networking.k8s.io", "cert-manager.io", "external-secrets.io", "bitnami.com/SealedSecret", "keda.sh")
-SPEAKING_KINDS = ("ServiceMonitor", "PodMonitor", "PrometheusRule", "ScrapeConfig", "AlertmanagerConfig")
-# What installs further objects, in any namespace.
-INSTALLING = ("HelmRelease", "HelmChart", "Application", "ApplicationSet", "Kustomization")
 API_SERVER = ("default", "kubernetes")
 """The service that the API server makes of itself (pkg/controlplane/controller/kubernetesservice)."""
 NAME = re.compile(
@@ -56,32 +50,8 @@ def complete(network: Network, namespaces: Collection[str]) -> bool:
 @lru_cache(maxsize=2)
 def complete_ones(whole: Whole) -> frozenset[str]:
     """The namespaces that are so, once for all who ask."""
-    network = whole.network
-    if any("Helm chart" in gap.reason for gap in network.gaps):
-        return frozenset()
-    makers = {
-        item.namespace for item in network.cluster.others if foreign(item) and (item.kind in INSTALLING or makes_more(item))
-    }
-    installed = any(item.kind in INSTALLING and foreign(item) for item in network.cluster.others)
-    there = {namespace for namespace, _ in network.cluster.services}
-    return frozenset() if installed or "" in makers else frozenset(there - makers - {"kube-system"})
-
-
-def foreign(item: OtherObjectFact) -> bool:
-    """Whether an object is of a kind that is not Kubernetes' own."""
-    group = group_of(item)
-    return "." in group and not group.endswith(".k8s.io")
-
-
-def makes_more(item: OtherObjectFact) -> bool:
-    """Whether an object of another kind may have its operator make pods and services."""
-    group, kind = group_of(item), item.kind
-    return (
-        f"{group}/{kind}" not in kinds()
-        and not group.endswith(SPEAKING)
-        and f"{group}/{kind}" not in SPEAKING
-        and kind not in SPEAKING_KINDS
-    )
+    there = {namespace for namespace, _ in whole.network.cluster.services} - {"kube-system"}
+    return frozenset(namespace for namespace in there if not operated(whole.network, namespace))
 
 
 def named(network: Network) -> Iterator[Named]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from analyzer.policy.terms import All, AnyOf, Kind, Named, Of, Peer
 from analyzer.policy.tiers import Action, Direction, Policy, Rule, Rules
 from analyzer.query.name_caches import Server, has_cache, servers
 from analyzer.query.policies import Policies, of_network
+from analyzer.query.policy_services import Backend, reached
 from analyzer.query.state import backends, pods_by_name
 
 SERVICES = frozenset({"kube-dns", "coredns", "rke2-coredns-rke2-coredns", "dns-default"})
@@ -137,11 +138,12 @@ class Unasked(NamedTuple):
 
 
 def without_names(network: Network) -> Iterator[Unasked]:
-    """Of manifests without the cluster's DNS: the policies that let pods send something, where no rule of any policy is for port 53, to whomever."""
+    """Of manifests: the policies that let pods send something, and no question to the workload of the cluster's DNS; without that, where no rule of any policy is for port 53, to whomever."""
     policies = of_network(network)
     if policies.none or next(dns_pods(network), None) or has_cache(network):
         return
     told: set[str] = set()
+    answering = [item for key in dns_services(network) for item in reached(policies.world, *key) if item.port == 53]
     universe = policies.factors(policies.families()[0]).universe
     for entities, selecting in zip(universe.members, sending(policies, universe), strict=True):
         entity = next(iter(entities), None)  # policies treat all of a class alike
@@ -151,9 +153,23 @@ def without_names(network: Network) -> Iterator[Unasked]:
         if own is None or str(own) in told:
             continue
         unasked = tuple(name for name, _ in PROTOCOLS if not any(name in asked for _, _, asked in selecting))
+        if answering:
+            unasked = unanswered(policies, entity, answering)
         if unasked:
             told.add(str(own))
             yield Unasked(own, entity, unasked)
+
+
+def unanswered(policies: Policies, entity: Entity, answering: Sequence[Backend]) -> tuple[str, ...]:
+    """The protocols by which policies keep an entity from all that answers over them; none for the DNS itself."""
+    family = policies.families()[0]
+    found = []
+    for name, number in PROTOCOLS:
+        ends = [item for item in answering if item.protocol == number]
+        flows = ((item.entity, Flow(family, number, item.target)) for item in ends)
+        if ends and all(decide(policies.all, entity, end, flow).admitted is False for end, flow in flows):
+            found.append(name)
+    return () if any(item.entity is entity for item in answering) else tuple(found)
 
 
 def sending(policies: Policies, universe: Universe) -> list[list[tuple[Policy, Rules, frozenset[str]]]]:
@@ -208,5 +224,5 @@ def isolating(policies: Policies, pod: PodFact) -> Iterator[Policy]:
 
 
 def sends_something(policy: Policy) -> bool:
-    """Whether the policy has a rule for packets of its pods: one without any is meant to cut them off."""
-    return policy.egress is not None and bool(policy.egress.rules)
+    """Whether the policy has a rule that lets its pods send: one without any is meant to cut them off."""
+    return policy.egress is not None and any(rule.action is Action.ALLOW for rule in policy.egress.rules)

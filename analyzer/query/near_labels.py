@@ -134,6 +134,13 @@ def place_of(item: OtherObjectFact, around: Span, test: LabelIn | Named) -> Span
     return next((item.places[path] for path in below if value_at(item, path) in test.values), None)
 
 
+def text_below(item: OtherObjectFact, around: Span, text: str) -> Span | None:
+    """Where an object has a text below the value that stands at a place."""
+    above = min((path for path, at in item.places.items() if at == around), key=len, default=None)
+    below = (path for path in item.places if above is not None and path[: len(above)] == above)
+    return next((item.places[path] for path in below if value_at(item, path) == text), None)
+
+
 def value_at(item: OtherObjectFact, path: tuple[str | int, ...]) -> str | None:
     """The text at a path."""
     found: object = item.document

@@ -64,9 +64,10 @@ ANYWHERE = frozenset(
 
 
 def operated(network: Network, namespace: str) -> bool:
-    """Whether an operator may make pods of a namespace that are not in the input; or pods are only listed."""
+    """Whether an operator may make pods and services of a namespace that are not in the input, or a chart has them that was not rendered; or pods are only listed."""
     makers = made_in(Identity(network.cluster))
-    return bool(network.cluster.listed.pods) or "" in makers or (namespace or "default") in makers
+    unrendered = any("Helm chart" in gap.reason for gap in network.gaps)
+    return unrendered or bool(network.cluster.listed.pods) or "" in makers or (namespace or "default") in makers
 
 
 @lru_cache(maxsize=4)

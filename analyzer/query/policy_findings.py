@@ -19,7 +19,7 @@ from analyzer.policy.redundancy import Redundant, redundancies
 from analyzer.policy.terms import EVERYONE, All, AnyOf, Kind, LabelIn, Named, Not, Of, Peer, PortName, Traffic, leaves
 from analyzer.policy.tiers import Action, Direction, Policy, Rule
 from analyzer.policy.words import peer_words, traffic_words
-from analyzer.query.near_labels import BUILT_IN, Near, asked, near_namespace, near_pod, place_of
+from analyzer.query.near_labels import BUILT_IN, Near, asked, near_namespace, near_pod, place_of, text_below
 from analyzer.query.operators import operated
 from analyzer.query.policies import Identity, Policies, Whole, known, of_network, profile_of
 from analyzer.query.slips import LEAST
@@ -189,8 +189,16 @@ def place_asked(network: Network, policy: Policy, around: Span, peer: Peer, foun
     """Where a policy asks for what is almost there, or else for the one label that it asks for, below a place; that place, where it is not found."""
     item = policy_objects_by_name(Whole(network)).get(name_of(policy))
     labels = [test for test in asked(peer) if isinstance(test, LabelIn)]
-    test = found.asked if found else labels[0] if len(labels) == 1 else None
+    of_pods = [test for test in labels if test.of is Of.POD]
+    only = next((tests[0] for tests in (labels, of_pods) if len(tests) == 1), None)
+    test = found.asked if found else only
     return (place_of(item, around, test) if item and test else None) or around
+
+
+def port_place(network: Network, policy: Policy, rule: Rule, port: PortName) -> Span:
+    """Where a rule says the name of a port; the rule's place, where that is not found."""
+    item = policy_objects_by_name(Whole(network)).get(name_of(policy))
+    return (text_below(item, rule.at, port.name) if item else None) or rule.at
 
 
 def terms_of(peer: Peer) -> tuple[Peer, ...]:

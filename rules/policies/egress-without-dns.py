@@ -1,8 +1,9 @@
 """Pods may send what a policy lists, but by no rule ask a DNS server.
 
 ## What it finds
-In manifests (where the cluster's DNS is not part of the input): policies with rules of egress, for pods that no rule of any policy lets send to port 53 (or the ports that DNS pods answer on), to
-whoever may be the cluster's DNS: pods of a named namespace other than `kube-system` (and `openshift-dns`) are not; as a note, where UDP is admitted and TCP is not.
+In manifests: policies with rules of egress, for pods that no policy lets ask the workload of the cluster's DNS. Where that is not part of the input, for pods that no rule of any policy lets send to
+port 53 (or the ports that DNS pods answer on), to whoever may be the cluster's DNS: pods of a named namespace other than `kube-system` (and `openshift-dns`) are not. As a note, where UDP is admitted
+and TCP is not.
 
 ## Why it matters
 Names cannot be resolved: what the policy lists is reached by address only. Without TCP, answers that are too long for UDP fail, now and then and only for some names.
@@ -16,19 +17,21 @@ Add a rule for port 53, UDP and TCP, to the cluster's DNS (`namespaceSelector: {
 names may be left so: ignore it with the reason.
 
 ## Sources
-Kubernetes documentation "Network Policies"; RFC 7766 (DNS over TCP is required of servers and resolvers). Where the cluster's DNS is in the input, policy-blocks-dns decides it for its pods. A policy without rules, which cuts its
+Kubernetes documentation "Network Policies"; RFC 7766 (DNS over TCP is required of servers and resolvers). Where the pods of the cluster's DNS are in the input, policy-blocks-dns decides it for them. A policy without rules, which cuts its
 pods off, is not reported.
 """
 
 from collections.abc import Iterator
 
 from analyzer.query.names import without_names
+from analyzer.query.policy_findings import Action
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
     for policy, entity, protocols in without_names(network):
-        at = policy.egress.rules[0].at if policy.egress and policy.egress.rules else policy.at
+        allowing = (rule for rule in policy.egress.rules if rule.action is Action.ALLOW) if policy.egress else iter(())
+        at = next((rule.at for rule in allowing), policy.at)
         if protocols == ("TCP",):
             text = f"{policy} lets {entity.name} ask for names over UDP, and not over TCP"
         else:

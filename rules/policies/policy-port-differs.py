@@ -18,14 +18,16 @@ Kubernetes networking/v1 types.go: "The port on the given protocol. This can eit
 
 from collections.abc import Iterator
 
-from analyzer.query.policy_findings import differing_ports, traffic_words
+from analyzer.query.policy_findings import differing_ports, port_place, traffic_words
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
     for policy, rule, port, numbers in differing_ports(network):
         shown = ", ".join(f"{number} of {who}" for number, who in numbers)
-        yield RULE.finding(rule.at, f"{traffic_words(port)} in this rule of {policy} is not one number: {shown}")
+        yield RULE.finding(
+            port_place(network, policy, rule, port), f"{traffic_words(port)} in this rule of {policy} is not one number: {shown}"
+        )
 
 
 RULE = Rule("policy-port-differs", Severity.NOTE, __doc__, check)

@@ -18,14 +18,14 @@ Kubernetes networking/v1 types.go (a named port of the pods that are meant).
 
 from collections.abc import Iterator
 
-from analyzer.query.policy_findings import traffic_words, unnamed_ports
+from analyzer.query.policy_findings import port_place, traffic_words, unnamed_ports
 from analyzer.rule import Finding, Network, Rule, Severity
 
 
 def check(network: Network) -> Iterator[Finding]:
     for policy, rule, port in unnamed_ports(network):
         yield RULE.finding(
-            rule.at,
+            port_place(network, policy, rule, port),
             f"no pod that this rule of {policy} is about has {traffic_words(port)}",
             help="correct the name or its protocol, or declare the port at the container",
         )

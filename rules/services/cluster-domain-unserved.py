@@ -96,7 +96,8 @@ def asked(network: Network) -> Iterator[tuple[str, Span, str]]:
 def unserved(network: Network, domain: str, at: Span, said_by: str, file: Corefile) -> Finding:
     """A domain that no zone holds."""
     plugin = ZONES.search(file.text.value)
-    place = part_of_text(network, file.text, plugin.start(), plugin.end()) if plugin else file.text.at
+    begin, words = (plugin.end() - len(plugin[0].lstrip()), plugin[0].strip(" \t{#")) if plugin else (0, "")
+    place = part_of_text(network, file.text, begin, begin + len(words))
     zones = ", ".join(file.zones or ())
     return RULE.finding(
         at,
