@@ -74,7 +74,10 @@ def inside(text: str, at: Span, source: Source | None, read: str | None = None) 
     to read in its place, character for character, where the text is a template."""
     if len(text) > LIMIT:
         return Inside(None, {(): at}, f"the text is longer than {LIMIT} characters")
-    found = list(documents(Source(at.path, text if read is None else read)))
+    every = documents(Source(at.path, text if read is None else read))
+    found = [
+        item for item in every if not isinstance(item, Gap) or item.first is None
+    ]  # Of a key that stands twice the later value counts.
     first = next(iter(found), None)
     broken = next((item for item in found if isinstance(item, Gap)), None)
     if broken is not None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 
 from analyzer.parsers._documents import Document, Key, Mark, Marks, Places, kind_of_items
-from analyzer.parsers._json_shapes import DECODER, JsonShapes
+from analyzer.parsers._json_shapes import DECODER, JsonShapes, refuse_constant
 from analyzer.parsers._reasons import json_words, reason
 from analyzer.source import Gap, Source, Span
 
@@ -113,17 +113,22 @@ def end_of(pattern: re.Pattern[str], text: str, position: int) -> int:
     return found.end() if found else position
 
 
-def one(source: Source, position: int, finder: Finder, kind: dict[str, str] | None = None) -> Generator[Document, None, int]:
-    """One value; returns where it ends. ``kind`` is what an item of a typed list does not say itself."""
-    value, end = DECODER.raw_decode(source.text, position)
+def one(
+    source: Source, position: int, finder: Finder, kind: dict[str, str] | None = None
+) -> Generator[Document | Gap, None, int]:
+    """One value, after gaps for the keys that it has twice; returns where it ends. ``kind`` is what an item of a typed list does not say itself."""
+    finder.twice = False
+    value, end = finder.decoder.raw_decode(source.text, position)
     if kind and isinstance(value, dict):
         value = {**kind, **value}
     span = finder.span(position)
+    if finder.twice:
+        yield from repeated(source, source.text[position:end], span)
     yield Document(value, LazyPlaces(source, position, end, span.line, span.column, finder.shapes))
     return end
 
 
-def item(source: Source, position: int, finder: Finder, kind: dict[str, str]) -> Generator[Document, None, int]:
+def item(source: Source, position: int, finder: Finder, kind: dict[str, str]) -> Generator[Document | Gap, None, int]:
     """An item of a list, by its rows where it is written as ``kubectl`` does; returns where it ends."""
     span = finder.span(position)
     found = finder.shapes.object(source.path, source.text, position, span.line, span.column)
@@ -133,7 +138,7 @@ def item(source: Source, position: int, finder: Finder, kind: dict[str, str]) ->
     return found.end
 
 
-def object_documents(source: Source, position: int, begin: int, finder: Finder) -> Generator[Document, None, int]:
+def object_documents(source: Source, position: int, begin: int, finder: Finder) -> Generator[Document | Gap, None, int]:
     """An object; where it is a list (it has ``items``), its items, as far as they can be read. Returns where it ends."""
     text = source.text
     head = {}
@@ -159,12 +164,40 @@ def object_documents(source: Source, position: int, begin: int, finder: Finder) 
     return position + 1
 
 
+def repeated(source: Source, text: str, at: Span) -> Iterator[Gap]:
+    """The keys that an object of a value has twice, each with the place of the one before. ``at`` is the place of the value."""
+    seen: list[dict[str, Span] | None] = []
+    line, start, before = at.line, 1 - at.column, ""
+    for found in TOKEN.finditer(text):
+        token, begin = found.group(1), found.start(1)
+        if skipped := text.count("\n", found.start(), begin):
+            line, start = line + skipped, text.rfind("\n", 0, begin) + 1
+        if token in ("{", "["):
+            seen.append({} if token == "{" else None)
+        elif token in ("}", "]"):
+            seen.pop()
+        elif before in ("{", ",") and seen and (keys := seen[-1]) is not None:
+            key, place = json.loads(token), Span(source.path, line, begin - start + 1, line, begin - start + 1 + len(token))
+            if key in keys:
+                yield Gap(place, f"the key {key!r} stands here twice", source.kind, source.scope, first=keys[key])
+            keys[key] = place
+        before = token
+
+
 class Finder:
     """Lines and columns of offsets that do not go back, and the shapes of what was found there."""
 
     def __init__(self, source: Source) -> None:
         self.shapes = JsonShapes()
         self.source, self.seen, self.line, self.start = source, 0, 1, 0
+        self.decoder = json.JSONDecoder(object_pairs_hook=self.object, parse_constant=refuse_constant)
+        self.twice = False
+
+    def object(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
+        """An object of JSON, of whose values for one key the last counts; remembers whether a key stands twice in it."""
+        found = dict(pairs)
+        self.twice |= len(found) < len(pairs)
+        return found
 
     def span(self, offset: int) -> Span:
         """The place of a character."""

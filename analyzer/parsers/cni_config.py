@@ -13,6 +13,7 @@ from typing import Any
 
 from analyzer.facts.base import Fact
 from analyzer.facts.cni import CniConfigFact
+from analyzer.facts.kubernetes import RepeatedKeyFact
 from analyzer.parsers import Parser
 from analyzer.parsers._documents import Document
 from analyzer.parsers._json_documents import documents
@@ -35,7 +36,13 @@ class Refusal:
 
 def read(source: Source) -> Iterator[Fact | Gap]:
     """The configuration of the file; a file that is no JSON is one as well, with its problem."""
-    found = list(documents(source))
+    every = list(documents(source))
+    yield from (
+        RepeatedKeyFact(at=item.at, reason=item.reason, first=item.first)
+        for item in every
+        if isinstance(item, Gap) and item.first
+    )
+    found = [item for item in every if not (isinstance(item, Gap) and item.first)]
     if not file_name(source).endswith(ENDINGS) and len(found) > 1 and not any(isinstance(item, Gap) for item in found):
         yield from several(source, [item for item in found if not isinstance(item, Gap)])
         return
