@@ -15,7 +15,7 @@ from analyzer.policy.secondary import having
 from analyzer.policy.terms import Kind
 from analyzer.policy.world import World
 from analyzer.query.policies import Policies
-from analyzer.query.policy_services import backends, service_at, service_meant
+from analyzer.query.policy_services import ends_of, service_at, service_meant
 
 EXPECTED = (
     "NS/POD, NS/NAME[KIND], deploy:NS/NAME (and the other workload kinds), ns:NAME, labels:k=v,k2=v2, node:NAME, svc:NS/NAME, "
@@ -169,7 +169,7 @@ def of_service(policies: Policies, text: str) -> tuple[Entity, ...]:
     if (namespace, name) not in policies.world.cluster.services:
         known = (f"{one}/{other}" for one, other in policies.world.cluster.services)
         raise ValueError(missing("service", f"{namespace}/{name}", known))
-    found = tuple(dict.fromkeys(item.entity for item in backends(policies.world, namespace, name)))
+    found = ends_of(policies.world, namespace, name)
     if not found:
         service = policies.world.cluster.services[namespace, name]
         raise ValueError(f"service {namespace}/{name} {leads_nowhere(policies.world, service)}")

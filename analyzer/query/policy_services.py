@@ -99,6 +99,24 @@ def reached(world: World, namespace: str, name: str) -> tuple[Backend, ...]:
     return tuple(dict.fromkeys(item._replace(target=item.port) for item in found))
 
 
+def at_port(world: World, namespace: str, name: str, protocol: int, port: int) -> tuple[Backend, ...]:
+    """What clients reach who ask at one port. A name for pods leads to them whatever port is asked for."""
+    found = reached(world, namespace, name)
+    here = tuple(item for item in found if (item.protocol, item.port) == (protocol, port))
+    service = world.cluster.services.get((namespace, name))
+    if here or service is None or not service.headless:
+        return here
+    return tuple(Backend(pod, "", protocol, port, port) for pod in ends_of(world, namespace, name))
+
+
+def ends_of(world: World, namespace: str, name: str) -> tuple[Entity, ...]:
+    """The ends that a service leads to by any of its ports; a name for pods needs none."""
+    service = world.cluster.services.get((namespace, name))
+    if service is not None and service.headless and not service.ports:
+        return tuple(entity for entity in world.entities if entity.namespace == namespace and selects(service, entity))
+    return tuple(dict.fromkeys(item.entity for item in reached(world, namespace, name)))
+
+
 def selects(service: ServiceFact, entity: Entity) -> bool:
     """Whether a service's selector holds for a pod; an empty one selects nothing (the endpoints are somebody else's to make)."""
     return bool(service.selector) and all(entity.labels.get(key) == value for key, value in (service.selector or {}).items())

@@ -15,13 +15,14 @@ from analyzer.policy.terms import Box, Kind
 from analyzer.query.ask import asking
 from analyzer.query.ask.answers import Answer, Witness
 from analyzer.query.ask.asking import Asker, Job, Target, Unanswerable, apart, scope, settling
+from analyzer.query.ask.nearby import nearby
 from analyzer.query.ask.outsiders import let_in
 from analyzer.query.ask.pairs import Want
 from analyzer.query.ask.questions import Details, Mode, Names, Quantity, Reach, Word
 from analyzer.query.ask.sides import NameProblem, without
 from analyzer.query.ask.through import applies, find_through
 from analyzer.query.ask.traffic import boxes, others
-from analyzer.query.policy_services import Backend, reached, service_named
+from analyzer.query.policy_services import Backend, ends_of, reached, service_named
 
 ENGINE = "the factors of all policies"
 PLAIN = "the decision over each pair that policies tell apart, with the service that is asked"
@@ -73,8 +74,8 @@ def reach(asker: Asker, text: str, question: Reach) -> Answer:
     if question.mode is not Mode.REACHES_ONLY and not all(job.sources and job.target.entities for job in jobs):
         raise Unanswerable("nobody is left of those named")
     first, second = quantities(question)
-    found = quantified(asker, jobs, wish, first, second)
-    notes: tuple[str, ...] = (SELF,) if any(not job.exempt for job in jobs) else ()
+    found, notes = near(asker, jobs, wish, (first, second))
+    notes += (SELF,) if any(not job.exempt for job in jobs) else ()
     services = {job.target.service for job in jobs if job.target.service}
     if services and any(entity.kind is Kind.OUTSIDE for job in jobs for entity in job.sources):
         found, more = from_outside(asker, jobs, wish, (first, second), found)
@@ -93,6 +94,16 @@ def reach(asker: Asker, text: str, question: Reach) -> Answer:
     return Answer(text, found.verdict, text.rstrip("?"), scope(asker, jobs), engine, path, (), notes, settle)
 
 
+def near(asker: Asker, jobs: list[Job], wish: Wish, many: tuple[Quantity, Quantity]) -> tuple[Found, tuple[str, ...]]:
+    """What becomes of a question, with a word about services that lead to endpoints on the asker's node alone."""
+    kept = nearby(asker.policies.world.cluster, jobs)
+    if kept.lonely and wish is not Wish.NONE and many[0] is Quantity.EVERY:
+        return Found(Verdict.REFUTED), kept.notes
+    found = quantified(asker, kept.jobs, wish, *many)
+    sure = Verdict.PROVED if wish is Wish.NONE else Verdict.REFUTED if many == (Quantity.SOME, Quantity.SOME) else None
+    return (Found(Verdict.UNDECIDED) if kept.unsure and found.verdict is not sure else found), kept.notes
+
+
 def nobody_behind(asker: Asker, text: str, question: Reach) -> Answer | None:
     """The answer where all that is to be reached is a service without pods: nobody reaches anything through it. None for all else, also where it is
     not known who is behind it."""
@@ -104,7 +115,7 @@ def nobody_behind(asker: Asker, text: str, question: Reach) -> Answer | None:
     namespace, _, name = rest.rpartition("/")
     key, world = (namespace or "default", name), asker.policies.world
     service = world.cluster.services.get(key) if kind in ("svc", "service") else None
-    if service is None or not service.selector or service.type == "ExternalName" or reached(world, *key):
+    if service is None or not service.selector or service.type == "ExternalName" or ends_of(world, *key):
         return None
     assert isinstance(question.source, Names)
     asker.names.named(question.source)
@@ -263,12 +274,27 @@ def of_service(asker: Asker, word: Word, details: Details, among: tuple[Entity, 
     for item in reached(asker.policies.world, namespace or "default", name):
         if asked(item, details) and (among is None or item.entity in among):
             found.setdefault((item.protocol, item.port, item.target), []).append(item.entity)
+    unsaid = ports_beside(asker, (namespace or "default", name), details, among)
+    if unsaid is not None:
+        return [unsaid]
     if not found:
         raise NameProblem(word, f"service {rest} leads to none of those on the ports asked for")
     return [
         Target(tuple(entities), (Box(((protocol, protocol),), ((number, number),)),), port, (namespace or "default", name))
         for (protocol, port, number), entities in sorted(found.items())
     ]
+
+
+def ports_beside(asker: Asker, key: tuple[str, str], details: Details, among: tuple[Entity, ...] | None) -> Target | None:
+    """The pods that a name without an address of its own means, where ports are asked for that its service does not list: it leads to all of theirs."""
+    world = asker.policies.world
+    if not world.cluster.services[key].headless:
+        return None
+    listed = {(item.protocol, item.port) for item in reached(world, *key)}
+    if listed and all(port.low == port.high and (port.protocol, port.low) in listed for port in details.ports):
+        return None
+    pods = tuple(entity for entity in ends_of(world, *key) if among is None or entity in among)
+    return Target(pods, boxes(details.ports, 4)) if pods else None
 
 
 def asked(item: Backend, details: Details) -> bool:
