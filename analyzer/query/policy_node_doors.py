@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from analyzer.facts.kubernetes import ServiceFact
+from analyzer.facts.kubernetes import ServiceFact, ServicePort
 from analyzer.policy.decision import decide, walks_of
 from analyzer.policy.entities import Entity
 from analyzer.policy.terms import Kind, all_of
@@ -24,20 +24,24 @@ from analyzer.solve.packet import Fate, Hop, Outcome
 def at_node(policies: Policies, sender: Entity, node: Entity, wanted: Wanted) -> tuple[Outcome, ...]:
     """The outcomes of a flow to a port of a node that leads elsewhere; none where it leads nowhere else."""
     for key, service in sorted(policies.world.cluster.services.items()):
-        ports = [
-            item for item in service.ports if item.node_port and (item.protocol, item.node_port) == (wanted.protocol, wanted.port)
-        ]
-        if ports and service.type in FROM_OUTSIDE:
-            found = tuple(
-                item
-                for item in backends(policies.world, *key)
-                if (item.protocol, item.port) == (ports[0].protocol, ports[0].port)
-            )
-            return tuple(to_backends(policies, sender, node, service, found, wanted))
+        if (port := asked_at(service, node, wanted)) is not None:
+            behind = (item for item in backends(policies.world, *key) if (item.protocol, item.port) == (port.protocol, port.port))
+            return tuple(to_backends(policies, sender, node, service, tuple(behind), wanted))
     held = [item for item in host_ports(policies.world) if (item.protocol, item.port) == (wanted.protocol, wanted.port)]
     return tuple(
         to_pod(policies, sender, item.entity, replace(wanted, port=item.target)) for item in held if item.entity.node == node.node
     )
+
+
+def asked_at(service: ServiceFact, node: Entity, wanted: Wanted) -> ServicePort | None:
+    """The port of a service that is asked at a node: its node port, or its own, where it has the node's address as one for the world outside."""
+    shared = not {*node.addresses}.isdisjoint((*service.external_addresses, *service.load_balancer_addresses))
+    for port in service.ports:
+        if port.protocol != wanted.protocol or not wanted.port:
+            continue
+        if (port.node_port == wanted.port and service.type in FROM_OUTSIDE) or (shared and port.port == wanted.port):
+            return port
+    return None
 
 
 def to_backends(
@@ -47,7 +51,7 @@ def to_backends(
     outcomes = tuple(by_node(policies, sender, node, service, item, wanted) for item in found)
     if not found:
         name = f"service {service.namespace}/{service.name}"
-        yield Outcome(Fate.UNREACHABLE, reason=f"{name} has no endpoint behind node port {wanted.port}", at=service.at)
+        yield Outcome(Fate.UNREACHABLE, reason=f"{name} has no endpoint behind port {wanted.port} of {node.name}", at=service.at)
     elif sender.kind is Kind.OUTSIDE and service.external_policy == "Local":
         yield from on_node(service, "externalTrafficPolicy", found, outcomes, node.node)
     else:
@@ -58,7 +62,15 @@ def by_node(policies: Policies, sender: Entity, node: Entity, service: ServiceFa
     """What becomes of a flow to a node port. Of a sender in the cluster policies may see the node where it is translated, at either end."""
     outcome = through(policies, sender, service, backend, wanted)
     outcome = outcome._replace(
-        hops=(Hop(sender.name, "service", f"port {wanted.port} of {node.name} is a node port", service.at), *outcome.hops[1:])
+        hops=(
+            Hop(
+                sender.name,
+                "service",
+                f"port {wanted.port} of {node.name} leads to svc:{service.namespace}/{service.name}",
+                service.at,
+            ),
+            *outcome.hops[1:],
+        )
     )
     if sender.kind is Kind.OUTSIDE:
         return outcome
@@ -71,7 +83,7 @@ def by_node(policies: Policies, sender: Entity, node: Entity, service: ServiceFa
     comes = (into, decide(policies.behind_nodes.all, node, backend.entity, flow).admitted)
     if {FATES[all_of((one, other))] for one in leaves for other in comes} <= {outcome.fate}:
         return outcome
-    reason = f"whether policies see {node.name} or the ends themselves, of what is asked at its node port {wanted.port}"
+    reason = f"whether policies see {node.name} or the ends themselves, of what is asked at its port {wanted.port}"
     return outcome._replace(fate=Fate.UNKNOWN, reason=reason, at=service.at, delivered_to=None)
 
 
