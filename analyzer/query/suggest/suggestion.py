@@ -3,7 +3,7 @@
 What is wanted is a set of policies, too: those of the input (``current``), or such that name pods, made of observed connections or of a file. It is
 brought into demands of each pod (``suggest/demands.py``), these into policies (``suggest/planning.py``), and their text is read again, compiled
 and compared with what was wanted (``suggest/proof.py``). What is not certain, or cannot be said by NetworkPolicies, is refused. Where there is too much
-to look for the smallest set, the NetworkPolicies of the input are suggested without the rules that change nothing (``suggest/kept.py``).
+to look for the smallest set, or none is found, the NetworkPolicies of the input are suggested without the rules that change nothing (``suggest/kept.py``).
 """
 
 from __future__ import annotations
@@ -86,9 +86,24 @@ def suggest(wanted: Wanted) -> Suggestion | Refused:
     known = demands(scene)
     if scene.doubts:
         return Refused(tuple(uncertain(scene)))
-    if work(scene, known) > MOST and (left := kept(wanted.policies, scene.families)) is not None:
-        bounds = Bounds(Planner(scene, known, by_egress=False))
-        return proof(scene, wanted, left[0], partial(bounded, left[1], bounds, len(left[0])))
+    if work(scene, known) > MOST and (short := shortened(scene, wanted, known)) is not None:
+        return short
+    found = smallest(scene, wanted, known)
+    if isinstance(found, Refused) and isinstance(short := shortened(scene, wanted, known), Suggestion):
+        return short
+    return found
+
+
+def shortened(scene: Scene, wanted: Wanted, known: Demands) -> Suggestion | Refused | None:
+    """The NetworkPolicies of the input without what changes nothing; None where other policies decide."""
+    if (left := kept(wanted.policies, scene.families)) is None:
+        return None
+    bounds = Bounds(Planner(scene, known, by_egress=False))
+    return proof(scene, wanted, left[0], partial(bounded, left[1], bounds, len(left[0])))
+
+
+def smallest(scene: Scene, wanted: Wanted, known: Demands) -> Suggestion | Refused:
+    """The smallest set that is found, proved."""
     try:
         plans = [(planner, planner.policies()) for planner in (Planner(scene, known, by_egress=way) for way in (False, True))]
     except UnsayableError as problem:
